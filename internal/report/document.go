@@ -1,0 +1,112 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Document is a report. Its JSON is what the API answers and stores; the renderers show nothing that is not in it.
+type Document struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Window      Coverage  `json:"window"`
+	GeneratedAt time.Time `json:"generated_at"`
+	Verdict     Verdict   `json:"verdict"`
+	Objectives  []Result  `json:"objectives"`
+	Sections    Sections  `json:"sections"`
+	Previous    *Previous `json:"previous,omitempty"`
+}
+
+// Previous is the window before, by the same objectives.
+type Previous struct {
+	Window     Coverage `json:"window"`
+	Verdict    Verdict  `json:"verdict"`
+	Objectives []Result `json:"objectives"`
+	Summary    Summary  `json:"summary"`
+}
+
+// Sections are the parts of a report that were asked for; the others are nil and not in the JSON.
+type Sections struct {
+	Summary            *Summary      `json:"summary,omitempty"`
+	Endpoints          []Endpoint    `json:"endpoints,omitzero"`
+	PendingDeployments *Pending      `json:"pendingDeployments,omitempty"`
+	DatabasePool       *DatabasePool `json:"databasePool,omitempty"`
+	Queries            *Queries      `json:"queries,omitempty"`
+	Indexes            []Index       `json:"indexes,omitzero"`
+	Errors             *Errors       `json:"errors,omitempty"`
+	// Logs is what an Analyser found. It cannot be asked for: who has the files adds it.
+	Logs *Logs `json:"logs,omitempty"`
+}
+
+// Compute makes the report that was asked for. Previous holds the facts of the window before, or is nil when there is
+// nothing to compare with. It fails when the facts are of other windows, or the request did not come from ParseRequest
+// and is invalid.
+func Compute(req Request, current Facts, previous *Facts, now time.Time, id string) (Document, error) {
+	measures, faults := indicators(req.Objectives)
+	if err := faults.err(); err != nil {
+		return Document{}, fmt.Errorf("computing a report: %w", err)
+	}
+	if !current.Window.equal(req.Window) {
+		return Document{}, fmt.Errorf("computing a report of %v: the facts are of %v", req.Window, current.Window)
+	}
+	results := resultsOf(measures, current)
+	doc := Document{
+		ID:          id,
+		Name:        req.Name,
+		Window:      current.Coverage(),
+		GeneratedAt: now.UTC(),
+		Verdict:     verdict(results),
+		Objectives:  results,
+		Sections:    sectionsOf(req.Sections, current),
+	}
+	if req.CompareWith == CompareNone || previous == nil {
+		return doc, nil
+	}
+	if !previous.Window.equal(req.Window.Previous()) {
+		return Document{}, fmt.Errorf("computing a report of %v: the previous facts are of %v", req.Window, previous.Window)
+	}
+	before := resultsOf(measures, *previous)
+	doc.Previous = &Previous{
+		Window:     previous.Coverage(),
+		Verdict:    verdict(before),
+		Objectives: before,
+		Summary:    Summarize(*previous),
+	}
+	return doc, nil
+}
+
+func resultsOf(measures []indicator, f Facts) []Result {
+	results := make([]Result, len(measures))
+	for i, measure := range measures {
+		results[i] = measure.result(f)
+	}
+	return results
+}
+
+func sectionsOf(names []Section, f Facts) Sections {
+	var s Sections
+	wanted := func(section Section) bool { return slices.Contains(names, section) }
+	if wanted(SectionSummary) {
+		s.Summary = new(Summarize(f))
+	}
+	if wanted(SectionEndpoints) {
+		s.Endpoints = Endpoints(f)
+	}
+	if wanted(SectionPendingDeployments) {
+		s.PendingDeployments = new(PendingDeployments(f))
+	}
+	if wanted(SectionDatabasePool) {
+		s.DatabasePool = new(Pool(f))
+	}
+	if wanted(SectionQueries) {
+		s.Queries = new(SlowQueries(f))
+	}
+	if wanted(SectionIndexes) {
+		s.Indexes = indexes(f)
+	}
+	if wanted(SectionErrors) {
+		s.Errors = new(errorCounts(f))
+	}
+	return s
+}

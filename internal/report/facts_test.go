@@ -1,0 +1,108 @@
+package report_test
+
+import (
+	"time"
+
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/sketch"
+)
+
+var (
+	noon      = time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC)
+	lastHour  = report.Window{From: noon.Add(-time.Hour), To: noon}
+	inGermany = time.FixedZone("CEST", 2*60*60)
+)
+
+// latencies is a sketch of so many latencies in milliseconds, each as often as its neighbour.
+func latencies(count int, milliseconds ...float64) *sketch.Sketch {
+	s := &sketch.Sketch{}
+	for i := range count {
+		s.Add(milliseconds[i%len(milliseconds)] / 1000)
+	}
+	return s
+}
+
+// pending is the polls of the route that agents poll.
+func pending(ok, failed int64, latency *sketch.Sketch) report.EndpointFacts {
+	return report.EndpointFacts{
+		Method: report.PendingMethod, Route: report.PendingRoute,
+		ByStatus: map[int]int64{304: ok, 500: failed}, Latency: latency,
+		BytesIn: 400 * ok, BytesOut: 200 * ok,
+	}
+}
+
+// goodHour is an hour of 20 agents in which every default objective is met.
+func goodHour(w report.Window) report.Facts {
+	return report.Facts{
+		Window:         w,
+		CoveredSeconds: 3600,
+		Endpoints: []report.EndpointFacts{
+			{
+				Method: "POST", Route: "/api/deployments", ByStatus: map[int]int64{201: 40, 400: 2},
+				Latency: latencies(42, 4, 6, 9), BytesIn: 30_000, BytesOut: 64_000,
+			},
+			pending(7196, 4, latencies(7200, 0.2, 0.3, 0.4, 0.5, 2)),
+			{
+				Method: "POST", Route: "/api/deployments/{id}/status", ByStatus: map[int]int64{200: 118, 409: 3},
+				Latency: latencies(121, 3, 5), BytesIn: 24_000, BytesOut: 9_000,
+			},
+			{Method: "GET", Route: "unknown", ByStatus: map[int]int64{404: 5}, Latency: latencies(5, 0.1)},
+		},
+		Polls:       report.PollFacts{Empty: 20, NotModified: 7136, Delivered: 40, Failed: 4},
+		Agents:      report.AgentFacts{Polling: 20, ExpectedRPS: 2, Online: 19, Late: 1, Offline: 2},
+		Deployments: map[string]int64{"pending": 1, "running": 2, "succeeded": 36, "failed": 1},
+		Pool: []report.PoolFacts{
+			{Replica: "api-0", Max: 10, InUseMean: 0.8, InUsePeak: 6, Acquires: 900, EmptyAcquires: 0, WaitSeconds: 0.02},
+			{Replica: "api-1", Max: 10, InUseMean: 1.25, InUsePeak: 9, Acquires: 1100, EmptyAcquires: 3, WaitSeconds: 0.4},
+		},
+		Queries: []report.QueryFacts{
+			{Name: "ClaimDeployment", Count: 121, Errors: 1, Latency: latencies(121, 2, 4)},
+			{Name: "SweepDeployments", Count: 7200, Latency: latencies(7200, 0.5, 0.7)},
+			{Name: "PurgeReports", Count: 1, Latency: latencies(1, 80)},
+		},
+		Indexes: []report.IndexFacts{
+			{
+				Table: "deployments", Name: "idx_deployment_status", Columns: "status",
+				Exists: true, Scans: 0, StatsSince: new(noon.Add(-240 * time.Hour)),
+				Shape: "WHERE status = ?", Plan: "Seq Scan on deployments", PlanUsesIndex: false,
+			},
+			{
+				Table: "deployments", Name: "idx_deployment_agent_status_created", Columns: "agent_id, status, created_at",
+				Exists: true, Scans: 12_345, LastUsed: new(noon.Add(-time.Minute).In(inGermany)),
+				Shape:         "WHERE agent_id = ? AND status = ? ORDER BY created_at",
+				Plan:          "Index Scan using idx_deployment_agent_status_created on deployments",
+				PlanUsesIndex: true,
+			},
+			{Table: "agents", Name: "agents_name_idx", Columns: "name"},
+		},
+	}
+}
+
+// badHour is an hour in which every default objective is missed.
+func badHour(w report.Window) report.Facts {
+	f := goodHour(w)
+	f.Endpoints[1] = pending(1500, 100, latencies(1600, 60, 250, 900))
+	f.Agents = report.AgentFacts{Polling: 20, ExpectedRPS: 2, Online: 2, Late: 3, Offline: 17}
+	f.Polls = report.PollFacts{Empty: 1500, Failed: 100}
+	f.Deployments = map[string]int64{"failed": 7, "timed_out": 3}
+	f.Pool[1].InUseMean = 8.5
+	f.Queries[1].Latency = latencies(7200, 5, 150)
+	return f
+}
+
+// idleHour is an hour of which nothing is known.
+func idleHour(w report.Window) report.Facts {
+	return report.Facts{Window: w}
+}
+
+func previous(hour func(report.Window) report.Facts) *report.Facts {
+	return new(hour(lastHour.Previous()))
+}
+
+// request asks for everything about the last hour.
+func request() report.Request {
+	return report.Request{
+		Name: "hourly", Window: lastHour, Sections: report.AllSections(), Objectives: report.Defaults(),
+		CompareWith: report.ComparePrevious,
+	}
+}

@@ -1,0 +1,44 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// FieldError says what is wrong with one field of an Input. Field is its path, such as objectives[2].latency.threshold.
+type FieldError struct {
+	Field   string
+	Problem string
+}
+
+// FieldErrors are all faults of an Input at once.
+type FieldErrors []FieldError
+
+func (e FieldErrors) Error() string {
+	faults := make([]string, len(e))
+	for i, fault := range e {
+		faults[i] = fault.Field + ": " + fault.Problem
+	}
+	return strings.Join(faults, "; ")
+}
+
+func (e *FieldErrors) add(field, format string, args ...any) {
+	*e = append(*e, FieldError{field, fmt.Sprintf(format, args...)})
+}
+
+// err returns the faults as an error: nil when there are none, which a FieldErrors in an error variable never is.
+func (e FieldErrors) err() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+// quote quotes what a caller sent for a message, or its beginning.
+func quote(s string) string {
+	const most = 40
+	if len(s) > most {
+		return fmt.Sprintf("%q…", s[:most])
+	}
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,114 @@
+package report
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// nothing stands for what there is no sample of.
+const nothing = "–"
+
+// significant writes a number with three significant digits, or its whole part with separators: 0.0123, 12.3, 12,345.
+func significant(x float64) string {
+	switch magnitude := math.Abs(x); {
+	case x == 0:
+		return "0"
+	case magnitude >= 999.5:
+		return grouped(int64(math.Round(x)))
+	default:
+		digits := 2 - int(math.Floor(math.Log10(magnitude)))
+		s := strconv.FormatFloat(x, 'f', min(max(digits, 0), 9), 64)
+		if strings.Contains(s, ".") {
+			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+		}
+		return s
+	}
+}
+
+// grouped writes a whole number with separators: 12,345.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	start := 0
+	if n < 0 {
+		start = 1
+	}
+	for i := len(s) - 3; i > start; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// counted writes how many of something there are: 1 request, 2 requests.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
+}
+
+func percent(ratio float64) string     { return significant(ratio*100) + " %" }
+func inMilliseconds(ms float64) string { return significant(ms) + " ms" }
+func inSeconds(seconds float64) string { return significant(seconds) + " s" }
+func perSecond(rate float64) string    { return significant(rate) + "/s" }
+func timestamp(t time.Time) string     { return t.UTC().Format("2006-01-02 15:04:05Z") }
+func minute(t time.Time) string        { return t.UTC().Format("2006-01-02 15:04") }
+func (u Unit) write(x float64) string {
+	switch u {
+	case UnitMilliseconds:
+		return inMilliseconds(x)
+	case UnitRatio:
+		return percent(x)
+	case UnitPollRate:
+		return perSecond(x)
+	default:
+		return significant(x)
+	}
+}
+
+// size writes a number of bytes: 1.5 MiB.
+func size(bytes int64) string {
+	x := float64(bytes)
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if math.Abs(x) < 1024 {
+			return significant(x) + " " + unit
+		}
+		x /= 1024
+	}
+	return significant(x) + " TiB"
+}
+
+// change writes how a figure moved: in percentage points if it is a ratio, otherwise in percent of what it was.
+func change(now, before *float64, isRatio bool) string {
+	if now == nil || before == nil {
+		return nothing
+	}
+	moved, unit := *now-*before, " pp"
+	if !isRatio {
+		if *before == 0 && moved != 0 {
+			return nothing // from nothing there is no percentage
+		}
+		unit = " %"
+		if moved != 0 {
+			moved /= math.Abs(*before)
+		}
+	}
+	moved *= 100
+	switch s := significant(moved); {
+	case moved == 0 || s == "0":
+		return "="
+	case moved > 0:
+		return "+" + s + unit
+	default:
+		return s + unit
+	}
+}
+
+// target writes what an actual figure is held against.
+func (r Result) target() string {
+	if r.Comparison == Around && r.Tolerance != nil {
+		return r.Unit.write(r.Target) + " ± " + percent(*r.Tolerance)
+	}
+	return string(r.Comparison) + " " + r.Unit.write(r.Target)
+}

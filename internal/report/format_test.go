@@ -1,0 +1,68 @@
+package report
+
+import (
+	"math"
+	"testing"
+)
+
+func TestNumbersForPeople(t *testing.T) {
+	tests := []struct{ got, want string }{
+		{significant(0), "0"},
+		{significant(0.0000123456), "0.0000123"},
+		{significant(1e-12), "0"},
+		{significant(0.099996), "0.1"},
+		{significant(0.1), "0.1"},
+		{significant(1.005), "1"},
+		{significant(9.996), "10"},
+		{significant(12.345), "12.3"},
+		{significant(999.4), "999"},
+		{significant(999.5), "1,000"},
+		{significant(-1234567), "-1,234,567"},
+		{significant(-0.5), "-0.5"},
+		{grouped(0), "0"},
+		{grouped(999), "999"},
+		{grouped(-999), "-999"},
+		{grouped(-1000), "-1,000"},
+		{grouped(math.MinInt64), "-9,223,372,036,854,775,808"},
+		{counted(1, "request"), "1 request"},
+		{counted(0, "request"), "0 requests"},
+		{percent(0.9995), "100 %"},
+		{size(0), "0 B"},
+		{size(1023), "1,023 B"},
+		{size(1536), "1.5 KiB"},
+		{size(math.MaxInt64), "8,388,608 TiB"},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+func TestChange(t *testing.T) {
+	tests := []struct {
+		name        string
+		now, before *float64
+		isRatio     bool
+		want        string
+	}{
+		{"more", new(15.0), new(10.0), false, "+50 %"},
+		{"less", new(5.0), new(10.0), false, "-50 %"},
+		{"the same", new(5.0), new(5.0), false, "="},
+		{"nothing, again", new(0.0), new(0.0), false, "="},
+		{"from nothing", new(5.0), new(0.0), false, "–"},
+		{"to nothing", new(0.0), new(5.0), false, "-100 %"},
+		{"too little to show", new(1 + 1e-15), new(1.0), false, "="},
+		{"not known before", new(5.0), nil, false, "–"},
+		{"not known now", nil, new(5.0), false, "–"},
+		{"a ratio", new(0.25), new(0.2), true, "+5 pp"},
+		{"a ratio from nothing", new(0.01), new(0.0), true, "+1 pp"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := change(tt.now, tt.before, tt.isRatio); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,221 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/watchbill/watchbill/internal/sketch"
+)
+
+// Unit is what a result's target and actual are in.
+type Unit string
+
+// The units of results.
+const (
+	UnitMilliseconds Unit = "ms"
+	UnitRatio        Unit = "ratio" // from 0 to 1
+	UnitPollRate     Unit = "polls/s per agent"
+)
+
+// Comparison is how an actual figure must stand to its target.
+type Comparison string
+
+// The comparisons of results.
+const (
+	Below  Comparison = "<" // less, not equal
+	Around Comparison = "±" // at most tolerance × target away
+)
+
+// Result is an objective measured.
+type Result struct {
+	Name        string     `json:"name"`
+	Kind        string     `json:"kind"` // latency, errorRate, …
+	Description string     `json:"description"`
+	Comparison  Comparison `json:"comparison"`
+	Target      float64    `json:"target"`
+	Tolerance   *float64   `json:"tolerance,omitempty"` // of Around: a share of the target
+	Actual      *float64   `json:"actual"`              // nil: no data
+	Unit        Unit       `json:"unit"`
+	Met         *bool      `json:"met"`              // nil: no data
+	Detail      string     `json:"detail,omitempty"` // what a person would ask next
+}
+
+// Verdict is what all results come to.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass   Verdict = "Pass"
+	Fail   Verdict = "Fail"   // an objective is missed
+	NoData Verdict = "NoData" // no objective had data
+)
+
+func verdict(results []Result) Verdict {
+	v := NoData
+	for _, r := range results {
+		switch {
+		case r.Met == nil:
+		case !*r.Met:
+			return Fail
+		default:
+			v = Pass
+		}
+	}
+	return v
+}
+
+// indicator measures one objective.
+type indicator struct {
+	name, kind, description string
+	unit                    Unit
+	target                  float64
+	tolerance               *float64 // nil: Below
+	read                    func(Facts) reading
+}
+
+// reading is what an indicator found.
+type reading struct {
+	actual *float64 // nil: no data
+	target *float64 // nil: the indicator's
+	detail string
+}
+
+func (i indicator) result(f Facts) Result {
+	read := i.read(f)
+	r := Result{
+		Name: i.name, Kind: i.kind, Description: i.description, Unit: i.unit,
+		Comparison: Below, Target: i.target, Tolerance: i.tolerance, Actual: read.actual, Detail: read.detail,
+	}
+	if read.target != nil {
+		r.Target = *read.target
+	}
+	if i.tolerance != nil {
+		r.Comparison = Around
+	}
+	switch {
+	case r.Actual == nil:
+	case r.Comparison == Around:
+		r.Met = new(math.Abs(*r.Actual-r.Target) <= *r.Tolerance*r.Target)
+	default:
+		r.Met = new(*r.Actual < r.Target)
+	}
+	return r
+}
+
+func (o *LatencyObjective) indicator(f fields) indicator {
+	f.route("route", o.Route)
+	f.method("method", o.Method)
+	q := f.quantile("quantile", o.Quantile)
+	endpoint := o.Route
+	if o.Method != "" {
+		endpoint = o.Method + " " + o.Route
+	}
+	return indicator{
+		description: fmt.Sprintf("%s of %s", percentile(q), endpoint),
+		unit:        UnitMilliseconds,
+		target:      f.threshold("threshold", o.Threshold),
+		read: func(facts Facts) reading {
+			t := facts.tally(o.Method, o.Route)
+			all, _, _ := t.counts()
+			return reading{actual: milliseconds(t.latency.Quantile(q)), detail: counted(all, "request")}
+		},
+	}
+}
+
+func (o *ErrorRateObjective) indicator(f fields) indicator {
+	description := "5xx in all answers"
+	if o.Route != "" {
+		f.route("route", o.Route)
+		description = "5xx in the answers of " + o.Route
+	}
+	return indicator{
+		description: description,
+		unit:        UnitRatio,
+		target:      f.decimal("max", o.Max, 1),
+		read: func(facts Facts) reading {
+			t := facts.tally("", o.Route)
+			all, errors, _ := t.counts()
+			return reading{actual: ratio(errors, all), detail: grouped(errors) + " in " + counted(all, "answer")}
+		},
+	}
+}
+
+func (o *PoolObjective) indicator(f fields) indicator {
+	return indicator{
+		description: "database connections in use, worst replica's mean",
+		unit:        UnitRatio,
+		target:      f.decimal("max", o.Max, 1),
+		read: func(facts Facts) reading {
+			pool := Pool(facts)
+			if pool.Utilization == nil {
+				return reading{}
+			}
+			return reading{
+				actual: pool.Utilization,
+				detail: fmt.Sprintf("%s, its peak %s", pool.WorstReplica, percent(*pool.PeakUtilization)),
+			}
+		},
+	}
+}
+
+func (o *QueryTimeObjective) indicator(f fields) indicator {
+	q := f.quantile("quantile", o.Quantile)
+	return indicator{
+		description: percentile(q) + " of all database queries",
+		unit:        UnitMilliseconds,
+		target:      f.threshold("threshold", o.Threshold),
+		read: func(facts Facts) reading {
+			if len(facts.Queries) == 0 {
+				return reading{}
+			}
+			var all sketch.Sketch
+			for _, query := range facts.Queries {
+				all.Merge(query.Latency)
+			}
+			slowest := slices.MaxFunc(facts.Queries, func(a, b QueryFacts) int {
+				left, _ := a.Latency.Quantile(q)
+				right, _ := b.Latency.Quantile(q)
+				return cmp.Or(cmp.Compare(left, right), cmp.Compare(b.Name, a.Name))
+			})
+			read := reading{actual: milliseconds(all.Quantile(q))}
+			if theirs := milliseconds(slowest.Latency.Quantile(q)); theirs != nil {
+				read.detail = fmt.Sprintf("slowest is %s with %s", slowest.Name, inMilliseconds(*theirs))
+			}
+			return read
+		},
+	}
+}
+
+func (o *PollRateObjective) indicator(f fields) indicator {
+	perAgent := f.decimal("perAgent", o.PerAgent, 1000)
+	tolerance := f.decimal("tolerance", o.Tolerance, 1)
+	return indicator{
+		description: "polls per second and agent",
+		unit:        UnitPollRate,
+		target:      perAgent,
+		tolerance:   &tolerance,
+		read: func(facts Facts) reading {
+			pending := PendingDeployments(facts)
+			if pending.RPSPerAgent == nil {
+				return reading{}
+			}
+			read := reading{
+				actual: pending.RPSPerAgent,
+				detail: significant(pending.MeanAgents) + " agents in the mean",
+			}
+			if expected := *pending.ExpectedRPSPerAgent; expected > 0 && expected < perAgent {
+				read.target = &expected
+				read.detail += "; target lowered to the intervals hinted to them"
+			}
+			return read
+		},
+	}
+}
+
+// percentile names a quantile: p95 for 0.95, p99.9 for 0.999.
+func percentile(q float64) string {
+	return "p" + strconv.FormatFloat(math.Round(q*1e9)/1e7, 'f', -1, 64)
+}

@@ -1,0 +1,167 @@
+package report
+
+import (
+	"strconv"
+	"time"
+)
+
+// table is a part of a report as all renderers but JSON lay it out: a row per thing, a column per metric.
+type table struct {
+	section string // with the row's name and the column's metric, what CSV calls a figure
+	title   string
+	things  string // heads the column of labels
+	columns []column
+	rows    []row
+	none    string // what to say without rows
+}
+
+type column struct {
+	metric string // empty: derived from other columns, not in CSV
+	head   string
+	words  bool // aligned left
+}
+
+type row struct {
+	name  string // for programs
+	label string // for people
+	cells []cell // one a column
+}
+
+// cell is a figure, for people and for programs.
+type cell struct {
+	text  string
+	raw   string // empty: no sample
+	unit  string
+	tone  tone
+	words bool     // raw came from outside, and is not a number
+	value *float64 // what the text says, if it is a number and there is a sample
+}
+
+// tone is what a cell means for the verdict.
+type tone int
+
+const (
+	plain tone = iota
+	good
+	bad
+	unsure
+)
+
+func words(s string) cell   { return cell{text: s, raw: s, words: true} }
+func derived(s string) cell { return cell{text: s} }
+
+func yes(is bool) cell {
+	if is {
+		return cell{text: "yes", raw: "true", unit: "bool", tone: good}
+	}
+	return cell{text: "no", raw: "false", unit: "bool", tone: bad}
+}
+
+func met(is *bool) cell {
+	if is == nil {
+		return cell{text: "no data", unit: "bool", tone: unsure}
+	}
+	return yes(*is)
+}
+
+func moment(t *time.Time, absent string) cell {
+	if t == nil {
+		return cell{text: absent, unit: "time"}
+	}
+	return cell{text: timestamp(*t), raw: t.UTC().Format(time.RFC3339), unit: "time"}
+}
+
+// figure is a cell of a number that may have no sample.
+func figure(x *float64, unit string, write func(float64) string) cell {
+	if x == nil {
+		return cell{text: nothing, unit: unit}
+	}
+	return cell{text: write(*x), raw: strconv.FormatFloat(*x, 'f', -1, 64), unit: unit, value: x}
+}
+
+func count(n int64, unit string) cell {
+	return figure(new(float64(n)), unit, func(float64) string { return grouped(n) })
+}
+
+func octets(n int64) cell {
+	return figure(new(float64(n)), "bytes", func(float64) string { return size(n) })
+}
+
+func ms(x *float64) cell    { return figure(x, string(UnitMilliseconds), inMilliseconds) }
+func share(x *float64) cell { return figure(x, string(UnitRatio), percent) }
+func rps(x *float64) cell   { return figure(x, "requests/s", perSecond) }
+
+// entry is a row of a table that has a figure a row, and one column of values.
+func entry(name, label string, c cell) row {
+	return row{name: name, label: label, cells: []cell{c}}
+}
+
+func valueColumn(head string) column { return column{metric: "value", head: head} }
+
+func latencyEntries(l Latency) []row {
+	return []row{
+		entry("latency_mean", "latency, mean", ms(l.Mean)),
+		entry("latency_p50", "latency, p50", ms(l.P50)),
+		entry("latency_p95", "latency, p95", ms(l.P95)),
+		entry("latency_p99", "latency, p99", ms(l.P99)),
+		entry("latency_max", "latency, max", ms(l.Max)),
+	}
+}
+
+// changed compares two cells of the same figure.
+func changed(now, before cell) cell {
+	return derived(change(now.value, before.value, now.unit == string(UnitRatio)))
+}
+
+// trafficColumns are the columns of trafficCells.
+func trafficColumns() []column {
+	return []column{
+		{metric: "requests", head: "requests"},
+		{metric: "rps", head: "rate"},
+		{metric: "error_rate", head: "5xx"},
+		{metric: "client_error_rate", head: "4xx"},
+		{metric: "latency_mean", head: "mean"},
+		{metric: "latency_p50", head: "p50"},
+		{metric: "latency_p95", head: "p95"},
+		{metric: "latency_p99", head: "p99"},
+		{metric: "latency_max", head: "max"},
+	}
+}
+
+func trafficCells(t Traffic) []cell {
+	return []cell{
+		count(t.Requests, "requests"), rps(t.RPS), share(t.ErrorRate), share(t.ClientErrorRate),
+		ms(t.Latency.Mean), ms(t.Latency.P50), ms(t.Latency.P95), ms(t.Latency.P99), ms(t.Latency.Max),
+	}
+}
+
+// tables lays out a document, objectives first.
+func tables(doc Document) []table {
+	all := []table{objectivesTable(doc)}
+	s := doc.Sections
+	if s.Summary != nil {
+		all = append(all, summaryTable(*s.Summary, doc.Previous))
+	}
+	if s.Endpoints != nil {
+		all = append(all, endpointsTable(s.Endpoints))
+	}
+	if s.PendingDeployments != nil {
+		all = append(all, pendingTable(*s.PendingDeployments))
+	}
+	if s.DatabasePool != nil {
+		all = append(all, poolTable(*s.DatabasePool))
+	}
+	if s.Queries != nil {
+		all = append(all, queriesTable(*s.Queries))
+	}
+	if s.Indexes != nil {
+		all = append(all, indexTables(s.Indexes)...)
+	}
+	if s.Errors != nil {
+		all = append(all, errorTables(*s.Errors)...)
+	}
+	if s.Logs != nil {
+		all = append(all, logTables(*s.Logs)...)
+	}
+	return all
+}

@@ -1,0 +1,260 @@
+package report_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/sketch"
+)
+
+// latencyOf is an objective on a route with whatever is wrong about it.
+func latencyOf(route, method, quantile, threshold string) report.Objective {
+	return report.Objective{Name: "x", Latency: &report.LatencyObjective{
+		Route: route, Method: method, Quantile: quantile, Threshold: threshold,
+	}}
+}
+
+func TestObjectiveFaults(t *testing.T) {
+	good := report.Objective{Name: "good", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
+	errorRate := func(most string) report.Objective {
+		return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: most}}
+	}
+	tests := []struct {
+		name      string
+		objective report.Objective // the second of two
+		want      []string
+	}{
+		{"no kind", report.Objective{Name: "x"}, []string{"objectives[1]"}},
+		{"two kinds", report.Objective{
+			Name: "x", ErrorRate: good.ErrorRate, PoolUtilization: &report.PoolObjective{Max: "0.8"},
+		}, []string{"objectives[1]"}},
+		{"no name", report.Objective{ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
+		{"a name that no alert can have", report.Objective{Name: "A b", ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
+		{"a long name", report.Objective{Name: strings.Repeat("x", 64), ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
+		{"the same name", good, []string{"objectives[1].name"}},
+		{"nothing of a latency", latencyOf("", "", "", ""), []string{
+			"objectives[1].latency.route", "objectives[1].latency.quantile", "objectives[1].latency.threshold",
+		}},
+		{"no route", latencyOf("api", "GET", "0.5", "1ms"), []string{"objectives[1].latency.route"}},
+		{"a long route", latencyOf("/"+strings.Repeat("x", 256), "GET", "0.5", "1ms"), []string{"objectives[1].latency.route"}},
+		{"a route with an escape", latencyOf("/\x1b", "GET", "0.5", "1ms"), []string{"objectives[1].latency.route"}},
+		{"no method", latencyOf("/a", "get", "0.5", "1ms"), []string{"objectives[1].latency.method"}},
+		{"quantile of 0", latencyOf("/a", "", "0", "1ms"), []string{"objectives[1].latency.quantile"}},
+		{"quantile of 1", latencyOf("/a", "", "1", "1ms"), []string{"objectives[1].latency.quantile"}},
+		{"quantile in percent", latencyOf("/a", "", "95", "1ms"), []string{"objectives[1].latency.quantile"}},
+		{"quantile with an exponent", latencyOf("/a", "", "9e-1", "1ms"), []string{"objectives[1].latency.quantile"}},
+		{"threshold of 0", latencyOf("/a", "", "0.5", "0s"), []string{"objectives[1].latency.threshold"}},
+		{"threshold negative", latencyOf("/a", "", "0.5", "-1ms"), []string{"objectives[1].latency.threshold"}},
+		{"threshold beyond the bins", latencyOf("/a", "", "0.5", "10m0.1s"), []string{"objectives[1].latency.threshold"}},
+		{"threshold without unit", latencyOf("/a", "", "0.5", "200"), []string{"objectives[1].latency.threshold"}},
+		{"threshold without end", latencyOf("/a", "", "0.5", strings.Repeat("1ns", 1000)), []string{"objectives[1].latency.threshold"}},
+		{"share of 0", errorRate("0"), []string{"objectives[1].errorRate.max"}},
+		{"share above 1", errorRate("1.000000001"), []string{"objectives[1].errorRate.max"}},
+		{"share negative", errorRate("-0.1"), []string{"objectives[1].errorRate.max"}},
+		{"share signed", errorRate("+0.1"), []string{"objectives[1].errorRate.max"}},
+		{"share NaN", errorRate("NaN"), []string{"objectives[1].errorRate.max"}},
+		{"share infinite", errorRate("Inf"), []string{"objectives[1].errorRate.max"}},
+		{"share in hexadecimal", errorRate("0x0.1p1"), []string{"objectives[1].errorRate.max"}},
+		{"share too exact", errorRate("0.0000000001"), []string{"objectives[1].errorRate.max"}},
+		{"share in other digits", errorRate("٠.١"), []string{"objectives[1].errorRate.max"}},
+		{"share with a line break", errorRate("0.1\n"), []string{"objectives[1].errorRate.max"}},
+		{"errors of no route", report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.1", Route: "x"}}, []string{"objectives[1].errorRate.route"}},
+		{"pool", report.Objective{Name: "x", PoolUtilization: &report.PoolObjective{Max: "80"}}, []string{"objectives[1].poolUtilization.max"}},
+		{"query time", report.Objective{Name: "x", QueryTime: &report.QueryTimeObjective{Quantile: "p99", Threshold: "soon"}}, []string{
+			"objectives[1].queryTime.quantile", "objectives[1].queryTime.threshold",
+		}},
+		{"poll rate", report.Objective{Name: "x", PollRate: &report.PollRateObjective{PerAgent: "1001", Tolerance: "2"}}, []string{
+			"objectives[1].pollRate.perAgent", "objectives[1].pollRate.tolerance",
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := report.ParseRequest(report.Input{Objectives: []report.Objective{good, tt.objective}}, 1, noon)
+			wantFields(t, err, tt.want...)
+			if err != nil && len(err.Error()) > 1000 {
+				t.Errorf("the message has %d bytes", len(err.Error()))
+			}
+		})
+	}
+	_, err := report.ParseRequest(report.Input{Objectives: make([]report.Objective, report.MaxObjectives+1)}, 1, noon)
+	wantFields(t, err, "objectives")
+}
+
+// measured is the result of one objective.
+func measured(t *testing.T, o report.Objective, f report.Facts) report.Result {
+	t.Helper()
+	req := request()
+	req.Objectives = []report.Objective{o}
+	doc, err := report.Compute(req, f, nil, noon, "id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc.Objectives[0]
+}
+
+func TestIndicators(t *testing.T) {
+	exactly := func(ms float64) *sketch.Sketch { return latencies(3, ms) }
+	endpoints := func(e ...report.EndpointFacts) report.Facts { return report.Facts{Window: lastHour, Endpoints: e} }
+	get := func(byStatus map[int]int64, s *sketch.Sketch) report.EndpointFacts {
+		return report.EndpointFacts{Method: "GET", Route: "/a", ByStatus: byStatus, Latency: s}
+	}
+	pool := func(p ...report.PoolFacts) report.Facts { return report.Facts{Window: lastHour, Pool: p} }
+	polls := func(n int64, polling, expected float64) report.Facts {
+		f := endpoints(pending(n, 0, nil))
+		f.CoveredSeconds = 1000
+		f.Agents.Polling, f.Agents.ExpectedRPS = polling, expected
+		return f
+	}
+	p95 := latencyOf("/a", "", "0.95", "200ms")
+	errors := report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
+	errorsOfA := report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.01", Route: "/a"}}
+	busy := report.Objective{Name: "x", PoolUtilization: &report.PoolObjective{Max: "0.8"}}
+	queries := report.Objective{Name: "x", QueryTime: &report.QueryTimeObjective{Quantile: "0.99", Threshold: "100ms"}}
+	polling := report.Objective{Name: "x", PollRate: &report.PollRateObjective{PerAgent: "0.1", Tolerance: "0.5"}}
+	yes, no := new(true), new(false)
+
+	tests := []struct {
+		name      string
+		objective report.Objective
+		facts     report.Facts
+		target    float64
+		actual    *float64
+		met       *bool
+	}{
+		{"latency below", p95, endpoints(get(nil, exactly(199))), 200, new(199.0), yes},
+		{"latency at the limit", p95, endpoints(get(nil, exactly(200))), 200, new(200.0), no},
+		{"latency above", p95, endpoints(get(nil, exactly(201))), 200, new(201.0), no},
+		{"latency of nobody", p95, endpoints(), 200, nil, nil},
+		{"latency of another route", p95, endpoints(pending(9, 0, exactly(1))), 200, nil, nil},
+		{"latency of all methods", p95, endpoints(get(nil, latencies(1, 1)), report.EndpointFacts{
+			Method: "POST", Route: "/a", Latency: latencies(99, 300),
+		}), 200, new(300.0), no},
+		{"latency of one method", latencyOf("/a", "GET", "0.5", "200ms"), endpoints(get(nil, exactly(1)), report.EndpointFacts{
+			Method: "POST", Route: "/a", Latency: latencies(99, 300),
+		}), 200, new(1.0), yes},
+		{"threshold in microseconds", latencyOf("/a", "", "0.5", "1500us"), endpoints(get(nil, exactly(1))), 1.5, new(1.0), yes},
+
+		{"errors below", errors, endpoints(get(map[int]int64{200: 991, 503: 9}, nil)), 0.01, new(0.009), yes},
+		{"errors at the limit", errors, endpoints(get(map[int]int64{200: 99, 500: 1}, nil)), 0.01, new(0.01), no},
+		{"none is 0, not no data", errors, endpoints(get(map[int]int64{200: 1}, nil)), 0.01, new(0.0), yes},
+		{"4xx are no errors", errors, endpoints(get(map[int]int64{404: 10}, nil)), 0.01, new(0.0), yes},
+		{"errors of nobody", errors, endpoints(), 0.01, nil, nil},
+		{"errors of one route", errorsOfA, endpoints(get(map[int]int64{200: 1}, nil), pending(0, 5, nil)), 0.01, new(0.0), yes},
+
+		{"pool by its worst replica", busy, pool(
+			report.PoolFacts{Replica: "a", Max: 10, InUseMean: 1, InUsePeak: 10},
+			report.PoolFacts{Replica: "b", Max: 20, InUseMean: 18, InUsePeak: 19},
+		), 0.8, new(0.9), no},
+		{"pool of unknown size", busy, pool(report.PoolFacts{Replica: "a", InUseMean: 3}), 0.8, nil, nil},
+		{"no pool", busy, pool(), 0.8, nil, nil},
+
+		{"all queries together", queries, report.Facts{Window: lastHour, Queries: []report.QueryFacts{
+			{Name: "fast", Latency: latencies(1000, 1)}, {Name: "slow", Latency: latencies(1, 900)},
+		}}, 100, new(1.0), yes},
+		{"no query", queries, report.Facts{Window: lastHour}, 100, nil, nil},
+
+		{"polls as expected", polling, polls(2000, 20, 2), 0.1, new(0.1), yes},
+		{"polls at the tolerance", polling, polls(1000, 20, 2), 0.1, new(0.05), yes},
+		{"too few polls", polling, polls(999, 20, 2), 0.1, new(0.04995), no},
+		{"too many polls", polling, polls(3100, 20, 2), 0.1, new(0.155), no},
+		{"no polls of agents that there are", polling, polls(0, 20, 2), 0.1, new(0.0), no},
+		{"stretched intervals, followed", polling, polls(200, 20, 0.2), 0.01, new(0.01), yes},
+		{"stretched intervals, not followed", polling, polls(2000, 20, 0.2), 0.01, new(0.1), no},
+		{"shortened intervals do not move the target", polling, polls(20000, 20, 20), 0.1, new(1.0), no},
+		{"nothing hinted", polling, polls(2000, 20, 0), 0.1, new(0.1), yes},
+		{"no agents", polling, polls(0, 0, 0), 0.1, nil, nil},
+		{"nothing covered", polling, func() report.Facts { f := polls(9, 20, 2); f.CoveredSeconds = 0; return f }(), 0.1, nil, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.facts.Window = lastHour
+			got := measured(t, tt.objective, tt.facts)
+			if got.Target != tt.target {
+				t.Errorf("target: got %v, want %v", got.Target, tt.target)
+			}
+			accuracy := 1e-9
+			if got.Unit == report.UnitMilliseconds {
+				accuracy = sketch.RelativeAccuracy
+			}
+			if diff := cmp.Diff(tt.actual, got.Actual, cmpopts.EquateApprox(accuracy, 0)); diff != "" {
+				t.Errorf("actual (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.met, got.Met); diff != "" {
+				t.Errorf("met (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPercentilesAreNamedAsPeopleDo(t *testing.T) {
+	for quantile, want := range map[string]string{
+		"0.5": "p50 of /a", "0.95": "p95 of /a", "0.999": "p99.9 of /a", "0.29": "p29 of /a", "0.999999999": "p99.9999999 of /a",
+	} {
+		if got := measured(t, latencyOf("/a", "", quantile, "1s"), idleHour(lastHour)).Description; got != want {
+			t.Errorf("quantile %s: got %q, want %q", quantile, got, want)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	slow := latencyOf("/api/deployments", "", "0.5", "1us")
+	never := latencyOf("/never", "", "0.5", "1s")
+	never.Name = "never"
+	fine := report.Objective{Name: "fine", ErrorRate: &report.ErrorRateObjective{Max: "1"}}
+	tests := []struct {
+		name       string
+		objectives []report.Objective
+		want       report.Verdict
+	}{
+		{"all met", []report.Objective{fine}, report.Pass},
+		{"some without data", []report.Objective{never, fine}, report.Pass},
+		{"one missed", []report.Objective{fine, slow, never}, report.Fail},
+		{"none with data", []report.Objective{never}, report.NoData},
+		{"none", nil, report.NoData},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			req := request()
+			req.Objectives = tt.objectives
+			doc, err := report.Compute(req, goodHour(lastHour), nil, noon, "id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if doc.Verdict != tt.want {
+				t.Errorf("got %s, want %s", doc.Verdict, tt.want)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	for hour, want := range map[string]struct {
+		facts report.Facts
+		want  report.Verdict
+	}{
+		"good": {goodHour(lastHour), report.Pass},
+		"bad":  {badHour(lastHour), report.Fail},
+		"idle": {idleHour(lastHour), report.NoData},
+	} {
+		doc, err := report.Compute(request(), want.facts, nil, noon, "id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc.Verdict != want.want {
+			t.Errorf("%s hour: got %s, want %s", hour, doc.Verdict, want.want)
+		}
+		for _, r := range doc.Objectives {
+			if hour == "bad" && (r.Met == nil || *r.Met) {
+				t.Errorf("bad hour: objective %s is met with %v", r.Name, r.Actual)
+			}
+			if r.Actual != nil && (math.IsNaN(*r.Actual) || math.IsInf(*r.Actual, 0)) {
+				t.Errorf("%s hour: objective %s is %v", hour, r.Name, *r.Actual)
+			}
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Format is how a report is written.
+type Format string
+
+// The formats.
+const (
+	Text     Format = "text"     // for a terminal
+	JSON     Format = "json"     // the document
+	Markdown Format = "markdown" // GitHub's, with tables
+	CSV      Format = "csv"      // a figure a line: section, name, metric, value, unit
+)
+
+// Formats returns all formats.
+func Formats() []Format { return []Format{Text, JSON, Markdown, CSV} }
+
+// ParseFormat returns the format of that name. Its error names those that there are.
+func ParseFormat(name string) (Format, error) {
+	if format := Format(name); slices.Contains(Formats(), format) {
+		return format, nil
+	}
+	return "", fmt.Errorf("format %s is not one of %s", quote(name), joined(Formats()))
+}
+
+// ContentType returns the media type of what Render writes.
+func (f Format) ContentType() string {
+	switch f {
+	case JSON:
+		return "application/json"
+	case Markdown:
+		return "text/markdown; charset=utf-8"
+	case CSV:
+		return "text/csv; charset=utf-8; header=present"
+	default:
+		return "text/plain; charset=utf-8"
+	}
+}
+
+// RenderOptions says how to render.
+type RenderOptions struct {
+	Colour bool // ANSI colours, in Text
+}
+
+// Render writes a report. A document is not trusted: what is in its strings can neither steer a terminal, nor break out
+// of a Markdown table, nor become a formula of a spreadsheet.
+func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error {
+	var out string
+	switch format {
+	case JSON:
+		var b strings.Builder
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false) // or < would be \u003c
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(doc); err != nil {
+			return fmt.Errorf("rendering report %s as JSON: %w", quote(doc.ID), err)
+		}
+		out = b.String()
+	case Text:
+		out = renderText(doc, opts)
+	case Markdown:
+		out = renderMarkdown(doc)
+	case CSV:
+		out = renderCSV(doc)
+	default:
+		return fmt.Errorf("rendering report %s: unknown format %s", quote(doc.ID), quote(string(format)))
+	}
+	if _, err := io.WriteString(w, out); err != nil {
+		return fmt.Errorf("writing report %s: %w", quote(doc.ID), err)
+	}
+	return nil
+}

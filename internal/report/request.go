@@ -1,0 +1,146 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// DefaultName is the name of a report that was not given one.
+const DefaultName = "report"
+
+// Section is a part of the report. Its name is the same in requests and as a key of the document.
+type Section string
+
+// The sections that can be asked for.
+const (
+	SectionSummary            Section = "summary"
+	SectionEndpoints          Section = "endpoints"
+	SectionPendingDeployments Section = "pendingDeployments"
+	SectionDatabasePool       Section = "databasePool"
+	SectionQueries            Section = "queries"
+	SectionIndexes            Section = "indexes"
+	SectionErrors             Section = "errors"
+)
+
+// AllSections returns the sections that can be asked for, in the order in which reports show them.
+func AllSections() []Section {
+	return []Section{
+		SectionSummary, SectionEndpoints, SectionPendingDeployments, SectionDatabasePool, SectionQueries, SectionIndexes,
+		SectionErrors,
+	}
+}
+
+// CompareWith says what a report stands beside.
+type CompareWith string
+
+// What a report can stand beside.
+const (
+	ComparePrevious CompareWith = "Previous" // the window of the same length right before
+	CompareNone     CompareWith = "None"
+)
+
+// Input is a request for a report as it comes from outside. Everything in it is optional; decode it strictly.
+type Input struct {
+	Name        string      `json:"name,omitempty"`         // for people, at most 100 characters
+	Hours       *int64      `json:"hours,omitempty"`        // the window is the last so many hours
+	From        string      `json:"from,omitempty"`         // or from one RFC 3339 time …
+	To          string      `json:"to,omitempty"`           // … up to another
+	Sections    []string    `json:"sections,omitempty"`     // default: all
+	Objectives  []Objective `json:"objectives,omitempty"`   // default: Defaults
+	CompareWith CompareWith `json:"compare_with,omitempty"` // default: Previous
+}
+
+// Request is a valid request for a report.
+type Request struct {
+	Name        string
+	Window      Window
+	Sections    []Section
+	Objectives  []Objective
+	CompareWith CompareWith
+}
+
+// ParseRequest validates an input and fills in what it leaves out: the window is then the last defaultHours. Windows are
+// widened to whole minutes. Its error is FieldErrors, with all faults.
+func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) {
+	var faults FieldErrors
+	f := fields{faults: &faults}
+	r := Request{Name: in.Name, Objectives: in.Objectives, CompareWith: in.CompareWith}
+	f.text("name", in.Name, 100)
+	if r.Name == "" {
+		r.Name = DefaultName
+	}
+	r.Window = in.window(f, defaultHours, now)
+	r.Sections = in.sections(f)
+	if in.Objectives == nil {
+		r.Objectives = Defaults()
+	} else if len(in.Objectives) == 0 {
+		f.fault("objectives", "must not be empty; leave it out for the default ones")
+	}
+	_, objectiveFaults := indicators(r.Objectives)
+	faults = append(faults, objectiveFaults...)
+	switch r.CompareWith {
+	case "":
+		r.CompareWith = ComparePrevious
+	case ComparePrevious, CompareNone:
+	default:
+		f.fault("compare_with", "must be %s or %s, not %s", ComparePrevious, CompareNone, quote(string(r.CompareWith)))
+	}
+	if err := faults.err(); err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+func (in Input) window(f fields, defaultHours int64, now time.Time) Window {
+	var w Window
+	var faults FieldErrors
+	switch {
+	case in.Hours != nil && in.From+in.To != "":
+		f.fault("hours", "cannot stand beside from and to")
+	case in.From != "" && in.To == "":
+		f.fault("to", "is missing beside from")
+	case in.From == "" && in.To != "":
+		f.fault("from", "is missing beside to")
+	case in.From != "":
+		w, faults = between(in.From, in.To, now)
+	case in.Hours != nil:
+		w, faults = lastHours(*in.Hours, now)
+	default:
+		w, faults = lastHours(defaultHours, now)
+	}
+	*f.faults = append(*f.faults, faults...)
+	return w
+}
+
+func (in Input) sections(f fields) []Section {
+	known := AllSections()
+	if in.Sections == nil {
+		return known
+	}
+	if len(in.Sections) == 0 || len(in.Sections) > len(known) {
+		f.fault("sections", "must be 1 to %d; leave it out for all", len(known))
+		return nil
+	}
+	sections := make([]Section, 0, len(in.Sections))
+	for i, name := range in.Sections {
+		section := Section(name)
+		path := f.in("sections").index(i)
+		switch {
+		case !slices.Contains(known, section):
+			f.faults.add(path, "must be one of %s, not %s", joined(known), quote(name))
+		case slices.Contains(sections, section):
+			f.faults.add(path, "%s is there twice", name)
+		}
+		sections = append(sections, section)
+	}
+	return sections
+}
+
+func joined[T ~string](names []T) string {
+	s := make([]string, len(names))
+	for i, name := range names {
+		s[i] = string(name)
+	}
+	return strings.Join(s, ", ")
+}

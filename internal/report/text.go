@@ -1,0 +1,173 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// headline says in words what the verdict is.
+func headline(doc Document) string {
+	var missed, without int
+	for _, r := range doc.Objectives {
+		switch {
+		case r.Met == nil:
+			without++
+		case !*r.Met:
+			missed++
+		}
+	}
+	s := string(doc.Verdict)
+	switch {
+	case missed > 0:
+		s += fmt.Sprintf(": %d of %s missed", missed, counted(int64(len(doc.Objectives)), "objective"))
+	case doc.Verdict == Pass:
+		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without, counted(int64(len(doc.Objectives)), "objective"))
+	}
+	if without > 0 && doc.Verdict != NoData {
+		s += fmt.Sprintf(", %d without data", without)
+	}
+	if doc.Previous != nil {
+		s += fmt.Sprintf(" (previous window: %s)", doc.Previous.Verdict)
+	}
+	return s
+}
+
+func (v Verdict) tone() tone {
+	switch v {
+	case Pass:
+		return good
+	case Fail:
+		return bad
+	default:
+		return unsure
+	}
+}
+
+// span says what a window is and how much of it was measured.
+func (c Coverage) span() string {
+	measured := "nothing measured"
+	if length := c.To.Sub(c.From).Seconds(); c.CoveredSeconds > 0 && length > 0 {
+		measured = percent(c.CoveredSeconds/length) + " measured"
+	}
+	return fmt.Sprintf("%s to %s UTC, %s", minute(c.From), minute(c.To), measured)
+}
+
+// ANSI's escape sequences.
+const (
+	ansiReset  = "\x1b[0m"
+	ansiBold   = "\x1b[1m"
+	ansiRed    = "\x1b[31m"
+	ansiGreen  = "\x1b[32m"
+	ansiYellow = "\x1b[33m"
+)
+
+// textWriter writes a report for a terminal.
+type textWriter struct {
+	out    strings.Builder
+	colour bool
+}
+
+func renderText(doc Document, opts RenderOptions) string {
+	w := &textWriter{colour: opts.Colour}
+	fmt.Fprintf(&w.out, "%s %s\n", w.paint("Report", ansiBold), printable(doc.Name))
+	fmt.Fprintf(&w.out, "Window   %s\n", doc.Window.span())
+	if doc.Previous != nil {
+		fmt.Fprintf(&w.out, "Previous %s\n", doc.Previous.Window.span())
+	}
+	fmt.Fprintf(&w.out, "Made     %s, id %s\n", timestamp(doc.GeneratedAt), printable(doc.ID))
+	fmt.Fprintf(&w.out, "\n%s\n", w.toned(printable(headline(doc)), doc.Verdict.tone()))
+	for _, t := range tables(doc) {
+		w.table(t)
+	}
+	return w.out.String()
+}
+
+func (w *textWriter) table(t table) {
+	fmt.Fprintf(&w.out, "\n%s\n", w.paint(strings.ToUpper(t.title), ansiBold))
+	if len(t.rows) == 0 {
+		fmt.Fprintf(&w.out, "  %s\n", t.none)
+		return
+	}
+	grid := t.grid(printable)
+	widths := make([]int, len(t.columns)+1)
+	for _, line := range grid {
+		for i, c := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	for _, line := range grid {
+		var b strings.Builder
+		for i, c := range line {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text))
+			text := w.toned(c.text, c.tone)
+			if i > 0 && !t.columns[i-1].words {
+				text = pad + text
+			} else {
+				text += pad
+			}
+			b.WriteString("  " + text)
+		}
+		w.out.WriteString(strings.TrimRight(b.String(), " ") + "\n")
+	}
+}
+
+// grid returns the cells of a table with its heads and labels, their texts made fit by clean.
+func (t table) grid(clean func(string) string) [][]cell {
+	head := []cell{{text: clean(t.things)}}
+	for _, c := range t.columns {
+		head = append(head, cell{text: clean(c.head)})
+	}
+	grid := [][]cell{head}
+	for _, r := range t.rows {
+		line := []cell{{text: clean(r.label)}}
+		for _, c := range r.cells {
+			c.text = clean(c.text)
+			line = append(line, c)
+		}
+		grid = append(grid, line)
+	}
+	return grid
+}
+
+func (w *textWriter) toned(s string, t tone) string {
+	switch t {
+	case good:
+		return w.paint(s, ansiGreen)
+	case bad:
+		return w.paint(s, ansiRed)
+	case unsure:
+		return w.paint(s, ansiYellow)
+	default:
+		return s
+	}
+}
+
+func (w *textWriter) paint(s, ansi string) string {
+	if !w.colour {
+		return s
+	}
+	return ansi + s + ansiReset
+}
+
+// printable makes a text one that a table can show: visible, and not too long.
+func printable(s string) string {
+	const most = 160
+	s = visible(s)
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// visible replaces what could steer a terminal or hide in a text: control characters, with them escape sequences and
+// line breaks, and changes of writing direction.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}

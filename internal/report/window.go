@@ -1,0 +1,107 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+const (
+	// MaxHours is the longest window: 366 days.
+	MaxHours = 366 * 24
+	// clockSkew is how far ahead of ours a caller's clock may be when it says how far a window goes.
+	clockSkew = time.Minute
+)
+
+// Window is the time from From up to, not including, To, in UTC. A report's window consists of whole minutes, as the
+// rollups do.
+type Window struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Coverage is a window and for how much of it there are measurements.
+type Coverage struct {
+	Window
+	// CoveredSeconds is how long at least one replica measured; all rates per second divide by it.
+	CoveredSeconds float64 `json:"covered_seconds"`
+}
+
+// LastHours returns the window of so many hours up to now, widened to whole minutes: it may begin up to a minute earlier
+// and end up to a minute later. Its error is FieldErrors about the field "hours".
+func LastHours(hours int64, now time.Time) (Window, error) {
+	w, faults := lastHours(hours, now)
+	return w, faults.err()
+}
+
+func lastHours(hours int64, now time.Time) (Window, FieldErrors) {
+	if hours < 1 || hours > MaxHours {
+		return Window{}, hoursFault(strconv.FormatInt(hours, 10))
+	}
+	return Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now}.aligned(), nil
+}
+
+// ParseHours reads the hours of a query string or a flag: a whole number from 1 to MaxHours. Its error is FieldErrors
+// about the field "hours".
+func ParseHours(s string) (int64, error) {
+	hours, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || hours < 1 || hours > MaxHours {
+		return 0, hoursFault(quote(s))
+	}
+	return hours, nil
+}
+
+func hoursFault(got string) FieldErrors {
+	return FieldErrors{{"hours", fmt.Sprintf("must be a whole number from 1 to %d, not %s", MaxHours, got)}}
+}
+
+// between returns the window from one RFC 3339 time to another, widened to whole minutes. It may reach a minute into the
+// future, since clocks differ, and span MaxHours.
+func between(from, to string, now time.Time) (Window, FieldErrors) {
+	var faults FieldErrors
+	parse := func(field, s string) time.Time {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			faults.add(field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z, not %s", quote(s))
+		}
+		return t
+	}
+	w := Window{From: parse("from", from), To: parse("to", to)}
+	if len(faults) > 0 {
+		return Window{}, faults
+	}
+	if w.To.After(now.Add(clockSkew)) {
+		faults.add("to", "is in the future")
+	}
+	switch {
+	case !w.From.Before(w.To):
+		faults.add("from", "must be before to")
+	case w.From.Before(w.To.Add(-MaxHours * time.Hour)):
+		faults.add("from", "is more than %d hours before to", MaxHours)
+	}
+	return w.aligned(), faults
+}
+
+// aligned widens the window to whole minutes.
+func (w Window) aligned() Window {
+	from := w.From.UTC().Truncate(time.Minute)
+	to := w.To.UTC().Truncate(time.Minute)
+	if to.Before(w.To) {
+		to = to.Add(time.Minute)
+	}
+	return Window{From: from, To: to}
+}
+
+// Previous returns the window of the same length right before this one.
+func (w Window) Previous() Window {
+	return Window{From: w.From.Add(w.From.Sub(w.To)), To: w.From}
+}
+
+// Contains says whether t lies in the window.
+func (w Window) Contains(t time.Time) bool {
+	return !t.Before(w.From) && t.Before(w.To)
+}
+
+func (w Window) equal(other Window) bool {
+	return w.From.Equal(other.From) && w.To.Equal(other.To)
+}
