@@ -1,0 +1,224 @@
+package telemetry
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/watchbill/watchbill/internal/sketch"
+)
+
+// UnmatchedRoute is the route of all requests whose path is not known.
+const UnmatchedRoute = "unmatched"
+
+// otherMethod is the method of all requests whose method HTTP does not define.
+const otherMethod = "OTHER"
+
+// PollResult is how a poll for pending deployments ended.
+type PollResult int
+
+// The ways a poll can end.
+const (
+	PollDelivered    PollResult = iota // with deployments
+	PollEmpty                          // with an empty list
+	PollNotModified                    // 304
+	PollUnavailable                    // 503: the mailbox does not know
+	PollUnauthorized                   // 401, 403 or 404
+	pollResults
+)
+
+func (r PollResult) String() string {
+	return [pollResults]string{"delivered", "empty", "not_modified", "unavailable", "unauthorized"}[r]
+}
+
+// Recorder counts requests and polls, for Prometheus and for the rollups. Counting takes no lock and some tens of
+// nanoseconds; all series of a route are resolved when it is registered.
+type Recorder struct {
+	created time.Time
+	mu      sync.Mutex // held to register a route
+	routes  atomic.Pointer[[]*Route]
+	polls   shards[pollCounts]
+	polled  [pollResults]uint64 // up to the last drain
+}
+
+type pollCounts struct {
+	results [pollResults]atomic.Uint64
+	_       [64 - 8*pollResults]byte // a cache line of its own
+}
+
+// NewRecorder returns a recorder whose metrics reg has. The program started at created.
+func NewRecorder(reg prometheus.Registerer, created time.Time) *Recorder {
+	r := &Recorder{created: created, polls: newShards[pollCounts]()}
+	r.routes.Store(new([]*Route))
+	reg.MustRegister(r)
+	return r
+}
+
+// Route is where the requests of one method and one path pattern are counted.
+type Route struct {
+	method, pattern string
+	always          []int // status codes that are shown before they occur
+	shards          shards[routeCounts]
+
+	// What the last drain read.
+	drained routeTotals
+}
+
+type routeCounts struct {
+	latencies
+	statuses [maxStatusCodes]atomic.Uint64 // since the start
+	in, out  atomic.Uint64                 // bytes, since the start
+}
+
+type routeTotals struct {
+	statuses [maxStatusCodes]uint64
+	in, out  uint64
+}
+
+// Route registers a route; to be called while wiring, for a pattern of ours and never for a path that a client sent.
+// The same method and pattern give the same Route.
+//
+// Its counters for 200, 500 and the codes given exist from now on, at 0: a series that begins at 1 has no increase as
+// far as Prometheus can see, so the first error would go unnoticed.
+func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
+	method = methodLabel(method)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	routes := *r.routes.Load()
+	if i := slices.IndexFunc(routes, func(rt *Route) bool { return rt.method == method && rt.pattern == pattern }); i >= 0 {
+		return routes[i]
+	}
+	rt := &Route{
+		method:  method,
+		pattern: pattern,
+		always:  append([]int{http.StatusOK, http.StatusInternalServerError}, codes...),
+		shards:  newShards[routeCounts](),
+	}
+	routes = append(slices.Clone(routes), rt)
+	r.routes.Store(&routes)
+	return rt
+}
+
+// Unmatched returns the route for requests with an unknown path, one for each method; to be called per request.
+func (r *Recorder) Unmatched(method string) *Route {
+	method = methodLabel(method)
+	for _, rt := range *r.routes.Load() {
+		if rt.pattern == UnmatchedRoute && rt.method == method {
+			return rt
+		}
+	}
+	return r.Route(method, UnmatchedRoute, http.StatusNotFound, http.StatusMethodNotAllowed)
+}
+
+// Observe counts an answer: its status, how long it took to be ready, and the bytes of the bodies. Status codes that
+// HTTP does not define are counted as one.
+func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut int64) {
+	c := rt.shards.any()
+	c.statuses[statusSlot(status)].Add(1)
+	c.observe(latency)
+	if bytesIn > 0 {
+		c.in.Add(uint64(bytesIn))
+	}
+	if bytesOut > 0 {
+		c.out.Add(uint64(bytesOut))
+	}
+}
+
+// Poll counts how a poll ended.
+func (r *Recorder) Poll(result PollResult) {
+	r.polls.any().results[result].Add(1)
+}
+
+// Totals are counts since the program started.
+type Totals struct {
+	Requests     uint64
+	ClientErrors uint64 // 4xx
+	ServerErrors uint64 // 5xx
+}
+
+// Totals adds up the requests of all routes. It takes some microseconds.
+func (r *Recorder) Totals() Totals {
+	var t Totals
+	for _, rt := range *r.routes.Load() {
+		totals := rt.totals()
+		for i, code := range statusCodes {
+			t.Requests += totals.statuses[i]
+			switch code / 100 {
+			case 4:
+				t.ClientErrors += totals.statuses[i]
+			case 5:
+				t.ServerErrors += totals.statuses[i]
+			}
+		}
+	}
+	return t
+}
+
+func (rt *Route) totals() routeTotals {
+	var t routeTotals
+	for _, c := range rt.shards {
+		for i := range statusCodes {
+			t.statuses[i] += c.statuses[i].Load()
+		}
+		t.in += c.in.Load()
+		t.out += c.out.Load()
+	}
+	return t
+}
+
+func (r *Recorder) pollTotals() (totals [pollResults]uint64) {
+	for _, c := range r.polls {
+		for i := range totals {
+			totals[i] += c.results[i].Load()
+		}
+	}
+	return totals
+}
+
+// drain moves what came since the last drain to the minute. Only the flusher calls it. A request that is being counted
+// meanwhile may have its status in this drain and its latency in the next; none is lost and none counts twice.
+func (r *Recorder) drain(to *minute) {
+	for _, rt := range *r.routes.Load() {
+		rt.drain(to)
+	}
+	now := r.pollTotals()
+	for i := range now {
+		to.polls[i] += int64(now[i] - r.polled[i])
+	}
+	r.polled = now
+}
+
+func (rt *Route) drain(to *minute) {
+	var latency sketch.Sketch
+	for _, c := range rt.shards {
+		c.drain(&latency)
+	}
+	now := rt.totals()
+	if now == rt.drained && latency.Count() == 0 {
+		return
+	}
+	totals := to.request(rt)
+	totals.latency.Merge(&latency)
+	totals.bytesIn += int64(now.in - rt.drained.in)
+	totals.bytesOut += int64(now.out - rt.drained.out)
+	for i, code := range statusCodes {
+		if n := now.statuses[i] - rt.drained.statuses[i]; n > 0 {
+			totals.byStatus[code] += int64(n)
+		}
+	}
+	rt.drained = now
+}
+
+// methodLabel keeps the label's values bounded: a client may send any word as a method.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return otherMethod
+}

@@ -1,0 +1,243 @@
+package telemetry
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+const (
+	maxLogText   = 32 << 10 // bytes of one message, stack or field
+	maxSentText  = 4 << 10  // bytes of what a client sent that are worth the time to redact
+	minSecretLen = 4        // a shorter one would be found in words
+)
+
+// tooLong stands where something was too long to be looked at.
+const tooLong = "[too long]"
+
+// redactor takes secrets out of what is to be logged: those that RedactText finds and those that it was told.
+type redactor struct {
+	known []string
+}
+
+func newRedactor(secrets []string) redactor {
+	var r redactor
+	for _, list := range secrets {
+		for secret := range strings.SplitSeq(list, ",") {
+			r.learn(strings.TrimSpace(secret))
+		}
+		r.learn(list)
+	}
+	// The longer first, lest the rest of one be left where another is its beginning.
+	slices.SortStableFunc(r.known, func(a, b string) int { return len(b) - len(a) })
+	return r
+}
+
+func (r *redactor) learn(secret string) {
+	if len(secret) < minSecretLen {
+		return
+	}
+	for _, spelled := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		if !slices.Contains(r.known, spelled) {
+			r.known = append(r.known, spelled)
+		}
+	}
+}
+
+func (r redactor) withoutKnown(s string) string {
+	for _, secret := range r.known {
+		s = strings.ReplaceAll(s, secret, redacted)
+	}
+	return s
+}
+
+// text is redacted before it is cut to its length: half a secret would not be recognised. Only what is so long that
+// redacting it would take too long is cut before as well.
+func (r redactor) text(s string) string {
+	return truncate(RedactText(r.withoutKnown(truncate(s, 8*maxLogText))), maxLogText)
+}
+
+// sent is text for what a client sent: valid UTF-8 of at most limit bytes.
+func (r redactor) sent(s string, limit int) string {
+	if len(s) > maxSentText {
+		return tooLong
+	}
+	return truncate(strings.ToValidUTF8(r.text(s), "\uFFFD"), limit)
+}
+
+// sentURL is sent for a path with its query.
+func (r redactor) sentURL(s string, limit int) string {
+	if len(s) > maxSentText {
+		path, _, asked := strings.Cut(s, "?")
+		if !asked || len(path) > maxSentText {
+			return tooLong
+		}
+		return r.sentURL(path, limit-len("?"+tooLong)) + "?" + tooLong
+	}
+	return truncate(strings.ToValidUTF8(RedactURL(r.withoutKnown(s)), "\uFFFD"), limit)
+}
+
+// truncate cuts s to at most limit bytes, an ellipsis included, and never inside of a character.
+func truncate(s string, limit int) string {
+	const ellipsis = "…"
+	if len(s) <= limit {
+		return s
+	}
+	end := limit - len(ellipsis)
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + ellipsis
+}
+
+// redactingCore redacts all that reaches the core it wraps: messages, stacks and fields, those of With too.
+type redactingCore struct {
+	zapcore.Core
+	redact redactor
+}
+
+func (c *redactingCore) With(fields []zapcore.Field) zapcore.Core {
+	return &redactingCore{Core: c.Core.With(c.redact.fields(fields)), redact: c.redact}
+}
+
+func (c *redactingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(entry.Level) {
+		return checked.AddCore(entry, c)
+	}
+	return checked
+}
+
+func (c *redactingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	entry.Message = c.redact.text(entry.Message)
+	entry.Stack = c.redact.text(entry.Stack)
+	return c.Core.Write(entry, c.redact.fields(fields))
+}
+
+// fields leaves the caller's slice as it is. Most fields need nothing, and then nothing is copied.
+func (r redactor) fields(fields []zapcore.Field) []zapcore.Field {
+	var out []zapcore.Field
+	for i, field := range fields {
+		clean := r.field(field)
+		same := clean.Type == field.Type && clean.String == field.String && !composite(field.Type)
+		if out == nil && same {
+			continue
+		}
+		if out == nil {
+			out = append(make([]zapcore.Field, 0, len(fields)+1), fields[:i]...)
+		}
+		if composite(field.Type) {
+			out = append(out, r.members(field)...)
+		} else {
+			out = append(out, clean)
+		}
+	}
+	if out == nil {
+		return fields
+	}
+	return out
+}
+
+// field returns what to log instead of a field that has one value; numbers, times and the like are returned as they are.
+func (r redactor) field(field zapcore.Field) zapcore.Field {
+	switch field.Type {
+	case zapcore.StringType:
+		return zap.String(field.Key, r.named(field.Key, field.String))
+	case zapcore.ByteStringType:
+		return zap.String(field.Key, r.named(field.Key, string(field.Interface.([]byte))))
+	case zapcore.BinaryType:
+		return zap.String(field.Key, sizeOnly(field.Interface.([]byte)))
+	case zapcore.ErrorType, zapcore.StringerType:
+		// fmt survives methods that panic. What zap would add of an error, its verbose form, says no more of ours.
+		return zap.String(field.Key, r.named(field.Key, fmt.Sprint(field.Interface)))
+	}
+	return field
+}
+
+func composite(t zapcore.FieldType) bool {
+	switch t {
+	case zapcore.ArrayMarshalerType, zapcore.ObjectMarshalerType, zapcore.InlineMarshalerType, zapcore.ReflectType:
+		return true
+	}
+	return false
+}
+
+// members returns what to log instead of a composite field: one field, or those that it would put inline.
+func (r redactor) members(field zapcore.Field) []zapcore.Field {
+	encoder := zapcore.NewMapObjectEncoder()
+	field.AddTo(encoder)
+	var clean []zapcore.Field
+	for _, key := range slices.Sorted(maps.Keys(encoder.Fields)) {
+		clean = append(clean, zap.Reflect(key, r.value(key, encoder.Fields[key])))
+	}
+	return clean
+}
+
+// named redacts a text that belongs to a name, which may say that all of it is secret.
+func (r redactor) named(name, text string) string {
+	if text != "" && isSecretName(name) {
+		return redacted
+	}
+	return r.text(text)
+}
+
+// value redacts what a composite holds: the texts in it, under the names that JSON gives them.
+func (r redactor) value(name string, value any) any {
+	switch v := value.(type) {
+	case nil, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr, float32, float64, time.Time, json.Number:
+		return v
+	case time.Duration:
+		return v.String()
+	case complex64, complex128:
+		return fmt.Sprint(v)
+	}
+	if isSecretName(name) {
+		return redacted
+	}
+	switch v := value.(type) {
+	case string:
+		return r.text(v)
+	case []byte:
+		return sizeOnly(v)
+	case error:
+		return r.text(fmt.Sprint(v))
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, member := range v {
+			out[r.text(key)] = r.value(key, member)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, element := range v {
+			out[i] = r.value("", element)
+		}
+		return out
+	}
+	generic, err := viaJSON(value)
+	if err != nil {
+		return fmt.Sprintf("a %T that is not JSON", value)
+	}
+	return r.value(name, generic)
+}
+
+func viaJSON(value any) (generic any, err error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(encoded))
+	decoder.UseNumber()
+	err = decoder.Decode(&generic)
+	return generic, err
+}
+
+func sizeOnly(b []byte) string { return fmt.Sprintf("%d bytes", len(b)) }

@@ -1,0 +1,95 @@
+package telemetry
+
+import (
+	"net/url"
+	"strings"
+)
+
+// maxLayers is how often something may be percent-encoded before it counts as hiding a secret.
+const maxLayers = 5
+
+// RedactURL takes secrets out of a URL or a request's path with its query, malformed ones too.
+func RedactURL(raw string) string {
+	raw = RedactText(raw)
+	end := strings.IndexAny(raw, "?#")
+	if end < 0 {
+		end = len(raw)
+	}
+	path := raw[:end]
+	if hidesSecret(path) {
+		path = redacted
+	}
+	return path + RedactQuery(raw[end:])
+}
+
+// RedactQuery takes secrets out of a query string: the values of parameters whose names say so, in any case and
+// percent-encoded, and values that hide something which RedactText would take out. The query may be malformed, begin
+// with a question mark and end with a fragment.
+func RedactQuery(query string) string {
+	var out strings.Builder
+	for {
+		end := strings.IndexAny(query, "&;?#")
+		if end < 0 {
+			out.WriteString(redactParameter(query))
+			return out.String()
+		}
+		out.WriteString(redactParameter(query[:end]))
+		out.WriteByte(query[end])
+		query = query[end+1:]
+	}
+}
+
+func redactParameter(parameter string) string {
+	name, value, assigned := strings.Cut(parameter, "=")
+	decoded, ok := decode(name)
+	switch {
+	case !ok || RedactText(decoded) != decoded:
+		return redacted
+	case assigned && (isSecretName(decoded) || hidesSecret(value)):
+		return name + "=" + redacted
+	}
+	return parameter
+}
+
+// hidesSecret reports whether s, percent-decoded, is a text that RedactText changes, or is encoded so often that nobody
+// means well.
+func hidesSecret(s string) bool {
+	decoded, ok := decode(s)
+	return !ok || RedactText(decoded) != decoded
+}
+
+// decode undoes percent-encoding until none is left, and leaves what is malformed. It gives up, with false, when there
+// are more than maxLayers.
+func decode(s string) (string, bool) {
+	for range maxLayers {
+		next := decodeOnce(s)
+		if next == s {
+			return s, true
+		}
+		s = next
+	}
+	return s, decodeOnce(s) == s
+}
+
+func decodeOnce(s string) string {
+	if !strings.Contains(s, "%") {
+		return strings.ReplaceAll(s, "+", " ")
+	}
+	var out strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			out.WriteByte(' ')
+		case s[i] == '%' && i+2 < len(s):
+			if b, err := url.PathUnescape(s[i : i+3]); err == nil {
+				out.WriteString(b)
+				i += 2
+				continue
+			}
+			fallthrough
+		default:
+			out.WriteByte(s[i])
+		}
+	}
+	return out.String()
+}
