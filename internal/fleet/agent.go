@@ -1,0 +1,172 @@
+package fleet
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Bounds of an agent's fields.
+const (
+	MaxIDLength     = 128 // bytes of an agent's id
+	MaxNameLength   = 200 // bytes of an agent's or a deployment's name
+	MaxLabels       = 64
+	MaxVersion      = 100 // bytes
+	MinPollInterval = time.Second
+	MaxPollInterval = time.Hour
+
+	// DefaultPollInterval is the brief's: every agent asks every 10 s.
+	DefaultPollInterval = 10 * time.Second
+)
+
+// Agent is a program on a machine of the fleet that polls for deployments.
+type Agent struct {
+	ID           string
+	Name         string
+	Labels       map[string]string // Kubernetes' label syntax
+	PollInterval time.Duration     // what it asked for at enrolment; whole seconds
+	Version      string            // its own, as it said at enrolment
+	RegisteredAt time.Time
+	Presence     Presence
+}
+
+// Presence is when an agent was last heard of and how often it was told to ask.
+type Presence struct {
+	LastSeenAt time.Time     // zero: never
+	Interval   time.Duration // last hinted; zero: its own
+}
+
+// State is how alive an agent looks.
+type State string
+
+// An agent is online until 1.5 of the intervals that it was last told have passed without a poll, late until 6 have, then
+// offline.
+const (
+	Online  State = "online"
+	Late    State = "late"
+	Offline State = "offline"
+)
+
+// LateAfter and OfflineAfter are the factors of the interval at which an agent's state changes. 1.5 forgives jitter
+// and one retry; 6 is a minute at the brief's interval. The database's own count of states uses the same two.
+const (
+	LateAfter    = 1.5
+	OfflineAfter = 6.0
+)
+
+// PresenceLag is how late a poll may be written down. So much silence is nobody's fault and is forgiven.
+const PresenceLag = time.Second
+
+// State tells how alive the agent looks at now, by the interval it was last told.
+func (a *Agent) State(now time.Time) State {
+	if a.Presence.LastSeenAt.IsZero() {
+		return Offline
+	}
+	interval := a.Presence.Interval
+	if interval <= 0 {
+		interval = a.PollInterval
+	}
+	silent := (now.Sub(a.Presence.LastSeenAt) - PresenceLag).Seconds() / interval.Seconds()
+	switch {
+	case silent <= LateAfter:
+		return Online
+	case silent <= OfflineAfter:
+		return Late
+	default:
+		return Offline
+	}
+}
+
+// AgentView is an agent with its state by the database's clock.
+type AgentView struct {
+	Agent
+	State State
+}
+
+// Validate names the first field that an agent may not have.
+func (a *Agent) Validate() error {
+	if err := ValidateAgentID("id", a.ID); err != nil {
+		return err
+	}
+	if err := validateLine("name", a.Name, 1, MaxNameLength); err != nil {
+		return err
+	}
+	if err := validateLine("version", a.Version, 0, MaxVersion); err != nil {
+		return err
+	}
+	if a.PollInterval < MinPollInterval || a.PollInterval > MaxPollInterval {
+		return invalid("poll_interval_seconds", "must be from 1 to 3600")
+	}
+	return validateLabels(a.Labels)
+}
+
+// ValidateAgentID says whether id can be an agent's: letters, digits, '.', '_' and '-', starting with a letter or a
+// digit. field is the name by which the answer calls it.
+func ValidateAgentID(field, id string) error {
+	if id == "" {
+		return invalid(field, "must not be empty")
+	}
+	if len(id) > MaxIDLength {
+		return invalid(field, "must be at most %d characters", MaxIDLength)
+	}
+	for i := range len(id) {
+		c := id[i]
+		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alphanumeric && (i == 0 || c != '.' && c != '_' && c != '-') {
+			return invalid(field, "must be letters, digits, '.', '_' or '-', starting with a letter or a digit")
+		}
+	}
+	return nil
+}
+
+func validateLabels(labels map[string]string) error {
+	if len(labels) > MaxLabels {
+		return invalid("labels", "must be at most %d", MaxLabels)
+	}
+	for key, value := range labels {
+		if faults := validation.IsQualifiedName(key); len(faults) > 0 {
+			return invalid("labels", "key %q: %s", clip(key), faults[0])
+		}
+		if faults := validation.IsValidLabelValue(value); len(faults) > 0 {
+			return invalid("labels."+key, "%s", faults[0])
+		}
+	}
+	return nil
+}
+
+// validateLine is validateText for what people read in tables: one line, nothing that would garble a terminal.
+func validateLine(field, s string, minBytes, maxBytes int) error {
+	if err := validateText(field, s, minBytes, maxBytes); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return invalid(field, "must not contain control characters")
+	}
+	return nil
+}
+
+// validateText refuses what PostgreSQL cannot store: NUL and bad UTF-8.
+func validateText(field, s string, minBytes, maxBytes int) error {
+	switch {
+	case len(s) < minBytes:
+		return invalid(field, "must not be empty")
+	case len(s) > maxBytes:
+		return invalid(field, "must be at most %d bytes", maxBytes)
+	case !utf8.ValidString(s):
+		return invalid(field, "must be valid UTF-8")
+	case strings.ContainsRune(s, 0):
+		return invalid(field, "must not contain a NUL character")
+	}
+	return nil
+}
+
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

@@ -1,0 +1,172 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Bounds of a deployment's fields.
+const (
+	MaxTargets      = 10_000    // agents of one create
+	MaxSpec         = 256 << 10 // bytes of JSON
+	MaxClaim        = 128       // bytes
+	MaxMessage      = 4 << 10   // bytes
+	MaxOutput       = 64 << 10  // bytes
+	MaxLogChunk     = 256 << 10 // bytes of one chunk
+	MaxLog          = 4 << 20   // bytes of one attempt
+	MaxAttempts     = 100
+	MaxLease        = 24 * time.Hour
+	MinLease        = 5 * time.Second
+	DefaultAttempts = 3
+	DefaultLease    = 5 * time.Minute
+
+	// MaxPending is how many deployments one poll lists, oldest first. The rest follow when these are claimed.
+	MaxPending = 50
+)
+
+// Status is where a deployment stands.
+type Status string
+
+// The states. pending → running → succeeded | failed; running → pending again for another attempt, else timed_out or
+// failed; pending | running → cancelled.
+const (
+	Pending   Status = "pending"
+	Running   Status = "running"
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+	TimedOut  Status = "timed_out"
+	Cancelled Status = "cancelled"
+)
+
+// Statuses are all the states, in the order in which people list them.
+var Statuses = [...]Status{Pending, Running, Succeeded, Failed, TimedOut, Cancelled}
+
+// Finished says whether no move leads on from s.
+func (s Status) Finished() bool { return s != Pending && s != Running }
+
+// Valid says whether s is one of the states.
+func (s Status) Valid() bool {
+	for _, known := range Statuses {
+		if s == known {
+			return true
+		}
+	}
+	return false
+}
+
+// Deployment is one piece of work for one agent.
+type Deployment struct {
+	ID             uuid.UUID
+	AgentID        string
+	GroupID        uuid.UUID // all that one create made
+	Name           string
+	Spec           json.RawMessage // a JSON object; nil where it was not read
+	Status         Status
+	Attempt        int // from 1; with Claim, the fence against runs that lost their lease
+	Claim          string
+	MaxAttempts    int
+	Lease          time.Duration // whole seconds
+	LeaseExpiresAt time.Time     // zero unless running
+	AvailableAt    time.Time     // pending: not before this
+	Progress       *float64      // percent
+	Message        *string
+	Output         *string
+	CreatedAt      time.Time
+	StartedAt      time.Time // of the current attempt; zero: not claimed
+	FinishedAt     time.Time // zero: not finished
+}
+
+// Attempt is a run that a retry has superseded. The current one's figures are the deployment's own.
+type Attempt struct {
+	Number     int
+	Claim      string
+	Status     Status // Failed or TimedOut
+	Progress   *float64
+	Message    *string
+	Output     *string
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
+
+// NewDeployment is what a create asks for each of its targets.
+type NewDeployment struct {
+	Name        string
+	Spec        json.RawMessage
+	MaxAttempts int
+	Lease       time.Duration
+}
+
+// Validate names the first field that a create may not have.
+func (n *NewDeployment) Validate() error {
+	if err := validateLine("name", n.Name, 1, MaxNameLength); err != nil {
+		return err
+	}
+	switch {
+	case len(n.Spec) == 0 || n.Spec[0] != '{':
+		return invalid("spec", "must be a JSON object")
+	case len(n.Spec) > MaxSpec:
+		return invalid("spec", "must be at most %d bytes", MaxSpec)
+	case n.MaxAttempts < 1 || n.MaxAttempts > MaxAttempts:
+		return invalid("max_attempts", "must be from 1 to %d", MaxAttempts)
+	case n.Lease < MinLease || n.Lease > MaxLease:
+		return invalid("lease_seconds", "must be from %d to %d", int(MinLease.Seconds()), int(MaxLease.Seconds()))
+	}
+	return nil
+}
+
+// Group sums up all that one create made.
+type Group struct {
+	ID        uuid.UUID
+	Name      string
+	CreatedAt time.Time
+	Counts    map[Status]int64
+}
+
+// Total is the number of the group's deployments.
+func (g Group) Total() int64 {
+	var total int64
+	for _, n := range g.Counts {
+		total += n
+	}
+	return total
+}
+
+// Finished says whether none of the group's deployments can move any more.
+func (g Group) Finished() bool { return g.Counts[Pending]+g.Counts[Running] == 0 }
+
+// Order is what a create asks for: one deployment for each agent, named or selected.
+type Order struct {
+	NewDeployment
+	AgentIDs []string // or
+	Selector *Selector
+}
+
+// CreatedGroup is what an order became: deployments that differ only in ID and AgentID. Their Spec is nil: it is the
+// order's.
+type CreatedGroup struct {
+	ID          uuid.UUID
+	Deployments []Deployment
+}
+
+// DeploymentFilter picks deployments. A zero field does not filter.
+type DeploymentFilter struct {
+	AgentID string
+	GroupID uuid.UUID
+	Status  Status
+}
+
+// IdempotencyKey is a caller's own name for a request, with a hash of the request to tell a repetition from a mistake.
+type IdempotencyKey struct {
+	Key         string
+	RequestHash [32]byte
+}
+
+// LogPart is a stretch of one attempt's log.
+type LogPart struct {
+	Attempt  int
+	Offset   int64
+	Data     []byte
+	Complete bool // the attempt is over and Data reaches its end
+}
