@@ -1,0 +1,164 @@
+package mailbox_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/watchbill/watchbill/internal/mailbox"
+)
+
+const own = 10 * time.Second
+
+// saved takes what was written since it was last asked, and checks how many writes that took.
+func saved(t *testing.T, db *database, writes int) (seen [][]mailbox.Sighting) {
+	t.Helper()
+	db.set(func(d *database) {
+		for _, s := range d.saves {
+			seen = append(seen, s.seen)
+		}
+		d.saves = nil
+	})
+	if len(seen) != writes {
+		t.Fatalf("want %d writes, got %v", writes, seen)
+	}
+	return seen
+}
+
+func wantSeen(t *testing.T, got []mailbox.Sighting, want ...mailbox.Sighting) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+func TestPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("d", "c", "b", "a")
+		m := run(t, db)
+		pass(11 * time.Second) // a second after the second time
+		saved(t, db, 0)        // nobody was seen, so nothing is written
+
+		m.Saw(handle(t, m, "c"))
+		pass(time.Second)
+		m.Saw(handle(t, m, "b"))
+		m.Saw(handle(t, m, "a"))
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"))
+		pass(2 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: 2 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: 3 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "c", Age: 4 * time.Second, Interval: own},
+		)
+		pass(20 * time.Second)
+		saved(t, db, 0) // each sighting is written once
+	})
+}
+
+func TestPresenceOfHeldPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a", "b")
+		m := run(t, db)
+		pass(10 * time.Millisecond)
+		m.SetStretch(3)
+		a := handle(t, m, "a")
+		v := view(t, m, a)
+		ctx, cancel := context.WithTimeout(t.Context(), 16*time.Second)
+		defer cancel()
+		m.Saw(a)
+		_ = m.Await(ctx, a, v)
+		for _, one := range saved(t, db, 3) {
+			wantSeen(t, one, mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
+		}
+		pass(20 * time.Second)
+		saved(t, db, 0)
+	})
+}
+
+func TestPresenceThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := observer.New(zapcore.DebugLevel)
+		withLog, logged := logTo(lines, core)
+		db := newDatabase("a", "b", "gone", "held")
+		m := run(t, db, withLog)
+		pass(1 * time.Second)
+		for _, id := range []string{"a", "b", "gone"} {
+			m.Saw(handle(t, m, id))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+		defer cancel()
+		go func() {
+			held, _ := m.Agent("held")
+			_ = m.Await(ctx, held, view(t, m, held))
+		}()
+		db.set(func(d *database) {
+			d.saveFault = errDatabase
+			d.onSave = func() { // b is seen again while the write that is to fail runs
+				b, _ := m.Agent("b")
+				m.Saw(b)
+				d.set(func(d *database) { d.onSave = nil })
+			}
+		})
+		pass(5 * time.Second) // one write failed a second ago
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: 4 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: 4 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "gone", Age: 4 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "held", Age: 0, Interval: own},
+		)
+		db.delete("gone")
+		pass(5 * time.Second)
+		saved(t, db, 1)
+		db.heal()
+		pass(5 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: 14 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: 10 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "held", Age: 10 * time.Second, Interval: own},
+		)
+		pass(20 * time.Second)
+		saved(t, db, 0)
+		if diff := cmp.Diff([]string{"warn: last-seen cannot be written"}, logged()); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestPresenceIsWrittenAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a", "b")
+		m, stop := runUntilStopped(t, db)
+		pass(time.Second)
+		m.Saw(handle(t, m, "b"))
+		m.Saw(handle(t, m, "a"))
+		pass(time.Second)
+		stop()
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: time.Second, Interval: own},
+		)
+	})
+}
+
+// TestPresenceOfClockSetBack checks that no age is negative.
+func TestPresenceOfClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		var back time.Duration
+		m, stop := runUntilStopped(t, db, func(o *mailbox.Options) {
+			o.Now = func() time.Time { return time.Now().Add(-back) }
+		})
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"))
+		synctest.Wait()
+		back = time.Hour
+		stop()
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: own})
+	})
+}
