@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// Hints tells the other replicas that something changed, and hears it from them. A hint carries nothing but its
+// sender: whoever hears it sweeps. Losing one costs latency, never a delivery.
+type Hints struct {
+	db      *DB
+	url     string // of the listening connection; must not lead through a transaction pooler
+	replica string
+	log     *zap.Logger
+	heard   func()
+	send    chan struct{}
+
+	// After quiet without a notification the listening connection is asked for a sign of life, which must come within
+	// patience: a socket may stall without closing.
+	quiet, patience time.Duration
+}
+
+const (
+	hintChannel = "watchbill_changes"
+
+	// gather lets changes that come together share one notification.
+	gather = 2 * time.Millisecond
+)
+
+// NewHints makes the exchange. replica is this process's name; heard is called for each hint of another.
+func NewHints(db *DB, directURL, replica string, log *zap.Logger, heard func()) *Hints {
+	return &Hints{
+		db: db, url: directURL, replica: replica, log: log, heard: heard, send: make(chan struct{}, 1),
+		quiet: 3 * time.Second, patience: 2 * time.Second,
+	}
+}
+
+// Send hints that something was committed. It never blocks.
+func (h *Hints) Send() {
+	select {
+	case h.send <- struct{}{}:
+	default: // one is on its way and will do
+	}
+}
+
+// Run sends and listens until ctx is done.
+func (h *Hints) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { h.sendAll(ctx); return nil })
+	g.Go(func() error { h.listenAlways(ctx); return nil })
+	return g.Wait()
+}
+
+func (h *Hints) sendAll(ctx context.Context) {
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.send:
+		}
+		if !pause(ctx, gather) {
+			return
+		}
+		err := h.notify(ctx)
+		if err != nil && !failing {
+			h.log.Warn("hints cannot be sent; other replicas notice changes by their sweeps", zap.Error(err))
+		}
+		failing = err != nil
+	}
+}
+
+// notify does not wait for the disk: a notification is not worth it, and it holds a lock that all of them share.
+func (h *Hints) notify(ctx context.Context) error {
+	const sql = `-- name: Hint :exec
+WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)) SELECT pg_notify($1, $2) FROM fast`
+	ctx, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	_, err := h.db.pool.Exec(ctx, sql, hintChannel, h.replica)
+	return fault("send a hint", err)
+}
+
+func (h *Hints) listenAlways(ctx context.Context) {
+	failures := 0
+	for {
+		err := h.listen(ctx, func() { failures = 0 })
+		if ctx.Err() != nil {
+			return
+		}
+		if failures++; failures == 1 {
+			h.log.Warn("hints cannot be heard; changes on other replicas are noticed by sweeps", zap.Error(err))
+		}
+		pause(ctx, min(time.Duration(failures)*100*time.Millisecond, 2*time.Second))
+	}
+}
+
+// listen holds one listening connection until it fails, which it always does in the end.
+func (h *Hints) listen(ctx context.Context, established func()) error {
+	cc, err := connConfig(h.url)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cc)
+	if err != nil {
+		return fault("connect to listen", err)
+	}
+	defer func() {
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(bye) // it is given up either way
+	}()
+	if err := h.subscribe(ctx, conn); err != nil {
+		return fault("listen", err)
+	}
+	established()
+	h.heard() // for what was said before we listened
+	for {
+		if err := h.await(ctx, conn); err != nil {
+			return err
+		}
+	}
+}
+
+func (h *Hints) subscribe(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	_, err := conn.Exec(ctx, "LISTEN "+hintChannel)
+	return err
+}
+
+// await hears one notification, or finds the connection alive after a quiet while.
+func (h *Hints) await(ctx context.Context, conn *pgx.Conn) error {
+	wait, cancel := context.WithTimeout(ctx, h.quiet)
+	defer cancel()
+	n, err := conn.WaitForNotification(wait)
+	switch {
+	case err == nil:
+		if n.Payload != h.replica {
+			h.heard()
+		}
+		return nil
+	case wait.Err() == nil || ctx.Err() != nil:
+		return fault("listen", err)
+	}
+	check, cancel := context.WithTimeout(ctx, h.patience)
+	defer cancel()
+	return fault("check the listening connection", conn.Ping(check))
+}
+
+// pause waits, and says whether it could do so to the end.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

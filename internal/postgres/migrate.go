@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/watchbill/watchbill/internal/postgres/migrations"
+)
+
+// Migration is one step of the schema's history.
+type Migration struct {
+	Version   int64
+	Name      string
+	AppliedAt time.Time // zero: not applied
+}
+
+// Migrate brings the schema up to this binary's. Replicas that start together take turns, by an advisory lock; url
+// must not lead through a transaction pooler.
+func Migrate(ctx context.Context, url string) error {
+	return withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
+		if _, err := p.Up(ctx); err != nil {
+			return err
+		}
+		return healAfterRestore(ctx, conn)
+	})
+}
+
+// MigrateDown takes every migration back. It destroys all data; it serves tests.
+func MigrateDown(ctx context.Context, url string) error {
+	return withGoose(url, func(p *goose.Provider, _ *sql.DB) error {
+		if _, err := p.DownTo(ctx, 0); err != nil {
+			return fmt.Errorf("down: %w", err)
+		}
+		return nil
+	})
+}
+
+// MigrationStatus lists this binary's migrations, oldest first.
+func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
+	var all []Migration
+	err := withGoose(url, func(p *goose.Provider, _ *sql.DB) error {
+		steps, err := p.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("read the schema's history: %w", err)
+		}
+		for _, s := range steps {
+			all = append(all, Migration{s.Source.Version, s.Source.Path, s.AppliedAt})
+		}
+		return nil
+	})
+	return all, err
+}
+
+func withGoose(url string, do func(*goose.Provider, *sql.DB) error) (err error) {
+	cc, err := connConfig(url)
+	if err != nil {
+		return err
+	}
+	conn := stdlib.OpenDB(*cc)
+	defer func() { err = errors.Join(err, conn.Close()) }()
+
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return fmt.Errorf("make the migration lock: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, conn, migrations.FS, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	return fault("migrate", do(provider, conn))
+}
+
+// healAfterRestore gives rows whose changed_xid lies in the future a present one. A dump restored into a new cluster
+// brings the old cluster's transaction ids along; sweeps would read such rows again and again.
+func healAfterRestore(ctx context.Context, conn *sql.DB) error {
+	for _, table := range []string{"agents", "deleted_agents", "deployments"} {
+		heal := `UPDATE ` + table + ` SET changed_xid = pg_current_xact_id()
+			WHERE changed_xid >= pg_snapshot_xmax(pg_current_snapshot())`
+		if _, err := conn.ExecContext(ctx, heal); err != nil {
+			return fmt.Errorf("renew restored transaction ids of %s: %w", table, err)
+		}
+	}
+	return nil
+}

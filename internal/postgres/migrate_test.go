@@ -1,0 +1,165 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/postgres"
+)
+
+// schema is every table, column, index and constraint there is, but for the library's own record.
+const schema = `
+	SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+		SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default) AS line
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'goose_db_version'
+		UNION ALL
+		SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'goose_db_version'
+		UNION ALL
+		SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+		WHERE connamespace = 'public'::regnamespace AND conrelid <> 'goose_db_version'::regclass
+	) AS parts`
+
+func TestMigrationsGoDownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	fresh := ask[*string](t, db, schema)
+	if fresh == nil || !strings.Contains(*fresh, "idx_deployment_agent_status_created") {
+		t.Fatalf("want a schema, got %v", fresh)
+	}
+
+	if err := postgres.MigrateDown(t.Context(), db.url); err != nil {
+		t.Fatal(err)
+	}
+	if left := ask[*string](t, db, schema); left != nil {
+		t.Errorf("left behind by going down:\n%s", *left)
+	}
+	if applied, all := migrations(t, db); applied != 0 || all == 0 {
+		t.Errorf("after going down: want none applied, got %d of %d", applied, all)
+	}
+
+	if err := postgres.Migrate(t.Context(), db.url); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(*fresh, *ask[*string](t, db, schema)); diff != "" {
+		t.Errorf("schema after down and up (-want +got):\n%s", diff)
+	}
+	if applied, all := migrations(t, db); applied != all {
+		t.Errorf("after going up: want all %d applied, got %d", all, applied)
+	}
+}
+
+// migrations counts those that are applied and all that there are, which must ascend.
+func migrations(t *testing.T, db database) (applied, all int) {
+	t.Helper()
+	steps, err := postgres.MigrationStatus(t.Context(), db.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last int64
+	for _, step := range steps {
+		if step.Version <= last || !strings.HasSuffix(step.Name, ".sql") {
+			t.Errorf("after version %d: got %+v", last, step)
+		}
+		last = step.Version
+		if !step.AppliedAt.IsZero() {
+			applied++
+		}
+	}
+	return applied, len(steps)
+}
+
+func TestReplicasThatStartTogetherMigrateOnce(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	if err := postgres.MigrateDown(t.Context(), db.url); err != nil {
+		t.Fatal(err)
+	}
+	g, ctx := errgroup.WithContext(t.Context())
+	for range 4 {
+		g.Go(func() error { return postgres.Migrate(ctx, db.url) })
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	again := ask[int64](t, db, `SELECT count(*) - count(DISTINCT version_id) FROM goose_db_version WHERE is_applied`)
+	if applied, all := migrations(t, db); applied != all || again != 0 {
+		t.Errorf("want each of %d applied once, got %d and %d times more", all, applied, again)
+	}
+}
+
+func TestSchemaVersion(t *testing.T) {
+	t.Parallel()
+	db, r := newFleet(t)
+	_, all := migrations(t, db)
+	if got, err := r.Ping(t.Context()); err != nil || got != int64(all) {
+		t.Errorf("want version %d, got %d, %v", all, got, err)
+	}
+}
+
+func TestMigrateWithoutADatabase(t *testing.T) {
+	t.Parallel()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tt := range map[string]struct {
+		ctx         context.Context
+		url         string
+		unavailable bool
+	}{
+		"nobody there":     {t.Context(), "postgres://u:secret@127.0.0.1:1/d", true},
+		"no URL":           {t.Context(), "postgres://u:secret@h:port/d", false},
+		"caller went away": {canceled, "postgres://u:secret@127.0.0.1:1/d", false},
+	} {
+		_, statusErr := postgres.MigrationStatus(tt.ctx, tt.url)
+		for _, err := range []error{postgres.Migrate(tt.ctx, tt.url), postgres.MigrateDown(tt.ctx, tt.url), statusErr} {
+			if err == nil || errors.Is(err, fleet.ErrUnavailable) != tt.unavailable || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s: want an error without the password, unavailable %v; got %v", name, tt.unavailable, err)
+			}
+			if err != nil && strings.Count(err.Error(), "migrate:") > 1 {
+				t.Errorf("%s: want it said once what was being done, got %v", name, err)
+			}
+		}
+	}
+}
+
+// TestRestoredDump has rows that bear transaction ids which this cluster has not come to yet.
+func TestRestoredDump(t *testing.T) {
+	t.Parallel()
+	db, r := newFleet(t, "a", "b", "gone")
+	r.createOne(t, "a")
+	if err := r.agents.DeleteAgent(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	untouched := ask[string](t, db, `SELECT changed_xid::text FROM agents WHERE id = 'b'`)
+	const future = `(pg_current_xact_id()::text::bigint + 1000000)::text::xid8`
+	db.exec(t, `UPDATE agents SET changed_xid = `+future+` WHERE id = 'a'`)
+	db.exec(t, `UPDATE deleted_agents SET changed_xid = `+future)
+	db.exec(t, `UPDATE deployments SET changed_xid = `+future)
+
+	watermark := r.sweep(t, "", newSink())
+	for range 2 {
+		again := newSink()
+		watermark = r.sweep(t, watermark, again)
+		if again.told != 3 {
+			t.Fatalf("before healing: want the three rows told again, got %d", again.told)
+		}
+	}
+	if err := postgres.Migrate(t.Context(), db.url); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{3, 0} {
+		after := newSink()
+		watermark = r.sweep(t, watermark, after)
+		if after.told != want {
+			t.Errorf("sweep %d after healing: want %d told, got %d", i+1, want, after.told)
+		}
+	}
+	if got := ask[string](t, db, `SELECT changed_xid::text FROM agents WHERE id = 'b'`); got != untouched {
+		t.Errorf("a row of the present was touched: its transaction was %s, is %s", untouched, got)
+	}
+}

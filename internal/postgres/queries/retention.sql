@@ -1,0 +1,68 @@
+-- name: DropOldDeployments :execrows
+DELETE FROM deployments WHERE id IN (
+    SELECT id FROM deployments
+    WHERE created_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second' AND status NOT IN ('pending', 'running')
+      AND finished_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
+    ORDER BY id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldIdempotencyKeys :execrows
+DELETE FROM idempotency_keys WHERE key IN (
+    SELECT key FROM idempotency_keys WHERE expires_at <= now() ORDER BY key LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldDeletedAgents :execrows
+DELETE FROM deleted_agents WHERE agent_id IN (
+    SELECT agent_id FROM deleted_agents WHERE deleted_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
+    ORDER BY agent_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldReports :execrows
+DELETE FROM reports WHERE id IN (
+    SELECT id FROM reports WHERE created_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
+    ORDER BY id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldRollups :exec
+WITH old_requests AS (DELETE FROM request_rollups r WHERE r.bucket < sqlc.arg(before)),
+     old_queries AS (DELETE FROM query_rollups q WHERE q.bucket < sqlc.arg(before)),
+     old_replicas AS (DELETE FROM replica_rollups p WHERE p.bucket < sqlc.arg(before))
+DELETE FROM fleet_rollups f WHERE f.bucket < sqlc.arg(before);
+
+-- name: OldestMinute :one
+SELECT bucket FROM replica_rollups WHERE seconds = 60 ORDER BY bucket LIMIT 1;
+
+-- name: LockCompaction :exec
+-- One replica compacts at a time: each takes up what the one before it has written.
+SELECT pg_advisory_xact_lock(hashtextextended('watchbill compaction', 0));
+
+-- name: TakeRequestRollups :many
+-- With what was compacted before, if minutes came late.
+DELETE FROM request_rollups
+WHERE bucket >= sqlc.arg(window_from) AND bucket < sqlc.arg(window_to)
+RETURNING bucket, seconds, route, method, replica, by_status, latency, bytes_in, bytes_out;
+
+-- name: TakeQueryRollups :many
+DELETE FROM query_rollups
+WHERE bucket >= sqlc.arg(window_from) AND bucket < sqlc.arg(window_to)
+RETURNING bucket, seconds, query, replica, count, errors, latency;
+
+-- name: CompactReplicaRollups :exec
+-- The hour's covered seconds are the fleet's, the same in each replica's row: replicas come and go within an hour.
+WITH taken AS (
+    DELETE FROM replica_rollups r
+    WHERE r.bucket >= sqlc.arg(window_from) AND r.bucket < sqlc.arg(window_to)
+    RETURNING r.*
+), covered AS (
+    SELECT LEAST(sum(longest), 3600) AS seconds
+    FROM (SELECT LEAST(max(n.covered_seconds), n.seconds) AS longest FROM taken n GROUP BY n.bucket, n.seconds) AS buckets
+)
+INSERT INTO replica_rollups (bucket, seconds, replica, covered_seconds,
+    polls_delivered, polls_empty, polls_not_modified, polls_failed,
+    pool_max, pool_samples, pool_in_use_sum, pool_in_use_peak, pool_acquires, pool_empty_acquires, pool_wait_seconds)
+SELECT sqlc.arg(window_from), 3600, m.replica, max(covered.seconds),
+       sum(m.polls_delivered), sum(m.polls_empty), sum(m.polls_not_modified), sum(m.polls_failed),
+       max(m.pool_max), sum(m.pool_samples), sum(m.pool_in_use_sum), max(m.pool_in_use_peak),
+       sum(m.pool_acquires), sum(m.pool_empty_acquires), sum(m.pool_wait_seconds)
+FROM taken m CROSS JOIN covered
+GROUP BY m.replica ORDER BY m.replica;

@@ -1,0 +1,105 @@
+package postgres_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+func document(name string) report.Document {
+	return report.Document{
+		ID: newID().String(), Name: name, Verdict: report.Pass, GeneratedAt: noon,
+		Window:     report.Coverage{Window: report.Window{From: noon, To: noon.Add(time.Hour)}, CoveredSeconds: 3600},
+		Objectives: []report.Result{},
+	}
+}
+
+func (r *replica) save(t tester, doc report.Document) {
+	t.Helper()
+	if err := r.reports.SaveReport(t.Context(), doc); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReportIsReadAsItWasSaved(t *testing.T) {
+	t.Parallel()
+	_, r := newFleet(t)
+	want := document(`daily "é"`)
+	r.save(t, document("another"))
+	r.save(t, want)
+	stored, err := r.reports.Report(t.Context(), uuid.MustParse(want.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got report.Document
+	if err := json.Unmarshal(stored, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestReportThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	_, r := newFleet(t)
+	if _, err := r.reports.Report(t.Context(), uuid.Max); !errors.Is(err, report.ErrNotFound) || errors.Is(err, fleet.ErrUnavailable) {
+		t.Errorf("want %v, got %v", report.ErrNotFound, err)
+	}
+	broken := document("x")
+	broken.ID = "not an id"
+	if err := r.reports.SaveReport(t.Context(), broken); err == nil {
+		t.Error("want an id that is none refused")
+	}
+	twice := document("x")
+	r.save(t, twice)
+	if err := r.reports.SaveReport(t.Context(), twice); err == nil || errors.Is(err, fleet.ErrUnavailable) {
+		t.Errorf("want an id that is taken refused, got %v", err)
+	}
+}
+
+func TestListOfReports(t *testing.T) {
+	t.Parallel()
+	_, r := newFleet(t)
+	var docs [4]report.Document
+	var ids [4]uuid.UUID
+	for i, verdict := range []report.Verdict{report.Pass, report.Fail, report.NoData, report.Pass} {
+		docs[i] = document(string(verdict))
+		docs[i].Verdict = verdict
+		ids[i] = uuid.MustParse(docs[i].ID)
+		r.save(t, docs[i])
+	}
+	for name, tt := range map[string]struct {
+		before uuid.UUID
+		most   int
+		want   []report.Document
+	}{
+		"all":       {uuid.Max, 10, []report.Document{docs[3], docs[2], docs[1], docs[0]}},
+		"first two": {uuid.Max, 2, []report.Document{docs[3], docs[2]}},
+		"next two":  {ids[2], 2, []report.Document{docs[1], docs[0]}},
+		"no more":   {ids[0], 2, nil},
+	} {
+		got, err := r.reports.ListReports(t.Context(), tt.before, tt.most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []report.Heading{}
+		for i, doc := range tt.want {
+			heading := report.Heading{ID: doc.ID, Name: doc.Name, Window: doc.Window, Verdict: doc.Verdict}
+			if i < len(got) {
+				heading.CreatedAt = got[i].CreatedAt
+			}
+			want = append(want, heading)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package postgres_test
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// sink is the plainest mailbox: it believes what sweeps tell it.
+type sink struct {
+	agents  map[string]known
+	waiting map[string][]fleet.Waiting // who has nothing is absent
+	next    map[string]time.Duration   // who has nothing to come is absent
+	told    int                        // how many things it was told
+	wholes  int
+}
+
+type known struct {
+	token    fleet.TokenHash
+	interval time.Duration
+}
+
+func newSink() *sink {
+	s := &sink{}
+	s.Whole()
+	s.wholes = 0
+	return s
+}
+
+func (s *sink) Whole() {
+	s.wholes++
+	s.agents, s.waiting, s.next = map[string]known{}, map[string][]fleet.Waiting{}, map[string]time.Duration{}
+}
+
+func (s *sink) Agent(id string, token fleet.TokenHash, own time.Duration) {
+	s.told++
+	s.agents[id] = known{token, own}
+}
+
+func (s *sink) Deleted(id string) {
+	s.told++
+	delete(s.agents, id)
+	delete(s.waiting, id)
+	delete(s.next, id)
+}
+
+func (s *sink) Waiting(id string, due []fleet.Waiting, next time.Duration) {
+	s.told++
+	delete(s.waiting, id)
+	delete(s.next, id)
+	if len(due) > 0 {
+		s.waiting[id] = due
+	}
+	if next >= 0 {
+		s.next[id] = next
+	}
+}
+
+// sweep tells the sink what changed since the watermark and returns the next one.
+func (r *replica) sweep(t tester, since string, into *sink, recheck ...string) string {
+	t.Helper()
+	watermark, err := r.mailbox.Sweep(t.Context(), since, recheck, into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return watermark
+}
+
+// swept is what a sweep of everything finds now.
+func (r *replica) swept(t tester) *sink {
+	t.Helper()
+	all := newSink()
+	r.sweep(t, "", all)
+	return all
+}
+
+// differs says how what two sinks believe differs; of what is to come only whose it is, as time passes.
+func differs(want, got *sink) string {
+	believed := func(s *sink) any {
+		return struct {
+			Agents  map[string]known
+			Waiting map[string][]fleet.Waiting
+			Next    []string
+		}{s.agents, s.waiting, slices.Sorted(maps.Keys(s.next))}
+	}
+	return cmp.Diff(believed(want), believed(got), cmp.AllowUnexported(known{}))
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// tracer gives every query a name and tells the observer how long it took. It also counts who waits for a connection.
+type tracer struct {
+	observer  QueryObserver // may be nil
+	now       func() time.Time
+	acquiring atomic.Int32 // who waits for a connection
+}
+
+type traceKey struct{}
+
+type trace struct {
+	name  string
+	start time.Time
+}
+
+// TraceAcquireStart implements pgxpool.AcquireTracer.
+func (t *tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	t.acquiring.Add(1)
+	return ctx
+}
+
+// TraceAcquireEnd implements pgxpool.AcquireTracer.
+func (t *tracer) TraceAcquireEnd(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireEndData) {
+	t.acquiring.Add(-1)
+}
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (t *tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	return t.begin(ctx, queryName(data.SQL))
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (t *tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	t.end(ctx, data.Err)
+}
+
+// TraceBatchStart implements pgx.BatchTracer. A batch counts as one query, by the name of its first.
+func (t *tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	name := "Batch"
+	if data.Batch != nil && len(data.Batch.QueuedQueries) > 0 {
+		name = queryName(data.Batch.QueuedQueries[0].SQL)
+	}
+	return t.begin(ctx, name)
+}
+
+// TraceBatchQuery implements pgx.BatchTracer.
+func (t *tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd implements pgx.BatchTracer.
+func (t *tracer) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
+	t.end(ctx, data.Err)
+}
+
+func (t *tracer) begin(ctx context.Context, name string) context.Context {
+	if t.observer == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, traceKey{}, trace{name, t.now()})
+}
+
+func (t *tracer) end(ctx context.Context, err error) {
+	started, ok := ctx.Value(traceKey{}).(trace)
+	if !ok {
+		return
+	}
+	t.observer.ObserveQuery(started.name, t.now().Sub(started.start), err, sqlstate(err))
+}
+
+// queryName reads the name that sqlc's convention puts in front of a query: "-- name: GetAgent :one". What begins,
+// commits or sets is named by its first word.
+func queryName(sql string) string {
+	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
+		name, _, _ := strings.Cut(rest, " ")
+		return name
+	}
+	word, _, _ := strings.Cut(strings.TrimSpace(sql), " ")
+	switch word = strings.ToLower(strings.TrimRight(word, ";")); word {
+	case "begin", "commit", "rollback", "listen", "set":
+		return word
+	default:
+		return "unnamed"
+	}
+}
+
+func sqlstate(err error) string {
+	var fault *pgconn.PgError
+	if errors.As(err, &fault) {
+		return fault.Code
+	}
+	return ""
+}

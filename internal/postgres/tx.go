@@ -1,0 +1,37 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+)
+
+// maxTries bounds how often a transaction that lost a deadlock is run again.
+const maxTries = 4
+
+// inTx runs do in a transaction and commits it. It is the one way to run a transaction. When it returns nil the
+// transaction is committed. A deadlock or serialization failure is retried, so do must not keep anything from a run
+// that failed.
+func (db *DB) inTx(ctx context.Context, doing string, do func(q *dbgen.Queries) error) error {
+	for try := 1; ; try++ {
+		err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error { return do(db.queries.WithTx(tx)) })
+		if err == nil {
+			return nil
+		}
+		if code := sqlstate(err); try == maxTries || code != deadlockDetected && code != serializationFailure {
+			return fault(doing, err)
+		}
+		wait := time.NewTimer(rand.N(time.Duration(try) * 10 * time.Millisecond))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return fault(doing, fmt.Errorf("after a deadlock: %w", ctx.Err()))
+		}
+	}
+}
