@@ -1,0 +1,4 @@
+package agent
+
+// IsPermanent shows what Permanent hides.
+var IsPermanent = isPermanent

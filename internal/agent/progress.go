@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+)
+
+const (
+	progressMark = "::progress "
+	maxLine      = 512 // bytes; a longer line says no progress
+)
+
+// progress is what a line "::progress 42 pulling image" says.
+type progress struct {
+	percent float64
+	message string
+}
+
+// progressScanner finds progress in output that comes in pieces.
+type progressScanner struct {
+	line []byte // the line so far, up to maxLine
+	last *progress
+}
+
+func (s *progressScanner) scan(p []byte) {
+	for len(p) > 0 {
+		piece, rest, whole := bytes.Cut(p, []byte{'\n'})
+		if room := maxLine + 1 - len(s.line); room > 0 {
+			s.line = append(s.line, piece[:min(len(piece), room)]...)
+		}
+		if !whole {
+			return
+		}
+		if found, ok := parseProgress(s.line); ok {
+			s.last = &found
+		}
+		s.line, p = s.line[:0], rest
+	}
+}
+
+func parseProgress(line []byte) (progress, bool) {
+	text, ok := strings.CutPrefix(string(line), progressMark)
+	if !ok || len(line) > maxLine {
+		return progress{}, false
+	}
+	number, message, _ := strings.Cut(strings.TrimSpace(text), " ")
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(number, "%"), 64)
+	if err != nil || !(percent >= 0 && percent <= 100) { // not so written as to let NaN pass
+		return progress{}, false
+	}
+	return progress{percent: percent, message: strings.TrimSpace(message)}, true
+}

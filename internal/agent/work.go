@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+const (
+	minLease = 5 * time.Second
+	maxLease = 24 * time.Hour
+	maxID    = 128 // characters of an agent's or deployment's id
+)
+
+// isID keeps what is no id out of paths and environments: [A-Za-z0-9][A-Za-z0-9._-]*.
+func isID(s string) bool {
+	for i, r := range []byte(s) {
+		alphanumeric := r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+		if !alphanumeric && (i == 0 || r != '.' && r != '_' && r != '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxID
+}
+
+// Work is one attempt of one deployment, as the server offers it.
+type Work struct {
+	openapi.PendingDeployment
+	// JSON is the whole offer as it came, with fields that this version does not know.
+	JSON json.RawMessage
+}
+
+// UnmarshalJSON keeps the document beside what it says.
+func (w *Work) UnmarshalJSON(b []byte) error {
+	if err := json.Unmarshal(b, &w.PendingDeployment); err != nil {
+		return fmt.Errorf("decode a pending deployment: %w", err)
+	}
+	w.JSON = append(json.RawMessage(nil), b...)
+	return nil
+}
+
+func (w *Work) check() error {
+	if !isID(w.ID) || w.Attempt < 1 {
+		return fmt.Errorf("deployment %.*q, attempt %d", maxID, w.ID, w.Attempt)
+	}
+	return nil
+}
+
+func (w *Work) key() attemptKey { return attemptKey{w.ID, w.Attempt} }
+
+// lease is how long a claim holds, within what the contract allows.
+func (w *Work) lease() time.Duration {
+	return min(max(time.Duration(w.LeaseSeconds)*time.Second, minLease), maxLease)
+}
+
+// Runner does the work of an attempt. It may be called for several attempts at once.
+type Runner interface {
+	// Run works until it is done or ctx ends, and returns when nothing of the work is left. What it writes to out, which
+	// never blocks and never fails, becomes the attempt's log. The error is nil when the work succeeded; wrap it with
+	// [Permanent] when another attempt would not help.
+	Run(ctx context.Context, work Work, out io.Writer) error
+}
+
+// RunnerFunc is a function as a Runner.
+type RunnerFunc func(ctx context.Context, work Work, out io.Writer) error
+
+// Run calls f.
+func (f RunnerFunc) Run(ctx context.Context, work Work, out io.Writer) error {
+	return f(ctx, work, out)
+}
+
+type permanentError struct{ error }
+
+func (e permanentError) Unwrap() error { return e.error }
+
+// Permanent marks a failure as one that another attempt would not mend.
+func Permanent(err error) error { return permanentError{err} }
+
+func isPermanent(err error) bool {
+	var p permanentError
+	return errors.As(err, &p)
+}
