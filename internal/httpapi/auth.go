@@ -1,0 +1,178 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/mailbox"
+)
+
+const adminTokenParameter = "admin_token"
+
+// access says who may call a route.
+type access int
+
+const (
+	everyone     access = iota
+	admin               // answered 403 whatever is wrong
+	enroller            // the enrollment token, or an admin
+	agentOnly           // an agent
+	agentOrAdmin        // an agent, or an admin
+)
+
+// caller is who asks. Neither: a route for everyone, or an enroller.
+type caller struct {
+	admin bool
+	agent *mailbox.Agent
+}
+
+var (
+	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the administrator's token")
+	errNoRight   = newProblem(http.StatusForbidden, "forbidden", "", "the token does not give this right")
+	errNotYours  = newProblem(http.StatusForbidden, "forbidden", "", "this is another agent's")
+
+	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: Authorization: Bearer …")
+	errUnknownToken = newProblem(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
+)
+
+// tokens are those that give one right. Several rotate: the old and the new are good at once.
+type tokens [][sha256.Size]byte
+
+// parseTokens reads comma-separated tokens. Blanks around them do not count.
+func parseTokens(list string) tokens {
+	var all tokens
+	for token := range strings.SplitSeq(list, ",") {
+		if token = strings.TrimSpace(token); token != "" {
+			all = append(all, sha256.Sum256([]byte(token)))
+		}
+	}
+	return all
+}
+
+// hold says whether the token is one of them, in a time that tells nothing of them.
+func (t tokens) hold(token string) bool {
+	return token != "" && t.holdHash(hashOf(token))
+}
+
+// hashOf spares a token of the usual length the copy that a conversion makes.
+func hashOf(token string) [sha256.Size]byte {
+	var usual [64]byte
+	return sha256.Sum256(append(usual[:0], token...))
+}
+
+func (t tokens) holdHash(hash [sha256.Size]byte) bool {
+	found := 0
+	for i := range t {
+		found |= subtle.ConstantTimeCompare(t[i][:], hash[:])
+	}
+	return found == 1
+}
+
+// authorize finds out who asks, and says whether the route is theirs.
+func (s *Server) authorize(x *exchange, who access) (caller, error) {
+	if who == everyone {
+		return caller{}, nil
+	}
+	bearer := bearerToken(x.r)
+	hash := hashOf(bearer)
+	isAdmin := s.isAdmin(x.r, hash)
+	switch {
+	case isAdmin && who == agentOnly:
+		return caller{}, errNoRight
+	case isAdmin:
+		return caller{admin: true}, nil
+	case who == admin:
+		return caller{}, errForbidden
+	case bearer == "":
+		return caller{}, errNoToken
+	case s.enrollmentTokens.holdHash(hash):
+		if who != enroller {
+			return caller{}, errNoRight
+		}
+		return caller{}, nil
+	}
+	agent, err := s.mailbox.Authenticate(x.r.Context(), bearer)
+	switch {
+	case err != nil:
+		return caller{}, err
+	case who == enroller:
+		return caller{}, errNoRight
+	}
+	return caller{agent: agent}, nil
+}
+
+// isAdmin says whether one of the three ways to bring the administrator's token has it. No token is empty, so the hash
+// of an absent one is nobody's.
+func (s *Server) isAdmin(r *http.Request, bearer [sha256.Size]byte) bool {
+	if s.adminTokens.holdHash(bearer) || s.adminTokens.hold(first(r.Header["X-Admin-Token"])) {
+		return true
+	}
+	return strings.Contains(r.URL.RawQuery, adminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(adminTokenParameter))
+}
+
+// bearerToken returns the token of the Authorization header; empty if there is none.
+func bearerToken(r *http.Request) string {
+	scheme, token, _ := strings.Cut(first(r.Header["Authorization"]), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// first is http.Header.Get for a name that is known to be canonical.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// agentsOwn returns the agent that the path names, if it is the caller's to ask about: an agent knows only itself.
+func (x *exchange) agentsOwn(box *mailbox.Mailbox) (*mailbox.Agent, error) {
+	id, err := x.agentID()
+	if err != nil {
+		return nil, err
+	}
+	if !x.caller.admin {
+		if x.caller.agent.ID() != id {
+			return nil, errNotYours
+		}
+		return x.caller.agent, nil
+	}
+	agent, ok := box.Agent(id)
+	if !ok {
+		return nil, fleet.ErrAgentNotFound
+	}
+	return agent, nil
+}
+
+// Closed is what cannot be called because no token opens it.
+type Closed struct {
+	Variable string   // that is unset
+	Routes   []string // method and pattern
+}
+
+// Closed tells which routes an unset token variable closes.
+func (s *Server) Closed() []Closed {
+	var closed []Closed
+	add := func(variable string, who access, sets ...tokens) { // any of the sets opens the routes
+		for _, set := range sets {
+			if len(set) > 0 {
+				return
+			}
+		}
+		c := Closed{Variable: variable}
+		for _, route := range routes {
+			if route.access == who {
+				c.Routes = append(c.Routes, route.method+" "+route.pattern)
+			}
+		}
+		closed = append(closed, c)
+	}
+	add("ADMIN_TOKEN", admin, s.adminTokens)
+	add("ENROLLMENT_TOKEN", enroller, s.enrollmentTokens, s.adminTokens)
+	return closed
+}

@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// exchange is one request and its answer on their way through the server. It is the handler's ResponseWriter, so that
+// what is recorded and logged afterwards is what was really sent.
+type exchange struct {
+	http.ResponseWriter
+	r      *http.Request
+	route  *telemetry.Route
+	param  string // what the path's wildcard stands for
+	caller caller
+
+	now       func() time.Time
+	requestID string
+	idHeader  [1]string
+	pattern   string
+	status    int       // 0: nothing was sent
+	ready     time.Time // when the answer was; what its client takes to read it is not ours
+	bytesIn   int64
+	bytesOut  int64
+	held      time.Duration
+	idle      bool
+	abandoned bool
+}
+
+// exchangeOf returns the exchange that a handler was given as its ResponseWriter.
+func exchangeOf(w http.ResponseWriter) *exchange { return w.(*exchange) }
+
+// hold notes that the answer was deliberately held back for so long: no part of its latency.
+func (x *exchange) hold(d time.Duration) { x.held += d }
+
+// outlast lets the answer take so long without the server's timeouts ending the connection. While a handler works, the
+// server reads on to notice a client that goes away, and takes the end of ReadTimeout for one.
+func (x *exchange) outlast(now time.Time, d time.Duration) error {
+	const toSend = 30 * time.Second
+	control := http.NewResponseController(x.ResponseWriter)
+	if err := control.SetReadDeadline(now.Add(d + toSend)); err != nil {
+		return err
+	}
+	return control.SetWriteDeadline(now.Add(d + toSend))
+}
+
+// abandon gives the connection up: who asked is gone, or was half answered.
+func (x *exchange) abandon() { x.abandoned = true }
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 && status >= http.StatusOK {
+		x.status, x.ready = status, x.now()
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.status, x.ready = http.StatusOK, x.now()
+	}
+	n, err := x.ResponseWriter.Write(p)
+	x.bytesOut += int64(n)
+	return n, err
+}
+
+// Unwrap is http.ResponseController's.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// describe adds to the fields of a log line whose request it tells of.
+func (x *exchange) describe(fields ...zap.Field) []zap.Field {
+	return append(fields, zap.String("request_id", x.requestID), zap.String("method", x.r.Method), zap.String("route", x.pattern))
+}
+
+// outcome is the status to record.
+func (x *exchange) outcome() int {
+	switch {
+	case x.abandoned && x.status == 0:
+		return statusClientGone
+	case x.status == 0:
+		return http.StatusOK // what net/http sends for a handler that sent nothing
+	default:
+		return x.status
+	}
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// How long a connection may take. Slow clients are cut off. An answer that may take longer than these asks for it, see
+// exchange.outlast.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 75 * time.Second  // more than the longest wait
+	idleTimeout       = 120 * time.Second // more than the usual poll interval
+	maxHeaderBytes    = 16 << 10
+)
+
+// HTTPOptions are what NewHTTPServer needs beside the handler.
+type HTTPOptions struct {
+	// TLS, if not nil, has the certificates; Certificates.Config makes it. Serve with ServeTLS(listener, "", "") then.
+	TLS *tls.Config
+	// ConnectionMaxAge is for how long a connection is kept alive, spread by ±10 %; zero: for as long as the client
+	// likes. New replicas get their share of the clients that way.
+	ConnectionMaxAge time.Duration
+	Now              func() time.Time
+	Jitter           func() float64 // draws from [0, 1)
+	Log              *zap.Logger
+}
+
+// NewHTTPServer makes the server that listens for the API.
+func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error) {
+	errorLog, err := zap.NewStdLogAt(opts.Log.Named("http"), zap.DebugLevel) // what clients do wrong in their handshakes
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		TLSConfig:         opts.TLS,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          errorLog,
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * gets the answer that any unknown path gets
+	}
+	if age := opts.ConnectionMaxAge; age > 0 {
+		server.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+			spread := time.Duration(float64(age) * (0.9 + 0.2*opts.Jitter()))
+			return context.WithValue(ctx, connectionEnd{}, opts.Now().Add(spread))
+		}
+	}
+	return server, nil
+}
+
+// connectionEnd is the key of when a connection should be closed, in its context.
+type connectionEnd struct{}
+
+func tooOld(ctx context.Context, now time.Time) bool {
+	end, limited := ctx.Value(connectionEnd{}).(time.Time)
+	return limited && now.After(end)
+}

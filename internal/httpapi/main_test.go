@@ -1,0 +1,18 @@
+package httpapi
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+)
+
+// Fuzzing starts many processes of this program, none of which needs a database.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if fuzz := flag.Lookup("test.fuzz"); fuzz != nil && fuzz.Value.String() != "" {
+		os.Exit(m.Run())
+	}
+	os.Exit(postgrestest.Main(m))
+}

@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+const (
+	defaultHours = 24
+
+	// maxComputations is how many metrics, and how many reports, are computed at once; others wait in line. A year's
+	// rollups are many rows, and the metrics are open to all.
+	maxComputations = 2
+)
+
+// gate lets a number of callers through at a time.
+type gate chan struct{}
+
+func newGate(width int) gate { return make(gate, width) }
+
+// enter waits for a place; leave gives it back.
+func (g gate) enter(ctx context.Context) error {
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g gate) leave() { <-g }
+
+func readHours(x *exchange) (int64, error) {
+	q := x.query()
+	hours := q.integer("hours", defaultHours, 1, report.MaxHours)
+	return hours, q.done()
+}
+
+func (s *Server) getMetrics(ctx context.Context, hours int64) (openapi.Metrics, error) {
+	doc, err := s.measure(ctx, hours, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
+	if err != nil {
+		return openapi.Metrics{}, err
+	}
+	m := openapi.Metrics{
+		Window: windowOf(doc.Window), Totals: trafficOf(doc.Sections.Summary.Traffic),
+		Endpoints: make([]openapi.EndpointTraffic, len(doc.Sections.Endpoints)), Database: databaseOf(doc.Sections),
+	}
+	for i, e := range doc.Sections.Endpoints {
+		t := trafficOf(e.Traffic)
+		m.Endpoints[i] = openapi.EndpointTraffic{
+			Method: e.Method, Route: e.Route, Requests: t.Requests, RPS: t.RPS, ErrorRate: t.ErrorRate,
+			ClientErrorRate: t.ClientErrorRate, ErrorsByStatus: t.ErrorsByStatus, LatencyMs: t.LatencyMs,
+		}
+	}
+	return m, nil
+}
+
+func (s *Server) getPendingMetrics(ctx context.Context, hours int64) (openapi.PendingDeploymentsMetrics, error) {
+	doc, err := s.measure(ctx, hours, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
+	if err != nil {
+		return openapi.PendingDeploymentsMetrics{}, err
+	}
+	p := doc.Sections.PendingDeployments
+	t := trafficOf(p.Traffic)
+	return openapi.PendingDeploymentsMetrics{
+		Window: windowOf(doc.Window), Method: p.Method, Route: p.Route, Requests: t.Requests, RPS: t.RPS, ErrorRate: t.ErrorRate,
+		ClientErrorRate: t.ClientErrorRate, ErrorsByStatus: t.ErrorsByStatus, LatencyMs: t.LatencyMs,
+		Agents: p.MeanAgents, RPSPerAgent: deref(p.RPSPerAgent), EmptyRatio: deref(p.EmptyRatio), Database: databaseOf(doc.Sections),
+	}, nil
+}
+
+// measure makes a report without objectives: what the metrics tell is what a report over the same window tells.
+func (s *Server) measure(ctx context.Context, hours int64, sections ...report.Section) (report.Document, error) {
+	now := s.now()
+	window, err := report.LastHours(hours, now)
+	if err != nil {
+		return report.Document{}, err
+	}
+	if err := s.metering.enter(ctx); err != nil {
+		return report.Document{}, err
+	}
+	defer s.metering.leave()
+	facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
+	if err != nil {
+		return report.Document{}, err
+	}
+	return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
+}
+
+func windowOf(c report.Coverage) openapi.Window {
+	return openapi.Window{From: c.From, To: c.To, CoveredSeconds: c.CoveredSeconds}
+}
+
+// trafficOf writes 0 for the rates of no requests: a client that adds them up needs no case for it.
+func trafficOf(t report.Traffic) openapi.Traffic {
+	byStatus := make(openapi.ErrorsByStatus, len(t.ErrorsByStatus))
+	for status, n := range t.ErrorsByStatus {
+		byStatus[strconv.Itoa(status)] = n
+	}
+	return openapi.Traffic{
+		Requests: t.Requests, RPS: deref(t.RPS), ErrorRate: deref(t.ErrorRate), ClientErrorRate: deref(t.ClientErrorRate),
+		ErrorsByStatus: byStatus, LatencyMs: latencyOf(t.Latency),
+	}
+}
+
+// latencyOf is zero, and left out, where nothing was answered.
+func latencyOf(l report.Latency) openapi.Latency {
+	return openapi.Latency{Mean: deref(l.Mean), P50: deref(l.P50), P95: deref(l.P95), P99: deref(l.P99), Max: deref(l.Max)}
+}
+
+func databaseOf(sections report.Sections) openapi.DatabaseMetrics {
+	pool, queries := sections.DatabasePool, sections.Queries
+	m := openapi.DatabaseMetrics{
+		Pool:    openapi.PoolMetrics{Utilization: deref(pool.Utilization), PeakUtilization: deref(pool.PeakUtilization)},
+		Queries: make([]openapi.QueryMetrics, len(queries.Slowest)),
+	}
+	for _, replica := range pool.Replicas {
+		m.Pool.Max = max(m.Pool.Max, replica.Max)
+		m.Pool.Waits += replica.EmptyAcquires
+	}
+	for i, q := range queries.Slowest {
+		m.Queries[i] = openapi.QueryMetrics{Query: q.Name, Count: q.Executed, Errors: q.Errors, LatencyMs: latencyOf(q.Latency)}
+	}
+	return m
+}

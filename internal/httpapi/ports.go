@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// What the API needs of the world behind it. Faults come as *fleet.Error (fleet.ErrUnavailable: the database cannot be
+// reached or did not answer in time). Any other error is a defect, logged and answered 500.
+
+// Agents keeps the enrolled agents.
+type Agents interface {
+	// Enroll stores a new agent. fleet.ErrAgentExists if its id is taken.
+	Enroll(ctx context.Context, agent fleet.Agent, token fleet.TokenHash) (fleet.Agent, error)
+	// RotateToken replaces an agent's token; the old one is dead when it returns, everywhere within a second.
+	RotateToken(ctx context.Context, id string, token fleet.TokenHash) error
+	// DeleteAgent removes an agent and its deployments.
+	DeleteAgent(ctx context.Context, id string) error
+	Agent(ctx context.Context, id string) (fleet.AgentView, error)
+	// Agents lists up to most agents with all these labels, by id, after the given one.
+	Agents(ctx context.Context, after string, labels map[string]string, most int) ([]fleet.AgentView, error)
+}
+
+// Deployments keeps the deployments and moves them through their states.
+type Deployments interface {
+	// Create makes a deployment for each target. With a key, the first answer (the bytes that encode made of what was
+	// created) is kept in the same transaction and returned again to a repetition; fleet.ErrIdempotencyMismatch if the
+	// key came with another request. The order's agents must exist: an *fleet.Error names the first that does not.
+	Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey, encode func(fleet.CreatedGroup) ([]byte, error)) (answer []byte, err error)
+	// Pending lists what the agent may claim now, oldest first, at most fleet.MaxPending.
+	Pending(ctx context.Context, agentID string) ([]fleet.Deployment, error)
+	// Deployment reads one with the attempts that retries have superseded.
+	Deployment(ctx context.Context, id uuid.UUID) (fleet.Deployment, []fleet.Attempt, error)
+	// List reads newest first, without specs, those before the given id (uuid.Max: from the newest).
+	List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, most int) ([]fleet.Deployment, error)
+	// Report applies an agent's report. fleet.ErrNotYours if the deployment is another's.
+	Report(ctx context.Context, agentID string, id uuid.UUID, r fleet.Report) (fleet.Deployment, error)
+	Cancel(ctx context.Context, id uuid.UUID) (fleet.Deployment, error)
+	Group(ctx context.Context, id uuid.UUID) (fleet.Group, error)
+	CancelGroup(ctx context.Context, id uuid.UUID) (fleet.Group, error)
+	// AppendLog stores a chunk of an attempt's log and returns where the next one starts; with fleet.ErrLogGap and
+	// fleet.ErrLogFull the offset returned is where the log ends.
+	AppendLog(ctx context.Context, agentID string, id uuid.UUID, attempt int, offset int64, chunk []byte) (next int64, err error)
+	// ReadLog reads up to most bytes from offset. attempt 0 is the latest that was claimed. complete says that the
+	// attempt is over and this reaches its end.
+	ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, most int) (fleet.LogPart, error)
+}
+
+// Measurements answers from the rollups of all replicas.
+type Measurements interface {
+	// Facts reads what a window holds. The parts that a caller does not need are not read.
+	Facts(ctx context.Context, window report.Window, parts report.Parts) (report.Facts, error)
+}
+
+// Reports keeps the documents.
+type Reports interface {
+	SaveReport(ctx context.Context, doc report.Document) error
+	// Report returns the document as it was stored, in JSON.
+	Report(ctx context.Context, id uuid.UUID) ([]byte, error)
+	ListReports(ctx context.Context, before uuid.UUID, most int) ([]report.Heading, error)
+}
+
+// Database tells how the database is.
+type Database interface {
+	// Ping reports the schema version, or why the database cannot be reached.
+	Ping(ctx context.Context) (schemaVersion int64, err error)
+	Pool() telemetry.PoolSample
+}

@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// statusClientGone is recorded, never sent: the client went away before its answer.
+const statusClientGone = 499
+
+// Retry-After is spread from retryAfter to twice that, so that clients refused together do not come back together.
+const retryAfter = 2 // seconds
+
+// newProblem makes an error that knows its answer. field may be empty.
+func newProblem(status int, code, field, format string, args ...any) *openapi.Problem {
+	return &openapi.Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: int32(status),
+		Code: code, Field: field, Detail: fmt.Sprintf(format, args...),
+	}
+}
+
+func badRequest(code, field, format string, args ...any) *openapi.Problem {
+	return newProblem(http.StatusBadRequest, code, field, format, args...)
+}
+
+// problemOf is where errors become HTTP. Nil means that the error is a defect of ours: no client is told what it says.
+func problemOf(err error) *openapi.Problem {
+	var (
+		known  *openapi.Problem
+		fault  *fleet.Error
+		faults report.FieldErrors
+	)
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &fault) && statuses[fault.Kind] != 0:
+		return newProblem(statuses[fault.Kind], fault.Code, fault.Field, "%s", fault.Detail)
+	case errors.As(err, &faults):
+		return problemOfFields(faults)
+	case errors.Is(err, mailbox.ErrUnknownToken):
+		return errUnknownToken
+	case errors.Is(err, report.ErrNotFound):
+		return errNoReport
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, mailbox.ErrDraining):
+		return problemOf(fleet.ErrUnavailable)
+	default:
+		return nil
+	}
+}
+
+// statuses are what the domain's kinds of fault are in HTTP.
+var statuses = map[fleet.Kind]int{
+	fleet.Invalid:     http.StatusBadRequest,
+	fleet.Forbidden:   http.StatusForbidden,
+	fleet.NotFound:    http.StatusNotFound,
+	fleet.Conflict:    http.StatusConflict,
+	fleet.TooLarge:    http.StatusRequestEntityTooLarge,
+	fleet.Unavailable: http.StatusServiceUnavailable,
+}
+
+// problemOfFields tells every fault, and the first one in the usual place too.
+func problemOfFields(faults report.FieldErrors) *openapi.Problem {
+	if len(faults) == 0 {
+		return nil
+	}
+	p := badRequest("invalid_field", clip(faults[0].Field), "%s", clip(faults[0].Problem))
+	if len(faults) > 1 {
+		for _, fault := range faults {
+			p.Errors = append(p.Errors, openapi.FieldError{Field: clip(fault.Field), Detail: clip(fault.Problem)})
+		}
+	}
+	return p
+}
+
+// fail answers with an error. What is no client's fault is logged, unless it says no more than the request's own line. A
+// client that is gone is told nothing, and its connection is given up.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	x, p := exchangeOf(w), problemOf(err)
+	switch {
+	case r.Context().Err() != nil && (p == nil || p.Status >= http.StatusInternalServerError):
+		x.abandon()
+		return
+	case p == nil:
+		s.log.Error("request failed", x.describe(zap.Error(err))...)
+		p = errInternal
+	case p.Status == http.StatusServiceUnavailable && err != fleet.ErrUnavailable: //nolint:errorlint // wrapped, it says why
+		s.log.Warn("request not served", x.describe(zap.Error(err))...)
+	}
+	s.writeProblem(w, p)
+}
+
+var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "something went wrong here; the log knows more")
+
+func (s *Server) writeProblem(w http.ResponseWriter, p *openapi.Problem) {
+	header := w.Header()
+	switch p.Status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="watchbill"`)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		header.Set("Retry-After", strconv.Itoa(retryAfter+int(s.jitter()*(retryAfter+1))))
+	}
+	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true)) // which makes �, and is all that could fail
+	if err != nil {
+		body = nil
+	}
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(int(p.Status))
+	_, _ = w.Write(body) // the client may be gone, which is its own affair
+}
+
+// clip shortens what a client sent, for a message.
+func clip(s string) string {
+	const most = 200
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

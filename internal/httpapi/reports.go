@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+var errNoReport = newProblem(http.StatusNotFound, "report_not_found", "", "no such report")
+
+func readReportInput(x *exchange) (report.Input, error) {
+	if err := x.noQuery(); err != nil {
+		return report.Input{}, err
+	}
+	var input report.Input
+	return input, x.decode(&input)
+}
+
+// createReport computes a report, stores it and answers with it.
+func (s *Server) createReport(ctx context.Context, input report.Input) (content, error) {
+	now := s.now()
+	req, err := report.ParseRequest(input, defaultHours, now)
+	if err != nil {
+		return content{}, err
+	}
+	if err := s.reporting.enter(ctx); err != nil {
+		return content{}, err
+	}
+	defer s.reporting.leave()
+	current, previous, err := s.reportFacts(ctx, req)
+	if err != nil {
+		return content{}, err
+	}
+	id, err := s.newID()
+	if err != nil {
+		return content{}, err
+	}
+	doc, err := report.Compute(req, current, previous, now, id.String())
+	if err != nil {
+		return content{}, err
+	}
+	if err := s.reports.SaveReport(ctx, doc); err != nil {
+		return content{}, err
+	}
+	body, err := json.Marshal(doc) // as it is stored
+	if err != nil {
+		return content{}, fmt.Errorf("encode a report: %w", err)
+	}
+	return content{status: http.StatusCreated, mediaType: "application/json", body: body}, nil
+}
+
+// reportFacts reads the window that a report is of, and the one before if it is to stand beside. Objectives may need
+// the queries of both; the indexes are as they are now.
+func (s *Server) reportFacts(ctx context.Context, req report.Request) (current report.Facts, previous *report.Facts, err error) {
+	indexes := slices.Contains(req.Sections, report.SectionIndexes)
+	current, err = s.measurements.Facts(ctx, req.Window, report.Parts{Queries: true, Indexes: indexes})
+	if err != nil || req.CompareWith != report.ComparePrevious {
+		return current, nil, err
+	}
+	before, err := s.measurements.Facts(ctx, req.Window.Previous(), report.Parts{Queries: true})
+	return current, &before, err
+}
+
+type reportQuery struct {
+	list   list
+	before uuid.UUID
+	limit  int
+}
+
+func readReportQuery(x *exchange) (reportQuery, error) {
+	q := x.query()
+	req := reportQuery{list: list{name: "reports"}, limit: q.limit()}
+	cursor, given := q.text("cursor")
+	if err := q.done(); err != nil {
+		return req, err
+	}
+	var err error
+	req.before, err = req.list.beforeID(cursor, given)
+	return req, err
+}
+
+func (s *Server) listReports(ctx context.Context, q reportQuery) (openapi.ReportList, error) {
+	found, err := s.reports.ListReports(ctx, q.before, q.limit+1)
+	if err != nil {
+		return openapi.ReportList{}, err
+	}
+	page := openapi.ReportList{Reports: []openapi.ReportSummary{}}
+	for i, heading := range found {
+		if i == q.limit {
+			last, err := uuid.Parse(found[i-1].ID)
+			if err != nil {
+				return page, fmt.Errorf("read a report's id: %w", err)
+			}
+			page.NextCursor = q.list.cursorAfterID(last)
+			break
+		}
+		page.Reports = append(page.Reports, summaryOf(heading))
+	}
+	return page, nil
+}
+
+func summaryOf(h report.Heading) openapi.ReportSummary {
+	return openapi.ReportSummary{
+		ID: h.ID, Name: h.Name, Verdict: openapi.Verdict(h.Verdict), CreatedAt: h.CreatedAt.UTC(),
+		Window: openapi.Window{From: h.Window.From.UTC(), To: h.Window.To.UTC(), CoveredSeconds: h.Window.CoveredSeconds},
+	}
+}
+
+type storedReport struct {
+	id     uuid.UUID
+	format report.Format
+}
+
+func readReportID(x *exchange) (storedReport, error) {
+	id, err := x.id("report_id")
+	if err != nil {
+		return storedReport{}, err
+	}
+	q := x.query()
+	format := oneOf(&q, "format", report.JSON, report.Markdown, report.CSV)
+	if format == "" {
+		format = report.JSON
+	}
+	return storedReport{id, format}, q.done()
+}
+
+func (s *Server) getReport(ctx context.Context, req storedReport) (content, error) {
+	stored, err := s.reports.Report(ctx, req.id)
+	if err != nil {
+		return content{}, err
+	}
+	answer := content{status: http.StatusOK, mediaType: req.format.ContentType(), body: stored}
+	if req.format == report.JSON {
+		return answer, nil
+	}
+	var doc report.Document
+	if err := json.Unmarshal(stored, &doc); err != nil {
+		return content{}, fmt.Errorf("decode report %s: %w", req.id, err)
+	}
+	var rendered bytes.Buffer
+	err = report.Render(&rendered, doc, req.format, report.RenderOptions{})
+	answer.body = rendered.Bytes()
+	return answer, err
+}

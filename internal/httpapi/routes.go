@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// route is one line of the contract. A test holds the table and the OpenAPI document together.
+type route struct {
+	method  string
+	pattern string
+	access  access
+	serve   handler
+}
+
+var routes = []route{
+	{"POST", "/api/agents", enroller, typed(http.StatusCreated, readEnrollment, (*Server).enrollAgent)},
+	{"GET", "/api/agents", admin, typed(http.StatusOK, readAgentQuery, (*Server).listAgents)},
+	{"GET", "/api/agents/{agent_id}", admin, typed(http.StatusOK, readAgentID, (*Server).getAgent)},
+	{"DELETE", "/api/agents/{agent_id}", admin, typed(http.StatusNoContent, readAgentID, (*Server).deleteAgent)},
+	{"POST", "/api/agents/{agent_id}/token", admin, typed(http.StatusOK, readAgentAction, (*Server).rotateAgentToken)},
+
+	{"POST", "/api/deployments", admin, typed(http.StatusCreated, readOrder, (*Server).createDeployments)},
+	{"GET", "/api/deployments", admin, typed(http.StatusOK, readDeploymentQuery, (*Server).listDeployments)},
+	{"GET", "/api/deployments/{deployment_id}", admin, typed(http.StatusOK, readDeploymentID, (*Server).getDeployment)},
+	{"POST", "/api/deployments/{deployment_id}/cancel", admin, typed(http.StatusOK, readDeploymentAction, (*Server).cancelDeployment)},
+	{"GET", "/api/deployment-groups/{group_id}", admin, typed(http.StatusOK, readGroupID, (*Server).getGroup)},
+	{"POST", "/api/deployment-groups/{group_id}/cancel", admin, typed(http.StatusOK, readGroupAction, (*Server).cancelGroup)},
+
+	{report.PendingMethod, report.PendingRoute, agentOrAdmin, (*Server).poll},
+	{"POST", "/api/deployments/{deployment_id}/status", agentOnly, typed(http.StatusOK, readStatusReport, (*Server).reportStatus)},
+	{"POST", "/api/deployments/{deployment_id}/logs", agentOnly, typed(http.StatusOK, readLogChunk, (*Server).appendLog)},
+	{"GET", "/api/deployments/{deployment_id}/logs", agentOrAdmin, typed(http.StatusOK, readLogQuery, (*Server).readLog)},
+
+	{"GET", "/api/health", everyone, typed(http.StatusOK, readNothing, (*Server).getHealth)},
+	{"GET", "/livez", everyone, typed(http.StatusOK, readNothing, (*Server).getLivez)},
+	{"GET", "/readyz", everyone, typed(http.StatusOK, readNothing, (*Server).getReadyz)},
+	{"GET", "/api/metrics", everyone, typed(http.StatusOK, readHours, (*Server).getMetrics)},
+	{"GET", "/api/metrics/pending-deployments", everyone, typed(http.StatusOK, readHours, (*Server).getPendingMetrics)},
+	{"GET", "/api/openapi.yaml", everyone, (*Server).getOpenAPI},
+
+	{"POST", "/api/reports", admin, typedWithin(reportWithin, http.StatusCreated, readReportInput, (*Server).createReport)},
+	{"GET", "/api/reports", admin, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
+	{"GET", "/api/reports/{report_id}", admin, typed(http.StatusOK, readReportID, (*Server).getReport)},
+}

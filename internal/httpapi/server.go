@@ -1,0 +1,222 @@
+package httpapi
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// Options are what a Server needs. All are required but where it says otherwise.
+type Options struct {
+	Agents       Agents
+	Deployments  Deployments
+	Measurements Measurements
+	Reports      Reports
+	Database     Database
+	Mailbox      *mailbox.Mailbox
+
+	Recorder *telemetry.Recorder
+	Requests *telemetry.RequestLogger
+	Log      *zap.Logger
+
+	// AdminTokens and EnrollmentTokens are comma-separated: several tokens rotate. Empty closes what they open; see
+	// Server.Closed.
+	AdminTokens      string
+	EnrollmentTokens string
+
+	// Ready says why the replica should get no requests yet, or no more; nil: it should. The answer of /readyz shows
+	// the error. Default: ready once the mailbox is filled.
+	Ready func() error
+
+	Version string
+	Now     func() time.Time
+	Random  io.Reader      // for tokens and ids, cryptographically strong
+	Jitter  func() float64 // draws from [0, 1); need not be strong
+}
+
+// Server answers the REST API. It is an http.Handler; NewHTTPServer makes the server around it.
+type Server struct {
+	agents       Agents
+	deployments  Deployments
+	measurements Measurements
+	reports      Reports
+	database     Database
+	mailbox      *mailbox.Mailbox
+
+	recorder *telemetry.Recorder
+	requests *telemetry.RequestLogger
+	log      *zap.Logger
+
+	adminTokens      tokens
+	enrollmentTokens tokens
+
+	ready   func() error
+	version string
+	now     func() time.Time
+	random  io.Reader
+	jitter  func() float64
+
+	started   time.Time
+	root      node
+	idStart   string // of the request ids that are minted here
+	idCount   atomic.Uint64
+	pings     pinger
+	metering  gate // of metrics
+	reporting gate // of reports
+	openAPI   document
+}
+
+// endpoint is a route that is served.
+type endpoint struct {
+	route
+	record *telemetry.Route
+}
+
+// New makes a Server. It fails only if no randomness can be had.
+func New(opts Options) (*Server, error) {
+	var start [6]byte
+	if _, err := io.ReadFull(opts.Random, start[:]); err != nil {
+		return nil, fmt.Errorf("draw the start of request ids: %w", err)
+	}
+	s := &Server{
+		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
+		database: opts.Database, mailbox: opts.Mailbox,
+		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log,
+		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens),
+		ready: opts.Ready, version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
+		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
+		metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
+	}
+	if s.ready == nil {
+		s.ready = s.readyWhenFilled
+	}
+	for _, r := range routes {
+		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern, http.StatusServiceUnavailable)})
+	}
+	return s, nil
+}
+
+// Headers that every answer has. http.Header holds slices; these are shared and never written to.
+var (
+	noSniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+	closing = []string{"close"}
+)
+
+// ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := s.now()
+	x := &exchange{ResponseWriter: w, r: r, requestID: s.requestID(r), now: s.now}
+	x.idHeader[0] = x.requestID
+	header := w.Header()
+	header["X-Request-Id"] = x.idHeader[:]
+	header["X-Content-Type-Options"] = noSniff
+	header["Cache-Control"] = noStore
+	if tooOld(r.Context(), start) {
+		header["Connection"] = closing
+	}
+	defer s.finish(x, start)
+	s.serve(x)
+}
+
+func (s *Server) serve(x *exchange) {
+	place, param := s.root.find(x.r.URL.EscapedPath())
+	if place == nil {
+		s.fail(x, x.r, errNoPath)
+		return
+	}
+	e := place.endpoint(x.r.Method)
+	if e == nil {
+		x.Header().Set("Allow", place.allow)
+		s.fail(x, x.r, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
+		return
+	}
+	x.route, x.pattern, x.param = e.record, e.pattern, param
+	var err error
+	if x.caller, err = s.authorize(x, e.access); err == nil {
+		err = e.serve(s, x)
+	}
+	if err != nil {
+		s.fail(x, x.r, err)
+	}
+}
+
+var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")
+
+// finish records and logs the exchange, whatever became of it. A panic is answered like any other defect.
+func (s *Server) finish(x *exchange, start time.Time) {
+	if cause := recover(); cause != nil {
+		s.recovered(x, cause)
+	}
+	if x.ready.IsZero() {
+		x.ready = s.now()
+	}
+	took := x.ready.Sub(start) - x.held
+	status := x.outcome()
+	if x.route == nil {
+		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), telemetry.UnmatchedRoute
+	}
+	x.route.Observe(status, took, x.bytesIn, x.bytesOut)
+	if x.pattern == report.PendingRoute {
+		s.recordPoll(x, status)
+	}
+	line := telemetry.RequestLine{
+		Method: x.r.Method, Route: x.pattern, Path: x.r.RequestURI, Status: status, Duration: took,
+		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: x.r.RemoteAddr, Idle: x.idle,
+	}
+	if x.caller.agent != nil {
+		line.AgentID = x.caller.agent.ID()
+	}
+	s.requests.Log(line)
+	if x.abandoned {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *Server) recovered(x *exchange, cause any) {
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		x.abandon()
+		return
+	}
+	s.log.Error("panic", x.describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts
+	if x.status != 0 {
+		x.abandon() // half an answer must not look like a whole one
+		return
+	}
+	s.writeProblem(x, errInternal)
+}
+
+// requestID takes over the client's id of its request, if it is one to be printed, or mints one.
+func (s *Server) requestID(r *http.Request) string {
+	if given := r.Header["X-Request-Id"]; len(given) == 1 && isRequestID(given[0]) {
+		return given[0]
+	}
+	var buffer [32]byte
+	id := append(buffer[:0], s.idStart...)
+	return string(strconv.AppendUint(id, s.idCount.Add(1), 36))
+}
+
+func isRequestID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
+}
