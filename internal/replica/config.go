@@ -1,0 +1,109 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/postgres"
+)
+
+// Config is all that a replica can be told. Defaults returns it with its defaults.
+type Config struct {
+	Version string
+
+	Listen        string // address of the API
+	MetricsListen string // address of Prometheus's /metrics
+
+	DatabaseURL       string
+	DatabaseDirectURL string // for listening and migrating; empty: DatabaseURL
+	DatabaseMaxConns  int
+
+	AdminToken      string // comma-separated values rotate; empty closes the endpoints
+	EnrollmentToken string
+
+	TLSCertFile      string
+	TLSKeyFile       string
+	ConnectionMaxAge time.Duration // 0: connections are kept
+	ShutdownDelay    time.Duration // between being unready and refusing connections, for balancers to notice
+	ShutdownTimeout  time.Duration // for requests under way
+
+	PollBudget    float64 // polls a second of the whole fleet, beyond which intervals are stretched
+	SweepInterval time.Duration
+	BlindGrace    time.Duration
+	RetryBackoff  time.Duration // before the second attempt; it doubles from then
+	RetryLimit    time.Duration
+
+	Retention postgres.Retention
+}
+
+// Defaults is the configuration of a replica that is told nothing.
+func Defaults() Config {
+	const day = 24 * time.Hour
+	return Config{
+		Listen: ":8080", MetricsListen: ":9090",
+		DatabaseMaxConns: 16,
+		ShutdownTimeout:  25 * time.Second,
+		PollBudget:       10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
+		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
+		Retention: postgres.Retention{Deployments: 30 * day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
+	}
+}
+
+// Validate names every fault of the configuration at once, each by its flag.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(wrong bool, flag, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+		}
+	}
+	fault(c.DatabaseURL == "", "database-url", "is required (or DATABASE_URL)")
+	fault(!isDatabaseURL(c.DatabaseURL), "database-url", "must be a PostgreSQL URL such as postgres://user:password@host/database")
+	fault(!isDatabaseURL(c.DatabaseDirectURL), "database-direct-url", "must be a PostgreSQL URL")
+	fault(c.DatabaseMaxConns < 2 || c.DatabaseMaxConns > 1000, "database-max-conns", "must be from 2 to 1000")
+	fault(!isAddress(c.Listen), "listen", "must be an address such as :8080")
+	fault(!isAddress(c.MetricsListen), "metrics-listen", "must be an address such as :9090")
+	fault((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls-cert-file", "and --tls-key-file come together")
+	fault(c.ConnectionMaxAge < 0, "connection-max-age", "must not be negative")
+	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
+	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
+	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
+	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
+	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
+	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")
+	fault(c.RetryLimit < c.RetryBackoff, "retry-backoff-limit", "must be at least --retry-backoff")
+	for _, keep := range []struct {
+		flag string
+		d    time.Duration
+	}{
+		{"keep-deployments", c.Retention.Deployments},
+		{"keep-reports", c.Retention.Reports},
+		{"keep-rollups", c.Retention.Rollups},
+		{"keep-rollup-minutes", c.Retention.RollupMinutes},
+	} {
+		fault(keep.d < 2*time.Hour, keep.flag, "must be at least 2h")
+	}
+	return errors.Join(faults...)
+}
+
+// DirectURL is the URL for what a transaction pooler cannot carry.
+func (c Config) DirectURL() string {
+	if c.DatabaseDirectURL != "" {
+		return c.DatabaseDirectURL
+	}
+	return c.DatabaseURL
+}
+
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
+// isDatabaseURL lets the driver judge, but does not repeat its words, which may quote a part of a secret.
+func isDatabaseURL(s string) bool { return s == "" || postgres.CheckURL(s) == nil }

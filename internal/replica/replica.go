@@ -1,0 +1,95 @@
+// Package replica puts one API replica together from its parts, runs it, and takes it down in order. It is wiring: what
+// the parts do is theirs.
+package replica
+
+import (
+	"context"
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// Replica is one process's share of the service.
+type Replica struct {
+	config Config
+	log    *zap.Logger
+	now    func() time.Time
+
+	db          *postgres.DB
+	deployments *postgres.Deployments
+	rollups     *postgres.Rollups
+	mailbox     *mailbox.Mailbox
+	hints       *postgres.Hints
+	requests    *telemetry.RequestLogger
+	flusher     *telemetry.Flusher
+	gauges      *telemetry.FleetGauges
+
+	api, metrics                 *http.Server
+	apiListener, metricsListener net.Listener
+}
+
+// New makes a replica: its listeners are open when it returns, and nothing runs yet. The configuration must be valid.
+func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() time.Time) (_ *Replica, err error) {
+	r := &Replica{config: config, log: logs.App, now: now}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	name, err := processName()
+	if err != nil {
+		return nil, err
+	}
+	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version})
+	queries := telemetry.NewQueryObserver(registry, logs.Queries, now())
+	r.db, err = postgres.Open(ctx, postgres.Config{
+		URL: config.DatabaseURL, MaxConns: config.DatabaseMaxConns, Pooler: config.DatabaseDirectURL != "", Observer: queries, Now: now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	registry.MustRegister(telemetry.NewPoolCollector(r.db.Pool))
+	recorder := telemetry.NewRecorder(registry, now())
+	r.requests = telemetry.NewRequestLogger(logs, now)
+	r.gauges = telemetry.NewFleetGauges(registry, 4*sampleEvery, now)
+	r.rollups = postgres.NewRollups(r.db)
+	r.flusher = telemetry.NewFlusher(registry, telemetry.FlusherOptions{
+		Recorder: recorder, Queries: queries, Pool: r.db.Pool, Store: r.rollups, Replica: name, Log: r.log, Now: now,
+	})
+	r.mailbox = mailbox.New(mailbox.Options{
+		Source: postgres.NewMailbox(r.db), Log: r.log.Named("mailbox"), Now: now,
+		SweepInterval: config.SweepInterval, BlindGrace: config.BlindGrace,
+	})
+	r.hints = postgres.NewHints(r.db, config.DirectURL(), name, r.log.Named("hints"), r.mailbox.Kick)
+	changed := func(agentIDs ...string) {
+		r.mailbox.Changed(agentIDs...)
+		r.hints.Send()
+	}
+	r.deployments = postgres.NewDeployments(r.db,
+		fleet.ExponentialBackoff(config.RetryBackoff, config.RetryLimit, mathrand.Float64),
+		func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, changed)
+	handler, err := httpapi.New(httpapi.Options{
+		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Measurements: r.rollups, Reports: postgres.NewReports(r.db), Database: r.db,
+		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
+		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken,
+		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, closed := range handler.Closed() {
+		r.log.Warn("endpoints closed: no token is set", zap.String("variable", closed.Variable), zap.Strings("endpoints", closed.Routes))
+	}
+	return r, r.listen(handler, registry)
+}

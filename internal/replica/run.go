@@ -1,0 +1,247 @@
+package replica
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// How often a replica does what is not asked of it.
+const (
+	expireEvery   = time.Second
+	expireAtOnce  = 200
+	expireTimeout = 10 * time.Second
+	sampleEvery   = 15 * time.Second
+	cleanEvery    = 10 * time.Minute
+	turnTimeout   = time.Minute // of one of these
+)
+
+func (r *Replica) listen(api http.Handler, registry *prometheus.Registry) (err error) {
+	secure, err := r.tls()
+	if err != nil {
+		return err
+	}
+	r.api, err = httpapi.NewHTTPServer(api, httpapi.HTTPOptions{
+		TLS: secure, ConnectionMaxAge: r.config.ConnectionMaxAge, Now: r.now, Jitter: mathrand.Float64, Log: r.log,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", telemetry.MetricsHandler(registry, r.log))
+	r.metrics = &http.Server{
+		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")),
+	}
+	if r.apiListener, err = net.Listen("tcp", r.config.Listen); err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	if r.metricsListener, err = net.Listen("tcp", r.config.MetricsListen); err != nil {
+		return fmt.Errorf("listen for Prometheus: %w", err)
+	}
+	return nil
+}
+
+// tls makes the API's TLS configuration; nil where no certificate is given.
+func (r *Replica) tls() (*tls.Config, error) {
+	if r.config.TLSCertFile == "" {
+		return nil, nil
+	}
+	certificates, err := httpapi.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
+	if err != nil {
+		return nil, err
+	}
+	return certificates.Config(), nil
+}
+
+// Address is where the API is.
+func (r *Replica) Address() string { return r.apiListener.Addr().String() }
+
+// MetricsAddress is where Prometheus' metrics are.
+func (r *Replica) MetricsAddress() string { return r.metricsListener.Addr().String() }
+
+// Run serves until ctx is done, then takes the replica down: held polls are answered, requests under way finish, what
+// was measured is written, connections are closed. It returns when nothing of the replica is left.
+func (r *Replica) Run(ctx context.Context) error {
+	defer r.close()
+	serving, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var background errgroup.Group
+	for _, task := range []func(context.Context) error{
+		r.mailbox.Run, r.hints.Run, r.requests.Run,
+		r.repeat("expire leases", expireEvery, r.expireLeases),
+		r.repeat("sample the fleet", sampleEvery, r.sampleFleet),
+		r.repeat("clean up", cleanEvery, r.cleanUp),
+	} {
+		background.Go(func() error { return task(behind) })
+	}
+	flushing, stopFlushing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFlushing()
+	flushed := make(chan error, 1)
+	go func() { flushed <- r.flusher.Run(flushing) }()
+
+	var servers errgroup.Group
+	for server, listener := range map[*http.Server]net.Listener{r.api: r.apiListener, r.metrics: r.metricsListener} {
+		servers.Go(func() error {
+			err := serve(server, listener)
+			fail(err)
+			return err
+		})
+	}
+	r.log.Info("serving", zap.String("api", r.Address()), zap.String("metrics", r.MetricsAddress()), zap.String("version", r.config.Version))
+
+	<-serving.Done()
+	r.log.Info("shutting down")
+	r.mailbox.Drain() // and with that, unready
+	err := r.shutdown()
+	err = errors.Join(err, servers.Wait())
+	stop()
+	err = errors.Join(err, background.Wait())
+	stopFlushing()
+	return errors.Join(err, <-flushed)
+}
+
+func serve(s *http.Server, l net.Listener) error {
+	var err error
+	if s.TLSConfig != nil {
+		err = s.ServeTLS(l, "", "")
+	} else {
+		err = s.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// shutdown gives balancers time to look elsewhere, lets requests under way finish, for so long, and then cuts them off.
+func (r *Replica) shutdown() error {
+	delay := time.NewTimer(r.config.ShutdownDelay)
+	defer delay.Stop()
+	<-delay.C
+	ctx, cancel := context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
+	defer cancel()
+	if err := r.api.Shutdown(ctx); err != nil {
+		r.log.Warn("requests were cut off", zap.Error(err))
+		_ = r.api.Close() // what it closes was refused a goodbye already
+	}
+	return r.metrics.Close()
+}
+
+// close releases what New took, where Run did not.
+func (r *Replica) close() {
+	for _, l := range []net.Listener{r.apiListener, r.metricsListener} {
+		if l != nil {
+			_ = l.Close() // closed already after Run
+		}
+	}
+	if r.db != nil {
+		r.db.Close()
+	}
+}
+
+// repeat makes a task that does something every so often. What fails is tried again at its next turn; the log says so
+// once.
+func (r *Replica) repeat(what string, every time.Duration, do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		failing := false
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-timer.C:
+			}
+			start := r.now()
+			err := within(ctx, turnTimeout, do)
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil && !failing {
+				r.log.Warn("cannot "+what, zap.Error(err))
+			}
+			failing = err != nil
+			// A turn that takes long is taken less often, so that it cannot become all that the database does.
+			timer.Reset(max(every, min(10*r.now().Sub(start), time.Minute)))
+		}
+	}
+}
+
+// within gives what it calls so long: a connection may go silent without an end.
+func within(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return do(ctx)
+}
+
+func (r *Replica) expireLeases(ctx context.Context) error {
+	for {
+		var n int
+		err := within(ctx, expireTimeout, func(ctx context.Context) (err error) {
+			n, err = r.deployments.ExpireLeases(ctx, expireAtOnce)
+			return err
+		})
+		if err != nil || n < expireAtOnce {
+			return err
+		}
+	}
+}
+
+// sampleFleet counts the fleet for the gauges, and stretches the intervals of one that would poll beyond the budget.
+func (r *Replica) sampleFleet(ctx context.Context) error {
+	sample, err := r.rollups.SampleFleet(ctx, r.now(), sampleEvery)
+	if err != nil {
+		return err
+	}
+	r.mailbox.SetStretch(fleet.Stretch(sample.WantedPolls, r.config.PollBudget))
+	gauges := telemetry.FleetSample{Taken: r.now().Add(-sample.Age), Agents: map[string]int64{}, Deployments: map[string]int64{}}
+	for state, n := range sample.Agents {
+		gauges.Agents[string(state)] = n
+	}
+	for status, n := range sample.Deployments {
+		gauges.Deployments[string(status)] = n
+	}
+	r.gauges.Set(gauges)
+	return nil
+}
+
+func (r *Replica) cleanUp(ctx context.Context) error {
+	now, err := r.db.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return r.rollups.CleanUp(ctx, now, r.config.Retention)
+}
+
+// processName is new with every start, so that no two processes ever write one row of rollups.
+func processName() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "replica"
+	}
+	var random [6]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", fmt.Errorf("name the process: %w", err)
+	}
+	return host + "-" + hex.EncodeToString(random[:]), nil
+}
