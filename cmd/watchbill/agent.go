@@ -1,0 +1,101 @@
+package main
+
+import (
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// agentOptions are the flags of `watchbill agent`.
+type agentOptions struct {
+	connection           connection
+	id, token, tokenFile string
+	exec                 string
+	concurrency          int
+	wait, drain, grace   time.Duration
+	logLevel             string
+}
+
+func agentCommand(std stdio) *cobra.Command {
+	var o agentOptions
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Run the reference agent: poll for deployments and run a command for each",
+		Long: `Poll the server for deployments and run a command (by sh -c) for each attempt, until SIGTERM or SIGINT.
+
+The command is given the deployment as JSON on its standard input, and WATCHBILL_DEPLOYMENT_ID, WATCHBILL_DEPLOYMENT_NAME
+and WATCHBILL_ATTEMPT in its environment, but none of the service's tokens. What it writes is the deployment's log. A line
+"::progress 42 pulling image" sets the progress. Exit status 0 is success, 78 a failure that another attempt would not
+mend, any other a failure that may be tried again.
+
+When told to stop, the agent claims no more, and lets what runs go on for --drain before it stops that too and reports it.
+
+Exit status: 0 it was told to stop; 1 the server refuses this agent; 2 the command line is wrong.`,
+		Example: `  export WATCHBILL_TOKEN=wba_…
+  watchbill agent --server https://watchbill.example --id edge-1 --exec './deploy.sh' --wait 30s`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, hangUp, err := o.agent(std)
+			if err != nil {
+				return err
+			}
+			defer hangUp()
+			return a.Run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	o.connection.bind(flags)
+	flags.StringVar(&o.id, "id", "", "the agent's `id`")
+	flags.StringVar(&o.token, "token", "", "the agent's `token` (better in the environment: $WATCHBILL_TOKEN)")
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the token; goes before $WATCHBILL_TOKEN")
+	flags.StringVar(&o.exec, "exec", "", "the `command` to run for each deployment")
+	flags.IntVar(&o.concurrency, "concurrency", 1, "deployments run at once")
+	flags.DurationVar(&o.wait, "wait", 0, "how long the server may hold a poll, at most 1m; 0 polls at the server's interval")
+	flags.DurationVar(&o.drain, "drain", 30*time.Second, "how long deployments that run may go on when the agent is told to stop")
+	flags.DurationVar(&o.grace, "grace", 10*time.Second, "time for the command between SIGTERM and SIGKILL")
+	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error; the log goes to stderr")
+	return cmd
+}
+
+// agent makes the agent that the flags describe, and what closes its connections when it has run.
+func (o *agentOptions) agent(std stdio) (*agent.Agent, func(), error) {
+	var wrong faults
+	wrong.add(o.id == "", "--id", "is required")
+	if o.id != "" {
+		wrong.agentIDs("--id", o.id)
+	}
+	token, err := readToken(o.token, o.tokenFile)
+	wrong.keep("--token-file", err)
+	wrong.add(err == nil && token == "", "no token", "set WATCHBILL_TOKEN or --token-file")
+	wrong.add(o.exec == "", "--exec", "is required")
+	wrong.add(o.concurrency < 1, "--concurrency", "must be at least 1")
+	wrong.add(o.wait < 0 || o.wait > agent.MaxWait, "--wait", "must be from 0 to %s", agent.MaxWait)
+	wrong.add(o.drain < 0, "--drain", "must not be negative")
+	wrong.add(o.grace < 0, "--grace", "must not be negative")
+	transport := o.connection.transport(&wrong)
+	logs, err := telemetry.NewLogs(telemetry.LogOptions{
+		Level: o.logLevel, Stdout: std.err, Stderr: std.err, Now: time.Now, Secrets: []string{token},
+	})
+	wrong.keep("--log-level", err)
+	if err := wrong.err(); err != nil {
+		return nil, nil, err
+	}
+	a, err := agent.New(agent.Config{
+		Server: o.connection.server, ID: o.id, Token: token,
+		Runner:      agent.Shell{Command: o.exec, Env: os.Environ(), Grace: o.grace},
+		Concurrency: o.concurrency, Wait: o.wait, Drain: o.drain,
+		HTTPClient: &http.Client{Transport: transport}, UserAgent: "watchbill/" + buildVersion(),
+		Logger: logs.App, Now: time.Now, Jitter: mathrand.Float64, NewClaim: rand.Text,
+	})
+	if err != nil {
+		return nil, nil, usageError(err)
+	}
+	return a, transport.CloseIdleConnections, nil
+}

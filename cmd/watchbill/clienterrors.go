@@ -1,0 +1,138 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+const (
+	maxRefusal = 64 << 10 // bytes of an answer that is an error
+
+	exitInterrupted = 130 // as shells have it after Ctrl-C: 128 + SIGINT
+)
+
+// errInterrupted ends a command that was told to stop before it was done. There is nothing to say.
+var errInterrupted error = &exitError{code: exitInterrupted}
+
+// unreachable is a request that got no answer, or a part of one.
+type unreachable struct {
+	server  string
+	timeout time.Duration
+	err     error
+}
+
+func (u *unreachable) Unwrap() error { return u.err }
+
+func (u *unreachable) Error() string {
+	var (
+		name        *net.DNSError
+		certificate *tls.CertificateVerificationError
+		network     net.Error
+		request     *url.Error
+	)
+	why := u.err.Error()
+	if errors.As(u.err, &request) {
+		why = request.Err.Error()
+	}
+	switch {
+	case errors.Is(u.err, syscall.ECONNREFUSED):
+		why = "connection refused; is it running there? --server or WATCHBILL_SERVER names another"
+	case errors.As(u.err, &name):
+		why = fmt.Sprintf("cannot look up %s; is --server right?", name.Name)
+	case errors.As(u.err, &certificate):
+		why = fmt.Sprintf("%v; --ca-file names an authority to trust", certificate.Err)
+	case errors.Is(u.err, http.ErrSchemeMismatch):
+		why = "it speaks http, not https"
+	case errors.As(u.err, &network) && network.Timeout():
+		why = fmt.Sprintf("no answer within %s (--timeout)", u.timeout)
+	case errors.Is(u.err, io.EOF), errors.Is(u.err, io.ErrUnexpectedEOF):
+		why = "the connection broke off"
+	}
+	return fmt.Sprintf("cannot reach %s: %s", u.server, oneLine(why))
+}
+
+func (u *unreachable) temporary() bool {
+	var certificate *tls.CertificateVerificationError
+	return !errors.As(u.err, &certificate) && !errors.Is(u.err, http.ErrSchemeMismatch)
+}
+
+// refusal is an answer that is an error.
+type refusal struct {
+	problem     *openapi.Problem
+	server      string
+	tokenSource string
+	retryAfter  time.Duration // zero: the server does not say
+	text        string        // of an answer that is no problem document
+}
+
+func (e *exchange) refused(resp *http.Response) error {
+	content, err := readAll(resp.Body, "the answer", maxRefusal)
+	if errors.Is(err, errInterrupted) {
+		return err
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		return fmt.Errorf("%s answers %s to %s; give that as --server", e.server, resp.Status, oneLine(resp.Header.Get("Location")))
+	}
+	r := &refusal{server: e.server, tokenSource: e.tokenSource}
+	errors.As(openapi.ProblemOf(resp, content), &r.problem)
+	if mediaType := resp.Header.Get("Content-Type"); r.problem.Code == openapi.CodeUnknown && strings.HasPrefix(mediaType, "text/plain") {
+		r.text, _, _ = strings.Cut(strings.TrimSpace(string(content)), "\n")
+	}
+	if seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31); err == nil {
+		r.retryAfter = time.Duration(seconds) * time.Second
+	}
+	return r
+}
+
+// Error says on a line for each fault what the server said, and what may help.
+func (r *refusal) Error() string {
+	p := r.problem
+	if p.Code == openapi.CodeUnknown {
+		s := fmt.Sprintf("%s answered %d %s, and not as Watchbill does", r.server, p.Status, p.Title)
+		if r.text != "" {
+			s += ": " + oneLine(r.text)
+		}
+		return s + "; is --server right?"
+	}
+	faults := p.Errors
+	if len(faults) == 0 {
+		faults = []openapi.FieldError{{Field: p.Field, Detail: p.Detail}}
+	}
+	lines := make([]string, len(faults))
+	for i, fault := range faults {
+		lines[i] = fmt.Sprintf("%d %s: ", p.Status, oneLine(p.Code))
+		if fault.Field != "" {
+			lines[i] += oneLine(fault.Field) + ": "
+		}
+		lines[i] += oneLine(fault.Detail)
+	}
+	s := strings.Join(lines, "\n")
+	switch {
+	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:
+		s += "; is the token right? It is that of " + r.tokenSource
+	case r.retryAfter > 0:
+		s += fmt.Sprintf("; try again in %s", r.retryAfter)
+	}
+	return s
+}
+
+func (r *refusal) temporary() bool {
+	switch r.problem.Status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/simulation"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// devOptions are the flags of `watchbill dev`.
+type devOptions struct {
+	replica replica.Config
+	logs    logFlags
+	dataDir string
+	agents  int
+	every   time.Duration
+}
+
+func devCommand(std stdio) *cobra.Command {
+	o := devOptions{replica: replica.Defaults(), logs: logFlags{dir: filepath.Join(".watchbill", "logs")}}
+	o.replica.Listen, o.replica.MetricsListen = "127.0.0.1:8080", "127.0.0.1:9090"
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Bring up the whole product on this machine, with a simulated fleet",
+		Long: "Start a PostgreSQL (unless $DATABASE_URL names one), migrate it, serve the API, and let simulated agents poll\n" +
+			"and deploy. Ctrl-C stops everything. The database is kept in --data-dir for the next time.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), std, o) },
+	}
+	bindReplica(cmd.Flags(), &o.replica)
+	o.logs.bind(cmd.Flags())
+	cmd.Flags().StringVar(&o.dataDir, "data-dir", ".watchbill", "where the database is kept")
+	cmd.Flags().IntVar(&o.agents, "agents", 20, "simulated agents")
+	cmd.Flags().DurationVar(&o.every, "deploy-every", 5*time.Second, "time between simulated deployments")
+	return cmd
+}
+
+// dev starts from the bottom up and stops in the opposite order, by its deferred calls.
+func dev(ctx context.Context, std stdio, o devOptions) (err error) {
+	if o.agents < 1 || o.agents > 10_000 || o.every <= 0 {
+		return usageError(errors.New("--agents must be from 1 to 10000, and --deploy-every more than 0"))
+	}
+	config := o.replica
+	config.Version = buildVersion()
+	for _, token := range []*string{&config.AdminToken, &config.EnrollmentToken} {
+		if *token == "" {
+			*token = rand.Text()
+		}
+	}
+	config.Listen, config.MetricsListen = freeAddress(std, config.Listen), freeAddress(std, config.MetricsListen)
+	if config.DatabaseURL == "" {
+		say(std, "starting PostgreSQL in %s …", o.dataDir)
+		server, err := pgserver.Start(ctx, pgserver.Options{
+			DataDir: o.dataDir, Logf: func(format string, args ...any) { say(std, "  "+format, args...) },
+		})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+			defer cancel()
+			err = errors.Join(err, server.Stop(stopping))
+		}()
+		config.DatabaseURL = server.URL()
+	}
+	if err := config.Validate(); err != nil {
+		return usageError(err)
+	}
+	// Lines go to the file alone: a terminal is for what a person wants to know.
+	logs, err := o.logs.open(stdio{out: io.Discard, err: std.err}, secrets(config)...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, logs.Close()) }()
+	if err := postgres.Migrate(ctx, config.DirectURL()); err != nil {
+		return err
+	}
+	return live(ctx, std, o, config, logs)
+}
+
+// live runs a replica and a fleet until ctx is done; the fleet goes first.
+func live(ctx context.Context, std stdio, o devOptions, config replica.Config, logs *telemetry.Logs) error {
+	r, err := replica.New(ctx, config, logs, time.Now)
+	if err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, living := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.Run(serving) })
+
+	admin, _, _ := strings.Cut(config.AdminToken, ",")
+	fleet, err := simulation.Enroll(living, simulation.Options{
+		Server: "http://" + r.Address(), AdminToken: admin, Agents: o.agents, Every: o.every, Log: logs.App.Named("simulation"), Now: time.Now,
+	})
+	if err == nil {
+		welcome(std, r, config, o)
+		err = fleet.Run(living)
+		say(std, "stopping …")
+	}
+	if ctx.Err() != nil {
+		err = nil // asked to stop, whatever it was doing
+	}
+	stop()
+	return errors.Join(err, g.Wait())
+}
+
+func welcome(std stdio, r *replica.Replica, config replica.Config, o devOptions) {
+	say(std, `
+Watchbill %s is up, with %d simulated agents and a deployment every %s.
+
+  API        http://%s
+  metrics    http://%s/metrics
+  database   %s
+  logs       %s
+
+  export WATCHBILL_SERVER=http://%s
+  export ADMIN_TOKEN=%s
+  export ENROLLMENT_TOKEN=%s
+
+Ctrl-C stops everything.`,
+		config.Version, o.agents, o.every, r.Address(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir,
+		r.Address(), config.AdminToken, config.EnrollmentToken)
+}
+
+// freeAddress keeps an address, or takes a free port where its own is taken.
+func freeAddress(std stdio, address string) string {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		_ = l.Close() // it was only a question
+		return address
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address // for Validate to name
+	}
+	say(std, "%s is taken; using another port", address)
+	return net.JoinHostPort(host, "0")
+}
+
+// say tells the person at the terminal, who may have gone.
+func say(std stdio, format string, args ...any) { _, _ = fmt.Fprintf(std.out, format+"\n", args...) }

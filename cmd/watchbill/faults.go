@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// faults are all that is wrong with a command line.
+type faults []error
+
+// add notes a fault of a flag or argument, if it is one.
+func (f *faults) add(wrong bool, what, format string, args ...any) {
+	if wrong {
+		*f = append(*f, fmt.Errorf("%s: %s", what, fmt.Sprintf(format, args...)))
+	}
+}
+
+// keep notes an error as a fault, if it is one.
+func (f *faults) keep(what string, err error) {
+	if err != nil {
+		*f = append(*f, fmt.Errorf("%s: %w", what, err))
+	}
+}
+
+// ids checks ids that the server minted.
+func (f *faults) ids(what string, ids ...string) {
+	for _, id := range ids {
+		f.add(uuid.Validate(id) != nil || len(id) != 36, what, "%q is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", clip(id, 60))
+	}
+}
+
+// agentIDs checks the ids of agents.
+func (f *faults) agentIDs(what string, ids ...string) {
+	for _, id := range ids {
+		var fault *fleet.Error
+		if errors.As(fleet.ValidateAgentID(what, id), &fault) {
+			f.add(true, what, "%q %s", clip(id, 60), fault.Detail)
+		}
+	}
+}
+
+// keepField notes an error that names what is at fault itself.
+func (f *faults) keepField(err error) {
+	if err != nil {
+		*f = append(*f, err)
+	}
+}
+
+// seconds checks a duration that goes over the wire as whole seconds.
+func (f *faults) seconds(what string, d, least, most time.Duration) {
+	f.add(d < least || d > most || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", least, most, d)
+}
+
+// err is nil where there is no fault.
+func (f faults) err() error { return usageError(errors.Join(f...)) }

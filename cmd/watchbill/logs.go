@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// followEvery is how often a log that is followed is asked for more.
+const followEvery = time.Second
+
+func logsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var o struct {
+		access  access
+		follow  bool
+		attempt int32
+	}
+	cmd := &cobra.Command{
+		Use:   "logs DEPLOYMENT",
+		Short: "Print a deployment's log",
+		Long: `Print what an attempt of a deployment has put out.
+
+With -f it goes on until the attempt is over, also when the server is away for a short while. On a terminal, control
+characters are replaced; a pipe is given the log as it is.`,
+		Example: "  watchbill logs -f 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var wrong faults
+			wrong.ids("DEPLOYMENT", args...)
+			if cmd.Flags().Changed("attempt") {
+				wrong.add(o.attempt < 1 || o.attempt > fleet.MaxAttempts, "--attempt", "must be from 1 to %d", fleet.MaxAttempts)
+			}
+			api := o.access.client(&wrong)
+			if err := wrong.err(); err != nil {
+				return err
+			}
+			defer api.close()
+			c := newConsole(std, env)
+			tail := logTail{api: api, deployment: args[0], attempt: o.attempt, out: c.text()}
+			return tail.run(cmd.Context(), c, o.follow)
+		},
+	}
+	o.access.bind(cmd.Flags())
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the attempt is over")
+	cmd.Flags().Int32Var(&o.attempt, "attempt", 0, "which attempt's log, by `number` (default: the latest that has run)")
+	return cmd
+}
+
+// logTail reads an attempt's log from its beginning on.
+type logTail struct {
+	api        *client
+	deployment string
+	attempt    int32 // 0: not known yet
+	offset     int64 // of what is to be read next, in bytes
+	out        io.Writer
+}
+
+func (l *logTail) run(ctx context.Context, c console, follow bool) error {
+	if l.attempt == 0 {
+		// One attempt to the end: the next one's log begins anew.
+		d, err := decoded[openapi.Deployment](read(l.api.GetDeployment(ctx, l.deployment)))
+		if err != nil {
+			return err
+		}
+		l.attempt = d.Attempt
+		if n := len(d.Attempts); n > 0 {
+			l.attempt = d.Attempts[n-1].Attempt
+		}
+	}
+	next := l.next
+	if follow {
+		next = func(ctx context.Context) (read int, over bool, err error) {
+			err = persist(ctx, c.say, func() (err error) {
+				read, over, err = l.next(ctx)
+				return err
+			})
+			return read, over, err
+		}
+	}
+	for {
+		read, over, err := next(ctx)
+		switch {
+		case err != nil || over:
+			return err
+		case read > 0:
+		case !follow:
+			return nil
+		default:
+			if err := pause(ctx, followEvery); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// next writes the next piece of the log. over says that there will be no more. Where it fails, what was written is not
+// asked for again.
+func (l *logTail) next(ctx context.Context) (read int, over bool, err error) {
+	resp, err := l.api.ReadDeploymentLog(ctx, l.deployment, &openapi.ReadDeploymentLogParams{Attempt: &l.attempt, Offset: &l.offset})
+	if err != nil {
+		return 0, false, err
+	}
+	defer resp.Body.Close()
+	end, err := strconv.ParseInt(resp.Header.Get("Watchbill-Next-Offset"), 10, 64)
+	if err != nil {
+		return 0, false, errors.New("the answer is not a log of Watchbill's, is --server right? it does not say where it ends")
+	}
+	n, err := io.Copy(l.out, resp.Body)
+	l.offset += n
+	if err != nil {
+		return int(n), false, fmt.Errorf("read the log: %w", err)
+	}
+	if end != l.offset {
+		return int(n), false, fmt.Errorf("the log goes on at %d, not at %d as the server says", l.offset, end)
+	}
+	return int(n), resp.Header.Get("Watchbill-Log-Complete") == strconv.FormatBool(true), nil
+}

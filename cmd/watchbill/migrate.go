@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/replica"
+)
+
+func migrateCommand(std stdio) *cobra.Command {
+	config := replica.Defaults()
+	url := func() (string, error) {
+		if config.DirectURL() == "" {
+			return "", usageError(errors.New("--database-url: is required (or DATABASE_URL)"))
+		}
+		if postgres.CheckURL(config.DirectURL()) != nil {
+			return "", usageError(errors.New("--database-url: must be a PostgreSQL URL such as postgres://user:password@host/database"))
+		}
+		return config.DirectURL(), nil
+	}
+	up := func(cmd *cobra.Command, _ []string) error {
+		to, err := url()
+		if err != nil {
+			return err
+		}
+		return postgres.Migrate(cmd.Context(), to)
+	}
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema up to date",
+		Args:  cobra.NoArgs,
+		RunE:  up,
+	}
+	bindDatabase(cmd.PersistentFlags(), &config)
+	cmd.AddCommand(
+		&cobra.Command{Use: "up", Short: "Bring the schema up to date", Args: cobra.NoArgs, RunE: up},
+		&cobra.Command{
+			Use: "status", Short: "List the migrations and when each was applied", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				from, err := url()
+				if err != nil {
+					return err
+				}
+				steps, err := postgres.MigrationStatus(cmd.Context(), from)
+				if err != nil {
+					return err
+				}
+				return printMigrations(std, steps)
+			},
+		},
+	)
+	return cmd
+}
+
+func printMigrations(std stdio, steps []postgres.Migration) error {
+	rows := make([][]cell, len(steps))
+	for i, s := range steps {
+		applied := "pending"
+		if !s.AppliedAt.IsZero() {
+			applied = s.AppliedAt.UTC().Format(time.RFC3339)
+		}
+		rows[i] = []cell{plain(s.Name), plain(applied)}
+	}
+	c := console{stdio: std}
+	return c.print(c.table([]string{"MIGRATION", "APPLIED"}, rows))
+}

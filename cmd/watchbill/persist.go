@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// How a command that waits bears with a server that is away.
+const (
+	patience      = 2 * time.Minute // then it gives up
+	firstPause    = 250 * time.Millisecond
+	maxPause      = 5 * time.Second
+	maxRetryAfter = 30 * time.Second
+)
+
+// persist calls until that succeeds, cannot help any more, or the server has been away for too long. say is told once
+// that it is away.
+func persist(ctx context.Context, say func(string), call func() error) error {
+	var since time.Time
+	for failures := 0; ; failures++ {
+		err := call()
+		var fault interface{ temporary() bool }
+		if err == nil || !errors.As(err, &fault) || !fault.temporary() {
+			return err
+		}
+		if failures == 0 {
+			since = time.Now()
+			say(fmt.Sprintf("%v\ntrying again for %s …", err, patience))
+		}
+		wait := min(firstPause<<min(failures, 8), maxPause)
+		if r, ok := fault.(*refusal); ok {
+			wait = max(wait, min(r.retryAfter, maxRetryAfter))
+		}
+		if time.Since(since)+wait > patience {
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits. Its error is errInterrupted.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return errInterrupted
+	}
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// reportOptions are the flags of `watchbill report`.
+type reportOptions struct {
+	access                 access
+	name, from, to         string
+	hours                  int64
+	sections               []string
+	output, format, logDir string
+	exitZero               bool
+}
+
+func reportCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var o reportOptions
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Report how the fleet and the service have been doing",
+		Long: `Let the server make a report over a window of time and show it: on a terminal to be read, on a pipe as JSON.
+
+With --log-dir it also says what the service's log files say (master-backend.log and database-queries.log, rotated and
+packed ones too), as far as they are of the same window.
+
+Exit status: 0 all objectives are met, or there was nothing to judge them by; 3 one is missed (--exit-zero makes that 0);
+1 there is no report; 2 the command line is wrong.`,
+		Example: `  watchbill report --hours 12
+  watchbill report --output reports/daily_$(date +%Y%m%d).json --log-dir /var/log/watchbill`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return makeReport(cmd.Context(), newConsole(std, env), o, cmd.Flags())
+		},
+	}
+	flags := cmd.Flags()
+	o.access.bind(flags)
+	flags.Int64Var(&o.hours, "hours", 24, "the window is the last so many hours")
+	flags.StringVar(&o.from, "from", "", "`time` where the window begins, such as 2006-01-02T15:04:05Z; instead of --hours")
+	flags.StringVar(&o.to, "to", "", "`time` where the window ends")
+	flags.StringVar(&o.name, "name", "", "the report's `name`")
+	flags.StringSliceVar(&o.sections, "sections", nil, "only these `sections` of "+sectionNames())
+	flags.StringVar(&o.output, "output", "", "`file` to write the report to; its folder is made if need be")
+	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, csv or text (default: as the file's name says, else json)")
+	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of log files to analyse too")
+	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 also when an objective is missed")
+	return cmd
+}
+
+func sectionNames() string {
+	var names []string
+	for _, s := range report.AllSections() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+func makeReport(ctx context.Context, c console, o reportOptions, flags *pflag.FlagSet) error {
+	var wrong faults
+	request := o.request(&wrong, flags.Changed)
+	format := o.formatFor(&wrong, c.outIsTerminal)
+	var logs *logFolder
+	if o.logDir != "" {
+		logs = openLogFolder(&wrong, o.logDir)
+	}
+	api := o.access.client(&wrong)
+	if err := wrong.err(); err != nil {
+		return err
+	}
+	defer api.close()
+	var file *newFile
+	if o.output != "" {
+		var err error
+		if file, err = createFile(o.output); err != nil {
+			return err
+		}
+		defer file.discard()
+	}
+
+	shown := startProgress(c, "making the report")
+	doc, err := decoded[report.Document](read(api.CreateReportWithBody(ctx, "application/json", bytes.NewReader(request))))
+	if err == nil {
+		err = checkDocument(doc)
+	}
+	if err == nil && logs != nil {
+		doc.Sections.Logs, err = logs.analyse(ctx, doc.Window.Window, shown.now)
+	}
+	shown.stop()
+	if err != nil {
+		return err
+	}
+	if logs != nil {
+		logs.complain(c)
+	}
+	return o.deliver(c, doc, format, file)
+}
+
+// request checks the flags that say what the report is to be of. Their names are those of the request's fields.
+func (o *reportOptions) request(wrong *faults, given func(flag string) bool) []byte {
+	in := report.Input{Name: o.name, From: o.from, To: o.to}
+	if given("hours") || o.from+o.to == "" {
+		in.Hours = &o.hours
+	}
+	if given("sections") {
+		in.Sections = slices.Concat([]string{}, o.sections) // not nil, which would be all
+	}
+	_, err := report.ParseRequest(in, o.hours, time.Now())
+	var fieldErrors report.FieldErrors
+	if errors.As(err, &fieldErrors) {
+		for _, fault := range fieldErrors {
+			wrong.add(true, "--"+fault.Field, "%s", fault.Problem)
+		}
+		return nil
+	}
+	request, err := json.Marshal(in)
+	wrong.keep("encode the request", err)
+	return request
+}
+
+// formatFor is the format that was asked for, else the file's, else one for people at a terminal or for programs.
+func (o *reportOptions) formatFor(wrong *faults, terminal bool) report.Format {
+	name, flag := o.format, "--format"
+	if name == "" {
+		flag = "--output"
+		switch extension := strings.ToLower(filepath.Ext(o.output)); extension {
+		case ".html", ".htm":
+			name = "html"
+		case ".md", ".markdown":
+			name = string(report.Markdown)
+		case ".csv":
+			name = string(report.CSV)
+		case ".txt":
+			name = string(report.Text)
+		default:
+			name = string(report.JSON)
+			if o.output == "" && terminal {
+				name = string(report.Text)
+			}
+		}
+	}
+	if name == "html" {
+		wrong.add(true, flag, "HTML is not supported; markdown is the nearest")
+		return ""
+	}
+	format, err := report.ParseFormat(name)
+	wrong.keep(flag, err)
+	return format
+}
+
+// checkDocument keeps another program's JSON from passing for a report.
+func checkDocument(doc report.Document) error {
+	switch doc.Verdict {
+	case report.Pass, report.Fail, report.NoData:
+	default:
+		return fmt.Errorf("the answer is not a report of Watchbill's, is --server right? its verdict is %q", clip(string(doc.Verdict), 40))
+	}
+	if doc.ID == "" || !doc.Window.From.Before(doc.Window.To) {
+		return errors.New("the answer is not a report of Watchbill's, is --server right? it has no id or window")
+	}
+	return nil
+}
+
+// deliver writes the report, says what it comes to, and chooses the exit status.
+func (o *reportOptions) deliver(c console, doc report.Document, format report.Format, file *newFile) error {
+	var rendered bytes.Buffer
+	err := report.Render(&rendered, doc, format, report.RenderOptions{Colour: c.colour && file == nil})
+	if err != nil {
+		return err
+	}
+	verdict := "verdict " + string(doc.Verdict)
+	if missed := missedObjectives(doc); len(missed) > 0 {
+		verdict += ": missed " + strings.Join(missed, ", ")
+	}
+	exit := &exitError{code: exitMissed}
+	if file != nil {
+		if err := file.commit(rendered.Bytes()); err != nil {
+			return err
+		}
+		c.note("wrote %s, %s", o.output, verdict)
+	} else {
+		out := c.text()
+		if format == report.Text {
+			out = c.out // it is harmless but for our own colours
+		} else {
+			exit.err = errors.New(verdict)
+		}
+		if _, err := out.Write(rendered.Bytes()); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	if doc.Verdict != report.Fail || o.exitZero {
+		return nil
+	}
+	return exit
+}
+
+func missedObjectives(doc report.Document) []string {
+	var missed []string
+	for _, r := range doc.Objectives {
+		if r.Met != nil && !*r.Met {
+			missed = append(missed, oneLine(r.Name))
+		}
+	}
+	return missed
+}

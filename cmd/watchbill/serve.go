@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// logFlags say where logs go.
+type logFlags struct{ dir, level string }
+
+func (l *logFlags) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&l.dir, "log-dir", l.dir, "folder for master-backend.log and database-queries.log; stdout gets the former always")
+	flags.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
+}
+
+// open starts the logs. secrets are kept out of them wherever they turn up.
+func (l *logFlags) open(std stdio, secrets ...string) (*telemetry.Logs, error) {
+	logs, err := telemetry.NewLogs(telemetry.LogOptions{
+		Dir: l.dir, Level: l.level, Stdout: std.out, Stderr: std.err, Now: time.Now, Secrets: secrets,
+	})
+	return logs, usageError(err)
+}
+
+// secrets are what must not be found in the logs.
+func secrets(config replica.Config) []string {
+	all := []string{config.AdminToken, config.EnrollmentToken}
+	for _, database := range []string{config.DatabaseURL, config.DatabaseDirectURL} {
+		if password := postgres.Password(database); password != "" {
+			all = append(all, password)
+		}
+	}
+	return all
+}
+
+// bindReplica binds the flags of a replica. Their defaults are what config holds.
+func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
+	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the API")
+	flags.StringVar(&config.MetricsListen, "metrics-listen", config.MetricsListen, "address of Prometheus's /metrics")
+	bindDatabase(flags, config)
+	flags.IntVar(&config.DatabaseMaxConns, "database-max-conns", config.DatabaseMaxConns, "connections of the pool at the most")
+	flags.StringVar(&config.AdminToken, "admin-token", "", "opens the admin endpoints; several, separated by commas, rotate (better in the environment: $ADMIN_TOKEN)")
+	flags.StringVar(&config.EnrollmentToken, "enrollment-token", "", "lets agents enrol; several, separated by commas, rotate (better: $ENROLLMENT_TOKEN)")
+	flags.StringVar(&config.TLSCertFile, "tls-cert-file", "", "certificate chain; read again when it changes")
+	flags.StringVar(&config.TLSKeyFile, "tls-key-file", "", "the certificate's private key")
+	flags.DurationVar(&config.ConnectionMaxAge, "connection-max-age", config.ConnectionMaxAge, "after which a kept connection is closed, to spread clients over new replicas; 0: never")
+	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0, "how long to go on serving after SIGTERM while /readyz says 503, for balancers to look elsewhere")
+	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", config.ShutdownTimeout, "how long requests under way may take to finish on shutdown")
+	flags.Float64Var(&config.PollBudget, "poll-budget", config.PollBudget, "polls a second of the whole fleet, beyond which agents are told to poll less often")
+	flags.DurationVar(&config.SweepInterval, "sweep-interval", config.SweepInterval, "how often changes are looked for even if no hint of one came; at most 750ms")
+	flags.DurationVar(&config.BlindGrace, "blind-grace", config.BlindGrace, "how long polls are answered from memory while the database is away")
+	flags.DurationVar(&config.RetryBackoff, "retry-backoff", config.RetryBackoff, "wait before a deployment's second attempt; it doubles with each")
+	flags.DurationVar(&config.RetryLimit, "retry-backoff-limit", config.RetryLimit, "longest wait before an attempt, give or take a fifth")
+	flags.DurationVar(&config.Retention.Deployments, "keep-deployments", config.Retention.Deployments, "how long finished deployments are kept, with their logs")
+	flags.DurationVar(&config.Retention.Reports, "keep-reports", config.Retention.Reports, "how long reports are kept")
+	flags.DurationVar(&config.Retention.Rollups, "keep-rollups", config.Retention.Rollups, "how long measurements are kept")
+	flags.DurationVar(&config.Retention.RollupMinutes, "keep-rollup-minutes", config.Retention.RollupMinutes, "how long measurements are kept by the minute, before they are merged into hours")
+}
+
+func bindDatabase(flags *pflag.FlagSet, config *replica.Config) {
+	flags.StringVar(&config.DatabaseURL, "database-url", "", "PostgreSQL's URL (better in the environment: $DATABASE_URL)")
+	flags.StringVar(&config.DatabaseDirectURL, "database-direct-url", "", "the same around a transaction pooler, for listening and migrations")
+}
+
+func serveCommand(std stdio) *cobra.Command {
+	config := replica.Defaults()
+	var logs logFlags
+	migrate := true
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API",
+		Long:  "Serve the API until SIGTERM or SIGINT. Every flag can be set by an environment variable: --some-flag by WATCHBILL_SOME_FLAG.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), std, config, logs, migrate)
+		},
+	}
+	bindReplica(cmd.Flags(), &config)
+	logs.bind(cmd.Flags())
+	cmd.Flags().BoolVar(&migrate, "migrate", true, "bring the schema up to date first")
+	return cmd
+}
+
+func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFlags, migrate bool) (err error) {
+	collectLess()
+	config.Version = buildVersion()
+	logs, logErr := logFlags.open(std, secrets(config)...)
+	if err := errors.Join(config.Validate(), logErr); err != nil {
+		return usageError(err)
+	}
+	defer func() { err = errors.Join(err, logs.Close()) }()
+	if migrate {
+		if err := postgres.Migrate(ctx, config.DirectURL()); err != nil {
+			return err
+		}
+	}
+	r, err := replica.New(ctx, config, logs, time.Now)
+	if err != nil {
+		return err
+	}
+	return r.Run(ctx)
+}
+
+// collectLess lets garbage grow to twice the live heap instead of once. What is live is mostly the mailbox, large and
+// lasting; marking it again and again was a fifth of the server's time under polls.
+func collectLess() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
+}

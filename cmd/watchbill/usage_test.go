@@ -1,0 +1,115 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestBadUsage wants every fault of a command line named at once, and exit status 2, before any server is asked.
+func TestBadUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	empty, blank := filepath.Join(dir, "empty"), filepath.Join(dir, "blank")
+	for path, content := range map[string]string{empty: "", blank: "to ken"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const noToken = "no admin token: set ADMIN_TOKEN or --token-file"
+	for _, test := range []struct {
+		args string // separated by |
+		env  []string
+		want []string
+	}{
+		{"report|--hours|0|--sections|errors,weather|--format|html", nil, []string{
+			"--hours: must be a whole number from 1 to 8784, not 0",
+			"--sections[1]: must be one of summary, endpoints, pendingDeployments, databasePool, queries, indexes, errors, not \"weather\"",
+			"--format: HTML is not supported; markdown is the nearest",
+			noToken,
+		}},
+		{"report|--hours|12|--from|yesterday|--token-file|" + empty, nil, []string{
+			"--hours: cannot stand beside from and to", "--token-file: " + empty + " is empty",
+		}},
+		{"report|--from|2026-01-15T09:00:00Z|--output|a.htm|--log-dir|" + dir + "/none", []string{"ADMIN_TOKEN", "x"}, []string{
+			"--to: is missing beside from", "--output: HTML is not supported; markdown is the nearest",
+			"--log-dir: open " + dir + "/none: no such file or directory",
+		}},
+		{"report|--format|yaml|--timeout|0s", []string{"ADMIN_TOKEN", "x"}, []string{
+			`--format: format "yaml" is not one of text, json, markdown, csv`, "--timeout: must be more than 0",
+		}},
+		{"report|--hours|abc", nil, []string{`invalid argument "abc" for "--hours" flag: strconv.ParseInt: parsing "abc": invalid syntax; see 'watchbill report --help'`}},
+		{"report|yesterday", nil, []string{`unknown command "yesterday" for "watchbill report"`}},
+		{"report", []string{"ADMIN_TOKEN", "x", "WATCHBILL_HOURS", "-1", "WATCHBILL_SERVER", "localhost:8080"}, []string{
+			"--hours: must be a whole number from 1 to 8784, not -1",
+			`--server: must be a URL such as https://watchbill.example, not "localhost:8080"`,
+		}},
+		{"report|--server|https://user:secret@host|--ca-file|" + empty + "|--token-file|" + blank, nil, []string{
+			"--token-file: the token has a character that no token has, such as a blank or a line break",
+			"--server: must not hold a user or password", "--ca-file: " + empty + " has no certificate in PEM",
+		}},
+		{"agent|--wait|2m|--concurrency|0|--drain|-1s|--grace|-1s|--log-level|loud|--server|ftp://host", nil, []string{
+			"--id: is required", "no token: set WATCHBILL_TOKEN or --token-file", "--exec: is required",
+			"--concurrency: must be at least 1", "--wait: must be from 0 to 1m0s", "--drain: must not be negative", "--grace: must not be negative",
+			`--server: must be a URL such as https://watchbill.example, not "ftp://host"`,
+			`--log-level: log level "loud": want debug, info, warn or error`,
+		}},
+		{"agents|list|--label|a=b,,|--state|gone|-o|yaml|--limit|0", nil, []string{
+			`--format: must be table or json, not "yaml"`, "--limit: must be from 1 to 100000",
+			"--label: found ',', expected: identifier after ','", `--state: must be online, late or offline, not "gone"`, noToken,
+		}},
+		{"agents|enroll|--id|a/b|--poll-interval|1500ms", nil, []string{
+			`--id: "a/b" must be letters, digits, '.', '_' or '-', starting with a letter or a digit`, "--name: is required",
+			"--poll-interval: must be whole seconds from 1s to 1h0m0s, not 1.5s",
+			"no token: set ENROLLMENT_TOKEN, ADMIN_TOKEN or --token-file",
+		}},
+		{"agents|delete", nil, []string{"requires at least 1 arg(s), only received 0"}},
+		{"agents|delete|..|ok", nil, []string{`ID: ".." must be letters, digits, '.', '_' or '-', starting with a letter or a digit`, noToken}},
+		{"agents|remove", nil, []string{`unknown command "remove" for "watchbill agents"`}},
+		{"deploy|--agent|a|--selector|x=y|--lease|1s|--max-attempts|0|--spec|[1]", nil, []string{
+			"--agent: give either --agent or --selector", "--name: is required", "--max-attempts: must be from 1 to 100",
+			"--lease: must be whole seconds from 5s to 24h0m0s, not 1s", "--spec: open [1]: no such file or directory", noToken,
+		}},
+		{`deploy|--name|x|--spec|{"a":}`, []string{"ADMIN_TOKEN", "x"}, []string{
+			"--agent: give either --agent or --selector", "--spec: must be a JSON object: invalid character '}' looking for beginning of value",
+		}},
+		{"deploy|--name|x|--agent|a|--spec|-", []string{"ADMIN_TOKEN", "x"}, []string{"--spec: must be a JSON object: unexpected end of JSON input"}},
+		{"deployments|list|--agent|a b|--status|done", nil, []string{
+			`--agent: "a b" must be letters, digits, '.', '_' or '-', starting with a letter or a digit`,
+			`--status: must be pending, running, succeeded, failed, timed_out or cancelled, not "done"`, noToken,
+		}},
+		{"deployments|cancel", nil, []string{"ID: give either ids or --group", noToken}},
+		{"deployments|cancel|1|--group|x", nil, []string{
+			`ID: "1" is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b`, "ID: give either ids or --group",
+			`--group: "x" is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b`, noToken,
+		}},
+		{"deployments|get|{" + deploymentID + "}", nil, []string{
+			`ID: "{` + deploymentID + `}" is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b`, noToken,
+		}},
+		{"logs|" + deploymentID + "|--attempt|0", nil, []string{"--attempt: must be from 1 to 100", noToken}},
+		{"logs", nil, []string{"accepts 1 arg(s), received 0"}},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			var want strings.Builder
+			for _, line := range test.want {
+				want.WriteString("watchbill: " + line + "\n")
+			}
+			shell{}.with(test.env...).run(t.Context(), strings.Split(test.args, "|")...).check(t, exitUsage, "", want.String())
+		})
+	}
+}
+
+func TestHelpHasAnExample(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{
+		"report", "agent", "agents list", "agents enroll", "agents delete", "agents rotate",
+		"deploy", "deployments list", "deployments get", "deployments cancel", "logs",
+	} {
+		got := shell{}.run(t.Context(), append(strings.Fields(command), "--help")...)
+		if got.code != 0 || !strings.Contains(got.out, "\nExamples:\n  ") || got.err != "" {
+			t.Errorf("%s --help: exit %d\n%s%s", command, got.code, got.out, got.err)
+		}
+	}
+}
