@@ -46,16 +46,6 @@ var Statuses = [...]Status{Pending, Running, Succeeded, Failed, TimedOut, Cancel
 // Finished says whether no move leads on from s.
 func (s Status) Finished() bool { return s != Pending && s != Running }
 
-// Valid says whether s is one of the states.
-func (s Status) Valid() bool {
-	for _, known := range Statuses {
-		if s == known {
-			return true
-		}
-	}
-	return false
-}
-
 // Deployment is one piece of work for one agent.
 type Deployment struct {
 	ID             uuid.UUID

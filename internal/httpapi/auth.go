@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/http"
 	"strings"
 
@@ -39,14 +37,14 @@ var (
 )
 
 // tokens are those that give one right. Several rotate: the old and the new are good at once.
-type tokens [][sha256.Size]byte
+type tokens []fleet.TokenHash
 
 // parseTokens reads comma-separated tokens. Blanks around them do not count.
 func parseTokens(list string) tokens {
 	var all tokens
 	for token := range strings.SplitSeq(list, ",") {
 		if token = strings.TrimSpace(token); token != "" {
-			all = append(all, sha256.Sum256([]byte(token)))
+			all = append(all, fleet.HashToken(token))
 		}
 	}
 	return all
@@ -54,21 +52,16 @@ func parseTokens(list string) tokens {
 
 // hold says whether the token is one of them, in a time that tells nothing of them.
 func (t tokens) hold(token string) bool {
-	return token != "" && t.holdHash(hashOf(token))
+	return token != "" && t.holdHash(fleet.HashToken(token))
 }
 
-// hashOf spares a token of the usual length the copy that a conversion makes.
-func hashOf(token string) [sha256.Size]byte {
-	var usual [64]byte
-	return sha256.Sum256(append(usual[:0], token...))
-}
-
-func (t tokens) holdHash(hash [sha256.Size]byte) bool {
-	found := 0
-	for i := range t {
-		found |= subtle.ConstantTimeCompare(t[i][:], hash[:])
+// holdHash compares with each of them, whichever it may be.
+func (t tokens) holdHash(hash fleet.TokenHash) bool {
+	found := false
+	for _, known := range t {
+		found = known.Equal(hash) || found
 	}
-	return found == 1
+	return found
 }
 
 // authorize finds out who asks, and says whether the route is theirs.
@@ -77,7 +70,7 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		return caller{}, nil
 	}
 	bearer := bearerToken(x.r)
-	hash := hashOf(bearer)
+	hash := fleet.HashToken(bearer)
 	isAdmin := s.isAdmin(x.r, hash)
 	switch {
 	case isAdmin && who == agentOnly:
@@ -106,7 +99,7 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 
 // isAdmin says whether one of the three ways to bring the administrator's token has it. No token is empty, so the hash
 // of an absent one is nobody's.
-func (s *Server) isAdmin(r *http.Request, bearer [sha256.Size]byte) bool {
+func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 	if s.adminTokens.holdHash(bearer) || s.adminTokens.hold(first(r.Header["X-Admin-Token"])) {
 		return true
 	}

@@ -31,9 +31,6 @@ type exchange struct {
 	abandoned bool
 }
 
-// exchangeOf returns the exchange that a handler was given as its ResponseWriter.
-func exchangeOf(w http.ResponseWriter) *exchange { return w.(*exchange) }
-
 // hold notes that the answer was deliberately held back for so long: no part of its latency.
 func (x *exchange) hold(d time.Duration) { x.held += d }
 

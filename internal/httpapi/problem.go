@@ -87,10 +87,10 @@ func problemOfFields(faults report.FieldErrors) *openapi.Problem {
 
 // fail answers with an error. What is no client's fault is logged, unless it says no more than the request's own line. A
 // client that is gone is told nothing, and its connection is given up.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	x, p := exchangeOf(w), problemOf(err)
+func (s *Server) fail(x *exchange, err error) {
+	p := problemOf(err)
 	switch {
-	case r.Context().Err() != nil && (p == nil || p.Status >= http.StatusInternalServerError):
+	case x.r.Context().Err() != nil && (p == nil || p.Status >= http.StatusInternalServerError):
 		x.abandon()
 		return
 	case p == nil:
@@ -99,7 +99,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case p.Status == http.StatusServiceUnavailable && err != fleet.ErrUnavailable: //nolint:errorlint // wrapped, it says why
 		s.log.Warn("request not served", x.describe(zap.Error(err))...)
 	}
-	s.writeProblem(w, p)
+	s.writeProblem(x, p)
 }
 
 var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "something went wrong here; the log knows more")

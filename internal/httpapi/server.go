@@ -35,10 +35,6 @@ type Options struct {
 	AdminTokens      string
 	EnrollmentTokens string
 
-	// Ready says why the replica should get no requests yet, or no more; nil: it should. The answer of /readyz shows
-	// the error. Default: ready once the mailbox is filled.
-	Ready func() error
-
 	Version string
 	Now     func() time.Time
 	Random  io.Reader      // for tokens and ids, cryptographically strong
@@ -94,13 +90,11 @@ func New(opts Options) (*Server, error) {
 		database: opts.Database, mailbox: opts.Mailbox,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log,
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens),
-		ready: opts.Ready, version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
+		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
 	}
-	if s.ready == nil {
-		s.ready = s.readyWhenFilled
-	}
+	s.ready = s.readyWhenFilled
 	for _, r := range routes {
 		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern, http.StatusServiceUnavailable)})
 	}
@@ -133,13 +127,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(x *exchange) {
 	place, param := s.root.find(x.r.URL.EscapedPath())
 	if place == nil {
-		s.fail(x, x.r, errNoPath)
+		s.fail(x, errNoPath)
 		return
 	}
 	e := place.endpoint(x.r.Method)
 	if e == nil {
 		x.Header().Set("Allow", place.allow)
-		s.fail(x, x.r, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
+		s.fail(x, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
 		return
 	}
 	x.route, x.pattern, x.param = e.record, e.pattern, param
@@ -148,7 +142,7 @@ func (s *Server) serve(x *exchange) {
 		err = e.serve(s, x)
 	}
 	if err != nil {
-		s.fail(x, x.r, err)
+		s.fail(x, err)
 	}
 }
 

@@ -55,7 +55,7 @@ type LogQuery struct {
 	Slow int64 `json:"slow"`
 }
 
-// logFile is our two log files, as lumberjack and logrotate rename them, packed or not.
+// logFile is our two log files, as we, lumberjack and logrotate rename them, packed or not.
 var logFile = regexp.MustCompile(
 	`^(master-backend|database-queries)(-\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3})?\.log(\.\d{1,9})?(\.gz)?$`)
 
