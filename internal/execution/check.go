@@ -1,0 +1,132 @@
+package execution
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What an execution may be at most.
+const (
+	MaxID           = 128 // bytes, of execution_id
+	MaxUser         = 256 // bytes, of user_id, session_id and request_id
+	MaxName         = 128 // bytes, of agent_name, model_used and variant
+	MaxProvider     = 64  // bytes
+	MaxErrorMessage = 8 << 10
+	MaxTokens       = 1_000_000_000 // of each kind
+	MaxDuration     = 30 * 24 * time.Hour
+	// MaxAhead is how far in the future an execution may have begun: clocks differ.
+	MaxAhead = 10 * time.Minute
+)
+
+// Fault is what is wrong with an execution.
+type Fault struct {
+	Code   string // stable, snake_case, part of the API
+	Field  string // as the API calls it
+	Detail string // one sentence for a person
+}
+
+func (f *Fault) Error() string { return f.Field + ": " + f.Detail }
+
+func faulty(code, field, format string, args ...any) *Fault {
+	return &Fault{Code: code, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Acceptance says which times are taken.
+type Acceptance struct {
+	Now  time.Time
+	Keep time.Duration // executions that began longer ago are dropped already
+}
+
+// Check finds the first thing wrong with an execution; nil if it may be stored.
+func (e *Execution) Check(a Acceptance) *Fault {
+	for _, text := range []struct {
+		field, value string
+		most         int
+		required     bool
+	}{
+		{"execution_id", e.ID, MaxID, true},
+		{"user_id", e.UserID, MaxUser, true},
+		{"agent_name", e.AgentName, MaxName, true},
+		{"session_id", e.SessionID, MaxUser, false},
+		{"request_id", e.RequestID, MaxUser, false},
+		{"model_used", e.Model, MaxName, false},
+		{"provider", e.Provider, MaxProvider, false},
+		{"variant", e.Variant, MaxName, false},
+	} {
+		if fault := checkName(text.field, text.value, text.most, text.required); fault != nil {
+			return fault
+		}
+	}
+	if fault := e.checkTime(a); fault != nil {
+		return fault
+	}
+	switch e.Kind {
+	case Agent, Inference, Tool:
+	default:
+		return faulty("invalid_field", "kind", "must be agent, inference or tool")
+	}
+	switch e.Status {
+	case Success, Failure, Timeout:
+	default:
+		return faulty("invalid_field", "status", "must be success, failure or timeout")
+	}
+	if len(e.ErrorMessage) > MaxErrorMessage || !utf8.ValidString(e.ErrorMessage) || strings.ContainsRune(e.ErrorMessage, 0) {
+		return faulty("invalid_field", "error_message", "must be text of at most %d bytes without NUL characters", MaxErrorMessage)
+	}
+	if e.Duration < 0 || e.Duration > MaxDuration {
+		return faulty("invalid_field", "execution_time_ms", "must be from 0 to %d", MaxDuration.Milliseconds())
+	}
+	return e.Tokens.check()
+}
+
+func (e *Execution) checkTime(a Acceptance) *Fault {
+	switch {
+	case e.CreatedAt.Before(a.Now.Add(-a.Keep)):
+		return faulty("too_old", "created_at", "is longer ago than the %s for which executions are kept", a.Keep)
+	case e.CreatedAt.After(a.Now.Add(MaxAhead)):
+		return faulty("too_far_ahead", "created_at", "is more than %s in the future", MaxAhead)
+	}
+	return nil
+}
+
+func (t Tokens) check() *Fault {
+	for _, count := range []struct {
+		field string
+		n     int64
+	}{
+		{"input_tokens", t.Input},
+		{"output_tokens", t.Output},
+		{"cache_read_tokens", t.CacheRead},
+		{"cache_write_tokens", t.CacheWrite},
+		{"reasoning_tokens", t.Reasoning},
+		{"tokens_used", t.Used},
+	} {
+		if count.n < 0 || count.n > 2*MaxTokens || count.n > MaxTokens && count.field != "tokens_used" {
+			return faulty("invalid_field", count.field, "must be from 0 to %d", MaxTokens)
+		}
+	}
+	switch {
+	case t.CacheRead+t.CacheWrite > t.Input:
+		return faulty("invalid_field", "input_tokens", "includes the cached ones, so it cannot be less than cache_read_tokens and cache_write_tokens")
+	case t.Reasoning > t.Output:
+		return faulty("invalid_field", "output_tokens", "includes reasoning_tokens, so it cannot be less")
+	}
+	return nil
+}
+
+func checkName(field, value string, most int, required bool) *Fault {
+	switch {
+	case required && value == "":
+		return faulty("missing_field", field, "is required")
+	case len(value) > most:
+		return faulty("invalid_field", field, "must be at most %d bytes", most)
+	case !utf8.ValidString(value):
+		return faulty("invalid_utf8", field, "must be valid UTF-8")
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return faulty("invalid_field", field, "must not contain control characters")
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package execution
+
+import "github.com/watchbill/watchbill/internal/sketch"
+
+// Measures is what executions add up to. Everything in it is a whole number, so that what was added can be taken away
+// exactly, in whatever order.
+type Measures struct {
+	Count    int64
+	Micros   int64 // time taken, in microseconds
+	Tokens   Tokens
+	Cost     int64 // nano-USD, of those that have a price
+	Unpriced int64 // tokens of those that have none
+	// Durations are in seconds.
+	Durations sketch.Distribution
+}
+
+// Add adds an execution; sign -1 takes it away again.
+func (m *Measures) Add(e *Execution, sign int64) {
+	m.Count += sign
+	m.Micros = plus(m.Micros, sign*e.Duration.Microseconds())
+	tokens := e.Tokens
+	if sign < 0 {
+		tokens = tokens.Minus()
+	}
+	m.Tokens.Add(tokens)
+	if e.Cost != nil {
+		m.Cost = plus(m.Cost, sign**e.Cost)
+	} else {
+		m.Unpriced = plus(m.Unpriced, sign*e.Tokens.Used)
+	}
+	m.Durations.Add(e.Duration.Seconds(), sign)
+}
+
+// Merge adds all that other holds.
+func (m *Measures) Merge(other Measures) {
+	m.Count = plus(m.Count, other.Count)
+	m.Micros = plus(m.Micros, other.Micros)
+	m.Tokens.Add(other.Tokens)
+	m.Cost = plus(m.Cost, other.Cost)
+	m.Unpriced = plus(m.Unpriced, other.Unpriced)
+	m.Durations.Merge(other.Durations)
+}
+
+// Cell is what executions of one agent, model and status add up to.
+type Cell struct {
+	Agent   string // or Other
+	Model   string // or Other; empty: no model
+	Status  Status
+	Request bool // they count as requests; the others are parts of requests
+	Measures
+}

@@ -1,0 +1,182 @@
+package execution
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Window is the time from From up to, not including, To, in UTC.
+type Window struct{ From, To time.Time }
+
+// Facts is what was recorded of executions in a window, over all replicas.
+type Facts struct {
+	Window Window
+	Cells  []Cell
+}
+
+// Metrics is how a system of agents performs.
+type Metrics struct {
+	Figures
+	Agents map[string]Figures
+	// Models counts the calls of each model; an agent's run that names its model is one.
+	Models map[string]Figures
+}
+
+// Figures is what some requests, or calls of a model, come to. Ratios and times are nil where there were none.
+type Figures struct {
+	Count      int64 // requests, or calls
+	Successful int64
+	Failed     int64 // failures and timeouts
+	Timeouts   int64
+
+	SuccessRate *float64 // from 0 to 1
+	// Milliseconds, of those that count. Percentiles are within 1 %.
+	Mean, P50, P95, P99 *float64
+
+	Tokens   Tokens
+	Cost     int64 // nano-USD
+	Unpriced int64 // tokens that have no price, and so are in no cost
+}
+
+// Metrics computes the figures of the whole, of each agent and of each model. Tokens and cost are those of all
+// executions, whether they count as requests or belong to one.
+func (f Facts) Metrics() Metrics {
+	var total sums
+	agents, models := map[string]*sums{}, map[string]*sums{}
+	for i := range f.Cells {
+		cell := &f.Cells[i]
+		total.add(cell, cell.Request)
+		of(agents, cell.Agent).add(cell, cell.Request)
+		if cell.Model != "" {
+			of(models, cell.Model).add(cell, true)
+		}
+	}
+	m := Metrics{Figures: total.figures(), Agents: map[string]Figures{}, Models: map[string]Figures{}}
+	for name, sum := range agents {
+		m.Agents[name] = sum.figures()
+	}
+	for name, sum := range models {
+		m.Models[name] = sum.figures()
+	}
+	return m
+}
+
+func of(all map[string]*sums, name string) *sums {
+	sum := all[name]
+	if sum == nil {
+		sum = &sums{}
+		all[name] = sum
+	}
+	return sum
+}
+
+// sums adds cells up.
+type sums struct {
+	counted  Measures // of those that count
+	byStatus map[Status]int64
+	tokens   Tokens
+	cost     int64
+	unpriced int64
+}
+
+func (s *sums) add(cell *Cell, counts bool) {
+	s.tokens.Add(cell.Tokens)
+	s.cost = plus(s.cost, cell.Cost)
+	s.unpriced = plus(s.unpriced, cell.Unpriced)
+	if !counts {
+		return
+	}
+	if s.byStatus == nil {
+		s.byStatus = map[Status]int64{}
+	}
+	s.byStatus[cell.Status] += cell.Count
+	s.counted.Merge(cell.Measures)
+}
+
+func (s *sums) figures() Figures {
+	f := Figures{
+		Count: s.counted.Count, Successful: s.byStatus[Success], Timeouts: s.byStatus[Timeout],
+		Failed: s.byStatus[Failure] + s.byStatus[Timeout],
+		Tokens: s.tokens, Cost: s.cost, Unpriced: s.unpriced,
+	}
+	if f.Count <= 0 {
+		return f
+	}
+	f.SuccessRate = new(float64(f.Successful) / float64(f.Count))
+	f.Mean = new(float64(s.counted.Micros) / float64(f.Count) / 1e3)
+	f.P50, f.P95, f.P99 = s.milliseconds(0.50), s.milliseconds(0.95), s.milliseconds(0.99)
+	return f
+}
+
+func (s *sums) milliseconds(quantile float64) *float64 {
+	seconds, ok := s.counted.Durations.Quantile(quantile)
+	if !ok {
+		return nil
+	}
+	return new(seconds * 1e3)
+}
+
+// GroupBy says what costs are told by.
+type GroupBy string
+
+// What costs can be told by.
+const (
+	ByDay   GroupBy = "day" // of a time zone
+	ByUser  GroupBy = "user"
+	ByAgent GroupBy = "agent"
+	ByModel GroupBy = "model"
+)
+
+// Spend is tokens and money.
+type Spend struct {
+	Requests int64 // or calls, by model; of a user, executions that count as requests
+	Tokens   Tokens
+	Cost     int64 // nano-USD
+	Unpriced int64 // tokens that have no price
+}
+
+func (s *Spend) add(other Spend) {
+	s.Requests = plus(s.Requests, other.Requests)
+	s.Tokens.Add(other.Tokens)
+	s.Cost = plus(s.Cost, other.Cost)
+	s.Unpriced = plus(s.Unpriced, other.Unpriced)
+}
+
+// SpendOf is one group's.
+type SpendOf struct {
+	Key string // a day as 2006-01-02, a user, an agent or a model; empty: executions without a model
+	Spend
+}
+
+// Costs is the spend of a window.
+type Costs struct {
+	Window  Window
+	GroupBy GroupBy
+	Total   Spend
+	Groups  []SpendOf // by day: ascending; else the dearest first
+	Rest    *SpendOf  // all groups beyond those, Key Other; nil: there are none
+}
+
+// NewCosts orders groups, and keeps so many of them.
+func NewCosts(w Window, by GroupBy, groups []SpendOf, most int) Costs {
+	c := Costs{Window: w, GroupBy: by}
+	for _, g := range groups {
+		c.Total.add(g.Spend)
+	}
+	slices.SortFunc(groups, func(a, b SpendOf) int {
+		if by == ByDay {
+			return cmp.Compare(a.Key, b.Key)
+		}
+		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Tokens.Used, a.Tokens.Used), cmp.Compare(a.Key, b.Key))
+	})
+	if by == ByDay || len(groups) <= most {
+		c.Groups = groups
+		return c
+	}
+	c.Groups, c.Rest = groups[:most], &SpendOf{Key: Other}
+	for _, g := range groups[most:] {
+		c.Rest.add(g.Spend)
+	}
+	return c
+}

@@ -1,0 +1,140 @@
+package sketch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Distribution is a Sketch that durations can also be taken from again, exactly: it keeps nothing but whole counts of
+// bins, which may be below 0 until what they take away from is merged in. It reaches to LongestDuration, where a Sketch
+// of latencies ends at Longest. The zero value is an empty one. It is not safe for concurrent use.
+type Distribution struct {
+	bins []binCount // ascending, none of count 0
+}
+
+type binCount struct {
+	bin   int32
+	count int64
+}
+
+const (
+	// LongestDuration is the duration in seconds, 30 days, above which all falls into the last bin of a Distribution.
+	LongestDuration = 30 * 24 * 3600
+
+	// durationBins is how many bins a Distribution may have: those of a Sketch, and on.
+	durationBins = 1444
+)
+
+// durationBin is Bin for a Distribution.
+func durationBin(seconds float64) int {
+	if seconds < Longest || math.IsNaN(seconds) {
+		return Bin(seconds)
+	}
+	return min(bounds.Index(min(seconds, LongestDuration))-firstIndex, durationBins-1)
+}
+
+// Add adds a duration in seconds, so many times; a negative count takes it away again.
+func (d *Distribution) Add(seconds float64, count int64) {
+	d.addBin(int32(durationBin(seconds)), count)
+}
+
+func (d *Distribution) addBin(bin int32, count int64) {
+	if count == 0 {
+		return
+	}
+	i, found := slices.BinarySearchFunc(d.bins, bin, func(b binCount, bin int32) int { return int(b.bin - bin) })
+	if !found {
+		d.bins = slices.Insert(d.bins, i, binCount{bin, count})
+		return
+	}
+	if d.bins[i].count += count; d.bins[i].count == 0 {
+		d.bins = slices.Delete(d.bins, i, i+1)
+	}
+}
+
+// Merge adds all that other holds; other stays as it is.
+func (d *Distribution) Merge(other Distribution) {
+	if len(d.bins) == 0 {
+		d.bins = slices.Clone(other.bins)
+		return
+	}
+	for _, b := range other.bins {
+		d.addBin(b.bin, b.count)
+	}
+}
+
+// Count returns how many durations it holds.
+func (d *Distribution) Count() int64 {
+	var n int64
+	for _, b := range d.bins {
+		n += b.count
+	}
+	return n
+}
+
+// Quantile is Sketch.Quantile; for 0 and 1 it is within 1 % too, not exact. ok is false while it holds less than nothing.
+func (d *Distribution) Quantile(q float64) (seconds float64, ok bool) {
+	count := d.Count()
+	if count <= 0 || !(q >= 0 && q <= 1) {
+		return 0, false
+	}
+	const rounding = 1e-9 // as in Sketch.Quantile
+	rank := max(int64(math.Ceil(q*float64(count)-rounding)), 1)
+	for _, b := range d.bins {
+		if rank -= b.count; rank <= 0 {
+			return value(int(b.bin)), true
+		}
+	}
+	return value(int(d.bins[len(d.bins)-1].bin)), true
+}
+
+// Encode returns the distribution in a compact form, the same bytes for equal ones: the version, then each bin as its
+// distance from the one before (uvarint) and its count (varint).
+func (d *Distribution) Encode() []byte {
+	b := make([]byte, 1, 1+4*len(d.bins))
+	b[0] = version
+	previous := int32(0)
+	for _, one := range d.bins {
+		b = binary.AppendUvarint(b, uint64(one.bin-previous))
+		b = binary.AppendVarint(b, one.count)
+		previous = one.bin
+	}
+	return b
+}
+
+// DecodeDistribution reads what Encode returned. What Encode could not have written gives an error that is ErrEncoding.
+func DecodeDistribution(b []byte) (Distribution, error) {
+	var d Distribution
+	err := d.MergeEncoded(b)
+	return d, err
+}
+
+// MergeEncoded merges what Encode returned, without making a Distribution of it first. After an error the distribution
+// may hold a part of it.
+func (d *Distribution) MergeEncoded(b []byte) error {
+	if len(b) == 0 || b[0] != version {
+		return fmt.Errorf("%w: no version that is known", ErrEncoding)
+	}
+	bin, first := uint64(0), true
+	for b = b[1:]; len(b) > 0; first = false {
+		distance, n := binary.Uvarint(b)
+		if n <= 0 {
+			return fmt.Errorf("%w: cut short", ErrEncoding)
+		}
+		count, m := binary.Varint(b[n:])
+		if m <= 0 {
+			return fmt.Errorf("%w: cut short", ErrEncoding)
+		}
+		b = b[n+m:]
+		if distance >= durationBins || count == 0 || distance == 0 && !first {
+			return fmt.Errorf("%w: bin %d+%d with count %d", ErrEncoding, bin, distance, count)
+		}
+		if bin += distance; bin >= durationBins {
+			return fmt.Errorf("%w: bin %d, there are %d", ErrEncoding, bin, durationBins)
+		}
+		d.addBin(int32(bin), count)
+	}
+	return nil
+}
