@@ -94,18 +94,18 @@ func (e *Execution) checkTime(a Acceptance) *Fault {
 
 func (t Tokens) check() *Fault {
 	for _, count := range []struct {
-		field string
-		n     int64
+		field   string
+		n, most int64
 	}{
-		{"input_tokens", t.Input},
-		{"output_tokens", t.Output},
-		{"cache_read_tokens", t.CacheRead},
-		{"cache_write_tokens", t.CacheWrite},
-		{"reasoning_tokens", t.Reasoning},
-		{"tokens_used", t.Used},
+		{"input_tokens", t.Input, MaxTokens},
+		{"output_tokens", t.Output, MaxTokens},
+		{"cache_read_tokens", t.CacheRead, MaxTokens},
+		{"cache_write_tokens", t.CacheWrite, MaxTokens},
+		{"reasoning_tokens", t.Reasoning, MaxTokens},
+		{"tokens_used", t.Used, 2 * MaxTokens}, // input and output
 	} {
-		if count.n < 0 || count.n > 2*MaxTokens || count.n > MaxTokens && count.field != "tokens_used" {
-			return faulty("invalid_field", count.field, "must be from 0 to %d", MaxTokens)
+		if count.n < 0 || count.n > count.most {
+			return faulty("invalid_field", count.field, "must be from 0 to %d", count.most)
 		}
 	}
 	switch {

@@ -136,7 +136,8 @@ type Spend struct {
 	Unpriced int64 // tokens that have no price
 }
 
-func (s *Spend) add(other Spend) {
+// Add adds other's.
+func (s *Spend) Add(other Spend) {
 	s.Requests = plus(s.Requests, other.Requests)
 	s.Tokens.Add(other.Tokens)
 	s.Cost = plus(s.Cost, other.Cost)
@@ -155,14 +156,15 @@ type Costs struct {
 	GroupBy GroupBy
 	Total   Spend
 	Groups  []SpendOf // by day: ascending; else the dearest first
+	Many    int64     // groups there are, those of Rest included
 	Rest    *SpendOf  // all groups beyond those, Key Other; nil: there are none
 }
 
 // NewCosts orders groups, and keeps so many of them.
 func NewCosts(w Window, by GroupBy, groups []SpendOf, most int) Costs {
-	c := Costs{Window: w, GroupBy: by}
+	c := Costs{Window: w, GroupBy: by, Many: int64(len(groups))}
 	for _, g := range groups {
-		c.Total.add(g.Spend)
+		c.Total.Add(g.Spend)
 	}
 	slices.SortFunc(groups, func(a, b SpendOf) int {
 		if by == ByDay {
@@ -176,7 +178,7 @@ func NewCosts(w Window, by GroupBy, groups []SpendOf, most int) Costs {
 	}
 	c.Groups, c.Rest = groups[:most], &SpendOf{Key: Other}
 	for _, g := range groups[most:] {
-		c.Rest.add(g.Spend)
+		c.Rest.Add(g.Spend)
 	}
 	return c
 }

@@ -10,6 +10,8 @@ import (
 // Distribution is a Sketch that durations can also be taken from again, exactly: it keeps nothing but whole counts of
 // bins, which may be below 0 until what they take away from is merged in. It reaches to LongestDuration, where a Sketch
 // of latencies ends at Longest. The zero value is an empty one. It is not safe for concurrent use.
+//
+// Each bin's count is exact up to 2^52, above 0 and below, and stops there.
 type Distribution struct {
 	bins []binCount // ascending, none of count 0
 }
@@ -25,6 +27,9 @@ const (
 
 	// durationBins is how many bins a Distribution may have: those of a Sketch, and on.
 	durationBins = 1444
+
+	// maxBinCount is where a bin's count stops. The sum of all bins then fits in an int64, so nothing wraps around.
+	maxBinCount = 1 << 52
 )
 
 // durationBin is Bin for a Distribution.
@@ -37,22 +42,33 @@ func durationBin(seconds float64) int {
 
 // Add adds a duration in seconds, so many times; a negative count takes it away again.
 func (d *Distribution) Add(seconds float64, count int64) {
-	d.addBin(int32(durationBin(seconds)), count)
+	bin := int32(durationBin(seconds))
+	at, _ := slices.BinarySearchFunc(d.bins, bin, func(b binCount, bin int32) int { return int(b.bin - bin) })
+	d.add(at, bin, count)
 }
 
-func (d *Distribution) addBin(bin int32, count int64) {
-	if count == 0 {
-		return
+// add adds to a bin that is not before place at in bins, and returns where to look for the next higher bin. Who merges
+// goes through the bins once, side by side with those of the other: neighbours in one are neighbours in both.
+func (d *Distribution) add(at int, bin int32, count int64) (next int) {
+	for at < len(d.bins) && d.bins[at].bin < bin {
+		at++
 	}
-	i, found := slices.BinarySearchFunc(d.bins, bin, func(b binCount, bin int32) int { return int(b.bin - bin) })
-	if !found {
-		d.bins = slices.Insert(d.bins, i, binCount{bin, count})
-		return
+	if at == len(d.bins) || d.bins[at].bin != bin {
+		if count == 0 {
+			return at
+		}
+		d.bins = slices.Insert(d.bins, at, binCount{bin: bin})
 	}
-	if d.bins[i].count += count; d.bins[i].count == 0 {
-		d.bins = slices.Delete(d.bins, i, i+1)
+	one := &d.bins[at]
+	one.count = bounded(one.count + bounded(count))
+	if one.count == 0 {
+		d.bins = slices.Delete(d.bins, at, at+1)
+		return at
 	}
+	return at + 1
 }
+
+func bounded(count int64) int64 { return min(max(count, -maxBinCount), maxBinCount) }
 
 // Merge adds all that other holds; other stays as it is.
 func (d *Distribution) Merge(other Distribution) {
@@ -60,8 +76,9 @@ func (d *Distribution) Merge(other Distribution) {
 		d.bins = slices.Clone(other.bins)
 		return
 	}
+	at := 0
 	for _, b := range other.bins {
-		d.addBin(b.bin, b.count)
+		at = d.add(at, b.bin, b.count)
 	}
 }
 
@@ -117,7 +134,7 @@ func (d *Distribution) MergeEncoded(b []byte) error {
 	if len(b) == 0 || b[0] != version {
 		return fmt.Errorf("%w: no version that is known", ErrEncoding)
 	}
-	bin, first := uint64(0), true
+	bin, at, first := uint64(0), 0, true
 	for b = b[1:]; len(b) > 0; first = false {
 		distance, n := binary.Uvarint(b)
 		if n <= 0 {
@@ -128,13 +145,13 @@ func (d *Distribution) MergeEncoded(b []byte) error {
 			return fmt.Errorf("%w: cut short", ErrEncoding)
 		}
 		b = b[n+m:]
-		if distance >= durationBins || count == 0 || distance == 0 && !first {
+		if distance >= durationBins || distance == 0 && !first || count == 0 || bounded(count) != count {
 			return fmt.Errorf("%w: bin %d+%d with count %d", ErrEncoding, bin, distance, count)
 		}
 		if bin += distance; bin >= durationBins {
 			return fmt.Errorf("%w: bin %d, there are %d", ErrEncoding, bin, durationBins)
 		}
-		d.addBin(int32(bin), count)
+		at = d.add(at, int32(bin), count)
 	}
 	return nil
 }

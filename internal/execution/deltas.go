@@ -1,0 +1,127 @@
+package execution
+
+import "time"
+
+// The widths of the rollups' buckets. A delta belongs to the narrowest of its table.
+const (
+	Minute  = time.Minute
+	Quarter = 15 * time.Minute
+	Hour    = time.Hour
+	Day     = 24 * time.Hour
+)
+
+// Capped says which names of an execution stand as Other in the rollups. It is kept with the row, so that what was added
+// there can be taken away there.
+type Capped int16
+
+// The bits of Capped.
+const (
+	CappedAgent Capped = 1
+	CappedModel Capped = 2
+)
+
+// Row is an execution as it is stored.
+type Row struct {
+	Execution
+	Capped Capped
+}
+
+// Committed is what became of a batch that was committed.
+type Committed struct {
+	// New says of each execution whether it is; the others were stored before, or came twice.
+	New []bool
+	// Settled are those new ones that no ancestor still to come will change.
+	Settled []Execution
+}
+
+// CellKey is the cell of a minute.
+type CellKey struct {
+	Minute       int64 // seconds since 1970
+	Agent, Model string
+	Status       Status
+	Request      bool
+}
+
+// UserKey is a user's use of a model in a quarter of an hour.
+type UserKey struct {
+	Quarter     int64 // seconds since 1970
+	User, Model string
+}
+
+// Deltas is how much a change of executions changes the rollups.
+type Deltas struct {
+	Cells map[CellKey]*Measures
+	Users map[UserKey]*Spend
+}
+
+// NewDeltas returns those of no change.
+func NewDeltas() Deltas {
+	return Deltas{Cells: map[CellKey]*Measures{}, Users: map[UserKey]*Spend{}}
+}
+
+// Add adds a row that came; sign -1 is for one that goes.
+func (d Deltas) Add(r *Row, sign int64) {
+	d.cell(r).Add(&r.Execution, sign)
+	var one Measures
+	one.Add(&r.Execution, sign)
+	spend := Spend{Tokens: one.Tokens, Cost: one.Cost, Unpriced: one.Unpriced}
+	if r.Request {
+		spend.Requests = sign
+	}
+	d.user(r).Add(spend)
+}
+
+// Reprice adds a row's change of price: was is what it cost before.
+func (d Deltas) Reprice(r *Row, was *int64) {
+	before := r.Execution
+	before.Cost = was
+	var change Measures
+	change.Add(&r.Execution, 1)
+	change.Add(&before, -1)
+	d.cell(r).Merge(change)
+	d.user(r).Add(Spend{Cost: change.Cost, Unpriced: change.Unpriced})
+}
+
+func (d Deltas) cell(r *Row) *Measures {
+	agent, model := r.names()
+	key := CellKey{floor(r.CreatedAt, Minute), agent, model, r.Status, r.Request}
+	sum := d.Cells[key]
+	if sum == nil {
+		sum = &Measures{}
+		d.Cells[key] = sum
+	}
+	return sum
+}
+
+func (d Deltas) user(r *Row) *Spend {
+	_, model := r.names()
+	key := UserKey{floor(r.CreatedAt, Quarter), r.UserID, model}
+	sum := d.Users[key]
+	if sum == nil {
+		sum = &Spend{}
+		d.Users[key] = sum
+	}
+	return sum
+}
+
+// names are the row's agent and model in the rollups.
+func (r *Row) names() (agent, model string) {
+	agent, model = r.AgentName, r.Model
+	if r.Capped&CappedAgent != 0 {
+		agent = Other
+	}
+	if r.Capped&CappedModel != 0 {
+		model = Other
+	}
+	return agent, model
+}
+
+func floor(t time.Time, width time.Duration) int64 {
+	seconds := int64(width / time.Second)
+	at := t.Unix()
+	below := at % seconds
+	if below < 0 {
+		below += seconds
+	}
+	return at - below
+}

@@ -1,0 +1,280 @@
+package execution_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+func redaction(t testing.TB, rules ...string) execution.Redaction {
+	t.Helper()
+	r, err := execution.ParseRedaction(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestPayloadFaults(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int) string { return strings.Repeat(`{"a":[`, depth/2) + strings.Repeat(`]}`, depth/2) }
+	for _, tt := range []struct {
+		name, payload string
+		code          string // of the fault; empty: none
+	}{
+		{"an object", `{"a":[1,-2.5e3,"x",true,null],"a":{}}`, ""},
+		{"a string", ` "text" `, ""},
+		{"a number", `1`, ""},
+		{"a number that no float64 holds exactly", `123456789012345678901234567890.000000000000000000001`, ""},
+		{"null", `null`, ""},
+		{"nested", nested(64), ""},
+		{"what only looks like a NUL", `{"\\u0000":"\\u0000"}`, ""},
+		{"a surrogate pair", `"\ud83d\ude00"`, ""},
+		{"as large as numbers may be", `[1e308,1e-400]`, ""},
+		{"nested too deep", strings.Repeat("[", 65) + strings.Repeat("]", 65), "too_deep"},
+		{"nested far too deep", strings.Repeat("[", 20_000), "too_deep"},
+		{"no JSON", `{a}`, "malformed_json"},
+		{"nothing but blanks", `  `, "malformed_json"},
+		{"cut", `{"a":"b`, "malformed_json"},
+		{"two values", `{} {}`, "malformed_json"},
+		{"two numbers", `1 2`, "malformed_json"},
+		{"more after it", `[]]`, "malformed_json"},
+		{"a control character", "\"\x01\"", "malformed_json"},
+		{"half a surrogate pair", `"\ud83d"`, "malformed_json"},
+		{"NaN", `NaN`, "malformed_json"},
+		{"no UTF-8", "\"\xff\"", "invalid_utf8"},
+		{"a NUL", `["a\u0000b"]`, "nul_character"},
+		{"a NUL in a name", `{"a\u0000b":1}`, "nul_character"},
+		{"a NUL beside what only looks like one", `["\\u0000","\\\u0000"]`, "nul_character"},
+		{"more than a float64 holds", `{"a":1e309}`, "number_out_of_range"},
+		{"an exponent that overflows", `1e99999999999999999999`, "number_out_of_range"},
+		{"too long a number", strings.Repeat("1", 1025), "number_out_of_range"},
+		{"four hundred digits", strings.Repeat("1", 400), "number_out_of_range"},
+		{"numbers that grow", "[" + strings.Repeat("1e300,", 1000) + "1]", "number_out_of_range"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, field := range []string{"input_data", "output_data"} {
+				e := execution.Execution{Input: json.RawMessage(`1`), Output: json.RawMessage(`2`)}
+				*map[string]*json.RawMessage{"input_data": &e.Input, "output_data": &e.Output}[field] = json.RawMessage(tt.payload)
+				before := e
+				fault := execution.PayloadPolicy{}.Apply(&e)
+				switch {
+				case tt.code == "" && fault != nil:
+					t.Errorf("%s: %v", field, fault)
+				case tt.code != "" && (fault == nil || fault.Code != tt.code || fault.Field != field || fault.Detail == ""):
+					t.Errorf("%s: want %s, got %+v", field, tt.code, fault)
+				}
+				if diff := cmp.Diff(before, e); diff != "" {
+					t.Errorf("%s: the execution changed (-before +after)\n%s", field, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		policy  execution.PayloadPolicy
+		payload string
+		want    string // the head's beginning; - : not truncated
+	}{
+		{"fits", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 298) + `"`, "-"},
+		{"is a byte too large", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 299) + `"`, `"xxx`},
+		{"default", execution.PayloadPolicy{}, `"` + strings.Repeat("x", execution.DefaultPayload) + `"`, `"xxx`},
+		{"less than a head needs", execution.PayloadPolicy{Max: 1}, `["` + strings.Repeat("x", 300) + `"]`, `["xxx`},
+		{"quotation marks", execution.PayloadPolicy{Max: 300}, `[` + strings.Repeat(`"\"\\\n\u0001",`, 100) + `1]`, `["\"\\\n\u0001",`},
+		{"runes", execution.PayloadPolicy{Max: 301}, `["` + strings.Repeat("😀é", 100) + `"]`, `["😀é`},
+		{"blanks", execution.PayloadPolicy{Max: 300}, strings.Repeat(" \t\r\n", 100) + "1", " \t\r\n"},
+		{
+			"what is cut is masked",
+			execution.PayloadPolicy{Max: 300, Redact: redaction(t, "key:secret", "builtin:email")},
+			`{"secret":"s3cr3t","x":"me@example.com","y":"` + strings.Repeat("me@example.com ", 100) + `"}`, `{"secret":"[redacted]","x":"[redacted]","y":"[redacted]`,
+		},
+		{
+			"masks may make it fit",
+			execution.PayloadPolicy{Max: 300, Redact: redaction(t, "key:secret")},
+			`{"secret":"` + strings.Repeat("x", 1000) + `"}`, "-",
+		},
+		{
+			"masks may make it too large",
+			execution.PayloadPolicy{Max: 300, Redact: redaction(t, "pattern:a")},
+			`"` + strings.Repeat("ab", 100) + `"`, `"[redacted]b[redacted]b`,
+		},
+		{
+			"the mark may be masked",
+			execution.PayloadPolicy{Max: 256, Redact: redaction(t, "key:*")},
+			`["` + strings.Repeat("x", 300) + `"]`, "[redacted]",
+		},
+		{
+			"the mark may grow",
+			execution.PayloadPolicy{Max: 256, Redact: redaction(t, "key:truncated", "key:bytes")},
+			`["` + strings.Repeat("x", 300) + `"]`, `["xxx`,
+		},
+		{
+			"a pattern that matches whatever is at the end",
+			execution.PayloadPolicy{Max: 300, Redact: redaction(t, "pattern:x$")},
+			`["` + strings.Repeat("x", 400) + `"]`, "",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := execution.Execution{Input: json.RawMessage(tt.payload)}
+			if fault := tt.policy.Apply(&e); fault != nil {
+				t.Fatal(fault)
+			}
+			most := max(tt.policy.Max, execution.MinPayload)
+			if tt.policy.Max == 0 {
+				most = execution.DefaultPayload
+			}
+			if len(e.Input) > most || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
+				t.Fatalf("got %d bytes: %s", len(e.Input), e.Input)
+			}
+			var got struct {
+				Truncated any
+				Bytes     any
+				Head      string
+			}
+			if tt.want == "-" {
+				if _, marked := json.Unmarshal(e.Input, &got), got.Truncated; marked != nil {
+					t.Errorf("got %s", e.Input)
+				}
+			} else if err := json.Unmarshal(e.Input, &got); err != nil || got.Truncated == nil || !strings.HasPrefix(got.Head, tt.want) {
+				t.Errorf("want a head that begins with %s, got %v in %s", tt.want, err, e.Input)
+			} else if got.Bytes != float64(len(tt.payload)) && got.Bytes != "[redacted]" {
+				t.Errorf("want %d bytes, got %v", len(tt.payload), got.Bytes)
+			} else if want := most - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
+				t.Errorf("a head of %d bytes, though there is room", len(got.Head))
+			}
+			once := string(e.Input)
+			if fault := tt.policy.Apply(&e); fault != nil || string(e.Input) != once {
+				t.Errorf("applied again: %v, %s", fault, e.Input)
+			}
+		})
+	}
+}
+
+func TestRefuseLargePayloads(t *testing.T) {
+	t.Parallel()
+	policy := execution.PayloadPolicy{Max: 300, Refuse: true, Redact: redaction(t, "key:big")}
+	large := json.RawMessage(`"` + strings.Repeat("x", 300) + `"`)
+	for field, e := range map[string]execution.Execution{"input_data": {Input: large}, "output_data": {Output: large}} {
+		want := execution.Fault{Code: "payload_too_large", Field: field, Detail: "must be at most 300 bytes"}
+		if got := policy.Apply(&e); got == nil || *got != want {
+			t.Errorf("want %v, got %v", want, got)
+		}
+	}
+	fits := execution.Execution{Input: json.RawMessage(`{"big":` + string(large) + `}`)}
+	if fault := policy.Apply(&fits); fault != nil || string(fits.Input) != `{"big":"[redacted]"}` {
+		t.Errorf("masked first, it fits: got %v, %s", fault, fits.Input)
+	}
+}
+
+func TestErrorMessages(t *testing.T) {
+	t.Parallel()
+	policy := execution.PayloadPolicy{Redact: redaction(t, "key:password", "pattern:b", "builtin:secrets")}
+	for _, tt := range []struct{ message, want string }{
+		{"", ""},
+		{"an outage", "an outage"},
+		{`401: {"password":"x"}`, `401: {"password":"x"}`}, // only a text that is JSON from its beginning has names
+		{`{"password":"x","code":401}: refused`, `{"password":"[redacted]","code":401}: refused`},
+		{"invalid key sk-proj-abcdefgh0123456789", "invalid key [redacted]"},
+		{"not UTF-8 \xff b", "not UTF-8 \xff [redacted]"}, // Check refuses it
+	} {
+		e := execution.Execution{ErrorMessage: tt.message}
+		for range 2 {
+			if fault := policy.Apply(&e); fault != nil || e.ErrorMessage != tt.want {
+				t.Errorf("%q: want %q, got %q, %v", tt.message, tt.want, e.ErrorMessage, fault)
+			}
+		}
+	}
+	long := execution.Execution{ErrorMessage: strings.Repeat("éb", execution.MaxErrorMessage/3)}
+	for range 2 {
+		if fault := policy.Apply(&long); fault != nil || len(long.ErrorMessage) > execution.MaxErrorMessage || len(long.ErrorMessage) < execution.MaxErrorMessage-12 {
+			t.Errorf("got %d bytes, %v", len(long.ErrorMessage), fault)
+		}
+	}
+	tooLong := strings.Repeat("x", execution.MaxErrorMessage+1)
+	e := execution.Execution{ErrorMessage: tooLong}
+	if fault := policy.Apply(&e); fault != nil || e.ErrorMessage != tooLong {
+		t.Errorf("what was too long before is for Check to refuse; got %v", fault)
+	}
+}
+
+func TestSanitize(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", 65) + strings.Repeat("]", 65)
+	for _, tt := range []struct{ name, raw, want string }{
+		{"nothing", "", ""},
+		{"an object", `{"a": [1.50, "x"], "a": null}`, `{"a": [1.50, "x"], "a": null}`},
+		{"a text", "Bonjour !", `"Bonjour !"`},
+		{"a number in a text", "42", "42"},
+		{"blanks", "  ", `"  "`},
+		{"a text with quotation marks", `say "hi" \`, `"say \"hi\" \\"`},
+		{"two values", `{"a":1} {"b":2}`, `"{\"a\":1} {\"b\":2}"`},
+		{"cut", `{"a":"b`, `"{\"a\":\"b"`},
+		{"too deep", deep, `"` + deep + `"`},
+		{"NULs", `{"a\u0000":"b\u0000\\u0000", "c":1}`, `{"a` + "\uFFFD" + `":"b` + "\uFFFD" + `\\u0000", "c":1}`},
+		{"a NUL in a text", "a\x00b", `"a` + "\uFFFD" + `b"`},
+		{"no UTF-8 in JSON", "{\"a\xff\":\"b\xfe\", \"c\":\"d\"}", `{"a` + "\uFFFD" + `":"b` + "\uFFFD" + `", "c":"d"}`},
+		{"no UTF-8 in a text", "a\xffb", `"a` + "\uFFFD" + `b"`},
+		{"half a surrogate pair", `["\ud83d","x"]`, `["` + "\uFFFD" + `","x"]`},
+		{"numbers out of range", `{"a":1e999,"b":[-1E-999],"c":2}`, `{"a":"1e999","b":["-1E-999"],"c":2}`},
+	} {
+		if got := string(execution.Sanitize([]byte(tt.raw))); got != tt.want {
+			t.Errorf("%s: want %s, got %s", tt.name, tt.want, got)
+		}
+	}
+	growing := execution.Sanitize([]byte("[" + strings.Repeat("1e300,", 5000) + "1]"))
+	if got := strings.Count(string(growing), `"1e300"`); got != 5000-(256<<10)/300 {
+		t.Errorf("%d numbers became strings", got)
+	}
+}
+
+func FuzzSanitize(f *testing.F) {
+	for _, raw := range []string{"", "x", `{"a":[1,"b\u0000",1e999]}`, "{\"\xff\":\"\\ud800\"}", "[[[1]]]", `{"a":1}{`, `"\u0000"`} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		e := execution.Execution{Input: execution.Sanitize(raw)}
+		policy := execution.PayloadPolicy{Max: 1000}
+		if fault := policy.Apply(&e); fault != nil {
+			t.Errorf("%q became what cannot be stored: %v", raw, fault)
+		}
+		if again := execution.Sanitize(e.Input); string(again) != string(e.Input) {
+			t.Errorf("%q: want the same again, got %q", e.Input, again)
+		}
+		if len(raw) > 0 && !json.Valid(e.Input) || len(e.Input) > 1000 {
+			t.Errorf("%q became %d bytes: %q", raw, len(e.Input), e.Input)
+		}
+	})
+}
+
+func BenchmarkApply(b *testing.B) {
+	message := strings.Repeat(`{"role":"user","content":"Please write to me@example.com about order 12345, \"soon\"."},`, 500)
+	payload := json.RawMessage(fmt.Sprintf(`{"messages":[%s]}`, strings.TrimSuffix(message, ",")))
+	for name, redact := range map[string]execution.Redaction{
+		"no rules": {},
+		"names":    redaction(b, "key:password", "key:*token*"),
+		"builtins": redaction(b, "builtin:email", "builtin:credit-card", "builtin:secrets"),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(payload)))
+			b.ReportAllocs()
+			for b.Loop() {
+				e := execution.Execution{Input: payload}
+				if fault := (execution.PayloadPolicy{Max: 1 << 20, Redact: redact}).Apply(&e); fault != nil {
+					b.Fatal(fault)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,69 @@
+package execution
+
+import "slices"
+
+// Override is a price that goes before others.
+type Override struct {
+	Price ModelPrice
+	// Of is the patterns of the other table whose prices it takes the place of, of all their models or of some, in order.
+	Of []string
+}
+
+// Overrides says which prices of one table take the place of prices of another when it is laid over it.
+func Overrides(base, over *Prices) []Override {
+	var all []Override
+	for _, t := range over.tables {
+		of := t.overridden(base)
+		for _, m := range t.models {
+			if patterns := of[m]; len(patterns) > 0 {
+				slices.Sort(patterns)
+				all = append(all, Override{*m, slices.Compact(patterns)})
+			}
+		}
+	}
+	return all
+}
+
+// overridden finds, for each price, the patterns of another table that it takes models from: those that are found by it
+// themselves, and those that would have found what it names.
+func (t *priceTable) overridden(base *Prices) map[*ModelPrice][]string {
+	of := map[*ModelPrice][]string{}
+	note := func(s *series, pattern string) {
+		for _, m := range s.periods {
+			of[m] = append(of[m], pattern)
+		}
+	}
+	providers := map[string]bool{"": true}
+	for _, m := range t.models {
+		providers[m.Provider] = true
+	}
+	for _, s := range base.allSeries() {
+		of := providers // for which s may be asked
+		if s.provider != "" {
+			of = map[string]bool{s.provider: true}
+		}
+		hosted, plain := modelNames(s.pattern)
+		for provider := range of {
+			if found := t.find(provider, hosted, plain); found != nil {
+				note(found, s.pattern)
+			}
+		}
+	}
+	for key, s := range t.exact {
+		for _, found := range base.seriesOf(key.pattern, key.provider) {
+			note(s, found.pattern)
+		}
+	}
+	return of
+}
+
+func (p *Prices) allSeries() []*series {
+	var all []*series
+	for _, t := range p.tables {
+		for _, s := range t.exact {
+			all = append(all, s)
+		}
+		all = append(all, t.globs...)
+	}
+	return all
+}

@@ -1,0 +1,281 @@
+package execution_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// faults lists what is wrong with a file, as line:field: detail.
+func faults(t testing.TB, file string) []string {
+	t.Helper()
+	p, err := execution.ParsePrices([]byte(file))
+	if err == nil {
+		return nil
+	}
+	var all execution.PriceFaults
+	if !errors.As(err, &all) || p != nil || len(all) == 0 {
+		t.Fatalf("got %v, %v", p, err)
+	}
+	var lines []string
+	for _, f := range all {
+		lines = append(lines, fmt.Sprintf("%d:%s: %s", f.Line, f.Field, f.Detail))
+	}
+	return lines
+}
+
+const head = "version: x\ncurrency: USD\n"
+
+func TestPriceFaults(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", 20_000)
+	for _, tt := range []struct {
+		name, file string
+		want       []string
+	}{
+		{"nothing", "", []string{"1:file: is empty"}},
+		{"comments", "# nothing\n", []string{"1:file: is empty"}},
+		{"null", "~\n", []string{
+			"1:file: must be a mapping", "1:version: is missing; it names the table, by a date for example",
+			"1:currency: is missing; it must be USD", "1:models: is missing",
+		}},
+		{"a list", "- a", []string{
+			"1:file: must be a mapping", "1:version: is missing; it names the table, by a date for example",
+			"1:currency: is missing; it must be USD", "1:models: is missing",
+		}},
+		{"two documents", head + "models: []\n---\nmodels: []\n", []string{"4:file: must be one YAML document, not several"}},
+		{"no YAML", head + "models: [}", []string{"3:file: is not YAML: did not find expected node content"}},
+		{"no YAML in the first line", "version: {x", []string{"1:file: is not YAML: did not find expected ',' or '}'"}},
+		{"no YAML for the scanner", head + "models: []\n\t- a", []string{"4:file: is not YAML: found character that cannot start any token"}},
+		{"a NUL", head + "models: []\n# \x00", []string{"4:file: must not contain NUL characters"}},
+		{"no UTF-8", head + "# \xff", []string{"3:file: must be valid UTF-8"}},
+		{"too large", head + "models: []\n#" + strings.Repeat("x", execution.MaxPriceFile), []string{"1:file: must be at most 1048576 bytes"}},
+		{"every field at the top", "version: a+b\ncurrency: EUR\nsource: [a, [b]]\nmodel: []\nmodels: {}\nversion: 1\n", []string{
+			`1:version: must be at most 64 letters, digits, dots, hyphens, colons and underscores, not "a+b"`,
+			"2:currency: must be USD, the only one that prices are kept in",
+			"3:source[1]: must be text",
+			"4:model: is not a field here; known are version, currency, source, models",
+			"5:models: must be a list",
+			"6:version: is there twice, first in line 1",
+		}},
+		{"every field of a price", head + `models:
+  - match: [a, a, "", [b], "c d", "**", ~, true]
+    provider: "x y"
+    from: yesterday
+    until: 2026-13-01
+    input: -1
+    output: 1e3
+    cache_read: 0.0000001
+    cache_write: 100000.000001
+    tier: []
+`, []string{
+			`4:models[0].match[1]: "a" is there twice`,
+			"4:models[0].match[2]: must not be empty",
+			"4:models[0].match[3]: must be text",
+			`4:models[0].match[4]: must be at most 128 bytes without blanks, not "c d"`,
+			`4:models[0].match[5]: one * is enough where "**" has several in a row`,
+			"4:models[0].match[6]: must be text",
+			"4:models[0].match[7]: must be text",
+			`5:models[0].provider: must be at most 64 bytes without blanks, not "x y"`,
+			`6:models[0].from: must be a day such as 2006-01-02 or a time such as 2006-01-02T15:04:05Z, not "yesterday"`,
+			`7:models[0].until: must be a day such as 2006-01-02 or a time such as 2006-01-02T15:04:05Z, not "2026-13-01"`,
+			"8:models[0].input: must not be negative",
+			`9:models[0].output: must be a decimal number such as 0.25, in USD per million tokens, not "1e3"`,
+			"10:models[0].cache_read: must have at most 6 decimals",
+			"11:models[0].cache_write: must be at most 100000 USD per million tokens",
+			"12:models[0].tier: is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers",
+		}},
+		{"every field of a tier", head + `models:
+  - match: [a]
+    input: 1
+    output: 1
+    tiers:
+      - {above_input_tokens: 0, input: 1, output: 1}
+      - {above_input_tokens: 1.5, input: 1, output: 1}
+      - {above_input_tokens: 200000, input: 1, output: 1}
+      - {above_input_tokens: 200000, input: 1, output: .5}
+      - {input: 0x10}
+      - text
+`, []string{
+			`8:models[0].tiers[0].above_input_tokens: must be a whole number from 1 to 1000000000, not "0"`,
+			`9:models[0].tiers[1].above_input_tokens: must be a whole number from 1 to 1000000000, not "1.5"`,
+			`11:models[0].tiers[3].output: must be a decimal number such as 0.25, in USD per million tokens, not ".5"`,
+			"11:models[0].tiers[3].above_input_tokens: must be more than that of the tier before",
+			`12:models[0].tiers[4].input: must be a decimal number such as 0.25, in USD per million tokens, not "0x10"`,
+			"12:models[0].tiers[4].output: is missing; write 0 for what costs nothing",
+			"12:models[0].tiers[4].above_input_tokens: is missing",
+			"13:models[0].tiers[5]: must be a mapping",
+		}},
+		{"what is missing", head + "models:\n  - {}\n  - match: []\n    input: 1\n  - 7\n", []string{
+			"4:models[0].match: is missing; it lists the models' names",
+			"4:models[0].input: is missing; write 0 for what costs nothing",
+			"4:models[0].output: is missing; write 0 for what costs nothing",
+			"5:models[1].match: must not be empty",
+			"5:models[1].output: is missing; write 0 for what costs nothing",
+			"7:models[2]: must be a mapping",
+		}},
+		{"numbers that are none", head + "models: [{match: [a], input: NaN, output: .inf}, {match: [b], input: 010, output: \"\"}, {match: [c], input: 1_000, output: 99999999999999999999}]", []string{
+			`3:models[0].input: must be a decimal number such as 0.25, in USD per million tokens, not "NaN"`,
+			`3:models[0].output: must be a decimal number such as 0.25, in USD per million tokens, not ".inf"`,
+			`3:models[1].input: must be a decimal number such as 0.25, in USD per million tokens, not "010"`,
+			"3:models[1].output: must not be empty",
+			`3:models[2].input: must be a decimal number such as 0.25, in USD per million tokens, not "1_000"`,
+			"3:models[2].output: must be at most 100000 USD per million tokens",
+		}},
+		{"times that overlap", head + `models:
+  - {match: [a, b], from: 2026-01-01, until: 2026-02-01, input: 1, output: 1}
+  - {match: [A], from: 2026-02-01, input: 1, output: 1}
+  - {match: [b], from: 2026-01-31T23:59:59Z, input: 1, output: 1}
+  - {match: [a], until: 2025-12-31, input: 1, output: 1}
+  - {match: [a], from: 2030-01-01, until: 2031-01-01, input: 1, output: 1}
+  - {match: [a], provider: other, input: 1, output: 1}
+  - {match: [a], until: 2025-12-31, from: 2026-01-01, input: 1, output: 1}
+`, []string{
+			`6:models[2].match: "b" has a price for the same time in line 4`,
+			`8:models[4].match: "a" has a price for the same time in line 5`,
+			"10:models[6].until: must be after from",
+		}},
+		{"times within a longer one", head + `models:
+  - {match: [a], from: 2020-01-01, until: 2030-01-01, input: 1, output: 1}
+  - {match: [a], from: 2021-01-01, until: 2022-01-01, input: 1, output: 1}
+  - {match: [a], from: 2025-01-01, until: 2026-01-01, input: 1, output: 1}
+  - {match: [a], from: 2030-01-01, input: 1, output: 1}
+`, []string{
+			`5:models[1].match: "a" has a price for the same time in line 4`,
+			`6:models[2].match: "a" has a price for the same time in line 4`,
+		}},
+		{"aliases", "version: &a x\ncurrency: *a\nmodels: &m [{match: &n [a], input: &o 1, output: *o}, *m, {<<: *m, match: *n, input: 1, output: 1}]", []string{
+			"2:currency: is an alias, which are not followed here; write it out",
+			"3:models[0].output: is an alias, which are not followed here; write it out",
+			"3:models[1]: is an alias, which are not followed here; write it out",
+			"3:models[2].<<: is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers",
+			"3:models[2].match: is an alias, which are not followed here; write it out",
+		}},
+		{"too deep", head + "models: " + deep, []string{"3:file: is not YAML: exceeded max depth of 10000"}},
+		{"text of others is cut", head + "models: [{match: [\"" + strings.Repeat("é", 70) + "\"], input: 1, output: 1}]\n" + strings.Repeat("y", 100) + ": 1", []string{
+			`3:models[0].match[0]: must be at most 128 bytes without blanks, not "` + strings.Repeat("é", 30) + `…"`,
+			"4:" + strings.Repeat("y", 60) + "…: is not a field here; known are version, currency, source, models",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, faults(t, tt.file)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPriceFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	got := faults(t, head+"models: ["+strings.Repeat("x,", 4000)+"x]")
+	if want := "3:file: has more faults than are listed"; len(got) != 1001 || got[1000] != want {
+		t.Errorf("got %d faults, the last %q", len(got), got[len(got)-1])
+	}
+	for name, file := range map[string]string{
+		"models":  head + "models: [" + strings.Repeat("x,", 5001) + "]",
+		"names":   head + "models: [{input: 1, output: 1, match: [" + strings.Repeat("x,", 101) + "]}]",
+		"tiers":   head + "models: [{match: [a], input: 1, output: 1, tiers: [" + strings.Repeat("x,", 9) + "]}]",
+		"sources": head + "models: []\nsource: [" + strings.Repeat("x,", 101) + "]",
+		"source":  head + "models: []\nsource: " + strings.Repeat("x", 501),
+	} {
+		if got := faults(t, file); len(got) != 1 || !strings.Contains(got[0], "must have at most") && !strings.Contains(got[0], "must be at most") {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// TestAliasBomb wants a file that would be gigabytes with its aliases written out to cost no more than any other.
+func TestAliasBomb(t *testing.T) {
+	t.Parallel()
+	bomb := "version: x\ncurrency: USD\na: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'z'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.Repeat(fmt.Sprintf("*%c,", c-1), 9))
+	}
+	if got := faults(t, bomb+"models: *y\n"); len(got) != 26 {
+		t.Errorf("got %d faults: %v", len(got), got)
+	}
+}
+
+func TestParsePrices(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("testdata/prices.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := execution.ParsePrices(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []execution.ModelPrice{
+		{
+			Match: []string{"acme-large", "acme-large-*"}, Provider: "acme", Version: "acme.2026-11_1:x", Line: 8,
+			From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 6, 30, 22, 0, 0, 0, time.UTC),
+			Rates: execution.Rates{Input: 2_500_000, Output: 10_000_000, CacheRead: 250_000, CacheWrite: 3_125_000},
+			Tiers: []execution.Tier{{Above: 200_000, Rates: execution.Rates{Input: 5_000_000, Output: 15_000_001, CacheRead: 5_000_000, CacheWrite: 5_000_000}}},
+		},
+		{
+			Match: []string{"4"}, Version: "acme.2026-11_1:x", Line: 21,
+			Rates: execution.Rates{Input: 100_000_000_000, CacheRead: 100_000_000_000, CacheWrite: 100_000_000_000},
+		},
+	}
+	if diff := cmp.Diff(want, p.Models()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func FuzzParsePrices(f *testing.F) {
+	file, err := os.ReadFile("testdata/prices.yaml") // the shipped one is so long that making it shorter takes all the time
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(file)
+	for _, file := range []string{
+		"", "a: &a [*a]", head + "models: [{match: ['*'], input: 0.000001, output: 1}]",
+		head + "models: [{match: [a], from: 0001-01-01, until: 9999-12-31, input: 1, output: 1, tiers: [{above_input_tokens: 1, input: 2, output: 2}]}]",
+		"? [a]\n: b", "<<: {a: b}", "!!binary aGk=: 1", "\ufeffversion: x", "version: |\n x\n",
+	} {
+		f.Add([]byte(file))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		p, err := execution.ParsePrices(file)
+		if err != nil {
+			var all execution.PriceFaults
+			if !errors.As(err, &all) || len(all) == 0 || p != nil || !utf8.ValidString(err.Error()) {
+				t.Fatalf("got %v, %v", p, err)
+			}
+			for _, fault := range all {
+				if fault.Line < 1 || fault.Field == "" || fault.Detail == "" {
+					t.Errorf("a fault that says little: %+v", fault)
+				}
+			}
+			return
+		}
+		for _, m := range p.Models() {
+			for _, pattern := range m.Match {
+				e := execution.Execution{
+					Model: pattern, Provider: m.Provider, CreatedAt: m.From,
+					Tokens: execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, Output: math.MaxInt64},
+				}
+				most, _ := p.Cost(&e)
+				e.Tokens.Output = 1
+				least, _ := p.Cost(&e)
+				if least < 0 || most < least {
+					t.Errorf("%s costs from %d to %d", pattern, least, most)
+				}
+			}
+		}
+		both := execution.Overlay(execution.DefaultPrices(), p)
+		execution.Overrides(execution.DefaultPrices(), p)
+		both.Price(&execution.Execution{Model: "gpt-4o", Tokens: execution.Tokens{Input: 1}})
+	})
+}
