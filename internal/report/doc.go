@@ -5,5 +5,6 @@
 // It is pure: no database, no files, no clock. Whoever fills Facts and stores documents lives elsewhere.
 //
 // No figure is ever NaN: where there is no sample (no request, no time covered, no agent) a pointer is nil and the JSON is
-// null. Latencies are milliseconds here and seconds in sketches; ratios are from 0 to 1.
+// null. Latencies are milliseconds here and seconds in sketches, money is US dollars here and nano-dollars in facts; ratios
+// are from 0 to 1.
 package report

@@ -24,6 +24,10 @@ type Previous struct {
 	Verdict    Verdict  `json:"verdict"`
 	Objectives []Result `json:"objectives"`
 	Summary    Summary  `json:"summary"`
+	// What the sections of these names begin with, if they were asked for.
+	Executions  *ExecutionFigures `json:"executions,omitempty"`
+	Costs       *Spend            `json:"costs,omitempty"`
+	ActiveUsers *int64            `json:"active_users,omitempty"`
 }
 
 // Sections are the parts of a report that were asked for; the others are nil and not in the JSON.
@@ -35,6 +39,9 @@ type Sections struct {
 	Queries            *Queries      `json:"queries,omitempty"`
 	Indexes            []Index       `json:"indexes,omitzero"`
 	Errors             *Errors       `json:"errors,omitempty"`
+	Executions         *Executions   `json:"executions,omitempty"`
+	Costs              *Costs        `json:"costs,omitempty"`
+	Users              *Users        `json:"users,omitempty"`
 	// Logs is what an Analyser found. It cannot be asked for: who has the files adds it.
 	Logs *Logs `json:"logs,omitempty"`
 }
@@ -66,14 +73,22 @@ func Compute(req Request, current Facts, previous *Facts, now time.Time, id stri
 	if !previous.Window.equal(req.Window.Previous()) {
 		return Document{}, fmt.Errorf("computing a report of %v: the previous facts are of %v", req.Window, previous.Window)
 	}
-	before := resultsOf(measures, *previous)
-	doc.Previous = &Previous{
-		Window:     previous.Coverage(),
-		Verdict:    verdict(before),
-		Objectives: before,
-		Summary:    Summarize(*previous),
-	}
+	doc.Previous = previousOf(req.Sections, resultsOf(measures, *previous), *previous)
 	return doc, nil
+}
+
+func previousOf(names []Section, results []Result, f Facts) *Previous {
+	p := &Previous{Window: f.Coverage(), Verdict: verdict(results), Objectives: results, Summary: Summarize(f)}
+	if slices.Contains(names, SectionExecutions) {
+		p.Executions = new(executionTotals(f))
+	}
+	if slices.Contains(names, SectionCosts) {
+		p.Costs = new(spendOf(totalSpend(f)))
+	}
+	if slices.Contains(names, SectionUsers) {
+		p.ActiveUsers = new(f.Users.Active)
+	}
+	return p
 }
 
 func resultsOf(measures []indicator, f Facts) []Result {
@@ -107,6 +122,15 @@ func sectionsOf(names []Section, f Facts) Sections {
 	}
 	if wanted(SectionErrors) {
 		s.Errors = new(errorCounts(f))
+	}
+	if wanted(SectionExecutions) {
+		s.Executions = new(executionsOf(f))
+	}
+	if wanted(SectionCosts) {
+		s.Costs = new(costsOf(f))
+	}
+	if wanted(SectionUsers) {
+		s.Users = new(usersOf(f))
 	}
 	return s
 }

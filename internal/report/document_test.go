@@ -47,7 +47,7 @@ func TestDocumentKeys(t *testing.T) {
 		t.Errorf("window (-want +got):\n%s", diff)
 	}
 	before := doc["previous"].(object)
-	if got, want := slices.Sorted(maps.Keys(before)), []string{"objectives", "summary", "verdict", "window"}; !cmp.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(before)), []string{"active_users", "costs", "executions", "objectives", "summary", "verdict", "window"}; !cmp.Equal(got, want) {
 		t.Errorf("previous: got %v, want %v", got, want)
 	}
 	if doc["verdict"] != "Pass" || before["verdict"] != "Fail" {

@@ -3,6 +3,7 @@ package report
 import (
 	"time"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
@@ -24,6 +25,29 @@ type Facts struct {
 	Pool           []PoolFacts      // each replica once
 	Queries        []QueryFacts     // each name once
 	Indexes        []IndexFacts
+
+	// Executions is all that AI agents executed in the window, in any order.
+	Executions []execution.Cell
+	// Days is what they cost on each UTC day of the window; SpendOf.Key is the day as 2006-01-02. A day without
+	// executions may be missing. Of the window's first and last day only what lies in the window counts, …
+	Days []execution.SpendOf
+	// … and SpentBefore is what was spent on its first day before it began: a budget of a day knows no windows.
+	SpentBefore execution.Spend
+	Users       UserFacts
+}
+
+// UserFacts is who executions were made for. Spend.Requests counts what counts as a request, everywhere.
+type UserFacts struct {
+	// Window is what the figures are of: Facts.Window, widened to the quarter hours that users are counted by. The zero
+	// value is Facts.Window itself.
+	Window Window
+	// Active is how many users had an execution, execution.Unknown counted as one.
+	Active int64
+	// Dearest is the MostNamed users of the highest cost, or of the most tokens where costs are equal; or all, if there
+	// are no more. SpendOf.Key is the user.
+	Dearest []execution.SpendOf
+	// Others is all other users together.
+	Others execution.Spend
 }
 
 // EndpointFacts counts the requests to one method and route, a pattern.

@@ -3,6 +3,7 @@ package report_test
 import (
 	"time"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
@@ -29,6 +30,32 @@ func pending(ok, failed int64, latency *sketch.Sketch) report.EndpointFacts {
 		ByStatus: map[int]int64{304: ok, 500: failed}, Latency: latency,
 		BytesIn: 400 * ok, BytesOut: 200 * ok,
 	}
+}
+
+// executed is what so many executions add up to, each of which took so many seconds.
+func executed(agent, model string, status execution.Status, request bool, n int, seconds float64, each execution.Execution) execution.Cell {
+	cell := execution.Cell{Agent: agent, Model: model, Status: status, Request: request}
+	each.Duration = time.Duration(seconds * 1e9)
+	for range n {
+		cell.Add(&each, 1)
+	}
+	return cell
+}
+
+// using is an execution that used so many tokens; a cost in nano-USD below 0 is none.
+func using(input, output, cost int64) execution.Execution {
+	e := execution.Execution{Tokens: execution.Tokens{Input: input, Output: output, Used: input + output}}
+	if cost >= 0 {
+		e.Cost = &cost
+	}
+	return e
+}
+
+// spending is what requests of someone, or of a day, came to.
+func spending(key string, requests, tokens, cost, unpriced int64) execution.SpendOf {
+	return execution.SpendOf{Key: key, Spend: execution.Spend{
+		Requests: requests, Tokens: execution.Tokens{Used: tokens}, Cost: cost, Unpriced: unpriced,
+	}}
 }
 
 // goodHour is an hour of 20 agents in which every default objective is met.
@@ -75,6 +102,30 @@ func goodHour(w report.Window) report.Facts {
 			},
 			{Table: "agents", Name: "agents_name_idx", Columns: "name"},
 		},
+		Executions: []execution.Cell{
+			executed("tutor", "", execution.Success, true, 196, 4.2, execution.Execution{}),
+			executed("tutor", "", execution.Failure, true, 1, 1.5, execution.Execution{}),
+			executed("tutor", "", execution.Timeout, true, 1, 60, execution.Execution{}),
+			executed("tutor", "gpt-5", execution.Success, false, 390, 2.1, execution.Execution{
+				Tokens: execution.Tokens{Input: 1200, Output: 400, CacheRead: 800, CacheWrite: 100, Reasoning: 250, Used: 1600},
+				Cost:   new(int64(4_725_000)),
+			}),
+			executed("tutor", "gpt-5", execution.Failure, false, 2, 0.4, using(1200, 0, 1_500_000)),
+			executed("tutor", "", execution.Success, false, 80, 0.03, execution.Execution{}), // tools
+			executed("grader", "llama-3.3-70b", execution.Success, true, 26, 0.9, using(100, 20, -1)),
+			executed("planner", "", execution.Success, true, 2, 12, execution.Execution{Tokens: execution.Tokens{Used: 750}}),
+		},
+		Days:        []execution.SpendOf{spending(w.From.Format(time.DateOnly), 226, 631_020, 1_845_750_000, 4620)},
+		SpentBefore: execution.Spend{Requests: 2400, Tokens: execution.Tokens{Used: 6_300_000}, Cost: 18_300_000_000},
+		Users: report.UserFacts{
+			Active: 12,
+			Dearest: []execution.SpendOf{
+				spending("ada@example.com", 120, 400_000, 1_200_000_000, 0),
+				spending("18717267-0855-433c-b160-04c3443daa80", 80, 227_150, 645_750_000, 750),
+				spending(execution.Unknown, 26, 3120, 0, 3120),
+			},
+			Others: execution.Spend{Requests: 9, Tokens: execution.Tokens{Used: 750}, Unpriced: 750},
+		},
 	}
 }
 
@@ -87,6 +138,13 @@ func badHour(w report.Window) report.Facts {
 	f.Deployments = map[string]int64{"failed": 7, "timed_out": 3}
 	f.Pool[1].InUseMean = 8.5
 	f.Queries[1].Latency = latencies(7200, 5, 150)
+	f.Executions = []execution.Cell{
+		executed("tutor", "gpt-5", execution.Success, true, 50, 3, using(1000, 100, 2_250_000)),
+		executed("tutor", "gpt-5", execution.Failure, true, 25, 30, using(1000, 0, 1_250_000)),
+	}
+	f.Days = []execution.SpendOf{spending(w.From.Format(time.DateOnly), 75, 80_000, 143_750_000, 0)}
+	f.Users = report.UserFacts{Window: w, Active: 1, Dearest: []execution.SpendOf{spending("ada@example.com", 75, 80_000, 143_750_000, 0)}}
+	f.Users.Window.From = w.From.Add(-15 * time.Minute)
 	return f
 }
 

@@ -80,13 +80,14 @@ var decimalSyntax = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9})?$`)
 func (f fields) decimal(field, s string, most float64) float64 {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || !decimalSyntax.MatchString(s) || n <= 0 || n > most {
-		f.fault(field, `must be a decimal number above 0 and at most %v, such as "0.5", not %s`, most, quote(s))
+		f.fault(field, `must be a decimal number above 0 and at most %.0f, such as "0.5", not %s`, most, quote(s))
 		return 0
 	}
 	return n
 }
 
-func (f fields) quantile(field, s string) float64 {
+// inside reads a number between 0 and 1, neither included.
+func (f fields) inside(field, s string) float64 {
 	q, err := strconv.ParseFloat(s, 64)
 	if err != nil || !decimalSyntax.MatchString(s) || q <= 0 || q >= 1 {
 		f.fault(field, `must be a decimal number between 0 and 1, such as "0.95", not %s`, quote(s))

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -18,13 +19,17 @@ func significant(x float64) string {
 	case magnitude >= 999.5:
 		return grouped(int64(math.Round(x)))
 	default:
-		digits := 2 - int(math.Floor(math.Log10(magnitude)))
-		s := strconv.FormatFloat(x, 'f', min(max(digits, 0), 9), 64)
-		if strings.Contains(s, ".") {
-			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-		}
-		return s
+		return decimals(x, 2-int(math.Floor(math.Log10(magnitude))))
 	}
+}
+
+// decimals writes a number with at most so many digits after the point, and never more than nine.
+func decimals(x float64, most int) string {
+	s := strconv.FormatFloat(x, 'f', min(max(most, 0), 9), 64)
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
 }
 
 // grouped writes a whole number with separators: 12,345.
@@ -48,7 +53,31 @@ func counted(n int64, noun string) string {
 	return grouped(n) + " " + noun + "s"
 }
 
-func percent(ratio float64) string     { return significant(ratio*100) + " %" }
+// percent writes a ratio: 12.3 %. What is not quite all is not rounded to all: 99.96 %.
+func percent(ratio float64) string {
+	if missing := (1 - ratio) * 100; missing > 0 && missing < 0.5 {
+		return decimals(ratio*100, -int(math.Floor(math.Log10(missing)))) + " %"
+	}
+	return significant(ratio*100) + " %"
+}
+
+// dollars writes money, to the cent if it is a dollar or more.
+func dollars(usd float64) string {
+	if math.Abs(usd) < 1 {
+		return significant(usd) + " USD"
+	}
+	cents := int64(math.Round(usd * 100))
+	return fmt.Sprintf("%s.%02d USD", grouped(cents/100), max(cents%100, -cents%100))
+}
+
+// inTime writes milliseconds, from a second on as seconds.
+func inTime(ms float64) string {
+	if ms < 1000 {
+		return inMilliseconds(ms)
+	}
+	return inSeconds(ms / 1000)
+}
+
 func inMilliseconds(ms float64) string { return significant(ms) + " ms" }
 func inSeconds(seconds float64) string { return significant(seconds) + " s" }
 func perSecond(rate float64) string    { return significant(rate) + "/s" }
@@ -62,6 +91,8 @@ func (u Unit) write(x float64) string {
 		return percent(x)
 	case UnitPollRate:
 		return perSecond(x)
+	case UnitUSD:
+		return dollars(x)
 	default:
 		return significant(x)
 	}

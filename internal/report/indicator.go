@@ -6,7 +6,9 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
@@ -18,6 +20,7 @@ const (
 	UnitMilliseconds Unit = "ms"
 	UnitRatio        Unit = "ratio" // from 0 to 1
 	UnitPollRate     Unit = "polls/s per agent"
+	UnitUSD          Unit = "USD"
 )
 
 // Comparison is how an actual figure must stand to its target.
@@ -26,6 +29,7 @@ type Comparison string
 // The comparisons of results.
 const (
 	Below  Comparison = "<" // less, not equal
+	Above  Comparison = ">" // more, not equal
 	Around Comparison = "±" // at most tolerance × target away
 )
 
@@ -72,7 +76,8 @@ type indicator struct {
 	name, kind, description string
 	unit                    Unit
 	target                  float64
-	tolerance               *float64 // nil: Below
+	comparison              Comparison // empty: Below
+	tolerance               *float64   // of Around
 	read                    func(Facts) reading
 }
 
@@ -87,18 +92,17 @@ func (i indicator) result(f Facts) Result {
 	read := i.read(f)
 	r := Result{
 		Name: i.name, Kind: i.kind, Description: i.description, Unit: i.unit,
-		Comparison: Below, Target: i.target, Tolerance: i.tolerance, Actual: read.actual, Detail: read.detail,
+		Comparison: cmp.Or(i.comparison, Below), Target: i.target, Tolerance: i.tolerance, Actual: read.actual, Detail: read.detail,
 	}
 	if read.target != nil {
 		r.Target = *read.target
-	}
-	if i.tolerance != nil {
-		r.Comparison = Around
 	}
 	switch {
 	case r.Actual == nil:
 	case r.Comparison == Around:
 		r.Met = new(math.Abs(*r.Actual-r.Target) <= *r.Tolerance*r.Target)
+	case r.Comparison == Above:
+		r.Met = new(*r.Actual > r.Target)
 	default:
 		r.Met = new(*r.Actual < r.Target)
 	}
@@ -108,7 +112,7 @@ func (i indicator) result(f Facts) Result {
 func (o *LatencyObjective) indicator(f fields) indicator {
 	f.route("route", o.Route)
 	f.method("method", o.Method)
-	q := f.quantile("quantile", o.Quantile)
+	q := f.inside("quantile", o.Quantile)
 	endpoint := o.Route
 	if o.Method != "" {
 		endpoint = o.Method + " " + o.Route
@@ -162,7 +166,7 @@ func (o *PoolObjective) indicator(f fields) indicator {
 }
 
 func (o *QueryTimeObjective) indicator(f fields) indicator {
-	q := f.quantile("quantile", o.Quantile)
+	q := f.inside("quantile", o.Quantile)
 	return indicator{
 		description: percentile(q) + " of all database queries",
 		unit:        UnitMilliseconds,
@@ -196,6 +200,7 @@ func (o *PollRateObjective) indicator(f fields) indicator {
 		description: "polls per second and agent",
 		unit:        UnitPollRate,
 		target:      perAgent,
+		comparison:  Around,
 		tolerance:   &tolerance,
 		read: func(facts Facts) reading {
 			pending := PendingDeployments(facts)
@@ -213,6 +218,72 @@ func (o *PollRateObjective) indicator(f fields) indicator {
 			return read
 		},
 	}
+}
+
+func (o *SuccessObjective) indicator(f fields) indicator {
+	description := "AI agents' requests that succeeded"
+	if o.Agent != "" {
+		f.text("agent", o.Agent, execution.MaxName)
+		description = "requests to " + o.Agent + " that succeeded"
+	}
+	return indicator{
+		description: description,
+		unit:        UnitRatio,
+		comparison:  Above,
+		target:      f.inside("min", o.Min),
+		read: func(facts Facts) reading {
+			var all, successful int64
+			for _, cell := range facts.Executions {
+				if !cell.Request || o.Agent != "" && cell.Agent != o.Agent {
+					continue
+				}
+				all += cell.Count
+				if cell.Status == execution.Success {
+					successful += cell.Count
+				}
+			}
+			return reading{
+				actual: ratio(successful, all),
+				detail: grouped(all-successful) + " failed of " + counted(all, "request"),
+			}
+		},
+	}
+}
+
+func (o *CostObjective) indicator(f fields) indicator {
+	i := indicator{unit: UnitUSD, target: f.decimal("maxUSD", o.MaxUSD, 1e6)}
+	switch o.Period {
+	case "", PeriodDay:
+		i.description = "cost of AI agents' executions on the dearest UTC day"
+		i.read = func(facts Facts) reading {
+			day, unpriced := facts.dearestDay()
+			return spent(day.Cost, unpriced, day.Key)
+		}
+	case PeriodWindow:
+		i.description = "cost of AI agents' executions in the window"
+		i.read = func(facts Facts) reading {
+			total := totalSpend(facts)
+			return spent(total.Cost, total.Unpriced, "")
+		}
+	default:
+		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, quote(string(o.Period)))
+	}
+	return i
+}
+
+// spent is what was spent, and when, if there was anything. Unlike a rate, it is 0 where nothing happened.
+func spent(cost, unpriced int64, day string) reading {
+	var details []string
+	if cost > 0 && day != "" {
+		details = append(details, day)
+	}
+	switch {
+	case unpriced == 1:
+		details = append(details, "1 token has no price")
+	case unpriced > 1:
+		details = append(details, grouped(unpriced)+" tokens have no price")
+	}
+	return reading{actual: inUSD(cost, unpriced), detail: strings.Join(details, "; ")}
 }
 
 // percentile names a quantile: p95 for 0.95, p99.9 for 0.999.

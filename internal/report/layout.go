@@ -88,8 +88,10 @@ func octets(n int64) cell {
 }
 
 func ms(x *float64) cell    { return figure(x, string(UnitMilliseconds), inMilliseconds) }
+func took(x *float64) cell  { return figure(x, string(UnitMilliseconds), inTime) } // may be an hour too
 func share(x *float64) cell { return figure(x, string(UnitRatio), percent) }
 func rps(x *float64) cell   { return figure(x, "requests/s", perSecond) }
+func usd(x *float64) cell   { return figure(x, string(UnitUSD), dollars) }
 
 // entry is a row of a table that has a figure a row, and one column of values.
 func entry(name, label string, c cell) row {
@@ -111,6 +113,15 @@ func latencyEntries(l Latency) []row {
 // changed compares two cells of the same figure.
 func changed(now, before cell) cell {
 	return derived(change(now.value, before.value, now.unit == string(UnitRatio)))
+}
+
+// beside puts the same rows of the window before beside those of the table, and how each figure changed.
+func (t *table) beside(before []row) {
+	t.columns = append(t.columns, column{metric: "previous", head: "previous"}, column{head: "change"})
+	for i := range t.rows {
+		now, then := t.rows[i].cells[0], before[i].cells[0]
+		t.rows[i].cells = append(t.rows[i].cells, then, changed(now, then))
+	}
 }
 
 // trafficColumns are the columns of trafficCells.
@@ -159,6 +170,15 @@ func tables(doc Document) []table {
 	}
 	if s.Errors != nil {
 		all = append(all, errorTables(*s.Errors)...)
+	}
+	if s.Executions != nil {
+		all = append(all, executionTables(*s.Executions, doc.Previous)...)
+	}
+	if s.Costs != nil {
+		all = append(all, costTables(*s.Costs, doc.Previous)...)
+	}
+	if s.Users != nil {
+		all = append(all, userTables(*s.Users, doc)...)
 	}
 	if s.Logs != nil {
 		all = append(all, logTables(*s.Logs)...)

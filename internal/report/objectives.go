@@ -8,7 +8,7 @@ const MaxObjectives = 32
 // Objective is what one figure should be, over the window of the report. Exactly one of its kinds is set. Numbers are
 // strings such as "0.95", so that 0.999 stays 0.999; durations are strings such as "200ms".
 //
-// A limit is met below it, not at it. Decode objectives strictly: a kind that is not here must be refused by its name.
+// A limit is met below it, or above it if it is the least that should be, and never at it. Decode objectives strictly: a kind that is not here must be refused by its name.
 type Objective struct {
 	Name            string              `json:"name"`
 	Latency         *LatencyObjective   `json:"latency,omitempty"`
@@ -16,6 +16,8 @@ type Objective struct {
 	PoolUtilization *PoolObjective      `json:"poolUtilization,omitempty"`
 	QueryTime       *QueryTimeObjective `json:"queryTime,omitempty"`
 	PollRate        *PollRateObjective  `json:"pollRate,omitempty"`
+	SuccessRate     *SuccessObjective   `json:"successRate,omitempty"`
+	Cost            *CostObjective      `json:"cost,omitempty"`
 }
 
 // LatencyObjective holds a quantile of a route's latency below a threshold.
@@ -55,6 +57,32 @@ type PollRateObjective struct {
 	Tolerance string `json:"tolerance"` // a share of the target, above 0, at most 1
 }
 
+// SuccessObjective holds the share of AI agents' requests that succeeded above a limit. Timeouts have failed.
+type SuccessObjective struct {
+	Min   string `json:"min"`             // between 0 and 1
+	Agent string `json:"agent,omitempty"` // as the executions section names it; empty: all agents together
+}
+
+// CostObjective holds what AI agents' executions cost below a limit. Tokens without a price are in no cost; the result
+// says how many there are, and has no figure where nothing else was spent.
+type CostObjective struct {
+	MaxUSD string `json:"maxUSD"`           // above 0, at most 1000000
+	Period Period `json:"period,omitempty"` // default: Day
+}
+
+// Period is what a budget is for.
+type Period string
+
+// The periods.
+const (
+	// PeriodDay is each UTC day that the window reaches into; the dearest one counts. A day counts from its beginning,
+	// even before the window, so that a report of an hour holds the whole day against its budget; and up to its end or
+	// the window's. Days are UTC's, as a report's request names no time zone.
+	PeriodDay Period = "Day"
+	// PeriodWindow is the window of the report.
+	PeriodWindow Period = "Window"
+)
+
 // Defaults returns the objectives of a report that names none.
 func Defaults() []Objective {
 	pending := func(quantile, threshold string) *LatencyObjective {
@@ -68,6 +96,7 @@ func Defaults() []Objective {
 		{Name: "pool", PoolUtilization: &PoolObjective{Max: "0.8"}},
 		{Name: "queries", QueryTime: &QueryTimeObjective{Quantile: "0.99", Threshold: "100ms"}},
 		{Name: "polling", PollRate: &PollRateObjective{PerAgent: "0.1", Tolerance: "0.5"}},
+		{Name: "executions", SuccessRate: &SuccessObjective{Min: "0.95"}},
 	}
 }
 
@@ -105,6 +134,8 @@ func (o Objective) indicator(f fields) indicator {
 		{"poolUtilization", o.PoolUtilization != nil, o.PoolUtilization.indicator},
 		{"queryTime", o.QueryTime != nil, o.QueryTime.indicator},
 		{"pollRate", o.PollRate != nil, o.PollRate.indicator},
+		{"successRate", o.SuccessRate != nil, o.SuccessRate.indicator},
+		{"cost", o.Cost != nil, o.Cost.indicator},
 	}
 	var known, set []string
 	var made indicator

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
@@ -17,6 +18,14 @@ func latencyOf(route, method, quantile, threshold string) report.Objective {
 	return report.Objective{Name: "x", Latency: &report.LatencyObjective{
 		Route: route, Method: method, Quantile: quantile, Threshold: threshold,
 	}}
+}
+
+func success(least, agent string) report.Objective {
+	return report.Objective{Name: "x", SuccessRate: &report.SuccessObjective{Min: least, Agent: agent}}
+}
+
+func budget(most string, period report.Period) report.Objective {
+	return report.Objective{Name: "x", Cost: &report.CostObjective{MaxUSD: most, Period: period}}
 }
 
 func TestObjectiveFaults(t *testing.T) {
@@ -71,6 +80,21 @@ func TestObjectiveFaults(t *testing.T) {
 		{"poll rate", report.Objective{Name: "x", PollRate: &report.PollRateObjective{PerAgent: "1001", Tolerance: "2"}}, []string{
 			"objectives[1].pollRate.perAgent", "objectives[1].pollRate.tolerance",
 		}},
+		{"success of none", success("0", ""), []string{"objectives[1].successRate.min"}},
+		{"success above all", success("1", ""), []string{"objectives[1].successRate.min"}},
+		{"success in percent", success("95", ""), []string{"objectives[1].successRate.min"}},
+		{"success unsaid", success("", ""), []string{"objectives[1].successRate.min"}},
+		{"an agent with an escape", success("0.9", "\x1b[2J"), []string{"objectives[1].successRate.agent"}},
+		{"an agent with a long name", success("0.9", strings.Repeat("x", 129)), []string{"objectives[1].successRate.agent"}},
+		{"a budget of nothing", budget("0", ""), []string{"objectives[1].cost.maxUSD"}},
+		{"a budget unsaid", budget("", "Day"), []string{"objectives[1].cost.maxUSD"}},
+		{"a budget with a sign", budget("$50", "Day"), []string{"objectives[1].cost.maxUSD"}},
+		{"a budget of states", budget("1000000.01", "Window"), []string{"objectives[1].cost.maxUSD"}},
+		{"a budget of another period", budget("50", "Month"), []string{"objectives[1].cost.period"}},
+		{"a budget of a day, small", budget("50", "day"), []string{"objectives[1].cost.period"}},
+		{"success and a budget", report.Objective{
+			Name: "x", SuccessRate: &report.SuccessObjective{Min: "0.9"}, Cost: &report.CostObjective{MaxUSD: "1"},
+		}, []string{"objectives[1]"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -95,6 +119,25 @@ func measured(t *testing.T, o report.Objective, f report.Facts) report.Result {
 		t.Fatal(err)
 	}
 	return doc.Objectives[0]
+}
+
+// execute is facts of executions alone.
+func execute(cells ...execution.Cell) report.Facts {
+	return report.Facts{Window: lastHour, Executions: cells}
+}
+
+// runs is requests to one agent by how they ended.
+func runs(successful, failed, timedOut int) report.Facts {
+	return execute(
+		executed("a", "", execution.Success, true, successful, 1, execution.Execution{}),
+		executed("a", "", execution.Failure, true, failed, 1, execution.Execution{}),
+		executed("a", "", execution.Timeout, true, timedOut, 1, execution.Execution{}),
+	)
+}
+
+// days is facts of what was spent by day.
+func days(before execution.Spend, all ...execution.SpendOf) report.Facts {
+	return report.Facts{Window: lastHour, Days: all, SpentBefore: before}
 }
 
 func TestIndicators(t *testing.T) {
@@ -168,6 +211,44 @@ func TestIndicators(t *testing.T) {
 		{"shortened intervals do not move the target", polling, polls(20000, 20, 20), 0.1, new(1.0), no},
 		{"nothing hinted", polling, polls(2000, 20, 0), 0.1, new(0.1), yes},
 		{"no agents", polling, polls(0, 0, 0), 0.1, nil, nil},
+		{"success above", success("0.95", ""), runs(96, 3, 1), 0.95, new(0.96), yes},
+		{"success at the limit", success("0.95", ""), runs(95, 5, 0), 0.95, new(0.95), no},
+		{"success below, by timeouts", success("0.95", ""), runs(94, 0, 6), 0.95, new(0.94), no},
+		{"none succeeded", success("0.95", ""), runs(0, 1, 0), 0.95, new(0.0), no},
+		{"success of nobody", success("0.95", ""), runs(0, 0, 0), 0.95, nil, nil},
+		{"what an agent calls is no request", success("0.95", ""), execute(
+			executed("a", "", execution.Success, true, 9, 1, execution.Execution{}),
+			executed("a", "m", execution.Failure, false, 9, 1, execution.Execution{}),
+		), 0.95, new(1.0), yes},
+		{"success of one agent", success("0.95", "b"), execute(
+			executed("a", "", execution.Failure, true, 9, 1, execution.Execution{}),
+			executed("b", "", execution.Success, true, 9, 1, execution.Execution{}),
+		), 0.95, new(1.0), yes},
+		{"success of an agent that does nothing", success("0.95", "c"), runs(1, 0, 0), 0.95, nil, nil},
+
+		{"budget of a day kept", budget("50", "Day"), days(execution.Spend{}, spending("2026-08-20", 1, 9, 49_999_999_999, 0)), 50, new(49.999999999), yes},
+		{"budget of a day used up", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 50_000_000_000, 0)), 50, new(50.0), no},
+		{"budget of the dearest day", budget("50", ""), days(execution.Spend{},
+			spending("2026-08-20", 1, 9, 20e9, 0), spending("2026-08-21", 1, 9, 60e9, 0), spending("2026-08-22", 1, 9, 40e9, 0),
+		), 50, new(60.0), no},
+		{"a day counts from its beginning", budget("50", ""), days(execution.Spend{Cost: 35e9},
+			spending("2026-08-21", 1, 9, 40e9, 0), spending("2026-08-20", 1, 9, 20e9, 0),
+		), 50, new(55.0), no},
+		{"nothing more since the window began", budget("50", ""), days(execution.Spend{Cost: 35e9}), 50, new(35.0), yes},
+		{"nothing spent", budget("50", ""), days(execution.Spend{}), 50, new(0.0), yes},
+		{"some without a price", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 1e9, 9)), 50, new(1.0), yes},
+		{"none with a price", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 9)), 50, nil, nil},
+		{"budget of a window kept", budget("0.5", "Window"), execute(
+			executed("a", "m", execution.Success, false, 4, 1, using(1, 1, 100_000_000)),
+		), 0.5, new(0.4), yes},
+		{"budget of a window used up", budget("0.5", "Window"), execute(
+			executed("a", "m", execution.Success, true, 4, 1, using(1, 1, 100_000_000)),
+			executed("b", "m", execution.Timeout, true, 1, 1, using(1, 1, 100_000_000)),
+		), 0.5, new(0.5), no},
+		{"a window in which nothing has a price", budget("0.5", "Window"), execute(
+			executed("a", "m", execution.Success, true, 4, 1, using(1, 1, -1)),
+		), 0.5, nil, nil},
+
 		{"nothing covered", polling, func() report.Facts { f := polls(9, 20, 2); f.CoveredSeconds = 0; return f }(), 0.1, nil, nil},
 	}
 	for _, tt := range tests {
@@ -188,6 +269,30 @@ func TestIndicators(t *testing.T) {
 				t.Errorf("met (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
+	tests := []struct {
+		objective           report.Objective
+		facts               report.Facts
+		description, detail string
+	}{
+		{success("0.95", ""), runs(1900, 98, 2), "AI agents' requests that succeeded", "100 failed of 2,000 requests"},
+		{success("0.95", "a"), runs(1, 0, 0), "requests to a that succeeded", "0 failed of 1 request"},
+		{
+			budget("50", ""), days(execution.Spend{Unpriced: 3000}, spending("2026-08-20", 1, 9, 1e9, 20), spending("2026-08-21", 1, 9, 2e9, 100)),
+			"cost of AI agents' executions on the dearest UTC day", "2026-08-21; 3,120 tokens have no price",
+		},
+		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the dearest UTC day", "1 token has no price"},
+		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the dearest UTC day", ""},
+		{budget("50", "Window"), goodHour(lastHour), "cost of AI agents' executions in the window", "4,620 tokens have no price"},
+	}
+	for _, tt := range tests {
+		got := measured(t, tt.objective, tt.facts)
+		if got.Description != tt.description || got.Detail != tt.detail {
+			t.Errorf("got %q (%s), want %q (%s)", got.Description, got.Detail, tt.description, tt.detail)
+		}
 	}
 }
 

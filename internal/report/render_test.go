@@ -90,6 +90,8 @@ func hostile(t *testing.T, evil string) report.Document {
 	f.Queries[0].Name = evil
 	f.Indexes[0].Name, f.Indexes[0].Columns, f.Indexes[0].Shape, f.Indexes[0].Plan = evil, evil, evil, evil
 	f.Deployments[evil] = 1
+	f.Executions[0].Agent, f.Executions[3].Model = evil, evil
+	f.Users.Dearest[0].Key, f.Days[0].Key = evil, evil
 	doc := computed(t, request(), f, previous(badHour))
 	doc.ID, doc.Name, doc.Verdict = evil, evil, report.Verdict(evil)
 	doc.Objectives[0].Name, doc.Objectives[0].Description, doc.Objectives[0].Detail = evil, evil, evil

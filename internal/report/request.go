@@ -21,13 +21,16 @@ const (
 	SectionQueries            Section = "queries"
 	SectionIndexes            Section = "indexes"
 	SectionErrors             Section = "errors"
+	SectionExecutions         Section = "executions"
+	SectionCosts              Section = "costs"
+	SectionUsers              Section = "users"
 )
 
 // AllSections returns the sections that can be asked for, in the order in which reports show them.
 func AllSections() []Section {
 	return []Section{
 		SectionSummary, SectionEndpoints, SectionPendingDeployments, SectionDatabasePool, SectionQueries, SectionIndexes,
-		SectionErrors,
+		SectionErrors, SectionExecutions, SectionCosts, SectionUsers,
 	}
 }
 
@@ -90,6 +93,25 @@ func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) 
 		return Request{}, err
 	}
 	return r, nil
+}
+
+// Parts returns the costlier facts that the report needs, of its window and of the one before.
+func (r Request) Parts() (current, previous Parts) {
+	wanted := func(section Section) bool { return slices.Contains(r.Sections, section) }
+	var judged Parts
+	for _, o := range r.Objectives {
+		judged.Queries = judged.Queries || o.QueryTime != nil
+		judged.Executions = judged.Executions || o.SuccessRate != nil || o.Cost != nil
+		judged.Days = judged.Days || o.Cost != nil && o.Cost.Period != PeriodWindow
+	}
+	previous = judged
+	previous.Executions = judged.Executions || wanted(SectionExecutions) || wanted(SectionCosts)
+	previous.Users = wanted(SectionUsers)
+	current = previous
+	current.Queries = judged.Queries || wanted(SectionQueries)
+	current.Indexes = wanted(SectionIndexes)
+	current.Days = judged.Days || wanted(SectionCosts)
+	return current, previous
 }
 
 func (in Input) window(f fields, defaultHours int64, now time.Time) Window {

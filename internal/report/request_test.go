@@ -79,7 +79,7 @@ func TestParseRequestNamesEveryFault(t *testing.T) {
 		{"name that turns around", report.Input{Name: "a\u202eb"}, []string{"name"}},
 		{"no sections", report.Input{Sections: []string{}}, []string{"sections"}},
 		{"sections without end", report.Input{Sections: slices.Repeat([]string{"errors"}, 1000)}, []string{"sections"}},
-		{"unknown sections", report.Input{Sections: []string{"errors", "users", "pending_deployments"}}, []string{"sections[1]", "sections[2]"}},
+		{"unknown sections", report.Input{Sections: []string{"errors", "user", "pending_deployments"}}, []string{"sections[1]", "sections[2]"}},
 		{"a section twice", report.Input{Sections: []string{"errors", "errors"}}, []string{"sections[1]"}},
 		{"no objectives", report.Input{Objectives: []report.Objective{}}, []string{"objectives"}},
 		{"another comparison", report.Input{CompareWith: "previous"}, []string{"compare_with"}},
@@ -97,8 +97,11 @@ func TestParseRequestNamesEveryFault(t *testing.T) {
 
 func TestUnknownFieldsAreNamedByAStrictDecoder(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"objectives":[{"name":"x","successRate":{"min":"0.95"}}]}`:        "successRate",
-		`{"objectives":[{"name":"x","cost":{"maxUSD":"50"}}]}`:              "cost",
+		`{"objectives":[{"name":"x","availability":{"min":"0.95"}}]}`:       "availability",
+		`{"objectives":[{"name":"x","successRate":{"max":"0.95"}}]}`:        "max",
+		`{"objectives":[{"name":"x","successRate":{"min":0.95}}]}`:          "min",
+		`{"objectives":[{"name":"x","cost":{"maxEUR":"50"}}]}`:              "maxEUR",
+		`{"objectives":[{"name":"x","cost":{"maxUSD":50}}]}`:                "maxUSD",
 		`{"objectives":[{"name":"x","latency":{"percentile":"0.95"}}]}`:     "percentile",
 		`{"compareWith":"None"}`:                                            "compareWith",
 		`{"objectives":[{"name":"x","errorRate":{"max":0.01}}],"hours":24}`: "max",
@@ -116,7 +119,11 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"name":"x","hours":24,"sections":["errors"],"compare_with":"None"}`))
 	f.Add([]byte(`{"from":"2026-08-20T11:00:00Z","to":"2026-08-20T12:00:00Z"}`))
-	all, err := json.Marshal(report.Input{Objectives: report.Defaults()})
+	all, err := json.Marshal(report.Input{Objectives: append(report.Defaults(),
+		report.Objective{Name: "tutor", SuccessRate: &report.SuccessObjective{Min: "0.9", Agent: "tutor"}},
+		report.Objective{Name: "day", Cost: &report.CostObjective{MaxUSD: "50"}},
+		report.Objective{Name: "window", Cost: &report.CostObjective{MaxUSD: "0.5", Period: report.PeriodWindow}},
+	)})
 	if err != nil {
 		f.Fatal(err)
 	}

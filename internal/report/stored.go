@@ -10,8 +10,11 @@ var ErrNotFound = errors.New("no such report")
 
 // Parts says which of the costlier facts are wanted; the others are always read.
 type Parts struct {
-	Queries bool
-	Indexes bool // with the plans that PostgreSQL chooses for the brief's three query shapes
+	Queries    bool
+	Indexes    bool // with the plans that PostgreSQL chooses for the brief's three query shapes
+	Executions bool // Facts.Executions
+	Days       bool // Facts.Days and Facts.SpentBefore
+	Users      bool // Facts.Users
 }
 
 // Heading is a stored report without its contents.

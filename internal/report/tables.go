@@ -76,10 +76,7 @@ func summaryTable(s Summary, previous *Previous) table {
 	statuses = slices.Compact(statuses)
 	t.rows = summaryEntries(s, statuses)
 	if previous != nil {
-		t.columns = append(t.columns, column{metric: "previous", head: "previous"}, column{head: "change"})
-		for i, before := range summaryEntries(previous.Summary, statuses) {
-			t.rows[i].cells = append(t.rows[i].cells, before.cells[0], changed(t.rows[i].cells[0], before.cells[0]))
-		}
+		t.beside(summaryEntries(previous.Summary, statuses))
 	}
 	return t
 }

@@ -16,6 +16,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // series returns the metrics of reg whose names begin with prefix, by name and labels as in the text format; of a
@@ -56,6 +58,17 @@ func everything() *prometheus.Registry {
 		Taken: epoch, Agents: map[string]int64{"online": 3, "late": 0}, Deployments: map[string]int64{"pending": 2},
 	})
 	NewFlusher(reg, FlusherOptions{})
+	NewExecutionMetrics(reg).Observe([]execution.Execution{
+		{AgentName: "tutor", Model: "gpt-5", Status: execution.Success, Request: true, Tokens: execution.Tokens{Input: 9, Used: 9}, Cost: new(int64(1))},
+	})
+	ledger := NewLedgerMetrics(reg)
+	ledger.ObserveCommit(10, time.Millisecond, nil)
+	ledger.ObserveRows(10, 0, 0, 0)
+	reg.MustRegister(
+		NewLedgerQueueCollector(func() QueueSample { return QueueSample{Rows: 1, Bytes: 100, CapacityRows: 10} }),
+		NewSpoolCollector(func() SpoolSample { return SpoolSample{Records: 1, Bytes: 100, CapacityBytes: 1000} }),
+		NewRollupDeltasCollector(func() (int64, bool) { return 7, true }),
+	)
 	return reg
 }
 
@@ -79,6 +92,13 @@ func TestMetricNames(t *testing.T) {
 		"watchbill_db_pool_empty_acquires_total", "watchbill_db_pool_acquire_wait_seconds_total",
 		"watchbill_db_query_duration_seconds", "watchbill_db_query_errors_total", "watchbill_agents",
 		"watchbill_deployments", "watchbill_build_info", "watchbill_rollups_dropped_total",
+		"watchbill_executions_total", "watchbill_execution_duration_seconds", "watchbill_tokens_total",
+		"watchbill_cost_usd_total", "watchbill_unpriced_tokens_total",
+		"watchbill_ledger_queue_rows", "watchbill_ledger_queue_bytes", "watchbill_ledger_queue_capacity_rows",
+		"watchbill_ledger_batch_rows", "watchbill_ledger_commit_duration_seconds", "watchbill_ledger_rows_total",
+		"watchbill_ledger_commit_failures_total", "watchbill_spool_records", "watchbill_spool_bytes",
+		"watchbill_spool_capacity_bytes", "watchbill_spool_oldest_age_seconds", "watchbill_spool_replayed_total",
+		"watchbill_spool_corrupt_total", "watchbill_rollup_deltas",
 		"go_goroutines", "process_start_time_seconds",
 	} {
 		if !got[want] {

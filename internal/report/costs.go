@@ -1,0 +1,138 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// Costs is what AI agents' executions cost.
+type Costs struct {
+	Spend
+	Days   []NamedSpend `json:"days"`   // UTC's, ascending; those that had executions
+	Models []NamedSpend `json:"models"` // the dearest first; the one without a name is executions without a model
+	Agents []NamedSpend `json:"agents"` // the dearest first
+}
+
+// Spend is tokens and money.
+type Spend struct {
+	Requests       int64    `json:"requests"` // by model: calls
+	Tokens         Tokens   `json:"tokens"`
+	CostUSD        *float64 `json:"cost_usd"`        // nil: nothing of it has a price
+	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
+}
+
+// NamedSpend is a day's, a model's, an agent's or a user's.
+type NamedSpend struct {
+	Name string `json:"name"`
+	Spend
+}
+
+// Users is who AI agents worked for.
+type Users struct {
+	Window  Window       `json:"window"`  // that users are counted in: whole quarter hours
+	Active  int64        `json:"active"`  // users who had an execution
+	Dearest []NamedSpend `json:"dearest"` // the dearest first
+}
+
+func costsOf(f Facts) Costs {
+	byModel := spentBy(f.Executions, func(c *execution.Cell) (string, bool) { return c.Model, true })
+	byAgent := spentBy(f.Executions, func(c *execution.Cell) (string, bool) { return c.Agent, c.Request })
+	if byModel[""].Tokens == (execution.Tokens{}) {
+		delete(byModel, "") // an agent's run has no model, and its calls' tokens are theirs
+	}
+	costs := Costs{
+		Spend:  spendOf(totalSpend(f)),
+		Days:   make([]NamedSpend, 0, len(f.Days)),
+		Models: dearest(groups(byModel), execution.Spend{}),
+		Agents: dearest(groups(byAgent), execution.Spend{}),
+	}
+	for _, day := range execution.NewCosts(execution.Window{}, execution.ByDay, slices.Clone(f.Days), 0).Groups {
+		costs.Days = append(costs.Days, NamedSpend{day.Key, spendOf(day.Spend)})
+	}
+	return costs
+}
+
+func usersOf(f Facts) Users {
+	window := f.Users.Window
+	if window == (Window{}) {
+		window = f.Window
+	}
+	return Users{Window: window, Active: f.Users.Active, Dearest: dearest(f.Users.Dearest, f.Users.Others)}
+}
+
+func totalSpend(f Facts) execution.Spend {
+	return spentBy(f.Executions, func(c *execution.Cell) (string, bool) { return "", c.Request })[""]
+}
+
+// spentBy adds cells up by the name that key gives them; key says too whether they count as requests, or calls.
+func spentBy(cells []execution.Cell, key func(*execution.Cell) (name string, counts bool)) map[string]execution.Spend {
+	all := map[string]execution.Spend{}
+	for i := range cells {
+		c := &cells[i]
+		name, counts := key(c)
+		sum := all[name]
+		one := execution.Spend{Tokens: c.Tokens, Cost: c.Cost, Unpriced: c.Unpriced}
+		if counts {
+			one.Requests = c.Count
+		}
+		sum.Add(one)
+		all[name] = sum
+	}
+	return all
+}
+
+func groups(by map[string]execution.Spend) []execution.SpendOf {
+	all := make([]execution.SpendOf, 0, len(by))
+	for name, spend := range by {
+		all = append(all, execution.SpendOf{Key: name, Spend: spend})
+	}
+	return all
+}
+
+// dearest orders groups, and adds those beyond the bound to the others.
+func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
+	groups = slices.DeleteFunc(slices.Clone(groups), func(g execution.SpendOf) bool {
+		if g.Key == execution.Other {
+			others.Add(g.Spend)
+		}
+		return g.Key == execution.Other
+	})
+	costs := execution.NewCosts(execution.Window{}, execution.ByUser, groups, MostNamed)
+	if costs.Rest != nil {
+		others.Add(costs.Rest.Spend)
+	}
+	list := make([]NamedSpend, 0, len(costs.Groups)+1)
+	for _, g := range costs.Groups {
+		list = append(list, NamedSpend{g.Key, spendOf(g.Spend)})
+	}
+	if others != (execution.Spend{}) {
+		list = append(list, NamedSpend{execution.Other, spendOf(others)})
+	}
+	return list
+}
+
+func spendOf(s execution.Spend) Spend {
+	return Spend{
+		Requests: s.Requests, Tokens: Tokens(s.Tokens), CostUSD: inUSD(s.Cost, s.Unpriced), UnpricedTokens: s.Unpriced,
+	}
+}
+
+// dearestDay returns the UTC day of the window on which most was spent, before the window and in it, and how many tokens
+// without a price there were on all its days.
+func (f Facts) dearestDay() (day execution.SpendOf, unpriced int64) {
+	first := f.Window.From.UTC().Format(time.DateOnly)
+	days := map[string]execution.Spend{first: f.SpentBefore}
+	all := f.SpentBefore
+	for _, d := range f.Days {
+		sum := days[d.Key]
+		sum.Add(d.Spend)
+		days[d.Key] = sum
+		all.Add(d.Spend)
+	}
+	return slices.MaxFunc(groups(days), func(a, b execution.SpendOf) int {
+		return cmp.Or(cmp.Compare(a.Cost, b.Cost), cmp.Compare(a.Key, b.Key))
+	}), all.Unpriced
+}

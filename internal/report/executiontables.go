@@ -1,0 +1,133 @@
+package report
+
+import "fmt"
+
+func executionTables(e Executions, previous *Previous) []table {
+	totals := table{
+		section: string(SectionExecutions), title: "Executions", things: "figure",
+		columns: []column{valueColumn("this window")},
+		rows:    executionEntries(e.ExecutionFigures),
+	}
+	if previous != nil && previous.Executions != nil {
+		totals.beside(executionEntries(*previous.Executions))
+	}
+	return []table{
+		totals,
+		executionsTable("agents", "Executions by agent, the busiest first", "agent", "requests", e.Agents),
+		executionsTable("models", "Calls by model, the busiest first", "model", "calls", e.Models),
+	}
+}
+
+func executionEntries(f ExecutionFigures) []row {
+	return []row{
+		entry("requests", "requests", count(f.Count, "requests")),
+		entry("successful", "successful", count(f.Successful, "requests")),
+		entry("failed", "failed", count(f.Failed, "requests")),
+		entry("timeouts", "of these, timed out", count(f.Timeouts, "requests")),
+		entry("success_rate", "success rate", share(f.SuccessRate)),
+		entry("duration_mean", "duration, mean", took(f.Duration.Mean)),
+		entry("duration_p50", "duration, p50", took(f.Duration.P50)),
+		entry("duration_p95", "duration, p95", took(f.Duration.P95)),
+		entry("duration_p99", "duration, p99", took(f.Duration.P99)),
+	}
+}
+
+// executionsTable lays a list out. In CSV each list is a section of its own, as an agent may be called what a model is.
+func executionsTable(list, title, things, counted string, all []NamedExecutions) table {
+	t := table{
+		section: string(SectionExecutions) + "." + list, title: title, things: things, none: "No " + counted + ".",
+		columns: []column{
+			{metric: counted, head: counted},
+			{metric: "success_rate", head: "success"},
+			{metric: "failed", head: "failed"},
+			{metric: "timeouts", head: "timed out"},
+			{metric: "duration_mean", head: "mean"},
+			{metric: "duration_p50", head: "p50"},
+			{metric: "duration_p95", head: "p95"},
+			{metric: "duration_p99", head: "p99"},
+			{metric: "tokens", head: "tokens"},
+			{metric: "cost", head: "cost"},
+		},
+	}
+	for _, one := range all {
+		t.rows = append(t.rows, row{name: one.Name, label: one.Name, cells: []cell{
+			count(one.Count, counted), share(one.SuccessRate), count(one.Failed, counted), count(one.Timeouts, counted),
+			took(one.Duration.Mean), took(one.Duration.P50), took(one.Duration.P95), took(one.Duration.P99),
+			count(one.Tokens.Used, "tokens"), usd(one.CostUSD),
+		}})
+	}
+	return t
+}
+
+func costTables(c Costs, previous *Previous) []table {
+	totals := table{
+		section: string(SectionCosts), title: "Costs", things: "figure",
+		columns: []column{valueColumn("this window")},
+		rows:    costEntries(c.Spend),
+	}
+	if previous != nil && previous.Costs != nil {
+		totals.beside(costEntries(*previous.Costs))
+	}
+	days := spendTable(SectionCosts, "days", "Costs by day", "day", "requests", c.Days)
+	days.things = "day, in UTC"
+	return []table{
+		totals,
+		days,
+		spendTable(SectionCosts, "models", "Costs by model, the dearest first", "model", "calls", c.Models),
+		spendTable(SectionCosts, "agents", "Costs by agent, the dearest first", "agent", "requests", c.Agents),
+	}
+}
+
+func costEntries(s Spend) []row {
+	return []row{
+		entry("cost", "cost", usd(s.CostUSD)),
+		entry("tokens", "tokens", count(s.Tokens.Used, "tokens")),
+		entry("input_tokens", "input tokens", count(s.Tokens.Input, "tokens")),
+		entry("cache_read_tokens", "of these, read from a cache", count(s.Tokens.CacheRead, "tokens")),
+		entry("cache_write_tokens", "of these, written to a cache", count(s.Tokens.CacheWrite, "tokens")),
+		entry("output_tokens", "output tokens", count(s.Tokens.Output, "tokens")),
+		entry("reasoning_tokens", "of these, for reasoning", count(s.Tokens.Reasoning, "tokens")),
+		entry("unpriced_tokens", "tokens without a price", alarming(s.UnpricedTokens, "tokens")),
+	}
+}
+
+func spendTable(section Section, list, title, things, counted string, all []NamedSpend) table {
+	t := table{
+		section: string(section) + "." + list, title: title, things: things, none: "None.",
+		columns: []column{
+			{metric: counted, head: counted},
+			{metric: "tokens", head: "tokens"},
+			{metric: "unpriced_tokens", head: "without a price"},
+			{metric: "cost", head: "cost"},
+		},
+	}
+	for _, one := range all {
+		label := one.Name
+		if label == "" {
+			label = "no model"
+		}
+		t.rows = append(t.rows, row{name: one.Name, label: label, cells: []cell{
+			count(one.Requests, counted), count(one.Tokens.Used, "tokens"), alarming(one.UnpricedTokens, "tokens"), usd(one.CostUSD),
+		}})
+	}
+	return t
+}
+
+func userTables(u Users, doc Document) []table {
+	title := "Users"
+	if !u.Window.equal(doc.Window.Window) {
+		title = fmt.Sprintf("Users from %s to %s UTC", minute(u.Window.From), minute(u.Window.To))
+	}
+	totals := table{
+		section: string(SectionUsers), title: title, things: "figure",
+		columns: []column{valueColumn("this window")},
+		rows:    []row{entry("active", "active users", count(u.Active, "users"))},
+	}
+	if doc.Previous != nil && doc.Previous.ActiveUsers != nil {
+		totals.beside([]row{entry("active", "active users", count(*doc.Previous.ActiveUsers, "users"))})
+	}
+	return []table{
+		totals,
+		spendTable(SectionUsers, "dearest", "Users, the dearest first", "user", "requests", u.Dearest),
+	}
+}

@@ -1,0 +1,193 @@
+package telemetry
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// How many agents, models and pairs of them have series of their own: who sends executions names them. All others are
+// execution.Other.
+const (
+	maxExecutionAgents = 100
+	maxExecutionModels = 100
+	maxExecutionPairs  = 1000
+
+	noModel = "none" // the label of executions without a model
+)
+
+// executionBuckets are the classic buckets, in seconds: from the call of a small model to an agent's long run.
+var executionBuckets = []float64{.1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600}
+
+// What client_golang makes of histograms that need not be as cheap as the Recorder's: native buckets 9 % wide, as there,
+// and at most so many of them.
+const (
+	nativeFactor     = 1.1
+	maxNativeBuckets = 160
+)
+
+// tokenKinds are the values of the label kind. They are parts, so that each token counts once in their sum: what is read
+// from a cache or written to one is not among the input, nor what is for reasoning among the output.
+var tokenKinds = [...]string{"input", "output", "cache_read", "cache_write", "reasoning", "unspecified"}
+
+// tokensByKind returns the counts of tokenKinds. Unspecified is what a total has beyond input and output, such as one
+// that came without them.
+func tokensByKind(t execution.Tokens) [len(tokenKinds)]int64 {
+	return [...]int64{
+		t.Input - t.CacheRead - t.CacheWrite, t.Output - t.Reasoning, t.CacheRead, t.CacheWrite, t.Reasoning,
+		t.Used - t.Input - t.Output,
+	}
+}
+
+// ExecutionMetrics counts AI agents' executions for Prometheus as they are when they are committed. What becomes known
+// later, such as that a span's parent is an execution too, does not change what was counted: the API's figures are exact,
+// these are for alerts and graphs.
+type ExecutionMetrics struct {
+	requests, tokens, cost, unpriced *prometheus.CounterVec
+	duration                         *prometheus.HistogramVec
+
+	mu             sync.Mutex
+	agents, models labelValues
+	pairs          map[agentAndModel]*executionSeries
+}
+
+type agentAndModel struct{ agent, model string }
+
+// executionSeries are the series of an agent and a model, resolved once. Those of tokens and money are nil until there
+// are any.
+type executionSeries struct {
+	successful, failed, timedOut prometheus.Counter
+	duration                     prometheus.Observer
+	tokens                       []prometheus.Counter // as tokenKinds
+	cost, unpriced               prometheus.Counter
+}
+
+// NewExecutionMetrics returns counters that reg has.
+func NewExecutionMetrics(reg prometheus.Registerer) *ExecutionMetrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &ExecutionMetrics{
+		requests: counter("watchbill_executions_total",
+			"Requests to AI agents, by agent, model and how they ended.", "agent", "model", "status"),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "watchbill_execution_duration_seconds",
+			Help:    "Time that requests to AI agents took, by agent.",
+			Buckets: executionBuckets, NativeHistogramBucketFactor: nativeFactor, NativeHistogramMaxBucketNumber: maxNativeBuckets,
+		}, []string{"agent"}),
+		tokens: counter("watchbill_tokens_total",
+			"Tokens that models consumed and produced; each is of one kind.", "agent", "model", "kind"),
+		cost: counter("watchbill_cost_usd_total",
+			"Cost in US dollars of the tokens that have a price.", "agent", "model"),
+		unpriced: counter("watchbill_unpriced_tokens_total",
+			"Tokens that have no price, and so are in no cost.", "model"),
+		agents: labelValues{most: maxExecutionAgents, known: map[string]string{}},
+		models: labelValues{most: maxExecutionModels, known: map[string]string{"": noModel}},
+		pairs:  map[agentAndModel]*executionSeries{},
+	}
+	reg.MustRegister(m.requests, m.duration, m.tokens, m.cost, m.unpriced)
+	return m
+}
+
+// Observe counts executions that were committed just now; duplicates of earlier ones are not among them.
+func (m *ExecutionMetrics) Observe(execs []execution.Execution) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range execs {
+		m.observe(&execs[i])
+	}
+}
+
+func (m *ExecutionMetrics) observe(e *execution.Execution) {
+	pair := m.pair(e.AgentName, e.Model)
+	s := m.pairs[pair]
+	if s == nil {
+		s = m.newSeries(pair)
+		m.pairs[pair] = s
+	}
+	if e.Request {
+		switch e.Status {
+		case execution.Success:
+			s.successful.Inc()
+		case execution.Failure:
+			s.failed.Inc()
+		case execution.Timeout:
+			s.timedOut.Inc()
+		}
+		s.duration.Observe(e.Duration.Seconds())
+	}
+	if e.Tokens != (execution.Tokens{}) {
+		m.observeTokens(pair, s, e)
+	}
+}
+
+func (m *ExecutionMetrics) observeTokens(pair agentAndModel, s *executionSeries, e *execution.Execution) {
+	if s.tokens == nil {
+		for _, kind := range tokenKinds {
+			s.tokens = append(s.tokens, m.tokens.WithLabelValues(pair.agent, pair.model, kind))
+		}
+		s.cost = m.cost.WithLabelValues(pair.agent, pair.model)
+		s.unpriced = m.unpriced.WithLabelValues(pair.model)
+	}
+	for i, n := range tokensByKind(e.Tokens) {
+		add(s.tokens[i], float64(n))
+	}
+	if e.Cost != nil {
+		add(s.cost, float64(*e.Cost)/1e9)
+	} else {
+		add(s.unpriced, float64(e.Tokens.Used))
+	}
+}
+
+// add leaves out what no counter can take. Nothing that was checked comes to less than nothing.
+func add(c prometheus.Counter, n float64) {
+	if n > 0 {
+		c.Add(n)
+	}
+}
+
+// pair returns the labels under which an agent and a model are counted.
+func (m *ExecutionMetrics) pair(agent, model string) agentAndModel {
+	pair := agentAndModel{m.agents.label(agent), m.models.label(model)}
+	if m.pairs[pair] == nil && len(m.pairs) >= maxExecutionPairs {
+		return agentAndModel{execution.Other, execution.Other}
+	}
+	return pair
+}
+
+// newSeries shows an agent's every status from when it is first seen, at 0: a series that begins at 1 has no increase as
+// far as Prometheus can see.
+func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
+	requests := func(status execution.Status) prometheus.Counter {
+		return m.requests.WithLabelValues(pair.agent, pair.model, string(status))
+	}
+	return &executionSeries{
+		successful: requests(execution.Success),
+		failed:     requests(execution.Failure),
+		timedOut:   requests(execution.Timeout),
+		duration:   m.duration.WithLabelValues(pair.agent),
+	}
+}
+
+// labelValues are the values that a label can take: those that came first.
+type labelValues struct {
+	most  int
+	known map[string]string // by name
+}
+
+func (l labelValues) label(name string) string {
+	if label, known := l.known[name]; known {
+		return label
+	}
+	if len(l.known) >= l.most {
+		return execution.Other
+	}
+	// Names are parts of requests' bodies, which are not to be kept for their sake; and a label must be valid UTF-8.
+	name = strings.Clone(name)
+	label := strings.ToValidUTF8(name, "\uFFFD")
+	l.known[name] = label
+	return label
+}
