@@ -19,6 +19,7 @@ import (
 const (
 	uniqueViolation      = "23505"
 	foreignKeyViolation  = "23503"
+	checkViolation       = "23514" // without the name of a constraint: no partition for the row
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 )

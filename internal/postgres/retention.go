@@ -53,15 +53,7 @@ func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) er
 	}
 	var faults []error // one must not keep the others from being done
 	for _, d := range deletions {
-		for range deleteBatches {
-			n, err := d.some()
-			if err != nil {
-				faults = append(faults, fault("delete old "+d.what, err))
-			}
-			if n < deleteRows {
-				break
-			}
-		}
+		faults = append(faults, drop("delete old "+d.what, deleteRows, d.some))
 	}
 	faults = append(faults,
 		fault("delete old rollups", q.DropOldRollups(ctx, now.Add(-keep.Rollups))),

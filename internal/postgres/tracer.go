@@ -64,6 +64,16 @@ func (t *tracer) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceB
 	t.end(ctx, data.Err)
 }
 
+// TraceCopyFromStart implements pgx.CopyFromTracer.
+func (t *tracer) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceCopyFromStartData) context.Context {
+	return t.begin(ctx, "copy "+data.TableName[len(data.TableName)-1])
+}
+
+// TraceCopyFromEnd implements pgx.CopyFromTracer.
+func (t *tracer) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceCopyFromEndData) {
+	t.end(ctx, data.Err)
+}
+
 func (t *tracer) begin(ctx context.Context, name string) context.Context {
 	if t.observer == nil {
 		return ctx
@@ -88,7 +98,7 @@ func queryName(sql string) string {
 	}
 	word, _, _ := strings.Cut(strings.TrimSpace(sql), " ")
 	switch word = strings.ToLower(strings.TrimRight(word, ";")); word {
-	case "begin", "commit", "rollback", "listen", "set":
+	case "begin", "commit", "rollback", "listen", "set", "alter", "drop":
 		return word
 	default:
 		return "unnamed"

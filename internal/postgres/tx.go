@@ -14,12 +14,16 @@ import (
 // maxTries bounds how often a transaction that lost a deadlock is run again.
 const maxTries = 4
 
-// inTx runs do in a transaction and commits it. It is the one way to run a transaction. When it returns nil the
-// transaction is committed. A deadlock or serialization failure is retried, so do must not keep anything from a run
-// that failed.
+// inTx runs do in a transaction and commits it. When it returns nil the transaction is committed. A deadlock or
+// serialization failure is retried, so do must not keep anything from a run that failed.
 func (db *DB) inTx(ctx context.Context, doing string, do func(q *dbgen.Queries) error) error {
+	return db.transact(ctx, doing, func(tx pgx.Tx) error { return do(db.queries.WithTx(tx)) })
+}
+
+// transact is the one way to run a transaction: see inTx.
+func (db *DB) transact(ctx context.Context, doing string, do func(tx pgx.Tx) error) error {
 	for try := 1; ; try++ {
-		err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error { return do(db.queries.WithTx(tx)) })
+		err := pgx.BeginFunc(ctx, db.pool, do)
 		if err == nil {
 			return nil
 		}

@@ -18,6 +18,92 @@ var (
 	ErrBatchAlreadyClosed = errors.New("batch already closed")
 )
 
+const saveExecutionRollup = `-- name: SaveExecutionRollup :batchexec
+INSERT INTO execution_rollups (seconds, bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
+    cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (seconds, bucket, agent, model, status, request) DO UPDATE
+SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.tokens_used, input_tokens = EXCLUDED.input_tokens,
+    output_tokens = EXCLUDED.output_tokens, cache_read_tokens = EXCLUDED.cache_read_tokens,
+    cache_write_tokens = EXCLUDED.cache_write_tokens, reasoning_tokens = EXCLUDED.reasoning_tokens,
+    cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens, durations = EXCLUDED.durations
+`
+
+type SaveExecutionRollupBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type SaveExecutionRollupParams struct {
+	Seconds          int32
+	Bucket           time.Time
+	Agent            string
+	Model            string
+	Status           string
+	Request          bool
+	Count            int64
+	TimeUs           int64
+	TokensUsed       int64
+	InputTokens      int64
+	OutputTokens     int64
+	CacheReadTokens  int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	CostNanoUsd      int64
+	UnpricedTokens   int64
+	Durations        []byte
+}
+
+func (q *Queries) SaveExecutionRollup(ctx context.Context, arg []SaveExecutionRollupParams) *SaveExecutionRollupBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Seconds,
+			a.Bucket,
+			a.Agent,
+			a.Model,
+			a.Status,
+			a.Request,
+			a.Count,
+			a.TimeUs,
+			a.TokensUsed,
+			a.InputTokens,
+			a.OutputTokens,
+			a.CacheReadTokens,
+			a.CacheWriteTokens,
+			a.ReasoningTokens,
+			a.CostNanoUsd,
+			a.UnpricedTokens,
+			a.Durations,
+		}
+		batch.Queue(saveExecutionRollup, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &SaveExecutionRollupBatchResults{br, len(arg), false}
+}
+
+func (b *SaveExecutionRollupBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *SaveExecutionRollupBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const saveQueryRollup = `-- name: SaveQueryRollup :batchexec
 INSERT INTO query_rollups (bucket, seconds, query, replica, count, errors, latency)
 VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -11,6 +11,38 @@ import (
 	"github.com/google/uuid"
 )
 
+type AgentExecution struct {
+	UserID           string
+	CreatedAt        time.Time
+	ExecutionID      string
+	SessionID        string
+	RequestID        string
+	AgentName        string
+	Kind             string
+	Request          bool
+	Variant          string
+	Status           string
+	ErrorMessage     string
+	ExecutionTimeMs  float64
+	Provider         string
+	ModelUsed        string
+	TokensUsed       int64
+	InputTokens      int64
+	OutputTokens     int64
+	CacheReadTokens  int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	CostNanoUsd      *int64
+	PriceVersion     string
+	TraceID          string
+	SpanID           string
+	ParentSpanID     string
+	Capped           int16
+	IngestedAt       time.Time
+	InputData        []byte
+	OutputData       []byte
+}
+
 type DeploymentAttempt struct {
 	DeploymentID uuid.UUID
 	Attempt      int32
@@ -41,6 +73,45 @@ type DeploymentState struct {
 	CreatedAt      time.Time
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
+}
+
+type ExecutionDelta struct {
+	Bucket           time.Time
+	Agent            string
+	Model            string
+	Status           string
+	Request          bool
+	Count            int64
+	TimeUs           int64
+	TokensUsed       int64
+	InputTokens      int64
+	OutputTokens     int64
+	CacheReadTokens  int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	CostNanoUsd      int64
+	UnpricedTokens   int64
+	Durations        []byte
+}
+
+type ExecutionRollup struct {
+	Seconds          int32
+	Bucket           time.Time
+	Agent            string
+	Model            string
+	Status           string
+	Request          bool
+	Count            int64
+	TimeUs           int64
+	TokensUsed       int64
+	InputTokens      int64
+	OutputTokens     int64
+	CacheReadTokens  int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	CostNanoUsd      int64
+	UnpricedTokens   int64
+	Durations        []byte
 }
 
 type QueryRollup struct {

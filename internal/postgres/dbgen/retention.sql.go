@@ -83,6 +83,28 @@ func (q *Queries) DropOldDeployments(ctx context.Context, arg DropOldDeployments
 	return result.RowsAffected(), nil
 }
 
+const dropOldExecutionRollups = `-- name: DropOldExecutionRollups :execrows
+DELETE FROM execution_rollups old WHERE (old.seconds, old.bucket, old.agent, old.model, old.status, old.request) IN (
+    SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request FROM execution_rollups r
+    WHERE r.seconds = $1 AND r.bucket < $2
+    ORDER BY r.seconds, r.bucket, r.agent, r.model, r.status, r.request LIMIT $3::int FOR UPDATE SKIP LOCKED
+)
+`
+
+type DropOldExecutionRollupsParams struct {
+	Width  int32
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) DropOldExecutionRollups(ctx context.Context, arg DropOldExecutionRollupsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldExecutionRollups, arg.Width, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const dropOldIdempotencyKeys = `-- name: DropOldIdempotencyKeys :execrows
 DELETE FROM idempotency_keys WHERE key IN (
     SELECT key FROM idempotency_keys WHERE expires_at <= now() ORDER BY key LIMIT $1::int FOR UPDATE SKIP LOCKED
@@ -126,6 +148,61 @@ DELETE FROM fleet_rollups f WHERE f.bucket < $1
 
 func (q *Queries) DropOldRollups(ctx context.Context, before time.Time) error {
 	_, err := q.db.Exec(ctx, dropOldRollups, before)
+	return err
+}
+
+const dropOldSpans = `-- name: DropOldSpans :execrows
+DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
+    SELECT a.trace_id, a.span_id FROM span_ancestors a
+    WHERE a.seen_at < now() - $1::float8 * interval '1 second'
+    ORDER BY a.trace_id, a.span_id LIMIT $2::int FOR UPDATE SKIP LOCKED
+)
+`
+
+type DropOldSpansParams struct {
+	KeepSeconds float64
+	Most        int32
+}
+
+func (q *Queries) DropOldSpans(ctx context.Context, arg DropOldSpansParams) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldSpans, arg.KeepSeconds, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const dropOldUserRollups = `-- name: DropOldUserRollups :execrows
+DELETE FROM user_rollups old WHERE (old.seconds, old.bucket, old.user_id, old.model) IN (
+    SELECT r.seconds, r.bucket, r.user_id, r.model FROM user_rollups r
+    WHERE r.seconds = $1 AND r.bucket < $2
+    ORDER BY r.seconds, r.bucket, r.user_id, r.model LIMIT $3::int FOR UPDATE SKIP LOCKED
+)
+`
+
+type DropOldUserRollupsParams struct {
+	Width  int32
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) DropOldUserRollups(ctx context.Context, arg DropOldUserRollupsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldUserRollups, arg.Width, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const dropUnusedNames = `-- name: DropUnusedNames :exec
+DELETE FROM rollup_names n
+WHERE NOT EXISTS (SELECT FROM execution_rollups r WHERE r.seconds = 86400 AND (n.kind = 'agent' AND r.agent = n.name OR n.kind = 'model' AND r.model = n.name))
+  AND NOT EXISTS (SELECT FROM execution_deltas d WHERE n.kind = 'agent' AND d.agent = n.name OR n.kind = 'model' AND d.model = n.name)
+`
+
+// Names that no rollup has any more make room for others.
+func (q *Queries) DropUnusedNames(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, dropUnusedNames)
 	return err
 }
 

@@ -63,7 +63,7 @@ func runWithServer(m *testing.M) (code int, err error) {
 	return code, err
 }
 
-// NewDatabase makes a database with the current schema and nothing in it, and returns its URL; the role is the server's
+// NewDatabase makes a database with the current schema and nothing in it, and returns its URL; the role owns it and is no
 // superuser. The database is dropped when the test ends, whoever is still connected. Parallel tests, packages and
 // processes may share one server.
 func NewDatabase(t testing.TB) string {

@@ -152,15 +152,16 @@ func TestProcessesShareAServer(t *testing.T) {
 	}
 }
 
-func TestWithDatabase(t *testing.T) {
+func TestServiceURL(t *testing.T) {
 	t.Parallel()
+	login := func(server string) string { return service + ":" + servicePassword(server) }
 	for server, want := range map[string]string{
-		"postgres://u:p@h:1/d?sslmode=disable":     "postgres://u:p@h:1/new?sslmode=disable",
-		"postgresql://h?dbname=d&user=u":           "postgresql://h/new?user=u",
+		"postgres://u:p@h:1/d?sslmode=disable":     "postgres://" + login("postgres://u:p@h:1/d?sslmode=disable") + "@h:1/new?sslmode=disable",
+		"postgresql://h?dbname=d&user=u":           "postgresql://" + login("postgresql://h?dbname=d&user=u") + "@h/new",
 		"host=h password=secret":                   "",
 		"postgres://u:se cret@h:notaport/database": "",
 	} {
-		got, err := withDatabase(server, "new")
+		got, err := serviceURL(server, "new")
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: want %q, got %q, %v", server, want, got, err)
 		}

@@ -26,6 +26,34 @@ const (
 	databaseTimeout = 2 * time.Minute
 )
 
+// service is the login of every test: it owns the databases and is no superuser, so that row-level security binds it as
+// it does a service's login. Its password follows from the server's URL, for processes that share a server.
+const service = "watchbill_service"
+
+func servicePassword(server string) string {
+	hash := sha256.Sum256([]byte(server))
+	return hex.EncodeToString(hash[:16])
+}
+
+// roles makes the service's login, and the roles that it takes, as an administrator would who does not let it make them.
+const roles = `
+	DO $$
+	DECLARE
+		name text;
+		quietly text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END;
+	BEGIN
+		FOREACH name IN ARRAY ARRAY['watchbill_service', 'watchbill_writer', 'watchbill_admin', 'watchbill_user'] LOOP
+			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+				EXECUTE format('CREATE ROLE %I NOINHERIT', name);
+			END IF;
+			IF name <> 'watchbill_service' THEN
+				EXECUTE format('GRANT %I TO watchbill_service', name) || quietly;
+			END IF;
+		END LOOP;
+	END
+	$$;
+	GRANT SET ON PARAMETER deadlock_timeout TO watchbill_service; -- for tests of deadlocks that need not wait a second`
+
 // template is a database that others are copied from: much quicker than migrating each. Its name says what is in it, so
 // that a server that is kept for long may hold several.
 type template struct {
@@ -64,7 +92,7 @@ func clone(ctx context.Context, server string, from template) (_ testDatabase, e
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	made := testDatabase{name: "watchbill_test_" + strings.ToLower(rand.Text()), server: server}
-	if made.url, err = withDatabase(server, made.name); err != nil {
+	if made.url, err = serviceURL(server, made.name); err != nil {
 		return testDatabase{}, err
 	}
 	conn, err := pgx.Connect(ctx, server)
@@ -76,7 +104,7 @@ func clone(ctx context.Context, server string, from template) (_ testDatabase, e
 	if err := from.ensure(ctx, conn, server); err != nil {
 		return testDatabase{}, fmt.Errorf("making the template database %s: %w", from.name, err)
 	}
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+quoted(made.name)+" TEMPLATE "+quoted(from.name)); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+quoted(made.name)+" TEMPLATE "+quoted(from.name)+" OWNER "+service); err != nil {
 		return testDatabase{}, fmt.Errorf("copying the template database %s: %w", from.name, err)
 	}
 	return made, nil
@@ -96,10 +124,19 @@ func (tm template) ensure(ctx context.Context, conn *pgx.Conn, server string) er
 	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+quoted(tm.name)+" WITH (FORCE)"); err != nil { // half made
 		return err
 	}
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+quoted(tm.name)+" TEMPLATE template0"); err != nil {
+	if _, err := conn.Exec(ctx, roles); err != nil {
 		return err
 	}
-	filled, err := withDatabase(server, tm.name)
+	if _, err := conn.Exec(ctx, "ALTER ROLE "+service+" LOGIN PASSWORD '"+servicePassword(server)+"'"); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+quoted(tm.name)+" TEMPLATE template0 OWNER "+service); err != nil {
+		return err
+	}
+	if err := tm.handOver(ctx, conn.Config()); err != nil {
+		return err
+	}
+	filled, err := serviceURL(server, tm.name)
 	if err != nil {
 		return err
 	}
@@ -107,6 +144,18 @@ func (tm template) ensure(ctx context.Context, conn *pgx.Conn, server string) er
 		return err
 	}
 	_, err = conn.Exec(ctx, "ALTER DATABASE "+quoted(tm.name)+" WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")
+	return err
+}
+
+// handOver makes the service the owner of the schema. It would be as the database's owner, had it not to take its roles.
+func (tm template) handOver(ctx context.Context, config *pgx.ConnConfig) (err error) {
+	config.Database = tm.name
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	_, err = conn.Exec(ctx, "ALTER SCHEMA public OWNER TO "+service)
 	return err
 }
 
@@ -131,15 +180,17 @@ func (d testDatabase) drop(ctx context.Context) (err error) {
 	return nil
 }
 
-// withDatabase is the server's URL with another database in it.
-func withDatabase(server, name string) (string, error) {
+// serviceURL is the server's URL with another database in it, and the service's login.
+func serviceURL(server, name string) (string, error) {
 	parsed, err := url.Parse(server)
 	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql") {
 		return "", errors.New("the test server's address must be a URL, postgres://…") // it may hold a password
 	}
-	parsed.Path = "/" + name
+	parsed.Path, parsed.User = "/"+name, url.UserPassword(service, servicePassword(server))
 	query := parsed.Query()
-	query.Del("dbname") // it would win over the path
+	for _, overruling := range []string{"dbname", "user", "password"} {
+		query.Del(overruling) // it would win over what is in front
+	}
 	parsed.RawQuery = query.Encode()
 	return parsed.String(), nil
 }

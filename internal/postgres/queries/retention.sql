@@ -66,3 +66,30 @@ SELECT sqlc.arg(window_from), 3600, m.replica, max(covered.seconds),
        sum(m.pool_acquires), sum(m.pool_empty_acquires), sum(m.pool_wait_seconds)
 FROM taken m CROSS JOIN covered
 GROUP BY m.replica ORDER BY m.replica;
+
+-- name: DropOldExecutionRollups :execrows
+DELETE FROM execution_rollups old WHERE (old.seconds, old.bucket, old.agent, old.model, old.status, old.request) IN (
+    SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request FROM execution_rollups r
+    WHERE r.seconds = sqlc.arg(width) AND r.bucket < sqlc.arg(before)
+    ORDER BY r.seconds, r.bucket, r.agent, r.model, r.status, r.request LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldUserRollups :execrows
+DELETE FROM user_rollups old WHERE (old.seconds, old.bucket, old.user_id, old.model) IN (
+    SELECT r.seconds, r.bucket, r.user_id, r.model FROM user_rollups r
+    WHERE r.seconds = sqlc.arg(width) AND r.bucket < sqlc.arg(before)
+    ORDER BY r.seconds, r.bucket, r.user_id, r.model LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldSpans :execrows
+DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
+    SELECT a.trace_id, a.span_id FROM span_ancestors a
+    WHERE a.seen_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
+    ORDER BY a.trace_id, a.span_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropUnusedNames :exec
+-- Names that no rollup has any more make room for others.
+DELETE FROM rollup_names n
+WHERE NOT EXISTS (SELECT FROM execution_rollups r WHERE r.seconds = 86400 AND (n.kind = 'agent' AND r.agent = n.name OR n.kind = 'model' AND r.model = n.name))
+  AND NOT EXISTS (SELECT FROM execution_deltas d WHERE n.kind = 'agent' AND d.agent = n.name OR n.kind = 'model' AND d.model = n.name);

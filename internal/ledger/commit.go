@@ -1,0 +1,159 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// Run stores what is brought until ctx ends; what then waits still is stored, for a while, and the rest refused. It is
+// called once.
+func (l *Ledger) Run(ctx context.Context) error {
+	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var running sync.WaitGroup
+	for range committers {
+		running.Go(func() { l.commitUntil(ctx, storing) })
+	}
+	<-ctx.Done()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	patience := time.AfterFunc(finishWithin, stop)
+	defer patience.Stop()
+	running.Wait()
+	l.refuseAll(fleet.ErrUnavailable)
+	return nil
+}
+
+// commitUntil commits batches until ctx ends, and then those that wait.
+func (l *Ledger) commitUntil(ctx, storing context.Context) {
+	for {
+		entries := l.take()
+		if len(entries) > 0 {
+			l.commit(storing, entries)
+			continue
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			if entries := l.take(); len(entries) > 0 {
+				l.commit(storing, entries)
+				continue
+			}
+			return
+		}
+	}
+}
+
+// take takes what one transaction is to store. Another committer is told if there is more.
+func (l *Ledger) take() []*entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, rows := 0, 0
+	for n < len(l.queue) && (n == 0 || rows+l.queue[n].size() <= batchRows) {
+		rows += l.queue[n].size()
+		l.bytes -= l.queue[n].bytes
+		n++
+	}
+	l.rows -= rows
+	taken := l.queue[:n:n]
+	if l.queue = l.queue[n:]; len(l.queue) == 0 {
+		l.queue = nil // and with it what was taken, once that is done
+	} else {
+		l.signal()
+	}
+	return taken
+}
+
+// commit stores entries in one transaction and answers them. Where that fails for another reason than that the database
+// is away, each is tried alone: no caller pays for another.
+func (l *Ledger) commit(ctx context.Context, entries []*entry) {
+	err := l.store(ctx, entries)
+	switch {
+	case err == nil:
+	case errors.Is(err, fleet.ErrUnavailable):
+		l.report(err)
+		answer(entries, err)
+		l.refuseAll(err) // the others would only find out one after the other
+	case len(entries) == 1:
+		answer(entries, err)
+	default:
+		for _, e := range entries {
+			l.commit(ctx, []*entry{e})
+		}
+	}
+}
+
+// store commits entries and answers them if that succeeds.
+func (l *Ledger) store(ctx context.Context, entries []*entry) error {
+	batch := join(entries)
+	start := l.opts.Now()
+	ctx, cancel := context.WithTimeout(ctx, commitWithin)
+	defer cancel()
+	done, err := l.opts.Store.Commit(ctx, batch)
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w: %w", fleet.ErrUnavailable, err) // shutting down
+	}
+	l.opts.Observer.ObserveCommit(len(batch.Executions), l.opts.Now().Sub(start), err)
+	if err != nil {
+		return err
+	}
+	l.opts.Observer.Observe(done.Settled)
+	isNew := done.New
+	for _, e := range entries {
+		n := len(e.batch.Executions)
+		e.done <- result{isNew: isNew[:n]}
+		isNew = isNew[n:]
+	}
+	return nil
+}
+
+// join makes one batch of what the entries bring.
+func join(entries []*entry) execution.Batch {
+	if len(entries) == 1 {
+		return entries[0].batch
+	}
+	var batch execution.Batch
+	for _, e := range entries {
+		batch.Executions = append(batch.Executions, e.batch.Executions...)
+		batch.Spans = append(batch.Spans, e.batch.Spans...)
+	}
+	return batch
+}
+
+func answer(entries []*entry, err error) {
+	for _, e := range entries {
+		e.done <- result{err: err}
+	}
+}
+
+// refuseAll answers all that wait with an error.
+func (l *Ledger) refuseAll(err error) {
+	l.mu.Lock()
+	waiting := l.queue
+	l.queue, l.rows, l.bytes = nil, 0, 0
+	l.mu.Unlock()
+	answer(waiting, err)
+}
+
+// report tells the log that nothing can be stored, once in a while.
+func (l *Ledger) report(err error) {
+	now := l.opts.Now()
+	l.mu.Lock()
+	due := now.Sub(l.reported) >= failureReport
+	if due {
+		l.reported = now
+	}
+	l.mu.Unlock()
+	if due {
+		l.opts.Log.Warn("executions cannot be stored; whoever brings some is told to come again", zap.Error(err))
+	}
+}

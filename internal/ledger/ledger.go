@@ -1,0 +1,190 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// Store keeps executions.
+type Store interface {
+	// Commit stores in one transaction what of a batch is new; it is committed when Commit returns nil. fleet.ErrUnavailable
+	// if the database is away: whether it is committed is then not known, and the batch may be brought again.
+	Commit(ctx context.Context, batch execution.Batch) (execution.Committed, error)
+}
+
+// Observer hears what the ledger does.
+type Observer interface {
+	// Observe hears of executions that nothing will change any more, each once.
+	Observe(settled []execution.Execution)
+	// ObserveCommit hears of a transaction: how many rows it had, how long it took, and whether it failed.
+	ObserveCommit(rows int, took time.Duration, err error)
+	// ObserveRows hears what became of a caller's rows.
+	ObserveRows(accepted, duplicates, rejected, refused int)
+}
+
+// Options are what a Ledger needs.
+type Options struct {
+	Store    Store
+	Prices   func() *execution.Prices // those in force
+	Payloads execution.PayloadPolicy
+	Keep     time.Duration // executions that began longer ago are rejected
+	Observer Observer
+	Log      *zap.Logger
+	Now      func() time.Time
+
+	MaxRows  int // that wait, at the most
+	MaxBytes int // likewise, of their payloads
+}
+
+const (
+	batchRows     = 4000 // of one transaction, unless one caller brings more
+	committers    = 2    // one sends rows while the other's are being stored
+	commitWithin  = 15 * time.Second
+	rowOverhead   = 1024             // bytes of a row beside its payloads
+	finishWithin  = 10 * time.Second // at the end, what waits is stored for so long
+	DefaultRows   = 50_000           // of Options.MaxRows
+	DefaultBytes  = 128 << 20        // of Options.MaxBytes
+	failureReport = time.Minute      // the log hears of failures that often at the most
+)
+
+// Ledger takes executions in.
+type Ledger struct {
+	opts Options
+
+	mu       sync.Mutex
+	queue    []*entry
+	rows     int
+	bytes    int
+	closed   bool
+	reported time.Time
+	wake     chan struct{} // holds a token while there may be something in the queue
+}
+
+// entry is what one caller brings.
+type entry struct {
+	batch execution.Batch
+	bytes int
+	done  chan result
+}
+
+type result struct {
+	isNew []bool
+	err   error
+}
+
+// New makes a ledger. Run runs it.
+func New(opts Options) *Ledger {
+	return &Ledger{opts: opts, wake: make(chan struct{}, 1)}
+}
+
+// errFull says that more comes in than can be stored.
+var errFull = &fleet.Error{Kind: fleet.Unavailable, Code: fleet.ErrUnavailable.Code, Detail: "more executions are coming in than can be stored; try again later"}
+
+// Append stores what is new of a batch, and returns when that is committed. Executions that cannot be stored are
+// rejected, each by name; they keep none of the others from being stored. fleet.ErrUnavailable if the queue is full or the
+// database is away: then the caller brings all of it again.
+func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
+	e, outcome := l.prepareAll(batch)
+	if len(e.batch.Executions) == 0 && len(e.batch.Spans) == 0 {
+		l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), 0)
+		return outcome, nil
+	}
+	if err := l.enqueue(e); err != nil {
+		l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), len(e.batch.Executions))
+		return execution.Outcome{}, err
+	}
+	select {
+	case r := <-e.done:
+		if r.err != nil {
+			l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), len(e.batch.Executions))
+			return execution.Outcome{}, r.err
+		}
+		for _, isNew := range r.isNew {
+			if isNew {
+				outcome.Accepted++
+			} else {
+				outcome.Duplicates++
+			}
+		}
+		l.opts.Observer.ObserveRows(outcome.Accepted, outcome.Duplicates, len(outcome.Rejected), 0)
+		return outcome, nil
+	case <-ctx.Done():
+		return execution.Outcome{}, fmt.Errorf("wait for the ledger: %w", ctx.Err())
+	}
+}
+
+// Prepare makes an execution what is stored: checked, masked, bounded and priced. Preparing it again changes nothing.
+func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) {
+	if e.Tokens.Used == 0 {
+		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
+	}
+	if fault := e.Check(execution.Acceptance{Now: l.opts.Now(), Keep: l.opts.Keep}); fault != nil {
+		return e, fault
+	}
+	if fault := l.opts.Payloads.Apply(&e); fault != nil {
+		return e, fault
+	}
+	if e.PriceVersion == "" {
+		l.opts.Prices().Price(&e)
+	}
+	return e, nil
+}
+
+func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
+	e := &entry{batch: execution.Batch{Spans: batch.Spans}, done: make(chan result, 1)}
+	e.batch.Executions = make([]execution.Execution, 0, len(batch.Executions))
+	var outcome execution.Outcome
+	for i, one := range batch.Executions {
+		prepared, fault := l.Prepare(one)
+		if fault != nil {
+			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: *fault})
+			continue
+		}
+		e.batch.Executions = append(e.batch.Executions, prepared)
+		e.bytes += rowOverhead + len(prepared.Input) + len(prepared.Output)
+	}
+	e.bytes += rowOverhead * len(batch.Spans)
+	return e, outcome
+}
+
+func (l *Ledger) enqueue(e *entry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return fleet.ErrUnavailable
+	case len(l.queue) > 0 && (l.rows+e.size() > l.opts.MaxRows || l.bytes+e.bytes > l.opts.MaxBytes):
+		return errFull
+	}
+	l.queue = append(l.queue, e)
+	l.rows += e.size()
+	l.bytes += e.bytes
+	l.signal()
+	return nil
+}
+
+func (e *entry) size() int { return len(e.batch.Executions) + len(e.batch.Spans) }
+
+func (l *Ledger) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Queue is how much waits to be stored.
+type Queue struct{ Rows, Bytes, MaxRows int }
+
+// Queue tells how much waits.
+func (l *Ledger) Queue() Queue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Queue{Rows: l.rows, Bytes: l.bytes, MaxRows: l.opts.MaxRows}
+}

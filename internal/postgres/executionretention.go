@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+)
+
+// rollupDeleteRows is how many rollups one transaction deletes. They are small, and many.
+const rollupDeleteRows = 5000
+
+// ExecutionRetention says how long executions and what they add up to are kept.
+type ExecutionRetention struct {
+	Executions time.Duration // the rows
+	Minutes    time.Duration // rollups by the minute
+	Quarters   time.Duration // by the quarter of an hour, for users too
+	Hours      time.Duration
+	Days       time.Duration
+}
+
+// cleanUpSlack is how much longer than said anything is kept: clocks differ, and what is said to be there must be.
+const cleanUpSlack = time.Hour
+
+// since says since when each width is kept.
+func (r ExecutionRetention) since(now time.Time) execution.Kept {
+	return execution.Kept{Minutes: now.Add(-r.Minutes), Quarters: now.Add(-r.Quarters), Hours: now.Add(-r.Hours)}
+}
+
+// CleanUp makes the partitions that are needed next and drops what is older than its retention. Replicas may do it at the
+// same time. now is the database's clock: see DB.Now.
+func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
+	kept := now.Add(-cleanUpSlack)
+	faults := []error{s.EnsureDays(ctx, now), s.DropDays(ctx, kept.Add(-s.kept.Executions))}
+	q := s.db.queries
+	for width, keep := range map[time.Duration]time.Duration{
+		execution.Minute: s.kept.Minutes, execution.Quarter: s.kept.Quarters, execution.Hour: s.kept.Hours, execution.Day: s.kept.Days,
+	} {
+		seconds, before := int32(width/time.Second), kept.Add(-keep)
+		faults = append(faults,
+			drop("delete old rollups of executions", rollupDeleteRows, func() (int64, error) {
+				return q.DropOldExecutionRollups(ctx, dbgen.DropOldExecutionRollupsParams{Width: seconds, Before: before, Most: rollupDeleteRows})
+			}),
+			drop("delete old rollups of users", rollupDeleteRows, func() (int64, error) {
+				return q.DropOldUserRollups(ctx, dbgen.DropOldUserRollupsParams{Width: seconds, Before: before, Most: rollupDeleteRows})
+			}))
+	}
+	faults = append(faults,
+		drop("delete old spans", rollupDeleteRows, func() (int64, error) {
+			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
+		}),
+		s.dropNames(ctx))
+	return errors.Join(faults...)
+}
+
+// dropNames makes room among the names that rollups tell apart.
+func (s *Executions) dropNames(ctx context.Context) error {
+	return s.db.transact(ctx, "drop names", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockNames); err != nil {
+			return err
+		}
+		if err := s.db.queries.WithTx(tx).DropUnusedNames(ctx); err != nil {
+			return err
+		}
+		return s.names.refresh(ctx, tx)
+	})
+}
+
+// drop deletes batch by batch, until one is not full.
+func drop(doing string, full int64, some func() (int64, error)) error {
+	for range deleteBatches {
+		if n, err := some(); err != nil || n < full {
+			return fault(doing, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package postgres_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// TestEveryPartitionIsSecured goes by what PostgreSQL itself says.
+func TestEveryPartitionIsSecured(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s := newExecutions(t, db)
+	for range 2 { // the second finds them there
+		if err := s.CleanUp(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const unsecured = `SELECT count(*) FROM pg_class c WHERE c.relname LIKE 'agent\_executions%' AND c.relkind IN ('r', 'p')
+		AND NOT (c.relrowsecurity AND c.relforcerowsecurity)`
+	const partitions = `SELECT count(*) FROM pg_inherits WHERE inhparent = 'agent_executions'::regclass`
+	if bare, all := ask[int](t, db, unsecured), ask[int](t, db, partitions); bare != 0 || all != 3 {
+		t.Errorf("want three partitions, all secured; got %d, %d of them not", all, bare)
+	}
+}
+
+// TestPartitionsComeAndGo has days that are too old dropped, also where that was broken off half-way.
+func TestPartitionsComeAndGo(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s, other := newExecutions(t, db), newExecutions(t, db)
+	began := func(ago time.Duration) execution.Execution {
+		return anExecution(func(e *execution.Execution) {
+			e.CreatedAt = time.Now().UTC().Add(-ago).Truncate(time.Microsecond)
+		})
+	}
+	commit(t, s, began(0), began(10*day), began(20*day))
+	commit(t, other, began(20*day))
+	days := func() int {
+		return ask[int](t, db, `SELECT count(*) FROM pg_class WHERE relname ~ '^agent_executions_\d{8}$' AND relkind = 'r'`)
+	}
+	before := days()
+	detached := "agent_executions_" + time.Now().UTC().Add(-10*day).Format("20060102")
+	db.exec(t, `ALTER TABLE agent_executions DETACH PARTITION `+detached)
+	if err := s.DropDays(t.Context(), time.Now().UTC().Add(-5*day)); err != nil {
+		t.Fatal(err)
+	}
+	if got := days(); got != before-2 {
+		t.Errorf("want two of %d dropped, got %d left", before, got)
+	}
+	commit(t, other, began(20*day)) // which it believes to have a partition
+	if got := days(); got != before-1 {
+		t.Errorf("want one made again, got %d", got)
+	}
+	if rollups := ask[int](t, db, `SELECT sum(count) FROM execution_deltas`); rollups != 5 {
+		t.Errorf("rollups outlive their rows: want 5, got %d", rollups)
+	}
+}
+
+func TestRollupsHaveTheirRetention(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s := newExecutions(t, db)
+	commit(t, s, anExecution(func(e *execution.Execution) { e.CreatedAt = e.CreatedAt.Add(-5 * day) }), anExecution())
+	if _, err := s.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CleanUp(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for width, want := range map[int]int{60: 1, 900: 2, 3600: 2, 86400: 2} {
+		if got := ask[int](t, db, `SELECT count(*) FROM execution_rollups WHERE seconds = $1`, width); got != want {
+			t.Errorf("width %d: want %d rollups left, got %d", width, want, got)
+		}
+	}
+	facts, err := s.Facts(t.Context(), execution.Window{From: time.Now().Add(-6 * day), To: time.Now()})
+	if err != nil || facts.Metrics().Count != 2 {
+		t.Errorf("over both: want 2 requests, got %d, %v", facts.Metrics().Count, err)
+	}
+	if w := facts.Window; w.From.Minute()%15 != 0 || w.To.Second() != 0 {
+		t.Errorf("want it widened to a quarter and a minute, got %v", w)
+	}
+}
+
+func TestErasureLeavesNothing(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s := newExecutions(t, db)
+	gone := func(e *execution.Execution) { e.UserID = "gone" }
+	var theirs []execution.Execution
+	for range 4500 { // more than one transaction takes
+		theirs = append(theirs, anExecution(gone))
+	}
+	commit(t, s, theirs...)
+	commit(t, s, anExecution())
+	if _, err := s.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, anExecution(gone))
+	got, err := s.EraseUser(t.Context(), "gone")
+	if err != nil || got.Executions != 4501 || got.Rollups == 0 {
+		t.Errorf("want 4501 executions and their rollups erased, got %+v, %v", got, err)
+	}
+	checkRollups(t, db)
+	for _, table := range []string{"user_rollups", "user_deltas", "span_ancestors", "unsettled_executions"} {
+		if left := ask[int](t, db, `SELECT count(*) FROM `+table+` WHERE user_id = 'gone'`); left != 0 {
+			t.Errorf("%s: %d rows left", table, left)
+		}
+	}
+	facts, err := s.Facts(t.Context(), execution.Window{From: time.Now().Add(-time.Hour), To: time.Now()})
+	if err != nil || facts.Metrics().Count != 1 {
+		t.Errorf("want the other user's one left, got %d, %v", facts.Metrics().Count, err)
+	}
+	if again, err := s.EraseUser(t.Context(), "gone"); err != nil || again != (execution.Erased{}) {
+		t.Errorf("once more: want nothing, got %+v, %v", again, err)
+	}
+}
+
+// TestManyNames has more agents than the rollups tell apart, on two replicas at once.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	a, b := newExecutions(t, db), newExecutions(t, db)
+	for i := range 10 {
+		var batch []execution.Execution
+		for n := range 1000 {
+			batch = append(batch, anExecution(func(e *execution.Execution) { e.AgentName = fmt.Sprint("agent ", 1000*i+n) }))
+		}
+		commit(t, a, batch[:500]...)
+		commit(t, b, batch[500:]...)
+	}
+	facts, err := a.Facts(t.Context(), execution.Window{From: time.Now().Add(-time.Hour), To: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := facts.Metrics()
+	if others := m.Agents[execution.Other].Count; len(m.Agents) != 501 || others != 9500 || m.Count != 10_000 {
+		t.Errorf("want 500 agents and 9500 others in 10000, got %d and %d in %d", len(m.Agents)-1, others, m.Count)
+	}
+	checkRollups(t, db)
+}

@@ -1,0 +1,142 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+)
+
+// Errors lists executions that failed, newest first, after the given position.
+func (s *Executions) Errors(ctx context.Context, after execution.Position, most int) ([]execution.Execution, error) {
+	var found []execution.Execution
+	err := s.db.inTxAs(ctx, admin, "list errors", func(tx pgx.Tx) error {
+		before, user, id := s.beforeOf(after)
+		rows, err := s.db.queries.WithTx(tx).RecentFailures(ctx, dbgen.RecentFailuresParams{
+			Before: before, BeforeUser: user, BeforeID: id, Most: int32(most),
+		})
+		found = executionsOf(rows)
+		return err
+	})
+	return found, err
+}
+
+// UserActivity lists a user's executions, newest first, after the given position: as that user, to whom row-level security
+// shows no other's.
+func (s *Executions) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
+	var found []execution.Execution
+	err := s.db.inTxOf(ctx, userID, "list a user's activity", func(tx pgx.Tx) error {
+		before, _, id := s.beforeOf(after)
+		rows, err := s.db.queries.WithTx(tx).UserActivity(ctx, dbgen.UserActivityParams{
+			UserID: userID, Before: before, BeforeID: id, Most: int32(most),
+		})
+		found = executionsOf(rows)
+		return err
+	})
+	return found, err
+}
+
+// beforeOf is the key that the next row comes before; for the zero position, one after any that may be.
+func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id string) {
+	if after == (execution.Position{}) {
+		return s.now().Add(execution.Day), "", ""
+	}
+	return time.UnixMicro(after.CreatedAt), after.UserID, after.ID
+}
+
+// eraseAtOnce is how many of a user's executions one transaction deletes.
+const eraseAtOnce = 2000
+
+// EraseUser deletes a user's executions and all that they added to the rollups, and what is left of the user there from
+// executions that retention dropped before.
+func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
+	var erased execution.Erased
+	for {
+		var rows, rollups int64
+		err := s.db.inTxAs(ctx, admin, "erase a user", func(tx pgx.Tx) (err error) {
+			rows, rollups, err = s.eraseSome(ctx, tx, userID)
+			return err
+		})
+		if err != nil {
+			return erased, err
+		}
+		erased.Executions += rows
+		if rows < eraseAtOnce {
+			erased.Rollups = rollups
+			return erased, nil
+		}
+	}
+}
+
+func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string) (rows, rollups int64, err error) {
+	q := s.db.queries.WithTx(tx)
+	if err := q.LockFolding(ctx); err != nil { // or a fold under way would bring back what is deleted here
+		return 0, 0, err
+	}
+	gone, err := q.EraseExecutions(ctx, dbgen.EraseExecutionsParams{UserID: userID, Most: eraseAtOnce})
+	if err != nil {
+		return 0, 0, err
+	}
+	deltas := execution.NewDeltas()
+	for i := range gone {
+		row := rowOf(gone[i])
+		deltas.Add(&row, -1)
+	}
+	if err := appendDeltas(ctx, tx, deltas); err != nil || len(gone) == eraseAtOnce {
+		return int64(len(gone)), 0, err
+	}
+	if err := q.EraseSpans(ctx, userID); err != nil {
+		return 0, 0, err
+	}
+	for {
+		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldAtOnce})
+		if err != nil {
+			return 0, 0, err
+		}
+		if folded < foldAtOnce {
+			break
+		}
+	}
+	rollups, err = q.EraseUserRollups(ctx, dbgen.EraseUserRollupsParams{
+		UserID: userID, RowsSince: s.now().Add(-s.kept.Executions).Truncate(execution.Day),
+	})
+	return int64(len(gone)), rollups, err
+}
+
+func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
+	all := make([]execution.Execution, len(rows))
+	for i := range rows {
+		all[i] = rowOf(rows[i]).Execution
+	}
+	return all
+}
+
+func rowOf(r dbgen.AgentExecution) execution.Row {
+	return execution.Row{Capped: execution.Capped(r.Capped), Execution: execution.Execution{
+		ID: r.ExecutionID, CreatedAt: r.CreatedAt.UTC(), UserID: r.UserID, SessionID: r.SessionID, RequestID: r.RequestID,
+		AgentName: r.AgentName, Kind: execution.Kind(r.Kind), Variant: r.Variant, Status: execution.Status(r.Status),
+		ErrorMessage: r.ErrorMessage, Duration: microseconds(r.ExecutionTimeMs), Provider: r.Provider, Model: r.ModelUsed,
+		Tokens: execution.Tokens{
+			Used: r.TokensUsed, Input: r.InputTokens, Output: r.OutputTokens,
+			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,
+		},
+		Cost: r.CostNanoUsd, PriceVersion: r.PriceVersion, Input: r.InputData, Output: r.OutputData,
+		TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Request: r.Request,
+	}}
+}
+
+func microseconds(ms float64) time.Duration {
+	return time.Duration(ms*1e3+0.5) * time.Microsecond
+}
+
+func columnNames(list string) []string {
+	names := strings.Split(list, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return names
+}

@@ -1,0 +1,230 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// Executions stores executions and what they add up to.
+type Executions struct {
+	db    *DB
+	kept  ExecutionRetention
+	now   func() time.Time
+	days  days
+	names names
+}
+
+// NewExecutions makes the store.
+func NewExecutions(db *DB, kept ExecutionRetention, now func() time.Time) *Executions {
+	return &Executions{db: db, kept: kept, now: now}
+}
+
+// Commit stores a batch in one transaction: those of its executions that are new, what they change in the rollups, and
+// its spans. It is committed when Commit returns nil. The executions must be valid, and their times kept.
+func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (execution.Committed, error) {
+	if err := s.prepare(ctx, batch); err != nil {
+		return execution.Committed{}, err
+	}
+	done, err := s.commit(ctx, batch)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == checkViolation && refused.ConstraintName == "" {
+		s.days.forget() // no partition: another replica has dropped one that this one knew
+		if err := s.prepare(ctx, batch); err != nil {
+			return execution.Committed{}, err
+		}
+		return s.commit(ctx, batch)
+	}
+	return done, err
+}
+
+// prepare makes what has to be there before the batch's own transaction.
+func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
+	var last time.Time
+	for i := range batch.Executions {
+		if day := batch.Executions[i].CreatedAt.Truncate(execution.Day); !day.Equal(last) {
+			if err := s.ensureDay(ctx, day); err != nil {
+				return err
+			}
+			last = day
+		}
+	}
+	return s.names.learn(ctx, s.db, batch)
+}
+
+func (s *Executions) commit(ctx context.Context, batch execution.Batch) (execution.Committed, error) {
+	var done execution.Committed
+	err := s.db.transact(ctx, "store executions", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, becomeWriter); err != nil {
+			return err
+		}
+		ancestry, err := ancestryOf(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		rows := make([]execution.Row, len(batch.Executions))
+		settled := make([]bool, len(rows))
+		for i, e := range batch.Executions {
+			rows[i].Execution = e
+			settled[i], _ = ancestry.Attribute(&rows[i].Execution)
+			rows[i].Capped = s.names.capped(&rows[i].Execution)
+		}
+		isNew, err := insertNew(ctx, tx, rows)
+		if err != nil {
+			return err
+		}
+		done = execution.Committed{New: isNew}
+		deltas := execution.NewDeltas()
+		var unsettled []*execution.Row
+		for i := range rows {
+			switch {
+			case !isNew[i]:
+				continue
+			case settled[i]:
+				done.Settled = append(done.Settled, rows[i].Execution)
+			default:
+				unsettled = append(unsettled, &rows[i])
+			}
+			deltas.Add(&rows[i], 1)
+		}
+		if err := keepSpans(ctx, tx, batch, unsettled); err != nil {
+			return err
+		}
+		return appendDeltas(ctx, tx, deltas)
+	})
+	return done, err
+}
+
+// becomeWriter makes the session's staging table, if it has none, and takes the writer's role. PostgreSQL does not COPY
+// into a table under row-level security.
+const becomeWriter = `-- name: BecomeWriter :exec
+DO $$
+BEGIN
+	IF to_regclass('pg_temp.staged_executions') IS NULL THEN
+		CREATE TEMPORARY TABLE staged_executions (LIKE agent_executions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
+		GRANT INSERT, SELECT ON staged_executions TO watchbill_writer;
+	END IF;
+END
+$$;
+SET LOCAL ROLE watchbill_writer`
+
+const executionColumns = `user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status,
+	error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens,
+	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data`
+
+var stagedColumns = columnNames(executionColumns)
+
+// insertStaged takes rows in the order of their key, as all do who write several.
+const insertStaged = `-- name: InsertExecutions :many
+INSERT INTO agent_executions (` + executionColumns + `)
+SELECT ` + executionColumns + ` FROM pg_temp.staged_executions
+ORDER BY user_id, created_at, execution_id
+ON CONFLICT (user_id, created_at, execution_id) DO NOTHING
+RETURNING user_id, created_at, execution_id`
+
+type executionKey struct {
+	user string
+	at   int64 // microseconds since 1970
+	id   string
+}
+
+func keyOf(e *execution.Execution) executionKey {
+	return executionKey{e.UserID, e.CreatedAt.UnixMicro(), e.ID}
+}
+
+// insertNew stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first.
+func insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row) ([]bool, error) {
+	isNew := make([]bool, len(rows))
+	if len(rows) == 0 {
+		return isNew, nil
+	}
+	index := make(map[executionKey]int, len(rows))
+	staged := make([]*execution.Row, 0, len(rows))
+	for i := range rows {
+		key := keyOf(&rows[i].Execution)
+		if _, twice := index[key]; !twice {
+			index[key] = i
+			staged = append(staged, &rows[i])
+		}
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "staged_executions"}, stagedColumns,
+		pgx.CopyFromSlice(len(staged), func(i int) ([]any, error) { return stagedRow(staged[i]), nil }))
+	if err != nil {
+		return nil, err
+	}
+	inserted, err := tx.Query(ctx, insertStaged)
+	if err != nil {
+		return nil, err
+	}
+	var key executionKey
+	var at time.Time
+	_, err = pgx.ForEachRow(inserted, []any{&key.user, &at, &key.id}, func() error {
+		key.at = at.UnixMicro()
+		isNew[index[key]] = true
+		return nil
+	})
+	return isNew, err
+}
+
+func stagedRow(r *execution.Row) []any {
+	return []any{
+		r.UserID, r.CreatedAt, r.ID, r.SessionID, r.RequestID, r.AgentName, string(r.Kind), r.Request, r.Variant, string(r.Status),
+		r.ErrorMessage, milliseconds(r.Duration), r.Provider, r.Model, r.Tokens.Used, r.Tokens.Input, r.Tokens.Output, r.Tokens.CacheRead,
+		r.Tokens.CacheWrite, r.Tokens.Reasoning, r.Cost, r.PriceVersion, r.TraceID, r.SpanID, r.ParentSpanID, int16(r.Capped),
+		payload(r.Input), payload(r.Output),
+	}
+}
+
+// payload is nil, and not JSON's null, where there is none.
+func payload(data []byte) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	return data
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+
+var cellDeltaColumns = columnNames(`bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
+	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations`)
+
+var userDeltaColumns = columnNames(`bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
+	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens`)
+
+// appendDeltas notes what a transaction changes in the rollups, last of all.
+func appendDeltas(ctx context.Context, tx pgx.Tx, d execution.Deltas) error {
+	cells := make([][]any, 0, len(d.Cells))
+	for key, m := range d.Cells {
+		cells = append(cells, []any{
+			time.Unix(key.Minute, 0), key.Agent, key.Model, string(key.Status), key.Request, m.Count, m.Micros,
+			m.Tokens.Used, m.Tokens.Input, m.Tokens.Output, m.Tokens.CacheRead, m.Tokens.CacheWrite, m.Tokens.Reasoning,
+			m.Cost, m.Unpriced, m.Durations.Encode(),
+		})
+	}
+	users := make([][]any, 0, len(d.Users))
+	for key, s := range d.Users {
+		users = append(users, []any{
+			time.Unix(key.Quarter, 0), key.User, key.Model, s.Requests,
+			s.Tokens.Used, s.Tokens.Input, s.Tokens.Output, s.Tokens.CacheRead, s.Tokens.CacheWrite, s.Tokens.Reasoning,
+			s.Cost, s.Unpriced,
+		})
+	}
+	for _, to := range []struct {
+		table   string
+		columns []string
+		rows    [][]any
+	}{{"execution_deltas", cellDeltaColumns, cells}, {"user_deltas", userDeltaColumns, users}} {
+		if len(to.rows) == 0 {
+			continue
+		}
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{to.table}, to.columns, pgx.CopyFromRows(to.rows)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

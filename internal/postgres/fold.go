@@ -1,0 +1,135 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+)
+
+// foldAtOnce is how many deltas of each table one transaction folds.
+const foldAtOnce = 20_000
+
+// rollupWidths are those of execution_rollups, which hold the same at four widths.
+var rollupWidths = []time.Duration{execution.Minute, execution.Quarter, execution.Hour, execution.Day}
+
+// Fold merges deltas into the rollups, so that what readers have to add up stays little. It says whether there may be more.
+// One replica folds at a time; for the others there is nothing to do meanwhile.
+func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
+	err = s.db.inTx(ctx, "fold rollups", func(q *dbgen.Queries) error {
+		more = false
+		if mine, err := q.TryFolding(ctx); err != nil || !mine {
+			return err
+		}
+		taken, err := q.TakeExecutionDeltas(ctx, foldAtOnce)
+		if err != nil {
+			return err
+		}
+		if err := foldExecutions(ctx, q, taken); err != nil {
+			return err
+		}
+		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: foldAtOnce})
+		more = len(taken) == foldAtOnce || users == foldAtOnce
+		return err
+	})
+	return more, err
+}
+
+// Unfolded counts the deltas that wait to be folded.
+func (s *Executions) Unfolded(ctx context.Context) (int64, error) {
+	n, err := s.db.queries.CountDeltas(ctx)
+	return n, fault("count the deltas", err)
+}
+
+// rollupKey is the key of execution_rollups.
+type rollupKey struct {
+	seconds int32
+	bucket  int64 // seconds since 1970
+	agent   string
+	model   string
+	status  string
+	request bool
+}
+
+func foldExecutions(ctx context.Context, q *dbgen.Queries, taken []dbgen.ExecutionDelta) error {
+	if len(taken) == 0 {
+		return nil
+	}
+	sums := map[rollupKey]*execution.Measures{}
+	for _, d := range taken {
+		m, err := measuresOf(dbgen.ExecutionRollup{
+			Count: d.Count, TimeUs: d.TimeUs, TokensUsed: d.TokensUsed, InputTokens: d.InputTokens, OutputTokens: d.OutputTokens,
+			CacheReadTokens: d.CacheReadTokens, CacheWriteTokens: d.CacheWriteTokens, ReasoningTokens: d.ReasoningTokens,
+			CostNanoUsd: d.CostNanoUsd, UnpricedTokens: d.UnpricedTokens, Durations: d.Durations,
+		})
+		if err != nil {
+			return err
+		}
+		for _, width := range rollupWidths {
+			key := rollupKey{int32(width / time.Second), d.Bucket.UTC().Truncate(width).Unix(), d.Agent, d.Model, d.Status, d.Request}
+			sum := sums[key]
+			if sum == nil {
+				sum = &execution.Measures{}
+				sums[key] = sum
+			}
+			sum.Merge(m)
+		}
+	}
+	if err := addStored(ctx, q, sums); err != nil {
+		return err
+	}
+	rows := make([]dbgen.SaveExecutionRollupParams, 0, len(sums))
+	for key, m := range sums {
+		rows = append(rows, dbgen.SaveExecutionRollupParams{
+			Seconds: key.seconds, Bucket: time.Unix(key.bucket, 0).UTC(), Agent: key.agent, Model: key.model, Status: key.status, Request: key.request,
+			Count: m.Count, TimeUs: m.Micros, TokensUsed: m.Tokens.Used, InputTokens: m.Tokens.Input, OutputTokens: m.Tokens.Output,
+			CacheReadTokens: m.Tokens.CacheRead, CacheWriteTokens: m.Tokens.CacheWrite, ReasoningTokens: m.Tokens.Reasoning,
+			CostNanoUsd: m.Cost, UnpricedTokens: m.Unpriced, Durations: m.Durations.Encode(),
+		})
+	}
+	slices.SortFunc(rows, func(a, b dbgen.SaveExecutionRollupParams) int {
+		return cmp.Or(cmp.Compare(a.Seconds, b.Seconds), a.Bucket.Compare(b.Bucket), cmp.Compare(a.Agent, b.Agent),
+			cmp.Compare(a.Model, b.Model), cmp.Compare(a.Status, b.Status))
+	})
+	return runBatch(q.SaveExecutionRollup(ctx, rows))
+}
+
+// addStored adds to sums what the rollups hold already. Nobody else writes there meanwhile.
+func addStored(ctx context.Context, q *dbgen.Queries, sums map[rollupKey]*execution.Measures) error {
+	var keys dbgen.ExecutionRollupsByKeyParams
+	for key := range sums {
+		keys.Seconds, keys.Buckets = append(keys.Seconds, key.seconds), append(keys.Buckets, time.Unix(key.bucket, 0))
+		keys.Agents, keys.Models = append(keys.Agents, key.agent), append(keys.Models, key.model)
+		keys.Statuses, keys.Requests = append(keys.Statuses, key.status), append(keys.Requests, key.request)
+	}
+	stored, err := q.ExecutionRollupsByKey(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for _, r := range stored {
+		m, err := measuresOf(r)
+		if err != nil {
+			return err
+		}
+		sums[rollupKey{r.Seconds, r.Bucket.Unix(), r.Agent, r.Model, r.Status, r.Request}].Merge(m)
+	}
+	return nil
+}
+
+func measuresOf(r dbgen.ExecutionRollup) (execution.Measures, error) {
+	m := execution.Measures{
+		Count: r.Count, Micros: r.TimeUs, Cost: r.CostNanoUsd, Unpriced: r.UnpricedTokens,
+		Tokens: execution.Tokens{
+			Used: r.TokensUsed, Input: r.InputTokens, Output: r.OutputTokens,
+			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,
+		},
+	}
+	if err := m.Durations.MergeEncoded(r.Durations); err != nil {
+		return m, fmt.Errorf("durations of %s: %w", r.Agent, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// Measurements answers from all rollups: what replicas measured of themselves, and what executions add up to.
+type Measurements struct {
+	*Rollups
+	Executions *Executions
+}
+
+// Facts reads what a window holds. The parts that are not asked for are not read.
+func (m Measurements) Facts(ctx context.Context, w report.Window, parts report.Parts) (report.Facts, error) {
+	f, err := m.Rollups.Facts(ctx, w, parts)
+	if err != nil {
+		return f, err
+	}
+	for _, read := range []struct {
+		wanted bool
+		do     func(context.Context, *report.Facts) error
+	}{
+		{parts.Executions, m.readExecutions},
+		{parts.Days, m.readDays},
+		{parts.Users, m.readUsers},
+	} {
+		if !read.wanted {
+			continue
+		}
+		if err := read.do(ctx, &f); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func (m Measurements) readExecutions(ctx context.Context, f *report.Facts) error {
+	facts, err := m.Executions.Facts(ctx, execution.Window(f.Window))
+	f.Executions = facts.Cells
+	return err
+}
+
+// readDays reads the spend of each UTC day of the window, and of its first day before it began.
+func (m Measurements) readDays(ctx context.Context, f *report.Facts) error {
+	first := f.Window.From.Truncate(execution.Day)
+	const before = "" // the part that is not in the window
+	parts := []part{{before, execution.Window{From: first, To: f.Window.From}}}
+	for day := first; day.Before(f.Window.To); day = day.Add(execution.Day) {
+		parts = append(parts, part{day.Format(time.DateOnly), execution.Window{
+			From: later(day, f.Window.From), To: earlier(day.Add(execution.Day), f.Window.To),
+		}})
+	}
+	costs, err := m.Executions.spend(ctx, execution.ByDay, execution.Window(f.Window), parts, len(parts))
+	for _, day := range costs.Groups {
+		if day.Key == before {
+			f.SpentBefore = day.Spend
+		} else {
+			f.Days = append(f.Days, day)
+		}
+	}
+	return err
+}
+
+func (m Measurements) readUsers(ctx context.Context, f *report.Facts) error {
+	costs, err := m.Executions.Spend(ctx, execution.Window(f.Window), execution.ByUser, report.MostNamed)
+	f.Users = report.UserFacts{Window: report.Window(costs.Window), Active: costs.Many, Dearest: costs.Groups}
+	if costs.Rest != nil {
+		f.Users.Others = costs.Rest.Spend
+	}
+	return err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

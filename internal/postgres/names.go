@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"context"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// maxNames is how many agents, and how many models, the rollups tell apart: the first so many that came. All others are
+// execution.Other there. A row records which of its names are, so that replicas need not agree at every moment.
+const maxNames = 500
+
+const lockNames = `-- name: LockNames :exec
+SELECT pg_advisory_xact_lock(hashtextextended('watchbill names', 0))`
+
+// names are those that the rollups tell apart, as far as this replica knows.
+type names struct {
+	mu     sync.RWMutex
+	agents map[string]bool
+	models map[string]bool
+}
+
+// capped says which of an execution's names are not told apart.
+func (n *names) capped(e *execution.Execution) execution.Capped {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	var c execution.Capped
+	if !n.agents[e.AgentName] {
+		c |= execution.CappedAgent
+	}
+	if e.Model != "" && !n.models[e.Model] {
+		c |= execution.CappedModel
+	}
+	return c
+}
+
+// learn registers the names of a batch, while there is room.
+func (n *names) learn(ctx context.Context, db *DB, batch execution.Batch) error {
+	agents, models := n.unknown(batch)
+	if len(agents)+len(models) == 0 {
+		return nil
+	}
+	var known map[string]map[string]bool
+	err := db.transact(ctx, "register names", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockNames); err != nil {
+			return err
+		}
+		for kind, fresh := range map[string][]string{"agent": agents, "model": models} {
+			if _, err := tx.Exec(ctx, `-- name: RegisterNames :exec
+INSERT INTO rollup_names (kind, name)
+SELECT $1, fresh.name FROM unnest($2::text[]) AS fresh (name)
+WHERE NOT EXISTS (SELECT FROM rollup_names known WHERE known.kind = $1 AND known.name = fresh.name)
+ORDER BY fresh.name
+LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, kind, fresh, maxNames); err != nil {
+				return err
+			}
+		}
+		var err error
+		known, err = readNames(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n.set(known)
+	return nil
+}
+
+// refresh reads what other replicas have registered.
+func (n *names) refresh(ctx context.Context, tx pgx.Tx) error {
+	known, err := readNames(ctx, tx)
+	if err == nil {
+		n.set(known)
+	}
+	return err
+}
+
+func (n *names) set(known map[string]map[string]bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.agents, n.models = known["agent"], known["model"]
+}
+
+// unknown are the names to register. Where the replica knows as many as there may be, there is nothing to register.
+func (n *names) unknown(batch execution.Batch) (agents, models []string) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	newAgents, newModels := fresh{known: n.agents}, fresh{known: n.models}
+	for i := range batch.Executions {
+		newAgents.add(batch.Executions[i].AgentName)
+		newModels.add(batch.Executions[i].Model)
+	}
+	for _, span := range batch.Spans {
+		newAgents.add(span.Agent)
+	}
+	return newAgents.names, newModels.names
+}
+
+// fresh collects names that are not known, at most as many as there is room for.
+type fresh struct {
+	known, seen map[string]bool
+	names       []string
+}
+
+func (f *fresh) add(name string) {
+	if name == "" || f.known[name] || f.seen[name] || len(f.known)+len(f.names) >= maxNames {
+		return
+	}
+	if f.seen == nil {
+		f.seen = map[string]bool{}
+	}
+	f.seen[name] = true
+	f.names = append(f.names, name)
+}
+
+func readNames(ctx context.Context, tx pgx.Tx) (map[string]map[string]bool, error) {
+	rows, err := tx.Query(ctx, "-- name: RollupNames :many\nSELECT kind, name FROM rollup_names")
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]map[string]bool{"agent": {}, "model": {}}
+	var kind, name string
+	_, err = pgx.ForEachRow(rows, []any{&kind, &name}, func() error {
+		known[kind][name] = true
+		return nil
+	})
+	return known, err
+}

@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// The partitions of agent_executions are days, called agent_executions_20060102.
+const (
+	partitionPrefix = "agent_executions_"
+	partitionDate   = "20060102"
+	daysAhead       = 2 // that have a partition before their first execution comes
+)
+
+// days remembers which days have a partition. Another replica may make one, and drop one that is too old for any
+// execution to come; both are found out.
+type days struct {
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+func (d *days) lacks(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.known[name]
+}
+
+func (d *days) learn(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known == nil {
+		d.known = map[string]bool{}
+	}
+	d.known[name] = true
+}
+
+func (d *days) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known = nil
+}
+
+// EnsureDays makes the partitions of today and the days to come, so that no execution has to wait for one.
+func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
+	for ahead := range daysAhead + 1 {
+		if err := s.ensureDay(ctx, now.UTC().AddDate(0, 0, ahead)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureDay makes the partition that holds t. It is attached rather than made in place, which would keep everybody out
+// of the table meanwhile.
+func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
+	day := t.UTC().Truncate(execution.Day)
+	name := partitionPrefix + day.Format(partitionDate)
+	if !s.days.lacks(name) {
+		return nil
+	}
+	err := s.db.transact(ctx, "make a partition", func(tx pgx.Tx) error {
+		if err := lockPartitions(ctx, tx); err != nil {
+			return err
+		}
+		attached, err := isAttached(ctx, tx, name)
+		if err != nil || attached {
+			return err
+		}
+		const layout = "2006-01-02T15:04:05Z"
+		_, err = tx.Exec(ctx, strings.NewReplacer(
+			"NAME", name, "FROM_TIME", day.Format(layout), "TO_TIME", day.Add(execution.Day).Format(layout),
+		).Replace(`-- name: MakePartition :exec
+			DROP TABLE IF EXISTS NAME; -- one that was detached and not dropped
+			CREATE TABLE NAME (LIKE agent_executions INCLUDING ALL);
+			ALTER TABLE NAME ENABLE ROW LEVEL SECURITY;
+			ALTER TABLE NAME FORCE ROW LEVEL SECURITY;
+			ALTER TABLE agent_executions ATTACH PARTITION NAME FOR VALUES FROM ('FROM_TIME') TO ('TO_TIME')`))
+		return err
+	})
+	if err == nil {
+		s.days.learn(name)
+	}
+	return err
+}
+
+// lockPartitions lets one replica at a time make or drop partitions. Statements that wait for a lock longer give up, lest
+// all others queue behind them.
+func lockPartitions(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `-- name: LockPartitions :exec
+		SET LOCAL lock_timeout = '5s';
+		SELECT pg_advisory_xact_lock(hashtextextended('watchbill partitions', 0))`)
+	return err
+}
+
+func isAttached(ctx context.Context, tx pgx.Tx, name string) (attached bool, err error) {
+	err = tx.QueryRow(ctx, `-- name: IsPartition :one
+SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhparent = 'agent_executions'::regclass)`, name).Scan(&attached)
+	return attached, err
+}
+
+// DropDays drops the partitions that hold nothing but what began before the given time, whole. It does not keep anybody
+// from the table: they are detached concurrently, which waits for whoever still reads them.
+func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
+	rows, err := s.db.pool.Query(ctx, `-- name: Partitions :many
+SELECT c.relname, COALESCE(i.inhdetachpending, false), i.inhrelid IS NOT NULL
+FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'agent_executions'::regclass
+WHERE c.relkind = 'r' AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'agent_executions'::regclass)
+  AND c.relname ~ '^agent_executions_\d{8}$'
+ORDER BY c.relname`)
+	if err != nil {
+		return fault("list the partitions", err)
+	}
+	type partition struct {
+		name              string
+		pending, attached bool
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p partition, err error) {
+		err = row.Scan(&p.name, &p.pending, &p.attached)
+		return p, err
+	})
+	if err != nil {
+		return fault("list the partitions", err)
+	}
+	for _, p := range all {
+		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
+		if err != nil || day.Add(execution.Day).After(before) {
+			continue
+		}
+		if p.attached {
+			how := "CONCURRENTLY"
+			if p.pending {
+				how = "FINALIZE"
+			}
+			if _, err := s.db.pool.Exec(ctx, fmt.Sprintf("ALTER TABLE agent_executions DETACH PARTITION %s %s", p.name, how)); err != nil {
+				return fault("detach the partition "+p.name, err)
+			}
+		}
+		s.days.forget()
+		if _, err := s.db.pool.Exec(ctx, "DROP TABLE IF EXISTS "+p.name); err != nil {
+			return fault("drop the partition "+p.name, err)
+		}
+	}
+	return nil
+}

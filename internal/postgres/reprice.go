@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+)
+
+// repriceAtOnce is how many rows one transaction prices anew.
+const repriceAtOnce = 2000
+
+// Repriced is what pricing anew came to.
+type Repriced struct{ Seen, Changed int64 }
+
+// Reprice prices the executions that began in a window anew, and changes the rollups accordingly. price sets an
+// execution's cost and price version. What it has done when it fails stays done.
+func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
+	var total Repriced
+	position := execution.Execution{CreatedAt: w.From.Add(-execution.Minute)} // before all of them
+	for {
+		var seen, changed int64
+		err := s.db.inTxAs(ctx, admin, "price executions anew", func(tx pgx.Tx) error {
+			q := s.db.queries.WithTx(tx)
+			rows, err := q.ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
+				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
+				After: position.CreatedAt, AfterUser: position.UserID, AfterID: position.ID,
+			})
+			if err != nil || len(rows) == 0 {
+				seen = 0
+				return err
+			}
+			seen = int64(len(rows))
+			changed, err = s.saveCosts(ctx, tx, rows, price)
+			if err == nil {
+				position = rowOf(rows[len(rows)-1]).Execution
+			}
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		total.Seen += seen
+		total.Changed += changed
+		if seen < repriceAtOnce {
+			return total, nil
+		}
+	}
+}
+
+func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.AgentExecution, price func(*execution.Execution)) (changed int64, err error) {
+	const none = -1 // stands for null, which an array of numbers cannot hold
+	var save dbgen.SavePricesParams
+	deltas := execution.NewDeltas()
+	for _, stored := range rows {
+		row := rowOf(stored)
+		was := row.Cost
+		price(&row.Execution)
+		if same(was, row.Cost) && row.PriceVersion == stored.PriceVersion {
+			continue
+		}
+		if !same(was, row.Cost) {
+			changed++
+			deltas.Reprice(&row, was)
+		}
+		cost := int64(none)
+		if row.Cost != nil {
+			cost = *row.Cost
+		}
+		save.Users, save.Times, save.Ids = append(save.Users, row.UserID), append(save.Times, row.CreatedAt), append(save.Ids, row.ID)
+		save.Costs, save.Versions = append(save.Costs, cost), append(save.Versions, row.PriceVersion)
+	}
+	if err := s.db.queries.WithTx(tx).SavePrices(ctx, save); err != nil {
+		return 0, err
+	}
+	return changed, appendDeltas(ctx, tx, deltas)
+}
+
+func same(a, b *int64) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}

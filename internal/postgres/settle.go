@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+)
+
+// settleAtOnce is how many waiting executions are looked at in one transaction.
+const settleAtOnce = 500
+
+// Settle looks at executions that wait for ancestors: what these say moves a row, and what it adds to the rollups, in one
+// transaction. It returns those that nothing will change any more, and whether there may be more to look at now.
+// Replicas may do it at the same time.
+func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
+	for try := 1; ; try++ {
+		settled, more, err = s.settle(ctx)
+		// The row that one would become was stored while this looked: the next try finds it there.
+		if try == maxTries || sqlstate(err) != uniqueViolation {
+			return settled, more, err
+		}
+	}
+}
+
+func (s *Executions) settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
+	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
+		settled, more = nil, false
+		q := s.db.queries.WithTx(tx)
+		due, err := q.TakeUnsettled(ctx, settleAtOnce)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		more = len(due) == settleAtOnce
+		rows, err := s.attributed(ctx, tx, due)
+		if err != nil {
+			return err
+		}
+		deltas := execution.NewDeltas()
+		var done []dbgen.TakeUnsettledRow
+		var waiting []waitingRow
+		for _, w := range due {
+			row, found := rows[executionKey{w.UserID, w.CreatedAt.UnixMicro(), w.ExecutionID}]
+			if !found { // erased, or dropped with its day
+				done = append(done, w)
+				continue
+			}
+			if err := move(ctx, q, row, deltas); err != nil {
+				return err
+			}
+			if row.complete || w.WaitedSeconds > settleWithin.Seconds() {
+				done, settled = append(done, w), append(settled, row.now.Execution)
+			} else {
+				waiting = append(waiting, waitingRow{w, row.now.UserID})
+			}
+		}
+		if err := postpone(ctx, q, done, waiting); err != nil {
+			return err
+		}
+		return appendDeltas(ctx, tx, deltas)
+	})
+	return settled, more, err
+}
+
+// waitingRow is one some of whose ancestors are still missing, and the user that it has by now.
+type waitingRow struct {
+	dbgen.TakeUnsettledRow
+	user string
+}
+
+// attributedRow is a row as it is stored, and as its ancestors say it should be.
+type attributedRow struct {
+	was, now execution.Row
+	complete bool // no ancestor is missing
+}
+
+// attributed reads rows and asks their ancestors.
+func (s *Executions) attributed(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsettledRow) (map[executionKey]*attributedRow, error) {
+	users, times, ids := make([]string, len(due)), make([]time.Time, len(due)), make([]string, len(due))
+	for i, w := range due {
+		users[i], times[i], ids[i] = w.UserID, w.CreatedAt, w.ExecutionID
+	}
+	stored, err := s.db.queries.WithTx(tx).ExecutionsByKey(ctx, dbgen.ExecutionsByKeyParams{Users: users, Times: times, Ids: ids})
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[executionKey]*attributedRow, len(stored))
+	executions := make([]*execution.Execution, len(stored))
+	for i, one := range stored {
+		row := rowOf(one)
+		rows[keyOf(&row.Execution)] = &attributedRow{was: row, now: row}
+		executions[i] = &row.Execution
+	}
+	ancestry := execution.Ancestry{}
+	if err := extend(ctx, tx, ancestry, executions); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		row.complete, _ = ancestry.Attribute(&row.now.Execution)
+		if row.now.Capped, err = s.names.cappedAfter(ctx, tx, row); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// cappedAfter says which names of a row are not told apart any more. One that did not change stays as it is; another
+// replica may have registered the new one.
+func (n *names) cappedAfter(ctx context.Context, tx pgx.Tx, row *attributedRow) (execution.Capped, error) {
+	if row.now.AgentName == row.was.AgentName {
+		return row.was.Capped, nil
+	}
+	if n.capped(&row.now.Execution)&execution.CappedAgent != 0 {
+		if err := n.refresh(ctx, tx); err != nil {
+			return 0, err
+		}
+	}
+	agent := n.capped(&row.now.Execution) & execution.CappedAgent
+	return row.was.Capped&execution.CappedModel | agent, nil
+}
+
+// move writes a row as it should be, and notes how that changes the rollups. Where the row that it would become is there
+// already, it came again after its ancestors were known: then it is a duplicate.
+func move(ctx context.Context, q *dbgen.Queries, row *attributedRow, deltas execution.Deltas) error {
+	was, now := &row.was, &row.now
+	if was.AgentName == now.AgentName && was.UserID == now.UserID && was.SessionID == now.SessionID && was.Request == now.Request {
+		return nil
+	}
+	moved, err := q.MoveExecution(ctx, dbgen.MoveExecutionParams{
+		UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID,
+		NewUser: now.UserID, AgentName: now.AgentName, SessionID: now.SessionID, Request: now.Request, Capped: int16(now.Capped),
+	})
+	if err != nil {
+		return err
+	}
+	deltas.Add(was, -1)
+	if moved == 0 {
+		_, err := q.DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
+		return err
+	}
+	deltas.Add(now, 1)
+	return nil
+}
+
+// postpone forgets those that are done, and has the others looked at again after as long as they have waited.
+func postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledRow, waiting []waitingRow) error {
+	var drop dbgen.DropUnsettledParams
+	for _, w := range done {
+		drop.Users, drop.Times, drop.Ids = append(drop.Users, w.UserID), append(drop.Times, w.CreatedAt), append(drop.Ids, w.ExecutionID)
+	}
+	if err := q.DropUnsettled(ctx, drop); err != nil {
+		return err
+	}
+	var later dbgen.PostponeUnsettledParams
+	later.LeastSeconds = firstCheck.Seconds()
+	for _, w := range waiting {
+		later.NewUsers = append(later.NewUsers, w.user)
+		later.Users, later.Times, later.Ids = append(later.Users, w.UserID), append(later.Times, w.CreatedAt), append(later.Ids, w.ExecutionID)
+	}
+	return q.PostponeUnsettled(ctx, later)
+}

@@ -1,0 +1,177 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// The sums of spend, over either table and its deltas. $4 to $6 are the window's parts: one, or each day of a time zone.
+const (
+	sumsOfSpend = `clamped(sum(tokens_used)), clamped(sum(input_tokens)), clamped(sum(output_tokens)), clamped(sum(cache_read_tokens)),
+	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens))`
+
+	readExecutionSpend = `-- name: ReadExecutionSpend :many
+SELECT %s AS key, clamped(COALESCE(sum(count) FILTER (WHERE %s), 0)), ` + sumsOfSpend + `
+FROM (
+	SELECT s.part, r.agent, r.model, r.request, r.count, r.tokens_used, r.input_tokens, r.output_tokens,
+		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
+	FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
+	JOIN execution_rollups r ON r.seconds = s.seconds AND r.bucket >= s."from" AND r.bucket < s."to"
+	UNION ALL
+	SELECT p.part, d.agent, d.model, d.request, d.count, d.tokens_used, d.input_tokens, d.output_tokens,
+		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens
+	FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[]) AS p (part, "from", "to")
+	JOIN execution_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
+) AS spent
+GROUP BY 1`
+
+	// Users may be many: the dearest are told by name, and the others (null) together.
+	readUserSpend = `-- name: ReadUserSpend :many
+SELECT CASE WHEN rank <= $8 THEN key END, clamped(sum(requests)), ` + sumsOfSpend + `, count(*)
+FROM (SELECT *, row_number() OVER (ORDER BY cost_nano_usd DESC, tokens_used DESC, key) AS rank FROM (
+SELECT user_id AS key, clamped(sum(requests)) AS requests, clamped(sum(tokens_used)) AS tokens_used,
+	clamped(sum(input_tokens)) AS input_tokens, clamped(sum(output_tokens)) AS output_tokens,
+	clamped(sum(cache_read_tokens)) AS cache_read_tokens, clamped(sum(cache_write_tokens)) AS cache_write_tokens,
+	clamped(sum(reasoning_tokens)) AS reasoning_tokens, clamped(sum(cost_nano_usd)) AS cost_nano_usd, clamped(sum(unpriced_tokens)) AS unpriced_tokens
+FROM (
+	SELECT r.user_id, r.requests, r.tokens_used, r.input_tokens, r.output_tokens,
+		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
+	FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
+	JOIN user_rollups r ON r.seconds = s.seconds AND r.bucket >= s."from" AND r.bucket < s."to"
+	UNION ALL
+	SELECT d.user_id, d.requests, d.tokens_used, d.input_tokens, d.output_tokens,
+		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens
+	FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[]) AS p (part, "from", "to")
+	JOIN user_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
+) AS spent
+GROUP BY user_id) AS users WHERE requests <> 0 OR tokens_used <> 0) AS ranked
+GROUP BY 1`
+)
+
+// part is a piece of a window, and what its spend is told under where that is by part.
+type part struct {
+	name string
+	execution.Window
+}
+
+// Costs sums up what was spent in the last days of a time zone, today included.
+func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (execution.Costs, error) {
+	zone, err := time.LoadLocation(query.TimeZone)
+	if err != nil {
+		return execution.Costs{}, fmt.Errorf("time zone of costs: %w", err)
+	}
+	year, month, day := s.now().In(zone).Date()
+	var days []part
+	for back := query.Days - 1; back >= 0; back-- {
+		begin := time.Date(year, month, day-back, 0, 0, 0, 0, zone)
+		end := time.Date(year, month, day-back+1, 0, 0, 0, 0, zone)
+		days = append(days, part{begin.Format(time.DateOnly), s.quarters(begin, end)})
+	}
+	whole := execution.Window{From: days[0].From, To: days[len(days)-1].To}
+	parts := days
+	if query.GroupBy != execution.ByDay {
+		parts = []part{{"", whole}}
+	}
+	return s.spend(ctx, query.GroupBy, whole, parts, query.Limit)
+}
+
+// quarters widens a day to what is kept of it. Zones are whole quarters of an hour from UTC; those that were not, long
+// ago, are not told of.
+func (s *Executions) quarters(begin, end time.Time) execution.Window {
+	kept := s.kept.since(s.now())
+	kept.Minutes = kept.Quarters // users have no minutes
+	w := kept.Align(execution.Window{From: begin.UTC().Truncate(execution.Quarter), To: end.UTC().Truncate(execution.Quarter)})
+	return w
+}
+
+// Spend sums up what was spent in a window by user, agent or model: the dearest, and the others together.
+func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution.GroupBy, most int) (execution.Costs, error) {
+	w = s.quarters(w.From, w.To.Add(execution.Quarter-1))
+	return s.spend(ctx, by, w, []part{{"", w}}, most)
+}
+
+// spend sums up parts of a window, each of which begins and ends with buckets of the narrowest width.
+func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole execution.Window, parts []part, most int) (execution.Costs, error) {
+	args, sql := []any{}, ""
+	switch by {
+	case execution.ByUser:
+		sql, args = readUserSpend, append(spendArguments(parts, rollupWidths[1:]), most)
+	case execution.ByDay:
+		sql, args = fmt.Sprintf(readExecutionSpend, "part", "request"), spendArguments(parts, rollupWidths)
+	case execution.ByAgent:
+		sql, args = fmt.Sprintf(readExecutionSpend, "agent", "request"), spendArguments(parts, rollupWidths)
+	case execution.ByModel:
+		sql, args = fmt.Sprintf(readExecutionSpend, "model", "request OR model <> ''"), spendArguments(parts, rollupWidths)
+	}
+	rows, err := s.db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return execution.Costs{}, fault("read the spend", err)
+	}
+	var groups []execution.SpendOf
+	var rest *execution.SpendOf
+	var key *string
+	var g execution.SpendOf
+	var many, others int64
+	into := []any{
+		&key, &g.Requests, &g.Tokens.Used, &g.Tokens.Input, &g.Tokens.Output, &g.Tokens.CacheRead,
+		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced,
+	}
+	if by == execution.ByUser {
+		into = append(into, &many)
+	}
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		if key == nil {
+			rest, others = &execution.SpendOf{Key: execution.Other, Spend: g.Spend}, many
+			return nil
+		}
+		groups = append(groups, execution.SpendOf{Key: *key, Spend: g.Spend})
+		return nil
+	})
+	if err != nil {
+		return execution.Costs{}, fault("read the spend", err)
+	}
+	if by == execution.ByDay {
+		groups = everyDay(parts, groups)
+	}
+	costs := execution.NewCosts(whole, by, groups, most)
+	if rest != nil {
+		costs.Rest = rest
+		costs.Many += others
+		costs.Total.Add(rest.Spend)
+	}
+	return costs, nil
+}
+
+// spendArguments are $1 to $7: the segments of all parts, and the parts themselves, for the deltas.
+func spendArguments(parts []part, widths []time.Duration) []any {
+	var names, wholes []string
+	var seconds []int32
+	var froms, tos, wholeFroms, wholeTos []time.Time
+	for _, p := range parts {
+		wholes, wholeFroms, wholeTos = append(wholes, p.name), append(wholeFroms, p.From), append(wholeTos, p.To)
+		for _, segment := range execution.Segments(p.Window, widths...) {
+			names, seconds = append(names, p.name), append(seconds, int32(segment.Width/time.Second))
+			froms, tos = append(froms, segment.From), append(tos, segment.To)
+		}
+	}
+	return []any{names, seconds, froms, tos, wholes, wholeFroms, wholeTos}
+}
+
+// everyDay adds the days on which nothing was spent.
+func everyDay(days []part, spent []execution.SpendOf) []execution.SpendOf {
+	byDay := make(map[string]execution.SpendOf, len(spent))
+	for _, g := range spent {
+		byDay[g.Key] = g
+	}
+	all := make([]execution.SpendOf, len(days))
+	for i, day := range days {
+		all[i] = byDay[day.name]
+		all[i].Key = day.name
+	}
+	return all
+}
