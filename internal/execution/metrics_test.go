@@ -198,7 +198,7 @@ func TestNewCosts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			want := tt.want
-			want.Window, want.GroupBy = window, tt.by
+			want.Window, want.GroupBy, want.Many = window, tt.by, int64(len(tt.groups))
 			got := execution.NewCosts(window, tt.by, tt.groups, tt.most)
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

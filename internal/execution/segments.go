@@ -12,7 +12,7 @@ type Segment struct {
 type Kept struct{ Minutes, Quarters, Hours time.Time }
 
 // Align widens a window to the buckets that are kept: to whole minutes, and where it begins or ends before these are
-// kept, to whole quarters, hours or days.
+// kept, to whole quarters, hours or days. Its Segments then are made of nothing else.
 func (k Kept) Align(w Window) Window {
 	from, to := w.From.UTC(), w.To.UTC()
 	from = from.Truncate(k.finest(from))
@@ -22,20 +22,23 @@ func (k Kept) Align(w Window) Window {
 	return Window{from, to}
 }
 
+// finest is the width of the narrowest buckets at which a window may begin or end at t. What is left of a wider bucket is
+// filled with those, so all that it has must be kept, and not only the one at t.
 func (k Kept) finest(t time.Time) time.Duration {
-	switch {
-	case !t.Before(k.Minutes):
-		return Minute
-	case !t.Before(k.Quarters):
-		return Quarter
-	case !t.Before(k.Hours):
-		return Hour
-	default:
-		return Day
+	width := Day
+	for _, narrower := range []struct {
+		width time.Duration
+		since time.Time
+	}{{Hour, k.Hours}, {Quarter, k.Quarters}, {Minute, k.Minutes}} {
+		if t.Truncate(width).Before(narrower.since) {
+			break
+		}
+		width = narrower.width
 	}
+	return width
 }
 
-// Segments divides a window, which begins and ends with buckets of the last width, into as few buckets as can be. widths
+// Segments divides a window, which begins and ends with buckets of the first width, into as few buckets as can be. widths
 // ascend, each a multiple of the one before.
 func Segments(w Window, widths ...time.Duration) []Segment {
 	if !w.From.Before(w.To) || len(widths) == 0 {

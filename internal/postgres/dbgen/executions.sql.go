@@ -41,10 +41,12 @@ func (q *Queries) DeleteExecution(ctx context.Context, arg DeleteExecutionParams
 
 const dropUnsettled = `-- name: DropUnsettled :exec
 DELETE FROM unsettled_executions u
-USING unnest($1::text[]) WITH ORDINALITY AS a (user_id, n)
-JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest($3::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-WHERE u.user_id = a.user_id AND u.created_at = t.created_at AND u.execution_id = i.execution_id
+USING (
+    SELECT unnest($1::text[]) AS user_id,
+        unnest($2::timestamptz[]) AS created_at,
+        unnest($3::text[]) AS execution_id
+) AS k
+WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id
 `
 
 type DropUnsettledParams struct {
@@ -62,7 +64,7 @@ const eraseExecutions = `-- name: EraseExecutions :many
 DELETE FROM agent_executions e
 WHERE e.user_id = $1 AND (e.created_at, e.execution_id) IN (
     SELECT d.created_at, d.execution_id FROM agent_executions d WHERE d.user_id = $1
-    ORDER BY d.created_at, d.execution_id LIMIT $2::int
+    ORDER BY d.created_at, d.execution_id LIMIT $2::int FOR UPDATE
 )
 RETURNING e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.ingested_at, e.input_data, e.output_data
 `
@@ -131,6 +133,22 @@ func (q *Queries) EraseSpans(ctx context.Context, userID string) error {
 	return err
 }
 
+const eraseUnsettled = `-- name: EraseUnsettled :exec
+DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_id) IN (
+    SELECT w.user_id, w.created_at, w.execution_id FROM unsettled_executions w
+    WHERE w.user_id = $1 AND NOT EXISTS (
+        SELECT FROM agent_executions e
+        WHERE e.user_id = w.user_id AND e.created_at = w.created_at AND e.execution_id = w.execution_id)
+    ORDER BY w.user_id, w.created_at, w.execution_id FOR UPDATE SKIP LOCKED
+)
+`
+
+// Of executions that are gone. What is locked is being looked at, by whoever will find the same.
+func (q *Queries) EraseUnsettled(ctx context.Context, userID string) error {
+	_, err := q.db.Exec(ctx, eraseUnsettled, userID)
+	return err
+}
+
 const eraseUserRollups = `-- name: EraseUserRollups :execrows
 DELETE FROM user_rollups
 WHERE user_id = $1 AND (bucket < $2
@@ -152,14 +170,16 @@ func (q *Queries) EraseUserRollups(ctx context.Context, arg EraseUserRollupsPara
 }
 
 const executionRollupsByKey = `-- name: ExecutionRollupsByKey :many
-SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations FROM unnest($1::int[]) WITH ORDINALITY AS s (seconds, n)
-JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS b (bucket, n) USING (n)
-JOIN unnest($3::text[]) WITH ORDINALITY AS a (agent, n) USING (n)
-JOIN unnest($4::text[]) WITH ORDINALITY AS m (model, n) USING (n)
-JOIN unnest($5::text[]) WITH ORDINALITY AS t (status, n) USING (n)
-JOIN unnest($6::boolean[]) WITH ORDINALITY AS q (request, n) USING (n)
-JOIN execution_rollups r ON r.seconds = s.seconds AND r.bucket = b.bucket AND r.agent = a.agent AND r.model = m.model
-    AND r.status = t.status AND r.request = q.request
+SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations FROM (
+    SELECT unnest($1::int[]) AS seconds,
+        unnest($2::timestamptz[]) AS bucket,
+        unnest($3::text[]) AS agent,
+        unnest($4::text[]) AS model,
+        unnest($5::text[]) AS status,
+        unnest($6::boolean[]) AS request
+) AS k
+JOIN execution_rollups r ON r.seconds = k.seconds AND r.bucket = k.bucket AND r.agent = k.agent AND r.model = k.model
+    AND r.status = k.status AND r.request = k.request
 `
 
 type ExecutionRollupsByKeyParams struct {
@@ -217,11 +237,13 @@ func (q *Queries) ExecutionRollupsByKey(ctx context.Context, arg ExecutionRollup
 }
 
 const executionsByKey = `-- name: ExecutionsByKey :many
-SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.ingested_at, e.input_data, e.output_data FROM unnest($1::text[]) WITH ORDINALITY AS u (user_id, n)
-JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest($3::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-JOIN agent_executions e ON e.user_id = u.user_id AND e.created_at = t.created_at AND e.execution_id = i.execution_id
-ORDER BY e.user_id, e.created_at, e.execution_id
+SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.ingested_at, e.input_data, e.output_data FROM (
+    SELECT unnest($1::text[]) AS user_id,
+        unnest($2::timestamptz[]) AS created_at,
+        unnest($3::text[]) AS execution_id
+) AS k
+JOIN agent_executions e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
+ORDER BY e.created_at, e.execution_id, e.user_id
 FOR UPDATE OF e
 `
 
@@ -231,7 +253,8 @@ type ExecutionsByKeyParams struct {
 	Ids   []string
 }
 
-// Held until the transaction ends: what is taken from the rollups must be what was added.
+// Held until the transaction ends: what is taken from the rollups must be what was added. Whoever holds several
+// executions takes them in the order in which they began.
 func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams) ([]AgentExecution, error) {
 	rows, err := q.db.Query(ctx, executionsByKey, arg.Users, arg.Times, arg.Ids)
 	if err != nil {
@@ -285,8 +308,8 @@ func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams
 const executionsToReprice = `-- name: ExecutionsToReprice :many
 SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, ingested_at, input_data, output_data FROM agent_executions
 WHERE created_at >= $1 AND created_at < $2
-  AND (created_at, user_id, execution_id) > ($3::timestamptz, $4::text, $5::text)
-ORDER BY created_at, user_id, execution_id
+  AND (created_at, execution_id, user_id) > ($3::timestamptz, $4::text, $5::text)
+ORDER BY created_at, execution_id, user_id
 LIMIT $6::int
 FOR NO KEY UPDATE
 `
@@ -295,18 +318,19 @@ type ExecutionsToRepriceParams struct {
 	WindowFrom time.Time
 	WindowTo   time.Time
 	After      time.Time
-	AfterUser  string
 	AfterID    string
+	AfterUser  string
 	Most       int32
 }
 
+// The user comes last in the order: ancestors may give an execution another one meanwhile.
 func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepriceParams) ([]AgentExecution, error) {
 	rows, err := q.db.Query(ctx, executionsToReprice,
 		arg.WindowFrom,
 		arg.WindowTo,
 		arg.After,
-		arg.AfterUser,
 		arg.AfterID,
+		arg.AfterUser,
 		arg.Most,
 	)
 	if err != nil {
@@ -450,12 +474,14 @@ func (q *Queries) MoveExecution(ctx context.Context, arg MoveExecutionParams) (i
 
 const postponeUnsettled = `-- name: PostponeUnsettled :exec
 UPDATE unsettled_executions u
-SET user_id = m.user_id, check_at = now() + GREATEST(now() - u.since, $1::float8 * interval '1 second')
-FROM unnest($2::text[]) WITH ORDINALITY AS a (user_id, n)
-JOIN unnest($3::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest($4::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-JOIN unnest($5::text[]) WITH ORDINALITY AS m (user_id, n) USING (n)
-WHERE u.user_id = a.user_id AND u.created_at = t.created_at AND u.execution_id = i.execution_id
+SET user_id = k.new_user, check_at = now() + GREATEST(now() - u.since, $1::float8 * interval '1 second')
+FROM (
+    SELECT unnest($2::text[]) AS user_id,
+        unnest($3::timestamptz[]) AS created_at,
+        unnest($4::text[]) AS execution_id,
+        unnest($5::text[]) AS new_user
+) AS k
+WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id
 `
 
 type PostponeUnsettledParams struct {
@@ -555,13 +581,15 @@ func (q *Queries) RecentFailures(ctx context.Context, arg RecentFailuresParams) 
 
 const savePrices = `-- name: SavePrices :exec
 UPDATE agent_executions e
-SET cost_nano_usd = NULLIF(c.cost, -1), price_version = v.price_version
-FROM unnest($1::text[]) WITH ORDINALITY AS u (user_id, n)
-JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest($3::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-JOIN unnest($4::bigint[]) WITH ORDINALITY AS c (cost, n) USING (n)
-JOIN unnest($5::text[]) WITH ORDINALITY AS v (price_version, n) USING (n)
-WHERE e.user_id = u.user_id AND e.created_at = t.created_at AND e.execution_id = i.execution_id
+SET cost_nano_usd = NULLIF(k.cost, -1), price_version = k.price_version
+FROM (
+    SELECT unnest($1::text[]) AS user_id,
+        unnest($2::timestamptz[]) AS created_at,
+        unnest($3::text[]) AS execution_id,
+        unnest($4::bigint[]) AS cost,
+        unnest($5::text[]) AS price_version
+) AS k
+WHERE e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
 `
 
 type SavePricesParams struct {

@@ -120,7 +120,7 @@ CREATE TABLE user_rollups (
     cost_nano_usd      bigint NOT NULL,
     unpriced_tokens    bigint NOT NULL,
     PRIMARY KEY (seconds, bucket, user_id, model)
-);
+) WITH (fillfactor = 70);
 CREATE INDEX idx_user_rollup_user ON user_rollups (user_id);
 CREATE TABLE user_deltas (LIKE user_rollups);
 ALTER TABLE user_deltas DROP COLUMN seconds;
@@ -169,7 +169,7 @@ CREATE TABLE unsettled_executions (
 CREATE INDEX idx_unsettled_trace ON unsettled_executions (trace_id);
 CREATE INDEX idx_unsettled_check ON unsettled_executions (check_at);
 
-GRANT SELECT ON rollup_names TO watchbill_admin;
+GRANT SELECT ON rollup_names TO watchbill_writer, watchbill_admin;
 GRANT INSERT ON execution_deltas, user_deltas TO watchbill_writer;
 GRANT SELECT, INSERT ON span_ancestors TO watchbill_writer;
 GRANT SELECT, INSERT, UPDATE ON unsettled_executions TO watchbill_writer;

@@ -8,12 +8,15 @@ LIMIT sqlc.arg(most)::int
 FOR UPDATE SKIP LOCKED;
 
 -- name: ExecutionsByKey :many
--- Held until the transaction ends: what is taken from the rollups must be what was added.
-SELECT e.* FROM unnest(sqlc.arg(users)::text[]) WITH ORDINALITY AS u (user_id, n)
-JOIN unnest(sqlc.arg(times)::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest(sqlc.arg(ids)::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-JOIN agent_executions e ON e.user_id = u.user_id AND e.created_at = t.created_at AND e.execution_id = i.execution_id
-ORDER BY e.user_id, e.created_at, e.execution_id
+-- Held until the transaction ends: what is taken from the rollups must be what was added. Whoever holds several
+-- executions takes them in the order in which they began.
+SELECT e.* FROM (
+    SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
+        unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
+        unnest(sqlc.arg(ids)::text[]) AS execution_id
+) AS k
+JOIN agent_executions e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
+ORDER BY e.created_at, e.execution_id, e.user_id
 FOR UPDATE OF e;
 
 -- name: MoveExecution :execrows
@@ -31,20 +34,24 @@ DELETE FROM agent_executions WHERE user_id = $1 AND created_at = $2 AND executio
 
 -- name: DropUnsettled :exec
 DELETE FROM unsettled_executions u
-USING unnest(sqlc.arg(users)::text[]) WITH ORDINALITY AS a (user_id, n)
-JOIN unnest(sqlc.arg(times)::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest(sqlc.arg(ids)::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-WHERE u.user_id = a.user_id AND u.created_at = t.created_at AND u.execution_id = i.execution_id;
+USING (
+    SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
+        unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
+        unnest(sqlc.arg(ids)::text[]) AS execution_id
+) AS k
+WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id;
 
 -- name: PostponeUnsettled :exec
 -- Under the key that the execution has now.
 UPDATE unsettled_executions u
-SET user_id = m.user_id, check_at = now() + GREATEST(now() - u.since, sqlc.arg(least_seconds)::float8 * interval '1 second')
-FROM unnest(sqlc.arg(users)::text[]) WITH ORDINALITY AS a (user_id, n)
-JOIN unnest(sqlc.arg(times)::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest(sqlc.arg(ids)::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-JOIN unnest(sqlc.arg(new_users)::text[]) WITH ORDINALITY AS m (user_id, n) USING (n)
-WHERE u.user_id = a.user_id AND u.created_at = t.created_at AND u.execution_id = i.execution_id;
+SET user_id = k.new_user, check_at = now() + GREATEST(now() - u.since, sqlc.arg(least_seconds)::float8 * interval '1 second')
+FROM (
+    SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
+        unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
+        unnest(sqlc.arg(ids)::text[]) AS execution_id,
+        unnest(sqlc.arg(new_users)::text[]) AS new_user
+) AS k
+WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id;
 
 -- name: RecentFailures :many
 -- One branch a status, each in the order of its index.
@@ -69,27 +76,40 @@ LIMIT sqlc.arg(most)::int;
 DELETE FROM agent_executions e
 WHERE e.user_id = sqlc.arg(user_id) AND (e.created_at, e.execution_id) IN (
     SELECT d.created_at, d.execution_id FROM agent_executions d WHERE d.user_id = sqlc.arg(user_id)
-    ORDER BY d.created_at, d.execution_id LIMIT sqlc.arg(most)::int
+    ORDER BY d.created_at, d.execution_id LIMIT sqlc.arg(most)::int FOR UPDATE
 )
 RETURNING e.*;
 
 -- name: ExecutionsToReprice :many
+-- The user comes last in the order: ancestors may give an execution another one meanwhile.
 SELECT * FROM agent_executions
 WHERE created_at >= sqlc.arg(window_from) AND created_at < sqlc.arg(window_to)
-  AND (created_at, user_id, execution_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_user)::text, sqlc.arg(after_id)::text)
-ORDER BY created_at, user_id, execution_id
+  AND (created_at, execution_id, user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
+ORDER BY created_at, execution_id, user_id
 LIMIT sqlc.arg(most)::int
 FOR NO KEY UPDATE;
 
 -- name: SavePrices :exec
 UPDATE agent_executions e
-SET cost_nano_usd = NULLIF(c.cost, -1), price_version = v.price_version
-FROM unnest(sqlc.arg(users)::text[]) WITH ORDINALITY AS u (user_id, n)
-JOIN unnest(sqlc.arg(times)::timestamptz[]) WITH ORDINALITY AS t (created_at, n) USING (n)
-JOIN unnest(sqlc.arg(ids)::text[]) WITH ORDINALITY AS i (execution_id, n) USING (n)
-JOIN unnest(sqlc.arg(costs)::bigint[]) WITH ORDINALITY AS c (cost, n) USING (n)
-JOIN unnest(sqlc.arg(versions)::text[]) WITH ORDINALITY AS v (price_version, n) USING (n)
-WHERE e.user_id = u.user_id AND e.created_at = t.created_at AND e.execution_id = i.execution_id;
+SET cost_nano_usd = NULLIF(k.cost, -1), price_version = k.price_version
+FROM (
+    SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
+        unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
+        unnest(sqlc.arg(ids)::text[]) AS execution_id,
+        unnest(sqlc.arg(costs)::bigint[]) AS cost,
+        unnest(sqlc.arg(versions)::text[]) AS price_version
+) AS k
+WHERE e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id;
+
+-- name: EraseUnsettled :exec
+-- Of executions that are gone. What is locked is being looked at, by whoever will find the same.
+DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_id) IN (
+    SELECT w.user_id, w.created_at, w.execution_id FROM unsettled_executions w
+    WHERE w.user_id = sqlc.arg(user_id) AND NOT EXISTS (
+        SELECT FROM agent_executions e
+        WHERE e.user_id = w.user_id AND e.created_at = w.created_at AND e.execution_id = w.execution_id)
+    ORDER BY w.user_id, w.created_at, w.execution_id FOR UPDATE SKIP LOCKED
+);
 
 -- name: EraseSpans :exec
 DELETE FROM span_ancestors WHERE user_id = $1;
@@ -107,14 +127,16 @@ WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM execution_deltas d LIMIT sqlc.arg(mo
 RETURNING *;
 
 -- name: ExecutionRollupsByKey :many
-SELECT r.* FROM unnest(sqlc.arg(seconds)::int[]) WITH ORDINALITY AS s (seconds, n)
-JOIN unnest(sqlc.arg(buckets)::timestamptz[]) WITH ORDINALITY AS b (bucket, n) USING (n)
-JOIN unnest(sqlc.arg(agents)::text[]) WITH ORDINALITY AS a (agent, n) USING (n)
-JOIN unnest(sqlc.arg(models)::text[]) WITH ORDINALITY AS m (model, n) USING (n)
-JOIN unnest(sqlc.arg(statuses)::text[]) WITH ORDINALITY AS t (status, n) USING (n)
-JOIN unnest(sqlc.arg(requests)::boolean[]) WITH ORDINALITY AS q (request, n) USING (n)
-JOIN execution_rollups r ON r.seconds = s.seconds AND r.bucket = b.bucket AND r.agent = a.agent AND r.model = m.model
-    AND r.status = t.status AND r.request = q.request;
+SELECT r.* FROM (
+    SELECT unnest(sqlc.arg(seconds)::int[]) AS seconds,
+        unnest(sqlc.arg(buckets)::timestamptz[]) AS bucket,
+        unnest(sqlc.arg(agents)::text[]) AS agent,
+        unnest(sqlc.arg(models)::text[]) AS model,
+        unnest(sqlc.arg(statuses)::text[]) AS status,
+        unnest(sqlc.arg(requests)::boolean[]) AS request
+) AS k
+JOIN execution_rollups r ON r.seconds = k.seconds AND r.bucket = k.bucket AND r.agent = k.agent AND r.model = k.model
+    AND r.status = k.status AND r.request = k.request;
 
 -- name: SaveExecutionRollup :batchexec
 INSERT INTO execution_rollups (seconds, bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,

@@ -1,0 +1,131 @@
+package otlp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	codepb "google.golang.org/genproto/googleapis/rpc/code"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// mostNamed is how many faults an answer names. An exporter that does one thing wrong does it in every span.
+const mostNamed = 5
+
+// refusal is why a request is not taken at all.
+type refusal struct {
+	status  int    // of HTTP
+	message string // for whoever runs the exporter
+}
+
+func (r *refusal) Error() string { return r.message }
+
+func refuse(status int, format string, args ...any) *refusal {
+	return &refusal{status: status, message: fmt.Sprintf(format, args...)}
+}
+
+// fault is why one span is not taken.
+type fault struct{ span, field, why string }
+
+func (f fault) String() string { return "span " + f.span + ": " + f.field + " " + f.why }
+
+// faultOf says what the ledger found in the terms of the span that the execution was made of.
+func faultOf(e *execution.Execution, found *execution.Fault) fault {
+	switch found.Field {
+	case "created_at":
+		return fault{e.SpanID, "start_time_unix_nano", found.Detail}
+	case "execution_time_ms":
+		const days = execution.MaxDuration / (24 * time.Hour)
+		return fault{e.SpanID, "end_time_unix_nano", fmt.Sprintf("is more than %d days after the start", days)}
+	default:
+		return fault{e.SpanID, found.Field, found.Detail}
+	}
+}
+
+// verdict is what became of an export's spans: all that has no fault was taken.
+type verdict struct{ faults []fault }
+
+func (v verdict) message() string {
+	said := make([]string, 0, mostNamed+1)
+	for _, f := range v.faults[:min(len(v.faults), mostNamed)] {
+		said = append(said, f.String())
+	}
+	if more := len(v.faults) - len(said); more > 0 {
+		said = append(said, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(said, "; ")
+}
+
+// response is an ExportTraceServiceResponse. The protocol wants partial_success to be unset where all was taken.
+func (e encoding) response(v verdict) []byte {
+	if e == protobuf {
+		response := &collectorpb.ExportTraceServiceResponse{}
+		if len(v.faults) > 0 {
+			response.PartialSuccess = &collectorpb.ExportTracePartialSuccess{
+				RejectedSpans: int64(len(v.faults)), ErrorMessage: v.message(),
+			}
+		}
+		return marshal(response)
+	}
+	type partialSuccess struct {
+		RejectedSpans int64  `json:"rejectedSpans,string"` // as ProtoJSON writes an int64
+		ErrorMessage  string `json:"errorMessage"`
+	}
+	var response struct {
+		PartialSuccess *partialSuccess `json:"partialSuccess,omitempty"`
+	}
+	if len(v.faults) > 0 {
+		response.PartialSuccess = &partialSuccess{RejectedSpans: int64(len(v.faults)), ErrorMessage: v.message()}
+	}
+	answer, _ := json.Marshal(response) // of numbers and strings alone it cannot fail
+	return answer
+}
+
+// refusal is a google.rpc.Status.
+func (e encoding) refusal(r *refusal) []byte {
+	code := codeOf(r.status)
+	if e == protobuf {
+		return marshal(&statuspb.Status{Code: int32(code), Message: clean(r.message)})
+	}
+	answer, _ := json.Marshal(struct {
+		Code    codepb.Code `json:"code"`
+		Message string      `json:"message"`
+	}{code, r.message})
+	return answer
+}
+
+// marshal encodes a message whose strings are valid UTF-8, which is all that could be wrong with one.
+func marshal(message proto.Message) []byte {
+	answer, _ := proto.Marshal(message)
+	return answer
+}
+
+// codeOf is the code of google.rpc that says the same as a status of HTTP.
+func codeOf(status int) codepb.Code {
+	switch status {
+	case http.StatusUnauthorized:
+		return codepb.Code_UNAUTHENTICATED
+	case http.StatusForbidden:
+		return codepb.Code_PERMISSION_DENIED
+	case http.StatusNotFound:
+		return codepb.Code_NOT_FOUND
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return codepb.Code_UNIMPLEMENTED
+	case http.StatusRequestTimeout:
+		return codepb.Code_DEADLINE_EXCEEDED
+	case http.StatusTooManyRequests:
+		return codepb.Code_RESOURCE_EXHAUSTED
+	case http.StatusServiceUnavailable:
+		return codepb.Code_UNAVAILABLE
+	}
+	if status >= http.StatusInternalServerError {
+		return codepb.Code_INTERNAL
+	}
+	return codepb.Code_INVALID_ARGUMENT
+}

@@ -1,0 +1,160 @@
+package otlp
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+)
+
+// limits are what an export may be at most.
+type limits struct {
+	body         int64 // bytes of a compressed body
+	decompressed int64 // bytes of one that is not
+	spans        int
+}
+
+// encoding is how a message is written.
+type encoding int
+
+const (
+	unknown encoding = iota // is answered in JSON, which a person can read
+	protobuf
+	jsonText
+)
+
+const (
+	protobufType = "application/x-protobuf"
+	jsonType     = "application/json"
+)
+
+func (e encoding) mediaType() string {
+	if e == protobuf {
+		return protobufType
+	}
+	return jsonType
+}
+
+// encodingOf is how the request is written, so far as it says. What its content type has for parameters is of no matter:
+// exporters add charsets, and both encodings are bytes of UTF-8 anyway.
+func encodingOf(header http.Header) encoding {
+	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	switch {
+	case err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter):
+		return unknown
+	case mediaType == protobufType:
+		return protobuf
+	case mediaType == jsonType:
+		return jsonText
+	}
+	return unknown
+}
+
+// body is a request as it was sent.
+type body struct {
+	encoding encoding
+	gzipped  bool
+	content  []byte
+}
+
+// readBody reads a request whole, and no more than its limit.
+func readBody(ctx context.Context, header http.Header, from io.Reader, limits limits) (body, error) {
+	sent := body{encoding: encodingOf(header)}
+	if sent.encoding == unknown {
+		return body{}, refuse(http.StatusUnsupportedMediaType, "the content type %s is not read here: send %s or %s",
+			quote(header.Get("Content-Type")), protobufType, jsonType)
+	}
+	most := limits.decompressed
+	switch coding := strings.Join(header.Values("Content-Encoding"), ", "); strings.ToLower(coding) {
+	case "", "identity":
+	case "gzip":
+		sent.gzipped, most = true, limits.body
+	default:
+		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send gzip or identity", quote(coding))
+	}
+	content, err := readAll(from, most)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's; net/http then ends the context as well
+		return body{}, refuse(http.StatusRequestTimeout, "the body did not arrive in time")
+	case ctx.Err() != nil:
+		return body{}, ctx.Err()
+	case errors.Is(err, errTooMuch):
+		return body{}, refuse(http.StatusRequestEntityTooLarge, "the body is of more than %d bytes: export fewer spans at once", most)
+	case errors.As(err, &tooLarge):
+		return body{}, refuse(http.StatusRequestEntityTooLarge, "the body is of more than %d bytes: export fewer spans at once", tooLarge.Limit)
+	case err != nil:
+		return body{}, refuse(http.StatusBadRequest, "the body ended early")
+	}
+	sent.content = content
+	return sent, nil
+}
+
+var errTooMuch = errors.New("more than the limit")
+
+// readAll reads to the end, or until it is more than most bytes.
+func readAll(from io.Reader, most int64) ([]byte, error) {
+	var all bytes.Buffer
+	n, err := all.ReadFrom(io.LimitReader(from, most+1))
+	if n > most {
+		return nil, errTooMuch
+	}
+	return all.Bytes(), err
+}
+
+// decode decompresses the body and reads the message in it. One of no bytes at all is the empty message in either encoding.
+func (b body) decode(limits limits) (*collectorpb.ExportTraceServiceRequest, error) {
+	content := b.content
+	if b.gzipped {
+		var err error
+		if content, err = gunzip(content, limits.decompressed); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case len(content) == 0:
+		return &collectorpb.ExportTraceServiceRequest{}, nil
+	case b.encoding == protobuf:
+		return decodeProtobuf(content, limits.spans)
+	default:
+		return decodeJSON(content, limits.spans)
+	}
+}
+
+// gunzip decompresses what may be several members one after the other, as gzip allows.
+func gunzip(compressed []byte, most int64) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "the body is not gzip, though its content encoding says so")
+	}
+	content, err := readAll(reader, most)
+	switch {
+	case err == nil:
+		return content, nil
+	case errors.Is(err, errTooMuch):
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the body decompresses to more than %d bytes: export fewer spans at once", most)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, refuse(http.StatusBadRequest, "the body's gzip ends early")
+	case errors.Is(err, gzip.ErrHeader):
+		return nil, refuse(http.StatusBadRequest, "there is something else after the body's gzip")
+	default:
+		return nil, refuse(http.StatusBadRequest, "the body's gzip is damaged")
+	}
+}
+
+// quote shows a bounded part of what was sent.
+func quote(text string) string {
+	const most = 80 // bytes
+	if len(text) > most {
+		text = cut(text, most) + "…"
+	}
+	return strconv.Quote(text)
+}

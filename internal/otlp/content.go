@@ -1,0 +1,185 @@
+package otlp
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// source is a place where an instrumentation may have put what went into an execution or came out; it returns nil where it
+// did not.
+type source func(*span) json.RawMessage
+
+// What went into an agent's run or a model's call, and what came out. The first that is there counts.
+var (
+	inputs = []source{
+		attribute("gen_ai.input.messages"), numbered("gen_ai.prompt."), attribute("gen_ai.prompt"),
+		numbered("llm.input_messages."),
+		messages("gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message"),
+		attribute("ai.prompt.messages"), attribute("ai.prompt"), attribute("ai.value"), attribute("ai.values"),
+		numbered("llm.prompts."), numbered("embedding.embeddings."),
+		attribute("input.value"), attribute("traceloop.entity.input"),
+	}
+	outputs = []source{
+		attribute("gen_ai.output.messages"), numbered("gen_ai.completion."), attribute("gen_ai.completion"),
+		numbered("llm.output_messages."),
+		messages("gen_ai.choice"),
+		answer("ai.response."), answer("ai.result."),
+		numbered("llm.choices."),
+		attribute("output.value"), attribute("traceloop.entity.output"),
+	}
+	toolInputs = []source{
+		attribute("gen_ai.tool.call.arguments"), attribute("ai.toolCall.args"), attribute("input.value"),
+		attribute("traceloop.entity.input"),
+	}
+	toolOutputs = []source{
+		attribute("gen_ai.tool.call.result"), attribute("ai.toolCall.result"), attribute("output.value"),
+		attribute("traceloop.entity.output"),
+	}
+)
+
+// contentOf finds what went into an execution and what came out of it, as PostgreSQL can store it.
+func contentOf(s *span, kind execution.Kind) (input, output json.RawMessage) {
+	if kind == execution.Tool {
+		input, output = withName(s, take(s, toolInputs)), take(s, toolOutputs)
+	} else {
+		input, output = withInstructions(s, take(s, inputs)), take(s, outputs)
+	}
+	return execution.Sanitize(input), execution.Sanitize(output)
+}
+
+func take(s *span, sources []source) json.RawMessage {
+	for _, from := range sources {
+		if content := from(s); content != nil {
+			return content
+		}
+	}
+	return nil
+}
+
+// withName says which tool was used: an execution has no other place for it.
+func withName(s *span, arguments json.RawMessage) json.RawMessage {
+	name := s.attributes.text(toolNames...)
+	if name == "" {
+		return arguments
+	}
+	tool := object{{"tool", encodeText(name)}}
+	if arguments != nil {
+		tool = append(tool, member{"arguments", arguments})
+	}
+	return tool.encode()
+}
+
+// withInstructions puts what a model is told to be before what it is told, as the message of the system that it is.
+func withInstructions(s *span, input json.RawMessage) json.RawMessage {
+	value := s.attribute("gen_ai.system_instructions")
+	if value.GetValue() == nil {
+		return input
+	}
+	instructions := object{{"role", encodeText("system")}, {"parts", encodeValue(value)}}.encode()
+	switch {
+	case input == nil:
+		return list{instructions}.encode()
+	case input[0] == '[' && len(input) > len("[]"):
+		joined := append(json.RawMessage{'['}, instructions...)
+		return append(append(joined, ','), input[1:]...)
+	default:
+		return list{instructions, input}.encode()
+	}
+}
+
+func attribute(name string) source {
+	return func(s *span) json.RawMessage {
+		value := s.attribute(name)
+		if value.GetValue() == nil {
+			return nil
+		}
+		return encodeValue(value)
+	}
+}
+
+// numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role …
+func numbered(prefix string) source {
+	return func(s *span) json.RawMessage {
+		var tree branch
+		for name, value := range s.attributes {
+			rest, found := strings.CutPrefix(name, prefix)
+			if index, _, _ := strings.Cut(rest, "."); found && isNumber(index) {
+				tree.add(rest, encodeValue(value))
+			}
+		}
+		if tree.children == nil {
+			return nil
+		}
+		return tree.encode()
+	}
+}
+
+// answer collects the parts of a model's answer, as the AI SDK has them. A text that stands alone is simply that.
+func answer(prefix string) source {
+	parts := []string{"text", "reasoning", "toolCalls", "object", "files"}
+	return func(s *span) json.RawMessage {
+		var found object
+		for _, part := range parts {
+			if value := s.attributes[prefix+part]; value != nil {
+				found = append(found, member{part, encodeValue(value)})
+			}
+		}
+		switch {
+		case len(found) == 0:
+			return nil
+		case len(found) == 1 && found[0].name == "text":
+			return found[0].value
+		default:
+			return found.encode()
+		}
+	}
+}
+
+// isContent says whether an event tells what was said to a model or by it.
+func isContent(event string) bool { return strings.HasPrefix(event, "gen_ai.") }
+
+// messages collects the events of these names, each of which is a message.
+func messages(names ...string) source {
+	return func(s *span) json.RawMessage {
+		var found list
+		for _, event := range s.sent.GetEvents() {
+			for _, name := range names {
+				if event.GetName() == name {
+					found = append(found, message(name, collect(event.GetAttributes())))
+				}
+			}
+		}
+		if found == nil {
+			return nil
+		}
+		return found.encode()
+	}
+}
+
+// message makes a message of an event's attributes. Where there is no other it has the role that its event is named for.
+func message(event string, said attributes) json.RawMessage {
+	const whole = "gen_ai.event.content" // of some, all but the role is in this one attribute
+	members := make(map[string]json.RawMessage)
+	if value := said[whole]; value != nil {
+		content := encodeValue(value)
+		if json.Unmarshal(content, &members) != nil || members == nil {
+			members = map[string]json.RawMessage{"content": content}
+		}
+	} else {
+		for name, value := range said {
+			if !strings.HasPrefix(name, "gen_ai.") && name != "event.name" {
+				members[name] = encodeValue(value)
+			}
+		}
+	}
+	if _, said := members["role"]; !said {
+		role := strings.TrimSuffix(strings.TrimPrefix(event, "gen_ai."), ".message")
+		if role == "choice" {
+			role = "assistant"
+		}
+		members["role"] = encodeText(role)
+	}
+	return sorted(members).encode()
+}

@@ -1,0 +1,133 @@
+package otlp
+
+import (
+	"net/http"
+	"unicode/utf8"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+const (
+	// maxMessages is how many messages one export may be made of; every attribute is two. A message takes two bytes on the
+	// wire and a hundred in memory, so that the limit of bytes alone would not bound what is needed to decode them.
+	maxMessages = 500_000
+	// maxNesting is how deep messages may lie in one another. Spans need six, attributes as many as their values are deep.
+	maxNesting = 200
+)
+
+func decodeProtobuf(content []byte, maxSpans int) (*collectorpb.ExportTraceServiceRequest, error) {
+	request := &collectorpb.ExportTraceServiceRequest{}
+	seen := survey{maxSpans: maxSpans}
+	if err := seen.walk(content, request.ProtoReflect().Descriptor(), 0); err != nil {
+		return nil, err
+	}
+	if seen.brokenText {
+		content = repair(nil, content, request.ProtoReflect().Descriptor())
+	}
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNesting + 1}).Unmarshal(content, request); err != nil {
+		return nil, errNotProtobuf
+	}
+	return request, nil
+}
+
+var (
+	errNotProtobuf = refuse(http.StatusBadRequest, "the body is not an ExportTraceServiceRequest in protobuf")
+	errTooDeep     = refuse(http.StatusBadRequest, "an attribute's value is nested too deep")
+	errTooMany     = refuse(http.StatusRequestEntityTooLarge, "the body holds too many attributes: export fewer spans at once")
+)
+
+func errTooManySpans(most int) error {
+	return refuse(http.StatusRequestEntityTooLarge, "the body holds more than %d spans: export fewer at once", most)
+}
+
+// survey looks at a message before anything is made of it: at what it would cost to decode, and whether its strings are
+// valid UTF-8.
+type survey struct {
+	maxSpans        int
+	spans, messages int
+	brokenText      bool
+}
+
+var spanType = (&tracepb.Span{}).ProtoReflect().Descriptor().FullName()
+
+func (s *survey) walk(content []byte, message protoreflect.MessageDescriptor, depth int) error {
+	if s.messages++; s.messages > maxMessages {
+		return errTooMany
+	}
+	if message.FullName() == spanType {
+		if s.spans++; s.spans > s.maxSpans {
+			return errTooManySpans(s.maxSpans)
+		}
+	}
+	if depth > maxNesting {
+		return errTooDeep
+	}
+	for len(content) > 0 {
+		at, size := nextField(content, message)
+		if size < 0 {
+			return errNotProtobuf
+		}
+		switch {
+		case at.text && !utf8.Valid(at.value):
+			s.brokenText = true
+		case at.message != nil:
+			if err := s.walk(at.value, at.message, depth+1); err != nil {
+				return err
+			}
+		}
+		content = content[size:]
+	}
+	return nil
+}
+
+// field is one field on the wire.
+type field struct {
+	number  protowire.Number
+	value   []byte                         // of a string, or of a message without its length
+	text    bool                           // it is a string
+	message protoreflect.MessageDescriptor // nil: it is no message
+}
+
+// nextField reads the field that content begins with. Its size is negative if there is none.
+func nextField(content []byte, message protoreflect.MessageDescriptor) (found field, size int) {
+	number, wireType, tag := protowire.ConsumeTag(content)
+	if tag < 0 {
+		return field{}, tag
+	}
+	rest := content[tag:]
+	length := protowire.ConsumeFieldValue(number, wireType, rest)
+	if length < 0 {
+		return field{}, length
+	}
+	found.number = number
+	if known := message.Fields().ByNumber(number); known != nil && wireType == protowire.BytesType {
+		found.value, _ = protowire.ConsumeBytes(rest)
+		found.text = known.Kind() == protoreflect.StringKind
+		found.message = known.Message()
+	}
+	return found, tag + length
+}
+
+// repair appends the message to out with its strings made valid UTF-8, as protobuf demands them to be. Not every exporter
+// cares, and one span's broken string should not cost all the others. The message was surveyed.
+func repair(out, content []byte, message protoreflect.MessageDescriptor) []byte {
+	for len(content) > 0 {
+		at, size := nextField(content, message)
+		switch {
+		case at.text:
+			out = protowire.AppendTag(out, at.number, protowire.BytesType)
+			out = protowire.AppendString(out, clean(string(at.value)))
+		case at.message != nil:
+			out = protowire.AppendTag(out, at.number, protowire.BytesType)
+			out = protowire.AppendBytes(out, repair(nil, at.value, at.message))
+		default:
+			out = append(out, content[:size]...)
+		}
+		content = content[size:]
+	}
+	return out
+}

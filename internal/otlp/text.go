@@ -1,0 +1,53 @@
+package otlp
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// clean makes text of what was sent that PostgreSQL can store: valid UTF-8 without NUL characters.
+func clean(text string) string {
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
+	return strings.ReplaceAll(text, "\x00", string(utf8.RuneError))
+}
+
+// toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
+// it is another than any that begins as it does, and the same whenever it comes.
+func toName(text string, most int) string {
+	if strings.TrimSpace(text) == "" {
+		return ""
+	}
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, clean(text))
+	if len(name) <= most {
+		return name
+	}
+	hash := sha256.Sum256([]byte(text))
+	suffix := "~" + hex.EncodeToString(hash[:8])
+	return cut(name, most-len(suffix)) + suffix
+}
+
+// shorten cuts a message to so many bytes, and says that it did.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	mark := fmt.Sprintf(" … (cut; it had %d bytes)", len(text))
+	return cut(text, most-len(mark)) + mark
+}
+
+// cut returns the first bytes of a text that is longer, up to the last whole character among them.
+func cut(text string, most int) string {
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
+}

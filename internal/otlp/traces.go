@@ -1,0 +1,146 @@
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/ratelimit"
+)
+
+// What an export may be at most, where Options do not say.
+const (
+	DefaultMaxBody         = 4 << 20  // bytes, compressed
+	DefaultMaxDecompressed = 16 << 20 // bytes
+	DefaultMaxSpans        = 20_000
+	DefaultAtOnce          = 4
+)
+
+// Ledger takes executions in.
+type Ledger interface {
+	Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
+}
+
+// Options are what New needs.
+type Options struct {
+	Ledger Ledger
+	Log    *zap.Logger // nil: nothing is logged
+
+	// Zero stands for the default of each.
+	MaxBody         int64 // bytes of a compressed body
+	MaxDecompressed int64 // bytes of a body that is not compressed, or no longer
+	MaxSpans        int   // in one export
+	AtOnce          int   // exports that are decoded at the same time: each may need many times its size meanwhile
+}
+
+// Traces takes export requests. It is safe for concurrent use.
+type Traces struct {
+	ledger  Ledger
+	log     *zap.Logger
+	limits  limits
+	decoded chan struct{} // a place for each export that is being decoded
+}
+
+// New makes a Traces.
+func New(opts Options) *Traces {
+	log := opts.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	return &Traces{
+		ledger: opts.Ledger,
+		log:    log,
+		limits: limits{
+			body:         orDefault(opts.MaxBody, DefaultMaxBody),
+			decompressed: orDefault(opts.MaxDecompressed, DefaultMaxDecompressed),
+			spans:        orDefault(opts.MaxSpans, DefaultMaxSpans),
+		},
+		decoded: make(chan struct{}, orDefault(opts.AtOnce, DefaultAtOnce)),
+	}
+}
+
+func orDefault[N int | int64](given, standard N) N {
+	if given <= 0 {
+		return standard
+	}
+	return given
+}
+
+// Export takes one export request. Whatever happens it has an answer: all that went wrong is said in it, and only a defect
+// of ours is logged as well.
+func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, answer []byte) {
+	encoding := encodingOf(header)
+	result, err := t.export(ctx, header, body)
+	var refused *refusal
+	switch {
+	case err == nil:
+		return http.StatusOK, encoding.mediaType(), encoding.response(result)
+	case errors.As(err, &refused):
+	case errors.Is(err, fleet.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		// Exporters repeat a 503, and drop what got a 500.
+		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now; send them again")
+	default:
+		t.log.Error("an export failed", zap.Error(err))
+		refused = refuse(http.StatusInternalServerError, "the spans could not be stored")
+	}
+	return refused.status, encoding.mediaType(), encoding.refusal(refused)
+}
+
+// Refuse is the answer to a request that was refused elsewhere, in the encoding of that request.
+func (t *Traces) Refuse(header http.Header, status int, message string) (mediaType string, answer []byte) {
+	encoding := encodingOf(header)
+	return encoding.mediaType(), encoding.refusal(&refusal{status: status, message: message})
+}
+
+func (t *Traces) export(ctx context.Context, header http.Header, body io.Reader) (verdict, error) {
+	found, err := t.read(ctx, header, body)
+	if err != nil {
+		return verdict{}, err
+	}
+	if found.backwards > 0 {
+		t.log.Debug("spans ended before they began, or did not say when; their duration is zero", zap.Int("spans", found.backwards))
+	}
+	if len(found.batch.Executions) == 0 && len(found.batch.Spans) == 0 {
+		return verdict{faults: found.faults}, nil
+	}
+	if err := ratelimit.Admit(ctx, found.batch.Executions); err != nil {
+		return verdict{}, refuse(http.StatusTooManyRequests, "%s", err)
+	}
+	outcome, err := t.ledger.Append(ctx, found.batch)
+	if err != nil {
+		return verdict{}, fmt.Errorf("append an export's executions: %w", err)
+	}
+	for _, rejected := range outcome.Rejected {
+		if rejected.Index < 0 || rejected.Index >= len(found.batch.Executions) {
+			return verdict{}, fmt.Errorf("the ledger rejected execution %d of %d", rejected.Index, len(found.batch.Executions))
+		}
+		found.faults = append(found.faults, faultOf(&found.batch.Executions[rejected.Index], &rejected.Fault))
+	}
+	return verdict{faults: found.faults}, nil
+}
+
+// read reads a request and translates it. The spans themselves are garbage when it returns: what waits for the ledger is
+// only what the ledger gets.
+func (t *Traces) read(ctx context.Context, header http.Header, body io.Reader) (translation, error) {
+	sent, err := readBody(ctx, header, body, t.limits)
+	if err != nil {
+		return translation{}, err
+	}
+	select {
+	case t.decoded <- struct{}{}:
+		defer func() { <-t.decoded }()
+	case <-ctx.Done():
+		return translation{}, ctx.Err()
+	}
+	export, err := sent.decode(t.limits)
+	if err != nil {
+		return translation{}, err
+	}
+	return translate(export), nil
+}

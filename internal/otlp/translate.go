@@ -1,0 +1,114 @@
+package otlp
+
+import (
+	"cmp"
+	"math"
+	"time"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// translation is what an export comes to.
+type translation struct {
+	batch     execution.Batch
+	faults    []fault
+	backwards int // spans that ended before they began, or do not say when they ended
+}
+
+// translate makes executions of an export's spans.
+func translate(export *collectorpb.ExportTraceServiceRequest) translation {
+	var t translation
+	spans := t.spans(export)
+	family := relate(spans)
+	for _, s := range spans {
+		kind, executes := s.executes()
+		place := execution.Span{
+			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
+			Agent: s.agent(), User: s.user(), Session: s.session(),
+			Execution: executes,
+		}
+		if executes {
+			e, wrong := t.execution(s, kind, place)
+			if wrong != nil {
+				wrong.span = s.id
+				t.faults = append(t.faults, *wrong)
+				continue
+			}
+			t.batch.Executions = append(t.batch.Executions, e)
+		}
+		// A span without a parent that names nobody, in a trace without executions, leads nowhere.
+		names := place.Agent != "" || place.User != "" || place.Session != ""
+		if family.first(s) && (executes || names || s.parentID != "" || family.executing[s.traceID]) {
+			t.batch.Spans = append(t.batch.Spans, place)
+		}
+	}
+	return t
+}
+
+// spans are those whose ids are in order.
+func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*span {
+	var spans []*span
+	for _, ofResource := range export.GetResourceSpans() {
+		resource := collect(ofResource.GetResource().GetAttributes())
+		for _, ofScope := range ofResource.GetScopeSpans() {
+			around := []attributes{collect(ofScope.GetScope().GetAttributes()), resource}
+			for _, sent := range ofScope.GetSpans() {
+				s, wrong := newSpan(sent, around)
+				if wrong != nil {
+					t.faults = append(t.faults, *wrong)
+					continue
+				}
+				spans = append(spans, s)
+			}
+		}
+	}
+	return spans
+}
+
+// execution makes an execution of a span. Whom it belongs to stays unknown where the span does not say: those above it may,
+// in this export or in a later one.
+func (t *translation) execution(s *span, kind execution.Kind, place execution.Span) (execution.Execution, *fault) {
+	e := execution.Execution{
+		ID:           s.traceID + "-" + s.id,
+		CreatedAt:    timeOf(s.sent.GetStartTimeUnixNano()),
+		UserID:       cmp.Or(place.User, execution.Unknown),
+		SessionID:    place.Session,
+		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), s.traceID),
+		AgentName:    cmp.Or(place.Agent, execution.Unknown),
+		Kind:         kind,
+		TraceID:      s.traceID,
+		SpanID:       s.id,
+		ParentSpanID: s.parentID,
+		Duration:     t.duration(s),
+		Request:      kind != execution.Tool,
+	}
+	e.Status, e.ErrorMessage = statusOf(s)
+	if kind == execution.Inference {
+		var wrong *fault
+		if e.Tokens, wrong = tokensOf(s.attributes); wrong != nil {
+			return execution.Execution{}, wrong
+		}
+		e.Model = s.attributes.name(execution.MaxName, modelNames...)
+		e.Provider = s.provider()
+	}
+	e.Input, e.Output = contentOf(s, kind)
+	return e, nil
+}
+
+// duration is how long the span took.
+func (t *translation) duration(s *span) time.Duration {
+	start, end := s.sent.GetStartTimeUnixNano(), s.sent.GetEndTimeUnixNano()
+	if end < start || end == 0 {
+		t.backwards++
+		return 0
+	}
+	return time.Duration(min(end-start, math.MaxInt64)).Truncate(time.Microsecond)
+}
+
+// timeOf is a time in nanoseconds since 1970. All that a uint64 holds is in the calendar, unlike what an int64 would hold of it.
+func timeOf(nanos uint64) time.Time {
+	const second = uint64(time.Second)
+	return time.Unix(int64(nanos/second), int64(nanos%second)).UTC().Truncate(time.Microsecond)
+}

@@ -1,0 +1,200 @@
+package ratelimit
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// DefaultMaxKeys is how many buckets of someone's own a replica keeps, where Options do not say. Each is some 300 bytes.
+const DefaultMaxKeys = 100_000
+
+// Options are a Limiter's settings. Only Now is required.
+type Options struct {
+	Limits Limits // none: everything is let in
+	Now    func() time.Time
+
+	// MaxKeys bounds the users, agents and tokens that have a bucket at the same time. Those whose bucket is full again
+	// make room. Where there is no such, those who are new share one bucket for each limit. Zero: DefaultMaxKeys.
+	MaxKeys int
+
+	// Store is where replicas tell one another what they let pass; nil: this one is alone.
+	Store Store
+	// SyncInterval is how often they do. Zero: a second.
+	SyncInterval time.Duration
+	// SyncTimeout is how long that may take. Zero: two seconds.
+	SyncTimeout time.Duration
+	Log         *zap.Logger // nil: nothing is logged
+}
+
+// Subject is who asks. The limits by what is not known (empty, or zero) do not apply to it.
+type Subject struct {
+	User  string
+	Agent string
+	Token [32]byte // its hash
+}
+
+// Demand is what someone asks for.
+type Demand struct {
+	Subject
+	N int
+}
+
+// State is how a limit that applies stands.
+type State struct {
+	Name      string // such as user; unique among a scope's limits
+	Limit     int64  // what comes back in each Window
+	Window    int64  // seconds
+	Burst     int64  // what a full bucket holds
+	Remaining int64  // what is left in it
+	Reset     int64  // seconds, rounded up, until there is one more; 0: it is full
+}
+
+// Decision is the answer to a demand.
+type Decision struct {
+	Allowed bool
+	Limits  []State // that apply; of several buckets of one limit, the one with the least left
+
+	// Of a refusal:
+	RetryAfter time.Duration // until the same would be let in, if nobody else comes first
+	Reached    Limit         // that refuses it; of several, the one that does so for the longest
+	// TooMany says that more was asked for at once than Reached's bucket holds, so that no waiting helps. RetryAfter is
+	// then the time until it is full.
+	TooMany bool
+}
+
+// Limiter decides. One lock is around all of it, since a decision is about several buckets at once, and takes some 200 ns.
+type Limiter struct {
+	opts  Options
+	begun time.Time
+
+	gateway, ingest []*rule
+	tallies         []*tally
+
+	mu       sync.Mutex
+	table    table
+	pending  []*bucket // have something to tell the other replicas
+	touched  []*bucket // by the demands that are being looked at; kept for its space
+	failures uint64    // of syncs
+	failing  bool
+}
+
+// New makes a Limiter. Run must run while it is used.
+func New(opts Options) *Limiter {
+	setDefault(&opts.MaxKeys, DefaultMaxKeys)
+	setDefault(&opts.SyncInterval, time.Second)
+	setDefault(&opts.SyncTimeout, 2*time.Second)
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	l := &Limiter{opts: opts, begun: opts.Now(), table: table{most: opts.MaxKeys}}
+	names := opts.Limits.names()
+	for i, limit := range opts.Limits {
+		tick := unitOf(limit.Window).tick
+		one := int64(limit.Window / tick)
+		r := &rule{
+			Limit: limit, name: names[i], tick: int64(tick), one: one, full: limit.Burst * one,
+			counts: l.tallyOf(limit), texts: map[string]*bucket{}, tokens: map[[32]byte]*bucket{},
+		}
+		r.overflow, r.shared = r.newBucket(0), r.newBucket(0)
+		switch limit.Scope {
+		case Gateway:
+			l.gateway = append(l.gateway, r)
+		case Ingest:
+			l.ingest = append(l.ingest, r)
+		}
+	}
+	return l
+}
+
+func setDefault[T int | time.Duration](value *T, standard T) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+// Take lets n runs or executions of one subject in, or refuses all of them. With n 0 it says whether one more would be let
+// in, and takes nothing.
+func (l *Limiter) Take(scope Scope, who Subject, n int) Decision {
+	demands := [1]Demand{{who, n}}
+	return l.TakeAll(scope, demands[:])
+}
+
+// TakeAll lets all of the demands in, or none. Limits that nobody is known for have no say.
+func (l *Limiter) TakeAll(scope Scope, demands []Demand) Decision {
+	rules := l.gateway
+	if scope == Ingest {
+		rules = l.ingest
+	}
+	if len(rules) == 0 {
+		return Decision{Allowed: true}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.touched = l.touched[:0]
+	for _, r := range rules {
+		for i := range demands {
+			if b := l.bucket(r, &demands[i].Subject, now); b != nil {
+				b.asked += min(max(int64(demands[i].N), 0), maxBurst+1) // more makes no difference, and adds up to no overflow
+				if !b.touched {
+					b.touched = true
+					b.refill(now)
+					l.touched = append(l.touched, b)
+				}
+			}
+		}
+	}
+	return l.decide(rules, now)
+}
+
+// now is nanoseconds since the limiter began, by a clock that cannot be set where there is one.
+func (l *Limiter) now() int64 { return int64(l.opts.Now().Sub(l.begun)) }
+
+// decide looks at the buckets that were touched, and takes out of them what was asked for if each has it.
+func (l *Limiter) decide(rules []*rule, now int64) Decision {
+	d := Decision{Allowed: true}
+	for _, b := range l.touched {
+		asked := max(b.asked, 1)
+		tooMany := asked > b.Burst
+		wait := b.wait(min(asked, b.Burst)*b.one, now)
+		if wait == 0 && !tooMany {
+			continue
+		}
+		b.counts.refuses = true
+		if d.Allowed || tooMany && !d.TooMany || tooMany == d.TooMany && wait > d.RetryAfter {
+			d.Reached, d.RetryAfter, d.TooMany = b.Limit, wait, tooMany
+		}
+		d.Allowed = false
+	}
+	d.Limits = make([]State, 0, len(rules))
+	for i, b := range l.touched {
+		if d.Allowed && b.asked > 0 {
+			l.take(b)
+			b.counts.lets = true
+		}
+		b.asked, b.touched = 0, false
+		state := b.state(now)
+		switch last := len(d.Limits) - 1; {
+		case i == 0 || l.touched[i-1].rule != b.rule:
+			d.Limits = append(d.Limits, state)
+		case state.Remaining < d.Limits[last].Remaining, state.Remaining == d.Limits[last].Remaining && state.Reset > d.Limits[last].Reset:
+			d.Limits[last] = state
+		}
+	}
+	l.count()
+	return d
+}
+
+func (l *Limiter) take(b *bucket) {
+	b.level -= b.asked * b.one
+	if l.opts.Store == nil {
+		return
+	}
+	b.taken = min(b.taken+b.asked, mostTaken)
+	if !b.listed {
+		b.listed = true
+		l.pending = append(l.pending, b)
+	}
+}

@@ -1,0 +1,116 @@
+package ratelimit
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What a rule may say at most.
+const (
+	maxRate   = 1_000_000_000
+	maxBurst  = 1_000_000_000
+	maxRefill = 366 * 24 * time.Hour // of an empty bucket
+	// MaxLimits is how many rules a scope may have: each of its requests asks all of them.
+	MaxLimits = 16
+)
+
+// Parse reads rules of the form SCOPE[/BY]=RATE/UNIT[:burst=N], such as gateway/user=60/m or ingest/token=5000/s:burst=20000.
+// SCOPE is gateway or ingest; BY is user, agent or token, and without it all share the limit; RATE is a whole number; UNIT is
+// s, m, h or d; burst is RATE where it is not given. The error names every fault of every rule, a line each.
+func Parse(rules []string) (Limits, error) {
+	var limits Limits
+	var faults []error
+	seen := map[Limit]bool{}
+	count := map[Scope]int{}
+	for _, rule := range rules {
+		limit, wrong := parse(rule)
+		for _, what := range wrong {
+			faults = append(faults, fmt.Errorf("--limit %s: %s", quoted(rule), what))
+		}
+		if len(wrong) > 0 {
+			continue
+		}
+		same := limit
+		same.Burst = 0
+		if seen[same] {
+			faults = append(faults, fmt.Errorf("--limit %s: the same rate is limited twice", quoted(rule)))
+		}
+		seen[same] = true
+		if count[limit.Scope]++; count[limit.Scope] == MaxLimits+1 {
+			faults = append(faults, fmt.Errorf("--limit %s: %s has more than %d limits", quoted(rule), limit.Scope, MaxLimits))
+		}
+		limits = append(limits, limit)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return limits, nil
+}
+
+func parse(rule string) (Limit, []string) {
+	var l Limit
+	var wrong []string
+	whom, quota, found := strings.Cut(rule, "=")
+	if !found {
+		return l, []string{"must be SCOPE[/BY]=RATE/UNIT[:burst=N], such as gateway/user=60/m"}
+	}
+	scope, by, hasBy := strings.Cut(whom, "/")
+	switch l.Scope = Scope(scope); l.Scope {
+	case Gateway, Ingest:
+	default:
+		wrong = append(wrong, "what is limited must be gateway or ingest, not "+quoted(scope))
+	}
+	switch l.By = By(by); {
+	case !hasBy, l.By == ByUser, l.By == ByAgent, l.By == ByToken:
+	default:
+		wrong = append(wrong, "whom it is limited for must be user, agent or token, not "+quoted(by))
+	}
+	pace, option, hasOption := strings.Cut(quota, ":")
+	rate, per, _ := strings.Cut(pace, "/")
+	var ok bool
+	if l.Rate, ok = positive(rate, maxRate); !ok {
+		wrong = append(wrong, fmt.Sprintf("the rate must be a whole number from 1 to %d, not %s", maxRate, quoted(rate)))
+	}
+	for _, u := range units {
+		if u.name == per {
+			l.Window = u.window
+		}
+	}
+	if l.Window == 0 {
+		wrong = append(wrong, "the rate is per s, m, h or d, not per "+quoted(per))
+	}
+	l.Burst = l.Rate
+	if hasOption {
+		burst, isBurst := strings.CutPrefix(option, "burst=")
+		if !isBurst {
+			wrong = append(wrong, "after the rate only :burst=N can follow, not "+quoted(option))
+		} else if l.Burst, ok = positive(burst, maxBurst); !ok {
+			wrong = append(wrong, fmt.Sprintf("burst must be a whole number from 1 to %d, not %s", maxBurst, quoted(burst)))
+		}
+	}
+	if len(wrong) == 0 && scale(l.Burst, int64(l.Window), l.Rate) > int64(maxRefill) {
+		wrong = append(wrong, fmt.Sprintf("a burst of %d would need more than a year to come back", l.Burst))
+	}
+	return l, wrong
+}
+
+// positive reads a number as it is usually written: digits, the first of them no zero.
+func positive(s string, most int64) (int64, bool) {
+	if s == "" || s[0] < '1' || s[0] > '9' {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && n <= most
+}
+
+// quoted is for a message: short and printable, whatever it was.
+func quoted(s string) string {
+	const most = 60
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strconv.Quote(s)
+}

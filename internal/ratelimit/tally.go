@@ -1,0 +1,50 @@
+package ratelimit
+
+import "github.com/watchbill/watchbill/internal/telemetry"
+
+// tally counts the decisions of all limits with the same scope for the same: one, however many limits they are.
+type tally struct {
+	scope            Scope
+	by               By
+	allowed, limited uint64
+
+	lets, refuses bool // the demands that are being looked at
+}
+
+func (l *Limiter) tallyOf(limit Limit) *tally {
+	for _, t := range l.tallies {
+		if t.scope == limit.Scope && t.by == limit.By {
+			return t
+		}
+	}
+	t := &tally{scope: limit.Scope, by: limit.By}
+	l.tallies = append(l.tallies, t)
+	return t
+}
+
+// count counts a decision for the limits that something was taken from, or that refused it. A limit that another one was
+// stricter than counts nothing.
+func (l *Limiter) count() {
+	for _, t := range l.tallies {
+		switch {
+		case t.refuses:
+			t.limited++
+		case t.lets:
+			t.allowed++
+		}
+		t.lets, t.refuses = false, false
+	}
+}
+
+// Sample is what the metrics show.
+func (l *Limiter) Sample() telemetry.LimitSample {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := telemetry.LimitSample{Keys: len(l.table.all), Overflows: l.table.overflows, SyncFailures: l.failures}
+	for _, t := range l.tallies {
+		s.Decisions = append(s.Decisions, telemetry.LimitDecisions{
+			Scope: string(t.scope), By: t.by.Label(), Allowed: t.allowed, Limited: t.limited,
+		})
+	}
+	return s
+}

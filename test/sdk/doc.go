@@ -1,0 +1,2 @@
+// Package sdk sends spans with OpenTelemetry's own SDKs, for tests that real clients are understood.
+package sdk
