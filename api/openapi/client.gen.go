@@ -90,6 +90,50 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetCosts What the models cost
+	//
+	// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
+	// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
+	// groups beyond `limit` are summed up in `rest`; days are always told in full.
+	//
+	// Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
+	GetCosts(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListExecutionErrors What went wrong lately
+	//
+	// Executions that failed or timed out, newest first, with all that was logged of them.
+	//
+	// Corresponds with GET /api/admin/errors (the `ListExecutionErrors` operationId).
+	ListExecutionErrors(ctx context.Context, params *ListExecutionErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetExecutionMetrics How the AI agents perform
+	//
+	// Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
+	// an agent called belongs to its request, and its tokens are counted where they were used. Timeouts count as
+	// failed. Rates and times are 0 where there was no request. The figures come from rollups that are written with
+	// the executions, so they are up to date and cost the same at any size; the window is widened to whole minutes,
+	// hours or days as far back as these are kept.
+	//
+	// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
+	GetExecutionMetrics(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserActivity What was done for a user
+	//
+	// The user's executions, newest first, with all that was logged of them. They are read under row-level security as
+	// that user: no mistake of ours could show another's. A user of whom nothing is known has no activity.
+	//
+	// Corresponds with GET /api/admin/user-activity/{user_id} (the `ListUserActivity` operationId).
+	ListUserActivity(ctx context.Context, userID UserID, params *ListUserActivityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EraseUser Erase a user
+	//
+	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
+	// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
+	// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	//
+	// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
+	EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAgents List agents
 	//
 	// Agents in the order of their ids.
@@ -136,6 +180,40 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/agents/{agent_id}/token (the `RotateAgentToken` operationId).
 	RotateAgentToken(ctx context.Context, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProcessStreamWithBody Run an AI agent
+	//
+	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+	// shuts down ends its streams with `error`. The body is at most 1 MiB.
+	//
+	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// its execution.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+	ProcessStreamWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProcessStream Run an AI agent
+	//
+	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+	// shuts down ends its streams with `error`. The body is at most 1 MiB.
+	//
+	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// its execution.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+	ProcessStream(ctx context.Context, body ProcessStreamJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDeploymentGroup Watch a group
 	//
@@ -264,10 +342,60 @@ type ClientInterface interface {
 	// Corresponds with POST /api/deployments/{deployment_id}/status (the `ReportDeploymentStatus` operationId).
 	ReportDeploymentStatus(ctx context.Context, deploymentID DeploymentID, body ReportDeploymentStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RecordExecutionsWithBody Log executions
+	//
+	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+	// it is stored.
+	//
+	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// rejected; where both are missing the server mints both.
+	//
+	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+	// and a tool's use, does not count as a request of its own.
+	//
+	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+	RecordExecutionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordExecutions Log executions
+	//
+	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+	// it is stored.
+	//
+	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// rejected; where both are missing the server mints both.
+	//
+	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+	// and a tool's use, does not count as a request of its own.
+	//
+	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+	RecordExecutions(ctx context.Context, body RecordExecutionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth How this replica is
 	//
-	// `degraded` when the connection pool is used to 80 % or more or pending work cannot be read from the
-	// database; `down`, answered 503, when the database is away.
+	// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
+	// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
 	//
 	// Corresponds with GET /api/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -331,6 +459,100 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetCosts What the models cost
+//
+// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
+// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
+// groups beyond `limit` are summed up in `rest`; days are always told in full.
+//
+// Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
+func (c *Client) GetCosts(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCostsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListExecutionErrors What went wrong lately
+//
+// Executions that failed or timed out, newest first, with all that was logged of them.
+//
+// Corresponds with GET /api/admin/errors (the `ListExecutionErrors` operationId).
+func (c *Client) ListExecutionErrors(ctx context.Context, params *ListExecutionErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListExecutionErrorsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetExecutionMetrics How the AI agents perform
+//
+// Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
+// an agent called belongs to its request, and its tokens are counted where they were used. Timeouts count as
+// failed. Rates and times are 0 where there was no request. The figures come from rollups that are written with
+// the executions, so they are up to date and cost the same at any size; the window is widened to whole minutes,
+// hours or days as far back as these are kept.
+//
+// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
+func (c *Client) GetExecutionMetrics(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetExecutionMetricsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserActivity What was done for a user
+//
+// The user's executions, newest first, with all that was logged of them. They are read under row-level security as
+// that user: no mistake of ours could show another's. A user of whom nothing is known has no activity.
+//
+// Corresponds with GET /api/admin/user-activity/{user_id} (the `ListUserActivity` operationId).
+func (c *Client) ListUserActivity(ctx context.Context, userID UserID, params *ListUserActivityParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserActivityRequest(c.Server, userID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EraseUser Erase a user
+//
+// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
+// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
+// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+//
+// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
+func (c *Client) EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEraseUserRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListAgents List agents
@@ -430,6 +652,60 @@ func (c *Client) GetAgent(ctx context.Context, agentID AgentID, reqEditors ...Re
 // Corresponds with POST /api/agents/{agent_id}/token (the `RotateAgentToken` operationId).
 func (c *Client) RotateAgentToken(ctx context.Context, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateAgentTokenRequest(c.Server, agentID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProcessStreamWithBody Run an AI agent
+//
+// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+// shuts down ends its streams with `error`. The body is at most 1 MiB.
+//
+// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// its execution.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+func (c *Client) ProcessStreamWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProcessStreamRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProcessStream Run an AI agent
+//
+// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+// shuts down ends its streams with `error`. The body is at most 1 MiB.
+//
+// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// its execution.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+func (c *Client) ProcessStream(ctx context.Context, body ProcessStreamJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProcessStreamRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -697,10 +973,80 @@ func (c *Client) ReportDeploymentStatus(ctx context.Context, deploymentID Deploy
 	return c.Client.Do(req)
 }
 
+// RecordExecutionsWithBody Log executions
+//
+// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+// it is stored.
+//
+// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// rejected; where both are missing the server mints both.
+//
+// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+// and a tool's use, does not count as a request of its own.
+//
+// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+func (c *Client) RecordExecutionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordExecutionsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordExecutions Log executions
+//
+// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+// it is stored.
+//
+// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// rejected; where both are missing the server mints both.
+//
+// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+// and a tool's use, does not count as a request of its own.
+//
+// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+func (c *Client) RecordExecutions(ctx context.Context, body RecordExecutionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordExecutionsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth How this replica is
 //
-// `degraded` when the connection pool is used to 80 % or more or pending work cannot be read from the
-// database; `down`, answered 503, when the database is away.
+// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
+// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
 //
 // Corresponds with GET /api/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -853,6 +1199,323 @@ func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetCostsRequest constructs an http.Request for the GetCosts method
+func NewGetCostsRequest(server string, params *GetCostsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/costs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Days != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "days", *params.Days, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GroupBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_by", *params.GroupBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TimeZone != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "time_zone", *params.TimeZone, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListExecutionErrorsRequest constructs an http.Request for the ListExecutionErrors method
+func NewListExecutionErrorsRequest(server string, params *ListExecutionErrorsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/errors")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetExecutionMetricsRequest constructs an http.Request for the GetExecutionMetrics method
+func NewGetExecutionMetricsRequest(server string, params *GetExecutionMetricsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Hours != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "hours", *params.Hours, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUserActivityRequest constructs an http.Request for the ListUserActivity method
+func NewListUserActivityRequest(server string, userID UserID, params *ListUserActivityParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/user-activity/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEraseUserRequest constructs an http.Request for the EraseUser method
+func NewEraseUserRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListAgentsRequest constructs an http.Request for the ListAgents method
@@ -1083,6 +1746,46 @@ func NewRotateAgentTokenRequest(server string, agentID AgentID) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewProcessStreamRequest calls the generic ProcessStream builder with application/json body
+func NewProcessStreamRequest(server string, body ProcessStreamJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProcessStreamRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProcessStreamRequestWithBody constructs an http.Request for the ProcessStream method, with any body, and a specified content type
+func NewProcessStreamRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/ai/process-stream")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -1666,6 +2369,46 @@ func NewReportDeploymentStatusRequestWithBody(server string, deploymentID Deploy
 	return req, nil
 }
 
+// NewRecordExecutionsRequest calls the generic RecordExecutions builder with application/json body
+func NewRecordExecutionsRequest(server string, body RecordExecutionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordExecutionsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRecordExecutionsRequestWithBody constructs an http.Request for the RecordExecutions method, with any body, and a specified content type
+func NewRecordExecutionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/executions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -2066,6 +2809,60 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetCostsWithResponse What the models cost
+	//
+	// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
+	// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
+	// groups beyond `limit` are summed up in `rest`; days are always told in full.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
+	GetCostsWithResponse(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*GetCostsResponse, error)
+
+	// ListExecutionErrorsWithResponse What went wrong lately
+	//
+	// Executions that failed or timed out, newest first, with all that was logged of them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/errors (the `ListExecutionErrors` operationId).
+	ListExecutionErrorsWithResponse(ctx context.Context, params *ListExecutionErrorsParams, reqEditors ...RequestEditorFn) (*ListExecutionErrorsResponse, error)
+
+	// GetExecutionMetricsWithResponse How the AI agents perform
+	//
+	// Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
+	// an agent called belongs to its request, and its tokens are counted where they were used. Timeouts count as
+	// failed. Rates and times are 0 where there was no request. The figures come from rollups that are written with
+	// the executions, so they are up to date and cost the same at any size; the window is widened to whole minutes,
+	// hours or days as far back as these are kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
+	GetExecutionMetricsWithResponse(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsResponse, error)
+
+	// ListUserActivityWithResponse What was done for a user
+	//
+	// The user's executions, newest first, with all that was logged of them. They are read under row-level security as
+	// that user: no mistake of ours could show another's. A user of whom nothing is known has no activity.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/user-activity/{user_id} (the `ListUserActivity` operationId).
+	ListUserActivityWithResponse(ctx context.Context, userID UserID, params *ListUserActivityParams, reqEditors ...RequestEditorFn) (*ListUserActivityResponse, error)
+
+	// EraseUserWithResponse Erase a user
+	//
+	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
+	// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
+	// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
+	EraseUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EraseUserResponse, error)
+
 	// ListAgentsWithResponse List agents
 	//
 	// Agents in the order of their ids.
@@ -2120,6 +2917,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/agents/{agent_id}/token (the `RotateAgentToken` operationId).
 	RotateAgentTokenWithResponse(ctx context.Context, agentID AgentID, reqEditors ...RequestEditorFn) (*RotateAgentTokenResponse, error)
+
+	// ProcessStreamWithBodyWithResponse Run an AI agent
+	//
+	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+	// shuts down ends its streams with `error`. The body is at most 1 MiB.
+	//
+	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// its execution.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+	ProcessStreamWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProcessStreamResponse, error)
+
+	// ProcessStreamWithResponse Run an AI agent
+	//
+	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+	// shuts down ends its streams with `error`. The body is at most 1 MiB.
+	//
+	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// its execution.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+	ProcessStreamWithResponse(ctx context.Context, body ProcessStreamJSONRequestBody, reqEditors ...RequestEditorFn) (*ProcessStreamResponse, error)
 
 	// GetDeploymentGroupWithResponse Watch a group
 	//
@@ -2262,10 +3093,60 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/deployments/{deployment_id}/status (the `ReportDeploymentStatus` operationId).
 	ReportDeploymentStatusWithResponse(ctx context.Context, deploymentID DeploymentID, body ReportDeploymentStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportDeploymentStatusResponse, error)
 
+	// RecordExecutionsWithBodyWithResponse Log executions
+	//
+	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+	// it is stored.
+	//
+	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// rejected; where both are missing the server mints both.
+	//
+	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+	// and a tool's use, does not count as a request of its own.
+	//
+	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+	RecordExecutionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordExecutionsResponse, error)
+
+	// RecordExecutionsWithResponse Log executions
+	//
+	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+	// it is stored.
+	//
+	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// rejected; where both are missing the server mints both.
+	//
+	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+	// and a tool's use, does not count as a request of its own.
+	//
+	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+	RecordExecutionsWithResponse(ctx context.Context, body RecordExecutionsJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordExecutionsResponse, error)
+
 	// GetHealthWithResponse How this replica is
 	//
-	// `degraded` when the connection pool is used to 80 % or more or pending work cannot be read from the
-	// database; `down`, answered 503, when the database is away.
+	// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
+	// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2345,9 +3226,436 @@ type ClientWithResponsesInterface interface {
 	GetReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadyzResponse, error)
 }
 
+// GetCostsResponse429Headers the declared response headers of an HTTP 429 response for GetCosts
+type GetCostsResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// GetCostsResponse503Headers the declared response headers of an HTTP 503 response for GetCosts
+type GetCostsResponse503Headers struct {
+	RetryAfter string
+}
+
+type GetCostsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CostsAnswer
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCostsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetCostsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCostsResponse) GetJSON200() *CostsAnswer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCostsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetCostsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCostsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCostsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCostsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCostsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCostsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCostsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListExecutionErrorsResponse429Headers the declared response headers of an HTTP 429 response for ListExecutionErrors
+type ListExecutionErrorsResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ListExecutionErrorsResponse503Headers the declared response headers of an HTTP 503 response for ListExecutionErrors
+type ListExecutionErrorsResponse503Headers struct {
+	RetryAfter string
+}
+
+type ListExecutionErrorsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExecutionErrorList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListExecutionErrorsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListExecutionErrorsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListExecutionErrorsResponse) GetJSON200() *ExecutionErrorList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListExecutionErrorsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListExecutionErrorsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListExecutionErrorsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListExecutionErrorsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListExecutionErrorsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListExecutionErrorsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListExecutionErrorsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListExecutionErrorsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetExecutionMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetExecutionMetrics
+type GetExecutionMetricsResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// GetExecutionMetricsResponse503Headers the declared response headers of an HTTP 503 response for GetExecutionMetrics
+type GetExecutionMetricsResponse503Headers struct {
+	RetryAfter string
+}
+
+type GetExecutionMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExecutionMetricsAnswer
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetExecutionMetricsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetExecutionMetricsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetExecutionMetricsResponse) GetJSON200() *ExecutionMetricsAnswer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetExecutionMetricsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetExecutionMetricsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetExecutionMetricsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetExecutionMetricsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetExecutionMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetExecutionMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetExecutionMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetExecutionMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListUserActivityResponse429Headers the declared response headers of an HTTP 429 response for ListUserActivity
+type ListUserActivityResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ListUserActivityResponse503Headers the declared response headers of an HTTP 503 response for ListUserActivity
+type ListUserActivityResponse503Headers struct {
+	RetryAfter string
+}
+
+type ListUserActivityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserActivityList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUserActivityResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListUserActivityResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUserActivityResponse) GetJSON200() *UserActivityList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListUserActivityResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListUserActivityResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListUserActivityResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListUserActivityResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUserActivityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserActivityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserActivityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserActivityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EraseUserResponse429Headers the declared response headers of an HTTP 429 response for EraseUser
+type EraseUserResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// EraseUserResponse503Headers the declared response headers of an HTTP 503 response for EraseUser
+type EraseUserResponse503Headers struct {
+	RetryAfter string
+}
+
+type EraseUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ErasedUser
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EraseUserResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EraseUserResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EraseUserResponse) GetJSON200() *ErasedUser {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EraseUserResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EraseUserResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EraseUserResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EraseUserResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EraseUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EraseUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EraseUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EraseUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListAgentsResponse429Headers the declared response headers of an HTTP 429 response for ListAgents
 type ListAgentsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // ListAgentsResponse503Headers the declared response headers of an HTTP 503 response for ListAgents
@@ -2430,7 +3738,9 @@ func (r ListAgentsResponse) ContentType() string {
 
 // EnrollAgentResponse429Headers the declared response headers of an HTTP 429 response for EnrollAgent
 type EnrollAgentResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // EnrollAgentResponse503Headers the declared response headers of an HTTP 503 response for EnrollAgent
@@ -2548,7 +3858,9 @@ func (r EnrollAgentResponse) ContentType() string {
 
 // DeleteAgentResponse429Headers the declared response headers of an HTTP 429 response for DeleteAgent
 type DeleteAgentResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // DeleteAgentResponse503Headers the declared response headers of an HTTP 503 response for DeleteAgent
@@ -2631,7 +3943,9 @@ func (r DeleteAgentResponse) ContentType() string {
 
 // GetAgentResponse429Headers the declared response headers of an HTTP 429 response for GetAgent
 type GetAgentResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // GetAgentResponse503Headers the declared response headers of an HTTP 503 response for GetAgent
@@ -2721,7 +4035,9 @@ func (r GetAgentResponse) ContentType() string {
 
 // RotateAgentTokenResponse429Headers the declared response headers of an HTTP 429 response for RotateAgentToken
 type RotateAgentTokenResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // RotateAgentTokenResponse503Headers the declared response headers of an HTTP 503 response for RotateAgentToken
@@ -2809,9 +4125,132 @@ func (r RotateAgentTokenResponse) ContentType() string {
 	return ""
 }
 
+// ProcessStreamResponse200Headers the declared response headers of an HTTP 200 response for ProcessStream
+type ProcessStreamResponse200Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+}
+
+// ProcessStreamResponse429Headers the declared response headers of an HTTP 429 response for ProcessStream
+type ProcessStreamResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ProcessStreamResponse503Headers the declared response headers of an HTTP 503 response for ProcessStream
+type ProcessStreamResponse503Headers struct {
+	RetryAfter string
+}
+
+type ProcessStreamResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *SlowBody
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProcessStreamResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProcessStreamResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProcessStreamResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON408() *SlowBody {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON413() *TooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProcessStreamResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ProcessStreamResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProcessStreamResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProcessStreamResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProcessStreamResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetDeploymentGroupResponse429Headers the declared response headers of an HTTP 429 response for GetDeploymentGroup
 type GetDeploymentGroupResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // GetDeploymentGroupResponse503Headers the declared response headers of an HTTP 503 response for GetDeploymentGroup
@@ -2901,7 +4340,9 @@ func (r GetDeploymentGroupResponse) ContentType() string {
 
 // CancelDeploymentGroupResponse429Headers the declared response headers of an HTTP 429 response for CancelDeploymentGroup
 type CancelDeploymentGroupResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // CancelDeploymentGroupResponse503Headers the declared response headers of an HTTP 503 response for CancelDeploymentGroup
@@ -2991,7 +4432,9 @@ func (r CancelDeploymentGroupResponse) ContentType() string {
 
 // ListDeploymentsResponse429Headers the declared response headers of an HTTP 429 response for ListDeployments
 type ListDeploymentsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // ListDeploymentsResponse503Headers the declared response headers of an HTTP 503 response for ListDeployments
@@ -3074,7 +4517,9 @@ func (r ListDeploymentsResponse) ContentType() string {
 
 // CreateDeploymentsResponse429Headers the declared response headers of an HTTP 429 response for CreateDeployments
 type CreateDeploymentsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // CreateDeploymentsResponse503Headers the declared response headers of an HTTP 503 response for CreateDeployments
@@ -3197,7 +4642,9 @@ type PollPendingDeploymentsResponse304Headers struct {
 
 // PollPendingDeploymentsResponse429Headers the declared response headers of an HTTP 429 response for PollPendingDeployments
 type PollPendingDeploymentsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // PollPendingDeploymentsResponse503Headers the declared response headers of an HTTP 503 response for PollPendingDeployments
@@ -3298,7 +4745,9 @@ func (r PollPendingDeploymentsResponse) ContentType() string {
 
 // GetDeploymentResponse429Headers the declared response headers of an HTTP 429 response for GetDeployment
 type GetDeploymentResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // GetDeploymentResponse503Headers the declared response headers of an HTTP 503 response for GetDeployment
@@ -3388,7 +4837,9 @@ func (r GetDeploymentResponse) ContentType() string {
 
 // CancelDeploymentResponse429Headers the declared response headers of an HTTP 429 response for CancelDeployment
 type CancelDeploymentResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // CancelDeploymentResponse503Headers the declared response headers of an HTTP 503 response for CancelDeployment
@@ -3491,7 +4942,9 @@ type ReadDeploymentLogResponse200Headers struct {
 
 // ReadDeploymentLogResponse429Headers the declared response headers of an HTTP 429 response for ReadDeploymentLog
 type ReadDeploymentLogResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // ReadDeploymentLogResponse503Headers the declared response headers of an HTTP 503 response for ReadDeploymentLog
@@ -3583,7 +5036,9 @@ func (r ReadDeploymentLogResponse) ContentType() string {
 
 // AppendDeploymentLogResponse429Headers the declared response headers of an HTTP 429 response for AppendDeploymentLog
 type AppendDeploymentLogResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // AppendDeploymentLogResponse503Headers the declared response headers of an HTTP 503 response for AppendDeploymentLog
@@ -3708,7 +5163,9 @@ func (r AppendDeploymentLogResponse) ContentType() string {
 
 // ReportDeploymentStatusResponse429Headers the declared response headers of an HTTP 429 response for ReportDeploymentStatus
 type ReportDeploymentStatusResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // ReportDeploymentStatusResponse503Headers the declared response headers of an HTTP 503 response for ReportDeploymentStatus
@@ -3831,6 +5288,142 @@ func (r ReportDeploymentStatusResponse) ContentType() string {
 	return ""
 }
 
+// RecordExecutionsResponse201Headers the declared response headers of an HTTP 201 response for RecordExecutions
+type RecordExecutionsResponse201Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+}
+
+// RecordExecutionsResponse422Headers the declared response headers of an HTTP 422 response for RecordExecutions
+type RecordExecutionsResponse422Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+}
+
+// RecordExecutionsResponse429Headers the declared response headers of an HTTP 429 response for RecordExecutions
+type RecordExecutionsResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// RecordExecutionsResponse503Headers the declared response headers of an HTTP 503 response for RecordExecutions
+type RecordExecutionsResponse503Headers struct {
+	RetryAfter string
+}
+
+type RecordExecutionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RecordedExecutions
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *SlowBody
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *RecordedExecutions
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RecordExecutionsResponse201Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *RecordExecutionsResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RecordExecutionsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RecordExecutionsResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RecordExecutionsResponse) GetJSON201() *RecordedExecutions {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON408() *SlowBody {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON413() *TooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RecordExecutionsResponse) GetJSON422() *RecordedExecutions {
+	return r.JSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RecordExecutionsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordExecutionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordExecutionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordExecutionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordExecutionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3881,7 +5474,9 @@ func (r GetHealthResponse) ContentType() string {
 
 // GetMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetMetrics
 type GetMetricsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // GetMetricsResponse503Headers the declared response headers of an HTTP 503 response for GetMetrics
@@ -3957,7 +5552,9 @@ func (r GetMetricsResponse) ContentType() string {
 
 // GetPendingDeploymentsMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetPendingDeploymentsMetrics
 type GetPendingDeploymentsMetricsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // GetPendingDeploymentsMetricsResponse503Headers the declared response headers of an HTTP 503 response for GetPendingDeploymentsMetrics
@@ -4033,7 +5630,9 @@ func (r GetPendingDeploymentsMetricsResponse) ContentType() string {
 
 // ListReportsResponse429Headers the declared response headers of an HTTP 429 response for ListReports
 type ListReportsResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // ListReportsResponse503Headers the declared response headers of an HTTP 503 response for ListReports
@@ -4116,7 +5715,9 @@ func (r ListReportsResponse) ContentType() string {
 
 // CreateReportResponse429Headers the declared response headers of an HTTP 429 response for CreateReport
 type CreateReportResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // CreateReportResponse503Headers the declared response headers of an HTTP 503 response for CreateReport
@@ -4220,7 +5821,9 @@ func (r CreateReportResponse) ContentType() string {
 
 // GetReportResponse429Headers the declared response headers of an HTTP 429 response for GetReport
 type GetReportResponse429Headers struct {
-	RetryAfter string
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
 }
 
 // GetReportResponse503Headers the declared response headers of an HTTP 503 response for GetReport
@@ -4390,6 +5993,90 @@ func (r GetReadyzResponse) ContentType() string {
 	return ""
 }
 
+// GetCostsWithResponse What the models cost
+//
+// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
+// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
+// groups beyond `limit` are summed up in `rest`; days are always told in full.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
+func (c *ClientWithResponses) GetCostsWithResponse(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*GetCostsResponse, error) {
+	rsp, err := c.GetCosts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCostsResponse(rsp)
+}
+
+// ListExecutionErrorsWithResponse What went wrong lately
+//
+// Executions that failed or timed out, newest first, with all that was logged of them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/errors (the `ListExecutionErrors` operationId).
+func (c *ClientWithResponses) ListExecutionErrorsWithResponse(ctx context.Context, params *ListExecutionErrorsParams, reqEditors ...RequestEditorFn) (*ListExecutionErrorsResponse, error) {
+	rsp, err := c.ListExecutionErrors(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListExecutionErrorsResponse(rsp)
+}
+
+// GetExecutionMetricsWithResponse How the AI agents perform
+//
+// Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
+// an agent called belongs to its request, and its tokens are counted where they were used. Timeouts count as
+// failed. Rates and times are 0 where there was no request. The figures come from rollups that are written with
+// the executions, so they are up to date and cost the same at any size; the window is widened to whole minutes,
+// hours or days as far back as these are kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
+func (c *ClientWithResponses) GetExecutionMetricsWithResponse(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsResponse, error) {
+	rsp, err := c.GetExecutionMetrics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetExecutionMetricsResponse(rsp)
+}
+
+// ListUserActivityWithResponse What was done for a user
+//
+// The user's executions, newest first, with all that was logged of them. They are read under row-level security as
+// that user: no mistake of ours could show another's. A user of whom nothing is known has no activity.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/user-activity/{user_id} (the `ListUserActivity` operationId).
+func (c *ClientWithResponses) ListUserActivityWithResponse(ctx context.Context, userID UserID, params *ListUserActivityParams, reqEditors ...RequestEditorFn) (*ListUserActivityResponse, error) {
+	rsp, err := c.ListUserActivity(ctx, userID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserActivityResponse(rsp)
+}
+
+// EraseUserWithResponse Erase a user
+//
+// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
+// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
+// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
+func (c *ClientWithResponses) EraseUserWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*EraseUserResponse, error) {
+	rsp, err := c.EraseUser(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEraseUserResponse(rsp)
+}
+
 // ListAgentsWithResponse List agents
 //
 // Agents in the order of their ids.
@@ -4479,6 +6166,52 @@ func (c *ClientWithResponses) RotateAgentTokenWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseRotateAgentTokenResponse(rsp)
+}
+
+// ProcessStreamWithBodyWithResponse Run an AI agent
+//
+// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+// shuts down ends its streams with `error`. The body is at most 1 MiB.
+//
+// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// its execution.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+func (c *ClientWithResponses) ProcessStreamWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProcessStreamResponse, error) {
+	rsp, err := c.ProcessStreamWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProcessStreamResponse(rsp)
+}
+
+// ProcessStreamWithResponse Run an AI agent
+//
+// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
+// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
+// shuts down ends its streams with `error`. The body is at most 1 MiB.
+//
+// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// its execution.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/ai/process-stream (the `ProcessStream` operationId).
+func (c *ClientWithResponses) ProcessStreamWithResponse(ctx context.Context, body ProcessStreamJSONRequestBody, reqEditors ...RequestEditorFn) (*ProcessStreamResponse, error) {
+	rsp, err := c.ProcessStream(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProcessStreamResponse(rsp)
 }
 
 // GetDeploymentGroupWithResponse Watch a group
@@ -4700,10 +6433,72 @@ func (c *ClientWithResponses) ReportDeploymentStatusWithResponse(ctx context.Con
 	return ParseReportDeploymentStatusResponse(rsp)
 }
 
+// RecordExecutionsWithBodyWithResponse Log executions
+//
+// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+// it is stored.
+//
+// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// rejected; where both are missing the server mints both.
+//
+// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+// and a tool's use, does not count as a request of its own.
+//
+// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+func (c *ClientWithResponses) RecordExecutionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordExecutionsResponse, error) {
+	rsp, err := c.RecordExecutionsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordExecutionsResponse(rsp)
+}
+
+// RecordExecutionsWithResponse Log executions
+//
+// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
+// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
+// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
+// it is stored.
+//
+// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
+// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// rejected; where both are missing the server mints both.
+//
+// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
+// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
+// and a tool's use, does not count as a request of its own.
+//
+// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
+// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/executions (the `RecordExecutions` operationId).
+func (c *ClientWithResponses) RecordExecutionsWithResponse(ctx context.Context, body RecordExecutionsJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordExecutionsResponse, error) {
+	rsp, err := c.RecordExecutions(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordExecutionsResponse(rsp)
+}
+
 // GetHealthWithResponse How this replica is
 //
-// `degraded` when the connection pool is used to 80 % or more or pending work cannot be read from the
-// database; `down`, answered 503, when the database is away.
+// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
+// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4836,6 +6631,461 @@ func (c *ClientWithResponses) GetReadyzWithResponse(ctx context.Context, reqEdit
 	return ParseGetReadyzResponse(rsp)
 }
 
+// ParseGetCostsResponse parses an HTTP response from a GetCostsWithResponse call
+func ParseGetCostsResponse(rsp *http.Response) (*GetCostsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCostsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CostsAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCostsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetCostsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListExecutionErrorsResponse parses an HTTP response from a ListExecutionErrorsWithResponse call
+func ParseListExecutionErrorsResponse(rsp *http.Response) (*ListExecutionErrorsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListExecutionErrorsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExecutionErrorList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListExecutionErrorsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListExecutionErrorsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetExecutionMetricsResponse parses an HTTP response from a GetExecutionMetricsWithResponse call
+func ParseGetExecutionMetricsResponse(rsp *http.Response) (*GetExecutionMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetExecutionMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExecutionMetricsAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetExecutionMetricsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetExecutionMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListUserActivityResponse parses an HTTP response from a ListUserActivityWithResponse call
+func ParseListUserActivityResponse(rsp *http.Response) (*ListUserActivityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserActivityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserActivityList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListUserActivityResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListUserActivityResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEraseUserResponse parses an HTTP response from a EraseUserWithResponse call
+func ParseEraseUserResponse(rsp *http.Response) (*EraseUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EraseUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ErasedUser
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers EraseUserResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers EraseUserResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListAgentsResponse parses an HTTP response from a ListAgentsWithResponse call
 func ParseListAgentsResponse(rsp *http.Response) (*ListAgentsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4890,6 +7140,20 @@ func ParseListAgentsResponse(rsp *http.Response) (*ListAgentsResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers ListAgentsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5002,6 +7266,20 @@ func ParseEnrollAgentResponse(rsp *http.Response) (*EnrollAgentResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers EnrollAgentResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5082,6 +7360,20 @@ func ParseDeleteAgentResponse(rsp *http.Response) (*DeleteAgentResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers DeleteAgentResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5166,6 +7458,20 @@ func ParseGetAgentResponse(rsp *http.Response) (*GetAgentResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetAgentResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5250,6 +7556,20 @@ func ParseRotateAgentTokenResponse(rsp *http.Response) (*RotateAgentTokenRespons
 	switch {
 	case rsp.StatusCode == 429:
 		var headers RotateAgentTokenResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5260,6 +7580,142 @@ func ParseRotateAgentTokenResponse(rsp *http.Response) (*RotateAgentTokenRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RotateAgentTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProcessStreamResponse parses an HTTP response from a ProcessStreamWithResponse call
+func ParseProcessStreamResponse(rsp *http.Response) (*ProcessStreamResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProcessStreamResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest SlowBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProcessStreamResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProcessStreamResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProcessStreamResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5334,6 +7790,20 @@ func ParseGetDeploymentGroupResponse(rsp *http.Response) (*GetDeploymentGroupRes
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetDeploymentGroupResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5418,6 +7888,20 @@ func ParseCancelDeploymentGroupResponse(rsp *http.Response) (*CancelDeploymentGr
 	switch {
 	case rsp.StatusCode == 429:
 		var headers CancelDeploymentGroupResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5495,6 +7979,20 @@ func ParseListDeploymentsResponse(rsp *http.Response) (*ListDeploymentsResponse,
 	switch {
 	case rsp.StatusCode == 429:
 		var headers ListDeploymentsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5600,6 +8098,20 @@ func ParseCreateDeploymentsResponse(rsp *http.Response) (*CreateDeploymentsRespo
 	switch {
 	case rsp.StatusCode == 429:
 		var headers CreateDeploymentsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5728,6 +8240,20 @@ func ParsePollPendingDeploymentsResponse(rsp *http.Response) (*PollPendingDeploy
 		response.Headers304 = &headers
 	case rsp.StatusCode == 429:
 		var headers PollPendingDeploymentsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5812,6 +8338,20 @@ func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, err
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetDeploymentResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -5903,6 +8443,20 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 	switch {
 	case rsp.StatusCode == 429:
 		var headers CancelDeploymentResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6004,6 +8558,20 @@ func ParseReadDeploymentLogResponse(rsp *http.Response) (*ReadDeploymentLogRespo
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers ReadDeploymentLogResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6123,6 +8691,20 @@ func ParseAppendDeploymentLogResponse(rsp *http.Response) (*AppendDeploymentLogR
 	switch {
 	case rsp.StatusCode == 429:
 		var headers AppendDeploymentLogResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6242,6 +8824,20 @@ func ParseReportDeploymentStatusResponse(rsp *http.Response) (*ReportDeploymentS
 	switch {
 	case rsp.StatusCode == 429:
 		var headers ReportDeploymentStatusResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6252,6 +8848,166 @@ func ParseReportDeploymentStatusResponse(rsp *http.Response) (*ReportDeploymentS
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReportDeploymentStatusResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordExecutionsResponse parses an HTTP response from a RecordExecutionsWithResponse call
+func ParseRecordExecutionsResponse(rsp *http.Response) (*RecordExecutionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordExecutionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RecordedExecutions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest SlowBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest RecordedExecutions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RecordExecutionsResponse201Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 422:
+		var headers RecordExecutionsResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers RecordExecutionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RecordExecutionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6345,6 +9101,20 @@ func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetMetricsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6415,6 +9185,20 @@ func ParseGetPendingDeploymentsMetricsResponse(rsp *http.Response) (*GetPendingD
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetPendingDeploymentsMetricsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6492,6 +9276,20 @@ func ParseListReportsResponse(rsp *http.Response) (*ListReportsResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers ListReportsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6590,6 +9388,20 @@ func ParseCreateReportResponse(rsp *http.Response) (*CreateReportResponse, error
 	switch {
 	case rsp.StatusCode == 429:
 		var headers CreateReportResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -6677,6 +9489,20 @@ func ParseGetReportResponse(rsp *http.Response) (*GetReportResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetReportResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

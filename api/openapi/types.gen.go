@@ -6,6 +6,8 @@ package openapi
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/oapi-codegen/runtime"
 )
 
 // Defines values for AgentState.
@@ -23,6 +25,48 @@ func (e AgentState) Valid() bool {
 	case AgentStateOffline:
 		return true
 	case AgentStateOnline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CostGroupBy.
+const (
+	CostGroupByAgent CostGroupBy = "agent"
+	CostGroupByDay   CostGroupBy = "day"
+	CostGroupByModel CostGroupBy = "model"
+	CostGroupByUser  CostGroupBy = "user"
+)
+
+// Valid indicates whether the value is a known member of the CostGroupBy enum.
+func (e CostGroupBy) Valid() bool {
+	switch e {
+	case CostGroupByAgent:
+		return true
+	case CostGroupByDay:
+		return true
+	case CostGroupByModel:
+		return true
+	case CostGroupByUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CostObjectivePeriod.
+const (
+	CostObjectivePeriodDay    CostObjectivePeriod = "Day"
+	CostObjectivePeriodWindow CostObjectivePeriod = "Window"
+)
+
+// Valid indicates whether the value is a known member of the CostObjectivePeriod enum.
+func (e CostObjectivePeriod) Valid() bool {
+	switch e {
+	case CostObjectivePeriodDay:
+		return true
+	case CostObjectivePeriodWindow:
 		return true
 	default:
 		return false
@@ -71,6 +115,48 @@ func (e DeploymentStatus) Valid() bool {
 	case DeploymentStatusSucceeded:
 		return true
 	case DeploymentStatusTimedOut:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionKind.
+const (
+	ExecutionKindAgent     ExecutionKind = "agent"
+	ExecutionKindInference ExecutionKind = "inference"
+	ExecutionKindTool      ExecutionKind = "tool"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionKind enum.
+func (e ExecutionKind) Valid() bool {
+	switch e {
+	case ExecutionKindAgent:
+		return true
+	case ExecutionKindInference:
+		return true
+	case ExecutionKindTool:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionStatus.
+const (
+	ExecutionStatusFailure ExecutionStatus = "failure"
+	ExecutionStatusSuccess ExecutionStatus = "success"
+	ExecutionStatusTimeout ExecutionStatus = "timeout"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionStatus enum.
+func (e ExecutionStatus) Valid() bool {
+	switch e {
+	case ExecutionStatusFailure:
+		return true
+	case ExecutionStatusSuccess:
+		return true
+	case ExecutionStatusTimeout:
 		return true
 	default:
 		return false
@@ -205,8 +291,46 @@ type AgentList struct {
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
+// AgentOptions Handed on to the agent; any JSON object of at most 64 KiB.
+type AgentOptions = json.RawMessage
+
 // AgentState `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
 type AgentState string
+
+// CostGroupBy defines model for CostGroupBy.
+type CostGroupBy string
+
+// CostObjective What AI agents' executions cost is below the limit: on the dearest UTC day, or in the whole window. Tokens without
+// a price are told in the result's detail, and are in no cost.
+type CostObjective struct {
+	// MaxUSD Example: 50
+	MaxUSD string `json:"maxUSD"`
+
+	// Period `Day` when left out.
+	Period CostObjectivePeriod `json:"period,omitempty,omitzero"`
+}
+
+// CostObjectivePeriod `Day` when left out.
+type CostObjectivePeriod string
+
+// Costs defines model for Costs.
+type Costs struct {
+	GroupBy CostGroupBy `json:"group_by"`
+
+	// Groups Days in their order, those on which there was nothing too; others the dearest first.
+	Groups   []SpendOf       `json:"groups"`
+	Rest     Spend           `json:"rest,omitempty,omitzero"`
+	TimeZone string          `json:"time_zone"`
+	Total    Spend           `json:"total"`
+	Window   ExecutionWindow `json:"window"`
+}
+
+// CostsAnswer Example: {"costs":{"group_by":"day","groups":[{"cost_usd":0.00045,"key":"2026-01-15","requests":5,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"unpriced_tokens":0}],"time_zone":"Europe/Berlin","total":{"cost_usd":0.00045,"requests":5,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"unpriced_tokens":0},"window":{"from":"2026-01-13T23:00:00Z","to":"2026-01-15T23:00:00Z"}},"status":"success"}
+type CostsAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+	Costs  Costs  `json:"costs"`
+}
 
 // CreateDeploymentsRequest Exactly one of `agent_ids` and `selector` is given.
 //
@@ -498,6 +622,24 @@ type EnrolledAgent struct {
 	Version string `json:"version,omitempty,omitzero"`
 }
 
+// ErasedRows defines model for ErasedRows.
+type ErasedRows struct {
+	Executions int64 `json:"executions"`
+	Rollups    int64 `json:"rollups"`
+}
+
+// ErasedUser Example: {"deleted":{"executions":128,"rollups":17},"status":"success","user_id":"18717267-0855-433c-b160-04c3443daa80"}
+type ErasedUser struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID  UserID     `json:"user_id"`
+	Deleted ErasedRows `json:"deleted"`
+}
+
 // ErrorRateObjective The share of 5xx in all answers is below the limit.
 type ErrorRateObjective struct {
 	// Max Example: 0.95
@@ -511,6 +653,153 @@ type ErrorRateObjective struct {
 //
 // Example: {"404":3,"503":1}
 type ErrorsByStatus map[string]int64
+
+// Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
+//
+// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no answer in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
+type Execution struct {
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID    UserID  `json:"user_id"`
+	SessionID *string `json:"session_id"`
+	RequestID *string `json:"request_id"`
+	AgentName string  `json:"agent_name"`
+
+	// InputData Any JSON value.
+	InputData JSONValue `json:"input_data"`
+
+	// OutputData Any JSON value.
+	OutputData      JSONValue       `json:"output_data"`
+	ExecutionTimeMs float64         `json:"execution_time_ms"`
+	TokensUsed      int64           `json:"tokens_used"`
+	ModelUsed       *string         `json:"model_used"`
+	Status          ExecutionStatus `json:"status"`
+	ErrorMessage    *string         `json:"error_message"`
+
+	// CreatedAt When it began.
+	CreatedAt        time.Time `json:"created_at"`
+	CacheReadTokens  int64     `json:"cache_read_tokens"`
+	CacheWriteTokens int64     `json:"cache_write_tokens"`
+
+	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds.
+	CostUSD     *USD   `json:"cost_usd"`
+	ExecutionID string `json:"execution_id"`
+	InputTokens int64  `json:"input_tokens"`
+
+	// Kind An agent's run, one call of a model, or one use of a tool.
+	Kind         ExecutionKind `json:"kind"`
+	OutputTokens int64         `json:"output_tokens"`
+	ParentSpanID string        `json:"parent_span_id,omitempty,omitzero"`
+
+	// PriceVersion The price table that the cost comes from.
+	PriceVersion    string `json:"price_version,omitempty,omitzero"`
+	Provider        string `json:"provider,omitempty,omitzero"`
+	ReasoningTokens int64  `json:"reasoning_tokens"`
+	SpanID          string `json:"span_id,omitempty,omitzero"`
+	TraceID         string `json:"trace_id,omitempty,omitzero"`
+	Variant         string `json:"variant,omitempty,omitzero"`
+}
+
+// ExecutionErrorList defines model for ExecutionErrorList.
+type ExecutionErrorList struct {
+	// Status Always `success`; errors are problem documents.
+	Status string      `json:"status"`
+	Errors []Execution `json:"errors"`
+
+	// NextCursor Where the next page begins. Left out on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ExecutionFigures defines model for ExecutionFigures.
+type ExecutionFigures struct {
+	// Count Requests; of a model, calls.
+	Count     int64   `json:"count"`
+	AvgTimeMs float64 `json:"avg_time_ms"`
+
+	// SuccessRate Successful over all; 0 where there was none.
+	SuccessRate float64 `json:"success_rate"`
+	TotalTokens int64   `json:"total_tokens"`
+
+	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	CostUSD *USD `json:"cost_usd"`
+
+	// ExecutionTimeMs Percentiles, within 1 %; 0 where there was no execution.
+	ExecutionTimeMs ExecutionTimes `json:"execution_time_ms"`
+
+	// Timeouts How many timed out, of those that failed.
+	Timeouts int64 `json:"timeouts"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+}
+
+// ExecutionKind An agent's run, one call of a model, or one use of a tool.
+type ExecutionKind string
+
+// ExecutionMetrics defines model for ExecutionMetrics.
+type ExecutionMetrics struct {
+	TotalRequests int64 `json:"total_requests"`
+	Successful    int64 `json:"successful"`
+
+	// Failed Failures and timeouts.
+	Failed int64 `json:"failed"`
+
+	// SuccessRate Successful over all; 0 where there was none.
+	SuccessRate float64 `json:"success_rate"`
+
+	// AvgExecutionTimeMs Of a request; 0 where there was none.
+	AvgExecutionTimeMs float64 `json:"avg_execution_time_ms"`
+	TotalTokensUsed    int64   `json:"total_tokens_used"`
+
+	// AgentMetrics By agent. Agents beyond those that are told apart are `other`; executions whose agent nobody named are `unknown`'s.
+	AgentMetrics map[string]ExecutionFigures `json:"agent_metrics"`
+
+	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	CostUSD *USD `json:"cost_usd"`
+
+	// ExecutionTimeMs Percentiles, within 1 %; 0 where there was no execution.
+	ExecutionTimeMs ExecutionTimes `json:"execution_time_ms"`
+
+	// ModelMetrics By model; here `count` is calls of it.
+	ModelMetrics map[string]ExecutionFigures `json:"model_metrics"`
+
+	// Timeouts How many timed out, of those that failed.
+	Timeouts int64 `json:"timeouts"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64           `json:"unpriced_tokens"`
+	Window         ExecutionWindow `json:"window"`
+}
+
+// ExecutionMetricsAnswer Example: {"metrics":{"agent_metrics":{"main_orchestrator":{"avg_time_ms":2500,"cost_usd":0.00045,"count":5,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"success_rate":0.8,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_tokens":1500,"unpriced_tokens":0}},"avg_execution_time_ms":2500,"cost_usd":0.00045,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"failed":1,"model_metrics":{"gpt-4o-mini":{"avg_time_ms":2500,"cost_usd":0.00045,"count":5,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"success_rate":0.8,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_tokens":1500,"unpriced_tokens":0}},"success_rate":0.8,"successful":4,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_requests":5,"total_tokens_used":1500,"unpriced_tokens":0,"window":{"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}},"status":"success"}
+type ExecutionMetricsAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status  string           `json:"status"`
+	Metrics ExecutionMetrics `json:"metrics"`
+}
+
+// ExecutionStatus defines model for ExecutionStatus.
+type ExecutionStatus string
+
+// ExecutionTimes Percentiles, within 1 %; 0 where there was no execution.
+type ExecutionTimes struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	P99 float64 `json:"p99"`
+}
+
+// ExecutionWindow defines model for ExecutionWindow.
+type ExecutionWindow struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -573,6 +862,9 @@ type HealthRequests struct {
 // Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
 type ID = string
 
+// JSONValue Any JSON value.
+type JSONValue = json.RawMessage
+
 // Labels Keys and values in Kubernetes' label syntax.
 //
 // Example: {"region":"eu","tier":"edge"}
@@ -634,9 +926,95 @@ type Metrics struct {
 	Window Window `json:"window"`
 }
 
+// NewExecution A field that is null counts as left out.
+//
+// Example: {"agent_name":"main_orchestrator","created_at":"2026-01-15T09:30:00.125Z","execution_id":"4bf92f35-77b3","execution_time_ms":2500,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"model_used":"gpt-4o-mini","output_tokens":500,"status":"success","user_id":"18717267-0855-433c-b160-04c3443daa80"}
+type NewExecution struct {
+	// AgentName Which agent executed.
+	AgentName string `json:"agent_name"`
+
+	// CacheReadTokens Of the input, those read from a cache.
+	CacheReadTokens int64 `json:"cache_read_tokens,omitempty,omitzero"`
+
+	// CacheWriteTokens Of the input, those written to a cache.
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty,omitzero"`
+
+	// CreatedAt When it began; with any offset, kept to the microsecond. Required with `execution_id`.
+	CreatedAt time.Time `json:"created_at,omitempty,omitzero"`
+
+	// ErrorMessage What went wrong.
+	ErrorMessage string `json:"error_message,omitempty,omitzero"`
+
+	// ExecutionID The caller's own name for it, unique with `user_id` and `created_at`.
+	ExecutionID string `json:"execution_id,omitempty,omitzero"`
+
+	// ExecutionTimeMs How long it took, in milliseconds, kept to the microsecond.
+	ExecutionTimeMs float64 `json:"execution_time_ms,omitempty,omitzero"`
+
+	// InputData Any JSON value.
+	InputData JSONValue `json:"input_data,omitempty,omitzero"`
+
+	// InputTokens Those the model read, cached ones included.
+	InputTokens int64 `json:"input_tokens,omitempty,omitzero"`
+
+	// Kind An agent's run, one call of a model, or one use of a tool.
+	Kind ExecutionKind `json:"kind,omitempty,omitzero"`
+
+	// ModelUsed Which model was used; it is looked up in the price table.
+	ModelUsed string `json:"model_used,omitempty,omitzero"`
+
+	// OutputData Any JSON value.
+	OutputData JSONValue `json:"output_data,omitempty,omitzero"`
+
+	// OutputTokens Those the model wrote, reasoning included.
+	OutputTokens int64 `json:"output_tokens,omitempty,omitzero"`
+
+	// ParentSpanID The span it was called from; needs `span_id`.
+	ParentSpanID string `json:"parent_span_id,omitempty,omitzero"`
+
+	// Provider Whose model it was: openai, anthropic and so on.
+	Provider string `json:"provider,omitempty,omitzero"`
+
+	// ReasoningTokens Of the output, those of reasoning.
+	ReasoningTokens int64 `json:"reasoning_tokens,omitempty,omitzero"`
+
+	// RequestID The request it belongs to; the `execution_id` when left out.
+	RequestID string `json:"request_id,omitempty,omitzero"`
+
+	// SessionID The conversation it belongs to.
+	SessionID string `json:"session_id,omitempty,omitzero"`
+
+	// SpanID The span; needs `trace_id`.
+	SpanID string          `json:"span_id,omitempty,omitzero"`
+	Status ExecutionStatus `json:"status"`
+
+	// TokensUsed All tokens; input and output together when left out. Without these two it has no price.
+	TokensUsed int64 `json:"tokens_used,omitempty,omitzero"`
+
+	// TraceID The trace it is a span of.
+	TraceID string `json:"trace_id,omitempty,omitzero"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID UserID `json:"user_id"`
+
+	// Variant The variant of an experiment that it took part in.
+	Variant string `json:"variant,omitempty,omitzero"`
+}
+
+// NewExecutions Example: {"executions":[{"agent_name":"summarizer","execution_time_ms":812.5,"status":"success","tokens_used":300,"user_id":"u1"}]}
+type NewExecutions struct {
+	Executions []NewExecution `json:"executions"`
+}
+
 // Objective A name and exactly one kind. Numbers are strings, so that 0.999 stays 0.999; durations are strings such as
-// `200ms`. A limit is met below it, not at it.
+// `200ms`. A limit is met below it, or above it if it is the least that is wanted; not at it.
 type Objective struct {
+	// Cost What AI agents' executions cost is below the limit: on the dearest UTC day, or in the whole window. Tokens without
+	// a price are told in the result's detail, and are in no cost.
+	Cost CostObjective `json:"cost,omitempty,omitzero"`
+
 	// ErrorRate The share of 5xx in all answers is below the limit.
 	ErrorRate ErrorRateObjective `json:"errorRate,omitempty,omitzero"`
 
@@ -652,6 +1030,9 @@ type Objective struct {
 
 	// QueryTime A quantile of the time of all database queries is below the threshold.
 	QueryTime QueryTimeObjective `json:"queryTime,omitempty,omitzero"`
+
+	// SuccessRate The share of requests to AI agents that succeed is above the least.
+	SuccessRate SuccessRateObjective `json:"successRate,omitempty,omitzero"`
 }
 
 // ObjectiveResult An objective measured.
@@ -661,7 +1042,7 @@ type ObjectiveResult struct {
 	// Actual Null where there was nothing to measure.
 	Actual float64 `json:"actual"`
 
-	// Comparison How `actual` must stand to `target`: `<`, or `±` for at most `tolerance` × `target` away.
+	// Comparison How `actual` must stand to `target`: `<`, `>`, or `±` for at most `tolerance` × `target` away.
 	Comparison  string `json:"comparison"`
 	Description string `json:"description"`
 	Detail      string `json:"detail,omitempty,omitzero"`
@@ -677,7 +1058,7 @@ type ObjectiveResult struct {
 	// Tolerance A share of the target.
 	Tolerance float64 `json:"tolerance,omitempty,omitzero"`
 
-	// Unit Of `target` and `actual`: `ms`, `ratio` or `polls/s per agent`.
+	// Unit Of `target` and `actual`: `ms`, `ratio`, `polls/s per agent` or `USD`.
 	Unit string `json:"unit"`
 }
 
@@ -797,8 +1178,11 @@ type PoolObjective struct {
 
 // PreviousReport The window of the same length right before, by the same objectives.
 type PreviousReport struct {
-	Objectives []ObjectiveResult      `json:"objectives"`
-	Summary    map[string]interface{} `json:"summary"`
+	ActiveUsers int64                  `json:"active_users,omitempty,omitzero"`
+	Costs       map[string]interface{} `json:"costs,omitempty,omitzero"`
+	Executions  map[string]interface{} `json:"executions,omitempty,omitzero"`
+	Objectives  []ObjectiveResult      `json:"objectives"`
+	Summary     map[string]interface{} `json:"summary"`
 
 	// Verdict Fail when an objective is missed, NoData when there was nothing to judge.
 	Verdict Verdict `json:"verdict"`
@@ -841,6 +1225,26 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// ProcessStreamRequest Example: {"message":"Create flashcards about Python","options":{"content":"Python is a programming language","count":3,"difficulty":"medium"},"type":"flashcard_generation","user_id":"18717267-0855-433c-b160-04c3443daa80"}
+type ProcessStreamRequest struct {
+	// Message What the agent is asked; at most 256 KiB.
+	Message string `json:"message"`
+
+	// Options Handed on to the agent; any JSON object of at most 64 KiB.
+	Options AgentOptions `json:"options,omitempty,omitzero"`
+
+	// SessionID The conversation it belongs to.
+	SessionID string `json:"session_id,omitempty,omitzero"`
+
+	// Type What kind of answer is wanted; it picks the agent.
+	Type string `json:"type"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID UserID `json:"user_id"`
+}
+
 // Progress Per cent done.
 type Progress = float64
 
@@ -865,6 +1269,45 @@ type QueryTimeObjective struct {
 
 	// Threshold Example: 200ms
 	Threshold string `json:"threshold"`
+}
+
+// RPCStatus An error as gRPC has it (`google.rpc.Status`).
+type RPCStatus struct {
+	// Code gRPC's number for the kind of error.
+	Code int32 `json:"code,omitempty,omitzero"`
+
+	// Message What is wrong with this request.
+	Message string `json:"message"`
+}
+
+// RecordExecutionsRequest defines model for RecordExecutionsRequest.
+type RecordExecutionsRequest struct {
+	union json.RawMessage
+}
+
+// RecordedExecutions Example: {"accepted":2,"duplicates":0,"rejected":[{"code":"missing_field","detail":"is required","field":"user_id","index":1}]}
+type RecordedExecutions struct {
+	// Accepted How many were stored.
+	Accepted int32 `json:"accepted"`
+
+	// Duplicates How many were stored before, or came twice.
+	Duplicates int32               `json:"duplicates"`
+	Rejected   []RejectedExecution `json:"rejected"`
+}
+
+// RejectedExecution defines model for RejectedExecution.
+type RejectedExecution struct {
+	// Index Which of those that came, counted from 0.
+	Index int32 `json:"index"`
+
+	// Code What is wrong, for programs.
+	Code string `json:"code"`
+
+	// Field The field that is wrong; empty where it is the execution as a whole.
+	Field string `json:"field"`
+
+	// Detail What is wrong, for people.
+	Detail string `json:"detail"`
 }
 
 // Report defines model for Report.
@@ -923,6 +1366,39 @@ type ReportSummary struct {
 // Section defines model for Section.
 type Section = string
 
+// Spend defines model for Spend.
+type Spend struct {
+	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Requests Requests; by model, calls of it.
+	Requests int64 `json:"requests"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+}
+
+// SpendOf defines model for SpendOf.
+type SpendOf struct {
+	// Key The day, such as 2026-01-15, the user, the agent or the model; empty where no model was named.
+	Key string `json:"key"`
+
+	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Requests Requests; by model, calls of it.
+	Requests int64 `json:"requests"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+}
+
 // StatusCounts Deployments by status.
 type StatusCounts struct {
 	Cancelled int64 `json:"cancelled"`
@@ -958,6 +1434,25 @@ type StatusReport struct {
 // StatusReportStatus defines model for StatusReport.Status.
 type StatusReportStatus string
 
+// SuccessRateObjective The share of requests to AI agents that succeed is above the least.
+type SuccessRateObjective struct {
+	// Agent All agents together when left out.
+	Agent string `json:"agent,omitempty,omitzero"`
+
+	// Min Example: 0.95
+	Min string `json:"min"`
+}
+
+// TokenCounts `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+type TokenCounts struct {
+	CacheRead  int64 `json:"cache_read"`
+	CacheWrite int64 `json:"cache_write"`
+	Input      int64 `json:"input"`
+	Output     int64 `json:"output"`
+	Reasoning  int64 `json:"reasoning"`
+	Used       int64 `json:"used"`
+}
+
 // Traffic defines model for Traffic.
 type Traffic struct {
 	// ClientErrorRate 4xx over all answers.
@@ -980,6 +1475,26 @@ type Traffic struct {
 	// RPS Per second.
 	RPS float64 `json:"rps"`
 }
+
+// UserActivityList defines model for UserActivityList.
+type UserActivityList struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID   UserID      `json:"user_id"`
+	Activity []Execution `json:"activity"`
+
+	// NextCursor Where the next page begins. Left out on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
+// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+//
+// Example: 18717267-0855-433c-b160-04c3443daa80
+type UserID = string
 
 // Verdict Fail when an objective is missed, NoData when there was nothing to judge.
 type Verdict string
@@ -1021,6 +1536,12 @@ type BadRequest = Problem
 // Example: {"code":"invalid_field","detail":"lease_seconds must be between 5 and 86400","field":"lease_seconds","status":400,"title":"Bad Request","type":"about:blank"}
 type Conflict = Problem
 
+// ExportDeferred An error as gRPC has it (`google.rpc.Status`).
+type ExportDeferred = RPCStatus
+
+// ExportRefused An error as gRPC has it (`google.rpc.Status`).
+type ExportRefused = RPCStatus
+
 // Forbidden An error (RFC 9457).
 //
 // Example: {"code":"invalid_field","detail":"lease_seconds must be between 5 and 86400","field":"lease_seconds","status":400,"title":"Bad Request","type":"about:blank"}
@@ -1060,6 +1581,45 @@ type Unavailable = Problem
 //
 // Example: {"code":"invalid_field","detail":"lease_seconds must be between 5 and 86400","field":"lease_seconds","status":400,"title":"Bad Request","type":"about:blank"}
 type UnsupportedMediaType = Problem
+
+// GetCostsParams defines parameters for GetCosts.
+type GetCostsParams struct {
+	// Days How many days.
+	Days *int32 `form:"days,omitempty" json:"days,omitempty"`
+
+	// GroupBy What to tell the costs by.
+	GroupBy *CostGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
+
+	// TimeZone The IANA name of the zone at whose midnight days begin.
+	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
+
+	// Limit How many entries at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListExecutionErrorsParams defines parameters for ListExecutionErrors.
+type ListExecutionErrorsParams struct {
+	// Limit How many entries at most. A page of large ones ends earlier, at about 8 MiB.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetExecutionMetricsParams defines parameters for GetExecutionMetrics.
+type GetExecutionMetricsParams struct {
+	// Hours How far back the window reaches.
+	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
+}
+
+// ListUserActivityParams defines parameters for ListUserActivity.
+type ListUserActivityParams struct {
+	// Limit How many entries at most. A page of large ones ends earlier, at about 8 MiB.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
 
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {
@@ -1161,8 +1721,14 @@ type GetReportParams struct {
 // GetReportParamsFormat defines parameters for GetReport.
 type GetReportParamsFormat string
 
+// ExportTracesJSONBody defines parameters for ExportTraces.
+type ExportTracesJSONBody map[string]interface{}
+
 // EnrollAgentJSONRequestBody defines body for EnrollAgent for application/json ContentType.
 type EnrollAgentJSONRequestBody = EnrollAgentRequest
+
+// ProcessStreamJSONRequestBody defines body for ProcessStream for application/json ContentType.
+type ProcessStreamJSONRequestBody = ProcessStreamRequest
 
 // CreateDeploymentsJSONRequestBody defines body for CreateDeployments for application/json ContentType.
 type CreateDeploymentsJSONRequestBody = CreateDeploymentsRequest
@@ -1173,5 +1739,73 @@ type AppendDeploymentLogTextRequestBody = LogChunk
 // ReportDeploymentStatusJSONRequestBody defines body for ReportDeploymentStatus for application/json ContentType.
 type ReportDeploymentStatusJSONRequestBody = StatusReport
 
+// RecordExecutionsJSONRequestBody defines body for RecordExecutions for application/json ContentType.
+type RecordExecutionsJSONRequestBody = RecordExecutionsRequest
+
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = CreateReportRequest
+
+// ExportTracesJSONRequestBody defines body for ExportTraces for application/json ContentType.
+type ExportTracesJSONRequestBody ExportTracesJSONBody
+
+// AsNewExecution returns the union data inside the RecordExecutionsRequest as a NewExecution
+func (t RecordExecutionsRequest) AsNewExecution() (NewExecution, error) {
+	var body NewExecution
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNewExecution overwrites any union data inside the RecordExecutionsRequest as the provided NewExecution
+func (t *RecordExecutionsRequest) FromNewExecution(v NewExecution) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNewExecution performs a merge with any union data inside the RecordExecutionsRequest, using the provided NewExecution
+func (t *RecordExecutionsRequest) MergeNewExecution(v NewExecution) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNewExecutions returns the union data inside the RecordExecutionsRequest as a NewExecutions
+func (t RecordExecutionsRequest) AsNewExecutions() (NewExecutions, error) {
+	var body NewExecutions
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNewExecutions overwrites any union data inside the RecordExecutionsRequest as the provided NewExecutions
+func (t *RecordExecutionsRequest) FromNewExecutions(v NewExecutions) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNewExecutions performs a merge with any union data inside the RecordExecutionsRequest, using the provided NewExecutions
+func (t *RecordExecutionsRequest) MergeNewExecutions(v NewExecutions) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t RecordExecutionsRequest) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *RecordExecutionsRequest) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/fleet"
@@ -19,12 +20,15 @@ const (
 	enroller            // the enrollment token, or an admin
 	agentOnly           // an agent
 	agentOrAdmin        // an agent, or an admin
+	ingester            // the ingest token: not even an admin
+	exporter            // likewise, by OpenTelemetry's protocol, which has its own errors
 )
 
-// caller is who asks. Neither: a route for everyone, or an enroller.
+// caller is who asks. None of them: a route for everyone, or an enroller.
 type caller struct {
-	admin bool
-	agent *mailbox.Agent
+	admin  bool
+	agent  *mailbox.Agent
+	ingest fleet.TokenHash // of the token that an ingester has
 }
 
 var (
@@ -71,9 +75,13 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	}
 	bearer := bearerToken(x.r)
 	hash := fleet.HashToken(bearer)
+	ingests := who == ingester || who == exporter
+	if ingests && s.ingestTokens.holdHash(hash) {
+		return caller{ingest: hash}, nil
+	}
 	isAdmin := s.isAdmin(x.r, hash)
 	switch {
-	case isAdmin && who == agentOnly:
+	case isAdmin && (ingests || who == agentOnly):
 		return caller{}, errNoRight
 	case isAdmin:
 		return caller{admin: true}, nil
@@ -81,17 +89,16 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		return caller{}, errForbidden
 	case bearer == "":
 		return caller{}, errNoToken
-	case s.enrollmentTokens.holdHash(hash):
-		if who != enroller {
-			return caller{}, errNoRight
-		}
+	case who == enroller && s.enrollmentTokens.holdHash(hash):
 		return caller{}, nil
+	case s.enrollmentTokens.holdHash(hash), s.ingestTokens.holdHash(hash):
+		return caller{}, errNoRight
 	}
 	agent, err := s.mailbox.Authenticate(x.r.Context(), bearer)
 	switch {
 	case err != nil:
 		return caller{}, err
-	case who == enroller:
+	case who == enroller, ingests:
 		return caller{}, errNoRight
 	}
 	return caller{agent: agent}, nil
@@ -151,21 +158,20 @@ type Closed struct {
 // Closed tells which routes an unset token variable closes.
 func (s *Server) Closed() []Closed {
 	var closed []Closed
-	add := func(variable string, who access, sets ...tokens) { // any of the sets opens the routes
-		for _, set := range sets {
-			if len(set) > 0 {
-				return
-			}
+	add := func(variable string, opens tokens, who ...access) {
+		if len(opens) > 0 {
+			return
 		}
 		c := Closed{Variable: variable}
 		for _, route := range routes {
-			if route.access == who {
+			if slices.Contains(who, route.access) {
 				c.Routes = append(c.Routes, route.method+" "+route.pattern)
 			}
 		}
 		closed = append(closed, c)
 	}
-	add("ADMIN_TOKEN", admin, s.adminTokens)
-	add("ENROLLMENT_TOKEN", enroller, s.enrollmentTokens, s.adminTokens)
+	add("ADMIN_TOKEN", s.adminTokens, admin)
+	add("ENROLLMENT_TOKEN", slices.Concat(s.enrollmentTokens, s.adminTokens), enroller) // which either of them opens
+	add("INGEST_TOKEN", s.ingestTokens, ingester, exporter)
 	return closed
 }

@@ -13,10 +13,12 @@ func TestAccess(t *testing.T) {
 	eachRoute(t, func(t *testing.T, w *world, r route) {
 		const none, unknown, agentLike, another = "-", "nobody's", "wba_nobody's", "a2"
 		want := map[access]map[string]int{
-			admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403},
-			enroller:     {none: 401, unknown: 401, agentLike: 401, another: 403},
-			agentOnly:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
-			agentOrAdmin: {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403},
+			admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
+			enroller:     {none: 401, unknown: 401, agentLike: 401, another: 403, ingestToken: 403},
+			agentOnly:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403, ingestToken: 403},
+			agentOrAdmin: {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403, ingestToken: 403},
+			ingester:     {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
+			exporter:     {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
 		}[r.access]
 		for token, status := range want {
 			bad := w.sample(t, r)
@@ -74,15 +76,18 @@ func TestAdminTokens(t *testing.T) {
 
 func TestUnsetTokensCloseTheirEndpoints(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, func(o *Options) { o.AdminTokens, o.EnrollmentTokens = " , ", "" })
+	a := newAPI(t, func(o *Options) { o.AdminTokens, o.EnrollmentTokens, o.IngestTokens = " , ", "", "," })
 	for _, token := range []string{"-", "", ",", "x"} {
 		a.send(t, request{method: "GET", path: "/api/agents", token: token}).want(http.StatusForbidden)
 		a.send(t, request{method: "GET", path: "/api/agents?admin_token=" + token}).want(http.StatusForbidden)
 		a.send(t, request{method: "POST", path: "/api/agents", token: token, body: `{"name":"n"}`}).want(http.StatusUnauthorized)
+		a.send(t, request{method: "POST", path: "/api/executions", token: token, body: `{}`}).want(http.StatusUnauthorized)
+		a.send(t, request{method: "POST", path: "/v1/traces", token: token, body: `{}`}).want(http.StatusUnauthorized)
 	}
 	closed := a.Closed()
-	if len(closed) != 2 || closed[0].Variable != "ADMIN_TOKEN" || !slices.Contains(closed[0].Routes, "POST /api/reports") ||
-		closed[1].Variable != "ENROLLMENT_TOKEN" || !slices.Equal(closed[1].Routes, []string{"POST /api/agents"}) {
+	if len(closed) != 3 || closed[0].Variable != "ADMIN_TOKEN" || !slices.Contains(closed[0].Routes, "POST /api/reports") ||
+		closed[1].Variable != "ENROLLMENT_TOKEN" || !slices.Equal(closed[1].Routes, []string{"POST /api/agents"}) ||
+		closed[2].Variable != "INGEST_TOKEN" || !slices.Contains(closed[2].Routes, "POST /api/executions") || !slices.Contains(closed[2].Routes, "POST /v1/traces") {
 		t.Errorf("got %+v", closed)
 	}
 	if open := newAPI(t, nil).Closed(); len(open) != 0 {

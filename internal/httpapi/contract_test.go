@@ -55,6 +55,8 @@ func schemesOf(who access) []string {
 		return []string{"agent"}
 	case agentOrAdmin:
 		return append(admins, "agent")
+	case ingester, exporter:
+		return []string{"ingest"}
 	default:
 		return nil
 	}

@@ -35,7 +35,7 @@ const (
 // what PostgreSQL could not store. Null stands for nothing: only inside the opaque members, whose content is the
 // caller's own, may it occur.
 func (x *exchange) decode(into any, opaque ...string) error {
-	body, err := x.readBody("application/json", maxBody)
+	body, _, err := x.readBody(maxBody, "application/json")
 	if err != nil {
 		return err
 	}
@@ -52,11 +52,17 @@ func (x *exchange) refuseBody() error {
 	return nil
 }
 
-// readBody reads the request's body whole.
-func (x *exchange) readBody(mediaType string, most int64) ([]byte, error) {
-	if err := checkMediaType(x.r.Header, mediaType); err != nil {
-		return nil, err
+// readBody reads the request's body whole, and says which of the media types it has.
+func (x *exchange) readBody(most int64, mediaTypes ...string) (body []byte, mediaType string, err error) {
+	mediaType, err = checkMediaType(x.r.Header, mediaTypes...)
+	if err != nil {
+		return nil, "", err
 	}
+	body, err = x.readAll(most)
+	return body, mediaType, err
+}
+
+func (x *exchange) readAll(most int64) ([]byte, error) {
 	if x.r.ContentLength > most {
 		return nil, errTooLarge(most)
 	}
@@ -72,35 +78,41 @@ func (x *exchange) readBody(mediaType string, most int64) ([]byte, error) {
 		return buffer.Bytes(), nil
 	case errors.As(err, &tooLarge):
 		return nil, errTooLarge(most)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, newProblem(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
 	default:
-		return nil, badRequest("truncated_body", "", "the body ended early")
+		return nil, brokenBody(err)
 	}
+}
+
+// brokenBody says why a body could not be read to its end.
+func brokenBody(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return newProblem(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
+	}
+	return badRequest("truncated_body", "", "the body ended early")
 }
 
 func errTooLarge(most int64) error {
 	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", most)
 }
 
-// checkMediaType wants the content type, in UTF-8 if it says, and not compressed.
-func checkMediaType(header http.Header, want string) error {
+// checkMediaType wants one of the content types, in UTF-8 if it says, and not compressed.
+func checkMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
+		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
 			"compressed bodies are not read here")
 	}
 	given := header.Get("Content-Type")
-	if given == want {
-		return nil
+	if slices.Contains(wanted, given) {
+		return given, nil
 	}
 	mediaType, parameters, err := mime.ParseMediaType(given)
 	charset, hasCharset := parameters["charset"]
 	delete(parameters, "charset")
-	if err != nil || mediaType != want || len(parameters) > 0 || hasCharset && !strings.EqualFold(charset, "utf-8") {
-		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type",
-			"must be %s, not %s", want, strconv.Quote(clip(given)))
+	if err != nil || !slices.Contains(wanted, mediaType) || len(parameters) > 0 || hasCharset && !strings.EqualFold(charset, "utf-8") {
+		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type",
+			"must be %s, not %s", strings.Join(wanted, " or "), strconv.Quote(clip(given)))
 	}
-	return nil
+	return mediaType, nil
 }
 
 func decodeJSON(body []byte, into any, opaque ...string) error {
@@ -195,7 +207,7 @@ func storable(number string) (growth int, ok bool) {
 func syntaxProblem(err error) *openapi.Problem {
 	var fault *jsontext.SyntacticError
 	if !errors.As(err, &fault) {
-		return badRequest("malformed_json", "", "the body is not JSON")
+		return badRequest("malformed_json", "", "this is not JSON")
 	}
 	field := fieldPath(fault.JSONPointer)
 	switch {
@@ -204,7 +216,7 @@ func syntaxProblem(err error) *openapi.Problem {
 	case fault.Err.Error() == "invalid UTF-8": // the library exports no name for it
 		return badRequest("invalid_utf8", field, "must be valid UTF-8")
 	default:
-		return badRequest("malformed_json", field, "the body is not JSON: %s at byte %d", clip(fault.Err.Error()), fault.ByteOffset)
+		return badRequest("malformed_json", field, "this is not JSON: %s at byte %d", clip(fault.Err.Error()), fault.ByteOffset)
 	}
 }
 

@@ -32,7 +32,7 @@ func readOrder(x *exchange) (orderRequest, error) {
 	if err != nil {
 		return orderRequest{}, err
 	}
-	raw, err := x.readBody("application/json", maxBody)
+	raw, _, err := x.readBody(maxBody, "application/json")
 	if err != nil {
 		return orderRequest{}, err
 	}

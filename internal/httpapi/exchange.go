@@ -17,6 +17,8 @@ type exchange struct {
 	route  *telemetry.Route
 	param  string // what the path's wildcard stands for
 	caller caller
+	// exporter is set where faults are told as OpenTelemetry's protocol has it.
+	exporter bool
 
 	now       func() time.Time
 	requestID string

@@ -69,6 +69,11 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 	if pool.Utilization >= busyPool {
 		worse(openapi.HealthStatusDegraded, "80 % or more of the database connections are in use")
 	}
+	if s.strains != nil {
+		for _, reason := range s.strains() {
+			worse(openapi.HealthStatusDegraded, reason)
+		}
+	}
 	if err != nil {
 		worse(openapi.HealthStatusDown, "the database cannot be reached")
 	}

@@ -38,7 +38,7 @@ func readLogChunk(x *exchange) (logChunk, error) {
 	if err := q.done(); err != nil {
 		return chunk, err
 	}
-	chunk.data, err = x.readBody("text/plain", fleet.MaxLogChunk)
+	chunk.data, _, err = x.readBody(fleet.MaxLogChunk, "text/plain")
 	return chunk, err
 }
 

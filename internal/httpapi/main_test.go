@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"testing"
+	_ "time/tzdata" // tests ask for zones, which not every machine has
 
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 )

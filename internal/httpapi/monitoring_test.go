@@ -52,17 +52,21 @@ func TestHealthIsDegradedOrDown(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		database fakeDatabase
+		strains  []string
 		code     int
 		status   openapi.HealthStatus
 	}{
-		"a busy pool": {fakeDatabase{pool: telemetry.PoolSample{Max: 10, InUse: 8}}, http.StatusOK, "degraded"},
-		"not busy":    {fakeDatabase{pool: telemetry.PoolSample{Max: 10, InUse: 7}}, http.StatusOK, "ok"},
-		"away":        {fakeDatabase{err: errors.New("away")}, http.StatusServiceUnavailable, "down"},
+		"strained":    {fakeDatabase{}, []string{"the queue is full"}, http.StatusOK, "degraded"},
+		"a busy pool": {fakeDatabase{pool: telemetry.PoolSample{Max: 10, InUse: 8}}, nil, http.StatusOK, "degraded"},
+		"not busy":    {fakeDatabase{pool: telemetry.PoolSample{Max: 10, InUse: 7}}, nil, http.StatusOK, "ok"},
+		"away":        {fakeDatabase{err: errors.New("away")}, []string{"the queue is full"}, http.StatusServiceUnavailable, "down"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAPI(t, func(o *Options) { o.Database = tt.database })
+			a := newAPI(t, func(o *Options) {
+				o.Database, o.Strains = tt.database, func() []string { return tt.strains }
+			})
 			var h openapi.Health
 			a.send(t, request{method: "GET", path: "/api/health"}).want(tt.code).decode(&h)
 			if h.Status != tt.status || (h.Status == "ok") != (len(h.Reasons) == 0) {

@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"io"
+	"net/http"
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/telemetry"
@@ -63,6 +66,43 @@ type Reports interface {
 	// Report returns the document as it was stored, in JSON.
 	Report(ctx context.Context, id uuid.UUID) ([]byte, error)
 	ListReports(ctx context.Context, before uuid.UUID, most int) ([]report.Heading, error)
+}
+
+// Ledger takes executions in.
+type Ledger interface {
+	// Append stores what may be stored of a batch, and returns once that is committed. Of what it rejects, Index is into
+	// the batch's Executions. fleet.ErrUnavailable: nothing of the batch was acknowledged, and all of it may be repeated.
+	Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
+}
+
+// Executions answers about executions: from rollups, but for Errors and UserActivity, which read rows.
+type Executions interface {
+	// Facts reads what a window holds. It comes back aligned (widened) to what is kept.
+	Facts(ctx context.Context, window execution.Window) (execution.Facts, error)
+	Costs(ctx context.Context, query execution.CostQuery) (execution.Costs, error)
+	// Errors reads up to most of those that failed or timed out, newest first, after a position.
+	Errors(ctx context.Context, after execution.Position, most int) ([]execution.Execution, error)
+	// UserActivity reads up to most of a user's, newest first, after a position; as that user, under row-level security.
+	UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error)
+	// EraseUser deletes all that is kept of a user. What is deleted stays so if it fails half way; it may be repeated.
+	EraseUser(ctx context.Context, userID string) (execution.Erased, error)
+}
+
+// Traces takes OpenTelemetry's export requests, and answers in the protocol's own terms.
+type Traces interface {
+	// Export reads a request's body, stores what is in it and makes the answer, whatever happens.
+	Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, answer []byte)
+	// Refuse makes the answer to a request that is refused here.
+	Refuse(header http.Header, status int, message string) (mediaType string, answer []byte)
+}
+
+// Gateway runs AI agents.
+type Gateway interface {
+	// Start picks the agent for a prompt, and makes sure that the run's outcome can be recorded. A *fleet.Error
+	// otherwise: no agent for the type, or no room to record it (fleet.ErrUnavailable).
+	Start(prompt execution.Prompt) (execution.Run, error)
+	// AgentFor is the name of the agent that a type picks; empty if none does.
+	AgentFor(promptType string) string
 }
 
 // Database tells how the database is.

@@ -96,30 +96,53 @@ func (s *Server) fail(x *exchange, err error) {
 	case p == nil:
 		s.log.Error("request failed", x.describe(zap.Error(err))...)
 		p = errInternal
-	case p.Status == http.StatusServiceUnavailable && err != fleet.ErrUnavailable: //nolint:errorlint // wrapped, it says why
+	case p.Status == http.StatusServiceUnavailable && !isBare(err):
 		s.log.Warn("request not served", x.describe(zap.Error(err))...)
 	}
 	s.writeProblem(x, p)
 }
 
+// isBare says whether an error is nothing but what its client is told. One that wraps another says why.
+func isBare(err error) bool {
+	switch err.(type) { //nolint:errorlint // it is the wrapping that matters
+	case *fleet.Error, *openapi.Problem:
+		return true
+	}
+	return false
+}
+
 var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "something went wrong here; the log knows more")
 
-func (s *Server) writeProblem(w http.ResponseWriter, p *openapi.Problem) {
-	header := w.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
+func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
+	header := x.Header()
+	if p.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="watchbill"`)
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		header.Set("Retry-After", strconv.Itoa(retryAfter+int(s.jitter()*(retryAfter+1))))
+	}
+	s.hintRetry(header, int(p.Status))
+	mediaType, body := s.encodeProblem(x, p)
+	header.Set("Content-Type", mediaType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.WriteHeader(int(p.Status))
+	_, _ = x.Write(body) // the client may be gone, which is its own affair
+}
+
+// hintRetry says when to come again, where an answer's status means that one may and nobody knew it better.
+func (s *Server) hintRetry(header http.Header, status int) {
+	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests || header.Get("Retry-After") != "" {
+		return
+	}
+	header.Set("Retry-After", strconv.Itoa(retryAfter+int(s.jitter()*(retryAfter+1))))
+}
+
+func (s *Server) encodeProblem(x *exchange, p *openapi.Problem) (mediaType string, body []byte) {
+	if x.exporter {
+		return s.traces.Refuse(x.r.Header, int(p.Status), p.Detail)
 	}
 	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true)) // which makes �, and is all that could fail
 	if err != nil {
 		body = nil
 	}
-	header.Set("Content-Type", "application/problem+json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(int(p.Status))
-	_, _ = w.Write(body) // the client may be gone, which is its own affair
+	return "application/problem+json", body
 }
 
 // clip shortens what a client sent, for a message.

@@ -88,7 +88,10 @@ func oneOf[T ~string](q *query, name string, words ...T) T {
 }
 
 // limit reads how many entries a page may have.
-func (q *query) limit() int { return int(q.integer("limit", 50, 1, 500)) }
+func (q *query) limit() int { return q.limitOr(50) }
+
+// limitOr is limit with another default.
+func (q *query) limitOr(otherwise int64) int { return int(q.integer("limit", otherwise, 1, 500)) }
 
 func (q *query) fault(code, name, format string, args ...any) {
 	q.keep(badRequest(code, name, format, args...))
@@ -138,6 +141,9 @@ func (x *exchange) agentID() (string, error) {
 	}
 	return x.param, nil
 }
+
+// userID reads the path's user.
+func (x *exchange) userID() (string, error) { return x.param, checkUserID(x.param) }
 
 // id reads the path's UUID, which field calls by its name.
 func (x *exchange) id(field string) (uuid.UUID, error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -57,15 +56,14 @@ func (s *Server) createReport(ctx context.Context, input report.Input) (content,
 	return content{status: http.StatusCreated, mediaType: "application/json", body: body}, nil
 }
 
-// reportFacts reads the window that a report is of, and the one before if it is to stand beside. Objectives may need
-// the queries of both; the indexes are as they are now.
+// reportFacts reads the window that a report is of, and the one before if it is to stand beside.
 func (s *Server) reportFacts(ctx context.Context, req report.Request) (current report.Facts, previous *report.Facts, err error) {
-	indexes := slices.Contains(req.Sections, report.SectionIndexes)
-	current, err = s.measurements.Facts(ctx, req.Window, report.Parts{Queries: true, Indexes: indexes})
+	parts, partsBefore := req.Parts()
+	current, err = s.measurements.Facts(ctx, req.Window, parts)
 	if err != nil || req.CompareWith != report.ComparePrevious {
 		return current, nil, err
 	}
-	before, err := s.measurements.Facts(ctx, req.Window.Previous(), report.Parts{Queries: true})
+	before, err := s.measurements.Facts(ctx, req.Window.Previous(), partsBefore)
 	return current, &before, err
 }
 

@@ -40,6 +40,18 @@ var routes = []route{
 	{"GET", "/api/metrics/pending-deployments", everyone, typed(http.StatusOK, readHours, (*Server).getPendingMetrics)},
 	{"GET", "/api/openapi.yaml", everyone, (*Server).getOpenAPI},
 
+	{"POST", "/api/executions", ingester, (*Server).recordExecutions},
+	{"POST", "/api/ai/process-stream", ingester, (*Server).processStream},
+	{"POST", "/v1/traces", exporter, (*Server).exportTraces},
+	{"POST", "/v1/metrics", exporter, signalNotTaken("metrics", "OTEL_METRICS_EXPORTER")},
+	{"POST", "/v1/logs", exporter, signalNotTaken("logs", "OTEL_LOGS_EXPORTER")},
+
+	{"GET", "/api/admin/metrics", admin, typed(http.StatusOK, readHours, (*Server).getExecutionMetrics)},
+	{"GET", "/api/admin/errors", admin, typed(http.StatusOK, readErrorQuery, (*Server).listExecutionErrors)},
+	{"GET", "/api/admin/user-activity/{user_id}", admin, typed(http.StatusOK, readActivityQuery, (*Server).listUserActivity)},
+	{"GET", "/api/admin/costs", admin, typed(http.StatusOK, readCostQuery, (*Server).getCosts)},
+	{"DELETE", "/api/admin/users/{user_id}", admin, typedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser)},
+
 	{"POST", "/api/reports", admin, typedWithin(reportWithin, http.StatusCreated, readReportInput, (*Server).createReport)},
 	{"GET", "/api/reports", admin, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
 	{"GET", "/api/reports/{report_id}", admin, typed(http.StatusOK, readReportID, (*Server).getReport)},

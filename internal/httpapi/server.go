@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
@@ -23,17 +25,25 @@ type Options struct {
 	Deployments  Deployments
 	Measurements Measurements
 	Reports      Reports
+	Ledger       Ledger
+	Executions   Executions
+	Traces       Traces
+	Gateway      Gateway
 	Database     Database
 	Mailbox      *mailbox.Mailbox
+	Limiter      *ratelimit.Limiter // nil: there are no rate limits
+	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
+	Strains func() []string
 
 	Recorder *telemetry.Recorder
 	Requests *telemetry.RequestLogger
 	Log      *zap.Logger
 
-	// AdminTokens and EnrollmentTokens are comma-separated: several tokens rotate. Empty closes what they open; see
-	// Server.Closed.
+	// AdminTokens, EnrollmentTokens and IngestTokens are comma-separated: several tokens rotate. Empty closes what they
+	// open; see Server.Closed.
 	AdminTokens      string
 	EnrollmentTokens string
+	IngestTokens     string
 
 	Version string
 	Now     func() time.Time
@@ -47,8 +57,14 @@ type Server struct {
 	deployments  Deployments
 	measurements Measurements
 	reports      Reports
+	ledger       Ledger
+	executions   Executions
+	traces       Traces
+	gateway      Gateway
 	database     Database
 	mailbox      *mailbox.Mailbox
+	limits       *ratelimit.Limiter // may be nil
+	strains      func() []string    // may be nil
 
 	recorder *telemetry.Recorder
 	requests *telemetry.RequestLogger
@@ -56,6 +72,7 @@ type Server struct {
 
 	adminTokens      tokens
 	enrollmentTokens tokens
+	ingestTokens     tokens
 
 	ready   func() error
 	version string
@@ -71,6 +88,10 @@ type Server struct {
 	metering  gate // of metrics
 	reporting gate // of reports
 	openAPI   document
+
+	eventWithin time.Duration // see stream
+	streaming   context.Context
+	endStreams  context.CancelFunc
 }
 
 // endpoint is a route that is served.
@@ -87,13 +108,16 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
-		database: opts.Database, mailbox: opts.Mailbox,
+		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, gateway: opts.Gateway,
+		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log,
-		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens),
+		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
+		eventWithin: eventWithin,
 	}
+	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
 	for _, r := range routes {
 		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern, http.StatusServiceUnavailable)})
@@ -136,7 +160,7 @@ func (s *Server) serve(x *exchange) {
 		s.fail(x, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
 		return
 	}
-	x.route, x.pattern, x.param = e.record, e.pattern, param
+	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
 	if x.caller, err = s.authorize(x, e.access); err == nil {
 		err = e.serve(s, x)

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	defaultDays = 30
+	maxDays     = 366
+	maxZoneName = 64 // bytes
+)
+
+func readCostQuery(x *exchange) (execution.CostQuery, error) {
+	q := x.query()
+	req := execution.CostQuery{
+		Days: int(q.integer("days", defaultDays, 1, maxDays)), TimeZone: q.timeZone("time_zone"), Limit: q.limit(),
+		GroupBy: oneOf(&q, "group_by", execution.ByDay, execution.ByUser, execution.ByAgent, execution.ByModel),
+	}
+	if req.GroupBy == "" {
+		req.GroupBy = execution.ByDay
+	}
+	return req, q.done()
+}
+
+// timeZone reads the name of a zone; UTC where it is left out. This machine's own zone, which Go calls Local, is nobody's
+// affair.
+func (q *query) timeZone(name string) string {
+	zone, given := q.text(name)
+	if !given {
+		return "UTC"
+	}
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > maxZoneName {
+		q.fault("invalid_parameter", name, "must be the IANA name of a time zone, such as Europe/Berlin")
+	}
+	return zone
+}
+
+func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (openapi.CostsAnswer, error) {
+	if err := s.metering.enter(ctx); err != nil {
+		return openapi.CostsAnswer{}, err
+	}
+	defer s.metering.leave()
+	costs, err := s.executions.Costs(ctx, query)
+	if err != nil {
+		return openapi.CostsAnswer{}, err
+	}
+	answer := openapi.Costs{
+		Window:   openapi.ExecutionWindow{From: costs.Window.From.UTC(), To: costs.Window.To.UTC()},
+		TimeZone: query.TimeZone, GroupBy: openapi.CostGroupBy(query.GroupBy), Total: spendOf(costs.Total),
+		Groups: make([]openapi.SpendOf, len(costs.Groups)),
+	}
+	for i, g := range costs.Groups {
+		spend := spendOf(g.Spend)
+		answer.Groups[i] = openapi.SpendOf{
+			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
+		}
+	}
+	if costs.Rest != nil {
+		answer.Rest = spendOf(costs.Rest.Spend)
+	}
+	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
+}
+
+func spendOf(s execution.Spend) openapi.Spend {
+	return openapi.Spend{Requests: s.Requests, Tokens: tokensOf(s.Tokens), CostUSD: costOf(s.Cost, s.Unpriced), UnpricedTokens: s.Unpriced}
+}
+
+// costOf is null where nothing has a price: that is not the same as costing nothing.
+func costOf(nanoUSD, unpriced int64) *openapi.USD {
+	if nanoUSD == 0 && unpriced > 0 {
+		return nil
+	}
+	return new(openapi.USD(nanoUSD))
+}

@@ -1,0 +1,56 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// succeeded is what answers to the administrator begin with, beside the figures. Failures are problem documents.
+const succeeded = "success"
+
+func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
+	if err := s.metering.enter(ctx); err != nil {
+		return openapi.ExecutionMetricsAnswer{}, err
+	}
+	defer s.metering.leave()
+	now := s.now().UTC()
+	facts, err := s.executions.Facts(ctx, execution.Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now})
+	if err != nil {
+		return openapi.ExecutionMetricsAnswer{}, err
+	}
+	m := facts.Metrics()
+	all := figuresOf(m.Figures)
+	return openapi.ExecutionMetricsAnswer{Status: succeeded, Metrics: openapi.ExecutionMetrics{
+		TotalRequests: m.Count, Successful: m.Successful, Failed: m.Failed, SuccessRate: all.SuccessRate,
+		AvgExecutionTimeMs: all.AvgTimeMs, TotalTokensUsed: all.TotalTokens, AgentMetrics: figuresByName(m.Agents),
+		Timeouts: m.Timeouts, ExecutionTimeMs: all.ExecutionTimeMs, ModelMetrics: figuresByName(m.Models),
+		Tokens: all.Tokens, CostUSD: all.CostUSD, UnpricedTokens: all.UnpricedTokens,
+		Window: openapi.ExecutionWindow{From: facts.Window.From.UTC(), To: facts.Window.To.UTC()},
+	}}, nil
+}
+
+func figuresByName(named map[string]execution.Figures) map[string]openapi.ExecutionFigures {
+	converted := make(map[string]openapi.ExecutionFigures, len(named))
+	for name, figures := range named {
+		converted[name] = figuresOf(figures)
+	}
+	return converted
+}
+
+// figuresOf writes 0 for the rates and times of no requests: that is what clients of this endpoint have always been told.
+func figuresOf(f execution.Figures) openapi.ExecutionFigures {
+	return openapi.ExecutionFigures{
+		Count: f.Count, AvgTimeMs: deref(f.Mean), SuccessRate: deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,
+		ExecutionTimeMs: openapi.ExecutionTimes{P50: deref(f.P50), P95: deref(f.P95), P99: deref(f.P99)},
+		Tokens:          tokensOf(f.Tokens), CostUSD: costOf(f.Cost, f.Unpriced), UnpricedTokens: f.Unpriced,
+	}
+}
+
+func tokensOf(t execution.Tokens) openapi.TokenCounts {
+	return openapi.TokenCounts{
+		Used: t.Used, Input: t.Input, Output: t.Output, CacheRead: t.CacheRead, CacheWrite: t.CacheWrite, Reasoning: t.Reasoning,
+	}
+}

@@ -1,0 +1,290 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// executionReader reads executions off the wire, member by member and straight to where they belong: this is the path
+// that tens of thousands a second take. What agents were given and answered is not decoded at all. It is for one
+// goroutine.
+type executionReader struct {
+	d *jsontext.Decoder
+	e execution.Execution
+	// What was given, where leaving it out is not the same as its zero value.
+	hasID, hasTime, hasKind, hasStatus bool
+
+	growth int // what the payloads' numbers would grow by
+}
+
+func newExecutionReader() *executionReader {
+	return &executionReader{d: jsontext.NewDecoder(&bytes.Buffer{})}
+}
+
+// executionFields are the members that an execution may have.
+var executionFields = []string{
+	"execution_id", "created_at", "user_id", "session_id", "request_id", "agent_name", "kind", "input_data", "output_data", "execution_time_ms",
+	"tokens_used", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "model_used", "provider",
+	"status", "error_message", "trace_id", "span_id", "parent_span_id", "variant",
+}
+
+// read reads one. The reader is strict: what it does not know, what is there twice, and what PostgreSQL could not store
+// is a fault. It leaves the domain's bounds to the ledger, and what follows from what is there.
+func (r *executionReader) read(raw []byte) (execution.Execution, *execution.Fault) {
+	*r = executionReader{d: r.d}
+	if err := r.members(raw); err != nil {
+		return r.e, faultOf(err)
+	}
+	if err := r.finish(); err != nil {
+		return r.e, faultOf(err)
+	}
+	return r.e, nil
+}
+
+func (r *executionReader) members(raw []byte) error {
+	d := r.d
+	d.Reset(bytes.NewBuffer(raw))
+	start, err := d.ReadToken()
+	switch {
+	case err == nil && start.Kind() == jsontext.KindBeginObject:
+	case raw[0] == '[' || jsontext.Value(raw).IsValid():
+		return badRequest("invalid_type", "", "must be an object")
+	default:
+		return explain(raw)
+	}
+	for d.PeekKind() == jsontext.KindString {
+		name, err := d.ReadValue()
+		if err != nil {
+			return explain(raw)
+		}
+		from := int(d.InputOffset())
+		value, err := d.ReadValue()
+		if err != nil {
+			return explain(raw)
+		}
+		end := int(d.InputOffset())
+		name, value = raw[from-len(name):from], raw[end-len(value):end] // what the decoder returns is its own
+		bare := []byte(name[1 : len(name)-1])
+		if bytes.IndexByte(bare, '\\') >= 0 {
+			bare = []byte(unquote(name))
+		}
+		switch err := r.member(bare, value); {
+		case errors.Is(err, errUnstorable):
+			return explain(raw)
+		case err != nil:
+			return err
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return explain(raw)
+	}
+	if len(bytes.Trim(raw[d.InputOffset():], " \t\r\n")) > 0 {
+		return badRequest("trailing_data", "", "there is more after the JSON object")
+	}
+	return nil
+}
+
+// member puts a value where it belongs.
+func (r *executionReader) member(name []byte, value jsontext.Value) error {
+	e := &r.e
+	if value.Kind() == jsontext.KindNull { // means that there is none
+		value = nil
+	}
+	switch string(name) {
+	case "execution_id":
+		return readText(value, "execution_id", &e.ID, &r.hasID)
+	case "created_at":
+		return readTime(value, "created_at", &e.CreatedAt, &r.hasTime)
+	case "user_id":
+		return readText(value, "user_id", &e.UserID, nil)
+	case "session_id":
+		return readText(value, "session_id", &e.SessionID, nil)
+	case "request_id":
+		return readText(value, "request_id", &e.RequestID, nil)
+	case "agent_name":
+		return readText(value, "agent_name", &e.AgentName, nil)
+	case "kind":
+		return readText(value, "kind", &e.Kind, &r.hasKind)
+	case "input_data":
+		return r.payload(value, &e.Input)
+	case "output_data":
+		return r.payload(value, &e.Output)
+	case "execution_time_ms":
+		return readMilliseconds(value, "execution_time_ms", &e.Duration)
+	case "tokens_used":
+		return readCount(value, "tokens_used", &e.Tokens.Used)
+	case "input_tokens":
+		return readCount(value, "input_tokens", &e.Tokens.Input)
+	case "output_tokens":
+		return readCount(value, "output_tokens", &e.Tokens.Output)
+	case "cache_read_tokens":
+		return readCount(value, "cache_read_tokens", &e.Tokens.CacheRead)
+	case "cache_write_tokens":
+		return readCount(value, "cache_write_tokens", &e.Tokens.CacheWrite)
+	case "reasoning_tokens":
+		return readCount(value, "reasoning_tokens", &e.Tokens.Reasoning)
+	case "model_used":
+		return readText(value, "model_used", &e.Model, nil)
+	case "provider":
+		return readText(value, "provider", &e.Provider, nil)
+	case "status":
+		return readText(value, "status", &e.Status, &r.hasStatus)
+	case "error_message":
+		return readText(value, "error_message", &e.ErrorMessage, nil)
+	case "trace_id":
+		return readHex(value, "trace_id", &e.TraceID, 32)
+	case "span_id":
+		return readHex(value, "span_id", &e.SpanID, 16)
+	case "parent_span_id":
+		return readHex(value, "parent_span_id", &e.ParentSpanID, 16)
+	case "variant":
+		return readText(value, "variant", &e.Variant, nil)
+	default:
+		return badRequest("unknown_field", fieldName(string(name)), "is not a field of an execution")
+	}
+}
+
+// finish sees to what members have to do with one another.
+func (r *executionReader) finish() error {
+	e := &r.e
+	switch {
+	case r.hasID && e.ID == "":
+		return badRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
+	case r.hasID && !r.hasTime:
+		return badRequest("missing_field", "created_at", "is required with execution_id: together they tell a repetition")
+	case !r.hasStatus:
+		return badRequest("missing_field", "status", "is required")
+	case e.SpanID != "" && e.TraceID == "":
+		return badRequest("missing_field", "trace_id", "is required with span_id")
+	case e.ParentSpanID != "" && e.SpanID == "":
+		return badRequest("missing_field", "span_id", "is required with parent_span_id")
+	case e.ParentSpanID != "" && e.ParentSpanID == e.SpanID:
+		return badRequest("invalid_field", "parent_span_id", "must not be the span itself")
+	}
+	if !r.hasKind {
+		e.Kind = execution.Agent
+	}
+	e.Request = e.Kind == execution.Agent || e.Kind == execution.Inference
+	return nil
+}
+
+// explain finds what is wrong with an execution that could not be taken apart. Only what is refused is read twice.
+func explain(raw []byte) error {
+	if err := checkJSON(raw, executionFields); err != nil {
+		return err
+	}
+	return badRequest("malformed_json", "", "this cannot be read") // which checkJSON should have found
+}
+
+func faultOf(err error) *execution.Fault {
+	p := problemOf(err)
+	if p == nil {
+		p = errInternal
+	}
+	return &execution.Fault{Code: p.Code, Field: p.Field, Detail: p.Detail}
+}
+
+// readText reads a string; given, if not nil, notes that it is there.
+func readText[T ~string](value jsontext.Value, field string, into *T, given *bool) error {
+	if value == nil {
+		return nil
+	}
+	if value.Kind() != jsontext.KindString {
+		return badRequest("invalid_type", field, "must be a string")
+	}
+	text := unquote(value)
+	if strings.IndexByte(text, 0) >= 0 {
+		return badRequest("nul_character", field, "must not contain a NUL character")
+	}
+	*into = T(text)
+	if given != nil {
+		*given = true
+	}
+	return nil
+}
+
+// unquote is what a JSON string says.
+func unquote(quoted []byte) string {
+	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	text, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return "" // it was read as a string already
+	}
+	return string(text)
+}
+
+func readTime(value jsontext.Value, field string, into *time.Time, given *bool) error {
+	if value == nil {
+		return nil
+	}
+	var text string
+	if err := readText(value, field, &text, given); err != nil {
+		return err
+	}
+	if err := into.UnmarshalText([]byte(text)); err != nil { // stricter than time.Parse
+		return badRequest("invalid_field", field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
+	}
+	if into.Unix() < 0 { // and so is never the zero time, which stands for none
+		return badRequest("too_old", field, "is before 1970")
+	}
+	*into = into.UTC().Truncate(time.Microsecond)
+	return nil
+}
+
+func readCount(value jsontext.Value, field string, into *int64) error {
+	if value == nil {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	switch {
+	case err == nil:
+	case errors.Is(err, strconv.ErrRange):
+		return badRequest("number_out_of_range", field, "is a number out of range")
+	default:
+		return badRequest("invalid_type", field, "must be a whole number")
+	}
+	*into = n
+	return nil
+}
+
+// readMilliseconds keeps them to the microsecond.
+func readMilliseconds(value jsontext.Value, field string, into *time.Duration) error {
+	if value == nil {
+		return nil
+	}
+	if value.Kind() != jsontext.KindNumber {
+		return badRequest("invalid_type", field, "must be a number")
+	}
+	ms, err := strconv.ParseFloat(string(value), 64)
+	if most := execution.MaxDuration.Milliseconds(); err != nil || ms < 0 || ms > float64(most) {
+		return badRequest("invalid_field", field, "must be from 0 to %d", most)
+	}
+	*into = time.Duration(ms*1e3+0.5) * time.Microsecond
+	return nil
+}
+
+// readHex reads an id of OpenTelemetry's.
+func readHex(value jsontext.Value, field string, into *string, digits int) error {
+	var text string
+	if err := readText(value, field, &text, nil); err != nil || value == nil {
+		return err
+	}
+	if len(text) != digits || strings.Trim(text, "0123456789abcdefABCDEF") != "" || strings.Trim(text, "0") == "" {
+		return badRequest("invalid_field", field, "must be %d hexadecimal digits, not all 0", digits)
+	}
+	*into = strings.ToLower(text)
+	return nil
+}
+
+func fieldName(name string) string {
+	return fieldPath(jsontext.Pointer("").AppendToken(name))
+}
