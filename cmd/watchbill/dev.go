@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -28,7 +31,13 @@ type devOptions struct {
 	dataDir string
 	agents  int
 	every   time.Duration
+	execute time.Duration
 }
+
+// devAgents are the AI agents that there are unless a file tells of others.
+//
+//go:embed dev_agents.yaml
+var devAgents []byte
 
 func devCommand(std stdio) *cobra.Command {
 	o := devOptions{replica: replica.Defaults(), logs: logFlags{dir: filepath.Join(".watchbill", "logs")}}
@@ -46,20 +55,24 @@ func devCommand(std stdio) *cobra.Command {
 	cmd.Flags().StringVar(&o.dataDir, "data-dir", ".watchbill", "where the database is kept")
 	cmd.Flags().IntVar(&o.agents, "agents", 20, "simulated agents")
 	cmd.Flags().DurationVar(&o.every, "deploy-every", 5*time.Second, "time between simulated deployments")
+	cmd.Flags().DurationVar(&o.execute, "execute-every", 2*time.Second, "time between simulated executions of AI agents")
 	return cmd
 }
 
 // dev starts from the bottom up and stops in the opposite order, by its deferred calls.
 func dev(ctx context.Context, std stdio, o devOptions) (err error) {
-	if o.agents < 1 || o.agents > 10_000 || o.every <= 0 {
-		return usageError(errors.New("--agents must be from 1 to 10000, and --deploy-every more than 0"))
+	if o.agents < 1 || o.agents > 10_000 || o.every <= 0 || o.execute <= 0 {
+		return usageError(errors.New("--agents must be from 1 to 10000, and --deploy-every and --execute-every more than 0"))
 	}
 	config := o.replica
 	config.Version = buildVersion()
-	for _, token := range []*string{&config.AdminToken, &config.EnrollmentToken} {
+	for _, token := range []*string{&config.AdminToken, &config.EnrollmentToken, &config.IngestToken} {
 		if *token == "" {
 			*token = rand.Text()
 		}
+	}
+	if err := o.prepareGateway(&config); err != nil {
+		return err
 	}
 	config.Listen, config.MetricsListen = freeAddress(std, config.Listen), freeAddress(std, config.MetricsListen)
 	if config.DatabaseURL == "" {
@@ -92,6 +105,24 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	return live(ctx, std, o, config, logs)
 }
 
+// prepareGateway gives the gateway agents and a spool, beside the database, unless flags say otherwise.
+func (o devOptions) prepareGateway(config *replica.Config) error {
+	if config.Executions.SpoolDir == replica.Defaults().Executions.SpoolDir {
+		config.Executions.SpoolDir = filepath.Join(o.dataDir, "spool")
+	}
+	if config.Executions.AgentsFile != "" {
+		return nil
+	}
+	config.Executions.AgentsFile = filepath.Join(o.dataDir, "agents.yaml")
+	if _, err := os.Stat(config.Executions.AgentsFile); !errors.Is(err, fs.ErrNotExist) {
+		return err // it is the user's by now
+	}
+	if err := os.MkdirAll(o.dataDir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(config.Executions.AgentsFile, devAgents, 0o644)
+}
+
 // live runs a replica and a fleet until ctx is done; the fleet goes first.
 func live(ctx context.Context, std stdio, o devOptions, config replica.Config, logs *telemetry.Logs) error {
 	r, err := replica.New(ctx, config, logs, time.Now)
@@ -103,9 +134,9 @@ func live(ctx context.Context, std stdio, o devOptions, config replica.Config, l
 	g, living := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.Run(serving) })
 
-	admin, _, _ := strings.Cut(config.AdminToken, ",")
 	fleet, err := simulation.Enroll(living, simulation.Options{
-		Server: "http://" + r.Address(), AdminToken: admin, Agents: o.agents, Every: o.every, Log: logs.App.Named("simulation"), Now: time.Now,
+		Server: "http://" + r.Address(), AdminToken: first(config.AdminToken), Agents: o.agents, Every: o.every,
+		IngestToken: first(config.IngestToken), ExecuteEvery: o.execute, Log: logs.App.Named("simulation"), Now: time.Now,
 	})
 	if err == nil {
 		welcome(std, r, config, o)
@@ -119,22 +150,30 @@ func live(ctx context.Context, std stdio, o devOptions, config replica.Config, l
 	return errors.Join(err, g.Wait())
 }
 
+// first is the first of tokens that rotate.
+func first(tokens string) string {
+	token, _, _ := strings.Cut(tokens, ",")
+	return strings.TrimSpace(token)
+}
+
 func welcome(std stdio, r *replica.Replica, config replica.Config, o devOptions) {
 	say(std, `
-Watchbill %s is up, with %d simulated agents and a deployment every %s.
+Watchbill %s is up, with %d simulated agents, a deployment every %s, and an execution of an AI agent every %s.
 
   API        http://%s
   metrics    http://%s/metrics
   database   %s
   logs       %s
+  AI agents  %s
 
   export WATCHBILL_SERVER=http://%s
   export ADMIN_TOKEN=%s
   export ENROLLMENT_TOKEN=%s
+  export INGEST_TOKEN=%s
 
 Ctrl-C stops everything.`,
-		config.Version, o.agents, o.every, r.Address(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir,
-		r.Address(), config.AdminToken, config.EnrollmentToken)
+		config.Version, o.agents, o.every, o.execute, r.Address(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir, config.Executions.AgentsFile,
+		r.Address(), config.AdminToken, config.EnrollmentToken, config.IngestToken)
 }
 
 // freeAddress keeps an address, or takes a free port where its own is taken.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // costs are told by the days of a time zone, on machines that have no zones too
 )
 
 // version is set by the linker.

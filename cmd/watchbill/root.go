@@ -87,6 +87,8 @@ func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 		deployCommand(std, env),
 		deploymentsCommand(std, env),
 		logsCommand(std, env),
+		executionsCommand(std, env),
+		pricesCommand(std, env),
 		versionCommand(std),
 	)
 	strictArguments(root)
@@ -108,6 +110,7 @@ var shortNames = map[string]string{
 	"database-url":     "DATABASE_URL",
 	"admin-token":      "ADMIN_TOKEN",
 	"enrollment-token": "ENROLLMENT_TOKEN",
+	"ingest-token":     "INGEST_TOKEN",
 }
 
 func variable(flag string) string {
@@ -125,8 +128,14 @@ func flagsFromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool))
 		if f.Changed || !ok || value == "" || f.Name == "help" {
 			return
 		}
-		if err := flags.Set(f.Name, value); err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", variable(f.Name), err))
+		values := []string{value}
+		if f.Value.Type() == "stringArray" {
+			values = strings.FieldsFunc(value, func(r rune) bool { return r == '\n' })
+		}
+		for _, one := range values {
+			if err := flags.Set(f.Name, one); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", variable(f.Name), err))
+			}
 		}
 	})
 	return errors.Join(faults...)

@@ -33,7 +33,7 @@ func (l *logFlags) open(std stdio, secrets ...string) (*telemetry.Logs, error) {
 
 // secrets are what must not be found in the logs.
 func secrets(config replica.Config) []string {
-	all := []string{config.AdminToken, config.EnrollmentToken}
+	all := []string{config.AdminToken, config.EnrollmentToken, config.IngestToken}
 	for _, database := range []string{config.DatabaseURL, config.DatabaseDirectURL} {
 		if password := postgres.Password(database); password != "" {
 			all = append(all, password)
@@ -50,6 +50,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.IntVar(&config.DatabaseMaxConns, "database-max-conns", config.DatabaseMaxConns, "connections of the pool at the most")
 	flags.StringVar(&config.AdminToken, "admin-token", "", "opens the admin endpoints; several, separated by commas, rotate (better in the environment: $ADMIN_TOKEN)")
 	flags.StringVar(&config.EnrollmentToken, "enrollment-token", "", "lets agents enrol; several, separated by commas, rotate (better: $ENROLLMENT_TOKEN)")
+	flags.StringVar(&config.IngestToken, "ingest-token", "", "lets executions be logged and agents be run; several, separated by commas, rotate (better: $INGEST_TOKEN)")
 	flags.StringVar(&config.TLSCertFile, "tls-cert-file", "", "certificate chain; read again when it changes")
 	flags.StringVar(&config.TLSKeyFile, "tls-key-file", "", "the certificate's private key")
 	flags.DurationVar(&config.ConnectionMaxAge, "connection-max-age", config.ConnectionMaxAge, "after which a kept connection is closed, to spread clients over new replicas; 0: never")
@@ -63,7 +64,27 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&config.Retention.Deployments, "keep-deployments", config.Retention.Deployments, "how long finished deployments are kept, with their logs")
 	flags.DurationVar(&config.Retention.Reports, "keep-reports", config.Retention.Reports, "how long reports are kept")
 	flags.DurationVar(&config.Retention.Rollups, "keep-rollups", config.Retention.Rollups, "how long measurements are kept")
+	bindExecutions(flags, config)
 	flags.DurationVar(&config.Retention.RollupMinutes, "keep-rollup-minutes", config.Retention.RollupMinutes, "how long measurements are kept by the minute, before they are merged into hours")
+}
+
+// bindExecutions binds the flags of what concerns executions.
+func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
+	e := &config.Executions
+	flags.StringVar(&e.AgentsFile, "agents-file", "", "`file` (YAML) of the AI agents that the gateway runs; read again when it changes")
+	flags.StringVar(&e.SpoolDir, "spool-dir", e.SpoolDir, "folder where the outcome of the gateway's runs is kept until it is stored")
+	flags.Int64Var(&e.SpoolMaxBytes, "spool-max-bytes", e.SpoolMaxBytes, "size of that folder, beyond which no run begins")
+	flags.StringVar(&e.PricesFile, "prices-file", "", "`file` (YAML) of prices that go before the shipped ones; read again when it changes")
+	flags.IntVar(&e.MaxPayload, "max-payload", e.MaxPayload, "bytes of an execution's input, and of its output, that are stored")
+	flags.BoolVar(&e.RefuseOversized, "refuse-oversized-payload", false, "reject executions with a larger input or output, instead of cutting it with a mark")
+	flags.StringArrayVar(&e.Redact, "redact", nil, "what is masked in executions before they are stored: key:NAME, pattern:REGEX or builtin:NAME (email, credit-card, secrets); may be repeated (in the environment: one a line)")
+	flags.StringSliceVar(&config.Limits, "limit", nil, "rate limit, such as gateway/user=60/m or ingest/token=5000/s:burst=20000; may be repeated")
+	flags.IntVar(&e.QueueRows, "ledger-queue", e.QueueRows, "executions that may wait to be stored; more are refused with 503")
+	flags.DurationVar(&e.Retention.Executions, "keep-executions", e.Retention.Executions, "how long executions are kept; older ones are rejected")
+	flags.DurationVar(&e.Retention.Minutes, "keep-execution-minutes", e.Retention.Minutes, "how long their figures are kept by the minute")
+	flags.DurationVar(&e.Retention.Quarters, "keep-execution-quarters", e.Retention.Quarters, "how long by the quarter of an hour")
+	flags.DurationVar(&e.Retention.Hours, "keep-execution-hours", e.Retention.Hours, "how long by the hour")
+	flags.DurationVar(&e.Retention.Days, "keep-execution-days", e.Retention.Days, "how long by the day")
 }
 
 func bindDatabase(flags *pflag.FlagSet, config *replica.Config) {

@@ -11,12 +11,15 @@ import (
 )
 
 // readCells adds up what is folded and what is not, in one statement and thus one snapshot: a delta that is folded
-// meanwhile is in either, once.
+// meanwhile is in either, once. OFFSET 0 keeps the planner from turning the parts' look-ups in the index into one scan of
+// all that there is, which it does for it cannot know how little of it the parts are.
 const readCells = `-- name: ReadExecutionCells :many
 SELECT r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens,
 	r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations
 FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS s (seconds, "from", "to")
-JOIN execution_rollups r ON r.seconds = s.seconds AND r.bucket >= s."from" AND r.bucket < s."to"
+CROSS JOIN LATERAL (
+	SELECT * FROM execution_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
+) AS r
 UNION ALL
 SELECT d.agent, d.model, d.status, d.request, d.count, d.time_us, d.tokens_used, d.input_tokens, d.output_tokens,
 	d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens, d.durations

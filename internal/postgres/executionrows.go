@@ -89,15 +89,18 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string) (r
 	if err := appendDeltas(ctx, tx, deltas); err != nil || len(gone) == eraseAtOnce {
 		return int64(len(gone)), 0, err
 	}
+	if err := q.EraseUnsettled(ctx, userID); err != nil {
+		return 0, 0, err
+	}
 	if err := q.EraseSpans(ctx, userID); err != nil {
 		return 0, 0, err
 	}
 	for {
-		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldAtOnce})
+		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldUsersAtOnce})
 		if err != nil {
 			return 0, 0, err
 		}
-		if folded < foldAtOnce {
+		if folded < foldUsersAtOnce {
 			break
 		}
 	}

@@ -69,9 +69,17 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch) (executi
 		}
 		rows := make([]execution.Row, len(batch.Executions))
 		settled := make([]bool, len(rows))
+		var inherited []string
 		for i, e := range batch.Executions {
 			rows[i].Execution = e
-			settled[i], _ = ancestry.Attribute(&rows[i].Execution)
+			if settled[i], _ = ancestry.Attribute(&rows[i].Execution); rows[i].AgentName != e.AgentName {
+				inherited = append(inherited, rows[i].AgentName)
+			}
+		}
+		if err := s.names.lookUp(ctx, tx, inherited); err != nil {
+			return err
+		}
+		for i := range rows {
 			rows[i].Capped = s.names.capped(&rows[i].Execution)
 		}
 		isNew, err := insertNew(ctx, tx, rows)

@@ -11,8 +11,11 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// foldAtOnce is how many deltas of each table one transaction folds.
-const foldAtOnce = 20_000
+// How many deltas one transaction folds. The more of a user's, the fewer times its rollups are written.
+const (
+	foldAtOnce      = 20_000
+	foldUsersAtOnce = 100_000
+)
 
 // rollupWidths are those of execution_rollups, which hold the same at four widths.
 var rollupWidths = []time.Duration{execution.Minute, execution.Quarter, execution.Hour, execution.Day}
@@ -32,8 +35,8 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 		if err := foldExecutions(ctx, q, taken); err != nil {
 			return err
 		}
-		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: foldAtOnce})
-		more = len(taken) == foldAtOnce || users == foldAtOnce
+		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: foldUsersAtOnce})
+		more = len(taken) == foldAtOnce || users == foldUsersAtOnce
 		return err
 	})
 	return more, err

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -69,7 +70,18 @@ LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, ki
 	return nil
 }
 
-// refresh reads what other replicas have registered.
+// lookUp reads what other replicas have registered, if one of these agents is not known here.
+func (n *names) lookUp(ctx context.Context, tx pgx.Tx, agents []string) error {
+	n.mu.RLock()
+	known := len(n.agents) >= maxNames || !slices.ContainsFunc(agents, func(name string) bool { return !n.agents[name] })
+	n.mu.RUnlock()
+	if known {
+		return nil
+	}
+	return n.refresh(ctx, tx)
+}
+
+// refresh reads what is registered.
 func (n *names) refresh(ctx context.Context, tx pgx.Tx) error {
 	known, err := readNames(ctx, tx)
 	if err == nil {

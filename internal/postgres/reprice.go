@@ -22,26 +22,23 @@ func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func
 	position := execution.Execution{CreatedAt: w.From.Add(-execution.Minute)} // before all of them
 	for {
 		var seen, changed int64
+		var last execution.Execution
 		err := s.db.inTxAs(ctx, admin, "price executions anew", func(tx pgx.Tx) error {
-			q := s.db.queries.WithTx(tx)
-			rows, err := q.ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
+			rows, err := s.db.queries.WithTx(tx).ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
 				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
 				After: position.CreatedAt, AfterUser: position.UserID, AfterID: position.ID,
 			})
-			if err != nil || len(rows) == 0 {
-				seen = 0
+			if seen, changed = int64(len(rows)), 0; err != nil || seen == 0 {
 				return err
 			}
-			seen = int64(len(rows))
+			last = rowOf(rows[seen-1]).Execution // kept only if the transaction is
 			changed, err = s.saveCosts(ctx, tx, rows, price)
-			if err == nil {
-				position = rowOf(rows[len(rows)-1]).Execution
-			}
 			return err
 		})
 		if err != nil {
 			return total, err
 		}
+		position = last
 		total.Seen += seen
 		total.Changed += changed
 		if seen < repriceAtOnce {

@@ -37,3 +37,11 @@ SELECT set_config('watchbill.user_id', $1, true)`
 		return do(tx)
 	})
 }
+
+// SeesAll says whether the login sees every execution without taking a role: as a superuser does, or one that inherits
+// the roles.
+func (db *DB) SeesAll(ctx context.Context) (all bool, err error) {
+	err = db.pool.QueryRow(ctx, `-- name: SeesAll :one
+SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'watchbill_admin', 'USAGE') FROM pg_roles WHERE rolname = current_user`).Scan(&all)
+	return all, fault("look at the login", err)
+}

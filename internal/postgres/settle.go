@@ -48,12 +48,15 @@ func (s *Executions) settle(ctx context.Context) (settled []execution.Execution,
 				done = append(done, w)
 				continue
 			}
-			if err := move(ctx, q, row, deltas); err != nil {
+			kept, err := move(ctx, q, row, deltas)
+			switch {
+			case err != nil:
 				return err
-			}
-			if row.complete || w.WaitedSeconds > settleWithin.Seconds() {
+			case !kept: // the other one, which is there, is told of, or waits itself
+				done = append(done, w)
+			case row.complete || w.WaitedSeconds > settleWithin.Seconds():
 				done, settled = append(done, w), append(settled, row.now.Execution)
-			} else {
+			default:
 				waiting = append(waiting, waitingRow{w, row.now.UserID})
 			}
 		}
@@ -98,51 +101,50 @@ func (s *Executions) attributed(ctx context.Context, tx pgx.Tx, due []dbgen.Take
 	if err := extend(ctx, tx, ancestry, executions); err != nil {
 		return nil, err
 	}
+	var inherited []string
 	for _, row := range rows {
-		row.complete, _ = ancestry.Attribute(&row.now.Execution)
-		if row.now.Capped, err = s.names.cappedAfter(ctx, tx, row); err != nil {
-			return nil, err
+		if row.complete, _ = ancestry.Attribute(&row.now.Execution); row.now.AgentName != row.was.AgentName {
+			inherited = append(inherited, row.now.AgentName)
 		}
+	}
+	if err := s.names.lookUp(ctx, tx, inherited); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		row.now.Capped = s.names.cappedAfter(row)
 	}
 	return rows, nil
 }
 
-// cappedAfter says which names of a row are not told apart any more. One that did not change stays as it is; another
-// replica may have registered the new one.
-func (n *names) cappedAfter(ctx context.Context, tx pgx.Tx, row *attributedRow) (execution.Capped, error) {
+// cappedAfter says which names of a row are not told apart any more. One that did not change stays as it is.
+func (n *names) cappedAfter(row *attributedRow) execution.Capped {
 	if row.now.AgentName == row.was.AgentName {
-		return row.was.Capped, nil
+		return row.was.Capped
 	}
-	if n.capped(&row.now.Execution)&execution.CappedAgent != 0 {
-		if err := n.refresh(ctx, tx); err != nil {
-			return 0, err
-		}
-	}
-	agent := n.capped(&row.now.Execution) & execution.CappedAgent
-	return row.was.Capped&execution.CappedModel | agent, nil
+	return row.was.Capped&execution.CappedModel | n.capped(&row.now.Execution)&execution.CappedAgent
 }
 
 // move writes a row as it should be, and notes how that changes the rollups. Where the row that it would become is there
-// already, it came again after its ancestors were known: then it is a duplicate.
-func move(ctx context.Context, q *dbgen.Queries, row *attributedRow, deltas execution.Deltas) error {
+// already, it came again after its ancestors were known: then it is a duplicate, and is not kept.
+func move(ctx context.Context, q *dbgen.Queries, row *attributedRow, deltas execution.Deltas) (kept bool, err error) {
 	was, now := &row.was, &row.now
 	if was.AgentName == now.AgentName && was.UserID == now.UserID && was.SessionID == now.SessionID && was.Request == now.Request {
-		return nil
+		return true, nil
 	}
 	moved, err := q.MoveExecution(ctx, dbgen.MoveExecutionParams{
 		UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID,
 		NewUser: now.UserID, AgentName: now.AgentName, SessionID: now.SessionID, Request: now.Request, Capped: int16(now.Capped),
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	deltas.Add(was, -1)
 	if moved == 0 {
 		_, err := q.DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
-		return err
+		return false, err
 	}
 	deltas.Add(now, 1)
-	return nil
+	return true, nil
 }
 
 // postpone forgets those that are done, and has the others looked at again after as long as they have waited.

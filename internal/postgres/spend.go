@@ -21,14 +21,17 @@ FROM (
 	SELECT s.part, r.agent, r.model, r.request, r.count, r.tokens_used, r.input_tokens, r.output_tokens,
 		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
 	FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
-	JOIN execution_rollups r ON r.seconds = s.seconds AND r.bucket >= s."from" AND r.bucket < s."to"
+	CROSS JOIN LATERAL (
+		SELECT * FROM execution_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
+	) AS r
 	UNION ALL
 	SELECT p.part, d.agent, d.model, d.request, d.count, d.tokens_used, d.input_tokens, d.output_tokens,
 		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens
 	FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[]) AS p (part, "from", "to")
 	JOIN execution_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
 ) AS spent
-GROUP BY 1`
+GROUP BY 1
+HAVING sum(count) <> 0 -- else all was taken away again`
 
 	// Users may be many: the dearest are told by name, and the others (null) together.
 	readUserSpend = `-- name: ReadUserSpend :many
@@ -42,7 +45,9 @@ FROM (
 	SELECT r.user_id, r.requests, r.tokens_used, r.input_tokens, r.output_tokens,
 		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
 	FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
-	JOIN user_rollups r ON r.seconds = s.seconds AND r.bucket >= s."from" AND r.bucket < s."to"
+	CROSS JOIN LATERAL (
+		SELECT * FROM user_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
+	) AS r
 	UNION ALL
 	SELECT d.user_id, d.requests, d.tokens_used, d.input_tokens, d.output_tokens,
 		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens

@@ -4,9 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
 // Config is all that a replica can be told. Defaults returns it with its defaults.
@@ -22,6 +27,7 @@ type Config struct {
 
 	AdminToken      string // comma-separated values rotate; empty closes the endpoints
 	EnrollmentToken string
+	IngestToken     string
 
 	TLSCertFile      string
 	TLSKeyFile       string
@@ -36,6 +42,24 @@ type Config struct {
 	RetryLimit    time.Duration
 
 	Retention postgres.Retention
+
+	Executions ExecutionConfig
+	Limits     []string // see ratelimit.Parse
+}
+
+// ExecutionConfig is what a replica can be told about executions.
+type ExecutionConfig struct {
+	AgentsFile    string // of the gateway; empty: it has none
+	SpoolDir      string // where the gateway's runs are recorded until they are stored
+	SpoolMaxBytes int64
+	PricesFile    string // goes before the prices that are shipped; empty: none
+
+	MaxPayload      int      // bytes of an execution's input or output that are stored
+	RefuseOversized bool     // or else cut, with a mark
+	Redact          []string // see execution.ParseRedaction
+	QueueRows       int      // executions that wait to be stored, at the most
+
+	Retention postgres.ExecutionRetention
 }
 
 // Defaults is the configuration of a replica that is told nothing.
@@ -48,6 +72,13 @@ func Defaults() Config {
 		PollBudget:       10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
 		Retention: postgres.Retention{Deployments: 30 * day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
+		Executions: ExecutionConfig{
+			SpoolDir: filepath.Join(os.TempDir(), "watchbill-spool"), SpoolMaxBytes: 256 << 20,
+			MaxPayload: 64 << 10, QueueRows: ledger.DefaultRows,
+			Retention: postgres.ExecutionRetention{
+				Executions: 90 * day, Minutes: 7 * day, Quarters: 100 * day, Hours: 400 * day, Days: 5 * 366 * day,
+			},
+		},
 	}
 }
 
@@ -82,10 +113,38 @@ func (c Config) Validate() error {
 		{"keep-reports", c.Retention.Reports},
 		{"keep-rollups", c.Retention.Rollups},
 		{"keep-rollup-minutes", c.Retention.RollupMinutes},
+		{"keep-executions", c.Executions.Retention.Executions},
+		{"keep-execution-minutes", c.Executions.Retention.Minutes},
+		{"keep-execution-quarters", c.Executions.Retention.Quarters},
+		{"keep-execution-hours", c.Executions.Retention.Hours},
+		{"keep-execution-days", c.Executions.Retention.Days},
 	} {
 		fault(keep.d < 2*time.Hour, keep.flag, "must be at least 2h")
 	}
+	faults = append(faults, c.Executions.validate()...)
+	if _, err := ratelimit.Parse(c.Limits); err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(faults...)
+}
+
+func (c ExecutionConfig) validate() []error {
+	var faults []error
+	fault := func(wrong bool, flag, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+		}
+	}
+	fault(c.SpoolDir == "", "spool-dir", "is required")
+	fault(c.SpoolMaxBytes < 1<<20, "spool-max-bytes", "must be at least 1048576")
+	fault(c.MaxPayload < 256 || c.MaxPayload > 8<<20, "max-payload", "must be from 256 to 8388608")
+	fault(c.QueueRows < 1000 || c.QueueRows > 10_000_000, "ledger-queue", "must be from 1000 to 10000000")
+	r := c.Retention
+	fault(r.Minutes > r.Quarters || r.Quarters > r.Hours || r.Hours > r.Days, "keep-execution-minutes", "must not be longer than quarters, hours and days are kept, nor these than those after them")
+	if _, err := execution.ParseRedaction(c.Redact); err != nil {
+		faults = append(faults, fmt.Errorf("--redact: %w", err))
+	}
+	return faults
 }
 
 // DirectURL is the URL for what a transaction pooler cannot carry.

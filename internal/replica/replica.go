@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/otlp"
 	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -34,6 +37,10 @@ type Replica struct {
 	requests    *telemetry.RequestLogger
 	flusher     *telemetry.Flusher
 	gauges      *telemetry.FleetGauges
+	executions  *executions
+	limiter     *ratelimit.Limiter
+
+	endStreams func() // of the gateway's answers under way
 
 	api, metrics                 *http.Server
 	apiListener, metricsListener net.Listener
@@ -79,10 +86,19 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	r.deployments = postgres.NewDeployments(r.db,
 		fleet.ExponentialBackoff(config.RetryBackoff, config.RetryLimit, mathrand.Float64),
 		func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, changed)
+	if r.executions, err = newExecutions(config.Executions, r.db, registry, r.log, now); err != nil {
+		return nil, err
+	}
+	if err := r.newLimiter(registry); err != nil {
+		return nil, err
+	}
 	handler, err := httpapi.New(httpapi.Options{
-		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Measurements: r.rollups, Reports: postgres.NewReports(r.db), Database: r.db,
+		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
+		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
+		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
+		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.executions.strains,
 		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
-		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken,
+		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
 	if err != nil {
@@ -91,5 +107,19 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	for _, closed := range handler.Closed() {
 		r.log.Warn("endpoints closed: no token is set", zap.String("variable", closed.Variable), zap.Strings("endpoints", closed.Routes))
 	}
+	r.endStreams = handler.EndStreams
 	return r, r.listen(handler, registry)
+}
+
+// newLimiter makes the rate limits, of which replicas tell one another.
+func (r *Replica) newLimiter(registry *prometheus.Registry) error {
+	limits, err := ratelimit.Parse(r.config.Limits)
+	if err != nil {
+		return err
+	}
+	r.limiter = ratelimit.New(ratelimit.Options{
+		Limits: limits, Now: r.now, Store: postgres.NewRateLimits(r.db), Log: r.log.Named("limits"),
+	})
+	registry.MustRegister(telemetry.NewLimitCollector(r.limiter.Sample))
+	return nil
 }

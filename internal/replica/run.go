@@ -87,13 +87,20 @@ func (r *Replica) Run(ctx context.Context) error {
 	defer stop()
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
-		r.mailbox.Run, r.hints.Run, r.requests.Run,
-		r.repeat("expire leases", expireEvery, r.expireLeases),
-		r.repeat("sample the fleet", sampleEvery, r.sampleFleet),
-		r.repeat("clean up", cleanEvery, r.cleanUp),
+		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkLogin,
+		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
+		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
+		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
+		r.repeat("settle executions", settleEvery, often, r.executions.settle),
+		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
+		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
 	} {
 		background.Go(func() error { return task(behind) })
 	}
+	spooling, stopSpooling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSpooling()
+	spooled := make(chan error, 1)
+	go func() { spooled <- r.executions.runSpool(spooling) }()
 	flushing, stopFlushing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFlushing()
 	flushed := make(chan error, 1)
@@ -114,6 +121,8 @@ func (r *Replica) Run(ctx context.Context) error {
 	r.mailbox.Drain() // and with that, unready
 	err := r.shutdown()
 	err = errors.Join(err, servers.Wait())
+	stopSpooling() // before the ledger ends, which takes what the spool still delivers
+	err = errors.Join(err, <-spooled)
 	stop()
 	err = errors.Join(err, background.Wait())
 	stopFlushing()
@@ -140,6 +149,9 @@ func (r *Replica) shutdown() error {
 	<-delay.C
 	ctx, cancel := context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
 	defer cancel()
+	// Agents' runs may take longer than that: they are told in time to say so.
+	ending := time.AfterFunc(r.config.ShutdownTimeout/2, r.endStreams)
+	defer ending.Stop()
 	if err := r.api.Shutdown(ctx); err != nil {
 		r.log.Warn("requests were cut off", zap.Error(err))
 		_ = r.api.Close() // what it closes was refused a goodbye already
@@ -154,14 +166,26 @@ func (r *Replica) close() {
 			_ = l.Close() // closed already after Run
 		}
 	}
+	if r.executions != nil {
+		if err := r.executions.close(); err != nil {
+			r.log.Warn("the spool did not close well", zap.Error(err))
+		}
+	}
 	if r.db != nil {
 		r.db.Close()
 	}
 }
 
+// How long a task pauses after a turn that took long, as a multiple of that, so that it cannot become all that the
+// database does.
+const (
+	seldom = 10
+	often  = 1 // what others wait for
+)
+
 // repeat makes a task that does something every so often. What fails is tried again at its next turn; the log says so
 // once.
-func (r *Replica) repeat(what string, every time.Duration, do func(context.Context) error) func(context.Context) error {
+func (r *Replica) repeat(what string, every, rest time.Duration, do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		timer := time.NewTimer(0)
 		defer timer.Stop()
@@ -181,8 +205,7 @@ func (r *Replica) repeat(what string, every time.Duration, do func(context.Conte
 				r.log.Warn("cannot "+what, zap.Error(err))
 			}
 			failing = err != nil
-			// A turn that takes long is taken less often, so that it cannot become all that the database does.
-			timer.Reset(max(every, min(10*r.now().Sub(start), time.Minute)))
+			timer.Reset(max(every, min(rest*r.now().Sub(start), time.Minute)))
 		}
 	}
 }
@@ -192,6 +215,17 @@ func within(ctx context.Context, timeout time.Duration, do func(context.Context)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return do(ctx)
+}
+
+// checkLogin warns of a login that row-level security does not bind, once. Not to know is no reason not to serve.
+func (r *Replica) checkLogin(ctx context.Context) error {
+	return within(ctx, turnTimeout, func(ctx context.Context) error {
+		all, err := r.db.SeesAll(ctx)
+		if err == nil && all {
+			r.log.Warn("the database's login sees every user's executions without taking a role; give it one that is NOINHERIT and no superuser")
+		}
+		return nil
+	})
 }
 
 func (r *Replica) expireLeases(ctx context.Context) error {
@@ -230,7 +264,7 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.rollups.CleanUp(ctx, now, r.config.Retention)
+	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now))
 }
 
 // processName is new with every start, so that no two processes ever write one row of rollups.

@@ -1,5 +1,5 @@
-// Package simulation is a small fleet for trying the product out: agents that really poll and pretend to work, and a
-// trickle of deployments for them. It uses the API as any client would.
+// Package simulation is a small fleet for trying the product out: agents that really poll and pretend to work, a trickle of
+// deployments for them, and AI agents' executions. It uses the API as any client would.
 package simulation
 
 import (
@@ -27,8 +27,12 @@ type Options struct {
 	AdminToken string
 	Agents     int
 	Every      time.Duration // between deployments
-	Log        *zap.Logger
-	Now        func() time.Time
+
+	IngestToken  string
+	ExecuteEvery time.Duration // between executions of AI agents
+
+	Log *zap.Logger
+	Now func() time.Time
 }
 
 // Fleet is a simulated fleet.
@@ -106,6 +110,13 @@ func (f *Fleet) Run(ctx context.Context) error {
 		})
 	}
 	g.Go(func() error { f.trickle(ctx); return nil })
+	g.Go(func() error {
+		client := &http.Client{Timeout: time.Minute}
+		defer client.CloseIdleConnections()
+		a := &assistants{server: f.opts.Server, token: f.opts.IngestToken, client: client, now: f.opts.Now, log: f.opts.Log}
+		a.run(ctx, f.opts.ExecuteEvery)
+		return nil
+	})
 	return g.Wait()
 }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/replica"
+)
+
+func repriceCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	config := replica.Defaults()
+	var from, to string
+	cmd := &cobra.Command{
+		Use:   "reprice",
+		Short: "Price past executions anew",
+		Long: `Price the executions that began in a time anew, and change all figures of their cost accordingly. Without this,
+a change of price never changes what was recorded. It works on the database, beside running replicas. What was done when
+it is broken off stays done; running it again does the rest.`,
+		Example: "  watchbill prices reprice --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --prices-file prices.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var wrong faults
+			w := execution.Window{From: moment(&wrong, "--from", from), To: moment(&wrong, "--to", to)}
+			wrong.add(len(wrong) == 0 && !w.From.Before(w.To), "--from", "must be before --to")
+			wrong.add(config.DatabaseURL == "", "--database-url", "is required (or DATABASE_URL)")
+			wrong.add(postgres.CheckURL(config.DatabaseURL) != nil, "--database-url", "must be a PostgreSQL URL such as postgres://user:password@host/database")
+			prices, err := replica.Prices(config.Executions.PricesFile)
+			wrong.keep("--prices-file", err)
+			if err := wrong.err(); err != nil {
+				return err
+			}
+			return reprice(cmd.Context(), newConsole(std, env), config, w, prices)
+		},
+	}
+	bindDatabase(cmd.Flags(), &config)
+	cmd.Flags().StringVar(&from, "from", "", "`time` from which on executions are priced anew, such as 2026-11-01T00:00:00Z")
+	cmd.Flags().StringVar(&to, "to", "", "`time` up to which")
+	cmd.Flags().StringVar(&config.Executions.PricesFile, "prices-file", "", "`file` (YAML) of prices that go before the shipped ones")
+	return cmd
+}
+
+func moment(wrong *faults, flag, text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		wrong.keepField(fmt.Errorf("%s: must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z, not %q", flag, clip(text, 40)))
+	}
+	return t.UTC()
+}
+
+func reprice(ctx context.Context, c console, config replica.Config, w execution.Window, prices *execution.Prices) error {
+	db, err := postgres.Open(ctx, postgres.Config{URL: config.DatabaseURL, MaxConns: 2, Pooler: config.DatabaseDirectURL != ""})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	store := postgres.NewExecutions(db, config.Executions.Retention, time.Now)
+	done, err := store.Reprice(ctx, w, prices.Price)
+	c.note("looked at %d executions; %d cost something else with the prices of %s", done.Seen, done.Changed, prices.Version())
+	if errors.Is(err, context.Canceled) {
+		return errors.New("broken off: run it again for the rest")
+	}
+	return err
+}

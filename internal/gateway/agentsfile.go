@@ -1,0 +1,302 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	maxAgents  = 1000
+	maxTypes   = 100 // of an agent
+	maxURL     = 2000
+	maxSystem  = 64 << 10
+	maxHeaders = 50
+
+	defaultTimeout     = 2 * time.Minute
+	longestTimeout     = time.Hour
+	shortestTimeout    = 10 * time.Millisecond
+	defaultIdleTimeout = time.Minute
+
+	defaultBaseURL = "https://api.openai.com/v1"
+)
+
+// The kinds of agents, as the file calls them.
+const (
+	kindOpenAI = "openai"
+	kindHTTP   = "http"
+	kindEcho   = "echo"
+)
+
+var kinds = []string{kindOpenAI, kindHTTP, kindEcho}
+
+// ParseAgents reads a file of agents. Keys are in the environment, and the file has their variables' names. The error is an
+// AgentFaults with every fault; it never holds a key.
+func ParseAgents(file []byte, env func(name string) (value string, ok bool)) (*Agents, error) {
+	r := agentsReader{env: env}
+	root := r.document(file)
+	if root == nil {
+		return nil, r.err()
+	}
+	agents := &Agents{}
+	list := r.mapping(root, "", "agents")["agents"]
+	if list == nil {
+		if root.Kind != yaml.MappingNode {
+			return nil, r.err()
+		}
+		r.fault(root, "agents", "is missing; it lists the agents")
+		return nil, r.err()
+	}
+	lines := map[string]int{}
+	for i, n := range r.list(list, "agents", maxAgents) {
+		a := r.agent(n, fmt.Sprintf("agents[%d]", i))
+		if first, again := lines[a.name]; again && a.name != "" {
+			r.fault(n, fmt.Sprintf("agents[%d].name", i), "is another agent's, in line %d", first)
+		}
+		lines[a.name] = n.Line
+		agents.all = append(agents.all, a)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return agents, nil
+}
+
+// agentsReader reads agents from a file.
+type agentsReader struct {
+	fileReader
+	env func(string) (string, bool)
+}
+
+func (r *agentsReader) agent(n *yaml.Node, field string) *agent {
+	fields := r.mapping(n, field, append([]string{"name", "types", "kind", "timeout", "idle_timeout"}, kinds...)...)
+	for _, required := range []string{"name", "types", "kind"} {
+		if fields[required] == nil && n.Kind == yaml.MappingNode {
+			r.fault(n, field+"."+required, "is missing")
+		}
+	}
+	a := &agent{name: r.word(fields["name"], field+".name", execution.MaxName)}
+	if fields["types"] != nil {
+		a.types = r.types(fields["types"], field+".types")
+	}
+	a.timeout = r.duration(fields["timeout"], field+".timeout", defaultTimeout, shortestTimeout, longestTimeout)
+	a.idle = min(r.duration(fields["idle_timeout"], field+".idle_timeout", defaultIdleTimeout, shortestTimeout, longestTimeout), a.timeout)
+	if fields["kind"] == nil {
+		return a
+	}
+	kind := r.word(fields["kind"], field+".kind", 20)
+	if kind != "" && !slices.Contains(kinds, kind) {
+		r.fault(fields["kind"], field+".kind", "must be one of %s, not %s", strings.Join(kinds, ", "), quote(kind))
+		return a
+	}
+	for _, other := range kinds {
+		if section := fields[other]; section != nil && other != kind {
+			r.fault(section, field+"."+other, "belongs to agents of the kind %s", other)
+		}
+	}
+	section := fields[kind]
+	if section == nil && kind != kindEcho {
+		r.fault(n, field+"."+kind, "is missing")
+		return a
+	}
+	field += "." + kind
+	switch kind {
+	case kindOpenAI:
+		r.openAI(a, section, field)
+	case kindHTTP:
+		r.http(a, section, field)
+	case kindEcho:
+		r.echo(a, section, field)
+	}
+	return a
+}
+
+func (r *agentsReader) types(n *yaml.Node, field string) (types []string) {
+	for i, item := range r.list(n, field, maxTypes) {
+		if pattern := r.word(item, fmt.Sprintf("%s[%d]", field, i), execution.MaxName); pattern != "" {
+			types = append(types, pattern)
+		}
+	}
+	return types
+}
+
+func (r *agentsReader) openAI(a *agent, n *yaml.Node, field string) {
+	fields := r.mapping(n, field, "base_url", "model", "api_key_env", "system", "temperature", "max_output_tokens", "provider", "extra")
+	k := &openAI{model: r.word(fields["model"], field+".model", execution.MaxName), system: r.text(fields["system"], field+".system", maxSystem)}
+	if fields["model"] == nil {
+		r.fault(n, field+".model", "is missing")
+	}
+	base, _ := url.Parse(defaultBaseURL) // is one
+	if given := fields["base_url"]; given != nil {
+		base = r.url(given, field+".base_url")
+	}
+	if base != nil {
+		k.url = completionsURL(base)
+		k.mostField = "max_tokens"
+		if isOpenAIs(base) {
+			k.mostField = "max_completion_tokens"
+		}
+	}
+	if variable := fields["api_key_env"]; variable != nil {
+		k.key = r.secret(variable, field+".api_key_env")
+	}
+	k.temperature = r.temperature(fields["temperature"], field+".temperature")
+	if most := fields["max_output_tokens"]; most != nil {
+		if most.Decode(&k.most) != nil || most.ShortTag() != "!!int" || k.most < 1 || k.most > execution.MaxTokens {
+			r.fault(most, field+".max_output_tokens", "must be a whole number from 1 to %d", execution.MaxTokens)
+		}
+	}
+	if extra := fields["extra"]; extra != nil {
+		k.extra = r.extra(extra, field+".extra")
+	}
+	a.model, a.provider, a.kind = k.model, r.word(fields["provider"], field+".provider", execution.MaxProvider), k
+	if a.provider == "" && base != nil && base.Hostname() == "api.openai.com" {
+		a.provider = "openai"
+	}
+}
+
+func (r *agentsReader) temperature(n *yaml.Node, field string) *float64 {
+	if n == nil {
+		return nil
+	}
+	var t float64
+	if n.Kind != yaml.ScalarNode || n.Decode(&t) != nil || !(t >= 0 && t <= 2) {
+		r.fault(n, field, "must be a number from 0 to 2")
+	}
+	return &t
+}
+
+// extra reads further members of a request, none of which may be ours.
+func (r *agentsReader) extra(n *yaml.Node, field string) map[string]any {
+	object, ok := r.value(n, field).(map[string]any)
+	if !ok {
+		if n.Kind == yaml.ScalarNode || n.Kind == yaml.SequenceNode {
+			r.fault(n, field, "must be a mapping")
+		}
+		return nil
+	}
+	for _, ours := range []string{"model", "messages", "stream"} {
+		if _, there := object[ours]; there {
+			r.fault(n, field+"."+ours, "is not for extra to say")
+		}
+	}
+	return object
+}
+
+func (r *agentsReader) http(a *agent, n *yaml.Node, field string) {
+	fields := r.mapping(n, field, "url", "headers_env", "model", "provider")
+	k := &httpAgent{header: http.Header{}}
+	if fields["url"] == nil {
+		r.fault(n, field+".url", "is missing")
+	} else if u := r.url(fields["url"], field+".url"); u != nil {
+		k.url = u.String()
+	}
+	if headers := fields["headers_env"]; headers != nil {
+		r.headers(headers, field+".headers_env", k.header)
+	}
+	a.model = r.word(fields["model"], field+".model", execution.MaxName)
+	a.provider = r.word(fields["provider"], field+".provider", execution.MaxProvider)
+	a.kind, a.traced = k, true
+}
+
+// ourHeaders are those of a request that the file cannot set.
+var ourHeaders = []string{
+	"Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host",
+	"Idempotency-Key", "Keep-Alive", "Proxy-Connection", "Te", "Traceparent", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110, 5.6.2
+
+func (r *agentsReader) headers(n *yaml.Node, field string, header http.Header) {
+	if n.Kind != yaml.MappingNode {
+		r.wrongKind(n, field, "a mapping of headers to environment variables")
+		return
+	}
+	if len(n.Content)/2 > maxHeaders {
+		r.fault(n, field, "must have at most %d headers", maxHeaders)
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, variable := n.Content[i], n.Content[i+1]
+		at := field + "." + plain(key.Value)
+		canonical := http.CanonicalHeaderKey(key.Value)
+		switch {
+		case key.Kind != yaml.ScalarNode || !headerName.MatchString(key.Value):
+			r.fault(key, at, "is not a header's name")
+		case slices.Contains(ourHeaders, canonical):
+			r.fault(key, at, "is not for the file to set")
+		case header[canonical] != nil:
+			r.fault(key, at, "is there twice")
+		default:
+			header.Set(canonical, r.secret(variable, at))
+		}
+	}
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// secret reads the environment variable that a field names.
+func (r *agentsReader) secret(n *yaml.Node, field string) string {
+	variable := r.word(n, field, 200)
+	if variable == "" {
+		return ""
+	}
+	// A key that was written here by mistake must not come into a log.
+	if !variableName.MatchString(variable) {
+		r.fault(n, field, "must be the name of an environment variable, which has the secret")
+		return ""
+	}
+	value, ok := r.env(variable)
+	value = strings.TrimSpace(value)
+	switch {
+	case !ok || value == "":
+		r.fault(n, field, "the environment variable it names is not set")
+	case strings.ContainsFunc(value, unicode.IsControl):
+		r.fault(n, field, "the environment variable it names has what cannot be sent in a header")
+	default:
+		return value
+	}
+	return ""
+}
+
+// url reads where an agent is.
+func (r *agentsReader) url(n *yaml.Node, field string) *url.URL {
+	text := r.word(n, field, maxURL)
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		r.fault(n, field, "must be a URL that begins with https:// or http://")
+	case u.User != nil:
+		r.fault(n, field, "must not hold a password; name an environment variable instead")
+	case u.Fragment != "":
+		r.fault(n, field, "must not have a fragment")
+	default:
+		return u
+	}
+	return nil
+}
+
+func (r *agentsReader) echo(a *agent, n *yaml.Node, field string) {
+	k := echo{}
+	a.model, a.provider = echoModel, echoProvider
+	if n != nil {
+		fields := r.mapping(n, field, "delay", "model")
+		k.delay = r.duration(fields["delay"], field+".delay", 0, 0, longestTimeout)
+		if model := r.word(fields["model"], field+".model", execution.MaxName); model != "" {
+			a.model = model
+		}
+	}
+	a.kind = k
+}

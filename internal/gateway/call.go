@@ -1,0 +1,239 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	maxRedirects   = 3
+	maxHeaderBytes = 64 << 10
+	maxErrorBody   = 4 << 10         // that is looked at
+	drainWithin    = time.Second / 4 // what is left of an answer when it is over
+	drainBytes     = 16 << 10
+	longestRetry   = 24 * time.Hour // a longer Retry-After is taken for a mistake
+
+	eventStream = "text/event-stream"
+	plainText   = "text/plain"
+	jsonType    = "application/json"
+)
+
+// call is a run as its agent's kind sees it.
+type call struct {
+	ctx         context.Context
+	cancel      context.CancelCauseFunc
+	client      *http.Client
+	id          string // the execution's
+	traceparent string
+	prompt      execution.Prompt
+	options     map[string]json.RawMessage
+	now         func() time.Time
+
+	parts chan<- string
+	most  int // bytes that may be said
+	said  strings.Builder
+
+	idle     *time.Timer // runs while the upstream is waited for
+	patience time.Duration
+	body     io.ReadCloser
+}
+
+// say hands on a part of the answer.
+func (c *call) say(text string) error {
+	text = clean(text)
+	if text == "" {
+		return nil
+	}
+	if room := c.most - c.said.Len(); len(text) > room {
+		c.said.WriteString(cut(text, room))
+		return c.tooLarge()
+	}
+	c.said.WriteString(text)
+	select {
+	case c.parts <- text:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+func (c *call) tooLarge() error {
+	return failed("output_too_large", "the answer has more than %d bytes", c.most)
+}
+
+// post sends a request and returns the answer's header; its body is to be read from the call. An answer that is not a
+// success is an error. What of secrets the upstream repeats is not in it.
+func (c *call) post(url string, body []byte, header http.Header, secrets []string) (http.Header, error) {
+	request, err := http.NewRequestWithContext(c.ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header = header
+	header.Set("Content-Type", jsonType)
+	header.Set("User-Agent", "watchbill")
+	// So that an agent may know a repetition, and net/http may repeat what a connection swallowed that was closed just then.
+	header.Set("Idempotency-Key", c.id)
+	c.idle.Reset(c.patience)
+	answer, err := c.client.Do(request) //nolint:bodyclose // letGo closes it
+	c.idle.Stop()
+	if err != nil {
+		return nil, err
+	}
+	c.body = answer.Body
+	if encoding := answer.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, malformed("the upstream's answer is compressed with %q, for which it was not asked", asName(encoding, 40))
+	}
+	if answer.StatusCode/100 != 2 {
+		return nil, c.refusal(answer, secrets)
+	}
+	return answer.Header, nil
+}
+
+// refusal says that the upstream answered with an error, and what it said.
+func (c *call) refusal(answer *http.Response, secrets []string) error {
+	status := answer.StatusCode
+	said, _ := io.ReadAll(io.LimitReader(c, maxErrorBody)) // what came of it
+	message := fmt.Sprintf("the upstream answered %d %s", status, http.StatusText(status))
+	if text := excerpt(errorText(said), secrets); text != "" {
+		message += ": " + text
+	}
+	if status/100 == 3 {
+		message += "; redirects to another place are not followed"
+	}
+	f := failed("upstream_"+strconv.Itoa(status), "%s", message)
+	if f.retryAfter = retryAfter(answer.Header, c.now()); f.retryAfter > 0 {
+		f.message += "; Retry-After: " + f.retryAfter.String()
+	}
+	return f
+}
+
+// errorText finds the message in an error as APIs write them, or takes it as it is.
+func errorText(body []byte) string {
+	var problem struct {
+		Error   json.RawMessage `json:"error"`
+		Message string          `json:"message"`
+		Detail  string          `json:"detail"`
+	}
+	if err := json.Unmarshal(body, &problem); err != nil {
+		return string(body)
+	}
+	var inner struct {
+		Message string `json:"message"`
+	}
+	var text string
+	switch {
+	case json.Unmarshal(problem.Error, &inner) == nil && inner.Message != "":
+		return inner.Message
+	case json.Unmarshal(problem.Error, &text) == nil && text != "":
+		return text
+	case problem.Message != "":
+		return problem.Message
+	case problem.Detail != "":
+		return problem.Detail
+	}
+	return string(body)
+}
+
+// retryAfter reads the header in both its forms (RFC 9110, 10.2.3); it is zero where there is none or it makes no sense.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		wait = at.Sub(now).Round(time.Second)
+	}
+	if wait < 0 || wait > longestRetry {
+		return 0
+	}
+	return wait
+}
+
+// Read reads the answer's body. An upstream that sends nothing for too long ends the run.
+func (c *call) Read(p []byte) (int, error) {
+	c.idle.Reset(c.patience)
+	defer c.idle.Stop()
+	return c.body.Read(p)
+}
+
+// readAll reads the answer's body whole.
+func (c *call) readAll() ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(c, int64(c.most)+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > c.most {
+		return nil, c.tooLarge()
+	}
+	return body, nil
+}
+
+// letGo gives back the connection, for the next run if the answer ends soon.
+func (c *call) letGo() {
+	if c.body == nil {
+		return
+	}
+	stop := time.AfterFunc(drainWithin, func() { c.cancel(nil) })
+	defer stop.Stop()
+	_, _ = io.CopyN(io.Discard, c.body, drainBytes)
+	_ = c.body.Close()
+}
+
+// mediaType is what kind of answer it is; an error names what it is if none of those wanted.
+func mediaType(header http.Header, wanted ...string) (string, error) {
+	given := header.Get("Content-Type")
+	parsed, _, err := mime.ParseMediaType(given)
+	if err == nil && strings.HasPrefix(parsed, "application/") && strings.HasSuffix(parsed, "+json") {
+		parsed = jsonType
+	}
+	for _, want := range wanted {
+		if err == nil && parsed == want {
+			return want, nil
+		}
+	}
+	return "", malformed("the upstream answered with the content type %q, and not with %s", asName(given, 100), strings.Join(wanted, " or "))
+}
+
+// newTransport is how upstreams are reached.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
+}
+
+// checkRedirect follows those that repeat the request at the same place. Anywhere else it might tell a key to a
+// stranger, and those that ask for a GET would lose the prompt: their answer is then the upstream's.
+func checkRedirect(request *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > maxRedirects || request.Method != first.Method ||
+		request.URL.Scheme != first.URL.Scheme || request.URL.Host != first.URL.Host {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// traceparent is what tells an agent that traces itself that it is a part of this execution (W3C Trace Context).
+func traceparent(e execution.Execution) string {
+	if e.TraceID == "" || e.SpanID == "" {
+		return ""
+	}
+	return "00-" + e.TraceID + "-" + e.SpanID + "-01"
+}

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+const longestDelay = time.Hour
+
+// What an echo's model is called, unless the file says otherwise, and whose it is.
+const (
+	echoModel    = "echo-1"
+	echoProvider = "watchbill"
+)
+
+// echo says what it was told, word by word, and always the same. It is there for trying the gateway out.
+type echo struct {
+	delay time.Duration // before each word
+}
+
+// echoOptions make an echo behave like an agent that has troubles.
+type echoOptions struct {
+	fail  string        // it fails, and says this
+	delay time.Duration // before its first word
+}
+
+func (echo) options(options map[string]json.RawMessage) (o echoOptions, err error) {
+	if raw, ok := options["fail"]; ok && json.Unmarshal(raw, &o.fail) != nil {
+		return o, badOption("fail", "must be a string")
+	}
+	if raw, ok := options["delay_ms"]; ok {
+		var ms int64
+		if json.Unmarshal(raw, &ms) != nil || ms < 0 || ms > longestDelay.Milliseconds() {
+			return o, badOption("delay_ms", "must be a whole number from 0 to 3600000")
+		}
+		o.delay = time.Duration(ms) * time.Millisecond
+	}
+	return o, nil
+}
+
+func (k echo) check(options map[string]json.RawMessage) error {
+	_, err := k.options(options)
+	return err
+}
+
+func (k echo) run(c *call) (answer, error) {
+	o, err := k.options(c.options)
+	if err != nil {
+		return answer{}, err
+	}
+	var a answer
+	a.tokens.Input = int64(len(strings.Fields(c.prompt.Message)))
+	if o.delay > 0 && !sleep(c.ctx, o.delay) {
+		return a, context.Cause(c.ctx)
+	}
+	if o.fail != "" {
+		return a, failed("agent_failed", "%s", oneLine(o.fail))
+	}
+	for _, word := range strings.SplitAfter("You said: "+c.prompt.Message, " ") {
+		if k.delay > 0 && !sleep(c.ctx, k.delay) {
+			return a, context.Cause(c.ctx)
+		}
+		if err := c.say(word); err != nil {
+			return a, err
+		}
+		a.tokens.Output += int64(len(strings.Fields(word)))
+	}
+	a.finish = "stop"
+	return a, nil
+}

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// failure is why a run did not succeed, in words for whoever asked for it.
+type failure struct {
+	status     execution.Status
+	code       string // stable, snake_case, part of the API
+	message    string
+	retryAfter time.Duration // that the upstream asks for; zero: it does not
+}
+
+func (f *failure) Error() string { return f.message }
+
+func failed(code, format string, args ...any) *failure {
+	return &failure{status: execution.Failure, code: code, message: fmt.Sprintf(format, args...)}
+}
+
+func timedOut(code, format string, args ...any) *failure {
+	return &failure{status: execution.Timeout, code: code, message: fmt.Sprintf(format, args...)}
+}
+
+func malformed(format string, args ...any) *failure {
+	return failed("upstream_malformed", format, args...)
+}
+
+var (
+	errGone       = failed("client_gone", "client went away")
+	errEndedEarly = failed("upstream_ended_early", "the upstream's answer ended early")
+	errNothing    = failed("upstream_ended_early", "the upstream's answer was empty")
+	errDefect     = failed("internal", "the run failed by a defect of the gateway; its log says more")
+)
+
+// failureOf says in a run's terms why it ended with err. What ended its context goes before what that led to.
+func failureOf(ctx context.Context, err error) *failure {
+	var known *failure
+	if errors.As(err, &known) {
+		return known
+	}
+	cause := err
+	if ctx.Err() != nil {
+		cause = context.Cause(ctx)
+	}
+	switch {
+	case errors.As(cause, &known):
+		return known
+	case errors.Is(cause, context.DeadlineExceeded):
+		return timedOut("timeout", "the run did not end in the time that its client gave it")
+	case errors.Is(cause, context.Canceled):
+		return errGone
+	case ctx.Err() != nil:
+		return failed("shutting_down", "the run was stopped: %s", cause)
+	case errors.Is(cause, io.ErrUnexpectedEOF), errors.Is(cause, io.EOF):
+		return errEndedEarly
+	case errors.Is(cause, errLongLine), errors.Is(cause, errLargeEvent):
+		return malformed("the upstream's event stream is not one: %s", cause)
+	}
+	var broken *url.Error
+	if errors.As(cause, &broken) {
+		return failed("upstream_unreachable", "the upstream cannot be reached: %s", oneLine(broken.Err.Error())) // without its URL
+	}
+	return failed("upstream_broken", "the upstream's answer broke off: %s", oneLine(cause.Error()))
+}

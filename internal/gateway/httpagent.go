@@ -1,0 +1,230 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// httpAgent is an agent behind a URL of one's own: it gets the prompt as JSON, and answers with JSON, text or events.
+type httpAgent struct {
+	url    string
+	header http.Header // with secrets
+}
+
+func (k *httpAgent) check(map[string]json.RawMessage) error { return nil }
+
+func (k *httpAgent) secrets() (secrets []string) {
+	for _, values := range k.header {
+		secrets = append(secrets, values...)
+		for _, value := range values {
+			if _, token, ok := strings.Cut(value, " "); ok { // Bearer, Basic
+				secrets = append(secrets, token)
+			}
+		}
+	}
+	return secrets
+}
+
+// httpPrompt is what is posted.
+type httpPrompt struct {
+	Type      string          `json:"type"`
+	UserID    string          `json:"user_id"`
+	SessionID string          `json:"session_id,omitempty"`
+	RequestID string          `json:"request_id,omitempty"`
+	Message   string          `json:"message"`
+	Options   json.RawMessage `json:"options,omitempty"`
+}
+
+func (k *httpAgent) run(c *call) (answer, error) {
+	p := c.prompt
+	header := k.header.Clone()
+	header.Set("Accept", eventStream+", "+jsonType+", "+plainText)
+	if c.traceparent != "" {
+		header.Set("Traceparent", c.traceparent)
+	}
+	got, err := c.post(k.url, encode(httpPrompt{p.Type, p.UserID, p.SessionID, p.RequestID, p.Message, p.Options}), header, k.secrets())
+	if err != nil {
+		return answer{}, err
+	}
+	kind, err := mediaType(got, eventStream, jsonType, plainText)
+	if err != nil {
+		return answer{}, err
+	}
+	switch kind {
+	case jsonType:
+		return k.whole(c)
+	case plainText:
+		return answer{}, k.plain(c)
+	default:
+		return k.streamed(c)
+	}
+}
+
+// report is what an answer, or an event of one, says beside its text.
+type report struct {
+	Model    string          `json:"model"`
+	Provider string          `json:"provider"`
+	Finish   string          `json:"finish_reason"`
+	Tokens   *given          `json:"tokens"`
+	Usage    *usage          `json:"usage"`
+	Error    json.RawMessage `json:"error"`
+	Text     json.RawMessage `json:"text"`
+	Delta    json.RawMessage `json:"delta"`
+	Content  json.RawMessage `json:"content"`
+	Output   json.RawMessage `json:"output"`
+}
+
+// note takes over what an upstream reports.
+func (a *answer) note(r report) {
+	if r.Model != "" {
+		a.model = r.Model
+	}
+	if r.Provider != "" {
+		a.provider = r.Provider
+	}
+	if r.Finish != "" {
+		a.finish = asName(r.Finish, 100)
+	}
+	if r.Usage != nil {
+		a.tokens = r.Usage.tokens()
+	}
+	if r.Tokens != nil {
+		a.tokens = r.Tokens.tokens
+	}
+}
+
+// text is the part of the answer that an event brings. It is not ok where the event brings none that we know.
+func (r report) text() (text string, ok bool) {
+	for _, raw := range []json.RawMessage{r.Text, r.Delta, r.Content} {
+		if json.Unmarshal(raw, &text) == nil && string(raw) != "null" {
+			return text, true
+		}
+	}
+	return "", false
+}
+
+// whole reads an answer that is JSON. It is handed on as it is.
+func (k *httpAgent) whole(c *call) (a answer, err error) {
+	body, err := c.readAll()
+	if err != nil {
+		return a, err
+	}
+	if a.output, err = k.strict(body); err != nil {
+		return a, err
+	}
+	var r report
+	if json.Unmarshal(a.output, &r) == nil {
+		a.note(r)
+	}
+	return a, nil
+}
+
+// strict is JSON without blanks, in which no name occurs twice and all text is UTF-8.
+func (k *httpAgent) strict(raw []byte) (json.RawMessage, error) {
+	value := jsontext.Value(slices.Clone(raw))
+	if err := value.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)); err != nil {
+		return nil, malformed("the upstream's answer is no JSON: %s", excerpt(err.Error(), k.secrets()))
+	}
+	return json.RawMessage(value), nil
+}
+
+// plain relays an answer that is text, as it comes. A rune whose end did not come yet waits for it.
+func (k *httpAgent) plain(c *call) error {
+	buffer := make([]byte, 8<<10)
+	begun := 0 // bytes of a rune at the buffer's start
+	for {
+		n, err := c.Read(buffer[begun:])
+		n += begun
+		whole := n
+		if err == nil {
+			whole = wholeRunes(buffer[:n])
+		}
+		if sayErr := c.say(string(buffer[:whole])); sayErr != nil {
+			return sayErr
+		}
+		begun = copy(buffer, buffer[whole:n])
+		switch {
+		case errors.Is(err, io.EOF) && c.said.Len() == 0:
+			return errNothing
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// wholeRunes is how many bytes there are up to a rune that only begins.
+func wholeRunes(b []byte) int {
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
+		if start := len(b) - i; utf8.RuneStart(b[start]) {
+			if !utf8.FullRune(b[start:]) {
+				return start
+			}
+			break
+		}
+	}
+	return len(b)
+}
+
+// streamed relays events. The stream may end at its end, or say that it is done.
+func (k *httpAgent) streamed(c *call) (a answer, err error) {
+	events := newEventReader(c)
+	came := false
+	for {
+		event, err := events.next()
+		switch {
+		case errors.Is(err, io.EOF) && !came:
+			return a, errNothing
+		case errors.Is(err, io.EOF):
+			return a, nil
+		case err != nil:
+			return a, err
+		case event.data == doneMessage:
+			return a, nil
+		}
+		came = true
+		done, err := k.take(c, &a, event)
+		if err != nil || done {
+			return a, err
+		}
+	}
+}
+
+// take hands on what an event says. It is done with an event that says so.
+func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err error) {
+	done = event.name == "done" || event.name == "completed"
+	var r report
+	isObject := len(event.data) > 0 && event.data[0] == '{' && json.Unmarshal([]byte(event.data), &r) == nil
+	if isObject {
+		a.note(r)
+	}
+	text, hasText := r.text()
+	switch {
+	case event.name == "error" || isObject && !hasText && len(r.Error) > 0 && string(r.Error) != "null":
+		return true, failed("upstream_error", "the upstream failed: %s", excerpt(errorText([]byte(event.data)), k.secrets()))
+	case event.name == "started":
+		return false, nil
+	case done && c.said.Len() > 0:
+		return true, nil // what it repeats was said
+	case done:
+		if !hasText && len(r.Output) > 0 && json.Unmarshal(r.Output, &text) != nil {
+			a.output, err = k.strict(r.Output)
+			return true, err
+		}
+		return true, c.say(text)
+	case hasText:
+		return false, c.say(text)
+	case isObject && (r.Usage != nil || r.Tokens != nil || r.Model != "" || r.Finish != ""):
+		return false, nil // only a report
+	default:
+		return false, c.say(event.data)
+	}
+}

@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// run is an agent's run, from its start to its record.
+type run struct {
+	g           *Gateway
+	agent       *agent
+	prompt      execution.Prompt
+	options     map[string]json.RawMessage
+	reservation Reservation
+	execution   execution.Execution // as far as it is known when the run begins
+	streamed    atomic.Bool
+}
+
+// answer is what an agent's kind finds out of a run.
+type answer struct {
+	output json.RawMessage // where the answer is JSON, and so was not said; nil: it was
+	finish string          // why the model stopped, in its own words
+	// As the upstream says, where it does.
+	model, provider string
+	tokens          execution.Tokens
+}
+
+// result is how a run ended.
+type result struct {
+	answer
+	text string // all that was said
+	err  error  // nil: it succeeded
+}
+
+// Stream implements execution.Run.
+func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
+	if r.streamed.Swap(true) {
+		return
+	}
+	defer r.g.running.Add(-1)
+	defer r.reservation.Release()
+
+	limited, stop := context.WithTimeoutCause(ctx, r.agent.timeout, timedOut("timeout", "the agent did not finish within %s", r.agent.timeout))
+	defer stop()
+	running, cancel := context.WithCancelCause(limited)
+	defer cancel(nil)
+
+	parts, ended := make(chan string), make(chan result, 1)
+	var working sync.WaitGroup
+	working.Go(func() { r.work(running, cancel, parts, ended) })
+	defer working.Wait()
+
+	out := &outlet{emit: emit, every: r.g.opts.Heartbeat, beat: time.NewTimer(r.g.opts.Heartbeat), lost: func() { cancel(errGone) }, log: r.g.opts.Log}
+	defer out.beat.Stop()
+	out.send(r.started())
+	for {
+		select {
+		case text := <-parts:
+			out.send(deltaEvent(text))
+		case <-out.beat.C:
+			out.send(execution.Event{})
+		case done := <-ended:
+			out.send(r.finish(running, done))
+			return
+		}
+	}
+}
+
+// outlet hands events to whoever asked for the run. Once that fails it hands on no more.
+type outlet struct {
+	emit  func(execution.Event) error
+	every time.Duration
+	beat  *time.Timer // of the next heartbeat
+	lost  func()
+	gone  bool
+	log   *zap.Logger
+}
+
+func (o *outlet) send(event execution.Event) {
+	if o.gone {
+		return
+	}
+	if err := o.tryTo(event); err != nil {
+		o.gone = true
+		o.lost()
+	}
+	o.beat.Reset(o.every)
+}
+
+func (o *outlet) tryTo(event execution.Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+			o.log.Error("handing on an event panicked", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	return o.emit(event)
+}
+
+// work has the agent's kind run, and tells how that ended. What is left of the upstream's answer then is read for a moment,
+// so that its connection can be used again.
+func (r *run) work(ctx context.Context, cancel context.CancelCauseFunc, parts chan<- string, ended chan<- result) {
+	c := &call{
+		ctx: ctx, cancel: cancel, client: r.g.client, id: r.execution.ID, traceparent: traceparent(r.execution),
+		prompt: r.prompt, options: r.options, now: r.g.opts.Now, parts: parts, most: r.g.opts.MaxOutput,
+		idle: time.AfterFunc(time.Hour, func() {
+			cancel(timedOut("idle_timeout", "the upstream sent nothing for %s", r.agent.idle))
+		}),
+		patience: r.agent.idle,
+	}
+	c.idle.Stop()
+	defer c.letGo()
+	ended <- r.try(c)
+}
+
+func (r *run) try(c *call) (done result) {
+	defer func() {
+		if p := recover(); p != nil {
+			done.err = errDefect
+			r.g.opts.Log.Error("a run panicked", zap.String("execution_id", r.execution.ID),
+				zap.String("agent", r.agent.name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		}
+		done.text = c.said.String()
+	}()
+	done.answer, done.err = r.agent.kind.run(c)
+	return done
+}
+
+// finish records the run, and makes its last event.
+func (r *run) finish(ctx context.Context, done result) execution.Event {
+	e := r.execution
+	e.Duration = max(r.g.opts.Now().Sub(e.CreatedAt), 0).Truncate(time.Microsecond)
+	e.Model = cmp.Or(asName(done.model, execution.MaxName), e.Model)
+	e.Provider = cmp.Or(asName(done.provider, execution.MaxProvider), e.Provider)
+	e.Tokens = consistent(done.tokens)
+	e.Input, e.Output = inputOf(r.prompt), outputOf(done)
+	var fault *failure
+	if done.err != nil {
+		fault = failureOf(ctx, done.err)
+		e.Status, e.ErrorMessage = fault.status, cut(clean(fault.message), execution.MaxErrorMessage)
+	}
+	e = r.prepare(e)
+	if err := r.reservation.Append(e); err != nil {
+		r.g.opts.Log.Error("a run's record may be lost", zap.String("execution_id", e.ID), zap.Error(err))
+	}
+	return last(e, done, fault)
+}
+
+// inputOf is a run's input as it is recorded.
+func inputOf(p execution.Prompt) json.RawMessage {
+	return encode(struct {
+		Type    string          `json:"type"`
+		Message string          `json:"message"`
+		Options json.RawMessage `json:"options,omitempty"`
+	}{p.Type, p.Message, p.Options})
+}
+
+// outputOf is a run's output as it is recorded: the JSON that the agent answered with, or what it said.
+func outputOf(done result) json.RawMessage {
+	switch {
+	case done.output != nil:
+		return done.output
+	case done.text == "" && done.err != nil:
+		return nil
+	}
+	return encode(struct {
+		Text    string `json:"text"`
+		Partial bool   `json:"partial,omitempty"`
+		Finish  string `json:"finish_reason,omitempty"`
+	}{done.text, done.err != nil, done.finish})
+}
+
+// prepare makes of an execution what is recorded. If its input and output are such that they cannot be, the rest is.
+func (r *run) prepare(e execution.Execution) execution.Execution {
+	prepared, fault := r.tryToPrepare(e)
+	for _, lesser := range []func(json.RawMessage) json.RawMessage{asText, nothing} {
+		if fault == nil {
+			return prepared
+		}
+		r.g.opts.Log.Warn("a run is recorded with less than it took in and gave out",
+			zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
+		e.Input, e.Output = lesser(e.Input), lesser(e.Output)
+		prepared, fault = r.tryToPrepare(e)
+	}
+	if fault != nil {
+		r.g.opts.Log.Error("a run's record will be refused", zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
+		return e
+	}
+	return prepared
+}
+
+func (r *run) tryToPrepare(e execution.Execution) (prepared execution.Execution, fault *execution.Fault) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.g.opts.Log.Error("preparing a run's record panicked", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			fault = &execution.Fault{Code: "internal", Field: "execution", Detail: "preparing it panicked"}
+		}
+	}()
+	return r.g.opts.Recorder.Prepare(e)
+}
+
+// asText is JSON that cannot be stored as such, as a text that can.
+func asText(raw json.RawMessage) json.RawMessage {
+	if raw == nil {
+		return nil
+	}
+	return encode(map[string]string{"text": string(raw)})
+}
+
+func nothing(json.RawMessage) json.RawMessage { return nil }
+
+// encode makes JSON of what has no fault in it.
+func encode(v any) json.RawMessage {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil
+	}
+	return json.RawMessage(strings.TrimSuffix(b.String(), "\n"))
+}

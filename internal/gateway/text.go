@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+const (
+	maxExcerpt = 300 // bytes of what an upstream says that come into an error
+	minSecret  = 4   // bytes
+)
+
+// clean makes text that everyone can store: bytes that are no UTF-8, and NUL, become U+FFFD.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// asName makes text that may be a name: without control characters, and not too long.
+func asName(s string, most int) string {
+	return cut(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD")), most)
+}
+
+// cut shortens a text to at most n bytes without breaking a rune.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
+
+// oneLine is a text of anyone's making as it may stand in an error.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(clean(s), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	if len(s) > maxExcerpt {
+		return cut(s, maxExcerpt) + "…"
+	}
+	return s
+}
+
+// excerpt is oneLine of what an upstream says, without the secrets that it was told and may repeat.
+func excerpt(s string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) >= minSecret { // less is none, and would take holes out of any text
+			s = strings.ReplaceAll(s, secret, "[redacted]")
+		}
+	}
+	return oneLine(telemetry.RedactText(s))
+}

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// watchEvery is how often a watcher reads its file, which is small.
+const watchEvery = time.Second
+
+// Watcher keeps the agents of a file, and reads them again when the file changes. A file that cannot be read, or is wrong,
+// leaves those in force that were.
+type Watcher struct {
+	path    string
+	env     func(string) (string, bool)
+	log     *zap.Logger
+	current atomic.Pointer[Agents]
+	seen    [sha256.Size]byte // of what was read last, good or bad; Run's alone
+	fault   string            // why it could not be read last; likewise
+}
+
+// Watch reads the file for the first time, when every fault counts.
+func Watch(path string, env func(name string) (value string, ok bool), log *zap.Logger) (*Watcher, error) {
+	w := &Watcher{path: path, env: env, log: log}
+	file, err := w.read()
+	if err != nil {
+		return nil, fmt.Errorf("read the agents: %w", err)
+	}
+	agents, err := ParseAgents(file, env)
+	if err != nil {
+		return nil, fmt.Errorf("read the agents in %s: %w", path, err)
+	}
+	w.seen = sha256.Sum256(file)
+	w.current.Store(agents)
+	return w, nil
+}
+
+// Agents are those in force.
+func (w *Watcher) Agents() *Agents { return w.current.Load() }
+
+// Run follows the file until ctx ends.
+func (w *Watcher) Run(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			w.refresh()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (w *Watcher) refresh() {
+	file, err := w.read()
+	if err != nil {
+		if w.fault != err.Error() { // said once
+			w.log.Error("the agents' file cannot be read; the agents stay as they are", zap.Error(err))
+		}
+		w.fault = err.Error()
+		return
+	}
+	w.fault = ""
+	sum := sha256.Sum256(file)
+	if bytes.Equal(sum[:], w.seen[:]) {
+		return
+	}
+	w.seen = sum
+	agents, err := ParseAgents(file, w.env)
+	if err != nil {
+		w.log.Error("the agents' file is wrong; the agents stay as they are", zap.String("file", w.path), zap.Error(err))
+		return
+	}
+	w.current.Store(agents)
+	w.log.Info("agents reloaded", zap.String("file", w.path), zap.Strings("agents", agents.Names()))
+}
+
+// read reads the file, and a little more than it may have so that one that is too large is found out.
+func (w *Watcher) read() ([]byte, error) {
+	info, err := os.Stat(w.path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+		return nil, fmt.Errorf("%s is no file", w.path)
+	}
+	f, err := os.Open(w.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxAgentsFile+1))
+}

@@ -1,0 +1,276 @@
+package postgres_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// TestRepetitionsOfWhatMoved: whatever ancestors made of an execution, the same that comes again is a duplicate.
+func TestRepetitionsOfWhatMoved(t *testing.T) {
+	t.Parallel()
+	tr := newTrace()
+	run, call := tr.run("1", "", "tutor", "ada", "s"), tr.call("3", "2")
+	knowsUser := tr.step("2", "1") // and no more
+	knowsUser.span.User = "ada"
+	for name, tt := range map[string]struct {
+		bring func(bring func(...piece), settle func()) // until all is there
+		rows  int
+	}{
+		"after it moved": {func(bring func(...piece), settle func()) {
+			bring(call)
+			bring(run, knowsUser)
+			settle()
+			bring(call)
+			bring(run, knowsUser, call)
+		}, 2},
+		"before it moves, when it would be stored as moved": {func(bring func(...piece), settle func()) {
+			bring(call)
+			bring(run, knowsUser)
+			bring(call)
+		}, 2},
+		"before it moves, when it would be stored as half moved": {func(bring func(...piece), settle func()) {
+			bring(call)
+			bring(knowsUser)
+			bring(call)
+			settle()
+			settle()
+			bring(run)
+		}, 2},
+		"after it moved half-way": {func(bring func(...piece), settle func()) {
+			bring(call)
+			bring(knowsUser)
+			settle()
+			bring(call)
+			settle()
+			bring(run)
+			bring(call)
+		}, 2},
+		"while its repetition waits": {func(bring func(...piece), settle func()) {
+			bring(call)
+			bring(knowsUser)
+			bring(call)
+			bring(run)
+			settle()
+			bring(call)
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := newDatabase(t)
+			s, o := newExecutions(t, db), &settling{db: db}
+			settle := func() {
+				o.settle(t, s)
+				checkRollups(t, db)
+			}
+			tt.bring(func(pieces ...piece) { o.commit(t, s, pieces...) }, settle)
+			settle()
+			settle()
+			done := o.commit(t, s, call, run)
+			if !slices.Equal(done.New, []bool{false, false}) {
+				t.Errorf("once more: want duplicates, got new %v", done.New)
+			}
+			o.eachOnce(t, tt.rows)
+			if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions`); n != tt.rows {
+				t.Errorf("want %d rows, got %d", tt.rows, n)
+			}
+			if n, _ := requests(t, s); n != 1 {
+				t.Errorf("want one request, got %d", n)
+			}
+			checkRollups(t, db)
+		})
+	}
+}
+
+// TestOrphansSettleInTime: what its ancestors could not tell in time stays unknown, and is told of once.
+func TestOrphansSettleInTime(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s, o := newExecutions(t, db), &settling{db: db}
+	tr := newTrace()
+	knowsUser := tr.step("2", "1")
+	knowsUser.span.User = "ada"
+	orphan, half := newTrace().call("3", "2"), tr.call("3", "2")
+	o.commit(t, s, orphan)
+	o.commit(t, s, half)
+	o.commit(t, s, knowsUser)
+	age := func(d time.Duration) {
+		db.exec(t, `UPDATE unsettled_executions SET since = since - $1::interval, check_at = now()`, d)
+	}
+	age(9 * time.Minute)
+	o.settle(t, s)
+	if len(o.all) != 0 {
+		t.Errorf("before its time: got %v", o.all)
+	}
+	age(2 * time.Minute)
+	o.settle(t, s)
+	o.settle(t, s)
+	o.eachOnce(t, 2)
+	for _, e := range o.all {
+		want := map[string]string{orphan.execution.ID: execution.Unknown, half.execution.ID: "ada"}[e.ID]
+		if e.UserID != want || e.AgentName != execution.Unknown || !e.Request {
+			t.Errorf("want it of unknown, for %s, and a request; got it of %s, for %s, request %v", want, e.AgentName, e.UserID, e.Request)
+		}
+	}
+	o.commit(t, s, tr.run("1", "", "tutor", "ada", "s")) // too late
+	o.settle(t, s)
+	o.eachOnce(t, 3)
+	checkRollups(t, db)
+	if n, agents := requests(t, s); n != 3 || !slices.Equal(agents, []string{"tutor", execution.Unknown}) {
+		t.Errorf("want three requests, got %d of %v", n, agents)
+	}
+}
+
+// TestWaitingExecutionsAreLookedAtLessAndLess, so that what nobody answers does not cost more and more.
+func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s := newExecutions(t, db)
+	o := &settling{db: db}
+	o.commit(t, s, newTrace().call("3", "2"))
+	const until = `SELECT EXTRACT(EPOCH FROM check_at - now())::float8 FROM unsettled_executions`
+	if first := ask[float64](t, db, until); first < 0.5 || first > 2 {
+		t.Errorf("want it looked at again in 2 s, got %v", first)
+	}
+	for _, waited := range []float64{10, 100, 500} {
+		db.exec(t, `UPDATE unsettled_executions SET since = now() - $1 * interval '1 second', check_at = now()`, waited)
+		if settled, more, err := s.Settle(t.Context()); err != nil || len(settled) > 0 || more {
+			t.Errorf("after %v s: got %v, %v, %v", waited, settled, more, err)
+		}
+		if got := ask[float64](t, db, until); got < waited-1 || got > waited+30 {
+			t.Errorf("after %v s: want it looked at again in as long, got %v", waited, got)
+		}
+		if settled, _, err := s.Settle(t.Context()); err != nil || len(settled) > 0 {
+			t.Errorf("before that: got %v, %v", settled, err)
+		}
+	}
+}
+
+// TestErasedWhileWaiting: what waits for its ancestors is erased like all of a user.
+func TestErasedWhileWaiting(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s, o := newExecutions(t, db), &settling{db: db}
+	tr := newTrace()
+	call := tr.call("3", "2") // of a user, but of no agent
+	call.execution.UserID = "gone"
+	late, knowsUser := tr.call("4", "2"), tr.step("2", "1")
+	knowsUser.span.User = "gone"
+	o.commit(t, s, call)
+	o.commit(t, s, late)
+	o.commit(t, s, knowsUser)
+	o.settle(t, s) // late is of the user, too, by now
+	erased, err := s.EraseUser(t.Context(), "gone")
+	if err != nil || erased.Executions != 2 {
+		t.Errorf("want both erased, got %+v, %v", erased, err)
+	}
+	for _, table := range []string{"unsettled_executions", "span_ancestors", "user_deltas", "user_rollups"} {
+		if n := ask[int](t, db, `SELECT count(*) FROM `+table+` WHERE user_id = 'gone'`); n != 0 {
+			t.Errorf("%s: %d rows left", table, n)
+		}
+	}
+	o.commit(t, s, tr.run("1", "", "tutor", "ada", "s"))
+	o.settle(t, s)
+	o.settle(t, s)
+	o.eachOnce(t, 1)
+	checkRollups(t, db)
+	if n, agents := requests(t, s); n != 1 || !slices.Equal(agents, []string{"tutor"}) {
+		t.Errorf("want the other user's request alone, got %d of %v", n, agents)
+	}
+}
+
+// TestDroppedWhileWaiting: neither does what went with its day keep the others from being settled.
+func TestDroppedWhileWaiting(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s, o := newExecutions(t, db), &settling{db: db}
+	old, other := newTrace().call("3", "2"), newTrace()
+	old.execution.CreatedAt = old.execution.CreatedAt.Add(-20 * day)
+	o.commit(t, s, old, other.call("3", "1"))
+	o.commit(t, s, other.run("1", "", "tutor", "ada", "s"))
+	if err := s.DropDays(t.Context(), time.Now().Add(-10*day)); err != nil {
+		t.Fatal(err)
+	}
+	o.settle(t, s)
+	o.settle(t, s)
+	o.eachOnce(t, 2)
+}
+
+// TestInheritedNamesAreToldApart: the name of an agent that only another replica has heard of is none too many.
+func TestInheritedNamesAreToldApart(t *testing.T) {
+	t.Parallel()
+	for name, childrenFirst := range map[string]bool{"ancestors first": false, "children first": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := newDatabase(t)
+			a, b, o := newExecutions(t, db), newExecutions(t, db), &settling{db: db}
+			tr := newTrace()
+			o.commit(t, a, newTrace().call("1", "")) // both know unknown and the model
+			o.commit(t, b, newTrace().call("1", ""))
+			if childrenFirst {
+				o.commit(t, b, tr.call("2", "1"))
+			}
+			o.commit(t, a, tr.run("1", "", "tutor", "ada", "s"))
+			if childrenFirst {
+				o.settle(t, b)
+			} else {
+				o.commit(t, b, tr.call("2", "1"))
+			}
+			o.eachOnce(t, 4)
+			if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions WHERE agent_name = 'tutor' AND capped = 0`); n != 2 {
+				t.Errorf("want both of the agent's told apart, got %d", n)
+			}
+			checkRollups(t, db)
+		})
+	}
+}
+
+// TestHostileTraces have spans without end, in circles, and that say they are their own parents.
+func TestHostileTraces(t *testing.T) {
+	t.Parallel()
+	const spans = 3000
+	for name, tt := range map[string]struct {
+		parent  func(i int) int // of span i; below 0: none
+		settled int             // without waiting
+	}{
+		"one below the other":              {func(i int) int { return i - 1 }, spans},
+		"one below the other, from below":  {func(i int) int { return i + 1 }, spans - 64}, // the others may still be told
+		"all below one that never comes":   {func(int) int { return spans }, 0},
+		"all below one":                    {func(i int) int { return min(i, 1) - 1 }, spans},
+		"a circle":                         {func(i int) int { return (i + 1) % spans }, spans},
+		"small circles":                    {func(i int) int { return i ^ 1 }, spans},
+		"each its own parent":              {func(i int) int { return i }, spans},
+		"each the parent of one elsewhere": {func(i int) int { return (i*7919 + 13) % spans }, spans},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := newDatabase(t)
+			s, o, tr := newExecutions(t, db), &settling{db: db}, newTrace()
+			id := func(i int) string {
+				if i < 0 {
+					return ""
+				}
+				return fmt.Sprint("span ", i)
+			}
+			var pieces []piece
+			for i := range spans {
+				pieces = append(pieces, tr.call(id(i), id(tt.parent(i))))
+			}
+			for some := range slices.Chunk(pieces, 500) {
+				o.commit(t, s, some...)
+				o.settle(t, s)
+			}
+			o.settle(t, s)
+			if len(o.all) != tt.settled {
+				t.Errorf("want %d settled, got %d", tt.settled, len(o.all))
+			}
+			db.exec(t, `UPDATE unsettled_executions SET since = since - interval '1 hour'`)
+			o.settle(t, s)
+			o.eachOnce(t, spans)
+			checkRollups(t, db)
+		})
+	}
+}

@@ -1,0 +1,182 @@
+package replica
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/ledger"
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/spool"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+const (
+	settleEvery = time.Second
+	foldEvery   = 5 * time.Second
+	pricesEvery = 10 * time.Second // read again, if they changed
+)
+
+// executions is a replica's share of taking in, running and counting executions.
+type executions struct {
+	store    *postgres.Executions
+	ledger   *ledger.Ledger
+	observer observer
+	prices   *prices
+	gateway  *gateway.Gateway
+	agents   *gateway.Watcher // nil without a file of agents
+	spool    *spool.Spool     // likewise
+	deltas   atomic.Int64     // unfolded, as last counted; -1: not yet
+}
+
+// observer tells Prometheus what the ledger does.
+type observer struct {
+	*telemetry.ExecutionMetrics
+	*telemetry.LedgerMetrics
+}
+
+func newExecutions(config ExecutionConfig, db *postgres.DB, registry *prometheus.Registry, log *zap.Logger, now func() time.Time) (*executions, error) {
+	redact, err := execution.ParseRedaction(config.Redact)
+	if err != nil {
+		return nil, err
+	}
+	e := &executions{
+		store:    postgres.NewExecutions(db, config.Retention, now),
+		observer: observer{telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry)},
+	}
+	if e.prices, err = readPrices(config.PricesFile); err != nil {
+		return nil, err
+	}
+	e.ledger = ledger.New(ledger.Options{
+		Store: e.store, Prices: e.prices.inForce, Observer: e.observer,
+		Payloads: execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact},
+		Keep:     config.Retention.Executions, Log: log.Named("ledger"), Now: now,
+		MaxRows: config.QueueRows, MaxBytes: ledger.DefaultBytes,
+	})
+	e.deltas.Store(-1)
+	registry.MustRegister(
+		telemetry.NewLedgerQueueCollector(func() telemetry.QueueSample {
+			q := e.ledger.Queue()
+			return telemetry.QueueSample{Rows: q.Rows, CapacityRows: q.MaxRows, Bytes: int64(q.Bytes)}
+		}),
+		telemetry.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
+	)
+	if config.AgentsFile == "" {
+		e.gateway = gateway.New(gateway.Options{Agents: func() *gateway.Agents { return nil }, Now: now, Log: log.Named("gateway")})
+		return e, nil
+	}
+	return e, e.openGateway(config, registry, log, now)
+}
+
+// openGateway reads the agents, and takes a slot of the spool, whose executions a dead process may have left.
+func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Registry, log *zap.Logger, now func() time.Time) (err error) {
+	if e.agents, err = gateway.Watch(config.AgentsFile, os.LookupEnv, log.Named("gateway")); err != nil {
+		return err
+	}
+	e.spool, err = spool.Open(spool.Options{
+		Dir: config.SpoolDir, MaxBytes: config.SpoolMaxBytes, MaxRecord: int64(4*config.MaxPayload) + 64<<10, Log: log.Named("spool"), Now: now,
+	})
+	if err != nil {
+		return fmt.Errorf("open the spool: %w", err)
+	}
+	registry.MustRegister(telemetry.NewSpoolCollector(func() telemetry.SpoolSample {
+		s := e.spool.Stats()
+		sample := telemetry.SpoolSample{
+			Records: s.Records, Bytes: s.Used, CapacityBytes: s.Capacity, Replayed: s.Delivered, Corrupt: s.Corrupt,
+		}
+		if !s.Oldest.IsZero() {
+			sample.OldestAge = now().Sub(s.Oldest)
+		}
+		return sample
+	}))
+	e.gateway = gateway.New(gateway.Options{
+		Agents: e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
+		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: newTrace, Log: log.Named("gateway"),
+	})
+	return nil
+}
+
+// newTrace mints the ids of a trace and its first span.
+func newTrace() (traceID, spanID string) {
+	var b [24]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return hex.EncodeToString(b[:16]), hex.EncodeToString(b[16:])
+}
+
+// settle has executions find the ancestors that came after them.
+func (e *executions) settle(ctx context.Context) error {
+	for {
+		settled, more, err := e.store.Settle(ctx)
+		e.observer.Observe(settled)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// fold merges what was added to the rollups.
+func (e *executions) fold(ctx context.Context) error {
+	for more := true; more; {
+		var err error
+		if more, err = e.store.Fold(ctx); err != nil {
+			return err
+		}
+	}
+	n, err := e.store.Unfolded(ctx)
+	if err == nil {
+		e.deltas.Store(n)
+	}
+	return err
+}
+
+// watchAgents follows the file of agents.
+func (e *executions) watchAgents(ctx context.Context) error {
+	if e.agents == nil {
+		return nil
+	}
+	return e.agents.Run(ctx)
+}
+
+// runSpool stores what the gateway recorded.
+func (e *executions) runSpool(ctx context.Context) error {
+	if e.spool == nil {
+		return nil
+	}
+	return e.spool.Run(ctx, e.ledger.Append)
+}
+
+// strains tells what is filling up: where more comes in than can be stored.
+func (e *executions) strains() []string {
+	const most = 0.8
+	var all []string
+	if q := e.ledger.Queue(); float64(q.Rows) >= most*float64(q.MaxRows) {
+		all = append(all, "the ledger's queue is filling")
+	}
+	if e.spool == nil {
+		return all
+	}
+	if s := e.spool.Stats(); float64(s.Used) >= most*float64(s.Capacity) || s.Err != nil {
+		all = append(all, "the spool is filling, or cannot be written")
+	}
+	return all
+}
+
+func (e *executions) close() error {
+	if e.gateway != nil {
+		e.gateway.Close()
+	}
+	if e.spool == nil {
+		return nil
+	}
+	return e.spool.Close()
+}

@@ -1,0 +1,82 @@
+package spool
+
+import (
+	"path/filepath"
+
+	"go.uber.org/zap"
+)
+
+// adopt looks once in a while for a slot that a dead process left, to deliver what is in it. One at a time; as soon as it
+// is empty it is removed, and the next one taken.
+func (d *delivery) adopt() {
+	now := d.opts.Now()
+	switch {
+	case d.adopted != nil:
+		if count, _ := d.adopted.waiting(); count > 0 {
+			return
+		}
+		d.release()
+	case now.Before(d.adoptAt):
+		return
+	}
+	d.adoptAt = now.Add(adoptEvery)
+	names, err := slotNames(d.opts.Dir)
+	if err != nil {
+		d.opts.Log.Error("the spool's folder cannot be searched for what dead processes left", zap.Error(err))
+	}
+	for _, name := range names {
+		dir := filepath.Join(d.opts.Dir, name)
+		if dir == d.own.dir {
+			continue
+		}
+		if sl := d.take(dir); sl != nil {
+			d.mu.Lock()
+			d.adopted = sl
+			d.mu.Unlock()
+			d.feeds = append(d.feeds, &feed{source: fromSlot{d.Spool, sl}, most: batchRecords})
+			return
+		}
+	}
+}
+
+// take holds a slot and loads it; nil if someone else holds it, nothing waits in it, or it cannot be read.
+func (d *delivery) take(dir string) *slot {
+	log := d.opts.Log.With(zap.String("slot", dir))
+	sl, err := holdSlot(dir)
+	if err != nil {
+		log.Error("a slot cannot be adopted", zap.Error(err))
+	}
+	if sl == nil {
+		return nil
+	}
+	if err := d.load(sl); err != nil {
+		log.Error("what a dead process left cannot be read", zap.Error(err))
+		d.giveUp(sl)
+		return nil
+	}
+	count, bytes := sl.waiting()
+	if count == 0 {
+		d.giveUp(sl)
+		return nil
+	}
+	log.Info("delivering what a dead process left", zap.Int("executions", count), zap.Int64("bytes", bytes))
+	return sl
+}
+
+// release gives up the slot that was adopted, if there is one.
+func (d *delivery) release() {
+	d.mu.Lock()
+	sl := d.adopted
+	d.adopted = nil
+	d.mu.Unlock()
+	if sl != nil {
+		d.giveUp(sl)
+		d.feeds = d.feeds[:len(d.feeds)-1]
+	}
+}
+
+func (d *delivery) giveUp(sl *slot) {
+	if err := sl.letGo(); err != nil {
+		d.opts.Log.Error("an adopted slot cannot be given up", zap.String("slot", sl.dir), zap.Error(err))
+	}
+}

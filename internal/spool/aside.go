@@ -1,0 +1,70 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+const (
+	asideSuffix = ".corrupt"
+	maxAside    = 16      // files
+	maxAsideOne = 8 << 20 // bytes of one
+)
+
+// setAside keeps what stands in a segment from offset at up to end, in a file beside the slots for someone to look at.
+// There are so many of those at the most; the newest are kept. Where it cannot be copied the segment itself is kept in the
+// end. The caller alone knows the segment, or has closed it.
+func (s *Spool) setAside(g *segment, at, end int64) {
+	slotDir, name := filepath.Split(g.path)
+	target := filepath.Join(s.opts.Dir, fmt.Sprintf("%s-%s-%d%s",
+		filepath.Base(slotDir), strings.TrimSuffix(name, segmentSuffix), at, asideSuffix))
+	kept, err := copyTo(target, io.NewSectionReader(g.file, at, min(end-at, maxAsideOne)))
+	log := s.opts.Log.With(zap.String("segment", g.path), zap.Int64("offset", at), zap.Int64("bytes", end-at))
+	if err != nil {
+		log.Error("the spool has something that is no record; it cannot be copied, so its segment will be kept", zap.Error(err))
+		g.aside, g.closed = target, true
+		return
+	}
+	log.Error("the spool has something that is no record; it and what follows in its segment is kept aside",
+		zap.String("file", target), zap.Int64("kept_bytes", kept))
+	s.pruneAside()
+}
+
+func copyTo(path string, from io.Reader) (n int64, err error) {
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, onlyOurs)
+	if err != nil {
+		return 0, err
+	}
+	n, err = io.Copy(to, from)
+	return n, errors.Join(err, to.Close())
+}
+
+// pruneAside removes the oldest files beyond those that are kept.
+func (s *Spool) pruneAside() {
+	paths, _ := filepath.Glob(filepath.Join(escapeGlob(s.opts.Dir), "*"+asideSuffix)) // The pattern is well-formed.
+	modified := make(map[string]int64, len(paths))
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			modified[path] = info.ModTime().UnixNano()
+		}
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		return int(min(max(modified[a]-modified[b], -1), 1))
+	})
+	for _, path := range paths[:max(len(paths)-maxAside, 0)] {
+		if err := os.Remove(path); err != nil {
+			s.opts.Log.Warn("a file that was kept aside cannot be removed", zap.Error(err))
+		}
+	}
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}

@@ -1,0 +1,150 @@
+package spool
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// recycleBytes is from what size on a segment that was delivered to its end is removed instead of being appended to.
+const recycleBytes = 64 << 10
+
+// maxUnreadable is how often in a row a segment is tried that the disk does not give out.
+const maxUnreadable = 10
+
+// fromSlot is the source of what is in a slot.
+type fromSlot struct {
+	s  *Spool
+	sl *slot
+}
+
+func (f fromSlot) next(most int) (batch, error) {
+	for {
+		g, end := f.head()
+		if g == nil {
+			return batch{}, nil
+		}
+		b, err := f.read(g, end, most)
+		if err != nil || b.records > 0 {
+			return b, err
+		}
+	}
+}
+
+// head is the oldest segment with something to deliver, and where it ends.
+func (f fromSlot) head() (*segment, int64) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	for _, g := range f.sl.segments {
+		if g.waiting > 0 {
+			return g, g.size
+		}
+	}
+	return nil, 0
+}
+
+// read gives the next records of a segment. Where one is none any more, the segment ends before it.
+func (f fromSlot) read(g *segment, end int64, most int) (batch, error) {
+	b := batch{segment: g}
+	all := g.records(g.delivered, end)
+	for b.records < most && all.at-g.delivered < batchBytes {
+		payload, err := all.next()
+		if errors.Is(err, errCorrupt) || errors.Is(err, io.EOF) && b.records == 0 {
+			f.cut(g, all.at, b.records)
+		}
+		if errors.Is(err, errCorrupt) || errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			if g.unreadable++; g.unreadable < maxUnreadable {
+				return batch{}, err
+			}
+			f.s.opts.Log.Error("a part of the spool cannot be read and is given up", zap.String("segment", g.path), zap.Error(err))
+			f.cut(g, all.at, b.records)
+			break
+		}
+		b.records++
+		e, err := decode(payload)
+		if err != nil {
+			f.s.reject("", "undecodable", err)
+			continue
+		}
+		b.executions = append(b.executions, e)
+	}
+	g.unreadable = 0
+	b.end = all.at
+	if len(b.executions) > 0 {
+		f.s.mu.Lock()
+		f.sl.oldest = b.executions[0].CreatedAt
+		f.s.mu.Unlock()
+	}
+	return b, nil
+}
+
+// cut ends a segment before something that was a record when it was written or loaded. So many come before it.
+func (f fromSlot) cut(g *segment, at int64, before int) {
+	f.s.writing.Lock() // so that nothing is appended meanwhile
+	defer f.s.writing.Unlock()
+	f.s.setAside(g, at, g.size)
+	f.s.mu.Lock()
+	f.s.stats.Corrupt++
+	g.closed = true
+	g.size, g.waiting = at, before
+	if before == 0 {
+		f.sl.forget(g)
+	}
+	f.s.mu.Unlock()
+	if before == 0 {
+		f.remove(g)
+	}
+}
+
+// settle forgets records. With its last one a segment is gone; before that a mark tells those who come later.
+func (f fromSlot) settle(b batch) {
+	g := b.segment
+	f.s.mu.Lock()
+	g.delivered = b.end
+	g.waiting -= b.records
+	if count, _ := f.sl.waiting(); count == 0 {
+		f.sl.oldest = time.Time{}
+	}
+	mayGrow := f.sl == f.s.own && !g.closed && g == f.sl.segments[len(f.sl.segments)-1]
+	gone := g.waiting == 0 && (!mayGrow || g.size >= recycleBytes && f.s.growing != g)
+	if gone {
+		f.sl.forget(g)
+	}
+	f.s.mu.Unlock()
+	if gone {
+		f.remove(g)
+		return
+	}
+	if err := g.mark(); err != nil {
+		f.s.mu.Lock()
+		f.s.failed(err)
+		f.s.mu.Unlock()
+	}
+}
+
+func (f fromSlot) remove(g *segment) {
+	if err := g.remove(); err != nil {
+		f.s.opts.Log.Error("a segment that was delivered cannot be removed; a restart delivers it again", zap.Error(err))
+	}
+}
+
+// memory is the source of what the disk refused.
+type memory struct{ s *Spool }
+
+func (m memory) next(most int) (batch, error) {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	n := min(most, len(m.s.stranded.all))
+	return batch{executions: m.s.stranded.all[:n:n], records: n}, nil
+}
+
+func (m memory) settle(b batch) {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	m.s.stranded.forget(b.records)
+}
