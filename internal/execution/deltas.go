@@ -4,10 +4,10 @@ import "time"
 
 // The widths of the rollups' buckets. A delta belongs to the narrowest of its table.
 const (
-	Minute  = time.Minute
-	Quarter = 15 * time.Minute
-	Hour    = time.Hour
-	Day     = 24 * time.Hour
+	MinuteWide  = time.Minute
+	QuarterWide = 15 * time.Minute
+	HourWide    = time.Hour
+	DayWide     = 24 * time.Hour
 )
 
 // Capped says which names of an execution stand as Other in the rollups. It is kept with the row, so that what was added
@@ -84,7 +84,7 @@ func (d Deltas) Reprice(r *Row, was *int64) {
 
 func (d Deltas) cell(r *Row) *Measures {
 	agent, model := r.names()
-	key := CellKey{floor(r.CreatedAt, Minute), agent, model, r.Status, r.Request}
+	key := CellKey{floor(r.CreatedAt, MinuteWide), agent, model, r.Status, r.Request}
 	sum := d.Cells[key]
 	if sum == nil {
 		sum = &Measures{}
@@ -95,7 +95,7 @@ func (d Deltas) cell(r *Row) *Measures {
 
 func (d Deltas) user(r *Row) *Spend {
 	_, model := r.names()
-	key := UserKey{floor(r.CreatedAt, Quarter), r.UserID, model}
+	key := UserKey{floor(r.CreatedAt, QuarterWide), r.UserID, model}
 	sum := d.Users[key]
 	if sum == nil {
 		sum = &Spend{}

@@ -25,11 +25,11 @@ func (k Kept) Align(w Window) Window {
 // finest is the width of the narrowest buckets at which a window may begin or end at t. What is left of a wider bucket is
 // filled with those, so all that it has must be kept, and not only the one at t.
 func (k Kept) finest(t time.Time) time.Duration {
-	width := Day
+	width := DayWide
 	for _, narrower := range []struct {
 		width time.Duration
 		since time.Time
-	}{{Hour, k.Hours}, {Quarter, k.Quarters}, {Minute, k.Minutes}} {
+	}{{HourWide, k.Hours}, {QuarterWide, k.Quarters}, {MinuteWide, k.Minutes}} {
 		if t.Truncate(width).Before(narrower.since) {
 			break
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-var widths = []time.Duration{execution.Minute, execution.Quarter, execution.Hour, execution.Day}
+var widths = []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide}
 
 func clock(text string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04", text)
@@ -23,7 +23,7 @@ func clock(text string) time.Time {
 
 func TestSegments(t *testing.T) {
 	t.Parallel()
-	const m, q, h, d = execution.Minute, execution.Quarter, execution.Hour, execution.Day
+	const m, q, h, d = execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide
 	part := func(width time.Duration, from, to string) execution.Segment {
 		return execution.Segment{Width: width, From: clock(from), To: clock(to)}
 	}
@@ -124,7 +124,7 @@ func TestAlignedWindowIsKept(t *testing.T) {
 		kept := execution.Kept{Hours: since[0], Quarters: since[1], Minutes: since[2]}
 		w := execution.Window{From: moments().Draw(t, "from"), To: moments().Draw(t, "to")}
 		got := kept.Align(w)
-		if got.From.After(w.From) || got.To.Before(w.To) || w.From.Sub(got.From) >= execution.Day || got.To.Sub(w.To) >= execution.Day {
+		if got.From.After(w.From) || got.To.Before(w.To) || w.From.Sub(got.From) >= execution.DayWide || got.To.Sub(w.To) >= execution.DayWide {
 			t.Fatalf("%v: want it widened by less than a day, got %v", w, got)
 		}
 		if got.From.Location() != time.UTC || got.To.Location() != time.UTC {
@@ -138,7 +138,7 @@ func TestAlignedWindowIsKept(t *testing.T) {
 			checkSegments(t, got, segments, widths)
 		}
 		for _, s := range segments {
-			begin := map[time.Duration]time.Time{execution.Minute: kept.Minutes, execution.Quarter: kept.Quarters, execution.Hour: kept.Hours}[s.Width]
+			begin := map[time.Duration]time.Time{execution.MinuteWide: kept.Minutes, execution.QuarterWide: kept.Quarters, execution.HourWide: kept.Hours}[s.Width]
 			if s.From.Before(begin) {
 				t.Errorf("%v from %v, but it is kept since %v", s.Width, s.From, begin)
 			}

@@ -52,7 +52,7 @@ type api struct {
 }
 
 // keepExecutions is for how long the tests' executions are kept.
-const keepExecutions = 30 * execution.Day
+const keepExecutions = 30 * execution.DayWide
 
 // newAPI makes one. change, if not nil, may alter the options.
 func newAPI(t testing.TB, change func(*Options)) *api {

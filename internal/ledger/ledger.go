@@ -49,9 +49,13 @@ const (
 	commitWithin  = 15 * time.Second
 	rowOverhead   = 1024             // bytes of a row beside its payloads
 	finishWithin  = 10 * time.Second // at the end, what waits is stored for so long
-	DefaultRows   = 50_000           // of Options.MaxRows
-	DefaultBytes  = 128 << 20        // of Options.MaxBytes
 	failureReport = time.Minute      // the log hears of failures that often at the most
+)
+
+// What may wait, where nobody says otherwise.
+const (
+	DefaultRows  = 50_000    // Options.MaxRows
+	DefaultBytes = 128 << 20 // Options.MaxBytes
 )
 
 // Ledger takes executions in.

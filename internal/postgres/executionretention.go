@@ -38,7 +38,7 @@ func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 	faults := []error{s.EnsureDays(ctx, now), s.DropDays(ctx, kept.Add(-s.kept.Executions))}
 	q := s.db.queries
 	for width, keep := range map[time.Duration]time.Duration{
-		execution.Minute: s.kept.Minutes, execution.Quarter: s.kept.Quarters, execution.Hour: s.kept.Hours, execution.Day: s.kept.Days,
+		execution.MinuteWide: s.kept.Minutes, execution.QuarterWide: s.kept.Quarters, execution.HourWide: s.kept.Hours, execution.DayWide: s.kept.Days,
 	} {
 		seconds, before := int32(width/time.Second), kept.Add(-keep)
 		faults = append(faults,

@@ -43,7 +43,7 @@ func (s *Executions) UserActivity(ctx context.Context, userID string, after exec
 // beforeOf is the key that the next row comes before; for the zero position, one after any that may be.
 func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id string) {
 	if after == (execution.Position{}) {
-		return s.now().Add(execution.Day), "", ""
+		return s.now().Add(execution.DayWide), "", ""
 	}
 	return time.UnixMicro(after.CreatedAt), after.UserID, after.ID
 }
@@ -105,7 +105,7 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string) (r
 		}
 	}
 	rollups, err = q.EraseUserRollups(ctx, dbgen.EraseUserRollupsParams{
-		UserID: userID, RowsSince: s.now().Add(-s.kept.Executions).Truncate(execution.Day),
+		UserID: userID, RowsSince: s.now().Add(-s.kept.Executions).Truncate(execution.DayWide),
 	})
 	return int64(len(gone)), rollups, err
 }

@@ -47,7 +47,7 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 	var last time.Time
 	for i := range batch.Executions {
-		if day := batch.Executions[i].CreatedAt.Truncate(execution.Day); !day.Equal(last) {
+		if day := batch.Executions[i].CreatedAt.Truncate(execution.DayWide); !day.Equal(last) {
 			if err := s.ensureDay(ctx, day); err != nil {
 				return err
 			}

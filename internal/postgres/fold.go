@@ -18,7 +18,7 @@ const (
 )
 
 // rollupWidths are those of execution_rollups, which hold the same at four widths.
-var rollupWidths = []time.Duration{execution.Minute, execution.Quarter, execution.Hour, execution.Day}
+var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide}
 
 // Fold merges deltas into the rollups, so that what readers have to add up stays little. It says whether there may be more.
 // One replica folds at a time; for the others there is nothing to do meanwhile.

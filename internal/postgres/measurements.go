@@ -46,12 +46,12 @@ func (m Measurements) readExecutions(ctx context.Context, f *report.Facts) error
 
 // readDays reads the spend of each UTC day of the window, and of its first day before it began.
 func (m Measurements) readDays(ctx context.Context, f *report.Facts) error {
-	first := f.Window.From.Truncate(execution.Day)
+	first := f.Window.From.Truncate(execution.DayWide)
 	const before = "" // the part that is not in the window
 	parts := []part{{before, execution.Window{From: first, To: f.Window.From}}}
-	for day := first; day.Before(f.Window.To); day = day.Add(execution.Day) {
+	for day := first; day.Before(f.Window.To); day = day.Add(execution.DayWide) {
 		parts = append(parts, part{day.Format(time.DateOnly), execution.Window{
-			From: later(day, f.Window.From), To: earlier(day.Add(execution.Day), f.Window.To),
+			From: later(day, f.Window.From), To: earlier(day.Add(execution.DayWide), f.Window.To),
 		}})
 	}
 	costs, err := m.Executions.spend(ctx, execution.ByDay, execution.Window(f.Window), parts, len(parts))

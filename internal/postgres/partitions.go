@@ -60,7 +60,7 @@ func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
 // ensureDay makes the partition that holds t. It is attached rather than made in place, which would keep everybody out
 // of the table meanwhile.
 func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
-	day := t.UTC().Truncate(execution.Day)
+	day := t.UTC().Truncate(execution.DayWide)
 	name := partitionPrefix + day.Format(partitionDate)
 	if !s.days.lacks(name) {
 		return nil
@@ -75,7 +75,7 @@ func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 		}
 		const layout = "2006-01-02T15:04:05Z"
 		_, err = tx.Exec(ctx, strings.NewReplacer(
-			"NAME", name, "FROM_TIME", day.Format(layout), "TO_TIME", day.Add(execution.Day).Format(layout),
+			"NAME", name, "FROM_TIME", day.Format(layout), "TO_TIME", day.Add(execution.DayWide).Format(layout),
 		).Replace(`-- name: MakePartition :exec
 			DROP TABLE IF EXISTS NAME; -- one that was detached and not dropped
 			CREATE TABLE NAME (LIKE agent_executions INCLUDING ALL);
@@ -130,7 +130,7 @@ ORDER BY c.relname`)
 	}
 	for _, p := range all {
 		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
-		if err != nil || day.Add(execution.Day).After(before) {
+		if err != nil || day.Add(execution.DayWide).After(before) {
 			continue
 		}
 		if p.attached {

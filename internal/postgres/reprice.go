@@ -19,7 +19,7 @@ type Repriced struct{ Seen, Changed int64 }
 // execution's cost and price version. What it has done when it fails stays done.
 func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
 	var total Repriced
-	position := execution.Execution{CreatedAt: w.From.Add(-execution.Minute)} // before all of them
+	position := execution.Execution{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
 	for {
 		var seen, changed int64
 		var last execution.Execution

@@ -61,7 +61,7 @@ func cellSums(t testing.TB, db database, sql string) map[string]sums {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context())
+	defer func() { _ = tx.Rollback(t.Context()) }() // it only reads
 	if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_admin`); err != nil {
 		t.Fatal(err)
 	}

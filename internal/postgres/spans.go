@@ -18,6 +18,9 @@ const (
 	// firstCheck is when ancestors are looked for again if nothing hints at their coming; the next times, after as long as
 	// the execution has waited already.
 	firstCheck = 2 * time.Second
+	// wakeAtOnce is how many executions are looked at sooner because more of their traces came. A trace may have any
+	// number, and come in any number of pieces; the others are looked at in their own time.
+	wakeAtOnce = 5000
 )
 
 // walkUp finds spans and all that is known above them.
@@ -130,7 +133,7 @@ UPDATE unsettled_executions SET check_at = now()
 WHERE (user_id, created_at, execution_id) IN (
 	SELECT user_id, created_at, execution_id FROM unsettled_executions
 	WHERE trace_id = ANY ($1::text[]) AND check_at > now()
-	ORDER BY 1, 2, 3 FOR NO KEY UPDATE SKIP LOCKED
-)`, slices.Compact(traces))
+	ORDER BY 1, 2, 3 LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+)`, slices.Compact(traces), wakeAtOnce)
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// The sums of spend, over either table and its deltas. $4 to $6 are the window's parts: one, or each day of a time zone.
+// The sums of spend, over either table and its deltas. $5 to $7 are the window's parts: one, or each day of a time zone.
 const (
 	sumsOfSpend = `clamped(sum(tokens_used)), clamped(sum(input_tokens)), clamped(sum(output_tokens)), clamped(sum(cache_read_tokens)),
 	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens))`
@@ -70,13 +70,7 @@ func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (exec
 	if err != nil {
 		return execution.Costs{}, fmt.Errorf("time zone of costs: %w", err)
 	}
-	year, month, day := s.now().In(zone).Date()
-	var days []part
-	for back := query.Days - 1; back >= 0; back-- {
-		begin := time.Date(year, month, day-back, 0, 0, 0, 0, zone)
-		end := time.Date(year, month, day-back+1, 0, 0, 0, 0, zone)
-		days = append(days, part{begin.Format(time.DateOnly), s.quarters(begin, end)})
-	}
+	days := s.lastDays(query.Days, zone)
 	whole := execution.Window{From: days[0].From, To: days[len(days)-1].To}
 	parts := days
 	if query.GroupBy != execution.ByDay {
@@ -85,18 +79,44 @@ func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (exec
 	return s.spend(ctx, query.GroupBy, whole, parts, query.Limit)
 }
 
-// quarters widens a day to what is kept of it. Zones are whole quarters of an hour from UTC; those that were not, long
+// lastDays are the last days of a time zone, one after the other: where so little is kept that a day cannot begin at its
+// midnight, the one before ends earlier, too, lest something counts in both.
+func (s *Executions) lastDays(n int, zone *time.Location) []part {
+	year, month, day := s.now().In(zone).Date()
+	days := make([]part, n)
+	for i := range days {
+		date := time.Date(year, month, day-n+1+i, 0, 0, 0, 0, time.UTC)
+		days[i] = part{date.Format(time.DateOnly), s.quarters(startOfDay(date, zone), startOfDay(date.AddDate(0, 0, 1), zone))}
+		if i > 0 {
+			days[i-1].To = days[i].From
+		}
+	}
+	return days
+}
+
+// startOfDay is when a date begins in a time zone: at midnight, or where clocks are put forward just then, at what they
+// are put to.
+func startOfDay(date time.Time, zone *time.Location) time.Time {
+	year, month, day := date.Date()
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	if midnight.Hour() == 0 {
+		return midnight
+	}
+	changed, _ := time.Date(year, month, day, 12, 0, 0, 0, zone).ZoneBounds()
+	return changed
+}
+
+// quarters widens a window to what is kept of it. Zones are whole quarters of an hour from UTC; those that were not, long
 // ago, are not told of.
 func (s *Executions) quarters(begin, end time.Time) execution.Window {
 	kept := s.kept.since(s.now())
 	kept.Minutes = kept.Quarters // users have no minutes
-	w := kept.Align(execution.Window{From: begin.UTC().Truncate(execution.Quarter), To: end.UTC().Truncate(execution.Quarter)})
-	return w
+	return kept.Align(execution.Window{From: begin.UTC().Truncate(execution.QuarterWide), To: end.UTC().Truncate(execution.QuarterWide)})
 }
 
 // Spend sums up what was spent in a window by user, agent or model: the dearest, and the others together.
 func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution.GroupBy, most int) (execution.Costs, error) {
-	w = s.quarters(w.From, w.To.Add(execution.Quarter-1))
+	w = s.quarters(w.From, w.To.Add(execution.QuarterWide-1))
 	return s.spend(ctx, by, w, []part{{"", w}}, most)
 }
 

@@ -130,9 +130,9 @@ func (c Config) Validate() error {
 
 func (c ExecutionConfig) validate() []error {
 	var faults []error
-	fault := func(wrong bool, flag, format string, args ...any) {
+	fault := func(wrong bool, flag, detail string) {
 		if wrong {
-			faults = append(faults, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+			faults = append(faults, fmt.Errorf("--%s: %s", flag, detail))
 		}
 	}
 	fault(c.SpoolDir == "", "spool-dir", "is required")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -84,10 +83,10 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 		return err
 	}
 	e.spool, err = spool.Open(spool.Options{
-		Dir: config.SpoolDir, MaxBytes: config.SpoolMaxBytes, MaxRecord: int64(4*config.MaxPayload) + 64<<10, Log: log.Named("spool"), Now: now,
+		Dir: config.SpoolDir, MaxBytes: config.SpoolMaxBytes, MaxRecord: int64(2*config.MaxPayload) + 64<<10, Log: log.Named("spool"), Now: now,
 	})
 	if err != nil {
-		return fmt.Errorf("open the spool: %w", err)
+		return err
 	}
 	registry.MustRegister(telemetry.NewSpoolCollector(func() telemetry.SpoolSample {
 		s := e.spool.Stats()

@@ -23,6 +23,12 @@ var background = map[string]bool{
 	"SaveRequestRollup": true, "SaveQueryRollup": true, "SaveReplicaRollup": true, "Hint": true,
 	"DropOldDeployments": true, "DropOldIdempotencyKeys": true, "DropOldDeletedAgents": true, "DropOldReports": true,
 	"DropOldRollups": true, "OldestMinute": true,
+
+	"SeesAll": true, "Now": true, "set": true, "TakeUnsettled": true,
+	"TryFolding": true, "TakeExecutionDeltas": true, "FoldUserDeltas": true, "CountDeltas": true,
+	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "Partitions": true,
+	"LockNames": true, "DropUnusedNames": true, "RollupNames": true,
+	"DropOldExecutionRollups": true, "DropOldUserRollups": true, "DropOldSpans": true,
 }
 
 func TestIdlePollsRunNoQuery(t *testing.T) {
