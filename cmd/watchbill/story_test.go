@@ -23,7 +23,7 @@ func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	config := replica.Defaults()
 	config.Listen, config.MetricsListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.DatabaseURL, config.DatabaseMaxConns = postgrestest.NewDatabase(t), 4
-	config.AdminToken, config.EnrollmentToken = "the-admin-token", "the-enrollment-token"
+	config.AdminToken, config.EnrollmentToken, config.IngestToken = "the-admin-token", "the-enrollment-token", "the-ingest-token"
 	config.RetryBackoff, config.RetryLimit = 50*time.Millisecond, 50*time.Millisecond
 	logs, err := telemetry.NewLogs(telemetry.LogOptions{Dir: logDir, Stdout: io.Discard, Stderr: io.Discard, Now: time.Now})
 	if err != nil {
@@ -36,7 +36,7 @@ func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	sh = shell{}.with("WATCHBILL_SERVER", "http://"+r.Address(), "ADMIN_TOKEN", config.AdminToken)
+	sh = shell{}.with("WATCHBILL_SERVER", "http://"+r.Address(), "ADMIN_TOKEN", config.AdminToken, "DATABASE_URL", config.DatabaseURL)
 	return sh, func() {
 		cancel()
 		if err := <-ended; err != nil {

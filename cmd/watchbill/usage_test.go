@@ -25,7 +25,7 @@ func TestBadUsage(t *testing.T) {
 	}{
 		{"report|--hours|0|--sections|errors,weather|--format|html", nil, []string{
 			"--hours: must be a whole number from 1 to 8784, not 0",
-			"--sections[1]: must be one of summary, endpoints, pendingDeployments, databasePool, queries, indexes, errors, not \"weather\"",
+			"--sections[1]: must be one of summary, endpoints, pendingDeployments, databasePool, queries, indexes, errors, executions, costs, users, not \"weather\"",
 			"--format: HTML is not supported; markdown is the nearest",
 			noToken,
 		}},

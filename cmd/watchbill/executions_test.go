@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+// TestExecutionsStory logs executions, reads what failed, and prices them anew by a file.
+func TestExecutionsStory(t *testing.T) {
+	t.Parallel()
+	sh, stop := startReplica(t, t.TempDir())
+	defer stop()
+	server := sh.env["WATCHBILL_SERVER"]
+	sh.run(t.Context(), "executions", "errors").check(t, 0, "", "watchbill: no execution has failed\n")
+
+	client, err := openapi.NewClientWithResponses(server, openapi.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer the-ingest-token")
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batch = `{"executions": [
+		{"user_id": "ada", "agent_name": "plan\u001b[31mner", "status": "success"},
+		{"user_id": "ada", "agent_name": "planner", "status": "failure", "error_message": "no \u001b[31mway",
+			"model_used": "our-own-model", "input_tokens": 1000, "output_tokens": 500}]}`
+	logged, err := client.RecordExecutionsWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(batch))
+	if err != nil || logged.StatusCode() != http.StatusCreated || !strings.Contains(string(logged.Body), `"accepted":1`) {
+		t.Fatalf("want one taken and one rejected, got %s, %v", logged.Body, err)
+	}
+
+	listed := sh.must(t, "executions", "errors", "--limit", "5")
+	for _, want := range []string{"planner", "our-own-model", "ada", "failure", "no \ufffd[31mway"} {
+		if !strings.Contains(listed, want) {
+			t.Errorf("want %q in the list, got\n%s", want, listed)
+		}
+	}
+	failed := func() openapi.Execution {
+		var list openapi.ExecutionErrorList
+		if err := json.Unmarshal([]byte(sh.must(t, "executions", "errors", "-o", "json")), &list); err != nil || len(list.Errors) != 1 {
+			t.Fatalf("want one error, got %+v, %v", list, err)
+		}
+		return list.Errors[0]
+	}
+	if e := failed(); e.CostUSD != nil {
+		t.Errorf("want no cost without a price, got %s", e.CostUSD)
+	}
+
+	prices := filepath.Join(t.TempDir(), "prices.yaml")
+	file := "version: ours\ncurrency: USD\nsource: [ours]\nmodels:\n  - {match: [our-own-model], input: \"2\", output: \"10\"}\n"
+	if err := os.WriteFile(prices, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	span := []string{"--from", now.Add(-time.Hour).Format(time.RFC3339), "--to", now.Add(time.Hour).Format(time.RFC3339)}
+	again := sh.run(t.Context(), append([]string{"prices", "reprice", "--prices-file", prices}, span...)...)
+	if again.code != 0 || !strings.HasPrefix(again.err, "watchbill: looked at 1 executions; 1 cost something else") {
+		t.Errorf("reprice: got exit %d: %s", again.code, again.err)
+	}
+	if e := failed(); e.CostUSD == nil || e.CostUSD.String() != "0.007" || !strings.HasPrefix(e.PriceVersion, "ours+") {
+		t.Errorf("want 1000 × $2 and 500 × $10 a million, got %v by %q", e.CostUSD, e.PriceVersion)
+	}
+	if got := sh.run(t.Context(), "prices", "reprice", "--from", "yesterday"); got.code != exitUsage || strings.Count(got.err, "\n") != 2 {
+		t.Errorf("want exit 2 and both faults, got %d: %s", got.code, got.err)
+	}
+}
