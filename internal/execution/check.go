@@ -111,6 +111,8 @@ func (t Tokens) check() *Fault {
 	switch {
 	case t.CacheRead+t.CacheWrite > t.Input:
 		return faulty("invalid_field", "input_tokens", "includes the cached ones, so it cannot be less than cache_read_tokens and cache_write_tokens")
+	case t.Used < t.Input+t.Output:
+		return faulty("invalid_field", "tokens_used", "cannot be less than input_tokens and output_tokens together")
 	case t.Reasoning > t.Output:
 		return faulty("invalid_field", "output_tokens", "includes reasoning_tokens, so it cannot be less")
 	}

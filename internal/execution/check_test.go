@@ -127,6 +127,7 @@ func TestCheckNamesTheFault(t *testing.T) {
 		{"too much used", func(e *execution.Execution) { e.Tokens.Used = 2*execution.MaxTokens + 1 }, "invalid_field", "tokens_used"},
 		{"more read from the cache than read", func(e *execution.Execution) { e.Tokens.CacheRead = 601 }, "invalid_field", "input_tokens"},
 		{"more reasoning than output", func(e *execution.Execution) { e.Tokens.Reasoning = 501 }, "invalid_field", "output_tokens"},
+		{"a total below its parts", func(e *execution.Execution) { e.Tokens.Used = 1499 }, "invalid_field", "tokens_used"},
 		{"a cache without input", func(e *execution.Execution) { e.Tokens = execution.Tokens{CacheWrite: 1, Used: 1} }, "invalid_field", "input_tokens"},
 	}
 	for _, tt := range tests {

@@ -42,9 +42,8 @@ func tokensByKind(t execution.Tokens) [len(tokenKinds)]int64 {
 	}
 }
 
-// ExecutionMetrics counts AI agents' executions for Prometheus as they are when they are committed. What becomes known
-// later, such as that a span's parent is an execution too, does not change what was counted: the API's figures are exact,
-// these are for alerts and graphs.
+// ExecutionMetrics counts AI agents' executions for Prometheus, each once, when nothing will change it any more: what a
+// counter has counted it cannot take back, and a span's parent, which names its agent, may come after it.
 type ExecutionMetrics struct {
 	requests, tokens, cost, unpriced *prometheus.CounterVec
 	duration                         *prometheus.HistogramVec
@@ -92,7 +91,7 @@ func NewExecutionMetrics(reg prometheus.Registerer) *ExecutionMetrics {
 	return m
 }
 
-// Observe counts executions that were committed just now; duplicates of earlier ones are not among them.
+// Observe counts executions that are committed and settled; duplicates are not among them.
 func (m *ExecutionMetrics) Observe(execs []execution.Execution) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
