@@ -46,7 +46,8 @@ func devCommand(std stdio) *cobra.Command {
 		Use:   "dev",
 		Short: "Bring up the whole product on this machine, with a simulated fleet",
 		Long: "Start a PostgreSQL (unless $DATABASE_URL names one), migrate it, serve the API, and let simulated agents poll\n" +
-			"and deploy. Ctrl-C stops everything. The database is kept in --data-dir for the next time.",
+			"and deploy. Ctrl-C stops everything. The database is kept in --data-dir for the next time. The file of the AI agents and\n" +
+			"the spool are there too, unless --agents-file and --spool-dir say otherwise.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), std, o) },
 	}

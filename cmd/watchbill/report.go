@@ -54,7 +54,7 @@ Exit status: 0 all objectives are met, or there was nothing to judge them by; 3 
 	flags.StringVar(&o.name, "name", "", "the report's `name`")
 	flags.StringSliceVar(&o.sections, "sections", nil, "only these `sections` of "+sectionNames())
 	flags.StringVar(&o.output, "output", "", "`file` to write the report to; its folder is made if need be")
-	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, csv or text (default: as the file's name says, else json)")
+	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, csv or text (default: as the file's name says, else text on a terminal and json on a pipe)")
 	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of log files to analyse too")
 	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 also when an objective is missed")
 	return cmd
