@@ -91,7 +91,7 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 		}()
 		config.DatabaseURL = server.URL()
 	}
-	if err := config.Validate(); err != nil {
+	if err := errors.Join(config.Validate(), config.CheckFiles()); err != nil {
 		return usageError(err)
 	}
 	// Lines go to the file alone: a terminal is for what a person wants to know.

@@ -71,7 +71,8 @@ func listExecutionErrors(ctx context.Context, c console, api *client, how listin
 	for i, e := range failed {
 		rows[i] = []cell{
 			plain(age(e.CreatedAt, now)), brief(e.AgentName), brief(deref(e.ModelUsed)), brief(e.UserID),
-			{string(e.Status), ansiRed}, plain(e.ExecutionID), brief(deref(e.ErrorMessage)),
+			{string(e.Status), ansiRed},
+			plain(e.ExecutionID), brief(deref(e.ErrorMessage)),
 		}
 	}
 	return c.print(c.table([]string{"AGE", "AGENT", "MODEL", "USER", "STATUS", "EXECUTION", "ERROR"}, rows))

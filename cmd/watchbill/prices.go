@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
 func pricesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -75,7 +76,7 @@ func readPrices(c console, what, path string) (*execution.Prices, error) {
 		return nil, err
 	}
 	prices, err := execution.ParsePrices(content)
-	var all execution.PriceFaults
+	var all yamlfile.Faults
 	if !errors.As(err, &all) {
 		return prices, err
 	}

@@ -115,7 +115,7 @@ func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFl
 	collectLess()
 	config.Version = buildVersion()
 	logs, logErr := logFlags.open(std, secrets(config)...)
-	if err := errors.Join(config.Validate(), logErr); err != nil {
+	if err := errors.Join(config.Validate(), config.CheckFiles(), logErr); err != nil {
 		return usageError(err)
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()

@@ -9,6 +9,27 @@ type Ancestry map[[2]string]Span
 // Put adds a span.
 func (a Ancestry) Put(s Span) { a[[2]string{s.TraceID, s.SpanID}] = s }
 
+// Check says whether a span may be kept: what it names has the bounds of an execution's names.
+func (s Span) Check() *Fault {
+	for _, text := range []struct {
+		field, value string
+		most         int
+		required     bool
+	}{
+		{"trace_id", s.TraceID, MaxID, true},
+		{"span_id", s.SpanID, MaxID, true},
+		{"parent_span_id", s.ParentSpanID, MaxID, false},
+		{"agent_name", s.Agent, MaxName, false},
+		{"user_id", s.User, MaxUser, false},
+		{"session_id", s.Session, MaxUser, false},
+	} {
+		if fault := checkName(text.field, text.value, text.most, text.required); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
 // Attribute fills in what an execution's ancestors know: the nearest one's agent, user and session where it names none
 // itself, and that it belongs to a request if one of them is an execution. settled says that no span still to come could
 // change that; else missing is the id of the next span to look for.

@@ -85,11 +85,19 @@ func (e *Execution) Check(a Acceptance) *Fault {
 func (e *Execution) checkTime(a Acceptance) *Fault {
 	switch {
 	case e.CreatedAt.Before(a.Now.Add(-a.Keep)):
-		return faulty("too_old", "created_at", "is longer ago than the %s for which executions are kept", a.Keep)
+		return faulty("too_old", "created_at", "is longer ago than the %s for which executions are kept", days(a.Keep))
 	case e.CreatedAt.After(a.Now.Add(MaxAhead)):
 		return faulty("too_far_ahead", "created_at", "is more than %s in the future", MaxAhead)
 	}
 	return nil
+}
+
+// days writes a time as whole days, if it is.
+func days(d time.Duration) string {
+	if d >= DayWide && d%DayWide == 0 {
+		return fmt.Sprintf("%d days", d/DayWide)
+	}
+	return d.String()
 }
 
 func (t Tokens) check() *Fault {

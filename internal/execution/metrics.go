@@ -130,7 +130,7 @@ const (
 
 // Spend is tokens and money.
 type Spend struct {
-	Requests int64 // or calls, by model; of a user, executions that count as requests
+	Requests int64 // executions that count as requests; of a model, its calls
 	Tokens   Tokens
 	Cost     int64 // nano-USD
 	Unpriced int64 // tokens that have no price

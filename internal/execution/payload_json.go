@@ -81,6 +81,15 @@ func malformed(field string, raw []byte, err error) *Fault {
 	return faulty("malformed_json", field, "is not JSON")
 }
 
+// excerpt is a text, or its beginning.
+func excerpt(text string) string {
+	const most = 60 // bytes
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…" // a character that was cut goes
+}
+
 // storableNumber says whether a JSON number fits both a float64 and numeric, and by how many digits it grows there.
 func storableNumber(number []byte) (growth int, ok bool) {
 	const fits = 300 // digits, whatever they are

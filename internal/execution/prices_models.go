@@ -7,54 +7,48 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
 // models reads the prices themselves.
-func (r *priceReader) models(root, n *yaml.Node, version string) []*ModelPrice {
-	switch {
-	case n == nil:
-		r.fault(root, "models", "is missing")
-		return nil
-	case n.Kind != yaml.SequenceNode:
-		r.wrongKind(n, "models", "a list")
-		return nil
-	case len(n.Content) > maxPrices:
-		r.fault(n, "models", "must have at most %d entries", maxPrices)
-		return nil
+func (r priceReader) models(root, n *yaml.Node, version string) []*ModelPrice {
+	if n == nil {
+		r.Fault(root, "models", "is missing")
 	}
-	models := make([]*ModelPrice, len(n.Content))
-	for i, entry := range n.Content {
-		models[i] = r.model(entry, fmt.Sprintf("models[%d]", i))
-		models[i].Version = version
+	var models []*ModelPrice
+	for at, entry := range r.List(n, "models", 0, maxPrices) {
+		m := r.model(entry, at)
+		m.Version = version
+		models = append(models, m)
 	}
 	r.overlaps(models)
 	return models
 }
 
-func (r *priceReader) model(n *yaml.Node, field string) *ModelPrice {
+func (r priceReader) model(n *yaml.Node, field string) *ModelPrice {
 	m := &ModelPrice{Line: n.Line}
-	fields := r.mapping(n, field, "match", "provider", "from", "until", "input", "output", "cache_read", "cache_write", "tiers")
+	fields := r.Mapping(n, field, "match", "provider", "from", "until", "input", "output", "cache_read", "cache_write", "tiers")
 	if n.Kind != yaml.MappingNode {
 		return m
 	}
 	if match := fields["match"]; match != nil {
 		m.Match = r.patterns(match, field+".match")
 	} else {
-		r.fault(n, field+".match", "is missing; it lists the models' names")
+		r.Fault(n, field+".match", "is missing; it lists the models' names")
 	}
 	if provider := fields["provider"]; provider != nil {
-		text, ok := r.text(provider, field+".provider")
-		if ok && (len(text) > MaxProvider || !isWord(text)) {
-			r.fault(provider, field+".provider", "must be at most %d bytes without blanks, not %s", MaxProvider, quoteExcerpt(text))
+		text := r.text(provider, field+".provider")
+		if len(text) > MaxProvider || !yamlfile.IsWord(text) {
+			r.Fault(provider, field+".provider", "must be at most %d bytes without blanks, not %s", MaxProvider, yamlfile.Quote(text))
 		}
 		m.Provider = strings.ToLower(text)
 	}
 	m.From, m.Until = r.date(fields["from"], field+".from"), r.date(fields["until"], field+".until")
 	if !m.Until.IsZero() && !m.From.Before(m.Until) {
-		r.fault(fields["until"], field+".until", "must be after from")
+		r.Fault(fields["until"], field+".until", "must be after from")
 		m.Match = nil // its time cannot be compared
 	}
 	m.Rates = r.rates(n, fields, field)
@@ -63,7 +57,7 @@ func (r *priceReader) model(n *yaml.Node, field string) *ModelPrice {
 }
 
 // rates reads four prices. A cache that has none costs what other input costs.
-func (r *priceReader) rates(n *yaml.Node, fields map[string]*yaml.Node, field string) Rates {
+func (r priceReader) rates(n *yaml.Node, fields map[string]*yaml.Node, field string) Rates {
 	var rates Rates
 	for _, rate := range []struct {
 		name     string
@@ -77,9 +71,9 @@ func (r *priceReader) rates(n *yaml.Node, fields map[string]*yaml.Node, field st
 	} {
 		switch value := fields[rate.name]; {
 		case value != nil:
-			*rate.into = r.rate(value, join(field, rate.name))
+			*rate.into = r.rate(value, field+"."+rate.name)
 		case rate.required:
-			r.fault(n, join(field, rate.name), "is missing; write 0 for what costs nothing")
+			r.Fault(n, field+"."+rate.name, "is missing; write 0 for what costs nothing")
 		default:
 			*rate.into = rates.Input
 		}
@@ -87,34 +81,23 @@ func (r *priceReader) rates(n *yaml.Node, fields map[string]*yaml.Node, field st
 	return rates
 }
 
-func (r *priceReader) tiers(n *yaml.Node, field string) []Tier {
-	switch {
-	case n == nil:
-		return nil
-	case n.Kind != yaml.SequenceNode:
-		r.wrongKind(n, field, "a list")
-		return nil
-	case len(n.Content) > maxTiers:
-		r.fault(n, field, "must have at most %d entries", maxTiers)
-		return nil
-	}
-	tiers := make([]Tier, 0, len(n.Content))
-	for i, entry := range n.Content {
-		at := fmt.Sprintf("%s[%d]", field, i)
-		fields := r.mapping(entry, at, "above_input_tokens", "input", "output", "cache_read", "cache_write")
+func (r priceReader) tiers(n *yaml.Node, field string) []Tier {
+	var tiers []Tier
+	for at, entry := range r.List(n, field, 0, maxTiers) {
+		fields := r.Mapping(entry, at, "above_input_tokens", "input", "output", "cache_read", "cache_write")
 		if entry.Kind != yaml.MappingNode {
 			continue
 		}
 		tier := Tier{Rates: r.rates(entry, fields, at)}
 		at += ".above_input_tokens"
 		if above := fields["above_input_tokens"]; above == nil {
-			r.fault(entry, at, "is missing")
-		} else if text, ok := r.text(above, at); ok {
+			r.Fault(entry, at, "is missing")
+		} else if text := r.text(above, at); text != "" {
 			count, err := strconv.ParseInt(text, 10, 64)
 			if err != nil || count < 1 || count > MaxTokens {
-				r.fault(above, at, "must be a whole number from 1 to %d, not %s", MaxTokens, quoteExcerpt(text))
+				r.Fault(above, at, "must be a whole number from 1 to %d, not %s", MaxTokens, yamlfile.Quote(text))
 			} else if len(tiers) > 0 && count <= tiers[len(tiers)-1].Above {
-				r.fault(above, at, "must be more than that of the tier before")
+				r.Fault(above, at, "must be more than that of the tier before")
 			}
 			tier.Above = count
 		}
@@ -124,31 +107,19 @@ func (r *priceReader) tiers(n *yaml.Node, field string) []Tier {
 }
 
 // patterns reads names of models and globs.
-func (r *priceReader) patterns(n *yaml.Node, field string) []string {
-	switch {
-	case n.Kind != yaml.SequenceNode:
-		r.wrongKind(n, field, "a list of names")
-		return nil
-	case len(n.Content) == 0:
-		r.fault(n, field, "must not be empty")
-		return nil
-	case len(n.Content) > maxPatterns:
-		r.fault(n, field, "must have at most %d entries", maxPatterns)
-		return nil
-	}
-	patterns := make([]string, 0, len(n.Content))
-	for i, entry := range n.Content {
-		at := fmt.Sprintf("%s[%d]", field, i)
-		text, ok := r.text(entry, at)
+func (r priceReader) patterns(n *yaml.Node, field string) []string {
+	var patterns []string
+	for at, entry := range r.List(n, field, 1, maxPatterns) {
+		text := r.text(entry, at)
 		pattern := strings.ToLower(text)
 		switch {
-		case !ok:
-		case len(pattern) > MaxName || !isWord(pattern):
-			r.fault(entry, at, "must be at most %d bytes without blanks, not %s", MaxName, quoteExcerpt(text))
+		case text == "":
+		case len(pattern) > MaxName || !yamlfile.IsWord(pattern):
+			r.Fault(entry, at, "must be at most %d bytes without blanks, not %s", MaxName, yamlfile.Quote(text))
 		case strings.Contains(pattern, "**"):
-			r.fault(entry, at, "one * is enough where %s has several in a row", quoteExcerpt(text))
+			r.Fault(entry, at, "one * is enough where %s has several in a row", yamlfile.Quote(text))
 		case slices.Contains(patterns, pattern):
-			r.fault(entry, at, "%s is there twice", quoteExcerpt(text))
+			r.Fault(entry, at, "%s is there twice", yamlfile.Quote(text))
 		default:
 			patterns = append(patterns, pattern)
 		}
@@ -156,13 +127,8 @@ func (r *priceReader) patterns(n *yaml.Node, field string) []string {
 	return patterns
 }
 
-// isWord says whether a text can be seen, and has no blanks.
-func isWord(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
-}
-
 // overlaps finds patterns that have several prices for the same time.
-func (r *priceReader) overlaps(models []*ModelPrice) {
+func (r priceReader) overlaps(models []*ModelPrice) {
 	seen := map[priceKey][]int{}
 	for i, m := range models {
 		for _, pattern := range m.Match {
@@ -180,8 +146,8 @@ func (r *priceReader) overlaps(models []*ModelPrice) {
 		for _, i := range indexes {
 			if last >= 0 && (models[last].Until.IsZero() || models[i].From.Before(models[last].Until)) {
 				first, second := min(last, i), max(last, i)
-				r.faultAt(models[second].Line, fmt.Sprintf("models[%d].match", second),
-					"%s has a price for the same time in line %d", quoteExcerpt(key.pattern), models[first].Line)
+				r.FaultAt(models[second].Line, fmt.Sprintf("models[%d].match", second),
+					"%s has a price for the same time in line %d", yamlfile.Quote(key.pattern), models[first].Line)
 			}
 			if last < 0 || later(models[i], models[last]) {
 				last = i

@@ -50,7 +50,7 @@ func ParseRedaction(rules []string) (Redaction, error) {
 	var faults []error
 	for _, rule := range rules {
 		if err := r.add(rule); err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", quoteExcerpt(rule), err))
+			faults = append(faults, fmt.Errorf("%q: %w", excerpt(rule), err))
 		}
 	}
 	if len(faults) > 0 {

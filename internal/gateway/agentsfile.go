@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"fmt"
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,9 +13,13 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
 const (
+	maxAgentsFile = 1 << 20 // bytes
+	maxFaults     = 100     // that are listed
+
 	maxAgents  = 1000
 	maxTypes   = 100 // of an agent
 	maxURL     = 2000
@@ -39,33 +43,29 @@ const (
 
 var kinds = []string{kindOpenAI, kindHTTP, kindEcho}
 
-// ParseAgents reads a file of agents. Keys are in the environment, and the file has their variables' names. The error is an
-// AgentFaults with every fault; it never holds a key.
+// ParseAgents reads a file of agents. Keys are in the environment, and the file has their variables' names. The error is a
+// yamlfile.Faults; it never holds a key.
 func ParseAgents(file []byte, env func(name string) (value string, ok bool)) (*Agents, error) {
-	r := agentsReader{env: env}
-	root := r.document(file)
+	reader, root := yamlfile.Read(file, maxAgentsFile, maxFaults)
 	if root == nil {
-		return nil, r.err()
+		return nil, reader.Err()
+	}
+	r := agentsReader{reader, env}
+	list := r.Mapping(root, "", "agents")["agents"]
+	if list == nil && root.Kind == yaml.MappingNode {
+		r.Fault(root, "agents", "is missing; it lists the agents")
 	}
 	agents := &Agents{}
-	list := r.mapping(root, "", "agents")["agents"]
-	if list == nil {
-		if root.Kind != yaml.MappingNode {
-			return nil, r.err()
-		}
-		r.fault(root, "agents", "is missing; it lists the agents")
-		return nil, r.err()
-	}
 	lines := map[string]int{}
-	for i, n := range r.list(list, "agents", maxAgents) {
-		a := r.agent(n, fmt.Sprintf("agents[%d]", i))
+	for at, n := range r.List(list, "agents", 1, maxAgents) {
+		a := r.agent(n, at)
 		if first, again := lines[a.name]; again && a.name != "" {
-			r.fault(n, fmt.Sprintf("agents[%d].name", i), "is another agent's, in line %d", first)
+			r.Fault(n, at+".name", "is another agent's, in line %d", first)
 		}
 		lines[a.name] = n.Line
 		agents.all = append(agents.all, a)
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	return agents, nil
@@ -73,39 +73,36 @@ func ParseAgents(file []byte, env func(name string) (value string, ok bool)) (*A
 
 // agentsReader reads agents from a file.
 type agentsReader struct {
-	fileReader
+	*yamlfile.Reader
 	env func(string) (string, bool)
 }
 
-func (r *agentsReader) agent(n *yaml.Node, field string) *agent {
-	fields := r.mapping(n, field, append([]string{"name", "types", "kind", "timeout", "idle_timeout"}, kinds...)...)
+func (r agentsReader) agent(n *yaml.Node, field string) *agent {
+	fields := r.Mapping(n, field, append([]string{"name", "types", "kind", "timeout", "idle_timeout"}, kinds...)...)
 	for _, required := range []string{"name", "types", "kind"} {
 		if fields[required] == nil && n.Kind == yaml.MappingNode {
-			r.fault(n, field+"."+required, "is missing")
+			r.Fault(n, field+"."+required, "is missing")
 		}
 	}
-	a := &agent{name: r.word(fields["name"], field+".name", execution.MaxName)}
-	if fields["types"] != nil {
-		a.types = r.types(fields["types"], field+".types")
-	}
-	a.timeout = r.duration(fields["timeout"], field+".timeout", defaultTimeout, shortestTimeout, longestTimeout)
-	a.idle = min(r.duration(fields["idle_timeout"], field+".idle_timeout", defaultIdleTimeout, shortestTimeout, longestTimeout), a.timeout)
+	a := &agent{name: r.OneLine(fields["name"], field+".name", execution.MaxName), types: r.types(fields["types"], field+".types")}
+	a.timeout = r.Duration(fields["timeout"], field+".timeout", defaultTimeout, shortestTimeout, longestTimeout)
+	a.idle = min(r.Duration(fields["idle_timeout"], field+".idle_timeout", defaultIdleTimeout, shortestTimeout, longestTimeout), a.timeout)
 	if fields["kind"] == nil {
 		return a
 	}
-	kind := r.word(fields["kind"], field+".kind", 20)
+	kind := r.OneLine(fields["kind"], field+".kind", 20)
 	if kind != "" && !slices.Contains(kinds, kind) {
-		r.fault(fields["kind"], field+".kind", "must be one of %s, not %s", strings.Join(kinds, ", "), quote(kind))
+		r.Fault(fields["kind"], field+".kind", "must be one of %s, not %s", strings.Join(kinds, ", "), yamlfile.Quote(kind))
 		return a
 	}
 	for _, other := range kinds {
 		if section := fields[other]; section != nil && other != kind {
-			r.fault(section, field+"."+other, "belongs to agents of the kind %s", other)
+			r.Fault(section, field+"."+other, "belongs to agents of the kind %s", other)
 		}
 	}
 	section := fields[kind]
 	if section == nil && kind != kindEcho {
-		r.fault(n, field+"."+kind, "is missing")
+		r.Fault(n, field+"."+kind, "is missing")
 		return a
 	}
 	field += "." + kind
@@ -120,20 +117,20 @@ func (r *agentsReader) agent(n *yaml.Node, field string) *agent {
 	return a
 }
 
-func (r *agentsReader) types(n *yaml.Node, field string) (types []string) {
-	for i, item := range r.list(n, field, maxTypes) {
-		if pattern := r.word(item, fmt.Sprintf("%s[%d]", field, i), execution.MaxName); pattern != "" {
+func (r agentsReader) types(n *yaml.Node, field string) (types []string) {
+	for at, item := range r.List(n, field, 1, maxTypes) {
+		if pattern := r.OneLine(item, at, execution.MaxName); pattern != "" {
 			types = append(types, pattern)
 		}
 	}
 	return types
 }
 
-func (r *agentsReader) openAI(a *agent, n *yaml.Node, field string) {
-	fields := r.mapping(n, field, "base_url", "model", "api_key_env", "system", "temperature", "max_output_tokens", "provider", "extra")
-	k := &openAI{model: r.word(fields["model"], field+".model", execution.MaxName), system: r.text(fields["system"], field+".system", maxSystem)}
+func (r agentsReader) openAI(a *agent, n *yaml.Node, field string) {
+	fields := r.Mapping(n, field, "base_url", "model", "api_key_env", "system", "temperature", "max_output_tokens", "provider", "extra")
+	k := &openAI{model: r.OneLine(fields["model"], field+".model", execution.MaxName), system: r.Text(fields["system"], field+".system", maxSystem)}
 	if fields["model"] == nil {
-		r.fault(n, field+".model", "is missing")
+		r.Fault(n, field+".model", "is missing")
 	}
 	base, _ := url.Parse(defaultBaseURL) // is one
 	if given := fields["base_url"]; given != nil {
@@ -152,59 +149,59 @@ func (r *agentsReader) openAI(a *agent, n *yaml.Node, field string) {
 	k.temperature = r.temperature(fields["temperature"], field+".temperature")
 	if most := fields["max_output_tokens"]; most != nil {
 		if most.Decode(&k.most) != nil || most.ShortTag() != "!!int" || k.most < 1 || k.most > execution.MaxTokens {
-			r.fault(most, field+".max_output_tokens", "must be a whole number from 1 to %d", execution.MaxTokens)
+			r.Fault(most, field+".max_output_tokens", "must be a whole number from 1 to %d", execution.MaxTokens)
 		}
 	}
 	if extra := fields["extra"]; extra != nil {
 		k.extra = r.extra(extra, field+".extra")
 	}
-	a.model, a.provider, a.kind = k.model, r.word(fields["provider"], field+".provider", execution.MaxProvider), k
+	a.model, a.provider, a.kind = k.model, r.OneLine(fields["provider"], field+".provider", execution.MaxProvider), k
 	if a.provider == "" && base != nil && base.Hostname() == "api.openai.com" {
 		a.provider = "openai"
 	}
 }
 
-func (r *agentsReader) temperature(n *yaml.Node, field string) *float64 {
+func (r agentsReader) temperature(n *yaml.Node, field string) *float64 {
 	if n == nil {
 		return nil
 	}
 	var t float64
 	if n.Kind != yaml.ScalarNode || n.Decode(&t) != nil || !(t >= 0 && t <= 2) {
-		r.fault(n, field, "must be a number from 0 to 2")
+		r.Fault(n, field, "must be a number from 0 to 2")
 	}
 	return &t
 }
 
 // extra reads further members of a request, none of which may be ours.
-func (r *agentsReader) extra(n *yaml.Node, field string) map[string]any {
-	object, ok := r.value(n, field).(map[string]any)
+func (r agentsReader) extra(n *yaml.Node, field string) map[string]any {
+	object, ok := r.Value(n, field).(map[string]any)
 	if !ok {
 		if n.Kind == yaml.ScalarNode || n.Kind == yaml.SequenceNode {
-			r.fault(n, field, "must be a mapping")
+			r.Fault(n, field, "must be a mapping")
 		}
 		return nil
 	}
 	for _, ours := range []string{"model", "messages", "stream"} {
 		if _, there := object[ours]; there {
-			r.fault(n, field+"."+ours, "is not for extra to say")
+			r.Fault(n, field+"."+ours, "is not for extra to say")
 		}
 	}
 	return object
 }
 
-func (r *agentsReader) http(a *agent, n *yaml.Node, field string) {
-	fields := r.mapping(n, field, "url", "headers_env", "model", "provider")
+func (r agentsReader) http(a *agent, n *yaml.Node, field string) {
+	fields := r.Mapping(n, field, "url", "headers_env", "model", "provider")
 	k := &httpAgent{header: http.Header{}}
 	if fields["url"] == nil {
-		r.fault(n, field+".url", "is missing")
+		r.Fault(n, field+".url", "is missing")
 	} else if u := r.url(fields["url"], field+".url"); u != nil {
 		k.url = u.String()
 	}
 	if headers := fields["headers_env"]; headers != nil {
 		r.headers(headers, field+".headers_env", k.header)
 	}
-	a.model = r.word(fields["model"], field+".model", execution.MaxName)
-	a.provider = r.word(fields["provider"], field+".provider", execution.MaxProvider)
+	a.model = r.OneLine(fields["model"], field+".model", execution.MaxName)
+	a.provider = r.OneLine(fields["provider"], field+".provider", execution.MaxProvider)
 	a.kind, a.traced = k, true
 }
 
@@ -216,26 +213,26 @@ var ourHeaders = []string{
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110, 5.6.2
 
-func (r *agentsReader) headers(n *yaml.Node, field string, header http.Header) {
+func (r agentsReader) headers(n *yaml.Node, field string, header http.Header) {
 	if n.Kind != yaml.MappingNode {
-		r.wrongKind(n, field, "a mapping of headers to environment variables")
+		r.WrongKind(n, field, "a mapping of headers to environment variables")
 		return
 	}
 	if len(n.Content)/2 > maxHeaders {
-		r.fault(n, field, "must have at most %d headers", maxHeaders)
+		r.Fault(n, field, "must have at most %d headers", maxHeaders)
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, variable := n.Content[i], n.Content[i+1]
-		at := field + "." + plain(key.Value)
+		at := yamlfile.Under(field, key.Value)
 		canonical := http.CanonicalHeaderKey(key.Value)
 		switch {
 		case key.Kind != yaml.ScalarNode || !headerName.MatchString(key.Value):
-			r.fault(key, at, "is not a header's name")
+			r.Fault(key, at, "is not a header's name")
 		case slices.Contains(ourHeaders, canonical):
-			r.fault(key, at, "is not for the file to set")
+			r.Fault(key, at, "is not for the file to set")
 		case header[canonical] != nil:
-			r.fault(key, at, "is there twice")
+			r.Fault(key, at, "is there twice")
 		default:
 			header.Set(canonical, r.secret(variable, at))
 		}
@@ -245,23 +242,23 @@ func (r *agentsReader) headers(n *yaml.Node, field string, header http.Header) {
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // secret reads the environment variable that a field names.
-func (r *agentsReader) secret(n *yaml.Node, field string) string {
-	variable := r.word(n, field, 200)
+func (r agentsReader) secret(n *yaml.Node, field string) string {
+	variable := r.OneLine(n, field, 200)
 	if variable == "" {
 		return ""
 	}
 	// A key that was written here by mistake must not come into a log.
 	if !variableName.MatchString(variable) {
-		r.fault(n, field, "must be the name of an environment variable, which has the secret")
+		r.Fault(n, field, "must be the name of an environment variable, which has the secret")
 		return ""
 	}
 	value, ok := r.env(variable)
 	value = strings.TrimSpace(value)
 	switch {
 	case !ok || value == "":
-		r.fault(n, field, "the environment variable it names is not set")
+		r.Fault(n, field, "the environment variable it names is not set")
 	case strings.ContainsFunc(value, unicode.IsControl):
-		r.fault(n, field, "the environment variable it names has what cannot be sent in a header")
+		r.Fault(n, field, "the environment variable it names has what cannot be sent in a header")
 	default:
 		return value
 	}
@@ -269,34 +266,27 @@ func (r *agentsReader) secret(n *yaml.Node, field string) string {
 }
 
 // url reads where an agent is.
-func (r *agentsReader) url(n *yaml.Node, field string) *url.URL {
-	text := r.word(n, field, maxURL)
+func (r agentsReader) url(n *yaml.Node, field string) *url.URL {
+	text := r.OneLine(n, field, maxURL)
 	if text == "" {
 		return nil
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		r.fault(n, field, "must be a URL that begins with https:// or http://")
+		r.Fault(n, field, "must be a URL that begins with https:// or http://")
 	case u.User != nil:
-		r.fault(n, field, "must not hold a password; name an environment variable instead")
+		r.Fault(n, field, "must not hold a password; name an environment variable instead")
 	case u.Fragment != "":
-		r.fault(n, field, "must not have a fragment")
+		r.Fault(n, field, "must not have a fragment")
 	default:
 		return u
 	}
 	return nil
 }
 
-func (r *agentsReader) echo(a *agent, n *yaml.Node, field string) {
-	k := echo{}
-	a.model, a.provider = echoModel, echoProvider
-	if n != nil {
-		fields := r.mapping(n, field, "delay", "model")
-		k.delay = r.duration(fields["delay"], field+".delay", 0, 0, longestTimeout)
-		if model := r.word(fields["model"], field+".model", execution.MaxName); model != "" {
-			a.model = model
-		}
-	}
-	a.kind = k
+func (r agentsReader) echo(a *agent, n *yaml.Node, field string) {
+	fields := r.Mapping(n, field, "delay", "model")
+	a.model, a.provider = cmp.Or(r.OneLine(fields["model"], field+".model", execution.MaxName), echoModel), echoProvider
+	a.kind = echo{delay: r.Duration(fields["delay"], field+".delay", 0, 0, longestTimeout)}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
 func TestTheExampleIsRight(t *testing.T) {
@@ -80,14 +81,7 @@ func TestAgentFaults(t *testing.T) {
 		file string
 		want []string
 	}{
-		"empty":                  {"", []string{"line 1: file: is empty; it needs agents"}},
-		"only a comment":         {"# nothing\n", []string{"line 1: file: is empty; it needs agents"}},
-		"no YAML":                {"agents: [\n", []string{"line 1: file: is not YAML: did not find expected node content"}},
-		"a tab":                  {"agents:\n\t- x", []string{"line 2: file: is not YAML: found character that cannot start any token"}},
-		"NUL":                    {"agents: \x00", []string{"line 1: file: must be UTF-8 without NUL characters"}},
-		"not UTF-8":              {"agents: \xff", []string{"line 1: file: must be UTF-8 without NUL characters"}},
 		"a list":                 {"- a", []string{"line 1: file: must be a mapping"}},
-		"two documents":          {"agents: []\n---\nagents: []", []string{"line 2: file: must be one YAML document, not several"}},
 		"no agents":              {"{}", []string{"line 1: agents: is missing; it lists the agents"}},
 		"an empty list":          {"agents: []", []string{"line 1: agents: must not be empty"}},
 		"an unknown field":       {"agents:\n- {name: a, types: [x], kind: echo}\nprices: {}", []string{"line 3: prices: is not a field here; known are agents"}},
@@ -96,7 +90,6 @@ func TestAgentFaults(t *testing.T) {
 		"an unknown kind":        {one("robot"), []string{`line 4: agents[0].kind: must be one of openai, http, echo, not "robot"`}},
 		"another kind's section": {one("echo", "  http: {url: 'http://x'}"), []string{"line 5: agents[0].http: belongs to agents of the kind http"}},
 		"no section":             {one("openai"), []string{"line 2: agents[0].openai: is missing"}},
-		"a field twice":          {one("echo", "  timeout: 1s", "  timeout: 2s"), []string{"line 6: agents[0].timeout: is there twice, first in line 5"}},
 		"names twice": {
 			"agents:\n- {name: a, types: [x], kind: echo}\n- {name: a, types: [y], kind: echo}",
 			[]string{"line 3: agents[1].name: is another agent's, in line 2"},
@@ -154,12 +147,11 @@ func TestAgentFaults(t *testing.T) {
 		"extra that is no mapping": {one("openai", "  openai: {model: m, extra: [1]}"), []string{
 			"line 5: agents[0].openai.extra: must be a mapping",
 		}},
-		"a key that is no name": {"agents:\n- {name: a, types: [x], kind: echo, [1]: 2}", []string{"line 2: agents[0].key: must be a name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := gateway.ParseAgents([]byte(test.file), environment)
-			var faults gateway.AgentFaults
+			var faults yamlfile.Faults
 			if !errors.As(err, &faults) {
 				t.Fatalf("want faults, got %v", err)
 			}
@@ -186,13 +178,6 @@ func TestAgentFilesAreBounded(t *testing.T) {
 	_, err := gateway.ParseAgents([]byte(many.String()), environment)
 	if n := strings.Count(err.Error(), "\n") + 1; n != gateway.MaxFaults+1 {
 		t.Errorf("faults of 900 bad agents: want %d listed and one that says that there are more, got %d", gateway.MaxFaults, n)
-	}
-	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
-	for n := range 9 {
-		bomb += fmt.Sprintf("%c: &%c [%s]\n", 'b'+n, 'b'+n, strings.Repeat(fmt.Sprintf("*%c,", 'a'+n), 9))
-	}
-	if _, err := gateway.ParseAgents([]byte(bomb), environment); err == nil {
-		t.Error("a bomb of aliases: want faults")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,16 +58,21 @@ func (l *Ledger) commitUntil(ctx, storing context.Context) {
 func (l *Ledger) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n, rows := 0, 0
-	for n < len(l.queue) && (n == 0 || rows+l.queue[n].size() <= batchRows) {
-		rows += l.queue[n].size()
-		l.bytes -= l.queue[n].bytes
-		n++
+	n, rows, bytes := 0, 0, 0
+	for ; n < len(l.queue); n++ {
+		e := l.queue[n]
+		if n > 0 && (rows+e.size() > batchRows || bytes+e.bytes > batchBytes) {
+			break
+		}
+		rows += e.size()
+		bytes += e.bytes
 	}
 	l.rows -= rows
-	taken := l.queue[:n:n]
+	l.bytes -= bytes
+	taken := slices.Clone(l.queue[:n])
+	clear(l.queue[:n]) // the queue's array outlives what was taken from it
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {
-		l.queue = nil // and with it what was taken, once that is done
+		l.queue = nil
 	} else {
 		l.signal()
 	}
@@ -74,20 +80,25 @@ func (l *Ledger) take() []*entry {
 }
 
 // commit stores entries in one transaction and answers them. Where that fails for another reason than that the database
-// is away, each is tried alone: no caller pays for another.
+// is away, each half is tried alone, and so on: no caller pays for another.
 func (l *Ledger) commit(ctx context.Context, entries []*entry) {
-	err := l.store(ctx, entries)
-	switch {
-	case err == nil:
-	case errors.Is(err, fleet.ErrUnavailable):
-		l.report(err)
-		answer(entries, err)
-		l.refuseAll(err) // the others would only find out one after the other
-	case len(entries) == 1:
-		answer(entries, err)
-	default:
-		for _, e := range entries {
-			l.commit(ctx, []*entry{e})
+	for left := [][]*entry{entries}; len(left) > 0; {
+		some := left[0]
+		left = left[1:]
+		err := l.store(ctx, some)
+		switch {
+		case err == nil:
+		case errors.Is(err, fleet.ErrUnavailable):
+			l.report(err)
+			answer(some, err)
+			answer(slices.Concat(left...), err) // they would only find out one after the other
+			l.refuseAll(err)
+			return
+		case len(some) == 1:
+			answer(some, err)
+		default:
+			half := len(some) / 2
+			left = append(left, some[:half], some[half:])
 		}
 	}
 }

@@ -44,8 +44,9 @@ type Options struct {
 }
 
 const (
-	batchRows     = 4000 // of one transaction, unless one caller brings more
-	committers    = 2    // one sends rows while the other's are being stored
+	batchRows     = 4000     // of one transaction, unless one caller brings more
+	batchBytes    = 16 << 20 // likewise: a transaction has commitWithin to store them, however slow the database
+	committers    = 2        // one sends rows while the other's are being stored
 	commitWithin  = 15 * time.Second
 	rowOverhead   = 1024             // bytes of a row beside its payloads
 	finishWithin  = 10 * time.Second // at the end, what waits is stored for so long
@@ -142,7 +143,7 @@ func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution
 }
 
 func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
-	e := &entry{batch: execution.Batch{Spans: batch.Spans}, done: make(chan result, 1)}
+	e := &entry{done: make(chan result, 1)}
 	e.batch.Executions = make([]execution.Execution, 0, len(batch.Executions))
 	var outcome execution.Outcome
 	for i, one := range batch.Executions {
@@ -152,9 +153,14 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 			continue
 		}
 		e.batch.Executions = append(e.batch.Executions, prepared)
-		e.bytes += rowOverhead + len(prepared.Input) + len(prepared.Output)
+		e.bytes += rowOverhead + len(prepared.Input) + len(prepared.Output) + len(prepared.ErrorMessage)
 	}
-	e.bytes += rowOverhead * len(batch.Spans)
+	for _, s := range batch.Spans {
+		if s.Check() == nil { // one of a rejected execution, say, is as bad
+			e.batch.Spans = append(e.batch.Spans, s)
+		}
+	}
+	e.bytes += rowOverhead * len(e.batch.Spans)
 	return e, outcome
 }
 

@@ -126,7 +126,7 @@ func TestPartialSuccess(t *testing.T) {
 		t.Errorf("%d executions were taken", len(batch.Executions))
 	}
 	want := "span 0303030303030303: gen_ai.usage.input_tokens must be a whole number from 0 to 1000000000; " +
-		"span 0202020202020202: start_time_unix_nano is longer ago than the 8760h0m0s for which executions are kept"
+		"span 0202020202020202: start_time_unix_nano is longer ago than the 365 days for which executions are kept"
 	if partial.GetRejectedSpans() != 2 || partial.GetErrorMessage() != want {
 		t.Errorf("partial success %d, %s", partial.GetRejectedSpans(), partial.GetErrorMessage())
 	}

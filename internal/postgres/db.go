@@ -38,6 +38,7 @@ type DB struct {
 	pool    *pgxpool.Pool
 	queries *dbgen.Queries
 	tracer  *tracer
+	pooler  bool // see Config
 
 	// reserved has two connections of its own for what must go on while requests hold all of the pool's: sweeps,
 	// last-seen and the health check.
@@ -90,7 +91,7 @@ func open(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the connection pool: %w", err)
 	}
-	return &DB{pool: pool, queries: dbgen.New(pool), tracer: traced}, nil
+	return &DB{pool: pool, queries: dbgen.New(pool), tracer: traced, pooler: config.Pooler}, nil
 }
 
 // connConfig reads the URL for a single connection outside of the pools.
@@ -169,11 +170,14 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping reports the schema's version, or why the database cannot be reached.
+// Ping reports the schema's version, 0 where there is none, or why the database cannot be reached.
 func (db *DB) Ping(ctx context.Context) (schemaVersion int64, err error) {
 	const sql = `-- name: SchemaVersion :one
 SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`
 	err = db.reserved.pool.QueryRow(ctx, sql).Scan(&schemaVersion)
+	if sqlstate(err) == undefinedTable {
+		return 0, nil
+	}
 	return schemaVersion, fault("read the schema version", err)
 }
 

@@ -55,27 +55,36 @@ const eraseAtOnce = 2000
 // executions that retention dropped before.
 func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
 	var erased execution.Erased
-	for {
+	for last := false; ; {
 		var rows, rollups int64
 		err := s.db.inTxAs(ctx, admin, "erase a user", func(tx pgx.Tx) (err error) {
-			rows, rollups, err = s.eraseSome(ctx, tx, userID)
+			rows, rollups, err = s.eraseSome(ctx, tx, userID, last)
 			return err
 		})
 		if err != nil {
 			return erased, err
 		}
 		erased.Executions += rows
-		if rows < eraseAtOnce {
+		switch {
+		case rows >= eraseAtOnce: // there may be more
+		case last:
 			erased.Rollups = rollups
 			return erased, nil
+		default:
+			last = true
 		}
 	}
 }
 
-func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string) (rows, rollups int64, err error) {
+// eraseSome deletes some of a user's executions; the last time, what else there is of the user, unless there are too many
+// executions again. Only then does nobody fold meanwhile: a fold under way would bring back what is deleted, but one that
+// waits until a user of millions of executions is erased would leave readers ever more to add up.
+func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, last bool) (rows, rollups int64, err error) {
 	q := s.db.queries.WithTx(tx)
-	if err := q.LockFolding(ctx); err != nil { // or a fold under way would bring back what is deleted here
-		return 0, 0, err
+	if last {
+		if err := q.LockFolding(ctx); err != nil {
+			return 0, 0, err
+		}
 	}
 	gone, err := q.EraseExecutions(ctx, dbgen.EraseExecutionsParams{UserID: userID, Most: eraseAtOnce})
 	if err != nil {
@@ -86,28 +95,33 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string) (r
 		row := rowOf(gone[i])
 		deltas.Add(&row, -1)
 	}
-	if err := appendDeltas(ctx, tx, deltas); err != nil || len(gone) == eraseAtOnce {
+	if err := appendDeltas(ctx, tx, deltas); err != nil || !last || len(gone) >= eraseAtOnce {
 		return int64(len(gone)), 0, err
 	}
+	rollups, err = s.eraseRest(ctx, q, userID)
+	return int64(len(gone)), rollups, err
+}
+
+// eraseRest deletes what there is of a user whose executions are deleted, and says how many rollups that were.
+func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID string) (rollups int64, err error) {
 	if err := q.EraseUnsettled(ctx, userID); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	if err := q.EraseSpans(ctx, userID); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	for {
 		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldUsersAtOnce})
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		if folded < foldUsersAtOnce {
 			break
 		}
 	}
-	rollups, err = q.EraseUserRollups(ctx, dbgen.EraseUserRollupsParams{
+	return q.EraseUserRollups(ctx, dbgen.EraseUserRollupsParams{
 		UserID: userID, RowsSince: s.now().Add(-s.kept.Executions).Truncate(execution.DayWide),
 	})
-	return int64(len(gone)), rollups, err
 }
 
 func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {

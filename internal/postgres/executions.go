@@ -60,7 +60,7 @@ func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 func (s *Executions) commit(ctx context.Context, batch execution.Batch) (execution.Committed, error) {
 	var done execution.Committed
 	err := s.db.transact(ctx, "store executions", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, becomeWriter); err != nil {
+		if err := s.becomeWriter(ctx, tx); err != nil {
 			return err
 		}
 		ancestry, err := ancestryOf(ctx, tx, batch)
@@ -108,18 +108,26 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch) (executi
 	return done, err
 }
 
-// becomeWriter makes the session's staging table, if it has none, and takes the writer's role. PostgreSQL does not COPY
-// into a table under row-level security.
-const becomeWriter = `-- name: BecomeWriter :exec
+// becomeWriter makes the staging table, if there is none, and takes the writer's role. PostgreSQL does not COPY into a table
+// under row-level security. The session keeps the table, which spares the next transaction to make one; but a pooler hands
+// sessions on, to replicas of another version too, so there it goes with the transaction.
+func (s *Executions) becomeWriter(ctx context.Context, tx pgx.Tx) error {
+	ends := "DELETE ROWS"
+	if s.db.pooler {
+		ends = "DROP"
+	}
+	_, err := tx.Exec(ctx, `-- name: BecomeWriter :exec
 DO $$
 BEGIN
 	IF to_regclass('pg_temp.staged_executions') IS NULL THEN
-		CREATE TEMPORARY TABLE staged_executions (LIKE agent_executions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
+		CREATE TEMPORARY TABLE staged_executions (LIKE agent_executions INCLUDING DEFAULTS) ON COMMIT `+ends+`;
 		GRANT INSERT, SELECT ON staged_executions TO watchbill_writer;
 	END IF;
 END
 $$;
-SET LOCAL ROLE watchbill_writer`
+SET LOCAL ROLE watchbill_writer`)
+	return err
+}
 
 const executionColumns = `user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status,
 	error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens,

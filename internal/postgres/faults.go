@@ -17,11 +17,13 @@ import (
 
 // The SQLSTATEs that we act on. See PostgreSQL's manual, appendix A.
 const (
-	uniqueViolation      = "23505"
-	foreignKeyViolation  = "23503"
-	checkViolation       = "23514" // without the name of a constraint: no partition for the row
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
+	uniqueViolation       = "23505"
+	foreignKeyViolation   = "23503"
+	checkViolation        = "23514" // without the name of a constraint: no partition for the row
+	insufficientPrivilege = "42501"
+	undefinedTable        = "42P01"
+	serializationFailure  = "40001"
+	deadlockDetected      = "40P01"
 )
 
 // fault wraps err with what was being done. Where the database is away, overloaded, shutting down or not writable, or

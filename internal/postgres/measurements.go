@@ -44,17 +44,19 @@ func (m Measurements) readExecutions(ctx context.Context, f *report.Facts) error
 	return err
 }
 
-// readDays reads the spend of each UTC day of the window, and of its first day before it began.
+// readDays reads the spend of each UTC day of the window, and of its first day before it began. The window is widened to
+// the buckets that are kept, as it is for Facts.
 func (m Measurements) readDays(ctx context.Context, f *report.Facts) error {
-	first := f.Window.From.Truncate(execution.DayWide)
+	w := m.Executions.kept.since(m.Executions.now()).Align(execution.Window(f.Window))
+	first := w.From.Truncate(execution.DayWide)
 	const before = "" // the part that is not in the window
-	parts := []part{{before, execution.Window{From: first, To: f.Window.From}}}
-	for day := first; day.Before(f.Window.To); day = day.Add(execution.DayWide) {
+	parts := []part{{before, execution.Window{From: first, To: w.From}}}
+	for day := first; day.Before(w.To); day = day.Add(execution.DayWide) {
 		parts = append(parts, part{day.Format(time.DateOnly), execution.Window{
-			From: later(day, f.Window.From), To: earlier(day.Add(execution.DayWide), f.Window.To),
+			From: later(day, w.From), To: earlier(day.Add(execution.DayWide), w.To),
 		}})
 	}
-	costs, err := m.Executions.spend(ctx, execution.ByDay, execution.Window(f.Window), parts, len(parts))
+	costs, err := m.Executions.spend(ctx, execution.ByDay, w, parts, len(parts))
 	for _, day := range costs.Groups {
 		if day.Key == before {
 			f.SpentBefore = day.Spend

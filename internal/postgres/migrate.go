@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -24,12 +27,31 @@ type Migration struct {
 // Migrate brings the schema up to this binary's. Replicas that start together take turns, by an advisory lock; url
 // must not lead through a transaction pooler.
 func Migrate(ctx context.Context, url string) error {
-	return withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
+	err := withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}
 		return healAfterRestore(ctx, conn)
 	})
+	if sqlstate(err) == insufficientPrivilege {
+		return fmt.Errorf("%w: the login lacks a right; docs/operations.md tells how to make one that has it", err)
+	}
+	return err
+}
+
+// Newest is the version of the newest migration that this binary has.
+func Newest() (version int64) {
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		return 0 // only for a malformed pattern
+	}
+	for _, name := range names {
+		number, _, _ := strings.Cut(name, "_")
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
+			version = max(version, n)
+		}
+	}
+	return version
 }
 
 // MigrateDown takes every migration back. It destroys all data; it serves tests.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,46 +107,80 @@ SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhp
 }
 
 // DropDays drops the partitions that hold nothing but what began before the given time, whole. It does not keep anybody
-// from the table: they are detached concurrently, which waits for whoever still reads them.
+// from the table: they are detached concurrently, which waits for whoever still reads them. Replicas would wait for one
+// another, so one at a time does it; for the others there is nothing to do meanwhile.
 func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
-	rows, err := s.db.pool.Query(ctx, `-- name: Partitions :many
+	return s.db.transact(ctx, "drop old partitions", func(tx pgx.Tx) error {
+		// It is idle while each partition is detached, which waits for whoever reads it.
+		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '5min'`); err != nil {
+			return err
+		}
+		old, err := oldPartitions(ctx, tx, before)
+		if err != nil {
+			return err
+		}
+		for _, p := range old {
+			if err := s.dropDay(ctx, p); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// partition is one of agent_executions, or one that was.
+type partition struct {
+	name              string
+	pending, attached bool // it is being detached, or that was broken off; it is not detached yet
+}
+
+// oldPartitions are those to drop. There are none while another replica drops them, which this one keeps all others from
+// until its transaction ends.
+func oldPartitions(ctx context.Context, tx pgx.Tx, before time.Time) ([]partition, error) {
+	var mine bool
+	if err := tx.QueryRow(ctx, `-- name: TryDroppingPartitions :one
+SELECT pg_try_advisory_xact_lock(hashtextextended('watchbill dropping partitions', 0))`).Scan(&mine); err != nil || !mine {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `-- name: Partitions :many
 SELECT c.relname, COALESCE(i.inhdetachpending, false), i.inhrelid IS NOT NULL
 FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = 'agent_executions'::regclass
 WHERE c.relkind = 'r' AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'agent_executions'::regclass)
   AND c.relname ~ '^agent_executions_\d{8}$'
 ORDER BY c.relname`)
 	if err != nil {
-		return fault("list the partitions", err)
-	}
-	type partition struct {
-		name              string
-		pending, attached bool
+		return nil, err
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p partition, err error) {
 		err = row.Scan(&p.name, &p.pending, &p.attached)
 		return p, err
 	})
-	if err != nil {
-		return fault("list the partitions", err)
-	}
-	for _, p := range all {
+	return slices.DeleteFunc(all, func(p partition) bool {
 		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
-		if err != nil || day.Add(execution.DayWide).After(before) {
-			continue
+		return err != nil || day.Add(execution.DayWide).After(before)
+	}), err
+}
+
+// dropDay detaches a partition, which takes transactions of its own, and drops it unless it was made one again meanwhile.
+func (s *Executions) dropDay(ctx context.Context, p partition) error {
+	if p.attached {
+		how := "CONCURRENTLY"
+		if p.pending {
+			how = "FINALIZE"
 		}
-		if p.attached {
-			how := "CONCURRENTLY"
-			if p.pending {
-				how = "FINALIZE"
-			}
-			if _, err := s.db.pool.Exec(ctx, fmt.Sprintf("ALTER TABLE agent_executions DETACH PARTITION %s %s", p.name, how)); err != nil {
-				return fault("detach the partition "+p.name, err)
-			}
-		}
-		s.days.forget()
-		if _, err := s.db.pool.Exec(ctx, "DROP TABLE IF EXISTS "+p.name); err != nil {
-			return fault("drop the partition "+p.name, err)
+		if _, err := s.db.pool.Exec(ctx, fmt.Sprintf("ALTER TABLE agent_executions DETACH PARTITION %s %s", p.name, how)); err != nil {
+			return err
 		}
 	}
-	return nil
+	s.days.forget()
+	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
+		if err := lockPartitions(ctx, tx); err != nil {
+			return err
+		}
+		if attached, err := isAttached(ctx, tx, p.name); err != nil || attached {
+			return err
+		}
+		_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+p.name)
+		return err
+	})
 }

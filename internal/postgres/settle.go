@@ -65,7 +65,10 @@ func (s *Executions) settle(ctx context.Context) (settled []execution.Execution,
 		}
 		return appendDeltas(ctx, tx, deltas)
 	})
-	return settled, more, err
+	if err != nil {
+		return nil, false, err // what a transaction settled that was not committed is not settled
+	}
+	return settled, more, nil
 }
 
 // waitingRow is one some of whose ancestors are still missing, and the user that it has by now.

@@ -16,7 +16,8 @@ const (
 	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens))`
 
 	readExecutionSpend = `-- name: ReadExecutionSpend :many
-SELECT %s AS key, clamped(COALESCE(sum(count) FILTER (WHERE %s), 0)), ` + sumsOfSpend + `
+SELECT %s AS key, clamped(COALESCE(sum(count) FILTER (WHERE %s), 0)), ` + sumsOfSpend + `,
+	clamped(COALESCE(sum(count) FILTER (WHERE request), 0)), 1
 FROM (
 	SELECT s.part, r.agent, r.model, r.request, r.count, r.tokens_used, r.input_tokens, r.output_tokens,
 		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
@@ -35,7 +36,8 @@ HAVING sum(count) <> 0 -- else all was taken away again`
 
 	// Users may be many: the dearest are told by name, and the others (null) together.
 	readUserSpend = `-- name: ReadUserSpend :many
-SELECT CASE WHEN rank <= $8 THEN key END, clamped(sum(requests)), ` + sumsOfSpend + `, count(*)
+SELECT CASE WHEN rank <= $8 THEN key END, clamped(sum(requests)), ` + sumsOfSpend + `,
+	clamped(sum(requests)), count(*)
 FROM (SELECT *, row_number() OVER (ORDER BY cost_nano_usd DESC, tokens_used DESC, key) AS rank FROM (
 SELECT user_id AS key, clamped(sum(requests)) AS requests, clamped(sum(tokens_used)) AS tokens_used,
 	clamped(sum(input_tokens)) AS input_tokens, clamped(sum(output_tokens)) AS output_tokens,
@@ -141,17 +143,15 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 	var rest *execution.SpendOf
 	var key *string
 	var g execution.SpendOf
-	var many, others int64
-	into := []any{
+	var requests, many, allRequests, all int64
+	_, err = pgx.ForEachRow(rows, []any{
 		&key, &g.Requests, &g.Tokens.Used, &g.Tokens.Input, &g.Tokens.Output, &g.Tokens.CacheRead,
-		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced,
-	}
-	if by == execution.ByUser {
-		into = append(into, &many)
-	}
-	_, err = pgx.ForEachRow(rows, into, func() error {
+		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced, &requests, &many,
+	}, func() error {
+		allRequests += requests
+		all += many
 		if key == nil {
-			rest, others = &execution.SpendOf{Key: execution.Other, Spend: g.Spend}, many
+			rest = &execution.SpendOf{Key: execution.Other, Spend: g.Spend}
 			return nil
 		}
 		groups = append(groups, execution.SpendOf{Key: *key, Spend: g.Spend})
@@ -165,10 +165,10 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 	}
 	costs := execution.NewCosts(whole, by, groups, most)
 	if rest != nil {
-		costs.Rest = rest
-		costs.Many += others
+		costs.Rest, costs.Many = rest, all
 		costs.Total.Add(rest.Spend)
 	}
+	costs.Total.Requests = allRequests // of a model there are calls, which are no requests
 	return costs, nil
 }
 

@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
@@ -145,6 +148,16 @@ func (c ExecutionConfig) validate() []error {
 		faults = append(faults, fmt.Errorf("--redact: %w", err))
 	}
 	return faults
+}
+
+// CheckFiles names every fault of the files that the configuration names.
+func (c Config) CheckFiles() error {
+	_, err := readPrices(c.Executions.PricesFile)
+	if c.Executions.AgentsFile != "" {
+		_, agents := gateway.Watch(c.Executions.AgentsFile, os.LookupEnv, zap.NewNop())
+		err = errors.Join(err, agents)
+	}
+	return err
 }
 
 // DirectURL is the URL for what a transaction pooler cannot carry.

@@ -8,6 +8,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +59,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version})
+	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
 	queries := telemetry.NewQueryObserver(registry, logs.Queries, now())
 	r.db, err = postgres.Open(ctx, postgres.Config{
 		URL: config.DatabaseURL, MaxConns: config.DatabaseMaxConns, Pooler: config.DatabaseDirectURL != "", Observer: queries, Now: now,

@@ -19,6 +19,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -87,7 +88,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	defer stop()
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
-		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkLogin,
+		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
 		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
@@ -217,11 +218,14 @@ func within(ctx context.Context, timeout time.Duration, do func(context.Context)
 	return do(ctx)
 }
 
-// checkLogin warns of a login that row-level security does not bind, once. Not to know is no reason not to serve.
-func (r *Replica) checkLogin(ctx context.Context) error {
+// checkDatabase warns of a schema that is older than this program, and of a login that row-level security does not bind,
+// once. Not to know is no reason not to serve.
+func (r *Replica) checkDatabase(ctx context.Context) error {
 	return within(ctx, turnTimeout, func(ctx context.Context) error {
-		all, err := r.db.SeesAll(ctx)
-		if err == nil && all {
+		if version, err := r.db.Ping(ctx); err == nil && version < postgres.Newest() {
+			r.log.Warn("the schema is older than this program; run watchbill migrate", zap.Int64("version", version), zap.Int64("wanted", postgres.Newest()))
+		}
+		if all, err := r.db.SeesAll(ctx); err == nil && all {
 			r.log.Warn("the database's login sees every user's executions without taking a role; give it one that is NOINHERIT and no superuser")
 		}
 		return nil

@@ -47,7 +47,7 @@ func series(t *testing.T, reg prometheus.Gatherer, prefix string) map[string]flo
 
 // everything returns a registry with all metrics there are, each with something in it.
 func everything() *prometheus.Registry {
-	reg := NewRegistry(BuildInfo{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"})
+	reg := NewRegistry(BuildInfo{Version: "v1.2.3", GoVersion: "go1.26"})
 	rec := NewRecorder(reg, epoch)
 	rec.Route("GET", "/x").Observe(200, time.Millisecond, 0, 1)
 	rec.Poll(PollEmpty)

@@ -17,18 +17,16 @@ const (
 
 // BuildInfo says what program this is.
 type BuildInfo struct {
-	Version, Revision, GoVersion string
+	Version, GoVersion string
 }
 
 // NewRegistry returns a registry with the metrics of the Go runtime, the process and the build.
 func NewRegistry(build BuildInfo) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "watchbill_build_info",
-		Help: "Always 1; the labels say what program this is.",
-		ConstLabels: prometheus.Labels{
-			"version": build.Version, "revision": build.Revision, "goversion": build.GoVersion,
-		},
+		Name:        "watchbill_build_info",
+		Help:        "Always 1; the labels say what program this is.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "goversion": build.GoVersion},
 	})
 	info.Set(1)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info)

@@ -1,0 +1,189 @@
+package yamlfile
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Mapping reads the fields of a mapping, each there once. The field of a file's root is empty. Without names that are known,
+// any name is.
+func (r *Reader) Mapping(n *yaml.Node, field string, known ...string) map[string]*yaml.Node {
+	fields := map[string]*yaml.Node{}
+	if n == nil {
+		return fields
+	}
+	if n.Kind != yaml.MappingNode {
+		r.WrongKind(n, cmp.Or(field, "file"), "a mapping")
+		return fields
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		switch {
+		case name.Kind != yaml.ScalarNode:
+			r.Fault(name, Under(field, "key"), "must be a name")
+		case len(known) > 0 && !slices.Contains(known, name.Value):
+			r.Fault(name, Under(field, name.Value), "is not a field here; known are %s", strings.Join(known, ", "))
+		case fields[name.Value] != nil:
+			r.Fault(name, Under(field, name.Value), "is there twice, first in line %d", fields[name.Value].Line)
+		default:
+			fields[name.Value] = value
+		}
+	}
+	return fields
+}
+
+// List reads the entries of a list, each with its field, such as types[0]. It has at least 0 or 1 of them, or none are read.
+func (r *Reader) List(n *yaml.Node, field string, least, most int) iter.Seq2[string, *yaml.Node] {
+	var entries []*yaml.Node
+	switch {
+	case n == nil:
+	case n.Kind != yaml.SequenceNode:
+		r.WrongKind(n, field, "a list")
+	case len(n.Content) < least:
+		r.Fault(n, field, "must not be empty")
+	case len(n.Content) > most:
+		r.Fault(n, field, "must have at most %d entries", most)
+	default:
+		entries = n.Content
+	}
+	return func(yield func(string, *yaml.Node) bool) {
+		for i, entry := range entries {
+			if !yield(fmt.Sprintf("%s[%d]", field, i), entry) {
+				return
+			}
+		}
+	}
+}
+
+// WrongKind notes that a field is not what it must be: a list.
+func (r *Reader) WrongKind(n *yaml.Node, field, want string) {
+	if n.Kind == yaml.AliasNode {
+		r.Fault(n, field, "is an alias, which are not followed here; write it out")
+		return
+	}
+	r.Fault(n, field, "must be %s", want)
+}
+
+var textTags = []string{"!!str", "!!int", "!!float", "!!timestamp"}
+
+// Text reads a scalar of at most so many bytes as it is written, whatever YAML takes it for. It is empty only where it is
+// not there or has a fault.
+func (r *Reader) Text(n *yaml.Node, field string, most int) string {
+	switch {
+	case n == nil:
+	case n.Kind != yaml.ScalarNode || !slices.Contains(textTags, n.ShortTag()):
+		r.WrongKind(n, field, "text")
+	case strings.TrimSpace(n.Value) == "":
+		r.Fault(n, field, "must not be empty")
+	case len(n.Value) > most:
+		r.Fault(n, field, "must be at most %d bytes", most)
+	default:
+		return n.Value
+	}
+	return ""
+}
+
+// OneLine reads text without control characters.
+func (r *Reader) OneLine(n *yaml.Node, field string, most int) string {
+	text := r.Text(n, field, most)
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		r.Fault(n, field, "must not contain control characters")
+		return ""
+	}
+	return text
+}
+
+// Duration reads a time such as 30s. Where it is not there or has a fault, it is the usual.
+func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Duration) time.Duration {
+	text := r.Text(n, field, 100)
+	if text == "" {
+		return usual
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		r.Fault(n, field, "must be a duration such as 90s or 2m, not %s", Quote(text))
+	case d < least || d > most:
+		r.Fault(n, field, "must be from %s to %s", least, most)
+	default:
+		return d
+	}
+	return usual
+}
+
+// Value reads any node as what json.Marshal takes.
+func (r *Reader) Value(n *yaml.Node, field string) any {
+	if n == nil {
+		return nil
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		fields := r.Mapping(n, field)
+		object := map[string]any{}
+		for _, name := range slices.Sorted(maps.Keys(fields)) { // so that the faults of a line have an order
+			object[name] = r.Value(fields[name], Under(field, name))
+		}
+		return object
+	case yaml.SequenceNode:
+		list := []any{}
+		for at, entry := range r.List(n, field, 0, len(n.Content)) {
+			list = append(list, r.Value(entry, at))
+		}
+		return list
+	case yaml.ScalarNode:
+		var scalar any
+		if err := n.Decode(&scalar); err != nil {
+			r.Fault(n, field, "cannot be read: %s", excerpt(err.Error()))
+			return nil
+		}
+		switch v := scalar.(type) {
+		case nil, bool, string, int, int64, uint64:
+			return v
+		case float64:
+			if !math.IsNaN(v) && !math.IsInf(v, 0) { // which have no JSON
+				return v
+			}
+		case time.Time:
+			return n.Value
+		}
+	}
+	r.WrongKind(n, field, "something that JSON knows")
+	return nil
+}
+
+// Under is the path of a field in another, which is empty at the root. A name that cannot stand there as it is, is quoted.
+func Under(field, name string) string {
+	if name = excerpt(name); name == "" || !IsWord(name) {
+		name = strconv.Quote(name)
+	}
+	if field == "" {
+		return name
+	}
+	return field + "." + name
+}
+
+// IsWord says whether a text can be seen, and has no blanks.
+func IsWord(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
+}
+
+// Quote quotes what is written in a file, or its beginning.
+func Quote(text string) string { return strconv.Quote(excerpt(text)) }
+
+func excerpt(text string) string {
+	const most = 60 // bytes
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…" // a character that was cut goes
+}
