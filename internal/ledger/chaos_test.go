@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,7 +100,35 @@ func (c *client) bring(ctx context.Context, batch execution.Batch) (execution.Ou
 		case !errors.Is(err, fleet.ErrUnavailable):
 			return outcome, err
 		}
+		pause(ctx, c.random, 5*time.Millisecond) // as who is told to come again later
 	}
+}
+
+// pause waits for a random while.
+func pause(ctx context.Context, random *rand.Rand, most time.Duration) {
+	timer := time.NewTimer(time.Duration(random.Int64N(int64(most))))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// disturb cuts the way to the database again and again, each time in the middle of what comes after some commits.
+func disturb(ctx context.Context, random *rand.Rand, proxy *postgrestest.Proxy, told *recorder) (times int) {
+	for seen := 0; ctx.Err() == nil; {
+		if n := told.commits(); n < seen+2 {
+			pause(ctx, random, 2*time.Millisecond)
+			continue
+		}
+		pause(ctx, random, 15*time.Millisecond)
+		proxy.Cut()
+		times++
+		pause(ctx, random, 10*time.Millisecond)
+		proxy.Resume()
+		seen = told.commits()
+	}
+	return times
 }
 
 // TestNothingAcknowledgedIsLost brings batches through two ledgers while the ways to the database are cut at random, in the
@@ -118,24 +147,14 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	troubled, calm := context.WithCancel(t.Context())
 	defer calm()
 	var trouble sync.WaitGroup
+	var cuts atomic.Int64
 	shared := some(50) // which all bring now and then
 	for r := range replicas {
 		proxy := postgrestest.NewProxy(t, db.url)
 		l := newLedger(newStore(t, proxy.URL, nil), &told)
 		run(t, l)
 		random := rand.New(rand.NewPCG(seed, uint64(1000+r)))
-		trouble.Go(func() {
-			for troubled.Err() == nil {
-				for _, do := range []func(){proxy.Cut, proxy.Resume} {
-					do()
-					select {
-					case <-time.After(time.Duration(random.Int64N(int64(60 * time.Millisecond)))):
-					case <-troubled.Done():
-					}
-				}
-			}
-			proxy.Resume()
-		})
+		trouble.Go(func() { cuts.Add(int64(disturb(troubled, random, proxy, &told))) })
 		for c := range callers {
 			one := &client{ledger: l, random: rand.New(rand.NewPCG(seed, uint64(callers*r+c))), told: map[string]bool{}}
 			clients = append(clients, one)
@@ -171,7 +190,10 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			acknowledged[id] = true
 		}
 	}
-	t.Logf("%d tries of %d batches; %d of %d rows accepted", tries, replicas*callers*batches, accepted, rows)
+	t.Logf("%d cuts, %d tries of %d batches; %d of %d rows accepted", cuts.Load(), tries, replicas*callers*batches, accepted, rows)
+	if cuts.Load() == 0 || tries == replicas*callers*batches {
+		t.Error("nothing went wrong")
+	}
 	if stored := ask[int](t, db, `SELECT count(*) FROM agent_executions`); stored != len(acknowledged) {
 		t.Errorf("want the %d acknowledged stored, got %d rows", len(acknowledged), stored)
 	}

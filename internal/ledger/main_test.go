@@ -188,6 +188,13 @@ func (r *recorder) ObserveRows(accepted, duplicates, rejected, refused int) {
 	r.refused += refused
 }
 
+// commits is how many succeeded.
+func (r *recorder) commits() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.committed
+}
+
 // rows wants so many to have been told of by now.
 func (r *recorder) rows(t *testing.T, accepted, duplicates, rejected, refused int) {
 	t.Helper()

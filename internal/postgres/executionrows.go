@@ -126,13 +126,22 @@ func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID str
 
 func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
 	all := make([]execution.Execution, len(rows))
-	for i := range rows {
-		all[i] = rowOf(rows[i]).Execution
+	for i, r := range rows {
+		all[i] = rowOf(dbgen.ExecutionFigure{
+			UserID: r.UserID, CreatedAt: r.CreatedAt, ExecutionID: r.ExecutionID, SessionID: r.SessionID, RequestID: r.RequestID,
+			AgentName: r.AgentName, Kind: r.Kind, Request: r.Request, Variant: r.Variant, Status: r.Status, ErrorMessage: r.ErrorMessage,
+			ExecutionTimeMs: r.ExecutionTimeMs, Provider: r.Provider, ModelUsed: r.ModelUsed, TokensUsed: r.TokensUsed,
+			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens, CacheReadTokens: r.CacheReadTokens,
+			CacheWriteTokens: r.CacheWriteTokens, ReasoningTokens: r.ReasoningTokens, CostNanoUsd: r.CostNanoUsd,
+			PriceVersion: r.PriceVersion, TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Capped: r.Capped,
+		}).Execution
+		all[i].Input, all[i].Output = r.InputData, r.OutputData
 	}
 	return all
 }
 
-func rowOf(r dbgen.AgentExecution) execution.Row {
+// rowOf is a row without its payloads.
+func rowOf(r dbgen.ExecutionFigure) execution.Row {
 	return execution.Row{Capped: execution.Capped(r.Capped), Execution: execution.Execution{
 		ID: r.ExecutionID, CreatedAt: r.CreatedAt.UTC(), UserID: r.UserID, SessionID: r.SessionID, RequestID: r.RequestID,
 		AgentName: r.AgentName, Kind: execution.Kind(r.Kind), Variant: r.Variant, Status: execution.Status(r.Status),
@@ -141,7 +150,7 @@ func rowOf(r dbgen.AgentExecution) execution.Row {
 			Used: r.TokensUsed, Input: r.InputTokens, Output: r.OutputTokens,
 			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,
 		},
-		Cost: r.CostNanoUsd, PriceVersion: r.PriceVersion, Input: r.InputData, Output: r.OutputData,
+		Cost: r.CostNanoUsd, PriceVersion: r.PriceVersion,
 		TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Request: r.Request,
 	}}
 }

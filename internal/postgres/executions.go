@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,8 @@ type Executions struct {
 	now   func() time.Time
 	days  days
 	names names
+
+	foldHalvings atomic.Int32
 }
 
 // NewExecutions makes the store.

@@ -3,18 +3,22 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// How many deltas one transaction folds. The more of a user's, the fewer times its rollups are written.
+// How many deltas one transaction folds. The more of a user's, the fewer times its rollups are written. Where that takes
+// longer than a statement may, it is tried with half as many, down to 1/2^mostHalvings.
 const (
 	foldAtOnce      = 20_000
 	foldUsersAtOnce = 100_000
+	mostHalvings    = 6
 )
 
 // rollupWidths are those of execution_rollups, which hold the same at four widths.
@@ -23,22 +27,30 @@ var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, 
 // Fold merges deltas into the rollups, so that what readers have to add up stays little. It says whether there may be more.
 // One replica folds at a time; for the others there is nothing to do meanwhile.
 func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
+	halvings := s.foldHalvings.Load()
+	most, mostUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
 	err = s.db.inTx(ctx, "fold rollups", func(q *dbgen.Queries) error {
 		more = false
 		if mine, err := q.TryFolding(ctx); err != nil || !mine {
 			return err
 		}
-		taken, err := q.TakeExecutionDeltas(ctx, foldAtOnce)
+		taken, err := q.TakeExecutionDeltas(ctx, most)
 		if err != nil {
 			return err
 		}
 		if err := foldExecutions(ctx, q, taken); err != nil {
 			return err
 		}
-		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: foldUsersAtOnce})
-		more = len(taken) == foldAtOnce || users == foldUsersAtOnce
+		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: mostUsers})
+		more = int32(len(taken)) == most || users == int64(mostUsers)
 		return err
 	})
+	switch {
+	case errors.Is(err, fleet.ErrUnavailable) && halvings < mostHalvings:
+		s.foldHalvings.CompareAndSwap(halvings, halvings+1)
+	case err == nil && halvings > 0:
+		s.foldHalvings.CompareAndSwap(halvings, halvings-1)
+	}
 	return more, err
 }
 

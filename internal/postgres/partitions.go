@@ -111,12 +111,13 @@ SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhp
 // another, so one at a time does it; for the others there is nothing to do meanwhile.
 func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
 	return s.db.transact(ctx, "drop old partitions", func(tx pgx.Tx) error {
-		// It is idle while each partition is detached, which waits for whoever reads it.
-		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '5min'`); err != nil {
+		old, err := oldPartitions(ctx, tx, before)
+		if err != nil || len(old) == 0 {
 			return err
 		}
-		old, err := oldPartitions(ctx, tx, before)
-		if err != nil {
+		// It is idle while each partition is detached, which waits for whoever reads it. And to finish what was broken off
+		// waits for all older snapshots, of which a query that had its own portal keeps one; this has none and ends that.
+		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '5min'`); err != nil {
 			return err
 		}
 		for _, p := range old {
@@ -157,7 +158,8 @@ ORDER BY c.relname`)
 	})
 	return slices.DeleteFunc(all, func(p partition) bool {
 		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
-		return err != nil || day.Add(execution.DayWide).After(before)
+		// What is being detached takes no rows and shows none, so it goes even if it were kept for longer by now.
+		return err != nil || !p.pending && day.Add(execution.DayWide).After(before)
 	}), err
 }
 

@@ -47,7 +47,7 @@ func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func
 	}
 }
 
-func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.AgentExecution, price func(*execution.Execution)) (changed int64, err error) {
+func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.ExecutionFigure, price func(*execution.Execution)) (changed int64, err error) {
 	const none = -1 // stands for null, which an array of numbers cannot hold
 	var save dbgen.SavePricesParams
 	deltas := execution.NewDeltas()

@@ -38,10 +38,17 @@ SELECT set_config('watchbill.user_id', $1, true)`
 	})
 }
 
-// SeesAll says whether the login sees every execution without taking a role: as a superuser does, or one that inherits
-// the roles.
-func (db *DB) SeesAll(ctx context.Context) (all bool, err error) {
-	err = db.pool.QueryRow(ctx, `-- name: SeesAll :one
-SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'watchbill_admin', 'USAGE') FROM pg_roles WHERE rolname = current_user`).Scan(&all)
-	return all, fault("look at the login", err)
+// Login is what the database's login may do with executions.
+type Login struct {
+	TakesRoles bool // as it must
+	SeesAll    bool // without taking a role, as a superuser does, or one that inherits the roles
+}
+
+// Login looks at the login.
+func (db *DB) Login(ctx context.Context) (l Login, err error) {
+	err = db.pool.QueryRow(ctx, `-- name: Login :one
+SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'watchbill_admin', 'USAGE'),
+	pg_has_role(oid, 'watchbill_admin', CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+FROM pg_roles WHERE rolname = current_user`).Scan(&l.SeesAll, &l.TakesRoles)
+	return l, fault("look at the login", err)
 }

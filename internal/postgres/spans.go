@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// spansKept is for how long a span waits for those above and below it.
-	spansKept = time.Hour
+	// spansKept is for how long a span waits for those above and below it, and spansKeptBriefly for how long where it names
+	// nothing and nothing of its trace is known to be executed: that may still be under way.
+	spansKept        = time.Hour
+	spansKeptBriefly = 5 * time.Minute
 	// settleWithin is how long an execution waits for its ancestors; what it knows then is what it is.
 	settleWithin = 10 * time.Minute
 	// firstCheck is when ancestors are looked for again if nothing hints at their coming; the next times, after as long as
@@ -115,15 +117,15 @@ func insertSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch) error {
 		executions[i] = s.Execution
 		wanted[i] = executed[s.TraceID] || s.Agent != "" || s.User != "" || s.Session != ""
 	}
-	// What says nothing and is of a trace without an execution would be kept for nobody.
 	_, err := tx.Exec(ctx, `-- name: InsertSpans :exec
-INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution)
-SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution
+INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, seen_at)
+SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution,
+	CASE WHEN s.wanted OR EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = s.trace_id) THEN now()
+		ELSE now() - $9::float8 * interval '1 second' END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[])
 	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, wanted)
-WHERE s.wanted OR EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = s.trace_id)
 ORDER BY 1, 2
-ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, wanted)
+ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, wanted, (spansKept - spansKeptBriefly).Seconds())
 	if err != nil {
 		return err
 	}

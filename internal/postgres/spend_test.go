@@ -49,7 +49,12 @@ func naiveCosts(t tester, db database, w execution.Window, q execution.CostQuery
 	case execution.ByModel:
 		groups = naiveSpend(t, db, `model_used`, `request OR model_used <> ''`, w)
 	}
-	return execution.NewCosts(w, q.GroupBy, groups, q.Limit)
+	costs := execution.NewCosts(w, q.GroupBy, groups, q.Limit)
+	costs.Total.Requests = 0 // and not calls, of models
+	for _, g := range naiveSpend(t, db, `''`, `request`, w) {
+		costs.Total.Requests += g.Requests
+	}
+	return costs
 }
 
 // theDays are the dates of the last days in a zone, and the time from the first one's beginning to the last one's end.

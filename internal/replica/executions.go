@@ -28,6 +28,7 @@ const (
 
 // executions is a replica's share of taking in, running and counting executions.
 type executions struct {
+	now      func() time.Time
 	store    *postgres.Executions
 	ledger   *ledger.Ledger
 	observer observer
@@ -50,6 +51,7 @@ func newExecutions(config ExecutionConfig, db *postgres.DB, registry *prometheus
 		return nil, err
 	}
 	e := &executions{
+		now:      now,
 		store:    postgres.NewExecutions(db, config.Retention, now),
 		observer: observer{telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry)},
 	}
@@ -114,28 +116,33 @@ func newTrace() (traceID, spanID string) {
 
 // settle has executions find the ancestors that came after them.
 func (e *executions) settle(ctx context.Context) error {
-	for {
+	return e.inTurns(ctx, func(ctx context.Context) (more bool, err error) {
 		settled, more, err := e.store.Settle(ctx)
 		e.observer.Observe(settled)
-		if err != nil || !more {
-			return err
-		}
-	}
+		return more, err
+	})
 }
 
 // fold merges what was added to the rollups.
 func (e *executions) fold(ctx context.Context) error {
-	for more := true; more; {
-		var err error
-		if more, err = e.store.Fold(ctx); err != nil {
-			return err
-		}
+	if err := e.inTurns(ctx, e.store.Fold); err != nil {
+		return err
 	}
 	n, err := e.store.Unfolded(ctx)
 	if err == nil {
 		e.deltas.Store(n)
 	}
 	return err
+}
+
+// inTurns does something as long as there is more of it to do, but not for ever: what is left is for the next time.
+func (e *executions) inTurns(ctx context.Context, do func(context.Context) (more bool, err error)) error {
+	for end := e.now().Add(turnTimeout / 2); ; {
+		more, err := do(ctx)
+		if err != nil || !more || e.now().After(end) {
+			return err
+		}
+	}
 }
 
 // watchAgents follows the file of agents.

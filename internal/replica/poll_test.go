@@ -24,7 +24,7 @@ var background = map[string]bool{
 	"DropOldDeployments": true, "DropOldIdempotencyKeys": true, "DropOldDeletedAgents": true, "DropOldReports": true,
 	"DropOldRollups": true, "OldestMinute": true,
 
-	"SeesAll": true, "SchemaVersion": true, "Now": true, "set": true, "TakeUnsettled": true,
+	"Login": true, "TryDroppingPartitions": true, "SchemaVersion": true, "Now": true, "set": true, "TakeUnsettled": true,
 	"TryFolding": true, "TakeExecutionDeltas": true, "FoldUserDeltas": true, "CountDeltas": true,
 	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "Partitions": true,
 	"LockNames": true, "DropUnusedNames": true, "RollupNames": true,

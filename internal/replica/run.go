@@ -225,7 +225,11 @@ func (r *Replica) checkDatabase(ctx context.Context) error {
 		if version, err := r.db.Ping(ctx); err == nil && version < postgres.Newest() {
 			r.log.Warn("the schema is older than this program; run watchbill migrate", zap.Int64("version", version), zap.Int64("wanted", postgres.Newest()))
 		}
-		if all, err := r.db.SeesAll(ctx); err == nil && all {
+		login, err := r.db.Login(ctx)
+		if err == nil && !login.TakesRoles {
+			r.log.Error("the database's login may not take the roles watchbill_writer, watchbill_admin and watchbill_user; grant them to it")
+		}
+		if err == nil && login.SeesAll {
 			r.log.Warn("the database's login sees every user's executions without taking a role; give it one that is NOINHERIT and no superuser")
 		}
 		return nil

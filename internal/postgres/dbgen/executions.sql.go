@@ -61,12 +61,12 @@ func (q *Queries) DropUnsettled(ctx context.Context, arg DropUnsettledParams) er
 }
 
 const eraseExecutions = `-- name: EraseExecutions :many
-DELETE FROM agent_executions e
+DELETE FROM execution_figures e
 WHERE e.user_id = $1 AND (e.created_at, e.execution_id) IN (
     SELECT d.created_at, d.execution_id FROM agent_executions d WHERE d.user_id = $1
     ORDER BY d.created_at, d.execution_id LIMIT $2::int FOR UPDATE
 )
-RETURNING e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.ingested_at, e.input_data, e.output_data
+RETURNING e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped
 `
 
 type EraseExecutionsParams struct {
@@ -74,15 +74,15 @@ type EraseExecutionsParams struct {
 	Most   int32
 }
 
-func (q *Queries) EraseExecutions(ctx context.Context, arg EraseExecutionsParams) ([]AgentExecution, error) {
+func (q *Queries) EraseExecutions(ctx context.Context, arg EraseExecutionsParams) ([]ExecutionFigure, error) {
 	rows, err := q.db.Query(ctx, eraseExecutions, arg.UserID, arg.Most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []AgentExecution{}
+	items := []ExecutionFigure{}
 	for rows.Next() {
-		var i AgentExecution
+		var i ExecutionFigure
 		if err := rows.Scan(
 			&i.UserID,
 			&i.CreatedAt,
@@ -110,9 +110,6 @@ func (q *Queries) EraseExecutions(ctx context.Context, arg EraseExecutionsParams
 			&i.SpanID,
 			&i.ParentSpanID,
 			&i.Capped,
-			&i.IngestedAt,
-			&i.InputData,
-			&i.OutputData,
 		); err != nil {
 			return nil, err
 		}
@@ -237,12 +234,12 @@ func (q *Queries) ExecutionRollupsByKey(ctx context.Context, arg ExecutionRollup
 }
 
 const executionsByKey = `-- name: ExecutionsByKey :many
-SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.ingested_at, e.input_data, e.output_data FROM (
+SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped FROM (
     SELECT unnest($1::text[]) AS user_id,
         unnest($2::timestamptz[]) AS created_at,
         unnest($3::text[]) AS execution_id
 ) AS k
-JOIN agent_executions e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
+JOIN execution_figures e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
 ORDER BY e.created_at, e.execution_id, e.user_id
 FOR UPDATE OF e
 `
@@ -255,15 +252,15 @@ type ExecutionsByKeyParams struct {
 
 // Held until the transaction ends: what is taken from the rollups must be what was added. Whoever holds several
 // executions takes them in the order in which they began.
-func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams) ([]AgentExecution, error) {
+func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams) ([]ExecutionFigure, error) {
 	rows, err := q.db.Query(ctx, executionsByKey, arg.Users, arg.Times, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []AgentExecution{}
+	items := []ExecutionFigure{}
 	for rows.Next() {
-		var i AgentExecution
+		var i ExecutionFigure
 		if err := rows.Scan(
 			&i.UserID,
 			&i.CreatedAt,
@@ -291,9 +288,6 @@ func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams
 			&i.SpanID,
 			&i.ParentSpanID,
 			&i.Capped,
-			&i.IngestedAt,
-			&i.InputData,
-			&i.OutputData,
 		); err != nil {
 			return nil, err
 		}
@@ -306,7 +300,7 @@ func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams
 }
 
 const executionsToReprice = `-- name: ExecutionsToReprice :many
-SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, ingested_at, input_data, output_data FROM agent_executions
+SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped FROM execution_figures
 WHERE created_at >= $1 AND created_at < $2
   AND (created_at, execution_id, user_id) > ($3::timestamptz, $4::text, $5::text)
 ORDER BY created_at, execution_id, user_id
@@ -324,7 +318,7 @@ type ExecutionsToRepriceParams struct {
 }
 
 // The user comes last in the order: ancestors may give an execution another one meanwhile.
-func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepriceParams) ([]AgentExecution, error) {
+func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepriceParams) ([]ExecutionFigure, error) {
 	rows, err := q.db.Query(ctx, executionsToReprice,
 		arg.WindowFrom,
 		arg.WindowTo,
@@ -337,9 +331,9 @@ func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepri
 		return nil, err
 	}
 	defer rows.Close()
-	items := []AgentExecution{}
+	items := []ExecutionFigure{}
 	for rows.Next() {
-		var i AgentExecution
+		var i ExecutionFigure
 		if err := rows.Scan(
 			&i.UserID,
 			&i.CreatedAt,
@@ -367,9 +361,6 @@ func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepri
 			&i.SpanID,
 			&i.ParentSpanID,
 			&i.Capped,
-			&i.IngestedAt,
-			&i.InputData,
-			&i.OutputData,
 		); err != nil {
 			return nil, err
 		}

@@ -94,6 +94,35 @@ type ExecutionDelta struct {
 	Durations        []byte
 }
 
+type ExecutionFigure struct {
+	UserID           string
+	CreatedAt        time.Time
+	ExecutionID      string
+	SessionID        string
+	RequestID        string
+	AgentName        string
+	Kind             string
+	Request          bool
+	Variant          string
+	Status           string
+	ErrorMessage     string
+	ExecutionTimeMs  float64
+	Provider         string
+	ModelUsed        string
+	TokensUsed       int64
+	InputTokens      int64
+	OutputTokens     int64
+	CacheReadTokens  int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	CostNanoUsd      *int64
+	PriceVersion     string
+	TraceID          string
+	SpanID           string
+	ParentSpanID     string
+	Capped           int16
+}
+
 type ExecutionRollup struct {
 	Seconds          int32
 	Bucket           time.Time

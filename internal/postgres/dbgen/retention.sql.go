@@ -195,9 +195,15 @@ func (q *Queries) DropOldUserRollups(ctx context.Context, arg DropOldUserRollups
 }
 
 const dropUnusedNames = `-- name: DropUnusedNames :exec
-DELETE FROM rollup_names n
-WHERE NOT EXISTS (SELECT FROM execution_rollups r WHERE r.seconds = 86400 AND (n.kind = 'agent' AND r.agent = n.name OR n.kind = 'model' AND r.model = n.name))
-  AND NOT EXISTS (SELECT FROM execution_deltas d WHERE n.kind = 'agent' AND d.agent = n.name OR n.kind = 'model' AND d.model = n.name)
+DELETE FROM rollup_names n WHERE NOT EXISTS (
+    SELECT FROM (
+        SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400
+        UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400
+        UNION ALL SELECT 'agent', d.agent FROM execution_deltas d
+        UNION ALL SELECT 'model', d.model FROM execution_deltas d
+    ) AS used
+    WHERE used.kind = n.kind AND used.name = n.name
+)
 `
 
 // Names that no rollup has any more make room for others.

@@ -8,7 +8,8 @@ SET LOCAL lock_timeout = '5s';
 DO $$
 DECLARE
     taken text;
-    quietly text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END;
+    from_16 boolean := current_setting('server_version_num')::int >= 160000;
+    quietly text := CASE WHEN from_16 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END;
 BEGIN
     FOREACH taken IN ARRAY ARRAY['watchbill_writer', 'watchbill_admin', 'watchbill_user'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = taken) THEN
@@ -18,9 +19,11 @@ BEGIN
                 NULL; -- by the migration of another database, at this moment
             END;
         END IF;
-        IF NOT pg_has_role(current_user, taken, 'MEMBER') THEN
+        -- From 16 on whoever makes a role is a member that may not take it.
+        IF NOT pg_has_role(current_user, taken, CASE WHEN from_16 THEN 'SET' ELSE 'MEMBER' END) THEN
             EXECUTE format('GRANT %I TO %I', taken, current_user) || quietly;
         END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), taken); -- which PUBLIC has, unless it was taken away
     END LOOP;
 END
 $$;
@@ -75,6 +78,14 @@ GRANT SELECT, UPDATE, DELETE ON agent_executions TO watchbill_admin;
 GRANT SELECT ON agent_executions TO watchbill_user;
 GRANT INSERT ON agent_executions TO watchbill_writer;
 GRANT SELECT (user_id, created_at, execution_id) ON agent_executions TO watchbill_writer;
+
+-- All of an execution but what is large, for what changes or deletes executions and never looks at that.
+CREATE VIEW execution_figures WITH (security_invoker = true) AS
+SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message,
+    execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+    reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped
+FROM agent_executions;
+GRANT SELECT, UPDATE, DELETE ON execution_figures TO watchbill_admin;
 
 -- What executions add up to. seconds is the bucket's width: a minute, a quarter of an hour, an hour and a day, each
 -- complete in itself. durations is a sketch.
@@ -178,5 +189,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON execution_deltas, user_deltas, execution
 
 -- +goose Down
 SET LOCAL lock_timeout = '5s';
+DROP VIEW execution_figures;
 DROP TABLE unsettled_executions, span_ancestors, rollup_names, user_deltas, user_rollups, execution_deltas, execution_rollups, agent_executions;
 DROP FUNCTION clamped(numeric);

@@ -15,7 +15,7 @@ SELECT e.* FROM (
         unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
         unnest(sqlc.arg(ids)::text[]) AS execution_id
 ) AS k
-JOIN agent_executions e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
+JOIN execution_figures e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
 ORDER BY e.created_at, e.execution_id, e.user_id
 FOR UPDATE OF e;
 
@@ -73,7 +73,7 @@ ORDER BY created_at DESC, execution_id DESC
 LIMIT sqlc.arg(most)::int;
 
 -- name: EraseExecutions :many
-DELETE FROM agent_executions e
+DELETE FROM execution_figures e
 WHERE e.user_id = sqlc.arg(user_id) AND (e.created_at, e.execution_id) IN (
     SELECT d.created_at, d.execution_id FROM agent_executions d WHERE d.user_id = sqlc.arg(user_id)
     ORDER BY d.created_at, d.execution_id LIMIT sqlc.arg(most)::int FOR UPDATE
@@ -82,7 +82,7 @@ RETURNING e.*;
 
 -- name: ExecutionsToReprice :many
 -- The user comes last in the order: ancestors may give an execution another one meanwhile.
-SELECT * FROM agent_executions
+SELECT * FROM execution_figures
 WHERE created_at >= sqlc.arg(window_from) AND created_at < sqlc.arg(window_to)
   AND (created_at, execution_id, user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
 ORDER BY created_at, execution_id, user_id
