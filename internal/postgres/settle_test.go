@@ -173,6 +173,8 @@ func TestLateAncestorsMoveExecutions(t *testing.T) {
 		"the middle last":                 "a:ct a:r a:s",
 		"the middle last, settled before": "a:ct a:r a:fs! a:s",
 		"the parent first":                "a:r a:ct a:s",
+		"the step first":                  "a:s a:ct a:r",
+		"the step first, on another":      "b:s a:c a:t b:r",
 		"one child late":                  "a:c a:r a:s a:t",
 		"on replicas":                     "a:ct b:s a:r",
 		"on replicas, the middle last":    "a:c b:t b:r a:s",
