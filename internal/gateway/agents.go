@@ -49,6 +49,8 @@ type agent struct {
 type kind interface {
 	// check finds the first option that such an agent cannot be given.
 	check(options map[string]json.RawMessage) error
+	// secrets are what the upstream is told and must come into no record, log or error.
+	secrets() []string
 	// run has the agent answer. What it finds out until it fails is in its answer, too.
 	run(c *call) (answer, error)
 }

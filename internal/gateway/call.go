@@ -92,7 +92,7 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 	}
 	c.body = answer.Body
 	if encoding := answer.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, malformed("the upstream's answer is compressed with %q, for which it was not asked", asName(encoding, 40))
+		return nil, malformed("the upstream's answer is compressed with %q, for which it was not asked", asName(withoutSecrets(encoding, secrets), 40))
 	}
 	if answer.StatusCode/100 != 2 {
 		return nil, c.refusal(answer, secrets)
@@ -191,7 +191,7 @@ func (c *call) letGo() {
 }
 
 // mediaType is what kind of answer it is; an error names what it is if none of those wanted.
-func mediaType(header http.Header, wanted ...string) (string, error) {
+func mediaType(header http.Header, secrets []string, wanted ...string) (string, error) {
 	given := header.Get("Content-Type")
 	parsed, _, err := mime.ParseMediaType(given)
 	if err == nil && strings.HasPrefix(parsed, "application/") && strings.HasSuffix(parsed, "+json") {
@@ -202,7 +202,7 @@ func mediaType(header http.Header, wanted ...string) (string, error) {
 			return want, nil
 		}
 	}
-	return "", malformed("the upstream answered with the content type %q, and not with %s", asName(given, 100), strings.Join(wanted, " or "))
+	return "", malformed("the upstream answered with the content type %q, and not with %s", asName(withoutSecrets(given, secrets), 100), strings.Join(wanted, " or "))
 }
 
 // newTransport is how upstreams are reached.

@@ -40,6 +40,8 @@ func (echo) options(options map[string]json.RawMessage) (o echoOptions, err erro
 	return o, nil
 }
 
+func (echo) secrets() []string { return nil }
+
 func (k echo) check(options map[string]json.RawMessage) error {
 	_, err := k.options(options)
 	return err

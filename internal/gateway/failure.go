@@ -40,8 +40,9 @@ var (
 	errDefect     = failed("internal", "the run failed by a defect of the gateway; its log says more")
 )
 
-// failureOf says in a run's terms why it ended with err. What ended its context goes before what that led to.
-func failureOf(ctx context.Context, err error) *failure {
+// failureOf says in a run's terms why it ended with err. What ended its context goes before what that led to. net/http's own
+// errors hold parts of what the upstream sent, and so perhaps the secrets.
+func failureOf(ctx context.Context, err error, secrets []string) *failure {
 	var known *failure
 	if errors.As(err, &known) {
 		return known
@@ -66,7 +67,7 @@ func failureOf(ctx context.Context, err error) *failure {
 	}
 	var broken *url.Error
 	if errors.As(cause, &broken) {
-		return failed("upstream_unreachable", "the upstream cannot be reached: %s", oneLine(broken.Err.Error())) // without its URL
+		return failed("upstream_unreachable", "the upstream cannot be reached: %s", excerpt(broken.Err.Error(), secrets)) // without its URL
 	}
-	return failed("upstream_broken", "the upstream's answer broke off: %s", oneLine(cause.Error()))
+	return failed("upstream_broken", "the upstream's answer broke off: %s", excerpt(cause.Error(), secrets))
 }

@@ -53,7 +53,7 @@ func (k *httpAgent) run(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	kind, err := mediaType(got, eventStream, jsonType, plainText)
+	kind, err := mediaType(got, k.secrets(), eventStream, jsonType, plainText)
 	if err != nil {
 		return answer{}, err
 	}

@@ -168,15 +168,22 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 			send(w, "Hi")
 			breakOff()
 		}, agents: httpAgents, status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
-		"http: fails in its stream":        {upstream: stream("data: Hi\n\n", "event: error\ndata: {\"message\":\"broken "+key+"\"}\n\n"), agents: httpAgents, status: failure, code: "upstream_error", message: "the upstream failed: broken [redacted]", text: "Hi"},
-		"http: fails in its stream, too":   {upstream: stream(`data: {"error":"broken"}` + "\n\n"), agents: httpAgents, status: failure, code: "upstream_error", message: "the upstream failed: broken"},
-		"http: has no JSON":                {upstream: respond(200, "application/json", "{"), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
-		"http: has a name twice":           {upstream: respond(200, "application/json", `{"a":1,"a":2}`), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
-		"http: has a name twice in events": {upstream: stream("event: completed\ndata: {\"output\":{\"a\":1,\"a\":2}}\n\n"), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
-		"http: answers with an image":      {upstream: respond(200, "image/png", "x"), agents: httpAgents, status: failure, code: "upstream_malformed", message: `content type "image/png"`},
-		"http: refuses":                    {upstream: respond(422, "application/problem+json", `{"title":"x","detail":"the topic is missing"}`), agents: httpAgents, status: failure, code: "upstream_422", message: "422 Unprocessable Entity: the topic is missing"},
-		"http: repeats the key":            {upstream: respond(500, "text/plain", "got "+key), agents: httpAgents, status: failure, code: "upstream_500", message: "got [redacted]"},
-		"cannot be reached":                {agents: func(string, ...string) string { return openAIAgents(closed.URL, "") }, status: failure, code: "upstream_unreachable", message: "connection refused"},
+		"http: fails in its stream":         {upstream: stream("data: Hi\n\n", "event: error\ndata: {\"message\":\"broken "+key+"\"}\n\n"), agents: httpAgents, status: failure, code: "upstream_error", message: "the upstream failed: broken [redacted]", text: "Hi"},
+		"http: fails in its stream, too":    {upstream: stream(`data: {"error":"broken"}` + "\n\n"), agents: httpAgents, status: failure, code: "upstream_error", message: "the upstream failed: broken"},
+		"http: has no JSON":                 {upstream: respond(200, "application/json", "{"), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
+		"http: has a name twice":            {upstream: respond(200, "application/json", `{"a":1,"a":2}`), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
+		"http: has a name twice in events":  {upstream: stream("event: completed\ndata: {\"output\":{\"a\":1,\"a\":2}}\n\n"), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
+		"http: answers with an image":       {upstream: respond(200, "image/png", "x"), agents: httpAgents, status: failure, code: "upstream_malformed", message: `content type "image/png"`},
+		"http: refuses":                     {upstream: respond(422, "application/problem+json", `{"title":"x","detail":"the topic is missing"}`), agents: httpAgents, status: failure, code: "upstream_422", message: "422 Unprocessable Entity: the topic is missing"},
+		"http: repeats the key":             {upstream: respond(500, "text/plain", "got "+key), agents: httpAgents, status: failure, code: "upstream_500", message: "got [redacted]"},
+		"repeats the key in a status":       {upstream: raw("HTTP/1.1 " + key + "\r\n\r\n"), status: failure, code: "upstream_unreachable", message: `malformed HTTP status code "[redacted]"`},
+		"repeats the key in a header":       {upstream: raw("HTTP/1.1 200 OK\r\nBearer " + key + "\r\n\r\n"), status: failure, code: "upstream_unreachable", message: "missing colon: \"Bearer [redacted]"},
+		"repeats the key in a length":       {upstream: raw("HTTP/1.1 200 OK\r\nContent-Length: " + key + "\r\n\r\n"), status: failure, code: "upstream_unreachable", message: `bad Content-Length "[redacted]"`},
+		"repeats the key in its type":       {upstream: respond(200, "text/"+key, "x"), status: failure, code: "upstream_malformed", message: `the content type "text/[redacted]"`},
+		"repeats the key in its coding":     {upstream: raw("HTTP/1.1 200 OK\r\nContent-Encoding: " + key + "\r\nContent-Length: 0\r\n\r\n"), status: failure, code: "upstream_malformed", message: `compressed with "[redacted]"`},
+		"repeats the key where it is cut":   {upstream: respond(401, "text/plain", strings.Repeat(" ", 4<<10-len(key)+3)+key), status: failure, code: "upstream_401", message: "401 Unauthorized: [redacted]"},
+		"http: repeats the key in a status": {upstream: raw("HTTP/1.1 " + key + "\r\n\r\n"), agents: httpAgents, status: failure, code: "upstream_unreachable", message: `malformed HTTP status code "[redacted]"`},
+		"cannot be reached":                 {agents: func(string, ...string) string { return openAIAgents(closed.URL, "") }, status: failure, code: "upstream_unreachable", message: "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -205,10 +212,35 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 			if name == "limits the rate" && a.last["retry_after_seconds"] != 20.0 {
 				t.Errorf("error event: want when to come again, got %v", a.last)
 			}
+			if strings.Contains(a.record.ErrorMessage, key[:10]) {
+				t.Errorf("the key is in %q", a.record.ErrorMessage)
+			}
 			if len(a.record.ErrorMessage) > 600 {
 				t.Errorf("an error message of %d bytes", len(a.record.ErrorMessage))
 			}
 		})
+	}
+}
+
+// raw answers with just these bytes, which need not be HTTP.
+func raw(answer string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(connection, answer)
+		_ = connection.Close()
+	}
+}
+
+// An upstream that calls its model by the key does not get the key into the record, and so into figures and metrics.
+func TestModelThatIsTheKey(t *testing.T) {
+	t.Parallel()
+	url := serve(t, stream(`data: {"model":"`+key+`","choices":[{"delta":{"content":"Hi"},"finish_reason":"`+key+`"}]}`+"\n\n", done))
+	a := newFixture(t, openAIAgents(url)).run(prompt())
+	if a.record.Model != "[redacted]" || a.last["model"] != "[redacted]" || strings.Contains(string(a.record.Output), key) {
+		t.Errorf("recorded %+v, sent %v", a.record, a.last)
 	}
 }
 

@@ -164,7 +164,7 @@ func (k *openAI) run(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	kind, err := mediaType(got, eventStream, jsonType)
+	kind, err := mediaType(got, k.secrets(), eventStream, jsonType)
 	if err != nil {
 		return answer{}, err
 	}

@@ -141,13 +141,15 @@ func (r *run) try(c *call) (done result) {
 func (r *run) finish(ctx context.Context, done result) execution.Event {
 	e := r.execution
 	e.Duration = max(r.g.opts.Now().Sub(e.CreatedAt), 0).Truncate(time.Microsecond)
-	e.Model = cmp.Or(asName(done.model, execution.MaxName), e.Model)
-	e.Provider = cmp.Or(asName(done.provider, execution.MaxProvider), e.Provider)
+	secrets := r.agent.kind.secrets()
+	done.finish = withoutSecrets(done.finish, secrets)
+	e.Model = cmp.Or(asName(withoutSecrets(done.model, secrets), execution.MaxName), e.Model)
+	e.Provider = cmp.Or(asName(withoutSecrets(done.provider, secrets), execution.MaxProvider), e.Provider)
 	e.Tokens = consistent(done.tokens)
 	e.Input, e.Output = inputOf(r.prompt), outputOf(done)
 	var fault *failure
 	if done.err != nil {
-		fault = failureOf(ctx, done.err)
+		fault = failureOf(ctx, done.err, secrets)
 		e.Status, e.ErrorMessage = fault.status, cut(clean(fault.message), execution.MaxErrorMessage)
 	}
 	e = r.prepare(e)

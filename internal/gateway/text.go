@@ -50,10 +50,23 @@ func oneLine(s string) string {
 
 // excerpt is oneLine of what an upstream says, without the secrets that it was told and may repeat.
 func excerpt(s string, secrets []string) string {
+	return oneLine(telemetry.RedactText(withoutSecrets(s, secrets)))
+}
+
+// withoutSecrets takes them out of a text, and the beginning of one where the text was cut in the midst of it.
+func withoutSecrets(s string, secrets []string) string {
+	const instead = "[redacted]"
 	for _, secret := range secrets {
-		if len(secret) >= minSecret { // less is none, and would take holes out of any text
-			s = strings.ReplaceAll(s, secret, "[redacted]")
+		if len(secret) < minSecret { // is none, and would take holes out of any text
+			continue
+		}
+		s = strings.ReplaceAll(s, secret, instead)
+		for n := min(len(secret)-1, len(s)); n >= minSecret; n-- {
+			if text, begun := strings.CutSuffix(s, secret[:n]); begun {
+				s = text + instead
+				break
+			}
 		}
 	}
-	return oneLine(telemetry.RedactText(s))
+	return s
 }

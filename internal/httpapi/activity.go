@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
@@ -111,7 +113,9 @@ func (l list) afterExecution(cursor string, given bool) (execution.Position, err
 		return execution.Position{}, errCursor
 	}
 	at, user := binary.BigEndian.Uint64([]byte(position)), int(binary.BigEndian.Uint16([]byte(position[8:])))
-	if rest := position[fixed:]; at <= math.MaxInt64 && user <= len(rest) {
+	rest := position[fixed:]
+	storable := utf8.ValidString(rest) && strings.IndexByte(rest, 0) < 0 // which the checksum, no secret, does not promise
+	if at <= math.MaxInt64 && user <= len(rest) && storable && utf8.ValidString(rest[:user]) {
 		return execution.Position{CreatedAt: int64(at), UserID: rest[:user], ID: rest[user:]}, nil
 	}
 	return execution.Position{}, errCursor

@@ -180,6 +180,23 @@ func TestEraseUser(t *testing.T) {
 	}
 }
 
+// Whoever knows how cursors are made can make one that names what PostgreSQL has no text for.
+func TestForgedExecutionCursors(t *testing.T) {
+	t.Parallel()
+	l := list{name: "execution errors"}
+	for name, forged := range map[string]execution.Position{
+		"NUL in the user":          {CreatedAt: 1, UserID: "\x00", ID: "e"},
+		"NUL in the id":            {CreatedAt: 1, UserID: "u", ID: "e\x00"},
+		"broken UTF-8 in the user": {CreatedAt: 1, UserID: "\xff", ID: "e"},
+		"broken UTF-8 in the id":   {CreatedAt: 1, UserID: "u", ID: "\xff"},
+		"a rune cut in two":        {CreatedAt: 1, UserID: "\xc3", ID: "\xa9"},
+	} {
+		if got, err := l.afterExecution(l.cursorAfterExecution(forged), true); err == nil {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}
+
 // A cursor of executions is accepted only if it is, byte for byte, one that the list gives.
 func FuzzExecutionCursor(f *testing.F) {
 	l := list{name: "execution errors"}

@@ -85,7 +85,10 @@ func (x *exchange) readAll(most int64) ([]byte, error) {
 
 // brokenBody says why a body could not be read to its end.
 func brokenBody(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, errBodiesFull):
+		return errBodiesFull
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return newProblem(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
 	}
 	return badRequest("truncated_body", "", "the body ended early")

@@ -85,8 +85,9 @@ type Server struct {
 	idStart   string // of the request ids that are minted here
 	idCount   atomic.Uint64
 	pings     pinger
-	metering  gate // of metrics
-	reporting gate // of reports
+	bodies    *budget // of executions
+	metering  gate    // of metrics
+	reporting gate    // of reports
 	openAPI   document
 
 	eventWithin time.Duration // see stream
@@ -114,7 +115,7 @@ func New(opts Options) (*Server, error) {
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
+		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
 		eventWithin: eventWithin,
 	}
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
@@ -163,6 +164,11 @@ func (s *Server) serve(x *exchange) {
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
 	if x.caller, err = s.authorize(x, e.access); err == nil {
+		if e.access == ingester || e.access == exporter {
+			body := &budgeted{ReadCloser: x.r.Body, budget: s.bodies}
+			defer body.release()
+			x.r.Body = body
+		}
 		err = e.serve(s, x)
 	}
 	if err != nil {

@@ -24,6 +24,8 @@ func (s *Server) exportTraces(x *exchange) error {
 	body := &exportBody{x: x, now: s.now}
 	status, mediaType, answer := s.traces.Export(ctx, x.r.Header, body)
 	switch gone := x.r.Context().Err() != nil; {
+	case errors.Is(body.err, errBodiesFull):
+		return errBodiesFull
 	case gone && body.err != nil: // net/http ends the context with the body
 		return brokenBody(body.err)
 	case gone && status >= http.StatusInternalServerError:

@@ -58,10 +58,17 @@ func surveyJSON(content []byte, maxSpans int) error {
 		case first && token.Kind() != jsontext.KindBeginObject:
 			return refuse(http.StatusBadRequest, "the body must be a JSON object")
 		}
-		if token.Kind() != jsontext.KindBeginObject && token.Kind() != jsontext.KindBeginArray {
+		depth := decoder.StackDepth()
+		switch token.Kind() {
+		case jsontext.KindBeginObject, jsontext.KindBeginArray:
+		case jsontext.KindNull: // in a list it is an empty message, which costs as much as any
+			if around, _ := decoder.StackIndex(depth); around != jsontext.KindBeginArray {
+				continue
+			}
+			depth++
+		default:
 			continue
 		}
-		depth := decoder.StackDepth()
 		if messages++; messages > maxMessages {
 			return errTooMany
 		}

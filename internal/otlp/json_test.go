@@ -82,3 +82,21 @@ func TestJSON(t *testing.T) {
 		})
 	}
 }
+
+// An element that is null is as large in memory as an empty one, and shorter on the wire.
+func TestNullsAreMessages(t *testing.T) {
+	t.Parallel()
+	nulls := strings.TrimSuffix(strings.Repeat("null,", 500_000), ",")
+	for _, around := range []string{
+		`{"resourceSpans":[%s]}`,
+		`{"resourceSpans":[{"resource":{"attributes":[%s]}}]}`,
+		`{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":{"arrayValue":{"values":[%s]}}}]}}]}`,
+	} {
+		if got := post(t, &ledger{}, headerOf(jsonType), fmt.Appendf(nil, around, nulls)); got.status != 413 {
+			t.Errorf("%s with 500,000 of them: got %d", around, got.status)
+		}
+		if got := post(t, &ledger{}, headerOf(jsonType), fmt.Appendf(nil, around, "null,null")); got.status != 200 {
+			t.Errorf("%s with two of them: got %d: %s", around, got.status, got.body)
+		}
+	}
+}

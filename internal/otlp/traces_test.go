@@ -107,6 +107,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"too much, compressed":         {contentType: jsonType, coding: "gzip", body: make([]byte, 1001), status: 413, says: "more than 1000 bytes"},
 		"too many spans":               {contentType: protobufType, body: encodings[protobufType](t, exportOf(make([]*tracepb.Span, 4)...)), status: 413, says: "more than 3 spans"},
 		"too many spans in JSON":       {contentType: jsonType, body: []byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[{},{},{},{}]}]}]}`), status: 413, says: "more than 3 spans"},
+		"too many spans that are null": {contentType: jsonType, body: []byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[null,null,null,null]}]}]}`), status: 413, says: "more than 3 spans"},
 		"an attribute that is deep":    {contentType: protobufType, body: []byte("-"), status: 400, says: "nested too deep"},
 		"one that is deep in JSON":     {contentType: jsonType, body: []byte("-"), status: 400, says: "nested too deep"},
 		"no protobuf":                  {contentType: protobufType, body: []byte("hello"), status: 400, says: "not an ExportTraceServiceRequest in protobuf"},

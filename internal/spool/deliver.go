@@ -116,6 +116,7 @@ func (s *Spool) keepSynced(ctx context.Context) {
 		case <-tick.C:
 			s.probe()
 			s.sync()
+			s.missCheck()
 		case <-ctx.Done():
 			return
 		}

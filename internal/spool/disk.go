@@ -2,8 +2,10 @@ package spool
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -73,6 +75,9 @@ func (s *Spool) probe() {
 	s.mu.Unlock()
 
 	err := s.tryToWrite(path)
+	if err == nil {
+		err = s.missing()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault.probeAt = s.opts.Now().Add(probeEvery)
@@ -83,6 +88,48 @@ func (s *Spool) probe() {
 	s.fault.err = nil
 	s.opts.Log.Info("the spool can be written again")
 	s.wakeUp() // for what waits in memory
+}
+
+var errMissing = errors.New("someone removed the spool's files while they were in use; if they do not reappear, a restart makes them anew")
+
+// missCheck looks whether the files are where a process that comes after this one would look for them. What cleans a folder
+// such as /tmp up may have taken them away, and what is written to them then dies with this process.
+func (s *Spool) missCheck() {
+	if err := s.missing(); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.failed(err)
+	}
+}
+
+// missing is an error if the lock, or a segment with something in it, is not there any more.
+func (s *Spool) missing() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	lock, segments := s.own.lock, slices.Clone(s.own.segments)
+	s.mu.Unlock()
+	if !isAt(lock) {
+		return errMissing
+	}
+	for _, g := range segments {
+		if _, err := os.Stat(g.path); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		s.mu.Lock()
+		lost := false
+		if !s.closed && slices.Contains(s.own.segments, g) { // else it was delivered, and then removed, meanwhile
+			g.closed = true
+			lost = g.waiting > 0
+		}
+		s.mu.Unlock()
+		if lost {
+			return errMissing
+		}
+	}
+	return nil
 }
 
 func (s *Spool) tryToWrite(path string) error {

@@ -146,7 +146,11 @@ func (g *segment) remove() error {
 	if g.aside != "" {
 		return errors.Join(os.Rename(g.path, g.aside), g.file.Close())
 	}
-	return errors.Join(os.Remove(g.path), g.file.Close())
+	err := os.Remove(g.path)
+	if errors.Is(err, fs.ErrNotExist) { // someone else did, see missing
+		err = nil
+	}
+	return errors.Join(err, g.file.Close())
 }
 
 // letGo closes the slot's files and gives the slot up: whoever wants it may have it. An empty one is removed.
@@ -160,7 +164,7 @@ func (sl *slot) letGo() error {
 		}
 		faults = append(faults, g.file.Close())
 	}
-	if len(sl.segments) == 0 {
+	if len(sl.segments) == 0 && isAt(sl.lock) { // else it is another process's by now
 		// In this order and with the lock held, so that another process either finds all of it or makes it anew. What it
 		// makes in between stays: the folder is not empty then.
 		_ = os.Remove(filepath.Join(sl.dir, probeName)) // seldom there

@@ -105,6 +105,9 @@ func open(opts Options, d disk) (*Spool, error) {
 	if err := os.MkdirAll(opts.Dir, onlyOursFolder); err != nil {
 		return nil, fmt.Errorf("open the spool: %w", err)
 	}
+	if err := checkOwner(opts.Dir); err != nil {
+		return nil, fmt.Errorf("open the spool: %w", err)
+	}
 	for i := 0; i < maxSlots && s.own == nil; i++ {
 		var err error
 		if s.own, err = holdSlot(filepath.Join(opts.Dir, slotName(i))); err != nil {
