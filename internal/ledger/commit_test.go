@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -291,107 +290,6 @@ func TestCallerGoesAway(t *testing.T) {
 	outcome, err := l.Append(t.Context(), batch)
 	answer{outcome, err}.is(t, "who comes back", 0, 2, 0)
 	checkRollups(t, db)
-}
-
-// TestShutdown: what waits is stored, and told; who comes later is refused.
-func TestShutdown(t *testing.T) {
-	t.Parallel()
-	db := newDatabase(t)
-	g := &gate{Store: newStore(t, db.url, nil)}
-	release := g.holding()
-	l := newLedger(g, &recorder{})
-	stop := run(t, l)
-	t.Cleanup(release)
-	all := occupy(t, l, g)
-	for i := range 20 {
-		all = append(all, bring(t, l, some(1)))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == i+1 })
-	}
-	stopped := make(chan struct{})
-	go func() {
-		stop()
-		close(stopped)
-	}()
-	eventually(t, "who comes is refused", func() bool {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err := l.Append(ctx, some(1)) // which waits for nothing if it is taken
-		return errors.Is(err, fleet.ErrUnavailable)
-	})
-	release()
-	for i, w := range all {
-		(<-w).is(t, who(i), 1, 0, 0)
-	}
-	<-stopped
-	_, err := l.Append(t.Context(), some(1))
-	answer{err: err}.isUnavailable(t, "who comes afterwards")
-	if q := l.Queue(); q.Rows != 0 || q.Bytes != 0 {
-		t.Errorf("want nothing waiting, got %+v", q)
-	}
-	checkRollups(t, db)
-}
-
-// TestShutdownDoesNotWaitForEver for a database that does not answer.
-func TestShutdownDoesNotWaitForEver(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(silent{}, &recorder{})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx) }()
-		var all []<-chan answer
-		for range 5 {
-			all = append(all, bring(t, l, some(1)))
-			synctest.Wait()
-		}
-		cancel()
-		start := time.Now()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(start); took != 10*time.Second {
-			t.Errorf("want it to end after 10 s, took %v", took)
-		}
-		for i, w := range all {
-			(<-w).isUnavailable(t, who(i))
-		}
-	})
-}
-
-// TestTransactionsEnd where the database does not answer.
-func TestTransactionsEnd(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(silent{}, &recorder{})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx) }()
-		start := time.Now()
-		var all []<-chan answer
-		for range 5 {
-			all = append(all, bring(t, l, some(1)))
-			synctest.Wait()
-		}
-		for i, w := range all {
-			(<-w).isUnavailable(t, who(i))
-		}
-		if took := time.Since(start); took != 15*time.Second {
-			t.Errorf("want all told after 15 s, took %v", took)
-		}
-		cancel()
-		<-done
-	})
-}
-
-// silent is a store that does not answer.
-type silent struct{}
-
-func (silent) Commit(ctx context.Context, _ execution.Batch) (execution.Committed, error) {
-	<-ctx.Done()
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return execution.Committed{}, fmt.Errorf("%w: %w", fleet.ErrUnavailable, ctx.Err()) // as the real one says
-	}
-	return execution.Committed{}, ctx.Err()
 }
 
 // accepting is a store that takes all, and keeps nothing.

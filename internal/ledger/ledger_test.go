@@ -39,7 +39,7 @@ func TestPrepare(t *testing.T) {
 		holds func(execution.Execution) bool
 	}{
 		"as it is":           {valid(func(*execution.Execution) {}), func(e execution.Execution) bool { return e.PriceVersion == prices.Version() && *e.Cost > 0 }},
-		"tokens added up":    {valid(func(e *execution.Execution) {}), func(e execution.Execution) bool { return e.Tokens.Used == 150 }},
+		"tokens added up":    {valid(func(*execution.Execution) {}), func(e execution.Execution) bool { return e.Tokens.Used == 150 }},
 		"a total of its own": {valid(func(e *execution.Execution) { e.Tokens.Used = 170 }), func(e execution.Execution) bool { return e.Tokens.Used == 170 }},
 		"no price":           {valid(func(e *execution.Execution) { e.Model = "mine" }), func(e execution.Execution) bool { return e.Cost == nil && e.PriceVersion != "" }},
 		"priced before": {

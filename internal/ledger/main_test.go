@@ -345,6 +345,4 @@ func ids(b execution.Batch) (all []string) {
 	return all
 }
 
-func named(id string) func(*execution.Execution) { return func(e *execution.Execution) { e.ID = id } }
-
 func who(i int) string { return fmt.Sprint("caller ", i) }

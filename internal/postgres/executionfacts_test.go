@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -47,16 +46,15 @@ func anyExecution(random *rand.Rand, at time.Time) execution.Execution {
 // naive runs SQL over the rows, as who sees all of them.
 func naive[T any](t tester, db database, one pgx.RowToFunc[T], sql string, args ...any) []T {
 	t.Helper()
-	tx, err := db.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback(context.WithoutCancel(t.Context()))
-	if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_admin`); err != nil {
-		t.Fatal(err)
-	}
-	rows, _ := tx.Query(t.Context(), sql, args...) // CollectRows returns its error
-	all, err := pgx.CollectRows(rows, one)
+	var all []T
+	err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) (err error) {
+		if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_admin`); err != nil {
+			return err
+		}
+		rows, _ := tx.Query(t.Context(), sql, args...) // CollectRows returns its error
+		all, err = pgx.CollectRows(rows, one)
+		return err
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

@@ -146,14 +146,8 @@ func TestCommitIsCutOff(t *testing.T) {
 			db := newDatabase(t)
 			s, _ := newExecutionsOn(t, postgres.Config{URL: db.url})
 			batch := aBatch()
-			holder, err := db.pool.Begin(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer holder.Rollback(context.WithoutCancel(t.Context()))
-			if _, err := holder.Exec(t.Context(), `LOCK TABLE user_deltas`); err != nil {
-				t.Fatal(err)
-			}
+			release := db.holding(t, `LOCK TABLE user_deltas`)
+			defer release()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan error, 1)
@@ -166,9 +160,7 @@ func TestCommitIsCutOff(t *testing.T) {
 			if err := <-done; errors.Is(err, fleet.ErrUnavailable) != tt.unavailable || errors.Is(err, context.Canceled) == tt.unavailable {
 				t.Errorf("want it unavailable: %v, got %v", tt.unavailable, err)
 			}
-			if err := holder.Rollback(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			release()
 			eventually(t, "the server has taken it all back", func() bool { return inTables(t, db) == [5]int{} })
 			if done, err := s.Commit(t.Context(), batch); err != nil || !slices.Equal(done.New, []bool{true, true, true}) {
 				t.Errorf("once more: want all of it new, got %v, %v", done.New, err)

@@ -313,27 +313,14 @@ func TestExecutionsAreTakenInOneOrder(t *testing.T) {
 				}
 			}
 			db.exec(t, `UPDATE unsettled_executions SET check_at = now()`)
-			middle, err := db.pool.Begin(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer middle.Rollback(context.WithoutCancel(t.Context()))
-			for _, sql := range []string{
-				`SET LOCAL ROLE watchbill_admin`,
-				`SELECT FROM agent_executions ORDER BY created_at LIMIT 1 OFFSET 1 FOR UPDATE`,
-			} {
-				if _, err := middle.Exec(t.Context(), sql); err != nil {
-					t.Fatal(err)
-				}
-			}
+			release := db.holding(t, `SET LOCAL ROLE watchbill_admin`, `SELECT FROM agent_executions ORDER BY created_at LIMIT 1 OFFSET 1 FOR UPDATE`)
+			defer release()
 			g, ctx := errgroup.WithContext(t.Context())
 			for _, way := range []string{tt.one, tt.other} {
 				g.Go(func() error { return ways[way](ctx, s) })
 			}
 			db.untilWaiting(t, 2)
-			if err := middle.Rollback(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			release()
 			if err := g.Wait(); err != nil {
 				t.Fatal(err)
 			}

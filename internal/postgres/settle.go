@@ -54,7 +54,7 @@ func (s *Executions) settle(ctx context.Context) (settled []execution.Execution,
 				return err
 			case !kept: // the other one, which is there, is told of, or waits itself
 				done = append(done, w)
-			case row.complete || w.WaitedSeconds > settleWithin.Seconds():
+			case row.complete || w.WaitedSeconds >= settleWithin.Seconds():
 				done, settled = append(done, w), append(settled, row.now.Execution)
 			default:
 				waiting = append(waiting, waitingRow{w, row.now.UserID})
@@ -150,7 +150,8 @@ func move(ctx context.Context, q *dbgen.Queries, row *attributedRow, deltas exec
 	return true, nil
 }
 
-// postpone forgets those that are done, and has the others looked at again after as long as they have waited.
+// postpone forgets those that are done, and has the others looked at again after as long as they have waited, or when they
+// have waited long enough.
 func postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledRow, waiting []waitingRow) error {
 	var drop dbgen.DropUnsettledParams
 	for _, w := range done {
@@ -160,7 +161,7 @@ func postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledR
 		return err
 	}
 	var later dbgen.PostponeUnsettledParams
-	later.LeastSeconds = firstCheck.Seconds()
+	later.LeastSeconds, later.WithinSeconds = firstCheck.Seconds(), settleWithin.Seconds()
 	for _, w := range waiting {
 		later.NewUsers = append(later.NewUsers, w.user)
 		later.Users, later.Times, later.Ids = append(later.Users, w.UserID), append(later.Times, w.CreatedAt), append(later.Ids, w.ExecutionID)

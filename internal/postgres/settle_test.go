@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -32,8 +34,8 @@ func (tr trace) span(id, parent string) execution.Span {
 	return execution.Span{TraceID: string(tr), SpanID: id, ParentSpanID: parent}
 }
 
-// step says nothing of itself, as a span of HTTP.
-func (tr trace) step(id, parent string) piece { return piece{span: tr.span(id, parent)} }
+// step says nothing of itself, as a span of HTTP. It is 2, below 1.
+func (tr trace) step() piece { return piece{span: tr.span("2", "1")} }
 
 // call is a call of a model that names nobody.
 func (tr trace) call(id, parent string) piece {
@@ -123,18 +125,24 @@ func (o *settling) eachOnce(t testing.TB, want int) {
 // askAsAdmin is ask, as who sees all executions.
 func askAsAdmin[T any](t tester, db database, sql string, args ...any) (answer T) {
 	t.Helper()
+	return naive(t, db, pgx.RowTo[T], sql, args...)[0]
+}
+
+// holding runs statements in a transaction that stays open until release is called.
+func (db database) holding(t tester, statements ...string) (release func()) {
+	t.Helper()
 	tx, err := db.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(context.WithoutCancel(t.Context()))
-	if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_admin`); err != nil {
-		t.Fatal(err)
+	release = sync.OnceFunc(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }) // nothing was written
+	for _, sql := range statements {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			release()
+			t.Fatalf("%s: %v", sql, err)
+		}
 	}
-	if err := tx.QueryRow(t.Context(), sql, args...).Scan(&answer); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return answer
+	return release
 }
 
 // requests is how many requests the rollups of the last day count, and of which agents.
@@ -187,7 +195,7 @@ func TestLateAncestorsMoveExecutions(t *testing.T) {
 			tr, o := newTrace(), &settling{db: db}
 			tool := tr.call("4", "2")
 			tool.execution.Kind, tool.execution.Request, tool.execution.Status = execution.Tool, false, execution.Failure
-			pieces := map[rune]piece{'r': tr.run("1", "", "tutor", "ada", "s"), 's': tr.step("2", "1"), 'c': tr.call("3", "2"), 't': tool}
+			pieces := map[rune]piece{'r': tr.run("1", "", "tutor", "ada", "s"), 's': tr.step(), 'c': tr.call("3", "2"), 't': tool}
 			for _, step := range strings.Fields(order) {
 				replica, what, _ := strings.Cut(step, ":")
 				s := replicas[replica]

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
@@ -14,7 +16,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 	t.Parallel()
 	tr := newTrace()
 	run, call := tr.run("1", "", "tutor", "ada", "s"), tr.call("3", "2")
-	knowsUser := tr.step("2", "1") // and no more
+	knowsUser := tr.step() // and no more
 	knowsUser.span.User = "ada"
 	for name, tt := range map[string]struct {
 		bring func(bring func(...piece), settle func()) // until all is there
@@ -27,7 +29,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 			bring(call)
 			bring(run, knowsUser, call)
 		}, 2},
-		"before it moves, when it would be stored as moved": {func(bring func(...piece), settle func()) {
+		"before it moves, when it would be stored as moved": {func(bring func(...piece), _ func()) {
 			bring(call)
 			bring(run, knowsUser)
 			bring(call)
@@ -91,7 +93,7 @@ func TestOrphansSettleInTime(t *testing.T) {
 	db := newDatabase(t)
 	s, o := newExecutions(t, db), &settling{db: db}
 	tr := newTrace()
-	knowsUser := tr.step("2", "1")
+	knowsUser := tr.step()
 	knowsUser.span.User = "ada"
 	orphan, half := newTrace().call("3", "2"), tr.call("3", "2")
 	o.commit(t, s, orphan)
@@ -131,17 +133,17 @@ func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 	s := newExecutions(t, db)
 	o := &settling{db: db}
 	o.commit(t, s, newTrace().call("3", "2"))
-	const until = `SELECT EXTRACT(EPOCH FROM check_at - now())::float8 FROM unsettled_executions`
-	if first := ask[float64](t, db, until); first < 0.5 || first > 2 {
-		t.Errorf("want it looked at again in 2 s, got %v", first)
+	const looksAt = `SELECT EXTRACT(EPOCH FROM check_at - since)::float8 FROM unsettled_executions`
+	if first := ask[float64](t, db, looksAt); first != 2 {
+		t.Errorf("want it looked at again after 2 s, got %v", first)
 	}
-	for _, waited := range []float64{10, 100, 500} {
+	for waited, next := range map[float64]float64{10: 20, 100: 200, 250: 500, 400: 600, 550: 600} {
 		db.exec(t, `UPDATE unsettled_executions SET since = now() - $1 * interval '1 second', check_at = now()`, waited)
 		if settled, more, err := s.Settle(t.Context()); err != nil || len(settled) > 0 || more {
 			t.Errorf("after %v s: got %v, %v, %v", waited, settled, more, err)
 		}
-		if got := ask[float64](t, db, until); got < waited-1 || got > waited+30 {
-			t.Errorf("after %v s: want it looked at again in as long, got %v", waited, got)
+		if got := ask[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // it took a while to look
+			t.Errorf("after %v s: want it looked at again after %v, got %v", waited, next, got)
 		}
 		if settled, _, err := s.Settle(t.Context()); err != nil || len(settled) > 0 {
 			t.Errorf("before that: got %v, %v", settled, err)
@@ -157,7 +159,7 @@ func TestErasedWhileWaiting(t *testing.T) {
 	tr := newTrace()
 	call := tr.call("3", "2") // of a user, but of no agent
 	call.execution.UserID = "gone"
-	late, knowsUser := tr.call("4", "2"), tr.step("2", "1")
+	late, knowsUser := tr.call("4", "2"), tr.step()
 	knowsUser.span.User = "gone"
 	o.commit(t, s, call)
 	o.commit(t, s, late)
@@ -225,6 +227,72 @@ func TestInheritedNamesAreToldApart(t *testing.T) {
 			}
 			checkRollups(t, db)
 		})
+	}
+}
+
+// TestNamesAreToldApartAfterTheyMoved as those they have then would be.
+func TestNamesAreToldApartAfterTheyMoved(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s, o := newExecutions(t, db), &settling{db: db}
+	var crowd []execution.Execution
+	for i := range 500 { // as many as are told apart, of agents and of models
+		crowd = append(crowd, anExecution(func(e *execution.Execution) { e.AgentName, e.Model = fmt.Sprint("agent ", i), fmt.Sprint("model ", i) }))
+	}
+	commit(t, s, crowd...)
+	toKnown, toOther, known := newTrace(), newTrace(), newTrace()
+	o.commit(t, s, toKnown.call("2", "1"), toOther.call("2", "1")) // of unknown and a model, neither of which is told apart
+	fromKnown := known.call("2", "1")
+	fromKnown.execution.UserID, fromKnown.execution.AgentName, fromKnown.execution.Model = execution.Unknown, "agent 3", "model 3"
+	o.commit(t, s, fromKnown)
+	o.commit(t, s, toKnown.run("1", "", "agent 1", "ada", "s"), toOther.run("1", "", "agent 501", "ada", "s"), known.run("1", "", "agent 2", "ada", "s"))
+	o.settle(t, s)
+	o.eachOnce(t, 6)
+	for trace, want := range map[trace]execution.Capped{
+		toKnown: execution.CappedModel, toOther: execution.CappedAgent | execution.CappedModel, known: 0,
+	} {
+		if got := askAsAdmin[int16](t, db, `SELECT capped FROM agent_executions WHERE trace_id = $1 AND span_id = '2'`, string(trace)); got != int16(want) {
+			t.Errorf("want capped %d, got %d", want, got)
+		}
+	}
+	for range 2 {
+		checkRollups(t, db)
+		foldAll(t, s)
+	}
+}
+
+// TestRepetitionIsStoredMeanwhile: while an execution moves, the same is being stored as what it becomes.
+func TestRepetitionIsStoredMeanwhile(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	a, b, o, tr := newExecutions(t, db), newExecutions(t, db), &settling{db: db}, newTrace()
+	call, run := tr.call("2", "1"), tr.run("1", "", "tutor", "ada", "s")
+	o.commit(t, a, call)
+	o.commit(t, a, run)
+	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // which is written last
+	defer release()
+	var g errgroup.Group
+	g.Go(func() error {
+		done, err := a.Commit(t.Context(), batchOf(call))
+		o.all = append(o.all, done.Settled...)
+		return err
+	})
+	db.untilWaiting(t, 1)
+	var settled []execution.Execution
+	g.Go(func() (err error) {
+		settled, _, err = b.Settle(t.Context())
+		return err
+	})
+	db.untilWaiting(t, 2)
+	release()
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	o.all = append(o.all, settled...)
+	o.eachOnce(t, 2)
+	checkRollups(t, db)
+	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions`); n != 2 {
+		t.Errorf("want 2 rows, got %d", n)
 	}
 }
 

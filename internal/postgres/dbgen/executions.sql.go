@@ -465,28 +465,31 @@ func (q *Queries) MoveExecution(ctx context.Context, arg MoveExecutionParams) (i
 
 const postponeUnsettled = `-- name: PostponeUnsettled :exec
 UPDATE unsettled_executions u
-SET user_id = k.new_user, check_at = now() + GREATEST(now() - u.since, $1::float8 * interval '1 second')
+SET user_id = k.new_user, check_at = GREATEST(now() + $1::float8 * interval '1 second',
+    LEAST(now() + (now() - u.since), u.since + $2::float8 * interval '1 second'))
 FROM (
-    SELECT unnest($2::text[]) AS user_id,
-        unnest($3::timestamptz[]) AS created_at,
-        unnest($4::text[]) AS execution_id,
-        unnest($5::text[]) AS new_user
+    SELECT unnest($3::text[]) AS user_id,
+        unnest($4::timestamptz[]) AS created_at,
+        unnest($5::text[]) AS execution_id,
+        unnest($6::text[]) AS new_user
 ) AS k
 WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id
 `
 
 type PostponeUnsettledParams struct {
-	LeastSeconds float64
-	Users        []string
-	Times        []time.Time
-	Ids          []string
-	NewUsers     []string
+	LeastSeconds  float64
+	WithinSeconds float64
+	Users         []string
+	Times         []time.Time
+	Ids           []string
+	NewUsers      []string
 }
 
-// Under the key that the execution has now.
+// Under the key that the execution has now. The last time is when it waits no longer.
 func (q *Queries) PostponeUnsettled(ctx context.Context, arg PostponeUnsettledParams) error {
 	_, err := q.db.Exec(ctx, postponeUnsettled,
 		arg.LeastSeconds,
+		arg.WithinSeconds,
 		arg.Users,
 		arg.Times,
 		arg.Ids,

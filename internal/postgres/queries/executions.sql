@@ -42,9 +42,10 @@ USING (
 WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id;
 
 -- name: PostponeUnsettled :exec
--- Under the key that the execution has now.
+-- Under the key that the execution has now. The last time is when it waits no longer.
 UPDATE unsettled_executions u
-SET user_id = k.new_user, check_at = now() + GREATEST(now() - u.since, sqlc.arg(least_seconds)::float8 * interval '1 second')
+SET user_id = k.new_user, check_at = GREATEST(now() + sqlc.arg(least_seconds)::float8 * interval '1 second',
+    LEAST(now() + (now() - u.since), u.since + sqlc.arg(within_seconds)::float8 * interval '1 second'))
 FROM (
     SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
         unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
