@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
@@ -53,21 +51,8 @@ func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 		drop("delete old spans", rollupDeleteRows, func() (int64, error) {
 			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
 		}),
-		s.dropNames(ctx))
+		s.names.drop(ctx, s.db))
 	return errors.Join(faults...)
-}
-
-// dropNames makes room among the names that rollups tell apart.
-func (s *Executions) dropNames(ctx context.Context) error {
-	return s.db.transact(ctx, "drop names", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockNames); err != nil {
-			return err
-		}
-		if err := s.db.queries.WithTx(tx).DropUnusedNames(ctx); err != nil {
-			return err
-		}
-		return s.names.refresh(ctx, tx)
-	})
 }
 
 // drop deletes batch by batch, until one is not full.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,6 +20,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('watchbill names', 0))`
 
 // names are those that the rollups tell apart, as far as this replica knows.
 type names struct {
+	registering sync.Mutex // held while names are registered or dropped, so that what was read last is what is known
+
 	mu     sync.RWMutex
 	agents map[string]bool
 	models map[string]bool
@@ -44,7 +47,9 @@ func (n *names) learn(ctx context.Context, db *DB, batch execution.Batch) error 
 	if len(agents)+len(models) == 0 {
 		return nil
 	}
-	var known map[string]map[string]bool
+	n.registering.Lock()
+	defer n.registering.Unlock()
+	var known registered
 	err := db.transact(ctx, "register names", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockNames); err != nil {
 			return err
@@ -66,7 +71,32 @@ LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, ki
 	if err != nil {
 		return err
 	}
-	n.set(known)
+	n.add(known)
+	return nil
+}
+
+// drop makes room: names that no rollup has any more are forgotten.
+func (n *names) drop(ctx context.Context, db *DB) error {
+	n.registering.Lock()
+	defer n.registering.Unlock()
+	var known registered
+	err := db.transact(ctx, "drop names", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockNames); err != nil {
+			return err
+		}
+		if err := db.queries.WithTx(tx).DropUnusedNames(ctx); err != nil {
+			return err
+		}
+		var err error
+		known, err = readNames(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.agents, n.models = known.agents, known.models
 	return nil
 }
 
@@ -78,22 +108,20 @@ func (n *names) lookUp(ctx context.Context, tx pgx.Tx, agents []string) error {
 	if known {
 		return nil
 	}
-	return n.refresh(ctx, tx)
-}
-
-// refresh reads what is registered.
-func (n *names) refresh(ctx context.Context, tx pgx.Tx) error {
-	known, err := readNames(ctx, tx)
+	read, err := readNames(ctx, tx)
 	if err == nil {
-		n.set(known)
+		n.add(read)
 	}
 	return err
 }
 
-func (n *names) set(known map[string]map[string]bool) {
+// add makes names known beside those that are: others may have been read meanwhile. Readers keep the maps that they have.
+func (n *names) add(read registered) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.agents, n.models = known["agent"], known["model"]
+	maps.Copy(read.agents, n.agents)
+	maps.Copy(read.models, n.models)
+	n.agents, n.models = read.agents, read.models
 }
 
 // unknown are the names to register. Where the replica knows as many as there may be, there is nothing to register.
@@ -128,16 +156,23 @@ func (f *fresh) add(name string) {
 	f.names = append(f.names, name)
 }
 
-func readNames(ctx context.Context, tx pgx.Tx) (map[string]map[string]bool, error) {
+// registered are the names in the database.
+type registered struct{ agents, models map[string]bool }
+
+func readNames(ctx context.Context, tx pgx.Tx) (registered, error) {
+	all := registered{agents: map[string]bool{}, models: map[string]bool{}}
 	rows, err := tx.Query(ctx, "-- name: RollupNames :many\nSELECT kind, name FROM rollup_names")
 	if err != nil {
-		return nil, err
+		return all, err
 	}
-	known := map[string]map[string]bool{"agent": {}, "model": {}}
 	var kind, name string
 	_, err = pgx.ForEachRow(rows, []any{&kind, &name}, func() error {
-		known[kind][name] = true
+		if kind == "agent" {
+			all.agents[name] = true
+		} else {
+			all.models[name] = true
+		}
 		return nil
 	})
-	return known, err
+	return all, err
 }
