@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
@@ -33,7 +34,7 @@ func (q *query) timeZone(name string) string {
 	if !given {
 		return "UTC"
 	}
-	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > maxZoneName {
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || strings.HasPrefix(strings.ToLower(zone), "local") || len(zone) > maxZoneName {
 		q.fault("invalid_parameter", name, "must be the IANA name of a time zone, such as Europe/Berlin")
 	}
 	return zone

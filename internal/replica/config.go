@@ -141,6 +141,7 @@ func (c ExecutionConfig) validate() []error {
 	fault(c.SpoolDir == "", "spool-dir", "is required")
 	fault(c.SpoolMaxBytes < 1<<20, "spool-max-bytes", "must be at least 1048576")
 	fault(c.MaxPayload < 256 || c.MaxPayload > 8<<20, "max-payload", "must be from 256 to 8388608")
+	fault(c.SpoolMaxBytes < 2*c.maxRecord(), "spool-max-bytes", fmt.Sprintf("must be at least %d, for two runs of --max-payload", 2*c.maxRecord()))
 	fault(c.QueueRows < 1000 || c.QueueRows > 10_000_000, "ledger-queue", "must be from 1000 to 10000000")
 	r := c.Retention
 	fault(r.Minutes > r.Quarters || r.Quarters > r.Hours || r.Hours > r.Days, "keep-execution-minutes", "must not be longer than quarters, hours and days are kept, nor these than those after them")
@@ -149,6 +150,9 @@ func (c ExecutionConfig) validate() []error {
 	}
 	return faults
 }
+
+// maxRecord is what one run may take of the spool, in bytes: its input, its output, and the rest.
+func (c ExecutionConfig) maxRecord() int64 { return int64(2*c.MaxPayload) + 64<<10 }
 
 // CheckFiles names every fault of the files that the configuration names.
 func (c Config) CheckFiles() error {

@@ -85,7 +85,7 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 		return err
 	}
 	e.spool, err = spool.Open(spool.Options{
-		Dir: config.SpoolDir, MaxBytes: config.SpoolMaxBytes, MaxRecord: int64(2*config.MaxPayload) + 64<<10, Log: log.Named("spool"), Now: now,
+		Dir: config.SpoolDir, MaxBytes: config.SpoolMaxBytes, MaxRecord: config.maxRecord(), Log: log.Named("spool"), Now: now,
 	})
 	if err != nil {
 		return err
