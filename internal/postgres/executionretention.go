@@ -51,7 +51,7 @@ func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 		drop("delete old spans", rollupDeleteRows, func() (int64, error) {
 			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
 		}),
-		s.names.drop(ctx, s.db))
+		s.names.drop(ctx, s.db, now.Add(-namesKept)))
 	return errors.Join(faults...)
 }
 

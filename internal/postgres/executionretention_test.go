@@ -141,3 +141,30 @@ func TestManyNames(t *testing.T) {
 	}
 	checkRollups(t, db)
 }
+
+// TestNamesMakeRoom has names that are used no more, and one that still is.
+func TestNamesMakeRoom(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s := newExecutions(t, db)
+	old := func(e *execution.Execution) { e.AgentName, e.CreatedAt = "old", e.CreatedAt.Add(-29*day) }
+	commit(t, s, anExecution(old), anExecution())
+	if _, err := s.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		later time.Duration
+		want  string
+	}{{0, "old planner"}, {3 * day, "planner"}} {
+		if err := s.CleanUp(t.Context(), time.Now().Add(tt.later)); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask[string](t, db, `SELECT string_agg(name, ' ' ORDER BY name) FROM rollup_names WHERE kind = 'agent'`); got != tt.want {
+			t.Errorf("%s later: want %q, got %q", tt.later, tt.want, got)
+		}
+	}
+	commit(t, s, anExecution(func(e *execution.Execution) { e.AgentName = "old" })) // is told apart again
+	if others := ask[int](t, db, `SELECT count(*) FROM execution_deltas WHERE agent = 'other'`); others != 0 {
+		t.Errorf("want it told apart again, got %d others", others)
+	}
+}

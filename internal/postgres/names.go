@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,8 +13,12 @@ import (
 )
 
 // maxNames is how many agents, and how many models, the rollups tell apart: the first so many that came. All others are
-// execution.Other there. A row records which of its names are, so that replicas need not agree at every moment.
-const maxNames = 500
+// execution.Other there. A row records which of its names are, so that replicas need not agree at every moment. A name that
+// is not used for namesKept makes room for another.
+const (
+	maxNames  = 500
+	namesKept = 30 * 24 * time.Hour
+)
 
 const lockNames = `-- name: LockNames :exec
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill names', 0))`
@@ -75,8 +80,8 @@ LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, ki
 	return nil
 }
 
-// drop makes room: names that no rollup has any more are forgotten.
-func (n *names) drop(ctx context.Context, db *DB) error {
+// drop makes room: names that nothing began under since the given time are forgotten.
+func (n *names) drop(ctx context.Context, db *DB, since time.Time) error {
 	n.registering.Lock()
 	defer n.registering.Unlock()
 	var known registered
@@ -84,7 +89,7 @@ func (n *names) drop(ctx context.Context, db *DB) error {
 		if _, err := tx.Exec(ctx, lockNames); err != nil {
 			return err
 		}
-		if err := db.queries.WithTx(tx).DropUnusedNames(ctx); err != nil {
+		if err := db.queries.WithTx(tx).DropUnusedNames(ctx, since); err != nil {
 			return err
 		}
 		var err error

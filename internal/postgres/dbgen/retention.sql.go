@@ -197,8 +197,8 @@ func (q *Queries) DropOldUserRollups(ctx context.Context, arg DropOldUserRollups
 const dropUnusedNames = `-- name: DropUnusedNames :exec
 DELETE FROM rollup_names n WHERE NOT EXISTS (
     SELECT FROM (
-        SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400
-        UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400
+        SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= $1
+        UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= $1
         UNION ALL SELECT 'agent', d.agent FROM execution_deltas d
         UNION ALL SELECT 'model', d.model FROM execution_deltas d
     ) AS used
@@ -206,9 +206,10 @@ DELETE FROM rollup_names n WHERE NOT EXISTS (
 )
 `
 
-// Names that no rollup has any more make room for others.
-func (q *Queries) DropUnusedNames(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, dropUnusedNames)
+// Names that nothing was executed under for a while make room for others. Rows say which names they are counted under, so
+// what comes under such a name again, and what is taken away, stays right.
+func (q *Queries) DropUnusedNames(ctx context.Context, since time.Time) error {
+	_, err := q.db.Exec(ctx, dropUnusedNames, since)
 	return err
 }
 

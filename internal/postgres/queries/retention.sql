@@ -89,11 +89,12 @@ DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
 );
 
 -- name: DropUnusedNames :exec
--- Names that no rollup has any more make room for others.
+-- Names that nothing was executed under for a while make room for others. Rows say which names they are counted under, so
+-- what comes under such a name again, and what is taken away, stays right.
 DELETE FROM rollup_names n WHERE NOT EXISTS (
     SELECT FROM (
-        SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400
-        UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400
+        SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= sqlc.arg(since)
+        UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= sqlc.arg(since)
         UNION ALL SELECT 'agent', d.agent FROM execution_deltas d
         UNION ALL SELECT 'model', d.model FROM execution_deltas d
     ) AS used
