@@ -32,8 +32,7 @@ func TestFilesThatSomeoneRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			refusedWithin(t, s, true)
-			time.Sleep(2 * time.Second) // its disk is found well, and the files are missing still
-			refusedWithin(t, s, true)
+			stillRefused(t, s, 2*time.Second) // its disk is found well meanwhile, and the files are missing still
 		})
 	}
 }
@@ -71,6 +70,26 @@ func refusedWithin(t *testing.T, s *spool.Spool, refused bool) {
 			return
 		case time.Now().After(end):
 			t.Fatalf("reserve: got %v, want it refused: %t", err, refused)
+		}
+	}
+}
+
+// stillRefused wants no run to be let begin for so long.
+func stillRefused(t *testing.T, s *spool.Spool, d time.Duration) {
+	t.Helper()
+	end := time.NewTimer(d)
+	defer end.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if r, err := s.Reserve(); err == nil {
+			r.Release()
+			t.Fatal("reserve: got room, want it refused")
+		}
+		select {
+		case <-tick.C:
+		case <-end.C:
+			return
 		}
 	}
 }
