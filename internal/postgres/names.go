@@ -54,11 +54,7 @@ func (n *names) learn(ctx context.Context, db *DB, batch execution.Batch) error 
 	}
 	n.registering.Lock()
 	defer n.registering.Unlock()
-	var known registered
-	err := db.transact(ctx, "register names", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockNames); err != nil {
-			return err
-		}
+	read, err := changeNames(ctx, db, "register names", func(tx pgx.Tx) error {
 		for kind, fresh := range map[string][]string{"agent": agents, "model": models} {
 			if _, err := tx.Exec(ctx, `-- name: RegisterNames :exec
 INSERT INTO rollup_names (kind, name)
@@ -69,14 +65,12 @@ LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, ki
 				return err
 			}
 		}
-		var err error
-		known, err = readNames(ctx, tx)
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	n.add(known)
+	n.add(read)
 	return nil
 }
 
@@ -84,25 +78,32 @@ LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, ki
 func (n *names) drop(ctx context.Context, db *DB, since time.Time) error {
 	n.registering.Lock()
 	defer n.registering.Unlock()
-	var known registered
-	err := db.transact(ctx, "drop names", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockNames); err != nil {
-			return err
-		}
-		if err := db.queries.WithTx(tx).DropUnusedNames(ctx, since); err != nil {
-			return err
-		}
-		var err error
-		known, err = readNames(ctx, tx)
-		return err
+	read, err := changeNames(ctx, db, "drop names", func(tx pgx.Tx) error {
+		return db.queries.WithTx(tx).DropUnusedNames(ctx, since)
 	})
 	if err != nil {
 		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.agents, n.models = known.agents, known.models
+	n.agents, n.models = read.agents, read.models
 	return nil
+}
+
+// changeNames changes what is registered, while no other replica does, and reads what then is.
+func changeNames(ctx context.Context, db *DB, doing string, change func(tx pgx.Tx) error) (read registered, err error) {
+	err = db.transact(ctx, doing, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockNames); err != nil {
+			return err
+		}
+		if err := change(tx); err != nil {
+			return err
+		}
+		var err error
+		read, err = readNames(ctx, tx)
+		return err
+	})
+	return read, err
 }
 
 // lookUp reads what other replicas have registered, if one of these agents is not known here.
