@@ -49,5 +49,8 @@ func (b *budgeted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// release gives back what was taken: the request is answered.
-func (b *budgeted) release() { b.budget.left.Add(b.taken) }
+// release gives back what was taken: the request is answered, or what it said is on its way.
+func (b *budgeted) release() {
+	b.budget.left.Add(b.taken)
+	b.taken = 0
+}

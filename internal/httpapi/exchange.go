@@ -17,6 +17,7 @@ type exchange struct {
 	route  *telemetry.Route
 	param  string // what the path's wildcard stands for
 	caller caller
+	body   *budgeted // of what brings executions; else nil
 	// exporter is set where faults are told as OpenTelemetry's protocol has it.
 	exporter bool
 

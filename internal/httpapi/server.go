@@ -165,9 +165,9 @@ func (s *Server) serve(x *exchange) {
 	var err error
 	if x.caller, err = s.authorize(x, e.access); err == nil {
 		if e.access == ingester || e.access == exporter {
-			body := &budgeted{ReadCloser: x.r.Body, budget: s.bodies}
-			defer body.release()
-			x.r.Body = body
+			x.body = &budgeted{ReadCloser: x.r.Body, budget: s.bodies}
+			defer x.body.release()
+			x.r.Body = x.body
 		}
 		err = e.serve(s, x)
 	}

@@ -52,6 +52,7 @@ func (s *Server) processStream(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	x.body.release() // runs are bounded by their number; one may take an hour
 	return s.stream(x, run)
 }
 
