@@ -60,6 +60,17 @@ func (r redactor) withoutKnown(s string) string {
 	return s
 }
 
+// hidesKnown reports whether s, percent-decoded, has a secret that it was told: clients may spell one in many ways.
+func (r redactor) hidesKnown(s string) bool {
+	if !strings.Contains(s, "%") {
+		return false
+	}
+	decoded, _ := decode(s)
+	return slices.ContainsFunc(r.known, func(secret string) bool {
+		return strings.Contains(decoded, strings.ReplaceAll(secret, "+", " ")) // as decode has it
+	})
+}
+
 // text is redacted before it is cut to its length: half a secret would not be recognised. Only what is so long that
 // redacting it would take too long is cut before as well.
 func (r redactor) text(s string) string {
@@ -68,8 +79,11 @@ func (r redactor) text(s string) string {
 
 // sent is text for what a client sent: valid UTF-8 of at most limit bytes.
 func (r redactor) sent(s string, limit int) string {
-	if len(s) > maxSentText {
+	switch {
+	case len(s) > maxSentText:
 		return tooLong
+	case r.hidesKnown(s):
+		return redacted
 	}
 	return truncate(strings.ToValidUTF8(r.text(s), "\uFFFD"), limit)
 }
@@ -82,6 +96,9 @@ func (r redactor) sentURL(s string, limit int) string {
 			return tooLong
 		}
 		return r.sentURL(path, limit-len("?"+tooLong)) + "?" + tooLong
+	}
+	if r.hidesKnown(s) {
+		return redacted
 	}
 	return truncate(strings.ToValidUTF8(RedactURL(r.withoutKnown(s)), "\uFFFD"), limit)
 }
