@@ -90,12 +90,12 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 		case err == nil:
 		case errors.Is(err, fleet.ErrUnavailable):
 			l.report(err)
-			answer(some, err)
-			answer(slices.Concat(left...), err) // they would only find out one after the other
+			l.answer(some, err)
+			l.answer(slices.Concat(left...), err) // they would only find out one after the other
 			l.refuseAll(err)
 			return
 		case len(some) == 1:
-			answer(some, err)
+			l.answer(some, err)
 		default:
 			half := len(some) / 2
 			left = append(left, some[:half], some[half:])
@@ -120,9 +120,17 @@ func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	l.opts.Observer.Observe(done.Settled)
 	isNew := done.New
 	for _, e := range entries {
-		n := len(e.batch.Executions)
-		e.done <- result{isNew: isNew[:n]}
-		isNew = isNew[n:]
+		var r result
+		for _, one := range isNew[:len(e.batch.Executions)] {
+			if one {
+				r.accepted++
+			} else {
+				r.duplicates++
+			}
+		}
+		isNew = isNew[len(e.batch.Executions):]
+		l.opts.Observer.ObserveRows(r.accepted, r.duplicates, 0, 0)
+		e.done <- r
 	}
 	return nil
 }
@@ -140,8 +148,10 @@ func join(entries []*entry) execution.Batch {
 	return batch
 }
 
-func answer(entries []*entry, err error) {
+// answer tells entries why they are not stored.
+func (l *Ledger) answer(entries []*entry, err error) {
 	for _, e := range entries {
+		l.opts.Observer.ObserveRows(0, 0, 0, len(e.batch.Executions))
 		e.done <- result{err: err}
 	}
 }
@@ -152,7 +162,7 @@ func (l *Ledger) refuseAll(err error) {
 	waiting := l.queue
 	l.queue, l.rows, l.bytes = nil, 0, 0
 	l.mu.Unlock()
-	answer(waiting, err)
+	l.answer(waiting, err)
 }
 
 // report tells the log that nothing can be stored, once in a while.

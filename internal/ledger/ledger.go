@@ -25,7 +25,7 @@ type Observer interface {
 	Observe(settled []execution.Execution)
 	// ObserveCommit hears of a transaction: how many rows it had, how long it took, and whether it failed.
 	ObserveCommit(rows int, took time.Duration, err error)
-	// ObserveRows hears what became of a caller's rows.
+	// ObserveRows hears what became of rows, whether or not their caller still waits.
 	ObserveRows(accepted, duplicates, rejected, refused int)
 }
 
@@ -80,8 +80,8 @@ type entry struct {
 }
 
 type result struct {
-	isNew []bool
-	err   error
+	accepted, duplicates int
+	err                  error
 }
 
 // New makes a ledger. Run runs it.
@@ -97,30 +97,21 @@ var errFull = &fleet.Error{Kind: fleet.Unavailable, Code: fleet.ErrUnavailable.C
 // database is away: then the caller brings all of it again.
 func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
 	e, outcome := l.prepareAll(batch)
-	if len(e.batch.Executions) == 0 && len(e.batch.Spans) == 0 {
-		l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), 0)
+	l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), 0)
+	if e.size() == 0 {
 		return outcome, nil
 	}
 	if err := l.enqueue(e); err != nil {
-		l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), len(e.batch.Executions))
-		return execution.Outcome{}, err
+		l.answer([]*entry{e}, err)
 	}
 	select {
 	case r := <-e.done:
 		if r.err != nil {
-			l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), len(e.batch.Executions))
 			return execution.Outcome{}, r.err
 		}
-		for _, isNew := range r.isNew {
-			if isNew {
-				outcome.Accepted++
-			} else {
-				outcome.Duplicates++
-			}
-		}
-		l.opts.Observer.ObserveRows(outcome.Accepted, outcome.Duplicates, len(outcome.Rejected), 0)
+		outcome.Accepted, outcome.Duplicates = r.accepted, r.duplicates
 		return outcome, nil
-	case <-ctx.Done():
+	case <-ctx.Done(): // it may be stored all the same
 		return execution.Outcome{}, fmt.Errorf("wait for the ledger: %w", ctx.Err())
 	}
 }
