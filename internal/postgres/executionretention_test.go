@@ -152,10 +152,12 @@ func TestNamesMakeRoom(t *testing.T) {
 	if _, err := s.Fold(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	db.exec(t, `UPDATE rollup_names SET registered_at = now() - interval '2 hours'`)
+	db.exec(t, `INSERT INTO rollup_names (kind, name) VALUES ('agent', 'fresh')`) // whose first row is about to be committed
 	for _, tt := range []struct {
 		later time.Duration
 		want  string
-	}{{0, "old planner"}, {3 * day, "planner"}} {
+	}{{0, "fresh old planner"}, {3 * day, "fresh planner"}} {
 		if err := s.CleanUp(t.Context(), time.Now().Add(tt.later)); err != nil {
 			t.Fatal(err)
 		}

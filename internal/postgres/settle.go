@@ -17,16 +17,6 @@ const settleAtOnce = 500
 // transaction. It returns those that nothing will change any more, and whether there may be more to look at now.
 // Replicas may do it at the same time.
 func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
-	for try := 1; ; try++ {
-		settled, more, err = s.settle(ctx)
-		// The row that one would become was stored while this looked: the next try finds it there.
-		if try == maxTries || sqlstate(err) != uniqueViolation {
-			return settled, more, err
-		}
-	}
-}
-
-func (s *Executions) settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
 	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
 		settled, more = nil, false
 		q := s.db.queries.WithTx(tx)
@@ -48,7 +38,7 @@ func (s *Executions) settle(ctx context.Context) (settled []execution.Execution,
 				done = append(done, w)
 				continue
 			}
-			kept, err := move(ctx, q, row, deltas)
+			kept, err := s.move(ctx, tx, row, deltas)
 			switch {
 			case err != nil:
 				return err
@@ -129,21 +119,28 @@ func (n *names) cappedAfter(row *attributedRow) execution.Capped {
 
 // move writes a row as it should be, and notes how that changes the rollups. Where the row that it would become is there
 // already, it came again after its ancestors were known: then it is a duplicate, and is not kept.
-func move(ctx context.Context, q *dbgen.Queries, row *attributedRow, deltas execution.Deltas) (kept bool, err error) {
+func (s *Executions) move(ctx context.Context, tx pgx.Tx, row *attributedRow, deltas execution.Deltas) (kept bool, err error) {
 	was, now := &row.was, &row.now
 	if was.AgentName == now.AgentName && was.UserID == now.UserID && was.SessionID == now.SessionID && was.Request == now.Request {
 		return true, nil
 	}
-	moved, err := q.MoveExecution(ctx, dbgen.MoveExecutionParams{
-		UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID,
-		NewUser: now.UserID, AgentName: now.AgentName, SessionID: now.SessionID, Request: now.Request, Capped: int16(now.Capped),
+	var moved int64
+	err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) (err error) {
+		moved, err = s.db.queries.WithTx(savepoint).MoveExecution(ctx, dbgen.MoveExecutionParams{
+			UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID,
+			NewUser: now.UserID, AgentName: now.AgentName, SessionID: now.SessionID, Request: now.Request, Capped: int16(now.Capped),
+		})
+		return err
 	})
+	if sqlstate(err) == uniqueViolation { // it was being stored while this looked
+		moved, err = 0, nil
+	}
 	if err != nil {
 		return false, err
 	}
 	deltas.Add(was, -1)
 	if moved == 0 {
-		_, err := q.DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
+		_, err := s.db.queries.WithTx(tx).DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
 		return false, err
 	}
 	deltas.Add(now, 1)

@@ -195,7 +195,7 @@ func (q *Queries) DropOldUserRollups(ctx context.Context, arg DropOldUserRollups
 }
 
 const dropUnusedNames = `-- name: DropUnusedNames :exec
-DELETE FROM rollup_names n WHERE NOT EXISTS (
+DELETE FROM rollup_names n WHERE n.registered_at < now() - interval '1 hour' AND NOT EXISTS (
     SELECT FROM (
         SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= $1
         UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= $1

@@ -148,6 +148,7 @@ RETURN LEAST(GREATEST($1, -9223372036854775808), 9223372036854775807)::bigint;
 CREATE TABLE rollup_names (
     kind text NOT NULL CHECK (kind IN ('agent', 'model')),
     name text NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT now(), -- some time before the first of its rows is committed
     PRIMARY KEY (kind, name)
 );
 

@@ -91,7 +91,7 @@ DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
 -- name: DropUnusedNames :exec
 -- Names that nothing was executed under for a while make room for others. Rows say which names they are counted under, so
 -- what comes under such a name again, and what is taken away, stays right.
-DELETE FROM rollup_names n WHERE NOT EXISTS (
+DELETE FROM rollup_names n WHERE n.registered_at < now() - interval '1 hour' AND NOT EXISTS (
     SELECT FROM (
         SELECT 'agent' AS kind, r.agent AS name FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= sqlc.arg(since)
         UNION ALL SELECT 'model', r.model FROM execution_rollups r WHERE r.seconds = 86400 AND r.bucket >= sqlc.arg(since)
