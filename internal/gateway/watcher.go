@@ -1,16 +1,14 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/watched"
 )
 
 // watchEvery is how often a watcher reads its file, which is small.
@@ -20,17 +18,17 @@ const watchEvery = time.Second
 // leaves those in force that were.
 type Watcher struct {
 	path    string
+	file    *watched.File // Run's alone
 	env     func(string) (string, bool)
 	log     *zap.Logger
 	current atomic.Pointer[Agents]
-	seen    [sha256.Size]byte // of what was read last, good or bad; Run's alone
-	fault   string            // why it could not be read last; likewise
+	fault   string // why it could not be read last; likewise
 }
 
 // Watch reads the file for the first time, when every fault counts.
 func Watch(path string, env func(name string) (value string, ok bool), log *zap.Logger) (*Watcher, error) {
-	w := &Watcher{path: path, env: env, log: log}
-	file, err := w.read()
+	w := &Watcher{path: path, file: watched.New(path, maxAgentsFile), env: env, log: log}
+	file, _, err := w.file.Read()
 	if err != nil {
 		return nil, fmt.Errorf("read the agents: %w", err)
 	}
@@ -38,7 +36,6 @@ func Watch(path string, env func(name string) (value string, ok bool), log *zap.
 	if err != nil {
 		return nil, fmt.Errorf("read the agents in %s: %w", path, err)
 	}
-	w.seen = sha256.Sum256(file)
 	w.current.Store(agents)
 	return w, nil
 }
@@ -61,7 +58,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 }
 
 func (w *Watcher) refresh() {
-	file, err := w.read()
+	file, changed, err := w.file.Read()
 	if err != nil {
 		if w.fault != err.Error() { // said once
 			w.log.Error("the agents' file cannot be read; the agents stay as they are", zap.Error(err))
@@ -70,11 +67,9 @@ func (w *Watcher) refresh() {
 		return
 	}
 	w.fault = ""
-	sum := sha256.Sum256(file)
-	if bytes.Equal(sum[:], w.seen[:]) {
+	if !changed {
 		return
 	}
-	w.seen = sum
 	agents, err := ParseAgents(file, w.env)
 	if err != nil {
 		w.log.Error("the agents' file is wrong; the agents stay as they are", zap.String("file", w.path), zap.Error(err))
@@ -82,21 +77,4 @@ func (w *Watcher) refresh() {
 	}
 	w.current.Store(agents)
 	w.log.Info("agents reloaded", zap.String("file", w.path), zap.Strings("agents", agents.Names()))
-}
-
-// read reads the file, and a little more than it may have so that one that is too large is found out.
-func (w *Watcher) read() ([]byte, error) {
-	info, err := os.Stat(w.path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // a pipe would keep us waiting
-		return nil, fmt.Errorf("%s is no file", w.path)
-	}
-	f, err := os.Open(w.path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxAgentsFile+1))
 }

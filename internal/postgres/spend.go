@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -179,10 +180,9 @@ func spendArguments(parts []part, widths []time.Duration) []any {
 	var froms, tos, wholeFroms, wholeTos []time.Time
 	for _, p := range parts {
 		wholes, wholeFroms, wholeTos = append(wholes, p.name), append(wholeFroms, p.From), append(wholeTos, p.To)
-		for _, segment := range execution.Segments(p.Window, widths...) {
-			names, seconds = append(names, p.name), append(seconds, int32(segment.Width/time.Second))
-			froms, tos = append(froms, segment.From), append(tos, segment.To)
-		}
+		partSeconds, partFroms, partTos := columnsOf(execution.Segments(p.Window, widths...))
+		names = append(names, slices.Repeat([]string{p.name}, len(partSeconds))...)
+		seconds, froms, tos = append(seconds, partSeconds...), append(froms, partFroms...), append(tos, partTos...)
 	}
 	return []any{names, seconds, froms, tos, wholes, wholeFroms, wholeTos}
 }

@@ -1,24 +1,23 @@
 package replica
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/watched"
 )
 
 // prices are those in force: the shipped ones, and before them those of a file, which is read again when it changes.
 type prices struct {
 	path    string
+	file    *watched.File
 	current atomic.Pointer[execution.Prices]
-	read    []byte // what was read last
 }
 
 func readPrices(path string) (*prices, error) {
-	p := &prices{path: path}
+	p := &prices{path: path, file: watched.New(path, execution.MaxPriceFile)}
 	p.current.Store(execution.DefaultPrices())
 	return p, p.refresh(context.Background())
 }
@@ -30,16 +29,18 @@ func (p *prices) refresh(context.Context) error {
 	if p.path == "" {
 		return nil
 	}
-	content, err := readPriceFile(p.path)
-	if err != nil || bytes.Equal(content, p.read) {
-		return err
-	}
-	table, err := parsePrices(p.path, content)
+	content, changed, err := p.file.Read()
 	if err != nil {
-		return err
+		return fmt.Errorf("read the prices: %w", err)
 	}
-	p.current.Store(table)
-	p.read = content
+	if !changed {
+		return nil
+	}
+	given, err := execution.ParsePrices(content)
+	if err != nil {
+		return fmt.Errorf("read the prices in %s: %w", p.path, err)
+	}
+	p.current.Store(execution.Overlay(execution.DefaultPrices(), given))
 	return nil
 }
 
@@ -50,27 +51,4 @@ func Prices(path string) (*execution.Prices, error) {
 		return nil, err
 	}
 	return p.inForce(), nil
-}
-
-func readPriceFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the prices: %w", err)
-	}
-	if info.Size() > execution.MaxPriceFile {
-		return nil, fmt.Errorf("read the prices: %s has more than %d bytes", path, execution.MaxPriceFile)
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the prices: %w", err)
-	}
-	return content, nil
-}
-
-func parsePrices(path string, content []byte) (*execution.Prices, error) {
-	given, err := execution.ParsePrices(content)
-	if err != nil {
-		return nil, fmt.Errorf("read the prices in %s: %w", path, err)
-	}
-	return execution.Overlay(execution.DefaultPrices(), given), nil
 }
