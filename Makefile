@@ -9,6 +9,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 GOTESTSUM_FORMAT ?= pkgname
 FUZZTIME ?= 10s
 
+# What tests run beside PostgreSQL and the API server; built before they start, as a test has not that much time.
+TEST_TOOLS := promtool helm kubectl
+
 # The race detector needs a C compiler; `go env` says 0 where none is found.
 race = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
@@ -25,18 +28,20 @@ build: ## Build bin/watchbill.
 ##@ Develop
 
 .PHONY: test
-test: ## Run every test against one PostgreSQL made for the run. PKG=./internal/… and ARGS="-run …" narrow it.
-	@hack/tool --path gotestsum >/dev/null
+test: ## Run every test against one PostgreSQL made for the run, and real API servers. PKG=./internal/… and ARGS="-run …" narrow it.
+	@for tool in gotestsum $(TEST_TOOLS); do hack/tool --path $$tool >/dev/null; done
 	@go build -buildvcs=false -o bin/withpostgres ./hack/withpostgres
-	exec bin/withpostgres -- hack/tool gotestsum --format $(GOTESTSUM_FORMAT) -- $(race) $(ARGS) $(or $(PKG),./...)
+	KUBEBUILDER_ASSETS=$$(hack/envtest) exec bin/withpostgres -- hack/tool gotestsum --format $(GOTESTSUM_FORMAT) -- $(race) $(ARGS) $(or $(PKG),./...)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz $(FUZZTIME)
 
 .PHONY: generate
-generate: ## Make the generated code anew: queries, the REST contract's types and client.
+generate: ## Make anew what is generated: queries, the REST contract's types and client, the custom resource's code and manifests.
 	hack/tool sqlc generate
+	hack/tool controller-gen object paths=./api/v1alpha1
+	hack/tool controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases
 	go generate ./...
 
 .PHONY: lint

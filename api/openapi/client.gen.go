@@ -417,7 +417,8 @@ type ClientInterface interface {
 
 	// ListReports List reports
 	//
-	// Stored reports without their sections, newest first.
+	// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
+	// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
 	//
 	// Corresponds with GET /api/reports (the `ListReports` operationId).
 	ListReports(ctx context.Context, params *ListReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -426,6 +427,10 @@ type ClientInterface interface {
 	//
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
+	//
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -437,12 +442,19 @@ type ClientInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/reports (the `CreateReport` operationId).
 	CreateReport(ctx context.Context, body CreateReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReport Get a report
+	//
+	// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+	// `monitoringreports/run`.
 	//
 	// Corresponds with GET /api/reports/{report_id} (the `GetReport` operationId).
 	GetReport(ctx context.Context, reportID ID, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1098,7 +1110,8 @@ func (c *Client) GetPendingDeploymentsMetrics(ctx context.Context, params *GetPe
 
 // ListReports List reports
 //
-// Stored reports without their sections, newest first.
+// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
+// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
 //
 // Corresponds with GET /api/reports (the `ListReports` operationId).
 func (c *Client) ListReports(ctx context.Context, params *ListReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1117,6 +1130,10 @@ func (c *Client) ListReports(ctx context.Context, params *ListReportsParams, req
 //
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
+//
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1138,6 +1155,10 @@ func (c *Client) CreateReportWithBody(ctx context.Context, contentType string, b
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/reports (the `CreateReport` operationId).
@@ -1154,6 +1175,9 @@ func (c *Client) CreateReport(ctx context.Context, body CreateReportJSONRequestB
 }
 
 // GetReport Get a report
+//
+// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+// `monitoringreports/run`.
 //
 // Corresponds with GET /api/reports/{report_id} (the `GetReport` operationId).
 func (c *Client) GetReport(ctx context.Context, reportID ID, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2572,6 +2596,30 @@ func NewListReportsRequest(server string, params *ListReportsParams) (*http.Requ
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
@@ -3174,7 +3222,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListReportsWithResponse List reports
 	//
-	// Stored reports without their sections, newest first.
+	// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
+	// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3186,6 +3235,10 @@ type ClientWithResponsesInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/reports (the `CreateReport` operationId).
@@ -3196,12 +3249,19 @@ type ClientWithResponsesInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/reports (the `CreateReport` operationId).
 	CreateReportWithResponse(ctx context.Context, body CreateReportJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReportResponse, error)
 
 	// GetReportWithResponse Get a report
+	//
+	// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+	// `monitoringreports/run`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6544,7 +6604,8 @@ func (c *ClientWithResponses) GetPendingDeploymentsMetricsWithResponse(ctx conte
 
 // ListReportsWithResponse List reports
 //
-// Stored reports without their sections, newest first.
+// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
+// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6562,6 +6623,10 @@ func (c *ClientWithResponses) ListReportsWithResponse(ctx context.Context, param
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/reports (the `CreateReport` operationId).
@@ -6578,6 +6643,10 @@ func (c *ClientWithResponses) CreateReportWithBodyWithResponse(ctx context.Conte
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
+// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/reports (the `CreateReport` operationId).
@@ -6590,6 +6659,9 @@ func (c *ClientWithResponses) CreateReportWithResponse(ctx context.Context, body
 }
 
 // GetReportWithResponse Get a report
+//
+// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+// `monitoringreports/run`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -229,6 +229,7 @@ func (e Verdict) Valid() bool {
 // Defines values for GetReportParamsFormat.
 const (
 	GetReportParamsFormatCSV      GetReportParamsFormat = "csv"
+	GetReportParamsFormatHTML     GetReportParamsFormat = "html"
 	GetReportParamsFormatJSON     GetReportParamsFormat = "json"
 	GetReportParamsFormatMarkdown GetReportParamsFormat = "markdown"
 )
@@ -237,6 +238,8 @@ const (
 func (e GetReportParamsFormat) Valid() bool {
 	switch e {
 	case GetReportParamsFormatCSV:
+		return true
+	case GetReportParamsFormatHTML:
 		return true
 	case GetReportParamsFormatJSON:
 		return true
@@ -369,6 +372,10 @@ type CreateReportRequest struct {
 
 	// Hours The window is the last so many hours. Not with `from` and `to`.
 	Hours *int32 `json:"hours,omitempty"`
+
+	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted; when
+	// left out none are before their time.
+	Keep int32 `json:"keep,omitempty,omitzero"`
 
 	// Name For people to read.
 	Name string `json:"name,omitempty,omitzero"`
@@ -926,6 +933,9 @@ type Metrics struct {
 	Window Window `json:"window"`
 }
 
+// Namespace A Kubernetes namespace. A report without one is an administrator's.
+type Namespace = string
+
 // NewExecution A field that is null counts as left out.
 //
 // Example: {"agent_name":"main_orchestrator","created_at":"2026-01-15T09:30:00.125Z","execution_id":"4bf92f35-77b3","execution_time_ms":2500,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"model_used":"gpt-4o-mini","output_tokens":500,"status":"success","user_id":"18717267-0855-433c-b160-04c3443daa80"}
@@ -1037,7 +1047,7 @@ type Objective struct {
 
 // ObjectiveResult An objective measured.
 //
-// Example: {"actual":3.1,"comparison":"\u003c","description":"p95 of GET /api/deployments/pending/{agent_id}","detail":"172,800 requests","kind":"latency","met":true,"name":"pending-p95","target":200,"unit":"ms"}
+// Example: {"actual":3.1,"comparison":"\u003c","description":"p95 of GET /api/deployments/pending/{agent_id}","detail":"172,800 requests","error_budget_remaining":0.984,"kind":"latency","met":true,"name":"pending-p95","target":200,"unit":"ms"}
 type ObjectiveResult struct {
 	// Actual Null where there was nothing to measure.
 	Actual float64 `json:"actual"`
@@ -1046,6 +1056,12 @@ type ObjectiveResult struct {
 	Comparison  string `json:"comparison"`
 	Description string `json:"description"`
 	Detail      string `json:"detail,omitempty,omitzero"`
+
+	// ErrorBudgetRemaining How much of its error budget the window left: 1 - (bad events / all events) / budget. Bad are requests and
+	// queries that took the threshold or longer (budget: 1 - quantile), answers of 5xx (budget: max) and requests that
+	// failed (budget: 1 - min). Below 0 the objective is missed. Left out for objectives that have no events (pool,
+	// poll rate, cost), and where there was nothing to measure.
+	ErrorBudgetRemaining *float64 `json:"error_budget_remaining,omitempty"`
 
 	// Kind As in the request: `latency`, `errorRate` and so on.
 	Kind string `json:"kind"`
@@ -1355,6 +1371,9 @@ type ReportSummary struct {
 	// Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
 	ID   ID     `json:"id"`
 	Name string `json:"name"`
+
+	// Namespace A Kubernetes namespace. A report without one is an administrator's.
+	Namespace Namespace `json:"namespace,omitempty,omitzero"`
 
 	// Verdict Fail when an objective is missed, NoData when there was nothing to judge.
 	Verdict Verdict `json:"verdict"`
@@ -1705,6 +1724,12 @@ type GetPendingDeploymentsMetricsParams struct {
 
 // ListReportsParams defines parameters for ListReports.
 type ListReportsParams struct {
+	// Namespace Only reports of this Kubernetes namespace.
+	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Name Only reports of this name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
 	// Limit How many entries at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 

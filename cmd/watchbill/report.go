@@ -54,7 +54,7 @@ Exit status: 0 all objectives are met, or there was nothing to judge them by; 3 
 	flags.StringVar(&o.name, "name", "", "the report's `name`")
 	flags.StringSliceVar(&o.sections, "sections", nil, "only these `sections` of "+sectionNames())
 	flags.StringVar(&o.output, "output", "", "`file` to write the report to; its folder is made if need be")
-	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, csv or text (default: as the file's name says, else text on a terminal and json on a pipe)")
+	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, html, csv or text (default: as the file's name says, else text on a terminal and json on a pipe)")
 	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of log files to analyse too")
 	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 also when an objective is missed")
 	return cmd
@@ -132,12 +132,11 @@ func (o *reportOptions) request(wrong *faults, given func(flag string) bool) []b
 
 // formatFor is the format that was asked for, else the file's, else one for people at a terminal or for programs.
 func (o *reportOptions) formatFor(wrong *faults, terminal bool) report.Format {
-	name, flag := o.format, "--format"
+	name := o.format
 	if name == "" {
-		flag = "--output"
 		switch extension := strings.ToLower(filepath.Ext(o.output)); extension {
 		case ".html", ".htm":
-			name = "html"
+			name = string(report.HTML)
 		case ".md", ".markdown":
 			name = string(report.Markdown)
 		case ".csv":
@@ -151,12 +150,8 @@ func (o *reportOptions) formatFor(wrong *faults, terminal bool) report.Format {
 			}
 		}
 	}
-	if name == "html" {
-		wrong.add(true, flag, "HTML is not supported; markdown is the nearest")
-		return ""
-	}
 	format, err := report.ParseFormat(name)
-	wrong.keep(flag, err)
+	wrong.keep("--format", err)
 	return format
 }
 

@@ -105,7 +105,7 @@ func TestReportFormats(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 100)
 	api := reportAPI(t, doc)
-	for _, format := range []report.Format{report.Text, report.JSON, report.Markdown, report.CSV} {
+	for _, format := range report.Formats() {
 		var want strings.Builder
 		if err := report.Render(&want, doc, format, report.RenderOptions{}); err != nil {
 			t.Fatal(err)
@@ -120,6 +120,7 @@ func TestReportFile(t *testing.T) {
 	dir := t.TempDir()
 	for name, begin := range map[string]string{
 		"daily.json": "{", "daily.md": "# Report", "daily.markdown": "# Report", "daily.CSV": "section,", "daily.txt": "Report", "daily": "{",
+		"daily.html": "<!doctype html>", "daily.HTM": "<!doctype html>",
 	} {
 		path := filepath.Join(dir, "reports", "new", name)
 		api.run(t.Context(), "report", "--output", path).
@@ -132,7 +133,7 @@ func TestReportFile(t *testing.T) {
 			t.Errorf("%s: want it to begin with %q, got\n%s", name, begin, content)
 		}
 	}
-	wantEntries(t, filepath.Join(dir, "reports", "new"), "daily", "daily.CSV", "daily.json", "daily.markdown", "daily.md", "daily.txt")
+	wantEntries(t, filepath.Join(dir, "reports", "new"), "daily", "daily.CSV", "daily.HTM", "daily.html", "daily.json", "daily.markdown", "daily.md", "daily.txt")
 
 	t.Run("is not begun where it cannot be written", func(t *testing.T) {
 		before := len(api.requests())

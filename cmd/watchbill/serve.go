@@ -65,6 +65,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&config.Retention.Reports, "keep-reports", config.Retention.Reports, "how long reports are kept")
 	flags.DurationVar(&config.Retention.Rollups, "keep-rollups", config.Retention.Rollups, "how long measurements are kept")
 	bindExecutions(flags, config)
+	bindKubernetes(flags, &config.Kubernetes)
 	flags.DurationVar(&config.Retention.RollupMinutes, "keep-rollup-minutes", config.Retention.RollupMinutes, "how long measurements are kept by the minute, before they are merged into hours")
 }
 
@@ -85,6 +86,13 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&e.Retention.Quarters, "keep-execution-quarters", e.Retention.Quarters, "how long by the quarter of an hour")
 	flags.DurationVar(&e.Retention.Hours, "keep-execution-hours", e.Retention.Hours, "how long by the hour")
 	flags.DurationVar(&e.Retention.Days, "keep-execution-days", e.Retention.Days, "how long by the day")
+}
+
+// bindKubernetes binds the flags of what concerns ServiceAccounts.
+func bindKubernetes(flags *pflag.FlagSet, config *replica.KubernetesConfig) {
+	flags.BoolVar(&config.Auth, "kubernetes-auth", false, "let Kubernetes ServiceAccounts make and read reports of namespaces where they may create and get monitoringreports/run")
+	flags.StringVar(&config.Audience, "kubernetes-audience", config.Audience, "audience that their tokens must be for")
+	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "`file` that says how to reach Kubernetes; else as its Pod, or by $KUBECONFIG or ~/.kube/config")
 }
 
 func bindDatabase(flags *pflag.FlagSet, config *replica.Config) {

@@ -23,21 +23,21 @@ func TestBadUsage(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{"report|--hours|0|--sections|errors,weather|--format|html", nil, []string{
+		{"report|--hours|0|--sections|errors,weather|--format|pdf", nil, []string{
 			"--hours: must be a whole number from 1 to 8784, not 0",
 			"--sections[1]: must be one of summary, endpoints, pendingDeployments, databasePool, queries, indexes, errors, executions, costs, users, not \"weather\"",
-			"--format: HTML is not supported; markdown is the nearest",
+			`--format: format "pdf" is not one of text, json, markdown, csv, html`,
 			noToken,
 		}},
 		{"report|--hours|12|--from|yesterday|--token-file|" + empty, nil, []string{
 			"--hours: cannot stand beside from and to", "--token-file: " + empty + " is empty",
 		}},
 		{"report|--from|2026-01-15T09:00:00Z|--output|a.htm|--log-dir|" + dir + "/none", []string{"ADMIN_TOKEN", "x"}, []string{
-			"--to: is missing beside from", "--output: HTML is not supported; markdown is the nearest",
+			"--to: is missing beside from",
 			"--log-dir: open " + dir + "/none: no such file or directory",
 		}},
 		{"report|--format|yaml|--timeout|0s", []string{"ADMIN_TOKEN", "x"}, []string{
-			`--format: format "yaml" is not one of text, json, markdown, csv`, "--timeout: must be more than 0",
+			`--format: format "yaml" is not one of text, json, markdown, csv, html`, "--timeout: must be more than 0",
 		}},
 		{"report|--hours|abc", nil, []string{`invalid argument "abc" for "--hours" flag: strconv.ParseInt: parsing "abc": invalid syntax; see 'watchbill report --help'`}},
 		{"report|yesterday", nil, []string{`unknown command "yesterday" for "watchbill report"`}},

@@ -22,6 +22,7 @@ const (
 	agentOrAdmin        // an agent, or an admin
 	ingester            // the ingest token: not even an admin
 	exporter            // likewise, by OpenTelemetry's protocol, which has its own errors
+	reporter            // an admin, or a Kubernetes ServiceAccount; answered 403 whatever is wrong
 )
 
 // caller is who asks. None of them: a route for everyone, or an enroller.
@@ -29,6 +30,8 @@ type caller struct {
 	admin  bool
 	agent  *mailbox.Agent
 	ingest fleet.TokenHash // of the token that an ingester has
+	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
+	account *serviceAccount
 }
 
 var (
@@ -85,7 +88,9 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		return caller{}, errNoRight
 	case isAdmin:
 		return caller{admin: true}, nil
-	case who == admin:
+	case who == reporter && s.accounts != nil:
+		return s.authorizeAccount(x, bearer)
+	case who == admin, who == reporter:
 		return caller{}, errForbidden
 	case bearer == "":
 		return caller{}, errNoToken
@@ -170,7 +175,11 @@ func (s *Server) Closed() []Closed {
 		}
 		closed = append(closed, c)
 	}
-	add("ADMIN_TOKEN", s.adminTokens, admin)
+	admins := []access{admin}
+	if s.accounts == nil {
+		admins = append(admins, reporter)
+	}
+	add("ADMIN_TOKEN", s.adminTokens, admins...)
 	add("ENROLLMENT_TOKEN", slices.Concat(s.enrollmentTokens, s.adminTokens), enroller) // which either of them opens
 	add("INGEST_TOKEN", s.ingestTokens, ingester, exporter)
 	return closed

@@ -14,6 +14,7 @@ func TestAccess(t *testing.T) {
 		const none, unknown, agentLike, another = "-", "nobody's", "wba_nobody's", "a2"
 		want := map[access]map[string]int{
 			admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
+			reporter:     {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
 			enroller:     {none: 401, unknown: 401, agentLike: 401, another: 403, ingestToken: 403},
 			agentOnly:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403, ingestToken: 403},
 			agentOrAdmin: {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403, ingestToken: 403},

@@ -80,7 +80,7 @@ func (w *world) sample(t testing.TB, r route) request {
 	}
 	good.method = r.method
 	switch r.access {
-	case admin, enroller:
+	case admin, enroller, reporter:
 		good.token = adminToken
 	case agentOnly, agentOrAdmin:
 		good.token = w.tokens["a1"]
@@ -278,6 +278,10 @@ func badValues(p *openapi3.Parameter) []string {
 		bad = append(bad, "=", "a=b=c", "a in", "a b", "-a=1", "a="+strings.Repeat("x", 64), strings.Repeat("a,", 4000))
 	case p.Name == "time_zone":
 		bad = append(bad, "Local", "localtime", "Mars/Olympus_Mons", "utc+1", "../../etc/passwd", "/etc/localtime", "Europe", "zone.tab", strings.Repeat("a/", 5000))
+	case p.Name == "namespace":
+		bad = append(bad, "-", "-a", "a-", "a.b", "a b", "A", "a/b", "ключ", strings.Repeat("a", 64))
+	case p.Name == "name":
+		bad = append(bad, "a\nb", "a\u202eb", strings.Repeat("é", 101))
 	case p.Name == "agent_id":
 		bad = append(bad, "a b", "a/b", "ключ", strings.Repeat("a", 129))
 	}

@@ -55,6 +55,8 @@ func schemesOf(who access) []string {
 		return []string{"agent"}
 	case agentOrAdmin:
 		return append(admins, "agent")
+	case reporter:
+		return append(admins, "serviceAccount")
 	case ingester, exporter:
 		return []string{"ingest"}
 	default:

@@ -165,7 +165,7 @@ func TestReports(t *testing.T) {
 	}
 
 	path := "/api/reports/" + r.ID
-	for format, want := range map[string]string{"": "application/json", "?format=json": "application/json", "?format=markdown": "text/markdown", "?format=csv": "text/csv"} {
+	for format, want := range map[string]string{"": "application/json", "?format=json": "application/json", "?format=markdown": "text/markdown", "?format=csv": "text/csv", "?format=html": "text/html"} {
 		got := a.send(t, request{method: "GET", path: path + format, token: adminToken}).want(http.StatusOK)
 		if mediaType := got.Header().Get("Content-Type"); !strings.HasPrefix(mediaType, want) || !strings.Contains(got.Body.String(), "daily") {
 			t.Errorf("%s: got %s\n%s", format, mediaType, got.Body)

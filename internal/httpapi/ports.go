@@ -60,12 +60,24 @@ type Measurements interface {
 	Facts(ctx context.Context, window report.Window, parts report.Parts) (report.Facts, error)
 }
 
-// Reports keeps the documents.
+// Reports keeps the documents. Those of an administrator have no Kubernetes namespace: "".
 type Reports interface {
-	SaveReport(ctx context.Context, doc report.Document) error
-	// Report returns the document as it was stored, in JSON.
-	Report(ctx context.Context, id uuid.UUID) ([]byte, error)
-	ListReports(ctx context.Context, before uuid.UUID, most int) ([]report.Heading, error)
+	// SaveReport stores a document. In a namespace it replaces the one of its name and window. With keep above 0 the oldest
+	// of the namespace and name go, but for so many.
+	SaveReport(ctx context.Context, namespace string, doc report.Document, keep int) error
+	// Report returns the document as it was stored, in JSON, and the namespace that it is of.
+	Report(ctx context.Context, id uuid.UUID) (namespace string, doc []byte, err error)
+	// ListReports reads newest first, those before the given id; where namespace or name is not empty, only those of it.
+	ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error)
+}
+
+// ServiceAccounts knows those of a Kubernetes cluster by their tokens. What is wrong with a token, or which right is
+// missing, comes as a *fleet.Error (Forbidden); so does it if Kubernetes cannot be asked (Unavailable).
+type ServiceAccounts interface {
+	// Account tells the namespace and name of the account that a token is of.
+	Account(ctx context.Context, token string) (namespace, name string, err error)
+	// Allow returns nil if the token's account may "create" or "get" (verb) the reports of a namespace.
+	Allow(ctx context.Context, token, verb, namespace string) error
 }
 
 // Ledger takes executions in.

@@ -3,9 +3,12 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -113,6 +116,28 @@ func (q *query) done() error {
 		q.fault("unknown_parameter", clip(slices.Min(names)), "is not a parameter of this endpoint")
 	}
 	return q.err
+}
+
+// namespacePattern is a DNS label, as Kubernetes has it.
+var namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// namespace reads the name of a Kubernetes namespace; empty where it is left out.
+func (q *query) namespace(name string) string {
+	text, given := q.text(name)
+	if given && !namespacePattern.MatchString(text) {
+		q.fault("invalid_parameter", name, "must be the name of a Kubernetes namespace")
+	}
+	return text
+}
+
+// reportName reads a report's name; empty where it is left out.
+func (q *query) reportName(name string) string {
+	text, given := q.text(name)
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if n := utf8.RuneCountInString(text); given && (n < 1 || n > 100 || !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable)) {
+		q.fault("invalid_parameter", name, "must be the name of a report: 1 to 100 characters that can be printed")
+	}
+	return text
 }
 
 // uuid reads an id; the zero one where it is left out.

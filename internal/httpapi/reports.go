@@ -15,18 +15,27 @@ import (
 
 var errNoReport = newProblem(http.StatusNotFound, "report_not_found", "", "no such report")
 
-func readReportInput(x *exchange) (report.Input, error) {
+// newReport is a report to make.
+type newReport struct {
+	input     report.Input
+	namespace string // that it will be of; empty if an administrator asks
+}
+
+func readNewReport(x *exchange) (newReport, error) {
+	var req newReport
 	if err := x.noQuery(); err != nil {
-		return report.Input{}, err
+		return req, err
 	}
-	var input report.Input
-	return input, x.decode(&input)
+	if x.caller.account != nil {
+		req.namespace = x.caller.account.namespace
+	}
+	return req, x.decode(&req.input)
 }
 
 // createReport computes a report, stores it and answers with it.
-func (s *Server) createReport(ctx context.Context, input report.Input) (content, error) {
+func (s *Server) createReport(ctx context.Context, wanted newReport) (content, error) {
 	now := s.now()
-	req, err := report.ParseRequest(input, defaultHours, now)
+	req, err := report.ParseRequest(wanted.input, defaultHours, now)
 	if err != nil {
 		return content{}, err
 	}
@@ -46,7 +55,7 @@ func (s *Server) createReport(ctx context.Context, input report.Input) (content,
 	if err != nil {
 		return content{}, err
 	}
-	if err := s.reports.SaveReport(ctx, doc); err != nil {
+	if err := s.reports.SaveReport(ctx, wanted.namespace, doc, req.Keep); err != nil {
 		return content{}, err
 	}
 	body, err := json.Marshal(doc) // as it is stored
@@ -68,14 +77,20 @@ func (s *Server) reportFacts(ctx context.Context, req report.Request) (current r
 }
 
 type reportQuery struct {
-	list   list
-	before uuid.UUID
-	limit  int
+	list            list
+	account         *serviceAccount // that asks; nil if an administrator does
+	namespace, name string          // empty: of any
+	before          uuid.UUID
+	limit           int
 }
 
 func readReportQuery(x *exchange) (reportQuery, error) {
 	q := x.query()
-	req := reportQuery{list: list{name: "reports"}, limit: q.limit()}
+	req := reportQuery{account: x.caller.account, namespace: q.namespace("namespace"), name: q.reportName("name"), limit: q.limit()}
+	if req.account != nil && req.namespace == "" {
+		req.namespace = req.account.namespace
+	}
+	req.list = list{name: "reports", filters: []string{req.namespace, req.name}}
 	cursor, given := q.text("cursor")
 	if err := q.done(); err != nil {
 		return req, err
@@ -86,7 +101,10 @@ func readReportQuery(x *exchange) (reportQuery, error) {
 }
 
 func (s *Server) listReports(ctx context.Context, q reportQuery) (openapi.ReportList, error) {
-	found, err := s.reports.ListReports(ctx, q.before, q.limit+1)
+	if err := s.checkVisible(ctx, q.account, q.namespace); err != nil {
+		return openapi.ReportList{}, err
+	}
+	found, err := s.reports.ListReports(ctx, q.namespace, q.name, q.before, q.limit+1)
 	if err != nil {
 		return openapi.ReportList{}, err
 	}
@@ -107,14 +125,15 @@ func (s *Server) listReports(ctx context.Context, q reportQuery) (openapi.Report
 
 func summaryOf(h report.Heading) openapi.ReportSummary {
 	return openapi.ReportSummary{
-		ID: h.ID, Name: h.Name, Verdict: openapi.Verdict(h.Verdict), CreatedAt: h.CreatedAt.UTC(),
+		ID: h.ID, Namespace: h.Namespace, Name: h.Name, Verdict: openapi.Verdict(h.Verdict), CreatedAt: h.CreatedAt.UTC(),
 		Window: openapi.Window{From: h.Window.From.UTC(), To: h.Window.To.UTC(), CoveredSeconds: h.Window.CoveredSeconds},
 	}
 }
 
 type storedReport struct {
-	id     uuid.UUID
-	format report.Format
+	account *serviceAccount // that asks; nil if an administrator does
+	id      uuid.UUID
+	format  report.Format
 }
 
 func readReportID(x *exchange) (storedReport, error) {
@@ -123,21 +142,30 @@ func readReportID(x *exchange) (storedReport, error) {
 		return storedReport{}, err
 	}
 	q := x.query()
-	format := oneOf(&q, "format", report.JSON, report.Markdown, report.CSV)
+	format := oneOf(&q, "format", report.JSON, report.Markdown, report.CSV, report.HTML)
 	if format == "" {
 		format = report.JSON
 	}
-	return storedReport{id, format}, q.done()
+	return storedReport{x.caller.account, id, format}, q.done()
 }
 
 func (s *Server) getReport(ctx context.Context, req storedReport) (content, error) {
-	stored, err := s.reports.Report(ctx, req.id)
+	namespace, stored, err := s.reports.Report(ctx, req.id)
+	if err == nil {
+		err = s.checkVisible(ctx, req.account, namespace)
+	}
+	if isForbidden(err) { // nor is it told that there is one
+		err = errNoReport
+	}
 	if err != nil {
 		return content{}, err
 	}
 	answer := content{status: http.StatusOK, mediaType: req.format.ContentType(), body: stored}
-	if req.format == report.JSON {
+	switch req.format {
+	case report.JSON:
 		return answer, nil
+	case report.HTML: // of what it shows, much was named by others
+		answer.header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 	}
 	var doc report.Document
 	if err := json.Unmarshal(stored, &doc); err != nil {

@@ -52,7 +52,7 @@ var routes = []route{
 	{"GET", "/api/admin/costs", admin, typed(http.StatusOK, readCostQuery, (*Server).getCosts)},
 	{"DELETE", "/api/admin/users/{user_id}", admin, typedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser)},
 
-	{"POST", "/api/reports", admin, typedWithin(reportWithin, http.StatusCreated, readReportInput, (*Server).createReport)},
-	{"GET", "/api/reports", admin, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
-	{"GET", "/api/reports/{report_id}", admin, typed(http.StatusOK, readReportID, (*Server).getReport)},
+	{"POST", "/api/reports", reporter, typedWithin(reportWithin, http.StatusCreated, readNewReport, (*Server).createReport)},
+	{"GET", "/api/reports", reporter, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
+	{"GET", "/api/reports/{report_id}", reporter, typed(http.StatusOK, readReportID, (*Server).getReport)},
 }

@@ -32,6 +32,7 @@ type Options struct {
 	Database     Database
 	Mailbox      *mailbox.Mailbox
 	Limiter      *ratelimit.Limiter // nil: there are no rate limits
+	Accounts     ServiceAccounts    // nil: only an admin makes reports
 	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
 	Strains func() []string
 
@@ -64,6 +65,7 @@ type Server struct {
 	database     Database
 	mailbox      *mailbox.Mailbox
 	limits       *ratelimit.Limiter // may be nil
+	accounts     ServiceAccounts    // may be nil
 	strains      func() []string    // may be nil
 
 	recorder *telemetry.Recorder
@@ -110,7 +112,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, gateway: opts.Gateway,
-		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, strains: opts.Strains,
+		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log,
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
@@ -121,7 +123,7 @@ func New(opts Options) (*Server, error) {
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
 	for _, r := range routes {
-		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern, http.StatusServiceUnavailable)})
+		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern)})
 	}
 	return s, nil
 }
@@ -201,6 +203,9 @@ func (s *Server) finish(x *exchange, start time.Time) {
 	}
 	if x.caller.agent != nil {
 		line.AgentID = x.caller.agent.ID()
+	}
+	if x.caller.account != nil {
+		line.ServiceAccount = x.caller.account.String()
 	}
 	s.requests.Log(line)
 	if x.abandoned {

@@ -17,8 +17,9 @@ type Reports struct{ db *DB }
 // NewReports makes the store.
 func NewReports(db *DB) *Reports { return &Reports{db} }
 
-// SaveReport stores a document.
-func (s *Reports) SaveReport(ctx context.Context, doc report.Document) error {
+// SaveReport stores a document. In a Kubernetes namespace it replaces the one of its name and window, if there is one; without
+// a namespace it is always another. With keep above 0 the oldest of its namespace and name go, but for so many.
+func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.Document, keep int) error {
 	const doing = "store a report"
 	id, err := uuid.Parse(doc.ID)
 	if err != nil {
@@ -28,27 +29,42 @@ func (s *Reports) SaveReport(ctx context.Context, doc report.Document) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return fault(doing, s.db.queries.InsertReport(ctx, dbgen.InsertReportParams{
-		ID: id, Name: doc.Name, WindowFrom: doc.Window.From, WindowTo: doc.Window.To, Verdict: string(doc.Verdict), Document: body,
-	}))
+	return s.db.inTx(ctx, doing, func(q *dbgen.Queries) error {
+		if keep > 0 {
+			if err := q.LockReports(ctx, dbgen.LockReportsParams{Namespace: namespace, Name: doc.Name}); err != nil {
+				return err
+			}
+		}
+		err := q.SaveReport(ctx, dbgen.SaveReportParams{
+			ID: id, Namespace: namespace, Name: doc.Name, WindowFrom: doc.Window.From, WindowTo: doc.Window.To,
+			Verdict: string(doc.Verdict), Document: body,
+		})
+		if err != nil || keep == 0 {
+			return err
+		}
+		return q.DropReportsBeyond(ctx, dbgen.DropReportsBeyondParams{Namespace: namespace, Name: doc.Name, Saved: id, Keep: int32(keep)})
+	})
 }
 
-// Report reads a document, in JSON.
-func (s *Reports) Report(ctx context.Context, id uuid.UUID) ([]byte, error) {
-	doc, err := s.db.queries.GetReport(ctx, id)
-	return doc, fault("read a report", orNotFound(err, report.ErrNotFound))
+// Report reads a document, in JSON, and the namespace that it is of.
+func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, doc []byte, err error) {
+	row, err := s.db.queries.GetReport(ctx, id)
+	return row.Namespace, row.Document, fault("read a report", orNotFound(err, report.ErrNotFound))
 }
 
-// ListReports reads headings newest first, those before the given id.
-func (s *Reports) ListReports(ctx context.Context, before uuid.UUID, most int) ([]report.Heading, error) {
-	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{Before: before, Most: int32(most)})
+// ListReports reads headings newest first, those before the given id. Where namespace or name is not empty, it reads only
+// those of it.
+func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error) {
+	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{
+		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(most),
+	})
 	if err != nil {
 		return nil, fault("list reports", err)
 	}
 	headings := make([]report.Heading, len(rows))
 	for i, r := range rows {
 		headings[i] = report.Heading{
-			ID: r.ID.String(), Name: r.Name,
+			ID: r.ID.String(), Namespace: r.Namespace, Name: r.Name,
 			Window:  report.Coverage{Window: report.Window{From: r.WindowFrom, To: r.WindowTo}, CoveredSeconds: r.CoveredSeconds},
 			Verdict: report.Verdict(r.Verdict), CreatedAt: r.CreatedAt,
 		}

@@ -23,7 +23,12 @@ func document(name string) report.Document {
 
 func (r *replica) save(t tester, doc report.Document) {
 	t.Helper()
-	if err := r.reports.SaveReport(t.Context(), doc); err != nil {
+	r.saveIn(t, "", doc, 0)
+}
+
+func (r *replica) saveIn(t tester, namespace string, doc report.Document, keep int) {
+	t.Helper()
+	if err := r.reports.SaveReport(t.Context(), namespace, doc, keep); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -34,9 +39,9 @@ func TestReportIsReadAsItWasSaved(t *testing.T) {
 	want := document(`daily "é"`)
 	r.save(t, document("another"))
 	r.save(t, want)
-	stored, err := r.reports.Report(t.Context(), uuid.MustParse(want.ID))
-	if err != nil {
-		t.Fatal(err)
+	namespace, stored, err := r.reports.Report(t.Context(), uuid.MustParse(want.ID))
+	if err != nil || namespace != "" {
+		t.Fatalf("want no namespace, got %q, %v", namespace, err)
 	}
 	var got report.Document
 	if err := json.Unmarshal(stored, &got); err != nil {
@@ -50,17 +55,17 @@ func TestReportIsReadAsItWasSaved(t *testing.T) {
 func TestReportThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
-	if _, err := r.reports.Report(t.Context(), uuid.Max); !errors.Is(err, report.ErrNotFound) || errors.Is(err, fleet.ErrUnavailable) {
+	if _, _, err := r.reports.Report(t.Context(), uuid.Max); !errors.Is(err, report.ErrNotFound) || errors.Is(err, fleet.ErrUnavailable) {
 		t.Errorf("want %v, got %v", report.ErrNotFound, err)
 	}
 	broken := document("x")
 	broken.ID = "not an id"
-	if err := r.reports.SaveReport(t.Context(), broken); err == nil {
+	if err := r.reports.SaveReport(t.Context(), "", broken, 0); err == nil {
 		t.Error("want an id that is none refused")
 	}
 	twice := document("x")
 	r.save(t, twice)
-	if err := r.reports.SaveReport(t.Context(), twice); err == nil || errors.Is(err, fleet.ErrUnavailable) {
+	if err := r.reports.SaveReport(t.Context(), "", twice, 0); err == nil || errors.Is(err, fleet.ErrUnavailable) {
 		t.Errorf("want an id that is taken refused, got %v", err)
 	}
 }
@@ -70,29 +75,37 @@ func TestListOfReports(t *testing.T) {
 	_, r := newFleet(t)
 	var docs [4]report.Document
 	var ids [4]uuid.UUID
+	namespaces := [4]string{"", "fleet", "other", "fleet"}
 	for i, verdict := range []report.Verdict{report.Pass, report.Fail, report.NoData, report.Pass} {
 		docs[i] = document(string(verdict))
 		docs[i].Verdict = verdict
 		ids[i] = uuid.MustParse(docs[i].ID)
-		r.save(t, docs[i])
+		r.saveIn(t, namespaces[i], docs[i], 0)
 	}
 	for name, tt := range map[string]struct {
-		before uuid.UUID
-		most   int
-		want   []report.Document
+		namespace, name string
+		before          uuid.UUID
+		most            int
+		want            []int // of docs
 	}{
-		"all":       {uuid.Max, 10, []report.Document{docs[3], docs[2], docs[1], docs[0]}},
-		"first two": {uuid.Max, 2, []report.Document{docs[3], docs[2]}},
-		"next two":  {ids[2], 2, []report.Document{docs[1], docs[0]}},
-		"no more":   {ids[0], 2, nil},
+		"all":                      {"", "", uuid.Max, 10, []int{3, 2, 1, 0}},
+		"first two":                {"", "", uuid.Max, 2, []int{3, 2}},
+		"next two":                 {"", "", ids[2], 2, []int{1, 0}},
+		"no more":                  {"", "", ids[0], 2, nil},
+		"of a namespace":           {"fleet", "", uuid.Max, 10, []int{3, 1}},
+		"of a namespace, next":     {"fleet", "", ids[3], 10, []int{1}},
+		"of a name":                {"", "Pass", uuid.Max, 10, []int{3, 0}},
+		"of a namespace's name":    {"fleet", "Pass", uuid.Max, 10, []int{3}},
+		"of a name that is not it": {"other", "Pass", uuid.Max, 10, nil},
 	} {
-		got, err := r.reports.ListReports(t.Context(), tt.before, tt.most)
+		got, err := r.reports.ListReports(t.Context(), tt.namespace, tt.name, tt.before, tt.most)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := []report.Heading{}
-		for i, doc := range tt.want {
-			heading := report.Heading{ID: doc.ID, Name: doc.Name, Window: doc.Window, Verdict: doc.Verdict}
+		for i, n := range tt.want {
+			doc := docs[n]
+			heading := report.Heading{ID: doc.ID, Namespace: namespaces[n], Name: doc.Name, Window: doc.Window, Verdict: doc.Verdict}
 			if i < len(got) {
 				heading.CreatedAt = got[i].CreatedAt
 			}

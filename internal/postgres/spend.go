@@ -123,6 +123,18 @@ func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution
 	return s.spend(ctx, by, w, []part{{"", w}}, most)
 }
 
+// DayCost is what executions cost so far on the current UTC day by the database's clock, in nano-USD.
+func (s *Executions) DayCost(ctx context.Context) (int64, error) {
+	now, err := s.db.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	midnight := now.UTC().Truncate(execution.DayWide)
+	today := execution.Window{From: midnight, To: midnight.Add(execution.DayWide)}
+	costs, err := s.spend(ctx, execution.ByDay, today, []part{{"", today}}, 1)
+	return costs.Total.Cost, err
+}
+
 // spend sums up parts of a window, each of which begins and ends with buckets of the narrowest width.
 func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole execution.Window, parts []part, most int) (execution.Costs, error) {
 	args, sql := []any{}, ""

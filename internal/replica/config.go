@@ -48,6 +48,7 @@ type Config struct {
 
 	Executions ExecutionConfig
 	Limits     []string // see ratelimit.Parse
+	Kubernetes KubernetesConfig
 }
 
 // ExecutionConfig is what a replica can be told about executions.
@@ -82,6 +83,7 @@ func Defaults() Config {
 				Executions: 90 * day, Minutes: 7 * day, Quarters: 100 * day, Hours: 400 * day, Days: 5 * 366 * day,
 			},
 		},
+		Kubernetes: KubernetesConfig{Audience: "watchbill"},
 	}
 }
 
@@ -128,6 +130,7 @@ func (c Config) Validate() error {
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)
 	}
+	faults = append(faults, c.Kubernetes.validate())
 	return errors.Join(faults...)
 }
 
@@ -161,7 +164,7 @@ func (c Config) CheckFiles() error {
 		_, agents := gateway.Watch(c.Executions.AgentsFile, os.LookupEnv, zap.NewNop())
 		err = errors.Join(err, agents)
 	}
-	return err
+	return errors.Join(err, c.Kubernetes.checkFiles())
 }
 
 // DirectURL is the URL for what a transaction pooler cannot carry.

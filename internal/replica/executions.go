@@ -37,6 +37,7 @@ type executions struct {
 	agents   *gateway.Watcher // nil without a file of agents
 	spool    *spool.Spool     // likewise
 	deltas   atomic.Int64     // unfolded, as last counted; -1: not yet
+	dayCost  *telemetry.DayCostGauge
 }
 
 // observer tells Prometheus what the ledger does.
@@ -54,6 +55,7 @@ func newExecutions(config ExecutionConfig, db *postgres.DB, registry *prometheus
 		now:      now,
 		store:    postgres.NewExecutions(db, config.Retention, now),
 		observer: observer{telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry)},
+		dayCost:  telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
 	}
 	if e.prices, err = readPrices(config.PricesFile); err != nil {
 		return nil, err
@@ -131,6 +133,17 @@ func (e *executions) fold(ctx context.Context) error {
 	n, err := e.store.Unfolded(ctx)
 	if err == nil {
 		e.deltas.Store(n)
+	}
+	return err
+}
+
+// sampleDayCost asks what the day's executions cost so far, for the gauge.
+func (e *executions) sampleDayCost(ctx context.Context) error {
+	const nanoUSD = 1e9
+	asked := e.now()
+	cost, err := e.store.DayCost(ctx)
+	if err == nil {
+		e.dayCost.Set(telemetry.DayCost{Taken: asked, USD: float64(cost) / nanoUSD})
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/kubeauth"
 	"github.com/watchbill/watchbill/internal/mailbox"
 	"github.com/watchbill/watchbill/internal/otlp"
 	"github.com/watchbill/watchbill/internal/postgres"
@@ -40,6 +41,7 @@ type Replica struct {
 	gauges      *telemetry.FleetGauges
 	executions  *executions
 	limiter     *ratelimit.Limiter
+	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	endStreams func() // of the gateway's answers under way
 
@@ -93,12 +95,17 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err := r.newLimiter(registry); err != nil {
 		return nil, err
 	}
+	accounts, err := r.accounts()
+	if err != nil {
+		return nil, err
+	}
 	handler, err := httpapi.New(httpapi.Options{
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
 		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.executions.strains,
-		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
+		Accounts: accounts,
+		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
 		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})

@@ -91,6 +91,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
+		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),
 		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
@@ -171,6 +172,9 @@ func (r *Replica) close() {
 		if err := r.executions.close(); err != nil {
 			r.log.Warn("the spool did not close well", zap.Error(err))
 		}
+	}
+	if r.reviewer != nil {
+		r.reviewer.Close()
 	}
 	if r.db != nil {
 		r.db.Close()
@@ -256,7 +260,9 @@ func (r *Replica) sampleFleet(ctx context.Context) error {
 		return err
 	}
 	r.mailbox.SetStretch(fleet.Stretch(sample.WantedPolls, r.config.PollBudget))
-	gauges := telemetry.FleetSample{Taken: r.now().Add(-sample.Age), Agents: map[string]int64{}, Deployments: map[string]int64{}}
+	gauges := telemetry.FleetSample{
+		Taken: r.now().Add(-sample.Age), Agents: map[string]int64{}, Deployments: map[string]int64{}, ExpectedPolls: sample.ExpectedPolls,
+	}
 	for state, n := range sample.Agents {
 		gauges.Agents[string(state)] = n
 	}

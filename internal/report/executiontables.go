@@ -51,7 +51,7 @@ func executionsTable(list, title, things, counted string, all []NamedExecutions)
 	}
 	for _, one := range all {
 		t.rows = append(t.rows, row{name: one.Name, label: one.Name, cells: []cell{
-			count(one.Count, counted), share(one.SuccessRate), count(one.Failed, counted), count(one.Timeouts, counted),
+			count(one.Count, counted), part(one.SuccessRate), count(one.Failed, counted), count(one.Timeouts, counted),
 			took(one.Duration.Mean), took(one.Duration.P50), took(one.Duration.P95), took(one.Duration.P99),
 			count(one.Tokens.Used, "tokens"), usd(one.CostUSD),
 		}})

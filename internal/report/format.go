@@ -135,11 +135,3 @@ func change(now, before *float64, isRatio bool) string {
 		return s + unit
 	}
 }
-
-// target writes what an actual figure is held against.
-func (r Result) target() string {
-	if r.Comparison == Around && r.Tolerance != nil {
-		return r.Unit.write(r.Target) + " ± " + percent(*r.Tolerance)
-	}
-	return string(r.Comparison) + " " + r.Unit.write(r.Target)
-}

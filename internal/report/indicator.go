@@ -45,6 +45,12 @@ type Result struct {
 	Unit        Unit       `json:"unit"`
 	Met         *bool      `json:"met"`              // nil: no data
 	Detail      string     `json:"detail,omitempty"` // what a person would ask next
+	// ErrorBudgetRemaining is how much of its error budget the window left: 1 - (bad events / all events) / budget. Bad are
+	// requests and queries that took the threshold or longer (budget: 1 - quantile), answers of 5xx (budget: max) and
+	// requests that failed (budget: 1 - min). Above 0 the objective is met and below 0 missed; at 0, with the budget used up
+	// to the last event, a quantile is still met and a rate is missed. It is nil for objectives that have no events (pool,
+	// poll rate, cost), and without data.
+	ErrorBudgetRemaining *float64 `json:"error_budget_remaining,omitempty"`
 }
 
 // Verdict is what all results come to.
@@ -78,6 +84,7 @@ type indicator struct {
 	target                  float64
 	comparison              Comparison // empty: Below
 	tolerance               *float64   // of Around
+	budget                  float64    // the share of events that may be bad; 0: there are no events
 	read                    func(Facts) reading
 }
 
@@ -85,6 +92,7 @@ type indicator struct {
 type reading struct {
 	actual *float64 // nil: no data
 	target *float64 // nil: the indicator's
+	bad    *float64 // the share of events that were bad; nil: there were none
 	detail string
 }
 
@@ -106,13 +114,26 @@ func (i indicator) result(f Facts) Result {
 	default:
 		r.Met = new(*r.Actual < r.Target)
 	}
+	if read.bad != nil && i.budget > 0 {
+		r.ErrorBudgetRemaining = new(1 - *read.bad/i.budget)
+	}
 	return r
+}
+
+// besides returns what is left of 1 beside a decimal number of at most nine digits, as near as if it had been written as
+// a decimal itself: 0.1 beside 0.9, of which 1 - 0.9 falls short. So a budget that is used up exactly is 0, not almost.
+func besides(decimal float64) float64 { return math.Round((1-decimal)*1e9) / 1e9 }
+
+// slow returns the share of latencies that are a threshold in milliseconds or longer.
+func slow(s *sketch.Sketch, threshold float64) *float64 {
+	return ratio(int64(s.CountAtLeast(threshold/1e3)), int64(s.Count()))
 }
 
 func (o *LatencyObjective) indicator(f fields) indicator {
 	f.route("route", o.Route)
 	f.method("method", o.Method)
 	q := f.inside("quantile", o.Quantile)
+	threshold := f.threshold("threshold", o.Threshold)
 	endpoint := o.Route
 	if o.Method != "" {
 		endpoint = o.Method + " " + o.Route
@@ -120,11 +141,16 @@ func (o *LatencyObjective) indicator(f fields) indicator {
 	return indicator{
 		description: fmt.Sprintf("%s of %s", percentile(q), endpoint),
 		unit:        UnitMilliseconds,
-		target:      f.threshold("threshold", o.Threshold),
+		target:      threshold,
+		budget:      besides(q),
 		read: func(facts Facts) reading {
 			t := facts.tally(o.Method, o.Route)
 			all, _, _ := t.counts()
-			return reading{actual: milliseconds(t.latency.Quantile(q)), detail: counted(all, "request")}
+			return reading{
+				actual: milliseconds(t.latency.Quantile(q)),
+				bad:    slow(&t.latency, threshold),
+				detail: counted(all, "request"),
+			}
 		},
 	}
 }
@@ -135,14 +161,17 @@ func (o *ErrorRateObjective) indicator(f fields) indicator {
 		f.route("route", o.Route)
 		description = "5xx in the answers of " + o.Route
 	}
+	most := f.decimal("max", o.Max, 1)
 	return indicator{
 		description: description,
 		unit:        UnitRatio,
-		target:      f.decimal("max", o.Max, 1),
+		target:      most,
+		budget:      most,
 		read: func(facts Facts) reading {
 			t := facts.tally("", o.Route)
 			all, errors, _ := t.counts()
-			return reading{actual: ratio(errors, all), detail: grouped(errors) + " in " + counted(all, "answer")}
+			rate := ratio(errors, all)
+			return reading{actual: rate, bad: rate, detail: grouped(errors) + " in " + counted(all, "answer")}
 		},
 	}
 }
@@ -167,10 +196,12 @@ func (o *PoolObjective) indicator(f fields) indicator {
 
 func (o *QueryTimeObjective) indicator(f fields) indicator {
 	q := f.inside("quantile", o.Quantile)
+	threshold := f.threshold("threshold", o.Threshold)
 	return indicator{
 		description: percentile(q) + " of all database queries",
 		unit:        UnitMilliseconds,
-		target:      f.threshold("threshold", o.Threshold),
+		target:      threshold,
+		budget:      besides(q),
 		read: func(facts Facts) reading {
 			if len(facts.Queries) == 0 {
 				return reading{}
@@ -184,7 +215,7 @@ func (o *QueryTimeObjective) indicator(f fields) indicator {
 				right, _ := b.Latency.Quantile(q)
 				return cmp.Or(cmp.Compare(left, right), cmp.Compare(b.Name, a.Name))
 			})
-			read := reading{actual: milliseconds(all.Quantile(q))}
+			read := reading{actual: milliseconds(all.Quantile(q)), bad: slow(&all, threshold)}
 			if theirs := milliseconds(slowest.Latency.Quantile(q)); theirs != nil {
 				read.detail = fmt.Sprintf("slowest is %s with %s", slowest.Name, inMilliseconds(*theirs))
 			}
@@ -226,11 +257,13 @@ func (o *SuccessObjective) indicator(f fields) indicator {
 		f.text("agent", o.Agent, execution.MaxName)
 		description = "requests to " + o.Agent + " that succeeded"
 	}
+	least := f.inside("min", o.Min)
 	return indicator{
 		description: description,
 		unit:        UnitRatio,
 		comparison:  Above,
-		target:      f.inside("min", o.Min),
+		target:      least,
+		budget:      besides(least),
 		read: func(facts Facts) reading {
 			var all, successful int64
 			for _, cell := range facts.Executions {
@@ -244,6 +277,7 @@ func (o *SuccessObjective) indicator(f fields) indicator {
 			}
 			return reading{
 				actual: ratio(successful, all),
+				bad:    ratio(all-successful, all),
 				detail: grouped(all-successful) + " failed of " + counted(all, "request"),
 			}
 		},

@@ -35,6 +35,7 @@ type cell struct {
 	tone  tone
 	words bool     // raw came from outside, and is not a number
 	value *float64 // what the text says, if it is a number and there is a sample
+	bar   bool     // value is a part of a whole, and worth drawing as one
 }
 
 // tone is what a cell means for the verdict.
@@ -90,8 +91,16 @@ func octets(n int64) cell {
 func ms(x *float64) cell    { return figure(x, string(UnitMilliseconds), inMilliseconds) }
 func took(x *float64) cell  { return figure(x, string(UnitMilliseconds), inTime) } // may be an hour too
 func share(x *float64) cell { return figure(x, string(UnitRatio), percent) }
-func rps(x *float64) cell   { return figure(x, "requests/s", perSecond) }
-func usd(x *float64) cell   { return figure(x, string(UnitUSD), dollars) }
+
+// part is a share that is looked at beside what is left of the whole: how full something is, how much succeeded.
+func part(x *float64) cell {
+	c := share(x)
+	c.bar = x != nil
+	return c
+}
+
+func rps(x *float64) cell { return figure(x, "requests/s", perSecond) }
+func usd(x *float64) cell { return figure(x, string(UnitUSD), dollars) }
 
 // entry is a row of a table that has a figure a row, and one column of values.
 func entry(name, label string, c cell) row {

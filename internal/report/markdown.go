@@ -8,7 +8,7 @@ import (
 func renderMarkdown(doc Document) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Report %s\n\n", markdownText(doc.Name))
-	fmt.Fprintf(&b, "**%s**\n\n", markdownText(headline(doc)))
+	fmt.Fprintf(&b, "**%s**\n\n", markdownText(Headline(doc)))
 	fmt.Fprintf(&b, "- Window: %s\n", doc.Window.span())
 	if doc.Previous != nil {
 		fmt.Fprintf(&b, "- Previous: %s\n", doc.Previous.Window.span())

@@ -17,10 +17,11 @@ const (
 	JSON     Format = "json"     // the document
 	Markdown Format = "markdown" // GitHub's, with tables
 	CSV      Format = "csv"      // a figure a line: section, name, metric, value, unit
+	HTML     Format = "html"     // a page that needs nothing else
 )
 
 // Formats returns all formats.
-func Formats() []Format { return []Format{Text, JSON, Markdown, CSV} }
+func Formats() []Format { return []Format{Text, JSON, Markdown, CSV, HTML} }
 
 // ParseFormat returns the format of that name. Its error names those that there are.
 func ParseFormat(name string) (Format, error) {
@@ -39,6 +40,8 @@ func (f Format) ContentType() string {
 		return "text/markdown; charset=utf-8"
 	case CSV:
 		return "text/csv; charset=utf-8; header=present"
+	case HTML:
+		return "text/html; charset=utf-8"
 	default:
 		return "text/plain; charset=utf-8"
 	}
@@ -50,7 +53,7 @@ type RenderOptions struct {
 }
 
 // Render writes a report. A document is not trusted: what is in its strings can neither steer a terminal, nor break out
-// of a Markdown table, nor become a formula of a spreadsheet.
+// of a Markdown table, nor become a formula of a spreadsheet, nor markup of a page.
 func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error {
 	var out string
 	switch format {
@@ -69,6 +72,11 @@ func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error 
 		out = renderMarkdown(doc)
 	case CSV:
 		out = renderCSV(doc)
+	case HTML:
+		var err error
+		if out, err = renderHTML(doc); err != nil {
+			return fmt.Errorf("rendering report %s as HTML: %w", quote(doc.ID), err)
+		}
 	default:
 		return fmt.Errorf("rendering report %s: unknown format %s", quote(doc.ID), quote(string(format)))
 	}

@@ -39,6 +39,7 @@ func TestGolden(t *testing.T) {
 		{".md", report.Markdown, report.RenderOptions{}},
 		{".csv", report.CSV, report.RenderOptions{}},
 		{".json", report.JSON, report.RenderOptions{}},
+		{".html", report.HTML, report.RenderOptions{}},
 	}
 	for name, doc := range docs {
 		for _, r := range renderings {
@@ -129,6 +130,11 @@ func TestHostileStrings(t *testing.T) {
 			}
 			checkMarkdown(t, rendered(t, doc, report.Markdown, report.RenderOptions{}))
 			checkCSV(t, rendered(t, doc, report.CSV, report.RenderOptions{}))
+			html := rendered(t, doc, report.HTML, report.RenderOptions{})
+			checkHTML(t, html)
+			if len(html) > 192<<10 {
+				t.Errorf("HTML: %d bytes", len(html))
+			}
 			rendered(t, doc, report.JSON, report.RenderOptions{})
 		})
 	}
@@ -209,14 +215,14 @@ func TestParseFormat(t *testing.T) {
 			t.Errorf("ParseFormat(%s) = %s, %v", want, got, err)
 		}
 	}
-	for _, name := range []string{"html", "HTML", "", "Json"} {
+	for _, name := range []string{"pdf", "HTML", "", "Json"} {
 		_, err := report.ParseFormat(name)
-		if err == nil || !strings.Contains(err.Error(), "text, json, markdown, csv") {
+		if err == nil || !strings.Contains(err.Error(), "text, json, markdown, csv, html") {
 			t.Errorf("ParseFormat(%s): got error %v, want one that names the formats", name, err)
 		}
 	}
-	if err := report.Render(&bytes.Buffer{}, report.Document{}, "html", report.RenderOptions{}); err == nil {
-		t.Error("Render as html: no error")
+	if err := report.Render(&bytes.Buffer{}, report.Document{}, "pdf", report.RenderOptions{}); err == nil {
+		t.Error("Render as pdf: no error")
 	}
 }
 

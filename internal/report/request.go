@@ -52,6 +52,7 @@ type Input struct {
 	Sections    []string    `json:"sections,omitempty"`     // default: all
 	Objectives  []Objective `json:"objectives,omitempty"`   // default: Defaults
 	CompareWith CompareWith `json:"compare_with,omitempty"` // default: Previous
+	Keep        *int64      `json:"keep,omitempty"`         // reports of the name, this one included; default: all
 }
 
 // Request is a valid request for a report.
@@ -61,7 +62,11 @@ type Request struct {
 	Sections    []Section
 	Objectives  []Objective
 	CompareWith CompareWith
+	Keep        int // reports of the name; 0: all
 }
+
+// MaxKeep is how many reports of a name a request may ask to be kept.
+const MaxKeep = 1000
 
 // ParseRequest validates an input and fills in what it leaves out: the window is then the last defaultHours. Windows are
 // widened to whole minutes. Its error is FieldErrors, with all faults.
@@ -88,6 +93,12 @@ func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) 
 	case ComparePrevious, CompareNone:
 	default:
 		f.fault("compare_with", "must be %s or %s, not %s", ComparePrevious, CompareNone, quote(string(r.CompareWith)))
+	}
+	if in.Keep != nil {
+		r.Keep = int(*in.Keep)
+		if *in.Keep < 1 || *in.Keep > MaxKeep {
+			f.fault("keep", "must be a whole number from 1 to %d, not %d", MaxKeep, *in.Keep)
+		}
 	}
 	if err := faults.err(); err != nil {
 		return Request{}, err

@@ -38,6 +38,9 @@ func TestParseRequest(t *testing.T) {
 		{"objectives and no comparison", report.Input{Objectives: objectives, CompareWith: "None"}, func(r *report.Request) {
 			r.Name, r.Objectives, r.CompareWith = report.DefaultName, objectives, report.CompareNone
 		}},
+		{"keep", report.Input{Keep: new(int64(report.MaxKeep))}, func(r *report.Request) {
+			r.Name, r.Keep = report.DefaultName, report.MaxKeep
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,6 +85,8 @@ func TestParseRequestNamesEveryFault(t *testing.T) {
 		{"unknown sections", report.Input{Sections: []string{"errors", "user", "pending_deployments"}}, []string{"sections[1]", "sections[2]"}},
 		{"a section twice", report.Input{Sections: []string{"errors", "errors"}}, []string{"sections[1]"}},
 		{"no objectives", report.Input{Objectives: []report.Objective{}}, []string{"objectives"}},
+		{"keep none", report.Input{Keep: new(int64(0))}, []string{"keep"}},
+		{"keep too many", report.Input{Keep: new(int64(report.MaxKeep + 1))}, []string{"keep"}},
 		{"another comparison", report.Input{CompareWith: "previous"}, []string{"compare_with"}},
 		{"everything", report.Input{
 			Name: "\n", Hours: new(int64(-1)), Sections: []string{""}, Objectives: []report.Objective{{}}, CompareWith: "x",

@@ -20,6 +20,7 @@ type Parts struct {
 // Heading is a stored report without its contents.
 type Heading struct {
 	ID        string
+	Namespace string // of Kubernetes, where a ServiceAccount made it; empty: an administrator did
 	Name      string
 	Window    Coverage
 	Verdict   Verdict

@@ -7,14 +7,22 @@ import (
 	"strconv"
 )
 
+// objectivesSection names the table that a document begins with.
+const objectivesSection = "objectives"
+
 func objectivesTable(doc Document) table {
 	t := table{
-		section: "objectives", title: "Objectives", things: "objective", none: "There are none.",
+		section: objectivesSection, title: "Objectives", things: "objective", none: "There are none.",
 		columns: []column{
 			{metric: "met", head: "met", words: true},
 			{metric: "target", head: "target"},
 			{metric: "actual", head: "actual"},
 		},
+	}
+	hasBudget := func(r Result) bool { return r.ErrorBudgetRemaining != nil }
+	budgets := slices.ContainsFunc(doc.Objectives, hasBudget)
+	if budgets {
+		t.columns = append(t.columns, column{metric: "error_budget_remaining", head: "budget left"})
 	}
 	previous := map[string]Result{}
 	if doc.Previous != nil {
@@ -27,8 +35,11 @@ func objectivesTable(doc Document) table {
 	for _, r := range doc.Objectives {
 		inUnit := func(x *float64) cell { return figure(x, string(r.Unit), r.Unit.write) }
 		target, actual := inUnit(&r.Target), inUnit(r.Actual)
-		target.text = r.target()
+		target.text = TargetText(r)
 		cells := []cell{met(r.Met), target, actual}
+		if budgets {
+			cells = append(cells, budgetLeft(r.ErrorBudgetRemaining))
+		}
 		if doc.Previous != nil {
 			before := inUnit(previous[r.Name].Actual)
 			cells = append(cells, before, changed(actual, before))
@@ -40,6 +51,14 @@ func objectivesTable(doc Document) table {
 		t.rows = append(t.rows, row{name: r.Name, label: r.Name, cells: append(cells, derived(what))})
 	}
 	return t
+}
+
+func budgetLeft(x *float64) cell {
+	c := part(x)
+	if x != nil && *x < 0 {
+		c.tone = bad
+	}
+	return c
 }
 
 func summaryEntries(s Summary, statuses []string) []row {
@@ -134,7 +153,7 @@ func poolTable(p DatabasePool) table {
 	for _, r := range p.Replicas {
 		t.rows = append(t.rows, row{name: r.Replica, label: r.Replica, cells: []cell{
 			count(int64(r.Max), "connections"), connections(r.InUseMean), connections(r.InUsePeak),
-			share(r.Utilization), share(r.PeakUtilization),
+			part(r.Utilization), part(r.PeakUtilization),
 			count(r.Acquires, "acquires"), count(r.EmptyAcquires, "acquires"), figure(&r.WaitSeconds, "s", inSeconds),
 		}})
 	}

@@ -7,33 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-// headline says in words what the verdict is.
-func headline(doc Document) string {
-	var missed, without int
-	for _, r := range doc.Objectives {
-		switch {
-		case r.Met == nil:
-			without++
-		case !*r.Met:
-			missed++
-		}
-	}
-	s := string(doc.Verdict)
-	switch {
-	case missed > 0:
-		s += fmt.Sprintf(": %d of %s missed", missed, counted(int64(len(doc.Objectives)), "objective"))
-	case doc.Verdict == Pass:
-		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without, counted(int64(len(doc.Objectives)), "objective"))
-	}
-	if without > 0 && doc.Verdict != NoData {
-		s += fmt.Sprintf(", %d without data", without)
-	}
-	if doc.Previous != nil {
-		s += fmt.Sprintf(" (previous window: %s)", doc.Previous.Verdict)
-	}
-	return s
-}
-
 func (v Verdict) tone() tone {
 	switch v {
 	case Pass:
@@ -77,7 +50,7 @@ func renderText(doc Document, opts RenderOptions) string {
 		fmt.Fprintf(&w.out, "Previous %s\n", doc.Previous.Window.span())
 	}
 	fmt.Fprintf(&w.out, "Made     %s, id %s\n", timestamp(doc.GeneratedAt), printable(doc.ID))
-	fmt.Fprintf(&w.out, "\n%s\n", w.toned(printable(headline(doc)), doc.Verdict.tone()))
+	fmt.Fprintf(&w.out, "\n%s\n", w.toned(Headline(doc), doc.Verdict.tone()))
 	for _, t := range tables(doc) {
 		w.table(t)
 	}

@@ -139,6 +139,23 @@ func (s *Sketch) Quantile(q float64) (seconds float64, ok bool) {
 	return min(max(middle, lowest), highest), true
 }
 
+// CountAtLeast returns how many latencies are threshold seconds or more, each taken for what Quantile tells of it: where
+// Quantile(q) is below the threshold, at least a share q of all are, and only there. So those within 1 % of the threshold
+// may be counted on its wrong side.
+func (s *Sketch) CountAtLeast(threshold float64) uint64 {
+	if s.Count() == 0 {
+		return 0
+	}
+	least, count := toNanos(threshold), 0.0
+	s.bins.ForEach(func(bin int, n float64) (stop bool) {
+		if min(max(toNanos(value(bin)), s.min), s.max) >= least {
+			count += n
+		}
+		return false
+	})
+	return uint64(count)
+}
+
 func toNanos(seconds float64) uint64 {
 	nanos := seconds * 1e9
 	switch {

@@ -167,6 +167,78 @@ func TestQuantilesAreOfTheNearestRank(t *testing.T) {
 	}
 }
 
+func TestCountAtLeast(t *testing.T) {
+	seconds := []float64{0, 0.001, 0.1, 0.1, 0.25, 900}
+	tests := []struct {
+		threshold float64
+		want      uint64
+	}{
+		{-1, 6},
+		{0, 6},
+		{1e-7, 6}, // in the first bin nothing is told apart, and all is about the shortest …
+		{2e-6, 5},
+		{0.05, 4},
+		{0.102, 2},
+		{0.3, 1},
+		{500, 1},
+		{800, 0}, // … as in the last all is about the longest
+		{math.Inf(1), 0},
+		{math.NaN(), 6}, // as Add takes it
+	}
+	for _, tt := range tests {
+		if got := of(seconds).CountAtLeast(tt.threshold); got != tt.want {
+			t.Errorf("CountAtLeast(%v) = %d, want %d", tt.threshold, got, tt.want)
+		}
+	}
+	var none *sketch.Sketch
+	if got := none.CountAtLeast(0); got != 0 {
+		t.Errorf("nil: CountAtLeast(0) = %d, want 0", got)
+	}
+	if got := of([]float64{0.2, 0.2}).CountAtLeast(0.2); got != 2 {
+		t.Errorf("of equal ones, at the threshold: got %d, want 2", got)
+	}
+}
+
+func TestCountAtLeastIsNearTheTruth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seconds := latencies().Draw(t, "seconds")
+		threshold := rapid.Float64Range(sketch.Shortest, sketch.Longest).Draw(t, "threshold")
+		if rapid.Bool().Draw(t, "one of them") {
+			threshold = rapid.SampledFrom(seconds).Draw(t, "threshold")
+		}
+		var surely, perhaps uint64
+		for _, x := range seconds {
+			if x >= threshold*(1+2*sketch.RelativeAccuracy)+1e-9 {
+				surely++
+			}
+			if x >= threshold*(1-2*sketch.RelativeAccuracy)-1e-9 {
+				perhaps++
+			}
+		}
+		if got := of(seconds).CountAtLeast(threshold); got < surely || got > perhaps {
+			t.Fatalf("CountAtLeast(%v) = %d, want %d to %d", threshold, got, surely, perhaps)
+		}
+	})
+}
+
+func TestCountAtLeastAgreesWithQuantile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := of(latencies().Draw(t, "seconds"))
+		rank := rapid.Uint64Range(1, s.Count()).Draw(t, "rank")
+		threshold, _ := s.Quantile(rapid.Float64Range(0.001, 0.999).Draw(t, "quantile of the threshold"))
+		threshold += float64(rapid.IntRange(-1, 1).Draw(t, "nanoseconds beside it")) / 1e9
+		if rank == s.Count() {
+			return // the quantile of the last is exact, and its bin is not
+		}
+		quantile, _ := s.Quantile(float64(rank) / float64(s.Count()))
+		below := math.Round(quantile*1e9) < math.Round(threshold*1e9)
+		if want := s.Count()-s.CountAtLeast(threshold) >= rank; below != want {
+			t.Fatalf("the %d. of %d is %v, below %v: %v; but %d are at least that",
+				rank, s.Count(), quantile, threshold, below, s.CountAtLeast(threshold))
+		}
+	})
+}
+
 func TestMergingIsAddingInAnyOrderAndGrouping(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, c := latencies().Draw(t, "a"), latencies().Draw(t, "b"), latencies().Draw(t, "c")

@@ -12,6 +12,8 @@ var (
 		"Agents of the whole fleet, by state; every replica shows the same.", []string{"state"}, nil)
 	deploymentsDesc = prometheus.NewDesc("watchbill_deployments",
 		"Deployments of the whole fleet, by status; every replica shows the same.", []string{"status"}, nil)
+	expectedPollsDesc = prometheus.NewDesc("watchbill_agents_expected_polls_per_second",
+		"Polls that the fleet's agents make by the intervals they were told, offline ones left out; every replica shows the same.", nil, nil)
 )
 
 // FleetSample is the fleet at one moment. What has none is there with 0, or is not shown.
@@ -19,6 +21,8 @@ type FleetSample struct {
 	Taken       time.Time
 	Agents      map[string]int64 // by state
 	Deployments map[string]int64 // by status
+	// ExpectedPolls are those of the agents that are online or late, a second.
+	ExpectedPolls float64
 }
 
 // FleetGauges show the last sample of the fleet. Before the first, and when the last has become too old, they show
@@ -43,6 +47,7 @@ func (g *FleetGauges) Set(sample FleetSample) { g.last.Store(&sample) }
 func (g *FleetGauges) Describe(descs chan<- *prometheus.Desc) {
 	descs <- agentsDesc
 	descs <- deploymentsDesc
+	descs <- expectedPollsDesc
 }
 
 // Collect is prometheus.Collector's.
@@ -57,4 +62,5 @@ func (g *FleetGauges) Collect(metrics chan<- prometheus.Metric) {
 	for status, n := range sample.Deployments {
 		metrics <- prometheus.MustNewConstMetric(deploymentsDesc, prometheus.GaugeValue, float64(n), status)
 	}
+	metrics <- prometheus.MustNewConstMetric(expectedPollsDesc, prometheus.GaugeValue, sample.ExpectedPolls)
 }

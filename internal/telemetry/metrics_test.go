@@ -55,8 +55,9 @@ func everything() *prometheus.Registry {
 	queries.ObserveQuery("GetAgent", time.Millisecond, errors.New("x"), "")
 	reg.MustRegister(NewPoolCollector(func() PoolSample { return PoolSample{Max: 10, InUse: 3, AcquireWait: time.Second} }))
 	NewFleetGauges(reg, time.Minute, func() time.Time { return epoch }).Set(FleetSample{
-		Taken: epoch, Agents: map[string]int64{"online": 3, "late": 0}, Deployments: map[string]int64{"pending": 2},
+		Taken: epoch, Agents: map[string]int64{"online": 3, "late": 0}, Deployments: map[string]int64{"pending": 2}, ExpectedPolls: 0.3,
 	})
+	NewDayCostGauge(reg, time.Minute, func() time.Time { return epoch }).Set(DayCost{Taken: epoch, USD: 1.5})
 	NewFlusher(reg, FlusherOptions{})
 	NewExecutionMetrics(reg).Observe([]execution.Execution{
 		{AgentName: "tutor", Model: "gpt-5", Status: execution.Success, Request: true, Tokens: execution.Tokens{Input: 9, Used: 9}, Cost: new(int64(1))},
@@ -91,7 +92,8 @@ func TestMetricNames(t *testing.T) {
 		"watchbill_db_pool_connections", "watchbill_db_pool_max_connections", "watchbill_db_pool_acquires_total",
 		"watchbill_db_pool_empty_acquires_total", "watchbill_db_pool_acquire_wait_seconds_total",
 		"watchbill_db_query_duration_seconds", "watchbill_db_query_errors_total", "watchbill_agents",
-		"watchbill_deployments", "watchbill_build_info", "watchbill_rollups_dropped_total",
+		"watchbill_deployments", "watchbill_agents_expected_polls_per_second", "watchbill_day_cost_usd",
+		"watchbill_build_info", "watchbill_rollups_dropped_total",
 		"watchbill_executions_total", "watchbill_execution_duration_seconds", "watchbill_tokens_total",
 		"watchbill_cost_usd_total", "watchbill_unpriced_tokens_total",
 		"watchbill_ledger_queue_rows", "watchbill_ledger_queue_bytes", "watchbill_ledger_queue_capacity_rows",
@@ -248,13 +250,17 @@ func TestPoolCollector(t *testing.T) {
 func TestFleetGaugesShowOnlyWhatWasCounted(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	clock := &testClock{time: epoch}
-	gauges := NewFleetGauges(reg, time.Minute, clock.Now)
+	gauges, cost := NewFleetGauges(reg, time.Minute, clock.Now), NewDayCostGauge(reg, time.Minute, clock.Now)
 	checkSeries(t, reg, "", map[string]float64{})
 
-	gauges.Set(FleetSample{Taken: epoch, Agents: map[string]int64{"online": 3, "offline": 0}, Deployments: map[string]int64{"pending": 1}})
+	gauges.Set(FleetSample{
+		Taken: epoch, Agents: map[string]int64{"online": 3, "offline": 0}, Deployments: map[string]int64{"pending": 1}, ExpectedPolls: 0.25,
+	})
+	cost.Set(DayCost{Taken: epoch, USD: 12.5})
 	clock.Advance(time.Minute)
 	checkSeries(t, reg, "", map[string]float64{
 		"watchbill_agents{state=online}": 3, "watchbill_agents{state=offline}": 0, "watchbill_deployments{status=pending}": 1,
+		"watchbill_agents_expected_polls_per_second{}": 0.25, "watchbill_day_cost_usd{}": 12.5,
 	})
 
 	clock.Advance(time.Nanosecond)

@@ -82,7 +82,7 @@ type routeTotals struct {
 // Route registers a route; to be called while wiring, for a pattern of ours and never for a path that a client sent.
 // The same method and pattern give the same Route.
 //
-// Its counters for 200, 500 and the codes given exist from now on, at 0: a series that begins at 1 has no increase as
+// Its counters for 200, 500, 503 and the codes given exist from now on, at 0: a series that begins at 1 has no increase as
 // far as Prometheus can see, so the first error would go unnoticed.
 func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
 	method = methodLabel(method)
@@ -95,7 +95,7 @@ func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
 	rt := &Route{
 		method:  method,
 		pattern: pattern,
-		always:  append([]int{http.StatusOK, http.StatusInternalServerError}, codes...),
+		always:  append([]int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable}, codes...),
 		shards:  newShards[routeCounts](),
 	}
 	routes = append(slices.Clone(routes), rt)

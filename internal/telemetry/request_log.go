@@ -29,6 +29,7 @@ type RequestLine struct {
 	BytesIn, BytesOut int64
 	RequestID         string
 	AgentID           string // empty if it was no agent
+	ServiceAccount    string // of Kubernetes: namespace/name; empty if it was none
 	Remote            string
 	Idle              bool // a poll that found nothing: these are sampled
 }
@@ -87,6 +88,9 @@ func (l *RequestLogger) Log(r RequestLine) {
 	)
 	if r.AgentID != "" {
 		fields = append(fields, zap.String("agent_id", l.redact.sent(r.AgentID, maxIDLine)))
+	}
+	if r.ServiceAccount != "" {
+		fields = append(fields, zap.String("service_account", l.redact.sent(r.ServiceAccount, maxIDLine)))
 	}
 	if stands > 1 {
 		fields = append(fields, zap.Int64("sampled", stands))

@@ -13,58 +13,70 @@ import (
 	"github.com/google/uuid"
 )
 
-const getReport = `-- name: GetReport :one
-SELECT document FROM reports WHERE id = $1
+const dropReportsBeyond = `-- name: DropReportsBeyond :exec
+DELETE FROM reports WHERE id IN (
+    SELECT old.id FROM reports old WHERE old.namespace = $1 AND old.name = $2 AND old.id <> $3 AND old.id < (
+        SELECT last.id FROM reports last WHERE last.namespace = $1 AND last.name = $2
+        ORDER BY last.id DESC OFFSET $4::int - 1 LIMIT 1)
+    ORDER BY old.id FOR UPDATE
+)
 `
 
-func (q *Queries) GetReport(ctx context.Context, id uuid.UUID) (json.RawMessage, error) {
-	row := q.db.QueryRow(ctx, getReport, id)
-	var document json.RawMessage
-	err := row.Scan(&document)
-	return document, err
+type DropReportsBeyondParams struct {
+	Namespace string
+	Name      string
+	Saved     uuid.UUID
+	Keep      int32
 }
 
-const insertReport = `-- name: InsertReport :exec
-INSERT INTO reports (id, name, window_from, window_to, verdict, document) VALUES ($1, $2, $3, $4, $5, $6)
-`
-
-type InsertReportParams struct {
-	ID         uuid.UUID
-	Name       string
-	WindowFrom time.Time
-	WindowTo   time.Time
-	Verdict    string
-	Document   json.RawMessage
-}
-
-func (q *Queries) InsertReport(ctx context.Context, arg InsertReportParams) error {
-	_, err := q.db.Exec(ctx, insertReport,
-		arg.ID,
+// But not the one that was saved: the replica's clock, by which it has its id, may be behind others.
+func (q *Queries) DropReportsBeyond(ctx context.Context, arg DropReportsBeyondParams) error {
+	_, err := q.db.Exec(ctx, dropReportsBeyond,
+		arg.Namespace,
 		arg.Name,
-		arg.WindowFrom,
-		arg.WindowTo,
-		arg.Verdict,
-		arg.Document,
+		arg.Saved,
+		arg.Keep,
 	)
 	return err
 }
 
+const getReport = `-- name: GetReport :one
+SELECT namespace, document FROM reports WHERE id = $1
+`
+
+type GetReportRow struct {
+	Namespace string
+	Document  json.RawMessage
+}
+
+func (q *Queries) GetReport(ctx context.Context, id uuid.UUID) (GetReportRow, error) {
+	row := q.db.QueryRow(ctx, getReport, id)
+	var i GetReportRow
+	err := row.Scan(&i.Namespace, &i.Document)
+	return i, err
+}
+
 const listReports = `-- name: ListReports :many
-SELECT id, name, window_from, window_to, verdict, created_at,
+SELECT id, namespace, name, window_from, window_to, verdict, created_at,
        COALESCE((document #>> '{window,covered_seconds}')::float8, 0)::float8 AS covered_seconds
 FROM reports
 WHERE id < $1
+  AND ($2::text IS NULL OR namespace = $2)
+  AND ($3::text IS NULL OR name = $3)
 ORDER BY id DESC
-LIMIT $2::int
+LIMIT $4::int
 `
 
 type ListReportsParams struct {
-	Before uuid.UUID
-	Most   int32
+	Before    uuid.UUID
+	Namespace *string
+	Name      *string
+	Most      int32
 }
 
 type ListReportsRow struct {
 	ID             uuid.UUID
+	Namespace      string
 	Name           string
 	WindowFrom     time.Time
 	WindowTo       time.Time
@@ -74,7 +86,12 @@ type ListReportsRow struct {
 }
 
 func (q *Queries) ListReports(ctx context.Context, arg ListReportsParams) ([]ListReportsRow, error) {
-	rows, err := q.db.Query(ctx, listReports, arg.Before, arg.Most)
+	rows, err := q.db.Query(ctx, listReports,
+		arg.Before,
+		arg.Namespace,
+		arg.Name,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +101,7 @@ func (q *Queries) ListReports(ctx context.Context, arg ListReportsParams) ([]Lis
 		var i ListReportsRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Namespace,
 			&i.Name,
 			&i.WindowFrom,
 			&i.WindowTo,
@@ -99,4 +117,50 @@ func (q *Queries) ListReports(ctx context.Context, arg ListReportsParams) ([]Lis
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockReports = `-- name: LockReports :exec
+SELECT pg_advisory_xact_lock(hashtextextended('watchbill reports ' || $1::text || '/' || $2::text, 0))
+`
+
+type LockReportsParams struct {
+	Namespace string
+	Name      string
+}
+
+// Whoever deletes reports of a name has them to itself: two at once could each keep what the other is about to replace, and
+// wait for one another's rows.
+func (q *Queries) LockReports(ctx context.Context, arg LockReportsParams) error {
+	_, err := q.db.Exec(ctx, lockReports, arg.Namespace, arg.Name)
+	return err
+}
+
+const saveReport = `-- name: SaveReport :exec
+INSERT INTO reports (id, namespace, name, window_from, window_to, verdict, document) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (namespace, name, window_from, window_to) WHERE namespace <> '' DO UPDATE
+SET id = EXCLUDED.id, verdict = EXCLUDED.verdict, document = EXCLUDED.document, created_at = EXCLUDED.created_at
+`
+
+type SaveReportParams struct {
+	ID         uuid.UUID
+	Namespace  string
+	Name       string
+	WindowFrom time.Time
+	WindowTo   time.Time
+	Verdict    string
+	Document   json.RawMessage
+}
+
+// An administrator's never meets another: the index leaves them out.
+func (q *Queries) SaveReport(ctx context.Context, arg SaveReportParams) error {
+	_, err := q.db.Exec(ctx, saveReport,
+		arg.ID,
+		arg.Namespace,
+		arg.Name,
+		arg.WindowFrom,
+		arg.WindowTo,
+		arg.Verdict,
+		arg.Document,
+	)
+	return err
 }

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestBadKubernetesFlags wants what is wrong named at start, before any server is asked.
+func TestBadKubernetesFlags(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "kubeconfig")
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--kubernetes-auth", "--kubeconfig", missing, "--kubernetes-audience="}, []string{
+			"--kubernetes-audience: is required with --kubernetes-auth", "--kubeconfig: how to reach Kubernetes: ", missing,
+		}},
+		{[]string{"--kubernetes-auth=perhaps"}, []string{"kubernetes-auth"}},
+	} {
+		got := shell{}.run(t.Context(), append([]string{"serve", "--database-url", "postgres://u@127.0.0.1:1/d"}, tt.args...)...)
+		for _, want := range tt.want {
+			if got.code != exitUsage || !strings.Contains(got.err, want) {
+				t.Errorf("%v: want exit %d and %q, got %d: %s", tt.args, exitUsage, want, got.code, got.err)
+			}
+		}
+	}
+}

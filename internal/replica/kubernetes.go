@@ -1,0 +1,60 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/kubeauth"
+)
+
+// KubernetesConfig is what a replica can be told about the ServiceAccounts that make reports.
+type KubernetesConfig struct {
+	Auth       bool   // or only an admin makes reports
+	Audience   string // that tokens must be for
+	Kubeconfig string // file; empty: see kubeauth.Load
+}
+
+func (c KubernetesConfig) validate() error {
+	if c.Auth && c.Audience == "" {
+		return errors.New("--kubernetes-audience: is required with --kubernetes-auth")
+	}
+	return nil
+}
+
+// checkFiles says what is wrong with how to reach the API server. It does not ask it.
+func (c KubernetesConfig) checkFiles() error {
+	if !c.Auth {
+		return nil
+	}
+	reviewer, err := c.reviewer(nil)
+	if err != nil {
+		return fmt.Errorf("--kubeconfig: %w", err)
+	}
+	reviewer.Close()
+	return nil
+}
+
+func (c KubernetesConfig) reviewer(now func() time.Time) (*kubeauth.Reviewer, error) {
+	config, err := kubeauth.Load(c.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	return kubeauth.New(kubeauth.Options{Config: config, Audience: c.Audience, Now: now})
+}
+
+// accounts are the ServiceAccounts that the API knows; nil where it knows none.
+func (r *Replica) accounts() (httpapi.ServiceAccounts, error) {
+	if !r.config.Kubernetes.Auth {
+		return nil, nil
+	}
+	var err error
+	if r.reviewer, err = r.config.Kubernetes.reviewer(r.now); err != nil {
+		return nil, err
+	}
+	r.log.Info("Kubernetes ServiceAccounts may make reports", zap.String("audience", r.config.Kubernetes.Audience))
+	return r.reviewer, nil
+}

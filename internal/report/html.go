@@ -1,0 +1,174 @@
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"strconv"
+	"strings"
+)
+
+// A page is one file with all that it needs: no script, nothing from elsewhere. It is meant to be mailed around and kept.
+var (
+	//go:embed page.html.tmpl
+	pageSource string
+	//go:embed page.css
+	pageStyle string
+
+	page = template.Must(template.New("report").Parse(pageSource))
+)
+
+// pagePolicy lets a page have its own style and nothing else. The template escapes all that is not ours; this holds even
+// if it once did not.
+var pagePolicy = func() string {
+	hash := sha256.Sum256([]byte(pageStyle))
+	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" +
+		base64.StdEncoding.EncodeToString(hash[:]) + "'"
+}()
+
+// pageOf is what the template gets. Its strings are printable, and the template's to escape.
+type pageOf struct {
+	Policy      string
+	Style       template.CSS
+	Name        string
+	Verdict     string
+	Tone        string
+	Rest        string // of the headline, after the verdict
+	Heads       []pageHead
+	Links, Tabs []pageTable // those that Links has begin a section
+}
+
+type pageHead struct{ Label, Text string }
+
+type pageTable struct {
+	ID      string
+	Title   string
+	Link    string // Title, without how it is ordered
+	None    string // says why there are no rows
+	Things  string
+	Wide    bool // needs the width of the page
+	Cards   bool // is shown as a card a row where the page is narrow
+	Columns []pageColumn
+	Rows    []pageRow
+}
+
+type pageColumn struct{ Head, Class string }
+
+type pageRow struct {
+	Label string
+	Class string
+	Cells []pageCell
+}
+
+type pageCell struct {
+	Text  string
+	Class string
+	Mark  string // repeats what the text says, and the colour, as a shape
+	Bar   string // how long, in percent; empty: no bar
+	Head  string // of its column, where that is not above it
+}
+
+func renderHTML(doc Document) (string, error) {
+	headline := Headline(doc)
+	verdict := printable(string(doc.Verdict))
+	p := pageOf{
+		Policy: pagePolicy, Style: template.CSS(pageStyle),
+		Name: printable(doc.Name), Verdict: verdict, Tone: doc.Verdict.tone().class(),
+		Rest:  strings.TrimPrefix(headline, verdict),
+		Heads: []pageHead{{"Window", doc.Window.span()}},
+	}
+	if doc.Previous != nil {
+		p.Heads = append(p.Heads, pageHead{"Previous", doc.Previous.Window.span()})
+	}
+	p.Heads = append(p.Heads, pageHead{"Made", timestamp(doc.GeneratedAt)}, pageHead{"Id", printable(doc.ID)})
+	section := ""
+	for i, t := range tables(doc) {
+		tab := t.onPage("t" + strconv.Itoa(i+1))
+		p.Tabs = append(p.Tabs, tab)
+		if begins, _, _ := strings.Cut(t.section, "."); begins != section {
+			section = begins
+			p.Links = append(p.Links, tab)
+		}
+	}
+	var b strings.Builder
+	err := page.Execute(&b, p)
+	return b.String(), err
+}
+
+// onPage lays a table out for the template.
+func (t table) onPage(id string) pageTable {
+	const narrow = 4 // columns of figures
+	tab := pageTable{
+		ID: id, Title: printable(t.title), None: t.none, Things: printable(t.things),
+		Wide: len(t.columns) > narrow || t.widens(), Cards: t.section == objectivesSection,
+	}
+	tab.Link, _, _ = strings.Cut(tab.Title, ",")
+	for _, c := range t.columns {
+		tab.Columns = append(tab.Columns, pageColumn{printable(c.head), c.class()})
+	}
+	for _, r := range t.rows {
+		line := pageRow{Label: printable(r.label)}
+		for i, c := range r.cells {
+			cell := c.onPage(t.columns[i])
+			if tab.Cards {
+				cell.Head = tab.Columns[i].Head
+			}
+			if c.tone == bad {
+				line.Class = bad.class()
+			}
+			line.Cells = append(line.Cells, cell)
+		}
+		tab.Rows = append(tab.Rows, line)
+	}
+	return tab
+}
+
+// widens says whether a table has columns of sentences.
+func (t table) widens() bool {
+	for i, c := range t.columns {
+		for _, r := range t.rows {
+			if c.words && len(r.cells[i].text) > 40 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c column) class() string {
+	if c.words {
+		return "w"
+	}
+	return ""
+}
+
+func (c cell) onPage(of column) pageCell {
+	one := pageCell{Text: printable(c.text), Class: strings.TrimSpace(of.class() + " " + c.tone.class())}
+	switch {
+	case c.raw == "" && c.text == nothing:
+		one.Class = strings.TrimSpace(of.class() + " none")
+	case c.tone == good:
+		one.Mark = "✓"
+	case c.tone == bad && of.words:
+		one.Mark = "✕"
+	}
+	if c.bar && c.value != nil && *c.value == *c.value { // not NaN
+		one.Bar = decimals(100*min(max(*c.value, 0), 1), 1)
+	}
+	return one
+}
+
+// class is how the style calls a tone.
+func (t tone) class() string {
+	switch t {
+	case good:
+		return "good"
+	case bad:
+		return "bad"
+	case unsure:
+		return "unsure"
+	default:
+		return ""
+	}
+}

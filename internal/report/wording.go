@@ -1,0 +1,57 @@
+package report
+
+import "fmt"
+
+// What a report comes to in words, for whoever shows less than a whole one. They are the renderers' own words, and as
+// there a document is not trusted: they are printable, and not endless.
+
+// Headline says what the verdict is: "Pass: 8 of 8 objectives met".
+func Headline(doc Document) string {
+	var missed, without int
+	for _, r := range doc.Objectives {
+		switch {
+		case r.Met == nil:
+			without++
+		case !*r.Met:
+			missed++
+		}
+	}
+	s := printable(string(doc.Verdict))
+	switch {
+	case missed > 0:
+		s += fmt.Sprintf(": %d of %s missed", missed, counted(int64(len(doc.Objectives)), "objective"))
+	case doc.Verdict == Pass:
+		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without, counted(int64(len(doc.Objectives)), "objective"))
+	}
+	if without > 0 && doc.Verdict != NoData {
+		s += fmt.Sprintf(", %d without data", without)
+	}
+	if doc.Previous != nil {
+		s += fmt.Sprintf(" (previous window: %s)", printable(string(doc.Previous.Verdict)))
+	}
+	return s
+}
+
+// TargetText says what an actual figure is held against: "< 200 ms", "0.1/s ± 50 %".
+func TargetText(r Result) string {
+	if r.Comparison == Around && r.Tolerance != nil {
+		return r.Unit.write(r.Target) + " ± " + percent(*r.Tolerance)
+	}
+	return printable(string(r.Comparison)) + " " + r.Unit.write(r.Target)
+}
+
+// ActualText says what was measured: "3.1 ms", "99.2 %", "12.30 USD"; nothing without data.
+func ActualText(r Result) string {
+	if r.Actual == nil {
+		return ""
+	}
+	return r.Unit.write(*r.Actual)
+}
+
+// BudgetText says how much of its error budget is left: "62 %", "-250 %"; nothing for an objective that has none.
+func BudgetText(r Result) string {
+	if r.ErrorBudgetRemaining == nil {
+		return ""
+	}
+	return percent(*r.ErrorBudgetRemaining)
+}

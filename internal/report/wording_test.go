@@ -1,0 +1,89 @@
+package report_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		result                 report.Result
+		target, actual, budget string
+	}{
+		"latency": {
+			report.Result{Comparison: report.Below, Target: 200, Actual: new(3.1), Unit: report.UnitMilliseconds, ErrorBudgetRemaining: new(0.62)},
+			"< 200 ms", "3.1 ms", "62 %",
+		},
+		"success": {
+			report.Result{Comparison: report.Above, Target: 0.95, Actual: new(0.992), Unit: report.UnitRatio, ErrorBudgetRemaining: new(0.84)},
+			"> 95 %", "99.2 %", "84 %",
+		},
+		"errors": {
+			report.Result{Comparison: report.Below, Target: 0.01, Actual: new(0.035), Unit: report.UnitRatio, ErrorBudgetRemaining: new(-2.5)},
+			"< 1 %", "3.5 %", "-250 %",
+		},
+		"polls": {
+			report.Result{Comparison: report.Around, Target: 0.1, Tolerance: new(0.5), Actual: new(0.0), Unit: report.UnitPollRate},
+			"0.1/s ± 50 %", "0/s", "",
+		},
+		"cost": {
+			report.Result{Comparison: report.Below, Target: 50, Actual: new(12.3), Unit: report.UnitUSD},
+			"< 50.00 USD", "12.30 USD", "",
+		},
+		"without data": {report.Result{Comparison: report.Below, Target: 50, Unit: report.UnitUSD}, "< 50.00 USD", "", ""},
+		"hostile":      {report.Result{Comparison: "\x1b[2J", Target: 1, Unit: "\x1b"}, "\ufffd[2J 1", "", ""},
+	} {
+		got := []string{report.TargetText(tt.result), report.ActualText(tt.result), report.BudgetText(tt.result)}
+		if got[0] != tt.target || got[1] != tt.actual || got[2] != tt.budget {
+			t.Errorf("%s: got %q, want %q, %q, %q", name, got, tt.target, tt.actual, tt.budget)
+		}
+	}
+}
+
+// Whoever shows an objective by these functions says what the report itself says.
+func TestWordsAreThoseOfTheReport(t *testing.T) {
+	t.Parallel()
+	req := request()
+	req.Objectives = append(req.Objectives, report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50"}})
+	doc := computed(t, req, goodHour(lastHour), nil)
+	tables := cellsOfMarkdown(rendered(t, doc, report.Markdown, report.RenderOptions{}))
+	for i, r := range doc.Objectives {
+		left := report.BudgetText(r)
+		if left == "" {
+			left = "–"
+		}
+		want := []string{r.Name, "yes", report.TargetText(r), report.ActualText(r), left}
+		if got := tables[0][i+1][:5]; strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	t.Parallel()
+	yes, no := report.Result{Met: new(true)}, report.Result{Met: new(false)}
+	none := report.Result{}
+	before := func(v report.Verdict) *report.Previous { return &report.Previous{Verdict: v} }
+	for _, tt := range []struct {
+		doc  report.Document
+		want string
+	}{
+		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, yes}}, "Pass: 2 of 2 objectives met"},
+		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes}}, "Pass: 1 of 1 objective met"},
+		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, none}}, "Pass: 1 of 2 objectives met, 1 without data"},
+		{report.Document{Verdict: report.Fail, Objectives: []report.Result{yes, no, none}}, "Fail: 1 of 3 objectives missed, 1 without data"},
+		{report.Document{Verdict: report.NoData, Objectives: []report.Result{none}}, "NoData"},
+		{
+			report.Document{Verdict: report.Pass, Objectives: []report.Result{yes}, Previous: before(report.Fail)},
+			"Pass: 1 of 1 objective met (previous window: Fail)",
+		},
+		{report.Document{Verdict: "\x1b[31m", Previous: before("\u202e")}, "\ufffd[31m (previous window: \ufffd)"},
+	} {
+		if got := report.Headline(tt.doc); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
