@@ -8,6 +8,9 @@ MAKEFLAGS += --no-builtin-rules
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOTESTSUM_FORMAT ?= pkgname
 FUZZTIME ?= 10s
+IMG ?= watchbill/watchbill:$(VERSION)
+
+kubectl = hack/tool kubectl
 
 # What tests run beside PostgreSQL and the API server; built before they start, as a test has not that much time.
 TEST_TOOLS := promtool helm kubectl
@@ -24,6 +27,32 @@ run: build ## Bring up the whole product on this machine; Ctrl-C stops it. ARGS=
 .PHONY: build
 build: ## Build bin/watchbill.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/watchbill ./cmd/watchbill
+
+.PHONY: image
+image: ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
+	go run -C hack/image . -source $(CURDIR) -output $(CURDIR)/bin/image.tar -name $(IMG) -version $(VERSION)
+
+##@ The cluster of your kubeconfig
+
+.PHONY: install
+install: ## Install the custom resource.
+	$(kubectl) kustomize config/crd | $(kubectl) apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: ## Remove the custom resource, and with it all MonitoringReports.
+	$(kubectl) kustomize config/crd | $(kubectl) delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: ## Deploy the API and the controller, of the image IMG.
+	$(kubectl) kustomize config/default | sed 's|: watchbill/watchbill:latest$$|: $(IMG)|' | $(kubectl) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove what deploy made, MonitoringReports included.
+	$(kubectl) kustomize config/default | $(kubectl) delete --ignore-not-found -f -
+
+.PHONY: run-controller
+run-controller: build ## Run the controller on this machine. ARGS="--server=… --report-namespaces=…"
+	bin/watchbill controller --leader-elect=false --image=$(IMG) $(ARGS)
 
 ##@ Develop
 
@@ -42,11 +71,13 @@ generate: ## Make anew what is generated: queries, the REST contract's types and
 	hack/tool sqlc generate
 	hack/tool controller-gen object paths=./api/v1alpha1
 	hack/tool controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases
+	hack/tool controller-gen rbac:roleName=watchbill-controller paths=./controllers output:rbac:dir=config/rbac
 	go generate ./...
 
 .PHONY: lint
 lint: ## Run the linters and check the formatting.
 	hack/tool golangci-lint run
+	hack/tool kube-api-linter run -c hack/tools/kube-api-linter/golangci.yml ./api/v1alpha1
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -64,4 +95,4 @@ clean: ## Remove what was built, and the database that `make run` keeps.
 help: ## Show this.
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

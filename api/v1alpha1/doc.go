@@ -2,6 +2,9 @@
 // types, their defaults and rules (the generated CustomResourceDefinition enforces them), and the names of conditions and
 // reasons. What the controller makes of them lives in internal/desired and controllers.
 //
+// The comments of fields are what kubectl explain shows. It keeps their line breaks and breaks again after 76 characters,
+// so none of their lines is longer.
+//
 // +kubebuilder:object:generate=true
 // +groupName=monitoring.watchbill.dev
 package v1alpha1

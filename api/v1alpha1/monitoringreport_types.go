@@ -4,8 +4,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// MonitoringReport is a schedule of reports about the fleet and the service, the objectives that they are judged by, the
-// places that they are delivered to, and the Prometheus alerts for the same objectives.
+// MonitoringReport is a schedule of reports about the fleet and the service,
+// the objectives that they are judged by, the places that they are delivered
+// to, and the Prometheus alerts for the same objectives.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -22,16 +23,17 @@ import (
 type MonitoringReport struct {
 	metav1.TypeMeta `json:",inline"`
 
+	// metadata is the object's, as everywhere.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec is what is wanted.
 	// +required
-	Spec MonitoringReportSpec `json:"spec"`
+	Spec MonitoringReportSpec `json:"spec,omitzero"`
 
 	// status is what the controller saw last.
 	// +optional
-	Status MonitoringReportStatus `json:"status,omitempty"`
+	Status MonitoringReportStatus `json:"status,omitzero"`
 }
 
 // MonitoringReportList is a list of MonitoringReports.
@@ -46,57 +48,58 @@ type MonitoringReportList struct {
 
 // MonitoringReportSpec is what is wanted.
 type MonitoringReportSpec struct {
-	// schedule says when reports are made, in the syntax of CronJobs: five fields ("0 8 * * 1-5") or a descriptor
-	// ("@daily"). The time zone has a field of its own.
+	// schedule says when reports are made, in the syntax of CronJobs: five fields
+	// ("0 8 * * 1-5") or a descriptor ("@daily"). The time zone has a field of its
+	// own.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="!self.contains('TZ')",message="schedule must not name a time zone; use timeZone"
-	Schedule string `json:"schedule"`
+	// +kubebuilder:validation:XValidation:rule="!self.contains('TZ')",message="must not name a time zone; use timeZone"
+	Schedule string `json:"schedule,omitempty"`
 
-	// timeZone is that of the schedule, by its name in the IANA's database, such as Europe/Berlin.
+	// timeZone is that of the schedule, by its name in the IANA's database, such
+	// as Europe/Berlin. Default: Etc/UTC.
 	// +optional
 	// +default="Etc/UTC"
-	// +kubebuilder:default="Etc/UTC"
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self != 'Local'",message="timeZone must name a zone, such as Europe/Berlin"
+	// +kubebuilder:validation:XValidation:rule="self.lowerAscii() != 'local'",message="must name a zone, such as Europe/Berlin"
 	TimeZone string `json:"timeZone,omitempty"`
 
-	// suspend stops reports from being made by the schedule. Alerts stay, and a report can still be asked for.
+	// suspend stops reports from being made by the schedule. Alerts stay, and a
+	// report can still be asked for.
 	// +optional
 	// +default=false
-	// +kubebuilder:default=false
-	Suspend bool `json:"suspend"`
+	Suspend bool `json:"suspend,omitempty"`
 
-	// concurrencyPolicy says what happens when a report is due while the one before is still being made: Forbid leaves the
-	// new one out, Replace ends the old one, Allow lets both run.
+	// concurrencyPolicy says what happens when a report is due while the one
+	// before is still being made: Forbid leaves the new one out, Replace ends the
+	// old one, Allow lets both run. Default: Forbid.
 	// +optional
 	// +default="Forbid"
-	// +kubebuilder:default=Forbid
 	ConcurrencyPolicy ConcurrencyPolicy `json:"concurrencyPolicy,omitempty"`
 
-	// startingDeadlineSeconds is how late a report may begin, after the cluster was away for instance; later it is left
-	// out.
+	// startingDeadlineSeconds is how late a report may begin, after the cluster
+	// was away for instance; later it is left out. Default: 3600, an hour.
 	// +optional
 	// +default=3600
-	// +kubebuilder:default=3600
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=604800
 	StartingDeadlineSeconds int64 `json:"startingDeadlineSeconds,omitempty"`
 
-	// window is how much time a report covers, up to the moment it was scheduled for, such as 24h; whole minutes up to
-	// 8784h. Left out, it begins at the slot before: reports then meet without gap or overlap, also where clocks change.
+	// window is how much time a report covers, up to the moment it was scheduled
+	// for, such as 24h; whole minutes up to 8784h. Left out, it begins at the slot
+	// before: reports then meet without gap or overlap, also where clocks change.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:Pattern=`^([0-9]{1,7}(s|m|h))+$`
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('8784h') && duration(self).getSeconds() % 60 == 0",message="window must be whole minutes, from 1m to 8784h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) >= duration('1m') && duration(self) <= duration('8784h') && duration(self).getSeconds() % 60 == 0",message="must be whole minutes from 1m to 8784h, such as 24h or 1h30m"
 	Window string `json:"window,omitempty"`
 
-	// compareWith says what a report stands beside: Previous is the window of the same length right before.
+	// compareWith says what a report stands beside: Previous is the window of the
+	// same length right before. Default: Previous.
 	// +optional
 	// +default="Previous"
-	// +kubebuilder:default=Previous
 	CompareWith CompareWith `json:"compareWith,omitempty"`
 
 	// sections are the parts of the report. Left out: all of them.
@@ -106,9 +109,11 @@ type MonitoringReportSpec struct {
 	// +kubebuilder:validation:MaxItems=10
 	Sections []Section `json:"sections,omitempty"`
 
-	// objectives are what reports are judged by, and what alerts are about. Left out: pending-p50, pending-p95 and
-	// pending-p99 (polls below 50 ms, 200 ms and 500 ms), errors (below 1 %), pool (below 80 % in use), queries (p99 below
-	// 100 ms), polling (about 0.1 polls per second and agent) and executions (above 95 % successful).
+	// objectives are what reports are judged by, and what alerts are about. Left
+	// out: pending-p50, pending-p95 and pending-p99 (polls below 50 ms, 200 ms and
+	// 500 ms), errors (below 1 %), pool (below 80 % in use), queries (p99 below
+	// 100 ms), polling (about 0.1 polls per second and agent) and executions
+	// (above 95 % successful).
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -119,11 +124,11 @@ type MonitoringReportSpec struct {
 	// alerting says how Prometheus alerts about the objectives.
 	// +optional
 	// +default={}
-	// +kubebuilder:default={}
-	Alerting Alerting `json:"alerting,omitempty"`
+	Alerting Alerting `json:"alerting,omitzero"`
 
-	// outputs are the places that reports are delivered to. Each is independent of the others. Reports are kept by
-	// Watchbill itself too, so that none is needed.
+	// outputs are the places that reports are delivered to. Each is independent of
+	// the others. Reports are kept by Watchbill itself too, so that none is
+	// needed.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
@@ -132,11 +137,11 @@ type MonitoringReportSpec struct {
 	// retention says how much is kept of past runs.
 	// +optional
 	// +default={}
-	// +kubebuilder:default={}
-	Retention Retention `json:"retention,omitempty"`
+	Retention Retention `json:"retention,omitzero"`
 }
 
-// ConcurrencyPolicy says what happens when a report is due while the one before is still being made.
+// ConcurrencyPolicy says what happens when a report is due while the one
+// before is still being made.
 //
 // +kubebuilder:validation:Enum=Forbid;Replace;Allow
 type ConcurrencyPolicy string
@@ -167,25 +172,25 @@ type Section string
 // Retention says how much is kept of past runs.
 type Retention struct {
 	// successfulRuns is how many Jobs that succeeded are kept, with their Pods.
+	// Default: 10.
 	// +optional
 	// +default=10
-	// +kubebuilder:default=10
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	SuccessfulRuns int32 `json:"successfulRuns,omitempty"`
 
-	// failedRuns is how many Jobs that failed are kept, with their Pods.
+	// failedRuns is how many Jobs that failed are kept, with their Pods. Default:
+	// 3.
 	// +optional
 	// +default=3
-	// +kubebuilder:default=3
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	FailedRuns int32 `json:"failedRuns,omitempty"`
 
-	// reports is how many reports are kept, by Watchbill and in each output that can delete them; the oldest go first.
+	// reports is how many reports are kept, by Watchbill and in each output that
+	// can delete them; the oldest go first. Default: 30.
 	// +optional
 	// +default=30
-	// +kubebuilder:default=30
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	Reports int32 `json:"reports,omitempty"`

@@ -1,19 +1,23 @@
 package v1alpha1
 
-// Objective is what one figure should be. A report measures it over its window, an alert over the alert's own. Exactly one
-// kind is set, and an objective stays of its kind for as long as its name does: the alerts' history is kept under the name.
+// Objective is what one figure should be. A report measures it over its
+// window, an alert over the alert's own. Exactly one kind is set, and an
+// objective stays of its kind for as long as its name does: the alerts'
+// history is kept under the name.
 //
-// Limits are met below them (min: above it), never at them. Numbers are strings such as "0.999", so that they stay what was written.
+// Limits are met below them (min: above it), never at them. Numbers are
+// strings such as "0.999", so that they stay what was written.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.latency), has(self.errorRate), has(self.poolUtilization), has(self.queryTime), has(self.pollRate), has(self.successRate), has(self.cost)].filter(set, set).size() == 1",message="exactly one of latency, errorRate, poolUtilization, queryTime, pollRate, successRate and cost must be set"
 // +kubebuilder:validation:XValidation:rule="has(self.latency) == has(oldSelf.latency) && has(self.errorRate) == has(oldSelf.errorRate) && has(self.poolUtilization) == has(oldSelf.poolUtilization) && has(self.queryTime) == has(oldSelf.queryTime) && has(self.pollRate) == has(oldSelf.pollRate) && has(self.successRate) == has(oldSelf.successRate) && has(self.cost) == has(oldSelf.cost)",message="an objective cannot become one of another kind; give the new one another name"
 type Objective struct {
-	// name of the objective, unique in the report. It becomes a label of the alerts.
+	// name of the objective, unique in the report. It becomes a label of the
+	// alerts.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
-	Name string `json:"name"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be of a-z, 0-9 and -, and begin and end with a letter or digit"
+	Name string `json:"name,omitempty"`
 
 	// latency holds a quantile of a route's latency below a threshold.
 	// +optional
@@ -23,11 +27,13 @@ type Objective struct {
 	// +optional
 	ErrorRate *ErrorRateObjective `json:"errorRate,omitempty"`
 
-	// poolUtilization holds the share of database connections in use, on the worst replica, below a limit.
+	// poolUtilization holds the share of database connections in use, on the worst
+	// replica, below a limit.
 	// +optional
 	PoolUtilization *PoolObjective `json:"poolUtilization,omitempty"`
 
-	// queryTime holds a quantile of the time of all database queries below a threshold.
+	// queryTime holds a quantile of the time of all database queries below a
+	// threshold.
 	// +optional
 	QueryTime *QueryTimeObjective `json:"queryTime,omitempty"`
 
@@ -35,7 +41,8 @@ type Objective struct {
 	// +optional
 	PollRate *PollRateObjective `json:"pollRate,omitempty"`
 
-	// successRate holds the share of AI agents' requests that succeeded above a limit.
+	// successRate holds the share of AI agents' requests that succeeded above a
+	// limit.
 	// +optional
 	SuccessRate *SuccessObjective `json:"successRate,omitempty"`
 
@@ -46,24 +53,25 @@ type Objective struct {
 
 // Quantile is a decimal number between 0 and 1, such as "0.95".
 //
+// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=11
-// +kubebuilder:validation:Pattern=`^0\.[0-9]{1,9}$`
-// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="must be between 0 and 1, such as \"0.95\""
+// +kubebuilder:validation:XValidation:rule="self.matches('^0[.][0-9]{1,9}$') && double(self) > 0.0",message="must be a decimal number between 0 and 1, such as \"0.95\""
 type Quantile string
 
 // Share is a decimal number above 0 and at most 1, such as "0.01".
 //
+// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=11
-// +kubebuilder:validation:Pattern=`^[01](\.[0-9]{1,9})?$`
-// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="must be above 0 and at most 1, such as \"0.01\""
+// +kubebuilder:validation:XValidation:rule="self.matches('^[01]([.][0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1.0",message="must be a decimal number above 0 and at most 1, such as \"0.01\""
 type Share string
 
-// Threshold is a duration that latencies are compared with, such as "200ms". For an alert it must be one of the bounds of
-// the histogram: 1ms, 2.5ms, 5ms, 10ms, 25ms, 50ms, 100ms, 200ms, 500ms, 1s, 2.5s, 5s, 10s or 30s.
+// Threshold is a duration that latencies are compared with, such as "200ms".
+// For an alert it must be one of the bounds of the histogram: 1ms, 2.5ms, 5ms,
+// 10ms, 25ms, 50ms, 100ms, 200ms, 500ms, 1s, 2.5s, 5s, 10s or 30s.
 //
+// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:Pattern=`^[0-9]{1,7}(\.[0-9]{1,6})?(us|ms|s|m)$`
-// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1us') && duration(self) <= duration('10m')",message="must be from 1us to 10m, such as \"200ms\""
+// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,7}([.][0-9]{1,6})?(us|ms|s|m)$') && duration(self) >= duration('1us') && duration(self) <= duration('10m')",message="must be a duration from 1us to 10m, such as \"200ms\""
 type Threshold string
 
 // Method is one of HTTP's.
@@ -71,17 +79,19 @@ type Threshold string
 // +kubebuilder:validation:Enum=DELETE;GET;HEAD;OPTIONS;PATCH;POST;PUT
 type Method string
 
-// Route is a pattern, as reports name it, such as /api/deployments/pending/{agent_id}.
+// Route is a pattern, as reports name it, such as
+// /api/deployments/pending/{agent_id}.
 //
+// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=256
-// +kubebuilder:validation:Pattern=`^/[ -~]*$`
+// +kubebuilder:validation:XValidation:rule="self.matches('^/[ -~]*$')",message="must be a route that begins with /, of ASCII, such as /api/deployments/pending/{agent_id}"
 type Route string
 
 // LatencyObjective holds a quantile of a route's latency below a threshold.
 type LatencyObjective struct {
 	// route whose requests are meant.
 	// +required
-	Route Route `json:"route"`
+	Route Route `json:"route,omitempty"`
 
 	// method of the requests. Left out: all of them together.
 	// +optional
@@ -89,18 +99,18 @@ type LatencyObjective struct {
 
 	// quantile of the latency, such as "0.95".
 	// +required
-	Quantile Quantile `json:"quantile"`
+	Quantile Quantile `json:"quantile,omitempty"`
 
 	// threshold that the quantile must be below, such as "200ms".
 	// +required
-	Threshold Threshold `json:"threshold"`
+	Threshold Threshold `json:"threshold,omitempty"`
 }
 
 // ErrorRateObjective holds the share of 5xx in all answers below a limit.
 type ErrorRateObjective struct {
 	// max is the share that it must be below, such as "0.01".
 	// +required
-	Max Share `json:"max"`
+	Max Share `json:"max,omitempty"`
 
 	// route whose answers are meant. Left out: all of them.
 	// +optional
@@ -111,44 +121,50 @@ type ErrorRateObjective struct {
 type PoolObjective struct {
 	// max is the share that it must be below, such as "0.8".
 	// +required
-	Max Share `json:"max"`
+	Max Share `json:"max,omitempty"`
 }
 
-// QueryTimeObjective holds a quantile of the time of all database queries below a threshold.
+// QueryTimeObjective holds a quantile of the time of all database queries
+// below a threshold.
 type QueryTimeObjective struct {
 	// quantile of the time, such as "0.99".
 	// +required
-	Quantile Quantile `json:"quantile"`
+	Quantile Quantile `json:"quantile,omitempty"`
 
 	// threshold that the quantile must be below, such as "100ms".
 	// +required
-	Threshold Threshold `json:"threshold"`
+	Threshold Threshold `json:"threshold,omitempty"`
 }
 
-// PollRateObjective holds the polls per second and agent near what they should be.
+// PollRateObjective holds the polls per second and agent near what they should
+// be.
 type PollRateObjective struct {
-	// perAgent is the polls per second that an agent should make, such as "0.1". Where the server told the fleet to poll
-	// less often, that is the target.
+	// perAgent is the polls per second that an agent should make, such as "0.1".
+	// Where the server told the fleet to poll less often, that is the target.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=14
-	// +kubebuilder:validation:Pattern=`^[0-9]{1,4}(\.[0-9]{1,9})?$`
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1000.0",message="must be above 0 and at most 1000, such as \"0.1\""
-	PerAgent string `json:"perAgent"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,4}([.][0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1000.0",message="must be a decimal number above 0 and at most 1000, such as \"0.1\""
+	PerAgent string `json:"perAgent,omitempty"`
 
-	// tolerance is how far from the target the rate may be, as a share of the target, such as "0.5".
+	// tolerance is how far from the target the rate may be, as a share of the
+	// target, such as "0.5".
 	// +required
-	Tolerance Share `json:"tolerance"`
+	Tolerance Share `json:"tolerance,omitempty"`
 }
 
-// SuccessObjective holds the share of AI agents' requests that succeeded above a limit. Timeouts have failed.
+// SuccessObjective holds the share of AI agents' requests that succeeded above
+// a limit. Timeouts have failed.
 type SuccessObjective struct {
 	// min is the share that it must be above, such as "0.95".
 	// +required
-	Min Quantile `json:"min"`
+	Min Quantile `json:"min,omitempty"`
 
 	// agent whose requests are meant, by its name. Left out: all agents together.
 	// +optional
-	// +kubebuilder:validation:MaxLength=200
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[\\pL\\pM\\pN\\pP\\pS ]*$')`,message="must be of characters that can be printed"
 	Agent string `json:"agent,omitempty"`
 }
 
@@ -156,15 +172,15 @@ type SuccessObjective struct {
 type CostObjective struct {
 	// maxUSD is the sum in US dollars that it must be below, such as "50".
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=17
-	// +kubebuilder:validation:Pattern=`^[0-9]{1,7}(\.[0-9]{1,9})?$`
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1000000.0",message="must be above 0 and at most 1000000, such as \"50\""
-	MaxUSD string `json:"maxUSD"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,7}([.][0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1000000.0",message="must be a decimal number above 0 and at most 1000000, such as \"50\""
+	MaxUSD string `json:"maxUSD,omitempty"`
 
-	// period that the sum is for: each UTC day, or the report's window.
+	// period that the sum is for: each UTC day, or the report's window. Default:
+	// Day.
 	// +optional
 	// +default="Day"
-	// +kubebuilder:default=Day
 	Period CostPeriod `json:"period,omitempty"`
 }
 

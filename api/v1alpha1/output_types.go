@@ -1,14 +1,15 @@
 package v1alpha1
 
-// Output is a place that reports are delivered to, and the format they have there. Exactly one target is set. Secrets are
-// only referred to; they are in the report's namespace.
+// Output is a place that reports are delivered to, and the format they have
+// there. Exactly one target is set. Secrets are only referred to; they are in
+// the report's namespace.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.persistentVolumeClaim), has(self.s3), has(self.webhook)].filter(set, set).size() == 1",message="exactly one of persistentVolumeClaim, s3 and webhook must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.webhook.style) || self.webhook.style != 'Slack' || self.format == 'Markdown'",message="a webhook of style Slack takes the format Markdown"
 type Output struct {
 	// format of the report there.
 	// +required
-	Format Format `json:"format"`
+	Format Format `json:"format,omitempty"`
 
 	// persistentVolumeClaim is a volume that a file is written to.
 	// +optional
@@ -36,66 +37,74 @@ const (
 	FormatCSV      Format = "CSV"
 )
 
-// VolumeOutput is a volume that a file is written to: <path>/<report>-<time it was scheduled for>.<format>.
+// VolumeOutput is a volume that a file is written to: <path>/<report>-<time it
+// was scheduled for>.<format>.
 type VolumeOutput struct {
 	// claimName is the PersistentVolumeClaim's, in the report's namespace.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
-	ClaimName string `json:"claimName"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a name that a PersistentVolumeClaim can have"
+	ClaimName string `json:"claimName,omitempty"`
 
-	// path is a folder in the volume; it is made if need be. Left out: the volume's root.
+	// path is a folder in the volume; it is made if need be. Left out: the
+	// volume's root.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`
-	// +kubebuilder:validation:XValidation:rule="!self.split('/').exists(part, part == '.' || part == '..')",message="path must not have . or .. in it"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$') && !self.split('/').exists(part, part == '.' || part == '..')",message="must be folders such as reports/daily: of A-Z, a-z, 0-9, _, . and -, none of them . or .., no / at either end"
 	Path string `json:"path,omitempty"`
 }
 
-// S3Output is a bucket of an S3-compatible store. Objects are named like the files of a volume.
+// S3Output is a bucket of an S3-compatible store. Objects are named like the
+// files of a volume.
 type S3Output struct {
 	// bucket of that name must exist.
 	// +required
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`
-	Bucket string `json:"bucket"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9][a-z0-9.-]*[a-z0-9]$')",message="must be of a-z, 0-9, . and -, and begin and end with a letter or digit"
+	Bucket string `json:"bucket,omitempty"`
 
 	// prefix of the objects' names, without a slash at the end.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$') && !self.split('/').exists(part, part == '.' || part == '..')",message="must be folders such as reports/daily: of A-Z, a-z, 0-9, _, . and -, none of them . or .., no / at either end"
 	Prefix string `json:"prefix,omitempty"`
 
 	// endpoint is the store's URL.
 	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:Pattern=`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$`
-	Endpoint string `json:"endpoint"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')",message="must be a URL of http or https without a path, such as https://s3.eu-central-1.amazonaws.com"
+	Endpoint string `json:"endpoint,omitempty"`
 
 	// region of the bucket, where the store has regions.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9-]*$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9-]*$')",message="must be a region such as eu-central-1"
 	Region string `json:"region,omitempty"`
 
-	// secretRef names a Secret with the keys accessKeyID, secretAccessKey and, if need be, sessionToken.
+	// secretRef names a Secret with the keys accessKeyID, secretAccessKey and, if
+	// need be, sessionToken.
 	// +required
-	SecretRef SecretReference `json:"secretRef"`
+	SecretRef SecretReference `json:"secretRef,omitzero"`
 }
 
 // WebhookOutput is an address that reports are posted to.
 type WebhookOutput struct {
-	// urlSecretRef is the key of a Secret that holds the URL, since that is often a secret itself.
+	// urlSecretRef is the key of a Secret that holds the URL, since that is often
+	// a secret itself.
 	// +required
-	URLSecretRef SecretKeyReference `json:"urlSecretRef"`
+	URLSecretRef SecretKeyReference `json:"urlSecretRef,omitzero"`
 
-	// style of the message: Generic posts the report as it is, in the output's format; Slack posts a message for Slack's
-	// incoming webhooks.
+	// style of the message: Generic posts the report as it is, in the output's
+	// format; Slack posts a message for Slack's incoming webhooks. Default:
+	// Generic.
 	// +optional
 	// +default="Generic"
-	// +kubebuilder:default=Generic
 	Style WebhookStyle `json:"style,omitempty"`
 }
 
@@ -116,8 +125,8 @@ type SecretReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
-	Name string `json:"name"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a name that a Secret can have"
+	Name string `json:"name,omitempty"`
 }
 
 // SecretKeyReference names a key of a Secret in the report's namespace.
@@ -126,14 +135,13 @@ type SecretKeyReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
-	Name string `json:"name"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a name that a Secret can have"
+	Name string `json:"name,omitempty"`
 
 	// key in the Secret.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
-	// +kubebuilder:validation:XValidation:rule="self != '.' && !self.startsWith('..')",message="key must be one that a Secret can have"
-	Key string `json:"key"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="must be a key that a Secret can have"
+	Key string `json:"key,omitempty"`
 }

@@ -14,11 +14,13 @@ type MonitoringReportStatus struct {
 	// +optional
 	LastScheduleTime *metav1.Time `json:"lastScheduleTime,omitempty"`
 
-	// nextScheduleTime is when the next report is due; none while the report is suspended.
+	// nextScheduleTime is when the next report is due; none while the report is
+	// suspended.
 	// +optional
 	NextScheduleTime *metav1.Time `json:"nextScheduleTime,omitempty"`
 
-	// lastHandledRunRequest is the value of the annotation monitoring.watchbill.dev/run-requested-at that was handled last.
+	// lastHandledRunRequest is the value of the annotation
+	// monitoring.watchbill.dev/run-requested-at that was handled last.
 	// +optional
 	LastHandledRunRequest string `json:"lastHandledRunRequest,omitempty"`
 
@@ -57,7 +59,8 @@ type Run struct {
 	// +optional
 	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
 
-	// verdict is Pass, Fail (an objective was missed), NoData (there was nothing to judge by) or Error (there is no report).
+	// verdict is Pass, Fail (an objective was missed), NoData (there was nothing
+	// to judge by) or Error (there is no report).
 	// +optional
 	Verdict Verdict `json:"verdict,omitempty"`
 
@@ -110,7 +113,8 @@ type OutputStatus struct {
 	Message string `json:"message,omitempty"`
 }
 
-// ObjectiveStatus is an objective measured, in words for people; the report has the exact figures.
+// ObjectiveStatus is an objective measured, in words for people; the report
+// has the exact figures.
 type ObjectiveStatus struct {
 	// name of the objective.
 	// +required
@@ -128,8 +132,9 @@ type ObjectiveStatus struct {
 	// +optional
 	Met *bool `json:"met,omitempty"`
 
-	// errorBudgetRemaining is the share of the window's error budget that is left, such as "62 %"; less than nothing where
-	// more was spent. Left out for objectives that have no such budget.
+	// errorBudgetRemaining is the share of the window's error budget that is left,
+	// such as "62 %"; less than nothing where more was spent. Left out for
+	// objectives that have no such budget.
 	// +optional
 	ErrorBudgetRemaining string `json:"errorBudgetRemaining,omitempty"`
 }

@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // costs are told by the days of a time zone, on machines that have no zones too
+
+	_ "golang.org/x/crypto/x509roots/fallback" // webhooks and stores are trusted by these where a machine, such as our image, has none
 )
 
 // version is set by the linker.

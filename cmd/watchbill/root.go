@@ -89,6 +89,7 @@ func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 		logsCommand(std, env),
 		executionsCommand(std, env),
 		pricesCommand(std, env),
+		rulesCommand(std, env),
 		versionCommand(std),
 	)
 	strictArguments(root)

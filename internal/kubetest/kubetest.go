@@ -1,8 +1,11 @@
-// Package kubetest gives tests a real Kubernetes API server: kube-apiserver and etcd, without nodes or controllers.
+// Package kubetest gives tests a real Kubernetes API server: kube-apiserver and etcd, without nodes or controllers. Only
+// tests import it.
 package kubetest
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,15 +26,18 @@ type Cluster struct {
 	// Config reaches it as an administrator.
 	Config *rest.Config
 	env    *envtest.Environment
+	folder string // of what kubectl needs
 }
 
 // Options say what the API server knows from the start.
 type Options struct {
 	// CRDs are files or folders of CustomResourceDefinitions, relative to the tree's root.
 	CRDs []string
+	// PrometheusOperator says that it knows the Prometheus operator's resources.
+	PrometheusOperator bool
 }
 
-// Start starts an API server, for TestMain to share among a package's tests. Stop must be called.
+// Start starts an API server, for TestMain to share among a package's tests (see Main). Stop must be called.
 func Start(opts Options) (*Cluster, error) {
 	assets, err := programs()
 	if err != nil {
@@ -46,15 +52,28 @@ func Start(opts Options) (*Cluster, error) {
 	for _, path := range opts.CRDs {
 		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, filepath.Join(Root(), path))
 	}
+	if opts.PrometheusOperator {
+		folder, err := operatorCRDs()
+		if err != nil {
+			return nil, err
+		}
+		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, folder)
+	}
 	config, err := env.Start()
 	if err != nil {
 		return nil, fmt.Errorf("start an API server: %w", err)
 	}
-	return &Cluster{Config: config, env: env}, nil
+	c := &Cluster{Config: config, env: env}
+	if err := c.prepareKubectl(); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
 }
 
 // Stop stops the API server and waits for it to be gone.
-func (c *Cluster) Stop() error { return c.env.Stop() }
+func (c *Cluster) Stop() error {
+	return errors.Join(c.env.Stop(), os.RemoveAll(c.folder))
+}
 
 // Environment is what started the API server.
 func (c *Cluster) Environment() *envtest.Environment { return c.env }
@@ -77,4 +96,23 @@ func programs() (string, error) {
 		return "", fmt.Errorf("hack/envtest: %w", err)
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// operatorCRDs returns the folder of the Prometheus operator's CustomResourceDefinitions, which lie in its module.
+func operatorCRDs() (string, error) {
+	const module = "github.com/prometheus-operator/prometheus-operator"
+	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
+	defer cancel()
+	download := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
+	download.Dir = filepath.Join(Root(), "hack", "tools", "prometheus-operator")
+	download.Env = append(os.Environ(), "GOWORK=off")
+	out, err := download.Output()
+	if err != nil {
+		return "", fmt.Errorf("go mod download %s: %w", module, err)
+	}
+	var downloaded struct{ Dir string }
+	if err := json.Unmarshal(out, &downloaded); err != nil {
+		return "", fmt.Errorf("go mod download %s: %w", module, err)
+	}
+	return filepath.Join(downloaded.Dir, "example", "prometheus-operator-crd"), nil
 }

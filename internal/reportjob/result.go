@@ -19,6 +19,10 @@ type Result struct {
 	Objectives  []Objective     `json:"objectives,omitempty"`
 	Outputs     []OutputOutcome `json:"outputs,omitempty"` // in the order of the spec's
 	Error       string          `json:"error,omitempty"`   // why there is no report
+
+	// What had no room in a termination message.
+	ObjectivesLeftOut int `json:"objectivesLeftOut,omitempty"`
+	OutputsLeftOut    int `json:"outputsLeftOut,omitempty"`
 }
 
 // Objective is one measured, in words.

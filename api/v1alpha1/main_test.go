@@ -1,0 +1,134 @@
+package v1alpha1_test
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/kubetest"
+)
+
+var cluster *kubetest.Cluster
+
+func TestMain(m *testing.M) {
+	os.Exit(kubetest.Main(m, &cluster, kubetest.Options{CRDs: []string{"config/crd/bases"}}))
+}
+
+// base is the least that a MonitoringReport must be.
+const base = `
+apiVersion: monitoring.watchbill.dev/v1alpha1
+kind: MonitoringReport
+metadata: {name: daily, namespace: default}
+spec: {schedule: "0 0 * * *"}
+`
+
+// reports reaches the MonitoringReports of the namespace default.
+func reports(t *testing.T) dynamic.ResourceInterface {
+	t.Helper()
+	client, err := dynamic.NewForConfig(cluster.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.Resource(v1alpha1.GroupVersion.WithResource("monitoringreports")).Namespace("default")
+}
+
+// patched is the base with a merge patch in YAML.
+func patched(t *testing.T, patch string) *unstructured.Unstructured {
+	t.Helper()
+	var object, change map[string]any
+	for _, y := range []struct {
+		text string
+		into *map[string]any
+	}{{base, &object}, {patch, &change}} {
+		if err := yaml.Unmarshal([]byte(y.text), y.into); err != nil {
+			t.Fatalf("%v in %s", err, y.text)
+		}
+	}
+	merge(object, change)
+	return &unstructured.Unstructured{Object: object}
+}
+
+// merge patches as RFC 7396 does.
+func merge(object, change map[string]any) {
+	for key, value := range change {
+		inner, isMap := object[key].(map[string]any)
+		innerChange, changesMap := value.(map[string]any)
+		switch {
+		case value == nil:
+			delete(object, key)
+		case isMap && changesMap:
+			merge(inner, innerChange)
+		default:
+			object[key] = value
+		}
+	}
+}
+
+// create asks the API server, strictly, to create an object, but not to keep it.
+func create(t *testing.T, patch string) (*unstructured.Unstructured, error) {
+	t.Helper()
+	return reports(t).Create(t.Context(), patched(t, patch), metav1.CreateOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
+	})
+}
+
+// fault is one reason for which an object was refused.
+type fault struct{ field, message string }
+
+// member is how CEL, unlike the schema, names a map's member.
+var member = regexp.MustCompile(`\[([a-z]\w*)\]`)
+
+// faults are all the reasons in an error of the API server.
+func faults(t *testing.T, err error) []fault {
+	t.Helper()
+	var status *apierrors.StatusError
+	if !errors.As(err, &status) {
+		t.Fatalf("got the error %v, want one of the API server", err)
+	}
+	if status.ErrStatus.Details == nil || len(status.ErrStatus.Details.Causes) == 0 {
+		return []fault{{"", status.ErrStatus.Message}} // strict decoding says no more
+	}
+	var all []fault
+	for _, cause := range status.ErrStatus.Details.Causes {
+		// Said beside the others where the schema finds faults, since CEL then does not run.
+		if !strings.Contains(cause.Message, "some validation rules were not checked") {
+			all = append(all, fault{member.ReplaceAllString(cause.Field, ".$1"), cause.Message})
+		}
+	}
+	return all
+}
+
+// wantFault checks that an object was refused for nothing but one field or its elements, and in the right words.
+func wantFault(t *testing.T, err error, field, message string) []fault {
+	t.Helper()
+	if err == nil {
+		t.Errorf("accepted; want it refused: %s: … %s", field, message)
+		return nil
+	}
+	got := faults(t, err)
+	said := false
+	for _, f := range got {
+		if f.field != field && !strings.HasPrefix(f.field, field+"[") {
+			t.Errorf("refused for %+v, want nothing but %s", f, field)
+		}
+		said = said || strings.Contains(f.message, message)
+	}
+	if !said {
+		t.Errorf("refused for %+v, want %q", got, message)
+	}
+	return got
+}
+
+// keys are a map's, sorted.
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

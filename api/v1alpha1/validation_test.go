@@ -1,0 +1,183 @@
+package v1alpha1_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// What the API server says of values that its schemas refuse.
+const (
+	empty    = "should be at least 1 chars long"
+	unknown  = "Unsupported value"
+	notText  = "must be of type string"
+	required = "Required value"
+	twice    = "Duplicate value"
+)
+
+func long(most int) string   { return fmt.Sprintf("may not be more than %d bytes", most) }
+func above(most int) string  { return fmt.Sprintf("should be less than or equal to %d", most) }
+func below(least int) string { return fmt.Sprintf("should be greater than or equal to %d", least) }
+
+// x is a word of so many letters.
+func x(n int) string { return strings.Repeat("x", n) }
+
+// refusal is a value and what is said of it.
+type refusal struct {
+	value   any
+	message string
+}
+
+// fieldTest puts values, at § in a patch, into one field: at its limits, and just beyond.
+type fieldTest struct {
+	field    string
+	patch    string
+	accepted []any
+	refused  []refusal
+}
+
+var fieldTests = []fieldTest{
+	{
+		"spec.schedule", `spec: {schedule: §}`,
+		[]any{"*/5 8-18 * * MON-FRI", "@daily", "@every 1h", x(128)}, // what it means is for the controller to check
+		[]refusal{{"", empty}, {x(129), long(128)}, {"TZ=UTC 0 0 * * *", "must not name a time zone; use timeZone"}, {5, notText}},
+	},
+	{
+		"spec.timeZone", `spec: {timeZone: §}`,
+		[]any{"Europe/Berlin", "Etc/UTC", x(64)},
+		[]refusal{{"", empty}, {x(65), long(64)}, {"Local", "must name a zone, such as Europe/Berlin"}, {"local", "must name a zone"}},
+	},
+	{"spec.suspend", `spec: {suspend: §}`, []any{true, false}, []refusal{{"yes", "must be of type boolean"}}},
+	{"spec.concurrencyPolicy", `spec: {concurrencyPolicy: §}`, []any{"Forbid", "Replace", "Allow"}, []refusal{{"forbid", unknown}}},
+	{"spec.startingDeadlineSeconds", `spec: {startingDeadlineSeconds: §}`, []any{60, 604800}, []refusal{{59, below(60)}, {604801, above(604800)}}},
+	{
+		"spec.window", `spec: {window: §}`,
+		[]any{"1m", "60s", "24h", "1h30m", "8784h", "527040m", "31622400s", "0000h000001m00000060s"},
+		[]refusal{
+			{"", empty},
+			{strings.Repeat("1", 32) + "m", long(32)},
+			{"59s", "must be whole minutes from 1m to 8784h, such as 24h or 1h30m"},
+			{"90s", "whole minutes"},
+			{"8784h1m", "8784h"},
+			{"9999999h", "8784h"},
+			{"1d", "whole minutes"},
+			{"-1h", "whole minutes"},
+			{"1.5h", "whole minutes"},
+			{"24", "whole minutes"},
+			{24, notText},
+		},
+	},
+	{"spec.compareWith", `spec: {compareWith: §}`, []any{"Previous", "None"}, []refusal{{"Next", unknown}}},
+	{"spec.sections[0]", `spec: {sections: [§]}`, []any{"summary", "users"}, []refusal{{"pending_deployments", unknown}}},
+	{"spec.alerting.mode", `spec: {alerting: {mode: §}}`, []any{"BurnRate", "Threshold", "None"}, []refusal{{"burnRate", unknown}}},
+	{"spec.alerting.minEvents", `spec: {alerting: {minEvents: §}}`, []any{1, 1000000000}, []refusal{{0, below(1)}, {1000000001, above(1000000000)}}},
+	{
+		"spec.alerting.labels", `spec: {alerting: {labels: §}}`,
+		[]any{map[string]string{}, map[string]string{"team": "ops", "severity": "info", "_A9": ""}, numbered(16), map[string]string{x(63): "v"}},
+		[]refusal{
+			{numbered(17), "must have at most 16 items"},
+			{map[string]string{"objective": "v"}, "must be named like Prometheus's, and not alertname, objective, report, report_namespace or window"},
+			{map[string]string{"__name__": "v"}, "must be named like"},
+			{map[string]string{"a-b": "v"}, "must be named like"},
+			{map[string]string{"9a": "v"}, "must be named like"},
+			{map[string]string{x(64): "v"}, "must be named like"},
+		},
+	},
+	{"spec.alerting.labels.team", `spec: {alerting: {labels: {team: §}}}`, []any{"Größe, 100 %", x(256)}, []refusal{{x(257), long(256)}, {1, notText}}},
+	{
+		"spec.alerting.ruleLabels", `spec: {alerting: {ruleLabels: §}}`,
+		[]any{map[string]string{}, map[string]string{"release": "kube-prometheus-stack", "example.com/a_b.c": ""}, numbered(16), map[string]string{x(63): "v"}},
+		[]refusal{
+			{numbered(17), "must have at most 16 items"},
+			{map[string]string{"app.kubernetes.io/name": "v"}, "must be named like Kubernetes's labels, and not of app.kubernetes.io or monitoring.watchbill.dev"},
+			{map[string]string{"monitoring.watchbill.dev/report": "v"}, "must be named like"},
+			{map[string]string{"a b": "v"}, "must be named like"},
+			{map[string]string{"a..b/c": "v"}, "must be named like"},
+			{map[string]string{x(64): "v"}, "must be named like"},
+		},
+	},
+	{
+		"spec.alerting.ruleLabels.release", `spec: {alerting: {ruleLabels: {release: §}}}`,
+		[]any{"", "a.B_c-9", x(63)},
+		[]refusal{{x(64), long(63)}, {"-a", "must be a value that Kubernetes's labels can have"}, {"a b", "must be a value"}},
+	},
+	{
+		"spec.alerting.runbookURL", `spec: {alerting: {runbookURL: §}}`,
+		[]any{"", "https://example.com/runbooks", "http://" + x(505)},
+		[]refusal{{"http://" + x(506), long(512)}, {"example.com", "must be a URL of http or https"}, {"https://a b", "must be a URL"}},
+	},
+	{"spec.retention.successfulRuns", `spec: {retention: {successfulRuns: §}}`, []any{1, 100}, []refusal{{0, below(1)}, {101, above(100)}}},
+	{"spec.retention.failedRuns", `spec: {retention: {failedRuns: §}}`, []any{1, 100}, []refusal{{0, below(1)}, {101, above(100)}}},
+	{"spec.retention.reports", `spec: {retention: {reports: §}}`, []any{1, 1000}, []refusal{{0, below(1)}, {1001, above(1000)}}},
+}
+
+// put puts a value at § in a patch.
+func put(t *testing.T, patch string, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(patch, "§", string(text), 1)
+}
+
+// numbered is a map of so many labels.
+func numbered(n int) map[string]string {
+	m := map[string]string{}
+	for i := range n {
+		m[fmt.Sprintf("l%d", i)] = "v"
+	}
+	return m
+}
+
+// seen are all faults that parallel tests provoked.
+type seen struct {
+	mu     sync.Mutex
+	faults []fault
+}
+
+func (s *seen) add(found []fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, found...)
+}
+
+func TestValidation(t *testing.T) {
+	var all seen
+	t.Run("fields", func(t *testing.T) {
+		for _, tt := range slices.Concat(fieldTests, objectiveTests, outputTests) {
+			t.Run(tt.field, func(t *testing.T) {
+				t.Parallel()
+				for _, value := range tt.accepted {
+					if _, err := create(t, put(t, tt.patch, value)); err != nil {
+						t.Errorf("%.80q was refused: %v", fmt.Sprint(value), err)
+					}
+				}
+				for _, refused := range tt.refused {
+					_, err := create(t, put(t, tt.patch, refused.value))
+					all.add(wantFault(t, err, tt.field, refused.message))
+				}
+			})
+		}
+	})
+	t.Run("objects", func(t *testing.T) {
+		for _, tt := range objectTests {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				_, err := create(t, tt.patch)
+				if tt.message == "" {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				all.add(wantFault(t, err, tt.field, tt.message))
+			})
+		}
+	})
+	t.Run("updates", func(t *testing.T) { all.add(testUpdates(t)) })
+	t.Run("every rule was broken", func(t *testing.T) { wantEveryRuleBroken(t, all.faults) })
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	kubejson "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/rules"
+)
+
+// maxManifest is the most bytes that a file of MonitoringReports may have; Kubernetes stores no larger object.
+const maxManifest = 1 << 20
+
+// What `watchbill rules` can print.
+const (
+	kindRules          = "rules"
+	kindPrometheusRule = "PrometheusRule"
+)
+
+// rulesOptions are the flags of `watchbill rules`.
+type rulesOptions struct {
+	file, namespace, kind, output string
+	tests                         bool
+	ruleFile                      string
+	selector, controllerSelector  map[string]string
+	runbookURL                    string
+}
+
+func rulesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var o rulesOptions
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "Print the alerts that a MonitoringReport becomes",
+		Long: `Print the Prometheus rules that the controller would make of a MonitoringReport, without a cluster: a rule file as
+Prometheus and promtool read it. With --tests it prints unit tests for promtool that show each alert firing, resolving and
+keeping quiet.
+
+The file may hold several documents, in YAML or JSON; those of other kinds are passed over. What the author of an objective
+should know about its alert is said on standard error.
+
+Exit status: 0; 1 the output cannot be written; 2 the file or the command line is wrong.`,
+		Example: `  watchbill rules --file report.yaml | promtool check rules
+  watchbill rules --file report.yaml --output rules.yaml
+  watchbill rules --file report.yaml --tests --rule-file "$PWD/rules.yaml" | promtool test rules /dev/stdin
+  watchbill rules --file report.yaml --kind PrometheusRule | kubectl apply -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(newConsole(std, env), cmd.Flags().Changed("rule-file"))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "file", "f", "", "`file` with MonitoringReports; - is standard input")
+	flags.StringVarP(&o.namespace, "namespace", "n", "default", "`namespace` of reports that name none")
+	flags.StringVar(&o.kind, "kind", kindRules, "what to print: rules, a rule `file` of Prometheus, or PrometheusRule, objects for Kubernetes")
+	flags.BoolVar(&o.tests, "tests", false, "print unit tests for promtool instead")
+	flags.StringVar(&o.ruleFile, "rule-file", "rules.yaml", "with --tests: the `file` that has the rules, as seen from the tests' file")
+	flags.StringToStringVar(&o.selector, "selector", nil, "`labels` that all series of the API have in Prometheus, such as job=watchbill,namespace=fleet")
+	flags.StringToStringVar(&o.controllerSelector, "controller-selector", nil, "the same `labels` of the controller's series")
+	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "`URL` that the alerts' runbooks are under, where a report names none")
+	flags.StringVarP(&o.output, "output", "o", "", "`file` to write to, instead of standard output")
+	return cmd
+}
+
+func (o rulesOptions) run(c console, ruleFileGiven bool) error {
+	var wrong faults
+	wrong.add(o.kind != kindRules && o.kind != kindPrometheusRule, "--kind", "must be %s or %s, not %q", kindRules, kindPrometheusRule, clip(o.kind, 40))
+	wrong.add(o.tests && o.kind == kindPrometheusRule, "--tests", "are for a rule file, and --kind asks for another")
+	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "is for --tests")
+	_, _, err := rules.Build(rules.Report{Namespace: "x", Name: "x"}, o.options())
+	var fields report.FieldErrors
+	if errors.As(err, &fields) { // the report has no fault
+		for _, fault := range fields {
+			wrong.add(true, flagOf(fault.Field), "%s", oneLine(fault.Problem))
+		}
+	}
+	var content []byte
+	if wrong.add(o.file == "", "--file", "is required"); o.file != "" {
+		content, err = readManifest(c.in, o.file)
+		wrong.keep("--file", err)
+	}
+	if err := wrong.err(); err != nil {
+		return err
+	}
+	reports, err := readReports(content, o.file, o.namespace, time.Now())
+	if err != nil {
+		return err
+	}
+	printed, notes, err := o.print(reports)
+	if err != nil {
+		return usageError(err)
+	}
+	for _, note := range notes {
+		c.say(note)
+	}
+	if o.output == "" {
+		_, err := c.text().Write(printed)
+		return err
+	}
+	file, err := createFile(o.output)
+	if err != nil {
+		return err
+	}
+	defer file.discard()
+	return file.commit(printed)
+}
+
+func (o rulesOptions) options() rules.Options {
+	return rules.Options{Selector: o.selector, ControllerSelector: o.controllerSelector, RunbookURL: o.runbookURL}
+}
+
+// flagOf names the flag that a field of rules.Options comes from.
+func flagOf(field string) string {
+	for prefix, flag := range map[string]string{"controllerSelector": "--controller-selector", "runbookURL": "--runbook-url"} {
+		if len(field) >= len(prefix) && field[:len(prefix)] == prefix {
+			return flag
+		}
+	}
+	return "--selector"
+}
+
+// print returns what was asked for, and what to tell beside it.
+func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byte, notes []string, err error) {
+	var file rules.File
+	var of []rules.Report
+	var objects [][]byte
+	for _, mr := range reports {
+		of = append(of, desired.RuleReport(mr))
+		built, theirs, err := rules.Build(of[len(of)-1], o.options())
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s/%s: %w", mr.Namespace, mr.Name, err)
+		}
+		file.Groups = append(file.Groups, built.Groups...)
+		for _, note := range theirs {
+			notes = append(notes, fmt.Sprintf("objective %s of %s/%s: %s", note.Objective, mr.Namespace, mr.Name, note.Text))
+		}
+		object, err := o.object(mr)
+		if err != nil {
+			return nil, nil, err
+		}
+		if object != nil {
+			objects = append(objects, object)
+		}
+	}
+	switch {
+	case o.tests:
+		printed, err = rules.TestsOf(of, o.options(), o.ruleFile)
+	case o.kind == kindPrometheusRule:
+		printed = bytes.Join(objects, []byte("---\n"))
+	default:
+		printed, err = file.YAML()
+	}
+	return printed, notes, err
+}
+
+// object is what the controller applies, without its owner, which has an identity only in the cluster.
+func (o rulesOptions) object(mr *v1alpha1.MonitoringReport) ([]byte, error) {
+	object, _, err := desired.PrometheusRule(mr, desired.Options{Rules: o.options()})
+	if err != nil || object == nil {
+		return nil, err
+	}
+	object.OwnerReferences = nil
+	return yaml.Marshal(object)
+}
+
+func readManifest(stdin io.Reader, path string) ([]byte, error) {
+	in := stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxManifest+1))
+	if err == nil && len(content) > maxManifest {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxManifest)
+	}
+	return content, err
+}
+
+// readReports reads the MonitoringReports of a file. Its error names every fault of all of them.
+func readReports(content []byte, path, namespace string, now time.Time) ([]*v1alpha1.MonitoringReport, error) {
+	var wrong faults
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	decoder := kubejson.NewSerializerWithOptions(kubejson.DefaultMetaFactory, scheme, scheme, kubejson.SerializerOptions{Yaml: true, Strict: true})
+	documents := kubeyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	var reports []*v1alpha1.MonitoringReport
+	first := map[string]int{} // the documents, by namespace and name
+	for number := 1; ; number++ {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		where := fmt.Sprintf("%s: document %d", oneLine(path), number)
+		if err != nil {
+			wrong.keep(where, err)
+			break
+		}
+		mr := decodeManifest(&wrong, where, decoder, document)
+		if mr == nil {
+			continue
+		}
+		if mr.Namespace == "" {
+			mr.Namespace = namespace
+		}
+		name := mr.Namespace + "/" + mr.Name
+		wrong.add(first[name] > 0, where, "%s is in document %d too", oneLine(name), first[name])
+		first[name] = number
+		for _, fault := range specFaults(mr, now) {
+			wrong.add(true, where, "%s: %s", oneLine(fault.Field), oneLine(fault.Problem))
+		}
+		reports = append(reports, mr)
+	}
+	wrong.add(len(reports) == 0 && len(wrong) == 0, oneLine(path), "has no MonitoringReport")
+	return reports, wrong.err()
+}
+
+// decodeManifest is nil for what is no MonitoringReport: empty documents, and objects of other kinds.
+func decodeManifest(wrong *faults, where string, decoder runtime.Decoder, document []byte) *v1alpha1.MonitoringReport {
+	var anything any
+	if err := yaml.Unmarshal(document, &anything); err == nil && anything == nil {
+		return nil
+	}
+	object, _, err := decoder.Decode(document, nil, nil)
+	if runtime.IsNotRegisteredError(err) {
+		return nil
+	}
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		for _, fault := range strict.Errors() {
+			wrong.add(true, where, "%s", inOneLine(fault))
+		}
+	} else if err != nil {
+		wrong.add(true, where, "%s", inOneLine(err))
+	}
+	mr, _ := object.(*v1alpha1.MonitoringReport) // a list of them is passed over too: kubectl makes none
+	return mr
+}
+
+// inOneLine joins the lines of another's error, and shortens it: it may quote a whole document.
+func inOneLine(err error) string {
+	return clip(oneLine(strings.Join(strings.Fields(err.Error()), " ")), 300)
+}
+
+// specFaults are those of a report, as the controller would find them.
+func specFaults(mr *v1alpha1.MonitoringReport, now time.Time) report.FieldErrors {
+	err := desired.Check(mr, now)
+	var fields report.FieldErrors
+	if err != nil && !errors.As(err, &fields) {
+		fields = report.FieldErrors{{Field: "spec", Problem: err.Error()}}
+	}
+	return fields
+}

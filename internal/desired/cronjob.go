@@ -1,0 +1,79 @@
+package desired
+
+import (
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+const (
+	retries         = int32(2)
+	deadlineSeconds = int64(900) // of a run, its retries included
+	// keepSeconds is how long a run that was asked for stays once it is over: seven days. Those of the CronJob have its
+	// history limits instead, which would count fewer than there should be if Jobs went by themselves too.
+	keepSeconds = int32(7 * 24 * 60 * 60)
+	badUsage    = int32(2) // the program's exit code for a spec or flags that it cannot read
+)
+
+// CronJob is what makes a report's runs by its schedule.
+func CronJob(mr *v1alpha1.MonitoringReport, opts Options) *batchv1.CronJob {
+	spec := effective(mr)
+	return &batchv1.CronJob{
+		TypeMeta:   typed(batchv1.SchemeGroupVersion, "CronJob"),
+		ObjectMeta: owned(mr, CronJobName(mr.Name)),
+		Spec: batchv1.CronJobSpec{
+			Schedule:                   spec.Schedule,
+			TimeZone:                   new(spec.TimeZone),
+			Suspend:                    new(spec.Suspend),
+			ConcurrencyPolicy:          batchv1.ConcurrencyPolicy(spec.ConcurrencyPolicy),
+			StartingDeadlineSeconds:    new(spec.StartingDeadlineSeconds),
+			SuccessfulJobsHistoryLimit: new(spec.Retention.SuccessfulRuns),
+			FailedJobsHistoryLimit:     new(spec.Retention.FailedRuns),
+			JobTemplate: batchv1.JobTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: Labels(mr.Name)},
+				Spec:       jobTemplate(mr, opts),
+			},
+		},
+	}
+}
+
+// RunJob is a run that was asked for, of the slot that at is in. It runs whatever the schedule and suspend say.
+func RunJob(mr *v1alpha1.MonitoringReport, at time.Time, opts Options) *batchv1.Job {
+	slot := at.UTC().Truncate(time.Minute)
+	meta := owned(mr, RunJobName(mr.Name, slot))
+	meta.Annotations = map[string]string{
+		"cronjob.kubernetes.io/instantiate": "manual", // as kubectl create job --from sets it
+		v1alpha1.AnnotationRunRequestedAt:   slot.Format(time.RFC3339),
+	}
+	job := jobTemplate(mr, opts)
+	job.TTLSecondsAfterFinished = new(keepSeconds)
+	return &batchv1.Job{TypeMeta: typed(batchv1.SchemeGroupVersion, "Job"), ObjectMeta: meta, Spec: job}
+}
+
+func jobTemplate(mr *v1alpha1.MonitoringReport, opts Options) batchv1.JobSpec {
+	return batchv1.JobSpec{
+		BackoffLimit:          new(retries),
+		ActiveDeadlineSeconds: new(deadlineSeconds),
+		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
+			{ // a drained node is not the run's fault
+				Action: batchv1.PodFailurePolicyActionIgnore,
+				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
+					{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
+				},
+			},
+			{ // what cannot be read now cannot be read again
+				Action: batchv1.PodFailurePolicyActionFailJob,
+				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+					ContainerName: new(containerName),
+					Operator:      batchv1.PodFailurePolicyOnExitCodesOpIn,
+					Values:        []int32{badUsage},
+				},
+			},
+		}},
+		Template: podTemplate(mr, opts),
+	}
+}

@@ -1,0 +1,83 @@
+package desired
+
+import (
+	"time"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/rules"
+)
+
+// PrometheusRule is a report's alerts and what they are computed from, and what its author should know about them; nil if
+// it wants none. Its error is report.FieldErrors, which Check finds too.
+func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.PrometheusRule, []rules.Note, error) {
+	spec := effective(mr)
+	if spec.Alerting.Mode == v1alpha1.AlertNone {
+		return nil, nil, nil
+	}
+	file, notes, err := rules.Build(RuleReport(mr), opts.Rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	meta := owned(mr, PrometheusRuleName(mr.Name))
+	for name, value := range spec.Alerting.RuleLabels {
+		if _, ours := meta.Labels[name]; !ours {
+			meta.Labels[name] = string(value)
+		}
+	}
+	return &monitoringv1.PrometheusRule{
+		TypeMeta:   typed(monitoringv1.SchemeGroupVersion, monitoringv1.PrometheusRuleKind),
+		ObjectMeta: meta,
+		Spec:       monitoringv1.PrometheusRuleSpec{Groups: ruleGroups(file)},
+	}, notes, nil
+}
+
+// RuleReport is a report as the rules are made for it.
+func RuleReport(mr *v1alpha1.MonitoringReport) rules.Report {
+	spec := effective(mr)
+	window, _ := time.ParseDuration(spec.Window) // 0 if there is none; Check says whether it is one
+	labels := make(map[string]string, len(spec.Alerting.Labels))
+	for name, value := range spec.Alerting.Labels {
+		labels[name] = string(value)
+	}
+	return rules.Report{
+		Namespace:  mr.Namespace,
+		Name:       mr.Name,
+		Objectives: Objectives(mr),
+		Mode:       rules.Mode(spec.Alerting.Mode),
+		MinEvents:  spec.Alerting.MinEvents,
+		Labels:     labels,
+		RunbookURL: spec.Alerting.RunbookURL,
+		Window:     window,
+	}
+}
+
+// ruleGroups writes rules in prometheus-operator's types.
+func ruleGroups(file rules.File) []monitoringv1.RuleGroup {
+	groups := make([]monitoringv1.RuleGroup, len(file.Groups))
+	for i, g := range file.Groups {
+		groups[i] = monitoringv1.RuleGroup{Name: g.Name, Interval: optional[monitoringv1.Duration](g.Interval)}
+		for _, r := range g.Rules {
+			groups[i].Rules = append(groups[i].Rules, monitoringv1.Rule{
+				Record:        r.Record,
+				Alert:         r.Alert,
+				Expr:          intstr.FromString(r.Expr),
+				For:           optional[monitoringv1.Duration](r.For),
+				KeepFiringFor: optional[monitoringv1.NonEmptyDuration](r.KeepFiringFor),
+				Labels:        r.Labels,
+				Annotations:   r.Annotations,
+			})
+		}
+	}
+	return groups
+}
+
+// optional is nil for what is left out.
+func optional[T ~string](s string) *T {
+	if s == "" {
+		return nil
+	}
+	return new(T(s))
+}

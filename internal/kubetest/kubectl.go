@@ -1,0 +1,39 @@
+package kubetest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// prepareKubectl makes the folder of what kubectl needs.
+func (c *Cluster) prepareKubectl() (err error) {
+	if c.folder, err = os.MkdirTemp("", "kubetest-"); err == nil {
+		err = os.WriteFile(filepath.Join(c.folder, "kubeconfig"), c.env.KubeConfig, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("prepare for kubectl: %w", err)
+	}
+	return nil
+}
+
+// Kubectl runs kubectl as an administrator of the cluster, with stdin to read, and returns what it printed. Where it
+// fails, the error is what it said.
+func (c *Cluster) Kubectl(t testing.TB, stdin string, args ...string) (string, error) {
+	t.Helper()
+	args = append([]string{"--kubeconfig", filepath.Join(c.folder, "kubeconfig"), "--cache-dir", filepath.Join(c.folder, "cache")}, args...)
+	var stderr strings.Builder
+	kubectl := exec.CommandContext(t.Context(), filepath.Join(c.env.BinaryAssetsDirectory, "kubectl"), args...)
+	kubectl.Stdin = strings.NewReader(stdin)
+	kubectl.Stderr = &stderr
+	out, err := kubectl.Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		err = errors.New(strings.TrimSpace(stderr.String()))
+	}
+	return string(out), err
+}

@@ -1,0 +1,113 @@
+package rules
+
+import (
+	"maps"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// Labels that rules set.
+const (
+	labelObjective = "objective"
+	labelReport    = "report"
+	labelNamespace = "report_namespace"
+	labelSeverity  = "severity"
+	labelWindow    = "window" // the longer one of an alert's, where an objective has several alerts
+)
+
+// Severities. Others may be set by the report.
+const (
+	critical = "critical" // wakes somebody
+	warning  = "warning"  // can wait for the day
+)
+
+// interval is how often rules are evaluated. minutesOfIncrease says how many increases of 5 minutes see the same event.
+const (
+	interval          = time.Minute
+	slowInterval      = 2 * time.Minute // less than the 5 minutes that Prometheus looks back for a sample
+	minutesOfIncrease = 5
+)
+
+// base is what all rules of an objective have in common; or of the report, where name is empty.
+type base struct {
+	*plan
+	name string // the objective's
+}
+
+// labels tell the series of one report's objective from all others.
+func (b base) labels() map[string]string {
+	labels := map[string]string{labelReport: b.Name, labelNamespace: b.Namespace}
+	if b.name != "" {
+		labels[labelObjective] = b.name
+	}
+	return labels
+}
+
+// recorded selects what rules of this objective recorded.
+func (b base) recorded(metric string) string { return series(metric, matchers(b.labels())...) }
+
+// measured selects series of the API.
+func (b base) measured(metric string, matchers ...string) string {
+	return series(metric, append(matchers, b.api...)...)
+}
+
+func (b base) record(metric, expr string) Rule {
+	return Rule{Record: metric, Expr: expr, Labels: b.labels()}
+}
+
+// alarm is what differs between alerts.
+type alarm struct {
+	alert, severity, window string // window may be empty
+	expr                    string
+	pending, keep           time.Duration // how long it must hold, and for how long it is kept once it does not
+	summary, description    string        // templates
+}
+
+func (b base) alert(a alarm) Rule {
+	labels := map[string]string{labelSeverity: a.severity}
+	for name, value := range b.Labels {
+		labels[name] = literal(value)
+	}
+	ours := b.labels()
+	if a.window != "" {
+		ours[labelWindow] = a.window
+	}
+	for name, value := range ours {
+		labels[name] = literal(value)
+	}
+	return Rule{
+		Alert: a.alert, Expr: a.expr, For: duration(a.pending), KeepFiringFor: duration(a.keep), Labels: labels,
+		Annotations: map[string]string{
+			"summary":     a.summary,
+			"description": a.description,
+			"runbook_url": literal(b.RunbookURL) + "/" + a.alert + ".md",
+		},
+	}
+}
+
+// whose says in a template whose objective it is.
+func (b base) whose() string { return literal(b.name) + " of report " + b.reportName() }
+
+// reportName is the report's in a template.
+func (b base) reportName() string { return literal(b.Namespace) + "/" + literal(b.Name) }
+
+// duration writes a duration as Prometheus reads it; nothing for 0.
+func duration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return model.Duration(d).String()
+}
+
+// with returns labels with more of them.
+func with(labels map[string]string, more ...string) map[string]string {
+	all := maps.Clone(labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for i := 0; i < len(more); i += 2 {
+		all[more[i]] = more[i+1]
+	}
+	return all
+}

@@ -1,0 +1,177 @@
+package rules
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// What is recorded of objectives that have events.
+const (
+	eventsSeries    = "watchbill:objective_events:increase5m"
+	badEventsSeries = "watchbill:objective_bad_events:increase5m"
+	ratioSeries     = "watchbill:objective_bad_events:ratio" // and the window
+	remainingSeries = "watchbill:objective_error_budget_remaining:ratio30d"
+)
+
+// period is what error budgets are for.
+const period = 30 * 24 * time.Hour
+
+// ratioWindows are what shares of bad events are recorded over, besides 5 minutes.
+var ratioWindows = []time.Duration{
+	30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour, 72 * time.Hour,
+}
+
+// events is an objective that counts events, some of which are bad, and allows a share of them: its error budget.
+type events struct {
+	base
+	alertName  string
+	all, bad   string   // expressions: how many came in 5 minutes; no sample where nothing is measured
+	budget     *big.Rat // the share that may be bad
+	what       string   // template, of bad events: "of requests to /a took longer than 200ms"
+	wanted     string   // template: "p95 of /a below 200ms"
+	counts     string   // "requests"
+	simulation []feed   // series that events can be made of, for tests
+}
+
+// latency counts what is slower than the threshold: a quantile is below it if less than the rest is.
+func (b base) latency(o *report.LatencyObjective) indicator {
+	matchers := []string{is("route", o.Route)}
+	where, method := o.Route, o.Method
+	if method != "" {
+		matchers = append([]string{is("method", method)}, matchers...)
+		where = method + " " + o.Route
+	} else {
+		method = "GET" // in tests
+	}
+	e := b.slowerThan(o.Threshold, o.Quantile, "watchbill_http_request_duration_seconds", matchers,
+		map[string]string{"method": method, "route": o.Route})
+	e.alertName = "WatchbillLatencyHigh"
+	e.what = "of requests to " + literal(where) + " took longer than " + e.what
+	e.wanted += " of " + literal(where) + " below " + o.Threshold
+	e.counts = "requests"
+	return e
+}
+
+func (b base) queryTime(o *report.QueryTimeObjective) indicator {
+	e := b.slowerThan(o.Threshold, o.Quantile, "watchbill_db_query_duration_seconds", nil, map[string]string{"query": "SelectOne"})
+	e.alertName = "WatchbillQueryTimeHigh"
+	e.what = "of all database queries took longer than " + e.what
+	e.wanted += " of all database queries below " + o.Threshold
+	e.counts = "queries"
+	return e
+}
+
+// slowerThan counts by the classic buckets of a histogram, or by the native ones where only those were scraped.
+func (b base) slowerThan(threshold, quantile, histogram string, matchers []string, labels map[string]string) events {
+	d, _ := time.ParseDuration(threshold) // checked
+	q := decimal(quantile)
+	increase := func(suffix string, more ...string) string {
+		return "sum(increase(" + b.measured(histogram+suffix, append(more, matchers...)...) + "[5m]))"
+	}
+	native := increase("")
+	return events{
+		base:   b,
+		budget: besides(q),
+		what:   d.String(),
+		wanted: "p" + number(times(q, big.NewRat(100, 1))),
+		all:    increase("_count") + "\nor\nhistogram_count(" + native + ")",
+		bad: fmt.Sprintf("clamp_min(%s - %s, 0)\nor\n(histogram_count(%s) > 0) * (1 - histogram_fraction(0, %s, %s))",
+			increase("_count"), increase("_bucket", le(d)), native, seconds(d), native),
+		simulation: []feed{
+			{histogram + "_count", labels, true, true},
+			{histogram + "_bucket", with(labels, "le", seconds(d)), true, false},
+		},
+	}
+}
+
+func (b base) errorRate(o *report.ErrorRateObjective) indicator {
+	e := events{
+		base:      b,
+		alertName: "WatchbillErrorRateHigh",
+		budget:    decimal(o.Max),
+		what:      "of all answers were 5xx",
+		wanted:    "5xx below " + percent(decimal(o.Max)) + " of all answers",
+		counts:    "answers",
+	}
+	var route []string
+	labels := map[string]string{"method": "GET", "route": "/api/health"}
+	if o.Route != "" {
+		route = []string{is("route", o.Route)}
+		labels["route"] = o.Route
+		e.what = "of answers of " + literal(o.Route) + " were 5xx"
+		e.wanted = "5xx below " + percent(e.budget) + " of the answers of " + literal(o.Route)
+	}
+	const requests = "watchbill_http_requests_total"
+	e.all = "sum(increase(" + b.measured(requests, route...) + "[5m]))"
+	e.bad = "sum(increase(" + b.measured(requests, append([]string{like("code", "5..")}, route...)...) + "[5m]))\nor\n0 * " + e.all
+	e.simulation = []feed{
+		{requests, with(labels, "code", "200"), true, false},
+		{requests, with(labels, "code", "500"), false, true},
+	}
+	return e
+}
+
+func (b base) successRate(o *report.SuccessObjective) indicator {
+	e := events{
+		base:      b,
+		alertName: "WatchbillSuccessRateLow",
+		budget:    besides(decimal(o.Min)),
+		what:      "of requests to AI agents failed",
+		wanted:    "more than " + percent(decimal(o.Min)) + " of requests to AI agents successful",
+		counts:    "requests",
+	}
+	var agent []string
+	labels := map[string]string{"agent": "helper", "model": "none"}
+	if o.Agent != "" {
+		agent = []string{is("agent", o.Agent)}
+		labels["agent"] = o.Agent
+		e.what = "of requests to " + literal(o.Agent) + " failed"
+		e.wanted = "more than " + percent(decimal(o.Min)) + " of requests to " + literal(o.Agent) + " successful"
+	}
+	const executions = "watchbill_executions_total"
+	e.all = "sum(increase(" + b.measured(executions, agent...) + "[5m]))"
+	e.bad = "sum(increase(" + b.measured(executions, append([]string{like("status", "failure|timeout")}, agent...)...) + "[5m]))\nor\n0 * " + e.all
+	e.simulation = []feed{
+		{executions, with(labels, "status", "success"), true, false},
+		{executions, with(labels, "status", "failure"), false, true},
+	}
+	return e
+}
+
+// sums is how many events a series of increases had in a window. Each is in several increases, as these overlap; in a
+// share that cancels.
+func (e events) sum(metric string, window time.Duration) string {
+	return "sum_over_time(" + e.recorded(metric) + "[" + duration(window) + "])"
+}
+
+// share is that of bad events in a window, weighted by their number: a quiet hour does not count for as much as a busy one.
+// There is none without events.
+func (e events) share(window time.Duration) string {
+	return e.sum(badEventsSeries, window) + " / (" + e.sum(eventsSeries, window) + " > 0)"
+}
+
+func (e events) recordings() []Rule {
+	rules := []Rule{
+		e.record(eventsSeries, e.all),
+		e.record(badEventsSeries, e.bad),
+		e.record(ratioSeries+"5m", e.recorded(badEventsSeries)+" / ("+e.recorded(eventsSeries)+" > 0)"),
+	}
+	for _, window := range ratioWindows {
+		rules = append(rules, e.record(ratioSeries+duration(window), e.share(window)))
+	}
+	return rules
+}
+
+func (e events) slow() []Rule {
+	expr := fmt.Sprintf("1 - %s / %s", e.share(period), number(e.budget))
+	return []Rule{e.record(remainingSeries, expr)}
+}
+
+// enough holds an alert back until its window has seen so many events that a share says something.
+func (e events) enough(window time.Duration) string {
+	return fmt.Sprintf("%s / %d >= %s", e.sum(eventsSeries, window), minutesOfIncrease, strconv.FormatInt(e.MinEvents, 10))
+}

@@ -1,0 +1,202 @@
+package rules
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+const (
+	maxName       = 253 // bytes, of a report and its namespace
+	maxLabels     = 16
+	maxLabelValue = 256 // characters
+	maxRunbookURL = 512 // bytes
+	maxMinEvents  = 1_000_000_000
+)
+
+// plan is a report that rules can be made for.
+type plan struct {
+	Report
+	api, controller []string // matchers of their series
+	apiLabels       map[string]string
+	controlLabels   map[string]string
+	indicators      []indicator
+}
+
+// indicator is an objective's: what it is made of, and what is done with it.
+type indicator interface {
+	recordings() []Rule
+	slow() []Rule // recordings over so long a time that once in two minutes is often enough
+	alerts() []Rule
+	note() string // after the objective's name; may be empty
+	tests() []unitTest
+}
+
+// newPlan checks all that comes from outside. Its error is report.FieldErrors.
+func newPlan(r Report, o Options) (plan, error) {
+	r.Mode = cmp.Or(r.Mode, BurnRate)
+	r.MinEvents = cmp.Or(r.MinEvents, DefaultMinEvents)
+	r.RunbookURL = cmp.Or(r.RunbookURL, o.RunbookURL, DefaultRunbookURL)
+	r.RunbookURL = strings.TrimRight(r.RunbookURL, "/")
+	var f faults
+	f.name("namespace", r.Namespace)
+	f.name("name", r.Name)
+	f.alerting(r)
+	f.selector("selector", o.Selector)
+	f.selector("controllerSelector", o.ControllerSelector)
+	f.objectives(r)
+	if r.Window < 0 || r.Window%time.Minute != 0 {
+		f.add("window", "must be whole minutes, not %s", r.Window)
+	}
+	if len(f) > 0 {
+		return plan{}, report.FieldErrors(f)
+	}
+	if r.Objectives == nil {
+		r.Objectives = report.Defaults()
+	}
+	p := plan{
+		Report: r, api: matchers(o.Selector), controller: matchers(o.ControllerSelector),
+		apiLabels: o.Selector, controlLabels: o.ControllerSelector,
+	}
+	if r.Mode == None {
+		return p, nil
+	}
+	for _, objective := range r.Objectives {
+		p.indicators = append(p.indicators, p.indicator(objective))
+	}
+	return p, nil
+}
+
+// indicator returns what one objective is alerted about by.
+func (p *plan) indicator(o report.Objective) indicator {
+	b := base{plan: p, name: o.Name}
+	switch {
+	case o.Latency != nil:
+		return b.latency(o.Latency)
+	case o.ErrorRate != nil:
+		return b.errorRate(o.ErrorRate)
+	case o.QueryTime != nil:
+		return b.queryTime(o.QueryTime)
+	case o.SuccessRate != nil:
+		return b.successRate(o.SuccessRate)
+	case o.PoolUtilization != nil:
+		return pool{b, decimal(o.PoolUtilization.Max)}
+	case o.PollRate != nil:
+		return polls{b, decimal(o.PollRate.PerAgent), decimal(o.PollRate.Tolerance)}
+	case o.Cost.Period == report.PeriodWindow:
+		return windowCost{b, decimal(o.Cost.MaxUSD)}
+	default:
+		return dayCost{b, decimal(o.Cost.MaxUSD)}
+	}
+}
+
+func (p *plan) notes() []Note {
+	var notes []Note
+	for i, in := range p.indicators {
+		if text := in.note(); text != "" {
+			notes = append(notes, Note{p.Objectives[i].Name, text})
+		}
+	}
+	return notes
+}
+
+// faults are what is wrong with a report.
+type faults report.FieldErrors
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, report.FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
+}
+
+func (f *faults) name(field, s string) {
+	if s == "" || len(s) > maxName || !utf8.ValidString(s) {
+		f.add(field, "must be 1 to %d bytes of UTF-8", maxName)
+	}
+}
+
+var (
+	labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,62}$`)
+	urlSyntax = regexp.MustCompile(`^https?://[!-~]+$`)
+)
+
+func (f *faults) alerting(r Report) {
+	if !slices.Contains([]Mode{BurnRate, Threshold, None}, r.Mode) {
+		f.add("mode", "must be %s, %s or %s, not %q", BurnRate, Threshold, None, r.Mode)
+	}
+	if r.MinEvents < 1 || r.MinEvents > maxMinEvents {
+		f.add("minEvents", "must be from 1 to %d, not %d", maxMinEvents, r.MinEvents)
+	}
+	if len(r.Labels) > maxLabels {
+		f.add("labels", "there may be %d, not %d", maxLabels, len(r.Labels))
+	}
+	ours := []string{"alertname", labelObjective, labelReport, labelNamespace, labelWindow}
+	f.labels("labels", r.Labels, ours, "is set already")
+	base, err := url.Parse(r.RunbookURL)
+	if err != nil || base.Host == "" || len(r.RunbookURL) > maxRunbookURL || !urlSyntax.MatchString(r.RunbookURL) {
+		f.add("runbookURL", "must be a URL of http or https, of at most %d characters", maxRunbookURL)
+	}
+}
+
+// selector refuses what the API's series have already: with two values for one label, nothing is ever selected.
+func (f *faults) selector(field string, selector map[string]string) {
+	theirs := []string{
+		labelObjective, labelReport, labelNamespace,
+		"agent", "code", "le", "method", "model", "query", "route", "state", "status",
+	}
+	f.labels(field, selector, theirs, "is a label of the series' own, so that nothing would be selected")
+}
+
+func (f *faults) labels(field string, labels map[string]string, reserved []string, why string) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		value := labels[name]
+		switch {
+		case !labelName.MatchString(name) || strings.HasPrefix(name, "__"):
+			f.add(field, "must be named like Prometheus' labels, not %.70q", name)
+		case slices.Contains(reserved, name):
+			f.add(field, "%s %s", name, why)
+		case !utf8.ValidString(value) || utf8.RuneCountInString(value) > maxLabelValue:
+			f.add(field+"."+name, "must be at most %d characters of UTF-8", maxLabelValue)
+		}
+	}
+}
+
+// objectives finds what the report would find, and thresholds that nothing could be counted for.
+func (f *faults) objectives(r Report) {
+	_, err := report.ParseRequest(report.Input{Objectives: r.Objectives}, 1, time.Unix(0, 0).UTC())
+	var theirs report.FieldErrors
+	if errors.As(err, &theirs) {
+		*f = append(*f, theirs...)
+	}
+	if r.Mode == None {
+		return
+	}
+	for i, o := range r.Objectives[:min(len(r.Objectives), report.MaxObjectives)] {
+		switch {
+		case o.Latency != nil:
+			f.bound(fmt.Sprintf("objectives[%d].latency.threshold", i), o.Latency.Threshold)
+		case o.QueryTime != nil:
+			f.bound(fmt.Sprintf("objectives[%d].queryTime.threshold", i), o.QueryTime.Threshold)
+		}
+	}
+}
+
+func (f *faults) bound(field, threshold string) {
+	if slices.ContainsFunc(*f, func(fault report.FieldError) bool { return fault.Field == field }) {
+		return
+	}
+	d, err := time.ParseDuration(threshold)
+	if err != nil {
+		return // which is a fault already
+	}
+	if problem := boundFault(d); problem != "" {
+		f.add(field, "%s", problem)
+	}
+}

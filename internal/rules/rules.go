@@ -1,0 +1,127 @@
+package rules
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// Mode is how alerts are made of objectives.
+type Mode string
+
+// The modes.
+const (
+	BurnRate  Mode = "BurnRate"  // by how fast the error budget of 30 days is being spent
+	Threshold Mode = "Threshold" // an objective has been missed for a while
+	None      Mode = "None"      // no rules at all
+)
+
+// DefaultMinEvents is how many events an alert's window must have seen, where a report does not say.
+const DefaultMinEvents = 50
+
+// DefaultRunbookURL is where the runbooks of our alerts are.
+const DefaultRunbookURL = "https://github.com/watchbill/watchbill/blob/main/docs/runbooks"
+
+// Report is what rules are made for.
+type Report struct {
+	Namespace, Name string
+	Objectives      []report.Objective // nil: report.Defaults
+	Mode            Mode               // empty: BurnRate
+	MinEvents       int64              // 0: DefaultMinEvents
+	Labels          map[string]string  // on the alerts; they may replace severity
+	RunbookURL      string             // what alerts' runbooks are under; empty: that of Options
+	Window          time.Duration      // whole minutes; 0: since the slot before
+}
+
+// Options are the same for all reports.
+type Options struct {
+	Selector           map[string]string // labels that all series of the API have, such as job; may be empty
+	ControllerSelector map[string]string // the same for the controller's series
+	RunbookURL         string            // empty: DefaultRunbookURL
+}
+
+// File is a rule file of Prometheus.
+type File struct {
+	Groups []Group `json:"groups" yaml:"groups"`
+}
+
+// Group is a list of rules that are evaluated in their order, so that each sees what those before it recorded.
+type Group struct {
+	Name     string `json:"name" yaml:"name"`
+	Interval string `json:"interval,omitempty" yaml:"interval,omitempty"` // a duration of Prometheus', as all below
+	Rules    []Rule `json:"rules" yaml:"rules"`
+}
+
+// Rule records a series or alerts.
+type Rule struct {
+	Record        string            `json:"record,omitempty" yaml:"record,omitempty"`
+	Alert         string            `json:"alert,omitempty" yaml:"alert,omitempty"`
+	Expr          string            `json:"expr" yaml:"expr"`
+	For           string            `json:"for,omitempty" yaml:"for,omitempty"`
+	KeepFiringFor string            `json:"keep_firing_for,omitempty" yaml:"keep_firing_for,omitempty"`
+	Labels        map[string]string `json:"labels,omitempty" yaml:"labels,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty" yaml:"annotations,omitempty"`
+}
+
+// Note is something that the author of an objective should know about its alert.
+type Note struct {
+	Objective string // its name
+	Text      string // goes on after the name: "alerts by threshold: …"
+}
+
+// maxSize is the most bytes that a rule file may have, as prometheus-operator refuses more.
+const maxSize = 512 << 10
+
+// Build returns the rules of a report: none if its mode is None. Its error is report.FieldErrors, with every fault, its
+// field's path as in objectives[1].latency.threshold, and what to change.
+func Build(r Report, o Options) (File, []Note, error) {
+	p, err := newPlan(r, o)
+	if err != nil {
+		return File{}, nil, err
+	}
+	file := p.file()
+	text, err := file.YAML()
+	if err != nil {
+		return File{}, nil, err
+	}
+	if len(text) > maxSize {
+		return File{}, nil, report.FieldErrors{{
+			Field: "objectives",
+			Problem: fmt.Sprintf("make rules of %d bytes, and prometheus-operator takes no more than %d: "+
+				"have fewer objectives, or shorter routes and labels", len(text), maxSize),
+		}}
+	}
+	if _, faults := rulefmt.Parse(text, false, model.LegacyValidation); len(faults) > 0 {
+		return File{}, nil, fmt.Errorf("rules that Prometheus refuses: %w", errors.Join(faults...))
+	}
+	return file, p.notes(), nil
+}
+
+// YAML returns the file as Prometheus and promtool read it.
+func (f File) YAML() ([]byte, error) {
+	if f.Groups == nil {
+		f.Groups = []Group{}
+	}
+	return encode(f)
+}
+
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	err := encoder.Encode(v)
+	if err == nil {
+		err = encoder.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write YAML: %w", err)
+	}
+	return b.Bytes(), nil
+}
