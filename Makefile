@@ -13,7 +13,7 @@ IMG ?= watchbill/watchbill:$(VERSION)
 kubectl = hack/tool kubectl
 
 # What tests run beside PostgreSQL and the API server; built before they start, as a test has not that much time.
-TEST_TOOLS := promtool helm kubectl
+TEST_TOOLS := promtool helm helm-docs kubectl
 
 # The race detector needs a C compiler; `go env` says 0 where none is found.
 race = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -72,6 +72,8 @@ generate: ## Make anew what is generated: queries, the REST contract's types and
 	hack/tool controller-gen object paths=./api/v1alpha1
 	hack/tool controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases
 	hack/tool controller-gen rbac:roleName=watchbill-controller paths=./controllers output:rbac:dir=config/rbac
+	cp config/crd/bases/*.yaml charts/watchbill/files/crds/
+	hack/tool helm-docs --chart-search-root charts --log-level error
 	go generate ./...
 
 .PHONY: lint

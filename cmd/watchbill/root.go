@@ -79,6 +79,7 @@ func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 	})
 	root.AddCommand(
 		serveCommand(std),
+		controllerCommand(std),
 		migrateCommand(std),
 		devCommand(std),
 		reportCommand(std, env),

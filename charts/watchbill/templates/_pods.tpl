@@ -1,0 +1,97 @@
+{{- /* What Pods have in common. */ -}}
+
+{{- /* The restricted Pod Security Standard, and more. Takes the account's number. */ -}}
+{{- define "watchbill.podSecurityContext" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ . }}
+  runAsGroup: {{ . }}
+  fsGroup: {{ . }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- end -}}
+
+{{- define "watchbill.securityContext" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
+
+{{- /* Arguments that nobody is to expand: Kubernetes takes $(NAME) in them for a variable. Takes a list of texts. */ -}}
+{{- define "watchbill.arguments" -}}
+{{- range . }}
+- {{ replace "$(" "$$(" . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* A value as text. Helm reads numbers as floating point, and would write a million as 1e+06. */ -}}
+{{- define "watchbill.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{- /* Where Pods go. Takes a list: the root, the component and its values. */ -}}
+{{- define "watchbill.placement" -}}
+{{- $values := index . 2 -}}
+{{- $where := dict -}}
+{{- range list "nodeSelector" "tolerations" "affinity" "priorityClassName" -}}
+{{- if get $values . }}{{ $_ := set $where . (get $values .) }}{{ end -}}
+{{- end -}}
+{{- if hasKey $values "topologySpreadConstraints" -}}
+{{- $constraints := $values.topologySpreadConstraints -}}
+{{- if not $constraints -}}
+{{- $pods := dict "matchLabels" (include "watchbill.selectorLabels" . | fromYaml) -}}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" -}}
+{{- $constraints = append $constraints (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" $pods "matchLabelKeys" (list "pod-template-hash")) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $where "topologySpreadConstraints" $constraints -}}
+{{- end -}}
+{{- if $where }}{{ toYaml $where }}{{ end -}}
+{{- end -}}
+
+{{- /* Variables with the database's URLs. */ -}}
+{{- define "watchbill.databaseEnv" -}}
+{{- $p := .Values.postgresql -}}
+{{- $secret := $p.external.existingSecret -}}
+{{- $key := $p.external.urlKey -}}
+{{- if eq $p.mode "bundled" -}}
+{{- $secret = include "watchbill.postgresql.secret" . -}}
+{{- $key = "url" -}}
+{{- else if eq $p.mode "cloudnativepg" -}}
+{{- $secret = printf "%s-postgresql-app" (include "watchbill.fullname" .) -}}
+{{- $key = "uri" -}}
+{{- end -}}
+- name: DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $secret }}
+      key: {{ $key }}
+{{- if and (eq $p.mode "external") $p.external.directUrlKey }}
+- name: WATCHBILL_DATABASE_DIRECT_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $secret }}
+      key: {{ $p.external.directUrlKey }}
+{{- end }}
+{{- end -}}
+
+{{- define "watchbill.postgresql.secret" -}}
+{{- .Values.postgresql.bundled.existingSecret | default (printf "%s-postgresql" (include "watchbill.fullname" .)) -}}
+{{- end -}}
+
+{{- /* A Secret's entry: the given value, else the one it has, else a random one. What it has is kept on upgrades; a
+rendering without a cluster finds nothing. Takes a list: the Secret, the key, the given value. */ -}}
+{{- define "watchbill.keptOrRandom" -}}
+{{- $data := (index . 0).data | default dict -}}
+{{- $key := index . 1 -}}
+{{- if index . 2 -}}
+{{- index . 2 | b64enc -}}
+{{- else if hasKey $data $key -}}
+{{- get $data $key -}}
+{{- else -}}
+{{- randAlphaNum 40 | b64enc -}}
+{{- end -}}
+{{- end -}}

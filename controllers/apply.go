@@ -1,0 +1,141 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// fieldManager is who we are in objects' managedFields.
+const fieldManager = "watchbill-controller"
+
+const (
+	labelManagedBy = "app.kubernetes.io/managed-by"
+	managedBy      = "watchbill"
+)
+
+// foreignError says that an object of a name that we need is not ours.
+type foreignError struct{ kind, namespace, name string }
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("there is a %s %s/%s that Watchbill did not make; it is left alone: delete or rename it", e.kind, e.namespace, e.name)
+}
+
+// waitError says that something is to be done later, and that this is no fault.
+type waitError struct {
+	after time.Duration
+	why   string
+}
+
+func (e *waitError) Error() string { return e.why }
+
+// owns says whether an object is the report's own, or for what a namespace's reports share, ours.
+func owns(report *v1alpha1.MonitoringReport, object client.Object) bool {
+	if shared(object) {
+		return object.GetLabels()[labelManagedBy] == managedBy
+	}
+	owner := metav1.GetControllerOf(object)
+	return owner != nil && owner.UID == report.UID
+}
+
+// shared says whether an object is of a kind that a namespace's reports share.
+func shared(object client.Object) bool {
+	switch object.(type) {
+	case *corev1.ServiceAccount, *rbacv1.Role, *rbacv1.RoleBinding:
+		return true
+	}
+	return false
+}
+
+// apply makes an object what it is wanted to be, and is the only place that writes one. live is what stands, nil if nothing
+// does. At most one request is made, and none where all is as it should be.
+func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringReport, want, live client.Object) (wrote bool, err error) {
+	key := keyOf(want)
+	if live != nil && !owns(report, live) {
+		return false, &foreignError{key.kind, key.namespace, key.name}
+	}
+	switch {
+	case live != nil && !live.GetDeletionTimestamp().IsZero():
+		return false, &waitError{lookAgain, "it is being deleted"} // its end brings us back
+	case r.memory.behind(key, live, r.now()):
+		return false, &waitError{time.Second, "what was written is not seen yet"}
+	}
+	wanted, err := sealed(want)
+	if err != nil {
+		return false, err
+	}
+	if live != nil {
+		done, err := r.stands(report, wanted.Object, live)
+		if done || err != nil {
+			return false, err
+		}
+		if replace(want, live) {
+			return true, r.remove(ctx, live)
+		}
+		wanted.SetUID(live.GetUID()) // if another took its place since, it is left alone
+	}
+	err = r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(fieldManager), client.ForceOwnership)
+	if err != nil {
+		return false, fmt.Errorf("apply %s %s/%s: %w", key.kind, key.namespace, key.name, err)
+	}
+	r.memory.wrote(key, wanted, r.now())
+	return true, nil
+}
+
+// stands says whether the live object is as it is wanted. Undoing what others do to our fields is limited in its rate, so
+// that a fight with another controller, or with a webhook that changes what we apply, is slow.
+func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string]any, live client.Object) (bool, error) {
+	have, err := content(live)
+	if err != nil {
+		return false, err
+	}
+	have["apiVersion"], have["kind"] = wanted["apiVersion"], wanted["kind"] // typed objects from the cache lack them
+	if holds(have, wanted) {
+		return true, nil
+	}
+	metadata, _ := wanted["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	changed := live.GetAnnotations()[v1alpha1.AnnotationAppliedHash] != annotations[v1alpha1.AnnotationAppliedHash]
+	if !changed && !r.memory.of(report).mayRepair(r.now()) {
+		return false, &waitError{repairEvery, "something else keeps changing our objects"}
+	}
+	return false, nil
+}
+
+// replace says whether an object must be deleted to become what it should be: to what a RoleBinding binds cannot be changed.
+func replace(want, live client.Object) bool {
+	binding, ok := want.(*rbacv1.RoleBinding)
+	standing, both := live.(*rbacv1.RoleBinding)
+	return ok && both && binding.RoleRef != standing.RoleRef
+}
+
+// remove deletes an object that stands, unless another took its place. Its end brings us back.
+func (r *Reconciler) remove(ctx context.Context, live client.Object) error {
+	if live == nil || !live.GetDeletionTimestamp().IsZero() {
+		return nil
+	}
+	uid := live.GetUID()
+	err := r.client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete %s %s/%s: %w", kindOf(live), live.GetNamespace(), live.GetName(), err)
+	}
+	return nil
+}
+
+// passing says whether an error says nothing about the report: its retry will find things changed.
+func passing(err error) bool {
+	var wait *waitError
+	return errors.As(err, &wait) || apierrors.IsConflict(err) || ending(err)
+}
+
+// ending says whether something failed because its namespace is being deleted.
+func ending(err error) bool { return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) }

@@ -1,0 +1,405 @@
+package controllers_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// children are what is made of a report of that name.
+func (w *world) children(name string) []client.Object {
+	return append(w.shared(),
+		named(w, &batchv1.CronJob{}, name+"-report"),
+		named(w, &monitoringv1.PrometheusRule{}, name+"-report"),
+	)
+}
+
+// shared is what a namespace's reports share.
+func (w *world) shared() []client.Object {
+	return []client.Object{
+		named(w, &corev1.ServiceAccount{}, "watchbill-report"),
+		named(w, &rbacv1.Role{}, "watchbill-report"),
+		named(w, &rbacv1.RoleBinding{}, "watchbill-report"),
+	}
+}
+
+func TestMakesChildren(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	for _, child := range w.children("daily") {
+		w.stands(child)
+		if got := child.GetLabels()["app.kubernetes.io/managed-by"]; got != "watchbill" {
+			t.Errorf("%T is managed by %q", child, got)
+		}
+	}
+	scheduled := w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
+	if want := "0 0 * * * in Etc/UTC"; !strings.Contains(scheduled.Message, want) {
+		t.Errorf("Scheduled says %q, want %q in it", scheduled.Message, want)
+	}
+	w.wants(mr, v1alpha1.ConditionReportHealthy, metav1.ConditionUnknown, v1alpha1.ReasonNeverRun)
+	if mr.Status.NextScheduleTime == nil || mr.Status.NextScheduleTime.UTC().Format("15:04:05") != "00:00:00" {
+		t.Errorf("next is %v, want midnight", mr.Status.NextScheduleTime)
+	}
+	if mr.Status.LastScheduleTime != nil || mr.Status.LastRun != nil {
+		t.Errorf("a report that never ran was made at %v: %v", mr.Status.LastScheduleTime, mr.Status.LastRun)
+	}
+}
+
+func TestDeletedChildrenReturn(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	for _, child := range w.children("daily") {
+		w.stands(child)
+		before := child.GetUID()
+		w.delete(child)
+		w.eventually(fmt.Sprintf("%T returns", child), func() error {
+			if err := w.get(child); err != nil {
+				return err
+			}
+			if child.GetUID() == before {
+				return errors.New("it is the old one")
+			}
+			return nil
+		})
+	}
+}
+
+func TestDriftIsUndone(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+
+	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
+	change(w, cronJob, func(c *batchv1.CronJob) {
+		c.Spec.Schedule = "5 5 * * *"
+		c.Annotations["example.com/theirs"] = "kept"
+	})
+	w.eventually("the schedule is ours again", func() error {
+		if err := w.get(cronJob); err != nil {
+			return err
+		}
+		return equal(cronJob.Spec.Schedule, "0 0 * * *")
+	})
+	if got := cronJob.Annotations["example.com/theirs"]; got != "kept" {
+		t.Errorf("another's annotation is %q now", got)
+	}
+
+	binding := named(w, &rbacv1.RoleBinding{}, "watchbill-report")
+	change(w, binding, func(b *rbacv1.RoleBinding) {
+		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: "ServiceAccount", Namespace: "default", Name: "intruder"})
+	})
+	w.eventually("the intruder is out", func() error {
+		if err := w.get(binding); err != nil {
+			return err
+		}
+		return equal(len(binding.Subjects), 1)
+	})
+
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	w.stands(rule)
+	groups := len(rule.Spec.Groups)
+	change(w, rule, func(r *monitoringv1.PrometheusRule) { r.Spec.Groups = r.Spec.Groups[1:] })
+	w.eventually("the rules are back", func() error {
+		if err := w.get(rule); err != nil {
+			return err
+		}
+		return equal(len(rule.Spec.Groups), groups)
+	})
+}
+
+// Another role than ours cannot be swapped in a RoleBinding, only the binding itself.
+func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := prepare(t, cluster.Config)
+	binding := named(w, &rbacv1.RoleBinding{}, "watchbill-report")
+	binding.Labels = map[string]string{"app.kubernetes.io/managed-by": "watchbill"}
+	binding.RoleRef = rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "cluster-admin"}
+	w.create(binding)
+	w.start()
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	w.eventually("the binding is of our Role", func() error {
+		if err := w.get(binding); err != nil {
+			return err
+		}
+		return equal(binding.RoleRef.Name, "watchbill-report")
+	})
+}
+
+// Fields that a spec has no more are taken back, though comparing what is wanted with what stands finds no difference.
+func TestDroppedFieldsGo(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) {
+		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": "one"}
+	})
+	w.create(mr)
+	w.settled(mr)
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	w.stands(rule)
+	if got := rule.Labels["release"]; got != "one" {
+		t.Fatalf("the label is %q, want one", got)
+	}
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Alerting.RuleLabels = nil })
+	w.eventually("the label is gone", func() error {
+		if err := w.get(rule); err != nil {
+			return err
+		}
+		return equal(rule.Labels["release"], "")
+	})
+}
+
+func TestForeignObjectsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	foreign := func(w *world) map[string]client.Object {
+		cronJob := named(w, &batchv1.CronJob{}, "daily-report")
+		cronJob.Spec = batchv1.CronJobSpec{Schedule: "1 1 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{
+			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "theirs", Image: "example.com/theirs"}},
+			}},
+		}}}
+		rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+		rule.Spec.Groups = []monitoringv1.RuleGroup{{Name: "theirs"}}
+		return map[string]client.Object{
+			v1alpha1.ConditionScheduled:      cronJob,
+			v1alpha1.ConditionRulesInstalled: rule,
+			"shared":                         named(w, &corev1.ServiceAccount{}, "watchbill-report"),
+		}
+	}
+	for _, what := range []string{v1alpha1.ConditionScheduled, v1alpha1.ConditionRulesInstalled, "shared"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			object := foreign(w)[what]
+			w.create(object)
+			version := object.GetResourceVersion()
+			mr := w.report("daily")
+			w.create(mr)
+			condition := what
+			if what == "shared" {
+				condition = v1alpha1.ConditionScheduled
+			}
+			said := w.wants(mr, condition, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
+			if !strings.Contains(said.Message, object.GetName()) {
+				t.Errorf("%q does not name %s", said.Message, object.GetName())
+			}
+			w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDegraded)
+			if got := w.event(mr, v1alpha1.ReasonForeignObject); !strings.Contains(got, object.GetName()) {
+				t.Errorf("the event says %q", got)
+			}
+			if err := w.get(object); err != nil || object.GetResourceVersion() != version {
+				t.Errorf("the object was touched: %v", err)
+			}
+			w.delete(object)
+			w.settled(mr)
+			if got := w.notes(mr, v1alpha1.ReasonForeignObject); len(got) != 1 {
+				t.Errorf("there are %d events, want 1: %q", len(got), got)
+			}
+		})
+	}
+}
+
+func TestAlertingOffPrunes(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	w.stands(rule)
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Alerting.Mode = v1alpha1.AlertNone })
+	w.gone(rule)
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonAlertingOff)
+	w.settled(mr)
+
+	// One that is not ours stays, and is no fault while no alerts are wanted.
+	rule = named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	w.create(rule)
+	w.settled(mr)
+	if err := w.get(rule); err != nil {
+		t.Errorf("another's rule was deleted: %v", err)
+	}
+}
+
+func TestSharedObjectsGoWithTheLastReport(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	one, two := w.report("one"), w.report("two")
+	w.create(one, two)
+	w.settled(one)
+	w.settled(two)
+	w.delete(one)
+	w.stands(two)
+	change(w, two, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Suspend = true })
+	w.wants(two, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
+	for _, object := range w.shared() {
+		w.stands(object)
+	}
+	w.delete(two)
+	for _, object := range w.shared() {
+		w.gone(object)
+	}
+}
+
+// The last report may go while no controller runs.
+func TestSharedObjectsGoAtStart(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	w.stop()
+	w.delete(mr)
+	w.gone(mr)
+	w.start()
+	for _, object := range w.shared() {
+		w.gone(object)
+	}
+}
+
+func TestNamespaceNotAllowed(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	w.stop()
+	w.options.ReportNamespaces = []string{"elsewhere"}
+	w.start()
+	said := w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
+	if !strings.Contains(said.Message, "elsewhere") {
+		t.Errorf("%q does not say where reports may be", said.Message)
+	}
+	for _, child := range w.children("daily") {
+		w.gone(child)
+	}
+	if mr.Status.NextScheduleTime != nil {
+		t.Errorf("the next report is said to come at %v", mr.Status.NextScheduleTime)
+	}
+	if n, err := seriesOf(w); err != nil || n != 0 {
+		t.Errorf("there are %d series, %v", n, err)
+	}
+}
+
+func TestInvalidSpecThenMended(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
+	w.stands(cronJob)
+	before := cronJob.ResourceVersion
+
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "0 0 31 2 *" })
+	said := w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
+	if !strings.Contains(said.Message, "spec.schedule") {
+		t.Errorf("%q does not name the field", said.Message)
+	}
+	w.event(mr, v1alpha1.ReasonInvalidSpec)
+	if err := w.get(cronJob); err != nil || cronJob.ResourceVersion != before {
+		t.Errorf("the CronJob was touched: %v", err)
+	}
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "30 1 * * *" })
+	w.settled(mr)
+	if err := errors.Join(w.get(cronJob), equal(cronJob.Spec.Schedule, "30 1 * * *")); err != nil {
+		t.Error(err)
+	}
+	if got := w.notes(mr, v1alpha1.ReasonInvalidSpec); len(got) != 1 {
+		t.Errorf("there are %d events, want 1: %q", len(got), got)
+	}
+}
+
+func TestInvalidFromTheStart(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) { mr.Spec.TimeZone = "Europe/Nowhere" })
+	w.create(mr)
+	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
+	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
+	for _, child := range w.children("daily") {
+		if err := w.get(child); client.IgnoreNotFound(err) != nil || err == nil {
+			t.Errorf("%T was made: %v", child, err)
+		}
+	}
+}
+
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) { mr.Spec.Suspend = true })
+	w.create(mr)
+	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
+	w.settled(mr)
+	if mr.Status.NextScheduleTime != nil {
+		t.Errorf("the next report is said to come at %v", mr.Status.NextScheduleTime)
+	}
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Suspend = false })
+	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
+	if mr.Status.NextScheduleTime == nil {
+		t.Error("no report is said to come next")
+	}
+}
+
+// What another keeps writing into our objects is undone, but not for as often as it likes.
+func TestNoFightWithAnother(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	w.writes.take()
+	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
+	const rounds = 40
+	for i := range rounds {
+		change(w, cronJob, func(c *batchv1.CronJob) { c.Spec.Schedule = fmt.Sprintf("%d 3 * * *", i) })
+	}
+	w.settled(mr)
+	var repairs int
+	for _, write := range w.writes.take() {
+		if strings.Contains(write, "/cronjobs/") {
+			repairs++
+		}
+	}
+	if repairs > 6 {
+		t.Errorf("%d writes of another were undone %d times within moments", rounds, repairs)
+	}
+}
+
+// seriesOf counts the series about reports.
+func seriesOf(w *world) (int, error) {
+	families, err := w.registry.Gather()
+	var n int
+	for _, family := range families {
+		n += len(family.GetMetric())
+	}
+	return n, err
+}
+
+func equal[T comparable](got, want T) error {
+	if got != want {
+		return fmt.Errorf("it is %v, want %v", got, want)
+	}
+	return nil
+}
+
+func inNamespace(w *world) client.ListOption { return client.InNamespace(w.namespace) }

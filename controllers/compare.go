@@ -1,0 +1,130 @@
+package controllers
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// content is an object as JSON has it, without what only the API server says.
+func content(object runtime.Object) (map[string]any, error) {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return nil, fmt.Errorf("turn %T into JSON: %w", object, err)
+	}
+	delete(fields, "status")
+	prune(fields)
+	return fields, nil
+}
+
+// prune takes out what is null. Such are the times that a type has no other way to leave out.
+func prune(value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, one := range value {
+			if one == nil {
+				delete(value, key)
+				continue
+			}
+			prune(one)
+		}
+	case []any:
+		for _, one := range value {
+			prune(one)
+		}
+	}
+}
+
+// sealed returns what is to be applied: the object's content with its hash as an annotation. The hash tells a later reconcile
+// that a field is wanted no more, which comparing cannot: a field that others set looks the same.
+func sealed(object runtime.Object) (*unstructured.Unstructured, error) {
+	fields, err := content(object)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(fields) // sorts keys
+	if err != nil {
+		return nil, fmt.Errorf("hash a %T: %w", object, err)
+	}
+	sum := sha256.Sum256(text)
+	sealed := &unstructured.Unstructured{Object: fields}
+	annotations := sealed.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.AnnotationAppliedHash] = hex.EncodeToString(sum[:16])
+	sealed.SetAnnotations(annotations)
+	return sealed, nil
+}
+
+// sharedLists are the lists of objects that the API server merges by name, so that entries of others may stand beside ours.
+// In every other list all entries are ours, or it has been tampered with: a foreign subject of our RoleBinding is drift.
+var sharedLists = []string{"containers", "initContainers", "env", "volumes", "imagePullSecrets", "groups", "ownerReferences"}
+
+// holds says whether have is at least what want is. Fields that the API server fills in, or that others own, are no
+// difference.
+func holds(have, want any) bool { return holdsAt("", have, want) }
+
+func holdsAt(name string, have, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		have, ok := have.(map[string]any)
+		if !ok {
+			return len(want) == 0 && have == nil
+		}
+		for key, one := range want {
+			if existing, ok := have[key]; !ok && !empty(one) || ok && !holdsAt(key, existing, one) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		have, ok := have.([]any)
+		if !ok {
+			return len(want) == 0
+		}
+		if slices.Contains(sharedLists, name) {
+			return holdsNamed(have, want)
+		}
+		return slices.EqualFunc(have, want, holds)
+	default:
+		return reflect.DeepEqual(have, want)
+	}
+}
+
+// holdsNamed compares lists of objects by their names, whatever their order.
+func holdsNamed(have, want []any) bool {
+	for _, one := range want {
+		entry, ok := one.(map[string]any)
+		if !ok {
+			return false
+		}
+		i := slices.IndexFunc(have, func(other any) bool {
+			existing, ok := other.(map[string]any)
+			return ok && existing["name"] == entry["name"] && existing["uid"] == entry["uid"]
+		})
+		if i < 0 || !holds(have[i], one) {
+			return false
+		}
+	}
+	return true
+}
+
+// empty is what an API server leaves out: it stores neither empty lists nor most empty objects.
+func empty(value any) bool {
+	switch value := value.(type) {
+	case map[string]any:
+		return len(value) == 0
+	case []any:
+		return len(value) == 0
+	}
+	return false
+}

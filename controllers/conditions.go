@@ -1,0 +1,147 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/desired"
+)
+
+// is makes a condition.
+func is(condition string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: condition, Status: status, Reason: reason, Message: message}
+}
+
+// failedTo is the condition that an error of applying amounts to; false if it says nothing about the report.
+func failedTo(condition string, err error) (metav1.Condition, bool) {
+	var foreign *foreignError
+	switch {
+	case err == nil, passing(err):
+		return metav1.Condition{}, false
+	case errors.As(err, &foreign):
+		return is(condition, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, err.Error()), true
+	}
+	return is(condition, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, err.Error()), true
+}
+
+// scheduled is the condition of a CronJob that stands.
+func scheduled(cronJob *batchv1.CronJob) metav1.Condition {
+	when := cronJob.Spec.Schedule
+	if cronJob.Spec.TimeZone != nil {
+		when += " in " + *cronJob.Spec.TimeZone
+	}
+	if cronJob.Spec.Suspend != nil && *cronJob.Spec.Suspend {
+		return is(v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "reports are not made by the schedule, as spec.suspend says; it is "+when)
+	}
+	return is(v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled, "reports are made at "+when)
+}
+
+// withoutRule is the condition where no alerts are wanted, or none can be had.
+func withoutRule(seen *observed, p plan) (metav1.Condition, bool) {
+	off := func(reason, message string) (metav1.Condition, bool) {
+		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, reason, message), true
+	}
+	switch {
+	case p.rule == nil:
+		return off(v1alpha1.ReasonAlertingOff, "spec.alerting.mode is None")
+	case seen.rules == missing:
+		return off(v1alpha1.ReasonPrometheusOperatorMissing, "the cluster does not know PrometheusRules; alerts are installed once the Prometheus operator is")
+	case seen.rules == unreadable:
+		return off(v1alpha1.ReasonApplyFailed, "the controller may not read PrometheusRules; see the operator's ClusterRole")
+	}
+	return metav1.Condition{}, false
+}
+
+// installed is the condition of a PrometheusRule that stands; live is as it was seen, nil if it was not yet.
+func installed(rule *monitoringv1.PrometheusRule, live client.Object, c candidates, notes []string) metav1.Condition {
+	have := labels.Set(rule.Labels)
+	if live != nil {
+		have = labels.Merge(live.GetLabels(), rule.Labels) // others may have set some, which count too
+	}
+	taken, known, why := c.taken(have)
+	switch {
+	case !known:
+		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionUnknown, v1alpha1.ReasonSelectionUnknown, why)
+	case !taken:
+		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected, why)
+	}
+	message := fmt.Sprintf("the PrometheusRule %s stands, and a Prometheus takes it", rule.Name)
+	if len(notes) > 0 {
+		message += "; " + strings.Join(notes, "; ")
+	}
+	return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled, message)
+}
+
+// standing sets the conditions of a report of which all stands as planned.
+func (o *outcome) standing(seen *observed, p plan) {
+	o.cronJob = seen.cronJob()
+	o.set(scheduled(o.cronJob), false)
+	if c, without := withoutRule(seen, p); without {
+		o.set(c, c.Reason == v1alpha1.ReasonApplyFailed)
+		return
+	}
+	o.set(installed(p.rule, seen.live(p.rule), seen.candidates, p.notes), false)
+}
+
+// faulty sets the conditions of a report whose spec is at fault. Of what stands all the same, what was said before holds.
+func (o *outcome) faulty(seen *observed, f *fault) {
+	o.set(is(v1alpha1.ConditionReady, metav1.ConditionFalse, f.reason, f.message), true)
+	if f.reason == v1alpha1.ReasonInvalidSpec {
+		o.cronJob = seen.cronJob()
+	}
+	for condition, object := range map[string]objectKey{
+		v1alpha1.ConditionScheduled:      {kind: "CronJob", name: desired.CronJobName(seen.report.Name)},
+		v1alpha1.ConditionRulesInstalled: {kind: "PrometheusRule", name: desired.PrometheusRuleName(seen.report.Name)},
+	} {
+		if f.reason == v1alpha1.ReasonNamespaceNotAllowed || seen.own(object.kind, object.name) == nil {
+			o.set(is(condition, metav1.ConditionFalse, f.reason, "see Ready"), false)
+		}
+	}
+}
+
+// ready sums the other conditions up. What is wrong with alerts makes a report unready only if they are wanted and the
+// cluster refuses them: that there is no Prometheus operator, or that no Prometheus takes them, is for the cluster's
+// administrator to decide.
+func (o *outcome) ready() {
+	scheduled := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionScheduled)
+	rules := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionRulesInstalled)
+	var wrong []string
+	message := "reports are made by the schedule"
+	if scheduled != nil {
+		switch scheduled.Reason {
+		case v1alpha1.ReasonScheduled:
+		case v1alpha1.ReasonSuspended:
+			message = "the schedule is suspended"
+		default:
+			wrong = append(wrong, "Scheduled: "+scheduled.Message)
+		}
+	}
+	if rules != nil {
+		switch rules.Reason {
+		case v1alpha1.ReasonInstalled:
+			message += ", alerts are installed"
+		case v1alpha1.ReasonAlertingOff:
+			message += ", alerts are off"
+		case v1alpha1.ReasonSelectionUnknown:
+			message += ", whether alerts can come is not known: " + rules.Message
+		case v1alpha1.ReasonPrometheusOperatorMissing, v1alpha1.ReasonNotSelected:
+			message += ", but no alerts will come: " + rules.Message
+		default:
+			wrong = append(wrong, "RulesInstalled: "+rules.Message)
+		}
+	}
+	if len(wrong) > 0 {
+		o.set(is(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDegraded, strings.Join(wrong, "; ")), false)
+		return
+	}
+	o.set(is(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReconciled, message), false)
+}

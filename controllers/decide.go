@@ -1,0 +1,76 @@
+package controllers
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/desired"
+)
+
+// plan is what a report's spec asks for.
+type plan struct {
+	// fault says why nothing may be made of the spec. What stands is left as it is.
+	fault *fault
+
+	shared  []client.Object // what the namespace's reports share
+	cronJob *batchv1.CronJob
+	rule    *monitoringv1.PrometheusRule // nil: no alerts are wanted
+	notes   []string                     // what the spec's author should know about the alerts
+}
+
+// fault is one of the spec, which waits for the spec to change.
+type fault struct{ reason, message string }
+
+// decide says what a report asks for. It is pure.
+func decide(report *v1alpha1.MonitoringReport, opts Options, now time.Time) plan {
+	if !opts.allowed(report.Namespace) {
+		return plan{fault: &fault{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
+			": create the MonitoringReport in " + strings.Join(opts.ReportNamespaces, " or ") + ", or have this one added to the operator's report namespaces"}}
+	}
+	if err := desired.Check(report, now); err != nil {
+		return plan{fault: &fault{v1alpha1.ReasonInvalidSpec, err.Error()}}
+	}
+	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
+	if err != nil {
+		return plan{fault: &fault{v1alpha1.ReasonInvalidSpec, err.Error()}}
+	}
+	p := plan{
+		shared: []client.Object{
+			desired.ServiceAccount(report.Namespace),
+			desired.Role(report.Namespace),
+			desired.RoleBinding(report.Namespace),
+		},
+		cronJob: desired.CronJob(report, opts.Desired),
+		rule:    rule,
+	}
+	for _, note := range notes {
+		p.notes = append(p.notes, note.Objective+": "+note.Text)
+	}
+	return p
+}
+
+// unwanted is what stands of a report and is ours, but should not stand.
+func (p plan) unwanted(seen *observed) []client.Object {
+	var all []client.Object
+	for _, object := range seen.objects {
+		_, rule := object.(*monitoringv1.PrometheusRule)
+		pruned := p.fault == nil && p.rule == nil && rule
+		barred := p.fault != nil && p.fault.reason == v1alpha1.ReasonNamespaceNotAllowed
+		if (pruned || barred) && owns(seen.report, object) {
+			all = append(all, object)
+		}
+	}
+	slices.SortFunc(all, func(a, b client.Object) int { return strings.Compare(kindOf(a), kindOf(b)) })
+	return all
+}
+
+// allowed says whether reports may be made in a namespace.
+func (o Options) allowed(namespace string) bool {
+	return slices.Contains(o.ReportNamespaces, "*") || slices.Contains(o.ReportNamespaces, namespace)
+}

@@ -1,0 +1,88 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// maxSummary is the length of what is said about a run or an object, in bytes.
+const maxSummary = 500
+
+// whyFailed says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
+// seen while it was there.
+func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
+	job := run.job
+	logs := fmt.Sprintf("kubectl -n %s logs job/%s", job.Namespace, job.Name)
+	describe := fmt.Sprintf("kubectl -n %s describe job %s", job.Namespace, job.Name)
+	now := whyStuck(pods)
+	if now == "" && run.failed.Reason == batchv1.JobReasonDeadlineExceeded {
+		now = stuck
+	}
+	ended := whyEnded(pods)
+	switch {
+	case now != "":
+		return now
+	case ended != "":
+		return fmt.Sprintf("%s; see: %s", ended, logs)
+	case run.failed.Reason == batchv1.JobReasonDeadlineExceeded:
+		return fmt.Sprintf("the run was not over in time; see: %s", describe)
+	case run.failed.Reason == batchv1.JobReasonBackoffLimitExceeded:
+		return fmt.Sprintf("the run failed as often as it was tried; see: %s", logs)
+	}
+	return clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, clip(run.failed.Message, 200), describe), maxSummary)
+}
+
+// whyStuck says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
+func whyStuck(pods []corev1.Pod) string {
+	if len(pods) == 0 || pods[0].Status.Phase != corev1.PodPending {
+		return ""
+	}
+	pod := pods[0]
+	for _, container := range pod.Status.ContainerStatuses {
+		waiting := container.State.Waiting
+		if waiting == nil {
+			continue
+		}
+		said := clip(strings.TrimSpace(waiting.Message), 200)
+		switch waiting.Reason {
+		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
+			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); look at the operator's image and pull secrets", container.Image, waiting.Reason, said)
+		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+			return fmt.Sprintf("the Pod could not start (%s: %s); see: kubectl -n %s describe pod %s", waiting.Reason, said, pod.Namespace, pod.Name)
+		}
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
+			return fmt.Sprintf("no node takes the Pod: %s; look at the outputs' PersistentVolumeClaims and the nodes' room", clip(condition.Message, 200))
+		}
+		if condition.Type == corev1.PodReadyToStartContainers && condition.Status == corev1.ConditionFalse {
+			return fmt.Sprintf("the Pod's volumes or network did not come up; look at the outputs' PersistentVolumeClaims, and see: kubectl -n %s describe pod %s", pod.Namespace, pod.Name)
+		}
+	}
+	return ""
+}
+
+// whyEnded says how the newest Pod that ended did, as it left no word itself.
+func whyEnded(pods []corev1.Pod) string {
+	for _, pod := range pods {
+		if pod.Status.Reason == "Evicted" {
+			return "the Pod was evicted: " + clip(pod.Status.Message, 200)
+		}
+		for _, container := range pod.Status.ContainerStatuses {
+			ended := container.State.Terminated
+			switch {
+			case ended == nil:
+			case ended.Reason == "OOMKilled":
+				return "the Pod ran out of memory; give reports more (the operator's resources for them)"
+			case ended.Signal != 0:
+				return fmt.Sprintf("the Pod was killed by signal %d", ended.Signal)
+			default:
+				return fmt.Sprintf("the Pod ended with exit code %d", ended.ExitCode)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,220 @@
+package controllers_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-logr/logr/funcr"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/controllers"
+	"github.com/watchbill/watchbill/internal/kubetest"
+)
+
+// definitions are the CustomResourceDefinitions of the Prometheus operator.
+func definitions(t *testing.T) []*unstructured.Unstructured {
+	t.Helper()
+	var all []*unstructured.Unstructured
+	for _, name := range []string{"prometheusrules.yaml", "prometheuses.yaml"} {
+		text, err := os.ReadFile(filepath.Join("testdata", "monitoring", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(text, &object.Object); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, object)
+	}
+	return all
+}
+
+// The Prometheus operator may come after us, go, and come again.
+func TestPrometheusOperatorComesAndGoes(t *testing.T) {
+	t.Parallel()
+	bare, err := kubetest.Start(kubetest.Options{CRDs: []string{crdOfReports}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := bare.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	var faults atomic.Int32
+	w := prepare(t, bare.Config, func(o *controllers.ManagerOptions) {
+		o.Log = funcr.New(func(_, text string) {
+			if strings.Contains(text, `"error"=`) {
+				faults.Add(1)
+				t.Log(text)
+			}
+		}, funcr.Options{})
+	})
+	w.start()
+	mr := w.report("daily")
+	w.create(mr)
+	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonPrometheusOperatorMissing)
+	w.settled(mr)
+	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
+	if !strings.Contains(said.Message, "Prometheus operator") {
+		t.Errorf("the condition says %q", said.Message)
+	}
+
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	for range 2 {
+		w.create(clients(definitions(t))...)
+		w.stands(rule)
+		w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
+		w.delete(rule)
+		w.stands(rule)
+
+		w.delete(clients(definitions(t))...)
+		w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonPrometheusOperatorMissing)
+		w.settled(mr)
+		for _, definition := range definitions(t) {
+			w.gone(definition)
+		}
+	}
+	if n := faults.Load(); n > 4 {
+		t.Errorf("there are %d errors in the log", n)
+	}
+}
+
+func clients(objects []*unstructured.Unstructured) []client.Object {
+	all := make([]client.Object, len(objects))
+	for i, object := range objects {
+		all[i] = object
+	}
+	return all
+}
+
+func TestSelectedByAPrometheus(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+
+	prometheus := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
+		"metadata": map[string]any{"namespace": w.namespace, "name": "main"},
+		"spec": map[string]any{
+			"ruleSelector": map[string]any{"matchLabels": map[string]any{"release": w.namespace}},
+			"replicas":     int64(2),
+		},
+	}}
+	w.create(prometheus)
+	want := fmt.Sprintf("Prometheus %s/main does not take the rules: set the label release=%s in spec.alerting.ruleLabels", w.namespace, w.namespace)
+	w.eventually("it is said what is missing", func() error {
+		said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
+		if !strings.Contains(said.Message, want) {
+			return errors.New(said.Message)
+		}
+		return nil
+	})
+	w.settled(mr) // for whoever runs the Prometheus to decide
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) {
+		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": v1alpha1.RuleLabelValue(w.namespace)}
+	})
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
+
+	// The Prometheus then looks for namespaces with a label, which this one gets.
+	change(w, prometheus, func(p *unstructured.Unstructured) {
+		err := unstructured.SetNestedStringMap(p.Object, map[string]string{"alerts": w.namespace}, "spec", "ruleNamespaceSelector", "matchLabels")
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
+	change(w, namespace, func(n *corev1.Namespace) { n.Labels["alerts"] = w.namespace })
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
+	w.delete(prometheus)
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
+}
+
+// refusing answers 403 to requests for some paths, as an API server does to who lacks a right.
+type refusing struct {
+	next  http.RoundTripper
+	paths func(*http.Request) bool
+}
+
+func (r *refusing) RoundTrip(request *http.Request) (*http.Response, error) {
+	if !r.paths(request) {
+		return r.next.RoundTrip(request)
+	}
+	body := `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"you may not"}`
+	return &http.Response{
+		StatusCode: http.StatusForbidden, Request: request, ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)),
+	}, nil
+}
+
+func TestMissingRights(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		refused func(*http.Request) bool
+		status  metav1.ConditionStatus
+		reason  string
+		ready   metav1.ConditionStatus
+	}{
+		"to list Prometheus objects": {
+			func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/prometheuses") },
+			metav1.ConditionUnknown, v1alpha1.ReasonSelectionUnknown, metav1.ConditionTrue,
+		},
+		"to list PrometheusRules": {
+			func(r *http.Request) bool {
+				return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/prometheusrules")
+			},
+			metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, metav1.ConditionFalse,
+		},
+		"to write PrometheusRules": {
+			func(r *http.Request) bool {
+				return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/prometheusrules/")
+			},
+			metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, metav1.ConditionFalse,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var refuse atomic.Bool
+			refuse.Store(true)
+			w := prepare(t, cluster.Config, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
+			config := rest.CopyConfig(w.config)
+			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+				return &refusing{next, func(r *http.Request) bool { return refuse.Load() && tt.refused(r) }}
+			})
+			w.config = config
+			w.start()
+			mr := w.report("daily")
+			w.create(mr)
+			w.wants(mr, v1alpha1.ConditionRulesInstalled, tt.status, tt.reason)
+			reason := v1alpha1.ReasonReconciled
+			if tt.ready == metav1.ConditionFalse {
+				reason = v1alpha1.ReasonDegraded
+			}
+			w.wants(mr, v1alpha1.ConditionReady, tt.ready, reason)
+			w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
+			if !strings.Contains(name, "write") {
+				return // a right that is given later is noticed within a minute
+			}
+			refuse.Store(false)
+			w.settled(mr)
+		})
+	}
+}

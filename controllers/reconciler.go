@@ -1,0 +1,123 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/desired"
+)
+
+// Options say how reports are made, and where.
+type Options struct {
+	Desired          desired.Options
+	ReportNamespaces []string // where reports may be made; "*" is everywhere
+	Reports          Reports  // nil: what came of a run whose Pod is gone is not known
+	Now              func() time.Time
+}
+
+// Reconciler keeps what stands of MonitoringReports what they say.
+type Reconciler struct {
+	client  client.Client // reads from the cache
+	server  client.Reader // reads from the API server
+	kinds   *kinds
+	events  events.EventRecorder
+	metrics *metrics
+	memory  *memory
+	opts    Options
+	now     func() time.Time
+}
+
+// Reconcile makes what stands of one report what it says, and its status what stands.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (result reconcile.Result, err error) {
+	seen, err := r.observe(ctx, request.NamespacedName)
+	switch {
+	case err != nil:
+		return reconcile.Result{}, err
+	case seen.report == nil:
+		return reconcile.Result{}, r.forget(ctx, request.NamespacedName)
+	case !seen.report.DeletionTimestamp.IsZero():
+		return reconcile.Result{}, nil // its children go with it
+	case r.memory.behind(keyOf(seen.report), seen.report, r.now()):
+		return reconcile.Result{RequeueAfter: time.Second / 10}, nil
+	}
+	o := newOutcome(seen.report)
+	defer func() {
+		r.writeStatus(ctx, seen.report, o)
+		r.measure(seen, o)
+		if result, err = o.result(); ctx.Err() != nil {
+			err = nil // the end has come; the next leader does it again
+		}
+	}()
+	known := r.memory.of(seen.report)
+	p, settled := known.planned(seen, func() plan { return decide(seen.report, r.opts, r.now()) })
+	r.prune(ctx, p.unwanted(seen), o)
+	switch {
+	case p.fault != nil:
+		o.faulty(seen, p.fault)
+	case settled:
+		o.standing(seen, p)
+	default:
+		schedule := r.applySchedule(ctx, seen, p, o)
+		rule := r.applyRule(ctx, seen, p, o)
+		if schedule && rule {
+			known.settle(seen)
+		}
+	}
+	if p.fault == nil {
+		r.applyRun(ctx, seen, o)
+		o.ready()
+	}
+	r.recordRun(ctx, seen, o)
+	o.set(reportHealth(o.status.LastRun), false)
+	r.recordTimes(seen, o)
+	return result, nil
+}
+
+// recordTimes writes into the status when reports were and will be made.
+func (r *Reconciler) recordTimes(seen *observed, o *outcome) {
+	now := r.now()
+	o.status.LastScheduleTime = lastSlot(seen)
+	o.status.NextScheduleTime = nil
+	table, ok := timetableOf(o.cronJob, now)
+	if !ok {
+		return
+	}
+	if next := nextSlot(table, seen.report, o.status.LastScheduleTime, now); !next.IsZero() {
+		o.status.NextScheduleTime = seconds(next)
+		o.after(max(next.Sub(now), time.Millisecond))
+	}
+}
+
+// forget ends what is known of a report that is gone, and with the last one of a namespace what they shared.
+func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error {
+	r.memory.forget(key)
+	r.metrics.remove(key)
+	var left v1alpha1.MonitoringReportList
+	if err := r.client.List(ctx, &left, client.InNamespace(key.Namespace), client.Limit(1)); err != nil {
+		return fmt.Errorf("list MonitoringReports of %s: %w", key.Namespace, err)
+	}
+	if len(left.Items) > 0 {
+		return nil
+	}
+	seen := &observed{objects: map[objectKey]client.Object{}}
+	for _, object := range sharedObjects(key.Namespace) {
+		if err := r.look(ctx, seen, object); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, object := range seen.objects {
+		if owns(nil, object) {
+			errs = append(errs, r.remove(ctx, object))
+		}
+	}
+	return errors.Join(errs...)
+}

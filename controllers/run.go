@@ -1,0 +1,205 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/schedule"
+)
+
+// askEvery is how long to wait before the API is asked again what came of a run.
+const askEvery = time.Minute
+
+// Reports are those that Watchbill's API keeps.
+type Reports interface {
+	// Find returns what came of a report's run for a slot, as its Pod would have said it; false if no report is kept for it.
+	Find(ctx context.Context, namespace, name string, slot time.Time) (reportjob.Result, bool, error)
+}
+
+// finished is a Job that is over.
+type finished struct {
+	job    *batchv1.Job
+	slot   time.Time // what the report is of; for a Job named by hand, when it was over
+	named  bool      // whether slot is from the Job's name
+	at     time.Time // when it was over
+	failed *batchv1.JobCondition
+}
+
+// newestRun returns the Job that is over with the newest slot; nil if none is.
+func newestRun(jobs []batchv1.Job) *finished {
+	var newest *finished
+	for i := range jobs {
+		if run := over(&jobs[i]); run != nil && (newest == nil || run.newer(newest.slot, newest.at)) {
+			newest = run
+		}
+	}
+	return newest
+}
+
+// newer says whether a run is of a newer slot, or a later one of the same.
+func (f *finished) newer(slot, at time.Time) bool {
+	return cmp.Or(f.slot.Compare(slot), f.at.Compare(at)) > 0
+}
+
+// over returns what a Job came to; nil if it still runs.
+func over(job *batchv1.Job) *finished {
+	run := &finished{job: job}
+	for _, condition := range job.Status.Conditions {
+		if condition.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch condition.Type {
+		case batchv1.JobComplete:
+		case batchv1.JobFailed:
+			run.failed = &condition
+		default:
+			continue
+		}
+		run.at = condition.LastTransitionTime.UTC()
+		if job.Status.CompletionTime != nil {
+			run.at = job.Status.CompletionTime.UTC()
+		}
+	}
+	if run.at.IsZero() {
+		return nil
+	}
+	if run.slot, run.named = schedule.SlotOf(job.Name); !run.named {
+		run.slot = run.at
+	}
+	return run
+}
+
+// supersedes says whether a run is news: it is not the one in the status, and not of an older slot. Jobs are deleted when
+// they are many, so that the newest one that is left can be older than what is known.
+func (f *finished) supersedes(last *v1alpha1.Run) bool {
+	if last == nil || last.Job == "" {
+		return true
+	}
+	var at time.Time
+	if last.CompletedAt != nil {
+		at = last.CompletedAt.UTC()
+	}
+	slot, named := schedule.SlotOf(last.Job)
+	if !named {
+		slot = at
+	}
+	return last.Job != f.job.Name && f.newer(slot, at) || last.Job == f.job.Name && f.at.After(at.Add(time.Second))
+}
+
+// podsOf returns a Job's Pods, the newest first.
+func podsOf(job types.UID, pods []corev1.Pod) []corev1.Pod {
+	var own []corev1.Pod
+	for _, pod := range pods {
+		if slices.ContainsFunc(pod.OwnerReferences, func(owner metav1.OwnerReference) bool { return owner.UID == job }) {
+			own = append(own, pod)
+		}
+	}
+	slices.SortFunc(own, func(a, b corev1.Pod) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	return own
+}
+
+// resultOf returns what the newest Pod that left a result says. unsure is whether one may still come: the cache can show that
+// a Job is over before it shows that its Pod is.
+func resultOf(pods []corev1.Pod) (result *reportjob.Result, unsure bool) {
+	for _, pod := range pods {
+		for _, container := range pod.Status.ContainerStatuses {
+			if container.State.Terminated == nil {
+				continue
+			}
+			if decoded, err := reportjob.DecodeResult(container.State.Terminated.Message); err == nil {
+				return &decoded, false
+			}
+		}
+		unsure = unsure || pod.Status.Phase == corev1.PodPending || pod.Status.Phase == corev1.PodRunning
+	}
+	return nil, unsure
+}
+
+// learn returns what came of a run: from its Pod, else from the API. Without either it returns nil, and after how long to try
+// again: 0 if there is nothing more to learn, or if the Pod's change will bring us back.
+func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (*reportjob.Result, time.Duration) {
+	pods := podsOf(run.job.UID, seen.pods)
+	result, unsure := resultOf(pods)
+	switch {
+	case result != nil:
+		return result, 0
+	case run.failed != nil:
+		known := r.memory.of(seen.report).stuck[run.job.UID]
+		return &reportjob.Result{CompletedAt: run.at, Error: whyFailed(run, pods, known)}, 0
+	case unsure:
+		return nil, askEvery
+	case r.opts.Reports == nil || !run.named:
+		return nil, 0
+	}
+	asked := r.memory.of(seen.report).asked
+	if since := r.now().Sub(asked[run.job.UID]); since >= 0 && since < askEvery {
+		return nil, askEvery - since
+	}
+	asked[run.job.UID] = r.now()
+	kept, found, err := r.opts.Reports.Find(ctx, seen.report.Namespace, seen.report.Name, run.slot)
+	switch {
+	case err != nil:
+		log.FromContext(ctx).Info("cannot ask the API what came of a run; trying again", "job", run.job.Name, "error", err.Error())
+		return nil, askEvery
+	case !found:
+		return nil, 0
+	}
+	return &kept, 0
+}
+
+// recordRun writes the newest run that is over into the status, if it is news and what came of it is known.
+func (r *Reconciler) recordRun(ctx context.Context, seen *observed, o *outcome) {
+	r.rememberStuck(seen)
+	run := newestRun(seen.jobs)
+	if run == nil || !run.supersedes(seen.report.Status.LastRun) {
+		return
+	}
+	result, wait := r.learn(ctx, seen, run)
+	o.after(wait)
+	if result == nil {
+		return
+	}
+	o.status.LastRun = runOf(run, *result)
+	if objectives := objectivesOf(*result); objectives != nil {
+		o.status.Objectives = objectives
+	}
+	o.event(runEvent(o.status.LastRun))
+}
+
+// rememberStuck notes why Pods cannot start, since a Job that ran out of time takes them, and the reason, with it.
+func (r *Reconciler) rememberStuck(seen *observed) {
+	known := r.memory.of(seen.report)
+	live := map[types.UID]bool{}
+	for i := range seen.jobs {
+		job := seen.jobs[i].UID
+		live[job] = true
+		pods := podsOf(job, seen.pods)
+		if why := whyStuck(pods); why != "" {
+			known.stuck[job] = why
+		} else if len(pods) > 0 {
+			delete(known.stuck, job) // it could, in the end
+		}
+	}
+	for job := range known.stuck {
+		if !live[job] {
+			delete(known.stuck, job)
+		}
+	}
+	for job := range known.asked {
+		if !live[job] {
+			delete(known.asked, job)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/desired"
+)
+
+const (
+	maxAhead  = time.Minute // how far the asker's clock may be ahead of ours
+	maxBehind = 366 * 24 * time.Hour
+)
+
+// runRequest is a report that was asked for by the annotation.
+type runRequest struct {
+	value   string       // as it was written; empty: nothing new was asked for
+	job     *batchv1.Job // nil: there is one already, or problem says why there is none
+	problem string
+}
+
+// decideRun says what becomes of what was asked for. The Job's name is of the minute that was asked for, so that no request
+// becomes two.
+func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
+	value := seen.report.Annotations[v1alpha1.AnnotationRunRequestedAt]
+	if value == "" || value == seen.report.Status.LastHandledRunRequest {
+		return runRequest{}
+	}
+	request := runRequest{value: value}
+	at, err := time.Parse(time.RFC3339, value)
+	switch {
+	case err != nil:
+		request.problem = fmt.Sprintf("%s must be a time such as %s, not %q", v1alpha1.AnnotationRunRequestedAt, now.UTC().Format(time.RFC3339), clip(value, 60))
+	case at.After(now.Add(maxAhead)):
+		request.problem = fmt.Sprintf("%s is %s, which is still to come: a report is of what was; it is %s now", v1alpha1.AnnotationRunRequestedAt, value, now.UTC().Format(time.RFC3339))
+	case at.Before(now.Add(-maxBehind)):
+		request.problem = fmt.Sprintf("%s is %s, more than 366 days ago", v1alpha1.AnnotationRunRequestedAt, value)
+	}
+	if request.problem != "" {
+		return request
+	}
+	request.job = desired.RunJob(seen.report, at, opts)
+	for _, job := range seen.jobs {
+		if job.Name == request.job.Name {
+			request.job = nil
+			return request
+		}
+	}
+	return request
+}
+
+// clip shortens what others wrote to so many bytes, of whole characters.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && s[most]&0xC0 == 0x80 {
+		most--
+	}
+	return s[:most] + "…"
+}

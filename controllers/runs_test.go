@@ -1,0 +1,440 @@
+package controllers_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/controllers"
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/schedule"
+)
+
+// today is a slot of the schedule: the last midnight in UTC.
+func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
+
+// job makes a Job as the CronJob's controller would for a slot, which the API server alone does not have.
+func (w *world) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
+	w.t.Helper()
+	cronJob := named(w, &batchv1.CronJob{}, mr.Name+"-report")
+	w.stands(cronJob)
+	job := named(w, &batchv1.Job{}, name)
+	job.Labels = cronJob.Spec.JobTemplate.Labels
+	job.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(cronJob, batchv1.SchemeGroupVersion.WithKind("CronJob"))}
+	job.Spec = cronJob.Spec.JobTemplate.Spec
+	w.create(job)
+	return job
+}
+
+// slotJob is the Job of a slot.
+func (w *world) slotJob(mr *v1alpha1.MonitoringReport, slot time.Time) *batchv1.Job {
+	w.t.Helper()
+	return w.job(mr, schedule.JobName(mr.Name+"-report", slot))
+}
+
+// pod makes the Pod of a Job, as the Job's controller would, with a status as the kubelet would write it.
+func (w *world) pod(job *batchv1.Job, status corev1.PodStatus) *corev1.Pod {
+	w.t.Helper()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: w.namespace, GenerateName: job.Name + "-", Labels: job.Spec.Template.Labels,
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
+	}, Spec: job.Spec.Template.Spec}
+	w.create(pod)
+	pod.Status = status
+	if err := w.client.Status().Update(context.Background(), pod); err != nil {
+		w.t.Fatal(err)
+	}
+	return pod
+}
+
+// ended is the status of a Pod that left a message.
+func ended(phase corev1.PodPhase, code int32, message string) corev1.PodStatus {
+	return corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{
+		Name: "report", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message}},
+	}}}
+}
+
+func said(t testing.TB, result reportjob.Result) string {
+	t.Helper()
+	text, err := json.Marshal(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// finish ends a Job: well if reason is empty.
+func (w *world) finish(job *batchv1.Job, reason string) {
+	w.t.Helper()
+	now := metav1.Now()
+	job.Status.StartTime = &now
+	if reason == "" {
+		job.Status.CompletionTime = &now
+		job.Status.Succeeded = 1
+		job.Status.Conditions = []batchv1.JobCondition{
+			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, LastTransitionTime: now},
+			{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, LastTransitionTime: now},
+		}
+	} else {
+		job.Status.Conditions = []batchv1.JobCondition{
+			{Type: batchv1.JobFailureTarget, Status: corev1.ConditionTrue, LastTransitionTime: now, Reason: reason},
+			{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, LastTransitionTime: now, Reason: reason},
+		}
+	}
+	if err := w.client.Status().Update(context.Background(), job); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ran waits until a report's last run was the Job of that name.
+func (w *world) ran(mr *v1alpha1.MonitoringReport, job string) *v1alpha1.Run {
+	w.t.Helper()
+	w.eventually("the last run is "+job, func() error {
+		if err := w.get(mr); err != nil {
+			return err
+		}
+		if mr.Status.LastRun == nil || mr.Status.LastRun.Job != job {
+			return fmt.Errorf("it is %+v", mr.Status.LastRun)
+		}
+		return nil
+	})
+	return mr.Status.LastRun
+}
+
+// made is what a run of a slot says that made a report.
+func made(slot time.Time, verdict report.Verdict, summary string, outputs ...reportjob.OutputOutcome) reportjob.Result {
+	return reportjob.Result{
+		ReportID: "0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
+		Window:   &report.Window{From: slot.Add(-24 * time.Hour), To: slot}, CompletedAt: slot.Add(time.Minute),
+		Verdict: verdict, Summary: summary, Outputs: outputs,
+		Objectives: []reportjob.Objective{{Name: "errors", Target: "< 1 %", Actual: "0.2 %", Met: new(true), BudgetRemaining: "80 %"}},
+	}
+}
+
+func TestVerdictOfAPod(t *testing.T) {
+	t.Parallel()
+	lost := reportjob.OutputOutcome{Output: "s3://bucket/daily", Message: "no such bucket"}
+	tests := map[string]struct {
+		result  reportjob.Result
+		verdict v1alpha1.Verdict
+		event   string
+		text    string // in the event
+		status  metav1.ConditionStatus
+		reason  string
+	}{
+		"pass":     {made(today(), report.Pass, "Pass: 8 of 8 objectives met"), v1alpha1.VerdictPass, "ReportMade", "Pass: 8 of 8", metav1.ConditionTrue, v1alpha1.ReasonDelivered},
+		"missed":   {made(today(), report.Fail, "7 of 8 objectives met"), v1alpha1.VerdictFail, "ObjectivesMissed", "Fail: 7 of 8", metav1.ConditionTrue, v1alpha1.ReasonDelivered},
+		"no data":  {made(today(), report.NoData, "no objective has data"), v1alpha1.VerdictNoData, "ReportMade", "NoData", metav1.ConditionTrue, v1alpha1.ReasonDelivered},
+		"not sent": {made(today(), report.Fail, "7 of 8 objectives met", lost), v1alpha1.VerdictFail, "DeliveryFailed", "s3://bucket/daily (no such bucket)", metav1.ConditionFalse, v1alpha1.ReasonDeliveryFailed},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			mr := w.report("daily")
+			w.create(mr)
+			w.settled(mr)
+			job := w.slotJob(mr, today())
+			w.pod(job, ended(corev1.PodSucceeded, 0, said(t, tt.result)))
+			w.finish(job, "")
+			run := w.ran(mr, job.Name)
+			if run.Verdict != tt.verdict || run.ReportID != tt.result.ReportID || !run.Window.To.Time.Equal(today()) || !run.CompletedAt.Time.Equal(tt.result.CompletedAt) {
+				t.Errorf("the run is %+v", run)
+			}
+			want := []v1alpha1.ObjectiveStatus{{Name: "errors", Target: "< 1 %", Actual: "0.2 %", Met: new(true), ErrorBudgetRemaining: "80 %"}}
+			if diff := cmp.Diff(want, mr.Status.Objectives); diff != "" {
+				t.Errorf("objectives (-want +got):\n%s", diff)
+			}
+			if last := mr.Status.LastScheduleTime; last == nil || !last.Time.Equal(today()) {
+				t.Errorf("the last slot is %v, want %v", last, today())
+			}
+			w.wants(mr, v1alpha1.ConditionReportHealthy, tt.status, tt.reason)
+			if got := w.event(mr, tt.event); !strings.Contains(got, tt.text) {
+				t.Errorf("the event says %q, want %q in it", got, tt.text)
+			}
+			w.settled(mr)
+		})
+	}
+}
+
+func TestFailedRuns(t *testing.T) {
+	t.Parallel()
+	waiting := func(reason, message string) corev1.PodStatus {
+		return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "report", Image: "example.com/watchbill:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+		}}}
+	}
+	unscheduled := corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: `persistentvolumeclaim "reports" not found`,
+	}}}
+	oom := ended(corev1.PodFailed, 137, "")
+	oom.ContainerStatuses[0].State.Terminated.Reason = "OOMKilled"
+	tests := map[string]struct {
+		pod    *corev1.PodStatus
+		gone   bool // the Pod, before the Job fails, as when it runs out of time
+		reason string
+		want   string
+	}{
+		"it says why":         {pod: new(ended(corev1.PodFailed, 1, said(t, reportjob.Result{Error: "the API answered 403"}))), reason: batchv1.JobReasonBackoffLimitExceeded, want: "the API answered 403"},
+		"it says nothing":     {pod: new(ended(corev1.PodFailed, 1, "")), reason: batchv1.JobReasonBackoffLimitExceeded, want: "exit code 1"},
+		"out of memory":       {pod: &oom, reason: batchv1.JobReasonBackoffLimitExceeded, want: "out of memory"},
+		"no image":            {pod: new(waiting("ImagePullBackOff", "not found")), gone: true, reason: batchv1.JobReasonDeadlineExceeded, want: "example.com/watchbill:1 cannot be pulled"},
+		"no volume":           {pod: &unscheduled, gone: true, reason: batchv1.JobReasonDeadlineExceeded, want: `"reports" not found`},
+		"nothing is known":    {reason: batchv1.JobReasonDeadlineExceeded, want: "kubectl -n"},
+		"it failed too often": {reason: batchv1.JobReasonBackoffLimitExceeded, want: "logs job/daily-report-"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			mr := w.report("daily")
+			w.create(mr)
+			w.settled(mr)
+			job := w.slotJob(mr, today())
+			if tt.pod != nil {
+				pod := w.pod(job, *tt.pod)
+				if tt.gone {
+					w.reconciled(mr)
+					w.delete(pod)
+					w.gone(pod)
+				}
+			}
+			w.finish(job, tt.reason)
+			run := w.ran(mr, job.Name)
+			if run.Verdict != v1alpha1.VerdictError || !strings.Contains(run.Summary, tt.want) {
+				t.Errorf("the run is %s: %q, want Error and %q in it", run.Verdict, run.Summary, tt.want)
+			}
+			w.wants(mr, v1alpha1.ConditionReportHealthy, metav1.ConditionFalse, v1alpha1.ReasonRunFailed)
+			if got := w.event(mr, v1alpha1.ReasonRunFailed); !strings.Contains(got, tt.want) {
+				t.Errorf("the event says %q", got)
+			}
+		})
+	}
+}
+
+// reconciled waits until a report was reconciled after all that has happened until now. A request to run that is no time is
+// echoed, and does nothing else.
+func (w *world) reconciled(mr *v1alpha1.MonitoringReport) {
+	w.t.Helper()
+	token := fmt.Sprint("token-", time.Now().UnixNano())
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) {
+		mr.Annotations = map[string]string{v1alpha1.AnnotationRunRequestedAt: token}
+	})
+	w.eventually("the report is reconciled", func() error {
+		if err := w.get(mr); err != nil {
+			return err
+		}
+		return equal(mr.Status.LastHandledRunRequest, token)
+	})
+}
+
+// The newest slot is what a report's state is, whichever Job ends last, and whichever Jobs are left.
+func TestNewestSlotWins(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	newer := w.slotJob(mr, today())
+	w.pod(newer, ended(corev1.PodSucceeded, 0, said(t, made(today(), report.Pass, "Pass: new"))))
+	w.finish(newer, "")
+	w.ran(mr, newer.Name)
+
+	yesterday := today().Add(-24 * time.Hour)
+	older := w.slotJob(mr, yesterday)
+	w.pod(older, ended(corev1.PodSucceeded, 0, said(t, made(yesterday, report.Fail, "old"))))
+	w.finish(older, "")
+	w.reconciled(mr)
+	if got := mr.Status.LastRun.Job; got != newer.Name {
+		t.Errorf("the last run is %s, want %s", got, newer.Name)
+	}
+	w.delete(newer)
+	w.reconciled(mr)
+	if got := mr.Status.LastRun.Job; got != newer.Name {
+		t.Errorf("with the newer Job gone the last run is %s, want %s", got, newer.Name)
+	}
+	if got := w.notes(mr, "ObjectivesMissed"); len(got) > 0 {
+		t.Errorf("the older run is told of: %q", got)
+	}
+}
+
+// Jobs of an earlier report of the name, which are about to be collected, are none of the new one's.
+func TestJobsOfAnEarlierReport(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	job := w.slotJob(mr, today())
+	w.stop()
+	w.delete(append(w.children("daily"), mr)...) // as the garbage collector would
+	w.gone(mr)
+	w.finish(job, batchv1.JobReasonDeadlineExceeded)
+	again := w.report("daily")
+	w.create(again)
+	w.start()
+	w.settled(again)
+	w.reconciled(again)
+	if again.Status.LastRun != nil {
+		t.Errorf("the last run is %+v, of another report", again.Status.LastRun)
+	}
+}
+
+// kept is an API that keeps one report.
+type kept struct {
+	slot  time.Time
+	asked atomic.Int32
+	err   error
+}
+
+func (k *kept) Find(_ context.Context, _, _ string, slot time.Time) (reportjob.Result, bool, error) {
+	k.asked.Add(1)
+	if k.err != nil {
+		return reportjob.Result{}, false, k.err
+	}
+	return made(slot, report.Pass, "Pass: from the API"), slot.Equal(k.slot), nil
+}
+
+func TestVerdictFromTheAPI(t *testing.T) {
+	t.Parallel()
+	api := &kept{slot: today()}
+	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	yesterday := w.slotJob(mr, today().Add(-24*time.Hour))
+	w.finish(yesterday, "")
+	w.eventually("the API is asked", func() error { return equal(api.asked.Load() > 0, true) })
+	w.reconciled(mr)
+	if mr.Status.LastRun != nil {
+		t.Errorf("the last run is %+v, of which nothing is known", mr.Status.LastRun)
+	}
+	job := w.slotJob(mr, today())
+	w.finish(job, "")
+	if run := w.ran(mr, job.Name); run.Verdict != v1alpha1.VerdictPass || run.Summary != "Pass: from the API" {
+		t.Errorf("the run is %+v", run)
+	}
+}
+
+func TestAPIAwayKeepsWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	api := &kept{err: errors.New("away")}
+	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	yesterday := w.slotJob(mr, today().Add(-24*time.Hour))
+	w.pod(yesterday, ended(corev1.PodSucceeded, 0, said(t, made(today().Add(-24*time.Hour), report.Pass, "Pass"))))
+	w.finish(yesterday, "")
+	w.ran(mr, yesterday.Name)
+	w.finish(w.slotJob(mr, today()), "")
+	w.eventually("the API is asked", func() error { return equal(api.asked.Load(), 1) })
+	for range 3 {
+		w.reconciled(mr)
+	}
+	if got := mr.Status.LastRun.Job; got != yesterday.Name {
+		t.Errorf("the last run is %s, want %s", got, yesterday.Name)
+	}
+	if got := api.asked.Load(); got != 1 {
+		t.Errorf("the API was asked %d times within moments", got)
+	}
+}
+
+func TestRunNow(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) { mr.Spec.Suspend = true })
+	w.create(mr)
+	w.settled(mr)
+	at := time.Now().UTC().Add(-90 * time.Minute)
+	ask := func(value string) {
+		t.Helper()
+		change(w, mr, func(mr *v1alpha1.MonitoringReport) {
+			mr.Annotations = map[string]string{v1alpha1.AnnotationRunRequestedAt: value}
+		})
+		w.eventually("the request is handled", func() error {
+			if err := w.get(mr); err != nil {
+				return err
+			}
+			return equal(mr.Status.LastHandledRunRequest, value)
+		})
+	}
+	jobs := func() int {
+		t.Helper()
+		var list batchv1.JobList
+		if err := w.client.List(context.Background(), &list, inNamespace(w)); err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Items)
+	}
+	ask(at.Format(time.RFC3339))
+	job := named(w, &batchv1.Job{}, fmt.Sprintf("daily-report-now-%d", at.Unix()/60))
+	w.stands(job)
+	if got := job.Labels[v1alpha1.LabelReport]; got != "daily" {
+		t.Errorf("the Job's report is %q", got)
+	}
+	ask(at.Format(time.RFC3339Nano)) // the same minute
+	ask(at.In(time.FixedZone("", 3600)).Format(time.RFC3339))
+	w.reconciled(mr)
+	if got := jobs(); got != 1 {
+		t.Errorf("one minute was asked for, and %d Jobs were made", got)
+	}
+	for value, want := range map[string]string{
+		"now": "must be a time", "2026-13-01T00:00:00Z": "must be a time",
+		time.Now().Add(2 * time.Minute).Format(time.RFC3339): "still to come",
+		time.Now().AddDate(0, 0, -367).Format(time.RFC3339):  "366 days",
+	} {
+		ask(value)
+		w.eventually("it is said what is wrong with "+value, func() error {
+			for _, text := range w.notes(mr, "RunRequestRefused") {
+				if strings.Contains(text, value) && strings.Contains(text, want) {
+					return nil
+				}
+			}
+			return errors.New("it is not")
+		})
+	}
+	ask(time.Now().Add(50 * time.Second).Format(time.RFC3339)) // another's clock
+	if got := jobs(); got != 2 {
+		t.Errorf("there are %d Jobs, want 2", got)
+	}
+
+	w.pod(job, ended(corev1.PodSucceeded, 0, said(t, made(at, report.Pass, "Pass: asked for"))))
+	w.finish(job, "")
+	if run := w.ran(mr, job.Name); run.Summary != "Pass: asked for" {
+		t.Errorf("the run is %+v", run)
+	}
+}
+
+// A Job of the name that was not made by us is no report.
+func TestRunNowInTheWay(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	at := time.Now().UTC().Add(-time.Hour)
+	job := named(w, &batchv1.Job{}, fmt.Sprintf("daily-report-now-%d", at.Unix()/60))
+	job.Spec.Template.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "theirs", Image: "theirs"}}}
+	w.create(job)
+	before := job.ResourceVersion
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) {
+		mr.Annotations = map[string]string{v1alpha1.AnnotationRunRequestedAt: at.Format(time.RFC3339)}
+	})
+	w.event(mr, v1alpha1.ReasonForeignObject)
+	if err := w.get(job); err != nil || job.ResourceVersion != before {
+		t.Errorf("the Job was touched: %v", err)
+	}
+}

@@ -1,0 +1,114 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+const (
+	// lookAgain is when a thing in our way is looked at again, should its change not bring us back.
+	lookAgain = 5 * time.Minute
+	// longestWait is how long a reconcile may be put off, since timers run by another clock than the one that is set.
+	longestWait = time.Hour
+)
+
+// outcome is what a reconcile came to: the status to be, the events, and when and why to try again.
+type outcome struct {
+	status  v1alpha1.MonitoringReportStatus
+	cronJob *batchv1.CronJob // what reports are made by; nil: by nothing
+	events  []note
+	wait    time.Duration // 0: until something changes
+	errs    []error
+}
+
+// note is an event for people. Events are emitted once the status is written: what the status says already was told.
+type note struct{ kind, reason, action, text string }
+
+func newOutcome(report *v1alpha1.MonitoringReport) *outcome {
+	o := &outcome{status: *report.Status.DeepCopy()}
+	o.status.ObservedGeneration = report.Generation
+	return o
+}
+
+// after has the report looked at again after so long, or before; 0 is never.
+func (o *outcome) after(wait time.Duration) {
+	if wait > 0 && (o.wait == 0 || wait < o.wait) {
+		o.wait = wait
+	}
+}
+
+func (o *outcome) event(e note) { o.events = append(o.events, e) }
+
+// fail keeps an error to be returned, unless it only asks for patience.
+func (o *outcome) fail(err error) {
+	var wait *waitError
+	var foreign *foreignError
+	switch {
+	case err == nil, ending(err):
+	case errors.As(err, &wait):
+		o.after(wait.after)
+	case errors.As(err, &foreign):
+		o.after(lookAgain)
+	case apierrors.IsConflict(err): // the cache is behind; what is newer will come
+		o.after(time.Second)
+	default:
+		o.errs = append(o.errs, err)
+	}
+}
+
+// result is what the controller is told.
+func (o *outcome) result() (reconcile.Result, error) {
+	if err := errors.Join(o.errs...); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: min(o.wait, longestWait)}, nil
+}
+
+// set sets a condition, and tells of it in an event if it is news and not as it should be.
+func (o *outcome) set(c metav1.Condition, tell bool) {
+	c.ObservedGeneration = o.status.ObservedGeneration
+	c.Message = clip(c.Message, 2*maxSummary)
+	old := meta.FindStatusCondition(o.status.Conditions, c.Type)
+	news := old == nil || old.Reason != c.Reason || old.Message != c.Message
+	meta.SetStatusCondition(&o.status.Conditions, c)
+	if tell && news && c.Status == metav1.ConditionFalse {
+		o.event(note{corev1.EventTypeWarning, c.Reason, "Reconcile", c.Message})
+	}
+}
+
+// writeStatus writes the status, if it changed, and then emits the events. That another wrote in between is no fault.
+func (r *Reconciler) writeStatus(ctx context.Context, report *v1alpha1.MonitoringReport, o *outcome) {
+	if !equality.Semantic.DeepEqual(report.Status, o.status) {
+		written := report.DeepCopy()
+		written.Status = o.status
+		base := client.MergeFromWithOptions(report, client.MergeFromWithOptimisticLock{})
+		err := r.client.Status().Patch(ctx, written, base, client.FieldOwner(fieldManager))
+		switch {
+		case apierrors.IsNotFound(err):
+			return // it was deleted
+		case apierrors.IsConflict(err):
+			o.after(time.Second)
+			return
+		case err != nil:
+			o.errs = append(o.errs, fmt.Errorf("write the status of %s/%s: %w", report.Namespace, report.Name, err))
+			return
+		}
+		r.memory.wrote(keyOf(written), written, r.now())
+	}
+	for _, e := range o.events {
+		r.events.Eventf(report, nil, e.kind, e.reason, e.action, "%s", clip(e.text, 2*maxSummary))
+	}
+}

@@ -1,0 +1,105 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// prune deletes what should not stand.
+func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *outcome) {
+	for _, object := range unwanted {
+		o.fail(r.remove(ctx, object))
+	}
+}
+
+// applySchedule makes what reports are made by, and says whether it all stood before. The first that cannot be made ends it:
+// what follows would not work.
+func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
+	o.cronJob = seen.cronJob()
+	stood = true
+	for _, want := range append(slices.Clone(p.shared), p.cronJob) {
+		wrote, err := r.apply(ctx, seen.report, want, seen.live(want))
+		o.fail(err)
+		if c, said := failedTo(v1alpha1.ConditionScheduled, err); said {
+			o.set(c, true)
+		}
+		if err != nil {
+			return false
+		}
+		stood = stood && !wrote
+	}
+	o.cronJob = p.cronJob
+	o.set(scheduled(p.cronJob), false)
+	return stood
+}
+
+// applyRule makes the alerts, if there should be any and the cluster knows such a thing, and says whether they stood before.
+func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
+	if c, cannot := withoutRule(seen, p); cannot {
+		o.set(c, c.Reason == v1alpha1.ReasonApplyFailed)
+		return true
+	}
+	live := seen.live(p.rule)
+	wrote, err := r.apply(ctx, seen.report, p.rule, live)
+	if apierrors.IsNotFound(err) { // the kind went away; its watch will say so
+		err = &waitError{time.Second, "the cluster does not know PrometheusRules any more"}
+	}
+	o.fail(err)
+	if c, said := failedTo(v1alpha1.ConditionRulesInstalled, err); said {
+		o.set(c, true)
+	}
+	if err != nil {
+		return false
+	}
+	o.set(installed(p.rule, live, seen.candidates, p.notes), false)
+	return !wrote
+}
+
+// applyRun makes the Job for a report that was asked for, once.
+func (r *Reconciler) applyRun(ctx context.Context, seen *observed, o *outcome) {
+	request := decideRun(seen, r.opts.Desired, r.now())
+	if request.value == "" {
+		return
+	}
+	if request.problem != "" {
+		o.event(note{corev1.EventTypeWarning, eventRunRequestRefused, "RequestRun", request.problem})
+	} else if request.job != nil {
+		var foreign *foreignError
+		switch err := r.create(ctx, seen.report, request.job); {
+		case errors.As(err, &foreign):
+			o.event(note{corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, "RequestRun", err.Error()})
+		case err != nil:
+			o.fail(err)
+			return
+		default:
+			o.event(note{corev1.EventTypeNormal, eventRunRequested, "RequestRun", "made the Job " + request.job.Name})
+		}
+	}
+	o.status.LastHandledRunRequest = request.value
+}
+
+// create makes a Job unless there is one of its name. The cache has only Jobs that are ours, so the server is asked.
+func (r *Reconciler) create(ctx context.Context, report *v1alpha1.MonitoringReport, job *batchv1.Job) error {
+	standing := metadataOf(batchv1.SchemeGroupVersion.WithKind("Job"))
+	err := r.server.Get(ctx, client.ObjectKeyFromObject(job), standing)
+	switch {
+	case apierrors.IsNotFound(err):
+		_, err = r.apply(ctx, report, job, nil)
+		return err
+	case err != nil:
+		return fmt.Errorf("read Job %s/%s: %w", job.Namespace, job.Name, err)
+	case !owns(report, standing):
+		return &foreignError{"Job", job.Namespace, job.Name}
+	}
+	return nil
+}

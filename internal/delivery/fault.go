@@ -1,0 +1,86 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// fault is why a try failed, where there is more to say than that.
+type fault struct {
+	err   error
+	final bool          // to try again would not help
+	wait  time.Duration // how long to wait first
+}
+
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+// final is a fault that another try would not mend.
+func final(format string, args ...any) error {
+	return &fault{err: fmt.Errorf(format, args...), final: true}
+}
+
+// withoutURL is an error of net/http's without the URL, which may be a secret.
+func withoutURL(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
+}
+
+const (
+	maxSentence = 400 // characters of an outcome's message
+	maxQuote    = 200 // characters of what a server said
+)
+
+// sentence makes a text one that fits in a line of a table.
+func sentence(s string) string { return clip(oneLine(s), maxSentence) }
+
+// oneLine leaves out of a text what could steer a terminal or hide.
+func oneLine(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return utf8.RuneError
+		}
+		return r
+	}, s))
+}
+
+// clip cuts a text to at most so many characters.
+func clip(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-1]) + "…"
+}
+
+// hidden is a text without the secrets in it, however they are written there.
+func hidden(s string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) < 4 {
+			continue // it is in every text, and no secret
+		}
+		for _, written := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			s = strings.ReplaceAll(s, written, "…")
+		}
+	}
+	return s
+}
+
+// said quotes what a server said; nothing if it said nothing.
+func said(body string, secrets ...string) string {
+	s := clip(oneLine(hidden(body, secrets...)), maxQuote)
+	if s == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %q", s)
+}

@@ -1,0 +1,36 @@
+package delivery
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// maxSecret is the size of a file of a Secret, in bytes, at the most.
+const maxSecret = 64 << 10
+
+// readSecret reads a file that a key of a Secret is mounted as. Secrets are optional volumes: one that does not exist is an
+// empty folder.
+func readSecret(file, secret, key string) (string, error) {
+	f, err := os.Open(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", final("there is no Secret %s with the key %s in the report's namespace", secret, key)
+	case err != nil:
+		return "", final("the key %s of the Secret %s cannot be read: %w", key, secret, errors.Unwrap(err)) // a PathError's
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	switch value := strings.TrimSpace(string(content)); {
+	case err != nil:
+		return "", final("the key %s of the Secret %s cannot be read: %w", key, secret, errors.Unwrap(err))
+	case len(content) > maxSecret:
+		return "", final("the key %s of the Secret %s is over %d bytes", key, secret, maxSecret)
+	case value == "":
+		return "", final("the key %s of the Secret %s is empty", key, secret)
+	default:
+		return value, nil
+	}
+}

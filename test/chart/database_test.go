@@ -1,0 +1,166 @@
+package chart
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+)
+
+const (
+	startTimeout = 20 * time.Minute // the programs may have to be downloaded first
+	stopTimeout  = 30 * time.Second
+)
+
+// newServer starts a PostgreSQL of the test's own, as roles belong to a whole server, and returns the URL of the superuser
+// postgres, whom the image and the operator have.
+func newServer(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	server, err := pgserver.Start(ctx, pgserver.Options{Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := server.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	execAll(t, server.URL(), "CREATE ROLE postgres SUPERUSER LOGIN PASSWORD 'postgres'")
+	admin, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.User, admin.Path = url.UserPassword("postgres", "postgres"), "/postgres"
+	// The server of tests has what is to be made.
+	execAll(t, admin.String(), "ALTER DATABASE watchbill RENAME TO bootstrap", "ALTER ROLE watchbill RENAME TO bootstrap")
+	return admin.String()
+}
+
+// TestBundledDatabase runs the script of the bundled PostgreSQL as the image's entrypoint does, and migrates with the login
+// that it makes.
+func TestBundledDatabase(t *testing.T) {
+	psql := findPsql(t)
+	all := objects(t, render(t))
+	script, ok, err := unstructured.NestedString(find(t, all, "ConfigMap", "watchbill-postgresql-init").Object, "data", "watchbill.sql")
+	if !ok || err != nil {
+		t.Fatalf("there is no script, %v", err)
+	}
+	admin := newServer(t)
+	cmd := exec.CommandContext(t.Context(), psql, "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", admin, "--file", writeFile(t, "watchbill.sql", script))
+	cmd.Env = append(os.Environ(), "WATCHBILL_PASSWORD=s3'cret")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	checkLogin(t, login(t, admin, "s3'cret"))
+}
+
+// TestCloudNativePGDatabase runs the statements as the operator does: after the login and the database are made, as the
+// superuser, in the database.
+func TestCloudNativePGDatabase(t *testing.T) {
+	all := objects(t, render(t, "--set", "postgresql.mode=cloudnativepg"))
+	made := find(t, all, "Cluster", "watchbill-postgresql")
+	statements, _, err := unstructured.NestedStringSlice(made.Object, "spec", "bootstrap", "initdb", "postInitApplicationSQL")
+	if err != nil || len(statements) < 3 {
+		t.Fatalf("statements %v, %v", statements, err)
+	}
+	admin := newServer(t)
+	execAll(t, admin, "CREATE ROLE watchbill LOGIN PASSWORD 'secret'", "CREATE DATABASE watchbill OWNER watchbill")
+	inDatabase, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inDatabase.Path = "/watchbill"
+	execAll(t, inDatabase.String(), statements...)
+	checkLogin(t, login(t, admin, "secret"))
+}
+
+// TestDocumentedDatabase: what docs/install.md tells administrators to run is what the chart runs.
+func TestDocumentedDatabase(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, inTree("docs", "install.md"))
+	for _, line := range strings.Split(readFile(t, chartFile("files", "postgresql", "roles.sql")), "\n") {
+		if !strings.HasPrefix(line, "--") && !strings.Contains(text, line) {
+			t.Errorf("docs/install.md does not have %q", line)
+		}
+	}
+}
+
+func execAll(t *testing.T, database string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, statement := range statements {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// login is the service's URL for the server of an administrator's.
+func login(t *testing.T, admin, password string) string {
+	t.Helper()
+	u, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User, u.Path = url.UserPassword("watchbill", password), "/watchbill"
+	return u.String()
+}
+
+// checkLogin migrates with a login, and looks at what it may do.
+func checkLogin(t *testing.T, database string) {
+	t.Helper()
+	if out, err := runWith(t, []string{"DATABASE_URL=" + database}, watchbill(t), "migrate", "up"); err != nil {
+		t.Fatalf("watchbill migrate up: %v: %s", err, out)
+	}
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	got, err := db.Login(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (postgres.Login{TakesRoles: true}); got != want {
+		t.Errorf("the login is %+v, want %+v", got, want)
+	}
+}
+
+func runWith(t *testing.T, env []string, program string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// findPsql looks where the server's programs are, too.
+func findPsql(t *testing.T) string {
+	t.Helper()
+	if path, err := exec.LookPath("psql"); err == nil {
+		return path
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/psql")
+	if err != nil || len(found) == 0 {
+		t.Skip("there is no psql on this machine")
+	}
+	return found[len(found)-1]
+}
