@@ -1,10 +1,13 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,6 +47,9 @@ func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, e
 		}
 		found.prometheuses = append(found.prometheuses, p)
 	}
+	slices.SortFunc(found.prometheuses, func(a, b prometheusObject) int {
+		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
+	})
 	if k.labels.is() != available {
 		return found, nil
 	}

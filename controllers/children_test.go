@@ -16,11 +16,11 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// children are what is made of a report of that name.
-func (w *world) children(name string) []client.Object {
+// children are what is made of the report daily.
+func (w *world) children() []client.Object {
 	return append(w.shared(),
-		named(w, &batchv1.CronJob{}, name+"-report"),
-		named(w, &monitoringv1.PrometheusRule{}, name+"-report"),
+		named(w, &batchv1.CronJob{}, "daily-report"),
+		named(w, &monitoringv1.PrometheusRule{}, "daily-report"),
 	)
 }
 
@@ -39,7 +39,7 @@ func TestMakesChildren(t *testing.T) {
 	mr := w.report("daily")
 	w.create(mr)
 	w.settled(mr)
-	for _, child := range w.children("daily") {
+	for _, child := range w.children() {
 		w.stands(child)
 		if got := child.GetLabels()["app.kubernetes.io/managed-by"]; got != "watchbill" {
 			t.Errorf("%T is managed by %q", child, got)
@@ -64,7 +64,7 @@ func TestDeletedChildrenReturn(t *testing.T) {
 	mr := w.report("daily")
 	w.create(mr)
 	w.settled(mr)
-	for _, child := range w.children("daily") {
+	for _, child := range w.children() {
 		w.stands(child)
 		before := child.GetUID()
 		w.delete(child)
@@ -78,94 +78,6 @@ func TestDeletedChildrenReturn(t *testing.T) {
 			return nil
 		})
 	}
-}
-
-func TestDriftIsUndone(t *testing.T) {
-	t.Parallel()
-	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
-
-	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
-	change(w, cronJob, func(c *batchv1.CronJob) {
-		c.Spec.Schedule = "5 5 * * *"
-		c.Annotations["example.com/theirs"] = "kept"
-	})
-	w.eventually("the schedule is ours again", func() error {
-		if err := w.get(cronJob); err != nil {
-			return err
-		}
-		return equal(cronJob.Spec.Schedule, "0 0 * * *")
-	})
-	if got := cronJob.Annotations["example.com/theirs"]; got != "kept" {
-		t.Errorf("another's annotation is %q now", got)
-	}
-
-	binding := named(w, &rbacv1.RoleBinding{}, "watchbill-report")
-	change(w, binding, func(b *rbacv1.RoleBinding) {
-		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: "ServiceAccount", Namespace: "default", Name: "intruder"})
-	})
-	w.eventually("the intruder is out", func() error {
-		if err := w.get(binding); err != nil {
-			return err
-		}
-		return equal(len(binding.Subjects), 1)
-	})
-
-	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
-	w.stands(rule)
-	groups := len(rule.Spec.Groups)
-	change(w, rule, func(r *monitoringv1.PrometheusRule) { r.Spec.Groups = r.Spec.Groups[1:] })
-	w.eventually("the rules are back", func() error {
-		if err := w.get(rule); err != nil {
-			return err
-		}
-		return equal(len(rule.Spec.Groups), groups)
-	})
-}
-
-// Another role than ours cannot be swapped in a RoleBinding, only the binding itself.
-func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
-	t.Parallel()
-	w := prepare(t, cluster.Config)
-	binding := named(w, &rbacv1.RoleBinding{}, "watchbill-report")
-	binding.Labels = map[string]string{"app.kubernetes.io/managed-by": "watchbill"}
-	binding.RoleRef = rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "cluster-admin"}
-	w.create(binding)
-	w.start()
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
-	w.eventually("the binding is of our Role", func() error {
-		if err := w.get(binding); err != nil {
-			return err
-		}
-		return equal(binding.RoleRef.Name, "watchbill-report")
-	})
-}
-
-// Fields that a spec has no more are taken back, though comparing what is wanted with what stands finds no difference.
-func TestDroppedFieldsGo(t *testing.T) {
-	t.Parallel()
-	w := begin(t)
-	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) {
-		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": "one"}
-	})
-	w.create(mr)
-	w.settled(mr)
-	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
-	w.stands(rule)
-	if got := rule.Labels["release"]; got != "one" {
-		t.Fatalf("the label is %q, want one", got)
-	}
-	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Alerting.RuleLabels = nil })
-	w.eventually("the label is gone", func() error {
-		if err := w.get(rule); err != nil {
-			return err
-		}
-		return equal(rule.Labels["release"], "")
-	})
 }
 
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
@@ -289,7 +201,7 @@ func TestNamespaceNotAllowed(t *testing.T) {
 	if !strings.Contains(said.Message, "elsewhere") {
 		t.Errorf("%q does not say where reports may be", said.Message)
 	}
-	for _, child := range w.children("daily") {
+	for _, child := range w.children() {
 		w.gone(child)
 	}
 	if mr.Status.NextScheduleTime != nil {
@@ -336,7 +248,7 @@ func TestInvalidFromTheStart(t *testing.T) {
 	w.create(mr)
 	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
 	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
-	for _, child := range w.children("daily") {
+	for _, child := range w.children() {
 		if err := w.get(child); client.IgnoreNotFound(err) != nil || err == nil {
 			t.Errorf("%T was made: %v", child, err)
 		}
@@ -357,31 +269,6 @@ func TestSuspended(t *testing.T) {
 	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
 	if mr.Status.NextScheduleTime == nil {
 		t.Error("no report is said to come next")
-	}
-}
-
-// What another keeps writing into our objects is undone, but not for as often as it likes.
-func TestNoFightWithAnother(t *testing.T) {
-	t.Parallel()
-	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
-	w.writes.take()
-	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
-	const rounds = 40
-	for i := range rounds {
-		change(w, cronJob, func(c *batchv1.CronJob) { c.Spec.Schedule = fmt.Sprintf("%d 3 * * *", i) })
-	}
-	w.settled(mr)
-	var repairs int
-	for _, write := range w.writes.take() {
-		if strings.Contains(write, "/cronjobs/") {
-			repairs++
-		}
-	}
-	if repairs > 6 {
-		t.Errorf("%d writes of another were undone %d times within moments", rounds, repairs)
 	}
 }
 

@@ -57,6 +57,7 @@ func TestPrometheusOperatorComesAndGoes(t *testing.T) {
 	})
 	var faults atomic.Int32
 	w := prepare(t, bare.Config, func(o *controllers.ManagerOptions) {
+		o.WatchNamespaces = nil // all of them
 		o.Log = funcr.New(func(_, text string) {
 			if strings.Contains(text, `"error"=`) {
 				faults.Add(1)

@@ -98,7 +98,7 @@ func prepare(t testing.TB, config *rest.Config, change ...func(*controllers.Mana
 		},
 		MetricsListen:   "0",
 		HealthListen:    "0",
-		WatchNamespaces: []string{namespace.Name},
+		WatchNamespaces: []string{namespace.Name, "default"},
 		Log:             testr.NewWithInterface(quiet{t}, testr.Options{}),
 	}
 	for _, change := range change {
@@ -149,9 +149,8 @@ func (c *clock) jump(by time.Duration) { c.shift.Add(int64(by)) }
 
 // writes counts what changes something in the cluster, but for events and the leader's Lease.
 type writes struct {
-	mu   sync.Mutex
-	all  []string
-	next http.RoundTripper
+	mu  sync.Mutex
+	all []string
 }
 
 func (w *writes) of(next http.RoundTripper) http.RoundTripper { return &writesOf{w, next} }

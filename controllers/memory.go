@@ -21,6 +21,7 @@ const (
 	repairBurst = 5
 	// seenWithin is how long after a write the cache may not show it. Longer, and the object was deleted before we saw it.
 	seenWithin = 10 * time.Second
+	awayFor    = 15 * time.Second
 )
 
 // memory is what the controller remembers from one reconcile to the next. All of it can be lost: the cluster is the truth.
@@ -29,6 +30,7 @@ type memory struct {
 	reports map[types.NamespacedName]*recollection
 	writes  map[objectKey]write
 	swept   time.Time // when old writes were last forgotten
+	failed  time.Time // when the API last failed to answer
 }
 
 // recollection is what is remembered of a report. Its reconciles are one after the other, so that it needs no lock.
@@ -126,6 +128,21 @@ func (m *memory) behind(key objectKey, seen client.Object, now time.Time) bool {
 	}
 	delete(m.writes, key) // or an object that is deleted later would seem not to be seen yet
 	return false
+}
+
+// noteAway notes that the API did not answer, and away says whether that was a moment ago: one report waits for it in vain,
+// not each of a thousand.
+func (m *memory) noteAway(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failed = now
+}
+
+func (m *memory) away(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	age := now.Sub(m.failed)
+	return age >= 0 && age < awayFor
 }
 
 // old says whether the cache must show a write by now. So it is too if the clock was set back.

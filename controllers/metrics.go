@@ -18,18 +18,23 @@ type metrics struct {
 var verdicts = []v1alpha1.Verdict{v1alpha1.VerdictPass, v1alpha1.VerdictFail, v1alpha1.VerdictNoData, v1alpha1.VerdictError}
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
+	var errs []error
 	gauge := func(name, help string, more ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"report_namespace", "report"}, more...))
+		vector := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"report_namespace", "report"}, more...))
+		err := registry.Register(vector)
+		if known := (prometheus.AlreadyRegisteredError{}); errors.As(err, &known) {
+			if standing, ok := known.ExistingCollector.(*prometheus.GaugeVec); ok {
+				return standing // of a controller that this process ran before
+			}
+		}
+		errs = append(errs, err)
+		return vector
 	}
 	m := &metrics{
 		expectedBy: gauge("watchbill_report_expected_by_timestamp_seconds", "When the next run of a report must be over, or it is overdue; none while it is suspended."),
 		failing:    gauge("watchbill_report_failing", "1 if a report's last run made no report, or did not deliver it everywhere."),
 		verdict:    gauge("watchbill_report_verdict", "1 for the verdict of a report's last run.", "verdict"),
 		completed:  gauge("watchbill_report_last_completion_timestamp_seconds", "When a report's last run was over."),
-	}
-	var errs []error
-	for _, vector := range m.all() {
-		errs = append(errs, registry.Register(vector))
 	}
 	return m, errors.Join(errs...)
 }

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -42,7 +41,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case err != nil:
 		return reconcile.Result{}, err
 	case seen.report == nil:
-		return reconcile.Result{}, r.forget(ctx, request.NamespacedName)
+		return r.forget(ctx, request.NamespacedName)
 	case !seen.report.DeletionTimestamp.IsZero():
 		return reconcile.Result{}, nil // its children go with it
 	case r.memory.behind(keyOf(seen.report), seen.report, r.now()):
@@ -97,27 +96,27 @@ func (r *Reconciler) recordTimes(seen *observed, o *outcome) {
 }
 
 // forget ends what is known of a report that is gone, and with the last one of a namespace what they shared.
-func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error {
+func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) (reconcile.Result, error) {
 	r.memory.forget(key)
 	r.metrics.remove(key)
 	var left v1alpha1.MonitoringReportList
 	if err := r.client.List(ctx, &left, client.InNamespace(key.Namespace), client.Limit(1)); err != nil {
-		return fmt.Errorf("list MonitoringReports of %s: %w", key.Namespace, err)
+		return reconcile.Result{}, fmt.Errorf("list MonitoringReports of %s: %w", key.Namespace, err)
 	}
 	if len(left.Items) > 0 {
-		return nil
+		return reconcile.Result{}, nil
 	}
 	seen := &observed{objects: map[objectKey]client.Object{}}
 	for _, object := range sharedObjects(key.Namespace) {
 		if err := r.look(ctx, seen, object); err != nil {
-			return err
+			return reconcile.Result{}, err
 		}
 	}
-	var errs []error
+	o := &outcome{}
 	for _, object := range seen.objects {
 		if owns(nil, object) {
-			errs = append(errs, r.remove(ctx, object))
+			r.prune(ctx, []client.Object{object}, o)
 		}
 	}
-	return errors.Join(errs...)
+	return o.result()
 }

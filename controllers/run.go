@@ -93,7 +93,7 @@ func (f *finished) supersedes(last *v1alpha1.Run) bool {
 	if !named {
 		slot = at
 	}
-	return last.Job != f.job.Name && f.newer(slot, at) || last.Job == f.job.Name && f.at.After(at.Add(time.Second))
+	return last.Job != f.job.Name && f.newer(slot, at)
 }
 
 // podsOf returns a Job's Pods, the newest first.
@@ -142,6 +142,8 @@ func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (
 		return nil, askEvery
 	case r.opts.Reports == nil || !run.named:
 		return nil, 0
+	case r.memory.away(r.now()):
+		return nil, askEvery
 	}
 	asked := r.memory.of(seen.report).asked
 	if since := r.now().Sub(asked[run.job.UID]); since >= 0 && since < askEvery {
@@ -151,6 +153,7 @@ func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (
 	kept, found, err := r.opts.Reports.Find(ctx, seen.report.Namespace, seen.report.Name, run.slot)
 	switch {
 	case err != nil:
+		r.memory.noteAway(r.now())
 		log.FromContext(ctx).Info("cannot ask the API what came of a run; trying again", "job", run.job.Name, "error", err.Error())
 		return nil, askEvery
 	case !found:

@@ -19,8 +19,8 @@ type prometheusObject struct {
 
 // candidates are what can take rules, seen from one namespace.
 type candidates struct {
-	unknown      string // why they cannot be seen; empty: they can
-	prometheuses []prometheusObject
+	unknown      string             // why they cannot be seen; empty: they can
+	prometheuses []prometheusObject // in the order of their names, so that what is said of them stays the same
 	namespace    string
 	labels       labels.Set // the namespace's; nil: they cannot be seen
 }
@@ -33,18 +33,23 @@ func (c candidates) taken(rule labels.Set) (taken, known bool, why string) {
 	if len(c.prometheuses) == 0 {
 		return false, true, "there is no Prometheus object in the cluster"
 	}
-	best := -1
+	const further = 100 // what must change elsewhere than in the report, as against in it
+	best, unsure := -1, ""
 	for _, p := range c.prometheuses {
-		lacking, known := p.lacks(c, rule)
+		around, within, known := p.lacks(c, rule)
+		cost := further*len(around) + len(within)
 		switch {
 		case !known:
-			return false, false, fmt.Sprintf("whether Prometheus %s/%s takes rules of the namespace %s depends on the namespace's labels, which the controller may not read", p.namespace, p.name, c.namespace)
-		case len(lacking) == 0:
+			unsure = fmt.Sprintf("whether Prometheus %s/%s takes rules of the namespace %s depends on the namespace's labels, which the controller may not read", p.namespace, p.name, c.namespace)
+		case cost == 0:
 			return true, true, ""
-		case best < 0 || len(lacking) < best: // the one that takes the least to be content
-			best = len(lacking)
-			why = fmt.Sprintf("Prometheus %s/%s does not take the rules: %s", p.namespace, p.name, strings.Join(lacking, "; "))
+		case best < 0 || cost < best: // the one that takes the least to be content
+			best = cost
+			why = fmt.Sprintf("Prometheus %s/%s does not take the rules: %s", p.namespace, p.name, strings.Join(slices.Concat(around, within), "; "))
 		}
+	}
+	if unsure != "" {
+		return false, false, unsure
 	}
 	if more := len(c.prometheuses) - 1; more > 0 {
 		why += fmt.Sprintf(" (%d more do not either)", more)
@@ -52,29 +57,30 @@ func (c candidates) taken(rule labels.Set) (taken, known bool, why string) {
 	return false, true, why
 }
 
-// lacks says what must change for a Prometheus to take a rule; nothing if it does. known is false if that depends on what
-// cannot be seen.
-func (p prometheusObject) lacks(c candidates, rule labels.Set) (lacking []string, known bool) {
+// lacks says what must change for a Prometheus to take a rule, nothing if it does: around the report, and within its spec.
+// known is false if that depends on what cannot be seen.
+func (p prometheusObject) lacks(c candidates, rule labels.Set) (around, within []string, known bool) {
+	known = true
 	switch {
 	case p.namespaces == nil:
 		if p.namespace != c.namespace {
-			lacking = append(lacking, "it takes those of its own namespace only: set its spec.ruleNamespaceSelector")
+			around = append(around, "it takes those of its own namespace only: set its spec.ruleNamespaceSelector")
 		}
 	case len(p.namespaces.MatchLabels)+len(p.namespaces.MatchExpressions) == 0:
 	case c.labels == nil:
-		return nil, false
+		known = false
 	default:
 		for _, wish := range unmet(p.namespaces, c.labels) {
-			lacking = append(lacking, fmt.Sprintf("set the label %s on the namespace %s", wish, c.namespace))
+			around = append(around, fmt.Sprintf("set the label %s on the namespace %s", wish, c.namespace))
 		}
 	}
 	if p.rules == nil {
-		return append(lacking, "it takes none: set its spec.ruleSelector"), true
+		return append(around, "it takes none: set its spec.ruleSelector"), nil, true
 	}
 	for _, wish := range unmet(p.rules, rule) {
-		lacking = append(lacking, fmt.Sprintf("set the label %s in spec.alerting.ruleLabels", wish))
+		within = append(within, fmt.Sprintf("set the label %s in spec.alerting.ruleLabels", wish))
 	}
-	return lacking, true
+	return around, within, known || len(within) > 0 // who does not take the rule's labels does not take them in any namespace
 }
 
 // unmet are the requirements of a selector that labels do not meet, in words such as release=prometheus.

@@ -11,14 +11,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// prune deletes what should not stand.
+// prune deletes what should not stand. Where a namespace's reports are not ours any more, the right to may be gone too: that
+// is for its administrator, and looked at again from time to time.
 func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *outcome) {
 	for _, object := range unwanted {
-		o.fail(r.remove(ctx, object))
+		err := r.remove(ctx, object)
+		if apierrors.IsForbidden(err) {
+			log.FromContext(ctx).Info("may not delete what should not stand", "error", err.Error())
+			err = &waitError{lookAgain, "the right to delete it is missing"}
+		}
+		o.fail(err)
 	}
 }
 

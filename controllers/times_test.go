@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/controllers"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
@@ -69,7 +68,7 @@ func (w *world) series(name string, labels map[string]string) (float64, bool) {
 
 func TestSeries(t *testing.T) {
 	t.Parallel()
-	w := begin(t, func(o *controllers.ManagerOptions) {})
+	w := begin(t)
 	mr := w.report("daily")
 	w.create(mr)
 	w.settled(mr)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -140,18 +141,19 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 }
 
 func (o *controllerOptions) checkAddresses(wrong *faults) {
-	for flag, address := range map[string]string{"--metrics-listen": o.metricsListen, "--health-listen": o.healthListen} {
-		_, _, err := net.SplitHostPort(address)
-		wrong.add(err != nil && address != "0", flag, "must be an address such as :9090, or 0, not %q", clip(address, 80))
+	for _, listen := range [][2]string{{"--metrics-listen", o.metricsListen}, {"--health-listen", o.healthListen}} {
+		_, _, err := net.SplitHostPort(listen[1])
+		wrong.add(err != nil && listen[1] != "0", listen[0], "must be an address such as :9090, or 0, not %q", clip(listen[1], 80))
 	}
-	wrong.add(o.metricsListen == o.healthListen && o.metricsListen != "0", "--health-listen", "is --metrics-listen too")
+	wrong.add(o.metricsListen == o.healthListen && o.metricsListen != "0" && !strings.HasSuffix(o.metricsListen, ":0"), "--health-listen", "is --metrics-listen too")
 	base, err := url.Parse(o.runbookURL)
 	wrong.add(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https", "--runbook-url", "must be a URL of http or https, not %q", clip(o.runbookURL, 80))
 }
 
 func resourceList(wrong *faults, flag string, quantities map[string]string) corev1.ResourceList {
 	list := corev1.ResourceList{}
-	for name, text := range quantities {
+	for _, name := range slices.Sorted(maps.Keys(quantities)) {
+		text := quantities[name]
 		quantity, err := resource.ParseQuantity(text)
 		wrong.add(err != nil || quantity.Sign() < 0, flag, "%s must be a quantity such as 100m or 64Mi, not %q", clip(name, 40), clip(text, 40))
 		list[corev1.ResourceName(name)] = quantity

@@ -47,10 +47,7 @@ func (k keptReports) Find(ctx context.Context, namespace, name string, slot time
 	if err != nil {
 		return reportjob.Result{}, false, err
 	}
-	authorize := func(_ context.Context, r *http.Request) error {
-		r.Header.Set("Authorization", "Bearer "+token)
-		return nil
-	}
+	authorize := bearer(token)
 	kept, _, err := pages(maxReports, int(reportsPage), func(size int32, cursor *string) ([]openapi.ReportSummary, string, error) {
 		list, err := decoded[openapi.ReportList](read(k.client.ListReports(ctx, &openapi.ListReportsParams{
 			Namespace: &namespace, Name: &name, Limit: &size, Cursor: cursor,
@@ -80,4 +77,11 @@ func (k keptReports) read(ctx context.Context, id string, authorize openapi.Requ
 	result := reportjob.FromDocument(document)
 	result.CompletedAt = document.GeneratedAt
 	return result, true, nil
+}
+
+func bearer(token string) openapi.RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}
 }

@@ -57,6 +57,7 @@ Exit status: 0 all objectives are met, or there was nothing to judge them by; 3 
 	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, html, csv or text (default: as the file's name says, else text on a terminal and json on a pipe)")
 	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of log files to analyse too")
 	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 also when an objective is missed")
+	cmd.AddCommand(reportRunCommand(std, env))
 	return cmd
 }
 

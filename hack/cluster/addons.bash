@@ -18,7 +18,7 @@ kubeconfigs() {
 	done
 }
 
-# volumes prints a default StorageClass and volumes for it: folders on the node.
+# volumes prints a default StorageClass and volumes for it: folders on the node, which it empties when they are released.
 volumes() {
 	cat <<-YAML
 		apiVersion: storage.k8s.io/v1

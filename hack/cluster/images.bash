@@ -1,6 +1,6 @@
-# Images without a daemon: one layer with static programs, in the layout that `docker save` writes.
+# Images without a daemon: one layer, in the layout that `docker save` writes.
 
-# pack_image NAME PROGRAM PATH [PROGRAM PATH]...: make $state/images/NAME.tar, whose entry point is the first program.
+# pack_image NAME PROGRAM PATH [PROGRAM PATH]...: make $state/images/NAME.tar of static programs; the first is the entry point.
 pack_image() {
 	local name=$1 entry=$3 folder
 	shift
@@ -11,23 +11,29 @@ pack_image() {
 		install -D -m 0755 "$(readlink -f "$1")" "$folder/root$2"
 		shift 2
 	done
+	pack_folder "$folder" "$name:cluster" "\"Entrypoint\": [\"$entry\"], \"User\": \"65532:65532\", \"WorkingDir\": \"/\"" "$state/images/$name.tar"
+}
+
+# pack_folder FOLDER NAME:TAG CONFIG FILE: make an image of FOLDER/root, and remove the folder.
+pack_folder() {
+	local folder=$1 sum
 	tar --create --file "$folder/layer.tar" --directory "$folder/root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner .
-	local sum
 	sum=$(sha256sum "$folder/layer.tar" | cut -d' ' -f1)
 	cat >"$folder/config.json" <<-JSON
-		{"architecture": "$(go env GOARCH)", "os": "linux", "config": {"Entrypoint": ["$entry"], "User": "65532:65532", "WorkingDir": "/"},
+		{"architecture": "$(go env GOARCH)", "os": "linux", "config": {$3},
 		 "rootfs": {"type": "layers", "diff_ids": ["sha256:$sum"]}}
 	JSON
 	cat >"$folder/manifest.json" <<-JSON
-		[{"Config": "config.json", "RepoTags": ["watchbill.local/$name:cluster"], "Layers": ["layer.tar"]}]
+		[{"Config": "config.json", "RepoTags": ["watchbill.local/$2"], "Layers": ["layer.tar"]}]
 	JSON
-	tar --create --file "$state/images/$name.tar" --directory "$folder" config.json layer.tar manifest.json
+	tar --create --file "$4" --directory "$folder" config.json layer.tar manifest.json
 	rm -rf "$folder"
 }
 
+# load FILE...: by standard input, as the cluster does not see every folder that we do.
 load() {
 	local file
 	for file; do
-		inside ctr --address "$containerd_socket" --namespace k8s.io images import --digests "$(realpath "$file")" >/dev/null
+		inside ctr --address "$containerd_socket" --namespace k8s.io images import --digests - <"$file" >/dev/null
 	done
 }

@@ -87,3 +87,18 @@ start_node() {
 	YAML
 	start kube-proxy "$(program kube-proxy)" --config "$state/kube-proxy.yaml"
 }
+
+# start_recycler empties volumes whose claim is gone, and offers them again.
+start_recycler() { start recycler recycle_volumes; }
+
+recycle_volumes() {
+	local name phase
+	while sleep 1; do
+		kube get persistentvolumes --watch --output 'jsonpath={.metadata.name} {.status.phase}{"\n"}' |
+			while read -r name phase; do
+				[[ $name == local-+([0-9]) && $phase == Released ]] || continue
+				find "$state/volumes/${name#local-}" -mindepth 1 -delete
+				kube patch persistentvolume "$name" --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]' || true
+			done
+	done
+}

@@ -2,6 +2,8 @@
 // nothing. It is reproducible: the same tree and toolchain give the same digest, which it prints.
 //
 //	go run . -name watchbill/watchbill:v1 -version v1 -source ../.. -output ../../bin/image.tar
+//
+// With -package it makes one of another program of the tree, as tests need.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -34,14 +37,18 @@ const user = "65532:65532"
 var epoch = time.Unix(0, 0).UTC()
 
 type options struct {
-	name, version, source, output, platforms string
+	name, version, source, pkg, output, platforms string
 }
+
+// program is what the package's program is called.
+func (o options) program() string { return path.Base(o.pkg) }
 
 func main() {
 	var o options
 	flag.StringVar(&o.name, "name", "watchbill/watchbill:dev", "the image's name and tag")
 	flag.StringVar(&o.version, "version", "dev", "what `watchbill version` says")
 	flag.StringVar(&o.source, "source", ".", "the tree")
+	flag.StringVar(&o.pkg, "package", "./cmd/watchbill", "the program's package, in the tree")
 	flag.StringVar(&o.output, "output", "image.tar", "the archive")
 	flag.StringVar(&o.platforms, "platforms", "linux/amd64,linux/arm64", "platforms, separated by commas")
 	flag.Parse()
@@ -90,7 +97,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 // build makes the program for a platform.
 func build(ctx context.Context, o options, platform v1.Platform, program string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", o.source, "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+o.version, "-o", program, "./cmd/watchbill")
+		"-ldflags", "-s -w -X main.version="+o.version, "-o", program, o.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -123,9 +130,9 @@ func imageOf(o options, platform v1.Platform, program string) (v1.Image, int64, 
 	config.OS, config.Architecture, config.Variant = platform.OS, platform.Architecture, platform.Variant
 	config.Created = v1.Time{Time: epoch}
 	config.Config = v1.Config{
-		Entrypoint: []string{"/watchbill"}, User: user, WorkingDir: "/",
+		Entrypoint: []string{"/" + o.program()}, User: user, WorkingDir: "/",
 		Labels: map[string]string{
-			"org.opencontainers.image.title":    "watchbill",
+			"org.opencontainers.image.title":    o.program(),
 			"org.opencontainers.image.version":  o.version,
 			"org.opencontainers.image.licenses": "Apache-2.0",
 			"org.opencontainers.image.source":   "https://github.com/watchbill/watchbill",
@@ -145,7 +152,7 @@ func layerOf(o options, program string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sbom, err := sbomOf(program, o.version)
+	sbom, err := sbomOf(program, o)
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +169,8 @@ func layerOf(o options, program string) ([]byte, error) {
 		{"usr/", 0o755, nil},
 		{"usr/share/", 0o755, nil},
 		{"usr/share/sbom/", 0o755, nil},
-		{"usr/share/sbom/watchbill.spdx.json", 0o644, sbom},
-		{"watchbill", 0o755, binary},
+		{"usr/share/sbom/" + o.program() + ".spdx.json", 0o644, sbom},
+		{o.program(), 0o755, binary},
 	} {
 		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: epoch, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
 		if strings.HasSuffix(f.name, "/") {
@@ -181,12 +188,12 @@ func layerOf(o options, program string) ([]byte, error) {
 
 // write writes the archive: an OCI layout that names the image in the ways that containerd and others look for.
 func write(o options, index v1.ImageIndex, folder string) error {
-	path, err := layout.Write(folder, empty.Index)
+	archive, err := layout.Write(folder, empty.Index)
 	if err != nil {
 		return err
 	}
 	_, tag, _ := strings.Cut(o.name[strings.LastIndex(o.name, "/")+1:], ":")
-	err = path.AppendIndex(index, layout.WithAnnotations(map[string]string{
+	err = archive.AppendIndex(index, layout.WithAnnotations(map[string]string{
 		"io.containerd.image.name": o.name, "org.opencontainers.image.ref.name": tag,
 	}))
 	if err != nil {

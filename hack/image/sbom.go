@@ -50,7 +50,7 @@ type spdxRelationship struct {
 }
 
 // sbomOf lists the modules that a program was built from, as the Go linker recorded them.
-func sbomOf(program, version string) ([]byte, error) {
+func sbomOf(program string, o options) ([]byte, error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return nil, fmt.Errorf("read what %s is made of: %w", program, err)
@@ -60,12 +60,12 @@ func sbomOf(program, version string) ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(binary)
-	const root = "SPDXRef-watchbill"
+	root := "SPDXRef-" + o.program()
 	doc := spdxDocument{
-		Version: "SPDX-2.3", License: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: "watchbill",
+		Version: "SPDX-2.3", License: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: o.program(),
 		Namespace:     "https://github.com/watchbill/watchbill/sbom/" + hex.EncodeToString(sum[:]),
 		CreationInfo:  spdxCreation{Created: epoch.Format("2006-01-02T15:04:05Z"), Creators: []string{"Tool: watchbill-hack-image"}},
-		Packages:      []spdxPackage{{ID: root, Name: info.Main.Path, Version: version, Location: "NOASSERTION"}},
+		Packages:      []spdxPackage{{ID: root, Name: info.Main.Path, Version: o.version, Location: "NOASSERTION"}},
 		Relationships: []spdxRelationship{{From: "SPDXRef-DOCUMENT", Type: "DESCRIBES", To: root}},
 	}
 	modules := append([]*debug.Module{{Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}}, info.Deps...)

@@ -21,12 +21,13 @@ type folder struct {
 }
 
 func (f folder) put(ctx context.Context, c content) (string, error) {
-	return unlessStuck(ctx, func() (string, error) { return f.write(c) })
+	const grace = 2 * time.Second
+	return unlessStuck(ctx, grace, func() (string, error) { return f.write(c) })
 }
 
 // unlessStuck gives up on a volume that does not answer, as those of other machines can: what waits for it cannot be
-// interrupted.
-func unlessStuck(ctx context.Context, write func() (string, error)) (string, error) {
+// interrupted. What is about to be done when the context ends has a moment more.
+func unlessStuck(ctx context.Context, grace time.Duration, write func() (string, error)) (string, error) {
 	type outcome struct {
 		note string
 		err  error
@@ -36,11 +37,16 @@ func unlessStuck(ctx context.Context, write func() (string, error)) (string, err
 		note, err := write()
 		done <- outcome{note, err}
 	}()
-	select {
-	case o := <-done:
-		return o.note, o.err
-	case <-ctx.Done():
-		return "", errors.New("the volume does not answer")
+	var late <-chan time.Time
+	for end := ctx.Done(); ; {
+		select {
+		case o := <-done:
+			return o.note, o.err
+		case <-end:
+			end, late = nil, time.After(grace)
+		case <-late:
+			return "", errors.New("the volume does not answer")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -118,6 +119,7 @@ var store struct {
 	address string // host:port
 	folder  string // buckets are folders in it
 	process *exec.Cmd
+	hold    io.Closer // ends it
 }
 
 // startStore returns where the store listens and where its buckets are.
@@ -152,7 +154,13 @@ func runStore() error {
 			return err
 		}
 	}
-	store.process = exec.Command(strings.TrimSpace(string(program)), "--quiet", "--port", store.address, "posix", "--sidecar", attributes, buckets)
+	// It ends when nobody holds the other side of its shell's input any more, however the test ends.
+	const untilLeft = `"$0" "$@" & read -r _; kill $!; wait $!`
+	store.process = exec.Command("sh", "-c", untilLeft, strings.TrimSpace(string(program)),
+		"--quiet", "--port", store.address, "posix", "--sidecar", attributes, buckets)
+	if store.hold, err = store.process.StdinPipe(); err != nil {
+		return err
+	}
 	store.process.Env = []string{"ROOT_ACCESS_KEY=" + accessKeyID, "ROOT_SECRET_KEY=" + secretAccessKey, "TMPDIR=" + store.folder}
 	if err := store.process.Start(); err != nil {
 		return err
@@ -170,9 +178,9 @@ func runStore() error {
 }
 
 func stopStore() {
-	if store.process != nil && store.process.Process != nil {
-		_ = store.process.Process.Kill() // it has nothing to save
-		_ = store.process.Wait()         // it was killed
+	if store.hold != nil {
+		_ = store.hold.Close()
+		_ = store.process.Wait() // it is killed
 	}
 	_ = os.RemoveAll(store.folder) // what is left is in the system's folder for such
 }

@@ -76,6 +76,8 @@ func TestParseRequestNamesEveryFault(t *testing.T) {
 		{"the future", report.Input{From: "2026-08-20T11:00:00Z", To: "2026-08-20T12:01:01Z"}, []string{"to"}},
 		{"too long", report.Input{From: "2025-08-18T11:59:00Z", To: "2026-08-20T12:00:00Z"}, []string{"from"}},
 		{"from the beginning", report.Input{From: "0001-01-01T00:00:00Z", To: "2026-08-20T12:00:00Z"}, []string{"from"}},
+		{"the first year there is", report.Input{From: "0000-01-01T00:00:00Z", To: "0000-01-01T01:00:00Z"}, []string{"from"}},
+		{"before 1970", report.Input{From: "1970-01-01T00:30:00+01:00", To: "1970-01-01T12:00:00Z"}, []string{"from"}},
 		{"name too long", report.Input{Name: strings.Repeat("ü", 101)}, []string{"name"}},
 		{"name with NUL", report.Input{Name: "a\x00"}, []string{"name"}},
 		{"name not UTF-8", report.Input{Name: "\xff"}, []string{"name"}},

@@ -13,6 +13,9 @@ const (
 	clockSkew = time.Minute
 )
 
+// earliest is where windows may begin. Of the year 0, which RFC 3339 has, the window before could not be written in it.
+var earliest = time.Unix(0, 0).UTC()
+
 // Window is the time from From up to, not including, To, in UTC. A report's window consists of whole minutes, as the
 // rollups do.
 type Window struct {
@@ -74,6 +77,8 @@ func between(from, to string, now time.Time) (Window, FieldErrors) {
 		faults.add("to", "is in the future")
 	}
 	switch {
+	case w.From.Before(earliest):
+		faults.add("from", "is before %d", earliest.Year())
 	case !w.From.Before(w.To):
 		faults.add("from", "must be before to")
 	case w.From.Before(w.To.Add(-MaxHours * time.Hour)):

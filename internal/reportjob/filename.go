@@ -21,12 +21,12 @@ func FileName(name string, slot time.Time, format report.Format) string {
 	return name + "-" + slot.UTC().Format(slotLayout) + "." + extensions[format]
 }
 
-// slotOfFile reads the slot from the name of one of a report's files; false if it is something else's.
-func slotOfFile(file, name string, format report.Format) (time.Time, bool) {
+// Owns says whether a file of that name is one of a report's, in a format.
+func Owns(file, name string, format report.Format) bool {
 	rest, ours := strings.CutPrefix(file, name+"-")
 	rest, suffixed := strings.CutSuffix(rest, "."+extensions[format])
 	slot, err := time.Parse(slotLayout, rest)
-	return slot, ours && suffixed && err == nil && FileName(name, slot, format) == file
+	return ours && suffixed && err == nil && FileName(name, slot, format) == file
 }
 
 // Outdated returns the files of a report and format that are beyond the newest keep, by the slots in their names, the oldest
@@ -34,7 +34,7 @@ func slotOfFile(file, name string, format report.Format) (time.Time, bool) {
 func Outdated(files []string, name string, format report.Format, keep int, spare string) []string {
 	var own []string
 	for _, file := range files {
-		if _, ok := slotOfFile(file, name, format); ok {
+		if Owns(file, name, format) {
 			own = append(own, file)
 		}
 	}
@@ -42,10 +42,4 @@ func Outdated(files []string, name string, format report.Format, keep int, spare
 	own = slices.Compact(own)
 	own = own[:max(len(own)-max(keep, 1), 0)]
 	return slices.DeleteFunc(own, func(file string) bool { return file == spare })
-}
-
-// Owns says whether a file of that name is one of a report's, in a format.
-func Owns(file, name string, format report.Format) bool {
-	_, ours := slotOfFile(file, name, format)
-	return ours
 }

@@ -128,7 +128,7 @@ func TestParseSpecRefusesWhatIsNone(t *testing.T) {
 	good := encoded(t, aSpec())
 	for content, want := range map[string]string{
 		"":          "no spec",
-		" \n":       "no spec",
+		"\t":        "no spec",
 		"null":      "namespace",
 		"[]":        "cannot be read",
 		"{":         "cannot be read",

@@ -17,7 +17,7 @@ func (b base) aboutReport() []Rule {
 	return []Rule{
 		b.alert(alarm{
 			alert: "WatchbillTargetAbsent", severity: critical,
-			expr:    "absent(" + b.measured("watchbill_build_info") + ")",
+			expr:    "absent(" + b.measured(buildInfo) + ")",
 			pending: absentPending,
 			summary: "Prometheus has no metrics of Watchbill's API",
 			description: "No replica has answered Prometheus for 5 minutes, so the objectives of report " + b.reportName() +

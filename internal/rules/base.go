@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"maps"
 	"time"
 
@@ -29,6 +30,9 @@ const (
 	minutesOfIncrease = 5
 )
 
+// buildInfo is a series that every replica of the API has from its first scrape on.
+const buildInfo = "watchbill_build_info"
+
 // base is what all rules of an objective have in common; or of the report, where name is empty.
 type base struct {
 	*plan
@@ -50,6 +54,15 @@ func (b base) recorded(metric string) string { return series(metric, matchers(b.
 // measured selects series of the API.
 func (b base) measured(metric string, matchers ...string) string {
 	return series(metric, append(matchers, b.api...)...)
+}
+
+// increase is what a counter of the API rose by in 5 minutes, of all its series together. What a series begins with is no
+// increase to Prometheus; here it counts, of counters that an agent and a model have from their first execution on. A series
+// that was not there 5 minutes ago, when its replica was, has risen by all that it shows.
+func (b base) increase(metric string, matchers ...string) string {
+	counter := b.measured(metric, matchers...)
+	return fmt.Sprintf("sum(\n  (%[1]s unless %[1]s offset 5m and on (job, instance) %[2]s offset 5m)\n  or\n  increase(%[1]s[5m])\n)",
+		counter, b.measured(buildInfo))
 }
 
 func (b base) record(metric, expr string) Rule {

@@ -45,7 +45,7 @@ func (o windowCost) recordings() []Rule {
 	if o.Window == 0 {
 		return nil
 	}
-	return []Rule{o.record(costSeries, "sum(increase("+o.measured("watchbill_cost_usd_total")+"[5m]))")}
+	return []Rule{o.record(costSeries, o.increase("watchbill_cost_usd_total"))}
 }
 
 func (windowCost) slow() []Rule { return nil }

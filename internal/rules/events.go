@@ -35,6 +35,7 @@ type events struct {
 	wanted     string   // template: "p95 of /a below 200ms"
 	counts     string   // "requests"
 	simulation []feed   // series that events can be made of, for tests
+	born       bool     // the series are there from their first event on, and not before
 }
 
 // latency counts what is slower than the threshold: a quantile is below it if less than the rest is.
@@ -133,8 +134,9 @@ func (b base) successRate(o *report.SuccessObjective) indicator {
 		e.wanted = "more than " + percent(decimal(o.Min)) + " of requests to " + literal(o.Agent) + " successful"
 	}
 	const executions = "watchbill_executions_total"
-	e.all = "sum(increase(" + b.measured(executions, agent...) + "[5m]))"
-	e.bad = "sum(increase(" + b.measured(executions, append([]string{like("status", "failure|timeout")}, agent...)...) + "[5m]))\nor\n0 * " + e.all
+	e.all = b.increase(executions, agent...)
+	e.bad = b.increase(executions, append([]string{like("status", "failure|timeout")}, agent...)...) + "\nor\n0 * " + e.all
+	e.born = true
 	e.simulation = []feed{
 		{executions, with(labels, "status", "success"), true, false},
 		{executions, with(labels, "status", "failure"), false, true},

@@ -53,6 +53,9 @@ func (e events) tests() []unitTest {
 	tests := []unitTest{
 		e.noTraffic(), e.noFailure(), e.firstFailure(), e.twoReplicas(), e.quietSpell(), e.restart(), e.fewEvents(), e.outage(),
 	}
+	if e.born {
+		tests = append(tests, e.firstEver())
+	}
 	for _, limit := range e.limits() {
 		tests = append(tests, e.atTheLimit(limit))
 	}
@@ -97,6 +100,31 @@ func (e events) firstFailure() unitTest {
 	t.expect(10, e.recorded(badEventsSeries), 0)
 	t.expect(11, e.recorded(badEventsSeries)+" >= bool 1", 1)
 	t.expect(20, e.recorded(badEventsSeries), 0)
+	return t
+}
+
+// firstEver has series that begin with what happened, on a replica that has been there; they count for 5 minutes, as others.
+// Those of a replica that Prometheus has just found tell of any time, and do not count.
+func (e events) firstEver() unitTest {
+	t := e.test("the first of all events counts, once", e.present("a", 0, 30))
+	begin := func(replica, values string) {
+		for _, f := range e.simulation {
+			if f.bad {
+				t.Input = append(t.Input, inputSeries{e.replica(replica, f.metric, f.labels), values})
+			}
+		}
+	}
+	begin("a", "_x10 4x20")
+	if e.apiLabels["instance"] == "" { // or there is one replica
+		t.Input = append(t.Input, e.present("b", 15, 15))
+		begin("b", "_x15 1000x15")
+	}
+	bad := e.recorded(badEventsSeries) + " or vector(0)"
+	t.expect(9, bad, 0)
+	t.expect(10, bad, 4)
+	t.expect(14, bad, 4)
+	t.expect(15, bad, 0)
+	t.expect(20, e.sum(badEventsSeries, 20*time.Minute)+fmt.Sprintf(" / %d", minutesOfIncrease), 4)
 	return t
 }
 

@@ -164,9 +164,14 @@ func (o windowCost) tests() []unitTest {
 	if window <= longest { // or the test would take too long
 		t.fires(2*each+window+settled+keep, o.base, alert, false)
 	}
+	first := o.test("the first execution of all counts", o.present("a", 0, 2*each),
+		inputSeries{o.replica("a", "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"}),
+			fmt.Sprintf("_x%d %vx%d", each, most, each)})
+	first.fires(each-1, o.base, alert, false)
+	first.fires(each+settled, o.base, alert, true)
 	within := o.test("a budget that is not spent alerts nobody", spend("a", 0, most/each/3), spend("b", 0, most/each/3))
 	within.fires(2*each+settled, o.base, alert, false)
-	return []unitTest{t, within}
+	return []unitTest{t, first, within}
 }
 
 // reportTests are those of the alerts about the report itself.
@@ -180,7 +185,7 @@ func (b base) reportTests() []unitTest {
 
 	scrapes := func(replica string) inputSeries {
 		v := (&values{}).hold(each, 1).gone(each).hold(each, 1)
-		return inputSeries{b.replica(replica, "watchbill_build_info", map[string]string{"version": "1"}), v.String()}
+		return inputSeries{b.replica(replica, buildInfo, map[string]string{"version": "1"}), v.String()}
 	}
 	target := b.test("an API that is gone is told in time, and its return", scrapes("a"), scrapes("b"))
 	target.fires(each-1, b, absent, false)
@@ -188,7 +193,7 @@ func (b base) reportTests() []unitTest {
 	target.fires(2*each, b, absent, false)
 
 	one := b.test("one replica is enough", scrapes("a"),
-		inputSeries{b.replica("b", "watchbill_build_info", map[string]string{"version": "1"}), (&values{}).hold(2*each, 1).String()})
+		inputSeries{b.replica("b", buildInfo, map[string]string{"version": "1"}), (&values{}).hold(2*each, 1).String()})
 	one.fires(2*each-1, b, absent, false)
 
 	// A report is due, is not made, and then is.

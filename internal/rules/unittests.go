@@ -173,6 +173,15 @@ func (b base) replica(name, metric string, labels map[string]string) string {
 	return instance(name, metric, labels, b.apiLabels)
 }
 
+// present is a replica that Prometheus finds after so many minutes.
+func (b base) present(name string, after, minutes int) inputSeries {
+	v := (&values{}).hold(minutes, 1).String()
+	if after > 0 {
+		v = fmt.Sprintf("_x%d %s", after, v)
+	}
+	return inputSeries{b.replica(name, buildInfo, map[string]string{"version": "1"}), v}
+}
+
 // instance names series that a selector selects, of one program.
 func instance(name, metric string, labels, selector map[string]string) string {
 	label := "instance"

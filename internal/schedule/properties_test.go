@@ -12,8 +12,8 @@ import (
 
 // zones have clock changes of an hour, of half an hour, at midnight, and none.
 var zones = []string{
-	"Etc/UTC", "Europe/Berlin", "America/New_York", "America/Santiago", "America/Havana", "Africa/Cairo", "Asia/Beirut",
-	"Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia", "Antarctica/Troll", "America/St_Johns",
+	"Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Etc/UTC", "America/New_York", "America/Santiago", "America/Havana",
+	"Asia/Beirut", "Asia/Kolkata", "Pacific/Apia", "Antarctica/Troll", "America/St_Johns",
 }
 
 // expression draws schedules, rare and frequent.
@@ -60,26 +60,45 @@ func TestNextAndPrevious(t *testing.T) {
 	})
 }
 
-// TestWindowsMeet walks over a year of slots: each window begins where the one before ended.
+// TestWindowsMeet walks over a year of slots: each window begins where the one before ended. Of what is due more than once a
+// day, and of all zones but the first few, only the weeks in which clocks change are looked at.
 func TestWindowsMeet(t *testing.T) {
 	t.Parallel()
-	for _, zone := range zones {
+	for i, zone := range zones {
+		location, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
 		expressions := []string{"0 0 * * *", "30 2 * * *", "0 8 * * 1-5", "0 0 * * 0", "15 3 1 * *"}
-		if zone == "Europe/Berlin" || zone == "Australia/Lord_Howe" {
+		if i < 3 {
 			expressions = append(expressions, "0 * * * *", "*/45 1-3 * * *")
 		}
 		for _, expression := range expressions {
 			s := parse(t, expression, zone)
 			end := noon.AddDate(1, 0, 0)
+			windows := 0
 			for slot := s.Next(noon); slot.Before(end); {
 				next := s.Next(slot)
-				if from := s.From(next, 0); !from.Equal(slot) {
-					t.Errorf("%s in %s: the window to %v begins at %v, the one before ended at %v", expression, zone, next, from, slot)
+				if i < 3 && next.Sub(slot) >= 20*time.Hour || clocksChange(location, slot) {
+					windows++
+					if from := s.From(next, 0); !from.Equal(slot) {
+						t.Errorf("%s in %s: the window to %v begins at %v, the one before ended at %v", expression, zone, next, from, slot)
+					}
 				}
 				slot = next
 			}
+			if windows == 0 && i < 3 {
+				t.Errorf("%s in %s: no window was looked at", expression, zone)
+			}
 		}
 	}
+}
+
+func clocksChange(zone *time.Location, about time.Time) bool {
+	const week = 7 * 24 * time.Hour
+	_, before := about.Add(-week).In(zone).Zone()
+	_, after := about.Add(week).In(zone).Zone()
+	return before != after
 }
 
 func TestEveryJobNameHasItsSlot(t *testing.T) {
@@ -92,22 +111,6 @@ func TestEveryJobNameHasItsSlot(t *testing.T) {
 			t.Fatalf("want %v, got %v %t", want, got, ok)
 		}
 	})
-}
-
-// TestPreviousIsQuick has the schedules that give the most to walk over. Even on a busy machine a second is much.
-func TestPreviousIsQuick(t *testing.T) {
-	t.Parallel()
-	for _, expression := range []string{"* * * * *", "* * * 1 *", "* * 29 2 *", "0 0 29 2 *", "0 0 1 1 *", "@yearly", "59 23 31 12 *", "* * 1 1 *"} {
-		s := parse(t, expression, "Europe/Berlin")
-		for month := range 12 {
-			now := noon.AddDate(0, month, 0)
-			began := time.Now()
-			previous := s.Previous(now)
-			if took := time.Since(began); took > time.Second || previous.IsZero() {
-				t.Errorf("%s at %v: got %v in %s", expression, now, previous, took)
-			}
-		}
-	}
 }
 
 func FuzzParse(f *testing.F) {

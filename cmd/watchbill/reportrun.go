@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/delivery"
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/reportjob"
+)
+
+// reportRun is `watchbill report run`: its flags, and how patient it is. A Pod of ours has 15 minutes.
+type reportRun struct {
+	connection                               connection
+	spec, jobName, tokenFile, terminationLog string
+
+	forReport   time.Duration // how long it may take until there is a report
+	forAnswer   time.Duration // and each answer of the server
+	forAccess   time.Duration // how long the server may refuse the token, which is renewed and may be younger than its rights
+	forDelivery time.Duration // how long all outputs may take together
+	pause       time.Duration // after the first try; doubled after each, up to 30 s
+	deliver     delivery.Options
+}
+
+func reportRunCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	o := reportRun{
+		forReport: 5 * time.Minute, forAnswer: 2 * time.Minute, forAccess: time.Minute, forDelivery: 4 * time.Minute, pause: time.Second,
+		deliver: delivery.Options{Now: time.Now, Random: rand.Float64, UserAgent: "watchbill/" + buildVersion()},
+	}
+	cmd := &cobra.Command{
+		Use:    "run",
+		Short:  "Make a scheduled report and deliver it, as the Pods of MonitoringReports do",
+		Hidden: true,
+		Long: `Make the report of a MonitoringReport for the slot that its Job is for, deliver it, and leave what came of it as the
+container's termination message.
+
+Exit status: 0 there is a report, also if an objective is missed or an output failed: that is in the message, and another
+run would deliver again; 1 there is no report; 2 the spec or the command line is wrong.`,
+		Example: `  watchbill report run --spec "$(cat spec.json)" --token-file token --termination-log /dev/stdout`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(cmd.Context(), newConsole(std, env))
+		},
+	}
+	flags := cmd.Flags()
+	o.connection.bind(flags)
+	flags.StringVar(&o.spec, "spec", "", "what to do, as `JSON`; the controller makes it")
+	flags.StringVar(&o.jobName, "job-name", "", "the Job's `name`, which ends in the slot; without one, the slot is now")
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the ServiceAccount's token for the server")
+	flags.StringVar(&o.terminationLog, "termination-log", "/dev/termination-log", "`file` to leave the result in")
+	return cmd
+}
+
+// run leaves a result whatever happens.
+func (o *reportRun) run(ctx context.Context, c console) error {
+	result, err := o.make(ctx, c)
+	if err != nil {
+		result = reportjob.Result{Error: strings.ReplaceAll(err.Error(), "\n", "; ")}
+	}
+	result.CompletedAt = time.Now()
+	if fault := os.WriteFile(o.terminationLog, result.Encode(), 0o644); fault != nil {
+		c.note("the result is not left for the controller: %v", fault)
+	}
+	return err
+}
+
+// make makes the report and delivers it. Its error says why there is none.
+func (o *reportRun) make(ctx context.Context, c console) (reportjob.Result, error) {
+	var wrong faults
+	spec, err := reportjob.ParseSpec(o.spec, time.Now())
+	var fields report.FieldErrors
+	if errors.As(err, &fields) {
+		for _, fault := range fields {
+			wrong.add(true, "--spec", "%s: %s", fault.Field, fault.Problem)
+		}
+	} else {
+		wrong.keep("--spec", err)
+	}
+	wrong.add(o.tokenFile == "", "--token-file", "is required")
+	transport := o.connection.transport(&wrong)
+	if err := wrong.err(); err != nil {
+		return reportjob.Result{}, err
+	}
+	slot := reportjob.Slot(o.jobName, time.Now())
+	window, err := spec.Covers(slot)
+	if err != nil {
+		return reportjob.Result{}, usageError(err)
+	}
+	doc, err := o.create(ctx, c, transport, spec.Request(window))
+	if err != nil {
+		return reportjob.Result{}, err
+	}
+	result := reportjob.FromDocument(doc)
+	c.note("report %s, of %s to %s: %s", oneLine(doc.ID), window.From.Format(time.RFC3339), window.To.Format(time.RFC3339), oneLine(result.Summary))
+
+	ctx, cancel := context.WithTimeout(ctx, o.forDelivery)
+	defer cancel()
+	result.Outputs = delivery.Deliver(ctx, delivery.Report{Spec: spec, Slot: slot, Document: doc}, o.deliver)
+	for _, output := range result.Outputs {
+		switch {
+		case !output.Delivered:
+			c.note("%s: not delivered: %s", output.Output, output.Message)
+		case output.Message != "":
+			c.note("%s: delivered, but %s", output.Output, output.Message)
+		default:
+			c.note("%s: delivered", output.Output)
+		}
+	}
+	return result, nil
+}
+
+// create asks the server for the report until it has one, or another try would not help, or the time is over.
+func (o *reportRun) create(ctx context.Context, c console, transport *http.Transport, input report.Input) (report.Document, error) {
+	request, err := json.Marshal(input)
+	if err != nil {
+		return report.Document{}, fmt.Errorf("encode the request: %w", err)
+	}
+	api := newClient(&exchange{
+		server: strings.TrimSuffix(o.connection.server, "/"), tokenSource: "the Pod's ServiceAccount", timeout: o.forAnswer,
+	}, transport)
+	defer api.close()
+	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, o.forReport)
+	defer cancel()
+	last := errors.New("the server does not answer")
+	for pause := o.pause; ; pause = min(2*pause, 30*time.Second) {
+		doc, err := o.ask(limited, api, request)
+		switch {
+		case err == nil:
+			return doc, nil
+		case ctx.Err() != nil:
+			return report.Document{}, errors.New("told to stop before there was a report")
+		case limited.Err() != nil:
+			return report.Document{}, fmt.Errorf("no report within %s: %w", o.forReport, last)
+		case !passing(err, time.Since(began) < o.forAccess):
+			return report.Document{}, err
+		}
+		last = err
+		wait := time.Duration(float64(max(pause, retryAfter(err))) * (0.5 + o.deliver.Random()))
+		c.note("%v; trying again", err)
+		select {
+		case <-time.After(wait):
+		case <-limited.Done():
+		}
+	}
+}
+
+// ask asks once, with the token as it is now.
+func (o *reportRun) ask(ctx context.Context, api *client, request []byte) (report.Document, error) {
+	token, err := readToken("", o.tokenFile)
+	if err != nil {
+		return report.Document{}, &tokenFault{err}
+	}
+	api.exchange.token = token
+	doc, err := decoded[report.Document](read(api.CreateReportWithBody(ctx, "application/json", bytes.NewReader(request))))
+	if err == nil {
+		err = checkDocument(doc)
+	}
+	return doc, err
+}
+
+// tokenFault is a token that cannot be read.
+type tokenFault struct{ err error }
+
+func (t *tokenFault) Error() string { return fmt.Sprintf("the token cannot be read: %v", t.err) }
+func (t *tokenFault) Unwrap() error { return t.err }
+
+// passing says whether another try may help. early is whether the token may not be known yet.
+func passing(err error, early bool) bool {
+	var (
+		away    *unreachable
+		refused *refusal
+		token   *tokenFault
+	)
+	switch {
+	case errors.As(err, &token):
+		return early
+	case errors.As(err, &away):
+		return away.temporary()
+	case errors.As(err, &refused):
+		switch refused.problem.Status {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			return early
+		case http.StatusBadRequest:
+			return refused.ahead()
+		}
+		return refused.temporary()
+	}
+	return false
+}
+
+// ahead says whether all that is wrong is where the window ends. As that is a time, it can only be in the future, by the
+// server's clock.
+func (r *refusal) ahead() bool {
+	for _, fault := range r.problem.Errors {
+		if fault.Field != "to" {
+			return false
+		}
+	}
+	return len(r.problem.Errors) > 0 || r.problem.Field == "to"
+}
+
+// retryAfter is how long the server wants to be left alone; 0 if it does not say.
+func retryAfter(err error) time.Duration {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return min(refused.retryAfter, time.Minute)
+	}
+	return 0
+}

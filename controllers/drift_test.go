@@ -1,0 +1,126 @@
+package controllers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+func TestDriftIsUndone(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+
+	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
+	change(w, cronJob, func(c *batchv1.CronJob) {
+		c.Spec.Schedule = "5 5 * * *"
+		c.Annotations["example.com/theirs"] = "kept"
+	})
+	w.eventually("the schedule is ours again", func() error {
+		if err := w.get(cronJob); err != nil {
+			return err
+		}
+		return equal(cronJob.Spec.Schedule, "0 0 * * *")
+	})
+	if got := cronJob.Annotations["example.com/theirs"]; got != "kept" {
+		t.Errorf("another's annotation is %q now", got)
+	}
+
+	binding := named(w, &rbacv1.RoleBinding{}, "watchbill-report")
+	change(w, binding, func(b *rbacv1.RoleBinding) {
+		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: "ServiceAccount", Namespace: "default", Name: "intruder"})
+	})
+	w.eventually("the intruder is out", func() error {
+		if err := w.get(binding); err != nil {
+			return err
+		}
+		return equal(len(binding.Subjects), 1)
+	})
+
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	w.stands(rule)
+	groups := len(rule.Spec.Groups)
+	change(w, rule, func(r *monitoringv1.PrometheusRule) { r.Spec.Groups = r.Spec.Groups[1:] })
+	w.eventually("the rules are back", func() error {
+		if err := w.get(rule); err != nil {
+			return err
+		}
+		return equal(len(rule.Spec.Groups), groups)
+	})
+}
+
+// Another role than ours cannot be swapped in a RoleBinding, only the binding itself.
+func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := prepare(t, cluster.Config)
+	binding := named(w, &rbacv1.RoleBinding{}, "watchbill-report")
+	binding.Labels = map[string]string{"app.kubernetes.io/managed-by": "watchbill"}
+	binding.RoleRef = rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "cluster-admin"}
+	w.create(binding)
+	w.start()
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	w.eventually("the binding is of our Role", func() error {
+		if err := w.get(binding); err != nil {
+			return err
+		}
+		return equal(binding.RoleRef.Name, "watchbill-report")
+	})
+}
+
+// Fields that a spec has no more are taken back, though comparing what is wanted with what stands finds no difference.
+func TestDroppedFieldsGo(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) {
+		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": "one"}
+	})
+	w.create(mr)
+	w.settled(mr)
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	w.stands(rule)
+	if got := rule.Labels["release"]; got != "one" {
+		t.Fatalf("the label is %q, want one", got)
+	}
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Alerting.RuleLabels = nil })
+	w.eventually("the label is gone", func() error {
+		if err := w.get(rule); err != nil {
+			return err
+		}
+		return equal(rule.Labels["release"], "")
+	})
+}
+
+// What another keeps writing into our objects is undone, but not for as often as it likes.
+func TestNoFightWithAnother(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
+	w.writes.take()
+	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
+	const rounds = 40
+	for i := range rounds {
+		change(w, cronJob, func(c *batchv1.CronJob) { c.Spec.Schedule = fmt.Sprintf("%d 3 * * *", i) })
+	}
+	w.settled(mr)
+	var repairs int
+	for _, write := range w.writes.take() {
+		if strings.Contains(write, "/cronjobs/") {
+			repairs++
+		}
+	}
+	if repairs > 6 {
+		t.Errorf("%d writes of another were undone %d times within moments", rounds, repairs)
+	}
+}
