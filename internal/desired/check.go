@@ -98,9 +98,14 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 		f.add("spec.timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", quoted(zone))
 		zone = "Etc/UTC" // for the schedule's own faults
 	}
-	if _, err := schedule.Parse(spec.Schedule, zone, now); err != nil {
+	when, err := schedule.Parse(spec.Schedule, zone, now)
+	if err != nil {
 		f.add("spec.schedule", "%s", strings.TrimPrefix(err.Error(), "schedule "))
 		return
+	}
+	first := when.Next(now)
+	if second := when.Next(first); spec.Window == "" && (second.IsZero() || second.Sub(first) > report.MaxHours*time.Hour) {
+		f.add("spec.window", "must be set, to %dh at most: a report since the slot before would be of more", report.MaxHours)
 	}
 	// The names of Jobs end in their minute: of two in one minute, only the first would run.
 	if every, found := strings.CutPrefix(spec.Schedule, "@every "); found {

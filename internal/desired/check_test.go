@@ -82,6 +82,7 @@ func TestCheckNamesTheFault(t *testing.T) {
 		{"a window backwards", func(s *spec) { s.Window = "-1h" }, "spec.window", "whole minutes"},
 		{"a window of days", func(s *spec) { s.Window = "1d" }, "spec.window", `"1d"`},
 		{"a window of years", func(s *spec) { s.Window = "8784h1m" }, "spec.window", "8784h"},
+		{"no window, and slots four years apart", func(s *spec) { s.Schedule = "0 0 29 2 *" }, "spec.window", "must be set"},
 		{"a comparison with nothing known", func(s *spec) { s.CompareWith = "Last" }, "spec.compareWith", "Previous, None"},
 		{"a section of nobody", func(s *spec) { s.Sections = []v1alpha1.Section{"summary", "weather"} }, "spec.sections[1]", "weather"},
 		{"a section twice", func(s *spec) { s.Sections = []v1alpha1.Section{"users", "users"} }, "spec.sections[1]", "twice"},
@@ -238,9 +239,10 @@ func TestCheckTakesWhatWorks(t *testing.T) {
 	type spec = v1alpha1.MonitoringReportSpec
 	tests := map[string]func(*spec){
 		"a descriptor":                      func(s *spec) { s.Schedule = "@daily" },
+		"once a year":                       func(s *spec) { s.Schedule = "@yearly" },
 		"an interval":                       func(s *spec) { s.Schedule = "@every 1h30m" },
 		"names of days":                     func(s *spec) { s.Schedule = "0 8 * JAN-MAR MON-FRI" },
-		"the 29th of February":              func(s *spec) { s.Schedule = "0 0 29 2 *" },
+		"the 29th of February":              func(s *spec) { s.Schedule, s.Window = "0 0 29 2 *", "8784h" },
 		"a zone of three parts":             func(s *spec) { s.TimeZone = "America/Argentina/ComodRivadavia" },
 		"a zone of an offset":               func(s *spec) { s.TimeZone = "Etc/GMT+5" },
 		"the longest window":                func(s *spec) { s.Window = "8784h" },

@@ -164,9 +164,9 @@ func (o windowCost) tests() []unitTest {
 	if window <= longest { // or the test would take too long
 		t.fires(2*each+window+settled+keep, o.base, alert, false)
 	}
-	first := o.test("the first execution of all counts", o.present("a", 0, 2*each),
-		inputSeries{o.replica("a", "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"}),
-			fmt.Sprintf("_x%d %vx%d", each, most, each)})
+	helper := o.replica("a", "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"})
+	first := o.test("the first execution of all counts",
+		o.present("a", 0, 2*each), inputSeries{helper, fmt.Sprintf("_x%d %vx%d", each, most, each)})
 	first.fires(each-1, o.base, alert, false)
 	first.fires(each+settled, o.base, alert, true)
 	within := o.test("a budget that is not spent alerts nobody", spend("a", 0, most/each/3), spend("b", 0, most/each/3))
