@@ -51,9 +51,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	defer func() {
 		r.writeStatus(ctx, seen.report, o)
 		r.measure(seen, o)
-		if result, err = o.result(); ctx.Err() != nil {
-			err = nil // the end has come; the next leader does it again
-		}
+		result, err = o.result()
 	}()
 	known := r.memory.of(seen.report)
 	p, settled := known.planned(seen, func() plan { return decide(seen.report, r.opts, r.now()) })

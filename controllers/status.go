@@ -71,7 +71,10 @@ func (o *outcome) fail(err error) {
 
 // result is what the controller is told.
 func (o *outcome) result() (reconcile.Result, error) {
-	if err := errors.Join(o.errs...); err != nil {
+	switch err := errors.Join(o.errs...); {
+	case errors.Is(err, context.Canceled): // the end has come; the next leader does it again
+		return reconcile.Result{}, nil
+	case err != nil:
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: min(o.wait, longestWait)}, nil
