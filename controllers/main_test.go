@@ -216,7 +216,8 @@ func change[T client.Object](w *world, object T, change func(T)) {
 func (w *world) delete(objects ...client.Object) {
 	w.t.Helper()
 	for _, object := range objects {
-		if err := w.client.Delete(context.Background(), object); client.IgnoreNotFound(err) != nil {
+		// Else a Job's Pods would be left behind by one who is not there: the garbage collector.
+		if err := w.client.Delete(context.Background(), object, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
 // fault is why a try failed, where there is more to say than that.
@@ -40,20 +41,7 @@ const (
 )
 
 // sentence makes a text one that fits in a line of a table.
-func sentence(s string) string { return clip(oneLine(s), maxSentence) }
-
-// oneLine leaves out of a text what could steer a terminal or hide.
-func oneLine(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return utf8.RuneError
-		}
-		return r
-	}, s))
-}
+func sentence(s string) string { return clip(reportjob.OneLine(s), maxSentence) }
 
 // clip cuts a text to at most so many characters.
 func clip(s string, most int) string {
@@ -78,7 +66,7 @@ func hidden(s string, secrets ...string) string {
 
 // said quotes what a server said; nothing if it said nothing.
 func said(body string, secrets ...string) string {
-	s := clip(oneLine(hidden(body, secrets...)), maxQuote)
+	s := clip(reportjob.OneLine(hidden(body, secrets...)), maxQuote)
 	if s == "" {
 		return ""
 	}

@@ -114,7 +114,7 @@ func (b bucket) failed(err error, k keys) error {
 		return fmt.Errorf("cannot reach %s: %s", b.Endpoint, hidden(withoutURL(err).Error(), k.id, k.secret, k.session))
 	}
 	quote := said(answer.Message, k.id, k.secret, k.session)
-	code := oneLine(hidden(clip(answer.Code, 60), k.id, k.secret, k.session))
+	code := reportjob.OneLine(hidden(clip(answer.Code, 60), k.id, k.secret, k.session))
 	switch {
 	case answer.Code == minio.NoSuchBucket:
 		return final("there is no bucket %s at %s", b.Bucket, b.Endpoint)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
 // Slack's limits for a message.
@@ -114,7 +115,7 @@ func sections(lines []string) []slackBlock {
 
 // mrkdwn makes a text one that Slack shows as it is, of so many characters before they are escaped.
 func mrkdwn(s string, most int) string {
-	return slackSyntax.Replace(clip(oneLine(s), most))
+	return slackSyntax.Replace(clip(reportjob.OneLine(s), most))
 }
 
 var slackSyntax = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

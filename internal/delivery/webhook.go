@@ -77,7 +77,7 @@ func (h webhook) request(ctx context.Context, c content, to *url.URL) (*http.Req
 		name := c.Spec.Namespace + "/" + c.Spec.Name
 		w := c.Document.Window
 		r.Header.Set("X-Watchbill-Report", name)
-		r.Header.Set("X-Watchbill-Verdict", oneLine(string(c.Document.Verdict)))
+		r.Header.Set("X-Watchbill-Verdict", reportjob.OneLine(string(c.Document.Verdict)))
 		r.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%s/%s", name, w.From.UTC().Format(time.RFC3339), w.To.UTC().Format(time.RFC3339)))
 	}
 	return r, nil
@@ -123,7 +123,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 }
 
 // origin is as much of a URL as may be told.
-func origin(u *url.URL) string { return clip(oneLine(u.Scheme+"://"+u.Host), 100) }
+func origin(u *url.URL) string { return clip(reportjob.OneLine(u.Scheme+"://"+u.Host), 100) }
 
 // secrets are the parts of a webhook's URL that may be one, and that an answer may repeat.
 func secrets(u *url.URL) []string {

@@ -100,7 +100,7 @@ func withoutLast(sort func(Objective) bool) func(*Result) bool {
 // tidy returns a copy that JSON can hold, of texts that people can read on a line.
 func (r Result) tidy() Result {
 	for _, text := range []*string{&r.ReportID, (*string)(&r.Verdict), &r.Summary, &r.Error} {
-		*text = plain(*text)
+		*text = OneLine(*text)
 	}
 	r.CompletedAt = writable(r.CompletedAt)
 	if r.Window != nil {
@@ -109,11 +109,11 @@ func (r Result) tidy() Result {
 	r.Objectives = slices.Clone(r.Objectives)
 	for i := range r.Objectives {
 		o := &r.Objectives[i]
-		o.Name, o.Target, o.Actual, o.BudgetRemaining = plain(o.Name), plain(o.Target), plain(o.Actual), plain(o.BudgetRemaining)
+		o.Name, o.Target, o.Actual, o.BudgetRemaining = OneLine(o.Name), OneLine(o.Target), OneLine(o.Actual), OneLine(o.BudgetRemaining)
 	}
 	r.Outputs = slices.Clone(r.Outputs)
 	for i := range r.Outputs {
-		r.Outputs[i].Output, r.Outputs[i].Message = plain(r.Outputs[i].Output), plain(r.Outputs[i].Message)
+		r.Outputs[i].Output, r.Outputs[i].Message = OneLine(r.Outputs[i].Output), OneLine(r.Outputs[i].Message)
 	}
 	return r
 }
@@ -127,8 +127,8 @@ func writable(t time.Time) time.Time {
 	return t
 }
 
-// plain makes a text one line, without what could steer a terminal or hide.
-func plain(s string) string {
+// OneLine makes a text one line, without what could steer a terminal or hide.
+func OneLine(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):

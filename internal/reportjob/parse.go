@@ -158,7 +158,7 @@ func (f *faults) object(field, name string) {
 }
 
 func (f *faults) absolute(field, s string) {
-	f.add(!path.IsAbs(s) || path.Clean(s) != s || len(s) > maxText || plain(s) != s, field, "must be an absolute path, not %s", quoted(s))
+	f.add(!path.IsAbs(s) || path.Clean(s) != s || len(s) > maxText || OneLine(s) != s, field, "must be an absolute path, not %s", quoted(s))
 }
 
 // folders checks where files go below a root.
