@@ -15,22 +15,24 @@ const maxLabels = 16
 
 // alerting checks what alerts are made of, as internal/rules will.
 func (f *faults) alerting(mr *v1alpha1.MonitoringReport) {
-	_, _, err := rules.Build(RuleReport(mr), rules.Options{})
-	f.take(err, func(field string) string {
-		root := field
-		if i := strings.IndexAny(field, ".["); i >= 0 {
-			root = field[:i]
-		}
-		switch root {
-		case "namespace", "name":
-			return "metadata." + field
-		case "objectives", "window":
-			return "spec." + field
-		default:
-			return "spec.alerting." + field
-		}
-	})
+	f.take(rules.Check(RuleReport(mr), rules.Options{}), ruleField)
 	f.ruleLabels(mr.Spec.Alerting.RuleLabels)
+}
+
+// ruleField is where a MonitoringReport has what internal/rules calls by this name.
+func ruleField(field string) string {
+	root := field
+	if i := strings.IndexAny(field, ".["); i >= 0 {
+		root = field[:i]
+	}
+	switch root {
+	case "namespace", "name":
+		return "metadata." + field
+	case "objectives", "window":
+		return "spec." + field
+	default:
+		return "spec.alerting." + field
+	}
 }
 
 func (f *faults) ruleLabels(labels map[string]v1alpha1.RuleLabelValue) {

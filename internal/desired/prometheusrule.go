@@ -11,7 +11,7 @@ import (
 )
 
 // PrometheusRule is a report's alerts and what they are computed from, and what its author should know about them; nil if
-// it wants none. Its error is report.FieldErrors, which Check finds too.
+// it wants none. Its error is report.FieldErrors; Check finds the same, but for rules that are too many.
 func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.PrometheusRule, []rules.Note, error) {
 	spec := effective(mr)
 	if spec.Alerting.Mode == v1alpha1.AlertNone {
@@ -19,7 +19,9 @@ func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.
 	}
 	file, notes, err := rules.Build(RuleReport(mr), opts.Rules)
 	if err != nil {
-		return nil, nil, err
+		var f faults
+		f.take(err, ruleField)
+		return nil, nil, f.err()
 	}
 	meta := owned(mr, PrometheusRuleName(mr.Name))
 	for name, value := range spec.Alerting.RuleLabels {

@@ -104,6 +104,12 @@ func Build(r Report, o Options) (File, []Note, error) {
 	return file, p.notes(), nil
 }
 
+// Check returns what Build would refuse of a report's fields, without the cost of building: all but rules that are too many.
+func Check(r Report, o Options) error {
+	_, err := newPlan(r, o)
+	return err
+}
+
 // YAML returns the file as Prometheus and promtool read it.
 func (f File) YAML() ([]byte, error) {
 	if f.Groups == nil {
