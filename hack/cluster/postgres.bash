@@ -39,6 +39,10 @@ pack_postgres() {
 	done
 	cp -r "$share/." "$root$share"
 	cp -r /usr/share/zoneinfo "$root/usr/share/"
+	if [[ -d /usr/lib/locale/C.utf8 ]]; then
+		mkdir -p "$root/usr/lib/locale"
+		cp -r /usr/lib/locale/C.utf8 "$root/usr/lib/locale/"
+	fi
 	for name in "${postgres_shell[@]}"; do
 		cp --dereference "$(command -v "$name")" "$root/usr/bin/$name"
 	done
@@ -49,6 +53,6 @@ pack_postgres() {
 	install -m 0755 "$here/postgres/entrypoint" "$root/usr/bin/docker-entrypoint"
 	printf 'postgres:x:%s:%s::/tmp:/bin/bash\n' 999 999 70 70 >"$root/etc/passwd"
 	printf 'postgres:x:%s:\n' 999 70 >"$root/etc/group"
-	pack_folder "$folder" postgres:cluster '"Entrypoint": ["docker-entrypoint"], "User": "999:999", "WorkingDir": "/",
+	pack_folder "$folder" postgres:cluster '"Entrypoint": ["docker-entrypoint"], "User": "999:999", "WorkingDir": "/", "StopSignal": "SIGINT",
 		"Env": ["PATH='"$bin"':/usr/bin", "LANG=C.UTF-8", "PGDATA=/var/lib/postgresql/data"]' "$1"
 }
