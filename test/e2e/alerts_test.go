@@ -1,0 +1,168 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// firesWithin is how long an alert by burn rate may take, when all writes fail: two evaluations, one a minute, and the two
+// minutes for which it must hold; and what Prometheus and its operator need to read the rules.
+const firesWithin = 6 * time.Minute
+
+// testMonitored: Prometheus scrapes all, takes the chart's rules, and figures move.
+func testMonitored(t *testing.T, r *release, _ visitor) {
+	needMonitoring(t)
+	eventually(t, 90*time.Second, "Prometheus scrapes two replicas and two controllers", func(ctx context.Context) error {
+		for job, want := range map[string]float64{"watchbill-api": 2, "watchbill-controller": 2} {
+			if got, err := number(ctx, fmt.Sprintf("sum(last_over_time(up{namespace=%q,job=%q}[12s]))", r.namespace, job)); err != nil || got != want {
+				return fmt.Errorf("%s: %.0f are up, want %.0f, %w", job, got, want, errOrNil(err))
+			}
+		}
+		return nil
+	})
+	eventually(t, 60*time.Second, "requests a second and the pool have figures", func(ctx context.Context) error {
+		rate, err := number(ctx, "sum(rate("+r.selects("watchbill_http_requests_total")+"[20s]))")
+		if err != nil || rate < 5 {
+			return fmt.Errorf("%.1f requests a second, %w", rate, errOrNil(err))
+		}
+		taken, err := number(ctx, "sum(rate("+r.selects("watchbill_db_pool_acquires_total")+"[20s]))")
+		if err != nil || taken == 0 {
+			return fmt.Errorf("%.1f times a second a connection is taken from the pool, %w", taken, errOrNil(err))
+		}
+		seen, err := number(ctx, "max("+r.selects("watchbill_agents", `state="online"`)+")")
+		if err != nil || seen != 20 {
+			return fmt.Errorf("%.0f agents are online, %w", seen, errOrNil(err))
+		}
+		return nil
+	})
+	eventually(t, 60*time.Second, "Prometheus evaluates the chart's rules", func(ctx context.Context) error {
+		names, err := rules(ctx, r.namespace, "watchbill")
+		if err == nil && !slices.Contains(names, "WatchbillDown") {
+			err = fmt.Errorf("there are %v", names)
+		}
+		return err
+	})
+}
+
+// errOrNil makes an error that is nil one that can be wrapped.
+func errOrNil(err error) error {
+	if err == nil {
+		return errNothing
+	}
+	return err
+}
+
+var errNothing = fmt.Errorf("no error")
+
+// strictName is another in each run, as Prometheus remembers what was recorded for the last.
+var strictName = "strict-" + strconv.FormatInt(time.Now().Unix(), 36)
+
+func applyStrict(t *testing.T, r *release) {
+	t.Helper()
+	applied(t, "strict.yaml", r.namespace, "@NAME@", strictName)
+}
+
+// testAlerts takes the database away for as long as an objective's alert takes to wake somebody.
+func testAlerts(t *testing.T, r *release, v visitor) {
+	needMonitoring(t)
+	applyStrict(t, r)
+	applied(t, "route.yaml", r.namespace, "@LABEL@", "team")
+	conditionIs(t, 30*time.Second, r.namespace, strictName, v1alpha1.ConditionRulesInstalled, "True", v1alpha1.ReasonInstalled)
+	eventually(t, 90*time.Second, "Prometheus evaluates the report's rules", func(ctx context.Context) error {
+		if _, err := rules(ctx, r.namespace, strictName+"-report"); err != nil {
+			return err
+		}
+		// The normal, before it is otherwise.
+		events, err := number(ctx, fmt.Sprintf("watchbill:objective_events:increase5m{report=%q,report_namespace=%q}", strictName, r.namespace))
+		if err == nil && events == 0 {
+			err = fmt.Errorf("%.0f events", events)
+		}
+		return err
+	})
+	if found, err := alerts(t.Context(), "WatchbillErrorRateHigh", r.namespace); err != nil || len(found) > 0 {
+		t.Fatalf("before anything happens: %v, %v", found, err)
+	}
+	before, err := v.look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	kubectl(t, "", "-n", r.namespace, "scale", "statefulset/watchbill-postgresql", "--replicas=0")
+	began := time.Now()
+	eventually(t, time.Minute, "executions are refused while the database is away", func(ctx context.Context) error {
+		log, err := v.look(ctx)
+		if err == nil && log.Statuses[503] <= before.Statuses[503] {
+			err = fmt.Errorf("statuses %v", log.Statuses)
+		}
+		return err
+	})
+	pollsGoOn(t, v)
+	eventually(t, firesWithin, "WatchbillErrorRateHigh fires", func(ctx context.Context) error {
+		found, err := alerts(ctx, "WatchbillErrorRateHigh", r.namespace)
+		if err != nil {
+			return err
+		}
+		for _, a := range found {
+			if a.State == "firing" && a.Labels["objective"] == "errors" && a.Labels["severity"] == "critical" {
+				t.Logf("%s", a.Annotations["description"])
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %v", found)
+	})
+	eventually(t, 30*time.Second, "Alertmanager has told somebody", func(ctx context.Context) error {
+		return v.noticed(ctx, "alerts", "WatchbillErrorRateHigh", "firing")
+	})
+	t.Logf("%5.1f s from the fault to the notice", time.Since(began).Seconds())
+
+	kubectl(t, "", "-n", r.namespace, "scale", "statefulset/watchbill-postgresql", "--replicas=1")
+	kubectl(t, "", "-n", r.namespace, "rollout", "status", "statefulset/watchbill-postgresql", "--timeout=90s")
+	eventually(t, time.Minute, "executions are stored again", func(ctx context.Context) error {
+		log, err := v.look(ctx)
+		if err == nil && len(log.Stored) <= len(before.Stored)+10 {
+			err = fmt.Errorf("%d are stored", len(log.Stored))
+		}
+		return err
+	})
+	// This alert resolves 15 minutes later: its share must leave the window of 5 minutes, and it is kept for 10. That alerts
+	// do resolve is TestDown's to show.
+}
+
+// pollsGoOn: agents' polls are answered from memory, but for those whose work had just changed when the database went.
+func pollsGoOn(t *testing.T, v visitor) {
+	t.Helper()
+	before, err := v.look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, "agents polled 100 times without the database", func(ctx context.Context) error {
+		log, err := v.look(ctx)
+		if err == nil && log.Statuses[304] < before.Statuses[304]+100 {
+			err = fmt.Errorf("statuses %v", log.Statuses)
+		}
+		return err
+	})
+	log, err := v.look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]bool{}
+	for _, failure := range log.Failures {
+		if strings.HasPrefix(failure.Request, "GET ") {
+			refused[failure.Request] = true
+		}
+	}
+	t.Logf("%d of 20 agents' polls failed", len(refused))
+	if len(refused) > 4 {
+		t.Errorf("the polls of %d of 20 agents failed: %v", len(refused), refused)
+	}
+}

@@ -1,0 +1,227 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// prepareWithin is for what is built where nothing was built before: all of Kubernetes, if need be.
+const prepareWithin = 40 * time.Minute
+
+const root = "../.." // of the tree
+
+// cluster is the one that the tests are run in.
+var cluster struct {
+	kubeconfig            string
+	kind                  bool   // images are loaded by kind
+	ours                  bool   // it is hack/cluster's
+	began                 bool   // and was started for this run
+	keep                  bool   // what the tests made stays
+	product, visitor, sql string // images
+	helm, kubectl         string // programs
+	config                *rest.Config
+	client.Client
+	kubernetes.Interface
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+// atOnce is how many tests and chapters go on at the same time. They wait, for the most part.
+const atOnce = "8"
+
+func run(m *testing.M) int {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, prepareWithin)
+	defer cancel()
+	began := time.Now()
+	err := prepare(ctx)
+	defer takeDown()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	fmt.Printf("e2e: prepared in %.0f s\n", time.Since(began).Seconds())
+	code := m.Run()
+	fmt.Printf("e2e: done in %.0f s\n", time.Since(began).Seconds())
+	return code
+}
+
+// prepare brings up a cluster, if need be, with what the tests need in it.
+func prepare(ctx context.Context) (err error) {
+	cluster.keep = os.Getenv("WATCHBILL_E2E_KEEP") == "1"
+	cluster.kind = os.Getenv("WATCHBILL_E2E") == "kind"
+	cluster.kubeconfig = os.Getenv("KUBECONFIG")
+	if cluster.helm, err = output(ctx, "hack/tool", "--path", "helm"); err != nil {
+		return err
+	}
+	if cluster.kubectl, err = output(ctx, "hack/tool", "--path", "kubectl"); err != nil {
+		return err
+	}
+	if cluster.kubeconfig == "" && !cluster.kind {
+		if err := bringUp(ctx); err != nil {
+			return err
+		}
+	}
+	if cluster.kubeconfig == "" {
+		cluster.kubeconfig = clientcmd.RecommendedHomeFile
+	}
+	if err := connect(); err != nil {
+		return err
+	}
+	if err := loadImages(ctx); err != nil {
+		return err
+	}
+	return sweepUp(ctx)
+}
+
+// bringUp has hack/cluster run. One that ran already stays when the tests are over.
+func bringUp(ctx context.Context) error {
+	if _, err := ourKubeconfig(ctx); err != nil {
+		cluster.began = true
+		if err := show(ctx, "hack/cluster/cluster", "up"); err != nil {
+			return err
+		}
+	}
+	if err := show(ctx, "hack/cluster/cluster", "monitoring"); err != nil {
+		return err
+	}
+	var err error
+	cluster.kubeconfig, err = ourKubeconfig(ctx)
+	return err
+}
+
+func takeDown() {
+	if !cluster.began || cluster.keep {
+		return
+	}
+	if err := show(context.Background(), "hack/cluster/cluster", "down"); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+	}
+}
+
+// ourKubeconfig is that of hack/cluster, if it runs.
+func ourKubeconfig(ctx context.Context) (string, error) {
+	out, err := output(ctx, "hack/cluster/cluster", "env")
+	return strings.TrimPrefix(out, "KUBECONFIG="), err
+}
+
+func connect() error {
+	config, err := clientcmd.BuildConfigFromFlags("", cluster.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", cluster.kubeconfig, err)
+	}
+	config.QPS, config.Burst = 100, 200
+	cluster.config = config
+	if err := v1alpha1.AddToScheme(clientscheme.Scheme); err != nil {
+		return err
+	}
+	if cluster.Client, err = client.New(config, client.Options{Scheme: clientscheme.Scheme}); err != nil {
+		return fmt.Errorf("reach the cluster of %s: %w", cluster.kubeconfig, err)
+	}
+	cluster.Interface, err = kubernetes.NewForConfig(config)
+	return err
+}
+
+// loadImages makes the images and brings them into the cluster. One that is neither ours nor kind's must be told where
+// images for it are.
+func loadImages(ctx context.Context) error {
+	own, err := ourKubeconfig(ctx)
+	cluster.ours = err == nil && own == cluster.kubeconfig
+	cluster.product, cluster.visitor = "watchbill.local/watchbill:e2e", "watchbill.local/visitor:e2e"
+	cluster.sql = "watchbill.local/postgres:cluster"
+	if !cluster.ours {
+		cluster.sql = "postgres:17"
+		if image := os.Getenv("WATCHBILL_E2E_POSTGRES_IMAGE"); image != "" {
+			cluster.sql = image
+		}
+	}
+	if !cluster.ours && !cluster.kind {
+		cluster.product, cluster.visitor = os.Getenv("WATCHBILL_E2E_IMAGE"), os.Getenv("WATCHBILL_E2E_VISITOR_IMAGE")
+		if cluster.product == "" || cluster.visitor == "" {
+			return errors.New("WATCHBILL_E2E_IMAGE and WATCHBILL_E2E_VISITOR_IMAGE must name images that this cluster can pull; " +
+				"see docs/e2e.md for how to make them")
+		}
+		return nil
+	}
+	platform, err := nodePlatform(ctx)
+	if err != nil {
+		return err
+	}
+	folder, err := filepath.Abs(filepath.Join(root, "bin", "e2e"))
+	if err != nil {
+		return err
+	}
+	for name, pkg := range map[string]string{cluster.product: "./cmd/watchbill", cluster.visitor: "./test/e2e/visitor"} {
+		file := filepath.Join(folder, filepath.Base(pkg)+".tar")
+		if err := show(ctx, "go", "run", "-C", "hack/image", ".", "-source", filepath.Dir(filepath.Dir(folder)), "-package", pkg,
+			"-name", name, "-version", "e2e", "-platforms", platform, "-output", file); err != nil {
+			return err
+		}
+		load := []string{"hack/cluster/cluster", "load", file}
+		if cluster.kind {
+			load = []string{"kind", "load", "image-archive", file}
+		}
+		if err := show(ctx, load...); err != nil {
+			return err
+		}
+	}
+	if cluster.ours {
+		return show(ctx, "hack/cluster/cluster", "postgres")
+	}
+	return nil
+}
+
+// command runs in the tree's root.
+func command(ctx context.Context, words ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Dir = root
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// output returns what a command prints.
+func output(ctx context.Context, words ...string) (string, error) {
+	out, err := command(ctx, words...).Output()
+	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			err = fmt.Errorf("%w: %s", err, failed.Stderr)
+		}
+		return "", fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// show lets a command print.
+func show(ctx context.Context, words ...string) error {
+	cmd := command(ctx, words...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/watchbill/watchbill/test/e2e/visit"
+)
+
+const (
+	chart       = root + "/charts/watchbill"
+	releaseName = "watchbill"
+	apiPods     = "app.kubernetes.io/name=watchbill,app.kubernetes.io/component=api"
+
+	installWithin = 4 * time.Minute
+)
+
+// release is an installation of the chart, in a namespace of its own.
+type release struct{ namespace string }
+
+// install does what docs/install.md says, with images that this cluster has. It is gone when the test is over.
+func install(t *testing.T, namespace string, args ...string) *release {
+	t.Helper()
+	makeNamespace(t, namespace)
+	r := &release{namespace}
+	t.Cleanup(func() {
+		if t.Failed() {
+			dump(t, namespace)
+		}
+		if !cluster.keep {
+			r.uninstall(t)
+		}
+	})
+	began := time.Now()
+	r.helm(t, "install", append([]string{chart}, append(r.values(), args...)...)...)
+	t.Logf("%5.1f s to install", time.Since(began).Seconds())
+	return r
+}
+
+// another installs a release beside the one of the main story, which watches all namespaces.
+func another(t *testing.T, namespace string, args ...string) *release {
+	t.Helper()
+	return install(t, namespace, append([]string{"--set", "crds.enabled=false", "--set", "controller.enabled=false"}, args...)...)
+}
+
+func (r *release) values() []string {
+	values := []string{"--wait", "--timeout", installWithin.String(), "--set", "serviceMonitor.interval=5s"}
+	for path, image := range map[string]string{"image": cluster.product, "postgresql.bundled.image": cluster.sql} {
+		name, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+		repository := strings.TrimSuffix(image[:strings.LastIndex(image, "/")+1]+name, "/")
+		values = append(values, "--set-string", path+".repository="+repository, "--set-string", path+".tag="+tag)
+	}
+	return values
+}
+
+// helm runs a verb of Helm's on the release, and returns what it prints.
+func (r *release) helm(t *testing.T, verb string, args ...string) string {
+	t.Helper()
+	out, err := r.tryHelm(t.Context(), verb, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (r *release) tryHelm(ctx context.Context, verb string, args ...string) (string, error) {
+	all := append([]string{verb, releaseName, "--namespace", r.namespace, "--kubeconfig", cluster.kubeconfig}, args...)
+	cmd := exec.CommandContext(ctx, cluster.helm, all...)
+	home := filepath.Join(os.TempDir(), "watchbill-e2e-helm") // nothing of the user's own settings
+	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("helm %s: %w: %s", verb, err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}
+
+func (r *release) uninstall(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if _, err := r.tryHelm(ctx, "uninstall", "--ignore-not-found"); err != nil {
+		t.Error(err)
+	}
+}
+
+// token returns one of the tokens that the chart made: admin, enrollment or ingest.
+func (r *release) token(t *testing.T, which string) string {
+	t.Helper()
+	secret, err := cluster.CoreV1().Secrets(r.namespace).Get(t.Context(), releaseName+"-tokens", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(secret.Data[which+"-token"])
+}
+
+// replicas returns the ready replicas of the API.
+func (r *release) replicas(ctx context.Context, t *testing.T) (ready []corev1.Pod) {
+	t.Helper()
+	for _, pod := range pods(ctx, t, r.namespace, apiPods) {
+		if isReady(pod) {
+			ready = append(ready, pod)
+		}
+	}
+	return ready
+}
+
+// sql asks the database, as its superuser, and returns the lines of the answer.
+func (r *release) sql(t *testing.T, query string) []string {
+	t.Helper()
+	out := kubectl(t, query, "-n", r.namespace, "exec", "-i", releaseName+"-postgresql-0", "--",
+		"psql", "-U", "postgres", "-d", "watchbill", "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-")
+	return strings.Fields(out)
+}
+
+// visitor is the test's Pod in a release's namespace.
+type visitor struct{ namespace string }
+
+// invite starts a visitor, who may look into a claim.
+func (r *release) invite(t *testing.T, claim string) visitor {
+	t.Helper()
+	text, err := os.ReadFile("testdata/visitor.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume := "emptyDir: {}"
+	if claim != "" {
+		volume = "persistentVolumeClaim: {claimName: " + claim + "}"
+	}
+	manifest := strings.NewReplacer("@IMAGE@", cluster.visitor, "@VOLUME@", volume).Replace(string(text))
+	kubectl(t, manifest, "-n", r.namespace, "apply", "-f", "-")
+	kubectl(t, "", "-n", r.namespace, "wait", "--for=condition=Ready", "pod/visitor", "--timeout=90s")
+	return visitor{r.namespace}
+}
+
+// ask makes a request to the visitor, through the API server.
+func (v visitor) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	request := cluster.CoreV1().RESTClient().Verb(method).Namespace(v.namespace).Resource("pods").Name("visitor:8080").SubResource("proxy").Suffix(path)
+	if body != nil {
+		request = request.Body(body)
+	}
+	out, err := request.DoRaw(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask the visitor for %s: %w: %s", path, err, out)
+	}
+	return out, nil
+}
+
+// letters returns what came into a box.
+func (v visitor) letters(ctx context.Context, box string) (letters []visit.Letter, err error) {
+	out, err := v.ask(ctx, http.MethodGet, "inbox/"+box, nil)
+	if err == nil {
+		err = json.Unmarshal(out, &letters)
+	}
+	return letters, err
+}
+
+// send sends a fleet to a release's Service.
+func (v visitor) send(t *testing.T, r *release, fleet visit.Fleet) {
+	t.Helper()
+	fleet.Server = fmt.Sprintf("http://%s-api.%s.svc:8080", releaseName, r.namespace)
+	fleet.AdminToken, fleet.EnrollmentToken, fleet.IngestToken = r.token(t, "admin"), r.token(t, "enrollment"), r.token(t, "ingest")
+	body, err := json.Marshal(fleet)
+	if err == nil {
+		_, err = v.ask(t.Context(), http.MethodPost, "fleet", body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, "the fleet is at work", func(ctx context.Context) error {
+		log, err := v.look(ctx)
+		if err == nil && (log.Statuses[200] == 0 || fleet.DeployEveryMS > 0 && len(log.Runs) == 0) {
+			err = fmt.Errorf("statuses %v, %d runs", log.Statuses, len(log.Runs))
+		}
+		return err
+	})
+}
+
+// look returns what the fleet has seen so far; its error is what is wrong with the fleet itself.
+func (v visitor) look(ctx context.Context) (log visit.Log, err error) {
+	out, err := v.ask(ctx, http.MethodGet, "fleet", nil)
+	if err == nil {
+		err = json.Unmarshal(out, &log)
+	}
+	if err == nil && log.Trouble != "" {
+		err = fmt.Errorf("the fleet: %s", log.Trouble)
+	}
+	return log, err
+}
+
+// dismiss ends the fleet's visit once all that was to be done is done, and returns what it saw.
+func (v visitor) dismiss(t *testing.T) (log visit.Log) {
+	t.Helper()
+	if _, err := v.ask(t.Context(), http.MethodPut, "fleet/rest", nil); err != nil {
+		t.Fatal(err)
+	}
+	// An agent that could not claim tries again, later each time.
+	eventually(t, 2*time.Minute, "all that was to be done is done", func(ctx context.Context) error {
+		log, err := v.look(ctx)
+		if err != nil {
+			return err
+		}
+		var waiting []string
+		for _, id := range log.Deployed {
+			if log.Runs[id] == 0 {
+				waiting = append(waiting, id)
+			}
+		}
+		if len(waiting) > 0 {
+			return fmt.Errorf("%d of %d deployments wait: %v", len(waiting), len(log.Deployed), waiting)
+		}
+		return nil
+	})
+	out, err := v.ask(t.Context(), http.MethodDelete, "fleet", nil)
+	if err == nil {
+		err = json.Unmarshal(out, &log)
+	}
+	if err != nil || log.Trouble != "" {
+		t.Fatalf("the fleet: %v %s", err, log.Trouble)
+	}
+	return log
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/test/e2e/visit"
+)
+
+// heldFor is how long agents that hold their polls hold them.
+const heldFor = 10 * time.Second
+
+// fleets is the fleet that is at work, if one is.
+type fleets struct {
+	mu      sync.Mutex
+	diary   *diary
+	rest    context.CancelFunc // no more deployments and executions
+	dismiss context.CancelFunc
+	away    *sync.WaitGroup
+}
+
+func (f *fleets) begin(w http.ResponseWriter, r *http.Request) {
+	var wanted visit.Fleet
+	if err := json.NewDecoder(r.Body).Decode(&wanted); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	f.stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	making, rest := context.WithCancel(ctx)
+	f.diary, f.rest, f.dismiss, f.away = newDiary(), rest, cancel, &sync.WaitGroup{}
+	t := &team{Fleet: wanted, diary: f.diary}
+	f.away.Go(func() { t.work(ctx, making) })
+}
+
+// pause has agents go on, but gives them nothing new to do.
+func (f *fleets) pause(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	if f.rest != nil {
+		f.rest()
+	}
+	f.mu.Unlock()
+	f.show(w, r)
+}
+
+func (f *fleets) show(w http.ResponseWriter, _ *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.diary == nil {
+		http.Error(w, "no fleet was sent out", http.StatusNotFound)
+		return
+	}
+	f.diary.note(func(l *visit.Log) { answer(w, l) })
+}
+
+// end lets what runs come to its end, and tells what the fleet saw.
+func (f *fleets) end(w http.ResponseWriter, r *http.Request) {
+	f.stop()
+	f.show(w, r)
+}
+
+func (f *fleets) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dismiss != nil {
+		f.dismiss()
+		f.away.Wait()
+	}
+}
+
+// team is a fleet at work.
+type team struct {
+	visit.Fleet
+	diary  *diary
+	client *http.Client // of those who deploy and execute
+}
+
+func (t *team) work(ctx, making context.Context) {
+	t.client = t.diary.client()
+	defer t.client.CloseIdleConnections()
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	var ids []string
+	for i := range t.Agents {
+		id := fmt.Sprintf("%s-%d", t.Name, i)
+		token, err := t.enroll(ctx, id)
+		if err == nil {
+			var a *agent.Agent
+			if a, err = t.agent(id, token, i%2 == 0); err == nil {
+				busy.Go(func() { t.trouble(a.Run(ctx)) })
+			}
+		}
+		if err != nil {
+			t.trouble(fmt.Errorf("enrol %s: %w", id, err))
+			return
+		}
+		ids = append(ids, id)
+	}
+	busy.Go(func() { t.every(making, t.DeployEveryMS, func(n int) { t.deploy(making, ids[n%len(ids)]) }) })
+	busy.Go(func() { t.every(making, t.ExecuteEveryMS, func(int) { t.execute(making) }) })
+}
+
+func (t *team) trouble(err error) {
+	if err != nil {
+		t.diary.note(func(l *visit.Log) { l.Trouble = err.Error() })
+	}
+}
+
+func (t *team) every(ctx context.Context, ms int, do func(n int)) {
+	if ms <= 0 {
+		return
+	}
+	ticks := time.NewTicker(time.Duration(ms) * time.Millisecond)
+	defer ticks.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			do(n)
+		}
+	}
+}
+
+func (t *team) enroll(ctx context.Context, id string) (token string, err error) {
+	var agent struct {
+		Token string `json:"token"`
+	}
+	body := map[string]any{"id": id, "name": id, "labels": map[string]string{"fleet": t.Name}, "poll_interval_seconds": 1}
+	err = t.post(ctx, "/api/agents", t.EnrollmentToken, nil, body, &agent)
+	return agent.Token, err
+}
+
+// agent is the product's own, which counts what it is given to run.
+func (t *team) agent(id, token string, holds bool) (*agent.Agent, error) {
+	config := agent.Config{
+		Server: t.Server, ID: id, Token: token, Concurrency: 2, Drain: 10 * time.Second,
+		Runner: agent.RunnerFunc(func(_ context.Context, work agent.Work, out io.Writer) error {
+			t.diary.note(func(l *visit.Log) { l.Runs[work.ID]++ })
+			_, err := fmt.Fprintln(out, "visited by", id)
+			return err
+		}),
+		HTTPClient: t.diary.client(), Logger: zap.NewNop(), Now: time.Now, Jitter: mathrand.Float64, NewClaim: rand.Text,
+	}
+	if holds {
+		config.Wait = heldFor
+	}
+	return agent.New(config)
+}
+
+// deploy has an agent do something, and does not rest until it is told that it is to be done.
+func (t *team) deploy(ctx context.Context, agent string) {
+	var made struct {
+		Deployments []struct {
+			ID string `json:"id"`
+		} `json:"deployments"`
+	}
+	key := http.Header{"Idempotency-Key": {uuid.NewString()}}
+	body := map[string]any{"agent_ids": []string{agent}, "name": "visit", "spec": map[string]any{"do": "nothing"}}
+	if t.insist(ctx, "/api/deployments", t.AdminToken, key, body, &made) {
+		t.diary.note(func(l *visit.Log) { l.Deployed = append(l.Deployed, made.Deployments[0].ID) })
+	}
+}
+
+// execute logs an execution likewise.
+func (t *team) execute(ctx context.Context) {
+	id := uuid.NewString()
+	body := map[string]any{
+		"execution_id": id, "created_at": time.Now().UTC().Format(time.RFC3339Nano), "user_id": t.Name, "agent_name": "visitor",
+		"status": "success", "execution_time_ms": 5, "provider": "openai", "model_used": "gpt-4o", "input_tokens": 100, "output_tokens": 10,
+	}
+	if t.insist(ctx, "/api/executions", t.IngestToken, nil, body, nil) {
+		t.diary.note(func(l *visit.Log) { l.Stored = append(l.Stored, id) })
+	}
+}
+
+// insist sends a request until it is taken or the fleet is dismissed; the same one each time.
+func (t *team) insist(ctx context.Context, path, token string, header http.Header, body, to any) bool {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := t.post(ctx, path, token, header, body, to)
+		if err == nil {
+			return true
+		}
+		if errors.As(err, new(refusal)) {
+			t.trouble(fmt.Errorf("%s: %w", path, err))
+			return false
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return false
+		case <-wait.C:
+		}
+	}
+}
+
+// refusal is an answer that another try would not change.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func (t *team) post(ctx context.Context, path, token string, header http.Header, body, to any) error {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.Server+path, bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	for name, values := range header {
+		r.Header[name] = slices.Clone(values)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := t.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	switch code := resp.StatusCode; {
+	case code >= http.StatusInternalServerError || code == http.StatusTooManyRequests:
+		return fmt.Errorf("%s: %s", resp.Status, answer)
+	case code != http.StatusCreated:
+		return refusal(fmt.Sprintf("%s: %s", resp.Status, answer))
+	}
+	if to == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, to)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/test/e2e/visit"
+)
+
+// maxLetters bounds a box.
+const maxLetters = 1000
+
+// inbox takes what webhooks send, into boxes by name.
+type inbox struct {
+	mu      sync.Mutex
+	boxes   map[string][]visit.Letter
+	answers map[string]int // status codes, other than 200
+}
+
+func newInbox() *inbox {
+	return &inbox{boxes: map[string][]visit.Letter{}, answers: map[string]int{}}
+}
+
+func (i *inbox) take(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<20))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	box := r.PathValue("box")
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	status, told := i.answers[box]
+	if !told {
+		status = http.StatusOK
+	}
+	if len(i.boxes[box]) < maxLetters {
+		i.boxes[box] = append(i.boxes[box], visit.Letter{
+			At: time.Now(), ContentType: r.Header.Get("Content-Type"), UserAgent: r.UserAgent(), Body: string(body), Answer: status,
+		})
+	}
+	w.WriteHeader(status)
+}
+
+func (i *inbox) show(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	letters := append([]visit.Letter{}, i.boxes[r.PathValue("box")]...)
+	i.mu.Unlock()
+	answer(w, letters)
+}
+
+// setAnswer says what is answered to all that comes from now on.
+func (i *inbox) setAnswer(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16))
+	status, parseErr := strconv.Atoi(string(text))
+	if err != nil || parseErr != nil || status < 200 || status > 599 {
+		http.Error(w, "a status code is wanted", http.StatusBadRequest)
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.answers[r.PathValue("box")] = status
+}
+
+func answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		return // the test went away
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/watchbill/watchbill/test/e2e/visit"
+)
+
+// diary keeps what a fleet sees.
+type diary struct {
+	mu  sync.Mutex
+	log visit.Log
+}
+
+func newDiary() *diary {
+	return &diary{log: visit.Log{Statuses: map[int]int{}, Runs: map[string]int{}}}
+}
+
+func (d *diary) note(write func(*visit.Log)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	write(&d.log)
+}
+
+func (d *diary) failed(r *http.Request, reason string) {
+	d.note(func(l *visit.Log) {
+		l.Failed++
+		if len(l.Failures) < visit.MaxFailures {
+			l.Failures = append(l.Failures, visit.Failure{At: time.Now(), Request: r.Method + " " + r.URL.Path, Reason: reason})
+		}
+	})
+}
+
+// client returns one with connections of its own, as clients on other machines have.
+func (d *diary) client() *http.Client {
+	return &http.Client{Transport: &noting{diary: d, next: http.DefaultTransport.(*http.Transport).Clone()}, Timeout: 90 * time.Second}
+}
+
+// noting notes the outcome of every request. One whose connection is refused or broken is made once more, as clients
+// behind a Service must: the replica that they were connected to may have gone.
+type noting struct {
+	diary *diary
+	next  *http.Transport
+}
+
+func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := n.next.RoundTrip(r)
+	if err != nil && broken(err) && r.Context().Err() == nil {
+		n.diary.note(func(l *visit.Log) { l.Broken++ })
+		again := r.Clone(r.Context())
+		if r.GetBody != nil {
+			if again.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		resp, err = n.next.RoundTrip(again)
+	}
+	switch {
+	case r.Context().Err() != nil: // told to stop
+	case err != nil:
+		n.diary.failed(r, err.Error())
+	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
+		n.diary.failed(r, resp.Status)
+	}
+	n.diary.note(func(l *visit.Log) {
+		l.Requests++
+		if err == nil {
+			l.Statuses[resp.StatusCode]++
+		}
+	})
+	return resp, err
+}
+
+func broken(err error) bool {
+	for _, kind := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "server closed idle connection")
+}
