@@ -131,9 +131,9 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 				t.Fatal(err)
 			}
 			var m openapi.ExecutionMetrics
-			eventually(t, 20*time.Second, "one request of one agent in each telling", func() bool {
+			eventually(t, 20*time.Second, "one request of one agent in each telling, and all executions the user's", func() bool {
 				m = b.executionMetrics()
-				return m.TotalRequests == tt.tellings && len(m.AgentMetrics) == 1
+				return m.TotalRequests == tt.tellings && len(m.AgentMetrics) == 1 && len(b.activity(tt.user)) >= int(tt.tellings*sdk.Executions)
 			})
 			tokens := tt.tellings * (sdk.InputTokens + sdk.OutputTokens)
 			if m.AgentMetrics[sdk.Agent].Count != tt.tellings || m.TotalTokensUsed != tokens || len(m.ModelMetrics) != 2 {
