@@ -64,7 +64,7 @@ test: ## Run every test against one PostgreSQL made for the run, and real API se
 
 .PHONY: e2e
 e2e: ## Try the product on a real Kubernetes: KUBECONFIG's, or one of hack/cluster's, which needs root. ARGS="-run …" narrow it.
-	go test -tags e2e -count=1 -v -timeout 60m $(ARGS) ./test/e2e/...
+	go test -tags e2e -count=1 -v -timeout 60m $(ARGS) ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).

@@ -16,16 +16,13 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// agreementMinutes is how long a window is that Prometheus and a report must agree about.
-const agreementMinutes = 2
-
 // testAgreement compares a report with what Prometheus scraped in the same window. What was counted between the window's edge
 // and the scrape before or after it may be in one and not in the other; nothing else may.
 func testAgreement(t *testing.T, r *release) {
 	needMonitoring(t)
 	from := time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
-	to := from.Add(agreementMinutes * time.Minute)
-	eventually(t, (agreementMinutes+2)*time.Minute, "the window is over, and scraped", func(context.Context) error {
+	to := from.Add(time.Minute)
+	eventually(t, 3*time.Minute, "the window is over, and scraped", func(context.Context) error {
 		if time.Now().Before(to.Add(12 * time.Second)) {
 			return errors.New("it is not yet")
 		}

@@ -5,6 +5,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 // TestDisruptions restarts and kills, while a fleet polls, deploys and logs executions.
 func TestDisruptions(t *testing.T) {
 	t.Parallel()
-	r := another(t, "watchbill-e2e-disruptions")
+	r := another(t, "watchbill-e2e-disruptions", "--set-json", `gateway.agents=[{"name":"parrot","types":["*"],"kind":"echo"}]`)
 	v := r.invite(t, "")
 	v.send(t, r, visit.Fleet{Name: "edge", Agents: 10, DeployEveryMS: 500, ExecuteEveryMS: 100})
 
@@ -56,6 +58,7 @@ func TestDisruptions(t *testing.T) {
 		kubectl(t, "", "-n", r.namespace, "delete", "pod", "watchbill-postgresql-0", "--grace-period=0", "--force")
 		kubectl(t, "", "-n", r.namespace, "rollout", "status", "statefulset/watchbill-postgresql", "--timeout=90s")
 	})
+	step("PostgreSQL away while AI agents answer", true, func() { answerWithout(t, r) })
 	for _, pod := range r.replicas(t.Context(), t) {
 		for _, c := range pod.Status.ContainerStatuses {
 			if c.RestartCount > 0 {
@@ -66,6 +69,31 @@ func TestDisruptions(t *testing.T) {
 	log := v.dismiss(t)
 	runOnce(t, log)
 	r.kept(t, log, "edge")
+}
+
+// answerWithout has an AI agent run while there is no database. It answers all the same, and its runs are stored once there is.
+func answerWithout(t *testing.T, r *release) {
+	t.Helper()
+	const runs = 20
+	a := r.api(t).as(r.token(t, "ingest"))
+	kubectl(t, "", "-n", r.namespace, "scale", "statefulset/watchbill-postgresql", "--replicas=0")
+	kubectl(t, "", "-n", r.namespace, "wait", "--for=delete", "pod/watchbill-postgresql-0", "--timeout=60s")
+	for n := range runs {
+		question := map[string]string{"type": "any", "user_id": "gateway", "message": fmt.Sprintf("question %d", n)}
+		status, text, err := a.ask(t.Context(), http.MethodPost, "/api/ai/process-stream", question, nil)
+		if err != nil || status != http.StatusOK || !strings.Contains(text, "event: completed") {
+			t.Fatalf("without the database an agent's answer is %d %s %v", status, text, err)
+		}
+	}
+	kubectl(t, "", "-n", r.namespace, "scale", "statefulset/watchbill-postgresql", "--replicas=1")
+	kubectl(t, "", "-n", r.namespace, "rollout", "status", "statefulset/watchbill-postgresql", "--timeout=90s")
+	eventually(t, time.Minute, "the agent's runs are stored", func(ctx context.Context) error {
+		out, err := tryKubectl(ctx, "SELECT count(*), count(DISTINCT execution_id) FROM agent_executions WHERE user_id = 'gateway'", r.psql()...)
+		if err == nil && out != fmt.Sprintf("%d|%d", runs, runs) {
+			err = fmt.Errorf("%s of %d are", out, runs)
+		}
+		return err
+	})
 }
 
 func atWork(t *testing.T, v visitor) visit.Log {

@@ -64,9 +64,27 @@ func run(m *testing.M) int {
 		return 1
 	}
 	fmt.Printf("e2e: prepared in %.0f s\n", time.Since(began).Seconds())
+	cancel()
+	defer onInterrupt(takeDown)()
 	code := m.Run()
 	fmt.Printf("e2e: done in %.0f s\n", time.Since(began).Seconds())
 	return code
+}
+
+// onInterrupt has the run end, once a thing is done, when somebody does not want to wait for its end.
+func onInterrupt(do func()) (forget func()) {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	go func() {
+		if _, interrupted := <-interrupts; interrupted {
+			do()
+			os.Exit(1)
+		}
+	}()
+	return func() {
+		signal.Stop(interrupts)
+		close(interrupts)
+	}
 }
 
 // prepare brings up a cluster, if need be, with what the tests need in it.

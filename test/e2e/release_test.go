@@ -120,12 +120,18 @@ func (r *release) replicas(ctx context.Context, t *testing.T) (ready []corev1.Po
 	return ready
 }
 
-// sql asks the database, as its superuser, and returns the lines of the answer.
+// sql asks the database, and returns the lines of the answer.
 func (r *release) sql(t *testing.T, query string) []string {
 	t.Helper()
-	out := kubectl(t, query, "-n", r.namespace, "exec", "-i", releaseName+"-postgresql-0", "--",
-		"psql", "-U", "postgres", "-d", "watchbill", "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-")
-	return strings.Fields(out)
+	return strings.Fields(kubectl(t, query, r.psql()...))
+}
+
+// psql are kubectl's arguments for asking the database, as its superuser.
+func (r *release) psql() []string {
+	return []string{
+		"-n", r.namespace, "exec", "-i", releaseName + "-postgresql-0", "--",
+		"psql", "-U", "postgres", "-d", "watchbill", "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-",
+	}
 }
 
 // visitor is the test's Pod in a release's namespace.
@@ -209,8 +215,8 @@ func (v visitor) dismiss(t *testing.T) (log visit.Log) {
 	if _, err := v.ask(t.Context(), http.MethodPut, "fleet/rest", nil); err != nil {
 		t.Fatal(err)
 	}
-	// An agent that could not claim tries again, later each time.
-	eventually(t, 2*time.Minute, "all that was to be done is done", func(ctx context.Context) error {
+	// An agent whose polls and claims failed tries again, later each time.
+	eventually(t, 3*time.Minute, "all that was to be done is done", func(ctx context.Context) error {
 		log, err := v.look(ctx)
 		if err != nil {
 			return err

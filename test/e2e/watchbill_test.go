@@ -204,6 +204,7 @@ func (r *release) kept(t *testing.T, log visit.Log, user string) {
 
 // testUninstalled: what stays is what docs/install.md says.
 func testUninstalled(t *testing.T, r *release, v visitor) {
+	stoppedSince(t, r)
 	log := v.dismiss(t)
 	runOnce(t, log)
 	r.kept(t, log, "edge")
