@@ -99,6 +99,6 @@ recycle_volumes() {
 				[[ $name == local-+([0-9]) && $phase == Released ]] || continue
 				find "$state/volumes/${name#local-}" -mindepth 1 -delete
 				kube patch persistentvolume "$name" --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]' || true
-			done
+			done || true # the API server went away
 	done
 }

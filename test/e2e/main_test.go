@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,6 +38,7 @@ var cluster struct {
 	began                 bool   // and was started for this run
 	keep                  bool   // what the tests made stays
 	product, visitor, sql string // images
+	previous              string // the image of the release before
 	helm, kubectl         string // programs
 	config                *rest.Config
 	client.Client
@@ -178,38 +180,63 @@ func loadImages(ctx context.Context) error {
 	}
 	if !cluster.ours && !cluster.kind {
 		cluster.product, cluster.visitor = os.Getenv("WATCHBILL_E2E_IMAGE"), os.Getenv("WATCHBILL_E2E_VISITOR_IMAGE")
+		cluster.previous = cmp.Or(os.Getenv("WATCHBILL_E2E_PREVIOUS_IMAGE"), cluster.product)
 		if cluster.product == "" || cluster.visitor == "" {
 			return errors.New("WATCHBILL_E2E_IMAGE and WATCHBILL_E2E_VISITOR_IMAGE must name images that this cluster can pull; " +
 				"see docs/e2e.md for how to make them")
 		}
 		return nil
 	}
-	platform, err := nodePlatform(ctx)
-	if err != nil {
+	if err := makeImages(ctx); err != nil {
 		return err
-	}
-	folder, err := filepath.Abs(filepath.Join(root, "bin", "e2e"))
-	if err != nil {
-		return err
-	}
-	for name, pkg := range map[string]string{cluster.product: "./cmd/watchbill", cluster.visitor: "./test/e2e/visitor"} {
-		file := filepath.Join(folder, filepath.Base(pkg)+".tar")
-		if err := show(ctx, "go", "run", "-C", "hack/image", ".", "-source", filepath.Dir(filepath.Dir(folder)), "-package", pkg,
-			"-name", name, "-version", "e2e", "-platforms", platform, "-output", file); err != nil {
-			return err
-		}
-		load := []string{"hack/cluster/cluster", "load", file}
-		if cluster.kind {
-			load = []string{"kind", "load", "image-archive", file}
-		}
-		if err := show(ctx, load...); err != nil {
-			return err
-		}
 	}
 	if cluster.ours {
 		return show(ctx, "hack/cluster/cluster", "postgres")
 	}
 	return nil
+}
+
+// makeImages makes the images of this tree and of the release before.
+func makeImages(ctx context.Context) error {
+	here, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	if err := makeImage(ctx, here, "./cmd/watchbill", cluster.product); err != nil {
+		return err
+	}
+	if err := makeImage(ctx, here, "./test/e2e/visitor", cluster.visitor); err != nil {
+		return err
+	}
+	cluster.previous = cluster.product
+	source, there, err := sourceOfPrevious(ctx)
+	defer os.RemoveAll(source)
+	if err != nil || !there {
+		return err
+	}
+	cluster.previous = "watchbill.local/watchbill:" + previousVersion
+	return makeImage(ctx, source, "./cmd/watchbill", cluster.previous)
+}
+
+// makeImage makes the image of a program for the cluster's nodes, and loads it.
+func makeImage(ctx context.Context, source, pkg, image string) error {
+	platform, err := nodePlatform(ctx)
+	if err != nil {
+		return err
+	}
+	_, version, _ := strings.Cut(image, ":")
+	file, err := filepath.Abs(filepath.Join(root, "bin", "e2e", filepath.Base(pkg)+"-"+version+".tar"))
+	if err != nil {
+		return err
+	}
+	if err := show(ctx, "go", "run", "-C", "hack/image", ".", "-source", source, "-package", pkg,
+		"-name", image, "-version", version, "-platforms", platform, "-output", file); err != nil {
+		return err
+	}
+	if cluster.kind {
+		return show(ctx, "kind", "load", "image-archive", file)
+	}
+	return show(ctx, "hack/cluster/cluster", "load", file)
 }
 
 // command runs in the tree's root.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,6 @@ import (
 )
 
 const (
-	chart       = root + "/charts/watchbill"
 	releaseName = "watchbill"
 	apiPods     = "app.kubernetes.io/name=watchbill,app.kubernetes.io/component=api"
 
@@ -30,41 +30,49 @@ const (
 )
 
 // release is an installation of the chart, in a namespace of its own.
-type release struct{ namespace string }
+type release struct {
+	namespace string
+	database  database
+}
+
+// database is the Pod of a release's PostgreSQL.
+type database struct{ namespace, pod string }
 
 // install does what docs/install.md says, with images that this cluster has. It is gone when the test is over.
 func install(t *testing.T, namespace string, args ...string) *release {
 	t.Helper()
 	makeNamespace(t, namespace)
-	r := &release{namespace}
+	r := &release{namespace, database{namespace, releaseName + "-postgresql-0"}}
+	r.install(t, current(), args...)
+	return r
+}
+
+func (r *release) install(t *testing.T, e edition, args ...string) {
+	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
-			dump(t, namespace)
+			dump(t, r.namespace)
 		}
 		if !cluster.keep {
 			r.uninstall(t)
 		}
 	})
 	began := time.Now()
-	r.helm(t, "install", append([]string{chart}, append(r.values(), args...)...)...)
+	all := []string{e.chart, "--wait", "--timeout", installWithin.String(), "--set", "serviceMonitor.interval=5s"}
+	all = append(all, imageValues("image", e.image)...)
+	all = append(all, imageValues("postgresql.bundled.image", cluster.sql)...)
+	r.helm(t, "install", append(all, args...)...)
 	t.Logf("%5.1f s to install", time.Since(began).Seconds())
-	return r
 }
 
-// another installs a release beside the one of the main story, which watches all namespaces.
+// beside are the values of a release beside the one of the main story, which watches all namespaces.
+var beside = []string{"--set", "crds.enabled=false", "--set", "controller.enabled=false"}
+
+// another installs one.
 func another(t *testing.T, namespace string, args ...string) *release {
 	t.Helper()
-	return install(t, namespace, append([]string{"--set", "crds.enabled=false", "--set", "controller.enabled=false"}, args...)...)
-}
-
-func (r *release) values() []string {
-	values := []string{"--wait", "--timeout", installWithin.String(), "--set", "serviceMonitor.interval=5s"}
-	for path, image := range map[string]string{"image": cluster.product, "postgresql.bundled.image": cluster.sql} {
-		name, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
-		repository := strings.TrimSuffix(image[:strings.LastIndex(image, "/")+1]+name, "/")
-		values = append(values, "--set-string", path+".repository="+repository, "--set-string", path+".tag="+tag)
-	}
-	return values
+	shareCluster(t)
+	return install(t, namespace, append(slices.Clone(beside), args...)...)
 }
 
 // helm runs a verb of Helm's on the release, and returns what it prints.
@@ -129,7 +137,7 @@ func (r *release) sql(t *testing.T, query string) []string {
 // psql are kubectl's arguments for asking the database, as its superuser.
 func (r *release) psql() []string {
 	return []string{
-		"-n", r.namespace, "exec", "-i", releaseName + "-postgresql-0", "--",
+		"-n", r.database.namespace, "exec", "-i", r.database.pod, "--",
 		"psql", "-U", "postgres", "-d", "watchbill", "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-",
 	}
 }

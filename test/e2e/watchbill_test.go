@@ -54,6 +54,8 @@ func TestWatchbill(t *testing.T) {
 		{"Monitored", testMonitored},
 		{"Reports", testReports},
 		{"Alerts", testAlerts},
+		{"Late", testLate},
+		{"Resolved", testResolved},
 		{"Uninstalled", testUninstalled},
 	} {
 		if !t.Run(chapter.name, func(t *testing.T) {

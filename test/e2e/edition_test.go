@@ -1,0 +1,52 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	previousVersion = "0.1.0"
+	// previousCommit is what that release was made of.
+	previousCommit = "450902fa357622876acf8de9e1c4b9ea1466c881"
+)
+
+// edition is a chart and the image that goes with it.
+type edition struct{ chart, image string }
+
+func current() edition { return edition{root + "/charts/watchbill", cluster.product} }
+
+// previous is the release before, which users upgrade from.
+func previous() edition {
+	return edition{"testdata/watchbill-" + previousVersion + ".tgz", cluster.previous}
+}
+
+// sourceOfPrevious takes the release before out of the repository's history. A clone without history has none: its chart is
+// tried all the same, with this tree's program. The folder is the caller's to remove.
+func sourceOfPrevious(ctx context.Context) (folder string, there bool, err error) {
+	if _, err := output(ctx, "git", "cat-file", "-e", previousCommit+"^{commit}"); err != nil {
+		fmt.Printf("e2e: %s is not in this clone: the chart %s is tried with the program of this tree\n", previousCommit, previousVersion)
+		return "", false, nil
+	}
+	if folder, err = os.MkdirTemp("", "watchbill-e2e-"); err != nil {
+		return "", false, err
+	}
+	archive := filepath.Join(folder, "source.tar")
+	if _, err := output(ctx, "git", "archive", "--output", archive, previousCommit); err != nil {
+		return "", false, err
+	}
+	_, err = output(ctx, "tar", "--extract", "--file", archive, "--directory", folder)
+	return folder, err == nil, err
+}
+
+// imageValues are Helm's arguments for having an image at a place among the values.
+func imageValues(path, image string) []string {
+	slash := strings.LastIndex(image, "/") + 1
+	name, tag, _ := strings.Cut(image[slash:], ":")
+	return []string{"--set-string", path + ".repository=" + image[:slash] + name, "--set-string", path + ".tag=" + tag}
+}
