@@ -121,7 +121,7 @@ func testAlerts(t *testing.T, r *release, v visitor) {
 		return fmt.Errorf("there are %v", found)
 	})
 	eventually(t, 30*time.Second, "Alertmanager has told somebody", func(ctx context.Context) error {
-		return v.noticed(ctx, "alerts", "WatchbillErrorRateHigh", "firing")
+		return v.noticed(ctx, "WatchbillErrorRateHigh", "firing")
 	})
 	t.Logf("%5.1f s from the fault to the notice", time.Since(began).Seconds())
 
@@ -143,13 +143,13 @@ func testAlerts(t *testing.T, r *release, v visitor) {
 const resolvesWithin = 18 * time.Minute
 
 // testResolved waits for the end of the alert that testAlerts has seen to fire.
-func testResolved(t *testing.T, r *release, v visitor) {
+func testResolved(t *testing.T, _ *release, v visitor) {
 	if testing.Short() {
 		t.Skip("an alert by burn rate takes a quarter of an hour to resolve")
 	}
 	needMonitoring(t)
 	eventually(t, resolvesWithin, "WatchbillErrorRateHigh resolves and somebody is told", func(ctx context.Context) error {
-		return v.noticed(ctx, "alerts", "WatchbillErrorRateHigh", "resolved")
+		return v.noticed(ctx, "WatchbillErrorRateHigh", "resolved")
 	})
 }
 

@@ -32,13 +32,13 @@ func TestDown(t *testing.T) {
 	scale("0")
 	began := time.Now()
 	eventually(t, 4*time.Minute, "WatchbillDown fires and somebody is told", func(ctx context.Context) error {
-		return v.noticed(ctx, "alerts", "WatchbillDown", "firing")
+		return v.noticed(ctx, "WatchbillDown", "firing")
 	})
 	t.Logf("%5.1f s from the fault to the notice", time.Since(began).Seconds())
 	scale("1")
 	began = time.Now()
 	eventually(t, 2*time.Minute, "WatchbillDown resolves and somebody is told", func(ctx context.Context) error {
-		return v.noticed(ctx, "alerts", "WatchbillDown", "resolved")
+		return v.noticed(ctx, "WatchbillDown", "resolved")
 	})
 	t.Logf("%5.1f s from the mending to the notice", time.Since(began).Seconds())
 }

@@ -29,7 +29,7 @@ func previous() edition {
 // sourceOfPrevious takes the release before out of the repository's history. A clone without history has none: its chart is
 // tried all the same, with this tree's program. The folder is the caller's to remove.
 func sourceOfPrevious(ctx context.Context) (folder string, there bool, err error) {
-	if _, err := output(ctx, "git", "cat-file", "-e", previousCommit+"^{commit}"); err != nil {
+	if !hasCommit(ctx, previousCommit) {
 		fmt.Printf("e2e: %s is not in this clone: the chart %s is tried with the program of this tree\n", previousCommit, previousVersion)
 		return "", false, nil
 	}
@@ -42,6 +42,11 @@ func sourceOfPrevious(ctx context.Context) (folder string, there bool, err error
 	}
 	_, err = output(ctx, "tar", "--extract", "--file", archive, "--directory", folder)
 	return folder, err == nil, err
+}
+
+func hasCommit(ctx context.Context, commit string) bool {
+	_, err := output(ctx, "git", "cat-file", "-e", commit+"^{commit}")
+	return err == nil
 }
 
 // imageValues are Helm's arguments for having an image at a place among the values.

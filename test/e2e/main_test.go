@@ -197,7 +197,7 @@ func loadImages(ctx context.Context) error {
 }
 
 // makeImages makes the images of this tree and of the release before.
-func makeImages(ctx context.Context) error {
+func makeImages(ctx context.Context) (err error) {
 	here, err := filepath.Abs(root)
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func makeImages(ctx context.Context) error {
 	}
 	cluster.previous = cluster.product
 	source, there, err := sourceOfPrevious(ctx)
-	defer os.RemoveAll(source)
+	defer func() { err = errors.Join(err, os.RemoveAll(source)) }()
 	if err != nil || !there {
 		return err
 	}

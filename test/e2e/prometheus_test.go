@@ -158,8 +158,8 @@ type notice struct {
 }
 
 // noticed looks for a letter of Alertmanager's about an alert in a state.
-func (v visitor) noticed(ctx context.Context, box, name, status string) error {
-	letters, err := v.letters(ctx, box)
+func (v visitor) noticed(ctx context.Context, name, status string) error {
+	letters, err := v.letters(ctx, "alerts")
 	if err != nil {
 		return err
 	}
