@@ -66,6 +66,13 @@ test: ## Run every test against one PostgreSQL made for the run, and real API se
 e2e: ## Try the product on a real Kubernetes: KUBECONFIG's, or one of hack/cluster's, which needs root. ARGS="-run …" narrow it.
 	go test -tags e2e -count=1 -v -timeout 60m $(ARGS) ./test/e2e
 
+.PHONY: bench bench-quick
+bench: ## Measure the product beside what it is to be compared with. ARGS="-run …" narrows it.
+	go run ./test/bench $(ARGS)
+
+bench-quick: ## The same with small loads and data, to see that it works.
+	go run ./test/bench -quick $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz $(FUZZTIME)

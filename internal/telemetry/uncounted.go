@@ -1,0 +1,5 @@
+//go:build uncounted
+
+package telemetry
+
+const counting = false

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/sketch"
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+const (
+	fleetConns   = 1000
+	fleetRate    = 10_000 // polls a second: 100,000 agents, each every 10 s
+	createRate   = 50
+	heldAgents   = 64 // who wait for work in a held poll, and are given it
+	heldPollTime = "30s"
+)
+
+// fleetUnderLoad is a fleet's day in small: everybody polls, some are given work and do it. It measures the polls, how soon work
+// is picked up, and the server's memory.
+func fleetUnderLoad(ctx context.Context, b *bench) (_ []figure, err error) {
+	agents := or(b, enrolled, 10_000)
+	i, err := b.install(ctx, "fleet", agents)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, i.close()) }()
+	polling, err := dialPollers(ctx, i.server.Address, or(b, fleetConns, 100), agents-heldAgents, nothingNew)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, polling.close()) }()
+
+	ctx, cancel := context.WithTimeout(ctx, or(b, 40*time.Second, 8*time.Second))
+	defer cancel()
+	work := &deployments{server: i.server, first: agents - heldAgents, created: map[string]time.Time{}}
+	var polls *rig.Result
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		polls = rig.OpenLoop(ctx, or[float64](b, fleetRate, 2000), len(polling.conns), func(_ context.Context, worker int, n int64) error {
+			_, err := polling.poll(worker, n)
+			return err
+		})
+	})
+	for agent := range heldAgents {
+		busy.Go(func() { work.failed(work.wait(ctx, agents-heldAgents+agent)) })
+	}
+	busy.Go(func() { work.failed(work.create(ctx, or[float64](b, createRate, 10))) })
+	busy.Wait()
+	if err := errors.Join(polls.First, work.err); err != nil {
+		return nil, err
+	}
+	rss, err := i.server.RSS()
+	if err != nil {
+		return nil, err
+	}
+	b.logf("%d polls, %.0f a second, p50 %.2f ms, the generator at most %.0f ms late; %d of %d deployments picked up and done", polls.Count,
+		polls.PerSecond(), polls.Quantile(0.5)*1e3, polls.Behind.Seconds()*1e3, work.done.Load(), len(work.created))
+	pickup, _ := work.pickup.Quantile(0.99)
+	return []figure{
+		{"poll_p99_ms", polls.Quantile(0.99) * 1e3, "ms", atMost(5)},
+		{"pickup_p99_ms", pickup * 1e3, "ms", atMost(20)},
+		{"serve_rss_mib", float64(rss) / (1 << 20), "MiB", atMost(128)},
+	}, nil
+}
+
+// deployments are created and waited for.
+type deployments struct {
+	server *rig.Server
+	first  int // of the agents that are given work
+	done   atomic.Int64
+
+	mu      sync.Mutex
+	created map[string]time.Time // when the answer came that a deployment, by its id, is committed
+	pickup  sketch.Sketch
+	err     error
+}
+
+func (d *deployments) failed(err error) {
+	if err != nil {
+		d.mu.Lock()
+		d.err = errors.Join(d.err, err)
+		d.mu.Unlock()
+	}
+}
+
+// create makes deployments at a rate, each for the next of the agents.
+func (d *deployments) create(ctx context.Context, rate float64) error {
+	const workers = 8
+	conns := make([]*rig.Conn, workers)
+	for w := range conns {
+		var err error
+		if conns[w], err = rig.Dial(ctx, d.server.Address); err != nil {
+			return err
+		}
+		defer conns[w].Close()
+	}
+	result := rig.OpenLoop(ctx, rate, workers, func(_ context.Context, worker int, n int64) error {
+		id, err := create(conns[worker], d.server.Address, d.first+int(n%heldAgents), "bench-"+strconv.FormatInt(n, 10))
+		answered := time.Now()
+		if err != nil {
+			return err
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.created[id] = answered
+		return nil
+	})
+	return result.First
+}
+
+// wait has an agent wait for work in held polls, and do what it is given.
+func (d *deployments) wait(ctx context.Context, agent int) error {
+	conn, err := rig.Dial(ctx, d.server.Address)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // a held poll ends with the run
+	defer stop()
+	header := "Authorization: Bearer " + rig.AgentToken(agent) + "\r\n"
+	path := "/api/deployments/pending/" + rig.AgentID(agent) + "?wait=" + heldPollTime
+	tag := ""
+	for ctx.Err() == nil {
+		condition := ""
+		if tag != "" {
+			condition = "If-None-Match: " + tag + "\r\n"
+		}
+		response, err := conn.Do(rig.Request("GET", path, d.server.Address, header+condition, nil))
+		had := time.Now()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		tag = string(response.ETag)
+		if response.Status == http.StatusNotModified {
+			continue
+		}
+		var pending struct {
+			Deployments []struct {
+				ID      string
+				Attempt int
+			}
+		}
+		if err := json.Unmarshal(response.Body, &pending); err != nil || response.Status != http.StatusOK {
+			return fmt.Errorf("a held poll is answered %d %s", response.Status, response.Body)
+		}
+		for _, p := range pending.Deployments {
+			d.picked(p.ID, had)
+			if err := finish(conn, d.server.Address, agent, p.ID, p.Attempt); err != nil && ctx.Err() == nil {
+				return err
+			}
+			d.done.Add(1)
+		}
+	}
+	return nil
+}
+
+// picked notes how long a deployment was on its way, from when its creator knew that it is committed. An agent that has it before
+// that has waited for nothing.
+func (d *deployments) picked(id string, had time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var took time.Duration
+	if created, known := d.created[id]; known {
+		took = max(had.Sub(created), 0)
+	}
+	d.pickup.Add(took.Seconds())
+}

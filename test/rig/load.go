@@ -1,0 +1,111 @@
+package rig
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/sketch"
+)
+
+// Result is what came of a load.
+type Result struct {
+	Count   int64 // of requests that were made, those that failed included
+	Errors  int64
+	Elapsed time.Duration
+	Behind  time.Duration // how late the generator itself began a request at the worst, because all of its workers were waiting
+	First   error         // the first failure
+	latency sketch.Sketch
+}
+
+// PerSecond is the rate of requests that did not fail.
+func (r *Result) PerSecond() float64 { return float64(r.Count-r.Errors) / r.Elapsed.Seconds() }
+
+// Quantile is a latency in seconds, to 1 %; of an open loop it counts from when the request was due.
+func (r *Result) Quantile(q float64) float64 {
+	seconds, _ := r.latency.Quantile(q) // 0 if there was none
+	return seconds
+}
+
+// Merge adds another's requests, made at the same time.
+func (r *Result) Merge(other *Result) {
+	r.Count += other.Count
+	r.Errors += other.Errors
+	r.Elapsed = max(r.Elapsed, other.Elapsed)
+	r.Behind = max(r.Behind, other.Behind)
+	if r.First == nil {
+		r.First = other.First
+	}
+	r.latency.Merge(&other.latency)
+}
+
+func (r *Result) add(took time.Duration, err error) {
+	r.Count++
+	r.latency.Add(took.Seconds())
+	if err != nil {
+		r.Errors++
+		if r.First == nil {
+			r.First = err
+		}
+	}
+}
+
+// ClosedLoop has workers make requests one after the other, as fast as they are answered, until ctx ends.
+func ClosedLoop(ctx context.Context, workers int, do func(ctx context.Context, worker int) error) *Result {
+	return together(workers, func(worker int, r *Result) {
+		for ctx.Err() == nil {
+			began := time.Now()
+			if err := do(ctx, worker); ctx.Err() == nil {
+				r.add(time.Since(began), err)
+			}
+		}
+	})
+}
+
+// OpenLoop makes requests at a rate, by the clock, until ctx ends: the n-th is due n/rate after the start, whether or not those
+// before it are answered. Latency counts from then, so that a server that stalls is charged for all that had to wait. The
+// requests are dealt out to workers in turn of being free.
+func OpenLoop(ctx context.Context, rate float64, workers int, do func(ctx context.Context, worker int, n int64) error) *Result {
+	var next atomic.Int64
+	began := time.Now()
+	return together(workers, func(worker int, r *Result) {
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		for {
+			n := next.Add(1) - 1
+			due := began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+			if wait := time.Until(due); wait > 0 {
+				timer.Reset(wait)
+				select {
+				case <-ctx.Done():
+					return
+				case <-timer.C:
+				}
+			} else if ctx.Err() != nil {
+				return
+			} else {
+				r.Behind = max(r.Behind, -wait)
+			}
+			if err := do(ctx, worker, n); ctx.Err() == nil {
+				r.add(time.Since(due), err)
+			}
+		}
+	})
+}
+
+// together has workers work, each on a result of its own, and returns them as one.
+func together(workers int, work func(worker int, r *Result)) *Result {
+	results := make([]Result, workers)
+	var busy sync.WaitGroup
+	began := time.Now()
+	for worker := range workers {
+		busy.Go(func() { work(worker, &results[worker]) })
+	}
+	busy.Wait()
+	all := &Result{Elapsed: time.Since(began)}
+	for i := range results {
+		all.Merge(&results[i])
+	}
+	return all
+}
