@@ -25,11 +25,14 @@ type Agent struct {
 
 	gone atomic.Bool
 	held atomic.Int32 // polls waiting
-	seen atomic.Int64 // nanoseconds of the Unix clock; 0: not since the last flush
+	seen atomic.Int64 // nanoseconds of the Unix clock; 0: not since that was written
 	wake atomic.Pointer[wake]
 
+	// When last-seen was written, in nanoseconds of the Unix clock. Who writes it has it for himself.
+	saved int64
+
 	// The whole sweeps that last mentioned it, and something waiting for it. The sweeper's own.
-	mark, tagMark uint64
+	mark, tagMark uint32
 }
 
 type wake struct{ ch chan struct{} }

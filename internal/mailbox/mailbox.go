@@ -62,6 +62,7 @@ type Mailbox struct {
 	strangersNext time.Time
 
 	sweeper sweeper
+	sighted sightings
 }
 
 const (
@@ -148,7 +149,7 @@ func (m *Mailbox) Agent(id string) (*Agent, bool) {
 }
 
 // Saw notes that the agent polls now. It is written to the database within a few seconds.
-func (m *Mailbox) Saw(a *Agent) { a.seen.Store(m.opts.Now().UnixNano()) }
+func (m *Mailbox) Saw(a *Agent) { m.saw(a, m.opts.Now().UnixNano()) }
 
 // SetStretch sets the factor by which every interval is lengthened.
 func (m *Mailbox) SetStretch(factor float64) { m.stretch.Store(math.Float64bits(factor)) }
@@ -197,7 +198,11 @@ func (m *Mailbox) View(a *Agent) (View, error) {
 // applied), ErrDraining on a drain, or the context's error. An agent whose poll is held counts as seen.
 func (m *Mailbox) Await(ctx context.Context, a *Agent, v View) error {
 	a.held.Add(1)
-	defer a.held.Add(-1)
+	m.Saw(a)
+	defer func() {
+		a.held.Add(-1)
+		m.Saw(a)
+	}()
 	changes := a.changes()
 	if a.version.Load() != v.version {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,7 +13,8 @@ import (
 // presenceTimeout is for how long a write of last-seen may take before it is tried again.
 const presenceTimeout = 10 * time.Second
 
-// writePresence writes who was seen, every second, in one statement, and once more at the end.
+// writePresence writes who was seen, every second, in one statement, and once more at the end. Of one agent it is written no more
+// often than savedEvery of its interval.
 func (m *Mailbox) writePresence(ctx context.Context) {
 	ticker := time.NewTicker(m.opts.PresenceInterval)
 	defer ticker.Stop()
@@ -24,7 +26,7 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 		case <-ctx.Done():
 			done = true
 		}
-		err := m.savePresence(context.WithoutCancel(ctx))
+		err := m.savePresence(context.WithoutCancel(ctx), done)
 		if err != nil && !failing {
 			m.opts.Log.Warn("last-seen cannot be written", zap.Error(err))
 		}
@@ -35,21 +37,71 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 	}
 }
 
-func (m *Mailbox) savePresence(ctx context.Context) error {
+// savedEvery is how much of its interval must have passed since an agent's last-seen was written before it is written again.
+// Who polls more often than told costs the database no more for it, and is late no sooner: an agent that falls silent has its
+// last poll written long before half of its interval is over, and is late after one and a half.
+const savedEvery = 0.4
+
+// sightings are the agents that were seen since their last-seen was written, so that writing it need not look at all of them.
+type sightings struct {
+	shards [16]sightingsShard
+}
+
+type sightingsShard struct {
+	mu     sync.Mutex
+	agents []*Agent
+	_      [32]byte // keeps neighbours' locks off one cache line
+}
+
+func (s *sightings) add(a *Agent) {
+	shard := &s.shards[a.token[0]%byte(len(s.shards))]
+	shard.mu.Lock()
+	shard.agents = append(shard.agents, a)
+	shard.mu.Unlock()
+}
+
+// take empties it.
+func (s *sightings) take() (agents []*Agent) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		agents = append(agents, shard.agents...)
+		shard.agents = nil
+		shard.mu.Unlock()
+	}
+	return agents
+}
+
+// saw notes when the agent was seen. It is listed as long as that is not written.
+func (m *Mailbox) saw(a *Agent, nanos int64) {
+	if a.seen.Swap(nanos) == 0 {
+		m.sighted.add(a)
+	}
+}
+
+// savePresence writes who was seen, if that is due, or in the end all.
+func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	now := m.opts.Now()
 	var seen []Sighting
 	var at []int64
 	var who []*Agent
-	m.agents.each(func(a *Agent) {
+	for _, a := range m.sighted.take() {
+		if a.gone.Load() {
+			continue
+		}
+		interval := m.Interval(a)
+		if since := now.UnixNano() - a.saved; !all && since >= 0 && float64(since) < savedEvery*float64(interval) {
+			m.sighted.add(a)
+			continue
+		}
 		nanos := a.seen.Swap(0)
 		if a.held.Load() > 0 {
+			m.saw(a, now.UnixNano()) // and will be, while it is held
 			nanos = now.UnixNano()
 		}
-		if nanos != 0 {
-			who, at = append(who, a), append(at, nanos)
-			seen = append(seen, Sighting{a.id, max(now.Sub(time.Unix(0, nanos)), 0), m.Interval(a)})
-		}
-	})
+		who, at = append(who, a), append(at, nanos)
+		seen = append(seen, Sighting{a.id, max(now.Sub(time.Unix(0, nanos)), 0), interval})
+	}
 	if len(seen) == 0 {
 		return nil
 	}
@@ -58,9 +110,11 @@ func (m *Mailbox) savePresence(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, presenceTimeout)
 	defer cancel()
 	err := m.opts.Source.SavePresence(ctx, seen)
-	if err != nil {
-		for i, a := range who {
-			a.seen.CompareAndSwap(0, at[i]) // unless it was seen again
+	for i, a := range who {
+		if err == nil {
+			a.saved = now.UnixNano()
+		} else if a.seen.CompareAndSwap(0, at[i]) { // unless it was seen again
+			m.sighted.add(a)
 		}
 	}
 	return err

@@ -73,11 +73,52 @@ func TestPresenceOfHeldPolls(t *testing.T) {
 		defer cancel()
 		m.Saw(a)
 		_ = m.Await(ctx, a, v)
-		for _, one := range saved(t, db, 3) {
-			wantSeen(t, one, mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
-		}
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
+		pass(20 * time.Second) // until when it was held is written too, at the 20th second
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 4*time.Second - 10*time.Millisecond, Interval: 3 * own})
 		pass(20 * time.Second)
 		saved(t, db, 0)
+	})
+}
+
+// TestPresenceOfFrequentPolls wants an agent that polls more often than told to be written no more often for it, and its last
+// poll to be written all the same.
+func TestPresenceOfFrequentPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		m := run(t, db)
+		pass(10 * time.Millisecond)
+		m.SetStretch(3)
+		for range 27 {
+			m.Saw(handle(t, m, "a"))
+			pass(time.Second)
+		}
+		for _, one := range saved(t, db, 2) { // at the 5th and 20th second: 30 s are its interval
+			wantSeen(t, one, mailbox.Sighting{ID: "a", Age: time.Second - 10*time.Millisecond, Interval: 3 * own})
+		}
+		pass(10 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9*time.Second - 10*time.Millisecond, Interval: 3 * own})
+		pass(time.Minute)
+		saved(t, db, 0)
+	})
+}
+
+// TestPresenceOfRotatedToken wants what the old token's agent was seen at to be written under the new one, and once.
+func TestPresenceOfRotatedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		m := run(t, db)
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"))
+		db.rotate("a")
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"))
+		pass(4 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 3 * time.Second, Interval: own})
+		m.Saw(handle(t, m, "a"))
+		db.rotate("a")
+		pass(5 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 4 * time.Second, Interval: own})
 	})
 }
 
@@ -120,7 +161,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 		wantSeen(t, saved(t, db, 1)[0],
 			mailbox.Sighting{ID: "a", Age: 14 * time.Second, Interval: own},
 			mailbox.Sighting{ID: "b", Age: 10 * time.Second, Interval: own},
-			mailbox.Sighting{ID: "held", Age: 10 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "held", Age: 8 * time.Second, Interval: own},
 		)
 		pass(20 * time.Second)
 		saved(t, db, 0)

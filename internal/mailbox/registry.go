@@ -56,9 +56,9 @@ func (r *registry) size() int {
 	return len(r.byID)
 }
 
-// put installs a in the place of the agent with its id, which is retired.
-func (r *registry) put(a *Agent) {
-	old := r.swap(a.id, a)
+// put installs a in the place of the agent with its id, which is retired and returned.
+func (r *registry) put(a *Agent) (old *Agent) {
+	old = r.swap(a.id, a)
 	if old != nil {
 		r.forget(old)
 	}
@@ -66,6 +66,7 @@ func (r *registry) put(a *Agent) {
 	s.mu.Lock()
 	s.byToken[tokenKey(a.token[:])] = a
 	s.mu.Unlock()
+	return old
 }
 
 func (r *registry) remove(id string) {

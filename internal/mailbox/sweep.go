@@ -36,7 +36,7 @@ type sweeper struct {
 	m         *Mailbox
 	watermark string
 	due       agenda // agents to look at again, by time
-	whole     uint64 // counts whole sweeps
+	whole     uint32 // counts whole sweeps
 	failures  int    // since the newest applied sweep
 
 	// Of the sweep that runs, or ended last.
@@ -172,7 +172,6 @@ func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration) {
 	a := &Agent{id: id, token: token, own: int32(own / time.Second), mark: s.whole}
 	if old != nil {
 		a.tag.Store(old.tag.Load())
-		a.seen.Store(old.seen.Load())
 		a.tagMark = old.tagMark
 		if old.token != (fleet.TokenHash{}) {
 			s.due.add(id, s.start) // enrolled anew, perhaps, and what the old one had waiting is gone without a trace
@@ -188,7 +187,11 @@ func (s *sweeper) install(a *Agent) {
 		a.written.Store(s.number)
 		s.m.Kick()
 	}
-	s.m.agents.put(a)
+	if old := s.m.agents.put(a); old != nil {
+		if nanos := old.seen.Load(); nanos != 0 { // it is gone, and with it its place among those who were seen
+			s.m.saw(a, nanos)
+		}
+	}
 }
 
 // Deleted implements Sink.
