@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -120,7 +118,6 @@ func serveCommand(std stdio) *cobra.Command {
 }
 
 func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFlags, migrate bool) (err error) {
-	collectLess()
 	config.Version = buildVersion()
 	logs, logErr := logFlags.open(std, secrets(config)...)
 	if err := errors.Join(config.Validate(), config.CheckFiles(), logErr); err != nil {
@@ -137,12 +134,4 @@ func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFl
 		return err
 	}
 	return r.Run(ctx)
-}
-
-// collectLess lets garbage grow to twice the live heap instead of once. What is live is mostly the mailbox, large and
-// lasting; marking it again and again was a fifth of the server's time under polls.
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/sketch"
 )
 
 // Window is the time from From up to, not including, To, in UTC.
@@ -73,7 +75,8 @@ func of(all map[string]*sums, name string) *sums {
 
 // sums adds cells up.
 type sums struct {
-	counted  Measures // of those that count
+	counted  Measures // of those that count, but for their durations
+	took     sketch.Accumulator
 	byStatus map[Status]int64
 	tokens   Tokens
 	cost     int64
@@ -91,7 +94,10 @@ func (s *sums) add(cell *Cell, counts bool) {
 		s.byStatus = map[Status]int64{}
 	}
 	s.byStatus[cell.Status] += cell.Count
-	s.counted.Merge(cell.Measures)
+	counted := cell.Measures
+	counted.Durations = sketch.Distribution{}
+	s.counted.Merge(counted)
+	s.took.Merge(cell.Durations)
 }
 
 func (s *sums) figures() Figures {
@@ -105,12 +111,13 @@ func (s *sums) figures() Figures {
 	}
 	f.SuccessRate = new(float64(f.Successful) / float64(f.Count))
 	f.Mean = new(float64(s.counted.Micros) / float64(f.Count) / 1e3)
-	f.P50, f.P95, f.P99 = s.milliseconds(0.50), s.milliseconds(0.95), s.milliseconds(0.99)
+	took := s.took.Distribution()
+	f.P50, f.P95, f.P99 = milliseconds(&took, 0.50), milliseconds(&took, 0.95), milliseconds(&took, 0.99)
 	return f
 }
 
-func (s *sums) milliseconds(quantile float64) *float64 {
-	seconds, ok := s.counted.Durations.Quantile(quantile)
+func milliseconds(took *sketch.Distribution, quantile float64) *float64 {
+	seconds, ok := took.Quantile(quantile)
 	if !ok {
 		return nil
 	}

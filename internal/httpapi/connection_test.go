@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,6 +180,45 @@ func TestConnectionMaxAge(t *testing.T) {
 		if resp.Close != step.close {
 			t.Errorf("after %d s: close is %v", step.at, resp.Close)
 		}
+	}
+}
+
+// A replica that leaves closes kept connections with its answers, those to requests that came before included: a poll may have
+// been held. A request that came on a connection that was just being closed would fail.
+func TestLeavingClosesConnections(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	address := listen(t, a, HTTPOptions{}, nil)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	reader := bufio.NewReader(conn)
+	closes := func() bool {
+		if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return resp.Close
+	}
+	if closes() {
+		t.Error("a connection was closed while nothing was wrong")
+	}
+	held := httptest.NewRecorder()
+	x := &exchange{ResponseWriter: held, now: time.Now, leaving: &a.leaving}
+	a.Leave()
+	x.WriteHeader(http.StatusNotModified)
+	if got := held.Header().Get("Connection"); got != "close" {
+		t.Errorf("the answer to a poll that was held has Connection: %q", got)
+	}
+	if !closes() {
+		t.Error("a connection is kept")
 	}
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,6 +23,7 @@ type exchange struct {
 	exporter bool
 
 	now       func() time.Time
+	leaving   *atomic.Bool // see Server.Leave
 	requestID string
 	idHeader  [1]string
 	pattern   string
@@ -54,6 +56,9 @@ func (x *exchange) abandon() { x.abandoned = true }
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && status >= http.StatusOK {
 		x.status, x.ready = status, x.now()
+		if x.leaving.Load() { // a poll may have been held since before
+			x.Header()["Connection"] = closing
+		}
 	}
 	x.ResponseWriter.WriteHeader(status)
 }

@@ -30,7 +30,7 @@ func limitedServer(t *testing.T, rules ...string) (*Server, *time.Time) {
 // admitted is the answer to a request that asks the limits.
 func (s *Server) admitted(ask func(x *exchange) error) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: recorder, r: httptest.NewRequest(http.MethodPost, "/", http.NoBody), now: s.now}
+	x := &exchange{ResponseWriter: recorder, r: httptest.NewRequest(http.MethodPost, "/", http.NoBody), now: s.now, leaving: &s.leaving}
 	if err := ask(x); err != nil {
 		s.fail(x, err)
 	} else {

@@ -95,7 +95,12 @@ type Server struct {
 	eventWithin time.Duration // see stream
 	streaming   context.Context
 	endStreams  context.CancelFunc
+	leaving     atomic.Bool // see Leave
 }
+
+// Leave has every answer from now on close its connection, so that its client brings the next request to another replica. It
+// is for a replica that shuts down: a request that comes while a kept connection is being closed would fail.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // endpoint is a route that is served.
 type endpoint struct {
@@ -138,7 +143,7 @@ var (
 // ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.now()
-	x := &exchange{ResponseWriter: w, r: r, requestID: s.requestID(r), now: s.now}
+	x := &exchange{ResponseWriter: w, r: r, requestID: s.requestID(r), now: s.now, leaving: &s.leaving}
 	x.idHeader[0] = x.requestID
 	header := w.Header()
 	header["X-Request-Id"] = x.idHeader[:]

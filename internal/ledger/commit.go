@@ -37,27 +37,42 @@ func (l *Ledger) Run(ctx context.Context) error {
 // commitUntil commits batches until ctx ends, and then those that wait.
 func (l *Ledger) commitUntil(ctx, storing context.Context) {
 	for {
-		entries := l.take()
-		if len(entries) > 0 {
-			l.commit(storing, entries)
+		if l.commitSome(storing) {
 			continue
 		}
 		select {
 		case <-l.wake:
 		case <-ctx.Done():
-			if entries := l.take(); len(entries) > 0 {
-				l.commit(storing, entries)
-				continue
+			if !l.commitSome(storing) {
+				return
 			}
-			return
 		}
 	}
 }
 
-// take takes what one transaction is to store. Another committer is told if there is more.
+// commitSome commits what one transaction is to store, and says whether there was something.
+func (l *Ledger) commitSome(storing context.Context) bool {
+	entries := l.take()
+	if len(entries) == 0 {
+		return false
+	}
+	l.commit(storing, entries)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.committing--
+	return true
+}
+
+// take takes what one transaction is to store. Another committer is told if there is more. Beside a transaction that is under
+// way it takes nothing unless much waits: transactions that begin as soon as there is something to store stay small, so
+// that most of the time goes into what each costs whatever its size. What waits goes with the next one.
 func (l *Ledger) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.queue) == 0 || l.committing > 0 && l.rows < worthAnother {
+		return nil
+	}
+	l.committing++
 	n, rows, bytes := 0, 0, 0
 	for ; n < len(l.queue); n++ {
 		e := l.queue[n]

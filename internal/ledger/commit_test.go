@@ -66,6 +66,36 @@ func TestCallersShareATransaction(t *testing.T) {
 	checkRollups(t, db)
 }
 
+// TestFewWaitForTheNext: beside a transaction that is under way another is begun only with so many rows; fewer wait, and go
+// together as soon as it ends.
+func TestFewWaitForTheNext(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	g := &gate{Store: newStore(t, db.url, nil)}
+	release := g.holding()
+	l := newLedger(g, &recorder{})
+	run(t, l)
+	t.Cleanup(release)
+	all := []<-chan answer{bring(t, l, some(1))}
+	eventually(t, "a committer is at it", func() bool { return g.commits() == 1 })
+	all = append(all, bring(t, l, some(worthAnother-1)))
+	eventually(t, "it waits", func() bool { return l.Queue().Rows == worthAnother-1 })
+	all = append(all, bring(t, l, some(1)))
+	eventually(t, "the other committer is at it", func() bool { return g.commits() == 2 })
+	all = append(all, bring(t, l, some(2)))
+	eventually(t, "it waits", func() bool { return l.Queue().Rows == 2 })
+	release()
+	for i, w := range all {
+		if a := <-w; a.err != nil {
+			t.Errorf("%s: %v", who(i), a.err)
+		}
+	}
+	slices.Sort(g.rows)
+	if want := []int{1, 2, worthAnother}; !slices.Equal(g.rows, want) {
+		t.Errorf("want transactions of %v rows, got %v", want, g.rows)
+	}
+}
+
 // TestTransactionsAreBounded, unless one caller brings more.
 func TestTransactionsAreBounded(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,7 @@ type Options struct {
 const (
 	batchRows     = 4000     // of one transaction, unless one caller brings more
 	batchBytes    = 16 << 20 // likewise: a transaction has commitWithin to store them, however slow the database
+	worthAnother  = 1000     // rows that wait are, beside a transaction that is under way
 	committers    = 2        // one sends rows while the other's are being stored
 	commitWithin  = 15 * time.Second
 	rowOverhead   = 1024             // bytes of a row beside its payloads
@@ -63,13 +64,14 @@ const (
 type Ledger struct {
 	opts Options
 
-	mu       sync.Mutex
-	queue    []*entry
-	rows     int
-	bytes    int
-	closed   bool
-	reported time.Time
-	wake     chan struct{} // holds a token while there may be something in the queue
+	mu         sync.Mutex
+	queue      []*entry
+	committing int // transactions under way
+	rows       int
+	bytes      int
+	closed     bool
+	reported   time.Time
+	wake       chan struct{} // holds a token while there may be something in the queue
 }
 
 // entry is what one caller brings.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -327,11 +328,19 @@ func (g *gate) holding() (release func()) {
 	return sync.OnceFunc(func() { close(held) })
 }
 
-// occupy brings one batch for each committer, and returns when the store has them.
+// worthAnother is how many rows must wait for a transaction to be begun beside another.
+const worthAnother = 1000
+
+// occupy brings one batch for each committer, and returns when the store has them. What makes the second one large enough to
+// be stored beside the first are spans, which nobody counts.
 func occupy(t *testing.T, l *ledger.Ledger, g *gate) (told []<-chan answer) {
 	t.Helper()
 	for i := range 2 {
-		told = append(told, bring(t, l, some(1)))
+		batch := some(1)
+		for n := range i * worthAnother {
+			batch.Spans = append(batch.Spans, execution.Span{TraceID: "occupying", SpanID: strconv.Itoa(n)})
+		}
+		told = append(told, bring(t, l, batch))
 		eventually(t, "a committer is at it", func() bool { return g.commits() == i+1 })
 	}
 	return told

@@ -54,9 +54,9 @@ func bytesPerAgent(tb testing.TB, agents int) float64 {
 	return float64(after-before) / float64(agents)
 }
 
-// TestMemory holds an agent to a size with which a fleet of a million fits in half a gibibyte, its garbage included.
+// TestMemory holds an agent to a size with which a fleet of a million fits in 320 MiB, its garbage included.
 func TestMemory(t *testing.T) {
-	const most = 256
+	const most = 192
 	got := bytesPerAgent(t, 100_000)
 	t.Logf("%.0f bytes an agent", got)
 	if got > most {

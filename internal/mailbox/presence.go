@@ -37,10 +37,10 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 	}
 }
 
-// savedEvery is how much of its interval must have passed since an agent's last-seen was written before it is written again.
-// Who polls more often than told costs the database no more for it, and is late no sooner: an agent that falls silent has its
-// last poll written long before half of its interval is over, and is late after one and a half.
-const savedEvery = 0.4
+// savedEvery is how much of its interval must have passed since an agent's last-seen was written before it is written again, so
+// that who polls more often than told costs the database no more for it. It is late, and that only if it is silent, after one and
+// a half (fleet.LateAfter): what it did last is written long before.
+const savedEvery = 0.9
 
 // sightings are the agents that were seen since their last-seen was written, so that writing it need not look at all of them.
 type sightings struct {

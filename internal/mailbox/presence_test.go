@@ -74,8 +74,8 @@ func TestPresenceOfHeldPolls(t *testing.T) {
 		m.Saw(a)
 		_ = m.Await(ctx, a, v)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
-		pass(20 * time.Second) // until when it was held is written too, at the 20th second
-		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 4*time.Second - 10*time.Millisecond, Interval: 3 * own})
+		pass(20 * time.Second) // until when it was held is written too, at the 35th second
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 19*time.Second - 10*time.Millisecond, Interval: 3 * own})
 		pass(20 * time.Second)
 		saved(t, db, 0)
 	})
@@ -89,15 +89,15 @@ func TestPresenceOfFrequentPolls(t *testing.T) {
 		m := run(t, db)
 		pass(10 * time.Millisecond)
 		m.SetStretch(3)
-		for range 27 {
+		for range 42 {
 			m.Saw(handle(t, m, "a"))
 			pass(time.Second)
 		}
-		for _, one := range saved(t, db, 2) { // at the 5th and 20th second: 30 s are its interval
+		for _, one := range saved(t, db, 2) { // at the 5th and 35th second: 30 s are its interval
 			wantSeen(t, one, mailbox.Sighting{ID: "a", Age: time.Second - 10*time.Millisecond, Interval: 3 * own})
 		}
-		pass(10 * time.Second)
-		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9*time.Second - 10*time.Millisecond, Interval: 3 * own})
+		pass(25 * time.Second) // and at the 65th, when it has been silent since the 41st
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 24*time.Second - 10*time.Millisecond, Interval: 3 * own})
 		pass(time.Minute)
 		saved(t, db, 0)
 	})

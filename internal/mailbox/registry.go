@@ -1,6 +1,8 @@
 package mailbox
 
 import (
+	"encoding/binary"
+	"hash/maphash"
 	"sync"
 
 	"github.com/watchbill/watchbill/internal/fleet"
@@ -8,100 +10,93 @@ import (
 
 // registry finds agents by token, on the path of every poll, and by id, on the sweeper's. Only the sweeper writes.
 type registry struct {
-	shards [64]shard // by token
-
-	mu   sync.RWMutex
-	byID map[string]*Agent
+	seed    maphash.Seed
+	byToken [64]shard
+	byID    [64]shard
 }
 
-// A shard's key is half of the token's hash, to save memory; whoever looks up compares the whole.
 type shard struct {
-	mu      sync.RWMutex
-	byToken map[tokenKey]*Agent
-	_       [32]byte // keeps neighbours' locks off one cache line
+	mu sync.RWMutex
+	index
+	_ [40]byte // keeps neighbours' locks off one cache line
 }
 
-type tokenKey [16]byte
+func newRegistry() *registry { return &registry{seed: maphash.MakeSeed()} }
 
-func newRegistry() *registry {
-	r := &registry{byID: map[string]*Agent{}}
-	for i := range r.shards {
-		r.shards[i].byToken = map[tokenKey]*Agent{}
-	}
-	return r
+// token returns where an agent of a token is found: a token's hash needs no other.
+func (r *registry) token(h fleet.TokenHash) (*shard, uint32, func(*Agent) bool) {
+	return &r.byToken[h[len(h)-1]%byte(len(r.byToken))], binary.LittleEndian.Uint32(h[:]), func(a *Agent) bool { return a.token.Equal(h) }
 }
 
-func (r *registry) shard(h fleet.TokenHash) *shard { return &r.shards[h[len(h)-1]%byte(len(r.shards))] }
+func (r *registry) id(id string) (*shard, uint32, func(*Agent) bool) {
+	h := maphash.String(r.seed, id)
+	return &r.byID[h>>32%uint64(len(r.byID))], uint32(h), func(a *Agent) bool { return a.id == id }
+}
 
 func (r *registry) authenticate(h fleet.TokenHash) *Agent {
-	s := r.shard(h)
+	s, hash, meant := r.token(h)
 	s.mu.RLock()
-	a := s.byToken[tokenKey(h[:])]
-	s.mu.RUnlock()
-	if a == nil || !a.token.Equal(h) {
-		return nil
-	}
-	return a
+	defer s.mu.RUnlock()
+	return s.find(hash, meant)
 }
 
 func (r *registry) find(id string) *Agent {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.byID[id]
+	s, hash, meant := r.id(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.find(hash, meant)
 }
 
-func (r *registry) size() int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(r.byID)
+func (r *registry) size() (n int) {
+	for i := range r.byID {
+		s := &r.byID[i]
+		s.mu.RLock()
+		n += s.used
+		s.mu.RUnlock()
+	}
+	return n
 }
 
 // put installs a in the place of the agent with its id, which is retired and returned.
 func (r *registry) put(a *Agent) (old *Agent) {
-	old = r.swap(a.id, a)
+	s, hash, meant := r.id(a.id)
+	s.mu.Lock()
+	old = s.put(hash, a, meant)
+	s.mu.Unlock()
 	if old != nil {
 		r.forget(old)
 	}
-	s := r.shard(a.token)
+	s, hash, meant = r.token(a.token)
 	s.mu.Lock()
-	s.byToken[tokenKey(a.token[:])] = a
+	s.put(hash, a, meant)
 	s.mu.Unlock()
 	return old
 }
 
 func (r *registry) remove(id string) {
-	if old := r.swap(id, nil); old != nil {
+	s, hash, meant := r.id(id)
+	s.mu.Lock()
+	old := s.remove(hash, meant)
+	s.mu.Unlock()
+	if old != nil {
 		r.forget(old)
 	}
 }
 
-func (r *registry) swap(id string, a *Agent) (old *Agent) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old = r.byID[id]
-	if a == nil {
-		delete(r.byID, id)
-	} else {
-		r.byID[id] = a
-	}
-	return old
-}
-
 func (r *registry) forget(old *Agent) {
-	s := r.shard(old.token)
+	s, hash, _ := r.token(old.token)
 	s.mu.Lock()
-	if key := tokenKey(old.token[:]); s.byToken[key] == old {
-		delete(s.byToken, key)
-	}
+	s.remove(hash, func(a *Agent) bool { return a == old })
 	s.mu.Unlock()
 	old.retire()
 }
 
 // each calls do for every agent. do must be quick: enrolments wait for it.
 func (r *registry) each(do func(*Agent)) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, a := range r.byID {
-		do(a)
+	for i := range r.byID {
+		s := &r.byID[i]
+		s.mu.RLock()
+		s.each(do)
+		s.mu.RUnlock()
 	}
 }

@@ -50,6 +50,7 @@ const (
 	statementTimeout = 30 * time.Second // the server's, lest a statement outlives whoever asked
 	pingTimeout      = 2 * time.Second  // of an idle connection, before it is used
 	closeTimeout     = 3 * time.Second
+	goodbyeTimeout   = time.Second // of a connection that is closed
 	reservedConns    = 2
 )
 
@@ -85,6 +86,7 @@ func open(ctx context.Context, config Config) (*DB, error) {
 	} else {
 		pc.AfterConnect = limitStatements(pc.ConnConfig)
 	}
+	pc.BeforeClose = hurryGoodbye
 	traced := &tracer{observer: config.Observer, now: config.Now}
 	pc.ConnConfig.Tracer = traced
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
@@ -121,6 +123,13 @@ func harden(cc *pgx.ConnConfig) {
 	}
 	setDefault("application_name", "watchbill")
 	setDefault("timezone", "UTC")
+}
+
+// hurryGoodbye bounds the end of a connection. The driver gives the server 15 s to confirm it, and until then the pool keeps the
+// connection's place: where a network has lost connections, a pool would have no place for new ones for as long.
+func hurryGoodbye(conn *pgx.Conn) {
+	socket := conn.PgConn().Conn()
+	time.AfterFunc(goodbyeTimeout, func() { _ = socket.Close() }) // which it is already, mostly
 }
 
 // limitStatements gives each connection its limits, but for those that the URL sets. It does so by a statement:

@@ -1,8 +1,11 @@
 package postgres_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
@@ -63,6 +66,29 @@ func TestLimitsOfConnections(t *testing.T) {
 				t.Errorf("want %s, got %s, %v", tt.want, got, err)
 			}
 		}
+	}
+}
+
+// TestLostConnectionsFreeTheirPlaces has a network lose the only connection that the pool may have: nothing that is sent on
+// it is answered, and nothing closes it. The next query must not wait until the driver has given up its goodbye.
+func TestLostConnectionsFreeTheirPlaces(t *testing.T) {
+	t.Parallel()
+	between := newProxy(t, newDatabase(t))
+	r := newReplica(t, postgres.Config{URL: between.url, MaxConns: 1})
+	var one int
+	if err := r.Query(t.Context(), "SELECT 1", &one); err != nil {
+		t.Fatal(err)
+	}
+	between.stall()
+	hasty, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := r.Query(hasty, "SELECT 1", &one); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("want no answer in time, got %v", err)
+	}
+	patient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := r.Query(patient, "SELECT 1", &one); err != nil {
+		t.Errorf("a new connection is not to be had: %v", err)
 	}
 }
 

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -95,7 +94,7 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, la
 		row := rowOf(gone[i])
 		deltas.Add(&row, -1)
 	}
-	if err := appendDeltas(ctx, tx, deltas); err != nil || !last || len(gone) >= eraseAtOnce {
+	if err := s.appendDeltas(ctx, tx, deltas); err != nil || !last || len(gone) >= eraseAtOnce {
 		return int64(len(gone)), 0, err
 	}
 	rollups, err = s.eraseRest(ctx, q, userID)
@@ -157,12 +156,4 @@ func rowOf(r dbgen.ExecutionFigure) execution.Row {
 
 func microseconds(ms float64) time.Duration {
 	return time.Duration(ms*1e3+0.5) * time.Microsecond
-}
-
-func columnNames(list string) []string {
-	names := strings.Split(list, ",")
-	for i := range names {
-		names[i] = strings.TrimSpace(names[i])
-	}
-	return names
 }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +87,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch) (executi
 		for i := range rows {
 			rows[i].Capped = s.names.capped(&rows[i].Execution)
 		}
-		isNew, err := insertNew(ctx, tx, rows)
+		isNew, err := s.insertNew(ctx, tx, rows)
 		if err != nil {
 			return err
 		}
@@ -106,7 +108,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch) (executi
 		if err := keepSpans(ctx, tx, batch, unsettled); err != nil {
 			return err
 		}
-		return appendDeltas(ctx, tx, deltas)
+		return s.appendDeltas(ctx, tx, deltas)
 	})
 	return done, err
 }
@@ -136,8 +138,6 @@ const executionColumns = `user_id, created_at, execution_id, session_id, request
 	error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens,
 	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data`
 
-var stagedColumns = columnNames(executionColumns)
-
 // insertStaged takes rows in the order of their key, as all do who write several.
 const insertStaged = `-- name: InsertExecutions :many
 INSERT INTO agent_executions (` + executionColumns + `)
@@ -157,7 +157,7 @@ func keyOf(e *execution.Execution) executionKey {
 }
 
 // insertNew stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first.
-func insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row) ([]bool, error) {
+func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row) ([]bool, error) {
 	isNew := make([]bool, len(rows))
 	if len(rows) == 0 {
 		return isNew, nil
@@ -171,8 +171,8 @@ func insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row) ([]bool, er
 			staged = append(staged, &rows[i])
 		}
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "staged_executions"}, stagedColumns,
-		pgx.CopyFromSlice(len(staged), func(i int) ([]any, error) { return stagedRow(staged[i]), nil }))
+	err := s.db.copyRows(ctx, tx, pgx.Identifier{"pg_temp", "staged_executions"}, executionColumns, len(staged),
+		func(to *copyRow, i int) { stage(to, staged[i]) })
 	if err != nil {
 		return nil, err
 	}
@@ -190,60 +190,68 @@ func insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row) ([]bool, er
 	return isNew, err
 }
 
-func stagedRow(r *execution.Row) []any {
-	return []any{
-		r.UserID, r.CreatedAt, r.ID, r.SessionID, r.RequestID, r.AgentName, string(r.Kind), r.Request, r.Variant, string(r.Status),
-		r.ErrorMessage, milliseconds(r.Duration), r.Provider, r.Model, r.Tokens.Used, r.Tokens.Input, r.Tokens.Output, r.Tokens.CacheRead,
-		r.Tokens.CacheWrite, r.Tokens.Reasoning, r.Cost, r.PriceVersion, r.TraceID, r.SpanID, r.ParentSpanID, int16(r.Capped),
-		payload(r.Input), payload(r.Output),
+// stage writes executionColumns.
+func stage(to *copyRow, r *execution.Row) {
+	to.texts(r.UserID)
+	to.timestamptz(r.CreatedAt)
+	to.texts(r.ID, r.SessionID, r.RequestID, r.AgentName, string(r.Kind))
+	to.boolean(r.Request)
+	to.texts(r.Variant, string(r.Status), r.ErrorMessage)
+	to.double(milliseconds(r.Duration))
+	to.texts(r.Provider, r.Model)
+	to.tokens(r.Tokens)
+	if r.Cost == nil {
+		to.null()
+	} else {
+		to.bigints(*r.Cost)
 	}
+	to.texts(r.PriceVersion, r.TraceID, r.SpanID, r.ParentSpanID)
+	to.smallint(int16(r.Capped))
+	to.jsonb(r.Input)
+	to.jsonb(r.Output)
 }
 
-// payload is nil, and not JSON's null, where there is none.
-func payload(data []byte) []byte {
-	if len(data) == 0 {
-		return nil
-	}
-	return data
+func (r *copyRow) tokens(t execution.Tokens) {
+	r.bigints(t.Used, t.Input, t.Output, t.CacheRead, t.CacheWrite, t.Reasoning)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
-var cellDeltaColumns = columnNames(`bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
-	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations`)
-
-var userDeltaColumns = columnNames(`bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
-	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens`)
+const (
+	cellDeltaColumns = `bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
+	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations`
+	userDeltaColumns = `bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
+	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens`
+)
 
 // appendDeltas notes what a transaction changes in the rollups, last of all.
-func appendDeltas(ctx context.Context, tx pgx.Tx, d execution.Deltas) error {
-	cells := make([][]any, 0, len(d.Cells))
-	for key, m := range d.Cells {
-		cells = append(cells, []any{
-			time.Unix(key.Minute, 0), key.Agent, key.Model, string(key.Status), key.Request, m.Count, m.Micros,
-			m.Tokens.Used, m.Tokens.Input, m.Tokens.Output, m.Tokens.CacheRead, m.Tokens.CacheWrite, m.Tokens.Reasoning,
-			m.Cost, m.Unpriced, m.Durations.Encode(),
+func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.Deltas) error {
+	if len(d.Cells) > 0 {
+		keys := slices.Collect(maps.Keys(d.Cells))
+		err := s.db.copyRows(ctx, tx, pgx.Identifier{"execution_deltas"}, cellDeltaColumns, len(keys), func(to *copyRow, i int) {
+			key, m := keys[i], d.Cells[keys[i]]
+			to.timestamptz(time.Unix(key.Minute, 0))
+			to.texts(key.Agent, key.Model, string(key.Status))
+			to.boolean(key.Request)
+			to.bigints(m.Count, m.Micros)
+			to.tokens(m.Tokens)
+			to.bigints(m.Cost, m.Unpriced)
+			to.bytea(m.Durations.Encode())
 		})
-	}
-	users := make([][]any, 0, len(d.Users))
-	for key, s := range d.Users {
-		users = append(users, []any{
-			time.Unix(key.Quarter, 0), key.User, key.Model, s.Requests,
-			s.Tokens.Used, s.Tokens.Input, s.Tokens.Output, s.Tokens.CacheRead, s.Tokens.CacheWrite, s.Tokens.Reasoning,
-			s.Cost, s.Unpriced,
-		})
-	}
-	for _, to := range []struct {
-		table   string
-		columns []string
-		rows    [][]any
-	}{{"execution_deltas", cellDeltaColumns, cells}, {"user_deltas", userDeltaColumns, users}} {
-		if len(to.rows) == 0 {
-			continue
-		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{to.table}, to.columns, pgx.CopyFromRows(to.rows)); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(d.Users) == 0 {
+		return nil
+	}
+	keys := slices.Collect(maps.Keys(d.Users))
+	return s.db.copyRows(ctx, tx, pgx.Identifier{"user_deltas"}, userDeltaColumns, len(keys), func(to *copyRow, i int) {
+		key, spend := keys[i], d.Users[keys[i]]
+		to.timestamptz(time.Unix(key.Quarter, 0))
+		to.texts(key.User, key.Model)
+		to.bigints(spend.Requests)
+		to.tokens(spend.Tokens)
+		to.bigints(spend.Cost, spend.Unpriced)
+	})
 }

@@ -72,7 +72,7 @@ func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.Exec
 	if err := s.db.queries.WithTx(tx).SavePrices(ctx, save); err != nil {
 		return 0, err
 	}
-	return changed, appendDeltas(ctx, tx, deltas)
+	return changed, s.appendDeltas(ctx, tx, deltas)
 }
 
 func same(a, b *int64) bool {

@@ -53,7 +53,7 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 		if err := postpone(ctx, q, done, waiting); err != nil {
 			return err
 		}
-		return appendDeltas(ctx, tx, deltas)
+		return s.appendDeltas(ctx, tx, deltas)
 	})
 	if err != nil {
 		return nil, false, err // what a transaction settled that was not committed is not settled

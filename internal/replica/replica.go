@@ -43,6 +43,7 @@ type Replica struct {
 	limiter     *ratelimit.Limiter
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
+	leave      func() // has clients bring their next request to another replica
 	endStreams func() // of the gateway's answers under way
 
 	api, metrics                 *http.Server
@@ -115,7 +116,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	for _, closed := range handler.Closed() {
 		r.log.Warn("endpoints closed: no token is set", zap.String("variable", closed.Variable), zap.Strings("endpoints", closed.Routes))
 	}
-	r.endStreams = handler.EndStreams
+	r.leave, r.endStreams = handler.Leave, handler.EndStreams
 	return r, r.listen(handler, registry)
 }
 

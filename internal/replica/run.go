@@ -96,6 +96,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
+		r.repeat("bound the garbage", garbageEvery, seldom, boundGarbage),
 	} {
 		background.Go(func() error { return task(behind) })
 	}
@@ -120,6 +121,7 @@ func (r *Replica) Run(ctx context.Context) error {
 
 	<-serving.Done()
 	r.log.Info("shutting down")
+	r.leave()
 	r.mailbox.Drain() // and with that, unready
 	err := r.shutdown()
 	err = errors.Join(err, servers.Wait())

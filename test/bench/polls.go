@@ -34,6 +34,10 @@ func dialPollers(ctx context.Context, address string, workers, agents int, heade
 			return nil, errors.Join(err, p.close())
 		}
 		p.conns = append(p.conns, conn)
+		// A server closes a connection on which no request comes.
+		if response, err := conn.Do(rig.Request("GET", "/livez", address, "", nil)); err != nil || response.Status >= http.StatusInternalServerError {
+			return nil, errors.Join(fmt.Errorf("/livez is answered %d", response.Status), err, p.close())
+		}
 	}
 	return p, nil
 }

@@ -150,19 +150,26 @@ SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.t
     cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens, durations = EXCLUDED.durations;
 
 -- name: FoldUserDeltas :execrows
+-- Deltas of one quarter, user and model are many while executions come in: they are added up before there are three of each.
 WITH taken AS (
     DELETE FROM user_deltas
     WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM user_deltas d
         WHERE sqlc.narg(of_user)::text IS NULL OR d.user_id = sqlc.narg(of_user) LIMIT sqlc.arg(most)::int))
     RETURNING *
+), quarters AS (
+    SELECT t.bucket, t.user_id, t.model, sum(t.requests) AS requests, sum(t.tokens_used) AS tokens_used,
+        sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, sum(t.cache_read_tokens) AS cache_read_tokens,
+        sum(t.cache_write_tokens) AS cache_write_tokens, sum(t.reasoning_tokens) AS reasoning_tokens,
+        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens
+    FROM taken t GROUP BY 1, 2, 3
 ), folded AS (
     INSERT INTO user_rollups AS known (seconds, bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
         cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens)
-    SELECT level.seconds, date_bin(level.seconds * interval '1 second', t.bucket, 'epoch'::timestamptz), t.user_id, t.model,
-        clamped(sum(t.requests)), clamped(sum(t.tokens_used)), clamped(sum(t.input_tokens)), clamped(sum(t.output_tokens)),
-        clamped(sum(t.cache_read_tokens)), clamped(sum(t.cache_write_tokens)), clamped(sum(t.reasoning_tokens)),
-        clamped(sum(t.cost_nano_usd)), clamped(sum(t.unpriced_tokens))
-    FROM taken t CROSS JOIN (VALUES (900), (3600), (86400)) AS level (seconds)
+    SELECT level.seconds, date_bin(level.seconds * interval '1 second', q.bucket, 'epoch'::timestamptz), q.user_id, q.model,
+        clamped(sum(q.requests)), clamped(sum(q.tokens_used)), clamped(sum(q.input_tokens)), clamped(sum(q.output_tokens)),
+        clamped(sum(q.cache_read_tokens)), clamped(sum(q.cache_write_tokens)), clamped(sum(q.reasoning_tokens)),
+        clamped(sum(q.cost_nano_usd)), clamped(sum(q.unpriced_tokens))
+    FROM quarters q CROSS JOIN (VALUES (900), (3600), (86400)) AS level (seconds)
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 2, 3, 4
     ON CONFLICT (seconds, bucket, user_id, model) DO UPDATE

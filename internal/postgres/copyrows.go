@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// copyRows copies n rows into a table. pgx's CopyFrom would ask the server for the columns' types each time, and finds out
+// anew for each value how to encode it; that is as much work as taking the rows apart that came. Here the caller says it,
+// and writes each column of a row in turn.
+func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, columns string, n int, write func(r *copyRow, i int)) error {
+	ctx = db.tracer.TraceCopyFromStart(ctx, tx.Conn(), pgx.TraceCopyFromStartData{TableName: table})
+	sql := "COPY " + table.Sanitize() + " (" + columns + ") FROM STDIN (FORMAT binary)"
+	columnsMany := uint16(strings.Count(columns, ",") + 1)
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: n, columns: columnsMany, write: write}, sql)
+	db.tracer.TraceCopyFromEnd(ctx, tx.Conn(), pgx.TraceCopyFromEndData{CommandTag: tag, Err: err})
+	return err
+}
+
+// copyReader reads as COPY's binary format, made as it is read.
+type copyReader struct {
+	rows    int
+	columns uint16
+	write   func(r *copyRow, i int)
+
+	next  int // -1: the end is written
+	row   copyRow
+	ready []byte
+}
+
+// copyChunk is about how many bytes are made at once: as many as pgx sends at once.
+const copyChunk = 60 << 10
+
+func (c *copyReader) Read(p []byte) (int, error) {
+	if len(c.ready) == 0 {
+		if c.next < 0 {
+			return 0, io.EOF
+		}
+		c.make()
+	}
+	n := copy(p, c.ready)
+	c.ready = c.ready[n:]
+	return n, nil
+}
+
+// make makes the next chunk.
+func (c *copyReader) make() {
+	b := &c.row.b
+	*b = (*b)[:0]
+	if c.next == 0 {
+		*b = append(*b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...) // the signature, no flags, no more header
+	}
+	for ; c.next < c.rows && len(*b) < copyChunk; c.next++ {
+		*b = binary.BigEndian.AppendUint16(*b, c.columns)
+		c.write(&c.row, c.next)
+	}
+	if c.next == c.rows {
+		*b = binary.BigEndian.AppendUint16(*b, math.MaxUint16) // -1: no more rows
+		c.next = -1
+	}
+	c.ready = *b
+}
+
+// copyRow takes a row's values in the order of the columns. The type must be exactly the column's.
+type copyRow struct{ b []byte }
+
+func (r *copyRow) length(n int) { r.b = binary.BigEndian.AppendUint32(r.b, uint32(n)) }
+
+func (r *copyRow) null() { r.b = binary.BigEndian.AppendUint32(r.b, math.MaxUint32) }
+
+// texts are of columns of type text.
+func (r *copyRow) texts(all ...string) {
+	for _, s := range all {
+		r.length(len(s))
+		r.b = append(r.b, s...)
+	}
+}
+
+// bigints are of columns of type bigint.
+func (r *copyRow) bigints(all ...int64) {
+	for _, n := range all {
+		r.length(8)
+		r.b = binary.BigEndian.AppendUint64(r.b, uint64(n))
+	}
+}
+
+func (r *copyRow) smallint(n int16) {
+	r.length(2)
+	r.b = binary.BigEndian.AppendUint16(r.b, uint16(n))
+}
+
+func (r *copyRow) boolean(is bool) {
+	r.length(1)
+	if is {
+		r.b = append(r.b, 1)
+	} else {
+		r.b = append(r.b, 0)
+	}
+}
+
+func (r *copyRow) double(f float64) {
+	r.length(8)
+	r.b = binary.BigEndian.AppendUint64(r.b, math.Float64bits(f))
+}
+
+// timestamptz counts microseconds since the year 2000.
+func (r *copyRow) timestamptz(t time.Time) {
+	const from1970 = 946_684_800_000_000
+	r.bigints(t.UnixMicro() - from1970)
+}
+
+func (r *copyRow) bytea(data []byte) {
+	r.length(len(data))
+	r.b = append(r.b, data...)
+}
+
+// jsonb is null where there is none.
+func (r *copyRow) jsonb(data []byte) {
+	if len(data) == 0 {
+		r.null()
+		return
+	}
+	r.length(1 + len(data))
+	r.b = append(append(r.b, 1), data...) // the format's version
+}

@@ -1,0 +1,41 @@
+package replica
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// What is live is mostly the mailbox, large and lasting. Garbage may grow to twice that before it is collected, since to mark it
+// again and again was a fifth of the server's time under polls; but by no more than a bound, since with a large fleet twice is
+// memory for nothing; and by a fifth in any case, lest the collector does nothing else.
+const (
+	garbageMost  = 200 // percent of what is live
+	garbageLeast = 20
+	garbageBound = 32 << 20 // bytes
+	garbageEvery = 2 * time.Second
+)
+
+// boundGarbage has the collector work so often that garbage keeps within its bound, unless GOGC says how often.
+func boundGarbage(context.Context) error {
+	if os.Getenv("GOGC") != "" {
+		return nil
+	}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(live)
+	if percent := percentOf(live[0].Value.Uint64()); uint64(percent) != live[1].Value.Uint64() {
+		debug.SetGCPercent(percent)
+	}
+	return nil
+}
+
+// percentOf is how much garbage there may be, for what is live, in steps of a tenth, as each change stops the world for a moment.
+func percentOf(live uint64) int {
+	percent := garbageMost
+	for percent > garbageLeast && live*uint64(percent)/100 > garbageBound {
+		percent = max(percent-percent/10, garbageLeast)
+	}
+	return percent
+}

@@ -1,0 +1,52 @@
+package sketch_test
+
+import (
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/watchbill/watchbill/internal/sketch"
+)
+
+// TestAccumulatorIsMerging: it comes to what merging one distribution after the other does.
+func TestAccumulatorIsMerging(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var sum, merged sketch.Accumulator
+		var want sketch.Distribution
+		for _, d := range rapid.SliceOfN(distributions(), 0, 6).Draw(t, "all") {
+			if err := sum.Add(d.Encode()); err != nil {
+				t.Fatalf("Add: %v", err)
+			}
+			merged.Merge(d)
+			want.Merge(d)
+		}
+		if got := merged.Distribution(); !sameDistribution(got, want) {
+			t.Fatalf("merged: got %x, want %x", got.Encode(), want.Encode())
+		}
+		if got := sum.Distribution(); !sameDistribution(got, want) {
+			t.Fatalf("got %x, want %x", got.Encode(), want.Encode())
+		}
+	})
+}
+
+// TestAccumulatorReadsWhatDecodingReads, and refuses what that refuses.
+func TestAccumulatorReadsWhatDecodingReads(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		encoded := append([]byte{1}, rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "bytes")...)
+		var sum sketch.Accumulator
+		err := sum.Add(encoded)
+		want, wantErr := sketch.DecodeDistribution(encoded)
+		if (err == nil) != (wantErr == nil) || err != nil && !errors.Is(err, sketch.ErrEncoding) {
+			t.Fatalf("got %v, want %v", err, wantErr)
+		}
+		if got := sum.Distribution(); err == nil && !sameDistribution(got, want) {
+			t.Fatalf("got %x, want %x", got.Encode(), want.Encode())
+		}
+	})
+	for _, encoded := range [][]byte{nil, {2}} {
+		if err := new(sketch.Accumulator).Add(encoded); !errors.Is(err, sketch.ErrEncoding) {
+			t.Errorf("%x: got %v", encoded, err)
+		}
+	}
+}
