@@ -2,14 +2,18 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
@@ -83,12 +87,30 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 		}
 		wanted.SetUID(live.GetUID()) // if another took its place since, it is left alone
 	}
-	err = r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(fieldManager), client.ForceOwnership)
-	if err != nil {
+	if err := r.send(ctx, want, wanted); err != nil {
 		return false, fmt.Errorf("apply %s %s/%s: %w", key.kind, key.namespace, key.name, err)
 	}
-	r.memory.wrote(key, wanted, r.now())
 	return true, nil
+}
+
+// send has the API server apply an object, and wants no more back than its metadata: the rest is as it was sent.
+func (r *Reconciler) send(ctx context.Context, want client.Object, wanted *unstructured.Unstructured) error {
+	if rule, ok := want.(*monitoringv1.PrometheusRule); ok {
+		wanted.Object["spec"] = rule.Spec // whose rules were digests
+	}
+	text, err := json.Marshal(wanted.Object)
+	if err != nil {
+		return err
+	}
+	written := metadataOf(wanted.GroupVersionKind())
+	written.SetNamespace(want.GetNamespace())
+	written.SetName(want.GetName())
+	err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership)
+	if err != nil {
+		return err
+	}
+	r.memory.wrote(keyOf(want), written, r.now())
+	return nil
 }
 
 // stands says whether the live object is as it is wanted. Undoing what others do to our fields is limited in its rate, so

@@ -63,7 +63,8 @@ var _ toolscache.TransformFunc = trimmed
 
 const kindReport = "MonitoringReport"
 
-// trimmed takes out of an object what is never looked at: with a thousand reports that is most of the memory.
+// trimmed takes out of an object what is never looked at: with a thousand reports that is most of the memory. What it has
+// trimmed it leaves as it is, since client-go may hand an object to it twice.
 func trimmed(in any) (any, error) {
 	object, ok := in.(client.Object)
 	if !ok {
@@ -73,6 +74,8 @@ func trimmed(in any) (any, error) {
 	owner := metav1.GetControllerOf(object)
 	foreign := object.GetLabels()[labelManagedBy] != managedBy && (owner == nil || owner.Kind != kindReport)
 	switch object := object.(type) {
+	case *v1alpha1.MonitoringReport:
+		delete(object.Annotations, corev1.LastAppliedConfigAnnotation) // the whole spec once more
 	case *batchv1.CronJob:
 		if foreign {
 			object.Spec = batchv1.CronJobSpec{}
@@ -82,7 +85,13 @@ func trimmed(in any) (any, error) {
 		if foreign {
 			object.Spec = monitoringv1.PrometheusRuleSpec{}
 			object.Annotations = nil
+			break
 		}
+		groups, err := digested(object.Spec.Groups)
+		if err != nil {
+			return nil, err
+		}
+		object.Spec.Groups = groups
 	case *batchv1.Job:
 		object.Spec.Template = corev1.PodTemplateSpec{}
 		object.Annotations = nil

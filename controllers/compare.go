@@ -8,14 +8,24 @@ import (
 	"reflect"
 	"slices"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// content is an object as JSON has it, without what only the API server says.
+// content is an object as JSON has it, without what only the API server says, and with rules as their digests.
 func content(object runtime.Object) (map[string]any, error) {
+	if rule, ok := object.(*monitoringv1.PrometheusRule); ok {
+		groups, err := digested(rule.Spec.Groups)
+		if err != nil {
+			return nil, err
+		}
+		short := *rule
+		short.Spec.Groups = groups
+		object = &short
+	}
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {
 		return nil, fmt.Errorf("turn %T into JSON: %w", object, err)
@@ -43,7 +53,7 @@ func prune(value any) {
 	}
 }
 
-// sealed returns what is to be applied: the object's content with its hash as an annotation. The hash tells a later reconcile
+// sealed returns what an object is wanted to be: its content with its hash as an annotation. The hash tells a later reconcile
 // that a field is wanted no more, which comparing cannot: a field that others set looks the same.
 func sealed(object runtime.Object) (*unstructured.Unstructured, error) {
 	fields, err := content(object)

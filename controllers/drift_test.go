@@ -5,9 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
@@ -44,17 +46,50 @@ func TestDriftIsUndone(t *testing.T) {
 		}
 		return equal(len(binding.Subjects), 1)
 	})
+}
 
+// The cache has no more of rules than their digest, which must tell whatever another does to them.
+func TestRuleDriftIsUndone(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily")
+	w.create(mr)
+	w.settled(mr)
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 	w.stands(rule)
-	groups := len(rule.Spec.Groups)
-	change(w, rule, func(r *monitoringv1.PrometheusRule) { r.Spec.Groups = r.Spec.Groups[1:] })
-	w.eventually("the rules are back", func() error {
-		if err := w.get(rule); err != nil {
-			return err
-		}
-		return equal(len(rule.Spec.Groups), groups)
+	want := byName(rule.Spec.DeepCopy().Groups)
+	for what, tamper := range map[string]func(*monitoringv1.PrometheusRule){
+		"a group less":       func(r *monitoringv1.PrometheusRule) { r.Spec.Groups = r.Spec.Groups[1:] },
+		"a rule less":        func(r *monitoringv1.PrometheusRule) { r.Spec.Groups[0].Rules = r.Spec.Groups[0].Rules[1:] },
+		"another expression": func(r *monitoringv1.PrometheusRule) { r.Spec.Groups[1].Rules[0].Expr = intstr.FromString("vector(0)") },
+		"a label more":       func(r *monitoringv1.PrometheusRule) { r.Spec.Groups[1].Rules[0].Labels["severity"] = "none" },
+	} {
+		change(w, rule, tamper)
+		w.eventually("the rules are ours again: "+what, func() error {
+			if err := w.get(rule); err != nil {
+				return err
+			}
+			return equal(cmp.Diff(want, byName(rule.Spec.Groups)), "")
+		})
+	}
+	change(w, rule, func(r *monitoringv1.PrometheusRule) {
+		r.Spec.Groups = append(r.Spec.Groups, monitoringv1.RuleGroup{Name: "theirs", Rules: []monitoringv1.Rule{{Record: "x", Expr: intstr.FromString("1")}}})
 	})
+	w.reconciled(mr)
+	if err := w.get(rule); err != nil {
+		t.Fatal(err)
+	}
+	if _, left := byName(rule.Spec.Groups)["theirs"]; !left {
+		t.Error("another's group of rules is gone")
+	}
+}
+
+func byName(groups []monitoringv1.RuleGroup) map[string]monitoringv1.RuleGroup {
+	named := map[string]monitoringv1.RuleGroup{}
+	for _, group := range groups {
+		named[group.Name] = group
+	}
+	return named
 }
 
 // Another role than ours cannot be swapped in a RoleBinding, only the binding itself.

@@ -38,9 +38,9 @@ type recollection struct {
 	uid     types.UID
 	repairs *rate.Limiter
 
-	generation int64  // of the spec that plan is of
-	plan       *plan  // nil: to be decided
 	settled    string // the versions of what stood as planned, all of it; empty: not all of it does yet
+	generation int64  // of the spec that settled and plan are of
+	plan       plan   // what of it is asked for while it stands
 
 	slots string    // the schedule and its zone, as last seen
 	since time.Time // since when they are so; zero: since before this controller
@@ -151,25 +151,24 @@ func (w write) old(now time.Time) bool {
 	return age < 0 || age > seenWithin
 }
 
-// planned returns what a report asks for. Deciding takes milliseconds, most of them for its rules, so that it is done once for
-// each generation of the spec, and again only when what stands is not what was found to be as planned. settled says that it is:
-// then there is nothing to apply.
+// planned returns what a report asks for. settled says that it was found to stand, all of it, and that nothing changed since:
+// then there is nothing to apply, and the plan has no more of objects than their names.
 func (r *recollection) planned(seen *observed, decide func() plan) (p plan, settled bool) {
-	versions := seen.versions()
-	if r.plan == nil || r.generation != seen.report.Generation || r.settled != "" && r.settled != versions {
-		p := decide()
-		r.plan, r.generation, r.settled = &p, seen.report.Generation, ""
+	if r.settled != "" && r.generation == seen.report.Generation && r.settled == seen.versions() {
+		return r.plan, true
 	}
-	return *r.plan, r.settled != ""
+	r.settled, r.plan = "", plan{}
+	return decide(), false
 }
 
-// settle notes that all that was planned stands as it was seen. Nobody asks for the objects then, which are large.
-func (r *recollection) settle(seen *observed) {
-	r.settled = seen.versions()
-	r.plan.shared = nil
-	r.plan.cronJob = nil
-	if r.plan.rule != nil {
-		r.plan.rule = &monitoringv1.PrometheusRule{ObjectMeta: r.plan.rule.ObjectMeta}
+// settle notes that all that was planned stands as it was seen. Plans are not kept before: a thousand reports wait for their
+// objects to be seen at the same time, and an object that is made takes a hundred times the room of one that is digested.
+func (r *recollection) settle(seen *observed, p plan) {
+	r.settled, r.generation = seen.versions(), seen.report.Generation
+	r.plan = plan{notes: p.notes}
+	if p.rule != nil {
+		r.plan.rule = named(&monitoringv1.PrometheusRule{}, p.rule.Namespace, p.rule.Name)
+		r.plan.rule.Labels = p.rule.Labels
 	}
 }
 

@@ -65,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		schedule := r.applySchedule(ctx, seen, p, o)
 		rule := r.applyRule(ctx, seen, p, o)
 		if schedule && rule {
-			known.settle(seen)
+			known.settle(seen, p)
 		}
 	}
 	if p.fault == nil {

@@ -119,8 +119,8 @@ func (w *world) quiet() {
 	})
 }
 
-// TestManyReports holds what many reports cost against what is allowed. WATCHBILL_SCALE says how many; 1000 take a minute or
-// two on two cores, most of it for their rules.
+// TestManyReports holds what many reports cost against what is allowed. WATCHBILL_SCALE says how many; 1000 take a minute on
+// two cores, most of it the API server's.
 func TestManyReports(t *testing.T) {
 	reports := 50
 	if scale := os.Getenv("WATCHBILL_SCALE"); scale != "" {

@@ -10,12 +10,9 @@ import (
 	"testing"
 )
 
-// prepareKubectl makes the folder of what kubectl needs.
-func (c *Cluster) prepareKubectl() (err error) {
-	if c.folder, err = os.MkdirTemp("", "kubetest-"); err == nil {
-		err = os.WriteFile(filepath.Join(c.folder, "kubeconfig"), c.env.KubeConfig, 0o600)
-	}
-	if err != nil {
+// prepareKubectl writes what kubectl needs to reach the cluster.
+func (c *Cluster) prepareKubectl() error {
+	if err := os.WriteFile(filepath.Join(c.folder, "kubeconfig"), c.env.KubeConfig, 0o600); err != nil {
 		return fmt.Errorf("prepare for kubectl: %w", err)
 	}
 	return nil

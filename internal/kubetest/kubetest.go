@@ -1,5 +1,5 @@
-// Package kubetest gives tests a real Kubernetes API server: kube-apiserver and etcd, without nodes or controllers. Only
-// tests import it.
+// Package kubetest gives tests and benchmarks a real Kubernetes API server: kube-apiserver and etcd, without nodes or
+// controllers. Only they import it.
 package kubetest
 
 import (
@@ -26,7 +26,7 @@ type Cluster struct {
 	// Config reaches it as an administrator.
 	Config *rest.Config
 	env    *envtest.Environment
-	folder string // of what kubectl needs
+	folder string // of files that it and kubectl need
 }
 
 // Options say what the API server knows from the start.
@@ -35,6 +35,8 @@ type Options struct {
 	CRDs []string
 	// PrometheusOperator says that it knows the Prometheus operator's resources.
 	PrometheusOperator bool
+	// AuditLog is a file that it appends a line to for everything that anybody writes, an Event of audit.k8s.io/v1; empty: none.
+	AuditLog string
 }
 
 // Start starts an API server, for TestMain to share among a package's tests (see Main). Stop must be called.
@@ -59,15 +61,38 @@ func Start(opts Options) (*Cluster, error) {
 		}
 		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, folder)
 	}
-	config, err := env.Start()
+	folder, err := os.MkdirTemp("", "kubetest-")
 	if err != nil {
-		return nil, fmt.Errorf("start an API server: %w", err)
+		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	c := &Cluster{Config: config, env: env}
+	c := &Cluster{env: env, folder: folder}
+	if opts.AuditLog != "" {
+		if err := c.audit(opts.AuditLog); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(folder))
+		}
+	}
+	c.Config, err = env.Start()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start an API server: %w", err), os.RemoveAll(folder))
+	}
 	if err := c.prepareKubectl(); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
+}
+
+// auditPolicy has every write logged once it is done, without what was written.
+const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"], "rules": [
+	{"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]}, {"level": "None"}]}`
+
+// audit has the API server, which is yet to be started, log writes.
+func (c *Cluster) audit(log string) error {
+	policy := filepath.Join(c.folder, "audit.json")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return fmt.Errorf("write an audit policy: %w", err)
+	}
+	c.env.ControlPlane.GetAPIServer().Configure().Set("audit-policy-file", policy).Set("audit-log-path", log)
+	return nil
 }
 
 // Stop stops the API server and waits for it to be gone.

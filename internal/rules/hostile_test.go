@@ -156,6 +156,7 @@ func FuzzBuild(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		verify(t, file)
 		if got := matched(t, file, "job"); !slices.Equal(got, []string{job}) {
 			t.Errorf("want job %q, got %q", job, got)
 		}

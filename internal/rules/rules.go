@@ -76,30 +76,19 @@ type Note struct {
 	Text      string // goes on after the name: "alerts by threshold: …"
 }
 
-// maxSize is the most bytes that a rule file may have, as prometheus-operator refuses more.
-const maxSize = 512 << 10
-
 // Build returns the rules of a report: none if its mode is None. Its error is report.FieldErrors, with every fault, its
 // field's path as in objectives[1].latency.threshold, and what to change.
+//
+// Prometheus takes what Build returns, and Verify would find no fault in it: all that people wrote is checked here, and gets
+// into expressions and templates through quote.go alone.
 func Build(r Report, o Options) (File, []Note, error) {
 	p, err := newPlan(r, o)
 	if err != nil {
 		return File{}, nil, err
 	}
 	file := p.file()
-	text, err := file.YAML()
-	if err != nil {
+	if err := file.tooLarge(); err != nil {
 		return File{}, nil, err
-	}
-	if len(text) > maxSize {
-		return File{}, nil, report.FieldErrors{{
-			Field: "objectives",
-			Problem: fmt.Sprintf("make rules of %d bytes, and prometheus-operator takes no more than %d: "+
-				"have fewer objectives, or shorter routes and labels", len(text), maxSize),
-		}}
-	}
-	if _, faults := rulefmt.Parse(text, false, model.LegacyValidation); len(faults) > 0 {
-		return File{}, nil, fmt.Errorf("rules that Prometheus refuses: %w", errors.Join(faults...))
 	}
 	return file, p.notes(), nil
 }
@@ -108,6 +97,19 @@ func Build(r Report, o Options) (File, []Note, error) {
 func Check(r Report, o Options) error {
 	_, err := newPlan(r, o)
 	return err
+}
+
+// Verify has Prometheus' own parser read the file, and returns what it refuses. It takes many times as long as Build, so
+// that it is for tests, and for files that people take away with them.
+func (f File) Verify() error {
+	text, err := f.YAML()
+	if err != nil {
+		return err
+	}
+	if _, faults := rulefmt.Parse(text, false, model.LegacyValidation); len(faults) > 0 {
+		return fmt.Errorf("rules that Prometheus refuses: %w", errors.Join(faults...))
+	}
+	return nil
 }
 
 // YAML returns the file as Prometheus and promtool read it.

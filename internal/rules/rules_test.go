@@ -81,7 +81,19 @@ func build(t *testing.T, r rules.Report, o rules.Options) (rules.File, []rules.N
 	if err != nil {
 		t.Fatal(err)
 	}
+	verify(t, file)
 	return file, notes
+}
+
+// verify wants a file that Prometheus takes, and whose size is not thought to be less than it is.
+func verify(t *testing.T, file rules.File) {
+	t.Helper()
+	if err := file.Verify(); err != nil {
+		t.Error(err)
+	}
+	if size, most := len(yamlOf(t, file)), file.SizeAtMost(); most < size || most > 8*size+100 {
+		t.Errorf("a file of %d bytes is thought to have at most %d", size, most)
+	}
 }
 
 func yamlOf(t *testing.T, file rules.File) string {

@@ -37,6 +37,10 @@ var scenarios = []scenario{
 	{"cycles", deployCycles},
 	{"growth", pollGrowth},
 	{"million", millionAgents},
+	{"ingest", ingest},
+	{"gateway", gatewayOverhead},
+	{"executions", pasts},
+	{"controller", controllerReports},
 }
 
 // bench is what scenarios share.

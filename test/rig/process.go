@@ -118,17 +118,24 @@ func (p *Process) Stop(ctx context.Context, s syscall.Signal) error {
 func (p *Process) Close() error { return p.Stop(context.Background(), syscall.SIGTERM) }
 
 // CPU is the time that the process has computed for, in user and system mode.
-func (p *Process) CPU() (time.Duration, error) {
-	fields, err := p.stat()
+func (p *Process) CPU() (time.Duration, error) { return cpuOf(p.PID(), false) }
+
+// cpuOf is the time that a process has computed for; with ended, and its children that it has waited for.
+func cpuOf(pid int, ended bool) (time.Duration, error) {
+	fields, err := statOf(pid)
 	if err != nil {
 		return 0, err
 	}
-	const utime, stime, ticksPerSecond = 11, 12, 100 // of proc(5), counted behind the name; USER_HZ is 100 on all of Linux
+	const utime, stime, cutime, cstime, ticksPerSecond = 11, 12, 13, 14, 100 // of proc(5), counted behind the name; USER_HZ is 100 on all of Linux
+	wanted := []int{utime, stime}
+	if ended {
+		wanted = append(wanted, cutime, cstime)
+	}
 	var ticks int64
-	for _, field := range []int{utime, stime} {
+	for _, field := range wanted {
 		n, err := strconv.ParseInt(fields[field], 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read the CPU time of process %d: %w", p.PID(), err)
+			return 0, fmt.Errorf("read the CPU time of process %d: %w", pid, err)
 		}
 		ticks += n
 	}
@@ -149,15 +156,15 @@ func (p *Process) RSS() (int64, error) {
 	return pages * int64(os.Getpagesize()), err
 }
 
-// stat returns the fields of /proc/…/stat from the state on.
-func (p *Process) stat() ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+// statOf returns the fields of /proc/…/stat from the state on.
+func statOf(pid int) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return nil, fmt.Errorf("read the state of process %d: %w", p.PID(), err)
+		return nil, fmt.Errorf("read the state of process %d: %w", pid, err)
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 20 {
-		return nil, fmt.Errorf("read the state of process %d: %q", p.PID(), text)
+		return nil, fmt.Errorf("read the state of process %d: %q", pid, text)
 	}
 	return fields, nil
 }

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+// The windows that figures are read of, in hours.
+const (
+	oneDay     = 24
+	thirtyDays = 720
+)
+
+// past is a database with a history, and a server over it.
+type past struct {
+	history
+	db     *pgx.Conn
+	server *rig.Server
+	reader *rig.Conn
+
+	ingested int64 // executions beside the history
+}
+
+func (p *past) close() error {
+	var errs []error
+	if p.reader != nil {
+		errs = append(errs, p.reader.Close())
+	}
+	if p.server != nil {
+		errs = append(errs, p.server.Close())
+	}
+	return errors.Join(append(errs, p.db.Close(context.Background()))...)
+}
+
+// pasts reads figures and reports over a long history, and beside it, in turns, over shorter ones.
+func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
+	dir := filepath.Join(b.dir, "pasts")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// The write-ahead log is kept as small as a single server may, for the sake of the disk while history is made up.
+	postgres, err := rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(dir, "postgres"), Settings: map[string]string{
+		"shared_buffers": "512MB", "max_wal_size": "2GB", "wal_level": "minimal", "max_wal_senders": "0", "maintenance_work_mem": "256MB",
+	}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, postgres.Close()) }()
+	var all []*past
+	defer func() {
+		for _, p := range all {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	for _, rows := range or(b, []int64{100_000, 1_000_000, 10_000_000}, []int64{20_000, 200_000}) {
+		p, err := b.makePast(ctx, postgres, dir, rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	longest := all[len(all)-1]
+	var figures []figure
+	for _, measure := range []func() ([]figure, error){
+		func() ([]figure, error) { return b.readPast(ctx, longest) },
+		func() ([]figure, error) { return b.reportSeconds(ctx, longest) },
+		func() ([]figure, error) { return b.readsByLength(all) },
+		func() ([]figure, error) { return b.ingestByLength(ctx, all) },
+	} {
+		for _, p := range all {
+			if err := p.connect(ctx); err != nil {
+				return nil, err
+			}
+		}
+		found, err := measure()
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, found...)
+	}
+	return figures, nil
+}
+
+func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string, rows int64) (_ *past, err error) {
+	name := fmt.Sprintf("rows_%d", rows)
+	url, err := postgres.CreateDatabase(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.migrate(ctx, &installation{url: url, dir: dir}); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	p := &past{history: newHistory(rows, began)}
+	if err := p.seed(ctx, url); err != nil {
+		return nil, err
+	}
+	b.logf("%d executions of %d days in %.0f s", rows, historyDays, time.Since(began).Seconds())
+	if p.db, err = pgx.Connect(ctx, url); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.server, err = rig.Serve(ctx, rig.ServeOptions{Binary: b.binary, DatabaseURL: url, Dir: dir, Name: name}); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// connect dials anew: kept connections do not stay for as long as other histories take to make up and to scan.
+func (p *past) connect(ctx context.Context) (err error) {
+	if p.reader != nil {
+		if err := p.reader.Close(); err != nil {
+			return err
+		}
+	}
+	p.reader, err = rig.Dial(ctx, p.server.Address)
+	return err
+}
+
+// readMetrics reads the figures of so many hours, and says how long the answer took.
+func readMetrics(reader *rig.Conn, address string, hours int) (openapi.ExecutionMetricsAnswer, time.Duration, error) {
+	var answer openapi.ExecutionMetricsAnswer
+	request := rig.Request("GET", fmt.Sprintf("/api/admin/metrics?hours=%d", hours), address, "Authorization: Bearer "+rig.AdminToken+"\r\n", nil)
+	began := time.Now()
+	response, err := reader.Do(request)
+	took := time.Since(began)
+	if err := readable(response, err, http.StatusOK); err != nil {
+		return answer, 0, err
+	}
+	return answer, took, json.Unmarshal(response.Body, &answer)
+}
+
+// readPast compares reading figures with scanning the rows, values included.
+func (b *bench) readPast(ctx context.Context, p *past) ([]figure, error) {
+	if err := b.cardinality(ctx, p); err != nil {
+		return nil, err
+	}
+	var figures []figure
+	for _, window := range []struct {
+		name    string
+		hours   int
+		speedup float64
+	}{{"24h", oneDay, 20}, {"30d", thirtyDays, 200}} {
+		var ours, naive, speedup []float64
+		for round := range or(b, 5, 3) {
+			var reads []float64
+			var answer openapi.ExecutionMetricsAnswer
+			for range 21 {
+				read, took, err := readMetrics(p.reader, p.server.Address, window.hours)
+				if err != nil {
+					return nil, err
+				}
+				answer, reads = read, append(reads, took.Seconds()*1e3)
+			}
+			scanned, took, err := naiveMetrics(ctx, p.db, answer.Metrics.Window)
+			if err != nil {
+				return nil, err
+			}
+			if err := scanned.compare(answer.Metrics); err != nil {
+				return nil, fmt.Errorf("%s: %w", window.name, err)
+			}
+			if round == 0 {
+				if err := comparePercentiles(ctx, p.db, answer.Metrics); err != nil {
+					return nil, fmt.Errorf("%s: %w", window.name, err)
+				}
+			}
+			ours, naive = append(ours, median(reads)), append(naive, took.Seconds()*1e3)
+			speedup = append(speedup, naive[round]/ours[round])
+			b.logf("%s, %d requests: %.2f ms, naively %.1f ms", window.name, answer.Metrics.TotalRequests, ours[round], naive[round])
+		}
+		aims := []aim{atMost(10), atLeast(window.speedup)}
+		if b.quick {
+			aims[1] = aim{} // the fewer the rows, the faster is who scans them
+		}
+		figures = append(figures,
+			figure{"admin_metrics_ms_" + window.name, median(ours), "ms", aims[0]},
+			figure{"admin_naive_ms_" + window.name, median(naive), "ms", aim{}},
+			figure{"admin_metrics_speedup_" + window.name, median(speedup), "ratio", aims[1]})
+	}
+	return figures, nil
+}
+
+// cardinality says what the figures are made of.
+func (b *bench) cardinality(ctx context.Context, p *past) error {
+	rows, err := p.db.Query(ctx, `
+		SELECT 'rows of 24 h', (SELECT count(*) FROM agent_executions WHERE created_at >= $1)
+		UNION ALL SELECT 'agents', (SELECT count(DISTINCT agent) FROM execution_rollups WHERE seconds = 86400)
+		UNION ALL SELECT 'models', (SELECT count(DISTINCT model) FROM execution_rollups WHERE seconds = 86400)
+		UNION ALL SELECT 'cells (agent, model, status, request)', (SELECT count(DISTINCT (agent, model, status, request)) FROM execution_rollups WHERE seconds = 86400)
+		UNION ALL SELECT 'users', (SELECT count(DISTINCT user_id) FROM user_rollups WHERE seconds = 86400)
+		UNION ALL SELECT 'rollups', (SELECT count(*) FROM execution_rollups)
+		UNION ALL SELECT 'rollups of users', (SELECT count(*) FROM user_rollups)
+		UNION ALL SELECT 'MiB of the database', pg_database_size(current_database()) / 1048576`, p.to.Add(-oneDay*time.Hour))
+	if err != nil {
+		return err
+	}
+	var what string
+	var n int64
+	b.logf("%d executions", p.rows)
+	_, err = pgx.ForEachRow(rows, []any{&what, &n}, func() error {
+		b.logf("  %d %s", n, what)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+const (
+	controllerWithin = 4 * time.Minute         // how long a controller may take for all that it is asked
+	controllerQuiet  = 1500 * time.Millisecond // without a reconcile: longer than it waits before it looks again at what it wrote
+)
+
+// controllerRound is what one controller came to.
+type controllerRound struct {
+	ready     time.Duration // from its start until every report is Ready
+	writes    int           // until it was quiet
+	idle      int           // when all was reconciled again, by it and by the next one
+	peak      int64         // bytes, of the greater
+	cpu       time.Duration // until all were ready
+	again     time.Duration // from the next one's start until it had seen to every report
+	reconcile int           // how often, until it was quiet
+}
+
+// controllerReports is how soon, with how many writes and in how much memory the controller makes what MonitoringReports ask
+// for that were there before it, on an API server that has two cores at the most for itself, etcd and the controller.
+func controllerReports(ctx context.Context, b *bench) ([]figure, error) {
+	reports := or(b, 1000, 100)
+	var rounds []controllerRound
+	for n := range or(b, 3, 1) {
+		round, err := b.controllerRound(ctx, fmt.Sprintf("controller-%d", n), reports)
+		if err != nil {
+			return nil, err
+		}
+		b.logf("%d reports: Ready after %.1f s (%.1f s of CPU, %d reconciles), %d writes, %d when all was as it should be; after a restart seen to in %.1f s; at most %d MiB",
+			reports, round.ready.Seconds(), round.cpu.Seconds(), round.reconcile, round.writes, round.idle, round.again.Seconds(), round.peak>>20)
+		rounds = append(rounds, round)
+	}
+	of := func(value func(controllerRound) float64) (all []float64) {
+		for _, round := range rounds {
+			all = append(all, value(round))
+		}
+		return all
+	}
+	return []figure{
+		{"controller_ready_seconds", median(of(func(r controllerRound) float64 { return r.ready.Seconds() })), "s", atMost(40)},
+		{"controller_writes_per_cr", slices.Max(of(func(r controllerRound) float64 { return float64(r.writes) / float64(reports) })), "writes", atMost(4)},
+		{"controller_idle_writes", slices.Max(of(func(r controllerRound) float64 { return float64(r.idle) })), "writes", exactly(0)},
+		{"controller_rss_mib", slices.Max(of(func(r controllerRound) float64 { return float64(r.peak) / (1 << 20) })), "MiB", atMost(120)},
+	}, nil
+}
+
+func (b *bench) controllerRound(ctx context.Context, name string, reports int) (round controllerRound, err error) {
+	ctx, cancel := context.WithTimeout(ctx, controllerWithin)
+	defer cancel()
+	dir := filepath.Join(b.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return round, err
+	}
+	c, err := startCluster(ctx, dir, reports)
+	if err != nil {
+		return round, err
+	}
+	defer func() { err = errors.Join(err, c.close(), os.RemoveAll(dir)) }()
+	b.logf("there are %d reports", reports)
+	first, err := b.firstController(ctx, c, dir, &round)
+	if first != nil {
+		defer func() {
+			if err != nil {
+				err = errors.Join(fmt.Errorf("%w\n%s", err, first.Tail()), first.Close())
+			}
+		}()
+	}
+	if err != nil {
+		return round, err
+	}
+	if err := reconciledAgain(ctx, c, first, &round); err != nil {
+		return round, err
+	}
+	if err := first.Close(); err != nil {
+		return round, err
+	}
+	return round, b.nextController(ctx, c, dir, &round)
+}
+
+func (b *bench) startController(ctx context.Context, c *cluster, dir string) (*rig.Controller, error) {
+	return rig.StartController(ctx, rig.ControllerOptions{Binary: b.binary, Kubeconfig: c.kubeconfig, Dir: dir, Args: []string{
+		"--leader-election-namespace", controllerNamespace, "--report-namespaces", "*",
+		"--image", "watchbill.example/watchbill:1", "--server", "http://watchbill.example:8080",
+		"--metrics-selector", "job=watchbill,namespace=watchbill", "--controller-metrics-selector", "job=watchbill-controller,namespace=watchbill",
+	}})
+}
+
+// firstController finds reports that nothing stands of yet.
+func (b *bench) firstController(ctx context.Context, c *cluster, dir string, round *controllerRound) (p *rig.Controller, err error) {
+	var began time.Time
+	p, err = c.awaitReady(ctx, func() (*rig.Controller, error) {
+		began = time.Now()
+		return b.startController(ctx, c, dir)
+	})
+	if err != nil {
+		return p, err
+	}
+	round.ready = time.Since(began)
+	if round.cpu, err = p.CPU(); err != nil {
+		return p, err
+	}
+	if round.reconcile, err = reconciles(ctx, p, c.reports); err != nil {
+		return p, err
+	}
+	if err := c.complete(ctx); err != nil {
+		return p, err
+	}
+	var by map[string]int
+	if round.writes, by, err = c.writes(); err != nil {
+		return p, err
+	}
+	b.logf("writes: %v", by)
+	return p, nil
+}
+
+// reconciledAgain has the same controller see to every report again.
+func reconciledAgain(ctx context.Context, c *cluster, p *rig.Controller, round *controllerRound) error {
+	if err := c.touch(ctx); err != nil {
+		return err
+	}
+	if _, err := reconciles(ctx, p, round.reconcile+c.reports); err != nil {
+		return err
+	}
+	return round.idled(c, p)
+}
+
+// nextController finds all as it should be, and must see so: it remembers nothing.
+func (b *bench) nextController(ctx context.Context, c *cluster, dir string, round *controllerRound) (err error) {
+	began := time.Now()
+	p, err := b.startController(ctx, c, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if _, err := reconciles(ctx, p, c.reports); err != nil {
+		return err
+	}
+	round.again = time.Since(began) - controllerQuiet
+	return round.idled(c, p)
+}
+
+// idled notes what was written since the reports were ready, and the memory of a controller that is about to end.
+func (r *controllerRound) idled(c *cluster, p *rig.Controller) error {
+	total, _, err := c.writes()
+	if err != nil {
+		return err
+	}
+	r.idle = total - r.writes
+	peak, err := p.PeakRSS()
+	r.peak = max(r.peak, peak)
+	return err
+}
+
+// reconciles waits until a controller has reconciled so often, and then no more for a while, and returns how often it has.
+func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) {
+	last, since := 0, time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.Done():
+			return 0, errors.New("the controller ended")
+		case <-ctx.Done():
+			return 0, fmt.Errorf("the controller has reconciled %d times, want %d and then quiet: %w", last, least, context.Cause(ctx))
+		case <-tick.C:
+		}
+		metrics, err := p.Metrics(ctx)
+		if err != nil {
+			continue // it is about to start
+		}
+		sum := 0
+		for series, value := range metrics {
+			if strings.HasPrefix(series, "controller_runtime_reconcile_total{") {
+				sum += int(value)
+			}
+		}
+		if sum != last {
+			last, since = sum, time.Now()
+		} else if last >= least && time.Since(since) > controllerQuiet {
+			return last, nil
+		}
+	}
+}

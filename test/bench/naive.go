@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+// naiveSums is what the rows of something add up to.
+type naiveSums struct {
+	Count, Successful, Timeouts, Failed                   int64
+	Used, Input, Output, CacheRead, CacheWrite, Reasoning int64
+	Cost, Unpriced                                        int64
+	millis                                                float64
+}
+
+// naiveFigures is what the endpoint answers, as a scan of the rows has it.
+type naiveFigures struct {
+	total          naiveSums
+	agents, models map[string]*naiveSums
+}
+
+// naiveSQL is what one would write who has nothing but the rows. It leaves out percentiles, which would make it several times
+// slower: they are compared, and not timed.
+const naiveSQL = `
+SELECT agent_name, model_used, status, request, count(*), sum(execution_time_ms), sum(tokens_used), sum(input_tokens), sum(output_tokens),
+	sum(cache_read_tokens), sum(cache_write_tokens), sum(reasoning_tokens), COALESCE(sum(cost_nano_usd), 0),
+	COALESCE(sum(tokens_used) FILTER (WHERE cost_nano_usd IS NULL), 0)
+FROM agent_executions WHERE created_at >= $1 AND created_at < $2
+GROUP BY 1, 2, 3, 4`
+
+// naiveMetrics scans the rows of a window, and says how long that took.
+func naiveMetrics(ctx context.Context, db *pgx.Conn, w openapi.ExecutionWindow) (naiveFigures, time.Duration, error) {
+	all := naiveFigures{agents: map[string]*naiveSums{}, models: map[string]*naiveSums{}}
+	began := time.Now()
+	rows, err := db.Query(ctx, naiveSQL, w.From, w.To)
+	if err != nil {
+		return all, 0, err
+	}
+	var agent, model, status string
+	var request bool
+	var n int64
+	var one naiveSums
+	_, err = pgx.ForEachRow(rows, []any{
+		&agent, &model, &status, &request, &n, &one.millis, &one.Used, &one.Input, &one.Output,
+		&one.CacheRead, &one.CacheWrite, &one.Reasoning, &one.Cost, &one.Unpriced,
+	}, func() error {
+		all.total.add(one, n, status, request)
+		sumsOf(all.agents, agent).add(one, n, status, request)
+		if model != "" {
+			sumsOf(all.models, model).add(one, n, status, true)
+		}
+		return nil
+	})
+	return all, time.Since(began), err
+}
+
+func sumsOf(all map[string]*naiveSums, name string) *naiveSums {
+	if all[name] == nil {
+		all[name] = &naiveSums{}
+	}
+	return all[name]
+}
+
+// add adds a group of rows. Tokens and cost are everyone's, the rest is that of requests.
+func (s *naiveSums) add(one naiveSums, n int64, status string, counts bool) {
+	s.Used += one.Used
+	s.Input += one.Input
+	s.Output += one.Output
+	s.CacheRead += one.CacheRead
+	s.CacheWrite += one.CacheWrite
+	s.Reasoning += one.Reasoning
+	s.Cost += one.Cost
+	s.Unpriced += one.Unpriced
+	if !counts {
+		return
+	}
+	s.Count += n
+	s.millis += one.millis
+	switch status {
+	case "success":
+		s.Successful += n
+	case "timeout":
+		s.Timeouts += n
+		s.Failed += n
+	default:
+		s.Failed += n
+	}
+}
+
+// compare says where an answer is not what the rows say.
+func (f naiveFigures) compare(m openapi.ExecutionMetrics) error {
+	total := m.TotalRequests
+	errs := []error{f.total.compare("total", openapi.ExecutionFigures{
+		Count: total, AvgTimeMs: m.AvgExecutionTimeMs, SuccessRate: m.SuccessRate, TotalTokens: m.TotalTokensUsed, CostUSD: m.CostUSD,
+		Timeouts: m.Timeouts, Tokens: m.Tokens, UnpricedTokens: m.UnpricedTokens,
+	})}
+	if m.Successful != f.total.Successful || m.Failed != f.total.Failed {
+		errs = append(errs, fmt.Errorf("total: %d succeeded and %d failed, by the rows %d and %d", m.Successful, m.Failed, f.total.Successful, f.total.Failed))
+	}
+	for _, part := range []struct {
+		of    string
+		naive map[string]*naiveSums
+		told  map[string]openapi.ExecutionFigures
+	}{{"agent", f.agents, m.AgentMetrics}, {"model", f.models, m.ModelMetrics}} {
+		if len(part.naive) != len(part.told) {
+			errs = append(errs, fmt.Errorf("%ss: %d, by the rows %d", part.of, len(part.told), len(part.naive)))
+		}
+		for name, sums := range part.naive {
+			errs = append(errs, sums.compare(part.of+" "+name, part.told[name]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *naiveSums) compare(of string, told openapi.ExecutionFigures) error {
+	t := told.Tokens
+	got := naiveSums{
+		Count: told.Count, Successful: s.Successful, Failed: s.Failed, Timeouts: told.Timeouts,
+		Used: t.Used, Input: t.Input, Output: t.Output, CacheRead: t.CacheRead, CacheWrite: t.CacheWrite, Reasoning: t.Reasoning,
+		Unpriced: told.UnpricedTokens, millis: s.millis,
+	}
+	if told.CostUSD != nil {
+		got.Cost = int64(*told.CostUSD)
+	}
+	if got != *s || told.TotalTokens != s.Used {
+		return fmt.Errorf("%s: %+v, by the rows %+v", of, got, *s)
+	}
+	if s.Count == 0 {
+		return nil
+	}
+	rate, mean := float64(s.Successful)/float64(s.Count), s.millis/float64(s.Count)
+	if !near(told.SuccessRate, rate, 1e-9) || !near(told.AvgTimeMs, mean, 1e-9) {
+		return fmt.Errorf("%s: success rate %v and mean %v ms, by the rows %v and %v", of, told.SuccessRate, told.AvgTimeMs, rate, mean)
+	}
+	return nil
+}
+
+func near(a, b, within float64) bool {
+	return math.Abs(a-b) <= within*math.Max(math.Abs(a), math.Abs(b))
+}
+
+// comparePercentiles compares the whole window's percentiles, which are within 1 %, with those of all rows in order.
+func comparePercentiles(ctx context.Context, db *pgx.Conn, m openapi.ExecutionMetrics) error {
+	var exact []float64
+	if err := db.QueryRow(ctx, `SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY execution_time_ms)
+		FROM agent_executions WHERE created_at >= $1 AND created_at < $2 AND request`, m.Window.From, m.Window.To).Scan(&exact); err != nil {
+		return err
+	}
+	for i, told := range []float64{m.ExecutionTimeMs.P50, m.ExecutionTimeMs.P95, m.ExecutionTimeMs.P99} {
+		if !near(told, exact[i], 0.0101) {
+			return fmt.Errorf("the percentiles are %v, by the rows %v", m.ExecutionTimeMs, exact)
+		}
+	}
+	return nil
+}
