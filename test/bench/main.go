@@ -160,8 +160,8 @@ func (b *bench) install(ctx context.Context, name string, agents int) (_ *instal
 	if err := os.MkdirAll(i.dir, 0o755); err != nil {
 		return nil, err
 	}
-	// As in production: a megabyte or two of settings that PostgreSQL's defaults, made for small machines, leave to its owner.
-	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB", "shared_preload_libraries": "pg_stat_statements"}
+	// PostgreSQL's defaults are made for small machines.
+	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB"}
 	if i.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(i.dir, "postgres"), Settings: settings}); err != nil {
 		return nil, err
 	}
