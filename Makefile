@@ -73,6 +73,14 @@ bench: ## Measure the product beside what it is to be compared with. ARGS="-run 
 bench-quick: ## The same with small loads and data, to see that it works.
 	go run ./test/bench -quick $(ARGS)
 
+.PHONY: chaos
+chaos: ## Make faults and count what they did, for some 25 minutes; some need root. ARGS="-run … -seed …" narrow and repeat it.
+	@go run ./test/chaos $(ARGS)
+
+.PHONY: chaos-quick
+chaos-quick: ## The same in three minutes.
+	@go run ./test/chaos -quick $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz $(FUZZTIME)

@@ -47,6 +47,8 @@ type DB struct {
 
 const (
 	connectTimeout   = 5 * time.Second
+	dialTimeout      = 3 * time.Second  // of the part of it until the server's machine answers
+	unacknowledged   = 5 * time.Second  // after so long without a sign of the server's machine a connection is broken
 	statementTimeout = 30 * time.Second // the server's, lest a statement outlives whoever asked
 	pingTimeout      = 2 * time.Second  // of an idle connection, before it is used
 	closeTimeout     = 3 * time.Second
@@ -109,7 +111,8 @@ func connConfig(url string) (*pgx.ConnConfig, error) {
 func harden(cc *pgx.ConnConfig) {
 	cc.ConnectTimeout = connectTimeout
 	cc.DialFunc = (&net.Dialer{
-		Timeout:         connectTimeout,
+		Timeout:         dialTimeout,
+		Control:         breakUnacknowledged,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}).DialContext
 	if cc.ValidateConnect == nil {

@@ -22,6 +22,9 @@ func (db *DB) InTx(ctx context.Context, doing string, do func(q *dbgen.Queries) 
 	return db.inTx(ctx, doing, do)
 }
 
+// ConnConfig is connConfig.
+func ConnConfig(url string) (*pgx.ConnConfig, error) { return connConfig(url) }
+
 // Query reads one value through the pool.
 func (db *DB) Query(ctx context.Context, sql string, value any) error {
 	return db.pool.QueryRow(ctx, sql).Scan(value)

@@ -14,7 +14,7 @@ import (
 const (
 	garbageMost  = 200 // percent of what is live
 	garbageLeast = 20
-	garbageBound = 32 << 20 // bytes
+	garbageBound = 24 << 20 // bytes
 	garbageEvery = 2 * time.Second
 )
 

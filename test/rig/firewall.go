@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +30,7 @@ func Silence(ctx context.Context, ports ...int) error {
 	return nft(ctx, fmt.Sprintf(`table inet %[1]s
 delete table inet %[1]s
 table inet %[1]s {
-	chain all {
+	chain silent {
 		type filter hook input priority 0; policy accept;
 		tcp dport { %[2]s } drop
 		tcp sport { %[2]s } drop
@@ -53,17 +55,15 @@ func nft(ctx context.Context, rules string) error {
 	cmd := exec.CommandContext(ctx, program, "-f", "-")
 	cmd.Stdin = strings.NewReader(rules)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %w: %s", ErrNoFirewall, err, out)
+		return fmt.Errorf("nft: %w: %s", err, out)
 	}
 	return nil
 }
 
-// ownNetwork says whether rules that we make are for us alone: whether our network is not that of the machine's first process.
+// ownNetwork says whether rules that we make are for us alone: whether our network leads nowhere else.
 func ownNetwork() bool {
-	if os.Geteuid() != 0 {
-		return false
-	}
-	ours, err := os.Readlink("/proc/self/ns/net")
-	theirs, initErr := os.Readlink("/proc/1/ns/net")
-	return err == nil && initErr == nil && ours != theirs
+	interfaces, err := net.Interfaces()
+	return err == nil && os.Geteuid() == 0 && !slices.ContainsFunc(interfaces, func(i net.Interface) bool {
+		return i.Flags&net.FlagLoopback == 0
+	})
 }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/agent"
+)
+
+// job is what a deployment's spec has an agent do.
+type job struct {
+	TakesMS int    `json:"takes_ms"`
+	Ends    string `json:"ends"`
+}
+
+// How a job may end.
+const (
+	succeeds     = "succeeds"
+	failsOnce    = "fails_once"     // and succeeds when it is tried again
+	failsAlways  = "fails_always"   // whatever is tried
+	failsForGood = "fails_for_good" // and says that another try would not help
+)
+
+// drawJob makes most jobs short and good, some bad, and few longer than a lease.
+func drawJob(random *rand.Rand) job {
+	j := job{TakesMS: random.IntN(150), Ends: succeeds}
+	switch n := random.IntN(100); {
+	case n < 10:
+		j.Ends = failsOnce
+	case n < 12:
+		j.Ends = failsAlways
+	case n < 15:
+		j.Ends = failsForGood
+	case n < 16:
+		j.TakesMS = 1000 * (leaseSeconds + 1)
+	}
+	return j
+}
+
+var errPretended = errors.New("pretended failure")
+
+// work does a job.
+func work(ctx context.Context, w agent.Work, out io.Writer) error {
+	var j job
+	if err := json.Unmarshal(w.Spec, &j); err != nil {
+		return agent.Permanent(fmt.Errorf("read the spec: %w", err))
+	}
+	if _, err := fmt.Fprintf(out, "attempt %d\n", w.Attempt); err != nil {
+		return err
+	}
+	if !wait(ctx, time.Duration(j.TakesMS)*time.Millisecond) {
+		return ctx.Err()
+	}
+	switch {
+	case j.Ends == failsForGood:
+		return agent.Permanent(errPretended)
+	case j.Ends == failsAlways, j.Ends == failsOnce && w.Attempt == 1:
+		return errPretended
+	}
+	return nil
+}
+
+// holds says whether an agent holds its polls: those with even numbers do.
+func holds(id string) bool { return len(id) > 0 && (id[len(id)-1]-'0')%2 == 0 }
+
+const heldFor = 10 * time.Second
+
+// hire enrols the agents and has them work until ctx ends.
+func (c *crowd) hire(ctx context.Context) error {
+	client := c.client(false)
+	for i := range c.size.agents {
+		id := fmt.Sprintf("worker-%03d", i)
+		token, err := c.enrol(ctx, client, id)
+		if err != nil {
+			return err
+		}
+		c.mayDeployTo(id)
+		bodies := 1
+		if i < c.size.twins {
+			bodies = 2
+		}
+		for n := range bodies {
+			a, err := c.agent(id, token, n)
+			if err != nil {
+				return err
+			}
+			c.working.Go(func() {
+				if err := a.Run(ctx); err != nil {
+					c.diary.strange("agent %s gave up: %v", id, err)
+				}
+			})
+		}
+	}
+	return nil
+}
+
+func (c *crowd) enrol(ctx context.Context, client *http.Client, id string) (token string, err error) {
+	status, answer, err := c.post(ctx, client, "/api/agents", c.t.tokens().enrolment, nil, map[string]any{
+		"id": id, "name": id, "poll_interval_seconds": 1,
+	})
+	if err != nil {
+		return "", fmt.Errorf("enrol %s: %w", id, err)
+	}
+	var made struct{ Token string }
+	if err := json.Unmarshal(answer, &made); err != nil || made.Token == "" {
+		return "", fmt.Errorf("enrol %s: %d %.300s", id, status, answer)
+	}
+	return made.Token, nil
+}
+
+// agent is the product's own, with a connection and randomness of its own, and the clock that the trial gives it.
+func (c *crowd) agent(id, token string, body int) (*agent.Agent, error) {
+	random := c.t.random(fmt.Sprintf("agent %s %d", id, body))
+	draw := locked(random)
+	config := agent.Config{
+		Server: c.server, ID: id, Token: token, Concurrency: 2, Drain: 5 * time.Second,
+		Runner: agent.RunnerFunc(work), HTTPClient: c.client(true), Logger: zap.NewNop(), Now: c.t.clockOf(id), Jitter: draw,
+		NewClaim: func() string { return fmt.Sprintf("%s.%d.%09d", id, body, int(draw()*1e9)) },
+	}
+	if holds(id) {
+		config.Wait = heldFor
+	}
+	return agent.New(config)
+}

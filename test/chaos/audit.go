@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// settleWithin is how long what is on its way when a trial ends may take to arrive: a run's lease and its retries, and a
+// spool that another replica adopts.
+const settleWithin = 75 * time.Second
+
+// ask runs a query for us, around whatever is between the replicas and the database.
+func (t *trial) ask(ctx context.Context, do func(conn *pgx.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, t.direct)
+	if err != nil {
+		return fmt.Errorf("look into the database: %w", err)
+	}
+	return errors.Join(do(conn), conn.Close(context.WithoutCancel(ctx)))
+}
+
+// finish lets everything come to its end, sends everybody home, and compares what everybody saw with what is there.
+func (t *trial) finish(ctx context.Context) error {
+	t.watch.stop()
+	t.crowd.rest()
+	missed, err := t.settle(ctx)
+	if err != nil {
+		return err
+	}
+	t.crowd.leave()
+	if err := t.awaitSpools(ctx); err != nil {
+		return err
+	}
+	leaked, err := t.leaked(ctx)
+	if err != nil {
+		return err
+	}
+	t.must("deliveries_missed", missed, "deployments")
+	t.must("goroutines_leaked", leaked, "goroutines")
+	if err := t.audit(ctx); err != nil {
+		return err
+	}
+	t.set("recover_seconds", t.recovery.Seconds(), "s")
+	return nil
+}
+
+// settle waits until all deployments are finished, and counts those that the API said were made and that are not.
+func (t *trial) settle(ctx context.Context) (missed int, err error) {
+	patience, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	var left []string
+	eventually(patience, 250*time.Millisecond, func() bool {
+		err = t.ask(ctx, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, "SELECT id::text FROM deployments WHERE status IN ('pending', 'running') AND name <> $1", neverDone)
+			if err != nil {
+				return err
+			}
+			left, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+		return err == nil && len(left) == 0
+	})
+	if len(left) == 0 {
+		return 0, err
+	}
+	t.logf("%s: not finished: %s", t.name, strings.Join(left[:min(len(left), 5)], ", "))
+	t.diary.look(func(d *diary) {
+		for _, id := range left {
+			if s := d.stories[id]; s != nil && !s.acked.IsZero() {
+				missed++
+			}
+		}
+	})
+	return missed, err
+}
+
+// neverDone is the name of deployments that are for nobody to do.
+const neverDone = "never done"
+
+// awaitSpools waits until what runs of AI agents came to is in the database.
+func (t *trial) awaitSpools(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	var waiting float64
+	var err error
+	if eventually(ctx, 250*time.Millisecond, func() bool {
+		waiting = 0
+		for i := range replicas {
+			var figures map[string]float64
+			if figures, err = t.server(i).Metrics(ctx); err != nil {
+				return false
+			}
+			waiting += figures["watchbill_spool_records"]
+		}
+		return waiting == 0
+	}) {
+		return nil
+	}
+	return fmt.Errorf("%.0f executions wait in the spools still: %w", waiting, errors.Join(err, ctx.Err()))
+}
+
+// audit compares what everybody saw with the database.
+func (t *trial) audit(ctx context.Context) error {
+	lost, err := t.lost(ctx)
+	if err != nil {
+		return err
+	}
+	t.must("acked_lost", lost.count(), "things")
+	t.must("executions_duplicated", lost.twice, "executions")
+	t.must("double_claims", t.diary.doubleClaims(), "claims")
+	drifted, err := t.drift(ctx)
+	if err != nil {
+		return err
+	}
+	t.must("rollup_drift", drifted, "cells")
+	return t.checkHistories(ctx)
+}
+
+func (t *trial) drift(ctx context.Context) (cells int, err error) {
+	var example string
+	err = t.ask(ctx, func(conn *pgx.Conn) (err error) {
+		cells, example, err = drift(ctx, conn)
+		return err
+	})
+	if cells > 0 {
+		t.logf("%s: %d cells of rollups drifted: %s", t.name, cells, example)
+	}
+	return cells, err
+}
+
+// losses are what the API said is there and is not, and what is there twice.
+type losses struct {
+	deployments, executions []string
+	twice                   int
+}
+
+func (l losses) count() int { return len(l.deployments) + len(l.executions) }
+
+// lost looks for everything that the API has acknowledged so far. Others may go on meanwhile.
+func (t *trial) lost(ctx context.Context) (l losses, err error) {
+	var deployments, executions []string
+	t.diary.look(func(d *diary) {
+		for id, s := range d.stories {
+			if !s.acked.IsZero() || len(s.events) > 0 { // what was seen was there
+				deployments = append(deployments, id)
+			}
+		}
+		for id, acked := range d.executions {
+			if acked {
+				executions = append(executions, id)
+			}
+		}
+	})
+	err = t.ask(ctx, func(conn *pgx.Conn) error {
+		there, err := counts(ctx, conn, "SELECT id::text, 1::bigint FROM deployments")
+		if err != nil {
+			return err
+		}
+		l.deployments = missing(deployments, there)
+		if there, err = counts(ctx, conn, "SELECT execution_id, count(*) FROM agent_executions GROUP BY execution_id"); err != nil {
+			return err
+		}
+		l.executions = missing(executions, there)
+		for _, n := range there {
+			l.twice += int(n - 1)
+		}
+		return nil
+	})
+	if l.count() > 0 {
+		t.logf("%s: lost: deployments %.300v, executions %.300v", t.name, l.deployments, l.executions)
+	}
+	return l, err
+}
+
+func counts(ctx context.Context, conn *pgx.Conn, sql string) (map[string]int64, error) {
+	rows, err := conn.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]int64{}
+	var id string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &n}, func() error { all[id] = n; return nil })
+	return all, err
+}
+
+func missing(wanted []string, there map[string]int64) []string {
+	return slices.DeleteFunc(wanted, func(id string) bool { return there[id] > 0 })
+}
+
+// checkHistories looks for an explanation of what was seen of each deployment.
+func (t *trial) checkHistories(ctx context.Context) error {
+	ends, err := t.ends(ctx)
+	if err != nil {
+		return err
+	}
+	var illegal, checked, events int
+	t.diary.look(func(d *diary) {
+		for id, end := range ends {
+			h := history{id: id, maxAttempts: maxAttempts, lease: leaseSeconds * time.Second}
+			if s := d.stories[id]; s != nil {
+				h.events = slices.Clone(s.events)
+			}
+			h.events = append(h.events, end)
+			checked++
+			events += len(h.events)
+			if err := legal(h); err != nil {
+				if illegal++; illegal <= 3 {
+					t.logf("%s: %v", t.name, err)
+				}
+			}
+		}
+	})
+	t.must("histories_illegal", illegal, "deployments")
+	t.set("histories_checked", float64(checked), "deployments")
+	t.set("moves_checked", float64(events), "moves")
+	return nil
+}
+
+// ends are how deployments are in the database now, by id, as the last event of their histories.
+func (t *trial) ends(ctx context.Context) (map[string]event, error) {
+	asked := time.Now()
+	all := map[string]*sight{}
+	err := t.ask(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "SELECT id::text, status, attempt, COALESCE(claim, '') FROM deployments WHERE name <> $1", neverDone)
+		if err != nil {
+			return err
+		}
+		var id, status, claim string
+		var attempt int
+		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim}, func() error {
+			all[id] = &sight{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		rows, err = conn.Query(ctx, "SELECT deployment_id::text, attempt, claim, status FROM deployment_attempts ORDER BY 1, 2")
+		if err != nil {
+			return err
+		}
+		_, err = pgx.ForEachRow(rows, []any{&id, &attempt, &claim, &status}, func() error {
+			if s := all[id]; s != nil {
+				s.past = append(s.past, fleet.Attempt{Number: attempt, Claim: claim, Status: fleet.Status(status)})
+			}
+			return nil
+		})
+		return err
+	})
+	answered := time.Now()
+	ends := make(map[string]event, len(all))
+	for id, s := range all {
+		ends[id] = event{asked: asked, answered: answered, saw: s}
+	}
+	return ends, err
+}

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// crowd is everybody who uses the service, all at once: agents, those who deploy, those who log executions, those who ask AI
+// agents, and admins who look on and cancel.
+type crowd struct {
+	t      *trial
+	diary  *diary
+	server string // base URL
+	size   crowdSize
+
+	resting context.CancelFunc // nothing new
+	leaving context.CancelFunc
+	making  sync.WaitGroup // who makes something new
+	working sync.WaitGroup // agents
+
+	mu      sync.Mutex // of what follows
+	clients []*http.Client
+	agents  []string // ids of those that work
+}
+
+// crowdSize says how many there are, and how busy.
+type crowdSize struct {
+	agents     int           // half of them hold their polls
+	twins      int           // agents that run twice, as where somebody copied a machine
+	createEach time.Duration // between creates
+	loggers    int           // who log executions
+	logEach    time.Duration
+	batch      int // executions of one request at the most
+	askers     int // who have AI agents run
+	askEach    time.Duration
+	lookEach   time.Duration // between an admin's looks
+}
+
+var usual = crowdSize{
+	agents: 20, twins: 4, createEach: 80 * time.Millisecond, loggers: 4, logEach: 40 * time.Millisecond, batch: 20,
+	askers: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond,
+}
+
+// What every deployment of a trial may do. A short lease, so that it ends while one looks.
+const (
+	leaseSeconds = 5
+	maxAttempts  = 3
+)
+
+// client is one whose requests are noted, and whose connections are closed when the crowd leaves.
+func (c *crowd) client(once bool) *http.Client {
+	client := c.diary.client(once)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clients = append(c.clients, client)
+	return client
+}
+
+// targets are the agents that may be given something to do.
+func (c *crowd) targets() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.agents)
+}
+
+func (c *crowd) mayDeployTo(agent string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.agents = append(c.agents, agent)
+}
+
+// gather sends everybody out.
+func (t *trial) gather(ctx context.Context, size crowdSize) (*crowd, error) {
+	c := &crowd{t: t, diary: t.diary, server: t.url(), size: size}
+	working, leave := context.WithCancel(ctx)
+	making, rest := context.WithCancel(working)
+	c.leaving, c.resting = leave, rest
+	if err := c.hire(working); err != nil {
+		c.leave()
+		return nil, err
+	}
+	c.making.Go(func() { c.every(making, "create", size.createEach, c.client(false), c.create) })
+	for i := range size.loggers {
+		c.making.Go(func() { c.every(making, fmt.Sprintf("log %d", i), size.logEach, c.client(false), c.log) })
+	}
+	for i := range size.askers {
+		c.making.Go(func() { c.every(making, fmt.Sprintf("ask %d", i), size.askEach, c.client(false), c.ask) })
+	}
+	c.making.Go(func() { c.every(making, "look", size.lookEach, c.client(true), c.look) })
+	return c, nil
+}
+
+// rest has everybody bring what they began to its end, and begin nothing new.
+func (c *crowd) rest() {
+	c.resting()
+	c.making.Wait()
+}
+
+// leave sends everybody home.
+func (c *crowd) leave() {
+	c.rest()
+	c.leaving()
+	c.working.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, client := range c.clients {
+		client.CloseIdleConnections()
+	}
+}
+
+// every does something every so often, give or take a half, drawing from randomness of its own.
+func (c *crowd) every(ctx context.Context, who string, each time.Duration, client *http.Client, do func(context.Context, *http.Client, *rand.Rand)) {
+	if each <= 0 {
+		return
+	}
+	random := c.t.random(who)
+	for wait(ctx, each/2+time.Duration(random.Int64N(int64(each)))) {
+		do(ctx, client, random)
+	}
+}
+
+// wait lets time pass, and says whether it was not interrupted.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// create has one agent, or a few, do something.
+func (c *crowd) create(ctx context.Context, client *http.Client, random *rand.Rand) {
+	targets := map[string]bool{}
+	for range 1 + random.IntN(2) {
+		all := c.targets()
+		targets[all[random.IntN(len(all))]] = true
+	}
+	ids := make([]string, 0, len(targets))
+	for id := range targets {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	job := drawJob(random)
+	c.insist(ctx, client, "/api/deployments", c.t.tokens().admin, http.Header{"Idempotency-Key": {newID(random)}}, map[string]any{
+		"agent_ids": ids, "name": "chaos", "spec": job, "max_attempts": maxAttempts, "lease_seconds": leaseSeconds,
+	})
+}
+
+// newID is a UUID by the trial's own randomness.
+func newID(random *rand.Rand) string {
+	var b [16]byte
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	id, err := uuid.NewRandomFromReader(bytes.NewReader(b[:]))
+	if err != nil {
+		panic(err) // sixteen bytes are there
+	}
+	return id.String()
+}
+
+var models = []string{"gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "llama-of-ours"}
+
+// log logs what some AI agents did. Times go back a little, so that buckets of all widths are touched.
+func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand) {
+	executions := make([]map[string]any, 1+random.IntN(c.size.batch))
+	ids := make([]string, len(executions))
+	now := time.Now().UTC()
+	for i := range executions {
+		ids[i] = newID(random)
+		input := random.IntN(5000)
+		e := map[string]any{
+			"execution_id": ids[i], "created_at": now.Add(-time.Duration(random.Int64N(int64(3 * time.Hour)))),
+			"user_id": fmt.Sprintf("user-%d", random.IntN(20)), "agent_name": fmt.Sprintf("agent-%d", random.IntN(8)), "status": "success",
+			"execution_time_ms": float64(random.IntN(5_000_000)) / 1000, "model_used": models[random.IntN(len(models))],
+			"input_tokens": input, "output_tokens": random.IntN(2000), "cache_read_tokens": random.IntN(input + 1),
+		}
+		switch random.IntN(20) {
+		case 0:
+			e["status"], e["error_message"] = "failure", "refused"
+		case 1:
+			e["status"], e["error_message"] = "timeout", "no answer"
+		}
+		executions[i] = e
+	}
+	c.diary.brought(ids...)
+	answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
+	if !ok {
+		return
+	}
+	var took struct{ Accepted, Duplicates int }
+	if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) {
+		c.diary.strange("of %d executions: %s", len(ids), answer)
+		return
+	}
+	c.diary.stored(ids...)
+}
+
+// ask has an AI agent run. What was answered with completed or error is on record.
+func (c *crowd) ask(ctx context.Context, client *http.Client, random *rand.Rand) {
+	options := map[string]any{"delay_ms": random.IntN(50)}
+	if random.IntN(10) == 0 {
+		options["fail"] = "pretended failure"
+	}
+	body := map[string]any{
+		"type": "chaos", "user_id": fmt.Sprintf("user-%d", random.IntN(20)), "message": strings.Repeat("word ", 1+random.IntN(20)), "options": options,
+	}
+	// The diary has what came of it. A run that was refused or broken off is not made again: nobody was told that it is on record.
+	_, _, _ = c.post(context.WithoutCancel(ctx), client, "/api/ai/process-stream", c.t.tokens().ingest, nil, body)
+}
+
+// runOf finds in a stream of events the run's id, and whether it was told how the run ended.
+func runOf(stream []byte) (id string, ended bool) {
+	for frame := range bytes.SplitSeq(stream, []byte("\n\n")) {
+		name, data, _ := bytes.Cut(frame, []byte("\ndata: "))
+		var event struct {
+			ID     string `json:"execution_id"`
+			Status string `json:"status"`
+		}
+		if json.Unmarshal(data, &event) != nil {
+			continue
+		}
+		if event.ID != "" {
+			id = event.ID
+		}
+		ended = ended || event.Status != "" && (string(name) == "event: completed" || string(name) == "event: error")
+	}
+	return id, ended && id != ""
+}
+
+// look has an admin look at what there is, and now and then cancel something.
+func (c *crowd) look(ctx context.Context, client *http.Client, random *rand.Rand) {
+	ids := c.diary.unfinished()
+	if len(ids) == 0 || random.IntN(4) == 0 {
+		_, _, _ = c.get(ctx, client, fmt.Sprintf("/api/deployments?limit=%d", 1+random.IntN(50))) // the diary has it
+		return
+	}
+	id := ids[random.IntN(len(ids))]
+	if random.IntN(20) == 0 {
+		_, _, _ = c.post(ctx, client, "/api/deployments/"+id+"/cancel", c.t.tokens().admin, nil, nil) // the diary has it
+		return
+	}
+	_, _, _ = c.get(ctx, client, "/api/deployments/"+id) // likewise
+}
+
+// insist sends a request until it is taken or ctx ends, the same one each time. One that was sent when ctx ends is
+// brought to its end.
+func (c *crowd) insist(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) ([]byte, bool) {
+	stay, give := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
+	defer give()
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		status, answer, err := c.post(stay, client, path, token, header, body)
+		if err == nil && status == http.StatusCreated {
+			return answer, true
+		}
+		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+			c.diary.strange("POST %s: %d %.300s", path, status, answer)
+			return nil, false
+		}
+		if !wait(stay, pause) {
+			return nil, false
+		}
+	}
+}
+
+func (c *crowd) get(ctx context.Context, client *http.Client, path string) (int, []byte, error) {
+	return c.send(ctx, client, http.MethodGet, path, c.t.tokens().admin, nil, nil)
+}
+
+func (c *crowd) post(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) (int, []byte, error) {
+	return c.send(ctx, client, http.MethodPost, path, token, header, body)
+}
+
+func (c *crowd) send(ctx context.Context, client *http.Client, method, path, token string, header http.Header, body any) (int, []byte, error) {
+	return send(ctx, client, method, c.server+path, token, header, body)
+}
+
+// send makes a request and reads its answer to the end.
+func send(ctx context.Context, client *http.Client, method, url, token string, header http.Header, body any) (int, []byte, error) {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return 0, nil, err
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(content))
+	if err != nil {
+		return 0, nil, err
+	}
+	for name, values := range header {
+		r.Header[name] = slices.Clone(values)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	return resp.StatusCode, answer, errors.Join(err)
+}

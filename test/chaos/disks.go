@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+const databaseDisk = 320 << 20 // bytes
+
+var databaseDiskFull = newDatabaseDiskFault()
+
+func newDatabaseDiskFault() fault {
+	var server *rig.Postgres
+	var disk *rig.Disk
+	return fault{
+		name: "database_disk_full",
+		what: "no room left on PostgreSQL's disk, until it fails or ends, and room again",
+		where: func(*trial) setting {
+			return setting{database: func(ctx context.Context, t *trial) (service, direct string, err error) {
+				server, err = rig.StartPostgres(ctx, rig.PostgresOptions{
+					Dir: filepath.Join(t.folder, "postgres"), Data: rig.PostgresOn(&disk, databaseDisk),
+					Settings: map[string]string{"min_wal_size": "32MB", "max_wal_size": "64MB", "checkpoint_timeout": "30s"},
+				})
+				if err != nil {
+					return "", "", err
+				}
+				t.ending(func() error {
+					return errors.Join(server.Stop(context.WithoutCancel(ctx)), disk.Close(), server.Close())
+				})
+				url, err := server.CreateDatabase(ctx, "chaos")
+				return url, url, err
+			}}
+		},
+		strike: func(ctx context.Context, t *trial) error {
+			began := time.Now()
+			for range t.repeat(3, 1) {
+				if err := t.fillDatabase(ctx, server, disk); err != nil {
+					return err
+				}
+			}
+			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			return nil
+		},
+	}
+}
+
+// fillDatabase takes PostgreSQL's room away until it cannot store anything, for a while, and gives it back.
+func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *rig.Disk) error {
+	began := time.Now()
+	if err := disk.Fill(0); err != nil {
+		return err
+	}
+	failing, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if !eventually(failing, probeEvery, func() bool { return t.diary.failures(began, time.Now(), "ingest", "probe ingest") > 0 }) {
+		return errors.New("PostgreSQL stores on, without room")
+	}
+	failed := time.Since(began)
+	if !wait(ctx, t.between(2*time.Second, 6*time.Second)) {
+		return ctx.Err()
+	}
+	over := time.Now()
+	if err := disk.Free(); err != nil {
+		return err
+	}
+	ended := server.Ended()
+	if ended {
+		if err := server.Start(ctx); err != nil {
+			return err
+		}
+	}
+	took, err := t.recovered(ctx, over)
+	if err != nil {
+		return err
+	}
+	t.logf("%s: nothing could be stored from %.2f s on (PostgreSQL ended: %v); all worked %.2f s after there was room", t.name, failed.Seconds(), ended, took.Seconds())
+	return nil
+}
+
+const spoolDisk = 12 << 20 // bytes
+
+var spoolDiskFull = newSpoolDiskFault()
+
+func newSpoolDiskFault() fault {
+	var disks [replicas]*rig.Disk
+	return fault{
+		name: "spool_disk_full",
+		what: "no room left on the spools' disks: first with PostgreSQL there, then because it is not",
+		where: func(*trial) setting {
+			return setting{spools: func(ctx context.Context, t *trial, i int) (folder string, err error) {
+				folder = filepath.Join(t.folder, fmt.Sprintf("small-disk-%d", i))
+				if disks[i], err = rig.MountDisk(ctx, folder, spoolDisk); err != nil {
+					return "", err
+				}
+				t.ending(disks[i].Close)
+				return filepath.Join(folder, "spool"), nil
+			}}
+		},
+		strike: func(ctx context.Context, t *trial) error {
+			began := time.Now()
+			if err := t.fillSpools(ctx, disks[:]); err != nil {
+				return err
+			}
+			if failed := t.diary.failures(began, time.Now(), "ingest", "create", "poll", "report", idlePoll); failed > 0 {
+				t.showOutages(began, "ingest", "create", "poll", "report", idlePoll)
+				return fmt.Errorf("%d requests failed that have nothing to do with the spool", failed)
+			}
+			if err := t.outrunSpools(ctx); err != nil {
+				return err
+			}
+			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			return nil
+		},
+	}
+}
+
+// fillSpools takes the spools' room away, and gives it back. Meanwhile runs are refused, and nothing else is.
+func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
+	began := time.Now()
+	for _, disk := range disks {
+		if err := disk.Fill(0); err != nil {
+			return err
+		}
+	}
+	refused := func(since time.Time) func() bool {
+		return func() bool { return t.diary.failures(since, time.Now(), "run") > 0 }
+	}
+	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if !eventually(soon, probeEvery, refused(began)) {
+		return errors.New("AI agents run on, though what they do cannot be recorded")
+	}
+	if !wait(ctx, 3*time.Second) {
+		return ctx.Err()
+	}
+	over := time.Now()
+	for _, disk := range disks {
+		if err := disk.Free(); err != nil {
+			return err
+		}
+	}
+	again, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var last time.Time
+	if !eventually(again, probeEvery, func() bool {
+		last = over
+		t.diary.look(func(d *diary) {
+			for _, o := range d.outages {
+				if o.kind == "run" && o.at.After(last) {
+					last = o.at
+				}
+			}
+		})
+		return time.Since(last) > quietFor
+	}) {
+		return errors.New("AI agents are refused still, though there is room again")
+	}
+	t.recovery = max(t.recovery, last.Sub(over))
+	t.logf("%s: %d runs refused; all ran %.2f s after there was room", t.name, t.diary.failures(began, time.Now(), "run"), last.Sub(over).Seconds())
+	return nil
+}
+
+// outrunSpools stops PostgreSQL and has so many AI agents run that the spools' disks fill up.
+func (t *trial) outrunSpools(ctx context.Context) error {
+	const askers, most = 8, 20_000
+	if err := t.postgres.Stop(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	client := t.crowd.client(false)
+	message := strings.Repeat("word ", 4000)
+	var asking sync.WaitGroup
+	for i := range askers {
+		asking.Go(func() {
+			refused := 0
+			for n := 0; n < most/askers && refused < 20 && ctx.Err() == nil; n++ {
+				status, _, err := t.crowd.post(ctx, client, "/api/ai/process-stream", rig.IngestToken, nil, map[string]any{
+					"type": "chaos", "user_id": fmt.Sprintf("user-%d", i), "message": message,
+				})
+				if err != nil || status != http.StatusOK {
+					refused++
+				}
+			}
+		})
+	}
+	asking.Wait()
+	refused := t.diary.failures(began, time.Now(), "run")
+	over := time.Now()
+	if err := t.postgres.Start(ctx); err != nil {
+		return err
+	}
+	if refused == 0 {
+		return errors.New("the spools' disks never fill up")
+	}
+	took, err := t.recovered(ctx, over)
+	if err != nil {
+		return err
+	}
+	t.logf("%s: without PostgreSQL %d runs refused once the disks were full; all worked %.2f s after it was back", t.name, refused, took.Seconds())
+	return nil
+}

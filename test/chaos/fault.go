@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+// fault is something that goes wrong, and what is tried with it.
+type fault struct {
+	name   string
+	what   string
+	quick  bool                   // it is short enough for a look in between
+	where  func(t *trial) setting // nil: as usual
+	strike func(ctx context.Context, t *trial) error
+}
+
+// faults are all that is tried, in this order.
+var faults = []fault{
+	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
+	networkStalled, clocksJump, reconnects, soak,
+}
+
+// chaos is what all trials share.
+type chaos struct {
+	seed     uint64
+	quick    bool
+	soakFor  time.Duration
+	binary   string // watchbill
+	dir      string
+	postgres *rig.Postgres // nil until one is needed
+	logf     func(format string, args ...any)
+}
+
+// repeat is how often something is done: seldom where one wants to be done soon.
+func (c *chaos) repeat(often, seldom int) int {
+	if c.quick {
+		return seldom
+	}
+	return often
+}
+
+// try makes one trial of a fault.
+func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
+	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
+	t.random0 = t.random("schedule")
+	defer func() { err = errors.Join(err, t.close()) }()
+	s := setting{}
+	if f.where != nil {
+		s = f.where(t)
+	}
+	if err := t.prepare(ctx, s); err != nil {
+		return nil, err
+	}
+	size := usual
+	if s.size != nil {
+		size = *s.size
+	}
+	if t.crowd, err = t.gather(ctx, size); err != nil {
+		return nil, err
+	}
+	defer t.crowd.leave()
+	t.watch = t.watchAll(ctx)
+	defer t.watch.stop()
+	if err := t.warmUp(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.strike(ctx, t); err != nil {
+		return nil, errors.Join(err, t.strangeness())
+	}
+	if err := t.finish(ctx); err != nil {
+		return nil, errors.Join(err, t.strangeness())
+	}
+	return t.found, t.strangeness()
+}
+
+// warmUp waits until work is being done.
+func (t *trial) warmUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var finished, stored int
+	if eventually(ctx, 50*time.Millisecond, func() bool {
+		t.diary.look(func(d *diary) {
+			finished, stored = 0, 0
+			for _, s := range d.stories {
+				if s.finished {
+					finished++
+				}
+			}
+			for _, acked := range d.executions {
+				if acked {
+					stored++
+				}
+			}
+		})
+		return finished >= 10 && stored >= 100
+	}) {
+		return nil
+	}
+	return fmt.Errorf("the service does not get to work: %d deployments finished, %d executions stored", finished, stored)
+}
+
+// strangeness are answers that nobody should have got.
+func (t *trial) strangeness() error {
+	var err error
+	t.diary.look(func(d *diary) {
+		for _, one := range d.unexplained {
+			err = errors.Join(err, errors.New(one))
+		}
+	})
+	return err
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+)
+
+// figure is something that a trial found out.
+type figure struct {
+	name  string
+	of    string // the trial; empty: all of them
+	value float64
+	unit  string
+	exact bool // it must be 0
+}
+
+func (f figure) String() string {
+	name := f.name
+	if f.of != "" {
+		name += "_" + f.of
+	}
+	return fmt.Sprintf("%s %s %s", name, strconv.FormatFloat(f.value, 'f', decimals(f), 64), f.unit)
+}
+
+func decimals(f figure) int {
+	if f.unit == "s" || f.value != float64(int64(f.value)) {
+		return 2
+	}
+	return 0
+}
+
+// totals are over all trials: what must be 0 and what is counted added up, of times the longest.
+func totals(all []figure) []figure {
+	var total []figure
+	for _, f := range all {
+		i := slices.IndexFunc(total, func(t figure) bool { return t.name == f.name })
+		switch {
+		case i < 0:
+			f.of = ""
+			total = append(total, f)
+		case f.unit == "s" || f.unit == "ms":
+			total[i].value = max(total[i].value, f.value)
+		default:
+			total[i].value += f.value
+		}
+	}
+	return total
+}
+
+// the totals that are printed, in this order; others are only of their trials.
+var totalNames = []string{
+	"acked_lost", "executions_duplicated", "deliveries_missed", "double_claims", "rollup_drift", "requests_failed_on_drain",
+	"goroutines_leaked", "idle_polls_failed", "histories_illegal", "histories_checked", "moves_checked", "recover_seconds",
+}
+
+// print writes the figures of each trial and then those of all together, and says whether all that must be 0 are.
+func printFigures(w io.Writer, all []figure) (clean bool, err error) {
+	lines := all
+	sums := totals(all)
+	for _, name := range totalNames {
+		if i := slices.IndexFunc(sums, func(f figure) bool { return f.name == name }); i >= 0 {
+			lines = append(lines, sums[i])
+		}
+	}
+	clean = true
+	for _, f := range lines {
+		if _, err := fmt.Fprintln(w, f); err != nil {
+			return false, err
+		}
+		clean = clean && (!f.exact || f.value == 0)
+	}
+	return clean, nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+// courier measures how soon agents are told of what is made for them. Its agents hold their polls at one replica, without a
+// pause, and what they are to do is made at the other.
+type courier struct {
+	t       *trial
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	acked map[string]time.Time // by deployment: when its create was answered
+	told  map[string]time.Time // and when its agent was told
+	err   error
+}
+
+const couriers = 8
+
+// toldWithin is how soon an agent must be told whatever happens: by the next sweep but one, and then some.
+const toldWithin = 5 * time.Second
+
+// carry begins to measure.
+func (t *trial) carry(ctx context.Context) *courier {
+	c := &courier{t: t, acked: map[string]time.Time{}, told: map[string]time.Time{}}
+	ctx, c.cancel = context.WithCancel(ctx)
+	for i := range couriers {
+		c.running.Go(func() { c.fail(ctx, c.hold(ctx, i)) })
+		c.running.Go(func() { c.fail(ctx, c.make(ctx, i)) })
+	}
+	return c
+}
+
+func (c *courier) fail(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = errors.Join(c.err, err)
+}
+
+// The agents are the last of the idle ones, whom no probe polls for.
+func (c *courier) agent(i int) int { return idleAgents + i }
+
+func (c *courier) hold(ctx context.Context, i int) error {
+	client := c.t.diary.client(true)
+	defer client.CloseIdleConnections()
+	url := "http://" + c.t.address[i%replicas] + "/api/deployments/pending/" + rig.AgentID(c.agent(i)) + "?wait=30s"
+	tag := fleet.NothingWaiting
+	for ctx.Err() == nil {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+rig.AgentToken(c.agent(i)))
+		r.Header.Set("If-None-Match", tag)
+		resp, err := client.Do(r)
+		if err != nil {
+			return err
+		}
+		at := time.Now()
+		var offers openapi.PendingDeployments
+		if resp.StatusCode == http.StatusOK {
+			err = json.NewDecoder(resp.Body).Decode(&offers)
+			tag = resp.Header.Get("Etag")
+		} else if resp.StatusCode != http.StatusNotModified {
+			err = fmt.Errorf("a held poll was answered %s", resp.Status)
+		}
+		_ = resp.Body.Close() // the wire has read it
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		for _, one := range offers.Deployments {
+			if _, known := c.told[one.ID]; !known {
+				c.told[one.ID] = at
+			}
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// make makes as many deployments as one poll may tell.
+func (c *courier) make(ctx context.Context, i int) error {
+	client := c.t.diary.client(false)
+	defer client.CloseIdleConnections()
+	random := c.t.random(fmt.Sprintf("courier %d", i))
+	url := "http://" + c.t.address[(i+1)%replicas] + "/api/deployments"
+	for range fleet.MaxPending {
+		status, answer, err := send(ctx, client, http.MethodPost, url, rig.AdminToken, nil, map[string]any{
+			"agent_ids": []string{rig.AgentID(c.agent(i))}, "name": neverDone, "spec": map[string]any{},
+		})
+		at := time.Now()
+		if err == nil && status != http.StatusCreated {
+			err = fmt.Errorf("create: %d %.300s", status, answer)
+		}
+		var made openapi.CreatedDeployments
+		if err == nil {
+			err = json.Unmarshal(answer, &made)
+		}
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.acked[made.Deployments[0].ID] = at
+		c.mu.Unlock()
+		if !wait(ctx, time.Duration(50+random.IntN(400))*time.Millisecond) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// end stops, and returns how soon agents were told, sorted, and how many deployments they were not told of in time.
+func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, err error) {
+	patience, cancel := context.WithTimeout(ctx, toldWithin)
+	defer cancel()
+	eventually(patience, 20*time.Millisecond, func() bool {
+		took, missed = c.measured()
+		return missed == 0
+	})
+	c.cancel()
+	c.running.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && len(took) == 0 {
+		c.err = errors.New("nothing was made for the agents that wait")
+	}
+	return took, missed, c.err
+}
+
+func (c *courier) measured() (took []time.Duration, missed int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, acked := range c.acked {
+		told, ok := c.told[id]
+		if !ok {
+			missed++
+			continue
+		}
+		took = append(took, max(told.Sub(acked), 0)) // it may be told before the create's answer is read
+	}
+	slices.Sort(took)
+	return took, missed
+}

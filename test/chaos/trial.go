@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+// replicas is how many there are in every trial.
+const replicas = 2
+
+// idleAgents are enrolled, poll, and never get anything to do.
+const idleAgents = 50
+
+// setting is where a fault happens, as far as it is not as usual.
+type setting struct {
+	// database makes the one that the replicas use, and returns its URL for them and one that leads around whatever is between,
+	// for looking on. nil: a new one on a server that trials share.
+	database func(ctx context.Context, t *trial) (service, direct string, err error)
+	size     *crowdSize
+	args     []string // more flags of the replicas
+	agents   int      // idle ones, beyond the usual
+	spools   func(ctx context.Context, t *trial, replica int) (folder string, err error)
+}
+
+// trial is one fault, what it happens to, and what is seen of it.
+type trial struct {
+	*chaos
+	name     string
+	diary    *diary
+	patience time.Duration // how long a request is made again and again
+	folder   string
+	service  string // the database's URL for replicas
+	direct   string // for us
+	balancer *rig.Balancer
+	crowd    *crowd
+	watch    *watch
+	random0  *rand.Rand // the schedule's
+
+	mu       sync.Mutex
+	servers  [replicas]*rig.Server // nil: down
+	base     [replicas]int         // goroutines before there was anything to do
+	address  [replicas]string
+	spools   [replicas]string
+	args     []string
+	endings  []func() error // last begun, first ended
+	recovery time.Duration  // the longest
+	idleP99  float64        // of idle polls, in ms, where these were measured
+	found    []figure
+	clocks   func(agent string) func() time.Time
+}
+
+// random is a source of its own for whoever needs one: the same again for the same seed, trial and name.
+func (t *trial) random(who string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(t.name + "/" + who)) // it never fails
+	return rand.New(rand.NewPCG(t.seed, h.Sum64()))
+}
+
+// locked makes draws from randomness that several goroutines share.
+func locked(random *rand.Rand) func() float64 {
+	var mu sync.Mutex
+	return func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.Float64()
+	}
+}
+
+// between draws a time for the schedule.
+func (t *trial) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(t.random0.Int64N(int64(most-least)))
+}
+
+type tokens struct{ admin, enrolment, ingest string }
+
+func (*trial) tokens() tokens { return tokens{rig.AdminToken, rig.EnrollmentToken, rig.IngestToken} }
+
+// url is the service's, as clients know it.
+func (t *trial) url() string { return "http://" + t.balancer.Address() }
+
+func (t *trial) clockOf(agent string) func() time.Time {
+	if t.clocks == nil {
+		return time.Now
+	}
+	return t.clocks(agent)
+}
+
+// ending notes what is to be done when the trial ends.
+func (t *trial) ending(do func() error) { t.endings = append(t.endings, do) }
+
+func (t *trial) close() error {
+	var err error
+	for i := len(t.endings) - 1; i >= 0; i-- {
+		err = errors.Join(err, t.endings[i]())
+	}
+	return err
+}
+
+// prepare brings the service up, with nobody there yet but idle agents.
+func (t *trial) prepare(ctx context.Context, s setting) (err error) {
+	t.folder = filepath.Join(t.dir, t.name)
+	if err := os.MkdirAll(t.folder, 0o755); err != nil {
+		return err
+	}
+	database := s.database
+	if database == nil {
+		database = sharedDatabase
+	}
+	if t.service, t.direct, err = database(ctx, t); err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	agents := filepath.Join(t.folder, "agents.yaml")
+	if err := os.WriteFile(agents, []byte("agents: [{name: echo, types: [\"*\"], kind: echo}]\n"), 0o600); err != nil {
+		return err
+	}
+	t.args = append([]string{
+		"--agents-file", agents, "--retry-backoff", "200ms", "--retry-backoff-limit", "1s", "--shutdown-delay", "2s",
+	}, s.args...)
+	for i := range replicas {
+		t.spools[i] = filepath.Join(t.folder, fmt.Sprintf("spool-%d", i))
+		if s.spools != nil {
+			if t.spools[i], err = s.spools(ctx, t, i); err != nil {
+				return err
+			}
+		}
+		if err := t.start(ctx, i); err != nil {
+			return err
+		}
+		t.ending(func() error { return t.stop(i) })
+		if i == 0 { // the schema is there now
+			if err := rig.SeedAgents(ctx, t.direct, 0, idleAgents+s.agents); err != nil {
+				return err
+			}
+		}
+	}
+	if t.balancer, err = rig.NewBalancer(100*time.Millisecond, t.address[:]...); err != nil {
+		return err
+	}
+	t.ending(t.balancer.Close)
+	for i := range replicas {
+		if t.base[i], err = t.restingGoroutines(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sharedDatabase is a new one on the server that trials share.
+func sharedDatabase(ctx context.Context, t *trial) (service, direct string, err error) {
+	if t.postgres == nil {
+		t.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(t.dir, "postgres")})
+		if err != nil {
+			return "", "", err
+		}
+	}
+	url, err := t.postgres.CreateDatabase(ctx, "chaos_"+t.name)
+	return url, url, err
+}
+
+// start starts a replica, at the address that it had.
+func (t *trial) start(ctx context.Context, i int) error {
+	server, err := rig.Serve(ctx, rig.ServeOptions{
+		Binary: t.binary, DatabaseURL: t.service, Dir: t.folder, Name: fmt.Sprintf("replica-%d", i), Address: t.address[i],
+		Args: append([]string{"--spool-dir", t.spools[i]}, t.args...),
+	})
+	if err != nil {
+		return fmt.Errorf("start replica %d: %w", i, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.servers[i], t.address[i] = server, server.Address
+	return nil
+}
+
+// stop has a replica end by itself, if it runs.
+func (t *trial) stop(i int) error {
+	t.mu.Lock()
+	server := t.servers[i]
+	t.servers[i] = nil
+	t.mu.Unlock()
+	if server == nil {
+		return nil
+	}
+	if err := server.Close(); err != nil {
+		return fmt.Errorf("stop replica %d: %w", i, err)
+	}
+	return nil
+}
+
+func (t *trial) server(i int) *rig.Server {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.servers[i]
+}
+
+// settleGoroutines is how often a replica is asked, and how many times in a row it must have no more than before.
+const (
+	goroutinesEvery = 100 * time.Millisecond
+	goroutinesLooks = 8
+)
+
+// restingGoroutines is how many a replica has at the most while there is nothing to do.
+func (t *trial) restingGoroutines(ctx context.Context, i int) (most int, err error) {
+	for range goroutinesLooks {
+		n, err := t.server(i).Goroutines(ctx)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, n)
+		if !wait(ctx, goroutinesEvery) {
+			return 0, ctx.Err()
+		}
+	}
+	return most, nil
+}
+
+// leaked is how many goroutines the replicas have beyond those that they had when there was nothing to do, once they had time
+// to end.
+func (t *trial) leaked(ctx context.Context) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for i := range replicas {
+		var now int
+		if !eventually(ctx, goroutinesEvery, func() bool {
+			now, err = t.server(i).Goroutines(ctx)
+			return err == nil && now <= t.base[i]
+		}) && err == nil {
+			t.logf("%s: replica %d has %d goroutines, and had %d: see %s", t.name, i, now, t.base[i], t.server(i).Log)
+			n += now - t.base[i]
+			err = t.server(i).Signal(quit) // it tells what they do
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// set notes a figure of the trial.
+func (t *trial) set(name string, value float64, unit string) {
+	t.found = append(t.found, figure{name: name, of: t.name, value: value, unit: unit})
+}
+
+// must notes a figure that has to be 0.
+func (t *trial) must(name string, value int, unit string) {
+	t.found = append(t.found, figure{name: name, of: t.name, value: float64(value), unit: unit, exact: true})
+}
+
+// recovered waits until everything works again, and notes how long that took since a fault was over.
+func (t *trial) recovered(ctx context.Context, over time.Time) (time.Duration, error) {
+	took, err := t.watch.recovered(ctx, over)
+	t.recovery = max(t.recovery, took)
+	return took, err
+}

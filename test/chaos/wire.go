@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// wire is the transport of everybody who is watched: it notes in the diary what is asked and answered.
+type wire struct {
+	diary *diary
+	next  *http.Transport
+	as    string // begins the kind of its requests
+	// once keeps net/http from repeating a request by itself, so that each that is noted was made once.
+	once bool
+}
+
+// client is one with connections of its own, as clients on other machines have.
+func (d *diary) client(once bool) *http.Client {
+	next := http.DefaultTransport.(*http.Transport).Clone()
+	next.Proxy = nil
+	next.MaxIdleConnsPerHost = 16
+	return &http.Client{Transport: &wire{diary: d, next: next, once: once}, Timeout: 90 * time.Second}
+}
+
+// CloseIdleConnections is what http.Client's calls.
+func (w *wire) CloseIdleConnections() { w.next.CloseIdleConnections() }
+
+const mostAnswer = 32 << 20
+
+// RoundTrip implements http.RoundTripper. The answer is read to its end before it is handed on.
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := bodyOf(r)
+	if err != nil {
+		return nil, err
+	}
+	sent := r.Clone(r.Context())
+	sent.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) == 0 {
+		sent.Body = http.NoBody
+	}
+	if sent.GetBody = nil; !w.once {
+		sent.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	x := exchange{as: w.as, method: r.Method, path: r.URL.Path, body: body, asked: time.Now()}
+	resp, err := w.next.RoundTrip(sent)
+	if err == nil {
+		x.status = resp.StatusCode
+		x.answer, err = io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+		_ = resp.Body.Close() // all of it is read
+		resp.Body = io.NopCloser(bytes.NewReader(x.answer))
+	}
+	x.answered = time.Now()
+	x.err = err
+	x.given = r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled)
+	w.diary.take(x)
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+func bodyOf(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	defer r.Body.Close()
+	return io.ReadAll(r.Body)
+}
+
+// exchange is a request and what came of it.
+type exchange struct {
+	as              string // begins its kind
+	method, path    string
+	body            []byte
+	asked, answered time.Time
+	status          int // 0: none came
+	answer          []byte
+	err             error
+	given           bool // whoever asked gave up, for reasons of their own
+}
+
+// kind names what a request is, for counting.
+func (x *exchange) kind() string {
+	switch {
+	case strings.HasPrefix(x.path, "/api/deployments/pending/"):
+		return "poll"
+	case strings.HasSuffix(x.path, "/status"):
+		return "report"
+	case strings.HasSuffix(x.path, "/logs"):
+		return "log"
+	case strings.HasSuffix(x.path, "/cancel"):
+		return "cancel"
+	case x.path == "/api/executions":
+		return "ingest"
+	case x.path == "/api/ai/process-stream":
+		return "run"
+	case x.method == http.MethodPost && x.path == "/api/deployments":
+		return "create"
+	case strings.HasPrefix(x.path, "/api/deployments"):
+		return "read"
+	}
+	return "other"
+}
+
+// trouble says why a request failed that should not have; empty if it did not.
+func (x *exchange) trouble() string {
+	var network net.Error
+	switch {
+	case x.given:
+		return ""
+	case x.err != nil && errors.As(x.err, &network) && network.Timeout():
+		return "no answer in time"
+	case x.err != nil:
+		return x.err.Error()
+	case x.status >= http.StatusInternalServerError || x.status == http.StatusTooManyRequests:
+		return fmt.Sprintf("%d %.200s", x.status, x.answer)
+	}
+	return ""
+}
+
+// uncertain says that a request may or may not have come to something.
+func (x *exchange) uncertain() bool {
+	return x.err != nil || x.status >= http.StatusInternalServerError || x.status == http.StatusTooManyRequests
+}
+
+var deploymentPath = regexp.MustCompile(`^/api/deployments/([0-9a-f-]{36})(?:/(status|cancel|logs))?$`)
+
+// take writes down what an exchange tells.
+func (d *diary) take(x exchange) {
+	kind := x.kind()
+	d.note(x.as+kind, x.trouble(), x.answered)
+	id, action := "", ""
+	if m := deploymentPath.FindStringSubmatch(x.path); m != nil {
+		id, action = m[1], m[2]
+	}
+	switch {
+	case kind == "run":
+		if run, ended := runOf(x.answer); ended { // though the connection may have broken then
+			d.brought(run)
+			d.stored(run)
+		}
+	case action == "status" || action == "cancel":
+		d.takeMove(x, id, action)
+	case x.uncertain():
+		if kind == "create" || kind == "ingest" {
+			d.look(func(d *diary) { d.inFlight++ })
+		}
+	case kind == "create":
+		d.takeCreated(x)
+	case kind == "poll" && x.status == http.StatusOK:
+		d.takeOffers(x)
+	case id != "" && action == "" && x.status == http.StatusOK:
+		var one openapi.Deployment
+		if d.decode(x, &one) {
+			d.takeSight(x, one)
+		}
+	case x.method == http.MethodGet && x.path == "/api/deployments" && x.status == http.StatusOK:
+		var all openapi.DeploymentList
+		if d.decode(x, &all) {
+			for _, one := range all.Deployments {
+				d.takeSight(x, one)
+			}
+		}
+	case x.status >= http.StatusBadRequest && kind != "log" && kind != "other":
+		d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+	}
+}
+
+func (d *diary) decode(x exchange, to any) bool {
+	if err := json.Unmarshal(x.answer, to); err != nil {
+		d.strange("%s %s: %d: %v", x.method, x.path, x.status, err)
+		return false
+	}
+	return true
+}
+
+func (d *diary) takeMove(x exchange, id, action string) {
+	e := event{asked: x.asked, answered: x.answered, cancel: action == "cancel"}
+	if action == "status" {
+		var said openapi.StatusReport
+		if err := json.Unmarshal(x.body, &said); err != nil {
+			d.strange("a report that cannot be read: %v", err)
+			return
+		}
+		e.report = &fleet.Report{
+			Attempt: int(said.Attempt), Claim: said.Claim, Status: fleet.Status(said.Status),
+			Retryable: said.Retryable == nil || *said.Retryable, Progress: said.Progress, Message: told(said.Message), Output: told(said.Output),
+		}
+	}
+	switch {
+	case x.uncertain():
+		e.answered = time.Time{}
+	case x.status >= http.StatusBadRequest:
+		var problem openapi.Problem
+		if err := json.Unmarshal(x.answer, &problem); err != nil || problem.Code == "" {
+			d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+			return
+		}
+		e.refused = string(problem.Code)
+	}
+	d.did(id, e)
+}
+
+// told is what a report says of a field that may be left out; empty says nothing.
+func told(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (d *diary) takeCreated(x exchange) {
+	if x.status != http.StatusCreated {
+		d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		return
+	}
+	var made openapi.CreatedDeployments
+	if !d.decode(x, &made) {
+		return
+	}
+	for _, one := range made.Deployments {
+		d.made(x.answered, one.ID)
+	}
+}
+
+func (d *diary) takeOffers(x exchange) {
+	var offers openapi.PendingDeployments
+	if !d.decode(x, &offers) {
+		return
+	}
+	for _, one := range offers.Deployments {
+		d.saw(one.ID, x.asked, x.answered, fleet.Pending, int(one.Attempt))
+	}
+}
+
+func (d *diary) takeSight(x exchange, one openapi.Deployment) {
+	d.saw(one.ID, x.asked, x.answered, fleet.Status(one.Status), int(one.Attempt))
+}
