@@ -205,12 +205,10 @@ func (t *trial) checkHistories(ctx context.Context) error {
 	}
 	var illegal, checked, events int
 	t.diary.look(func(d *diary) {
-		for id, end := range ends {
-			h := history{id: id, maxAttempts: maxAttempts, lease: leaseSeconds * time.Second}
+		for id, h := range ends {
 			if s := d.stories[id]; s != nil {
-				h.events = slices.Clone(s.events)
+				h.events = append(slices.Clone(s.events), h.events...)
 			}
-			h.events = append(h.events, end)
 			checked++
 			events += len(h.events)
 			if err := legal(h); err != nil {
@@ -226,19 +224,21 @@ func (t *trial) checkHistories(ctx context.Context) error {
 	return nil
 }
 
-// ends are how deployments are in the database now, by id, as the last event of their histories.
-func (t *trial) ends(ctx context.Context) (map[string]event, error) {
+// ends are the deployments' histories as far as the database tells them: how each is now, by id.
+func (t *trial) ends(ctx context.Context) (map[string]history, error) {
 	asked := time.Now()
-	all := map[string]*sight{}
+	all := map[string]history{}
 	err := t.ask(ctx, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT id::text, status, attempt, COALESCE(claim, '') FROM deployments WHERE name <> $1", neverDone)
+		rows, err := conn.Query(ctx, `SELECT id::text, status, attempt, COALESCE(claim, ''), max_attempts, lease_seconds
+			FROM deployments WHERE name <> $1`, neverDone)
 		if err != nil {
 			return err
 		}
 		var id, status, claim string
-		var attempt int
-		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim}, func() error {
-			all[id] = &sight{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}
+		var attempt, most, lease int
+		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim, &most, &lease}, func() error {
+			end := event{asked: asked, saw: &sight{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}}
+			all[id] = history{id: id, maxAttempts: most, lease: time.Duration(lease) * time.Second, events: []event{end}}
 			return nil
 		})
 		if err != nil {
@@ -249,17 +249,16 @@ func (t *trial) ends(ctx context.Context) (map[string]event, error) {
 			return err
 		}
 		_, err = pgx.ForEachRow(rows, []any{&id, &attempt, &claim, &status}, func() error {
-			if s := all[id]; s != nil {
-				s.past = append(s.past, fleet.Attempt{Number: attempt, Claim: claim, Status: fleet.Status(status)})
+			if h, ok := all[id]; ok {
+				h.events[0].saw.past = append(h.events[0].saw.past, fleet.Attempt{Number: attempt, Claim: claim, Status: fleet.Status(status)})
 			}
 			return nil
 		})
 		return err
 	})
 	answered := time.Now()
-	ends := make(map[string]event, len(all))
-	for id, s := range all {
-		ends[id] = event{asked: asked, answered: answered, saw: s}
+	for _, h := range all {
+		h.events[0].answered = answered
 	}
-	return ends, err
+	return all, err
 }

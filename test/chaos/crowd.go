@@ -46,11 +46,12 @@ type crowdSize struct {
 	askers     int // who have AI agents run
 	askEach    time.Duration
 	lookEach   time.Duration // between an admin's looks
+	racers     int           // of whose attempts several runs try to claim each at once
 }
 
 var usual = crowdSize{
 	agents: 20, twins: 4, createEach: 80 * time.Millisecond, loggers: 4, logEach: 40 * time.Millisecond, batch: 20,
-	askers: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond,
+	askers: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond, racers: 2,
 }
 
 // What every deployment of a trial may do. A short lease, so that it ends while one looks.
@@ -97,6 +98,9 @@ func (t *trial) gather(ctx context.Context, size crowdSize) (*crowd, error) {
 	}
 	for i := range size.askers {
 		c.making.Go(func() { c.every(making, fmt.Sprintf("ask %d", i), size.askEach, c.client(false), c.ask) })
+	}
+	for i := range size.racers {
+		c.making.Go(func() { c.every(making, fmt.Sprintf("race %d", i), raceEach, c.client(false), c.race(i)) })
 	}
 	c.making.Go(func() { c.every(making, "look", size.lookEach, c.client(true), c.look) })
 	return c, nil
@@ -199,16 +203,21 @@ func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand)
 		executions[i] = e
 	}
 	c.diary.brought(ids...)
-	answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
-	if !ok {
-		return
+	for again := false; ; again = true {
+		answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
+		if !ok {
+			return
+		}
+		var took struct{ Accepted, Duplicates int }
+		if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
+			c.diary.strange("of %d executions, brought again %v: %s", len(ids), again, answer)
+			return
+		}
+		c.diary.stored(ids...)
+		if again || random.IntN(10) > 0 { // now and then they are brought once more, as by who never got the answer
+			return
+		}
 	}
-	var took struct{ Accepted, Duplicates int }
-	if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) {
-		c.diary.strange("of %d executions: %s", len(ids), answer)
-		return
-	}
-	c.diary.stored(ids...)
 }
 
 // ask has an AI agent run. What was answered with completed or error is on record.

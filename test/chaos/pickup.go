@@ -28,10 +28,10 @@ type courier struct {
 	err   error
 }
 
-const couriers = 8
+const couriers = 24
 
-// toldWithin is how soon an agent must be told whatever happens: by the next sweep but one, and then some.
-const toldWithin = 5 * time.Second
+// toldWithin is how soon an agent must be told whatever becomes of hints: by the next sweep, and then some.
+const toldWithin = 2 * time.Second
 
 // carry begins to measure.
 func (t *trial) carry(ctx context.Context) *courier {
@@ -119,7 +119,7 @@ func (c *courier) make(ctx context.Context, i int) error {
 		c.mu.Lock()
 		c.acked[made.Deployments[0].ID] = at
 		c.mu.Unlock()
-		if !wait(ctx, time.Duration(50+random.IntN(400))*time.Millisecond) {
+		if !wait(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) {
 			return nil
 		}
 	}
@@ -132,7 +132,7 @@ func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, er
 	defer cancel()
 	eventually(patience, 20*time.Millisecond, func() bool {
 		took, missed = c.measured()
-		return missed == 0
+		return len(took) == c.made()
 	})
 	c.cancel()
 	c.running.Wait()
@@ -144,6 +144,12 @@ func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, er
 	return took, missed, c.err
 }
 
+func (c *courier) made() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.acked)
+}
+
 func (c *courier) measured() (took []time.Duration, missed int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,6 +158,9 @@ func (c *courier) measured() (took []time.Duration, missed int) {
 		if !ok {
 			missed++
 			continue
+		}
+		if told.Sub(acked) > toldWithin {
+			missed++
 		}
 		took = append(took, max(told.Sub(acked), 0)) // it may be told before the create's answer is read
 	}

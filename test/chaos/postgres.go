@@ -65,10 +65,10 @@ var listenerTerminated = fault{
 		defer couriers.cancel()
 		var ended int
 		for range t.repeat(50, 20) {
-			// A listening connection last ran its LISTEN, or asked for a sign of life; one of a pool is left by a query of ours.
+			// A listening connection last ran its LISTEN, for there is always somebody to be heard.
 			err := t.ask(ctx, func(conn *pgx.Conn) error {
 				rows, err := conn.Query(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-					WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN %' OR query = '-- ping')`)
+					WHERE datname = current_database() AND query LIKE 'LISTEN %'`)
 				if err != nil {
 					return err
 				}

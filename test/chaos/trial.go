@@ -226,11 +226,11 @@ func (t *trial) restingGoroutines(ctx context.Context, i int) (most int, err err
 // leaked is how many goroutines the replicas have beyond those that they had when there was nothing to do, once they had time
 // to end.
 func (t *trial) leaked(ctx context.Context) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	patience, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for i := range replicas {
 		var now int
-		if !eventually(ctx, goroutinesEvery, func() bool {
+		if !eventually(patience, goroutinesEvery, func() bool {
 			now, err = t.server(i).Goroutines(ctx)
 			return err == nil && now <= t.base[i]
 		}) && err == nil {
