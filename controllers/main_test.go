@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr/testr"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,7 +42,10 @@ var cluster *kubetest.Cluster
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard()) // client-go's own; the controllers' are each test's
-	os.Exit(kubetest.Main(m, &cluster, kubetest.Options{CRDs: []string{crdOfReports, crdsOfMonitor}}))
+	// Of a controller that is stopped before its cache is filled, controller-runtime leaves two that wait for it to be.
+	const unfilled = "sigs.k8s.io/controller-runtime/pkg/cache.newMultiNamespaceInformer"
+	os.Exit(kubetest.Main(m, &cluster, kubetest.Options{CRDs: []string{crdOfReports, crdsOfMonitor}},
+		goleak.IgnoreAnyFunction(unfilled+".func1"), goleak.IgnoreAnyFunction(unfilled+"HandlerRegistration.func1")))
 }
 
 // world is a namespace with a controller of its own.

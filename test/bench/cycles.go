@@ -38,7 +38,7 @@ func deployCycles(ctx context.Context, b *bench) (_ []figure, err error) {
 	length := or(b, 5*time.Second, 2*time.Second)
 	var ours, bare, ratio []float64
 	for round := range or(b, 6, 3) {
-		product, err := i.cycle(ctx, length, round)
+		product, err := i.cycle(ctx, length, round, agents)
 		if err != nil {
 			return nil, err
 		}
@@ -58,8 +58,9 @@ func deployCycles(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// cycle has workers take deployments through their lives for a while, and returns how many a second.
-func (i *installation) cycle(ctx context.Context, length time.Duration, round int) (float64, error) {
+// cycle has workers take deployments through their lives for a while, of agents from all over the fleet as pgbench's are, and
+// returns how many a second.
+func (i *installation) cycle(ctx context.Context, length time.Duration, round, agents int) (float64, error) {
 	conns := make([]*rig.Conn, cycleWorkers)
 	for w := range conns {
 		var err error
@@ -74,7 +75,7 @@ func (i *installation) cycle(ctx context.Context, length time.Duration, round in
 	result := rig.ClosedLoop(ctx, cycleWorkers, func(_ context.Context, worker int) error {
 		counters[worker]++
 		key := fmt.Sprintf("cycle-%d-%d-%d", round, worker, counters[worker])
-		agent := worker + counters[worker]%100*cycleWorkers
+		agent := (counters[worker]*cycleWorkers + worker) * 7919 % agents
 		id, err := create(conns[worker], i.server.Address, agent, key)
 		if err != nil {
 			return err

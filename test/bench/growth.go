@@ -19,8 +19,8 @@ func pollGrowth(ctx context.Context, b *bench) (_ []figure, err error) {
 	var figures []figure
 	for n, size := range sizes {
 		began := time.Now()
-		i, err := b.install(ctx, fmt.Sprintf("growth-%d", size), size)
-		if err != nil {
+		var i *installation
+		if i, err = b.install(ctx, fmt.Sprintf("growth-%d", size), size); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, i.close()) }()

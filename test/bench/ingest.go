@@ -209,7 +209,7 @@ func (b *bench) ingestAtHalf(ctx context.Context, g *ingesters, rate float64) (*
 	result := rig.OpenLoop(until, perSecond, len(g.conns), func(_ context.Context, worker int, n int64) error {
 		if n >= int64(len(requests)) {
 			cancel()
-			return nil
+			return context.Canceled // no request
 		}
 		return g.send(worker, requests[n])
 	})

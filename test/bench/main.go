@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 
@@ -96,6 +97,10 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 		return nil
 	}
+	chosen := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !wanted.MatchString(s.name) })
+	if len(chosen) == 0 {
+		return fmt.Errorf("no scenario is named like %q; -list names them", *only)
+	}
 	b := &bench{quick: *quick}
 	if b.dir, err = os.MkdirTemp("", "watchbill-bench-"); err != nil {
 		return err
@@ -109,13 +114,14 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	var figures []figure
 	var failed []error
-	for _, s := range scenarios {
-		if !wanted.MatchString(s.name) || ctx.Err() != nil {
-			continue
-		}
+	for _, s := range chosen {
 		began := time.Now()
 		b.logf("%s …", s.name)
 		found, err := s.run(ctx, b)
+		if ctx.Err() != nil { // a load that was cut short looks like one that is over
+			failed = append(failed, fmt.Errorf("%s was interrupted", s.name))
+			break
+		}
 		if err != nil { // the others' figures are good all the same
 			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
@@ -130,9 +136,11 @@ func report(figures []figure) error {
 	if err := printTable(os.Stderr, figures); err != nil {
 		return err
 	}
-	if err := printLines(os.Stdout, figures); err != nil {
-		return err
-	}
+	return errors.Join(printLines(os.Stdout, figures), missed(figures))
+}
+
+// missed is an error if a figure was missed that noise cannot excuse.
+func missed(figures []figure) error {
 	var missed []error
 	for _, f := range figures {
 		if f.aim.symbol == "=" && !f.met() {

@@ -123,6 +123,20 @@ type contender struct {
 
 func (c *contender) close() error { return errors.Join(c.pollers.close(), c.process.Close()) }
 
+// measure floods a contender for a while and returns its polls a second and what a poll costs its process, in seconds of CPU.
+func (c *contender) measure(ctx context.Context, length time.Duration) (rate, cost float64, err error) {
+	before, err := c.process.CPU()
+	if err != nil {
+		return 0, 0, err
+	}
+	result, err := c.flood(ctx, length)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := c.process.CPU()
+	return result.PerSecond(), (after - before).Seconds() / float64(result.Count), err
+}
+
 // idleAndBare are our server, and a bare one that answers with as many bytes.
 func (b *bench) idleAndBare(ctx context.Context, i *installation) (ours, bare *contender, err error) {
 	agents := or(b, enrolled, 10_000)
@@ -193,20 +207,9 @@ func (b *bench) inTurns(ctx context.Context, ours, bare *contender) (t turns, er
 			slices.Reverse(sides) // who is second has a warmer machine
 		}
 		for _, side := range sides {
-			c := []*contender{ours, bare}[side]
-			before, err := c.process.CPU()
-			if err != nil {
+			if rates[side], costs[side], err = []*contender{ours, bare}[side].measure(ctx, length); err != nil {
 				return t, err
 			}
-			result, err := c.flood(ctx, length)
-			if err != nil {
-				return t, err
-			}
-			after, err := c.process.CPU()
-			if err != nil {
-				return t, err
-			}
-			rates[side], costs[side] = result.PerSecond(), (after-before).Seconds()/float64(result.Count)
 		}
 		b.logf("round %d: %.0f polls a second, bare %.0f; server CPU a poll %.1f µs, bare %.1f µs", round, rates[0], rates[1], costs[0]*1e6, costs[1]*1e6)
 		if round == 0 {
@@ -257,9 +260,11 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 }
 
 // background matches the queries that a replica runs by itself, and what stands around their transactions: sweeps, presence,
-// measurements, expired leases, settling, folding and retention. A poll runs none of them.
-var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|Save\w+Rollup|Take\w+|Lock\w+|` +
-	`TryFolding|FoldUserDeltas|CountDeltas|Compact\w+|Drop\w+|OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups)"`)
+// measurements, what it shows Prometheus once a minute, expired leases, settling, folding and retention. A poll runs none of them. What
+// requests run, such as LockDeployment, must not be among them.
+var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
+	`Save\w+Rollup|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|Compact\w+|Drop\w+|` +
+	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups)"`)
 
 // requestQueries are how often the server has run each query that requests may run.
 func requestQueries(ctx context.Context, s *rig.Server) (map[string]int64, error) {

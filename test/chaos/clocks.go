@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -49,14 +50,14 @@ func newClocksFault() fault {
 			t.diary.look(func(d *diary) {
 				for _, s := range d.stories {
 					for _, e := range s.events {
-						if e.refused != "" && e.report != nil {
+						if e.refused == fleet.ErrStaleAttempt.Code {
 							late++
 						}
 					}
 				}
 			})
-			t.logf("%s: %d reports were refused, most of them of runs whose lease was over", t.name, late)
-			t.set("reports_refused", float64(late), "reports")
+			t.logf("%s: %d reports were refused for their attempt was over", t.name, late)
+			t.set("stale_reports_refused", float64(late), "reports")
 			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -41,8 +44,8 @@ func newDatabaseDiskFault() fault {
 		},
 		strike: func(ctx context.Context, t *trial) error {
 			began := time.Now()
-			for range t.repeat(3, 1) {
-				if err := t.fillDatabase(ctx, server, disk); err != nil {
+			for round := range t.repeat(4, 2) {
+				if err := t.fillDatabase(ctx, server, disk, round%2 == 1); err != nil {
 					return err
 				}
 			}
@@ -52,8 +55,9 @@ func newDatabaseDiskFault() fault {
 	}
 }
 
-// fillDatabase takes PostgreSQL's room away until it cannot store anything, for a while, and gives it back.
-func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *rig.Disk) error {
+// fillDatabase takes PostgreSQL's room away until it cannot store anything, for a while, and gives it back. At first it has no room
+// for tables, and answers that; once it has none for its log either, it crashes, and cannot start.
+func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *rig.Disk, logToo bool) error {
 	began := time.Now()
 	if err := disk.Fill(0); err != nil {
 		return err
@@ -64,6 +68,13 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 		return errors.New("PostgreSQL stores on, without room")
 	}
 	failed := time.Since(began)
+	crashed := ""
+	if logToo {
+		if err := t.useUpLog(ctx); err != nil {
+			return err
+		}
+		crashed = ", and PostgreSQL crashed"
+	}
 	if !wait(ctx, t.between(2*time.Second, 6*time.Second)) {
 		return ctx.Err()
 	}
@@ -71,8 +82,8 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 	if err := disk.Free(); err != nil {
 		return err
 	}
-	ended := server.Ended()
-	if ended {
+	if server.Ended() {
+		crashed += " and gave up"
 		if err := server.Start(ctx); err != nil {
 			return err
 		}
@@ -81,8 +92,25 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 	if err != nil {
 		return err
 	}
-	t.logf("%s: nothing could be stored from %.2f s on (PostgreSQL ended: %v); all worked %.2f s after there was room", t.name, failed.Seconds(), ended, took.Seconds())
+	t.logf("%s: nothing could be stored after %.2f s%s; all worked %.2f s after there was room", t.name, failed.Seconds(), crashed, took.Seconds())
 	return nil
+}
+
+// useUpLog has PostgreSQL begin one file of its log after the other, until it has no room for the next and crashes.
+func (t *trial) useUpLog(ctx context.Context) error {
+	const most = 100 // files
+	for range most {
+		err := t.ask(ctx, func(conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'chaos', 'x'), pg_switch_wal()")
+			return err
+		})
+		const diskFull = "53100"
+		var told *pgconn.PgError
+		if err != nil && (!errors.As(err, &told) || told.Code != diskFull) {
+			return nil // it hung up on us, or takes no connections
+		}
+	}
+	return errors.New("PostgreSQL has room for its log still")
 }
 
 const spoolDisk = 12 << 20 // bytes

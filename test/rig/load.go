@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ type Result struct {
 	Errors  int64
 	Elapsed time.Duration
 	Behind  time.Duration // how late the generator itself began a request at the worst, because all of its workers were waiting
+	Unmade  int64         // requests that were due before the end and never begun for the same reason; not in Count
 	First   error         // the first failure
 	latency sketch.Sketch
 }
@@ -34,6 +36,7 @@ func (r *Result) Merge(other *Result) {
 	r.Errors += other.Errors
 	r.Elapsed = max(r.Elapsed, other.Elapsed)
 	r.Behind = max(r.Behind, other.Behind)
+	r.Unmade += other.Unmade
 	if r.First == nil {
 		r.First = other.First
 	}
@@ -64,34 +67,49 @@ func ClosedLoop(ctx context.Context, workers int, do func(ctx context.Context, w
 }
 
 // OpenLoop makes requests at a rate, by the clock, until ctx ends: the n-th is due n/rate after the start, whether or not those
-// before it are answered. Latency counts from then, so that a server that stalls is charged for all that had to wait. The
-// requests are dealt out to workers in turn of being free.
+// before it are answered. Latency counts from then, so that a server that stalls is charged for all that had to wait, also if it
+// stalls until the end: an answer that comes after it counts, and a request that was due and never begun is charged its
+// wait until then. What fails after the end does not count. The requests are dealt out to workers in turn of being free.
 func OpenLoop(ctx context.Context, rate float64, workers int, do func(ctx context.Context, worker int, n int64) error) *Result {
 	var next atomic.Int64
 	began := time.Now()
-	return together(workers, func(worker int, r *Result) {
+	due := func(n int64) time.Time { return began.Add(time.Duration(float64(n) / rate * float64(time.Second))) }
+	ended := make(chan time.Time, 1)
+	context.AfterFunc(ctx, func() { ended <- time.Now() })
+	unbegun := make([]int64, workers) // what each worker was dealt when it saw the end
+	all := together(workers, func(worker int, r *Result) {
 		timer := time.NewTimer(0)
 		defer timer.Stop()
 		for {
 			n := next.Add(1) - 1
-			due := began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
-			if wait := time.Until(due); wait > 0 {
+			at := due(n)
+			if wait := time.Until(at); wait > 0 {
 				timer.Reset(wait)
 				select {
 				case <-ctx.Done():
-					return
 				case <-timer.C:
 				}
-			} else if ctx.Err() != nil {
-				return
-			} else {
+			} else if ctx.Err() == nil {
 				r.Behind = max(r.Behind, -wait)
 			}
-			if err := do(ctx, worker, n); ctx.Err() == nil {
-				r.add(time.Since(due), err)
+			if ctx.Err() != nil {
+				unbegun[worker] = n
+				return
+			}
+			if err := do(ctx, worker, n); err == nil || ctx.Err() == nil {
+				r.add(time.Since(at), err)
 			}
 		}
 	})
+	end := <-ended
+	for n := slices.Min(unbegun); due(n).Before(end); n++ {
+		if n >= next.Load() || slices.Contains(unbegun, n) {
+			all.Unmade++
+			all.Behind = max(all.Behind, end.Sub(due(n)))
+			all.latency.Add(end.Sub(due(n)).Seconds())
+		}
+	}
+	return all
 }
 
 // together has workers work, each on a result of its own, and returns them as one.
