@@ -28,7 +28,7 @@ const (
 // caller is who asks. None of them: a route for everyone, or an enroller.
 type caller struct {
 	admin  bool
-	agent  *mailbox.Agent
+	agent  mailbox.Agent   // the zero one: none
 	ingest fleet.TokenHash // of the token that an ingester has
 	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
 	account *serviceAccount
@@ -136,20 +136,20 @@ func first(values []string) string {
 }
 
 // agentsOwn returns the agent that the path names, if it is the caller's to ask about: an agent knows only itself.
-func (x *exchange) agentsOwn(box *mailbox.Mailbox) (*mailbox.Agent, error) {
+func (x *exchange) agentsOwn(box *mailbox.Mailbox) (mailbox.Agent, error) {
 	id, err := x.agentID()
 	if err != nil {
-		return nil, err
+		return mailbox.Agent{}, err
 	}
 	if !x.caller.admin {
 		if x.caller.agent.ID() != id {
-			return nil, errNotYours
+			return mailbox.Agent{}, errNotYours
 		}
 		return x.caller.agent, nil
 	}
 	agent, ok := box.Agent(id)
 	if !ok {
-		return nil, fleet.ErrAgentNotFound
+		return mailbox.Agent{}, fleet.ErrAgentNotFound
 	}
 	return agent, nil
 }

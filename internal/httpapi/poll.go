@@ -69,7 +69,7 @@ type pending struct {
 
 // lookFor finds what the agent has waiting, holding the poll for as long as that is nothing new and wait allows. Only
 // where the mailbox may have something to tell is the database asked.
-func (s *Server) lookFor(x *exchange, agent *mailbox.Agent, wait time.Duration) (pending, error) {
+func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
 	held := s.startHold(x, wait)
 	defer held.end()
 	for {
@@ -101,7 +101,7 @@ func (s *Server) lookFor(x *exchange, agent *mailbox.Agent, wait time.Duration) 
 	}
 }
 
-func (s *Server) readPending(x *exchange, agent *mailbox.Agent) (pending, error) {
+func (s *Server) readPending(x *exchange, agent mailbox.Agent) (pending, error) {
 	ctx, cancel := context.WithTimeout(x.r.Context(), answerWithin)
 	defer cancel()
 	deployments, err := s.deployments.Pending(ctx, agent.ID())
@@ -138,7 +138,7 @@ func (s *Server) startHold(x *exchange, wait time.Duration) hold {
 
 // await holds the poll until the agent's view may differ from the one given. It reports false if the poll is to be
 // answered as it stands: its time is up, or the replica is shutting down. It fails if the client is gone.
-func (h hold) await(agent *mailbox.Agent, view mailbox.View) (again bool, err error) {
+func (h hold) await(agent mailbox.Agent, view mailbox.View) (again bool, err error) {
 	if h.ctx == nil {
 		return false, nil
 	}

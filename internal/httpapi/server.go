@@ -205,9 +205,7 @@ func (s *Server) finish(x *exchange, start time.Time) {
 	line := telemetry.RequestLine{
 		Method: x.r.Method, Route: x.pattern, Path: x.r.RequestURI, Status: status, Duration: took,
 		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: x.r.RemoteAddr, Idle: x.idle,
-	}
-	if x.caller.agent != nil {
-		line.AgentID = x.caller.agent.ID()
+		AgentID: x.caller.agent.ID(),
 	}
 	if x.caller.account != nil {
 		line.ServiceAccount = x.caller.account.String()

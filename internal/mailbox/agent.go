@@ -7,29 +7,47 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// Agent is the mailbox's handle of one enrolled agent under one token. A rotated token makes a new one; the old is
-// gone, and with it whatever waited under it.
+// Agent is a handle of one enrolled agent under one token. It says what it said when it was made for as long as it is kept; whether the
+// agent is still there, and has that token, View tells. The zero Agent is nobody.
 type Agent struct {
-	// The order of the fields leaves no gaps: there may be a million of these.
-	id    string
+	id         string
+	own        int32 // seconds
+	number     uint32
+	generation uint32
+	record     *record
+}
+
+// ID is the agent's id.
+func (a Agent) ID() string { return a.id }
+
+// Own is the interval that the agent asked for.
+func (a Agent) Own() time.Duration { return time.Duration(a.own) * time.Second }
+
+// gone says that the agent was deleted, or its token rotated.
+func (a Agent) gone() bool { return a.record.generation.Load() != a.generation }
+
+// record is what is known of an agent. Its fields leave no gaps: there may be a million of these.
+type record struct {
+	// Whose it is. Only the sweeper changes that, under every lock under which it may be read: see registry.
+	id    string // empty: nobody's
 	token fleet.TokenHash
 	own   int32 // seconds
 
-	// version moves with every change of tag and every local write that may change it.
+	// generation moves when handles cease to be good: the agent is gone, and another may get the record, or its token was rotated.
+	generation atomic.Uint32
+	// version moves with every change of tag, every local write that may change it, and with generation.
 	version atomic.Uint32
+	held    atomic.Int32 // polls waiting
 	// tag is of what waits by the newest sweep that looked; nil: nothing does.
 	tag atomic.Pointer[string]
 	// written is how many sweeps had begun when a local write may last have changed what waits; the tag may be older
 	// than it until a later one is applied.
 	written atomic.Uint64
+	wake    atomic.Pointer[wake]
 
-	gone atomic.Bool
-	held atomic.Int32 // polls waiting
-	seen atomic.Int64 // nanoseconds of the Unix clock; 0: not since that was written
-	wake atomic.Pointer[wake]
-
-	// When last-seen was written, in nanoseconds of the Unix clock. Who writes it has it for himself.
-	saved int64
+	// When it was seen, and when that was last written, in nanoseconds of the Unix clock. It is listed among the sightings for as long as
+	// seen is not 0.
+	seen, saved atomic.Int64
 
 	// The whole sweeps that last mentioned it, and something waiting for it. The sweeper's own.
 	mark, tagMark uint32
@@ -37,34 +55,50 @@ type Agent struct {
 
 type wake struct{ ch chan struct{} }
 
-// ID is the agent's id.
-func (a *Agent) ID() string { return a.id }
-
-// Own is the interval that the agent asked for.
-func (a *Agent) Own() time.Duration { return time.Duration(a.own) * time.Second }
-
 // moved lets waiting polls look again.
-func (a *Agent) moved() {
-	a.version.Add(1)
-	if w := a.wake.Swap(nil); w != nil {
+func (e *record) moved() {
+	e.version.Add(1)
+	if w := e.wake.Swap(nil); w != nil {
 		close(w.ch)
 	}
 }
 
 // changes is closed by the next call of moved.
-func (a *Agent) changes() <-chan struct{} {
+func (e *record) changes() <-chan struct{} {
 	for {
-		if w := a.wake.Load(); w != nil {
+		if w := e.wake.Load(); w != nil {
 			return w.ch
 		}
 		w := &wake{make(chan struct{})}
-		if a.wake.CompareAndSwap(nil, w) {
+		if e.wake.CompareAndSwap(nil, w) {
 			return w.ch
 		}
 	}
 }
 
-func (a *Agent) retire() {
-	a.gone.Store(true)
-	a.moved()
+func (e *record) setTag(tag *string) {
+	old := e.tag.Swap(tag)
+	if (old == nil) != (tag == nil) || old != nil && *old != *tag {
+		e.moved()
+	}
 }
+
+// disown makes every handle bad.
+func (e *record) disown() {
+	e.generation.Add(1)
+	e.moved()
+}
+
+// clear forgets who had the record. What polls that they held count ends with those; and who was listed is, as seen never.
+func (e *record) clear() {
+	e.tag.Store(nil)
+	e.written.Store(0)
+	e.saved.Store(0)
+	e.mark, e.tagMark = 0, 0
+	if nanos := e.seen.Load(); nanos != 0 {
+		e.seen.CompareAndSwap(nanos, never)
+	}
+}
+
+// never is when a record was seen whose agent was not, but who had it before.
+const never = -1

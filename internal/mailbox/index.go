@@ -1,11 +1,11 @@
 package mailbox
 
-// index finds agents by a hash. It is a table with open addressing and linear probing, in which an agent takes a pointer and 32 bits
-// of its hash: half of what it takes in a map, with its key, and there may be a million. The zero value is empty.
+// index finds records' numbers by a hash. It is a table with open addressing and linear probing, in which a record takes its number
+// and 32 bits of its hash: a third of what a map takes, and nothing for the collector to follow. The zero value is empty.
 type index struct {
-	hashes []uint32 // 0: the place is free
-	agents []*Agent
-	used   int
+	hashes  []uint32 // 0: the place is free
+	numbers []uint32
+	used    int
 }
 
 const (
@@ -14,7 +14,7 @@ const (
 	growth   = 1.5
 )
 
-// home is the place where an agent of that hash is looked for first. Higher hashes have later homes.
+// home is the place where a record of that hash is looked for first. Higher hashes have later homes.
 func (x *index) home(hash uint32) int { return int(uint64(hash) * uint64(len(x.hashes)) >> 32) }
 
 func (x *index) next(at int) int {
@@ -27,77 +27,72 @@ func (x *index) next(at int) int {
 // taken is a hash as it is kept.
 func taken(hash uint32) uint32 { return max(hash, 1) }
 
-// search returns the place of the agent that is meant, or the free one where it would be.
-func (x *index) search(hash uint32, meant func(*Agent) bool) (at int, found bool) {
+// search returns the place of the record that is meant, or the free one where it would be.
+func (x *index) search(hash uint32, meant func(number uint32) bool) (at int, found bool) {
 	hash = taken(hash)
 	for at = x.home(hash); x.hashes[at] != 0; at = x.next(at) {
-		if x.hashes[at] == hash && meant(x.agents[at]) {
+		if x.hashes[at] == hash && meant(x.numbers[at]) {
 			return at, true
 		}
 	}
 	return at, false
 }
 
-func (x *index) find(hash uint32, meant func(*Agent) bool) *Agent {
+func (x *index) find(hash uint32, meant func(number uint32) bool) (number uint32, found bool) {
 	if x.used == 0 {
-		return nil
+		return 0, false
 	}
-	if at, found := x.search(hash, meant); found {
-		return x.agents[at]
-	}
-	return nil
+	at, found := x.search(hash, meant)
+	return x.numbers[at], found
 }
 
-// put has a in the place of the agent that is meant, which it returns, if there is one.
-func (x *index) put(hash uint32, a *Agent, meant func(*Agent) bool) (old *Agent) {
+// add puts a number in that is not there.
+func (x *index) add(hash, number uint32) {
 	if float64(x.used+1) > fullest*float64(len(x.hashes)) {
 		x.grow()
 	}
-	at, found := x.search(hash, meant)
-	if found {
-		old = x.agents[at]
-	} else {
-		x.used++
+	x.insert(taken(hash), number)
+	x.used++
+}
+
+func (x *index) insert(hash, number uint32) {
+	at := x.home(hash)
+	for x.hashes[at] != 0 {
+		at = x.next(at)
 	}
-	x.hashes[at], x.agents[at] = taken(hash), a
-	return old
+	x.hashes[at], x.numbers[at] = hash, number
 }
 
 func (x *index) grow() {
 	was := *x
 	places := max(int(growth*float64(len(was.hashes))), smallest)
-	*x = index{hashes: make([]uint32, places), agents: make([]*Agent, places), used: was.used}
-	for i, hash := range was.hashes {
-		if hash == 0 {
-			continue
+	*x = index{hashes: make([]uint32, places), numbers: make([]uint32, places), used: was.used}
+	for at, hash := range was.hashes {
+		if hash != 0 {
+			x.insert(hash, was.numbers[at])
 		}
-		at := x.home(hash)
-		for x.hashes[at] != 0 {
-			at = x.next(at)
-		}
-		x.hashes[at], x.agents[at] = hash, was.agents[i]
 	}
 }
 
-// remove takes the agent that is meant out and returns it. Those behind it move up, so that no search ends before them.
-func (x *index) remove(hash uint32, meant func(*Agent) bool) *Agent {
+// remove takes the record that is meant out. Those behind it move up, so that no search ends before them.
+func (x *index) remove(hash uint32, meant func(number uint32) bool) (number uint32, found bool) {
 	if x.used == 0 {
-		return nil
+		return 0, false
 	}
 	hole, found := x.search(hash, meant)
 	if !found {
-		return nil
+		return 0, false
 	}
-	old := x.agents[hole]
+	number = x.numbers[hole]
 	for at := x.next(hole); x.hashes[at] != 0; at = x.next(at) {
 		if x.distance(x.home(x.hashes[at]), at) >= x.distance(hole, at) {
-			x.hashes[hole], x.agents[hole] = x.hashes[at], x.agents[at]
+			x.hashes[hole], x.numbers[hole] = x.hashes[at], x.numbers[at]
 			hole = at
 		}
 	}
-	x.hashes[hole], x.agents[hole] = 0, nil
+	x.hashes[hole] = 0
 	x.used--
-	return old
+	return number, true
 }
 
 // distance is how far it is from one place on to another.
@@ -108,10 +103,10 @@ func (x *index) distance(from, to int) int {
 	return to - from
 }
 
-func (x *index) each(do func(*Agent)) {
-	for _, a := range x.agents {
-		if a != nil {
-			do(a)
+func (x *index) each(do func(number uint32)) {
+	for at, hash := range x.hashes {
+		if hash != 0 {
+			do(x.numbers[at])
 		}
 	}
 }

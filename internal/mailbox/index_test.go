@@ -2,7 +2,7 @@ package mailbox
 
 import (
 	"math/rand/v2"
-	"strconv"
+	"slices"
 	"testing"
 )
 
@@ -11,46 +11,50 @@ func TestIndex(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		ids := 1 + r.IntN(400)
-		hashOf := func(id string) uint32 { // near one another at the table's end, or anywhere; some are 0
-			n, _ := strconv.Atoi(id)
+		numbers := 1 + r.Uint32N(400)
+		hashOf := func(n uint32) uint32 { // near one another at the table's end, or anywhere; some are 0
 			if seed%2 == 0 {
-				return uint32(n % 7 * -1)
+				return -(n % 7)
 			}
-			return uint32(n%(ids/2+1)) * 2654435761
+			return n % (numbers/2 + 1) * 2654435761
 		}
 		var x index
-		want := map[string]*Agent{}
+		want := map[uint32]bool{}
 		for range 5000 {
-			id := strconv.Itoa(r.IntN(ids))
-			meant := func(a *Agent) bool { return a.id == id }
-			var got *Agent
-			old := want[id]
+			n := r.Uint32N(numbers)
+			meant := func(m uint32) bool { return m == n }
+			var got uint32
+			var found bool
+			had := want[n]
 			switch r.IntN(5) {
 			case 0, 1:
-				a := &Agent{id: id}
-				got, want[id] = x.put(hashOf(id), a, meant), a
+				if got, found = x.find(hashOf(n), meant); !found {
+					x.add(hashOf(n), n)
+					want[n] = true
+				}
 			case 2:
-				got = x.remove(hashOf(id), meant)
-				delete(want, id)
+				got, found = x.remove(hashOf(n), meant)
+				delete(want, n)
 			default:
-				got = x.find(hashOf(id), meant)
+				got, found = x.find(hashOf(n), meant)
 			}
-			if got != old {
-				t.Fatalf("seed %d, agent %s: want %p, got %p", seed, id, old, got)
+			if found != had || found && got != n {
+				t.Fatalf("seed %d: want %d there: %v; got %d there: %v", seed, n, had, got, found)
 			}
 			if x.used != len(want) {
-				t.Fatalf("seed %d: want %d agents, got %d", seed, len(want), x.used)
+				t.Fatalf("seed %d: want %d numbers, got %d", seed, len(want), x.used)
 			}
 		}
-		seen := 0
-		x.each(func(a *Agent) {
-			if seen++; want[a.id] != a {
-				t.Errorf("seed %d: %s is there and should not be", seed, a.id)
+		var all []uint32
+		x.each(func(n uint32) { all = append(all, n) })
+		slices.Sort(all)
+		if unique := slices.Compact(slices.Clone(all)); len(all) != len(want) || len(unique) != len(want) {
+			t.Fatalf("seed %d: want %d numbers, went through %d, %d of them others", seed, len(want), len(all), len(unique))
+		}
+		for _, n := range all {
+			if !want[n] {
+				t.Errorf("seed %d: %d is there and should not be", seed, n)
 			}
-		})
-		if seen != len(want) {
-			t.Errorf("seed %d: want %d agents, went through %d", seed, len(want), seen)
 		}
 	}
 }

@@ -96,21 +96,21 @@ func New(opts Options) *Mailbox {
 // Authenticate finds the agent that has the token. One that is not known here may have been enrolled on another
 // replica a moment ago, so a sweep is awaited before it is refused. However many unknown tokens come, they share ten
 // sweeps a second.
-func (m *Mailbox) Authenticate(ctx context.Context, token string) (*Agent, error) {
+func (m *Mailbox) Authenticate(ctx context.Context, token string) (Agent, error) {
 	hash := fleet.HashToken(token)
-	if a := m.agents.authenticate(hash); a != nil {
+	if a, known := m.agents.authenticate(hash); known {
 		return a, nil
 	}
 	if !strings.HasPrefix(token, fleet.TokenPrefix) {
-		return nil, ErrUnknownToken
+		return Agent{}, ErrUnknownToken
 	}
 	if err := m.syncForStranger(ctx); err != nil {
-		return nil, err
+		return Agent{}, err
 	}
-	if a := m.agents.authenticate(hash); a != nil {
+	if a, known := m.agents.authenticate(hash); known {
 		return a, nil
 	}
-	return nil, ErrUnknownToken
+	return Agent{}, ErrUnknownToken
 }
 
 // strangersGap is the time between the sweeps that unknown tokens may ask for.
@@ -143,19 +143,16 @@ func (m *Mailbox) syncForStranger(ctx context.Context) error {
 }
 
 // Agent finds an enrolled agent by id.
-func (m *Mailbox) Agent(id string) (*Agent, bool) {
-	a := m.agents.find(id)
-	return a, a != nil
-}
+func (m *Mailbox) Agent(id string) (Agent, bool) { return m.agents.find(id) }
 
 // Saw notes that the agent polls now. It is written to the database within a few seconds.
-func (m *Mailbox) Saw(a *Agent) { m.saw(a, m.opts.Now().UnixNano()) }
+func (m *Mailbox) Saw(a Agent) { m.saw(a, m.opts.Now().UnixNano()) }
 
 // SetStretch sets the factor by which every interval is lengthened.
 func (m *Mailbox) SetStretch(factor float64) { m.stretch.Store(math.Float64bits(factor)) }
 
 // Interval is how often the agent is to poll: its own interval, stretched. It is not jittered.
-func (m *Mailbox) Interval(a *Agent) time.Duration {
+func (m *Mailbox) Interval(a Agent) time.Duration {
 	return fleet.StretchedInterval(a.Own(), math.Float64frombits(m.stretch.Load()))
 }
 
@@ -175,19 +172,19 @@ type View struct {
 
 // View tells what waits for the agent. It fails with ErrUnknownToken if the agent is gone or its token was rotated,
 // and with fleet.ErrUnavailable if the mailbox has been blind for too long to be believed.
-func (m *Mailbox) View(a *Agent) (View, error) {
-	v := View{version: a.version.Load()} // before what it is the version of
-	if a.gone.Load() {
+func (m *Mailbox) View(a Agent) (View, error) {
+	v := View{version: a.record.version.Load()} // before what it is the version of
+	v.Fresh = m.applied.Load() > a.record.written.Load()
+	v.Tag = fleet.NothingWaiting
+	if tag := a.record.tag.Load(); tag != nil {
+		v.Tag = *tag
+	}
+	if a.gone() { // after all that may be of another agent already
 		return View{}, ErrUnknownToken
 	}
 	sight := m.sight.Load()
 	if sight == sightNone || sight == sightClosed {
 		return View{}, fleet.ErrUnavailable
-	}
-	v.Fresh = m.applied.Load() > a.written.Load()
-	v.Tag = fleet.NothingWaiting
-	if tag := a.tag.Load(); tag != nil {
-		v.Tag = *tag
 	}
 	v.Blind = sight == sightBlind
 	v.begun = m.begun.Load()
@@ -196,15 +193,15 @@ func (m *Mailbox) View(a *Agent) (View, error) {
 
 // Await returns nil as soon as the agent's view may differ from v (one that is not Fresh does once a later sweep is
 // applied), ErrDraining on a drain, or the context's error. An agent whose poll is held counts as seen.
-func (m *Mailbox) Await(ctx context.Context, a *Agent, v View) error {
-	a.held.Add(1)
+func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
+	a.record.held.Add(1)
 	m.Saw(a)
 	defer func() {
-		a.held.Add(-1)
+		a.record.held.Add(-1)
 		m.Saw(a)
 	}()
-	changes := a.changes()
-	if a.version.Load() != v.version {
+	changes := a.record.changes()
+	if a.record.version.Load() != v.version {
 		return nil
 	}
 	for {
@@ -232,9 +229,9 @@ func (m *Mailbox) Await(ctx context.Context, a *Agent, v View) error {
 func (m *Mailbox) Changed(ids ...string) {
 	begun := m.begun.Load() // a sweep that has begun may have missed the write; the next one cannot
 	for _, id := range ids {
-		if a := m.agents.find(id); a != nil {
-			raise(&a.written, begun)
-			a.moved()
+		if a, known := m.agents.find(id); known {
+			raise(&a.record.written, begun)
+			a.record.moved()
 		}
 	}
 	m.Kick()

@@ -49,7 +49,7 @@ func pass(d time.Duration) {
 }
 
 // handle finds an agent that the mailbox must know.
-func handle(t *testing.T, m *mailbox.Mailbox, id string) *mailbox.Agent {
+func handle(t *testing.T, m *mailbox.Mailbox, id string) mailbox.Agent {
 	t.Helper()
 	a, ok := m.Agent(id)
 	if !ok {
@@ -58,7 +58,7 @@ func handle(t *testing.T, m *mailbox.Mailbox, id string) *mailbox.Agent {
 	return a
 }
 
-func view(t *testing.T, m *mailbox.Mailbox, a *mailbox.Agent) mailbox.View {
+func view(t *testing.T, m *mailbox.Mailbox, a mailbox.Agent) mailbox.View {
 	t.Helper()
 	v, err := m.View(a)
 	if err != nil {
@@ -78,7 +78,7 @@ func wantView(t *testing.T, m *mailbox.Mailbox, id, tag string, fresh bool) {
 
 // poll is what the server does with a poll that may be held: it returns once the tag differs from what the agent
 // knows.
-func poll(ctx context.Context, m *mailbox.Mailbox, db *database, a *mailbox.Agent, known string) (string, error) {
+func poll(ctx context.Context, m *mailbox.Mailbox, db *database, a mailbox.Agent, known string) (string, error) {
 	for {
 		v, err := m.View(a)
 		if err != nil {

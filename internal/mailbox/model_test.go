@@ -183,7 +183,7 @@ func (x *model) check() error {
 }
 
 // hold keeps one poll of each agent waiting.
-func (x *model) hold(a *mailbox.Agent) {
+func (x *model) hold(a mailbox.Agent) {
 	if p := x.polls[a.ID()]; p != nil {
 		if len(p.ended) == 0 {
 			return

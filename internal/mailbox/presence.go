@@ -42,79 +42,96 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 // a half (fleet.LateAfter): what it did last is written long before.
 const savedEvery = 0.9
 
-// sightings are the agents that were seen since their last-seen was written, so that writing it need not look at all of them.
+// sightings are the numbers of agents that were seen since their last-seen was written, so that writing it need not look at all of them.
 type sightings struct {
 	shards [16]sightingsShard
 }
 
 type sightingsShard struct {
-	mu     sync.Mutex
-	agents []*Agent
-	_      [32]byte // keeps neighbours' locks off one cache line
+	mu      sync.Mutex
+	numbers []uint32
+	_       [32]byte // keeps neighbours' locks off one cache line
 }
 
-func (s *sightings) add(a *Agent) {
-	shard := &s.shards[a.token[0]%byte(len(s.shards))]
+func (s *sightings) add(number uint32) {
+	shard := &s.shards[number%uint32(len(s.shards))]
 	shard.mu.Lock()
-	shard.agents = append(shard.agents, a)
+	shard.numbers = append(shard.numbers, number)
 	shard.mu.Unlock()
 }
 
 // take empties it.
-func (s *sightings) take() (agents []*Agent) {
+func (s *sightings) take() (numbers []uint32) {
 	for i := range s.shards {
 		shard := &s.shards[i]
 		shard.mu.Lock()
-		agents = append(agents, shard.agents...)
-		shard.agents = nil
+		numbers = append(numbers, shard.numbers...)
+		shard.numbers = nil
 		shard.mu.Unlock()
 	}
-	return agents
+	return numbers
 }
 
 // saw notes when the agent was seen. It is listed as long as that is not written.
-func (m *Mailbox) saw(a *Agent, nanos int64) {
-	if a.seen.Swap(nanos) == 0 {
-		m.sighted.add(a)
+func (m *Mailbox) saw(a Agent, nanos int64) {
+	if !a.gone() && a.record.seen.Swap(nanos) == 0 {
+		m.sighted.add(a.number)
 	}
+}
+
+// sighting is what is written of an agent, and what was noted.
+type sighting struct {
+	Sighting
+	agent Agent
+	nanos int64
+}
+
+// dueSightings takes those whose time to be written it is, or all.
+func (m *Mailbox) dueSightings(now time.Time, all bool) (due []sighting) {
+	m.agents.owners.RLock()
+	defer m.agents.owners.RUnlock()
+	for _, number := range m.sighted.take() {
+		a := m.agents.handle(number)
+		interval := m.Interval(a)
+		since := now.UnixNano() - a.record.saved.Load()
+		if early := since >= 0 && float64(since) < savedEvery*float64(interval); a.id != "" && early && !all {
+			m.sighted.add(number)
+			continue
+		}
+		nanos := a.record.seen.Swap(0)
+		if a.id == "" || nanos == never {
+			continue
+		}
+		if a.record.held.Load() > 0 {
+			m.saw(a, now.UnixNano()) // and will be, while it is held
+			nanos = now.UnixNano()
+		}
+		due = append(due, sighting{Sighting{a.id, max(now.Sub(time.Unix(0, nanos)), 0), interval}, a, nanos})
+	}
+	slices.SortFunc(due, func(x, y sighting) int { return strings.Compare(x.ID, y.ID) })
+	return due
 }
 
 // savePresence writes who was seen, if that is due, or in the end all.
 func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	now := m.opts.Now()
-	var seen []Sighting
-	var at []int64
-	var who []*Agent
-	for _, a := range m.sighted.take() {
-		if a.gone.Load() {
-			continue
-		}
-		interval := m.Interval(a)
-		if since := now.UnixNano() - a.saved; !all && since >= 0 && float64(since) < savedEvery*float64(interval) {
-			m.sighted.add(a)
-			continue
-		}
-		nanos := a.seen.Swap(0)
-		if a.held.Load() > 0 {
-			m.saw(a, now.UnixNano()) // and will be, while it is held
-			nanos = now.UnixNano()
-		}
-		who, at = append(who, a), append(at, nanos)
-		seen = append(seen, Sighting{a.id, max(now.Sub(time.Unix(0, nanos)), 0), interval})
-	}
-	if len(seen) == 0 {
+	due := m.dueSightings(now, all)
+	if len(due) == 0 {
 		return nil
 	}
-	slices.SortFunc(seen, func(x, y Sighting) int { return strings.Compare(x.ID, y.ID) })
-
+	seen := make([]Sighting, len(due))
+	for i := range due {
+		seen[i] = due[i].Sighting
+	}
 	ctx, cancel := context.WithTimeout(ctx, presenceTimeout)
 	defer cancel()
 	err := m.opts.Source.SavePresence(ctx, seen)
-	for i, a := range who {
-		if err == nil {
-			a.saved = now.UnixNano()
-		} else if a.seen.CompareAndSwap(0, at[i]) { // unless it was seen again
-			m.sighted.add(a)
+	for _, s := range due {
+		switch e := s.agent.record; {
+		case err == nil && !s.agent.gone():
+			e.saved.Store(now.UnixNano())
+		case err != nil && e.seen.CompareAndSwap(0, s.nanos): // unless it was seen again
+			m.sighted.add(s.agent.number)
 		}
 	}
 	return err

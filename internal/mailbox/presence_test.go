@@ -103,6 +103,27 @@ func TestPresenceOfFrequentPolls(t *testing.T) {
 	})
 }
 
+// TestPresenceOfSuccessor wants nothing of an agent that is gone to be written of the one that has its place in memory.
+func TestPresenceOfSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("old")
+		m := run(t, db)
+		pass(time.Second)
+		old := handle(t, m, "old")
+		m.Saw(old)
+		db.delete("old")
+		pass(time.Second)
+		db.enrol("new")
+		pass(time.Second)
+		m.Saw(old)
+		pass(3 * time.Second)
+		saved(t, db, 0)
+		m.Saw(handle(t, m, "new"))
+		pass(time.Minute)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "new", Age: 4 * time.Second, Interval: own})
+	})
+}
+
 // TestPresenceOfRotatedToken wants what the old token's agent was seen at to be written under the new one, and once.
 func TestPresenceOfRotatedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -117,8 +138,8 @@ func TestPresenceOfRotatedToken(t *testing.T) {
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 3 * time.Second, Interval: own})
 		m.Saw(handle(t, m, "a"))
 		db.rotate("a")
-		pass(5 * time.Second)
-		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 4 * time.Second, Interval: own})
+		pass(10 * time.Second) // no sooner for that
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
 	})
 }
 

@@ -8,11 +8,14 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// registry finds agents by token, on the path of every poll, and by id, on the sweeper's. Only the sweeper writes.
+// registry finds agents by token, on the path of every poll, by id, on the sweeper's, and by number. Only the sweeper writes.
 type registry struct {
 	seed    maphash.Seed
 	byToken [64]shard
 	byID    [64]shard
+	records slab
+	// owners guards whose records are against who comes by their numbers. Who comes by an index has its shard's lock.
+	owners sync.RWMutex
 }
 
 type shard struct {
@@ -24,27 +27,41 @@ type shard struct {
 func newRegistry() *registry { return &registry{seed: maphash.MakeSeed()} }
 
 // token returns where an agent of a token is found: a token's hash needs no other.
-func (r *registry) token(h fleet.TokenHash) (*shard, uint32, func(*Agent) bool) {
-	return &r.byToken[h[len(h)-1]%byte(len(r.byToken))], binary.LittleEndian.Uint32(h[:]), func(a *Agent) bool { return a.token.Equal(h) }
+func (r *registry) token(h fleet.TokenHash) (*shard, uint32) {
+	return &r.byToken[h[len(h)-1]%byte(len(r.byToken))], binary.LittleEndian.Uint32(h[:])
 }
 
-func (r *registry) id(id string) (*shard, uint32, func(*Agent) bool) {
+func (r *registry) id(id string) (*shard, uint32) {
 	h := maphash.String(r.seed, id)
-	return &r.byID[h>>32%uint64(len(r.byID))], uint32(h), func(a *Agent) bool { return a.id == id }
+	return &r.byID[h>>32%uint64(len(r.byID))], uint32(h)
 }
 
-func (r *registry) authenticate(h fleet.TokenHash) *Agent {
-	s, hash, meant := r.token(h)
+func (r *registry) authenticate(h fleet.TokenHash) (Agent, bool) {
+	s, hash := r.token(h)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.find(hash, meant)
+	number, found := s.find(hash, func(number uint32) bool { return r.records.at(number).token.Equal(h) })
+	if !found {
+		return Agent{}, false
+	}
+	return r.handle(number), true
 }
 
-func (r *registry) find(id string) *Agent {
-	s, hash, meant := r.id(id)
+func (r *registry) find(id string) (Agent, bool) {
+	s, hash := r.id(id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.find(hash, meant)
+	number, found := s.find(hash, func(number uint32) bool { return r.records.at(number).id == id })
+	if !found {
+		return Agent{}, false
+	}
+	return r.handle(number), true
+}
+
+// handle makes a handle. Its caller has one of the locks.
+func (r *registry) handle(number uint32) Agent {
+	e := r.records.at(number)
+	return Agent{id: e.id, own: e.own, number: number, generation: e.generation.Load(), record: e}
 }
 
 func (r *registry) size() (n int) {
@@ -57,46 +74,79 @@ func (r *registry) size() (n int) {
 	return n
 }
 
-// put installs a in the place of the agent with its id, which is retired and returned.
-func (r *registry) put(a *Agent) (old *Agent) {
-	s, hash, meant := r.id(a.id)
+// add installs an agent that is not there, as one whose view is Fresh from the sweep after written on. The zero token, which no token
+// hashes to, is none.
+func (r *registry) add(id string, token fleet.TokenHash, own int32, written uint64) *record {
+	number := r.records.take()
+	e := r.records.at(number)
+	e.written.Store(written)
+
+	r.owners.Lock()
+	e.id, e.token, e.own = id, token, own
+	r.owners.Unlock()
+	s, hash := r.id(id)
 	s.mu.Lock()
-	old = s.put(hash, a, meant)
+	s.add(hash, number)
 	s.mu.Unlock()
-	if old != nil {
-		r.forget(old)
-	}
-	s, hash, meant = r.token(a.token)
+	r.addToken(number)
+	return e
+}
+
+// rekey gives an agent another token. Handles that came by the one before are bad from now on.
+func (r *registry) rekey(a Agent, token fleet.TokenHash, own int32) {
+	r.removeToken(a.number)
+	s, _ := r.id(a.id)
 	s.mu.Lock()
-	s.put(hash, a, meant)
+	r.owners.Lock()
+	a.record.token, a.record.own = token, own
+	r.owners.Unlock()
 	s.mu.Unlock()
-	return old
+	a.record.disown()
+	r.addToken(a.number)
 }
 
 func (r *registry) remove(id string) {
-	s, hash, meant := r.id(id)
+	s, hash := r.id(id)
 	s.mu.Lock()
-	old := s.remove(hash, meant)
+	number, found := s.remove(hash, func(number uint32) bool { return r.records.at(number).id == id })
 	s.mu.Unlock()
-	if old != nil {
-		r.forget(old)
+	if !found {
+		return
 	}
+	r.removeToken(number)
+	e := r.records.at(number)
+	r.owners.Lock()
+	e.id = ""
+	r.owners.Unlock()
+	e.disown()
+	e.clear()
+	r.records.giveUp(number)
 }
 
-func (r *registry) forget(old *Agent) {
-	s, hash, _ := r.token(old.token)
+func (r *registry) addToken(number uint32) {
+	e := r.records.at(number)
+	if e.token == (fleet.TokenHash{}) {
+		return
+	}
+	s, hash := r.token(e.token)
 	s.mu.Lock()
-	s.remove(hash, func(a *Agent) bool { return a == old })
+	s.add(hash, number)
 	s.mu.Unlock()
-	old.retire()
+}
+
+func (r *registry) removeToken(number uint32) {
+	s, hash := r.token(r.records.at(number).token)
+	s.mu.Lock()
+	s.remove(hash, func(n uint32) bool { return n == number })
+	s.mu.Unlock()
 }
 
 // each calls do for every agent. do must be quick: enrolments wait for it.
-func (r *registry) each(do func(*Agent)) {
+func (r *registry) each(do func(*record)) {
 	for i := range r.byID {
 		s := &r.byID[i]
 		s.mu.RLock()
-		s.each(do)
+		s.each(func(number uint32) { do(r.records.at(number)) })
 		s.mu.RUnlock()
 	}
 }

@@ -164,78 +164,71 @@ func (s *sweeper) Whole() {
 
 // Agent implements Sink.
 func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration) {
-	old := s.m.agents.find(id)
-	if old != nil && old.token.Equal(token) {
-		old.mark = s.whole
+	a, known := s.m.agents.find(id)
+	if !known {
+		s.add(id, token, own)
 		return
 	}
-	a := &Agent{id: id, token: token, own: int32(own / time.Second), mark: s.whole}
-	if old != nil {
-		a.tag.Store(old.tag.Load())
-		a.tagMark = old.tagMark
-		if old.token != (fleet.TokenHash{}) {
-			s.due.add(id, s.start) // enrolled anew, perhaps, and what the old one had waiting is gone without a trace
-		}
+	a.record.mark = s.whole
+	if a.record.token.Equal(token) {
+		return
 	}
-	s.install(a)
+	if a.record.token != (fleet.TokenHash{}) {
+		s.due.add(id, s.start) // enrolled anew, perhaps, and what the old one had waiting is gone without a trace
+	}
+	raise(&a.record.written, s.unseen())
+	s.m.agents.rekey(a, token, int32(own/time.Second))
 }
 
-// install puts a in its place. A write here may have missed it there, so its view is not Fresh before the next sweep,
-// which is asked for. The first sweep's are: asking the database of each would be a stampede.
-func (s *sweeper) install(a *Agent) {
-	if s.m.sight.Load() != sightNone {
-		a.written.Store(s.number)
-		s.m.Kick()
+// add installs an agent that has just been mentioned.
+func (s *sweeper) add(id string, token fleet.TokenHash, own time.Duration) *record {
+	e := s.m.agents.add(id, token, int32(own/time.Second), s.unseen())
+	e.mark = s.whole
+	return e
+}
+
+// unseen is what an agent that is new, or has a new token, was written at: a write here may have missed it, so its view is not Fresh
+// before the next sweep, which is asked for. The first sweep's are: asking the database of each would be a stampede.
+func (s *sweeper) unseen() (written uint64) {
+	if s.m.sight.Load() == sightNone {
+		return 0
 	}
-	if old := s.m.agents.put(a); old != nil {
-		if nanos := old.seen.Load(); nanos != 0 { // it is gone, and with it its place among those who were seen
-			s.m.saw(a, nanos)
-		}
-	}
+	s.m.Kick()
+	return s.number
 }
 
 // Deleted implements Sink.
 func (s *sweeper) Deleted(id string) { s.m.agents.remove(id) }
 
-// Waiting implements Sink. An agent that is not known yet follows in the same sweep with the zero token, which no
-// token hashes to, in its place until then.
+// Waiting implements Sink. An agent that is not known yet follows in the same sweep, and has the zero token until then.
 func (s *sweeper) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 	if next >= 0 {
 		s.due.add(id, s.start.Add(next)) // not later than it is due, however long the sweep takes
-	}
-	a := s.m.agents.find(id)
-	if a == nil {
-		if len(due) == 0 {
-			return
-		}
-		a = &Agent{id: id, mark: s.whole}
-		s.install(a)
 	}
 	var tag *string
 	if len(due) > 0 {
 		t := fleet.PendingTag(due)
 		tag = &t
 	}
-	a.tagMark = s.whole
-	s.setTag(a, tag)
-}
-
-func (s *sweeper) setTag(a *Agent, tag *string) {
-	old := a.tag.Swap(tag)
-	if (old == nil) != (tag == nil) || old != nil && *old != *tag {
-		a.moved()
+	if a, known := s.m.agents.find(id); known {
+		a.record.tagMark = s.whole
+		a.record.setTag(tag)
+	} else if tag != nil {
+		e := s.add(id, fleet.TokenHash{}, 0)
+		e.tagMark = s.whole
+		e.setTag(tag)
 	}
 }
 
 // removeUnmentioned drops who was not in a whole sweep, and what they had waiting.
 func (s *sweeper) removeUnmentioned() {
 	var stale []string
-	s.m.agents.each(func(a *Agent) {
+	s.m.agents.each(func(e *record) {
 		switch {
-		case a.mark != s.whole:
-			stale = append(stale, a.id)
-		case a.tagMark != s.whole:
-			s.setTag(a, nil)
+		case e.mark != s.whole:
+			stale = append(stale, e.id)
+		case e.tagMark != s.whole:
+			e.setTag(nil)
 		}
 	})
 	for _, id := range stale {
