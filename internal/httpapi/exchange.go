@@ -23,9 +23,12 @@ type exchange struct {
 	exporter bool
 
 	now       func() time.Time
+	start     time.Time
 	leaving   *atomic.Bool // see Server.Leave
 	requestID string
-	idHeader  [1]string
+	// The values of headers that polls have, so that these cost no allocation.
+	idHeader, tagHeader, intervalHeader [1]string
+
 	pattern   string
 	status    int       // 0: nothing was sent
 	ready     time.Time // when the answer was; what its client takes to read it is not ours

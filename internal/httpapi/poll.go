@@ -31,7 +31,7 @@ func (s *Server) poll(x *exchange) error {
 		return err
 	}
 	if !x.caller.admin {
-		s.mailbox.Saw(agent)
+		s.mailbox.Saw(agent, x.start)
 	}
 
 	found, err := s.lookFor(x, agent, wait)
@@ -39,7 +39,8 @@ func (s *Server) poll(x *exchange) error {
 		return err
 	}
 	x.idle = len(found.deployments) == 0 || found.known
-	x.Header()["Etag"] = []string{found.tag}
+	x.tagHeader[0] = found.tag
+	x.Header()["Etag"] = x.tagHeader[:]
 	if found.known {
 		x.WriteHeader(http.StatusNotModified)
 		return nil
@@ -171,7 +172,8 @@ func (x *exchange) readWait() (time.Duration, error) {
 // hintInterval tells the client when to ask again, in seconds, spread a little so that agents drift apart.
 func (s *Server) hintInterval(x *exchange, interval time.Duration) {
 	hint := fleet.Jitter(interval, s.jitter()).Seconds()
-	x.Header()["Watchbill-Poll-Interval"] = []string{strconv.FormatFloat(hint, 'f', 3, 64)}
+	x.intervalHeader[0] = strconv.FormatFloat(hint, 'f', 3, 64)
+	x.Header()["Watchbill-Poll-Interval"] = x.intervalHeader[:]
 }
 
 func (x *exchange) asksConditionally() bool { return len(x.r.Header["If-None-Match"]) > 0 }

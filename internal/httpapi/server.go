@@ -142,17 +142,16 @@ var (
 
 // ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := s.now()
-	x := &exchange{ResponseWriter: w, r: r, requestID: s.requestID(r), now: s.now, leaving: &s.leaving}
+	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving}
 	x.idHeader[0] = x.requestID
 	header := w.Header()
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	if tooOld(r.Context(), start) {
+	if tooOld(r.Context(), x.start) {
 		header["Connection"] = closing
 	}
-	defer s.finish(x, start)
+	defer s.finish(x)
 	s.serve(x)
 }
 
@@ -186,14 +185,14 @@ func (s *Server) serve(x *exchange) {
 var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")
 
 // finish records and logs the exchange, whatever became of it. A panic is answered like any other defect.
-func (s *Server) finish(x *exchange, start time.Time) {
+func (s *Server) finish(x *exchange) {
 	if cause := recover(); cause != nil {
 		s.recovered(x, cause)
 	}
 	if x.ready.IsZero() {
 		x.ready = s.now()
 	}
-	took := x.ready.Sub(start) - x.held
+	took := x.ready.Sub(x.start) - x.held
 	status := x.outcome()
 	if x.route == nil {
 		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), telemetry.UnmatchedRoute

@@ -99,7 +99,7 @@ func BenchmarkIdlePoll(b *testing.B) {
 						b.Error(err)
 						return
 					}
-					m.Saw(a)
+					m.Saw(a, time.Now())
 					if v, err := m.View(a); err != nil || !v.Fresh {
 						b.Errorf("want fresh, got %+v, %v", v, err)
 						return

@@ -3,10 +3,11 @@ package mailbox
 // index finds records' numbers by a hash. It is a table with open addressing and linear probing, in which a record takes its number
 // and 32 bits of its hash: a third of what a map takes, and nothing for the collector to follow. The zero value is empty.
 type index struct {
-	hashes  []uint32 // 0: the place is free
-	numbers []uint32
-	used    int
+	places []slot
+	used   int
 }
+
+type slot struct{ hash, number uint32 } // hash 0: the place is free
 
 const (
 	smallest = 8
@@ -15,10 +16,10 @@ const (
 )
 
 // home is the place where a record of that hash is looked for first. Higher hashes have later homes.
-func (x *index) home(hash uint32) int { return int(uint64(hash) * uint64(len(x.hashes)) >> 32) }
+func (x *index) home(hash uint32) int { return int(uint64(hash) * uint64(len(x.places)) >> 32) }
 
 func (x *index) next(at int) int {
-	if at++; at == len(x.hashes) {
+	if at++; at == len(x.places) {
 		return 0
 	}
 	return at
@@ -30,8 +31,8 @@ func taken(hash uint32) uint32 { return max(hash, 1) }
 // search returns the place of the record that is meant, or the free one where it would be.
 func (x *index) search(hash uint32, meant func(number uint32) bool) (at int, found bool) {
 	hash = taken(hash)
-	for at = x.home(hash); x.hashes[at] != 0; at = x.next(at) {
-		if x.hashes[at] == hash && meant(x.numbers[at]) {
+	for at = x.home(hash); x.places[at].hash != 0; at = x.next(at) {
+		if x.places[at].hash == hash && meant(x.places[at].number) {
 			return at, true
 		}
 	}
@@ -43,12 +44,12 @@ func (x *index) find(hash uint32, meant func(number uint32) bool) (number uint32
 		return 0, false
 	}
 	at, found := x.search(hash, meant)
-	return x.numbers[at], found
+	return x.places[at].number, found
 }
 
 // add puts a number in that is not there.
 func (x *index) add(hash, number uint32) {
-	if float64(x.used+1) > fullest*float64(len(x.hashes)) {
+	if float64(x.used+1) > fullest*float64(len(x.places)) {
 		x.grow()
 	}
 	x.insert(taken(hash), number)
@@ -57,19 +58,19 @@ func (x *index) add(hash, number uint32) {
 
 func (x *index) insert(hash, number uint32) {
 	at := x.home(hash)
-	for x.hashes[at] != 0 {
+	for x.places[at].hash != 0 {
 		at = x.next(at)
 	}
-	x.hashes[at], x.numbers[at] = hash, number
+	x.places[at] = slot{hash, number}
 }
 
 func (x *index) grow() {
 	was := *x
-	places := max(int(growth*float64(len(was.hashes))), smallest)
-	*x = index{hashes: make([]uint32, places), numbers: make([]uint32, places), used: was.used}
-	for at, hash := range was.hashes {
-		if hash != 0 {
-			x.insert(hash, was.numbers[at])
+	places := max(int(growth*float64(len(was.places))), smallest)
+	*x = index{places: make([]slot, places), used: was.used}
+	for _, s := range was.places {
+		if s.hash != 0 {
+			x.insert(s.hash, s.number)
 		}
 	}
 }
@@ -83,14 +84,14 @@ func (x *index) remove(hash uint32, meant func(number uint32) bool) (number uint
 	if !found {
 		return 0, false
 	}
-	number = x.numbers[hole]
-	for at := x.next(hole); x.hashes[at] != 0; at = x.next(at) {
-		if x.distance(x.home(x.hashes[at]), at) >= x.distance(hole, at) {
-			x.hashes[hole], x.numbers[hole] = x.hashes[at], x.numbers[at]
+	number = x.places[hole].number
+	for at := x.next(hole); x.places[at].hash != 0; at = x.next(at) {
+		if x.distance(x.home(x.places[at].hash), at) >= x.distance(hole, at) {
+			x.places[hole] = x.places[at]
 			hole = at
 		}
 	}
-	x.hashes[hole] = 0
+	x.places[hole] = slot{}
 	x.used--
 	return number, true
 }
@@ -98,15 +99,15 @@ func (x *index) remove(hash uint32, meant func(number uint32) bool) (number uint
 // distance is how far it is from one place on to another.
 func (x *index) distance(from, to int) int {
 	if from > to {
-		return to + len(x.hashes) - from
+		return to + len(x.places) - from
 	}
 	return to - from
 }
 
 func (x *index) each(do func(number uint32)) {
-	for at, hash := range x.hashes {
-		if hash != 0 {
-			do(x.numbers[at])
+	for _, s := range x.places {
+		if s.hash != 0 {
+			do(s.number)
 		}
 	}
 }

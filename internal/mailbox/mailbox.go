@@ -63,6 +63,7 @@ type Mailbox struct {
 
 	sweeper sweeper
 	sighted sightings
+	parked  parking
 }
 
 const (
@@ -145,8 +146,8 @@ func (m *Mailbox) syncForStranger(ctx context.Context) error {
 // Agent finds an enrolled agent by id.
 func (m *Mailbox) Agent(id string) (Agent, bool) { return m.agents.find(id) }
 
-// Saw notes that the agent polls now. It is written to the database within a few seconds.
-func (m *Mailbox) Saw(a Agent) { m.saw(a, m.opts.Now().UnixNano()) }
+// Saw notes when the agent polled, by the mailbox's clock. It is written to the database within a few seconds.
+func (m *Mailbox) Saw(a Agent, at time.Time) { m.saw(a, at.UnixNano()) }
 
 // SetStretch sets the factor by which every interval is lengthened.
 func (m *Mailbox) SetStretch(factor float64) { m.stretch.Store(math.Float64bits(factor)) }
@@ -195,10 +196,10 @@ func (m *Mailbox) View(a Agent) (View, error) {
 // applied), ErrDraining on a drain, or the context's error. An agent whose poll is held counts as seen.
 func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
 	a.record.held.Add(1)
-	m.Saw(a)
+	m.Saw(a, m.opts.Now())
 	defer func() {
 		a.record.held.Add(-1)
-		m.Saw(a)
+		m.Saw(a, m.opts.Now())
 	}()
 	changes := a.record.changes()
 	if a.record.version.Load() != v.version {

@@ -189,7 +189,7 @@ func TestIdlePollCostsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Saw(a)
+		m.Saw(a, time.Now())
 		if v, err := m.View(a); err != nil || !v.Fresh || v.Tag != nothing || m.Interval(a) != 10*time.Second {
 			t.Fatalf("want nothing and fresh, got %+v, %v", v, err)
 		}

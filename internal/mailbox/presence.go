@@ -79,6 +79,34 @@ func (m *Mailbox) saw(a Agent, nanos int64) {
 	}
 }
 
+// parking has the numbers of agents that were seen but are not to be written yet, by the second in which they are, so that those that poll
+// too often are looked at no more often than others. Who writes last-seen has it for himself.
+type parking struct {
+	until  map[int64][]uint32 // seconds of the Unix clock
+	newest int64              // nanoseconds: when it was last asked
+}
+
+func (p *parking) add(number uint32, until time.Duration) {
+	if p.until == nil {
+		p.until = map[int64][]uint32{}
+	}
+	second := int64(until / time.Second)
+	p.until[second] = append(p.until[second], number)
+}
+
+// take returns those whose second has begun, or all. If the clock was set back they are all looked at anew.
+func (p *parking) take(now int64, all bool) (numbers []uint32) {
+	all = all || now < p.newest
+	p.newest = now
+	for second, parked := range p.until {
+		if all || time.Duration(second)*time.Second <= time.Duration(now) {
+			numbers = append(numbers, parked...)
+			delete(p.until, second)
+		}
+	}
+	return numbers
+}
+
 // sighting is what is written of an agent, and what was noted.
 type sighting struct {
 	Sighting
@@ -87,15 +115,15 @@ type sighting struct {
 }
 
 // dueSightings takes those whose time to be written it is, or all.
-func (m *Mailbox) dueSightings(now time.Time, all bool) (due []sighting) {
+func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
 	m.agents.owners.RLock()
 	defer m.agents.owners.RUnlock()
-	for _, number := range m.sighted.take() {
+	for _, number := range append(m.sighted.take(), m.parked.take(now, all)...) {
 		a := m.agents.handle(number)
 		interval := m.Interval(a)
-		since := now.UnixNano() - a.record.saved.Load()
-		if early := since >= 0 && float64(since) < savedEvery*float64(interval); a.id != "" && early && !all {
-			m.sighted.add(number)
+		saved := a.record.saved.Load()
+		if next := saved + int64(savedEvery*float64(interval)); a.id != "" && saved <= now && now < next && !all {
+			m.parked.add(number, time.Duration(next))
 			continue
 		}
 		nanos := a.record.seen.Swap(0)
@@ -103,10 +131,10 @@ func (m *Mailbox) dueSightings(now time.Time, all bool) (due []sighting) {
 			continue
 		}
 		if a.record.held.Load() > 0 {
-			m.saw(a, now.UnixNano()) // and will be, while it is held
-			nanos = now.UnixNano()
+			m.saw(a, now) // and will be, while it is held
+			nanos = now
 		}
-		due = append(due, sighting{Sighting{a.id, max(now.Sub(time.Unix(0, nanos)), 0), interval}, a, nanos})
+		due = append(due, sighting{Sighting{a.id, max(time.Duration(now-nanos), 0), interval}, a, nanos})
 	}
 	slices.SortFunc(due, func(x, y sighting) int { return strings.Compare(x.ID, y.ID) })
 	return due
@@ -114,7 +142,7 @@ func (m *Mailbox) dueSightings(now time.Time, all bool) (due []sighting) {
 
 // savePresence writes who was seen, if that is due, or in the end all.
 func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
-	now := m.opts.Now()
+	now := m.opts.Now().UnixNano()
 	due := m.dueSightings(now, all)
 	if len(due) == 0 {
 		return nil
@@ -129,7 +157,7 @@ func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	for _, s := range due {
 		switch e := s.agent.record; {
 		case err == nil && !s.agent.gone():
-			e.saved.Store(now.UnixNano())
+			e.saved.Store(now)
 		case err != nil && e.seen.CompareAndSwap(0, s.nanos): // unless it was seen again
 			m.sighted.add(s.agent.number)
 		}

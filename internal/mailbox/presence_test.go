@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,12 +45,12 @@ func TestPresence(t *testing.T) {
 		pass(11 * time.Second) // a second after the second time
 		saved(t, db, 0)        // nobody was seen, so nothing is written
 
-		m.Saw(handle(t, m, "c"))
+		m.Saw(handle(t, m, "c"), time.Now())
 		pass(time.Second)
-		m.Saw(handle(t, m, "b"))
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "b"), time.Now())
+		m.Saw(handle(t, m, "a"), time.Now())
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "a"), time.Now())
 		pass(2 * time.Second)
 		wantSeen(t, saved(t, db, 1)[0],
 			mailbox.Sighting{ID: "a", Age: 2 * time.Second, Interval: own},
@@ -71,7 +72,7 @@ func TestPresenceOfHeldPolls(t *testing.T) {
 		v := view(t, m, a)
 		ctx, cancel := context.WithTimeout(t.Context(), 16*time.Second)
 		defer cancel()
-		m.Saw(a)
+		m.Saw(a, time.Now())
 		_ = m.Await(ctx, a, v)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
 		pass(20 * time.Second) // until when it was held is written too, at the 35th second
@@ -90,7 +91,7 @@ func TestPresenceOfFrequentPolls(t *testing.T) {
 		pass(10 * time.Millisecond)
 		m.SetStretch(3)
 		for range 42 {
-			m.Saw(handle(t, m, "a"))
+			m.Saw(handle(t, m, "a"), time.Now())
 			pass(time.Second)
 		}
 		for _, one := range saved(t, db, 2) { // at the 5th and 35th second: 30 s are its interval
@@ -103,6 +104,27 @@ func TestPresenceOfFrequentPolls(t *testing.T) {
 	})
 }
 
+// TestPresenceWhenClockIsSetBack wants who waits for a time that is now far off to be written without waiting for that.
+func TestPresenceWhenClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		var ahead atomic.Int64
+		ahead.Store(int64(time.Hour))
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		m := run(t, db, func(o *mailbox.Options) { o.Now = now })
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), now())
+		pass(5 * time.Second)
+		saved(t, db, 1)
+		m.Saw(handle(t, m, "a"), now())
+		pass(5 * time.Second)
+		saved(t, db, 0) // too soon
+		ahead.Store(0)
+		pass(5 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: own})
+	})
+}
+
 // TestPresenceOfSuccessor wants nothing of an agent that is gone to be written of the one that has its place in memory.
 func TestPresenceOfSuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -110,15 +132,15 @@ func TestPresenceOfSuccessor(t *testing.T) {
 		m := run(t, db)
 		pass(time.Second)
 		old := handle(t, m, "old")
-		m.Saw(old)
+		m.Saw(old, time.Now())
 		db.delete("old")
 		pass(time.Second)
 		db.enrol("new")
 		pass(time.Second)
-		m.Saw(old)
+		m.Saw(old, time.Now())
 		pass(3 * time.Second)
 		saved(t, db, 0)
-		m.Saw(handle(t, m, "new"))
+		m.Saw(handle(t, m, "new"), time.Now())
 		pass(time.Minute)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "new", Age: 4 * time.Second, Interval: own})
 	})
@@ -130,13 +152,13 @@ func TestPresenceOfRotatedToken(t *testing.T) {
 		db := newDatabase("a")
 		m := run(t, db)
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "a"), time.Now())
 		db.rotate("a")
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "a"), time.Now())
 		pass(4 * time.Second)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 3 * time.Second, Interval: own})
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "a"), time.Now())
 		db.rotate("a")
 		pass(10 * time.Second) // no sooner for that
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
@@ -151,7 +173,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 		m := run(t, db, withLog)
 		pass(1 * time.Second)
 		for _, id := range []string{"a", "b", "gone"} {
-			m.Saw(handle(t, m, id))
+			m.Saw(handle(t, m, id), time.Now())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 		defer cancel()
@@ -163,7 +185,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 			d.saveFault = errDatabase
 			d.onSave = func() { // b is seen again while the write that is to fail runs
 				b, _ := m.Agent("b")
-				m.Saw(b)
+				m.Saw(b, time.Now())
 				d.set(func(d *database) { d.onSave = nil })
 			}
 		})
@@ -197,8 +219,8 @@ func TestPresenceIsWrittenAtTheEnd(t *testing.T) {
 		db := newDatabase("a", "b")
 		m, stop := runUntilStopped(t, db)
 		pass(time.Second)
-		m.Saw(handle(t, m, "b"))
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "b"), time.Now())
+		m.Saw(handle(t, m, "a"), time.Now())
 		pass(time.Second)
 		stop()
 		wantSeen(t, saved(t, db, 1)[0],
@@ -217,7 +239,7 @@ func TestPresenceOfClockSetBack(t *testing.T) {
 			o.Now = func() time.Time { return time.Now().Add(-back) }
 		})
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"))
+		m.Saw(handle(t, m, "a"), time.Now())
 		synctest.Wait()
 		back = time.Hour
 		stop()
