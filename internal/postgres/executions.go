@@ -23,6 +23,7 @@ type Executions struct {
 	names names
 
 	foldHalvings atomic.Int32
+	duplicates   atomic.Bool // the transaction before had some
 }
 
 // NewExecutions makes the store.
@@ -36,14 +37,18 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 	if err := s.prepare(ctx, batch); err != nil {
 		return execution.Committed{}, err
 	}
-	done, err := s.commit(ctx, batch)
+	ask := s.duplicates.Load()
+	done, err := s.commit(ctx, batch, ask)
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == checkViolation && refused.ConstraintName == "" {
 		s.days.forget() // no partition: another replica has dropped one that this one knew
 		if err := s.prepare(ctx, batch); err != nil {
 			return execution.Committed{}, err
 		}
-		return s.commit(ctx, batch)
+		done, err = s.commit(ctx, batch, ask)
+	}
+	if errors.Is(err, errDuplicates) {
+		return s.commit(ctx, batch, true)
 	}
 	return done, err
 }
@@ -62,7 +67,8 @@ func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 	return s.names.learn(ctx, s.db, batch)
 }
 
-func (s *Executions) commit(ctx context.Context, batch execution.Batch) (execution.Committed, error) {
+// commit is Commit where all that has to be there is. It asks which executions are new, or fails with errDuplicates if not all are.
+func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool) (execution.Committed, error) {
 	var done execution.Committed
 	err := s.db.transact(ctx, "store executions", func(tx pgx.Tx) error {
 		if err := s.becomeWriter(ctx, tx); err != nil {
@@ -87,7 +93,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch) (executi
 		for i := range rows {
 			rows[i].Capped = s.names.capped(&rows[i].Execution)
 		}
-		isNew, err := s.insertNew(ctx, tx, rows)
+		isNew, err := s.insert(ctx, tx, rows, ask)
 		if err != nil {
 			return err
 		}
@@ -139,12 +145,47 @@ const executionColumns = `user_id, created_at, execution_id, session_id, request
 	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data`
 
 // insertStaged takes rows in the order of their key, as all do who write several.
-const insertStaged = `-- name: InsertExecutions :many
+const insertStaged = `
 INSERT INTO agent_executions (` + executionColumns + `)
 SELECT ` + executionColumns + ` FROM pg_temp.staged_executions
 ORDER BY user_id, created_at, execution_id
-ON CONFLICT (user_id, created_at, execution_id) DO NOTHING
-RETURNING user_id, created_at, execution_id`
+ON CONFLICT (user_id, created_at, execution_id) DO NOTHING`
+
+const (
+	insertAll = "-- name: InsertExecutions :execrows" + insertStaged
+	insertNew = "-- name: InsertNewExecutions :many" + insertStaged + ` RETURNING user_id, created_at, execution_id`
+)
+
+// errDuplicates says that some executions are stored already.
+var errDuplicates = errors.New("some executions are stored already")
+
+// insert stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first. Nearly always
+// all are new, and then their number says so: to be told their keys is a tenth of the work, so that is asked only where the
+// transaction before had duplicates.
+func (s *Executions) insert(ctx context.Context, tx pgx.Tx, rows []execution.Row, ask bool) ([]bool, error) {
+	isNew := make([]bool, len(rows))
+	if len(rows) == 0 {
+		return isNew, nil
+	}
+	if ask {
+		return isNew, s.insertNew(ctx, tx, rows, isNew)
+	}
+	if err := s.stage(ctx, tx, len(rows), func(i int) *execution.Row { return &rows[i] }); err != nil {
+		return nil, err
+	}
+	inserted, err := tx.Exec(ctx, insertAll)
+	if err != nil {
+		return nil, err
+	}
+	if inserted.RowsAffected() < int64(len(rows)) {
+		s.duplicates.Store(true)
+		return nil, errDuplicates
+	}
+	for i := range isNew {
+		isNew[i] = true
+	}
+	return isNew, nil
+}
 
 type executionKey struct {
 	user string
@@ -156,12 +197,8 @@ func keyOf(e *execution.Execution) executionKey {
 	return executionKey{e.UserID, e.CreatedAt.UnixMicro(), e.ID}
 }
 
-// insertNew stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first.
-func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row) ([]bool, error) {
-	isNew := make([]bool, len(rows))
-	if len(rows) == 0 {
-		return isNew, nil
-	}
+// insertNew is insert where some may be there.
+func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row, isNew []bool) error {
 	index := make(map[executionKey]int, len(rows))
 	staged := make([]*execution.Row, 0, len(rows))
 	for i := range rows {
@@ -171,27 +208,32 @@ func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.
 			staged = append(staged, &rows[i])
 		}
 	}
-	err := s.db.copyRows(ctx, tx, pgx.Identifier{"pg_temp", "staged_executions"}, executionColumns, len(staged),
-		func(to *copyRow, i int) { stage(to, staged[i]) })
-	if err != nil {
-		return nil, err
+	if err := s.stage(ctx, tx, len(staged), func(i int) *execution.Row { return staged[i] }); err != nil {
+		return err
 	}
-	inserted, err := tx.Query(ctx, insertStaged)
+	inserted, err := tx.Query(ctx, insertNew)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var key executionKey
 	var at time.Time
-	_, err = pgx.ForEachRow(inserted, []any{&key.user, &at, &key.id}, func() error {
+	tag, err := pgx.ForEachRow(inserted, []any{&key.user, &at, &key.id}, func() error {
 		key.at = at.UnixMicro()
 		isNew[index[key]] = true
 		return nil
 	})
-	return isNew, err
+	s.duplicates.Store(tag.RowsAffected() < int64(len(rows)))
+	return err
 }
 
-// stage writes executionColumns.
-func stage(to *copyRow, r *execution.Row) {
+// stage brings n rows to where they are inserted from.
+func (s *Executions) stage(ctx context.Context, tx pgx.Tx, n int, row func(i int) *execution.Row) error {
+	return s.db.copyRows(ctx, tx, pgx.Identifier{"pg_temp", "staged_executions"}, executionColumns, n,
+		func(to *copyRow, i int) { writeRow(to, row(i)) })
+}
+
+// writeRow writes executionColumns.
+func writeRow(to *copyRow, r *execution.Row) {
 	to.texts(r.UserID)
 	to.timestamptz(r.CreatedAt)
 	to.texts(r.ID, r.SessionID, r.RequestID, r.AgentName, string(r.Kind))

@@ -22,7 +22,7 @@ import (
 
 const (
 	settleEvery = time.Second
-	foldEvery   = 5 * time.Second
+	foldEvery   = time.Second      // little at a time, for what is stored meanwhile waits longer
 	pricesEvery = 10 * time.Second // read again, if they changed
 )
 
@@ -126,10 +126,10 @@ func (e *executions) settle(ctx context.Context) error {
 }
 
 // fold merges what was added to the rollups.
-func (e *executions) fold(ctx context.Context) error {
-	if err := e.inTurns(ctx, e.store.Fold); err != nil {
-		return err
-	}
+func (e *executions) fold(ctx context.Context) error { return e.inTurns(ctx, e.store.Fold) }
+
+// countUnfolded counts what is not merged yet, for the gauge.
+func (e *executions) countUnfolded(ctx context.Context) error {
 	n, err := e.store.Unfolded(ctx)
 	if err == nil {
 		e.deltas.Store(n)

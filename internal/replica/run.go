@@ -95,6 +95,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
+		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
 		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
 		r.repeat("bound the garbage", garbageEvery, seldom, boundGarbage),
 	} {
