@@ -56,49 +56,49 @@ type record struct {
 type wake struct{ ch chan struct{} }
 
 // moved lets waiting polls look again.
-func (e *record) moved() {
-	e.version.Add(1)
-	if w := e.wake.Swap(nil); w != nil {
+func (r *record) moved() {
+	r.version.Add(1)
+	if w := r.wake.Swap(nil); w != nil {
 		close(w.ch)
 	}
 }
 
 // changes is closed by the next call of moved.
-func (e *record) changes() <-chan struct{} {
+func (r *record) changes() <-chan struct{} {
 	for {
-		if w := e.wake.Load(); w != nil {
+		if w := r.wake.Load(); w != nil {
 			return w.ch
 		}
 		w := &wake{make(chan struct{})}
-		if e.wake.CompareAndSwap(nil, w) {
+		if r.wake.CompareAndSwap(nil, w) {
 			return w.ch
 		}
 	}
 }
 
-func (e *record) setTag(tag *string) {
-	old := e.tag.Swap(tag)
+func (r *record) setTag(tag *string) {
+	old := r.tag.Swap(tag)
 	if (old == nil) != (tag == nil) || old != nil && *old != *tag {
-		e.moved()
+		r.moved()
 	}
 }
 
 // disown makes every handle bad.
-func (e *record) disown() {
-	e.generation.Add(1)
-	e.moved()
+func (r *record) disown() {
+	r.generation.Add(1)
+	r.moved()
 }
 
-// clear forgets who had the record. What polls that they held count ends with those; and who was listed is, as seen never.
-func (e *record) clear() {
-	e.tag.Store(nil)
-	e.written.Store(0)
-	e.saved.Store(0)
-	e.mark, e.tagMark = 0, 0
-	if nanos := e.seen.Load(); nanos != 0 {
-		e.seen.CompareAndSwap(nanos, never)
+// clear forgets who had the record. Polls that it held count until they end, and what was listed stays listed, as seen never.
+func (r *record) clear() {
+	r.tag.Store(nil)
+	r.written.Store(0)
+	r.saved.Store(0)
+	r.mark, r.tagMark = 0, 0
+	if nanos := r.seen.Load(); nanos != 0 {
+		r.seen.CompareAndSwap(nanos, never)
 	}
 }
 
-// never is when a record was seen whose agent was not, but who had it before.
+// never is when an agent was seen that was not, but whose record is listed for who had it before.
 const never = -1

@@ -155,10 +155,10 @@ func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	defer cancel()
 	err := m.opts.Source.SavePresence(ctx, seen)
 	for _, s := range due {
-		switch e := s.agent.record; {
+		switch rec := s.agent.record; {
 		case err == nil && !s.agent.gone():
-			e.saved.Store(now)
-		case err != nil && e.seen.CompareAndSwap(0, s.nanos): // unless it was seen again
+			rec.saved.Store(now)
+		case err != nil && rec.seen.CompareAndSwap(0, s.nanos): // unless it was seen again
 			m.sighted.add(s.agent.number)
 		}
 	}

@@ -60,8 +60,8 @@ func (r *registry) find(id string) (Agent, bool) {
 
 // handle makes a handle. Its caller has one of the locks.
 func (r *registry) handle(number uint32) Agent {
-	e := r.records.at(number)
-	return Agent{id: e.id, own: e.own, number: number, generation: e.generation.Load(), record: e}
+	rec := r.records.at(number)
+	return Agent{id: rec.id, own: rec.own, number: number, generation: rec.generation.Load(), record: rec}
 }
 
 func (r *registry) size() (n int) {
@@ -78,18 +78,18 @@ func (r *registry) size() (n int) {
 // hashes to, is none.
 func (r *registry) add(id string, token fleet.TokenHash, own int32, written uint64) *record {
 	number := r.records.take()
-	e := r.records.at(number)
-	e.written.Store(written)
+	rec := r.records.at(number)
+	rec.written.Store(written)
 
 	r.owners.Lock()
-	e.id, e.token, e.own = id, token, own
+	rec.id, rec.token, rec.own = id, token, own
 	r.owners.Unlock()
 	s, hash := r.id(id)
 	s.mu.Lock()
 	s.add(hash, number)
 	s.mu.Unlock()
 	r.addToken(number)
-	return e
+	return rec
 }
 
 // rekey gives an agent another token. Handles that came by the one before are bad from now on.
@@ -114,21 +114,21 @@ func (r *registry) remove(id string) {
 		return
 	}
 	r.removeToken(number)
-	e := r.records.at(number)
+	rec := r.records.at(number)
 	r.owners.Lock()
-	e.id = ""
+	rec.id = ""
 	r.owners.Unlock()
-	e.disown()
-	e.clear()
+	rec.disown()
+	rec.clear()
 	r.records.giveUp(number)
 }
 
 func (r *registry) addToken(number uint32) {
-	e := r.records.at(number)
-	if e.token == (fleet.TokenHash{}) {
+	rec := r.records.at(number)
+	if rec.token == (fleet.TokenHash{}) {
 		return
 	}
-	s, hash := r.token(e.token)
+	s, hash := r.token(rec.token)
 	s.mu.Lock()
 	s.add(hash, number)
 	s.mu.Unlock()

@@ -2,9 +2,9 @@ package mailbox
 
 import "sync/atomic"
 
-// slab holds records in large blocks and gives them numbers. To mark a million objects that point to one another, again and again, was
-// most of what a large fleet's polls cost; a block is one object, whose records are known by their numbers. A record that was
-// given up is used again, so handles may be of who had it before: see record.generation. Only the sweeper adds and gives up.
+// slab holds records in large blocks and gives them numbers, so that the collector has a few objects to mark, and no pointers to follow
+// from the tables in which they are found: with a million agents those took a fifth of all time. A record that was given up is
+// used again, so a handle may be of who had it before: see record.generation. Only the sweeper takes and gives up.
 type slab struct {
 	blocks atomic.Pointer[[]*block] // who has an older list does not ask for what is beyond its end
 	unused []uint32                 // that were given up

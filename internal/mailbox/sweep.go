@@ -182,9 +182,9 @@ func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration) {
 
 // add installs an agent that has just been mentioned.
 func (s *sweeper) add(id string, token fleet.TokenHash, own time.Duration) *record {
-	e := s.m.agents.add(id, token, int32(own/time.Second), s.unseen())
-	e.mark = s.whole
-	return e
+	rec := s.m.agents.add(id, token, int32(own/time.Second), s.unseen())
+	rec.mark = s.whole
+	return rec
 }
 
 // unseen is what an agent that is new, or has a new token, was written at: a write here may have missed it, so its view is not Fresh
@@ -214,21 +214,21 @@ func (s *sweeper) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 		a.record.tagMark = s.whole
 		a.record.setTag(tag)
 	} else if tag != nil {
-		e := s.add(id, fleet.TokenHash{}, 0)
-		e.tagMark = s.whole
-		e.setTag(tag)
+		rec := s.add(id, fleet.TokenHash{}, 0)
+		rec.tagMark = s.whole
+		rec.setTag(tag)
 	}
 }
 
 // removeUnmentioned drops who was not in a whole sweep, and what they had waiting.
 func (s *sweeper) removeUnmentioned() {
 	var stale []string
-	s.m.agents.each(func(e *record) {
+	s.m.agents.each(func(rec *record) {
 		switch {
-		case e.mark != s.whole:
-			stale = append(stale, e.id)
-		case e.tagMark != s.whole:
-			e.setTag(nil)
+		case rec.mark != s.whole:
+			stale = append(stale, rec.id)
+		case rec.tagMark != s.whole:
+			rec.setTag(nil)
 		}
 	})
 	for _, id := range stale {
