@@ -6,6 +6,7 @@ import "time"
 type Segment struct {
 	Width    time.Duration
 	From, To time.Time
+	Minus    bool // what it holds is to be taken away again
 }
 
 // Kept says since when the buckets of each width are kept.
@@ -47,7 +48,7 @@ func Segments(w Window, widths ...time.Duration) []Segment {
 	var before, after []Segment
 	for i, width := range widths {
 		if i == len(widths)-1 {
-			before = append(before, Segment{width, w.From, w.To})
+			before = append(before, Segment{Width: width, From: w.From, To: w.To})
 			break
 		}
 		wider := widths[i+1]
@@ -56,14 +57,14 @@ func Segments(w Window, widths ...time.Duration) []Segment {
 			from = from.Add(wider)
 		}
 		if !from.Before(to) { // not one of the wider
-			before = append(before, Segment{width, w.From, w.To})
+			before = append(before, Segment{Width: width, From: w.From, To: w.To})
 			break
 		}
 		if w.From.Before(from) {
-			before = append(before, Segment{width, w.From, from})
+			before = append(before, Segment{Width: width, From: w.From, To: from})
 		}
 		if to.Before(w.To) {
-			after = append(after, Segment{width, to, w.To})
+			after = append(after, Segment{Width: width, From: to, To: w.To})
 		}
 		w = Window{from, to}
 	}

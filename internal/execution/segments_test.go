@@ -137,7 +137,8 @@ func TestAlignedWindowIsKept(t *testing.T) {
 		if got.From.Before(got.To) {
 			checkSegments(t, got, segments, widths)
 		}
-		for _, s := range segments {
+		now := kept.Minutes.Add(time.Duration(rapid.Int64Range(0, int64(50*time.Hour)).Draw(t, "now")))
+		for _, s := range append(segments, execution.Differences(got, now, widths...)...) {
 			begin := map[time.Duration]time.Time{execution.MinuteWide: kept.Minutes, execution.QuarterWide: kept.Quarters, execution.HourWide: kept.Hours}[s.Width]
 			if s.From.Before(begin) {
 				t.Errorf("%v from %v, but it is kept since %v", s.Width, s.From, begin)

@@ -192,6 +192,52 @@ func TestFactsEqualTheRows(t *testing.T) {
 	compare("all folded, and the old dropped")
 	store() // some of it late
 	compare("some more, late")
+	foldAll(t, s)
+	compare("what was late folded too")
+}
+
+// TestFactsAreOfOneMoment: while others fold, what is taken away is of the same moment as what it is taken from.
+func TestFactsAreOfOneMoment(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	random := rand.New(rand.NewPCG(1, 0))
+	now := time.Now().UTC().Truncate(day).Add(3*time.Hour + 7*time.Minute + time.Second)
+	s := storeAt(t, db, now, postgres.ExecutionRetention{Executions: 9 * day, Minutes: 9 * day, Quarters: 9 * day, Hours: 9 * day, Days: 9 * day})
+	last := execution.Window{From: now.Add(-24 * time.Hour), To: now} // yesterday and today, but for what is taken away of either
+	for range 8 {
+		var some []execution.Execution
+		for range 500 {
+			some = append(some, anyExecution(random, now.Add(-time.Duration(random.Int64N(int64(30*time.Hour))))))
+		}
+		commit(t, s, some...)
+		before, err := s.Facts(t.Context(), last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := before.Metrics()
+		folded := make(chan error, 1)
+		go func() {
+			_, err := s.Fold(t.Context())
+			folded <- err
+		}()
+		for done := false; !done; {
+			select {
+			case err := <-folded:
+				if done = true; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+			facts, err := s.Facts(t.Context(), last)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, facts.Metrics()); diff != "" {
+				t.Fatalf("while deltas are folded (-before +then):\n%s", diff)
+			}
+		}
+	}
+	compareMetrics(t, db, s, last, "all folded")
 }
 
 // TestFactsLeaveOutWhatWentAway: a cell that all was taken from again is none.

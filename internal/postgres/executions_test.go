@@ -92,6 +92,14 @@ func TestDuplicatesChangeNothing(t *testing.T) {
 	if got := commit(t, s, b, c, other).New; !slices.Equal(got, []bool{false, true, true}) {
 		t.Errorf("one that was stored: got %v", got)
 	}
+	d, e := anExecution(), anExecution()
+	for _, batch := range [][]execution.Execution{{d}, {d, e}, {c}} { // after one that has none, and after one that has
+		want := make([]bool, len(batch))
+		want[len(batch)-1] = batch[len(batch)-1].ID != c.ID
+		if got := commit(t, s, batch...).New; !slices.Equal(got, want) {
+			t.Errorf("want %v new, got %v", want, got)
+		}
+	}
 	checkRollups(t, db)
 }
 
@@ -130,6 +138,11 @@ func TestRollupsEqualTheRows(t *testing.T) {
 		t.Errorf("want nothing unfolded, got %d, %v", left, err)
 	}
 	checkRollups(t, db)
+	random, now := rand.New(rand.NewPCG(seed, 4)), time.Now()
+	for range 20 {
+		to := now.Add(-time.Duration(random.Int64N(int64(20 * time.Hour))))
+		compareMetrics(t, db, s, execution.Window{From: to.Add(-time.Duration(random.Int64N(int64(26 * time.Hour)))), To: to}, "after all that")
+	}
 }
 
 func randomStep(ctx context.Context, s *postgres.Executions, random *rand.Rand, past *[]execution.Batch) error {

@@ -35,7 +35,8 @@ FROM (
 GROUP BY 1
 HAVING sum(count) <> 0 -- else all was taken away again`
 
-	// Users may be many: the dearest are told by name, and the others (null) together.
+	// Users may be many: the dearest are told by name, and the others (null) together. Who has neither requests nor tokens is
+	// left out, for it may be that all was taken away again.
 	readUserSpend = `-- name: ReadUserSpend :many
 SELECT CASE WHEN rank <= $8 THEN key END, clamped(sum(requests)), ` + sumsOfSpend + `,
 	clamped(sum(requests)), count(*)

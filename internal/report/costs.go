@@ -33,7 +33,7 @@ type NamedSpend struct {
 // Users is who AI agents worked for.
 type Users struct {
 	Window  Window       `json:"window"`  // that users are counted in: whole quarter hours
-	Active  int64        `json:"active"`  // users who had an execution
+	Active  int64        `json:"active"`  // users who had a request or used tokens
 	Dearest []NamedSpend `json:"dearest"` // the dearest first
 }
 

@@ -41,7 +41,8 @@ type UserFacts struct {
 	// Window is what the figures are of: Facts.Window, widened to the quarter hours that users are counted by. The zero
 	// value is Facts.Window itself.
 	Window Window
-	// Active is how many users had an execution, execution.Unknown counted as one.
+	// Active is how many users had a request or used tokens, execution.Unknown counted as one. Of whom there are only uses of
+	// tools, whose request began before the window, is not among them: users' rollups do not count those.
 	Active int64
 	// Dearest is the MostNamed users of the highest cost, or of the most tokens where costs are equal; or all, if there
 	// are no more. SpendOf.Key is the user.

@@ -9,17 +9,21 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// TestAccumulatorIsMerging: it comes to what merging one distribution after the other does.
+// TestAccumulatorIsMerging: it comes to what merging one distribution after the other does, or their opposites.
 func TestAccumulatorIsMerging(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var sum, merged sketch.Accumulator
 		var want sketch.Distribution
 		for _, d := range rapid.SliceOfN(distributions(), 0, 6).Draw(t, "all") {
-			if err := sum.Add(d.Encode()); err != nil {
+			signed, sign := d, int64(1)
+			if rapid.Bool().Draw(t, "minus") {
+				signed, sign = negative(d), -1
+			}
+			if err := sum.Add(d.Encode(), sign); err != nil {
 				t.Fatalf("Add: %v", err)
 			}
-			merged.Merge(d)
-			want.Merge(d)
+			merged.Merge(signed)
+			want.Merge(signed)
 		}
 		if got := merged.Distribution(); !sameDistribution(got, want) {
 			t.Fatalf("merged: got %x, want %x", got.Encode(), want.Encode())
@@ -35,7 +39,7 @@ func TestAccumulatorReadsWhatDecodingReads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		encoded := append([]byte{1}, rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "bytes")...)
 		var sum sketch.Accumulator
-		err := sum.Add(encoded)
+		err := sum.Add(encoded, 1)
 		want, wantErr := sketch.DecodeDistribution(encoded)
 		if (err == nil) != (wantErr == nil) || err != nil && !errors.Is(err, sketch.ErrEncoding) {
 			t.Fatalf("got %v, want %v", err, wantErr)
@@ -45,7 +49,7 @@ func TestAccumulatorReadsWhatDecodingReads(t *testing.T) {
 		}
 	})
 	for _, encoded := range [][]byte{nil, {2}} {
-		if err := new(sketch.Accumulator).Add(encoded); !errors.Is(err, sketch.ErrEncoding) {
+		if err := new(sketch.Accumulator).Add(encoded, 1); !errors.Is(err, sketch.ErrEncoding) {
 			t.Errorf("%x: got %v", encoded, err)
 		}
 	}

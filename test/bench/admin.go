@@ -22,6 +22,13 @@ const (
 	thirtyDays = 720
 )
 
+// sinceNoon is a window of so many hours, or up to 12 more or less, that begins within the hour from 12: as far from a midnight as
+// can be. As many rollups have to be read for it as for the hours themselves when these are most, at noon.
+func sinceNoon(hours int, now time.Time) int { return hours + now.UTC().Hour() - 12 }
+
+// longDays is how far back the longest history reaches. It is as full as that of historyDays beside it.
+const longDays = 310
+
 // past is a database with a history, and a server over it.
 type past struct {
 	history
@@ -43,7 +50,8 @@ func (p *past) close() error {
 	return errors.Join(append(errs, p.db.Close(context.Background()))...)
 }
 
-// pasts reads figures and reports over a long history, and beside it, in turns, over shorter ones.
+// pasts reads figures and reports over a full history, and beside it, in turns, over emptier ones, and over ones as full as these that
+// are longer and shorter.
 func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
 	dir := filepath.Join(b.dir, "pasts")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -64,20 +72,31 @@ func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	for _, rows := range or(b, []int64{100_000, 1_000_000, 10_000_000}, []int64{20_000, 200_000}) {
-		p, err := b.makePast(ctx, postgres, dir, rows)
+	perDay := or[int64](b, 1_000_000, 20_000) / historyDays
+	for _, size := range []struct {
+		rows int64
+		days int
+	}{
+		{perDay * 3, 3},
+		{perDay * historyDays, historyDays},
+		{perDay * longDays, longDays},
+		{perDay * historyDays / 10, historyDays},
+		{perDay * historyDays * 10, historyDays},
+	} {
+		p, err := b.makePast(ctx, postgres, dir, size.rows, size.days)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, p)
 	}
-	longest := all[len(all)-1]
+	short, middle, long, sparse, full := all[0], all[1], all[2], all[3], all[4]
 	var figures []figure
 	for _, measure := range []func() ([]figure, error){
-		func() ([]figure, error) { return b.readPast(ctx, longest) },
-		func() ([]figure, error) { return b.reportSeconds(ctx, longest) },
-		func() ([]figure, error) { return b.readsByLength(all) },
-		func() ([]figure, error) { return b.ingestByLength(ctx, all) },
+		func() ([]figure, error) { return b.readPast(ctx, full) },
+		func() ([]figure, error) { return b.reportSeconds(ctx, full) },
+		func() ([]figure, error) { return b.readsByLength(ctx, short, middle, long) },
+		func() ([]figure, error) { return b.readsByDensity(sparse, middle, full) },
+		func() ([]figure, error) { return b.ingestByDensity(ctx, sparse, full) },
 	} {
 		for _, p := range all {
 			if err := p.connect(ctx); err != nil {
@@ -93,8 +112,8 @@ func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
 	return figures, nil
 }
 
-func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string, rows int64) (_ *past, err error) {
-	name := fmt.Sprintf("rows_%d", rows)
+func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string, rows int64, days int) (_ *past, err error) {
+	name := fmt.Sprintf("rows_%d_days_%d", rows, days)
 	url, err := postgres.CreateDatabase(ctx, name)
 	if err != nil {
 		return nil, err
@@ -103,11 +122,11 @@ func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string
 		return nil, err
 	}
 	began := time.Now()
-	p := &past{history: newHistory(rows, began)}
+	p := &past{history: newHistory(rows, days, began)}
 	if err := p.seed(ctx, url); err != nil {
 		return nil, err
 	}
-	b.logf("%d executions of %d days in %.0f s", rows, historyDays, time.Since(began).Seconds())
+	b.logf("%d executions of %d days in %.0f s", rows, days, time.Since(began).Seconds())
 	if p.db, err = pgx.Connect(ctx, url); err != nil {
 		return nil, err
 	}
@@ -116,7 +135,10 @@ func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.server, err = rig.Serve(ctx, rig.ServeOptions{Binary: b.binary, DatabaseURL: url, Dir: dir, Name: name}); err != nil {
+	if p.server, err = rig.Serve(ctx, rig.ServeOptions{
+		Binary: b.binary, DatabaseURL: url, Dir: dir, Name: name,
+		Args: []string{"--keep-executions=8760h"}, // lest the oldest be dropped meanwhile
+	}); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -157,43 +179,64 @@ func (b *bench) readPast(ctx context.Context, p *past) ([]figure, error) {
 		hours   int
 		speedup float64
 	}{{"24h", oneDay, 20}, {"30d", thirtyDays, 200}} {
-		var ours, naive, speedup []float64
-		for round := range or(b, 5, 3) {
-			var reads []float64
-			var answer openapi.ExecutionMetricsAnswer
-			for range 21 {
-				read, took, err := readMetrics(p.reader, p.server.Address, window.hours)
-				if err != nil {
-					return nil, err
-				}
-				answer, reads = read, append(reads, took.Seconds()*1e3)
-			}
-			scanned, took, err := naiveMetrics(ctx, p.db, answer.Metrics.Window)
-			if err != nil {
-				return nil, err
-			}
-			if err := scanned.compare(answer.Metrics); err != nil {
-				return nil, fmt.Errorf("%s: %w", window.name, err)
-			}
-			if round == 0 {
-				if err := comparePercentiles(ctx, p.db, answer.Metrics); err != nil {
-					return nil, fmt.Errorf("%s: %w", window.name, err)
-				}
-			}
-			ours, naive = append(ours, median(reads)), append(naive, took.Seconds()*1e3)
-			speedup = append(speedup, naive[round]/ours[round])
-			b.logf("%s, %d requests: %.2f ms, naively %.1f ms", window.name, answer.Metrics.TotalRequests, ours[round], naive[round])
+		now, err := b.readWindow(ctx, p, window.name, window.hours)
+		if err != nil {
+			return nil, err
 		}
-		aims := []aim{atMost(10), atLeast(window.speedup)}
+		noon, err := b.readWindow(ctx, p, window.name+"_noon", sinceNoon(window.hours, time.Now()))
+		if err != nil {
+			return nil, err
+		}
+		least := atLeast(window.speedup)
 		if b.quick {
-			aims[1] = aim{} // the fewer the rows, the faster is who scans them
+			least = aim{} // the fewer the rows, the faster is who scans them
 		}
 		figures = append(figures,
-			figure{"admin_metrics_ms_" + window.name, median(ours), "ms", aims[0]},
-			figure{"admin_naive_ms_" + window.name, median(naive), "ms", aim{}},
-			figure{"admin_metrics_speedup_" + window.name, median(speedup), "ratio", aims[1]})
+			figure{"admin_metrics_ms_" + window.name, now.ours, "ms", atMost(10)},
+			figure{"admin_metrics_ms_" + window.name + "_noon", noon.ours, "ms", atMost(10)},
+			figure{"admin_metrics_first_ms_" + window.name, now.first, "ms", aim{}},
+			figure{"admin_naive_ms_" + window.name, now.naive, "ms", aim{}},
+			figure{"admin_metrics_speedup_" + window.name, now.speedup, "ratio", least},
+			figure{"admin_metrics_speedup_" + window.name + "_noon", now.naive / noon.ours, "ratio", least})
 	}
 	return figures, nil
+}
+
+// reads is how long it took to read the figures of a window and to scan its rows, in milliseconds.
+type reads struct{ first, ours, naive, speedup float64 }
+
+// readWindow reads and scans so many hours in turns, and compares what comes of it.
+func (b *bench) readWindow(ctx context.Context, p *past, name string, hours int) (reads, error) {
+	var first float64
+	var ours, naive, speedup []float64
+	for round := range or(b, 5, 3) {
+		var times []float64
+		var answer openapi.ExecutionMetricsAnswer
+		for range 21 {
+			read, took, err := readMetrics(p.reader, p.server.Address, hours)
+			if err != nil {
+				return reads{}, err
+			}
+			answer, times = read, append(times, took.Seconds()*1e3)
+		}
+		scanned, took, err := naiveMetrics(ctx, p.db, answer.Metrics.Window)
+		if err != nil {
+			return reads{}, err
+		}
+		if err := scanned.compare(answer.Metrics); err != nil {
+			return reads{}, fmt.Errorf("%s: %w", name, err)
+		}
+		if round == 0 {
+			first = times[0]
+			if err := comparePercentiles(ctx, p.db, answer.Metrics); err != nil {
+				return reads{}, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		ours, naive = append(ours, median(times)), append(naive, took.Seconds()*1e3)
+		speedup = append(speedup, naive[round]/ours[round])
+		b.logf("%s (%d h), %d requests: %.2f ms, naively %.1f ms", name, hours, answer.Metrics.TotalRequests, ours[round], naive[round])
+	}
+	return reads{first, median(ours), median(naive), median(speedup)}, nil
 }
 
 // cardinality says what the figures are made of.

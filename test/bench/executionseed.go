@@ -15,18 +15,19 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// historyDays is how far back the made up history reaches.
+// historyDays is how far back a made up history reaches, unless it is to be compared with one that is longer or shorter.
 const historyDays = 31
 
 // history is executions at even steps up to an end, the n-th at n steps from the beginning.
 type history struct {
 	from, to time.Time
 	rows     int64
+	days     int
 }
 
-func newHistory(rows int64, end time.Time) history {
+func newHistory(rows int64, days int, end time.Time) history {
 	end = end.UTC().Truncate(time.Minute)
-	return history{from: end.AddDate(0, 0, -historyDays), to: end, rows: rows}
+	return history{from: end.AddDate(0, 0, -days), to: end, rows: rows, days: days}
 }
 
 func (h history) at(n int64) time.Time {
@@ -116,7 +117,7 @@ func (h history) seedDay(ctx context.Context, conn *pgx.Conn, day time.Time) err
 			ALTER TABLE agent_executions ATTACH PARTITION NAME FOR VALUES FROM ('BEGINNING') TO ('END')`)); err != nil {
 			return err
 		}
-		return seedRollups(ctx, tx, deltas, h.to.AddDate(0, 0, -minutesKept))
+		return seedRollups(ctx, tx, deltas, h.to)
 	})
 }
 
@@ -147,16 +148,22 @@ func (m *madeRows) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// minutesKept is for how many days executions' figures are kept by the minute, by default.
-const minutesKept = 7
+// For how many days executions' figures are kept by the minute and by the quarter of an hour, by default.
+const (
+	minutesKept  = 7
+	quartersKept = 100
+)
 
-// seedRollups stores a day's figures at all widths, as folding would: minutes as long as they are kept.
-func seedRollups(ctx context.Context, tx pgx.Tx, d execution.Deltas, minutesSince time.Time) error {
+// seedRollups stores a day's figures at all widths, as folding would, and for as long as they are kept at a time.
+func seedRollups(ctx context.Context, tx pgx.Tx, d execution.Deltas, now time.Time) error {
+	since := map[time.Duration]int64{ // others are kept for longer than there is history
+		execution.MinuteWide: now.AddDate(0, 0, -minutesKept).Unix(), execution.QuarterWide: now.AddDate(0, 0, -quartersKept).Unix(),
+	}
 	for _, width := range []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide} {
 		cells, users := map[execution.CellKey]*execution.Measures{}, map[execution.UserKey]*execution.Spend{}
 		seconds := int64(width / time.Second)
 		for key, m := range d.Cells {
-			if width == execution.MinuteWide && key.Minute < minutesSince.Unix() {
+			if key.Minute < since[width] {
 				continue
 			}
 			key.Minute -= key.Minute % seconds
@@ -168,6 +175,9 @@ func seedRollups(ctx context.Context, tx pgx.Tx, d execution.Deltas, minutesSinc
 		for key, spend := range d.Users {
 			if width == execution.MinuteWide { // users have none
 				break
+			}
+			if key.Quarter < since[width] {
+				continue
 			}
 			key.Quarter -= key.Quarter % seconds
 			if users[key] == nil {

@@ -11,7 +11,7 @@ import (
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	for _, rows := range []int64{1, 7, 1000, 10_000_000} {
-		h := newHistory(rows, time.Date(2026, 3, 31, 17, 23, 59, 0, time.UTC))
+		h := newHistory(rows, historyDays, time.Date(2026, 3, 31, 17, 23, 59, 0, time.UTC))
 		for _, n := range []int64{0, rows / 3, rows - 1} {
 			if at := h.at(n); at.Before(h.from) || !at.Before(h.to) || h.before(at) != n || h.before(at.Add(time.Microsecond)) != n+1 {
 				t.Errorf("of %d the one after %d begins at %s, where there are %d before", rows, n, at, h.before(at))

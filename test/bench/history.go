@@ -6,34 +6,60 @@ import (
 	"fmt"
 )
 
-// readsByLength compares reading figures over the longest history with reading them over the shortest, in turns.
-func (b *bench) readsByLength(all []*past) ([]figure, error) {
+// readsByLength compares reading figures over histories that differ in length alone: 24 hours beside the shortest, 30 days beside the
+// middle one.
+func (b *bench) readsByLength(ctx context.Context, short, middle, long *past) ([]figure, error) {
+	if err := long.checkValues(ctx); err != nil {
+		return nil, err
+	}
+	day, err := b.readsBeside("24h", oneDay, short, long)
+	if err != nil {
+		return nil, err
+	}
+	month, err := b.readsBeside("30d", thirtyDays, middle, long)
+	return []figure{
+		{"admin_metrics_growth_24h", day, "ratio", b.growthAim(atMost(1.2))},
+		{"admin_metrics_growth_30d", month, "ratio", b.growthAim(atMost(1.2))},
+	}, err
+}
+
+// readsByDensity compares reading figures over the fullest history with reading them over the emptiest of the same length. What
+// is read grows until all cells and their bins are there.
+func (b *bench) readsByDensity(all ...*past) ([]figure, error) {
 	var figures []figure
 	for _, window := range []struct {
 		name  string
 		hours int
 	}{{"24h", oneDay}, {"30d", thirtyDays}} {
-		times := make([][]float64, len(all))
-		for range or(b, 201, 61) {
-			for i, p := range all {
-				_, took, err := readMetrics(p.reader, p.server.Address, window.hours)
-				if err != nil {
-					return nil, err
-				}
-				times[i] = append(times[i], took.Seconds()*1e3)
-			}
+		ratio, err := b.readsBeside(window.name, window.hours, all...)
+		if err != nil {
+			return nil, err
 		}
-		for i, p := range all {
-			b.logf("%s over %d executions: %.2f ms", window.name, p.rows, median(times[i]))
-		}
-		shortest, longest := median(times[0]), median(times[len(all)-1])
-		figures = append(figures, figure{"admin_metrics_growth_" + window.name, longest / shortest, "ratio", b.growthAim(atMost(1.2))})
+		figures = append(figures, figure{"admin_metrics_density_" + window.name, ratio, "ratio", aim{}})
 	}
 	return figures, nil
 }
 
-// ingestByLength compares storing executions beside the longest history with storing them beside the shortest, in turns.
-func (b *bench) ingestByLength(ctx context.Context, all []*past) ([]figure, error) {
+// readsBeside reads figures over several histories in turns. It returns the time over the last by that over the first.
+func (b *bench) readsBeside(name string, hours int, all ...*past) (ratio float64, err error) {
+	times := make([][]float64, len(all))
+	for range or(b, 201, 61) {
+		for i, p := range all {
+			_, took, err := readMetrics(p.reader, p.server.Address, hours)
+			if err != nil {
+				return 0, err
+			}
+			times[i] = append(times[i], took.Seconds()*1e3)
+		}
+	}
+	for i, p := range all {
+		b.logf("%s over %d executions of %d days: %.2f ms", name, p.rows, p.days, median(times[i]))
+	}
+	return median(times[len(all)-1]) / median(times[0]), nil
+}
+
+// ingestByDensity compares storing executions beside the fullest history with storing them beside the emptiest, in turns.
+func (b *bench) ingestByDensity(ctx context.Context, all ...*past) ([]figure, error) {
 	rates := make([][]float64, len(all))
 	for round := range or(b, 8, 3) {
 		for i, p := range all {
@@ -55,8 +81,8 @@ func (b *bench) ingestByLength(ctx context.Context, all []*past) ([]figure, erro
 			return nil, fmt.Errorf("%d executions, and some more: %w", p.rows, err)
 		}
 	}
-	shortest, longest := median(rates[0]), median(rates[len(all)-1])
-	return []figure{{"ingest_growth", longest / shortest, "ratio", b.growthAim(atLeast(0.8))}}, nil
+	emptiest, fullest := median(rates[0]), median(rates[len(all)-1])
+	return []figure{{"ingest_growth", fullest / emptiest, "ratio", b.growthAim(atLeast(0.8))}}, nil
 }
 
 // ingestRate stores so many batches and returns how many executions a second that were.

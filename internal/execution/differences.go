@@ -1,0 +1,85 @@
+package execution
+
+import (
+	"slices"
+	"time"
+)
+
+// Differences divides a window as Segments does, but takes more than the window where that is fewer buckets, and what is too much
+// away again: yesterday's last 20 hours are that day without its first four. Buckets that begin after now hold next to
+// nothing and count for nothing, so today until now is today. All of a wider bucket in which the window begins or ends must
+// be kept at the narrower widths: see Kept.Align.
+func Differences(w Window, now time.Time, widths ...time.Duration) []Segment {
+	if !w.From.Before(w.To) || len(widths) == 0 {
+		return nil
+	}
+	segments, _ := differences(w, now, widths)
+	return segments
+}
+
+// differences also says how many buckets those are. It tries all ways: from either end of the window to one or the other end of
+// the wider bucket there.
+func differences(w Window, now time.Time, widths []time.Duration) (fewest []Segment, buckets int) {
+	if w.From.Equal(w.To) {
+		return nil, 0
+	}
+	if len(widths) > 1 && len(bounds(w.From, widths[1])) == 1 && len(bounds(w.To, widths[1])) == 1 {
+		return differences(w, now, widths[1:])
+	}
+	plain := Segment{Width: widths[0], From: w.From, To: w.To}
+	fewest, buckets = []Segment{plain}, plain.buckets(now)
+	if len(widths) == 1 {
+		return fewest, buckets
+	}
+	for _, from := range bounds(w.From, widths[1]) {
+		for _, to := range bounds(w.To, widths[1]) {
+			if from.After(to) {
+				continue
+			}
+			ends, many := ends(w, Window{from, to}, widths[0], now)
+			if many >= buckets { // whatever is between them
+				continue
+			}
+			between, more := differences(Window{from, to}, now, widths[1:])
+			if many += more; many < buckets {
+				fewest, buckets = slices.Concat(between, ends), many
+			}
+		}
+	}
+	return fewest, buckets
+}
+
+// ends are what is between the ends of a window and those of another one, and how many buckets that is.
+func ends(w, other Window, width time.Duration, now time.Time) (ends []Segment, buckets int) {
+	for _, end := range []Segment{
+		{width, w.From, other.From, false},
+		{width, other.From, w.From, true},
+		{width, other.To, w.To, false},
+		{width, w.To, other.To, true},
+	} {
+		if end.From.Before(end.To) {
+			ends, buckets = append(ends, end), buckets+end.buckets(now)
+		}
+	}
+	return ends, buckets
+}
+
+// bounds are where the bucket in which t is begins and ends; t itself, if one begins there.
+func bounds(t time.Time, width time.Duration) []time.Time {
+	begin := t.Truncate(width)
+	if begin.Equal(t) {
+		return []time.Time{t}
+	}
+	return []time.Time{begin, begin.Add(width)}
+}
+
+// buckets is how many buckets it has that begin before a time.
+func (s Segment) buckets(before time.Time) int {
+	if s.To.Before(before) {
+		before = s.To
+	}
+	if !s.From.Before(before) {
+		return 0
+	}
+	return int((before.Sub(s.From) + s.Width - 1) / s.Width)
+}
