@@ -79,18 +79,21 @@ func (m *Mailbox) saw(a Agent, nanos int64) {
 	}
 }
 
-// parking has the numbers of agents that were seen but are not to be written yet, by the second in which they are, so that those that poll
-// too often are looked at no more often than others. Who writes last-seen has it for himself.
+// parking has the numbers of agents that were seen but are not to be written yet, by the second in which to look at them again, so that
+// those that poll too often are not looked at each second. Who writes last-seen has it for himself.
 type parking struct {
 	until  map[int64][]uint32 // seconds of the Unix clock
 	newest int64              // nanoseconds: when it was last asked
 }
 
-func (p *parking) add(number uint32, until time.Duration) {
+// parkedFor is how long an agent is not looked at for at the most. Its interval may become shorter meanwhile, or its record another's.
+const parkedFor = 5 * time.Second
+
+func (p *parking) add(number uint32, due int64) {
 	if p.until == nil {
 		p.until = map[int64][]uint32{}
 	}
-	second := int64(until / time.Second)
+	second := min(due, p.newest+int64(parkedFor)) / int64(time.Second)
 	p.until[second] = append(p.until[second], number)
 }
 
@@ -99,7 +102,7 @@ func (p *parking) take(now int64, all bool) (numbers []uint32) {
 	all = all || now < p.newest
 	p.newest = now
 	for second, parked := range p.until {
-		if all || time.Duration(second)*time.Second <= time.Duration(now) {
+		if all || second*int64(time.Second) <= now {
 			numbers = append(numbers, parked...)
 			delete(p.until, second)
 		}
@@ -123,7 +126,7 @@ func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
 		interval := m.Interval(a)
 		saved := a.record.saved.Load()
 		if next := saved + int64(savedEvery*float64(interval)); a.id != "" && saved <= now && now < next && !all {
-			m.parked.add(number, time.Duration(next))
+			m.parked.add(number, next)
 			continue
 		}
 		nanos := a.record.seen.Swap(0)

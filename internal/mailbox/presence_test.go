@@ -125,6 +125,24 @@ func TestPresenceWhenClockIsSetBack(t *testing.T) {
 	})
 }
 
+// TestPresenceOfShorterInterval wants who waits for the end of a long interval not to, once it is short.
+func TestPresenceOfShorterInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		m := run(t, db)
+		m.SetStretch(100)
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(5 * time.Second)
+		saved(t, db, 1)
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(5 * time.Second)
+		m.SetStretch(1)
+		pass(10 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
+	})
+}
+
 // TestPresenceOfSuccessor wants nothing of an agent that is gone to be written of the one that has its place in memory.
 func TestPresenceOfSuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
