@@ -86,7 +86,8 @@ func (l *Limiter) share(ctx context.Context, cleanUp bool) {
 	}
 }
 
-// Sync tells the other replicas what was let pass since it was last called, and hears what they did. Run calls it.
+// Sync tells the other replicas what was let pass since it was last called, and hears what they did. Run calls it, and
+// nobody may while it runs: exchanges that overtake each other count twice.
 func (l *Limiter) Sync(ctx context.Context) error {
 	l.mu.Lock()
 	left := len(l.pending) // what comes meanwhile is for the next time
