@@ -36,13 +36,13 @@ func differences(w Window, now time.Time, widths []time.Duration) (fewest []Segm
 			if from.After(to) {
 				continue
 			}
-			ends, many := ends(w, Window{from, to}, widths[0], now)
+			outer, many := ends(w, Window{from, to}, widths[0], now)
 			if many >= buckets { // whatever is between them
 				continue
 			}
 			between, more := differences(Window{from, to}, now, widths[1:])
 			if many += more; many < buckets {
-				fewest, buckets = slices.Concat(between, ends), many
+				fewest, buckets = slices.Concat(between, outer), many
 			}
 		}
 	}

@@ -38,20 +38,18 @@ func (r *registry) id(id string) (*shard, uint32) {
 
 func (r *registry) authenticate(h fleet.TokenHash) (Agent, bool) {
 	s, hash := r.token(h)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	number, found := s.find(hash, func(number uint32) bool { return r.records.at(number).token.Equal(h) })
-	if !found {
-		return Agent{}, false
-	}
-	return r.handle(number), true
+	return r.findIn(s, hash, func(number uint32) bool { return r.records.at(number).token.Equal(h) })
 }
 
 func (r *registry) find(id string) (Agent, bool) {
 	s, hash := r.id(id)
+	return r.findIn(s, hash, func(number uint32) bool { return r.records.at(number).id == id })
+}
+
+func (r *registry) findIn(s *shard, hash uint32, meant func(number uint32) bool) (Agent, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	number, found := s.find(hash, func(number uint32) bool { return r.records.at(number).id == id })
+	number, found := s.find(hash, meant)
 	if !found {
 		return Agent{}, false
 	}

@@ -41,7 +41,7 @@ func TestOpenLoop(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), length)
 				defer cancel()
 				result := OpenLoop(ctx, rate, test.workers, func(_ context.Context, _ int, n int64) error {
-					time.Sleep(test.takes(n)) // the server's
+					time.Sleep(test.takes(n)) // what the server takes to answer, by synctest's clock: nothing waits in truth
 					return nil
 				})
 				if result.Count != test.count || result.Unmade != test.unmade || result.Errors != 0 {
@@ -92,7 +92,7 @@ func TestClosedLoop(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		result := ClosedLoop(ctx, 4, func(context.Context, int) error {
-			time.Sleep(3 * time.Millisecond) // the server's
+			time.Sleep(3 * time.Millisecond) // what the server takes to answer, by synctest's clock: nothing waits in truth
 			return nil
 		})
 		// The 334th of each worker comes too late.
