@@ -37,7 +37,10 @@ mend, any other a failure that may be tried again.
 
 When told to stop, the agent claims no more, and lets what runs go on for --drain before it stops that too and reports it.
 
-Exit status: 0 it was told to stop; 1 the server refuses this agent; 2 the command line is wrong.`,
+A token that the server refuses does not end the agent: it polls on slowly, reads --token-file again, and uses the token
+that it then holds, for what runs as well.
+
+Exit status: 0 it was told to stop; 1 the token is another agent's; 2 the command line is wrong.`,
 		Example: `  export WATCHBILL_TOKEN=wba_…
   watchbill agent --server https://watchbill.example --id edge-1 --exec './deploy.sh' --wait 30s`,
 		Args: cobra.NoArgs,
@@ -54,7 +57,7 @@ Exit status: 0 it was told to stop; 1 the server refuses this agent; 2 the comma
 	o.connection.bind(flags)
 	flags.StringVar(&o.id, "id", "", "the agent's `id`")
 	flags.StringVar(&o.token, "token", "", "the agent's `token` (better in the environment: $WATCHBILL_TOKEN)")
-	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the token; goes before $WATCHBILL_TOKEN")
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the token, read again when the server refuses it; goes before $WATCHBILL_TOKEN")
 	flags.StringVar(&o.exec, "exec", "", "the `command` to run for each deployment")
 	flags.IntVar(&o.concurrency, "concurrency", 1, "deployments run at once")
 	flags.DurationVar(&o.wait, "wait", 0, "how long the server may hold a poll, at most 1m; 0 polls at the server's interval")
@@ -87,8 +90,12 @@ func (o *agentOptions) agent(std stdio) (*agent.Agent, func(), error) {
 	if err := wrong.err(); err != nil {
 		return nil, nil, err
 	}
+	var readAgain func() (string, error)
+	if o.tokenFile != "" {
+		readAgain = func() (string, error) { return readToken("", o.tokenFile) }
+	}
 	a, err := agent.New(agent.Config{
-		Server: o.connection.server, ID: o.id, Token: token,
+		Server: o.connection.server, ID: o.id, Token: token, ReadToken: readAgain,
 		Runner:      agent.Shell{Command: o.exec, Env: os.Environ(), Grace: o.grace},
 		Concurrency: o.concurrency, Wait: o.wait, Drain: o.drain,
 		HTTPClient: &http.Client{Transport: transport}, UserAgent: "watchbill/" + buildVersion(),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,13 +22,24 @@ func migrateCommand(std stdio) *cobra.Command {
 		}
 		return config.DirectURL(), nil
 	}
+	var afterRestore bool
 	up := func(cmd *cobra.Command, _ []string) error {
 		to, err := url()
 		if err != nil {
 			return err
 		}
-		return postgres.Migrate(cmd.Context(), to)
+		if !afterRestore {
+			return postgres.Migrate(cmd.Context(), to)
+		}
+		renewed, err := postgres.AfterRestore(cmd.Context(), to)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(std.out, "marked as changed: %d agents, %d deleted agents, %d deployments; every replica reads them all again\n",
+			renewed.Agents, renewed.DeletedAgents, renewed.Deployments)
+		return err
 	}
+	const afterRestoreUsage = "also mark every row as changed, so that each replica reads everything again; for a restored database"
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date",
@@ -35,8 +47,11 @@ func migrateCommand(std stdio) *cobra.Command {
 		RunE:  up,
 	}
 	bindDatabase(cmd.PersistentFlags(), &config)
+	cmd.Flags().BoolVar(&afterRestore, "after-restore", false, afterRestoreUsage)
+	upCommand := &cobra.Command{Use: "up", Short: "Bring the schema up to date", Args: cobra.NoArgs, RunE: up}
+	upCommand.Flags().BoolVar(&afterRestore, "after-restore", false, afterRestoreUsage)
 	cmd.AddCommand(
-		&cobra.Command{Use: "up", Short: "Bring the schema up to date", Args: cobra.NoArgs, RunE: up},
+		upCommand,
 		&cobra.Command{
 			Use: "status", Short: "List the migrations and when each was applied", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {

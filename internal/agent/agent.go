@@ -16,7 +16,7 @@ import (
 const MaxWait = 60 * time.Second
 
 const (
-	// authTries is how many refusals of the token in a row are believed.
+	// authTries is how many refusals in a row are believed.
 	authTries = 3
 	// heldFor tells an answer that was held from one given at once.
 	heldFor = time.Second
@@ -28,6 +28,9 @@ type Config struct {
 	ID     string // the agent's id
 	Token  string // the agent's token
 	Runner Runner // does the work
+
+	// ReadToken, if set, is asked for the token again when the server refuses the one that is used.
+	ReadToken func() (string, error)
 
 	Concurrency int           // attempts run at once; 1 when zero
 	Wait        time.Duration // how long the server may hold a poll, at most MaxWait; zero polls at the server's interval
@@ -70,12 +73,12 @@ func New(cfg Config) (*Agent, error) {
 	}
 	cfg.Concurrency = max(cfg.Concurrency, 1)
 	log := cfg.Logger.With(zap.String("agent_id", cfg.ID))
-	return &Agent{cfg: cfg, client: newClient(cfg, server), log: log}, nil
+	return &Agent{cfg: cfg, client: newClient(cfg, server, log), log: log}, nil
 }
 
 // Run polls and works until ctx ends, and then until what is running has ended: it may go on for Config.Drain, then it
-// is stopped and reported as failed, to be tried again. Nothing is left behind when Run returns. The error is nil after
-// ctx ended, and otherwise says why the server will have nothing to do with this agent.
+// is stopped and reported as failed, to be tried again. Nothing is left behind when Run returns. A token that the server
+// refuses does not end it. The error is nil after ctx ended, and otherwise says that the token is another agent's.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.client.close()
 	polling, stopPolling := context.WithCancel(ctx)
@@ -98,7 +101,8 @@ func (a *Agent) Run(ctx context.Context) error {
 // poll hands on what the server offers, whenever that changes, until ctx ends.
 func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 	var etag string
-	var failures, refusals int
+	var failures int
+	var refused refusals
 	for {
 		began := a.cfg.Now()
 		got, err := a.client.poll(ctx, etag, a.cfg.Wait)
@@ -109,15 +113,16 @@ func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 		if err != nil {
 			pause = a.delay(failures, maxDelay, err)
 			failures++
-			if isStatus(err, http.StatusUnauthorized, http.StatusForbidden) {
-				refusals++
+			told := refused.note(a.log, err)
+			if refused.agent == authTries {
+				return fmt.Errorf("the server refuses this agent's id: %w", err)
 			}
-			if refusals == authTries {
-				return fmt.Errorf("the server refuses this agent's id or token: %w", err)
+			if !told || !isStatus(err, http.StatusUnauthorized) {
+				a.log.Warn("polling failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", pause))
 			}
-			a.log.Warn("polling failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", pause))
 		} else {
-			failures, refusals = 0, 0
+			failures = 0
+			refused.clear(a.log)
 			pause = a.pause(got, a.cfg.Now().Sub(began))
 			if got.changed {
 				etag = got.etag
@@ -126,7 +131,7 @@ func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 				}
 			}
 		}
-		if !sleep(ctx, pause) {
+		if !a.pauseForToken(ctx, pause, err) {
 			return nil
 		}
 	}

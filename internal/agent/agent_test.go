@@ -259,20 +259,19 @@ func (spaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestRefusedTokenIsFatal(t *testing.T) {
+func TestTokenOfAnotherAgentIsFatal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
-		cfg := config(server, agent.RunnerFunc(idle))
-		cfg.Token = "another"
-		a, err := agent.New(cfg)
+		server.fault = func(*http.Request) (*reply, error) { return status(http.StatusForbidden)() }
+		a, err := agent.New(config(server, agent.RunnerFunc(idle)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = a.Run(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "refuses this agent's id or token") || !strings.Contains(err.Error(), "401") {
+		if err == nil || !strings.Contains(err.Error(), "refuses this agent's id") || !strings.Contains(err.Error(), "403") {
 			t.Errorf("got %v, want an error that says so", err)
 		}
-		if err != nil && strings.Contains(err.Error(), cfg.Token) {
+		if err != nil && strings.Contains(err.Error(), token) {
 			t.Errorf("the error shows the token: %v", err)
 		}
 		wantGaps(t, server.polls(), 1, 2)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
@@ -29,17 +31,20 @@ const (
 // client speaks the agent protocol. All its requests may be repeated: the server knows a repeated report by its claim
 // and a repeated chunk by its offset.
 type client struct {
-	http      *http.Client
-	base      *url.URL
-	id        string
-	token     string
-	userAgent string
-	now       func() time.Time
-	close     func()
+	http       *http.Client
+	base       *url.URL
+	id         string
+	credential *credential
+	userAgent  string
+	now        func() time.Time
+	close      func()
 }
 
-func newClient(cfg Config, base *url.URL) *client {
-	c := &client{base: base, id: cfg.ID, token: cfg.Token, userAgent: cfg.UserAgent, now: cfg.Now, close: func() {}}
+func newClient(cfg Config, base *url.URL, log *zap.Logger) *client {
+	c := &client{
+		base: base, id: cfg.ID, credential: &credential{read: cfg.ReadToken, log: log, token: cfg.Token},
+		userAgent: cfg.UserAgent, now: cfg.Now, close: func() {},
+	}
 	if cfg.HTTPClient != nil {
 		own := *cfg.HTTPClient
 		c.http = &own
@@ -154,16 +159,20 @@ type response struct {
 }
 
 // send makes a request, and once more at once where the connection was refused or broken: it was probably one kept
-// alive to a replica that has gone.
+// alive to a replica that has gone. Likewise where the token was refused and there is another by now.
 func (c *client) send(ctx context.Context, r request) (*response, error) {
-	resp, err := c.once(ctx, r)
+	token := c.credential.current()
+	resp, err := c.once(ctx, r, token)
 	if err != nil && isBroken(err) && ctx.Err() == nil {
-		return c.once(ctx, r)
+		resp, err = c.once(ctx, r, token)
+	}
+	if isStatus(err, http.StatusUnauthorized) && ctx.Err() == nil && c.credential.renew(token) {
+		return c.once(ctx, r, c.credential.current())
 	}
 	return resp, err
 }
 
-func (c *client) once(ctx context.Context, r request) (*response, error) {
+func (c *client) once(ctx context.Context, r request, token string) (*response, error) {
 	u := c.base.JoinPath("api", "deployments")
 	for _, segment := range r.path {
 		u = u.JoinPath(url.PathEscape(segment))
@@ -178,7 +187,7 @@ func (c *client) once(ctx context.Context, r request) (*response, error) {
 	}
 	// Not sent, but tells net/http that it may repeat even a POST on another connection.
 	req.Header["Idempotency-Key"] = []string{}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Authorization", "Bearer "+token)
 	if c.userAgent != "" {
 		req.Header.Set("User-Agent", c.userAgent)
 	}

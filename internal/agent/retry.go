@@ -38,6 +38,8 @@ func isFinal(err error) bool {
 	switch r.Status {
 	case http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return false
+	case http.StatusUnauthorized: // a token may be replaced, and a database restored that did not have it for a while
+		return false
 	}
 	// What is not due was offered by a replica whose clock is ahead.
 	return r.Code != openapi.CodeUnknown && r.Code != "not_due"

@@ -45,9 +45,9 @@ type record struct {
 	written atomic.Uint64
 	wake    atomic.Pointer[wake]
 
-	// When it was seen, and when that was last written, in nanoseconds of the Unix clock. It is listed among the sightings for as long as
-	// seen is not 0.
-	seen, saved atomic.Int64
+	// When it was seen, when that was last written, and when it had been seen by then, in nanoseconds of the Unix clock. It is listed among
+	// the sightings for as long as seen is not 0.
+	seen, saved, savedSeen atomic.Int64
 
 	// The whole sweeps that last mentioned it, and something waiting for it. The sweeper's own.
 	mark, tagMark uint32
@@ -94,6 +94,7 @@ func (r *record) clear() {
 	r.tag.Store(nil)
 	r.written.Store(0)
 	r.saved.Store(0)
+	r.savedSeen.Store(0)
 	r.mark, r.tagMark = 0, 0
 	if nanos := r.seen.Load(); nanos != 0 {
 		r.seen.CompareAndSwap(nanos, never)

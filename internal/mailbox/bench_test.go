@@ -28,6 +28,10 @@ func (n bigFleet) Sweep(_ context.Context, since string, _ []string, into mailbo
 	return "seen", nil
 }
 
+func (bigFleet) LookUpTokens(context.Context, []fleet.TokenHash) ([]fleet.TokenHash, error) {
+	return nil, nil
+}
+
 func (bigFleet) SavePresence(context.Context, []mailbox.Sighting) error { return nil }
 
 // bytesPerAgent fills a mailbox and tells what one agent takes of the heap, its id of 14 bytes included.

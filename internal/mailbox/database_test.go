@@ -38,6 +38,7 @@ type database struct {
 	onHeal    func()
 
 	sweeps  []sweep
+	lookups int
 	applied sweep // the newest that succeeded
 
 	saves     []save
@@ -211,6 +212,12 @@ func (d *database) sweepCount() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.sweeps)
+}
+
+func (d *database) lookupCount() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lookups
 }
 
 // ids are the enrolled agents, sorted.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,9 +57,13 @@ type Mailbox struct {
 	mu       sync.Mutex
 	finished chan struct{} // closed and replaced when a sweep ends, well or not
 	failed   uint64        // the newest sweep that failed
-	// strangersNext is when a token that is not known may ask for a sweep again.
-	strangersNext time.Time
 
+	// distrusted asks for a whole sweep: the database has an agent that the sweeps have not told of.
+	distrusted atomic.Bool
+	// unwritten asks that last-seen be written anew: the database may be another one.
+	unwritten atomic.Bool
+
+	tokens  lookups
 	sweeper sweeper
 	sighted sightings
 	parked  parking
@@ -88,59 +91,11 @@ func New(opts Options) *Mailbox {
 	m := &Mailbox{
 		opts: opts, agents: newRegistry(),
 		kick: make(chan struct{}, 1), draining: make(chan struct{}), finished: make(chan struct{}),
+		tokens: newLookups(),
 	}
 	m.sweeper.m = m
 	m.SetStretch(1)
 	return m
-}
-
-// Authenticate finds the agent that has the token. One that is not known here may have been enrolled on another
-// replica a moment ago, so a sweep is awaited before it is refused. However many unknown tokens come, they share ten
-// sweeps a second.
-func (m *Mailbox) Authenticate(ctx context.Context, token string) (Agent, error) {
-	hash := fleet.HashToken(token)
-	if a, known := m.agents.authenticate(hash); known {
-		return a, nil
-	}
-	if !strings.HasPrefix(token, fleet.TokenPrefix) {
-		return Agent{}, ErrUnknownToken
-	}
-	if err := m.syncForStranger(ctx); err != nil {
-		return Agent{}, err
-	}
-	if a, known := m.agents.authenticate(hash); known {
-		return a, nil
-	}
-	return Agent{}, ErrUnknownToken
-}
-
-// strangersGap is the time between the sweeps that unknown tokens may ask for.
-const strangersGap = 100 * time.Millisecond
-
-// syncForStranger is Sync at a pace that those without a token cannot drive up.
-func (m *Mailbox) syncForStranger(ctx context.Context) error {
-	m.mu.Lock()
-	now := m.opts.Now()
-	wait := m.strangersNext.Sub(now)
-	if wait <= 0 {
-		m.strangersNext = now.Add(strangersGap)
-	}
-	m.mu.Unlock()
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		m.mu.Lock()
-		if now := m.opts.Now(); !now.Before(m.strangersNext) {
-			m.strangersNext = now.Add(strangersGap)
-		}
-		m.mu.Unlock()
-	}
-	return m.Sync(ctx)
 }
 
 // Agent finds an enrolled agent by id.

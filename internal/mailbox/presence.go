@@ -19,12 +19,17 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 	ticker := time.NewTicker(m.opts.PresenceInterval)
 	defer ticker.Stop()
 	failing := false
+	var rewritten time.Time
 	for {
 		done := false
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			done = true
+		}
+		if now := m.opts.Now(); now.Sub(rewritten).Abs() >= rewriteGap && m.unwritten.Swap(false) {
+			rewritten = now
+			m.rewritePresence()
 		}
 		err := m.savePresence(context.WithoutCancel(ctx), done)
 		if err != nil && !failing {
@@ -41,6 +46,18 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 // that who polls more often than told costs the database no more for it. It is late, and that only if it is silent, after one and
 // a half (fleet.LateAfter): what it did last is written long before.
 const savedEvery = 0.9
+
+// rewriteGap is the least time from one rewriting of everybody's last-seen to the next.
+const rewriteGap = 20 * time.Second
+
+// rewritePresence has what was written written again, soon.
+func (m *Mailbox) rewritePresence() {
+	m.agents.each(func(number uint32, rec *record) {
+		if rec.saved.Swap(0) != 0 && rec.seen.CompareAndSwap(0, rec.savedSeen.Load()) {
+			m.sighted.add(number)
+		}
+	})
+}
 
 // sightings are the numbers of agents that were seen since their last-seen was written, so that writing it need not look at all of them.
 type sightings struct {
@@ -160,6 +177,7 @@ func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	for _, s := range due {
 		switch rec := s.agent.record; {
 		case err == nil && !s.agent.gone():
+			rec.savedSeen.Store(s.nanos)
 			rec.saved.Store(now)
 		case err != nil && rec.seen.CompareAndSwap(0, s.nanos): // unless it was seen again
 			m.sighted.add(s.agent.number)

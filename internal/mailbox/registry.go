@@ -139,12 +139,25 @@ func (r *registry) removeToken(number uint32) {
 	s.mu.Unlock()
 }
 
-// each calls do for every agent. do must be quick: enrolments wait for it.
-func (r *registry) each(do func(*record)) {
+// setOwn gives an agent another interval. Handles go on to say the one that they were made with.
+func (r *registry) setOwn(a Agent, own int32) {
+	byToken, _ := r.token(a.record.token)
+	byToken.mu.Lock()
+	defer byToken.mu.Unlock()
+	byID, _ := r.id(a.id)
+	byID.mu.Lock()
+	defer byID.mu.Unlock()
+	r.owners.Lock()
+	defer r.owners.Unlock()
+	a.record.own = own
+}
+
+// each calls do for every agent. do must be quick: enrolments wait for it. An agent is not removed before do returns.
+func (r *registry) each(do func(uint32, *record)) {
 	for i := range r.byID {
 		s := &r.byID[i]
 		s.mu.RLock()
-		s.each(func(number uint32) { do(r.records.at(number)) })
+		s.each(func(number uint32) { do(number, r.records.at(number)) })
 		s.mu.RUnlock()
 	}
 }

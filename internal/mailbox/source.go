@@ -14,6 +14,9 @@ type Source interface {
 	// longer compare with: it then calls into.Whole first. The changes and the returned watermark are of one snapshot.
 	Sweep(ctx context.Context, since string, recheck []string, into Sink) (watermark string, err error)
 
+	// LookUpTokens returns those of the hashes that an agent has now.
+	LookUpTokens(ctx context.Context, hashes []fleet.TokenHash) ([]fleet.TokenHash, error)
+
 	// SavePresence writes when agents were last seen, sorted by ID. Agents that are gone are passed over.
 	SavePresence(ctx context.Context, seen []Sighting) error
 }

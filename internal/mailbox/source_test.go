@@ -126,6 +126,26 @@ func (d *database) read(since string, recheck []string) (rows []func(mailbox.Sin
 	return rows, this
 }
 
+// LookUpTokens implements mailbox.Source.
+func (d *database) LookUpTokens(ctx context.Context, hashes []fleet.TokenHash) (known []fleet.TokenHash, err error) {
+	d.mu.Lock()
+	d.lookups++
+	wait, gate := d.latency, d.gate
+	if d.stalled {
+		gate = make(chan struct{})
+	}
+	for _, r := range d.agents {
+		if hash := fleet.HashToken(r.token); slices.Contains(hashes, hash) {
+			known = append(known, hash)
+		}
+	}
+	d.mu.Unlock()
+	if err := sleep(ctx, wait, gate); err != nil {
+		return nil, err
+	}
+	return known, d.faultAt(0)
+}
+
 // SavePresence implements mailbox.Source.
 func (d *database) SavePresence(_ context.Context, seen []mailbox.Sighting) error {
 	d.mu.Lock()

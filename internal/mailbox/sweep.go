@@ -22,12 +22,16 @@ const (
 // rememberedFor is how old a watermark may be. Sources remember what was deleted for longer than that, not for ever.
 const rememberedFor = time.Hour
 
-// Run keeps the mailbox true until ctx is done: one goroutine sweeps, one writes last-seen. What was seen last is
-// written before it returns.
+// wholeGap is how long a whole sweep that is asked for waits after another.
+const wholeGap = 5 * time.Second
+
+// Run keeps the mailbox true until ctx is done: one goroutine sweeps, one writes last-seen, one looks up unknown tokens. What
+// was seen last is written before it returns.
 func (m *Mailbox) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { m.sweeper.run(ctx); return nil })
 	g.Go(func() error { m.writePresence(ctx); return nil })
+	g.Go(func() error { m.lookUpTokens(ctx); return nil })
 	return g.Wait()
 }
 
@@ -38,6 +42,7 @@ type sweeper struct {
 	due       agenda // agents to look at again, by time
 	whole     uint32 // counts whole sweeps
 	failures  int    // since the newest applied sweep
+	wholeAt   time.Time
 
 	// Of the sweep that runs, or ended last.
 	number  uint64
@@ -97,6 +102,10 @@ func (s *sweeper) sweep(ctx context.Context) {
 	if m.opts.Now().Sub(time.Unix(0, m.lastGood.Load())) > rememberedFor {
 		s.watermark = ""
 	}
+	if m.opts.Now().Sub(s.wholeAt) >= wholeGap && m.distrusted.Swap(false) {
+		m.opts.Log.Warn("the database has an agent that no sweep told of; everything is read again")
+		s.watermark = ""
+	}
 	timeout := m.opts.SweepTimeout
 	if s.watermark == "" || s.isWhole && s.failures > 0 {
 		timeout *= 10 // it reads everything
@@ -124,6 +133,8 @@ func (s *sweeper) saw() {
 	m := s.m
 	if s.isWhole {
 		s.removeUnmentioned()
+		s.wholeAt = s.start
+		m.unwritten.Store(s.whole > 1) // what was written before the first is nothing
 	}
 	m.lastGood.Store(s.start.UnixNano())
 	m.applied.Store(s.number)
@@ -170,14 +181,18 @@ func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration) {
 		return
 	}
 	a.record.mark = s.whole
+	seconds := int32(own / time.Second)
 	if a.record.token.Equal(token) {
+		if a.own != seconds {
+			s.m.agents.setOwn(a, seconds)
+		}
 		return
 	}
 	if a.record.token != (fleet.TokenHash{}) {
 		s.due.add(id, s.start) // enrolled anew, perhaps, and what the old one had waiting is gone without a trace
 	}
 	raise(&a.record.written, s.unseen())
-	s.m.agents.rekey(a, token, int32(own/time.Second))
+	s.m.agents.rekey(a, token, seconds)
 }
 
 // add installs an agent that has just been mentioned.
@@ -223,7 +238,7 @@ func (s *sweeper) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 // removeUnmentioned drops who was not in a whole sweep, and what they had waiting.
 func (s *sweeper) removeUnmentioned() {
 	var stale []string
-	s.m.agents.each(func(rec *record) {
+	s.m.agents.each(func(_ uint32, rec *record) {
 		switch {
 		case rec.mark != s.whole:
 			stale = append(stale, rec.id)

@@ -59,6 +59,8 @@ func TestOrderForAgentsThatAreNotEnrolled(t *testing.T) {
 			if !ask[bool](t, db, `SELECT EXISTS (SELECT FROM pg_collation WHERE collname = $1)`, collation) {
 				t.Skip("this PostgreSQL was built without ICU")
 			}
+			db.exec(t, `DROP TRIGGER agent_updated ON agents`)
+			db.exec(t, `DROP TRIGGER agent_renamed ON agents`)
 			db.exec(t, `ALTER TABLE agents ALTER COLUMN id TYPE text COLLATE "`+collation+`"`)
 			for _, unknown := range []string{"zzz", "A", "0", "a1"} {
 				_, err := r.deployments.Create(t.Context(), order(append(agents, unknown)...), nil, nil)

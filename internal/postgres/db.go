@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,8 +41,11 @@ type DB struct {
 	tracer  *tracer
 	pooler  bool // see Config
 
-	// reserved has two connections of its own for what must go on while requests hold all of the pool's: sweeps,
-	// last-seen and the health check.
+	// lives counts how often what was read before ceased to hold: see lifeCTE.
+	lives *atomic.Uint64
+
+	// reserved has three connections of its own for what must go on while requests hold all of the pool's: sweeps,
+	// last-seen, unknown tokens and the health check.
 	reserved *DB
 }
 
@@ -53,7 +57,7 @@ const (
 	pingTimeout      = 2 * time.Second  // of an idle connection, before it is used
 	closeTimeout     = 3 * time.Second
 	goodbyeTimeout   = time.Second // of a connection that is closed
-	reservedConns    = 2
+	reservedConns    = 3
 )
 
 // Open makes the pools. It does not wait for the database: whoever needs it finds out.
@@ -67,6 +71,8 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		db.pool.Close()
 		return nil, err
 	}
+	db.lives = new(atomic.Uint64)
+	db.reserved.lives = db.lives
 	return db, nil
 }
 
@@ -184,13 +190,17 @@ func (db *DB) Close() {
 
 // Ping reports the schema's version, 0 where there is none, or why the database cannot be reached.
 func (db *DB) Ping(ctx context.Context) (schemaVersion int64, err error) {
+	return db.reserved.version(ctx)
+}
+
+func (db *DB) version(ctx context.Context) (version int64, err error) {
 	const sql = `-- name: SchemaVersion :one
 SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`
-	err = db.reserved.pool.QueryRow(ctx, sql).Scan(&schemaVersion)
+	err = db.pool.QueryRow(ctx, sql).Scan(&version)
 	if sqlstate(err) == undefinedTable {
 		return 0, nil
 	}
-	return schemaVersion, fault("read the schema version", err)
+	return version, fault("read the schema version", err)
 }
 
 // Now is the database's clock, which dates what is kept.

@@ -55,6 +55,10 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 
 // prepare makes what has to be there before the batch's own transaction.
 func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
+	if err := s.names.refresh(ctx, s.db, s.now()); err != nil {
+		return err
+	}
+	s.days.follow(s.db.lives.Load())
 	var last time.Time
 	for i := range batch.Executions {
 		if day := batch.Executions[i].CreatedAt.Truncate(execution.DayWide); !day.Equal(last) {

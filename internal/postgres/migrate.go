@@ -39,6 +39,37 @@ func Migrate(ctx context.Context, url string) error {
 	return err
 }
 
+// Renewed counts the rows that AfterRestore gave another transaction id.
+type Renewed struct{ Agents, DeletedAgents, Deployments int64 }
+
+// AfterRestore brings a restored schema up to date, marks all its rows as changed, and makes the triggers anew that mark changes, if it
+// was restored without them. Every replica then reads everything again, those of the previous release as well.
+func AfterRestore(ctx context.Context, url string) (renewed Renewed, err error) {
+	err = withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
+		if _, err := p.Up(ctx); err != nil {
+			return err
+		}
+		for table, count := range map[string]*int64{
+			"agents": &renewed.Agents, "deleted_agents": &renewed.DeletedAgents, "deployments": &renewed.Deployments,
+		} {
+			done, err := conn.ExecContext(ctx, "UPDATE "+table+" SET changed_xid = pg_current_xact_id()")
+			if err == nil {
+				*count, err = done.RowsAffected()
+			}
+			if err != nil {
+				return fmt.Errorf("mark the rows of %s: %w", table, err)
+			}
+		}
+		for _, up := range []bool{false, true} {
+			if _, err := p.ApplyVersion(ctx, markingMigration, up); err != nil {
+				return fmt.Errorf("make the triggers: %w", err)
+			}
+		}
+		return nil
+	})
+	return renewed, err
+}
+
 // Newest is the version of the newest migration that this binary has.
 func Newest() (version int64) {
 	names, err := fs.Glob(migrations.FS, "*.sql")
@@ -100,7 +131,7 @@ func withGoose(url string, do func(*goose.Provider, *sql.DB) error) (err error) 
 }
 
 // healAfterRestore gives rows whose changed_xid lies in the future a present one. A dump restored into a new cluster
-// brings the old cluster's transaction ids along; sweeps would read such rows again and again.
+// brings the old cluster's transaction ids along; sweeps of the previous release would read such rows again and again.
 func healAfterRestore(ctx context.Context, conn *sql.DB) error {
 	for _, table := range []string{"agents", "deleted_agents", "deployments"} {
 		heal := `UPDATE ` + table + ` SET changed_xid = pg_current_xact_id()

@@ -127,8 +127,27 @@ func TestMigrateWithoutADatabase(t *testing.T) {
 	}
 }
 
-// TestRestoredDump has rows that bear transaction ids which this cluster has not come to yet.
-func TestRestoredDump(t *testing.T) {
+// restored gives rows ids of transactions that this server has not come to yet, as a dump does.
+func restored(t *testing.T, db database) {
+	t.Helper()
+	const future = `(pg_current_xact_id()::text::bigint + 1000000)::text::xid8`
+	db.exec(t, `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE deployments DISABLE TRIGGER USER;
+		UPDATE agents SET changed_xid = `+future+` WHERE id = 'a';
+		UPDATE deleted_agents SET changed_xid = `+future+`;
+		UPDATE deployments SET changed_xid = `+future+`;
+		ALTER TABLE agents ENABLE TRIGGER USER; ALTER TABLE deployments ENABLE TRIGGER USER`)
+}
+
+// inTheFuture counts the rows that bear such ids, for which sweeps of the previous release look again and again.
+func inTheFuture(t *testing.T, db database) (n int) {
+	t.Helper()
+	for _, table := range []string{"agents", "deleted_agents", "deployments"} {
+		n += ask[int](t, db, `SELECT count(*)::int FROM `+table+` WHERE changed_xid >= pg_snapshot_xmax(pg_current_snapshot())`)
+	}
+	return n
+}
+
+func TestMigrateRenewsRestoredIDs(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b", "gone")
 	r.createOne(t, "a")
@@ -136,19 +155,11 @@ func TestRestoredDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	untouched := ask[string](t, db, `SELECT changed_xid::text FROM agents WHERE id = 'b'`)
-	const future = `(pg_current_xact_id()::text::bigint + 1000000)::text::xid8`
-	db.exec(t, `UPDATE agents SET changed_xid = `+future+` WHERE id = 'a'`)
-	db.exec(t, `UPDATE deleted_agents SET changed_xid = `+future)
-	db.exec(t, `UPDATE deployments SET changed_xid = `+future)
-
-	watermark := r.sweep(t, "", newSink())
-	for range 2 {
-		again := newSink()
-		watermark = r.sweep(t, watermark, again)
-		if again.told != 3 {
-			t.Fatalf("before healing: want the three rows told again, got %d", again.told)
-		}
+	restored(t, db)
+	if got := inTheFuture(t, db); got != 3 {
+		t.Fatalf("want three rows of the future, got %d", got)
 	}
+	watermark := r.sweep(t, "", newSink())
 	if err := postgres.Migrate(t.Context(), db.url); err != nil {
 		t.Fatal(err)
 	}
@@ -156,10 +167,39 @@ func TestRestoredDump(t *testing.T) {
 		after := newSink()
 		watermark = r.sweep(t, watermark, after)
 		if after.told != want {
-			t.Errorf("sweep %d after healing: want %d told, got %d", i+1, want, after.told)
+			t.Errorf("sweep %d after it: want %d told, got %d", i+1, want, after.told)
 		}
 	}
-	if got := ask[string](t, db, `SELECT changed_xid::text FROM agents WHERE id = 'b'`); got != untouched {
-		t.Errorf("a row of the present was touched: its transaction was %s, is %s", untouched, got)
+	if got := ask[string](t, db, `SELECT changed_xid::text FROM agents WHERE id = 'b'`); got != untouched || inTheFuture(t, db) != 0 {
+		t.Errorf("a row of the present was touched: its transaction was %s, is %s; of the future are %d", untouched, got, inTheFuture(t, db))
+	}
+}
+
+// TestAfterRestore has every replica read everything again, and makes triggers that a restore left out.
+func TestAfterRestore(t *testing.T) {
+	t.Parallel()
+	db, r := newFleet(t, "a", "b", "gone")
+	r.createOne(t, "a")
+	if err := r.agents.DeleteAgent(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	restored(t, db)
+	watermark := r.sweep(t, "", newSink())
+	want := postgres.Renewed{Agents: 2, DeletedAgents: 1, Deployments: 1}
+	for _, broken := range []string{`SELECT`, `DROP TRIGGER agent_deleted ON agents`, `DROP FUNCTION mark_changed() CASCADE`, `ALTER TABLE agents DISABLE TRIGGER USER`} {
+		db.exec(t, broken)
+		got, err := postgres.AfterRestore(t.Context(), db.url)
+		if err != nil || got != want {
+			t.Fatalf("%s: want %+v renewed, got %+v, %v", broken, want, got, err)
+		}
+		follower := newSink()
+		watermark = r.sweep(t, watermark, follower)
+		if follower.wholes != 1 || len(follower.agents) != 2 || inTheFuture(t, db) != 0 {
+			t.Errorf("%s: want everything read again, got %d sweeps of everything: %v", broken, follower.wholes, follower.agents)
+		}
+		idle := newSink()
+		if watermark = r.sweep(t, watermark, idle); idle.told != 0 || idle.wholes != 0 {
+			t.Errorf("%s: want nothing after it, got %d told", broken, idle.told)
+		}
 	}
 }

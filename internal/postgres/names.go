@@ -23,9 +23,14 @@ const (
 const lockNames = `-- name: LockNames :exec
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill names', 0))`
 
+// namesFor is how long names are believed that are not read again. What somebody changes by hand is known after that.
+const namesFor = 15 * time.Second
+
 // names are those that the rollups tell apart, as far as this replica knows.
 type names struct {
 	registering sync.Mutex // held while names are registered or dropped, so that what was read last is what is known
+	read        time.Time  // when all were read
+	life        uint64     // DB.lives then
 
 	mu     sync.RWMutex
 	agents map[string]bool
@@ -44,6 +49,27 @@ func (n *names) capped(e *execution.Execution) execution.Capped {
 		c |= execution.CappedModel
 	}
 	return c
+}
+
+// refresh reads the names again if those that are known have become old, or are another database's.
+func (n *names) refresh(ctx context.Context, db *DB, now time.Time) error {
+	n.registering.Lock()
+	defer n.registering.Unlock()
+	life := db.lives.Load()
+	if age := now.Sub(n.read); n.life == life && age >= 0 && age < namesFor {
+		return nil
+	}
+	var read registered
+	err := db.transact(ctx, "read names", func(tx pgx.Tx) (err error) {
+		read, err = readNames(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n.read, n.life = now, life
+	n.replace(read)
+	return nil
 }
 
 // learn registers the names of a batch, while there is room.
@@ -84,10 +110,14 @@ func (n *names) drop(ctx context.Context, db *DB, since time.Time) error {
 	if err != nil {
 		return err
 	}
+	n.replace(read)
+	return nil
+}
+
+func (n *names) replace(all registered) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.agents, n.models = read.agents, read.models
-	return nil
+	n.agents, n.models = all.agents, all.models
 }
 
 // changeNames changes what is registered, while no other replica does, and reads what then is.

@@ -25,6 +25,16 @@ const (
 type days struct {
 	mu    sync.Mutex
 	known map[string]bool
+	life  uint64 // DB.lives, when the first of them was learned
+}
+
+// follow forgets all days if they are another database's.
+func (d *days) follow(life uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.life != life {
+		d.known, d.life = nil, life
+	}
 }
 
 func (d *days) lacks(name string) bool {
@@ -50,6 +60,7 @@ func (d *days) forget() {
 
 // EnsureDays makes the partitions of today and the days to come, so that no execution has to wait for one.
 func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
+	s.days.follow(s.db.lives.Load())
 	for ahead := range daysAhead + 1 {
 		if err := s.ensureDay(ctx, now.UTC().AddDate(0, 0, ahead)); err != nil {
 			return err

@@ -13,49 +13,51 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// Mailbox is the source of the replicas' mailboxes.
-type Mailbox struct{ db *DB }
+// Mailbox is the source of the replicas' mailboxes. Sweeps must not overlap.
+type Mailbox struct {
+	db   *DB
+	life string // of the newest whole sweep
+}
 
 // NewMailbox makes the source.
-func NewMailbox(db *DB) *Mailbox { return &Mailbox{db.reserved} }
+func NewMailbox(db *DB) *Mailbox { return &Mailbox{db: db.reserved} }
 
 // A sweep is one statement, so that what it returns and the watermark are of one snapshot. Its rows are of several
 // kinds and come in any order. sqlc cannot type such a union, hence its place here.
 //
-// The watermark names the server's life and a pg_snapshot. The life is when the server started and when its statistics
-// were last reset: recovery from a crash, which may give transaction ids out again, resets them. A row changed since
-// then if its transaction was not visible in that snapshot; the index on changed_xid finds the candidates, from the
-// oldest transaction that was still running. This is exact however transactions overlap, and whatever order they
-// commit in.
+// The watermark is the database's life (see life.go) and a pg_snapshot. A row changed since then if its transaction was not
+// visible in that snapshot; the index on changed_xid finds the candidates, from the oldest transaction that was still
+// running. This is exact however transactions overlap, and whatever order they commit in. An id that no transaction has
+// come to yet is another server's, out of a dump. In another life only the watermark is told.
 const sweepChanges = `-- name: Sweep :many
-WITH moved AS (
-    SELECT d.agent_id FROM deployments d
-    WHERE d.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND NOT pg_visible_in_snapshot(d.changed_xid, $2::text::pg_snapshot)
+WITH ` + lifeCTE + `, same AS MATERIALIZED (SELECT name = $4::text AS yes FROM life),
+moved AS (
+    SELECT c.agent_id FROM deployments c WHERE (SELECT yes FROM same) AND ` + changedSince + `
     UNION
-    SELECT t.agent_id FROM deleted_agents t JOIN agents a ON a.id = t.agent_id -- enrolled anew; the old one's deployments are gone
-    WHERE t.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND NOT pg_visible_in_snapshot(t.changed_xid, $2::text::pg_snapshot)
+    SELECT c.agent_id FROM deleted_agents c JOIN agents a ON a.id = c.agent_id -- enrolled again, or its deployments were deleted
+    WHERE (SELECT yes FROM same) AND ` + changedSince + `
     UNION
-    SELECT unnest($3::text[])
+    SELECT agent_id FROM unnest($3::text[]) AS asked (agent_id) WHERE (SELECT yes FROM same)
 )` + sweepHead + `
 UNION ALL
-SELECT 'deleted', t.agent_id, NULL, NULL, NULL, NULL, NULL FROM deleted_agents t
-WHERE t.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND NOT pg_visible_in_snapshot(t.changed_xid, $2::text::pg_snapshot)
-  AND NOT EXISTS (SELECT FROM agents a WHERE a.id = t.agent_id)
+SELECT 'deleted', c.agent_id, NULL, NULL, NULL, NULL, NULL FROM deleted_agents c
+WHERE (SELECT yes FROM same) AND ` + changedSince + `
+  AND NOT EXISTS (SELECT FROM agents a WHERE a.id = c.agent_id)
 UNION ALL
-SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, NULL, NULL, NULL FROM agents a
-WHERE a.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND NOT pg_visible_in_snapshot(a.changed_xid, $2::text::pg_snapshot)`
+SELECT 'agent', c.id, c.token_hash, c.poll_interval_seconds, NULL, NULL, NULL FROM agents c
+WHERE (SELECT yes FROM same) AND ` + changedSince
 
 const sweepWhole = `-- name: SweepWhole :many
-WITH moved AS (SELECT DISTINCT agent_id FROM deployments WHERE status = 'pending')` + sweepHead + `
+WITH ` + lifeCTE + `, moved AS (SELECT DISTINCT agent_id FROM deployments WHERE status = 'pending')` + sweepHead + `
 UNION ALL
 SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, NULL, NULL, NULL FROM agents a`
 
 // $1 is how many of an agent's deployments its entity tag is made of.
 const sweepHead = `
-SELECT 'watermark' AS kind, EXTRACT(EPOCH FROM pg_postmaster_start_time())::text || '/' ||
-           COALESCE(EXTRACT(EPOCH FROM pg_stat_get_bgwriter_stat_reset_time())::text, '') || '|' || pg_current_snapshot()::text AS name,
+SELECT 'watermark' AS kind, life.name || '|' || pg_current_snapshot()::text AS name,
        NULL::bytea AS token_hash, NULL::int AS poll_interval_seconds,
        NULL::uuid[] AS ids, NULL::int[] AS attempts, NULL::float8 AS next_due
+FROM life
 UNION ALL
 SELECT 'waiting', moved.agent_id, NULL, NULL, due.ids, due.attempts, later.next_due
 FROM moved
@@ -74,14 +76,14 @@ CROSS JOIN LATERAL (
 
 // Sweep implements mailbox.Source.
 func (s *Mailbox) Sweep(ctx context.Context, since string, recheck []string, into mailbox.Sink) (string, error) {
-	server, snapshot, found := strings.Cut(since, "|")
+	life, snapshot, found := strings.Cut(since, "|")
 	if !found {
 		return s.sweepWhole(ctx, into)
 	}
 	if recheck == nil {
 		recheck = []string{}
 	}
-	rows, err := s.db.pool.Query(ctx, sweepChanges, fleet.MaxPending, snapshot, recheck)
+	rows, err := s.db.pool.Query(ctx, sweepChanges, fleet.MaxPending, snapshot, recheck, life)
 	if err != nil {
 		return "", fault("sweep", err)
 	}
@@ -89,21 +91,35 @@ func (s *Mailbox) Sweep(ctx context.Context, since string, recheck []string, int
 	if err != nil {
 		return "", fault("sweep", err)
 	}
-	if !strings.HasPrefix(next, server+"|") {
-		// Another server, or another life of this one: it may have lost transactions that the snapshot calls known.
+	if !strings.HasPrefix(next, life+"|") {
 		return s.sweepWhole(ctx, into)
 	}
 	return next, nil
 }
 
 func (s *Mailbox) sweepWhole(ctx context.Context, into mailbox.Sink) (string, error) {
+	const doing = "sweep everything"
+	if err := s.db.checkRestored(ctx); err != nil { // before the agents of a half-restored table are taken for all
+		return "", fault(doing, err)
+	}
 	into.Whole()
 	rows, err := s.db.pool.Query(ctx, sweepWhole, fleet.MaxPending)
 	if err != nil {
-		return "", fault("sweep everything", err)
+		return "", fault(doing, err)
 	}
 	next, err := take(rows, into)
-	return next, fault("sweep everything", err)
+	if err != nil {
+		return "", fault(doing, err)
+	}
+	life, _, _ := strings.Cut(next, "|")
+	if err := s.db.checkLife(ctx, life); err != nil {
+		return "", fault(doing, err)
+	}
+	if s.life != "" && s.life != life {
+		s.db.lives.Add(1)
+	}
+	s.life = life
+	return next, nil
 }
 
 func take(rows pgx.Rows, into mailbox.Sink) (watermark string, err error) {

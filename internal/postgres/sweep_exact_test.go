@@ -47,6 +47,25 @@ func (w *writer) change(ctx context.Context, what, agent string) error {
 	case what == "rotate":
 		_, err := q.RotateToken(ctx, dbgen.RotateTokenParams{ID: agent, TokenHash: token[:]})
 		return err
+	case what == "delete by hand":
+		_, err := w.tx.Exec(ctx, `DELETE FROM agents WHERE id = $1`, agent)
+		return err
+	case what == "repair by hand":
+		_, err := w.tx.Exec(ctx, `UPDATE agents SET token_hash = $2, poll_interval_seconds = 3600 - poll_interval_seconds WHERE id = $1`, agent, token[:])
+		return err
+	case what == "copy":
+		_, err := w.tx.CopyFrom(ctx, pgx.Identifier{"deployments"},
+			[]string{"id", "agent_id", "group_id", "name", "spec", "max_attempts", "lease_seconds", "changed_xid"},
+			pgx.CopyFromRows([][]any{{id, agent, group, "", "{}", 3, 60, uint64(3)}}))
+		return err
+	case what == "clear by hand":
+		_, err := w.tx.Exec(ctx, `DELETE FROM deployments WHERE agent_id = $1`, agent)
+		return err
+	case what == "move by hand":
+		_, err := w.tx.Exec(ctx, `UPDATE deployments SET agent_id = CASE agent_id WHEN $1 THEN $2 ELSE $1 END
+			WHERE agent_id = ANY ($3) AND EXISTS (SELECT FROM agents WHERE id = $1) AND EXISTS (SELECT FROM agents WHERE id = $2)`,
+			w.agents[0], w.agents[1], w.agents[:])
+		return err
 	case what == "create":
 		_, err := q.InsertDeployments(ctx, dbgen.InsertDeploymentsParams{
 			GroupID: group, Spec: []byte("{}"), MaxAttempts: 3, LeaseSeconds: 60, Ids: []uuid.UUID{id}, AgentIds: []string{agent},
@@ -124,7 +143,9 @@ func TestSweepsAreExactHoweverTransactionsOverlap(t *testing.T) {
 					}
 					w.tx = tx
 				}
-				what := rapid.SampledFrom([]string{"create", "claim", "cancel", "rotate", "delete"}).Draw(t, "what")
+				what := rapid.SampledFrom([]string{
+					"create", "claim", "cancel", "rotate", "delete", "delete by hand", "repair by hand", "copy", "clear by hand", "move by hand",
+				}).Draw(t, "what")
 				if err := w.change(ctx, what, w.agents[rapid.IntRange(0, 1).Draw(t, "agent")]); err != nil {
 					t.Fatal(err)
 				}

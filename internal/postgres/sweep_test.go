@@ -97,6 +97,7 @@ func TestSweepLooksAgain(t *testing.T) {
 		t.Errorf("want nothing now and the retry in %s, got %v and %v", retryAfter, first.waiting, first.next)
 	}
 	db.retryComesDue(t, id)
+	watermark = r.sweep(t, watermark, newSink()) // which is told of that, as of any UPDATE
 	for _, tt := range []struct {
 		recheck []string
 		told    int
@@ -197,7 +198,7 @@ func TestSweepFindsChangesByIndex(t *testing.T) {
 	db.exec(t, `ANALYZE`)
 	watermark := r.sweep(t, "", newSink())
 	r.createOne(t, "a7")
-	_, snapshot, _ := strings.Cut(watermark, "|")
+	life, snapshot, _ := strings.Cut(watermark, "|")
 
 	conn, err := db.pool.Acquire(t.Context())
 	if err != nil {
@@ -211,7 +212,7 @@ func TestSweepFindsChangesByIndex(t *testing.T) {
 		if _, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode); err != nil {
 			t.Fatal(err)
 		}
-		rows, _ := conn.Query(t.Context(), `EXPLAIN EXECUTE sweep(50, '`+snapshot+`', '{}')`)
+		rows, _ := conn.Query(t.Context(), `EXPLAIN EXECUTE sweep(50, '`+snapshot+`', '{}', '`+life+`')`)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			t.Fatal(err)

@@ -76,7 +76,7 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 			func() error { _, err := r.deployments.Cancel(t.Context(), id); return err },
 			[]string{"begin", "LockDeployment", "rollback"},
 		},
-		{func() error { r.sweep(t, r.sweep(t, "", newSink()), newSink()); return nil }, []string{"SweepWhole", "Sweep"}},
+		{func() error { r.sweep(t, r.sweep(t, "", newSink()), newSink()); return nil }, []string{"DatabaseLife", "SweepWhole", "Sweep"}},
 		{
 			func() error { r.write(t, "r1", busyMinute(noon)); return nil },
 			[]string{"begin", "SaveRequestRollup", "SaveQueryRollup", "SaveReplicaRollup", "commit"},

@@ -18,7 +18,7 @@ import (
 
 // background are the queries that a replica runs of itself, however many polls come.
 var background = map[string]bool{
-	"Sweep": true, "SweepWhole": true, "SavePresence": true, "LockExpiredDeployments": true, "begin": true, "commit": true,
+	"Sweep": true, "SweepWhole": true, "DatabaseLife": true, "SavePresence": true, "LockExpiredDeployments": true, "begin": true, "commit": true,
 	"LatestFleetRollup": true, "SampleFleet": true, "CountDeployments": true, "SaveFleetRollup": true,
 	"SaveRequestRollup": true, "SaveQueryRollup": true, "SaveReplicaRollup": true, "Hint": true,
 	"DropOldDeployments": true, "DropOldIdempotencyKeys": true, "DropOldDeletedAgents": true, "DropOldReports": true,
