@@ -402,7 +402,8 @@ type ClientInterface interface {
 
 	// GetMetrics Traffic of all endpoints
 	//
-	// Over all replicas, at most 15 seconds old.
+	// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
+	// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
 	//
 	// Corresponds with GET /api/metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, params *GetMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -410,7 +411,8 @@ type ClientInterface interface {
 	// GetPendingDeploymentsMetrics Traffic of the polling endpoint
 	//
 	// Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
-	// which a poll was deliberately held is not in its latency.
+	// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
+	// token `hours` may be at most 168, and the same answer may be given for ten seconds.
 	//
 	// Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 	GetPendingDeploymentsMetrics(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1075,7 +1077,8 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetMetrics Traffic of all endpoints
 //
-// Over all replicas, at most 15 seconds old.
+// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
+// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
 //
 // Corresponds with GET /api/metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, params *GetMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1093,7 +1096,8 @@ func (c *Client) GetMetrics(ctx context.Context, params *GetMetricsParams, reqEd
 // GetPendingDeploymentsMetrics Traffic of the polling endpoint
 //
 // Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
-// which a poll was deliberately held is not in its latency.
+// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
+// token `hours` may be at most 168, and the same answer may be given for ten seconds.
 //
 // Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 func (c *Client) GetPendingDeploymentsMetrics(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3203,7 +3207,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetMetricsWithResponse Traffic of all endpoints
 	//
-	// Over all replicas, at most 15 seconds old.
+	// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
+	// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3213,7 +3218,8 @@ type ClientWithResponsesInterface interface {
 	// GetPendingDeploymentsMetricsWithResponse Traffic of the polling endpoint
 	//
 	// Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
-	// which a poll was deliberately held is not in its latency.
+	// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
+	// token `hours` may be at most 168, and the same answer may be given for ten seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6573,7 +6579,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetMetricsWithResponse Traffic of all endpoints
 //
-// Over all replicas, at most 15 seconds old.
+// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
+// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6589,7 +6596,8 @@ func (c *ClientWithResponses) GetMetricsWithResponse(ctx context.Context, params
 // GetPendingDeploymentsMetricsWithResponse Traffic of the polling endpoint
 //
 // Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
-// which a poll was deliberately held is not in its latency.
+// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
+// token `hours` may be at most 168, and the same answer may be given for ten seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //

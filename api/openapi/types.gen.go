@@ -821,7 +821,7 @@ type Health struct {
 	// Reasons Why the status is not `ok`.
 	Reasons []string `json:"reasons,omitempty,omitzero"`
 
-	// Requests What this replica answered since it started.
+	// Requests What this replica answered to callers with a valid token since it started, health checks left out.
 	Requests      HealthRequests `json:"requests"`
 	Status        HealthStatus   `json:"status"`
 	UptimeSeconds float64        `json:"uptime_seconds"`
@@ -854,7 +854,7 @@ type HealthPool struct {
 	Waiting int32 `json:"waiting"`
 }
 
-// HealthRequests What this replica answered since it started.
+// HealthRequests What this replica answered to callers with a valid token since it started, health checks left out.
 type HealthRequests struct {
 	// ErrorRate 5xx over all answers.
 	ErrorRate float64 `json:"error_rate"`
@@ -927,7 +927,15 @@ type Metrics struct {
 
 	// Endpoints Every endpoint that was asked, by route and method.
 	Endpoints []EndpointTraffic `json:"endpoints"`
-	Totals    Traffic           `json:"totals"`
+
+	// Probes Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
+	Probes OtherTraffic `json:"probes"`
+
+	// Totals Requests of callers with a valid token, health checks left out.
+	Totals Traffic `json:"totals"`
+
+	// Unauthenticated Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
+	Unauthenticated OtherTraffic `json:"unauthenticated"`
 
 	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
 	Window Window `json:"window"`
@@ -1076,6 +1084,15 @@ type ObjectiveResult struct {
 
 	// Unit Of `target` and `actual`: `ms`, `ratio`, `polls/s per agent` or `USD`.
 	Unit string `json:"unit"`
+}
+
+// OtherTraffic Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
+type OtherTraffic struct {
+	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	//
+	// Example: {"404":3,"503":1}
+	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
+	Requests       int64          `json:"requests"`
 }
 
 // PendingDeployment Example: {"attempt":1,"created_at":"2026-01-15T09:29:00Z","id":"0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b","lease_seconds":300,"name":"app 1.4.2","spec":{"image":"registry.example/app:1.4.2"}}
@@ -1472,7 +1489,7 @@ type TokenCounts struct {
 	Used       int64 `json:"used"`
 }
 
-// Traffic defines model for Traffic.
+// Traffic Requests of callers with a valid token, health checks left out.
 type Traffic struct {
 	// ClientErrorRate 4xx over all answers.
 	ClientErrorRate float64 `json:"client_error_rate"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // What a ServiceAccount may do to reports, in Kubernetes' words.
@@ -34,6 +35,9 @@ func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
 	}
 	ctx := x.r.Context()
 	namespace, name, err := s.accounts.Account(ctx, bearer)
+	if err == nil {
+		x.audience = telemetry.Known
+	}
 	if err == nil && x.r.Method == http.MethodPost {
 		err = s.accounts.Allow(ctx, bearer, mayCreate, namespace)
 	}

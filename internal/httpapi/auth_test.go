@@ -27,7 +27,12 @@ func TestAccess(t *testing.T) {
 			if token == another {
 				bad.token = w.tokens["a2"]
 			}
+			before := w.recorder.Totals().Requests
 			got := w.send(t, bad).want(status)
+			counted := map[bool]uint64{true: 1}[token != none && token != unknown && token != agentLike]
+			if after := w.recorder.Totals().Requests; after != before+counted {
+				t.Errorf("%s: %d requests count as a known caller's, want %d", token, after-before, counted)
+			}
 			if challenge := got.Header().Get("WWW-Authenticate"); (challenge != "") != (status == http.StatusUnauthorized) {
 				t.Errorf("%s: WWW-Authenticate is %q", token, challenge)
 			}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 const (
@@ -36,7 +38,7 @@ func typedWithin[Req, Resp any](
 			return err
 		}
 		_ = x.outlast(s.now(), deadline) // where that is not to be had, the server's own timeouts hold
-		ctx, cancel := context.WithTimeout(x.r.Context(), deadline)
+		ctx, cancel := context.WithTimeout(telemetry.WithAudience(x.r.Context(), x.audience), deadline)
 		defer cancel()
 		resp, err := do(s, ctx, req)
 		if err != nil {

@@ -18,7 +18,9 @@ type exchange struct {
 	route  *telemetry.Route
 	param  string // what the path's wildcard stands for
 	caller caller
-	body   *budgeted // of what brings executions; else nil
+	// audience is Unauthenticated until a valid token is found, so that whatever fails before counts as such.
+	audience telemetry.Audience
+	body     *budgeted // of what brings executions; else nil
 	// exporter is set where faults are told as OpenTelemetry's protocol has it.
 	exporter bool
 

@@ -11,8 +11,8 @@ import (
 const (
 	defaultHours = 24
 
-	// maxComputations is how many metrics, and how many reports, are computed at once; others wait in line. A year's
-	// rollups are many rows, and the metrics are open to all.
+	// maxComputations is how many metrics for known callers, and how many reports, are computed at once; others wait in line. A
+	// year's rollups are many rows.
 	maxComputations = 2
 )
 
@@ -31,6 +31,16 @@ func (g gate) enter(ctx context.Context) error {
 	}
 }
 
+// tryEnter takes a place if one is free, and reports whether it did.
+func (g gate) tryEnter() bool {
+	select {
+	case g <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 func (g gate) leave() { <-g }
 
 func readHours(x *exchange) (int64, error) {
@@ -39,13 +49,14 @@ func readHours(x *exchange) (int64, error) {
 	return hours, q.done()
 }
 
-func (s *Server) getMetrics(ctx context.Context, hours int64) (openapi.Metrics, error) {
-	doc, err := s.measure(ctx, hours, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
+func (s *Server) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
+	doc, err := s.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.Metrics{}, err
 	}
 	m := openapi.Metrics{
 		Window: windowOf(doc.Window), Totals: trafficOf(doc.Sections.Summary.Traffic),
+		Unauthenticated: othersOf(doc.Sections.Summary.Unauthenticated), Probes: othersOf(doc.Sections.Summary.Probes),
 		Endpoints: make([]openapi.EndpointTraffic, len(doc.Sections.Endpoints)), Database: databaseOf(doc.Sections),
 	}
 	for i, e := range doc.Sections.Endpoints {
@@ -58,8 +69,8 @@ func (s *Server) getMetrics(ctx context.Context, hours int64) (openapi.Metrics, 
 	return m, nil
 }
 
-func (s *Server) getPendingMetrics(ctx context.Context, hours int64) (openapi.PendingDeploymentsMetrics, error) {
-	doc, err := s.measure(ctx, hours, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
+func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (openapi.PendingDeploymentsMetrics, error) {
+	doc, err := s.measure(ctx, req, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.PendingDeploymentsMetrics{}, err
 	}
@@ -73,36 +84,50 @@ func (s *Server) getPendingMetrics(ctx context.Context, hours int64) (openapi.Pe
 }
 
 // measure makes a report without objectives: what the metrics tell is what a report over the same window tells.
-func (s *Server) measure(ctx context.Context, hours int64, sections ...report.Section) (report.Document, error) {
-	now := s.now()
-	window, err := report.LastHours(hours, now)
-	if err != nil {
-		return report.Document{}, err
+func (s *Server) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
+	compute := func(ctx context.Context, metering gate) (report.Document, error) {
+		now := s.now()
+		window, err := report.LastHours(req.hours, now)
+		if err != nil {
+			return report.Document{}, err
+		}
+		if err := metering.enter(ctx); err != nil {
+			return report.Document{}, err
+		}
+		defer metering.leave()
+		facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
+		if err != nil {
+			return report.Document{}, err
+		}
+		return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
 	}
-	if err := s.metering.enter(ctx); err != nil {
-		return report.Document{}, err
+	if req.known {
+		return compute(ctx, s.metering)
 	}
-	defer s.metering.leave()
-	facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
-	if err != nil {
-		return report.Document{}, err
-	}
-	return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
+	return s.open.answer(ctx, openQuestion{req.hours, sections[0]}, s.now, compute)
 }
 
 func windowOf(c report.Coverage) openapi.Window {
 	return openapi.Window{From: c.From, To: c.To, CoveredSeconds: c.CoveredSeconds}
 }
 
-// trafficOf writes 0 for the rates of no requests: a client that adds them up needs no case for it.
-func trafficOf(t report.Traffic) openapi.Traffic {
-	byStatus := make(openapi.ErrorsByStatus, len(t.ErrorsByStatus))
-	for status, n := range t.ErrorsByStatus {
+func othersOf(o report.Others) openapi.OtherTraffic {
+	return openapi.OtherTraffic{Requests: o.Requests, ErrorsByStatus: byStatusOf(o.ErrorsByStatus)}
+}
+
+func byStatusOf(counts map[int]int64) openapi.ErrorsByStatus {
+	byStatus := make(openapi.ErrorsByStatus, len(counts))
+	for status, n := range counts {
 		byStatus[strconv.Itoa(status)] = n
 	}
+	return byStatus
+}
+
+// trafficOf writes 0 for the rates of no requests: a client that adds them up needs no case for it.
+func trafficOf(t report.Traffic) openapi.Traffic {
 	return openapi.Traffic{
 		Requests: t.Requests, RPS: deref(t.RPS), ErrorRate: deref(t.ErrorRate), ClientErrorRate: deref(t.ClientErrorRate),
-		ErrorsByStatus: byStatus, LatencyMs: latencyOf(t.Latency),
+		ErrorsByStatus: byStatusOf(t.ErrorsByStatus), LatencyMs: latencyOf(t.Latency),
 	}
 }
 

@@ -25,8 +25,9 @@ func TestHealth(t *testing.T) {
 	if h := get(http.StatusOK); h.Status != "ok" || !h.Database.Reachable || h.Database.SchemaVersion < 1 || h.Database.Pool.Max != 8 || h.Version != "test" {
 		t.Errorf("got %+v", h)
 	}
-	if h := get(http.StatusOK); h.Requests.Total < 1 || h.Requests.RPS <= 0 {
-		t.Errorf("the first request is not counted: %+v", h.Requests)
+	a.send(t, request{method: "GET", path: "/api/agents", token: adminToken}).want(http.StatusOK)
+	if h := get(http.StatusOK); h.Requests.Total != 1 || h.Requests.RPS <= 0 {
+		t.Errorf("want one request counted, got %+v", h.Requests)
 	}
 	a.send(t, request{method: "GET", path: "/livez"}).want(http.StatusOK)
 	a.send(t, request{method: "HEAD", path: "/livez"}).want(http.StatusOK)
@@ -36,6 +37,9 @@ func TestHealth(t *testing.T) {
 	got := a.send(t, request{method: "GET", path: "/readyz"}).want(http.StatusServiceUnavailable)
 	if p := got.problem(); p.Detail != "draining" || got.Header().Get("Retry-After") == "" {
 		t.Errorf("got %+v, %v", p, got.Header())
+	}
+	if h := get(http.StatusOK); h.Requests.Total != 1 || h.Requests.ErrorRate != 0 {
+		t.Errorf("health checks count: %+v", h.Requests)
 	}
 }
 
@@ -110,6 +114,9 @@ func TestMetricsAgreeWithReports(t *testing.T) {
 		p.ErrorsByStatus["503"] != 10 || p.Window.CoveredSeconds != 600 {
 		t.Errorf("got %+v, want %+v", p, pending)
 	}
+	if m.Unauthenticated.Requests != 8 || m.Unauthenticated.ErrorsByStatus["401"] != 7 || m.Probes.Requests != 11 || m.Probes.ErrorsByStatus["503"] != 2 {
+		t.Errorf("got %+v and %+v of others", m.Unauthenticated, m.Probes)
+	}
 	if len(m.Endpoints) != 2 || m.Database.Pool.Utilization != 0.5 || m.Database.Pool.Max != 8 || m.Database.Queries[0].Query != "Slow" {
 		t.Errorf("got %+v", m)
 	}
@@ -129,6 +136,8 @@ func (measured) Facts(_ context.Context, w report.Window, _ report.Parts) (repor
 			{Method: report.PendingMethod, Route: report.PendingRoute, ByStatus: map[int]int64{200: 90, 304: 200, 503: 10}, Latency: &latency},
 			{Method: "GET", Route: "/livez", ByStatus: map[int]int64{200: 100}, Latency: &latency},
 		},
+		Unauthenticated: map[int]int64{200: 1, 401: 7}, Probes: map[int]int64{200: 9, 503: 2},
+
 		Polls:   report.PollFacts{Empty: 80, NotModified: 200, Delivered: 10, Failed: 10},
 		Agents:  report.AgentFacts{Polling: 5, ExpectedRPS: 0.5, Online: 5},
 		Pool:    []report.PoolFacts{{Replica: "a", Max: 8, InUseMean: 4, InUsePeak: 8, Acquires: 10, EmptyAcquires: 1}},

@@ -209,7 +209,7 @@ func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time
 	return answer
 }
 
-// recordPoll counts how a poll ended. A poll that was malformed, or whose client went away, says nothing of us.
+// recordPoll counts how a known caller's poll ended. A poll that was malformed, or whose client went away, says nothing of us.
 func (s *Server) recordPoll(x *exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:
@@ -220,7 +220,7 @@ func (s *Server) recordPoll(x *exchange, status int) {
 		s.recorder.Poll(telemetry.PollDelivered)
 	case status >= http.StatusInternalServerError:
 		s.recorder.Poll(telemetry.PollUnavailable)
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound:
+	case status == http.StatusForbidden, status == http.StatusNotFound:
 		s.recorder.Poll(telemetry.PollUnauthorized)
 	}
 }

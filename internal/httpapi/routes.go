@@ -33,11 +33,11 @@ var routes = []route{
 	{"POST", "/api/deployments/{deployment_id}/logs", agentOnly, typed(http.StatusOK, readLogChunk, (*Server).appendLog)},
 	{"GET", "/api/deployments/{deployment_id}/logs", agentOrAdmin, typed(http.StatusOK, readLogQuery, (*Server).readLog)},
 
-	{"GET", "/api/health", everyone, typed(http.StatusOK, readNothing, (*Server).getHealth)},
-	{"GET", "/livez", everyone, typed(http.StatusOK, readNothing, (*Server).getLivez)},
-	{"GET", "/readyz", everyone, typed(http.StatusOK, readNothing, (*Server).getReadyz)},
-	{"GET", "/api/metrics", everyone, typed(http.StatusOK, readHours, (*Server).getMetrics)},
-	{"GET", "/api/metrics/pending-deployments", everyone, typed(http.StatusOK, readHours, (*Server).getPendingMetrics)},
+	{"GET", "/api/health", prober, typed(http.StatusOK, readNothing, (*Server).getHealth)},
+	{"GET", "/livez", prober, typed(http.StatusOK, readNothing, (*Server).getLivez)},
+	{"GET", "/readyz", prober, typed(http.StatusOK, readNothing, (*Server).getReadyz)},
+	{"GET", "/api/metrics", everyone, typed(http.StatusOK, readMeteredHours, (*Server).getMetrics)},
+	{"GET", "/api/metrics/pending-deployments", everyone, typed(http.StatusOK, readMeteredHours, (*Server).getPendingMetrics)},
 	{"GET", "/api/openapi.yaml", everyone, (*Server).getOpenAPI},
 
 	{"POST", "/api/executions", ingester, (*Server).recordExecutions},

@@ -88,8 +88,10 @@ type Server struct {
 	idCount   atomic.Uint64
 	pings     pinger
 	bodies    *budget // of executions
-	metering  gate    // of metrics
-	reporting gate    // of reports
+	metering  gate    // of metrics, for known callers
+	unknown   gate    // of requests whose token no agent is known by
+	open      *openMetrics
+	reporting gate // of reports
 	openAPI   document
 
 	eventWithin time.Duration // see stream
@@ -122,7 +124,7 @@ func New(opts Options) (*Server, error) {
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
+		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens), open: newOpenMetrics(), openAPI: newDocument(),
 		eventWithin: eventWithin,
 	}
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
@@ -158,11 +160,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(x *exchange) {
 	place, param := s.root.find(x.r.URL.EscapedPath())
 	if place == nil {
+		s.identify(x)
 		s.fail(x, errNoPath)
 		return
 	}
 	e := place.endpoint(x.r.Method)
 	if e == nil {
+		s.identify(x)
 		x.Header().Set("Allow", place.allow)
 		s.fail(x, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
 		return
@@ -197,10 +201,7 @@ func (s *Server) finish(x *exchange) {
 	if x.route == nil {
 		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), telemetry.UnmatchedRoute
 	}
-	x.route.Observe(status, took, x.bytesIn, x.bytesOut)
-	if x.pattern == report.PendingRoute {
-		s.recordPoll(x, status)
-	}
+	s.record(x, status, took)
 	line := telemetry.RequestLine{
 		Method: x.r.Method, Route: x.pattern, Path: x.r.RequestURI, Status: status, Duration: took,
 		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: x.r.RemoteAddr, Idle: x.idle,
@@ -212,6 +213,18 @@ func (s *Server) finish(x *exchange) {
 	s.requests.Log(line)
 	if x.abandoned {
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// record counts the exchange. Only those of known callers count in figures that decide anything.
+func (s *Server) record(x *exchange, status int, took time.Duration) {
+	if x.audience != telemetry.Known {
+		x.route.ObserveOther(x.audience, status)
+		return
+	}
+	x.route.Observe(status, took, x.bytesIn, x.bytesOut)
+	if x.pattern == report.PendingRoute {
+		s.recordPoll(x, status)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestWhatBecomesOfErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAPI(t, func(o *Options) { o.Measurements = fakeMeasurements(tt.fails) })
-			got := response{serve(a, request{method: "GET", path: "/api/metrics"}.http()), t}.want(tt.status)
+			got := response{serve(a, request{method: "GET", path: "/api/metrics", token: adminToken}.http()), t}.want(tt.status)
 			if p := got.problem(); p.Code != tt.code || strings.Contains(p.Detail, "boom") {
 				t.Errorf("got %+v, want %s and nothing of the cause", p, tt.code)
 			}
@@ -185,8 +185,8 @@ func TestRecording(t *testing.T) {
 	w := newWorld(t)
 	before := w.recorder.Totals().Requests
 	w.send(t, w.sample(t, routes[slices.IndexFunc(routes, func(r route) bool { return strings.HasSuffix(r.pattern, "/status") })])).want(http.StatusOK)
-	w.send(t, request{method: "GET", path: "/secret/path?admin_token=t0p"}).want(http.StatusNotFound)
-	w.send(t, request{method: "DELETE", path: "/livez"}).want(http.StatusMethodNotAllowed)
+	w.send(t, request{method: "GET", path: "/secret/path?admin_token=t0p", token: adminToken}).want(http.StatusNotFound)
+	w.send(t, request{method: "DELETE", path: "/livez", token: w.tokens["a2"]}).want(http.StatusMethodNotAllowed)
 	if after := w.recorder.Totals().Requests; after != before+3 {
 		t.Errorf("%d requests are recorded, want 3", after-before)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
@@ -94,6 +95,10 @@ func checkRollups(t *testing.T, db database) {
 type deadlocks struct {
 	mu sync.Mutex
 	n  int
+}
+
+func (d *deadlocks) ObserveOtherQuery(_ telemetry.Audience, name string, took time.Duration, err error, sqlstate string) {
+	d.ObserveQuery(name, took, err, sqlstate)
 }
 
 func (d *deadlocks) ObserveQuery(_ string, _ time.Duration, _ error, sqlstate string) {

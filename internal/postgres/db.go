@@ -32,6 +32,8 @@ type Config struct {
 // never told.
 type QueryObserver interface {
 	ObserveQuery(name string, took time.Duration, err error, sqlstate string)
+	// ObserveOtherQuery hears of those that run for others than known callers, by the context: telemetry.WithAudience.
+	ObserveOtherQuery(audience telemetry.Audience, name string, took time.Duration, err error, sqlstate string)
 }
 
 // DB is a pool of connections to the database.
@@ -221,5 +223,6 @@ func (db *DB) Pool() telemetry.PoolSample {
 		EmptyAcquires: s.EmptyAcquireCount(),
 		AcquireWait:   s.EmptyAcquireWaitTime(),
 		Waiting:       db.tracer.acquiring.Load(),
+		Others:        db.tracer.others.count.Load(),
 	}
 }

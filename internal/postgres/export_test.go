@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
@@ -24,6 +25,9 @@ func (db *DB) InTx(ctx context.Context, doing string, do func(q *dbgen.Queries) 
 
 // ConnConfig is connConfig.
 func ConnConfig(url string) (*pgx.ConnConfig, error) { return connConfig(url) }
+
+// Acquire takes a connection of the pool.
+func (db *DB) Acquire(ctx context.Context) (*pgxpool.Conn, error) { return db.pool.Acquire(ctx) }
 
 // Query reads one value through the pool.
 func (db *DB) Query(ctx context.Context, sql string, value any) error {

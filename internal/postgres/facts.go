@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // The rows of a long window are many, so they are added up as they come and never held. pgx fills the same variables
@@ -55,6 +57,7 @@ func (s *Rollups) readRequests(ctx context.Context, f *report.Facts) error {
 	if err != nil {
 		return err
 	}
+	f.Unauthenticated, f.Probes = sums.takeOthers()
 	for key, sum := range sums {
 		f.Endpoints = append(f.Endpoints, report.EndpointFacts{
 			Method: key.method, Route: key.route, ByStatus: sum.byStatus, Latency: sum.latency,
@@ -98,6 +101,32 @@ func (sums requestSums) add(row dbgen.RequestRollup) error {
 	sum.bytesIn += row.BytesIn
 	sum.bytesOut += row.BytesOut
 	return nil
+}
+
+// takeOthers takes out what others than known callers were answered, by status. Replicas of an earlier release, and rows of
+// their time, keep it under the routes themselves: of those the routes of probes are told by their names, and 401 is never
+// the answer to a known caller. Their latencies stay, since they cannot be told apart.
+func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
+	unauthenticated, probes = map[int]int64{}, map[int]int64{}
+	for key, sum := range sums {
+		into := unauthenticated
+		switch {
+		case key.route == telemetry.UnauthenticatedRoute:
+		case key.route == telemetry.ProbeRoute, report.IsProbe(key.route):
+			into = probes
+		default:
+			if n := sum.byStatus[http.StatusUnauthorized]; n > 0 {
+				unauthenticated[http.StatusUnauthorized] += n
+				delete(sum.byStatus, http.StatusUnauthorized)
+			}
+			continue
+		}
+		for status, n := range sum.byStatus {
+			into[status] += n
+		}
+		delete(sums, key)
+	}
+	return unauthenticated, probes
 }
 
 func merge(into *sketch.Sketch, encoded []byte) error {

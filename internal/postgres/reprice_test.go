@@ -14,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // dearer prices all that has tokens told apart anew.
@@ -26,6 +27,10 @@ func dearer(e *execution.Execution) {
 
 // deadlocks counts them as they happen; PostgreSQL's own count may come late.
 type deadlocks struct{ atomic.Int64 }
+
+func (d *deadlocks) ObserveOtherQuery(_ telemetry.Audience, name string, took time.Duration, err error, sqlstate string) {
+	d.ObserveQuery(name, took, err, sqlstate)
+}
 
 func (d *deadlocks) ObserveQuery(_ string, _ time.Duration, _ error, sqlstate string) {
 	if sqlstate == "40P01" {

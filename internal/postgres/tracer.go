@@ -4,19 +4,52 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// tracer gives every query a name and tells the observer how long it took. It also counts who waits for a connection.
+// tracer gives every query a name and tells the observer how long it took and for whom it ran. It also counts who waits for a
+// connection, and the connections in use for others than known callers.
 type tracer struct {
 	observer  QueryObserver // may be nil
 	now       func() time.Time
 	acquiring atomic.Int32 // who waits for a connection
+	others    lentConns
+}
+
+// lentConns are the connections in use for unauthenticated callers and probes. The pool does not say for whom it takes one
+// back, so they are remembered. Where there are none, which is nearly always, looking costs no lock.
+type lentConns struct {
+	count atomic.Int32
+	mu    sync.Mutex
+	conns map[*pgx.Conn]struct{}
+}
+
+func (l *lentConns) add(conn *pgx.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns == nil {
+		l.conns = map[*pgx.Conn]struct{}{}
+	}
+	l.conns[conn] = struct{}{}
+	l.count.Store(int32(len(l.conns)))
+}
+
+func (l *lentConns) remove(conn *pgx.Conn) {
+	if l.count.Load() == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, conn)
+	l.count.Store(int32(len(l.conns)))
 }
 
 type traceKey struct{}
@@ -33,8 +66,16 @@ func (t *tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpo
 }
 
 // TraceAcquireEnd implements pgxpool.AcquireTracer.
-func (t *tracer) TraceAcquireEnd(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireEndData) {
+func (t *tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	t.acquiring.Add(-1)
+	if data.Conn != nil && telemetry.AudienceOf(ctx) != telemetry.Known {
+		t.others.add(data.Conn)
+	}
+}
+
+// TraceRelease implements pgxpool.ReleaseTracer.
+func (t *tracer) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData) {
+	t.others.remove(data.Conn)
 }
 
 // TraceQueryStart implements pgx.QueryTracer.
@@ -86,7 +127,12 @@ func (t *tracer) end(ctx context.Context, err error) {
 	if !ok {
 		return
 	}
-	t.observer.ObserveQuery(started.name, t.now().Sub(started.start), err, sqlstate(err))
+	took := t.now().Sub(started.start)
+	if audience := telemetry.AudienceOf(ctx); audience != telemetry.Known {
+		t.observer.ObserveOtherQuery(audience, started.name, took, err, sqlstate(err))
+		return
+	}
+	t.observer.ObserveQuery(started.name, took, err, sqlstate(err))
 }
 
 // queryName reads the name that sqlc's convention puts in front of a query: "-- name: GetAgent :one". What begins,

@@ -34,6 +34,10 @@ func (l *listener) ObserveQuery(name string, took time.Duration, err error, sqls
 	l.heard = append(l.heard, observation{name, sqlstate, took, err})
 }
 
+func (l *listener) ObserveOtherQuery(audience telemetry.Audience, name string, took time.Duration, err error, sqlstate string) {
+	l.ObserveQuery(name+" for "+audience.String(), took, err, sqlstate)
+}
+
 // since returns what was heard since the last call.
 func (l *listener) since() []observation {
 	l.mu.Lock()
@@ -94,6 +98,45 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("observed, -want +got (it returned %v):\n%s", err, diff)
 		}
+	}
+}
+
+// Queries for callers without a token are told apart, and the connections that they hold are no part of how busy the pool is.
+func TestOtherAudiencesAreToldApart(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	l := &listener{}
+	r := newReplica(t, postgres.Config{URL: db.url, Observer: l, Now: time.Now})
+	for _, tt := range []struct {
+		audience telemetry.Audience
+		want     string
+	}{
+		{telemetry.Unauthenticated, "Now for unauthenticated"},
+		{telemetry.Probe, "Now for probe"},
+		{telemetry.Known, "Now"},
+	} {
+		if _, err := r.Now(telemetry.WithAudience(t.Context(), tt.audience)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{tt.want}, l.names()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		conn, err := r.Acquire(telemetry.WithAudience(t.Context(), tt.audience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := int32(1)
+		if tt.audience == telemetry.Known {
+			want = 0
+		}
+		if pool := r.Pool(); pool.InUse != 1 || pool.Others != want {
+			t.Errorf("%s holds a connection: %d in use, of these %d for others; want 1 and %d", tt.audience, pool.InUse, pool.Others, want)
+		}
+		conn.Release()
+		if pool := r.Pool(); pool.Others != 0 {
+			t.Errorf("%s released a connection: %d in use for others, want 0", tt.audience, pool.Others)
+		}
+		l.since()
 	}
 }
 

@@ -18,13 +18,17 @@ type Facts struct {
 	Window Window
 	// CoveredSeconds is for how much of the window at least one replica measured.
 	CoveredSeconds float64
-	Endpoints      []EndpointFacts // each method and route once
-	Polls          PollFacts
-	Agents         AgentFacts
-	Deployments    map[string]int64 // how many had each status when it was last counted in the window
-	Pool           []PoolFacts      // each replica once
-	Queries        []QueryFacts     // each name once
-	Indexes        []IndexFacts
+	Endpoints      []EndpointFacts // each method and route once; what known callers were answered
+	// Unauthenticated and Probes are the answers, by status, to callers without a valid token and to health checks. They are
+	// in no other figure.
+	Unauthenticated, Probes map[int]int64
+
+	Polls       PollFacts
+	Agents      AgentFacts
+	Deployments map[string]int64 // how many had each status when it was last counted in the window
+	Pool        []PoolFacts      // each replica once
+	Queries     []QueryFacts     // each name once
+	Indexes     []IndexFacts
 
 	// Executions is all that AI agents executed in the window, in any order.
 	Executions []execution.Cell
@@ -51,7 +55,7 @@ type UserFacts struct {
 	Others execution.Spend
 }
 
-// EndpointFacts counts the requests to one method and route, a pattern.
+// EndpointFacts counts the requests of callers with a valid token to one method and route, a pattern.
 type EndpointFacts struct {
 	Method, Route string
 	ByStatus      map[int]int64 // every request, by the status that answered it
@@ -60,7 +64,7 @@ type EndpointFacts struct {
 	BytesIn, BytesOut int64
 }
 
-// PollFacts counts polls by how they ended.
+// PollFacts counts polls of callers with a valid token by how they ended.
 type PollFacts struct {
 	Empty       int64 // 200 without a deployment
 	NotModified int64 // 304

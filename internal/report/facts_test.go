@@ -75,6 +75,8 @@ func goodHour(w report.Window) report.Facts {
 			},
 			{Method: "GET", Route: "unknown", ByStatus: map[int]int64{404: 5}, Latency: latencies(5, 0.1)},
 		},
+		Unauthenticated: map[int]int64{200: 3, 401: 1200}, Probes: map[int]int64{200: 716, 503: 4},
+
 		Polls:       report.PollFacts{Empty: 20, NotModified: 7136, Delivered: 40, Failed: 4},
 		Agents:      report.AgentFacts{Polling: 20, ExpectedRPS: 2, Online: 19, Late: 1, Offline: 2},
 		Deployments: map[string]int64{"pending": 1, "running": 2, "succeeded": 36, "failed": 1},

@@ -69,13 +69,15 @@ type Pending struct {
 	Polls      PollCounts `json:"polls"`
 }
 
-// Summary is the window in a glance, over all routes.
+// Summary is the window in a glance, over all routes: Traffic is of callers with a valid token.
 type Summary struct {
 	Traffic
-	BytesIn     int64            `json:"bytes_in"`
-	BytesOut    int64            `json:"bytes_out"`
-	Agents      AgentCounts      `json:"agents"`
-	Deployments map[string]int64 `json:"deployments"` // by status, at the end of the window
+	Unauthenticated Others           `json:"unauthenticated"` // no token, or none that is valid
+	Probes          Others           `json:"probes"`          // health checks
+	BytesIn         int64            `json:"bytes_in"`
+	BytesOut        int64            `json:"bytes_out"`
+	Agents          AgentCounts      `json:"agents"`
+	Deployments     map[string]int64 `json:"deployments"` // by status, at the end of the window
 }
 
 // Endpoints returns the traffic of each route, ordered by route and method.
@@ -115,7 +117,8 @@ func PendingDeployments(f Facts) Pending {
 func Summarize(f Facts) Summary {
 	t := f.tally("", "")
 	s := Summary{
-		Traffic:     t.traffic(f.CoveredSeconds),
+		Traffic:         t.traffic(f.CoveredSeconds),
+		Unauthenticated: othersOf(f.Unauthenticated), Probes: othersOf(f.Probes),
 		BytesIn:     t.bytesIn,
 		BytesOut:    t.bytesOut,
 		Agents:      AgentCounts{f.Agents.Online, f.Agents.Late, f.Agents.Offline},

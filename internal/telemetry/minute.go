@@ -69,9 +69,10 @@ func (m *minute) query(q *query) *queryTotals {
 
 // sample adds what the pool did since before. A pool that was made anew starts counting from 0 again.
 func (m *minute) sample(before, now PoolSample) {
+	inUse := now.known()
 	m.pool.Max = now.Max
-	m.pool.Peak = max(m.pool.Peak, now.InUse)
-	m.pool.InUseSum += int64(now.InUse)
+	m.pool.Peak = max(m.pool.Peak, inUse)
+	m.pool.InUseSum += int64(inUse)
 	m.pool.Samples++
 	m.pool.Acquires += max(now.Acquires-before.Acquires, 0)
 	m.pool.EmptyAcquires += max(now.EmptyAcquires-before.EmptyAcquires, 0)

@@ -14,7 +14,11 @@ type PoolSample struct {
 	EmptyAcquires                  int64         // those that had to wait, as no connection was idle
 	AcquireWait                    time.Duration // their waits
 	Waiting                        int32         // who waits for a connection now
+	Others                         int32         // of those in use, how many are so for unauthenticated callers and probes
 }
+
+// known is how many connections are in use for known callers and for the service itself.
+func (s PoolSample) known() int32 { return max(s.InUse-s.Others, 0) }
 
 var (
 	poolConnectionsDesc = prometheus.NewDesc("watchbill_db_pool_connections",
@@ -55,7 +59,8 @@ func (c poolCollector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, value)
 	}
 	s := c.stats()
-	gauge(poolConnectionsDesc, s.InUse, "in_use")
+	gauge(poolConnectionsDesc, s.known(), "in_use")
+	gauge(poolConnectionsDesc, s.Others, "in_use_unauthenticated")
 	gauge(poolConnectionsDesc, s.Idle, "idle")
 	gauge(poolConnectionsDesc, s.Constructing, "constructing")
 	gauge(poolMaxDesc, s.Max)

@@ -32,7 +32,11 @@ type QueryObserver struct {
 	other   *query
 	mu      sync.Mutex // held to add a name
 	byName  atomic.Pointer[map[string]*query]
+	others  [others]otherQueries
 }
+
+// otherQueries are the queries for others than known callers.
+type otherQueries struct{ count, nanos atomic.Uint64 }
 
 // query is where the runs of one query are counted.
 type query struct {
@@ -53,6 +57,13 @@ var (
 		"Database queries that failed, by the query's name; not those whose caller went away.", []string{"query"}, nil)
 )
 
+var (
+	otherQueriesDesc = prometheus.NewDesc("watchbill_db_other_queries_total",
+		"Database queries for unauthenticated callers and probes, which no other metric counts.", []string{"audience"}, nil)
+	otherQuerySecondsDesc = prometheus.NewDesc("watchbill_db_other_query_seconds_total",
+		"Time that database queries for unauthenticated callers and probes took.", []string{"audience"}, nil)
+)
+
 // NewQueryObserver returns an observer whose metrics reg has and which logs to log. The program started at created.
 func NewQueryObserver(reg prometheus.Registerer, log *zap.Logger, created time.Time) *QueryObserver {
 	o := &QueryObserver{created: created, log: log, other: newQuery(otherQuery)}
@@ -63,19 +74,32 @@ func NewQueryObserver(reg prometheus.Registerer, log *zap.Logger, created time.T
 
 func newQuery(name string) *query { return &query{name: name, shards: newShards[queryCounts]()} }
 
+// ObserveOtherQuery counts and logs one run of a query for an audience other than Known: in no figure of queries.
+func (o *QueryObserver) ObserveOtherQuery(audience Audience, name string, duration time.Duration, err error, sqlstate string) {
+	others := &o.others[audience]
+	others.count.Add(1)
+	others.nanos.Add(uint64(max(duration, 0)))
+	o.logQuery(name, duration, err, sqlstate)
+}
+
 // ObserveQuery counts and logs one run of a query. The name is one of ours; after 256 of them further ones count as
 // "other". Of a failed query err and its SQLSTATE are logged, the latter empty if the database did not answer; values
 // that err quotes are left out, as they may be parameters.
 func (o *QueryObserver) ObserveQuery(name string, duration time.Duration, err error, sqlstate string) {
 	q := o.query(name)
-	// A caller who went away is no fault of the query, and no reason to wake anybody.
-	failed := err != nil && !errors.Is(err, context.Canceled)
 	counts := q.shards.any()
 	counts.observe(duration)
-	if failed {
+	if isFailure(err) {
 		counts.errors.Add(1)
 	}
+	o.logQuery(q.name, duration, err, sqlstate)
+}
 
+// isFailure reports whether an error is a fault of the query. A caller who went away is none, and no reason to wake anybody.
+func isFailure(err error) bool { return err != nil && !errors.Is(err, context.Canceled) }
+
+func (o *QueryObserver) logQuery(name string, duration time.Duration, err error, sqlstate string) {
+	failed := isFailure(err)
 	level, slow := zapcore.InfoLevel, duration >= SlowQuery
 	if slow || failed {
 		level = zapcore.WarnLevel
@@ -84,7 +108,7 @@ func (o *QueryObserver) ObserveQuery(name string, duration time.Duration, err er
 	if entry == nil {
 		return
 	}
-	fields := []zap.Field{zap.String("query", q.name), zap.Float64("duration_ms", milliseconds(duration))}
+	fields := []zap.Field{zap.String("query", name), zap.Float64("duration_ms", milliseconds(duration))}
 	if slow {
 		fields = append(fields, zap.Bool("slow", true))
 	}
@@ -126,10 +150,13 @@ func (o *QueryObserver) query(name string) *query {
 func (o *QueryObserver) Describe(descs chan<- *prometheus.Desc) {
 	descs <- queryDurationDesc
 	descs <- queryErrorsDesc
+	descs <- otherQueriesDesc
+	descs <- otherQuerySecondsDesc
 }
 
 // Collect is prometheus.Collector's.
 func (o *QueryObserver) Collect(metrics chan<- prometheus.Metric) {
+	o.collectOthers(metrics)
 	for _, q := range *o.byName.Load() {
 		counts, sum := make([]uint64, len(slots)), 0.0
 		for _, c := range q.shards {
@@ -138,6 +165,16 @@ func (o *QueryObserver) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- newHistogram(queryDurationDesc, counts, sum, o.created, q.name)
 		metrics <- prometheus.MustNewConstMetricWithCreatedTimestamp(queryErrorsDesc, prometheus.CounterValue,
 			float64(q.errorTotal()), o.created, q.name)
+	}
+}
+
+func (o *QueryObserver) collectOthers(metrics chan<- prometheus.Metric) {
+	for i := range o.others {
+		counts, audience := &o.others[i], Audience(i).String()
+		metrics <- prometheus.MustNewConstMetricWithCreatedTimestamp(otherQueriesDesc, prometheus.CounterValue,
+			float64(counts.count.Load()), o.created, audience)
+		metrics <- prometheus.MustNewConstMetricWithCreatedTimestamp(otherQuerySecondsDesc, prometheus.CounterValue,
+			float64(counts.nanos.Load())/1e9, o.created, audience)
 	}
 }
 

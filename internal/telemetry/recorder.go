@@ -27,7 +27,7 @@ const (
 	PollEmpty                          // with an empty list
 	PollNotModified                    // 304
 	PollUnavailable                    // 503: the mailbox does not know
-	PollUnauthorized                   // 401, 403 or 404
+	PollUnauthorized                   // 403 or 404, to a known caller
 	pollResults
 )
 
@@ -36,13 +36,15 @@ func (r PollResult) String() string {
 }
 
 // Recorder counts requests and polls, for Prometheus and for the rollups. Counting takes no lock and some tens of
-// nanoseconds; all series of a route are resolved when it is registered.
+// nanoseconds; all series of a route are resolved when it is registered. Requests of known callers and those of others are
+// counted apart.
 type Recorder struct {
 	created time.Time
 	mu      sync.Mutex // held to register a route
 	routes  atomic.Pointer[[]*Route]
 	polls   shards[pollCounts]
 	polled  [pollResults]uint64 // up to the last drain
+	others  [others]*Route      // what a minute keeps the others' answers under, of all routes
 }
 
 type pollCounts struct {
@@ -53,6 +55,8 @@ type pollCounts struct {
 // NewRecorder returns a recorder whose metrics reg has. The program started at created.
 func NewRecorder(reg prometheus.Registerer, created time.Time) *Recorder {
 	r := &Recorder{created: created, polls: newShards[pollCounts]()}
+	r.others[Unauthenticated] = &Route{method: AnyMethod, pattern: UnauthenticatedRoute}
+	r.others[Probe] = &Route{method: AnyMethod, pattern: ProbeRoute}
 	r.routes.Store(new([]*Route))
 	reg.MustRegister(r)
 	return r
@@ -63,9 +67,18 @@ type Route struct {
 	method, pattern string
 	always          []int // status codes that are shown before they occur
 	shards          shards[routeCounts]
+	others          [others]otherCounts
 
 	// What the last drain read.
-	drained routeTotals
+	drained       routeTotals
+	drainedOthers [others][maxStatusCodes]uint64
+}
+
+// otherCounts are the answers to others than known callers, since the start. Their latencies say nothing: many are
+// refusals, and some of those are delayed on purpose.
+type otherCounts struct {
+	_        [64]byte // keeps them off the cache lines that known callers' requests touch
+	statuses [maxStatusCodes]atomic.Uint64
 }
 
 type routeCounts struct {
@@ -114,8 +127,15 @@ func (r *Recorder) Unmatched(method string) *Route {
 	return r.Route(method, UnmatchedRoute, http.StatusNotFound, http.StatusMethodNotAllowed)
 }
 
-// Observe counts an answer: its status, how long it took to be ready, and the bytes of the bodies. Status codes that
-// HTTP does not define are counted as one.
+// ObserveOther counts an answer to an audience other than Known.
+func (rt *Route) ObserveOther(audience Audience, status int) {
+	if counting {
+		rt.others[audience].statuses[statusSlot(status)].Add(1)
+	}
+}
+
+// Observe counts an answer to a known caller: its status, how long it took to be ready, and the bytes of the bodies. Status
+// codes that HTTP does not define are counted as one.
 func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut int64) {
 	if !counting {
 		return
@@ -131,7 +151,7 @@ func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut in
 	}
 }
 
-// Poll counts how a poll ended.
+// Poll counts how a known caller's poll ended.
 func (r *Recorder) Poll(result PollResult) {
 	if !counting {
 		return
@@ -139,7 +159,7 @@ func (r *Recorder) Poll(result PollResult) {
 	r.polls.any().results[result].Add(1)
 }
 
-// Totals are counts since the program started.
+// Totals are counts of known callers' requests since the program started.
 type Totals struct {
 	Requests     uint64
 	ClientErrors uint64 // 4xx
@@ -190,6 +210,9 @@ func (r *Recorder) pollTotals() (totals [pollResults]uint64) {
 func (r *Recorder) drain(to *minute) {
 	for _, rt := range *r.routes.Load() {
 		rt.drain(to)
+		for audience := range rt.others {
+			rt.drainOthers(Audience(audience), to, r.others[audience])
+		}
 	}
 	now := r.pollTotals()
 	for i := range now {
@@ -217,6 +240,17 @@ func (rt *Route) drain(to *minute) {
 		}
 	}
 	rt.drained = now
+}
+
+// drainOthers moves an audience's answers to what the minute keeps them under.
+func (rt *Route) drainOthers(audience Audience, to *minute, under *Route) {
+	for i, code := range statusCodes {
+		now, before := rt.others[audience].statuses[i].Load(), &rt.drainedOthers[audience][i]
+		if now > *before {
+			to.request(under).byStatus[code] += int64(now - *before)
+			*before = now
+		}
+	}
 }
 
 // methodLabel keeps the label's values bounded: a client may send any word as a method.

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,11 +9,17 @@ import (
 
 var (
 	requestsDesc = prometheus.NewDesc("watchbill_http_requests_total",
-		"Requests answered, by method, route pattern and status code.", []string{"method", "route", "code"}, nil)
+		"Requests of callers with a valid token, by method, route pattern and status code.", []string{"method", "route", "code"}, nil)
 	requestDurationDesc = prometheus.NewDesc("watchbill_http_request_duration_seconds",
-		"Time until an answer was ready, without time that a request asked to be held.", []string{"method", "route"}, nil)
+		"Time until an answer to a caller with a valid token was ready, without time that a request was deliberately held.", []string{"method", "route"}, nil)
 	pollsDesc = prometheus.NewDesc("watchbill_polls_total",
-		"Polls for pending deployments, by how they ended.", []string{"result"}, nil)
+		"Polls of callers with a valid token for pending deployments, by how they ended.", []string{"result"}, nil)
+	othersDescs = [others]*prometheus.Desc{
+		Unauthenticated: prometheus.NewDesc("watchbill_unauthenticated_requests_total",
+			"Requests without a valid token, by method, route pattern and status code.", []string{"method", "route", "code"}, nil),
+		Probe: prometheus.NewDesc("watchbill_probe_requests_total",
+			"Health checks, by method, route pattern and status code.", []string{"method", "route", "code"}, nil),
+	}
 )
 
 // Describe is prometheus.Collector's.
@@ -20,6 +27,9 @@ func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
 	descs <- requestsDesc
 	descs <- requestDurationDesc
 	descs <- pollsDesc
+	for _, desc := range othersDescs {
+		descs <- desc
+	}
 }
 
 // Collect is prometheus.Collector's.
@@ -31,6 +41,7 @@ func (r *Recorder) Collect(metrics chan<- prometheus.Metric) {
 				metrics <- r.counter(requestsDesc, totals.statuses[i], rt.method, rt.pattern, statusLabel(code))
 			}
 		}
+		r.collectOthers(rt, metrics)
 		counts, sum := make([]uint64, len(slots)), 0.0
 		for _, c := range rt.shards {
 			sum += c.addTo(counts)
@@ -39,6 +50,18 @@ func (r *Recorder) Collect(metrics chan<- prometheus.Metric) {
 	}
 	for result, n := range r.pollTotals() {
 		metrics <- r.counter(pollsDesc, n, PollResult(result).String())
+	}
+}
+
+// collectOthers shows the codes that have occurred, and 401 from the start.
+func (r *Recorder) collectOthers(rt *Route, metrics chan<- prometheus.Metric) {
+	for audience, desc := range othersDescs {
+		for i, code := range statusCodes {
+			n := rt.others[audience].statuses[i].Load()
+			if n > 0 || Audience(audience) == Unauthenticated && code == http.StatusUnauthorized {
+				metrics <- r.counter(desc, n, rt.method, rt.pattern, statusLabel(code))
+			}
+		}
 	}
 }
 

@@ -29,7 +29,8 @@ type MinuteRollup struct {
 	Pool     PoolRollup
 }
 
-// RequestRollup is a route's answers.
+// RequestRollup is a route's answers to known callers; or, as UnauthenticatedRoute or ProbeRoute, those of all routes to
+// others, without latencies and bytes.
 type RequestRollup struct {
 	Method, Route     string
 	ByStatus          map[int]int64 // 0 is any code that HTTP does not define
@@ -44,13 +45,13 @@ type QueryRollup struct {
 	Sketch        []byte // their durations: sketch.Decode reads it
 }
 
-// PollRollup is the polls for pending deployments by how they ended.
+// PollRollup is known callers' polls for pending deployments by how they ended.
 type PollRollup struct {
 	Delivered, Empty, NotModified int64
 	Failed                        int64 // unavailable or unauthorized
 }
 
-// PoolRollup is the database connection pool. The mean in use is InUseSum / Samples.
+// PoolRollup is the database connection pool, as far as it works for known callers and for the service itself. The mean in use is InUseSum / Samples.
 type PoolRollup struct {
 	Max                     int32 // connections, at the last sample
 	InUseSum, Samples       int64

@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+// maxUnknownTokens is how many requests with a token that no agent is known by may wait at a time until it is looked for. More
+// are refused at once: they must not queue up beside requests of known callers. Agents that were just enrolled on another
+// replica are among those that wait, and so are all agents after the database was restored.
+const maxUnknownTokens = 128
+
+var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",
+	"too many requests with unknown tokens are waiting; try again later")
+
+// identify finds out, without waiting for anything, whether a caller whom the route does not ask for a token has a valid one.
+// ServiceAccounts of Kubernetes are known only where reports are made and read.
+func (s *Server) identify(x *exchange) {
+	hash := fleet.HashToken(bearerToken(x.r))
+	if s.isAdmin(x.r, hash) || s.isToken(hash) {
+		x.audience = telemetry.Known
+	}
+}
+
+// isToken reports whether a hash is of any token but an administrator's.
+func (s *Server) isToken(hash fleet.TokenHash) bool {
+	if s.enrollmentTokens.holdHash(hash) || s.ingestTokens.holdHash(hash) {
+		return true
+	}
+	_, known := s.mailbox.Lookup(hash)
+	return known
+}
+
+// authenticateAgent finds the agent that has a token. If none is known, it waits until the token was looked for; that time is
+// no part of the answer's latency.
+func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHash) (mailbox.Agent, error) {
+	if agent, known := s.mailbox.Lookup(hash); known {
+		x.audience = telemetry.Known
+		return agent, nil
+	}
+	if !strings.HasPrefix(token, fleet.TokenPrefix) {
+		return mailbox.Agent{}, errUnknownToken
+	}
+	if !s.unknown.tryEnter() {
+		return mailbox.Agent{}, errTooManyUnknown
+	}
+	defer s.unknown.leave()
+	start := s.now()
+	agent, err := s.mailbox.Authenticate(telemetry.WithAudience(x.r.Context(), telemetry.Unauthenticated), token)
+	x.hold(s.now().Sub(start))
+	if err == nil {
+		x.audience = telemetry.Known
+	}
+	return agent, err
+}

@@ -1,0 +1,27 @@
+package report
+
+import "slices"
+
+// probeRoutes answer health checks, of whoever asks: no event of any objective.
+var probeRoutes = []string{"/livez", "/readyz", "/api/health"}
+
+// IsProbe reports whether a route answers health checks.
+func IsProbe(route string) bool { return slices.Contains(probeRoutes, route) }
+
+// Others counts answers to an audience that decides no figure.
+type Others struct {
+	Requests int64 `json:"requests"`
+	// ErrorsByStatus counts the answers of 400 and above.
+	ErrorsByStatus map[int]int64 `json:"errors_by_status"`
+}
+
+func othersOf(byStatus map[int]int64) Others {
+	o := Others{ErrorsByStatus: map[int]int64{}}
+	for status, n := range byStatus {
+		o.Requests += n
+		if status >= 400 && n > 0 {
+			o.ErrorsByStatus[status] = n
+		}
+	}
+	return o
+}
