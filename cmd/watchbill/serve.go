@@ -17,7 +17,7 @@ import (
 type logFlags struct{ dir, level string }
 
 func (l *logFlags) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&l.dir, "log-dir", l.dir, "folder for master-backend.log and database-queries.log; stdout gets the former always")
+	flags.StringVar(&l.dir, "log-dir", l.dir, "folder for master-backend.log, database-queries.log and security-events.log; stdout gets the first and the last always")
 	flags.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
 }
 
@@ -120,10 +120,12 @@ func serveCommand(std stdio) *cobra.Command {
 func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFlags, migrate bool) (err error) {
 	config.Version = buildVersion()
 	logs, logErr := logFlags.open(std, secrets(config)...)
+	if logs != nil {
+		defer func() { err = errors.Join(err, logs.Close()) }()
+	}
 	if err := errors.Join(config.Validate(), config.CheckFiles(), logErr); err != nil {
 		return usageError(err)
 	}
-	defer func() { err = errors.Join(err, logs.Close()) }()
 	if migrate {
 		if err := postgres.Migrate(ctx, config.DirectURL()); err != nil {
 			return err

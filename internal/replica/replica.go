@@ -63,6 +63,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		return nil, err
 	}
 	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
+	registry.MustRegister(telemetry.NewLogCollector(logs))
 	queries := telemetry.NewQueryObserver(registry, logs.Queries, now())
 	r.db, err = postgres.Open(ctx, postgres.Config{
 		URL: config.DatabaseURL, MaxConns: config.DatabaseMaxConns, Pooler: config.DatabaseDirectURL != "", Observer: queries, Now: now,
@@ -104,7 +105,8 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
-		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.executions.strains,
+		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter,
+		Strains:  func() []string { return append(r.executions.strains(), logs.Strains()...) },
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
 		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -116,14 +117,21 @@ func truncate(s string, limit int) string {
 	return s[:end] + ellipsis
 }
 
-// redactingCore redacts all that reaches the core it wraps: messages, stacks and fields, those of With too.
+// redactingCore redacts all that reaches it, messages, stacks and fields, those of With too, and queues the line for its
+// outputs.
 type redactingCore struct {
-	zapcore.Core
-	redact redactor
+	zapcore.LevelEnabler
+	encoder zapcore.Encoder
+	outputs []*output
+	redact  redactor
 }
 
 func (c *redactingCore) With(fields []zapcore.Field) zapcore.Core {
-	return &redactingCore{Core: c.Core.With(c.redact.fields(fields)), redact: c.redact}
+	encoder := c.encoder.Clone()
+	for _, field := range c.redact.fields(fields) {
+		field.AddTo(encoder)
+	}
+	return &redactingCore{c.LevelEnabler, encoder, c.outputs, c.redact}
 }
 
 func (c *redactingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -136,7 +144,28 @@ func (c *redactingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry
 func (c *redactingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	entry.Message = c.redact.text(entry.Message)
 	entry.Stack = c.redact.text(entry.Stack)
-	return c.Core.Write(entry, c.redact.fields(fields))
+	line, err := c.encoder.EncodeEntry(entry, c.redact.fields(fields))
+	if err != nil {
+		return err
+	}
+	for _, o := range c.outputs {
+		o.add(line.Bytes(), entry.Level >= zapcore.WarnLevel)
+	}
+	line.Free()
+	if entry.Level > zapcore.ErrorLevel {
+		return c.Sync() // the program may be about to end
+	}
+	return nil
+}
+
+// Sync waits until the lines written before are with their outputs, for two seconds at most.
+func (c *redactingCore) Sync() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+	defer cancel()
+	for _, o := range c.outputs {
+		o.flush(ctx)
+	}
+	return nil
 }
 
 // fields leaves the caller's slice as it is. Most fields need nothing, and then nothing is copied.
