@@ -28,6 +28,7 @@ const tooLong = "[too long]"
 // redactor takes secrets out of what is to be logged: those that RedactText finds and those that it was told.
 type redactor struct {
 	known []string
+	reach int // bytes of the longest known secret, percent-encoded as often as decode undoes it
 }
 
 func newRedactor(secrets []string) redactor {
@@ -47,6 +48,8 @@ func (r *redactor) learn(secret string) {
 	if len(secret) < minSecretLen {
 		return
 	}
+	const encoded = len("%25252541") + 2 // a letter that is encoded maxLayers times
+	r.reach = max(r.reach, encoded*len(secret))
 	for _, spelled := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
 		if !slices.Contains(r.known, spelled) {
 			r.known = append(r.known, spelled)
@@ -80,13 +83,7 @@ func (r redactor) text(s string) string {
 
 // sent is text for what a client sent: valid UTF-8 of at most limit bytes.
 func (r redactor) sent(s string, limit int) string {
-	switch {
-	case len(s) > maxSentText:
-		return tooLong
-	case r.hidesKnown(s):
-		return redacted
-	}
-	return truncate(strings.ToValidUTF8(r.text(s), "\uFFFD"), limit)
+	return r.sentBy(r.text, s, limit)
 }
 
 // sentURL is sent for a path with its query.
@@ -98,15 +95,57 @@ func (r redactor) sentURL(s string, limit int) string {
 		}
 		return r.sentURL(path, limit-len("?"+tooLong)) + "?" + tooLong
 	}
-	if r.hidesKnown(s) {
+	return r.sentBy(func(s string) string { return RedactURL(r.withoutKnown(s)) }, s, limit)
+}
+
+// sentBy redacts no more of a text than may be shown, twice over: a client can make redacting dear, by the byte.
+func (r redactor) sentBy(redact func(string) string, s string, limit int) string {
+	if len(s) > maxSentText {
+		return tooLong
+	}
+	head, cut := r.head(s, 2*limit)
+	if r.hidesKnown(s[:min(len(s), len(head)+r.reach)]) {
 		return redacted
 	}
-	return truncate(strings.ToValidUTF8(RedactURL(r.withoutKnown(s)), "\uFFFD"), limit)
+	clean := redact(head)
+	if cut {
+		clean = settled(clean) + ellipsis
+	}
+	return truncate(strings.ToValidUTF8(clean, "\uFFFD"), limit)
 }
+
+// head returns the first limit bytes of a text, or fewer, so that it ends with no part of a known secret.
+func (r redactor) head(s string, limit int) (head string, cut bool) {
+	if len(s) <= limit {
+		return s, false
+	}
+	end := limit
+	for again := true; again; {
+		again = false
+		for _, secret := range r.known {
+			from, to := max(end-len(secret)+1, 0), min(end+len(secret)-1, len(s))
+			if i := strings.Index(s[from:to], secret); i >= 0 {
+				end, again = from+i, true
+			}
+		}
+	}
+	return s[:end], true
+}
+
+// settled returns the beginning of a redacted text that was cut, without what cannot be told to be no secret as what came
+// after it is not there: the last word or parameter, and what may be the user and password of a URL.
+func settled(s string) string {
+	s = s[:strings.LastIndexAny(s, "/?#&; \t\r\n")+1]
+	if i := strings.LastIndex(s, "://"); i >= 0 && !strings.Contains(s[i:], "@") {
+		s = s[:i]
+	}
+	return s
+}
+
+const ellipsis = "…"
 
 // truncate cuts s to at most limit bytes, an ellipsis included, and never inside of a character.
 func truncate(s string, limit int) string {
-	const ellipsis = "…"
 	if len(s) <= limit {
 		return s
 	}

@@ -144,7 +144,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 					logs.Sync() // or lines might be dropped
 					clock.Advance(time.Second)
 				case i%777 == 0:
-					l.flush()
+					l.flush(l.idle)
 				}
 			}
 			mu.Lock()
@@ -155,7 +155,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 		})
 	}
 	logging.Wait()
-	l.flush()
+	l.flush(l.idle)
 	got, lines := counted(t, out.String())
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("lines stand for %v requests, want %v", got, want)
@@ -163,7 +163,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 	if lines > loggers*each*9/10 || len(*l.idle.byKind.Load()) != maxSamplers {
 		t.Errorf("%d lines and %d samplers: little was sampled, or without a bound", lines, len(*l.idle.byKind.Load()))
 	}
-	l.flush()
+	l.flush(l.idle)
 	if again, _ := counted(t, out.String()); fmt.Sprint(again) != fmt.Sprint(want) {
 		t.Errorf("a second flush adds requests: %v", again)
 	}
@@ -176,15 +176,70 @@ func TestRequestsBelowTheLevelCostNothing(t *testing.T) {
 	for range 1000 {
 		l.Log(idlePoll)
 	}
-	l.flush()
+	l.flush(l.idle)
 	if out.String() != "" {
 		t.Errorf("logged below the level: %s", out.String())
 	}
 	if err := logs.SetLevel("info"); err != nil {
 		t.Fatal(err)
 	}
-	l.flush()
+	l.flush(l.idle)
 	if out.String() != "" {
 		t.Errorf("requests that were below the level are logged later: %s", out.String())
+	}
+}
+
+// A flood of requests without a good token, of as many kinds as it likes, gets a few lines a second, and every request is
+// counted.
+func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out lockedBuffer
+		l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &out}), time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = l.Run(ctx) })
+		const seconds, kinds, each = 120, 2 * maxUnauthenticatedKinds, 5
+		for range seconds {
+			for k := range kinds {
+				for range each {
+					l.Log(RequestLine{Method: "GET", Route: fmt.Sprint("/", k), Path: "/", Status: 401, Unauthenticated: true})
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		lines := len(jsonLines(t, out.String()))
+		if most := seconds*unauthenticatedAll + 3*(maxUnauthenticatedKinds+1); lines > most {
+			t.Errorf("%d lines, want at most %d", lines, most)
+		}
+		l.Log(RequestLine{Method: "GET", Route: "/", Path: "/", Status: 401}) // with a token
+		if got := len(jsonLines(t, out.String())); got != lines+1 {
+			t.Errorf("%d lines, want %d: an authenticated caller's request has a line of its own", got, lines+1)
+		}
+		cancel()
+		running.Wait()
+		requests, _ := counted(t, out.String())
+		if got, want := requests[401]+requests[0], seconds*kinds*each+1; got != want {
+			t.Errorf("lines stand for %d requests, want %d", got, want)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestCausesAreSampled(t *testing.T) {
+	clock := &testClock{time: epoch}
+	l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &lockedBuffer{}}), clock.Now)
+	var lines, stand int64
+	for range 3 {
+		for range 1000 {
+			if n := l.SampleCause(); n > 0 {
+				lines++
+				stand += n
+			}
+		}
+		clock.Advance(time.Second)
+	}
+	if lines != 3*unauthenticatedFirst || stand != 2000+unauthenticatedFirst {
+		t.Errorf("%d lines for %d, want %d for %d", lines, stand, 3*unauthenticatedFirst, 2000+unauthenticatedFirst)
 	}
 }
