@@ -25,13 +25,20 @@ const (
 	reporter            // an admin, or a Kubernetes ServiceAccount; answered 403 whatever is wrong
 )
 
-// caller is who asks. None of them: a route for everyone, or an enroller.
+// caller is who asks. None of them: a route for everyone, or somebody who is refused.
 type caller struct {
 	admin  bool
 	agent  mailbox.Agent   // the zero one: none
 	ingest fleet.TokenHash // of the token that an ingester has
+	enroll fleet.TokenHash // of the enrollment token that an enroller has
 	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
 	account *serviceAccount
+}
+
+// authenticated reports whether the caller showed a token that is good for what was asked.
+func (c caller) authenticated() bool {
+	none := fleet.TokenHash{}
+	return c.admin || c.agent.ID() != "" || c.account != nil || c.ingest != none || c.enroll != none
 }
 
 var (
@@ -95,7 +102,7 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	case bearer == "":
 		return caller{}, errNoToken
 	case who == enroller && s.enrollmentTokens.holdHash(hash):
-		return caller{}, nil
+		return caller{enroll: hash}, nil
 	case s.enrollmentTokens.holdHash(hash), s.ingestTokens.holdHash(hash):
 		return caller{}, errNoRight
 	}
