@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
@@ -45,12 +46,12 @@ Exit status: 0 it was told to stop; 1 the token is another agent's; 2 the comman
   watchbill agent --server https://watchbill.example --id edge-1 --exec './deploy.sh' --wait 30s`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, hangUp, err := o.agent(std)
+			a, end, err := o.agent(std)
 			if err != nil {
 				return err
 			}
-			defer hangUp()
-			return a.Run(cmd.Context())
+			err = a.Run(cmd.Context())
+			return errors.Join(err, end())
 		},
 	}
 	flags := cmd.Flags()
@@ -67,8 +68,8 @@ Exit status: 0 it was told to stop; 1 the token is another agent's; 2 the comman
 	return cmd
 }
 
-// agent makes the agent that the flags describe, and what closes its connections when it has run.
-func (o *agentOptions) agent(std stdio) (*agent.Agent, func(), error) {
+// agent makes the agent that the flags describe, and what closes its connections and its log when it has run.
+func (o *agentOptions) agent(std stdio) (_ *agent.Agent, end func() error, err error) {
 	var wrong faults
 	wrong.add(o.id == "", "--id", "is required")
 	if o.id != "" {
@@ -87,6 +88,13 @@ func (o *agentOptions) agent(std stdio) (*agent.Agent, func(), error) {
 		Level: o.logLevel, Stdout: std.err, Stderr: std.err, Now: time.Now, Secrets: []string{token},
 	})
 	wrong.keep("--log-level", err)
+	if logs != nil {
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, logs.Close())
+			}
+		}()
+	}
 	if err := wrong.err(); err != nil {
 		return nil, nil, err
 	}
@@ -104,5 +112,8 @@ func (o *agentOptions) agent(std stdio) (*agent.Agent, func(), error) {
 	if err != nil {
 		return nil, nil, usageError(err)
 	}
-	return a, transport.CloseIdleConnections, nil
+	return a, func() error {
+		transport.CloseIdleConnections()
+		return logs.Close()
+	}, nil
 }

@@ -96,10 +96,12 @@ func (o *controllerOptions) bind(flags *pflag.FlagSet) {
 func (o *controllerOptions) run(ctx context.Context, std stdio) (err error) {
 	cluster, options, err := o.check()
 	logs, logErr := o.logs.open(std)
+	if logs != nil {
+		defer func() { err = errors.Join(err, logs.Close()) }()
+	}
 	if err := errors.Join(err, logErr); err != nil {
 		return usageError(err)
 	}
-	defer func() { err = errors.Join(err, logs.Close()) }()
 	options.Log = zapr.NewLogger(logs.App.Named("controller"))
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(gcPercent)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -51,11 +52,25 @@ func exitCode(err error, stderr io.Writer) int {
 		code, err = exit.code, exit.err
 	}
 	if err != nil {
+		complain(stderr, err)
+	}
+	return code
+}
+
+// complain writes an error to stderr, unless nobody takes it there: the program ends nevertheless.
+func complain(stderr io.Writer, err error) {
+	const patience = 2 * time.Second
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			_, _ = fmt.Fprintln(stderr, "watchbill:", line) // there is nowhere else to say it
 		}
+	}()
+	select {
+	case <-written:
+	case <-time.After(patience):
 	}
-	return code
 }
 
 func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {

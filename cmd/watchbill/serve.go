@@ -17,7 +17,7 @@ import (
 type logFlags struct{ dir, level string }
 
 func (l *logFlags) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&l.dir, "log-dir", l.dir, "folder for master-backend.log and database-queries.log; stdout gets the former always")
+	flags.StringVar(&l.dir, "log-dir", l.dir, "folder for master-backend.log, database-queries.log and security-events.log; stdout gets the first and the last always")
 	flags.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
 }
 
@@ -49,6 +49,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&config.AdminToken, "admin-token", "", "opens the admin endpoints; several, separated by commas, rotate (better in the environment: $ADMIN_TOKEN)")
 	flags.StringVar(&config.EnrollmentToken, "enrollment-token", "", "lets agents enrol; several, separated by commas, rotate (better: $ENROLLMENT_TOKEN)")
 	flags.StringVar(&config.IngestToken, "ingest-token", "", "lets executions be logged and agents be run; several, separated by commas, rotate (better: $INGEST_TOKEN)")
+	flags.StringSliceVar(&config.TrustedProxies, "trusted-proxies", nil, "`networks`, separated by commas, of proxies whose X-Forwarded-For names the client, such as 10.0.0.0/8; left out: none is believed")
 	flags.StringVar(&config.TLSCertFile, "tls-cert-file", "", "certificate chain; read again when it changes")
 	flags.StringVar(&config.TLSKeyFile, "tls-key-file", "", "the certificate's private key")
 	flags.DurationVar(&config.ConnectionMaxAge, "connection-max-age", config.ConnectionMaxAge, "after which a kept connection is closed, to spread clients over new replicas; 0: never")
@@ -120,10 +121,12 @@ func serveCommand(std stdio) *cobra.Command {
 func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFlags, migrate bool) (err error) {
 	config.Version = buildVersion()
 	logs, logErr := logFlags.open(std, secrets(config)...)
+	if logs != nil {
+		defer func() { err = errors.Join(err, logs.Close()) }()
+	}
 	if err := errors.Join(config.Validate(), config.CheckFiles(), logErr); err != nil {
 		return usageError(err)
 	}
-	defer func() { err = errors.Join(err, logs.Close()) }()
 	if migrate {
 		if err := postgres.Migrate(ctx, config.DirectURL()); err != nil {
 			return err

@@ -27,11 +27,12 @@ const (
 	reporter            // an admin, or a Kubernetes ServiceAccount; answered 403 whatever is wrong
 )
 
-// caller is who asks. None of them: a route for everyone, or an enroller.
+// caller is who asks. None of them: a route for everyone, or somebody who is refused.
 type caller struct {
 	admin  bool
 	agent  mailbox.Agent   // the zero one: none
 	ingest fleet.TokenHash // of the token that an ingester has
+	enroll fleet.TokenHash // of the enrollment token that an enroller has
 	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
 	account *serviceAccount
 }
@@ -109,7 +110,7 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	case s.enrollmentTokens.holdHash(hash):
 		x.audience = telemetry.Known
 		if who == enroller {
-			return caller{}, nil
+			return caller{enroll: hash}, nil
 		}
 		return caller{}, errNoRight
 	case s.ingestTokens.holdHash(hash):

@@ -124,14 +124,22 @@ func checkAgentIDs(ids []string) error {
 	return nil
 }
 
+// createdDeployments is the answer to a create. group is nil if the answer was given before.
+type createdDeployments struct {
+	content
+	group *fleet.CreatedGroup
+}
+
 // createDeployments answers with bytes, since a repeated request is given the first one's.
-func (s *Server) createDeployments(ctx context.Context, req orderRequest) (content, error) {
+func (s *Server) createDeployments(ctx context.Context, req orderRequest) (createdDeployments, error) {
+	var created *fleet.CreatedGroup
 	body, err := s.deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
+		created = &group
 		return json.Marshal(openapi.CreatedDeployments{
 			GroupID: group.ID.String(), Name: req.order.Name, Spec: req.order.Spec, Deployments: deploymentsOf(group.Deployments),
 		})
 	})
-	return content{status: http.StatusCreated, mediaType: "application/json", body: body}, err
+	return createdDeployments{content{status: http.StatusCreated, mediaType: "application/json", body: body}, created}, err
 }
 
 type deploymentQuery struct {

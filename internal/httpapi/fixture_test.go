@@ -69,6 +69,8 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = logs.Close() })
+	a.log.sync = logs.Sync
 	box := mailbox.New(mailbox.Options{Source: postgres.NewMailbox(db), Log: logs.App, Now: time.Now})
 	run(t, box.Run)
 	if err := box.Sync(t.Context()); err != nil {
@@ -89,7 +91,8 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Measurements: postgres.NewRollups(db), Reports: postgres.NewReports(db), Database: db, Mailbox: box,
 		Ledger: book, Executions: a.rows, Traces: otlp.New(otlp.Options{Ledger: book, Log: logs.App}), Gateway: a.gateway,
 		Recorder: telemetry.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: telemetry.NewRequestLogger(logs, time.Now),
-		Log: logs.App, AdminTokens: "an older one, " + adminToken, EnrollmentTokens: enrollmentToken, IngestTokens: "another, " + ingestToken,
+		Security: telemetry.NewSecurityLog(logs, time.Now),
+		Log:      logs.App, AdminTokens: "an older one, " + adminToken, EnrollmentTokens: enrollmentToken, IngestTokens: "another, " + ingestToken,
 		Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}
 	if change != nil {
@@ -113,8 +116,9 @@ func run(t testing.TB, do func(context.Context) error) {
 	t.Cleanup(func() { cancel(); done.Wait() })
 }
 
-// syncBuffer is what the log is written to.
+// syncBuffer is what the log is written to. It holds all lines that were logged before it is read.
 type syncBuffer struct {
+	sync   func()
 	mu     sync.Mutex
 	buffer bytes.Buffer
 }
@@ -126,6 +130,9 @@ func (b *syncBuffer) Write(p []byte) (int, error) {
 }
 
 func (b *syncBuffer) String() string {
+	if b.sync != nil {
+		b.sync()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buffer.String()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/telemetry"
 	"github.com/watchbill/watchbill/internal/mailbox"
 	"github.com/watchbill/watchbill/internal/report"
 )
@@ -97,9 +98,22 @@ func (s *Server) fail(x *exchange, err error) {
 		s.log.Error("request failed", x.describe(zap.Error(err))...)
 		p = errInternal
 	case p.Status == http.StatusServiceUnavailable && !isBare(err):
-		s.log.Warn("request not served", x.describe(zap.Error(err))...)
+		s.logUnserved(x, err)
 	}
 	s.writeProblem(x, p)
+}
+
+// logUnserved logs why a request was not served. Unauthenticated callers could bring about any number of such lines.
+func (s *Server) logUnserved(x *exchange, err error) {
+	fields := x.describe(zap.Error(err))
+	if x.audience != telemetry.Known {
+		stands := s.requests.SampleCause()
+		if stands == 0 {
+			return
+		}
+		fields = append(fields, zap.Int64("sampled", stands))
+	}
+	s.log.Warn("request not served", fields...)
 }
 
 // isBare says whether an error is nothing but what its client is told. One that wraps another says why.

@@ -15,18 +15,18 @@ type route struct {
 }
 
 var routes = []route{
-	{"POST", "/api/agents", enroller, typed(http.StatusCreated, readEnrollment, (*Server).enrollAgent)},
+	{"POST", "/api/agents", enroller, recorded(http.StatusCreated, readEnrollment, (*Server).enrollAgent, agentEnrolled)},
 	{"GET", "/api/agents", admin, typed(http.StatusOK, readAgentQuery, (*Server).listAgents)},
 	{"GET", "/api/agents/{agent_id}", admin, typed(http.StatusOK, readAgentID, (*Server).getAgent)},
-	{"DELETE", "/api/agents/{agent_id}", admin, typed(http.StatusNoContent, readAgentID, (*Server).deleteAgent)},
-	{"POST", "/api/agents/{agent_id}/token", admin, typed(http.StatusOK, readAgentAction, (*Server).rotateAgentToken)},
+	{"DELETE", "/api/agents/{agent_id}", admin, recorded(http.StatusNoContent, readAgentID, (*Server).deleteAgent, agentDeleted)},
+	{"POST", "/api/agents/{agent_id}/token", admin, recorded(http.StatusOK, readAgentAction, (*Server).rotateAgentToken, agentTokenRotated)},
 
-	{"POST", "/api/deployments", admin, typed(http.StatusCreated, readOrder, (*Server).createDeployments)},
+	{"POST", "/api/deployments", admin, recorded(http.StatusCreated, readOrder, (*Server).createDeployments, deploymentCreated)},
 	{"GET", "/api/deployments", admin, typed(http.StatusOK, readDeploymentQuery, (*Server).listDeployments)},
 	{"GET", "/api/deployments/{deployment_id}", admin, typed(http.StatusOK, readDeploymentID, (*Server).getDeployment)},
-	{"POST", "/api/deployments/{deployment_id}/cancel", admin, typed(http.StatusOK, readDeploymentAction, (*Server).cancelDeployment)},
+	{"POST", "/api/deployments/{deployment_id}/cancel", admin, recorded(http.StatusOK, readDeploymentAction, (*Server).cancelDeployment, deploymentCancelled)},
 	{"GET", "/api/deployment-groups/{group_id}", admin, typed(http.StatusOK, readGroupID, (*Server).getGroup)},
-	{"POST", "/api/deployment-groups/{group_id}/cancel", admin, typed(http.StatusOK, readGroupAction, (*Server).cancelGroup)},
+	{"POST", "/api/deployment-groups/{group_id}/cancel", admin, recorded(http.StatusOK, readGroupAction, (*Server).cancelGroup, groupCancelled)},
 
 	{report.PendingMethod, report.PendingRoute, agentOrAdmin, (*Server).poll},
 	{"POST", "/api/deployments/{deployment_id}/status", agentOnly, typed(http.StatusOK, readStatusReport, (*Server).reportStatus)},
@@ -48,11 +48,11 @@ var routes = []route{
 
 	{"GET", "/api/admin/metrics", admin, typed(http.StatusOK, readHours, (*Server).getExecutionMetrics)},
 	{"GET", "/api/admin/errors", admin, typed(http.StatusOK, readErrorQuery, (*Server).listExecutionErrors)},
-	{"GET", "/api/admin/user-activity/{user_id}", admin, typed(http.StatusOK, readActivityQuery, (*Server).listUserActivity)},
+	{"GET", "/api/admin/user-activity/{user_id}", admin, recorded(http.StatusOK, readActivityQuery, (*Server).listUserActivity, userDataRead)},
 	{"GET", "/api/admin/costs", admin, typed(http.StatusOK, readCostQuery, (*Server).getCosts)},
-	{"DELETE", "/api/admin/users/{user_id}", admin, typedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser)},
+	{"DELETE", "/api/admin/users/{user_id}", admin, recordedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser, userErased)},
 
-	{"POST", "/api/reports", reporter, typedWithin(reportWithin, http.StatusCreated, readNewReport, (*Server).createReport)},
+	{"POST", "/api/reports", reporter, recordedWithin(reportWithin, http.StatusCreated, readNewReport, (*Server).createReport, reportCreated)},
 	{"GET", "/api/reports", reporter, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
 	{"GET", "/api/reports/{report_id}", reporter, typed(http.StatusOK, readReportID, (*Server).getReport)},
 }

@@ -38,7 +38,11 @@ type Options struct {
 
 	Recorder *telemetry.Recorder
 	Requests *telemetry.RequestLogger
+	Security *telemetry.SecurityLog
 	Log      *zap.Logger
+
+	// TrustedProxies are believed when they say, by X-Forwarded-For, whom they forward for.
+	TrustedProxies TrustedProxies
 
 	// AdminTokens, EnrollmentTokens and IngestTokens are comma-separated: several tokens rotate. Empty closes what they
 	// open; see Server.Closed.
@@ -70,7 +74,9 @@ type Server struct {
 
 	recorder *telemetry.Recorder
 	requests *telemetry.RequestLogger
+	security *telemetry.SecurityLog
 	log      *zap.Logger
+	proxies  TrustedProxies
 
 	adminTokens      tokens
 	enrollmentTokens tokens
@@ -120,7 +126,7 @@ func New(opts Options) (*Server, error) {
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, gateway: opts.Gateway,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
-		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log,
+		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
@@ -201,23 +207,27 @@ func (s *Server) finish(x *exchange) {
 	if x.route == nil {
 		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), telemetry.UnmatchedRoute
 	}
-	s.record(x, status, took)
+	s.observe(x, status, took)
+	remote := s.proxies.client(x.r)
 	line := telemetry.RequestLine{
 		Method: x.r.Method, Route: x.pattern, Path: x.r.RequestURI, Status: status, Duration: took,
-		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: x.r.RemoteAddr, Idle: x.idle,
-		AgentID: x.caller.agent.ID(),
+		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: remote, Idle: x.idle,
+		AgentID: x.caller.agent.ID(), Unauthenticated: x.audience != telemetry.Known,
 	}
 	if x.caller.account != nil {
 		line.ServiceAccount = x.caller.account.String()
 	}
 	s.requests.Log(line)
+	if line.Unauthenticated && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+		s.security.Refused(remote, status)
+	}
 	if x.abandoned {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// record counts the exchange. Only those of known callers count in figures that decide anything.
-func (s *Server) record(x *exchange, status int, took time.Duration) {
+// observe counts the exchange. Only those of known callers count in figures that decide anything.
+func (s *Server) observe(x *exchange, status int, took time.Duration) {
 	if x.audience != telemetry.Known {
 		x.route.ObserveOther(x.audience, status)
 		return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
@@ -31,6 +32,8 @@ type Config struct {
 	AdminToken      string // comma-separated values rotate; empty closes the endpoints
 	EnrollmentToken string
 	IngestToken     string
+
+	TrustedProxies []string // networks; see httpapi.ParseTrustedProxies
 
 	TLSCertFile      string
 	TLSKeyFile       string
@@ -129,6 +132,9 @@ func (c Config) Validate() error {
 	faults = append(faults, c.Executions.validate()...)
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)
+	}
+	if _, err := httpapi.ParseTrustedProxies(c.TrustedProxies); err != nil {
+		faults = append(faults, fmt.Errorf("--trusted-proxies: %w", err))
 	}
 	faults = append(faults, c.Kubernetes.validate())
 	return errors.Join(faults...)

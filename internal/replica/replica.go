@@ -37,6 +37,7 @@ type Replica struct {
 	mailbox     *mailbox.Mailbox
 	hints       *postgres.Hints
 	requests    *telemetry.RequestLogger
+	security    *telemetry.SecurityLog
 	flusher     *telemetry.Flusher
 	gauges      *telemetry.FleetGauges
 	executions  *executions
@@ -63,6 +64,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		return nil, err
 	}
 	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
+	registry.MustRegister(telemetry.NewLogCollector(logs))
 	queries := telemetry.NewQueryObserver(registry, logs.Queries, now())
 	r.db, err = postgres.Open(ctx, postgres.Config{
 		URL: config.DatabaseURL, MaxConns: config.DatabaseMaxConns, Pooler: config.DatabaseDirectURL != "", Observer: queries, Now: now,
@@ -73,6 +75,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	registry.MustRegister(telemetry.NewPoolCollector(r.db.Pool))
 	recorder := telemetry.NewRecorder(registry, now())
 	r.requests = telemetry.NewRequestLogger(logs, now)
+	r.security = telemetry.NewSecurityLog(logs, now)
 	r.gauges = telemetry.NewFleetGauges(registry, 4*sampleEvery, now)
 	r.rollups = postgres.NewRollups(r.db)
 	r.flusher = telemetry.NewFlusher(registry, telemetry.FlusherOptions{
@@ -100,13 +103,19 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := httpapi.ParseTrustedProxies(config.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := httpapi.New(httpapi.Options{
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
-		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.executions.strains,
+		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter,
+		Strains:  func() []string { return append(r.executions.strains(), logs.Strains()...) },
 		Accounts: accounts,
-		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
+		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
+		TrustedProxies: proxies,
 		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
@@ -115,6 +124,9 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	}
 	for _, closed := range handler.Closed() {
 		r.log.Warn("endpoints closed: no token is set", zap.String("variable", closed.Variable), zap.Strings("endpoints", closed.Routes))
+	}
+	for _, weakness := range config.weaknesses() {
+		r.security.Weak(weakness)
 	}
 	r.leave, r.endStreams = handler.Leave, handler.EndStreams
 	return r, r.listen(handler, registry)

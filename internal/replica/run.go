@@ -88,7 +88,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	defer stop()
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
-		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
+		r.mailbox.Run, r.hints.Run, r.requests.Run, r.security.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),
@@ -237,6 +237,7 @@ func (r *Replica) checkDatabase(ctx context.Context) error {
 			r.log.Error("the database's login may not take the roles watchbill_writer, watchbill_admin and watchbill_user; grant them to it")
 		}
 		if err == nil && login.SeesAll {
+			r.security.Weak("the database's login sees every user's executions without taking a role")
 			r.log.Warn("the database's login sees every user's executions without taking a role; give it one that is NOINHERIT and no superuser")
 		}
 		return nil

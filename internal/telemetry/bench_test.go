@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,22 @@ func BenchmarkRedactText(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				RedactText(text)
+			}
+		})
+	}
+}
+
+// BenchmarkRedactPath has a path as long as any that is looked at, plain and of words that patterns begin with.
+func BenchmarkRedactPath(b *testing.B) {
+	r := newRedactor([]string{"an-admin-token", "an-enrolment-token"})
+	for _, bench := range []struct{ name, part string }{
+		{"plain", "abcdefg/"}, {"bearer", "bearer+"}, {"token", "token="}, {"encoded", "%25"}, {"url", "https://"}, {"agent", "wba_wba_"},
+	} {
+		path := "/x?" + strings.Repeat(bench.part, 4090/len(bench.part))
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.sentURL(path, maxPathLine)
 			}
 		})
 	}

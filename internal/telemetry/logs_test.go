@@ -41,7 +41,7 @@ func readFile(tb testing.TB, elements ...string) string {
 
 func TestLogsGoWhereTheyShould(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "when", "missing")
-	var stdout bytes.Buffer
+	var stdout lockedBuffer
 	at := time.Date(2026, 3, 1, 13, 0, 0, 123456789, time.FixedZone("CET", 3600))
 	logs := newTestLogs(t, LogOptions{Dir: dir, Stdout: &stdout, Now: func() time.Time { return at }})
 	logs.App.Info("app", zap.Duration("took", time.Second))
@@ -75,7 +75,7 @@ func TestLogLevel(t *testing.T) {
 			t.Errorf("NewLogs with level %q: no error", level)
 		}
 	}
-	var stdout bytes.Buffer
+	var stdout lockedBuffer
 	logs := newTestLogs(t, LogOptions{Stdout: &stdout, Level: "error"})
 	logs.App.Warn("one")
 	logs.Queries.Warn("two")
@@ -122,6 +122,7 @@ func TestLogsOutliveStdout(t *testing.T) {
 	for range 3 {
 		logs.App.Info("still here")
 	}
+	logs.Sync()
 	if got := len(jsonLines(t, readFile(t, dir, AppLogFile))); got != 3 {
 		t.Errorf("file has %d lines, want 3", got)
 	}
@@ -199,13 +200,14 @@ func TestNoSecretReachesALog(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			var stdout bytes.Buffer
+			var stdout lockedBuffer
 			logs := newTestLogs(t, LogOptions{Dir: dir, Stdout: &stdout, Secrets: []string{plain + ", r0tated", "abc"}})
 			logs.App.Warn(tt.message, tt.fields...)
 			logs.App.With(tt.fields...).Warn(tt.message)
 			logs.App.WithLazy(tt.fields...).Warn(tt.message)
 			logs.App.Sugar().Warnw(tt.message, "x", tt.message)
 			logs.Queries.Warn(tt.message, tt.fields...)
+			logs.Sync()
 			all := stdout.String() + readFile(t, dir, AppLogFile) + readFile(t, dir, QueryLogFile)
 			if strings.Contains(all, "5eCr3t") || strings.Contains(all, "r0tated") || strings.Contains(all, "NWVDcjN0") {
 				t.Errorf("the secret is in the log:\n%s", all)
@@ -222,11 +224,11 @@ func TestNoSecretReachesALog(t *testing.T) {
 }
 
 func TestLogTextIsBounded(t *testing.T) {
-	var stdout bytes.Buffer
+	var stdout lockedBuffer
 	logs := newTestLogs(t, LogOptions{Stdout: &stdout})
 	long := strings.Repeat("é", maxLogText)
 	logs.App.Info(long, zap.String("field", long))
-	if got := stdout.Len(); got > 2*maxLogText+200 {
+	if got := len(stdout.String()); got > 2*maxLogText+200 {
 		t.Errorf("line has %d bytes", got)
 	}
 	line := jsonLines(t, stdout.String())[0]
@@ -236,7 +238,7 @@ func TestLogTextIsBounded(t *testing.T) {
 }
 
 func TestCallersFieldsStayAsTheyAre(t *testing.T) {
-	logs := newTestLogs(t, LogOptions{Stdout: &bytes.Buffer{}})
+	logs := newTestLogs(t, LogOptions{Stdout: &lockedBuffer{}})
 	fields := []zap.Field{zap.Int("n", 1), zap.String("token", "x"), zap.String("s", "y")}
 	logs.App.Info("m", fields...)
 	if fields[1].String != "x" {

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"bytes"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,5 +27,31 @@ func newTestLogs(tb testing.TB, opts LogOptions) *Logs {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = logs.Close() })
+	if buffer, ok := opts.Stdout.(*lockedBuffer); ok {
+		buffer.sync = logs.Sync
+	}
 	return logs
+}
+
+// lockedBuffer is a buffer that may be read while it is written. As the stdout of newTestLogs it holds all lines that were
+// logged before it is read.
+type lockedBuffer struct {
+	sync func()
+	mu   sync.Mutex
+	b    bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	if b.sync != nil {
+		b.sync()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,9 +53,11 @@ func TestQueryLines(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, reg := t.TempDir(), prometheus.NewRegistry()
-			var stdout bytes.Buffer
-			o := NewQueryObserver(reg, newTestLogs(t, LogOptions{Dir: dir, Stdout: &stdout}).Queries, epoch)
+			var stdout lockedBuffer
+			logs := newTestLogs(t, LogOptions{Dir: dir, Stdout: &stdout})
+			o := NewQueryObserver(reg, logs.Queries, epoch)
 			o.ObserveQuery("GetAgent", tt.duration, tt.err, tt.sqlstate)
+			logs.Sync()
 			line := readFile(t, dir, QueryLogFile)
 			if !strings.Contains(line, `"msg":"query"`) || !strings.HasSuffix(line, tt.want+"\n") || strings.Contains(line, "hid") {
 				t.Errorf("got %s, want %s at its end", line, tt.want)

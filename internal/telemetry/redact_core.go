@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,6 +28,7 @@ const tooLong = "[too long]"
 // redactor takes secrets out of what is to be logged: those that RedactText finds and those that it was told.
 type redactor struct {
 	known []string
+	reach int // bytes of the longest known secret, percent-encoded as often as decode undoes it
 }
 
 func newRedactor(secrets []string) redactor {
@@ -46,6 +48,8 @@ func (r *redactor) learn(secret string) {
 	if len(secret) < minSecretLen {
 		return
 	}
+	const encoded = len("%25252541") + 2 // a letter that is encoded maxLayers times
+	r.reach = max(r.reach, encoded*len(secret))
 	for _, spelled := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
 		if !slices.Contains(r.known, spelled) {
 			r.known = append(r.known, spelled)
@@ -79,13 +83,7 @@ func (r redactor) text(s string) string {
 
 // sent is text for what a client sent: valid UTF-8 of at most limit bytes.
 func (r redactor) sent(s string, limit int) string {
-	switch {
-	case len(s) > maxSentText:
-		return tooLong
-	case r.hidesKnown(s):
-		return redacted
-	}
-	return truncate(strings.ToValidUTF8(r.text(s), "\uFFFD"), limit)
+	return r.sentBy(r.text, s, limit)
 }
 
 // sentURL is sent for a path with its query.
@@ -97,15 +95,57 @@ func (r redactor) sentURL(s string, limit int) string {
 		}
 		return r.sentURL(path, limit-len("?"+tooLong)) + "?" + tooLong
 	}
-	if r.hidesKnown(s) {
+	return r.sentBy(func(s string) string { return RedactURL(r.withoutKnown(s)) }, s, limit)
+}
+
+// sentBy redacts no more of a text than may be shown, twice over: a client can make redacting dear, by the byte.
+func (r redactor) sentBy(redact func(string) string, s string, limit int) string {
+	if len(s) > maxSentText {
+		return tooLong
+	}
+	head, cut := r.head(s, 2*limit)
+	if r.hidesKnown(s[:min(len(s), len(head)+r.reach)]) {
 		return redacted
 	}
-	return truncate(strings.ToValidUTF8(RedactURL(r.withoutKnown(s)), "\uFFFD"), limit)
+	clean := redact(head)
+	if cut {
+		clean = settled(clean) + ellipsis
+	}
+	return truncate(strings.ToValidUTF8(clean, "\uFFFD"), limit)
 }
+
+// head returns the first limit bytes of a text, or fewer, so that it ends with no part of a known secret.
+func (r redactor) head(s string, limit int) (head string, cut bool) {
+	if len(s) <= limit {
+		return s, false
+	}
+	end := limit
+	for again := true; again; {
+		again = false
+		for _, secret := range r.known {
+			from, to := max(end-len(secret)+1, 0), min(end+len(secret)-1, len(s))
+			if i := strings.Index(s[from:to], secret); i >= 0 {
+				end, again = from+i, true
+			}
+		}
+	}
+	return s[:end], true
+}
+
+// settled returns the beginning of a redacted text that was cut, without what cannot be told to be no secret as what came
+// after it is not there: the last word or parameter, and what may be the user and password of a URL.
+func settled(s string) string {
+	s = s[:strings.LastIndexAny(s, "/?#&; \t\r\n")+1]
+	if i := strings.LastIndex(s, "://"); i >= 0 && !strings.Contains(s[i:], "@") {
+		s = s[:i]
+	}
+	return s
+}
+
+const ellipsis = "…"
 
 // truncate cuts s to at most limit bytes, an ellipsis included, and never inside of a character.
 func truncate(s string, limit int) string {
-	const ellipsis = "…"
 	if len(s) <= limit {
 		return s
 	}
@@ -116,14 +156,21 @@ func truncate(s string, limit int) string {
 	return s[:end] + ellipsis
 }
 
-// redactingCore redacts all that reaches the core it wraps: messages, stacks and fields, those of With too.
+// redactingCore redacts all that reaches it, messages, stacks and fields, those of With too, and queues the line for its
+// outputs.
 type redactingCore struct {
-	zapcore.Core
-	redact redactor
+	zapcore.LevelEnabler
+	encoder zapcore.Encoder
+	outputs []*output
+	redact  redactor
 }
 
 func (c *redactingCore) With(fields []zapcore.Field) zapcore.Core {
-	return &redactingCore{Core: c.Core.With(c.redact.fields(fields)), redact: c.redact}
+	encoder := c.encoder.Clone()
+	for _, field := range c.redact.fields(fields) {
+		field.AddTo(encoder)
+	}
+	return &redactingCore{c.LevelEnabler, encoder, c.outputs, c.redact}
 }
 
 func (c *redactingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -136,7 +183,28 @@ func (c *redactingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry
 func (c *redactingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	entry.Message = c.redact.text(entry.Message)
 	entry.Stack = c.redact.text(entry.Stack)
-	return c.Core.Write(entry, c.redact.fields(fields))
+	line, err := c.encoder.EncodeEntry(entry, c.redact.fields(fields))
+	if err != nil {
+		return err
+	}
+	for _, o := range c.outputs {
+		o.add(line.Bytes(), entry.Level >= zapcore.WarnLevel)
+	}
+	line.Free()
+	if entry.Level > zapcore.ErrorLevel {
+		return c.Sync() // the program may be about to end
+	}
+	return nil
+}
+
+// Sync waits until the lines written before are with their outputs, for two seconds at most.
+func (c *redactingCore) Sync() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+	defer cancel()
+	for _, o := range c.outputs {
+		o.flush(ctx)
+	}
+	return nil
 }
 
 // fields leaves the caller's slice as it is. Most fields need nothing, and then nothing is copied.

@@ -70,8 +70,12 @@ func RedactText(s string) string {
 		s = schemePattern.ReplaceAllStringFunc(s, redactScheme)
 	}
 	if found.colon && strings.Contains(s, "://") {
-		s = postgresPattern.ReplaceAllStringFunc(s, redactPostgres)
-		s = userinfoPattern.ReplaceAllStringFunc(s, redactUserinfo)
+		if found.postgres {
+			s = postgresPattern.ReplaceAllStringFunc(s, redactPostgres)
+		}
+		if found.at {
+			s = userinfoPattern.ReplaceAllStringFunc(s, redactUserinfo)
+		}
 	}
 	if found.agentToken {
 		s = agentTokenPattern.ReplaceAllString(s, "wba_"+redacted)
@@ -125,7 +129,7 @@ func redactUserinfo(match string) string {
 
 // marks are what the patterns need to be in a text. Looking for them first is cheap, and most of what is logged has none.
 type marks struct {
-	scheme, agentToken, colon, equals bool
+	scheme, agentToken, colon, equals, postgres, at bool
 }
 
 func look(s string) (found marks) {
@@ -135,6 +139,10 @@ func look(s string) (found marks) {
 			found.colon = true
 		case '=', '%':
 			found.equals = true
+		case '@':
+			found.at = true
+		case 'p', 'P':
+			found.postgres = found.postgres || hasPrefixFold(s[i:], "postgres")
 		case 'w', 'W':
 			found.agentToken = found.agentToken || hasPrefixFold(s[i:], "wba")
 		case 'b', 'B':

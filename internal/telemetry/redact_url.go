@@ -1,9 +1,6 @@
 package telemetry
 
-import (
-	"net/url"
-	"strings"
-)
+import "strings"
 
 // maxLayers is how often something may be percent-encoded before it counts as hiding a secret.
 const maxLayers = 5
@@ -76,20 +73,26 @@ func decodeOnce(s string) string {
 		return strings.ReplaceAll(s, "+", " ")
 	}
 	var out strings.Builder
+	out.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		switch {
 		case s[i] == '+':
 			out.WriteByte(' ')
-		case s[i] == '%' && i+2 < len(s):
-			if b, err := url.PathUnescape(s[i : i+3]); err == nil {
-				out.WriteString(b)
-				i += 2
-				continue
-			}
-			fallthrough
+		case s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			out.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
+			i += 2
 		default:
 			out.WriteByte(s[i])
 		}
 	}
 	return out.String()
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&0xf + 9
 }

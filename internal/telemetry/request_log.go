@@ -13,8 +13,14 @@ const (
 	idleFirst = 10
 	idleEvery = 100
 
-	// leftEvery is how long a request that got no line waits at most for one that counts it.
-	leftEvery = 10 * time.Second
+	// Of what is answered to unauthenticated callers in one second, so many of each kind and of all kinds are logged.
+	unauthenticatedFirst = 2
+	unauthenticatedAll   = 5
+
+	// leftEvery is how long a request that got no line waits at most for one that counts it; unauthenticatedEvery if the
+	// caller was not authenticated.
+	leftEvery            = 10 * time.Second
+	unauthenticatedEvery = 6 * leftEvery
 
 	maxPathLine = 256 // bytes of the path in a request's line
 	maxIDLine   = 128 // bytes of an id
@@ -32,28 +38,39 @@ type RequestLine struct {
 	ServiceAccount    string // of Kubernetes: namespace/name; empty if it was none
 	Remote            string
 	Idle              bool // a poll that found nothing: these are sampled
+	Unauthenticated   bool // the caller showed no token that is good here: these are sampled, too
 }
 
 // RequestLogger logs requests, as lines with the msg "request": server errors at error, all others at info.
 //
-// Idle polls are nearly all requests and say nothing new, so most get no line; a line that stands for n > 1 requests of
-// the same method, route and status says sampled: n. Adding up sampled, or 1 where a line has none, counts requests
-// rightly, but for those of the last ten seconds while the program runs.
+// Idle polls are nearly all requests and say nothing new, so most get no line. Neither do requests of unauthenticated
+// callers, who could otherwise fill the log. A line that stands for n > 1 requests of the same method, route and status
+// says sampled: n. Adding up sampled, or 1 where a line has none, counts requests rightly, but for those of the last ten
+// seconds (unauthenticated: of the last minute) while the program runs.
 type RequestLogger struct {
-	log    *zap.Logger
-	redact redactor
-	now    func() time.Time
-	idle   samplers
+	log             *zap.Logger
+	redact          redactor
+	now             func() time.Time
+	idle            *samplers
+	unauthenticated *samplers
+	causes          *samplers // of a single kind
 }
 
 // NewRequestLogger returns a logger of requests to logs.App. Run must run for its counts to be right.
 func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
-	l := &RequestLogger{log: logs.App.Named("http"), redact: logs.redact, now: now, idle: samplers{first: idleFirst, every: idleEvery}}
-	l.idle.byKind.Store(&map[kind]*sampler{})
-	return l
+	return &RequestLogger{
+		log: logs.App.Named("http"), redact: logs.redact, now: now,
+		idle:            newSamplers(idleFirst, idleEvery, 0, maxSamplers),
+		unauthenticated: newSamplers(unauthenticatedFirst, 0, unauthenticatedAll, maxUnauthenticatedKinds),
+		causes:          newSamplers(unauthenticatedFirst, 0, 0, 0),
+	}
 }
 
-// Log logs a request, unless it is idle and left to another line; that decision costs some tens of nanoseconds.
+// SampleCause reports for how many lines a line stands that says why an unauthenticated caller's request was not served;
+// 0 means that it should not be logged.
+func (l *RequestLogger) SampleCause() int64 { return l.causes.rest.take(l.now(), 0) }
+
+// Log logs a request, unless it is sampled and left to another line; that decision costs some tens of nanoseconds.
 func (l *RequestLogger) Log(r RequestLine) {
 	level := zapcore.InfoLevel
 	if r.Status >= 500 {
@@ -62,12 +79,17 @@ func (l *RequestLogger) Log(r RequestLine) {
 	if !l.log.Core().Enabled(level) {
 		return
 	}
+	var sampler *sampler
+	switch {
+	case r.Unauthenticated:
+		sampler = l.unauthenticated.orRest(kind{methodLabel(r.Method), r.Route, r.Status})
+	case r.Idle && r.Status < 400:
+		sampler = l.idle.of(kind{methodLabel(r.Method), r.Route, r.Status})
+	}
 	stands := int64(1)
-	if r.Idle && r.Status < 400 {
-		if s := l.idle.of(kind{methodLabel(r.Method), r.Route, r.Status}); s != nil {
-			if stands = s.take(l.now(), r.Duration); stands == 0 {
-				return
-			}
+	if sampler != nil {
+		if stands = sampler.take(l.now(), r.Duration); stands == 0 {
+			return
 		}
 	}
 	entry := l.log.Check(level, "request")
@@ -101,37 +123,50 @@ func (l *RequestLogger) Log(r RequestLine) {
 // Run writes lines for the requests that would wait too long for one, until ctx ends; then for all that are left. Whoever
 // logs requests should have stopped by then.
 func (l *RequestLogger) Run(ctx context.Context) error {
-	ticker := time.NewTicker(leftEvery)
-	defer ticker.Stop()
+	idle, unauthenticated := time.NewTicker(leftEvery), time.NewTicker(unauthenticatedEvery)
+	defer idle.Stop()
+	defer unauthenticated.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			l.flush()
+			l.flush(l.idle)
+			l.flush(l.unauthenticated)
 			return nil
-		case <-ticker.C:
-			l.flush()
+		case <-idle.C:
+			l.flush(l.idle)
+		case <-unauthenticated.C:
+			l.flush(l.unauthenticated)
 		}
 	}
 }
 
 // flush writes a line for the requests of each kind that got none.
-func (l *RequestLogger) flush() {
-	if !l.log.Core().Enabled(zapcore.InfoLevel) {
+func (l *RequestLogger) flush(kinds *samplers) {
+	for _, s := range *kinds.byKind.Load() {
+		l.flushKind(s)
+	}
+	l.flushKind(&kinds.rest)
+}
+
+func (l *RequestLogger) flushKind(s *sampler) {
+	level := zapcore.InfoLevel
+	if s.kind.status >= 500 {
+		level = zapcore.ErrorLevel
+	}
+	if !l.log.Core().Enabled(level) {
 		return
 	}
-	for _, s := range *l.idle.byKind.Load() {
-		left := s.left.Swap(0)
-		if left == 0 {
-			continue
-		}
-		l.log.Info("request",
-			zap.String("method", s.kind.method),
-			zap.String("route", s.kind.route),
-			zap.Int("status", s.kind.status),
-			zap.Float64("duration_ms", milliseconds(time.Duration(s.last.Load()))),
-			zap.Int64("bytes_in", 0),
-			zap.Int64("bytes_out", 0),
-			zap.Int64("sampled", left),
-		)
+	left := s.left.Swap(0)
+	if left == 0 {
+		return
 	}
+	l.log.Log(level, "request",
+		zap.String("method", s.kind.method),
+		zap.String("route", s.kind.route),
+		zap.Int("status", s.kind.status),
+		zap.Float64("duration_ms", milliseconds(time.Duration(s.last.Load()))),
+		zap.Int64("bytes_in", 0),
+		zap.Int64("bytes_out", 0),
+		zap.Int64("sampled", left),
+	)
 }

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -14,24 +13,6 @@ import (
 )
 
 var idlePoll = RequestLine{Method: "GET", Route: "/pending/{agent_id}", Path: "/pending/a", Status: 304, Duration: time.Millisecond, Idle: true}
-
-// lockedBuffer is a buffer that may be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // counted adds up the requests that lines stand for, by status, as the analyser of the log does.
 func counted(tb testing.TB, log string) (requests map[int]int, lines int) {
@@ -75,7 +56,7 @@ func TestRequestLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var stdout bytes.Buffer
+			var stdout lockedBuffer
 			l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &stdout, Secrets: []string{"s3cr3t"}}), time.Now)
 			line := base
 			tt.change(&line)
@@ -142,7 +123,8 @@ func TestIdlePollsAreSampled(t *testing.T) {
 func TestSampledCountsAreExact(t *testing.T) {
 	var out lockedBuffer
 	clock := &testClock{time: epoch}
-	l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &out}), clock.Now)
+	logs := newTestLogs(t, LogOptions{Stdout: &out})
+	l := NewRequestLogger(logs, clock.Now)
 	l.idle.first, l.idle.every = 1, 5
 	const loggers, each = 4, 3000
 	var logging sync.WaitGroup
@@ -159,9 +141,10 @@ func TestSampledCountsAreExact(t *testing.T) {
 				mine[line.Status]++
 				switch {
 				case i%300 == 0:
+					logs.Sync() // or lines might be dropped
 					clock.Advance(time.Second)
 				case i%777 == 0:
-					l.flush()
+					l.flush(l.idle)
 				}
 			}
 			mu.Lock()
@@ -172,7 +155,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 		})
 	}
 	logging.Wait()
-	l.flush()
+	l.flush(l.idle)
 	got, lines := counted(t, out.String())
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("lines stand for %v requests, want %v", got, want)
@@ -180,7 +163,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 	if lines > loggers*each*9/10 || len(*l.idle.byKind.Load()) != maxSamplers {
 		t.Errorf("%d lines and %d samplers: little was sampled, or without a bound", lines, len(*l.idle.byKind.Load()))
 	}
-	l.flush()
+	l.flush(l.idle)
 	if again, _ := counted(t, out.String()); fmt.Sprint(again) != fmt.Sprint(want) {
 		t.Errorf("a second flush adds requests: %v", again)
 	}
@@ -193,15 +176,70 @@ func TestRequestsBelowTheLevelCostNothing(t *testing.T) {
 	for range 1000 {
 		l.Log(idlePoll)
 	}
-	l.flush()
+	l.flush(l.idle)
 	if out.String() != "" {
 		t.Errorf("logged below the level: %s", out.String())
 	}
 	if err := logs.SetLevel("info"); err != nil {
 		t.Fatal(err)
 	}
-	l.flush()
+	l.flush(l.idle)
 	if out.String() != "" {
 		t.Errorf("requests that were below the level are logged later: %s", out.String())
+	}
+}
+
+// A flood of requests without a good token, of as many kinds as it likes, gets a few lines a second, and every request is
+// counted.
+func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out lockedBuffer
+		l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &out}), time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = l.Run(ctx) })
+		const seconds, kinds, each = 120, 2 * maxUnauthenticatedKinds, 5
+		for range seconds {
+			for k := range kinds {
+				for range each {
+					l.Log(RequestLine{Method: "GET", Route: fmt.Sprint("/", k), Path: "/", Status: 401, Unauthenticated: true})
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		lines := len(jsonLines(t, out.String()))
+		if most := seconds*unauthenticatedAll + 3*(maxUnauthenticatedKinds+1); lines > most {
+			t.Errorf("%d lines, want at most %d", lines, most)
+		}
+		l.Log(RequestLine{Method: "GET", Route: "/", Path: "/", Status: 401}) // with a token
+		if got := len(jsonLines(t, out.String())); got != lines+1 {
+			t.Errorf("%d lines, want %d: an authenticated caller's request has a line of its own", got, lines+1)
+		}
+		cancel()
+		running.Wait()
+		requests, _ := counted(t, out.String())
+		if got, want := requests[401]+requests[0], seconds*kinds*each+1; got != want {
+			t.Errorf("lines stand for %d requests, want %d", got, want)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestCausesAreSampled(t *testing.T) {
+	clock := &testClock{time: epoch}
+	l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &lockedBuffer{}}), clock.Now)
+	var lines, stand int64
+	for range 3 {
+		for range 1000 {
+			if n := l.SampleCause(); n > 0 {
+				lines++
+				stand += n
+			}
+		}
+		clock.Advance(time.Second)
+	}
+	if lines != 3*unauthenticatedFirst || stand != 2000+unauthenticatedFirst {
+		t.Errorf("%d lines for %d, want %d for %d", lines, stand, 3*unauthenticatedFirst, 2000+unauthenticatedFirst)
 	}
 }

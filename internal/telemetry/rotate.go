@@ -65,16 +65,6 @@ func (f *rotatingFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Sync asks the system to put what was written on the disk.
-func (f *rotatingFile) Sync() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.file == nil {
-		return nil
-	}
-	return f.file.Sync()
-}
-
 // Close syncs and closes the file. A second Close does nothing.
 func (f *rotatingFile) Close() error {
 	f.mu.Lock()

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -224,35 +223,4 @@ func TestRotatingFileSurvivesWhatItCannotWrite(t *testing.T) {
 			t.Errorf("Write after Close: %v, want os.ErrClosed", err)
 		}
 	})
-}
-
-func TestSinkReportsAFullDiskOnce(t *testing.T) {
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("no /dev/full here")
-	}
-	path := filepath.Join(t.TempDir(), "a.log")
-	if err := os.Symlink("/dev/full", path); err != nil {
-		t.Fatal(err)
-	}
-	f, clock := newTestFile(t, path, 1000, 3)
-	var stderr bytes.Buffer
-	s := &sink{name: path, out: f, stderr: &stderr, now: clock.Now}
-	write := func() {
-		t.Helper()
-		if n, err := s.Write([]byte("line\n")); n != 5 || err != nil {
-			t.Fatalf("Write = %d, %v, want as if written", n, err)
-		}
-	}
-	for range 1000 {
-		write()
-	}
-	if got := strings.Count(stderr.String(), "\n"); got != 1 || !strings.Contains(stderr.String(), "no space left") {
-		t.Errorf("stderr after 1000 lost lines: %q, want one line about the disk", stderr.String())
-	}
-	clock.Advance(reportEvery)
-	write()
-	write()
-	if !strings.Contains(stderr.String(), "(lines lost so far: 1001)") || strings.Count(stderr.String(), "\n") != 2 {
-		t.Errorf("stderr an hour later: %q, want a second line that counts 1001", stderr.String())
-	}
 }
