@@ -74,10 +74,10 @@ type Reports interface {
 // ServiceAccounts knows those of a Kubernetes cluster by their tokens. What is wrong with a token, or which right is
 // missing, comes as a *fleet.Error (Forbidden); so does it if Kubernetes cannot be asked (Unavailable).
 type ServiceAccounts interface {
-	// Account tells the namespace and name of the account that a token is of.
-	Account(ctx context.Context, token string) (namespace, name string, err error)
+	// Account tells the namespace and name of the account that a token is of. remote is the address that it came from.
+	Account(ctx context.Context, remote, token string) (namespace, name string, err error)
 	// Allow returns nil if the token's account may "create" or "get" (verb) the reports of a namespace.
-	Allow(ctx context.Context, token, verb, namespace string) error
+	Allow(ctx context.Context, remote, token, verb, namespace string) error
 }
 
 // Ledger takes executions in.

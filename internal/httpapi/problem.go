@@ -69,6 +69,7 @@ var statuses = map[fleet.Kind]int{
 	fleet.Conflict:    http.StatusConflict,
 	fleet.TooLarge:    http.StatusRequestEntityTooLarge,
 	fleet.Unavailable: http.StatusServiceUnavailable,
+	fleet.Limited:     http.StatusTooManyRequests,
 }
 
 // problemOfFields tells every fault, and the first one in the usual place too.

@@ -22,7 +22,10 @@ import (
 	"github.com/watchbill/watchbill/internal/kubetest"
 )
 
-const audience = "watchbill"
+const (
+	audience = "watchbill"
+	remote   = "192.0.2.1:1234"
+)
 
 var cluster *kubetest.Cluster
 
@@ -85,6 +88,14 @@ func (w *world) account(namespace, name string, verbs ...string) {
 		err = errors.Join(err, w.bind(namespace, name, namespace))
 	}
 	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// forget deletes a ServiceAccount.
+func (w *world) forget(name string) {
+	w.t.Helper()
+	if err := w.client.CoreV1().ServiceAccounts(w.namespace).Delete(w.t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
 }
