@@ -18,8 +18,9 @@ import (
 
 // Agents keeps the enrolled agents.
 type Agents interface {
-	// Enroll stores a new agent. fleet.ErrAgentExists if its id is taken.
-	Enroll(ctx context.Context, agent fleet.Agent, token fleet.TokenHash) (fleet.Agent, error)
+	// Enroll stores a new agent. fleet.ErrAgentExists if its id is taken. With a limit, which is not 0, it is
+	// fleet.ErrEnrollmentFull if as many agents were enrolled by the same enrollment token.
+	Enroll(ctx context.Context, agent fleet.Agent, token fleet.TokenHash, limit int) (fleet.Agent, error)
 	// RotateToken replaces an agent's token; the old one is dead when it returns, everywhere within a second.
 	RotateToken(ctx context.Context, id string, token fleet.TokenHash) error
 	// DeleteAgent removes an agent and its deployments.

@@ -43,7 +43,7 @@ func TestAccount(t *testing.T) {
 		"another signature":    {good[:strings.LastIndex(good, ".")+1] + strings.Repeat("A", 342), "signature is wrong", false},
 		"another payload":      {resigned(good, payload), "signature is wrong", false},
 		"made up":              {forged(payload), "does not publish", false},
-		"without a signature":  {resigned(good, payload)[:strings.LastIndex(good, ".")], "not one of a Kubernetes ServiceAccount", false},
+		"without a signature":  {strings.Join(strings.Split(good, ".")[:2], "."), "not one of a Kubernetes ServiceAccount", false},
 		"of another cluster":   {theirs.sign(payload), "does not publish", false},
 		"of a person":          {forged(`{"iss":"x","sub":"jane","aud":["watchbill"],"exp":1e300}`), "not one of a Kubernetes ServiceAccount", false},
 		"without an issuer":    {forged(`{"sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1e300}`), "not one of a Kubernetes ServiceAccount", false},
@@ -186,8 +186,8 @@ func TestAnswersAreRememberedForAMoment(t *testing.T) {
 		{grantedFor, 5, 5},                    // the granted ones, too; the refused ones were asked about just now
 		{595 * time.Second, 7, 7},             // near the token's end
 		{599 * time.Second, 7, 7},
-		{601 * time.Second, 11, 9}, // after it, by our clock: nothing is remembered of either
-		{601 * time.Second, 14, 11},
+		{601 * time.Second, 10, 9}, // after it, by our clock: nothing is remembered of either
+		{601 * time.Second, 13, 11},
 	} {
 		w.clock.set(made.Add(step.at))
 		ask()

@@ -59,7 +59,7 @@ func (r *registry) findIn(s *shard, hash uint32, meant func(number uint32) bool)
 // handle makes a handle. Its caller has one of the locks.
 func (r *registry) handle(number uint32) Agent {
 	rec := r.records.at(number)
-	return Agent{id: rec.id, own: rec.own, number: number, generation: rec.generation.Load(), record: rec}
+	return Agent{id: rec.id, pace: rec.pace, number: number, generation: rec.generation.Load(), record: rec}
 }
 
 func (r *registry) size() (n int) {
@@ -74,13 +74,13 @@ func (r *registry) size() (n int) {
 
 // add installs an agent that is not there, as one whose view is Fresh from the sweep after written on. The zero token, which no token
 // hashes to, is none.
-func (r *registry) add(id string, token fleet.TokenHash, own int32, written uint64) *record {
+func (r *registry) add(id string, token fleet.TokenHash, pace pace, written uint64) *record {
 	number := r.records.take()
 	rec := r.records.at(number)
 	rec.written.Store(written)
 
 	r.owners.Lock()
-	rec.id, rec.token, rec.own = id, token, own
+	rec.id, rec.token, rec.pace = id, token, pace
 	r.owners.Unlock()
 	s, hash := r.id(id)
 	s.mu.Lock()
@@ -91,12 +91,12 @@ func (r *registry) add(id string, token fleet.TokenHash, own int32, written uint
 }
 
 // rekey gives an agent another token. Handles that came by the one before are bad from now on.
-func (r *registry) rekey(a Agent, token fleet.TokenHash, own int32) {
+func (r *registry) rekey(a Agent, token fleet.TokenHash, pace pace) {
 	r.removeToken(a.number)
 	s, _ := r.id(a.id)
 	s.mu.Lock()
 	r.owners.Lock()
-	a.record.token, a.record.own = token, own
+	a.record.token, a.record.pace = token, pace
 	r.owners.Unlock()
 	s.mu.Unlock()
 	a.record.disown()

@@ -38,26 +38,26 @@ WITH moved AS (
     SELECT unnest($3::text[])
 )` + sweepHead + `
 UNION ALL
-SELECT 'deleted', t.agent_id, NULL, NULL, NULL, NULL, NULL FROM deleted_agents t
+SELECT 'deleted', t.agent_id, NULL, NULL, NULL, NULL, NULL, NULL FROM deleted_agents t
 WHERE t.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND NOT pg_visible_in_snapshot(t.changed_xid, $2::text::pg_snapshot)
   AND NOT EXISTS (SELECT FROM agents a WHERE a.id = t.agent_id)
 UNION ALL
-SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, NULL, NULL, NULL FROM agents a
+SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, a.enrolled_by, NULL, NULL, NULL FROM agents a
 WHERE a.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND NOT pg_visible_in_snapshot(a.changed_xid, $2::text::pg_snapshot)`
 
 const sweepWhole = `-- name: SweepWhole :many
 WITH moved AS (SELECT DISTINCT agent_id FROM deployments WHERE status = 'pending')` + sweepHead + `
 UNION ALL
-SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, NULL, NULL, NULL FROM agents a`
+SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, a.enrolled_by, NULL, NULL, NULL FROM agents a`
 
 // $1 is how many of an agent's deployments its entity tag is made of.
 const sweepHead = `
 SELECT 'watermark' AS kind, EXTRACT(EPOCH FROM pg_postmaster_start_time())::text || '/' ||
            COALESCE(EXTRACT(EPOCH FROM pg_stat_get_bgwriter_stat_reset_time())::text, '') || '|' || pg_current_snapshot()::text AS name,
-       NULL::bytea AS token_hash, NULL::int AS poll_interval_seconds,
+       NULL::bytea AS token_hash, NULL::int AS poll_interval_seconds, NULL::text AS enrolled_by,
        NULL::uuid[] AS ids, NULL::int[] AS attempts, NULL::float8 AS next_due
 UNION ALL
-SELECT 'waiting', moved.agent_id, NULL, NULL, due.ids, due.attempts, later.next_due
+SELECT 'waiting', moved.agent_id, NULL, NULL, NULL, due.ids, due.attempts, later.next_due
 FROM moved
 CROSS JOIN LATERAL (
     SELECT array_agg(w.id ORDER BY w.created_at, w.id) AS ids, array_agg(w.attempt ORDER BY w.created_at, w.id) AS attempts
@@ -111,18 +111,19 @@ func take(rows pgx.Rows, into mailbox.Sink) (watermark string, err error) {
 		kind, name string
 		hash       []byte
 		interval   *int32
+		enrolledBy *string
 		ids        []uuid.UUID
 		attempts   []int32
 		nextDue    *float64
 	)
-	_, err = pgx.ForEachRow(rows, []any{&kind, &name, &hash, &interval, &ids, &attempts, &nextDue}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&kind, &name, &hash, &interval, &enrolledBy, &ids, &attempts, &nextDue}, func() error {
 		switch kind {
 		case "watermark":
 			watermark = name
 		case "deleted":
 			into.Deleted(name)
 		case "agent":
-			into.Agent(name, fleet.TokenHash(hash), time.Duration(*interval)*time.Second)
+			into.Agent(name, fleet.TokenHash(hash), time.Duration(*interval)*time.Second, value(enrolledBy))
 		case "waiting":
 			due := make([]fleet.Waiting, len(ids))
 			for i := range ids {
