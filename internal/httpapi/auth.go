@@ -30,6 +30,8 @@ type caller struct {
 	admin  bool
 	agent  mailbox.Agent   // the zero one: none
 	ingest fleet.TokenHash // of the token that an ingester has
+	// grant is what the token of an enroller gives; nil: an admin asks, whom nothing binds.
+	grant *fleet.Grant
 	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
 	account *serviceAccount
 }
@@ -94,9 +96,12 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		return caller{}, errForbidden
 	case bearer == "":
 		return caller{}, errNoToken
-	case who == enroller && s.enrollmentTokens.holdHash(hash):
-		return caller{}, nil
-	case s.enrollmentTokens.holdHash(hash), s.ingestTokens.holdHash(hash):
+	}
+	grant := s.grants.Find(hash)
+	switch {
+	case who == enroller && grant != nil:
+		return caller{grant: grant}, nil
+	case grant != nil, s.ingestTokens.holdHash(hash):
 		return caller{}, errNoRight
 	}
 	agent, err := s.mailbox.Authenticate(x.r.Context(), bearer)
@@ -163,8 +168,8 @@ type Closed struct {
 // Closed tells which routes an unset token variable closes.
 func (s *Server) Closed() []Closed {
 	var closed []Closed
-	add := func(variable string, opens tokens, who ...access) {
-		if len(opens) > 0 {
+	add := func(variable string, open bool, who ...access) {
+		if open {
 			return
 		}
 		c := Closed{Variable: variable}
@@ -179,8 +184,8 @@ func (s *Server) Closed() []Closed {
 	if s.accounts == nil {
 		admins = append(admins, reporter)
 	}
-	add("ADMIN_TOKEN", s.adminTokens, admins...)
-	add("ENROLLMENT_TOKEN", slices.Concat(s.enrollmentTokens, s.adminTokens), enroller) // which either of them opens
-	add("INGEST_TOKEN", s.ingestTokens, ingester, exporter)
+	add("ADMIN_TOKEN", len(s.adminTokens) > 0, admins...)
+	add("ENROLLMENT_TOKEN", s.grants.Any() || len(s.adminTokens) > 0, enroller) // which either of them opens
+	add("INGEST_TOKEN", len(s.ingestTokens) > 0, ingester, exporter)
 	return closed
 }

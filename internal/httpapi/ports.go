@@ -30,6 +30,14 @@ type Agents interface {
 	Agents(ctx context.Context, after string, labels map[string]string, most int) ([]fleet.AgentView, error)
 }
 
+// Grants are the enrollment tokens and what they give.
+type Grants interface {
+	// Find returns what a token gives; nil if it is no enrollment token.
+	Find(token fleet.TokenHash) *fleet.Grant
+	// Any reports whether there may be one.
+	Any() bool
+}
+
 // Deployments keeps the deployments and moves them through their states.
 type Deployments interface {
 	// Create makes a deployment for each target. With a key, the first answer (the bytes that encode made of what was

@@ -15,7 +15,7 @@ type route struct {
 }
 
 var routes = []route{
-	{"POST", "/api/agents", enroller, typed(http.StatusCreated, readEnrollment, (*Server).enrollAgent)},
+	{"POST", "/api/agents", enroller, limitedEnrollment(typed(http.StatusCreated, readEnrollment, (*Server).enrollAgent))},
 	{"GET", "/api/agents", admin, typed(http.StatusOK, readAgentQuery, (*Server).listAgents)},
 	{"GET", "/api/agents/{agent_id}", admin, typed(http.StatusOK, readAgentID, (*Server).getAgent)},
 	{"DELETE", "/api/agents/{agent_id}", admin, typed(http.StatusNoContent, readAgentID, (*Server).deleteAgent)},

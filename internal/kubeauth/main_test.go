@@ -113,7 +113,13 @@ func (w *world) bind(namespace, name, in string) error {
 // token asks for a token of a ServiceAccount.
 func (w *world) token(namespace, name string, audiences ...string) string {
 	w.t.Helper()
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: new(int64(600))}}
+	return w.lasting(600, namespace, name, audiences...)
+}
+
+// lasting asks for a token that is good for some seconds.
+func (w *world) lasting(seconds int64, namespace, name string, audiences ...string) string {
+	w.t.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
 	made, err := w.client.CoreV1().ServiceAccounts(namespace).CreateToken(w.t.Context(), name, request, metav1.CreateOptions{})
 	if err != nil {
 		w.t.Fatal(err)

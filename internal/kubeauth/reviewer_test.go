@@ -128,7 +128,7 @@ func TestDeletedAccountIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.account(w.namespace, "reporter", "create")
-	token := w.token(w.namespace, "reporter", audience)
+	token := w.lasting(24*3600, w.namespace, "reporter", audience)
 	if err := w.Allow(t.Context(), remote, token, "create", w.namespace); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,9 @@ type Agents struct {
 }
 
 // NewAgents makes the store. changed is told, after each commit that ended a token, whose it was.
-func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents { return &Agents{db: db, changed: changed} }
+func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents {
+	return &Agents{db: db, changed: changed}
+}
 
 // Enroll stores a new agent; fleet.ErrAgentExists if its id is taken. With a limit it is fleet.ErrEnrollmentFull if as many
 // agents were enrolled by the same token.
