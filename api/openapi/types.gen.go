@@ -252,6 +252,9 @@ func (e GetReportParamsFormat) Valid() bool {
 
 // Agent Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"last_seen_at":"2026-01-15T09:30:00Z","name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"online","version":"1.4.2"}
 type Agent struct {
+	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Left out when an administrator did.
+	EnrolledBy string `json:"enrolled_by,omitempty,omitzero"`
+
 	// ID An agent's identifier.
 	//
 	// Example: edge-eu-017
@@ -597,6 +600,9 @@ type EnrollAgentRequest struct {
 //
 // Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"offline","token":"wba_EXAMPLE-NOT-A-TOKEN"}
 type EnrolledAgent struct {
+	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Left out when an administrator did.
+	EnrolledBy string `json:"enrolled_by,omitempty,omitzero"`
+
 	// ID An agent's identifier.
 	//
 	// Example: edge-eu-017

@@ -40,7 +40,7 @@ func listAgentsCommand(std stdio, env func(string) (string, bool)) *cobra.Comman
 		Long: `List agents in the order of their ids.
 
 An agent is online; late after one and a half of its own intervals without a poll; offline after six, or when it never
-polled.`,
+polled. ENROLLED BY is the first 16 digits of the SHA-256 of the enrollment token that enrolled it; empty: an administrator did.`,
 		Example: "  watchbill agents list --label 'region=eu,tier in (edge,core)' --state offline",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -100,10 +100,10 @@ func listAgents(ctx context.Context, c console, api *client, how listing, params
 			plain(a.ID), brief(a.Name),
 			{string(a.State), colours[a.State]},
 			plain(ago(a.LastSeenAt, now)),
-			plain(fmt.Sprintf("%ds", a.PollIntervalSeconds)), brief(pairs(a.Labels)),
+			plain(fmt.Sprintf("%ds", a.PollIntervalSeconds)), plain(a.EnrolledBy), brief(pairs(a.Labels)),
 		}
 	}
-	return c.print(c.table([]string{"ID", "NAME", "STATE", "LAST SEEN", "INTERVAL", "LABELS"}, rows))
+	return c.print(c.table([]string{"ID", "NAME", "STATE", "LAST SEEN", "INTERVAL", "ENROLLED BY", "LABELS"}, rows))
 }
 
 // pairs writes labels as selectors do, in order.

@@ -29,6 +29,7 @@ type Agent struct {
 	Labels       map[string]string // Kubernetes' label syntax
 	PollInterval time.Duration     // what it asked for at enrolment; whole seconds
 	Version      string            // its own, as it said at enrolment
+	EnrolledBy   string            // fingerprint of the enrollment token; empty: an administrator, or an older release
 	RegisteredAt time.Time
 	Presence     Presence
 }

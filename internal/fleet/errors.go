@@ -13,6 +13,7 @@ const (
 	TooLarge                    // it is more than we keep
 	Forbidden                   // it is another's
 	Unavailable                 // what is needed to answer cannot be reached; the same request may succeed later
+	Limited                     // it is one too many; the same request may succeed later
 )
 
 // Error is a fault of the domain. Two Errors are the same for errors.Is when their Codes are.

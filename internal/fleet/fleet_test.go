@@ -167,14 +167,6 @@ func TestPacing(t *testing.T) {
 			t.Errorf("backoff after attempt %d: want %s, got %s", attempt, want, got)
 		}
 	}
-	for _, tt := range []struct{ wanted, budget, want float64 }{{100, 1000, 1}, {2000, 1000, 2}, {0, 1000, 1}, {math.NaN(), 1000, 1}, {10, 0, 1}} {
-		if got := fleet.Stretch(tt.wanted, tt.budget); got != tt.want {
-			t.Errorf("stretch of %v over %v: want %v, got %v", tt.wanted, tt.budget, tt.want, got)
-		}
-	}
-	if got := fleet.StretchedInterval(10*time.Second, 1e6); got != fleet.MaxPollInterval {
-		t.Errorf("a stretched interval has no bound: %s", got)
-	}
 	if low, high := fleet.Jitter(10*time.Second, 0), fleet.Jitter(10*time.Second, 1); low != 9*time.Second || high != 11*time.Second {
 		t.Errorf("jitter of 10 s: want 9 s to 11 s, got %s to %s", low, high)
 	}

@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -18,18 +21,59 @@ func ExponentialBackoff(base, limit time.Duration, random func() float64) Backof
 	}
 }
 
-// Stretch is the factor by which every interval is lengthened so that a fleet which would poll wanted times a second
-// stays within budget polls a second. It is 1 for a fleet that fits.
-func Stretch(wanted, budget float64) float64 {
-	if !(wanted > budget) || budget <= 0 {
-		return 1
-	}
-	return wanted / budget
+// Demand is how many agents of a group poll at an interval of their own. The agents of an enrollment token are a group.
+type Demand struct {
+	Group    string
+	Interval time.Duration
+	Agents   int64
 }
 
-// StretchedInterval is the interval an agent is told: its own, lengthened, at most MaxPollInterval.
-func StretchedInterval(own time.Duration, stretch float64) time.Duration {
-	return time.Duration(math.Min(float64(own)*stretch, float64(MaxPollInterval)))
+func (d Demand) polls() float64 { return float64(d.Agents) / d.Interval.Seconds() }
+
+// Floors returns, for each group that must poll less often, the shortest interval that its agents may be told, so that all
+// groups together stay within budget polls a second. Groups share the budget evenly: one that wants less than its share is
+// left alone, and what it leaves is the others'. Within a group the shortest intervals are lengthened first. So neither agents
+// that ask for short intervals nor many agents of one token make others poll less often.
+func Floors(demand []Demand, budget float64) map[string]time.Duration {
+	groups := map[string][]Demand{}
+	wanted := map[string]float64{}
+	for _, d := range demand {
+		groups[d.Group] = append(groups[d.Group], d)
+		wanted[d.Group] += d.polls()
+	}
+	names := slices.SortedFunc(maps.Keys(groups), func(a, b string) int {
+		return cmp.Or(cmp.Compare(wanted[a], wanted[b]), cmp.Compare(a, b))
+	})
+	floors := map[string]time.Duration{}
+	for i, name := range names {
+		share := budget / float64(len(names)-i)
+		if wanted[name] > share {
+			floors[name] = floorWithin(groups[name], share)
+		}
+		budget -= min(wanted[name], share)
+	}
+	return floors
+}
+
+// floorWithin returns the interval to which shorter ones are lengthened so that a group polls budget times a second.
+func floorWithin(group []Demand, budget float64) time.Duration {
+	slices.SortFunc(group, func(a, b Demand) int { return cmp.Compare(a.Interval, b.Interval) })
+	rest := 0.0 // polls a second of the agents whose own interval is longer than the floor
+	for _, d := range group {
+		rest += d.polls()
+	}
+	agents, floor := 0.0, math.Inf(1)
+	for i, d := range group {
+		agents += float64(d.Agents)
+		rest -= d.polls()
+		if rest >= budget {
+			continue
+		}
+		if floor = agents / (budget - rest); i+1 == len(group) || floor <= group[i+1].Interval.Seconds() {
+			break
+		}
+	}
+	return time.Duration(min(floor, MaxPollInterval.Seconds()) * float64(time.Second))
 }
 
 // Jitter spreads an interval by ±10 %, so that agents which started together drift apart. random draws from [0, 1).

@@ -18,7 +18,7 @@ const (
 
 // serviceAccount is one of Kubernetes that asks.
 type serviceAccount struct {
-	token           string
+	remote, token   string
 	namespace, name string
 }
 
@@ -34,17 +34,18 @@ func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
 		return caller{}, errNoReporter
 	}
 	ctx := x.r.Context()
-	namespace, name, err := s.accounts.Account(ctx, bearer)
+	remote := s.proxies.client(x.r)
+	namespace, name, err := s.accounts.Account(ctx, remote, bearer)
 	if err == nil {
 		x.audience = telemetry.Known
 	}
 	if err == nil && x.r.Method == http.MethodPost {
-		err = s.accounts.Allow(ctx, bearer, mayCreate, namespace)
+		err = s.accounts.Allow(ctx, remote, bearer, mayCreate, namespace)
 	}
 	if err != nil {
 		return caller{}, err
 	}
-	return caller{account: &serviceAccount{bearer, namespace, name}}, nil
+	return caller{account: &serviceAccount{x.r.RemoteAddr, bearer, namespace, name}}, nil
 }
 
 // checkVisible returns nil if the reports of a namespace are the caller's to see: all are an admin's.
@@ -52,7 +53,7 @@ func (s *Server) checkVisible(ctx context.Context, account *serviceAccount, name
 	if account == nil {
 		return nil
 	}
-	return s.accounts.Allow(ctx, account.token, mayGet, namespace)
+	return s.accounts.Allow(ctx, account.remote, account.token, mayGet, namespace)
 }
 
 // isForbidden tells a right that is missing from one that could not be asked for.

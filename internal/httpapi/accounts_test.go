@@ -34,7 +34,7 @@ var (
 
 func jwt(namespace, name string) string { return "jwt." + namespace + "." + name }
 
-func (f *fakeAccounts) Account(_ context.Context, token string) (namespace, name string, err error) {
+func (f *fakeAccounts) Account(_ context.Context, _, token string) (namespace, name string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.shown = append(f.shown, token)
@@ -48,8 +48,8 @@ func (f *fakeAccounts) Account(_ context.Context, token string) (namespace, name
 	return parts[1], parts[2], nil
 }
 
-func (f *fakeAccounts) Allow(ctx context.Context, token, verb, in string) error {
-	namespace, name, err := f.Account(ctx, token)
+func (f *fakeAccounts) Allow(ctx context.Context, remote, token, verb, in string) error {
+	namespace, name, err := f.Account(ctx, remote, token)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func TestKubernetesGoesAwayMeanwhile(t *testing.T) {
 
 type goingAway struct{ *fakeAccounts }
 
-func (goingAway) Allow(context.Context, string, string, string) error { return errFakeAway }
+func (goingAway) Allow(context.Context, string, string, string, string) error { return errFakeAway }
 
 // A ServiceAccount's cursor is one of its namespace's list, whether or not it names it.
 func TestCursorsOfReports(t *testing.T) {

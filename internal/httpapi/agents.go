@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
 const (
@@ -22,30 +23,51 @@ const (
 	maxScans  = 20
 )
 
-func readEnrollment(x *exchange) (fleet.Agent, error) {
+// limitedEnrollment holds enrollment tokens to their rate before anything is read.
+func limitedEnrollment(enroll handler) handler {
+	return func(s *Server, x *exchange) error {
+		if grant := x.caller.grant; grant != nil {
+			if err := s.admit(x, ratelimit.Enroll, ratelimit.Subject{Token: grant.Token}, 1); err != nil {
+				return err
+			}
+		}
+		return enroll(s, x)
+	}
+}
+
+// enrollRequest is an agent that is to be enrolled, and by what right.
+type enrollRequest struct {
+	agent fleet.Agent
+	grant *fleet.Grant // nil: an admin's
+}
+
+func readEnrollment(x *exchange) (enrollRequest, error) {
 	if err := x.noQuery(); err != nil {
-		return fleet.Agent{}, err
+		return enrollRequest{}, err
 	}
 	var body struct {
 		openapi.EnrollAgentRequest
 		ID *openapi.AgentID `json:"id"` // left out is not the same as empty
 	}
 	if err := x.decode(&body); err != nil {
-		return fleet.Agent{}, err
+		return enrollRequest{}, err
 	}
 	agent := fleet.Agent{
 		Name: body.Name, Labels: body.Labels, Version: body.Version,
 		PollInterval: seconds(body.PollIntervalSeconds, fleet.DefaultPollInterval),
 	}
-	if body.ID == nil {
-		return agent, nil
+	if body.ID != nil {
+		agent.ID = *body.ID
+		if err := fleet.ValidateAgentID("id", agent.ID); err != nil {
+			return enrollRequest{}, err
+		}
 	}
-	agent.ID = *body.ID
-	return agent, fleet.ValidateAgentID("id", agent.ID)
+	return enrollRequest{agent, x.caller.grant}, nil
 }
 
 // enrollAgent mints the id of an agent that brings none.
-func (s *Server) enrollAgent(ctx context.Context, agent fleet.Agent) (openapi.EnrolledAgent, error) {
+func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.EnrolledAgent, error) {
+	agent := e.agent
 	if agent.ID == "" {
 		id, err := s.newID()
 		if err != nil {
@@ -56,11 +78,22 @@ func (s *Server) enrollAgent(ctx context.Context, agent fleet.Agent) (openapi.En
 	if err := agent.Validate(); err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
+	limit := 0
+	if e.grant != nil {
+		var err error
+		if agent, err = e.grant.Admit(agent, s.now()); err != nil {
+			return openapi.EnrolledAgent{}, err
+		}
+		if err := agent.Validate(); err != nil { // with the grant's labels they may be too many
+			return openapi.EnrolledAgent{}, err
+		}
+		limit = e.grant.MaxAgents
+	}
 	token, err := fleet.NewToken(s.random)
 	if err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
-	agent, err = s.agents.Enroll(ctx, agent, fleet.HashToken(token))
+	agent, err = s.agents.Enroll(ctx, agent, fleet.HashToken(token), limit)
 	if err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
@@ -199,6 +232,7 @@ func agentOf(a fleet.AgentView) openapi.Agent {
 	return openapi.Agent{
 		ID: a.ID, Name: a.Name, Labels: a.Labels, PollIntervalSeconds: wholeSeconds(a.PollInterval),
 		State: openapi.AgentState(a.State), LastSeenAt: a.Presence.LastSeenAt.UTC(), RegisteredAt: a.RegisteredAt.UTC(), Version: a.Version,
+		EnrolledBy: a.EnrolledBy,
 	}
 }
 
@@ -206,7 +240,8 @@ func withToken(a fleet.AgentView, token string) openapi.EnrolledAgent {
 	agent := agentOf(a)
 	return openapi.EnrolledAgent{
 		ID: agent.ID, Name: agent.Name, Labels: agent.Labels, PollIntervalSeconds: agent.PollIntervalSeconds,
-		State: agent.State, LastSeenAt: agent.LastSeenAt, RegisteredAt: agent.RegisteredAt, Version: agent.Version, Token: token,
+		State: agent.State, LastSeenAt: agent.LastSeenAt, RegisteredAt: agent.RegisteredAt, Version: agent.Version,
+		EnrolledBy: agent.EnrolledBy, Token: token,
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *Server) identify(x *exchange) {
 
 // isToken reports whether a hash is of any token but an administrator's.
 func (s *Server) isToken(hash fleet.TokenHash) bool {
-	if s.enrollmentTokens.holdHash(hash) || s.ingestTokens.holdHash(hash) {
+	if s.grants.Find(hash) != nil || s.ingestTokens.holdHash(hash) {
 		return true
 	}
 	_, known := s.mailbox.Lookup(hash)

@@ -32,7 +32,8 @@ type caller struct {
 	admin  bool
 	agent  mailbox.Agent   // the zero one: none
 	ingest fleet.TokenHash // of the token that an ingester has
-	enroll fleet.TokenHash // of the enrollment token that an enroller has
+	// grant is what the token of an enroller gives; nil: an admin asks, whom nothing binds.
+	grant *fleet.Grant
 	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
 	account *serviceAccount
 }
@@ -107,10 +108,13 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		return caller{}, errForbidden
 	case bearer == "":
 		return caller{}, errNoToken
-	case s.enrollmentTokens.holdHash(hash):
+	}
+	grant := s.grants.Find(hash)
+	switch {
+	case grant != nil:
 		x.audience = telemetry.Known
 		if who == enroller {
-			return caller{enroll: hash}, nil
+			return caller{grant: grant}, nil
 		}
 		return caller{}, errNoRight
 	case s.ingestTokens.holdHash(hash):
@@ -181,8 +185,8 @@ type Closed struct {
 // Closed tells which routes an unset token variable closes.
 func (s *Server) Closed() []Closed {
 	var closed []Closed
-	add := func(variable string, opens tokens, who ...access) {
-		if len(opens) > 0 {
+	add := func(variable string, open bool, who ...access) {
+		if open {
 			return
 		}
 		c := Closed{Variable: variable}
@@ -197,8 +201,8 @@ func (s *Server) Closed() []Closed {
 	if s.accounts == nil {
 		admins = append(admins, reporter)
 	}
-	add("ADMIN_TOKEN", s.adminTokens, admins...)
-	add("ENROLLMENT_TOKEN", slices.Concat(s.enrollmentTokens, s.adminTokens), enroller) // which either of them opens
-	add("INGEST_TOKEN", s.ingestTokens, ingester, exporter)
+	add("ADMIN_TOKEN", len(s.adminTokens) > 0, admins...)
+	add("ENROLLMENT_TOKEN", s.grants.Any() || len(s.adminTokens) > 0, enroller) // which either of them opens
+	add("INGEST_TOKEN", len(s.ingestTokens) > 0, ingester, exporter)
 	return closed
 }

@@ -82,7 +82,7 @@ func TestAdminTokens(t *testing.T) {
 
 func TestUnsetTokensCloseTheirEndpoints(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, func(o *Options) { o.AdminTokens, o.EnrollmentTokens, o.IngestTokens = " , ", "", "," })
+	a := newAPI(t, func(o *Options) { o.AdminTokens, o.Grants, o.IngestTokens = " , ", grants(t, ""), "," })
 	for _, token := range []string{"-", "", ",", "x"} {
 		a.send(t, request{method: "GET", path: "/api/agents", token: token}).want(http.StatusForbidden)
 		a.send(t, request{method: "GET", path: "/api/agents?admin_token=" + token}).want(http.StatusForbidden)

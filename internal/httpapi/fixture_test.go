@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/enrollment"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/ledger"
@@ -92,7 +93,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Ledger: book, Executions: a.rows, Traces: otlp.New(otlp.Options{Ledger: book, Log: logs.App}), Gateway: a.gateway,
 		Recorder: telemetry.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: telemetry.NewRequestLogger(logs, time.Now),
 		Security: telemetry.NewSecurityLog(logs, time.Now),
-		Log:      logs.App, AdminTokens: "an older one, " + adminToken, EnrollmentTokens: enrollmentToken, IngestTokens: "another, " + ingestToken,
+		Log:      logs.App, AdminTokens: "an older one, " + adminToken, Grants: grants(t, enrollmentToken), IngestTokens: "another, " + ingestToken,
 		Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}
 	if change != nil {
@@ -340,4 +341,14 @@ func encode(t testing.TB, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// grants are those of enrollment tokens, separated by commas.
+func grants(t testing.TB, tokens string) Grants {
+	t.Helper()
+	g, err := enrollment.Open(enrollment.Options{Tokens: tokens})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }

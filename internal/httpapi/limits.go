@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// admit lets n runs or executions of one subject in, as far as the limits allow: all of them or none. With n 0 it asks
+// admit lets n runs, executions or enrolments of one subject in, as far as the limits allow: all of them or none. With n 0 it asks
 // whether there is room for one, and takes none. The answer's headers say how the limits stand, whatever becomes of it; the
 // error is a problem that says which limit it is.
 func (s *Server) admit(x *exchange, scope ratelimit.Scope, who ratelimit.Subject, n int) error {

@@ -18,8 +18,9 @@ import (
 
 // Agents keeps the enrolled agents.
 type Agents interface {
-	// Enroll stores a new agent. fleet.ErrAgentExists if its id is taken.
-	Enroll(ctx context.Context, agent fleet.Agent, token fleet.TokenHash) (fleet.Agent, error)
+	// Enroll stores a new agent. fleet.ErrAgentExists if its id is taken. With a limit, which is not 0, it is
+	// fleet.ErrEnrollmentFull if as many agents were enrolled by the same enrollment token.
+	Enroll(ctx context.Context, agent fleet.Agent, token fleet.TokenHash, limit int) (fleet.Agent, error)
 	// RotateToken replaces an agent's token; the old one is dead when it returns, everywhere within a second.
 	RotateToken(ctx context.Context, id string, token fleet.TokenHash) error
 	// DeleteAgent removes an agent and its deployments.
@@ -27,6 +28,14 @@ type Agents interface {
 	Agent(ctx context.Context, id string) (fleet.AgentView, error)
 	// Agents lists up to most agents with all these labels, by id, after the given one.
 	Agents(ctx context.Context, after string, labels map[string]string, most int) ([]fleet.AgentView, error)
+}
+
+// Grants are the enrollment tokens and what they give.
+type Grants interface {
+	// Find returns what a token gives; nil if it is no enrollment token.
+	Find(token fleet.TokenHash) *fleet.Grant
+	// Any reports whether there may be one.
+	Any() bool
 }
 
 // Deployments keeps the deployments and moves them through their states.
@@ -74,10 +83,10 @@ type Reports interface {
 // ServiceAccounts knows those of a Kubernetes cluster by their tokens. What is wrong with a token, or which right is
 // missing, comes as a *fleet.Error (Forbidden); so does it if Kubernetes cannot be asked (Unavailable).
 type ServiceAccounts interface {
-	// Account tells the namespace and name of the account that a token is of.
-	Account(ctx context.Context, token string) (namespace, name string, err error)
+	// Account tells the namespace and name of the account that a token is of. remote is the address that it came from.
+	Account(ctx context.Context, remote, token string) (namespace, name string, err error)
 	// Allow returns nil if the token's account may "create" or "get" (verb) the reports of a namespace.
-	Allow(ctx context.Context, token, verb, namespace string) error
+	Allow(ctx context.Context, remote, token, verb, namespace string) error
 }
 
 // Ledger takes executions in.

@@ -14,9 +14,9 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/telemetry"
 	"github.com/watchbill/watchbill/internal/mailbox"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // statusClientGone is recorded, never sent: the client went away before its answer.
@@ -70,6 +70,7 @@ var statuses = map[fleet.Kind]int{
 	fleet.Conflict:    http.StatusConflict,
 	fleet.TooLarge:    http.StatusRequestEntityTooLarge,
 	fleet.Unavailable: http.StatusServiceUnavailable,
+	fleet.Limited:     http.StatusTooManyRequests,
 }
 
 // problemOfFields tells every fault, and the first one in the usual place too.

@@ -15,7 +15,7 @@ type route struct {
 }
 
 var routes = []route{
-	{"POST", "/api/agents", enroller, recorded(http.StatusCreated, readEnrollment, (*Server).enrollAgent, agentEnrolled)},
+	{"POST", "/api/agents", enroller, limitedEnrollment(recorded(http.StatusCreated, readEnrollment, (*Server).enrollAgent, agentEnrolled))},
 	{"GET", "/api/agents", admin, typed(http.StatusOK, readAgentQuery, (*Server).listAgents)},
 	{"GET", "/api/agents/{agent_id}", admin, typed(http.StatusOK, readAgentID, (*Server).getAgent)},
 	{"DELETE", "/api/agents/{agent_id}", admin, recorded(http.StatusNoContent, readAgentID, (*Server).deleteAgent, agentDeleted)},

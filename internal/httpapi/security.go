@@ -66,15 +66,15 @@ func (c caller) actor() telemetry.Actor {
 		return telemetry.Actor{Kind: "agent", ID: c.agent.ID()}
 	case c.account != nil:
 		return telemetry.Actor{Kind: "service_account", ID: c.account.String()}
-	case c.enroll != none:
-		return telemetry.Actor{Kind: "enrollment", ID: fingerprint(c.enroll)}
+	case c.grant != nil:
+		return telemetry.Actor{Kind: "enrollment", ID: c.grant.Fingerprint()}
 	case c.ingest != none:
 		return telemetry.Actor{Kind: "ingest", ID: fingerprint(c.ingest)}
 	}
 	return telemetry.Actor{Kind: "none"}
 }
 
-func agentEnrolled(_ fleet.Agent, enrolled openapi.EnrolledAgent) event {
+func agentEnrolled(_ enrollRequest, enrolled openapi.EnrolledAgent) event {
 	return event{"agent.enrolled", []zap.Field{zap.String("agent_id", enrolled.ID)}}
 }
 

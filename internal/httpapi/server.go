@@ -44,11 +44,11 @@ type Options struct {
 	// TrustedProxies are believed when they say, by X-Forwarded-For, whom they forward for.
 	TrustedProxies TrustedProxies
 
-	// AdminTokens, EnrollmentTokens and IngestTokens are comma-separated: several tokens rotate. Empty closes what they
-	// open; see Server.Closed.
-	AdminTokens      string
-	EnrollmentTokens string
-	IngestTokens     string
+	// AdminTokens and IngestTokens are comma-separated: several tokens rotate. Empty closes what they open; see
+	// Server.Closed.
+	AdminTokens  string
+	IngestTokens string
+	Grants       Grants // by which agents enrol
 
 	Version string
 	Now     func() time.Time
@@ -78,9 +78,9 @@ type Server struct {
 	log      *zap.Logger
 	proxies  TrustedProxies
 
-	adminTokens      tokens
-	enrollmentTokens tokens
-	ingestTokens     tokens
+	adminTokens  tokens
+	ingestTokens tokens
+	grants       Grants
 
 	ready   func() error
 	version string
@@ -127,7 +127,7 @@ func New(opts Options) (*Server, error) {
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, gateway: opts.Gateway,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
-		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
+		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens), open: newOpenMetrics(), openAPI: newDocument(),

@@ -21,8 +21,19 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// asking is a Reviewer whose API server answers what a test wants.
+// asking is a Reviewer whose API server publishes the test's key and otherwise answers what a test wants.
 func asking(t *testing.T, answer answering) *Reviewer {
+	t.Helper()
+	return askingAll(t, func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == keysPath {
+			return publish(ours), nil
+		}
+		return answer(r)
+	})
+}
+
+// askingAll is a Reviewer whose API server answers what a test wants.
+func askingAll(t *testing.T, answer answering) *Reviewer {
 	t.Helper()
 	config := &rest.Config{Host: "http://kubernetes.test", Transport: answer, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 	r, err := New(Options{Config: config, Audience: audience, Now: time.Now})
@@ -58,7 +69,13 @@ func known(user string, audiences ...string) authenticationv1.TokenReviewStatus 
 	}
 }
 
-var goodLooking = forged(`{"aud":["watchbill"]}`)
+const payload = `{"iss":"kubernetes","sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1e300}`
+
+// The keys of clusters, and a token of the first of them that nobody else can have made.
+var (
+	ours, theirs = newSigner("ours"), newSigner("theirs")
+	goodLooking  = ours.sign(payload)
+)
 
 // What an API server of today does not answer, but one with a webhook or an older one might.
 func TestAnswersThatAreNotBelieved(t *testing.T) {
@@ -81,7 +98,7 @@ func TestAnswersThatAreNotBelieved(t *testing.T) {
 		"a namespace that is not": {known("system:serviceaccount:Fleet/x:reporter", audience), "not one of a Kubernetes ServiceAccount"},
 	} {
 		r := asking(t, func(*http.Request) (*http.Response, error) { return review(tt.status), nil })
-		namespace, account, err := r.Account(t.Context(), goodLooking)
+		namespace, account, err := r.Account(t.Context(), remote, goodLooking)
 		if tt.refusal != "" {
 			if refuses(t, err, ErrTokenRefused, tt.refusal, goodLooking); t.Failed() {
 				t.Fatal(name)
@@ -116,7 +133,7 @@ func TestAllThatIsKnownOfTheAccountIsPassedOn(t *testing.T) {
 			answer.Status = tt.status
 			return jsonAnswer(http.StatusCreated, answer), nil
 		})
-		if err := r.Allow(t.Context(), goodLooking, "get", "other"); (err == nil) != tt.allowed {
+		if err := r.Allow(t.Context(), remote, goodLooking, "get", "other"); (err == nil) != tt.allowed {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -147,13 +164,13 @@ func TestKubernetesAway(t *testing.T) {
 				var asked atomic.Int64
 				r := asking(t, func(req *http.Request) (*http.Response, error) { asked.Add(1); return answer(req) })
 				start := time.Now()
-				_, _, err := r.Account(t.Context(), goodLooking)
+				_, _, err := r.Account(t.Context(), remote, goodLooking)
 				refuses(t, err, fleet.ErrUnavailable, "Kubernetes cannot be reached", goodLooking)
 				if took := time.Since(start); took > askWithin {
 					t.Errorf("it took %s", took)
 				}
 				before := asked.Load()
-				refuses(t, r.Allow(t.Context(), goodLooking, "get", "fleet"), fleet.ErrUnavailable, "", goodLooking)
+				refuses(t, r.Allow(t.Context(), remote, goodLooking, "get", "fleet"), fleet.ErrUnavailable, "", goodLooking)
 				if asked.Load() == before {
 					t.Error("the second question was answered from memory")
 				}
@@ -181,7 +198,7 @@ func TestAskersShareOneReview(t *testing.T) {
 				ctx = impatient // who began it went away: the others are answered all the same
 			}
 			all.Go(func() {
-				if namespace, _, err := r.Account(ctx, goodLooking); namespace != "fleet" {
+				if namespace, _, err := r.Account(ctx, remote, goodLooking); namespace != "fleet" {
 					t.Errorf("got %q, %v", namespace, err)
 				}
 			})

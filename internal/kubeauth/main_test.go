@@ -22,7 +22,10 @@ import (
 	"github.com/watchbill/watchbill/internal/kubetest"
 )
 
-const audience = "watchbill"
+const (
+	audience = "watchbill"
+	remote   = "192.0.2.1:1234"
+)
 
 var cluster *kubetest.Cluster
 
@@ -89,6 +92,14 @@ func (w *world) account(namespace, name string, verbs ...string) {
 	}
 }
 
+// forget deletes a ServiceAccount.
+func (w *world) forget(name string) {
+	w.t.Helper()
+	if err := w.client.CoreV1().ServiceAccounts(w.namespace).Delete(w.t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // bind gives a namespace's ServiceAccount the role of its name in another.
 func (w *world) bind(namespace, name, in string) error {
 	_, err := w.client.RbacV1().RoleBindings(in).Create(w.t.Context(), &rbacv1.RoleBinding{
@@ -102,7 +113,13 @@ func (w *world) bind(namespace, name, in string) error {
 // token asks for a token of a ServiceAccount.
 func (w *world) token(namespace, name string, audiences ...string) string {
 	w.t.Helper()
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: new(int64(600))}}
+	return w.lasting(600, namespace, name, audiences...)
+}
+
+// lasting asks for a token that is good for some seconds.
+func (w *world) lasting(seconds int64, namespace, name string, audiences ...string) string {
+	w.t.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
 	made, err := w.client.CoreV1().ServiceAccounts(namespace).CreateToken(w.t.Context(), name, request, metav1.CreateOptions{})
 	if err != nil {
 		w.t.Fatal(err)

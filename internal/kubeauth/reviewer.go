@@ -1,6 +1,7 @@
 // Package kubeauth tells by a Kubernetes ServiceAccount's token whose it is, and what the account may do with reports. It
-// asks the API server by TokenReview and SubjectAccessReview, and believes what it said for some seconds. A token is shown to
-// nobody else, and is in no error; it is remembered by its hash.
+// checks the token's signature with the keys that the cluster publishes, so that a made-up token costs the API server
+// nothing, then asks the API server by TokenReview and SubjectAccessReview, and believes what it said for some seconds. A
+// token is shown to nobody else, and is in no error; it is remembered by its hash.
 package kubeauth
 
 import (
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,6 +36,7 @@ var (
 	ErrTokenRefused = refused("Kubernetes does not accept the token: it may have expired, or its ServiceAccount may be gone")
 	ErrNotAllowed   = &fleet.Error{Kind: fleet.Forbidden, Code: "forbidden", Detail: "the ServiceAccount does not have the right"}
 	ErrUnavailable  = unavailable("Kubernetes cannot be reached to check the token; try again later")
+	ErrBusy         = &fleet.Error{Kind: fleet.Limited, Code: "rate_limited", Detail: "too many tokens are waiting to be checked with Kubernetes; try again later"}
 
 	errNotDelegated = unavailable("Kubernetes does not let this service check tokens: its ServiceAccount lacks the ClusterRole system:auth-delegator")
 )
@@ -46,19 +49,15 @@ func unavailable(detail string) *fleet.Error {
 	return &fleet.Error{Kind: fleet.Unavailable, Code: "unavailable", Detail: detail}
 }
 
-const (
-	askWithin = 5 * time.Second // the API server's time to answer, and one's turn to ask it
-
-	// Reports are made some times a minute. The client's own defaults would have them wait for one another.
-	asksPerSecond = 50
-	asksAtOnce    = 100
-)
+// askWithin is how long the API server has to answer, with the wait for a turn to ask it.
+const askWithin = 5 * time.Second
 
 // Options are what a Reviewer needs.
 type Options struct {
 	Config   *rest.Config // how to reach the API server: see Load
 	Audience string       // that tokens must be for
 	Now      func() time.Time
+	Log      *zap.Logger // nil: nothing is logged
 }
 
 // Reviewer asks about tokens and accounts.
@@ -69,6 +68,8 @@ type Reviewer struct {
 	transport http.RoundTripper
 	tokens    authenticationclient.TokenReviewInterface
 	rights    authorizationclient.SubjectAccessReviewInterface
+	keys      *keyring
+	turns     *turns
 
 	accounts *memory[account]
 	allowed  *memory[struct{}]
@@ -83,7 +84,8 @@ type account struct {
 // New makes a Reviewer. It does not wait for the API server: who asks finds out. Close must be called.
 func New(opts Options) (*Reviewer, error) {
 	config := rest.CopyConfig(opts.Config)
-	config.Timeout, config.QPS, config.Burst, config.UserAgent = askWithin, asksPerSecond, asksAtOnce, "watchbill"
+	config.Timeout, config.UserAgent = askWithin, "watchbill"
+	config.QPS = -1 // turns paces the questions
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, wrap(err)
@@ -96,27 +98,36 @@ func New(opts Options) (*Reviewer, error) {
 	if err != nil {
 		return nil, wrap(err)
 	}
+	log := opts.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
 	return &Reviewer{
 		audience: opts.Audience, now: opts.Now, transport: client.Transport,
 		tokens: authentication.TokenReviews(), rights: authorization.SubjectAccessReviews(),
+		keys:     &keyring{client: authentication.RESTClient(), now: opts.Now, log: log},
+		turns:    newTurns(),
 		accounts: newMemory[account](), allowed: newMemory[struct{}](),
 	}, nil
 }
 
 // Close closes the connections. Nobody may ask any more.
-func (r *Reviewer) Close() { utilnet.CloseIdleConnectionsFor(r.transport) }
+func (r *Reviewer) Close() {
+	r.turns.close()
+	utilnet.CloseIdleConnectionsFor(r.transport)
+}
 
-// Account tells the namespace and the name of the ServiceAccount that a token is of. Its error is ErrTokenRefused, saying
-// why, or ErrUnavailable.
-func (r *Reviewer) Account(ctx context.Context, token string) (namespace, name string, err error) {
-	a, _, err := r.account(ctx, token)
+// Account tells the namespace and the name of the ServiceAccount that a token is of. remote is the address that it came
+// from. The error is ErrTokenRefused, saying why, ErrBusy or ErrUnavailable.
+func (r *Reviewer) Account(ctx context.Context, remote, token string) (namespace, name string, err error) {
+	a, _, err := r.account(ctx, remote, token)
 	return a.namespace, a.name, err
 }
 
 // Allow returns nil if a token's account may do something to the reports of a namespace: verb is "create" or "get". Its
 // error is ErrNotAllowed, saying what is missing, or one of Account's.
-func (r *Reviewer) Allow(ctx context.Context, token, verb, namespace string) error {
-	a, ends, err := r.account(ctx, token)
+func (r *Reviewer) Allow(ctx context.Context, remote, token, verb, namespace string) error {
+	a, ends, err := r.account(ctx, remote, token)
 	if err != nil {
 		return err
 	}
@@ -126,18 +137,35 @@ func (r *Reviewer) Allow(ctx context.Context, token, verb, namespace string) err
 	return err
 }
 
-// account tells whose a token is, and when it ends.
-func (r *Reviewer) account(ctx context.Context, token string) (a account, ends time.Time, err error) {
-	if ends, err = r.inspect(token); err != nil {
-		return account{}, ends, err
+// account tells whose a token is, and when it ends. What is refused here is not remembered, since anyone can make up more
+// of it than there is room for.
+func (r *Reviewer) account(ctx context.Context, remote, token string) (a account, ends time.Time, err error) {
+	t, err := r.inspect(token)
+	if err != nil {
+		return account{}, t.ends, err
 	}
-	a, err = r.accounts.answer(hashOf(token), r.now, ends, func() (account, error) { return r.reviewToken(ctx, token) })
-	return a, ends, err
+	about := hashOf(token)
+	if known, ok := r.accounts.recall(about, r.now()); ok {
+		return known.answer, t.ends, known.err
+	}
+	checked, err := r.verify(ctx, t)
+	if err != nil {
+		return account{}, t.ends, err
+	}
+	who := asker{group: "namespace " + t.namespace, member: t.name}
+	if !checked { // then the namespace may be made up
+		who = asker{group: "network " + network(remote), member: t.namespace}
+	}
+	a, err = r.accounts.answer(about, r.now, t.ends, func() (account, error) { return r.reviewToken(ctx, who, token) })
+	return a, t.ends, err
 }
 
-func (r *Reviewer) reviewToken(ctx context.Context, token string) (account, error) {
+func (r *Reviewer) reviewToken(ctx context.Context, who asker, token string) (account, error) {
 	ctx, cancel := forAll(ctx)
 	defer cancel()
+	if err := r.turns.take(ctx, who); err != nil {
+		return account{}, err
+	}
 	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{r.audience}}}
 	review, err := r.tokens.Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
@@ -169,6 +197,9 @@ func (r *Reviewer) reviewRight(ctx context.Context, a account, verb, namespace s
 	}
 	ctx, cancel := forAll(ctx)
 	defer cancel()
+	if err := r.turns.take(ctx, asker{group: "namespace " + a.namespace, member: a.name}); err != nil {
+		return err
+	}
 	extra := make(map[string]authorizationv1.ExtraValue, len(a.user.Extra))
 	for name, values := range a.user.Extra {
 		extra[name] = authorizationv1.ExtraValue(values)

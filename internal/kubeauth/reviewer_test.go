@@ -15,9 +15,16 @@ import (
 
 // forged is a token that nobody signed.
 func forged(payload string) string {
-	encode := base64.RawURLEncoding.EncodeToString
-	return encode([]byte(`{"alg":"RS256","kid":"x"}`)) + "." + encode([]byte(payload)) + "." + encode([]byte(strings.Repeat("signature", 20)))
+	return encoded(`{"alg":"RS256","kid":"x"}`) + "." + encoded(payload) + "." + encoded(strings.Repeat("signature", 20))
 }
+
+// resigned is a token with another payload under the same signature.
+func resigned(token, payload string) string {
+	parts := strings.Split(token, ".")
+	return parts[0] + "." + encoded(payload) + "." + parts[2]
+}
+
+func encoded(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 func TestAccount(t *testing.T) {
 	t.Parallel()
@@ -33,9 +40,18 @@ func TestAccount(t *testing.T) {
 		"for others too":       {w.token(w.namespace, "reporter", "other", audience), "", true},
 		"for another":          {w.token(w.namespace, "reporter", "other"), `not for the audience "watchbill"`, false},
 		"for the API server":   {w.token(w.namespace, "reporter"), `not for the audience "watchbill"`, false},
-		"another signature":    {good[:strings.LastIndex(good, ".")+1] + strings.Repeat("A", 342), "does not accept", true},
-		"made up":              {forged(`{"aud":"watchbill","sub":"system:serviceaccount:` + w.namespace + `:reporter"}`), "does not accept", true},
-		"of another issuer":    {forged(`{"iss":"https://example.com","aud":["watchbill"],"exp":1e300}`), "does not accept", true},
+		"another signature":    {good[:strings.LastIndex(good, ".")+1] + strings.Repeat("A", 342), "signature is wrong", false},
+		"another payload":      {resigned(good, payload), "signature is wrong", false},
+		"made up":              {forged(payload), "does not publish", false},
+		"without a signature":  {strings.Join(strings.Split(good, ".")[:2], "."), "not one of a Kubernetes ServiceAccount", false},
+		"of another cluster":   {theirs.sign(payload), "does not publish", false},
+		"of a person":          {forged(`{"iss":"x","sub":"jane","aud":["watchbill"],"exp":1e300}`), "not one of a Kubernetes ServiceAccount", false},
+		"without an issuer":    {forged(`{"sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1e300}`), "not one of a Kubernetes ServiceAccount", false},
+		"without an end":       {forged(`{"iss":"x","sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"]}`), "not one of a Kubernetes ServiceAccount", false},
+		"expired":              {forged(`{"iss":"x","sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1000}`), "has expired", false},
+		"not valid yet":        {forged(`{"iss":"x","sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1e300,"nbf":1e300}`), "not valid yet", false},
+		"signed by a secret":   {encoded(`{"alg":"HS256","kid":"x"}`) + "." + encoded(payload) + "." + encoded("signature"), "not one of a Kubernetes ServiceAccount", false},
+		"algorithm none":       {encoded(`{"alg":"none"}`) + "." + encoded(payload) + "." + encoded("x"), "not one of a Kubernetes ServiceAccount", false},
 		"without an audience":  {forged(`{"sub":"x"}`), "not for the audience", false},
 		"a number as audience": {forged(`{"aud":1}`), "not one of a Kubernetes ServiceAccount", false},
 		"not JSON":             {forged(`{`), "not one of a Kubernetes ServiceAccount", false},
@@ -43,10 +59,10 @@ func TestAccount(t *testing.T) {
 		"two parts":            {"a.e30", "not one of a Kubernetes ServiceAccount", false},
 		"empty":                {"", "not one of a Kubernetes ServiceAccount", false},
 		"huge":                 {forged(`{"aud":"watchbill","x":"` + strings.Repeat("x", maxToken) + `"}`), "longer than 16384 bytes", false},
-		"no UTF-8":             {"\xff.e30.\xff", "not for the audience", false},
+		"no UTF-8":             {"\xff.e30.\xff", "not one of a Kubernetes ServiceAccount", false},
 	} {
 		before := w.requests.tokenReviews()
-		namespace, account, err := w.Account(t.Context(), tt.token)
+		namespace, account, err := w.Account(t.Context(), remote, tt.token)
 		if asked := w.requests.tokenReviews() - before; (asked == 1) != tt.asked || asked > 1 {
 			t.Errorf("%s: the API server was asked %d times", name, asked)
 		}
@@ -97,7 +113,7 @@ func TestAllow(t *testing.T) {
 		{"visitor", "get", w.namespace, false},
 	} {
 		token := w.token(w.namespace, tt.account, audience)
-		err := w.Allow(t.Context(), token, tt.verb, tt.namespace)
+		err := w.Allow(t.Context(), remote, token, tt.verb, tt.namespace)
 		if tt.allowed && err != nil {
 			t.Errorf("%s, %s in %s: want it allowed, got %v", tt.account, tt.verb, tt.namespace, err)
 		}
@@ -105,27 +121,25 @@ func TestAllow(t *testing.T) {
 			refuses(t, err, ErrNotAllowed, fmt.Sprintf("%s/%s may not %s monitoringreports/run", w.namespace, tt.account, tt.verb), token)
 		}
 	}
-	refuses(t, w.Allow(t.Context(), "nonsense", "get", w.namespace), ErrTokenRefused, "", "nonsense")
+	refuses(t, w.Allow(t.Context(), remote, "nonsense", "get", w.namespace), ErrTokenRefused, "", "nonsense")
 }
 
 func TestDeletedAccountIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.account(w.namespace, "reporter", "create")
-	token := w.token(w.namespace, "reporter", audience)
-	if err := w.Allow(t.Context(), token, "create", w.namespace); err != nil {
+	token := w.lasting(24*3600, w.namespace, "reporter", audience)
+	if err := w.Allow(t.Context(), remote, token, "create", w.namespace); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.client.CoreV1().ServiceAccounts(w.namespace).Delete(t.Context(), "reporter", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Allow(t.Context(), token, "create", w.namespace); err != nil {
+	w.forget("reporter")
+	if err := w.Allow(t.Context(), remote, token, "create", w.namespace); err != nil {
 		t.Errorf("a moment later: want it remembered, got %v", err)
 	}
 	var err error
 	eventually(t, "the API server has forgotten the account, which takes it some seconds", func() bool {
 		w.clock.advance(grantedFor)
-		err = w.Allow(t.Context(), token, "create", w.namespace)
+		err = w.Allow(t.Context(), remote, token, "create", w.namespace)
 		return err != nil
 	})
 	refuses(t, err, ErrTokenRefused, "does not accept", token)
@@ -139,7 +153,7 @@ func TestNotDelegated(t *testing.T) {
 	config := rest.AnonymousClientConfig(cluster.Config)
 	config.BearerToken = w.token(w.namespace, "watchbill")
 	token := w.token(w.namespace, "watchbill", audience)
-	_, _, err := w.reviewer(config).Account(t.Context(), token)
+	_, _, err := w.reviewer(config).Account(t.Context(), remote, token)
 	refuses(t, err, fleet.ErrUnavailable, "system:auth-delegator", token)
 }
 
@@ -149,14 +163,17 @@ func TestAnswersAreRememberedForAMoment(t *testing.T) {
 	w.account(w.namespace, "reporter", "create")
 	token := w.token(w.namespace, "reporter", audience)
 	made := w.clock.now()
-	unknown := forged(`{"aud":"watchbill"}`)
+	gone := "gone"
+	w.account(w.namespace, gone)
+	unknown := w.token(w.namespace, gone, audience)
+	w.forget(gone)
 	ask := func() { // three questions, to all of which the answers are known
 		t.Helper()
-		if err := w.Allow(t.Context(), token, "create", w.namespace); err != nil {
+		if err := w.Allow(t.Context(), remote, token, "create", w.namespace); err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, w.Allow(t.Context(), token, "get", w.namespace), ErrNotAllowed, "may not get", token)
-		refuses(t, w.Allow(t.Context(), unknown, "get", w.namespace), ErrTokenRefused, "", unknown)
+		refuses(t, w.Allow(t.Context(), remote, token, "get", w.namespace), ErrNotAllowed, "may not get", token)
+		refuses(t, w.Allow(t.Context(), remote, unknown, "get", w.namespace), ErrTokenRefused, "", unknown)
 	}
 	for _, step := range []struct {
 		at             time.Duration
@@ -169,8 +186,8 @@ func TestAnswersAreRememberedForAMoment(t *testing.T) {
 		{grantedFor, 5, 5},                    // the granted ones, too; the refused ones were asked about just now
 		{595 * time.Second, 7, 7},             // near the token's end
 		{599 * time.Second, 7, 7},
-		{601 * time.Second, 10, 9}, // after it, by our clock: nothing is remembered of it
-		{601 * time.Second, 12, 11},
+		{601 * time.Second, 10, 9}, // after it, by our clock: nothing is remembered of either
+		{601 * time.Second, 13, 11},
 	} {
 		w.clock.set(made.Add(step.at))
 		ask()

@@ -11,7 +11,7 @@ import (
 // agent is still there, and has that token, View tells. The zero Agent is nobody.
 type Agent struct {
 	id         string
-	own        int32 // seconds
+	pace       pace
 	number     uint32
 	generation uint32
 	record     *record
@@ -21,7 +21,7 @@ type Agent struct {
 func (a Agent) ID() string { return a.id }
 
 // Own is the interval that the agent asked for.
-func (a Agent) Own() time.Duration { return time.Duration(a.own) * time.Second }
+func (a Agent) Own() time.Duration { return time.Duration(a.pace.own) * time.Second }
 
 // gone says that the agent was deleted, or its token rotated.
 func (a Agent) gone() bool { return a.record.generation.Load() != a.generation }
@@ -31,7 +31,7 @@ type record struct {
 	// Whose it is. Only the sweeper changes that, under every lock under which it may be read: see registry.
 	id    string // empty: nobody's
 	token fleet.TokenHash
-	own   int32 // seconds
+	pace  pace
 
 	// generation moves when handles cease to be good: the agent is gone, and another may get the record, or its token was rotated.
 	generation atomic.Uint32
@@ -51,6 +51,12 @@ type record struct {
 
 	// The whole sweeps that last mentioned it, and something waiting for it. The sweeper's own.
 	mark, tagMark uint32
+}
+
+// pace is what an agent's interval follows from.
+type pace struct {
+	own   uint16 // seconds that it asked for
+	group uint16 // see groups
 }
 
 type wake struct{ ch chan struct{} }

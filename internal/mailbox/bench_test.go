@@ -22,7 +22,7 @@ func (n bigFleet) Sweep(_ context.Context, since string, _ []string, into mailbo
 	if since == "" {
 		into.Whole()
 		for i := range int(n) {
-			into.Agent(fmt.Sprintf("agent-%08d", i), fleet.HashToken(n.token(i)), 10*time.Second)
+			into.Agent(fmt.Sprintf("agent-%08d", i), fleet.HashToken(n.token(i)), 10*time.Second, "")
 		}
 	}
 	return "seen", nil

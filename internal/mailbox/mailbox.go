@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"errors"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +46,7 @@ type Mailbox struct {
 	kick     chan struct{}
 	draining chan struct{}
 	drain    sync.Once
-	stretch  atomic.Uint64 // bits of a float64
+	groups   groups
 
 	sight    atomic.Int32 // how well it sees; one of the constants below
 	begun    atomic.Uint64
@@ -94,7 +93,6 @@ func New(opts Options) *Mailbox {
 		tokens: newLookups(),
 	}
 	m.sweeper.m = m
-	m.SetStretch(1)
 	return m
 }
 
@@ -104,13 +102,12 @@ func (m *Mailbox) Agent(id string) (Agent, bool) { return m.agents.find(id) }
 // Saw notes when the agent polled, by the mailbox's clock. It is written to the database within a few seconds.
 func (m *Mailbox) Saw(a Agent, at time.Time) { m.saw(a, at.UnixNano()) }
 
-// SetStretch sets the factor by which every interval is lengthened.
-func (m *Mailbox) SetStretch(factor float64) { m.stretch.Store(math.Float64bits(factor)) }
+// SetFloors sets the shortest intervals that agents are told, by who enrolled them. Whoever is not named has none.
+func (m *Mailbox) SetFloors(floors map[string]time.Duration) { m.groups.setFloors(floors) }
 
-// Interval is how often the agent is to poll: its own interval, stretched. It is not jittered.
-func (m *Mailbox) Interval(a Agent) time.Duration {
-	return fleet.StretchedInterval(a.Own(), math.Float64frombits(m.stretch.Load()))
-}
+// Interval is how often the agent is to poll: its own interval, or its group's floor where that is longer. It is not
+// jittered.
+func (m *Mailbox) Interval(a Agent) time.Duration { return max(a.Own(), m.groups.floor(a.pace.group)) }
 
 // View is what the mailbox knows of an agent's pending deployments.
 type View struct {

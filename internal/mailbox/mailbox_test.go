@@ -164,16 +164,21 @@ func TestUnknownTokensShareLookups(t *testing.T) {
 
 func TestInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := run(t, newDatabase("a"))
+		m := run(t, newDatabase("a", "b@lab"))
 		pass(10 * time.Millisecond)
-		a := handle(t, m, "a")
+		a, b := handle(t, m, "a"), handle(t, m, "b@lab")
+		const own = 10 * time.Second
 		for _, tt := range []struct {
-			stretch float64
-			want    time.Duration
-		}{{1, 10 * time.Second}, {2.5, 25 * time.Second}, {1e9, time.Hour}} {
-			m.SetStretch(tt.stretch)
-			if got := m.Interval(a); got != tt.want {
-				t.Errorf("stretched by %v: want %s, got %s", tt.stretch, tt.want, got)
+			floors map[string]time.Duration
+			a, b   time.Duration
+		}{
+			{map[string]time.Duration{"lab": 25 * time.Second}, own, 25 * time.Second},
+			{map[string]time.Duration{"": 15 * time.Second, "lab": time.Second, "unheard of": time.Hour}, 15 * time.Second, own},
+			{nil, own, own},
+		} {
+			m.SetFloors(tt.floors)
+			if gotA, gotB := m.Interval(a), m.Interval(b); gotA != tt.a || gotB != tt.b {
+				t.Errorf("floors %v: want %s and %s, got %s and %s", tt.floors, tt.a, tt.b, gotA, gotB)
 			}
 		}
 	})

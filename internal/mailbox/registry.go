@@ -59,7 +59,7 @@ func (r *registry) findIn(s *shard, hash uint32, meant func(number uint32) bool)
 // handle makes a handle. Its caller has one of the locks.
 func (r *registry) handle(number uint32) Agent {
 	rec := r.records.at(number)
-	return Agent{id: rec.id, own: rec.own, number: number, generation: rec.generation.Load(), record: rec}
+	return Agent{id: rec.id, pace: rec.pace, number: number, generation: rec.generation.Load(), record: rec}
 }
 
 func (r *registry) size() (n int) {
@@ -74,13 +74,13 @@ func (r *registry) size() (n int) {
 
 // add installs an agent that is not there, as one whose view is Fresh from the sweep after written on. The zero token, which no token
 // hashes to, is none.
-func (r *registry) add(id string, token fleet.TokenHash, own int32, written uint64) *record {
+func (r *registry) add(id string, token fleet.TokenHash, pace pace, written uint64) *record {
 	number := r.records.take()
 	rec := r.records.at(number)
 	rec.written.Store(written)
 
 	r.owners.Lock()
-	rec.id, rec.token, rec.own = id, token, own
+	rec.id, rec.token, rec.pace = id, token, pace
 	r.owners.Unlock()
 	s, hash := r.id(id)
 	s.mu.Lock()
@@ -91,12 +91,12 @@ func (r *registry) add(id string, token fleet.TokenHash, own int32, written uint
 }
 
 // rekey gives an agent another token. Handles that came by the one before are bad from now on.
-func (r *registry) rekey(a Agent, token fleet.TokenHash, own int32) {
+func (r *registry) rekey(a Agent, token fleet.TokenHash, pace pace) {
 	r.removeToken(a.number)
 	s, _ := r.id(a.id)
 	s.mu.Lock()
 	r.owners.Lock()
-	a.record.token, a.record.own = token, own
+	a.record.token, a.record.pace = token, pace
 	r.owners.Unlock()
 	s.mu.Unlock()
 	a.record.disown()
@@ -139,8 +139,8 @@ func (r *registry) removeToken(number uint32) {
 	s.mu.Unlock()
 }
 
-// setOwn gives an agent another interval. Handles go on to say the one that they were made with.
-func (r *registry) setOwn(a Agent, own int32) {
+// setPace gives an agent another interval or group. Existing handles keep those that they were made with.
+func (r *registry) setPace(a Agent, pace pace) {
 	byToken, _ := r.token(a.record.token)
 	byToken.mu.Lock()
 	defer byToken.mu.Unlock()
@@ -149,7 +149,7 @@ func (r *registry) setOwn(a Agent, own int32) {
 	defer byID.mu.Unlock()
 	r.owners.Lock()
 	defer r.owners.Unlock()
-	a.record.own = own
+	a.record.pace = pace
 }
 
 // each calls do for every agent. do must be quick: enrolments wait for it. An agent is not removed before do returns.

@@ -14,7 +14,7 @@ func TestRecordsAreUsedAgain(t *testing.T) {
 	r := newRegistry()
 	for round := range 10 * blockSize {
 		id := strconv.Itoa(round)
-		r.add(id, fleet.HashToken(id), 10, 0)
+		r.add(id, fleet.HashToken(id), pace{own: 10}, 0)
 		if round >= 5 {
 			r.remove(strconv.Itoa(round - 5))
 		}
@@ -38,9 +38,9 @@ func TestViewOfPredecessor(t *testing.T) {
 		defer close(ended)
 		for round := range 20_000 {
 			id := strconv.Itoa(round)
-			r.add(id, fleet.HashToken(id), int32(round), 0).setTag(&id)
+			r.add(id, fleet.HashToken(id), pace{own: uint16(round), group: uint16(round)}, 0).setTag(&id)
 			if a, _ := r.find(id); round%3 == 0 {
-				r.rekey(a, fleet.HashToken(id+" again"), int32(round))
+				r.rekey(a, fleet.HashToken(id+" again"), pace{own: uint16(round), group: uint16(round)})
 			}
 			r.remove(id)
 		}
@@ -58,8 +58,8 @@ func TestViewOfPredecessor(t *testing.T) {
 		r.owners.RLock()
 		a := r.handle(0) // whoever has it: there is but one record
 		r.owners.RUnlock()
-		if v, err := m.View(a); err == nil && a.id != "" && v.Tag != fleet.NothingWaiting && (v.Tag != a.id || strconv.Itoa(int(a.own)) != a.id) {
-			t.Fatalf("the handle of %s tells the tag of %s, and the interval %d", a.id, v.Tag, a.own)
+		if v, err := m.View(a); err == nil && a.id != "" && v.Tag != fleet.NothingWaiting && (v.Tag != a.id || strconv.Itoa(int(a.pace.own)) != a.id || a.pace.group != a.pace.own) {
+			t.Fatalf("the handle of %s tells the tag of %s, and the interval %d", a.id, v.Tag, a.pace.own)
 		}
 	}
 }

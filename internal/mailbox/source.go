@@ -25,8 +25,8 @@ type Source interface {
 type Sink interface {
 	// Whole says that everything follows: whoever is not mentioned again does not exist.
 	Whole()
-	// Agent is an agent that was enrolled or whose token was rotated.
-	Agent(id string, token fleet.TokenHash, own time.Duration)
+	// Agent is an agent that was enrolled or whose token was rotated. enrolledBy is the fingerprint of its enrollment token.
+	Agent(id string, token fleet.TokenHash, own time.Duration, enrolledBy string)
 	// Deleted is an agent that is gone.
 	Deleted(id string)
 	// Waiting is all that an agent may claim now (at most fleet.MaxPending, oldest first), and how long until one more

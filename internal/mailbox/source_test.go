@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
@@ -101,7 +102,8 @@ func (d *database) read(since string, recheck []string) (rows []func(mailbox.Sin
 		r := d.agents[id]
 		if r.changed > known {
 			hash := fleet.HashToken(r.token)
-			rows = append(rows, func(s mailbox.Sink) { s.Agent(id, hash, 10*time.Second) })
+			_, enrolledBy, _ := strings.Cut(id, "@")
+			rows = append(rows, func(s mailbox.Sink) { s.Agent(id, hash, 10*time.Second, enrolledBy) })
 		}
 		moved := r.moved > known || slices.Contains(recheck, id)
 		if this.whole {

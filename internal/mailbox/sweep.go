@@ -174,17 +174,17 @@ func (s *sweeper) Whole() {
 }
 
 // Agent implements Sink.
-func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration) {
+func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration, enrolledBy string) {
+	pace := pace{own: uint16(own / time.Second), group: s.m.groups.number(enrolledBy)}
 	a, known := s.m.agents.find(id)
 	if !known {
-		s.add(id, token, own)
+		s.add(id, token, pace)
 		return
 	}
 	a.record.mark = s.whole
-	seconds := int32(own / time.Second)
 	if a.record.token.Equal(token) {
-		if a.own != seconds {
-			s.m.agents.setOwn(a, seconds)
+		if a.pace != pace {
+			s.m.agents.setPace(a, pace)
 		}
 		return
 	}
@@ -192,12 +192,12 @@ func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration) {
 		s.due.add(id, s.start) // enrolled anew, perhaps, and what the old one had waiting is gone without a trace
 	}
 	raise(&a.record.written, s.unseen())
-	s.m.agents.rekey(a, token, seconds)
+	s.m.agents.rekey(a, token, pace)
 }
 
 // add installs an agent that has just been mentioned.
-func (s *sweeper) add(id string, token fleet.TokenHash, own time.Duration) *record {
-	rec := s.m.agents.add(id, token, int32(own/time.Second), s.unseen())
+func (s *sweeper) add(id string, token fleet.TokenHash, pace pace) *record {
+	rec := s.m.agents.add(id, token, pace, s.unseen())
 	rec.mark = s.whole
 	return rec
 }
@@ -229,7 +229,7 @@ func (s *sweeper) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 		a.record.tagMark = s.whole
 		a.record.setTag(tag)
 	} else if tag != nil {
-		rec := s.add(id, fleet.TokenHash{}, 0)
+		rec := s.add(id, fleet.TokenHash{}, pace{})
 		rec.tagMark = s.whole
 		rec.setTag(tag)
 	}

@@ -15,24 +15,49 @@ import (
 
 // Agents stores the enrolled agents.
 type Agents struct {
-	db      *DB
-	changed func(agentIDs ...string)
+	db       *DB
+	changed  func(agentIDs ...string)
+	enrolled tally
 }
 
 // NewAgents makes the store. changed is told, after each commit that ended a token, whose it was.
-func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents { return &Agents{db, changed} }
+func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents {
+	return &Agents{db: db, changed: changed}
+}
 
-// Enroll stores a new agent; fleet.ErrAgentExists if its id is taken.
-func (s *Agents) Enroll(ctx context.Context, a fleet.Agent, token fleet.TokenHash) (fleet.Agent, error) {
+// Enroll stores a new agent; fleet.ErrAgentExists if its id is taken. With a limit it is fleet.ErrEnrollmentFull if as many
+// agents were enrolled by the same token.
+func (s *Agents) Enroll(ctx context.Context, a fleet.Agent, token fleet.TokenHash, limit int) (fleet.Agent, error) {
 	const doing = "enrol an agent"
 	labels, err := encodeLabels(a.Labels)
 	if err != nil {
 		return a, fmt.Errorf("%s: %w", doing, err)
 	}
-	a.RegisteredAt, err = s.db.queries.InsertAgent(ctx, dbgen.InsertAgentParams{
-		ID: a.ID, Name: a.Name, Labels: labels, TokenHash: token[:],
-		PollIntervalSeconds: int32(a.PollInterval / time.Second), Version: a.Version,
-	})
+	insert := func(q *dbgen.Queries) (err error) {
+		a.RegisteredAt, err = q.InsertAgent(ctx, dbgen.InsertAgentParams{
+			ID: a.ID, Name: a.Name, Labels: labels, TokenHash: token[:],
+			PollIntervalSeconds: int32(a.PollInterval / time.Second), Version: a.Version, EnrolledBy: optional(a.EnrolledBy),
+		})
+		return err
+	}
+	if limit == 0 || s.enrolled.farFrom(limit, a.EnrolledBy) {
+		err = insert(s.db.queries)
+	} else {
+		err = s.db.inTx(ctx, doing, func(q *dbgen.Queries) error {
+			if err := q.LockEnrollment(ctx, a.EnrolledBy); err != nil {
+				return err
+			}
+			n, err := q.CountEnrolled(ctx, a.EnrolledBy)
+			if err != nil {
+				return err
+			}
+			s.enrolled.counted(a.EnrolledBy, n)
+			if n >= int64(limit) {
+				return fleet.ErrEnrollmentFull
+			}
+			return insert(q)
+		})
+	}
 	if violates(err, uniqueViolation, "agents_pkey") {
 		return a, fleet.ErrAgentExists
 	}
@@ -110,6 +135,7 @@ func agentView(row dbgen.ListAgentsRow) (fleet.AgentView, error) {
 		v.Presence.LastSeenAt = *row.LastSeenAt
 		v.Presence.Interval = seconds(float64(*row.IntervalSeconds))
 	}
+	v.EnrolledBy = value(row.EnrolledBy)
 	v.State = v.Agent.State(row.ReadAt)
 	return v, nil
 }

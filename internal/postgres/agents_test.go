@@ -25,7 +25,7 @@ func TestEnrolledAgentIsReadAsItWasStored(t *testing.T) {
 		agent("labelled", labelled("tier", "web", "example.com/zone", "", "dash-ed", "a.b")),
 		agent("odd", func(a *fleet.Agent) { a.Name, a.Version, a.PollInterval = `naïve "名"`, "v1.2.3+dirty", time.Hour }),
 	} {
-		stored, err := r.agents.Enroll(t.Context(), want, fleet.HashToken(want.ID))
+		stored, err := r.agents.Enroll(t.Context(), want, fleet.HashToken(want.ID), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func TestEnrolmentOfTheSameIDAtOnce(t *testing.T) {
 	var g errgroup.Group
 	for i := range outcomes {
 		g.Go(func() error {
-			_, outcomes[i] = r.agents.Enroll(t.Context(), agent("a"), fleet.HashToken(string(rune('a'+i))))
+			_, outcomes[i] = r.agents.Enroll(t.Context(), agent("a"), fleet.HashToken(string(rune('a'+i))), 0)
 			return nil
 		})
 	}

@@ -34,7 +34,7 @@ func TestFaultsBySQLSTATE(t *testing.T) {
 		"22P02": false, "23505": false, "23503": false, "23514": false, "25P02": false, "40001": false, "40P01": false,
 		"42501": false, "42P01": false, "55000": false, "P0001": false, "XX000": false,
 	} {
-		_, err := r.agents.Enroll(t.Context(), fleet.Agent{ID: code, Name: code, Version: "1000", PollInterval: time.Second}, fleet.HashToken(code))
+		_, err := r.agents.Enroll(t.Context(), fleet.Agent{ID: code, Name: code, Version: "1000", PollInterval: time.Second}, fleet.HashToken(code), 0)
 		var told *pgconn.PgError
 		if !errors.As(err, &told) || told.Code != code || errors.Is(err, fleet.ErrUnavailable) != unavailable {
 			t.Errorf("%s: want unavailable %v, got %v", code, unavailable, err)
@@ -48,7 +48,7 @@ func TestConstraintsHoldAndAreNotUnavailability(t *testing.T) {
 	taken := fleet.HashToken("token of a")
 	id := r.createOne(t, "a")
 	enroll := func(a fleet.Agent, token fleet.TokenHash) error {
-		_, err := r.agents.Enroll(t.Context(), a, token)
+		_, err := r.agents.Enroll(t.Context(), a, token, 0)
 		return err
 	}
 	set := func(sql string) error {
@@ -225,7 +225,7 @@ func canceledWhileWaiting(t *testing.T, db database, do func(context.Context) er
 
 func enrollAt(t *testing.T, url string) error {
 	t.Helper()
-	_, err := newReplica(t, postgres.Config{URL: url}).agents.Enroll(t.Context(), agent("new"), fleet.HashToken("new"))
+	_, err := newReplica(t, postgres.Config{URL: url}).agents.Enroll(t.Context(), agent("new"), fleet.HashToken("new"), 0)
 	return err
 }
 

@@ -46,6 +46,19 @@ func (s *Rollups) SampleFleet(ctx context.Context, now time.Time, maxAge time.Du
 	return fleetSample(latest)
 }
 
+// Demand returns what the agents that are online or late want, by who enrolled them.
+func (s *Rollups) Demand(ctx context.Context) ([]fleet.Demand, error) {
+	rows, err := s.db.queries.FleetDemand(ctx, dbgen.FleetDemandParams{LagSeconds: fleet.PresenceLag.Seconds(), OfflineAfter: fleet.OfflineAfter})
+	if err != nil {
+		return nil, fault("read the fleet's demand", err)
+	}
+	demand := make([]fleet.Demand, len(rows))
+	for i, row := range rows {
+		demand[i] = fleet.Demand{Group: row.EnrolledBy, Interval: time.Duration(row.PollIntervalSeconds) * time.Second, Agents: row.Agents}
+	}
+	return demand, nil
+}
+
 func (s *Rollups) countFleet(ctx context.Context) error {
 	agents, err := s.db.queries.SampleFleet(ctx, dbgen.SampleFleetParams{
 		LagSeconds: fleet.PresenceLag.Seconds(), LateAfter: fleet.LateAfter, OfflineAfter: fleet.OfflineAfter,

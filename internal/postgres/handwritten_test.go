@@ -208,7 +208,7 @@ func TestHandsMayLackRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	follower := newSink()
-	follower.Agent("a", fleet.TokenHash{}, 0)
+	follower.Agent("a", fleet.TokenHash{}, 0, "")
 	if r.sweep(t, watermark, follower); len(follower.agents) != 0 {
 		t.Errorf("want the agent gone, got %v", follower.agents)
 	}

@@ -179,7 +179,7 @@ func labelled(labels ...string) func(*fleet.Agent) {
 
 func (r *replica) enroll(t tester, a fleet.Agent) {
 	t.Helper()
-	if _, err := r.agents.Enroll(t.Context(), a, fleet.HashToken("token of "+a.ID)); err != nil {
+	if _, err := r.agents.Enroll(t.Context(), a, fleet.HashToken("token of "+a.ID), 0); err != nil {
 		t.Fatal(err)
 	}
 }

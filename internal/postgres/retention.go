@@ -17,6 +17,7 @@ import (
 // Retention says how long each table keeps its rows. Every table has a bound.
 type Retention struct {
 	Deployments   time.Duration // since they finished; with their attempts and logs
+	UnseenAgents  time.Duration // that enrolled by a token and never polled, since then; 0: for ever
 	Reports       time.Duration
 	Rollups       time.Duration
 	RollupMinutes time.Duration // rollups by the minute, before they are compacted to hours
@@ -47,6 +48,7 @@ func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) er
 		{"deleted agents", func() (int64, error) {
 			return q.DropOldDeletedAgents(ctx, dbgen.DropOldDeletedAgentsParams{KeepSeconds: tombstoneKeep.Seconds(), Most: deleteRows})
 		}},
+		{"unseen agents", func() (int64, error) { return s.retireUnseen(ctx, keep.UnseenAgents) }},
 		{"reports", func() (int64, error) {
 			return q.DropOldReports(ctx, dbgen.DropOldReportsParams{KeepSeconds: keep.Reports.Seconds(), Most: deleteRows})
 		}},
@@ -59,6 +61,21 @@ func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) er
 		fault("delete old rollups", q.DropOldRollups(ctx, now.Add(-keep.Rollups))),
 		s.compact(ctx, now.Add(-keep.RollupMinutes).Truncate(time.Hour)))
 	return errors.Join(faults...)
+}
+
+// retireUnseen deletes some of the agents that never polled.
+func (s *Rollups) retireUnseen(ctx context.Context, keep time.Duration) (found int64, err error) {
+	if keep == 0 {
+		return 0, nil
+	}
+	err = s.db.inTx(ctx, "retire unseen agents", func(q *dbgen.Queries) error {
+		ids, err := q.LockUnseenAgents(ctx, dbgen.LockUnseenAgentsParams{KeepSeconds: keep.Seconds(), Most: deleteRows})
+		if found = int64(len(ids)); err != nil || found == 0 {
+			return err
+		}
+		return q.DeleteUnseenAgents(ctx, ids)
+	})
+	return found, err
 }
 
 // compact merges the minutes before the given hour into hours, an hour a transaction, oldest first.

@@ -22,6 +22,7 @@ type sink struct {
 type known struct {
 	token    fleet.TokenHash
 	interval time.Duration
+	by       string // see mailbox.Sink
 }
 
 func newSink() *sink {
@@ -36,9 +37,9 @@ func (s *sink) Whole() {
 	s.agents, s.waiting, s.next = map[string]known{}, map[string][]fleet.Waiting{}, map[string]time.Duration{}
 }
 
-func (s *sink) Agent(id string, token fleet.TokenHash, own time.Duration) {
+func (s *sink) Agent(id string, token fleet.TokenHash, own time.Duration, enrolledBy string) {
 	s.told++
-	s.agents[id] = known{token, own}
+	s.agents[id] = known{token, own, enrolledBy}
 }
 
 func (s *sink) Deleted(id string) {

@@ -40,26 +40,26 @@ moved AS (
     SELECT agent_id FROM unnest($3::text[]) AS asked (agent_id) WHERE (SELECT yes FROM same)
 )` + sweepHead + `
 UNION ALL
-SELECT 'deleted', c.agent_id, NULL, NULL, NULL, NULL, NULL FROM deleted_agents c
+SELECT 'deleted', c.agent_id, NULL, NULL, NULL, NULL, NULL, NULL FROM deleted_agents c
 WHERE (SELECT yes FROM same) AND ` + changedSince + `
   AND NOT EXISTS (SELECT FROM agents a WHERE a.id = c.agent_id)
 UNION ALL
-SELECT 'agent', c.id, c.token_hash, c.poll_interval_seconds, NULL, NULL, NULL FROM agents c
+SELECT 'agent', c.id, c.token_hash, c.poll_interval_seconds, c.enrolled_by, NULL, NULL, NULL FROM agents c
 WHERE (SELECT yes FROM same) AND ` + changedSince
 
 const sweepWhole = `-- name: SweepWhole :many
 WITH ` + lifeCTE + `, moved AS (SELECT DISTINCT agent_id FROM deployments WHERE status = 'pending')` + sweepHead + `
 UNION ALL
-SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, NULL, NULL, NULL FROM agents a`
+SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, a.enrolled_by, NULL, NULL, NULL FROM agents a`
 
 // $1 is how many of an agent's deployments its entity tag is made of.
 const sweepHead = `
 SELECT 'watermark' AS kind, life.name || '|' || pg_current_snapshot()::text AS name,
-       NULL::bytea AS token_hash, NULL::int AS poll_interval_seconds,
+       NULL::bytea AS token_hash, NULL::int AS poll_interval_seconds, NULL::text AS enrolled_by,
        NULL::uuid[] AS ids, NULL::int[] AS attempts, NULL::float8 AS next_due
 FROM life
 UNION ALL
-SELECT 'waiting', moved.agent_id, NULL, NULL, due.ids, due.attempts, later.next_due
+SELECT 'waiting', moved.agent_id, NULL, NULL, NULL, due.ids, due.attempts, later.next_due
 FROM moved
 CROSS JOIN LATERAL (
     SELECT array_agg(w.id ORDER BY w.created_at, w.id) AS ids, array_agg(w.attempt ORDER BY w.created_at, w.id) AS attempts
@@ -127,18 +127,19 @@ func take(rows pgx.Rows, into mailbox.Sink) (watermark string, err error) {
 		kind, name string
 		hash       []byte
 		interval   *int32
+		enrolledBy *string
 		ids        []uuid.UUID
 		attempts   []int32
 		nextDue    *float64
 	)
-	_, err = pgx.ForEachRow(rows, []any{&kind, &name, &hash, &interval, &ids, &attempts, &nextDue}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&kind, &name, &hash, &interval, &enrolledBy, &ids, &attempts, &nextDue}, func() error {
 		switch kind {
 		case "watermark":
 			watermark = name
 		case "deleted":
 			into.Deleted(name)
 		case "agent":
-			into.Agent(name, fleet.TokenHash(hash), time.Duration(*interval)*time.Second)
+			into.Agent(name, fleet.TokenHash(hash), time.Duration(*interval)*time.Second, value(enrolledBy))
 		case "waiting":
 			due := make([]fleet.Waiting, len(ids))
 			for i := range ids {

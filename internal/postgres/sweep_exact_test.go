@@ -258,7 +258,7 @@ func (c *chaos) step(ctx context.Context) error {
 	case 0:
 		err = c.r.agents.DeleteAgent(ctx, some)
 	case 1, 2:
-		_, err = c.r.agents.Enroll(ctx, agent(some), token)
+		_, err = c.r.agents.Enroll(ctx, agent(some), token, 0)
 	case 3:
 		err = c.r.agents.RotateToken(ctx, some, token)
 	case 4, 5:

@@ -174,7 +174,7 @@ func TestSweepOfAnotherServerIsWhole(t *testing.T) {
 		"from another's future": "1999-01-01 00:00:00+00|900000000:900000000:",
 	} {
 		got := newSink()
-		got.Agent("phantom", fleet.TokenHash{}, time.Second)
+		got.Agent("phantom", fleet.TokenHash{}, time.Second, "")
 		next := r.sweep(t, since, got)
 		if got.wholes != 1 || !slices.Equal(slices.Sorted(maps.Keys(got.agents)), []string{"a", "b"}) || len(got.waiting["a"]) != 1 {
 			t.Errorf("%s: want everything once, got it %d times: %v, %v", name, got.wholes, got.agents, got.waiting)

@@ -72,7 +72,7 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 		{func() error { _, err := r.Ping(t.Context()); return err }, []string{"SchemaVersion"}},
 		{func() error { r.enroll(t, agent("a")); return nil }, []string{"InsertAgent"}},
 		{
-			func() error { _, err := r.agents.Enroll(t.Context(), agent("a"), fleet.HashToken("b")); return err },
+			func() error { _, err := r.agents.Enroll(t.Context(), agent("a"), fleet.HashToken("b"), 0); return err },
 			[]string{"InsertAgent 23505"},
 		},
 		{func() error { r.createOne(t, "a"); return nil }, []string{"begin", "ExistingAgents", "InsertDeployments", "commit"}},
@@ -218,8 +218,8 @@ func TestParametersAreNotObserved(t *testing.T) {
 
 	failed := 0
 	for _, err := range []error{
-		second(r.agents.Enroll(ctx, marked, fleet.HashToken(secret))),
-		second(r.agents.Enroll(ctx, broken, fleet.HashToken(secret))),
+		second(r.agents.Enroll(ctx, marked, fleet.HashToken(secret), 0)),
+		second(r.agents.Enroll(ctx, broken, fleet.HashToken(secret), 0)),
 		second(r.agents.Agent(ctx, secret)),
 		second(r.agents.Agents(ctx, secret, map[string]string{"key": secret}, 1)),
 		second(r.agents.Agents(ctx, secret+"\x00", nil, 1)),

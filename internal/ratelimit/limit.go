@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -12,6 +13,7 @@ type Scope string
 const (
 	Gateway Scope = "gateway" // runs of agents
 	Ingest  Scope = "ingest"  // executions that are logged
+	Enroll  Scope = "enroll"  // agents that enrol by an enrollment token
 )
 
 // By says who has a bucket of his own.
@@ -40,6 +42,17 @@ type Limit struct {
 	Rate   int64
 	Window time.Duration // a second, a minute, an hour or a day
 	Burst  int64
+}
+
+// DefaultEnroll is the limit of enrolments where no rule is about them.
+var DefaultEnroll = Limit{Scope: Enroll, By: ByToken, Rate: 600, Window: time.Minute, Burst: 1000}
+
+// WithDefaults adds the limits that hold where no rule is about their scope.
+func (all Limits) WithDefaults() Limits {
+	if slices.ContainsFunc(all, func(l Limit) bool { return l.Scope == Enroll }) {
+		return all
+	}
+	return append(slices.Clip(all), DefaultEnroll)
 }
 
 // Limits are the rules that hold, all of them at once.

@@ -69,8 +69,8 @@ type Limiter struct {
 	opts  Options
 	begun time.Time
 
-	gateway, ingest []*rule
-	tallies         []*tally
+	gateway, ingest, enroll []*rule
+	tallies                 []*tally
 
 	mu       sync.Mutex
 	table    table
@@ -103,6 +103,8 @@ func New(opts Options) *Limiter {
 			l.gateway = append(l.gateway, r)
 		case Ingest:
 			l.ingest = append(l.ingest, r)
+		case Enroll:
+			l.enroll = append(l.enroll, r)
 		}
 	}
 	return l
@@ -114,7 +116,7 @@ func setDefault[T int | time.Duration](value *T, standard T) {
 	}
 }
 
-// Take lets n runs or executions of one subject in, or refuses all of them. With n 0 it says whether one more would be let
+// Take lets n runs, executions or enrolments of one subject in, or refuses all of them. With n 0 it says whether one more would be let
 // in, and takes nothing.
 func (l *Limiter) Take(scope Scope, who Subject, n int) Decision {
 	demands := [1]Demand{{who, n}}
@@ -124,8 +126,11 @@ func (l *Limiter) Take(scope Scope, who Subject, n int) Decision {
 // TakeAll lets all of the demands in, or none. Limits that nobody is known for have no say.
 func (l *Limiter) TakeAll(scope Scope, demands []Demand) Decision {
 	rules := l.gateway
-	if scope == Ingest {
+	switch scope {
+	case Ingest:
 		rules = l.ingest
+	case Enroll:
+		rules = l.enroll
 	}
 	if len(rules) == 0 {
 		return Decision{Allowed: true}

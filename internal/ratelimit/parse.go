@@ -18,7 +18,7 @@ const (
 )
 
 // Parse reads rules of the form SCOPE[/BY]=RATE/UNIT[:burst=N], such as gateway/user=60/m or ingest/token=5000/s:burst=20000.
-// SCOPE is gateway or ingest; BY is user, agent or token, and without it all share the limit; RATE is a whole number; UNIT is
+// SCOPE is gateway, ingest or enroll; BY is user, agent or token (of enroll: token alone), and without it all share the limit; RATE is a whole number; UNIT is
 // s, m, h or d; burst is RATE where it is not given. The error names every fault of every rule, a line each.
 func Parse(rules []string) (Limits, error) {
 	var limits Limits
@@ -59,11 +59,13 @@ func parse(rule string) (Limit, []string) {
 	}
 	scope, by, hasBy := strings.Cut(whom, "/")
 	switch l.Scope = Scope(scope); l.Scope {
-	case Gateway, Ingest:
+	case Gateway, Ingest, Enroll:
 	default:
-		wrong = append(wrong, "what is limited must be gateway or ingest, not "+quoted(scope))
+		wrong = append(wrong, "what is limited must be gateway, ingest or enroll, not "+quoted(scope))
 	}
 	switch l.By = By(by); {
+	case l.Scope == Enroll && (l.By == ByUser || l.By == ByAgent):
+		wrong = append(wrong, "enroll is limited for each token or for all, not by "+by)
 	case !hasBy, l.By == ByUser, l.By == ByAgent, l.By == ByToken:
 	default:
 		wrong = append(wrong, "whom it is limited for must be user, agent or token, not "+quoted(by))

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/enrollment"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/httpapi"
@@ -33,7 +34,9 @@ type Config struct {
 	EnrollmentToken string
 	IngestToken     string
 
-	TrustedProxies []string // networks; see httpapi.ParseTrustedProxies
+	TrustedProxies      []string // networks; see httpapi.ParseTrustedProxies
+	EnrollmentFile      string   // of tokens with labels and limits; empty: none
+	EnrollmentMaxAgents int      // of each token for which the file does not say; 0: no limit
 
 	TLSCertFile      string
 	TLSKeyFile       string
@@ -74,11 +77,12 @@ func Defaults() Config {
 	const day = 24 * time.Hour
 	return Config{
 		Listen: ":8080", MetricsListen: ":9090",
-		DatabaseMaxConns: 16,
-		ShutdownTimeout:  25 * time.Second,
-		PollBudget:       10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
+		DatabaseMaxConns:    16,
+		ShutdownTimeout:     25 * time.Second,
+		EnrollmentMaxAgents: 100_000,
+		PollBudget:          10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
-		Retention: postgres.Retention{Deployments: 30 * day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
+		Retention: postgres.Retention{Deployments: 30 * day, UnseenAgents: day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
 		Executions: ExecutionConfig{
 			SpoolDir: filepath.Join(os.TempDir(), "watchbill-spool"), SpoolMaxBytes: 256 << 20,
 			MaxPayload: 64 << 10, QueueRows: ledger.DefaultRows,
@@ -113,6 +117,8 @@ func (c Config) Validate() error {
 	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")
 	fault(c.RetryLimit < c.RetryBackoff, "retry-backoff-limit", "must be at least --retry-backoff")
+	fault(c.EnrollmentMaxAgents < 0, "enrollment-max-agents", "must not be negative")
+	fault(c.Retention.UnseenAgents != 0 && c.Retention.UnseenAgents < time.Hour, "keep-unseen-agents", "must be at least 1h, or 0 for ever")
 	for _, keep := range []struct {
 		flag string
 		d    time.Duration
@@ -170,7 +176,17 @@ func (c Config) CheckFiles() error {
 		_, agents := gateway.Watch(c.Executions.AgentsFile, os.LookupEnv, zap.NewNop())
 		err = errors.Join(err, agents)
 	}
-	return errors.Join(err, c.Kubernetes.checkFiles())
+	_, grants := c.grants()
+	return errors.Join(err, grants, c.Kubernetes.checkFiles())
+}
+
+// grants are the enrollment tokens.
+func (c Config) grants() (*enrollment.Grants, error) {
+	grants, err := enrollment.Open(enrollment.Options{Tokens: c.EnrollmentToken, MaxAgents: c.EnrollmentMaxAgents, File: c.EnrollmentFile})
+	if err != nil {
+		return nil, fmt.Errorf("--enrollment-file: %w", err)
+	}
+	return grants, nil
 }
 
 // DirectURL is the URL for what a transaction pooler cannot carry.

@@ -30,7 +30,7 @@ func (c KubernetesConfig) checkFiles() error {
 	if !c.Auth {
 		return nil
 	}
-	reviewer, err := c.reviewer(nil)
+	reviewer, err := c.reviewer(nil, nil)
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
@@ -38,12 +38,12 @@ func (c KubernetesConfig) checkFiles() error {
 	return nil
 }
 
-func (c KubernetesConfig) reviewer(now func() time.Time) (*kubeauth.Reviewer, error) {
+func (c KubernetesConfig) reviewer(now func() time.Time, log *zap.Logger) (*kubeauth.Reviewer, error) {
 	config, err := kubeauth.Load(c.Kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	return kubeauth.New(kubeauth.Options{Config: config, Audience: c.Audience, Now: now})
+	return kubeauth.New(kubeauth.Options{Config: config, Audience: c.Audience, Now: now, Log: log})
 }
 
 // accounts are the ServiceAccounts that the API knows; nil where it knows none.
@@ -52,7 +52,7 @@ func (r *Replica) accounts() (httpapi.ServiceAccounts, error) {
 		return nil, nil
 	}
 	var err error
-	if r.reviewer, err = r.config.Kubernetes.reviewer(r.now); err != nil {
+	if r.reviewer, err = r.config.Kubernetes.reviewer(r.now, r.log.Named("kubernetes")); err != nil {
 		return nil, err
 	}
 	r.log.Info("Kubernetes ServiceAccounts may make reports", zap.String("audience", r.config.Kubernetes.Audience))

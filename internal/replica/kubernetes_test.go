@@ -139,7 +139,9 @@ func TestReportsOfServiceAccounts(t *testing.T) {
 func TestKubernetesAway(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), kubernetes(t, kubeconfigOf("http://127.0.0.1:1")))
-	token := "e30.eyJhdWQiOiJ3YXRjaGJpbGwifQ.c2ln" // {"aud":"watchbill"}
+	// {"iss":"k","sub":"system:serviceaccount:fleet:reporter","aud":"watchbill","exp":99999999999}
+	token := "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ." +
+		"eyJpc3MiOiJrIiwic3ViIjoic3lzdGVtOnNlcnZpY2VhY2NvdW50OmZsZWV0OnJlcG9ydGVyIiwiYXVkIjoid2F0Y2hiaWxsIiwiZXhwIjo5OTk5OTk5OTk5OX0.c2ln"
 	a := n.do(http.MethodPost, "/api/reports", token, map[string]any{})
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(string(a.body), "Kubernetes cannot be reached") {
 		t.Errorf("got %d %v %s", a.status, a.header, a.body)

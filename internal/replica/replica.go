@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/enrollment"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/kubeauth"
@@ -42,6 +43,7 @@ type Replica struct {
 	gauges      *telemetry.FleetGauges
 	executions  *executions
 	limiter     *ratelimit.Limiter
+	grants      *enrollment.Grants
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // has clients bring their next request to another replica
@@ -99,6 +101,9 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err := r.newLimiter(registry); err != nil {
 		return nil, err
 	}
+	if r.grants, err = config.grants(); err != nil {
+		return nil, err
+	}
 	accounts, err := r.accounts()
 	if err != nil {
 		return nil, err
@@ -116,7 +121,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: proxies,
-		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
+		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
 	if err != nil {
@@ -139,7 +144,7 @@ func (r *Replica) newLimiter(registry *prometheus.Registry) error {
 		return err
 	}
 	r.limiter = ratelimit.New(ratelimit.Options{
-		Limits: limits, Now: r.now, Store: postgres.NewRateLimits(r.db), Log: r.log.Named("limits"),
+		Limits: limits.WithDefaults(), Now: r.now, Store: postgres.NewRateLimits(r.db), Log: r.log.Named("limits"),
 	})
 	registry.MustRegister(telemetry.NewLimitCollector(r.limiter.Sample))
 	return nil

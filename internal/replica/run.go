@@ -96,6 +96,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
+		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
 		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
 		r.repeat("bound the garbage", garbageEvery, seldom, boundGarbage),
 	} {
@@ -257,13 +258,21 @@ func (r *Replica) expireLeases(ctx context.Context) error {
 	}
 }
 
-// sampleFleet counts the fleet for the gauges, and stretches the intervals of one that would poll beyond the budget.
+// sampleFleet counts the fleet for the gauges, and lengthens the intervals of one that would poll beyond the budget.
 func (r *Replica) sampleFleet(ctx context.Context) error {
 	sample, err := r.rollups.SampleFleet(ctx, r.now(), sampleEvery)
 	if err != nil {
 		return err
 	}
-	r.mailbox.SetStretch(fleet.Stretch(sample.WantedPolls, r.config.PollBudget))
+	var floors map[string]time.Duration
+	if sample.WantedPolls > r.config.PollBudget {
+		demand, err := r.rollups.Demand(ctx)
+		if err != nil {
+			return err
+		}
+		floors = fleet.Floors(demand, r.config.PollBudget)
+	}
+	r.mailbox.SetFloors(floors)
 	gauges := telemetry.FleetSample{
 		Taken: r.now().Add(-sample.Age), Agents: map[string]int64{}, Deployments: map[string]int64{}, ExpectedPolls: sample.ExpectedPolls,
 	}

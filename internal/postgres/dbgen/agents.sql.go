@@ -40,6 +40,17 @@ func (q *Queries) AgentsWithLabels(ctx context.Context, labels json.RawMessage) 
 	return items, nil
 }
 
+const countEnrolled = `-- name: CountEnrolled :one
+SELECT count(*) FROM agents WHERE enrolled_by = $1::text
+`
+
+func (q *Queries) CountEnrolled(ctx context.Context, fingerprint string) (int64, error) {
+	row := q.db.QueryRow(ctx, countEnrolled, fingerprint)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteAgent = `-- name: DeleteAgent :execrows
 DELETE FROM agents WHERE id = $1
 `
@@ -78,7 +89,7 @@ func (q *Queries) ExistingAgents(ctx context.Context, ids []string) ([]string, e
 }
 
 const getAgent = `-- name: GetAgent :one
-SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, p.last_seen_at, p.interval_seconds,
+SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, a.enrolled_by, p.last_seen_at, p.interval_seconds,
        now()::timestamptz AS read_at
 FROM agents a LEFT JOIN agent_presence p ON p.agent_id = a.id
 WHERE a.id = $1
@@ -91,6 +102,7 @@ type GetAgentRow struct {
 	PollIntervalSeconds int32
 	Version             string
 	RegisteredAt        time.Time
+	EnrolledBy          *string
 	LastSeenAt          *time.Time
 	IntervalSeconds     *float32
 	ReadAt              time.Time
@@ -106,6 +118,7 @@ func (q *Queries) GetAgent(ctx context.Context, id string) (GetAgentRow, error) 
 		&i.PollIntervalSeconds,
 		&i.Version,
 		&i.RegisteredAt,
+		&i.EnrolledBy,
 		&i.LastSeenAt,
 		&i.IntervalSeconds,
 		&i.ReadAt,
@@ -114,8 +127,8 @@ func (q *Queries) GetAgent(ctx context.Context, id string) (GetAgentRow, error) 
 }
 
 const insertAgent = `-- name: InsertAgent :one
-INSERT INTO agents (id, name, labels, token_hash, poll_interval_seconds, version)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO agents (id, name, labels, token_hash, poll_interval_seconds, version, enrolled_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING registered_at
 `
 
@@ -126,6 +139,7 @@ type InsertAgentParams struct {
 	TokenHash           []byte
 	PollIntervalSeconds int32
 	Version             string
+	EnrolledBy          *string
 }
 
 func (q *Queries) InsertAgent(ctx context.Context, arg InsertAgentParams) (time.Time, error) {
@@ -136,6 +150,7 @@ func (q *Queries) InsertAgent(ctx context.Context, arg InsertAgentParams) (time.
 		arg.TokenHash,
 		arg.PollIntervalSeconds,
 		arg.Version,
+		arg.EnrolledBy,
 	)
 	var registered_at time.Time
 	err := row.Scan(&registered_at)
@@ -143,7 +158,7 @@ func (q *Queries) InsertAgent(ctx context.Context, arg InsertAgentParams) (time.
 }
 
 const listAgents = `-- name: ListAgents :many
-SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, p.last_seen_at, p.interval_seconds,
+SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, a.enrolled_by, p.last_seen_at, p.interval_seconds,
        now()::timestamptz AS read_at
 FROM agents a LEFT JOIN agent_presence p ON p.agent_id = a.id
 WHERE a.id > $1::text AND a.labels @> $2::jsonb
@@ -164,6 +179,7 @@ type ListAgentsRow struct {
 	PollIntervalSeconds int32
 	Version             string
 	RegisteredAt        time.Time
+	EnrolledBy          *string
 	LastSeenAt          *time.Time
 	IntervalSeconds     *float32
 	ReadAt              time.Time
@@ -185,6 +201,7 @@ func (q *Queries) ListAgents(ctx context.Context, arg ListAgentsParams) ([]ListA
 			&i.PollIntervalSeconds,
 			&i.Version,
 			&i.RegisteredAt,
+			&i.EnrolledBy,
 			&i.LastSeenAt,
 			&i.IntervalSeconds,
 			&i.ReadAt,
@@ -197,6 +214,16 @@ func (q *Queries) ListAgents(ctx context.Context, arg ListAgentsParams) ([]ListA
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockEnrollment = `-- name: LockEnrollment :exec
+SELECT pg_advisory_xact_lock(hashtextextended('enrollment ' || $1::text, 0))
+`
+
+// One transaction at a time enrols by a token whose limit is near.
+func (q *Queries) LockEnrollment(ctx context.Context, fingerprint string) error {
+	_, err := q.db.Exec(ctx, lockEnrollment, fingerprint)
+	return err
 }
 
 const recordDeletedAgent = `-- name: RecordDeletedAgent :exec

@@ -41,6 +41,23 @@ func (q *Queries) CompactReplicaRollups(ctx context.Context, arg CompactReplicaR
 	return err
 }
 
+const deleteUnseenAgents = `-- name: DeleteUnseenAgents :exec
+WITH retired AS (
+    DELETE FROM agents a WHERE a.id = ANY ($1::text[])
+      AND NOT EXISTS (SELECT FROM agent_presence p WHERE p.agent_id = a.id)
+      AND NOT EXISTS (SELECT FROM deployments d WHERE d.agent_id = a.id)
+    RETURNING a.id
+)
+INSERT INTO deleted_agents (agent_id) SELECT id FROM retired ORDER BY id
+ON CONFLICT (agent_id) DO UPDATE SET deleted_at = now(), changed_xid = pg_current_xact_id()
+`
+
+// They are looked at again: what came before they were locked was not in the snapshot that found them.
+func (q *Queries) DeleteUnseenAgents(ctx context.Context, ids []string) error {
+	_, err := q.db.Exec(ctx, deleteUnseenAgents, ids)
+	return err
+}
+
 const dropOldDeletedAgents = `-- name: DropOldDeletedAgents :execrows
 DELETE FROM deleted_agents WHERE agent_id IN (
     SELECT agent_id FROM deleted_agents WHERE deleted_at < now() - $1::float8 * interval '1 second'
@@ -221,6 +238,40 @@ SELECT pg_advisory_xact_lock(hashtextextended('watchbill compaction', 0))
 func (q *Queries) LockCompaction(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockCompaction)
 	return err
+}
+
+const lockUnseenAgents = `-- name: LockUnseenAgents :many
+SELECT a.id FROM agents a
+WHERE a.enrolled_by IS NOT NULL AND a.registered_at < now() - $1::float8 * interval '1 second'
+  AND NOT EXISTS (SELECT FROM agent_presence p WHERE p.agent_id = a.id)
+  AND NOT EXISTS (SELECT FROM deployments d WHERE d.agent_id = a.id)
+ORDER BY a.id LIMIT $2::int FOR UPDATE SKIP LOCKED
+`
+
+type LockUnseenAgentsParams struct {
+	KeepSeconds float64
+	Most        int32
+}
+
+// Agents that enrolled by a token long ago and never polled. One that has a deployment is expected by somebody, and stays.
+func (q *Queries) LockUnseenAgents(ctx context.Context, arg LockUnseenAgentsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, lockUnseenAgents, arg.KeepSeconds, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const oldestMinute = `-- name: OldestMinute :one

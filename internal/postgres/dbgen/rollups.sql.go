@@ -84,6 +84,45 @@ func (q *Queries) CoveredSeconds(ctx context.Context, arg CoveredSecondsParams) 
 	return column_1, err
 }
 
+const fleetDemand = `-- name: FleetDemand :many
+SELECT COALESCE(a.enrolled_by, '') AS enrolled_by, a.poll_interval_seconds, count(*) AS agents
+FROM agents a JOIN agent_presence p ON p.agent_id = a.id
+WHERE (EXTRACT(EPOCH FROM now() - p.last_seen_at)::float8 - $1::float8) / p.interval_seconds <= $2::float8
+GROUP BY 1, 2
+`
+
+type FleetDemandParams struct {
+	LagSeconds   float64
+	OfflineAfter float64
+}
+
+type FleetDemandRow struct {
+	EnrolledBy          string
+	PollIntervalSeconds int32
+	Agents              int64
+}
+
+// What agents that are online or late want, by who enrolled them.
+func (q *Queries) FleetDemand(ctx context.Context, arg FleetDemandParams) ([]FleetDemandRow, error) {
+	rows, err := q.db.Query(ctx, fleetDemand, arg.LagSeconds, arg.OfflineAfter)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FleetDemandRow{}
+	for rows.Next() {
+		var i FleetDemandRow
+		if err := rows.Scan(&i.EnrolledBy, &i.PollIntervalSeconds, &i.Agents); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const latestFleetRollup = `-- name: LatestFleetRollup :one
 SELECT bucket, sampled_at, agents_online, agents_late, agents_offline, wanted_polls_per_second, expected_polls_per_second, deployments, samples, polling_sum, expected_sum, EXTRACT(EPOCH FROM now() - sampled_at)::float8 AS age_seconds
 FROM fleet_rollups WHERE bucket >= $1 AND bucket < $2

@@ -1,16 +1,23 @@
 -- name: InsertAgent :one
-INSERT INTO agents (id, name, labels, token_hash, poll_interval_seconds, version)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO agents (id, name, labels, token_hash, poll_interval_seconds, version, enrolled_by)
+VALUES ($1, $2, $3, $4, $5, $6, sqlc.narg(enrolled_by))
 RETURNING registered_at;
 
+-- name: LockEnrollment :exec
+-- One transaction at a time enrols by a token whose limit is near.
+SELECT pg_advisory_xact_lock(hashtextextended('enrollment ' || sqlc.arg(fingerprint)::text, 0));
+
+-- name: CountEnrolled :one
+SELECT count(*) FROM agents WHERE enrolled_by = sqlc.arg(fingerprint)::text;
+
 -- name: GetAgent :one
-SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, p.last_seen_at, p.interval_seconds,
+SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, a.enrolled_by, p.last_seen_at, p.interval_seconds,
        now()::timestamptz AS read_at
 FROM agents a LEFT JOIN agent_presence p ON p.agent_id = a.id
 WHERE a.id = $1;
 
 -- name: ListAgents :many
-SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, p.last_seen_at, p.interval_seconds,
+SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_at, a.enrolled_by, p.last_seen_at, p.interval_seconds,
        now()::timestamptz AS read_at
 FROM agents a LEFT JOIN agent_presence p ON p.agent_id = a.id
 WHERE a.id > sqlc.arg(after)::text AND a.labels @> sqlc.arg(labels)::jsonb

@@ -100,3 +100,22 @@ DELETE FROM rollup_names n WHERE n.registered_at < now() - interval '1 hour' AND
     ) AS used
     WHERE used.kind = n.kind AND used.name = n.name
 );
+
+-- name: LockUnseenAgents :many
+-- Agents that enrolled by a token long ago and never polled. One that has a deployment is expected by somebody, and stays.
+SELECT a.id FROM agents a
+WHERE a.enrolled_by IS NOT NULL AND a.registered_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
+  AND NOT EXISTS (SELECT FROM agent_presence p WHERE p.agent_id = a.id)
+  AND NOT EXISTS (SELECT FROM deployments d WHERE d.agent_id = a.id)
+ORDER BY a.id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED;
+
+-- name: DeleteUnseenAgents :exec
+-- They are looked at again: what came before they were locked was not in the snapshot that found them.
+WITH retired AS (
+    DELETE FROM agents a WHERE a.id = ANY (sqlc.arg(ids)::text[])
+      AND NOT EXISTS (SELECT FROM agent_presence p WHERE p.agent_id = a.id)
+      AND NOT EXISTS (SELECT FROM deployments d WHERE d.agent_id = a.id)
+    RETURNING a.id
+)
+INSERT INTO deleted_agents (agent_id) SELECT id FROM retired ORDER BY id
+ON CONFLICT (agent_id) DO UPDATE SET deleted_at = now(), changed_xid = pg_current_xact_id();

@@ -56,6 +56,13 @@ FROM (
     FROM agents a LEFT JOIN agent_presence p ON p.agent_id = a.id
 ) AS agents;
 
+-- name: FleetDemand :many
+-- What agents that are online or late want, by who enrolled them.
+SELECT COALESCE(a.enrolled_by, '') AS enrolled_by, a.poll_interval_seconds, count(*) AS agents
+FROM agents a JOIN agent_presence p ON p.agent_id = a.id
+WHERE (EXTRACT(EPOCH FROM now() - p.last_seen_at)::float8 - sqlc.arg(lag_seconds)::float8) / p.interval_seconds <= sqlc.arg(offline_after)::float8
+GROUP BY 1, 2;
+
 -- name: CountDeployments :many
 SELECT status, count(*) AS count FROM deployments GROUP BY status;
 

@@ -1,0 +1,87 @@
+// Package enrollment knows the tokens that let agents enrol, and what each of them gives: those of the command line, and
+// those of a file that may change while the program runs.
+package enrollment
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/watched"
+)
+
+// Options are where grants come from.
+type Options struct {
+	Tokens    string // separated by commas; what they give is not limited but by MaxAgents
+	MaxAgents int    // of each token for which the file does not say; 0: no limit
+	File      string // see Parse; empty: none
+}
+
+// Grants are the tokens that are good now.
+type Grants struct {
+	opts    Options
+	file    *watched.File
+	current atomic.Pointer[[]fleet.Grant]
+}
+
+// Open reads the file for the first time, when every fault counts.
+func Open(o Options) (*Grants, error) {
+	g := &Grants{opts: o, file: watched.New(o.File, maxFile)}
+	g.set(nil)
+	return g, g.Refresh(context.Background())
+}
+
+// Refresh reads the file if there is one and it has changed. One that is wrong leaves the grants as they are.
+func (g *Grants) Refresh(context.Context) error {
+	if g.opts.File == "" {
+		return nil
+	}
+	content, changed, err := g.file.Read()
+	if err != nil {
+		return fmt.Errorf("read the enrollment tokens: %w", err)
+	}
+	if !changed {
+		return nil
+	}
+	grants, err := Parse(content)
+	if err != nil {
+		return fmt.Errorf("read the enrollment tokens in %s: %w", g.opts.File, err)
+	}
+	g.set(grants)
+	return nil
+}
+
+// set puts the grants of the file before those of the command line.
+func (g *Grants) set(grants []fleet.Grant) {
+	known := map[fleet.TokenHash]bool{}
+	for i := range grants {
+		if known[grants[i].Token] = true; grants[i].MaxAgents == 0 {
+			grants[i].MaxAgents = g.opts.MaxAgents
+		}
+	}
+	for token := range strings.SplitSeq(g.opts.Tokens, ",") {
+		token = strings.TrimSpace(token)
+		if hash := fleet.HashToken(token); token != "" && !known[hash] {
+			known[hash] = true
+			grants = append(grants, fleet.Grant{Token: hash, MaxAgents: g.opts.MaxAgents})
+		}
+	}
+	g.current.Store(&grants)
+}
+
+// Find returns what a token gives, in a time that tells nothing of the tokens; nil if it is none of them.
+func (g *Grants) Find(token fleet.TokenHash) *fleet.Grant {
+	var found *fleet.Grant
+	all := *g.current.Load()
+	for i := range all {
+		if all[i].Token.Equal(token) {
+			found = &all[i]
+		}
+	}
+	return found
+}
+
+// Any reports whether any token lets agents enrol, now or once the file names one.
+func (g *Grants) Any() bool { return g.opts.File != "" || len(*g.current.Load()) > 0 }

@@ -1,0 +1,53 @@
+package fleet
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ErrEnrollmentFull says that an enrollment token has enrolled as many agents as it may.
+var ErrEnrollmentFull = &Error{Kind: Limited, Code: "enrollment_full", Detail: "the enrollment token has enrolled as many agents as it may; an administrator must delete some or raise the limit"}
+
+// Grant is what an enrollment token gives its bearer.
+type Grant struct {
+	Token           TokenHash
+	Labels          map[string]string // that its agents have; they cannot say otherwise
+	AllowedLabels   []string          // keys of other labels that its agents may choose; nil: any
+	MaxAgents       int               // that are enrolled at the same time; 0: no limit
+	MinPollInterval time.Duration
+	Expires         time.Time // zero: never
+}
+
+// Fingerprint names the token where it must not be shown.
+func (g *Grant) Fingerprint() string { return hex.EncodeToString(g.Token[:8]) }
+
+// Admit returns an agent as the grant lets it be enrolled at now. Its error names what the grant forbids.
+func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
+	if !g.Expires.IsZero() && !now.Before(g.Expires) {
+		return a, &Error{Kind: Forbidden, Code: "token_expired", Detail: "the enrollment token has expired"}
+	}
+	for _, key := range slices.Sorted(maps.Keys(a.Labels)) {
+		fixed, isFixed := g.Labels[key]
+		switch {
+		case isFixed && fixed != a.Labels[key]:
+			return a, forbiddenLabel("label_fixed", key, fmt.Sprintf("the enrollment token fixes this label to %q", fixed))
+		case !isFixed && g.AllowedLabels != nil && !slices.Contains(g.AllowedLabels, key):
+			return a, forbiddenLabel("label_not_allowed", key, "the enrollment token does not let an agent set this label")
+		}
+	}
+	if len(g.Labels) > 0 {
+		labels := maps.Clone(g.Labels)
+		maps.Copy(labels, a.Labels)
+		a.Labels = labels
+	}
+	a.PollInterval = max(a.PollInterval, g.MinPollInterval)
+	a.EnrolledBy = g.Fingerprint()
+	return a, nil
+}
+
+func forbiddenLabel(code, key, detail string) error {
+	return &Error{Kind: Forbidden, Code: code, Field: "labels." + clip(key), Detail: detail}
+}
