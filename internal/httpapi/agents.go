@@ -30,7 +30,7 @@ func readEnrollment(x *exchange) (fleet.Agent, error) {
 		openapi.EnrollAgentRequest
 		ID *openapi.AgentID `json:"id"` // left out is not the same as empty
 	}
-	if err := x.decode(&body); err != nil {
+	if err := x.decodeUpTo(maxSmallBody, &body); err != nil {
 		return fleet.Agent{}, err
 	}
 	agent := fleet.Agent{

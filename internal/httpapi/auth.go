@@ -25,13 +25,15 @@ const (
 	reporter            // an admin, or a Kubernetes ServiceAccount; answered 403 whatever is wrong
 )
 
-// caller is who asks. None of them: a route for everyone, or an enroller.
+// caller is who asks. None of them: a route for everyone.
 type caller struct {
 	admin  bool
 	agent  mailbox.Agent   // the zero one: none
 	ingest fleet.TokenHash // of the token that an ingester has
 	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
 	account *serviceAccount
+	// enrolling says that the caller has the enrolment token.
+	enrolling bool
 }
 
 var (
@@ -95,7 +97,7 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	case bearer == "":
 		return caller{}, errNoToken
 	case who == enroller && s.enrollmentTokens.holdHash(hash):
-		return caller{}, nil
+		return caller{enrolling: true}, nil
 	case s.enrollmentTokens.holdHash(hash), s.ingestTokens.holdHash(hash):
 		return caller{}, errNoRight
 	}

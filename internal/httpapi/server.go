@@ -46,6 +46,10 @@ type Options struct {
 	EnrollmentTokens string
 	IngestTokens     string
 
+	// BodyMemory and AnswerMemory limit the bytes of requests' bodies, and of large answers, that are held at a time. Zero
+	// stands for the default.
+	BodyMemory, AnswerMemory int64
+
 	Version string
 	Now     func() time.Time
 	Random  io.Reader      // for tokens and ids, cryptographically strong
@@ -87,7 +91,10 @@ type Server struct {
 	idStart   string // of the request ids that are minted here
 	idCount   atomic.Uint64
 	pings     pinger
-	bodies    *budget // of executions
+	reads     *pendingReads
+	bodies    *budget // of requests
+	answers   *budget
+	drains    *drains
 	metering  gate    // of metrics
 	reporting gate    // of reports
 	openAPI   document
@@ -122,8 +129,10 @@ func New(opts Options) (*Server, error) {
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
+		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
+		drains: newDrains(), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
 		eventWithin: eventWithin,
+		reads:       newPendingReads(opts.Deployments.Pending, max(1, int(opts.Database.Pool().Max)/2)),
 	}
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
@@ -142,17 +151,20 @@ var (
 
 // ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving}
+	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving, answers: s.answers}
 	x.idHeader[0] = x.requestID
 	header := w.Header()
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	if tooOld(r.Context(), x.start) {
+	if x.conn = connectionOf(r.Context()); x.conn.tooOld(x.start) {
 		header["Connection"] = closing
 	}
 	defer s.finish(x)
 	s.serve(x)
+	if x.lingers {
+		s.drains.drain(x)
+	}
 }
 
 func (s *Server) serve(x *exchange) {
@@ -170,10 +182,13 @@ func (s *Server) serve(x *exchange) {
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
 	if x.caller, err = s.authorize(x, e.access); err == nil {
-		if e.access == ingester || e.access == exporter {
-			x.body = &budgeted{ReadCloser: x.r.Body, budget: s.bodies}
+		if e.access != everyone {
+			x.authenticated = true
+			x.conn.authenticate()
+		}
+		if x.r.ContentLength != 0 || x.r.Method != http.MethodGet {
+			x.body = s.openBody(x)
 			defer x.body.release()
-			x.r.Body = x.body
 		}
 		err = e.serve(s, x)
 	}
