@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // ConnectionLimits are the settings of Connections.
@@ -255,8 +257,8 @@ func counted(conn net.Conn) *connection {
 	return c
 }
 
-// observe is an http.Server's ConnState.
-func observe(conn net.Conn, state http.ConnState) {
+// CountConnections is the ConnState of an http.Server whose listener Connections made.
+func CountConnections(conn net.Conn, state http.ConnState) {
 	c := counted(conn)
 	if c == nil {
 		return
@@ -290,15 +292,9 @@ func connectionOf(ctx context.Context) *connection {
 	return c
 }
 
-// ConnectionSample is how many connections there are, and how many were closed, by reason.
-type ConnectionSample struct {
-	Unauthenticated, Active, Idle, Max int
-	Shed                               map[string]uint64
-}
-
 // Sample counts the connections.
-func (c *Connections) Sample() ConnectionSample {
-	s := ConnectionSample{Max: c.limits.Max, Shed: make(map[string]uint64, shedReasons)}
+func (c *Connections) Sample() telemetry.ConnectionSample {
+	s := telemetry.ConnectionSample{Max: c.limits.Max, Shed: make(map[string]uint64, shedReasons)}
 	for reason, name := range shedNames {
 		s.Shed[name] = c.shed[reason].Load()
 	}

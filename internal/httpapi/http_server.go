@@ -50,7 +50,7 @@ func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error)
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * gets the answer that any unknown path gets
 	}
-	server.ConnState = observe
+	server.ConnState = CountConnections
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		c := counted(conn)
 		if c == nil {
