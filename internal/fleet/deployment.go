@@ -24,6 +24,9 @@ const (
 
 	// MaxPending is how many deployments one poll lists, oldest first. The rest follow when these are claimed.
 	MaxPending = 50
+	// MaxPendingBytes limits the specs in one poll. The first deployment is listed whatever its size; the rest follow when
+	// these are claimed.
+	MaxPendingBytes = 1 << 20
 )
 
 // Status is where a deployment stands.

@@ -49,7 +49,7 @@ func readEnrollment(x *exchange) (enrollRequest, error) {
 		openapi.EnrollAgentRequest
 		ID *openapi.AgentID `json:"id"` // left out is not the same as empty
 	}
-	if err := x.decode(&body); err != nil {
+	if err := x.decodeUpTo(maxSmallBody, &body); err != nil {
 		return enrollRequest{}, err
 	}
 	agent := fleet.Agent{

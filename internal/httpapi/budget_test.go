@@ -17,23 +17,23 @@ func TestBodiesHaveABudget(t *testing.T) {
 		"traces": {method: "POST", path: "/v1/traces", token: ingestToken, body: `{"resourceSpans": []}`},
 		"prompt": {method: "POST", path: "/api/ai/process-stream", token: ingestToken, body: `{"type": "t", "user_id": "ada", "message": "m"}`},
 	}
-	a.bodies.left.Store(3)
+	a.bodies.total = 3
 	for name, r := range ways {
 		got := a.send(t, r)
-		if got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" || !strings.Contains(got.Body.String(), "too much is being sent at once") {
+		if got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" || !strings.Contains(got.Body.String(), "too much is being transferred at once") {
 			t.Errorf("%s: want 503 and when to come again, got %d %s", name, got.Code, got.Body)
 		}
 	}
-	if left := a.bodies.left.Load(); left != 3 {
-		t.Errorf("want all given back, got %d of 3 left", left)
+	if used := a.bodies.inUse(); used != 0 {
+		t.Errorf("want all given back, got %d bytes in use", used)
 	}
-	a.bodies.left.Store(maxBodies)
+	a.bodies.total = DefaultBodyMemory
 	for name, r := range ways {
 		if got := a.send(t, r); got.Code >= http.StatusBadRequest {
 			t.Errorf("%s: with room again: got %d %s", name, got.Code, got.Body)
 		}
 	}
-	if left := a.bodies.left.Load(); left != maxBodies {
-		t.Errorf("want all given back, got %d of %d left", left, maxBodies)
+	if used := a.bodies.inUse(); used != 0 {
+		t.Errorf("want all given back, got %d bytes in use", used)
 	}
 }

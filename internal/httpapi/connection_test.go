@@ -211,7 +211,7 @@ func TestLeavingClosesConnections(t *testing.T) {
 		t.Error("a connection was closed while nothing was wrong")
 	}
 	held := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: held, now: time.Now, leaving: &a.leaving}
+	x := &exchange{ResponseWriter: held, r: httptest.NewRequest("GET", "/", nil), now: time.Now, leaving: &a.leaving}
 	a.Leave()
 	x.WriteHeader(http.StatusNotModified)
 	if got := held.Header().Get("Connection"); got != "close" {

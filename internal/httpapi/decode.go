@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	maxBody     = 1 << 20  // bytes of a JSON body
-	firstBuffer = 64 << 10 // bytes set aside for a body on its sender's word alone
-	maxDepth    = 64       // of nested arrays and objects
+	maxBody      = 1 << 20  // bytes of a JSON body
+	maxSmallBody = 64 << 10 // bytes of one that needs no more
+	maxDepth     = 64       // of nested arrays and objects
 
 	// Numbers must fit PostgreSQL's numeric, which jsonb uses. No one means more than a float64 holds. And numeric
 	// prints in full: 1e300 would come back as 301 digits, so what a body would grow by is bounded too.
@@ -35,7 +35,12 @@ const (
 // what PostgreSQL could not store. Null stands for nothing: only inside the opaque members, whose content is the
 // caller's own, may it occur.
 func (x *exchange) decode(into any, opaque ...string) error {
-	body, _, err := x.readBody(maxBody, "application/json")
+	return x.decodeUpTo(maxBody, into, opaque...)
+}
+
+// decodeUpTo is decode with another limit.
+func (x *exchange) decodeUpTo(limit int64, into any, opaque ...string) error {
+	body, _, err := x.readBody(limit, "application/json")
 	if err != nil {
 		return err
 	}
@@ -45,7 +50,7 @@ func (x *exchange) decode(into any, opaque ...string) error {
 // refuseBody accepts a body that says nothing: none at all, or an empty object.
 func (x *exchange) refuseBody() error {
 	const enough = 16 // bytes, to tell
-	body, err := io.ReadAll(io.LimitReader(x.r.Body, enough))
+	body, err := io.ReadAll(io.LimitReader(x.body, enough))
 	if said := string(bytes.TrimSpace(body)); err != nil || len(body) == enough || said != "" && said != "{}" {
 		return badRequest("unexpected_body", "", "this request has no body")
 	}
@@ -66,28 +71,20 @@ func (x *exchange) readAll(most int64) ([]byte, error) {
 	if x.r.ContentLength > most {
 		return nil, errTooLarge(most)
 	}
-	var buffer bytes.Buffer
-	if declared := x.r.ContentLength; declared > 0 {
-		buffer.Grow(int(min(declared, firstBuffer)) + bytes.MinRead) // or it would grow once more to find the end
-	}
-	n, err := buffer.ReadFrom(http.MaxBytesReader(x.ResponseWriter, x.r.Body, most))
-	x.bytesIn = n
-	var tooLarge *http.MaxBytesError
-	switch {
-	case err == nil:
-		return buffer.Bytes(), nil
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge(most)
-	default:
+	all, err := x.body.readAll(most)
+	x.bytesIn = x.body.read
+	if err != nil {
 		return nil, brokenBody(err)
 	}
+	return all, nil
 }
 
 // brokenBody says why a body could not be read to its end.
 func brokenBody(err error) error {
+	var problem *openapi.Problem
 	switch {
-	case errors.Is(err, errBodiesFull):
-		return errBodiesFull
+	case errors.As(err, &problem):
+		return problem
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return newProblem(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
 	}

@@ -79,6 +79,11 @@ type content struct {
 }
 
 func (c content) send(x *exchange) error {
+	giveBack, err := x.takeAnswer(len(c.body))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	header := x.Header()
 	for name, value := range c.header {
 		header.Set(name, value)
@@ -86,7 +91,7 @@ func (c content) send(x *exchange) error {
 	header.Set("Content-Type", c.mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(c.body)))
 	x.WriteHeader(c.status)
-	_, _ = x.Write(c.body) // the client may be gone, which is its own affair
+	x.writeBody(c.body)
 	return nil
 }
 

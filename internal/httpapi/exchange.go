@@ -20,9 +20,12 @@ type exchange struct {
 	caller caller
 	// audience is Unauthenticated until a valid token is found, so that whatever fails before counts as such.
 	audience telemetry.Audience
-	body     *budgeted // of what brings executions; else nil
+	body     *body       // nil until the caller is known
+	conn     *connection // nil where nobody counts them
 	// exporter is set where faults are told as OpenTelemetry's protocol has it.
 	exporter bool
+
+	answers *budget // of large answers; nil: they are not limited
 
 	now       func() time.Time
 	start     time.Time
@@ -39,6 +42,8 @@ type exchange struct {
 	held      time.Duration
 	idle      bool
 	abandoned bool
+	// lingers says that the body is to be drained after the answer.
+	lingers bool
 }
 
 // hold notes that the answer was deliberately held back for so long: no part of its latency.
@@ -63,6 +68,10 @@ func (x *exchange) WriteHeader(status int) {
 		x.status, x.ready = status, x.now()
 		if x.leaving.Load() { // a poll may have been held since before
 			x.Header()["Connection"] = closing
+		}
+		if x.leavesBody() {
+			x.Header()["Connection"] = closing
+			x.lingers = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() == nil
 		}
 	}
 	x.ResponseWriter.WriteHeader(status)

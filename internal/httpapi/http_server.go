@@ -50,19 +50,16 @@ func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error)
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * gets the answer that any unknown path gets
 	}
-	if age := opts.ConnectionMaxAge; age > 0 {
-		server.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-			spread := time.Duration(float64(age) * (0.9 + 0.2*opts.Jitter()))
-			return context.WithValue(ctx, connectionEnd{}, opts.Now().Add(spread))
+	server.ConnState = CountConnections
+	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		c := counted(conn)
+		if c == nil {
+			c = &connection{}
 		}
+		if age := opts.ConnectionMaxAge; age > 0 {
+			c.end = opts.Now().Add(time.Duration(float64(age) * (0.9 + 0.2*opts.Jitter())))
+		}
+		return context.WithValue(ctx, connectionKey{}, c)
 	}
 	return server, nil
-}
-
-// connectionEnd is the key of when a connection should be closed, in its context.
-type connectionEnd struct{}
-
-func tooOld(ctx context.Context, now time.Time) bool {
-	end, limited := ctx.Value(connectionEnd{}).(time.Time)
-	return limited && now.After(end)
 }

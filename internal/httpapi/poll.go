@@ -38,17 +38,18 @@ func (s *Server) poll(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.idle = len(found.deployments) == 0 || found.known
+	x.idle = found.body == nil || found.known
 	x.tagHeader[0] = found.tag
 	x.Header()["Etag"] = x.tagHeader[:]
 	if found.known {
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	if len(found.deployments) == 0 {
-		return content{status: http.StatusOK, mediaType: "application/json", body: nothingPending(agent.ID(), interval)}.send(x)
+	answer := content{status: http.StatusOK, mediaType: "application/json", body: found.body}
+	if found.body == nil {
+		answer.body = nothingPending(agent.ID(), interval)
 	}
-	return send(x, http.StatusOK, pendingAnswer(agent.ID(), found.deployments, interval))
+	return answer.send(x)
 }
 
 // nothingPending is the answer that nearly every poll gets, written by hand. An agent's id needs no escaping.
@@ -63,9 +64,9 @@ func nothingPending(agentID string, interval time.Duration) []byte {
 
 // pending is what a poll is to be told.
 type pending struct {
-	tag         string
-	known       bool // the client has it already, by its If-None-Match
-	deployments []fleet.Deployment
+	tag   string
+	known bool   // the client has it already, by its If-None-Match
+	body  []byte // the answer; nil where nothing waits
 }
 
 // lookFor finds what the agent has waiting, holding the poll for as long as that is nothing new and wait allows. Only
@@ -88,33 +89,23 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 			if view.Blind {
 				return pending{}, fleet.ErrUnavailable
 			}
-			if p, err = s.readPending(x, agent); err != nil {
+			read, err := s.reads.pending(x.r.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
+			if err != nil {
 				return pending{}, err
+			}
+			p = pending{tag: read.tag, known: x.knows(read.tag), body: read.body}
+			if p.known {
+				p.body = nil // it may be held for long
 			}
 			view.Fresh = view.Tag == p.tag // else the next sweep may find what the view says again
 		}
-		if news := !p.known && (len(p.deployments) > 0 || x.asksConditionally()); news {
+		if news := !p.known && (p.body != nil || x.asksConditionally()); news {
 			return p, nil
 		}
 		if again, err := held.await(agent, view); err != nil || !again {
 			return p, err
 		}
 	}
-}
-
-func (s *Server) readPending(x *exchange, agent mailbox.Agent) (pending, error) {
-	ctx, cancel := context.WithTimeout(x.r.Context(), answerWithin)
-	defer cancel()
-	deployments, err := s.deployments.Pending(ctx, agent.ID())
-	if err != nil {
-		return pending{}, err
-	}
-	waiting := make([]fleet.Waiting, len(deployments))
-	for i, d := range deployments {
-		waiting[i] = fleet.Waiting{ID: d.ID, Attempt: d.Attempt}
-	}
-	tag := fleet.PendingTag(waiting)
-	return pending{tag: tag, known: x.knows(tag), deployments: deployments}, nil
 }
 
 // hold is the time that a poll may be held. One that may not costs nothing.

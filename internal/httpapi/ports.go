@@ -44,8 +44,8 @@ type Deployments interface {
 	// created) is kept in the same transaction and returned again to a repetition; fleet.ErrIdempotencyMismatch if the
 	// key came with another request. The order's agents must exist: an *fleet.Error names the first that does not.
 	Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey, encode func(fleet.CreatedGroup) ([]byte, error)) (answer []byte, err error)
-	// Pending lists what the agent may claim now, oldest first, at most fleet.MaxPending.
-	Pending(ctx context.Context, agentID string) ([]fleet.Deployment, error)
+	// Pending reads what the agent may claim now.
+	Pending(ctx context.Context, agentID string) (fleet.PendingSet, error)
 	// Deployment reads one with the attempts that retries have superseded.
 	Deployment(ctx context.Context, id uuid.UUID) (fleet.Deployment, []fleet.Attempt, error)
 	// List reads newest first, without specs, those before the given id (uuid.Max: from the newest).

@@ -130,6 +130,7 @@ var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "so
 
 func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
 	header := x.Header()
+	delete(header, "Etag") // of an answer that was not sent
 	if p.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="watchbill"`)
 	}

@@ -50,6 +50,10 @@ type Options struct {
 	IngestTokens string
 	Grants       Grants // by which agents enrol
 
+	// BodyMemory and AnswerMemory limit the bytes of requests' bodies, and of large answers, that are held at a time. Zero
+	// stands for the default.
+	BodyMemory, AnswerMemory int64
+
 	Version string
 	Now     func() time.Time
 	Random  io.Reader      // for tokens and ids, cryptographically strong
@@ -93,9 +97,12 @@ type Server struct {
 	idStart   string // of the request ids that are minted here
 	idCount   atomic.Uint64
 	pings     pinger
-	bodies    *budget // of executions
-	metering  gate    // of metrics, for known callers
-	unknown   gate    // of requests whose token no agent is known by
+	reads     *pendingReads
+	bodies    *budget // of requests
+	answers   *budget
+	drains    *drains
+	metering  gate // of metrics, for known callers
+	unknown   gate // of requests whose token no agent is known by
 	open      *openMetrics
 	reporting gate // of reports
 	openAPI   document
@@ -130,8 +137,11 @@ func New(opts Options) (*Server, error) {
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens), open: newOpenMetrics(), openAPI: newDocument(),
+		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
+		drains: newDrains(), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
+		open: newOpenMetrics(), openAPI: newDocument(),
 		eventWithin: eventWithin,
+		reads:       newPendingReads(opts.Deployments.Pending, max(1, int(opts.Database.Pool().Max)/2)),
 	}
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
@@ -150,17 +160,20 @@ var (
 
 // ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving}
+	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving, answers: s.answers}
 	x.idHeader[0] = x.requestID
 	header := w.Header()
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	if tooOld(r.Context(), x.start) {
+	if x.conn = connectionOf(r.Context()); x.conn.tooOld(x.start) {
 		header["Connection"] = closing
 	}
 	defer s.finish(x)
 	s.serve(x)
+	if x.lingers {
+		s.drains.drain(x)
+	}
 }
 
 func (s *Server) serve(x *exchange) {
@@ -179,11 +192,14 @@ func (s *Server) serve(x *exchange) {
 	}
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
-	if x.caller, err = s.authorize(x, e.access); err == nil {
-		if e.access == ingester || e.access == exporter {
-			x.body = &budgeted{ReadCloser: x.r.Body, budget: s.bodies}
+	x.caller, err = s.authorize(x, e.access)
+	if x.audience == telemetry.Known {
+		x.conn.authenticate()
+	}
+	if err == nil {
+		if x.r.ContentLength != 0 || x.r.Method != http.MethodGet {
+			x.body = s.openBody(x)
 			defer x.body.release()
-			x.r.Body = x.body
 		}
 		err = e.serve(s, x)
 	}

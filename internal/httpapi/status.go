@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/google/uuid"
@@ -21,6 +22,7 @@ func readStatusReport(x *exchange) (statusReport, error) {
 		return statusReport{}, err
 	}
 	var body openapi.StatusReport
+	x.body.mayGrow = hasOutput
 	if err := x.decode(&body); err != nil {
 		return statusReport{}, err
 	}
@@ -31,6 +33,9 @@ func readStatusReport(x *exchange) (statusReport, error) {
 	}}
 	return req, req.report.Validate()
 }
+
+// hasOutput reports whether a status report may have an output, by its beginning: all else in it is small.
+func hasOutput(begin []byte) bool { return bytes.Contains(begin, []byte(`"output"`)) }
 
 func (s *Server) reportStatus(ctx context.Context, req statusReport) (openapi.DeploymentState, error) {
 	d, err := s.deployments.Report(ctx, req.agentID, req.id, req.report)

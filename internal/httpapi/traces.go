@@ -24,8 +24,8 @@ func (s *Server) exportTraces(x *exchange) error {
 	body := &exportBody{x: x, now: s.now}
 	status, mediaType, answer := s.traces.Export(ctx, x.r.Header, body)
 	switch gone := x.r.Context().Err() != nil; {
-	case errors.Is(body.err, errBodiesFull):
-		return errBodiesFull
+	case x.body.busy != nil:
+		return x.body.busy
 	case gone && body.err != nil: // net/http ends the context with the body
 		return brokenBody(body.err)
 	case gone && status >= http.StatusInternalServerError:
@@ -45,7 +45,7 @@ type exportBody struct {
 
 // Read counts what comes. Once all of it is there, the time for reading no longer matters, and the time for storing begins.
 func (b *exportBody) Read(p []byte) (int, error) {
-	n, err := b.x.r.Body.Read(p)
+	n, err := b.x.body.Read(p)
 	b.x.bytesIn += int64(n)
 	switch {
 	case errors.Is(err, io.EOF):

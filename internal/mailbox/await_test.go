@@ -114,7 +114,7 @@ func TestDrain(t *testing.T) {
 		m := run(t, newDatabase("a"))
 		pass(10 * time.Millisecond)
 		a := handle(t, m, "a")
-		const polls = 100
+		const polls = mailbox.MaxHeld
 		results := make(chan error, 2*polls)
 		await := func() { results <- m.Await(t.Context(), a, view(t, m, a)) }
 		for range polls {

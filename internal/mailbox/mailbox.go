@@ -66,6 +66,7 @@ type Mailbox struct {
 	sweeper sweeper
 	sighted sightings
 	parked  parking
+	holds   holds
 }
 
 const (
@@ -144,9 +145,19 @@ func (m *Mailbox) View(a Agent) (View, error) {
 	return v, nil
 }
 
+// Revision names a state of what waits for an agent, as this replica knows it. It is comparable. It changes with every
+// change that a sweep finds and every write on this replica.
+type Revision struct{ number, generation, version uint32 }
+
+// Revision returns the one that the view is of.
+func (v View) Revision(a Agent) Revision { return Revision{a.number, a.generation, v.version} }
+
 // Await returns nil as soon as the agent's view may differ from v (one that is not Fresh does once a later sweep is
-// applied), ErrDraining on a drain, or the context's error. An agent whose poll is held counts as seen.
+// applied), ErrDraining on a drain, ErrReplaced once MaxHeld newer polls of the agent are held, or the context's error. An
+// agent whose poll is held counts as seen.
 func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
+	hold := m.holds.add(a.number)
+	defer m.holds.remove(a.number, hold)
 	a.record.held.Add(1)
 	m.Saw(a, m.opts.Now())
 	defer func() {
@@ -169,6 +180,8 @@ func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
 		case <-changes:
 			return nil
 		case <-swept:
+		case <-hold.replaced:
+			return ErrReplaced
 		case <-m.draining:
 			return ErrDraining
 		case <-ctx.Done():

@@ -67,10 +67,11 @@ type zombie struct {
 // work goes on until every deployment is finished.
 func (p *process) work(ctx context.Context) error {
 	for {
-		pending, err := p.store.deployments.Pending(ctx, p.agent)
+		set, err := p.store.deployments.Pending(ctx, p.agent)
 		if err != nil {
 			return err
 		}
+		pending := set.Deployments
 		if len(pending) > 0 {
 			err = p.run(ctx, pending[p.random.IntN(len(pending))])
 		} else {

@@ -172,7 +172,10 @@ func TestPendingDeployments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range found {
+		if len(found.Due) != len(found.Deployments) {
+			t.Errorf("%d are due, and %d are read", len(found.Due), len(found.Deployments))
+		}
+		for _, d := range found.Deployments {
 			if d.AgentID != agent || d.Status != fleet.Pending || d.Name != "upgrade" || d.Lease != time.Minute || d.Attempt < 1 || string(d.Spec) != `{"to": 2}` {
 				t.Errorf("got %+v", d)
 			}

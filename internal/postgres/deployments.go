@@ -27,20 +27,26 @@ func NewDeployments(db *DB, backoff fleet.Backoff, newID func() uuid.UUID, chang
 	return &Deployments{db, backoff, newID, changed}
 }
 
-// Pending lists what the agent may claim now, oldest first.
-func (s *Deployments) Pending(ctx context.Context, agentID string) ([]fleet.Deployment, error) {
-	rows, err := s.db.queries.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{AgentID: agentID, Most: fleet.MaxPending})
+// Pending reads what the agent may claim now, oldest first.
+func (s *Deployments) Pending(ctx context.Context, agentID string) (fleet.PendingSet, error) {
+	rows, err := s.db.queries.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{
+		AgentID: agentID, Most: fleet.MaxPending, MostBytes: fleet.MaxPendingBytes,
+	})
 	if err != nil {
-		return nil, fault("read pending deployments", err)
+		return fleet.PendingSet{}, fault("read pending deployments", err)
 	}
-	pending := make([]fleet.Deployment, len(rows))
+	set := fleet.PendingSet{Due: make([]fleet.Waiting, len(rows)), Deployments: make([]fleet.Deployment, 0, len(rows))}
 	for i, r := range rows {
-		pending[i] = fleet.Deployment{
-			ID: r.ID, AgentID: agentID, Name: r.Name, Spec: r.Spec, Status: fleet.Pending, Attempt: int(r.Attempt),
-			CreatedAt: r.CreatedAt, Lease: time.Duration(r.LeaseSeconds) * time.Second,
+		set.Due[i] = fleet.Waiting{ID: r.ID, Attempt: int(r.Attempt)}
+		if r.Spec == "" { // beyond the limit, as all that follow are
+			continue
 		}
+		set.Deployments = append(set.Deployments, fleet.Deployment{
+			ID: r.ID, AgentID: agentID, Name: r.Name, Spec: []byte(r.Spec), Status: fleet.Pending, Attempt: int(r.Attempt),
+			CreatedAt: r.CreatedAt, Lease: time.Duration(r.LeaseSeconds) * time.Second,
+		})
 	}
-	return pending, nil
+	return set, nil
 }
 
 // Deployment reads one, with the attempts that retries have superseded.

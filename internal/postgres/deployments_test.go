@@ -109,7 +109,7 @@ func TestGroup(t *testing.T) {
 			t.Errorf("cancelled %d times: told of changes (-want +got):\n%s", i+1, diff)
 		}
 	}
-	if found, _ := r.deployments.Pending(t.Context(), "a"); len(found) != 1 {
+	if found, _ := r.deployments.Pending(t.Context(), "a"); len(found.Due) != 1 {
 		t.Errorf("want the other group's deployment untouched, got %v", found)
 	}
 	_, ofNone := r.deployments.Group(t.Context(), uuid.Max)

@@ -72,7 +72,7 @@ func (w *writer) change(ctx context.Context, what, agent string) error {
 		})
 		return err
 	}
-	pending, err := q.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{AgentID: agent, Most: 1})
+	pending, err := q.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{AgentID: agent, Most: 1, MostBytes: fleet.MaxPendingBytes})
 	if err != nil || len(pending) == 0 {
 		return err
 	}
@@ -279,10 +279,11 @@ func (c *chaos) step(ctx context.Context) error {
 			return c.hold(ctx)
 		})
 	default:
-		var pending []fleet.Deployment
-		if pending, err = s.Pending(ctx, some); err != nil || len(pending) == 0 {
+		var set fleet.PendingSet
+		if set, err = s.Pending(ctx, some); err != nil || len(set.Due) == 0 {
 			break
 		}
+		pending := set.Deployments
 		d := pending[c.random.IntN(len(pending))]
 		if _, err = s.Report(ctx, some, d.ID, saying(fleet.Running, d.Attempt, "c")); err == nil {
 			_, err = s.Report(ctx, some, d.ID, saying(fleet.Failed, d.Attempt, "c", retryably))

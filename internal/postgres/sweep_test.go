@@ -155,8 +155,8 @@ func TestSweepTellsTheOldestOfMany(t *testing.T) {
 		if diff := cmp.Diff(want[:fleet.MaxPending], got.waiting["a"]); diff != "" {
 			t.Errorf("since %q (-want +got):\n%s", since, diff)
 		}
-		if len(pending) != len(got.waiting["a"]) {
-			t.Errorf("want as many as a poll lists, %d, got %d", len(pending), len(got.waiting["a"]))
+		if len(pending.Due) != len(got.waiting["a"]) {
+			t.Errorf("want as many as a poll lists, %d, got %d", len(pending.Due), len(got.waiting["a"]))
 		}
 	}
 }

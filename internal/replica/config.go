@@ -41,6 +41,9 @@ type Config struct {
 	TLSCertFile      string
 	TLSKeyFile       string
 	ConnectionMaxAge time.Duration // 0: connections are kept
+	MaxConnections   int           // of the API; 0: what the limits of files and memory allow
+	BodyMemory       int64         // bytes of requests' bodies held at a time; 0: a share of the memory limit
+	AnswerMemory     int64         // bytes of large answers held at a time; 0: likewise
 	ShutdownDelay    time.Duration // between being unready and refusing connections, for balancers to notice
 	ShutdownTimeout  time.Duration // for requests under way
 
@@ -110,6 +113,9 @@ func (c Config) Validate() error {
 	fault(!isAddress(c.MetricsListen), "metrics-listen", "must be an address such as :9090")
 	fault((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls-cert-file", "and --tls-key-file come together")
 	fault(c.ConnectionMaxAge < 0, "connection-max-age", "must not be negative")
+	fault(c.MaxConnections != 0 && (c.MaxConnections < 16 || c.MaxConnections > maxConnections), "max-connections", "must be from 16 to %d, or 0", maxConnections)
+	fault(c.BodyMemory != 0 && c.BodyMemory < minBudget, "body-memory", "must be at least %d, or 0", minBudget)
+	fault(c.AnswerMemory != 0 && c.AnswerMemory < minBudget, "answer-memory", "must be at least %d, or 0", minBudget)
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")

@@ -49,6 +49,7 @@ type Replica struct {
 	leave      func() // has clients bring their next request to another replica
 	endStreams func() // of the gateway's answers under way
 
+	connections, scrapes         *httpapi.Connections // of the API, of Prometheus
 	api, metrics                 *http.Server
 	apiListener, metricsListener net.Listener
 }
@@ -112,7 +113,9 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
+	bodies, answers := config.budgets(memoryLimit())
 	handler, err := httpapi.New(httpapi.Options{
+		BodyMemory: bodies, AnswerMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,

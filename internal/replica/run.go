@@ -31,6 +31,8 @@ const (
 	sampleEvery   = 15 * time.Second
 	cleanEvery    = 10 * time.Minute
 	turnTimeout   = time.Minute // of one of these
+
+	unauthenticatedIdle = 10 * time.Second // of a connection on which nobody has authenticated
 )
 
 func (r *Replica) listen(api http.Handler, registry *prometheus.Registry) (err error) {
@@ -48,14 +50,32 @@ func (r *Replica) listen(api http.Handler, registry *prometheus.Registry) (err e
 	mux.Handle("GET /metrics", telemetry.MetricsHandler(registry, r.log))
 	r.metrics = &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")),
+		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: httpapi.CountConnections,
 	}
-	if r.apiListener, err = net.Listen("tcp", r.config.Listen); err != nil {
+	return r.openListeners(registry)
+}
+
+// openListeners opens the listeners, with limits to their connections.
+func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
+	limit := r.config.MaxConnections
+	if limit == 0 {
+		const besidePool = 4 // connections of the database
+		limit = connectionLimit(fileLimit(), memoryLimit(), r.config.DatabaseMaxConns+besidePool, r.config.Executions.AgentsFile != "")
+	}
+	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Now: r.now})
+	r.scrapes = httpapi.NewConnections(httpapi.ConnectionLimits{Max: metricsFiles, Now: r.now})
+	registry.MustRegister(telemetry.NewConnectionCollector(r.connections.Sample))
+	listen := net.ListenConfig{Control: httpapi.ListenControl}
+	api, err := listen.Listen(context.Background(), "tcp", r.config.Listen)
+	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
-	if r.metricsListener, err = net.Listen("tcp", r.config.MetricsListen); err != nil {
+	r.apiListener = r.connections.Listener(api)
+	metrics, err := net.Listen("tcp", r.config.MetricsListen)
+	if err != nil {
 		return fmt.Errorf("listen for Prometheus: %w", err)
 	}
+	r.metricsListener = r.scrapes.Listener(metrics)
 	return nil
 }
 
@@ -89,6 +109,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
 		r.mailbox.Run, r.hints.Run, r.requests.Run, r.security.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
+		r.connections.Run, r.scrapes.Run,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),

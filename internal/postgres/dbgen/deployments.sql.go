@@ -486,30 +486,47 @@ func (q *Queries) LogEnd(ctx context.Context, arg LogEndParams) (int64, error) {
 }
 
 const pendingDeployments = `-- name: PendingDeployments :many
-SELECT id, name, spec, attempt, created_at, lease_seconds
-FROM deployments
-WHERE agent_id = $1 AND status = 'pending' AND available_at <= now()
-ORDER BY created_at, id
-LIMIT $2::int
+WITH RECURSIVE due AS MATERIALIZED (
+    SELECT d.id, d.name, d.attempt, d.created_at, d.lease_seconds, row_number() OVER (ORDER BY d.created_at, d.id) AS place
+    FROM deployments d
+    WHERE d.agent_id = $1 AND d.status = 'pending' AND d.available_at <= now()
+    ORDER BY d.created_at, d.id
+    LIMIT $2::int
+), fits (place, spec, total) AS (
+    SELECT due.place, one.spec, octet_length(one.spec)::bigint
+    FROM due CROSS JOIN LATERAL (SELECT d.spec::text AS spec FROM deployments d WHERE d.id = due.id OFFSET 0) AS one
+    WHERE due.place = 1
+    UNION ALL
+    SELECT due.place, one.spec, fits.total + octet_length(one.spec)
+    FROM fits
+    JOIN due ON due.place = fits.place + 1
+    CROSS JOIN LATERAL (SELECT d.spec::text AS spec FROM deployments d WHERE d.id = due.id OFFSET 0) AS one
+    WHERE fits.total + octet_length(one.spec) <= $3::bigint
+)
+SELECT due.id, due.name, COALESCE(fits.spec, '')::text AS spec, due.attempt, due.created_at, due.lease_seconds
+FROM due LEFT JOIN fits ON fits.place = due.place
+ORDER BY due.place
 `
 
 type PendingDeploymentsParams struct {
-	AgentID string
-	Most    int32
+	AgentID   string
+	Most      int32
+	MostBytes int64
 }
 
 type PendingDeploymentsRow struct {
 	ID           uuid.UUID
 	Name         string
-	Spec         json.RawMessage
+	Spec         string
 	Attempt      int32
 	CreatedAt    time.Time
 	LeaseSeconds int32
 }
 
-// The brief's query: one agent, one status, oldest first.
+// One agent, one status, oldest first. Specs are read one after the other until their sizes add up to the limit, so that
+// those beyond it are not read; the first one is returned whatever its size.
 func (q *Queries) PendingDeployments(ctx context.Context, arg PendingDeploymentsParams) ([]PendingDeploymentsRow, error) {
-	rows, err := q.db.Query(ctx, pendingDeployments, arg.AgentID, arg.Most)
+	rows, err := q.db.Query(ctx, pendingDeployments, arg.AgentID, arg.Most, arg.MostBytes)
 	if err != nil {
 		return nil, err
 	}

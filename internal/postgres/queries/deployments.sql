@@ -9,12 +9,28 @@ WITH made AS (
 SELECT max(created_at)::timestamptz AS created_at FROM made;
 
 -- name: PendingDeployments :many
--- The brief's query: one agent, one status, oldest first.
-SELECT id, name, spec, attempt, created_at, lease_seconds
-FROM deployments
-WHERE agent_id = $1 AND status = 'pending' AND available_at <= now()
-ORDER BY created_at, id
-LIMIT sqlc.arg(most)::int;
+-- One agent, one status, oldest first. Specs are read one after the other until their sizes add up to the limit, so that
+-- those beyond it are not read; the first one is returned whatever its size.
+WITH RECURSIVE due AS MATERIALIZED (
+    SELECT d.id, d.name, d.attempt, d.created_at, d.lease_seconds, row_number() OVER (ORDER BY d.created_at, d.id) AS place
+    FROM deployments d
+    WHERE d.agent_id = $1 AND d.status = 'pending' AND d.available_at <= now()
+    ORDER BY d.created_at, d.id
+    LIMIT sqlc.arg(most)::int
+), fits (place, spec, total) AS (
+    SELECT due.place, one.spec, octet_length(one.spec)::bigint
+    FROM due CROSS JOIN LATERAL (SELECT d.spec::text AS spec FROM deployments d WHERE d.id = due.id OFFSET 0) AS one
+    WHERE due.place = 1
+    UNION ALL
+    SELECT due.place, one.spec, fits.total + octet_length(one.spec)
+    FROM fits
+    JOIN due ON due.place = fits.place + 1
+    CROSS JOIN LATERAL (SELECT d.spec::text AS spec FROM deployments d WHERE d.id = due.id OFFSET 0) AS one
+    WHERE fits.total + octet_length(one.spec) <= sqlc.arg(most_bytes)::bigint
+)
+SELECT due.id, due.name, COALESCE(fits.spec, '')::text AS spec, due.attempt, due.created_at, due.lease_seconds
+FROM due LEFT JOIN fits ON fits.place = due.place
+ORDER BY due.place;
 
 -- name: GetDeployment :one
 SELECT sqlc.embed(s), d.spec FROM deployment_states s JOIN deployments d ON d.id = s.id WHERE s.id = $1;

@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+// body is a request's body. What is read of it is taken from the budget of all bodies until it is released. The request
+// keeps its own Body, by whose type net/http knows what became of it.
+type body struct {
+	from   io.Reader
+	budget *budget
+	who    share
+	taken  int64
+	read   int64
+	begun  bool
+	ended  bool // all of it was read
+	busy   *openapi.Problem
+	// mayGrow, if not nil, reports whether a body that begins like this may be larger than maxSmallBody.
+	mayGrow func(begin []byte) bool
+}
+
+// openBody is called once the caller is known.
+func (s *Server) openBody(x *exchange) *body {
+	return &body{from: x.r.Body, budget: s.bodies, who: x.share()}
+}
+
+// Read takes what it reads from the budget. It fails with a problem if there is nothing left.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.pass(p)
+	if n > 0 {
+		if err := b.take(int64(n)); err != nil {
+			return 0, err
+		}
+	}
+	return n, err
+}
+
+// pass is Read for a caller that takes the memory from the budget itself.
+func (b *body) pass(p []byte) (int, error) {
+	b.begun = true
+	n, err := b.from.Read(p)
+	b.read += int64(n)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (b *body) take(n int64) error {
+	if b.busy = b.budget.take(b.who, n); b.busy != nil {
+		return b.busy
+	}
+	b.taken += n
+	return nil
+}
+
+// firstBuffer is what is set aside for a body of which nothing has come yet.
+const firstBuffer = 4 << 10
+
+// readAll reads the body to its end, into memory that it takes from the budget before it allocates it.
+func (b *body) readAll(limit int64) (all []byte, err error) {
+	size := min(limit, firstBuffer-1) + 1 // one more, to find the end
+	if err := b.take(size); err != nil {
+		return nil, err
+	}
+	all = make([]byte, 0, size)
+	for {
+		n, err := b.pass(all[len(all):cap(all)])
+		all = all[:len(all)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, err
+		case int64(len(all)) > limit:
+			return nil, errTooLarge(limit)
+		case len(all) < cap(all):
+			continue
+		}
+		if b.mayGrow != nil && len(all) >= maxSmallBody {
+			if !b.mayGrow(all) {
+				return nil, errTooLarge(maxSmallBody)
+			}
+			b.mayGrow = nil
+		}
+		grown := min(2*int64(cap(all)), limit+1)
+		if err := b.take(grown); err != nil {
+			return nil, err
+		}
+		was := int64(cap(all))
+		all = append(make([]byte, 0, grown), all...)
+		b.giveBack(was)
+	}
+}
+
+// release gives back what was taken: the request is answered, or what it said is on its way.
+func (b *body) release() { b.giveBack(b.taken) }
+
+func (b *body) giveBack(n int64) {
+	b.budget.give(b.who, n)
+	b.taken -= n
+}
+
+// unread returns how many bytes of the body are still to come; -1: nobody knows.
+func (b *body) unread(r *http.Request) int64 {
+	switch {
+	case b.ended || r.ContentLength == 0:
+		return 0
+	case r.ContentLength < 0:
+		return -1
+	default:
+		return r.ContentLength - b.read
+	}
+}

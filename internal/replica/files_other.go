@@ -1,0 +1,6 @@
+//go:build !unix
+
+package replica
+
+// fileLimit returns how many files the process may have open; 0 where there is no limit.
+func fileLimit() uint64 { return 0 }

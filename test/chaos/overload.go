@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/test/rig"
+)
+
+// What a replica is given in these trials, so that an attack that takes more of it shows.
+const (
+	overloadMemory = 256 << 20
+	overloadAgents = 200 // from overloadFirst on
+	overloadFirst  = idleAgents
+)
+
+// overload is a server of its own that is attacked, while somebody who is known goes on working.
+type overload struct {
+	t      *trial
+	before bool // it is the baseline
+	server *rig.Server
+	client *http.Client
+}
+
+// onEach attacks this version and, unless it is to be quick, the baseline. first is a command of the shell that the server
+// is started by; empty: it gets a memory limit where that can be had.
+func (t *trial) onEach(ctx context.Context, first string, attack func(ctx context.Context, o *overload) error) error {
+	if err := t.overload(ctx, t.binary, false, first, attack); err != nil || t.quick {
+		return err
+	}
+	baseline, err := rig.BuildBaseline(ctx, t.dir)
+	if err != nil {
+		return err
+	}
+	if err := t.overload(ctx, baseline, true, first, attack); err != nil {
+		return fmt.Errorf("version %s: %w", rig.BaselineCommit, err)
+	}
+	return nil
+}
+
+func (t *trial) overload(ctx context.Context, binary string, before bool, first string, attack func(ctx context.Context, o *overload) error) (err error) {
+	name := "overload"
+	if before {
+		name = "overload-before"
+	}
+	database, err := t.postgres.CreateDatabase(ctx, strings.ReplaceAll(t.name+"_"+name, "-", "_"))
+	if err != nil {
+		return err
+	}
+	switch {
+	case first != "":
+		binary, err = rig.Wrap(t.folder, name, first, binary)
+	case !before: // it would not survive
+		var release func() error
+		binary, release, err = rig.LimitMemory(t.folder, "watchbill-"+filepath.Base(t.dir)+"-"+t.name, overloadMemory, binary)
+		if errors.Is(err, rig.ErrNoMemoryLimit) {
+			t.logf("%s: %v", t.name, err)
+			binary, err = t.binary, nil
+		} else if err == nil {
+			defer func() { err = errors.Join(err, release()) }()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	o := &overload{t: t, before: before, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}, Timeout: 20 * time.Second}}
+	defer o.client.CloseIdleConnections()
+	o.server, err = rig.Serve(ctx, rig.ServeOptions{Binary: binary, DatabaseURL: database, Dir: t.folder, Name: name, Env: []string{fmt.Sprintf("GOMEMLIMIT=%d", overloadMemory*9/10)}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.server.Close()) }()
+	if err := rig.SeedAgents(ctx, database, overloadFirst, overloadFirst+overloadAgents); err != nil {
+		return err
+	}
+	if err := attack(ctx, o); err != nil {
+		return err
+	}
+	select {
+	case <-o.server.Done():
+		o.must("replicas_ended_"+t.name, 1, "replicas")
+	default:
+		o.must("replicas_ended_"+t.name, 0, "replicas")
+	}
+	return nil
+}
+
+// set notes a figure under its own name, or that of the baseline.
+func (o *overload) set(name string, value float64, unit string) {
+	o.note(figure{name: name, value: value, unit: unit})
+}
+
+// must notes one that has to be 0, but for the baseline.
+func (o *overload) must(name string, value int, unit string) {
+	o.note(figure{name: name, value: float64(value), unit: unit, exact: !o.before})
+}
+
+func (o *overload) note(f figure) {
+	if o.before {
+		f.name += "_before"
+	}
+	o.t.found = append(o.t.found, f)
+}
+
+// address and token are of the n-th agent.
+func (o *overload) agent(n int) (path, token string) {
+	return "/api/deployments/pending/" + rig.AgentID(overloadFirst+n), rig.AgentToken(overloadFirst + n)
+}
+
+// deploy gives agents something to do with a spec of so many bytes.
+func (o *overload) deploy(ctx context.Context, bytes int, agents ...int) error {
+	ids := make([]string, len(agents))
+	for i, n := range agents {
+		ids[i] = rig.AgentID(overloadFirst + n)
+	}
+	status, answer, err := send(ctx, o.client, http.MethodPost, o.server.URL+"/api/deployments", rig.AdminToken, nil, map[string]any{
+		"agent_ids": ids, "name": "large", "spec": map[string]any{"x": strings.Repeat("x", bytes)},
+	})
+	if err == nil && status != http.StatusCreated {
+		err = fmt.Errorf("create: %d %.300s", status, answer)
+	}
+	return err
+}
+
+// known is somebody who works on while a server is attacked: an agent that polls, on a connection of its own each time,
+// and an administrator.
+type known struct {
+	o        *overload
+	cancel   context.CancelFunc
+	working  sync.WaitGroup
+	asked    int
+	failed   int
+	slowest  time.Duration
+	peak     int64
+	problems []string
+}
+
+// watch begins to work, and to look at the server's memory.
+func (o *overload) watch(ctx context.Context) *known {
+	k := &known{o: o}
+	ctx, k.cancel = context.WithCancel(ctx)
+	k.working.Go(func() {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+		path, token := o.agent(overloadAgents - 1)
+		for i := 0; wait(ctx, 50*time.Millisecond); i++ {
+			if rss, err := o.server.RSS(); err == nil {
+				k.peak = max(k.peak, rss)
+			}
+			at, as := path, token
+			if i%4 == 3 {
+				at, as = "/api/agents?limit=1", rig.AdminToken
+			}
+			began := time.Now()
+			status, answer, err := send(context.WithoutCancel(ctx), client, http.MethodGet, o.server.URL+at, as, nil, nil)
+			k.asked++
+			k.slowest = max(k.slowest, time.Since(began))
+			if err != nil || status != http.StatusOK {
+				k.failed++
+				k.problems = append(k.problems, fmt.Sprintf("%s: %d %v %.100s", at, status, err, answer))
+			}
+		}
+	})
+	return k
+}
+
+// end stops working, and notes what came of it.
+func (k *known) end(name string) {
+	k.cancel()
+	k.working.Wait()
+	for _, problem := range k.problems[:min(3, len(k.problems))] {
+		k.o.t.logf("%s: somebody who is known: %s", k.o.t.name, problem)
+	}
+	k.o.must("known_callers_failed_"+name, k.failed, "requests")
+	k.o.t.logf("%s: %d requests of known callers, the slowest %.0f ms", k.o.t.name, k.asked, float64(k.slowest.Microseconds())/1000)
+}
+
+// mib is the most memory that the server had resident.
+func (k *known) mib() float64 { return float64(k.peak) / (1 << 20) }
