@@ -90,7 +90,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Ledger: book, Executions: a.rows, Traces: otlp.New(otlp.Options{Ledger: book, Log: logs.App}), Gateway: a.gateway,
 		Recorder: telemetry.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: telemetry.NewRequestLogger(logs, time.Now),
 		Log: logs.App, AdminTokens: "an older one, " + adminToken, EnrollmentTokens: enrollmentToken, IngestTokens: "another, " + ingestToken,
-		Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
+		MaxPollWait: MaxWait, Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}
 	if change != nil {
 		change(&a.options)

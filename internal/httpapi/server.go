@@ -46,6 +46,11 @@ type Options struct {
 	EnrollmentTokens string
 	IngestTokens     string
 
+	// MaxPollWait is the longest that a poll is held, whatever ?wait= asks; 0: polls are not held.
+	MaxPollWait time.Duration
+	// NoAdminTokenParameter turns off the admin token in the query, ?admin_token=.
+	NoAdminTokenParameter bool
+
 	Version string
 	Now     func() time.Time
 	Random  io.Reader      // for tokens and ids, cryptographically strong
@@ -75,6 +80,9 @@ type Server struct {
 	adminTokens      tokens
 	enrollmentTokens tokens
 	ingestTokens     tokens
+
+	maxPollWait           time.Duration
+	noAdminTokenParameter bool
 
 	ready   func() error
 	version string
@@ -120,6 +128,7 @@ func New(opts Options) (*Server, error) {
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log,
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
+		maxPollWait: opts.MaxPollWait, noAdminTokenParameter: opts.NoAdminTokenParameter,
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
@@ -137,7 +146,9 @@ func New(opts Options) (*Server, error) {
 var (
 	noSniff = []string{"nosniff"}
 	noStore = []string{"no-store"}
-	closing = []string{"close"}
+	// A page's address may have the admin token in its query.
+	noReferrer = []string{"no-referrer"}
+	closing    = []string{"close"}
 )
 
 // ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
@@ -148,6 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
+	header["Referrer-Policy"] = noReferrer
 	if tooOld(r.Context(), x.start) {
 		header["Connection"] = closing
 	}

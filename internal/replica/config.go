@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
@@ -31,6 +32,8 @@ type Config struct {
 	AdminToken      string // comma-separated values rotate; empty closes the endpoints
 	EnrollmentToken string
 	IngestToken     string
+	// AdminTokenParameter lets requests bring the admin token as ?admin_token= too.
+	AdminTokenParameter bool
 
 	TLSCertFile      string
 	TLSKeyFile       string
@@ -38,7 +41,8 @@ type Config struct {
 	ShutdownDelay    time.Duration // between being unready and refusing connections, for balancers to notice
 	ShutdownTimeout  time.Duration // for requests under way
 
-	PollBudget    float64 // polls a second of the whole fleet, beyond which intervals are stretched
+	PollBudget    float64       // polls a second of the whole fleet, beyond which intervals are stretched
+	MaxPollWait   time.Duration // the longest that a poll is held; 0: polls are not held
 	SweepInterval time.Duration
 	BlindGrace    time.Duration
 	RetryBackoff  time.Duration // before the second attempt; it doubles from then
@@ -71,9 +75,10 @@ func Defaults() Config {
 	const day = 24 * time.Hour
 	return Config{
 		Listen: ":8080", MetricsListen: ":9090",
-		DatabaseMaxConns: 16,
-		ShutdownTimeout:  25 * time.Second,
-		PollBudget:       10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
+		DatabaseMaxConns:    16,
+		ShutdownTimeout:     25 * time.Second,
+		AdminTokenParameter: true, MaxPollWait: 48 * time.Second,
+		PollBudget: 10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
 		Retention: postgres.Retention{Deployments: 30 * day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
 		Executions: ExecutionConfig{
@@ -106,6 +111,7 @@ func (c Config) Validate() error {
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
+	fault(c.MaxPollWait < 0 || c.MaxPollWait > httpapi.MaxWait, "max-poll-wait", "must be from 0s to %s", httpapi.MaxWait)
 	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
 	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")

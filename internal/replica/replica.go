@@ -108,6 +108,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
 		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
+		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
 	if err != nil {
