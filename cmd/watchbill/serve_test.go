@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestBadKubernetesFlags wants what is wrong named at start, before any server is asked.
-func TestBadKubernetesFlags(t *testing.T) {
+// TestBadFlags wants what is wrong named at start, before any server is asked.
+func TestBadFlags(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "kubeconfig")
 	for _, tt := range []struct {
@@ -18,6 +18,9 @@ func TestBadKubernetesFlags(t *testing.T) {
 			"--kubernetes-audience: is required with --kubernetes-auth", "--kubeconfig: how to reach Kubernetes: ", missing,
 		}},
 		{[]string{"--kubernetes-auth=perhaps"}, []string{"kubernetes-auth"}},
+		{[]string{"--max-poll-wait=61s", "--admin-token-parameter=perhaps"}, []string{"admin-token-parameter"}},
+		{[]string{"--max-poll-wait=61s"}, []string{"--max-poll-wait: must be from 0s to 1m0s"}},
+		{[]string{"--max-poll-wait=-1s"}, []string{"--max-poll-wait: must be from 0s to 1m0s"}},
 	} {
 		got := shell{}.run(t.Context(), append([]string{"serve", "--database-url", "postgres://u@127.0.0.1:1/d"}, tt.args...)...)
 		for _, want := range tt.want {

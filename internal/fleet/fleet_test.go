@@ -167,6 +167,22 @@ func TestPacing(t *testing.T) {
 			t.Errorf("backoff after attempt %d: want %s, got %s", attempt, want, got)
 		}
 	}
+	for _, tt := range []struct {
+		wait, limit   time.Duration
+		most, atLeast time.Duration
+	}{
+		{0, time.Minute, 0, 0},
+		{2 * time.Second, time.Minute, 2 * time.Second, 2 * time.Second},
+		{30 * time.Second, 48 * time.Second, 29400 * time.Millisecond, 27 * time.Second},
+		{time.Minute, 48 * time.Second, 47040 * time.Millisecond, 43200 * time.Millisecond},
+		{time.Minute, time.Second, time.Second, time.Second},
+		{time.Minute, 0, 0, 0},
+	} {
+		most, atLeast := fleet.HoldTime(tt.wait, tt.limit, 0), fleet.HoldTime(tt.wait, tt.limit, 1)
+		if most.Round(time.Millisecond) != tt.most || atLeast.Round(time.Millisecond) != tt.atLeast {
+			t.Errorf("a wait of %s, at most %s: got %s to %s, want %s to %s", tt.wait, tt.limit, atLeast, most, tt.atLeast, tt.most)
+		}
+	}
 	if low, high := fleet.Jitter(10*time.Second, 0), fleet.Jitter(10*time.Second, 1); low != 9*time.Second || high != 11*time.Second {
 		t.Errorf("jitter of 10 s: want 9 s to 11 s, got %s to %s", low, high)
 	}

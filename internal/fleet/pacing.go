@@ -76,6 +76,20 @@ func floorWithin(group []Demand, budget float64) time.Duration {
 	return time.Duration(min(floor, MaxPollInterval.Seconds()) * float64(time.Second))
 }
 
+// holdSpreadFrom is the shortest hold that ends early.
+const holdSpreadFrom = 5 * time.Second
+
+// HoldTime returns how long to hold a poll that may be held for wait, at most limit. From holdSpreadFrom on it is 2 % to
+// 10 % less: an intermediary whose timeout equals the wait must see the answer before it gives up, and polls that began
+// together must not end together. random draws from [0, 1).
+func HoldTime(wait, limit time.Duration, random float64) time.Duration {
+	hold := min(wait, limit)
+	if hold < holdSpreadFrom {
+		return hold
+	}
+	return time.Duration(float64(hold) * (0.98 - 0.08*random))
+}
+
 // Jitter spreads an interval by ±10 %, so that agents which started together drift apart. random draws from [0, 1).
 func Jitter(interval time.Duration, random float64) time.Duration {
 	return time.Duration(float64(interval) * (0.9 + 0.2*random))

@@ -131,11 +131,14 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	return caller{agent: agent}, nil
 }
 
-// isAdmin says whether one of the three ways to bring the administrator's token has it. No token is empty, so the hash
-// of an absent one is nobody's.
+// isAdmin reports whether the administrator's token came one of three ways, of which the query may be turned off. No
+// token is empty, so the hash of an absent one matches nothing.
 func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 	if s.adminTokens.holdHash(bearer) || s.adminTokens.hold(first(r.Header["X-Admin-Token"])) {
 		return true
+	}
+	if s.noAdminTokenParameter {
+		return false
 	}
 	return strings.Contains(r.URL.RawQuery, adminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(adminTokenParameter))
 }

@@ -80,6 +80,31 @@ func TestAdminTokens(t *testing.T) {
 	}
 }
 
+// Where the parameter is turned off, only the headers open the admin endpoints, and the token stays out of the log as before.
+func TestAdminTokenParameterTurnedOff(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, func(o *Options) { o.NoAdminTokenParameter = true })
+	query := "?admin_token=" + url.QueryEscape(adminToken)
+	for name, tt := range map[string]struct {
+		path   string
+		header map[string]string
+		want   int
+	}{
+		"query":             {"/api/agents" + query, nil, 403},
+		"bearer":            {"/api/agents", map[string]string{"Authorization": "Bearer " + adminToken}, 200},
+		"header":            {"/api/agents", map[string]string{"X-Admin-Token": adminToken}, 200},
+		"header and query":  {"/api/agents" + query, map[string]string{"X-Admin-Token": adminToken}, 200},
+		"where none is due": {"/api/metrics" + query, nil, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.send(t, request{method: "GET", path: tt.path, header: tt.header}).want(tt.want)
+		})
+	}
+	if log := a.log.String(); strings.Contains(log, url.QueryEscape(adminToken)) || strings.Contains(log, adminToken) {
+		t.Errorf("a token is in the log:\n%s", log)
+	}
+}
+
 func TestUnsetTokensCloseTheirEndpoints(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.AdminTokens, o.Grants, o.IngestTokens = " , ", grants(t, ""), "," })

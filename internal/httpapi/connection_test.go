@@ -123,20 +123,63 @@ func TestWaitOutlivesTheReadTimeout(t *testing.T) {
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
 	address := listen(t, a, HTTPOptions{}, func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond })
-	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/api/deployments/pending/a1?wait=300ms", nil)
+	if got := poll(t, address, token, fleet.NothingWaiting, "300ms"); got != http.StatusNotModified {
+		t.Errorf("got %d", got)
+	}
+}
+
+// poll sends a1's poll over a connection of its own, and returns the answer's status.
+func poll(t *testing.T, address, token, tag, wait string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/api/deployments/pending/a1?wait="+wait, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("If-None-Match", fleet.NothingWaiting)
+	if tag != "" {
+		req.Header.Set("If-None-Match", tag)
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusNotModified {
-		t.Errorf("got %d", resp.StatusCode)
+	return resp.StatusCode
+}
+
+// A poll is held no longer than the operator allows, and its end is an answer like any other.
+func TestPollsAreHeldUpToTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []time.Duration{0, 200 * time.Millisecond} {
+		a := newAPI(t, func(o *Options) { o.MaxPollWait = limit })
+		token := a.enroll(t, "a1")
+		address := listen(t, a, HTTPOptions{}, nil)
+		for tag, want := range map[string]int{"": http.StatusOK, fleet.NothingWaiting: http.StatusNotModified} {
+			began := time.Now()
+			if got := poll(t, address, token, tag, "60s"); got != want {
+				t.Errorf("at most %s: got %d, want %d", limit, got, want)
+			}
+			if took := time.Since(began); took < limit || took > limit+20*time.Second {
+				t.Errorf("at most %s: it took %s", limit, took)
+			}
+		}
+	}
+}
+
+// Proxies must be the first to close an idle connection: one that we close may have a request on its way.
+func TestIdleConnectionsOutliveThoseOfProxies(t *testing.T) {
+	t.Parallel()
+	s, err := NewHTTPServer(http.NotFoundHandler(), HTTPOptions{Log: zap.NewNop(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for proxy, keeps := range map[string]time.Duration{
+		"nginx": time.Minute, "Varnish": time.Minute, "Go": 90 * time.Second, "Caddy": 2 * time.Minute, "Google Cloud": 10 * time.Minute,
+	} {
+		if s.IdleTimeout <= keeps {
+			t.Errorf("idle connections are closed after %s, and %s keeps them for %s", s.IdleTimeout, proxy, keeps)
+		}
 	}
 }
 
@@ -146,7 +189,7 @@ func TestServerIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= maxWait || s.WriteTimeout <= reportWithin || s.MaxHeaderBytes == 0 {
+	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reportWithin || s.MaxHeaderBytes == 0 {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -94,7 +94,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Recorder: telemetry.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: telemetry.NewRequestLogger(logs, time.Now),
 		Security: telemetry.NewSecurityLog(logs, time.Now),
 		Log:      logs.App, AdminTokens: "an older one, " + adminToken, Grants: grants(t, enrollmentToken), IngestTokens: "another, " + ingestToken,
-		Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
+		MaxPollWait: MaxWait, Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}
 	if change != nil {
 		change(&a.options)

@@ -15,9 +15,11 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
-	writeTimeout      = 75 * time.Second  // more than the longest wait
-	idleTimeout       = 120 * time.Second // more than the usual poll interval
-	maxHeaderBytes    = 16 << 10
+	writeTimeout      = 75 * time.Second // more than MaxWait
+	// idleTimeout is longer than balancers keep idle connections to servers, so that they close them and never send a request
+	// on one that is being closed: nginx and Varnish 60 s, Caddy 2 min, Google's 10 min.
+	idleTimeout    = 620 * time.Second
+	maxHeaderBytes = 16 << 10
 )
 
 // HTTPOptions are what NewHTTPServer needs beside the handler.

@@ -14,8 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// maxWait is the longest that a poll may ask to be held.
-const maxWait = 60 * time.Second
+// MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may hold polls for less.
+const MaxWait = 60 * time.Second
 
 // poll answers GET /api/deployments/pending/{agent_id}: the path that nearly all requests take, and nearly always with
 // nothing to say. Then it costs a look into memory: no query, no timer, no goroutine.
@@ -118,6 +118,9 @@ type hold struct {
 
 func (s *Server) startHold(x *exchange, wait time.Duration) hold {
 	h := hold{s: s, x: x}
+	if wait > 0 {
+		wait = fleet.HoldTime(wait, s.maxPollWait, s.jitter())
+	}
 	if wait <= 0 {
 		return h
 	}
@@ -154,8 +157,8 @@ func (x *exchange) readWait() (time.Duration, error) {
 		return 0, err
 	}
 	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > maxWait {
-		return 0, badRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", maxWait)
+	if err != nil || wait < 0 || wait > MaxWait {
+		return 0, badRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", MaxWait)
 	}
 	return wait, nil
 }

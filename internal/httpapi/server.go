@@ -54,6 +54,11 @@ type Options struct {
 	// stands for the default.
 	BodyMemory, AnswerMemory int64
 
+	// MaxPollWait is the longest that a poll is held, whatever ?wait= asks; 0: polls are not held.
+	MaxPollWait time.Duration
+	// NoAdminTokenParameter turns off the admin token in the query, ?admin_token=.
+	NoAdminTokenParameter bool
+
 	Version string
 	Now     func() time.Time
 	Random  io.Reader      // for tokens and ids, cryptographically strong
@@ -85,6 +90,9 @@ type Server struct {
 	adminTokens  tokens
 	ingestTokens tokens
 	grants       Grants
+
+	maxPollWait           time.Duration
+	noAdminTokenParameter bool
 
 	ready   func() error
 	version string
@@ -135,6 +143,7 @@ func New(opts Options) (*Server, error) {
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
+		maxPollWait: opts.MaxPollWait, noAdminTokenParameter: opts.NoAdminTokenParameter,
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
@@ -155,7 +164,9 @@ func New(opts Options) (*Server, error) {
 var (
 	noSniff = []string{"nosniff"}
 	noStore = []string{"no-store"}
-	closing = []string{"close"}
+	// A page's address may have the admin token in its query.
+	noReferrer = []string{"no-referrer"}
+	closing    = []string{"close"}
 )
 
 // ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
@@ -166,6 +177,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
+	header["Referrer-Policy"] = noReferrer
 	if x.conn = connectionOf(r.Context()); x.conn.tooOld(x.start) {
 		header["Connection"] = closing
 	}

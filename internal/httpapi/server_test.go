@@ -173,7 +173,8 @@ func TestEveryAnswersHeaders(t *testing.T) {
 	a := newAPI(t, nil)
 	for _, path := range []string{"/livez", "/api/metrics", "/nothing", "/api/agents"} {
 		header := serve(a, request{method: "GET", path: path}.http()).Header()
-		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" || header.Get("X-Request-Id") == "" {
+		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" || header.Get("X-Request-Id") == "" ||
+			header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: got %v", path, header)
 		}
 	}

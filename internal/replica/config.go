@@ -33,6 +33,8 @@ type Config struct {
 	AdminToken      string // comma-separated values rotate; empty closes the endpoints
 	EnrollmentToken string
 	IngestToken     string
+	// AdminTokenParameter lets requests bring the admin token as ?admin_token= too.
+	AdminTokenParameter bool
 
 	TrustedProxies      []string // networks; see httpapi.ParseTrustedProxies
 	EnrollmentFile      string   // of tokens with labels and limits; empty: none
@@ -47,7 +49,8 @@ type Config struct {
 	ShutdownDelay    time.Duration // between being unready and refusing connections, for balancers to notice
 	ShutdownTimeout  time.Duration // for requests under way
 
-	PollBudget    float64 // polls a second of the whole fleet, beyond which intervals are stretched
+	PollBudget    float64       // polls a second of the whole fleet, beyond which intervals are stretched
+	MaxPollWait   time.Duration // the longest that a poll is held; 0: polls are not held
 	SweepInterval time.Duration
 	BlindGrace    time.Duration
 	RetryBackoff  time.Duration // before the second attempt; it doubles from then
@@ -82,6 +85,7 @@ func Defaults() Config {
 		Listen: ":8080", MetricsListen: ":9090",
 		DatabaseMaxConns:    16,
 		ShutdownTimeout:     25 * time.Second,
+		AdminTokenParameter: true, MaxPollWait: 48 * time.Second,
 		EnrollmentMaxAgents: 100_000,
 		PollBudget:          10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
@@ -119,6 +123,7 @@ func (c Config) Validate() error {
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
+	fault(c.MaxPollWait < 0 || c.MaxPollWait > httpapi.MaxWait, "max-poll-wait", "must be from 0s to %s", httpapi.MaxWait)
 	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
 	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")

@@ -125,6 +125,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: proxies,
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
+		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/watchbill/watchbill/test/rig"
@@ -16,12 +18,14 @@ type fault struct {
 	quick  bool                   // it is short enough for a look in between
 	where  func(t *trial) setting // nil: as usual
 	strike func(ctx context.Context, t *trial) error
+	// alone says that strike starts replicas and clients of its own: there is neither service nor crowd.
+	alone bool
 }
 
 // faults are all that is tried, in this order.
 var faults = []fault{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, clocksJump, reconnects, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, soak,
+	networkStalled, clocksJump, reconnects, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, behindProxies, soak,
 }
 
 // chaos is what all trials share.
@@ -48,6 +52,14 @@ func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
 	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
 	t.random0 = t.random("schedule")
 	defer func() { err = errors.Join(err, t.close()) }()
+	if f.alone {
+		t.folder = filepath.Join(t.dir, t.name)
+		err := os.MkdirAll(t.folder, 0o755)
+		if err == nil {
+			err = f.strike(ctx, t)
+		}
+		return t.found, err
+	}
 	s := setting{}
 	if f.where != nil {
 		s = f.where(t)

@@ -155,7 +155,7 @@ func (c *chaos) tryAll(ctx context.Context, chosen []fault, stdout io.Writer) er
 		found, err := c.try(ctx, f)
 		all = append(all, found...)
 		switch {
-		case errors.Is(err, rig.ErrNoMounts), errors.Is(err, rig.ErrNoFirewall):
+		case errors.Is(err, rig.ErrNoMounts), errors.Is(err, rig.ErrNoFirewall), errors.Is(err, rig.ErrNoWebProxy):
 			c.logf("%s: left out: %v", f.name, err)
 		case err != nil:
 			c.logf("%s: %v", f.name, err)

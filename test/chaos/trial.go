@@ -156,14 +156,19 @@ func (t *trial) prepare(ctx context.Context, s setting) (err error) {
 
 // sharedDatabase is a new one on the server that trials share.
 func sharedDatabase(ctx context.Context, t *trial) (service, direct string, err error) {
+	url, err := t.createDatabase(ctx, "chaos_"+t.name)
+	return url, url, err
+}
+
+// createDatabase makes a database on the server that trials share, which it starts if need be.
+func (t *trial) createDatabase(ctx context.Context, name string) (url string, err error) {
 	if t.postgres == nil {
 		t.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(t.dir, "postgres")})
 		if err != nil {
-			return "", "", err
+			return "", err
 		}
 	}
-	url, err := t.postgres.CreateDatabase(ctx, "chaos_"+t.name)
-	return url, url, err
+	return t.postgres.CreateDatabase(ctx, name)
 }
 
 // start starts a replica, at the address that it had.
