@@ -86,7 +86,7 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 		p := pending{tag: view.Tag, known: x.knows(view.Tag)}
 		if !view.Fresh || !p.known && view.Tag != fleet.NothingWaiting {
 			if view.Blind {
-				return pending{}, fleet.ErrUnavailable
+				return pending{}, mailbox.ErrBlind
 			}
 			if p, err = s.readPending(x, agent); err != nil {
 				return pending{}, err

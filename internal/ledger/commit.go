@@ -30,7 +30,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	patience := time.AfterFunc(finishWithin, stop)
 	defer patience.Stop()
 	running.Wait()
-	l.refuseAll(fleet.ErrUnavailable)
+	l.refuseAll(fleet.ErrShuttingDown)
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	defer cancel()
 	done, err := l.opts.Store.Commit(ctx, batch)
 	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: %w", fleet.ErrUnavailable, err) // shutting down
+		err = fmt.Errorf("%w: %w", fleet.ErrShuttingDown, err)
 	}
 	l.opts.Observer.ObserveCommit(len(batch.Executions), l.opts.Now().Sub(start), err)
 	if err != nil {

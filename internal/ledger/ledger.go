@@ -92,7 +92,7 @@ func New(opts Options) *Ledger {
 }
 
 // errFull says that more comes in than can be stored.
-var errFull = &fleet.Error{Kind: fleet.Unavailable, Code: fleet.ErrUnavailable.Code, Detail: "more executions are coming in than can be stored; try again later"}
+var errFull = fleet.UnavailableBecause("more executions are coming in than can be stored; try again later")
 
 // Append stores what is new of a batch, and returns when that is committed. Executions that cannot be stored are
 // rejected, each by name; they keep none of the others from being stored. fleet.ErrUnavailable if the queue is full or the
@@ -162,7 +162,7 @@ func (l *Ledger) enqueue(e *entry) error {
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return fleet.ErrUnavailable
+		return fleet.ErrShuttingDown
 	case len(l.queue) > 0 && (l.rows+e.size() > l.opts.MaxRows || l.bytes+e.bytes > l.opts.MaxBytes):
 		return errFull
 	}

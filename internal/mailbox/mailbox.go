@@ -17,6 +17,9 @@ import (
 // ErrUnknownToken says that no enrolled agent has the token (any more).
 var ErrUnknownToken = errors.New("unknown token")
 
+// ErrBlind says that what waits for agents cannot be read.
+var ErrBlind = fleet.UnavailableBecause("what waits for agents cannot be read from the database; try again later")
+
 // ErrDraining says that the replica is shutting down and holds no more polls.
 var ErrDraining = errors.New("draining")
 
@@ -185,7 +188,7 @@ func (m *Mailbox) View(a Agent) (View, error) {
 	}
 	sight := m.sight.Load()
 	if sight == sightNone || sight == sightClosed {
-		return View{}, fleet.ErrUnavailable
+		return View{}, ErrBlind
 	}
 	v.Blind = sight == sightBlind
 	v.begun = m.begun.Load()
@@ -266,7 +269,7 @@ func (m *Mailbox) Sync(ctx context.Context) error {
 		case m.applied.Load() >= target:
 			return nil
 		case failed >= target:
-			return fleet.ErrUnavailable
+			return ErrBlind
 		}
 		select {
 		case <-finished:

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/health"
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/kubeauth"
 	"github.com/watchbill/watchbill/internal/mailbox"
@@ -41,6 +42,7 @@ type Replica struct {
 	gauges      *telemetry.FleetGauges
 	executions  *executions
 	limiter     *ratelimit.Limiter
+	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // has clients bring their next request to another replica
@@ -71,6 +73,8 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		return nil, err
 	}
 	registry.MustRegister(telemetry.NewPoolCollector(r.db.Pool))
+	r.monitor = health.NewMonitor(r.log.Named("health"), now)
+	checkDatabaseWrites(r.monitor, registry, r.db, now)
 	recorder := telemetry.NewRecorder(registry, now())
 	r.requests = telemetry.NewRequestLogger(logs, now)
 	r.gauges = telemetry.NewFleetGauges(registry, 4*sampleEvery, now)
@@ -90,7 +94,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	r.deployments = postgres.NewDeployments(r.db,
 		fleet.ExponentialBackoff(config.RetryBackoff, config.RetryLimit, mathrand.Float64),
 		func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, changed)
-	if r.executions, err = newExecutions(config.Executions, r.db, registry, r.log, now); err != nil {
+	if r.executions, err = newExecutions(config.Executions, r.db, registry, r.monitor, r.log, now); err != nil {
 		return nil, err
 	}
 	if err := r.newLimiter(registry); err != nil {
@@ -104,7 +108,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
-		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.executions.strains,
+		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.strains,
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Log: r.log.Named("http"),
 		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,

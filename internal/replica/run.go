@@ -88,7 +88,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	defer stop()
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
-		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
+		r.mailbox.Run, r.hints.Run, r.requests.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase, r.monitor.Run,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),

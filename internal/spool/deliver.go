@@ -115,6 +115,8 @@ func (s *Spool) keepSynced(ctx context.Context) {
 		select {
 		case <-tick.C:
 			s.probe()
+			s.lookForRoom()
+			s.tryIfIdle()
 			s.sync()
 			s.missCheck()
 		case <-ctx.Done():
