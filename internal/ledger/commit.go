@@ -133,18 +133,22 @@ func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 		return err
 	}
 	l.opts.Observer.Observe(done.Settled)
-	isNew := done.New
+	first := 0
 	for _, e := range entries {
 		var r result
-		for _, one := range isNew[:len(e.batch.Executions)] {
-			if one {
+		for i := range e.batch.Executions {
+			switch at := first + i; {
+			case done.New[at]:
 				r.accepted++
-			} else {
+			case done.Erased != nil && done.Erased[at]:
+				r.erased = append(r.erased, i)
+			default:
 				r.duplicates++
 			}
 		}
-		isNew = isNew[len(e.batch.Executions):]
+		first += len(e.batch.Executions)
 		l.opts.Observer.ObserveRows(r.accepted, r.duplicates, 0, 0)
+		l.opts.Observer.ObserveErased(len(r.erased))
 		e.done <- r
 	}
 	return nil
