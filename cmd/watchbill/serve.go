@@ -49,6 +49,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&config.AdminToken, "admin-token", "", "opens the admin endpoints; several, separated by commas, rotate (better in the environment: $ADMIN_TOKEN)")
 	flags.StringVar(&config.EnrollmentToken, "enrollment-token", "", "lets agents enrol; several, separated by commas, rotate (better: $ENROLLMENT_TOKEN)")
 	flags.StringVar(&config.IngestToken, "ingest-token", "", "lets executions be logged and agents be run; several, separated by commas, rotate (better: $INGEST_TOKEN)")
+	flags.BoolVar(&config.InsecureTokens, "insecure-tokens", config.InsecureTokens, "take tokens that are short, placeholders, or the same for several rights: for tests alone")
 	flags.StringVar(&config.TLSCertFile, "tls-cert-file", "", "certificate chain; read again when it changes")
 	flags.StringVar(&config.TLSKeyFile, "tls-key-file", "", "the certificate's private key")
 	flags.DurationVar(&config.ConnectionMaxAge, "connection-max-age", config.ConnectionMaxAge, "after which a kept connection is closed, to spread clients over new replicas; 0: never")

@@ -82,6 +82,9 @@ ON CONFLICT DO NOTHING`, kind, fresh); err != nil {
 // choose returns the names that get a place, in their order, while there are some. Names that differ in nothing but numbers and
 // hexadecimal ids get at most maxOfShape together, so that a program with ids in its names does not take all of them.
 func choose(fresh []string, known map[string]bool) (chosen []string) {
+	if len(fresh) == 0 {
+		return nil
+	}
 	shapes := make(map[string]int, len(known))
 	for name := range known {
 		shapes[shapeOf(name)]++
@@ -210,7 +213,7 @@ func (n *names) add(read registered) {
 	n.agents, n.models = read.agents, read.models
 }
 
-// unknown are the names to register. Where the replica knows as many as there may be, there is nothing to register.
+// unknown are the names to register, as far as this replica knows. Where it knows as many as there may be, there are none.
 func (n *names) unknown(batch execution.Batch) (agents, models []string) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -222,7 +225,7 @@ func (n *names) unknown(batch execution.Batch) (agents, models []string) {
 	for _, span := range batch.Spans {
 		newAgents.add(span.Agent)
 	}
-	return newAgents.names, newModels.names
+	return choose(newAgents.names, n.agents), choose(newModels.names, n.models)
 }
 
 // fresh collects names that are not known, at most as many as there is room for.

@@ -31,6 +31,7 @@ type Config struct {
 	AdminToken      string // comma-separated values rotate; empty closes the endpoints
 	EnrollmentToken string
 	IngestToken     string
+	InsecureTokens  bool // tokens may be weak, and give several rights
 
 	TLSCertFile      string
 	TLSKeyFile       string
@@ -126,6 +127,7 @@ func (c Config) Validate() error {
 	} {
 		fault(keep.d < 2*time.Hour, keep.flag, "must be at least 2h")
 	}
+	faults = append(faults, c.checkTokens())
 	faults = append(faults, c.Executions.validate()...)
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)

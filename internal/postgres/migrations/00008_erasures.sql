@@ -10,6 +10,7 @@ CREATE TABLE erasures (
 CREATE INDEX idx_erasure_erased_at ON erasures (erased_at);
 GRANT SELECT ON erasures TO watchbill_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON erasures TO watchbill_admin;
+GRANT SELECT, UPDATE ON reports TO watchbill_admin; -- which name the dearest users
 
 -- What names a user is seen by those alone who took a role, as executions are. (user_deltas is not: PostgreSQL does not COPY into
 -- such a table. What is there is folded within seconds.)
@@ -62,4 +63,5 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
+REVOKE SELECT, UPDATE ON reports FROM watchbill_admin;
 DROP TABLE erasures;
