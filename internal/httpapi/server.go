@@ -88,6 +88,7 @@ type Server struct {
 	idCount   atomic.Uint64
 	pings     pinger
 	bodies    *budget // of executions
+	reads     gate    // see route.isRead
 	metering  gate    // of metrics
 	reporting gate    // of reports
 	openAPI   document
@@ -106,6 +107,7 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 type endpoint struct {
 	route
 	record *telemetry.Route
+	read   bool // see isRead
 }
 
 // New makes a Server. It fails only if no randomness can be had.
@@ -122,13 +124,13 @@ func New(opts Options) (*Server, error) {
 		adminTokens: parseTokens(opts.AdminTokens), enrollmentTokens: parseTokens(opts.EnrollmentTokens), ingestTokens: parseTokens(opts.IngestTokens),
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		bodies: newBudget(maxBodies), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
+		bodies: newBudget(maxBodies), reads: newReads(opts.Database.Pool().Max), metering: newGate(maxComputations), reporting: newGate(maxComputations), openAPI: newDocument(),
 		eventWithin: eventWithin,
 	}
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
 	for _, r := range routes {
-		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern)})
+		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern), r.isRead()})
 	}
 	return s, nil
 }
@@ -175,11 +177,23 @@ func (s *Server) serve(x *exchange) {
 			defer x.body.release()
 			x.r.Body = x.body
 		}
-		err = e.serve(s, x)
+		err = s.serveInTurn(x, e)
 	}
 	if err != nil {
 		s.fail(x, err)
 	}
+}
+
+// serveInTurn serves an endpoint once it is its turn.
+func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
+	if !e.read {
+		return e.serve(s, x)
+	}
+	if err := s.enterReads(x); err != nil {
+		return err
+	}
+	defer s.reads.leave()
+	return e.serve(s, x)
 }
 
 var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")
