@@ -177,7 +177,7 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	if !told(a, "planner") || told(a, "worker-9999") || !told(a, "worker-0001") {
 		t.Error("want the planner and the first workers told apart, and not the last")
 	}
-	names, err := a.Names(t.Context())
+	names, _, err := a.Names(t.Context())
 	if err != nil || len(names) != 502 || names[0].Kind != execution.AgentName || names[0].Name != "planner" || names[0].Since.IsZero() {
 		t.Fatalf("want 502 names, the planner first, got %d, %v", len(names), err)
 	}

@@ -107,18 +107,18 @@ var idsInNames = regexp.MustCompile(`[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
 // shapeOf returns a name without what tells it from others of its kind.
 func shapeOf(name string) string { return idsInNames.ReplaceAllLiteralString(name, "#") }
 
-// Names returns the names that the rollups tell apart, in their order.
-func (s *Executions) Names(ctx context.Context) ([]execution.Name, error) {
+// Names returns the names that the rollups tell apart, in their order, and how many of a kind there may be.
+func (s *Executions) Names(ctx context.Context) (all []execution.Name, limit int, err error) {
 	rows, err := s.db.pool.Query(ctx, `-- name: ListNames :many
 SELECT kind, name, registered_at FROM rollup_names ORDER BY kind, name`)
 	if err != nil {
-		return nil, fault("list names", err)
+		return nil, 0, fault("list names", err)
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (n execution.Name, err error) {
+	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n execution.Name, err error) {
 		err = row.Scan(&n.Kind, &n.Name, &n.Since)
 		return n, err
 	})
-	return all, fault("list names", err)
+	return all, maxNames, fault("list names", err)
 }
 
 // DropName frees the place of a name, and reports whether it had one. What was counted under it stays; what comes under it next
