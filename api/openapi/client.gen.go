@@ -117,6 +117,30 @@ type ClientInterface interface {
 	// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
 	GetExecutionMetrics(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListNames List the names that figures tell apart
+	//
+	// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
+	// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+	//
+	// Corresponds with GET /api/admin/names (the `ListNames` operationId).
+	ListNames(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DropAgentName Free the place of an agent's name
+	//
+	// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+	// If executions come under it again it gets a place again, if there is one.
+	//
+	// Corresponds with DELETE /api/admin/names/agent/{name} (the `DropAgentName` operationId).
+	DropAgentName(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DropModelName Free the place of a model's name
+	//
+	// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+	// If executions come under it again it gets a place again, if there is one.
+	//
+	// Corresponds with DELETE /api/admin/names/model/{name} (the `DropModelName` operationId).
+	DropModelName(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListUserActivity What was done for a user
 	//
 	// The user's executions, newest first, with all that was logged of them. They are read under row-level security as
@@ -128,8 +152,10 @@ type ClientInterface interface {
 	// EraseUser Erase a user
 	//
 	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-	// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
-	// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
+	// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
+	// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
+	// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
 	//
 	// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
 	EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -532,6 +558,60 @@ func (c *Client) GetExecutionMetrics(ctx context.Context, params *GetExecutionMe
 	return c.Client.Do(req)
 }
 
+// ListNames List the names that figures tell apart
+//
+// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
+// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+//
+// Corresponds with GET /api/admin/names (the `ListNames` operationId).
+func (c *Client) ListNames(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNamesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DropAgentName Free the place of an agent's name
+//
+// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+// If executions come under it again it gets a place again, if there is one.
+//
+// Corresponds with DELETE /api/admin/names/agent/{name} (the `DropAgentName` operationId).
+func (c *Client) DropAgentName(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDropAgentNameRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DropModelName Free the place of a model's name
+//
+// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+// If executions come under it again it gets a place again, if there is one.
+//
+// Corresponds with DELETE /api/admin/names/model/{name} (the `DropModelName` operationId).
+func (c *Client) DropModelName(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDropModelNameRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListUserActivity What was done for a user
 //
 // The user's executions, newest first, with all that was logged of them. They are read under row-level security as
@@ -553,8 +633,10 @@ func (c *Client) ListUserActivity(ctx context.Context, userID UserID, params *Li
 // EraseUser Erase a user
 //
 // Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
-// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
+// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
+// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
+// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
 //
 // Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
 func (c *Client) EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1432,6 +1514,101 @@ func NewGetExecutionMetricsRequest(server string, params *GetExecutionMetricsPar
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListNamesRequest constructs an http.Request for the ListNames method
+func NewListNamesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/names")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDropAgentNameRequest constructs an http.Request for the DropAgentName method
+func NewDropAgentNameRequest(server string, name ExecutionName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/names/agent/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDropModelNameRequest constructs an http.Request for the DropModelName method
+func NewDropModelNameRequest(server string, name ExecutionName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/names/model/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -2894,6 +3071,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
 	GetExecutionMetricsWithResponse(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsResponse, error)
 
+	// ListNamesWithResponse List the names that figures tell apart
+	//
+	// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
+	// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/names (the `ListNames` operationId).
+	ListNamesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListNamesResponse, error)
+
+	// DropAgentNameWithResponse Free the place of an agent's name
+	//
+	// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+	// If executions come under it again it gets a place again, if there is one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/admin/names/agent/{name} (the `DropAgentName` operationId).
+	DropAgentNameWithResponse(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*DropAgentNameResponse, error)
+
+	// DropModelNameWithResponse Free the place of a model's name
+	//
+	// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+	// If executions come under it again it gets a place again, if there is one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/admin/names/model/{name} (the `DropModelName` operationId).
+	DropModelNameWithResponse(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*DropModelNameResponse, error)
+
 	// ListUserActivityWithResponse What was done for a user
 	//
 	// The user's executions, newest first, with all that was logged of them. They are read under row-level security as
@@ -2907,8 +3114,10 @@ type ClientWithResponsesInterface interface {
 	// EraseUserWithResponse Erase a user
 	//
 	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-	// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
-	// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
+	// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
+	// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
+	// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3541,6 +3750,261 @@ func (r GetExecutionMetricsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetExecutionMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListNamesResponse429Headers the declared response headers of an HTTP 429 response for ListNames
+type ListNamesResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ListNamesResponse503Headers the declared response headers of an HTTP 503 response for ListNames
+type ListNamesResponse503Headers struct {
+	RetryAfter string
+}
+
+type ListNamesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NameList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListNamesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListNamesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNamesResponse) GetJSON200() *NameList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListNamesResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListNamesResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListNamesResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListNamesResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNamesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNamesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNamesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNamesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DropAgentNameResponse429Headers the declared response headers of an HTTP 429 response for DropAgentName
+type DropAgentNameResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// DropAgentNameResponse503Headers the declared response headers of an HTTP 503 response for DropAgentName
+type DropAgentNameResponse503Headers struct {
+	RetryAfter string
+}
+
+type DropAgentNameResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DropAgentNameResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DropAgentNameResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DropAgentNameResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DropAgentNameResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DropAgentNameResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DropAgentNameResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DropAgentNameResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DropAgentNameResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DropAgentNameResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DropAgentNameResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DropAgentNameResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DropModelNameResponse429Headers the declared response headers of an HTTP 429 response for DropModelName
+type DropModelNameResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// DropModelNameResponse503Headers the declared response headers of an HTTP 503 response for DropModelName
+type DropModelNameResponse503Headers struct {
+	RetryAfter string
+}
+
+type DropModelNameResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DropModelNameResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DropModelNameResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DropModelNameResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DropModelNameResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DropModelNameResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DropModelNameResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DropModelNameResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DropModelNameResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DropModelNameResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DropModelNameResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DropModelNameResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6110,6 +6574,54 @@ func (c *ClientWithResponses) GetExecutionMetricsWithResponse(ctx context.Contex
 	return ParseGetExecutionMetricsResponse(rsp)
 }
 
+// ListNamesWithResponse List the names that figures tell apart
+//
+// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
+// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/names (the `ListNames` operationId).
+func (c *ClientWithResponses) ListNamesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListNamesResponse, error) {
+	rsp, err := c.ListNames(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNamesResponse(rsp)
+}
+
+// DropAgentNameWithResponse Free the place of an agent's name
+//
+// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+// If executions come under it again it gets a place again, if there is one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/admin/names/agent/{name} (the `DropAgentName` operationId).
+func (c *ClientWithResponses) DropAgentNameWithResponse(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*DropAgentNameResponse, error) {
+	rsp, err := c.DropAgentName(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDropAgentNameResponse(rsp)
+}
+
+// DropModelNameWithResponse Free the place of a model's name
+//
+// The name's place is for the next that comes, on every replica within five seconds. What was counted under the name stays.
+// If executions come under it again it gets a place again, if there is one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/admin/names/model/{name} (the `DropModelName` operationId).
+func (c *ClientWithResponses) DropModelNameWithResponse(ctx context.Context, name ExecutionName, reqEditors ...RequestEditorFn) (*DropModelNameResponse, error) {
+	rsp, err := c.DropModelName(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDropModelNameResponse(rsp)
+}
+
 // ListUserActivityWithResponse What was done for a user
 //
 // The user's executions, newest first, with all that was logged of them. They are read under row-level security as
@@ -6129,8 +6641,10 @@ func (c *ClientWithResponses) ListUserActivityWithResponse(ctx context.Context, 
 // EraseUserWithResponse Erase a user
 //
 // Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-// figures of agents and models comes from executions that retention dropped before, and names nobody. Doing it
-// again deletes nothing more. After a 503 a part may be deleted already: do it again.
+// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
+// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
+// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
+// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6971,6 +7485,285 @@ func ParseGetExecutionMetricsResponse(rsp *http.Response) (*GetExecutionMetricsR
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetExecutionMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListNamesResponse parses an HTTP response from a ListNamesWithResponse call
+func ParseListNamesResponse(rsp *http.Response) (*ListNamesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNamesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NameList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListNamesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListNamesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDropAgentNameResponse parses an HTTP response from a DropAgentNameWithResponse call
+func ParseDropAgentNameResponse(rsp *http.Response) (*DropAgentNameResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DropAgentNameResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DropAgentNameResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DropAgentNameResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDropModelNameResponse parses an HTTP response from a DropModelNameWithResponse call
+func ParseDropModelNameResponse(rsp *http.Response) (*DropModelNameResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DropModelNameResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DropModelNameResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DropModelNameResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

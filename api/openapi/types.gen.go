@@ -184,6 +184,39 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for NameKind.
+const (
+	NameKindAgent NameKind = "agent"
+	NameKindModel NameKind = "model"
+)
+
+// Valid indicates whether the value is a known member of the NameKind enum.
+func (e NameKind) Valid() bool {
+	switch e {
+	case NameKindAgent:
+		return true
+	case NameKindModel:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameListStatus.
+const (
+	NameListStatusSuccess NameListStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the NameListStatus enum.
+func (e NameListStatus) Valid() bool {
+	switch e {
+	case NameListStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StatusReportStatus.
 const (
 	StatusReportStatusFailed    StatusReportStatus = "failed"
@@ -947,6 +980,31 @@ type Metrics struct {
 	Window Window `json:"window"`
 }
 
+// Name Example: {"kind":"agent","name":"planner","since":"2026-11-30T09:00:00Z"}
+type Name struct {
+	Kind NameKind `json:"kind"`
+	Name string   `json:"name"`
+
+	// Since When it got its place.
+	Since time.Time `json:"since"`
+}
+
+// NameKind defines model for NameKind.
+type NameKind string
+
+// NameList defines model for NameList.
+type NameList struct {
+	// Limit How many names of a kind are told apart.
+	Limit int32  `json:"limit"`
+	Names []Name `json:"names"`
+
+	// Status Always `success`; errors are problem documents.
+	Status NameListStatus `json:"status"`
+}
+
+// NameListStatus Always `success`; errors are problem documents.
+type NameListStatus string
+
 // Namespace A Kubernetes namespace. A report without one is an administrator's.
 type Namespace = string
 
@@ -1556,6 +1614,9 @@ type Cursor = string
 //
 // Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
 type DeploymentID = ID
+
+// ExecutionName defines model for executionName.
+type ExecutionName = string
 
 // GroupID An identifier that the server minted (UUID version 7).
 //

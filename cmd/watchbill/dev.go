@@ -42,6 +42,7 @@ var devAgents []byte
 func devCommand(std stdio) *cobra.Command {
 	o := devOptions{replica: replica.Defaults(), logs: logFlags{dir: filepath.Join(".watchbill", "logs")}}
 	o.replica.Listen, o.replica.MetricsListen = "127.0.0.1:8080", "127.0.0.1:9090"
+	o.replica.InsecureTokens = true // nobody else reaches it
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Bring up the whole product on this machine, with a simulated fleet",

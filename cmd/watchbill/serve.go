@@ -53,6 +53,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.IntVar(&config.EnrollmentMaxAgents, "enrollment-max-agents", config.EnrollmentMaxAgents, "agents that may be enrolled by one enrollment token at the same time; 0: no limit")
 	flags.StringVar(&config.IngestToken, "ingest-token", "", "lets executions be logged and agents be run; several, separated by commas, rotate (better: $INGEST_TOKEN)")
 	flags.StringSliceVar(&config.TrustedProxies, "trusted-proxies", nil, "`networks`, separated by commas, of proxies whose X-Forwarded-For names the client, such as 10.0.0.0/8; left out: none is believed")
+	flags.BoolVar(&config.InsecureTokens, "insecure-tokens", config.InsecureTokens, "take tokens that are short, placeholders, or the same for several rights: for tests alone")
 	flags.StringVar(&config.TLSCertFile, "tls-cert-file", "", "certificate chain; read again when it changes")
 	flags.StringVar(&config.TLSKeyFile, "tls-key-file", "", "the certificate's private key")
 	flags.DurationVar(&config.ConnectionMaxAge, "connection-max-age", config.ConnectionMaxAge, "after which a kept connection is closed, to spread clients over new replicas; 0: never")

@@ -28,6 +28,12 @@ type Fault struct {
 	Detail string // one sentence for a person
 }
 
+// FaultErased is that of an execution whose user was erased after it began.
+var FaultErased = Fault{Code: CodeErased, Field: "user_id", Detail: "was erased after this began"}
+
+// CodeErased is FaultErased's code.
+const CodeErased = "user_erased"
+
 func (f *Fault) Error() string { return f.Field + ": " + f.Detail }
 
 func faulty(code, field, format string, args ...any) *Fault {

@@ -30,6 +30,8 @@ type Row struct {
 type Committed struct {
 	// New says of each execution whether it is; the others were stored before, or came twice.
 	New []bool
+	// Erased says of each whether it was dropped, for its user was erased after it began; nil: none was.
+	Erased []bool
 	// Settled are those new ones that no ancestor still to come will change.
 	Settled []Execution
 }

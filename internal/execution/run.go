@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"encoding/json"
+	"time"
 )
 
 // Prompt asks for an agent's run.
@@ -54,4 +55,17 @@ func PositionOf(e Execution) Position {
 type Erased struct {
 	Executions int64
 	Rollups    int64
+}
+
+// The kinds of names that figures tell apart.
+const (
+	AgentName = "agent"
+	ModelName = "model"
+)
+
+// Name is one that figures tell apart. All that have no place are Other.
+type Name struct {
+	Kind  string // AgentName or ModelName
+	Name  string
+	Since time.Time // when it got its place
 }

@@ -12,7 +12,7 @@ const (
 	Conflict                    // it contradicts what is recorded; nothing was changed
 	TooLarge                    // it is more than we keep
 	Forbidden                   // it is another's
-	Unavailable                 // what is needed to answer cannot be reached; the same request may succeed later
+	Unavailable                 // what is needed to answer cannot be reached or fails; the same request may succeed later
 	Limited                     // it is one too many; the same request may succeed later
 )
 
@@ -45,9 +45,20 @@ func invalid(field, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Code: "invalid_field", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// ErrUnavailable says that the database cannot be reached or did not answer in time. Whether a write took place is
-// then unknown; every write may be repeated.
+// ErrUnavailable says that the database cannot be reached. Whether a write took place is then unknown; every write may be
+// repeated. What fails for another reason that may pass is UnavailableBecause of that, and the same for errors.Is.
 var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the database cannot be reached; try again later"}
+
+// ErrShuttingDown says that this replica takes nothing more; another one does.
+var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
+
+// ErrNoAnswer says that the answer took too long.
+var ErrNoAnswer = UnavailableBecause("there was no answer in time; try again later")
+
+// UnavailableBecause returns an ErrUnavailable that tells clients another reason.
+func UnavailableBecause(format string, args ...any) *Error {
+	return ErrUnavailable.with(format, args...)
+}
 
 // The faults of the fleet.
 var (

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -75,7 +77,12 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 		}
 	}
 	if err != nil {
-		worse(openapi.HealthStatusDown, "the database cannot be reached")
+		reason := fleet.ErrUnavailable.Detail
+		if known := problemOf(err); known != nil {
+			reason = known.Detail
+		}
+		reason, _, _ = strings.Cut(reason, "; try again")
+		worse(openapi.HealthStatusDown, reason)
 	}
 	return health{h}, nil
 }

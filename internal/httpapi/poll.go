@@ -87,7 +87,7 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 		p := pending{tag: view.Tag, known: x.knows(view.Tag)}
 		if !view.Fresh || !p.known && view.Tag != fleet.NothingWaiting {
 			if view.Blind {
-				return pending{}, fleet.ErrUnavailable
+				return pending{}, mailbox.ErrBlind
 			}
 			read, err := s.reads.pending(x.r.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
 			if err != nil {

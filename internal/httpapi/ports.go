@@ -107,6 +107,10 @@ type Executions interface {
 	UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error)
 	// EraseUser deletes all that is kept of a user. What is deleted stays so if it fails half way; it may be repeated.
 	EraseUser(ctx context.Context, userID string) (execution.Erased, error)
+	// Names lists the names that figures tell apart, and how many there may be of a kind.
+	Names(ctx context.Context) (names []execution.Name, limit int, err error)
+	// DropName frees a name's place, and reports whether it had one.
+	DropName(ctx context.Context, kind, name string) (dropped bool, err error)
 }
 
 // Traces takes OpenTelemetry's export requests, and answers in the protocol's own terms.

@@ -55,8 +55,10 @@ func problemOf(err error) *openapi.Problem {
 		return errUnknownToken
 	case errors.Is(err, report.ErrNotFound):
 		return errNoReport
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, mailbox.ErrDraining):
-		return problemOf(fleet.ErrUnavailable)
+	case errors.Is(err, context.DeadlineExceeded):
+		return problemOf(fleet.ErrNoAnswer)
+	case errors.Is(err, mailbox.ErrDraining):
+		return problemOf(fleet.ErrShuttingDown)
 	default:
 		return nil
 	}

@@ -52,6 +52,10 @@ var routes = []route{
 	{"GET", "/api/admin/costs", admin, typed(http.StatusOK, readCostQuery, (*Server).getCosts)},
 	{"DELETE", "/api/admin/users/{user_id}", admin, recordedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser, userErased)},
 
+	{"GET", "/api/admin/names", admin, typed(http.StatusOK, readNothingElse, (*Server).listNames)},
+	{"DELETE", "/api/admin/names/agent/{name}", admin, typed(http.StatusNoContent, readName, (*Server).dropAgentName)},
+	{"DELETE", "/api/admin/names/model/{name}", admin, typed(http.StatusNoContent, readName, (*Server).dropModelName)},
+
 	{"POST", "/api/reports", reporter, recordedWithin(reportWithin, http.StatusCreated, readNewReport, (*Server).createReport, reportCreated)},
 	{"GET", "/api/reports", reporter, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
 	{"GET", "/api/reports/{report_id}", reporter, typed(http.StatusOK, readReportID, (*Server).getReport)},

@@ -100,20 +100,21 @@ type Server struct {
 	random  io.Reader
 	jitter  func() float64
 
-	started   time.Time
-	root      node
-	idStart   string // of the request ids that are minted here
-	idCount   atomic.Uint64
-	pings     pinger
-	reads     *pendingReads
-	bodies    *budget // of requests
-	answers   *budget
-	drains    *drains
-	metering  gate // of metrics, for known callers
-	unknown   gate // of requests whose token no agent is known by
-	open      *openMetrics
-	reporting gate // of reports
-	openAPI   document
+	started    time.Time
+	root       node
+	idStart    string // of the request ids that are minted here
+	idCount    atomic.Uint64
+	pings      pinger
+	reads      *pendingReads
+	bodies     *budget // of requests
+	answers    *budget
+	drains     *drains
+	adminReads gate // see route.isRead
+	metering   gate // of metrics, for known callers
+	unknown    gate // of requests whose token no agent is known by
+	open       *openMetrics
+	reporting  gate // of reports
+	openAPI    document
 
 	eventWithin time.Duration // see stream
 	streaming   context.Context
@@ -129,6 +130,7 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 type endpoint struct {
 	route
 	record *telemetry.Route
+	read   bool // see isRead
 }
 
 // New makes a Server. It fails only if no randomness can be had.
@@ -147,7 +149,7 @@ func New(opts Options) (*Server, error) {
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
-		drains: newDrains(), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
+		drains: newDrains(), adminReads: newReads(opts.Database.Pool().Max), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
 		open: newOpenMetrics(), openAPI: newDocument(),
 		eventWithin: eventWithin,
 		reads:       newPendingReads(opts.Deployments.Pending, max(1, int(opts.Database.Pool().Max)/2)),
@@ -155,7 +157,7 @@ func New(opts Options) (*Server, error) {
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
 	for _, r := range routes {
-		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern)})
+		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern), r.isRead()})
 	}
 	return s, nil
 }
@@ -213,11 +215,23 @@ func (s *Server) serve(x *exchange) {
 			x.body = s.openBody(x)
 			defer x.body.release()
 		}
-		err = e.serve(s, x)
+		err = s.serveInTurn(x, e)
 	}
 	if err != nil {
 		s.fail(x, err)
 	}
+}
+
+// serveInTurn serves an endpoint once it is its turn.
+func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
+	if !e.read {
+		return e.serve(s, x)
+	}
+	if err := s.enterReads(x); err != nil {
+		return err
+	}
+	defer s.adminReads.leave()
+	return e.serve(s, x)
 }
 
 var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")

@@ -30,7 +30,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	patience := time.AfterFunc(finishWithin, stop)
 	defer patience.Stop()
 	running.Wait()
-	l.refuseAll(fleet.ErrUnavailable)
+	l.refuseAll(fleet.ErrShuttingDown)
 	return nil
 }
 
@@ -126,25 +126,29 @@ func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	defer cancel()
 	done, err := l.opts.Store.Commit(ctx, batch)
 	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: %w", fleet.ErrUnavailable, err) // shutting down
+		err = fmt.Errorf("%w: %w", fleet.ErrShuttingDown, err)
 	}
 	l.opts.Observer.ObserveCommit(len(batch.Executions), l.opts.Now().Sub(start), err)
 	if err != nil {
 		return err
 	}
 	l.opts.Observer.Observe(done.Settled)
-	isNew := done.New
+	first := 0
 	for _, e := range entries {
 		var r result
-		for _, one := range isNew[:len(e.batch.Executions)] {
-			if one {
+		for i := range e.batch.Executions {
+			switch at := first + i; {
+			case done.New[at]:
 				r.accepted++
-			} else {
+			case done.Erased != nil && done.Erased[at]:
+				r.erased = append(r.erased, i)
+			default:
 				r.duplicates++
 			}
 		}
-		isNew = isNew[len(e.batch.Executions):]
+		first += len(e.batch.Executions)
 		l.opts.Observer.ObserveRows(r.accepted, r.duplicates, 0, 0)
+		l.opts.Observer.ObserveErased(len(r.erased))
 		e.done <- r
 	}
 	return nil

@@ -27,6 +27,8 @@ type Observer interface {
 	ObserveCommit(rows int, took time.Duration, err error)
 	// ObserveRows hears what became of rows, whether or not their caller still waits.
 	ObserveRows(accepted, duplicates, rejected, refused int)
+	// ObserveErased hears of rows that were dropped, for their users were erased after they began.
+	ObserveErased(rows int)
 }
 
 // Options are what a Ledger needs.
@@ -76,13 +78,15 @@ type Ledger struct {
 
 // entry is what one caller brings.
 type entry struct {
-	batch execution.Batch
-	bytes int
-	done  chan result
+	batch   execution.Batch
+	indexes []int // of its executions among those that the caller brought
+	bytes   int
+	done    chan result
 }
 
 type result struct {
 	accepted, duplicates int
+	erased               []int // indexes of those that were dropped
 	err                  error
 }
 
@@ -92,7 +96,7 @@ func New(opts Options) *Ledger {
 }
 
 // errFull says that more comes in than can be stored.
-var errFull = &fleet.Error{Kind: fleet.Unavailable, Code: fleet.ErrUnavailable.Code, Detail: "more executions are coming in than can be stored; try again later"}
+var errFull = fleet.UnavailableBecause("more executions are coming in than can be stored; try again later")
 
 // Append stores what is new of a batch, and returns when that is committed. Executions that cannot be stored are
 // rejected, each by name; they keep none of the others from being stored. fleet.ErrUnavailable if the queue is full or the
@@ -112,6 +116,9 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 			return execution.Outcome{}, r.err
 		}
 		outcome.Accepted, outcome.Duplicates = r.accepted, r.duplicates
+		for _, i := range r.erased {
+			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: e.indexes[i], Fault: execution.FaultErased})
+		}
 		return outcome, nil
 	case <-ctx.Done(): // it may be stored all the same
 		return execution.Outcome{}, fmt.Errorf("wait for the ledger: %w", ctx.Err())
@@ -146,6 +153,7 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 			continue
 		}
 		e.batch.Executions = append(e.batch.Executions, prepared)
+		e.indexes = append(e.indexes, i)
 		e.bytes += rowOverhead + len(prepared.Input) + len(prepared.Output) + len(prepared.ErrorMessage)
 	}
 	for _, s := range batch.Spans {
@@ -162,7 +170,7 @@ func (l *Ledger) enqueue(e *entry) error {
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return fleet.ErrUnavailable
+		return fleet.ErrShuttingDown
 	case len(l.queue) > 0 && (l.rows+e.size() > l.opts.MaxRows || l.bytes+e.bytes > l.opts.MaxBytes):
 		return errFull
 	}

@@ -185,6 +185,8 @@ func (r *recorder) ObserveCommit(_ int, took time.Duration, err error) {
 	}
 }
 
+func (r *recorder) ObserveErased(int) {}
+
 func (r *recorder) ObserveRows(accepted, duplicates, rejected, refused int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,6 +15,9 @@ import (
 // ErrUnknownToken says that no enrolled agent has the token (any more).
 var ErrUnknownToken = errors.New("unknown token")
 
+// ErrBlind says that what waits for agents cannot be read.
+var ErrBlind = fleet.UnavailableBecause("what waits for agents cannot be read from the database; try again later")
+
 // ErrDraining says that the replica is shutting down and holds no more polls.
 var ErrDraining = errors.New("draining")
 
@@ -138,7 +141,7 @@ func (m *Mailbox) View(a Agent) (View, error) {
 	}
 	sight := m.sight.Load()
 	if sight == sightNone || sight == sightClosed {
-		return View{}, fleet.ErrUnavailable
+		return View{}, ErrBlind
 	}
 	v.Blind = sight == sightBlind
 	v.begun = m.begun.Load()
@@ -231,7 +234,7 @@ func (m *Mailbox) Sync(ctx context.Context) error {
 		case m.applied.Load() >= target:
 			return nil
 		case failed >= target:
-			return fleet.ErrUnavailable
+			return ErrBlind
 		}
 		select {
 		case <-finished:

@@ -84,12 +84,21 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 	case errors.As(err, &refused):
 	case errors.Is(err, fleet.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		// Exporters repeat a 503, and drop what got a 500.
-		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now; send them again")
+		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now: %s", whyNot(err))
 	default:
 		t.log.Error("an export failed", zap.Error(err))
 		refused = refuse(http.StatusInternalServerError, "the spans could not be stored")
 	}
 	return refused.status, encoding.mediaType(), encoding.refusal(refused)
+}
+
+// whyNot returns what clients are told of an error that may pass.
+func whyNot(err error) string {
+	var known *fleet.Error
+	if errors.As(err, &known) {
+		return known.Detail
+	}
+	return fleet.ErrNoAnswer.Detail
 }
 
 // Refuse is the answer to a request that was refused elsewhere, in the encoding of that request.

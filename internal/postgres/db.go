@@ -46,8 +46,8 @@ type DB struct {
 	// lives counts how often what was read before ceased to hold: see lifeCTE.
 	lives *atomic.Uint64
 
-	// reserved has three connections of its own for what must go on while requests hold all of the pool's: sweeps,
-	// last-seen, unknown tokens and the health check.
+	// reserved has connections of its own for what must go on while requests hold all of the pool's: sweeps, last-seen,
+	// unknown tokens, and the health check and probes, of which one runs at a time.
 	reserved *DB
 }
 
@@ -59,7 +59,7 @@ const (
 	pingTimeout      = 2 * time.Second  // of an idle connection, before it is used
 	closeTimeout     = 3 * time.Second
 	goodbyeTimeout   = time.Second // of a connection that is closed
-	reservedConns    = 3
+	reservedConns    = 4
 )
 
 // Open makes the pools. It does not wait for the database: whoever needs it finds out.
@@ -125,7 +125,7 @@ func harden(cc *pgx.ConnConfig) {
 	}).DialContext
 	if cc.ValidateConnect == nil {
 		// A standby takes no writes, and its snapshots do not list what is running.
-		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		cc.ValidateConnect = validateWritable
 	}
 	setDefault := func(name, value string) {
 		if _, ok := cc.RuntimeParams[name]; !ok {
@@ -134,6 +134,13 @@ func harden(cc *pgx.ConnConfig) {
 	}
 	setDefault("application_name", "watchbill")
 	setDefault("timezone", "UTC")
+}
+
+func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
+	if err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn); err != nil {
+		return fmt.Errorf("%w: %w", errReadOnly, err)
+	}
+	return nil
 }
 
 // hurryGoodbye bounds the end of a connection. The driver gives the server 15 s to confirm it, and until then the pool keeps the
@@ -202,7 +209,7 @@ SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`
 	if sqlstate(err) == undefinedTable {
 		return 0, nil
 	}
-	return version, fault("read the schema version", err)
+	return version, tellable(fault("read the schema version", err))
 }
 
 // Now is the database's clock, which dates what is kept.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
@@ -34,25 +36,36 @@ func (r ExecutionRetention) since(now time.Time) execution.Kept {
 func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 	kept := now.Add(-cleanUpSlack)
 	faults := []error{s.EnsureDays(ctx, now), s.DropDays(ctx, kept.Add(-s.kept.Executions))}
-	q := s.db.queries
 	for width, keep := range map[time.Duration]time.Duration{
 		execution.MinuteWide: s.kept.Minutes, execution.QuarterWide: s.kept.Quarters, execution.HourWide: s.kept.Hours, execution.DayWide: s.kept.Days,
 	} {
 		seconds, before := int32(width/time.Second), kept.Add(-keep)
 		faults = append(faults,
-			drop("delete old rollups of executions", rollupDeleteRows, func() (int64, error) {
+			s.drop(ctx, "delete old rollups of executions", func(q *dbgen.Queries) (int64, error) {
 				return q.DropOldExecutionRollups(ctx, dbgen.DropOldExecutionRollupsParams{Width: seconds, Before: before, Most: rollupDeleteRows})
 			}),
-			drop("delete old rollups of users", rollupDeleteRows, func() (int64, error) {
+			s.drop(ctx, "delete old rollups of users", func(q *dbgen.Queries) (int64, error) {
 				return q.DropOldUserRollups(ctx, dbgen.DropOldUserRollupsParams{Width: seconds, Before: before, Most: rollupDeleteRows})
 			}))
 	}
 	faults = append(faults,
-		drop("delete old spans", rollupDeleteRows, func() (int64, error) {
+		s.drop(ctx, "delete old spans", func(q *dbgen.Queries) (int64, error) {
 			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
 		}),
+		s.forgetErasures(ctx, kept.Add(-s.kept.Executions)),
 		s.names.drop(ctx, s.db, now.Add(-namesKept)))
 	return errors.Join(faults...)
+}
+
+// drop deletes batch by batch, each in a transaction that sees all of what users did.
+func (s *Executions) drop(ctx context.Context, doing string, some func(q *dbgen.Queries) (int64, error)) error {
+	return drop(doing, rollupDeleteRows, func() (n int64, err error) {
+		err = s.db.inTxAs(ctx, admin, doing, func(tx pgx.Tx) error {
+			n, err = some(s.db.queries.WithTx(tx))
+			return err
+		})
+		return n, err
+	})
 }
 
 // drop deletes batch by batch, until one is not full.

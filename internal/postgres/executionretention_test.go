@@ -2,10 +2,14 @@ package postgres_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres"
 )
 
 // TestEveryPartitionIsSecured goes by what PostgreSQL itself says.
@@ -105,7 +109,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 	}
 	checkRollups(t, db)
 	for _, table := range []string{"user_rollups", "user_deltas", "span_ancestors", "unsettled_executions"} {
-		if left := ask[int](t, db, `SELECT count(*) FROM `+table+` WHERE user_id = 'gone'`); left != 0 {
+		if left := askAsAdmin[int](t, db, `SELECT count(*) FROM `+table+` WHERE user_id = 'gone'`); left != 0 {
 			t.Errorf("%s: %d rows left", table, left)
 		}
 	}
@@ -126,7 +130,7 @@ func TestManyNames(t *testing.T) {
 	for i := range 10 {
 		var batch []execution.Execution
 		for n := range 1000 {
-			batch = append(batch, anExecution(func(e *execution.Execution) { e.AgentName = fmt.Sprint("agent ", 1000*i+n) }))
+			batch = append(batch, anExecution(func(e *execution.Execution) { e.AgentName = lettered("agent", 1000*i+n) }))
 		}
 		commit(t, a, batch[:500]...)
 		commit(t, b, batch[500:]...)
@@ -138,6 +142,55 @@ func TestManyNames(t *testing.T) {
 	m := facts.Metrics()
 	if others := m.Agents[execution.Other].Count; len(m.Agents) != 501 || others != 9500 || m.Count != 10_000 {
 		t.Errorf("want 500 agents and 9500 others in 10000, got %d and %d in %d", len(m.Agents)-1, others, m.Count)
+	}
+	checkRollups(t, db)
+}
+
+// lettered is a name that has another shape for each number.
+func lettered(prefix string, n int) string {
+	return prefix + " " + strings.NewReplacer("0", "g", "1", "h", "2", "i", "3", "j", "4", "k", "5", "l", "6", "m", "7", "n", "8", "o", "9", "p").Replace(fmt.Sprint(n))
+}
+
+// TestNamesWithIDsTakeHalf: a program with ids in its names leaves places for those that come after it.
+func TestNamesWithIDsTakeHalf(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	a, b := newExecutions(t, db), newExecutions(t, db)
+	var batch []execution.Execution
+	for n := range 700 {
+		batch = append(batch, anExecution(func(e *execution.Execution) {
+			e.AgentName, e.Model = fmt.Sprintf("worker-%04d", n), "run-"+uuid.NewString()
+		}))
+	}
+	commit(t, a, batch[:400]...)
+	commit(t, b, batch[400:]...)
+	commit(t, b, anExecution())
+	if sample, err := b.SampleNames(t.Context()); err != nil || sample.Agents != 251 || sample.Models != 251 {
+		t.Errorf("want 250 and one more of each, got %+v, %v", sample, err)
+	}
+	told := func(s *postgres.Executions, agent string) bool {
+		t.Helper()
+		e := anExecution(func(e *execution.Execution) { e.AgentName = agent })
+		commit(t, s, e)
+		return askAsAdmin[int16](t, db, `SELECT capped FROM agent_executions WHERE execution_id = $1`, e.ID)&int16(execution.CappedAgent) == 0
+	}
+	if !told(a, "planner") || told(a, "worker-9999") || !told(a, "worker-0001") {
+		t.Error("want the planner and the first workers told apart, and not the last")
+	}
+	names, _, err := a.Names(t.Context())
+	if err != nil || len(names) != 502 || names[0].Kind != execution.AgentName || names[0].Name != "planner" || names[0].Since.IsZero() {
+		t.Fatalf("want 502 names, the planner first, got %d, %v", len(names), err)
+	}
+	for _, dropped := range []bool{true, false} {
+		if got, err := a.DropName(t.Context(), execution.AgentName, "worker-0001"); err != nil || got != dropped {
+			t.Errorf("drop: want %v, got %v, %v", dropped, got, err)
+		}
+	}
+	if _, err := b.SampleNames(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !told(b, "worker-9999") || told(a, "worker-0001") {
+		t.Error("want the dropped name's place taken by the next")
 	}
 	checkRollups(t, db)
 }

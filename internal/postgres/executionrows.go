@@ -51,9 +51,12 @@ func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id 
 const eraseAtOnce = 2000
 
 // EraseUser deletes a user's executions and all that they added to the rollups, and what is left of the user there from
-// executions that retention dropped before.
+// executions that retention dropped before. What of the user is still on its way is dropped when it comes: see Commit.
 func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
 	var erased execution.Erased
+	if err := s.rememberErasure(ctx, userID); err != nil {
+		return erased, err
+	}
 	for last := false; ; {
 		var rows, rollups int64
 		err := s.db.inTxAs(ctx, admin, "erase a user", func(tx pgx.Tx) (err error) {
@@ -96,6 +99,9 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, la
 	}
 	if err := s.appendDeltas(ctx, tx, deltas); err != nil || !last || len(gone) >= eraseAtOnce {
 		return int64(len(gone)), 0, err
+	}
+	if err := eraseFromReports(ctx, tx, userID); err != nil {
+		return 0, 0, err
 	}
 	rollups, err = s.eraseRest(ctx, q, userID)
 	return int64(len(gone)), rollups, err

@@ -97,30 +97,56 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool
 		for i := range rows {
 			rows[i].Capped = s.names.capped(&rows[i].Execution)
 		}
+		erased, err := erasuresAmong(ctx, tx, len(rows), func(i int) string { return rows[i].UserID })
+		if err != nil {
+			return err
+		}
+		all := len(rows)
+		rows, kept, spans := erased.withoutErased(rows, batch.Spans)
 		isNew, err := s.insert(ctx, tx, rows, ask)
 		if err != nil {
 			return err
 		}
-		done = execution.Committed{New: isNew}
+		done = committed(all, kept, isNew)
 		deltas := execution.NewDeltas()
 		var unsettled []*execution.Row
 		for i := range rows {
 			switch {
 			case !isNew[i]:
 				continue
-			case settled[i]:
+			case settled[indexIn(kept, i)]:
 				done.Settled = append(done.Settled, rows[i].Execution)
 			default:
 				unsettled = append(unsettled, &rows[i])
 			}
 			deltas.Add(&rows[i], 1)
 		}
+		batch := execution.Batch{Executions: batch.Executions, Spans: spans}
 		if err := keepSpans(ctx, tx, batch, unsettled); err != nil {
 			return err
 		}
 		return s.appendDeltas(ctx, tx, deltas)
 	})
 	return done, err
+}
+
+// committed returns what became of all executions of a batch, of which those at kept (nil: all) were to be stored.
+func committed(all int, kept []int, isNew []bool) execution.Committed {
+	if kept == nil {
+		return execution.Committed{New: isNew}
+	}
+	done := execution.Committed{New: make([]bool, all), Erased: slices.Repeat([]bool{true}, all)}
+	for i, at := range kept {
+		done.New[at], done.Erased[at] = isNew[i], false
+	}
+	return done
+}
+
+func indexIn(kept []int, i int) int {
+	if kept == nil {
+		return i
+	}
+	return kept[i]
 }
 
 // becomeWriter makes the staging table, if there is none, and takes the writer's role. PostgreSQL does not COPY into a table

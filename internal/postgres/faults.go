@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
@@ -26,43 +25,70 @@ const (
 	deadlockDetected      = "40P01"
 )
 
-// fault wraps err with what was being done. Where the database is away, overloaded, shutting down or not writable, or
-// did not answer in time, the result is also fleet.ErrUnavailable.
+// fault wraps err with what was being done. Where the database cannot be reached, fails for a reason that is not the
+// request's, or does not answer in time, the result is also a fleet.ErrUnavailable that says which of these it is.
 func fault(doing string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case unavailable(err):
-		return fmt.Errorf("%s: %w: %w", doing, fleet.ErrUnavailable, err)
-	default:
-		return fmt.Errorf("%s: %w", doing, err)
 	}
+	if reason := unavailable(err); reason != nil {
+		return fmt.Errorf("%s: %w: %w", doing, reason, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
-func unavailable(err error) bool {
+// unavailable returns the reason why the database did not do its part; nil if it did, and err is about something else.
+func unavailable(err error) *fleet.Error {
 	if errors.Is(err, context.Canceled) {
-		return false // the caller gave up, which says nothing about the database
+		return nil // the caller gave up, which says nothing about the database
 	}
 	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		return true // whatever the server's reason was
-	}
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
-		for _, class := range []string{"08", "53", "57", "58"} { // connection, resources, operator intervention and timeouts, system
-			if strings.HasPrefix(pgErr.Code, class) {
-				return true
-			}
-		}
-		switch pgErr.Code {
-		case "25006", "25P03", "55P03": // read-only (a standby), idle in transaction, lock timeout
-			return true
-		}
-		return false
+	switch told := errors.As(err, &pgErr); {
+	case errors.Is(err, errReadOnly):
+		return fleet.UnavailableBecause("the database takes no writes now; try again later")
+	case errors.As(err, &connect) && told && refusal(pgErr.Code) != fleet.ErrUnavailable:
+		return fleet.UnavailableBecause("the database refuses connections (%s); try again later", pgErr.Code)
+	case connect != nil:
+		return fleet.ErrUnavailable
+	case told:
+		return refusal(pgErr.Code)
 	}
 	var network net.Error
-	return errors.As(err, &network) || pgconn.SafeToRetry(err) ||
-		isAny(err, context.DeadlineExceeded, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF, pgconn.ErrConnClosed, puddle.ErrClosedPool)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return errSlow
+	case errors.As(err, &network), pgconn.SafeToRetry(err),
+		isAny(err, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF, pgconn.ErrConnClosed, puddle.ErrClosedPool):
+		return fleet.ErrUnavailable
+	}
+	return nil
+}
+
+// errReadOnly says that a new connection is to a server that takes no writes.
+var errReadOnly = errors.New("the server is read-only")
+
+var errSlow = fleet.UnavailableBecause("the database did not answer in time; try again later")
+
+// refusal returns what a server's SQLSTATE means for whoever asked; nil if the statement itself is at fault.
+func refusal(code string) *fleet.Error {
+	switch class := code[:min(len(code), 2)]; {
+	case class == "08", code == "57P01", code == "57P02", code == "57P03": // connection, shutdown, crash, start-up
+		return fleet.ErrUnavailable
+	case code == "25006": // read-only
+		return fleet.UnavailableBecause("the database takes no writes now (%s); try again later", code)
+	case code == "57014", code == "55P03", code == "25P03": // statement, lock and idle time-out
+		return fleet.UnavailableBecause("the database did not answer in time (%s); try again later", code)
+	case class == "53", class == "57", class == "58": // resources, operator intervention, system
+		return fleet.UnavailableBecause("the database failed (%s); try again later", code)
+	}
+	switch code {
+	case insufficientPrivilege, undefinedTable, "42703", "42704", "42883", "3F000": // a grant, table, column, role, function or schema is missing
+		return fleet.UnavailableBecause("the database is not set up for this (%s); try again later", code)
+	case serializationFailure, deadlockDetected: // again and again: see transact
+		return fleet.UnavailableBecause("the database was too busy (%s); try again later", code)
+	}
+	return nil
 }
 
 func isAny(err error, targets ...error) bool {

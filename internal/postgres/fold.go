@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
@@ -29,8 +31,9 @@ var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, 
 func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 	halvings := s.foldHalvings.Load()
 	most, mostUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
-	err = s.db.inTx(ctx, "fold rollups", func(q *dbgen.Queries) error {
+	err = s.db.inTxAs(ctx, admin, "fold rollups", func(tx pgx.Tx) error {
 		more = false
+		q := s.db.queries.WithTx(tx)
 		if mine, err := q.TryFolding(ctx); err != nil || !mine {
 			return err
 		}

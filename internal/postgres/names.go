@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"maps"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -81,13 +82,17 @@ func (n *names) learn(ctx context.Context, db *DB, batch execution.Batch) error 
 	n.registering.Lock()
 	defer n.registering.Unlock()
 	read, err := changeNames(ctx, db, "register names", func(tx pgx.Tx) error {
-		for kind, fresh := range map[string][]string{"agent": agents, "model": models} {
+		known, err := readNames(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for kind, fresh := range map[string][]string{
+			execution.AgentName: choose(agents, known.agents), execution.ModelName: choose(models, known.models),
+		} {
 			if _, err := tx.Exec(ctx, `-- name: RegisterNames :exec
 INSERT INTO rollup_names (kind, name)
-SELECT $1, fresh.name FROM unnest($2::text[]) AS fresh (name)
-WHERE NOT EXISTS (SELECT FROM rollup_names known WHERE known.kind = $1 AND known.name = fresh.name)
-ORDER BY fresh.name
-LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, kind, fresh, maxNames); err != nil {
+SELECT $1, fresh.name FROM unnest($2::text[]) AS fresh (name) ORDER BY fresh.name
+ON CONFLICT DO NOTHING`, kind, fresh); err != nil {
 				return err
 			}
 		}
@@ -98,6 +103,86 @@ LIMIT GREATEST($3 - (SELECT count(*) FROM rollup_names WHERE kind = $1), 0)`, ki
 	}
 	n.add(read)
 	return nil
+}
+
+// choose returns the names that get a place, in their order, while there are some. Names that differ in nothing but numbers and
+// hexadecimal ids get at most maxOfShape together, so that a program with ids in its names does not take all of them.
+func choose(fresh []string, known map[string]bool) (chosen []string) {
+	if len(fresh) == 0 {
+		return nil
+	}
+	shapes := make(map[string]int, len(known))
+	for name := range known {
+		shapes[shapeOf(name)]++
+	}
+	slices.Sort(fresh)
+	for _, name := range fresh {
+		if shape := shapeOf(name); !known[name] && len(known)+len(chosen) < maxNames && shapes[shape] < maxOfShape {
+			shapes[shape]++
+			chosen = append(chosen, name)
+		}
+	}
+	return chosen
+}
+
+// maxOfShape is how many names of one shape are told apart.
+const maxOfShape = maxNames / 2
+
+var idsInNames = regexp.MustCompile(`[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
+
+// shapeOf returns a name without what tells it from others of its kind.
+func shapeOf(name string) string { return idsInNames.ReplaceAllLiteralString(name, "#") }
+
+// Names returns the names that the rollups tell apart, in their order, and how many of a kind there may be.
+func (s *Executions) Names(ctx context.Context) (all []execution.Name, limit int, err error) {
+	rows, err := s.db.pool.Query(ctx, `-- name: ListNames :many
+SELECT kind, name, registered_at FROM rollup_names ORDER BY kind, name`)
+	if err != nil {
+		return nil, 0, fault("list names", err)
+	}
+	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n execution.Name, err error) {
+		err = row.Scan(&n.Kind, &n.Name, &n.Since)
+		return n, err
+	})
+	return all, maxNames, fault("list names", err)
+}
+
+// DropName frees the place of a name, and reports whether it had one. What was counted under it stays; what comes under it next
+// gets a place again, if there is one. Other replicas learn of it when they next sample.
+func (s *Executions) DropName(ctx context.Context, kind, name string) (dropped bool, err error) {
+	s.names.registering.Lock()
+	defer s.names.registering.Unlock()
+	read, err := changeNames(ctx, s.db, "drop a name", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "-- name: DropName :execrows\nDELETE FROM rollup_names WHERE kind = $1 AND name = $2", kind, name)
+		dropped = tag.RowsAffected() > 0
+		return err
+	})
+	if err == nil {
+		s.names.replace(read)
+	}
+	return dropped, err
+}
+
+// SampleNames reads which names are told apart, and returns how many of each kind.
+func (s *Executions) SampleNames(ctx context.Context) (NameSample, error) {
+	s.names.registering.Lock()
+	defer s.names.registering.Unlock()
+	read, err := readNames(ctx, s.db.reserved.pool)
+	if err != nil {
+		return NameSample{}, fault("count names", err)
+	}
+	s.names.replace(read)
+	return NameSample{Agents: len(read.agents), Models: len(read.models), Limit: maxNames}, nil
+}
+
+// NameSample is how many names are told apart, and how many of each kind may be.
+type NameSample struct{ Agents, Models, Limit int }
+
+// replace makes the names that were read last the known ones. registering is held.
+func (n *names) replace(read registered) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.agents, n.models = read.agents, read.models
 }
 
 // drop makes room: names that nothing began under since the given time are forgotten.
@@ -112,12 +197,6 @@ func (n *names) drop(ctx context.Context, db *DB, since time.Time) error {
 	}
 	n.replace(read)
 	return nil
-}
-
-func (n *names) replace(all registered) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.agents, n.models = all.agents, all.models
 }
 
 // changeNames changes what is registered, while no other replica does, and reads what then is.
@@ -160,7 +239,7 @@ func (n *names) add(read registered) {
 	n.agents, n.models = read.agents, read.models
 }
 
-// unknown are the names to register. Where the replica knows as many as there may be, there is nothing to register.
+// unknown are the names to register, as far as this replica knows. Where it knows as many as there may be, there are none.
 func (n *names) unknown(batch execution.Batch) (agents, models []string) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -172,7 +251,7 @@ func (n *names) unknown(batch execution.Batch) (agents, models []string) {
 	for _, span := range batch.Spans {
 		newAgents.add(span.Agent)
 	}
-	return newAgents.names, newModels.names
+	return choose(newAgents.names, n.agents), choose(newModels.names, n.models)
 }
 
 // fresh collects names that are not known, at most as many as there is room for.
@@ -195,15 +274,18 @@ func (f *fresh) add(name string) {
 // registered are the names in the database.
 type registered struct{ agents, models map[string]bool }
 
-func readNames(ctx context.Context, tx pgx.Tx) (registered, error) {
+func readNames(ctx context.Context, from interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+},
+) (registered, error) {
 	all := registered{agents: map[string]bool{}, models: map[string]bool{}}
-	rows, err := tx.Query(ctx, "-- name: RollupNames :many\nSELECT kind, name FROM rollup_names")
+	rows, err := from.Query(ctx, "-- name: RollupNames :many\nSELECT kind, name FROM rollup_names")
 	if err != nil {
 		return all, err
 	}
 	var kind, name string
 	_, err = pgx.ForEachRow(rows, []any{&kind, &name}, func() error {
-		if kind == "agent" {
+		if kind == execution.AgentName {
 			all.agents[name] = true
 		} else {
 			all.models[name] = true

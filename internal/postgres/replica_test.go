@@ -110,6 +110,21 @@ func (db database) exec(t tester, sql string, args ...any) {
 	}
 }
 
+// execAsAdmin is exec for tables under row-level security.
+func (db database) execAsAdmin(t tester, sql string, args ...any) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_admin`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(t.Context(), sql, args...)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
 // ask returns the one row's one value.
 func ask[T any](t tester, db database, sql string, args ...any) T {
 	t.Helper()

@@ -317,7 +317,7 @@ func TestExecutionsAreTakenInOneOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			db.exec(t, `UPDATE unsettled_executions SET check_at = now()`)
+			db.execAsAdmin(t, `UPDATE unsettled_executions SET check_at = now()`)
 			release := db.holding(t, `SET LOCAL ROLE watchbill_admin`, `SELECT FROM agent_executions ORDER BY created_at LIMIT 1 OFFSET 1 FOR UPDATE`)
 			defer release()
 			g, ctx := errgroup.WithContext(t.Context())

@@ -71,6 +71,7 @@ type waitingRow struct {
 type attributedRow struct {
 	was, now execution.Row
 	complete bool // no ancestor is missing
+	erased   bool // it is a user's who was erased after it began
 }
 
 // attributed reads rows and asks their ancestors.
@@ -103,8 +104,15 @@ func (s *Executions) attributed(ctx context.Context, tx pgx.Tx, due []dbgen.Take
 	if err := s.names.lookUp(ctx, tx, inherited); err != nil {
 		return nil, err
 	}
+	erased, err := erasuresAmong(ctx, tx, len(executions), func(i int) string {
+		return rows[keyOf(executions[i])].now.UserID
+	})
+	if err != nil {
+		return nil, err
+	}
 	for _, row := range rows {
 		row.now.Capped = s.names.cappedAfter(row)
+		row.erased = erased.cover(&row.now.Execution)
 	}
 	return rows, nil
 }
@@ -121,6 +129,11 @@ func (n *names) cappedAfter(row *attributedRow) execution.Capped {
 // already, it came again after its ancestors were known: then it is a duplicate, and is not kept.
 func (s *Executions) move(ctx context.Context, tx pgx.Tx, row *attributedRow, deltas execution.Deltas) (kept bool, err error) {
 	was, now := &row.was, &row.now
+	if row.erased {
+		deltas.Add(was, -1)
+		_, err := s.db.queries.WithTx(tx).DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
+		return false, err
+	}
 	if was.AgentName == now.AgentName && was.UserID == now.UserID && was.SessionID == now.SessionID && was.Request == now.Request {
 		return true, nil
 	}

@@ -94,7 +94,7 @@ func (o *settling) settle(t testing.TB, s *postgres.Executions) {
 		}
 		o.all = append(o.all, settled...)
 	}
-	o.db.exec(t, `UPDATE unsettled_executions SET check_at = now()`)
+	o.db.execAsAdmin(t, `UPDATE unsettled_executions SET check_at = now()`)
 }
 
 // eachOnce wants so many executions to have been settled, none of them twice, and each as it is stored; and none to wait.
@@ -117,7 +117,7 @@ func (o *settling) eachOnce(t testing.TB, want int) {
 	if len(seen) != want {
 		t.Errorf("want %d settled, got %d", want, len(seen))
 	}
-	if n := ask[int](t, o.db, `SELECT count(*) FROM unsettled_executions`); n != 0 {
+	if n := askAsAdmin[int](t, o.db, `SELECT count(*) FROM unsettled_executions`); n != 0 {
 		t.Errorf("%d still wait", n)
 	}
 }

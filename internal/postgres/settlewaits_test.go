@@ -100,7 +100,7 @@ func TestOrphansSettleInTime(t *testing.T) {
 	o.commit(t, s, half)
 	o.commit(t, s, knowsUser)
 	age := func(d time.Duration) {
-		db.exec(t, `UPDATE unsettled_executions SET since = since - $1::interval, check_at = now()`, d)
+		db.execAsAdmin(t, `UPDATE unsettled_executions SET since = since - $1::interval, check_at = now()`, d)
 	}
 	age(9 * time.Minute)
 	o.settle(t, s)
@@ -134,15 +134,15 @@ func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 	o := &settling{db: db}
 	o.commit(t, s, newTrace().call("3", "2"))
 	const looksAt = `SELECT EXTRACT(EPOCH FROM check_at - since)::float8 FROM unsettled_executions`
-	if first := ask[float64](t, db, looksAt); first != 2 {
+	if first := askAsAdmin[float64](t, db, looksAt); first != 2 {
 		t.Errorf("want it looked at again after 2 s, got %v", first)
 	}
 	for waited, next := range map[float64]float64{10: 20, 100: 200, 250: 500, 400: 600, 550: 600} {
-		db.exec(t, `UPDATE unsettled_executions SET since = now() - $1 * interval '1 second', check_at = now()`, waited)
+		db.execAsAdmin(t, `UPDATE unsettled_executions SET since = now() - $1 * interval '1 second', check_at = now()`, waited)
 		if settled, more, err := s.Settle(t.Context()); err != nil || len(settled) > 0 || more {
 			t.Errorf("after %v s: got %v, %v, %v", waited, settled, more, err)
 		}
-		if got := ask[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // it took a while to look
+		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // it took a while to look
 			t.Errorf("after %v s: want it looked at again after %v, got %v", waited, next, got)
 		}
 		if settled, _, err := s.Settle(t.Context()); err != nil || len(settled) > 0 {
@@ -170,7 +170,7 @@ func TestErasedWhileWaiting(t *testing.T) {
 		t.Errorf("want both erased, got %+v, %v", erased, err)
 	}
 	for _, table := range []string{"unsettled_executions", "span_ancestors", "user_deltas", "user_rollups"} {
-		if n := ask[int](t, db, `SELECT count(*) FROM `+table+` WHERE user_id = 'gone'`); n != 0 {
+		if n := askAsAdmin[int](t, db, `SELECT count(*) FROM `+table+` WHERE user_id = 'gone'`); n != 0 {
 			t.Errorf("%s: %d rows left", table, n)
 		}
 	}
@@ -237,15 +237,15 @@ func TestNamesAreToldApartAfterTheyMoved(t *testing.T) {
 	s, o := newExecutions(t, db), &settling{db: db}
 	var crowd []execution.Execution
 	for i := range 500 { // as many as are told apart, of agents and of models
-		crowd = append(crowd, anExecution(func(e *execution.Execution) { e.AgentName, e.Model = fmt.Sprint("agent ", i), fmt.Sprint("model ", i) }))
+		crowd = append(crowd, anExecution(func(e *execution.Execution) { e.AgentName, e.Model = lettered("agent", i), lettered("model", i) }))
 	}
 	commit(t, s, crowd...)
 	toKnown, toOther, known := newTrace(), newTrace(), newTrace()
 	o.commit(t, s, toKnown.call("2", "1"), toOther.call("2", "1")) // of unknown and a model, neither of which is told apart
 	fromKnown := known.call("2", "1")
-	fromKnown.execution.UserID, fromKnown.execution.AgentName, fromKnown.execution.Model = execution.Unknown, "agent 3", "model 3"
+	fromKnown.execution.UserID, fromKnown.execution.AgentName, fromKnown.execution.Model = execution.Unknown, lettered("agent", 3), lettered("model", 3)
 	o.commit(t, s, fromKnown)
-	o.commit(t, s, toKnown.run("1", "", "agent 1", "ada", "s"), toOther.run("1", "", "agent 501", "ada", "s"), known.run("1", "", "agent 2", "ada", "s"))
+	o.commit(t, s, toKnown.run("1", "", lettered("agent", 1), "ada", "s"), toOther.run("1", "", lettered("agent", 501), "ada", "s"), known.run("1", "", lettered("agent", 2), "ada", "s"))
 	o.settle(t, s)
 	o.eachOnce(t, 6)
 	for trace, want := range map[trace]execution.Capped{
@@ -335,7 +335,7 @@ func TestHostileTraces(t *testing.T) {
 			if len(o.all) != tt.settled {
 				t.Errorf("want %d settled, got %d", tt.settled, len(o.all))
 			}
-			db.exec(t, `UPDATE unsettled_executions SET since = since - interval '1 hour'`)
+			db.execAsAdmin(t, `UPDATE unsettled_executions SET since = since - interval '1 hour'`)
 			o.settle(t, s)
 			o.eachOnce(t, spans)
 			checkRollups(t, db)

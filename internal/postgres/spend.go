@@ -149,41 +149,65 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 	case execution.ByModel:
 		sql, args = fmt.Sprintf(readExecutionSpend, "model", "request OR model <> ''"), spendArguments(parts, rollupWidths)
 	}
-	rows, err := s.db.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return execution.Costs{}, fault("read the spend", err)
-	}
-	var groups []execution.SpendOf
-	var rest *execution.SpendOf
-	var key *string
-	var g execution.SpendOf
-	var requests, many, allRequests, all int64
-	_, err = pgx.ForEachRow(rows, []any{
-		&key, &g.Requests, &g.Tokens.Used, &g.Tokens.Input, &g.Tokens.Output, &g.Tokens.CacheRead,
-		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced, &requests, &many,
-	}, func() error {
-		allRequests += requests
-		all += many
-		if key == nil {
-			rest = &execution.SpendOf{Key: execution.Other, Spend: g.Spend}
-			return nil
+	var sum spendSum
+	read := func(from interface {
+		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	},
+	) error {
+		rows, err := from.Query(ctx, sql, args...)
+		if err != nil {
+			return err
 		}
-		groups = append(groups, execution.SpendOf{Key: *key, Spend: g.Spend})
-		return nil
-	})
-	if err != nil {
-		return execution.Costs{}, fault("read the spend", err)
+		sum = spendSum{}
+		return sum.read(rows)
 	}
+	var err error
+	if by == execution.ByUser {
+		err = s.db.inTxAs(ctx, admin, "read the spend", func(tx pgx.Tx) error { return read(tx) })
+	} else {
+		err = fault("read the spend", read(s.db.pool))
+	}
+	if err != nil {
+		return execution.Costs{}, err
+	}
+	groups := sum.groups
 	if by == execution.ByDay {
 		groups = everyDay(parts, groups)
 	}
 	costs := execution.NewCosts(whole, by, groups, most)
-	if rest != nil {
-		costs.Rest, costs.Many = rest, all
-		costs.Total.Add(rest.Spend)
+	if sum.rest != nil {
+		costs.Rest, costs.Many = sum.rest, sum.many
+		costs.Total.Add(sum.rest.Spend)
 	}
-	costs.Total.Requests = allRequests // of a model there are calls, which are no requests
+	costs.Total.Requests = sum.requests // of a model there are calls, which are no requests
 	return costs, nil
+}
+
+// spendSum is what a query of spend returns.
+type spendSum struct {
+	groups         []execution.SpendOf
+	rest           *execution.SpendOf // nil: there is no more than the groups
+	requests, many int64
+}
+
+func (s *spendSum) read(rows pgx.Rows) error {
+	var key *string
+	var g execution.SpendOf
+	var requests, many int64
+	_, err := pgx.ForEachRow(rows, []any{
+		&key, &g.Requests, &g.Tokens.Used, &g.Tokens.Input, &g.Tokens.Output, &g.Tokens.CacheRead,
+		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced, &requests, &many,
+	}, func() error {
+		s.requests += requests
+		s.many += many
+		if key == nil {
+			s.rest = &execution.SpendOf{Key: execution.Other, Spend: g.Spend}
+			return nil
+		}
+		s.groups = append(s.groups, execution.SpendOf{Key: *key, Spend: g.Spend})
+		return nil
+	})
+	return err
 }
 
 // spendArguments are $1 to $7: the segments of all parts, and the parts themselves, for the deltas.

@@ -39,6 +39,7 @@ type Config struct {
 	TrustedProxies      []string // networks; see httpapi.ParseTrustedProxies
 	EnrollmentFile      string   // of tokens with labels and limits; empty: none
 	EnrollmentMaxAgents int      // of each token for which the file does not say; 0: no limit
+	InsecureTokens      bool     // tokens may be weak, and give several rights
 
 	TLSCertFile      string
 	TLSKeyFile       string
@@ -146,6 +147,7 @@ func (c Config) Validate() error {
 	} {
 		fault(keep.d < 2*time.Hour, keep.flag, "must be at least 2h")
 	}
+	faults = append(faults, c.checkTokens())
 	faults = append(faults, c.Executions.validate()...)
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)

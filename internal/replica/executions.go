@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/health"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/spool"
@@ -40,22 +43,33 @@ type executions struct {
 	dayCost  *telemetry.DayCostGauge
 }
 
-// observer tells Prometheus what the ledger does.
+// observer tells Prometheus what the ledger does, and the health check whether it succeeds.
 type observer struct {
 	*telemetry.ExecutionMetrics
 	*telemetry.LedgerMetrics
+	commits *health.Check
 }
 
-func newExecutions(config ExecutionConfig, db *postgres.DB, registry *prometheus.Registry, log *zap.Logger, now func() time.Time) (*executions, error) {
+// ObserveCommit implements ledger.Observer.
+func (o observer) ObserveCommit(rows int, took time.Duration, err error) {
+	o.LedgerMetrics.ObserveCommit(rows, took, err)
+	o.commits.Observe(err)
+}
+
+func newExecutions(
+	config ExecutionConfig, db *postgres.DB, registry *prometheus.Registry, monitor *health.Monitor, log *zap.Logger, now func() time.Time,
+) (*executions, error) {
 	redact, err := execution.ParseRedaction(config.Redact)
 	if err != nil {
 		return nil, err
 	}
 	e := &executions{
-		now:      now,
-		store:    postgres.NewExecutions(db, config.Retention, now),
-		observer: observer{telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry)},
-		dayCost:  telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
+		now:     now,
+		store:   postgres.NewExecutions(db, config.Retention, now),
+		dayCost: telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
+	}
+	e.observer = observer{
+		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store),
 	}
 	if e.prices, err = readPrices(config.PricesFile); err != nil {
 		return nil, err
@@ -174,7 +188,7 @@ func (e *executions) runSpool(ctx context.Context) error {
 	return e.spool.Run(ctx, e.ledger.Append)
 }
 
-// strains tells what is filling up: where more comes in than can be stored.
+// strains tells what is filling up, or cannot be written: where more comes in than can be stored.
 func (e *executions) strains() []string {
 	const most = 0.8
 	var all []string
@@ -184,10 +198,24 @@ func (e *executions) strains() []string {
 	if e.spool == nil {
 		return all
 	}
-	if s := e.spool.Stats(); float64(s.Used) >= most*float64(s.Capacity) || s.Err != nil {
-		all = append(all, "the spool is filling, or cannot be written")
+	switch s := e.spool.Stats(); {
+	case s.Err != nil:
+		all = append(all, "the spool cannot be written: "+reasonOf(s.Err))
+	case s.NoSpace:
+		all = append(all, "the spool's disk is full")
+	case float64(s.Used) >= most*float64(s.Capacity):
+		all = append(all, "the spool is filling")
 	}
 	return all
+}
+
+// reasonOf returns the system's reason why a file cannot be written, without the file's name.
+func reasonOf(err error) string {
+	var reason syscall.Errno
+	if errors.As(err, &reason) {
+		return reason.Error()
+	}
+	return "the log knows more"
 }
 
 func (e *executions) close() error {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/enrollment"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/health"
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/kubeauth"
 	"github.com/watchbill/watchbill/internal/mailbox"
@@ -37,6 +38,7 @@ type Replica struct {
 	rollups     *postgres.Rollups
 	mailbox     *mailbox.Mailbox
 	hints       *postgres.Hints
+	logs        *telemetry.Logs
 	requests    *telemetry.RequestLogger
 	security    *telemetry.SecurityLog
 	flusher     *telemetry.Flusher
@@ -44,6 +46,7 @@ type Replica struct {
 	executions  *executions
 	limiter     *ratelimit.Limiter
 	grants      *enrollment.Grants
+	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // has clients bring their next request to another replica
@@ -56,7 +59,7 @@ type Replica struct {
 
 // New makes a replica: its listeners are open when it returns, and nothing runs yet. The configuration must be valid.
 func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() time.Time) (_ *Replica, err error) {
-	r := &Replica{config: config, log: logs.App, now: now}
+	r := &Replica{config: config, logs: logs, log: logs.App, now: now}
 	defer func() {
 		if err != nil {
 			r.close()
@@ -76,6 +79,8 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		return nil, err
 	}
 	registry.MustRegister(telemetry.NewPoolCollector(r.db.Pool))
+	r.monitor = health.NewMonitor(r.log.Named("health"), now)
+	checkDatabaseWrites(r.monitor, registry, r.db, now)
 	recorder := telemetry.NewRecorder(registry, now())
 	r.requests = telemetry.NewRequestLogger(logs, now)
 	r.security = telemetry.NewSecurityLog(logs, now)
@@ -96,7 +101,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	r.deployments = postgres.NewDeployments(r.db,
 		fleet.ExponentialBackoff(config.RetryBackoff, config.RetryLimit, mathrand.Float64),
 		func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, changed)
-	if r.executions, err = newExecutions(config.Executions, r.db, registry, r.log, now); err != nil {
+	if r.executions, err = newExecutions(config.Executions, r.db, registry, r.monitor, r.log, now); err != nil {
 		return nil, err
 	}
 	if err := r.newLimiter(registry); err != nil {
@@ -119,8 +124,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
-		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter,
-		Strains:  func() []string { return append(r.executions.strains(), logs.Strains()...) },
+		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.strains,
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: proxies,

@@ -109,7 +109,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
 		r.mailbox.Run, r.hints.Run, r.requests.Run, r.security.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
-		r.connections.Run, r.scrapes.Run,
+		r.monitor.Run, r.connections.Run, r.scrapes.Run,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),

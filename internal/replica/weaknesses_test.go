@@ -15,10 +15,13 @@ func TestWeaknesses(t *testing.T) {
 	}{
 		"none":     {Config{AdminToken: good, EnrollmentToken: other, TrustedProxies: []string{"10.0.0.0/8"}}, nil},
 		"no token": {Config{AdminToken: " , "}, nil},
-		"short":    {Config{AdminToken: good + ",changeme,a"}, []string{"ADMIN_TOKEN has a token of fewer than 16 bytes"}},
+		"short":    {Config{AdminToken: good + ",changeme,a"}, []string{"ADMIN_TOKEN, value 2: is a placeholder", "ADMIN_TOKEN, value 3: must have at least 16 bytes"}},
 		"shared": {
 			Config{AdminToken: "x0123456789abcdef, " + good, EnrollmentToken: other + "," + good, IngestToken: other},
-			[]string{"ADMIN_TOKEN and ENROLLMENT_TOKEN have a token in common", "ENROLLMENT_TOKEN and INGEST_TOKEN have a token in common"},
+			[]string{
+				"ENROLLMENT_TOKEN, value 2: is the same as ADMIN_TOKEN, value 2; each token must give one right, and be there once",
+				"INGEST_TOKEN: is the same as ENROLLMENT_TOKEN, value 1; each token must give one right, and be there once",
+			},
 		},
 		"everybody is a proxy": {
 			Config{TrustedProxies: []string{"10.0.0.0/8", "::/0"}},

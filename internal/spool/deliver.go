@@ -115,6 +115,8 @@ func (s *Spool) keepSynced(ctx context.Context) {
 		select {
 		case <-tick.C:
 			s.probe()
+			s.lookForRoom()
+			s.tryIfIdle()
 			s.sync()
 			s.missCheck()
 		case <-ctx.Done():
@@ -243,12 +245,20 @@ func spansOf(executions []execution.Execution) (spans []execution.Span) {
 
 // note counts what became of a batch.
 func (d *delivery) note(b batch, outcome execution.Outcome) {
+	erased := 0
 	for _, r := range outcome.Rejected {
+		if r.Code == execution.CodeErased {
+			erased++
+			continue
+		}
 		id := ""
 		if r.Index >= 0 && r.Index < len(b.executions) {
 			id = b.executions[r.Index].ID
 		}
 		d.reject(id, r.Code, &r.Fault)
+	}
+	if erased > 0 {
+		d.opts.Log.Info("executions are dropped, for their users were erased", zap.Int("executions", erased))
 	}
 	d.went++
 	d.mu.Lock()

@@ -38,7 +38,8 @@ func (osDisk) free(dir string) (bytes uint64, ok bool) {
 }
 
 const (
-	probeEvery = time.Second // a disk that failed is tried again, and a disk's free room is looked up
+	probeEvery = time.Second     // a disk that failed is tried again, and a disk's free room is looked up
+	idleEvery  = 3 * time.Second // a disk that nothing was written to is tried, too
 	probeBytes = 4 << 10
 	probeName  = "probe"
 )
@@ -48,7 +49,8 @@ type fault struct {
 	err     error
 	probeAt time.Time // when the disk may be tried again
 
-	free     int64 // bytes on the disk when that was looked up; negative: not known
+	wroteAt  time.Time // when the disk last took something
+	free     int64     // bytes on the disk when that was looked up; negative: not known
 	lookedAt time.Time
 }
 
@@ -88,6 +90,32 @@ func (s *Spool) probe() {
 	s.fault.err = nil
 	s.opts.Log.Info("the spool can be written again")
 	s.wakeUp() // for what waits in memory
+}
+
+// tryIfIdle writes something to a disk that nothing was written to for a while, so that one that takes nothing any more is known
+// before a run needs it. It does not wait for the disk itself.
+func (s *Spool) tryIfIdle() {
+	s.mu.Lock()
+	now := s.opts.Now()
+	due := s.fault.err == nil && !s.closed && now.Sub(s.fault.wroteAt).Abs() >= idleEvery
+	if !due {
+		s.mu.Unlock()
+		return
+	}
+	s.fault.wroteAt = now
+	path := filepath.Join(s.own.dir, probeName)
+	s.mu.Unlock()
+	f, err := s.disk.open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err == nil {
+		_, err = f.WriteAt(make([]byte, probeBytes), 0)
+		err = errors.Join(err, f.Close(), os.Remove(path))
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // the folder's absence is missCheck's concern
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed(err)
 }
 
 var errMissing = errors.New("someone removed the spool's files while they were in use; if they do not reappear, a restart makes them anew")

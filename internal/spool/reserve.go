@@ -167,6 +167,7 @@ func (s *Spool) write(e execution.Execution, record []byte) error {
 	if err != nil {
 		return err
 	}
+	s.fault.wroteAt = s.opts.Now()
 	g.size += int64(len(record))
 	g.waiting++
 	g.dirty = true

@@ -120,11 +120,28 @@ func (f fromSlot) settle(b batch) {
 		f.remove(g)
 		return
 	}
-	if err := g.mark(); err != nil {
+	if err := f.settled(g); err != nil {
 		f.s.mu.Lock()
 		f.s.failed(err)
 		f.s.mu.Unlock()
 	}
+}
+
+// settled notes in a segment how far it was delivered. One that was delivered to its end is emptied: what people asked agents is
+// not kept longer than it must be.
+func (f fromSlot) settled(g *segment) error {
+	f.s.writing.Lock() // so that nothing is appended meanwhile
+	defer f.s.writing.Unlock()
+	f.s.mu.Lock()
+	empty := g.waiting == 0
+	if empty {
+		g.delivered, g.size = headerBytes, headerBytes
+	}
+	f.s.mu.Unlock()
+	if err := g.mark(); err != nil || !empty {
+		return err
+	}
+	return g.file.Truncate(headerBytes)
 }
 
 func (f fromSlot) remove(g *segment) {

@@ -77,6 +77,7 @@ type Stats struct {
 	Rejected   int64 // dropped, since they were refused for what they are
 	Corrupt    int64 // times that a segment held something else than a record
 	Err        error // why the disk cannot be written; nil: it can
+	NoSpace    bool  // the disk has too little space left for another run
 }
 
 // Open takes a slot of the folder, with whatever a dead process left in it. Faults of the folder are returned.
@@ -185,6 +186,7 @@ func (s *Spool) Stats() Stats {
 	stats.Err = s.fault.err
 	if s.own != nil {
 		stats.Used = s.used()
+		stats.NoSpace = !s.hasRoom(s.reserved + s.opts.MaxRecord)
 	}
 	for _, sl := range []*slot{s.own, s.adopted} {
 		if sl == nil {

@@ -11,6 +11,7 @@ type LedgerMetrics struct {
 	batchRows, commitDuration               prometheus.Histogram
 	commitFailures                          prometheus.Counter
 	accepted, duplicates, rejected, refused prometheus.Counter
+	erased                                  prometheus.Counter
 }
 
 // NewLedgerMetrics returns metrics that reg has.
@@ -35,6 +36,7 @@ func NewLedgerMetrics(reg prometheus.Registerer) *LedgerMetrics {
 		duplicates: rows.WithLabelValues("duplicate"),
 		rejected:   rows.WithLabelValues("rejected"),
 		refused:    rows.WithLabelValues("refused"),
+		erased:     rows.WithLabelValues("erased"),
 	}
 	reg.MustRegister(m.batchRows, m.commitDuration, m.commitFailures, rows)
 	return m
@@ -59,6 +61,9 @@ func (m *LedgerMetrics) ObserveRows(accepted, duplicates, rejected, refused int)
 	m.rejected.Add(float64(rejected))
 	m.refused.Add(float64(refused))
 }
+
+// ObserveErased counts executions that were dropped, for their users were erased after they began.
+func (m *LedgerMetrics) ObserveErased(rows int) { m.erased.Add(float64(rows)) }
 
 // QueueSample is the state of the ledger's queue.
 type QueueSample struct {

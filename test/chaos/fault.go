@@ -25,7 +25,7 @@ type fault struct {
 // faults are all that is tried, in this order.
 var faults = []fault{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, clocksJump, reconnects, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, behindProxies, soak,
+	networkStalled, clocksJump, reconnects, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, behindProxies, healthTold, soak,
 }
 
 // chaos is what all trials share.

@@ -1,0 +1,230 @@
+// Package health tells whether the work succeeds that a replica is there for. It learns so from the outcomes of that work, and
+// where there are none from probes: a bit of each kind of work, done now and then, that leaves nothing behind.
+package health
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+const (
+	// probeEvery and probeTimeout keep a fault from being unknown for longer than five seconds.
+	probeEvery   = 3 * time.Second
+	probeTimeout = 1500 * time.Millisecond
+
+	// Work fails if it did so again and again for failingAfter, and not if the last time was longer than failedRecently ago.
+	failingAfter   = 2 * time.Second
+	failedRecently = 8 * time.Second
+)
+
+// Probe does a bit of a kind of work. It returns what is wrong as one sentence, or an error if the work fails.
+type Probe func(ctx context.Context) (reason string, err error)
+
+// Check is a kind of work that may fail. It is safe for concurrent use.
+type Check struct {
+	work  string // as in "executions cannot be written"
+	every time.Duration
+	probe Probe
+	now   func() time.Time
+
+	mu      sync.Mutex
+	due     time.Time
+	reason  string // what the last probe found; empty: nothing
+	err     error  // of the last probe
+	good    time.Time
+	since   time.Time // when the work began to fail; zero: it succeeds
+	last    time.Time // when it failed last
+	lastErr error
+}
+
+// Succeeded notes that work of the kind succeeded.
+func (c *Check) Succeeded() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.good = c.now()
+	c.reason, c.err, c.lastErr, c.since = "", nil, nil, time.Time{}
+}
+
+// Failed notes that work of the kind failed. One failure is a matter of the request; the next probe is due at once.
+func (c *Check) Failed(err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.lastErr = c.now(), err
+	if c.since.IsZero() {
+		c.since = c.last
+	}
+	c.due = time.Time{}
+}
+
+// Observe notes how work of the kind ended.
+func (c *Check) Observe(err error) {
+	if err == nil {
+		c.Succeeded()
+		return
+	}
+	c.Failed(err)
+}
+
+// takeTurn reports whether the probe is to run now. It is not if work of the kind succeeded since it was last due.
+func (c *Check) takeTurn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if now.Before(c.due) {
+		return false
+	}
+	c.due = now.Add(c.every)
+	return c.err != nil || c.good.IsZero() || now.Sub(c.good) >= c.every
+}
+
+func (c *Check) run(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	reason, err := c.probe(limited)
+	if ctx.Err() != nil {
+		return // shutting down
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reason, c.err = reason, err
+}
+
+// state returns what is wrong: a sentence, or the error that the work fails with.
+func (c *Check) state() (reason string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	switch {
+	case c.err != nil:
+		return "", c.err
+	case c.lastErr != nil && now.Sub(c.since) >= failingAfter && now.Sub(c.last) < failedRecently:
+		return "", c.lastErr
+	case now.Sub(c.last) >= failedRecently:
+		c.since, c.lastErr = time.Time{}, nil
+	}
+	return c.reason, nil
+}
+
+// Monitor runs checks. Add comes before Run.
+type Monitor struct {
+	log    *zap.Logger
+	now    func() time.Time
+	checks []*Check
+}
+
+// NewMonitor returns a Monitor without checks.
+func NewMonitor(log *zap.Logger, now func() time.Time) *Monitor { return &Monitor{log: log, now: now} }
+
+// Add adds a check of a kind of work, which is named as in "executions cannot be written", and probed every three seconds.
+func (m *Monitor) Add(work string, probe Probe) *Check { return m.AddEvery(probeEvery, work, probe) }
+
+// AddEvery adds a check that is probed at another interval.
+func (m *Monitor) AddEvery(every time.Duration, work string, probe Probe) *Check {
+	c := &Check{work: work, every: every, probe: probe, now: m.now}
+	m.checks = append(m.checks, c)
+	return c
+}
+
+// Run probes until ctx ends, one check at a time: probes take no more than one connection.
+func (m *Monitor) Run(ctx context.Context) error {
+	const tick = 250 * time.Millisecond
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var told []string
+	for {
+		for _, c := range m.checks {
+			if c.takeTurn() {
+				c.run(ctx)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		told = m.tell(told)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// tell logs what changed since it was last told.
+func (m *Monitor) tell(told []string) []string {
+	reasons := m.Reasons()
+	if slices.Equal(reasons, told) {
+		return told
+	}
+	if len(reasons) == 0 {
+		m.log.Info("the replica works again")
+	} else {
+		m.log.Warn("the replica is degraded", zap.Strings("reasons", reasons))
+	}
+	return reasons
+}
+
+// Reasons returns what is wrong, one sentence each. Kinds of work that fail for one reason share a sentence.
+func (m *Monitor) Reasons() []string {
+	var reasons []string
+	var causes []string
+	works := map[string][]string{}
+	for _, c := range m.checks {
+		reason, err := c.state()
+		if reason != "" {
+			reasons = append(reasons, reason)
+		}
+		if err != nil {
+			cause := causeOf(err)
+			if works[cause] == nil {
+				causes = append(causes, cause)
+			}
+			works[cause] = append(works[cause], c.work)
+		}
+	}
+	for _, cause := range causes {
+		reasons = append(reasons, enumerate(works[cause])+" cannot be written: "+cause)
+	}
+	return reasons
+}
+
+// Failing returns the kinds of work, and whether each fails.
+func (m *Monitor) Failing() map[string]bool {
+	failing := make(map[string]bool, len(m.checks))
+	for _, c := range m.checks {
+		reason, err := c.state()
+		failing[c.work] = failing[c.work] || reason != "" || err != nil
+	}
+	return failing
+}
+
+// causeOf returns what clients may be told of an error.
+func causeOf(err error) string {
+	var known *fleet.Error
+	if errors.As(err, &known) {
+		cause, _, _ := strings.Cut(known.Detail, "; try again")
+		return cause
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "the database did not answer in time"
+	}
+	return "the log knows more"
+}
+
+func enumerate(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}

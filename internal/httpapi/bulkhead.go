@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+const (
+	// readsWithin is how long a read waits for its turn.
+	readsWithin = 5 * time.Second
+	// defaultReads is how many there may be at once where the pool's size is not known.
+	defaultReads = 8
+)
+
+var errReadsBusy = &fleet.Error{
+	Kind: fleet.Unavailable, Code: "busy",
+	Detail: "the database connections for administrators' reads and reports are all in use; try again later",
+}
+
+// isRead reports whether a route is one of those that share half of the pool, so that however long the database takes for them the
+// other half is left for enrolments, deployments, polls and status reports. Each takes one connection at a time.
+func (r route) isRead() bool {
+	switch r.pattern {
+	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml": // ask the database for nothing, or by a connection of their own
+		return false
+	case "/api/admin/users/{user_id}":
+		return true
+	}
+	switch r.access {
+	case admin, everyone:
+		return r.method == http.MethodGet
+	case reporter:
+		return true
+	}
+	return false
+}
+
+// newReads makes the gate for reads: half as wide as a pool of so many connections.
+func newReads(connections int32) gate {
+	if connections <= 0 {
+		return newGate(defaultReads)
+	}
+	return newGate(max(int(connections)/2, 1))
+}
+
+// enterReads waits for a read's turn.
+func (s *Server) enterReads(x *exchange) error {
+	select {
+	case s.adminReads <- struct{}{}:
+		return nil
+	default:
+	}
+	_ = x.outlast(s.now(), readsWithin) // if unsupported, the server's timeouts apply
+	ctx, cancel := context.WithTimeout(x.r.Context(), readsWithin)
+	defer cancel()
+	if err := s.adminReads.enter(ctx); err != nil {
+		return errReadsBusy
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// userHash is how an erased user is remembered.
+func userHash(userID string) []byte {
+	hash := sha256.Sum256([]byte("watchbill erasure\x00" + userID))
+	return hash[:]
+}
+
+// rememberErasure has no execution of a user be stored any more that began before now. When it returns, all transactions that
+// stored some without knowing are over: the lock waits for those that have read the table, and keeps others from it meanwhile.
+func (s *Executions) rememberErasure(ctx context.Context, userID string) error {
+	if userID == execution.Unknown { // what ancestors to come will give to others
+		return nil
+	}
+	return s.db.inTxAs(ctx, admin, "remember an erasure", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `-- name: LockErasures :exec
+SET LOCAL lock_timeout = '5s';
+LOCK TABLE erasures IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `-- name: RememberErasure :exec
+INSERT INTO erasures (user_hash, erased_at) VALUES ($1, clock_timestamp())
+ON CONFLICT (user_hash) DO UPDATE SET erased_at = GREATEST(erasures.erased_at, EXCLUDED.erased_at)`, userHash(userID))
+		return err
+	})
+}
+
+// erasures are the users of some executions that were erased, and when.
+type erasures map[string]time.Time
+
+// erasuresAmong looks up which of the users were erased. What it does not return is not erased until the transaction ends.
+func erasuresAmong(ctx context.Context, tx pgx.Tx, n int, user func(i int) string) (erasures, error) {
+	users := make(map[string]string, 1) // by hash
+	hashes := make([][]byte, 0, 1)
+	seen := ""
+	for i := range n {
+		if id := user(i); id != seen || i == 0 {
+			seen = id
+			hash := userHash(id)
+			if _, twice := users[string(hash)]; !twice {
+				users[string(hash)] = id
+				hashes = append(hashes, hash)
+			}
+		}
+	}
+	if len(hashes) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `-- name: Erasures :many
+SELECT user_hash, erased_at FROM erasures WHERE user_hash = ANY ($1::bytea[])`, hashes)
+	if err != nil {
+		return nil, err
+	}
+	var found erasures
+	var hash []byte
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&hash, &at}, func() error {
+		if found == nil {
+			found = erasures{}
+		}
+		found[users[string(hash)]] = at
+		return nil
+	})
+	return found, err
+}
+
+// cover reports whether an execution belongs to a user that was erased after it began.
+func (e erasures) cover(one *execution.Execution) bool {
+	at, erased := e[one.UserID]
+	return erased && one.CreatedAt.Before(at)
+}
+
+// withoutErased returns the rows that may be stored and which those are among all; nil: all of them. The spans of the others lose
+// what names the user.
+func (e erasures) withoutErased(rows []execution.Row, spans []execution.Span) (kept []execution.Row, indexes []int, scrubbed []execution.Span) {
+	if len(e) == 0 {
+		return rows, nil, spans
+	}
+	type spanKey struct{ trace, span string }
+	erased := map[spanKey]bool{}
+	indexes = make([]int, 0, len(rows))
+	for i := range rows {
+		if e.cover(&rows[i].Execution) {
+			erased[spanKey{rows[i].TraceID, rows[i].SpanID}] = true
+			continue
+		}
+		indexes = append(indexes, i)
+		kept = append(kept, rows[i])
+	}
+	scrubbed = make([]execution.Span, len(spans))
+	for i, span := range spans {
+		if erased[spanKey{span.TraceID, span.SpanID}] {
+			span.User, span.Session = "", ""
+		}
+		scrubbed[i] = span
+	}
+	return kept, indexes, scrubbed
+}
+
+// eraseFromReports takes a user's name out of the stored reports. What the user spent stays there, without a name.
+func eraseFromReports(ctx context.Context, tx pgx.Tx, userID string) error {
+	_, err := tx.Exec(ctx, `-- name: EraseFromReports :execrows
+UPDATE reports SET document = jsonb_set(document, '{sections,users,dearest}', (
+	SELECT jsonb_agg(CASE WHEN named ->> 'name' = $1 THEN jsonb_set(named, '{name}', to_jsonb('erased'::text)) ELSE named END ORDER BY n)
+	FROM jsonb_array_elements(document #> '{sections,users,dearest}') WITH ORDINALITY AS d (named, n)))
+WHERE document @> jsonb_build_object('sections', jsonb_build_object('users', jsonb_build_object('dearest',
+	jsonb_build_array(jsonb_build_object('name', $1::text)))))`, userID)
+	return err
+}
+
+// forgetErasures deletes erasures from before all executions that may still come.
+func (s *Executions) forgetErasures(ctx context.Context, before time.Time) error {
+	return s.db.inTxAs(ctx, admin, "forget old erasures", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "-- name: ForgetErasures :exec\nDELETE FROM erasures WHERE erased_at < $1", before)
+		return err
+	})
+}

@@ -1,0 +1,186 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// Probes tell whether the database takes the service's writes. Each does a write that changes nothing: it needs the rights,
+// locks and settings that the real one does, and no row comes of it. They have a connection that requests cannot take away.
+type Probes struct{ db *DB }
+
+// NewProbes returns the probes.
+func NewProbes(db *DB) Probes { return Probes{db.reserved} }
+
+// probeLocks is how long a probe waits for a lock. It is well below the time after which requests give up.
+const probeLocks = `SET LOCAL lock_timeout = '1s'`
+
+// probe runs do in a transaction. Its error always is one that clients may be told of.
+func (p Probes) probe(ctx context.Context, as role, do func(tx pgx.Tx) error) error {
+	err := p.db.transact(ctx, "probe", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, probeLocks); err != nil {
+			return err
+		}
+		if as != "" {
+			if _, err := tx.Exec(ctx, "SET LOCAL ROLE "+string(as)); err != nil {
+				return err
+			}
+		}
+		return do(tx)
+	})
+	return tellable(err)
+}
+
+// tellable gives an error that is not known to pass a detail that clients may be told.
+func tellable(err error) error {
+	var pgErr *pgconn.PgError
+	if err == nil || errors.Is(err, fleet.ErrUnavailable) || errors.Is(err, context.Canceled) || !errors.As(err, &pgErr) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", fleet.UnavailableBecause("the database failed (%s)", pgErr.Code), err)
+}
+
+// Fleet writes no agent, no deployment and no log.
+func (p Probes) Fleet(ctx context.Context) error {
+	return p.statements(ctx, "", `-- name: ProbeFleet :exec
+INSERT INTO agents SELECT * FROM agents WHERE false;
+UPDATE agents SET token_hash = token_hash WHERE false;
+INSERT INTO deployments SELECT * FROM deployments WHERE false;
+UPDATE deployments SET status = status WHERE false;
+INSERT INTO deployment_attempts SELECT * FROM deployment_attempts WHERE false;
+INSERT INTO deployment_logs SELECT * FROM deployment_logs WHERE false;
+INSERT INTO idempotency_keys SELECT * FROM idempotency_keys WHERE false`)
+}
+
+// Presence writes no agent's last-seen.
+func (p Probes) Presence(ctx context.Context) error {
+	return p.statements(ctx, "", `-- name: ProbePresence :exec
+INSERT INTO agent_presence SELECT * FROM agent_presence WHERE false;
+UPDATE agent_presence SET last_seen_at = last_seen_at WHERE false`)
+}
+
+// Rollups writes no measurement and no report.
+func (p Probes) Rollups(ctx context.Context) error {
+	return p.statements(ctx, "", `-- name: ProbeRollups :exec
+INSERT INTO request_rollups SELECT * FROM request_rollups WHERE false;
+INSERT INTO query_rollups SELECT * FROM query_rollups WHERE false;
+INSERT INTO replica_rollups SELECT * FROM replica_rollups WHERE false;
+INSERT INTO fleet_rollups SELECT * FROM fleet_rollups WHERE false;
+INSERT INTO reports SELECT * FROM reports WHERE false`)
+}
+
+// ExecutionRollups folds nothing.
+func (p Probes) ExecutionRollups(ctx context.Context) error {
+	return p.statements(ctx, admin, `-- name: ProbeExecutionRollups :exec
+DELETE FROM execution_deltas WHERE false;
+DELETE FROM user_deltas WHERE false;
+INSERT INTO execution_rollups SELECT * FROM execution_rollups WHERE false;
+INSERT INTO user_rollups SELECT * FROM user_rollups WHERE false`)
+}
+
+func (p Probes) statements(ctx context.Context, as role, sql string) error {
+	return p.probe(ctx, as, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sql)
+		return err
+	})
+}
+
+const (
+	probeInsert = `-- name: ProbeExecutions :exec
+INSERT INTO agent_executions (` + executionColumns + `)
+SELECT ` + executionColumns + ` FROM pg_temp.staged_executions WHERE false
+ON CONFLICT (user_id, created_at, execution_id) DO NOTHING`
+	probeSpans = `-- name: ProbeSpans :exec
+INSERT INTO span_ancestors SELECT * FROM span_ancestors WHERE false;
+INSERT INTO unsettled_executions SELECT * FROM unsettled_executions WHERE false`
+)
+
+// Probe does all that Commit does for one execution, up to its insertion, and inserts none. The staged row takes a page of the
+// database's disk, so a full one is found out.
+func (s *Executions) Probe(ctx context.Context) error {
+	probes := NewProbes(s.db)
+	return probes.probe(ctx, "", func(tx pgx.Tx) error {
+		if err := s.becomeWriter(ctx, tx); err != nil {
+			return err
+		}
+		row := execution.Row{Execution: execution.Execution{UserID: "probe", ID: "probe", CreatedAt: s.now()}}
+		if err := s.stage(ctx, tx, 1, func(int) *execution.Row { return &row }); err != nil {
+			return err
+		}
+		for _, sql := range []string{probeInsert, probeSpans} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		for table, columns := range map[string]string{"execution_deltas": cellDeltaColumns, "user_deltas": userDeltaColumns} {
+			if err := s.db.copyRows(ctx, tx, pgx.Identifier{table}, columns, 0, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ProbePartitions makes the partitions of today and the days to come, unless they are known to be there.
+func (s *Executions) ProbePartitions(ctx context.Context) error {
+	return tellable(s.EnsureDays(ctx, s.now()))
+}
+
+// OldestTransaction finds the transaction that has held back the removal of dead rows for longest. It is for one goroutine.
+//
+// A login that is no member of pg_read_all_stats sees of others' sessions neither when their transactions began nor what they
+// do, but the oldest transaction that each still needs (backend_xmin). How long that does not move is what is measured.
+type OldestTransaction struct {
+	db  *DB
+	now func() time.Time
+
+	horizon int64     // the oldest transaction that is still needed; 0: none
+	since   time.Time // when it was first seen
+}
+
+// NewOldestTransaction returns one that has seen nothing yet.
+func NewOldestTransaction(db *DB, now func() time.Time) *OldestTransaction {
+	return &OldestTransaction{db: db.reserved, now: now}
+}
+
+// Age returns for how long the oldest transaction has been open, as far as is known: 0 if none holds anything back.
+func (o *OldestTransaction) Age(ctx context.Context) (time.Duration, error) {
+	var horizon, next int64
+	var began *time.Time
+	var now time.Time
+	err := o.db.pool.QueryRow(ctx, `-- name: OldestTransaction :one
+WITH needed AS (
+	SELECT age(x.xid) AS age, a.xact_start AS began
+	FROM pg_stat_activity a CROSS JOIN LATERAL (VALUES (a.backend_xmin), (a.backend_xid)) AS x (xid)
+	WHERE x.xid IS NOT NULL AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL AND a.datname = current_database()
+	UNION ALL
+	SELECT age(p.transaction), p.prepared FROM pg_prepared_xacts p WHERE p.database = current_database()
+	UNION ALL
+	SELECT age(s.xmin), NULL FROM pg_replication_slots s WHERE s.xmin IS NOT NULL
+)
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, clock_timestamp(),
+	COALESCE((SELECT max(age) FROM needed), 0), (SELECT min(began) FROM needed WHERE age = (SELECT max(age) FROM needed))`).Scan(&next, &now, &horizon, &began)
+	if err != nil {
+		return 0, fault("look for the oldest transaction", err)
+	}
+	if horizon <= 0 { // nothing came after what it needs, so it holds back nothing
+		o.horizon = 0
+		return 0, nil
+	}
+	if oldest := next - horizon; oldest != o.horizon {
+		o.horizon, o.since = oldest, o.now()
+	}
+	age := o.now().Sub(o.since)
+	if began != nil {
+		age = max(age, now.Sub(*began))
+	}
+	return max(age, 0), nil
+}

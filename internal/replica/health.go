@@ -1,0 +1,102 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/watchbill/watchbill/internal/health"
+	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/telemetry"
+)
+
+const (
+	// longTransaction is for how long a transaction may be open before the replica is degraded.
+	longTransaction = 10 * time.Minute
+	oldestEvery     = 10 * time.Second
+	partitionsEvery = time.Minute
+	mostNames       = 0.8 // of the places for names, from which on the replica is degraded
+)
+
+// strains tells why the replica is degraded, beside what the API sees for itself. What else may be wrong is added here.
+func (r *Replica) strains() []string {
+	var all []string
+	for _, look := range []func() []string{r.monitor.Reasons, r.executions.strains, r.logs.Strains} {
+		all = append(all, look()...)
+	}
+	return all
+}
+
+// ofWrites makes a probe of one that knows no reasons.
+func ofWrites(probe func(context.Context) error) health.Probe {
+	return func(ctx context.Context) (string, error) { return "", probe(ctx) }
+}
+
+// checkDatabaseWrites has the monitor watch over what a replica writes beside executions.
+func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer, db *postgres.DB, now func() time.Time) {
+	probes := postgres.NewProbes(db)
+	monitor.Add("deployments and enrolments", ofWrites(probes.Fleet))
+	monitor.Add("last-seen", ofWrites(probes.Presence))
+	monitor.Add("measurements and reports", ofWrites(probes.Rollups))
+	monitor.Add("rollups of executions", ofWrites(probes.ExecutionRollups))
+	oldest := postgres.NewOldestTransaction(db, now)
+	var seconds atomic.Int64
+	monitor.AddEvery(oldestEvery, "open transactions", func(ctx context.Context) (string, error) {
+		age, err := oldest.Age(ctx)
+		if err != nil {
+			return "", nil //nolint:nilerr // that the database does not answer is the other checks' to say
+		}
+		seconds.Store(int64(age / time.Second))
+		if age >= longTransaction {
+			return fmt.Sprintf("a transaction is open for %s: it keeps dead rows from being removed", age.Truncate(time.Minute)), nil
+		}
+		return "", nil
+	})
+	registry.MustRegister(
+		telemetry.NewOldestTransactionCollector(func() float64 { return float64(seconds.Load()) }),
+		telemetry.NewWorkCollector(monitor.Failing),
+	)
+}
+
+// checkExecutions has the monitor watch over what becomes of executions. The check that it returns is to hear of commits.
+func checkExecutions(monitor *health.Monitor, registry prometheus.Registerer, store *postgres.Executions) *health.Check {
+	commits := monitor.Add("executions", ofWrites(store.Probe))
+	monitor.AddEvery(partitionsEvery, "partitions for the days to come", ofWrites(store.ProbePartitions))
+	var last atomic.Pointer[postgres.NameSample]
+	monitor.Add("names", func(ctx context.Context) (string, error) {
+		sample, err := store.SampleNames(ctx)
+		if err != nil {
+			return "", nil //nolint:nilerr // as above
+		}
+		last.Store(&sample)
+		return fewNames(sample), nil
+	})
+	registry.MustRegister(telemetry.NewNamesCollector(func() (agents, models, limit int, known bool) {
+		if s := last.Load(); s != nil {
+			return s.Agents, s.Models, s.Limit, true
+		}
+		return 0, 0, 0, false
+	}))
+	return commits
+}
+
+// fewNames returns what is wrong if most places for names are taken.
+func fewNames(s postgres.NameSample) string {
+	var all []string
+	for _, kind := range []struct {
+		name  string
+		taken int
+	}{{"agents", s.Agents}, {"models", s.Models}} {
+		if float64(kind.taken) >= mostNames*float64(s.Limit) {
+			all = append(all, fmt.Sprintf("%d of %d names of %s", kind.taken, s.Limit, kind.name))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.Join(all, " and ") + " are taken: those that come when all are count as other"
+}

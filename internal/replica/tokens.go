@@ -1,0 +1,80 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A token must have so many bytes, and so many that differ.
+const (
+	minToken    = 16
+	minDistinct = 5
+)
+
+// placeholders are found in what stands in documentation and examples for a token.
+var placeholders = []string{"changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me", "your-token", "your_token", "placeholder", "example", "password"}
+
+// checkTokens names every token that may be guessed or gives more rights than one, by its variable and its place there, and never
+// by its value.
+func (c Config) checkTokens() error {
+	faults := c.tokenFaults()
+	if c.InsecureTokens || len(faults) == 0 {
+		return nil
+	}
+	return errors.Join(append(faults, errors.New("make tokens with: openssl rand -hex 32 (--insecure-tokens takes any, for a test)"))...)
+}
+
+func (c Config) tokenFaults() (faults []error) {
+	first := map[string]string{} // where a token was seen first
+	for _, right := range []struct{ variable, values string }{
+		{"ADMIN_TOKEN", c.AdminToken}, {"ENROLLMENT_TOKEN", c.EnrollmentToken}, {"INGEST_TOKEN", c.IngestToken},
+	} {
+		values := tokensOf(right.values)
+		for i, token := range values {
+			where := right.variable
+			if len(values) > 1 {
+				where = fmt.Sprintf("%s, value %d", right.variable, i+1)
+			}
+			if weakness := weaknessOf(token); weakness != "" {
+				faults = append(faults, fmt.Errorf("%s: %s", where, weakness))
+			}
+			if other, twice := first[token]; twice {
+				faults = append(faults, fmt.Errorf("%s: is the same as %s; each token must give one right, and be there once", where, other))
+				continue
+			}
+			first[token] = where
+		}
+	}
+	return faults
+}
+
+func tokensOf(list string) (all []string) {
+	for token := range strings.SplitSeq(list, ",") {
+		if token = strings.TrimSpace(token); token != "" {
+			all = append(all, token)
+		}
+	}
+	return all
+}
+
+// weaknessOf returns why a token may be guessed; empty if it looks as if it may not.
+func weaknessOf(token string) string {
+	lower := strings.ToLower(token)
+	for _, word := range placeholders {
+		if strings.Contains(lower, word) {
+			return "is a placeholder"
+		}
+	}
+	if len(token) < minToken {
+		return fmt.Sprintf("must have at least %d bytes", minToken)
+	}
+	distinct := map[byte]bool{}
+	for i := range len(token) {
+		distinct[token[i]] = true
+	}
+	if len(distinct) < minDistinct {
+		return "repeats too few characters"
+	}
+	return ""
+}
