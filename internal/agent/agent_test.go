@@ -211,6 +211,7 @@ func TestBackoff(t *testing.T) {
 		},
 		"begins anew after a success": {answers{down, down, content(`{}`), down}, []float64{1, 2, 10, 1, 10}},
 		"server error":                {answers{status(500), status(502)}, []float64{1, 2, 10}},
+		"a proxy without a server":    {answers{status(502), status(503), status(504), status(502), status(504)}, []float64{1, 2, 4, 8, 16, 10}},
 		"client error":                {answers{status(400), status(404)}, []float64{1, 2, 10}},
 		"retry after, seconds":        {answers{status(503, "Retry-After", "20")}, []float64{21, 10}},
 		"retry after on 429":          {answers{status(429, "Retry-After", "5")}, []float64{6, 10}},

@@ -1,0 +1,50 @@
+package chart
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+// TestIngressAnnotations: the Ingress tells ingress-nginx what docs/proxies.md says that nginx needs, and annotations of the
+// operator's go before the chart's.
+func TestIngressAnnotations(t *testing.T) {
+	t.Parallel()
+	const prefix = "nginx.ingress.kubernetes.io/"
+	standard := map[string]string{
+		"proxy-body-size": "9m", "proxy-connect-timeout": "5", "proxy-read-timeout": "75", "proxy-send-timeout": "75",
+		"proxy-buffering": "off", "proxy-request-buffering": "on", "proxy-next-upstream": "error timeout",
+	}
+	with := func(name, value string) map[string]string {
+		changed := maps.Clone(standard)
+		changed[name] = value
+		return changed
+	}
+	for name, tt := range map[string]struct {
+		set  []string
+		want map[string]string
+	}{
+		"by default":      {nil, standard},
+		"another timeout": {[]string{`api.ingress.annotations.nginx\.ingress\.kubernetes\.io/proxy-read-timeout=50`}, with("proxy-read-timeout", "50")},
+		"the API's TLS":   {[]string{"api.tls.secretName=tls"}, with("backend-protocol", "HTTPS")},
+		"turned off":      {[]string{"api.ingress.nginxAnnotations=false"}, map[string]string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--set", "api.ingress.enabled=true", "--set", "api.ingress.hosts={watchbill.example}"}
+			for _, set := range tt.set {
+				args = append(args, "--set-string", set)
+				if strings.HasSuffix(set, "=false") {
+					args[len(args)-2] = "--set"
+				}
+			}
+			got := map[string]string{}
+			for name, value := range find(t, objects(t, render(t, args...)), "Ingress", "watchbill-api").GetAnnotations() {
+				got[strings.TrimPrefix(name, prefix)] = value
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
