@@ -244,7 +244,7 @@ func (r *restoration) observe(ctx context.Context, over time.Time) (recovered ti
 	if right < 3 {
 		recovered = r.within
 	}
-	for range r.repeat(15, 5) {
+	for range r.repeat(15, 3) {
 		wrong := r.truth.wrong(ctx)
 		if after += len(wrong); len(wrong) > 0 {
 			last = fmt.Sprint(wrong)
