@@ -36,14 +36,16 @@ func (m *Mailbox) Authenticate(ctx context.Context, token string) (Agent, error)
 
 // find returns an agent that the database has. If a sweep does not tell of it either, a whole one must.
 func (m *Mailbox) find(ctx context.Context, hash fleet.TokenHash) (Agent, error) {
-	for range 2 {
+	for _, distrusted := range []bool{false, true} {
+		if distrusted {
+			m.distrusted.Store(true)
+		}
 		if err := m.Sync(ctx); err != nil {
 			return Agent{}, err
 		}
 		if a, known := m.agents.authenticate(hash); known {
 			return a, nil
 		}
-		m.distrusted.Store(true)
 	}
 	return Agent{}, fleet.ErrUnavailable
 }

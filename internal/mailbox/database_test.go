@@ -22,6 +22,7 @@ type database struct {
 	mu      sync.Mutex
 	commits uint64 // a snapshot is how many there were
 	server  int
+	lives   int // that restores began
 	agents  map[string]*row
 	deleted map[string]uint64 // the commit
 	minted  uint64
@@ -48,6 +49,8 @@ type database struct {
 
 type row struct {
 	token   string
+	own     time.Duration
+	unseen  bool   // no sweep of changes tells of it
 	changed uint64 // the commit that enrolled it or rotated its token
 	moved   uint64 // the commit that last changed its deployments
 	work    []work // pending, oldest first
@@ -137,9 +140,33 @@ func (d *database) enrol(id string) (token string) {
 	defer d.mu.Unlock()
 	d.commits++
 	token = d.mint()
-	d.agents[id] = &row{token: token, changed: d.commits}
+	d.agents[id] = &row{token: token, own: 10 * time.Second, changed: d.commits}
 	d.commit(id)
 	return token
+}
+
+// slow gives an agent another interval.
+func (d *database) slow(id string, own time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commits++
+	d.agents[id].own, d.agents[id].changed = own, d.commits
+	d.commit(id)
+}
+
+// restore makes the database another one that has these agents, with tokens of theirs that are new.
+func (d *database) restore(ids ...string) {
+	d.set(func(d *database) {
+		d.lives++
+		d.server = 1000 * d.lives // not one that restarts come to
+	})
+	for _, id := range d.ids() {
+		d.delete(id)
+	}
+	d.set(func(d *database) { clear(d.deleted) })
+	for _, id := range ids {
+		d.enrol(id)
+	}
 }
 
 func (d *database) rotate(id string) (token string) {

@@ -26,7 +26,7 @@ type step struct {
 
 var kinds = []string{
 	"create", "create", "create", "claim", "claim", "rotate", "delete", "enrol", // the commonest things are listed often
-	"hint", "pass", "pass", "hold", "release", "release", "fail", "heal", "heal", "restart", "failover",
+	"hint", "pass", "pass", "hold", "release", "release", "fail", "heal", "heal", "restart", "failover", "restore",
 }
 
 var steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
@@ -120,6 +120,11 @@ func (x *model) do(s step) {
 		x.db.heal()
 	case "restart":
 		x.db.restart()
+	case "restore":
+		for _, id := range x.db.ids() {
+			x.revoked = append(x.revoked, x.db.token(id))
+		}
+		x.db.restore(s.Agent, "b")
 	case "failover": // to another server, and back the next time
 		x.db.set(func(d *database) { d.server = -d.server })
 	default:

@@ -100,10 +100,10 @@ func (d *database) read(since string, recheck []string) (rows []func(mailbox.Sin
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.agents)) {
 		r := d.agents[id]
-		if r.changed > known {
-			hash := fleet.HashToken(r.token)
+		if r.changed > known && (this.whole || !r.unseen) {
+			hash, own := fleet.HashToken(r.token), r.own
 			_, enrolledBy, _ := strings.Cut(id, "@")
-			rows = append(rows, func(s mailbox.Sink) { s.Agent(id, hash, 10*time.Second, enrolledBy) })
+			rows = append(rows, func(s mailbox.Sink) { s.Agent(id, hash, own, enrolledBy) })
 		}
 		moved := r.moved > known || slices.Contains(recheck, id)
 		if this.whole {

@@ -37,7 +37,11 @@ func TestSweepTellsWhatWasWrittenByHand(t *testing.T) {
 					t.Fatalf("%s: %v", sql, err)
 				}
 			}
-			exec("SET session_replication_role = " + role)
+			if role != "origin" {
+				if _, err := conn.Exec(t.Context(), "SET session_replication_role = "+role); err != nil {
+					t.Skip(err) // the tests' login may not
+				}
+			}
 			exec("SET search_path = ''") // as pg_restore has it
 			r.createOne(t, "a")
 			r.createOne(t, "b")
@@ -59,7 +63,7 @@ func TestSweepTellsWhatWasWrittenByHand(t *testing.T) {
 				{`UPDATE public.deployments SET available_at = now() + interval '1 day' WHERE agent_id = 'c'`, 1},
 				{`UPDATE public.deployments SET status = 'cancelled', finished_at = now() WHERE agent_id = 'c'`, 1},
 				{`UPDATE public.deployments SET message = 'by hand' WHERE agent_id = 'c'`, 0},
-				{`DELETE FROM public.deployments WHERE agent_id = 'c'`, 0},
+				{`DELETE FROM public.deployments WHERE agent_id = 'c'`, 1},
 				{`DELETE FROM public.deployments WHERE agent_id = 'a'`, 1},
 				{strings.Replace(copiedDeployment, "deployments", "public.deployments", 1), 1},
 				{`TRUNCATE public.deployments CASCADE`, 1},
@@ -89,8 +93,8 @@ func TestSweepAfterUnmarkedChanges(t *testing.T) {
 	const copied = copiedAgent + ";" + copiedDeployment
 	for name, sql := range map[string]string{
 		// All between two sweeps, so that the triggers are as they were.
-		"restored without triggers": `ALTER TABLE agents DISABLE TRIGGER ALL; ALTER TABLE deployments DISABLE TRIGGER ALL;` + copied + `;
-			ALTER TABLE agents ENABLE TRIGGER ALL; ALTER TABLE deployments ENABLE TRIGGER ALL`,
+		"restored without triggers": `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE deployments DISABLE TRIGGER USER;` + copied + `;
+			ALTER TABLE agents ENABLE TRIGGER USER; ALTER TABLE deployments ENABLE TRIGGER USER`,
 		"always again": `ALTER TABLE agents DISABLE TRIGGER agent_inserted;` + copied + `; ALTER TABLE agents ENABLE ALWAYS TRIGGER agent_inserted`,
 		"triggers made anew": `DROP TRIGGER agent_deleted ON agents; DELETE FROM agents WHERE id = 'b';` + copied + `;
 			CREATE TRIGGER agent_deleted AFTER DELETE ON agents FOR EACH ROW EXECUTE FUNCTION record_deleted()`,

@@ -18,20 +18,21 @@ type fault struct {
 	quick  bool                   // it is short enough for a look in between
 	where  func(t *trial) setting // nil: as usual
 	strike func(ctx context.Context, t *trial) error
-	// alone says that strike starts replicas and clients of its own: there is neither service nor crowd.
-	alone bool
+	// alone takes the place of strike and of all around it: it starts what it needs by itself, and nobody else is there.
+	alone func(ctx context.Context, t *trial) error
 }
 
 // faults are all that is tried, in this order.
 var faults = []fault{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, clocksJump, reconnects, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, behindProxies, healthTold, soak,
+	networkStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, behindProxies, healthTold, soak,
 }
 
 // chaos is what all trials share.
 type chaos struct {
 	seed     uint64
 	quick    bool
+	programs string // the folder of PostgreSQL's; empty: the newest
 	soakFor  time.Duration
 	binary   string // watchbill
 	dir      string
@@ -52,12 +53,12 @@ func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
 	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
 	t.random0 = t.random("schedule")
 	defer func() { err = errors.Join(err, t.close()) }()
-	if f.alone {
+	if f.alone != nil {
 		t.folder = filepath.Join(t.dir, t.name)
-		err := os.MkdirAll(t.folder, 0o755)
-		if err == nil {
-			err = f.strike(ctx, t)
+		if err := os.MkdirAll(t.folder, 0o755); err != nil {
+			return nil, err
 		}
+		err = f.alone(ctx, t)
 		return t.found, err
 	}
 	s := setting{}

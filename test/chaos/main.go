@@ -72,6 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.BoolVar(&c.quick, "quick", false, "only some faults, and few times each")
 	flags.Uint64Var(&c.seed, "seed", uint64(began.UnixNano())%1_000_000, "of the schedule; the same one gives the same")
 	flags.DurationVar(&c.soakFor, "soak", 10*time.Minute, "how long the soak takes")
+	flags.StringVar(&c.programs, "postgres", "", "the `folder` of PostgreSQL's programs, for the restores")
 	only := flags.String("run", "", "only faults whose names match")
 	list := flags.Bool("list", false, "list the faults")
 	keep := flags.Bool("keep", false, "keep the folder with the logs")

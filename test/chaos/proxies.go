@@ -37,9 +37,9 @@ backend watchbill
 }
 
 var behindProxies = fault{
-	name: "proxies", alone: true, quick: true,
+	name: "proxies", quick: true,
 	what: "nginx and HAProxy with their defaults before two replicas, agents that hold polls as long as they may, and a replica's restart",
-	strike: func(ctx context.Context, t *trial) error {
+	alone: func(ctx context.Context, t *trial) error {
 		long, short := t.soakFor, min(t.soakFor, 3*time.Minute)
 		if t.quick {
 			long, short = 5*time.Second, 5*time.Second

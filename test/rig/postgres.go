@@ -26,6 +26,7 @@ const readyWithin = time.Minute
 
 // PostgresOptions say what kind of server to run.
 type PostgresOptions struct {
+	Programs string                                       // the folder of initdb and the others; empty: the newest on this machine
 	Dir      string                                       // an empty folder, or none, which is made
 	Settings map[string]string                            // of postgresql.conf, over the defaults
 	Data     func(ctx context.Context, p *Postgres) error // makes the data; nil: initdb
@@ -44,7 +45,10 @@ type Postgres struct {
 
 // StartPostgres makes a server and starts it.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
-	bin, err := PostgresPrograms()
+	bin, err := o.Programs, error(nil)
+	if bin == "" {
+		bin, err = PostgresPrograms()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +186,20 @@ func (p *Postgres) Kill() error {
 		}
 		return nil
 	})
+}
+
+// Replace stops the server and starts another with no data at the same address.
+func (p *Postgres) Replace(ctx context.Context) error {
+	if err := p.Stop(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(p.data()); err != nil {
+		return fmt.Errorf("remove the data of a server that was: %w", err)
+	}
+	if err := initdb(ctx, p); err != nil {
+		return err
+	}
+	return p.Start(ctx)
 }
 
 // Stop has the server end its sessions and write all that is to be written.

@@ -15,8 +15,8 @@ CREATE TRIGGER agent_updated BEFORE UPDATE ON agents FOR EACH ROW
 CREATE TRIGGER deployment_inserted BEFORE INSERT ON deployments FOR EACH ROW
     WHEN (NEW.changed_xid IS DISTINCT FROM pg_current_xact_id()) EXECUTE FUNCTION mark_changed();
 CREATE TRIGGER deployment_updated BEFORE UPDATE ON deployments FOR EACH ROW
-    WHEN ((OLD.status = 'pending' OR NEW.status = 'pending') AND NEW.changed_xid IS DISTINCT FROM pg_current_xact_id())
-    EXECUTE FUNCTION mark_changed();
+    WHEN ((OLD.status = 'pending' OR NEW.status = 'pending' OR NEW.agent_id <> OLD.agent_id)
+        AND NEW.changed_xid IS DISTINCT FROM pg_current_xact_id()) EXECUTE FUNCTION mark_changed();
 
 -- An agent that is in deleted_agents and exists lost deployments, or was deleted and enrolled again: replicas look again at what it
 -- has pending. Who deletes rows need not have a right to write deleted_agents.
@@ -39,7 +39,7 @@ BEGIN
         INSERT INTO deleted_agents (agent_id) SELECT id FROM agents ORDER BY id
         ON CONFLICT (agent_id) DO UPDATE SET deleted_at = now(), changed_xid = pg_current_xact_id();
     ELSE
-        INSERT INTO deleted_agents (agent_id) SELECT DISTINCT agent_id FROM deployments WHERE status = 'pending' ORDER BY agent_id
+        INSERT INTO deleted_agents (agent_id) SELECT DISTINCT agent_id FROM deployments ORDER BY agent_id
         ON CONFLICT (agent_id) DO UPDATE SET deleted_at = now(), changed_xid = pg_current_xact_id();
     END IF;
     RETURN NULL;
@@ -58,10 +58,13 @@ $$;
 CREATE TRIGGER agent_deleted AFTER DELETE ON agents FOR EACH ROW EXECUTE FUNCTION record_deleted();
 CREATE TRIGGER agent_renamed AFTER UPDATE OF id ON agents FOR EACH ROW WHEN (NEW.id <> OLD.id) EXECUTE FUNCTION record_deleted();
 CREATE TRIGGER agents_truncated BEFORE TRUNCATE ON agents FOR EACH STATEMENT EXECUTE FUNCTION record_truncated();
+-- A row that goes takes its changed_xid along, which some replica may not have seen yet: that a deployment is pending no longer, say.
+-- Replicas read everything again after an hour.
 CREATE TRIGGER deployment_deleted AFTER DELETE ON deployments FOR EACH ROW
-    WHEN (OLD.status = 'pending') EXECUTE FUNCTION record_deleted();
+    WHEN (OLD.finished_at IS NULL OR OLD.finished_at > now() - interval '2 hours' OR OLD.changed_xid = pg_current_xact_id())
+    EXECUTE FUNCTION record_deleted();
 CREATE TRIGGER deployment_moved AFTER UPDATE OF agent_id ON deployments FOR EACH ROW
-    WHEN (OLD.status = 'pending' AND NEW.agent_id <> OLD.agent_id) EXECUTE FUNCTION record_deleted();
+    WHEN (NEW.agent_id <> OLD.agent_id) EXECUTE FUNCTION record_deleted();
 CREATE TRIGGER deployments_truncated BEFORE TRUNCATE ON deployments FOR EACH STATEMENT EXECUTE FUNCTION record_truncated();
 
 ALTER TABLE agents ENABLE ALWAYS TRIGGER agent_inserted, ENABLE ALWAYS TRIGGER agent_updated, ENABLE ALWAYS TRIGGER agent_deleted,
