@@ -116,7 +116,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return c.tryAll(ctx, chosen, stdout)
 }
 
-// build makes the folder to work in, with the product's program in it.
+// build makes the folder to work in, with the product's program in it and, unless quick, the version to compare with.
 func (c *chaos) build(ctx context.Context) (err error) {
 	if c.dir, err = os.MkdirTemp("", "watchbill-chaos-"); err != nil {
 		return err
@@ -124,7 +124,10 @@ func (c *chaos) build(ctx context.Context) (err error) {
 	if err := os.Chmod(c.dir, 0o755); err != nil { // PostgreSQL is somebody else
 		return err
 	}
-	_, err = rig.Build(ctx, c.dir, "./cmd/watchbill")
+	if _, err := rig.Build(ctx, c.dir, "./cmd/watchbill"); err != nil || c.quick {
+		return err
+	}
+	_, err = rig.BuildBaseline(ctx, c.dir)
 	return err
 }
 
