@@ -26,6 +26,7 @@ import (
 
 	"github.com/watchbill/watchbill/controllers"
 	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/reportjob"
 	"github.com/watchbill/watchbill/internal/rules"
 )
 
@@ -48,6 +49,7 @@ type controllerOptions struct {
 	reportRequests, reportLimits map[string]string
 	connection                   connection
 	tokenFile                    string
+	allowedOutputs               []string
 
 	selector, controllerSelector map[string]string
 	runbookURL                   string
@@ -86,6 +88,7 @@ func (o *controllerOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.connection.server, "server", "", "`URL` of the API, as Pods reach it")
 	flags.StringVar(&o.connection.caFile, "ca-file", "", "`file` of certificates (PEM) of authorities to trust beside the system's")
 	flags.StringVar(&o.tokenFile, "token-file", "", "`file` with the controller's ServiceAccount token for the API, which is asked about runs whose Pod is gone; left out: it is not asked")
+	flags.StringSliceVar(&o.allowedOutputs, "allowed-outputs", nil, "`patterns` of where reports may be delivered to, separated by commas: hosts (hooks.slack.com, *.example.com), addresses (10.96.0.0/12) and buckets (s3://reports); left out: anywhere")
 	flags.StringToStringVar(&o.selector, "metrics-selector", nil, "`labels` that all series of the API have in Prometheus, such as job=watchbill,namespace=fleet")
 	flags.StringToStringVar(&o.controllerSelector, "controller-metrics-selector", nil, "the same `labels` of the controller's series")
 	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "`URL` that the alerts' runbooks are under, where a report names none")
@@ -130,13 +133,15 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 		Requests: resourceList(&wrong, "--report-requests", o.reportRequests),
 		Limits:   resourceList(&wrong, "--report-limits", o.reportLimits),
 	}
+	_, err := reportjob.ParseAllowed(o.allowedOutputs)
+	wrong.keep("--allowed-outputs", err)
 	cluster, namespace := o.cluster(&wrong)
 	o.namespaces(&wrong, namespace)
 	options := controllers.ManagerOptions{
 		Options: controllers.Options{
 			Desired: desired.Options{
 				Image: o.image, ImagePullPolicy: corev1.PullPolicy(o.imagePullPolicy), ImagePullSecrets: o.imagePullSecrets,
-				Server: o.connection.server, Resources: resources,
+				Server: o.connection.server, AllowedOutputs: o.allowedOutputs, Resources: resources,
 				Rules: rules.Options{Selector: o.selector, ControllerSelector: o.controllerSelector, RunbookURL: o.runbookURL},
 			},
 			ReportNamespaces: o.reportNamespaces,

@@ -78,8 +78,8 @@ func TestColours(t *testing.T) {
 		{ID: "a", Name: "\x1b[41m", State: openapi.AgentStateOnline, PollIntervalSeconds: 10, LastSeenAt: at("09:30:00")},
 	}})})
 	const (
-		plain  = "ID  NAME   STATE   LAST SEEN  INTERVAL  LABELS\na   \ufffd[41m  online  0s ago     10s\n"
-		colour = "\x1b[1mID\x1b[0m  \x1b[1mNAME\x1b[0m   \x1b[1mSTATE\x1b[0m   \x1b[1mLAST SEEN\x1b[0m  \x1b[1mINTERVAL\x1b[0m  \x1b[1mLABELS\x1b[0m\n" +
+		plain  = "ID  NAME   STATE   LAST SEEN  INTERVAL  ENROLLED BY  LABELS\na   \ufffd[41m  online  0s ago     10s\n"
+		colour = "\x1b[1mID\x1b[0m  \x1b[1mNAME\x1b[0m   \x1b[1mSTATE\x1b[0m   \x1b[1mLAST SEEN\x1b[0m  \x1b[1mINTERVAL\x1b[0m  \x1b[1mENROLLED BY\x1b[0m  \x1b[1mLABELS\x1b[0m\n" +
 			"a   \ufffd[41m  \x1b[32monline\x1b[0m  0s ago     10s\n"
 	)
 	api.runOnTerminal(t.Context(), t, "agents", "list").check(t, 0, colour, "")

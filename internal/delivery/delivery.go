@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,12 +31,16 @@ type Options struct {
 	Now       func() time.Time
 	Random    func() float64 // from 0 to 1; spreads the tries of many Pods
 	UserAgent string
+	// MayQuote reports whether an outcome may quote what a server at an address says. nil: of https, and of public addresses.
+	MayQuote  func(scheme string, addr netip.Addr) bool
 	Transport *http.Transport // to webhooks and stores; nil: as the environment says. Its idle connections are closed in the end
 
 	// For each place; 0: 3 tries, of 30 s at most each, the first two of which are followed by a pause of about 1 s and 2 s.
 	Tries int
 	Try   time.Duration
 	Pause time.Duration
+
+	through guard
 }
 
 // Deliver brings a report to all outputs of its spec at once, until the context ends. The outcomes are in the spec's order.
@@ -46,10 +51,19 @@ func Deliver(ctx context.Context, r Report, o Options) []reportjob.OutputOutcome
 		o.Transport.MaxResponseHeaderBytes = 64 << 10
 	}
 	defer o.Transport.CloseIdleConnections()
+	allowed, err := reportjob.ParseAllowed(r.Spec.AllowedOutputs)
+	o.through = newGuard(o.Transport, allowed)
 	outcomes := make([]reportjob.OutputOutcome, len(r.Spec.Outputs))
 	var all sync.WaitGroup
 	for i, output := range r.Spec.Outputs {
-		all.Go(func() { outcomes[i] = o.deliver(ctx, r, output) })
+		all.Go(func() {
+			if err != nil { // a spec that was parsed has none
+				outcomes[i].Output, _ = o.place(output)
+				outcomes[i].Message = sentence(err.Error())
+				return
+			}
+			outcomes[i] = o.deliver(ctx, r, output)
+		})
 	}
 	all.Wait()
 	return outcomes

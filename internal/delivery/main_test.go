@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,6 +70,7 @@ func options() delivery.Options {
 	return delivery.Options{
 		Now: func() time.Time { return eight }, Random: func() float64 { return 0.5 }, UserAgent: "watchbill/test",
 		Transport: &http.Transport{}, Try: 10 * time.Second, Pause: time.Millisecond,
+		MayQuote: func(string, netip.Addr) bool { return true },
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -31,10 +32,18 @@ type bucket struct {
 type keys struct{ id, secret, session string }
 
 func (b bucket) put(ctx context.Context, c content) (note string, err error) {
+	if err := b.options.through.allowed.Bucket(b.Bucket, b.Prefix); err != nil {
+		return "", final("%w", err)
+	}
 	k, err := b.keys()
 	if err != nil {
 		return "", err
 	}
+	scheme, _, _ := strings.Cut(b.Endpoint, "://")
+	if k.session != "" && scheme != "https" {
+		return "", final("the Secret %s has a sessionToken, which is sent over https alone; the endpoint %s is not", b.Secret, b.Endpoint)
+	}
+	ctx, seen := b.options.watched(ctx, scheme)
 	store, err := b.client(k)
 	if err != nil {
 		return "", final("%w", err)
@@ -42,10 +51,10 @@ func (b bucket) put(ctx context.Context, c content) (note string, err error) {
 	options := minio.PutObjectOptions{ContentType: c.format.ContentType()}
 	_, err = store.PutObject(ctx, b.Bucket, path.Join(b.Prefix, c.file()), bytes.NewReader(c.body), int64(len(c.body)), options)
 	if err != nil {
-		return "", b.failed(err, k)
+		return "", b.failed(err, k, seen)
 	}
 	if err := b.prune(ctx, store, c); err != nil {
-		return fmt.Sprintf("old reports could not be deleted: %v", b.failed(err, k)), nil
+		return fmt.Sprintf("old reports could not be deleted: %v", b.failed(err, k, seen)), nil
 	}
 	return "", nil
 }
@@ -69,7 +78,7 @@ func (b bucket) client(k keys) (*minio.Client, error) {
 		Creds:      credentials.NewStaticV4(k.id, k.secret, k.session),
 		Secure:     scheme == "https",
 		Region:     b.Region,
-		Transport:  bounded{b.options.Transport},
+		Transport:  bounded{b.options.through},
 		MaxRetries: 1,
 	})
 	if err != nil {
@@ -108,13 +117,22 @@ func (b bucket) prune(ctx context.Context, store *minio.Client, c content) error
 }
 
 // failed says what the store or the way to it has against the request, and whether another try may help.
-func (b bucket) failed(err error, k keys) error {
+func (b bucket) failed(err error, k keys, seen *witnessed) error {
+	if refused := (errNotAllowed{}); errors.As(err, &refused) {
+		return final("%w", refused.error)
+	}
 	var answer minio.ErrorResponse
 	if !errors.As(err, &answer) {
-		return fmt.Errorf("cannot reach %s: %s", b.Endpoint, hidden(withoutURL(err).Error(), k.id, k.secret, k.session))
+		return fmt.Errorf("cannot reach %s: %s", b.Endpoint, hidden(seen.failed(err).Error(), k.id, k.secret, k.session))
 	}
 	quote := said(answer.Message, k.id, k.secret, k.session)
 	code := reportjob.OneLine(hidden(clip(answer.Code, 60), k.id, k.secret, k.session))
+	if seen.silent() {
+		quote = ""
+		if !slices.Contains(knownCodes, answer.Code) { // or anything could be one
+			code = fmt.Sprintf("status %d", answer.StatusCode)
+		}
+	}
 	switch {
 	case answer.Code == minio.NoSuchBucket:
 		return final("there is no bucket %s at %s", b.Bucket, b.Endpoint)
@@ -126,6 +144,13 @@ func (b bucket) failed(err error, k keys) error {
 		return final("the store refuses the report (%s%s)", code, quote)
 	}
 	return fmt.Errorf("the store failed (%d %s%s)", answer.StatusCode, code, quote)
+}
+
+// knownCodes are S3's own, which say nothing of the store.
+var knownCodes = []string{
+	minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "AllAccessDisabled",
+	"AuthorizationHeaderMalformed", "EntityTooLarge", "InvalidRequest", "InvalidArgument", "InvalidBucketName", "MethodNotAllowed",
+	"InternalError", "ServiceUnavailable", "SlowDown", "NotImplemented", "QuotaExceeded",
 }
 
 // temporary says whether another try may get another status than this one of 400 to 499.

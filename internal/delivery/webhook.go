@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,16 +37,20 @@ func (h webhook) put(ctx context.Context, c content) (note string, err error) {
 	if err != nil {
 		return "", final("%w", withoutURL(err))
 	}
-	client := http.Client{Transport: h.options.Transport, CheckRedirect: near}
-	answer, err := client.Do(request)
+	ctx, seen := h.options.watched(ctx, to.Scheme)
+	client := http.Client{Transport: h.options.through, CheckRedirect: near}
+	answer, err := client.Do(request.WithContext(ctx))
+	if refused := (errNotAllowed{}); errors.As(err, &refused) {
+		return "", final("%w", refused.error)
+	}
 	if err != nil {
-		return "", fmt.Errorf("cannot reach %s: %s", origin(to), hidden(withoutURL(err).Error(), secrets(to)...))
+		return "", fmt.Errorf("cannot reach %s: %s", origin(to), hidden(seen.failed(err).Error(), secrets(to)...))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
 		return "", nil
 	}
-	return "", h.refused(answer, to)
+	return "", h.refused(answer, to, seen.silent())
 }
 
 // url reads the address anew for each try, since it may be changed meanwhile.
@@ -93,17 +98,21 @@ func near(r *http.Request, via []*http.Request) error {
 }
 
 // refused says what an answer says, and whether another try may get another one.
-func (h webhook) refused(answer *http.Response, to *url.URL) error {
+func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error {
 	status := answer.StatusCode
 	if status >= 300 && status < 400 {
 		elsewhere := "elsewhere"
-		if location, err := answer.Location(); err == nil && location.Host != to.Host {
+		if location, err := answer.Location(); err == nil && location.Host != to.Host && !silent {
 			elsewhere = "to " + origin(location)
 		}
 		return final("%s answers %d and points %s, which is not followed", origin(to), status, elsewhere)
 	}
-	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid)) // as far as it can be read
-	err := fmt.Errorf("%s answers %d%s", origin(to), status, said(string(body), secrets(to)...))
+	quote := ""
+	if !silent {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid)) // as far as it can be read
+		quote = said(string(body), secrets(to)...)
+	}
+	err := fmt.Errorf("%s answers %d%s", origin(to), status, quote)
 	return &fault{
 		err:   err,
 		final: status >= 400 && status < 500 && !temporary(status),

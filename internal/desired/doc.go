@@ -17,7 +17,8 @@ type Options struct {
 	Image            string
 	ImagePullPolicy  corev1.PullPolicy // empty: the cluster's own rule
 	ImagePullSecrets []string
-	Server           string // URL of the API, as Pods reach it
+	Server           string   // URL of the API, as Pods reach it
+	AllowedOutputs   []string // see reportjob.ParseAllowed; empty: anywhere
 	Resources        corev1.ResourceRequirements
 	Rules            rules.Options
 }

@@ -46,7 +46,7 @@ func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplate
 			Image:                    opts.Image,
 			ImagePullPolicy:          opts.ImagePullPolicy,
 			Args:                     []string{"report", "run"},
-			Env:                      environment(jobSpec(mr), opts),
+			Env:                      environment(jobSpec(mr, opts), opts),
 			Resources:                *opts.Resources.DeepCopy(),
 			VolumeMounts:             mounts,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile, // a log's end is no result

@@ -12,7 +12,7 @@ import (
 )
 
 // jobSpec is a report as its Pods know it.
-func jobSpec(mr *v1alpha1.MonitoringReport) reportjob.Spec {
+func jobSpec(mr *v1alpha1.MonitoringReport, opts Options) reportjob.Spec {
 	spec := effective(mr)
 	job := reportjob.Spec{
 		Namespace:   mr.Namespace,
@@ -23,6 +23,8 @@ func jobSpec(mr *v1alpha1.MonitoringReport) reportjob.Spec {
 		CompareWith: report.CompareWith(spec.CompareWith),
 		Objectives:  Objectives(mr),
 		Keep:        int(spec.Retention.Reports),
+
+		AllowedOutputs: opts.AllowedOutputs,
 	}
 	for _, section := range spec.Sections {
 		job.Sections = append(job.Sections, string(section))

@@ -89,6 +89,9 @@ func (f *faults) check(s Spec, now time.Time) {
 			f.add(fault.Field != "name", strings.ReplaceAll(fault.Field, "compare_with", "compareWith"), "%s", fault.Problem)
 		}
 	}
+	if _, err := ParseAllowed(s.AllowedOutputs); err != nil {
+		f.add(true, "allowedOutputs", "%v", err)
+	}
 	if len(s.Outputs) > MaxOutputs {
 		f.add(true, "outputs", "there may be %d, not %d", MaxOutputs, len(s.Outputs))
 		return

@@ -14,6 +14,8 @@ type Spec struct {
 	Objectives  []report.Objective `json:"objectives,omitempty"` // empty: the default ones
 	Keep        int                `json:"keep"`                 // reports, where they are kept
 	Outputs     []Output           `json:"outputs,omitempty"`
+	// AllowedOutputs are where the operator lets outputs go: see ParseAllowed. Empty: anywhere.
+	AllowedOutputs []string `json:"allowedOutputs,omitempty"`
 }
 
 // Output is a place to deliver the report to; one of File, S3 and Webhook is set.

@@ -53,6 +53,7 @@ func totals(all []figure) []figure {
 var totalNames = []string{
 	"acked_lost", "executions_duplicated", "deliveries_missed", "double_claims", "rollup_drift", "requests_failed_on_drain",
 	"goroutines_leaked", "idle_polls_failed", "health_wrong", "proxy_requests_failed", "proxy_requests_failed_before", "histories_illegal", "histories_checked", "moves_checked", "recover_seconds",
+	"kube_flood_honest_failed", "kube_flood_honest_failed_before",
 }
 
 // print writes the figures of each trial and then those of all together, and says whether all that must be 0 are.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/watchbill/watchbill/internal/enrollment"
 	"github.com/watchbill/watchbill/internal/gateway"
 )
 
@@ -115,7 +116,7 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestFiles: the program reads the agents and prices that values give.
+// TestFiles: the program reads the agents, prices and enrolment tokens that values give.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	all := objects(t, render(t, "--values", chartFile("ci", "full-values.yaml")))
@@ -129,6 +130,9 @@ func TestFiles(t *testing.T) {
 	}
 	env := func(name string) (string, bool) { return "secret", name == "OPENAI_API_KEY" }
 	if _, err := gateway.Watch(content("fleet-control-agents", "agents.yaml"), env, zap.NewNop()); err != nil {
+		t.Error(err)
+	}
+	if _, err := enrollment.Open(enrollment.Options{File: content("fleet-control-enrollment", "enrollment.yaml")}); err != nil {
 		t.Error(err)
 	}
 	if out, err := run(t, watchbill(t), "prices", "check", content("fleet-control-prices", "prices.yaml")); err != nil {

@@ -148,7 +148,7 @@ func TestSchemaAndValues(t *testing.T) {
 func TestFlagsOfSchema(t *testing.T) {
 	t.Parallel()
 	set := []string{
-		"admin-token", "agents-file", "database-direct-url", "database-url", "enrollment-token", "help", "ingest-token", "kubeconfig", "kubernetes-audience", "kubernetes-auth",
+		"admin-token", "agents-file", "database-direct-url", "database-url", "enrollment-file", "enrollment-token", "help", "ingest-token", "kubeconfig", "kubernetes-audience", "kubernetes-auth",
 		"limit", "listen", "log-dir", "log-level", "metrics-listen", "migrate", "prices-file", "redact", "shutdown-delay",
 		"shutdown-timeout", "spool-dir", "spool-max-bytes", "tls-cert-file", "tls-key-file",
 	}
