@@ -21,7 +21,7 @@ type fault struct {
 // faults are all that is tried, in this order.
 var faults = []fault{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, clocksJump, reconnects, soak,
+	networkStalled, stdoutStalled, clocksJump, reconnects, soak,
 }
 
 // chaos is what all trials share.
