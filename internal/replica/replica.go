@@ -116,7 +116,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: proxies,
-		AdminTokens: config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
+		AdminTokens:    config.AdminToken, EnrollmentTokens: config.EnrollmentToken, IngestTokens: config.IngestToken,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
 	if err != nil {

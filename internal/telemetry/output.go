@@ -224,8 +224,12 @@ func (o *output) close() {
 func (o *output) finish(ctx context.Context) (unwritten int, err error) {
 	select {
 	case <-o.done:
-		return 0, o.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-o.done:
+		return 0, o.err
+	default:
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		return o.lines, nil
