@@ -88,11 +88,11 @@ func TestSecurityEvents(t *testing.T) {
 func TestFloodOfEnrolments(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	for range 100 {
+	for range 200 {
 		a.send(t, request{method: "POST", path: "/api/agents", token: enrollmentToken, body: `{"name":"Edge"}`}).want(http.StatusCreated)
 	}
-	if got := len(a.securityEvents(t)); got < 50 || got > 80 {
-		t.Errorf("%d events of 100 enrolments, want some 60 a minute", got)
+	if got := len(a.securityEvents(t)); got < 60 || got > 120 { // a minute may have ended in between
+		t.Errorf("%d events of 200 enrolments, want 60 a minute", got)
 	}
 }
 

@@ -1,8 +1,11 @@
 package telemetry
 
 import (
+	"errors"
 	"io"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,6 +99,30 @@ func BenchmarkRequestLine(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkRequestLineToPipe has somebody read the lines, as the runtime of a container does.
+func BenchmarkRequestLineToPipe(b *testing.B) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(io.Discard, reader) })
+	logs := newTestLogs(b, LogOptions{Stdout: writer})
+	l := NewRequestLogger(logs, time.Now)
+	line := RequestLine{
+		Method: "GET", Route: "/api/agents/{agent_id}", Path: "/api/agents/agent-0001", Status: 200, Duration: time.Millisecond,
+		BytesOut: 120, RequestID: "0198c9a2-7d5b-7cc1-9c7e-0d4c4a1f7f10", Remote: "10.1.2.3:45678",
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Log(line)
+	}
+	if err := errors.Join(logs.Close(), writer.Close()); err != nil {
+		b.Error(err)
+	}
+	reading.Wait()
 }
 
 func BenchmarkRedactText(b *testing.B) {

@@ -17,7 +17,7 @@ const (
 	// writeBytes is how much is written at once: as much as a pipe takes whole even if others write to it too.
 	writeBytes = 4 << 10
 
-	keptBuffer = 256 << 10 // a larger buffer is not kept for the next lines
+	keptBuffer = 256 << 10 // a larger buffer is kept for the next lines only while they need it
 
 	stalledAfter = 2 * time.Second // for how long a write may last before the output counts as stalled
 	droppedFor   = time.Minute     // for how long a dropped line is a reason to be degraded
@@ -109,7 +109,7 @@ func (o *output) run() {
 		if b.last {
 			break
 		}
-		if buffer = b.lines[:0]; cap(buffer) > keptBuffer {
+		if buffer = b.lines[:0]; cap(buffer) > keptBuffer && len(b.lines) < cap(buffer)/4 {
 			buffer = nil
 		}
 	}
@@ -224,8 +224,12 @@ func (o *output) close() {
 func (o *output) finish(ctx context.Context) (unwritten int, err error) {
 	select {
 	case <-o.done:
-		return 0, o.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-o.done:
+		return 0, o.err
+	default:
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		return o.lines, nil

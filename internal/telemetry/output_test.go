@@ -141,6 +141,8 @@ func TestCloseWritesWhatIsQueued(t *testing.T) {
 func TestLogFileThatHangs(t *testing.T) {
 	dir := t.TempDir()
 	reader := newFIFO(t, filepath.Join(dir, AppLogFile))
+	idle := newFIFO(t, filepath.Join(dir, SecurityLogFile)) // which cannot be synced
+	defer idle.Close()
 	var stdout lockedBuffer
 	logs := newTestLogs(t, LogOptions{Stdout: &stdout, Dir: dir})
 	const lines = 3000

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -74,6 +75,9 @@ func (f *rotatingFile) Close() error {
 		return nil
 	}
 	err := f.file.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		err = nil // a pipe or a device, which has nothing to sync
+	}
 	return errors.Join(err, f.close())
 }
 

@@ -25,6 +25,7 @@ type Command struct {
 	Env  []string // beside PATH and HOME; nothing else of ours is handed on
 	Dir  string
 	Log  string              // file that its output is appended to
+	Out  *os.File            // nil, or where its standard output goes instead
 	As   *syscall.Credential // nil: us
 }
 
@@ -45,6 +46,9 @@ func Start(_ context.Context, c Command) (*Process, error) {
 	defer log.Close()
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Dir, log, log
+	if c.Out != nil {
+		cmd.Stdout = c.Out
+	}
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.As, Pdeathsig: syscall.SIGKILL}
 	p := &Process{cmd: cmd, log: c.Log, done: make(chan struct{})}

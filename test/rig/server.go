@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,6 +31,7 @@ type ServeOptions struct {
 	Address     string // empty: a free port
 	Args        []string
 	Env         []string
+	Out         *os.File // nil: its standard output goes to the log
 }
 
 // Server is `watchbill serve`, ready to be used.
@@ -62,7 +64,7 @@ func Serve(ctx context.Context, o ServeOptions) (*Server, error) {
 	args := append([]string{"serve", "--listen", address, "--metrics-listen", metrics, "--spool-dir", filepath.Join(o.Dir, o.Name+"-spool")}, o.Args...)
 	began := time.Now()
 	s.Process, err = Start(ctx, Command{
-		Path: o.Binary, Args: args, Dir: o.Dir, Log: s.Log,
+		Path: o.Binary, Args: args, Dir: o.Dir, Log: s.Log, Out: o.Out,
 		Env: append([]string{
 			"DATABASE_URL=" + o.DatabaseURL, "ADMIN_TOKEN=" + AdminToken, "ENROLLMENT_TOKEN=" + EnrollmentToken, "INGEST_TOKEN=" + IngestToken,
 		}, o.Env...),
