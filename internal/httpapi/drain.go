@@ -11,13 +11,13 @@ import (
 // of it again. So the answer is sent at once, and what still comes is read and dropped for a while. Reading must not become
 // a way to keep a replica busy: it is limited in time, in number, and in bytes a second.
 const (
-	drainWithin          = 5 * time.Second // of a caller that is known
-	drainWithinElse      = 2 * time.Second
-	maxDrains            = 16 // at once, of callers that are known, and as many of others
-	maxDrainRate         = 256 << 20
-	drainBuffer          = 32 << 10
-	drainBurst           = 50 * time.Millisecond // of what the rate allows
-	maxLeftover    int64 = 256 << 10             // bytes that net/http reads itself, and keeps the connection
+	drainWithin           = 5 * time.Second // of a caller that is known
+	drainWithinElse       = 2 * time.Second
+	maxDrains             = 16 // at once, of callers that are known, and as many of others
+	maxDrainRate          = 256 << 20
+	drainBuffer           = 32 << 10
+	drainBurst            = 50 * time.Millisecond // of what the rate allows
+	maxLeftover     int64 = 256 << 10             // bytes that net/http reads itself, and keeps the connection
 )
 
 // drains reads what is left of bodies.

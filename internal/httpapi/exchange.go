@@ -18,7 +18,7 @@ type exchange struct {
 	route  *telemetry.Route
 	param  string // what the path's wildcard stands for
 	caller caller
-	body   *body     // nil until the caller is known
+	body   *body       // nil until the caller is known
 	conn   *connection // nil where nobody counts them
 	// exporter is set where faults are told as OpenTelemetry's protocol has it.
 	exporter bool

@@ -95,8 +95,8 @@ type Server struct {
 	bodies    *budget // of requests
 	answers   *budget
 	drains    *drains
-	metering  gate    // of metrics
-	reporting gate    // of reports
+	metering  gate // of metrics
+	reporting gate // of reports
 	openAPI   document
 
 	eventWithin time.Duration // see stream

@@ -92,7 +92,9 @@ func (t *trial) overload(ctx context.Context, binary string, before bool, first 
 }
 
 // set notes a figure under its own name, or that of the baseline.
-func (o *overload) set(name string, value float64, unit string) { o.note(figure{name: name, value: value, unit: unit}) }
+func (o *overload) set(name string, value float64, unit string) {
+	o.note(figure{name: name, value: value, unit: unit})
+}
 
 // must notes one that has to be 0, but for the baseline.
 func (o *overload) must(name string, value int, unit string) {
