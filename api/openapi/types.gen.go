@@ -1682,7 +1682,8 @@ type CreateDeploymentsParams struct {
 // PollPendingDeploymentsParams defines parameters for PollPendingDeployments.
 type PollPendingDeploymentsParams struct {
 	// Wait Hold the answer for up to this long (a duration such as `30s`, at most `60s`) until it differs from
-	// `If-None-Match`, or without that header until it is not empty.
+	// `If-None-Match`, or without that header until it is not empty. Four polls of one agent are held at once; a newer
+	// one has the oldest answered as it stands.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
 
 	// IfNoneMatch The `ETag` of the last answer.
