@@ -79,7 +79,7 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 func TestSlowReadersTakeFromABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	a.answers.total = 8 << 20
+	a.answers.total = 8 << 20 // of which agents get half
 	_, address := listenLimited(t, a, ConnectionLimits{Max: 100})
 	tokens := map[string]string{}
 	for _, id := range []string{"a1", "a2", "idle"} {
@@ -97,9 +97,9 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 			}
 		}
 	}
-	for i := range 3 {
+	for i := range 4 {
 		slow = append(slow, narrow(t, address, large, tokens["a1"]))
-		awaitUse(int64(i+1) << 20)
+		awaitUse(int64(i+1) * 4 * (255 << 10))
 	}
 	got := a.send(t, request{method: "GET", path: large, token: tokens["a1"]}).want(http.StatusTooManyRequests)
 	if p := got.problem(); p.Code != "busy" || got.Header().Get("Retry-After") == "" || got.Header().Get("Etag") != "" {

@@ -20,7 +20,7 @@ func listenLimited(t *testing.T, handler http.Handler, limits ConnectionLimits) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := (&net.ListenConfig{Control: ListenControl}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
