@@ -289,7 +289,9 @@ type ClientInterface interface {
 
 	// PollPendingDeployments Poll for work
 	//
-	// What waits for the agent, oldest first, at most 50. What the agent itself is running is not listed. Send the last answer's
+	// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
+	// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
+	// running is not listed. Send the last answer's
 	// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
 	// when to come again; the server has already added the jitter. An agent that asks for another's work is
 	// answered 403; only the administrator can learn that an agent does not exist (404).
@@ -910,7 +912,9 @@ func (c *Client) CreateDeployments(ctx context.Context, params *CreateDeployment
 
 // PollPendingDeployments Poll for work
 //
-// What waits for the agent, oldest first, at most 50. What the agent itself is running is not listed. Send the last answer's
+// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
+// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
+// running is not listed. Send the last answer's
 // `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
 // when to come again; the server has already added the jitter. An agent that asks for another's work is
 // answered 403; only the administrator can learn that an agent does not exist (404).
@@ -3267,7 +3271,9 @@ type ClientWithResponsesInterface interface {
 
 	// PollPendingDeploymentsWithResponse Poll for work
 	//
-	// What waits for the agent, oldest first, at most 50. What the agent itself is running is not listed. Send the last answer's
+	// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
+	// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
+	// running is not listed. Send the last answer's
 	// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
 	// when to come again; the server has already added the jitter. An agent that asks for another's work is
 	// answered 403; only the administrator can learn that an agent does not exist (404).
@@ -6878,7 +6884,9 @@ func (c *ClientWithResponses) CreateDeploymentsWithResponse(ctx context.Context,
 
 // PollPendingDeploymentsWithResponse Poll for work
 //
-// What waits for the agent, oldest first, at most 50. What the agent itself is running is not listed. Send the last answer's
+// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
+// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
+// running is not listed. Send the last answer's
 // `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
 // when to come again; the server has already added the jitter. An agent that asks for another's work is
 // answered 403; only the administrator can learn that an agent does not exist (404).

@@ -107,6 +107,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if accepted := l.connections.admit(conn); accepted != nil {
+			limitUnsent(conn)
 			return accepted, nil
 		}
 		_ = conn.Close() // nothing was said on it yet

@@ -54,19 +54,19 @@ func (d *drains) drain(x *exchange) {
 	default:
 		return
 	}
-	end := time.Now().Add(within) // of the connection, which knows no other clock
+	end := x.now().Add(within)
 	if control.SetReadDeadline(end) != nil {
 		return
 	}
 	buffer := d.buffers.Get().(*[drainBuffer]byte)
 	defer d.buffers.Put(buffer)
-	for time.Now().Before(end) {
+	for x.now().Before(end) {
 		n, err := x.r.Body.Read(buffer[:])
 		x.bytesIn += int64(n)
 		if err != nil {
 			return
 		}
-		if wait := d.pace(n, time.Now()); wait > 0 {
+		if wait := d.pace(n, x.now()); wait > 0 {
 			time.Sleep(wait)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +44,9 @@ func TestOversizedBodiesAreAnswered(t *testing.T) {
 			for name, test := range tests {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
-				args := append(command[1:len(command)-1:len(command)-1], filepath.Join("testdata", "oversized", command[len(command)-1]))
-				cmd := exec.CommandContext(ctx, path, append(args, address+test.path, test.token, mib)...)
+				program := filepath.Join("testdata", "oversized", command[len(command)-1])
+				args := slices.Concat(command[1:len(command)-1], []string{program, address + test.path, test.token, mib})
+				cmd := exec.CommandContext(ctx, path, args...)
 				out, err := cmd.CombinedOutput()
 				if err != nil {
 					t.Fatalf("%v: %s", err, out)

@@ -1,31 +1,28 @@
 package httpapi
 
 import (
-	"fmt"
-	"strings"
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // maxUnsent is how many bytes of an answer the kernel takes ahead of what the client's window allows it to send. Otherwise
-// it takes megabytes for a client that reads nothing, which no budget counts. Connections inherit it from their listener.
+// it takes megabytes for a client that reads nothing, which no budget counts.
 const maxUnsent = 128 << 10
 
-// ListenControl sets the options of the API's listening socket, for a net.ListenConfig.
-func ListenControl(network, _ string, socket syscall.RawConn) error {
-	if !strings.HasPrefix(network, "tcp") {
-		return nil
+// limitUnsent sets the limit on a connection. It is not set on the listener, since that is one of Multipath TCP, from which
+// the connections of ordinary clients inherit nothing.
+func limitUnsent(conn net.Conn) {
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return
 	}
-	var err error
-	controlErr := socket.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
-	})
-	if err == nil {
-		err = controlErr
-	}
+	raw, err := socket.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("set TCP_NOTSENT_LOWAT: %w", err)
+		return
 	}
-	return nil
+	_ = raw.Control(func(fd uintptr) { // if it fails, the kernel's own limits apply
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+	})
 }

@@ -65,8 +65,7 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Now: r.now})
 	r.scrapes = httpapi.NewConnections(httpapi.ConnectionLimits{Max: metricsFiles, Now: r.now})
 	registry.MustRegister(telemetry.NewConnectionCollector(r.connections.Sample))
-	listen := net.ListenConfig{Control: httpapi.ListenControl}
-	api, err := listen.Listen(context.Background(), "tcp", r.config.Listen)
+	api, err := net.Listen("tcp", r.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -171,7 +172,7 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 		return 0, err
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, err
+	return resp.StatusCode, errors.Join(err, resp.Body.Close())
 }
 
 // idleConnections opens more connections than a process may have files, and says nothing on them.

@@ -25,7 +25,7 @@ var slowReaders = fault{
 					return err
 				}
 			}
-			if err := o.readSlowly(ctx, "slow_readers", readers, func(int) int { return 0 }); err != nil || o.before {
+			if err := o.readSlowly(ctx, "slow_readers", readers, func(int) int { return 0 }); err != nil || o.before || t.quick {
 				return err
 			}
 			all := make([]int, readers)
@@ -62,11 +62,11 @@ func (o *overload) readSlowly(ctx context.Context, name string, readers int, age
 		if _, err := conn.Write(rig.Request(http.MethodGet, path, o.server.Address, "Authorization: Bearer "+token+"\r\n", nil)); err != nil {
 			return fmt.Errorf("ask: %w", err)
 		}
-		if !wait(ctx, 10*time.Millisecond) {
+		if !wait(ctx, time.Duration(o.t.repeat(100, 10))*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
-	wait(ctx, time.Duration(o.t.repeat(8, 2))*time.Second)
+	wait(ctx, time.Duration(o.t.repeat(20, 2))*time.Second)
 	return ctx.Err()
 }
 
