@@ -131,6 +131,16 @@ func (s *silentSource) Sweep(ctx context.Context, _ string, _ []string, into mai
 	}
 }
 
+// LookUpTokens knows none, once it is released.
+func (s *silentSource) LookUpTokens(ctx context.Context, _ []fleet.TokenHash) ([]fleet.TokenHash, error) {
+	select {
+	case <-s.released:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (*silentSource) SavePresence(context.Context, []mailbox.Sighting) error { return nil }
 
 // Requests with unknown tokens wait for the mailbox to look for them: no more than so many at a time, and for known callers as

@@ -16,12 +16,15 @@ type fault struct {
 	quick  bool                   // it is short enough for a look in between
 	where  func(t *trial) setting // nil: as usual
 	strike func(ctx context.Context, t *trial) error
+	// alone takes the place of strike and of all around it: it starts what it needs by itself, and nobody else is there.
+	alone    func(ctx context.Context, t *trial) error
+	baseline bool // in full it compares with the baseline
 }
 
 // faults are all that is tried, in this order.
 var faults = []fault{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, clocksJump, reconnects, soak,
+	networkStalled, clocksJump, reconnects, strangers, soak,
 }
 
 // chaos is what all trials share.
@@ -48,6 +51,10 @@ func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
 	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
 	t.random0 = t.random("schedule")
 	defer func() { err = errors.Join(err, t.close()) }()
+	if f.alone != nil {
+		err = f.alone(ctx, t)
+		return t.found, err
+	}
 	s := setting{}
 	if f.where != nil {
 		s = f.where(t)
