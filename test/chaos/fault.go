@@ -17,8 +17,7 @@ type fault struct {
 	where  func(t *trial) setting // nil: as usual
 	strike func(ctx context.Context, t *trial) error
 	// alone takes the place of strike and of all around it: it starts what it needs by itself, and nobody else is there.
-	alone    func(ctx context.Context, t *trial) error
-	baseline bool // in full it compares with the baseline
+	alone func(ctx context.Context, t *trial) error
 }
 
 // faults are all that is tried, in this order.

@@ -19,7 +19,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"syscall"
 	"time"
 
@@ -92,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return nil
 	}
 	if c.dir = os.Getenv(theFolder); c.dir == "" {
-		if err := c.build(ctx, chosen); err != nil { // out of what is apart there is no way to modules
+		if err := c.build(ctx); err != nil { // out of what is apart there is no way to modules
 			return err
 		}
 		if err := apart(c.dir); err != nil {
@@ -118,7 +117,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 }
 
 // build makes the folder to work in, with the product's program in it and, unless quick, the version to compare with.
-func (c *chaos) build(ctx context.Context, chosen []fault) (err error) {
+func (c *chaos) build(ctx context.Context) (err error) {
 	if c.dir, err = os.MkdirTemp("", "watchbill-chaos-"); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 var strangers = fault{
 	name:  "strangers",
 	what:  "40 connections that poll with unknown tokens, and some that read the metrics and probe, beside 500 agents",
-	quick: true, baseline: true,
+	quick: true,
 	alone: func(ctx context.Context, t *trial) error {
 		if err := t.compareStrangers(ctx, t.binary, ""); err != nil || t.quick {
 			return err
