@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -267,6 +268,23 @@ func TestMetricsWithoutATokenAreRemembered(t *testing.T) {
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusServiceUnavailable)
 	facts.err = nil
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusOK)
+}
+
+// A window that takes too long to be read is answered in time, with what to do about it.
+func TestWindowsThatTakeTooLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics()}
+		for _, known := range []bool{true, false} {
+			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
+			start := time.Now()
+			_, err := s.measure(ctx, meteredHours{hours: 100, known: known}, report.SectionSummary)
+			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != answerWithin {
+				t.Errorf("known caller %v: got %v after %s", known, err, took)
+			}
+			cancel()
+		}
+	})
 }
 
 func TestLongWindowsNeedAToken(t *testing.T) {
