@@ -21,7 +21,7 @@ import (
 // read, with those of a fleet that is left alone.
 var strangers = fault{
 	name:  "strangers",
-	what:  "40 connections that poll with unknown tokens, and some that read the metrics and probe, beside 500 agents",
+	what:  "40 connections that poll with unknown tokens, and some that read the metrics and probe, beside 1,000 agents",
 	quick: true,
 	alone: func(ctx context.Context, t *trial) error {
 		if err := t.compareStrangers(ctx, t.binary, ""); err != nil || t.quick {
@@ -33,7 +33,7 @@ var strangers = fault{
 }
 
 const (
-	honestAgents  = 500 // that poll every ten seconds, as they are told
+	honestAgents  = 1000 // that poll every ten seconds, as they are told
 	honestWorkers = 16
 	floodPolls    = 40 // connections that poll with unknown tokens
 )
@@ -183,7 +183,7 @@ func (o *observation) poll(ctx context.Context, server *rig.Server, d time.Durat
 }
 
 // pause is between the requests of one connection to what is answered at once, lest the flood be of the processor alone.
-const pause = 5 * time.Millisecond
+const pause = 20 * time.Millisecond
 
 func repeatRequest(ctx context.Context, address, path, header string, sent *atomic.Int64) {
 	request := rig.Request(http.MethodGet, path, address, header, nil)
