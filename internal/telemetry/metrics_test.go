@@ -50,7 +50,7 @@ func everything() *prometheus.Registry {
 	reg := NewRegistry(BuildInfo{Version: "v1.2.3", GoVersion: "go1.26"})
 	rec := NewRecorder(reg, epoch)
 	rec.Route("GET", "/x").Observe(200, time.Millisecond, 0, 1)
-	rec.Route("GET", "/livez").ObserveOther(Probe, 200)
+	rec.Route("GET", "/x").ObserveOther(Probe, 200)
 	rec.Poll(PollEmpty)
 	queries := NewQueryObserver(reg, zap.NewNop(), epoch)
 	queries.ObserveQuery("GetAgent", time.Millisecond, errors.New("x"), "")
