@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
@@ -13,6 +16,10 @@ import (
 // are refused at once: they must not queue up beside requests of known callers. Agents that were just enrolled on another
 // replica are among those that wait, and so are all agents after the database was restored.
 const maxUnknownTokens = 128
+
+// refusalSpread is over how long the refusals of unknown tokens are spread. Those that wait are looked for together, and would
+// otherwise all be answered in the same moment: a burst that requests of known callers had to wait behind.
+const refusalSpread = 100 * time.Millisecond
 
 var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",
 	"too many requests with unknown tokens are waiting; try again later")
@@ -51,9 +58,22 @@ func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHa
 	defer s.unknown.leave()
 	start := s.now()
 	agent, err := s.mailbox.Authenticate(telemetry.WithAudience(x.r.Context(), telemetry.Unauthenticated), token)
-	x.hold(s.now().Sub(start))
-	if err == nil {
+	switch {
+	case err == nil:
 		x.audience = telemetry.Known
+	case errors.Is(err, mailbox.ErrUnknownToken):
+		pause(x.r.Context(), time.Duration(s.jitter()*float64(refusalSpread)))
 	}
+	x.hold(s.now().Sub(start))
 	return agent, err
+}
+
+// pause returns after d, or when ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -131,6 +132,16 @@ func (s *silentSource) Sweep(ctx context.Context, _ string, _ []string, into mai
 	}
 }
 
+// LookUpTokens knows none, once it is released.
+func (s *silentSource) LookUpTokens(ctx context.Context, _ []fleet.TokenHash) ([]fleet.TokenHash, error) {
+	select {
+	case <-s.released:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (*silentSource) SavePresence(context.Context, []mailbox.Sighting) error { return nil }
 
 // Requests with unknown tokens wait for the mailbox to look for them: no more than so many at a time, and for known callers as
@@ -175,14 +186,14 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 		synctest.Wait()
 		time.AfterFunc(time.Second, func() { close(source.released) })
 
-		s := &Server{mailbox: box, now: time.Now, unknown: newGate(1)}
+		s := &Server{mailbox: box, now: time.Now, unknown: newGate(1), jitter: func() float64 { return 0.5 }}
 		x := &exchange{ResponseWriter: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), now: s.now}
 		const token = "wba_nobody's"
 		start := time.Now()
 		if _, err := s.authenticateAgent(x, token, fleet.HashToken(token)); err == nil {
 			t.Fatal("nobody's token is known")
 		}
-		if took := time.Since(start); took < 100*time.Millisecond || x.held != took || x.audience != telemetry.Unauthenticated {
+		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.held != took || x.audience != telemetry.Unauthenticated {
 			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.held, x.audience)
 		}
 	})
@@ -257,6 +268,23 @@ func TestMetricsWithoutATokenAreRemembered(t *testing.T) {
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusServiceUnavailable)
 	facts.err = nil
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusOK)
+}
+
+// A window that takes too long to be read is answered in time, with what to do about it.
+func TestWindowsThatTakeTooLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics()}
+		for _, known := range []bool{true, false} {
+			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
+			start := time.Now()
+			_, err := s.measure(ctx, meteredHours{hours: 100, known: known}, report.SectionSummary)
+			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != answerWithin {
+				t.Errorf("known caller %v: got %v after %s", known, err, took)
+			}
+			cancel()
+		}
+	})
 }
 
 func TestLongWindowsNeedAToken(t *testing.T) {

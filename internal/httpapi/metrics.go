@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"strconv"
 
 	"github.com/watchbill/watchbill/api/openapi"
@@ -15,6 +17,9 @@ const (
 	// year's rollups are many rows.
 	maxComputations = 2
 )
+
+var errLongWindow = newProblem(http.StatusServiceUnavailable, "unavailable", "hours",
+	"the window could not be read within %s; ask for fewer hours or try again later", answerWithin)
 
 // gate lets a number of callers through at a time.
 type gate chan struct{}
@@ -96,6 +101,9 @@ func (s *Server) measure(ctx context.Context, req meteredHours, sections ...repo
 		}
 		defer metering.leave()
 		facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return report.Document{}, errLongWindow
+		}
 		if err != nil {
 			return report.Document{}, err
 		}

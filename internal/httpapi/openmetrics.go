@@ -82,6 +82,7 @@ func (m *openMetrics) answer(
 	defer m.waiting.leave()
 	if mine {
 		m.compute(ctx, q, a, compute)
+		return a.doc, a.err
 	}
 	select {
 	case <-a.done:

@@ -107,22 +107,27 @@ func (sums requestSums) add(row dbgen.RequestRollup) error {
 // their time, keep it under the routes themselves: of those the routes of probes are told by their names, and 401 is never
 // the answer to a known caller. Their latencies stay, since they cannot be told apart.
 func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
-	unauthenticated, probes = map[int]int64{}, map[int]int64{}
+	add := func(into *map[int]int64, status int, n int64) {
+		if *into == nil {
+			*into = map[int]int64{}
+		}
+		(*into)[status] += n
+	}
 	for key, sum := range sums {
-		into := unauthenticated
+		into := &unauthenticated
 		switch {
 		case key.route == telemetry.UnauthenticatedRoute:
 		case key.route == telemetry.ProbeRoute, report.IsProbe(key.route):
-			into = probes
+			into = &probes
 		default:
 			if n := sum.byStatus[http.StatusUnauthorized]; n > 0 {
-				unauthenticated[http.StatusUnauthorized] += n
+				add(&unauthenticated, http.StatusUnauthorized, n)
 				delete(sum.byStatus, http.StatusUnauthorized)
 			}
 			continue
 		}
 		for status, n := range sum.byStatus {
-			into[status] += n
+			add(into, status, n)
 		}
 		delete(sums, key)
 	}

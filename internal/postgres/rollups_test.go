@@ -198,3 +198,38 @@ func TestCoveredSeconds(t *testing.T) {
 		})
 	}
 }
+
+// What others than known callers were answered is told apart, also that of replicas of an earlier release.
+func TestAnswersToOthersAreToldApart(t *testing.T) {
+	t.Parallel()
+	r := newReplica(t, postgres.Config{URL: newDatabase(t).url})
+	none := latencies().Encode()
+	r.write(t, "new", telemetry.MinuteRollup{Minute: noon, Covered: time.Minute, Requests: []telemetry.RequestRollup{
+		{Route: "/a", Method: "GET", ByStatus: map[int]int64{200: 2, 403: 1}, Sketch: latencies(.01, .02, .5).Encode()},
+		{Route: telemetry.ProbeRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{200: 7, 503: 1}, Sketch: none},
+		{Route: telemetry.UnauthenticatedRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{200: 1, 401: 9, 404: 2}, Sketch: none},
+	}})
+	r.write(t, "old", telemetry.MinuteRollup{Minute: noon, Covered: time.Minute, Requests: []telemetry.RequestRollup{
+		{Route: "/a", Method: "GET", ByStatus: map[int]int64{200: 1, 401: 30}, Sketch: latencies(.01).Encode()},
+		{Route: "/readyz", Method: "GET", ByStatus: map[int]int64{503: 100}, Sketch: latencies(.01).Encode()},
+		{Route: "/livez", Method: "HEAD", ByStatus: map[int]int64{200: 50}, Sketch: latencies(.01).Encode()},
+	}})
+	for _, when := range []string{"by the minute", "by the hour"} {
+		f := r.facts(t, 1)
+		if len(f.Endpoints) != 1 || f.Endpoints[0].Route != "/a" {
+			t.Fatalf("%s: got the endpoints %+v, want /a", when, f.Endpoints)
+		}
+		for _, diff := range []string{
+			cmp.Diff(map[int]int64{200: 3, 403: 1}, f.Endpoints[0].ByStatus),
+			cmp.Diff(map[int]int64{200: 1, 401: 39, 404: 2}, f.Unauthenticated),
+			cmp.Diff(map[int]int64{200: 57, 503: 101}, f.Probes),
+		} {
+			if diff != "" {
+				t.Errorf("%s (-want +got):\n%s", when, diff)
+			}
+		}
+		if err := r.rollups.CleanUp(t.Context(), noon.Add(24*time.Hour), postgres.Retention{Deployments: 1e18, Reports: 1e18, Rollups: 1e17, RollupMinutes: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

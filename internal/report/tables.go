@@ -70,7 +70,7 @@ func summaryEntries(s Summary, statuses []string) []row {
 	}
 	rows = append(rows, latencyEntries(s.Latency)...)
 	rows = append(rows,
-		entry("unauthenticated_requests", "requests without a valid token", count(s.Unauthenticated.Requests, "requests")),
+		entry("unauthenticated_requests", "unauthenticated", count(s.Unauthenticated.Requests, "requests")),
 		entry("probe_requests", "health checks", count(s.Probes.Requests, "requests")),
 		entry("bytes_in", "received", octets(s.BytesIn)),
 		entry("bytes_out", "sent", octets(s.BytesOut)),

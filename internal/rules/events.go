@@ -99,7 +99,7 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 		counts:    "answers",
 	}
 	var route []string
-	labels := map[string]string{"method": "GET", "route": "/api/health"}
+	labels := map[string]string{"method": "GET", "route": "/api/agents"}
 	if o.Route != "" {
 		route = []string{is("route", o.Route)}
 		labels["route"] = o.Route

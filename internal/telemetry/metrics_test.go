@@ -50,6 +50,7 @@ func everything() *prometheus.Registry {
 	reg := NewRegistry(BuildInfo{Version: "v1.2.3", GoVersion: "go1.26"})
 	rec := NewRecorder(reg, epoch)
 	rec.Route("GET", "/x").Observe(200, time.Millisecond, 0, 1)
+	rec.Route("GET", "/x").ObserveOther(Probe, 200)
 	rec.Poll(PollEmpty)
 	queries := NewQueryObserver(reg, zap.NewNop(), epoch)
 	queries.ObserveQuery("GetAgent", time.Millisecond, errors.New("x"), "")
@@ -89,6 +90,8 @@ func TestMetricNames(t *testing.T) {
 	}
 	for _, want := range []string{
 		"watchbill_http_requests_total", "watchbill_http_request_duration_seconds", "watchbill_polls_total",
+		"watchbill_unauthenticated_requests_total", "watchbill_probe_requests_total",
+		"watchbill_db_other_queries_total", "watchbill_db_other_query_seconds_total",
 		"watchbill_db_pool_connections", "watchbill_db_pool_max_connections", "watchbill_db_pool_acquires_total",
 		"watchbill_db_pool_empty_acquires_total", "watchbill_db_pool_acquire_wait_seconds_total",
 		"watchbill_db_query_duration_seconds", "watchbill_db_query_errors_total", "watchbill_agents",
@@ -234,16 +237,18 @@ func TestSlots(t *testing.T) {
 func TestPoolCollector(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(NewPoolCollector(func() PoolSample {
-		return PoolSample{Max: 10, InUse: 3, Idle: 4, Constructing: 1, Acquires: 100, EmptyAcquires: 7, AcquireWait: 1500 * time.Millisecond}
+		return PoolSample{Max: 10, InUse: 5, Others: 2, Idle: 4, Constructing: 1, Acquires: 100, EmptyAcquires: 7, AcquireWait: 1500 * time.Millisecond}
 	}))
 	checkSeries(t, reg, "", map[string]float64{
-		"watchbill_db_pool_connections{state=in_use}":       3,
-		"watchbill_db_pool_connections{state=idle}":         4,
-		"watchbill_db_pool_connections{state=constructing}": 1,
-		"watchbill_db_pool_max_connections{}":               10,
-		"watchbill_db_pool_acquires_total{}":                100,
-		"watchbill_db_pool_empty_acquires_total{}":          7,
-		"watchbill_db_pool_acquire_wait_seconds_total{}":    1.5,
+		"watchbill_db_pool_connections{state=in_use}": 3,
+		"watchbill_db_pool_connections{state=idle}":   4,
+
+		"watchbill_db_pool_connections{state=in_use_unauthenticated}": 2,
+		"watchbill_db_pool_connections{state=constructing}":           1,
+		"watchbill_db_pool_max_connections{}":                         10,
+		"watchbill_db_pool_acquires_total{}":                          100,
+		"watchbill_db_pool_empty_acquires_total{}":                    7,
+		"watchbill_db_pool_acquire_wait_seconds_total{}":              1.5,
 	})
 }
 

@@ -69,11 +69,17 @@ func TestQueryLines(t *testing.T) {
 			if stdout.String() != wantStdout || strings.Contains(line, `"level":"warn"`) != tt.warned {
 				t.Errorf("stdout %q, query log %q, want them warned: %v", stdout.String(), line, tt.warned)
 			}
+			o.ObserveOtherQuery(Unauthenticated, "GetAgent", time.Second, tt.err, tt.sqlstate)
 			checkSeries(t, reg, "", map[string]float64{
 				"watchbill_db_query_duration_seconds{query=GetAgent}": 1,
 				"watchbill_db_query_duration_seconds{query=other}":    0,
 				"watchbill_db_query_errors_total{query=GetAgent}":     tt.failed,
 				"watchbill_db_query_errors_total{query=other}":        0,
+
+				"watchbill_db_other_queries_total{audience=unauthenticated}":       1,
+				"watchbill_db_other_queries_total{audience=probe}":                 0,
+				"watchbill_db_other_query_seconds_total{audience=unauthenticated}": 1,
+				"watchbill_db_other_query_seconds_total{audience=probe}":           0,
 			})
 		})
 	}

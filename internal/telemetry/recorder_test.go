@@ -3,6 +3,7 @@ package telemetry
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func TestRecorderSeries(t *testing.T) {
 	rec.Unmatched("BREW").Observe(404, time.Millisecond, 0, 0)
 	rec.Unmatched("get").Observe(405, time.Millisecond, 0, 0)
 	rec.Poll(PollNotModified)
+	polls.ObserveOther(Unauthenticated, 401)
+	polls.ObserveOther(Unauthenticated, 1<<40)
+	polls.ObserveOther(Probe, 503)
 	checkSeries(t, reg, "", map[string]float64{
 		"watchbill_http_requests_total{code=200,method=GET,route=/pending/{agent_id}}":   2,
 		"watchbill_http_requests_total{code=304,method=GET,route=/pending/{agent_id}}":   0,
@@ -60,6 +64,13 @@ func TestRecorderSeries(t *testing.T) {
 		"watchbill_polls_total{result=not_modified}":                                     1,
 		"watchbill_polls_total{result=unavailable}":                                      0,
 		"watchbill_polls_total{result=unauthorized}":                                     0,
+
+		"watchbill_unauthenticated_requests_total{code=401,method=GET,route=/pending/{agent_id}}":   1,
+		"watchbill_unauthenticated_requests_total{code=other,method=GET,route=/pending/{agent_id}}": 1,
+		"watchbill_unauthenticated_requests_total{code=401,method=POST,route=/agents}":              0,
+		"watchbill_unauthenticated_requests_total{code=401,method=GET,route=unmatched}":             0,
+		"watchbill_unauthenticated_requests_total{code=401,method=OTHER,route=unmatched}":           0,
+		"watchbill_probe_requests_total{code=503,method=GET,route=/pending/{agent_id}}":             1,
 	})
 }
 
@@ -68,6 +79,8 @@ func TestTotals(t *testing.T) {
 	for _, status := range []int{200, 304, 404, 429, 503, 777} {
 		rec.Route("GET", "/x").Observe(status, 0, 0, 0)
 		rec.Unmatched("PUT").Observe(status, 0, 0, 0)
+		rec.Unmatched("PUT").ObserveOther(Unauthenticated, status)
+		rec.Route("GET", "/livez").ObserveOther(Probe, status)
 	}
 	if got, want := rec.Totals(), (Totals{Requests: 12, ClientErrors: 4, ServerErrors: 2}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -101,6 +114,8 @@ func TestDrainingWhileCounting(t *testing.T) {
 			for i := range each {
 				rt.Observe(200+i%3, time.Duration(i)*time.Microsecond, 1, 2)
 				rec.Unmatched("GET").Observe(http.StatusNotFound, 0, 0, 0)
+				rt.ObserveOther(Unauthenticated, http.StatusUnauthorized)
+				rec.Route("GET", "/livez").ObserveOther(Probe, http.StatusServiceUnavailable)
 				rec.Poll(PollResult(i % int(pollResults)))
 				queries.ObserveQuery(fmt.Sprint("q", i%3), time.Microsecond, http.ErrBodyNotAllowed, "")
 			}
@@ -113,8 +128,22 @@ func TestDrainingWhileCounting(t *testing.T) {
 	queries.drain(total)
 
 	got := total.rollup()
-	if len(got.Requests) != 3 || len(got.Queries) != 3 {
-		t.Fatalf("got %d routes and %d queries, want 3 and 3", len(got.Requests), len(got.Queries))
+	if len(got.Requests) != 5 || len(got.Queries) != 3 {
+		t.Fatalf("got %d routes and %d queries, want 5 and 3", len(got.Requests), len(got.Queries))
+	}
+	for _, other := range []struct {
+		route  string
+		status int
+	}{{UnauthenticatedRoute, 401}, {ProbeRoute, 503}} {
+		i := slices.IndexFunc(got.Requests, func(r RequestRollup) bool { return r.Route == other.route })
+		if i < 0 {
+			t.Fatalf("%s is missing", other.route)
+		}
+		r := got.Requests[i]
+		if r.Method != AnyMethod || len(r.ByStatus) != 1 || r.ByStatus[other.status] != counters*each || decodeSketch(t, r.Sketch).Count() != 0 {
+			t.Errorf("%s: got %+v, want %d and no latencies", other.route, r, counters*each)
+		}
+		got.Requests = slices.Delete(got.Requests, i, i+1)
 	}
 	for i, route := range []string{"/0", "/1", UnmatchedRoute} {
 		r := got.Requests[i]

@@ -25,7 +25,7 @@ type fault struct {
 // faults are all that is tried, in this order.
 var faults = []fault{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, kubernetesFlood, behindProxies, healthTold, soak,
+	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, strangers, kubernetesFlood, behindProxies, healthTold, soak,
 }
 
 // chaos is what all trials share.
