@@ -18,7 +18,7 @@ type deaf struct{}
 func (deaf) Observe([]execution.Execution)           {}
 func (deaf) ObserveCommit(int, time.Duration, error) {}
 func (deaf) ObserveRows(int, int, int, int)          {}
-func (deaf) ObserveErased(int)                      {}
+func (deaf) ObserveErased(int)                       {}
 
 // toldExecutions answers what a test wants to be told of executions, where no real ones can be so.
 type toldExecutions struct {

@@ -102,7 +102,7 @@ func choose(fresh []string, known map[string]bool) (chosen []string) {
 // maxOfShape is how many names of one shape are told apart.
 const maxOfShape = maxNames / 2
 
-var idsInNames = regexp.MustCompile(`[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
+var idsInNames = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
 
 // shapeOf returns a name without what tells it from others of its kind.
 func shapeOf(name string) string { return idsInNames.ReplaceAllLiteralString(name, "#") }
