@@ -89,7 +89,6 @@ func choose(fresh []string, known map[string]bool) (chosen []string) {
 	for name := range known {
 		shapes[shapeOf(name)]++
 	}
-	slices.Sort(fresh)
 	for _, name := range fresh {
 		if shape := shapeOf(name); !known[name] && len(known)+len(chosen) < maxNames && shapes[shape] < maxOfShape {
 			shapes[shape]++
