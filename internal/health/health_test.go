@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,10 @@ import (
 
 // fixture runs a monitor of two kinds of work, whose probes return what they are set to.
 type fixture struct {
-	monitor    *Monitor
-	a, b       *Check
+	monitor *Monitor
+	a, b    *Check
+
+	mu         sync.Mutex
 	errA, errB error
 	reason     string
 	probed     int
@@ -27,8 +30,17 @@ func run(t *testing.T, do func(t *testing.T, f *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fixture{monitor: NewMonitor(zap.NewNop(), time.Now)}
-		f.a = f.monitor.Add("apples", func(context.Context) (string, error) { f.probed++; return "", f.errA })
-		f.b = f.monitor.Add("pears", func(context.Context) (string, error) { return f.reason, f.errB })
+		f.a = f.monitor.Add("apples", func(context.Context) (string, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.probed++
+			return "", f.errA
+		})
+		f.b = f.monitor.Add("pears", func(context.Context) (string, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.reason, f.errB
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- f.monitor.Run(ctx) }()
@@ -46,6 +58,19 @@ func after(d time.Duration) {
 	synctest.Wait()
 }
 
+// set changes what the probes return.
+func (f *fixture) set(errA, errB error, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errA, f.errB, f.reason = errA, errB, reason
+}
+
+func (f *fixture) probes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.probed
+}
+
 func (f *fixture) want(t *testing.T, reasons ...string) {
 	t.Helper()
 	if got := f.monitor.Reasons(); !slices.Equal(got, reasons) {
@@ -59,19 +84,19 @@ func TestProbesTellWithoutTraffic(t *testing.T) {
 		after(time.Minute)
 		f.want(t)
 		readOnly := fmt.Errorf("probe: %w", fleet.UnavailableBecause("the database takes no writes now (25006); try again later"))
-		f.errA = readOnly
+		f.set(readOnly, nil, "")
 		after(3 * time.Second)
 		f.want(t, "apples cannot be written: the database takes no writes now (25006)")
-		f.errB = readOnly
+		f.set(readOnly, readOnly, "")
 		after(3 * time.Second)
 		f.want(t, "apples and pears cannot be written: the database takes no writes now (25006)")
-		f.errA, f.errB, f.reason = nil, errors.New("secret"), "pears are few"
+		f.set(nil, errors.New("secret"), "pears are few")
 		after(3 * time.Second)
 		f.want(t, "pears cannot be written: the log knows more")
-		f.errB = nil
+		f.set(nil, nil, "pears are few")
 		after(3 * time.Second)
 		f.want(t, "pears are few")
-		f.reason = ""
+		f.set(nil, nil, "")
 		after(3 * time.Second)
 		f.want(t)
 	})
@@ -81,15 +106,15 @@ func TestWorkThatSucceedsNeedsNoProbe(t *testing.T) {
 	t.Parallel()
 	run(t, func(t *testing.T, f *fixture) {
 		after(time.Second)
-		before := f.probed
+		before := f.probes()
 		for range 100 {
 			f.a.Succeeded()
 			after(100 * time.Millisecond)
 		}
-		if f.probed != before {
-			t.Errorf("want no probe beside work that succeeds, got %d", f.probed-before)
+		if got := f.probes(); got != before {
+			t.Errorf("want no probe beside work that succeeds, got %d", got-before)
 		}
-		f.errA = errors.New("x")
+		f.set(errors.New("x"), nil, "")
 		after(5 * time.Second)
 		if len(f.monitor.Reasons()) != 1 {
 			t.Error("want the probe's fault once no work succeeds")
