@@ -54,7 +54,7 @@ func run(t *testing.T, do func(t *testing.T, f *fixture)) {
 
 // after lets time pass. It is the bubble's.
 func after(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // of a bubble of synctest
+	time.Sleep(d)
 	synctest.Wait()
 }
 

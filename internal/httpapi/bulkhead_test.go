@@ -22,7 +22,7 @@ func TestBlockedReadsLeaveHalfOfThePool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // it ends with the test
+	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE agent_executions"); err != nil {
 		t.Fatal(err)
 	}

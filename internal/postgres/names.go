@@ -247,10 +247,12 @@ func (f *fresh) add(name string) {
 // registered are the names in the database.
 type registered struct{ agents, models map[string]bool }
 
-func readNames(ctx context.Context, from interface {
+// querier is a transaction or a pool.
+type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-},
-) (registered, error) {
+}
+
+func readNames(ctx context.Context, from querier) (registered, error) {
 	all := registered{agents: map[string]bool{}, models: map[string]bool{}}
 	rows, err := from.Query(ctx, "-- name: RollupNames :many\nSELECT kind, name FROM rollup_names")
 	if err != nil {
