@@ -31,6 +31,8 @@ type Options struct {
 	// NewTrace mints a trace's and a span's id, for agents that may trace themselves. nil: they are told none.
 	NewTrace func() (traceID, spanID string)
 	Log      *zap.Logger
+	// UsageUnknown is called for each run whose upstream said that it used more tokens than any may. May be nil.
+	UsageUnknown func()
 
 	Heartbeat time.Duration // of silence, until a heartbeat is sent. Default 15 s
 	MaxRuns   int           // at a time. Default 1000

@@ -152,7 +152,9 @@ func TestUsage(t *testing.T) {
 		`{"input_tokens":5,"output_tokens":7,"input_tokens_details":{"cached_tokens":4},"output_tokens_details":{"reasoning_tokens":6}}`:           {Input: 5, Output: 7, CacheRead: 4, Reasoning: 6, Used: 12},
 		`{"input_tokens":5,"output_tokens":7,"cache_read_input_tokens":100,"cache_creation_input_tokens":10}`:                                      {Input: 115, Output: 7, CacheRead: 100, CacheWrite: 10, Used: 122},
 		`{"prompt_tokens":-5,"completion_tokens":"many"}`:                                                                                          {},
-		`{"prompt_tokens":1e300,"completion_tokens":7.9}`:                                                                                          {Input: execution.MaxTokens, Output: 7, Used: execution.MaxTokens + 7},
+		`{"prompt_tokens":1e300,"completion_tokens":7.9}`:                                                                                          {}, // unknown, not a billion
+		`{"prompt_tokens":5,"completion_tokens":1000000000000000}`:                                                                                 {},
+		`{"prompt_tokens":1000000000,"completion_tokens":7}`:                                                                                       {Input: execution.MaxTokens, Output: 7, Used: execution.MaxTokens + 7},
 		`{"prompt_tokens":[1],"completion_tokens":{"a":1},"total_tokens":true}`:                                                                    {},
 	} {
 		url := serve(t, stream(chunk("x"), finish, `data: {"choices":[],"usage":`+usage+"}\n\n", done))

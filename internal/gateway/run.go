@@ -145,7 +145,10 @@ func (r *run) finish(ctx context.Context, done result) execution.Event {
 	done.finish = withoutSecrets(done.finish, secrets)
 	e.Model = cmp.Or(asName(withoutSecrets(done.model, secrets), execution.MaxName), e.Model)
 	e.Provider = cmp.Or(asName(withoutSecrets(done.provider, secrets), execution.MaxProvider), e.Provider)
-	e.Tokens = consistent(done.tokens)
+	if e.Tokens = consistent(done.tokens); e.Tokens == unknownUsage {
+		e.Tokens, e.PriceVersion = execution.Tokens{}, usageUnknown
+		r.g.reportUsage(r.agent.name, e.ID)
+	}
 	e.Input, e.Output = inputOf(r.prompt), outputOf(done)
 	var fault *failure
 	if done.err != nil {
@@ -157,6 +160,18 @@ func (r *run) finish(ctx context.Context, done result) execution.Event {
 		r.g.opts.Log.Error("a run's record may be lost", zap.String("execution_id", e.ID), zap.Error(err))
 	}
 	return last(e, done, fault)
+}
+
+// usageUnknown is the price version of a run whose upstream said that it used more than any may. It has no tokens and no cost.
+const usageUnknown = "usage-unknown"
+
+// reportUsage counts and logs that what a run used is unknown.
+func (g *Gateway) reportUsage(agent, executionID string) {
+	if g.opts.UsageUnknown != nil {
+		g.opts.UsageUnknown()
+	}
+	g.opts.Log.Warn("an upstream says that a run used more tokens than any may; they are taken as unknown",
+		zap.String("agent", agent), zap.String("execution_id", executionID), zap.Int("limit", execution.MaxTokens))
 }
 
 // inputOf is a run's input as it is recorded.

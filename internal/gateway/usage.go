@@ -2,21 +2,35 @@ package gateway
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 	"strconv"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// count is a number of tokens as upstreams give it. One that makes no sense is none: an answer is not refused for it.
+// count is a number of tokens as upstreams give it. One that makes no sense is none: an answer is not refused for it. One that is
+// larger than any may be is absurd, and so is all usage with it: what a run used is then unknown.
 type count int64
+
+const absurd = -1
 
 func (c *count) UnmarshalJSON(b []byte) error {
 	*c = 0
-	if f, err := strconv.ParseFloat(string(b), 64); err == nil && f > 0 {
-		*c = count(min(f, execution.MaxTokens))
+	f, err := strconv.ParseFloat(string(b), 64)
+	switch {
+	case (err == nil || math.IsInf(f, 1)) && f > execution.MaxTokens:
+		*c = absurd
+	case err == nil && f > 0:
+		*c = count(f)
 	}
 	return nil
 }
+
+// unknownUsage stands for the tokens of a run whose upstream said something absurd.
+var unknownUsage = execution.Tokens{Used: absurd}
+
+func anyAbsurd(counts ...count) bool { return slices.Contains(counts, absurd) }
 
 // usage is what a model used, in the words of OpenAI's chat completions, of its responses, and of Anthropic's messages.
 type usage struct {
@@ -42,6 +56,11 @@ type usageDetails struct {
 }
 
 func (u usage) tokens() execution.Tokens {
+	if anyAbsurd(u.Prompt, u.Completion, u.Input, u.Output, u.Total, u.CacheRead, u.CacheCreation,
+		u.PromptDetails.Cached, u.PromptDetails.Reasoning, u.CompletionDetails.Cached, u.CompletionDetails.Reasoning,
+		u.InputDetails.Cached, u.InputDetails.Reasoning, u.OutputDetails.Cached, u.OutputDetails.Reasoning) {
+		return unknownUsage
+	}
 	t := execution.Tokens{
 		Input:      int64(max(u.Prompt, u.Input)),
 		Output:     int64(max(u.Completion, u.Output)),
@@ -69,6 +88,10 @@ func (g *given) UnmarshalJSON(b []byte) error {
 	var total count
 	if _, err := strconv.ParseFloat(string(b), 64); err == nil {
 		_ = total.UnmarshalJSON(b) // never fails
+		if anyAbsurd(total) {
+			g.tokens = unknownUsage
+			return nil
+		}
 		g.tokens = consistent(execution.Tokens{Used: int64(total)})
 		return nil
 	}
@@ -84,6 +107,10 @@ func (g *given) UnmarshalJSON(b []byte) error {
 		g.tokens = execution.Tokens{}
 		return nil //nolint:nilerr // as for a count
 	}
+	if anyAbsurd(parts.Input, parts.Output, parts.CacheRead, parts.CacheWrite, parts.Reasoning, parts.Total) {
+		g.tokens = unknownUsage
+		return nil
+	}
 	g.tokens = consistent(execution.Tokens{
 		Input: int64(parts.Input), Output: int64(parts.Output), CacheRead: int64(parts.CacheRead),
 		CacheWrite: int64(parts.CacheWrite), Reasoning: int64(parts.Reasoning), Used: int64(parts.Total),
@@ -93,6 +120,9 @@ func (g *given) UnmarshalJSON(b []byte) error {
 
 // consistent makes counts that may be stored: parts are no more than what they are parts of.
 func consistent(t execution.Tokens) execution.Tokens {
+	if t == unknownUsage {
+		return t
+	}
 	t.Input, t.Output = min(t.Input, execution.MaxTokens), min(t.Output, execution.MaxTokens)
 	t.CacheRead = min(t.CacheRead, t.Input)
 	t.CacheWrite = min(t.CacheWrite, t.Input-t.CacheRead)

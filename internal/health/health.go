@@ -17,7 +17,7 @@ import (
 
 const (
 	// probeEvery and probeTimeout keep a fault from being unknown for longer than five seconds.
-	probeEvery   = 3 * time.Second
+	probeEvery   = 2 * time.Second
 	probeTimeout = 1500 * time.Millisecond
 
 	// Work fails if it did so again and again for failingAfter, and not if the last time was longer than failedRecently ago.
@@ -126,7 +126,7 @@ type Monitor struct {
 // NewMonitor returns a Monitor without checks.
 func NewMonitor(log *zap.Logger, now func() time.Time) *Monitor { return &Monitor{log: log, now: now} }
 
-// Add adds a check of a kind of work, which is named as in "executions cannot be written", and probed every three seconds.
+// Add adds a check of a kind of work, which is named as in "executions cannot be written", and probed every two seconds.
 func (m *Monitor) Add(work string, probe Probe) *Check { return m.AddEvery(probeEvery, work, probe) }
 
 // AddEvery adds a check that is probed at another interval.

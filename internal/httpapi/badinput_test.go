@@ -67,6 +67,9 @@ func newWorld(t testing.TB) *world {
 		"GET /api/admin/user-activity/{user_id}":        {path: "/api/admin/user-activity/u"},
 		"GET /api/admin/costs":                          {path: "/api/admin/costs"},
 		"DELETE /api/admin/users/{user_id}":             {path: "/api/admin/users/u"},
+		"GET /api/admin/names":                          {path: "/api/admin/names"},
+		"DELETE /api/admin/names/agent/{name}":          {path: "/api/admin/names/agent/n"},
+		"DELETE /api/admin/names/model/{name}":          {path: "/api/admin/names/model/n"},
 	}
 	return w
 }
@@ -182,10 +185,13 @@ func TestBadPathParameters(t *testing.T) {
 		}
 		name, after, _ := strings.Cut(rest, "}")
 		bad := []string{"a\x00b", "a\xffb", "a\nb", strings.Repeat("x", 257), strings.Repeat("x", 10_000)}
-		if name != "user_id" { // which is anything else
+		if name == "name" {
+			bad = append(bad, strings.Repeat("x", 129))
+		}
+		if name != "user_id" && name != "name" { // which are anything else
 			bad = append(bad, "a b", "a/b", "/", "..", ".", "ключ", "-a", "a%b", "*", "'; DROP TABLE agents; --", strings.Repeat("a", 129))
 		}
-		if name != "agent_id" && name != "user_id" {
+		if name != "agent_id" && name != "user_id" && name != "name" {
 			bad = append(bad, "1", "a1", "0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1", "0197a1b27c3d7e4f8a5b6c7d8e9f0a1b",
 				"{0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b}", "urn:uuid:0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", "0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1g")
 		}

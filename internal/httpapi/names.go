@@ -2,6 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
@@ -28,8 +31,8 @@ func readNothingElse(x *exchange) (nothing, error) { return nothing{}, x.noQuery
 
 // readName reads the name in the path.
 func readName(x *exchange) (string, error) {
-	if x.param == "" || len(x.param) > execution.MaxName {
-		return "", badRequest("invalid_field", "name", "must be from 1 to %d bytes", execution.MaxName)
+	if x.param == "" || len(x.param) > execution.MaxName || !utf8.ValidString(x.param) || strings.ContainsFunc(x.param, unicode.IsControl) {
+		return "", badRequest("invalid_field", "name", "must be text of 1 to %d bytes without control characters", execution.MaxName)
 	}
 	return x.param, x.noQuery()
 }

@@ -192,6 +192,15 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	if !told(b, "worker-9999") || told(a, "worker-0001") {
 		t.Error("want the dropped name's place taken by the next")
 	}
+	now := time.Now()
+	for _, name := range []string{"worker-0002", "worker-0003"} {
+		if _, err := a.DropName(t.Context(), execution.AgentName, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := a.Recount(t.Context(), execution.Window{From: now.Add(-time.Hour), To: now}); err != nil || got.Seen != 706 || got.Changed < 2 {
+		t.Errorf("want two or more counted under their own names, got %+v, %v", got, err)
+	}
 	checkRollups(t, db)
 }
 

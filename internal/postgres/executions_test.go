@@ -146,7 +146,14 @@ func TestRollupsEqualTheRows(t *testing.T) {
 }
 
 func randomStep(ctx context.Context, s *postgres.Executions, random *rand.Rand, past *[]execution.Batch) error {
-	switch random.IntN(10) {
+	switch random.IntN(12) {
+	case 10:
+		_, err := s.DropName(ctx, []string{execution.AgentName, execution.ModelName}[random.IntN(2)], fmt.Sprintf("%s-%d", []string{"agent", "model"}[random.IntN(2)], random.IntN(4)))
+		return err
+	case 11:
+		to := time.Now().UTC()
+		_, err := s.Recount(ctx, execution.Window{From: to.Add(-6 * time.Hour), To: to})
+		return err
 	case 0:
 		_, err := s.Fold(ctx)
 		return err

@@ -115,7 +115,6 @@ func choose(fresh []string, known map[string]bool) (chosen []string) {
 	for name := range known {
 		shapes[shapeOf(name)]++
 	}
-	slices.Sort(fresh)
 	for _, name := range fresh {
 		if shape := shapeOf(name); !known[name] && len(known)+len(chosen) < maxNames && shapes[shape] < maxOfShape {
 			shapes[shape]++
@@ -128,7 +127,7 @@ func choose(fresh []string, known map[string]bool) (chosen []string) {
 // maxOfShape is how many names of one shape are told apart.
 const maxOfShape = maxNames / 2
 
-var idsInNames = regexp.MustCompile(`[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
+var idsInNames = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
 
 // shapeOf returns a name without what tells it from others of its kind.
 func shapeOf(name string) string { return idsInNames.ReplaceAllLiteralString(name, "#") }
@@ -274,10 +273,12 @@ func (f *fresh) add(name string) {
 // registered are the names in the database.
 type registered struct{ agents, models map[string]bool }
 
-func readNames(ctx context.Context, from interface {
+// querier is a transaction or a pool.
+type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-},
-) (registered, error) {
+}
+
+func readNames(ctx context.Context, from querier) (registered, error) {
 	all := registered{agents: map[string]bool{}, models: map[string]bool{}}
 	rows, err := from.Query(ctx, "-- name: RollupNames :many\nSELECT kind, name FROM rollup_names")
 	if err != nil {

@@ -150,10 +150,7 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 		sql, args = fmt.Sprintf(readExecutionSpend, "model", "request OR model <> ''"), spendArguments(parts, rollupWidths)
 	}
 	var sum spendSum
-	read := func(from interface {
-		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	},
-	) error {
+	read := func(from querier) error {
 		rows, err := from.Query(ctx, sql, args...)
 		if err != nil {
 			return err

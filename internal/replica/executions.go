@@ -116,8 +116,10 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 		}
 		return sample
 	}))
+	unknown := telemetry.NewUsageUnknownCounter(registry)
 	e.gateway = gateway.New(gateway.Options{
-		Agents: e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
+		UsageUnknown: unknown.Inc,
+		Agents:       e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: newTrace, Log: log.Named("gateway"),
 	})
 	return nil

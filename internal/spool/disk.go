@@ -39,7 +39,7 @@ func (osDisk) free(dir string) (bytes uint64, ok bool) {
 
 const (
 	probeEvery = time.Second     // a disk that failed is tried again, and a disk's free room is looked up
-	idleEvery  = 3 * time.Second // a disk that nothing was written to is tried, too
+	idleEvery  = 2 * time.Second // a disk that nothing was written to is tried, too
 	probeBytes = 4 << 10
 	probeName  = "probe"
 )

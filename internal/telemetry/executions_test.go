@@ -201,6 +201,7 @@ func TestLedgerMetrics(t *testing.T) {
 		"watchbill_ledger_batch_rows{}": 0, "watchbill_ledger_commit_duration_seconds{}": 0, "watchbill_ledger_commit_failures_total{}": 0,
 		"watchbill_ledger_rows_total{result=accepted}": 0, "watchbill_ledger_rows_total{result=duplicate}": 0,
 		"watchbill_ledger_rows_total{result=rejected}": 0, "watchbill_ledger_rows_total{result=refused}": 0,
+		"watchbill_ledger_rows_total{result=erased}": 0,
 	}
 	checkSeries(t, reg, "", initial)
 
@@ -208,10 +209,12 @@ func TestLedgerMetrics(t *testing.T) {
 	metrics.ObserveCommit(50, time.Second, errors.New("away"))
 	metrics.ObserveRows(90, 10, 0, 0)
 	metrics.ObserveRows(0, 0, 3, 50)
+	metrics.ObserveErased(7)
 	checkSeries(t, reg, "", map[string]float64{
 		"watchbill_ledger_batch_rows{}": 1, "watchbill_ledger_commit_duration_seconds{}": 2, "watchbill_ledger_commit_failures_total{}": 1,
 		"watchbill_ledger_rows_total{result=accepted}": 90, "watchbill_ledger_rows_total{result=duplicate}": 10,
 		"watchbill_ledger_rows_total{result=rejected}": 3, "watchbill_ledger_rows_total{result=refused}": 50,
+		"watchbill_ledger_rows_total{result=erased}": 7,
 	})
 }
 

@@ -13,6 +13,16 @@ var (
 		"Most names of a kind that figures of executions tell apart; what comes beyond is other.", []string{"kind"}, nil)
 )
 
+// NewUsageUnknownCounter returns the counter of runs whose usage is unknown, which reg has.
+func NewUsageUnknownCounter(reg prometheus.Registerer) prometheus.Counter {
+	counter := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "watchbill_gateway_usage_unknown_total",
+		Help: "Runs of the gateway whose upstream said that they used more tokens than any may; they have no tokens and no cost.",
+	})
+	reg.MustRegister(counter)
+	return counter
+}
+
 // NewWorkCollector returns the metric of work that fails. failing must be safe for concurrent use, and its keys few.
 func NewWorkCollector(failing func() map[string]bool) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{workFailingDesc}, func(metrics chan<- prometheus.Metric) {
