@@ -167,7 +167,8 @@ func (x *truth) polls(ctx context.Context, wanted []want) (wrong []string) {
 // divergent says what is not as it was before the restore.
 func (x *truth) divergent(ctx context.Context) []string {
 	wanted := []want{
-		{"gone", x.tokens["gone"], http.StatusUnauthorized, 0}, {"rotated", x.tokens["rotated"], http.StatusUnauthorized, 0},
+		{"gone", x.tokens["gone"], http.StatusUnauthorized, 0},
+		{"rotated", x.tokens["rotated"], http.StatusUnauthorized, 0},
 		{"pending", x.tokens["pending"], http.StatusOK, 0},
 	}
 	for agent, token := range x.newer {
@@ -183,7 +184,8 @@ func (x *truth) divergent(ctx context.Context) []string {
 // wrong says which answers are not those of the restored database.
 func (x *truth) wrong(ctx context.Context) []string {
 	wanted := []want{
-		{"gone", x.tokens["gone"], http.StatusOK, 0}, {"rotated", x.tokens["rotated"], http.StatusOK, 0},
+		{"gone", x.tokens["gone"], http.StatusOK, 0},
+		{"rotated", x.tokens["rotated"], http.StatusOK, 0},
 		{"pending", x.tokens["pending"], http.StatusOK, 1},
 	}
 	for agent, token := range x.newer {
