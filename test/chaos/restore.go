@@ -157,7 +157,7 @@ func (r *restoration) begin(ctx context.Context) (err error) {
 
 // end ends what began; the trial does so only once all of it is over.
 func (r *restoration) end() error {
-	err := r.trial.close()
+	err := r.close()
 	r.endings = nil
 	return err
 }
