@@ -57,7 +57,7 @@ func (s *Server) record(x *exchange, e event) {
 // actor is how the security log names the caller. It has no part of a token but the beginning of its hash.
 func (c caller) actor() telemetry.Actor {
 	none := fleet.TokenHash{}
-	fingerprint := func(hash fleet.TokenHash) string { return hex.EncodeToString(hash[:4]) }
+	fingerprint := func(hash fleet.TokenHash) string { return hex.EncodeToString(hash[:8]) }
 	switch {
 	case c.admin:
 		return telemetry.Actor{Kind: "admin"}

@@ -24,6 +24,9 @@ var background = map[string]bool{
 	"DropOldDeployments": true, "DropOldIdempotencyKeys": true, "DropOldDeletedAgents": true, "DropOldReports": true,
 	"DropOldRollups": true, "OldestMinute": true,
 
+	"ProbeFleet": true, "ProbePresence": true, "ProbeRollups": true, "ProbeExecutions": true, "ProbeExecutionRollups": true, "ProbeSpans": true,
+	"BecomeWriter": true, "copy staged_executions": true, "copy execution_deltas": true, "copy user_deltas": true,
+
 	"Login": true, "TryDroppingPartitions": true, "SchemaVersion": true, "Now": true, "set": true, "TakeUnsettled": true,
 	"TryFolding": true, "TakeExecutionDeltas": true, "FoldUserDeltas": true, "CountDeltas": true,
 	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "Partitions": true,

@@ -76,10 +76,10 @@ func NewSecurityLog(logs *Logs, now func() time.Time) *SecurityLog {
 	}
 }
 
-// Fingerprint tells secrets and names apart without telling them: the first 8 hexadecimal digits of the SHA-256.
+// Fingerprint tells secrets and names apart without telling them: the first 16 hexadecimal digits of the SHA-256.
 func Fingerprint(s string) string {
 	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:8])
 }
 
 // Record logs an event, or counts it if events like it have had their lines.
