@@ -11,8 +11,8 @@ import (
 const (
 	// readsWithin is how long a read waits for its turn.
 	readsWithin = 5 * time.Second
-	// defaultReads is how many there may be at once where the pool's size is not known.
-	defaultReads = 8
+	// defaultShare is how many of a kind there may be at once where the pool's size is not known.
+	defaultShare = 5
 )
 
 var errReadsBusy = &fleet.Error{
@@ -20,8 +20,8 @@ var errReadsBusy = &fleet.Error{
 	Detail: "the database connections for administrators' reads and reports are all in use; try again later",
 }
 
-// isRead reports whether a route is one of those that share half of the pool, so that however long the database takes for them the
-// other half is left for enrolments, deployments, polls and status reports. Each takes one connection at a time.
+// isRead reports whether a route is one of those that share a third of the pool, so that however long the database takes for them
+// the rest is left for enrolments, deployments, polls and status reports. Each takes one connection at a time.
 func (r route) isRead() bool {
 	switch r.pattern {
 	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml": // ask the database for nothing, or by a connection of their own
@@ -38,12 +38,13 @@ func (r route) isRead() bool {
 	return false
 }
 
-// newReads makes the gate for reads: half as wide as a pool of so many connections.
-func newReads(connections int32) gate {
+// poolShare returns how many connections of a pool reads may hold at once, and as many those that read for polls: a third
+// each, so that writes always find one.
+func poolShare(connections int32) int {
 	if connections <= 0 {
-		return newGate(defaultReads)
+		return defaultShare
 	}
-	return newGate(max(int(connections)/2, 1))
+	return max(int(connections)/3, 1)
 }
 
 // enterReads waits for a read's turn.

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestBlockedReadsLeaveHalfOfThePool has administrators' reads wait for a lock, more than the pool has connections.
-func TestBlockedReadsLeaveHalfOfThePool(t *testing.T) {
+// TestBlockedReadsLeaveConnections has administrators' reads wait for a lock, more than the pool has connections.
+func TestBlockedReadsLeaveConnections(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	if got, want := cap(a.adminReads), 4; got != want {
-		t.Fatalf("half of the pool: want %d, got %d", want, got)
+	if got, want := cap(a.adminReads), 2; got != want {
+		t.Fatalf("a third of the pool: want %d, got %d", want, got)
 	}
 	conn, err := pgx.Connect(t.Context(), a.url)
 	if err != nil {
@@ -39,7 +39,7 @@ func TestBlockedReadsLeaveHalfOfThePool(t *testing.T) {
 	}
 	for deadline := time.Now().Add(5 * time.Second); len(a.adminReads) < cap(a.adminReads); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatal("the reads do not take their half")
+			t.Fatal("the reads do not take their share")
 		}
 	}
 	got := a.send(t, request{method: "POST", path: "/api/agents", token: enrollmentToken, body: `{"name": "edge", "poll_interval_seconds": 10}`})

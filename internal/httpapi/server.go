@@ -149,10 +149,10 @@ func New(opts Options) (*Server, error) {
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
-		drains: newDrains(), adminReads: newReads(opts.Database.Pool().Max), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
+		drains: newDrains(), adminReads: newGate(poolShare(opts.Database.Pool().Max)), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
 		open: newOpenMetrics(), openAPI: newDocument(),
 		eventWithin: eventWithin,
-		reads:       newPendingReads(opts.Deployments.Pending, max(1, int(opts.Database.Pool().Max)/2)),
+		reads:       newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
 	}
 	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
@@ -224,7 +224,7 @@ func (s *Server) serve(x *exchange) {
 
 // serveInTurn serves an endpoint once it is its turn.
 func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
-	if !e.read {
+	if !e.read || x.audience != telemetry.Known { // callers without a token have a gate of their own
 		return e.serve(s, x)
 	}
 	if err := s.enterReads(x); err != nil {
