@@ -5,9 +5,8 @@ import (
 	"encoding/hex"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"

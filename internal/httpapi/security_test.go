@@ -104,8 +104,12 @@ func TestRefusedRequestsAreSampled(t *testing.T) {
 	const each = 300
 	for range each {
 		for _, r := range []request{
-			{method: "GET", path: "/api/agents"}, {method: "GET", path: "/nowhere"}, {method: "PUT", path: "/livez"}, {method: "GET", path: "/livez"},
-			{method: "GET", path: "/api/deployments/pending/edge-1"}, {method: "POST", path: "/api/executions", body: "{}"},
+			{method: "GET", path: "/api/agents"},
+			{method: "GET", path: "/nowhere"},
+			{method: "PUT", path: "/livez"},
+			{method: "GET", path: "/livez"},
+			{method: "GET", path: "/api/deployments/pending/edge-1"},
+			{method: "POST", path: "/api/executions", body: "{}"},
 		} {
 			a.send(t, r)
 		}

@@ -114,8 +114,14 @@ func (t *trial) useStalled(ctx context.Context, server *rig.Server) (failed int,
 		return 0, err
 	}
 	paths := []struct{ path, token string }{
-		{"/api/agents", ""}, {"/nowhere", ""}, {"/api/deployments?limit=1", rig.AdminToken}, {"/api/agents?limit=1", rig.AdminToken},
-		{"/api/deployments/pending/" + id, agent}, {"/livez", ""}, {"/readyz", ""}, {"/api/health", ""},
+		{"/api/agents", ""},
+		{"/nowhere", ""},
+		{"/api/deployments?limit=1", rig.AdminToken},
+		{"/api/agents?limit=1", rig.AdminToken},
+		{"/api/deployments/pending/" + id, agent},
+		{"/livez", ""},
+		{"/readyz", ""},
+		{"/api/health", ""},
 	}
 	each := t.repeat(1000, 400)
 	var sending sync.WaitGroup
