@@ -9,7 +9,7 @@ import (
 func TestParseTrustedProxies(t *testing.T) {
 	t.Parallel()
 	for text, ok := range map[string]bool{
-		"10.0.0.0/8": true, " 192.0.2.1 ": true, "2001:db8::/32": true, "::1": true, "10.1.2.3/8": true,
+		"10.0.0.0/8": true, "192.0.2.1": true, "2001:db8::/32": true, "::1": true, "10.1.2.3/8": true,
 		"": false, "10.0.0.0/33": false, "example.org": false, "10.0.0.0/8/8": false, "fe80::1%eth0": false, "::ffff:10.0.0.0/104": false,
 	} {
 		got, err := ParseTrustedProxies([]string{text})
