@@ -156,7 +156,11 @@ func TestDemandIsByWhoEnrolled(t *testing.T) {
 	slices.SortFunc(got, func(a, b fleet.Demand) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Interval, b.Interval))
 	})
-	want := []fleet.Demand{{"", 10 * time.Second, 1}, {"fake", time.Second, 2}, {"fake", 10 * time.Second, 1}}
+	want := []fleet.Demand{
+		{Interval: 10 * time.Second, Agents: 1},
+		{Group: "fake", Interval: time.Second, Agents: 2},
+		{Group: "fake", Interval: 10 * time.Second, Agents: 1},
+	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
