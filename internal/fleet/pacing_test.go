@@ -25,7 +25,7 @@ func TestFloors(t *testing.T) {
 		"eager ones give way first":    {[]fleet.Demand{{"", s, 500}, {"", 10 * s, 500}}, 100, map[string]time.Duration{"": 10 * s}},
 		"and only as far as needed":    {[]fleet.Demand{{"", s, 100}, {"", 10 * s, 500}}, 100, map[string]time.Duration{"": 2 * s}},
 		"then the others":              {[]fleet.Demand{{"", s, 500}, {"", 10 * s, 500}}, 50, map[string]time.Duration{"": 20 * s}},
-		"an eager group, an honest":    {[]fleet.Demand{{"fake", s, 1500}, {"", 10 * s, 1}}, 100, map[string]time.Duration{"fake": 15 * s}},
+		"an eager group, an honest":    {[]fleet.Demand{{"fake", s, 1500}, {"", 10 * s, 1}}, 100, map[string]time.Duration{"fake": 15015 * time.Millisecond}},
 		"eager ones of the same group": {[]fleet.Demand{{"", s, 1500}, {"", 10 * s, 1}}, 100, map[string]time.Duration{"": 15010 * time.Millisecond}},
 		"two large groups":             {[]fleet.Demand{{"a", 10 * s, 4000}, {"b", 10 * s, 1000}}, 100, map[string]time.Duration{"a": 80 * s, "b": 20 * s}},
 		"no budget to speak of":        {[]fleet.Demand{{"", s, 1_000_000}}, 1, map[string]time.Duration{"": fleet.MaxPollInterval}},
