@@ -131,9 +131,10 @@ func (w *witnessed) failed(err error) error {
 		return refused.error
 	}
 	var timeout net.Error
+	ours := errors.Is(err, context.Canceled) || errors.As(err, &timeout) && timeout.Timeout()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.connected && w.hidden && !(errors.As(err, &timeout) && timeout.Timeout()) && !errors.Is(err, context.Canceled) {
+	if w.connected && w.hidden && !ours {
 		return errors.New("the connection ended without an answer that can be read")
 	}
 	var request *url.Error

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/yamlfile"
@@ -94,8 +93,8 @@ func readLabels(r *yamlfile.Reader, n *yaml.Node, field string) map[string]strin
 			continue
 		}
 		labels[key] = value.Value
-		if faults := validation.IsValidLabelValue(value.Value); len(faults) > 0 {
-			r.Fault(value, yamlfile.Under(field, key), "%s", faults[0])
+		if fault := fleet.LabelValueFault(value.Value); fault != "" {
+			r.Fault(value, yamlfile.Under(field, key), "%s", fault)
 		}
 	}
 	if len(labels) > fleet.MaxLabels {
@@ -124,7 +123,7 @@ func readAllowed(r *yamlfile.Reader, n *yaml.Node, field string, fixed map[strin
 }
 
 func checkKey(r *yamlfile.Reader, n *yaml.Node, field, key string) {
-	if faults := validation.IsQualifiedName(key); len(faults) > 0 {
-		r.Fault(n, field, "%s", faults[0])
+	if fault := fleet.LabelKeyFault(key); fault != "" {
+		r.Fault(n, field, "%s", fault)
 	}
 }

@@ -128,14 +128,27 @@ func validateLabels(labels map[string]string) error {
 		return invalid("labels", "must be at most %d", MaxLabels)
 	}
 	for key, value := range labels {
-		if faults := validation.IsQualifiedName(key); len(faults) > 0 {
-			return invalid("labels", "key %q: %s", clip(key), faults[0])
+		if fault := LabelKeyFault(key); fault != "" {
+			return invalid("labels", "key %q: %s", clip(key), fault)
 		}
-		if faults := validation.IsValidLabelValue(value); len(faults) > 0 {
-			return invalid("labels."+key, "%s", faults[0])
+		if fault := LabelValueFault(value); fault != "" {
+			return invalid("labels."+key, "%s", fault)
 		}
 	}
 	return nil
+}
+
+// LabelKeyFault says why key cannot be a label's; empty if it can.
+func LabelKeyFault(key string) string { return firstOf(validation.IsQualifiedName(key)) }
+
+// LabelValueFault says why value cannot be a label's; empty if it can.
+func LabelValueFault(value string) string { return firstOf(validation.IsValidLabelValue(value)) }
+
+func firstOf(faults []string) string {
+	if len(faults) == 0 {
+		return ""
+	}
+	return faults[0]
 }
 
 // validateLine is validateText for what people read in tables: one line, nothing that would garble a terminal.

@@ -20,7 +20,10 @@ type ConnectionLimits struct {
 	Max int
 	// UnauthenticatedIdle is how long a connection on which nobody has authenticated may be idle; zero: as long as any.
 	UnauthenticatedIdle time.Duration
-	Now                 func() time.Time
+	// Trusted are the proxies whose connections count as authenticated from the start: a proxy may keep one idle and send
+	// another client's request on it at the moment when it is closed.
+	Trusted TrustedProxies
+	Now     func() time.Time
 }
 
 // Connections limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favour of the
@@ -131,6 +134,9 @@ func (c *Connections) admit(raw net.Conn) *connection {
 	c.unauthenticated = append(c.unauthenticated, conn)
 	c.mu.Unlock()
 	c.close(victims, reason)
+	if c.limits.Trusted.containPeer(raw.RemoteAddr().String()) {
+		conn.authenticate()
+	}
 	return conn
 }
 

@@ -48,6 +48,15 @@ func (t TrustedProxies) contain(address netip.Addr) bool {
 	return false
 }
 
+// containPeer reports whether a connection's peer, an address with a port, is a trusted proxy.
+func (t TrustedProxies) containPeer(address string) bool {
+	if len(t) == 0 {
+		return false
+	}
+	peer, err := netip.ParseAddrPort(address)
+	return err == nil && t.contain(peer.Addr().Unmap())
+}
+
 // client returns the address of a request's client: that of the connection's peer or, if that is a trusted proxy, the last
 // one in X-Forwarded-For that is not one. A header that cannot be read, or is too long, is not believed at all.
 func (t TrustedProxies) client(r *http.Request) string {
@@ -58,8 +67,7 @@ func (t TrustedProxies) client(r *http.Request) string {
 	if len(forwarded) == 0 {
 		return r.RemoteAddr
 	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !t.contain(peer.Addr().Unmap()) {
+	if !t.containPeer(r.RemoteAddr) {
 		return r.RemoteAddr
 	}
 	size := 0

@@ -116,14 +116,13 @@ func TestFloodWithoutKeysDelaysOthersByOneTurn(t *testing.T) {
 			flood.Go(func() {
 				for n := range 50 {
 					_, _, err := r.Account(t.Context(), fmt.Sprintf("192.0.2.66:%d", i+1), theirs.sign(numbered(1000*i+n)))
-					switch {
-					case err == nil:
+					if err == nil {
 						served.Add(1)
-					default:
-						busy.Add(1)
-						refuses(t, err, ErrBusy, "try again", "")
-						time.Sleep(time.Second / 20)
+						continue
 					}
+					busy.Add(1)
+					refuses(t, err, ErrBusy, "try again", "")
+					time.Sleep(time.Second / 20)
 				}
 			})
 		}

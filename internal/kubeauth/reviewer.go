@@ -106,7 +106,7 @@ func New(opts Options) (*Reviewer, error) {
 		audience: opts.Audience, now: opts.Now, transport: client.Transport,
 		tokens: authentication.TokenReviews(), rights: authorization.SubjectAccessReviews(),
 		keys:     &keyring{client: authentication.RESTClient(), now: opts.Now, log: log},
-		turns:    newTurns(),
+		turns:    newTurns(opts.Now),
 		accounts: newMemory[account](), allowed: newMemory[struct{}](),
 	}, nil
 }

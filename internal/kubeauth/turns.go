@@ -20,6 +20,8 @@ const (
 // turns paces questions to the API server. Callers wait in groups that take turns, and within a group the members do. So a
 // caller who asks a thousand times delays himself, and everyone else by one turn.
 type turns struct {
+	now func() time.Time
+
 	mu      sync.Mutex
 	left    float64 // turns that can be taken at once
 	counted time.Time
@@ -48,8 +50,8 @@ type waiter struct {
 	turn chan bool // true: it is yours; false: somebody with fewer waiting has the place
 }
 
-func newTurns() *turns {
-	return &turns{left: asksAtOnce, counted: time.Now(), groups: ring{of: map[string]*group{}}}
+func newTurns(now func() time.Time) *turns {
+	return &turns{now: now, left: asksAtOnce, groups: ring{of: map[string]*group{}}}
 }
 
 // take returns nil when it is the caller's turn, and ErrBusy if too many wait or ctx ends first.
@@ -84,8 +86,8 @@ func (t *turns) take(ctx context.Context, who asker) error {
 
 // count adds the turns that time has brought.
 func (t *turns) count() {
-	now := time.Now()
-	t.left = min(t.left+now.Sub(t.counted).Seconds()*asksPerSecond, asksAtOnce)
+	now := t.now()
+	t.left = min(t.left+max(now.Sub(t.counted).Seconds(), 0)*asksPerSecond, asksAtOnce) // a clock may be set back
 	t.counted = now
 }
 

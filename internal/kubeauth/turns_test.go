@@ -21,7 +21,7 @@ type line struct {
 }
 
 func newLine(t *testing.T) *line {
-	l := &line{turns: newTurns(), t: t}
+	l := &line{turns: newTurns(time.Now), t: t}
 	for range asksAtOnce {
 		if err := l.take(t.Context(), asker{"warm", "up"}); err != nil {
 			t.Fatal(err)

@@ -157,7 +157,9 @@ func TestDemandIsByWhoEnrolled(t *testing.T) {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Interval, b.Interval))
 	})
 	want := []fleet.Demand{
-		{Interval: 10 * time.Second, Agents: 1}, {Group: "fake", Interval: time.Second, Agents: 2}, {Group: "fake", Interval: 10 * time.Second, Agents: 1},
+		{Interval: 10 * time.Second, Agents: 1},
+		{Group: "fake", Interval: time.Second, Agents: 2},
+		{Group: "fake", Interval: 10 * time.Second, Agents: 1},
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -38,7 +38,11 @@ func TestHealthTellsWhatFailsWithoutTraffic(t *testing.T) {
 	defer conn.Close(t.Context())
 	exec := func(sql string) {
 		t.Helper()
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
+		_, err := conn.Exec(t.Context(), sql)
+		for tries := 0; err != nil && strings.Contains(err.Error(), "tuple concurrently updated") && tries < 10; tries++ {
+			_, err = conn.Exec(t.Context(), sql) // partitions are being made
+		}
+		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}

@@ -46,6 +46,7 @@ type Replica struct {
 	executions  *executions
 	limiter     *ratelimit.Limiter
 	grants      *enrollment.Grants
+	proxies     httpapi.TrustedProxies
 	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
@@ -114,7 +115,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	proxies, err := httpapi.ParseTrustedProxies(config.TrustedProxies)
+	r.proxies, err = httpapi.ParseTrustedProxies(config.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp")}), Limiter: r.limiter, Strains: r.strains,
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
-		TrustedProxies: proxies,
+		TrustedProxies: r.proxies,
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,

@@ -59,10 +59,10 @@ func (r *Replica) listen(api http.Handler, registry *prometheus.Registry) (err e
 func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 	limit := r.config.MaxConnections
 	if limit == 0 {
-		const besidePool = 4 // connections of the database
+		const besidePool = 5 // connections of the database
 		limit = connectionLimit(fileLimit(), memoryLimit(), r.config.DatabaseMaxConns+besidePool, r.config.Executions.AgentsFile != "")
 	}
-	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Now: r.now})
+	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
 	r.scrapes = httpapi.NewConnections(httpapi.ConnectionLimits{Max: metricsFiles, Now: r.now})
 	registry.MustRegister(telemetry.NewConnectionCollector(r.connections.Sample))
 	api, err := net.Listen("tcp", r.config.Listen)

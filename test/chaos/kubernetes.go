@@ -59,7 +59,7 @@ type flooded struct {
 	failed  int // of the requests with a good token
 }
 
-const floodConnections = 100
+const floodConnections = 400
 
 // floodKubernetes runs a replica beside an API server that takes 5 ms for a review, and brings it made-up tokens on many
 // connections, and every now and then a good one that is new.
