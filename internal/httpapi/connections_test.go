@@ -216,3 +216,25 @@ func TestUnauthenticatedConnectionsExpire(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+// TestConnectionsOfTrustedProxiesStay keeps those of a proxy, on which no token came yet.
+func TestConnectionsOfTrustedProxiesStay(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	trusted, err := ParseTrustedProxies([]string{"127.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections, address := listenLimited(t, a, ConnectionLimits{Max: 16, UnauthenticatedIdle: time.Nanosecond, Trusted: trusted})
+	proxy := dial(t, address)
+	if got := proxy.get("/livez", ""); got != http.StatusOK {
+		t.Fatalf("livez: got %d", got)
+	}
+	connections.expire(time.Now().Add(time.Hour))
+	if got := proxy.get("/livez", ""); got != http.StatusOK {
+		t.Errorf("a proxy's connection is closed: got %d", got)
+	}
+	if s := connections.Sample(); s.Unauthenticated != 0 || s.Shed["timeout"] != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
