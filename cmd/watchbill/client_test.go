@@ -47,6 +47,10 @@ func TestRefusals(t *testing.T) {
 			"token", problem(403, `{"code":"forbidden","detail":"this token does not open this"}`),
 			"403 forbidden: this token does not open this; is the token right? It is that of ADMIN_TOKEN or --token-file",
 		},
+		{
+			"a label that the token does not allow", problem(403, `{"code":"label_fixed","field":"labels.env","detail":"the enrollment token fixes this label to \"lab\""}`),
+			"403 label_fixed: labels.env: the enrollment token fixes this label to \"lab\"",
+		},
 		{"later", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "7")
 			problem(429, `{"code":"too_many","detail":"slow down"}`)(w, r)

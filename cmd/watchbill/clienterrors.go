@@ -119,7 +119,7 @@ func (r *refusal) Error() string {
 	}
 	s := strings.Join(lines, "\n")
 	switch {
-	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:
+	case faults[0].Field == "" && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden):
 		s += "; is the token right? It is that of " + r.tokenSource
 	case r.retryAfter > 0:
 		s += fmt.Sprintf("; try again in %s", r.retryAfter)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,4 +72,55 @@ func TestExecutionsStory(t *testing.T) {
 	if got := sh.run(t.Context(), "prices", "reprice", "--from", "yesterday"); got.code != exitUsage || strings.Count(got.err, "\n") != 2 {
 		t.Errorf("want exit 2 and both faults, got %d: %s", got.code, got.err)
 	}
+}
+
+// TestExecutionNames lists the names that a server tells apart, and drops some, whatever characters are in them.
+func TestExecutionNames(t *testing.T) {
+	t.Parallel()
+	sh, stop := startReplica(t, t.TempDir())
+	defer stop()
+	sh.run(t.Context(), "executions", "names").check(t, 0, "", "watchbill: 0 of 500 agents, 0 of 500 models\n")
+
+	client, err := openapi.NewClientWithResponses(sh.env["WATCHBILL_SERVER"], openapi.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer the-ingest-token")
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batch = `{"executions": [
+		{"user_id": "ada", "agent_name": "planner", "status": "success", "model_used": "gpt, mini=2"},
+		{"user_id": "ada", "agent_name": "a/b %2F", "status": "success"}]}`
+	logged, err := client.RecordExecutionsWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(batch))
+	if err != nil || logged.StatusCode() != http.StatusCreated {
+		t.Fatalf("got %s, %v", logged.Body, err)
+	}
+
+	names := func() (written []string) {
+		var list openapi.NameList
+		if err := json.Unmarshal([]byte(sh.must(t, "executions", "names", "-o", "json")), &list); err != nil || list.Limit != 500 {
+			t.Fatalf("got %+v, %v", list, err)
+		}
+		for _, n := range list.Names {
+			written = append(written, string(n.Kind)+"="+n.Name)
+		}
+		return written
+	}
+	if got, want := names(), []string{"agent=a/b %2F", "agent=planner", "model=gpt, mini=2"}; !slices.Equal(got, want) {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	listed := sh.run(t.Context(), "executions", "names")
+	if listed.code != 0 || listed.err != "watchbill: 2 of 500 agents, 1 of 500 models\n" || !strings.Contains(listed.out, "model  gpt, mini=2  2") {
+		t.Errorf("got exit %d, %q\n%s", listed.code, listed.err, listed.out)
+	}
+
+	sh.run(t.Context(), "executions", "names", "--drop", "agent=a/b %2F", "--drop", "agent=nobody", "--drop", "model=gpt, mini=2").
+		check(t, exitFailed, "agent=a/b %2F dropped\nmodel=gpt, mini=2 dropped\n",
+			"watchbill: agent=nobody: 404 name_not_found: figures do not tell such a name apart\n")
+	if got, want := names(), []string{"agent=planner"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	sh.run(t.Context(), "executions", "names", "--drop", "user=ada", "--drop", "agent=").
+		check(t, exitUsage, "", "watchbill: --drop: must be agent=NAME or model=NAME, not \"user=ada\"\n"+
+			"watchbill: --drop: must be agent=NAME or model=NAME, not \"agent=\"\n")
 }

@@ -54,6 +54,7 @@ func TestSecurityEvents(t *testing.T) {
 	send("POST", "/api/deployment-groups/"+created.GroupID+"/cancel", adminToken, "", http.StatusOK)
 	send("GET", "/api/admin/user-activity/ada", adminToken, "", http.StatusOK)
 	send("DELETE", "/api/admin/users/ada", adminToken, "", http.StatusOK)
+	send("POST", "/api/reports", adminToken, `{"hours":1}`, http.StatusCreated)
 	send("DELETE", "/api/agents/edge-2", adminToken, "", http.StatusNoContent)
 	send("DELETE", "/api/agents/edge-2", adminToken, "", http.StatusNotFound)
 	send("DELETE", "/api/agents/edge-1", "wrong", "", http.StatusForbidden)
@@ -68,6 +69,7 @@ func TestSecurityEvents(t *testing.T) {
 		{"event": "deployment_group.cancelled", "actor": admin, "group_id": created.GroupID, "cancelled": 2.0},
 		{"event": "user_data.read", "actor": admin, "user_fingerprint": user},
 		{"event": "user.erased", "actor": admin, "user_fingerprint": user, "executions": 0.0},
+		{"event": "report.created", "actor": admin, "namespace": nil},
 		{"event": "agent.deleted", "actor": admin, "agent_id": "edge-2"},
 	}
 	got := a.securityEvents(t)

@@ -194,6 +194,6 @@ func (l *Ledger) report(err error) {
 	}
 	l.mu.Unlock()
 	if due {
-		l.opts.Log.Warn("executions cannot be stored; whoever brings some is told to come again", zap.Error(err))
+		l.opts.Log.Warn("cannot store executions; clients are asked to retry", zap.Error(err))
 	}
 }

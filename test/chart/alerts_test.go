@@ -61,7 +61,8 @@ func TestAlerts(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"WatchbillDown", "WatchbillControllerDown", "WatchbillLedgerQueueFilling", "WatchbillSpoolFilling", "WatchbillCommitsFailing",
-		"WatchbillRollupsDropped", "WatchbillAgentsOffline",
+		"WatchbillRollupsDropped", "WatchbillAgentsOffline", "WatchbillWorkFailing", "WatchbillOldTransaction",
+		"WatchbillNamesNearLimit", "WatchbillLogLinesDropped",
 	}
 	known := knownSeries(t)
 	tests := readFile(t, filepath.Join("testdata", "alerts.yaml"))

@@ -32,6 +32,9 @@ func TestRefusals(t *testing.T) {
 		{"an alert", []string{"prometheusRule.disabled[0]=WatchbilDown"}, []string{"/prometheusRule/disabled/0", "WatchbillDown"}},
 		{"a secret variable without key", []string{"gateway.secretEnv.OPENAI_API_KEY.name=openai"}, []string{"/gateway/secretEnv/OPENAI_API_KEY", "key"}},
 		{"an ingress without host", []string{"api.ingress.enabled=true"}, []string{"/api/ingress", "hosts"}},
+		{"a token in place of its hash", []string{"enrollment.tokens[0].sha256=a-token"}, []string{"/enrollment/tokens/0/sha256"}},
+		{"an enrolment token without its hash", []string{"enrollment.tokens[0].maxAgents=5"}, []string{"/enrollment/tokens/0", "sha256"}},
+		{"an enrolment token's limit with a typo", []string{"enrollment.tokens[0].maxAgent=5"}, []string{"/enrollment/tokens/0", "maxAgent"}},
 		{"a quantity", []string{"api.spool.sizeLimit=1GB"}, []string{"/api/spool/sizeLimit"}},
 
 		{"no external database", []string{"postgresql.mode=external"}, []string{"postgresql.external.existingSecret", "kubectl -n fleet create secret"}},
@@ -150,7 +153,7 @@ func TestFlagsOfSchema(t *testing.T) {
 	set := []string{
 		"admin-token", "agents-file", "database-direct-url", "database-url", "enrollment-file", "enrollment-token", "help", "ingest-token", "kubeconfig", "kubernetes-audience", "kubernetes-auth",
 		"limit", "listen", "log-dir", "log-level", "metrics-listen", "migrate", "prices-file", "redact", "shutdown-delay",
-		"shutdown-timeout", "spool-dir", "spool-max-bytes", "tls-cert-file", "tls-key-file",
+		"shutdown-timeout", "spool-dir", "spool-max-bytes", "tls-cert-file", "tls-key-file", "trusted-proxies",
 	}
 	want := slices.DeleteFunc(flagsOf(t, "serve"), func(flag string) bool { return slices.Contains(set, flag) })
 	got := slices.Sorted(maps.Keys(readSchema(t).under("properties").under("api").under("properties").under("config").under("properties")))

@@ -44,4 +44,28 @@ alerts:
     severity: warning
     summary: Many agents are offline.
     description: {{ `"{{ $value | humanizePercentage }} of the agents have not polled for more than six of their intervals."` }}
+  - alert: WatchbillWorkFailing
+    expr: max by (job, namespace, work) (watchbill_work_failing{work!~"names|open transactions", {{- .api -}} }) > 0
+    for: 2m
+    severity: critical
+    summary: Watchbill cannot do its work.
+    description: {{ `"Writes of one kind fail on at least one replica: {{ $labels.work }}. /api/health says why."` }}
+  - alert: WatchbillOldTransaction
+    expr: max by (job, namespace) (watchbill_db_oldest_transaction_seconds{ {{- .api -}} }) > 600
+    for: 1m
+    severity: warning
+    summary: A transaction has been open in the database for too long.
+    description: {{ `"The oldest transaction has been open for {{ $value | humanizeDuration }}. PostgreSQL cannot remove dead rows meanwhile, so tables grow and queries slow down."` }}
+  - alert: WatchbillNamesNearLimit
+    expr: max by (job, namespace, kind) (watchbill_execution_names{ {{- .api -}} }) / max by (job, namespace, kind) (watchbill_execution_names_limit{ {{- .api -}} }) >= 0.8
+    for: 15m
+    severity: warning
+    summary: Figures of executions are running out of names.
+    description: {{ `"{{ $value | humanizePercentage }} of the names of kind {{ $labels.kind }} are taken. At 100 % new names count as other."` }}
+  - alert: WatchbillLogLinesDropped
+    expr: increase(watchbill_log_lines_dropped_total{ {{- .api -}} }[15m]) > 0
+    for: 1m
+    severity: warning
+    summary: Log lines were dropped.
+    description: {{ `"{{ $labels.pod }} dropped {{ $value | humanize }} lines for {{ $labels.output }} within 15 minutes: the output did not take them in time, or could not be written."` }}
 {{- end -}}

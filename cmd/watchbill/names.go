@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+func executionNamesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var o struct {
+		access access
+		style  style
+		drop   []string
+	}
+	cmd := &cobra.Command{
+		Use:   "names",
+		Short: "List the agents and models that figures tell apart, or drop some",
+		Long: `List the names of agents and models that figures tell apart, and how many of each they may; executions under all other
+names count as other.
+
+With --drop, drop names instead of listing them, so that others can be told apart. What was counted under a dropped name
+stays. See also: watchbill executions recount.`,
+		Example: "  watchbill executions names\n  watchbill executions names --drop agent=run-1 --drop model=test-model",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var wrong faults
+			o.style.check(&wrong)
+			for _, name := range o.drop {
+				wrong.executionName("--drop", name)
+			}
+			api := o.access.client(&wrong)
+			if err := wrong.err(); err != nil {
+				return err
+			}
+			defer api.close()
+			c := newConsole(std, env)
+			if len(o.drop) > 0 {
+				return dropExecutionNames(cmd.Context(), c, api, o.drop)
+			}
+			return listExecutionNames(cmd.Context(), c, api, o.style)
+		},
+	}
+	o.access.bind(cmd.Flags())
+	o.style.bind(cmd.Flags())
+	cmd.Flags().StringArrayVar(&o.drop, "drop", nil, "drop this `name`, written agent=NAME or model=NAME; repeatable")
+	return cmd
+}
+
+// executionName checks a name of an agent or a model, written kind=name.
+func (f *faults) executionName(what, written string) {
+	kind, name, _ := strings.Cut(written, "=")
+	f.add(!openapi.NameKind(kind).Valid() || name == "", what, "must be agent=NAME or model=NAME, not %q", clip(written, 60))
+}
+
+func dropExecutionNames(ctx context.Context, c console, api *client, written []string) error {
+	return each(written, func(one string) error {
+		kind, name, _ := strings.Cut(one, "=")
+		drop := api.DropAgentName
+		if openapi.NameKind(kind) == openapi.NameKindModel {
+			drop = api.DropModelName
+		}
+		if _, err := read(drop(ctx, name)); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(c.text(), oneLine(one), "dropped")
+		return err
+	})
+}
+
+func listExecutionNames(ctx context.Context, c console, api *client, how style) error {
+	answer, err := read(api.ListNames(ctx))
+	list, err := decoded[openapi.NameList](answer, err)
+	if err != nil {
+		return err
+	}
+	if how.json() {
+		return c.json(list)
+	}
+	count := map[openapi.NameKind]int{}
+	rows := make([][]cell, len(list.Names))
+	for i, n := range list.Names {
+		count[n.Kind]++
+		rows[i] = []cell{plain(string(n.Kind)), plain(n.Name), plain(n.Since.UTC().Format(time.RFC3339))}
+	}
+	c.note("%d of %d agents, %d of %d models", count[openapi.NameKindAgent], list.Limit, count[openapi.NameKindModel], list.Limit)
+	if len(rows) == 0 {
+		return nil
+	}
+	return c.print(c.table([]string{"KIND", "NAME", "SINCE"}, rows))
+}
