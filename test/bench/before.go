@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/watchbill/watchbill/test/rig"
@@ -57,24 +56,16 @@ type comparison struct {
 	rateRatios, cpuRatios []float64
 }
 
-// besideEachOther floods two versions in turns, after a round to warm up. A round's ratios are of halves that follow each
-// other, so that what slows the machine down for longer counts on both sides.
+// turn is longer than nine tenths of an agent's interval: an agent that polls again after the other version's turn is written
+// as seen at once. So in every turn as much is written, at the same moments.
+const turn = 10 * time.Second
+
+// besideEachOther floods two versions in turns, after a round to warm up.
 func (b *bench) besideEachOther(ctx context.Context, sides [2]*contender) (found comparison, err error) {
-	for round := range 13 {
-		var rates, costs, memory [2]float64
-		order := []int{0, 1}
-		if round%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, side := range order {
-			if rates[side], costs[side], err = sides[side].measure(ctx, 4*time.Second); err != nil {
-				return found, err
-			}
-			rss, err := sides[side].process.RSS()
-			if err != nil {
-				return found, err
-			}
-			memory[side] = float64(rss)
+	for round := range 7 {
+		rates, costs, memory, err := takeTurns(ctx, sides)
+		if err != nil {
+			return found, err
 		}
 		b.logf("round %d: now %.0f polls a second, before %.0f; server CPU a poll %.2f µs, before %.2f µs; %.0f MiB, before %.0f MiB", round,
 			rates[0], rates[1], costs[0]*1e6, costs[1]*1e6, memory[0]/(1<<20), memory[1]/(1<<20))
@@ -89,4 +80,35 @@ func (b *bench) besideEachOther(ctx context.Context, sides [2]*contender) (found
 		found.cpuRatios = append(found.cpuRatios, costs[0]/costs[1])
 	}
 	return found, nil
+}
+
+// takeTurns floods each of two versions once, and returns their polls a second, what a poll cost in seconds of CPU, and their
+// memory in bytes. A version's CPU time is that of the whole round: some work of its polls is done after its turn.
+func takeTurns(ctx context.Context, sides [2]*contender) (rates, costs, memory [2]float64, err error) {
+	var began [2]time.Duration
+	for side, c := range sides {
+		if began[side], err = c.process.CPU(); err != nil {
+			return rates, costs, memory, err
+		}
+	}
+	var polls [2]int64
+	for side, c := range sides {
+		result, err := c.flood(ctx, turn)
+		if err != nil {
+			return rates, costs, memory, err
+		}
+		rss, err := c.process.RSS()
+		if err != nil {
+			return rates, costs, memory, err
+		}
+		rates[side], memory[side], polls[side] = result.PerSecond(), float64(rss), result.Count
+	}
+	for side, c := range sides {
+		ended, err := c.process.CPU()
+		if err != nil {
+			return rates, costs, memory, err
+		}
+		costs[side] = (ended - began[side]).Seconds() / float64(polls[side])
+	}
+	return rates, costs, memory, nil
 }
