@@ -51,8 +51,6 @@ type record struct {
 
 	// The whole sweeps that last mentioned it, and something waiting for it. The sweeper's own.
 	mark, tagMark uint32
-
-	_ [8]byte // makes it two cache lines of 64 bytes, which a poll reads instead of parts of three
 }
 
 // pace is what an agent's interval follows from.
