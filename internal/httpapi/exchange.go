@@ -20,10 +20,15 @@ type exchange struct {
 	caller caller
 	// audience is Unauthenticated until a valid token is found, so that whatever fails before counts as such.
 	audience telemetry.Audience
-	body     *body       // nil until the caller is known
-	conn     *connection // nil where nobody counts them
 	// exporter is set where faults are told as OpenTelemetry's protocol has it.
-	exporter bool
+	exporter  bool
+	idle      bool
+	abandoned bool
+	// lingers says that the body is to be drained after the answer.
+	lingers bool
+
+	body *body       // nil until the caller is known
+	conn *connection // nil where nobody counts them
 
 	answers *budget // of large answers; nil: they are not limited
 
@@ -34,17 +39,16 @@ type exchange struct {
 	// The values of headers that polls have, so that these cost no allocation.
 	idHeader, tagHeader, intervalHeader [1]string
 
-	pattern   string
-	status    int       // 0: nothing was sent
-	ready     time.Time // when the answer was; what its client takes to read it is not ours
-	bytesIn   int64
-	bytesOut  int64
-	held      time.Duration
-	idle      bool
-	abandoned bool
-	// lingers says that the body is to be drained after the answer.
-	lingers bool
+	pattern  string
+	status   int       // 0: nothing was sent
+	ready    time.Time // when the answer was; what its client takes to read it is not ours
+	bytesIn  int64
+	bytesOut int64
+	held     time.Duration
 }
+
+// hideReferrer has a browser keep the address of a page, which may have the admin token in its query, to itself.
+func (x *exchange) hideReferrer() { x.Header()["Referrer-Policy"] = noReferrer }
 
 // hold notes that the answer was deliberately held back for so long: no part of its latency.
 func (x *exchange) hold(d time.Duration) { x.held += d }

@@ -162,12 +162,11 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Headers that every answer has. http.Header holds slices; these are shared and never written to.
+// Headers that every answer has, but for noReferrer. http.Header holds slices; these are shared and never written to.
 var (
-	noSniff = []string{"nosniff"}
-	noStore = []string{"no-store"}
-	// A page's address may have the admin token in its query.
-	noReferrer = []string{"no-referrer"}
+	noSniff    = []string{"nosniff"}
+	noStore    = []string{"no-store"}
+	noReferrer = []string{"no-referrer"} // see exchange.hideReferrer
 	closing    = []string{"close"}
 )
 
@@ -179,7 +178,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	header["Referrer-Policy"] = noReferrer
 	if x.conn = connectionOf(r.Context()); x.conn.tooOld(x.start) {
 		header["Connection"] = closing
 	}
@@ -194,12 +192,14 @@ func (s *Server) serve(x *exchange) {
 	place, param := s.root.find(x.r.URL.EscapedPath())
 	if place == nil {
 		s.identify(x)
+		x.hideReferrer()
 		s.fail(x, errNoPath)
 		return
 	}
 	e := place.endpoint(x.r.Method)
 	if e == nil {
 		s.identify(x)
+		x.hideReferrer()
 		x.Header().Set("Allow", place.allow)
 		s.fail(x, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
 		return
@@ -207,6 +207,9 @@ func (s *Server) serve(x *exchange) {
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
 	x.caller, err = s.authorize(x, e.access)
+	if x.caller.agent.ID() == "" { // an agent is no browser, and most answers are to agents
+		x.hideReferrer()
+	}
 	if x.audience == telemetry.Known {
 		x.conn.authenticate()
 	}

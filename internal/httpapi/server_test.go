@@ -171,11 +171,23 @@ func TestRequestIDs(t *testing.T) {
 func TestEveryAnswersHeaders(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	for _, path := range []string{"/livez", "/api/metrics", "/nothing", "/api/agents"} {
-		header := serve(a, request{method: "GET", path: path}.http()).Header()
+	agent := a.enroll(t, "a1")
+	for _, test := range []struct{ method, path, token, referrer string }{
+		{"GET", "/livez", "", "no-referrer"},
+		{"GET", "/api/metrics", "", "no-referrer"},
+		{"GET", "/nothing", "", "no-referrer"},
+		{"PUT", "/livez", "", "no-referrer"},
+		{"GET", "/api/agents", "", "no-referrer"},
+		{"GET", "/api/agents", adminToken, "no-referrer"},
+		{"GET", "/api/agents", agent, "no-referrer"}, // it is refused
+		{"GET", "/api/deployments/pending/a1", agent, ""},
+		{"GET", "/api/deployments/pending/a1?admin_token=" + adminToken, "", "no-referrer"},
+		{"GET", "/api/deployments/pending/a1?admin_token=" + adminToken, agent, "no-referrer"},
+	} {
+		header := serve(a, request{method: test.method, path: test.path, token: test.token}.http()).Header()
 		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" || header.Get("X-Request-Id") == "" ||
-			header.Get("Referrer-Policy") != "no-referrer" {
-			t.Errorf("%s: got %v", path, header)
+			header.Get("Referrer-Policy") != test.referrer {
+			t.Errorf("%s %s: got %v", test.method, test.path, header)
 		}
 	}
 }

@@ -33,6 +33,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"startup", startup},
 	{"polls", idlePolls},
+	{"before", besideBaseline},
 	{"recorder", recorderOverhead},
 	{"fleet", fleetUnderLoad},
 	{"cycles", deployCycles},
