@@ -43,6 +43,8 @@ type DB struct {
 	tracer  *tracer
 	pooler  bool // see Config
 
+	lastVersion atomic.Int64 // of the schema
+
 	// lives counts how often what was read before ceased to hold: see lifeCTE.
 	lives *atomic.Uint64
 
@@ -197,19 +199,30 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping reports the schema's version, 0 where there is none, or why the database cannot be reached.
+// Ping returns the schema's version, 0 where there is none, or why the database cannot be reached. While somebody holds a lock on
+// the table of versions it returns the version that was read last: the database answers, and nothing else needs that table.
 func (db *DB) Ping(ctx context.Context) (schemaVersion int64, err error) {
 	return db.reserved.version(ctx)
 }
 
 func (db *DB) version(ctx context.Context) (version int64, err error) {
-	const sql = `-- name: SchemaVersion :one
-SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`
-	err = db.pool.QueryRow(ctx, sql).Scan(&version)
-	if sqlstate(err) == undefinedTable {
+	err = db.transact(ctx, "read the schema version", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '500ms'"); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `-- name: SchemaVersion :one
+SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
+	})
+	switch sqlstate(err) {
+	case undefinedTable:
 		return 0, nil
+	case lockNotAvailable:
+		return db.lastVersion.Load(), nil
 	}
-	return version, tellable(fault("read the schema version", err))
+	if err == nil {
+		db.lastVersion.Store(version)
+	}
+	return version, tellable(err)
 }
 
 // Now is the database's clock, which dates what is kept.

@@ -21,6 +21,7 @@ const (
 	checkViolation        = "23514" // without the name of a constraint: no partition for the row
 	insufficientPrivilege = "42501"
 	undefinedTable        = "42P01"
+	lockNotAvailable      = "55P03"
 	serializationFailure  = "40001"
 	deadlockDetected      = "40P01"
 )
@@ -77,7 +78,7 @@ func refusal(code string) *fleet.Error {
 		return fleet.ErrUnavailable
 	case code == "25006": // read-only
 		return fleet.UnavailableBecause("the database takes no writes now (%s); try again later", code)
-	case code == "57014", code == "55P03", code == "25P03": // statement, lock and idle time-out
+	case code == "57014", code == lockNotAvailable, code == "25P03": // statement, lock and idle time-out
 		return fleet.UnavailableBecause("the database did not answer in time (%s); try again later", code)
 	case class == "53", class == "57", class == "58": // resources, operator intervention, system
 		return fleet.UnavailableBecause("the database failed (%s); try again later", code)

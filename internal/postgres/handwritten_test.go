@@ -100,6 +100,7 @@ func TestSweepAfterUnmarkedChanges(t *testing.T) {
 			CREATE TRIGGER agent_deleted AFTER DELETE ON agents FOR EACH ROW EXECUTE FUNCTION record_deleted()`,
 		"a table made anew": `CREATE TABLE another (LIKE deleted_agents INCLUDING ALL); DROP TABLE deleted_agents;
 			ALTER TABLE another RENAME TO deleted_agents;` + copied,
+		"truncated with the record of what was deleted": `TRUNCATE agents, deleted_agents CASCADE`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

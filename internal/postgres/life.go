@@ -20,6 +20,8 @@ const markingMigration = 6
 //   - with the server: when it was started, and when its statistics were last reset, which recovery from a crash does. Another
 //     server, or this one after a crash, may have lost transactions and give their ids out again;
 //   - with the database and the tables: these are other ones once they were dropped and restored;
+//   - with the file of deleted_agents, which TRUNCATE replaces: a statement that empties all tables takes along what the triggers
+//     have just recorded;
 //   - with the triggers that mark changes. pg_restore makes them after the rows, in a transaction that waits for who still
 //     writes rows and keeps others from it; from then on each change is marked. To disable and enable them changes their
 //     rows, too, and so xmin.
@@ -28,7 +30,7 @@ const markingMigration = 6
 const lifeCTE = `life AS MATERIALIZED (
     SELECT concat_ws('/', EXTRACT(EPOCH FROM pg_postmaster_start_time()), COALESCE(EXTRACT(EPOCH FROM pg_stat_get_bgwriter_stat_reset_time())::text, ''),
                (SELECT oid FROM pg_database WHERE datname = current_database()),
-               to_regclass('agents')::oid, to_regclass('deployments')::oid, to_regclass('deleted_agents')::oid, md5(marks.rows),
+               to_regclass('agents')::oid, to_regclass('deployments')::oid, to_regclass('deleted_agents')::oid, pg_relation_filenode(to_regclass('deleted_agents')), md5(marks.rows),
                CASE WHEN marks.present < 10 THEN '` + lifeUnmarked + `' WHEN marks.enabled < 10 THEN 'disabled' ELSE 'marked' END,
                CASE WHEN marks.enabled < 10 THEN floor(EXTRACT(EPOCH FROM now()) / 15) END) AS name
     FROM (

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/fleet"
@@ -99,6 +101,20 @@ func TestSchemaVersion(t *testing.T) {
 	_, all := migrations(t, db)
 	if got, err := r.Ping(t.Context()); err != nil || got != int64(all) {
 		t.Errorf("want version %d, got %d, %v", all, got, err)
+	}
+	err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "LOCK TABLE goose_db_version"); err != nil {
+			return err
+		}
+		limited, cancel := context.WithTimeout(t.Context(), 2*time.Second) // as long as the health check waits
+		defer cancel()
+		if got, err := r.Ping(limited); err != nil || got != int64(all) {
+			t.Errorf("locked: want the version read before, %d, got %d, %v", all, got, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

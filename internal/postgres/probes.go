@@ -53,11 +53,15 @@ func (p Probes) Fleet(ctx context.Context) error {
 	return p.statements(ctx, "", `-- name: ProbeFleet :exec
 INSERT INTO agents SELECT * FROM agents WHERE false;
 UPDATE agents SET token_hash = token_hash WHERE false;
+DELETE FROM agents WHERE false;
+INSERT INTO deleted_agents SELECT * FROM deleted_agents WHERE false;
+UPDATE deleted_agents SET deleted_at = deleted_at WHERE false;
 INSERT INTO deployments SELECT * FROM deployments WHERE false;
 UPDATE deployments SET status = status WHERE false;
 INSERT INTO deployment_attempts SELECT * FROM deployment_attempts WHERE false;
 INSERT INTO deployment_logs SELECT * FROM deployment_logs WHERE false;
-INSERT INTO idempotency_keys SELECT * FROM idempotency_keys WHERE false`)
+INSERT INTO idempotency_keys SELECT * FROM idempotency_keys WHERE false;
+UPDATE idempotency_keys SET answer = answer WHERE false`)
 }
 
 // Presence writes no agent's last-seen.
@@ -67,14 +71,26 @@ INSERT INTO agent_presence SELECT * FROM agent_presence WHERE false;
 UPDATE agent_presence SET last_seen_at = last_seen_at WHERE false`)
 }
 
-// Rollups writes no measurement and no report.
+// Rollups writes no measurement and no report. Measurements are written again and again, as they grow.
 func (p Probes) Rollups(ctx context.Context) error {
 	return p.statements(ctx, "", `-- name: ProbeRollups :exec
 INSERT INTO request_rollups SELECT * FROM request_rollups WHERE false;
+UPDATE request_rollups SET bucket = bucket WHERE false;
 INSERT INTO query_rollups SELECT * FROM query_rollups WHERE false;
+UPDATE query_rollups SET bucket = bucket WHERE false;
 INSERT INTO replica_rollups SELECT * FROM replica_rollups WHERE false;
+UPDATE replica_rollups SET bucket = bucket WHERE false;
 INSERT INTO fleet_rollups SELECT * FROM fleet_rollups WHERE false;
-INSERT INTO reports SELECT * FROM reports WHERE false`)
+UPDATE fleet_rollups SET bucket = bucket WHERE false;
+INSERT INTO reports SELECT * FROM reports WHERE false;
+DELETE FROM reports WHERE false`)
+}
+
+// RateLimits writes nothing that replicas tell one another of rate limits.
+func (p Probes) RateLimits(ctx context.Context) error {
+	return p.statements(ctx, "", `-- name: ProbeRateLimits :exec
+INSERT INTO rate_limits SELECT * FROM rate_limits WHERE false;
+UPDATE rate_limits SET taken = taken WHERE false`)
 }
 
 // ExecutionRollups folds nothing.
@@ -83,7 +99,9 @@ func (p Probes) ExecutionRollups(ctx context.Context) error {
 DELETE FROM execution_deltas WHERE false;
 DELETE FROM user_deltas WHERE false;
 INSERT INTO execution_rollups SELECT * FROM execution_rollups WHERE false;
-INSERT INTO user_rollups SELECT * FROM user_rollups WHERE false`)
+UPDATE execution_rollups SET bucket = bucket WHERE false;
+INSERT INTO user_rollups SELECT * FROM user_rollups WHERE false;
+UPDATE user_rollups SET bucket = bucket WHERE false`)
 }
 
 func (p Probes) statements(ctx context.Context, as role, sql string) error {
@@ -100,7 +118,11 @@ SELECT ` + executionColumns + ` FROM pg_temp.staged_executions WHERE false
 ON CONFLICT (user_id, created_at, execution_id) DO NOTHING`
 	probeSpans = `-- name: ProbeSpans :exec
 INSERT INTO span_ancestors SELECT * FROM span_ancestors WHERE false;
-INSERT INTO unsettled_executions SELECT * FROM unsettled_executions WHERE false`
+INSERT INTO unsettled_executions SELECT * FROM unsettled_executions WHERE false;
+UPDATE unsettled_executions SET check_at = check_at WHERE false;
+SELECT FROM erasures WHERE false`
+	probeNames = `-- name: ProbeNames :exec
+INSERT INTO rollup_names SELECT * FROM rollup_names WHERE false`
 )
 
 // Probe does all that Commit does for one execution, up to its insertion, and inserts none. The staged row takes a page of the
@@ -108,6 +130,9 @@ INSERT INTO unsettled_executions SELECT * FROM unsettled_executions WHERE false`
 func (s *Executions) Probe(ctx context.Context) error {
 	probes := NewProbes(s.db)
 	return probes.probe(ctx, "", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, probeNames); err != nil { // replicas register new names before a batch
+			return err
+		}
 		if err := s.becomeWriter(ctx, tx); err != nil {
 			return err
 		}

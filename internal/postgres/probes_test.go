@@ -78,6 +78,55 @@ func TestProbesTellWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestProbesNeedTheRightsOfTheWork takes away, one by one, the rights that writes of each kind need.
+func TestProbesNeedTheRightsOfTheWork(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 4})
+	s := postgres.NewExecutions(r.DB, keepExecutions, time.Now)
+	commit(t, s, anExecution())
+	login := ask[string](t, db, `SELECT quote_ident(current_user)`)
+	probes := postgres.NewProbes(r.DB)
+	const upsert = "INSERT, UPDATE"
+	for _, tt := range []struct {
+		name   string
+		probe  func(context.Context) error
+		role   string
+		rights map[string]string // by table
+	}{
+		{"fleet", probes.Fleet, login, map[string]string{
+			"agents": "SELECT, INSERT, UPDATE, DELETE", "deleted_agents": "SELECT, INSERT, UPDATE", "deployments": "SELECT, INSERT, UPDATE",
+			"deployment_attempts": "INSERT", "deployment_logs": "INSERT", "idempotency_keys": upsert,
+		}},
+		{"presence", probes.Presence, login, map[string]string{"agent_presence": upsert}},
+		{"rollups", probes.Rollups, login, map[string]string{
+			"request_rollups": upsert, "query_rollups": upsert, "replica_rollups": upsert, "fleet_rollups": upsert, "reports": "INSERT, DELETE",
+		}},
+		{"rate limits", probes.RateLimits, login, map[string]string{"rate_limits": upsert}},
+		{"execution rollups", probes.ExecutionRollups, "watchbill_admin", map[string]string{
+			"execution_rollups": upsert, "user_rollups": upsert, "execution_deltas": "DELETE", "user_deltas": "DELETE",
+		}},
+		{"names", s.Probe, login, map[string]string{"rollup_names": "SELECT, INSERT"}},
+		{"executions", s.Probe, "watchbill_writer", map[string]string{
+			"agent_executions": "INSERT", "execution_deltas": "INSERT", "user_deltas": "INSERT", "span_ancestors": "SELECT, INSERT",
+			"unsettled_executions": "SELECT, INSERT, UPDATE", "erasures": "SELECT",
+		}},
+	} {
+		for table, rights := range tt.rights {
+			for right := range strings.SplitSeq(rights, ", ") {
+				db.exec(t, "REVOKE "+right+" ON "+table+" FROM "+tt.role)
+				if err := tt.probe(t.Context()); err == nil || !strings.Contains(err.Error(), "42501") {
+					t.Errorf("%s without %s on %s: want 42501, got %v", tt.name, right, table, err)
+				}
+				db.exec(t, "GRANT "+right+" ON "+table+" TO "+tt.role)
+			}
+		}
+		if err := tt.probe(t.Context()); err != nil {
+			t.Errorf("%s with all rights: got %v", tt.name, err)
+		}
+	}
+}
+
 // TestOldestTransaction has an ordinary login see how long others' transactions are open.
 func TestOldestTransaction(t *testing.T) {
 	t.Parallel()

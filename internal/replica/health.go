@@ -42,6 +42,7 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 	monitor.Add("deployments and enrolments", ofWrites(probes.Fleet))
 	monitor.Add("last-seen", ofWrites(probes.Presence))
 	monitor.Add("measurements and reports", ofWrites(probes.Rollups))
+	monitor.Add("rate limits", ofWrites(probes.RateLimits))
 	monitor.Add("rollups of executions", ofWrites(probes.ExecutionRollups))
 	oldest := postgres.NewOldestTransaction(db, now)
 	var seconds atomic.Int64
