@@ -143,6 +143,16 @@ func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 	return strings.Contains(r.URL.RawQuery, adminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(adminTokenParameter))
 }
 
+// holderOf returns whose token a known caller showed.
+func (s *Server) holderOf(r *http.Request) holder {
+	hash := fleet.HashToken(bearerToken(r))
+	if s.isAdmin(r, hash) {
+		return holder{}
+	}
+	_, agent := s.mailbox.Lookup(hash)
+	return holder{hash, agent}
+}
+
 // bearerToken returns the token of the Authorization header; empty if there is none.
 func bearerToken(r *http.Request) string {
 	scheme, token, _ := strings.Cut(first(r.Header["Authorization"]), " ")

@@ -207,8 +207,8 @@ func (s *Server) serve(x *exchange) {
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
 	x.caller, err = s.authorize(x, e.access)
-	if x.audience == telemetry.Known {
-		x.conn.authenticate()
+	if x.audience == telemetry.Known && !x.conn.isAuthenticated() {
+		x.conn.authenticate(s.holderOf(x.r))
 	}
 	if err == nil {
 		if x.r.ContentLength != 0 || x.r.Method != http.MethodGet {
