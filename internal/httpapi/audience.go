@@ -25,12 +25,14 @@ var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "
 	"too many requests with unknown tokens are waiting; try again later")
 
 // identify finds out, without waiting for anything, whether a caller whom the route does not ask for a token has a valid one.
-// ServiceAccounts of Kubernetes are known only where reports are made and read.
-func (s *Server) identify(x *exchange) {
+// ServiceAccounts of Kubernetes are known only where reports are made and read. It reports whether the caller is an administrator.
+func (s *Server) identify(x *exchange) (isAdmin bool) {
 	hash := fleet.HashToken(bearerToken(x.r))
-	if s.isAdmin(x.r, hash) || s.isToken(hash) {
+	isAdmin = s.isAdmin(x.r, hash)
+	if isAdmin || s.isToken(hash) {
 		x.audience = telemetry.Known
 	}
+	return isAdmin
 }
 
 // isToken reports whether a hash is of any token but an administrator's.

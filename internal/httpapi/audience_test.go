@@ -274,13 +274,14 @@ func TestMetricsWithoutATokenAreRemembered(t *testing.T) {
 func TestWindowsThatTakeTooLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics()}
-		for _, known := range []bool{true, false} {
+		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}
+		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
+			req.hours = 100
 			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
 			start := time.Now()
-			_, err := s.measure(ctx, meteredHours{hours: 100, known: known}, report.SectionSummary)
+			_, err := s.measure(ctx, req, report.SectionSummary)
 			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != answerWithin {
-				t.Errorf("known caller %v: got %v after %s", known, err, took)
+				t.Errorf("%+v: got %v after %s", req, err, took)
 			}
 			cancel()
 		}

@@ -80,8 +80,7 @@ func (t tokens) holdHash(hash fleet.TokenHash) bool {
 func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	switch who {
 	case everyone:
-		s.identify(x)
-		return caller{}, nil
+		return caller{admin: s.identify(x)}, nil
 	case prober:
 		x.audience = telemetry.Probe
 		return caller{}, nil
@@ -147,6 +146,16 @@ func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 		return false
 	}
 	return strings.Contains(r.URL.RawQuery, adminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(adminTokenParameter))
+}
+
+// holderOf returns whose token a known caller showed.
+func (s *Server) holderOf(r *http.Request) holder {
+	hash := fleet.HashToken(bearerToken(r))
+	if s.isAdmin(r, hash) {
+		return holder{}
+	}
+	_, agent := s.mailbox.Lookup(hash)
+	return holder{hash, agent}
 }
 
 // bearerToken returns the token of the Authorization header; empty if there is none.

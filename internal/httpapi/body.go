@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
 )
@@ -18,6 +19,8 @@ type body struct {
 	read   int64
 	begun  bool
 	ended  bool // all of it was read
+	now    func() time.Time
+	waited time.Duration // for the client to send it: no part of the answer's latency
 	busy   *openapi.Problem
 	// mayGrow, if not nil, reports whether a body that begins like this may be larger than maxSmallBody.
 	mayGrow func(begin []byte) bool
@@ -25,7 +28,7 @@ type body struct {
 
 // openBody is called once the caller is known.
 func (s *Server) openBody(x *exchange) *body {
-	return &body{from: x.r.Body, budget: s.bodies, who: x.share()}
+	return &body{from: x.r.Body, budget: s.bodies, who: x.share(), now: x.now}
 }
 
 // Read takes what it reads from the budget. It fails with a problem if there is nothing left.
@@ -42,7 +45,9 @@ func (b *body) Read(p []byte) (int, error) {
 // pass is Read for a caller that takes the memory from the budget itself.
 func (b *body) pass(p []byte) (int, error) {
 	b.begun = true
+	start := b.now()
 	n, err := b.from.Read(p)
+	b.waited += b.now().Sub(start)
 	b.read += int64(n)
 	b.ended = b.ended || errors.Is(err, io.EOF)
 	return n, err

@@ -21,7 +21,7 @@ type budget struct {
 // what the others need.
 type share struct {
 	kind  audience
-	agent string // empty: all of the kind together
+	agent string // or the enrolment token's fingerprint; empty: all of the kind together
 }
 
 // audience is a kind of caller.
@@ -79,11 +79,19 @@ func (b *budget) limit(kind audience) int64 {
 	}
 }
 
+// own returns how much of the budget one caller of a kind may use.
+func (b *budget) own(kind audience) int64 {
+	if kind == audienceEnrol {
+		return b.limit(kind) / 2
+	}
+	return min(maxAgentShare, b.total/2)
+}
+
 // take takes n bytes for the caller, all of them or none. It returns the problem to answer with if there are not enough.
 func (b *budget) take(who share, n int64) *openapi.Problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if who.agent != "" && b.shares[who]+n > min(maxAgentShare, b.total/2) {
+	if who.agent != "" && b.shares[who]+n > b.own(who.kind) {
 		return errShareUsed
 	}
 	all := share{kind: who.kind}
@@ -131,7 +139,7 @@ func (x *exchange) share() share {
 	case x.caller.agent.ID() != "":
 		return share{audienceAgent, x.caller.agent.ID()}
 	case x.caller.grant != nil:
-		return share{kind: audienceEnrol}
+		return share{audienceEnrol, x.caller.grant.Fingerprint()}
 	case x.caller.ingest != (fleet.TokenHash{}):
 		return share{kind: audienceIngest}
 	case x.caller.account != nil:

@@ -1,16 +1,16 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
-	"slices"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -28,7 +28,8 @@ type ConnectionLimits struct {
 
 // Connections limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favour of the
 // new one: first those on which nobody has authenticated, then those that have been idle for longest. Those on which nobody
-// has authenticated get at most three quarters of all, so that the rest is left to known callers.
+// has authenticated get at most three quarters of all, so that the rest is left to known callers. One token authenticates
+// a limited number: further ones stay among those on which nobody has.
 //
 // A request on a connection that is kept costs it a few stores to the connection's own memory and no lock.
 type Connections struct {
@@ -38,6 +39,8 @@ type Connections struct {
 	mu              sync.Mutex
 	unauthenticated []*connection
 	authenticated   []*connection
+	networks        [2]map[netip.Prefix]int // how many each network has of either
+	holders         map[fleet.TokenHash]int // how many each token has authenticated
 
 	shed [shedReasons]atomic.Uint64
 }
@@ -48,17 +51,21 @@ const (
 	shedIdle                   // for another one
 	shedTimeout                // nobody authenticated in time
 	shedRefused                // it was new, and none could be closed for it
+	shedActive                 // for one of another network; its own has the most, and all are at work
 	shedReasons
 )
 
-var shedNames = [shedReasons]string{"unauthenticated", "idle", "timeout", "refused"}
+var shedNames = [shedReasons]string{"unauthenticated", "idle", "timeout", "refused", "active"}
 
 // clockTick is how exact the times of authenticated connections are.
 const clockTick = 250 * time.Millisecond
 
 // NewConnections makes the limits of one listener. They hold while Run runs.
 func NewConnections(limits ConnectionLimits) *Connections {
-	c := &Connections{limits: limits}
+	c := &Connections{
+		limits: limits, holders: map[fleet.TokenHash]int{},
+		networks: [2]map[netip.Prefix]int{{}, {}},
+	}
 	c.clock.Store(limits.Now().UnixNano())
 	return c
 }
@@ -118,10 +125,10 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 }
 
 func (c *Connections) admit(raw net.Conn) *connection {
-	conn := &connection{Conn: raw, owner: c}
+	conn := &connection{Conn: raw, owner: c, network: networkOf(raw.RemoteAddr())}
 	conn.since.Store(c.limits.Now().UnixNano())
 	c.mu.Lock()
-	victims, reason := c.victims()
+	victims, reason := c.victims(conn.network)
 	if len(victims) == 0 && reason == shedRefused {
 		c.mu.Unlock()
 		c.shed[shedRefused].Add(1)
@@ -130,12 +137,11 @@ func (c *Connections) admit(raw net.Conn) *connection {
 	for _, victim := range victims {
 		c.remove(victim)
 	}
-	conn.place = len(c.unauthenticated)
-	c.unauthenticated = append(c.unauthenticated, conn)
+	c.add(conn)
 	c.mu.Unlock()
 	c.close(victims, reason)
 	if c.limits.Trusted.containPeer(raw.RemoteAddr().String()) {
-		conn.authenticate()
+		conn.authenticate(holder{})
 	}
 	return conn
 }
@@ -147,56 +153,20 @@ func (c *Connections) close(victims []*connection, reason int) {
 	}
 }
 
-// victims chooses what to close so that there is a place for one more; nothing, with shedRefused, if that cannot be. It
-// chooses several at once, since it has to look at all of them. Its caller has the lock.
-func (c *Connections) victims() (victims []*connection, reason int) {
-	batch := max(1, c.limits.Max/64)
-	tooManyUnauthenticated := len(c.unauthenticated) >= max(1, c.limits.Max/4*3)
-	if !tooManyUnauthenticated && len(c.unauthenticated)+len(c.authenticated) < c.limits.Max {
-		return nil, shedUnauthenticated
-	}
-	resting := func(conn *connection) bool { return conn.state.Load() != connectionActive }
-	whichever := func(*connection) bool { return true }
-	if victims = oldest(c.unauthenticated, batch, resting); len(victims) > 0 {
-		return victims, shedUnauthenticated
-	}
-	if !tooManyUnauthenticated {
-		if victims = oldest(c.authenticated, batch, resting); len(victims) > 0 {
-			return victims, shedIdle
-		}
-	}
-	if victims = oldest(c.unauthenticated, 1, whichever); len(victims) > 0 {
-		return victims, shedUnauthenticated
-	}
-	return nil, shedRefused
-}
-
-// oldest returns up to n connections that may be closed, from the one whose state is oldest on.
-func oldest(all []*connection, n int, may func(*connection) bool) []*connection {
-	type aged struct {
-		conn  *connection
-		since int64 // as it was: it may change while they are sorted
-	}
-	var found []aged
-	for _, conn := range all {
-		if may(conn) {
-			found = append(found, aged{conn, conn.since.Load()})
-		}
-	}
-	slices.SortFunc(found, func(a, b aged) int { return cmp.Compare(a.since, b.since) })
-	victims := make([]*connection, 0, n)
-	for _, one := range found[:min(n, len(found))] {
-		victims = append(victims, one.conn)
-	}
-	return victims
-}
-
-// set returns the set that a connection is in. Its caller has the lock.
-func (c *Connections) set(conn *connection) *[]*connection {
+// set returns the set that a connection is in, and its networks. Its caller has the lock.
+func (c *Connections) set(conn *connection) (*[]*connection, map[netip.Prefix]int) {
 	if conn.known.Load() {
-		return &c.authenticated
+		return &c.authenticated, c.networks[1]
 	}
-	return &c.unauthenticated
+	return &c.unauthenticated, c.networks[0]
+}
+
+// add puts a connection into its set. Its caller has the lock.
+func (c *Connections) add(conn *connection) {
+	set, networks := c.set(conn)
+	conn.place = len(*set)
+	*set = append(*set, conn)
+	networks[conn.network]++
 }
 
 // remove takes a connection out of its set, if it is in one. Its caller has the lock.
@@ -204,13 +174,23 @@ func (c *Connections) remove(conn *connection) {
 	if conn.place < 0 {
 		return
 	}
-	set := c.set(conn)
+	set, networks := c.set(conn)
 	last := len(*set) - 1
 	moved := (*set)[last]
 	(*set)[conn.place], moved.place = moved, conn.place
 	(*set)[last] = nil
 	*set = (*set)[:last]
 	conn.place = -1
+	countDown(networks, conn.network)
+	if conn.known.Load() && conn.holder != (fleet.TokenHash{}) {
+		countDown(c.holders, conn.holder)
+	}
+}
+
+func countDown[K comparable](counts map[K]int, key K) {
+	if counts[key]--; counts[key] <= 0 {
+		delete(counts, key)
+	}
 }
 
 // The states of a connection.
@@ -229,6 +209,9 @@ type connection struct {
 	since atomic.Int64 // when the state began, in nanoseconds of the Unix clock
 	place int          // in its set; below 0: in none; under owner.mu
 	end   time.Time    // when it should be closed; zero: never
+
+	network netip.Prefix    // of its peer
+	holder  fleet.TokenHash // the token that authenticated it; zero: one that is not limited; under owner.mu
 }
 
 // Close closes it and makes its place free.
@@ -239,20 +222,47 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// authenticate notes that somebody has authenticated.
-func (c *connection) authenticate() {
-	if c == nil || c.owner == nil || c.known.Load() {
+// holder is whose token authenticates a connection.
+type holder struct {
+	token fleet.TokenHash // zero: an administrator or a trusted proxy, whom nothing limits
+	agent bool
+}
+
+// most returns how many connections the holder's token may authenticate of so many: a quarter; of an agent, which needs a
+// few, a 64th.
+func (h holder) most(all int) int {
+	if h.agent {
+		return max(maxAgentConnections, all/64)
+	}
+	return max(maxAgentConnections, all/4)
+}
+
+const maxAgentConnections = 16
+
+// isAuthenticated reports whether there is nothing to tell authenticate.
+func (c *connection) isAuthenticated() bool { return c == nil || c.owner == nil || c.known.Load() }
+
+// authenticate notes that somebody has authenticated. A connection beyond what one token may have stays as it is.
+func (c *connection) authenticate(by holder) {
+	if c.isAuthenticated() {
 		return
 	}
-	c.owner.mu.Lock()
-	defer c.owner.mu.Unlock()
+	o := c.owner
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if c.place < 0 || c.known.Load() {
 		return
 	}
-	c.owner.remove(c)
+	if by.token != (fleet.TokenHash{}) {
+		if o.holders[by.token] >= by.most(o.limits.Max) {
+			return
+		}
+		o.holders[by.token]++
+	}
+	o.remove(c)
+	c.holder = by.token
 	c.known.Store(true)
-	c.place = len(c.owner.authenticated)
-	c.owner.authenticated = append(c.owner.authenticated, c)
+	o.add(c)
 }
 
 // counted returns what is known of a server's connection; nil where no Connections has it.

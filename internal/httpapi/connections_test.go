@@ -238,3 +238,116 @@ func TestConnectionsOfTrustedProxiesStay(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+// dialFrom dials from an address of the loopback network.
+func dialFrom(t *testing.T, from, address string) *kept {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := dialer.Dial("tcp", address)
+	if err != nil {
+		t.Skipf("cannot dial from %s: %v", from, err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return &kept{conn, bufio.NewReader(conn)}
+}
+
+const unfinished = "POST /api/deployments/0192aaaa-0000-7000-8000-000000000000/status HTTP/1.1\r\nHost: x\r\n" +
+	"Content-Type: application/json\r\nContent-Length: 60\r\nAuthorization: Bearer "
+
+// TestOneTokenDoesNotTakeAllConnections has one agent open more connections than there may be, each kept at work by a body
+// whose end does not come: other agents' new connections are served.
+func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	token, other := a.enroll(t, "a1"), a.enroll(t, "a2")
+	const limit = 64
+	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	for range limit + 8 {
+		c := dial(t, address)
+		if c.get("/api/deployments/pending/a1", token) == http.StatusOK {
+			_, _ = io.WriteString(c, unfinished+token+"\r\n\r\n{")
+		}
+	}
+	for i := range 4 {
+		if got := dialFrom(t, "127.0.1.1", address).get("/api/deployments/pending/a2", other); got != http.StatusOK {
+			t.Errorf("another agent's connection %d: got %d", i, got)
+		}
+	}
+	if s := connections.Sample(); s.Active+s.Idle > maxAgentConnections+4 || s.Shed["refused"] != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestManyTokensOfOneNetworkDoNotTakeAllConnections does the same with a token for each connection, from one network.
+func TestManyTokensOfOneNetworkDoNotTakeAllConnections(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	other := a.enroll(t, "other")
+	const limit = 8
+	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	for i := range limit {
+		id := "a" + string(rune('a'+i))
+		token := a.enroll(t, id)
+		c := dial(t, address)
+		if got := c.get("/api/deployments/pending/"+id, token); got != http.StatusOK {
+			t.Fatalf("agent %d: got %d", i, got)
+		}
+		if _, err := io.WriteString(c, unfinished+token+"\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		awaitSample(t, connections, "all at work", func(_, active, _ int) bool { return active == i+1 })
+	}
+	if got := dialFrom(t, "127.0.1.1", address).get("/api/deployments/pending/other", other); got != http.StatusOK {
+		t.Errorf("another network's connection: got %d", got)
+	}
+	if s := connections.Sample(); s.Shed["active"] != 1 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestNewConnectionsGetTimeForARequest opens many connections from one network, without a word, after one of another: that
+// is not closed before its client had the time to ask.
+func TestNewConnectionsGetTimeForARequest(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	token := a.enroll(t, "a1")
+	const limit = 32
+	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	for range limit {
+		dial(t, address)
+	}
+	agent := dialFrom(t, "127.0.1.1", address)
+	for range 2 * limit {
+		dial(t, address)
+	}
+	awaitSample(t, connections, "many were shed", func(_, _, _ int) bool { return connections.Sample().Shed["unauthenticated"] > limit })
+	if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
+		t.Errorf("the agent: got %d", got)
+	}
+}
+
+// TestNewConnectionsBesideKnownIdleOnes fills all places with idle connections of known callers: two new ones that come
+// together are both served, and neither takes the other's place.
+func TestNewConnectionsBesideKnownIdleOnes(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	const limit = 8
+	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	for i := range limit {
+		id := "a" + string(rune('a'+i))
+		if got := dial(t, address).get("/api/deployments/pending/"+id, a.enroll(t, id)); got != http.StatusOK {
+			t.Fatalf("agent %d: got %d", i, got)
+		}
+	}
+	awaitSample(t, connections, "all idle", func(_, _, idle int) bool { return idle == limit })
+	first, second := dial(t, address), dial(t, address)
+	awaitSample(t, connections, "both are there", func(unauthenticated, _, _ int) bool { return unauthenticated == 2 })
+	for i, c := range []*kept{first, second} {
+		if got := c.get("/livez", ""); got != http.StatusOK {
+			t.Errorf("connection %d: got %d", i, got)
+		}
+	}
+}

@@ -40,6 +40,11 @@ func typedWithin[Req, Resp any](
 		_ = x.outlast(s.now(), deadline) // where that is not to be had, the server's own timeouts hold
 		ctx, cancel := context.WithTimeout(telemetry.WithAudience(x.r.Context(), x.audience), deadline)
 		defer cancel()
+		leave, err := s.enterTurn(ctx, x)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		resp, err := do(s, ctx, req)
 		if err != nil {
 			return err

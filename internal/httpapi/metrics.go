@@ -109,10 +109,14 @@ func (s *Server) measure(ctx context.Context, req meteredHours, sections ...repo
 		}
 		return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
 	}
-	if req.known {
+	answers := s.open
+	switch {
+	case req.admin:
 		return compute(ctx, s.metering)
+	case req.known:
+		answers = s.tokened
 	}
-	return s.open.answer(ctx, openQuestion{req.hours, sections[0]}, s.now, compute)
+	return answers.answer(ctx, openQuestion{req.hours, sections[0]}, s.now, compute)
 }
 
 func windowOf(c report.Coverage) openapi.Window {

@@ -11,7 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// What the metrics cost for callers without a valid token, who are asked for nothing, is bounded apart from all others.
+// What the metrics cost for callers without a valid token, who are asked for nothing, is bounded apart from all others; and so
+// is what they cost for callers who have one and are no administrators.
 const (
 	openHours    = 168              // the longest window
 	openAge      = 10 * time.Second // an answer is given again until it is so old
@@ -26,11 +27,12 @@ var errTooManyMetrics = newProblem(http.StatusTooManyRequests, "rate_limited", "
 type meteredHours struct {
 	hours int64
 	known bool // the caller has a valid token
+	admin bool // an administrator's
 }
 
 func readMeteredHours(x *exchange) (meteredHours, error) {
 	hours, err := readHours(x)
-	req := meteredHours{hours: hours, known: x.audience == telemetry.Known}
+	req := meteredHours{hours: hours, known: x.audience == telemetry.Known, admin: x.caller.admin}
 	if err == nil && hours > openHours && !req.known {
 		err = badRequest("invalid_parameter", "hours",
 			"must be from 1 to %d without a token; with any valid token it may be up to %d", openHours, report.MaxHours)
@@ -38,8 +40,8 @@ func readMeteredHours(x *exchange) (meteredHours, error) {
 	return req, err
 }
 
-// openMetrics has the metrics for callers without a valid token: each answer is computed once, for all who ask meanwhile and
-// for those who ask in the next seconds. There are at most as many answers as questions: two for each hour of openHours.
+// openMetrics has the metrics for callers who are no administrators: each answer is computed once, for all who ask meanwhile and
+// for those who ask in the next seconds. Only as many answers are kept as can be computed in that time.
 type openMetrics struct {
 	computing gate
 	waiting   gate

@@ -113,7 +113,9 @@ type Server struct {
 	metering   gate // of metrics, for known callers
 	unknown    gate // of requests whose token no agent is known by
 	open       *openMetrics
-	reporting  gate // of reports
+	tokened    *openMetrics // for known callers that are no administrators
+	turns      *turns       // of agents at the database
+	reporting  gate         // of reports
 	openAPI    document
 
 	eventWithin time.Duration // see stream
@@ -150,7 +152,7 @@ func New(opts Options) (*Server, error) {
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
 		drains: newDrains(), adminReads: newGate(poolShare(opts.Database.Pool().Max)), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
-		open: newOpenMetrics(), openAPI: newDocument(),
+		open: newOpenMetrics(), tokened: newOpenMetrics(), turns: newTurns(), openAPI: newDocument(),
 		eventWithin: eventWithin,
 		reads:       newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
 	}
@@ -210,8 +212,8 @@ func (s *Server) serve(x *exchange) {
 	if x.caller.agent.ID() == "" { // an agent is no browser, and most answers are to agents
 		x.hideReferrer()
 	}
-	if x.audience == telemetry.Known {
-		x.conn.authenticate()
+	if x.audience == telemetry.Known && !x.conn.isAuthenticated() {
+		x.conn.authenticate(s.holderOf(x.r))
 	}
 	if err == nil {
 		if x.r.ContentLength != 0 || x.r.Method != http.MethodGet {
@@ -227,7 +229,7 @@ func (s *Server) serve(x *exchange) {
 
 // serveInTurn serves an endpoint once it is its turn.
 func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
-	if !e.read || x.audience != telemetry.Known { // callers without a token have a gate of their own
+	if !e.read || x.audience != telemetry.Known || e.access == everyone && !x.caller.admin { // whose gates are apart
 		return e.serve(s, x)
 	}
 	if err := s.enterReads(x); err != nil {
@@ -248,6 +250,9 @@ func (s *Server) finish(x *exchange) {
 		x.ready = s.now()
 	}
 	took := x.ready.Sub(x.start) - x.held
+	if x.body != nil {
+		took = max(took-x.body.waited, 0)
+	}
 	status := x.outcome()
 	if x.route == nil {
 		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), telemetry.UnmatchedRoute

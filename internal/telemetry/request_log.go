@@ -13,6 +13,10 @@ const (
 	idleFirst = 10
 	idleEvery = 100
 
+	// Of the other requests of known callers that did not fail, of one kind and second, the first busyFirst are logged and then one in busyEvery.
+	busyFirst = 50
+	busyEvery = 1000
+
 	// Of what is answered to unauthenticated callers in one second, so many of each kind and of all kinds are logged.
 	unauthenticatedFirst = 2
 	unauthenticatedAll   = 5
@@ -44,7 +48,7 @@ type RequestLine struct {
 // RequestLogger logs requests, as lines with the msg "request": server errors at error, all others at info.
 //
 // Idle polls are nearly all requests and say nothing new, so most get no line. Neither do requests of unauthenticated
-// callers, who could otherwise fill the log. A line that stands for n > 1 requests of the same method, route and status
+// callers, who could otherwise fill the log, nor those of others beyond so many a second, unless we failed. A line that stands for n > 1 requests of the same method, route and status
 // says sampled: n. Adding up sampled, or 1 where a line has none, counts requests rightly, but for those of the last ten
 // seconds (unauthenticated: of the last minute) while the program runs.
 type RequestLogger struct {
@@ -52,6 +56,7 @@ type RequestLogger struct {
 	redact          redactor
 	now             func() time.Time
 	idle            *samplers
+	busy            *samplers
 	unauthenticated *samplers
 	causes          *samplers // of a single kind
 }
@@ -61,6 +66,7 @@ func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
 	return &RequestLogger{
 		log: logs.App.Named("http"), redact: logs.redact, now: now,
 		idle:            newSamplers(idleFirst, idleEvery, 0, maxSamplers),
+		busy:            newSamplers(busyFirst, busyEvery, 0, maxUnauthenticatedKinds),
 		unauthenticated: newSamplers(unauthenticatedFirst, 0, unauthenticatedAll, maxUnauthenticatedKinds),
 		causes:          newSamplers(unauthenticatedFirst, 0, 0, 0),
 	}
@@ -85,6 +91,8 @@ func (l *RequestLogger) Log(r RequestLine) {
 		sampler = l.unauthenticated.orRest(kind{methodLabel(r.Method), r.Route, r.Status})
 	case r.Idle && r.Status < 400:
 		sampler = l.idle.of(kind{methodLabel(r.Method), r.Route, r.Status})
+	case r.Status < 500:
+		sampler = l.busy.orRest(kind{methodLabel(r.Method), r.Route, r.Status})
 	}
 	stands := int64(1)
 	if sampler != nil {
@@ -130,10 +138,12 @@ func (l *RequestLogger) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			l.flush(l.idle)
+			l.flush(l.busy)
 			l.flush(l.unauthenticated)
 			return nil
 		case <-idle.C:
 			l.flush(l.idle)
+			l.flush(l.busy)
 		case <-unauthenticated.C:
 			l.flush(l.unauthenticated)
 		}

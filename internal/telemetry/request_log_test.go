@@ -226,6 +226,31 @@ func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
 	})
 }
 
+// TestKnownCallersDoNotFillTheLog has one with a token send as many requests as it can.
+func TestKnownCallersDoNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out lockedBuffer
+		l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &out}), time.Now)
+		const seconds, each = 10, 5000
+		for range seconds {
+			for range each {
+				l.Log(RequestLine{Method: "GET", Route: "/api/agents", Path: "/api/agents", Status: 403, AgentID: "a1"})
+			}
+			time.Sleep(time.Second)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = l.Run(ctx) // which writes what is left
+		requests, lines := counted(t, out.String())
+		if most := (seconds+1)*(busyFirst+each/busyEvery) + 1; lines > most {
+			t.Errorf("%d lines, want at most %d", lines, most)
+		}
+		if got, want := requests[403], seconds*each; got != want {
+			t.Errorf("lines stand for %d requests, want %d", got, want)
+		}
+	})
+}
+
 func TestCausesAreSampled(t *testing.T) {
 	clock := &testClock{time: epoch}
 	l := NewRequestLogger(newTestLogs(t, LogOptions{Stdout: &lockedBuffer{}}), clock.Now)
