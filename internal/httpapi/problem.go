@@ -106,14 +106,14 @@ func (s *Server) fail(x *exchange, err error) {
 	s.writeProblem(x, p)
 }
 
-// logUnserved logs why a request was not served. Unauthenticated callers could bring about any number of such lines.
+// logUnserved logs why a request was not served. Clients could bring about any number of such lines, so they are sampled.
 func (s *Server) logUnserved(x *exchange, err error) {
 	fields := x.describe(zap.Error(err))
-	if x.audience != telemetry.Known {
-		stands := s.requests.SampleCause()
-		if stands == 0 {
-			return
-		}
+	stands := s.requests.SampleCause(x.audience == telemetry.Known)
+	if stands == 0 {
+		return
+	}
+	if stands > 1 {
 		fields = append(fields, zap.Int64("sampled", stands))
 	}
 	s.log.Warn("request not served", fields...)

@@ -13,9 +13,11 @@ const (
 	idleFirst = 10
 	idleEvery = 100
 
-	// Of the other requests of known callers that did not fail, of one kind and second, the first busyFirst are logged and then one in busyEvery.
-	busyFirst = 50
-	busyEvery = 1000
+	// Of the other requests of known callers, of one kind and second, the first busyFirst are logged, of failures (500 and
+	// above) the first failedFirst, and then one in busyEvery.
+	busyFirst   = 50
+	failedFirst = 200
+	busyEvery   = 1000
 
 	// Of what is answered to unauthenticated callers in one second, so many of each kind and of all kinds are logged.
 	unauthenticatedFirst = 2
@@ -48,17 +50,19 @@ type RequestLine struct {
 // RequestLogger logs requests, as lines with the msg "request": server errors at error, all others at info.
 //
 // Idle polls are nearly all requests and say nothing new, so most get no line. Neither do requests of unauthenticated
-// callers, who could otherwise fill the log, nor those of others beyond so many a second, unless we failed. A line that stands for n > 1 requests of the same method, route and status
-// says sampled: n. Adding up sampled, or 1 where a line has none, counts requests rightly, but for those of the last ten
-// seconds (unauthenticated: of the last minute) while the program runs.
+// callers, who could otherwise fill the log, nor those of others beyond so many a second. A line that stands for n > 1
+// requests of the same method, route and status says sampled: n. Adding up sampled, or 1 where a line has none, counts
+// requests rightly, but for those of the last ten seconds (unauthenticated: of the last minute) while the program runs.
 type RequestLogger struct {
 	log             *zap.Logger
 	redact          redactor
 	now             func() time.Time
 	idle            *samplers
 	busy            *samplers
+	failed          *samplers
 	unauthenticated *samplers
-	causes          *samplers // of a single kind
+	causes          *samplers // for unauthenticated callers; of a single kind
+	failedCauses    *samplers // for known ones, likewise
 }
 
 // NewRequestLogger returns a logger of requests to logs.App. Run must run for its counts to be right.
@@ -68,13 +72,20 @@ func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
 		idle:            newSamplers(idleFirst, idleEvery, 0, maxSamplers),
 		busy:            newSamplers(busyFirst, busyEvery, 0, maxUnauthenticatedKinds),
 		unauthenticated: newSamplers(unauthenticatedFirst, 0, unauthenticatedAll, maxUnauthenticatedKinds),
+		failed:          newSamplers(failedFirst, busyEvery, 0, maxUnauthenticatedKinds),
 		causes:          newSamplers(unauthenticatedFirst, 0, 0, 0),
+		failedCauses:    newSamplers(failedFirst, busyEvery, 0, 0),
 	}
 }
 
-// SampleCause reports for how many lines a line stands that says why an unauthenticated caller's request was not served;
-// 0 means that it should not be logged.
-func (l *RequestLogger) SampleCause() int64 { return l.causes.rest.take(l.now(), 0) }
+// SampleCause reports for how many lines a line stands that says why the request of a caller, known or unauthenticated, was
+// not served; 0 means that it should not be logged.
+func (l *RequestLogger) SampleCause(known bool) int64 {
+	if known {
+		return l.failedCauses.rest.take(l.now(), 0)
+	}
+	return l.causes.rest.take(l.now(), 0)
+}
 
 // Log logs a request, unless it is sampled and left to another line; that decision costs some tens of nanoseconds.
 func (l *RequestLogger) Log(r RequestLine) {
@@ -91,7 +102,9 @@ func (l *RequestLogger) Log(r RequestLine) {
 		sampler = l.unauthenticated.orRest(kind{methodLabel(r.Method), r.Route, r.Status})
 	case r.Idle && r.Status < 400:
 		sampler = l.idle.of(kind{methodLabel(r.Method), r.Route, r.Status})
-	case r.Status < 500:
+	case r.Status >= 500:
+		sampler = l.failed.orRest(kind{methodLabel(r.Method), r.Route, r.Status})
+	default:
 		sampler = l.busy.orRest(kind{methodLabel(r.Method), r.Route, r.Status})
 	}
 	stands := int64(1)
@@ -139,11 +152,13 @@ func (l *RequestLogger) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			l.flush(l.idle)
 			l.flush(l.busy)
+			l.flush(l.failed)
 			l.flush(l.unauthenticated)
 			return nil
 		case <-idle.C:
 			l.flush(l.idle)
 			l.flush(l.busy)
+			l.flush(l.failed)
 		case <-unauthenticated.C:
 			l.flush(l.unauthenticated)
 		}
