@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
@@ -12,17 +13,49 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// maxUnknownTokens is how many requests with a token that no agent is known by may wait at a time until it is looked for. More
+// maxUnknownTokens is how many tokens that no agent is known by may wait at a time to be looked for. Requests with more of them
 // are refused at once: they must not queue up beside requests of known callers. Agents that were just enrolled on another
 // replica are among those that wait, and so are all agents after the database was restored.
 const maxUnknownTokens = 128
+
+// waitingTokens are the unknown tokens of requests that wait. Any number of requests may wait with one of them. It is safe for
+// concurrent use.
+type waitingTokens struct {
+	limit int
+
+	mu       sync.Mutex
+	requests map[fleet.TokenHash]int // with each token
+}
+
+func newWaitingTokens(limit int) *waitingTokens {
+	return &waitingTokens{limit: limit, requests: map[fleet.TokenHash]int{}}
+}
+
+// enter reports whether a request may wait. If so, leave must be called.
+func (w *waitingTokens) enter(token fleet.TokenHash) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.requests[token] == 0 && len(w.requests) >= w.limit {
+		return false
+	}
+	w.requests[token]++
+	return true
+}
+
+func (w *waitingTokens) leave(token fleet.TokenHash) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.requests[token]--; w.requests[token] == 0 {
+		delete(w.requests, token)
+	}
+}
 
 // refusalSpread is over how long the refusals of unknown tokens are spread. Those that wait are looked for together, and would
 // otherwise all be answered in the same moment: a burst that requests of known callers had to wait behind.
 const refusalSpread = 100 * time.Millisecond
 
 var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",
-	"too many requests with unknown tokens are waiting; try again later")
+	"too many unknown tokens are waiting to be looked up; try again later")
 
 // identify finds out, without waiting for anything, whether a caller whom the route does not ask for a token has a valid one.
 // ServiceAccounts of Kubernetes are known only where reports are made and read. It reports whether the caller is an administrator.
@@ -54,10 +87,10 @@ func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHa
 	if !strings.HasPrefix(token, fleet.TokenPrefix) {
 		return mailbox.Agent{}, errUnknownToken
 	}
-	if !s.unknown.tryEnter() {
+	if !s.unknown.enter(hash) {
 		return mailbox.Agent{}, errTooManyUnknown
 	}
-	defer s.unknown.leave()
+	defer s.unknown.leave(hash)
 	start := s.now()
 	agent, err := s.mailbox.Authenticate(telemetry.WithAudience(x.r.Context(), telemetry.Unauthenticated), token)
 	switch {

@@ -149,10 +149,11 @@ func (*silentSource) SavePresence(context.Context, []mailbox.Sighting) error { r
 func TestUnknownTokensWaitApart(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	a.unknown = newGate(2)
-	for range cap(a.unknown) {
-		if !a.unknown.tryEnter() {
-			t.Fatal("the gate is closed")
+	a.unknown = newWaitingTokens(2)
+	one, two, three := fleet.HashToken("wba_1"), fleet.HashToken("wba_2"), fleet.HashToken("wba_3")
+	for _, token := range []fleet.TokenHash{one, two, two, two} { // any number of requests may wait with one token
+		if !a.unknown.enter(token) {
+			t.Fatal("a request is refused")
 		}
 	}
 	agent := a.enroll(t, "a1")
@@ -165,9 +166,11 @@ func TestUnknownTokensWaitApart(t *testing.T) {
 	}
 	poll("nobody's").want(http.StatusUnauthorized) // no agent's token is like this
 	poll(agent).want(http.StatusOK)
-	a.unknown.leave()
+	a.unknown.leave(two)
+	poll("wba_nobody's").want(http.StatusTooManyRequests) // others still wait with that token
+	a.unknown.leave(one)
 	poll("wba_nobody's").want(http.StatusUnauthorized)
-	if !a.unknown.tryEnter() || a.unknown.tryEnter() {
+	if !a.unknown.enter(three) || a.unknown.enter(one) {
 		t.Error("the place was not given back")
 	}
 }
@@ -186,7 +189,7 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 		synctest.Wait()
 		time.AfterFunc(time.Second, func() { close(source.released) })
 
-		s := &Server{mailbox: box, now: time.Now, unknown: newGate(1), jitter: func() float64 { return 0.5 }}
+		s := &Server{mailbox: box, now: time.Now, unknown: newWaitingTokens(1), jitter: func() float64 { return 0.5 }}
 		x := &exchange{ResponseWriter: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), now: s.now}
 		const token = "wba_nobody's"
 		start := time.Now()

@@ -109,9 +109,9 @@ type Server struct {
 	bodies     *budget // of requests
 	answers    *budget
 	drains     *drains
-	adminReads gate // see route.isRead
-	metering   gate // of metrics, for known callers
-	unknown    gate // of requests whose token no agent is known by
+	adminReads gate           // see route.isRead
+	metering   gate           // of metrics, for known callers
+	unknown    *waitingTokens // that no agent is known by
 	open       *openMetrics
 	tokened    *openMetrics // for known callers that are no administrators
 	turns      *turns       // of agents at the database
@@ -151,7 +151,7 @@ func New(opts Options) (*Server, error) {
 		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
-		drains: newDrains(), adminReads: newGate(poolShare(opts.Database.Pool().Max)), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newGate(maxUnknownTokens),
+		drains: newDrains(), adminReads: newGate(poolShare(opts.Database.Pool().Max)), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newWaitingTokens(maxUnknownTokens),
 		open: newOpenMetrics(), tokened: newOpenMetrics(), turns: newTurns(), openAPI: newDocument(),
 		eventWithin: eventWithin,
 		reads:       newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
