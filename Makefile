@@ -74,11 +74,11 @@ bench-quick: ## The same with small loads and data, to see that it works.
 	go run ./test/bench -quick $(ARGS)
 
 .PHONY: chaos
-chaos: ## Make faults and count what they did, for some 25 minutes; some need root. ARGS="-run … -seed …" narrow and repeat it.
+chaos: ## Make faults and count what they did, for an hour; some need root. ARGS="-run … -seed …" narrow and repeat it.
 	@go run ./test/chaos $(ARGS)
 
 .PHONY: chaos-quick
-chaos-quick: ## The same in three minutes.
+chaos-quick: ## Most of it, few times each, in ten minutes.
 	@go run ./test/chaos -quick $(ARGS)
 
 .PHONY: fuzz
