@@ -1768,7 +1768,7 @@ type PollPendingDeploymentsParams struct {
 	// Wait Hold the answer for up to this long (a duration such as `30s`, at most `60s`) until it differs from
 	// `If-None-Match`, or without that header until it is not empty. A wait of 5 s or more ends 2 % to 10 % earlier, and
 	// none lasts longer than the service is set to hold polls (48 s by default), so that proxies do not give up first. Four
-	// polls of one agent are held at once; a newer one has the oldest answered as it stands.
+	// polls of one agent are held at once; a newer one ends the oldest, which is answered with what is known.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
 
 	// IfNoneMatch The `ETag` of the last answer.
