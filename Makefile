@@ -78,7 +78,7 @@ chaos: ## Make faults and count what they did, for an hour; some need root. ARGS
 	@go run ./test/chaos $(ARGS)
 
 .PHONY: chaos-quick
-chaos-quick: ## Most of it, few times each, in ten minutes.
+chaos-quick: ## Most of it, few times each, in six minutes.
 	@go run ./test/chaos -quick $(ARGS)
 
 .PHONY: fuzz

@@ -63,17 +63,34 @@ func (t *trial) total(name string, value int, exact bool) {
 
 // stalledStdout runs a program with a pipe as its standard output that nobody reads, and returns how many requests failed.
 func (t *trial) stalledStdout(ctx context.Context, binary, name string) (failed int, err error) {
-	reader, writer, err := os.Pipe() // of 64 KiB
+	reader, writer, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
 	defer reader.Close()
+	if err := leaveRoom(reader, writer, 16<<10); err != nil {
+		return 0, errors.Join(err, writer.Close())
+	}
 	server, err := rig.Serve(ctx, rig.ServeOptions{Binary: binary, DatabaseURL: t.service, Dir: t.folder, Name: name, Out: writer})
 	err = errors.Join(err, writer.Close())
 	if err != nil {
 		return 0, err
 	}
 	return t.useStalled(ctx, server)
+}
+
+// leaveRoom fills a pipe, but for some bytes: enough for a program's first lines.
+func leaveRoom(reader, writer *os.File, room int64) error {
+	if err := writer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		return fmt.Errorf("fill a pipe: %w", err)
+	}
+	if _, err := writer.Write(make([]byte, 16<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("fill a pipe: it took everything, %w", err)
+	}
+	if _, err := io.CopyN(io.Discard, reader, room); err != nil {
+		return fmt.Errorf("fill a pipe: %w", err)
+	}
+	return nil
 }
 
 // stalledFolder runs the product with log files that take no more than a pipe does.
