@@ -70,6 +70,7 @@ func TestBackground(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
 		"Sweep": true, "SavePresence": true, "CountDeployments": true, "LockExpiredDeployments": true, "SaveQueryRollup": true,
+		"ProbeFleet": true, "copy staged_executions": true, "OldestTransaction": true, "LookUpTokens": false,
 		"PendingDeployments": false, "GetAgent": false, "LockDeployment": false, "LockForLog": false, "SaveDeployment": false, "unnamed": false,
 	} {
 		if got := background.MatchString(`watchbill_db_query_duration_seconds_count{query="` + name + `"}`); got != want {

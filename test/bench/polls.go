@@ -260,11 +260,12 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 }
 
 // background matches the queries that a replica runs by itself, and what stands around their transactions: sweeps, presence,
-// measurements, what it shows Prometheus once a minute, expired leases, settling, folding and retention. A poll runs none of them. What
+// measurements, probes of its health, what it shows Prometheus once a minute, expired leases, settling, folding and retention. A poll runs none of them. What
 // requests run, such as LockDeployment, must not be among them.
 var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
 	`Save\w+Rollup|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|Compact\w+|Drop\w+|` +
-	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups)"`)
+	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups|Probe\w+|BecomeWriter|copy \w+|OldestTransaction|RollupNames|` +
+	`DatabaseLife|Forget\w+|SchemaVersion)"`)
 
 // requestQueries are how often the server has run each query that requests may run.
 func requestQueries(ctx context.Context, s *rig.Server) (map[string]int64, error) {
