@@ -27,32 +27,9 @@ func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted
 		return Recounted{}, err
 	}
 	var total Recounted
-	position := execution.Execution{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
-	for {
-		var seen, changed int64
-		var last execution.Execution
-		err := s.db.inTxAs(ctx, admin, "count executions anew", func(tx pgx.Tx) error {
-			rows, err := s.db.queries.WithTx(tx).ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
-				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
-				After: position.CreatedAt, AfterUser: position.UserID, AfterID: position.ID,
-			})
-			if seen, changed = int64(len(rows)), 0; err != nil || seen == 0 {
-				return err
-			}
-			last = rowOf(rows[seen-1]).Execution // kept only if the transaction is
-			changed, err = s.uncap(ctx, tx, rows)
-			return err
-		})
-		if err != nil {
-			return total, err
-		}
-		position = last
-		total.Seen += seen
-		total.Changed += changed
-		if seen < repriceAtOnce {
-			return total, nil
-		}
-	}
+	err = s.changeWindow(ctx, w, "count executions anew", &total.Seen, &total.Changed,
+		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.uncap(ctx, tx, rows) })
+	return total, err
 }
 
 // cappedNames returns the names of a window's executions that count as other, the most frequent first, as a batch that has them.

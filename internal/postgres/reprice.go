@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// repriceAtOnce is how many rows one transaction prices anew.
+// repriceAtOnce is how many rows one transaction prices, or counts, anew.
 const repriceAtOnce = 2000
 
 // Repriced is what pricing anew came to.
@@ -19,30 +19,40 @@ type Repriced struct{ Seen, Changed int64 }
 // execution's cost and price version. What it has done when it fails stays done.
 func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
 	var total Repriced
+	err := s.changeWindow(ctx, w, "price executions anew", &total.Seen, &total.Changed,
+		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.saveCosts(ctx, tx, rows, price) })
+	return total, err
+}
+
+// changeWindow has change called with all executions that began in a window, in transactions of at most repriceAtOnce rows, and adds to
+// seen how many there were and to changed what change returned of them. What was committed when it fails is counted.
+func (s *Executions) changeWindow(
+	ctx context.Context, w execution.Window, doing string, seen, changed *int64, change func(pgx.Tx, []dbgen.ExecutionFigure) (int64, error),
+) error {
 	position := execution.Execution{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
 	for {
-		var seen, changed int64
+		var read, done int64
 		var last execution.Execution
-		err := s.db.inTxAs(ctx, admin, "price executions anew", func(tx pgx.Tx) error {
+		err := s.db.inTxAs(ctx, admin, doing, func(tx pgx.Tx) error {
 			rows, err := s.db.queries.WithTx(tx).ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
 				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
 				After: position.CreatedAt, AfterUser: position.UserID, AfterID: position.ID,
 			})
-			if seen, changed = int64(len(rows)), 0; err != nil || seen == 0 {
+			if read, done = int64(len(rows)), 0; err != nil || read == 0 {
 				return err
 			}
-			last = rowOf(rows[seen-1]).Execution // kept only if the transaction is
-			changed, err = s.saveCosts(ctx, tx, rows, price)
+			last = rowOf(rows[read-1]).Execution // kept only if the transaction is
+			done, err = change(tx, rows)
 			return err
 		})
 		if err != nil {
-			return total, err
+			return err
 		}
 		position = last
-		total.Seen += seen
-		total.Changed += changed
-		if seen < repriceAtOnce {
-			return total, nil
+		*seen += read
+		*changed += done
+		if read < repriceAtOnce {
+			return nil
 		}
 	}
 }
