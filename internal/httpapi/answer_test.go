@@ -74,6 +74,16 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 	return conn
 }
 
+// awaitAnswers waits until the bytes that large answers hold are as wanted.
+func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(a.answers.inUse()); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("answers hold %d bytes", a.answers.inUse())
+		}
+	}
+}
+
 // TestSlowReadersTakeFromABudget has clients read nothing. One agent's take no more than its share, others' no more than
 // theirs together, small answers are not refused, and those who were first get theirs after all.
 func TestSlowReadersTakeFromABudget(t *testing.T) {
@@ -89,14 +99,7 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 	deployLarge(t, a, "a2", 1)
 	large := "/api/deployments/pending/a1"
 	var slow []net.Conn
-	awaitUse := func(least int64) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); a.answers.inUse() < least; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("%d bytes are in use, want %d", a.answers.inUse(), least)
-			}
-		}
-	}
+	awaitUse := func(least int64) { awaitAnswers(t, a, func(inUse int64) bool { return inUse >= least }) }
 	for i := range 4 {
 		slow = append(slow, narrow(t, address, large, tokens["a1"]))
 		awaitUse(int64(i+1) * 4 * (255 << 10))
@@ -121,11 +124,7 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 			t.Errorf("a slow reader got %d bytes, %v", len(all), err)
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); a.answers.inUse() != 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d bytes are not given back", a.answers.inUse())
-		}
-	}
+	awaitAnswers(t, a, func(inUse int64) bool { return inUse == 0 })
 }
 
 // TestClientsThatReadNothingAreCutOff has the server's clock be so far behind that a part of an answer is overdue at once.
@@ -138,16 +137,8 @@ func TestClientsThatReadNothingAreCutOff(t *testing.T) {
 	deployLarge(t, a, "a1", 4)
 	behind.Store(int64(progressWithin - 100*time.Millisecond))
 	conn := narrow(t, address, "/api/deployments/pending/a1", token)
-	for began := time.Now(); a.answers.inUse() == 0; time.Sleep(time.Millisecond) {
-		if time.Since(began) > 10*time.Second {
-			t.Fatal("no answer is under way")
-		}
-	}
-	for began := time.Now(); a.answers.inUse() != 0; time.Sleep(time.Millisecond) {
-		if time.Since(began) > 10*time.Second {
-			t.Fatal("it is still being answered")
-		}
-	}
+	awaitAnswers(t, a, func(inUse int64) bool { return inUse > 0 })
+	awaitAnswers(t, a, func(inUse int64) bool { return inUse == 0 })
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ func (c *Connections) admit(raw net.Conn) *connection {
 func (c *Connections) close(victims []*connection, reason int) {
 	for _, victim := range victims {
 		c.shed[reason].Add(1)
-		_ = victim.Close() // whoever serves it finds out
+		_ = victim.Close() // its handler sees the error
 	}
 }
 

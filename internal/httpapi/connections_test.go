@@ -81,7 +81,7 @@ func awaitSample(t *testing.T, c *Connections, what string, ok func(unauthentica
 }
 
 // TestUnauthenticatedConnectionsAreShedFirst opens many more connections than there may be: known callers keep theirs, and
-// whoever comes is answered.
+// new ones are answered.
 func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

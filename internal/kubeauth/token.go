@@ -85,7 +85,7 @@ func numericDate(seconds float64) time.Time {
 }
 
 // verify returns nil if one of the cluster's keys signed the token. checked is false if the cluster's keys are not known.
-// Whoever passes may still be refused: the account may be gone, or the Pod.
+// A token that passes may still be refused: the account may be gone, or the Pod.
 func (r *Reviewer) verify(ctx context.Context, t inspected) (checked bool, err error) {
 	id := t.signed.Signatures[0].Header.KeyID
 	key, found, readable := r.keys.find(ctx, id)

@@ -71,7 +71,7 @@ func TestTurnsGoRound(t *testing.T) {
 	})
 }
 
-// Who has many waiting makes place for who has few.
+// A source with many waiting yields to one with few.
 func TestTurnsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
