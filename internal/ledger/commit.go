@@ -30,7 +30,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	patience := time.AfterFunc(finishWithin, stop)
 	defer patience.Stop()
 	running.Wait()
-	l.refuseAll(fleet.ErrShuttingDown)
+	l.answer(l.takeAll(), fleet.ErrShuttingDown)
 	return nil
 }
 
@@ -105,9 +105,10 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 		case err == nil:
 		case errors.Is(err, fleet.ErrUnavailable):
 			l.report(err)
+			waiting := l.takeAll() // before any answer: a caller that is answered and comes again is a new try
 			l.answer(some, err)
 			l.answer(slices.Concat(left...), err) // they would only find out one after the other
-			l.refuseAll(err)
+			l.answer(waiting, err)
 			return
 		case len(some) == 1:
 			l.answer(some, err)
@@ -175,13 +176,13 @@ func (l *Ledger) answer(entries []*entry, err error) {
 	}
 }
 
-// refuseAll answers all that wait with an error.
-func (l *Ledger) refuseAll(err error) {
+// takeAll empties the queue and returns what waited in it.
+func (l *Ledger) takeAll() []*entry {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	waiting := l.queue
 	l.queue, l.rows, l.bytes = nil, 0, 0
-	l.mu.Unlock()
-	l.answer(waiting, err)
+	return waiting
 }
 
 // report tells the log that nothing can be stored, once in a while.

@@ -290,6 +290,56 @@ func TestAnswerIsLost(t *testing.T) {
 	checkRollups(t, db)
 }
 
+// pausing is a recorder that pauses before the second refusal.
+type pausing struct {
+	recorder
+	refusals atomic.Int32
+	resume   chan struct{}
+}
+
+func (p *pausing) ObserveRows(accepted, duplicates, rejected, refused int) {
+	if refused > 0 && p.refusals.Add(1) == 2 {
+		<-p.resume
+	}
+	p.recorder.ObserveRows(accepted, duplicates, rejected, refused)
+}
+
+// TestRetryAfterRefusal: a retry is not refused for the fault that the caller was told of, even while others are still told.
+func TestRetryAfterRefusal(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	g := &gate{Store: newStore(t, db.url, nil)}
+	var failed atomic.Bool
+	g.after = func(b execution.Batch) error {
+		if len(b.Executions) > 1 && failed.CompareAndSwap(false, true) {
+			return fmt.Errorf("the connection broke: %w", fleet.ErrUnavailable)
+		}
+		return nil
+	}
+	told := &pausing{resume: make(chan struct{})}
+	release := g.holding()
+	l := newLedger(g, told)
+	run(t, l)
+	t.Cleanup(release)
+	occupying := occupy(t, l, g)
+	batch := some(2)
+	first := bring(t, l, batch)
+	eventually(t, "the first waits", func() bool { return l.Queue().Rows == 2 })
+	second := bring(t, l, some(2))
+	eventually(t, "both wait", func() bool { return l.Queue().Rows == 4 })
+	release()
+	(<-first).isUnavailable(t, "the first")
+	again := bring(t, l, batch)
+	eventually(t, "the retry waits", func() bool { return l.Queue().Rows == 2 })
+	close(told.resume)
+	(<-second).isUnavailable(t, "the second")
+	(<-again).is(t, "the retry", 0, 2, 0)
+	for i, w := range occupying {
+		(<-w).is(t, who(i), 1, 0, 0)
+	}
+	checkRollups(t, db)
+}
+
 // TestCallerGoesAway: what it brought may be stored all the same, once, and keeps nobody else waiting.
 func TestCallerGoesAway(t *testing.T) {
 	t.Parallel()
