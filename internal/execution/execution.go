@@ -55,6 +55,10 @@ type Execution struct {
 	// Cost is in nano-USD; nil where the model has no price, or the tokens are not told apart.
 	Cost         *int64
 	PriceVersion string // of the price table that Cost comes from; empty: not priced yet
+	Usage        Usage
+	Billing      Billing
+	ProviderCost *int64   // nano-USD that the provider said it charges; nil: it did not say
+	Joined       []Joined // other spans of the same call
 
 	Input, Output json.RawMessage // nil: none
 
@@ -100,6 +104,7 @@ type Span struct {
 	TraceID, SpanID, ParentSpanID string // ParentSpanID is empty for the root
 	Agent, User, Session          string // that the span itself names; empty: none
 	Execution                     bool   // an agent's run, a model's call or a tool's use, whose children are no requests
+	StartedAt                     time.Time
 }
 
 // Batch is what one caller brings.

@@ -27,7 +27,7 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		place := execution.Span{
 			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
 			Agent: s.agent(), User: s.user(), Session: s.session(),
-			Execution: executes,
+			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()),
 		}
 		if executes {
 			e, wrong := t.execution(s, kind, place)

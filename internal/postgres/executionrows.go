@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -139,6 +140,7 @@ func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
 			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens, CacheReadTokens: r.CacheReadTokens,
 			CacheWriteTokens: r.CacheWriteTokens, ReasoningTokens: r.ReasoningTokens, CostNanoUsd: r.CostNanoUsd,
 			PriceVersion: r.PriceVersion, TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Capped: r.Capped,
+			Usage: r.Usage, Billing: r.Billing, ProviderCostNanoUsd: r.ProviderCostNanoUsd, Joined: r.Joined,
 		}).Execution
 		all[i].Input, all[i].Output = r.InputData, r.OutputData
 	}
@@ -156,8 +158,21 @@ func rowOf(r dbgen.ExecutionFigure) execution.Row {
 			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,
 		},
 		Cost: r.CostNanoUsd, PriceVersion: r.PriceVersion,
+		Usage: execution.Usage(r.Usage), Billing: decoded[execution.Billing](r.Billing), ProviderCost: r.ProviderCostNanoUsd,
+		Joined: decoded[[]execution.Joined](r.Joined),
 		TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Request: r.Request,
 	}}
+}
+
+// decoded returns what a column of JSON holds; the zero value where it is NULL or was written by hand as something else.
+func decoded[T any](column json.RawMessage) (value T) {
+	if column == nil {
+		return value
+	}
+	if err := json.Unmarshal(column, &value); err != nil {
+		return *new(T)
+	}
+	return value
 }
 
 func microseconds(ms float64) time.Duration {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -172,7 +173,8 @@ SET LOCAL ROLE watchbill_writer`)
 
 const executionColumns = `user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status,
 	error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens,
-	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data`
+	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data,
+	usage, billing, provider_cost_nano_usd, joined`
 
 // insertStaged takes rows in the order of their key, as all do who write several.
 const insertStaged = `
@@ -272,15 +274,47 @@ func writeRow(to *copyRow, r *execution.Row) {
 	to.double(milliseconds(r.Duration))
 	to.texts(r.Provider, r.Model)
 	to.tokens(r.Tokens)
-	if r.Cost == nil {
-		to.null()
-	} else {
-		to.bigints(*r.Cost)
-	}
+	to.optionalBigint(r.Cost)
 	to.texts(r.PriceVersion, r.TraceID, r.SpanID, r.ParentSpanID)
 	to.smallint(int16(r.Capped))
 	to.jsonb(r.Input)
 	to.jsonb(r.Output)
+	to.texts(string(r.Usage))
+	to.jsonb(encodeBilling(r.Billing))
+	to.optionalBigint(r.ProviderCost)
+	to.jsonb(encodeJoined(r.Joined))
+}
+
+// encodeBilling returns billing as it is stored; nil if it says nothing.
+func encodeBilling(billing execution.Billing) json.RawMessage {
+	if billing == (execution.Billing{}) {
+		return nil
+	}
+	return mustMarshal(billing)
+}
+
+func encodeJoined(joined []execution.Joined) json.RawMessage {
+	if len(joined) == 0 {
+		return nil
+	}
+	return mustMarshal(joined)
+}
+
+// mustMarshal encodes a value of texts and numbers, which cannot fail.
+func mustMarshal(v any) json.RawMessage {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+func (r *copyRow) optionalBigint(n *int64) {
+	if n == nil {
+		r.null()
+		return
+	}
+	r.bigints(*n)
 }
 
 func (r *copyRow) tokens(t execution.Tokens) {

@@ -111,21 +111,22 @@ func insertSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch) error {
 	traces, ids, parents := make([]string, n), make([]string, n), make([]string, n)
 	agents, users, sessions := make([]string, n), make([]string, n), make([]string, n)
 	executions, wanted := make([]bool, n), make([]bool, n)
+	started := make([]time.Time, n)
 	for i, s := range batch.Spans {
 		traces[i], ids[i], parents[i] = s.TraceID, s.SpanID, s.ParentSpanID
 		agents[i], users[i], sessions[i] = s.Agent, s.User, s.Session
-		executions[i] = s.Execution
+		executions[i], started[i] = s.Execution, s.StartedAt
 		wanted[i] = executed[s.TraceID] || s.Agent != "" || s.User != "" || s.Session != ""
 	}
 	_, err := tx.Exec(ctx, `-- name: InsertSpans :exec
-INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, seen_at)
-SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution,
+INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, seen_at)
+SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution, s.started_at,
 	CASE WHEN s.wanted OR EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = s.trace_id) THEN now()
-		ELSE now() - $9::float8 * interval '1 second' END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[])
-	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, wanted)
+		ELSE now() - $10::float8 * interval '1 second' END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[], $9::timestamptz[])
+	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, wanted, started_at)
 ORDER BY 1, 2
-ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, wanted, (spansKept - spansKeptBriefly).Seconds())
+ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, wanted, started, (spansKept - spansKeptBriefly).Seconds())
 	if err != nil {
 		return err
 	}

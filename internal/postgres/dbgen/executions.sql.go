@@ -66,7 +66,7 @@ WHERE e.user_id = $1 AND (e.created_at, e.execution_id) IN (
     SELECT d.created_at, d.execution_id FROM agent_executions d WHERE d.user_id = $1
     ORDER BY d.created_at, d.execution_id LIMIT $2::int FOR UPDATE
 )
-RETURNING e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped
+RETURNING e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.usage, e.billing, e.provider_cost_nano_usd, e.joined
 `
 
 type EraseExecutionsParams struct {
@@ -110,6 +110,10 @@ func (q *Queries) EraseExecutions(ctx context.Context, arg EraseExecutionsParams
 			&i.SpanID,
 			&i.ParentSpanID,
 			&i.Capped,
+			&i.Usage,
+			&i.Billing,
+			&i.ProviderCostNanoUsd,
+			&i.Joined,
 		); err != nil {
 			return nil, err
 		}
@@ -234,7 +238,7 @@ func (q *Queries) ExecutionRollupsByKey(ctx context.Context, arg ExecutionRollup
 }
 
 const executionsByKey = `-- name: ExecutionsByKey :many
-SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped FROM (
+SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.usage, e.billing, e.provider_cost_nano_usd, e.joined FROM (
     SELECT unnest($1::text[]) AS user_id,
         unnest($2::timestamptz[]) AS created_at,
         unnest($3::text[]) AS execution_id
@@ -288,6 +292,10 @@ func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams
 			&i.SpanID,
 			&i.ParentSpanID,
 			&i.Capped,
+			&i.Usage,
+			&i.Billing,
+			&i.ProviderCostNanoUsd,
+			&i.Joined,
 		); err != nil {
 			return nil, err
 		}
@@ -300,7 +308,7 @@ func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams
 }
 
 const executionsToReprice = `-- name: ExecutionsToReprice :many
-SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped FROM execution_figures
+SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, usage, billing, provider_cost_nano_usd, joined FROM execution_figures
 WHERE created_at >= $1 AND created_at < $2
   AND (created_at, execution_id, user_id) > ($3::timestamptz, $4::text, $5::text)
 ORDER BY created_at, execution_id, user_id
@@ -361,6 +369,10 @@ func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepri
 			&i.SpanID,
 			&i.ParentSpanID,
 			&i.Capped,
+			&i.Usage,
+			&i.Billing,
+			&i.ProviderCostNanoUsd,
+			&i.Joined,
 		); err != nil {
 			return nil, err
 		}
@@ -506,11 +518,11 @@ func (q *Queries) PostponeUnsettled(ctx context.Context, arg PostponeUnsettledPa
 }
 
 const recentFailures = `-- name: RecentFailures :many
-(SELECT f.user_id, f.created_at, f.execution_id, f.session_id, f.request_id, f.agent_name, f.kind, f.request, f.variant, f.status, f.error_message, f.execution_time_ms, f.provider, f.model_used, f.tokens_used, f.input_tokens, f.output_tokens, f.cache_read_tokens, f.cache_write_tokens, f.reasoning_tokens, f.cost_nano_usd, f.price_version, f.trace_id, f.span_id, f.parent_span_id, f.capped, f.ingested_at, f.input_data, f.output_data FROM agent_executions f
+(SELECT f.user_id, f.created_at, f.execution_id, f.session_id, f.request_id, f.agent_name, f.kind, f.request, f.variant, f.status, f.error_message, f.execution_time_ms, f.provider, f.model_used, f.tokens_used, f.input_tokens, f.output_tokens, f.cache_read_tokens, f.cache_write_tokens, f.reasoning_tokens, f.cost_nano_usd, f.price_version, f.trace_id, f.span_id, f.parent_span_id, f.capped, f.ingested_at, f.input_data, f.output_data, f.usage, f.billing, f.provider_cost_nano_usd, f.joined FROM agent_executions f
  WHERE f.status = 'failure' AND f.created_at <= $2 AND (f.created_at, f.user_id, f.execution_id) < ($2, $3::text, $4::text)
  ORDER BY f.created_at DESC, f.user_id DESC, f.execution_id DESC LIMIT $1::int)
 UNION ALL
-(SELECT t.user_id, t.created_at, t.execution_id, t.session_id, t.request_id, t.agent_name, t.kind, t.request, t.variant, t.status, t.error_message, t.execution_time_ms, t.provider, t.model_used, t.tokens_used, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens, t.reasoning_tokens, t.cost_nano_usd, t.price_version, t.trace_id, t.span_id, t.parent_span_id, t.capped, t.ingested_at, t.input_data, t.output_data FROM agent_executions t
+(SELECT t.user_id, t.created_at, t.execution_id, t.session_id, t.request_id, t.agent_name, t.kind, t.request, t.variant, t.status, t.error_message, t.execution_time_ms, t.provider, t.model_used, t.tokens_used, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens, t.reasoning_tokens, t.cost_nano_usd, t.price_version, t.trace_id, t.span_id, t.parent_span_id, t.capped, t.ingested_at, t.input_data, t.output_data, t.usage, t.billing, t.provider_cost_nano_usd, t.joined FROM agent_executions t
  WHERE t.status = 'timeout' AND t.created_at <= $2 AND (t.created_at, t.user_id, t.execution_id) < ($2, $3::text, $4::text)
  ORDER BY t.created_at DESC, t.user_id DESC, t.execution_id DESC LIMIT $1::int)
 ORDER BY created_at DESC, user_id DESC, execution_id DESC
@@ -569,6 +581,10 @@ func (q *Queries) RecentFailures(ctx context.Context, arg RecentFailuresParams) 
 			&i.IngestedAt,
 			&i.InputData,
 			&i.OutputData,
+			&i.Usage,
+			&i.Billing,
+			&i.ProviderCostNanoUsd,
+			&i.Joined,
 		); err != nil {
 			return nil, err
 		}
@@ -710,7 +726,7 @@ func (q *Queries) TryFolding(ctx context.Context) (bool, error) {
 }
 
 const userActivity = `-- name: UserActivity :many
-SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, ingested_at, input_data, output_data FROM agent_executions
+SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, ingested_at, input_data, output_data, usage, billing, provider_cost_nano_usd, joined FROM agent_executions
 WHERE user_id = $1 AND (created_at, execution_id) < ($2, $3::text)
 ORDER BY created_at DESC, execution_id DESC
 LIMIT $4::int
@@ -768,6 +784,10 @@ func (q *Queries) UserActivity(ctx context.Context, arg UserActivityParams) ([]A
 			&i.IngestedAt,
 			&i.InputData,
 			&i.OutputData,
+			&i.Usage,
+			&i.Billing,
+			&i.ProviderCostNanoUsd,
+			&i.Joined,
 		); err != nil {
 			return nil, err
 		}

@@ -12,35 +12,39 @@ import (
 )
 
 type AgentExecution struct {
-	UserID           string
-	CreatedAt        time.Time
-	ExecutionID      string
-	SessionID        string
-	RequestID        string
-	AgentName        string
-	Kind             string
-	Request          bool
-	Variant          string
-	Status           string
-	ErrorMessage     string
-	ExecutionTimeMs  float64
-	Provider         string
-	ModelUsed        string
-	TokensUsed       int64
-	InputTokens      int64
-	OutputTokens     int64
-	CacheReadTokens  int64
-	CacheWriteTokens int64
-	ReasoningTokens  int64
-	CostNanoUsd      *int64
-	PriceVersion     string
-	TraceID          string
-	SpanID           string
-	ParentSpanID     string
-	Capped           int16
-	IngestedAt       time.Time
-	InputData        []byte
-	OutputData       []byte
+	UserID              string
+	CreatedAt           time.Time
+	ExecutionID         string
+	SessionID           string
+	RequestID           string
+	AgentName           string
+	Kind                string
+	Request             bool
+	Variant             string
+	Status              string
+	ErrorMessage        string
+	ExecutionTimeMs     float64
+	Provider            string
+	ModelUsed           string
+	TokensUsed          int64
+	InputTokens         int64
+	OutputTokens        int64
+	CacheReadTokens     int64
+	CacheWriteTokens    int64
+	ReasoningTokens     int64
+	CostNanoUsd         *int64
+	PriceVersion        string
+	TraceID             string
+	SpanID              string
+	ParentSpanID        string
+	Capped              int16
+	IngestedAt          time.Time
+	InputData           []byte
+	OutputData          []byte
+	Usage               string
+	Billing             []byte
+	ProviderCostNanoUsd *int64
+	Joined              []byte
 }
 
 type DeploymentAttempt struct {
@@ -95,32 +99,36 @@ type ExecutionDelta struct {
 }
 
 type ExecutionFigure struct {
-	UserID           string
-	CreatedAt        time.Time
-	ExecutionID      string
-	SessionID        string
-	RequestID        string
-	AgentName        string
-	Kind             string
-	Request          bool
-	Variant          string
-	Status           string
-	ErrorMessage     string
-	ExecutionTimeMs  float64
-	Provider         string
-	ModelUsed        string
-	TokensUsed       int64
-	InputTokens      int64
-	OutputTokens     int64
-	CacheReadTokens  int64
-	CacheWriteTokens int64
-	ReasoningTokens  int64
-	CostNanoUsd      *int64
-	PriceVersion     string
-	TraceID          string
-	SpanID           string
-	ParentSpanID     string
-	Capped           int16
+	UserID              string
+	CreatedAt           time.Time
+	ExecutionID         string
+	SessionID           string
+	RequestID           string
+	AgentName           string
+	Kind                string
+	Request             bool
+	Variant             string
+	Status              string
+	ErrorMessage        string
+	ExecutionTimeMs     float64
+	Provider            string
+	ModelUsed           string
+	TokensUsed          int64
+	InputTokens         int64
+	OutputTokens        int64
+	CacheReadTokens     int64
+	CacheWriteTokens    int64
+	ReasoningTokens     int64
+	CostNanoUsd         *int64
+	PriceVersion        string
+	TraceID             string
+	SpanID              string
+	ParentSpanID        string
+	Capped              int16
+	Usage               string
+	Billing             []byte
+	ProviderCostNanoUsd *int64
+	Joined              []byte
 }
 
 type ExecutionRollup struct {

@@ -1,0 +1,32 @@
+package execution
+
+// Usage is what is known of the tokens of a model's call.
+type Usage string
+
+// The kinds of Usage.
+const (
+	UsageNone      Usage = ""          // no model ran, or a call that its provider does not bill
+	UsageReported  Usage = "reported"  // the provider's counts
+	UsageUnknown   Usage = "unknown"   // a model ran, and nobody told what it used: its counts are zero, not its cost
+	UsageEstimated Usage = "estimated" // counts that Watchbill or the client estimated
+)
+
+// Billing is what a provider's price depends on beside the model, the time and Tokens. Its counts are parts of those of
+// Tokens. The zero value says nothing, and the list price applies.
+type Billing struct {
+	ServiceTier string `json:"service_tier,omitempty"` // batch, flex, priority, …, in lower case; empty: standard
+	Region      string `json:"region,omitempty"`       // where the model ran, as the provider writes it, in lower case
+
+	CacheWrite1h   int64 `json:"cache_write_1h_tokens,omitempty"`   // of Tokens.CacheWrite, kept for an hour
+	AudioInput     int64 `json:"audio_input_tokens,omitempty"`      // of Tokens.Input
+	AudioOutput    int64 `json:"audio_output_tokens,omitempty"`     // of Tokens.Output
+	AudioCacheRead int64 `json:"audio_cache_read_tokens,omitempty"` // of Tokens.CacheRead
+	ImageInput     int64 `json:"image_input_tokens,omitempty"`      // of Tokens.Input
+	ImageOutput    int64 `json:"image_output_tokens,omitempty"`     // of Tokens.Output
+}
+
+// Joined is another span or record of the same call.
+type Joined struct {
+	ID string `json:"execution_id"` // that it would have been stored under
+	By string `json:"by"`           // what showed that it is the same call: response_id, parent or similarity
+}
