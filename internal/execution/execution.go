@@ -98,13 +98,35 @@ func (t Tokens) Minus() Tokens {
 // TellApart says whether input and output are known, not only a total: then they have a price.
 func (t Tokens) TellApart() bool { return t.Input > 0 || t.Output > 0 }
 
-// Span is where something stands in its trace, and what it says of those below it. Children usually arrive before the
+// Role is what a span stands for.
+type Role string
+
+// The roles of spans.
+const (
+	RoleNone Role = ""     // it stands between others, and may name whom they belong to
+	RoleRun  Role = "run"  // an agent's run
+	RoleStep Role = "step" // a run, unless it lies within another: then a step of that
+	RoleCall Role = "call" // a call of a model
+	RoleTool Role = "tool" // a use of a tool
+)
+
+// Span is where something stands in its trace, and what it says of those around it. Children usually arrive before the
 // parent that names their agent.
 type Span struct {
 	TraceID, SpanID, ParentSpanID string // ParentSpanID is empty for the root
 	Agent, User, Session          string // that the span itself names; empty: none
 	Execution                     bool   // an agent's run, a model's call or a tool's use, whose children are no requests
-	StartedAt                     time.Time
+	StartedAt, EndedAt            time.Time
+	Role                          Role
+	Status                        Status
+	// DefaultName reports that Agent is a default of its framework, or the name of a workflow around agents, so that the
+	// agent that acted below it is the better name.
+	DefaultName bool
+	// ResponseID is the provider's id of a call's answer; empty: not told. Two spans with the same one are the same call.
+	ResponseID string
+	// Scope is the instrumentation that made the span, and Process a digest of its resource: a scope sees a call of its
+	// process once.
+	Scope, Process string
 }
 
 // Batch is what one caller brings.
