@@ -40,6 +40,7 @@ var scenarios = []scenario{
 	{"growth", pollGrowth},
 	{"million", millionAgents},
 	{"ingest", ingest},
+	{"storing", ingestCPU},
 	{"gateway", gatewayOverhead},
 	{"executions", pasts},
 	{"controller", controllerReports},

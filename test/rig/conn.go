@@ -46,9 +46,14 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 // Request writes a request as bytes. Host is the server's; header lines end with \r\n.
 func Request(method, path, host, header string, body []byte) []byte {
+	return RequestOf(method, path, host, header, "application/json", body)
+}
+
+// RequestOf is Request with a body of another content type.
+func RequestOf(method, path, host, header, contentType string, body []byte) []byte {
 	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s", method, path, host, header)
 	if body != nil {
-		b = fmt.Appendf(b, "Content-Length: %d\r\nContent-Type: application/json\r\n", len(body))
+		b = fmt.Appendf(b, "Content-Length: %d\r\nContent-Type: %s\r\n", len(body), contentType)
 	}
 	b = append(b, "\r\n"...)
 	return append(b, body...)

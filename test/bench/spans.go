@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+// spansOfTrace is how many spans a made up trace has: an agent's run, two calls of a model and the tool between them.
+const spansOfTrace = 4
+
+// exportBody is an export of traces from, from+1, … as an SDK's exporter sends it, with what was said in it.
+func exportBody(from int64, traces int, began time.Time) ([]byte, error) {
+	var spans []*tracepb.Span
+	for n := from; n < from+int64(traces); n++ {
+		spans = append(spans, madeTrace(n, began.Add(time.Duration(n)*time.Microsecond))...)
+	}
+	return proto.Marshal(&collectorpb.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{
+		Resource: &resourcepb.Resource{Attributes: []*commonpb.KeyValue{
+			said("service.name", "made"), said("telemetry.sdk.language", "python"), said("telemetry.sdk.name", "opentelemetry"),
+		}},
+		ScopeSpans: []*tracepb.ScopeSpans{{
+			Scope: &commonpb.InstrumentationScope{Name: "made.instrumentation", Version: "1.0"}, Spans: spans,
+		}},
+	}}})
+}
+
+// madeTrace is the n-th trace, children first, as spans end. All of them name their user and their session.
+func madeTrace(n int64, at time.Time) []*tracepb.Span {
+	h := scrambled(uint64(n) + 1)
+	agent := int(h % madeAgents)
+	model := madeModels[(agent+int(h>>8%2)*3)%len(madeModels)]
+	names := []*commonpb.KeyValue{
+		said("user.id", fmt.Sprintf("user-%04d", h>>16%usersAtOne)), said("gen_ai.conversation.id", fmt.Sprintf("session-%d", h>>16%usersAtOne)),
+		said("gen_ai.agent.name", fmt.Sprintf("agent_%02d", agent)),
+	}
+	trace := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h|1), uint64(n)+1)
+	span := func(place, parent byte, name string, length time.Duration, attributes ...*commonpb.KeyValue) *tracepb.Span {
+		s := &tracepb.Span{
+			TraceId: trace, SpanId: append(trace[9:16:16], place), Name: name, Kind: tracepb.Span_SPAN_KIND_CLIENT,
+			StartTimeUnixNano: uint64(at.Add(time.Duration(place) * time.Millisecond).UnixNano()),
+			EndTimeUnixNano:   uint64(at.Add(time.Duration(place)*time.Millisecond + length).UnixNano()),
+			Attributes:        append(attributes, names...),
+			Status:            &tracepb.Status{},
+		}
+		if parent != 0 {
+			s.ParentSpanId = append(trace[9:16:16], parent)
+		}
+		return s
+	}
+	call := func(place byte) *tracepb.Span {
+		in, out := int64(200+h>>20%3000), int64(20+h>>32%700)
+		return span(place, 1, "chat "+model, 800*time.Millisecond,
+			said("gen_ai.operation.name", "chat"), said("gen_ai.provider.name", "made"), said("gen_ai.request.model", model),
+			said("gen_ai.response.model", model), said("gen_ai.response.id", fmt.Sprintf("chatcmpl-%d-%d", n, place)),
+			counted("gen_ai.usage.input_tokens", in), counted("gen_ai.usage.output_tokens", out),
+			counted("gen_ai.usage.cache_read.input_tokens", in/4), counted("gen_ai.usage.reasoning.output_tokens", out/3),
+			said("gen_ai.input.messages", `[{"role":"system","parts":[{"type":"text","content":"You plan journeys and answer in three sentences at most."}]},{"role":"user","parts":[{"type":"text","content":"Will it rain in Bergen tomorrow, and which train do I take to be there by noon?"}]}]`),
+			said("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"It will rain from ten on. The train at 7:43 is in Bergen at 11:52, so take an umbrella and that one."}],"finish_reason":"stop"}]`))
+	}
+	return []*tracepb.Span{
+		call(2),
+		span(3, 1, "execute_tool get_weather", 100*time.Millisecond, said("gen_ai.operation.name", "execute_tool"), said("gen_ai.tool.name", "get_weather"),
+			said("gen_ai.tool.call.arguments", `{"city":"Bergen","day":"tomorrow"}`), said("gen_ai.tool.call.result", `{"forecast":"rain from ten on","celsius":9}`)),
+		call(4),
+		span(1, 0, "invoke_agent planner", 2*time.Second, said("gen_ai.operation.name", "invoke_agent"),
+			said("gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"Will it rain in Bergen tomorrow, and which train do I take to be there by noon?"}]}]`),
+			said("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"Take the train at 7:43, and an umbrella."}]}]`)),
+	}
+}
+
+func said(name, value string) *commonpb.KeyValue {
+	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
+}
+
+func counted(name string, value int64) *commonpb.KeyValue {
+	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: value}}}
+}
