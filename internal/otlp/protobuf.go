@@ -22,11 +22,11 @@ const (
 func decodeProtobuf(content []byte, maxSpans int) (*collectorpb.ExportTraceServiceRequest, error) {
 	request := &collectorpb.ExportTraceServiceRequest{}
 	seen := survey{maxSpans: maxSpans}
-	if err := seen.walk(content, request.ProtoReflect().Descriptor(), 0); err != nil {
+	if err := seen.walk(content, exportShape, 0); err != nil {
 		return nil, err
 	}
 	if seen.brokenText {
-		content = repair(nil, content, request.ProtoReflect().Descriptor())
+		content = repair(nil, content, exportShape)
 	}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNesting + 1}).Unmarshal(content, request); err != nil {
 		return nil, errNotProtobuf
@@ -52,13 +52,11 @@ type survey struct {
 	brokenText      bool
 }
 
-var spanType = (&tracepb.Span{}).ProtoReflect().Descriptor().FullName()
-
-func (s *survey) walk(content []byte, message protoreflect.MessageDescriptor, depth int) error {
+func (s *survey) walk(content []byte, message *shape, depth int) error {
 	if s.messages++; s.messages > maxMessages {
 		return errTooMany
 	}
-	if message.FullName() == spanType {
+	if message.span {
 		if s.spans++; s.spans > s.maxSpans {
 			return errTooManySpans(s.maxSpans)
 		}
@@ -84,37 +82,78 @@ func (s *survey) walk(content []byte, message protoreflect.MessageDescriptor, de
 	return nil
 }
 
+// shape is what is known of a type of messages: which of its fields are texts, and which are messages. It is made of the
+// type's descriptor once, since to ask that for each field costs more than to decode it.
+type shape struct {
+	span   bool
+	fields []shapeField // by number
+}
+
+type shapeField struct {
+	text    bool
+	message *shape // nil: it is no message
+}
+
+// exportShape is that of an ExportTraceServiceRequest.
+var exportShape = shapeOf((&collectorpb.ExportTraceServiceRequest{}).ProtoReflect().Descriptor(), map[protoreflect.FullName]*shape{})
+
+// shapeOf makes a type's shape. Types refer to themselves, so those that are being made are known.
+func shapeOf(message protoreflect.MessageDescriptor, known map[protoreflect.FullName]*shape) *shape {
+	if made := known[message.FullName()]; made != nil {
+		return made
+	}
+	made := &shape{span: message.FullName() == (&tracepb.Span{}).ProtoReflect().Descriptor().FullName()}
+	known[message.FullName()] = made
+	fields := message.Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		for int(field.Number()) >= len(made.fields) {
+			made.fields = append(made.fields, shapeField{})
+		}
+		at := &made.fields[field.Number()]
+		at.text = field.Kind() == protoreflect.StringKind
+		if field.Message() != nil {
+			at.message = shapeOf(field.Message(), known)
+		}
+	}
+	return made
+}
+
 // field is one field on the wire.
 type field struct {
-	number  protowire.Number
-	value   []byte                         // of a string, or of a message without its length
-	text    bool                           // it is a string
-	message protoreflect.MessageDescriptor // nil: it is no message
+	number protowire.Number
+	value  []byte // of a string, or of a message without its length
+	shapeField
 }
 
 // nextField reads the field that content begins with. Its size is negative if there is none.
-func nextField(content []byte, message protoreflect.MessageDescriptor) (found field, size int) {
+func nextField(content []byte, message *shape) (found field, size int) {
 	number, wireType, tag := protowire.ConsumeTag(content)
 	if tag < 0 {
 		return field{}, tag
 	}
 	rest := content[tag:]
-	length := protowire.ConsumeFieldValue(number, wireType, rest)
+	found.number = number
+	if wireType != protowire.BytesType {
+		length := protowire.ConsumeFieldValue(number, wireType, rest)
+		if length < 0 {
+			return field{}, length
+		}
+		return found, tag + length
+	}
+	value, length := protowire.ConsumeBytes(rest)
 	if length < 0 {
 		return field{}, length
 	}
-	found.number = number
-	if known := message.Fields().ByNumber(number); known != nil && wireType == protowire.BytesType {
-		found.value, _ = protowire.ConsumeBytes(rest)
-		found.text = known.Kind() == protoreflect.StringKind
-		found.message = known.Message()
+	if int(number) < len(message.fields) {
+		found.shapeField, found.value = message.fields[number], value
 	}
 	return found, tag + length
 }
 
 // repair appends the message to out with its strings made valid UTF-8, as protobuf demands them to be. Not every exporter
 // cares, and one span's broken string should not cost all the others. The message was surveyed.
-func repair(out, content []byte, message protoreflect.MessageDescriptor) []byte {
+func repair(out, content []byte, message *shape) []byte {
 	for len(content) > 0 {
 		at, size := nextField(content, message)
 		switch {
