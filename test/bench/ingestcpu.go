@@ -133,10 +133,10 @@ func (s *storing) executions() ([]byte, error) {
 
 // flood sends so many requests, and returns how many microseconds of CPU the server and PostgreSQL needed for each of what is
 // stored, all that they do afterwards included.
-func (s *storing) flood(ctx context.Context, requests int, make func(*storing) ([]byte, error)) (float64, error) {
+func (s *storing) flood(ctx context.Context, requests int, prepare func(*storing) ([]byte, error)) (float64, error) {
 	var all [][]byte
 	for range requests {
-		request, err := make(s)
+		request, err := prepare(s)
 		if err != nil {
 			return 0, err
 		}

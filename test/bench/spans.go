@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -41,16 +42,17 @@ func madeTrace(n int64, at time.Time) []*tracepb.Span {
 		said("gen_ai.agent.name", fmt.Sprintf("agent_%02d", agent)),
 	}
 	trace := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h|1), uint64(n)+1)
+	id := func(place byte) []byte { return append(slices.Clone(trace[9:]), place) }
 	span := func(place, parent byte, name string, length time.Duration, attributes ...*commonpb.KeyValue) *tracepb.Span {
 		s := &tracepb.Span{
-			TraceId: trace, SpanId: append(trace[9:16:16], place), Name: name, Kind: tracepb.Span_SPAN_KIND_CLIENT,
+			TraceId: trace, SpanId: id(place), Name: name, Kind: tracepb.Span_SPAN_KIND_CLIENT,
 			StartTimeUnixNano: uint64(at.Add(time.Duration(place) * time.Millisecond).UnixNano()),
 			EndTimeUnixNano:   uint64(at.Add(time.Duration(place)*time.Millisecond + length).UnixNano()),
 			Attributes:        append(attributes, names...),
 			Status:            &tracepb.Status{},
 		}
 		if parent != 0 {
-			s.ParentSpanId = append(trace[9:16:16], parent)
+			s.ParentSpanId = id(parent)
 		}
 		return s
 	}
