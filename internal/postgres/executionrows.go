@@ -159,7 +159,7 @@ func rowOf(r dbgen.ExecutionFigure) execution.Row {
 		},
 		Cost: r.CostNanoUsd, PriceVersion: r.PriceVersion,
 		Usage: execution.Usage(r.Usage), Billing: decoded[execution.Billing](r.Billing), ProviderCost: r.ProviderCostNanoUsd,
-		Joined: decoded[[]execution.Joined](r.Joined),
+		Joined:  decoded[[]execution.Joined](r.Joined),
 		TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Request: r.Request,
 	}}
 }
