@@ -162,9 +162,16 @@ func Sanitize(raw []byte) json.RawMessage {
 	}
 }
 
+// SanitizeText replaces what cannot be stored in a text, NUL characters and bytes that are no UTF-8, by U+FFFD.
+func SanitizeText(text string) string {
+	if strings.IndexByte(text, 0) >= 0 {
+		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
 // quote appends a text as a JSON string that can be stored.
 func quote(to []byte, text string) []byte {
-	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
-	to, _ = jsontext.AppendQuote(to, text) // now it is valid UTF-8
+	to, _ = jsontext.AppendQuote(to, SanitizeText(text)) // now it is valid UTF-8
 	return to
 }

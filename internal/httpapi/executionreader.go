@@ -3,9 +3,11 @@ package httpapi
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -22,7 +24,15 @@ type executionReader struct {
 	hasID, hasTime, hasKind, hasStatus bool
 
 	growth int // what the payloads' numbers would grow by
+
+	// lenient is set when an execution is read again because the strict decoder failed. Its decoder lets duplicate
+	// members and bad UTF-8 through, which only payloads and the error message may have.
+	lenient bool
+	seen    map[string]bool // the members read so far, if lenient
 }
+
+// errUnread reports that the decoder failed.
+var errUnread = errors.New("cannot be read")
 
 func newExecutionReader() *executionReader {
 	return &executionReader{d: jsontext.NewDecoder(&bytes.Buffer{})}
@@ -39,7 +49,15 @@ var executionFields = []string{
 // is a fault. It leaves the domain's bounds to the ledger, and what follows from what is there.
 func (r *executionReader) read(raw []byte) (execution.Execution, *execution.Fault) {
 	*r = executionReader{d: r.d}
-	if err := r.members(raw); err != nil {
+	err := r.members(raw, r.d)
+	if errors.Is(err, errUnread) {
+		*r = executionReader{d: r.d, lenient: true, seen: map[string]bool{}}
+		d := jsontext.NewDecoder(&bytes.Buffer{}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		if err = r.members(raw, d); errors.Is(err, errUnread) {
+			err = explain(raw)
+		}
+	}
+	if err != nil {
 		return r.e, faultOf(err)
 	}
 	if err := r.finish(); err != nil {
@@ -48,45 +66,69 @@ func (r *executionReader) read(raw []byte) (execution.Execution, *execution.Faul
 	return r.e, nil
 }
 
-func (r *executionReader) members(raw []byte) error {
-	d := r.d
-	d.Reset(bytes.NewBuffer(raw))
+func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
+	if r.lenient {
+		d.Reset(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	} else {
+		d.Reset(bytes.NewBuffer(raw))
+	}
 	start, err := d.ReadToken()
 	switch {
 	case err == nil && start.Kind() == jsontext.KindBeginObject:
 	case raw[0] == '[' || jsontext.Value(raw).IsValid():
 		return badRequest("invalid_type", "", "must be an object")
 	default:
-		return explain(raw)
+		return errUnread
 	}
 	for d.PeekKind() == jsontext.KindString {
 		name, err := d.ReadValue()
 		if err != nil {
-			return explain(raw)
+			return errUnread
 		}
 		from := int(d.InputOffset())
 		value, err := d.ReadValue()
 		if err != nil {
-			return explain(raw)
+			return errUnread
 		}
 		end := int(d.InputOffset())
 		name, value = raw[from-len(name):from], raw[end-len(value):end] // what the decoder returns is its own
 		bare := []byte(name[1 : len(name)-1])
 		if bytes.IndexByte(bare, '\\') >= 0 {
-			bare = []byte(unquote(name))
+			bare = []byte(lenientText(name))
 		}
-		switch err := r.member(bare, value); {
-		case errors.Is(err, errUnstorable):
-			return explain(raw)
-		case err != nil:
+		if r.lenient {
+			if err := r.checkLenient(string(bare), value); err != nil {
+				return err
+			}
+		}
+		if err := r.member(bare, value); err != nil {
 			return err
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return explain(raw)
+		return errUnread
 	}
 	if len(bytes.Trim(raw[d.InputOffset():], " \t\r\n")) > 0 {
 		return badRequest("trailing_data", "", "there is more after the JSON object")
+	}
+	return nil
+}
+
+// checkLenient finds what the lenient decoder let through and only payloads and the error message may have.
+func (r *executionReader) checkLenient(name string, value jsontext.Value) error {
+	if r.seen[name] {
+		return badRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is there twice")
+	}
+	r.seen[name] = true
+	switch name {
+	case "input_data", "output_data", "error_message":
+		return nil
+	}
+	if !utf8.ValidString(name) {
+		return badRequest("invalid_utf8", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "must be valid UTF-8")
+	}
+	if slices.Contains(executionFields, name) && !value.IsValid() {
+		return badRequest("invalid_utf8", name, "must be valid UTF-8, with no half of a surrogate pair")
 	}
 	return nil
 }
@@ -137,7 +179,7 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "status":
 		return readText(value, "status", &e.Status, &r.hasStatus)
 	case "error_message":
-		return readText(value, "error_message", &e.ErrorMessage, nil)
+		return readMessage(value, &e.ErrorMessage)
 	case "trace_id":
 		return readHex(value, "trace_id", &e.TraceID, 32)
 	case "span_id":
@@ -210,6 +252,27 @@ func readText[T ~string](value jsontext.Value, field string, into *T, given *boo
 	return nil
 }
 
+// readMessage reads the error message. Characters that cannot be stored become U+FFFD.
+func readMessage(value jsontext.Value, into *string) error {
+	if value == nil {
+		return nil
+	}
+	if value.Kind() != jsontext.KindString {
+		return badRequest("invalid_type", "error_message", "must be a string")
+	}
+	*into = execution.SanitizeText(lenientText(value))
+	return nil
+}
+
+// lenientText returns what a JSON string says, with U+FFFD for what is no UTF-8.
+func lenientText(quoted []byte) string {
+	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted) // an error only reports bad UTF-8; text is whole all the same
+	return string(text)
+}
+
 // unquote is what a JSON string says.
 func unquote(quoted []byte) string {
 	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
@@ -244,7 +307,11 @@ func readCount(value jsontext.Value, field string, into *int64) error {
 	if value == nil {
 		return nil
 	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
+	whole, fraction, hasFraction := strings.Cut(string(value), ".")
+	if !hasFraction || strings.Trim(fraction, "0") != "" {
+		whole = string(value)
+	}
+	n, err := strconv.ParseInt(whole, 10, 64) // 10.0 is a whole number to JSON Schema, too
 	switch {
 	case err == nil:
 	case errors.Is(err, strconv.ErrRange):

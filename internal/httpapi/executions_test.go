@@ -116,14 +116,22 @@ func TestWhatAnExecutionLeavesOut(t *testing.T) {
 		more string
 		want execution.Execution
 	}{
-		"all":                   {"", execution.Execution{Kind: execution.Agent, Request: true}},
-		"all, as null":          {nulls, execution.Execution{Kind: execution.Agent, Request: true}},
-		"the total":             {`,"input_tokens":3,"output_tokens":4`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 3, Output: 4, Used: 7}}},
-		"all but the total":     {`,"tokens_used":9`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Used: 9}}},
-		"a tool's request":      {`,"kind":"tool"`, execution.Execution{Kind: execution.Tool}},
-		"a payload of nothing":  {`,"input_data":{},"output_data":""`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{}`), Output: json.RawMessage(`""`)}},
-		"all of a microsecond":  {`,"execution_time_ms":0.0004`, execution.Execution{Kind: execution.Agent, Request: true}},
-		"half of a microsecond": {`,"execution_time_ms":5e-4`, execution.Execution{Kind: execution.Agent, Request: true, Duration: time.Microsecond}},
+		"all":                          {"", execution.Execution{Kind: execution.Agent, Request: true}},
+		"all, as null":                 {nulls, execution.Execution{Kind: execution.Agent, Request: true}},
+		"the total":                    {`,"input_tokens":3,"output_tokens":4`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 3, Output: 4, Used: 7}}},
+		"all but the total":            {`,"tokens_used":9`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Used: 9}}},
+		"a tool's request":             {`,"kind":"tool"`, execution.Execution{Kind: execution.Tool}},
+		"half a pair in the payload":   {`,"input_data":"a \ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("\"a \uFFFD\"")}},
+		"a NUL in the payload":         {`,"input_data":["\u0000"]`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("[\"\uFFFD\"]")}},
+		"bad UTF-8 in the payload":     {",\"input_data\":[\"\xc3\x28\"]", execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("[\"\uFFFD(\"]")}},
+		"members twice in the payload": {`,"input_data":{"a":1,"a":2}`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{"a": 2}`)}},
+		"a huge number in the payload": {`,"input_data":[1e999]`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`["1e999"]`)}},
+		"too deep a payload":           {`,"input_data":` + strings.Repeat("[", 65) + strings.Repeat("]", 65), execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`"` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + `"`)}},
+		"half a pair in the error":     {`,"error_message":"a\u0000\ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, ErrorMessage: "a\uFFFD\uFFFD"}},
+		"counts with a fraction of 0":  {`,"input_tokens":10.0`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 10, Used: 10}}},
+		"a payload of nothing":         {`,"input_data":{},"output_data":""`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{}`), Output: json.RawMessage(`""`)}},
+		"all of a microsecond":         {`,"execution_time_ms":0.0004`, execution.Execution{Kind: execution.Agent, Request: true}},
+		"half of a microsecond":        {`,"execution_time_ms":5e-4`, execution.Execution{Kind: execution.Agent, Request: true, Duration: time.Microsecond}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

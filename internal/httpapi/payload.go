@@ -3,25 +3,26 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// errUnstorable says that a payload is JSON, but none that we could keep. checkJSON tells where and why.
-var errUnstorable = errors.New("cannot be stored")
-
-// payload keeps what an agent was given or answered as it came. It is a copy: whatever waits to be stored should not keep
+// payload keeps what an agent was given or answered as it came; what cannot be stored in it is replaced. It is a copy: whatever waits to be stored should not keep
 // all of the body that it came in.
 func (r *executionReader) payload(value jsontext.Value, into *json.RawMessage) error {
 	if value == nil {
 		return nil
 	}
-	growth, ok := scanPayload(value)
-	if r.growth += growth; !ok || r.growth > maxGrowth {
-		return errUnstorable
+	if !r.lenient {
+		growth, ok := scanPayload(value)
+		if r.growth += growth; ok && r.growth <= maxGrowth {
+			*into = bytes.Clone(value)
+			return nil
+		}
 	}
-	*into = bytes.Clone(value)
+	*into = execution.Sanitize(bytes.Clone(value))
 	return nil
 }
 
