@@ -22,10 +22,17 @@ func (s *Server) exportTraces(x *exchange) error {
 	ctx, cancel := context.WithTimeout(s.admitting(x.r.Context(), x), exportWithin)
 	defer cancel()
 	body := &exportBody{x: x, now: s.now}
+	if message, ok := x.r.Body.(*grpcMessage); ok {
+		if err := message.begin(body, x.r.Header); err != nil {
+			return err
+		}
+	}
 	status, mediaType, answer := s.traces.Export(ctx, x.r.Header, body)
 	switch gone := x.r.Context().Err() != nil; {
 	case x.body.busy != nil:
 		return x.body.busy
+	case errors.Is(body.err, errMoreMessages):
+		return body.err
 	case gone && body.err != nil: // net/http ends the context with the body
 		return brokenBody(body.err)
 	case gone && status >= http.StatusInternalServerError:

@@ -55,7 +55,9 @@ type Replica struct {
 
 	connections, scrapes         *httpapi.Connections // of the API, of Prometheus
 	api, metrics                 *http.Server
+	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
+	grpcListener                 net.Listener // nil likewise
 }
 
 // New makes a replica: its listeners are open when it returns, and nothing runs yet. The configuration must be valid.
@@ -143,7 +145,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		r.security.Weak(weakness)
 	}
 	r.leave, r.endStreams = handler.Leave, handler.EndStreams
-	return r, r.listen(handler, registry)
+	return r, r.listen(handler, handler.GRPC(), registry)
 }
 
 // newLimiter makes the rate limits, of which replicas tell one another.
