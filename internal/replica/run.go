@@ -148,6 +148,8 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),
 		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
+		r.repeat("join log records", settleEvery, often, r.executions.joinContents),
+		r.repeat("count log records", sampleEvery, seldom, r.executions.contents.Count),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
 		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
@@ -354,7 +356,7 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now))
+	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx))
 }
 
 // processName is new with every start, so that no two processes ever write one row of rollups.
