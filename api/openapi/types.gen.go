@@ -1832,6 +1832,9 @@ type GetReportParams struct {
 // GetReportParamsFormat defines parameters for GetReport.
 type GetReportParamsFormat string
 
+// ExportLogsJSONBody defines parameters for ExportLogs.
+type ExportLogsJSONBody map[string]interface{}
+
 // ExportTracesJSONBody defines parameters for ExportTraces.
 type ExportTracesJSONBody map[string]interface{}
 
@@ -1855,6 +1858,9 @@ type RecordExecutionsJSONRequestBody = RecordExecutionsRequest
 
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = CreateReportRequest
+
+// ExportLogsJSONRequestBody defines body for ExportLogs for application/json ContentType.
+type ExportLogsJSONRequestBody ExportLogsJSONBody
 
 // ExportTracesJSONRequestBody defines body for ExportTraces for application/json ContentType.
 type ExportTracesJSONRequestBody ExportTracesJSONBody

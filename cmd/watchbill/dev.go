@@ -42,6 +42,7 @@ var devAgents []byte
 func devCommand(std stdio) *cobra.Command {
 	o := devOptions{replica: replica.Defaults(), logs: logFlags{dir: filepath.Join(".watchbill", "logs")}}
 	o.replica.Listen, o.replica.MetricsListen = "127.0.0.1:8080", "127.0.0.1:9090"
+	o.replica.GRPCListen = "127.0.0.1:4317"
 	o.replica.InsecureTokens = true // nobody else reaches it
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -77,6 +78,9 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 		return err
 	}
 	config.Listen, config.MetricsListen = freeAddress(std, config.Listen), freeAddress(std, config.MetricsListen)
+	if config.GRPCListen != "" {
+		config.GRPCListen = freeAddress(std, config.GRPCListen)
+	}
 	if config.DatabaseURL == "" {
 		say(std, "starting PostgreSQL in %s …", o.dataDir)
 		server, err := pgserver.Start(ctx, pgserver.Options{

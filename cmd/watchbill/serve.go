@@ -44,6 +44,7 @@ func secrets(config replica.Config) []string {
 func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the API")
 	flags.StringVar(&config.MetricsListen, "metrics-listen", config.MetricsListen, "address of Prometheus's /metrics")
+	flags.StringVar(&config.GRPCListen, "otlp-grpc-listen", config.GRPCListen, "address of OTLP over gRPC, such as :4317; empty: it is not served")
 	bindDatabase(flags, config)
 	flags.IntVar(&config.DatabaseMaxConns, "database-max-conns", config.DatabaseMaxConns, "connections of the pool at the most")
 	flags.StringVar(&config.AdminToken, "admin-token", "", "opens the admin endpoints; several, separated by commas, rotate (better in the environment: $ADMIN_TOKEN)")

@@ -20,6 +20,12 @@ const (
 	// on one that is being closed: nginx and Varnish 60 s, Caddy 2 min, Google's 10 min.
 	idleTimeout    = 620 * time.Second
 	maxHeaderBytes = 16 << 10
+
+	// Of a connection of gRPC.
+	maxStreams   = 64        // calls under way
+	streamBuffer = 256 << 10 // bytes that were sent and that no call has read yet
+	pingAfter    = 30 * time.Second
+	pingAnswer   = 15 * time.Second // a client that does not answer a ping is gone
 )
 
 // HTTPOptions are what NewHTTPServer needs beside the handler.
@@ -29,9 +35,11 @@ type HTTPOptions struct {
 	// ConnectionMaxAge is for how long a connection is kept alive, spread by ±10 %; zero: for as long as the client
 	// likes. New replicas get their share of the clients that way.
 	ConnectionMaxAge time.Duration
-	Now              func() time.Time
-	Jitter           func() float64 // draws from [0, 1)
-	Log              *zap.Logger
+	// GRPC has the server speak HTTP/2 without TLS too, as gRPC does.
+	GRPC   bool
+	Now    func() time.Time
+	Jitter func() float64 // draws from [0, 1)
+	Log    *zap.Logger
 }
 
 // NewHTTPServer makes the server that listens for the API.
@@ -51,6 +59,19 @@ func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error)
 		ErrorLog:          errorLog,
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * gets the answer that any unknown path gets
+	}
+	if opts.GRPC {
+		server.Protocols = &http.Protocols{}
+		server.Protocols.SetHTTP1(true) // to say that the port is another's
+		server.Protocols.SetHTTP2(true)
+		server.Protocols.SetUnencryptedHTTP2(true)
+		server.HTTP2 = &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerConnection: streamBuffer,
+			MaxReceiveBufferPerStream:     streamBuffer,
+			SendPingTimeout:               pingAfter,
+			PingTimeout:                   pingAnswer,
+		}
 	}
 	server.ConnState = CountConnections
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {

@@ -44,7 +44,7 @@ var routes = []route{
 	{"POST", "/api/ai/process-stream", ingester, (*Server).processStream},
 	{"POST", "/v1/traces", exporter, (*Server).exportTraces},
 	{"POST", "/v1/metrics", exporter, signalNotTaken("metrics", "OTEL_METRICS_EXPORTER")},
-	{"POST", "/v1/logs", exporter, signalNotTaken("logs", "OTEL_LOGS_EXPORTER")},
+	{"POST", "/v1/logs", exporter, (*Server).exportLogs},
 
 	{"GET", "/api/admin/metrics", admin, typed(http.StatusOK, readHours, (*Server).getExecutionMetrics)},
 	{"GET", "/api/admin/errors", admin, typed(http.StatusOK, readErrorQuery, (*Server).listExecutionErrors)},

@@ -28,6 +28,7 @@ type Options struct {
 	Ledger       Ledger
 	Executions   Executions
 	Traces       Traces
+	LogRecords   Traces // takes exports of logs
 	Gateway      Gateway
 	Database     Database
 	Mailbox      *mailbox.Mailbox
@@ -74,6 +75,7 @@ type Server struct {
 	ledger       Ledger
 	executions   Executions
 	traces       Traces
+	logRecords   Traces
 	gateway      Gateway
 	database     Database
 	mailbox      *mailbox.Mailbox
@@ -143,7 +145,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
-		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, gateway: opts.Gateway,
+		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, gateway: opts.Gateway,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,

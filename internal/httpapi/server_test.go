@@ -134,7 +134,7 @@ func TestDatabaseAway(t *testing.T) {
 		switch r.pattern {
 		case "/livez", "/readyz", "/api/openapi.yaml", report.PendingRoute, "/api/ai/process-stream":
 			want = http.StatusOK
-		case "/v1/metrics", "/v1/logs":
+		case "/v1/metrics":
 			want = http.StatusBadRequest
 		}
 		t.Run(r.method+" "+r.pattern, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
@@ -15,17 +16,30 @@ const exportWithin = readTimeout + answerWithin
 
 // exportTraces answers POST /v1/traces. How a body is encoded and how large it may be is the protocol's affair, and so is
 // every answer.
-func (s *Server) exportTraces(x *exchange) error {
+func (s *Server) exportTraces(x *exchange) error { return s.export(x, s.traces) }
+
+// exportLogs answers POST /v1/logs likewise.
+func (s *Server) exportLogs(x *exchange) error { return s.export(x, s.logRecords) }
+
+func (s *Server) export(x *exchange, to Traces) error {
 	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // not worth reading
 		return err
 	}
-	ctx, cancel := context.WithTimeout(s.admitting(x.r.Context(), x), exportWithin)
+	source := execution.Source(x.caller.ingest[:len(execution.Source{})])
+	ctx, cancel := context.WithTimeout(s.admitting(execution.WithSource(x.r.Context(), source), x), exportWithin)
 	defer cancel()
 	body := &exportBody{x: x, now: s.now}
-	status, mediaType, answer := s.traces.Export(ctx, x.r.Header, body)
+	if message, ok := x.r.Body.(*grpcMessage); ok {
+		if err := message.begin(body, x.r.Header); err != nil {
+			return err
+		}
+	}
+	status, mediaType, answer := to.Export(ctx, x.r.Header, body)
 	switch gone := x.r.Context().Err() != nil; {
 	case x.body.busy != nil:
 		return x.body.busy
+	case errors.Is(body.err, errMoreMessages):
+		return body.err
 	case gone && body.err != nil: // net/http ends the context with the body
 		return brokenBody(body.err)
 	case gone && status >= http.StatusInternalServerError:
@@ -60,7 +74,7 @@ func (b *exportBody) Read(p []byte) (int, error) {
 func signalNotTaken(signal, variable string) handler {
 	return func(*Server, *exchange) error {
 		return badRequest("signal_not_taken", "",
-			"only traces are taken here, not %s: point OTEL_EXPORTER_OTLP_TRACES_ENDPOINT at /v1/traces instead of OTEL_EXPORTER_OTLP_ENDPOINT, or set %s=none",
+			"only traces and logs are taken here, not %s: point OTEL_EXPORTER_OTLP_TRACES_ENDPOINT at /v1/traces instead of OTEL_EXPORTER_OTLP_ENDPOINT, or set %s=none",
 			signal, variable)
 	}
 }

@@ -2,7 +2,6 @@ package otlp
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -61,7 +60,7 @@ func encodingOf(header http.Header) encoding {
 // body is a request as it was sent.
 type body struct {
 	encoding encoding
-	gzipped  bool
+	coding   string // "", gzip or zstd
 	content  []byte
 }
 
@@ -73,12 +72,12 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 			quote(header.Get("Content-Type")), protobufType, jsonType)
 	}
 	most := limits.decompressed
-	switch coding := strings.Join(header.Values("Content-Encoding"), ", "); strings.ToLower(coding) {
+	switch coding := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", ")); coding {
 	case "", "identity":
-	case "gzip":
-		sent.gzipped, most = true, limits.body
+	case gzipCoding, zstdCoding:
+		sent.coding, most = coding, limits.body
 	default:
-		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send gzip or identity", quote(coding))
+		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", quote(coding))
 	}
 	content, err := readAll(from, most)
 	var tooLarge *http.MaxBytesError
@@ -112,12 +111,9 @@ func readAll(from io.Reader, most int64) ([]byte, error) {
 
 // decode decompresses the body and reads the message in it. One of no bytes at all is the empty message in either encoding.
 func (b body) decode(limits limits) (*collectorpb.ExportTraceServiceRequest, error) {
-	content := b.content
-	if b.gzipped {
-		var err error
-		if content, err = gunzip(content, limits.decompressed); err != nil {
-			return nil, err
-		}
+	content, err := decompress(b.coding, b.content, limits.decompressed)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case len(content) == 0:
@@ -126,27 +122,6 @@ func (b body) decode(limits limits) (*collectorpb.ExportTraceServiceRequest, err
 		return decodeProtobuf(content, limits.spans)
 	default:
 		return decodeJSON(content, limits.spans)
-	}
-}
-
-// gunzip decompresses what may be several members one after the other, as gzip allows.
-func gunzip(compressed []byte, most int64) ([]byte, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "the body is not gzip, though its content encoding says so")
-	}
-	content, err := readAll(reader, most)
-	switch {
-	case err == nil:
-		return content, nil
-	case errors.Is(err, errTooMuch):
-		return nil, refuse(http.StatusRequestEntityTooLarge, "the body decompresses to more than %d bytes: export fewer spans at once", most)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, refuse(http.StatusBadRequest, "the body's gzip ends early")
-	case errors.Is(err, gzip.ErrHeader):
-		return nil, refuse(http.StatusBadRequest, "there is something else after the body's gzip")
-	default:
-		return nil, refuse(http.StatusBadRequest, "the body's gzip is damaged")
 	}
 }
 

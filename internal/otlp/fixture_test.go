@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/otlp"
 )
@@ -284,4 +285,20 @@ func gzipped(t testing.TB, body []byte) []byte {
 		t.Fatal(err)
 	}
 	return compressed.Bytes()
+}
+
+func zstded(t testing.TB, body []byte) []byte {
+	t.Helper()
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(true), zstd.WithZeroFrames(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = encoder.Close() }()
+	return encoder.EncodeAll(body, nil)
+}
+
+// flipped returns it with its last byte, of a check sum, changed.
+func flipped(compressed []byte) []byte {
+	compressed[len(compressed)-1] ^= 0xff
+	return compressed
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"unicode/utf8"
 
+	collectorlogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -94,8 +95,11 @@ type shapeField struct {
 	message *shape // nil: it is no message
 }
 
-// exportShape is that of an ExportTraceServiceRequest.
-var exportShape = shapeOf((&collectorpb.ExportTraceServiceRequest{}).ProtoReflect().Descriptor(), map[protoreflect.FullName]*shape{})
+// The shapes of the messages that are exported.
+var (
+	exportShape = shapeOf((&collectorpb.ExportTraceServiceRequest{}).ProtoReflect().Descriptor(), map[protoreflect.FullName]*shape{})
+	logsShape   = shapeOf((&collectorlogspb.ExportLogsServiceRequest{}).ProtoReflect().Descriptor(), map[protoreflect.FullName]*shape{})
+)
 
 // shapeOf makes a type's shape. Types refer to themselves, so those that are being made are known.
 func shapeOf(message protoreflect.MessageDescriptor, known map[protoreflect.FullName]*shape) *shape {

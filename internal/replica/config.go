@@ -25,6 +25,7 @@ type Config struct {
 
 	Listen        string // address of the API
 	MetricsListen string // address of Prometheus's /metrics
+	GRPCListen    string // address of OTLP over gRPC; empty: it is not served
 
 	DatabaseURL       string
 	DatabaseDirectURL string // for listening and migrating; empty: DatabaseURL
@@ -116,6 +117,7 @@ func (c Config) Validate() error {
 	fault(c.DatabaseMaxConns < 2 || c.DatabaseMaxConns > 1000, "database-max-conns", "must be from 2 to 1000")
 	fault(!isAddress(c.Listen), "listen", "must be an address such as :8080")
 	fault(!isAddress(c.MetricsListen), "metrics-listen", "must be an address such as :9090")
+	fault(c.GRPCListen != "" && !isAddress(c.GRPCListen), "otlp-grpc-listen", "must be an address such as :4317, or empty")
 	fault((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls-cert-file", "and --tls-key-file come together")
 	fault(c.ConnectionMaxAge < 0, "connection-max-age", "must not be negative")
 	fault(c.MaxConnections != 0 && (c.MaxConnections < 16 || c.MaxConnections > maxConnections), "max-connections", "must be from 16 to %d, or 0", maxConnections)

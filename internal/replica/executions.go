@@ -33,6 +33,7 @@ const (
 type executions struct {
 	now      func() time.Time
 	store    *postgres.Executions
+	contents *postgres.Contents // of log records
 	ledger   *ledger.Ledger
 	observer observer
 	prices   *prices
@@ -74,9 +75,11 @@ func newExecutions(
 	if e.prices, err = readPrices(config.PricesFile); err != nil {
 		return nil, err
 	}
+	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact}
+	e.contents = postgres.NewContents(db, payloads)
 	e.ledger = ledger.New(ledger.Options{
 		Store: e.store, Prices: e.prices.inForce, Observer: e.observer,
-		Payloads: execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact},
+		Payloads: payloads,
 		Keep:     config.Retention.Executions, Log: log.Named("ledger"), Now: now,
 		MaxRows: config.QueueRows, MaxBytes: ledger.DefaultBytes,
 	})
@@ -140,6 +143,9 @@ func (e *executions) settle(ctx context.Context) error {
 		return more, err
 	})
 }
+
+// joinContents has executions find the content that log records brought.
+func (e *executions) joinContents(ctx context.Context) error { return e.inTurns(ctx, e.contents.Join) }
 
 // fold merges what was added to the rollups.
 func (e *executions) fold(ctx context.Context) error { return e.inTurns(ctx, e.store.Fold) }

@@ -33,6 +33,7 @@ var background = map[string]bool{
 	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "Partitions": true,
 	"LockNames": true, "DropUnusedNames": true, "RollupNames": true,
 	"DropOldExecutionRollups": true, "DropOldUserRollups": true, "DropOldSpans": true,
+	"TakeContents": true, "CountContents": true, "DropOldContents": true,
 }
 
 func TestIdlePollsRunNoQuery(t *testing.T) {

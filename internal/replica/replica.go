@@ -55,7 +55,9 @@ type Replica struct {
 
 	connections, scrapes         *httpapi.Connections // of the API, of Prometheus
 	api, metrics                 *http.Server
+	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
+	grpcListener                 net.Listener // nil likewise
 }
 
 // New makes a replica: its listeners are open when it returns, and nothing runs yet. The configuration must be valid.
@@ -125,7 +127,9 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
-		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp"), Unread: telemetry.NewUnreadSpans(registry).Observe}), Limiter: r.limiter, Strains: r.strains,
+		Traces:     otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp"), Unread: telemetry.NewUnreadSpans(registry).Observe}),
+		LogRecords: otlp.NewLogs(r.executions.contents, otlp.Options{Log: r.log.Named("otlp")}),
+		Limiter:    r.limiter, Strains: r.strains,
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
@@ -143,7 +147,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		r.security.Weak(weakness)
 	}
 	r.leave, r.endStreams = handler.Leave, handler.EndStreams
-	return r, r.listen(handler, registry)
+	return r, r.listen(handler, handler.GRPC(), registry)
 }
 
 // newLimiter makes the rate limits, of which replicas tell one another.

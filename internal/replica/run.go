@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,16 +36,25 @@ const (
 	unauthenticatedIdle = 10 * time.Second // of a connection on which nobody has authenticated
 )
 
-func (r *Replica) listen(api http.Handler, registry *prometheus.Registry) (err error) {
+func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) (err error) {
 	secure, err := r.tls()
 	if err != nil {
 		return err
 	}
-	r.api, err = httpapi.NewHTTPServer(api, httpapi.HTTPOptions{
+	opts := httpapi.HTTPOptions{
 		TLS: secure, ConnectionMaxAge: r.config.ConnectionMaxAge, Now: r.now, Jitter: mathrand.Float64, Log: r.log,
-	})
-	if err != nil {
+	}
+	if r.api, err = httpapi.NewHTTPServer(api, opts); err != nil {
 		return err
+	}
+	if r.config.GRPCListen != "" {
+		opts.GRPC = true
+		if secure != nil {
+			opts.TLS = secure.Clone() // each server adds its protocols
+		}
+		if r.grpc, err = httpapi.NewHTTPServer(grpc, opts); err != nil {
+			return err
+		}
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", telemetry.MetricsHandler(registry, r.log))
@@ -75,6 +85,13 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 		return fmt.Errorf("listen for Prometheus: %w", err)
 	}
 	r.metricsListener = r.scrapes.Listener(metrics)
+	if r.grpc != nil {
+		grpc, err := net.Listen("tcp", r.config.GRPCListen)
+		if err != nil {
+			return fmt.Errorf("listen for OTLP over gRPC: %w", err)
+		}
+		r.grpcListener = r.connections.Listener(grpc) // their limits are those of the API's
+	}
 	return nil
 }
 
@@ -96,6 +113,23 @@ func (r *Replica) Address() string { return r.apiListener.Addr().String() }
 // MetricsAddress is where Prometheus' metrics are.
 func (r *Replica) MetricsAddress() string { return r.metricsListener.Addr().String() }
 
+// GRPCAddress is where OTLP over gRPC is; empty: nowhere.
+func (r *Replica) GRPCAddress() string {
+	if r.grpcListener == nil {
+		return ""
+	}
+	return r.grpcListener.Addr().String()
+}
+
+// servers are the servers with their listeners.
+func (r *Replica) servers() map[*http.Server]net.Listener {
+	all := map[*http.Server]net.Listener{r.api: r.apiListener, r.metrics: r.metricsListener}
+	if r.grpc != nil {
+		all[r.grpc] = r.grpcListener
+	}
+	return all
+}
+
 // Run serves until ctx is done, then takes the replica down: held polls are answered, requests under way finish, what
 // was measured is written, connections are closed. It returns when nothing of the replica is left.
 func (r *Replica) Run(ctx context.Context) error {
@@ -114,6 +148,8 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),
 		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
+		r.repeat("join log records", settleEvery, often, r.executions.joinContents),
+		r.repeat("count log records", sampleEvery, seldom, r.executions.contents.Count),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
 		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
@@ -132,14 +168,14 @@ func (r *Replica) Run(ctx context.Context) error {
 	go func() { flushed <- r.flusher.Run(flushing) }()
 
 	var servers errgroup.Group
-	for server, listener := range map[*http.Server]net.Listener{r.api: r.apiListener, r.metrics: r.metricsListener} {
+	for server, listener := range r.servers() {
 		servers.Go(func() error {
 			err := serve(server, listener)
 			fail(err)
 			return err
 		})
 	}
-	r.log.Info("serving", zap.String("api", r.Address()), zap.String("metrics", r.MetricsAddress()), zap.String("version", r.config.Version))
+	r.log.Info("serving", zap.String("api", r.Address()), zap.String("metrics", r.MetricsAddress()), zap.String("otlp_grpc", r.GRPCAddress()), zap.String("version", r.config.Version))
 
 	<-serving.Done()
 	r.log.Info("shutting down")
@@ -178,16 +214,25 @@ func (r *Replica) shutdown() error {
 	// Agents' runs may take longer than that: they are told in time to say so.
 	ending := time.AfterFunc(r.config.ShutdownTimeout/2, r.endStreams)
 	defer ending.Stop()
-	if err := r.api.Shutdown(ctx); err != nil {
-		r.log.Warn("requests were cut off", zap.Error(err))
-		_ = r.api.Close() // what it closes was refused a goodbye already
+	var ended sync.WaitGroup
+	for server := range r.servers() {
+		if server == r.metrics {
+			continue
+		}
+		ended.Go(func() {
+			if err := server.Shutdown(ctx); err != nil {
+				r.log.Warn("requests were cut off", zap.Error(err))
+				_ = server.Close() // what it closes was refused a goodbye already
+			}
+		})
 	}
+	ended.Wait()
 	return r.metrics.Close()
 }
 
 // close releases what New took, where Run did not.
 func (r *Replica) close() {
-	for _, l := range []net.Listener{r.apiListener, r.metricsListener} {
+	for _, l := range []net.Listener{r.apiListener, r.metricsListener, r.grpcListener} {
 		if l != nil {
 			_ = l.Close() // closed already after Run
 		}
@@ -311,7 +356,7 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now))
+	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx))
 }
 
 // processName is new with every start, so that no two processes ever write one row of rollups.

@@ -1,0 +1,73 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Content is what went into an execution and came out of it, said by a log record and not by the execution's span.
+type Content struct {
+	TraceID, SpanID string
+	At              time.Time       // when the record was made
+	Message         bool            // it is one message of several; otherwise all of the input and output
+	Input, Output   json.RawMessage // nil: it has none
+}
+
+// Source is the fingerprint of the token by which content came.
+type Source [8]byte
+
+type sourceKey struct{}
+
+// WithSource notes by which token a request came.
+func WithSource(ctx context.Context, source Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, source)
+}
+
+// SourceOf returns by which token a request came; the zero Source if that was not noted.
+func SourceOf(ctx context.Context) Source {
+	source, _ := ctx.Value(sourceKey{}).(Source)
+	return source
+}
+
+// Merge puts the contents of one span together: those that say all win over single messages, of which the order is kept.
+func Merge(contents []Content) (input, output json.RawMessage) {
+	for _, c := range contents {
+		if !c.Message {
+			input, output = first(input, c.Input), first(output, c.Output)
+		}
+	}
+	if input == nil {
+		input = listOf(contents, func(c Content) json.RawMessage { return c.Input })
+	}
+	if output == nil {
+		output = listOf(contents, func(c Content) json.RawMessage { return c.Output })
+	}
+	return input, output
+}
+
+func first(a, b json.RawMessage) json.RawMessage {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// listOf returns a list in JSON of the messages; nil if there is none.
+func listOf(contents []Content, part func(Content) json.RawMessage) json.RawMessage {
+	var all json.RawMessage
+	for _, c := range contents {
+		if said := part(c); c.Message && said != nil {
+			if all == nil {
+				all = json.RawMessage{'['}
+			} else {
+				all = append(all, ',')
+			}
+			all = append(all, said...)
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return append(all, ']')
+}

@@ -1,0 +1,94 @@
+package otlp
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// The content encodings that are read beside identity.
+const (
+	gzipCoding = "gzip"
+	zstdCoding = "zstd"
+)
+
+// decompress returns the content of a body that was compressed by a coding, of at most limit bytes.
+func decompress(coding string, compressed []byte, limit int64) ([]byte, error) {
+	switch coding {
+	case gzipCoding:
+		return gunzip(compressed, limit)
+	case zstdCoding:
+		return unzstd(compressed, limit)
+	}
+	return compressed, nil
+}
+
+func errDecompressed(limit int64) error {
+	return refuse(http.StatusRequestEntityTooLarge, "the body decompresses to more than %d bytes: export fewer records at once", limit)
+}
+
+// gunzip decompresses what may be several members one after the other, as gzip allows.
+func gunzip(compressed []byte, limit int64) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "the body is not gzip, though its content encoding says so")
+	}
+	content, err := readAll(reader, limit)
+	switch {
+	case err == nil:
+		return content, nil
+	case errors.Is(err, errTooMuch):
+		return nil, errDecompressed(limit)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, refuse(http.StatusBadRequest, "the body's gzip ends early")
+	case errors.Is(err, gzip.ErrHeader):
+		return nil, refuse(http.StatusBadRequest, "there is something else after the body's gzip")
+	default:
+		return nil, refuse(http.StatusBadRequest, "the body's gzip is damaged")
+	}
+}
+
+// maxWindow limits how far back a body compressed by zstd may refer, and so the memory that a decoder needs. RFC 8878 asks
+// decoders to support this much.
+const maxWindow = 8 << 20
+
+// zstdDecoders are decoders that are not in use. With a concurrency of one they have no goroutines.
+var zstdDecoders = sync.Pool{New: func() any {
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		panic(err) // the options are wrong
+	}
+	return decoder
+}}
+
+// unzstd decompresses one frame or several. What the frames say of their size is not believed.
+func unzstd(compressed []byte, limit int64) ([]byte, error) {
+	decoder := zstdDecoders.Get().(*zstd.Decoder)
+	defer func() {
+		_ = decoder.Reset(nil) // fails only if the decoder was closed
+		zstdDecoders.Put(decoder)
+	}()
+	if err := decoder.Reset(bytes.NewReader(compressed)); err != nil {
+		return nil, refuse(http.StatusBadRequest, "the body's zstd is damaged")
+	}
+	content, err := readAll(decoder, limit)
+	switch {
+	case err == nil:
+		return content, nil
+	case errors.Is(err, errTooMuch), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return nil, errDecompressed(limit)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the body's zstd needs a window of more than %d bytes: compress it at a lower level", maxWindow)
+	case errors.Is(err, zstd.ErrMagicMismatch):
+		return nil, refuse(http.StatusBadRequest, "the body is not zstd, though its content encoding says so")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, refuse(http.StatusBadRequest, "the body's zstd ends early")
+	default:
+		return nil, refuse(http.StatusBadRequest, "the body's zstd is damaged")
+	}
+}

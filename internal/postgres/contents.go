@@ -1,0 +1,319 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+// Content that came by log records waits for its execution, which a span brings.
+const (
+	contentsKept   = 15 * time.Minute
+	contentsQuiet  = 3 * time.Second  // after the last record of a span, its content is taken for complete
+	contentsLater  = 30 * time.Second // the longest until an execution is looked for again
+	contentsAtOnce = 200              // spans in one transaction
+
+	maxContentRows  = 200_000
+	maxContentBytes = 256 << 20
+	maxSourceRows   = maxContentRows / 2 // of one token
+	maxSourceBytes  = maxContentBytes / 2
+	maxSpanContents = 1000 // of one span
+)
+
+var (
+	errContentsFull = fleet.UnavailableBecause("too much content of log records waits for its spans; try again later")
+	errSourceFull   = &fleet.Error{
+		Kind: fleet.Limited, Code: "busy", Detail: "too much content that came by this token waits for its spans; export the traces too, or try again later",
+	}
+)
+
+// Contents keeps the content of log records until the executions that it belongs to are there, and then writes it to them.
+type Contents struct {
+	db     *DB
+	policy execution.PayloadPolicy
+
+	mu      sync.Mutex
+	waiting map[execution.Source]contentSize // as last counted, and what was added since
+}
+
+type contentSize struct{ rows, bytes int64 }
+
+// NewContents makes the store.
+func NewContents(db *DB, policy execution.PayloadPolicy) *Contents {
+	return &Contents{db: db, policy: policy, waiting: map[execution.Source]contentSize{}}
+}
+
+// Keep masks and bounds contents and stores them. It is committed when Keep returns nil. Contents that cannot be stored are
+// left out; refused says how many.
+func (s *Contents) Keep(ctx context.Context, contents []execution.Content) (refused int, err error) {
+	var traces, spans []string
+	var digests [][]byte
+	var times []time.Time
+	var inputs, outputs []*string
+	var messages []bool
+	var sizes []int32
+	total := int64(0)
+	for _, c := range contents {
+		digest := digestOf(c)
+		masked := execution.Execution{Input: c.Input, Output: c.Output}
+		if s.policy.Apply(&masked) != nil {
+			refused++
+			continue
+		}
+		size := len(masked.Input) + len(masked.Output)
+		traces, spans, digests, times = append(traces, c.TraceID), append(spans, c.SpanID), append(digests, digest), append(times, c.At)
+		inputs, outputs, messages = append(inputs, text(masked.Input)), append(outputs, text(masked.Output)), append(messages, c.Message)
+		sizes = append(sizes, int32(size))
+		total += int64(size)
+	}
+	if len(traces) == 0 {
+		return refused, nil
+	}
+	source := execution.SourceOf(ctx)
+	if err := s.reserve(source, contentSize{int64(len(traces)), total}); err != nil {
+		return 0, err
+	}
+	return refused, s.db.inTxAs(ctx, writer, "store log records", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `-- name: KeepContents :exec
+INSERT INTO pending_contents (trace_id, span_id, digest, source, said_at, place, input, output, message, bytes, check_at)
+SELECT c.trace_id, c.span_id, c.digest, $9, c.said_at, c.place, c.input::jsonb, c.output::jsonb, c.message, c.bytes, now() + $10::float8 * interval '1 second'
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[], $8::integer[]) WITH ORDINALITY
+	AS c (trace_id, span_id, digest, said_at, input, output, message, bytes, place)
+ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING`, traces, spans, digests, times, inputs, outputs, messages, sizes, source[:], contentsQuiet.Seconds())
+		return err
+	})
+}
+
+func text(raw json.RawMessage) *string {
+	if raw == nil {
+		return nil
+	}
+	s := string(raw)
+	return &s
+}
+
+// digestOf tells records apart, and not one from the same that is sent again.
+func digestOf(c execution.Content) []byte {
+	hash := sha256.New()
+	var at [8]byte
+	binary.BigEndian.PutUint64(at[:], uint64(c.At.UnixMicro()))
+	hash.Write(at[:])
+	for _, part := range []json.RawMessage{c.Input, c.Output} {
+		binary.BigEndian.PutUint64(at[:], uint64(len(part)))
+		hash.Write(at[:])
+		hash.Write(part)
+	}
+	return hash.Sum(nil)
+}
+
+// reserve checks that there is a place for so much. The counts are those of the last time that they were read, and what this
+// replica has added since.
+func (s *Contents) reserve(source execution.Source, size contentSize) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all contentSize
+	for _, one := range s.waiting {
+		all.rows, all.bytes = all.rows+one.rows, all.bytes+one.bytes
+	}
+	own := s.waiting[source]
+	own.rows, own.bytes = own.rows+size.rows, own.bytes+size.bytes
+	switch {
+	case own.rows > maxSourceRows || own.bytes > maxSourceBytes:
+		return errSourceFull
+	case all.rows+size.rows > maxContentRows || all.bytes+size.bytes > maxContentBytes:
+		return errContentsFull
+	}
+	s.waiting[source] = own
+	return nil
+}
+
+// Count reads anew how much waits.
+func (s *Contents) Count(ctx context.Context) error {
+	waiting := map[execution.Source]contentSize{}
+	err := s.db.inTxAs(ctx, admin, "count log records", func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `-- name: CountContents :many
+SELECT source, count(*), sum(bytes) FROM pending_contents GROUP BY source`)
+		if err != nil {
+			return err
+		}
+		var source []byte
+		var size contentSize
+		_, err = pgx.ForEachRow(rows, []any{&source, &size.rows, &size.bytes}, func() error {
+			var key execution.Source
+			copy(key[:], source)
+			waiting[key] = size
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = waiting
+	return nil
+}
+
+// spanKey tells a span.
+type spanKey struct{ trace, span string }
+
+// Join writes contents to the executions that are there by now, and drops those that have waited too long. It reports whether
+// there may be more to do now. Replicas may do it at the same time.
+func (s *Contents) Join(ctx context.Context) (more bool, err error) {
+	err = s.db.inTxAs(ctx, admin, "join log records", func(tx pgx.Tx) error {
+		due, err := takeContents(ctx, tx)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		more = len(due) >= contentsAtOnce/2
+		found, err := spanExecutions(ctx, tx, due)
+		if err != nil {
+			return err
+		}
+		var traces, spans []string
+		for _, key := range due {
+			one, there := found[key]
+			if !there {
+				traces, spans = append(traces, key.trace), append(spans, key.span)
+				continue
+			}
+			if err := s.join(ctx, tx, key, one); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `-- name: PostponeContents :exec
+UPDATE pending_contents p SET check_at = now() + GREATEST($3::float8 * interval '1 second', LEAST(now() - p.since, $4::float8 * interval '1 second'))
+FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
+WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id`, traces, spans, contentsQuiet.Seconds(), contentsLater.Seconds())
+		return err
+	})
+	return more, err
+}
+
+// takeContents returns spans whose content is due, and holds rows of theirs until the transaction ends. What another replica
+// holds is left to it.
+func takeContents(ctx context.Context, tx pgx.Tx) ([]spanKey, error) {
+	rows, err := tx.Query(ctx, `-- name: TakeContents :many
+SELECT trace_id, span_id FROM pending_contents WHERE check_at <= now() ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED`, contentsAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	due := map[spanKey]bool{}
+	var key spanKey
+	_, err = pgx.ForEachRow(rows, []any{&key.trace, &key.span}, func() error {
+		due[key] = true
+		return nil
+	})
+	return slices.SortedFunc(maps.Keys(due), func(a, b spanKey) int {
+		return cmp.Or(cmp.Compare(a.trace, b.trace), cmp.Compare(a.span, b.span))
+	}), err
+}
+
+// storedExecution is the key of a row, and what content it has.
+type storedExecution struct {
+	user                string
+	createdAt           time.Time
+	id                  string
+	hasInput, hasOutput bool
+}
+
+// spanExecutions finds the executions of spans and holds their rows. Those of which content came lately are left out: more of it
+// may be on its way.
+func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey]storedExecution, error) {
+	traces, spans := make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		traces[i], spans[i] = key.trace, key.span
+	}
+	rows, err := tx.Query(ctx, `-- name: ExecutionsOfSpans :many
+SELECT e.trace_id, e.span_id, e.user_id, e.created_at, e.execution_id, e.input_data IS NOT NULL, e.output_data IS NOT NULL
+FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
+JOIN span_ancestors a ON a.trace_id = k.trace_id AND a.span_id = k.span_id AND a.execution AND a.started_at IS NOT NULL
+JOIN agent_executions e ON e.created_at = a.started_at AND e.execution_id = k.trace_id || '-' || k.span_id
+WHERE NOT EXISTS (
+	SELECT FROM pending_contents p
+	WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id AND p.since > now() - $3::float8 * interval '1 second')
+ORDER BY e.created_at, e.execution_id, e.user_id
+FOR UPDATE OF e`, traces, spans, contentsQuiet.Seconds())
+	if err != nil {
+		return nil, err
+	}
+	found := map[spanKey]storedExecution{}
+	var key spanKey
+	var one storedExecution
+	_, err = pgx.ForEachRow(rows, []any{&key.trace, &key.span, &one.user, &one.createdAt, &one.id, &one.hasInput, &one.hasOutput}, func() error {
+		found[key] = one
+		return nil
+	})
+	return found, err
+}
+
+// join takes a span's contents and writes them to its execution where that has none.
+func (s *Contents) join(ctx context.Context, tx pgx.Tx, key spanKey, to storedExecution) error {
+	rows, err := tx.Query(ctx, `-- name: DropContents :many
+WITH dropped AS (DELETE FROM pending_contents WHERE trace_id = $1 AND span_id = $2 RETURNING *)
+SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT $3`, key.trace, key.span, maxSpanContents)
+	if err != nil {
+		return err
+	}
+	var contents []execution.Content
+	var one execution.Content
+	var input, output *string
+	_, err = pgx.ForEachRow(rows, []any{&one.Message, &input, &output}, func() error {
+		one.Input, one.Output = raw(input), raw(output)
+		contents = append(contents, one)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	merged := execution.Execution{}
+	merged.Input, merged.Output = execution.Merge(contents)
+	if to.hasInput {
+		merged.Input = nil
+	}
+	if to.hasOutput {
+		merged.Output = nil
+	}
+	if s.policy.Apply(&merged) != nil { // too large together, and not to be cut
+		return nil
+	}
+	_, err = tx.Exec(ctx, `-- name: SetContents :exec
+UPDATE agent_executions SET input_data = COALESCE(input_data, $4::jsonb), output_data = COALESCE(output_data, $5::jsonb)
+WHERE user_id = $1 AND created_at = $2 AND execution_id = $3`, to.user, to.createdAt, to.id, text(merged.Input), text(merged.Output))
+	return err
+}
+
+func raw(text *string) json.RawMessage {
+	if text == nil {
+		return nil
+	}
+	return json.RawMessage(*text)
+}
+
+// CleanUp drops contents whose executions did not come.
+func (s *Contents) CleanUp(ctx context.Context) error {
+	return drop("delete old log records", rollupDeleteRows, func() (n int64, err error) {
+		err = s.db.inTxAs(ctx, admin, "delete old log records", func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, `-- name: DropOldContents :execrows
+DELETE FROM pending_contents WHERE (trace_id, span_id, digest) IN (
+	SELECT trace_id, span_id, digest FROM pending_contents WHERE since < now() - $1::float8 * interval '1 second'
+	ORDER BY trace_id, span_id, digest LIMIT $2 FOR UPDATE SKIP LOCKED)`, contentsKept.Seconds(), rollupDeleteRows)
+			n = tag.RowsAffected()
+			return err
+		})
+		return n, err
+	})
+}

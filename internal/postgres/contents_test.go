@@ -1,0 +1,156 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/postgres"
+)
+
+// contentTrace and contentSpan are the trace and the span of the tests' contents.
+const contentTrace, contentSpan = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+func newContents(t *testing.T, db database, policy execution.PayloadPolicy) *postgres.Contents {
+	t.Helper()
+	return postgres.NewContents(newReplica(t, postgres.Config{URL: db.url, MaxConns: 4}).DB, policy)
+}
+
+func contentOf(at time.Time, input, output string, message bool) execution.Content {
+	c := execution.Content{TraceID: contentTrace, SpanID: contentSpan, At: at, Message: message}
+	if input != "" {
+		c.Input = json.RawMessage(input)
+	}
+	if output != "" {
+		c.Output = json.RawMessage(output)
+	}
+	return c
+}
+
+// joinUntil joins contents until it is done.
+func joinUntil(t *testing.T, s *postgres.Contents, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for !done() {
+		if _, err := s.Join(ctx); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal("the content was not joined")
+		}
+	}
+}
+
+func TestContentsFindTheirExecution(t *testing.T) {
+	t.Parallel()
+	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
+	for name, tt := range map[string]struct {
+		contents              []execution.Content
+		ownInput              string
+		wantInput, wantOutput string
+	}{
+		"all at once": {
+			contents:  []execution.Content{contentOf(began, `[{"role":"user","content":"hi"}]`, `[{"role":"assistant","content":"ho"}]`, false)},
+			wantInput: `[{"role":"user","content":"hi"}]`, wantOutput: `[{"role":"assistant","content":"ho"}]`,
+		},
+		"messages, in the order of their times": {
+			contents: []execution.Content{
+				contentOf(began.Add(time.Second), `{"role":"user"}`, "", true), contentOf(began, `{"role":"system"}`, "", true),
+				contentOf(began.Add(2*time.Second), "", `{"role":"assistant"}`, true),
+			},
+			wantInput: `[{"role":"system"},{"role":"user"}]`, wantOutput: `[{"role":"assistant"}]`,
+		},
+		"the span has its own": {
+			contents: []execution.Content{contentOf(began, `"other"`, `"out"`, false)}, ownInput: `"own"`, wantInput: `"own"`, wantOutput: `"out"`,
+		},
+	} {
+		for _, order := range []string{"logs first", "span first"} {
+			t.Run(name+"/"+order, func(t *testing.T) {
+				t.Parallel()
+				db := newDatabase(t)
+				executions, contents := newExecutions(t, db), newContents(t, db, execution.PayloadPolicy{})
+				e := anExecution(func(e *execution.Execution) {
+					e.ID, e.TraceID, e.SpanID, e.CreatedAt = contentTrace+"-"+contentSpan, contentTrace, contentSpan, began
+					if tt.ownInput != "" {
+						e.Input = json.RawMessage(tt.ownInput)
+					}
+				})
+				batch := execution.Batch{
+					Executions: []execution.Execution{e},
+					Spans:      []execution.Span{{TraceID: contentTrace, SpanID: contentSpan, Execution: true, StartedAt: began}},
+				}
+				store := func() {
+					if _, err := executions.Commit(t.Context(), batch); err != nil {
+						t.Fatal(err)
+					}
+				}
+				keep := func() {
+					for range 2 { // the second time changes nothing
+						if refused, err := contents.Keep(t.Context(), tt.contents); err != nil || refused != 0 {
+							t.Fatal(refused, err)
+						}
+					}
+				}
+				if order == "logs first" {
+					keep()
+					if _, err := contents.Join(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					store()
+				} else {
+					store()
+					keep()
+				}
+				var got execution.Execution
+				joinUntil(t, contents, func() bool {
+					found, err := executions.UserActivity(t.Context(), "ada", execution.Position{}, 10)
+					if err != nil || len(found) != 1 {
+						t.Fatal(found, err)
+					}
+					got = found[0]
+					return got.Output != nil
+				})
+				if !sameJSON(t, got.Input, tt.wantInput) || !sameJSON(t, got.Output, tt.wantOutput) {
+					t.Errorf("got %s and %s", got.Input, got.Output)
+				}
+			})
+		}
+	}
+}
+
+func sameJSON(t *testing.T, got json.RawMessage, want string) bool {
+	t.Helper()
+	var a, b any
+	if err := json.Unmarshal([]byte(want), &b); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(got, &a); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := json.Marshal(a)
+	second, _ := json.Marshal(b)
+	return string(first) == string(second)
+}
+
+func TestContentsAreBounded(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	contents := newContents(t, db, execution.PayloadPolicy{Max: 1000, Refuse: true})
+	large, _ := json.Marshal(strings.Repeat("x", 2000))
+	refused, err := contents.Keep(t.Context(), []execution.Content{contentOf(time.Now(), string(large), "", false)})
+	if err != nil || refused != 1 {
+		t.Errorf("refused %d, %v", refused, err)
+	}
+	if err := contents.Count(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := contents.CleanUp(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
