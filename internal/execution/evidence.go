@@ -6,7 +6,7 @@ type Evidence struct {
 	Estimated    int64 // nano-USD, the part of Cost that estimated usage makes up
 
 	// Provider is what providers said they charged, in nano-USD. Unpriced is its part for executions without a Cost, and
-	// Compared the Cost of the others. Their difference is Provider - Unpriced - Compared.
+	// Compared the Cost of the others.
 	Provider         int64
 	ProviderUnpriced int64
 	ProviderCompared int64
@@ -42,6 +42,11 @@ func (v *Evidence) Add(other Evidence) {
 	v.Provider = plus(v.Provider, other.Provider)
 	v.ProviderUnpriced = plus(v.ProviderUnpriced, other.ProviderUnpriced)
 	v.ProviderCompared = plus(v.ProviderCompared, other.ProviderCompared)
+}
+
+// ProviderDifference is what providers charged for executions with a Cost, less that Cost.
+func (v Evidence) ProviderDifference() int64 {
+	return v.Provider - v.ProviderUnpriced - v.ProviderCompared
 }
 
 // UnpricedTokens returns how many of an execution's tokens are in no cost: all of them without a price, otherwise those

@@ -58,6 +58,8 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 		spend := spendOf(g.Spend)
 		answer.Groups[i] = openapi.SpendOf{
 			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
+			UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD, ProviderCostUSD: spend.ProviderCostUSD,
+			ProviderUnpricedUSD: spend.ProviderUnpricedUSD, ProviderDifferenceUSD: spend.ProviderDifferenceUSD,
 		}
 	}
 	if costs.Rest != nil {
@@ -67,12 +69,26 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 }
 
 func spendOf(s execution.Spend) openapi.Spend {
-	return openapi.Spend{Requests: s.Requests, Tokens: tokensOf(s.Tokens), CostUSD: costOf(s.Cost, s.Unpriced), UnpricedTokens: s.Unpriced}
+	v := s.Evidence
+	return openapi.Spend{
+		Requests: s.Requests, Tokens: tokensOf(s.Tokens), CostUSD: costOf(s.Cost, s.Unpriced, v), UnpricedTokens: s.Unpriced,
+		UnknownUsage: v.UnknownUsage, EstimatedCostUSD: openapi.USD(v.Estimated), ProviderCostUSD: chargeOf(v.Provider),
+		ProviderUnpricedUSD: chargeOf(v.ProviderUnpriced), ProviderDifferenceUSD: chargeOf(v.ProviderDifference()),
+	}
 }
 
-// costOf is null where nothing has a price: that is not the same as costing nothing.
-func costOf(nanoUSD, unpriced int64) *openapi.USD {
-	if nanoUSD == 0 && unpriced > 0 {
+// costOf is null where nothing has a price or usage is unknown: that is not the same as costing nothing.
+func costOf(nanoUSD, unpriced int64, v execution.Evidence) *openapi.USD {
+	known, ok := execution.KnownCost(nanoUSD, unpriced, v)
+	if !ok {
+		return nil
+	}
+	return new(openapi.USD(known))
+}
+
+// chargeOf is null where providers told of none.
+func chargeOf(nanoUSD int64) *openapi.USD {
+	if nanoUSD == 0 {
 		return nil
 	}
 	return new(openapi.USD(nanoUSD))

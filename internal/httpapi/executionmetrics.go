@@ -28,6 +28,8 @@ func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.
 		AvgExecutionTimeMs: all.AvgTimeMs, TotalTokensUsed: all.TotalTokens, AgentMetrics: figuresByName(m.Agents),
 		Timeouts: m.Timeouts, ExecutionTimeMs: all.ExecutionTimeMs, ModelMetrics: figuresByName(m.Models),
 		Tokens: all.Tokens, CostUSD: all.CostUSD, UnpricedTokens: all.UnpricedTokens,
+		UnknownUsage: all.UnknownUsage, EstimatedCostUSD: all.EstimatedCostUSD, ProviderCostUSD: all.ProviderCostUSD,
+		ProviderUnpricedUSD: all.ProviderUnpricedUSD, ProviderDifferenceUSD: all.ProviderDifferenceUSD,
 		Window: openapi.ExecutionWindow{From: facts.Window.From.UTC(), To: facts.Window.To.UTC()},
 	}}, nil
 }
@@ -45,7 +47,9 @@ func figuresOf(f execution.Figures) openapi.ExecutionFigures {
 	return openapi.ExecutionFigures{
 		Count: f.Count, AvgTimeMs: deref(f.Mean), SuccessRate: deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,
 		ExecutionTimeMs: openapi.ExecutionTimes{P50: deref(f.P50), P95: deref(f.P95), P99: deref(f.P99)},
-		Tokens:          tokensOf(f.Tokens), CostUSD: costOf(f.Cost, f.Unpriced), UnpricedTokens: f.Unpriced,
+		Tokens:          tokensOf(f.Tokens), CostUSD: costOf(f.Cost, f.Unpriced, f.Evidence), UnpricedTokens: f.Unpriced,
+		UnknownUsage: f.UnknownUsage, EstimatedCostUSD: openapi.USD(f.Estimated), ProviderCostUSD: chargeOf(f.Provider),
+		ProviderUnpricedUSD: chargeOf(f.ProviderUnpriced), ProviderDifferenceUSD: chargeOf(f.ProviderDifference()),
 	}
 }
 
