@@ -812,8 +812,14 @@ type ExecutionFigures struct {
 	SuccessRate float64 `json:"success_rate"`
 	TotalTokens int64   `json:"total_tokens"`
 
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
 
 	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
 	EstimatedCostUSD USD `json:"estimated_cost_usd"`
@@ -829,6 +835,9 @@ type ExecutionFigures struct {
 
 	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
 	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Timeouts How many timed out, of those that failed.
 	Timeouts int64 `json:"timeouts"`
@@ -864,8 +873,14 @@ type ExecutionMetrics struct {
 	// AgentMetrics By agent. Agents beyond those that are told apart are `other`; executions whose agent nobody named are `unknown`'s.
 	AgentMetrics map[string]ExecutionFigures `json:"agent_metrics"`
 
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
 
 	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
 	EstimatedCostUSD USD `json:"estimated_cost_usd"`
@@ -884,6 +899,9 @@ type ExecutionMetrics struct {
 
 	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
 	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Timeouts How many timed out, of those that failed.
 	Timeouts int64 `json:"timeouts"`
@@ -1553,8 +1571,14 @@ type Section = string
 
 // Spend defines model for Spend.
 type Spend struct {
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
 
 	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
 	EstimatedCostUSD USD `json:"estimated_cost_usd"`
@@ -1567,6 +1591,9 @@ type Spend struct {
 
 	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
 	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Requests Requests; by model, calls of it.
 	Requests int64 `json:"requests"`
@@ -1586,8 +1613,14 @@ type SpendOf struct {
 	// Key The day, such as 2026-01-15, the user, the agent or the model; empty where no model was named.
 	Key string `json:"key"`
 
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
 
 	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
 	EstimatedCostUSD USD `json:"estimated_cost_usd"`
@@ -1600,6 +1633,9 @@ type SpendOf struct {
 
 	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
 	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Requests Requests; by model, calls of it.
 	Requests int64 `json:"requests"`

@@ -54,18 +54,33 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 		TimeZone: query.TimeZone, GroupBy: openapi.CostGroupBy(query.GroupBy), Total: spendOf(costs.Total),
 		Groups: make([]openapi.SpendOf, len(costs.Groups)),
 	}
+	last := costs.Window.To
+	answer.Total = s.inCurrency(answer.Total, last)
 	for i, g := range costs.Groups {
 		spend := spendOf(g.Spend)
+		day := last
+		if date, err := time.Parse(time.DateOnly, g.Key); err == nil && query.GroupBy == execution.ByDay {
+			day = date.Add(execution.DayWide)
+		}
+		spend = s.inCurrency(spend, day)
 		answer.Groups[i] = openapi.SpendOf{
 			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
 			UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD, ProviderCostUSD: spend.ProviderCostUSD,
 			ProviderUnpricedUSD: spend.ProviderUnpricedUSD, ProviderDifferenceUSD: spend.ProviderDifferenceUSD,
+			Cost: spend.Cost, Currency: spend.Currency, RateDate: spend.RateDate,
 		}
 	}
 	if costs.Rest != nil {
-		answer.Rest = spendOf(costs.Rest.Spend)
+		answer.Rest = s.inCurrency(spendOf(costs.Rest.Spend), last)
 	}
 	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
+}
+
+// inCurrency adds the cost in the display currency by the rate of the day that ends then.
+func (s *Server) inCurrency(spend openapi.Spend, end time.Time) openapi.Spend {
+	in := s.currency.show(spend.CostUSD, end)
+	spend.Cost, spend.Currency, spend.RateDate = in.cost, in.currency, in.rateDate
+	return spend
 }
 
 func spendOf(s execution.Spend) openapi.Spend {

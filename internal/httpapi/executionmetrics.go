@@ -22,11 +22,17 @@ func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.
 		return openapi.ExecutionMetricsAnswer{}, err
 	}
 	m := facts.Metrics()
-	all := figuresOf(m.Figures)
+	shown := func(f openapi.ExecutionFigures) openapi.ExecutionFigures {
+		in := s.currency.show(f.CostUSD, now)
+		f.Cost, f.Currency, f.RateDate = in.cost, in.currency, in.rateDate
+		return f
+	}
+	all := shown(figuresOf(m.Figures))
 	return openapi.ExecutionMetricsAnswer{Status: succeeded, Metrics: openapi.ExecutionMetrics{
 		TotalRequests: m.Count, Successful: m.Successful, Failed: m.Failed, SuccessRate: all.SuccessRate,
-		AvgExecutionTimeMs: all.AvgTimeMs, TotalTokensUsed: all.TotalTokens, AgentMetrics: figuresByName(m.Agents),
-		Timeouts: m.Timeouts, ExecutionTimeMs: all.ExecutionTimeMs, ModelMetrics: figuresByName(m.Models),
+		AvgExecutionTimeMs: all.AvgTimeMs, TotalTokensUsed: all.TotalTokens, AgentMetrics: figuresByName(m.Agents, shown),
+		Timeouts: m.Timeouts, ExecutionTimeMs: all.ExecutionTimeMs, ModelMetrics: figuresByName(m.Models, shown),
+		Cost: all.Cost, Currency: all.Currency, RateDate: all.RateDate,
 		Tokens: all.Tokens, CostUSD: all.CostUSD, UnpricedTokens: all.UnpricedTokens,
 		UnknownUsage: all.UnknownUsage, EstimatedCostUSD: all.EstimatedCostUSD, ProviderCostUSD: all.ProviderCostUSD,
 		ProviderUnpricedUSD: all.ProviderUnpricedUSD, ProviderDifferenceUSD: all.ProviderDifferenceUSD,
@@ -34,10 +40,12 @@ func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.
 	}}, nil
 }
 
-func figuresByName(named map[string]execution.Figures) map[string]openapi.ExecutionFigures {
+func figuresByName(
+	named map[string]execution.Figures, shown func(openapi.ExecutionFigures) openapi.ExecutionFigures,
+) map[string]openapi.ExecutionFigures {
 	converted := make(map[string]openapi.ExecutionFigures, len(named))
 	for name, figures := range named {
-		converted[name] = figuresOf(figures)
+		converted[name] = shown(figuresOf(figures))
 	}
 	return converted
 }

@@ -109,7 +109,7 @@ func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 			percentile_disc(0.99) WITHIN GROUP (ORDER BY execution_time_ms) FILTER (WHERE counts),
 			sum(tokens_used)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint, sum(cache_read_tokens)::bigint,
 			sum(cache_write_tokens)::bigint, sum(reasoning_tokens)::bigint, COALESCE(sum(cost_nano_usd), 0)::bigint,
-			COALESCE(sum(tokens_used) FILTER (WHERE cost_nano_usd IS NULL), 0)::bigint
+			`+unpricedColumn+`, `+evidenceColumns+`
 		FROM agent_executions
 		CROSS JOIN LATERAL (VALUES ('all', '', request), ('agent', agent_name, request), ('model', model_used, model_used <> '')) AS g (told, name, counts)
 		WHERE created_at >= $1 AND created_at < $2 AND (told <> 'model' OR counts)

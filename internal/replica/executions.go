@@ -36,6 +36,7 @@ type executions struct {
 	ledger   *ledger.Ledger
 	observer observer
 	prices   *prices
+	currency *displayCurrency
 	gateway  *gateway.Gateway
 	agents   *gateway.Watcher // nil without a file of agents
 	spool    *spool.Spool     // likewise
@@ -72,6 +73,9 @@ func newExecutions(
 		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store),
 	}
 	if e.prices, err = readPrices(config.PricesFile); err != nil {
+		return nil, err
+	}
+	if e.currency, err = readDisplayCurrency(config.DisplayCurrency, config.CurrencyRateFile); err != nil {
 		return nil, err
 	}
 	e.ledger = ledger.New(ledger.Options{

@@ -63,7 +63,7 @@ type executionSeries struct {
 	duration                     prometheus.Observer
 	tokens                       []prometheus.Counter // as tokenKinds
 	cost, unpriced               prometheus.Counter
-	unknownUsage                 prometheus.Counter
+	unknownUsage                 prometheus.Counter // nil until something is known of a usage, even that it is unknown
 	providerCost                 prometheus.Counter // nil until a provider says what it charges
 }
 
@@ -125,6 +125,9 @@ func (m *ExecutionMetrics) observe(e *execution.Execution) {
 		}
 		s.duration.Observe(e.Duration.Seconds())
 	}
+	if e.Usage != execution.UsageNone && s.unknownUsage == nil {
+		s.unknownUsage = m.unknownUsage.WithLabelValues(pair.agent, pair.model)
+	}
 	if e.Usage == execution.UsageUnknown || e.Usage == execution.UsageEstimated {
 		s.unknownUsage.Inc()
 	}
@@ -179,11 +182,10 @@ func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
 		return m.requests.WithLabelValues(pair.agent, pair.model, string(status))
 	}
 	return &executionSeries{
-		successful:   requests(execution.Success),
-		failed:       requests(execution.Failure),
-		timedOut:     requests(execution.Timeout),
-		duration:     m.duration.WithLabelValues(pair.agent),
-		unknownUsage: m.unknownUsage.WithLabelValues(pair.agent, pair.model),
+		successful: requests(execution.Success),
+		failed:     requests(execution.Failure),
+		timedOut:   requests(execution.Timeout),
+		duration:   m.duration.WithLabelValues(pair.agent),
 	}
 }
 
