@@ -163,6 +163,27 @@ func (e ExecutionStatus) Valid() bool {
 	}
 }
 
+// Defines values for ExecutionUsage.
+const (
+	ExecutionUsageEstimated ExecutionUsage = "estimated"
+	ExecutionUsageReported  ExecutionUsage = "reported"
+	ExecutionUsageUnknown   ExecutionUsage = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionUsage enum.
+func (e ExecutionUsage) Valid() bool {
+	switch e {
+	case ExecutionUsageEstimated:
+		return true
+	case ExecutionUsageReported:
+		return true
+	case ExecutionUsageUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusDegraded HealthStatus = "degraded"
@@ -364,7 +385,7 @@ type Costs struct {
 	Window   ExecutionWindow `json:"window"`
 }
 
-// CostsAnswer Example: {"costs":{"group_by":"day","groups":[{"cost_usd":0.00045,"key":"2026-01-15","requests":5,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"unpriced_tokens":0}],"time_zone":"Europe/Berlin","total":{"cost_usd":0.00045,"requests":5,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"unpriced_tokens":0},"window":{"from":"2026-01-13T23:00:00Z","to":"2026-01-15T23:00:00Z"}},"status":"success"}
+// CostsAnswer Example: {"costs":{"group_by":"day","groups":[{"cost_usd":0.00045,"estimated_cost_usd":0,"key":"2026-01-15","provider_cost_usd":null,"requests":5,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"unknown_usage":1,"unpriced_tokens":0}],"time_zone":"Europe/Berlin","total":{"cost_usd":0.00045,"estimated_cost_usd":0,"provider_cost_usd":null,"requests":5,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"unknown_usage":1,"unpriced_tokens":0},"window":{"from":"2026-01-13T23:00:00Z","to":"2026-01-15T23:00:00Z"}},"status":"success"}
 type CostsAnswer struct {
 	// Status Always `success`; errors are problem documents.
 	Status string `json:"status"`
@@ -724,14 +745,20 @@ type Execution struct {
 	ErrorMessage    *string         `json:"error_message"`
 
 	// CreatedAt When it began.
-	CreatedAt        time.Time `json:"created_at"`
-	CacheReadTokens  int64     `json:"cache_read_tokens"`
-	CacheWriteTokens int64     `json:"cache_write_tokens"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Billing What the price depends on beside the model, the time and the tokens.
+	Billing          *ExecutionBilling `json:"billing,omitempty"`
+	CacheReadTokens  int64             `json:"cache_read_tokens"`
+	CacheWriteTokens int64             `json:"cache_write_tokens"`
 
 	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds.
 	CostUSD     *USD   `json:"cost_usd"`
 	ExecutionID string `json:"execution_id"`
 	InputTokens int64  `json:"input_tokens"`
+
+	// Joined Other spans or records of the same call, which count here.
+	Joined []JoinedExecution `json:"joined,omitempty,omitzero"`
 
 	// Kind An agent's run, one call of a model, or one use of a tool.
 	Kind         ExecutionKind `json:"kind"`
@@ -739,12 +766,30 @@ type Execution struct {
 	ParentSpanID string        `json:"parent_span_id,omitempty,omitzero"`
 
 	// PriceVersion The price table that the cost comes from.
-	PriceVersion    string `json:"price_version,omitempty,omitzero"`
-	Provider        string `json:"provider,omitempty,omitzero"`
+	PriceVersion string `json:"price_version,omitempty,omitzero"`
+	Provider     string `json:"provider,omitempty,omitzero"`
+
+	// ProviderCostUSD What the provider said it charges. Left out where it did not.
+	ProviderCostUSD *USD   `json:"provider_cost_usd,omitempty"`
 	ReasoningTokens int64  `json:"reasoning_tokens"`
 	SpanID          string `json:"span_id,omitempty,omitzero"`
 	TraceID         string `json:"trace_id,omitempty,omitzero"`
-	Variant         string `json:"variant,omitempty,omitzero"`
+
+	// Usage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
+	Variant string         `json:"variant,omitempty,omitzero"`
+}
+
+// ExecutionBilling What the price depends on beside the model, the time and the tokens.
+type ExecutionBilling struct {
+	AudioCacheReadTokens int64  `json:"audio_cache_read_tokens,omitempty,omitzero"`
+	AudioInputTokens     int64  `json:"audio_input_tokens,omitempty,omitzero"`
+	AudioOutputTokens    int64  `json:"audio_output_tokens,omitempty,omitzero"`
+	CacheWrite1HTokens   int64  `json:"cache_write_1h_tokens,omitempty,omitzero"`
+	ImageInputTokens     int64  `json:"image_input_tokens,omitempty,omitzero"`
+	ImageOutputTokens    int64  `json:"image_output_tokens,omitempty,omitzero"`
+	Region               string `json:"region,omitempty,omitzero"`
+	ServiceTier          string `json:"service_tier,omitempty,omitzero"`
 }
 
 // ExecutionErrorList defines model for ExecutionErrorList.
@@ -767,17 +812,41 @@ type ExecutionFigures struct {
 	SuccessRate float64 `json:"success_rate"`
 	TotalTokens int64   `json:"total_tokens"`
 
-	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
 
 	// ExecutionTimeMs Percentiles, within 1 %; 0 where there was no execution.
 	ExecutionTimeMs ExecutionTimes `json:"execution_time_ms"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Timeouts How many timed out, of those that failed.
 	Timeouts int64 `json:"timeouts"`
 
 	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
 	Tokens TokenCounts `json:"tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
 
 	// UnpricedTokens Tokens that have no price and are in no cost.
 	UnpricedTokens int64 `json:"unpriced_tokens"`
@@ -804,8 +873,17 @@ type ExecutionMetrics struct {
 	// AgentMetrics By agent. Agents beyond those that are told apart are `other`; executions whose agent nobody named are `unknown`'s.
 	AgentMetrics map[string]ExecutionFigures `json:"agent_metrics"`
 
-	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
 
 	// ExecutionTimeMs Percentiles, within 1 %; 0 where there was no execution.
 	ExecutionTimeMs ExecutionTimes `json:"execution_time_ms"`
@@ -813,18 +891,33 @@ type ExecutionMetrics struct {
 	// ModelMetrics By model; here `count` is calls of it.
 	ModelMetrics map[string]ExecutionFigures `json:"model_metrics"`
 
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
+
 	// Timeouts How many timed out, of those that failed.
 	Timeouts int64 `json:"timeouts"`
 
 	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
 	Tokens TokenCounts `json:"tokens"`
 
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
+
 	// UnpricedTokens Tokens that have no price and are in no cost.
 	UnpricedTokens int64           `json:"unpriced_tokens"`
 	Window         ExecutionWindow `json:"window"`
 }
 
-// ExecutionMetricsAnswer Example: {"metrics":{"agent_metrics":{"main_orchestrator":{"avg_time_ms":2500,"cost_usd":0.00045,"count":5,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"success_rate":0.8,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_tokens":1500,"unpriced_tokens":0}},"avg_execution_time_ms":2500,"cost_usd":0.00045,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"failed":1,"model_metrics":{"gpt-4o-mini":{"avg_time_ms":2500,"cost_usd":0.00045,"count":5,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"success_rate":0.8,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_tokens":1500,"unpriced_tokens":0}},"success_rate":0.8,"successful":4,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_requests":5,"total_tokens_used":1500,"unpriced_tokens":0,"window":{"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}},"status":"success"}
+// ExecutionMetricsAnswer Example: {"metrics":{"agent_metrics":{"main_orchestrator":{"avg_time_ms":2500,"cost_usd":0.00045,"count":5,"estimated_cost_usd":0,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"provider_cost_usd":null,"success_rate":0.8,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_tokens":1500,"unknown_usage":1,"unpriced_tokens":0}},"avg_execution_time_ms":2500,"cost_usd":0.00045,"estimated_cost_usd":0,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"failed":1,"model_metrics":{"gpt-4o-mini":{"avg_time_ms":2500,"cost_usd":0.00045,"count":5,"estimated_cost_usd":0,"execution_time_ms":{"p50":2480,"p95":4010,"p99":4010},"provider_cost_usd":null,"success_rate":0.8,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_tokens":1500,"unknown_usage":1,"unpriced_tokens":0}},"provider_cost_usd":null,"success_rate":0.8,"successful":4,"timeouts":1,"tokens":{"cache_read":0,"cache_write":0,"input":1000,"output":500,"reasoning":0,"used":1500},"total_requests":5,"total_tokens_used":1500,"unknown_usage":1,"unpriced_tokens":0,"window":{"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}},"status":"success"}
 type ExecutionMetricsAnswer struct {
 	// Status Always `success`; errors are problem documents.
 	Status  string           `json:"status"`
@@ -840,6 +933,9 @@ type ExecutionTimes struct {
 	P95 float64 `json:"p95"`
 	P99 float64 `json:"p99"`
 }
+
+// ExecutionUsage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+type ExecutionUsage string
 
 // ExecutionWindow defines model for ExecutionWindow.
 type ExecutionWindow struct {
@@ -910,6 +1006,13 @@ type ID = string
 
 // JSONValue Any JSON value.
 type JSONValue = json.RawMessage
+
+// JoinedExecution defines model for JoinedExecution.
+type JoinedExecution struct {
+	// By What showed that it is the same call: `response_id`, `parent` or `similarity`.
+	By          string `json:"by"`
+	ExecutionID string `json:"execution_id"`
+}
 
 // Labels Keys and values in Kubernetes' label syntax.
 //
@@ -1468,14 +1571,38 @@ type Section = string
 
 // Spend defines model for Spend.
 type Spend struct {
-	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Requests Requests; by model, calls of it.
 	Requests int64 `json:"requests"`
 
 	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
 	Tokens TokenCounts `json:"tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
 
 	// UnpricedTokens Tokens that have no price and are in no cost.
 	UnpricedTokens int64 `json:"unpriced_tokens"`
@@ -1486,14 +1613,38 @@ type SpendOf struct {
 	// Key The day, such as 2026-01-15, the user, the agent or the model; empty where no model was named.
 	Key string `json:"key"`
 
-	// CostUSD USD, exact to the billionth. Null where there are tokens and none has a price.
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
 	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
 
 	// Requests Requests; by model, calls of it.
 	Requests int64 `json:"requests"`
 
 	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
 	Tokens TokenCounts `json:"tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
 
 	// UnpricedTokens Tokens that have no price and are in no cost.
 	UnpricedTokens int64 `json:"unpriced_tokens"`

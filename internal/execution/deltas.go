@@ -66,7 +66,7 @@ func (d Deltas) Add(r *Row, sign int64) {
 	d.cell(r).Add(&r.Execution, sign)
 	var one Measures
 	one.Add(&r.Execution, sign)
-	spend := Spend{Tokens: one.Tokens, Cost: one.Cost, Unpriced: one.Unpriced}
+	spend := Spend{Tokens: one.Tokens, Cost: one.Cost, Unpriced: one.Unpriced, Evidence: one.Evidence}
 	if r.Request {
 		spend.Requests = sign
 	}
@@ -81,7 +81,7 @@ func (d Deltas) Reprice(r *Row, was *int64) {
 	change.Add(&r.Execution, 1)
 	change.Add(&before, -1)
 	d.cell(r).Merge(change)
-	d.user(r).Add(Spend{Cost: change.Cost, Unpriced: change.Unpriced})
+	d.user(r).Add(Spend{Cost: change.Cost, Unpriced: change.Unpriced, Evidence: change.Evidence})
 }
 
 func (d Deltas) cell(r *Row) *Measures {

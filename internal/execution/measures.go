@@ -9,7 +9,8 @@ type Measures struct {
 	Micros   int64 // time taken, in microseconds
 	Tokens   Tokens
 	Cost     int64 // nano-USD, of those that have a price
-	Unpriced int64 // tokens of those that have none
+	Unpriced int64 // tokens that are in no cost
+	Evidence
 	// Durations are in seconds.
 	Durations sketch.Distribution
 }
@@ -25,9 +26,9 @@ func (m *Measures) Add(e *Execution, sign int64) {
 	m.Tokens.Add(tokens)
 	if e.Cost != nil {
 		m.Cost = plus(m.Cost, sign**e.Cost)
-	} else {
-		m.Unpriced = plus(m.Unpriced, sign*e.Tokens.Used)
 	}
+	m.Unpriced = plus(m.Unpriced, sign*e.UnpricedTokens())
+	m.Evidence.Add(evidenceOf(e, sign))
 	m.Durations.Add(e.Duration.Seconds(), sign)
 }
 
@@ -38,6 +39,7 @@ func (m *Measures) Merge(other Measures) {
 	m.Tokens.Add(other.Tokens)
 	m.Cost = plus(m.Cost, other.Cost)
 	m.Unpriced = plus(m.Unpriced, other.Unpriced)
+	m.Evidence.Add(other.Evidence)
 	m.Durations.Merge(other.Durations)
 }
 

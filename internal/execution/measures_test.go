@@ -29,7 +29,28 @@ func TestMeasuresOfOne(t *testing.T) {
 			Count: 1, Micros: 1500, Tokens: execution.Tokens{Input: 10, Output: 5, CacheRead: 3, CacheWrite: 2, Reasoning: 1, Used: 15}, Cost: 42,
 		}},
 		{"priced at nothing", execution.Execution{Tokens: execution.Tokens{Used: 15}, Cost: new(int64(0))}, execution.Measures{
-			Count: 1, Tokens: execution.Tokens{Used: 15},
+			Count: 1, Tokens: execution.Tokens{Used: 15}, Unpriced: 15,
+		}},
+		{"a total beyond its priced parts", execution.Execution{
+			Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
+		}, execution.Measures{
+			Count: 1, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: 1_512_500, Unpriced: 8000,
+		}},
+		{"unknown usage", execution.Execution{Usage: execution.UsageUnknown}, execution.Measures{
+			Count: 1, Evidence: execution.Evidence{UnknownUsage: 1},
+		}},
+		{"estimated", execution.Execution{
+			Usage: execution.UsageEstimated, Tokens: execution.Tokens{Input: 10, Used: 10}, Cost: new(int64(7)),
+		}, execution.Measures{
+			Count: 1, Tokens: execution.Tokens{Input: 10, Used: 10}, Cost: 7, Evidence: execution.Evidence{UnknownUsage: 1, Estimated: 7},
+		}},
+		{"reported, and charged", execution.Execution{
+			Usage: execution.UsageReported, Tokens: execution.Tokens{Input: 10, Used: 10}, Cost: new(int64(7)), ProviderCost: new(int64(9)),
+		}, execution.Measures{
+			Count: 1, Tokens: execution.Tokens{Input: 10, Used: 10}, Cost: 7, Evidence: execution.Evidence{Provider: 9, ProviderCompared: 7},
+		}},
+		{"charged, without a price", execution.Execution{ProviderCost: new(int64(9))}, execution.Measures{
+			Count: 1, Evidence: execution.Evidence{Provider: 9, ProviderUnpriced: 9},
 		}},
 		{"without a price", execution.Execution{Tokens: execution.Tokens{Input: 10, Output: 5, Used: 15}}, execution.Measures{
 			Count: 1, Tokens: execution.Tokens{Input: 10, Output: 5, Used: 15}, Unpriced: 15,
@@ -64,6 +85,10 @@ func executions() *rapid.Generator[[]execution.Execution] {
 		}
 		if rapid.Bool().Draw(t, "priced") {
 			e.Cost = new(rapid.Int64Range(0, 1<<50).Draw(t, "cost"))
+		}
+		e.Usage = rapid.SampledFrom([]execution.Usage{"", execution.UsageReported, execution.UsageUnknown, execution.UsageEstimated}).Draw(t, "usage")
+		if rapid.Bool().Draw(t, "charged") {
+			e.ProviderCost = new(rapid.Int64Range(0, 1<<50).Draw(t, "charge"))
 		}
 		return e
 	})

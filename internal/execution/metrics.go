@@ -39,6 +39,7 @@ type Figures struct {
 	Tokens   Tokens
 	Cost     int64 // nano-USD
 	Unpriced int64 // tokens that have no price, and so are in no cost
+	Evidence
 }
 
 // Metrics computes the figures of the whole, of each agent and of each model. Tokens and cost are those of all
@@ -81,12 +82,14 @@ type sums struct {
 	tokens   Tokens
 	cost     int64
 	unpriced int64
+	evidence Evidence
 }
 
 func (s *sums) add(cell *Cell, counts bool) {
 	s.tokens.Add(cell.Tokens)
 	s.cost = plus(s.cost, cell.Cost)
 	s.unpriced = plus(s.unpriced, cell.Unpriced)
+	s.evidence.Add(cell.Evidence)
 	if !counts {
 		return
 	}
@@ -104,7 +107,7 @@ func (s *sums) figures() Figures {
 	f := Figures{
 		Count: s.counted.Count, Successful: s.byStatus[Success], Timeouts: s.byStatus[Timeout],
 		Failed: s.byStatus[Failure] + s.byStatus[Timeout],
-		Tokens: s.tokens, Cost: s.cost, Unpriced: s.unpriced,
+		Tokens: s.tokens, Cost: s.cost, Unpriced: s.unpriced, Evidence: s.evidence,
 	}
 	if f.Count <= 0 {
 		return f
@@ -141,6 +144,7 @@ type Spend struct {
 	Tokens   Tokens
 	Cost     int64 // nano-USD
 	Unpriced int64 // tokens that have no price
+	Evidence
 }
 
 // Add adds other's.
@@ -149,6 +153,7 @@ func (s *Spend) Add(other Spend) {
 	s.Tokens.Add(other.Tokens)
 	s.Cost = plus(s.Cost, other.Cost)
 	s.Unpriced = plus(s.Unpriced, other.Unpriced)
+	s.Evidence.Add(other.Evidence)
 }
 
 // SpendOf is one group's.

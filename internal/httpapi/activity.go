@@ -134,6 +134,20 @@ func executionOf(e execution.Execution) openapi.Execution {
 	if e.Cost != nil {
 		converted.CostUSD = new(openapi.USD(*e.Cost))
 	}
+	converted.Usage = openapi.ExecutionUsage(e.Usage)
+	if e.ProviderCost != nil {
+		converted.ProviderCostUSD = new(openapi.USD(*e.ProviderCost))
+	}
+	if b := e.Billing; b != (execution.Billing{}) {
+		converted.Billing = &openapi.ExecutionBilling{
+			ServiceTier: b.ServiceTier, Region: b.Region, CacheWrite1HTokens: b.CacheWrite1h,
+			AudioInputTokens: b.AudioInput, AudioOutputTokens: b.AudioOutput, AudioCacheReadTokens: b.AudioCacheRead,
+			ImageInputTokens: b.ImageInput, ImageOutputTokens: b.ImageOutput,
+		}
+	}
+	for _, j := range e.Joined {
+		converted.Joined = append(converted.Joined, openapi.JoinedExecution{ExecutionID: j.ID, By: j.By})
+	}
 	return converted
 }
 

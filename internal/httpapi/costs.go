@@ -54,25 +54,56 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 		TimeZone: query.TimeZone, GroupBy: openapi.CostGroupBy(query.GroupBy), Total: spendOf(costs.Total),
 		Groups: make([]openapi.SpendOf, len(costs.Groups)),
 	}
+	last := costs.Window.To
+	answer.Total = s.inCurrency(answer.Total, last)
 	for i, g := range costs.Groups {
 		spend := spendOf(g.Spend)
+		day := last
+		if date, err := time.Parse(time.DateOnly, g.Key); err == nil && query.GroupBy == execution.ByDay {
+			day = date.Add(execution.DayWide)
+		}
+		spend = s.inCurrency(spend, day)
 		answer.Groups[i] = openapi.SpendOf{
 			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
+			UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD, ProviderCostUSD: spend.ProviderCostUSD,
+			ProviderUnpricedUSD: spend.ProviderUnpricedUSD, ProviderDifferenceUSD: spend.ProviderDifferenceUSD,
+			Cost: spend.Cost, Currency: spend.Currency, RateDate: spend.RateDate,
 		}
 	}
 	if costs.Rest != nil {
-		answer.Rest = spendOf(costs.Rest.Spend)
+		answer.Rest = s.inCurrency(spendOf(costs.Rest.Spend), last)
 	}
 	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
 }
 
-func spendOf(s execution.Spend) openapi.Spend {
-	return openapi.Spend{Requests: s.Requests, Tokens: tokensOf(s.Tokens), CostUSD: costOf(s.Cost, s.Unpriced), UnpricedTokens: s.Unpriced}
+// inCurrency adds the cost in the display currency by the rate of the day that ends then.
+func (s *Server) inCurrency(spend openapi.Spend, end time.Time) openapi.Spend {
+	in := s.currency.show(spend.CostUSD, end)
+	spend.Cost, spend.Currency, spend.RateDate = in.cost, in.currency, in.rateDate
+	return spend
 }
 
-// costOf is null where nothing has a price: that is not the same as costing nothing.
-func costOf(nanoUSD, unpriced int64) *openapi.USD {
-	if nanoUSD == 0 && unpriced > 0 {
+func spendOf(s execution.Spend) openapi.Spend {
+	v := s.Evidence
+	return openapi.Spend{
+		Requests: s.Requests, Tokens: tokensOf(s.Tokens), CostUSD: costOf(s.Cost, s.Unpriced, v), UnpricedTokens: s.Unpriced,
+		UnknownUsage: v.UnknownUsage, EstimatedCostUSD: openapi.USD(v.Estimated), ProviderCostUSD: chargeOf(v.Provider),
+		ProviderUnpricedUSD: chargeOf(v.ProviderUnpriced), ProviderDifferenceUSD: chargeOf(v.ProviderDifference()),
+	}
+}
+
+// costOf is null where nothing has a price or usage is unknown: that is not the same as costing nothing.
+func costOf(nanoUSD, unpriced int64, v execution.Evidence) *openapi.USD {
+	known, ok := execution.KnownCost(nanoUSD, unpriced, v)
+	if !ok {
+		return nil
+	}
+	return new(openapi.USD(known))
+}
+
+// chargeOf is null where providers told of none.
+func chargeOf(nanoUSD int64) *openapi.USD {
+	if nanoUSD == 0 {
 		return nil
 	}
 	return new(openapi.USD(nanoUSD))

@@ -42,6 +42,9 @@ type Options struct {
 	Security *telemetry.SecurityLog
 	Log      *zap.Logger
 
+	// Currency is what costs are shown in beside USD; the zero value: none.
+	Currency DisplayCurrency
+
 	// TrustedProxies are believed when they say, by X-Forwarded-For, whom they forward for.
 	TrustedProxies TrustedProxies
 
@@ -78,6 +81,7 @@ type Server struct {
 	logRecords   Traces
 	gateway      Gateway
 	database     Database
+	currency     DisplayCurrency
 	mailbox      *mailbox.Mailbox
 	limits       *ratelimit.Limiter // may be nil
 	accounts     ServiceAccounts    // may be nil
@@ -146,6 +150,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, gateway: opts.Gateway,
+		currency: opts.Currency,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,

@@ -18,14 +18,18 @@ import (
 // it the parts are.
 const readCells = `-- name: ReadExecutionCells :many
 SELECT s.minus, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens,
-	r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations
+	r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens,
+	r.unknown_usage, r.estimated_nano_usd, r.provider_cost_nano_usd, r.provider_unpriced_nano_usd, r.provider_compared_nano_usd,
+	r.durations
 FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[], $6::boolean[]) AS s (seconds, "from", "to", minus)
 CROSS JOIN LATERAL (
 	SELECT * FROM execution_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
 ) AS r
 UNION ALL
 SELECT false, d.agent, d.model, d.status, d.request, d.count, d.time_us, d.tokens_used, d.input_tokens, d.output_tokens,
-	d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens, d.durations
+	d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens,
+	d.unknown_usage, d.estimated_nano_usd, d.provider_cost_nano_usd, d.provider_unpriced_nano_usd, d.provider_compared_nano_usd,
+	d.durations
 FROM execution_deltas d WHERE d.bucket >= $4 AND d.bucket < $5`
 
 // Facts reads what executions of a window add up to. The window comes back widened to the buckets that are kept.
@@ -65,7 +69,7 @@ type cellSum struct {
 // addUpCells adds up what readCells returns. There are thousands of rows to a hundred cells, so it takes the values as they
 // came over the wire: to scan them into variables, each of a row's names a string of its own, took four times as long.
 func addUpCells(rows pgx.Rows) (map[string]*cellSum, error) {
-	const names, sums = 3, 10 // after minus: agent, model, status; request; count … unpriced_tokens; durations
+	const names, sums = 3, 15 // after minus: agent, model, status; request; count … provider_compared_nano_usd; durations
 	cells := map[string]*cellSum{}
 	var key []byte
 	for rows.Next() {
@@ -94,6 +98,9 @@ func addUpCells(rows pgx.Rows) (map[string]*cellSum, error) {
 		}
 		sum.cell.Merge(execution.Measures{
 			Count: n[0], Micros: n[1], Cost: n[8], Unpriced: n[9],
+			Evidence: execution.Evidence{
+				UnknownUsage: n[10], Estimated: n[11], Provider: n[12], ProviderUnpriced: n[13], ProviderCompared: n[14],
+			},
 			Tokens: execution.Tokens{Used: n[2], Input: n[3], Output: n[4], CacheRead: n[5], CacheWrite: n[6], Reasoning: n[7]},
 		})
 		if err := sum.durations.Add(row[names+1+sums], sign); err != nil {

@@ -34,6 +34,7 @@ func anyExecution(random *rand.Rand, at time.Time) execution.Execution {
 		e.Tokens = execution.Tokens{Input: random.Int64N(5000), Output: random.Int64N(500), CacheRead: random.Int64N(100), CacheWrite: random.Int64N(100), Reasoning: random.Int64N(50)}
 		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
 		e.Cost = new(random.Int64N(1_000_000_000))
+		anyEvidence(random, e)
 		switch random.IntN(5) {
 		case 0:
 			e.Cost = nil
@@ -42,6 +43,25 @@ func anyExecution(random *rand.Rand, at time.Time) execution.Execution {
 		}
 	})
 }
+
+// anyEvidence sets what says how well the cost is known.
+func anyEvidence(random *rand.Rand, e *execution.Execution) {
+	e.Usage = []execution.Usage{execution.UsageNone, execution.UsageReported, execution.UsageUnknown, execution.UsageEstimated}[random.IntN(4)]
+	e.Tokens.Used += random.Int64N(2) * 100 // beyond the parts
+	if random.IntN(2) == 0 {
+		e.ProviderCost = new(random.Int64N(1_000_000_000))
+	}
+}
+
+// evidenceColumns sums up what execution.Evidence is made of, from rows.
+const evidenceColumns = `count(*) FILTER (WHERE usage IN ('unknown', 'estimated')),
+	COALESCE(sum(cost_nano_usd) FILTER (WHERE usage = 'estimated'), 0)::bigint, COALESCE(sum(provider_cost_nano_usd), 0)::bigint,
+	COALESCE(sum(provider_cost_nano_usd) FILTER (WHERE cost_nano_usd IS NULL), 0)::bigint,
+	COALESCE(sum(cost_nano_usd) FILTER (WHERE provider_cost_nano_usd IS NOT NULL), 0)::bigint`
+
+// unpricedColumn sums up the tokens that are in no cost.
+const unpricedColumn = `COALESCE(sum(CASE WHEN cost_nano_usd IS NULL THEN tokens_used
+	ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END), 0)::bigint`
 
 // naive runs SQL over the rows, as who sees all of them.
 func naive[T any](t tester, db database, one pgx.RowToFunc[T], sql string, args ...any) []T {
@@ -69,7 +89,8 @@ func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 		var f execution.Figures
 		var kind, name string
 		err = row.Scan(&kind, &name, &f.Count, &f.Successful, &f.Failed, &f.Timeouts, &f.SuccessRate, &f.Mean, &f.P50, &f.P95, &f.P99,
-			&f.Tokens.Used, &f.Tokens.Input, &f.Tokens.Output, &f.Tokens.CacheRead, &f.Tokens.CacheWrite, &f.Tokens.Reasoning, &f.Cost, &f.Unpriced)
+			&f.Tokens.Used, &f.Tokens.Input, &f.Tokens.Output, &f.Tokens.CacheRead, &f.Tokens.CacheWrite, &f.Tokens.Reasoning, &f.Cost, &f.Unpriced,
+			&f.UnknownUsage, &f.Estimated, &f.Provider, &f.ProviderUnpriced, &f.ProviderCompared)
 		switch kind {
 		case "all":
 			m.Figures = f
@@ -88,7 +109,7 @@ func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 			percentile_disc(0.99) WITHIN GROUP (ORDER BY execution_time_ms) FILTER (WHERE counts),
 			sum(tokens_used)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint, sum(cache_read_tokens)::bigint,
 			sum(cache_write_tokens)::bigint, sum(reasoning_tokens)::bigint, COALESCE(sum(cost_nano_usd), 0)::bigint,
-			COALESCE(sum(tokens_used) FILTER (WHERE cost_nano_usd IS NULL), 0)::bigint
+			`+unpricedColumn+`, `+evidenceColumns+`
 		FROM agent_executions
 		CROSS JOIN LATERAL (VALUES ('all', '', request), ('agent', agent_name, request), ('model', model_used, model_used <> '')) AS g (told, name, counts)
 		WHERE created_at >= $1 AND created_at < $2 AND (told <> 'model' OR counts)

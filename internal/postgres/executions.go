@@ -321,13 +321,19 @@ func (r *copyRow) tokens(t execution.Tokens) {
 	r.bigints(t.Used, t.Input, t.Output, t.CacheRead, t.CacheWrite, t.Reasoning)
 }
 
+func (r *copyRow) evidence(v execution.Evidence) {
+	r.bigints(v.UnknownUsage, v.Estimated, v.Provider, v.ProviderUnpriced, v.ProviderCompared)
+}
+
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
 const (
 	cellDeltaColumns = `bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
-	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations`
+	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens,
+	unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd, durations`
 	userDeltaColumns = `bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
-	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens`
+	cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens,
+	unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd`
 )
 
 // appendDeltas notes what a transaction changes in the rollups, last of all.
@@ -342,6 +348,7 @@ func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.De
 			to.bigints(m.Count, m.Micros)
 			to.tokens(m.Tokens)
 			to.bigints(m.Cost, m.Unpriced)
+			to.evidence(m.Evidence)
 			to.bytea(m.Durations.Encode())
 		})
 		if err != nil {
@@ -359,5 +366,6 @@ func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.De
 		to.bigints(spend.Requests)
 		to.tokens(spend.Tokens)
 		to.bigints(spend.Cost, spend.Unpriced)
+		to.evidence(spend.Evidence)
 	})
 }

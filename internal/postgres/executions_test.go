@@ -197,6 +197,7 @@ func randomBatch(random *rand.Rand) execution.Batch {
 			if random.IntN(3) == 0 {
 				e.Cost = nil
 			}
+			anyEvidence(random, e)
 		})
 		if random.IntN(2) == 0 {
 			e.UserID, e.AgentName, e.Kind = execution.Unknown, execution.Unknown, execution.Inference

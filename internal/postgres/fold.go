@@ -83,6 +83,8 @@ func foldExecutions(ctx context.Context, q *dbgen.Queries, taken []dbgen.Executi
 			Count: d.Count, TimeUs: d.TimeUs, TokensUsed: d.TokensUsed, InputTokens: d.InputTokens, OutputTokens: d.OutputTokens,
 			CacheReadTokens: d.CacheReadTokens, CacheWriteTokens: d.CacheWriteTokens, ReasoningTokens: d.ReasoningTokens,
 			CostNanoUsd: d.CostNanoUsd, UnpricedTokens: d.UnpricedTokens, Durations: d.Durations,
+			UnknownUsage: d.UnknownUsage, EstimatedNanoUsd: d.EstimatedNanoUsd, ProviderCostNanoUsd: d.ProviderCostNanoUsd,
+			ProviderUnpricedNanoUsd: d.ProviderUnpricedNanoUsd, ProviderComparedNanoUsd: d.ProviderComparedNanoUsd,
 		})
 		if err != nil {
 			return err
@@ -107,6 +109,8 @@ func foldExecutions(ctx context.Context, q *dbgen.Queries, taken []dbgen.Executi
 			Count: m.Count, TimeUs: m.Micros, TokensUsed: m.Tokens.Used, InputTokens: m.Tokens.Input, OutputTokens: m.Tokens.Output,
 			CacheReadTokens: m.Tokens.CacheRead, CacheWriteTokens: m.Tokens.CacheWrite, ReasoningTokens: m.Tokens.Reasoning,
 			CostNanoUsd: m.Cost, UnpricedTokens: m.Unpriced, Durations: m.Durations.Encode(),
+			UnknownUsage: m.UnknownUsage, EstimatedNanoUsd: m.Estimated, ProviderCostNanoUsd: m.Provider,
+			ProviderUnpricedNanoUsd: m.ProviderUnpriced, ProviderComparedNanoUsd: m.ProviderCompared,
 		})
 	}
 	slices.SortFunc(rows, func(a, b dbgen.SaveExecutionRollupParams) int {
@@ -141,6 +145,10 @@ func addStored(ctx context.Context, q *dbgen.Queries, sums map[rollupKey]*execut
 func measuresOf(r dbgen.ExecutionRollup) (execution.Measures, error) {
 	m := execution.Measures{
 		Count: r.Count, Micros: r.TimeUs, Cost: r.CostNanoUsd, Unpriced: r.UnpricedTokens,
+		Evidence: execution.Evidence{
+			UnknownUsage: r.UnknownUsage, Estimated: r.EstimatedNanoUsd, Provider: r.ProviderCostNanoUsd,
+			ProviderUnpriced: r.ProviderUnpricedNanoUsd, ProviderCompared: r.ProviderComparedNanoUsd,
+		},
 		Tokens: execution.Tokens{
 			Used: r.TokensUsed, Input: r.InputTokens, Output: r.OutputTokens,
 			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,

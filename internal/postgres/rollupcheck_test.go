@@ -12,6 +12,7 @@ import (
 // sums is what a rollup says, or what rows add up to.
 type sums struct {
 	Count, Micros, Used, Input, Output, Read, Write, Reasoning, Cost, Unpriced int64
+	Unknown, Estimated, Provider, ProviderUnpriced, ProviderCompared           int64
 	Durations                                                                  string
 }
 
@@ -24,12 +25,16 @@ func checkRollups(t testing.TB, db database) {
 					|| ' ' || CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END
 					|| ' ' || CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END,
 				1, round(execution_time_ms * 1000)::bigint, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE 0 END, NULL
+				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END,
+				CASE WHEN usage IN ('unknown', 'estimated') THEN 1 ELSE 0 END,
+				CASE WHEN usage = 'estimated' THEN COALESCE(cost_nano_usd, 0) ELSE 0 END, COALESCE(provider_cost_nano_usd, 0),
+				CASE WHEN cost_nano_usd IS NULL THEN COALESCE(provider_cost_nano_usd, 0) ELSE 0 END,
+				CASE WHEN provider_cost_nano_usd IS NULL THEN 0 ELSE COALESCE(cost_nano_usd, 0) END, NULL
 			FROM agent_executions`)
 		rollups := cellSums(t, db, `
 			SELECT date_bin(`+width+` * interval '1 second', bucket, 'epoch')::text || ' ' || status || ' ' || request || ' ' || agent || ' ' || model,
 				count, time_us, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
-				cost_nano_usd, unpriced_tokens, durations
+				cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd, durations
 			FROM (SELECT * FROM execution_rollups WHERE seconds = `+width+` UNION ALL SELECT `+width+`, * FROM execution_deltas) AS all_of_them`)
 		if diff := cmp.Diff(rows, rollups); diff != "" {
 			t.Errorf("%s (-rows +rollups):\n%s", name, diff)
@@ -41,12 +46,16 @@ func checkRollups(t testing.TB, db database) {
 			SELECT date_bin(`+width+` * interval '1 second', created_at, 'epoch')::text || ' ' || user_id
 					|| ' ' || CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END,
 				request::int, 0, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE 0 END, '\x01'::bytea
+				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END,
+				CASE WHEN usage IN ('unknown', 'estimated') THEN 1 ELSE 0 END,
+				CASE WHEN usage = 'estimated' THEN COALESCE(cost_nano_usd, 0) ELSE 0 END, COALESCE(provider_cost_nano_usd, 0),
+				CASE WHEN cost_nano_usd IS NULL THEN COALESCE(provider_cost_nano_usd, 0) ELSE 0 END,
+				CASE WHEN provider_cost_nano_usd IS NULL THEN 0 ELSE COALESCE(cost_nano_usd, 0) END, '\x01'::bytea
 			FROM agent_executions`)
 		rollups = cellSums(t, db, `
 			SELECT date_bin(`+width+` * interval '1 second', bucket, 'epoch')::text || ' ' || user_id || ' ' || model,
 				requests, 0, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
-				cost_nano_usd, unpriced_tokens, '\x01'::bytea
+				cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd, '\x01'::bytea
 			FROM (SELECT * FROM user_rollups WHERE seconds = `+width+` UNION ALL SELECT `+width+`, * FROM user_deltas) AS all_of_them`)
 		if diff := cmp.Diff(rows, rollups); diff != "" {
 			t.Errorf("users' %s (-rows +rollups):\n%s", name, diff)
@@ -76,7 +85,7 @@ func cellSums(t testing.TB, db database, sql string) map[string]sums {
 		var one sums
 		var encoded []byte
 		if err := rows.Scan(&key, &one.Count, &one.Micros, &one.Used, &one.Input, &one.Output, &one.Read, &one.Write, &one.Reasoning,
-			&one.Cost, &one.Unpriced, &encoded); err != nil {
+			&one.Cost, &one.Unpriced, &one.Unknown, &one.Estimated, &one.Provider, &one.ProviderUnpriced, &one.ProviderCompared, &encoded); err != nil {
 			t.Fatal(err)
 		}
 		if durations[key] == nil {
@@ -98,6 +107,11 @@ func cellSums(t testing.TB, db database, sql string) map[string]sums {
 		sum.Reasoning += one.Reasoning
 		sum.Cost += one.Cost
 		sum.Unpriced += one.Unpriced
+		sum.Unknown += one.Unknown
+		sum.Estimated += one.Estimated
+		sum.Provider += one.Provider
+		sum.ProviderUnpriced += one.ProviderUnpriced
+		sum.ProviderCompared += one.ProviderCompared
 		all[key] = sum
 	}
 	if err := rows.Err(); err != nil {

@@ -14,21 +14,24 @@ import (
 // The sums of spend, over either table and its deltas. $5 to $7 are the window's parts: one, or each day of a time zone.
 const (
 	sumsOfSpend = `clamped(sum(tokens_used)), clamped(sum(input_tokens)), clamped(sum(output_tokens)), clamped(sum(cache_read_tokens)),
-	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens))`
+	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens)),
+	clamped(sum(unknown_usage)), clamped(sum(estimated_nano_usd)), clamped(sum(provider_cost_nano_usd)), clamped(sum(provider_unpriced_nano_usd)), clamped(sum(provider_compared_nano_usd))`
 
 	readExecutionSpend = `-- name: ReadExecutionSpend :many
 SELECT %s AS key, clamped(COALESCE(sum(count) FILTER (WHERE %s), 0)), ` + sumsOfSpend + `,
 	clamped(COALESCE(sum(count) FILTER (WHERE request), 0)), 1
 FROM (
 	SELECT s.part, r.agent, r.model, r.request, r.count, r.tokens_used, r.input_tokens, r.output_tokens,
-		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
+		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens,
+		r.unknown_usage, r.estimated_nano_usd, r.provider_cost_nano_usd, r.provider_unpriced_nano_usd, r.provider_compared_nano_usd
 	FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
 	CROSS JOIN LATERAL (
 		SELECT * FROM execution_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
 	) AS r
 	UNION ALL
 	SELECT p.part, d.agent, d.model, d.request, d.count, d.tokens_used, d.input_tokens, d.output_tokens,
-		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens
+		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens,
+		d.unknown_usage, d.estimated_nano_usd, d.provider_cost_nano_usd, d.provider_unpriced_nano_usd, d.provider_compared_nano_usd
 	FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[]) AS p (part, "from", "to")
 	JOIN execution_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
 ) AS spent
@@ -44,21 +47,29 @@ FROM (SELECT *, row_number() OVER (ORDER BY cost_nano_usd DESC, tokens_used DESC
 SELECT user_id AS key, clamped(sum(requests)) AS requests, clamped(sum(tokens_used)) AS tokens_used,
 	clamped(sum(input_tokens)) AS input_tokens, clamped(sum(output_tokens)) AS output_tokens,
 	clamped(sum(cache_read_tokens)) AS cache_read_tokens, clamped(sum(cache_write_tokens)) AS cache_write_tokens,
-	clamped(sum(reasoning_tokens)) AS reasoning_tokens, clamped(sum(cost_nano_usd)) AS cost_nano_usd, clamped(sum(unpriced_tokens)) AS unpriced_tokens
+	clamped(sum(reasoning_tokens)) AS reasoning_tokens, clamped(sum(cost_nano_usd)) AS cost_nano_usd, clamped(sum(unpriced_tokens)) AS unpriced_tokens,
+	clamped(sum(unknown_usage)) AS unknown_usage,
+	clamped(sum(estimated_nano_usd)) AS estimated_nano_usd,
+	clamped(sum(provider_cost_nano_usd)) AS provider_cost_nano_usd,
+	clamped(sum(provider_unpriced_nano_usd)) AS provider_unpriced_nano_usd,
+	clamped(sum(provider_compared_nano_usd)) AS provider_compared_nano_usd
 FROM (
 	SELECT r.user_id, r.requests, r.tokens_used, r.input_tokens, r.output_tokens,
-		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens
+		r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens,
+		r.unknown_usage, r.estimated_nano_usd, r.provider_cost_nano_usd, r.provider_unpriced_nano_usd, r.provider_compared_nano_usd
 	FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
 	CROSS JOIN LATERAL (
 		SELECT * FROM user_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
 	) AS r
 	UNION ALL
 	SELECT d.user_id, d.requests, d.tokens_used, d.input_tokens, d.output_tokens,
-		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens
+		d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens,
+		d.unknown_usage, d.estimated_nano_usd, d.provider_cost_nano_usd, d.provider_unpriced_nano_usd, d.provider_compared_nano_usd
 	FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[]) AS p (part, "from", "to")
 	JOIN user_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
 ) AS spent
-GROUP BY user_id) AS users WHERE requests <> 0 OR tokens_used <> 0) AS ranked
+GROUP BY user_id) AS users WHERE requests <> 0 OR tokens_used <> 0 OR unknown_usage <> 0
+	OR provider_cost_nano_usd <> 0) AS ranked
 GROUP BY 1`
 )
 
@@ -193,7 +204,8 @@ func (s *spendSum) read(rows pgx.Rows) error {
 	var requests, many int64
 	_, err := pgx.ForEachRow(rows, []any{
 		&key, &g.Requests, &g.Tokens.Used, &g.Tokens.Input, &g.Tokens.Output, &g.Tokens.CacheRead,
-		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced, &requests, &many,
+		&g.Tokens.CacheWrite, &g.Tokens.Reasoning, &g.Cost, &g.Unpriced,
+		&g.UnknownUsage, &g.Estimated, &g.Provider, &g.ProviderUnpriced, &g.ProviderCompared, &requests, &many,
 	}, func() error {
 		s.requests += requests
 		s.many += many

@@ -25,12 +25,13 @@ func naiveSpend(t tester, db database, key, counts string, w execution.Window) [
 	t.Helper()
 	return naive(t, db, func(row pgx.CollectableRow) (g execution.SpendOf, err error) {
 		err = row.Scan(&g.Key, &g.Requests, &g.Tokens.Used, &g.Tokens.Input, &g.Tokens.Output, &g.Tokens.CacheRead, &g.Tokens.CacheWrite,
-			&g.Tokens.Reasoning, &g.Cost, &g.Unpriced)
+			&g.Tokens.Reasoning, &g.Cost, &g.Unpriced,
+			&g.UnknownUsage, &g.Estimated, &g.Provider, &g.ProviderUnpriced, &g.ProviderCompared)
 		return g, err
 	}, `
 		SELECT `+key+`, count(*) FILTER (WHERE `+counts+`), sum(tokens_used)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint,
 			sum(cache_read_tokens)::bigint, sum(cache_write_tokens)::bigint, sum(reasoning_tokens)::bigint,
-			COALESCE(sum(cost_nano_usd), 0)::bigint, COALESCE(sum(tokens_used) FILTER (WHERE cost_nano_usd IS NULL), 0)::bigint
+			COALESCE(sum(cost_nano_usd), 0)::bigint, `+unpricedColumn+`, `+evidenceColumns+`
 		FROM agent_executions WHERE created_at >= $1 AND created_at < $2 GROUP BY 1`, w.From, w.To)
 }
 
@@ -43,7 +44,7 @@ func naiveCosts(t tester, db database, w execution.Window, q execution.CostQuery
 		groups = naiveSpend(t, db, `(created_at AT TIME ZONE '`+q.TimeZone+`')::date::text`, `request`, w)
 	case execution.ByUser: // of whom only those are told of who did something that counts
 		groups = slices.DeleteFunc(naiveSpend(t, db, `user_id`, `request`, w),
-			func(g execution.SpendOf) bool { return g.Requests == 0 && g.Tokens.Used == 0 })
+			func(g execution.SpendOf) bool { return g.Requests == 0 && g.Tokens.Used == 0 && g.UnknownUsage == 0 && g.Provider == 0 })
 	case execution.ByAgent:
 		groups = naiveSpend(t, db, `agent_name`, `request`, w)
 	case execution.ByModel:

@@ -67,10 +67,12 @@ type Config struct {
 
 // ExecutionConfig is what a replica can be told about executions.
 type ExecutionConfig struct {
-	AgentsFile    string // of the gateway; empty: it has none
-	SpoolDir      string // where the gateway's runs are recorded until they are stored
-	SpoolMaxBytes int64
-	PricesFile    string // goes before the prices that are shipped; empty: none
+	AgentsFile       string // of the gateway; empty: it has none
+	SpoolDir         string // where the gateway's runs are recorded until they are stored
+	SpoolMaxBytes    int64
+	DisplayCurrency  string // that costs are shown in beside USD; empty: none
+	CurrencyRateFile string // its rates
+	PricesFile       string // goes before the prices that are shipped; empty: none
 
 	MaxPayload      int      // bytes of an execution's input or output that are stored
 	RefuseOversized bool     // or else cut, with a mark
@@ -191,8 +193,9 @@ func (c Config) CheckFiles() error {
 		_, agents := gateway.Watch(c.Executions.AgentsFile, os.LookupEnv, zap.NewNop())
 		err = errors.Join(err, agents)
 	}
+	_, display := readDisplayCurrency(c.Executions.DisplayCurrency, c.Executions.CurrencyRateFile)
 	_, grants := c.grants()
-	return errors.Join(err, grants, c.Kubernetes.checkFiles())
+	return errors.Join(err, display, grants, c.Kubernetes.checkFiles())
 }
 
 // grants are the enrollment tokens.

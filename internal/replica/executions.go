@@ -37,6 +37,7 @@ type executions struct {
 	ledger   *ledger.Ledger
 	observer observer
 	prices   *prices
+	currency *displayCurrency
 	gateway  *gateway.Gateway
 	agents   *gateway.Watcher // nil without a file of agents
 	spool    *spool.Spool     // likewise
@@ -77,6 +78,9 @@ func newExecutions(
 	}
 	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact}
 	e.contents = postgres.NewContents(db, payloads)
+	if e.currency, err = readDisplayCurrency(config.DisplayCurrency, config.CurrencyRateFile); err != nil {
+		return nil, err
+	}
 	e.ledger = ledger.New(ledger.Options{
 		Store: e.store, Prices: e.prices.inForce, Observer: e.observer,
 		Payloads: payloads,

@@ -133,6 +133,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Accounts: accounts,
 		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
+		Currency:       httpapi.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,

@@ -154,6 +154,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
 		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
 		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
+		r.repeat("read the currency rates", pricesEvery, seldom, r.executions.currency.refresh),
 		r.repeat("bound the garbage", garbageEvery, seldom, boundGarbage),
 	} {
 		background.Go(func() error { return task(behind) })

@@ -22,6 +22,7 @@ type Spend struct {
 	Tokens         Tokens   `json:"tokens"`
 	CostUSD        *float64 `json:"cost_usd"`        // nil: nothing of it has a price
 	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
+	Evidence
 }
 
 // NamedSpend is a day's, a model's, an agent's or a user's.
@@ -74,7 +75,7 @@ func spentBy(cells []execution.Cell, key func(*execution.Cell) (name string, cou
 		c := &cells[i]
 		name, counts := key(c)
 		sum := all[name]
-		one := execution.Spend{Tokens: c.Tokens, Cost: c.Cost, Unpriced: c.Unpriced}
+		one := execution.Spend{Tokens: c.Tokens, Cost: c.Cost, Unpriced: c.Unpriced, Evidence: c.Evidence}
 		if counts {
 			one.Requests = c.Count
 		}
@@ -116,16 +117,17 @@ func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
 
 func spendOf(s execution.Spend) Spend {
 	return Spend{
-		Requests: s.Requests, Tokens: Tokens(s.Tokens), CostUSD: inUSD(s.Cost, s.Unpriced), UnpricedTokens: s.Unpriced,
+		Requests: s.Requests, Tokens: Tokens(s.Tokens), CostUSD: inUSD(s.Cost, s.Unpriced, s.Evidence), UnpricedTokens: s.Unpriced,
+		Evidence: evidenceOf(s.Evidence),
 	}
 }
 
-// dearestDay returns the UTC day of the window on which most was spent, before the window and in it, and how many tokens
-// without a price there were on all its days.
-func (f Facts) dearestDay() (day execution.SpendOf, unpriced int64) {
+// dearestDay returns the UTC day of the window on which most was spent, before the window and in it, and what is
+// spent on all its days.
+func (f Facts) dearestDay() (day execution.SpendOf, all execution.Spend) {
 	first := f.Window.From.UTC().Format(time.DateOnly)
 	days := map[string]execution.Spend{first: f.SpentBefore}
-	all := f.SpentBefore
+	all = f.SpentBefore
 	for _, d := range f.Days {
 		sum := days[d.Key]
 		sum.Add(d.Spend)
@@ -134,5 +136,5 @@ func (f Facts) dearestDay() (day execution.SpendOf, unpriced int64) {
 	}
 	return slices.MaxFunc(groups(days), func(a, b execution.SpendOf) int {
 		return cmp.Or(cmp.Compare(a.Cost, b.Cost), cmp.Compare(a.Key, b.Key))
-	}), all.Unpriced
+	}), all
 }

@@ -30,6 +30,7 @@ type ExecutionFigures struct {
 	Tokens         Tokens   `json:"tokens"`
 	CostUSD        *float64 `json:"cost_usd"`        // nil: nothing of it has a price
 	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
+	Evidence
 }
 
 // NamedExecutions is one agent's, or one model's.
@@ -123,14 +124,16 @@ func figuresOf(f execution.Figures) ExecutionFigures {
 	return ExecutionFigures{
 		Count: f.Count, Successful: f.Successful, Failed: f.Failed, Timeouts: f.Timeouts, SuccessRate: f.SuccessRate,
 		Duration: Duration{f.Mean, f.P50, f.P95, f.P99},
-		Tokens:   Tokens(f.Tokens), CostUSD: inUSD(f.Cost, f.Unpriced), UnpricedTokens: f.Unpriced,
+		Tokens:   Tokens(f.Tokens), CostUSD: inUSD(f.Cost, f.Unpriced, f.Evidence), UnpricedTokens: f.Unpriced,
+		Evidence: evidenceOf(f.Evidence),
 	}
 }
 
-// inUSD converts nano-USD. There is no figure where nothing but tokens without a price was used: that is not 0.
-func inUSD(cost, unpriced int64) *float64 {
-	if cost == 0 && unpriced > 0 {
+// inUSD converts nano-USD. There is no figure instead of 0 where tokens have no price or usage is unknown.
+func inUSD(cost, unpriced int64, v execution.Evidence) *float64 {
+	known, ok := execution.KnownCost(cost, unpriced, v)
+	if !ok {
 		return nil
 	}
-	return new(float64(cost) / 1e9)
+	return new(float64(known) / 1e9)
 }

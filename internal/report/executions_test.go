@@ -34,34 +34,40 @@ func TestExecutionsSection(t *testing.T) {
 		"count": 226.0, "successful": 224.0, "failed": 2.0, "timeouts": 1.0, "success_rate": 224.0 / 226,
 		"duration_ms": duration(mean(196*4.2+1.5+60+26*0.9+2*12, 226), 4200, 4200, 12000),
 		"tokens":      tokens(631_020, 473_000, 156_520, 312_000, 39_000, 97_500),
-		"cost_usd":    1.84575, "unpriced_tokens": 4620.0,
+		"cost_usd":    1.84575, "unpriced_tokens": 4620.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+		"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 		"agents": []any{
 			object{
 				"name": "tutor", "count": 198.0, "successful": 196.0, "failed": 2.0, "timeouts": 1.0, "success_rate": 196.0 / 198,
 				"duration_ms": duration(mean(196*4.2+1.5+60, 198), 4200, 4200, 4200),
-				"tokens":      calls, "cost_usd": 1.84575, "unpriced_tokens": 0.0,
+				"tokens":      calls, "cost_usd": 1.84575, "unpriced_tokens": 0.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+				"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 			},
 			object{
 				"name": "grader", "count": 26.0, "successful": 26.0, "failed": 0.0, "timeouts": 0.0, "success_rate": 1.0,
 				"duration_ms": duration(900, 900, 900, 900),
-				"tokens":      tokens(3120, 2600, 520, 0, 0, 0), "cost_usd": nil, "unpriced_tokens": 3120.0,
+				"tokens":      tokens(3120, 2600, 520, 0, 0, 0), "cost_usd": nil, "unpriced_tokens": 3120.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+				"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 			},
 			object{
 				"name": "planner", "count": 2.0, "successful": 2.0, "failed": 0.0, "timeouts": 0.0, "success_rate": 1.0,
 				"duration_ms": duration(12000, 12000, 12000, 12000),
-				"tokens":      tokens(1500, 0, 0, 0, 0, 0), "cost_usd": nil, "unpriced_tokens": 1500.0,
+				"tokens":      tokens(1500, 0, 0, 0, 0, 0), "cost_usd": nil, "unpriced_tokens": 1500.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+				"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 			},
 		},
 		"models": []any{
 			object{
 				"name": "gpt-5", "count": 392.0, "successful": 390.0, "failed": 2.0, "timeouts": 0.0, "success_rate": 390.0 / 392,
 				"duration_ms": duration(mean(390*2.1+2*0.4, 392), 2100, 2100, 2100),
-				"tokens":      calls, "cost_usd": 1.84575, "unpriced_tokens": 0.0,
+				"tokens":      calls, "cost_usd": 1.84575, "unpriced_tokens": 0.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+				"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 			},
 			object{
 				"name": "llama-3.3-70b", "count": 26.0, "successful": 26.0, "failed": 0.0, "timeouts": 0.0, "success_rate": 1.0,
 				"duration_ms": duration(900, 900, 900, 900),
-				"tokens":      tokens(3120, 2600, 520, 0, 0, 0), "cost_usd": nil, "unpriced_tokens": 3120.0,
+				"tokens":      tokens(3120, 2600, 520, 0, 0, 0), "cost_usd": nil, "unpriced_tokens": 3120.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+				"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 			},
 		},
 	}
@@ -77,12 +83,14 @@ func TestCostsSection(t *testing.T) {
 		return object{"used": used, "input": input, "output": output, "cache_read": read, "cache_write": write, "reasoning": reasoning}
 	}
 	one := func(name string, requests, unpriced float64, cost any, tokens object) object {
-		return object{"name": name, "requests": requests, "tokens": tokens, "cost_usd": cost, "unpriced_tokens": unpriced}
+		return object{"name": name, "requests": requests, "tokens": tokens, "cost_usd": cost, "unpriced_tokens": unpriced, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+			"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil}
 	}
 	calls := tokens(626_400, 470_400, 156_000, 312_000, 39_000, 97_500)
 	want := object{
 		"requests": 226.0, "tokens": tokens(631_020, 473_000, 156_520, 312_000, 39_000, 97_500),
-		"cost_usd": 1.84575, "unpriced_tokens": 4620.0,
+		"cost_usd": 1.84575, "unpriced_tokens": 4620.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+		"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 		"days": []any{
 			one("2026-08-19", 3, 0, 3.0, tokens(30, 0, 0, 0, 0, 0)),
 			one("2026-08-20", 226, 4620, 1.84575, tokens(631_020, 0, 0, 0, 0, 0)),
@@ -118,10 +126,12 @@ func TestSectionsOfNoExecutions(t *testing.T) {
 			"count": 0.0, "successful": 0.0, "failed": 0.0, "timeouts": 0.0, "success_rate": nil,
 			"duration_ms": object{"mean": nil, "p50": nil, "p95": nil, "p99": nil},
 			"tokens":      object{"used": 0.0, "input": 0.0, "output": 0.0, "cache_read": 0.0, "cache_write": 0.0, "reasoning": 0.0},
-			"cost_usd":    0.0, "unpriced_tokens": 0.0, "agents": []any{}, "models": []any{},
+			"cost_usd":    0.0, "unpriced_tokens": 0.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+			"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil, "agents": []any{}, "models": []any{},
 		}},
 		"costs": {s.Costs, object{
-			"requests": 0.0, "cost_usd": 0.0, "unpriced_tokens": 0.0,
+			"requests": 0.0, "cost_usd": 0.0, "unpriced_tokens": 0.0, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+			"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
 			"tokens": object{"used": 0.0, "input": 0.0, "output": 0.0, "cache_read": 0.0, "cache_write": 0.0, "reasoning": 0.0},
 			"days":   []any{}, "models": []any{}, "agents": []any{},
 		}},

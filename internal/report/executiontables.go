@@ -88,6 +88,11 @@ func costEntries(s Spend) []row {
 		entry("output_tokens", "output tokens", count(s.Tokens.Output, "tokens")),
 		entry("reasoning_tokens", "of these, for reasoning", count(s.Tokens.Reasoning, "tokens")),
 		entry("unpriced_tokens", "tokens without a price", alarming(s.UnpricedTokens, "tokens")),
+		entry("unknown_usage", "executions of unknown usage", alarming(s.UnknownUsage, "executions")),
+		entry("estimated_cost", "of the cost, estimated", usd(&s.EstimatedCostUSD)),
+		entry("provider_cost", "charged by providers", usd(s.ProviderCostUSD)),
+		entry("provider_unpriced", "of this, without a price here", usd(s.ProviderUnpricedUSD)),
+		entry("provider_difference", "of the rest, beyond the cost here", usd(s.ProviderDifferenceUSD)),
 	}
 }
 
@@ -98,7 +103,9 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 			{metric: counted, head: counted},
 			{metric: "tokens", head: "tokens"},
 			{metric: "unpriced_tokens", head: "without a price"},
+			{metric: "unknown_usage", head: "usage unknown"},
 			{metric: "cost", head: "cost"},
+			{metric: "provider_cost", head: "charged"},
 		},
 	}
 	for _, one := range all {
@@ -107,7 +114,8 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 			label = "no model"
 		}
 		t.rows = append(t.rows, row{name: one.Name, label: label, cells: []cell{
-			count(one.Requests, counted), count(one.Tokens.Used, "tokens"), alarming(one.UnpricedTokens, "tokens"), usd(one.CostUSD),
+			count(one.Requests, counted), count(one.Tokens.Used, "tokens"), alarming(one.UnpricedTokens, "tokens"),
+			alarming(one.UnknownUsage, "executions"), usd(one.CostUSD), usd(one.ProviderCostUSD),
 		}})
 	}
 	return t

@@ -290,14 +290,14 @@ func (o *CostObjective) indicator(f fields) indicator {
 	case "", PeriodDay:
 		i.description = "cost of AI agents' executions on the dearest UTC day"
 		i.read = func(facts Facts) reading {
-			day, unpriced := facts.dearestDay()
-			return spent(day.Cost, unpriced, day.Key)
+			day, all := facts.dearestDay()
+			return spent(day.Cost, all, day.Key)
 		}
 	case PeriodWindow:
 		i.description = "cost of AI agents' executions in the window"
 		i.read = func(facts Facts) reading {
 			total := totalSpend(facts)
-			return spent(total.Cost, total.Unpriced, "")
+			return spent(total.Cost, total, "")
 		}
 	default:
 		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, quote(string(o.Period)))
@@ -306,7 +306,8 @@ func (o *CostObjective) indicator(f fields) indicator {
 }
 
 // spent is what was spent, and when, if there was anything. Unlike a rate, it is 0 where nothing happened.
-func spent(cost, unpriced int64, day string) reading {
+func spent(cost int64, all execution.Spend, day string) reading {
+	unpriced := all.Unpriced
 	var details []string
 	if cost > 0 && day != "" {
 		details = append(details, day)
@@ -317,7 +318,10 @@ func spent(cost, unpriced int64, day string) reading {
 	case unpriced > 1:
 		details = append(details, grouped(unpriced)+" tokens have no price")
 	}
-	return reading{actual: inUSD(cost, unpriced), detail: strings.Join(details, "; ")}
+	if all.UnknownUsage > 0 {
+		details = append(details, "usage of "+counted(all.UnknownUsage, "execution")+" is unknown or estimated")
+	}
+	return reading{actual: inUSD(cost, unpriced, all.Evidence), detail: strings.Join(details, "; ")}
 }
 
 // percentile names a quantile: p95 for 0.95, p99.9 for 0.999.

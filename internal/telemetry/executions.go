@@ -46,6 +46,7 @@ func tokensByKind(t execution.Tokens) [len(tokenKinds)]int64 {
 // counter has counted it cannot take back, and a span's parent, which names its agent, may come after it.
 type ExecutionMetrics struct {
 	requests, tokens, cost, unpriced *prometheus.CounterVec
+	unknownUsage, providerCost       *prometheus.CounterVec
 	duration                         *prometheus.HistogramVec
 
 	mu             sync.Mutex
@@ -62,6 +63,8 @@ type executionSeries struct {
 	duration                     prometheus.Observer
 	tokens                       []prometheus.Counter // as tokenKinds
 	cost, unpriced               prometheus.Counter
+	unknownUsage                 prometheus.Counter // nil until something is known of a usage, even that it is unknown
+	providerCost                 prometheus.Counter // nil until a provider says what it charges
 }
 
 // NewExecutionMetrics returns counters that reg has.
@@ -83,11 +86,15 @@ func NewExecutionMetrics(reg prometheus.Registerer) *ExecutionMetrics {
 			"Cost in US dollars of the tokens that have a price.", "agent", "model"),
 		unpriced: counter("watchbill_unpriced_tokens_total",
 			"Tokens that have no price, and so are in no cost.", "model"),
+		unknownUsage: counter("watchbill_executions_unknown_usage_total",
+			"Executions whose tokens are unknown or estimated.", "agent", "model"),
+		providerCost: counter("watchbill_provider_cost_usd_total",
+			"US dollars that providers said they charge.", "agent", "model"),
 		agents: labelValues{most: maxExecutionAgents, known: map[string]string{}},
 		models: labelValues{most: maxExecutionModels, known: map[string]string{"": noModel}},
 		pairs:  map[agentAndModel]*executionSeries{},
 	}
-	reg.MustRegister(m.requests, m.duration, m.tokens, m.cost, m.unpriced)
+	reg.MustRegister(m.requests, m.duration, m.tokens, m.cost, m.unpriced, m.unknownUsage, m.providerCost)
 	return m
 }
 
@@ -118,6 +125,18 @@ func (m *ExecutionMetrics) observe(e *execution.Execution) {
 		}
 		s.duration.Observe(e.Duration.Seconds())
 	}
+	if e.Usage != execution.UsageNone && s.unknownUsage == nil {
+		s.unknownUsage = m.unknownUsage.WithLabelValues(pair.agent, pair.model)
+	}
+	if e.Usage == execution.UsageUnknown || e.Usage == execution.UsageEstimated {
+		s.unknownUsage.Inc()
+	}
+	if e.ProviderCost != nil {
+		if s.providerCost == nil {
+			s.providerCost = m.providerCost.WithLabelValues(pair.agent, pair.model)
+		}
+		add(s.providerCost, float64(*e.ProviderCost)/1e9)
+	}
 	if e.Tokens != (execution.Tokens{}) {
 		m.observeTokens(pair, s, e)
 	}
@@ -136,9 +155,8 @@ func (m *ExecutionMetrics) observeTokens(pair agentAndModel, s *executionSeries,
 	}
 	if e.Cost != nil {
 		add(s.cost, float64(*e.Cost)/1e9)
-	} else {
-		add(s.unpriced, float64(e.Tokens.Used))
 	}
+	add(s.unpriced, float64(e.UnpricedTokens()))
 }
 
 // add leaves out what no counter can take. Nothing that was checked comes to less than nothing.

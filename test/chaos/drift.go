@@ -61,7 +61,8 @@ const (
 			|| ' ' || CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END
 			|| ' ' || CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END,
 		1, round(execution_time_ms * 1000)::bigint, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-		reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE 0 END, NULL::bytea
+		reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used
+			ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END, NULL::bytea
 	FROM agent_executions`
 	cellRollups = `SELECT seconds, bucket, status || ' ' || request || ' ' || agent || ' ' || model,
 		count, time_us, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
@@ -69,7 +70,8 @@ const (
 	FROM (SELECT * FROM execution_rollups UNION ALL SELECT 0, * FROM execution_deltas) AS all_of_them`
 	userRows = `SELECT 0, created_at, user_id || ' ' || CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END,
 		request::int::bigint, 0::bigint, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-		reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE 0 END, '\x'::bytea
+		reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used
+			ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END, '\x'::bytea
 	FROM agent_executions`
 	userRollups = `SELECT seconds, bucket, user_id || ' ' || model,
 		requests, 0::bigint, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,

@@ -20,13 +20,19 @@ var (
 
 const saveExecutionRollup = `-- name: SaveExecutionRollup :batchexec
 INSERT INTO execution_rollups (seconds, bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
-    cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd,
+    durations)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT (seconds, bucket, agent, model, status, request) DO UPDATE
 SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.tokens_used, input_tokens = EXCLUDED.input_tokens,
     output_tokens = EXCLUDED.output_tokens, cache_read_tokens = EXCLUDED.cache_read_tokens,
     cache_write_tokens = EXCLUDED.cache_write_tokens, reasoning_tokens = EXCLUDED.reasoning_tokens,
-    cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens, durations = EXCLUDED.durations
+    cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens,
+    unknown_usage = EXCLUDED.unknown_usage,
+    estimated_nano_usd = EXCLUDED.estimated_nano_usd,
+    provider_cost_nano_usd = EXCLUDED.provider_cost_nano_usd,
+    provider_unpriced_nano_usd = EXCLUDED.provider_unpriced_nano_usd,
+    provider_compared_nano_usd = EXCLUDED.provider_compared_nano_usd, durations = EXCLUDED.durations
 `
 
 type SaveExecutionRollupBatchResults struct {
@@ -36,23 +42,28 @@ type SaveExecutionRollupBatchResults struct {
 }
 
 type SaveExecutionRollupParams struct {
-	Seconds          int32
-	Bucket           time.Time
-	Agent            string
-	Model            string
-	Status           string
-	Request          bool
-	Count            int64
-	TimeUs           int64
-	TokensUsed       int64
-	InputTokens      int64
-	OutputTokens     int64
-	CacheReadTokens  int64
-	CacheWriteTokens int64
-	ReasoningTokens  int64
-	CostNanoUsd      int64
-	UnpricedTokens   int64
-	Durations        []byte
+	Seconds                 int32
+	Bucket                  time.Time
+	Agent                   string
+	Model                   string
+	Status                  string
+	Request                 bool
+	Count                   int64
+	TimeUs                  int64
+	TokensUsed              int64
+	InputTokens             int64
+	OutputTokens            int64
+	CacheReadTokens         int64
+	CacheWriteTokens        int64
+	ReasoningTokens         int64
+	CostNanoUsd             int64
+	UnpricedTokens          int64
+	UnknownUsage            int64
+	EstimatedNanoUsd        int64
+	ProviderCostNanoUsd     int64
+	ProviderUnpricedNanoUsd int64
+	ProviderComparedNanoUsd int64
+	Durations               []byte
 }
 
 func (q *Queries) SaveExecutionRollup(ctx context.Context, arg []SaveExecutionRollupParams) *SaveExecutionRollupBatchResults {
@@ -75,6 +86,11 @@ func (q *Queries) SaveExecutionRollup(ctx context.Context, arg []SaveExecutionRo
 			a.ReasoningTokens,
 			a.CostNanoUsd,
 			a.UnpricedTokens,
+			a.UnknownUsage,
+			a.EstimatedNanoUsd,
+			a.ProviderCostNanoUsd,
+			a.ProviderUnpricedNanoUsd,
+			a.ProviderComparedNanoUsd,
 			a.Durations,
 		}
 		batch.Queue(saveExecutionRollup, vals...)

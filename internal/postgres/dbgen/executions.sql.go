@@ -153,7 +153,8 @@ func (q *Queries) EraseUnsettled(ctx context.Context, userID string) error {
 const eraseUserRollups = `-- name: EraseUserRollups :execrows
 DELETE FROM user_rollups
 WHERE user_id = $1 AND (bucket < $2
-    OR (requests = 0 AND tokens_used = 0 AND input_tokens = 0 AND output_tokens = 0 AND cost_nano_usd = 0 AND unpriced_tokens = 0))
+    OR (requests = 0 AND tokens_used = 0 AND input_tokens = 0 AND output_tokens = 0 AND cost_nano_usd = 0 AND unpriced_tokens = 0
+        AND unknown_usage = 0 AND provider_cost_nano_usd = 0))
 `
 
 type EraseUserRollupsParams struct {
@@ -171,7 +172,7 @@ func (q *Queries) EraseUserRollups(ctx context.Context, arg EraseUserRollupsPara
 }
 
 const executionRollupsByKey = `-- name: ExecutionRollupsByKey :many
-SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations FROM (
+SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations, r.unknown_usage, r.estimated_nano_usd, r.provider_cost_nano_usd, r.provider_unpriced_nano_usd, r.provider_compared_nano_usd FROM (
     SELECT unnest($1::int[]) AS seconds,
         unnest($2::timestamptz[]) AS bucket,
         unnest($3::text[]) AS agent,
@@ -226,6 +227,11 @@ func (q *Queries) ExecutionRollupsByKey(ctx context.Context, arg ExecutionRollup
 			&i.CostNanoUsd,
 			&i.UnpricedTokens,
 			&i.Durations,
+			&i.UnknownUsage,
+			&i.EstimatedNanoUsd,
+			&i.ProviderCostNanoUsd,
+			&i.ProviderUnpricedNanoUsd,
+			&i.ProviderComparedNanoUsd,
 		); err != nil {
 			return nil, err
 		}
@@ -389,20 +395,27 @@ WITH taken AS (
     DELETE FROM user_deltas
     WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM user_deltas d
         WHERE $1::text IS NULL OR d.user_id = $1 LIMIT $2::int))
-    RETURNING bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens
+    RETURNING bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd
 ), quarters AS (
     SELECT t.bucket, t.user_id, t.model, sum(t.requests) AS requests, sum(t.tokens_used) AS tokens_used,
         sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, sum(t.cache_read_tokens) AS cache_read_tokens,
         sum(t.cache_write_tokens) AS cache_write_tokens, sum(t.reasoning_tokens) AS reasoning_tokens,
-        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens
+        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens,
+        sum(t.unknown_usage) AS unknown_usage,
+        sum(t.estimated_nano_usd) AS estimated_nano_usd,
+        sum(t.provider_cost_nano_usd) AS provider_cost_nano_usd,
+        sum(t.provider_unpriced_nano_usd) AS provider_unpriced_nano_usd,
+        sum(t.provider_compared_nano_usd) AS provider_compared_nano_usd
     FROM taken t GROUP BY 1, 2, 3
 ), folded AS (
     INSERT INTO user_rollups AS known (seconds, bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens)
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens,
+        unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd)
     SELECT level.seconds, date_bin(level.seconds * interval '1 second', q.bucket, 'epoch'::timestamptz), q.user_id, q.model,
         clamped(sum(q.requests)), clamped(sum(q.tokens_used)), clamped(sum(q.input_tokens)), clamped(sum(q.output_tokens)),
         clamped(sum(q.cache_read_tokens)), clamped(sum(q.cache_write_tokens)), clamped(sum(q.reasoning_tokens)),
-        clamped(sum(q.cost_nano_usd)), clamped(sum(q.unpriced_tokens))
+        clamped(sum(q.cost_nano_usd)), clamped(sum(q.unpriced_tokens)),
+        clamped(sum(q.unknown_usage)), clamped(sum(q.estimated_nano_usd)), clamped(sum(q.provider_cost_nano_usd)), clamped(sum(q.provider_unpriced_nano_usd)), clamped(sum(q.provider_compared_nano_usd))
     FROM quarters q CROSS JOIN (VALUES (900), (3600), (86400)) AS level (seconds)
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 2, 3, 4
@@ -415,7 +428,12 @@ WITH taken AS (
         cache_write_tokens = clamped(known.cache_write_tokens::numeric + EXCLUDED.cache_write_tokens),
         reasoning_tokens = clamped(known.reasoning_tokens::numeric + EXCLUDED.reasoning_tokens),
         cost_nano_usd = clamped(known.cost_nano_usd::numeric + EXCLUDED.cost_nano_usd),
-        unpriced_tokens = clamped(known.unpriced_tokens::numeric + EXCLUDED.unpriced_tokens)
+        unpriced_tokens = clamped(known.unpriced_tokens::numeric + EXCLUDED.unpriced_tokens),
+        unknown_usage = clamped(known.unknown_usage::numeric + EXCLUDED.unknown_usage),
+        estimated_nano_usd = clamped(known.estimated_nano_usd::numeric + EXCLUDED.estimated_nano_usd),
+        provider_cost_nano_usd = clamped(known.provider_cost_nano_usd::numeric + EXCLUDED.provider_cost_nano_usd),
+        provider_unpriced_nano_usd = clamped(known.provider_unpriced_nano_usd::numeric + EXCLUDED.provider_unpriced_nano_usd),
+        provider_compared_nano_usd = clamped(known.provider_compared_nano_usd::numeric + EXCLUDED.provider_compared_nano_usd)
 )
 SELECT FROM taken
 `
@@ -631,7 +649,7 @@ func (q *Queries) SavePrices(ctx context.Context, arg SavePricesParams) error {
 const takeExecutionDeltas = `-- name: TakeExecutionDeltas :many
 DELETE FROM execution_deltas
 WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM execution_deltas d LIMIT $1::int))
-RETURNING bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations
+RETURNING bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd
 `
 
 func (q *Queries) TakeExecutionDeltas(ctx context.Context, most int32) ([]ExecutionDelta, error) {
@@ -660,6 +678,11 @@ func (q *Queries) TakeExecutionDeltas(ctx context.Context, most int32) ([]Execut
 			&i.CostNanoUsd,
 			&i.UnpricedTokens,
 			&i.Durations,
+			&i.UnknownUsage,
+			&i.EstimatedNanoUsd,
+			&i.ProviderCostNanoUsd,
+			&i.ProviderUnpricedNanoUsd,
+			&i.ProviderComparedNanoUsd,
 		); err != nil {
 			return nil, err
 		}

@@ -80,22 +80,27 @@ type DeploymentState struct {
 }
 
 type ExecutionDelta struct {
-	Bucket           time.Time
-	Agent            string
-	Model            string
-	Status           string
-	Request          bool
-	Count            int64
-	TimeUs           int64
-	TokensUsed       int64
-	InputTokens      int64
-	OutputTokens     int64
-	CacheReadTokens  int64
-	CacheWriteTokens int64
-	ReasoningTokens  int64
-	CostNanoUsd      int64
-	UnpricedTokens   int64
-	Durations        []byte
+	Bucket                  time.Time
+	Agent                   string
+	Model                   string
+	Status                  string
+	Request                 bool
+	Count                   int64
+	TimeUs                  int64
+	TokensUsed              int64
+	InputTokens             int64
+	OutputTokens            int64
+	CacheReadTokens         int64
+	CacheWriteTokens        int64
+	ReasoningTokens         int64
+	CostNanoUsd             int64
+	UnpricedTokens          int64
+	Durations               []byte
+	UnknownUsage            int64
+	EstimatedNanoUsd        int64
+	ProviderCostNanoUsd     int64
+	ProviderUnpricedNanoUsd int64
+	ProviderComparedNanoUsd int64
 }
 
 type ExecutionFigure struct {
@@ -132,23 +137,28 @@ type ExecutionFigure struct {
 }
 
 type ExecutionRollup struct {
-	Seconds          int32
-	Bucket           time.Time
-	Agent            string
-	Model            string
-	Status           string
-	Request          bool
-	Count            int64
-	TimeUs           int64
-	TokensUsed       int64
-	InputTokens      int64
-	OutputTokens     int64
-	CacheReadTokens  int64
-	CacheWriteTokens int64
-	ReasoningTokens  int64
-	CostNanoUsd      int64
-	UnpricedTokens   int64
-	Durations        []byte
+	Seconds                 int32
+	Bucket                  time.Time
+	Agent                   string
+	Model                   string
+	Status                  string
+	Request                 bool
+	Count                   int64
+	TimeUs                  int64
+	TokensUsed              int64
+	InputTokens             int64
+	OutputTokens            int64
+	CacheReadTokens         int64
+	CacheWriteTokens        int64
+	ReasoningTokens         int64
+	CostNanoUsd             int64
+	UnpricedTokens          int64
+	Durations               []byte
+	UnknownUsage            int64
+	EstimatedNanoUsd        int64
+	ProviderCostNanoUsd     int64
+	ProviderUnpricedNanoUsd int64
+	ProviderComparedNanoUsd int64
 }
 
 type QueryRollup struct {

@@ -141,13 +141,19 @@ JOIN execution_rollups r ON r.seconds = k.seconds AND r.bucket = k.bucket AND r.
 
 -- name: SaveExecutionRollup :batchexec
 INSERT INTO execution_rollups (seconds, bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
-    cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd,
+    durations)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT (seconds, bucket, agent, model, status, request) DO UPDATE
 SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.tokens_used, input_tokens = EXCLUDED.input_tokens,
     output_tokens = EXCLUDED.output_tokens, cache_read_tokens = EXCLUDED.cache_read_tokens,
     cache_write_tokens = EXCLUDED.cache_write_tokens, reasoning_tokens = EXCLUDED.reasoning_tokens,
-    cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens, durations = EXCLUDED.durations;
+    cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens,
+    unknown_usage = EXCLUDED.unknown_usage,
+    estimated_nano_usd = EXCLUDED.estimated_nano_usd,
+    provider_cost_nano_usd = EXCLUDED.provider_cost_nano_usd,
+    provider_unpriced_nano_usd = EXCLUDED.provider_unpriced_nano_usd,
+    provider_compared_nano_usd = EXCLUDED.provider_compared_nano_usd, durations = EXCLUDED.durations;
 
 -- name: FoldUserDeltas :execrows
 -- Deltas of one quarter, user and model are many while executions come in: they are added up before there are three of each.
@@ -160,15 +166,22 @@ WITH taken AS (
     SELECT t.bucket, t.user_id, t.model, sum(t.requests) AS requests, sum(t.tokens_used) AS tokens_used,
         sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, sum(t.cache_read_tokens) AS cache_read_tokens,
         sum(t.cache_write_tokens) AS cache_write_tokens, sum(t.reasoning_tokens) AS reasoning_tokens,
-        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens
+        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens,
+        sum(t.unknown_usage) AS unknown_usage,
+        sum(t.estimated_nano_usd) AS estimated_nano_usd,
+        sum(t.provider_cost_nano_usd) AS provider_cost_nano_usd,
+        sum(t.provider_unpriced_nano_usd) AS provider_unpriced_nano_usd,
+        sum(t.provider_compared_nano_usd) AS provider_compared_nano_usd
     FROM taken t GROUP BY 1, 2, 3
 ), folded AS (
     INSERT INTO user_rollups AS known (seconds, bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens)
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens,
+        unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd)
     SELECT level.seconds, date_bin(level.seconds * interval '1 second', q.bucket, 'epoch'::timestamptz), q.user_id, q.model,
         clamped(sum(q.requests)), clamped(sum(q.tokens_used)), clamped(sum(q.input_tokens)), clamped(sum(q.output_tokens)),
         clamped(sum(q.cache_read_tokens)), clamped(sum(q.cache_write_tokens)), clamped(sum(q.reasoning_tokens)),
-        clamped(sum(q.cost_nano_usd)), clamped(sum(q.unpriced_tokens))
+        clamped(sum(q.cost_nano_usd)), clamped(sum(q.unpriced_tokens)),
+        clamped(sum(q.unknown_usage)), clamped(sum(q.estimated_nano_usd)), clamped(sum(q.provider_cost_nano_usd)), clamped(sum(q.provider_unpriced_nano_usd)), clamped(sum(q.provider_compared_nano_usd))
     FROM quarters q CROSS JOIN (VALUES (900), (3600), (86400)) AS level (seconds)
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 2, 3, 4
@@ -181,7 +194,12 @@ WITH taken AS (
         cache_write_tokens = clamped(known.cache_write_tokens::numeric + EXCLUDED.cache_write_tokens),
         reasoning_tokens = clamped(known.reasoning_tokens::numeric + EXCLUDED.reasoning_tokens),
         cost_nano_usd = clamped(known.cost_nano_usd::numeric + EXCLUDED.cost_nano_usd),
-        unpriced_tokens = clamped(known.unpriced_tokens::numeric + EXCLUDED.unpriced_tokens)
+        unpriced_tokens = clamped(known.unpriced_tokens::numeric + EXCLUDED.unpriced_tokens),
+        unknown_usage = clamped(known.unknown_usage::numeric + EXCLUDED.unknown_usage),
+        estimated_nano_usd = clamped(known.estimated_nano_usd::numeric + EXCLUDED.estimated_nano_usd),
+        provider_cost_nano_usd = clamped(known.provider_cost_nano_usd::numeric + EXCLUDED.provider_cost_nano_usd),
+        provider_unpriced_nano_usd = clamped(known.provider_unpriced_nano_usd::numeric + EXCLUDED.provider_unpriced_nano_usd),
+        provider_compared_nano_usd = clamped(known.provider_compared_nano_usd::numeric + EXCLUDED.provider_compared_nano_usd)
 )
 SELECT FROM taken;
 
@@ -189,7 +207,8 @@ SELECT FROM taken;
 -- What is left of a user once the rows are erased and folded: nothing but zeros, and what outlived its rows.
 DELETE FROM user_rollups
 WHERE user_id = sqlc.arg(user_id) AND (bucket < sqlc.arg(rows_since)
-    OR (requests = 0 AND tokens_used = 0 AND input_tokens = 0 AND output_tokens = 0 AND cost_nano_usd = 0 AND unpriced_tokens = 0));
+    OR (requests = 0 AND tokens_used = 0 AND input_tokens = 0 AND output_tokens = 0 AND cost_nano_usd = 0 AND unpriced_tokens = 0
+        AND unknown_usage = 0 AND provider_cost_nano_usd = 0));
 
 -- name: CountDeltas :one
 SELECT ((SELECT count(*) FROM execution_deltas) + (SELECT count(*) FROM user_deltas))::bigint AS deltas;

@@ -1,0 +1,63 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/watchbill/watchbill/internal/currency"
+	"github.com/watchbill/watchbill/internal/watched"
+)
+
+// displayCurrency is what amounts are shown in beside USD, with the rates of a file that is read again when it changes.
+type displayCurrency struct {
+	code    string // empty: there is none
+	file    *watched.File
+	current atomic.Pointer[currency.Rates]
+}
+
+func readDisplayCurrency(code, path string) (*displayCurrency, error) {
+	d := &displayCurrency{code: code}
+	switch {
+	case code == "" && path == "":
+		return d, nil
+	case code == "" || path == "":
+		return nil, errors.New("--display-currency: and --currency-rate-file come together")
+	case !currency.ValidCode(code):
+		return nil, errors.New("--display-currency: must be a code of three letters such as EUR")
+	}
+	d.file = watched.New(path, currency.MaxFile)
+	if err := d.refresh(context.Background()); err != nil {
+		return nil, fmt.Errorf("--currency-rate-file: %w", err)
+	}
+	return d, nil
+}
+
+// rates returns the rates in force; none without a currency.
+func (d *displayCurrency) rates() currency.Rates {
+	if current := d.current.Load(); current != nil {
+		return *current
+	}
+	return nil
+}
+
+// refresh reads the file again. One that is wrong leaves the rates that were in force.
+func (d *displayCurrency) refresh(context.Context) error {
+	if d.file == nil {
+		return nil
+	}
+	content, changed, err := d.file.Read()
+	if err != nil {
+		return fmt.Errorf("read the currency rates: %w", err)
+	}
+	if !changed {
+		return nil
+	}
+	rates, err := currency.Parse(content, d.code)
+	if err != nil {
+		return fmt.Errorf("read the currency rates: %w", err)
+	}
+	d.current.Store(&rates)
+	return nil
+}
