@@ -90,7 +90,7 @@ func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 			sum(cache_write_tokens)::bigint, sum(reasoning_tokens)::bigint, COALESCE(sum(cost_nano_usd), 0)::bigint,
 			COALESCE(sum(tokens_used) FILTER (WHERE cost_nano_usd IS NULL), 0)::bigint
 		FROM agent_executions
-		CROSS JOIN LATERAL (VALUES ('all', '', request), ('agent', agent_name, request), ('model', model_used, model_used <> '')) AS g (told, name, counts)
+		CROSS JOIN LATERAL (VALUES ('all', '', request), ('agent', `+agentInRollups+`, request), ('model', `+modelInRollups+`, model_used <> '')) AS g (told, name, counts)
 		WHERE created_at >= $1 AND created_at < $2 AND (told <> 'model' OR counts)
 		GROUP BY told, name`, w.From, w.To)
 	return m
