@@ -47,14 +47,14 @@ func checkRecords(request *collectorlogspb.ExportLogsServiceRequest, limit int) 
 
 func decodeLogsProtobuf(content []byte, request *collectorlogspb.ExportLogsServiceRequest) error {
 	seen := survey{}
-	if err := seen.walk(content, logsShape, 0); err != nil {
+	if err := seen.walk(content, logsShape(), 0); err != nil {
 		if errors.Is(err, errNotProtobuf) {
 			return errNotLogs
 		}
 		return err
 	}
 	if seen.brokenText {
-		content = repair(nil, content, logsShape)
+		content = repair(nil, content, logsShape())
 	}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNesting + 1}).Unmarshal(content, request); err != nil {
 		return errNotLogs

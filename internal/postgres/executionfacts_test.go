@@ -111,7 +111,7 @@ func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 			sum(cache_write_tokens)::bigint, sum(reasoning_tokens)::bigint, COALESCE(sum(cost_nano_usd), 0)::bigint,
 			`+unpricedColumn+`, `+evidenceColumns+`
 		FROM agent_executions
-		CROSS JOIN LATERAL (VALUES ('all', '', request), ('agent', agent_name, request), ('model', model_used, model_used <> '')) AS g (told, name, counts)
+		CROSS JOIN LATERAL (VALUES ('all', '', request), ('agent', `+agentInRollups+`, request), ('model', `+modelInRollups+`, model_used <> '')) AS g (told, name, counts)
 		WHERE created_at >= $1 AND created_at < $2 AND (told <> 'model' OR counts)
 		GROUP BY told, name`, w.From, w.To)
 	return m

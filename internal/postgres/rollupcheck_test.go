@@ -9,6 +9,12 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
+// The names that a row has in the rollups: it records which of its own are not told apart there.
+const (
+	agentInRollups = `CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END`
+	modelInRollups = `CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END`
+)
+
 // sums is what a rollup says, or what rows add up to.
 type sums struct {
 	Count, Micros, Used, Input, Output, Read, Write, Reasoning, Cost, Unpriced int64
@@ -22,8 +28,8 @@ func checkRollups(t testing.TB, db database) {
 	for name, width := range map[string]string{"minutes": "60", "quarters": "900", "hours": "3600", "days": "86400"} {
 		rows := cellSums(t, db, `
 			SELECT date_bin(`+width+` * interval '1 second', created_at, 'epoch')::text || ' ' || status || ' ' || request
-					|| ' ' || CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END
-					|| ' ' || CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END,
+					|| ' ' || `+agentInRollups+`
+					|| ' ' || `+modelInRollups+`,
 				1, round(execution_time_ms * 1000)::bigint, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
 				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END,
 				CASE WHEN usage IN ('unknown', 'estimated') THEN 1 ELSE 0 END,
@@ -44,7 +50,7 @@ func checkRollups(t testing.TB, db database) {
 		}
 		rows = cellSums(t, db, `
 			SELECT date_bin(`+width+` * interval '1 second', created_at, 'epoch')::text || ' ' || user_id
-					|| ' ' || CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END,
+					|| ' ' || `+modelInRollups+`,
 				request::int, 0, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
 				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END,
 				CASE WHEN usage IN ('unknown', 'estimated') THEN 1 ELSE 0 END,

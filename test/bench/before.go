@@ -15,16 +15,13 @@ func besideBaseline(ctx context.Context, b *bench) (_ []figure, err error) {
 		b.logf("a quick run does not build %s", rig.BaselineCommit)
 		return nil, nil
 	}
-	path, err := rig.BuildBaseline(ctx, b.dir)
+	before, err := b.baseline(ctx)
 	if err != nil {
 		return nil, err
 	}
-	versions := []struct {
-		name, binary string
-	}{{"now", b.binary}, {"before", path}}
 	var sides [2]*contender
-	for n, v := range versions {
-		i, err := (&bench{dir: b.dir, binary: v.binary}).install(ctx, v.name, enrolled)
+	for n, version := range []*bench{b, before} {
+		i, err := version.install(ctx, []string{"now", "before"}[n], enrolled)
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +45,12 @@ func besideBaseline(ctx context.Context, b *bench) (_ []figure, err error) {
 		{"serve_rss_mib_100k_before", median(seen.memory[1]) / (1 << 20), "MiB", aim{}},
 		{"serve_rss_before_ratio", median(seen.memory[0]) / median(seen.memory[1]), "ratio", atMost(1.03)},
 	}, nil
+}
+
+// baseline is the same benchmark of rig.BaselineCommit.
+func (b *bench) baseline(ctx context.Context) (*bench, error) {
+	path, err := rig.BuildBaseline(ctx, b.dir)
+	return &bench{quick: b.quick, dir: b.dir, binary: path}, err
 }
 
 // comparison is what rounds of two versions found, by version, and the first by the second.

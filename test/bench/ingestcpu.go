@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,17 +20,17 @@ const (
 // ingestCPU compares what it costs the server and PostgreSQL to store a span and an execution with what it costs
 // rig.BaselineCommit, in turns. A quick run does not build that, and only sees that all is stored.
 func ingestCPU(ctx context.Context, b *bench) (_ []figure, err error) {
-	versions := []string{b.binary}
+	versions := []*bench{b}
 	if !b.quick {
-		path, err := rig.BuildBaseline(ctx, b.dir)
+		before, err := b.baseline(ctx)
 		if err != nil {
 			return nil, err
 		}
-		versions = append(versions, path)
+		versions = append(versions, before)
 	}
 	var sides []*storing
-	for n, binary := range versions {
-		s, err := storeWith(ctx, &bench{quick: b.quick, dir: b.dir, binary: binary}, fmt.Sprintf("storing-%d", n))
+	for n, version := range versions {
+		s, err := storeWith(ctx, version, []string{"now", "before"}[n])
 		if err != nil {
 			return nil, err
 		}
@@ -113,22 +111,20 @@ func (s *storing) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *storing) authorization() string { return "Authorization: Bearer " + rig.IngestToken + "\r\n" }
-
 // export makes a request with cpuBatch new spans.
 func (s *storing) export() ([]byte, error) {
 	const traces = cpuBatch / spansOfTrace
 	body, err := exportBody(s.traces, traces, time.Now().UTC().Add(-time.Hour))
 	s.traces += traces
 	s.rows += cpuBatch
-	return rig.RequestOf("POST", "/v1/traces", s.server.Address, s.authorization(), "application/x-protobuf", body), err
+	return rig.RequestOf("POST", "/v1/traces", s.server.Address, ingestHeader, "application/x-protobuf", body), err
 }
 
 // executions makes a request with cpuBatch new executions.
 func (s *storing) executions() ([]byte, error) {
 	body, err := batchBody("live", s.rows, cpuBatch, time.Now().UTC().Add(-time.Hour))
 	s.rows += cpuBatch
-	return rig.Request("POST", "/api/executions", s.server.Address, s.authorization(), body), err
+	return rig.Request("POST", "/api/executions", s.server.Address, ingestHeader, body), err
 }
 
 // flood sends so many requests, and returns how many microseconds of CPU the server and PostgreSQL needed for each of what is
@@ -170,34 +166,22 @@ func (s *storing) flood(ctx context.Context, requests int, prepare func(*storing
 	return float64(spent.Microseconds()) / float64(requests*cpuBatch), nil
 }
 
-// send sends all requests as fast as they are answered.
-func (s *storing) send(ctx context.Context, requests [][]byte) error {
-	var next atomic.Int64
-	var errs [cpuClients]error
-	var busy sync.WaitGroup
-	for worker := range errs {
-		busy.Go(func() {
-			conn, err := rig.Dial(ctx, s.server.Address)
-			if err != nil {
-				errs[worker] = err
-				return
-			}
-			defer func() { errs[worker] = errors.Join(errs[worker], conn.Close()) }()
-			for errs[worker] == nil && ctx.Err() == nil {
-				n := int(next.Add(1) - 1)
-				if n >= len(requests) {
-					return
-				}
-				response, err := conn.Do(requests[n])
-				switch {
-				case err != nil:
-					errs[worker] = err
-				case response.Status != http.StatusOK && response.Status != http.StatusCreated:
-					errs[worker] = fmt.Errorf("a batch is answered %d %.300s", response.Status, response.Body)
-				}
-			}
-		})
+// send sends all requests as fast as they are answered, over new connections: the server closes those that wait for the
+// other version's turn.
+func (s *storing) send(ctx context.Context, requests [][]byte) (err error) {
+	conns, err := dialAll(ctx, s.server.Address, cpuClients)
+	if err != nil {
+		return err
 	}
-	busy.Wait()
-	return errors.Join(append(errs[:], ctx.Err())...)
+	defer func() { err = errors.Join(err, closeAll(conns)) }()
+	return sendAll(ctx, cpuClients, requests, func(worker int, request []byte) error {
+		response, err := conns[worker].Do(request)
+		if err != nil {
+			return err
+		}
+		if response.Status != http.StatusOK && response.Status != http.StatusCreated {
+			return fmt.Errorf("a batch is answered %d %.300s", response.Status, response.Body)
+		}
+		return nil
+	})
 }

@@ -16,6 +16,8 @@ import (
 const (
 	ingestClients = 32
 	ingestBatch   = 100 // executions of one request
+
+	ingestHeader = "Authorization: Bearer " + rig.IngestToken + "\r\n"
 )
 
 // ingesters are clients that log executions, each over a connection of its own.
@@ -26,24 +28,11 @@ type ingesters struct {
 }
 
 func dialIngesters(ctx context.Context, address string) (*ingesters, error) {
-	g := &ingesters{address: address}
-	for range ingestClients {
-		conn, err := rig.Dial(ctx, address)
-		if err != nil {
-			return nil, errors.Join(err, g.close())
-		}
-		g.conns = append(g.conns, conn)
-	}
-	return g, nil
+	conns, err := dialAll(ctx, address, ingestClients)
+	return &ingesters{address: address, conns: conns}, err
 }
 
-func (g *ingesters) close() error {
-	var errs []error
-	for _, conn := range g.conns {
-		errs = append(errs, conn.Close())
-	}
-	return errors.Join(errs...)
-}
+func (g *ingesters) close() error { return closeAll(g.conns) }
 
 // prepare makes requests with new executions that begin about now.
 func (g *ingesters) prepare(batches int) ([][]byte, error) {
@@ -54,7 +43,7 @@ func (g *ingesters) prepare(batches int) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		requests[i] = rig.Request("POST", "/api/executions", g.address, "Authorization: Bearer "+rig.IngestToken+"\r\n", body)
+		requests[i] = rig.Request("POST", "/api/executions", g.address, ingestHeader, body)
 		g.next += ingestBatch
 	}
 	return requests, nil
@@ -78,21 +67,49 @@ func (g *ingesters) send(worker int, request []byte) error {
 
 // flood sends all requests as fast as they are answered, and returns how long that took.
 func (g *ingesters) flood(ctx context.Context, requests [][]byte) (time.Duration, error) {
-	var next atomic.Int64
-	errs := make([]error, len(g.conns))
-	var busy sync.WaitGroup
 	began := time.Now()
-	for worker := range g.conns {
+	err := sendAll(ctx, len(g.conns), requests, g.send)
+	return time.Since(began), err
+}
+
+// sendAll has workers send all requests, each its next one as soon as the one before is answered. The first error of a worker
+// ends it.
+func sendAll(ctx context.Context, workers int, requests [][]byte, send func(worker int, request []byte) error) error {
+	var next atomic.Int64
+	errs := make([]error, workers)
+	var busy sync.WaitGroup
+	for worker := range workers {
 		busy.Go(func() {
 			for errs[worker] == nil && ctx.Err() == nil {
 				n := next.Add(1) - 1
 				if n >= int64(len(requests)) {
 					return
 				}
-				errs[worker] = g.send(worker, requests[n])
+				errs[worker] = send(worker, requests[n])
 			}
 		})
 	}
 	busy.Wait()
-	return time.Since(began), errors.Join(append(errs, ctx.Err())...)
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// dialAll opens n connections, or none.
+func dialAll(ctx context.Context, address string, n int) ([]*rig.Conn, error) {
+	var conns []*rig.Conn
+	for range n {
+		conn, err := rig.Dial(ctx, address)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(conns))
+		}
+		conns = append(conns, conn)
+	}
+	return conns, nil
+}
+
+func closeAll(conns []*rig.Conn) error {
+	var errs []error
+	for _, conn := range conns {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
 }

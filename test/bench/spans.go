@@ -24,7 +24,7 @@ func exportBody(from int64, traces int, began time.Time) ([]byte, error) {
 	}
 	return proto.Marshal(&collectorpb.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{
 		Resource: &resourcepb.Resource{Attributes: []*commonpb.KeyValue{
-			said("service.name", "made"), said("telemetry.sdk.language", "python"), said("telemetry.sdk.name", "opentelemetry"),
+			textAttribute("service.name", "made"), textAttribute("telemetry.sdk.language", "python"), textAttribute("telemetry.sdk.name", "opentelemetry"),
 		}},
 		ScopeSpans: []*tracepb.ScopeSpans{{
 			Scope: &commonpb.InstrumentationScope{Name: "made.instrumentation", Version: "1.0"}, Spans: spans,
@@ -38,8 +38,8 @@ func madeTrace(n int64, at time.Time) []*tracepb.Span {
 	agent := int(h % madeAgents)
 	model := madeModels[(agent+int(h>>8%2)*3)%len(madeModels)]
 	names := []*commonpb.KeyValue{
-		said("user.id", fmt.Sprintf("user-%04d", h>>16%usersAtOne)), said("gen_ai.conversation.id", fmt.Sprintf("session-%d", h>>16%usersAtOne)),
-		said("gen_ai.agent.name", fmt.Sprintf("agent_%02d", agent)),
+		textAttribute("user.id", fmt.Sprintf("user-%04d", h>>16%usersAtOne)), textAttribute("gen_ai.conversation.id", fmt.Sprintf("session-%d", h>>16%usersAtOne)),
+		textAttribute("gen_ai.agent.name", fmt.Sprintf("agent_%02d", agent)),
 	}
 	trace := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, h|1), uint64(n)+1)
 	id := func(place byte) []byte { return append(slices.Clone(trace[9:]), place) }
@@ -59,28 +59,28 @@ func madeTrace(n int64, at time.Time) []*tracepb.Span {
 	call := func(place byte) *tracepb.Span {
 		in, out := int64(200+h>>20%3000), int64(20+h>>32%700)
 		return span(place, 1, "chat "+model, 800*time.Millisecond,
-			said("gen_ai.operation.name", "chat"), said("gen_ai.provider.name", "made"), said("gen_ai.request.model", model),
-			said("gen_ai.response.model", model), said("gen_ai.response.id", fmt.Sprintf("chatcmpl-%d-%d", n, place)),
-			counted("gen_ai.usage.input_tokens", in), counted("gen_ai.usage.output_tokens", out),
-			counted("gen_ai.usage.cache_read.input_tokens", in/4), counted("gen_ai.usage.reasoning.output_tokens", out/3),
-			said("gen_ai.input.messages", `[{"role":"system","parts":[{"type":"text","content":"You plan journeys and answer in three sentences at most."}]},{"role":"user","parts":[{"type":"text","content":"Will it rain in Bergen tomorrow, and which train do I take to be there by noon?"}]}]`),
-			said("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"It will rain from ten on. The train at 7:43 is in Bergen at 11:52, so take an umbrella and that one."}],"finish_reason":"stop"}]`))
+			textAttribute("gen_ai.operation.name", "chat"), textAttribute("gen_ai.provider.name", "made"), textAttribute("gen_ai.request.model", model),
+			textAttribute("gen_ai.response.model", model), textAttribute("gen_ai.response.id", fmt.Sprintf("chatcmpl-%d-%d", n, place)),
+			intAttribute("gen_ai.usage.input_tokens", in), intAttribute("gen_ai.usage.output_tokens", out),
+			intAttribute("gen_ai.usage.cache_read.input_tokens", in/4), intAttribute("gen_ai.usage.reasoning.output_tokens", out/3),
+			textAttribute("gen_ai.input.messages", `[{"role":"system","parts":[{"type":"text","content":"You plan journeys and answer in three sentences at most."}]},{"role":"user","parts":[{"type":"text","content":"Will it rain in Bergen tomorrow, and which train do I take to be there by noon?"}]}]`),
+			textAttribute("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"It will rain from ten on. The train at 7:43 is in Bergen at 11:52, so take an umbrella and that one."}],"finish_reason":"stop"}]`))
 	}
 	return []*tracepb.Span{
 		call(2),
-		span(3, 1, "execute_tool get_weather", 100*time.Millisecond, said("gen_ai.operation.name", "execute_tool"), said("gen_ai.tool.name", "get_weather"),
-			said("gen_ai.tool.call.arguments", `{"city":"Bergen","day":"tomorrow"}`), said("gen_ai.tool.call.result", `{"forecast":"rain from ten on","celsius":9}`)),
+		span(3, 1, "execute_tool get_weather", 100*time.Millisecond, textAttribute("gen_ai.operation.name", "execute_tool"), textAttribute("gen_ai.tool.name", "get_weather"),
+			textAttribute("gen_ai.tool.call.arguments", `{"city":"Bergen","day":"tomorrow"}`), textAttribute("gen_ai.tool.call.result", `{"forecast":"rain from ten on","celsius":9}`)),
 		call(4),
-		span(1, 0, "invoke_agent planner", 2*time.Second, said("gen_ai.operation.name", "invoke_agent"),
-			said("gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"Will it rain in Bergen tomorrow, and which train do I take to be there by noon?"}]}]`),
-			said("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"Take the train at 7:43, and an umbrella."}]}]`)),
+		span(1, 0, "invoke_agent planner", 2*time.Second, textAttribute("gen_ai.operation.name", "invoke_agent"),
+			textAttribute("gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"Will it rain in Bergen tomorrow, and which train do I take to be there by noon?"}]}]`),
+			textAttribute("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"Take the train at 7:43, and an umbrella."}]}]`)),
 	}
 }
 
-func said(name, value string) *commonpb.KeyValue {
+func textAttribute(name, value string) *commonpb.KeyValue {
 	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
 }
 
-func counted(name string, value int64) *commonpb.KeyValue {
+func intAttribute(name string, value int64) *commonpb.KeyValue {
 	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: value}}}
 }
