@@ -3,6 +3,8 @@ package otlp
 import (
 	"cmp"
 	"encoding/hex"
+	"encoding/json"
+	"slices"
 	"strings"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -25,8 +27,8 @@ type span struct {
 	id         string
 	parentID   string // empty: it is the root
 	role       role
-	parent     *span // nil where the export does not have it
-	wraps      bool  // a model's call that only repeats what another within it says
+	scope      string // the instrumentation's name
+	process    string // of what ran it
 }
 
 // newSpan checks the ids.
@@ -102,6 +104,73 @@ func (s *span) nearby(most int, names []string) string {
 	return ""
 }
 
+// agentNamesOnly are the names that are an agent's, and not a workflow's around it.
+var agentNamesOnly = slices.DeleteFunc(slices.Clone(agentNames), func(name string) bool { return name == "gen_ai.workflow.name" })
+
+// defaultName reports whether a run's name is not there to name an agent: a workflow's or the span's own.
+func (s *span) defaultName() bool {
+	if s.role != agentRun && s.role != chain || s.attributes.name(execution.MaxName, agentNamesOnly...) != "" {
+		return false
+	}
+	return s.attributes.text("traceloop.span.kind") != "agent" && !s.attributes.has("gen_ai.agent.id")
+}
+
+// stands is the role in the store's words.
+func (s *span) stands() execution.Role {
+	switch s.role {
+	case agentRun:
+		return execution.RoleRun
+	case chain:
+		return execution.RoleStep
+	case modelCall:
+		return execution.RoleCall
+	case toolUse:
+		return execution.RoleTool
+	}
+	return execution.RoleNone
+}
+
+// responseID is the provider's id of a call's answer.
+func (s *span) responseID() string {
+	if s.role != modelCall {
+		return ""
+	}
+	if id := s.attributes.name(execution.MaxUser, requestNames...); id != "" {
+		return id
+	}
+	return toName(topID(s.attributes.text("output.value")), execution.MaxUser)
+}
+
+// topID is the id that a JSON object has among its first members; empty: none.
+func topID(document string) string {
+	const members = 4
+	if !strings.HasPrefix(document, "{") {
+		return ""
+	}
+	decoder := json.NewDecoder(strings.NewReader(document))
+	if _, err := decoder.Token(); err != nil {
+		return ""
+	}
+	for range members {
+		key, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return ""
+		}
+		if key == "id" {
+			var id string
+			if json.Unmarshal(value, &id) != nil {
+				return ""
+			}
+			return id
+		}
+	}
+	return ""
+}
+
 // ownName is an agent's name where no attribute is there only to say it.
 func (s *span) ownName() string {
 	switch {
@@ -125,9 +194,6 @@ func (s *span) executes() (kind execution.Kind, ok bool) {
 	case agentRun, chain:
 		return execution.Agent, true
 	case modelCall:
-		if s.wraps {
-			return execution.Agent, true
-		}
 		return execution.Inference, true
 	case toolUse:
 		return execution.Tool, true

@@ -2,7 +2,13 @@ package otlp
 
 import (
 	"cmp"
+	"hash/fnv"
+	"io"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -21,13 +27,19 @@ type translation struct {
 func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 	var t translation
 	spans := t.spans(export)
-	family := relate(spans)
+	executing, first := map[string]bool{}, make(map[spanKey]bool, len(spans))
+	for _, s := range spans {
+		if _, executes := s.executes(); executes {
+			executing[s.traceID] = true
+		}
+	}
 	for _, s := range spans {
 		kind, executes := s.executes()
 		place := execution.Span{
 			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
 			Agent: s.agent(), User: s.user(), Session: s.session(),
 			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()),
+			Role: s.stands(), DefaultName: s.defaultName(), ResponseID: s.responseID(),
 		}
 		if executes {
 			e, wrong := t.execution(s, kind, place)
@@ -36,22 +48,29 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 				t.faults = append(t.faults, *wrong)
 				continue
 			}
+			place.Status, place.EndedAt, place.Scope, place.Process = e.Status, e.CreatedAt.Add(e.Duration), s.scope, s.process
 			t.batch.Executions = append(t.batch.Executions, e)
 		}
 		// A span without a parent that names nobody, in a trace without executions, leads nowhere.
 		names := place.Agent != "" || place.User != "" || place.Session != ""
-		if family.first(s) && (executes || names || s.parentID != "" || family.executing[s.traceID]) {
+		key := spanKey{s.traceID, s.id}
+		if !first[key] && (executes || names || s.parentID != "" || executing[s.traceID]) {
 			t.batch.Spans = append(t.batch.Spans, place)
 		}
+		first[key] = true
 	}
 	return t
 }
+
+// spanKey tells spans of one export apart.
+type spanKey struct{ traceID, id string }
 
 // spans are those whose ids are in order.
 func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*span {
 	var spans []*span
 	for _, ofResource := range export.GetResourceSpans() {
 		resource := collect(ofResource.GetResource().GetAttributes())
+		process := processOf(resource)
 		for _, ofScope := range ofResource.GetScopeSpans() {
 			around := []attributes{collect(ofScope.GetScope().GetAttributes()), resource}
 			for _, sent := range ofScope.GetSpans() {
@@ -60,6 +79,7 @@ func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*sp
 					t.faults = append(t.faults, *wrong)
 					continue
 				}
+				s.scope, s.process = ofScope.GetScope().GetName(), process
 				spans = append(spans, s)
 			}
 		}
@@ -75,7 +95,7 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 		CreatedAt:    timeOf(s.sent.GetStartTimeUnixNano()),
 		UserID:       cmp.Or(place.User, execution.Unknown),
 		SessionID:    place.Session,
-		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), s.traceID),
+		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), place.ResponseID, s.traceID),
 		AgentName:    cmp.Or(place.Agent, execution.Unknown),
 		Kind:         kind,
 		TraceID:      s.traceID,
@@ -111,4 +131,20 @@ func (t *translation) duration(s *span) time.Duration {
 func timeOf(nanos uint64) time.Time {
 	const second = uint64(time.Second)
 	return time.Unix(int64(nanos/second), int64(nanos%second)).UTC().Truncate(time.Microsecond)
+}
+
+// processOf is a digest of what tells a process from others: the id that it gave itself, or else all that its resource says. Two
+// SDKs in one process may differ in what they say of themselves.
+func processOf(resource attributes) string {
+	digest := fnv.New64a()
+	if id := resource.text("service.instance.id"); id != "" {
+		_, _ = io.WriteString(digest, id)
+		return strconv.FormatUint(digest.Sum64(), 36)
+	}
+	for _, name := range slices.Sorted(maps.Keys(resource)) {
+		if !strings.HasPrefix(name, "telemetry.") {
+			_, _ = io.WriteString(digest, name+"\x00"+resource.text(name)+"\x00") // which never fails
+		}
+	}
+	return strconv.FormatUint(digest.Sum64(), 36)
 }

@@ -1,0 +1,185 @@
+package trace
+
+import (
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+type spanKey struct{ trace, span string }
+
+// tree is nodes of any traces with what is found out about them.
+type tree struct {
+	nodes []node
+	order []int // parents before children
+}
+
+// plant links nodes with those above them. Parents that go in circles are no parents.
+func plant(given []Node) *tree {
+	t := &tree{nodes: make([]node, len(given)), order: make([]int, 0, len(given))}
+	index := make(map[spanKey]int, len(given))
+	for i := range given {
+		n := &t.nodes[i]
+		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, failed: i, group: none}
+		key := spanKey{n.TraceID, n.SpanID}
+		if first, twice := index[key]; twice {
+			n.twin = first
+			continue
+		}
+		index[key] = i
+	}
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		if n.ParentSpanID == "" {
+			continue
+		}
+		if parent, known := index[spanKey{n.TraceID, n.ParentSpanID}]; known {
+			n.parent = parent
+		} else {
+			n.missing = n.ParentSpanID
+		}
+	}
+	t.sort()
+	return t
+}
+
+// sort puts parents before their children, and cuts circles.
+func (t *tree) sort() {
+	const untouched, climbing, done = 0, 1, 2
+	state := make([]uint8, len(t.nodes))
+	var path []int
+	for i := range t.nodes {
+		at := i
+		for at != none && state[at] == untouched {
+			state[at] = climbing
+			path = append(path, at)
+			at = t.nodes[at].parent
+		}
+		if at != none && state[at] == climbing {
+			t.nodes[path[len(path)-1]].parent = none
+		}
+		for len(path) > 0 {
+			last := path[len(path)-1]
+			path = path[:len(path)-1]
+			state[last] = done
+			t.order = append(t.order, last)
+		}
+	}
+}
+
+// placeAll finds for each node the execution that it lies in, and which are steps of it.
+func (t *tree) placeAll() {
+	for _, i := range t.order {
+		n := &t.nodes[i]
+		if n.parent == none {
+			continue
+		}
+		p := &t.nodes[n.parent]
+		if p.missing != "" {
+			n.missing = p.missing
+		}
+		n.above = p.above
+		if p.executes() {
+			n.above = n.parent
+		}
+		n.step = n.Role == execution.RoleStep && n.above != none && t.nodes[n.above].run()
+	}
+}
+
+// nameAll finds out how runs ended, and whose each node is: what runs do not say themselves those below say, and then those
+// above.
+func (t *tree) nameAll() {
+	for _, i := range t.order {
+		n := &t.nodes[i]
+		n.said = names{n.Agent, n.User, n.Session}
+		if n.step && n.DefaultName {
+			n.said.agent = ""
+		}
+	}
+	for at := len(t.order) - 1; at >= 0; at-- {
+		i := t.order[at]
+		n := &t.nodes[i]
+		if n.twin != none {
+			continue
+		}
+		n.user.add(claim{value: n.User})
+		n.session.add(claim{value: n.Session})
+		if n.run() {
+			t.conclude(n)
+		}
+		if n.parent != none {
+			t.nodes[n.parent].user.add(n.user)
+			t.nodes[n.parent].session.add(n.session)
+		}
+		if n.above != none && t.nodes[n.above].run() {
+			t.tell(&t.nodes[n.above], i)
+		}
+	}
+	for _, i := range t.order {
+		n := &t.nodes[i]
+		n.named = n.said
+		if n.parent != none {
+			n.named.fill(t.nodes[n.parent].named)
+		}
+	}
+}
+
+func (n *names) fill(from names) {
+	if n.agent == "" {
+		n.agent = from.agent
+	}
+	if n.user == "" {
+		n.user = from.user
+	}
+	if n.session == "" {
+		n.session = from.session
+	}
+}
+
+// tell tells a run of what lies directly in it.
+func (t *tree) tell(run *node, i int) {
+	n := &t.nodes[i]
+	if !n.run() {
+		run.calls = run.calls || n.executes()
+		return
+	}
+	if n.said.agent != "" {
+		if n.certain && (run.first == none || t.began(i, run.first)) {
+			run.first = i
+		}
+		if run.weak == none || t.began(i, run.weak) {
+			run.weak = i
+		}
+	}
+	if run.last == none || compareTimes(n.EndedAt, t.nodes[run.last].EndedAt, n.SpanID, t.nodes[run.last].SpanID) > 0 {
+		run.last = i
+	}
+}
+
+func (t *tree) began(i, before int) bool {
+	a, b := &t.nodes[i], &t.nodes[before]
+	return compareTimes(a.StartedAt, b.StartedAt, a.SpanID, b.SpanID) < 0
+}
+
+// conclude decides a run's name and status when all below it is known. A run that calls no model and no tool itself leaves that to
+// the runs in it: it is theirs. The first of them that has a name of its own is the one that was asked; those it hands over to
+// come later. How the last one ended is how all of it ended.
+func (t *tree) conclude(n *node) {
+	n.certain = n.said.agent != "" && !n.DefaultName
+	switch {
+	case n.certain, n.said.agent != "" && n.calls:
+	case n.first != none:
+		n.said.agent, n.certain = t.nodes[n.first].said.agent, true
+	case n.said.agent == "" && n.weak != none:
+		n.said.agent = t.nodes[n.weak].said.agent
+	}
+	if n.said.user == "" {
+		n.said.user = n.user.unanimous()
+	}
+	if n.said.session == "" {
+		n.said.session = n.session.unanimous()
+	}
+	if !n.calls && n.last != none && !n.failedItself() {
+		if last := t.nodes[n.last].failed; t.nodes[last].failedItself() {
+			n.failed = last
+		}
+	}
+}
