@@ -140,7 +140,7 @@ func (c *calls) decide(g int, decisions []Decision) {
 	if d.Gone || c.nodes[stays].wrapper {
 		return
 	}
-	e := c.merge(ranked)
+	e, reprice := c.merge(ranked)
 	all := c.nodes[stays].named
 	for _, i := range ranked {
 		all.fill(c.nodes[i].named)
@@ -149,7 +149,7 @@ func (c *calls) decide(g int, decisions []Decision) {
 		}
 	}
 	all.on(&e)
-	d.Execution, d.Merged, d.Members = e, true, ranked[1:]
+	d.Execution, d.Merged, d.Reprice, d.Members = e, true, reprice, ranked[1:]
 	for _, i := range ranked[1:] {
 		decisions[i].Gone, decisions[i].Into, decisions[i].By = true, stays, c.reason(&c.nodes[stays], &c.nodes[i])
 	}

@@ -8,9 +8,9 @@ import (
 
 // merge makes one execution of a group's, the one that stays first. What the one that stays lacks the others fill in, in their
 // order. Counts are those of the innermost span, which is nearest to the provider.
-func (c *calls) merge(ranked []int) execution.Execution {
+func (c *calls) merge(ranked []int) (e execution.Execution, reprice bool) {
 	first := &c.nodes[ranked[0]]
-	e := first.own()
+	e = first.own()
 	e.Joined = nil
 	ends := first.StartedAt.Add(e.Duration)
 	for _, i := range ranked[1:] {
@@ -48,8 +48,7 @@ func (c *calls) merge(ranked []int) execution.Execution {
 	if !first.StartedAt.IsZero() {
 		e.Duration = ends.Sub(first.StartedAt)
 	}
-	c.count(&e, ranked)
-	return e
+	return e, c.count(&e, ranked)
 }
 
 func orOther(own, other []byte) []byte {
@@ -67,8 +66,9 @@ func (c *calls) reason(first, n *node) string {
 	return first.by
 }
 
-// count fills in a group's counts, and what depends on them.
-func (c *calls) count(e *execution.Execution, ranked []int) {
+// count fills in a group's counts and what depends on them. It reports whether the cost is another than the one that came with
+// the counts.
+func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 	base := ranked[0]
 	for _, i := range ranked[1:] {
 		if better(c.nodes[i].Execution, c.nodes[base].Execution) {
@@ -77,7 +77,7 @@ func (c *calls) count(e *execution.Execution, ranked []int) {
 	}
 	from := c.nodes[base].Execution
 	e.Tokens, e.Usage, e.Billing, e.Cost, e.PriceVersion = from.Tokens, from.Usage, from.Billing, from.Cost, from.PriceVersion
-	if e.Model != from.Model && plainModel(e.Model) == plainModel(from.Model) {
+	if e.Model != from.Model && PlainModel(e.Model) == PlainModel(from.Model) {
 		e.Model = from.Model // the answer's, which its price was found by
 	}
 	for _, i := range slices.Backward(ranked) {
@@ -93,6 +93,7 @@ func (c *calls) count(e *execution.Execution, ranked []int) {
 			e.Billing = other.Billing
 		}
 	}
+	return e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
 }
 
 // better reports whether a is the better source of counts than b, which ranks before it: one that the provider told before an

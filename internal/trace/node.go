@@ -28,6 +28,7 @@ type Decision struct {
 	Execution execution.Execution
 	Members   []int // the nodes that are Gone into this one
 	Merged    bool  // Execution's figures are not those that came
+	Reprice   bool  // and its cost is not that of its counts
 
 	// Missing is the id of the nearest span above that is not known and may still change something; empty: none.
 	Missing string
@@ -131,13 +132,13 @@ func (n *node) id() string {
 	return n.TraceID + "-" + n.SpanID
 }
 
-// report says that the span took no time. No model answers in none: it reports how another span's call ended.
-func report(s *execution.Span) bool {
+// Reports reports whether a call's span took no time. No model answers in none: the span reports how another one's call ended.
+func Reports(s *execution.Span) bool {
 	return s.Role == execution.RoleCall && !s.StartedAt.IsZero() && s.StartedAt.Equal(s.EndedAt)
 }
 
-// plainModel is a model's name without what instrumentations of one call write differently: who hosts it, and its date.
-func plainModel(model string) string {
+// PlainModel is a model's name without what instrumentations of one call write differently: who hosts it, and its date.
+func PlainModel(model string) string {
 	if i := strings.LastIndexByte(model, '/'); i >= 0 {
 		model = model[i+1:]
 	}

@@ -3,8 +3,6 @@ package trace
 import (
 	"slices"
 	"time"
-
-	"github.com/watchbill/watchbill/internal/execution"
 )
 
 const (
@@ -28,7 +26,7 @@ func (c *calls) byReport() {
 		if n.ParentSpanID == "" {
 			at.trace = "" // each is the root of its own
 		}
-		if !report(&n.Span) {
+		if !Reports(&n.Span) {
 			if !n.counts() {
 				open[at] = append(open[at], i)
 			}
@@ -78,7 +76,7 @@ func (c *calls) bySimilarity() {
 	var processes []string
 	for _, i := range c.all {
 		n := &c.nodes[i]
-		if n.Process == "" || report(&n.Span) || n.wrapper || !c.outermost(i) {
+		if n.Process == "" || Reports(&n.Span) || n.wrapper || !c.outermost(i) {
 			continue
 		}
 		if byProcess[n.Process] == nil {
@@ -161,18 +159,5 @@ func (n *node) model() string {
 	if n.Execution == nil {
 		return ""
 	}
-	return plainModel(n.Execution.Model)
-}
-
-// Similar is what two spans of one call have in common beside their times, as far as it can be looked up: their process, scope and
-// model. It is empty where that is too little to go by.
-func Similar(s *execution.Span, e *execution.Execution) (process, scope, model string) {
-	if s.Role != execution.RoleCall || s.Process == "" {
-		return "", "", ""
-	}
-	scope = s.Scope
-	if report(s) {
-		scope += " reports"
-	}
-	return s.Process, scope, plainModel(e.Model)
+	return PlainModel(n.Execution.Model)
 }

@@ -1,0 +1,222 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/trace"
+)
+
+const (
+	// scopesFor is how long it is believed which scopes of a process tell of calls.
+	scopesFor = 10 * time.Second
+	// maxProcesses bounds the processes whose scopes are remembered, and maxScopes the scopes of one.
+	maxProcesses = 10_000
+	maxScopes    = 8
+	// maxAlike bounds how many spans one is compared with that may tell of the same call.
+	maxAlike = 16
+)
+
+// scopes are the sources of a process that tell of calls, as far as this replica knows. Most processes have one, and need no look
+// for a second span of a call.
+type scopes struct {
+	mu        sync.Mutex
+	processes map[int64]processScopes
+}
+
+type processScopes struct {
+	read    time.Time
+	sources []int64
+}
+
+// sourcesOf makes a batch's processes and sources known, and returns the sources of each process.
+func (s *scopes) sourcesOf(ctx context.Context, tx pgx.Tx, now time.Time, seen map[int64]map[int64]bool) (map[int64][]int64, error) {
+	sources := make(map[int64][]int64, len(seen))
+	var processes, unknown, scopes []int64
+	s.mu.Lock()
+	for process, ofProcess := range seen {
+		known := s.processes[process]
+		stale := now.Sub(known.read) >= scopesFor || now.Before(known.read)
+		for source := range ofProcess {
+			fresh := true
+			for _, one := range known.sources {
+				fresh = fresh && one != source
+			}
+			if fresh && len(known.sources) < maxScopes {
+				unknown, scopes, stale = append(unknown, process), append(scopes, source), true
+			} else if stale {
+				unknown, scopes = append(unknown, process), append(scopes, source)
+			}
+		}
+		if stale {
+			processes = append(processes, process)
+		}
+		sources[process] = known.sources
+	}
+	s.mu.Unlock()
+	if len(processes) == 0 {
+		return sources, nil
+	}
+	rows, err := tx.Query(ctx, `-- name: CallScopes :many
+WITH noted AS (
+	INSERT INTO call_scopes AS known (process, scope) SELECT DISTINCT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process, scope) ORDER BY 1, 2
+	ON CONFLICT (process, scope) DO UPDATE SET seen_at = now() WHERE known.seen_at < now() - interval '5 minutes'
+)
+SELECT process, scope FROM (
+	SELECT w.process, c.scope FROM unnest($3::bigint[]) AS w (process)
+	CROSS JOIN LATERAL (SELECT c.scope FROM call_scopes c WHERE c.process = w.process ORDER BY 1 LIMIT $4) AS c
+) AS stored
+UNION
+SELECT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process, scope)`, unknown, scopes, processes, maxScopes)
+	if err != nil {
+		return nil, err
+	}
+	read := make(map[int64][]int64, len(processes))
+	var process, source int64
+	if _, err := pgx.ForEachRow(rows, []any{&process, &source}, func() error {
+		if len(read[process]) < maxScopes {
+			read[process] = append(read[process], source)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.processes == nil || len(s.processes)+len(read) > maxProcesses {
+		s.processes = make(map[int64]processScopes, len(read))
+	}
+	for process, all := range read {
+		s.processes[process] = processScopes{read: now, sources: all}
+		sources[process] = all
+	}
+	return sources, nil
+}
+
+// lookups are what to look for among the calls that are stored.
+type lookups struct {
+	n         []int32 // of the call that looks
+	responses []int64
+	traces    []string // of that call, and its span: it does not find itself
+	spans     []string
+
+	alikeN    []int32
+	alike     []int64
+	from, to  []time.Time
+	ownTraces []string
+	ownSpans  []string
+}
+
+// response looks for spans with the same response id.
+func (l *lookups) response(n int, s *execution.Span, k spanKeys) {
+	if k.response == 0 {
+		return
+	}
+	l.n, l.responses = append(l.n, int32(n)), append(l.responses, k.response)
+	l.traces, l.spans = append(l.traces, s.TraceID), append(l.spans, s.SpanID)
+}
+
+// similar looks for spans of other sources that may tell of the same call.
+func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64) {
+	if k.similar == 0 {
+		return
+	}
+	report := trace.Reports(s)
+	own, reported := k.source(report), k.source(true)
+	for _, other := range sources {
+		if other == own {
+			continue
+		}
+		from, to := s.StartedAt.Add(-trace.BeganWithin), s.StartedAt.Add(trace.BeganWithin)
+		switch {
+		case other == reported:
+			to = s.EndedAt.Add(trace.ReportedWithin)
+		case report && other == k.source(false):
+			from, to = s.StartedAt.Add(-trace.ReportedWithin), s.StartedAt
+		}
+		l.alikeN, l.alike = append(l.alikeN, int32(n)), append(l.alike, k.alike(own, other))
+		l.from, l.to = append(l.from, from), append(l.to, to)
+		l.ownTraces, l.ownSpans = append(l.ownTraces, s.TraceID), append(l.ownSpans, s.SpanID)
+	}
+}
+
+// find returns the traces of the spans that were looked for, by the number of what looked.
+func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
+	if len(l.n)+len(l.alikeN) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `-- name: CallPartners :many
+SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[]) AS w (n, response, trace_id, span_id)
+CROSS JOIN LATERAL (
+	SELECT b.trace_id FROM span_ancestors b WHERE b.response = w.response AND b.response <> 0
+	AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id) LIMIT $11
+) AS a
+UNION
+SELECT w.n, a.trace_id FROM unnest($5::int[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[])
+	AS w (n, similar_to, began, ended, trace_id, span_id)
+CROSS JOIN LATERAL (
+	SELECT b.trace_id FROM span_ancestors b WHERE b.similar_to = w.similar_to AND b.similar_to <> 0
+	AND b.started_at BETWEEN w.began AND w.ended AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id)
+	ORDER BY b.started_at DESC LIMIT $11
+) AS a`, l.n, l.responses, l.traces, l.spans, l.alikeN, l.alike, l.from, l.to, l.ownTraces, l.ownSpans, maxAlike)
+	if err != nil {
+		return err
+	}
+	var n int32
+	var of string
+	_, err = pgx.ForEachRow(rows, []any{&n, &of}, func() error {
+		found(int(n), of)
+		return nil
+	})
+	return err
+}
+
+// findPartners marks the executions of a batch that may be the same call as one that came before.
+func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in *intake, p *places) error {
+	seen := map[int64]map[int64]bool{} // the sources of each process
+	ofNode := map[int]int{}            // the execution of the batch that each call's node is
+	for i, at := range f.at {
+		if at < 0 || at >= f.spans || f.nodes[at].Role != execution.RoleCall {
+			continue
+		}
+		ofNode[at] = i
+		if k := p.keys[at]; k.process != 0 {
+			if seen[k.process] == nil {
+				seen[k.process] = map[int64]bool{}
+			}
+			seen[k.process][k.source(trace.Reports(&f.nodes[at].Span))] = true
+		}
+	}
+	if len(ofNode) == 0 {
+		return nil
+	}
+	sources, err := s.scopes.sourcesOf(ctx, tx, s.now(), seen)
+	if err != nil {
+		return err
+	}
+	var l lookups
+	for _, i := range in.from {
+		at := f.at[i]
+		if _, is := ofNode[at]; !is {
+			continue
+		}
+		k := p.keys[at]
+		l.response(i, &f.nodes[at].Span, k)
+		others := sources[k.process]
+		for _, m := range f.decisions[at].Members {
+			if m >= f.spans {
+				continue
+			}
+			l.response(i, &f.nodes[m].Span, p.keys[m])
+			covered := p.keys[m].source(trace.Reports(&f.nodes[m].Span))
+			others = slices.DeleteFunc(slices.Clone(others), func(source int64) bool { return source == covered })
+		}
+		l.similar(i, &f.nodes[at].Span, k, others)
+	}
+	return l.find(ctx, tx, func(i int, _ string) { in.partner[i] = true })
+}
