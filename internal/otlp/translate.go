@@ -133,14 +133,9 @@ func timeOf(nanos uint64) time.Time {
 	return time.Unix(int64(nanos/second), int64(nanos%second)).UTC().Truncate(time.Microsecond)
 }
 
-// processOf is a digest of what tells a process from others: the id that it gave itself, or else all that its resource says. Two
-// SDKs in one process may differ in what they say of themselves.
+// processOf is a digest of all that a resource says but of the SDK: two SDKs in one process may say different things of themselves.
 func processOf(resource attributes) string {
 	digest := fnv.New64a()
-	if id := resource.text("service.instance.id"); id != "" {
-		_, _ = io.WriteString(digest, id)
-		return strconv.FormatUint(digest.Sum64(), 36)
-	}
 	for _, name := range slices.Sorted(maps.Keys(resource)) {
 		if !strings.HasPrefix(name, "telemetry.") {
 			_, _ = io.WriteString(digest, name+"\x00"+resource.text(name)+"\x00") // which never fails

@@ -27,7 +27,7 @@ func (c *calls) byReport() {
 			at.trace = "" // each is the root of its own
 		}
 		if !Reports(&n.Span) {
-			if !n.counts() {
+			if !n.counts() && !n.failedItself() {
 				open[at] = append(open[at], i)
 			}
 			continue
