@@ -109,7 +109,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool
 			}
 			deltas.Add(row, 1)
 			switch d := family.decision(at); {
-			case intake.partner[at] || family.older && d != nil:
+			case intake.partner[at] || family.older && d != nil && family.nodes[family.at[at]].Role != execution.RoleNone:
 				unsettled = append(unsettled, waiting{row, true})
 			case d != nil && d.Missing != "":
 				unsettled = append(unsettled, waiting{row, false})

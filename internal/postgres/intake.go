@@ -62,7 +62,9 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 			}
 			continue
 		default:
-			places.own(f.at[i], row.UserID)
+			if f.nodes[f.at[i]].Role != execution.RoleNone {
+				places.own(f.at[i], row.UserID)
+			}
 			if d.Merged {
 				in.joined = append(in.joined, mergedExecution(row.ID, row.UserID, "", f.nodes[f.at[i]].Execution))
 			}

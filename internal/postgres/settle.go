@@ -69,13 +69,16 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 			if one != nil && one.stored != nil {
 				settled = append(settled, one.stored.Execution)
 			}
-		case one == nil || one.now == nil: // erased, dropped with its day, or a part of another
+		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
 			done = append(done, w)
 		case one.missing == "" || w.WaitedSeconds >= settleWithin.Seconds():
 			done = append(done, w)
+			one.told = true
 			if !one.heard {
 				settled = append(settled, one.now.Execution)
 			}
+		case w.UserID != one.now.UserID && v.waiting[executionKey{one.now.UserID, w.CreatedAt.UnixMicro(), w.ExecutionID}]:
+			done = append(done, w) // it waits under the key that it has now as well
 		default:
 			later = append(later, waitingRow{w, one.now.UserID})
 		}
@@ -123,8 +126,9 @@ type view struct {
 	left  bool
 
 	spans   []storedSpan
-	ofDue   map[string]bool // traces that executions wait in, unlike those that only have partners
-	members []*member       // the spans' executions, as far as they have some
+	waiting map[executionKey]bool // under which keys executions of these traces wait
+	ofDue   map[string]bool       // traces that executions wait in, unlike those that only have partners
+	members []*member             // the spans' executions, as far as they have some
 	byID    map[[2]string]*member
 	deltas  execution.Deltas
 	revived []execution.Execution
@@ -134,6 +138,7 @@ type view struct {
 type member struct {
 	span   storedSpan
 	stored *execution.Row   // as it is stored; nil: it has no row
+	again  []*execution.Row // other rows of it
 	joined *joinedExecution // what it was before it was merged; nil: it never was
 	waits  bool
 
@@ -144,8 +149,10 @@ type member struct {
 	by      string
 	members []*member // that are the same call
 	heard   bool
-	removed bool // its row is deleted: another is what it would become
-	touched bool // what was decided about it counts
+	told    bool   // as one that is final
+	owner   string // of the row that is there in place of its own
+	removed bool   // its row is deleted: another is what it would become
+	touched bool   // what was decided about it counts
 }
 
 func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.TraceID, w.SpanID}] }

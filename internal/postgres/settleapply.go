@@ -45,6 +45,9 @@ func (v *view) hear(m *member) {
 // were known: then it is a duplicate, and is not kept.
 func (v *view) keep(ctx context.Context, m *member) error {
 	now := m.now
+	if err := v.keepOne(ctx, m); err != nil {
+		return err
+	}
 	if m.stored == nil {
 		now.Capped = v.s.names.capped(&now.Execution)
 		inserted, err := v.store(ctx, m)
@@ -68,10 +71,26 @@ func (v *view) keep(ctx context.Context, m *member) error {
 	}
 	v.deltas.Add(m.stored, -1)
 	if !moved {
-		m.now, m.removed = nil, true
+		m.now, m.removed, m.owner = nil, true, now.UserID
 		return v.delete(ctx, m.stored)
 	}
 	v.deltas.Add(now, 1)
+	return nil
+}
+
+// keepOne deletes all rows of an execution but one: the one that it should be, if that is there.
+func (v *view) keepOne(ctx context.Context, m *member) error {
+	for i, again := range m.again {
+		if again.UserID == m.now.UserID {
+			m.stored, m.again[i] = again, m.stored
+		}
+	}
+	for _, again := range m.again {
+		v.deltas.Add(again, -1)
+		if err := v.delete(ctx, again); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -168,9 +187,11 @@ func (v *view) remove(ctx context.Context) error {
 		if !m.touched || m.now != nil || m.stored == nil || m.removed {
 			continue
 		}
-		v.deltas.Add(m.stored, -1)
-		if err := v.delete(ctx, m.stored); err != nil {
-			return err
+		for _, row := range append(m.again, m.stored) {
+			v.deltas.Add(row, -1)
+			if err := v.delete(ctx, row); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

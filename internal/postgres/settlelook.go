@@ -16,7 +16,7 @@ import (
 // look reads the traces of executions that are due, and those of other calls that may be the same as theirs.
 func (s *Executions) look(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsettledRow) (*view, error) {
 	v := &view{
-		s: s, tx: tx, due: due, busy: map[string]bool{}, cut: map[string]bool{}, large: map[string]bool{}, ofDue: map[string]bool{},
+		s: s, tx: tx, due: due, busy: map[string]bool{}, cut: map[string]bool{}, large: map[string]bool{}, ofDue: map[string]bool{}, waiting: map[executionKey]bool{},
 		byID: map[[2]string]*member{}, deltas: execution.NewDeltas(),
 	}
 	traces := make([]string, len(due))
@@ -235,7 +235,7 @@ func (v *view) readExecutions(ctx context.Context) error {
 			v.byID[[2]string{w.TraceID, w.SpanID}] = m
 		}
 		m.waits = true
-		if m.span.owner == "" && !m.span.gone {
+		if m.span.owner != w.UserID && !m.span.gone {
 			want(m, w.UserID, w.CreatedAt, w.ExecutionID)
 		}
 	}
@@ -246,6 +246,10 @@ func (v *view) readExecutions(ctx context.Context) error {
 	for _, one := range stored {
 		row := rowOf(one)
 		m := byKey[keyOf(&row.Execution)]
+		if m.stored != nil { // it came again, and was stored as what it was then
+			m.again = append(m.again, &row)
+			continue
+		}
 		if m.stored = &row; m.span.ParentSpanID == "" { // a span that is forgotten
 			m.span.ParentSpanID = row.ParentSpanID
 		}
@@ -262,12 +266,16 @@ func (v *view) readWaiting(ctx context.Context, traces map[string]bool) error {
 		names = append(names, trace)
 	}
 	rows, err := v.tx.Query(ctx, `-- name: WaitingInTraces :many
-SELECT trace_id, span_id FROM unsettled_executions WHERE trace_id = ANY ($1::text[])`, names)
+SELECT trace_id, span_id, user_id, created_at, execution_id FROM unsettled_executions WHERE trace_id = ANY ($1::text[])`, names)
 	if err != nil {
 		return err
 	}
 	var trace, span string
-	_, err = pgx.ForEachRow(rows, []any{&trace, &span}, func() error {
+	var key executionKey
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&trace, &span, &key.user, &at, &key.id}, func() error {
+		key.at = at.UnixMicro()
+		v.waiting[key] = true
 		if m := v.byID[[2]string{trace, span}]; m != nil {
 			m.waits = true
 		}

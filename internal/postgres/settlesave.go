@@ -51,7 +51,7 @@ func (v *view) savePlaces(ctx context.Context) error {
 		if !m.touched || m.span.owner == "" && !m.span.gone {
 			continue
 		}
-		owner, left := "", m.now == nil && m.by != ""
+		owner, left := m.owner, m.now == nil && m.by != ""
 		if m.now != nil {
 			owner = m.now.UserID
 		}

@@ -19,12 +19,15 @@ type spanKeys struct {
 // reports is mixed into the scope of spans that report how calls ended: they are looked up apart.
 const reports = 0x5ca1ab1e
 
-// keysOf returns a call's keys; none of anything else.
+// keysOf returns the keys of a call or of a tool's use; none of anything else. A tool's use is not looked up.
 func keysOf(s *execution.Span, e *execution.Execution) (k spanKeys) {
-	if s.Role != execution.RoleCall {
+	if s.Role != execution.RoleCall && s.Role != execution.RoleTool {
 		return k
 	}
 	k.scope, k.process = hashOf(s.Scope), hashOf(s.Process)
+	if s.Role == execution.RoleTool {
+		return k
+	}
 	if s.ResponseID != "" {
 		sum := sha256.Sum256([]byte(s.ResponseID)) // users choose it
 		k.response = int64(binary.LittleEndian.Uint64(sum[:]) | 1)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 const (
@@ -24,6 +26,7 @@ type calls struct {
 	*tree
 	groups []group
 	all    []int // the calls, in the order of their time
+	tools  []int // the uses of tools, which only those around them may be the same as
 }
 
 // groupCalls finds which calls are the same.
@@ -31,14 +34,16 @@ func groupCalls(t *tree) *calls {
 	c := &calls{tree: t}
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		if n.call() && n.twin == none {
-			n.group = len(c.groups)
-			c.groups = append(c.groups, group{members: []int{i}, user: n.named.user})
-			c.all = append(c.all, i)
+		if n.twin != none || !n.call() && n.Role != execution.RoleTool {
+			continue
 		}
-	}
-	if len(c.all) < 2 {
-		return c
+		n.group = len(c.groups)
+		c.groups = append(c.groups, group{members: []int{i}, user: n.named.user})
+		if n.call() {
+			c.all = append(c.all, i)
+		} else {
+			c.tools = append(c.tools, i)
+		}
 	}
 	slices.SortFunc(c.all, func(a, b int) int {
 		x, y := &t.nodes[a], &t.nodes[b]
@@ -125,8 +130,8 @@ func (c *calls) byResponse() {
 func (c *calls) byParent() {
 	inner := map[int][]int{} // by the call around them
 	var outers []int
-	for _, i := range c.all {
-		if above := c.nodes[i].above; above != none && c.nodes[above].call() {
+	for _, i := range slices.Concat(c.all, c.tools) {
+		if above := c.nodes[i].above; above != none && c.nodes[above].Role == c.nodes[i].Role {
 			if inner[above] == nil {
 				outers = append(outers, above)
 			}
@@ -157,6 +162,12 @@ func (c *calls) around(outer int, inner []int) {
 	}
 	for _, scope := range scopes {
 		several := of[scope]
+		if !c.nodes[outer].call() {
+			if len(several) == 1 && scope != c.nodes[outer].Scope {
+				c.join(outer, several[0], ByParent, true)
+			}
+			continue
+		}
 		counting, main := 0, none
 		for _, i := range several {
 			n := &c.nodes[i]
@@ -197,7 +208,7 @@ func (c *calls) groupResponse(g int) string {
 // outermost reports whether no other call of its group lies around a call.
 func (c *calls) outermost(i int) bool {
 	above := c.nodes[i].above
-	for above != none && c.nodes[above].call() {
+	for above != none && c.nodes[above].group != none {
 		if c.nodes[above].group == c.nodes[i].group {
 			return false
 		}
@@ -209,7 +220,7 @@ func (c *calls) outermost(i int) bool {
 // within is the execution that a call's group lies in, as far as one of its spans shows; none: none.
 func (c *calls) within(i int) int {
 	above := c.nodes[i].above
-	for above != none && c.nodes[above].call() && c.nodes[above].group == c.nodes[i].group {
+	for above != none && c.nodes[above].group == c.nodes[i].group {
 		above = c.nodes[above].above
 	}
 	return above

@@ -119,10 +119,10 @@ func (t *tree) waitsFor(i int) string {
 		if n.missing == "" {
 			return ""
 		}
-		if n.above == none || n.named.agent == "" || n.named.user == "" || n.named.session == "" {
+		if n.adopted || n.above == none || n.named.agent == "" || n.named.user == "" || n.named.session == "" {
 			return n.missing
 		}
-		if !t.nodes[n.above].call() {
+		if t.nodes[n.above].group == none {
 			return ""
 		}
 		i = n.above

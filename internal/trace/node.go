@@ -74,6 +74,7 @@ type node struct {
 	twin    int    // the node with the same ids that came before
 	parent  int    // none: the root, or not known
 	missing string // the id of the nearest span above that is not known
+	adopted bool   // what lies between it and the root is not known
 	above   int    // the nearest execution above; steps are none
 	step    bool   // of the run that it lies in
 	wrapper bool   // a call around several, which is none itself

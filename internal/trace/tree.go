@@ -26,6 +26,7 @@ func plant(given []Node) *tree {
 		}
 		index[key] = i
 	}
+	orphans := false
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		if n.ParentSpanID == "" {
@@ -34,11 +35,42 @@ func plant(given []Node) *tree {
 		if parent, known := index[spanKey{n.TraceID, n.ParentSpanID}]; known {
 			n.parent = parent
 		} else {
-			n.missing = n.ParentSpanID
+			n.missing, orphans = n.ParentSpanID, true
 		}
+	}
+	if orphans {
+		t.adopt()
 	}
 	t.sort()
 	return t
+}
+
+// adopt puts spans whose parent is not known into the run that is their trace's root, if it is the only one and lies around them: the
+// parent, which may never come, lies in it too.
+func (t *tree) adopt() {
+	roots := map[string]int{}
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		if n.ParentSpanID != "" || n.twin != none {
+			continue
+		}
+		if _, another := roots[n.TraceID]; another {
+			roots[n.TraceID] = none
+		} else {
+			roots[n.TraceID] = i
+		}
+	}
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		root, known := roots[n.TraceID]
+		if n.missing == "" || !known || root == none {
+			continue
+		}
+		r := &t.nodes[root]
+		if (r.Role == execution.RoleRun || r.Role == execution.RoleStep) && !n.StartedAt.Before(r.StartedAt) && !n.EndedAt.After(r.EndedAt) && !n.StartedAt.IsZero() {
+			n.parent, n.adopted = root, true
+		}
+	}
 }
 
 // sort puts parents before their children, and cuts circles.
@@ -74,7 +106,7 @@ func (t *tree) placeAll() {
 		}
 		p := &t.nodes[n.parent]
 		if p.missing != "" {
-			n.missing = p.missing
+			n.missing, n.adopted = p.missing, p.adopted
 		}
 		n.above = p.above
 		if p.executes() {
