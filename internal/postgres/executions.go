@@ -24,6 +24,7 @@ type Executions struct {
 	days   days
 	names  names
 	scopes scopes
+	recent recent
 
 	foldHalvings atomic.Int32
 	duplicates   atomic.Bool  // the transaction before had some
@@ -83,6 +84,7 @@ func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 // commit is Commit where all that has to be there is. It asks which executions are new, or fails with errDuplicates if not all are.
 func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool) (execution.Committed, error) {
 	var done execution.Committed
+	var stored *intake
 	err := s.db.transact(ctx, "store executions", func(tx pgx.Tx) error {
 		if err := s.becomeWriter(ctx, tx); err != nil {
 			return err
@@ -117,14 +119,21 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool
 				done.Settled = append(done.Settled, row.Execution)
 			}
 		}
+		for i := range intake.parts {
+			unsettled = append(unsettled, waiting{&intake.parts[i], false})
+		}
 		if err := s.keepJoined(ctx, tx, intake.joined); err != nil {
 			return err
 		}
 		if err := keepUnsettled(ctx, tx, intake.spans, unsettled); err != nil {
 			return err
 		}
+		stored = intake
 		return s.appendDeltas(ctx, tx, deltas)
 	})
+	if err == nil {
+		s.recent.remember(stored.rows, stored.from, &stored.lookups)
+	}
 	return done, err
 }
 

@@ -11,12 +11,14 @@ import (
 // intake is what of a batch is to be stored.
 type intake struct {
 	rows    []execution.Row
-	from    []int // the execution of the batch that each row is
-	merged  []int // those that have no row of their own
-	erased  []int // those whose users were erased after they began
+	from    []int           // the execution of the batch that each row is
+	merged  []int           // those that have no row of their own
+	parts   []execution.Row // those of them that are the same call as another, as long as that may change
+	erased  []int           // those whose users were erased after they began
 	partner []bool
 	spans   []execution.Span
 	joined  []joinedExecution
+	lookups lookups
 }
 
 // intakeOf stores a batch's spans, and returns what of its executions is to be stored.
@@ -58,6 +60,9 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 			in.merged = append(in.merged, i)
 			places.leave(f.at[i])
 			if d.Into >= 0 {
+				if d.Missing != "" {
+					in.parts = append(in.parts, *row)
+				}
 				in.joined = append(in.joined, mergedExecution(f.nodes[d.Into].Execution.ID, f.decisions[d.Into].Execution.UserID, d.By, f.nodes[f.at[i]].Execution))
 			}
 			continue

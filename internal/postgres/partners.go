@@ -30,8 +30,14 @@ type scopes struct {
 }
 
 type processScopes struct {
-	read    time.Time
-	sources []int64
+	first, read time.Time
+	sources     []int64
+}
+
+// stale reports whether the sources may be others by now. Those of a process that is new here are read again soon.
+func (p processScopes) stale(now time.Time) bool {
+	age := now.Sub(p.read)
+	return age < 0 || age >= min(scopesFor, p.read.Sub(p.first)/4)
 }
 
 // sourcesOf makes a batch's processes and sources known, and returns the sources of each process.
@@ -41,7 +47,7 @@ func (s *scopes) sourcesOf(ctx context.Context, tx pgx.Tx, now time.Time, seen m
 	s.mu.Lock()
 	for process, ofProcess := range seen {
 		known := s.processes[process]
-		stale := now.Sub(known.read) >= scopesFor || now.Before(known.read)
+		stale := known.stale(now)
 		for source := range ofProcess {
 			fresh := true
 			for _, one := range known.sources {
@@ -92,7 +98,11 @@ SELECT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process,
 		s.processes = make(map[int64]processScopes, len(read))
 	}
 	for process, all := range read {
-		s.processes[process] = processScopes{read: now, sources: all}
+		first := now
+		if known, is := s.processes[process]; is {
+			first = known.first
+		}
+		s.processes[process] = processScopes{first: first, read: now, sources: all}
 		sources[process] = all
 	}
 	return sources, nil
@@ -145,8 +155,9 @@ func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64)
 	}
 }
 
-// find returns the traces of the spans that were looked for, by the number of what looked.
-func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
+// find calls found with the traces of the spans that were looked for and the number of what looked; where alone is set, only those
+// that are not known to be the same call as another.
+func (l *lookups) find(ctx context.Context, tx pgx.Tx, alone bool, found func(n int, trace string)) error {
 	if len(l.n)+len(l.alikeN) == 0 {
 		return nil
 	}
@@ -154,16 +165,16 @@ func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, trace s
 SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[]) AS w (n, response, trace_id, span_id)
 CROSS JOIN LATERAL (
 	SELECT b.trace_id FROM span_ancestors b WHERE b.response = w.response AND b.response <> 0
-	AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id) LIMIT $11
+	AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id) AND NOT ($12 AND b.gone) LIMIT $11
 ) AS a
 UNION
 SELECT w.n, a.trace_id FROM unnest($5::int[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[])
 	AS w (n, similar_to, began, ended, trace_id, span_id)
 CROSS JOIN LATERAL (
 	SELECT b.trace_id FROM span_ancestors b WHERE b.similar_to = w.similar_to AND b.similar_to <> 0
-	AND b.started_at BETWEEN w.began AND w.ended AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id)
+	AND b.started_at BETWEEN w.began AND w.ended AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id) AND NOT ($12 AND b.gone)
 	ORDER BY b.started_at DESC LIMIT $11
-) AS a`, l.n, l.responses, l.traces, l.spans, l.alikeN, l.alike, l.from, l.to, l.ownTraces, l.ownSpans, maxAlike)
+) AS a`, l.n, l.responses, l.traces, l.spans, l.alikeN, l.alike, l.from, l.to, l.ownTraces, l.ownSpans, maxAlike, alone)
 	if err != nil {
 		return err
 	}
@@ -218,5 +229,96 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 		}
 		l.similar(i, &f.nodes[at].Span, k, others)
 	}
-	return l.find(ctx, tx, func(i int, _ string) { in.partner[i] = true })
+	in.lookups = l
+	return l.find(ctx, tx, false, func(i int, _ string) { in.partner[i] = true })
+}
+
+// recent are calls that were committed lately and may be the same as others that were being committed meanwhile, which looks did not
+// find.
+type recent struct {
+	mu    sync.Mutex
+	calls []recentCall
+}
+
+type recentCall struct {
+	row     execution.Execution
+	lookups lookups
+}
+
+// maxRecent bounds the calls that are looked for again. Beyond them, two of one call that two transactions store at the same moment
+// stay two.
+const maxRecent = 20_000
+
+// remember notes what a transaction committed and is to be looked for again.
+func (r *recent) remember(rows []execution.Row, from []int, all *lookups) {
+	if len(all.n)+len(all.alikeN) == 0 {
+		return
+	}
+	byNumber := make(map[int32]*recentCall, len(rows))
+	for i := range rows {
+		e := &rows[i].Execution
+		byNumber[int32(from[i])] = &recentCall{row: execution.Execution{ID: e.ID, UserID: e.UserID, CreatedAt: e.CreatedAt, TraceID: e.TraceID, SpanID: e.SpanID}}
+	}
+	for i, n := range all.alikeN {
+		if c := byNumber[n]; c != nil {
+			c.lookups.alike, c.lookups.from, c.lookups.to = append(c.lookups.alike, all.alike[i]), append(c.lookups.from, all.from[i]), append(c.lookups.to, all.to[i])
+		}
+	}
+	for i, n := range all.n {
+		if c := byNumber[n]; c != nil {
+			c.lookups.responses = append(c.lookups.responses, all.responses[i])
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range byNumber {
+		if len(c.lookups.alike)+len(c.lookups.responses) > 0 && len(r.calls) < maxRecent {
+			r.calls = append(r.calls, *c)
+		}
+	}
+}
+
+// take removes and returns the calls.
+func (r *recent) take() []recentCall {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := r.calls
+	r.calls = nil
+	return calls
+}
+
+// lookAgain has calls looked at that were committed lately and that others may be the same as.
+func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx) error {
+	calls := s.recent.take()
+	var l lookups
+	for i, c := range calls {
+		for k, similar := range c.lookups.alike {
+			l.alikeN, l.alike = append(l.alikeN, int32(i)), append(l.alike, similar)
+			l.from, l.to = append(l.from, c.lookups.from[k]), append(l.to, c.lookups.to[k])
+			l.ownTraces, l.ownSpans = append(l.ownTraces, c.row.TraceID), append(l.ownSpans, c.row.SpanID)
+		}
+		for _, response := range c.lookups.responses {
+			l.n, l.responses = append(l.n, int32(i)), append(l.responses, response)
+			l.traces, l.spans = append(l.traces, c.row.TraceID), append(l.spans, c.row.SpanID)
+		}
+	}
+	found := map[int]bool{}
+	if err := l.find(ctx, tx, true, func(i int, _ string) { found[i] = true }); err != nil || len(found) == 0 {
+		return err
+	}
+	var users, ids, traces, spans []string
+	var times []time.Time
+	for i := range found {
+		r := &calls[i].row
+		users, times, ids = append(users, r.UserID), append(times, r.CreatedAt), append(ids, r.ID)
+		traces, spans = append(traces, r.TraceID), append(spans, r.SpanID)
+	}
+	_, err := tx.Exec(ctx, `-- name: InsertFoundAgain :exec
+INSERT INTO unsettled_executions (user_id, created_at, execution_id, trace_id, span_id, check_at, heard)
+SELECT w.user_id, w.created_at, w.execution_id, w.trace_id, w.span_id, now(), true
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[]) AS w (user_id, created_at, execution_id, trace_id, span_id)
+WHERE NOT EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = w.trace_id AND u.span_id = w.span_id)
+ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING`, users, times, ids, traces, spans)
+	return err
 }

@@ -27,6 +27,9 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
 		settled, more = nil, false
 		q := s.db.queries.WithTx(tx)
+		if err := s.lookAgain(ctx, tx); err != nil {
+			return err
+		}
 		due, err := q.TakeUnsettled(ctx, settleAtOnce)
 		if err != nil || len(due) == 0 {
 			return err
@@ -69,6 +72,8 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 			if one != nil && one.stored != nil {
 				settled = append(settled, one.stored.Execution)
 			}
+		case one != nil && one.now == nil && one.into != nil && one.missing != "" && w.WaitedSeconds < settleWithin.Seconds():
+			later = append(later, waitingRow{w, w.UserID}) // that it is the same call as another may change
 		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
 			done = append(done, w)
 		case one.missing == "" || w.WaitedSeconds >= settleWithin.Seconds():
@@ -126,6 +131,7 @@ type view struct {
 	left  bool
 
 	spans   []storedSpan
+	known   map[string]bool       // traces whose spans were read
 	waiting map[executionKey]bool // under which keys executions of these traces wait
 	ofDue   map[string]bool       // traces that executions wait in, unlike those that only have partners
 	members []*member             // the spans' executions, as far as they have some
@@ -140,7 +146,7 @@ type member struct {
 	stored *execution.Row   // as it is stored; nil: it has no row
 	again  []*execution.Row // other rows of it
 	joined *joinedExecution // what it was before it was merged; nil: it never was
-	waits  bool
+	waits  bool             // and metrics have not counted it
 
 	now     *execution.Row // as it should be stored; nil: it should not be
 	missing string

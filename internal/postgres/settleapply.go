@@ -56,7 +56,7 @@ func (v *view) keep(ctx context.Context, m *member) error {
 		}
 		v.deltas.Add(now, 1)
 		if !m.heard && m.missing == "" {
-			v.revived = append(v.revived, now.Execution)
+			v.revived, m.told = append(v.revived, now.Execution), true
 		}
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 // look reads the traces of executions that are due, and those of other calls that may be the same as theirs.
 func (s *Executions) look(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsettledRow) (*view, error) {
 	v := &view{
-		s: s, tx: tx, due: due, busy: map[string]bool{}, cut: map[string]bool{}, large: map[string]bool{}, ofDue: map[string]bool{}, waiting: map[executionKey]bool{},
+		s: s, tx: tx, due: due, busy: map[string]bool{}, cut: map[string]bool{}, large: map[string]bool{}, ofDue: map[string]bool{}, known: map[string]bool{}, waiting: map[executionKey]bool{},
 		byID: map[[2]string]*member{}, deltas: execution.NewDeltas(),
 	}
 	traces := make([]string, len(due))
@@ -28,6 +28,12 @@ func (s *Executions) look(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsett
 	}
 	others, err := v.partners(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := v.readOthers(ctx, others); err != nil {
+		return nil, err
+	}
+	if others, err = v.joinedWith(ctx, others); err != nil {
 		return nil, err
 	}
 	if err := v.readOthers(ctx, others); err != nil {
@@ -88,6 +94,7 @@ CROSS JOIN LATERAL (SELECT * FROM span_ancestors b WHERE b.trace_id = t.trace_id
 	}
 	full := len(v.spans)-began > maxSettledSpans
 	for _, trace := range ours {
+		v.known[trace] = true
 		switch {
 		case counts[trace] > maxTraceSpans:
 			v.large[trace] = true
@@ -108,7 +115,7 @@ type partner struct{ due, other string }
 func (v *view) readOthers(ctx context.Context, partners []partner) error {
 	others := map[string]bool{}
 	for _, p := range partners {
-		if !v.ofDue[p.other] && len(others) < maxPartners {
+		if !v.known[p.other] && len(others) < maxPartners {
 			others[p.other] = true
 		}
 	}
@@ -116,7 +123,7 @@ func (v *view) readOthers(ctx context.Context, partners []partner) error {
 		return err
 	}
 	for _, p := range partners {
-		if !v.ofDue[p.other] && !others[p.other] || v.busy[p.other] || v.cut[p.other] || v.large[p.other] {
+		if !v.known[p.other] || v.busy[p.other] || v.cut[p.other] || v.large[p.other] {
 			v.busy[p.due] = true
 		}
 	}
@@ -160,19 +167,49 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 			all = append(all, partner{due, other})
 		}
 	}
-	if err := l.find(ctx, v.tx, func(i int, other string) { add(v.spans[i].TraceID, other) }); err != nil {
+	if err := l.find(ctx, v.tx, false, func(i int, other string) { add(v.spans[i].TraceID, other) }); err != nil {
 		return nil, err
+	}
+	return v.joinedTraces(ctx, all, ids)
+}
+
+// joinedWith finds the traces of calls that were found to be the same as those of the view's other traces: these are no more free to
+// be the same as others.
+func (v *view) joinedWith(ctx context.Context, partners []partner) (all []partner, err error) {
+	dueOf := map[string]string{}
+	for _, p := range partners {
+		dueOf[p.other] = p.due
+	}
+	var ids []string
+	for i := range v.spans {
+		if span := &v.spans[i]; span.Role == execution.RoleCall && dueOf[span.TraceID] != "" && !v.ofDue[span.TraceID] {
+			ids = append(ids, span.id())
+		}
+	}
+	if all, err = v.joinedTraces(ctx, nil, ids); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].due = dueOf[all[i].due]
+	}
+	return all, nil
+}
+
+// joinedTraces appends the traces of calls that were found to be the same as others.
+func (v *view) joinedTraces(ctx context.Context, all []partner, ids []string) ([]partner, error) {
+	if len(ids) == 0 {
+		return all, nil
 	}
 	rows, err := v.tx.Query(ctx, `-- name: JoinedTraces :many
 SELECT DISTINCT own.trace_id, j.trace_id FROM joined_executions own
 JOIN joined_executions j ON j.into_id = own.into_id
-WHERE own.execution_id = ANY ($1::text[]) AND own.into_id <> ''`, ids)
+WHERE own.execution_id = ANY ($1::text[]) AND own.into_id <> '' AND j.trace_id <> own.trace_id`, ids)
 	if err != nil {
 		return nil, err
 	}
 	var due, other string
 	_, err = pgx.ForEachRow(rows, []any{&due, &other}, func() error {
-		add(due, other)
+		all = append(all, partner{due, other})
 		return nil
 	})
 	return all, err
@@ -234,7 +271,7 @@ func (v *view) readExecutions(ctx context.Context) error {
 			v.members = append(v.members, m)
 			v.byID[[2]string{w.TraceID, w.SpanID}] = m
 		}
-		m.waits = true
+		m.waits = !w.Heard
 		if m.span.owner != w.UserID && !m.span.gone {
 			want(m, w.UserID, w.CreatedAt, w.ExecutionID)
 		}
@@ -266,18 +303,19 @@ func (v *view) readWaiting(ctx context.Context, traces map[string]bool) error {
 		names = append(names, trace)
 	}
 	rows, err := v.tx.Query(ctx, `-- name: WaitingInTraces :many
-SELECT trace_id, span_id, user_id, created_at, execution_id FROM unsettled_executions WHERE trace_id = ANY ($1::text[])`, names)
+SELECT trace_id, span_id, user_id, created_at, execution_id, heard FROM unsettled_executions WHERE trace_id = ANY ($1::text[])`, names)
 	if err != nil {
 		return err
 	}
 	var trace, span string
 	var key executionKey
 	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&trace, &span, &key.user, &at, &key.id}, func() error {
+	var heard bool
+	_, err = pgx.ForEachRow(rows, []any{&trace, &span, &key.user, &at, &key.id, &heard}, func() error {
 		key.at = at.UnixMicro()
 		v.waiting[key] = true
 		if m := v.byID[[2]string{trace, span}]; m != nil {
-			m.waits = true
+			m.waits = m.waits || !heard
 		}
 		return nil
 	})

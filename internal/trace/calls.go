@@ -67,20 +67,11 @@ func (c *calls) join(a, b int, by string, separate bool) bool {
 	if x.group == y.group {
 		return true
 	}
-	into, from := x.group, y.group
-	g, other := &c.groups[into], &c.groups[from]
-	if len(g.members)+len(other.members) > maxGroup || g.user != "" && other.user != "" && g.user != other.user {
+	if !c.joinable(x.group, y.group, separate) {
 		return false
 	}
-	if separate {
-		for _, m := range g.members {
-			for _, o := range other.members {
-				if c.sameSource(m, o) {
-					return false
-				}
-			}
-		}
-	}
+	into, from := x.group, y.group
+	g, other := &c.groups[into], &c.groups[from]
 	if g.user == "" {
 		g.user = other.user
 	}
@@ -92,6 +83,24 @@ func (c *calls) join(a, b int, by string, separate bool) bool {
 	for _, n := range []*node{x, y} {
 		if n.by == "" {
 			n.by = by
+		}
+	}
+	return true
+}
+
+// joinable reports whether two groups may become one.
+func (c *calls) joinable(a, b int, separate bool) bool {
+	g, other := &c.groups[a], &c.groups[b]
+	if len(g.members)+len(other.members) > maxGroup || g.user != "" && other.user != "" && g.user != other.user {
+		return false
+	}
+	if separate {
+		for _, m := range g.members {
+			for _, o := range other.members {
+				if c.sameSource(m, o) {
+					return false
+				}
+			}
 		}
 	}
 	return true

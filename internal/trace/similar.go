@@ -108,7 +108,7 @@ func (c *calls) pair(several []int) {
 				return false
 			}
 			looks++
-			if outer.group != inner.group && c.similar(o, i) && (best == none || outer.EndedAt.Before(c.nodes[best].EndedAt)) {
+			if outer.group != inner.group && c.similar(o, i) && c.joinable(outer.group, inner.group, true) && (best == none || outer.EndedAt.Before(c.nodes[best].EndedAt)) {
 				best = o
 			}
 			return true

@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"slices"
+
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
@@ -73,12 +75,12 @@ func (t *tree) adopt() {
 	}
 }
 
-// sort puts parents before their children, and cuts circles.
+// sort puts parents before their children, and cuts each circle where it began.
 func (t *tree) sort() {
 	const untouched, climbing, done = 0, 1, 2
 	state := make([]uint8, len(t.nodes))
 	var path []int
-	for i := range t.nodes {
+	for i := 0; i < len(t.nodes); i++ {
 		at := i
 		for at != none && state[at] == untouched {
 			state[at] = climbing
@@ -86,7 +88,13 @@ func (t *tree) sort() {
 			at = t.nodes[at].parent
 		}
 		if at != none && state[at] == climbing {
-			t.nodes[path[len(path)-1]].parent = none
+			t.cut(path[slices.Index(path, at):])
+			for _, climbed := range path {
+				state[climbed] = untouched
+			}
+			path = path[:0]
+			i-- // once more
+			continue
 		}
 		for len(path) > 0 {
 			last := path[len(path)-1]
@@ -95,6 +103,17 @@ func (t *tree) sort() {
 			t.order = append(t.order, last)
 		}
 	}
+}
+
+// cut makes the first span of a circle a root.
+func (t *tree) cut(circle []int) {
+	first := circle[0]
+	for _, i := range circle[1:] {
+		if t.began(i, first) {
+			first = i
+		}
+	}
+	t.nodes[first].parent = none
 }
 
 // placeAll finds for each node the execution that it lies in, and which are steps of it.

@@ -654,7 +654,7 @@ func (q *Queries) TakeExecutionDeltas(ctx context.Context, most int32) ([]Execut
 }
 
 const takeUnsettled = `-- name: TakeUnsettled :many
-SELECT user_id, created_at, execution_id, trace_id, span_id, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
+SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
 ORDER BY user_id, created_at, execution_id
@@ -668,6 +668,7 @@ type TakeUnsettledRow struct {
 	ExecutionID   string
 	TraceID       string
 	SpanID        string
+	Heard         bool
 	WaitedSeconds float64
 }
 
@@ -687,6 +688,7 @@ func (q *Queries) TakeUnsettled(ctx context.Context, most int32) ([]TakeUnsettle
 			&i.ExecutionID,
 			&i.TraceID,
 			&i.SpanID,
+			&i.Heard,
 			&i.WaitedSeconds,
 		); err != nil {
 			return nil, err

@@ -17,6 +17,9 @@ ALTER TABLE span_ancestors
 CREATE INDEX idx_span_response ON span_ancestors (response) WHERE response <> 0;
 CREATE INDEX idx_span_similar ON span_ancestors (similar_to, started_at) WHERE similar_to <> 0;
 
+-- Metrics have counted it, though it is looked at again.
+ALTER TABLE unsettled_executions ADD COLUMN heard boolean NOT NULL DEFAULT false;
+
 -- Executions that are steps of others or the same call as others, and those that others were merged into: what they were before.
 -- What comes again with the id of one that was merged is a duplicate.
 CREATE TABLE joined_executions (
@@ -56,5 +59,6 @@ GRANT INSERT ON agent_executions TO watchbill_admin;
 SET LOCAL lock_timeout = '5s';
 REVOKE INSERT ON agent_executions FROM watchbill_admin;
 DROP TABLE call_scopes, joined_executions;
+ALTER TABLE unsettled_executions DROP COLUMN heard;
 ALTER TABLE span_ancestors DROP COLUMN role, DROP COLUMN status, DROP COLUMN default_name, DROP COLUMN ended_at, DROP COLUMN scope,
     DROP COLUMN process, DROP COLUMN response, DROP COLUMN similar_to, DROP COLUMN owner, DROP COLUMN gone;

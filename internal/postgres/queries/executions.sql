@@ -1,6 +1,6 @@
 -- name: TakeUnsettled :many
 -- Whoever else settles at the same time takes others.
-SELECT user_id, created_at, execution_id, trace_id, span_id, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
+SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
 ORDER BY user_id, created_at, execution_id
