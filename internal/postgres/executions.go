@@ -132,7 +132,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool
 		return s.appendDeltas(ctx, tx, deltas)
 	})
 	if err == nil {
-		s.recent.remember(stored.rows, stored.from, &stored.lookups)
+		s.recent.remember(stored)
 	}
 	return done, err
 }

@@ -43,8 +43,8 @@ func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 		return f, err
 	}
 	f.older = true
-	for _, span := range above {
-		f.nodes = append(f.nodes, trace.Node{Span: span})
+	for i := range above {
+		f.nodes = append(f.nodes, trace.Node{Span: &above[i]})
 	}
 	f.decisions = trace.Decide(f.nodes)
 	return f, nil
@@ -54,8 +54,8 @@ func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 func newFamily(batch execution.Batch) *family {
 	f := &family{at: make([]int, len(batch.Executions)), spans: len(batch.Spans)}
 	f.nodes = make([]trace.Node, len(batch.Spans), len(batch.Spans)+8)
-	for i, s := range batch.Spans {
-		f.nodes[i].Span = s
+	for i := range batch.Spans {
+		f.nodes[i].Span = &batch.Spans[i]
 	}
 	var index map[[2]string]int
 	next := 0
@@ -85,9 +85,9 @@ func newFamily(batch execution.Batch) *family {
 		}
 		if at < 0 || f.nodes[at].Execution != nil { // its span was refused, or is that of another
 			at = len(f.nodes)
-			span := execution.Span{TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Execution: true}
+			span := &execution.Span{TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Execution: true}
 			if known, found := index[[2]string{e.TraceID, e.SpanID}]; found {
-				span = batch.Spans[known]
+				span = &batch.Spans[known]
 			}
 			f.nodes = append(f.nodes, trace.Node{Span: span})
 		}

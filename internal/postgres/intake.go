@@ -26,16 +26,17 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	in := &intake{spans: batch.Spans, partner: make([]bool, len(batch.Executions))}
 	all := make([]execution.Row, len(batch.Executions))
 	var inherited []string
-	for i, e := range batch.Executions {
-		all[i].Execution = e
+	for i := range batch.Executions {
+		e := &all[i].Execution
+		*e = batch.Executions[i]
 		if d := f.decision(i); d != nil && !d.Gone {
-			all[i].Execution = d.Execution
+			d.Write(e)
 			if d.Reprice && s.price != nil {
-				s.price(&all[i].Execution)
+				s.price(e)
 			}
 		}
-		if all[i].AgentName != e.AgentName {
-			inherited = append(inherited, all[i].AgentName)
+		if e.AgentName != batch.Executions[i].AgentName {
+			inherited = append(inherited, e.AgentName)
 		}
 	}
 	if err := s.names.lookUp(ctx, tx, inherited); err != nil {
@@ -46,6 +47,7 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 		return nil, err
 	}
 	places := newPlaces(f)
+	in.rows, in.from = all[:0], make([]int, 0, len(all)) // those that are kept move up
 	for i := range all {
 		row := &all[i]
 		if erased.cover(&row.Execution) {
@@ -63,14 +65,14 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 				if d.Missing != "" {
 					in.parts = append(in.parts, *row)
 				}
-				in.joined = append(in.joined, mergedExecution(f.nodes[d.Into].Execution.ID, f.decisions[d.Into].Execution.UserID, d.By, f.nodes[f.at[i]].Execution))
+				in.joined = append(in.joined, mergedExecution(f.nodes[d.Into].Execution.ID, f.decisions[d.Into].User(), d.By, f.nodes[f.at[i]].Execution))
 			}
 			continue
 		default:
 			if f.nodes[f.at[i]].Role != execution.RoleNone {
 				places.own(f.at[i], row.UserID)
 			}
-			if d.Merged {
+			if d.Merged != nil {
 				in.joined = append(in.joined, mergedExecution(row.ID, row.UserID, "", f.nodes[f.at[i]].Execution))
 			}
 		}
@@ -99,7 +101,7 @@ type places struct {
 func newPlaces(f *family) *places {
 	p := &places{keys: make([]spanKeys, f.spans), owners: make([]string, f.spans), gone: make([]bool, f.spans)}
 	for i := range p.keys {
-		p.keys[i] = keysOf(&f.nodes[i].Span, f.nodes[i].Execution)
+		p.keys[i] = keysOf(f.nodes[i].Span, f.nodes[i].Execution)
 	}
 	return p
 }

@@ -122,6 +122,12 @@ type lookups struct {
 	ownSpans  []string
 }
 
+func newLookups(calls int) lookups {
+	return lookups{
+		n: make([]int32, 0, calls), responses: make([]int64, 0, calls), traces: make([]string, 0, calls), spans: make([]string, 0, calls),
+	}
+}
+
 // response looks for spans with the same response id.
 func (l *lookups) response(n int, s *execution.Span, k spanKeys) {
 	if k.response == 0 {
@@ -190,44 +196,45 @@ CROSS JOIN LATERAL (
 // findPartners marks the executions of a batch that may be the same call as one that came before.
 func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in *intake, p *places) error {
 	seen := map[int64]map[int64]bool{} // the sources of each process
-	ofNode := map[int]int{}            // the execution of the batch that each call's node is
-	for i, at := range f.at {
-		if at < 0 || at >= f.spans || f.nodes[at].Role != execution.RoleCall {
+	calls := 0
+	isCall := func(at int) bool { return at >= 0 && at < f.spans && f.nodes[at].Role == execution.RoleCall }
+	for _, at := range f.at {
+		if !isCall(at) {
 			continue
 		}
-		ofNode[at] = i
+		calls++
 		if k := p.keys[at]; k.process != 0 {
 			if seen[k.process] == nil {
 				seen[k.process] = map[int64]bool{}
 			}
-			seen[k.process][k.source(trace.Reports(&f.nodes[at].Span))] = true
+			seen[k.process][k.source(trace.Reports(f.nodes[at].Span))] = true
 		}
 	}
-	if len(ofNode) == 0 {
+	if calls == 0 {
 		return nil
 	}
 	sources, err := s.scopes.sourcesOf(ctx, tx, s.now(), seen)
 	if err != nil {
 		return err
 	}
-	var l lookups
+	l := newLookups(calls)
 	for _, i := range in.from {
 		at := f.at[i]
-		if _, is := ofNode[at]; !is {
+		if !isCall(at) {
 			continue
 		}
 		k := p.keys[at]
-		l.response(i, &f.nodes[at].Span, k)
+		l.response(i, f.nodes[at].Span, k)
 		others := sources[k.process]
 		for _, m := range f.decisions[at].Members {
 			if m >= f.spans {
 				continue
 			}
-			l.response(i, &f.nodes[m].Span, p.keys[m])
-			covered := p.keys[m].source(trace.Reports(&f.nodes[m].Span))
+			l.response(i, f.nodes[m].Span, p.keys[m])
+			covered := p.keys[m].source(trace.Reports(f.nodes[m].Span))
 			others = slices.DeleteFunc(slices.Clone(others), func(source int64) bool { return source == covered })
 		}
-		l.similar(i, &f.nodes[at].Span, k, others)
+		l.similar(i, f.nodes[at].Span, k, others)
 	}
 	in.lookups = l
 	return l.find(ctx, tx, false, func(i int, _ string) { in.partner[i] = true })
@@ -236,13 +243,15 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 // recent are calls that were committed lately and may be the same as others that were being committed meanwhile, which looks did not
 // find.
 type recent struct {
-	mu    sync.Mutex
-	calls []recentCall
+	mu      sync.Mutex
+	calls   []recentCall
+	lookups lookups
 }
 
+// recentCall is where an execution is.
 type recentCall struct {
-	row     execution.Execution
-	lookups lookups
+	id, user string
+	created  time.Time
 }
 
 // maxRecent bounds the calls that are looked for again. Beyond them, two of one call that two transactions store at the same moment
@@ -250,75 +259,66 @@ type recentCall struct {
 const maxRecent = 20_000
 
 // remember notes what a transaction committed and is to be looked for again.
-func (r *recent) remember(rows []execution.Row, from []int, all *lookups) {
-	if len(all.n)+len(all.alikeN) == 0 {
+func (r *recent) remember(in *intake) {
+	rows, l := in.rows, &in.lookups
+	if len(l.n)+len(l.alikeN) == 0 {
 		return
-	}
-	byNumber := make(map[int32]*recentCall, len(rows))
-	for i := range rows {
-		e := &rows[i].Execution
-		byNumber[int32(from[i])] = &recentCall{row: execution.Execution{ID: e.ID, UserID: e.UserID, CreatedAt: e.CreatedAt, TraceID: e.TraceID, SpanID: e.SpanID}}
-	}
-	for i, n := range all.alikeN {
-		if c := byNumber[n]; c != nil {
-			c.lookups.alike, c.lookups.from, c.lookups.to = append(c.lookups.alike, all.alike[i]), append(c.lookups.from, all.from[i]), append(c.lookups.to, all.to[i])
-		}
-	}
-	for i, n := range all.n {
-		if c := byNumber[n]; c != nil {
-			c.lookups.responses = append(c.lookups.responses, all.responses[i])
-		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range byNumber {
-		if len(c.lookups.alike)+len(c.lookups.responses) > 0 && len(r.calls) < maxRecent {
-			r.calls = append(r.calls, *c)
-		}
+	if len(r.calls)+len(rows) > maxRecent {
+		return
+	}
+	first := int32(len(r.calls))
+	next := int32(0)
+	number := make([]int32, len(in.partner)) // of each execution of the batch among the calls; what was left out is the first
+	for i, at := range in.from {
+		e := &rows[i]
+		r.calls = append(r.calls, recentCall{e.ID, e.UserID, e.CreatedAt})
+		number[at] = first + next
+		next++
+	}
+	if next == 0 {
+		return
+	}
+	for i, n := range l.n {
+		r.lookups.n = append(r.lookups.n, number[n])
+		r.lookups.responses, r.lookups.traces, r.lookups.spans = append(r.lookups.responses, l.responses[i]), append(r.lookups.traces, l.traces[i]), append(r.lookups.spans, l.spans[i])
+	}
+	for i, n := range l.alikeN {
+		r.lookups.alikeN, r.lookups.alike = append(r.lookups.alikeN, number[n]), append(r.lookups.alike, l.alike[i])
+		r.lookups.from, r.lookups.to = append(r.lookups.from, l.from[i]), append(r.lookups.to, l.to[i])
+		r.lookups.ownTraces, r.lookups.ownSpans = append(r.lookups.ownTraces, l.ownTraces[i]), append(r.lookups.ownSpans, l.ownSpans[i])
 	}
 }
 
 // take removes and returns the calls.
-func (r *recent) take() []recentCall {
+func (r *recent) take() (calls []recentCall, l lookups) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	calls := r.calls
-	r.calls = nil
-	return calls
+	calls, l = r.calls, r.lookups
+	r.calls, r.lookups = nil, lookups{}
+	return calls, l
 }
 
 // lookAgain has calls looked at that were committed lately and that others may be the same as.
 func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx) error {
-	calls := s.recent.take()
-	var l lookups
-	for i, c := range calls {
-		for k, similar := range c.lookups.alike {
-			l.alikeN, l.alike = append(l.alikeN, int32(i)), append(l.alike, similar)
-			l.from, l.to = append(l.from, c.lookups.from[k]), append(l.to, c.lookups.to[k])
-			l.ownTraces, l.ownSpans = append(l.ownTraces, c.row.TraceID), append(l.ownSpans, c.row.SpanID)
-		}
-		for _, response := range c.lookups.responses {
-			l.n, l.responses = append(l.n, int32(i)), append(l.responses, response)
-			l.traces, l.spans = append(l.traces, c.row.TraceID), append(l.spans, c.row.SpanID)
-		}
-	}
+	calls, l := s.recent.take()
 	found := map[int]bool{}
 	if err := l.find(ctx, tx, true, func(i int, _ string) { found[i] = true }); err != nil || len(found) == 0 {
 		return err
 	}
-	var users, ids, traces, spans []string
+	var users, ids []string
 	var times []time.Time
 	for i := range found {
-		r := &calls[i].row
-		users, times, ids = append(users, r.UserID), append(times, r.CreatedAt), append(ids, r.ID)
-		traces, spans = append(traces, r.TraceID), append(spans, r.SpanID)
+		users, times, ids = append(users, calls[i].user), append(times, calls[i].created), append(ids, calls[i].id)
 	}
 	_, err := tx.Exec(ctx, `-- name: InsertFoundAgain :exec
 INSERT INTO unsettled_executions (user_id, created_at, execution_id, trace_id, span_id, check_at, heard)
-SELECT w.user_id, w.created_at, w.execution_id, w.trace_id, w.span_id, now(), true
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[]) AS w (user_id, created_at, execution_id, trace_id, span_id)
-WHERE NOT EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = w.trace_id AND u.span_id = w.span_id)
+SELECT e.user_id, e.created_at, e.execution_id, e.trace_id, e.span_id, now(), true
+FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS w (user_id, created_at, execution_id) JOIN agent_executions e USING (user_id, created_at, execution_id)
+WHERE NOT EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = e.trace_id AND u.span_id = e.span_id)
 ORDER BY 1, 2, 3
-ON CONFLICT DO NOTHING`, users, times, ids, traces, spans)
+ON CONFLICT DO NOTHING`, users, times, ids)
 	return err
 }

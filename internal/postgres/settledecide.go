@@ -11,7 +11,7 @@ import (
 func (v *view) decide(ctx context.Context) error {
 	nodes := make([]trace.Node, len(v.members))
 	for i, m := range v.members {
-		nodes[i] = trace.Node{Span: m.span.Span, Execution: m.origin()}
+		nodes[i] = trace.Node{Span: &m.span.Span, Execution: m.origin()}
 		if m.joined != nil && m.joined.reason == trace.BySimilarity {
 			nodes[i].Partner = m.joined.into
 		}
@@ -24,7 +24,7 @@ func (v *view) decide(ctx context.Context) error {
 			continue
 		}
 		m.missing, m.by = d.Missing, d.By
-		m.merged = d.Merged
+		m.merged = d.Merged != nil
 		for _, other := range d.Members {
 			m.members = append(m.members, v.members[other])
 		}
@@ -34,10 +34,10 @@ func (v *view) decide(ctx context.Context) error {
 			}
 			continue
 		}
-		if d.Reprice && v.s.price != nil {
-			v.s.price(&d.Execution)
+		m.now = &execution.Row{Execution: *nodes[i].Execution}
+		if d.Write(&m.now.Execution); d.Reprice && v.s.price != nil {
+			v.s.price(&m.now.Execution)
 		}
-		m.now = &execution.Row{Execution: d.Execution}
 		inherited = append(inherited, m.now.AgentName)
 	}
 	v.choose()

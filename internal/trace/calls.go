@@ -110,7 +110,7 @@ func (c *calls) joinable(a, b int, separate bool) bool {
 // ended are another source.
 func (c *calls) sameSource(a, b int) bool {
 	x, y := &c.nodes[a], &c.nodes[b]
-	return x.Scope == y.Scope && x.Process == y.Process && Reports(&x.Span) == Reports(&y.Span)
+	return x.Scope == y.Scope && x.Process == y.Process && Reports(x.Span) == Reports(y.Span)
 }
 
 // byResponse joins calls that have the provider's id of the answer in common.
@@ -243,7 +243,7 @@ func (c *calls) ranked(g int) []int {
 		x, y := &c.nodes[a], &c.nodes[b]
 		for _, better := range [][2]bool{
 			{c.within(a) != none, c.within(b) != none},
-			{!Reports(&x.Span), !Reports(&y.Span)},
+			{!Reports(x.Span), !Reports(y.Span)},
 			{c.outermost(a), c.outermost(b)},
 			{x.ParentSpanID != "", y.ParentSpanID != ""},
 		} {

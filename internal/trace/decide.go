@@ -34,54 +34,25 @@ func Decide(nodes []Node) []Decision {
 // decide decides about a node by its place alone.
 func (t *tree) decide(i int) Decision {
 	n := &t.nodes[i]
-	d := Decision{Into: none, Execution: n.own(), Missing: t.waitsFor(i)}
-	if n.step {
+	d := Decision{
+		Into: none, Missing: t.waitsFor(i), names: n.named, status: n.Status, role: n.Role, within: n.above != none,
+	}
+	switch {
+	case n.step, n.wrapper && n.above != none:
 		d.Gone, d.By = true, ByStep
-		return d
-	}
-	e := &d.Execution
-	if n.Role == execution.RoleNone {
-		n.named.complete(e)
-	} else {
-		n.named.on(e)
-	}
-	if n.above != none {
-		e.Request = false
-	}
-	if n.wrapper {
-		if n.above != none {
-			d.Gone, d.By = true, ByStep
-			return d
-		}
-		e.Kind, d.Merged = execution.Agent, true
+	case n.wrapper:
+		e := *n.Execution
+		e.Kind = execution.Agent
 		e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = execution.Tokens{}, nil, execution.UsageNone, execution.Billing{}, nil
-		e.Model, e.Provider = "", ""
-	}
-	if n.failed != i {
+		e.Model, e.Provider, e.Joined = "", "", nil
+		d.Merged = &e
+	case n.failed != i:
 		from := &t.nodes[n.failed]
-		e.Status = from.status()
-		if from.Execution != nil && e.ErrorMessage == "" {
-			e.ErrorMessage = from.Execution.ErrorMessage
+		if d.status = from.status(); from.Execution != nil {
+			d.message = from.Execution.ErrorMessage
 		}
 	}
 	return d
-}
-
-// own is a node's execution with what only its span says, whatever was decided before. What came without a role keeps what it has.
-func (n *node) own() execution.Execution {
-	e := *n.Execution
-	if n.Role == execution.RoleNone {
-		return e
-	}
-	e.AgentName, e.UserID, e.SessionID = execution.Unknown, execution.Unknown, ""
-	e.Request = n.Role != execution.RoleTool
-	if n.Status != "" {
-		e.Status = n.Status
-	}
-	if e.Status == execution.Success {
-		e.ErrorMessage = ""
-	}
-	return e
 }
 
 // on writes names on an execution.
@@ -140,16 +111,13 @@ func (c *calls) decide(g int, decisions []Decision) {
 	if d.Gone || c.nodes[stays].wrapper {
 		return
 	}
-	e, reprice := c.merge(ranked)
-	all := c.nodes[stays].named
+	d.Merged, d.Reprice = c.merge(ranked)
+	within := false
 	for _, i := range ranked {
-		all.fill(c.nodes[i].named)
-		if c.within(i) != none {
-			e.Request = false
-		}
+		d.names.fill(c.nodes[i].named)
+		within = within || c.within(i) != none
 	}
-	all.on(&e)
-	d.Execution, d.Merged, d.Reprice, d.Members = e, true, reprice, ranked[1:]
+	d.within, d.Members = within, ranked[1:]
 	for _, i := range ranked[1:] {
 		decisions[i].Gone, decisions[i].Into, decisions[i].By = true, stays, c.reason(&c.nodes[stays], &c.nodes[i])
 	}

@@ -8,10 +8,16 @@ import (
 
 // merge makes one execution of a group's, the one that stays first. What the one that stays lacks the others fill in, in their
 // order. Counts are those of the innermost span, which is nearest to the provider.
-func (c *calls) merge(ranked []int) (e execution.Execution, reprice bool) {
+func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 	first := &c.nodes[ranked[0]]
-	e = first.own()
+	e := *first.Execution
 	e.Joined = nil
+	if first.Status != "" {
+		e.Status = first.Status
+	}
+	if e.Status == execution.Success {
+		e.ErrorMessage = ""
+	}
 	ends := first.StartedAt.Add(e.Duration)
 	for _, i := range ranked[1:] {
 		n := &c.nodes[i]
@@ -48,7 +54,7 @@ func (c *calls) merge(ranked []int) (e execution.Execution, reprice bool) {
 	if !first.StartedAt.IsZero() {
 		e.Duration = ends.Sub(first.StartedAt)
 	}
-	return e, c.count(&e, ranked)
+	return &e, c.count(&e, ranked)
 }
 
 func orOther(own, other []byte) []byte {

@@ -9,7 +9,7 @@ import (
 
 // Node is a span, and the execution that was made of it.
 type Node struct {
-	execution.Span
+	*execution.Span
 	// Execution is as it came, before anything was decided; nil where the span is none, or its execution is not known.
 	Execution *execution.Execution
 	// Partner is the id of the execution that similarity found to be the same call before; empty: none. It stays so unless
@@ -22,16 +22,58 @@ type Decision struct {
 	// Gone reports that it has no row of its own: it is a step of the run that it lies in, or the same call as Into.
 	Gone bool
 	Into int    // the node it is the same call as; -1: none
-	By   string // what decided where Gone: Step, or the reason for the same call
+	By   string // what decided where Gone: ByStep, or the reason for the same call
 
-	// Execution is as it should be stored where it is not Gone, merged with those of Members.
-	Execution execution.Execution
-	Members   []int // the nodes that are Gone into this one
-	Merged    bool  // Execution's figures are not those that came
-	Reprice   bool  // and its cost is not that of its counts
+	// Merged is what is stored instead of the execution that came; nil: that one, but for what Write changes. Members are the
+	// nodes that are Gone into it.
+	Merged  *execution.Execution
+	Members []int
+	Reprice bool // Merged's cost is not that of its counts
 
 	// Missing is the id of the nearest span above that is not known and may still change something; empty: none.
 	Missing string
+
+	names   names
+	status  execution.Status
+	message string
+	role    execution.Role
+	within  bool // another execution
+}
+
+// User is whose execution it is.
+func (d *Decision) User() string {
+	if d.names.user == "" {
+		return execution.Unknown
+	}
+	return d.names.user
+}
+
+// Write makes an execution what it should be, whatever was decided about it before. It is that which came, unless others were merged
+// into it.
+func (d *Decision) Write(e *execution.Execution) {
+	if d.Merged != nil {
+		*e = *d.Merged
+	}
+	if d.role == execution.RoleNone { // it came with its names
+		d.names.complete(e)
+		e.Request = e.Request && !d.within
+		return
+	}
+	e.AgentName, e.UserID, e.SessionID = execution.Unknown, execution.Unknown, ""
+	d.names.on(e)
+	e.Request = d.role != execution.RoleTool && !d.within
+	if d.Merged != nil {
+		return
+	}
+	if d.status != "" {
+		e.Status = d.status
+	}
+	switch {
+	case e.Status == execution.Success:
+		e.ErrorMessage = ""
+	case d.message != "":
+		e.ErrorMessage = d.message
+	}
 }
 
 // What decides that an execution has no row of its own.

@@ -26,7 +26,7 @@ func (c *calls) byReport() {
 		if n.ParentSpanID == "" {
 			at.trace = "" // each is the root of its own
 		}
-		if !Reports(&n.Span) {
+		if !Reports(n.Span) {
 			if !n.counts() && !n.failedItself() {
 				open[at] = append(open[at], i)
 			}
@@ -76,7 +76,7 @@ func (c *calls) bySimilarity() {
 	var processes []string
 	for _, i := range c.all {
 		n := &c.nodes[i]
-		if n.Process == "" || Reports(&n.Span) || n.wrapper || !c.outermost(i) {
+		if n.Process == "" || Reports(n.Span) || n.wrapper || !c.outermost(i) {
 			continue
 		}
 		if byProcess[n.Process] == nil {
