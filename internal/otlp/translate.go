@@ -38,8 +38,8 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		place := execution.Span{
 			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
 			Agent: s.agent(), User: s.user(), Session: s.session(),
-			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()),
-			Role: s.stands(), DefaultName: s.defaultName(), ResponseID: s.responseID(),
+			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()), EndedAt: timeOf(s.sent.GetEndTimeUnixNano()),
+			Role: s.stands(), DefaultName: s.defaultName(), ResponseID: s.responseID(), Scope: s.scope, Process: s.process,
 		}
 		if executes {
 			e, wrong := t.execution(s, kind, place)
@@ -48,7 +48,7 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 				t.faults = append(t.faults, *wrong)
 				continue
 			}
-			place.Status, place.EndedAt, place.Scope, place.Process = e.Status, e.CreatedAt.Add(e.Duration), s.scope, s.process
+			place.Status = e.Status
 			t.batch.Executions = append(t.batch.Executions, e)
 		}
 		// A span without a parent that names nobody, in a trace without executions, leads nowhere.
