@@ -19,6 +19,7 @@ type intake struct {
 	spans   []execution.Span
 	joined  []joinedExecution
 	lookups lookups
+	early   []earlyCall
 }
 
 // intakeOf stores a batch's spans, and returns what of its executions is to be stored.

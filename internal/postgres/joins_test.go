@@ -330,7 +330,8 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	t.Logf("seed %d", seed)
 	const workers = 4
 	var batches []execution.Batch
-	var rows, tokens int
+	var tokens int
+	rows, sceneOf := map[string]int{}, map[string]string{} // by scene, and by trace
 	random := rand.New(rand.NewPCG(seed, 0))
 	for round := range 3 {
 		for name, tt := range joinScenes {
@@ -339,11 +340,12 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 			}
 			s := newScene()
 			s.began = s.began.Add(time.Duration(len(batches)) * time.Millisecond)
-			pieces := tt.pieces(s)
+			pieces, of := tt.pieces(s), fmt.Sprint(name, ", round ", round)
 			for i := range pieces {
-				pieces[i].span.Process = fmt.Sprint(name, round)
+				pieces[i].span.Process = of
+				sceneOf[pieces[i].span.TraceID] = of
 			}
-			rows, tokens = rows+tt.rows, tokens+tt.tokens
+			rows[of], tokens = tt.rows, tokens+tt.tokens
 			random.Shuffle(len(pieces), func(i, j int) { pieces[i], pieces[j] = pieces[j], pieces[i] })
 			for len(pieces) > 0 {
 				n := 1 + random.IntN(len(pieces))
@@ -391,8 +393,12 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	if n := askAsAdmin[int](t, db, `SELECT sum(tokens_used)::int FROM agent_executions`); n != tokens {
 		t.Errorf("want %d tokens, got %d", tokens, n)
 	}
-	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions`); n != rows {
-		t.Errorf("want %d rows, got %d", rows, n)
+	got := map[string]int{}
+	for _, trace := range naive(t, db, pgx.RowTo[string], `SELECT trace_id FROM agent_executions`) {
+		got[sceneOf[trace]]++
+	}
+	if diff := cmp.Diff(rows, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	heard := map[string]bool{}
 	for _, e := range o.all {

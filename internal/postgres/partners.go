@@ -15,6 +15,8 @@ import (
 const (
 	// scopesFor is how long it is believed which scopes of a process tell of calls.
 	scopesFor = 10 * time.Second
+	// newFor is how long a process is new to a replica: the first spans of its scopes may be stored by several at the same moment.
+	newFor = 30 * time.Second
 	// maxProcesses bounds the processes whose scopes are remembered, and maxScopes the scopes of one.
 	maxProcesses = 10_000
 	maxScopes    = 8
@@ -106,6 +108,13 @@ SELECT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process,
 		sources[process] = all
 	}
 	return sources, nil
+}
+
+// isNew reports whether a process came to this replica only lately.
+func (s *scopes) isNew(process int64, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Sub(s.processes[process].first) < newFor
 }
 
 // lookups are what to look for among the calls that are stored.
@@ -235,6 +244,9 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 			others = slices.DeleteFunc(slices.Clone(others), func(source int64) bool { return source == covered })
 		}
 		l.similar(i, f.nodes[at].Span, k, others)
+		if k.similar != 0 && s.scopes.isNew(k.process, s.now()) {
+			in.early = append(in.early, earlyCall{*f.nodes[at].Span, k, sources[k.process]})
+		}
 	}
 	in.lookups = l
 	return l.find(ctx, tx, false, func(i int, _ string) { in.partner[i] = true })
@@ -246,13 +258,18 @@ type recent struct {
 	mu      sync.Mutex
 	calls   []recentCall
 	lookups lookups
+	early   []earlyCall
+}
+
+// earlyCall is a call of a process that is new, and the sources that were known.
+type earlyCall struct {
+	span    execution.Span
+	keys    spanKeys
+	sources []int64
 }
 
 // recentCall is where an execution is.
-type recentCall struct {
-	id, user string
-	created  time.Time
-}
+type recentCall struct{ trace, span string }
 
 // maxRecent bounds the calls that are looked for again. Beyond them, two of one call that two transactions store at the same moment
 // stay two.
@@ -261,20 +278,21 @@ const maxRecent = 20_000
 // remember notes what a transaction committed and is to be looked for again.
 func (r *recent) remember(in *intake) {
 	rows, l := in.rows, &in.lookups
-	if len(l.n)+len(l.alikeN) == 0 {
+	if len(l.n)+len(l.alikeN)+len(in.early) == 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.calls)+len(rows) > maxRecent {
+	if len(r.calls)+len(rows)+len(r.early) > maxRecent {
 		return
 	}
+	r.early = append(r.early, in.early...)
 	first := int32(len(r.calls))
 	next := int32(0)
 	number := make([]int32, len(in.partner)) // of each execution of the batch among the calls; what was left out is the first
 	for i, at := range in.from {
 		e := &rows[i]
-		r.calls = append(r.calls, recentCall{e.ID, e.UserID, e.CreatedAt})
+		r.calls = append(r.calls, recentCall{e.TraceID, e.SpanID})
 		number[at] = first + next
 		next++
 	}
@@ -293,32 +311,59 @@ func (r *recent) remember(in *intake) {
 }
 
 // take removes and returns the calls.
-func (r *recent) take() (calls []recentCall, l lookups) {
+func (r *recent) take() (calls []recentCall, l lookups, early []earlyCall) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	calls, l = r.calls, r.lookups
-	r.calls, r.lookups = nil, lookups{}
-	return calls, l
+	calls, l, early = r.calls, r.lookups, r.early
+	r.calls, r.lookups, r.early = nil, lookups{}, nil
+	return calls, l, early
 }
 
 // lookAgain has calls looked at that were committed lately and that others may be the same as.
 func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx) error {
-	calls, l := s.recent.take()
+	calls, l, early := s.recent.take()
+	if err := s.lookForScopes(ctx, tx, &calls, &l, early); err != nil {
+		return err
+	}
 	found := map[int]bool{}
 	if err := l.find(ctx, tx, true, func(i int, _ string) { found[i] = true }); err != nil || len(found) == 0 {
 		return err
 	}
-	var users, ids []string
-	var times []time.Time
+	var traces, spans []string
 	for i := range found {
-		users, times, ids = append(users, calls[i].user), append(times, calls[i].created), append(ids, calls[i].id)
+		traces, spans = append(traces, calls[i].trace), append(spans, calls[i].span)
 	}
 	_, err := tx.Exec(ctx, `-- name: InsertFoundAgain :exec
 INSERT INTO unsettled_executions (user_id, created_at, execution_id, trace_id, span_id, check_at, heard)
-SELECT e.user_id, e.created_at, e.execution_id, e.trace_id, e.span_id, now(), true
-FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS w (user_id, created_at, execution_id) JOIN agent_executions e USING (user_id, created_at, execution_id)
-WHERE NOT EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = e.trace_id AND u.span_id = e.span_id)
+SELECT a.owner, a.started_at, a.trace_id || '-' || a.span_id, a.trace_id, a.span_id, now(), true
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (trace_id, span_id)) AS w JOIN span_ancestors a USING (trace_id, span_id)
+WHERE a.owner <> '' AND NOT EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = a.trace_id AND u.span_id = a.span_id)
 ORDER BY 1, 2, 3
-ON CONFLICT DO NOTHING`, users, times, ids)
+ON CONFLICT DO NOTHING`, traces, spans)
 	return err
+}
+
+// lookForScopes adds looks for what calls of new processes may be the same as, by the sources that are known now and were not then.
+func (s *Executions) lookForScopes(ctx context.Context, tx pgx.Tx, calls *[]recentCall, l *lookups, early []earlyCall) error {
+	seen := map[int64]map[int64]bool{}
+	for _, c := range early {
+		seen[c.keys.process] = nil
+	}
+	if len(seen) == 0 {
+		return nil
+	}
+	sources, err := s.scopes.sourcesOf(ctx, tx, s.now(), seen)
+	if err != nil {
+		return err
+	}
+	for i := range early {
+		c := &early[i]
+		unknown := slices.DeleteFunc(slices.Clone(sources[c.keys.process]), func(source int64) bool { return slices.Contains(c.sources, source) })
+		if len(unknown) == 0 {
+			continue
+		}
+		l.similar(len(*calls), &c.span, c.keys, unknown)
+		*calls = append(*calls, recentCall{trace: c.span.TraceID, span: c.span.SpanID})
+	}
+	return nil
 }
