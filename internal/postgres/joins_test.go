@@ -408,3 +408,68 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 		heard[e.ID] = true
 	}
 }
+
+// TestErasedJoins: what is left of the spans of a user's calls is erased with the calls, and does not come back.
+func TestErasedJoins(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s, o, here := newExecutions(t, db), &settling{db: db}, newScene()
+	pieces := []piece{
+		here.piece(run, "1", "", 0, 1000, named("clerk"), ofUser("gone")),
+		here.piece(step, "2", "1", 1, 999), here.piece(call, "3", "2", 2, 900, response("r")),
+		here.in(newTrace()).piece(call, "4", "", 3, 899, inner, response("r")),
+	}
+	for _, p := range slices.Backward(pieces) {
+		o.commit(t, s, p)
+	}
+	o.settle(t, s)
+	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM joined_executions WHERE user_id = 'gone'`); n != 3 {
+		t.Errorf("want the call, its other span and the step kept, got %d", n)
+	}
+	if erased, err := s.EraseUser(t.Context(), "gone"); err != nil || erased.Executions != 2 {
+		t.Errorf("want two erased, got %+v, %v", erased, err)
+	}
+	for what, sql := range map[string]string{
+		"joined executions": `SELECT count(*) FROM joined_executions`,
+		"names of the user": `SELECT count(*) FROM span_ancestors WHERE user_id = 'gone' OR owner = 'gone'`,
+		"rows":              `SELECT count(*) FROM agent_executions`,
+	} {
+		if n := askAsAdmin[int](t, db, sql); n != 0 {
+			t.Errorf("%s: %d left", what, n)
+		}
+	}
+	o.commit(t, s, pieces[:3]...)
+	o.settle(t, s)
+	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions`); n != 0 {
+		t.Errorf("came again: want none stored, got %d", n)
+	}
+	checkRollups(t, db)
+}
+
+// TestManyTellOfOneResponse: a response id that ever more spans claim joins no more than may be one call, and none of it costs more
+// the more there are.
+func TestManyTellOfOneResponse(t *testing.T) {
+	t.Parallel()
+	const spans = 600
+	db := newDatabase(t)
+	s, o, here := newExecutions(t, db), &settling{db: db}, newScene()
+	for i := range spans {
+		p := here.in(newTrace()).piece(call, "1", "", i, 1000+i, response("r"), func(p *piece) { p.span.Scope = fmt.Sprint(i) })
+		o.commit(t, s, p)
+		if i%50 == 0 {
+			o.settle(t, s)
+		}
+	}
+	for range 3 {
+		o.settle(t, s)
+	}
+	checkRollups(t, db)
+	rows := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions`)
+	gone := askAsAdmin[int](t, db, `SELECT count(*) FROM joined_executions WHERE into_id <> execution_id`)
+	if rows+gone != spans || rows < spans/8 {
+		t.Errorf("want %d spans accounted for, at most 8 to a call; got %d rows and %d merged", spans, rows, gone)
+	}
+	if most := askAsAdmin[int](t, db, `SELECT max(jsonb_array_length(joined)) FROM agent_executions`); most > 7 {
+		t.Errorf("want at most 7 others to a call, got %d", most)
+	}
+}

@@ -149,6 +149,7 @@ type member struct {
 	waits  bool             // and metrics have not counted it
 
 	now     *execution.Row // as it should be stored; nil: it should not be
+	user    string         // whose it is, with or without a row
 	missing string
 	merged  bool
 	into    *member // that it is the same call as

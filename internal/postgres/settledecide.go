@@ -23,7 +23,7 @@ func (v *view) decide(ctx context.Context) error {
 		if nodes[i].Execution == nil {
 			continue
 		}
-		m.missing, m.by = d.Missing, d.By
+		m.missing, m.by, m.user = d.Missing, d.By, d.User()
 		m.merged = d.Merged != nil
 		for _, other := range d.Members {
 			m.members = append(m.members, v.members[other])

@@ -19,7 +19,7 @@ func (v *view) saveJoined(ctx context.Context) error {
 			j = mergedExecution(origin.ID, m.now.UserID, "", origin)
 			j.heard = m.joined != nil && m.joined.heard
 		case m.now == nil && m.by != "" && !m.removed:
-			j = mergedExecution("", origin.UserID, m.by, origin)
+			j = mergedExecution("", m.user, m.by, origin)
 			j.heard = m.stored != nil && !m.waits || m.joined != nil && m.joined.heard
 			if m.into != nil && m.into.now != nil {
 				j.into, j.user = m.into.now.ID, m.into.now.UserID
