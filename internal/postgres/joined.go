@@ -18,9 +18,6 @@ type joinedExecution struct {
 	heard               bool
 }
 
-// merged reports whether others were merged into it.
-func (j *joinedExecution) merged() bool { return j.into == j.ID }
-
 func mergedExecution(into, user, reason string, e *execution.Execution) joinedExecution {
 	j := joinedExecution{Execution: *e, into: into, reason: reason, user: user}
 	j.Input, j.Output = nil, nil

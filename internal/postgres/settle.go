@@ -57,6 +57,10 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 	return settled, more, nil
 }
 
+// TraceBounds returns how often the spans above executions were more than are looked at, and how often a trace was too large to look
+// at whole.
+func (s *Executions) TraceBounds() (deep, large int64) { return s.tooDeep.Load(), s.tooLarge.Load() }
+
 // settle forgets which executions wait no longer, and returns those that are final and that nobody heard of.
 func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []execution.Execution, err error) {
 	settled = v.revived

@@ -1,13 +1,15 @@
 package trace
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
 
 const (
-	// Slack is by how much a span may stick out of the one around it, and BeganWithin how much later it may begin.
-	Slack       = 20 * time.Millisecond
+	// Slack is by how much a span may stick out of the one around it.
+	Slack = 20 * time.Millisecond
+	// BeganWithin is how much later than the one around it a span may begin.
 	BeganWithin = 5 * time.Second
 	// ReportedWithin is how long after a call's span its report may come: a stream is read meanwhile.
 	ReportedWithin = 10 * time.Minute
@@ -99,28 +101,32 @@ func (c *calls) scopes(several []int) bool {
 // pair joins each call with the tightest one around it that is similar. The calls are in the order of their time.
 func (c *calls) pair(several []int) {
 	for at, i := range several {
-		inner := &c.nodes[i]
-		best := none
-		looks := 0
-		consider := func(o int) (further bool) {
-			outer := &c.nodes[o]
-			if gap := inner.StartedAt.Sub(outer.StartedAt); gap > BeganWithin || gap < -Slack || looks == maxLooks {
-				return false
-			}
-			looks++
-			if outer.group != inner.group && c.similar(o, i) && c.joinable(outer.group, inner.group, true) && (best == none || outer.EndedAt.Before(c.nodes[best].EndedAt)) {
-				best = o
-			}
-			return true
-		}
-		for k := at - 1; k >= 0 && consider(several[k]); k-- {
-		}
-		for k := at + 1; k < len(several) && consider(several[k]); k++ {
-		}
+		best := c.tightest(none, i, slices.Backward(several[:at]))
+		best = c.tightest(best, i, slices.All(several[at+1:]))
 		if best != none {
 			c.join(best, i, BySimilarity, true)
 		}
 	}
+}
+
+// tightest returns the call that ends first of those around a call that are similar, and of one that was found before. The others
+// come in the order in which they began, away from it.
+func (c *calls) tightest(best, i int, others iter.Seq2[int, int]) int {
+	inner, looks := &c.nodes[i], 0
+	for _, o := range others {
+		outer := &c.nodes[o]
+		if gap := inner.StartedAt.Sub(outer.StartedAt); gap > BeganWithin || gap < -Slack || looks == maxLooks {
+			break
+		}
+		looks++
+		if best != none && !outer.EndedAt.Before(c.nodes[best].EndedAt) {
+			continue
+		}
+		if outer.group != inner.group && c.similar(o, i) && c.joinable(outer.group, inner.group, true) {
+			best = o
+		}
+	}
+	return best
 }
 
 // similar reports whether the first call may be the second one, seen from further out.
