@@ -48,7 +48,7 @@ func (t *tree) decide(i int) Decision {
 		d.Merged = &e
 	case n.failed != i:
 		from := &t.nodes[n.failed]
-		if d.status = from.status(); from.Execution != nil {
+		if d.status = from.status(); from.Execution != nil && !n.failedItself() {
 			d.message = from.Execution.ErrorMessage
 		}
 	}

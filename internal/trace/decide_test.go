@@ -205,6 +205,14 @@ func TestDecide(t *testing.T) {
 		"runs without names":                  {[]string{"1 run", "2<1 run default=flow", "3<2 run agent=clerk"}, []string{"1 agent clerk request", "2 agent clerk", "3 agent clerk"}},
 		"a run that survived":                 {[]string{"1 run agent=boss", "2<1 call", "3<1 run agent=clerk failed"}, []string{"1 agent boss request", "2 inference boss", `3 agent clerk failure "of 3"`}},
 		"the last of two ended well":          {[]string{"1 run agent=boss", "2<1 run failed 0-5", "3<1 run 6-9"}, []string{"1 agent boss request", `2 agent boss failure "of 2"`, "3 agent boss"}},
+		"a run that wrapped a time-out": {
+			[]string{"1 run failed 0-100", "2<1 call 1-5", "3<1 call timeout 6-90"},
+			[]string{`1 agent unknown timeout "of 1" request`, "2 inference unknown", `3 inference unknown timeout "of 3"`},
+		},
+		"a run that failed after a time-out": {
+			[]string{"1 run failed 0-100", "2<1 call timeout 1-5", "3<1 call 6-90"},
+			[]string{`1 agent unknown failure "of 1" request`, `2 inference unknown timeout "of 2"`, "3 inference unknown"},
+		},
 		"users who disagree":                  {[]string{"1 run", "2<1 call user=ada", "3<1 call user=bob"}, []string{"1 agent unknown request", "2 inference unknown ada/", "3 inference unknown bob/"}},
 		"an orphan within the root":           {[]string{"1 run agent=boss 0-100", "3<2 call 5-90"}, []string{"1 agent boss request", "3 inference boss waits for 2"}},
 		"an orphan beside the root":           {[]string{"1 run agent=boss 0-100", "3<2 call 50-190"}, []string{"1 agent boss request", "3 inference unknown request waits for 2"}},

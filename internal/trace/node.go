@@ -129,6 +129,7 @@ type node struct {
 	first   int   // the first run directly below that has a certain name
 	weak    int   // the first run directly below that has any
 	last    int   // the run directly below that ended last
+	ended   int   // what lies directly below and ended last
 	failed  int   // the node whose status is the run's
 	user    claim // of it and all below
 	session claim

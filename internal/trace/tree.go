@@ -20,7 +20,7 @@ func plant(given []Node) *tree {
 	index := make(map[spanKey]int, len(given))
 	for i := range given {
 		n := &t.nodes[i]
-		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, failed: i, group: none}
+		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, ended: none, failed: i, group: none}
 		key := spanKey{n.TraceID, n.SpanID}
 		if first, twice := index[key]; twice {
 			n.twin = first
@@ -156,12 +156,21 @@ func (t *tree) nameAll() {
 		if n.run() {
 			t.conclude(n)
 		}
+		if n.ended != none && n.status() == execution.Failure && t.statusOf(n.ended) == execution.Timeout {
+			n.failed = t.nodes[n.ended].failed // it wrapped the error
+		}
 		if n.parent != none {
 			t.nodes[n.parent].user.add(n.user)
 			t.nodes[n.parent].session.add(n.session)
 		}
-		if n.above != none && t.nodes[n.above].run() {
-			t.tell(&t.nodes[n.above], i)
+		if n.above != none {
+			above := &t.nodes[n.above]
+			if n.executes() && (above.ended == none || t.endedAfter(i, above.ended)) {
+				above.ended = i
+			}
+			if above.run() {
+				t.tell(above, i)
+			}
 		}
 	}
 	for _, i := range t.order {
@@ -200,9 +209,17 @@ func (t *tree) tell(run *node, i int) {
 			run.weak = i
 		}
 	}
-	if run.last == none || compareTimes(n.EndedAt, t.nodes[run.last].EndedAt, n.SpanID, t.nodes[run.last].SpanID) > 0 {
+	if run.last == none || t.endedAfter(i, run.last) {
 		run.last = i
 	}
+}
+
+// statusOf is how a node ended, by what is in it as well.
+func (t *tree) statusOf(i int) execution.Status { return t.nodes[t.nodes[i].failed].status() }
+
+func (t *tree) endedAfter(i, other int) bool {
+	a, b := &t.nodes[i], &t.nodes[other]
+	return compareTimes(a.EndedAt, b.EndedAt, a.SpanID, b.SpanID) > 0
 }
 
 func (t *tree) began(i, before int) bool {
