@@ -213,9 +213,9 @@ func TestDecide(t *testing.T) {
 			[]string{"1 run failed 0-100", "2<1 call timeout 1-5", "3<1 call 6-90"},
 			[]string{`1 agent unknown failure "of 1" request`, `2 inference unknown timeout "of 2"`, "3 inference unknown"},
 		},
-		"users who disagree":                  {[]string{"1 run", "2<1 call user=ada", "3<1 call user=bob"}, []string{"1 agent unknown request", "2 inference unknown ada/", "3 inference unknown bob/"}},
-		"an orphan within the root":           {[]string{"1 run agent=boss 0-100", "3<2 call 5-90"}, []string{"1 agent boss request", "3 inference boss waits for 2"}},
-		"an orphan beside the root":           {[]string{"1 run agent=boss 0-100", "3<2 call 50-190"}, []string{"1 agent boss request", "3 inference unknown request waits for 2"}},
+		"users who disagree":        {[]string{"1 run", "2<1 call user=ada", "3<1 call user=bob"}, []string{"1 agent unknown request", "2 inference unknown ada/", "3 inference unknown bob/"}},
+		"an orphan within the root": {[]string{"1 run agent=boss 0-100", "3<2 call 5-90"}, []string{"1 agent boss request", "3 inference boss waits for 2"}},
+		"an orphan beside the root": {[]string{"1 run agent=boss 0-100", "3<2 call 50-190"}, []string{"1 agent boss request", "3 inference unknown request waits for 2"}},
 		"seventy spans between": {
 			append(chainOf(70), "0 user=ada", "100<70 call"), []string{"100 inference unknown ada/ request"},
 		},
