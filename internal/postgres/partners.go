@@ -15,7 +15,8 @@ import (
 const (
 	// scopesFor is how long it is believed which scopes of a process tell of calls.
 	scopesFor = 10 * time.Second
-	// newFor is how long a process is new to a replica: the first spans of its scopes may be stored by several at the same moment.
+	// newFor is how long a process is new to a replica. The first spans of its scopes may be stored by several replicas at the same
+	// moment; after that, calls of a process with one scope are not stored as what others may be similar to.
 	newFor = 30 * time.Second
 	// maxProcesses bounds the processes whose scopes are remembered, and maxScopes the scopes of one.
 	maxProcesses = 10_000
@@ -108,6 +109,19 @@ SELECT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process,
 		sources[process] = all
 	}
 	return sources, nil
+}
+
+// forgetAlone forgets what would make calls similar to others where their process has one source and had time to show another.
+func (s *scopes) forgetAlone(f *family, p *places, sources map[int64][]int64, now time.Time) {
+	alone := make(map[int64]bool, len(sources))
+	for process, all := range sources {
+		alone[process] = len(all) == 1 && !s.isNew(process, now)
+	}
+	for at := range p.keys {
+		if p.keys[at].similar != 0 && alone[p.keys[at].process] {
+			p.keys[at].similar = 0
+		}
+	}
 }
 
 // isNew reports whether a process came to this replica only lately.
@@ -227,6 +241,7 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 		return err
 	}
 	l := newLookups(calls)
+	s.scopes.forgetAlone(f, p, sources, s.now())
 	for _, i := range in.from {
 		at := f.at[i]
 		if !isCall(at) {
@@ -252,8 +267,8 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 	return l.find(ctx, tx, false, func(i int, _ string) { in.partner[i] = true })
 }
 
-// recent are calls that were committed lately and may be the same as others that were being committed meanwhile, which looks did not
-// find.
+// recent are calls that were committed lately, of processes with several sources: another transaction may have stored a span of the
+// same call at the same moment, so that neither found the other.
 type recent struct {
 	mu      sync.Mutex
 	calls   []recentCall
@@ -278,7 +293,7 @@ const maxRecent = 20_000
 // remember notes what a transaction committed and is to be looked for again.
 func (r *recent) remember(in *intake) {
 	rows, l := in.rows, &in.lookups
-	if len(l.n)+len(l.alikeN)+len(in.early) == 0 {
+	if len(l.alikeN)+len(in.early) == 0 {
 		return
 	}
 	r.mu.Lock()
@@ -298,10 +313,6 @@ func (r *recent) remember(in *intake) {
 	}
 	if next == 0 {
 		return
-	}
-	for i, n := range l.n {
-		r.lookups.n = append(r.lookups.n, number[n])
-		r.lookups.responses, r.lookups.traces, r.lookups.spans = append(r.lookups.responses, l.responses[i]), append(r.lookups.traces, l.traces[i]), append(r.lookups.spans, l.spans[i])
 	}
 	for i, n := range l.alikeN {
 		r.lookups.alikeN, r.lookups.alike = append(r.lookups.alikeN, number[n]), append(r.lookups.alike, l.alike[i])

@@ -3,6 +3,7 @@ package postgres
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -72,4 +73,30 @@ func keyText(key int64) string {
 		return ""
 	}
 	return strconv.FormatInt(key, 36)
+}
+
+// The facts of a span that is stored: its role, its status, and whether its name is a default.
+const (
+	factRole    = 1 // times the role's place in spanRoles
+	factStatus  = 8 // times the status' place in spanStatuses
+	factDefault = 32
+)
+
+var (
+	spanRoles    = [8]execution.Role{execution.RoleNone, execution.RoleRun, execution.RoleStep, execution.RoleCall, execution.RoleTool}
+	spanStatuses = [4]execution.Status{"", execution.Success, execution.Failure, execution.Timeout}
+)
+
+func spanFacts(s *execution.Span) (facts int16) {
+	facts = int16(max(slices.Index(spanRoles[:], s.Role), 0)*factRole + max(slices.Index(spanStatuses[:], s.Status), 0)*factStatus)
+	if s.DefaultName {
+		facts += factDefault
+	}
+	return facts
+}
+
+// setFacts is the reverse of spanFacts.
+func setFacts(s *execution.Span, facts int16) {
+	s.Role, s.Status = spanRoles[facts/factRole%8], spanStatuses[facts/factStatus%4]
+	s.DefaultName = facts&factDefault != 0
 }

@@ -41,7 +41,7 @@ WITH RECURSIVE up AS (
 SELECT ` + spanColumns + ` FROM (SELECT trace_id, span_id FROM up LIMIT $3) AS found JOIN span_ancestors a USING (trace_id, span_id)`
 
 const spanColumns = `a.trace_id, a.span_id, a.parent_span_id, a.agent, a.user_id, a.session_id, a.execution,
-	COALESCE(a.started_at, 'epoch'), COALESCE(a.ended_at, 'epoch'), a.role, a.status, a.default_name,
+	COALESCE(a.started_at, 'epoch'), COALESCE(a.ended_at, 'epoch'), a.facts,
 	a.scope, a.process, a.response, a.similar_to, a.owner, a.gone`
 
 // storedSpan is a span as it is stored. Its texts that are hashes there are their hashes.
@@ -55,11 +55,13 @@ type storedSpan struct {
 // collectSpans reads rows of spanColumns.
 func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
 	var s storedSpan
+	var facts int16
 	_, err := pgx.ForEachRow(rows, []any{
 		&s.TraceID, &s.SpanID, &s.ParentSpanID, &s.Agent, &s.User, &s.Session, &s.Execution, &s.StartedAt, &s.EndedAt,
-		(*string)(&s.Role), (*string)(&s.Status), &s.DefaultName, &s.keys.scope, &s.keys.process, &s.keys.response, &s.keys.similar, &s.owner, &s.gone,
+		&facts, &s.keys.scope, &s.keys.process, &s.keys.response, &s.keys.similar, &s.owner, &s.gone,
 	}, func() error {
 		s.StartedAt, s.EndedAt = s.StartedAt.UTC(), s.EndedAt.UTC()
+		setFacts(&s.Span, facts)
 		s.Scope, s.Process, s.ResponseID = keyText(s.keys.scope), keyText(s.keys.process), keyText(s.keys.response)
 		each(s)
 		return nil
@@ -130,37 +132,39 @@ func insertSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, all []ex
 		executed[batch.Executions[i].TraceID] = true
 	}
 	n := len(all)
-	texts := make([]string, 8*n)
+	texts := make([]string, 6*n)
 	column := func(i int) []string { return texts[i*n : (i+1)*n : (i+1)*n] }
 	traces, ids, parents, agents := column(0), column(1), column(2), column(3)
-	users, sessions, roles, statuses := column(4), column(5), column(6), column(7)
-	flags := make([]bool, 3*n)
-	executions, wanted, defaults := flags[:n:n], flags[n:2*n:2*n], flags[2*n:]
+	users, sessions := column(4), column(5)
+	flags := make([]bool, 2*n)
+	executions, wanted := flags[:n:n], flags[n:]
+	facts := make([]int16, n)
 	started, ended := make([]time.Time, n), make([]time.Time, n)
 	numbers := make([]int64, 4*n)
 	scopes, processes, responses, similar := numbers[:n:n], numbers[n:2*n:2*n], numbers[2*n:3*n:3*n], numbers[3*n:]
-	for i, s := range all {
+	for i := range all {
+		s := &all[i]
 		traces[i], ids[i], parents[i] = s.TraceID, s.SpanID, s.ParentSpanID
 		agents[i], users[i], sessions[i] = s.Agent, s.User, s.Session
-		roles[i], statuses[i], defaults[i] = string(s.Role), string(s.Status), s.DefaultName
+		facts[i] = spanFacts(s)
 		executions[i], started[i], ended[i] = s.Execution, s.StartedAt, s.EndedAt
 		wanted[i] = executed[s.TraceID] || s.Agent != "" || s.User != "" || s.Session != ""
 		k := p.keys[i]
 		scopes[i], processes[i], responses[i], similar[i] = k.scope, k.process, k.response, k.similar
 	}
 	tag, err := tx.Exec(ctx, `-- name: InsertSpans :execrows
-INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at, role, status,
-	default_name, scope, process, response, similar_to, owner, gone, seen_at)
-SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution, s.started_at, s.ended_at, s.role, s.status,
-	s.default_name, s.scope, s.process, s.response, s.similar_to, s.owner, s.gone,
+INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at,
+	facts, scope, process, response, similar_to, owner, gone, seen_at)
+SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution, s.started_at, s.ended_at,
+	s.facts, s.scope, s.process, s.response, s.similar_to, s.owner, s.gone,
 	CASE WHEN s.wanted OR EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = s.trace_id) THEN now()
-		ELSE now() - $20::float8 * interval '1 second' END
+		ELSE now() - $18::float8 * interval '1 second' END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::timestamptz[], $9::timestamptz[],
-	$10::text[], $11::text[], $12::boolean[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[], $18::boolean[], $19::boolean[])
-	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at, role, status,
-		default_name, scope, process, response, similar_to, owner, gone, wanted)
+	$10::smallint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::boolean[], $17::boolean[])
+	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at,
+		facts, scope, process, response, similar_to, owner, gone, wanted)
 ORDER BY 1, 2
-ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, started, ended, roles, statuses, defaults,
+ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, started, ended, facts,
 		scopes, processes, responses, similar, p.owners, p.gone, wanted, (spansKept - spansKeptBriefly).Seconds())
 	return tag.RowsAffected() == int64(n), err
 }

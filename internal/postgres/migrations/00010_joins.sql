@@ -2,18 +2,16 @@
 SET LOCAL lock_timeout = '5s';
 
 -- What spans are to one another is decided anew whenever more of their trace comes, from what is known of all of them. A replica of
--- an older release stores '' as the role: such a span only hands its names down.
+-- an older release stores no facts: such a span only hands its names down.
 ALTER TABLE span_ancestors
-    ADD COLUMN role         text NOT NULL DEFAULT '', -- run, step, call or tool
-    ADD COLUMN status       text NOT NULL DEFAULT '',
-    ADD COLUMN default_name boolean NOT NULL DEFAULT false,
-    ADD COLUMN ended_at     timestamptz,
-    ADD COLUMN scope        bigint NOT NULL DEFAULT 0, -- hashes, as the next three; 0: not told
-    ADD COLUMN process      bigint NOT NULL DEFAULT 0,
-    ADD COLUMN response     bigint NOT NULL DEFAULT 0, -- of the provider's id of a call's answer
-    ADD COLUMN similar_to   bigint NOT NULL DEFAULT 0, -- of a call's process, scope and model
-    ADD COLUMN owner        text NOT NULL DEFAULT '',  -- the user in the key of the span's execution; empty: it has no row
-    ADD COLUMN gone         boolean NOT NULL DEFAULT false; -- its execution is a step of another, or the same call as another
+    ADD COLUMN facts      smallint NOT NULL DEFAULT 0, -- role and status, and whether its name is a default: see spanFacts
+    ADD COLUMN ended_at   timestamptz,
+    ADD COLUMN scope      bigint NOT NULL DEFAULT 0, -- hashes, as the next three; 0: not told
+    ADD COLUMN process    bigint NOT NULL DEFAULT 0,
+    ADD COLUMN response   bigint NOT NULL DEFAULT 0, -- of the provider's id of a call's answer
+    ADD COLUMN similar_to bigint NOT NULL DEFAULT 0, -- of a call's process, scope and model
+    ADD COLUMN owner      text NOT NULL DEFAULT '',  -- the user in the key of the span's execution; empty: it has no row
+    ADD COLUMN gone       boolean NOT NULL DEFAULT false; -- its execution is a step of another, or the same call as another
 CREATE INDEX idx_span_response ON span_ancestors (response) WHERE response <> 0;
 CREATE INDEX idx_span_similar ON span_ancestors (similar_to, started_at) WHERE similar_to <> 0;
 
@@ -60,5 +58,5 @@ SET LOCAL lock_timeout = '5s';
 REVOKE INSERT ON agent_executions FROM watchbill_admin;
 DROP TABLE call_scopes, joined_executions;
 ALTER TABLE unsettled_executions DROP COLUMN heard;
-ALTER TABLE span_ancestors DROP COLUMN role, DROP COLUMN status, DROP COLUMN default_name, DROP COLUMN ended_at, DROP COLUMN scope,
+ALTER TABLE span_ancestors DROP COLUMN facts, DROP COLUMN ended_at, DROP COLUMN scope,
     DROP COLUMN process, DROP COLUMN response, DROP COLUMN similar_to, DROP COLUMN owner, DROP COLUMN gone;
