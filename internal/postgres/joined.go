@@ -46,28 +46,37 @@ ON CONFLICT (execution_id) DO NOTHING`, ids, intos, reasons, users, times, trace
 }
 
 // dropJoined leaves out what came before and was found to be a part of another, or another user's: its span is known, or, where that
-// is forgotten by now, its id.
+// is forgotten by now, its id. Nearly always nothing of a batch came before, and none of it is that old.
 func (s *Executions) dropJoined(ctx context.Context, tx pgx.Tx, f *family, in *intake, fresh bool) error {
-	old := s.now().Add(-spansKept / 2)
+	forgotten := s.now().Add(-spansKept)
 	var traces, spans, ids, users []string
 	for i := range in.rows {
 		r := &in.rows[i]
-		if at := f.at[in.from[i]]; at < 0 || f.nodes[at].Role == execution.RoleNone || fresh && r.CreatedAt.Add(r.Duration).After(old) {
+		if at := f.at[in.from[i]]; at < 0 || f.nodes[at].Role == execution.RoleNone || fresh && r.CreatedAt.Add(r.Duration).After(forgotten) {
 			continue
 		}
-		traces, spans = append(traces, r.TraceID), append(spans, r.SpanID)
-		ids, users = append(ids, r.ID), append(users, r.UserID)
+		ids = append(ids, r.ID)
+		if !fresh {
+			traces, spans, users = append(traces, r.TraceID), append(spans, r.SpanID), append(users, r.UserID)
+		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `-- name: JoinedBefore :many
+	var rows pgx.Rows
+	var err error
+	if fresh {
+		rows, err = tx.Query(ctx, `-- name: JoinedLongBefore :many
+SELECT execution_id FROM joined_executions WHERE execution_id = ANY ($1::text[]) AND into_id <> execution_id`, ids)
+	} else {
+		rows, err = tx.Query(ctx, `-- name: JoinedBefore :many
 SELECT w.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (trace_id, span_id, id, user_id)
 WHERE EXISTS (
 		SELECT FROM span_ancestors a WHERE a.trace_id = w.trace_id AND a.span_id = w.span_id
 		AND (a.gone OR a.owner <> '' AND a.owner <> w.user_id)
 	)
 	OR EXISTS (SELECT FROM joined_executions j WHERE j.execution_id = w.id AND j.into_id <> w.id)`, traces, spans, ids, users)
+	}
 	if err != nil {
 		return err
 	}
