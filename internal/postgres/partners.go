@@ -135,29 +135,17 @@ func (s *scopes) isNew(process int64, now time.Time) bool {
 type lookups struct {
 	n         []int32 // of the call that looks
 	responses []int64
-	traces    []string // of that call, and its span: it does not find itself
-	spans     []string
 
-	alikeN    []int32
-	alike     []int64
-	from, to  []time.Time
-	ownTraces []string
-	ownSpans  []string
-}
-
-func newLookups(calls int) lookups {
-	return lookups{
-		n: make([]int32, 0, calls), responses: make([]int64, 0, calls), traces: make([]string, 0, calls), spans: make([]string, 0, calls),
-	}
+	alikeN   []int32
+	alike    []int64
+	from, to []time.Time
 }
 
 // response looks for spans with the same response id.
-func (l *lookups) response(n int, s *execution.Span, k spanKeys) {
-	if k.response == 0 {
-		return
+func (l *lookups) response(n int, k spanKeys) {
+	if k.response != 0 {
+		l.n, l.responses = append(l.n, int32(n)), append(l.responses, k.response)
 	}
-	l.n, l.responses = append(l.n, int32(n)), append(l.responses, k.response)
-	l.traces, l.spans = append(l.traces, s.TraceID), append(l.spans, s.SpanID)
 }
 
 // similar looks for spans of other sources that may tell of the same call.
@@ -180,40 +168,41 @@ func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64)
 		}
 		l.alikeN, l.alike = append(l.alikeN, int32(n)), append(l.alike, k.alike(own, other))
 		l.from, l.to = append(l.from, from), append(l.to, to)
-		l.ownTraces, l.ownSpans = append(l.ownTraces, s.TraceID), append(l.ownSpans, s.SpanID)
 	}
 }
 
-// find calls found with the traces of the spans that were looked for and the number of what looked; where alone is set, only those
-// that are not known to be the same call as another.
-func (l *lookups) find(ctx context.Context, tx pgx.Tx, alone bool, found func(n int, trace string)) error {
-	if len(l.n)+len(l.alikeN) == 0 {
-		return nil
-	}
-	rows, err := tx.Query(ctx, `-- name: CallPartners :many
-SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[]) AS w (n, response, trace_id, span_id)
-CROSS JOIN LATERAL (
-	SELECT b.trace_id FROM span_ancestors b WHERE b.response = w.response AND b.response <> 0
-	AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id) AND NOT ($12 AND b.gone) LIMIT $11
-) AS a
-UNION
-SELECT w.n, a.trace_id FROM unnest($5::int[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[])
-	AS w (n, similar_to, began, ended, trace_id, span_id)
-CROSS JOIN LATERAL (
-	SELECT b.trace_id FROM span_ancestors b WHERE b.similar_to = w.similar_to AND b.similar_to <> 0
-	AND b.started_at BETWEEN w.began AND w.ended AND (b.trace_id, b.span_id) <> (w.trace_id, w.span_id) AND NOT ($12 AND b.gone)
-	ORDER BY b.started_at DESC LIMIT $11
-) AS a`, l.n, l.responses, l.traces, l.spans, l.alikeN, l.alike, l.from, l.to, l.ownTraces, l.ownSpans, maxAlike, alone)
-	if err != nil {
-		return err
-	}
+// find calls found with the traces of the spans that were looked for and the number of what looked. What is stored itself may find
+// its own trace.
+func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
 	var n int32
 	var of string
-	_, err = pgx.ForEachRow(rows, []any{&n, &of}, func() error {
-		found(int(n), of)
+	each := func(rows pgx.Rows, err error) error {
+		if err == nil {
+			_, err = pgx.ForEachRow(rows, []any{&n, &of}, func() error {
+				found(int(n), of)
+				return nil
+			})
+		}
+		return err
+	}
+	if len(l.n) > 0 {
+		if err := each(tx.Query(ctx, `-- name: CallsOfResponses :many
+SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[]) AS w (n, response)
+CROSS JOIN LATERAL (SELECT b.trace_id FROM span_ancestors b WHERE b.response = w.response AND b.response <> 0 LIMIT $3) AS a`,
+			l.n, l.responses, maxAlike)); err != nil {
+			return err
+		}
+	}
+	if len(l.alikeN) == 0 {
 		return nil
-	})
-	return err
+	}
+	return each(tx.Query(ctx, `-- name: SimilarCalls :many
+SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) AS w (n, similar_to, began, ended)
+CROSS JOIN LATERAL (
+	SELECT b.trace_id FROM span_ancestors b
+	WHERE b.similar_to = w.similar_to AND b.similar_to <> 0 AND b.started_at BETWEEN w.began AND w.ended
+	ORDER BY b.started_at DESC LIMIT $5
+) AS a`, l.alikeN, l.alike, l.from, l.to, maxAlike))
 }
 
 // findPartners marks the executions of a batch that may be the same call as one that came before.
@@ -240,7 +229,7 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 	if err != nil {
 		return err
 	}
-	l := newLookups(calls)
+	l := lookups{n: make([]int32, 0, calls), responses: make([]int64, 0, calls)}
 	s.scopes.forgetAlone(f, p, sources, s.now())
 	for _, i := range in.from {
 		at := f.at[i]
@@ -248,13 +237,13 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 			continue
 		}
 		k := p.keys[at]
-		l.response(i, f.nodes[at].Span, k)
+		l.response(i, k)
 		others := sources[k.process]
 		for _, m := range f.decisions[at].Members {
 			if m >= f.spans {
 				continue
 			}
-			l.response(i, f.nodes[m].Span, p.keys[m])
+			l.response(i, p.keys[m])
 			covered := p.keys[m].source(trace.Reports(f.nodes[m].Span))
 			others = slices.DeleteFunc(slices.Clone(others), func(source int64) bool { return source == covered })
 		}
@@ -264,7 +253,7 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 		}
 	}
 	in.lookups = l
-	return l.find(ctx, tx, false, func(i int, _ string) { in.partner[i] = true })
+	return l.find(ctx, tx, func(i int, _ string) { in.partner[i] = true })
 }
 
 // recent are calls that were committed lately, of processes with several sources: another transaction may have stored a span of the
@@ -302,6 +291,9 @@ func (r *recent) remember(in *intake) {
 		return
 	}
 	r.early = append(r.early, in.early...)
+	if len(l.alikeN) == 0 {
+		return
+	}
 	first := int32(len(r.calls))
 	next := int32(0)
 	number := make([]int32, len(in.partner)) // of each execution of the batch among the calls; what was left out is the first
@@ -311,13 +303,9 @@ func (r *recent) remember(in *intake) {
 		number[at] = first + next
 		next++
 	}
-	if next == 0 {
-		return
-	}
 	for i, n := range l.alikeN {
 		r.lookups.alikeN, r.lookups.alike = append(r.lookups.alikeN, number[n]), append(r.lookups.alike, l.alike[i])
 		r.lookups.from, r.lookups.to = append(r.lookups.from, l.from[i]), append(r.lookups.to, l.to[i])
-		r.lookups.ownTraces, r.lookups.ownSpans = append(r.lookups.ownTraces, l.ownTraces[i]), append(r.lookups.ownSpans, l.ownSpans[i])
 	}
 }
 
@@ -337,7 +325,7 @@ func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	found := map[int]bool{}
-	if err := l.find(ctx, tx, true, func(i int, _ string) { found[i] = true }); err != nil || len(found) == 0 {
+	if err := l.find(ctx, tx, func(i int, _ string) { found[i] = true }); err != nil || len(found) == 0 {
 		return err
 	}
 	var traces, spans []string

@@ -158,7 +158,7 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 	for i := range v.spans {
 		span := &v.spans[i]
 		if span.Role == execution.RoleCall {
-			l.response(i, &span.Span, span.keys)
+			l.response(i, span.keys)
 			l.similar(i, &span.Span, span.keys, sources[span.keys.process])
 		}
 	}
@@ -167,7 +167,7 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 			all = append(all, partner{due, other})
 		}
 	}
-	if err := l.find(ctx, v.tx, false, func(i int, other string) { add(v.spans[i].TraceID, other) }); err != nil {
+	if err := l.find(ctx, v.tx, func(i int, other string) { add(v.spans[i].TraceID, other) }); err != nil {
 		return nil, err
 	}
 	return v.joinedTraces(ctx, all, ids)
