@@ -112,7 +112,7 @@ SELECT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process,
 }
 
 // forgetAlone forgets what would make calls similar to others where their process has one source and had time to show another.
-func (s *scopes) forgetAlone(f *family, p *places, sources map[int64][]int64, now time.Time) {
+func (s *scopes) forgetAlone(p *places, sources map[int64][]int64, now time.Time) {
 	alone := make(map[int64]bool, len(sources))
 	for process, all := range sources {
 		alone[process] = len(all) == 1 && !s.isNew(process, now)
@@ -230,7 +230,7 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 		return err
 	}
 	l := lookups{n: make([]int32, 0, calls), responses: make([]int64, 0, calls)}
-	s.scopes.forgetAlone(f, p, sources, s.now())
+	s.scopes.forgetAlone(p, sources, s.now())
 	for _, i := range in.from {
 		at := f.at[i]
 		if !isCall(at) {
