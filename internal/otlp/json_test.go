@@ -1,15 +1,12 @@
 package otlp_test
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
-
-func hexOf(id []byte) string { return hex.EncodeToString(id) }
 
 // What OTLP's JSON is but ProtoJSON is not, and what exporters make of it.
 func TestJSON(t *testing.T) {

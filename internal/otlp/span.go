@@ -29,8 +29,6 @@ type span struct {
 	role       role
 	known      bool // role comes from what the span says
 	hints      *hints
-	parent     *span // nil where the export does not have it
-	wraps      bool  // a model's call that only repeats what another within it says
 }
 
 // newSpan checks the ids.
@@ -155,9 +153,6 @@ func (s *span) executes() (kind execution.Kind, ok bool) {
 	case agentRun, chain:
 		return execution.Agent, true
 	case modelCall:
-		if s.wraps {
-			return execution.Agent, true
-		}
 		return execution.Inference, true
 	case toolUse:
 		return execution.Tool, true

@@ -22,7 +22,12 @@ type translation struct {
 func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 	var t translation
 	spans := t.spans(export)
-	family := relate(spans)
+	executing, seen := map[string]bool{}, make(map[spanKey]bool, len(spans))
+	for _, s := range spans {
+		if _, executes := s.executes(); executes {
+			executing[s.traceID] = true
+		}
+	}
 	for _, s := range spans {
 		kind, executes := s.executes()
 		place := execution.Span{
@@ -47,12 +52,17 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		}
 		// A span without a parent that names nobody, in a trace without executions, leads nowhere.
 		names := place.Agent != "" || place.User != "" || place.Session != ""
-		if family.first(s) && (executes || names || s.parentID != "" || family.executing[s.traceID]) {
+		key := spanKey{s.traceID, s.id}
+		if !seen[key] && (executes || names || s.parentID != "" || executing[s.traceID]) {
 			t.batch.Spans = append(t.batch.Spans, place)
 		}
+		seen[key] = true
 	}
 	return t
 }
+
+// spanKey tells spans of one export apart.
+type spanKey struct{ traceID, id string }
 
 // spans are those whose ids are in order.
 func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*span {
@@ -81,7 +91,7 @@ func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*sp
 func (t *translation) execution(s *span, kind execution.Kind, place execution.Span) (execution.Execution, *fault) {
 	e := execution.Execution{
 		ID:           s.traceID + "-" + s.id,
-		CreatedAt:    place.StartedAt,
+		CreatedAt:    timeOf(s.sent.GetStartTimeUnixNano()),
 		UserID:       cmp.Or(place.User, execution.Unknown),
 		SessionID:    place.Session,
 		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), s.traceID),

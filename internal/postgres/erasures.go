@@ -80,33 +80,6 @@ func (e erasures) cover(one *execution.Execution) bool {
 	return erased && one.CreatedAt.Before(at)
 }
 
-// withoutErased returns the rows that may be stored and which those are among all; nil: all of them. The spans of the others lose
-// what names the user.
-func (e erasures) withoutErased(rows []execution.Row, spans []execution.Span) (kept []execution.Row, indexes []int, scrubbed []execution.Span) {
-	if len(e) == 0 {
-		return rows, nil, spans
-	}
-	type spanKey struct{ trace, span string }
-	erased := map[spanKey]bool{}
-	indexes = make([]int, 0, len(rows))
-	for i := range rows {
-		if e.cover(&rows[i].Execution) {
-			erased[spanKey{rows[i].TraceID, rows[i].SpanID}] = true
-			continue
-		}
-		indexes = append(indexes, i)
-		kept = append(kept, rows[i])
-	}
-	scrubbed = make([]execution.Span, len(spans))
-	for i, span := range spans {
-		if erased[spanKey{span.TraceID, span.SpanID}] {
-			span.User, span.Session = "", ""
-		}
-		scrubbed[i] = span
-	}
-	return kept, indexes, scrubbed
-}
-
 // eraseFromReports takes a user's name out of the stored reports. What the user spent stays there, without a name.
 func eraseFromReports(ctx context.Context, tx pgx.Tx, userID string) error {
 	_, err := tx.Exec(ctx, `-- name: EraseFromReports :execrows

@@ -52,6 +52,12 @@ func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 		s.drop(ctx, "delete old spans", func(q *dbgen.Queries) (int64, error) {
 			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
 		}),
+		s.drop(ctx, "delete old joined executions", func(q *dbgen.Queries) (int64, error) {
+			return q.DropOldJoined(ctx, dbgen.DropOldJoinedParams{Before: kept.Add(-s.kept.Executions), Most: rollupDeleteRows})
+		}),
+		s.drop(ctx, "delete old scopes of calls", func(q *dbgen.Queries) (int64, error) {
+			return q.DropOldCallScopes(ctx, dbgen.DropOldCallScopesParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
+		}),
 		s.forgetErasures(ctx, kept.Add(-s.kept.Executions)),
 		s.names.drop(ctx, s.db, now.Add(-namesKept)))
 	return errors.Join(faults...)

@@ -113,8 +113,10 @@ func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID str
 	if err := q.EraseUnsettled(ctx, userID); err != nil {
 		return 0, err
 	}
-	if err := q.EraseSpans(ctx, userID); err != nil {
-		return 0, err
+	for _, erase := range []func(context.Context, string) error{q.EraseSpans, q.EraseSpanOwners, q.EraseJoined} {
+		if err := erase(ctx, userID); err != nil {
+			return 0, err
+		}
 	}
 	for {
 		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldUsersAtOnce})

@@ -17,20 +17,29 @@ import (
 
 // Executions stores executions and what they add up to.
 type Executions struct {
-	db    *DB
-	kept  ExecutionRetention
-	now   func() time.Time
-	days  days
-	names names
+	db     *DB
+	kept   ExecutionRetention
+	now    func() time.Time
+	price  func(*execution.Execution)
+	days   days
+	names  names
+	scopes scopes
+	recent recent
 
 	foldHalvings atomic.Int32
-	duplicates   atomic.Bool // the transaction before had some
+	duplicates   atomic.Bool  // the transaction before had some
+	tooDeep      atomic.Int64 // looks for spans above that found too many
+	tooLarge     atomic.Int64 // looks at traces of which only names went down
 }
 
 // NewExecutions makes the store.
 func NewExecutions(db *DB, kept ExecutionRetention, now func() time.Time) *Executions {
 	return &Executions{db: db, kept: kept, now: now}
 }
+
+// PriceBy has what is merged of several spans priced by a function that sets an execution's cost and price version. It is called
+// before any other method.
+func (s *Executions) PriceBy(price func(*execution.Execution)) { s.price = price }
 
 // Commit stores a batch in one transaction: those of its executions that are new, what they change in the rollups, and
 // its spans. It is committed when Commit returns nil. The executions must be valid, and their times kept.
@@ -75,79 +84,75 @@ func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 // commit is Commit where all that has to be there is. It asks which executions are new, or fails with errDuplicates if not all are.
 func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool) (execution.Committed, error) {
 	var done execution.Committed
+	var stored *intake
 	err := s.db.transact(ctx, "store executions", func(tx pgx.Tx) error {
 		if err := s.becomeWriter(ctx, tx); err != nil {
 			return err
 		}
-		ancestry, err := ancestryOf(ctx, tx, batch)
+		family, err := s.familyOf(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
-		rows := make([]execution.Row, len(batch.Executions))
-		settled := make([]bool, len(rows))
-		var inherited []string
-		for i, e := range batch.Executions {
-			rows[i].Execution = e
-			if settled[i], _ = ancestry.Attribute(&rows[i].Execution); rows[i].AgentName != e.AgentName {
-				inherited = append(inherited, rows[i].AgentName)
-			}
-		}
-		if err := s.names.lookUp(ctx, tx, inherited); err != nil {
-			return err
-		}
-		for i := range rows {
-			rows[i].Capped = s.names.capped(&rows[i].Execution)
-		}
-		erased, err := erasuresAmong(ctx, tx, len(rows), func(i int) string { return rows[i].UserID })
+		intake, err := s.intakeOf(ctx, tx, batch, family)
 		if err != nil {
 			return err
 		}
-		all := len(rows)
-		rows, kept, spans := erased.withoutErased(rows, batch.Spans)
-		isNew, err := s.insert(ctx, tx, rows, ask)
+		isNew, err := s.insert(ctx, tx, intake.rows, ask)
 		if err != nil {
 			return err
 		}
-		done = committed(all, kept, isNew)
+		done = committed(len(batch.Executions), intake, isNew)
 		deltas := execution.NewDeltas()
-		var unsettled []*execution.Row
-		for i := range rows {
-			switch {
-			case !isNew[i]:
+		var unsettled []waiting
+		for i := range intake.rows {
+			row, at := &intake.rows[i], intake.from[i]
+			if !isNew[i] {
 				continue
-			case settled[indexIn(kept, i)]:
-				done.Settled = append(done.Settled, rows[i].Execution)
-			default:
-				unsettled = append(unsettled, &rows[i])
 			}
-			deltas.Add(&rows[i], 1)
+			deltas.Add(row, 1)
+			switch d := family.decision(at); {
+			case intake.partner[at] || family.older && d != nil && family.nodes[family.at[at]].Role != execution.RoleNone:
+				unsettled = append(unsettled, waiting{row, true})
+			case d != nil && d.Missing != "":
+				unsettled = append(unsettled, waiting{row, false})
+			default:
+				done.Settled = append(done.Settled, row.Execution)
+			}
 		}
-		batch := execution.Batch{Executions: batch.Executions, Spans: spans}
-		if err := keepSpans(ctx, tx, batch, unsettled); err != nil {
+		for i := range intake.parts {
+			unsettled = append(unsettled, waiting{&intake.parts[i], false})
+		}
+		if err := s.keepJoined(ctx, tx, intake.joined); err != nil {
 			return err
 		}
+		if err := keepUnsettled(ctx, tx, intake.spans, unsettled); err != nil {
+			return err
+		}
+		stored = intake
 		return s.appendDeltas(ctx, tx, deltas)
 	})
+	if err == nil {
+		s.recent.remember(stored)
+	}
 	return done, err
 }
 
-// committed returns what became of all executions of a batch, of which those at kept (nil: all) were to be stored.
-func committed(all int, kept []int, isNew []bool) execution.Committed {
-	if kept == nil {
-		return execution.Committed{New: isNew}
+// committed returns what became of all executions of a batch.
+func committed(all int, in *intake, isNew []bool) execution.Committed {
+	done := execution.Committed{New: make([]bool, all)}
+	for i, at := range in.from {
+		done.New[at] = isNew[i]
 	}
-	done := execution.Committed{New: make([]bool, all), Erased: slices.Repeat([]bool{true}, all)}
-	for i, at := range kept {
-		done.New[at], done.Erased[at] = isNew[i], false
+	for _, at := range in.merged {
+		done.New[at] = true // its row is another's
+	}
+	for _, at := range in.erased {
+		if done.Erased == nil {
+			done.Erased = make([]bool, all)
+		}
+		done.Erased[at] = true
 	}
 	return done
-}
-
-func indexIn(kept []int, i int) int {
-	if kept == nil {
-		return i
-	}
-	return kept[i]
 }
 
 // becomeWriter makes the staging table, if there is none, and takes the writer's role. PostgreSQL does not COPY into a table

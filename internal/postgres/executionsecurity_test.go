@@ -31,8 +31,8 @@ func TestNobodySeesAnothersExecutions(t *testing.T) {
 	if _, err := s.Fold(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := ask[int](t, db, `SELECT count(*) FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relname IN ('user_rollups', 'span_ancestors', 'unsettled_executions')`); n != 3 {
-		t.Errorf("want three more tables guarded, got %d", n)
+	if n := ask[int](t, db, `SELECT count(*) FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relname IN ('user_rollups', 'span_ancestors', 'unsettled_executions', 'joined_executions')`); n != 4 {
+		t.Errorf("want four more tables guarded, got %d", n)
 	}
 	partition := "agent_executions_" + secret.CreatedAt.Format("20060102")
 
@@ -50,6 +50,7 @@ func TestNobodySeesAnothersExecutions(t *testing.T) {
 		"the user's deltas":  `SELECT count(*) FROM user_deltas WHERE user_id = 'victim'`,
 		"what waits":         `SELECT count(*) FROM unsettled_executions`,
 		"spans":              `SELECT count(*) FROM span_ancestors`,
+		"what was merged":    `SELECT count(*) FROM joined_executions`,
 		"erasures":           `SELECT count(*) FROM erasures`,
 	}
 	for who, become := range map[string]string{

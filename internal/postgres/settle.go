@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,55 +9,90 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// settleAtOnce is how many waiting executions are looked at in one transaction.
-const settleAtOnce = 500
+const (
+	// settleAtOnce is how many waiting executions are looked at in one transaction.
+	settleAtOnce = 500
+	// maxTraceSpans is how many spans of a trace are looked at together. Of one that has more, names go on going down.
+	maxTraceSpans = 5000
+	// maxSettledSpans is how many spans are looked at in one transaction.
+	maxSettledSpans = 25_000
+	// maxPartners is how many other traces are looked at because they have calls that may be the same.
+	maxPartners = 500
+)
 
-// Settle looks at executions that wait for ancestors: what these say moves a row, and what it adds to the rollups, in one
-// transaction. It returns those that nothing will change any more, and whether there may be more to look at now.
-// Replicas may do it at the same time.
+// Settle looks at executions that wait for spans above them or for others of the same call, and at all of their traces: what these
+// say moves rows, and what they add to the rollups, in one transaction. It returns those that nothing will change any more, and
+// whether there may be more to look at now. Replicas may do it at the same time: each trace is looked at by one.
 func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
 	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
 		settled, more = nil, false
 		q := s.db.queries.WithTx(tx)
+		if err := s.lookAgain(ctx, tx); err != nil {
+			return err
+		}
 		due, err := q.TakeUnsettled(ctx, settleAtOnce)
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		more = len(due) == settleAtOnce
-		rows, err := s.attributed(ctx, tx, due)
+		v, err := s.look(ctx, tx, due)
 		if err != nil {
 			return err
 		}
-		deltas := execution.NewDeltas()
-		var done []dbgen.TakeUnsettledRow
-		var waiting []waitingRow
-		for _, w := range due {
-			row, found := rows[executionKey{w.UserID, w.CreatedAt.UnixMicro(), w.ExecutionID}]
-			if !found { // erased, or dropped with its day
-				done = append(done, w)
-				continue
-			}
-			kept, err := s.move(ctx, tx, row, deltas)
-			switch {
-			case err != nil:
-				return err
-			case !kept: // the other one, which is there, is told of, or waits itself
-				done = append(done, w)
-			case row.complete || w.WaitedSeconds >= settleWithin.Seconds():
-				done, settled = append(done, w), append(settled, row.now.Execution)
-			default:
-				waiting = append(waiting, waitingRow{w, row.now.UserID})
-			}
-		}
-		if err := postpone(ctx, q, done, waiting); err != nil {
+		more = len(due) == settleAtOnce || v.left
+		if err := v.decide(ctx); err != nil {
 			return err
 		}
-		return s.appendDeltas(ctx, tx, deltas)
+		if err := v.apply(ctx); err != nil {
+			return err
+		}
+		settled, err = v.settle(ctx, q)
+		if err != nil {
+			return err
+		}
+		return s.appendDeltas(ctx, tx, v.deltas)
 	})
 	if err != nil {
 		return nil, false, err // what a transaction settled that was not committed is not settled
 	}
 	return settled, more, nil
+}
+
+// TraceBounds returns how often the spans above executions were more than are looked at, and how often a trace was too large to look
+// at whole.
+func (s *Executions) TraceBounds() (deep, large int64) { return s.tooDeep.Load(), s.tooLarge.Load() }
+
+// settle forgets which executions wait no longer, and returns those that are final and that nobody heard of.
+func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []execution.Execution, err error) {
+	settled = v.revived
+	var done []dbgen.TakeUnsettledRow
+	var later []waitingRow
+	for _, w := range v.due {
+		one := v.of(w)
+		switch {
+		case v.cut[w.TraceID], v.busy[w.TraceID] && w.WaitedSeconds < 2*settleWithin.Seconds():
+			later = append(later, waitingRow{w, w.UserID})
+		case v.busy[w.TraceID]: // as it is
+			done = append(done, w)
+			if one != nil && one.stored != nil {
+				settled = append(settled, one.stored.Execution)
+			}
+		case one != nil && one.now == nil && one.into != nil && one.missing != "" && w.WaitedSeconds < settleWithin.Seconds():
+			later = append(later, waitingRow{w, w.UserID}) // that it is the same call as another may change
+		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
+			done = append(done, w)
+		case one.missing == "" || w.WaitedSeconds >= settleWithin.Seconds():
+			done = append(done, w)
+			one.told = true
+			if !one.heard {
+				settled = append(settled, one.now.Execution)
+			}
+		case w.UserID != one.now.UserID && v.waiting[executionKey{one.now.UserID, w.CreatedAt.UnixMicro(), w.ExecutionID}]:
+			done = append(done, w) // it waits under the key that it has now as well
+		default:
+			later = append(later, waitingRow{w, one.now.UserID})
+		}
+	}
+	return settled, v.postpone(ctx, q, done, later)
 }
 
 // waitingRow is one some of whose ancestors are still missing, and the user that it has by now.
@@ -67,102 +101,9 @@ type waitingRow struct {
 	user string
 }
 
-// attributedRow is a row as it is stored, and as its ancestors say it should be.
-type attributedRow struct {
-	was, now execution.Row
-	complete bool // no ancestor is missing
-	erased   bool // it is a user's who was erased after it began
-}
-
-// attributed reads rows and asks their ancestors.
-func (s *Executions) attributed(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsettledRow) (map[executionKey]*attributedRow, error) {
-	users, times, ids := make([]string, len(due)), make([]time.Time, len(due)), make([]string, len(due))
-	for i, w := range due {
-		users[i], times[i], ids[i] = w.UserID, w.CreatedAt, w.ExecutionID
-	}
-	stored, err := s.db.queries.WithTx(tx).ExecutionsByKey(ctx, dbgen.ExecutionsByKeyParams{Users: users, Times: times, Ids: ids})
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[executionKey]*attributedRow, len(stored))
-	executions := make([]*execution.Execution, len(stored))
-	for i, one := range stored {
-		row := rowOf(one)
-		rows[keyOf(&row.Execution)] = &attributedRow{was: row, now: row}
-		executions[i] = &row.Execution
-	}
-	ancestry := execution.Ancestry{}
-	if err := extend(ctx, tx, ancestry, executions); err != nil {
-		return nil, err
-	}
-	var inherited []string
-	for _, row := range rows {
-		if row.complete, _ = ancestry.Attribute(&row.now.Execution); row.now.AgentName != row.was.AgentName {
-			inherited = append(inherited, row.now.AgentName)
-		}
-	}
-	if err := s.names.lookUp(ctx, tx, inherited); err != nil {
-		return nil, err
-	}
-	erased, err := erasuresAmong(ctx, tx, len(executions), func(i int) string {
-		return rows[keyOf(executions[i])].now.UserID
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
-		row.now.Capped = s.names.cappedAfter(row)
-		row.erased = erased.cover(&row.now.Execution)
-	}
-	return rows, nil
-}
-
-// cappedAfter says which names of a row are not told apart any more. One that did not change stays as it is.
-func (n *names) cappedAfter(row *attributedRow) execution.Capped {
-	if row.now.AgentName == row.was.AgentName {
-		return row.was.Capped
-	}
-	return row.was.Capped&execution.CappedModel | n.capped(&row.now.Execution)&execution.CappedAgent
-}
-
-// move writes a row as it should be, and notes how that changes the rollups. Where the row that it would become is there
-// already, it came again after its ancestors were known: then it is a duplicate, and is not kept.
-func (s *Executions) move(ctx context.Context, tx pgx.Tx, row *attributedRow, deltas execution.Deltas) (kept bool, err error) {
-	was, now := &row.was, &row.now
-	if row.erased {
-		deltas.Add(was, -1)
-		_, err := s.db.queries.WithTx(tx).DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
-		return false, err
-	}
-	if was.AgentName == now.AgentName && was.UserID == now.UserID && was.SessionID == now.SessionID && was.Request == now.Request {
-		return true, nil
-	}
-	var moved int64
-	err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) (err error) {
-		moved, err = s.db.queries.WithTx(savepoint).MoveExecution(ctx, dbgen.MoveExecutionParams{
-			UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID,
-			NewUser: now.UserID, AgentName: now.AgentName, SessionID: now.SessionID, Request: now.Request, Capped: int16(now.Capped),
-		})
-		return err
-	})
-	if sqlstate(err) == uniqueViolation { // it was being stored while this looked
-		moved, err = 0, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	deltas.Add(was, -1)
-	if moved == 0 {
-		_, err := s.db.queries.WithTx(tx).DeleteExecution(ctx, dbgen.DeleteExecutionParams{UserID: was.UserID, CreatedAt: was.CreatedAt, ExecutionID: was.ID})
-		return false, err
-	}
-	deltas.Add(now, 1)
-	return true, nil
-}
-
-// postpone forgets those that are done, and has the others looked at again after as long as they have waited, or when they
-// have waited long enough.
-func postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledRow, waiting []waitingRow) error {
+// postpone forgets those that are done, and has the others looked at again after as long as they have waited, or when they have
+// waited long enough; soon, where another replica is looking at their traces.
+func (v *view) postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledRow, waiting []waitingRow) error {
 	var drop dbgen.DropUnsettledParams
 	for _, w := range done {
 		drop.Users, drop.Times, drop.Ids = append(drop.Users, w.UserID), append(drop.Times, w.CreatedAt), append(drop.Ids, w.ExecutionID)
@@ -173,8 +114,82 @@ func postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledR
 	var later dbgen.PostponeUnsettledParams
 	later.LeastSeconds, later.WithinSeconds = firstCheck.Seconds(), settleWithin.Seconds()
 	for _, w := range waiting {
-		later.NewUsers = append(later.NewUsers, w.user)
+		if v.cut[w.TraceID] {
+			continue // it stays due
+		}
+		later.NewUsers, later.Soon = append(later.NewUsers, w.user), append(later.Soon, v.busy[w.TraceID])
 		later.Users, later.Times, later.Ids = append(later.Users, w.UserID), append(later.Times, w.CreatedAt), append(later.Ids, w.ExecutionID)
 	}
 	return q.PostponeUnsettled(ctx, later)
+}
+
+// view is what is known of the traces that executions are settled in.
+type view struct {
+	s   *Executions
+	tx  pgx.Tx
+	due []dbgen.TakeUnsettledRow
+
+	busy  map[string]bool // traces that another replica looks at
+	cut   map[string]bool // traces that are left for the next time
+	large map[string]bool // traces of which names alone go down
+	left  bool
+
+	spans   []storedSpan
+	known   map[string]bool       // traces whose spans were read
+	waiting map[executionKey]bool // under which keys executions of these traces wait
+	ofDue   map[string]bool       // traces that executions wait in, unlike those that only have partners
+	members []*member             // the spans' executions, as far as they have some
+	byID    map[[2]string]*member
+	deltas  execution.Deltas
+	revived []execution.Execution
+}
+
+// member is an execution of a view.
+type member struct {
+	span   storedSpan
+	stored *execution.Row   // as it is stored; nil: it has no row
+	again  []*execution.Row // other rows of it
+	joined *joinedExecution // what it was before it was merged; nil: it never was
+	waits  bool             // and metrics have not counted it
+
+	now     *execution.Row // as it should be stored; nil: it should not be
+	user    string         // whose it is, with or without a row
+	missing string
+	merged  bool
+	into    *member // that it is the same call as
+	by      string
+	members []*member // that are the same call
+	heard   bool
+	told    bool   // as one that is final
+	owner   string // of the row that is there in place of its own
+	removed bool   // its row is deleted: another is what it would become
+	touched bool   // what was decided about it counts
+}
+
+func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.TraceID, w.SpanID}] }
+
+// id is the id of a span's execution.
+func (s *storedSpan) id() string { return s.TraceID + "-" + s.SpanID }
+
+// origin is an execution as it came, as far as that is still known.
+func (m *member) origin() *execution.Execution {
+	switch {
+	case m.joined != nil && m.joined.ID != "":
+		return &m.joined.Execution
+	case m.stored != nil:
+		return &m.stored.Execution
+	}
+	return nil
+}
+
+// cappedAfter says which names of a row are not told apart any more. One that did not change stays as it is.
+func (n *names) cappedAfter(was, now *execution.Row) execution.Capped {
+	fresh := n.capped(&now.Execution)
+	if now.AgentName == was.AgentName {
+		fresh = fresh&^execution.CappedAgent | was.Capped&execution.CappedAgent
+	}
+	if now.Model == was.Model {
+		fresh = fresh&^execution.CappedModel | was.Capped&execution.CappedModel
+	}
+	return fresh
 }

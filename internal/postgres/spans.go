@@ -25,62 +25,74 @@ const (
 	wakeAtOnce = 5000
 )
 
-// walkUp finds spans and all that is known above them.
+// maxAbove bounds how many spans above an execution are looked for. Agents that call agents do not go that deep; a hostile trace may.
+const maxAbove = 1024
+
+// walkUp finds spans and all that is known above them. UNION ends circles.
 const walkUp = `-- name: Ancestors :many
 WITH RECURSIVE up AS (
-	SELECT a.trace_id, a.span_id, a.parent_span_id, a.agent, a.user_id, a.session_id, a.execution, 1 AS depth
+	SELECT a.trace_id, a.span_id, a.parent_span_id
 	FROM unnest($1::text[], $2::text[]) AS wanted (trace_id, span_id) JOIN span_ancestors a USING (trace_id, span_id)
 	UNION
-	SELECT a.trace_id, a.span_id, a.parent_span_id, a.agent, a.user_id, a.session_id, a.execution, up.depth + 1
+	SELECT a.trace_id, a.span_id, a.parent_span_id
 	FROM up JOIN span_ancestors a ON a.trace_id = up.trace_id AND a.span_id = up.parent_span_id
-	WHERE up.parent_span_id <> '' AND up.depth < 64
+	WHERE up.parent_span_id <> ''
 )
-SELECT DISTINCT trace_id, span_id, parent_span_id, agent, user_id, session_id, execution FROM up`
+SELECT ` + spanColumns + ` FROM (SELECT trace_id, span_id FROM up LIMIT $3) AS found JOIN span_ancestors a USING (trace_id, span_id)`
 
-// ancestryOf is what is known of the spans above a batch's executions: those in the batch, and those that came before.
-func ancestryOf(ctx context.Context, tx pgx.Tx, batch execution.Batch) (execution.Ancestry, error) {
-	ancestry := make(execution.Ancestry, len(batch.Spans))
-	for _, s := range batch.Spans {
-		ancestry.Put(s)
-	}
-	rows := make([]*execution.Execution, len(batch.Executions))
-	for i := range batch.Executions {
-		rows[i] = &batch.Executions[i]
-	}
-	return ancestry, extend(ctx, tx, ancestry, rows)
+const spanColumns = `a.trace_id, a.span_id, a.parent_span_id, a.agent, a.user_id, a.session_id, a.execution,
+	COALESCE(a.started_at, 'epoch'), COALESCE(a.ended_at, 'epoch'), a.facts,
+	a.scope, a.process, a.response, a.similar_to, a.owner, a.gone`
+
+// storedSpan is a span as it is stored. Its texts that are hashes there are their hashes.
+type storedSpan struct {
+	execution.Span
+	keys  spanKeys
+	owner string
+	gone  bool
 }
 
-// extend reads into the ancestry what is missing for these executions.
-func extend(ctx context.Context, tx pgx.Tx, ancestry execution.Ancestry, executions []*execution.Execution) error {
-	var traces, spans []string
-	asked := map[[2]string]bool{}
-	for _, e := range executions {
-		probe := *e
-		if settled, missing := ancestry.Attribute(&probe); !settled && !asked[[2]string{e.TraceID, missing}] {
-			asked[[2]string{e.TraceID, missing}] = true
-			traces, spans = append(traces, e.TraceID), append(spans, missing)
-		}
-	}
-	if len(traces) == 0 {
-		return nil
-	}
-	rows, err := tx.Query(ctx, walkUp, traces, spans)
-	if err != nil {
-		return err
-	}
-	var s execution.Span
-	_, err = pgx.ForEachRow(rows, []any{&s.TraceID, &s.SpanID, &s.ParentSpanID, &s.Agent, &s.User, &s.Session, &s.Execution}, func() error {
-		ancestry.Put(s)
+// collectSpans reads rows of spanColumns.
+func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
+	var s storedSpan
+	var facts int16
+	_, err := pgx.ForEachRow(rows, []any{
+		&s.TraceID, &s.SpanID, &s.ParentSpanID, &s.Agent, &s.User, &s.Session, &s.Execution, &s.StartedAt, &s.EndedAt,
+		&facts, &s.keys.scope, &s.keys.process, &s.keys.response, &s.keys.similar, &s.owner, &s.gone,
+	}, func() error {
+		s.StartedAt, s.EndedAt = s.StartedAt.UTC(), s.EndedAt.UTC()
+		setFacts(&s.Span, facts)
+		s.Scope, s.Process, s.ResponseID = keyText(s.keys.scope), keyText(s.keys.process), keyText(s.keys.response)
+		each(s)
 		return nil
 	})
 	return err
 }
 
-// keepSpans keeps a batch's spans for what is still to come, notes which rows wait for spans above them, and has those
-// looked at again that may have waited for these.
-func keepSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, unsettled []*execution.Row) error {
-	if len(batch.Spans) > 0 {
-		if err := insertSpans(ctx, tx, batch); err != nil {
+// ancestors reads spans and what is known above them.
+func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []string) (found []execution.Span, err error) {
+	limit := maxAbove + len(spans)*64
+	rows, err := tx.Query(ctx, walkUp, traces, spans, limit)
+	if err != nil {
+		return nil, err
+	}
+	err = collectSpans(rows, func(one storedSpan) { found = append(found, one.Span) })
+	if len(found) >= limit {
+		s.tooDeep.Add(1)
+	}
+	return found, err
+}
+
+// waiting is a row that waits for spans above it, or is to be looked at again at once.
+type waiting struct {
+	row *execution.Row
+	now bool
+}
+
+// keepUnsettled notes which rows wait for spans above them, and has those looked at again that may have waited for a batch's.
+func keepUnsettled(ctx context.Context, tx pgx.Tx, came []execution.Span, unsettled []waiting) error {
+	if len(came) > 0 {
+		if err := wake(ctx, tx, came); err != nil {
 			return err
 		}
 	}
@@ -89,49 +101,84 @@ func keepSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, unsettled 
 	}
 	var users, ids, traces, spans []string
 	var times []time.Time
-	for _, r := range unsettled {
+	var after []float64
+	for _, w := range unsettled {
+		r := w.row
 		users, times, ids = append(users, r.UserID), append(times, r.CreatedAt), append(ids, r.ID)
 		traces, spans = append(traces, r.TraceID), append(spans, r.SpanID)
+		seconds := firstCheck.Seconds()
+		if w.now {
+			seconds = 0
+		}
+		after = append(after, seconds)
 	}
 	_, err := tx.Exec(ctx, `-- name: InsertUnsettled :exec
 INSERT INTO unsettled_executions (user_id, created_at, execution_id, trace_id, span_id, check_at)
-SELECT w.user_id, w.created_at, w.execution_id, w.trace_id, w.span_id, now() + $6::float8 * interval '1 second'
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[]) AS w (user_id, created_at, execution_id, trace_id, span_id)
+SELECT w.user_id, w.created_at, w.execution_id, w.trace_id, w.span_id, now() + w.after * interval '1 second'
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::float8[])
+	AS w (user_id, created_at, execution_id, trace_id, span_id, after)
 ORDER BY 1, 2, 3
-ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, firstCheck.Seconds())
+ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, after)
 	return err
 }
 
-func insertSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch) error {
+// insertSpans keeps a batch's spans for what is still to come, and reports whether none of them came before.
+func insertSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, all []execution.Span, p *places) (fresh bool, err error) {
+	if len(all) == 0 {
+		return true, nil
+	}
 	executed := map[string]bool{} // traces
 	for i := range batch.Executions {
 		executed[batch.Executions[i].TraceID] = true
 	}
-	n := len(batch.Spans)
-	traces, ids, parents := make([]string, n), make([]string, n), make([]string, n)
-	agents, users, sessions := make([]string, n), make([]string, n), make([]string, n)
-	executions, wanted := make([]bool, n), make([]bool, n)
-	started := make([]time.Time, n)
-	for i, s := range batch.Spans {
+	n := len(all)
+	texts := make([]string, 6*n)
+	column := func(i int) []string { return texts[i*n : (i+1)*n : (i+1)*n] }
+	traces, ids, parents, agents := column(0), column(1), column(2), column(3)
+	users, sessions := column(4), column(5)
+	flags := make([]bool, 2*n)
+	executions, wanted := flags[:n:n], flags[n:]
+	facts := make([]int16, n)
+	started, ended := make([]time.Time, n), make([]time.Time, n)
+	numbers := make([]int64, 4*n)
+	scopes, processes, responses, similar := numbers[:n:n], numbers[n:2*n:2*n], numbers[2*n:3*n:3*n], numbers[3*n:]
+	for i := range all {
+		s := &all[i]
 		traces[i], ids[i], parents[i] = s.TraceID, s.SpanID, s.ParentSpanID
 		agents[i], users[i], sessions[i] = s.Agent, s.User, s.Session
-		executions[i], started[i] = s.Execution, s.StartedAt
+		facts[i] = spanFacts(s)
+		executions[i], started[i], ended[i] = s.Execution, s.StartedAt, s.EndedAt
 		wanted[i] = executed[s.TraceID] || s.Agent != "" || s.User != "" || s.Session != ""
+		k := p.keys[i]
+		scopes[i], processes[i], responses[i], similar[i] = k.scope, k.process, k.response, k.similar
 	}
-	_, err := tx.Exec(ctx, `-- name: InsertSpans :exec
-INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, seen_at)
-SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution, s.started_at,
+	tag, err := tx.Exec(ctx, `-- name: InsertSpans :execrows
+INSERT INTO span_ancestors (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at,
+	facts, scope, process, response, similar_to, owner, gone, seen_at)
+SELECT s.trace_id, s.span_id, s.parent_span_id, s.agent, s.user_id, s.session_id, s.execution, s.started_at, s.ended_at,
+	s.facts, s.scope, s.process, s.response, s.similar_to, s.owner, s.gone,
 	CASE WHEN s.wanted OR EXISTS (SELECT FROM unsettled_executions u WHERE u.trace_id = s.trace_id) THEN now()
-		ELSE now() - $10::float8 * interval '1 second' END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[], $9::timestamptz[])
-	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, wanted, started_at)
+		ELSE now() - $18::float8 * interval '1 second' END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::timestamptz[], $9::timestamptz[],
+	$10::smallint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::boolean[], $17::boolean[])
+	AS s (trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at,
+		facts, scope, process, response, similar_to, owner, gone, wanted)
 ORDER BY 1, 2
-ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, wanted, started, (spansKept - spansKeptBriefly).Seconds())
-	if err != nil {
-		return err
+ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, started, ended, facts,
+		scopes, processes, responses, similar, p.owners, p.gone, wanted, (spansKept - spansKeptBriefly).Seconds())
+	return tag.RowsAffected() == int64(n), err
+}
+
+// wake has executions looked at again that may have waited for spans that came.
+func wake(ctx context.Context, tx pgx.Tx, came []execution.Span) error {
+	traces := make([]string, 0, len(came))
+	for _, s := range came {
+		if len(traces) == 0 || traces[len(traces)-1] != s.TraceID {
+			traces = append(traces, s.TraceID)
+		}
 	}
 	slices.Sort(traces)
-	_, err = tx.Exec(ctx, `-- name: WakeUnsettled :exec
+	_, err := tx.Exec(ctx, `-- name: WakeUnsettled :exec
 UPDATE unsettled_executions SET check_at = now()
 WHERE (user_id, created_at, execution_id) IN (
 	SELECT user_id, created_at, execution_id FROM unsettled_executions

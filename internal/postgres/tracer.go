@@ -54,7 +54,7 @@ func (l *lentConns) remove(conn *pgx.Conn) {
 
 type traceKey struct{}
 
-type trace struct {
+type queryTrace struct {
 	name  string
 	start time.Time
 }
@@ -119,11 +119,11 @@ func (t *tracer) begin(ctx context.Context, name string) context.Context {
 	if t.observer == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, traceKey{}, trace{name, t.now()})
+	return context.WithValue(ctx, traceKey{}, queryTrace{name, t.now()})
 }
 
 func (t *tracer) end(ctx context.Context, err error) {
-	started, ok := ctx.Value(traceKey{}).(trace)
+	started, ok := ctx.Value(traceKey{}).(queryTrace)
 	if !ok {
 		return
 	}

@@ -81,6 +81,7 @@ func newExecutions(
 	if e.currency, err = readDisplayCurrency(config.DisplayCurrency, config.CurrencyRateFile); err != nil {
 		return nil, err
 	}
+	e.store.PriceBy(func(one *execution.Execution) { e.prices.inForce().Price(one) })
 	e.ledger = ledger.New(ledger.Options{
 		Store: e.store, Prices: e.prices.inForce, Observer: e.observer,
 		Payloads: payloads,
@@ -94,6 +95,7 @@ func newExecutions(
 			return telemetry.QueueSample{Rows: q.Rows, CapacityRows: q.MaxRows, Bytes: int64(q.Bytes)}
 		}),
 		telemetry.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
+		telemetry.NewTraceBoundsCollector(e.store.TraceBounds),
 	)
 	if config.AgentsFile == "" {
 		e.gateway = gateway.New(gateway.Options{Agents: func() *gateway.Agents { return nil }, Now: now, Log: log.Named("gateway")})

@@ -32,7 +32,7 @@ var background = map[string]bool{
 	"TryFolding": true, "TakeExecutionDeltas": true, "FoldUserDeltas": true, "CountDeltas": true,
 	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "Partitions": true,
 	"LockNames": true, "DropUnusedNames": true, "RollupNames": true,
-	"DropOldExecutionRollups": true, "DropOldUserRollups": true, "DropOldSpans": true,
+	"DropOldExecutionRollups": true, "DropOldUserRollups": true, "DropOldSpans": true, "DropOldJoined": true, "DropOldCallScopes": true,
 	"TakeContents": true, "CountContents": true, "DropOldContents": true,
 }
 

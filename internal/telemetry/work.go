@@ -23,6 +23,19 @@ func NewUsageUnknownCounter(reg prometheus.Registerer) prometheus.Counter {
 	return counter
 }
 
+var tracesBoundedDesc = prometheus.NewDesc("watchbill_trace_bounds_total",
+	"Looks at traces that a bound cut short: of the spans above executions, or of the spans of a whole trace.", []string{"bound"}, nil)
+
+// NewTraceBoundsCollector returns the metric of traces that were too deep or too large to look at whole. bounds must be safe for
+// concurrent use.
+func NewTraceBoundsCollector(bounds func() (deep, large int64)) prometheus.Collector {
+	return sampled{[]*prometheus.Desc{tracesBoundedDesc}, func(metrics chan<- prometheus.Metric) {
+		deep, large := bounds()
+		metrics <- prometheus.MustNewConstMetric(tracesBoundedDesc, prometheus.CounterValue, float64(deep), "depth")
+		metrics <- prometheus.MustNewConstMetric(tracesBoundedDesc, prometheus.CounterValue, float64(large), "spans")
+	}}
+}
+
 // NewWorkCollector returns the metric of work that fails. failing must be safe for concurrent use, and its keys few.
 func NewWorkCollector(failing func() map[string]bool) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{workFailingDesc}, func(metrics chan<- prometheus.Metric) {

@@ -125,6 +125,24 @@ func (q *Queries) EraseExecutions(ctx context.Context, arg EraseExecutionsParams
 	return items, nil
 }
 
+const eraseJoined = `-- name: EraseJoined :exec
+DELETE FROM joined_executions WHERE user_id = $1
+`
+
+func (q *Queries) EraseJoined(ctx context.Context, userID string) error {
+	_, err := q.db.Exec(ctx, eraseJoined, userID)
+	return err
+}
+
+const eraseSpanOwners = `-- name: EraseSpanOwners :exec
+UPDATE span_ancestors SET owner = '', response = 0, similar_to = 0 WHERE owner = $1
+`
+
+func (q *Queries) EraseSpanOwners(ctx context.Context, owner string) error {
+	_, err := q.db.Exec(ctx, eraseSpanOwners, owner)
+	return err
+}
+
 const eraseSpans = `-- name: EraseSpans :exec
 DELETE FROM span_ancestors WHERE user_id = $1
 `
@@ -461,54 +479,16 @@ func (q *Queries) LockFolding(ctx context.Context) error {
 	return err
 }
 
-const moveExecution = `-- name: MoveExecution :execrows
-UPDATE agent_executions moved
-SET user_id = $1, agent_name = $2, session_id = $3,
-    request = $4, capped = $5
-WHERE moved.user_id = $6 AND moved.created_at = $7 AND moved.execution_id = $8
-  AND ($1 = $6 OR NOT EXISTS (
-      SELECT FROM agent_executions there
-      WHERE there.user_id = $1 AND there.created_at = $7 AND there.execution_id = $8
-  ))
-`
-
-type MoveExecutionParams struct {
-	NewUser     string
-	AgentName   string
-	SessionID   string
-	Request     bool
-	Capped      int16
-	UserID      string
-	CreatedAt   time.Time
-	ExecutionID string
-}
-
-func (q *Queries) MoveExecution(ctx context.Context, arg MoveExecutionParams) (int64, error) {
-	result, err := q.db.Exec(ctx, moveExecution,
-		arg.NewUser,
-		arg.AgentName,
-		arg.SessionID,
-		arg.Request,
-		arg.Capped,
-		arg.UserID,
-		arg.CreatedAt,
-		arg.ExecutionID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const postponeUnsettled = `-- name: PostponeUnsettled :exec
 UPDATE unsettled_executions u
-SET user_id = k.new_user, check_at = GREATEST(now() + $1::float8 * interval '1 second',
-    LEAST(now() + (now() - u.since), u.since + $2::float8 * interval '1 second'))
+SET user_id = k.new_user, check_at = CASE WHEN k.soon THEN now() + interval '1 second' ELSE GREATEST(now() + $1::float8 * interval '1 second',
+    LEAST(now() + (now() - u.since), u.since + $2::float8 * interval '1 second')) END
 FROM (
     SELECT unnest($3::text[]) AS user_id,
         unnest($4::timestamptz[]) AS created_at,
         unnest($5::text[]) AS execution_id,
-        unnest($6::text[]) AS new_user
+        unnest($6::text[]) AS new_user,
+        unnest($7::boolean[]) AS soon
 ) AS k
 WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id
 `
@@ -520,6 +500,7 @@ type PostponeUnsettledParams struct {
 	Times         []time.Time
 	Ids           []string
 	NewUsers      []string
+	Soon          []bool
 }
 
 // Under the key that the execution has now. The last time is when it waits no longer.
@@ -531,6 +512,7 @@ func (q *Queries) PostponeUnsettled(ctx context.Context, arg PostponeUnsettledPa
 		arg.Times,
 		arg.Ids,
 		arg.NewUsers,
+		arg.Soon,
 	)
 	return err
 }
@@ -695,7 +677,7 @@ func (q *Queries) TakeExecutionDeltas(ctx context.Context, most int32) ([]Execut
 }
 
 const takeUnsettled = `-- name: TakeUnsettled :many
-SELECT user_id, created_at, execution_id, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
+SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
 ORDER BY user_id, created_at, execution_id
@@ -707,6 +689,9 @@ type TakeUnsettledRow struct {
 	UserID        string
 	CreatedAt     time.Time
 	ExecutionID   string
+	TraceID       string
+	SpanID        string
+	Heard         bool
 	WaitedSeconds float64
 }
 
@@ -724,6 +709,9 @@ func (q *Queries) TakeUnsettled(ctx context.Context, most int32) ([]TakeUnsettle
 			&i.UserID,
 			&i.CreatedAt,
 			&i.ExecutionID,
+			&i.TraceID,
+			&i.SpanID,
+			&i.Heard,
 			&i.WaitedSeconds,
 		); err != nil {
 			return nil, err

@@ -58,6 +58,27 @@ func (q *Queries) DeleteUnseenAgents(ctx context.Context, ids []string) error {
 	return err
 }
 
+const dropOldCallScopes = `-- name: DropOldCallScopes :execrows
+DELETE FROM call_scopes old WHERE (old.process, old.scope) IN (
+    SELECT c.process, c.scope FROM call_scopes c
+    WHERE c.seen_at < now() - $1::float8 * interval '1 second'
+    ORDER BY c.process, c.scope LIMIT $2::int FOR UPDATE SKIP LOCKED
+)
+`
+
+type DropOldCallScopesParams struct {
+	KeepSeconds float64
+	Most        int32
+}
+
+func (q *Queries) DropOldCallScopes(ctx context.Context, arg DropOldCallScopesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldCallScopes, arg.KeepSeconds, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const dropOldDeletedAgents = `-- name: DropOldDeletedAgents :execrows
 DELETE FROM deleted_agents WHERE agent_id IN (
     SELECT agent_id FROM deleted_agents WHERE deleted_at < now() - $1::float8 * interval '1 second'
@@ -130,6 +151,26 @@ DELETE FROM idempotency_keys WHERE key IN (
 
 func (q *Queries) DropOldIdempotencyKeys(ctx context.Context, most int32) (int64, error) {
 	result, err := q.db.Exec(ctx, dropOldIdempotencyKeys, most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const dropOldJoined = `-- name: DropOldJoined :execrows
+DELETE FROM joined_executions old WHERE old.execution_id IN (
+    SELECT j.execution_id FROM joined_executions j WHERE j.created_at < $1
+    ORDER BY j.execution_id LIMIT $2::int FOR UPDATE SKIP LOCKED
+)
+`
+
+type DropOldJoinedParams struct {
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) DropOldJoined(ctx context.Context, arg DropOldJoinedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldJoined, arg.Before, arg.Most)
 	if err != nil {
 		return 0, err
 	}

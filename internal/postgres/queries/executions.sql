@@ -1,6 +1,6 @@
 -- name: TakeUnsettled :many
 -- Whoever else settles at the same time takes others.
-SELECT user_id, created_at, execution_id, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
+SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
 ORDER BY user_id, created_at, execution_id
@@ -19,16 +19,6 @@ JOIN execution_figures e ON e.user_id = k.user_id AND e.created_at = k.created_a
 ORDER BY e.created_at, e.execution_id, e.user_id
 FOR UPDATE OF e;
 
--- name: MoveExecution :execrows
-UPDATE agent_executions moved
-SET user_id = sqlc.arg(new_user), agent_name = sqlc.arg(agent_name), session_id = sqlc.arg(session_id),
-    request = sqlc.arg(request), capped = sqlc.arg(capped)
-WHERE moved.user_id = sqlc.arg(user_id) AND moved.created_at = sqlc.arg(created_at) AND moved.execution_id = sqlc.arg(execution_id)
-  AND (sqlc.arg(new_user) = sqlc.arg(user_id) OR NOT EXISTS (
-      SELECT FROM agent_executions there
-      WHERE there.user_id = sqlc.arg(new_user) AND there.created_at = sqlc.arg(created_at) AND there.execution_id = sqlc.arg(execution_id)
-  ));
-
 -- name: DeleteExecution :execrows
 DELETE FROM agent_executions WHERE user_id = $1 AND created_at = $2 AND execution_id = $3;
 
@@ -44,13 +34,14 @@ WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id =
 -- name: PostponeUnsettled :exec
 -- Under the key that the execution has now. The last time is when it waits no longer.
 UPDATE unsettled_executions u
-SET user_id = k.new_user, check_at = GREATEST(now() + sqlc.arg(least_seconds)::float8 * interval '1 second',
-    LEAST(now() + (now() - u.since), u.since + sqlc.arg(within_seconds)::float8 * interval '1 second'))
+SET user_id = k.new_user, check_at = CASE WHEN k.soon THEN now() + interval '1 second' ELSE GREATEST(now() + sqlc.arg(least_seconds)::float8 * interval '1 second',
+    LEAST(now() + (now() - u.since), u.since + sqlc.arg(within_seconds)::float8 * interval '1 second')) END
 FROM (
     SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
         unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
         unnest(sqlc.arg(ids)::text[]) AS execution_id,
-        unnest(sqlc.arg(new_users)::text[]) AS new_user
+        unnest(sqlc.arg(new_users)::text[]) AS new_user,
+        unnest(sqlc.arg(soon)::boolean[]) AS soon
 ) AS k
 WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id = k.execution_id;
 
@@ -114,6 +105,12 @@ DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_i
 
 -- name: EraseSpans :exec
 DELETE FROM span_ancestors WHERE user_id = $1;
+
+-- name: EraseSpanOwners :exec
+UPDATE span_ancestors SET owner = '', response = 0, similar_to = 0 WHERE owner = $1;
+
+-- name: EraseJoined :exec
+DELETE FROM joined_executions WHERE user_id = $1;
 
 -- name: LockFolding :exec
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill folding', 0));

@@ -88,6 +88,19 @@ DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
     ORDER BY a.trace_id, a.span_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
 );
 
+-- name: DropOldJoined :execrows
+DELETE FROM joined_executions old WHERE old.execution_id IN (
+    SELECT j.execution_id FROM joined_executions j WHERE j.created_at < sqlc.arg(before)
+    ORDER BY j.execution_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
+-- name: DropOldCallScopes :execrows
+DELETE FROM call_scopes old WHERE (old.process, old.scope) IN (
+    SELECT c.process, c.scope FROM call_scopes c
+    WHERE c.seen_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
+    ORDER BY c.process, c.scope LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+);
+
 -- name: DropUnusedNames :exec
 -- Names that nothing was executed under for a while make room for others. Rows say which names they are counted under, so
 -- what comes under such a name again, and what is taken away, stays right.

@@ -1,0 +1,22 @@
+package execution
+
+// Check says whether a span may be kept: what it names has the bounds of an execution's names.
+func (s Span) Check() *Fault {
+	for _, text := range []struct {
+		field, value string
+		most         int
+		required     bool
+	}{
+		{"trace_id", s.TraceID, MaxID, true},
+		{"span_id", s.SpanID, MaxID, true},
+		{"parent_span_id", s.ParentSpanID, MaxID, false},
+		{"agent_name", s.Agent, MaxName, false},
+		{"user_id", s.User, MaxUser, false},
+		{"session_id", s.Session, MaxUser, false},
+	} {
+		if fault := checkName(text.field, text.value, text.most, text.required); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}

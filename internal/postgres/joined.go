@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// joinedExecution is an execution that is a step of another or the same call as another, or one that others were merged into.
+type joinedExecution struct {
+	execution.Execution // as it came, without its contents
+	into, reason        string
+	user                string
+	heard               bool
+}
+
+func mergedExecution(into, user, reason string, e *execution.Execution) joinedExecution {
+	j := joinedExecution{Execution: *e, into: into, reason: reason, user: user}
+	j.Input, j.Output = nil, nil
+	return j
+}
+
+// keepJoined keeps what executions were before they were merged.
+func (s *Executions) keepJoined(ctx context.Context, tx pgx.Tx, all []joinedExecution) error {
+	if len(all) == 0 {
+		return nil
+	}
+	n := len(all)
+	ids, intos, reasons, users, traces := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	times, heard, figures := make([]time.Time, n), make([]bool, n), make([]string, n)
+	for i := range all {
+		j := &all[i]
+		ids[i], intos[i], reasons[i], users[i], traces[i] = j.ID, j.into, j.reason, j.user, j.TraceID
+		times[i], heard[i], figures[i] = j.CreatedAt, j.heard, string(mustMarshal(j.Execution))
+	}
+	_, err := tx.Exec(ctx, `-- name: InsertJoined :exec
+INSERT INTO joined_executions (execution_id, into_id, reason, user_id, created_at, trace_id, heard, figures)
+SELECT DISTINCT ON (1) j.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::boolean[], $8::jsonb[]) AS j (id)
+ORDER BY 1
+ON CONFLICT (execution_id) DO NOTHING`, ids, intos, reasons, users, times, traces, heard, figures)
+	return err
+}
+
+// dropJoined leaves out what came before and was found to be a part of another, or another user's: its span is known, or, where that
+// is forgotten by now, its id. Nearly always nothing of a batch came before, and none of it is that old.
+func (s *Executions) dropJoined(ctx context.Context, tx pgx.Tx, f *family, in *intake, fresh bool) error {
+	forgotten := s.now().Add(-spansKept)
+	var traces, spans, ids, users []string
+	for i := range in.rows {
+		r := &in.rows[i]
+		if at := f.at[in.from[i]]; at < 0 || f.nodes[at].Role == execution.RoleNone || fresh && r.CreatedAt.Add(r.Duration).After(forgotten) {
+			continue
+		}
+		ids = append(ids, r.ID)
+		if !fresh {
+			traces, spans, users = append(traces, r.TraceID), append(spans, r.SpanID), append(users, r.UserID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var rows pgx.Rows
+	var err error
+	if fresh {
+		rows, err = tx.Query(ctx, `-- name: JoinedLongBefore :many
+SELECT execution_id FROM joined_executions WHERE execution_id = ANY ($1::text[]) AND into_id <> execution_id`, ids)
+	} else {
+		rows, err = tx.Query(ctx, `-- name: JoinedBefore :many
+SELECT w.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (trace_id, span_id, id, user_id)
+WHERE EXISTS (
+		SELECT FROM span_ancestors a WHERE a.trace_id = w.trace_id AND a.span_id = w.span_id
+		AND (a.gone OR a.owner <> '' AND a.owner <> w.user_id)
+	)
+	OR EXISTS (SELECT FROM joined_executions j WHERE j.execution_id = w.id AND j.into_id <> w.id)`, traces, spans, ids, users)
+	}
+	if err != nil {
+		return err
+	}
+	known, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(known) == 0 {
+		return err
+	}
+	dropped := make(map[string]bool, len(known))
+	for _, id := range known {
+		dropped[id] = true
+	}
+	kept := 0
+	for i := range in.rows {
+		if dropped[in.rows[i].ID] {
+			continue
+		}
+		in.rows[kept], in.from[kept] = in.rows[i], in.from[i]
+		kept++
+	}
+	in.rows, in.from = in.rows[:kept], in.from[:kept]
+	return nil
+}
+
+// joinedOf decodes what joined executions were.
+func joinedOf(into, reason, user string, heard bool, figures json.RawMessage) joinedExecution {
+	return joinedExecution{Execution: decoded[execution.Execution](figures), into: into, reason: reason, user: user, heard: heard}
+}

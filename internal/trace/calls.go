@@ -1,0 +1,263 @@
+package trace
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	// maxGroup is how many spans may tell of one call. More do not: whoever sends them has its reasons, and each counts.
+	maxGroup = 8
+	// responseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
+	responseWithin = 10 * time.Minute
+)
+
+// group is calls that are the same.
+type group struct {
+	members []int
+	user    string // empty: none of them is known to be somebody's
+}
+
+// calls groups the calls of a tree.
+type calls struct {
+	*tree
+	groups []group
+	all    []int // the calls, in the order of their time
+	tools  []int // the uses of tools, which only those around them may be the same as
+}
+
+// groupCalls finds which calls are the same.
+func groupCalls(t *tree) *calls {
+	c := &calls{tree: t}
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		if n.twin != none || !n.call() && n.Role != execution.RoleTool {
+			continue
+		}
+		n.group = len(c.groups)
+		c.groups = append(c.groups, group{members: []int{i}, user: n.named.user})
+		if n.call() {
+			c.all = append(c.all, i)
+		} else {
+			c.tools = append(c.tools, i)
+		}
+	}
+	slices.SortFunc(c.all, func(a, b int) int {
+		x, y := &t.nodes[a], &t.nodes[b]
+		if d := compareTimes(x.StartedAt, y.StartedAt, x.TraceID, y.TraceID); d != 0 {
+			return d
+		}
+		return strings.Compare(x.SpanID, y.SpanID)
+	})
+	c.byReport()
+	c.byResponse()
+	c.byParent()
+	c.byPartner()
+	c.bySimilarity()
+	return c
+}
+
+// join makes two calls one, unless they are somebody's and somebody else's, or too many tell of them. separate says that one scope
+// sees a call once, so that they may have no scope in common.
+func (c *calls) join(a, b int, by string, separate bool) bool {
+	x, y := &c.nodes[a], &c.nodes[b]
+	if x.group == y.group {
+		return true
+	}
+	if !c.joinable(x.group, y.group, separate) {
+		return false
+	}
+	into, from := x.group, y.group
+	g, other := &c.groups[into], &c.groups[from]
+	if g.user == "" {
+		g.user = other.user
+	}
+	for _, m := range other.members {
+		c.nodes[m].group = into
+	}
+	g.members = append(g.members, other.members...)
+	other.members = nil
+	for _, n := range []*node{x, y} {
+		if n.by == "" {
+			n.by = by
+		}
+	}
+	return true
+}
+
+// joinable reports whether two groups may become one.
+func (c *calls) joinable(a, b int, separate bool) bool {
+	g, other := &c.groups[a], &c.groups[b]
+	if len(g.members)+len(other.members) > maxGroup || g.user != "" && other.user != "" && g.user != other.user {
+		return false
+	}
+	if separate {
+		for _, m := range g.members {
+			for _, o := range other.members {
+				if c.sameSource(m, o) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// sameSource reports whether two spans are of one instrumentation of one process, which sees a call once. Its reports of how calls
+// ended are another source.
+func (c *calls) sameSource(a, b int) bool {
+	x, y := &c.nodes[a], &c.nodes[b]
+	return x.Scope == y.Scope && x.Process == y.Process && Reports(x.Span) == Reports(y.Span)
+}
+
+// byResponse joins calls that have the provider's id of the answer in common.
+func (c *calls) byResponse() {
+	seen := map[string][]int{}
+	for _, i := range c.all {
+		n := &c.nodes[i]
+		if n.ResponseID == "" {
+			continue
+		}
+		before := seen[n.ResponseID]
+		joined := false
+		for _, other := range before {
+			if n.StartedAt.Sub(c.nodes[other].StartedAt) <= responseWithin && c.join(other, i, ByResponse, true) {
+				joined = true
+				break
+			}
+		}
+		if !joined && len(before) < maxGroup {
+			seen[n.ResponseID] = append(before, i)
+		}
+	}
+}
+
+// byParent joins calls with the call that they lie in.
+func (c *calls) byParent() {
+	inner := map[int][]int{} // by the call around them
+	var outers []int
+	for _, i := range slices.Concat(c.all, c.tools) {
+		if above := c.nodes[i].above; above != none && c.nodes[above].Role == c.nodes[i].Role {
+			if inner[above] == nil {
+				outers = append(outers, above)
+			}
+			inner[above] = append(inner[above], i)
+		}
+	}
+	for _, outer := range outers {
+		c.around(outer, inner[outer])
+	}
+}
+
+// around joins a call with those in it. One scope that tells of several says that the call around them is none itself, unless only
+// one of them counts: then the others that succeeded help it, and those that failed were tried before.
+func (c *calls) around(outer int, inner []int) {
+	var scopes []string
+	of := map[string][]int{} // one of each group, by scope
+	groups := map[int]bool{c.nodes[outer].group: true}
+	for _, i := range inner {
+		n := &c.nodes[i]
+		if groups[n.group] {
+			continue
+		}
+		groups[n.group] = true
+		if of[n.Scope] == nil {
+			scopes = append(scopes, n.Scope)
+		}
+		of[n.Scope] = append(of[n.Scope], i)
+	}
+	for _, scope := range scopes {
+		several := of[scope]
+		if !c.nodes[outer].call() {
+			if len(several) == 1 && scope != c.nodes[outer].Scope {
+				c.join(outer, several[0], ByParent, true)
+			}
+			continue
+		}
+		counting, main := 0, none
+		for _, i := range several {
+			n := &c.nodes[i]
+			switch counts := c.groupCounts(n.group); {
+			case counts:
+				counting++
+				main = i
+			case counting == 0 && (main == none || !n.failedItself() || c.nodes[main].failedItself()):
+				main = i
+			}
+		}
+		if counting > 1 {
+			c.nodes[outer].wrapper = true
+			return
+		}
+		for _, i := range several {
+			if i == main || !c.nodes[i].failedItself() {
+				c.join(outer, i, ByParent, false)
+			}
+		}
+	}
+}
+
+func (c *calls) groupCounts(g int) bool {
+	return slices.ContainsFunc(c.groups[g].members, func(i int) bool { return c.nodes[i].counts() })
+}
+
+// groupResponse is the response id of a group; empty: none.
+func (c *calls) groupResponse(g int) string {
+	for _, i := range c.groups[g].members {
+		if id := c.nodes[i].ResponseID; id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// outermost reports whether no other call of its group lies around a call.
+func (c *calls) outermost(i int) bool {
+	above := c.nodes[i].above
+	for above != none && c.nodes[above].group != none {
+		if c.nodes[above].group == c.nodes[i].group {
+			return false
+		}
+		above = c.nodes[above].above
+	}
+	return true
+}
+
+// within is the execution that a call's group lies in, as far as one of its spans shows; none: none.
+func (c *calls) within(i int) int {
+	above := c.nodes[i].above
+	for above != none && c.nodes[above].group == c.nodes[i].group {
+		above = c.nodes[above].above
+	}
+	return above
+}
+
+// ranked are a group's members that have an execution, the one that stays first: one that lies in a run before one that does not,
+// the outer one before the inner one.
+func (c *calls) ranked(g int) []int {
+	members := slices.DeleteFunc(slices.Clone(c.groups[g].members), func(i int) bool { return c.nodes[i].Execution == nil })
+	slices.SortFunc(members, func(a, b int) int {
+		x, y := &c.nodes[a], &c.nodes[b]
+		for _, better := range [][2]bool{
+			{c.within(a) != none, c.within(b) != none},
+			{!Reports(x.Span), !Reports(y.Span)},
+			{c.outermost(a), c.outermost(b)},
+			{x.ParentSpanID != "", y.ParentSpanID != ""},
+		} {
+			switch {
+			case better[0] && !better[1]:
+				return -1
+			case better[1] && !better[0]:
+				return 1
+			}
+		}
+		if d := compareTimes(x.StartedAt, y.StartedAt, "", ""); d != 0 {
+			return d
+		}
+		return compareTimes(y.EndedAt, x.EndedAt, x.id(), y.id())
+	})
+	return members
+}

@@ -1,0 +1,124 @@
+package trace
+
+import (
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// Decide says what the executions of some spans should be, a decision for each node. All spans of a trace that are known belong to
+// the nodes, and so do the calls of other traces that may be the same as theirs.
+func Decide(nodes []Node) []Decision {
+	t := plant(nodes)
+	t.placeAll()
+	t.nameAll()
+	c := groupCalls(t)
+	decisions := make([]Decision, len(nodes))
+	for i := range t.nodes {
+		if n := &t.nodes[i]; n.Execution != nil && n.twin == none {
+			decisions[i] = t.decide(i)
+		}
+	}
+	for g := range c.groups {
+		if len(c.groups[g].members) > 1 {
+			c.decide(g, decisions)
+		}
+	}
+	for i := range t.nodes {
+		if twin := t.nodes[i].twin; twin != none && t.nodes[i].Execution != nil && t.nodes[twin].Execution != nil {
+			decisions[i] = decisions[twin]
+			decisions[i].Members = nil
+		}
+	}
+	return decisions
+}
+
+// decide decides about a node by its place alone.
+func (t *tree) decide(i int) Decision {
+	n := &t.nodes[i]
+	d := Decision{
+		Into: none, Missing: t.waitsFor(i), names: n.named, status: n.Status, role: n.Role, within: n.above != none,
+	}
+	switch {
+	case n.step, n.wrapper && n.above != none:
+		d.Gone, d.By = true, ByStep
+	case n.wrapper:
+		e := *n.Execution
+		e.Kind = execution.Agent
+		e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = execution.Tokens{}, nil, execution.UsageNone, execution.Billing{}, nil
+		e.Model, e.Provider, e.Joined = "", "", nil
+		d.Merged = &e
+	case n.failed != i:
+		from := &t.nodes[n.failed]
+		if d.status = from.status(); from.Execution != nil && !n.failedItself() {
+			d.message = from.Execution.ErrorMessage
+		}
+	}
+	return d
+}
+
+// on writes names on an execution.
+func (n names) on(e *execution.Execution) {
+	if n.agent != "" {
+		e.AgentName = n.agent
+	}
+	if n.user != "" {
+		e.UserID = n.user
+	}
+	if n.session != "" {
+		e.SessionID = n.session
+	}
+}
+
+// complete writes names where an execution has none.
+func (n names) complete(e *execution.Execution) {
+	if e.AgentName != execution.Unknown {
+		n.agent = ""
+	}
+	if e.UserID != execution.Unknown {
+		n.user = ""
+	}
+	if e.SessionID != "" {
+		n.session = ""
+	}
+	n.on(e)
+}
+
+// waitsFor is the id of a span that is not known and may change a node; empty: none. Once its names and the run that it lies in are
+// known, nothing further up does.
+func (t *tree) waitsFor(i int) string {
+	for {
+		n := &t.nodes[i]
+		if n.missing == "" {
+			return ""
+		}
+		if n.adopted || n.above == none || n.named.agent == "" || n.named.user == "" || n.named.session == "" {
+			return n.missing
+		}
+		if t.nodes[n.above].group == none {
+			return ""
+		}
+		i = n.above
+	}
+}
+
+// decide decides about the calls of a group.
+func (c *calls) decide(g int, decisions []Decision) {
+	ranked := c.ranked(g)
+	if len(ranked) < 2 {
+		return
+	}
+	stays := ranked[0]
+	d := &decisions[stays]
+	if d.Gone || c.nodes[stays].wrapper {
+		return
+	}
+	d.Merged, d.Reprice = c.merge(ranked)
+	within := false
+	for _, i := range ranked {
+		d.names.fill(c.nodes[i].named)
+		within = within || c.within(i) != none
+	}
+	d.within, d.Members = within, ranked[1:]
+	for _, i := range ranked[1:] {
+		decisions[i].Gone, decisions[i].Into, decisions[i].By = true, stays, c.reason(&c.nodes[stays], &c.nodes[i])
+	}
+}

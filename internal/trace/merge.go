@@ -1,0 +1,119 @@
+package trace
+
+import (
+	"slices"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// merge makes one execution of a group's, the one that stays first. What the one that stays lacks the others fill in, in their
+// order. Counts are those of the innermost span, which is nearest to the provider.
+func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
+	first := &c.nodes[ranked[0]]
+	e := *first.Execution
+	e.Joined = nil
+	if first.Status != "" {
+		e.Status = first.Status
+	}
+	if e.Status == execution.Success {
+		e.ErrorMessage = ""
+	}
+	ends := first.StartedAt.Add(e.Duration)
+	for _, i := range ranked[1:] {
+		n := &c.nodes[i]
+		other := n.Execution
+		e.Input, e.Output = orOther(e.Input, other.Input), orOther(e.Output, other.Output)
+		if e.Model == "" {
+			e.Model = other.Model
+		}
+		if e.Provider == "" {
+			e.Provider = other.Provider
+		}
+		if e.Variant == "" {
+			e.Variant = other.Variant
+		}
+		if e.ProviderCost == nil {
+			e.ProviderCost = other.ProviderCost
+		}
+		if e.RequestID == first.TraceID && other.RequestID != n.TraceID {
+			e.RequestID = other.RequestID
+		}
+		if e.Status == execution.Failure && other.Status == execution.Timeout {
+			e.Status = other.Status // the one around it wrapped the error
+		}
+		if e.Status != execution.Success && e.ErrorMessage == "" {
+			e.ErrorMessage = other.ErrorMessage
+		}
+		if !n.StartedAt.IsZero() {
+			if end := n.StartedAt.Add(other.Duration); end.After(ends) {
+				ends = end
+			}
+		}
+		e.Joined = append(e.Joined, execution.Joined{ID: other.ID, By: c.reason(first, n)})
+	}
+	if !first.StartedAt.IsZero() {
+		e.Duration = ends.Sub(first.StartedAt)
+	}
+	return &e, c.count(&e, ranked)
+}
+
+func orOther(own, other []byte) []byte {
+	if len(own) == 0 {
+		return other
+	}
+	return own
+}
+
+// reason is what showed that a call is the same as the one that stays.
+func (c *calls) reason(first, n *node) string {
+	if n.by != "" {
+		return n.by
+	}
+	return first.by
+}
+
+// count fills in a group's counts and what depends on them. It reports whether the cost is another than the one that came with
+// the counts.
+func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
+	base := ranked[0]
+	for _, i := range ranked[1:] {
+		if better(c.nodes[i].Execution, c.nodes[base].Execution) {
+			base = i
+		}
+	}
+	from := c.nodes[base].Execution
+	e.Tokens, e.Usage, e.Billing, e.Cost, e.PriceVersion = from.Tokens, from.Usage, from.Billing, from.Cost, from.PriceVersion
+	if e.Model != from.Model && PlainModel(e.Model) == PlainModel(from.Model) {
+		e.Model = from.Model // the answer's, which its price was found by
+	}
+	for _, i := range slices.Backward(ranked) {
+		other := c.nodes[i].Execution
+		t, u := &e.Tokens, other.Tokens
+		if t.Input != u.Input || t.Output != u.Output {
+			continue // they do not count the same way
+		}
+		fillCount(&t.CacheRead, u.CacheRead, t.Input-t.CacheWrite)
+		fillCount(&t.CacheWrite, u.CacheWrite, t.Input-t.CacheRead)
+		fillCount(&t.Reasoning, u.Reasoning, t.Output)
+		if e.Billing == (execution.Billing{}) {
+			e.Billing = other.Billing
+		}
+	}
+	return e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
+}
+
+// better reports whether a is the better source of counts than b, which ranks before it: one that the provider told before an
+// estimate, and the inner one of two.
+func better(a, b *execution.Execution) bool {
+	if a.Tokens.Used == 0 || b.Tokens.Used == 0 {
+		return a.Tokens.Used > 0 || b.Tokens.Used == 0 && a.Usage != execution.UsageNone && b.Usage == execution.UsageNone
+	}
+	return a.Usage != execution.UsageEstimated || b.Usage == execution.UsageEstimated
+}
+
+// fillCount fills in a count that is not known, if it is a part of what it has to be a part of.
+func fillCount(count *int64, other, most int64) {
+	if *count == 0 && other <= most {
+		*count = other
+	}
+}

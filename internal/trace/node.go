@@ -1,0 +1,217 @@
+package trace
+
+import (
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// Node is a span, and the execution that was made of it.
+type Node struct {
+	*execution.Span
+	// Execution is as it came, before anything was decided; nil where the span is none, or its execution is not known.
+	Execution *execution.Execution
+	// Partner is the id of the execution that similarity found to be the same call before; empty: none. It stays so unless
+	// something surer contradicts.
+	Partner string
+}
+
+// Decision is what a node's execution should be.
+type Decision struct {
+	// Gone reports that it has no row of its own: it is a step of the run that it lies in, or the same call as Into.
+	Gone bool
+	Into int    // the node it is the same call as; -1: none
+	By   string // what decided where Gone: ByStep, or the reason for the same call
+
+	// Merged is what is stored instead of the execution that came; nil: that one, but for what Write changes. Members are the
+	// nodes that are Gone into it.
+	Merged  *execution.Execution
+	Members []int
+	Reprice bool // Merged's cost is not that of its counts
+
+	// Missing is the id of the nearest span above that is not known and may still change something; empty: none.
+	Missing string
+
+	names   names
+	status  execution.Status
+	message string
+	role    execution.Role
+	within  bool // another execution
+}
+
+// User is whose execution it is.
+func (d *Decision) User() string {
+	if d.names.user == "" {
+		return execution.Unknown
+	}
+	return d.names.user
+}
+
+// Write makes an execution what it should be, whatever was decided about it before. It is that which came, unless others were merged
+// into it.
+func (d *Decision) Write(e *execution.Execution) {
+	if d.Merged != nil {
+		*e = *d.Merged
+	}
+	if d.role == execution.RoleNone { // it came with its names
+		d.names.complete(e)
+		e.Request = e.Request && !d.within
+		return
+	}
+	e.AgentName, e.UserID, e.SessionID = execution.Unknown, execution.Unknown, ""
+	d.names.on(e)
+	e.Request = d.role != execution.RoleTool && !d.within
+	if d.Merged != nil {
+		return
+	}
+	if d.status != "" {
+		e.Status = d.status
+	}
+	switch {
+	case e.Status == execution.Success:
+		e.ErrorMessage = ""
+	case d.message != "":
+		e.ErrorMessage = d.message
+	}
+}
+
+// What decides that an execution has no row of its own.
+const (
+	ByResponse   = "response_id"
+	ByParent     = "parent"
+	BySimilarity = "similarity"
+	ByStep       = "step"
+)
+
+// none is the index of no node.
+const none = -1
+
+// names are whom something belongs to; empty: not known.
+type names struct{ agent, user, session string }
+
+// claim is a value that several spans may name.
+type claim struct {
+	value string
+	many  bool // and not all the same
+}
+
+func (c *claim) add(other claim) {
+	if c.many = c.many || other.many || c.value != "" && other.value != "" && c.value != other.value; c.value == "" {
+		c.value = other.value
+	}
+}
+
+// unanimous is the value, if there is one and no other.
+func (c *claim) unanimous() string {
+	if c.many {
+		return ""
+	}
+	return c.value
+}
+
+// node is what is found out about a Node.
+type node struct {
+	*Node
+	twin    int    // the node with the same ids that came before
+	parent  int    // none: the root, or not known
+	missing string // the id of the nearest span above that is not known
+	adopted bool   // what lies between it and the root is not known
+	above   int    // the nearest execution above; steps are none
+	step    bool   // of the run that it lies in
+	wrapper bool   // a call around several, which is none itself
+
+	said  names // by the span, or where it is a run by what is below it
+	named names // said, or else what those above say
+
+	calls   bool  // a run that calls a model or a tool itself
+	certain bool  // said.agent is no default
+	first   int   // the first run directly below that has a certain name
+	weak    int   // the first run directly below that has any
+	last    int   // the run directly below that ended last
+	ended   int   // what lies directly below and ended last
+	failed  int   // the node whose status is the run's
+	user    claim // of it and all below
+	session claim
+
+	group int // of calls that are the same
+	by    string
+}
+
+// executes reports whether the span is an execution.
+func (n *node) executes() bool {
+	return n.Span.Execution && n.Role == execution.RoleNone || n.Role != execution.RoleNone && !n.step
+}
+
+// run reports whether it is a run of its own.
+func (n *node) run() bool {
+	return n.Role == execution.RoleRun || n.Role == execution.RoleStep && !n.step
+}
+
+func (n *node) call() bool { return n.Role == execution.RoleCall }
+
+// status is the span's own.
+func (n *node) status() execution.Status {
+	if n.Status == "" && n.Execution != nil {
+		return n.Execution.Status
+	}
+	return n.Status
+}
+
+func (n *node) failedItself() bool { return n.status() != execution.Success && n.status() != "" }
+
+func (n *node) tokens() execution.Tokens {
+	if n.Execution == nil {
+		return execution.Tokens{}
+	}
+	return n.Execution.Tokens
+}
+
+func (n *node) counts() bool { return n.tokens().Used > 0 }
+
+func (n *node) id() string {
+	if n.Execution != nil {
+		return n.Execution.ID
+	}
+	return n.TraceID + "-" + n.SpanID
+}
+
+// Reports reports whether a call's span took no time. No model answers in none: the span reports how another one's call ended.
+func Reports(s *execution.Span) bool {
+	return s.Role == execution.RoleCall && !s.StartedAt.IsZero() && s.StartedAt.Equal(s.EndedAt)
+}
+
+// PlainModel is a model's name without what instrumentations of one call write differently: who hosts it, and its date.
+func PlainModel(model string) string {
+	if i := strings.LastIndexByte(model, '/'); i >= 0 {
+		model = model[i+1:]
+	}
+	model = strings.TrimSuffix(model, "-latest")
+	for _, date := range []string{"-dddd-dd-dd", "-dddddddd"} {
+		if endsLike(model, date) {
+			model = model[:len(model)-len(date)]
+		}
+	}
+	return strings.ToLower(model)
+}
+
+// endsLike reports whether s ends like a pattern in which d stands for a digit.
+func endsLike(s, pattern string) bool {
+	if len(s) <= len(pattern) {
+		return false
+	}
+	for i, c := range []byte(s[len(s)-len(pattern):]) {
+		if p := pattern[i]; p == 'd' && (c < '0' || c > '9') || p != 'd' && c != p {
+			return false
+		}
+	}
+	return true
+}
+
+// compareTimes orders by time, then by id, so that the order never depends on what came first.
+func compareTimes(a, b time.Time, aID, bID string) int {
+	if c := a.Compare(b); c != 0 {
+		return c
+	}
+	return strings.Compare(aID, bID)
+}

@@ -1,0 +1,169 @@
+package trace
+
+import (
+	"iter"
+	"slices"
+	"time"
+)
+
+const (
+	// Slack is by how much a span may stick out of the one around it.
+	Slack = 20 * time.Millisecond
+	// BeganWithin is how much later than the one around it a span may begin.
+	BeganWithin = 5 * time.Second
+	// ReportedWithin is how long after a call's span its report may come: a stream is read meanwhile.
+	ReportedWithin = 10 * time.Minute
+	// maxLooks bounds how many calls each is compared with.
+	maxLooks = 64
+)
+
+// byReport joins spans of no length that report how a call ended with the call of the same scope: the one beside it that ended last
+// before, and does not count itself.
+func (c *calls) byReport() {
+	type place struct{ trace, parent, scope, process string }
+	open := map[place][]int{}
+	for _, i := range c.all {
+		n := &c.nodes[i]
+		at := place{n.TraceID, n.ParentSpanID, n.Scope, n.Process}
+		if n.ParentSpanID == "" {
+			at.trace = "" // each is the root of its own
+		}
+		if !Reports(n.Span) {
+			if !n.counts() && !n.failedItself() {
+				open[at] = append(open[at], i)
+			}
+			continue
+		}
+		best := none
+		for k, before := range slices.Backward(open[at]) {
+			if k < len(open[at])-maxLooks {
+				break
+			}
+			b := &c.nodes[before]
+			gap := n.StartedAt.Sub(b.EndedAt)
+			if gap < -Slack || gap > ReportedWithin || !sameModel(b, n) || len(c.groups[b.group].members) > 1 {
+				continue
+			}
+			if best == none || b.EndedAt.After(c.nodes[best].EndedAt) {
+				best = before
+			}
+		}
+		if best != none {
+			c.join(best, i, BySimilarity, true)
+		}
+	}
+}
+
+// byPartner joins what was found to be similar before, where nothing says otherwise.
+func (c *calls) byPartner() {
+	if !slices.ContainsFunc(c.all, func(i int) bool { return c.nodes[i].Partner != "" }) {
+		return
+	}
+	byID := make(map[string]int, len(c.all))
+	for _, i := range c.all {
+		byID[c.nodes[i].id()] = i
+	}
+	for _, i := range c.all {
+		partner, known := byID[c.nodes[i].Partner]
+		if known && partner != i && len(c.groups[c.nodes[i].group].members) == 1 && c.compatible(partner, i) {
+			c.join(partner, i, BySimilarity, true)
+		}
+	}
+}
+
+// bySimilarity joins calls of one process that different scopes saw at the same time, with the same model and the same counts. Of
+// several that fit it takes the tightest, so that as many calls as both saw become as many.
+func (c *calls) bySimilarity() {
+	byProcess := map[string][]int{}
+	var processes []string
+	for _, i := range c.all {
+		n := &c.nodes[i]
+		if n.Process == "" || Reports(n.Span) || n.wrapper || !c.outermost(i) {
+			continue
+		}
+		if byProcess[n.Process] == nil {
+			processes = append(processes, n.Process)
+		}
+		byProcess[n.Process] = append(byProcess[n.Process], i)
+	}
+	for _, process := range processes {
+		if several := byProcess[process]; c.scopes(several) {
+			c.pair(several)
+		}
+	}
+}
+
+// scopes reports whether the calls are not all of one scope.
+func (c *calls) scopes(several []int) bool {
+	return slices.ContainsFunc(several, func(i int) bool { return c.nodes[i].Scope != c.nodes[several[0]].Scope })
+}
+
+// pair joins each call with the tightest one around it that is similar. The calls are in the order of their time.
+func (c *calls) pair(several []int) {
+	for at, i := range several {
+		best := c.tightest(none, i, slices.Backward(several[:at]))
+		best = c.tightest(best, i, slices.All(several[at+1:]))
+		if best != none {
+			c.join(best, i, BySimilarity, true)
+		}
+	}
+}
+
+// tightest returns the call that ends first of those around a call that are similar, and of one that was found before. The others
+// come in the order in which they began, away from it.
+func (c *calls) tightest(best, i int, others iter.Seq2[int, int]) int {
+	inner, looks := &c.nodes[i], 0
+	for _, o := range others {
+		outer := &c.nodes[o]
+		if gap := inner.StartedAt.Sub(outer.StartedAt); gap > BeganWithin || gap < -Slack || looks == maxLooks {
+			break
+		}
+		looks++
+		if best != none && !outer.EndedAt.Before(c.nodes[best].EndedAt) {
+			continue
+		}
+		if outer.group != inner.group && c.similar(o, i) && c.joinable(outer.group, inner.group, true) {
+			best = o
+		}
+	}
+	return best
+}
+
+// similar reports whether the first call may be the second one, seen from further out.
+func (c *calls) similar(outer, inner int) bool {
+	o, i := &c.nodes[outer], &c.nodes[inner]
+	return o.Scope != i.Scope && !i.StartedAt.Before(o.StartedAt.Add(-Slack)) && !i.EndedAt.After(o.EndedAt.Add(Slack)) &&
+		c.compatible(outer, inner) && c.compatibleGroups(o.group, i.group)
+}
+
+// compatible reports whether nothing says that two calls are different ones.
+func (c *calls) compatible(a, b int) bool {
+	x, y := &c.nodes[a], &c.nodes[b]
+	if x.wrapper || y.wrapper || !sameModel(x, y) || x.failedItself() != y.failedItself() {
+		return false
+	}
+	if at, bt := c.within(a), c.within(b); at != none && bt != none && at != bt {
+		return false
+	}
+	t, u := x.tokens(), y.tokens()
+	return t.Used == 0 || u.Used == 0 || t.Input == u.Input && t.Output == u.Output
+}
+
+// compatibleGroups reports whether two groups do not have different response ids.
+func (c *calls) compatibleGroups(a, b int) bool {
+	x, y := c.groupResponse(a), c.groupResponse(b)
+	return x == "" || y == "" || x == y
+}
+
+// sameModel reports whether two calls may be of one model. A call that failed may not tell its own.
+func sameModel(a, b *node) bool {
+	x, y := a.model(), b.model()
+	return x == y || (x == "" || y == "") && a.failedItself() && b.failedItself()
+}
+
+func (n *node) model() string {
+	if n.Execution == nil {
+		return ""
+	}
+	return PlainModel(n.Execution.Model)
+}
