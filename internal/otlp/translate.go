@@ -91,7 +91,7 @@ func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*sp
 func (t *translation) execution(s *span, kind execution.Kind, place execution.Span) (execution.Execution, *fault) {
 	e := execution.Execution{
 		ID:           s.traceID + "-" + s.id,
-		CreatedAt:    timeOf(s.sent.GetStartTimeUnixNano()),
+		CreatedAt:    place.StartedAt,
 		UserID:       cmp.Or(place.User, execution.Unknown),
 		SessionID:    place.Session,
 		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), s.traceID),
