@@ -1,0 +1,278 @@
+package usage
+
+import (
+	"slices"
+	"strings"
+)
+
+// kind is what a name says.
+type kind uint8
+
+const (
+	silent kind = iota // nothing of usage
+
+	// Counts.
+	input
+	output
+	total
+	bare     // a count of tokens that does not say of which
+	uncached // input without what was cached
+	cacheRead
+	cacheWrite
+	cacheWrite5m
+	cacheWrite1h
+	reasoning
+	toolInput // input beside the prompt
+	audioInput
+	audioOutput
+	audioCacheRead
+	imageInput
+	imageOutput
+	counts // how many kinds of counts there are, and none of them
+
+	cost
+	costInput
+	costOutput
+	tier      // of the service, as the provider answered
+	tierAsked // as it was asked for
+	region
+	speed
+
+	ignored   // is about usage, and no count of tokens that has a price of its own
+	unread    // is about usage, and has a word that is not known
+	named     // holds usage
+	container // may hold usage, among other things
+)
+
+// Name is what the name of an attribute, or of a member of an object, says.
+type Name struct {
+	kind kind
+	// within reports that it names a part of what is around it: of the input or the output.
+	within bool
+	// prompt reports that the input is called a prompt, as OpenAI does, which includes in it what was cached.
+	prompt bool
+	// beside reports that it is Gemini's word for reasoning, which is counted beside the answer.
+	beside bool
+	// billed reports that it is what is charged, where a provider tells two counts.
+	billed bool
+	// money reports that an object of this name has costs.
+	money bool
+	// conventional reports that the name is one of a convention, whose value must be a count.
+	conventional bool
+	// prefix is what the members of an object of this name are parts of.
+	prefix string
+}
+
+// Silent reports whether a name says nothing of usage.
+func (n Name) Silent() bool { return n.kind == silent }
+
+// Counts reports whether a name counts input, output or both.
+func (n Name) Counts() bool { return n.kind == input || n.kind == output || n.kind == total }
+
+// conventions are the prefixes of names whose values are counts by a convention.
+var conventions = []string{"gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage."}
+
+// containers are pairs of words that end the names of attributes with a provider's answer, or a part of it.
+var containers = [][2]string{
+	{"provider", "metadata"}, {"response", "metadata"}, {"llm", "response"}, {"genkit", "output"}, {"raw", "response"},
+}
+
+// regions are the first words of attributes that tell where a model runs.
+var regions = []string{"cloud", "aws", "gcp", "azure", "gen", "llm", "bedrock", "vertex"}
+
+// classifyAttribute finds out what an attribute's name says.
+func classifyAttribute(name string) Name {
+	if !mayMatter(name) {
+		return Name{}
+	}
+	segments := split(name)
+	if len(segments) == 0 {
+		return Name{}
+	}
+	found := classifySegments(segments)
+	if name == "ai.usage.tokens" { // the AI SDK's, of an embedding
+		found = Name{kind: input}
+	}
+	if found.kind > silent && found.kind < counts {
+		found.conventional = slices.ContainsFunc(conventions, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	}
+	return found
+}
+
+// mayMatter reports whether a name could say something of usage. Most do not.
+func mayMatter(name string) bool {
+	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "esponse", "enkit:output", "harge", "OKEN", "SAGE"} {
+		if strings.Contains(name, part) {
+			return len(name) <= maxName
+		}
+	}
+	return false
+}
+
+func classifySegments(segments [][]string) Name {
+	all := slices.Concat(segments...)
+	last := segments[len(segments)-1]
+	for i, segment := range segments {
+		if slices.Equal(segment, []string{"count", "tokens"}) {
+			return Name{} // a call that counts what another would use
+		}
+		marks, known := meaning(segment...)
+		switch {
+		case marks&markUsage != 0:
+			return classifyUsage(slices.Concat(segments[i:]...), all)
+		case slices.Equal(segment, []string{"token", "count"}) && i+1 < len(segments):
+			return classify(slices.Concat(segments[i:]...))
+		case marks&markCost != 0 && known:
+			if found := classify(slices.Concat(segments[i:]...)); found.kind != unread {
+				return found
+			}
+			return Name{}
+		}
+	}
+	switch {
+	case len(last) >= 2 && last[len(last)-2] == "service" && last[len(last)-1] == "tier":
+		if slices.Contains(all, "request") {
+			return Name{kind: tierAsked}
+		}
+		return Name{kind: tier}
+	case last[len(last)-1] == "region" && slices.Contains(regions, all[0]):
+		return Name{kind: region}
+	}
+	if len(all) >= 2 && slices.Contains(containers, [2]string(all[len(all)-2:])) {
+		return Name{kind: container}
+	}
+	return classifyTokens(segments)
+}
+
+// classifyUsage is for names with the word usage in them. The count of something else that is used, such as memory, is none.
+func classifyUsage(words, all []string) Name {
+	found := classify(words)
+	if found.kind == bare {
+		if marks, _ := meaning(all...); marks&markToken == 0 {
+			found.kind = named
+		}
+	}
+	return found
+}
+
+// classifyTokens is for names that count tokens without the word usage: their last one or two segments must say of what.
+func classifyTokens(segments [][]string) Name {
+	for from := max(len(segments)-2, 0); from < len(segments); from++ {
+		words := slices.Concat(segments[from:]...)
+		if marks, known := meaning(words...); !known || marks&markToken == 0 {
+			continue
+		}
+		if found := classify(words); found.kind > silent && found.kind < counts && found.kind != bare {
+			return found
+		}
+	}
+	return Name{}
+}
+
+// classifyMember is for the path of a member of an object that has usage in it.
+func classifyMember(path string) Name {
+	segments := split(path)
+	if len(segments) == 0 {
+		return Name{}
+	}
+	last := segments[len(segments)-1]
+	switch last[len(last)-1] {
+	case "tier":
+		return Name{kind: tier}
+	case "geo", "region":
+		return Name{kind: region}
+	case "speed":
+		return Name{kind: speed}
+	}
+	return classify(slices.Concat(segments...))
+}
+
+// classify finds out what words say that are all about usage.
+func classify(words []string) Name {
+	m, known := meaning(words...)
+	has := func(some mark) bool { return m&some != 0 }
+	n := Name{billed: has(markBilled)}
+	if has(markDetails) {
+		switch {
+		case has(markInput) && !has(markOutput):
+			n.prefix, n.within = "input_details.", true
+		case has(markOutput) && !has(markInput):
+			n.prefix, n.within = "output_details.", true
+		}
+	}
+	switch {
+	case has(markCost):
+		n.kind, n.money = costOf(m, known), true
+	case has(markIgnored):
+		n.kind = ignored
+	case !known:
+		n.kind = unread
+	case has(markOther):
+		n.kind = ignored
+	case has(markAudio | markImage):
+		n.kind = modality(m)
+	case has(markCache) && has(markNot):
+		n.kind = uncached
+	case has(markNot):
+		n.kind = unread
+	case has(markLong):
+		n.kind = cacheWrite1h
+	case has(markShort):
+		n.kind = cacheWrite5m
+	case has(markWrite):
+		n.kind = cacheWrite
+	case has(markCache):
+		n.kind = cacheRead
+	case has(markRead):
+		n.kind = unread
+	case has(markReasoning):
+		n.kind, n.beside = reasoning, has(markThought)
+	case has(markTool) && has(markInput):
+		n.kind = toolInput
+	case has(markTool), has(markInput) && has(markOutput):
+		n.kind = unread
+	case has(markInput):
+		n.kind, n.prompt = input, slices.Contains(words, "prompt") || slices.Contains(words, "prompts")
+	case has(markOutput | markEval):
+		n.kind = output
+	case has(markTotal):
+		n.kind = total
+	case has(markToken | markUsage):
+		n.kind = bare
+	default:
+		n.kind = ignored
+	}
+	return n
+}
+
+// costOf tells a charge from a part of one.
+func costOf(m mark, known bool) kind {
+	switch {
+	case !known || m&(markIgnored|markCache|markReasoning|markAudio|markImage|markOther|markTool|markNot|markRead|markWrite) != 0:
+		return ignored
+	case m&markInput != 0:
+		return costInput
+	case m&markOutput != 0:
+		return costOutput
+	}
+	return cost
+}
+
+func modality(m mark) kind {
+	audio := m&markAudio != 0
+	switch {
+	case m&markCache != 0:
+		if audio && m&(markWrite|markNot) == 0 {
+			return audioCacheRead
+		}
+	case m&markInput != 0 && audio:
+		return audioInput
+	case m&markInput != 0:
+		return imageInput
+	case m&markOutput != 0 && audio:
+		return audioOutput
+	case m&markOutput != 0:
+		return imageOutput
+	}
+	return ignored
+}
