@@ -168,8 +168,13 @@ func (o *object) labelled(held int, label string, outer int) bool {
 }
 
 func isLabel(name string) bool { return name == "modality" || name == "ttl" }
+
 func isLabelled(name string) bool {
-	return name == "tokenCount" || name == "token_count" || name == "tokens"
+	switch name {
+	case "tokenCount", "token_count", "tokens", "inputTokens", "input_tokens":
+		return true
+	}
+	return false
 }
 
 // memberName reads the name of a member, and what separates it from its value. The arguments of a class may have none.
