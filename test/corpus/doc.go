@@ -1,0 +1,3 @@
+// Package corpus feeds recorded exports of real instrumentations through the product, and compares what it stored with what
+// really happened.
+package corpus
