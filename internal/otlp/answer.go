@@ -49,24 +49,34 @@ func faultOf(e *execution.Execution, found *execution.Fault) fault {
 }
 
 // verdict is what became of an export's spans: all that has no fault was taken.
-type verdict struct{ faults []fault }
+type verdict struct {
+	faults []fault
+	unread []unread // of spans that were taken, though as no executions
+}
+
+// partial reports whether there is something to say beside that all was taken.
+func (v verdict) partial() bool { return len(v.faults) > 0 || len(v.unread) > 0 }
 
 func (v verdict) message() string {
-	said := make([]string, 0, mostNamed+1)
+	said := make([]string, 0, mostNamed+2)
 	for _, f := range v.faults[:min(len(v.faults), mostNamed)] {
 		said = append(said, f.String())
 	}
 	if more := len(v.faults) - len(said); more > 0 {
 		said = append(said, fmt.Sprintf("and %d more", more))
 	}
+	if len(v.unread) > 0 {
+		said = append(said, warning(v.unread))
+	}
 	return strings.Join(said, "; ")
 }
 
-// response is an ExportTraceServiceResponse. The protocol wants partial_success to be unset where all was taken.
+// response is an ExportTraceServiceResponse. The protocol wants partial_success to be unset where all was taken
+// and there is no warning: one comes with no rejected spans.
 func (e encoding) response(v verdict) []byte {
 	if e == protobuf {
 		response := &collectorpb.ExportTraceServiceResponse{}
-		if len(v.faults) > 0 {
+		if v.partial() {
 			response.PartialSuccess = &collectorpb.ExportTracePartialSuccess{
 				RejectedSpans: int64(len(v.faults)), ErrorMessage: v.message(),
 			}
@@ -80,7 +90,7 @@ func (e encoding) response(v verdict) []byte {
 	var response struct {
 		PartialSuccess *partialSuccess `json:"partialSuccess,omitempty"`
 	}
-	if len(v.faults) > 0 {
+	if v.partial() {
 		response.PartialSuccess = &partialSuccess{RejectedSpans: int64(len(v.faults)), ErrorMessage: v.message()}
 	}
 	answer, _ := json.Marshal(response) // of numbers and strings alone it cannot fail

@@ -27,8 +27,8 @@ func (a attributes) text(names ...string) string {
 	for _, name := range names {
 		switch value := a[name].GetValue().(type) {
 		case *commonpb.AnyValue_StringValue:
-			if value.StringValue != "" {
-				return value.StringValue
+			if text := unquoted(value.StringValue); text != "" {
+				return text
 			}
 		case *commonpb.AnyValue_IntValue:
 			return strconv.FormatInt(value.IntValue, 10)
@@ -37,10 +37,11 @@ func (a attributes) text(names ...string) string {
 	return ""
 }
 
-// name is text's answer as a name of at most so many bytes. What is blank is no name.
+// name is text's answer as a name of at most so many bytes. What is blank or a
+// placeholder is no name.
 func (a attributes) name(most int, names ...string) string {
 	for _, name := range names {
-		if found := toName(a.text(name), most); found != "" {
+		if found := toName(a.text(name), most); found != "" && !isPlaceholder(found) {
 			return found
 		}
 	}

@@ -14,13 +14,11 @@ var (
 
 	sessionNames = []string{
 		"gen_ai.conversation.id", "session.id",
-		"traceloop.association.properties.session_id", "traceloop.association.properties.sessionId",
-		"ai.telemetry.metadata.sessionId", "ai.telemetry.metadata.session_id", "ai.settings.context.sessionId",
+		"spring.ai.chat.client.conversation.id",
 	}
 	userNames = []string{
 		"user.id", "enduser.id", "gen_ai.user", "llm.user", "enduser.pseudo.id",
-		"traceloop.association.properties.user_id", "traceloop.association.properties.userId",
-		"ai.telemetry.metadata.userId", "ai.telemetry.metadata.user_id", "ai.settings.context.userId",
+		"gen_ai.request.user",
 	}
 	requestNames  = []string{"gen_ai.response.id", "ai.response.id"}
 	providerNames = []string{"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"}
@@ -28,8 +26,9 @@ var (
 		"gen_ai.response.model", "gen_ai.request.model",
 		"llm.response.model_name", "llm.model_name", "llm.request.model_name", "embedding.model_name", "reranker.model_name",
 		"ai.response.model", "ai.model.id",
+		"langfuse.observation.model.name", "mlflow.llm.model",
 	}
-	toolNames = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "traceloop.entity.name"}
+	toolNames = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "traceloop.entity.name"}
 )
 
 // What counts tokens.
@@ -81,44 +80,37 @@ const (
 	toolUse
 )
 
-// The values that say what a span is, by the attribute that has them.
-var (
-	operations = map[string]role{ // gen_ai.operation.name
-		"chat": modelCall, "text_completion": modelCall, "generate_content": modelCall, "embeddings": modelCall,
-		"completion": modelCall, "embedding": modelCall, "rerank": modelCall, "responses": modelCall,
-		"image_generation": modelCall, "llm_request": modelCall, // OpenLLMetry
+// roleWords are the values that say what a span is, in lower case but for the AI SDK's.
+var roleWords = map[string]role{
+	"chat": modelCall, "text_completion": modelCall, "generate_content": modelCall, "embeddings": modelCall,
+	"completion": modelCall, "embedding": modelCall, "rerank": modelCall, "responses": modelCall,
+	"image_generation": modelCall, "llm_request": modelCall, "llm": modelCall, "generation": modelCall,
+	"chat_model": modelCall, "reranker": modelCall, "model": modelCall, "embedder": modelCall, "embed": modelCall,
+	"model_generation": modelCall, "embed_content": modelCall,
 
-		"invoke_agent": agentRun, "invoke_workflow": agentRun,
+	"invoke_agent": agentRun, "invoke_workflow": agentRun, "workflow": agentRun, "agent": agentRun, "agent_run": agentRun,
+	"workflow_run": agentRun, "chat_client": agentRun, "crew": agentRun,
 
-		"execute_tool": toolUse,
+	"chain": chain, "flow": chain,
 
-		"create_agent": bystander, // nothing runs: it is registered with a provider
-		"plan":         bystander, // a phase of an agent's run
-		"agent_step":   bystander, // the AI SDK's name for one
-		"execute_task": bystander, // OpenLLMetry's
-		"retrieval":    bystander, "vector_db_retrieve": bystander,
-		"create_memory": bystander, "create_memory_store": bystander, "delete_memory": bystander,
-		"delete_memory_store": bystander, "search_memory": bystander, "update_memory": bystander, "upsert_memory": bystander,
-	}
-	requestTypes = map[string]role{ // llm.request.type
-		"chat": modelCall, "completion": modelCall, "embedding": modelCall, "rerank": modelCall,
-	}
-	traceloopKinds = map[string]role{ // traceloop.span.kind, without "task" and "unknown", which say too little
-		"workflow": agentRun, "agent": agentRun, "tool": toolUse,
-	}
-	openInferenceKinds = map[string]role{ // openinference.span.kind, in lower case
-		"llm": modelCall, "embedding": modelCall, "reranker": modelCall,
-		"agent": agentRun, "chain": chain, "tool": toolUse,
-		"retriever": bystander, "guardrail": bystander, "evaluator": bystander, "prompt": bystander,
-	}
-	aiOperations = map[string]role{ // ai.operationId
-		"ai.generateText": agentRun, "ai.streamText": agentRun, "ai.generateObject": agentRun, "ai.streamObject": agentRun,
-		"ai.embed": agentRun, "ai.embedMany": agentRun, "ai.rerank": agentRun,
+	"execute_tool": toolUse, "tool": toolUse, "tool_call": toolUse, "mcp_tool_call": toolUse, "function": toolUse,
 
-		"ai.generateText.doGenerate": modelCall, "ai.streamText.doStream": modelCall,
-		"ai.generateObject.doGenerate": modelCall, "ai.streamObject.doStream": modelCall,
-		"ai.embed.doEmbed": modelCall, "ai.embedMany.doEmbed": modelCall, "ai.rerank.doRerank": modelCall,
+	"create_agent": bystander, // nothing runs: it is registered with a provider
+	"plan":         bystander, // a phase of an agent's run
+	"agent_step":   bystander, // the AI SDK's name for one
+	"execute_task": bystander, // OpenLLMetry's
+	"retrieval":    bystander, "retriever": bystander, "vector_db_retrieve": bystander,
+	"guardrail": bystander, "evaluator": bystander, "prompt": bystander, "parser": bystander, "handoff": bystander,
+	"advisor": bystander, "vector_store": bystander, "span": bystander, "event": bystander,
+	"create_memory": bystander, "create_memory_store": bystander, "delete_memory": bystander,
+	"delete_memory_store": bystander, "search_memory": bystander, "update_memory": bystander, "upsert_memory": bystander,
 
-		"ai.toolCall": toolUse,
-	}
-)
+	"ai.generateText": agentRun, "ai.streamText": agentRun, "ai.generateObject": agentRun, "ai.streamObject": agentRun,
+	"ai.embed": agentRun, "ai.embedMany": agentRun, "ai.rerank": agentRun,
+
+	"ai.generateText.doGenerate": modelCall, "ai.streamText.doStream": modelCall,
+	"ai.generateObject.doGenerate": modelCall, "ai.streamObject.doStream": modelCall,
+	"ai.embed.doEmbed": modelCall, "ai.embedMany.doEmbed": modelCall, "ai.rerank.doRerank": modelCall,
+
+	"ai.toolCall": toolUse,
+}

@@ -274,19 +274,112 @@ func TestSpansThatAreNoExecutions(t *testing.T) {
 		"a plan":                               {"gen_ai.operation.name": "plan"},
 		"a search in documents":                {"gen_ai.operation.name": "retrieval", "gen_ai.request.model": "text-embedding-3-small"},
 		"a search in memory":                   {"gen_ai.operation.name": "search_memory"},
-		"an operation that nobody knows":       {"gen_ai.operation.name": "sing", "gen_ai.request.model": "aria-1", "gen_ai.provider.name": "opera"},
 		"a task of OpenLLMetry":                {"traceloop.span.kind": "task", "traceloop.entity.name": "tidy"},
 		"a chain's task of OpenLLMetry":        {"traceloop.span.kind": "task", "gen_ai.operation.name": "execute_task", "gen_ai.provider.name": "langchain"},
 		"a guardrail of OpenInference":         {"openinference.span.kind": "GUARDRAIL", "llm.model_name": "gpt-5"},
 		"a span that only names an agent":      {"gen_ai.agent.name": "Weatherman"},
 		"a client whose attribute has no type": {"gen_ai.operation.name": nil},
-		"a kind that is no text":               {"openinference.span.kind": true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			batch, partial := translated(t, exportOf(newSpan(1, 0, attributes)))
 			if len(batch.Executions) != 0 || partial != nil {
 				t.Errorf("became %v, %v", batch.Executions, partial)
+			}
+		})
+	}
+}
+
+// Spans that look like generative AI and say nothing that is understood are not rejected, and not passed over in silence.
+func TestSpansThatAreUnread(t *testing.T) {
+	t.Parallel()
+	for name, attributes := range map[string]says{
+		"an operation that nobody knows": {"gen_ai.operation.name": "sing", "gen_ai.request.model": "aria-1", "gen_ai.provider.name": "opera"},
+		"a kind that is no text":         {"openinference.span.kind": true},
+		"a prompt alone":                 {"llm.prompts.0.content": "Hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batch, partial := translated(t, exportOf(newSpan(1, 0, attributes)))
+			const want = `spans that look like generative AI but do not say what they are became no executions: 1 of "test"`
+			if len(batch.Executions) != 0 || partial.GetRejectedSpans() != 0 || partial.GetErrorMessage() != want {
+				t.Errorf("became %v, %v", batch.Executions, partial)
+			}
+		})
+	}
+}
+
+// The attributes that say what a span is have words of their own in each dialect, and new ones are made like the old.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		attributes says
+		want       execution.Role
+	}{
+		"a graph of agents":              {says{"gen_ai.operation.name": "invoke_graph"}, execution.RoleRun},
+		"an unknown run":                 {says{"gen_ai.operation.name": "invoke_hive"}, execution.RoleRun},
+		"a cycle of an agent":            {says{"gen_ai.operation.name": "execute_event_loop_cycle"}, execution.RoleNone},
+		"an unknown tool":                {says{"gen_ai.operation.name": "execute_remote_tool"}, execution.RoleTool},
+		"an unknown call":                {says{"gen_ai.operation.name": "multimodal_chat", "gen_ai.request.model": "m"}, execution.RoleCall},
+		"an unknown word without model":  {says{"gen_ai.operation.name": "chat_history"}, execution.RoleNone},
+		"a generation of Langfuse":       {says{"langfuse.observation.type": "generation"}, execution.RoleCall},
+		"an agent of Langfuse":           {says{"langfuse.observation.type": "agent"}, execution.RoleRun},
+		"a span of Langfuse":             {says{"langfuse.observation.type": "span"}, execution.RoleNone},
+		"a model of MLflow, with quotes": {says{"mlflow.spanType": `"CHAT_MODEL"`}, execution.RoleCall},
+		"a chain of MLflow's":            {says{"gen_ai.operation.name": "CHAIN"}, execution.RoleStep},
+		"a model of Genkit":              {says{"genkit:metadata:subtype": "model"}, execution.RoleCall},
+		"a tool of Genkit for Go":        {says{"genkit:metadata:subtype": "tool.v2"}, execution.RoleTool},
+		"a flow of Genkit":               {says{"genkit:metadata:subtype": "flow"}, execution.RoleStep},
+		"a client of Spring":             {says{"gen_ai.operation.name": "framework", "spring.ai.kind": "chat_client"}, execution.RoleRun},
+		"an advisor of Spring":           {says{"gen_ai.operation.name": "framework", "spring.ai.kind": "advisor"}, execution.RoleNone},
+		"a dialect of nobody":            {says{"acme.observation.type": "LLM"}, execution.RoleCall},
+		"a request that runs no model":   {says{"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "m", "http.route": "/v1/messages/count_tokens"}, execution.RoleNone},
+		"a request that does":            {says{"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "m", "http.route": "/v1/messages"}, execution.RoleCall},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batch, _ := translated(t, exportOf(newSpan(1, 9, tt.attributes)))
+			if len(batch.Spans) != 1 || batch.Spans[0].Role != tt.want {
+				t.Errorf("want %q, got %v", tt.want, batch.Spans)
+			}
+		})
+	}
+}
+
+// Names stand in many places, and some are none.
+func TestNamesInManyPlaces(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		attributes                     says
+		user, session, model, provider string
+	}{
+		"placeholders": {
+			says{"user.id": "None", "session.id": "[Scrubbed due to 'session']", "gen_ai.response.model": "none", "gen_ai.request.model": "gpt-4o", "gen_ai.system": "spring_ai", "gen_ai.provider.name": "null"},
+			"unknown", "", "gpt-4o", "spring_ai",
+		},
+		"the request's parameters": {
+			says{"llm.invocation_parameters": `{"model":"gpt-4o","user":"ada","metadata":{"session_id":7}}`}, "ada", "7", "gpt-4o", "",
+		},
+		"metadata that is no object":       {says{"metadata": `{"user_id":`}, "unknown", "", "", ""},
+		"metadata of another type":         {says{"metadata": `{"user_id":["ada"],"metadata":"x"}`}, "unknown", "", "", ""},
+		"LangChain's metadata":             {says{"metadata": `{"user_id":"ada","thread_id":"t","ls_provider":"openai"}`}, "ada", "t", "", "openai"},
+		"properties of an association":     {says{"traceloop.association.properties.chat_id": "c", "traceloop.association.properties.userId": "ada"}, "ada", "c", "", ""},
+		"Mastra's metadata":                {says{"mastra.metadata.userId": "ada", "mastra.metadata.sessionId": "s"}, "ada", "s", "", ""},
+		"the interface of a provider":      {says{"gen_ai.provider.name": "openai.chat"}, "unknown", "", "", "openai"},
+		"a provider's own name with a dot": {says{"gen_ai.provider.name": "aws.bedrock"}, "unknown", "", "", "aws.bedrock"},
+		"one of Google's names":            {says{"gen_ai.provider.name": "gcp.gen_ai"}, "unknown", "", "", "gcp.gemini"},
+		"a provider behind a framework":    {says{"gen_ai.system": "litellm", "litellm.provider.model": "openai/gpt-4o"}, "unknown", "", "", "openai"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batch, _ := translated(t, exportOf(newSpan(1, 0, tt.attributes.with(says{"gen_ai.operation.name": "chat"}))))
+			if len(batch.Executions) != 1 {
+				t.Fatal("no execution")
+			}
+			e := batch.Executions[0]
+			got := [4]string{e.UserID, e.SessionID, e.Model, e.Provider}
+			if want := [4]string{tt.user, tt.session, tt.model, tt.provider}; got != want {
+				t.Errorf("want %q, got %q", want, got)
 			}
 		})
 	}

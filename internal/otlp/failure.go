@@ -13,19 +13,19 @@ import (
 // statusOf says how a span ended, and why where it failed.
 func statusOf(s *span) (status execution.Status, message string) {
 	errorType := s.attributes.text("error.type")
-	if s.sent.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR && errorType == "" {
+	thrown := s.exception()
+	if !s.failed(errorType, thrown) {
 		return execution.Success, ""
 	}
-	thrown := s.exception()
 	types := []string{errorType, thrown.text("exception.type")}
 	message = first(
 		s.sent.GetStatus().GetMessage(),
 		thrown.text("exception.message"),
-		s.attributes.text("error.message", "exception.message"),
+		s.attributes.text("error.message", "exception.message", "langfuse.observation.status_message"),
 	)
 
 	status = execution.Failure
-	if isTimeout(types...) || first(types...) == "" && isTimeout(message) {
+	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || wrappedTimeout.MatchString(message) {
 		status = execution.Timeout
 	}
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
@@ -33,6 +33,21 @@ func statusOf(s *span) (status execution.Status, message string) {
 	}
 	return status, shorten(clean(message), execution.MaxErrorMessage)
 }
+
+// failed reports whether a span ended in an error: by its status, or where that is unset by an error that it recorded.
+func (s *span) failed(errorType string, thrown attributes) bool {
+	switch s.sent.GetStatus().GetCode() {
+	case tracepb.Status_STATUS_CODE_ERROR:
+		return true
+	case tracepb.Status_STATUS_CODE_OK:
+		return errorType != ""
+	}
+	return errorType != "" || thrown != nil || strings.EqualFold(s.attributes.text("langfuse.observation.level"), "ERROR")
+}
+
+// wrappedTimeout knows messages that tell of a time-out whatever error they are wrapped in. Others that only mention one, such
+// as "timeout must be positive", are believed where nothing names the error's type.
+var wrappedTimeout = regexp.MustCompile(`(?i)\btimed[ _-]?out\b|\bdeadline[ _-]?exceeded\b`)
 
 // exception is the last that the span recorded: what it ended with.
 func (s *span) exception() attributes {

@@ -3,6 +3,7 @@ package otlp_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
@@ -107,6 +108,9 @@ func TestNamesOfChains(t *testing.T) {
 	}
 }
 
+// processOf is the digest of the resource that exportOf has.
+const processOf = "d4b3d9930413a4c5"
+
 func TestSpansThatStandBetween(t *testing.T) {
 	t.Parallel()
 	http := says{"http.request.method": "POST"}
@@ -127,7 +131,11 @@ func TestSpansThatStandBetween(t *testing.T) {
 			t.Parallel()
 			batch, _ := translated(t, exportOf(tt.spans...))
 			for i := range tt.want {
-				tt.want[i].StartedAt = noon
+				want := &tt.want[i]
+				want.StartedAt, want.EndedAt, want.Scope, want.Process = noon, noon.Add(1500*time.Millisecond), "test", processOf
+				if want.Execution {
+					want.Role, want.Status = execution.RoleCall, execution.Success
+				}
 			}
 			if diff := differ(tt.want, batch.Spans); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

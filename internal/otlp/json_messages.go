@@ -18,8 +18,11 @@ type (
 		ScopeSpans []scopeSpansJSON `json:"scopeSpans"`
 	}
 	scopeSpansJSON struct {
-		Scope attributesJSON `json:"scope"`
-		Spans []spanJSON     `json:"spans"`
+		Scope struct {
+			Name string `json:"name"`
+			attributesJSON
+		} `json:"scope"`
+		Spans []spanJSON `json:"spans"`
 	}
 	attributesJSON struct {
 		Attributes []keyValueJSON `json:"attributes"`
@@ -66,7 +69,7 @@ func (e exportJSON) proto() *collectorpb.ExportTraceServiceRequest {
 	for _, resource := range e.ResourceSpans {
 		ofResource := &tracepb.ResourceSpans{Resource: &resourcepb.Resource{Attributes: pairs(resource.Resource.Attributes)}}
 		for _, scope := range resource.ScopeSpans {
-			ofScope := &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Attributes: pairs(scope.Scope.Attributes)}}
+			ofScope := &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Name: scope.Scope.Name, Attributes: pairs(scope.Scope.Attributes)}}
 			for i := range scope.Spans {
 				ofScope.Spans = append(ofScope.Spans, scope.Spans[i].proto())
 			}

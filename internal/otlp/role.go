@@ -2,35 +2,149 @@ package otlp
 
 import "strings"
 
-// roleOf finds out what a span stands for.
-func roleOf(a attributes) role {
-	for _, says := range []struct {
-		name   string
-		values map[string]role
-	}{
-		{"gen_ai.operation.name", operations},
-		{"llm.request.type", requestTypes},
-		{"traceloop.span.kind", traceloopKinds},
-		{"openinference.span.kind", openInferenceKinds},
-		{"ai.operationId", aiOperations},
-	} {
-		value := a.text(says.name)
-		if found, known := says.values[value]; known {
-			return found
+// roleNames are the attributes that say what a span is, the most telling first.
+var roleNames = []string{
+	"gen_ai.operation.name", "llm.request.type", "traceloop.span.kind", "openinference.span.kind", "ai.operationId",
+	"langfuse.observation.type", "mlflow.spanType", "genkit:metadata:subtype", "langsmith.span.kind", "spring.ai.kind",
+	"mastra.span.type",
+}
+
+// roleSuffixes end the names of attributes that say what a span is, in dialects that are not known.
+var roleSuffixes = []string{".span.kind", ".span.type", "spanType", "observation.type", ":subtype", ".run_type"}
+
+// roleOf returns what a span stands for, and whether an attribute says so in a word that is known.
+func roleOf(name, scope string, a attributes) (found role, known bool) {
+	hasModel := a.has(modelNames...)
+	told := false // that it is something, in words that are not known
+	for _, attribute := range roleNames {
+		word := a.text(attribute)
+		if word == "" {
+			continue
 		}
-		if found, known := says.values[strings.ToLower(value)]; known {
-			return found
+		if found, known = roleOfWord(word, hasModel); known {
+			if found == modelCall && isLocalHelper(name, a) {
+				return bystander, true
+			}
+			return found, true
+		}
+		told = told || attribute == "gen_ai.operation.name" || attribute == "traceloop.span.kind"
+	}
+	if strings.HasPrefix(scope, "logfire") {
+		if found, known = roleOfLogfire(name, a); known {
+			return found, true
 		}
 	}
-	// An operation of a name that is not known, or none. Whatever names its model and counts its tokens is a call of it; a
-	// provider does as well, where nothing says that it is a step of another kind.
-	counted := a.has(inputTokens...) || a.has(outputTokens...) || a.has(totalTokens...)
-	described := a.has("gen_ai.operation.name", "traceloop.span.kind")
+	for attribute := range a {
+		if hasAnySuffix(attribute, roleSuffixes) {
+			if found, known = roleOfWord(a.text(attribute), hasModel); known {
+				return found, true
+			}
+		}
+	}
+	// Nothing says what it is. Whatever names its model and counts its tokens is a call of it; a provider does as well,
+	// where nothing says that it is a step of another kind.
 	switch {
-	case a.has(modelNames...) && (counted || !described && a.has(providerNames...)):
-		return modelCall
-	case a.has("gen_ai.tool.name") && !a.has(modelNames...) && !described:
-		return toolUse
+	case hasModel && (counted(a) || !told && a.has(providerNames...) && !runsNoModel(name, a)):
+		return modelCall, true
+	case a.has("gen_ai.tool.name") && !hasModel && !told:
+		return toolUse, true
 	}
-	return bystander
+	return bystander, false
+}
+
+// roleOfWord returns the role that a word stands for. Words that are not known have a role where they are made as the known
+// ones are.
+func roleOfWord(word string, hasModel bool) (found role, known bool) {
+	if found, known = roleWords[word]; known {
+		return found, true
+	}
+	word = strings.ToLower(word)
+	if found, known = roleWords[word]; known {
+		return found, true
+	}
+	switch {
+	case strings.HasPrefix(word, "invoke_"):
+		return agentRun, true
+	case strings.HasPrefix(word, "execute_") && (strings.Contains(word, "tool") || strings.Contains(word, "function")):
+		return toolUse, true
+	case strings.HasPrefix(word, "tool."): // genkit's tool.v2
+		return toolUse, true
+	case hasModel && (strings.Contains(word, "chat") || strings.Contains(word, "generat") || strings.Contains(word, "embed") || strings.Contains(word, "completion")):
+		return modelCall, true
+	}
+	return bystander, false
+}
+
+// roleOfLogfire knows Logfire's spans of the OpenAI Agents SDK, which say what they are in their names alone.
+func roleOfLogfire(name string, a attributes) (found role, known bool) {
+	switch {
+	case strings.HasPrefix(name, "OpenAI Agents trace:"), strings.HasPrefix(name, "Agent run:"):
+		return agentRun, true
+	case strings.HasPrefix(name, "Function:") && a.has("name"):
+		return toolUse, true
+	}
+	return bystander, false
+}
+
+func counted(a attributes) bool {
+	return a.has(inputTokens...) || a.has(outputTokens...) || a.has(totalTokens...)
+}
+
+// isLocalHelper reports whether a span is a function within a library that only prepares a call: its name is private, as in
+// OpenAI._prepare_chat_with_tools, and it used no tokens.
+func isLocalHelper(name string, a attributes) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	return len(last) < len(name) && strings.HasPrefix(last, "_") && !counted(a)
+}
+
+// helperWords are in the names and routes of requests to a provider that run no model.
+var helperWords = []string{
+	"count_tokens", "counttokens", "tokenize", "sessions", "models.", "/models", "batches", "files", "vector_stores", "fine_tun",
+}
+
+// runsNoModel reports whether an SDK's span is of a request that runs no model, although it names one.
+func runsNoModel(name string, a attributes) bool {
+	route := a.text("http.route", "url.path", "url.template")
+	name, route = strings.ToLower(name), strings.ToLower(route)
+	for _, word := range helperWords {
+		// Google's routes have /models/MODEL:METHOD.
+		if strings.Contains(name, word) || strings.Contains(route, word) && !strings.Contains(route, ":generate") && !strings.Contains(route, ":embed") {
+			return true
+		}
+	}
+	return false
+}
+
+func hasAnySuffix(text string, suffixes []string) bool {
+	for _, suffix := range suffixes {
+		if strings.HasSuffix(text, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// generative are the prefixes of attributes that only instrumentations of generative AI set.
+var generative = []string{
+	"gen_ai.", "llm.", "langfuse.", "mlflow.", "genkit:", "ai.", "openinference.", "traceloop.", "langsmith.", "mastra.",
+	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.",
+}
+
+// isGenerative reports whether a span looks like generative AI.
+func isGenerative(a attributes) bool {
+	for name := range a {
+		for _, prefix := range generative {
+			if strings.HasPrefix(name, prefix) && !isContext(name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isContext reports whether an attribute says whom a span belongs to. Instrumentations set those on spans of any kind.
+func isContext(name string) bool {
+	return strings.HasPrefix(name, "gen_ai.agent.") || name == "gen_ai.conversation.id" || name == "gen_ai.workflow.name" ||
+		strings.Contains(name, "association.") || strings.Contains(name, "metadata.") || strings.HasPrefix(name, "langfuse.trace.") ||
+		name == "traceloop.workflow.name" || name == "traceloop.entity.path" || name == "llm.user" || name == "gen_ai.user"
 }

@@ -24,14 +24,18 @@ type span struct {
 	traceID    string       // in lower-case hexadecimal, as all ids here
 	id         string
 	parentID   string // empty: it is the root
+	scope      string // the instrumentation
+	process    string // a digest of the resource
 	role       role
+	known      bool // role comes from what the span says
+	hints      *hints
 	parent     *span // nil where the export does not have it
 	wraps      bool  // a model's call that only repeats what another within it says
 }
 
 // newSpan checks the ids.
-func newSpan(sent *tracepb.Span, around []attributes) (*span, *fault) {
-	s := &span{sent: sent, around: around}
+func newSpan(sent *tracepb.Span, around []attributes, scope, process string) (*span, *fault) {
+	s := &span{sent: sent, around: around, scope: scope, process: process}
 	for _, id := range []struct {
 		field    string
 		sent     []byte
@@ -57,7 +61,7 @@ func newSpan(sent *tracepb.Span, around []attributes) (*span, *fault) {
 		return nil, &fault{s.id, "parent_span_id", "is the span's own"}
 	}
 	s.attributes = collect(sent.GetAttributes())
-	s.role = roleOf(s.attributes)
+	s.role, s.known = roleOf(sent.GetName(), scope, s.attributes)
 	return s, nil
 }
 
@@ -77,20 +81,32 @@ func shownID(id []byte) string {
 	return hex.EncodeToString(id[:min(len(id), 2*spanIDSize)])
 }
 
-func (s *span) user() string    { return s.named(execution.MaxUser, userNames) }
-func (s *span) session() string { return s.named(execution.MaxUser, sessionNames) }
-
-// agent is the name of the agent that the span is a run of, or that it says it belongs to.
-func (s *span) agent() string {
-	return cmp.Or(
-		s.attributes.name(execution.MaxName, agentNames...),
-		s.ownName(),
-		s.nearby(execution.MaxName, agentNames))
+// user is who asked for it, as far as the span, its scope or its resource says.
+func (s *span) user() string {
+	return cmp.Or(s.attributes.name(execution.MaxUser, userNames...), s.hinted().user, s.nearby(execution.MaxUser, userNames))
 }
 
-// named is the first of the names that the span says, or else its scope or its resource.
-func (s *span) named(most int, names []string) string {
-	return cmp.Or(s.attributes.name(most, names...), s.nearby(most, names))
+func (s *span) session() string {
+	return cmp.Or(s.attributes.name(execution.MaxUser, sessionNames...), s.hinted().session, s.nearby(execution.MaxUser, sessionNames))
+}
+
+// agent is the name of the agent that the span is a run of, or that it says it belongs to. isDefault reports that the name is
+// its framework's, or a workflow's, so that an agent below it has the better one.
+func (s *span) agent() (name string, isDefault bool) {
+	if name = s.attributes.name(execution.MaxName, agentNames[0]); name == "" {
+		name = s.attributes.name(execution.MaxName, agentNames[1:]...)
+		isDefault = name != "" && s.attributes.has("gen_ai.workflow.name") && !s.attributes.has("agent.name")
+	}
+	if name == "" {
+		if name = s.ownName(); name != "" {
+			isDefault = s.attributes.text("traceloop.span.kind") != "agent" && !strings.HasPrefix(s.sent.GetName(), "Agent run:")
+		}
+	}
+	name = cmp.Or(name, s.hinted().agent, s.nearby(execution.MaxName, agentNames))
+	if name != "" && s.role == agentRun {
+		isDefault = isDefault || s.attributes.text("gen_ai.operation.name") == "invoke_workflow" || isDefaultName(name)
+	}
+	return name, isDefault
 }
 
 func (s *span) nearby(most int, names []string) string {
@@ -109,14 +125,28 @@ func (s *span) ownName() string {
 		name := cmp.Or(
 			s.attributes.name(execution.MaxName, traceloopNames...),
 			s.attributes.name(execution.MaxName, "gen_ai.agent.id"))
-		if name == "" && s.attributes.has("openinference.span.kind") {
-			name = toName(s.sent.GetName(), execution.MaxName)
+		if conversation, is := strings.CutPrefix(name, "conversation."); is && conversation == s.session() {
+			return "" // a name for each conversation is no agent's
+		}
+		if name == "" && strings.HasPrefix(s.scope, "logfire") {
+			name = s.attributes.name(execution.MaxName, "name")
+		}
+		if name == "" && s.namedBySpan() {
+			name = toName(agentOfMethod(s.sent.GetName()), execution.MaxName)
 		}
 		return name
 	case s.role == chain && s.parentID == "":
-		return toName(s.sent.GetName(), execution.MaxName)
+		return cmp.Or(
+			s.attributes.name(execution.MaxName, "langsmith.trace.name", "genkit:name"),
+			s.hinted().agent,
+			toName(s.sent.GetName(), execution.MaxName))
 	}
 	return ""
+}
+
+// namedBySpan reports whether the span's dialect names a run by its span alone.
+func (s *span) namedBySpan() bool {
+	return s.attributes.has("openinference.span.kind", "langfuse.observation.type", "mlflow.spanType")
 }
 
 // executes says whether the span is an execution, and of which kind.
@@ -151,14 +181,4 @@ func (s *span) attribute(name string) *commonpb.AnyValue {
 		}
 	}
 	return nil
-}
-
-// provider is whose model it is. Some write a name with a capital letter and some without; the AI SDK adds the interface
-// that it uses, as in openai.chat.
-func (s *span) provider() string {
-	name := s.attributes.text(providerNames...)
-	if sdk := s.attributes.text("ai.model.provider"); sdk != "" {
-		name, _, _ = strings.Cut(sdk, ".")
-	}
-	return toName(strings.ToLower(name), execution.MaxProvider)
 }

@@ -31,6 +31,9 @@ type Ledger interface {
 type Options struct {
 	Ledger Ledger
 	Log    *zap.Logger // nil: nothing is logged
+	// Unread hears of spans that look like generative AI and were not understood, by instrumentation; nil: nobody does. A
+	// client chooses the instrumentation's name.
+	Unread func(scope string, spans int)
 
 	// Zero stands for the default of each.
 	MaxBody         int64 // bytes of a compressed body
@@ -44,6 +47,7 @@ type Traces struct {
 	ledger  Ledger
 	log     *zap.Logger
 	limits  limits
+	unread  func(scope string, spans int)
 	decoded chan struct{} // a place for each export that is being decoded
 }
 
@@ -53,7 +57,12 @@ func New(opts Options) *Traces {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	heard := opts.Unread
+	if heard == nil {
+		heard = func(string, int) {}
+	}
 	return &Traces{
+		unread: heard,
 		ledger: opts.Ledger,
 		log:    log,
 		limits: limits{
@@ -115,8 +124,11 @@ func (t *Traces) export(ctx context.Context, header http.Header, body io.Reader)
 	if found.backwards > 0 {
 		t.log.Debug("spans ended before they began, or did not say when; their duration is zero", zap.Int("spans", found.backwards))
 	}
+	for _, u := range found.unread {
+		t.unread(u.scope, u.spans)
+	}
 	if len(found.batch.Executions) == 0 && len(found.batch.Spans) == 0 {
-		return verdict{faults: found.faults}, nil
+		return verdict{found.faults, found.unread}, nil
 	}
 	if err := ratelimit.Admit(ctx, found.batch.Executions); err != nil {
 		return verdict{}, refuse(http.StatusTooManyRequests, "%s", err)
@@ -131,7 +143,7 @@ func (t *Traces) export(ctx context.Context, header http.Header, body io.Reader)
 		}
 		found.faults = append(found.faults, faultOf(&found.batch.Executions[rejected.Index], &rejected.Fault))
 	}
-	return verdict{faults: found.faults}, nil
+	return verdict{found.faults, found.unread}, nil
 }
 
 // read reads a request and translates it. The spans themselves are garbage when it returns: what waits for the ledger is

@@ -15,6 +15,7 @@ type translation struct {
 	batch     execution.Batch
 	faults    []fault
 	backwards int // spans that ended before they began, or do not say when they ended
+	unread    []unread
 }
 
 // translate makes executions of an export's spans.
@@ -26,8 +27,13 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		kind, executes := s.executes()
 		place := execution.Span{
 			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
-			Agent: s.agent(), User: s.user(), Session: s.session(),
-			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()),
+			User: s.user(), Session: s.session(),
+			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()), EndedAt: timeOf(s.sent.GetEndTimeUnixNano()),
+			Role: s.executionRole(), ResponseID: s.responseID(), Scope: s.scope, Process: s.process,
+		}
+		place.Agent, place.DefaultName = s.agent()
+		if !executes {
+			t.noteUnread(s)
 		}
 		if executes {
 			e, wrong := t.execution(s, kind, place)
@@ -36,6 +42,7 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 				t.faults = append(t.faults, *wrong)
 				continue
 			}
+			place.Status = e.Status
 			t.batch.Executions = append(t.batch.Executions, e)
 		}
 		// A span without a parent that names nobody, in a trace without executions, leads nowhere.
@@ -52,10 +59,12 @@ func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*sp
 	var spans []*span
 	for _, ofResource := range export.GetResourceSpans() {
 		resource := collect(ofResource.GetResource().GetAttributes())
+		process := processOf(ofResource.GetResource().GetAttributes())
 		for _, ofScope := range ofResource.GetScopeSpans() {
+			scope := toName(ofScope.GetScope().GetName(), execution.MaxName)
 			around := []attributes{collect(ofScope.GetScope().GetAttributes()), resource}
 			for _, sent := range ofScope.GetSpans() {
-				s, wrong := newSpan(sent, around)
+				s, wrong := newSpan(sent, around, scope, process)
 				if wrong != nil {
 					t.faults = append(t.faults, *wrong)
 					continue
@@ -90,7 +99,7 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 		if e.Tokens, wrong = tokensOf(s.attributes); wrong != nil {
 			return execution.Execution{}, wrong
 		}
-		e.Model = s.attributes.name(execution.MaxName, modelNames...)
+		e.Model = s.model()
 		e.Provider = s.provider()
 	}
 	e.Input, e.Output = contentOf(s, kind)
