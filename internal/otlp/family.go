@@ -1,5 +1,7 @@
 package otlp
 
+import "github.com/watchbill/watchbill/internal/usage"
+
 // spanKey tells spans of one export apart.
 type spanKey struct{ traceID, id string }
 
@@ -65,6 +67,12 @@ func (s *span) within() *span {
 
 // counts says whether a call of a model says how many tokens it used.
 func counts(s *span) bool {
-	tokens, wrong := tokensOf(s.attributes)
-	return wrong == nil && tokens.Used > 0
+	for _, pair := range s.sent.GetAttributes() {
+		value := pair.GetValue()
+		text := value.GetStringValue()
+		if usage.Attribute(pair.GetKey()).Counts(text) && (value.GetIntValue() > 0 || value.GetDoubleValue() > 0 || text != "" && text != "0") {
+			return true
+		}
+	}
+	return false
 }

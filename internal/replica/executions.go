@@ -41,6 +41,8 @@ type executions struct {
 	spool    *spool.Spool     // likewise
 	deltas   atomic.Int64     // unfolded, as last counted; -1: not yet
 	dayCost  *telemetry.DayCostGauge
+
+	unreadCounts *telemetry.UnreadCounts
 }
 
 // observer tells Prometheus what the ledger does, and the health check whether it succeeds.
@@ -67,6 +69,8 @@ func newExecutions(
 		now:     now,
 		store:   postgres.NewExecutions(db, config.Retention, now),
 		dayCost: telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
+
+		unreadCounts: telemetry.NewUnreadCounts(registry, log.Named("usage")),
 	}
 	e.observer = observer{
 		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store),

@@ -53,8 +53,10 @@ type Name struct {
 	prompt bool
 	// beside reports that it is Gemini's word for reasoning, which is counted beside the answer.
 	beside bool
-	// billed reports that it is what is charged, where a provider tells two counts.
-	billed bool
+	// rank orders names of the same count: the lowest that says more than zero is taken.
+	rank uint8
+	// old reports that the name has a word that was replaced.
+	old bool
 	// money reports that an object of this name has costs.
 	money bool
 	// conventional reports that the name is one of a convention, whose value must be a count.
@@ -66,10 +68,24 @@ type Name struct {
 // Silent reports whether a name says nothing of usage.
 func (n Name) Silent() bool { return n.kind == silent }
 
-// Counts reports whether a name counts input, output or both.
-func (n Name) Counts() bool { return n.kind == input || n.kind == output || n.kind == total }
+// Counts reports whether a name counts input, output or both, itself or in the object that is its value.
+func (n Name) Counts(text string) bool {
+	switch n.kind {
+	case input, output, total:
+		return n.prefix == ""
+	case named, bare:
+		return len(text) > 2 && text[0] == '{'
+	}
+	return false
+}
 
-// conventions are the prefixes of names whose values are counts by a convention.
+const (
+	rankBilled = 0
+	rankOther  = 20
+)
+
+// conventions are the prefixes of names whose values are counts by a convention, the best first. Within each, what
+// OpenTelemetry calls input and output now comes before prompt and completion.
 var conventions = []string{"gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage."}
 
 // containers are pairs of words that end the names of attributes with a provider's answer, or a part of it.
@@ -94,7 +110,14 @@ func classifyAttribute(name string) Name {
 		found = Name{kind: input}
 	}
 	if found.kind > silent && found.kind < counts {
-		found.conventional = slices.ContainsFunc(conventions, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		for i, prefix := range conventions {
+			if strings.HasPrefix(name, prefix) {
+				found.conventional, found.rank = true, uint8(2*i+1)
+				if found.old {
+					found.rank++
+				}
+			}
+		}
 	}
 	return found
 }
@@ -191,7 +214,10 @@ func classifyMember(path string) Name {
 func classify(words []string) Name {
 	m, known := meaning(words...)
 	has := func(some mark) bool { return m&some != 0 }
-	n := Name{billed: has(markBilled)}
+	n := Name{rank: rankOther}
+	if has(markBilled) { // what is charged, where a provider tells two counts
+		n.rank = rankBilled
+	}
 	if has(markDetails) {
 		switch {
 		case has(markInput) && !has(markOutput):
@@ -233,8 +259,9 @@ func classify(words []string) Name {
 		n.kind = unread
 	case has(markInput):
 		n.kind, n.prompt = input, slices.Contains(words, "prompt") || slices.Contains(words, "prompts")
+		n.old = n.prompt
 	case has(markOutput | markEval):
-		n.kind = output
+		n.kind, n.old = output, slices.Contains(words, "completion")
 	case has(markTotal):
 		n.kind = total
 	case has(markToken | markUsage):

@@ -15,6 +15,7 @@ type Report struct {
 	flat    statement
 	objects Told
 	found   bool // there were objects
+	tooMany bool
 }
 
 // ErrCount is what is wrong with a count.
@@ -30,6 +31,14 @@ func (r *Report) Number(key string, name Name, f float64) error {
 		return ErrCount
 	}
 	r.flat.number(name, f)
+	return nil
+}
+
+// Other takes a value of another type, which is no count.
+func (r *Report) Other(name Name) error {
+	if name.conventional {
+		return ErrCount
+	}
 	return nil
 }
 
@@ -103,11 +112,15 @@ func (r *Report) add(told Told) {
 // Settle returns what was told.
 func (r *Report) Settle() Told {
 	told := r.flat.settle(r.Source, false)
+	r.tooMany = told.Absurd
 	if r.found {
 		told.widen(&r.objects)
 	}
 	return told
 }
+
+// TooMany reports whether the attributes come to more than may be counted, once they are settled.
+func (r *Report) TooMany() bool { return r.tooMany }
 
 // widen takes the larger of two accounts' counts, and of the rest what other has.
 func (t *Told) widen(other *Told) {

@@ -16,9 +16,9 @@ const (
 
 // statement is what one source says: the attributes of a span, or an object.
 type statement struct {
-	n      [counts]int64
-	told   uint32 // a bit for each kind that is in n
-	billed uint32 // those of them that are what is charged
+	n    [counts]int64
+	rank [counts]uint8 // of the names that n is told by
+	told uint32        // a bit for each kind that is in n
 
 	// within reports that what was cached was told within the input's details; prompt that the input is called a prompt;
 	// beside that the reasoning has Gemini's name; inOutput that the reasoning was told within the output's details.
@@ -53,18 +53,14 @@ func (s *statement) number(name Name, f float64) {
 		s.absurd = true
 		return
 	}
-	k, n, bit := name.kind, int64(f), uint32(1)<<name.kind
-	switch {
-	case name.billed && s.billed&bit == 0:
-		s.n[k], s.billed = n, s.billed|bit
-	case !name.billed && s.billed&bit != 0:
-	default: // of what is told twice, the larger: what is left out is less
-		s.n[k] = max(s.n[k], n)
-	}
-	s.told |= bit
-	if n == 0 {
+	k, n := name.kind, int64(f)
+	s.told |= 1 << k
+	// Of what is told twice, the better name counts; of two as good the larger, for what is wrong is that something was left
+	// out. Zero may be what an instrumentation says that does not know.
+	if n == 0 || s.n[k] > 0 && (name.rank > s.rank[k] || name.rank == s.rank[k] && n <= s.n[k]) {
 		return
 	}
+	s.n[k], s.rank[k] = n, name.rank
 	switch k {
 	case cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h:
 		s.within = s.within || name.within
