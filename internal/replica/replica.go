@@ -142,7 +142,10 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	for _, weakness := range config.weaknesses() {
 		r.security.Weak(weakness)
 	}
-	r.leave, r.endStreams = handler.Leave, handler.EndStreams
+	r.leave, r.endStreams = handler.Leave, func() {
+		handler.EndStreams()
+		r.executions.gateway.EndDrains()
+	}
 	return r, r.listen(handler, registry)
 }
 

@@ -44,7 +44,7 @@ func (s *statement) settle(by Source, whole bool) Told {
 		t.Used = s.n[bare]
 	}
 	s.settleInput(t, by, whole)
-	s.settleOutput(t)
+	s.settleOutput(t, whole)
 	s.settleRest(t, by)
 	clamp(t)
 	if t.Input > execution.MaxTokens || t.Output > execution.MaxTokens {
@@ -65,6 +65,7 @@ func (s *statement) settleInput(t *execution.Tokens, by Source, whole bool) {
 	case s.has(uncached) && (t.Input == 0 || t.Input == fresh):
 		t.Input = fresh + cached
 	case s.has(uncached) && t.Input == fresh+cached:
+	case whole && s.within && cached > t.Input: // a mistake of the provider's: what it calls a part is one
 	case cached > t.Input:
 		if s.has(input) || !s.has(total) {
 			t.Input += cached
@@ -105,10 +106,10 @@ func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
 }
 
 // settleOutput has the output include the reasoning.
-func (s *statement) settleOutput(t *execution.Tokens) {
+func (s *statement) settleOutput(t *execution.Tokens, whole bool) {
 	rest := t.Used - t.Input - t.Output
 	switch {
-	case t.Reasoning == 0:
+	case t.Reasoning == 0, whole && s.inOutput && t.Reasoning > t.Output && !s.has(total):
 	case t.Reasoning > t.Output && (s.has(output) || !s.has(total)):
 		t.Output += t.Reasoning
 	case s.has(total) && rest == t.Reasoning:
