@@ -33,6 +33,8 @@ type Options struct {
 	Mailbox      *mailbox.Mailbox
 	Limiter      *ratelimit.Limiter // nil: there are no rate limits
 	Accounts     ServiceAccounts    // nil: only an admin makes reports
+	// UnreadCount hears of each count of tokens whose name is not known; nil: nobody does. A client chooses the name.
+	UnreadCount func(name string)
 	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
 	Strains func() []string
 
@@ -74,6 +76,7 @@ type Server struct {
 	ledger       Ledger
 	executions   Executions
 	traces       Traces
+	unreadCount  func(string)
 	gateway      Gateway
 	database     Database
 	mailbox      *mailbox.Mailbox
@@ -143,7 +146,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
-		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, gateway: opts.Gateway,
+		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, unreadCount: opts.UnreadCount, gateway: opts.Gateway,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
