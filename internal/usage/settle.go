@@ -86,12 +86,6 @@ func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
 			return 0
 		case rest == cached, rest == cached+t.Reasoning:
 			return cached
-		case thought:
-			return 0
-		case rest == t.CacheRead, rest == t.CacheRead+t.Reasoning:
-			return t.CacheRead
-		case rest == t.CacheWrite, rest == t.CacheWrite+t.Reasoning:
-			return t.CacheWrite
 		}
 	}
 	switch {
