@@ -46,23 +46,40 @@ const (
 
 // Name is what the name of an attribute, or of a member of an object, says.
 type Name struct {
-	kind kind
-	// within reports that it names a part of what is around it: of the input or the output.
-	within bool
-	// prompt reports that the input is called a prompt, as OpenAI does, which includes in it what was cached.
-	prompt bool
-	// beside reports that it is Gemini's word for reasoning, which is counted beside the answer.
-	beside bool
-	// rank orders names of the same count: the lowest that says more than zero is taken.
-	rank uint8
-	// old reports that the name has a word that was replaced.
-	old bool
-	// money reports that an object of this name has costs.
-	money bool
-	// conventional reports that the name is one of a convention, whose value must be a count.
-	conventional bool
-	// prefix is what the members of an object of this name are parts of.
-	prefix string
+	kind  kind
+	flags flag
+	rank  uint8 // orders names of the same count: the lowest that says more than zero is taken
+}
+
+type flag uint8
+
+const (
+	// within: it names a part of what is around it, of the input or the output.
+	within flag = 1 << iota
+	// ofInput, ofOutput: the members of an object of this name are parts of the input, or the output.
+	ofInput
+	ofOutput
+	// old: it has a word that was replaced. Input that is called a prompt includes what was cached, as OpenAI has it.
+	old
+	// beside: it is Gemini's word for reasoning, which is counted beside the answer.
+	beside
+	// money: an object of this name has costs.
+	money
+	// conventional: it is one of a convention, whose value must be a count.
+	conventional
+)
+
+func (n Name) is(f flag) bool { return n.flags&f != 0 }
+
+// prefix is what the members of an object of this name are parts of.
+func (n Name) prefix() string {
+	switch {
+	case n.is(ofInput):
+		return "input_details."
+	case n.is(ofOutput):
+		return "output_details."
+	}
+	return ""
 }
 
 // Silent reports whether a name says nothing of usage.
@@ -72,7 +89,7 @@ func (n Name) Silent() bool { return n.kind == silent }
 func (n Name) Counts(text string) bool {
 	switch n.kind {
 	case input, output, total:
-		return n.prefix == ""
+		return !n.is(ofInput | ofOutput)
 	case named, bare:
 		return len(text) > 2 && text[0] == '{'
 	}
@@ -112,8 +129,8 @@ func classifyAttribute(name string) Name {
 	if found.kind > silent && found.kind < counts {
 		for i, prefix := range conventions {
 			if strings.HasPrefix(name, prefix) {
-				found.conventional, found.rank = true, uint8(2*i+1)
-				if found.old {
+				found.flags, found.rank = found.flags|conventional, uint8(2*i+1)
+				if found.is(old) {
 					found.rank++
 				}
 			}
@@ -221,14 +238,14 @@ func classify(words []string) Name {
 	if has(markDetails) {
 		switch {
 		case has(markInput) && !has(markOutput):
-			n.prefix, n.within = "input_details.", true
+			n.flags |= ofInput | within
 		case has(markOutput) && !has(markInput):
-			n.prefix, n.within = "output_details.", true
+			n.flags |= ofOutput | within
 		}
 	}
 	switch {
 	case has(markCost):
-		n.kind, n.money = costOf(m, known), true
+		n.kind, n.flags = costOf(m, known), n.flags|money
 	case has(markIgnored):
 		n.kind = ignored
 	case !known:
@@ -252,16 +269,24 @@ func classify(words []string) Name {
 	case has(markRead):
 		n.kind = unread
 	case has(markReasoning):
-		n.kind, n.beside = reasoning, has(markThought)
+		n.kind = reasoning
+		if has(markThought) {
+			n.flags |= beside
+		}
 	case has(markTool) && has(markInput):
 		n.kind = toolInput
 	case has(markTool), has(markInput) && has(markOutput):
 		n.kind = unread
 	case has(markInput):
-		n.kind, n.prompt = input, slices.Contains(words, "prompt") || slices.Contains(words, "prompts")
-		n.old = n.prompt
+		n.kind = input
+		if slices.Contains(words, "prompt") || slices.Contains(words, "prompts") {
+			n.flags |= old
+		}
 	case has(markOutput | markEval):
-		n.kind, n.old = output, slices.Contains(words, "completion")
+		n.kind = output
+		if slices.Contains(words, "completion") || slices.Contains(words, "completions") {
+			n.flags |= old
+		}
 	case has(markTotal):
 		n.kind = total
 	case has(markToken | markUsage):

@@ -20,8 +20,8 @@ type object struct {
 	at   int
 	into *statement
 	path []byte
-	// money reports that the object has costs and no counts.
-	money bool
+	// costs reports that the object has costs and no counts.
+	costs bool
 	// searching reports that usage is looked for: only what lies under a member of that name is read.
 	searching bool
 	// element reports that the object that comes is one of a list that tells counts by kind.
@@ -30,7 +30,7 @@ type object struct {
 
 // readObject adds what an object says to a statement, and reports whether it is a whole object. Of one that is not, some
 // may have been added.
-func readObject(text string, prefix string, money, searching bool, into *statement) bool {
+func readObject(text string, prefix string, costs, searching bool, into *statement) bool {
 	limit := maxNamed
 	if searching {
 		limit = maxContainer
@@ -38,7 +38,7 @@ func readObject(text string, prefix string, money, searching bool, into *stateme
 	if len(text) > limit {
 		return false
 	}
-	o := object{text: text, into: into, path: append(make([]byte, 0, maxPath), prefix...), money: money, searching: searching}
+	o := object{text: text, into: into, path: append(make([]byte, 0, maxPath), prefix...), costs: costs, searching: searching}
 	o.blanks()
 	return o.value(0) && o.ends()
 }
@@ -85,7 +85,7 @@ func (o *object) value(depth int) bool {
 	case b == '"' || b == '\'':
 		text, ok := o.quoted()
 		if ok && !o.searching {
-			o.into.memberText(o.path, text, o.money)
+			o.into.memberText(o.path, text, o.costs)
 		}
 		return ok
 	case isLetter(b) || b == '_':
@@ -320,7 +320,7 @@ func (o *object) number() bool {
 	if err != nil && f == 0 { // what is out of range is infinite
 		return false
 	}
-	o.into.memberNumber(o.path, f, o.money)
+	o.into.memberNumber(o.path, f, o.costs)
 	return true
 }
 

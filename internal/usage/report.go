@@ -13,8 +13,7 @@ type Report struct {
 	Source Source
 
 	flat    statement
-	objects Told
-	found   bool // there were objects
+	objects *Told // nil: there were none
 	tooMany bool
 }
 
@@ -27,7 +26,7 @@ func (r *Report) Number(key string, name Name, f float64) error {
 	switch {
 	case name.kind == unread && f > 0:
 		r.flat.missed(key)
-	case name.conventional && (f < 0 || f > execution.MaxTokens && name.kind != total || f > 2*execution.MaxTokens || f != math.Trunc(f)) && !math.IsNaN(f):
+	case name.is(conventional) && (f < 0 || f > execution.MaxTokens && name.kind != total || f > 2*execution.MaxTokens || f != math.Trunc(f)) && !math.IsNaN(f):
 		return ErrCount
 	}
 	r.flat.number(name, f)
@@ -36,7 +35,7 @@ func (r *Report) Number(key string, name Name, f float64) error {
 
 // Other takes a value of another type, which is no count.
 func (r *Report) Other(name Name) error {
-	if name.conventional {
+	if name.is(conventional) {
 		return ErrCount
 	}
 	return nil
@@ -48,7 +47,7 @@ func (r *Report) Text(key string, name Name, text string) error {
 		r.object(key, name, text)
 		return nil
 	}
-	if name.conventional && strings.TrimSpace(text) != "" {
+	if name.is(conventional) && strings.TrimSpace(text) != "" {
 		f, ok := numeric(text, name.kind)
 		if !ok {
 			return ErrCount
@@ -82,17 +81,17 @@ func (r *Report) object(key string, name Name, text string) {
 		}
 	}
 	said := statement{source: key, parts: strings.HasPrefix(key, "langfuse.")}
-	if !readObject(text, name.prefix, name.money, name.kind == container, &said) {
+	if !readObject(text, name.prefix(), name.is(money), name.kind == container, &said) {
 		return // cut off, or something else that begins like one
 	}
-	if name.money {
+	if name.is(money) {
 		// The instrumentation's own list of prices, as attributes have.
 		if said.costKnown || said.costFound {
 			r.flat.over(&statement{cost: said.cost, costKnown: said.costKnown, costParts: said.costParts, costFound: said.costFound})
 		}
 		return
 	}
-	if name.prefix != "" { // a part of what the attributes say
+	if name.is(ofInput | ofOutput) { // a part of what the attributes say
 		r.flat.join(&said)
 		return
 	}
@@ -102,8 +101,8 @@ func (r *Report) object(key string, name Name, text string) {
 // add puts another account beside those there are: of two that differ, the larger counts hold, for what is wrong with a
 // count is that something was left out.
 func (r *Report) add(told Told) {
-	if !r.found {
-		r.objects, r.found = told, true
+	if r.objects == nil {
+		r.objects = &told
 		return
 	}
 	r.objects.widen(&told)
@@ -113,8 +112,8 @@ func (r *Report) add(told Told) {
 func (r *Report) Settle() Told {
 	told := r.flat.settle(r.Source, false)
 	r.tooMany = told.Absurd
-	if r.found {
-		told.widen(&r.objects)
+	if r.objects != nil {
+		told.widen(r.objects)
 	}
 	return told
 }

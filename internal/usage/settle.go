@@ -162,7 +162,7 @@ func (s *statement) charge(whole bool) *int64 {
 	if !known || nano == 0 && !whole {
 		return nil
 	}
-	return &nano
+	return new(nano)
 }
 
 // service returns the tier of the service; empty is the common one.

@@ -43,7 +43,7 @@ func (s *statement) has(k kind) bool { return s.told&(1<<k) != 0 }
 func (s *statement) number(name Name, f float64) {
 	switch name.kind {
 	case cost, costInput, costOutput:
-		s.money(name.kind, f)
+		s.charged(name.kind, f)
 		return
 	}
 	if name.kind == silent || name.kind >= counts || math.IsNaN(f) || f < 0 || f != math.Trunc(f) && !math.IsInf(f, 1) {
@@ -63,16 +63,16 @@ func (s *statement) number(name Name, f float64) {
 	s.n[k], s.rank[k] = n, name.rank
 	switch k {
 	case cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h:
-		s.within = s.within || name.within
+		s.within = s.within || name.is(within)
 	case input:
-		s.prompt = s.prompt || name.prompt
+		s.prompt = s.prompt || name.is(old)
 	case reasoning:
-		s.beside, s.inOutput = s.beside || name.beside, s.inOutput || name.within
+		s.beside, s.inOutput = s.beside || name.is(beside), s.inOutput || name.is(within)
 	}
 }
 
-// money takes a charge in USD.
-func (s *statement) money(k kind, f float64) {
+// charged takes a charge in USD.
+func (s *statement) charged(k kind, f float64) {
 	if !(f >= 0 && f <= maxCost) {
 		return
 	}
@@ -128,8 +128,8 @@ func word(text string) string {
 	return strings.ToLower(text)
 }
 
-func (s *statement) memberNumber(path []byte, f float64, money bool) {
-	name := memberOf(path, money)
+func (s *statement) memberNumber(path []byte, f float64, costs bool) {
+	name := memberOf(path, costs)
 	if name.kind == unread && f > 0 {
 		s.missed(string(path))
 		return
@@ -137,16 +137,16 @@ func (s *statement) memberNumber(path []byte, f float64, money bool) {
 	s.number(name, f)
 }
 
-func (s *statement) memberText(path []byte, text string, money bool) {
+func (s *statement) memberText(path []byte, text string, costs bool) {
 	if len(text) > maxTier {
 		return
 	}
-	s.text(memberOf(path, money), text)
+	s.text(memberOf(path, costs), text)
 }
 
 // memberOf returns what a member says; of an object that has costs, all are costs.
-func memberOf(path []byte, money bool) Name {
-	if money {
+func memberOf(path []byte, costs bool) Name {
+	if costs {
 		path = append(append(make([]byte, 0, len(path)+5), "cost."...), path...)
 	}
 	return member(path)

@@ -162,3 +162,40 @@ func TestBilling(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSpan reads the attributes that a span with content has.
+func BenchmarkSpan(b *testing.B) {
+	keys := []string{
+		"gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model", "gen_ai.response.id",
+		"gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens",
+		"gen_ai.response.finish_reasons", "gen_ai.input.messages", "gen_ai.output.messages", "server.address", "server.port",
+		"gen_ai.conversation.id", "user.id", "gen_ai.request.temperature", "gen_ai.request.max_tokens",
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r := Report{Source: Source{Provider: "openai", Model: "gpt-4o"}}
+		for _, key := range keys {
+			name := Attribute(key)
+			if name.Silent() {
+				continue
+			}
+			if err := r.Number(key, name, 100); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if told := r.Settle(); !told.Counted() {
+			b.Fatal("no count was read")
+		}
+	}
+}
+
+func BenchmarkObject(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		var events Events
+		events.Add(`{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,"prompt_tokens_details":{"cached_tokens":40,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":5}}`)
+		if told := events.Settle(Source{}); !told.Counted() {
+			b.Fatal("no count was read")
+		}
+	}
+}
