@@ -70,6 +70,7 @@ func (k *httpAgent) run(c *call) (answer, error) {
 
 // report is what an answer, or an event of one, says beside its text.
 type report struct {
+	Type     string          `json:"type"`
 	Model    string          `json:"model"`
 	Provider string          `json:"provider"`
 	Finish   string          `json:"finish_reason"`
@@ -124,7 +125,20 @@ func (r report) text() (text string, ok bool) {
 			return text, true
 		}
 	}
+	var delta struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	if r.ofProvider() && json.Unmarshal(r.Delta, &delta) == nil && delta.Type == "text_delta" {
+		return delta.Text, true
+	}
 	return "", false
+}
+
+// ofProvider reports whether it is an event of a provider's stream that an agent passes on as it is. Those without text say
+// nothing to a reader.
+func (r report) ofProvider() bool {
+	return r.Type == "ping" || strings.HasPrefix(r.Type, "message_") || strings.HasPrefix(r.Type, "content_block_") || strings.HasPrefix(r.Type, "response.")
 }
 
 // whole reads an answer that is JSON. It is handed on as it is.
@@ -239,7 +253,7 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 		return true, c.say(text)
 	case hasText:
 		return false, c.say(text)
-	case isObject && r.reports():
+	case isObject && (r.reports() || r.ofProvider()):
 		return false, nil // only a report
 	default:
 		return false, c.say(event.data)

@@ -123,7 +123,7 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 	unknown := telemetry.NewUsageUnknownCounter(registry)
 	e.gateway = gateway.New(gateway.Options{
 		UsageUnknown: unknown.Inc, UnreadCount: e.unreadCounts.Observe,
-		Agents:       e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
+		Agents: e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: newTrace, Log: log.Named("gateway"),
 	})
 	return nil

@@ -127,7 +127,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
 		Traces: otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp"), Unread: telemetry.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe}), Limiter: r.limiter, Strains: r.strains,
 		Accounts: accounts, UnreadCount: r.executions.unreadCounts.Observe,
-		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
+		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,

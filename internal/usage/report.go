@@ -142,6 +142,7 @@ func (t *Told) widen(other *Told) {
 	}
 	clamp(a)
 	a.Used = max(a.Used, a.Input+a.Output)
+	fit(&t.Billing, a)
 	if t.Billing.ServiceTier == "" {
 		t.Billing.ServiceTier = other.Billing.ServiceTier
 	}

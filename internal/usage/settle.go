@@ -144,12 +144,20 @@ func clamp(t *execution.Tokens) {
 
 func (s *statement) bill(told *Told) {
 	t, b := &told.Tokens, &told.Billing
-	b.CacheWrite1h = min(s.n[cacheWrite1h], t.CacheWrite)
-	b.AudioCacheRead = min(s.n[audioCacheRead], t.CacheRead)
-	b.AudioInput = min(s.n[audioInput], t.Input)
-	b.ImageInput = min(s.n[imageInput], t.Input-b.AudioInput)
-	b.AudioOutput = min(s.n[audioOutput], t.Output)
-	b.ImageOutput = min(s.n[imageOutput], t.Output-b.AudioOutput)
+	b.CacheWrite1h, b.AudioCacheRead = s.n[cacheWrite1h], s.n[audioCacheRead]
+	b.AudioInput, b.ImageInput = s.n[audioInput], s.n[imageInput]
+	b.AudioOutput, b.ImageOutput = s.n[audioOutput], s.n[imageOutput]
+	fit(b, t)
+}
+
+// fit keeps the counts of b within those of t that they are parts of.
+func fit(b *execution.Billing, t *execution.Tokens) {
+	b.CacheWrite1h = min(b.CacheWrite1h, t.CacheWrite)
+	b.AudioCacheRead = min(b.AudioCacheRead, t.CacheRead)
+	b.AudioInput = min(b.AudioInput, t.Input)
+	b.ImageInput = min(b.ImageInput, t.Input-b.AudioInput)
+	b.AudioOutput = min(b.AudioOutput, t.Output)
+	b.ImageOutput = min(b.ImageOutput, t.Output-b.AudioOutput)
 }
 
 // charge returns what the provider charges. An instrumentation that could not load its list of prices says zero; a provider

@@ -199,3 +199,21 @@ func BenchmarkObject(b *testing.B) {
 		}
 	}
 }
+
+func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
+	t.Parallel()
+	var r Report
+	for key, object := range map[string]string{
+		"a.usage": `{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":100}}`,
+		"b.usage": `{"prompt_tokens":50,"prompt_tokens_details":{"cache_write_tokens":50,"cache_write_1h_tokens":50}}`,
+	} {
+		if err := r.Text(key, Attribute(key), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := r.Settle()
+	checkTold(t, &told)
+	if want := (execution.Tokens{Input: 100, CacheRead: 100, Used: 100}); told.Tokens != want {
+		t.Errorf("%+v, want %+v", told.Tokens, want)
+	}
+}
