@@ -18,7 +18,7 @@ func (e *Events) Add(object string) {
 	if !looksLikeObject(object) {
 		return
 	}
-	later := statement{}
+	later := statement{source: "usage"}
 	if !readObject(object, "", false, false, &later) {
 		return
 	}
