@@ -72,7 +72,7 @@ func Reconcile(t execution.Tokens, told Parts, by Source) execution.Tokens {
 	}
 	settled := t
 	settled.Input += said.outside(&t, by, true)
-	said.settleOutput(&settled, true)
+	said.settleOutput(&settled, by, true)
 	said.settleRest(&settled, by)
 	return settled
 }

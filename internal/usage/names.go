@@ -141,7 +141,7 @@ func classifyAttribute(name string) Name {
 
 // mayMatter reports whether a name could say something of usage. Most do not.
 func mayMatter(name string) bool {
-	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "esponse", "enkit:output", "harge", "OKEN", "SAGE"} {
+	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "etrics", "esponse", "enkit:output", "harge", "OKEN", "SAGE"} {
 		if strings.Contains(name, part) {
 			return len(name) <= maxName
 		}
@@ -178,6 +178,9 @@ func classifySegments(segments [][]string) Name {
 	case last[len(last)-1] == "region" && slices.Contains(regions, all[0]):
 		return Name{kind: region}
 	}
+	if slices.Equal(all, []string{"braintrust", "metrics"}) {
+		return Name{kind: named}
+	}
 	if len(all) >= 2 && slices.Contains(containers, [2]string(all[len(all)-2:])) {
 		return Name{kind: container}
 	}
@@ -195,9 +198,9 @@ func classifyUsage(words, all []string) Name {
 	return found
 }
 
-// classifyTokens is for names that count tokens without the word usage: their last one or two segments must say of what.
+// classifyTokens is for names that count tokens without the word usage: their last segments must say of what.
 func classifyTokens(segments [][]string) Name {
-	for from := max(len(segments)-2, 0); from < len(segments); from++ {
+	for from := max(len(segments)-3, 0); from < len(segments); from++ {
 		words := slices.Concat(segments[from:]...)
 		if marks, known := meaning(words...); !known || marks&markToken == 0 {
 			continue
@@ -224,7 +227,16 @@ func classifyMember(path string) Name {
 	case "speed":
 		return Name{kind: speed}
 	}
+	for len(segments) > 1 && unknown(segments[0]) { // {"claude-sonnet-4-5": {"inputTokens": 5}}
+		segments = segments[1:]
+	}
 	return classify(slices.Concat(segments...))
+}
+
+// unknown reports whether none of the words is known.
+func unknown(words []string) bool {
+	marks, _ := meaning(words...)
+	return marks == 0
 }
 
 // classify finds out what words say that are all about usage.
@@ -246,10 +258,12 @@ func classify(words []string) Name {
 	switch {
 	case has(markCost):
 		n.kind, n.flags = costOf(m, known), n.flags|money
-	case has(markIgnored):
+	case has(markIgnored | markEstimated):
 		n.kind = ignored
-	case !known:
+	case !known && has(markToken|markInput|markOutput|markCache|markReasoning|markTotal):
 		n.kind = unread
+	case !known:
+		n.kind = ignored
 	case has(markOther):
 		n.kind = ignored
 	case has(markAudio | markImage):
@@ -300,7 +314,7 @@ func classify(words []string) Name {
 // costOf tells a charge from a part of one.
 func costOf(m mark, known bool) kind {
 	switch {
-	case !known || m&(markIgnored|markCache|markReasoning|markAudio|markImage|markOther|markTool|markNot|markRead|markWrite) != 0:
+	case !known || m&markDetails != 0 && m&(markInput|markOutput) != 0 || m&(markIgnored|markCache|markReasoning|markAudio|markImage|markOther|markTool|markNot|markRead|markWrite) != 0:
 		return ignored
 	case m&markInput != 0:
 		return costInput

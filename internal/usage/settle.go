@@ -39,12 +39,16 @@ func (s *statement) settle(by Source, whole bool) Told {
 	t.CacheRead = max(s.n[cacheRead], s.n[audioCacheRead])
 	t.CacheWrite = max(s.n[cacheWrite], s.n[cacheWrite5m]+s.n[cacheWrite1h])
 	t.Reasoning = s.n[reasoning]
+	if s.rank[total] == rankOther && s.rank[input] < rankOther && s.rank[output] < rankOther && s.n[input] > 0 && s.n[output] > 0 {
+		// A total by another name than the parts have may be of something else, such as a session.
+		s.n[total], s.told = 0, s.told&^(1<<total)
+	}
 	t.Input, t.Output, t.Used = s.n[input], s.n[output], s.n[total]
 	if t.Used == 0 && t.Input == 0 && t.Output == 0 {
 		t.Used = s.n[bare]
 	}
 	s.settleInput(t, by, whole)
-	s.settleOutput(t, whole)
+	s.settleOutput(t, by, whole)
 	s.settleRest(t, by)
 	clamp(t)
 	if t.Input > execution.MaxTokens || t.Output > execution.MaxTokens {
@@ -100,10 +104,10 @@ func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
 }
 
 // settleOutput has the output include the reasoning.
-func (s *statement) settleOutput(t *execution.Tokens, whole bool) {
+func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
 	rest := t.Used - t.Input - t.Output
 	switch {
-	case t.Reasoning == 0, whole && s.inOutput && t.Reasoning > t.Output && !s.has(total):
+	case t.Reasoning == 0, whole && s.inOutput && t.Reasoning > t.Output && !s.has(total) && !by.thinksBeside():
 	case t.Reasoning > t.Output && (s.has(output) || !s.has(total)):
 		t.Output += t.Reasoning
 	case s.has(total) && rest == t.Reasoning:
@@ -233,15 +237,16 @@ var leavingCacheOut = []struct {
 // countsBeside reports whether the provider's API counts what was cached beside the input.
 func (by Source) countsBeside() bool {
 	return strings.Contains(by.Provider, "anthropic") || strings.Contains(by.Provider, "bedrock") ||
-		strings.Contains(by.Model, "claude")
+		strings.Contains(strings.ToLower(by.Model), "claude")
 }
 
 // thinksBeside reports whether the provider's API counts reasoning beside the answer, and in the total.
 func (by Source) thinksBeside() bool {
-	if strings.Contains(by.Model, "gemini") || strings.Contains(by.Model, "grok") {
+	model := strings.ToLower(by.Model)
+	if strings.Contains(model, "gemini") || strings.Contains(model, "grok") {
 		return true
 	}
-	if by.Model != "" && (strings.Contains(by.Model, "claude") || strings.Contains(by.Model, "gpt")) {
+	if strings.Contains(model, "claude") || strings.Contains(model, "gpt") {
 		return false // whoever serves them
 	}
 	for _, maker := range []string{"gemini", "google", "gcp", "vertex", "xai", "x_ai", "x-ai"} {

@@ -62,6 +62,26 @@ func TestAttributeNames(t *testing.T) {
 		"acme.usage.thinkingTokens":                  reasoning,
 		"acme.usage.frobnicated_tokens":              unread,
 
+		"gen_ai.usage.cached_tokens":                              cacheRead,
+		"gen_ai.usage.input_cached_tokens":                        cacheRead,
+		"gen_ai.usage.prompt_tokens_details.cached_tokens":        cacheRead,
+		"gen_ai.usage.completion_tokens_details.reasoning_tokens": reasoning,
+		"gen_ai.usage.input_audio_tokens":                         audioInput,
+		"gen_ai.usage.output_image_tokens":                        imageOutput,
+		"gen_ai.response.prompt_tokens":                           input,
+		"gen_ai.token.usage.input":                                input,
+		"_ml_obs.metrics.output_tokens":                           output,
+		"tokens.input.cached":                                     cacheRead,
+		"num_input_tokens":                                        input,
+		"llm.completion_token_count":                              output,
+		"langsmith.usage_metadata":                                named,
+		"braintrust.metrics":                                      named,
+		"usage.num_sources_used":                                  ignored,
+		"usage.estimated_cost":                                    cost,
+		"llm.cost.prompt":                                         costInput,
+		"llm.cost.prompt_details.input":                           ignored,
+		"llm.usage.total_price":                                   cost,
+
 		// What counts something else.
 		"anthropic.message.count_tokens.input_tokens": silent,
 		"gen_ai.request.max_tokens":                   silent,
@@ -126,9 +146,11 @@ func TestObjects(t *testing.T) {
 		`{"prompt_tokens":10,"completion_tokens":150,"total_tokens":8160}`:                                {Input: 10, Output: 150, Used: 8160},
 		`{"prompt_tokens":10,"total_tokens":160}`:                                                         {Input: 10, Output: 150, Used: 160},
 		`{"total_tokens":160}`: {Used: 160},
-		`{"promptTokenCount":10,"toolUsePromptTokenCount":30,"candidatesTokenCount":5,"totalTokenCount":45}`:   {Input: 40, Output: 5, Used: 45},
-		`{"billed_units":{"input_tokens":7,"output_tokens":3},"tokens":{"input_tokens":90,"output_tokens":3}}`: {Input: 7, Output: 3, Used: 10},
-		`{"input_tokens":10.0,"output_tokens":"5"}`:                                                            {Input: 10, Output: 5, Used: 15},
+		`{"promptTokenCount":10,"toolUsePromptTokenCount":30,"candidatesTokenCount":5,"totalTokenCount":45}`:                                                           {Input: 40, Output: 5, Used: 45},
+		`{"billed_units":{"input_tokens":7,"output_tokens":3},"tokens":{"input_tokens":90,"output_tokens":3}}`:                                                         {Input: 7, Output: 3, Used: 10},
+		`{"claude-sonnet-4-5":{"inputTokens":60,"outputTokens":20,"cacheReadInputTokens":40,"cacheCreationInputTokens":10,"webSearchRequests":2,"costUSD":0.1}}`:       anthropic,
+		`{"input_tokens":100,"output_tokens":20,"total_tokens":120,"input_token_details":{"cache_read":40,"cache_creation":0},"output_token_details":{"reasoning":5}}`: openai,
+		`{"input_tokens":10.0,"output_tokens":"5"}`: {Input: 10, Output: 5, Used: 15},
 
 		`{"prompt_tokens":-5,"completion_tokens":"many"}`:         {},
 		`{"prompt_tokens":1e300,"completion_tokens":7}`:           {},
@@ -215,5 +237,55 @@ func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
 	checkTold(t, &told)
 	if want := (execution.Tokens{Input: 100, CacheRead: 100, Used: 100}); told.Tokens != want {
 		t.Errorf("%+v, want %+v", told.Tokens, want)
+	}
+}
+
+func TestATotalOfSomethingElseIsLeftOut(t *testing.T) {
+	t.Parallel()
+	var r Report
+	for key, n := range map[string]float64{"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "session.total_tokens": 9000} {
+		if err := r.Number(key, Attribute(key), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := r.Settle().Tokens, (execution.Tokens{Input: 10, Output: 5, Used: 15}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestCharges(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		attributes map[string]string
+		want       int64 // nano-USD; -1: none
+	}{
+		{map[string]string{"gen_ai.usage.cost": "0.0004"}, 400_000},
+		{map[string]string{"gen_ai.usage.cost": "0"}, -1},
+		{map[string]string{"operation.cost": "$0.0004"}, 400_000},
+		{map[string]string{"gen_ai.cost.total_cost": "0.0004", "gen_ai.cost.input_cost": "0.0002", "gen_ai.cost.original_cost": "9"}, 400_000},
+		{map[string]string{"llm.cost.prompt": "0.0001", "llm.cost.completion": "0.0003", "llm.cost.prompt_details.input": "0.0001"}, 400_000},
+		{map[string]string{"langfuse.observation.cost_details": `{"input":0.0001,"output":0.0003,"total":0.0004}`}, 400_000},
+		{map[string]string{"langfuse.observation.cost_details": `{"input":0.0001,"output":0.0003}`}, 400_000},
+		{map[string]string{"langfuse.observation.cost_details": `{"total":0}`}, -1},
+		{map[string]string{"acme.usage": `{"cost":0}`}, 0},
+		{map[string]string{"acme.usage": `{"cost":{"input_tokens_cost":0.1,"total_cost":0.0004}}`}, 400_000},
+		{map[string]string{"llm.cost.total": "-1"}, -1},
+		{map[string]string{"llm.cost.total": "NaN"}, -1},
+		{map[string]string{"llm.cost.total": "1e300"}, -1},
+		{map[string]string{"llm.cost.total": "many"}, -1},
+	} {
+		var r Report
+		for key, text := range tt.attributes {
+			if err := r.Text(key, Attribute(key), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := int64(-1)
+		if told := r.Settle(); told.Cost != nil {
+			got = *told.Cost
+		}
+		if got != tt.want {
+			t.Errorf("%v: %d nano-USD, want %d", tt.attributes, got, tt.want)
+		}
 	}
 }

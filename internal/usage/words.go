@@ -29,6 +29,7 @@ const (
 	markCost
 	markBilled
 	markEval // Ollama's word for reading the prompt, and for answering
+	markEstimated
 	markIgnored
 )
 
@@ -62,13 +63,14 @@ var vocabulary = func() map[string]mark {
 		"image images vision":            markImage,
 		"text texts video videos document documents":    markOther,
 		"cost costs charge charges charged spend price": markCost,
-		"billed billable": markBilled,
-		"eval":            markEval,
+		"estimated estimate":                            markEstimated,
+		"billed billable":                               markBilled,
+		"eval":                                          markEval,
 
 		"aggregated cumulative prediction predictions predicted accepted rejected draft current": markIgnored,
 		"request requests call calls search searches query queries web server fetch iterations":  markIgnored,
 		"second seconds minute minutes hour duration time latency ms ns first per average rate":  markIgnored,
-		"max maximum min limit limits budget remaining context window percent ratio estimated":   markIgnored,
+		"max maximum min limit limits budget remaining context window percent ratio":             markIgnored,
 		"is byok type unit id ids speed tier geo original discount margin amount upstream fixed": markIgnored,
 	} {
 		for word := range strings.FieldsSeq(list) {
