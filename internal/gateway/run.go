@@ -81,9 +81,10 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 		}
 		select {
 		case <-ending:
-			// Nobody is told more. Only a client that left is a reason to read on.
-			ending, left, out.gone = nil, true, true
-			if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			ending = nil
+			if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+				left, out.gone = true, true // the client: the upstream is read on for nobody
+			} else {
 				cancel(cause)
 			}
 		case <-stopping:

@@ -145,8 +145,12 @@ func (r *executionReader) fillBilling(told execution.Billing) {
 		is   *int64
 		told int64
 	}{
-		{&b.CacheWrite1h, told.CacheWrite1h}, {&b.AudioInput, told.AudioInput}, {&b.AudioOutput, told.AudioOutput},
-		{&b.AudioCacheRead, told.AudioCacheRead}, {&b.ImageInput, told.ImageInput}, {&b.ImageOutput, told.ImageOutput},
+		{&b.CacheWrite1h, told.CacheWrite1h},
+		{&b.AudioInput, told.AudioInput},
+		{&b.AudioOutput, told.AudioOutput},
+		{&b.AudioCacheRead, told.AudioCacheRead},
+		{&b.ImageInput, told.ImageInput},
+		{&b.ImageOutput, told.ImageOutput},
 	} {
 		if *field.is == 0 {
 			*field.is = field.told

@@ -295,8 +295,10 @@ func overOTLP(t *testing.T, c usageCase) execution.Execution {
 // one keeps the gateway's only record.
 type one struct{ record execution.Execution }
 
-func (o *one) Reserve() (gateway.Reservation, error)                                 { return o, nil }
+func (o *one) Reserve() (gateway.Reservation, error) { return o, nil }
+
 func (o *one) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) { return e, nil }
+
 func (o *one) Append(e execution.Execution) error {
 	o.record = e
 	return nil

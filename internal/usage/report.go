@@ -131,12 +131,18 @@ func (t *Told) widen(other *Told) {
 		is *int64
 		or int64
 	}{
-		{&a.Input, b.Input}, {&a.Output, b.Output}, {&a.CacheRead, b.CacheRead}, {&a.CacheWrite, b.CacheWrite},
-		{&a.Reasoning, b.Reasoning}, {&a.Used, b.Used},
+		{&a.Input, b.Input},
+		{&a.Output, b.Output},
+		{&a.CacheRead, b.CacheRead},
+		{&a.CacheWrite, b.CacheWrite},
+		{&a.Reasoning, b.Reasoning},
+		{&a.Used, b.Used},
 		{&t.Billing.CacheWrite1h, other.Billing.CacheWrite1h},
-		{&t.Billing.AudioInput, other.Billing.AudioInput}, {&t.Billing.AudioOutput, other.Billing.AudioOutput},
+		{&t.Billing.AudioInput, other.Billing.AudioInput},
+		{&t.Billing.AudioOutput, other.Billing.AudioOutput},
 		{&t.Billing.AudioCacheRead, other.Billing.AudioCacheRead},
-		{&t.Billing.ImageInput, other.Billing.ImageInput}, {&t.Billing.ImageOutput, other.Billing.ImageOutput},
+		{&t.Billing.ImageInput, other.Billing.ImageInput},
+		{&t.Billing.ImageOutput, other.Billing.ImageOutput},
 	} {
 		*n.is = max(*n.is, n.or)
 	}

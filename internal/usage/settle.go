@@ -112,7 +112,7 @@ func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
 		t.Output += t.Reasoning
 	case s.has(total) && rest == t.Reasoning:
 		t.Output += t.Reasoning
-	case (s.beside || s.parts) && !s.inOutput && !(s.has(total) && rest == 0):
+	case (s.beside || s.parts) && !s.inOutput && (!s.has(total) || rest != 0):
 		t.Output += t.Reasoning
 	}
 }
