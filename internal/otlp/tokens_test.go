@@ -100,3 +100,56 @@ func TestCountsThatAreNotKnownAreNamed(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// What libraries put on their spans beside, or in place of, the conventions' counts.
+func TestUsageOfLibraries(t *testing.T) {
+	t.Parallel()
+	openai := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}
+	anthropic := execution.Tokens{Input: 110, Output: 20, CacheRead: 40, CacheWrite: 10, Used: 130}
+	for name, tt := range map[string]struct {
+		says says
+		want execution.Tokens
+	}{
+		"ADK for JavaScript": {says{
+			"gen_ai.system": "gcp.vertex.agent", "gen_ai.request.model": "gemini-2.5-flash", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 15,
+			"gcp.vertex.agent.llm_response": `{"content":{"parts":[{"text":"{\"usage\":{\"input_tokens\":9}}"},{"functionCall":{"args":{"usage":{"input_tokens":900}}}}]},"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5,"totalTokenCount":120}}`,
+		}, openai},
+		"Genkit": {says{
+			"gen_ai.request.model": "gpt-4o", "genkit:metadata:subtype": "model",
+			"genkit:output": `{"message":{"role":"model","content":[{"text":"Mild."}]},"finishReason":"stop","usage":{"inputTokens":100,"outputTokens":15,"totalTokens":120,"thoughtsTokens":5,"cachedContentTokens":40},"latencyMs":12}`,
+		}, openai},
+		"Langfuse, by hand":       {says{"langfuse.observation.usage_details": `{"input":60,"output":15,"input_cached_tokens":40,"output_reasoning_tokens":5}`}, openai},
+		"Langfuse, with a total":  {says{"langfuse.observation.usage_details": `{"input":60,"output":15,"total":120,"input_cached_tokens":40,"output_reasoning_tokens":5}`}, openai},
+		"Langfuse, of its OpenAI": {says{"langfuse.observation.usage_details": `{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,"prompt_tokens_details":{"cached_tokens":40},"completion_tokens_details":{"reasoning_tokens":5}}`}, openai},
+		"LangSmith": {says{
+			"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.total_tokens": 120,
+			"gen_ai.usage.input_token_details": `{"cache_read":40}`, "gen_ai.usage.output_token_details": `{"reasoning":5}`,
+		}, openai},
+		"LiteLLM, of Anthropic": {says{
+			"gen_ai.usage.input_tokens": 110, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.total_tokens": 130,
+			"llm.anthropic.usage":   `{'input_tokens': 60, 'cache_read_input_tokens': 40, 'cache_creation_input_tokens': 10, 'cache_creation': {'ephemeral_5m_input_tokens': 10}, 'output_tokens': 20, 'service_tier': 'standard'}`,
+			"metadata.usage_object": `Usage(completion_tokens=20, prompt_tokens=110, total_tokens=130, completion_tokens_details=None, prompt_tokens_details=PromptTokensDetailsWrapper(audio_tokens=None, cached_tokens=40), cache_creation_input_tokens=10, cache_read_input_tokens=40)`,
+		}, anthropic},
+		"Logfire, of Anthropic": {says{
+			"gen_ai.usage.input_tokens": 110, "gen_ai.usage.output_tokens": 20,
+			"gen_ai.usage.raw": `{"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":10},"cache_creation_input_tokens":10,"cache_read_input_tokens":40,"input_tokens":60,"output_tokens":20,"server_tool_use":null}`,
+		}, anthropic},
+		"the AI SDK, version 6": {says{
+			"ai.usage.inputTokens": 110, "ai.usage.outputTokens": 20, "ai.usage.totalTokens": 130, "ai.usage.inputTokenDetails.noCacheTokens": 60,
+			"ai.usage.inputTokenDetails.cacheReadTokens": 40, "ai.usage.inputTokenDetails.cacheWriteTokens": 10, "ai.usage.outputTokenDetails.textTokens": 20,
+			"gen_ai.usage.input_tokens": 110, "gen_ai.usage.output_tokens": 20,
+		}, anthropic},
+		"an agent's totals beside": {says{"gen_ai.usage.input_tokens": 110, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.cache_read.input_tokens": 40, "gen_ai.usage.cache_write.input_tokens": 10, "gen_ai.aggregated_usage.input_tokens": 900}, anthropic},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batch, partial := translated(t, exportOf(newSpan(1, 0, chat.with(tt.says))))
+			if len(batch.Executions) != 1 {
+				t.Fatal(partial.GetErrorMessage())
+			}
+			if got := batch.Executions[0].Tokens; got != tt.want {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
