@@ -238,6 +238,30 @@ func (e NameListStatus) Valid() bool {
 	}
 }
 
+// Defines values for NewExecutionUsage0.
+const (
+	NewExecutionUsage0Estimated NewExecutionUsage0 = "estimated"
+	NewExecutionUsage0None      NewExecutionUsage0 = "none"
+	NewExecutionUsage0Reported  NewExecutionUsage0 = "reported"
+	NewExecutionUsage0Unknown   NewExecutionUsage0 = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the NewExecutionUsage0 enum.
+func (e NewExecutionUsage0) Valid() bool {
+	switch e {
+	case NewExecutionUsage0Estimated:
+		return true
+	case NewExecutionUsage0None:
+		return true
+	case NewExecutionUsage0Reported:
+		return true
+	case NewExecutionUsage0Unknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StatusReportStatus.
 const (
 	StatusReportStatusFailed    StatusReportStatus = "failed"
@@ -1118,8 +1142,20 @@ type NewExecution struct {
 	// AgentName Which agent executed.
 	AgentName string `json:"agent_name"`
 
+	// AudioCacheReadTokens Of those read from a cache, those of audio.
+	AudioCacheReadTokens int64 `json:"audio_cache_read_tokens,omitempty,omitzero"`
+
+	// AudioInputTokens Of the input, those of audio.
+	AudioInputTokens int64 `json:"audio_input_tokens,omitempty,omitzero"`
+
+	// AudioOutputTokens Of the output, those of audio.
+	AudioOutputTokens int64 `json:"audio_output_tokens,omitempty,omitzero"`
+
 	// CacheReadTokens Of the input, those read from a cache.
 	CacheReadTokens int64 `json:"cache_read_tokens,omitempty,omitzero"`
+
+	// CacheWrite1HTokens Of those written to a cache, those that it keeps for an hour.
+	CacheWrite1HTokens int64 `json:"cache_write_1h_tokens,omitempty,omitzero"`
 
 	// CacheWriteTokens Of the input, those written to a cache.
 	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty,omitzero"`
@@ -1135,6 +1171,12 @@ type NewExecution struct {
 
 	// ExecutionTimeMs How long it took, in milliseconds, kept to the microsecond.
 	ExecutionTimeMs float64 `json:"execution_time_ms,omitempty,omitzero"`
+
+	// ImageInputTokens Of the input, those of images.
+	ImageInputTokens int64 `json:"image_input_tokens,omitempty,omitzero"`
+
+	// ImageOutputTokens Of the output, those of images.
+	ImageOutputTokens int64 `json:"image_output_tokens,omitempty,omitzero"`
 
 	// InputData Any JSON value.
 	InputData JSONValue `json:"input_data,omitempty,omitzero"`
@@ -1160,11 +1202,20 @@ type NewExecution struct {
 	// Provider Whose model it was: openai, anthropic and so on.
 	Provider string `json:"provider,omitempty,omitzero"`
 
+	// ProviderCostUSD What the provider says that it charges, to the billionth.
+	ProviderCostUSD float32 `json:"provider_cost_usd,omitempty,omitzero"`
+
 	// ReasoningTokens Of the output, those of reasoning.
 	ReasoningTokens int64 `json:"reasoning_tokens,omitempty,omitzero"`
 
+	// Region Where the model ran, as its provider calls it.
+	Region string `json:"region,omitempty,omitzero"`
+
 	// RequestID The request it belongs to; the `execution_id` when left out.
 	RequestID string `json:"request_id,omitempty,omitzero"`
+
+	// ServiceTier The tier that it was served in, such as batch, flex or priority; the common one when left out.
+	ServiceTier string `json:"service_tier,omitempty,omitzero"`
 
 	// SessionID The conversation it belongs to.
 	SessionID string `json:"session_id,omitempty,omitzero"`
@@ -1179,6 +1230,9 @@ type NewExecution struct {
 	// TraceID The trace it is a span of.
 	TraceID string `json:"trace_id,omitempty,omitzero"`
 
+	// Usage What is known of the tokens: reported (there are some, or zero is true), unknown (a model ran, and nobody told), estimated, or none (no model ran). Left out, it is found out. Or the usage object of the provider's answer as it came, in any provider's words: its counts are taken where no other field of this execution has any.
+	Usage NewExecution_Usage `json:"usage,omitempty,omitzero"`
+
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
 	//
 	// Example: 18717267-0855-433c-b160-04c3443daa80
@@ -1186,6 +1240,17 @@ type NewExecution struct {
 
 	// Variant The variant of an experiment that it took part in.
 	Variant string `json:"variant,omitempty,omitzero"`
+}
+
+// NewExecutionUsage0 defines model for NewExecution.Usage.0.
+type NewExecutionUsage0 string
+
+// NewExecutionUsage1 defines model for NewExecution.Usage.1.
+type NewExecutionUsage1 map[string]interface{}
+
+// NewExecution_Usage What is known of the tokens: reported (there are some, or zero is true), unknown (a model ran, and nobody told), estimated, or none (no model ran). Left out, it is found out. Or the usage object of the provider's answer as it came, in any provider's words: its counts are taken where no other field of this execution has any.
+type NewExecution_Usage struct {
+	union json.RawMessage
 }
 
 // NewExecutions Example: {"executions":[{"agent_name":"summarizer","execution_time_ms":812.5,"status":"success","tokens_used":300,"user_id":"u1"}]}
@@ -2015,6 +2080,68 @@ type ExportLogsJSONRequestBody ExportLogsJSONBody
 
 // ExportTracesJSONRequestBody defines body for ExportTraces for application/json ContentType.
 type ExportTracesJSONRequestBody ExportTracesJSONBody
+
+// AsNewExecutionUsage0 returns the union data inside the NewExecution_Usage as a NewExecutionUsage0
+func (t NewExecution_Usage) AsNewExecutionUsage0() (NewExecutionUsage0, error) {
+	var body NewExecutionUsage0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNewExecutionUsage0 overwrites any union data inside the NewExecution_Usage as the provided NewExecutionUsage0
+func (t *NewExecution_Usage) FromNewExecutionUsage0(v NewExecutionUsage0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNewExecutionUsage0 performs a merge with any union data inside the NewExecution_Usage, using the provided NewExecutionUsage0
+func (t *NewExecution_Usage) MergeNewExecutionUsage0(v NewExecutionUsage0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNewExecutionUsage1 returns the union data inside the NewExecution_Usage as a NewExecutionUsage1
+func (t NewExecution_Usage) AsNewExecutionUsage1() (NewExecutionUsage1, error) {
+	var body NewExecutionUsage1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNewExecutionUsage1 overwrites any union data inside the NewExecution_Usage as the provided NewExecutionUsage1
+func (t *NewExecution_Usage) FromNewExecutionUsage1(v NewExecutionUsage1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNewExecutionUsage1 performs a merge with any union data inside the NewExecution_Usage, using the provided NewExecutionUsage1
+func (t *NewExecution_Usage) MergeNewExecutionUsage1(v NewExecutionUsage1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t NewExecution_Usage) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *NewExecution_Usage) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsNewExecution returns the union data inside the RecordExecutionsRequest as a NewExecution
 func (t RecordExecutionsRequest) AsNewExecution() (NewExecution, error) {

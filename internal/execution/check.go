@@ -15,6 +15,7 @@ const (
 	MaxName         = 128 // bytes, of agent_name, model_used and variant
 	MaxProvider     = 64  // bytes
 	MaxErrorMessage = 8 << 10
+	MaxWord         = 32            // bytes, of service_tier and region
 	MaxTokens       = 1_000_000_000 // of each kind
 	MaxDuration     = 30 * 24 * time.Hour
 	// MaxAhead is how far in the future an execution may have begun: clocks differ.
@@ -85,7 +86,10 @@ func (e *Execution) Check(a Acceptance) *Fault {
 	if e.Duration < 0 || e.Duration > MaxDuration {
 		return faulty("invalid_field", "execution_time_ms", "must be from 0 to %d", MaxDuration.Milliseconds())
 	}
-	return e.Tokens.check()
+	if fault := e.Tokens.check(); fault != nil {
+		return fault
+	}
+	return e.Billing.check(e.Tokens)
 }
 
 func (e *Execution) checkTime(a Acceptance) *Fault {
@@ -131,6 +135,33 @@ func (t Tokens) check() *Fault {
 		return faulty("invalid_field", "output_tokens", "includes reasoning_tokens, so it cannot be less")
 	}
 	return nil
+}
+
+// check finds what of the billing cannot be so. Its counts are parts of those of t.
+func (b Billing) check(t Tokens) *Fault {
+	if b == (Billing{}) {
+		return nil
+	}
+	for _, part := range []struct {
+		field    string
+		n, whole int64
+		of       string
+	}{
+		{"cache_write_1h_tokens", b.CacheWrite1h, t.CacheWrite, "cache_write_tokens"},
+		{"audio_input_tokens", b.AudioInput, t.Input, "input_tokens"},
+		{"audio_output_tokens", b.AudioOutput, t.Output, "output_tokens"},
+		{"audio_cache_read_tokens", b.AudioCacheRead, t.CacheRead, "cache_read_tokens"},
+		{"image_input_tokens", b.ImageInput, t.Input, "input_tokens"},
+		{"image_output_tokens", b.ImageOutput, t.Output, "output_tokens"},
+	} {
+		if part.n < 0 || part.n > part.whole {
+			return faulty("invalid_field", part.field, "must be from 0 to %s", part.of)
+		}
+	}
+	if fault := checkName("service_tier", b.ServiceTier, MaxWord, false); fault != nil {
+		return fault
+	}
+	return checkName("region", b.Region, MaxWord, false)
 }
 
 func checkName(field, value string, most int, required bool) *Fault {

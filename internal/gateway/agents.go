@@ -42,7 +42,11 @@ type agent struct {
 	provider string
 	// traced says that it is told of what trace its run is a part.
 	traced bool
-	kind   kind
+	system string // what a model is told before the prompt
+	// drains says that the upstream is read to its end when the client left, for it tells what was used at its end; estimates
+	// that what an upstream does not tell is estimated.
+	drains, estimates bool
+	kind              kind
 }
 
 // kind is how an agent is run.

@@ -127,7 +127,7 @@ func (r agentsReader) types(n *yaml.Node, field string) (types []string) {
 }
 
 func (r agentsReader) openAI(a *agent, n *yaml.Node, field string) {
-	fields := r.Mapping(n, field, "base_url", "model", "api_key_env", "system", "temperature", "max_output_tokens", "provider", "extra")
+	fields := r.Mapping(n, field, "base_url", "model", "api_key_env", "system", "temperature", "max_output_tokens", "provider", "extra", "usage_after_disconnect", "estimate_usage")
 	k := &openAI{model: r.OneLine(fields["model"], field+".model", execution.MaxName), system: r.Text(fields["system"], field+".system", maxSystem)}
 	if fields["model"] == nil {
 		r.Fault(n, field+".model", "is missing")
@@ -155,10 +155,36 @@ func (r agentsReader) openAI(a *agent, n *yaml.Node, field string) {
 	if extra := fields["extra"]; extra != nil {
 		k.extra = r.extra(extra, field+".extra")
 	}
+	a.system, a.drains = k.system, r.drains(fields["usage_after_disconnect"], field+".usage_after_disconnect")
+	a.estimates = r.boolean(fields["estimate_usage"], field+".estimate_usage")
 	a.model, a.provider, a.kind = k.model, r.OneLine(fields["provider"], field+".provider", execution.MaxProvider), k
 	if a.provider == "" && base != nil && base.Hostname() == "api.openai.com" {
 		a.provider = "openai"
 	}
+}
+
+// drains reads what becomes of an upstream's answer when its client left.
+func (r agentsReader) drains(n *yaml.Node, field string) bool {
+	switch chosen := r.OneLine(n, field, 20); chosen {
+	case "", "stop":
+		return false
+	case "drain":
+		return true
+	default:
+		r.Fault(n, field, "must be stop or drain, not %s", yamlfile.Quote(chosen))
+		return false
+	}
+}
+
+func (r agentsReader) boolean(n *yaml.Node, field string) bool {
+	if n == nil {
+		return false
+	}
+	var b bool
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" || n.Decode(&b) != nil {
+		r.Fault(n, field, "must be true or false")
+	}
+	return b
 }
 
 func (r agentsReader) temperature(n *yaml.Node, field string) *float64 {
@@ -190,7 +216,7 @@ func (r agentsReader) extra(n *yaml.Node, field string) map[string]any {
 }
 
 func (r agentsReader) http(a *agent, n *yaml.Node, field string) {
-	fields := r.Mapping(n, field, "url", "headers_env", "model", "provider")
+	fields := r.Mapping(n, field, "url", "headers_env", "model", "provider", "usage_after_disconnect", "estimate_usage")
 	k := &httpAgent{header: http.Header{}}
 	if fields["url"] == nil {
 		r.Fault(n, field+".url", "is missing")
@@ -202,6 +228,8 @@ func (r agentsReader) http(a *agent, n *yaml.Node, field string) {
 	}
 	a.model = r.OneLine(fields["model"], field+".model", execution.MaxName)
 	a.provider = r.OneLine(fields["provider"], field+".provider", execution.MaxProvider)
+	a.drains = r.drains(fields["usage_after_disconnect"], field+".usage_after_disconnect")
+	a.estimates = r.boolean(fields["estimate_usage"], field+".estimate_usage")
 	a.kind, a.traced = k, true
 }
 

@@ -107,6 +107,10 @@ func TestAgentFaults(t *testing.T) {
 			"line 6: agents[0].idle_timeout: must be from 10ms to 1h0m0s",
 			"line 7: agents[0].echo.delay: must be from 0s to 1h0m0s",
 		}},
+		"usage": {one("openai", "  openai:", "    model: m", "    usage_after_disconnect: wait", "    estimate_usage: 1"), []string{
+			`line 7: agents[0].openai.usage_after_disconnect: must be stop or drain, not "wait"`,
+			"line 8: agents[0].openai.estimate_usage: must be true or false",
+		}},
 		"openai": {one("openai", "  openai:", "    base_url: ftp://x", "    temperature: 3", "    max_output_tokens: 0.5", "    api_key_env: "+key, "    provider: [x]", "    extra: {messages: [], n: .nan}"), []string{
 			"line 6: agents[0].openai.model: is missing",
 			"line 6: agents[0].openai.base_url: must be a URL that begins with https:// or http://",

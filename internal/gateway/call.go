@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -22,6 +23,7 @@ const (
 	maxErrorBody   = 4 << 10         // that is looked at
 	drainWithin    = time.Second / 4 // what is left of an answer when it is over
 	drainBytes     = 16 << 10
+	maxAfter       = 16 << 20       // bytes that are read of an answer whose client left
 	longestRetry   = 24 * time.Hour // a longer Retry-After is taken for a mistake
 
 	eventStream = "text/event-stream"
@@ -47,6 +49,9 @@ type call struct {
 	idle     *time.Timer // runs while the upstream is waited for
 	patience time.Duration
 	body     io.ReadCloser
+
+	left  *atomic.Bool // the client did
+	after int64        // bytes read since
 }
 
 // say hands on a part of the answer.
@@ -164,7 +169,13 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 func (c *call) Read(p []byte) (int, error) {
 	c.idle.Reset(c.patience)
 	defer c.idle.Stop()
-	return c.body.Read(p)
+	n, err := c.body.Read(p)
+	if c.left.Load() {
+		if c.after += int64(n); c.after > maxAfter {
+			return n, errGone
+		}
+	}
+	return n, err
 }
 
 // readAll reads the answer's body whole.

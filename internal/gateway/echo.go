@@ -47,13 +47,16 @@ func (k echo) check(options map[string]json.RawMessage) error {
 	return err
 }
 
-func (k echo) run(c *call) (answer, error) {
+func (k echo) run(c *call) (a answer, err error) {
 	o, err := k.options(c.options)
 	if err != nil {
 		return answer{}, err
 	}
-	var a answer
-	a.tokens.Input = int64(len(strings.Fields(c.prompt.Message)))
+	words := struct {
+		Input  int `json:"input"`
+		Output int `json:"output"`
+	}{Input: len(strings.Fields(c.prompt.Message))}
+	defer func() { a.used.own = encode(words) }()
 	if o.delay > 0 && !sleep(c.ctx, o.delay) {
 		return a, context.Cause(c.ctx)
 	}
@@ -67,7 +70,7 @@ func (k echo) run(c *call) (answer, error) {
 		if err := c.say(word); err != nil {
 			return a, err
 		}
-		a.tokens.Output += int64(len(strings.Fields(word)))
+		words.Output += len(strings.Fields(word))
 	}
 	a.finish = "stop"
 	return a, nil

@@ -45,6 +45,8 @@ type usageData struct {
 	TokensUsed int64        `json:"tokens_used"`
 	DurationMS float64      `json:"duration_ms"`
 	CostUSD    *openapi.USD `json:"cost_usd"` // null: not known
+	// Usage says that the tokens are unknown, or estimated. Empty: they are what the upstream told, or no model ran.
+	Usage execution.Usage `json:"usage,omitempty"`
 }
 
 type tokensData struct {
@@ -62,6 +64,9 @@ func usageOf(e execution.Execution) usageData {
 			Input: e.Tokens.Input, Output: e.Tokens.Output,
 			CacheRead: e.Tokens.CacheRead, CacheWrite: e.Tokens.CacheWrite, Reasoning: e.Tokens.Reasoning,
 		},
+	}
+	if e.Usage == execution.UsageUnknown || e.Usage == execution.UsageEstimated {
+		u.Usage = e.Usage
 	}
 	if e.Cost != nil {
 		u.CostUSD = new(openapi.USD(*e.Cost))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ type Options struct {
 	Log      *zap.Logger
 	// UsageUnknown is called for each run whose upstream said that it used more tokens than any may. May be nil.
 	UsageUnknown func()
+	// UnreadCount hears of each count of tokens whose name is not known. May be nil.
+	UnreadCount func(name string)
 
 	Heartbeat time.Duration // of silence, until a heartbeat is sent. Default 15 s
 	MaxRuns   int           // at a time. Default 1000
@@ -46,6 +49,9 @@ type Gateway struct {
 	running atomic.Int64
 	// reported is when the log was told that runs are refused.
 	reported atomic.Int64
+
+	stopOnce sync.Once
+	stopping chan struct{} // closed when runs are no longer read to their ends for clients that left
 }
 
 // New makes a Gateway.
@@ -62,11 +68,14 @@ func New(opts Options) *Gateway {
 	if opts.Transport == nil {
 		opts.Transport = newTransport()
 	}
-	return &Gateway{opts: opts, client: &http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect}}
+	return &Gateway{opts: opts, stopping: make(chan struct{}), client: &http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect}}
 }
 
 // Running is how many runs there are now.
 func (g *Gateway) Running() int { return int(g.running.Load()) }
+
+// EndDrains has runs end whose clients left and whose upstreams are read on for what they used.
+func (g *Gateway) EndDrains() { g.stopOnce.Do(func() { close(g.stopping) }) }
 
 // Close closes the connections that no run uses any more.
 func (g *Gateway) Close() { g.client.CloseIdleConnections() }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -69,11 +70,15 @@ func (k *httpAgent) run(c *call) (answer, error) {
 
 // report is what an answer, or an event of one, says beside its text.
 type report struct {
+	Type     string          `json:"type"`
 	Model    string          `json:"model"`
 	Provider string          `json:"provider"`
 	Finish   string          `json:"finish_reason"`
-	Tokens   *given          `json:"tokens"`
-	Usage    *usage          `json:"usage"`
+	Tokens   json.RawMessage `json:"tokens"`
+	Usage    json.RawMessage `json:"usage"`
+	// Raw events of providers have these around what they report: Anthropic's message_start, OpenAI's response.completed.
+	Message  json.RawMessage `json:"message"`
+	Response json.RawMessage `json:"response"`
 	Error    json.RawMessage `json:"error"`
 	Text     json.RawMessage `json:"text"`
 	Delta    json.RawMessage `json:"delta"`
@@ -92,12 +97,25 @@ func (a *answer) note(r report) {
 	if r.Finish != "" {
 		a.finish = asName(r.Finish, 100)
 	}
-	if r.Usage != nil {
-		a.tokens = r.Usage.tokens()
+	a.used.add(r.Usage)
+	if len(r.Tokens) > 0 && string(r.Tokens) != "null" {
+		a.used.own = r.Tokens
 	}
-	if r.Tokens != nil {
-		a.tokens = r.Tokens.tokens
+	for _, around := range []json.RawMessage{r.Message, r.Response} {
+		var inner struct {
+			Model string          `json:"model"`
+			Usage json.RawMessage `json:"usage"`
+		}
+		if len(around) > 0 && around[0] == '{' && json.Unmarshal(around, &inner) == nil {
+			a.model = cmp.Or(inner.Model, a.model)
+			a.used.add(inner.Usage)
+		}
 	}
+}
+
+// reports reports whether an event has something beside text.
+func (r report) reports() bool {
+	return len(r.Usage) > 0 || len(r.Tokens) > 0 || len(r.Message) > 0 && r.Message[0] == '{' || r.Model != "" || r.Finish != ""
 }
 
 // text is the part of the answer that an event brings. It is not ok where the event brings none that we know.
@@ -107,7 +125,20 @@ func (r report) text() (text string, ok bool) {
 			return text, true
 		}
 	}
+	var delta struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	if r.ofProvider() && json.Unmarshal(r.Delta, &delta) == nil && delta.Type == "text_delta" {
+		return delta.Text, true
+	}
 	return "", false
+}
+
+// ofProvider reports whether it is an event of a provider's stream that an agent passes on as it is. Those without text say
+// nothing to a reader.
+func (r report) ofProvider() bool {
+	return r.Type == "ping" || strings.HasPrefix(r.Type, "message_") || strings.HasPrefix(r.Type, "content_block_") || strings.HasPrefix(r.Type, "response.")
 }
 
 // whole reads an answer that is JSON. It is handed on as it is.
@@ -222,7 +253,7 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 		return true, c.say(text)
 	case hasText:
 		return false, c.say(text)
-	case isObject && (r.Usage != nil || r.Tokens != nil || r.Model != "" || r.Finish != ""):
+	case isObject && (r.reports() || r.ofProvider()):
 		return false, nil // only a report
 	default:
 		return false, c.say(event.data)

@@ -189,8 +189,9 @@ type completion struct {
 		Message said   `json:"message"`
 		Finish  string `json:"finish_reason"`
 	} `json:"choices"`
-	Usage *usage          `json:"usage"`
-	Error json.RawMessage `json:"error"`
+	Usage       json.RawMessage `json:"usage"`
+	ServiceTier any             `json:"service_tier"` // a text, or whatever a server writes
+	Error       json.RawMessage `json:"error"`
 }
 
 type said struct {
@@ -219,14 +220,15 @@ func (t *content) UnmarshalJSON(b []byte) error {
 
 // take notes what a chunk says, and returns its text.
 func (a *answer) take(chunk completion, secrets []string) (text string, err error) {
+	a.used.add(chunk.Usage) // of an error as well
+	if tier, ok := chunk.ServiceTier.(string); ok {
+		a.used.events.Service(tier)
+	}
 	if len(chunk.Error) > 0 && string(chunk.Error) != "null" {
 		return "", failed("upstream_error", "the upstream failed: %s", excerpt(errorText(encode(map[string]any{"error": chunk.Error})), secrets))
 	}
 	if chunk.Model != "" {
 		a.model = chunk.Model
-	}
-	if chunk.Usage != nil {
-		a.tokens = chunk.Usage.tokens()
 	}
 	if len(chunk.Choices) == 0 {
 		return "", nil

@@ -25,7 +25,7 @@ func TestOpenAIStreams(t *testing.T) {
 	want := execution.Execution{
 		ID: "run-1", UserID: "ada", SessionID: "s-1", RequestID: "r-1", AgentName: "writer", Kind: execution.Agent, Status: execution.Success,
 		Provider: "openai", Model: "gpt-4o-mini-2024-07-18", Request: true,
-		Tokens: execution.Tokens{Input: 100, Output: 20, CacheRead: 60, Reasoning: 5, Used: 120},
+		Tokens: execution.Tokens{Input: 100, Output: 20, CacheRead: 60, Reasoning: 5, Used: 120}, Usage: execution.UsageReported,
 		Cost:   new(int64(40*150 + 60*75 + 20*600)), // 0.15, 0.075 and 0.60 USD per million tokens
 		Input:  json.RawMessage(`{"type":"chat","message":"Hello","options":{"count":3}}`),
 		Output: json.RawMessage(`{"text":"Hello, Ada","finish_reason":"stop"}`),
@@ -145,7 +145,7 @@ func TestUsage(t *testing.T) {
 		`null`: {},
 		`{}`:   {},
 		`{"prompt_tokens":5,"completion_tokens":7}`: {Input: 5, Output: 7, Used: 12},
-		`{"prompt_tokens":5,"completion_tokens":7,"total_tokens":99,"prompt_tokens_details":null,"completion_tokens_details":null}`: {Input: 5, Output: 7, Used: 12},
+		`{"prompt_tokens":5,"completion_tokens":7,"total_tokens":99,"prompt_tokens_details":null,"completion_tokens_details":null}`: {Input: 5, Output: 7, Used: 99}, // the rest has no price
 		`{"total_tokens":99}`: {Used: 99},
 		`{"prompt_tokens":5,"completion_tokens":7,"total_tokens":15,"completion_tokens_details":{"reasoning_tokens":3}}`:                           {Input: 5, Output: 10, Reasoning: 3, Used: 15},
 		`{"prompt_tokens":5,"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":9},"prompt_tokens_details":{"cached_tokens":9}}`: {Input: 5, Output: 2, CacheRead: 5, Reasoning: 2, Used: 7},

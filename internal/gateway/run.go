@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -25,6 +26,7 @@ type run struct {
 	reservation Reservation
 	execution   execution.Execution // as far as it is known when the run begins
 	streamed    atomic.Bool
+	left        atomic.Bool // the client did, and the upstream is read on
 }
 
 // answer is what an agent's kind finds out of a run.
@@ -33,7 +35,7 @@ type answer struct {
 	finish string          // why the model stopped, in its own words
 	// As the upstream says, where it does.
 	model, provider string
-	tokens          execution.Tokens
+	used            used
 }
 
 // result is how a run ended.
@@ -51,7 +53,11 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 	defer r.g.running.Add(-1)
 	defer r.reservation.Release()
 
-	limited, stop := context.WithTimeoutCause(ctx, r.agent.timeout, timedOut("timeout", "the agent did not finish within %s", r.agent.timeout))
+	upstream := ctx
+	if r.agent.drains { // the upstream does not learn from ctx that the client left
+		upstream = context.WithoutCancel(ctx)
+	}
+	limited, stop := context.WithTimeoutCause(upstream, r.agent.timeout, timedOut("timeout", "the agent did not finish within %s", r.agent.timeout))
 	defer stop()
 	running, cancel := context.WithCancelCause(limited)
 	defer cancel(nil)
@@ -61,20 +67,49 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 	working.Go(func() { r.work(running, cancel, parts, ended) })
 	defer working.Wait()
 
-	out := &outlet{emit: emit, every: r.g.opts.Heartbeat, beat: time.NewTimer(r.g.opts.Heartbeat), lost: func() { cancel(errGone) }, log: r.g.opts.Log}
+	var left, stopped bool
+	out := &outlet{emit: emit, every: r.g.opts.Heartbeat, beat: time.NewTimer(r.g.opts.Heartbeat), lost: func() { left = true }, log: r.g.opts.Log}
 	defer out.beat.Stop()
 	out.send(r.started())
+	ending, stopping := r.watched(ctx)
 	for {
+		switch {
+		case left && r.agent.drains && !stopped:
+			r.left.Store(true)
+		case left:
+			cancel(errGone)
+		}
 		select {
+		case <-ending:
+			ending = nil
+			if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+				left, out.gone = true, true // the client: the upstream is read on for nobody
+			} else {
+				cancel(cause)
+			}
+		case <-stopping:
+			stopping, stopped = nil, true
 		case text := <-parts:
 			out.send(deltaEvent(text))
 		case <-out.beat.C:
 			out.send(execution.Event{})
 		case done := <-ended:
+			if left && r.agent.drains && done.err == nil {
+				done.err = errGone
+			}
 			out.send(r.finish(running, done))
 			return
 		}
 	}
+}
+
+// watched returns the channels that end the run of an agent whose upstream is read on when its client left; none for others,
+// whose upstream knows of ctx.
+func (r *run) watched(ctx context.Context) (ending, stopping <-chan struct{}) {
+	if !r.agent.drains {
+		return nil, nil
+	}
+	return ctx.Done(), r.g.stopping
 }
 
 // outlet hands events to whoever asked for the run. Once that fails it hands on no more.
@@ -117,7 +152,7 @@ func (r *run) work(ctx context.Context, cancel context.CancelCauseFunc, parts ch
 		idle: time.AfterFunc(time.Hour, func() {
 			cancel(timedOut("idle_timeout", "the upstream sent nothing for %s", r.agent.idle))
 		}),
-		patience: r.agent.idle,
+		patience: r.agent.idle, left: &r.left,
 	}
 	c.idle.Stop()
 	defer c.letGo()
@@ -145,16 +180,13 @@ func (r *run) finish(ctx context.Context, done result) execution.Event {
 	done.finish = withoutSecrets(done.finish, secrets)
 	e.Model = cmp.Or(asName(withoutSecrets(done.model, secrets), execution.MaxName), e.Model)
 	e.Provider = cmp.Or(asName(withoutSecrets(done.provider, secrets), execution.MaxProvider), e.Provider)
-	if e.Tokens = consistent(done.tokens); e.Tokens == unknownUsage {
-		e.Tokens, e.PriceVersion = execution.Tokens{}, usageUnknown
-		r.g.reportUsage(r.agent.name, e.ID)
-	}
 	e.Input, e.Output = inputOf(r.prompt), outputOf(done)
 	var fault *failure
 	if done.err != nil {
 		fault = failureOf(ctx, done.err, secrets)
 		e.Status, e.ErrorMessage = fault.status, cut(clean(fault.message), execution.MaxErrorMessage)
 	}
+	r.account(&e, &done, fault)
 	e = r.prepare(e)
 	if err := r.reservation.Append(e); err != nil {
 		r.g.opts.Log.Error("a run's record may be lost", zap.String("execution_id", e.ID), zap.Error(err))

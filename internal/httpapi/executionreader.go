@@ -29,6 +29,7 @@ type executionReader struct {
 	// members and bad UTF-8 through, which only payloads and the error message may have.
 	lenient bool
 	seen    map[string]bool // the members read so far, if lenient
+	usage   usageReader
 }
 
 // errUnread reports that the decoder failed.
@@ -39,11 +40,11 @@ func newExecutionReader() *executionReader {
 }
 
 // executionFields are the members that an execution may have.
-var executionFields = []string{
+var executionFields = append([]string{
 	"execution_id", "created_at", "user_id", "session_id", "request_id", "agent_name", "kind", "input_data", "output_data", "execution_time_ms",
 	"tokens_used", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "model_used", "provider",
 	"status", "error_message", "trace_id", "span_id", "parent_span_id", "variant",
-}
+}, usageFields...)
 
 // read reads one. The reader is strict: what it does not know, what is there twice, and what PostgreSQL could not store
 // is a fault. It leaves the domain's bounds to the ledger, and what follows from what is there.
@@ -163,8 +164,10 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "tokens_used":
 		return readCount(value, "tokens_used", &e.Tokens.Used)
 	case "input_tokens":
+		r.usage.parts.Input = value != nil
 		return readCount(value, "input_tokens", &e.Tokens.Input)
 	case "output_tokens":
+		r.usage.parts.Output = value != nil
 		return readCount(value, "output_tokens", &e.Tokens.Output)
 	case "cache_read_tokens":
 		return readCount(value, "cache_read_tokens", &e.Tokens.CacheRead)
@@ -189,6 +192,9 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "variant":
 		return readText(value, "variant", &e.Variant, nil)
 	default:
+		if known, err := r.usageMember(string(name), value); known {
+			return err
+		}
 		return badRequest("unknown_field", fieldName(string(name)), "is not a field of an execution")
 	}
 }
@@ -214,7 +220,7 @@ func (r *executionReader) finish() error {
 		e.Kind = execution.Agent
 	}
 	e.Request = e.Kind == execution.Agent || e.Kind == execution.Inference
-	return nil
+	return r.settleUsage()
 }
 
 // explain finds what is wrong with an execution that could not be taken apart. Only what is refused is read twice.
@@ -307,11 +313,11 @@ func readCount(value jsontext.Value, field string, into *int64) error {
 	if value == nil {
 		return nil
 	}
-	whole, fraction, hasFraction := strings.Cut(string(value), ".")
-	if !hasFraction || strings.Trim(fraction, "0") != "" {
-		whole = string(value)
+	digits := string(value)
+	if whole, fraction, ok := strings.Cut(digits, "."); ok && strings.Trim(fraction, "0") == "" && value.Kind() == jsontext.KindNumber {
+		digits = whole // 10.0 is a whole number
 	}
-	n, err := strconv.ParseInt(whole, 10, 64) // 10.0 is a whole number to JSON Schema, too
+	n, err := strconv.ParseInt(digits, 10, 64)
 	switch {
 	case err == nil:
 	case errors.Is(err, strconv.ErrRange):

@@ -73,6 +73,11 @@ func (s *Server) takeIn(came [][]byte) (intake, error) {
 	reader := newExecutionReader()
 	for i, raw := range came {
 		e, fault := reader.read(raw)
+		if s.unreadCount != nil {
+			for _, name := range reader.usage.unread {
+				s.unreadCount(name)
+			}
+		}
 		if fault != nil {
 			in.rejected = append(in.rejected, execution.Rejection{Index: i, Fault: *fault})
 			continue

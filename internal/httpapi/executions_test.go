@@ -56,8 +56,8 @@ func TestEveryFieldOfAnExecution(t *testing.T) {
 		ID: "e1", CreatedAt: begun.Truncate(time.Second), UserID: "u/1", SessionID: "s", RequestID: "r", AgentName: "main",
 		Kind: execution.Inference, Variant: "b", Status: execution.Failure, ErrorMessage: "line\nbreak", Duration: 2_500_125 * time.Microsecond,
 		Provider: "openai", Model: "gpt-4o",
-		Tokens: execution.Tokens{Input: 1000, Output: 500, CacheRead: 200, CacheWrite: 100, Reasoning: 50, Used: 1600},
-		Input:  json.RawMessage(`{"a": null, "b": [1, 2.50, "xé"]}`), Output: json.RawMessage(`"text"`),
+		Tokens: execution.Tokens{Input: 1000, Output: 500, CacheRead: 200, CacheWrite: 100, Reasoning: 50, Used: 1600}, Usage: execution.UsageReported,
+		Input: json.RawMessage(`{"a": null, "b": [1, 2.50, "xé"]}`), Output: json.RawMessage(`"text"`),
 		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", SpanID: "00f067aa0ba902b7", ParentSpanID: "53995c3f42cd8ad8", Request: true,
 	}
 	got := a.of(t, "u/1")
@@ -118,8 +118,8 @@ func TestWhatAnExecutionLeavesOut(t *testing.T) {
 	}{
 		"all":                          {"", execution.Execution{Kind: execution.Agent, Request: true}},
 		"all, as null":                 {nulls, execution.Execution{Kind: execution.Agent, Request: true}},
-		"the total":                    {`,"input_tokens":3,"output_tokens":4`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 3, Output: 4, Used: 7}}},
-		"all but the total":            {`,"tokens_used":9`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Used: 9}}},
+		"the total":                    {`,"input_tokens":3,"output_tokens":4`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 3, Output: 4, Used: 7}, Usage: execution.UsageReported}},
+		"all but the total":            {`,"tokens_used":9`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Used: 9}, Usage: execution.UsageReported}},
 		"a tool's request":             {`,"kind":"tool"`, execution.Execution{Kind: execution.Tool}},
 		"half a pair in the payload":   {`,"input_data":"a \ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("\"a \uFFFD\"")}},
 		"a NUL in the payload":         {`,"input_data":["\u0000"]`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("[\"\uFFFD\"]")}},
@@ -128,7 +128,7 @@ func TestWhatAnExecutionLeavesOut(t *testing.T) {
 		"a huge number in the payload": {`,"input_data":[1e999]`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`["1e999"]`)}},
 		"too deep a payload":           {`,"input_data":` + strings.Repeat("[", 65) + strings.Repeat("]", 65), execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`"` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + `"`)}},
 		"half a pair in the error":     {`,"error_message":"a\u0000\ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, ErrorMessage: "a\uFFFD\uFFFD"}},
-		"counts with a fraction of 0":  {`,"input_tokens":10.0`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 10, Used: 10}}},
+		"counts with a fraction of 0":  {`,"input_tokens":10.0`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 10, Used: 10}, Usage: execution.UsageReported}},
 		"a payload of nothing":         {`,"input_data":{},"output_data":""`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{}`), Output: json.RawMessage(`""`)}},
 		"all of a microsecond":         {`,"execution_time_ms":0.0004`, execution.Execution{Kind: execution.Agent, Request: true}},
 		"half of a microsecond":        {`,"execution_time_ms":5e-4`, execution.Execution{Kind: execution.Agent, Request: true, Duration: time.Microsecond}},

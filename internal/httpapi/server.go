@@ -34,6 +34,8 @@ type Options struct {
 	Mailbox      *mailbox.Mailbox
 	Limiter      *ratelimit.Limiter // nil: there are no rate limits
 	Accounts     ServiceAccounts    // nil: only an admin makes reports
+	// UnreadCount hears of each count of tokens whose name is not known; nil: nobody does. A client chooses the name.
+	UnreadCount func(name string)
 	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
 	Strains func() []string
 
@@ -79,6 +81,7 @@ type Server struct {
 	executions   Executions
 	traces       Traces
 	logRecords   Traces
+	unreadCount  func(string)
 	gateway      Gateway
 	database     Database
 	currency     DisplayCurrency
@@ -149,8 +152,8 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
-		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, gateway: opts.Gateway,
-		currency: opts.Currency,
+		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, unreadCount: opts.UnreadCount,
+		gateway: opts.Gateway, currency: opts.Currency,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,

@@ -31,44 +31,6 @@ var (
 	toolNames = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "traceloop.entity.name"}
 )
 
-// What counts tokens.
-var (
-	inputTokens = []string{
-		"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens",
-		"llm.token_count.prompt",
-		"ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens",
-	}
-	outputTokens = []string{
-		"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens",
-		"llm.token_count.completion",
-		"ai.usage.outputTokens", "ai.usage.completionTokens",
-	}
-	totalTokens = []string{
-		"gen_ai.usage.total_tokens", "llm.usage.total_tokens",
-		"llm.token_count.total",
-		"ai.usage.totalTokens",
-	}
-	cacheReadTokens = []string{
-		"gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "llm.usage.cache_read_input_tokens",
-		"gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.input_tokens.cached",
-		"llm.token_count.prompt_details.cache_read",
-		"ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.cachedInputTokens",
-	}
-	cacheWriteTokens = []string{
-		"gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
-		"gen_ai.usage.cache_creation_input_tokens", "llm.usage.cache_creation_input_tokens",
-		"gen_ai.usage.details.cache_write_tokens",
-		"llm.token_count.prompt_details.cache_write",
-		"ai.usage.inputTokenDetails.cacheWriteTokens",
-	}
-	reasoningTokens = []string{
-		"gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens",
-		"gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning",
-		"llm.token_count.completion_details.reasoning",
-		"ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens",
-	}
-)
-
 // role is what a span stands for.
 type role int
 

@@ -1,6 +1,10 @@
 package otlp
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/usage"
+)
 
 // roleNames are the attributes that say what a span is, the most telling first.
 var roleNames = []string{
@@ -87,7 +91,12 @@ func roleOfLogfire(name string, a attributes) (found role, known bool) {
 }
 
 func counted(a attributes) bool {
-	return a.has(inputTokens...) || a.has(outputTokens...) || a.has(totalTokens...)
+	for name, value := range a {
+		if usage.Attribute(name).Counts(value.GetStringValue()) {
+			return true
+		}
+	}
+	return false
 }
 
 // isLocalHelper reports whether a span is a function within a library that only prepares a call: its name is private, as in

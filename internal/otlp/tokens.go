@@ -2,97 +2,77 @@ package otlp
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/usage"
 )
 
-// tokensOf counts what a model's call consumed and produced. A wrong count has the attribute's name in its fault.
-func tokensOf(a attributes) (tokens execution.Tokens, wrong *fault) {
-	for _, kind := range []struct {
-		count *int64
-		names []string
-	}{
-		{&tokens.Input, inputTokens},
-		{&tokens.Output, outputTokens},
-		{&tokens.CacheRead, cacheReadTokens},
-		{&tokens.CacheWrite, cacheWriteTokens},
-		{&tokens.Reasoning, reasoningTokens},
-		{&tokens.Used, totalTokens},
-	} {
-		for _, name := range kind.names {
-			count, said, err := countOf(a[name])
-			if err != nil {
-				return execution.Tokens{}, &fault{field: name, why: err.Error()}
-			}
-			if said {
-				*kind.count = count
-				break
-			}
+// account sets what a model's call used, what its price depends on, and what its provider charges. The call's model, provider,
+// status and output are set already. A wrong count has the attribute's name in its fault.
+func (t *translation) account(s *span, e *execution.Execution) *fault {
+	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
+	for _, pair := range s.sent.GetAttributes() {
+		name := usage.Attribute(pair.GetKey())
+		if name.Silent() {
+			continue
+		}
+		if err := takeUsage(&report, pair.GetKey(), name, pair.GetValue()); err != nil {
+			return &fault{field: pair.GetKey(), why: err.Error()}
 		}
 	}
-	// Input includes what was cached, and output the reasoning; where an instrumentation says otherwise the sums show it.
-	if cached := tokens.CacheRead + tokens.CacheWrite; cached > tokens.Input {
-		tokens.Input += cached
+	told := report.Settle()
+	if report.TooMany() {
+		return &fault{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}
 	}
-	if tokens.Reasoning > tokens.Output {
-		tokens.Output += tokens.Reasoning
+	e.Tokens, e.Billing, e.ProviderCost = told.Tokens, told.Billing, told.Cost
+	e.Usage = told.Usage(e.Status, e.Output != nil || s.attributes.has("gen_ai.response.id", "ai.response.id", "gen_ai.response.finish_reasons"))
+	if e.Billing.Region == "" {
+		e.Billing.Region = s.region(e.Provider)
 	}
-	if tokens.Input > execution.MaxTokens || tokens.Output > execution.MaxTokens {
-		return execution.Tokens{}, &fault{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}
-	}
-	if tokens.TellApart() {
-		tokens.Used = tokens.Input + tokens.Output
-	}
-	return tokens, nil
-}
-
-// countOf reads a count, whichever type it has. NaN is what the AI SDK sends when the provider did not say: no count.
-func countOf(value *commonpb.AnyValue) (count int64, said bool, err error) {
-	switch v := value.GetValue().(type) {
-	case nil:
-		return 0, false, nil
-	case *commonpb.AnyValue_IntValue:
-		count = v.IntValue
-	case *commonpb.AnyValue_DoubleValue:
-		return countOfFloat(v.DoubleValue)
-	case *commonpb.AnyValue_StringValue:
-		text := strings.TrimSpace(v.StringValue)
-		if text == "" {
-			return 0, false, nil
-		}
-		if count, err = strconv.ParseInt(text, 10, 64); err != nil {
-			float, err := strconv.ParseFloat(text, 64)
-			if err != nil && !math.IsInf(float, 0) { // what is out of range is infinite
-				return 0, false, errNoCount
-			}
-			return countOfFloat(float)
-		}
-	default:
-		return 0, false, errNoCount
-	}
-	return count, true, checkCount(float64(count))
-}
-
-func countOfFloat(float float64) (count int64, said bool, err error) {
-	if math.IsNaN(float) {
-		return 0, false, nil
-	}
-	if err := checkCount(float); err != nil {
-		return 0, false, err
-	}
-	return int64(float), true, nil
-}
-
-var errNoCount = fmt.Errorf("must be a whole number from 0 to %d", execution.MaxTokens)
-
-func checkCount(count float64) error {
-	if count < 0 || count > execution.MaxTokens || count != math.Trunc(count) {
-		return errNoCount
-	}
+	t.missed = append(t.missed, told.Unread...)
 	return nil
 }
+
+// takeUsage takes an attribute's value, whichever type it has.
+func takeUsage(report *usage.Report, key string, name usage.Name, value *commonpb.AnyValue) error {
+	switch v := value.GetValue().(type) {
+	case *commonpb.AnyValue_IntValue:
+		return report.Number(key, name, float64(v.IntValue))
+	case *commonpb.AnyValue_DoubleValue:
+		return report.Number(key, name, v.DoubleValue)
+	case *commonpb.AnyValue_StringValue:
+		return report.Text(key, name, v.StringValue)
+	case *commonpb.AnyValue_KvlistValue:
+		return report.Text(key, name, string(encodeValue(value)))
+	case nil:
+		return nil
+	}
+	return report.Other(name)
+}
+
+// region returns where a model of a cloud's ran: in the name of its server, or where the process runs, which calls the same
+// region unless told otherwise.
+func (s *span) region(provider string) string {
+	var after, before string
+	switch {
+	case strings.Contains(provider, "bedrock"):
+		after, before = "bedrock-runtime.", ".amazonaws.com"
+	case strings.Contains(provider, "vertex"):
+		before = "-aiplatform.googleapis.com"
+	default:
+		return ""
+	}
+	if name, ok := strings.CutSuffix(s.attributes.text("server.address"), before); ok {
+		if name, ok = strings.CutPrefix(name, after); ok {
+			return toName(strings.ToLower(name), maxRegion)
+		}
+	}
+	return strings.ToLower(s.nearby(maxRegion, regionNames))
+}
+
+const maxRegion = 32 // bytes
+
+var regionNames = []string{"cloud.region"}

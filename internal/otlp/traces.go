@@ -35,6 +35,9 @@ type Options struct {
 	// client chooses the instrumentation's name.
 	Unread func(scope string, spans int)
 
+	// UnreadCount hears of each count of tokens whose name is not known; nil: nobody does. A client chooses the name.
+	UnreadCount func(name string)
+
 	// Zero stands for the default of each.
 	MaxBody         int64 // bytes of a compressed body
 	MaxDecompressed int64 // bytes of a body that is not compressed, or no longer
@@ -48,6 +51,7 @@ type Traces struct {
 	log     *zap.Logger
 	limits  limits
 	unread  func(scope string, spans int)
+	missed  func(name string)
 	decoded chan struct{} // a place for each export that is being decoded
 }
 
@@ -63,6 +67,7 @@ func New(opts Options) *Traces {
 	}
 	return &Traces{
 		unread: heard,
+		missed: opts.UnreadCount,
 		ledger: opts.Ledger,
 		log:    log,
 		limits: limits{
@@ -123,6 +128,11 @@ func (t *Traces) export(ctx context.Context, header http.Header, body io.Reader)
 	}
 	if found.backwards > 0 {
 		t.log.Debug("spans ended before they began, or did not say when; their duration is zero", zap.Int("spans", found.backwards))
+	}
+	if t.missed != nil {
+		for _, name := range found.missed {
+			t.missed(name)
+		}
 	}
 	for _, u := range found.unread {
 		t.unread(u.scope, u.spans)

@@ -16,6 +16,7 @@ type translation struct {
 	faults    []fault
 	backwards int // spans that ended before they began, or do not say when they ended
 	unread    []unread
+	missed    []string // names of counts that are not known
 }
 
 // translate makes executions of an export's spans.
@@ -105,14 +106,15 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 	}
 	e.Status, e.ErrorMessage = statusOf(s)
 	if kind == execution.Inference {
-		var wrong *fault
-		if e.Tokens, wrong = tokensOf(s.attributes); wrong != nil {
-			return execution.Execution{}, wrong
-		}
 		e.Model = s.model()
 		e.Provider = s.provider()
 	}
 	e.Input, e.Output = contentOf(s, kind)
+	if kind == execution.Inference {
+		if wrong := t.account(s, &e); wrong != nil {
+			return execution.Execution{}, wrong
+		}
+	}
 	return e, nil
 }
 

@@ -44,7 +44,9 @@ func naiveCosts(t tester, db database, w execution.Window, q execution.CostQuery
 		groups = naiveSpend(t, db, `(created_at AT TIME ZONE '`+q.TimeZone+`')::date::text`, `request`, w)
 	case execution.ByUser: // of whom only those are told of who did something that counts
 		groups = slices.DeleteFunc(naiveSpend(t, db, `user_id`, `request`, w),
-			func(g execution.SpendOf) bool { return g.Requests == 0 && g.Tokens.Used == 0 && g.UnknownUsage == 0 && g.Provider == 0 })
+			func(g execution.SpendOf) bool {
+				return g.Requests == 0 && g.Tokens.Used == 0 && g.UnknownUsage == 0 && g.Provider == 0
+			})
 	case execution.ByAgent:
 		groups = naiveSpend(t, db, `agent_name`, `request`, w)
 	case execution.ByModel:

@@ -43,6 +43,8 @@ type executions struct {
 	spool    *spool.Spool     // likewise
 	deltas   atomic.Int64     // unfolded, as last counted; -1: not yet
 	dayCost  *telemetry.DayCostGauge
+
+	unreadCounts *telemetry.UnreadCounts
 }
 
 // observer tells Prometheus what the ledger does, and the health check whether it succeeds.
@@ -69,6 +71,8 @@ func newExecutions(
 		now:     now,
 		store:   postgres.NewExecutions(db, config.Retention, now),
 		dayCost: telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
+
+		unreadCounts: telemetry.NewUnreadCounts(registry, log.Named("usage")),
 	}
 	e.observer = observer{
 		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store),
@@ -127,8 +131,8 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 	}))
 	unknown := telemetry.NewUsageUnknownCounter(registry)
 	e.gateway = gateway.New(gateway.Options{
-		UsageUnknown: unknown.Inc,
-		Agents:       e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
+		UsageUnknown: unknown.Inc, UnreadCount: e.unreadCounts.Observe,
+		Agents: e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: newTrace, Log: log.Named("gateway"),
 	})
 	return nil

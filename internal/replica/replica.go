@@ -127,11 +127,14 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
-		Traces:     otlp.New(otlp.Options{Ledger: r.executions.ledger, Log: r.log.Named("otlp"), Unread: telemetry.NewUnreadSpans(registry).Observe}),
+		Traces: otlp.New(otlp.Options{
+			Ledger: r.executions.ledger, Log: r.log.Named("otlp"),
+			Unread: telemetry.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,
+		}),
 		LogRecords: otlp.NewLogs(r.executions.contents, otlp.Options{Log: r.log.Named("otlp")}),
 		Limiter:    r.limiter, Strains: r.strains,
-		Accounts: accounts,
-		Mailbox:  r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
+		Accounts: accounts, UnreadCount: r.executions.unreadCounts.Observe,
+		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
 		Currency:       httpapi.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
@@ -147,7 +150,10 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	for _, weakness := range config.weaknesses() {
 		r.security.Weak(weakness)
 	}
-	r.leave, r.endStreams = handler.Leave, handler.EndStreams
+	r.leave, r.endStreams = handler.Leave, func() {
+		handler.EndStreams()
+		r.executions.gateway.EndDrains()
+	}
 	return r, r.listen(handler, handler.GRPC(), registry)
 }
 

@@ -1,0 +1,78 @@
+package usage
+
+import (
+	"strconv"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// Events gathers usage objects that tell of the same call one after the other, as a stream's events do. Each says of some
+// counts how they stand, so the later one holds for each count. The zero value has none.
+type Events struct {
+	said statement
+	some bool
+}
+
+// Add adds an object as a provider gives it. What is none is left out.
+func (e *Events) Add(object string) {
+	if !looksLikeObject(object) {
+		return
+	}
+	later := statement{source: "usage"}
+	if !readObject(object, "", false, false, &later) {
+		return
+	}
+	e.said.over(&later)
+	e.some = true
+}
+
+// Service notes the tier that an answer says it was served in.
+func (e *Events) Service(name string) {
+	if name = word(name); name != "" {
+		e.said.tier, e.some = name, true
+	}
+}
+
+// Settle returns what was told.
+func (e *Events) Settle(by Source) Told {
+	if !e.some {
+		return Told{}
+	}
+	return e.said.settle(by, true)
+}
+
+// Own reads what is said in Watchbill's own words: a total, or an object whose input includes what was cached, and whose
+// output includes the reasoning.
+func Own(raw string, by Source) Told {
+	said := statement{within: true, inOutput: true}
+	if f, err := strconv.ParseFloat(raw, 64); err == nil || f != 0 {
+		said.number(Name{kind: total}, f)
+	} else if looksLikeObject(raw) && !readObject(raw, "", false, false, &said) {
+		return Told{}
+	}
+	return said.settle(by, true)
+}
+
+// Parts says which of the counts in Tokens were told.
+type Parts struct{ Input, Output bool }
+
+// Reconcile settles counts in Watchbill's own words whose total is more than their parts.
+func Reconcile(t execution.Tokens, told Parts, by Source) execution.Tokens {
+	if t.Used <= t.Input+t.Output || !t.TellApart() {
+		return t
+	}
+	said := statement{within: true, inOutput: true, told: 1 << total}
+	said.n[input], said.n[output], said.n[total] = t.Input, t.Output, t.Used
+	said.n[cacheRead], said.n[cacheWrite], said.n[reasoning] = t.CacheRead, t.CacheWrite, t.Reasoning
+	if told.Input {
+		said.told |= 1 << input
+	}
+	if told.Output {
+		said.told |= 1 << output
+	}
+	settled := t
+	settled.Input += said.outside(&t, by, true)
+	said.settleOutput(&settled, by, true)
+	said.settleRest(&settled, by)
+	return settled
+}

@@ -1,0 +1,103 @@
+package usage
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// objects are seeds: usage in JSON and in Python's notation, whole and broken.
+var objects = []string{
+	`{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":40},"cost":0.1,"service_tier":"flex"}`,
+	`{'input_tokens': 60, 'cache_creation': {'ephemeral_1h_input_tokens': 6}, 'output_tokens': None, 'x': (1, [2], True)}`,
+	`Usage(prompt_tokens=5, details=Details('a', b=1.5e3), completion_tokens=-7)`,
+	`{"promptTokensDetails":[{"modality":"AUDIO","tokenCount":5},{"tokenCount":1e999}],"a":{"usage":{"total_tokens":3}}}`,
+	`{"a":"\"`, `{'a': '\'', "b": {`, `{"a":1}}`, `{1: 2, "": 3}`, `U(`, `{"prompt_tokens":9999999999}`, "{\"\xff\":5,\"tokens\":1}",
+}
+
+// checkTold fails where an account cannot be stored, or says of tokens what cannot be.
+func checkTold(t *testing.T, told *Told) {
+	t.Helper()
+	if told.Absurd && told.Tokens != (execution.Tokens{}) {
+		t.Fatalf("absurd counts are kept: %+v", told.Tokens)
+	}
+	if told.Cost != nil && (*told.Cost < 0 || *told.Cost > maxCost*2e9) {
+		t.Fatalf("a cost of %d", *told.Cost)
+	}
+	if len(told.Unread) > maxUnread {
+		t.Fatalf("%d names", len(told.Unread))
+	}
+	e := execution.Execution{
+		ID: "e", UserID: "u", AgentName: "a", Kind: execution.Inference, Status: execution.Success, CreatedAt: time.Unix(0, 0),
+		Tokens: told.Tokens, Billing: told.Billing,
+	}
+	if fault := e.Check(execution.Acceptance{Now: time.Unix(0, 0)}); fault != nil {
+		t.Fatalf("%v: %+v %+v", fault, told.Tokens, told.Billing)
+	}
+}
+
+func FuzzObject(f *testing.F) {
+	for _, object := range objects {
+		f.Add(object, object)
+	}
+	f.Fuzz(func(t *testing.T, first, second string) {
+		for _, by := range []Source{{}, {Provider: "google"}, {Scope: "ai", Provider: "anthropic"}} {
+			var events Events
+			events.Add(first)
+			events.Add(second)
+			told := events.Settle(by)
+			checkTold(t, &told)
+			told = Own(first, by)
+			checkTold(t, &told)
+		}
+	})
+}
+
+func FuzzAttributes(f *testing.F) {
+	for _, object := range objects {
+		f.Add("gen_ai.usage.input_tokens", "7", "metadata.usage_object", object, 3.0)
+		f.Add("ai.response.providerMetadata", `{"a":{"usage":`+object+`}}`, "gen_ai.usage.input_token_details", object, -1.0)
+	}
+	f.Add("langfuse.observation.cost_details", `{"total":1e300}`, "llm.cost.total", "$0.5", 1e300)
+	f.Fuzz(func(t *testing.T, name, text, other, object string, f float64) {
+		for _, key := range []string{name, other} {
+			if classifyAttribute(key) != Attribute(key) || Attribute(key) != Attribute(strings.Clone(key)) {
+				t.Fatalf("%q does not always say the same", key)
+			}
+		}
+		r := Report{Source: Source{Scope: other, Provider: name, Model: text}}
+		_ = r.Text(name, Attribute(name), text) // a wrong count is told to whoever sent it
+		_ = r.Text(other, Attribute(other), object)
+		_ = r.Number(other, Attribute(other), f)
+		told := r.Settle()
+		if r.TooMany() {
+			return
+		}
+		if told.Absurd {
+			told.Tokens = execution.Tokens{}
+		}
+		checkTold(t, &told)
+	})
+}
+
+func TestObjectsTakeTimeInProportionToTheirLength(t *testing.T) {
+	t.Parallel()
+	for _, repeated := range []string{`{'a':`, `{"a":[`, `(`, `U(`, `'\'`, `{"usage":{"a":"`, `[{"modality":"A",`, `{"a":1,`} {
+		text := "{'usage': " + strings.Repeat(repeated, maxNamed/len(repeated)-8)
+		began := time.Now()
+		for range 20 {
+			var events Events
+			events.Add(text)
+			r := Report{}
+			_ = r.Text("a.providerMetadata", Name{kind: container}, text)
+			if told := r.Settle(); told.Counted() {
+				t.Errorf("%s… is taken for usage", repeated)
+			}
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s…: %d bytes take %s, 40 times", repeated, len(text), took)
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package usage
+
+import (
+	"slices"
+	"strings"
+)
+
+// kind is what a name says.
+type kind uint8
+
+const (
+	silent kind = iota // nothing of usage
+
+	// Counts.
+	input
+	output
+	total
+	bare     // a count of tokens that does not say of which
+	uncached // input without what was cached
+	cacheRead
+	cacheWrite
+	cacheWrite5m
+	cacheWrite1h
+	reasoning
+	toolInput // input beside the prompt
+	audioInput
+	audioOutput
+	audioCacheRead
+	imageInput
+	imageOutput
+	counts // how many kinds of counts there are, and none of them
+
+	cost
+	costInput
+	costOutput
+	tier      // of the service, as the provider answered
+	tierAsked // as it was asked for
+	region
+	speed
+
+	ignored   // is about usage, and no count of tokens that has a price of its own
+	unread    // is about usage, and has a word that is not known
+	named     // holds usage
+	container // may hold usage, among other things
+)
+
+// Name is what the name of an attribute, or of a member of an object, says.
+type Name struct {
+	kind  kind
+	flags flag
+	rank  uint8 // orders names of the same count: the lowest that says more than zero is taken
+}
+
+type flag uint8
+
+const (
+	// within: it names a part of what is around it, of the input or the output.
+	within flag = 1 << iota
+	// ofInput, ofOutput: the members of an object of this name are parts of the input, or the output.
+	ofInput
+	ofOutput
+	// old: it has a word that was replaced. Input that is called a prompt includes what was cached, as OpenAI has it.
+	old
+	// beside: it is Gemini's word for reasoning, which is counted beside the answer.
+	beside
+	// money: an object of this name has costs.
+	money
+	// conventional: it is one of a convention, whose value must be a count.
+	conventional
+)
+
+func (n Name) is(f flag) bool { return n.flags&f != 0 }
+
+// prefix is what the members of an object of this name are parts of.
+func (n Name) prefix() string {
+	switch {
+	case n.is(ofInput):
+		return "input_details."
+	case n.is(ofOutput):
+		return "output_details."
+	}
+	return ""
+}
+
+// Silent reports whether a name says nothing of usage.
+func (n Name) Silent() bool { return n.kind == silent }
+
+// Counts reports whether a name counts input, output or both, itself or in the object that is its value.
+func (n Name) Counts(text string) bool {
+	switch n.kind {
+	case input, output, total:
+		return !n.is(ofInput | ofOutput)
+	case named, bare:
+		return len(text) > 2 && text[0] == '{'
+	}
+	return false
+}
+
+const (
+	rankBilled = 0
+	rankOther  = 20
+)
+
+// conventions are the prefixes of names whose values are counts by a convention, the best first. Within each, what
+// OpenTelemetry calls input and output now comes before prompt and completion.
+var conventions = []string{"gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage."}
+
+// containers are pairs of words that end the names of attributes with a provider's answer, or a part of it.
+var containers = [][2]string{
+	{"provider", "metadata"}, {"response", "metadata"}, {"llm", "response"}, {"genkit", "output"}, {"raw", "response"},
+}
+
+// regions are the first words of attributes that tell where a model runs.
+var regions = []string{"cloud", "aws", "gcp", "azure", "gen", "llm", "bedrock", "vertex"}
+
+// classifyAttribute finds out what an attribute's name says.
+func classifyAttribute(name string) Name {
+	if !mayMatter(name) {
+		return Name{}
+	}
+	segments := split(name)
+	if len(segments) == 0 {
+		return Name{}
+	}
+	found := classifySegments(segments)
+	if name == "ai.usage.tokens" { // the AI SDK's, of an embedding
+		found = Name{kind: input}
+	}
+	if found.kind > silent && found.kind < counts {
+		for i, prefix := range conventions {
+			if strings.HasPrefix(name, prefix) {
+				found.flags, found.rank = found.flags|conventional, uint8(2*i+1)
+				if found.is(old) {
+					found.rank++
+				}
+			}
+		}
+	}
+	return found
+}
+
+// mayMatter reports whether a name could say something of usage. Most do not.
+func mayMatter(name string) bool {
+	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "etrics", "esponse", "enkit:output", "harge", "OKEN", "SAGE"} {
+		if strings.Contains(name, part) {
+			return len(name) <= maxName
+		}
+	}
+	return false
+}
+
+func classifySegments(segments [][]string) Name {
+	all := slices.Concat(segments...)
+	last := segments[len(segments)-1]
+	for i, segment := range segments {
+		if slices.Equal(segment, []string{"count", "tokens"}) {
+			return Name{} // a call that counts what another would use
+		}
+		marks, known := meaning(segment...)
+		switch {
+		case marks&markUsage != 0:
+			return classifyUsage(slices.Concat(segments[i:]...), all)
+		case slices.Equal(segment, []string{"token", "count"}) && i+1 < len(segments):
+			return classify(slices.Concat(segments[i:]...))
+		case marks&markCost != 0 && known:
+			if found := classify(slices.Concat(segments[i:]...)); found.kind != unread {
+				return found
+			}
+			return Name{}
+		}
+	}
+	switch {
+	case len(last) >= 2 && last[len(last)-2] == "service" && last[len(last)-1] == "tier":
+		if slices.Contains(all, "request") {
+			return Name{kind: tierAsked}
+		}
+		return Name{kind: tier}
+	case last[len(last)-1] == "region" && slices.Contains(regions, all[0]):
+		return Name{kind: region}
+	}
+	if slices.Equal(all, []string{"braintrust", "metrics"}) {
+		return Name{kind: named}
+	}
+	if len(all) >= 2 && slices.Contains(containers, [2]string(all[len(all)-2:])) {
+		return Name{kind: container}
+	}
+	return classifyTokens(segments)
+}
+
+// classifyUsage is for names with the word usage in them. The count of something else that is used, such as memory, is none.
+func classifyUsage(words, all []string) Name {
+	found := classify(words)
+	if found.kind == bare {
+		if marks, _ := meaning(all...); marks&markToken == 0 {
+			found.kind = named
+		}
+	}
+	return found
+}
+
+// classifyTokens is for names that count tokens without the word usage: their last segments must say of what.
+func classifyTokens(segments [][]string) Name {
+	for from := max(len(segments)-3, 0); from < len(segments); from++ {
+		words := slices.Concat(segments[from:]...)
+		if marks, known := meaning(words...); !known || marks&markToken == 0 {
+			continue
+		}
+		if found := classify(words); found.kind > silent && found.kind < counts && found.kind != bare {
+			return found
+		}
+	}
+	return Name{}
+}
+
+// classifyMember is for the path of a member of an object that has usage in it.
+func classifyMember(path string) Name {
+	segments := split(path)
+	if len(segments) == 0 {
+		return Name{}
+	}
+	last := segments[len(segments)-1]
+	switch last[len(last)-1] {
+	case "tier":
+		return Name{kind: tier}
+	case "geo", "region":
+		return Name{kind: region}
+	case "speed":
+		return Name{kind: speed}
+	}
+	for len(segments) > 1 && unknown(segments[0]) { // {"claude-sonnet-4-5": {"inputTokens": 5}}
+		segments = segments[1:]
+	}
+	return classify(slices.Concat(segments...))
+}
+
+// unknown reports whether none of the words is known.
+func unknown(words []string) bool {
+	marks, _ := meaning(words...)
+	return marks == 0
+}
+
+// classify finds out what words say that are all about usage.
+func classify(words []string) Name {
+	m, known := meaning(words...)
+	has := func(some mark) bool { return m&some != 0 }
+	n := Name{rank: rankOther}
+	if has(markBilled) { // what is charged, where a provider tells two counts
+		n.rank = rankBilled
+	}
+	if has(markDetails) {
+		switch {
+		case has(markInput) && !has(markOutput):
+			n.flags |= ofInput | within
+		case has(markOutput) && !has(markInput):
+			n.flags |= ofOutput | within
+		}
+	}
+	switch {
+	case has(markCost):
+		n.kind, n.flags = costOf(m, known), n.flags|money
+	case has(markIgnored | markEstimated):
+		n.kind = ignored
+	case !known && has(markToken|markInput|markOutput|markCache|markReasoning|markTotal):
+		n.kind = unread
+	case !known:
+		n.kind = ignored
+	case has(markOther):
+		n.kind = ignored
+	case has(markAudio | markImage):
+		n.kind = modality(m)
+	case has(markCache) && has(markNot):
+		n.kind = uncached
+	case has(markNot):
+		n.kind = unread
+	case has(markLong):
+		n.kind = cacheWrite1h
+	case has(markShort):
+		n.kind = cacheWrite5m
+	case has(markWrite):
+		n.kind = cacheWrite
+	case has(markCache):
+		n.kind = cacheRead
+	case has(markRead):
+		n.kind = unread
+	case has(markReasoning):
+		n.kind = reasoning
+		if has(markThought) {
+			n.flags |= beside
+		}
+	case has(markTool) && has(markInput):
+		n.kind = toolInput
+	case has(markTool), has(markInput) && has(markOutput):
+		n.kind = unread
+	case has(markInput):
+		n.kind = input
+		if slices.Contains(words, "prompt") || slices.Contains(words, "prompts") {
+			n.flags |= old
+		}
+	case has(markOutput | markEval):
+		n.kind = output
+		if slices.Contains(words, "completion") || slices.Contains(words, "completions") {
+			n.flags |= old
+		}
+	case has(markTotal):
+		n.kind = total
+	case has(markToken | markUsage):
+		n.kind = bare
+	default:
+		n.kind = ignored
+	}
+	return n
+}
+
+// costOf tells a charge from a part of one.
+func costOf(m mark, known bool) kind {
+	switch {
+	case !known || m&markDetails != 0 && m&(markInput|markOutput) != 0 || m&(markIgnored|markCache|markReasoning|markAudio|markImage|markOther|markTool|markNot|markRead|markWrite) != 0:
+		return ignored
+	case m&markInput != 0:
+		return costInput
+	case m&markOutput != 0:
+		return costOutput
+	}
+	return cost
+}
+
+func modality(m mark) kind {
+	audio := m&markAudio != 0
+	switch {
+	case m&markCache != 0:
+		if audio && m&(markWrite|markNot) == 0 {
+			return audioCacheRead
+		}
+	case m&markInput != 0 && audio:
+		return audioInput
+	case m&markInput != 0:
+		return imageInput
+	case m&markOutput != 0 && audio:
+		return audioOutput
+	case m&markOutput != 0:
+		return imageOutput
+	}
+	return ignored
+}

@@ -1,0 +1,361 @@
+package usage
+
+import (
+	"strconv"
+	"strings"
+)
+
+const (
+	maxNamed     = 64 << 10  // bytes of an object that is usage
+	maxContainer = 512 << 10 // bytes of one that may hold usage
+	maxDepth     = 16        // of objects in one another; what lies deeper is left out
+	maxPath      = 256       // bytes of a member's path
+	maxLabel     = 16        // bytes
+)
+
+// object reads an object in JSON or in Python's notation: quotes of both kinds, None, True, tuples, and classes such as
+// Usage(prompt_tokens=5). Its time is linear in the text's length.
+type object struct {
+	text string
+	at   int
+	into *statement
+	path []byte
+	// costs reports that the object has costs and no counts.
+	costs bool
+	// searching reports that usage is looked for: only what lies under a member of that name is read.
+	searching bool
+	// element reports that the object that comes is one of a list that tells counts by kind.
+	element bool
+}
+
+// readObject adds what an object says to a statement, and reports whether it is a whole object. Of one that is not, some
+// may have been added.
+func readObject(text string, prefix string, costs, searching bool, into *statement) bool {
+	limit := maxNamed
+	if searching {
+		limit = maxContainer
+	}
+	if len(text) > limit {
+		return false
+	}
+	o := object{text: text, into: into, path: append(make([]byte, 0, maxPath), prefix...), costs: costs, searching: searching}
+	o.blanks()
+	return o.value(0) && o.ends()
+}
+
+func (o *object) ends() bool {
+	o.blanks()
+	return o.at == len(o.text)
+}
+
+func (o *object) blanks() {
+	for o.at < len(o.text) && (o.text[o.at] == ' ' || o.text[o.at] == '\n' || o.text[o.at] == '\t' || o.text[o.at] == '\r') {
+		o.at++
+	}
+}
+
+func (o *object) peek() byte {
+	if o.at < len(o.text) {
+		return o.text[o.at]
+	}
+	return 0
+}
+
+// take skips a byte and the blanks after it, if that is what comes.
+func (o *object) take(b byte) bool {
+	if o.peek() != b {
+		return false
+	}
+	o.at++
+	o.blanks()
+	return true
+}
+
+// value reads a value, whose path is set.
+func (o *object) value(depth int) bool {
+	if depth > maxDepth {
+		return o.skip()
+	}
+	switch b := o.peek(); {
+	case b == '{':
+		o.at++
+		return o.members('}', ':', depth)
+	case b == '[' || b == '(':
+		return o.list(depth)
+	case b == '"' || b == '\'':
+		text, ok := o.quoted()
+		if ok && !o.searching {
+			o.into.memberText(o.path, text, o.costs)
+		}
+		return ok
+	case isLetter(b) || b == '_':
+		return o.word(depth)
+	case b == '-' || b == '+' || b == '.' || isDigit(b):
+		return o.number()
+	}
+	return false
+}
+
+// members reads the members of an object up to its end.
+func (o *object) members(end, separator byte, depth int) bool {
+	outer, searching, element := len(o.path), o.searching, o.element
+	o.element = false
+	defer func() { o.path, o.searching = o.path[:outer], searching }()
+	var label string
+	held := -1 // the count that a label belongs to
+	o.blanks()
+	for !o.take(end) {
+		name, ok := o.memberName(separator)
+		if !ok {
+			return false
+		}
+		o.path, o.searching = o.path[:outer], searching
+		switch {
+		case searching && strings.Contains(strings.ToLower(name), "usage") && (o.peek() == '{' || isLetter(o.peek())):
+			o.path, o.searching = o.path[:0], false
+		case searching:
+		case len(o.path)+len(name)+1 > maxPath:
+			if !o.skip() {
+				return false
+			}
+			if !o.comma(end) {
+				return false
+			}
+			continue
+		default:
+			if len(o.path) > 0 && o.path[len(o.path)-1] != '.' {
+				o.path = append(o.path, '.')
+			}
+			o.path = append(o.path, name...)
+		}
+		switch {
+		case element && isLabel(name) && (o.peek() == '"' || o.peek() == '\''):
+			if label, ok = o.quoted(); !ok {
+				return false
+			}
+		case element && held < 0 && isLabelled(name) && isDigit(o.peek()):
+			held = o.at
+			if !o.skip() {
+				return false
+			}
+		default:
+			if !o.value(depth + 1) {
+				return false
+			}
+		}
+		if !o.comma(end) {
+			return false
+		}
+	}
+	if held >= 0 {
+		return o.labelled(held, label, outer)
+	}
+	return true
+}
+
+// labelled reads the count of an element of a list that tells of what kind it is, as in [{"modality":"AUDIO","tokenCount":5}].
+func (o *object) labelled(held int, label string, outer int) bool {
+	after := o.at
+	o.at = held
+	o.path = o.path[:outer]
+	ok := true
+	if label != "" && len(label) <= maxLabel && len(o.path)+len(label)+1 <= maxPath {
+		o.path = append(append(o.path, '.'), label...)
+		ok = o.number()
+	}
+	o.at = after
+	return ok
+}
+
+func isLabel(name string) bool { return name == "modality" || name == "ttl" }
+
+func isLabelled(name string) bool {
+	switch name {
+	case "tokenCount", "token_count", "tokens", "inputTokens", "input_tokens":
+		return true
+	}
+	return false
+}
+
+// memberName reads the name of a member, and what separates it from its value. The arguments of a class may have none.
+func (o *object) memberName(separator byte) (name string, ok bool) {
+	switch b := o.peek(); {
+	case b == '"' || b == '\'':
+		if name, ok = o.quoted(); !ok {
+			return "", false
+		}
+		if separator == '=' {
+			o.at -= len(name) + 2 // an argument without a name, which is read as a value; escapes are not resolved
+			return "", true
+		}
+	case isLetter(b) || b == '_':
+		from := o.at
+		name = o.identifier()
+		if separator == '=' && (o.blanksThen() != '=') {
+			o.at = from
+			return "", true
+		}
+	case separator == '=':
+		return "", true
+	case isDigit(b): // Python has numbers for names, too
+		from := o.at
+		o.digits()
+		name = o.text[from:o.at]
+	default:
+		return "", false
+	}
+	o.blanks()
+	return name, o.take(separator)
+}
+
+func (o *object) blanksThen() byte {
+	o.blanks()
+	return o.peek()
+}
+
+// comma reads what stands between members: one of them, unless it is the end.
+func (o *object) comma(end byte) bool {
+	o.blanks()
+	return o.take(',') || o.peek() == end
+}
+
+// list reads a list or a tuple. Only objects that are labelled count in one.
+func (o *object) list(depth int) bool {
+	end := byte(']')
+	if o.peek() == '(' {
+		end = ')'
+	}
+	o.at++
+	o.blanks()
+	for !o.take(end) {
+		ok := false
+		if o.peek() == '{' && !o.searching && o.ofKinds() {
+			o.element = true
+			ok = o.value(depth + 1)
+			o.element = false
+		} else {
+			ok = o.skip()
+		}
+		if !ok || !o.comma(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// ofKinds reports whether the object that comes tells of what kind its count is.
+func (o *object) ofKinds() bool {
+	ahead := o.text[o.at:min(len(o.text), o.at+128)]
+	end := strings.IndexByte(ahead, '}')
+	return end > 0 && (strings.Contains(ahead[:end], "modality") || strings.Contains(ahead[:end], "ttl"))
+}
+
+// quoted reads a text. Its escapes are not resolved: what is looked for has none.
+func (o *object) quoted() (text string, ok bool) {
+	quote := o.text[o.at]
+	from := o.at + 1
+	for i := from; i < len(o.text); i++ {
+		switch o.text[i] {
+		case '\\':
+			i++
+		case quote:
+			o.at = i + 1
+			return o.text[from:i], true
+		}
+	}
+	o.at = len(o.text)
+	return "", false
+}
+
+func (o *object) identifier() string {
+	from := o.at
+	for o.at < len(o.text) && (isLetter(o.text[o.at]) || isDigit(o.text[o.at]) || o.text[o.at] == '_' || o.text[o.at] == '.') {
+		o.at++
+	}
+	return o.text[from:o.at]
+}
+
+// word reads null, true, None, a text with a prefix, or a class with arguments.
+func (o *object) word(depth int) bool {
+	name := o.identifier()
+	switch o.peek() {
+	case '"', '\'':
+		if len(name) > 2 {
+			return false
+		}
+		_, ok := o.quoted()
+		return ok
+	case '(':
+		o.at++
+		return o.members(')', '=', depth)
+	}
+	switch name {
+	case "null", "true", "false", "None", "True", "False", "NaN", "nan", "Infinity", "inf", "undefined":
+		return true
+	}
+	return false
+}
+
+func (o *object) digits() {
+	for o.at < len(o.text) {
+		switch b := o.text[o.at]; {
+		case isDigit(b), b == '-', b == '+', b == '.', b == 'e', b == 'E', b == '_':
+			o.at++
+		default:
+			return
+		}
+	}
+}
+
+func (o *object) number() bool {
+	from := o.at
+	o.digits()
+	if o.searching {
+		return o.at > from
+	}
+	if o.at-from > 64 {
+		return false
+	}
+	f, err := strconv.ParseFloat(o.text[from:o.at], 64)
+	if err != nil && f == 0 { // what is out of range is infinite
+		return false
+	}
+	o.into.memberNumber(o.path, f, o.costs)
+	return true
+}
+
+// skip reads a value without looking at it.
+func (o *object) skip() bool {
+	depth := 0
+	for o.at < len(o.text) {
+		switch b := o.text[o.at]; b {
+		case '{', '[', '(':
+			depth++
+			o.at++
+		case '}', ']', ')':
+			if depth == 0 {
+				return true
+			}
+			depth--
+			o.at++
+			if depth == 0 {
+				return true
+			}
+		case '"', '\'':
+			if _, ok := o.quoted(); !ok {
+				return false
+			}
+			if depth == 0 {
+				return true
+			}
+		case ',':
+			if depth == 0 {
+				return true
+			}
+			o.at++
+		default:
+			o.at++
+		}
+	}
+	return false
+}

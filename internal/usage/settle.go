@@ -1,0 +1,258 @@
+package usage
+
+import (
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// Source is who says what a call used. All of it may be empty.
+type Source struct {
+	Scope    string // the instrumentation that made the span
+	Provider string // in lower case
+	Model    string
+}
+
+// Told is what a call used, as far as it was told.
+type Told struct {
+	Tokens  execution.Tokens
+	Billing execution.Billing
+	Cost    *int64 // nano-USD that the provider charges; nil: not told
+	// Absurd reports that a count was more than any may be: what was used is unknown then.
+	Absurd bool
+	// Unread are names of counts that are not known, at most eight.
+	Unread []string
+}
+
+// Counted reports whether any count was told.
+func (t *Told) Counted() bool { return t.Tokens.Used > 0 }
+
+// settle makes one account of what was told. whole reports that it is an object as a provider gives it, which has its own
+// rules.
+func (s *statement) settle(by Source, whole bool) Told {
+	told := Told{Absurd: s.absurd, Unread: s.unread, Cost: s.charge(whole)}
+	told.Billing.ServiceTier, told.Billing.Region = s.service(), s.place()
+	if s.absurd {
+		return told
+	}
+	t := &told.Tokens
+	t.CacheRead = max(s.n[cacheRead], s.n[audioCacheRead])
+	t.CacheWrite = max(s.n[cacheWrite], s.n[cacheWrite5m]+s.n[cacheWrite1h])
+	t.Reasoning = s.n[reasoning]
+	if s.rank[total] == rankOther && s.rank[input] < rankOther && s.rank[output] < rankOther && s.n[input] > 0 && s.n[output] > 0 {
+		// A total by another name than the parts have may be of something else, such as a session.
+		s.n[total], s.told = 0, s.told&^(1<<total)
+	}
+	t.Input, t.Output, t.Used = s.n[input], s.n[output], s.n[total]
+	if t.Used == 0 && t.Input == 0 && t.Output == 0 {
+		t.Used = s.n[bare]
+	}
+	s.settleInput(t, by, whole)
+	s.settleOutput(t, by, whole)
+	s.settleRest(t, by)
+	clamp(t)
+	if t.Input > execution.MaxTokens || t.Output > execution.MaxTokens {
+		return Told{Absurd: true, Unread: s.unread, Cost: told.Cost, Billing: told.Billing}
+	}
+	s.bill(&told)
+	return told
+}
+
+// settleInput has the input include what was cached. What decides, in this order: how much was not cached, parts that are
+// larger than the whole, the total, where the parts stand, and who says it.
+func (s *statement) settleInput(t *execution.Tokens, by Source, whole bool) {
+	cached := t.CacheRead + t.CacheWrite
+	switch fresh := s.n[uncached]; {
+	case cached == 0 && s.has(uncached):
+		t.Input = max(t.Input, fresh)
+	case cached == 0:
+	case s.has(uncached) && (t.Input == 0 || t.Input == fresh):
+		t.Input = fresh + cached
+	case s.has(uncached) && t.Input == fresh+cached:
+	case whole && s.within && cached > t.Input: // a mistake of the provider's: what it calls a part is one
+	case cached > t.Input:
+		if s.has(input) || !s.has(total) {
+			t.Input += cached
+		}
+	default:
+		t.Input += s.outside(t, by, whole)
+	}
+	t.Input += s.n[toolInput]
+}
+
+// outside returns how many of the cached tokens the input leaves out.
+func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
+	cached, parts := t.CacheRead+t.CacheWrite, t.Input+t.Output+s.n[toolInput]
+	if rest := t.Used - parts; s.has(total) && rest > 0 {
+		thought := t.Reasoning > 0 && rest == t.Reasoning // the total may be more for the reasoning
+		switch {
+		case thought && (s.within || s.prompt || s.beside):
+			return 0
+		case rest == cached, rest == cached+t.Reasoning:
+			return cached
+		}
+	}
+	switch {
+	case s.within:
+		return 0
+	case whole && s.has(total), whole && s.prompt:
+		return 0
+	case whole, by.leavesCacheOut():
+		return cached // as Anthropic's API counts
+	}
+	return 0
+}
+
+// settleOutput has the output include the reasoning.
+func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
+	rest := t.Used - t.Input - t.Output
+	switch {
+	case t.Reasoning == 0, whole && s.inOutput && t.Reasoning > t.Output && !s.has(total) && !by.thinksBeside():
+	case t.Reasoning > t.Output && (s.has(output) || !s.has(total)):
+		t.Output += t.Reasoning
+	case s.has(total) && rest == t.Reasoning:
+		t.Output += t.Reasoning
+	case (s.beside || s.parts) && !s.inOutput && (!s.has(total) || rest != 0):
+		t.Output += t.Reasoning
+	}
+}
+
+// settleRest sees to what a total has beyond its parts. It is the part that was not told; or the reasoning, of a provider
+// that counts it in the total alone; or it stays as what was used and cannot be priced.
+func (s *statement) settleRest(t *execution.Tokens, by Source) {
+	rest := t.Used - t.Input - t.Output
+	switch {
+	case rest <= 0:
+	case t.Input > 0 && !s.has(output):
+		t.Output += rest
+	case t.Output > 0 && !s.has(input) && !s.has(uncached):
+		t.Input += rest
+	case t.Input > 0 && by.thinksBeside():
+		t.Output += rest
+		if t.Reasoning == 0 {
+			t.Reasoning = rest
+		}
+	}
+	t.Used = max(t.Used, t.Input+t.Output)
+	if rest < 0 && t.TellApart() {
+		t.Used = t.Input + t.Output
+	}
+}
+
+// clamp keeps parts within what they are parts of.
+func clamp(t *execution.Tokens) {
+	t.CacheRead = min(t.CacheRead, t.Input)
+	t.CacheWrite = min(t.CacheWrite, t.Input-t.CacheRead)
+	t.Reasoning = min(t.Reasoning, t.Output)
+}
+
+func (s *statement) bill(told *Told) {
+	t, b := &told.Tokens, &told.Billing
+	b.CacheWrite1h, b.AudioCacheRead = s.n[cacheWrite1h], s.n[audioCacheRead]
+	b.AudioInput, b.ImageInput = s.n[audioInput], s.n[imageInput]
+	b.AudioOutput, b.ImageOutput = s.n[audioOutput], s.n[imageOutput]
+	fit(b, t)
+}
+
+// fit keeps the counts of b within those of t that they are parts of.
+func fit(b *execution.Billing, t *execution.Tokens) {
+	b.CacheWrite1h = min(b.CacheWrite1h, t.CacheWrite)
+	b.AudioCacheRead = min(b.AudioCacheRead, t.CacheRead)
+	b.AudioInput = min(b.AudioInput, t.Input)
+	b.ImageInput = min(b.ImageInput, t.Input-b.AudioInput)
+	b.AudioOutput = min(b.AudioOutput, t.Output)
+	b.ImageOutput = min(b.ImageOutput, t.Output-b.AudioOutput)
+}
+
+// charge returns what the provider charges. An instrumentation that could not load its list of prices says zero; a provider
+// that says so charges nothing.
+func (s *statement) charge(whole bool) *int64 {
+	nano, known := s.cost, s.costKnown
+	if !known || nano == 0 && s.costParts > 0 {
+		nano, known = s.costParts, s.costFound
+	}
+	if !known || nano == 0 && !whole {
+		return nil
+	}
+	return new(nano)
+}
+
+// service returns the tier of the service; empty is the common one.
+func (s *statement) service() string {
+	name := s.tier
+	if name == "" {
+		name = s.tierAsked
+	}
+	if (name == "" || isCommon(name)) && s.speed != "" {
+		name = s.speed
+	}
+	if isCommon(name) {
+		return ""
+	}
+	return name
+}
+
+func isCommon(tier string) bool {
+	switch tier {
+	case "default", "standard", "auto", "none", "null", "on_demand", "on-demand", "unknown", "unspecified":
+		return true
+	}
+	return false
+}
+
+func (s *statement) place() string {
+	switch s.region {
+	case "global", "not_available", "none", "unknown":
+		return ""
+	}
+	return s.region
+}
+
+// leavesCacheOut reports whether a source counts input without what was cached, though its names and sums do not show it.
+func (by Source) leavesCacheOut() bool {
+	for _, known := range leavingCacheOut {
+		if by.Scope == known.scope || known.prefix && strings.HasPrefix(by.Scope, known.scope) {
+			return known.provider == nil || known.provider(by)
+		}
+	}
+	return false
+}
+
+// leavingCacheOut has the instrumentations that pass on the counts of Anthropic's API, and of Bedrock's, as they are.
+var leavingCacheOut = []struct {
+	scope    string
+	prefix   bool // of the scope's name
+	provider func(Source) bool
+}{
+	{"openlit.instrumentation.anthropic", false, nil},
+	{"openlit.instrumentation.bedrock", false, nil},
+	{"opentelemetry.instrumentation.botocore", true, nil},
+	{"@opentelemetry/instrumentation-aws-sdk", false, nil},
+	{"@traceloop/instrumentation-anthropic", false, nil},
+	{"@traceloop/instrumentation-bedrock", false, nil},
+	{"org.springframework", true, Source.countsBeside},
+	{"ai", false, Source.countsBeside},
+}
+
+// countsBeside reports whether the provider's API counts what was cached beside the input.
+func (by Source) countsBeside() bool {
+	return strings.Contains(by.Provider, "anthropic") || strings.Contains(by.Provider, "bedrock") ||
+		strings.Contains(strings.ToLower(by.Model), "claude")
+}
+
+// thinksBeside reports whether the provider's API counts reasoning beside the answer, and in the total.
+func (by Source) thinksBeside() bool {
+	model := strings.ToLower(by.Model)
+	if strings.Contains(model, "gemini") || strings.Contains(model, "grok") {
+		return true
+	}
+	if strings.Contains(model, "claude") || strings.Contains(model, "gpt") {
+		return false // whoever serves them
+	}
+	for _, maker := range []string{"gemini", "google", "gcp", "vertex", "xai", "x_ai", "x-ai"} {
+		if strings.Contains(by.Provider, maker) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,195 @@
+package usage
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	maxUnread = 8  // names that are told of one call
+	maxTier   = 32 // bytes
+	maxCost   = 1e6
+)
+
+// statement is what one source says: the attributes of a span, or an object.
+type statement struct {
+	n    [counts]int64
+	rank [counts]uint8 // of the names that n is told by
+	told uint32        // a bit for each kind that is in n
+
+	// within reports that what was cached was told within the input's details; prompt that the input is called a prompt;
+	// beside that the reasoning has Gemini's name; inOutput that the reasoning was told within the output's details.
+	within, prompt, beside, inOutput bool
+	parts                            bool // what is told apart adds up, as in Langfuse's words: output 15 and output_reasoning_tokens 5
+	absurd                           bool // a count is more than any may be
+
+	cost      int64 // nano-USD
+	costKnown bool
+	costParts int64
+	costFound bool // costParts has some
+
+	tier, tierAsked, region, speed string
+
+	unread []string
+	source string // the name of the attribute that it is in, for unread
+}
+
+func (s *statement) has(k kind) bool { return s.told&(1<<k) != 0 }
+
+// number takes what a name says of a number.
+func (s *statement) number(name Name, f float64) {
+	switch name.kind {
+	case cost, costInput, costOutput:
+		s.charged(name.kind, f)
+		return
+	}
+	if name.kind == silent || name.kind >= counts || math.IsNaN(f) || f < 0 || f != math.Trunc(f) && !math.IsInf(f, 1) {
+		return
+	}
+	if f > execution.MaxTokens && (name.kind != total || f > 2*execution.MaxTokens) {
+		s.absurd = true
+		return
+	}
+	k, n := name.kind, int64(f)
+	s.told |= 1 << k
+	// Of what is told twice, the better name counts; of two as good the larger, for what is wrong is that something was left
+	// out. Zero may be what an instrumentation says that does not know.
+	if n == 0 || s.n[k] > 0 && (name.rank > s.rank[k] || name.rank == s.rank[k] && n <= s.n[k]) {
+		return
+	}
+	s.n[k], s.rank[k] = n, name.rank
+	switch k {
+	case cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h:
+		s.within = s.within || name.is(within)
+	case input:
+		s.prompt = s.prompt || name.is(old)
+	case reasoning:
+		s.beside, s.inOutput = s.beside || name.is(beside), s.inOutput || name.is(within)
+	}
+}
+
+// charged takes a charge in USD.
+func (s *statement) charged(k kind, f float64) {
+	if !(f >= 0 && f <= maxCost) {
+		return
+	}
+	nano := int64(math.Round(f * 1e9))
+	if k == cost {
+		s.cost, s.costKnown = max(s.cost, nano), true
+		return
+	}
+	s.costParts, s.costFound = s.costParts+nano, true
+}
+
+// text takes what a name says of a text.
+func (s *statement) text(name Name, text string) {
+	switch name.kind {
+	case tier:
+		s.tier = word(text)
+	case tierAsked:
+		s.tierAsked = word(text)
+	case region:
+		s.region = word(text)
+	case speed:
+		s.speed = word(text)
+	default:
+		if f, ok := numeric(text, name.kind); ok {
+			s.number(name, f)
+		}
+	}
+}
+
+// numeric reads a number that came as a text.
+func numeric(text string, k kind) (float64, bool) {
+	if k == silent || k > costOutput || k == counts || len(text) > 32 {
+		return 0, false
+	}
+	text = strings.TrimSpace(text)
+	if k >= cost {
+		text = strings.TrimPrefix(text, "$")
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	return f, err == nil || math.IsInf(f, 0)
+}
+
+// word returns a text that is one word, in lower case; empty if it is none.
+func word(text string) string {
+	if text == "" || len(text) > maxTier {
+		return ""
+	}
+	for i := range len(text) {
+		if b := text[i]; !isLetter(b) && !isDigit(b) && b != '_' && b != '-' && b != '.' {
+			return ""
+		}
+	}
+	return strings.ToLower(text)
+}
+
+func (s *statement) memberNumber(path []byte, f float64, costs bool) {
+	name := memberOf(path, costs)
+	if name.kind == unread && f > 0 {
+		s.missed(string(path))
+		return
+	}
+	s.number(name, f)
+}
+
+func (s *statement) memberText(path []byte, text string, costs bool) {
+	if len(text) > maxTier {
+		return
+	}
+	s.text(memberOf(path, costs), text)
+}
+
+// memberOf returns what a member says; of an object that has costs, all are costs.
+func memberOf(path []byte, costs bool) Name {
+	if costs {
+		path = append(append(make([]byte, 0, len(path)+5), "cost."...), path...)
+	}
+	return member(path)
+}
+
+// missed notes the name of a count that is not known.
+func (s *statement) missed(name string) {
+	if s.source != "" {
+		name = s.source + "." + name
+	}
+	if len(s.unread) < maxUnread {
+		s.unread = append(s.unread, name)
+	}
+}
+
+// over lays what came later over what is there. A count does not fall to zero: a part of a stream that says nothing of a
+// count may say zero.
+func (s *statement) over(later *statement) {
+	for k := range counts {
+		if later.has(k) && (later.n[k] > 0 || !s.has(k)) {
+			s.n[k] = later.n[k]
+		}
+	}
+	s.told |= later.told
+	s.within, s.prompt = s.within || later.within, s.prompt || later.prompt
+	s.beside, s.inOutput = s.beside || later.beside, s.inOutput || later.inOutput
+	s.absurd = s.absurd || later.absurd
+	if later.costKnown {
+		s.cost, s.costKnown = later.cost, true
+	}
+	if later.costFound {
+		s.costParts, s.costFound = later.costParts, true
+	}
+	for _, text := range []struct{ is, later *string }{
+		{&s.tier, &later.tier}, {&s.tierAsked, &later.tierAsked}, {&s.region, &later.region}, {&s.speed, &later.speed},
+	} {
+		if *text.later != "" {
+			*text.is = *text.later
+		}
+	}
+	for _, name := range later.unread {
+		if len(s.unread) < maxUnread {
+			s.unread = append(s.unread, name)
+		}
+	}
+}
