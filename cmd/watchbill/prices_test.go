@@ -52,7 +52,7 @@ LINE  MODELS               INSTEAD OF THE SHIPPED PRICES OF
 		{"standard input", "-", "version: x\ncurrency: USD\nmodels: []\n", outcome{0, "- is good: version x, 0 prices for 0 names\n", "watchbill: it overrides no shipped price\n"}},
 		{"bad", bad, "", outcome{exitFailed, "", strings.ReplaceAll(`FILE:1: currency: is missing; it must be USD
 FILE:3: models[0].input: must not be negative
-FILE:4: models[1]."\x1b]0;x": is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers
+FILE:4: models[1]."\x1b]0;x": is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date
 FILE:4: models[1].match: is missing; it lists the models' names
 FILE:4: models[1].input: must be a decimal number such as 0.25, in USD per million tokens, not "\x1b[31m"
 FILE:4: models[1].output: is missing; write 0 for what costs nothing
@@ -104,7 +104,8 @@ watchbill: no`+"\uFFFD"+`ne: has no price: no pattern matches it
 		}
 		want := listedPrice{
 			Match: []string{"acme-large", "acme-xl"}, Provider: "acme", From: "2020-01-01", Until: "2999-01-01T12:00:00Z",
-			Rates: listedRates{"2.5", "10", "0.25", "2.5"}, Tiers: []listedTier{{200000, listedRates{"5", "15", "5", "5"}}}, Version: "acme-1", Line: 5,
+			Rates: listedRates{Input: "2.5", Output: "10", CacheRead: "0.25", CacheWrite: "2.5"},
+			Tiers: []listedTier{{Above: 200000, Rates: &listedRates{Input: "5", Output: "15", CacheRead: "5", CacheWrite: "5"}}}, Version: "acme-1", Line: 5,
 		}
 		if diff := cmp.Diff(want, list.Prices[1]); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)

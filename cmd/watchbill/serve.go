@@ -84,6 +84,7 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&e.SpoolDir, "spool-dir", e.SpoolDir, "folder where the outcome of the gateway's runs is kept until it is stored")
 	flags.Int64Var(&e.SpoolMaxBytes, "spool-max-bytes", e.SpoolMaxBytes, "size of that folder, beyond which no run begins")
 	flags.StringVar(&e.PricesFile, "prices-file", "", "`file` (YAML) of prices that go before the shipped ones; read again when it changes")
+	(*selfHosted)(&e.SelfHostedModels).bind(flags)
 	flags.IntVar(&e.MaxPayload, "max-payload", e.MaxPayload, "bytes of an execution's input, and of its output, that are stored")
 	flags.BoolVar(&e.RefuseOversized, "refuse-oversized-payload", false, "reject executions with a larger input or output, instead of cutting it with a mark")
 	flags.StringArrayVar(&e.Redact, "redact", nil, "what is masked in executions before they are stored: key:NAME, pattern:REGEX or builtin:NAME (email, credit-card, secrets); may be repeated (in the environment: one a line)")

@@ -55,7 +55,7 @@ func TestPriceFaults(t *testing.T) {
 			`1:version: must be at most 64 letters, digits, dots, hyphens, colons and underscores, not "a+b"`,
 			"2:currency: must be USD, the only one that prices are kept in",
 			"3:source[1]: must be text",
-			"4:model: is not a field here; known are version, currency, source, models",
+			"4:model: is not a field here; known are version, currency, source, date, defaults, self_hosted, factors, models",
 			"5:models: must be a list",
 			"6:version: is there twice, first in line 1",
 		}},
@@ -84,7 +84,7 @@ func TestPriceFaults(t *testing.T) {
 			`9:models[0].output: must be a decimal number such as 0.25, in USD per million tokens, not "1e3"`,
 			"10:models[0].cache_read: must have at most 6 decimals",
 			"11:models[0].cache_write: must be at most 100000 USD per million tokens",
-			"12:models[0].tier: is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers",
+			"12:models[0].tier: is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date",
 		}},
 		{"every field of a tier", head + `models:
   - match: [a]
@@ -149,12 +149,12 @@ func TestPriceFaults(t *testing.T) {
 			"2:currency: is an alias, which are not followed here; write it out",
 			"3:models[0].output: is an alias, which are not followed here; write it out",
 			"3:models[1]: is an alias, which are not followed here; write it out",
-			"3:models[2].<<: is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers",
+			"3:models[2].<<: is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date",
 			"3:models[2].match: is an alias, which are not followed here; write it out",
 		}},
 		{"text of others is cut", head + "models: [{match: [\"" + strings.Repeat("é", 70) + "\"], input: 1, output: 1}]\n" + strings.Repeat("y", 100) + ": 1", []string{
 			`3:models[0].match[0]: must be at most 128 bytes without blanks, not "` + strings.Repeat("é", 30) + `…"`,
-			"4:" + strings.Repeat("y", 60) + "…: is not a field here; known are version, currency, source, models",
+			"4:" + strings.Repeat("y", 60) + "…: is not a field here; known are version, currency, source, date, defaults, self_hosted, factors, models",
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,6 +185,14 @@ func TestPriceFaultsAreBounded(t *testing.T) {
 	}
 }
 
+// rates are those of an entry that has no others.
+func rates(input, output, read, write execution.Rate) execution.Rates {
+	return execution.Rates{
+		Input: input, Output: output, CacheRead: read, CacheWrite: write, CacheWrite1h: write,
+		AudioInput: input, AudioOutput: output, AudioCacheRead: read, ImageInput: input, ImageOutput: output,
+	}
+}
+
 func TestParsePrices(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("testdata/prices.yaml")
@@ -197,14 +205,14 @@ func TestParsePrices(t *testing.T) {
 	}
 	want := []execution.ModelPrice{
 		{
-			Match: []string{"acme-large", "acme-large-*"}, Provider: "acme", Version: "acme.2026-11_1:x", Line: 8,
+			Match: []string{"acme-large", "acme-large-*"}, Providers: []string{"acme"}, Version: "acme.2026-11_1:x", Line: 8,
 			From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 6, 30, 22, 0, 0, 0, time.UTC),
-			Rates: execution.Rates{Input: 2_500_000, Output: 10_000_000, CacheRead: 250_000, CacheWrite: 3_125_000},
-			Tiers: []execution.Tier{{Above: 200_000, Rates: execution.Rates{Input: 5_000_000, Output: 15_000_001, CacheRead: 5_000_000, CacheWrite: 5_000_000}}},
+			Rates: rates(2_500_000, 10_000_000, 250_000, 3_125_000),
+			Tiers: []execution.Tier{{Above: 200_000, Rates: rates(5_000_000, 15_000_001, 5_000_000, 5_000_000)}},
 		},
 		{
 			Match: []string{"4"}, Version: "acme.2026-11_1:x", Line: 21,
-			Rates: execution.Rates{Input: 100_000_000_000, CacheRead: 100_000_000_000, CacheWrite: 100_000_000_000},
+			Rates: rates(100_000_000_000, 0, 100_000_000_000, 100_000_000_000),
 		},
 	}
 	if diff := cmp.Diff(want, p.Models()); diff != "" {
@@ -242,7 +250,7 @@ func FuzzParsePrices(f *testing.F) {
 		for _, m := range p.Models() {
 			for _, pattern := range m.Match {
 				e := execution.Execution{
-					Model: pattern, Provider: m.Provider, CreatedAt: m.From,
+					Model: pattern, Provider: strings.Join(m.Providers[:min(len(m.Providers), 1)], ""), CreatedAt: m.From,
 					Tokens: execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, Output: math.MaxInt64},
 				}
 				most, _ := p.Cost(&e)
