@@ -20,7 +20,8 @@ type listedPrice struct {
 	Model     string   `json:"model,omitempty"`   // that was asked for
 	Pattern   string   `json:"pattern,omitempty"` // that it found
 	Match     []string `json:"match"`
-	Provider  string   `json:"provider,omitempty"` // those that charge it, with commas between them
+	For       string   `json:"for,omitempty"`      // the provider by whose price it is billed
+	Provider  string   `json:"provider,omitempty"` // those that charge the price, with commas between them
 	Elsewhere string   `json:"elsewhere,omitempty"`
 	From      string   `json:"from,omitempty"`
 	Until     string   `json:"until,omitempty"`
@@ -160,7 +161,8 @@ func (l *priceList) find(prices *execution.Prices, models []string, query execut
 			missing = append(missing, fmt.Errorf("%s: has no price today: those of %s in %s are for other times", name, found.Pattern, found.Version))
 		default:
 			price := newListedPrice(*found.Price)
-			price.Model, price.Pattern, price.Rates, price.Tiers = model, found.Pattern, newListedRates(found.Rates), newListedTiers(found.Tiers)
+			price.Model, price.Pattern, price.For = model, found.Pattern, found.Provider
+			price.Rates, price.Tiers = newListedRates(found.Rates), newListedTiers(found.Tiers)
 			if factor := found.Factor.String(); factor != "1" {
 				price.Factor = factor
 			}
@@ -179,11 +181,11 @@ func (l *priceList) table(c console, asked bool) string {
 	}
 	var rows [][]cell
 	for _, p := range l.Prices {
-		row := []cell{brief(strings.Join(p.Match, ", "))}
+		row := []cell{brief(strings.Join(p.Match, ", ")), brief(p.Provider)}
 		if asked {
-			row = []cell{plain(p.Model), plain(p.Pattern)}
+			row = []cell{plain(p.Model), plain(p.Pattern), plain(p.For)}
 		}
-		row = append(row, plain(p.Provider), plain(p.From), plain(p.Until), plain(""))
+		row = append(row, plain(p.From), plain(p.Until), plain(""))
 		tier := make([]cell, len(row))
 		rows = append(rows, append(append(row, p.Rates.cells()...), plain(p.Version), plain(p.where())))
 		for _, t := range p.Tiers {

@@ -161,7 +161,7 @@ type PriceQuery struct {
 // FoundPrice says how a model finds its price.
 type FoundPrice struct {
 	Pattern  string // that its name matches
-	Provider string // that the price is for; empty: any
+	Provider string // that the price is for; empty: any, or none that the execution names
 	Version  string // of the table that lists it
 	// Price is nil when the pattern has prices, but none for that time.
 	Price *ModelPrice
@@ -180,7 +180,7 @@ func (p *Prices) Find(q PriceQuery) (found FoundPrice, ok bool) {
 		if m == nil && ok {
 			continue // the first says best why there is none
 		}
-		found, ok = FoundPrice{Pattern: s.pattern, Provider: s.provider, Version: s.periods[0].Version, Price: m}, true
+		found, ok = FoundPrice{Pattern: s.pattern, Provider: s.named(), Version: s.periods[0].Version, Price: m}, true
 		if m != nil {
 			c := m.charge(&offer, q.At)
 			found.Rates, found.Factor = c.rates.times(c.factors), Factor(c.factors.whole())

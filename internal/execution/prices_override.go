@@ -41,8 +41,8 @@ func (t *priceTable) overridden(base, over *Prices) map[*ModelPrice][]string {
 	}
 	for _, s := range base.allSeries() {
 		of := providers // for which s may be asked
-		if real := s.provider != "" && s.provider != ifUnnamed && s.provider != ifUnknown; real {
-			of = map[string]bool{s.provider: true}
+		if provider := s.named(); provider != "" {
+			of = map[string]bool{provider: true}
 		}
 		for provider := range of {
 			a := over.ask(priceKey{provider: provider, model: s.pattern})
@@ -52,11 +52,7 @@ func (t *priceTable) overridden(base, over *Prices) map[*ModelPrice][]string {
 		}
 	}
 	for key, s := range t.exact {
-		provider := key.provider
-		if provider == ifUnnamed || provider == ifUnknown {
-			provider = ""
-		}
-		for _, found := range base.offersOf(priceKey{provider: provider, model: key.pattern}) {
+		for _, found := range base.offersOf(priceKey{provider: s.named(), model: key.pattern}) {
 			if !slices.ContainsFunc(base.tables, func(t *priceTable) bool { return t.free == found.series }) {
 				note(s, found.series.pattern)
 			}

@@ -74,6 +74,14 @@ type factorRule struct {
 	factor        Factor
 }
 
+// named returns the provider that the prices are for; empty where they are for several, or for none that is named.
+func (s *series) named() string {
+	if s.provider == ifUnnamed || s.provider == ifUnknown {
+		return ""
+	}
+	return s.provider
+}
+
 // priceTable is files whose prices are asked for together: the most specific pattern of all of them wins.
 type priceTable struct {
 	version    string
