@@ -40,7 +40,7 @@ HOSTS = {
     "zai": (["zai"], ["zai"], ["zai"]),
     "moonshot": (["moonshot"], ["moonshotai"], ["moonshotai"]),
     "minimax": (["minimax"], ["minimax"], ["minimax"]),
-    "alibaba": (["dashscope", "qwencloud", "qwen_ai_platform"], [], ["qwen-token-plan"]),
+    "alibaba": (["dashscope", "qwencloud", "qwen_ai_platform"], [], []),
     "perplexity": (["perplexity"], ["perplexity"], []),
     "meta": (["meta"], ["meta"], ["meta"]),
     "voyage": (["voyage"], ["voyageai"], []),
@@ -133,6 +133,8 @@ class Litellm:
             "cache_read": entry.get("cache_read_input_token_cost"),
             "cache_write": entry.get("cache_creation_input_token_cost"),
         }
+        if rates["output"] is None:  # of a model that makes nothing but images
+            rates["output"] = entry.get("output_cost_per_image_token")
         off_peak = entry.get("off_peak_pricing")
         if off_peak and any(self.within(w) for w in off_peak.get("windows", [])):
             for kind, field_name in (("input", "input_cost_per_token"), ("output", "output_cost_per_token"),

@@ -92,8 +92,8 @@ func readModelName(model, provider string) modelName {
 	if len(segments) > 1 {
 		n.readPath(segments)
 		full := name
-		for range min(len(segments)-1, maxSegments) {
-			n.hosted = undated(n.hosted, full, false)
+		for i := range min(len(segments)-1, maxSegments) {
+			n.hosted = undated(n.hosted, full, i < len(segments)-1 && isRegion(segments[i]) || i+1 < len(segments)-1 && isRegion(segments[i+1]))
 			_, full, _ = strings.Cut(full, "/")
 		}
 	}
@@ -174,14 +174,13 @@ func (n *modelName) readPath(segments []string) {
 		n.host = host
 	}
 	for i, segment := range segments[:len(segments)-1] {
-		if segment == "locations" || i == 0 {
-			continue
-		}
-		if slices.Contains(zones, segment) || awsRegion.MatchString(segment) || segments[i-1] == "locations" {
+		if isRegion(segment) || i > 0 && segments[i-1] == "locations" {
 			n.region = segment
 		}
 	}
 }
+
+func isRegion(text string) bool { return slices.Contains(zones, text) || awsRegion.MatchString(text) }
 
 // addRegion appends the candidates that say where the model runs: eu/nova-2-lite for eu.amazon.nova-2-lite-v1:0 and for
 // nova-2-lite of which something else tells that it runs there.
