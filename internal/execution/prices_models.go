@@ -219,7 +219,7 @@ func (r priceReader) serviceTiers(n *yaml.Node, field string) []ServiceTier {
 		case name == "" || len(name) > maxBillingName || !yamlfile.IsWord(name):
 			r.Fault(value, at, "must be named by at most %d bytes without blanks", maxBillingName)
 		case serviceTier(tier.Name) != tier.Name:
-			r.Fault(value, at, "is another name of %s", yamlfile.Quote(cmp.Or(serviceTier(tier.Name), "the price itself")))
+			r.Fault(value, at, "is another name of %s", cmp.Or(serviceTier(tier.Name), "the standard tier, which has the price itself"))
 		case value.Kind == yaml.MappingNode:
 			rates := r.Mapping(value, at, append(withRates(), "tiers")...)
 			tier.Rates = r.rates(value, rates, at)

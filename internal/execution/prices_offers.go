@@ -86,7 +86,9 @@ func (p *Prices) ask(key priceKey) asked {
 	}
 	a := asked{provider: known, name: readModelName(key.model, known)}
 	if host := a.name.host; host != "" && host != known && (known == "" || makers[known]) {
-		a.provider = host
+		if known != protocol || !a.name.path || !makers[host] { // or else a host calls a model so, by whose it is
+			a.provider = host
+		}
 	}
 	if a.provider != "" && a.provider != known {
 		a.keys = append(a.keys, a.provider)

@@ -226,7 +226,7 @@ func (r priceReader) rate(n *yaml.Node, field string) Rate {
 // factor reads by what a price is multiplied.
 func (r priceReader) factor(n *yaml.Node, field string) Factor {
 	f := Factor(r.decimal(n, field, 4, maxFactor, "a decimal number such as 1.1", "times the price"))
-	if f == 0 && n.Kind == yaml.ScalarNode && plainDecimal.MatchString(n.Value) {
+	if f == 0 && n.Kind == yaml.ScalarNode && plainDecimal.MatchString(n.Value) && strings.Trim(n.Value, "0.") == "" {
 		r.Fault(n, field, "must be more than 0; write prices of 0 for what costs nothing")
 	}
 	return f

@@ -145,6 +145,64 @@ func TestPriceFaults(t *testing.T) {
 			`5:models[1].match: "a" has a price for the same time in line 4`,
 			`6:models[2].match: "a" has a price for the same time in line 4`,
 		}},
+		{"dimensions", head + `date: today
+defaults: {provider: [a, a], elsewhere: anywhere, date: 2026-02-30, more: 1}
+self_hosted: [x y]
+factors:
+  - {factor: 0}
+  - {service_tier: standard, factor: 10.5}
+  - {provider: [], match: [""], region: ["**"], factor: 1.00001}
+  - {match: [a]}
+models:
+  - match: [a]
+    input: 1
+    output: 1
+    exact: maybe
+    elsewhere: unnamed
+    date: 1
+    audio_input: -1
+    service_tiers: {batch: 0, Default: 1, batches: 1, "x y": 1, fast: {input: 1}, slow: [1]}
+    hours:
+      - {days: [monday, mon], from: "7:5", until: "25:00", factor: 1, input: 2}
+      - {from: "10:00", until: "09:00", input: 1, output: 1}
+      - {}
+      - 7
+    tiers: [{above_input_tokens: 5, from_input_tokens: 5, input: 1, output: 1}, {from_input_tokens: 1, input: 1, output: 1}]
+`, []string{
+			`3:date: must be a day such as 2006-01-02, not "today"`,
+			"4:defaults.more: is not a field here; known are provider, elsewhere, source, date",
+			`4:defaults.provider[1]: "a" is there twice`,
+			`4:defaults.elsewhere: must be unnamed, unknown or never, not "anywhere"`,
+			`4:defaults.date: must be a day such as 2006-01-02, not "2026-02-30"`,
+			`5:self_hosted[0]: must be at most 64 bytes without blanks, not "x y"`,
+			"7:factors[0].factor: must be more than 0; write prices of 0 for what costs nothing",
+			"8:factors[1].service_tier: must be a tier beside the standard one, such as batch",
+			"8:factors[1].factor: must be at most 10 times the price",
+			"9:factors[2].provider: must not be empty",
+			"9:factors[2].match[0]: must not be empty",
+			`9:factors[2].region[0]: one * is enough where "**" has several in a row`,
+			"9:factors[2].factor: must have at most 4 decimals",
+			"10:factors[3].factor: is missing",
+			"15:models[0].exact: must be true or false",
+			`17:models[0].date: must be a day such as 2006-01-02, not "1"`,
+			"18:models[0].audio_input: must not be negative",
+			"19:models[0].service_tiers.batch: must be more than 0; write prices of 0 for what costs nothing",
+			`19:models[0].service_tiers.Default: is another name of the standard tier, which has the price itself`,
+			`19:models[0].service_tiers.batches: is another name of batch`,
+			`19:models[0].service_tiers."x y": must be named by at most 64 bytes without blanks`,
+			"19:models[0].service_tiers.fast.output: is missing; write 0 for what costs nothing",
+			"19:models[0].service_tiers.slow: must be text",
+			`21:models[0].hours[0].from: must be a time of day such as 16:30, in UTC, not "7:5"`,
+			`21:models[0].hours[0].until: must be a time of day such as 16:30, in UTC, not "25:00"`,
+			`21:models[0].hours[0].days[0]: must be one of sun, mon, tue, wed, thu, fri, sat, not "monday"`,
+			"21:models[0].hours[0].input: cannot stand beside factor",
+			"22:models[0].hours[1].until: must be after from; write a time over midnight as two",
+			"23:models[0].hours[2].input: is missing; write 0 for what costs nothing",
+			"23:models[0].hours[2].output: is missing; write 0 for what costs nothing",
+			"24:models[0].hours[3]: must be a mapping",
+			"25:models[0].tiers[0].above_input_tokens: cannot stand beside from_input_tokens",
+			"25:models[0].tiers[1].from_input_tokens: must be more than that of the tier before",
+		}},
 		{"aliases", "version: &a x\ncurrency: *a\nmodels: &m [{match: &n [a], input: &o 1, output: *o}, *m, {<<: *m, match: *n, input: 1, output: 1}]", []string{
 			"2:currency: is an alias, which are not followed here; write it out",
 			"3:models[0].output: is an alias, which are not followed here; write it out",
@@ -227,7 +285,9 @@ func FuzzParsePrices(f *testing.F) {
 	}
 	f.Add(file)
 	for _, file := range []string{
-		"", "a: &a [*a]", head + "models: [{match: ['*'], input: 0.000001, output: 1}]",
+		"", "a: &a [*a]",
+		head + "date: 2026-01-01\ndefaults: {provider: [a, b], elsewhere: unnamed}\nself_hosted: [gpu]\nfactors: [{region: ['eu*'], service_tier: batch, factor: 0.5}]\nmodels: [{match: [m], exact: true, input: 1, output: 2, cache_write_1h: 3, audio_input: 4, service_tiers: {batch: 0.5, fast: {input: 9, output: 9}}, hours: [{days: [sun], from: '01:00', until: '24:00', factor: 10}]}]",
+		head + "models: [{match: [m], elsewhere: unknown, input: 1, output: 2, tiers: [{from_input_tokens: 5, input: 3, output: 4}]}]", head + "models: [{match: ['*'], input: 0.000001, output: 1}]",
 		head + "models: [{match: [a], from: 0001-01-01, until: 9999-12-31, input: 1, output: 1, tiers: [{above_input_tokens: 1, input: 2, output: 2}]}]",
 		"? [a]\n: b", "<<: {a: b}", "!!binary aGk=: 1", "\ufeffversion: x", "version: |\n x\n",
 	} {
@@ -251,7 +311,8 @@ func FuzzParsePrices(f *testing.F) {
 			for _, pattern := range m.Match {
 				e := execution.Execution{
 					Model: pattern, Provider: strings.Join(m.Providers[:min(len(m.Providers), 1)], ""), CreatedAt: m.From,
-					Tokens: execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, Output: math.MaxInt64},
+					Tokens:  execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, CacheWrite: 1 << 30, Output: math.MaxInt64},
+					Billing: execution.Billing{ServiceTier: "batch", Region: "eu", CacheWrite1h: 1 << 20, AudioInput: math.MaxInt64, ImageInput: -1, AudioCacheRead: 7},
 				}
 				most, _ := p.Cost(&e)
 				e.Tokens.Output = 1

@@ -138,7 +138,7 @@ func (t *priceTable) finish() {
 	for _, m := range t.models {
 		m.Version = t.version
 	}
-	t.free = &series{seriesKey: seriesKey{pattern: "*"}, periods: []*ModelPrice{{Match: []string{"*"}, Providers: t.selfHosted, Version: t.version}}}
+	t.free = &series{seriesKey: seriesKey{pattern: "*"}, periods: []*ModelPrice{{Match: []string{"*"}, Providers: t.selfHosted, Source: "self_hosted", Version: t.version}}}
 }
 
 // found is a price, and what it found it by.

@@ -261,7 +261,7 @@ func TestShippedPrices(t *testing.T) {
 		"us.anthropic.claude-sonnet-4-5-20250929-v1:0":    "3.3/16.5",
 		"us.anthropic.claude-3-haiku-20240307-v1:0":       "0.25/1.25",
 		"global.anthropic.claude-haiku-4-5-20251001-v1:0": "1/5",
-		"us-gov.amazon.nova-pro-v1:0":                     "0.8/3.2",
+		"us-gov.amazon.nova-pro-v1:0":                     "0.96/3.84",
 		"arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0": "0.035/0.14",
 		"models/gemini-2.5-pro-preview-05-06":                                "1.25/10",
 		"publishers/google/models/gemini-2.0-flash-001":                      "0.1/0.4",
