@@ -101,7 +101,7 @@ func readPriceFile(stdin io.Reader, path string) ([]byte, error) {
 
 // showPrices are the flags of `watchbill prices show`.
 type showPrices struct {
-	style          style
+	style    style
 	file, at string
 	query    execution.PriceQuery
 	hosted   selfHosted

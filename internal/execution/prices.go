@@ -15,9 +15,9 @@ func (r Rate) String() string { return decimal(int64(r), 1e6) }
 // Factor multiplies a price. It is kept in ten-thousandths; zero stands for none.
 type Factor int64
 
-const one Factor = 10_000
+const factorOne Factor = 10_000
 
-func (f Factor) String() string { return decimal(int64(f), int64(one)) }
+func (f Factor) String() string { return decimal(int64(f), int64(factorOne)) }
 
 // decimal writes n/unit, unit being a power of ten, without trailing zeros.
 func decimal(n, unit int64) string {
@@ -185,7 +185,7 @@ func (p *Prices) Find(q PriceQuery) (found FoundPrice, ok bool) {
 			c := m.charge(&offer, q.At)
 			found.Rates, found.Factor = c.rates.times(c.factors), Factor(c.factors.whole())
 			for _, t := range c.tiers {
-				found.Tiers = append(found.Tiers, Tier{t.Above, t.Rates.times(c.factors)})
+				found.Tiers = append(found.Tiers, Tier{t.Above, t.times(c.factors)})
 			}
 			return found, true
 		}

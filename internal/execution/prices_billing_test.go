@@ -34,12 +34,14 @@ func TestBilling(t *testing.T) {
 
 		{
 			"a cache write that is kept for an hour", "anthropic", "claude-sonnet-4-5", monday,
-			execution.Tokens{Input: 30_000, CacheWrite: 20_000, CacheRead: 5_000, Output: 1_000}, execution.Billing{CacheWrite1h: 15_000},
+			execution.Tokens{Input: 30_000, CacheWrite: 20_000, CacheRead: 5_000, Output: 1_000},
+			execution.Billing{CacheWrite1h: 15_000},
 			dollars((5_000*3 + 5_000*0.3 + 5_000*3.75 + 15_000*6 + 1_000*15) / 1e6),
 		},
 		{
 			"the same by a profile of Bedrock", "aws.bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", monday,
-			execution.Tokens{Input: 57_660, CacheRead: 35_574, CacheWrite: 17_787, Output: 631}, execution.Billing{},
+			execution.Tokens{Input: 57_660, CacheRead: 35_574, CacheWrite: 17_787, Output: 631},
+			execution.Billing{},
 			109_708_995, // 4299 × 3.30 + 35574 × 0.33 + 17787 × 4.125 + 631 × 16.50
 		},
 		{"a batch", "anthropic", "claude-sonnet-4-5", monday, execution.Tokens{Input: 100_000, Output: 100_000}, execution.Billing{ServiceTier: "batch"}, dollars(0.1*1.5 + 0.1*7.5)},
@@ -52,11 +54,15 @@ func TestBilling(t *testing.T) {
 		{"a tier that nobody priced costs the list price", "openai", "gpt-5.6-sol", monday, execution.Tokens{Input: 100_000}, execution.Billing{ServiceTier: "scale"}, dollars(0.1 * 4)},
 		{"as Vertex AI writes it", "vertex_ai", "gemini-2.5-flash", monday, execution.Tokens{Input: million}, execution.Billing{ServiceTier: "on_demand_priority"}, dollars(0.3 * 1.8)},
 		{
-			"audio", "openai", "gpt-audio", monday, execution.Tokens{Input: 1_000, Output: 500}, execution.Billing{AudioInput: 800, AudioOutput: 400},
+			"audio", "openai", "gpt-audio", monday,
+			execution.Tokens{Input: 1_000, Output: 500},
+			execution.Billing{AudioInput: 800, AudioOutput: 400},
 			dollars((200*2.5 + 800*32 + 100*10 + 400*64) / 1e6),
 		},
 		{
-			"cached audio", "openai", "gpt-realtime-mini", monday, execution.Tokens{Input: 1_000, CacheRead: 400, Output: 10}, execution.Billing{AudioInput: 900, AudioCacheRead: 300},
+			"cached audio", "openai", "gpt-realtime-mini", monday,
+			execution.Tokens{Input: 1_000, CacheRead: 400, Output: 10},
+			execution.Billing{AudioInput: 900, AudioCacheRead: 300},
 			dollars((600*10 + 100*0.06 + 300*0.3 + 10*2.4) / 1e6),
 		},
 		{"an image", "google", "gemini-2.5-flash-image", monday, execution.Tokens{Input: 100, Output: 1_310}, execution.Billing{ImageOutput: 1_290}, dollars((100*0.3 + 20*2.5 + 1_290*30) / 1e6)},

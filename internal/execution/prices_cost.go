@@ -18,7 +18,7 @@ type factors [3]Factor
 
 // charge picks what holds for a service tier, a region and a time.
 func (m *ModelPrice) charge(q *offer, at time.Time) charge {
-	c := charge{&m.Rates, m.Tiers, factors{q.region, one, one}}
+	c := charge{&m.Rates, m.Tiers, factors{q.region, factorOne, factorOne}}
 	own := false // rates of the service tier stand for all hours
 	if q.tier != "" {
 		c.factors[1] = q.service
@@ -29,7 +29,7 @@ func (m *ModelPrice) charge(q *offer, at time.Time) charge {
 			case s.Factor != 0:
 				c.factors[1] = s.Factor
 			default:
-				c.rates, c.tiers, c.factors[1], own = &s.Rates, s.Tiers, one, true
+				c.rates, c.tiers, c.factors[1], own = &s.Rates, s.Tiers, factorOne, true
 			}
 			break
 		}
@@ -109,13 +109,13 @@ func (s picoUSD) nano(f factors) int64 {
 	const picos = 1000
 	divisor := uint64(picos)
 	for _, factor := range f {
-		if factor == one {
+		if factor == factorOne {
 			continue
 		}
 		if !s.times(uint64(factor)) {
 			return math.MaxInt64
 		}
-		divisor *= uint64(one) // at most 10^15
+		divisor *= uint64(factorOne) // at most 10^15
 	}
 	low, carry := bits.Add64(s.low, divisor/2, 0)
 	high := s.high + carry
@@ -138,9 +138,9 @@ func (s *picoUSD) times(factor uint64) bool {
 
 // whole is the product of the factors, rounded.
 func (f factors) whole() int64 {
-	product := int64(one)
+	product := int64(factorOne)
 	for _, factor := range f {
-		product = (product*int64(factor) + int64(one)/2) / int64(one)
+		product = (product*int64(factor) + int64(factorOne)/2) / int64(factorOne)
 	}
 	return product
 }
@@ -150,12 +150,12 @@ func (r Rates) times(f factors) Rates {
 	for _, rate := range r.all() {
 		for _, factor := range f {
 			high, low := bits.Mul64(uint64(*rate), uint64(factor))
-			low, carry := bits.Add64(low, uint64(one)/2, 0)
-			if high += carry; high >= uint64(one) {
+			low, carry := bits.Add64(low, uint64(factorOne)/2, 0)
+			if high += carry; high >= uint64(factorOne) {
 				*rate = math.MaxInt64
 				continue
 			}
-			product, _ := bits.Div64(high, low, uint64(one))
+			product, _ := bits.Div64(high, low, uint64(factorOne))
 			*rate = Rate(min(product, math.MaxInt64))
 		}
 	}

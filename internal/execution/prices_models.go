@@ -212,7 +212,9 @@ func (r priceReader) serviceTiers(n *yaml.Node, field string) []ServiceTier {
 		return nil
 	}
 	var tiers []ServiceTier
-	for _, name := range slices.SortedFunc(maps.Keys(fields), func(a, b string) int { return cmp.Compare(fields[a].Line, fields[b].Line) }) {
+	for _, name := range slices.SortedFunc(maps.Keys(fields), func(a, b string) int {
+		return cmp.Or(cmp.Compare(fields[a].Line, fields[b].Line), cmp.Compare(fields[a].Column, fields[b].Column))
+	}) {
 		value, at := fields[name], yamlfile.Under(field, name)
 		tier := ServiceTier{Name: strings.ToLower(name)}
 		switch {

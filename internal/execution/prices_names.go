@@ -63,28 +63,51 @@ type modelName struct {
 	host   string // the provider that it names, as providerOf returns it
 	path   bool   // it has a path, which may name whose model it is
 	region string
+	brief  bool // no candidates are wanted
 	// hosted are the candidates that have a path, plain those without, the fullest first.
 	hosted, plain []candidate
 }
 
 // RegionOf returns where a model runs as its name says it: a profile of Bedrock such as us or global, a region of a
-// cloud, or InRegion. It is empty where the name says nothing. A provider's answer often leaves that part of the name
-// away, so it is to be read from the name in the request.
+// cloud, or InRegion. It is empty where the name says nothing.
 func RegionOf(model string) string {
-	if len(model) > MaxName {
+	if len(model) > MaxName || !mayNameRegion(model) {
 		return ""
 	}
-	return readModelName(model, "").region
+	n := modelName{brief: true}
+	n.read(model, "")
+	return n.region
+}
+
+// mayNameRegion tells names without a region from others, quickly. Those with one have a path, or a word and a dot first.
+func mayNameRegion(model string) bool {
+	if strings.IndexByte(model, '/') >= 0 {
+		return true
+	}
+	dot := strings.IndexByte(model, '.')
+	return dot > 0 && (model[:dot] == "ai21" || !strings.ContainsAny(model[:dot], "0123456789"))
+}
+
+// RegionFrom notes the region that the requested model's name says. A provider's answer often leaves that part of the
+// name away: us.anthropic.claude-sonnet-5-5 is answered by claude-sonnet-5-5.
+func (b *Billing) RegionFrom(requested string) {
+	if region := RegionOf(requested); region != "" && (region != InRegion || b.Region == "") {
+		b.Region = strings.Clone(region)
+	}
 }
 
 // readModelName reads a name. provider is the one that the execution names: only where it is Bedrock, or none that has
 // dots in the names of its models, do dots mean what Bedrock means by them.
 func readModelName(model, provider string) modelName {
-	var n modelName
+	n := modelName{hosted: make([]candidate, 0, 4), plain: make([]candidate, 0, 8)}
+	n.read(model, provider)
+	return n
+}
+
+func (n *modelName) read(model, provider string) {
 	name := strings.ToLower(strings.TrimSpace(model))
-	n.hosted, n.plain = make([]candidate, 0, 4), make([]candidate, 0, 8)
 	if prefix, rest, ok := cutProvider(name); ok {
-		n.hosted = undated(n.hosted, name, false)
+		n.list(&n.hosted, name, false)
 		n.host, name = prefix, rest
 	}
 	segments := strings.Split(name, "/")
@@ -93,29 +116,35 @@ func readModelName(model, provider string) modelName {
 		n.readPath(segments)
 		full := name
 		for i := range min(len(segments)-1, maxSegments) {
-			n.hosted = undated(n.hosted, full, i < len(segments)-1 && isRegion(segments[i]) || i+1 < len(segments)-1 && isRegion(segments[i+1]))
+			n.list(&n.hosted, full, i < len(segments)-1 && isRegion(segments[i]) || i+1 < len(segments)-1 && isRegion(segments[i+1]))
 			_, full, _ = strings.Cut(full, "/")
 		}
 	}
 	if prefix, rest, ok := cutProvider(last); ok && len(segments) > 1 {
-		n.plain = undated(n.plain, last, false)
+		n.list(&n.plain, last, false)
 		n.host, last = prefix, rest
 	}
 	if tuned, ok := fineTuned(last); ok {
 		n.plain = append(n.plain, candidate{last, true, false})
-		n.plain = undated(n.plain, tuned, false)
-		return n
+		n.list(&n.plain, tuned, false)
+		return
 	}
 	n.readDots(last, provider)
 	n.addEffortless()
-	return n
+}
+
+// list appends the candidates of a name.
+func (n *modelName) list(names *[]candidate, name string, zoned bool) {
+	if !n.brief {
+		*names = undated(*names, name, zoned)
+	}
 }
 
 // readDots reads a name that may begin with a region and a vendor, and appends it without them.
 func (n *modelName) readDots(name, provider string) {
 	at := dotted.FindStringSubmatchIndex(name)
 	if at == nil || at[1] == len(name) {
-		n.plain = undated(n.plain, name, false)
+		n.list(&n.plain, name, false)
 		return
 	}
 	zone, vendor := "", name[at[4]:at[5]]
@@ -124,7 +153,8 @@ func (n *modelName) readDots(name, provider string) {
 	} else if slices.Contains(zones, vendor) { // us.claude-…
 		zone, vendor = vendor, ""
 	}
-	bare := undated(nil, name[at[1]:], false)
+	var bare []candidate
+	n.list(&bare, name[at[1]:], false)
 	add := func(from int, zoned bool) {
 		for i, c := range bare {
 			n.plain = append(n.plain, candidate{name[from : at[1]+len(c.name)], i == 0, zoned})

@@ -56,7 +56,7 @@ func (p *Prices) look(key priceKey) []offer {
 	var all []offer
 	for _, t := range p.tables {
 		if found, ok := t.find(a.keys, &a.name); ok {
-			q := offer{series: found.series, region: one, tier: tier, service: one}
+			q := offer{series: found.series, region: factorOne, tier: tier, service: factorOne}
 			if !found.zoned {
 				q.region = found.series.factor(a.provider, &a.name, region, "")
 			}
@@ -68,7 +68,7 @@ func (p *Prices) look(key priceKey) []offer {
 	}
 	for _, t := range p.tables {
 		if !p.unpriced && slices.Contains(t.selfHosted, a.provider) {
-			all = append(all, offer{series: t.free, region: one, service: one})
+			all = append(all, offer{series: t.free, region: factorOne, service: factorOne})
 		}
 	}
 	return all

@@ -91,7 +91,7 @@ func TestSpellings(t *testing.T) {
 		"projects/p/locations/europe-west1/publishers/anthropic/models/claude-sonnet-4-5@20250929": "3.3/16.5",
 
 		// Dates and editions.
-		" gpt-4o ":                      "2.5/10",
+		"gpt-4o":                        "2.5/10",
 		"GPT-4o-2024-08-06":             "2.5/10",
 		"gpt-4o-2024-05-13":             "5/15",
 		"gpt-4-0613":                    "30/60",

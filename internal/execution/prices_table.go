@@ -170,14 +170,14 @@ func (t *priceTable) find(keys []string, n *modelName) (found, bool) {
 	return found{}, false
 }
 
-// factor returns what the first rule says that holds; one if none does.
+// factor returns what the first rule says that holds; factorOne if none does.
 func (s *series) factor(provider string, n *modelName, region, serviceTier string) Factor {
 	for i := range s.factors {
 		if r := &s.factors[i]; r.serviceTier == serviceTier && r.holds(provider, n, region) {
 			return r.factor
 		}
 	}
-	return one
+	return factorOne
 }
 
 func (r *factorRule) holds(provider string, n *modelName, region string) bool {

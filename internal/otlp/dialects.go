@@ -29,7 +29,8 @@ var (
 		"llm.response.model_name", "llm.model_name", "llm.request.model_name", "embedding.model_name", "reranker.model_name",
 		"ai.response.model", "ai.model.id",
 	}
-	toolNames = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "traceloop.entity.name"}
+	requestModelNames = []string{"gen_ai.request.model", "llm.request.model_name", "ai.model.id"}
+	toolNames         = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "traceloop.entity.name"}
 )
 
 // What counts tokens.

@@ -92,6 +92,7 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 		}
 		e.Model = s.attributes.name(execution.MaxName, modelNames...)
 		e.Provider = s.provider()
+		e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
 	}
 	e.Input, e.Output = contentOf(s, kind)
 	return e, nil

@@ -95,7 +95,7 @@ func Defaults() Config {
 		Retention: postgres.Retention{Deployments: 30 * day, UnseenAgents: day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
 		Executions: ExecutionConfig{
 			SelfHostedModels: SelfHostedFree,
-			SpoolDir: filepath.Join(os.TempDir(), "watchbill-spool"), SpoolMaxBytes: 256 << 20,
+			SpoolDir:         filepath.Join(os.TempDir(), "watchbill-spool"), SpoolMaxBytes: 256 << 20,
 			MaxPayload: 64 << 10, QueueRows: ledger.DefaultRows,
 			Retention: postgres.ExecutionRetention{
 				Executions: 90 * day, Minutes: 7 * day, Quarters: 100 * day, Hours: 400 * day, Days: 5 * 366 * day,
