@@ -178,9 +178,9 @@ models: [{match: [m], provider: [a, b], elsewhere: unnamed, input: 1, output: 2,
 		"prices show -o yaml --provider x": "watchbill: --format: must be table or json, not \"yaml\"\nwatchbill: --provider: is for the names of models, and there are none\n",
 		"prices show --region eu --at noon --self-hosted-models dear": "watchbill: --region: is for the names of models, and there are none\nwatchbill: --at: is for the names of models, and there are none\n" +
 			"watchbill: --self-hosted-models: must be free or unpriced, not \"dear\"\nwatchbill: --at: must be a time such as 2006-01-02T15:04:05Z, not \"noon\"\n",
-		"prices check":                     "watchbill: accepts 1 arg(s), received 0\n",
-		"prices list":                      "watchbill: unknown command \"list\" for \"watchbill prices\"\n",
-		"prices show --file /no/such":      "watchbill: --file: open /no/such: no such file or directory\n",
+		"prices check":                "watchbill: accepts 1 arg(s), received 0\n",
+		"prices list":                 "watchbill: unknown command \"list\" for \"watchbill prices\"\n",
+		"prices show --file /no/such": "watchbill: --file: open /no/such: no such file or directory\n",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
