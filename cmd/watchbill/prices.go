@@ -101,8 +101,10 @@ func readPriceFile(stdin io.Reader, path string) ([]byte, error) {
 
 // showPrices are the flags of `watchbill prices show`.
 type showPrices struct {
-	style          style
-	file, provider string
+	style    style
+	file, at string
+	query    execution.PriceQuery
+	hosted   selfHosted
 }
 
 func showPricesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -111,7 +113,8 @@ func showPricesCommand(std stdio, env func(string) (string, bool)) *cobra.Comman
 		Use:   "show [MODEL…]",
 		Short: "Show prices, or the one that a model finds today",
 		Long: `Show all prices, in USD per million tokens, in the order in which they are asked. With names of models, as executions
-report them, show the price that each finds today, and why others find none.
+report them, show the price that each finds now, and why others find none. --provider, --region, --service-tier and --at
+say what else an execution tells; regions, tiers and hours multiply the prices that are shown then.
 
 Exit status: 0; 1 a model has no price, or the file is not good; 2 the command line is wrong.`,
 		Example: `  watchbill prices show gpt-4o-2024-08-06 us.anthropic.claude-sonnet-4-5-20250929-v1:0
@@ -123,14 +126,29 @@ Exit status: 0; 1 a model has no price, or the file is not good; 2 the command l
 	}
 	o.style.bind(cmd.Flags())
 	cmd.Flags().StringVar(&o.file, "file", "", "`file` of prices that go before the shipped ones")
-	cmd.Flags().StringVar(&o.provider, "provider", "", "the `provider` that the executions name")
+	cmd.Flags().StringVar(&o.query.Provider, "provider", "", "the `provider` that the executions name")
+	cmd.Flags().StringVar(&o.query.Region, "region", "", "the `region` in which the model ran")
+	cmd.Flags().StringVar(&o.query.ServiceTier, "service-tier", "", "the `tier` of service, such as batch")
+	cmd.Flags().StringVar(&o.at, "at", "", "the `time` when the executions began, such as 2006-01-02T15:04:05Z; now if empty")
+	o.hosted.bind(cmd.Flags())
 	return cmd
 }
 
 func (o showPrices) run(c console, models []string, now time.Time) error {
 	var wrong faults
 	o.style.check(&wrong)
-	wrong.add(o.provider != "" && len(models) == 0, "--provider", "is for the names of models, and there are none")
+	for _, flag := range []struct{ name, value string }{
+		{"--provider", o.query.Provider}, {"--region", o.query.Region}, {"--service-tier", o.query.ServiceTier}, {"--at", o.at},
+	} {
+		wrong.add(flag.value != "" && len(models) == 0, flag.name, "is for the names of models, and there are none")
+	}
+	o.hosted.check(&wrong)
+	o.query.At = now
+	if o.at != "" {
+		at, err := time.Parse(time.RFC3339, o.at)
+		wrong.add(err != nil, "--at", "must be a time such as 2006-01-02T15:04:05Z, not %q", o.at)
+		o.query.At = at
+	}
 	if err := wrong.err(); err != nil {
 		return err
 	}
@@ -142,6 +160,7 @@ func (o showPrices) run(c console, models []string, now time.Time) error {
 		}
 		prices = execution.Overlay(prices, mounted)
 	}
+	prices = prices.SelfHosted(o.hosted.free())
 	list := priceList{Version: prices.Version(), Prices: []listedPrice{}}
 	var missing error
 	if len(models) == 0 {
@@ -149,7 +168,7 @@ func (o showPrices) run(c console, models []string, now time.Time) error {
 			list.Prices = append(list.Prices, newListedPrice(price))
 		}
 	} else {
-		missing = list.find(prices, models, o.provider, now)
+		missing = list.find(prices, models, o.query)
 	}
 	if o.style.json() {
 		return errors.Join(c.json(list), missing)
@@ -160,111 +179,4 @@ func (o showPrices) run(c console, models []string, now time.Time) error {
 		}
 	}
 	return missing
-}
-
-// priceList is what is shown, and as JSON too.
-type priceList struct {
-	Version string        `json:"version"`
-	Prices  []listedPrice `json:"prices"`
-}
-
-type listedPrice struct {
-	Model    string       `json:"model,omitempty"`   // that was asked for
-	Pattern  string       `json:"pattern,omitempty"` // that it found
-	Match    []string     `json:"match"`
-	Provider string       `json:"provider,omitempty"`
-	From     string       `json:"from,omitempty"`
-	Until    string       `json:"until,omitempty"`
-	Rates    listedRates  `json:"usd_per_million_tokens"`
-	Tiers    []listedTier `json:"tiers,omitempty"`
-	Version  string       `json:"version"`
-	Line     int          `json:"line"`
-}
-
-// listedRates are decimals, and strings so that nobody rounds them.
-type listedRates struct {
-	Input      string `json:"input"`
-	Output     string `json:"output"`
-	CacheRead  string `json:"cache_read"`
-	CacheWrite string `json:"cache_write"`
-}
-
-type listedTier struct {
-	Above int64       `json:"above_input_tokens"`
-	Rates listedRates `json:"usd_per_million_tokens"`
-}
-
-func newListedPrice(m execution.ModelPrice) listedPrice {
-	p := listedPrice{
-		Match: m.Match, Provider: m.Provider, From: priceTime(m.From), Until: priceTime(m.Until),
-		Rates: newListedRates(m.Rates), Version: m.Version, Line: m.Line,
-	}
-	for _, tier := range m.Tiers {
-		p.Tiers = append(p.Tiers, listedTier{tier.Above, newListedRates(tier.Rates)})
-	}
-	return p
-}
-
-func newListedRates(r execution.Rates) listedRates {
-	return listedRates{r.Input.String(), r.Output.String(), r.CacheRead.String(), r.CacheWrite.String()}
-}
-
-// priceTime writes a time as a file does.
-func priceTime(t time.Time) string {
-	switch {
-	case t.IsZero():
-		return ""
-	case t.Equal(t.Truncate(24 * time.Hour)):
-		return t.Format(time.DateOnly)
-	default:
-		return t.Format(time.RFC3339Nano)
-	}
-}
-
-// find lists the prices of models. The error says which have none, and why.
-func (l *priceList) find(prices *execution.Prices, models []string, provider string, now time.Time) error {
-	var missing []error
-	for _, model := range models {
-		found, ok := prices.Find(model, provider, now)
-		name := clip(oneLine(model), execution.MaxName)
-		switch {
-		case !ok:
-			missing = append(missing, fmt.Errorf("%s: has no price: no pattern matches it", name))
-		case found.Price == nil:
-			missing = append(missing, fmt.Errorf("%s: has no price today: those of %s in %s are for other times", name, found.Pattern, found.Version))
-		default:
-			price := newListedPrice(*found.Price)
-			price.Model, price.Pattern = model, found.Pattern
-			l.Prices = append(l.Prices, price)
-		}
-	}
-	return errors.Join(missing...)
-}
-
-// table has a row for each price, and one below it for each tier.
-func (l *priceList) table(c console, asked bool) string {
-	head := []string{"MODELS", "PROVIDER", "FROM", "UNTIL", "ABOVE", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "VERSION", "LINE"}
-	if asked {
-		head = append([]string{"MODEL"}, head...)
-		head[1] = "FOUND"
-	}
-	var rows [][]cell
-	for _, p := range l.Prices {
-		row := []cell{brief(strings.Join(p.Match, ", "))}
-		if asked {
-			row = []cell{plain(p.Model), plain(p.Pattern)}
-		}
-		row = append(row, plain(p.Provider), plain(p.From), plain(p.Until), plain(""))
-		tier := make([]cell, len(row))
-		rows = append(rows, append(append(row, p.Rates.cells()...), plain(p.Version), plain(strconv.Itoa(p.Line))))
-		for _, t := range p.Tiers {
-			tier[len(tier)-1] = plain(strconv.FormatInt(t.Above, 10))
-			rows = append(rows, append(append([]cell{}, tier...), t.Rates.cells()...))
-		}
-	}
-	return c.table(head, rows)
-}
-
-func (r listedRates) cells() []cell {
-	return []cell{plain(r.Input), plain(r.Output), plain(r.CacheRead), plain(r.CacheWrite)}
 }

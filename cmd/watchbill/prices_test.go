@@ -52,7 +52,7 @@ LINE  MODELS               INSTEAD OF THE SHIPPED PRICES OF
 		{"standard input", "-", "version: x\ncurrency: USD\nmodels: []\n", outcome{0, "- is good: version x, 0 prices for 0 names\n", "watchbill: it overrides no shipped price\n"}},
 		{"bad", bad, "", outcome{exitFailed, "", strings.ReplaceAll(`FILE:1: currency: is missing; it must be USD
 FILE:3: models[0].input: must not be negative
-FILE:4: models[1]."\x1b]0;x": is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers
+FILE:4: models[1]."\x1b]0;x": is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date
 FILE:4: models[1].match: is missing; it lists the models' names
 FILE:4: models[1].input: must be a decimal number such as 0.25, in USD per million tokens, not "\x1b[31m"
 FILE:4: models[1].output: is missing; write 0 for what costs nothing
@@ -75,8 +75,8 @@ func TestShowPrices(t *testing.T) {
 	t.Run("a model", func(t *testing.T) {
 		t.Parallel()
 		got := shell{}.must(t, "prices", "show", "openai/gpt-4o-mini-2024-07-18")
-		want := []string{"openai/gpt-4o-mini-2024-07-18", "gpt-4o-mini", "0.15", "0.6", "0.075", "0.15", execution.DefaultPrices().Version()}
-		if fields := strings.Fields(got[strings.IndexByte(got, '\n'):]); len(fields) != len(want)+1 || !cmp.Equal(fields[:len(want)], want) {
+		want := []string{"openai/gpt-4o-mini-2024-07-18", "gpt-4o-mini", "openai", "0.15", "0.6", "0.075", "0.15", execution.DefaultPrices().Version()}
+		if fields := strings.Fields(got[strings.IndexByte(got, '\n'):]); len(fields) != len(want)+1 || !strings.HasPrefix(fields[len(want)], "makers/openai.yaml:") || !cmp.Equal(fields[:len(want)], want) {
 			t.Errorf("want %q and a line, got\n%s", want, got)
 		}
 	})
@@ -104,9 +104,61 @@ watchbill: no`+"\uFFFD"+`ne: has no price: no pattern matches it
 		}
 		want := listedPrice{
 			Match: []string{"acme-large", "acme-xl"}, Provider: "acme", From: "2020-01-01", Until: "2999-01-01T12:00:00Z",
-			Rates: listedRates{"2.5", "10", "0.25", "2.5"}, Tiers: []listedTier{{200000, listedRates{"5", "15", "5", "5"}}}, Version: "acme-1", Line: 5,
+			Rates: listedRates{Input: "2.5", Output: "10", CacheRead: "0.25", CacheWrite: "2.5"},
+			Tiers: []listedTier{{Above: 200000, Rates: &listedRates{Input: "5", Output: "15", CacheRead: "5", CacheWrite: "5"}}}, Version: "acme-1", Line: 5,
 		}
 		if diff := cmp.Diff(want, list.Prices[1]); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+	t.Run("what else an execution tells", func(t *testing.T) {
+		t.Parallel()
+		got := shell{}.must(t, "prices", "show", "-o", "json", "--provider", "aws.bedrock", "--region", "us", "--service-tier", "batch",
+			"--at", "2026-11-30T12:00:00Z", "claude-sonnet-5-5")
+		var list priceList
+		if err := json.Unmarshal([]byte(got), &list); err != nil || len(list.Prices) != 1 {
+			t.Fatalf("got %s, %v", got, err)
+		}
+		p := list.Prices[0]
+		want := listedRates{Input: "1.1", Output: "5.5", CacheRead: "0.055", CacheWrite: "1.375", CacheWrite1h: "2.2"}
+		if p.Rates != want || p.Factor != "0.55" || p.For != "bedrock" || p.File != "makers/anthropic.yaml" || p.Source == "" || p.Date == "" {
+			t.Errorf("want %+v, got %+v", want, p)
+		}
+	})
+	t.Run("self-hosted", func(t *testing.T) {
+		t.Parallel()
+		if got := (shell{}).must(t, "prices", "show", "-o", "json", "--provider", "vllm", "llama-9"); !strings.Contains(got, `"input":"0"`) && !strings.Contains(got, `"input": "0"`) {
+			t.Errorf("got %s", got)
+		}
+		shell{}.run(t.Context(), "prices", "show", "--provider", "vllm", "--self-hosted-models", "unpriced", "llama-9").check(t, exitFailed, "",
+			"watchbill: llama-9: has no price: no pattern matches it\n")
+	})
+	t.Run("every dimension", func(t *testing.T) {
+		t.Parallel()
+		file := priceFile(t, `version: x
+currency: USD
+models: [{match: [m], provider: [a, b], elsewhere: unnamed, input: 1, output: 2, service_tiers: {batch: 0.5, fast: {input: 3, output: 6}}, hours: [{days: [sun, sat], from: "01:30", until: "24:00", factor: 2}, {input: 7, output: 8}]}]
+`)
+		var list priceList
+		if err := json.Unmarshal([]byte(shell{}.must(t, "prices", "show", "--file", file, "-o", "json")), &list); err != nil {
+			t.Fatal(err)
+		}
+		want := listedPrice{
+			Match: []string{"m"}, Provider: "a, b", Elsewhere: "unnamed", Version: "x", Line: 3,
+			Rates: listedRates{Input: "1", Output: "2", CacheRead: "1", CacheWrite: "1"},
+			ServiceTiers: []listedTier{
+				{Name: "batch", Factor: "0.5"},
+				{Name: "fast", Rates: &listedRates{Input: "3", Output: "6", CacheRead: "3", CacheWrite: "3"}},
+			},
+			Hours: []listedHours{
+				{Days: []string{"sun", "sat"}, From: "01:30", Until: "24:00", Factor: "2"},
+				{
+					Days: []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, From: "00:00", Until: "24:00",
+					Rates: &listedRates{Input: "7", Output: "8", CacheRead: "7", CacheWrite: "7"},
+				},
+			},
+		}
+		if diff := cmp.Diff(want, list.Prices[0]); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
@@ -124,9 +176,11 @@ watchbill: no`+"\uFFFD"+`ne: has no price: no pattern matches it
 	})
 	for args, want := range map[string]string{
 		"prices show -o yaml --provider x": "watchbill: --format: must be table or json, not \"yaml\"\nwatchbill: --provider: is for the names of models, and there are none\n",
-		"prices check":                     "watchbill: accepts 1 arg(s), received 0\n",
-		"prices list":                      "watchbill: unknown command \"list\" for \"watchbill prices\"\n",
-		"prices show --file /no/such":      "watchbill: --file: open /no/such: no such file or directory\n",
+		"prices show --region eu --at noon --self-hosted-models dear": "watchbill: --region: is for the names of models, and there are none\nwatchbill: --at: is for the names of models, and there are none\n" +
+			"watchbill: --self-hosted-models: must be free or unpriced, not \"dear\"\nwatchbill: --at: must be a time such as 2006-01-02T15:04:05Z, not \"noon\"\n",
+		"prices check":                "watchbill: accepts 1 arg(s), received 0\n",
+		"prices list":                 "watchbill: unknown command \"list\" for \"watchbill prices\"\n",
+		"prices show --file /no/such": "watchbill: --file: open /no/such: no such file or directory\n",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

@@ -30,7 +30,8 @@ it is broken off stays done; running it again does the rest.`,
 			wrong.add(len(wrong) == 0 && !w.From.Before(w.To), "--from", "must be before --to")
 			wrong.add(config.DatabaseURL == "", "--database-url", "is required (or DATABASE_URL)")
 			wrong.add(postgres.CheckURL(config.DatabaseURL) != nil, "--database-url", "must be a PostgreSQL URL such as postgres://user:password@host/database")
-			prices, err := replica.Prices(config.Executions.PricesFile)
+			wrong.keepField(replica.CheckSelfHosted(config.Executions.SelfHostedModels))
+			prices, err := replica.Prices(config.Executions)
 			wrong.keep("--prices-file", err)
 			if err := wrong.err(); err != nil {
 				return err
@@ -42,6 +43,7 @@ it is broken off stays done; running it again does the rest.`,
 	cmd.Flags().StringVar(&from, "from", "", "`time` from which on executions are priced anew, such as 2026-11-01T00:00:00Z")
 	cmd.Flags().StringVar(&to, "to", "", "`time` up to which")
 	cmd.Flags().StringVar(&config.Executions.PricesFile, "prices-file", "", "`file` (YAML) of prices that go before the shipped ones")
+	(*selfHosted)(&config.Executions.SelfHostedModels).bind(cmd.Flags())
 	return cmd
 }
 

@@ -87,6 +87,7 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&e.PricesFile, "prices-file", "", "`file` (YAML) of prices that go before the shipped ones; read again when it changes")
 	flags.StringVar(&e.DisplayCurrency, "display-currency", "", "`currency` that costs are shown in beside USD, such as EUR; needs --currency-rate-file")
 	flags.StringVar(&e.CurrencyRateFile, "currency-rate-file", "", "`file` (CSV: date, currency, units_per_usd) of the rates of --display-currency; read again when it changes")
+	(*selfHosted)(&e.SelfHostedModels).bind(flags)
 	flags.IntVar(&e.MaxPayload, "max-payload", e.MaxPayload, "bytes of an execution's input, and of its output, that are stored")
 	flags.BoolVar(&e.RefuseOversized, "refuse-oversized-payload", false, "reject executions with a larger input or output, instead of cutting it with a mark")
 	flags.StringArrayVar(&e.Redact, "redact", nil, "what is masked in executions before they are stored: key:NAME, pattern:REGEX or builtin:NAME (email, credit-card, secrets); may be repeated (in the environment: one a line)")

@@ -1,12 +1,8 @@
 package execution
 
 import (
-	_ "embed"
-	"math"
-	"math/bits"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -14,17 +10,32 @@ import (
 type Rate int64
 
 // String writes it in USD per million tokens.
-func (r Rate) String() string {
-	whole, rest := strconv.FormatInt(int64(r)/1e6, 10), int64(r)%1e6
+func (r Rate) String() string { return decimal(int64(r), 1e6) }
+
+// Factor multiplies a price. It is kept in ten-thousandths; zero stands for none.
+type Factor int64
+
+const factorOne Factor = 10_000
+
+func (f Factor) String() string { return decimal(int64(f), int64(factorOne)) }
+
+// decimal writes n/unit, unit being a power of ten, without trailing zeros.
+func decimal(n, unit int64) string {
+	whole, rest := strconv.FormatInt(n/unit, 10), n%unit
 	if rest == 0 {
 		return whole
 	}
-	decimals := strconv.FormatInt(1e6+rest, 10)[1:]
+	decimals := strconv.FormatInt(unit+rest, 10)[1:]
 	return whole + "." + strings.TrimRight(decimals, "0")
 }
 
-// Rates are what the kinds of tokens cost.
-type Rates struct{ Input, Output, CacheRead, CacheWrite Rate }
+// Rates are what the kinds of tokens cost. A kind without a price of its own has that of the kind it is part of.
+type Rates struct {
+	Input, Output, CacheRead, CacheWrite    Rate
+	CacheWrite1h                            Rate // written to a cache that is kept for an hour
+	AudioInput, AudioOutput, AudioCacheRead Rate
+	ImageInput, ImageOutput                 Rate
+}
 
 // Tier is what a request costs, the whole of it, when it has more input tokens than Above, cached ones included.
 type Tier struct {
@@ -32,16 +43,49 @@ type Tier struct {
 	Rates
 }
 
+// ServiceTier is what a request costs that was not processed as usual: batch, flex, priority and the like.
+type ServiceTier struct {
+	Name   string
+	Factor Factor // of the usual price; zero: Rates and Tiers take its place
+	Rates
+	Tiers []Tier
+}
+
+// DailyWindow is what a request costs that begins at a time of day, in UTC.
+type DailyWindow struct {
+	Days        uint8         // a bit for each time.Weekday
+	From, Until time.Duration // since midnight; Until is exclusive
+	Factor      Factor        // of the usual price; zero: Rates take its place
+	Rates
+}
+
+// Elsewhere says whether a price also holds where none of its providers is named.
+type Elsewhere uint8
+
+// The kinds of Elsewhere.
+const (
+	Nowhere   Elsewhere = iota // only its providers charge it
+	IfUnnamed                  // also where no provider is named: other hosts charge their own price for the model
+	IfUnknown                  // also where a provider is named that is not known, such as a gateway
+)
+
 // ModelPrice is what models cost, for a time.
 type ModelPrice struct {
-	Match    []string  // names and globs, in lower case
-	Provider string    // in lower case; empty: any
-	From     time.Time // when an execution must have begun; zero: from ever
-	Until    time.Time // and before when; zero: for ever
+	Match     []string // names and globs, in lower case
+	Providers []string // in lower case; empty: any
+	Elsewhere Elsewhere
+	Exact     bool      // Match is compared with whole names only, not with what is left of them without a date
+	From      time.Time // when an execution must have begun; zero: from ever
+	Until     time.Time // and before when; zero: for ever
 	Rates
-	Tiers []Tier // the smallest first
+	Tiers        []Tier // the smallest first
+	ServiceTiers []ServiceTier
+	Hours        []DailyWindow // the first that holds decides
 
+	Source  string // where the numbers are from
+	Date    string // when they were checked, as 2006-01-02
 	Version string // of the table
+	File    string // of a shipped table
 	Line    int    // of its file
 }
 
@@ -50,72 +94,25 @@ func (m *ModelPrice) inForce(at time.Time) bool {
 	return !at.Before(m.From) && (m.Until.IsZero() || at.Before(m.Until))
 }
 
-// cost is in nano-USD, rounded half up, once.
-func (m *ModelPrice) cost(t Tokens) int64 {
-	input, read, write := max(t.Input, 0), max(t.CacheRead, 0), max(t.CacheWrite, 0)
-	rates := m.Rates
-	for _, tier := range m.Tiers {
-		if input > tier.Above {
-			rates = tier.Rates
-		}
-	}
-	var sum picoUSD
-	sum.add(max(max(input-read, 0)-write, 0), rates.Input)
-	sum.add(read, rates.CacheRead)
-	sum.add(write, rates.CacheWrite)
-	sum.add(max(t.Output, 0), rates.Output)
-	return sum.nano()
-}
-
-// picoUSD is an amount of 128 bits, which four products of any counts and rates cannot exceed.
-type picoUSD struct{ high, low uint64 }
-
-func (s *picoUSD) add(tokens int64, rate Rate) {
-	high, low := bits.Mul64(uint64(tokens), uint64(rate))
-	var carry uint64
-	s.low, carry = bits.Add64(s.low, low, 0)
-	s.high += high + carry
-}
-
-// nano rounds to nano-USD, and stops at the largest number.
-func (s picoUSD) nano() int64 {
-	const picos = 1000
-	low, carry := bits.Add64(s.low, picos/2, 0)
-	high := s.high + carry
-	if high >= picos {
-		return math.MaxInt64
-	}
-	nanos, _ := bits.Div64(high, low, picos)
-	return int64(min(nanos, math.MaxInt64))
-}
-
 // Prices is what models cost. It may be used by many goroutines.
 type Prices struct {
-	version string
-	tables  []*priceTable // one is asked after the other
-	cache   priceCache
+	version  string
+	tables   []*priceTable // one is asked after the other
+	unpriced bool          // models that their users host have no price
+	cache    priceCache
 }
-
-//go:embed prices.yaml
-var shippedPrices []byte
-
-// DefaultPrices are the public list prices that are shipped.
-func DefaultPrices() *Prices { return defaultPrices() }
-
-var defaultPrices = sync.OnceValue(func() *Prices {
-	p, err := ParsePrices(shippedPrices)
-	if err != nil {
-		panic("the shipped prices: " + err.Error()) // a test reads them
-	}
-	return p
-})
 
 // Overlay puts the prices of one table before those of another: only where over has no price for a model at a time is
 // base asked.
 func Overlay(base, over *Prices) *Prices {
-	p := &Prices{version: over.version + "+" + base.version}
+	p := &Prices{version: over.version + "+" + base.version, unpriced: base.unpriced}
 	p.tables = append(append(p.tables, over.tables...), base.tables...)
 	return p
+}
+
+// SelfHosted returns the same prices, by which models that their users host cost nothing, or have no price.
+func (p *Prices) SelfHosted(free bool) *Prices {
+	return &Prices{version: p.version, tables: p.tables, unpriced: !free}
 }
 
 // Version names the table, as Execution.PriceVersion records it.
@@ -138,9 +135,10 @@ func (p *Prices) Cost(e *Execution) (nanoUSD int64, ok bool) {
 	if !e.Tokens.TellApart() {
 		return 0, false
 	}
-	for _, s := range p.seriesOf(e.Model, e.Provider) {
-		if m := s.at(e.CreatedAt); m != nil {
-			return m.cost(e.Tokens), true
+	offers := p.offersOf(priceKey{e.Provider, e.Model, e.Billing.Region, e.Billing.ServiceTier})
+	for i := range offers {
+		if m := offers[i].series.at(e.CreatedAt); m != nil {
+			return m.cost(&offers[i], e), true
 		}
 	}
 	return 0, false
@@ -154,24 +152,41 @@ func (p *Prices) Price(e *Execution) {
 	}
 }
 
+// PriceQuery is what a price is asked for.
+type PriceQuery struct {
+	Model, Provider, Region, ServiceTier string
+	At                                   time.Time
+}
+
 // FoundPrice says how a model finds its price.
 type FoundPrice struct {
 	Pattern  string // that its name matches
-	Provider string // that the price is for; empty: any
+	Provider string // that the price is for; empty: any, or none that the execution names
 	Version  string // of the table that lists it
 	// Price is nil when the pattern has prices, but none for that time.
 	Price *ModelPrice
+	// Rates and Tiers are the price with the factors of region, service tier and time, rounded to a Rate.
+	Rates
+	Tiers []Tier
+	// Factor is by what the listed rates were multiplied.
+	Factor Factor
 }
 
 // Find finds the price of a model at a time; not ok: no pattern matches its name.
-func (p *Prices) Find(model, provider string, at time.Time) (found FoundPrice, ok bool) {
-	for _, s := range p.seriesOf(model, provider) {
-		m := s.at(at)
+func (p *Prices) Find(q PriceQuery) (found FoundPrice, ok bool) {
+	for _, offer := range p.offersOf(priceKey{q.Provider, q.Model, q.Region, q.ServiceTier}) {
+		s := offer.series
+		m := s.at(q.At)
 		if m == nil && ok {
 			continue // the first says best why there is none
 		}
-		found, ok = FoundPrice{Pattern: s.pattern, Provider: s.provider, Version: s.periods[0].Version, Price: m}, true
+		found, ok = FoundPrice{Pattern: s.pattern, Provider: s.named(), Version: s.periods[0].Version, Price: m}, true
 		if m != nil {
+			c := m.charge(&offer, q.At)
+			found.Rates, found.Factor = c.rates.times(c.factors), Factor(c.factors.whole())
+			for _, t := range c.tiers {
+				found.Tiers = append(found.Tiers, Tier{t.Above, t.times(c.factors)})
+			}
 			return found, true
 		}
 	}
@@ -185,53 +200,4 @@ func (s *series) at(t time.Time) *ModelPrice {
 		}
 	}
 	return nil
-}
-
-// seriesOf finds the prices of a model, of each table that has any.
-func (p *Prices) seriesOf(model, provider string) []*series {
-	if model == "" || len(model) > MaxName || len(provider) > MaxProvider {
-		return nil
-	}
-	key := priceKey{provider, model}
-	all, ok := p.cache.get(key)
-	if !ok {
-		hosted, plain := modelNames(model)
-		for _, t := range p.tables {
-			if s := t.find(provider, hosted, plain); s != nil {
-				all = append(all, s)
-			}
-		}
-		p.cache.put(key, all)
-	}
-	return all
-}
-
-// priceCache remembers what names resolved to. Anyone can make names up, so it forgets: what was not asked for since
-// its younger half last filled up is dropped.
-type priceCache struct {
-	mu         sync.RWMutex
-	young, old map[priceKey][]*series
-}
-
-const maxPriceCache = 4096 // names in each half
-
-func (c *priceCache) get(key priceKey) ([]*series, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if all, ok := c.young[key]; ok {
-		return all, true
-	}
-	all, ok := c.old[key]
-	return all, ok
-}
-
-func (c *priceCache) put(key priceKey, all []*series) {
-	// What is cached must not hold on to the large request that its name is a part of.
-	key = priceKey{strings.Clone(key.provider), strings.Clone(key.pattern)}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.young == nil || len(c.young) >= maxPriceCache {
-		c.young, c.old = map[priceKey][]*series{}, c.young
-	}
-	c.young[key] = all
 }

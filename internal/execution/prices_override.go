@@ -13,7 +13,7 @@ type Override struct {
 func Overrides(base, over *Prices) []Override {
 	var all []Override
 	for _, t := range over.tables {
-		of := t.overridden(base)
+		of := t.overridden(base, over)
 		for _, m := range t.models {
 			if patterns := of[m]; len(patterns) > 0 {
 				slices.Sort(patterns)
@@ -26,7 +26,7 @@ func Overrides(base, over *Prices) []Override {
 
 // overridden finds, for each price, the patterns of another table that it takes models from: those that are found by it
 // themselves, and those that would have found what it names.
-func (t *priceTable) overridden(base *Prices) map[*ModelPrice][]string {
+func (t *priceTable) overridden(base, over *Prices) map[*ModelPrice][]string {
 	of := map[*ModelPrice][]string{}
 	note := func(s *series, pattern string) {
 		for _, m := range s.periods {
@@ -35,23 +35,27 @@ func (t *priceTable) overridden(base *Prices) map[*ModelPrice][]string {
 	}
 	providers := map[string]bool{"": true}
 	for _, m := range t.models {
-		providers[m.Provider] = true
+		for _, provider := range m.Providers {
+			providers[provider] = true
+		}
 	}
 	for _, s := range base.allSeries() {
 		of := providers // for which s may be asked
-		if s.provider != "" {
-			of = map[string]bool{s.provider: true}
+		if provider := s.named(); provider != "" {
+			of = map[string]bool{provider: true}
 		}
-		hosted, plain := modelNames(s.pattern)
 		for provider := range of {
-			if found := t.find(provider, hosted, plain); found != nil {
-				note(found, s.pattern)
+			a := over.ask(priceKey{provider: provider, model: s.pattern})
+			if found, ok := t.find(a.keys, &a.name); ok {
+				note(found.series, s.pattern)
 			}
 		}
 	}
 	for key, s := range t.exact {
-		for _, found := range base.seriesOf(key.pattern, key.provider) {
-			note(s, found.pattern)
+		for _, found := range base.offersOf(priceKey{provider: s.named(), model: key.pattern}) {
+			if !slices.ContainsFunc(base.tables, func(t *priceTable) bool { return t.free == found.series }) {
+				note(s, found.series.pattern)
+			}
 		}
 	}
 	return of
@@ -63,7 +67,9 @@ func (p *Prices) allSeries() []*series {
 		for _, s := range t.exact {
 			all = append(all, s)
 		}
-		all = append(all, t.globs...)
+		for _, globs := range t.globs {
+			all = append(all, globs...)
+		}
 	}
 	return all
 }

@@ -55,7 +55,7 @@ func TestPriceFaults(t *testing.T) {
 			`1:version: must be at most 64 letters, digits, dots, hyphens, colons and underscores, not "a+b"`,
 			"2:currency: must be USD, the only one that prices are kept in",
 			"3:source[1]: must be text",
-			"4:model: is not a field here; known are version, currency, source, models",
+			"4:model: is not a field here; known are version, currency, source, date, defaults, self_hosted, factors, models",
 			"5:models: must be a list",
 			"6:version: is there twice, first in line 1",
 		}},
@@ -84,7 +84,7 @@ func TestPriceFaults(t *testing.T) {
 			`9:models[0].output: must be a decimal number such as 0.25, in USD per million tokens, not "1e3"`,
 			"10:models[0].cache_read: must have at most 6 decimals",
 			"11:models[0].cache_write: must be at most 100000 USD per million tokens",
-			"12:models[0].tier: is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers",
+			"12:models[0].tier: is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date",
 		}},
 		{"every field of a tier", head + `models:
   - match: [a]
@@ -145,16 +145,74 @@ func TestPriceFaults(t *testing.T) {
 			`5:models[1].match: "a" has a price for the same time in line 4`,
 			`6:models[2].match: "a" has a price for the same time in line 4`,
 		}},
+		{"dimensions", head + `date: today
+defaults: {provider: [a, a], elsewhere: anywhere, date: 2026-02-30, more: 1}
+self_hosted: [x y]
+factors:
+  - {factor: 0}
+  - {service_tier: standard, factor: 10.5}
+  - {provider: [], match: [""], region: ["**"], factor: 1.00001}
+  - {match: [a]}
+models:
+  - match: [a]
+    input: 1
+    output: 1
+    exact: maybe
+    elsewhere: unnamed
+    date: 1
+    audio_input: -1
+    service_tiers: {batch: 0, Default: 1, batches: 1, "x y": 1, fast: {input: 1}, slow: [1]}
+    hours:
+      - {days: [monday, mon], from: "7:5", until: "25:00", factor: 1, input: 2}
+      - {from: "10:00", until: "09:00", input: 1, output: 1}
+      - {}
+      - 7
+    tiers: [{above_input_tokens: 5, from_input_tokens: 5, input: 1, output: 1}, {from_input_tokens: 1, input: 1, output: 1}]
+`, []string{
+			`3:date: must be a day such as 2006-01-02, not "today"`,
+			"4:defaults.more: is not a field here; known are provider, elsewhere, source, date",
+			`4:defaults.provider[1]: "a" is there twice`,
+			`4:defaults.elsewhere: must be unnamed, unknown or never, not "anywhere"`,
+			`4:defaults.date: must be a day such as 2006-01-02, not "2026-02-30"`,
+			`5:self_hosted[0]: must be at most 64 bytes without blanks, not "x y"`,
+			"7:factors[0].factor: must be more than 0; write prices of 0 for what costs nothing",
+			"8:factors[1].service_tier: must be a tier beside the standard one, such as batch",
+			"8:factors[1].factor: must be at most 10 times the price",
+			"9:factors[2].provider: must not be empty",
+			"9:factors[2].match[0]: must not be empty",
+			`9:factors[2].region[0]: one * is enough where "**" has several in a row`,
+			"9:factors[2].factor: must have at most 4 decimals",
+			"10:factors[3].factor: is missing",
+			"15:models[0].exact: must be true or false",
+			`17:models[0].date: must be a day such as 2006-01-02, not "1"`,
+			"18:models[0].audio_input: must not be negative",
+			"19:models[0].service_tiers.batch: must be more than 0; write prices of 0 for what costs nothing",
+			`19:models[0].service_tiers.Default: is another name of the standard tier, which has the price itself`,
+			`19:models[0].service_tiers.batches: is another name of batch`,
+			`19:models[0].service_tiers."x y": must be named by at most 64 bytes without blanks`,
+			"19:models[0].service_tiers.fast.output: is missing; write 0 for what costs nothing",
+			"19:models[0].service_tiers.slow: must be text",
+			`21:models[0].hours[0].from: must be a time of day such as 16:30, in UTC, not "7:5"`,
+			`21:models[0].hours[0].until: must be a time of day such as 16:30, in UTC, not "25:00"`,
+			`21:models[0].hours[0].days[0]: must be one of sun, mon, tue, wed, thu, fri, sat, not "monday"`,
+			"21:models[0].hours[0].input: cannot stand beside factor",
+			"22:models[0].hours[1].until: must be after from; write a time over midnight as two",
+			"23:models[0].hours[2].input: is missing; write 0 for what costs nothing",
+			"23:models[0].hours[2].output: is missing; write 0 for what costs nothing",
+			"24:models[0].hours[3]: must be a mapping",
+			"25:models[0].tiers[0].above_input_tokens: cannot stand beside from_input_tokens",
+			"25:models[0].tiers[1].from_input_tokens: must be more than that of the tier before",
+		}},
 		{"aliases", "version: &a x\ncurrency: *a\nmodels: &m [{match: &n [a], input: &o 1, output: *o}, *m, {<<: *m, match: *n, input: 1, output: 1}]", []string{
 			"2:currency: is an alias, which are not followed here; write it out",
 			"3:models[0].output: is an alias, which are not followed here; write it out",
 			"3:models[1]: is an alias, which are not followed here; write it out",
-			"3:models[2].<<: is not a field here; known are match, provider, from, until, input, output, cache_read, cache_write, tiers",
+			"3:models[2].<<: is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date",
 			"3:models[2].match: is an alias, which are not followed here; write it out",
 		}},
 		{"text of others is cut", head + "models: [{match: [\"" + strings.Repeat("é", 70) + "\"], input: 1, output: 1}]\n" + strings.Repeat("y", 100) + ": 1", []string{
 			`3:models[0].match[0]: must be at most 128 bytes without blanks, not "` + strings.Repeat("é", 30) + `…"`,
-			"4:" + strings.Repeat("y", 60) + "…: is not a field here; known are version, currency, source, models",
+			"4:" + strings.Repeat("y", 60) + "…: is not a field here; known are version, currency, source, date, defaults, self_hosted, factors, models",
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,6 +243,14 @@ func TestPriceFaultsAreBounded(t *testing.T) {
 	}
 }
 
+// rates are those of an entry that has no others.
+func rates(input, output, read, write execution.Rate) execution.Rates {
+	return execution.Rates{
+		Input: input, Output: output, CacheRead: read, CacheWrite: write, CacheWrite1h: write,
+		AudioInput: input, AudioOutput: output, AudioCacheRead: read, ImageInput: input, ImageOutput: output,
+	}
+}
+
 func TestParsePrices(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("testdata/prices.yaml")
@@ -197,14 +263,14 @@ func TestParsePrices(t *testing.T) {
 	}
 	want := []execution.ModelPrice{
 		{
-			Match: []string{"acme-large", "acme-large-*"}, Provider: "acme", Version: "acme.2026-11_1:x", Line: 8,
+			Match: []string{"acme-large", "acme-large-*"}, Providers: []string{"acme"}, Version: "acme.2026-11_1:x", Line: 8,
 			From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 6, 30, 22, 0, 0, 0, time.UTC),
-			Rates: execution.Rates{Input: 2_500_000, Output: 10_000_000, CacheRead: 250_000, CacheWrite: 3_125_000},
-			Tiers: []execution.Tier{{Above: 200_000, Rates: execution.Rates{Input: 5_000_000, Output: 15_000_001, CacheRead: 5_000_000, CacheWrite: 5_000_000}}},
+			Rates: rates(2_500_000, 10_000_000, 250_000, 3_125_000),
+			Tiers: []execution.Tier{{Above: 200_000, Rates: rates(5_000_000, 15_000_001, 5_000_000, 5_000_000)}},
 		},
 		{
 			Match: []string{"4"}, Version: "acme.2026-11_1:x", Line: 21,
-			Rates: execution.Rates{Input: 100_000_000_000, CacheRead: 100_000_000_000, CacheWrite: 100_000_000_000},
+			Rates: rates(100_000_000_000, 0, 100_000_000_000, 100_000_000_000),
 		},
 	}
 	if diff := cmp.Diff(want, p.Models()); diff != "" {
@@ -219,7 +285,9 @@ func FuzzParsePrices(f *testing.F) {
 	}
 	f.Add(file)
 	for _, file := range []string{
-		"", "a: &a [*a]", head + "models: [{match: ['*'], input: 0.000001, output: 1}]",
+		"", "a: &a [*a]",
+		head + "date: 2026-01-01\ndefaults: {provider: [a, b], elsewhere: unnamed}\nself_hosted: [gpu]\nfactors: [{region: ['eu*'], service_tier: batch, factor: 0.5}]\nmodels: [{match: [m], exact: true, input: 1, output: 2, cache_write_1h: 3, audio_input: 4, service_tiers: {batch: 0.5, fast: {input: 9, output: 9}}, hours: [{days: [sun], from: '01:00', until: '24:00', factor: 10}]}]",
+		head + "models: [{match: [m], elsewhere: unknown, input: 1, output: 2, tiers: [{from_input_tokens: 5, input: 3, output: 4}]}]", head + "models: [{match: ['*'], input: 0.000001, output: 1}]",
 		head + "models: [{match: [a], from: 0001-01-01, until: 9999-12-31, input: 1, output: 1, tiers: [{above_input_tokens: 1, input: 2, output: 2}]}]",
 		"? [a]\n: b", "<<: {a: b}", "!!binary aGk=: 1", "\ufeffversion: x", "version: |\n x\n",
 	} {
@@ -242,8 +310,9 @@ func FuzzParsePrices(f *testing.F) {
 		for _, m := range p.Models() {
 			for _, pattern := range m.Match {
 				e := execution.Execution{
-					Model: pattern, Provider: m.Provider, CreatedAt: m.From,
-					Tokens: execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, Output: math.MaxInt64},
+					Model: pattern, Provider: strings.Join(m.Providers[:min(len(m.Providers), 1)], ""), CreatedAt: m.From,
+					Tokens:  execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, CacheWrite: 1 << 30, Output: math.MaxInt64},
+					Billing: execution.Billing{ServiceTier: "batch", Region: "eu", CacheWrite1h: 1 << 20, AudioInput: math.MaxInt64, ImageInput: -1, AudioCacheRead: 7},
 				}
 				most, _ := p.Cost(&e)
 				e.Tokens.Output = 1

@@ -28,7 +28,8 @@ var (
 		"ai.response.model", "ai.model.id",
 		"langfuse.observation.model.name", "mlflow.llm.model",
 	}
-	toolNames = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "traceloop.entity.name"}
+	requestModelNames = []string{"gen_ai.request.model", "llm.request.model_name", "ai.model.id"}
+	toolNames         = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "traceloop.entity.name"}
 )
 
 // role is what a span stands for.

@@ -32,6 +32,7 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	if e.Billing.Region == "" {
 		e.Billing.Region = s.region(e.Provider)
 	}
+	e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
 	t.missed = append(t.missed, told.Unread...)
 	return nil
 }

@@ -297,3 +297,26 @@ func TestTheSameTwice(t *testing.T) {
 		t.Errorf("%d executions, %d spans, %v", len(batch.Executions), len(batch.Spans), partial)
 	}
 }
+
+// TestRegions: a provider's answer often leaves away which profile of Bedrock was asked, which decides over the price.
+func TestRegions(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ request, response, want string }{
+		"a profile":            {"us.anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", "us"},
+		"the global one":       {"global.anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", "global"},
+		"no profile":           {"anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", execution.InRegion},
+		"a name with a dot":    {"gpt-4.1", "gpt-4.1-2025-04-14", ""},
+		"a data zone of Azure": {"azure/eu/gpt-4o", "gpt-4o-2024-08-06", "eu"},
+		"none":                 {"", "gpt-4o", ""},
+	} {
+		l := &ledger{}
+		body := inBody(t, chat.with(says{"gen_ai.request.model": tt.request, "gen_ai.response.model": tt.response}), "user.id", "u")
+		if partial := post(t, l, headerOf(protobufType), body).partial(t); partial != nil || len(l.batch.Executions) != 1 {
+			t.Errorf("%s: %v", name, partial)
+			continue
+		}
+		if e := l.batch.Executions[0]; e.Billing.Region != tt.want || e.Model != tt.response {
+			t.Errorf("%s: want region %q, got %q of %s", name, tt.want, e.Billing.Region, e.Model)
+		}
+	}
+}

@@ -123,6 +123,46 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	}
 }
 
+// TestRepriceByBilling: what a price depends on is stored, so that another table can use it later.
+func TestRepriceByBilling(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	s := newExecutions(t, db)
+	prices, err := execution.ParsePrices([]byte(`
+version: later
+currency: USD
+factors: [{region: [eu], factor: 1.5}]
+models: [{match: [m], provider: acme, input: 1, output: 2, cache_write_1h: 4, audio_input: 8, service_tiers: {batch: 0.5}}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := lastHour()
+	of := func(billing execution.Billing) execution.Execution {
+		return anExecution(func(e *execution.Execution) {
+			e.CreatedAt, e.Provider, e.Model, e.Billing = w.From.Add(time.Minute), "acme", "m", billing
+			e.Tokens = execution.Tokens{Input: 100, CacheWrite: 50, Used: 100}
+		})
+	}
+	all := []execution.Execution{
+		of(execution.Billing{}),
+		of(execution.Billing{CacheWrite1h: 40}),
+		of(execution.Billing{AudioInput: 10}),
+		of(execution.Billing{ServiceTier: "batch", Region: "eu"}),
+	}
+	commit(t, s, all...)
+	if _, err := s.Reprice(t.Context(), w, prices.Price); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		all[0].ID: "100000 later", all[1].ID: "220000 later", all[2].ID: "170000 later", all[3].ID: "75000 later",
+	}
+	_, got := rowsAsText(t, db)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("prices (-want +got):\n%s", diff)
+	}
+	checkRollups(t, db)
+}
+
 // TestRepriceOfNothing has nothing to do.
 func TestRepriceOfNothing(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,8 @@ type ExecutionConfig struct {
 	CurrencyRateFile string // its rates
 	PricesFile       string // goes before the prices that are shipped; empty: none
 
+	SelfHostedModels string // SelfHostedFree or SelfHostedUnpriced
+
 	MaxPayload      int      // bytes of an execution's input or output that are stored
 	RefuseOversized bool     // or else cut, with a mark
 	Redact          []string // see execution.ParseRedaction
@@ -95,7 +97,8 @@ func Defaults() Config {
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
 		Retention: postgres.Retention{Deployments: 30 * day, UnseenAgents: day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
 		Executions: ExecutionConfig{
-			SpoolDir: filepath.Join(os.TempDir(), "watchbill-spool"), SpoolMaxBytes: 256 << 20,
+			SelfHostedModels: SelfHostedFree,
+			SpoolDir:         filepath.Join(os.TempDir(), "watchbill-spool"), SpoolMaxBytes: 256 << 20,
 			MaxPayload: 64 << 10, QueueRows: ledger.DefaultRows,
 			Retention: postgres.ExecutionRetention{
 				Executions: 90 * day, Minutes: 7 * day, Quarters: 100 * day, Hours: 400 * day, Days: 5 * 366 * day,
@@ -177,6 +180,9 @@ func (c ExecutionConfig) validate() []error {
 	fault(c.QueueRows < 1000 || c.QueueRows > 10_000_000, "ledger-queue", "must be from 1000 to 10000000")
 	r := c.Retention
 	fault(r.Minutes > r.Quarters || r.Quarters > r.Hours || r.Hours > r.Days, "keep-execution-minutes", "must not be longer than quarters, hours and days are kept, nor these than those after them")
+	if err := CheckSelfHosted(c.SelfHostedModels); err != nil {
+		faults = append(faults, err)
+	}
 	if _, err := execution.ParseRedaction(c.Redact); err != nil {
 		faults = append(faults, fmt.Errorf("--redact: %w", err))
 	}
@@ -186,9 +192,12 @@ func (c ExecutionConfig) validate() []error {
 // maxRecord is what one run may take of the spool, in bytes: its input, its output, and the rest.
 func (c ExecutionConfig) maxRecord() int64 { return int64(2*c.MaxPayload) + 64<<10 }
 
+// freeSelfHosted reports whether models that their users host cost nothing.
+func (c ExecutionConfig) freeSelfHosted() bool { return c.SelfHostedModels != SelfHostedUnpriced }
+
 // CheckFiles names every fault of the files that the configuration names.
 func (c Config) CheckFiles() error {
-	_, err := readPrices(c.Executions.PricesFile)
+	_, err := readPrices(c.Executions.PricesFile, c.Executions.freeSelfHosted())
 	if c.Executions.AgentsFile != "" {
 		_, agents := gateway.Watch(c.Executions.AgentsFile, os.LookupEnv, zap.NewNop())
 		err = errors.Join(err, agents)

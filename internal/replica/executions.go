@@ -77,7 +77,7 @@ func newExecutions(
 	e.observer = observer{
 		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store),
 	}
-	if e.prices, err = readPrices(config.PricesFile); err != nil {
+	if e.prices, err = readPrices(config.PricesFile, config.freeSelfHosted()); err != nil {
 		return nil, err
 	}
 	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact}

@@ -13,12 +13,27 @@ import (
 type prices struct {
 	path    string
 	file    *watched.File
+	free    bool // what users host costs nothing
 	current atomic.Pointer[execution.Prices]
 }
 
-func readPrices(path string) (*prices, error) {
-	p := &prices{path: path, file: watched.New(path, execution.MaxPriceFile)}
-	p.current.Store(execution.DefaultPrices())
+// What models cost that their users host, as ExecutionConfig.SelfHostedModels says.
+const (
+	SelfHostedFree     = "free"
+	SelfHostedUnpriced = "unpriced"
+)
+
+// CheckSelfHosted returns an error that names the flag, unless its value is one of these.
+func CheckSelfHosted(value string) error {
+	if value != SelfHostedFree && value != SelfHostedUnpriced {
+		return fmt.Errorf("--self-hosted-models: must be %s or %s, not %q", SelfHostedFree, SelfHostedUnpriced, value)
+	}
+	return nil
+}
+
+func readPrices(path string, free bool) (*prices, error) {
+	p := &prices{path: path, file: watched.New(path, execution.MaxPriceFile), free: free}
+	p.current.Store(execution.DefaultPrices().SelfHosted(free))
 	return p, p.refresh(context.Background())
 }
 
@@ -40,13 +55,13 @@ func (p *prices) refresh(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the prices in %s: %w", p.path, err)
 	}
-	p.current.Store(execution.Overlay(execution.DefaultPrices(), given))
+	p.current.Store(execution.Overlay(execution.DefaultPrices(), given).SelfHosted(p.free))
 	return nil
 }
 
 // Prices are those that a replica has with a file of prices; the shipped ones where there is none.
-func Prices(path string) (*execution.Prices, error) {
-	p, err := readPrices(path)
+func Prices(config ExecutionConfig) (*execution.Prices, error) {
+	p, err := readPrices(config.PricesFile, config.freeSelfHosted())
 	if err != nil {
 		return nil, err
 	}

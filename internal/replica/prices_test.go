@@ -17,15 +17,15 @@ func TestPricesAreReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := readPrices(path); err == nil {
+	if _, err := readPrices(path, true); err == nil {
 		t.Error("no file at start: want an error")
 	}
 	write("first")
-	p, err := readPrices(path)
+	p, err := readPrices(path, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shipped, err := Prices("")
+	shipped, err := Prices(ExecutionConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// priceList is what is shown, and as JSON too.
+type priceList struct {
+	Version string        `json:"version"`
+	Prices  []listedPrice `json:"prices"`
+}
+
+type listedPrice struct {
+	Model     string   `json:"model,omitempty"`   // that was asked for
+	Pattern   string   `json:"pattern,omitempty"` // that it found
+	Match     []string `json:"match"`
+	For       string   `json:"for,omitempty"`      // the provider by whose price it is billed
+	Provider  string   `json:"provider,omitempty"` // those that charge the price, with commas between them
+	Elsewhere string   `json:"elsewhere,omitempty"`
+	From      string   `json:"from,omitempty"`
+	Until     string   `json:"until,omitempty"`
+	// Rates are those of the file; of a model that was asked for, with the factors of its region, tier and time.
+	Rates        listedRates   `json:"usd_per_million_tokens"`
+	Factor       string        `json:"factor,omitempty"` // by what the file's were multiplied
+	Tiers        []listedTier  `json:"tiers,omitempty"`
+	ServiceTiers []listedTier  `json:"service_tiers,omitempty"`
+	Hours        []listedHours `json:"hours,omitempty"`
+	Source       string        `json:"source,omitempty"`
+	Date         string        `json:"date,omitempty"`
+	Version      string        `json:"version"`
+	File         string        `json:"file,omitempty"`
+	Line         int           `json:"line"`
+}
+
+// listedRates are decimals, and strings so that nobody rounds them. What has no price of its own is left out.
+type listedRates struct {
+	Input          string `json:"input"`
+	Output         string `json:"output"`
+	CacheRead      string `json:"cache_read"`
+	CacheWrite     string `json:"cache_write"`
+	CacheWrite1h   string `json:"cache_write_1h,omitempty"`
+	AudioInput     string `json:"audio_input,omitempty"`
+	AudioOutput    string `json:"audio_output,omitempty"`
+	AudioCacheRead string `json:"audio_cache_read,omitempty"`
+	ImageInput     string `json:"image_input,omitempty"`
+	ImageOutput    string `json:"image_output,omitempty"`
+}
+
+type listedTier struct {
+	Name   string       `json:"name,omitempty"`
+	Above  int64        `json:"above_input_tokens,omitempty"`
+	Factor string       `json:"factor,omitempty"`
+	Rates  *listedRates `json:"usd_per_million_tokens,omitempty"`
+	Tiers  []listedTier `json:"tiers,omitempty"`
+}
+
+type listedHours struct {
+	Days   []string     `json:"days"`
+	From   string       `json:"from"`
+	Until  string       `json:"until"`
+	Factor string       `json:"factor,omitempty"`
+	Rates  *listedRates `json:"usd_per_million_tokens,omitempty"`
+}
+
+func newListedPrice(m execution.ModelPrice) listedPrice {
+	p := listedPrice{
+		Match: m.Match, Provider: strings.Join(m.Providers, ", "), From: priceTime(m.From), Until: priceTime(m.Until),
+		Rates: newListedRates(m.Rates), Tiers: newListedTiers(m.Tiers),
+		Source: m.Source, Date: m.Date, Version: m.Version, File: m.File, Line: m.Line,
+	}
+	switch m.Elsewhere {
+	case execution.IfUnnamed:
+		p.Elsewhere = "unnamed"
+	case execution.IfUnknown:
+		p.Elsewhere = "unknown"
+	}
+	for _, s := range m.ServiceTiers {
+		tier := listedTier{Name: s.Name}
+		if s.Factor != 0 {
+			tier.Factor = s.Factor.String()
+		} else {
+			rates := newListedRates(s.Rates)
+			tier.Rates, tier.Tiers = &rates, newListedTiers(s.Tiers)
+		}
+		p.ServiceTiers = append(p.ServiceTiers, tier)
+	}
+	for _, w := range m.Hours {
+		hours := listedHours{From: timeOfDay(w.From), Until: timeOfDay(w.Until)}
+		for day := time.Sunday; day <= time.Saturday; day++ {
+			if w.Days&(1<<day) != 0 {
+				hours.Days = append(hours.Days, strings.ToLower(day.String()[:3]))
+			}
+		}
+		if w.Factor != 0 {
+			hours.Factor = w.Factor.String()
+		} else {
+			rates := newListedRates(w.Rates)
+			hours.Rates = &rates
+		}
+		p.Hours = append(p.Hours, hours)
+	}
+	return p
+}
+
+func timeOfDay(d time.Duration) string {
+	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
+}
+
+func newListedTiers(tiers []execution.Tier) []listedTier {
+	var all []listedTier
+	for _, tier := range tiers {
+		rates := newListedRates(tier.Rates)
+		all = append(all, listedTier{Above: tier.Above, Rates: &rates})
+	}
+	return all
+}
+
+func newListedRates(r execution.Rates) listedRates {
+	own := func(rate, of execution.Rate) string {
+		if rate == of {
+			return ""
+		}
+		return rate.String()
+	}
+	return listedRates{
+		r.Input.String(), r.Output.String(), r.CacheRead.String(), r.CacheWrite.String(), own(r.CacheWrite1h, r.CacheWrite),
+		own(r.AudioInput, r.Input), own(r.AudioOutput, r.Output), own(r.AudioCacheRead, r.CacheRead),
+		own(r.ImageInput, r.Input), own(r.ImageOutput, r.Output),
+	}
+}
+
+// priceTime writes a time as a file does.
+func priceTime(t time.Time) string {
+	switch {
+	case t.IsZero():
+		return ""
+	case t.Equal(t.Truncate(24 * time.Hour)):
+		return t.Format(time.DateOnly)
+	default:
+		return t.Format(time.RFC3339Nano)
+	}
+}
+
+// find lists the prices of models. The error says which have none, and why.
+func (l *priceList) find(prices *execution.Prices, models []string, query execution.PriceQuery) error {
+	var missing []error
+	for _, model := range models {
+		query.Model = model
+		found, ok := prices.Find(query)
+		name := clip(oneLine(model), execution.MaxName)
+		switch {
+		case !ok:
+			missing = append(missing, fmt.Errorf("%s: has no price: no pattern matches it", name))
+		case found.Price == nil:
+			missing = append(missing, fmt.Errorf("%s: has no price today: those of %s in %s are for other times", name, found.Pattern, found.Version))
+		default:
+			price := newListedPrice(*found.Price)
+			price.Model, price.Pattern, price.For = model, found.Pattern, found.Provider
+			price.Rates, price.Tiers = newListedRates(found.Rates), newListedTiers(found.Tiers)
+			if factor := found.Factor.String(); factor != "1" {
+				price.Factor = factor
+			}
+			l.Prices = append(l.Prices, price)
+		}
+	}
+	return errors.Join(missing...)
+}
+
+// table has a row for each price, and one below it for each tier.
+func (l *priceList) table(c console, asked bool) string {
+	head := []string{"MODELS", "PROVIDER", "FROM", "UNTIL", "ABOVE", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "VERSION", "LINE"}
+	if asked {
+		head = append([]string{"MODEL"}, head...)
+		head[1] = "FOUND"
+	}
+	var rows [][]cell
+	for _, p := range l.Prices {
+		row := []cell{brief(strings.Join(p.Match, ", ")), brief(p.Provider)}
+		if asked {
+			row = []cell{plain(p.Model), plain(p.Pattern), plain(p.For)}
+		}
+		row = append(row, plain(p.From), plain(p.Until), plain(""))
+		tier := make([]cell, len(row))
+		rows = append(rows, append(append(row, p.Rates.cells()...), plain(p.Version), plain(p.where())))
+		for _, t := range p.Tiers {
+			tier[len(tier)-1] = plain(strconv.FormatInt(t.Above, 10))
+			rows = append(rows, append(append([]cell{}, tier...), t.Rates.cells()...))
+		}
+	}
+	return c.table(head, rows)
+}
+
+// where says in which line of which file a price stands.
+func (p listedPrice) where() string {
+	if p.File == "" {
+		return strconv.Itoa(p.Line)
+	}
+	return p.File + ":" + strconv.Itoa(p.Line)
+}
+
+func (r listedRates) cells() []cell {
+	return []cell{plain(r.Input), plain(r.Output), plain(r.CacheRead), plain(r.CacheWrite)}
+}

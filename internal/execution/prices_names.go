@@ -1,0 +1,280 @@
+package execution
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Models are called many names: gpt-4o-2024-08-06, models/gemini-2.5-pro-preview-05-06, us.anthropic.claude-sonnet-4-5-20250929-v1:0.
+// A pattern is compared with the name as it stands first, and then with what is left of it when a host, a vendor, a date
+// or the like is taken away, never with a mere beginning: gpt-4o is not the price of gpt-4o-mini.
+
+var (
+	// suffix is what says which edition of a model it is, not which model.
+	suffix = regexp.MustCompile(`(?:` + strings.Join([]string{
+		`@[^@]*`,                  // Vertex AI: @20250929
+		`-v[1-9](?::\d{1,2})?`,    // Bedrock: -v1:0
+		`:\d{1,2}(?::[a-z0-9]+)?`, // -v1:0:200k
+		`-20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])`,    // -20250929
+		`-20\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`,  // -2024-08-06
+		`-(?:0[1-9]|1[0-2])-20\d{2}`,                          // -08-2024
+		`-(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])`,           // -0613
+		`-2\d(?:0[1-9]|1[0-2])`,                               // -2411
+		`-2\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])`,        // -250929
+		`-(?:preview|exp|experimental|beta)(?:-\d{2}-\d{2})?`, // -preview-05-06
+		`-00\d`,
+		`-latest`,
+		`:(?:beta|thinking|online|extended|nitro|floor|exacto)`, // OpenRouter: how it is routed, not what runs
+	}, "|") + `)$`)
+	// dotted is what Bedrock puts before a model: where it runs, and whose it is.
+	dotted = regexp.MustCompile(`^(?:(` + strings.Join(zones, "|") + `)\.)?([a-z]+|ai21)\.`)
+	// awsRegion is a region of AWS, and the like of Google Cloud.
+	awsRegion = regexp.MustCompile(`^[a-z]{2,12}(?:-gov)?-[a-z]+-?\d$`)
+)
+
+// efforts are how long a model was told to think, which some clients append to its name.
+var efforts = []string{"-minimal", "-low", "-medium", "-high", "-xhigh", "-thinking"}
+
+// thinkers are the models whose names clients append it to. Others are called so themselves.
+var thinkers = []string{"gpt-", "o1", "o3", "o4", "claude-", "gemini-", "grok-"}
+
+const (
+	maxSuffixes = 6  // that are taken away
+	maxSegments = 16 // of a path whose ends are compared
+)
+
+// InRegion is the region of a model that runs in the region that was called, whichever that is, rather than in one that a
+// profile chooses.
+const InRegion = "in-region"
+
+// zones are the profiles of Bedrock and the data zones of Azure.
+var zones = []string{"us", "eu", "jp", "au", "apac", "global", "us-gov", "ca", "sa", "in", "uk", "me", "af", "amer"}
+
+// candidate is a name that a model's price may be listed under.
+type candidate struct {
+	name  string
+	whole bool // nothing was taken away from its end
+	zoned bool // it says in which region the model runs
+}
+
+// modelName is what a model's name says.
+type modelName struct {
+	host   string // the provider that it names, as providerOf returns it
+	path   bool   // it has a path, which may name whose model it is
+	region string
+	brief  bool // no candidates are wanted
+	// hosted are the candidates that have a path, plain those without, the fullest first.
+	hosted, plain []candidate
+}
+
+// RegionOf returns where a model runs as its name says it: a profile of Bedrock such as us or global, a region of a
+// cloud, or InRegion. It is empty where the name says nothing.
+func RegionOf(model string) string {
+	if len(model) > MaxName || !mayNameRegion(model) {
+		return ""
+	}
+	n := modelName{brief: true}
+	n.read(model, "")
+	return n.region
+}
+
+// mayNameRegion tells names without a region from others, quickly. Those with one have a path, or a word and a dot first.
+func mayNameRegion(model string) bool {
+	if strings.IndexByte(model, '/') >= 0 {
+		return true
+	}
+	dot := strings.IndexByte(model, '.')
+	return dot > 0 && (model[:dot] == "ai21" || !strings.ContainsAny(model[:dot], "0123456789"))
+}
+
+// RegionFrom notes the region that the requested model's name says. A provider's answer often leaves that part of the
+// name away: us.anthropic.claude-sonnet-5-5 is answered by claude-sonnet-5-5.
+func (b *Billing) RegionFrom(requested string) {
+	if region := RegionOf(requested); region != "" && (region != InRegion || b.Region == "") {
+		b.Region = strings.Clone(region)
+	}
+}
+
+// readModelName reads a name. provider is the one that the execution names: only where it is Bedrock, or none that has
+// dots in the names of its models, do dots mean what Bedrock means by them.
+func readModelName(model, provider string) modelName {
+	n := modelName{hosted: make([]candidate, 0, 4), plain: make([]candidate, 0, 8)}
+	n.read(model, provider)
+	return n
+}
+
+func (n *modelName) read(model, provider string) {
+	name := strings.ToLower(strings.TrimSpace(model))
+	if prefix, rest, ok := cutProvider(name); ok {
+		n.list(&n.hosted, name, false)
+		n.host, name = prefix, rest
+	}
+	segments := strings.Split(name, "/")
+	last := segments[len(segments)-1]
+	if len(segments) > 1 {
+		n.readPath(segments)
+		full := name
+		for i := range min(len(segments)-1, maxSegments) {
+			n.list(&n.hosted, full, i < len(segments)-1 && isRegion(segments[i]) || i+1 < len(segments)-1 && isRegion(segments[i+1]))
+			_, full, _ = strings.Cut(full, "/")
+		}
+	}
+	if prefix, rest, ok := cutProvider(last); ok && len(segments) > 1 {
+		n.list(&n.plain, last, false)
+		n.host, last = prefix, rest
+	}
+	if tuned, ok := fineTuned(last); ok {
+		n.plain = append(n.plain, candidate{last, true, false})
+		n.list(&n.plain, tuned, false)
+		return
+	}
+	n.readDots(last, provider)
+	n.addEffortless()
+}
+
+// list appends the candidates of a name.
+func (n *modelName) list(names *[]candidate, name string, zoned bool) {
+	if !n.brief {
+		*names = undated(*names, name, zoned)
+	}
+}
+
+// readDots reads a name that may begin with a region and a vendor, and appends it without them.
+func (n *modelName) readDots(name, provider string) {
+	at := dotted.FindStringSubmatchIndex(name)
+	if at == nil || at[1] == len(name) {
+		n.list(&n.plain, name, false)
+		return
+	}
+	zone, vendor := "", name[at[4]:at[5]]
+	if at[2] >= 0 {
+		zone = name[at[2]:at[3]]
+	} else if slices.Contains(zones, vendor) { // us.claude-…
+		zone, vendor = vendor, ""
+	}
+	var bare []candidate
+	n.list(&bare, name[at[1]:], false)
+	add := func(from int, zoned bool) {
+		for i, c := range bare {
+			n.plain = append(n.plain, candidate{name[from : at[1]+len(c.name)], i == 0, zoned})
+		}
+	}
+	add(0, zone != "")
+	if zone != "" && vendor != "" {
+		add(at[4], false)
+	}
+	add(at[1], false)
+	if provider != "" && provider != "bedrock" && !makers[provider] {
+		return // a host that has its own use for dots
+	}
+	if zone == "" && providerOf(vendor) == "" && !bedrockVendors[vendor] {
+		return
+	}
+	if n.host == "" || makers[n.host] {
+		n.host = "bedrock"
+	}
+	switch {
+	case zone != "":
+		n.region = zone
+	case n.region == "":
+		n.region = InRegion
+	}
+}
+
+// bedrockVendors are those that are no providers themselves.
+var bedrockVendors = map[string]bool{"stability": true, "twelvelabs": true, "luma": true, "writer": true, "nvidia": true}
+
+// readPath reads the host and the region from a path.
+func (n *modelName) readPath(segments []string) {
+	n.path = true
+	first := segments[0]
+	switch {
+	case first == "accounts" && len(segments) > 2:
+		first = segments[1] // accounts/fireworks/models/…
+	case first == "projects" && slices.Contains(segments, "publishers"):
+		first = "vertex"
+	case strings.HasPrefix(first, "arn:aws"):
+		n.host = "bedrock"
+		if fields := strings.Split(first, ":"); len(fields) > 3 {
+			n.region = fields[3]
+		}
+	}
+	if host := providerOf(first); host != "" && !strings.ContainsAny(first, "0123456789") && n.host == "" {
+		n.host = host
+	}
+	for i, segment := range segments[:len(segments)-1] {
+		if isRegion(segment) || i > 0 && segments[i-1] == "locations" {
+			n.region = segment
+		}
+	}
+}
+
+func isRegion(text string) bool { return slices.Contains(zones, text) || awsRegion.MatchString(text) }
+
+// addRegion appends the candidates that say where the model runs: eu/nova-2-lite for eu.amazon.nova-2-lite-v1:0 and for
+// nova-2-lite of which something else tells that it runs there.
+func (n *modelName) addRegion(region string) {
+	if region == "" {
+		return
+	}
+	for _, c := range n.plain {
+		if !c.zoned {
+			n.hosted = append(n.hosted, candidate{region + "/" + c.name, c.whole, true})
+		}
+	}
+}
+
+// cutProvider cuts a provider and a colon before a name: openai:gpt-4o, google-gla:gemini-2.5-flash.
+func cutProvider(name string) (host, rest string, ok bool) {
+	prefix, rest, ok := strings.Cut(name, ":")
+	if !ok || rest == "" || prefix == "ft" || strings.ContainsAny(prefix, "/.0123456789") {
+		return "", "", false
+	}
+	host = providerOf(prefix)
+	return host, rest, host != ""
+}
+
+// fineTuned returns the name that a fine-tuned model's price is listed under: ft:gpt-4o-mini-2024-07-18 for
+// ft:gpt-4o-mini-2024-07-18:acme::abc and for Azure's gpt-4o-mini-2024-07-18.ft-0123.
+func fineTuned(name string) (string, bool) {
+	if base, ok := strings.CutPrefix(name, "ft:"); ok {
+		base, _, _ = strings.Cut(base, ":")
+		return "ft:" + base, true
+	}
+	if i := strings.Index(name, ".ft-"); i > 0 {
+		return "ft:" + name[:i], true
+	}
+	return "", false
+}
+
+// undated appends a name and what is left of it without one suffix after the other.
+func undated(names []candidate, name string, zoned bool) []candidate {
+	whole := true
+	for range maxSuffixes {
+		if name == "" {
+			break
+		}
+		names = append(names, candidate{name, whole, zoned})
+		at := suffix.FindStringIndex(name)
+		if at == nil {
+			break
+		}
+		name, whole = name[:at[0]], false
+	}
+	return names
+}
+
+// addEffortless appends what is left of the names that end with how long the model thought.
+func (n *modelName) addEffortless() {
+	for _, c := range n.plain {
+		if !slices.ContainsFunc(thinkers, func(begin string) bool { return strings.HasPrefix(c.name, begin) }) {
+			continue
+		}
+		for _, effort := range efforts {
+			if name, ok := strings.CutSuffix(c.name, effort); ok {
+				n.plain = undated(n.plain, name, c.zoned)
+			}
+		}
+	}
+}

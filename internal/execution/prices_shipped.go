@@ -1,0 +1,50 @@
+package execution
+
+import (
+	"cmp"
+	"embed"
+	"io/fs"
+	"strings"
+	"sync"
+)
+
+// shipped has a file for each maker of models, and for each host that charges its own prices. Hosts are asked first: what
+// a host charges for a model goes before what its maker does.
+//
+//go:embed prices
+var shipped embed.FS
+
+// DefaultPrices are the public list prices that are shipped.
+func DefaultPrices() *Prices { return defaultPrices() }
+
+var defaultPrices = sync.OnceValue(func() *Prices {
+	all := &Prices{}
+	for _, folder := range []string{"prices/hosts", "prices/makers"} {
+		t := &priceTable{}
+		names, err := fs.Glob(shipped, folder+"/*.yaml")
+		for _, name := range names {
+			var content []byte
+			if content, err = shipped.ReadFile(name); err != nil {
+				break
+			}
+			var file *priceFile
+			if file, err = readPriceFile(content); err != nil {
+				panic(name + ": " + err.Error()) // a test reads them
+			}
+			for _, m := range file.models {
+				m.File = strings.TrimPrefix(name, "prices/")
+			}
+			t.add(file)
+			all.version = max(all.version, file.version) // they are days
+		}
+		if err != nil {
+			panic(err) // they are in the program
+		}
+		all.tables = append(all.tables, t)
+	}
+	for _, t := range all.tables {
+		t.version = cmp.Or(all.version, t.version)
+		t.finish()
+	}
+	return all
+})
