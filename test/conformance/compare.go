@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/test/conformance/mock"
+)
+
+// recorded is what the server stored of a scenario.
+type recorded struct {
+	Inferences int         `json:"inferences"`
+	Agents     int         `json:"agents"`
+	Tools      int         `json:"tools"`
+	Requests   int         `json:"requests"`
+	Tokens     mock.Tokens `json:"tokens"`
+	Cost       int64       `json:"cost_nano_usd"`
+	Unpriced   bool        `json:"unpriced"`
+	Agent      []string    `json:"agent"` // of the requests, as are the others
+	User       []string    `json:"user"`
+	Session    []string    `json:"session"`
+	Status     []string    `json:"status"`
+	Models     []string    `json:"models"`
+	Content    bool        `json:"content"`
+}
+
+// result is what came of a case.
+type result struct {
+	*libraryCase
+	scenarios []outcome
+}
+
+type outcome struct {
+	scenario
+	recorded recorded
+	faults   []string
+}
+
+func (r *result) verdict(err error) string {
+	if r == nil || err != nil && len(r.scenarios) == 0 {
+		return "did not run"
+	}
+	wrong := 0
+	for _, s := range r.scenarios {
+		if len(s.faults) > 0 {
+			wrong++
+		}
+	}
+	return fmt.Sprintf("%d of %d scenarios right", len(r.scenarios)-wrong, len(r.scenarios))
+}
+
+// compare reads what was stored until it is right, or until it has had the time to be.
+func (l *lab) compare(ctx context.Context, s scenario, seen *observed) (outcome, error) {
+	deadline := time.Now().Add(settleWithin)
+	for {
+		got, err := l.stored(ctx, seen.traces())
+		if err != nil {
+			return outcome{}, err
+		}
+		faults, err := s.faults(got, seen)
+		if err != nil {
+			return outcome{}, err
+		}
+		if len(faults) == 0 || time.Now().After(deadline) {
+			return outcome{s, got, faults}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return outcome{}, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+const storedQuery = `
+SELECT kind, request, agent_name, user_id, session_id, status, model_used, input_tokens, output_tokens, cache_read_tokens,
+    cache_write_tokens, reasoning_tokens, cost_nano_usd, coalesce(output_data::text, '')
+FROM agent_executions WHERE trace_id = ANY($1) ORDER BY created_at, execution_id`
+
+func (l *lab) stored(ctx context.Context, traces []string) (recorded, error) {
+	var got recorded
+	rows, err := l.database.Query(ctx, storedQuery, traces)
+	if err != nil {
+		return got, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var kind, agent, user, session, status, model, output string
+		var request bool
+		var t mock.Tokens
+		var cost *int64
+		if err := rows.Scan(&kind, &request, &agent, &user, &session, &status, &model, &t.Input, &t.Output, &t.CacheRead,
+			&t.CacheWrite, &t.Reasoning, &cost, &output); err != nil {
+			return got, err
+		}
+		switch kind {
+		case "inference":
+			got.Inferences++
+			got.Models = append(got.Models, model)
+		case "agent":
+			got.Agents++
+		case "tool":
+			got.Tools++
+		}
+		if request {
+			got.Requests++
+			got.Agent, got.User = append(got.Agent, agent), append(got.User, user)
+			got.Session, got.Status = append(got.Session, session), append(got.Status, status)
+		}
+		got.Tokens.Input += t.Input
+		got.Tokens.Output += t.Output
+		got.Tokens.CacheRead += t.CacheRead
+		got.Tokens.CacheWrite += t.CacheWrite
+		got.Tokens.Reasoning += t.Reasoning
+		if cost != nil {
+			got.Cost += *cost
+		} else if t != (mock.Tokens{}) {
+			got.Unpriced = true
+		}
+		got.Content = got.Content || strings.Contains(output, "sunny in Paris")
+	}
+	return got, rows.Err()
+}
+
+// faults compares what was recorded with the truth.
+func (s scenario) faults(got recorded, seen *observed) (faults []string, err error) {
+	sent, err := textOf(seen)
+	if err != nil {
+		return nil, err
+	}
+	omitted := func(what string) bool { return slices.Contains(s.NotSent, what) }
+	differs := func(what string, got, want any, right bool, evidence ...string) {
+		switch {
+		case right && omitted(what):
+			faults = append(faults, fmt.Sprintf("%s is declared as not sent, and is recorded: %v", what, got))
+		case !right && omitted(what):
+			for _, e := range evidence {
+				if e != "" && regexp.MustCompile(`(^|[^0-9.])`+regexp.QuoteMeta(e)+`($|[^0-9.])`).MatchString(sent) {
+					faults = append(faults, fmt.Sprintf("%s is declared as not sent, and %q is in the export", what, e))
+					return
+				}
+			}
+		case !right:
+			faults = append(faults, fmt.Sprintf("%s is %v, not %v", what, got, want))
+		}
+	}
+	truth := seen.truth
+	all := func(values []string, want string) bool {
+		return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return v != want })
+	}
+	differs("inferences", got.Inferences, truth.Inferences, got.Inferences == truth.Inferences)
+	differs("requests", got.Requests, *s.Requests, got.Requests == *s.Requests)
+	tokens := true
+	each := mock.Each()
+	for _, kind := range []struct {
+		name            string
+		got, want, once int64
+	}{
+		{"input", got.Tokens.Input, truth.Tokens.Input, each.Input},
+		{"output", got.Tokens.Output, truth.Tokens.Output, each.Output},
+		{"cache_read", got.Tokens.CacheRead, truth.Tokens.CacheRead, each.CacheRead},
+		{"cache_write", got.Tokens.CacheWrite, truth.Tokens.CacheWrite, each.CacheWrite},
+		{"reasoning", got.Tokens.Reasoning, truth.Tokens.Reasoning, each.Reasoning},
+	} {
+		if kind.want == 0 && omitted(kind.name) {
+			faults = append(faults, kind.name+" is declared as not sent, and there was none")
+			continue
+		}
+		tokens = tokens && !omitted(kind.name)
+		differs(kind.name, kind.got, kind.want, kind.got == kind.want, strconv.FormatInt(kind.once, 10))
+	}
+	if tokens && !truth.Unpriced && (got.Cost != truth.CostNanoUSD || got.Unpriced) && !omitted("inferences") {
+		faults = append(faults, fmt.Sprintf("cost is %d nano-USD, not %d", got.Cost, truth.CostNanoUSD))
+	}
+	if s.Tools != nil {
+		differs("tools", got.Tools, *s.Tools, got.Tools == *s.Tools)
+	}
+	for _, name := range []struct {
+		what string
+		got  []string
+		want *string
+	}{{"agent", got.Agent, s.Agent}, {"user", got.User, s.User}, {"session", got.Session, s.Session}} {
+		if name.want != nil {
+			differs(name.what, name.got, *name.want, all(name.got, *name.want), *name.want)
+		}
+	}
+	differs("status", got.Status, s.Status, all(got.Status, s.Status))
+	if *s.Content {
+		differs("content", "missing", "there", got.Content, "sunny in Paris")
+	}
+	for _, e := range seen.exports {
+		if e.status != 200 || e.message != "" {
+			faults = append(faults, fmt.Sprintf("an export was answered %d %s", e.status, e.message))
+		}
+	}
+	if ok := seen.outcome == "ok"; ok != (s.Status == "success") {
+		faults = append(faults, "the program says: "+seen.outcome)
+	}
+	return faults, nil
+}
+
+// textOf is all that the exports have, as text.
+func textOf(seen *observed) (string, error) {
+	var all strings.Builder
+	for _, e := range seen.exports {
+		tree, err := e.otlpJSON()
+		if err != nil {
+			return "", err
+		}
+		encoded, err := json.Marshal(attributesOf(tree))
+		if err != nil {
+			return "", err
+		}
+		all.Write(encoded)
+	}
+	return all.String(), nil
+}
+
+// attributesOf leaves out times and ids, whose digits prove nothing.
+func attributesOf(tree any) any {
+	switch t := tree.(type) {
+	case []any:
+		kept := make([]any, len(t))
+		for i, v := range t {
+			kept[i] = attributesOf(v)
+		}
+		return kept
+	case map[string]any:
+		kept := map[string]any{}
+		for name, v := range t {
+			if !strings.HasSuffix(name, "UnixNano") && !strings.HasSuffix(name, "Id") {
+				kept[name] = attributesOf(v)
+			}
+		}
+		return kept
+	}
+	return tree
+}
