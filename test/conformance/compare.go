@@ -140,14 +140,15 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string, err err
 		case right && omitted(what):
 			faults = append(faults, fmt.Sprintf("%s is declared as not sent, and is recorded: %v", what, got))
 		case !right && omitted(what):
-			for _, e := range evidence {
-				if e != "" && regexp.MustCompile(`(^|[^0-9.])`+regexp.QuoteMeta(e)+`($|[^0-9.])`).MatchString(sent) {
-					faults = append(faults, fmt.Sprintf("%s is declared as not sent, and %q is in the export", what, e))
-					return
-				}
+			if e := found(sent, evidence); e != "" {
+				faults = append(faults, fmt.Sprintf("%s is declared as not sent, and %q is in the export", what, e))
 			}
 		case !right:
-			faults = append(faults, fmt.Sprintf("%s is %v, not %v", what, got, want))
+			hint := ""
+			if len(evidence) > 0 && found(sent, evidence) == "" {
+				hint = " (the export does not have it)"
+			}
+			faults = append(faults, fmt.Sprintf("%s is %v, not %v%s", what, got, want, hint))
 		}
 	}
 	truth := seen.truth
@@ -203,6 +204,16 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string, err err
 		faults = append(faults, "the program says: "+seen.outcome)
 	}
 	return faults, nil
+}
+
+// found is the first piece of evidence that the export has, as a whole number or a text.
+func found(sent string, evidence []string) string {
+	for _, e := range evidence {
+		if regexp.MustCompile(`(^|[^0-9.])` + regexp.QuoteMeta(e) + `($|[^0-9.])`).MatchString(sent) {
+			return e
+		}
+	}
+	return ""
 }
 
 // textOf is all that the exports have, as text.

@@ -31,6 +31,7 @@ type Server struct {
 func New() *Server {
 	s := &Server{mux: http.NewServeMux()}
 	s.mux.HandleFunc("POST /openai/v1/chat/completions", s.call(chatCompletion))
+	s.mux.HandleFunc("POST /openai/openai/v1/chat/completions", s.call(chatCompletion)) // Groq's
 	s.mux.HandleFunc("POST /openai/v1/responses", s.call(response))
 	s.mux.HandleFunc("POST /openai/v1/embeddings", s.call(embedding))
 	s.mux.HandleFunc("POST /anthropic/v1/messages", s.call(message))
