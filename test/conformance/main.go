@@ -41,7 +41,8 @@ type options struct {
 	record string // a folder; empty: nothing is recorded
 	lock   bool
 	list   bool
-	keep   bool // the table as it is
+	keep   bool   // the table as it is
+	binary string // empty: it is built
 }
 
 func command(args []string) error {
@@ -54,6 +55,7 @@ func command(args []string) error {
 	flags.BoolVar(&o.lock, "lock", false, "install anew and write the versions of all that came with the pinned libraries")
 	flags.BoolVar(&o.list, "list", false, "name the cases")
 	flags.BoolVar(&o.keep, "keep-table", false, "leave the table in the docs as it is")
+	flags.StringVar(&o.binary, "binary", "", "a `program` to check instead of the one of this tree")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -93,9 +95,11 @@ func run(ctx context.Context, cases []*libraryCase, o options) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs as another
 		return err
 	}
-	binary, err := rig.Build(ctx, dir, "./cmd/watchbill")
-	if err != nil {
-		return err
+	binary := o.binary
+	if binary == "" {
+		if binary, err = rig.Build(ctx, dir, "./cmd/watchbill"); err != nil {
+			return err
+		}
 	}
 	postgres, err := rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(dir, "postgres"), Settings: map[string]string{"fsync": "off"}})
 	if err != nil {

@@ -22,7 +22,7 @@ func (c *call) offered() (tools []tool) {
 		if f := object(o["function"]); f != nil {
 			o = f
 		}
-		for _, d := range list(o["functionDeclarations"]) {
+		for _, d := range append(list(o["functionDeclarations"]), list(o["function_declarations"])...) {
 			tools = append(tools, tool{text(object(d)["name"]), schemaOf(object(d))})
 		}
 		if name := text(o["name"]); name != "" {
@@ -33,7 +33,7 @@ func (c *call) offered() (tools []tool) {
 }
 
 func schemaOf(o map[string]any) map[string]any {
-	for _, name := range []string{"parameters", "input_schema", "parametersJsonSchema"} {
+	for _, name := range []string{"parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema"} {
 		if m := object(o[name]); m != nil {
 			return m
 		}
@@ -45,7 +45,7 @@ func schemaOf(o map[string]any) map[string]any {
 // its runs with one, the final answer. A tool that the client insists on is called always.
 func (c *call) wanted() (name, arguments string, ok bool) {
 	tools := c.offered()
-	if forced := object(c.request["tool_choice"]); forced != nil || c.text("tool_choice") == "required" && len(tools) == 1 {
+	if forced := object(c.request["tool_choice"]); forced["name"] != nil || forced["function"] != nil || text(forced["type"]) == "any" || c.text("tool_choice") == "required" && len(tools) == 1 {
 		for _, t := range tools {
 			if n := text(object(forced["function"])["name"]); n == t.name || text(forced["name"]) == t.name || len(tools) == 1 {
 				return t.name, filled(t.schema), true
@@ -66,6 +66,9 @@ func (c *call) wanted() (name, arguments string, ok bool) {
 
 // filled are arguments that fit a schema.
 func filled(schema map[string]any) string {
+	if schema == nil {
+		schema = map[string]any{"properties": map[string]any{"city": map[string]any{}}}
+	}
 	encoded, err := json.Marshal(fill(schema, 0))
 	if err != nil {
 		panic(err) // they are texts, numbers and truths

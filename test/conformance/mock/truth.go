@@ -5,7 +5,7 @@ package mock
 const (
 	inputTokens      = 1237 // with those of the cache
 	cacheReadTokens  = 431
-	cacheWriteTokens = 97 // of Anthropic alone
+	cacheWriteTokens = 97  // of Anthropic alone
 	outputTokens     = 211 // with the reasoning
 	reasoningTokens  = 53  // of OpenAI and Gemini
 	embeddingTokens  = 83

@@ -4,7 +4,13 @@ import common
 provider = common.tracing()
 from promptflow.tracing import start_trace, trace  # noqa: E402
 
-start_trace()
+start_trace()  # it replaces the provider
+from opentelemetry import trace as api  # noqa: E402
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: E402
+from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: E402
+
+if api.get_tracer_provider() is not provider:
+    api.get_tracer_provider().add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 import openai  # noqa: E402
 
 client = openai.OpenAI(max_retries=0, timeout=20)

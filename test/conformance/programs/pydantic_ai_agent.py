@@ -11,7 +11,7 @@ if os.environ["TRACER"] == "logfire":
 
     logfire.configure(send_to_logfire=False, console=False, inspect_arguments=False)
     logfire.instrument_pydantic_ai()
-    provider = None
+    provider = logfire
 else:
     Agent.instrument_all()
 
