@@ -109,6 +109,9 @@ func partial(header http.Header, answer []byte) string {
 	} else if proto.Unmarshal(answer, &said) != nil {
 		return fmt.Sprintf("%q", answer)
 	}
+	if said.GetPartialSuccess().GetRejectedSpans() == 0 {
+		return "" // a message alone is a hint
+	}
 	return said.GetPartialSuccess().GetErrorMessage()
 }
 
@@ -156,19 +159,15 @@ func rewriteIDs(tree any, rewrite func(string) string) {
 	}
 }
 
-// traces are the ids of the traces in the exports.
-func (o *observed) traces() []string {
-	seen := map[string]bool{}
+// spans are the ids of the executions that the spans in the exports can become. Those of a trace are not enough: some
+// instrumentations leave the span of a failed run open, and what comes after is in its trace.
+func (o *observed) spans() []string {
 	var ids []string
 	for _, e := range o.exports {
 		for _, resource := range e.request.GetResourceSpans() {
 			for _, scope := range resource.GetScopeSpans() {
 				for _, span := range scope.GetSpans() {
-					id := hex.EncodeToString(span.GetTraceId())
-					if !seen[id] {
-						seen[id] = true
-						ids = append(ids, id)
-					}
+					ids = append(ids, hex.EncodeToString(span.GetTraceId())+"-"+hex.EncodeToString(span.GetSpanId()))
 				}
 			}
 		}

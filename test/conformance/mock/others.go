@@ -18,7 +18,7 @@ func message(c *call) reply {
 		}
 	}
 	name, arguments, calls := c.wanted()
-	content, stop := o{"type": "text", "text": c.answer(), "citations": nil}, "end_turn"
+	content, stop := o{"type": "text", "text": c.answer()}, "end_turn"
 	if calls {
 		content, stop = o{"type": "tool_use", "id": "toolu_" + c.id, "name": name, "input": json.RawMessage(arguments)}, "tool_use"
 	}

@@ -68,6 +68,9 @@ func (t *Truth) answered(model string, used Tokens) {
 	t.CostNanoUSD += plain*p.input + used.CacheRead*p.cacheRead + used.CacheWrite*p.cacheWrite + used.Output*p.output
 }
 
+// Embedding is what one call of an embedding model uses.
+func Embedding() int64 { return embeddingTokens }
+
 // Each is what one call uses of each kind, if it uses any.
 func Each() Tokens {
 	return Tokens{Input: inputTokens, Output: outputTokens, CacheRead: cacheReadTokens, CacheWrite: cacheWriteTokens, Reasoning: reasoningTokens}

@@ -6,6 +6,8 @@ const provider = common.tracing();
 const [module, name] = process.env.INSTRUMENTOR.split("#");
 const instrumentation = new (require(module)[name])();
 instrumentation.setTracerProvider(provider);
+const { metrics } = require("@opentelemetry/api");
+instrumentation.setMeterProvider?.(metrics.getMeterProvider()); // OpenTelemetry's needs one
 const exported = require("openai");
 if (instrumentation.manuallyInstrument) instrumentation.manuallyInstrument(exported.OpenAI ?? exported);
 const OpenAI = exported.OpenAI ?? exported;
