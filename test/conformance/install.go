@@ -26,6 +26,7 @@ type environment struct {
 // base is what each program of a language needs to export its spans.
 var base = map[string][]string{
 	"python": {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"},
+	"java":   {"io.opentelemetry:opentelemetry-sdk:1.68.0", "io.opentelemetry:opentelemetry-exporter-otlp:1.68.0"},
 }
 
 // prepare installs what a case needs, unless the cache has it. A lock pins all that comes with the case's own packages.
@@ -72,7 +73,7 @@ func prepare(ctx context.Context, c *libraryCase, renew bool) (environment, erro
 			return environment{}, err
 		}
 	}
-	return launcher(c, folder)
+	return launcher(ctx, c, folder)
 }
 
 func install(ctx context.Context, c *libraryCase, folder string, packages []string, locked bool) error {
@@ -105,7 +106,7 @@ func install(ctx context.Context, c *libraryCase, folder string, packages []stri
 		_, err = output(ctx, folder, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--loglevel=error")
 		return err
 	}
-	return installJava(ctx, folder, packages)
+	return installJava(ctx, folder, append(base["java"], packages...))
 }
 
 // installJava lets Maven find the jars, and keeps their paths.
@@ -126,7 +127,7 @@ func installJava(ctx context.Context, folder string, packages []string) error {
 }
 
 // launcher puts the programs beside what they import, and says how to run one.
-func launcher(c *libraryCase, folder string) (environment, error) {
+func launcher(ctx context.Context, c *libraryCase, folder string) (environment, error) {
 	programs, err := os.ReadDir(programFolder)
 	if err != nil {
 		return environment{}, err
@@ -151,13 +152,11 @@ func launcher(c *libraryCase, folder string) (environment, error) {
 	if err != nil {
 		return environment{}, err
 	}
-	java := []string{"java", "-cp", strings.TrimSpace(string(classpath))}
-	for jar := range strings.SplitSeq(string(classpath), ":") {
-		if strings.Contains(jar, "opentelemetry-javaagent") {
-			java = append(java, "-javaagent:"+strings.TrimSpace(jar))
-		}
+	path := folder + ":" + strings.TrimSpace(string(classpath))
+	if _, err := output(ctx, folder, "javac", "-parameters", "-nowarn", "-cp", path, filepath.Join(folder, "Common.java"), program); err != nil {
+		return environment{}, err
 	}
-	return environment{folder, append(java, program)}, nil
+	return environment{folder, []string{"java", "-cp", path, strings.TrimSuffix(c.Program, ".java")}}, nil
 }
 
 func output(ctx context.Context, folder, program string, args ...string) ([]byte, error) {
