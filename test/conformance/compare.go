@@ -217,4 +217,3 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 	}
 	return faults
 }
-

@@ -5,10 +5,10 @@ package mock
 const (
 	inputTokens      = 1237 // with those of the cache
 	cacheReadTokens  = 431
-	cacheWriteTokens = 97  // of Anthropic alone
-	outputTokens     = 211 // with the reasoning
-	reasoningTokens  = 53  // of OpenAI and Gemini
-	embeddingTokens  = 83
+	cacheWriteTokens = 397  // of Anthropic alone
+	outputTokens     = 2113 // with the reasoning
+	reasoningTokens  = 1733 // of OpenAI and Gemini
+	embeddingTokens  = 883
 )
 
 // Answer is the text of each answer.
