@@ -42,6 +42,9 @@ func textOf(v *common.AnyValue) string {
 	return fmt.Sprint(v) // numbers as they are, lists with all their entries
 }
 
+// asked are attributes of what a call was asked. They can hold the counts of the calls before it.
+var asked = regexp.MustCompile(`^(input\.value|llm\.input_messages|gen_ai\.input|gen_ai\.prompt)`)
+
 // found is the name of an attribute that has a piece of the evidence, as a whole number or a text.
 func found(sent []attribute, evidence []string) string {
 	for _, e := range evidence {
@@ -50,7 +53,7 @@ func found(sent []attribute, evidence []string) string {
 		}
 		whole := regexp.MustCompile(`(^|[^0-9.])` + regexp.QuoteMeta(e) + `($|[^0-9.])`)
 		for _, a := range sent {
-			if whole.MatchString(a.value) {
+			if !asked.MatchString(a.name) && whole.MatchString(a.value) {
 				return a.name
 			}
 		}
