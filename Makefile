@@ -81,6 +81,10 @@ chaos: ## Make faults and count what they did, for an hour; some need root. ARGS
 chaos-quick: ## Most of it, few times each, in six minutes.
 	@go run ./test/chaos -quick $(ARGS)
 
+.PHONY: conformance
+conformance: ## Check that pinned real libraries are recorded as what they did. ARGS="-run …" narrows it, "-record DIR" keeps what they send.
+	@go run ./test/conformance $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz $(FUZZTIME)

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+const maxExport = 32 << 20
+
+// export is the body of one call of /v1/traces.
+type export struct {
+	request *collector.ExportTraceServiceRequest
+	status  int
+	message string // of a partial success or an error
+}
+
+// export keeps what a program sends and passes it on as it is.
+func (l *lab) export(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxExport))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	onward, err := http.NewRequestWithContext(r.Context(), http.MethodPost, l.server+"/v1/traces", bytes.NewReader(body))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	onward.Header = r.Header.Clone()
+	response, err := http.DefaultClient.Do(onward)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	kept, err := decodeExport(r.Header, body)
+	if err != nil {
+		kept.message = err.Error()
+	}
+	kept.status = response.StatusCode
+	if said := partial(response.Header, answer); said != "" {
+		kept.message = said
+	}
+	l.mu.Lock()
+	if o := l.seen[l.current]; o != nil {
+		o.exports = append(o.exports, kept)
+	}
+	l.mu.Unlock()
+	w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+	w.WriteHeader(response.StatusCode)
+	_, _ = w.Write(answer)
+}
+
+func decodeExport(header http.Header, body []byte) (export, error) {
+	e := export{request: &collector.ExportTraceServiceRequest{}}
+	if header.Get("Content-Encoding") == "gzip" {
+		unzipped, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return e, err
+		}
+		if body, err = io.ReadAll(io.LimitReader(unzipped, maxExport)); err != nil {
+			return e, err
+		}
+	}
+	if !strings.HasPrefix(header.Get("Content-Type"), "application/json") {
+		return e, proto.Unmarshal(body, e.request)
+	}
+	// OTLP's JSON has ids in hexadecimal, which protojson does not read.
+	var tree any
+	if err := json.Unmarshal(body, &tree); err != nil {
+		return e, err
+	}
+	rewriteIDs(tree, func(id string) string {
+		raw, err := hex.DecodeString(id)
+		if err != nil {
+			return id
+		}
+		return base64.StdEncoding.EncodeToString(raw)
+	})
+	standard, err := json.Marshal(tree)
+	if err != nil {
+		return e, err
+	}
+	return e, protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(standard, e.request)
+}
+
+func partial(header http.Header, answer []byte) string {
+	var said collector.ExportTraceServiceResponse
+	if strings.HasPrefix(header.Get("Content-Type"), "application/json") {
+		if protojson.Unmarshal(answer, &said) != nil {
+			return string(answer)
+		}
+	} else if proto.Unmarshal(answer, &said) != nil {
+		return fmt.Sprintf("%q", answer)
+	}
+	if said.GetPartialSuccess().GetRejectedSpans() == 0 {
+		return "" // a message alone is a hint
+	}
+	return said.GetPartialSuccess().GetErrorMessage()
+}
+
+// otlpJSON is the export as OTLP's JSON, without stack traces.
+func (e export) otlpJSON() (any, error) {
+	encoded, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(e.request)
+	if err != nil {
+		return nil, err
+	}
+	var tree any
+	decoder := json.NewDecoder(bytes.NewReader(encoded))
+	decoder.UseNumber()
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	rewriteIDs(tree, func(id string) string {
+		raw, err := base64.StdEncoding.DecodeString(id)
+		if err != nil {
+			return id
+		}
+		return hex.EncodeToString(raw)
+	})
+	return tree, nil
+}
+
+// rewriteIDs changes the ids of spans and traces, and leaves out stack traces.
+func rewriteIDs(tree any, rewrite func(string) string) {
+	switch t := tree.(type) {
+	case []any:
+		for _, v := range t {
+			rewriteIDs(v, rewrite)
+		}
+	case map[string]any:
+		for name, v := range t {
+			id, isText := v.(string)
+			if isText && (name == "traceId" || name == "spanId" || name == "parentSpanId") {
+				t[name] = rewrite(id)
+				continue
+			}
+			rewriteIDs(v, rewrite)
+		}
+		if t["key"] == "exception.stacktrace" {
+			t["value"] = map[string]any{"stringValue": ""}
+		}
+	}
+}
+
+// spans are the ids of the executions that the spans in the exports can become. Those of a trace are not enough: some
+// instrumentations leave the span of a failed run open, and what comes after is in its trace.
+func (o *observed) spans() []string {
+	var ids []string
+	for _, e := range o.exports {
+		for _, resource := range e.request.GetResourceSpans() {
+			for _, scope := range resource.GetScopeSpans() {
+				for _, span := range scope.GetSpans() {
+					ids = append(ids, hex.EncodeToString(span.GetTraceId())+"-"+hex.EncodeToString(span.GetSpanId()))
+				}
+			}
+		}
+	}
+	return ids
+}

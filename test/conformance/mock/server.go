@@ -1,0 +1,156 @@
+package mock
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxBody   = 8 << 20
+	holdsOpen = 30 * time.Second // a call that is to time out, unless its client goes away first
+)
+
+// Server answers the calls of one scenario after the other. Base addresses are /openai/v1, /anthropic, /gemini and
+// /bedrock. In a scenario whose name begins with "http429" each call is refused, in one that begins with "timeout" none is
+// answered.
+type Server struct {
+	mu       sync.Mutex
+	scenario string
+	truth    Truth
+	calls    int // in this scenario; gives ids and tells the steps of a tool loop apart
+	total    int
+	mux      *http.ServeMux
+}
+
+// New returns a server that no scenario has begun at.
+func New() *Server {
+	s := &Server{mux: http.NewServeMux()}
+	s.mux.HandleFunc("POST /openai/v1/chat/completions", s.call(chatCompletion))
+	s.mux.HandleFunc("POST /openai/openai/v1/chat/completions", s.call(chatCompletion)) // Groq's
+	s.mux.HandleFunc("POST /openai/v1/responses", s.call(response))
+	s.mux.HandleFunc("POST /openai/v1/embeddings", s.call(embedding))
+	s.mux.HandleFunc("POST /anthropic/v1/messages", s.call(message))
+	s.mux.HandleFunc("POST /anthropic/v1/messages/count_tokens", s.countTokens)
+	s.mux.HandleFunc("POST /gemini/{version}/models/{call}", s.call(generateContent))
+	s.mux.HandleFunc("POST /bedrock/model/{model}/converse", s.call(converse))
+	return s
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Begin starts a scenario, of which nothing has happened yet.
+func (s *Server) Begin(scenario string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scenario, s.truth, s.calls = scenario, Truth{}, 0
+}
+
+// Truth is what has happened in the scenario.
+func (s *Server) Truth() Truth {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.truth
+}
+
+// call is one request of a client.
+type call struct {
+	request map[string]any
+	raw     string
+	r       *http.Request
+	id      string
+	step    int // 1 is the scenario's first call
+	loop    bool
+}
+
+func (c *call) text(name string) string { t, _ := c.request[name].(string); return t }
+func (c *call) flag(name string) bool   { b, _ := c.request[name].(bool); return b }
+
+// reply is what a provider answers: a body, or the events of a stream.
+type reply struct {
+	model  string
+	used   Tokens
+	body   any
+	events []event
+}
+
+type event struct {
+	name string
+	data any // a string is written as it is
+}
+
+func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		c := &call{raw: string(raw), r: r}
+		if err == nil {
+			err = json.Unmarshal(raw, &c.request)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.mu.Lock()
+		s.calls++
+		s.total++
+		s.truth.Inferences++
+		scenario := s.scenario
+		c.step, c.id = s.calls, fmt.Sprintf("%08d", s.total)
+		s.mu.Unlock()
+		c.loop = strings.HasPrefix(scenario, "agent") || strings.HasPrefix(scenario, "tool")
+		switch {
+		case strings.HasPrefix(scenario, "http429"):
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = io.WriteString(w, `{"type":"error","error":{"type":"rate_limit_error","code":"rate_limit_exceeded","message":"Rate limit reached"}}`)
+			return
+		case strings.HasPrefix(scenario, "timeout"):
+			select {
+			case <-r.Context().Done():
+			case <-time.After(holdsOpen):
+			}
+			return
+		}
+		given := answer(c)
+		s.mu.Lock()
+		s.truth.answered(given.model, given.used)
+		s.mu.Unlock()
+		write(w, c, given)
+	}
+}
+
+func (s *Server) countTokens(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"input_tokens":14}`)
+}
+
+func write(w http.ResponseWriter, c *call, given reply) {
+	w.Header().Set("X-Request-Id", "req_"+c.id)
+	w.Header().Set("Request-Id", "req_"+c.id)
+	if given.events == nil {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(given.body)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	flusher, _ := w.(http.Flusher)
+	for _, e := range given.events {
+		data, isText := e.data.(string)
+		if !isText {
+			encoded, err := json.Marshal(e.data)
+			if err != nil {
+				panic(err) // what this package makes can be encoded
+			}
+			data = string(encoded)
+		}
+		if e.name != "" {
+			_, _ = fmt.Fprintf(w, "event: %s\n", e.name)
+		}
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", data)
+		flusher.Flush()
+	}
+}

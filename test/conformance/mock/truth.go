@@ -1,0 +1,77 @@
+package mock
+
+// The counts of each call. They are numbers that nothing else is likely to be, so that a count that was exported can be
+// found in an export.
+const (
+	inputTokens      = 1237 // with those of the cache
+	cacheReadTokens  = 431
+	cacheWriteTokens = 397  // of Anthropic alone
+	outputTokens     = 2113 // with the reasoning
+	reasoningTokens  = 1733 // of OpenAI and Gemini
+	embeddingTokens  = 883
+)
+
+// Answer is the text of each answer.
+const Answer = "It is sunny in Paris, 21 degrees."
+
+// Tokens are counts by kind. Input has the cached ones in it, output the reasoning.
+type Tokens struct {
+	Input      int64 `json:"input"`
+	Output     int64 `json:"output"`
+	CacheRead  int64 `json:"cache_read"`
+	CacheWrite int64 `json:"cache_write"`
+	Reasoning  int64 `json:"reasoning"`
+}
+
+func (t *Tokens) add(o Tokens) {
+	t.Input += o.Input
+	t.Output += o.Output
+	t.CacheRead += o.CacheRead
+	t.CacheWrite += o.CacheWrite
+	t.Reasoning += o.Reasoning
+}
+
+// Truth is what happened in a scenario.
+type Truth struct {
+	Inferences  int // calls of a model, those that failed too
+	Tokens      Tokens
+	CostNanoUSD int64
+	Unpriced    bool // a model was called whose price is not known here
+}
+
+// price is what a thousand tokens cost in micro-USD, which is nano-USD a token.
+type price struct{ input, cacheRead, cacheWrite, output int64 }
+
+// prices are list prices, by the start of a model's name; the longest one that fits counts.
+var prices = map[string]price{
+	"gpt-4o":                 {2500, 1250, 0, 10_000},
+	"gpt-4o-mini":            {150, 75, 0, 600},
+	"text-embedding-3-small": {20, 0, 0, 0},
+	"claude-sonnet-4-5":      {3000, 300, 3750, 15_000},
+	"gemini-2.5-flash":       {300, 30, 0, 2500},
+}
+
+func (t *Truth) answered(model string, used Tokens) {
+	t.Tokens.add(used)
+	best := ""
+	for name := range prices {
+		if len(name) > len(best) && len(model) >= len(name) && model[:len(name)] == name {
+			best = name
+		}
+	}
+	p, known := prices[best]
+	if !known {
+		t.Unpriced = true
+		return
+	}
+	plain := used.Input - used.CacheRead - used.CacheWrite
+	t.CostNanoUSD += plain*p.input + used.CacheRead*p.cacheRead + used.CacheWrite*p.cacheWrite + used.Output*p.output
+}
+
+// Embedding is what one call of an embedding model uses.
+func Embedding() int64 { return embeddingTokens }
+
+// Each is what one call uses of each kind, if it uses any.
+func Each() Tokens {
+	return Tokens{Input: inputTokens, Output: outputTokens, CacheRead: cacheReadTokens, CacheWrite: cacheWriteTokens, Reasoning: reasoningTokens}
+}

@@ -1,0 +1,73 @@
+"""What the programs share: a tracer provider that exports to the server, and running scenarios one after the other."""
+import asyncio
+import inspect
+import os
+import sys
+import urllib.parse
+import urllib.request
+
+MOCK = os.environ["MOCK_URL"]
+OPENAI, ANTHROPIC, GEMINI = MOCK + "/openai/v1", MOCK + "/anthropic", MOCK + "/gemini"
+USER, SESSION = os.environ["USER_ID"], os.environ["SESSION_ID"]
+QUESTION = "What is the weather in Paris?"
+TIMEOUT = 1.0
+
+WEATHER = {
+    "name": "get_weather",
+    "description": "Tells the weather in a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+
+
+def get_weather(city: str) -> str:
+    """Tells the weather in a city.
+
+    Args:
+        city: the city's name
+    """
+    return "sunny, 21 degrees"
+
+
+def tracing():
+    """Sets up the global tracer provider with the official exporter and batch processor, and returns it."""
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def post(path):
+    urllib.request.urlopen(urllib.request.Request(MOCK + path, data=b"", method="POST"), timeout=30).read()
+
+
+def flush(provider=None):
+    if provider is None:
+        from opentelemetry import trace
+
+        provider = trace.get_tracer_provider()
+    provider.force_flush()
+
+
+def run(scenarios, provider=None):
+    """Runs the scenarios that the command line names. An error that one raises is told; the next goes on."""
+    for name in sys.argv[1:]:
+        post("/scenario/" + name)
+        outcome = "ok"
+        try:
+            result = scenarios[name]()
+            if inspect.isawaitable(result):
+                asyncio.run(_await(result))
+        except Exception as error:  # noqa: BLE001 - whatever a library raises
+            outcome = f"{type(error).__name__}: {error}"[:300]
+        print(name, outcome, flush=True)
+        flush(provider)
+        post("/outcome/" + name + "?outcome=" + urllib.parse.quote(outcome))
+
+
+async def _await(something):
+    return await something
