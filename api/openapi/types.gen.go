@@ -1203,7 +1203,7 @@ type NewExecution struct {
 	Provider string `json:"provider,omitempty,omitzero"`
 
 	// ProviderCostUSD What the provider says that it charges, to the billionth.
-	ProviderCostUSD float32 `json:"provider_cost_usd,omitempty,omitzero"`
+	ProviderCostUSD *USD `json:"provider_cost_usd,omitempty"`
 
 	// ReasoningTokens Of the output, those of reasoning.
 	ReasoningTokens int64 `json:"reasoning_tokens,omitempty,omitzero"`
