@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/otlp"
+	"github.com/watchbill/watchbill/internal/trace"
 	"github.com/watchbill/watchbill/test/sdk"
 )
 
@@ -105,10 +106,16 @@ func told(t *testing.T, batch execution.Batch, user string, tellings int, began 
 		t.Errorf("%d spans, not %d", got, want)
 	}
 	kinds := []execution.Kind{execution.Inference, execution.Inference, execution.Tool, execution.Agent} // innermost first
-	ancestry := make(execution.Ancestry)
-	for _, s := range batch.Spans {
-		ancestry.Put(s)
+	executions := make(map[string]*execution.Execution, len(batch.Executions))
+	for i := range batch.Executions {
+		executions[batch.Executions[i].SpanID] = &batch.Executions[i]
 	}
+	nodes, bySpan := make([]trace.Node, len(batch.Spans)), make(map[string]int, len(batch.Spans))
+	for i := range batch.Spans {
+		s := &batch.Spans[i]
+		nodes[i], bySpan[s.SpanID] = trace.Node{Span: s, Execution: executions[s.SpanID]}, i
+	}
+	decisions := trace.Decide(nodes)
 	var tokens execution.Tokens
 	models, requests := make(map[string]int), 0
 	for i, e := range batch.Executions {
@@ -118,9 +125,11 @@ func told(t *testing.T, batch execution.Batch, user string, tellings int, began 
 		if known := e.AgentName != execution.Unknown; e.UserID != execution.Unknown || known != (e.Kind == execution.Agent) {
 			t.Errorf("execution %d names %s and %s before its ancestors are known", i, e.AgentName, e.UserID)
 		}
-		if settled, missing := ancestry.Attribute(&e); !settled {
-			t.Errorf("execution %d misses the span %s", i, missing)
+		decision := &decisions[bySpan[e.SpanID]]
+		if decision.Gone || decision.Missing != "" {
+			t.Errorf("execution %d is gone: %t, or misses the span %s", i, decision.Gone, decision.Missing)
 		}
+		decision.Write(&e)
 		if e.AgentName != sdk.Agent || e.UserID != user || e.SessionID != sdk.Session {
 			t.Errorf("execution %d is %s's, of %s in %s", i, e.AgentName, e.UserID, e.SessionID)
 		}
