@@ -277,7 +277,7 @@ func TestContradictingDuplicates(t *testing.T) {
 	}
 	began := time.Now()
 	decisions := trace.Decide(nodes)
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 	for i, d := range decisions {
