@@ -199,7 +199,7 @@ func (s *span) model() string {
 		name = s.attributes.name(execution.MaxName, "genkit:name")
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
-	return cmp.Or(name, s.hinted().model)
+	return cmp.Or(name, s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
 }
 
 // allProviderNames are read in this order: the AI SDK and LiteLLM say more where theirs is there.
