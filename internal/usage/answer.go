@@ -80,21 +80,15 @@ func (r *Report) Answer(text string) {
 	if !looksLikeObject(text) && !strings.HasPrefix(text, "[") {
 		return
 	}
-	counted := r.counted()
-	for _, nested := range []bool{false, true} {
-		if nested && !counted {
-			return // a text could say anything
-		}
-		said := statement{}
-		o := object{text: text, into: &said, path: make([]byte, 0, maxPath), searching: true, answer: true, nested: nested}
-		o.blanks()
-		if !o.value(0) || !o.ends() {
-			return
-		}
-		if told := said.settle(r.Source, true); told.Counted() {
-			r.answer = &told
-			return
-		}
+	said := statement{}
+	// A text in the answer could say anything. It only adds to counts that are told.
+	o := object{text: text, into: &said, path: make([]byte, 0, maxPath), searching: true, answer: true, nested: r.counted()}
+	o.blanks()
+	if !o.value(0) || !o.ends() {
+		return
+	}
+	if told := said.settle(r.Source, true); told.Counted() {
+		r.answer = &told
 	}
 }
 
