@@ -225,7 +225,7 @@ func (s *span) provider() string {
 	if provider, _, found := strings.Cut(s.attributes.text("genkit:name"), "/"); found {
 		return toName(providerOf(provider), execution.MaxProvider)
 	}
-	return toName(cmp.Or(providerOf(s.hinted().provider), framework), execution.MaxProvider)
+	return toName(cmp.Or(providerOf(s.hinted().provider), framework, s.impliedProvider()), execution.MaxProvider)
 }
 
 // providerOf makes one name of those that a provider has. Some write it with a capital letter; others add the interface that
