@@ -84,7 +84,7 @@ func TestUsageMeansTheSameByAllWays(t *testing.T) {
 			want:       anthropic,
 		},
 		"Bedrock's": {
-			provider: "aws.bedrock", model: "anthropic.claude-sonnet-4-5", scope: "opentelemetry.instrumentation.botocore.bedrock-runtime",
+			provider: "aws.bedrock", model: "claude-sonnet-4-5", scope: "opentelemetry.instrumentation.botocore.bedrock-runtime",
 			object:     `{"inputTokens":60,"outputTokens":20,"totalTokens":130,"cacheReadInputTokens":40,"cacheWriteInputTokens":10}`,
 			attributes: attributes{"gen_ai.usage.input_tokens": 60, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.cache_read.input_tokens": 40, "gen_ai.usage.cache_write.input_tokens": 10},
 			want:       anthropic,
@@ -166,7 +166,7 @@ func TestUsageMeansTheSameByAllWays(t *testing.T) {
 			want:       reported(execution.Tokens{Input: 10, Output: 15, Used: 25}),
 		},
 		"what was written to the cache, in Strands' words": {
-			provider: "strands-agents", model: "anthropic.claude-sonnet-4-5",
+			provider: "strands-agents", model: "claude-sonnet-4-5",
 			object: `{"inputTokens":4299,"outputTokens":631,"totalTokens":58291,"cacheReadInputTokens":35574,"cacheWriteInputTokens":17787}`,
 			attributes: attributes{
 				"gen_ai.usage.input_tokens": 4299, "gen_ai.usage.prompt_tokens": 4299, "gen_ai.usage.output_tokens": 631, "gen_ai.usage.completion_tokens": 631, "gen_ai.usage.total_tokens": 58291,
@@ -175,7 +175,7 @@ func TestUsageMeansTheSameByAllWays(t *testing.T) {
 			want: written,
 		},
 		"what was written to the cache, as OpenRouter tells it": {
-			provider: "openrouter", model: "anthropic/claude-sonnet-4-5",
+			provider: "openrouter", model: "claude-sonnet-4-5",
 			object:     `{"prompt_tokens":57660,"completion_tokens":631,"total_tokens":58291,"prompt_tokens_details":{"cached_tokens":35574,"cache_write_tokens":17787},"cost":0.109709,"is_byok":false,"cost_details":{"upstream_inference_cost":null}}`,
 			attributes: attributes{"llm.token_count.prompt": 57660, "llm.token_count.completion": 631, "llm.token_count.prompt_details.cache_input": 35574, "llm.token_count.prompt_details.cache_write": 17787, "llm.cost.total": 0.109709},
 			own:        attributes{"input_tokens": 57660, "output_tokens": 631, "cache_read_tokens": 35574, "cache_write_tokens": 17787, "provider_cost_usd": 0.109709},
