@@ -99,6 +99,9 @@ var makers = map[string]bool{
 // protocol is the provider whose protocol most others speak, so that clients name it whoever answers.
 const protocol = "openai"
 
+// KnownProvider returns the provider that a text names, by the name that prices know it by; empty if it is none.
+func KnownProvider(text string) string { return providerOf(text) }
+
 // providerOf returns the provider that a text names; empty if it is none that is known.
 func providerOf(text string) string {
 	if text == "" {

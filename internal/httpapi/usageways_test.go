@@ -109,6 +109,27 @@ func TestUsageMeansTheSameByAllWays(t *testing.T) {
 			own:        attributes{"input_tokens": 100, "output_tokens": 15, "cache_read_tokens": 40, "tokens_used": 120},
 			want:       openai,
 		},
+		"Gemini's with the thinking in the output": {
+			provider: "google", model: "gemini-2.5-flash",
+			object:     `{"input_tokens":100,"output_tokens":20,"total_tokens":120,"cache_read_tokens":40,"details":{"thoughts_tokens":5,"text_prompt_tokens":100}}`,
+			attributes: attributes{"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.cache_read.input_tokens": 40, "gen_ai.usage.details.thoughts_tokens": 5, "gen_ai.usage.details.cached_content_tokens": 40},
+			own:        attributes{"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 40, "reasoning_tokens": 5},
+			want:       openai,
+		},
+		"Gemini's with the thinking in the output, as its text shows": {
+			provider: "google", model: "gemini-2.5-flash",
+			object:     `{"prompt_tokens":100,"output_tokens":20,"cached_content_tokens":40,"thoughts_tokens":5,"text_candidates_tokens":15}`,
+			attributes: attributes{"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.cached_content_tokens": 40, "gen_ai.usage.thoughts_tokens": 5, "gen_ai.usage.text_candidates_tokens": 15},
+			own:        attributes{"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 40, "reasoning_tokens": 5},
+			want:       openai,
+		},
+		"Gemini's with the thinking beside the output, as its text shows": {
+			provider: "google", model: "gemini-2.5-flash",
+			object:     `{"prompt_tokens":100,"output_tokens":15,"cached_content_tokens":40,"details":{"thoughts_tokens":5,"text_candidates_tokens":15}}`,
+			attributes: attributes{"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 15, "gen_ai.usage.cache_read.input_tokens": 40, "gen_ai.usage.details.thoughts_tokens": 5, "gen_ai.usage.details.text_candidates_tokens": 15},
+			own:        attributes{"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 40, "reasoning_tokens": 5},
+			want:       openai,
+		},
 		"thinking only in the total": {
 			provider: "google", model: "gemini-2.5-pro",
 			object:     `{"prompt_tokens":10,"completion_tokens":150,"total_tokens":8160}`,
@@ -154,7 +175,7 @@ func TestUsageMeansTheSameByAllWays(t *testing.T) {
 			want: written,
 		},
 		"what was written to the cache, as OpenRouter tells it": {
-			provider: "openrouter", model: "anthropic/claude-sonnet-4-5",
+			provider: "openrouter", model: "claude-sonnet-4-5",
 			object:     `{"prompt_tokens":57660,"completion_tokens":631,"total_tokens":58291,"prompt_tokens_details":{"cached_tokens":35574,"cache_write_tokens":17787},"cost":0.109709,"is_byok":false,"cost_details":{"upstream_inference_cost":null}}`,
 			attributes: attributes{"llm.token_count.prompt": 57660, "llm.token_count.completion": 631, "llm.token_count.prompt_details.cache_input": 35574, "llm.token_count.prompt_details.cache_write": 17787, "llm.cost.total": 0.109709},
 			own:        attributes{"input_tokens": 57660, "output_tokens": 631, "cache_read_tokens": 35574, "cache_write_tokens": 17787, "provider_cost_usd": 0.109709},

@@ -199,7 +199,7 @@ func (s *span) model() string {
 		name = s.attributes.name(execution.MaxName, "genkit:name")
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
-	return cmp.Or(name, s.hinted().model)
+	return cmp.Or(name, s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
 }
 
 // allProviderNames are read in this order: the AI SDK and LiteLLM say more where theirs is there.
@@ -225,7 +225,7 @@ func (s *span) provider() string {
 	if provider, _, found := strings.Cut(s.attributes.text("genkit:name"), "/"); found {
 		return toName(providerOf(provider), execution.MaxProvider)
 	}
-	return toName(cmp.Or(providerOf(s.hinted().provider), framework), execution.MaxProvider)
+	return toName(cmp.Or(providerOf(s.hinted().provider), framework, s.impliedProvider()), execution.MaxProvider)
 }
 
 // providerOf makes one name of those that a provider has. Some write it with a capital letter; others add the interface that

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/usage"
@@ -26,10 +27,13 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 			continue
 		}
 		if found, known = roleOfWord(word, hasModel); known {
-			if found == modelCall && isLocalHelper(name, a) {
+			if found == modelCall && (isLocalHelper(name, a) || countsTokens(name)) {
 				return bystander, true
 			}
 			return found, true
+		}
+		if countsTokens(word) {
+			return bystander, true
 		}
 		told = told || attribute == "gen_ai.operation.name" || attribute == "traceloop.span.kind"
 	}
@@ -53,7 +57,57 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 	case a.has("gen_ai.tool.name") && !hasModel && !told:
 		return toolUse, true
 	}
+	if isCallByName(name, scope, a) {
+		return modelCall, true
+	}
 	return bystander, false
+}
+
+// countsTokens reports whether a name is that of a request that counts the tokens of a prompt, which runs no model.
+func countsTokens(name string) bool {
+	if !strings.Contains(name, "oun") && !strings.Contains(name, "OUN") { // most names
+		return false
+	}
+	for after, found := strings.ToLower(name), true; found; {
+		if _, after, found = strings.Cut(after, "count"); found && strings.HasPrefix(strings.TrimLeft(after, "_- ."), "token") {
+			return true
+		}
+	}
+	return false
+}
+
+// isCallByName reports whether a span that says nothing of itself is named as a call of a model. Instrumentations set most attributes
+// once there is an answer, so that a call that failed has none.
+func isCallByName(name, scope string, a attributes) bool {
+	for attribute := range a {
+		if !isContext(attribute) {
+			return false
+		}
+	}
+	return (name == "call_llm" || modelInName(name) != "") && callsModels(scope)
+}
+
+// modelInName returns the model in a span's name that is an operation and a model, as OpenTelemetry's conventions want: chat gpt-4o.
+func modelInName(name string) string {
+	operation, model, _ := strings.Cut(name, " ")
+	switch operation {
+	case "chat", "text_completion", "generate_content", "embeddings":
+		if !strings.ContainsAny(model, " \t{") {
+			return model
+		}
+	}
+	return ""
+}
+
+// modelScopes are in the names of instrumentations that only see models being called.
+var modelScopes = []string{
+	"openlit", "traceloop", "openinference", "genai", "gen_ai", "llm", "openai", "anthropic", "bedrock", "vertex", "gemini", "mistral",
+	"cohere", "groq", "ollama", "together", "replicate", "watsonx", "huggingface", "langchain", "langgraph",
+}
+
+func callsModels(scope string) bool {
+	scope = strings.ToLower(scope)
+	return slices.ContainsFunc(modelScopes, func(word string) bool { return strings.Contains(scope, word) })
 }
 
 // roleOfWord returns the role that a word stands for. Words that are not known have a role where they are made as the known
@@ -67,16 +121,24 @@ func roleOfWord(word string, hasModel bool) (found role, known bool) {
 		return found, true
 	}
 	switch {
+	case hasModel && (strings.HasPrefix(word, "invoke_model") || strings.HasPrefix(word, "invoke_llm")):
+		return modelCall, true
 	case strings.HasPrefix(word, "invoke_"):
 		return agentRun, true
 	case strings.HasPrefix(word, "execute_") && (strings.Contains(word, "tool") || strings.Contains(word, "function")):
 		return toolUse, true
 	case strings.HasPrefix(word, "tool."): // genkit's tool.v2
 		return toolUse, true
-	case hasModel && (strings.Contains(word, "chat") || strings.Contains(word, "generat") || strings.Contains(word, "embed") || strings.Contains(word, "completion")):
+	case hasModel && slices.ContainsFunc(callWords, func(part string) bool { return strings.Contains(word, part) }):
 		return modelCall, true
 	}
 	return bystander, false
+}
+
+// callWords are in the words for what models do.
+var callWords = []string{
+	"chat", "generat", "embed", "completion", "rerank", "converse", "transcri", "speech", "translat", "classif", "moderat", "predict", "inference",
+	"messages.create", "responses.create",
 }
 
 // roleOfLogfire knows Logfire's spans of the OpenAI Agents SDK, which say what they are in their names alone.
@@ -103,17 +165,20 @@ func counted(a attributes) bool {
 // OpenAI._prepare_chat_with_tools, and it used no tokens.
 func isLocalHelper(name string, a attributes) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	return len(last) < len(name) && strings.HasPrefix(last, "_") && !counted(a)
+	return len(last) < len(name) && strings.HasPrefix(last, "_") && !strings.HasPrefix(last, "__") && !counted(a)
 }
 
 // helperWords are in the names and routes of requests to a provider that run no model.
 var helperWords = []string{
-	"count_tokens", "counttokens", "tokenize", "sessions", "models.", "/models", "batches", "files", "vector_stores", "fine_tun",
+	"tokenize", "sessions", "models.", "/models", "batches", "files", "vector_stores", "fine_tun",
 }
 
 // runsNoModel reports whether an SDK's span is of a request that runs no model, although it names one.
 func runsNoModel(name string, a attributes) bool {
 	route := a.text("http.route", "url.path", "url.template")
+	if countsTokens(name) || countsTokens(route) {
+		return true
+	}
 	name, route = strings.ToLower(name), strings.ToLower(route)
 	for _, word := range helperWords {
 		// Google's routes have /models/MODEL:METHOD.

@@ -23,6 +23,11 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 			return &fault{field: pair.GetKey(), why: err.Error()}
 		}
 	}
+	for _, name := range answers {
+		if text := s.attributes[name].GetStringValue(); text != "" {
+			report.Answer(text)
+		}
+	}
 	told := report.Settle()
 	if report.TooMany() {
 		return &fault{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}

@@ -28,7 +28,8 @@ const (
 	audioCacheRead
 	imageInput
 	imageOutput
-	counts // how many kinds of counts there are, and none of them
+	textOutput // the answer's text, which has the common price
+	counts     // how many kinds of counts there are, and none of them
 
 	cost
 	costInput
@@ -126,7 +127,7 @@ func classifyAttribute(name string) Name {
 	if name == "ai.usage.tokens" { // the AI SDK's, of an embedding
 		found = Name{kind: input}
 	}
-	if found.kind > silent && found.kind < counts {
+	if found.kind > silent && found.kind < counts && found.kind != textOutput {
 		for i, prefix := range conventions {
 			if strings.HasPrefix(name, prefix) {
 				found.flags, found.rank = found.flags|conventional, uint8(2*i+1)
@@ -264,6 +265,8 @@ func classify(words []string) Name {
 		n.kind = unread
 	case !known:
 		n.kind = ignored
+	case m&^(markNoise|markToken|markUsage|markDetails) == markOther|markOutput:
+		n.kind = textOutput
 	case has(markOther):
 		n.kind = ignored
 	case has(markAudio | markImage):
@@ -286,6 +289,9 @@ func classify(words []string) Name {
 		n.kind = reasoning
 		if has(markThought) {
 			n.flags |= beside
+		}
+		if slices.Contains(words, "details") { // of all that was used: gen_ai.usage.details.thoughts_tokens
+			n.flags |= within
 		}
 	case has(markTool) && has(markInput):
 		n.kind = toolInput

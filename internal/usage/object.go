@@ -26,6 +26,10 @@ type object struct {
 	searching bool
 	// element reports that the object that comes is one of a list that tells counts by kind.
 	element bool
+	// answer reports that the object is an answer, parts of which a model wrote: they are left out.
+	answer bool
+	// nested reports that texts of the answer that are objects are read as well.
+	nested bool
 }
 
 // readObject adds what an object says to a statement, and reports whether it is a whole object. Of one that is not, some
@@ -83,11 +87,17 @@ func (o *object) value(depth int) bool {
 	case b == '[' || b == '(':
 		return o.list(depth)
 	case b == '"' || b == '\'':
+		from := o.at
 		text, ok := o.quoted()
-		if ok && !o.searching {
+		switch {
+		case ok && !o.searching:
 			o.into.memberText(o.path, text, o.costs)
+		case ok && o.nested && b == '"':
+			o.searchText(o.text[from:o.at])
 		}
 		return ok
+	case b == '<' && o.searching:
+		return o.opaque()
 	case isLetter(b) || b == '_':
 		return o.word(depth)
 	case b == '-' || b == '+' || b == '.' || isDigit(b):
@@ -111,14 +121,16 @@ func (o *object) members(end, separator byte, depth int) bool {
 		}
 		o.path, o.searching = o.path[:outer], searching
 		switch {
-		case searching && strings.Contains(strings.ToLower(name), "usage") && (o.peek() == '{' || isLetter(o.peek())):
+		case searching && (o.peek() == '{' || isLetter(o.peek())) && o.holdsUsage(name):
 			o.path, o.searching = o.path[:0], false
-		case searching:
-		case len(o.path)+len(name)+1 > maxPath:
-			if !o.skip() {
+		case searching && o.answer && isWritten(name):
+			if !o.skip() || !o.comma(end) {
 				return false
 			}
-			if !o.comma(end) {
+			continue
+		case searching:
+		case len(o.path)+len(name)+1 > maxPath:
+			if !o.skip() || !o.comma(end) {
 				return false
 			}
 			continue
@@ -229,11 +241,14 @@ func (o *object) list(depth int) bool {
 	o.blanks()
 	for !o.take(end) {
 		ok := false
-		if o.peek() == '{' && !o.searching && o.ofKinds() {
+		switch {
+		case o.peek() == '{' && !o.searching && o.ofKinds():
 			o.element = true
 			ok = o.value(depth + 1)
 			o.element = false
-		} else {
+		case o.searching && o.answer:
+			ok = o.value(depth + 1)
+		default:
 			ok = o.skip()
 		}
 		if !ok || !o.comma(end) {
@@ -293,7 +308,7 @@ func (o *object) word(depth int) bool {
 	case "null", "true", "false", "None", "True", "False", "NaN", "nan", "Infinity", "inf", "undefined":
 		return true
 	}
-	return false
+	return o.searching
 }
 
 func (o *object) digits() {

@@ -14,6 +14,7 @@ type Report struct {
 
 	flat    statement
 	objects *Told // nil: there were none
+	answer  *Told // the provider's own; nil: it did not say, or was not asked for
 	tooMany bool
 }
 
@@ -114,6 +115,9 @@ func (r *Report) Settle() Told {
 	r.tooMany = told.Absurd
 	if r.objects != nil {
 		told.widen(r.objects)
+	}
+	if r.answer != nil && (!told.Counted() && !told.Absurd || r.answer.explains(&told.Tokens)) {
+		told.widen(r.answer)
 	}
 	return told
 }

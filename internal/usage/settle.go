@@ -112,10 +112,15 @@ func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
 		t.Output += t.Reasoning
 	case s.has(total) && rest == t.Reasoning:
 		t.Output += t.Reasoning
+	case s.beside && s.answered() > 0 && (s.answered() == t.Output || s.answered() == t.Output-t.Reasoning):
+		t.Output = s.answered() + t.Reasoning
 	case (s.beside || s.parts) && !s.inOutput && (!s.has(total) || rest != 0):
 		t.Output += t.Reasoning
 	}
 }
+
+// answered is what the answer used, by the kinds of content that it has.
+func (s *statement) answered() int64 { return s.n[textOutput] + s.n[audioOutput] + s.n[imageOutput] }
 
 // settleRest sees to what a total has beyond its parts. It is the part that was not told; or the reasoning, of a provider
 // that counts it in the total alone; or it stays as what was used and cannot be priced.

@@ -1,0 +1,36 @@
+package otlp
+
+import (
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// conventionalNames are OpenTelemetry's names of providers, where they are others.
+var conventionalNames = map[string]string{
+	"bedrock": "aws.bedrock", "google": "gcp.gemini", "vertex": "gcp.vertex_ai", "azure": "azure.ai.openai", "mistral": "mistral_ai",
+	"watsonx": "ibm.watsonx.ai", "xai": "x_ai",
+}
+
+// impliedProvider is the provider that a span implies whose attributes do not name one: by the format of its messages, by the
+// class whose method it is of, as in OpenAIEmbedding.get_text_embedding, or by an instrumentation that is for one provider alone.
+func (s *span) impliedProvider() string {
+	class, _, method := strings.Cut(s.sent.GetName(), ".")
+	if !method && class != "OpenAI-generation" || strings.ContainsAny(class, " /:") || class == "" || class[0] < 'A' || class[0] > 'Z' {
+		class = ""
+	}
+	scope := strings.TrimSuffix(s.scope, ".v1")
+	scope = scope[strings.LastIndexAny(scope, "./")+1:]
+	if strings.Contains(scope, "agent") || strings.Contains(scope, "adk") {
+		scope = ""
+	}
+	for _, text := range []string{s.attributes.text("mlflow.message.format"), class, scope} {
+		if known := execution.KnownProvider(text); known != "" {
+			if conventional := conventionalNames[known]; conventional != "" {
+				return conventional
+			}
+			return known
+		}
+	}
+	return ""
+}
