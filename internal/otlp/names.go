@@ -11,13 +11,22 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// isPlaceholder reports whether a name stands for none: what libraries write where they do not know one.
-func isPlaceholder(name string) bool {
-	switch strings.ToLower(name) {
-	case "none", "null", "nil", "unknown", "undefined", "n/a", "nan", "-", `""`, "''", "{}", "[]", "<nil>", "not_set", "unset":
+// saysNone reports whether a text stands for no value: what languages and libraries write for one.
+func saysNone(text string) bool {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "", "none", "null", "nil", "undefined", "n/a", "nan", "-", `""`, "''", "{}", "[]", "<nil>", "<none>", "<null>", "(none)", "[object object]":
 		return true
 	}
-	return strings.HasPrefix(name, "[Scrubbed due to ") || name == "[REDACTED]" || name == "[Filtered]"
+	return false
+}
+
+// isPlaceholder reports whether a name stands for none, for one that is not known or for one that was removed.
+func isPlaceholder(name string) bool {
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "unknown", "not_set", "unset", "[redacted]", "[filtered]":
+		return true
+	}
+	return saysNone(name) || strings.HasPrefix(name, "[Scrubbed due to ")
 }
 
 // unquoted takes the quotes from a text that was sent as JSON.
