@@ -111,10 +111,12 @@ func cutWord(name, word string) (rest string, is bool) {
 }
 
 func cutFoldedSuffix(text, suffix string) (rest string, is bool) {
-	if len(text) < len(suffix) || !strings.EqualFold(text[len(text)-len(suffix):], suffix) {
+	at := len(text) - len(suffix)
+	// Few texts end in the same letter, and comparing whole words takes longer.
+	if at < 0 || (text[len(text)-1]^suffix[len(suffix)-1])&^0x20 != 0 || !strings.EqualFold(text[at:], suffix) {
 		return text, false
 	}
-	return text[:len(text)-len(suffix)], true
+	return text[:at], true
 }
 
 func hasAnyFoldedSuffix(text string, suffixes ...string) bool {
