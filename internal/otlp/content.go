@@ -21,8 +21,8 @@ var (
 		numbered("llm.prompts."), numbered("embedding.embeddings."),
 		attribute("pydantic_ai.all_messages"), attribute("langfuse.observation.input"), attribute("mlflow.spanInputs"),
 		attribute("genkit:input"), attribute("gcp.vertex.agent.llm_request"),
-		attribute("mastra.agent_run.input"), attribute("mastra.model_generation.input"), attribute("mastra.workflow_run.input"),
-		attribute("raw_input"), attribute("input.value"), attribute("traceloop.entity.input"),
+		logged("events", false), logged("all_messages_events", false),
+		attribute("raw_input"), attribute("input.value"), attribute("traceloop.entity.input"), ending(inputWords),
 	}
 	outputs = []source{
 		attribute("gen_ai.output.messages"), numbered("gen_ai.completion."), attribute("gen_ai.completion"),
@@ -32,24 +32,24 @@ var (
 		numbered("llm.choices."),
 		attribute("pydantic_ai.final_result"), attribute("final_result"), attribute("langfuse.observation.output"),
 		attribute("mlflow.spanOutputs"), attribute("genkit:output"), attribute("gcp.vertex.agent.llm_response"),
-		attribute("mastra.agent_run.output"), attribute("mastra.model_generation.output"), attribute("mastra.workflow_run.output"),
-		attribute("response"), attribute("response_data"), attribute("output.value"), attribute("traceloop.entity.output"),
+		logged("events", true),
+		attribute("response"), attribute("response_data"), attribute("output.value"), attribute("traceloop.entity.output"), ending(outputWords),
 	}
 	toolInputs = []source{
 		attribute("gen_ai.tool.call.arguments"), attribute("ai.toolCall.args"),
 		attribute("gcp.vertex.agent.tool_call_args"), attribute("spring.ai.tool.call.arguments"),
 		attribute("langfuse.observation.input"), attribute("mlflow.spanInputs"), attribute("genkit:input"),
-		attribute("mastra.tool_call.input"), attribute("mastra.mcp_tool_call.input"), attribute("tool_arguments"),
+		attribute("tool_arguments"),
 		attribute("input.value"), attribute("traceloop.entity.input"), attribute("gen_ai.prompt"),
-		messages("gen_ai.tool.message"), attribute("input"),
+		messages("gen_ai.tool.message"), ending(inputWords),
 	}
 	toolOutputs = []source{
 		attribute("gen_ai.tool.call.result"), attribute("ai.toolCall.result"),
 		attribute("anthropic.tool_result.content"), attribute("gcp.vertex.agent.tool_response"), attribute("spring.ai.tool.call.result"),
 		attribute("langfuse.observation.output"), attribute("mlflow.spanOutputs"), attribute("genkit:output"),
-		attribute("mastra.tool_call.output"), attribute("mastra.mcp_tool_call.output"), attribute("tool_response"),
+		attribute("tool_response"),
 		attribute("output.value"), attribute("traceloop.entity.output"), attribute("gen_ai.completion"),
-		messages("gen_ai.choice"), attribute("output"),
+		messages("gen_ai.choice"), ending(outputWords),
 	}
 )
 
@@ -74,13 +74,7 @@ func take(s *span, sources []source) json.RawMessage {
 
 // withName says which tool was used: an execution has no other place for it.
 func withName(s *span, arguments json.RawMessage) json.RawMessage {
-	name := s.attributes.text(toolNames...)
-	if name == "" && strings.HasPrefix(s.scope, "logfire") {
-		name = s.attributes.text("name")
-	}
-	if name == "" && s.attributes.has("langfuse.observation.type", "mlflow.spanType", "genkit:name", "langsmith.span.kind") {
-		name = s.sent.GetName()
-	}
+	name := s.tool()
 	if name == "" {
 		return arguments
 	}

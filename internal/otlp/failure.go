@@ -4,7 +4,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -13,19 +15,24 @@ import (
 // statusOf says how a span ended, and why where it failed.
 func statusOf(s *span) (status execution.Status, message string) {
 	errorType := s.attributes.text("error.type")
+	if saysNone(errorType) {
+		errorType = ""
+	}
 	thrown := s.exception()
 	if !s.failed(errorType, thrown) {
 		return execution.Success, ""
 	}
-	types := []string{errorType, thrown.text("exception.type")}
-	message = first(
+	exception := collect(thrown.GetAttributes())
+	types := []string{errorType, exception.text("exception.type")}
+	said := []string{
 		s.sent.GetStatus().GetMessage(),
-		thrown.text("exception.message"),
-		s.attributes.text("error.message", "exception.message", "langfuse.observation.status_message"),
-	)
+		exception.text("exception.message"),
+		s.attributes.text("error.message", "exception.message", "langfuse.observation.status_message", "error"),
+	}
+	message = first(said...)
 
 	status = execution.Failure
-	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || wrappedTimeout.MatchString(message) {
+	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(said, tellsTimeout) {
 		status = execution.Timeout
 	}
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
@@ -34,27 +41,55 @@ func statusOf(s *span) (status execution.Status, message string) {
 	return status, shorten(clean(message), execution.MaxErrorMessage)
 }
 
-// failed reports whether a span ended in an error: by its status, or where that is unset by an error that it recorded.
-func (s *span) failed(errorType string, thrown attributes) bool {
-	switch s.sent.GetStatus().GetCode() {
-	case tracepb.Status_STATUS_CODE_ERROR:
+// failed reports whether a span ended in an error. Instrumentations say so by its status, or leave that unset or OK and
+// say it otherwise.
+func (s *span) failed(errorType string, thrown *tracepb.Span_Event) bool {
+	code := s.sent.GetStatus().GetCode()
+	switch {
+	case code == tracepb.Status_STATUS_CODE_ERROR, errorType != "":
 		return true
-	case tracepb.Status_STATUS_CODE_OK:
-		return errorType != ""
+	case thrown != nil && (s.endedBy(thrown) || code == tracepb.Status_STATUS_CODE_UNSET && take(s, outputs) == nil):
+		return true
+	case s.finishedInError():
+		return true
+	case code == tracepb.Status_STATUS_CODE_OK:
+		return false
 	}
-	return errorType != "" || thrown != nil || strings.EqualFold(s.attributes.text("langfuse.observation.level"), "ERROR")
+	return strings.EqualFold(s.attributes.text("langfuse.observation.level"), "ERROR") ||
+		s.attributes.text("genkit:state") == "error" || s.attributes["error"].GetBoolValue()
 }
 
-// wrappedTimeout knows messages that tell of a time-out whatever error they are wrapped in. Others that only mention one, such
-// as "timeout must be positive", are believed where nothing names the error's type.
-var wrappedTimeout = regexp.MustCompile(`(?i)\btimed[ _-]?out\b|\bdeadline[ _-]?exceeded\b`)
+// endedBy reports whether a span ended when it recorded an exception. If it went on, it coped with the exception.
+func (s *span) endedBy(thrown *tracepb.Span_Event) bool {
+	const within = uint64(5 * time.Millisecond)
+	at, end := thrown.GetTimeUnixNano(), s.sent.GetEndTimeUnixNano()
+	return at >= end || end-at <= within
+}
 
-// exception is the last that the span recorded: what it ended with.
-func (s *span) exception() attributes {
-	events := s.sent.GetEvents()
-	for i := len(events) - 1; i >= 0; i-- {
-		if events[i].GetName() == "exception" {
-			return collect(events[i].GetAttributes())
+// finishedInError reports whether the only reason why a call or a run finished is an error. One that used tokens did not
+// fail: some instrumentations give this reason where they know none.
+func (s *span) finishedInError() bool {
+	const reason = "error"
+	if s.role != modelCall && s.role != agentRun {
+		return false
+	}
+	value := s.attributes["gen_ai.response.finish_reasons"]
+	if reasons := value.GetArrayValue().GetValues(); reasons != nil {
+		return !slices.ContainsFunc(reasons, func(one *commonpb.AnyValue) bool { return one.GetStringValue() != reason }) && !counted(s.attributes)
+	}
+	switch text := value.GetStringValue(); text {
+	case "":
+		return s.attributes.text("ai.response.finishReason", "llm.finish_reason") == reason && !counted(s.attributes)
+	default:
+		return (text == reason || text == `["`+reason+`"]`) && !counted(s.attributes)
+	}
+}
+
+// exception is the last that the span recorded; nil: none.
+func (s *span) exception() *tracepb.Span_Event {
+	for _, event := range slices.Backward(s.sent.GetEvents()) {
+		if event.GetName() == "exception" {
+			return event
 		}
 	}
 	return nil
@@ -78,4 +113,14 @@ func isTimeout(said ...string) bool {
 	return slices.ContainsFunc(said, func(text string) bool {
 		return text == "408" || text == "504" || timeoutPattern.MatchString(text) // statuses of HTTP
 	})
+}
+
+// wrappedTimeout knows messages that tell of a time-out whatever error they are wrapped in. Others that only mention one, such
+// as "timeout must be positive", are believed where nothing names the error's type.
+var wrappedTimeout = regexp.MustCompile(`(?i)timed[ _-]?out\b|deadline[ _-]?exceeded|time[ _-]?out[ _-]?(?:error|exception)\b`)
+
+// tellsTimeout reports whether an error's message tells of a time-out. A stack that is a part of it does not count.
+func tellsTimeout(message string) bool {
+	message, _, _ = strings.Cut(message, "Traceback (most recent call last)")
+	return wrappedTimeout.MatchString(message)
 }

@@ -42,6 +42,7 @@ type (
 		} `json:"status"`
 	}
 	eventJSON struct {
+		Time       nanos          `json:"timeUnixNano"`
 		Name       string         `json:"name"`
 		Attributes []keyValueJSON `json:"attributes"`
 	}
@@ -89,7 +90,7 @@ func (s *spanJSON) proto() *tracepb.Span {
 		Status:     &tracepb.Status{Message: s.Status.Message, Code: tracepb.Status_StatusCode(s.Status.Code)},
 	}
 	for _, event := range s.Events {
-		span.Events = append(span.Events, &tracepb.Span_Event{Name: event.Name, Attributes: pairs(event.Attributes)})
+		span.Events = append(span.Events, &tracepb.Span_Event{TimeUnixNano: uint64(event.Time), Name: event.Name, Attributes: pairs(event.Attributes)})
 	}
 	return span
 }

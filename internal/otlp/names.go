@@ -2,22 +2,28 @@ package otlp
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
-
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// isPlaceholder reports whether a name stands for none: what libraries write where they do not know one.
-func isPlaceholder(name string) bool {
-	switch strings.ToLower(name) {
-	case "none", "null", "nil", "unknown", "undefined", "n/a", "nan", "-", `""`, "''", "{}", "[]", "<nil>", "not_set", "unset":
+// saysNone reports whether a text stands for no value: what languages and libraries write for one.
+func saysNone(text string) bool {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "", "none", "null", "nil", "undefined", "n/a", "nan", "-", `""`, "''", "{}", "[]", "<nil>", "<none>", "<null>", "(none)", "[object object]":
 		return true
 	}
-	return strings.HasPrefix(name, "[Scrubbed due to ") || name == "[REDACTED]" || name == "[Filtered]"
+	return false
+}
+
+// isPlaceholder reports whether a name stands for none, for one that is not known or for one that was removed.
+func isPlaceholder(name string) bool {
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "unknown", "not_set", "unset", "[redacted]", "[filtered]":
+		return true
+	}
+	return saysNone(name) || strings.HasPrefix(name, "[Scrubbed due to ")
 }
 
 // unquoted takes the quotes from a text that was sent as JSON.
@@ -29,164 +35,6 @@ func unquoted(text string) string {
 		return inner
 	}
 	return text
-}
-
-// defaultNames are those that frameworks give to what the application did not name.
-var defaultNames = []string{"agent workflow", "langgraph", "agent", "assistant", "workflow", "agentexecutor", "functionagent", "graph", "swarm", "crew"}
-
-func isDefaultName(name string) bool {
-	for _, one := range defaultNames {
-		if strings.EqualFold(name, one) {
-			return true
-		}
-	}
-	return false
-}
-
-// agentOfMethod returns the agent in a span's name that is an agent's and one of its methods, as in
-// weather_agent.on_messages_stream.
-func agentOfMethod(name string) string {
-	agent, method, found := strings.Cut(name, ".")
-	if found && (strings.HasPrefix(method, "on_messages") || method == "run_stream") {
-		return agent
-	}
-	return name
-}
-
-// hints are names that stand where nothing says that they are names.
-type hints struct{ user, session, agent, model, provider string }
-
-// hintTexts are attributes that may be a JSON object with names in it.
-var hintTexts = []string{"metadata", "llm.invocation_parameters", "langfuse.trace.metadata", "langfuse.observation.metadata", "mlflow.spanInputs"}
-
-// maxHintText is how long such a text may be to be read.
-const maxHintText = 16 << 10
-
-// hinted looks for names in what applications attach to a span: attributes in its metadata, context or associations, and
-// members of JSON objects. It looks once.
-func (s *span) hinted() *hints {
-	if s.hints != nil {
-		return s.hints
-	}
-	s.hints = &hints{}
-	for _, pair := range s.sent.GetAttributes() {
-		s.hints.attribute(pair)
-	}
-	for _, name := range hintTexts {
-		text := s.attributes[name].GetStringValue()
-		if len(text) > 1 && len(text) <= maxHintText && text[0] == '{' && mayHint(text) {
-			s.hints.object(text)
-		}
-	}
-	return s.hints
-}
-
-// attribute reads one under metadata, context or associations, such as traceloop.association.properties.user_id.
-func (h *hints) attribute(pair *commonpb.KeyValue) {
-	key := pair.GetKey()
-	if !strings.Contains(key, "metadata.") && !strings.Contains(key, "association.") && !strings.Contains(key, "context.") && !strings.Contains(key, ".attributes.") {
-		return
-	}
-	value := ""
-	switch v := pair.GetValue().GetValue().(type) {
-	case *commonpb.AnyValue_StringValue:
-		value = unquoted(v.StringValue)
-	case *commonpb.AnyValue_IntValue:
-		value = attributes{"": pair.GetValue()}.text("")
-	}
-	if value = toName(value, execution.MaxUser); value == "" || isPlaceholder(value) {
-		return
-	}
-	switch last := strings.ToLower(strings.ReplaceAll(key[lastName(key):], "_", "")); last {
-	case "userid", "user.id", "enduserid":
-		h.user = cmp.Or(h.user, value)
-	case "sessionid", "session.id", "threadid", "conversationid", "chatid":
-		h.session = cmp.Or(h.session, value)
-	}
-}
-
-// lastName is where the last part of an attribute's name begins; user.id and session.id are one part.
-func lastName(key string) int {
-	for _, pair := range []string{".user.id", ".session.id"} {
-		if strings.HasSuffix(key, pair) {
-			return len(key) - len(pair) + 1
-		}
-	}
-	return strings.LastIndexByte(key, '.') + 1
-}
-
-func mayHint(text string) bool {
-	for _, word := range []string{"user", "session", "thread", "conversation", "chat_id", "safety_identifier", `"model"`, "agent_name", "ls_provider"} {
-		if strings.Contains(text, word) {
-			return true
-		}
-	}
-	return false
-}
-
-// hintObject is what of a JSON object names somebody. What has another type is no name.
-type hintObject struct {
-	User             looseText `json:"user"`
-	UserID           looseText `json:"user_id"`
-	UserIDCamel      looseText `json:"userId"`
-	SafetyIdentifier looseText `json:"safety_identifier"`
-	SessionID        looseText `json:"session_id"`
-	SessionIDCamel   looseText `json:"sessionId"`
-	ThreadID         looseText `json:"thread_id"`
-	ConversationID   looseText `json:"conversation_id"`
-	Agent            looseText `json:"lc_agent_name"`
-	Model            looseText `json:"model"`
-	Provider         looseText `json:"ls_provider"`
-}
-
-func (h *hints) object(text string) {
-	var found struct {
-		hintObject
-		Metadata looseObject `json:"metadata"`
-	}
-	if json.Unmarshal([]byte(text), &found) != nil {
-		return // it is no object: there are no names in it
-	}
-	for _, one := range []hintObject{found.hintObject, found.Metadata.hintObject} {
-		h.user = cmp.Or(h.user, one.UserID.name(), one.UserIDCamel.name(), one.User.name(), one.SafetyIdentifier.name())
-		h.session = cmp.Or(h.session, one.SessionID.name(), one.SessionIDCamel.name(), one.ThreadID.name(), one.ConversationID.name())
-		h.agent = cmp.Or(h.agent, one.Agent.name())
-		h.model = cmp.Or(h.model, one.Model.name())
-		h.provider = cmp.Or(h.provider, one.Provider.name())
-	}
-}
-
-// looseText is a text or a number; whatever else stands in its place is empty.
-type looseText string
-
-func (l *looseText) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
-		}
-		*l = looseText(text)
-	} else if len(data) > 0 && (data[0] == '-' || data[0] >= '0' && data[0] <= '9') {
-		*l = looseText(data)
-	}
-	return nil
-}
-
-func (l looseText) name() string {
-	if name := toName(string(l), execution.MaxUser); !isPlaceholder(name) {
-		return name
-	}
-	return ""
-}
-
-// looseObject is an object; whatever else stands in its place is empty.
-type looseObject struct{ hintObject }
-
-func (l *looseObject) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '{' {
-		return json.Unmarshal(data, &l.hintObject)
-	}
-	return nil
 }
 
 // model is the model that was called. A call that failed may name it in its parameters alone.

@@ -3,7 +3,6 @@ package otlp
 import (
 	"cmp"
 	"encoding/hex"
-	"strings"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -88,25 +87,6 @@ func (s *span) session() string {
 	return cmp.Or(s.attributes.name(execution.MaxUser, sessionNames...), s.hinted().session, s.nearby(execution.MaxUser, sessionNames))
 }
 
-// agent is the name of the agent that the span is a run of, or that it says it belongs to. isDefault reports that the name is
-// its framework's, or a workflow's, so that an agent below it has the better one.
-func (s *span) agent() (name string, isDefault bool) {
-	if name = s.attributes.name(execution.MaxName, agentNames[0]); name == "" {
-		name = s.attributes.name(execution.MaxName, agentNames[1:]...)
-		isDefault = name != "" && s.attributes.has("gen_ai.workflow.name") && !s.attributes.has("agent.name")
-	}
-	if name == "" {
-		if name = s.ownName(); name != "" {
-			isDefault = s.attributes.text("traceloop.span.kind") != "agent" && !strings.HasPrefix(s.sent.GetName(), "Agent run:")
-		}
-	}
-	name = cmp.Or(name, s.hinted().agent, s.nearby(execution.MaxName, agentNames))
-	if name != "" && s.role == agentRun {
-		isDefault = isDefault || s.attributes.text("gen_ai.operation.name") == "invoke_workflow" || isDefaultName(name)
-	}
-	return name, isDefault
-}
-
 func (s *span) nearby(most int, names []string) string {
 	for _, around := range s.around {
 		if name := around.name(most, names...); name != "" {
@@ -114,37 +94,6 @@ func (s *span) nearby(most int, names []string) string {
 		}
 	}
 	return ""
-}
-
-// ownName is an agent's name where no attribute is there only to say it.
-func (s *span) ownName() string {
-	switch {
-	case s.role == agentRun:
-		name := cmp.Or(
-			s.attributes.name(execution.MaxName, traceloopNames...),
-			s.attributes.name(execution.MaxName, "gen_ai.agent.id"))
-		if conversation, is := strings.CutPrefix(name, "conversation."); is && conversation == s.session() {
-			return "" // a name for each conversation is no agent's
-		}
-		if name == "" && strings.HasPrefix(s.scope, "logfire") {
-			name = s.attributes.name(execution.MaxName, "name")
-		}
-		if name == "" && s.namedBySpan() {
-			name = toName(agentOfMethod(s.sent.GetName()), execution.MaxName)
-		}
-		return name
-	case s.role == chain && s.parentID == "":
-		return cmp.Or(
-			s.attributes.name(execution.MaxName, "langsmith.trace.name", "genkit:name"),
-			s.hinted().agent,
-			toName(s.sent.GetName(), execution.MaxName))
-	}
-	return ""
-}
-
-// namedBySpan reports whether the span's dialect names a run by its span alone.
-func (s *span) namedBySpan() bool {
-	return s.attributes.has("openinference.span.kind", "langfuse.observation.type", "mlflow.spanType")
 }
 
 // executes says whether the span is an execution, and of which kind.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -40,6 +41,9 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		place.Agent, place.DefaultName = s.agent()
 		if !executes {
 			t.noteUnread(s)
+			if s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+				place.Status, _ = statusOf(s)
+			}
 		}
 		if executes {
 			e, wrong := t.execution(s, kind, place)
@@ -49,6 +53,9 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 				continue
 			}
 			place.Status = e.Status
+			if kind == execution.Agent && e.Status == execution.Success && e.Output == nil && s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_UNSET {
+				place.Status = "" // it does not say how it ended
+			}
 			t.batch.Executions = append(t.batch.Executions, e)
 		}
 		// A span without a parent that names nobody, in a trace without executions, leads nowhere.

@@ -35,7 +35,7 @@ func Decide(nodes []Node) []Decision {
 func (t *tree) decide(i int) Decision {
 	n := &t.nodes[i]
 	d := Decision{
-		Into: none, Missing: t.waitsFor(i), names: n.named, status: n.Status, role: n.Role, within: n.above != none,
+		Into: none, Missing: t.waitsFor(i), names: n.named, status: n.status(), role: n.Role, within: n.above != none,
 	}
 	switch {
 	case n.step, n.wrapper && n.above != none:

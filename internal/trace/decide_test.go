@@ -48,6 +48,8 @@ func node(t testing.TB, described string) trace.Node {
 			s.Status, e.ErrorMessage = execution.Failure, "of "+id
 		case "timeout":
 			s.Status, e.ErrorMessage = execution.Timeout, "of "+id
+		case "untold":
+			s.Status = ""
 		case "scope":
 			s.Scope = value
 		case "process":
@@ -81,6 +83,9 @@ func node(t testing.TB, described string) trace.Node {
 		e.Kind = execution.Tool
 	}
 	e.Status, e.CreatedAt, e.Duration = s.Status, s.StartedAt, s.EndedAt.Sub(s.StartedAt)
+	if e.Status == "" {
+		e.Status = execution.Success
+	}
 	if s.Role == execution.RoleNone {
 		return trace.Node{Span: s}
 	}
@@ -212,6 +217,44 @@ func TestDecide(t *testing.T) {
 		"a run that failed after a time-out": {
 			[]string{"1 run failed 0-100", "2<1 call timeout 1-5", "3<1 call 6-90"},
 			[]string{`1 agent unknown failure "of 1" request`, `2 inference unknown timeout "of 2"`, "3 inference unknown"},
+		},
+		"a run that does not say that its call failed": {
+			[]string{"1 run untold 0-100", "2<1 call 1-5", "3<1 call failed 6-90"},
+			[]string{`1 agent unknown failure "of 3" request`, "2 inference unknown", `3 inference unknown failure "of 3"`},
+		},
+		"a run that does not say that its agent ran out of time": {
+			[]string{"1 run untold 0-100", "2<1 call 1-5", "3<1 step untold 5-95", "4<3 run agent=clerk timeout 6-90"},
+			[]string{`1 agent clerk timeout "of 4" request`, "2 inference clerk", "3 - step", `4 agent clerk timeout "of 4"`},
+		},
+		"a run that says that it succeeded without its last call": {
+			[]string{"1 run 0-100", "3<1 call failed 6-90"}, []string{"1 agent unknown request", `3 inference unknown failure "of 3"`},
+		},
+		"a run that tried again": {
+			[]string{"1 run untold 0-100", "2<1 call failed 1-5", "3<1 call 6-90"},
+			[]string{"1 agent unknown request", `2 inference unknown failure "of 2"`, "3 inference unknown"},
+		},
+		"a run whose tool failed": {
+			[]string{"1 run untold 0-100", "2<1 call 1-5", "3<1 tool failed 6-90", "4<1 call 91-99"},
+			[]string{"1 agent unknown request", "2 inference unknown", `3 tool unknown failure "of 3"`, "4 inference unknown"},
+		},
+		"a run of which only the tool is known": {
+			[]string{"1 run untold 0-100", "3<1 tool failed 6-90"}, []string{"1 agent unknown request", `3 tool unknown failure "of 3"`},
+		},
+		"a run that went on without the agent that its tool is": {
+			[]string{"1 run untold 0-100", "2<1 call 1-5", "3<1 tool 6-90", "4<3 run failed 7-89"},
+			[]string{"1 agent unknown request", "2 inference unknown", "3 tool unknown", `4 agent unknown failure "of 4"`},
+		},
+		"a run that went on long after its call failed": {
+			[]string{"1 run untold 0-9000", "2<1 call failed 1-5"}, []string{"1 agent unknown request", `2 inference unknown failure "of 2"`},
+		},
+		"an error that went through a run": {
+			[]string{"1 failed 0-100", "2<1 run untold agent=clerk 1-99", "3<2 failed 2-98"}, []string{`2 agent clerk failure "" request`},
+		},
+		"an error within a run that did not leave it": {
+			[]string{"1 0-100", "2<1 run untold agent=clerk 1-99", "3<2 failed 2-98"}, []string{"2 agent clerk request"},
+		},
+		"an error around a run": {
+			[]string{"1 failed 0-100", "2<1 run untold agent=clerk 1-9", "3<2 2-8"}, []string{"2 agent clerk request"},
 		},
 		"users who disagree":        {[]string{"1 run", "2<1 call user=ada", "3<1 call user=bob"}, []string{"1 agent unknown request", "2 inference unknown ada/", "3 inference unknown bob/"}},
 		"an orphan within the root": {[]string{"1 run agent=boss 0-100", "3<2 call 5-90"}, []string{"1 agent boss request", "3 inference boss waits for 2"}},

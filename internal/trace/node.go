@@ -129,7 +129,8 @@ type node struct {
 	first   int   // the first run directly below that has a certain name
 	weak    int   // the first run directly below that has any
 	last    int   // the run directly below that ended last
-	ended   int   // what lies directly below and ended last
+	ended   int   // the execution directly below that ended last
+	final   int   // the span directly below that ended last, of any kind
 	failed  int   // the node whose status is the run's
 	user    claim // of it and all below
 	session claim
@@ -150,12 +151,17 @@ func (n *node) run() bool {
 
 func (n *node) call() bool { return n.Role == execution.RoleCall }
 
-// status is the span's own.
+// status is the span's own. A run that does not say how it ended did not fail itself.
 func (n *node) status() execution.Status {
-	if n.Status == "" && n.Execution != nil {
+	switch {
+	case n.Status != "":
+		return n.Status
+	case n.Role == execution.RoleRun, n.Role == execution.RoleStep:
+		return execution.Success
+	case n.Execution != nil:
 		return n.Execution.Status
 	}
-	return n.Status
+	return ""
 }
 
 func (n *node) failedItself() bool { return n.status() != execution.Success && n.status() != "" }

@@ -20,7 +20,7 @@ func plant(given []Node) *tree {
 	index := make(map[spanKey]int, len(given))
 	for i := range given {
 		n := &t.nodes[i]
-		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, ended: none, failed: i, group: none}
+		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, ended: none, final: none, failed: i, group: none}
 		key := spanKey{n.TraceID, n.SpanID}
 		if first, twice := index[key]; twice {
 			n.twin = first
@@ -160,8 +160,12 @@ func (t *tree) nameAll() {
 			n.failed = t.nodes[n.ended].failed // it wrapped the error
 		}
 		if n.parent != none {
-			t.nodes[n.parent].user.add(n.user)
-			t.nodes[n.parent].session.add(n.session)
+			parent := &t.nodes[n.parent]
+			parent.user.add(n.user)
+			parent.session.add(n.session)
+			if !n.adopted && (parent.final == none || t.endedAfter(i, parent.final)) {
+				parent.final = i
+			}
 		}
 		if n.above != none {
 			above := &t.nodes[n.above]
@@ -245,9 +249,9 @@ func (t *tree) conclude(n *node) {
 	if n.said.session == "" {
 		n.said.session = n.session.unanimous()
 	}
-	if !n.calls && n.last != none && !n.failedItself() {
-		if last := t.nodes[n.last].failed; t.nodes[last].failedItself() {
-			n.failed = last
+	if !n.failedItself() {
+		if from := t.failureOf(n); from != none {
+			n.failed = from
 		}
 	}
 }

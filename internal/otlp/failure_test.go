@@ -1,0 +1,105 @@
+package otlp_test
+
+import (
+	"testing"
+	"time"
+
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// TestFailuresOfOtherStatuses has spans whose status is unset or OK, as instrumentations leave it where they say in another way that
+// something failed.
+func TestFailuresOfOtherStatuses(t *testing.T) {
+	t.Parallel()
+	const (
+		unset, ok, failed = tracepb.Status_STATUS_CODE_UNSET, tracepb.Status_STATUS_CODE_OK, tracepb.Status_STATUS_CODE_ERROR
+		never             = time.Hour
+	)
+	limited := says{"exception.type": "openai.RateLimitError", "exception.message": "Error code: 429"}
+	agent := says{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "clerk"}
+	bare := says{"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+	for name, tt := range map[string]struct {
+		says   says
+		code   tracepb.Status_StatusCode
+		told   string
+		thrown says
+		before time.Duration // the span's end
+		want   execution.Status
+		error  string
+	}{
+		"an exception that a span of status OK ended with":   {says: agent, code: ok, thrown: limited, before: 20 * time.Microsecond, want: execution.Failure, error: "openai.RateLimitError: Error code: 429"},
+		"an exception that is recorded after the end":        {says: bare, code: ok, thrown: limited, before: -50 * time.Millisecond, want: execution.Failure, error: "openai.RateLimitError: Error code: 429"},
+		"an exception that a span of status OK went on from": {says: agent, code: ok, thrown: limited, before: time.Second, want: execution.Success},
+		"an exception that an answer came after":             {says: agent.with(says{"output.value": "sunny"}), thrown: limited, before: time.Second, want: execution.Success},
+		"an exception that no answer came after":             {says: agent, thrown: limited, before: time.Second, want: execution.Failure, error: "openai.RateLimitError: Error code: 429"},
+		"an exception at the end of an answer":               {says: agent.with(says{"output.value": "sun"}), thrown: limited, want: execution.Failure, error: "openai.RateLimitError: Error code: 429"},
+		"a time-out within an exception of another type": {
+			says: bare, code: ok, thrown: says{"exception.type": "Exception", "exception.message": "OpenAITimeoutError('slow')Traceback (most recent call last):\n"},
+			want: execution.Timeout, error: "Exception: OpenAITimeoutError('slow')Traceback (most recent call last):\n",
+		},
+		"a time-out that the status does not tell of": {
+			says: bare, code: failed, told: "run status: error", thrown: says{"exception.type": "ModelProviderError", "exception.message": "Request timed out."},
+			want: execution.Timeout, error: "ModelProviderError: run status: error",
+		},
+		"a stack in which a time-out is named": {
+			says: bare, code: failed, thrown: says{"exception.type": "Exception", "exception.message": "no key\nTraceback (most recent call last):\n  raise APITimeoutError(request)"},
+			want: execution.Failure, error: "Exception: no key\nTraceback (most recent call last):\n  raise APITimeoutError(request)",
+		},
+		"a call that finished in an error":             {says: bare.with(says{"gen_ai.response.finish_reasons": []any{"error"}}), code: ok, want: execution.Failure, before: never},
+		"a call that finished in an error, as text":    {says: bare.with(says{"gen_ai.response.finish_reasons": `["error"]`}), want: execution.Failure, before: never},
+		"a call of the AI SDK that finished in one":    {says: bare.with(says{"ai.response.finishReason": "error"}), want: execution.Failure, before: never},
+		"a call that finished for a reason not known":  {says: bare.with(says{"gen_ai.response.finish_reasons": []any{"error"}, "gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1}), want: execution.Success, before: never},
+		"a call that finished for two reasons":         {says: bare.with(says{"gen_ai.response.finish_reasons": []any{"stop", "error"}}), want: execution.Success, before: never},
+		"a tool that returned the word error":          {says: says{"gen_ai.operation.name": "execute_tool", "gen_ai.response.finish_reasons": []any{"error"}}, want: execution.Success, before: never},
+		"a state of Genkit":                            {says: says{"genkit:metadata:subtype": "tool", "genkit:state": "error"}, want: execution.Failure, before: never},
+		"a level of Langfuse":                          {says: says{"langfuse.observation.type": "agent", "langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "no"}, want: execution.Failure, error: "no", before: never},
+		"a level of Langfuse that only warns":          {says: says{"langfuse.observation.type": "agent", "langfuse.observation.level": "WARNING"}, want: execution.Success, before: never},
+		"an error's type of Micrometer that says none": {says: bare.with(says{"error.type": "none"}), want: execution.Success, before: never},
+		"an error that is a text":                      {says: agent.with(says{"error": `{"message":"Error in agent run","data":{"error":"Request timed out."}}`}), code: failed, want: execution.Timeout, error: `{"message":"Error in agent run","data":{"error":"Request timed out."}}`, before: never},
+		"an error that is a flag":                      {says: bare.with(says{"error": true}), want: execution.Failure, before: never},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpan(1, 0, tt.says)
+			s.Status = &tracepb.Status{Code: tt.code, Message: tt.told}
+			if tt.before != never {
+				thrown := event("exception", tt.thrown)
+				thrown.TimeUnixNano = uint64(int64(s.GetEndTimeUnixNano()) - tt.before.Nanoseconds())
+				s.Events = append(s.Events, thrown)
+			}
+			if got := one(t, s); got.Status != tt.want || got.ErrorMessage != tt.error {
+				t.Errorf("%s %q, not %s %q", got.Status, got.ErrorMessage, tt.want, tt.error)
+			}
+		})
+	}
+}
+
+// TestSpansTellHowTheyEnded checks what is stored of how spans ended, which decides about the runs around them.
+func TestSpansTellHowTheyEnded(t *testing.T) {
+	t.Parallel()
+	agent := says{"gen_ai.operation.name": "invoke_agent"}
+	for name, tt := range map[string]struct {
+		says says
+		code tracepb.Status_StatusCode
+		want execution.Status
+	}{
+		"a run that says nothing":            {says: agent, want: ""},
+		"a run of status OK":                 {says: agent, code: tracepb.Status_STATUS_CODE_OK, want: execution.Success},
+		"a run with an answer":               {says: agent.with(says{"output.value": "sunny"}), want: execution.Success},
+		"a run that failed":                  {says: agent, code: tracepb.Status_STATUS_CODE_ERROR, want: execution.Failure},
+		"a call that says nothing":           {says: says{"gen_ai.operation.name": "chat"}, want: execution.Success},
+		"a span of another kind":             {want: ""},
+		"a span of another kind that failed": {code: tracepb.Status_STATUS_CODE_ERROR, want: execution.Failure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpan(1, 2, tt.says)
+			s.Status = &tracepb.Status{Code: tt.code}
+			if got, _ := translated(t, exportOf(s)); len(got.Spans) != 1 || got.Spans[0].Status != tt.want {
+				t.Errorf("%+v, not %q", got.Spans, tt.want)
+			}
+		})
+	}
+}

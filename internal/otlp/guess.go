@@ -1,0 +1,129 @@
+package otlp
+
+import (
+	"encoding/json"
+	"strings"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// The last words of attributes' names that hold what went into something or came out, the most telling first.
+var (
+	inputWords  = []string{"input", "inputs", "arguments", "args", "prompt", "prompts", "request", "query", "question"}
+	outputWords = []string{"output", "outputs", "result", "results", "response", "completion", "completions", "answer"}
+)
+
+// ending finds an attribute in dialects that are not known: one that is no number, and whose name ends in one of the words.
+func ending(words []string) source {
+	return func(s *span) json.RawMessage {
+		best, found := len(words), ""
+		for name, value := range s.attributes {
+			last := withoutValue(name)
+			for i, word := range words[:min(best+1, len(words))] {
+				if _, is := cutWord(last, word); !is {
+					continue
+				}
+				if (i < best || name < found) && holdsContent(value) {
+					best, found = i, name
+				}
+				break
+			}
+		}
+		if found == "" {
+			return nil
+		}
+		return encodeValue(s.attributes[found])
+	}
+}
+
+func holdsContent(value *commonpb.AnyValue) bool {
+	switch v := value.GetValue().(type) {
+	case *commonpb.AnyValue_StringValue:
+		return !saysNone(v.StringValue)
+	case *commonpb.AnyValue_ArrayValue, *commonpb.AnyValue_KvlistValue:
+		return true
+	}
+	return false
+}
+
+// withoutValue cuts from a name what only says that this is its value.
+func withoutValue(name string) string {
+	for _, more := range []string{"value", "data", "messages", "content", "text", "json"} {
+		if rest, is := cutWord(name, more); is && rest != "" {
+			return strings.TrimRight(rest, "._-:")
+		}
+	}
+	return name
+}
+
+// logged reads a text that is a list of events in JSON, as Logfire sends them: what was answered, or what came before.
+func logged(name string, answered bool) source {
+	return func(s *span) json.RawMessage {
+		text := s.attributes[name].GetStringValue()
+		if len(text) == 0 || text[0] != '[' {
+			return nil
+		}
+		var events []json.RawMessage
+		if json.Unmarshal([]byte(text), &events) != nil {
+			return nil
+		}
+		var found list
+		for _, event := range events {
+			var said struct {
+				Name string `json:"event.name"`
+			}
+			if json.Unmarshal(event, &said) != nil {
+				return nil
+			}
+			if (said.Name == "gen_ai.choice") == answered && strings.HasPrefix(said.Name, "gen_ai.") {
+				found = append(found, execution.Sanitize(event))
+			}
+		}
+		if found == nil {
+			return nil
+		}
+		return found.encode()
+	}
+}
+
+// tool is the name of the tool that a span is a use of. Where no attribute says it, the span's own name does.
+func (s *span) tool() string {
+	if name := s.attributes.name(execution.MaxName, toolNames...); name != "" {
+		return name
+	}
+	if strings.HasPrefix(s.scope, "logfire") {
+		return s.attributes.name(execution.MaxName, "name")
+	}
+	found := ""
+	for key := range s.attributes {
+		rest, is := cutFoldedSuffix(key, "name")
+		if !is || found != "" && found <= key {
+			continue
+		}
+		if _, is = cutWord(strings.TrimRight(rest, "._-:"), "tool"); is && s.attributes.name(execution.MaxName, key) != "" {
+			found = key
+		}
+	}
+	if found != "" {
+		return s.attributes.name(execution.MaxName, found)
+	}
+	return s.toolOfSpan()
+}
+
+// toolOfSpan cuts from a span's name what only says that it is a use of a tool, as in "execute_tool get_weather".
+func (s *span) toolOfSpan() string {
+	name := s.sent.GetName()
+	for _, prefix := range []string{"execute_tool", "tool_call", "tool:", "tool", "function:"} {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) && (len(name) == len(prefix) || strings.HasSuffix(prefix, ":") || name[len(prefix)] == ' ') {
+			name = strings.TrimLeft(name[len(prefix):], ": ")
+			break
+		}
+	}
+	name = strings.TrimSuffix(strings.TrimSuffix(name, ".tool"), ".run")
+	if name = toName(name, execution.MaxName); isPlaceholder(name) || name == "ai.toolCall" {
+		return ""
+	}
+	return name
+}

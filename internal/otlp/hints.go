@@ -1,0 +1,207 @@
+package otlp
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// hints are names that stand where no convention says that they are names.
+type hints struct {
+	user, session, model, provider string
+	agent                          string // of an attribute of its own
+	graph                          string // in metadata, which names the graph as well where that is no agent
+}
+
+// maxHintText is how long an attribute's JSON may be to be read.
+const maxHintText = 16 << 10
+
+// hinted looks for names in what applications and libraries attach to a span: attributes whose names end like those of a
+// user, a session or an agent, and members of JSON objects in metadata and parameters. It looks once.
+func (s *span) hinted() *hints {
+	if s.hints != nil {
+		return s.hints
+	}
+	s.hints = &hints{}
+	for _, pair := range s.sent.GetAttributes() {
+		key := pair.GetKey()
+		if text := pair.GetValue().GetStringValue(); len(text) > 1 && text[0] == '{' {
+			if len(text) <= maxHintText && isParameters(key) && mayHint(text) {
+				s.hints.object(text)
+			}
+			continue
+		}
+		if what := namedBy(key); what != nobody {
+			s.hints.attribute(what, pair.GetValue())
+		}
+	}
+	return s.hints
+}
+
+// isParameters reports whether an attribute holds what an application or a request says of itself, if it is an object.
+func isParameters(key string) bool {
+	return key == "mlflow.spanInputs" || hasAnyFoldedSuffix(key, "metadata", "invocation_parameters", "invocation_params", "runtimeContext", "associations")
+}
+
+// named is what an attribute's name says that its value names.
+type named int
+
+const (
+	nobody named = iota
+	aUser
+	aSession
+	anAgent
+)
+
+// namedBy returns what the last words of an attribute's name say that it names: user_id, userId and user.id are a user's.
+// What systems below an application call users, sessions and threads are none of its own.
+func namedBy(key string) named {
+	if rest, is := cutFoldedSuffix(key, "name"); is {
+		if _, is := cutWord(strings.TrimRight(rest, "._-"), "agent"); is {
+			return anAgent
+		}
+		return nobody
+	}
+	rest, is := cutFoldedSuffix(key, "id")
+	if !is {
+		return nobody
+	}
+	rest = strings.TrimRight(rest, "._-")
+	for _, one := range []struct {
+		word string
+		is   named
+	}{
+		{"user", aUser}, {"enduser", aUser}, {"customer", aUser}, {"session", aSession}, {"conversation", aSession}, {"thread", aSession}, {"chat", aSession},
+	} {
+		if _, is := cutWord(rest, one.word); is {
+			if isOfSystem(key) {
+				return nobody
+			}
+			return one.is
+		}
+	}
+	return nobody
+}
+
+// isOfSystem reports whether an attribute is of OpenTelemetry's conventions for systems.
+func isOfSystem(key string) bool {
+	area, _, _ := strings.Cut(key, ".")
+	switch area {
+	case "db", "messaging", "rpc", "net", "network", "os", "process", "host", "container", "k8s", "system", "http", "tls", "aws", "azure", "gcp", "cloud":
+		return !strings.HasPrefix(key, "gcp.vertex.agent.")
+	}
+	return key == "thread.id" // of the operating system
+}
+
+// cutWord cuts a word from the end of a name. It is a whole word if it begins the name, follows a sign, or begins with a
+// capital letter where the letter before it is none.
+func cutWord(name, word string) (rest string, is bool) {
+	if rest, is = cutFoldedSuffix(name, word); !is || rest == "" {
+		return rest, is
+	}
+	last, first := rest[len(rest)-1], name[len(rest)]
+	isLetter := last >= 'a' && last <= 'z' || last >= 'A' && last <= 'Z'
+	return rest, !isLetter || last >= 'a' && first >= 'A' && first <= 'Z'
+}
+
+func cutFoldedSuffix(text, suffix string) (rest string, is bool) {
+	at := len(text) - len(suffix)
+	// Few texts end in the same letter, and comparing whole words takes longer.
+	if at < 0 || (text[len(text)-1]^suffix[len(suffix)-1])&^0x20 != 0 || !strings.EqualFold(text[at:], suffix) {
+		return text, false
+	}
+	return text[:at], true
+}
+
+func hasAnyFoldedSuffix(text string, suffixes ...string) bool {
+	return slices.ContainsFunc(suffixes, func(suffix string) bool {
+		_, is := cutFoldedSuffix(text, suffix)
+		return is
+	})
+}
+
+func (h *hints) attribute(what named, value *commonpb.AnyValue) {
+	name := toName(attributes{"": value}.text(""), execution.MaxUser)
+	if isPlaceholder(name) {
+		return
+	}
+	switch what {
+	case aUser:
+		h.user = cmp.Or(h.user, name)
+	case aSession:
+		h.session = cmp.Or(h.session, name)
+	case anAgent:
+		h.agent = cmp.Or(h.agent, name)
+	}
+}
+
+func mayHint(text string) bool {
+	for _, word := range []string{"user", "User", "session", "Session", "thread", "conversation", "chat_id", "chatId", "safety_identifier", `"model"`, "agent_name", "ls_provider"} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// object reads the members of a JSON object that name somebody, and those of its metadata.
+func (h *hints) object(text string) {
+	var members, inner map[string]hintMember
+	if json.Unmarshal([]byte(text), &members) != nil {
+		return // it is no object: there are no names in it
+	}
+	h.members(members)
+	if metadata := members["metadata"].object; metadata != nil && json.Unmarshal(metadata, &inner) == nil {
+		h.members(inner)
+	}
+}
+
+func (h *hints) members(of map[string]hintMember) {
+	h.user = cmp.Or(h.user, of["user_id"].name(), of["userId"].name(), of["user"].name(), of["safety_identifier"].name())
+	h.session = cmp.Or(h.session, of["session_id"].name(), of["sessionId"].name(), of["thread_id"].name())
+	h.graph = cmp.Or(h.graph, of["lc_agent_name"].name())
+	h.model = cmp.Or(h.model, of["model"].name())
+	h.provider = cmp.Or(h.provider, of["ls_provider"].name())
+	if h.user != "" && h.session != "" {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		switch namedBy(key) {
+		case aUser:
+			h.user = cmp.Or(h.user, of[key].name())
+		case aSession:
+			h.session = cmp.Or(h.session, of[key].name())
+		}
+	}
+}
+
+// hintMember is a text, a number or an object. All else is empty.
+type hintMember struct {
+	text   string
+	object json.RawMessage
+}
+
+func (m *hintMember) UnmarshalJSON(data []byte) error {
+	switch {
+	case data[0] == '"':
+		return json.Unmarshal(data, &m.text)
+	case data[0] == '-' || data[0] >= '0' && data[0] <= '9':
+		m.text = string(data)
+	case data[0] == '{':
+		m.object = slices.Clone(data)
+	}
+	return nil
+}
+
+func (m hintMember) name() string {
+	if name := toName(m.text, execution.MaxUser); !isPlaceholder(name) {
+		return name
+	}
+	return ""
+}
