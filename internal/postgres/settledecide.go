@@ -11,7 +11,7 @@ import (
 func (v *view) decide(ctx context.Context) error {
 	nodes := make([]trace.Node, len(v.members))
 	for i, m := range v.members {
-		nodes[i] = trace.Node{Span: &m.span.Span, Execution: m.origin()}
+		nodes[i] = trace.Node{Span: &m.span.Span, Execution: m.origin(), WeakResponse: m.span.keys.weak()}
 		if m.joined != nil && m.joined.reason == trace.BySimilarity {
 			nodes[i].Partner = m.joined.into
 		}

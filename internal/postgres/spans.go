@@ -62,7 +62,7 @@ func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
 	}, func() error {
 		s.StartedAt, s.EndedAt = s.StartedAt.UTC(), s.EndedAt.UTC()
 		setFacts(&s.Span, facts)
-		s.Scope, s.Process, s.ResponseID = keyText(s.keys.scope), keyText(s.keys.process), keyText(s.keys.response)
+		s.Scope, s.Process, s.ResponseID = keyText(s.keys.scope), keyText(s.keys.process), s.keys.responseText()
 		each(s)
 		return nil
 	})
@@ -70,13 +70,13 @@ func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
 }
 
 // ancestors reads spans and what is known above them.
-func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []string) (found []execution.Span, err error) {
+func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []string) (found []storedSpan, err error) {
 	limit := maxAbove + len(spans)*64
 	rows, err := tx.Query(ctx, walkUp, traces, spans, limit)
 	if err != nil {
 		return nil, err
 	}
-	err = collectSpans(rows, func(one storedSpan) { found = append(found, one.Span) })
+	err = collectSpans(rows, func(one storedSpan) { found = append(found, one) })
 	if len(found) >= limit {
 		s.tooDeep.Add(1)
 	}
