@@ -94,9 +94,9 @@ func (v *view) dropErased(ctx context.Context) error {
 	}
 	for _, m := range touched {
 		if erased.cover(&m.now.Execution) {
-			m.now = nil
+			m.now, m.erased = nil, true
 			for _, other := range m.members {
-				other.into = nil
+				other.into, other.by, other.erased = nil, "", true
 			}
 		}
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// responseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
-	responseWithin = 10 * time.Minute
+	// ResponseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
+	ResponseWithin = 10 * time.Minute
 	// uniqueLength is how many letters and digits an id has that no other answer has.
 	uniqueLength = 12
 )
@@ -55,7 +55,7 @@ func (c *calls) byResponse() {
 // agree: whoever sends a span may put any id on it. An id that other answers may have needs times and counts that go together.
 func (c *calls) sameAnswer(first, second int) bool {
 	x, y := &c.nodes[first], &c.nodes[second]
-	if y.StartedAt.Sub(x.StartedAt) > responseWithin {
+	if y.StartedAt.Sub(x.StartedAt) > ResponseWithin {
 		return false
 	}
 	kin := x.TraceID == y.TraceID || x.Process != "" && x.Process == y.Process

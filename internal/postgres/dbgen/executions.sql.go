@@ -135,9 +135,10 @@ func (q *Queries) EraseJoined(ctx context.Context, userID string) error {
 }
 
 const eraseSpanOwners = `-- name: EraseSpanOwners :exec
-UPDATE span_ancestors SET owner = '', response = 0, similar_to = 0 WHERE owner = $1
+UPDATE span_ancestors SET owner = '', gone = true, response = 0, similar_to = 0 WHERE owner = $1
 `
 
+// What comes again is dropped.
 func (q *Queries) EraseSpanOwners(ctx context.Context, owner string) error {
 	_, err := q.db.Exec(ctx, eraseSpanOwners, owner)
 	return err

@@ -107,7 +107,8 @@ DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_i
 DELETE FROM span_ancestors WHERE user_id = $1;
 
 -- name: EraseSpanOwners :exec
-UPDATE span_ancestors SET owner = '', response = 0, similar_to = 0 WHERE owner = $1;
+-- What comes again is dropped.
+UPDATE span_ancestors SET owner = '', gone = true, response = 0, similar_to = 0 WHERE owner = $1;
 
 -- name: EraseJoined :exec
 DELETE FROM joined_executions WHERE user_id = $1;
