@@ -111,6 +111,9 @@ func (at place) someCall(from int) {
 		one("a call seen once", w.tell(at.spanned(call, at.trace, at.parent, from, to, counts)))
 	case 1:
 		outer := at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), unknownUsage)
+		if w.erased { // a silent one may be taken for another's call until its own comes, and be erased with it
+			outer = at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)
+		}
 		one("a call in a call", w.tell(outer), w.tell(at.spanned(call, at.trace, outer.span.SpanID, from+3, to-3, counts)))
 	case 2:
 		one("a call in two traces", w.tell(at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)),

@@ -1,9 +1,9 @@
 -- name: TakeUnsettled :many
--- Whoever else settles at the same time takes others.
+-- Whoever else settles at the same time takes others. Those that have been due for longest come first, whoever's they are.
 SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
-ORDER BY user_id, created_at, execution_id
+ORDER BY check_at
 LIMIT sqlc.arg(most)::int
 FOR UPDATE SKIP LOCKED;
 
