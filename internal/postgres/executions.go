@@ -111,16 +111,18 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool
 			}
 			deltas.Add(row, 1)
 			switch d := family.decision(at); {
+			case intake.again[at]: // stored as what it was while it became another
+				unsettled = append(unsettled, waiting{row: row, now: true, heard: true})
 			case intake.partner[at] || family.older && d != nil && family.nodes[family.at[at]].Role != execution.RoleNone:
-				unsettled = append(unsettled, waiting{row, true})
+				unsettled = append(unsettled, waiting{row: row, now: true})
 			case d != nil && d.Missing != "":
-				unsettled = append(unsettled, waiting{row, false})
+				unsettled = append(unsettled, waiting{row: row})
 			default:
 				done.Settled = append(done.Settled, row.Execution)
 			}
 		}
 		for i := range intake.parts {
-			unsettled = append(unsettled, waiting{&intake.parts[i], false})
+			unsettled = append(unsettled, waiting{row: &intake.parts[i]})
 		}
 		if err := s.keepJoined(ctx, tx, intake.joined); err != nil {
 			return err
@@ -166,6 +168,7 @@ func (s *Executions) becomeWriter(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `-- name: BecomeWriter :exec
 DO $$
 BEGIN
+	PERFORM pg_current_xact_id(); -- those that begin later see that this one is under way: see lookups
 	IF to_regclass('pg_temp.staged_executions') IS NULL THEN
 		CREATE TEMPORARY TABLE staged_executions (LIKE agent_executions INCLUDING DEFAULTS) ON COMMIT `+ends+`;
 		GRANT INSERT, SELECT ON staged_executions TO watchbill_writer;

@@ -44,7 +44,7 @@ func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	}
 	f.older = true
 	for i := range above {
-		f.nodes = append(f.nodes, trace.Node{Span: &above[i]})
+		f.nodes = append(f.nodes, trace.Node{Span: &above[i].Span, WeakResponse: above[i].keys.weak()})
 	}
 	f.decisions = trace.Decide(f.nodes)
 	return f, nil

@@ -16,6 +16,7 @@ type intake struct {
 	parts   []execution.Row // those of them that are the same call as another, as long as that may change
 	erased  []int           // those whose users were erased after they began
 	partner []bool
+	again   []bool // those whose spans came before
 	spans   []execution.Span
 	joined  []joinedExecution
 	lookups lookups
@@ -24,7 +25,8 @@ type intake struct {
 
 // intakeOf stores a batch's spans, and returns what of its executions is to be stored.
 func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family) (*intake, error) {
-	in := &intake{spans: batch.Spans, partner: make([]bool, len(batch.Executions))}
+	flags := make([]bool, 2*len(batch.Executions))
+	in := &intake{spans: batch.Spans, partner: flags[:len(batch.Executions)], again: flags[len(batch.Executions):]}
 	all := make([]execution.Row, len(batch.Executions))
 	var inherited []string
 	for i := range batch.Executions {
@@ -126,7 +128,7 @@ func (p *places) erase(at int) {
 	if p.erased == nil {
 		p.erased = make([]bool, len(p.gone))
 	}
-	p.erased[at] = true
+	p.erased[at], p.gone[at] = true, true // what comes again is dropped
 }
 
 // spans returns a batch's spans; those of executions that were erased lose what names the user.

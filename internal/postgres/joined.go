@@ -46,7 +46,8 @@ ON CONFLICT (execution_id) DO NOTHING`, ids, intos, reasons, users, times, trace
 }
 
 // dropJoined leaves out what came before and was found to be a part of another, or another user's: its span is known, or, where that
-// is forgotten by now, its id. Nearly always nothing of a batch came before, and none of it is that old.
+// is forgotten by now, its id. What else came before is marked: its row may be on its way to another user. Nearly always nothing of a
+// batch came before, and none of it is that old.
 func (s *Executions) dropJoined(ctx context.Context, tx pgx.Tx, f *family, in *intake, fresh bool) error {
 	forgotten := s.now().Add(-spansKept)
 	var traces, spans, ids, users []string
@@ -67,31 +68,35 @@ func (s *Executions) dropJoined(ctx context.Context, tx pgx.Tx, f *family, in *i
 	var err error
 	if fresh {
 		rows, err = tx.Query(ctx, `-- name: JoinedLongBefore :many
-SELECT execution_id FROM joined_executions WHERE execution_id = ANY ($1::text[]) AND into_id <> execution_id`, ids)
+SELECT execution_id, true FROM joined_executions WHERE execution_id = ANY ($1::text[]) AND into_id <> execution_id`, ids)
 	} else {
 		rows, err = tx.Query(ctx, `-- name: JoinedBefore :many
-SELECT w.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (trace_id, span_id, id, user_id)
-WHERE EXISTS (
-		SELECT FROM span_ancestors a WHERE a.trace_id = w.trace_id AND a.span_id = w.span_id
-		AND (a.gone OR a.owner <> '' AND a.owner <> w.user_id)
-	)
-	OR EXISTS (SELECT FROM joined_executions j WHERE j.execution_id = w.id AND j.into_id <> w.id)`, traces, spans, ids, users)
+SELECT w.id, COALESCE(a.gone OR a.owner <> '' AND a.owner <> w.user_id, false)
+	OR EXISTS (SELECT FROM joined_executions j WHERE j.execution_id = w.id AND j.into_id <> w.id)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (trace_id, span_id, id, user_id)
+LEFT JOIN span_ancestors a ON a.trace_id = w.trace_id AND a.span_id = w.span_id
+WHERE a.trace_id IS NULL OR a.xmin <> pg_current_xact_id()::xid`, traces, spans, ids, users)
 	}
 	if err != nil {
 		return err
 	}
-	known, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(known) == 0 {
+	dropped := map[string]bool{} // of what came before
+	var id string
+	var drop bool
+	if _, err := pgx.ForEachRow(rows, []any{&id, &drop}, func() error {
+		dropped[id] = drop
+		return nil
+	}); err != nil || len(dropped) == 0 {
 		return err
-	}
-	dropped := make(map[string]bool, len(known))
-	for _, id := range known {
-		dropped[id] = true
 	}
 	kept := 0
 	for i := range in.rows {
-		if dropped[in.rows[i].ID] {
+		drop, before := dropped[in.rows[i].ID]
+		if drop {
 			continue
+		}
+		if before {
+			in.again[in.from[i]] = true
 		}
 		in.rows[kept], in.from[kept] = in.rows[i], in.from[i]
 		kept++

@@ -21,8 +21,6 @@ const (
 	// maxProcesses bounds the processes whose scopes are remembered, and maxScopes the scopes of one.
 	maxProcesses = 10_000
 	maxScopes    = 8
-	// maxAlike bounds how many spans one is compared with that may tell of the same call.
-	maxAlike = 16
 )
 
 // scopes are the sources of a process that tell of calls, as far as this replica knows. Most processes have one, and need no look
@@ -131,80 +129,6 @@ func (s *scopes) isNew(process int64, now time.Time) bool {
 	return now.Sub(s.processes[process].first) < newFor
 }
 
-// lookups are what to look for among the calls that are stored.
-type lookups struct {
-	n         []int32 // of the call that looks
-	responses []int64
-
-	alikeN   []int32
-	alike    []int64
-	from, to []time.Time
-}
-
-// response looks for spans with the same response id.
-func (l *lookups) response(n int, k spanKeys) {
-	if k.response != 0 {
-		l.n, l.responses = append(l.n, int32(n)), append(l.responses, k.response)
-	}
-}
-
-// similar looks for spans of other sources that may tell of the same call.
-func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64) {
-	if k.similar == 0 {
-		return
-	}
-	report := trace.Reports(s)
-	own, reported := k.source(report), k.source(true)
-	for _, other := range sources {
-		if other == own {
-			continue
-		}
-		from, to := s.StartedAt.Add(-trace.BeganWithin), s.StartedAt.Add(trace.BeganWithin)
-		switch {
-		case other == reported:
-			to = s.EndedAt.Add(trace.ReportedWithin)
-		case report && other == k.source(false):
-			from, to = s.StartedAt.Add(-trace.ReportedWithin), s.StartedAt
-		}
-		l.alikeN, l.alike = append(l.alikeN, int32(n)), append(l.alike, k.alike(own, other))
-		l.from, l.to = append(l.from, from), append(l.to, to)
-	}
-}
-
-// find calls found with the traces of the spans that were looked for and the number of what looked. What is stored itself may find
-// its own trace.
-func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
-	var n int32
-	var of string
-	each := func(rows pgx.Rows, err error) error {
-		if err == nil {
-			_, err = pgx.ForEachRow(rows, []any{&n, &of}, func() error {
-				found(int(n), of)
-				return nil
-			})
-		}
-		return err
-	}
-	if len(l.n) > 0 {
-		if err := each(tx.Query(ctx, `-- name: CallsOfResponses :many
-SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[]) AS w (n, response)
-CROSS JOIN LATERAL (SELECT b.trace_id FROM span_ancestors b WHERE b.response = w.response AND b.response <> 0 LIMIT $3) AS a`,
-			l.n, l.responses, maxAlike)); err != nil {
-			return err
-		}
-	}
-	if len(l.alikeN) == 0 {
-		return nil
-	}
-	return each(tx.Query(ctx, `-- name: SimilarCalls :many
-SELECT w.n, a.trace_id FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) AS w (n, similar_to, began, ended)
-CROSS JOIN LATERAL (
-	SELECT b.trace_id FROM span_ancestors b
-	WHERE b.similar_to = w.similar_to AND b.similar_to <> 0 AND b.started_at BETWEEN w.began AND w.ended
-	ORDER BY b.started_at DESC LIMIT $5
-) AS a`, l.alikeN, l.alike, l.from, l.to, maxAlike))
-}
-
 // findPartners marks the executions of a batch that may be the same call as one that came before.
 func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in *intake, p *places) error {
 	seen := map[int64]map[int64]bool{} // the sources of each process
@@ -229,7 +153,7 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 	if err != nil {
 		return err
 	}
-	l := lookups{n: make([]int32, 0, calls), responses: make([]int64, 0, calls)}
+	l := lookups{responses: make([]responseLook, 0, calls)}
 	s.scopes.forgetAlone(p, sources, s.now())
 	for _, i := range in.from {
 		at := f.at[i]
@@ -237,13 +161,13 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 			continue
 		}
 		k := p.keys[at]
-		l.response(i, k)
+		l.response(i, f.nodes[at].Span, k)
 		others := sources[k.process]
 		for _, m := range f.decisions[at].Members {
 			if m >= f.spans {
 				continue
 			}
-			l.response(i, p.keys[m])
+			l.response(i, f.nodes[m].Span, p.keys[m])
 			covered := p.keys[m].source(trace.Reports(f.nodes[m].Span))
 			others = slices.DeleteFunc(slices.Clone(others), func(source int64) bool { return source == covered })
 		}
@@ -252,12 +176,13 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 			in.early = append(in.early, earlyCall{*f.nodes[at].Span, k, sources[k.process]})
 		}
 	}
+	err = l.find(ctx, tx, func(i int, _ string) { in.partner[i] = true })
 	in.lookups = l
-	return l.find(ctx, tx, func(i int, _ string) { in.partner[i] = true })
+	return err
 }
 
-// recent are calls that were committed lately, of processes with several sources: another transaction may have stored a span of the
-// same call at the same moment, so that neither found the other.
+// recent are calls that were committed lately, of processes with several sources, or with response ids while other transactions were
+// under way: one of these may have stored a span of the same call, so that neither found the other.
 type recent struct {
 	mu      sync.Mutex
 	calls   []recentCall
@@ -282,7 +207,10 @@ const maxRecent = 20_000
 // remember notes what a transaction committed and is to be looked for again.
 func (r *recent) remember(in *intake) {
 	rows, l := in.rows, &in.lookups
-	if len(l.alikeN)+len(in.early) == 0 {
+	if !l.unsure {
+		l.responses = nil
+	}
+	if len(l.alike)+len(l.responses)+len(in.early) == 0 {
 		return
 	}
 	r.mu.Lock()
@@ -291,21 +219,26 @@ func (r *recent) remember(in *intake) {
 		return
 	}
 	r.early = append(r.early, in.early...)
-	if len(l.alikeN) == 0 {
+	if len(l.alike)+len(l.responses) == 0 {
 		return
 	}
-	first := int32(len(r.calls))
-	next := int32(0)
-	number := make([]int32, len(in.partner)) // of each execution of the batch among the calls; what was left out is the first
-	for i, at := range in.from {
-		e := &rows[i]
-		r.calls = append(r.calls, recentCall{e.TraceID, e.SpanID})
-		number[at] = first + next
-		next++
+	number := make([]int, len(in.partner)) // of each execution of the batch among the calls; -1: it was left out
+	for i := range number {
+		number[i] = -1
 	}
-	for i, n := range l.alikeN {
-		r.lookups.alikeN, r.lookups.alike = append(r.lookups.alikeN, number[n]), append(r.lookups.alike, l.alike[i])
-		r.lookups.from, r.lookups.to = append(r.lookups.from, l.from[i]), append(r.lookups.to, l.to[i])
+	for i, at := range in.from {
+		number[at] = len(r.calls)
+		r.calls = append(r.calls, recentCall{rows[i].TraceID, rows[i].SpanID})
+	}
+	for _, look := range l.alike {
+		if look.n = number[look.n]; look.n >= 0 {
+			r.lookups.alike = append(r.lookups.alike, look)
+		}
+	}
+	for _, look := range l.responses {
+		if look.n = number[look.n]; look.n >= 0 {
+			r.lookups.responses = append(r.lookups.responses, look)
+		}
 	}
 }
 

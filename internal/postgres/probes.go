@@ -162,13 +162,12 @@ func (s *Executions) ProbePartitions(ctx context.Context) error {
 // OldestTransaction finds the transaction that has held back the removal of dead rows for longest. It is for one goroutine.
 //
 // A login that is no member of pg_read_all_stats sees of others' sessions neither when their transactions began nor what they
-// do, but the oldest transaction that each still needs (backend_xmin). How long that does not move is what is measured.
+// do, but the transactions that each still needs (backend_xmin, backend_xid). For how long one of them is needed is what is measured.
 type OldestTransaction struct {
 	db  *DB
 	now func() time.Time
 
-	horizon int64     // the oldest transaction that is still needed; 0: none
-	since   time.Time // when it was first seen
+	needed map[int64]time.Time // transactions that sessions still need, and since when each was seen without a break
 }
 
 // NewOldestTransaction returns one that has seen nothing yet.
@@ -178,34 +177,41 @@ func NewOldestTransaction(db *DB, now func() time.Time) *OldestTransaction {
 
 // Age returns for how long the oldest transaction has been open, as far as is known: 0 if none holds anything back.
 func (o *OldestTransaction) Age(ctx context.Context) (time.Duration, error) {
-	var horizon, next int64
-	var began *time.Time
-	var now time.Time
-	err := o.db.pool.QueryRow(ctx, `-- name: OldestTransaction :one
+	const doing = "look for the oldest transaction"
+	rows, err := o.db.pool.Query(ctx, `-- name: OldestTransaction :many
 WITH needed AS (
-	SELECT age(x.xid) AS age, a.xact_start AS began
+	SELECT x.xid, a.xact_start AS began
 	FROM pg_stat_activity a CROSS JOIN LATERAL (VALUES (a.backend_xmin), (a.backend_xid)) AS x (xid)
 	WHERE x.xid IS NOT NULL AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL AND a.datname = current_database()
 	UNION ALL
-	SELECT age(p.transaction), p.prepared FROM pg_prepared_xacts p WHERE p.database = current_database()
+	SELECT p.transaction, p.prepared FROM pg_prepared_xacts p WHERE p.database = current_database()
 	UNION ALL
-	SELECT age(s.xmin), NULL FROM pg_replication_slots s WHERE s.xmin IS NOT NULL
+	SELECT s.xmin, NULL FROM pg_replication_slots s WHERE s.xmin IS NOT NULL
 )
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, clock_timestamp(),
-	COALESCE((SELECT max(age) FROM needed), 0), (SELECT min(began) FROM needed WHERE age = (SELECT max(age) FROM needed))`).Scan(&next, &now, &horizon, &began)
+SELECT xid::text::bigint, COALESCE(max(EXTRACT(EPOCH FROM clock_timestamp() - began)), 0)::float8
+FROM needed WHERE age(xid) > 0 -- something came after what it needs
+GROUP BY xid ORDER BY max(age(xid)) DESC`)
 	if err != nil {
-		return 0, fault("look for the oldest transaction", err)
+		return 0, fault(doing, err)
 	}
-	if horizon <= 0 { // nothing came after what it needs, so it holds back nothing
-		o.horizon = 0
-		return 0, nil
+	needed := map[int64]time.Time{}
+	now, oldest := o.now(), time.Duration(0)
+	var xid int64
+	var seconds float64
+	if _, err := pgx.ForEachRow(rows, []any{&xid, &seconds}, func() error {
+		since, known := o.needed[xid]
+		if !known {
+			since = now
+		}
+		if len(needed) == 0 {
+			oldest = time.Duration(seconds * float64(time.Second))
+		}
+		needed[xid] = since
+		oldest = max(oldest, now.Sub(since))
+		return nil
+	}); err != nil {
+		return 0, fault(doing, err)
 	}
-	if oldest := next - horizon; oldest != o.horizon {
-		o.horizon, o.since = oldest, o.now()
-	}
-	age := o.now().Sub(o.since)
-	if began != nil {
-		age = max(age, now.Sub(*began))
-	}
-	return max(age, 0), nil
+	o.needed = needed
+	return oldest, nil
 }

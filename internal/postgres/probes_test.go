@@ -153,9 +153,15 @@ func TestOldestTransaction(t *testing.T) {
 			}
 			db.exec(t, `INSERT INTO written VALUES (2)`) // what comes after it
 			age()
+			others := db.holding(t, `INSERT INTO written VALUES (3)`)
 			now = now.Add(11 * time.Minute)
 			if got := age(); got < 11*time.Minute {
 				t.Errorf("%s: want at least 11 minutes, got %s", name, got)
+			}
+			others()
+			now = now.Add(time.Minute)
+			if got := age(); got < 12*time.Minute {
+				t.Errorf("%s, after a later one is over: want at least 12 minutes, got %s", name, got)
 			}
 			return nil
 		})

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,6 +20,9 @@ type Repriced struct{ Seen, Changed int64 }
 // execution's cost and price version. What it has done when it fails stays done.
 func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
 	var total Repriced
+	if err := s.repriceJoined(ctx, w, price); err != nil {
+		return total, err
+	}
 	err := s.changeWindow(ctx, w, "price executions anew", &total.Seen, &total.Changed,
 		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.saveCosts(ctx, tx, rows, price) })
 	return total, err
@@ -87,4 +91,50 @@ func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.Exec
 
 func same(a, b *int64) bool {
 	return a == b || a != nil && b != nil && *a == *b
+}
+
+// repriceJoined prices what executions were before they were merged: whatever is decided about them next starts from that. It comes
+// before the rows, so that none is settled with an old price after it was priced anew.
+func (s *Executions) repriceJoined(ctx context.Context, w execution.Window, price func(*execution.Execution)) error {
+	at, id := w.From, ""
+	for {
+		read := 0
+		var last joinedExecution
+		err := s.db.inTxAs(ctx, admin, "price joined executions anew", func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `-- name: JoinedToReprice :many
+SELECT execution_id, figures FROM joined_executions
+WHERE created_at >= $1 AND created_at < $2 AND (created_at, execution_id) > ($1, $3)
+ORDER BY created_at, execution_id LIMIT $4 FOR NO KEY UPDATE`, at, w.To, id, repriceAtOnce)
+			if err != nil {
+				return err
+			}
+			read = 0
+			var ids, changed []string
+			var key string
+			var figures json.RawMessage
+			if _, err := pgx.ForEachRow(rows, []any{&key, &figures}, func() error {
+				read++
+				one := joinedOf("", "", "", false, figures)
+				last, last.ID = one, key
+				was, version := one.Cost, one.PriceVersion
+				if price(&one.Execution); !same(was, one.Cost) || version != one.PriceVersion {
+					ids, changed = append(ids, key), append(changed, string(mustMarshal(one.Execution)))
+				}
+				return nil
+			}); err != nil || len(ids) == 0 {
+				return err
+			}
+			_, err = tx.Exec(ctx, `-- name: SaveJoinedFigures :exec
+UPDATE joined_executions j SET figures = k.figures
+FROM unnest($1::text[], $2::jsonb[]) AS k (execution_id, figures) WHERE j.execution_id = k.execution_id`, ids, changed)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if read < repriceAtOnce {
+			return nil
+		}
+		at, id = last.CreatedAt, last.ID
+	}
 }

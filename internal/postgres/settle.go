@@ -162,6 +162,7 @@ type member struct {
 	heard   bool
 	told    bool   // as one that is final
 	owner   string // of the row that is there in place of its own
+	erased  bool   // with its user
 	removed bool   // its row is deleted: another is what it would become
 	touched bool   // what was decided about it counts
 }

@@ -11,7 +11,7 @@ import (
 func (v *view) decide(ctx context.Context) error {
 	nodes := make([]trace.Node, len(v.members))
 	for i, m := range v.members {
-		nodes[i] = trace.Node{Span: &m.span.Span, Execution: m.origin()}
+		nodes[i] = trace.Node{Span: &m.span.Span, Execution: m.origin(), WeakResponse: m.span.keys.weak()}
 		if m.joined != nil && m.joined.reason == trace.BySimilarity {
 			nodes[i].Partner = m.joined.into
 		}
@@ -94,9 +94,9 @@ func (v *view) dropErased(ctx context.Context) error {
 	}
 	for _, m := range touched {
 		if erased.cover(&m.now.Execution) {
-			m.now = nil
+			m.now, m.erased = nil, true
 			for _, other := range m.members {
-				other.into = nil
+				other.into, other.by, other.erased = nil, "", true
 			}
 		}
 	}

@@ -158,13 +158,15 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 	for i := range v.spans {
 		span := &v.spans[i]
 		if span.Role == execution.RoleCall {
-			l.response(i, span.keys)
+			l.response(i, &span.Span, span.keys)
 			l.similar(i, &span.Span, span.keys, sources[span.keys.process])
 		}
 	}
+	found := map[partner]bool{}
 	add := func(due, other string) {
-		if due != other {
-			all = append(all, partner{due, other})
+		if p := (partner{due, other}); due != other && !found[p] {
+			found[p] = true
+			all = append(all, p)
 		}
 	}
 	if err := l.find(ctx, v.tx, func(i int, other string) { add(v.spans[i].TraceID, other) }); err != nil {
@@ -272,7 +274,7 @@ func (v *view) readExecutions(ctx context.Context) error {
 			v.byID[[2]string{w.TraceID, w.SpanID}] = m
 		}
 		m.waits = !w.Heard
-		if m.span.owner != w.UserID && !m.span.gone {
+		if m.span.owner != w.UserID { // one that is gone may have come again while it went
 			want(m, w.UserID, w.CreatedAt, w.ExecutionID)
 		}
 	}

@@ -51,11 +51,11 @@ func (v *view) savePlaces(ctx context.Context) error {
 		if !m.touched || m.span.owner == "" && !m.span.gone {
 			continue
 		}
-		owner, left := m.owner, m.now == nil && m.by != ""
+		owner, left := m.owner, m.now == nil && (m.by != "" || m.erased)
 		if m.now != nil {
 			owner = m.now.UserID
 		}
-		if owner != m.span.owner || left != m.span.gone && m.origin() != nil {
+		if owner != m.span.owner || left != m.span.gone && (m.origin() != nil || m.erased) {
 			traces, spans = append(traces, m.span.TraceID), append(spans, m.span.SpanID)
 			owners, gone = append(owners, owner), append(gone, left)
 		}

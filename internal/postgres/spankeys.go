@@ -3,6 +3,7 @@ package postgres
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -20,6 +21,11 @@ type spanKeys struct {
 // reports is mixed into the scope of spans that report how calls ended: they are looked up apart.
 const reports = 0x5ca1ab1e
 
+// weakResponse is the bit of the hash of a response id that says that other answers may have it as well.
+const weakResponse = 2
+
+func (k spanKeys) weak() bool { return k.response&weakResponse != 0 }
+
 // keysOf returns the keys of a call or of a tool's use; none of anything else. A tool's use is not looked up.
 func keysOf(s *execution.Span, e *execution.Execution) (k spanKeys) {
 	if s.Role != execution.RoleCall && s.Role != execution.RoleTool {
@@ -31,7 +37,10 @@ func keysOf(s *execution.Span, e *execution.Execution) (k spanKeys) {
 	}
 	if s.ResponseID != "" {
 		sum := sha256.Sum256([]byte(s.ResponseID)) // users choose it
-		k.response = int64(binary.LittleEndian.Uint64(sum[:]) | 1)
+		k.response = int64(binary.LittleEndian.Uint64(sum[:])&^weakResponse | 1)
+		if trace.WeakResponse(s.ResponseID) {
+			k.response |= weakResponse
+		}
 	}
 	if e != nil && s.Process != "" {
 		k.similar = (hashOf(s.Process, trace.PlainModel(e.Model)) ^ k.source(trace.Reports(s))) | 1
@@ -73,6 +82,14 @@ func keyText(key int64) string {
 		return ""
 	}
 	return strconv.FormatInt(key, 36)
+}
+
+// responseText is a response id's key as a span's field. It looks like an id that no other answer has: see spanKeys.weak.
+func (k spanKeys) responseText() string {
+	if k.response == 0 {
+		return ""
+	}
+	return fmt.Sprintf("id-%016x", uint64(k.response))
 }
 
 // The facts of a span that is stored: its role, its status, and whether its name is a default.

@@ -62,7 +62,7 @@ func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
 	}, func() error {
 		s.StartedAt, s.EndedAt = s.StartedAt.UTC(), s.EndedAt.UTC()
 		setFacts(&s.Span, facts)
-		s.Scope, s.Process, s.ResponseID = keyText(s.keys.scope), keyText(s.keys.process), keyText(s.keys.response)
+		s.Scope, s.Process, s.ResponseID = keyText(s.keys.scope), keyText(s.keys.process), s.keys.responseText()
 		each(s)
 		return nil
 	})
@@ -70,13 +70,13 @@ func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
 }
 
 // ancestors reads spans and what is known above them.
-func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []string) (found []execution.Span, err error) {
+func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []string) (found []storedSpan, err error) {
 	limit := maxAbove + len(spans)*64
 	rows, err := tx.Query(ctx, walkUp, traces, spans, limit)
 	if err != nil {
 		return nil, err
 	}
-	err = collectSpans(rows, func(one storedSpan) { found = append(found, one.Span) })
+	err = collectSpans(rows, func(one storedSpan) { found = append(found, one) })
 	if len(found) >= limit {
 		s.tooDeep.Add(1)
 	}
@@ -85,8 +85,9 @@ func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []s
 
 // waiting is a row that waits for spans above it, or is to be looked at again at once.
 type waiting struct {
-	row *execution.Row
-	now bool
+	row   *execution.Row
+	now   bool
+	heard bool // metrics have counted it
 }
 
 // keepUnsettled notes which rows wait for spans above them, and has those looked at again that may have waited for a batch's.
@@ -102,6 +103,7 @@ func keepUnsettled(ctx context.Context, tx pgx.Tx, came []execution.Span, unsett
 	var users, ids, traces, spans []string
 	var times []time.Time
 	var after []float64
+	var heard []bool
 	for _, w := range unsettled {
 		r := w.row
 		users, times, ids = append(users, r.UserID), append(times, r.CreatedAt), append(ids, r.ID)
@@ -110,15 +112,15 @@ func keepUnsettled(ctx context.Context, tx pgx.Tx, came []execution.Span, unsett
 		if w.now {
 			seconds = 0
 		}
-		after = append(after, seconds)
+		after, heard = append(after, seconds), append(heard, w.heard)
 	}
 	_, err := tx.Exec(ctx, `-- name: InsertUnsettled :exec
-INSERT INTO unsettled_executions (user_id, created_at, execution_id, trace_id, span_id, check_at)
-SELECT w.user_id, w.created_at, w.execution_id, w.trace_id, w.span_id, now() + w.after * interval '1 second'
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::float8[])
-	AS w (user_id, created_at, execution_id, trace_id, span_id, after)
+INSERT INTO unsettled_executions (user_id, created_at, execution_id, trace_id, span_id, check_at, heard)
+SELECT w.user_id, w.created_at, w.execution_id, w.trace_id, w.span_id, now() + w.after * interval '1 second', w.heard
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::boolean[])
+	AS w (user_id, created_at, execution_id, trace_id, span_id, after, heard)
 ORDER BY 1, 2, 3
-ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, after)
+ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, after, heard)
 	return err
 }
 

@@ -202,6 +202,19 @@ func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 	return max(r.at.Sub(committed), 0)
 }
 
+// pollUntilSure polls as agents do, who ask again where a replica says that it knows too little: its sweeps are late on a busy machine.
+func (n *node) pollUntilSure(t *testing.T, agent, token string, wait time.Duration) int {
+	for deadline := time.Now().Add(time.Minute); ; {
+		got, err := n.try(http.MethodGet, pendingPath(agent)+"?wait="+wait.String(), token, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		if got.status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			return got.status
+		}
+	}
+}
+
 func TestRevokedTokenDiesEverywhere(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
@@ -213,13 +226,7 @@ func TestRevokedTokenDiesEverywhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			token := a.enroll(name)
 			held := make(chan int)
-			go func() {
-				got, err := b.try(http.MethodGet, pendingPath(name)+"?wait=30s", token, nil)
-				if err != nil {
-					t.Error(err)
-				}
-				held <- got.status
-			}()
+			go func() { held <- b.pollUntilSure(t, name, token, 30*time.Second) }()
 			eventually(t, 5*time.Second, "known on the other replica", func() bool {
 				return b.get(pendingPath(name), token).status == http.StatusOK
 			})
@@ -228,7 +235,7 @@ func TestRevokedTokenDiesEverywhere(t *testing.T) {
 			eventually(t, time.Second, "refused on the other replica", func() bool {
 				return b.get(pendingPath(name), token).status == http.StatusUnauthorized
 			})
-			if got := a.get(pendingPath(name), token).status; got != http.StatusUnauthorized {
+			if got := a.pollUntilSure(t, name, token, 0); got != http.StatusUnauthorized {
 				t.Errorf("on the replica that revoked it: want 401, got %d", got)
 			}
 			if got := <-held; got != http.StatusUnauthorized {

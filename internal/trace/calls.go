@@ -3,17 +3,12 @@ package trace
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-const (
-	// maxGroup is how many spans may tell of one call. More do not: whoever sends them has its reasons, and each counts.
-	maxGroup = 8
-	// responseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
-	responseWithin = 10 * time.Minute
-)
+// maxGroup is how many spans may tell of one call. More do not: whoever sends them has its reasons, and each counts.
+const maxGroup = 8
 
 // group is calls that are the same.
 type group struct {
@@ -111,28 +106,6 @@ func (c *calls) joinable(a, b int, separate bool) bool {
 func (c *calls) sameSource(a, b int) bool {
 	x, y := &c.nodes[a], &c.nodes[b]
 	return x.Scope == y.Scope && x.Process == y.Process && Reports(x.Span) == Reports(y.Span)
-}
-
-// byResponse joins calls that have the provider's id of the answer in common.
-func (c *calls) byResponse() {
-	seen := map[string][]int{}
-	for _, i := range c.all {
-		n := &c.nodes[i]
-		if n.ResponseID == "" {
-			continue
-		}
-		before := seen[n.ResponseID]
-		joined := false
-		for _, other := range before {
-			if n.StartedAt.Sub(c.nodes[other].StartedAt) <= responseWithin && c.join(other, i, ByResponse, true) {
-				joined = true
-				break
-			}
-		}
-		if !joined && len(before) < maxGroup {
-			seen[n.ResponseID] = append(before, i)
-		}
-	}
 }
 
 // byParent joins calls with the call that they lie in.

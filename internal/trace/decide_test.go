@@ -175,27 +175,36 @@ func TestDecide(t *testing.T) {
 		"a call of a tool of a call": {
 			[]string{"3<2 call uses=4/2", "2<1 tool", "1 call uses=4/2"}, []string{"1 inference unknown 4/2 request", "2 tool unknown", "3 inference unknown 4/2"},
 		},
-		"a use of a tool that two see":      {[]string{"2<1 tool scope=inner", "1<0 tool", "0 run"}, []string{"0 agent unknown request", "1 tool unknown", "2 - parent"}},
-		"a tool that uses a tool":           {[]string{"2<1 tool", "1<0 tool", "0 run"}, []string{"0 agent unknown request", "1 tool unknown", "2 tool unknown"}},
-		"a circle":                          {[]string{"3<2 call", "2<1", "1<2"}, []string{"3 inference unknown request"}},
-		"a response id in two traces":       {[]string{"a1 call response=r 0-9", "b1 call response=r scope=inner 1-8"}, []string{"a1 inference unknown request", "b1 - response_id"}},
-		"one twice from one scope":          {[]string{"a1 call response=r 0-9", "b1 call response=r 1-8"}, []string{"a1 inference unknown request", "b1 inference unknown request"}},
-		"one much later":                    {[]string{"a1 call response=r 0-9", "b1 call response=r scope=inner 900000-900009"}, []string{"a1 inference unknown request", "b1 inference unknown request"}},
-		"one of two users":                  {[]string{"a1 call response=r user=ada", "b1 call response=r scope=inner user=bob"}, []string{"a1 inference unknown ada/ request", "b1 inference unknown bob/ request"}},
-		"one of two users above":            {[]string{"a1<a0 call response=r", "a0 user=ada", "b1<b0 call response=r scope=inner", "b0 user=bob"}, []string{"a1 inference unknown ada/ request", "b1 inference unknown bob/ request"}},
-		"one of a user and nobody":          {[]string{"a1 call response=r user=ada 0-9", "b1 call response=r scope=inner session=s 1-8"}, []string{"a1 inference unknown ada/s request", "b1 - response_id"}},
-		"three of which two are somebody's": {[]string{"a1 call response=r user=ada 0-9", "b1 call response=r scope=inner 1-8", "c1 call response=r scope=third user=bob 2-7"}, []string{"a1 inference unknown ada/ request", "b1 - response_id", "c1 inference unknown bob/ request"}},
-		"one that lies in a run stays":      {[]string{"a1 call response=r uses=4/2 0-9", "b1<b0 call response=r scope=inner 1-8", "b0 run agent=clerk"}, []string{"a1 - response_id", "b0 agent clerk request", "b1 inference clerk 4/2"}},
-		"similar, in two traces":            {[]string{"a1 call model=openai/gpt-4o-2024-08-06 uses=4/2 0-9", "b1 call model=gpt-4o uses=4/2 scope=inner 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 - similarity"}},
-		"of another process":                {[]string{"a1 call uses=4/2 0-9", "b1 call uses=4/2 scope=inner process=q 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
-		"of another model":                  {[]string{"a1 call model=m uses=4/2 0-9", "b1 call model=n uses=4/2 scope=inner 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
-		"of other counts":                   {[]string{"a1 call uses=4/2 0-9", "b1 call uses=4/3 scope=inner 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/3 request"}},
-		"at another time":                   {[]string{"a1 call uses=4/2 0-900", "b1 call uses=4/2 scope=inner 100-990"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
-		"with other response ids":           {[]string{"a1 call uses=4/2 response=q 0-9", "b1 call uses=4/2 scope=inner response=r 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
-		"one failed and one did not":        {[]string{"a1 call 0-9", "b1 call failed scope=inner 1-8"}, []string{"a1 inference unknown request", `b1 inference unknown failure "of b1" request`}},
-		"in different runs":                 {[]string{"a1<a0 call uses=4/2 0-9", "a0 run", "b1<b0 call uses=4/2 scope=inner 1-8", "b0 run"}, []string{"a0 agent unknown request", "a1 inference unknown 4/2", "b0 agent unknown request", "b1 inference unknown 4/2"}},
-		"a time-out that was wrapped":       {[]string{"a1 call failed 0-9", "b1 call timeout scope=inner 1-8"}, []string{`a1 inference unknown timeout "of a1" request`, "b1 - similarity"}},
-		"an estimate and what was counted":  {[]string{"a1 call response=r uses=4/3 0-9", "b1 call response=r uses=4/2 estimated scope=inner 1-8"}, []string{"a1 inference unknown 4/3 request", "b1 - response_id"}},
+		"a use of a tool that two see":            {[]string{"2<1 tool scope=inner", "1<0 tool", "0 run"}, []string{"0 agent unknown request", "1 tool unknown", "2 - parent"}},
+		"a tool that uses a tool":                 {[]string{"2<1 tool", "1<0 tool", "0 run"}, []string{"0 agent unknown request", "1 tool unknown", "2 tool unknown"}},
+		"a circle":                                {[]string{"3<2 call", "2<1", "1<2"}, []string{"3 inference unknown request"}},
+		"a response id in two traces":             {[]string{"a1 call response=r 0-9", "b1 call response=r scope=inner 1-8"}, []string{"a1 inference unknown request", "b1 - response_id"}},
+		"one twice from one scope":                {[]string{"a1 call response=r 0-9", "b1 call response=r 1-8"}, []string{"a1 inference unknown request", "b1 inference unknown request"}},
+		"one much later":                          {[]string{"a1 call response=r 0-9", "b1 call response=r scope=inner 900000-900009"}, []string{"a1 inference unknown request", "b1 inference unknown request"}},
+		"one of two users":                        {[]string{"a1 call response=r user=ada", "b1 call response=r scope=inner user=bob"}, []string{"a1 inference unknown ada/ request", "b1 inference unknown bob/ request"}},
+		"one of two users above":                  {[]string{"a1<a0 call response=r", "a0 user=ada", "b1<b0 call response=r scope=inner", "b0 user=bob"}, []string{"a1 inference unknown ada/ request", "b1 inference unknown bob/ request"}},
+		"one of a user and nobody":                {[]string{"a1 call response=r user=ada 0-9", "b1 call response=r scope=inner session=s 1-8"}, []string{"a1 inference unknown ada/s request", "b1 - response_id"}},
+		"three of which two are somebody's":       {[]string{"a1 call response=r user=ada 0-9", "b1 call response=r scope=inner 1-8", "c1 call response=r scope=third user=bob 2-7"}, []string{"a1 inference unknown ada/ request", "b1 - response_id", "c1 inference unknown bob/ request"}},
+		"one that lies in a run stays":            {[]string{"a1 call response=r uses=4/2 0-9", "b1<b0 call response=r scope=inner 1-8", "b0 run agent=clerk"}, []string{"a1 - response_id", "b0 agent clerk request", "b1 inference clerk 4/2"}},
+		"one of other counts, of another process": {[]string{"a1 call response=chatcmpl-8xKq2vY0aBcD uses=4/2 0-9", "b1 call response=chatcmpl-8xKq2vY0aBcD uses=4/3 scope=inner process=q 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/3 request"}},
+		"one of another process and clock":        {[]string{"a1 call response=chatcmpl-8xKq2vY0aBcD uses=4/2 0-900", "b1 call response=chatcmpl-8xKq2vY0aBcD uses=4/2 process=q 3000-3800"}, []string{"a1 inference unknown 4/2 request", "b1 - response_id"}},
+		"one that leaves the cache out":           {[]string{"a1 call response=chatcmpl-8xKq2vY0aBcD uses=9/2/5 0-900", "b1 call response=chatcmpl-8xKq2vY0aBcD uses=4/2 process=q 1-899"}, []string{"a1 inference unknown 4/2 request", "b1 - response_id"}},
+		"an estimate of another process":          {[]string{"a1 call response=chatcmpl-8xKq2vY0aBcD uses=9/7 estimated 0-900", "b1 call response=chatcmpl-8xKq2vY0aBcD uses=4/2 process=q 1-899"}, []string{"a1 inference unknown 4/2 request", "b1 - response_id"}},
+		"a number that servers give again":        {[]string{"a1 call response=chatcmpl-7 uses=4/2 0-900", "b1 call response=chatcmpl-7 uses=4/2 process=q 3000-3800"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
+		"a number that a proxy's call has too":    {[]string{"a1 call response=chatcmpl-7 uses=4/2 0-900", "b1 call response=chatcmpl-7 uses=4/2 process=q 1-899"}, []string{"a1 inference unknown 4/2 request", "b1 - response_id"}},
+		"a number with other counts":              {[]string{"a1 call response=chatcmpl-7 uses=4/2 0-900", "b1 call response=chatcmpl-7 scope=inner uses=5/2 1-899"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 5/2 request"}},
+		"silent ones of another length":           {[]string{"a1 call 0-2000", "b1 call uses=4/2 scope=inner 5-1500"}, []string{"a1 inference unknown request", "b1 inference unknown 4/2 request"}},
+		"silent ones of one length":               {[]string{"a1 call 0-2000", "b1 call uses=4/2 scope=inner 100-1990"}, []string{"a1 inference unknown 4/2 request", "b1 - similarity"}},
+		"similar, in two traces":                  {[]string{"a1 call model=openai/gpt-4o-2024-08-06 uses=4/2 0-9", "b1 call model=gpt-4o uses=4/2 scope=inner 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 - similarity"}},
+		"of another process":                      {[]string{"a1 call uses=4/2 0-9", "b1 call uses=4/2 scope=inner process=q 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
+		"of another model":                        {[]string{"a1 call model=m uses=4/2 0-9", "b1 call model=n uses=4/2 scope=inner 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
+		"of other counts":                         {[]string{"a1 call uses=4/2 0-9", "b1 call uses=4/3 scope=inner 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/3 request"}},
+		"at another time":                         {[]string{"a1 call uses=4/2 0-900", "b1 call uses=4/2 scope=inner 100-990"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
+		"with other response ids":                 {[]string{"a1 call uses=4/2 response=q 0-9", "b1 call uses=4/2 scope=inner response=r 1-8"}, []string{"a1 inference unknown 4/2 request", "b1 inference unknown 4/2 request"}},
+		"one failed and one did not":              {[]string{"a1 call 0-9", "b1 call failed scope=inner 1-8"}, []string{"a1 inference unknown request", `b1 inference unknown failure "of b1" request`}},
+		"in different runs":                       {[]string{"a1<a0 call uses=4/2 0-9", "a0 run", "b1<b0 call uses=4/2 scope=inner 1-8", "b0 run"}, []string{"a0 agent unknown request", "a1 inference unknown 4/2", "b0 agent unknown request", "b1 inference unknown 4/2"}},
+		"a time-out that was wrapped":             {[]string{"a1 call failed 0-9", "b1 call timeout scope=inner 1-8"}, []string{`a1 inference unknown timeout "of a1" request`, "b1 - similarity"}},
+		"an estimate and what was counted":        {[]string{"a1 call response=r uses=4/3 0-9", "b1 call response=r uses=4/2 estimated scope=inner 1-8"}, []string{"a1 inference unknown 4/3 request", "b1 - response_id"}},
 		"two calls and their reports": {
 			[]string{"a1 call 0-20", "b1 call 1000-1020", "c1 call uses=4/2 900-900", "d1 call uses=6/2 1900-1900"},
 			[]string{"a1 inference unknown 4/2 request", "b1 inference unknown 6/2 request", "c1 - similarity", "d1 - similarity"},
@@ -287,6 +296,19 @@ func chainOf(n int) (spans []string) {
 		spans = append(spans, fmt.Sprintf("%d<%d", i+1, i))
 	}
 	return spans
+}
+
+func TestWeakResponse(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]bool{
+		"chatcmpl-512": true, "msg_1": true, "r": true, "": true, "chatcmpl-mock-response": true, "resp_proxy-0001": true,
+		"chatcmpl-9abcDEF2ghiJKL3mnoPQR4stuVWX5": false, "msg_01XFDUDYJgAACzvnptvVoYEL": false, "resp_67ccd3a9da748190baa7f1570fe91ac604becb25c45c1d41": false,
+		"550e8400-e29b-41d4-a716-446655440000": false, "ALy0Z6eQ6a2xS8K5mdUPpr7R2Qk": false, "cb6b4b1a3c0e4a6f9d1c2e3f4a5b6c7d": false,
+	} {
+		if got := trace.WeakResponse(id); got != want {
+			t.Errorf("%q: want %v, got %v", id, want, got)
+		}
+	}
 }
 
 // TestCallsJoinedOneToOne has as many calls of one scope as of another at the same time, and one more of the first.

@@ -12,6 +12,8 @@ type Node struct {
 	*execution.Span
 	// Execution is as it came, before anything was decided; nil where the span is none, or its execution is not known.
 	Execution *execution.Execution
+	// WeakResponse reports that other answers may have the response id as well; where it is false the id says itself.
+	WeakResponse bool
 	// Partner is the id of the execution that similarity found to be the same call before; empty: none. It stays so unless
 	// something surer contradicts.
 	Partner string
@@ -135,8 +137,9 @@ type node struct {
 	user    claim // of it and all below
 	session claim
 
-	group int // of calls that are the same
-	by    string
+	group     int // of calls that are the same
+	by        string
+	ambiguous bool // others may have its response id as well
 }
 
 // executes reports whether the span is an execution.
@@ -174,6 +177,9 @@ func (n *node) tokens() execution.Tokens {
 }
 
 func (n *node) counts() bool { return n.tokens().Used > 0 }
+
+// told reports whether the counts are the provider's.
+func (n *node) told() bool { return n.counts() && n.Execution.Usage != execution.UsageEstimated }
 
 func (n *node) id() string {
 	if n.Execution != nil {

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"time"
@@ -13,8 +14,13 @@ const (
 	BeganWithin = 5 * time.Second
 	// ReportedWithin is how long after a call's span its report may come: a stream is read meanwhile.
 	ReportedWithin = 10 * time.Minute
-	// maxLooks bounds how many calls each is compared with.
-	maxLooks = 64
+	// tightWithin is how much longer than the inner one the outer span of a call may be whose counts do not tell it from others.
+	tightWithin = 200 * time.Millisecond
+	// tightShare is what part of it: a tenth.
+	tightShare = 10
+	// maxLooks bounds how many calls each is compared with on either side, and maxNestings how many of them it may be.
+	maxLooks    = 64
+	maxNestings = 8
 )
 
 // byReport joins spans of no length that report how a call ended with the call of the same scope: the one beside it that ended last
@@ -72,7 +78,8 @@ func (c *calls) byPartner() {
 }
 
 // bySimilarity joins calls of one process that different scopes saw at the same time, with the same model and the same counts. Of
-// several that fit it takes the tightest, so that as many calls as both saw become as many.
+// several that fit it takes the tightest, so that as many calls as both saw become as many. Counts that do not tell a call from others
+// are no evidence: then one span must fill the other.
 func (c *calls) bySimilarity() {
 	byProcess := map[string][]int{}
 	var processes []string
@@ -98,42 +105,77 @@ func (c *calls) scopes(several []int) bool {
 	return slices.ContainsFunc(several, func(i int) bool { return c.nodes[i].Scope != c.nodes[several[0]].Scope })
 }
 
-// pair joins each call with the tightest one around it that is similar. The calls are in the order of their time.
+// nesting is a call that may be another one, seen from further out, and how much longer the outer span is.
+type nesting struct {
+	outer, inner int
+	around       time.Duration
+}
+
+// pair joins calls with those around them that are similar, the tightest first, so that chance takes no partner away. The calls are
+// in the order of their time.
 func (c *calls) pair(several []int) {
+	var all []nesting
 	for at, i := range several {
-		best := c.tightest(none, i, slices.Backward(several[:at]))
-		best = c.tightest(best, i, slices.All(several[at+1:]))
-		if best != none {
-			c.join(best, i, BySimilarity, true)
+		all = c.tightest(all, i, slices.Backward(several[:at]), slices.All(several[at+1:]))
+	}
+	slices.SortStableFunc(all, func(a, b nesting) int { return cmp.Compare(a.around, b.around) })
+	for _, one := range all {
+		outer, inner := c.nodes[one.outer].group, c.nodes[one.inner].group
+		if outer != inner && c.compatibleGroups(outer, inner) {
+			c.join(one.outer, one.inner, BySimilarity, true)
 		}
 	}
 }
 
-// tightest returns the call that ends first of those around a call that are similar, and of one that was found before. The others
-// come in the order in which they began, away from it.
-func (c *calls) tightest(best, i int, others iter.Seq2[int, int]) int {
-	inner, looks := &c.nodes[i], 0
-	for _, o := range others {
-		outer := &c.nodes[o]
-		if gap := inner.StartedAt.Sub(outer.StartedAt); gap > BeganWithin || gap < -Slack || looks == maxLooks {
-			break
-		}
-		looks++
-		if best != none && !outer.EndedAt.Before(c.nodes[best].EndedAt) {
-			continue
-		}
-		if outer.group != inner.group && c.similar(o, i) && c.joinable(outer.group, inner.group, true) {
-			best = o
+// tightest appends the calls around one that are similar, at most maxNestings of them. The others come in the order in which they
+// began, away from it.
+func (c *calls) tightest(all []nesting, i int, others ...iter.Seq2[int, int]) []nesting {
+	inner, first := &c.nodes[i], len(all)
+	for _, some := range others {
+		looks := 0
+		for _, o := range some {
+			outer := &c.nodes[o]
+			if gap := inner.StartedAt.Sub(outer.StartedAt); gap > BeganWithin || gap < -Slack || looks == maxLooks {
+				break
+			}
+			looks++
+			if outer.group == inner.group || !c.similar(o, i) || !c.joinable(outer.group, inner.group, true) {
+				continue
+			}
+			all = append(all, nesting{o, i, around(outer, inner)})
+			if len(all)-first > maxNestings {
+				worst := first
+				for k := first + 1; k < len(all); k++ {
+					if all[k].around >= all[worst].around {
+						worst = k
+					}
+				}
+				all = slices.Delete(all, worst, worst+1)
+			}
 		}
 	}
-	return best
+	return all
+}
+
+// around is how much longer the outer span is, and by how much the inner one sticks out.
+func around(outer, inner *node) time.Duration {
+	return inner.StartedAt.Sub(outer.StartedAt).Abs() + outer.EndedAt.Sub(inner.EndedAt).Abs()
 }
 
 // similar reports whether the first call may be the second one, seen from further out.
 func (c *calls) similar(outer, inner int) bool {
 	o, i := &c.nodes[outer], &c.nodes[inner]
 	return o.Scope != i.Scope && !i.StartedAt.Before(o.StartedAt.Add(-Slack)) && !i.EndedAt.After(o.EndedAt.Add(Slack)) &&
-		c.compatible(outer, inner) && c.compatibleGroups(o.group, i.group)
+		(tight(o, i) || distinct(o) && distinct(i)) && c.compatible(outer, inner) && c.compatibleGroups(o.group, i.group)
+}
+
+// distinct reports whether a call's counts tell it from most others. Those of texts that are embedded in parallel are often the same.
+func distinct(n *node) bool { return n.told() && n.tokens().Output > 0 }
+
+// tight reports whether a call fills the one around it, but for what an instrumentation does before and after. Calls that have
+// nothing to do with each other seldom do.
+func tight(outer, inner *node) bool {
+	return around(outer, inner) <= max(tightWithin, outer.EndedAt.Sub(outer.StartedAt)/tightShare)
 }
 
 // compatible reports whether nothing says that two calls are different ones.
@@ -145,8 +187,7 @@ func (c *calls) compatible(a, b int) bool {
 	if at, bt := c.within(a), c.within(b); at != none && bt != none && at != bt {
 		return false
 	}
-	t, u := x.tokens(), y.tokens()
-	return t.Used == 0 || u.Used == 0 || t.Input == u.Input && t.Output == u.Output
+	return agree(x, y)
 }
 
 // compatibleGroups reports whether two groups do not have different response ids.

@@ -21,6 +21,7 @@ func plant(given []Node) *tree {
 	for i := range given {
 		n := &t.nodes[i]
 		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, ended: none, final: none, failed: i, group: none}
+		n.ambiguous = n.WeakResponse || n.ResponseID != "" && WeakResponse(n.ResponseID)
 		key := spanKey{n.TraceID, n.SpanID}
 		if first, twice := index[key]; twice {
 			n.twin = first

@@ -135,9 +135,10 @@ func (q *Queries) EraseJoined(ctx context.Context, userID string) error {
 }
 
 const eraseSpanOwners = `-- name: EraseSpanOwners :exec
-UPDATE span_ancestors SET owner = '', response = 0, similar_to = 0 WHERE owner = $1
+UPDATE span_ancestors SET owner = '', gone = true, response = 0, similar_to = 0 WHERE owner = $1
 `
 
+// What comes again is dropped.
 func (q *Queries) EraseSpanOwners(ctx context.Context, owner string) error {
 	_, err := q.db.Exec(ctx, eraseSpanOwners, owner)
 	return err
@@ -680,7 +681,7 @@ const takeUnsettled = `-- name: TakeUnsettled :many
 SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
-ORDER BY user_id, created_at, execution_id
+ORDER BY check_at
 LIMIT $1::int
 FOR UPDATE SKIP LOCKED
 `
@@ -695,7 +696,7 @@ type TakeUnsettledRow struct {
 	WaitedSeconds float64
 }
 
-// Whoever else settles at the same time takes others.
+// Whoever else settles at the same time takes others. Those that have been due for longest come first, whoever's they are.
 func (q *Queries) TakeUnsettled(ctx context.Context, most int32) ([]TakeUnsettledRow, error) {
 	rows, err := q.db.Query(ctx, takeUnsettled, most)
 	if err != nil {

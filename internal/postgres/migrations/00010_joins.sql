@@ -12,7 +12,7 @@ ALTER TABLE span_ancestors
     ADD COLUMN similar_to bigint NOT NULL DEFAULT 0, -- of a call's process, scope and model
     ADD COLUMN owner      text NOT NULL DEFAULT '',  -- the user in the key of the span's execution; empty: it has no row
     ADD COLUMN gone       boolean NOT NULL DEFAULT false; -- its execution is a step of another, or the same call as another
-CREATE INDEX idx_span_response ON span_ancestors (response) WHERE response <> 0;
+CREATE INDEX idx_span_response ON span_ancestors (response, started_at) WHERE response <> 0;
 CREATE INDEX idx_span_similar ON span_ancestors (similar_to, started_at) WHERE similar_to <> 0;
 
 -- Metrics have counted it, though it is looked at again.

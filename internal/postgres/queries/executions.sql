@@ -1,9 +1,9 @@
 -- name: TakeUnsettled :many
--- Whoever else settles at the same time takes others.
+-- Whoever else settles at the same time takes others. Those that have been due for longest come first, whoever's they are.
 SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
-ORDER BY user_id, created_at, execution_id
+ORDER BY check_at
 LIMIT sqlc.arg(most)::int
 FOR UPDATE SKIP LOCKED;
 
@@ -107,7 +107,8 @@ DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_i
 DELETE FROM span_ancestors WHERE user_id = $1;
 
 -- name: EraseSpanOwners :exec
-UPDATE span_ancestors SET owner = '', response = 0, similar_to = 0 WHERE owner = $1;
+-- What comes again is dropped.
+UPDATE span_ancestors SET owner = '', gone = true, response = 0, similar_to = 0 WHERE owner = $1;
 
 -- name: EraseJoined :exec
 DELETE FROM joined_executions WHERE user_id = $1;

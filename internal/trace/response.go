@@ -1,0 +1,86 @@
+package trace
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// ResponseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
+	ResponseWithin = 10 * time.Minute
+	// uniqueLength is how many letters and digits an id has that no other answer has.
+	uniqueLength = 12
+)
+
+// WeakResponse reports whether other answers may have the same id: servers that run models themselves, and those that stand in for
+// providers, number their answers or give all the same id.
+func WeakResponse(id string) bool {
+	if i := slices.IndexFunc([]byte(id), func(c byte) bool { return !isLetter(c) }); i > 0 && !isDigit(id[i]) {
+		id = id[i+1:] // what it is the id of
+	}
+	length, digits := 0, false
+	for i := range len(id) {
+		if isDigit(id[i]) || isLetter(id[i]) {
+			length++
+		}
+		digits = digits || isDigit(id[i])
+	}
+	return length < uniqueLength || !digits
+}
+
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// byResponse joins calls that have the provider's id of the answer in common.
+func (c *calls) byResponse() {
+	seen := map[string][]int{}
+	for _, i := range c.all {
+		n := &c.nodes[i]
+		if n.ResponseID == "" {
+			continue
+		}
+		before := seen[n.ResponseID]
+		joined := slices.ContainsFunc(before, func(other int) bool { return c.sameAnswer(other, i) && c.join(other, i, ByResponse, true) })
+		if joined {
+			continue
+		}
+		if len(before) == maxGroup {
+			before = append(before[:0], before[1:]...) // the next ones began later
+		}
+		seen[n.ResponseID] = append(before, i)
+	}
+}
+
+// sameAnswer reports whether one response id makes two calls one, the first of which began before. Between processes the counts must
+// agree: whoever sends a span may put any id on it. An id that other answers may have needs times and counts that go together.
+func (c *calls) sameAnswer(first, second int) bool {
+	x, y := &c.nodes[first], &c.nodes[second]
+	if y.StartedAt.Sub(x.StartedAt) > ResponseWithin {
+		return false
+	}
+	kin := x.TraceID == y.TraceID || x.Process != "" && x.Process == y.Process
+	if !x.ambiguous && !y.ambiguous {
+		return kin || agree(x, y)
+	}
+	during := y.StartedAt.Sub(x.EndedAt) <= Slack
+	switch {
+	case !agree(x, y):
+		return false
+	case kin:
+		return during || Reports(x.Span) || Reports(y.Span)
+	}
+	return during && (x.counts() && y.counts() || sameModel(x, y))
+}
+
+// agree reports whether the counts of two calls may be those of one. One that is not known, or an estimate, agrees with any; and some
+// instrumentations leave out of the input what was read from a cache or written to it.
+func agree(a, b *node) bool {
+	if !a.told() || !b.told() {
+		return true
+	}
+	t, u := a.tokens(), b.tokens()
+	if !t.TellApart() || !u.TellApart() {
+		return t.Used == u.Used
+	}
+	return t.Output == u.Output && (t.Input == u.Input || t.Input-t.CacheRead-t.CacheWrite == u.Input || u.Input-u.CacheRead-u.CacheWrite == t.Input)
+}
