@@ -230,18 +230,20 @@ type storedExecution struct {
 	hasInput, hasOutput bool
 }
 
-// spanExecutions finds the executions of spans and holds their rows. Those of which content came lately are left out: more of it
-// may be on its way.
+// spanExecutions finds the executions of spans and holds their rows. The execution of a span that tells of the same call as another
+// is that of the other. Spans of which content came lately are left out: more of it may be on its way.
 func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey]storedExecution, error) {
 	traces, spans := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
 		traces[i], spans[i] = key.trace, key.span
 	}
 	rows, err := tx.Query(ctx, `-- name: ExecutionsOfSpans :many
-SELECT e.trace_id, e.span_id, e.user_id, e.created_at, e.execution_id, e.input_data IS NOT NULL, e.output_data IS NOT NULL
+SELECT k.trace_id, k.span_id, e.user_id, e.created_at, e.execution_id, e.input_data IS NOT NULL, e.output_data IS NOT NULL
 FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
-JOIN span_ancestors a ON a.trace_id = k.trace_id AND a.span_id = k.span_id AND a.execution AND a.started_at IS NOT NULL
-JOIN agent_executions e ON e.created_at = a.started_at AND e.execution_id = k.trace_id || '-' || k.span_id
+LEFT JOIN joined_executions j ON j.execution_id = k.trace_id || '-' || k.span_id AND j.into_id NOT IN ('', j.execution_id)
+JOIN span_ancestors a ON a.trace_id = COALESCE(left(j.into_id, 32), k.trace_id) AND a.span_id = COALESCE(substr(j.into_id, 34), k.span_id)
+	AND a.execution AND a.started_at IS NOT NULL
+JOIN agent_executions e ON e.created_at = a.started_at AND e.execution_id = a.trace_id || '-' || a.span_id
 WHERE NOT EXISTS (
 	SELECT FROM pending_contents p
 	WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id AND p.since > now() - $3::float8 * interval '1 second')

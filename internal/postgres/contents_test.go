@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/postgres"
 )
@@ -153,4 +155,54 @@ func TestContentsAreBounded(t *testing.T) {
 	if err := contents.CleanUp(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestContentsOfOneCall: content of a span that tells of the same call as another becomes that of the execution that stays,
+// whether it comes before the two are joined or after.
+func TestContentsOfOneCall(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"logs first", "joined first", "between"} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			db := newDatabase(t)
+			executions, contents, o := newExecutions(t, db), newContents(t, db, execution.PayloadPolicy{}), &settling{db: db}
+			s := newScene()
+			outer, inside := s.piece(call, "1", "", 0, 900, response), s.piece(call, "2", "1", 1, 899, inner, response)
+			outer.execution.Input, outer.execution.Output = nil, nil
+			inside.execution.Input, inside.execution.Output = nil, nil
+			keep := func() {
+				said := contentOf(s.began, `"asked"`, `"answered"`, false)
+				said.TraceID, said.SpanID = string(s.trace), "2"
+				if refused, err := contents.Keep(t.Context(), []execution.Content{said}); err != nil || refused != 0 {
+					t.Fatal(refused, err)
+				}
+			}
+			has := func() bool { return rowCount(t, db, "input_data IS NOT NULL AND output_data IS NOT NULL") == 1 }
+			switch order {
+			case "logs first":
+				keep()
+				o.commit(t, executions, outer, inside)
+				o.settle(t, executions)
+			case "joined first":
+				o.commit(t, executions, outer, inside)
+				o.settle(t, executions)
+				keep()
+			case "between":
+				o.commit(t, executions, inside)
+				keep()
+				joinUntil(t, contents, has)
+				o.commit(t, executions, outer)
+				o.settle(t, executions)
+			}
+			if all := rowCount(t, db, "true"); all != 1 {
+				t.Fatalf("%d executions tell of one call", all)
+			}
+			joinUntil(t, contents, has)
+		})
+	}
+}
+
+func rowCount(t *testing.T, db database, where string) int64 {
+	t.Helper()
+	return naive(t, db, pgx.RowTo[int64], `SELECT count(*) FROM agent_executions WHERE `+where)[0]
 }
