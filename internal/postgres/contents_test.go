@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // contentTrace and contentSpan are the trace and the span of the tests' contents.
@@ -144,16 +147,54 @@ func TestContentsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	contents := newContents(t, db, execution.PayloadPolicy{Max: 1000, Refuse: true})
+	keep := func(source byte, c execution.Content) (int, error) {
+		ctx := execution.WithSource(t.Context(), execution.Source{source})
+		return contents.Keep(ctx, []execution.Content{c})
+	}
+	count := func() telemetry.ContentSample {
+		t.Helper()
+		if err := contents.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return contents.Sample()
+	}
 	large, _ := json.Marshal(strings.Repeat("x", 2000))
-	refused, err := contents.Keep(t.Context(), []execution.Content{contentOf(time.Now(), string(large), "", false)})
-	if err != nil || refused != 1 {
-		t.Errorf("refused %d, %v", refused, err)
+	if refused, err := keep(1, contentOf(time.Now(), string(large), "", false)); err != nil || refused != 1 {
+		t.Errorf("oversized: refused %d, %v", refused, err)
 	}
-	if err := contents.Count(t.Context()); err != nil {
-		t.Error(err)
+	first := contentOf(time.Now(), `"asked"`, "", false)
+	for range 2 { // the second is a duplicate
+		if refused, err := keep(1, first); err != nil || refused != 0 {
+			t.Fatal(refused, err)
+		}
 	}
+	if got := count(); got.Waiting != 1 || got.Bytes != 7 || got.Kept != 1 || got.Large != 1 {
+		t.Errorf("got %+v", got)
+	}
+	db.execAsAdmin(t, `UPDATE pending_contents SET bytes = 128 << 20`)
+	count()
+	second := contentOf(time.Now(), `"asked again"`, "", false)
+	var limited *fleet.Error
+	if _, err := keep(1, second); !errors.As(err, &limited) || limited.Kind != fleet.Limited {
+		t.Errorf("one token's share is full: got %v", err)
+	}
+	if _, err := keep(2, second); err != nil {
+		t.Errorf("another token: %v", err)
+	}
+	db.execAsAdmin(t, `UPDATE pending_contents SET bytes = 128 << 20`)
+	count()
+	if _, err := keep(3, second); !errors.Is(err, fleet.ErrUnavailable) {
+		t.Errorf("all is full: got %v", err)
+	}
+	db.execAsAdmin(t, `UPDATE pending_contents SET since = since - interval '1 hour' WHERE bytes > 1000 AND input = '"asked"'`)
 	if err := contents.CleanUp(t.Context()); err != nil {
-		t.Error(err)
+		t.Fatal(err)
+	}
+	if got := count(); got.Waiting != 1 || got.Expired != 1 || got.Full != 2 {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := keep(1, first); err != nil {
+		t.Errorf("after some expired: %v", err)
 	}
 }
 
