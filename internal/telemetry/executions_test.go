@@ -237,7 +237,7 @@ func TestLedgerSamples(t *testing.T) {
 		"watchbill_log_contents_waiting{}": 4, "watchbill_log_contents_waiting_bytes{}": 500, "watchbill_log_contents_total{outcome=kept}": 9,
 		"watchbill_log_contents_total{outcome=joined}": 3, "watchbill_log_contents_total{outcome=expired}": 2, "watchbill_log_contents_total{outcome=full}": 6,
 		"watchbill_log_contents_total{outcome=oversized}": 1,
-		"watchbill_spool_oldest_age_seconds{}": 1.5, "watchbill_spool_replayed_total{}": 7, "watchbill_spool_corrupt_total{}": 1,
+		"watchbill_spool_oldest_age_seconds{}":            1.5, "watchbill_spool_replayed_total{}": 7, "watchbill_spool_corrupt_total{}": 1,
 	}
 	checkSeries(t, reg, "", want)
 	known = true
