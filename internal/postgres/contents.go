@@ -15,14 +15,15 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // Content that came by log records waits for its execution, which a span brings.
 const (
 	contentsKept   = 15 * time.Minute
-	contentsQuiet  = 3 * time.Second  // after the last record of a span, its content is taken for complete
-	contentsLater  = 30 * time.Second // the longest until an execution is looked for again
-	contentsAtOnce = 200              // spans in one transaction
+	contentsQuiet  = 3 * time.Second // after the last record of a span, its content is taken for complete
+	contentsLater  = 2 * time.Minute // the longest until an execution is looked for again
+	contentsAtOnce = 200             // spans in one transaction
 
 	maxContentRows  = 200_000
 	maxContentBytes = 256 << 20
@@ -45,6 +46,7 @@ type Contents struct {
 
 	mu      sync.Mutex
 	waiting map[execution.Source]contentSize // as last counted, and what was added since
+	sample  telemetry.ContentSample
 }
 
 type contentSize struct{ rows, bytes int64 }
@@ -78,22 +80,45 @@ func (s *Contents) Keep(ctx context.Context, contents []execution.Content) (refu
 		total += int64(size)
 	}
 	if len(traces) == 0 {
+		s.count(func(n *telemetry.ContentSample) { n.Large += int64(refused) })
 		return refused, nil
 	}
 	source := execution.SourceOf(ctx)
 	if err := s.reserve(source, contentSize{int64(len(traces)), total}); err != nil {
+		s.count(func(n *telemetry.ContentSample) { n.Full += int64(len(contents)) })
 		return 0, err
 	}
-	return refused, s.db.inTxAs(ctx, writer, "store log records", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `-- name: KeepContents :exec
+	kept := int64(0)
+	err = s.db.inTxAs(ctx, writer, "store log records", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `-- name: KeepContents :exec
 INSERT INTO pending_contents (trace_id, span_id, digest, source, said_at, place, input, output, message, bytes, check_at)
 SELECT c.trace_id, c.span_id, c.digest, $9, c.said_at, c.place, c.input::jsonb, c.output::jsonb, c.message, c.bytes, now() + $10::float8 * interval '1 second'
 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[], $8::integer[]) WITH ORDINALITY
 	AS c (trace_id, span_id, digest, said_at, input, output, message, bytes, place)
 ORDER BY 1, 2, 3
 ON CONFLICT DO NOTHING`, traces, spans, digests, times, inputs, outputs, messages, sizes, source[:], contentsQuiet.Seconds())
+		kept = done.RowsAffected() // without duplicates
 		return err
 	})
+	if err != nil {
+		return 0, err
+	}
+	s.count(func(n *telemetry.ContentSample) { n.Kept, n.Large = n.Kept+kept, n.Large+int64(refused) })
+	return refused, nil
+}
+
+// count changes the figures.
+func (s *Contents) count(change func(*telemetry.ContentSample)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.sample)
+}
+
+// Sample returns how much waits, as last counted, and what became of the rest.
+func (s *Contents) Sample() telemetry.ContentSample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sample
 }
 
 func text(raw json.RawMessage) *string {
@@ -163,16 +188,20 @@ SELECT source, count(*), sum(bytes) FROM pending_contents GROUP BY source`)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = waiting
+	s.waiting, s.sample.Waiting, s.sample.Bytes = waiting, 0, 0
+	for _, one := range waiting {
+		s.sample.Waiting, s.sample.Bytes = s.sample.Waiting+one.rows, s.sample.Bytes+one.bytes
+	}
 	return nil
 }
 
 // spanKey tells a span.
 type spanKey struct{ trace, span string }
 
-// Join writes contents to the executions that are there by now, and drops those that have waited too long. It reports whether
-// there may be more to do now. Replicas may do it at the same time.
+// Join writes contents to the executions that are there by now. It reports whether there may be more to do now. Replicas may do it
+// at the same time.
 func (s *Contents) Join(ctx context.Context) (more bool, err error) {
+	joined := 0
 	err = s.db.inTxAs(ctx, admin, "join log records", func(tx pgx.Tx) error {
 		due, err := takeContents(ctx, tx)
 		if err != nil || len(due) == 0 {
@@ -190,9 +219,11 @@ func (s *Contents) Join(ctx context.Context) (more bool, err error) {
 				traces, spans = append(traces, key.trace), append(spans, key.span)
 				continue
 			}
-			if err := s.join(ctx, tx, key, one); err != nil {
+			n, err := s.join(ctx, tx, key, one)
+			if err != nil {
 				return err
 			}
+			joined += n
 		}
 		_, err = tx.Exec(ctx, `-- name: PostponeContents :exec
 UPDATE pending_contents p SET check_at = now() + GREATEST($3::float8 * interval '1 second', LEAST(now() - p.since, $4::float8 * interval '1 second'))
@@ -200,6 +231,9 @@ FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
 WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id`, traces, spans, contentsQuiet.Seconds(), contentsLater.Seconds())
 		return err
 	})
+	if err == nil {
+		s.count(func(n *telemetry.ContentSample) { n.Joined += int64(joined) })
+	}
 	return more, err
 }
 
@@ -230,18 +264,20 @@ type storedExecution struct {
 	hasInput, hasOutput bool
 }
 
-// spanExecutions finds the executions of spans and holds their rows. Those of which content came lately are left out: more of it
-// may be on its way.
+// spanExecutions finds the executions of spans and holds their rows. The execution of a span that tells of the same call as another
+// is that of the other. Spans of which content came lately are left out: more of it may be on its way.
 func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey]storedExecution, error) {
 	traces, spans := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
 		traces[i], spans[i] = key.trace, key.span
 	}
 	rows, err := tx.Query(ctx, `-- name: ExecutionsOfSpans :many
-SELECT e.trace_id, e.span_id, e.user_id, e.created_at, e.execution_id, e.input_data IS NOT NULL, e.output_data IS NOT NULL
+SELECT k.trace_id, k.span_id, e.user_id, e.created_at, e.execution_id, e.input_data IS NOT NULL, e.output_data IS NOT NULL
 FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
-JOIN span_ancestors a ON a.trace_id = k.trace_id AND a.span_id = k.span_id AND a.execution AND a.started_at IS NOT NULL
-JOIN agent_executions e ON e.created_at = a.started_at AND e.execution_id = k.trace_id || '-' || k.span_id
+LEFT JOIN joined_executions j ON j.execution_id = k.trace_id || '-' || k.span_id AND j.into_id NOT IN ('', j.execution_id)
+JOIN span_ancestors a ON a.trace_id = COALESCE(left(j.into_id, 32), k.trace_id) AND a.span_id = COALESCE(substr(j.into_id, 34), k.span_id)
+	AND a.execution AND a.started_at IS NOT NULL
+JOIN agent_executions e ON e.created_at = a.started_at AND e.execution_id = a.trace_id || '-' || a.span_id
 WHERE NOT EXISTS (
 	SELECT FROM pending_contents p
 	WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id AND p.since > now() - $3::float8 * interval '1 second')
@@ -260,13 +296,13 @@ FOR UPDATE OF e`, traces, spans, contentsQuiet.Seconds())
 	return found, err
 }
 
-// join takes a span's contents and writes them to its execution where that has none.
-func (s *Contents) join(ctx context.Context, tx pgx.Tx, key spanKey, to storedExecution) error {
+// join takes a span's contents and writes them to its execution where that has none. It returns how many it took.
+func (s *Contents) join(ctx context.Context, tx pgx.Tx, key spanKey, to storedExecution) (n int, err error) {
 	rows, err := tx.Query(ctx, `-- name: DropContents :many
 WITH dropped AS (DELETE FROM pending_contents WHERE trace_id = $1 AND span_id = $2 RETURNING *)
 SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT $3`, key.trace, key.span, maxSpanContents)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var contents []execution.Content
 	var one execution.Content
@@ -277,7 +313,7 @@ SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	merged := execution.Execution{}
 	merged.Input, merged.Output = execution.Merge(contents)
@@ -288,12 +324,12 @@ SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT
 		merged.Output = nil
 	}
 	if s.policy.Apply(&merged) != nil { // too large together, and not to be cut
-		return nil
+		return len(contents), nil
 	}
 	_, err = tx.Exec(ctx, `-- name: SetContents :exec
 UPDATE agent_executions SET input_data = COALESCE(input_data, $4::jsonb), output_data = COALESCE(output_data, $5::jsonb)
 WHERE user_id = $1 AND created_at = $2 AND execution_id = $3`, to.user, to.createdAt, to.id, text(merged.Input), text(merged.Output))
-	return err
+	return len(contents), err
 }
 
 func raw(text *string) json.RawMessage {
@@ -314,6 +350,9 @@ DELETE FROM pending_contents WHERE (trace_id, span_id, digest) IN (
 			n = tag.RowsAffected()
 			return err
 		})
+		if err == nil {
+			s.count(func(sample *telemetry.ContentSample) { sample.Expired += n })
+		}
 		return n, err
 	})
 }

@@ -3,12 +3,17 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // contentTrace and contentSpan are the trace and the span of the tests' contents.
@@ -142,15 +147,103 @@ func TestContentsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	contents := newContents(t, db, execution.PayloadPolicy{Max: 1000, Refuse: true})
+	keep := func(source byte, c execution.Content) (int, error) {
+		ctx := execution.WithSource(t.Context(), execution.Source{source})
+		return contents.Keep(ctx, []execution.Content{c})
+	}
+	count := func() telemetry.ContentSample {
+		t.Helper()
+		if err := contents.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return contents.Sample()
+	}
 	large, _ := json.Marshal(strings.Repeat("x", 2000))
-	refused, err := contents.Keep(t.Context(), []execution.Content{contentOf(time.Now(), string(large), "", false)})
-	if err != nil || refused != 1 {
-		t.Errorf("refused %d, %v", refused, err)
+	if refused, err := keep(1, contentOf(time.Now(), string(large), "", false)); err != nil || refused != 1 {
+		t.Errorf("oversized: refused %d, %v", refused, err)
 	}
-	if err := contents.Count(t.Context()); err != nil {
-		t.Error(err)
+	first := contentOf(time.Now(), `"asked"`, "", false)
+	for range 2 { // the second is a duplicate
+		if refused, err := keep(1, first); err != nil || refused != 0 {
+			t.Fatal(refused, err)
+		}
 	}
+	if got := count(); got.Waiting != 1 || got.Bytes != 7 || got.Kept != 1 || got.Large != 1 {
+		t.Errorf("got %+v", got)
+	}
+	db.execAsAdmin(t, `UPDATE pending_contents SET bytes = 128 << 20`)
+	count()
+	second := contentOf(time.Now(), `"asked again"`, "", false)
+	var limited *fleet.Error
+	if _, err := keep(1, second); !errors.As(err, &limited) || limited.Kind != fleet.Limited {
+		t.Errorf("one token's share is full: got %v", err)
+	}
+	if _, err := keep(2, second); err != nil {
+		t.Errorf("another token: %v", err)
+	}
+	db.execAsAdmin(t, `UPDATE pending_contents SET bytes = 128 << 20`)
+	count()
+	if _, err := keep(3, second); !errors.Is(err, fleet.ErrUnavailable) {
+		t.Errorf("all is full: got %v", err)
+	}
+	db.execAsAdmin(t, `UPDATE pending_contents SET since = since - interval '1 hour' WHERE bytes > 1000 AND input = '"asked"'`)
 	if err := contents.CleanUp(t.Context()); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
+	if got := count(); got.Waiting != 1 || got.Expired != 1 || got.Full != 2 {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := keep(1, first); err != nil {
+		t.Errorf("after some expired: %v", err)
+	}
+}
+
+// TestContentsOfOneCall: content of a span that tells of the same call as another becomes that of the execution that stays,
+// whether it comes before the two are joined or after.
+func TestContentsOfOneCall(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"logs first", "joined first", "between"} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			db := newDatabase(t)
+			executions, contents, o := newExecutions(t, db), newContents(t, db, execution.PayloadPolicy{}), &settling{db: db}
+			s := newScene()
+			outer, inside := s.piece(call, "1", "", 0, 900, response), s.piece(call, "2", "1", 1, 899, inner, response)
+			outer.execution.Input, outer.execution.Output = nil, nil
+			inside.execution.Input, inside.execution.Output = nil, nil
+			keep := func() {
+				said := contentOf(s.began, `"asked"`, `"answered"`, false)
+				said.TraceID, said.SpanID = string(s.trace), "2"
+				if refused, err := contents.Keep(t.Context(), []execution.Content{said}); err != nil || refused != 0 {
+					t.Fatal(refused, err)
+				}
+			}
+			has := func() bool { return rowCount(t, db, "input_data IS NOT NULL AND output_data IS NOT NULL") == 1 }
+			switch order {
+			case "logs first":
+				keep()
+				o.commit(t, executions, outer, inside)
+				o.settle(t, executions)
+			case "joined first":
+				o.commit(t, executions, outer, inside)
+				o.settle(t, executions)
+				keep()
+			case "between":
+				o.commit(t, executions, inside)
+				keep()
+				joinUntil(t, contents, has)
+				o.commit(t, executions, outer)
+				o.settle(t, executions)
+			}
+			if all := rowCount(t, db, "true"); all != 1 {
+				t.Fatalf("%d executions tell of one call", all)
+			}
+			joinUntil(t, contents, has)
+		})
+	}
+}
+
+func rowCount(t *testing.T, db database, where string) int64 {
+	t.Helper()
+	return naive(t, db, pgx.RowTo[int64], `SELECT count(*) FROM agent_executions WHERE `+where)[0]
 }

@@ -100,6 +100,7 @@ func newExecutions(
 		}),
 		telemetry.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
 		telemetry.NewTraceBoundsCollector(e.store.TraceBounds),
+		telemetry.NewContentCollector(e.contents.Sample),
 	)
 	if config.AgentsFile == "" {
 		e.gateway = gateway.New(gateway.Options{Agents: func() *gateway.Agents { return nil }, Now: now, Log: log.Named("gateway")})

@@ -3,6 +3,7 @@ package replica_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type node struct {
 	t       testing.TB
 	url     string
 	metrics string
+	grpc    string // address of OTLP over gRPC; empty: not served
 	client  *http.Client
 	stop    func()
 
@@ -65,8 +67,12 @@ func start(t testing.TB, database string, change ...func(*replica.Config)) *node
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
 	n := &node{
-		t: t, url: "http://" + r.Address(), metrics: "http://" + r.MetricsAddress() + "/metrics",
+		t: t, url: "http://" + r.Address(), metrics: "http://" + r.MetricsAddress() + "/metrics", grpc: r.GRPCAddress(),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: 90 * time.Second},
+	}
+	if config.TLSCertFile != "" {
+		n.url = "https://" + r.Address()
+		n.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // of a test's own server
 	}
 	stopped := false
 	n.stop = func() {

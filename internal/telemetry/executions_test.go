@@ -227,11 +227,17 @@ func TestLedgerSamples(t *testing.T) {
 			return SpoolSample{Records: 2, Bytes: 300, CapacityBytes: 1 << 20, OldestAge: 1500 * time.Millisecond, Replayed: 7, Corrupt: 1}
 		}),
 		NewRollupDeltasCollector(func() (int64, bool) { return 12, known }),
+		NewContentCollector(func() ContentSample {
+			return ContentSample{Waiting: 4, Bytes: 500, Kept: 9, Joined: 3, Expired: 2, Full: 6, Large: 1}
+		}),
 	)
 	want := map[string]float64{
 		"watchbill_ledger_queue_rows{}": 3, "watchbill_ledger_queue_bytes{}": 400, "watchbill_ledger_queue_capacity_rows{}": 50_000,
 		"watchbill_spool_records{}": 2, "watchbill_spool_bytes{}": 300, "watchbill_spool_capacity_bytes{}": 1 << 20,
-		"watchbill_spool_oldest_age_seconds{}": 1.5, "watchbill_spool_replayed_total{}": 7, "watchbill_spool_corrupt_total{}": 1,
+		"watchbill_log_contents_waiting{}": 4, "watchbill_log_contents_waiting_bytes{}": 500, "watchbill_log_contents_total{outcome=kept}": 9,
+		"watchbill_log_contents_total{outcome=joined}": 3, "watchbill_log_contents_total{outcome=expired}": 2, "watchbill_log_contents_total{outcome=full}": 6,
+		"watchbill_log_contents_total{outcome=oversized}": 1,
+		"watchbill_spool_oldest_age_seconds{}":            1.5, "watchbill_spool_replayed_total{}": 7, "watchbill_spool_corrupt_total{}": 1,
 	}
 	checkSeries(t, reg, "", want)
 	known = true

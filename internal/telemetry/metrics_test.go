@@ -70,6 +70,7 @@ func everything() *prometheus.Registry {
 		NewLedgerQueueCollector(func() QueueSample { return QueueSample{Rows: 1, Bytes: 100, CapacityRows: 10} }),
 		NewSpoolCollector(func() SpoolSample { return SpoolSample{Records: 1, Bytes: 100, CapacityBytes: 1000} }),
 		NewRollupDeltasCollector(func() (int64, bool) { return 7, true }),
+		NewContentCollector(func() ContentSample { return ContentSample{Waiting: 1, Bytes: 10, Kept: 1} }),
 	)
 	return reg
 }
@@ -104,6 +105,7 @@ func TestMetricNames(t *testing.T) {
 		"watchbill_ledger_commit_failures_total", "watchbill_spool_records", "watchbill_spool_bytes",
 		"watchbill_spool_capacity_bytes", "watchbill_spool_oldest_age_seconds", "watchbill_spool_replayed_total",
 		"watchbill_spool_corrupt_total", "watchbill_rollup_deltas",
+		"watchbill_log_contents_waiting", "watchbill_log_contents_waiting_bytes", "watchbill_log_contents_total",
 		"go_goroutines", "process_start_time_seconds",
 	} {
 		if !got[want] {

@@ -45,6 +45,9 @@ func TestRefusals(t *testing.T) {
 		{"all namespaces and one", []string{"reportNamespaces={*,a}"}, []string{"reportNamespaces"}},
 		{"an authority without certificate", []string{"api.tls.caKey=ca.crt"}, []string{"api.tls.caKey", "api.tls.secretName"}},
 		{"fewer at the most than at the least", []string{"api.autoscaling.enabled=true", "api.autoscaling.minReplicas=20"}, []string{"api.autoscaling.minReplicas"}},
+		{"gRPC by a flag", []string{"api.config.otlp-grpc-listen=:4317"}, []string{"/api/config", "otlp-grpc-listen"}},
+		{"an ingress for gRPC alone", []string{"api.otlpGRPC.enabled=true", "api.otlpGRPC.ingress=true"}, []string{"api.otlpGRPC.ingress", "api.ingress.enabled"}},
+		{"an ingress for gRPC without TLS", []string{"api.otlpGRPC.enabled=true", "api.otlpGRPC.ingress=true", "api.ingress.enabled=true", "api.ingress.hosts={a.example}"}, []string{"api.otlpGRPC.ingress", "api.ingress.tls"}},
 		{"two faults, both named", []string{"postgresql.mode=external", "kubernetesAuth.enabled=false"}, []string{"existingSecret", "kubernetesAuth"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -152,7 +155,7 @@ func TestFlagsOfSchema(t *testing.T) {
 	t.Parallel()
 	set := []string{
 		"admin-token", "agents-file", "database-direct-url", "database-url", "enrollment-file", "enrollment-token", "help", "ingest-token", "kubeconfig", "kubernetes-audience", "kubernetes-auth",
-		"limit", "listen", "log-dir", "log-level", "metrics-listen", "migrate", "prices-file", "redact", "shutdown-delay",
+		"limit", "listen", "log-dir", "log-level", "metrics-listen", "migrate", "otlp-grpc-listen", "prices-file", "redact", "shutdown-delay",
 		"shutdown-timeout", "spool-dir", "spool-max-bytes", "tls-cert-file", "tls-key-file", "trusted-proxies",
 	}
 	want := slices.DeleteFunc(flagsOf(t, "serve"), func(flag string) bool { return slices.Contains(set, flag) })

@@ -31,6 +31,7 @@ type libraryCase struct {
 	Packages  []string          `yaml:"packages"` // each with its exact version
 	Program   string            `yaml:"program"`
 	Env       map[string]string `yaml:"env"`
+	Logs      bool              `yaml:"logs"`    // its program exports logs too
 	Content   string            `yaml:"content"` // which switch turns content on
 	Scenarios yaml.Node         `yaml:"scenarios"`
 	scenarios []scenario

@@ -26,6 +26,7 @@ type recorded struct {
 	Status     []string    `json:"status"`
 	Models     []string    `json:"models"`
 	Content    bool        `json:"content"`
+	Asked      bool        `json:"-"` // the input has the question
 }
 
 // result is what came of a case.
@@ -54,8 +55,12 @@ func (r *result) verdict(err error) string {
 }
 
 // compare reads what was stored until it is right, or until it has had the time to be.
-func (l *lab) compare(ctx context.Context, s scenario, seen *observed) (outcome, error) {
-	deadline := time.Now().Add(settleWithin)
+func (l *lab) compare(ctx context.Context, s scenario, seen *observed, logs bool) (outcome, error) {
+	within := settleWithin
+	if logs {
+		within = joinWithin
+	}
+	deadline := time.Now().Add(within)
 	for {
 		got, err := l.stored(ctx, seen.spans())
 		if err != nil {
@@ -75,7 +80,8 @@ func (l *lab) compare(ctx context.Context, s scenario, seen *observed) (outcome,
 
 const storedQuery = `
 SELECT kind, request, agent_name, user_id, session_id, status, model_used, input_tokens, output_tokens, cache_read_tokens,
-    cache_write_tokens, reasoning_tokens, cost_nano_usd, coalesce(output_data::text, '')
+    cache_write_tokens, reasoning_tokens, cost_nano_usd, coalesce(output_data::text, ''),
+    coalesce(input_data::text, '')
 FROM agent_executions WHERE execution_id = ANY($1) ORDER BY created_at, execution_id`
 
 func (l *lab) stored(ctx context.Context, executions []string) (recorded, error) {
@@ -86,12 +92,12 @@ func (l *lab) stored(ctx context.Context, executions []string) (recorded, error)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var kind, agent, user, session, status, model, output string
+		var kind, agent, user, session, status, model, output, input string
 		var request bool
 		var t mock.Tokens
 		var cost *int64
 		if err := rows.Scan(&kind, &request, &agent, &user, &session, &status, &model, &t.Input, &t.Output, &t.CacheRead,
-			&t.CacheWrite, &t.Reasoning, &cost, &output); err != nil {
+			&t.CacheWrite, &t.Reasoning, &cost, &output, &input); err != nil {
 			return got, err
 		}
 		switch kind {
@@ -119,6 +125,7 @@ func (l *lab) stored(ctx context.Context, executions []string) (recorded, error)
 			got.Unpriced = true
 		}
 		got.Content = got.Content || strings.Contains(output, "sunny in Paris")
+		got.Asked = got.Asked || strings.Contains(input, "weather in Paris")
 	}
 	return got, rows.Err()
 }
@@ -205,11 +212,20 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 	}
 	differs("status", got.Status, s.Status, all(got.Status, s.Status))
 	if *s.Content {
+		sent = append(sent, recordsOf(seen)...)
 		differs("content", "missing", "there", got.Content, "sunny in Paris")
+		if len(seen.logs) > 0 {
+			differs("input", "missing", "there", got.Asked || !got.Content, "weather in Paris")
+		}
 	}
 	for _, e := range seen.exports {
 		if e.status != 200 || e.message != "" {
 			faults = append(faults, fmt.Sprintf("an export was answered %d %s", e.status, e.message))
+		}
+	}
+	for _, e := range seen.logs {
+		if e.status != 200 || e.message != "" {
+			faults = append(faults, fmt.Sprintf("an export of logs was answered %d %s", e.status, e.message))
 		}
 	}
 	if ok := seen.outcome == "ok"; ok != (s.Status == "success") {

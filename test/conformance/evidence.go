@@ -35,6 +35,23 @@ func attributesOf(seen *observed) (all []attribute) {
 	return all
 }
 
+// recordsOf are the bodies and attributes of the exports' log records, which are evidence of content alone: counts are read from spans.
+func recordsOf(seen *observed) (all []attribute) {
+	for _, e := range seen.logs {
+		for _, resource := range e.request.GetResourceLogs() {
+			for _, scope := range resource.GetScopeLogs() {
+				for _, record := range scope.GetLogRecords() {
+					all = append(all, attribute{"the body of the log record " + record.GetEventName(), textOf(record.GetBody())})
+					for _, a := range record.GetAttributes() {
+						all = append(all, attribute{a.GetKey(), textOf(a.GetValue())})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
 func textOf(v *common.AnyValue) string {
 	if s, ok := v.GetValue().(*common.AnyValue_StringValue); ok {
 		return s.StringValue

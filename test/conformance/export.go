@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	collectorlogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -25,26 +26,16 @@ type export struct {
 	message string // of a partial success or an error
 }
 
+// logsExport is the body of one call of /v1/logs.
+type logsExport struct {
+	request *collectorlogs.ExportLogsServiceRequest
+	status  int
+	message string // likewise
+}
+
 // export keeps what a program sends and passes it on as it is.
 func (l *lab) export(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxExport))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	onward, err := http.NewRequestWithContext(r.Context(), http.MethodPost, l.server+"/v1/traces", bytes.NewReader(body))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	onward.Header = r.Header.Clone()
-	response, err := http.DefaultClient.Do(onward)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	body, response, answer, err := l.pass(w, r, "/v1/traces")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -62,21 +53,75 @@ func (l *lab) export(w http.ResponseWriter, r *http.Request) {
 		o.exports = append(o.exports, kept)
 	}
 	l.mu.Unlock()
+}
+
+// pass sends an export on as it is, and answers with the server's answer.
+func (l *lab) pass(w http.ResponseWriter, r *http.Request, path string) (body []byte, response *http.Response, answer []byte, err error) {
+	if body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxExport)); err != nil {
+		return nil, nil, nil, err
+	}
+	onward, err := http.NewRequestWithContext(r.Context(), http.MethodPost, l.server+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	onward.Header = r.Header.Clone()
+	if response, err = http.DefaultClient.Do(onward); err != nil {
+		return nil, nil, nil, err
+	}
+	defer response.Body.Close()
+	if answer, err = io.ReadAll(response.Body); err != nil {
+		return nil, nil, nil, err
+	}
 	w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
 	w.WriteHeader(response.StatusCode)
 	_, _ = w.Write(answer)
+	return body, response, answer, nil
+}
+
+// exportLogs keeps and passes on an export of logs, of which all programs send protobuf.
+func (l *lab) exportLogs(w http.ResponseWriter, r *http.Request) {
+	body, response, answer, err := l.pass(w, r, "/v1/logs")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	kept := logsExport{request: &collectorlogs.ExportLogsServiceRequest{}, status: response.StatusCode}
+	content, err := unzip(r.Header, body)
+	if err == nil {
+		err = proto.Unmarshal(content, kept.request)
+	}
+	var said collectorlogs.ExportLogsServiceResponse
+	switch unread := proto.Unmarshal(answer, &said); {
+	case err != nil:
+		kept.message = err.Error()
+	case unread != nil || kept.status != http.StatusOK:
+		kept.message = fmt.Sprintf("%q", answer)
+	case said.GetPartialSuccess().GetRejectedLogRecords() > 0:
+		kept.message = said.GetPartialSuccess().GetErrorMessage()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.seen[l.current]; o != nil {
+		o.logs = append(o.logs, kept)
+	}
+}
+
+func unzip(header http.Header, body []byte) ([]byte, error) {
+	if header.Get("Content-Encoding") != "gzip" {
+		return body, nil
+	}
+	unzipped, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(unzipped, maxExport))
 }
 
 func decodeExport(header http.Header, body []byte) (export, error) {
 	e := export{request: &collector.ExportTraceServiceRequest{}}
-	if header.Get("Content-Encoding") == "gzip" {
-		unzipped, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return e, err
-		}
-		if body, err = io.ReadAll(io.LimitReader(unzipped, maxExport)); err != nil {
-			return e, err
-		}
+	body, err := unzip(header, body)
+	if err != nil {
+		return e, err
 	}
 	if !strings.HasPrefix(header.Get("Content-Type"), "application/json") {
 		return e, proto.Unmarshal(body, e.request)

@@ -23,7 +23,8 @@ import (
 
 const (
 	programWithin = 4 * time.Minute
-	settleWithin  = 4 * time.Second // parents that come late move names and counts within seconds
+	settleWithin  = 4 * time.Second  // parents that come late move names and counts within seconds
+	joinWithin    = 15 * time.Second // content of log records is joined seconds after the last record
 )
 
 // lab is what programs run against: the mock of the providers, and a proxy before the server that keeps each export.
@@ -45,6 +46,7 @@ type lab struct {
 type observed struct {
 	truth   mock.Truth
 	exports []export
+	logs    []logsExport
 	outcome string // what the program says of it: ok, or an error's text
 }
 
@@ -63,7 +65,8 @@ func newLab(ctx context.Context, server, database string) (*lab, error) {
 	mux.HandleFunc("POST /scenario/{name}", func(_ http.ResponseWriter, r *http.Request) { l.begin(r.PathValue("name")) })
 	mux.HandleFunc("POST /outcome/{name}", l.ended)
 	mux.HandleFunc("POST /otlp/v1/traces", l.export)
-	mux.HandleFunc("POST /otlp/v1/{other}", func(http.ResponseWriter, *http.Request) {}) // metrics and logs are not compared
+	mux.HandleFunc("POST /otlp/v1/logs", l.exportLogs)
+	mux.HandleFunc("POST /otlp/v1/{other}", func(http.ResponseWriter, *http.Request) {}) // metrics are not compared
 	l.http = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { l.done <- l.http.Serve(listener) }()
 	return l, nil
@@ -116,7 +119,7 @@ func (l *lab) try(ctx context.Context, c *libraryCase, o options) (*result, erro
 			faults = append(faults, fmt.Errorf("%s: the program did not finish it\n%s", s.name, lastLines(output, 25)))
 			continue
 		}
-		found, err := l.compare(ctx, s, seen)
+		found, err := l.compare(ctx, s, seen, c.Logs)
 		if err != nil {
 			return r, err
 		}
@@ -154,6 +157,9 @@ func (l *lab) runProgram(ctx context.Context, c *libraryCase, env environment) (
 		"ANTHROPIC_API_KEY=sk-mock", "ANTHROPIC_BASE_URL="+l.url+"/anthropic",
 		"GOOGLE_API_KEY=mock", "GEMINI_API_KEY=mock", "GOOGLE_GEMINI_BASE_URL="+l.url+"/gemini",
 		"NO_PROXY=*", "no_proxy=*", "PYTHONDONTWRITEBYTECODE=1", "NODE_NO_WARNINGS=1")
+	if c.Logs {
+		cmd.Env = append(cmd.Env, "EXPORT_LOGS=true")
+	}
 	for name, value := range c.Env {
 		cmd.Env = append(cmd.Env, name+"="+strings.ReplaceAll(value, "$MOCK_URL", l.url))
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -42,14 +44,36 @@ func SendWithGo(ctx context.Context, endpoint, token string) error {
 		if err != nil {
 			return fmt.Errorf("make an exporter: %w", err)
 		}
-		strict := &strictExporter{SpanExporter: exporter}
-		provider := sdktrace.NewTracerProvider(
-			sdktrace.WithSyncer(strict),
-			sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "wardrobe"))))
-		tell(ctx, provider.Tracer("story"))
-		if err := errors.Join(append(strict.failures, provider.Shutdown(ctx))...); err != nil {
-			return fmt.Errorf("send spans with the SDK for Go: %w", err)
+		if err := send(ctx, exporter); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// SendWithGoByGRPC tells the story as SendWithGo does, by gRPC. Of options it needs those that say where to and by which token.
+func SendWithGoByGRPC(ctx context.Context, options ...otlptracegrpc.Option) error {
+	for _, compression := range []string{"none", "gzip"} {
+		exporter, err := otlptracegrpc.New(ctx, append(slices.Clone(options), otlptracegrpc.WithCompressor(compression))...)
+		if err != nil {
+			return fmt.Errorf("make an exporter: %w", err)
+		}
+		if err := send(ctx, exporter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send tells the story once.
+func send(ctx context.Context, exporter sdktrace.SpanExporter) error {
+	strict := &strictExporter{SpanExporter: exporter}
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithSyncer(strict),
+		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "wardrobe"))))
+	tell(ctx, provider.Tracer("story"))
+	if err := errors.Join(append(strict.failures, provider.Shutdown(ctx))...); err != nil {
+		return fmt.Errorf("send spans with the SDK for Go: %w", err)
 	}
 	return nil
 }

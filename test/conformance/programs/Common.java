@@ -1,6 +1,10 @@
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.exporter.otlp.http.trace.OtlpHttpSpanExporter;
+import io.opentelemetry.exporter.otlp.http.logs.OtlpHttpLogRecordExporter;
 import io.opentelemetry.sdk.OpenTelemetrySdk;
+import io.opentelemetry.sdk.OpenTelemetrySdkBuilder;
+import io.opentelemetry.sdk.logs.SdkLoggerProvider;
+import io.opentelemetry.sdk.logs.export.BatchLogRecordProcessor;
 import io.opentelemetry.sdk.trace.SdkTracerProvider;
 import io.opentelemetry.sdk.trace.export.BatchSpanProcessor;
 import java.net.URI;
@@ -20,6 +24,7 @@ final class Common {
     static final String SESSION = System.getenv("SESSION_ID");
     static final String QUESTION = "What is the weather in Paris?";
     private static SdkTracerProvider provider;
+    private static SdkLoggerProvider loggers;
 
     interface Scenario {
         void run() throws Exception;
@@ -30,7 +35,13 @@ final class Common {
         String header = URLDecoder.decode(System.getenv("OTEL_EXPORTER_OTLP_HEADERS").replace("Authorization=", ""), StandardCharsets.UTF_8);
         OtlpHttpSpanExporter exporter = OtlpHttpSpanExporter.builder().setEndpoint(MOCK + "/otlp/v1/traces").addHeader("Authorization", header).build();
         provider = SdkTracerProvider.builder().addSpanProcessor(BatchSpanProcessor.builder(exporter).build()).build();
-        return OpenTelemetrySdk.builder().setTracerProvider(provider).buildAndRegisterGlobal();
+        OpenTelemetrySdkBuilder sdk = OpenTelemetrySdk.builder().setTracerProvider(provider);
+        if (System.getenv("EXPORT_LOGS") != null) {
+            OtlpHttpLogRecordExporter logs = OtlpHttpLogRecordExporter.builder().setEndpoint(MOCK + "/otlp/v1/logs").addHeader("Authorization", header).build();
+            loggers = SdkLoggerProvider.builder().addLogRecordProcessor(BatchLogRecordProcessor.builder(logs).build()).build();
+            sdk.setLoggerProvider(loggers);
+        }
+        return sdk.buildAndRegisterGlobal();
     }
 
     /** Runs the scenarios that the command line names. An error that one throws is told; the next goes on. */
@@ -45,6 +56,9 @@ final class Common {
             }
             System.out.println(name + " " + outcome);
             provider.forceFlush().join(30, TimeUnit.SECONDS);
+            if (loggers != null) {
+                loggers.forceFlush().join(30, TimeUnit.SECONDS);
+            }
             post("/outcome/" + name + "?outcome=" + URLEncoder.encode(outcome.substring(0, Math.min(300, outcome.length())), StandardCharsets.UTF_8));
         }
         System.exit(0);

@@ -19,6 +19,17 @@ export function tracing() {
   return provider;
 }
 
+let loggers;
+
+// logging returns a logger provider that exports to the server, if the case exports logs. Its packages are the case's.
+export async function logging() {
+  if (!process.env.EXPORT_LOGS) return undefined;
+  const { LoggerProvider, BatchLogRecordProcessor } = await import("@opentelemetry/sdk-logs");
+  const { OTLPLogExporter } = await import("@opentelemetry/exporter-logs-otlp-proto");
+  loggers = new LoggerProvider({ processors: [new BatchLogRecordProcessor(new OTLPLogExporter())] });
+  return loggers;
+}
+
 const post = async (path) => {
   const answer = await fetch(mock + path, { method: "POST" });
   if (!answer.ok) throw new Error(path + ": " + answer.status);
@@ -36,6 +47,7 @@ export async function run(scenarios, provider) {
     }
     console.log(name, outcome);
     await provider.forceFlush();
+    await loggers?.forceFlush();
     await post(`/outcome/${name}?outcome=${encodeURIComponent(outcome)}`);
   }
   process.exit(0);

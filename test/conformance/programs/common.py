@@ -38,7 +38,25 @@ def tracing():
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+    if os.environ.get("EXPORT_LOGS"):
+        logs()
     return provider
+
+
+def logs():
+    """Sets up the global logger provider likewise. Records of Python's logging go there too."""
+    import logging
+
+    from opentelemetry import _logs
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    provider = LoggerProvider()
+    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    _logs.set_logger_provider(provider)
+    logging.getLogger().addHandler(LoggingHandler(logger_provider=provider))
+    logging.getLogger().setLevel(logging.INFO)
 
 
 def post(path):
@@ -51,6 +69,10 @@ def flush(provider=None):
 
         provider = trace.get_tracer_provider()
     provider.force_flush()
+    if os.environ.get("EXPORT_LOGS"):
+        from opentelemetry import _logs
+
+        _logs.get_logger_provider().force_flush()
 
 
 def run(scenarios, provider=None):

@@ -6,6 +6,8 @@ const provider = common.tracing();
 const [module, name] = process.env.INSTRUMENTOR.split("#");
 const instrumentation = new (require(module)[name])();
 instrumentation.setTracerProvider(provider);
+const loggers = await common.logging();
+if (loggers) instrumentation.setLoggerProvider(loggers);
 const { metrics } = require("@opentelemetry/api");
 instrumentation.setMeterProvider?.(metrics.getMeterProvider()); // OpenTelemetry's needs one
 const exported = require("openai");
