@@ -50,10 +50,14 @@ func (v Evidence) ProviderDifference() int64 {
 }
 
 // UnpricedTokens returns how many of an execution's tokens are in no cost: all of them without a price, otherwise those
-// that its total has beyond input and output.
+// that its total has beyond input and output. Releases that did not record Usage did not count the latter, so they must not
+// be taken away from a total either.
 func (e *Execution) UnpricedTokens() int64 {
-	if e.Cost == nil {
+	switch {
+	case e.Cost == nil:
 		return e.Tokens.Used
+	case e.Usage == UsageNone:
+		return 0
 	}
 	return max(e.Tokens.Used-e.Tokens.Input-e.Tokens.Output, 0)
 }

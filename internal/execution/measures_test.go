@@ -32,9 +32,14 @@ func TestMeasuresOfOne(t *testing.T) {
 			Count: 1, Tokens: execution.Tokens{Used: 15}, Unpriced: 15,
 		}},
 		{"a total beyond its priced parts", execution.Execution{
-			Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
+			Usage: execution.UsageReported, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
 		}, execution.Measures{
 			Count: 1, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: 1_512_500, Unpriced: 8000,
+		}},
+		{"the same, stored by a release that did not count them", execution.Execution{
+			Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
+		}, execution.Measures{
+			Count: 1, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: 1_512_500,
 		}},
 		{"unknown usage", execution.Execution{Usage: execution.UsageUnknown}, execution.Measures{
 			Count: 1, Evidence: execution.Evidence{UnknownUsage: 1},
