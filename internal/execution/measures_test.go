@@ -28,7 +28,7 @@ func TestMeasuresOfOne(t *testing.T) {
 		}, execution.Measures{
 			Count: 1, Micros: 1500, Tokens: execution.Tokens{Input: 10, Output: 5, CacheRead: 3, CacheWrite: 2, Reasoning: 1, Used: 15}, Cost: 42,
 		}},
-		{"priced at nothing", execution.Execution{Tokens: execution.Tokens{Used: 15}, Cost: new(int64(0))}, execution.Measures{
+		{"priced at nothing", execution.Execution{Usage: execution.UsageReported, Tokens: execution.Tokens{Used: 15}, Cost: new(int64(0))}, execution.Measures{
 			Count: 1, Tokens: execution.Tokens{Used: 15}, Unpriced: 15,
 		}},
 		{"a total beyond its priced parts", execution.Execution{
