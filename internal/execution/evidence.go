@@ -62,6 +62,20 @@ func (e *Execution) UnpricedTokens() int64 {
 	return max(e.Tokens.Used-e.Tokens.Input-e.Tokens.Output, 0)
 }
 
+// CostQualifier returns what has to be said before a cost that is not exact, with a blank at its end: it leaves out tokens
+// without a price and usage that is unknown, and may have a part that is estimated.
+func CostQualifier(unpriced, unknownUsage int64, estimated bool) string {
+	switch {
+	case estimated && unpriced > 0:
+		return "at least about "
+	case estimated:
+		return "about "
+	case unpriced > 0 || unknownUsage > 0:
+		return "at least "
+	}
+	return ""
+}
+
 // KnownCost returns a cost to show, and false where it would pass for zero though something that was used has no price or
 // is not known.
 func KnownCost(nanoUSD, unpriced int64, v Evidence) (int64, bool) {
