@@ -776,8 +776,14 @@ type Execution struct {
 	CacheReadTokens  int64             `json:"cache_read_tokens"`
 	CacheWriteTokens int64             `json:"cache_write_tokens"`
 
-	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds.
-	CostUSD     *USD   `json:"cost_usd"`
+	// Cost The cost in the display currency, by the rate of the UTC day on which it began. Left out where there is none.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds. Of `unknown` usage it is the least that it cost.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency    string `json:"currency,omitempty,omitzero"`
 	ExecutionID string `json:"execution_id"`
 	InputTokens int64  `json:"input_tokens"`
 
@@ -794,7 +800,10 @@ type Execution struct {
 	Provider     string `json:"provider,omitempty,omitzero"`
 
 	// ProviderCostUSD What the provider said it charges. Left out where it did not.
-	ProviderCostUSD *USD   `json:"provider_cost_usd,omitempty"`
+	ProviderCostUSD *USD `json:"provider_cost_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate        string `json:"rate_date,omitempty,omitzero"`
 	ReasoningTokens int64  `json:"reasoning_tokens"`
 	SpanID          string `json:"span_id,omitempty,omitzero"`
 	TraceID         string `json:"trace_id,omitempty,omitzero"`
@@ -1292,6 +1301,9 @@ type ObjectiveResult struct {
 	// Actual Null where there was nothing to measure.
 	Actual float64 `json:"actual"`
 
+	// AtLeast `actual` is the least that it can be: a cost of which something is unknown. Below `target` it is met only if little is.
+	AtLeast bool `json:"at_least,omitempty,omitzero"`
+
 	// Comparison How `actual` must stand to `target`: `<`, `>`, or `±` for at most `tolerance` × `target` away.
 	Comparison  string `json:"comparison"`
 	Description string `json:"description"`
@@ -1306,7 +1318,7 @@ type ObjectiveResult struct {
 	// Kind As in the request: `latency`, `errorRate` and so on.
 	Kind string `json:"kind"`
 
-	// Met Null where there was nothing to judge.
+	// Met Null where there was nothing to judge, or too little is known to.
 	Met    bool    `json:"met"`
 	Name   string  `json:"name"`
 	Target float64 `json:"target"`

@@ -16,7 +16,7 @@ func executionsCommand(std stdio, env func(string) (string, bool)) *cobra.Comman
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(executionErrorsCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
+	cmd.AddCommand(executionErrorsCommand(std, env), executionActivityCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
 	return cmd
 }
 

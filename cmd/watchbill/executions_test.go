@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,17 @@ func TestExecutionsStory(t *testing.T) {
 	if e := failed(); e.CostUSD != nil {
 		t.Errorf("want no cost without a price, got %s", e.CostUSD)
 	}
+	row := regexp.MustCompile(`(?m)^our-own-model +1 +1500 +1500 +unknown$`)
+	if got := sh.must(t, "costs", "--by", "model", "--days", "1"); !row.MatchString(got) {
+		t.Errorf("want the model's row to match %s, got\n%s", row, got)
+	}
+	if got := sh.run(t.Context(), "costs", "--by", "hour"); got.code != exitUsage || !strings.Contains(got.err, "--by: must be day, user, agent or model") {
+		t.Errorf("want exit 2 and the fault, got %d: %s", got.code, got.err)
+	}
+	if got := sh.must(t, "executions", "activity", "ada"); !strings.Contains(got, "our-own-model") || !strings.Contains(got, "unknown") {
+		t.Errorf("want an unknown cost, got\n%s", got)
+	}
+	sh.run(t.Context(), "executions", "activity", "nobody").check(t, 0, "", "watchbill: the user has no executions\n")
 
 	prices := filepath.Join(t.TempDir(), "prices.yaml")
 	file := "version: ours\ncurrency: USD\nsource: [ours]\nmodels:\n  - {match: [our-own-model], input: \"2\", output: \"10\"}\n"

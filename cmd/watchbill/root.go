@@ -104,6 +104,7 @@ func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 		deploymentsCommand(std, env),
 		logsCommand(std, env),
 		executionsCommand(std, env),
+		costsCommand(std, env),
 		pricesCommand(std, env),
 		rulesCommand(std, env),
 		versionCommand(std),

@@ -7,7 +7,7 @@ type Usage string
 const (
 	UsageNone      Usage = ""          // no model ran, or a call that its provider does not bill
 	UsageReported  Usage = "reported"  // the provider's counts
-	UsageUnknown   Usage = "unknown"   // a model ran, and nobody told what it used: its counts are zero, not its cost
+	UsageUnknown   Usage = "unknown"   // a model ran, and nobody told all that it used: its counts and its cost are the least that it can be
 	UsageEstimated Usage = "estimated" // counts that Watchbill or the client estimated
 )
 

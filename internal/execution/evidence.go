@@ -50,12 +50,30 @@ func (v Evidence) ProviderDifference() int64 {
 }
 
 // UnpricedTokens returns how many of an execution's tokens are in no cost: all of them without a price, otherwise those
-// that its total has beyond input and output.
+// that its total has beyond input and output. Releases that did not record Usage did not count the latter, so they must not
+// be taken away from a total either.
 func (e *Execution) UnpricedTokens() int64 {
-	if e.Cost == nil {
+	switch {
+	case e.Cost == nil:
 		return e.Tokens.Used
+	case e.Usage == UsageNone:
+		return 0
 	}
 	return max(e.Tokens.Used-e.Tokens.Input-e.Tokens.Output, 0)
+}
+
+// CostQualifier returns what has to be said before a cost that is not exact, with a blank at its end: it leaves out tokens
+// without a price and usage that is unknown, and may have a part that is estimated.
+func CostQualifier(unpriced, unknownUsage int64, estimated bool) string {
+	switch {
+	case estimated && unpriced > 0:
+		return "at least about "
+	case estimated:
+		return "about "
+	case unpriced > 0 || unknownUsage > 0:
+		return "at least "
+	}
+	return ""
 }
 
 // KnownCost returns a cost to show, and false where it would pass for zero though something that was used has no price or

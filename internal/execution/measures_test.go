@@ -28,13 +28,18 @@ func TestMeasuresOfOne(t *testing.T) {
 		}, execution.Measures{
 			Count: 1, Micros: 1500, Tokens: execution.Tokens{Input: 10, Output: 5, CacheRead: 3, CacheWrite: 2, Reasoning: 1, Used: 15}, Cost: 42,
 		}},
-		{"priced at nothing", execution.Execution{Tokens: execution.Tokens{Used: 15}, Cost: new(int64(0))}, execution.Measures{
+		{"priced at nothing", execution.Execution{Usage: execution.UsageReported, Tokens: execution.Tokens{Used: 15}, Cost: new(int64(0))}, execution.Measures{
 			Count: 1, Tokens: execution.Tokens{Used: 15}, Unpriced: 15,
 		}},
 		{"a total beyond its priced parts", execution.Execution{
-			Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
+			Usage: execution.UsageReported, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
 		}, execution.Measures{
 			Count: 1, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: 1_512_500, Unpriced: 8000,
+		}},
+		{"the same, stored by a release that did not count them", execution.Execution{
+			Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: new(int64(1_512_500)),
+		}, execution.Measures{
+			Count: 1, Tokens: execution.Tokens{Input: 10, Output: 150, Used: 8160}, Cost: 1_512_500,
 		}},
 		{"unknown usage", execution.Execution{Usage: execution.UsageUnknown}, execution.Measures{
 			Count: 1, Evidence: execution.Evidence{UnknownUsage: 1},

@@ -56,7 +56,10 @@ func (k echo) run(c *call) (a answer, err error) {
 		Input  int `json:"input"`
 		Output int `json:"output"`
 	}{Input: len(strings.Fields(c.prompt.Message))}
-	defer func() { a.used.own = encode(words) }()
+	defer func() {
+		a.used.own = encode(words)
+		a.used.passed(true, false, true) // it counts what it said, however it ended
+	}()
 	if o.delay > 0 && !sleep(c.ctx, o.delay) {
 		return a, context.Cause(c.ctx)
 	}

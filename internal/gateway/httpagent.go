@@ -86,8 +86,8 @@ type report struct {
 	Output   json.RawMessage `json:"output"`
 }
 
-// note takes over what an upstream reports.
-func (a *answer) note(r report) {
+// note takes over what an upstream reports, and reports whether it says how much was written.
+func (a *answer) note(r report) (written bool) {
 	if r.Model != "" {
 		a.model = r.Model
 	}
@@ -97,9 +97,9 @@ func (a *answer) note(r report) {
 	if r.Finish != "" {
 		a.finish = asName(r.Finish, 100)
 	}
-	a.used.add(r.Usage)
+	written = a.used.add(r.Usage)
 	if len(r.Tokens) > 0 && string(r.Tokens) != "null" {
-		a.used.own = r.Tokens
+		a.used.own, written = r.Tokens, true
 	}
 	for _, around := range []json.RawMessage{r.Message, r.Response} {
 		var inner struct {
@@ -108,9 +108,15 @@ func (a *answer) note(r report) {
 		}
 		if len(around) > 0 && around[0] == '{' && json.Unmarshal(around, &inner) == nil {
 			a.model = cmp.Or(inner.Model, a.model)
-			a.used.add(inner.Usage)
+			written = a.used.add(inner.Usage) || written
 		}
 	}
+	return written
+}
+
+// ends reports whether an event comes when all is written.
+func (r report) ends() bool {
+	return r.Finish != "" || r.Type == "message_delta" || len(r.Response) > 0 || len(r.Error) > 0 && string(r.Error) != "null"
 }
 
 // reports reports whether an event has something beside text.
@@ -152,7 +158,7 @@ func (k *httpAgent) whole(c *call) (a answer, err error) {
 	}
 	var r report
 	if json.Unmarshal(a.output, &r) == nil {
-		a.note(r)
+		a.used.passed(a.note(r), false, true)
 	}
 	return a, nil
 }
@@ -234,9 +240,11 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 	done = event.name == "done" || event.name == "completed"
 	var r report
 	isObject := len(event.data) > 0 && event.data[0] == '{' && json.Unmarshal([]byte(event.data), &r) == nil
-	if isObject {
-		a.note(r)
-	}
+	written, said := isObject && a.note(r), c.said.Len()
+	defer func() {
+		a.used.passed(written, c.said.Len() > said, r.ends() || event.name == "error")
+		a.used.opening = a.used.opening || written && r.Type == "message_start"
+	}()
 	text, hasText := r.text()
 	switch {
 	case event.name == "error" || isObject && !hasText && len(r.Error) > 0 && string(r.Error) != "null":

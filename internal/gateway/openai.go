@@ -220,7 +220,8 @@ func (t *content) UnmarshalJSON(b []byte) error {
 
 // take notes what a chunk says, and returns its text.
 func (a *answer) take(chunk completion, secrets []string) (text string, err error) {
-	a.used.add(chunk.Usage) // of an error as well
+	written := a.used.add(chunk.Usage) // of an error as well
+	defer func() { a.used.passed(written, text != "", err != nil || a.finish != "") }()
 	if tier, ok := chunk.ServiceTier.(string); ok {
 		a.used.events.Service(tier)
 	}

@@ -14,13 +14,32 @@ import (
 type used struct {
 	events usage.Events
 	own    json.RawMessage // what an agent says in our own words: a total, or an object
+
+	spoke   bool // some text came
+	current bool // how much was written was told with the last text or after it, or at the end
+	opening bool // it was told last by the event that opens a stream
 }
 
-// add takes a usage object as a provider gives it; it may be none.
-func (u *used) add(object json.RawMessage) {
-	if len(object) > 0 {
-		u.events.Add(string(object))
+// add takes a usage object as a provider gives it, and reports whether it says how much was written. It may be none.
+func (u *used) add(object json.RawMessage) (written bool) {
+	return len(object) > 0 && u.events.Add(string(object))
+}
+
+// passed notes what one event of an answer had: how much was written, text, and whether it was one that comes at the end.
+func (u *used) passed(written, text, ends bool) {
+	u.spoke = u.spoke || text
+	switch {
+	case written:
+		u.current, u.opening = u.spoke || ends, false
+	case text:
+		u.current = false
 	}
+}
+
+// partial reports whether counts that were told leave something out: those of an answer that broke off after they were told,
+// or that were told when it began.
+func (u *used) partial(told *usage.Told, brokeOff bool) bool {
+	return u.spoke && (u.opening || told.InputOnly()) || brokeOff && !u.current
 }
 
 func (u *used) settle(by usage.Source) usage.Told {
@@ -50,8 +69,12 @@ func (r *run) account(e *execution.Execution, done *result, fault *failure) {
 	}
 	ran := done.text != "" || done.output != nil || fault != nil && !fault.refusal()
 	e.Usage = told.Usage(e.Status, ran)
+	if told.Counted() && done.used.partial(&told, fault != nil) {
+		e.Usage = execution.UsageUnknown
+	}
 	if e.Usage == execution.UsageUnknown && r.agent.estimates && !told.Absurd {
-		e.Tokens, e.Usage = usage.Estimate(r.agent.system+r.prompt.Message+string(r.prompt.Options), done.text+string(done.output)), execution.UsageEstimated
+		guess := usage.Estimate(r.agent.system+r.prompt.Message+string(r.prompt.Options), done.text+string(done.output))
+		e.Tokens, e.Usage = usage.Complete(e.Tokens, guess), execution.UsageEstimated
 	}
 }
 

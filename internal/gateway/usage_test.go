@@ -34,7 +34,20 @@ func TestUsageOfHTTPAgents(t *testing.T) {
 	}
 	merged := reported(execution.Tokens{Input: 12_025, Output: 15, CacheRead: 10_000, CacheWrite: 2_000, Used: 12_040})
 	unknown := accounted{Usage: execution.UsageUnknown}
-	const model = "    model: claude-sonnet-4-5"
+	atLeast := func(tokens execution.Tokens) accounted {
+		return accounted{Tokens: tokens, Usage: execution.UsageUnknown}
+	}
+	opened := execution.Tokens{Input: 12_025, Output: 1, CacheRead: 10_000, CacheWrite: 2_000, Used: 12_026}
+	const (
+		model     = "    model: claude-sonnet-4-5"
+		estimates = "    estimate_usage: true"
+		begin     = `data: {"type":"message_start","message":{"model":"claude-sonnet-4-5","content":[],"usage":{"input_tokens":25,"cache_read_input_tokens":10000,"cache_creation_input_tokens":2000,"output_tokens":1}}}` + "\n\n"
+		hello     = `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello to you!"}}` + "\n\n"
+		end       = `data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}` + "\n\n"
+		overload  = "event: error\n" + `data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}` + "\n\n"
+		soFar     = `data: {"text":"Hello to you!","model":"m","usage":{"prompt_tokens":5,"completion_tokens":4,"total_tokens":9}}` + "\n\n"
+		input     = `data: {"model":"m","usage":{"prompt_tokens":5}}` + "\n\n"
+	)
 	for name, test := range map[string]struct {
 		upstream http.HandlerFunc
 		more     []string
@@ -68,6 +81,40 @@ func TestUsageOfHTTPAgents(t *testing.T) {
 		"nothing, and broken off": {
 			upstream: func(w http.ResponseWriter, r *http.Request) { stream("data: Hi\n\n")(w, r); breakOff() },
 			more:     []string{model}, text: "Hi", want: unknown,
+		},
+		"told when the stream began, and broken off": {
+			upstream: stream(begin, hello, overload), text: "Hello to you!", want: atLeast(opened),
+		},
+		"told when the stream began, and broken off before any text": {
+			upstream: stream(begin, overload), want: atLeast(opened),
+		},
+		"told when the stream began, and guessed at": {
+			upstream: stream(begin, hello, overload), more: []string{estimates}, text: "Hello to you!",
+			want: accounted{Tokens: execution.Tokens{Input: 12_025, Output: 4, CacheRead: 10_000, CacheWrite: 2_000, Used: 12_029}, Usage: execution.UsageEstimated},
+		},
+		"told when the stream began, which ended without a word": {
+			upstream: stream(begin, hello), text: "Hello to you!", want: atLeast(opened),
+		},
+		"told at the end, and broken off": {
+			upstream: stream(begin, hello, end, overload), text: "Hello to you!", want: merged,
+		},
+		"told at the end of a call of tools, and broken off": {
+			upstream: stream(begin, end, overload), want: merged,
+		},
+		"told with each part, and broken off": {
+			upstream: stream(soFar, overload), text: "Hello to you!", want: reported(execution.Tokens{Input: 5, Output: 4, Used: 9}),
+		},
+		"told with a part, and broken off after another": {
+			upstream: stream(soFar, `data: {"text":" And?"}`+"\n\n", overload), text: "Hello to you! And?", want: atLeast(execution.Tokens{Input: 5, Output: 4, Used: 9}),
+		},
+		"the input alone": {
+			upstream: stream(input, `data: {"text":"Hi"}`+"\n\n", done), text: "Hi", want: atLeast(execution.Tokens{Input: 5, Used: 5}),
+		},
+		"the input alone, and broken off": {
+			upstream: stream(input, `data: {"text":"Hi"}`+"\n\n", overload), text: "Hi", want: atLeast(execution.Tokens{Input: 5, Used: 5}),
+		},
+		"the input alone, of JSON that may be no text": {
+			upstream: respond(200, "application/json", `{"model":"m","embedding":[0.5],"usage":{"prompt_tokens":5}}`), want: reported(execution.Tokens{Input: 5, Used: 5}),
 		},
 		"nothing, and guessed at": {
 			upstream: respond(200, "text/plain", "Hello to you!"), more: []string{model, "    estimate_usage: true"}, text: "Hello to you!",

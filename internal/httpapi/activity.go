@@ -57,14 +57,14 @@ func readExecutionQuery(x *exchange, l list, limit int64) (executionQuery, error
 }
 
 func (s *Server) listExecutionErrors(ctx context.Context, q executionQuery) (openapi.ExecutionErrorList, error) {
-	page, next, err := q.page(func(after execution.Position, most int) ([]execution.Execution, error) {
+	page, next, err := q.page(s.currency, func(after execution.Position, most int) ([]execution.Execution, error) {
 		return s.executions.Errors(ctx, after, most)
 	})
 	return openapi.ExecutionErrorList{Status: succeeded, Errors: page, NextCursor: next}, err
 }
 
 func (s *Server) listUserActivity(ctx context.Context, q executionQuery) (openapi.UserActivityList, error) {
-	page, next, err := q.page(func(after execution.Position, most int) ([]execution.Execution, error) {
+	page, next, err := q.page(s.currency, func(after execution.Position, most int) ([]execution.Execution, error) {
 		return s.executions.UserActivity(ctx, q.userID, after, most)
 	})
 	return openapi.UserActivityList{Status: succeeded, UserID: q.userID, Activity: page, NextCursor: next}, err
@@ -72,7 +72,7 @@ func (s *Server) listUserActivity(ctx context.Context, q executionQuery) (openap
 
 // page reads until the page is full. One more than it holds tells that there is another.
 func (q executionQuery) page(
-	read func(after execution.Position, most int) ([]execution.Execution, error),
+	shown DisplayCurrency, read func(after execution.Position, most int) ([]execution.Execution, error),
 ) (page []openapi.Execution, next string, err error) {
 	page = []openapi.Execution{}
 	for size := 0; ; {
@@ -85,7 +85,7 @@ func (q executionQuery) page(
 			if len(page) == q.limit || size > maxPage {
 				return page, q.list.cursorAfterExecution(q.after), nil
 			}
-			page = append(page, executionOf(e))
+			page = append(page, executionOf(e, shown))
 			size += len(e.Input) + len(e.Output) + len(e.ErrorMessage)
 			q.after = execution.PositionOf(e)
 		}
@@ -121,7 +121,7 @@ func (l list) afterExecution(cursor string, given bool) (execution.Position, err
 	return execution.Position{}, errCursor
 }
 
-func executionOf(e execution.Execution) openapi.Execution {
+func executionOf(e execution.Execution, shown DisplayCurrency) openapi.Execution {
 	converted := openapi.Execution{
 		UserID: e.UserID, SessionID: unlessEmpty(e.SessionID), RequestID: unlessEmpty(e.RequestID), AgentName: e.AgentName,
 		InputData: e.Input, OutputData: e.Output, ExecutionTimeMs: float64(e.Duration.Microseconds()) / 1e3,
@@ -134,6 +134,8 @@ func executionOf(e execution.Execution) openapi.Execution {
 	if e.Cost != nil {
 		converted.CostUSD = new(openapi.USD(*e.Cost))
 	}
+	in := shown.showOn(converted.CostUSD, e.CreatedAt.UTC().Truncate(execution.DayWide))
+	converted.Cost, converted.Currency, converted.RateDate = in.cost, in.currency, in.rateDate
 	converted.Usage = openapi.ExecutionUsage(e.Usage)
 	if e.ProviderCost != nil {
 		converted.ProviderCostUSD = new(openapi.USD(*e.ProviderCost))

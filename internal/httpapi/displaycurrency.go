@@ -6,12 +6,21 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/currency"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/report"
 )
 
 // DisplayCurrency is what amounts are shown in beside USD.
 type DisplayCurrency struct {
 	Code  string
 	Rates func() currency.Rates // those in force
+}
+
+// ofReport returns what reports show costs in.
+func (d DisplayCurrency) ofReport() report.Currency {
+	if d.Code == "" {
+		return report.Currency{}
+	}
+	return report.Currency{Code: d.Code, Rates: d.Rates()}
 }
 
 // shown is an amount in the display currency; all zero where there is none, or no rate yet.

@@ -118,8 +118,6 @@ func (r *executionReader) settleUsage() error {
 	}
 	counted := e.Tokens.Used > 0 || e.Tokens.TellApart()
 	switch known := execution.Usage(r.usage.known); {
-	case known == execution.UsageUnknown && counted:
-		return badRequest("invalid_field", "usage", "is unknown, and yet there are tokens")
 	case known == execution.UsageEstimated && !counted:
 		return badRequest("invalid_field", "usage", "is estimated, and yet there are no tokens")
 	case known == execution.UsageReported, known == execution.UsageUnknown, known == execution.UsageEstimated:
@@ -131,7 +129,9 @@ func (r *executionReader) settleUsage() error {
 	case known != "":
 		return badRequest("invalid_field", "usage", "must be reported, unknown, estimated or none, or an object as a provider gives it")
 	case counted:
-		e.Usage = execution.UsageReported
+		told.Tokens = e.Tokens
+		told.Tokens.Used = max(e.Tokens.Used, e.Tokens.Input+e.Tokens.Output)
+		e.Usage = told.Usage(e.Status, true)
 	case e.Kind == execution.Inference, e.Kind == execution.Agent && e.Model != "":
 		e.Usage = told.Usage(e.Status, e.Output != nil)
 	}

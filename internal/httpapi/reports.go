@@ -51,6 +51,7 @@ func (s *Server) createReport(ctx context.Context, wanted newReport) (content, e
 	if err != nil {
 		return content{}, err
 	}
+	req.Currency = s.currency.ofReport()
 	doc, err := report.Compute(req, current, previous, now, id.String())
 	if err != nil {
 		return content{}, err

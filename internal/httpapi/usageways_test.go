@@ -305,12 +305,18 @@ func overOTLP(t *testing.T, c usageCase) execution.Execution {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return checked(t, exported(t, body))
+}
+
+// exported returns the only execution of an export.
+func exported(t *testing.T, body []byte) execution.Execution {
+	t.Helper()
 	var ledger keeper
 	status, _, answer := otlp.New(otlp.Options{Ledger: &ledger}).Export(t.Context(), http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(body))
 	if status != http.StatusOK || len(ledger.batch.Executions) != 1 {
 		t.Fatalf("answered %d: %s", status, answer)
 	}
-	return checked(t, ledger.batch.Executions[0])
+	return ledger.batch.Executions[0]
 }
 
 // one keeps the gateway's only record.
@@ -329,10 +335,16 @@ func (o *one) Release() {}
 func overGateway(t *testing.T, c usageCase) execution.Execution {
 	t.Helper()
 	answer := fmt.Sprintf(`{"model":%q,"provider":%q,"usage":%s,"output":"Mild."}`, c.model, c.provider, c.object)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return checked(t, ranAgainst(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(answer))
 	}))
+}
+
+// ranAgainst returns the record of an agent's run by the gateway.
+func ranAgainst(t *testing.T, upstream http.HandlerFunc) execution.Execution {
+	t.Helper()
+	server := httptest.NewServer(upstream)
 	defer server.Close()
 	agents, err := gateway.ParseAgents([]byte("agents:\n- {name: a, types: ['*'], kind: http, http: {url: '"+server.URL+"'}}"), func(string) (string, bool) { return "", false })
 	if err != nil {
@@ -348,5 +360,5 @@ func overGateway(t *testing.T, c usageCase) execution.Execution {
 		t.Fatal(err)
 	}
 	run.Stream(t.Context(), func(execution.Event) error { return nil })
-	return checked(t, records.record)
+	return records.record
 }

@@ -37,7 +37,9 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	if e.Billing.Region == "" {
 		e.Billing.Region = s.region(e.Provider)
 	}
-	e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
+	if execution.RegionOf(e.Model) == "" { // else the model's own name says it
+		e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
+	}
 	t.missed = append(t.missed, told.Unread...)
 	return nil
 }

@@ -31,7 +31,12 @@ func TestWhatIsKnownOfUsage(t *testing.T) {
 		"out of time":                      {says: says{"error.type": "APITimeoutError"}, status: failed, want: unknown},
 		"broken off after the first words": {says: says{"gen_ai.output.messages": `[{"role":"assistant","parts":[{"type":"text","content":"He"}]}]`}, status: failed, want: unknown},
 		"broken off, without content":      {says: says{"gen_ai.response.id": "r-1"}, status: failed, want: unknown},
-		"failed, and told":                 {says: says{"gen_ai.usage.input_tokens": 3}, status: failed, want: reported},
+		"failed, and told":                 {says: says{"gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 1}, status: failed, want: reported},
+		"failed, and the total told":       {says: says{"gen_ai.usage.total_tokens": 3}, status: failed, want: reported},
+		"failed, and the input told":       {says: says{"gen_ai.usage.input_tokens": 3}, status: failed, want: unknown},
+		"failed, and no output told":       {says: says{"gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 0}, status: failed, want: unknown},
+		"out of time, and the input told":  {says: says{"gen_ai.usage.input_tokens": 3, "error.type": "APITimeoutError"}, status: failed, want: unknown},
+		"an embedding":                     {says: says{"gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": 3}, want: reported},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -60,8 +60,11 @@ const evidenceColumns = `count(*) FILTER (WHERE usage IN ('unknown', 'estimated'
 	COALESCE(sum(cost_nano_usd) FILTER (WHERE provider_cost_nano_usd IS NOT NULL), 0)::bigint`
 
 // unpricedColumn sums up the tokens that are in no cost.
-const unpricedColumn = `COALESCE(sum(CASE WHEN cost_nano_usd IS NULL THEN tokens_used
-	ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END), 0)::bigint`
+const unpricedColumn = `COALESCE(sum(` + unpricedTokens + `), 0)::bigint`
+
+// unpricedTokens is how many of a row's tokens are in no cost.
+const unpricedTokens = `CASE WHEN cost_nano_usd IS NULL THEN tokens_used WHEN usage = '' THEN 0
+	ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END`
 
 // naive runs SQL over the rows, as who sees all of them.
 func naive[T any](t tester, db database, one pgx.RowToFunc[T], sql string, args ...any) []T {

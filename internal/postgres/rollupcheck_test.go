@@ -31,7 +31,7 @@ func checkRollups(t testing.TB, db database) {
 					|| ' ' || `+agentInRollups+`
 					|| ' ' || `+modelInRollups+`,
 				1, round(execution_time_ms * 1000)::bigint, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END,
+				reasoning_tokens, COALESCE(cost_nano_usd, 0), `+unpricedTokens+`,
 				CASE WHEN usage IN ('unknown', 'estimated') THEN 1 ELSE 0 END,
 				CASE WHEN usage = 'estimated' THEN COALESCE(cost_nano_usd, 0) ELSE 0 END, COALESCE(provider_cost_nano_usd, 0),
 				CASE WHEN cost_nano_usd IS NULL THEN COALESCE(provider_cost_nano_usd, 0) ELSE 0 END,
@@ -52,7 +52,7 @@ func checkRollups(t testing.TB, db database) {
 			SELECT date_bin(`+width+` * interval '1 second', created_at, 'epoch')::text || ' ' || user_id
 					|| ' ' || `+modelInRollups+`,
 				request::int, 0, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-				reasoning_tokens, COALESCE(cost_nano_usd, 0), CASE WHEN cost_nano_usd IS NULL THEN tokens_used ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END,
+				reasoning_tokens, COALESCE(cost_nano_usd, 0), `+unpricedTokens+`,
 				CASE WHEN usage IN ('unknown', 'estimated') THEN 1 ELSE 0 END,
 				CASE WHEN usage = 'estimated' THEN COALESCE(cost_nano_usd, 0) ELSE 0 END, COALESCE(provider_cost_nano_usd, 0),
 				CASE WHEN cost_nano_usd IS NULL THEN COALESCE(provider_cost_nano_usd, 0) ELSE 0 END,

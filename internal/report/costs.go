@@ -20,9 +20,10 @@ type Costs struct {
 type Spend struct {
 	Requests       int64    `json:"requests"` // by model: calls
 	Tokens         Tokens   `json:"tokens"`
-	CostUSD        *float64 `json:"cost_usd"`        // nil: nothing of it has a price
+	CostUSD        *float64 `json:"cost_usd"`        // nil: not known, as nothing of it has a price
 	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
 	Evidence
+	Converted
 }
 
 // NamedSpend is a day's, a model's, an agent's or a user's.
@@ -122,9 +123,9 @@ func spendOf(s execution.Spend) Spend {
 	}
 }
 
-// dearestDay returns the UTC day of the window on which most was spent, before the window and in it, and what is
-// spent on all its days.
-func (f Facts) dearestDay() (day execution.SpendOf, all execution.Spend) {
+// dearestDay returns the UTC day of the window on which most was spent, before the window and in it, what is spent on all its
+// days, and whether too little is known of one of them.
+func (f Facts) dearestDay() (day execution.SpendOf, all execution.Spend, unknown bool) {
 	first := f.Window.From.UTC().Format(time.DateOnly)
 	days := map[string]execution.Spend{first: f.SpentBefore}
 	all = f.SpentBefore
@@ -134,7 +135,10 @@ func (f Facts) dearestDay() (day execution.SpendOf, all execution.Spend) {
 		days[d.Key] = sum
 		all.Add(d.Spend)
 	}
+	for _, sum := range days {
+		unknown = unknown || unclear(sum)
+	}
 	return slices.MaxFunc(groups(days), func(a, b execution.SpendOf) int {
 		return cmp.Or(cmp.Compare(a.Cost, b.Cost), cmp.Compare(a.Key, b.Key))
-	}), all
+	}), all, unknown
 }

@@ -68,12 +68,14 @@ func Compute(req Request, current Facts, previous *Facts, now time.Time, id stri
 		Sections:    sectionsOf(req.Sections, current),
 	}
 	if req.CompareWith == CompareNone || previous == nil {
+		req.Currency.convert(&doc)
 		return doc, nil
 	}
 	if !previous.Window.equal(req.Window.Previous()) {
 		return Document{}, fmt.Errorf("computing a report of %v: the previous facts are of %v", req.Window, previous.Window)
 	}
 	doc.Previous = previousOf(req.Sections, resultsOf(measures, *previous), *previous)
+	req.Currency.convert(&doc)
 	return doc, nil
 }
 

@@ -28,9 +28,10 @@ type ExecutionFigures struct {
 	SuccessRate    *float64 `json:"success_rate"`
 	Duration       Duration `json:"duration_ms"`
 	Tokens         Tokens   `json:"tokens"`
-	CostUSD        *float64 `json:"cost_usd"`        // nil: nothing of it has a price
+	CostUSD        *float64 `json:"cost_usd"`        // nil: not known, as nothing of it has a price
 	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
 	Evidence
+	Converted
 }
 
 // NamedExecutions is one agent's, or one model's.

@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 func executionTables(e Executions, previous *Previous) []table {
 	totals := table{
@@ -46,27 +49,51 @@ func executionsTable(list, title, things, counted string, all []NamedExecutions)
 			{metric: "duration_p95", head: "p95"},
 			{metric: "duration_p99", head: "p99"},
 			{metric: "tokens", head: "tokens"},
+			{metric: "unknown_usage", head: "usage unknown"},
 			{metric: "cost", head: "cost"},
 		},
 	}
+	var shown []Converted
 	for _, one := range all {
 		t.rows = append(t.rows, row{name: one.Name, label: one.Name, cells: []cell{
 			count(one.Count, counted), part(one.SuccessRate), count(one.Failed, counted), count(one.Timeouts, counted),
 			took(one.Duration.Mean), took(one.Duration.P50), took(one.Duration.P95), took(one.Duration.P99),
-			count(one.Tokens.Used, "tokens"), usd(one.CostUSD),
+			count(one.Tokens.Used, "tokens"), alarming(one.UnknownUsage, "executions"),
+			costs(one.CostUSD, string(UnitUSD), one.UnpricedTokens, one.Evidence),
 		}})
+		shown = append(shown, one.Converted)
 	}
+	t.converted(shown)
 	return t
+}
+
+// converted adds a column of the costs in another currency, where there are some. They are the last of each row's.
+func (t *table) converted(all []Converted) {
+	code := ""
+	for _, one := range all {
+		code = cmp.Or(code, one.Currency)
+	}
+	if code == "" {
+		return
+	}
+	t.columns = append(t.columns, column{metric: "cost_converted", head: "in " + code})
+	for i, one := range all {
+		t.rows[i].cells = append(t.rows[i].cells, figure(one.Cost, code, func(x float64) string { return money(x, code) }))
+	}
 }
 
 func costTables(c Costs, previous *Previous) []table {
 	totals := table{
 		section: string(SectionCosts), title: "Costs", things: "figure",
 		columns: []column{valueColumn("this window")},
-		rows:    costEntries(c.Spend),
 	}
+	code := c.Currency
 	if previous != nil && previous.Costs != nil {
-		totals.beside(costEntries(*previous.Costs))
+		code = cmp.Or(code, previous.Costs.Currency)
+	}
+	totals.rows = costEntries(c.Spend, code)
+	if previous != nil && previous.Costs != nil {
+		totals.beside(costEntries(*previous.Costs, code))
 	}
 	days := spendTable(SectionCosts, "days", "Costs by day", "day", "requests", c.Days)
 	days.things = "day, in UTC"
@@ -78,9 +105,21 @@ func costTables(c Costs, previous *Previous) []table {
 	}
 }
 
-func costEntries(s Spend) []row {
-	return []row{
-		entry("cost", "cost", usd(s.CostUSD)),
+// costEntries has the cost in another currency too, if code names one.
+func costEntries(s Spend, code string) []row {
+	rows := []row{entry("cost", "cost", costs(s.CostUSD, string(UnitUSD), s.UnpricedTokens, s.Evidence))}
+	if code != "" {
+		label := "cost in " + code
+		if s.RateDate != "" {
+			label += ", by the rate of " + s.RateDate
+		}
+		converted := costs(s.Cost, code, s.UnpricedTokens, s.Evidence)
+		if s.Cost == nil && s.CostUSD != nil {
+			converted.text = "no rate"
+		}
+		rows = append(rows, entry("cost_converted", label, converted))
+	}
+	return append(rows, []row{
 		entry("tokens", "tokens", count(s.Tokens.Used, "tokens")),
 		entry("input_tokens", "input tokens", count(s.Tokens.Input, "tokens")),
 		entry("cache_read_tokens", "of these, read from a cache", count(s.Tokens.CacheRead, "tokens")),
@@ -93,7 +132,7 @@ func costEntries(s Spend) []row {
 		entry("provider_cost", "charged by providers", usd(s.ProviderCostUSD)),
 		entry("provider_unpriced", "of this, without a price here", usd(s.ProviderUnpricedUSD)),
 		entry("provider_difference", "of the rest, beyond the cost here", usd(s.ProviderDifferenceUSD)),
-	}
+	}...)
 }
 
 func spendTable(section Section, list, title, things, counted string, all []NamedSpend) table {
@@ -106,8 +145,10 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 			{metric: "unknown_usage", head: "usage unknown"},
 			{metric: "cost", head: "cost"},
 			{metric: "provider_cost", head: "charged"},
+			{metric: "provider_difference", head: "difference"},
 		},
 	}
+	var shown []Converted
 	for _, one := range all {
 		label := one.Name
 		if label == "" {
@@ -115,9 +156,12 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 		}
 		t.rows = append(t.rows, row{name: one.Name, label: label, cells: []cell{
 			count(one.Requests, counted), count(one.Tokens.Used, "tokens"), alarming(one.UnpricedTokens, "tokens"),
-			alarming(one.UnknownUsage, "executions"), usd(one.CostUSD), usd(one.ProviderCostUSD),
+			alarming(one.UnknownUsage, "executions"), costs(one.CostUSD, string(UnitUSD), one.UnpricedTokens, one.Evidence),
+			usd(one.ProviderCostUSD), usd(one.ProviderDifferenceUSD),
 		}})
+		shown = append(shown, one.Converted)
 	}
+	t.converted(shown)
 	return t
 }
 

@@ -61,13 +61,16 @@ func percent(ratio float64) string {
 	return significant(ratio*100) + " %"
 }
 
-// dollars writes money, to the cent if it is a dollar or more.
-func dollars(usd float64) string {
-	if math.Abs(usd) < 1 {
-		return significant(usd) + " USD"
+// dollars writes US dollars.
+func dollars(usd float64) string { return money(usd, string(UnitUSD)) }
+
+// money writes an amount, to the hundredth if it is 1 or more.
+func money(amount float64, code string) string {
+	if math.Abs(amount) < 1 {
+		return significant(amount) + " " + code
 	}
-	cents := int64(math.Round(usd * 100))
-	return fmt.Sprintf("%s.%02d USD", grouped(cents/100), max(cents%100, -cents%100))
+	cents := int64(math.Round(amount * 100))
+	return fmt.Sprintf("%s.%02d %s", grouped(cents/100), max(cents%100, -cents%100), code)
 }
 
 // inTime writes milliseconds, from a second on as seconds.

@@ -43,8 +43,11 @@ type Result struct {
 	Tolerance   *float64   `json:"tolerance,omitempty"` // of Around: a share of the target
 	Actual      *float64   `json:"actual"`              // nil: no data
 	Unit        Unit       `json:"unit"`
-	Met         *bool      `json:"met"`              // nil: no data
+	Met         *bool      `json:"met"`              // nil: no data, or too little is known
 	Detail      string     `json:"detail,omitempty"` // what a person would ask next
+	// AtLeast reports that Actual is the least that it can be, as a cost is whose usage is not all known. Below the target it
+	// meets the objective only if little is unknown.
+	AtLeast bool `json:"at_least,omitempty"`
 	// ErrorBudgetRemaining is how much of its error budget the window left: 1 - (bad events / all events) / budget. Bad are
 	// requests and queries that took the threshold or longer (budget: 1 - quantile), answers of 5xx (budget: max) and
 	// requests that failed (budget: 1 - min). Above 0 the objective is met and below 0 missed; at 0, with the budget used up
@@ -94,6 +97,9 @@ type reading struct {
 	target *float64 // nil: the indicator's
 	bad    *float64 // the share of events that were bad; nil: there were none
 	detail string
+
+	atLeast bool // actual is a lower bound
+	unclear bool // and what it leaves out may be much
 }
 
 func (i indicator) result(f Facts) Result {
@@ -101,6 +107,7 @@ func (i indicator) result(f Facts) Result {
 	r := Result{
 		Name: i.name, Kind: i.kind, Description: i.description, Unit: i.unit,
 		Comparison: cmp.Or(i.comparison, Below), Target: i.target, Tolerance: i.tolerance, Actual: read.actual, Detail: read.detail,
+		AtLeast: read.atLeast,
 	}
 	if read.target != nil {
 		r.Target = *read.target
@@ -111,6 +118,8 @@ func (i indicator) result(f Facts) Result {
 		r.Met = new(math.Abs(*r.Actual-r.Target) <= *r.Tolerance*r.Target)
 	case r.Comparison == Above:
 		r.Met = new(*r.Actual > r.Target)
+	case read.unclear && *r.Actual < r.Target:
+		r.Detail += "; too much to tell"
 	default:
 		r.Met = new(*r.Actual < r.Target)
 	}
@@ -290,14 +299,14 @@ func (o *CostObjective) indicator(f fields) indicator {
 	case "", PeriodDay:
 		i.description = "cost of AI agents' executions on the dearest UTC day"
 		i.read = func(facts Facts) reading {
-			day, all := facts.dearestDay()
-			return spent(day.Cost, all, day.Key)
+			day, all, unclear := facts.dearestDay()
+			return spent(day.Cost, all, day.Key, unclear)
 		}
 	case PeriodWindow:
 		i.description = "cost of AI agents' executions in the window"
 		i.read = func(facts Facts) reading {
 			total := totalSpend(facts)
-			return spent(total.Cost, total, "")
+			return spent(total.Cost, total, "", unclear(total))
 		}
 	default:
 		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, quote(string(o.Period)))
@@ -305,8 +314,17 @@ func (o *CostObjective) indicator(f fields) indicator {
 	return i
 }
 
+// maxUnclear is the share of requests whose usage may be unknown, and of tokens that may have no price, for a cost below its
+// target to meet its objective: one in so many.
+const maxUnclear = 20
+
+// unclear reports whether so much of a spend is unknown that its cost says little.
+func unclear(s execution.Spend) bool {
+	return s.UnknownUsage > s.Requests/maxUnclear || s.Unpriced > s.Tokens.Used/maxUnclear
+}
+
 // spent is what was spent, and when, if there was anything. Unlike a rate, it is 0 where nothing happened.
-func spent(cost int64, all execution.Spend, day string) reading {
+func spent(cost int64, all execution.Spend, day string, unclear bool) reading {
 	unpriced := all.Unpriced
 	var details []string
 	if cost > 0 && day != "" {
@@ -321,7 +339,10 @@ func spent(cost int64, all execution.Spend, day string) reading {
 	if all.UnknownUsage > 0 {
 		details = append(details, "usage of "+counted(all.UnknownUsage, "execution")+" is unknown or estimated")
 	}
-	return reading{actual: inUSD(cost, unpriced, all.Evidence), detail: strings.Join(details, "; ")}
+	actual := inUSD(cost, unpriced, all.Evidence)
+	return reading{
+		actual: actual, detail: strings.Join(details, "; "), unclear: unclear, atLeast: actual != nil && (unpriced > 0 || all.UnknownUsage > 0),
+	}
 }
 
 // percentile names a quantile: p95 for 0.95, p99.9 for 0.999.

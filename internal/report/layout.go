@@ -3,6 +3,8 @@ package report
 import (
 	"strconv"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // table is a part of a report as all renderers but JSON lay it out: a row per thing, a column per metric.
@@ -65,6 +67,15 @@ func met(is *bool) cell {
 	return yes(*is)
 }
 
+// metText says whether an objective is met; one that has a figure may still be undecided.
+func metText(r Result) cell {
+	c := met(r.Met)
+	if r.Met == nil && r.Actual != nil {
+		c.text = "unknown"
+	}
+	return c
+}
+
 func moment(t *time.Time, absent string) cell {
 	if t == nil {
 		return cell{text: absent, unit: "time"}
@@ -101,6 +112,20 @@ func part(x *float64) cell {
 
 func rps(x *float64) cell { return figure(x, "requests/s", perSecond) }
 func usd(x *float64) cell { return figure(x, string(UnitUSD), dollars) }
+
+// costs writes a cost, and says so where it is not all that was spent.
+func costs(x *float64, unit string, unpriced int64, v Evidence) cell {
+	c := figure(x, unit, func(amount float64) string { return money(amount, unit) })
+	qualifier := execution.CostQualifier(unpriced, v.UnknownUsage, v.EstimatedCostUSD != 0)
+	switch {
+	case qualifier == "":
+	case x == nil:
+		c.text, c.tone = "unknown", unsure
+	default:
+		c.text, c.tone = qualifier+c.text, unsure
+	}
+	return c
+}
 
 // entry is a row of a table that has a figure a row, and one column of values.
 func entry(name, label string, c cell) row {

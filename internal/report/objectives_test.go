@@ -236,7 +236,16 @@ func TestIndicators(t *testing.T) {
 		), 50, new(55.0), no},
 		{"nothing more since the window began", budget("50", ""), days(execution.Spend{Cost: 35e9}), 50, new(35.0), yes},
 		{"nothing spent", budget("50", ""), days(execution.Spend{}), 50, new(0.0), yes},
-		{"some without a price", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 1e9, 9)), 50, new(1.0), yes},
+		{"some without a price", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 1e9, 9)), 50, new(1.0), nil},
+		{"some without a price, and too dear all the same", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 50e9, 9)), 50, new(50.0), no},
+		{"little without a price", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 100, 1e9, 5)), 50, new(1.0), yes},
+		{"a day without a price beside a dearer one", budget("50", ""), days(execution.Spend{},
+			spending("2026-08-20", 1, 9, 0, 9), spending("2026-08-21", 100, 10_000, 1e9, 0),
+		), 50, new(1.0), nil},
+		{"much of unknown usage", budget("50", ""), days(execution.Spend{}, ofUnknownUsage(39, 2, 1e9)), 50, new(1.0), nil},
+		{"much of unknown usage, and too dear all the same", budget("50", ""), days(execution.Spend{}, ofUnknownUsage(39, 2, 50e9)), 50, new(50.0), no},
+		{"little of unknown usage", budget("50", ""), days(execution.Spend{}, ofUnknownUsage(40, 2, 1e9)), 50, new(1.0), yes},
+		{"all of unknown usage", budget("50", ""), days(execution.Spend{}, ofUnknownUsage(3, 3, 0)), 50, nil, nil},
 		{"none with a price", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 9)), 50, nil, nil},
 		{"budget of a window kept", budget("0.5", "Window"), execute(
 			executed("a", "m", execution.Success, false, 4, 1, using(1, 1, 100_000_000)),
@@ -272,6 +281,13 @@ func TestIndicators(t *testing.T) {
 	}
 }
 
+// ofUnknownUsage is what requests of a day came to, of which so many are of unknown usage.
+func ofUnknownUsage(requests, unknown, cost int64) execution.SpendOf {
+	s := spending("2026-08-20", requests, 9, cost, 0)
+	s.UnknownUsage = unknown
+	return s
+}
+
 func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
 	tests := []struct {
 		objective           report.Objective
@@ -282,9 +298,13 @@ func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
 		{success("0.95", "a"), runs(1, 0, 0), "requests to a that succeeded", "0 failed of 1 request"},
 		{
 			budget("50", ""), days(execution.Spend{Unpriced: 3000}, spending("2026-08-20", 1, 9, 1e9, 20), spending("2026-08-21", 1, 9, 2e9, 100)),
-			"cost of AI agents' executions on the dearest UTC day", "2026-08-21; 3,120 tokens have no price",
+			"cost of AI agents' executions on the dearest UTC day", "2026-08-21; 3,120 tokens have no price; too much to tell",
 		},
 		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the dearest UTC day", "1 token has no price"},
+		{
+			budget("50", ""), days(execution.Spend{}, ofUnknownUsage(3, 1, 1e9)),
+			"cost of AI agents' executions on the dearest UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to tell",
+		},
 		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the dearest UTC day", ""},
 		{budget("50", "Window"), goodHour(lastHour), "cost of AI agents' executions in the window", "4,620 tokens have no price"},
 	}

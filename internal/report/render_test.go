@@ -27,6 +27,7 @@ func TestGolden(t *testing.T) {
 		"good-after-bad": withLogs,
 		"bad-after-idle": computed(t, request(), badHour(lastHour), previous(idleHour)),
 		"idle":           computed(t, request(), idleHour(lastHour), nil),
+		"money":          computed(t, moneyReport(t), someDays(), nil),
 		"summary":        computed(t, short, goodHour(lastHour), nil),
 	}
 	renderings := []struct {

@@ -63,6 +63,8 @@ type Request struct {
 	Objectives  []Objective
 	CompareWith CompareWith
 	Keep        int // reports of the name; 0: all
+
+	Currency Currency // not asked for: the server's
 }
 
 // MaxKeep is how many reports of a name a request may ask to be kept.

@@ -36,7 +36,10 @@ func objectivesTable(doc Document) table {
 		inUnit := func(x *float64) cell { return figure(x, string(r.Unit), r.Unit.write) }
 		target, actual := inUnit(&r.Target), inUnit(r.Actual)
 		target.text = TargetText(r)
-		cells := []cell{met(r.Met), target, actual}
+		if r.Actual != nil {
+			actual.text = ActualText(r)
+		}
+		cells := []cell{metText(r), target, actual}
 		if budgets {
 			cells = append(cells, budgetLeft(r.ErrorBudgetRemaining))
 		}

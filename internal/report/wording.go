@@ -7,9 +7,11 @@ import "fmt"
 
 // Headline says what the verdict is: "Pass: 8 of 8 objectives met".
 func Headline(doc Document) string {
-	var missed, without int
+	var missed, without, undecided int
 	for _, r := range doc.Objectives {
 		switch {
+		case r.Met == nil && r.Actual != nil:
+			undecided++
 		case r.Met == nil:
 			without++
 		case !*r.Met:
@@ -21,10 +23,13 @@ func Headline(doc Document) string {
 	case missed > 0:
 		s += fmt.Sprintf(": %d of %s missed", missed, counted(int64(len(doc.Objectives)), "objective"))
 	case doc.Verdict == Pass:
-		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without, counted(int64(len(doc.Objectives)), "objective"))
+		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without-undecided, counted(int64(len(doc.Objectives)), "objective"))
 	}
 	if without > 0 && doc.Verdict != NoData {
 		s += fmt.Sprintf(", %d without data", without)
+	}
+	if undecided > 0 {
+		s += fmt.Sprintf(", %d undecided", undecided)
 	}
 	if doc.Previous != nil {
 		s += fmt.Sprintf(" (previous window: %s)", printable(string(doc.Previous.Verdict)))
@@ -45,7 +50,11 @@ func ActualText(r Result) string {
 	if r.Actual == nil {
 		return ""
 	}
-	return r.Unit.write(*r.Actual)
+	text := r.Unit.write(*r.Actual)
+	if r.AtLeast {
+		return "at least " + text
+	}
+	return text
 }
 
 // BudgetText says how much of its error budget is left: "62 %", "-250 %"; nothing for an objective that has none.

@@ -33,8 +33,9 @@ func TestWords(t *testing.T) {
 			report.Result{Comparison: report.Below, Target: 50, Actual: new(12.3), Unit: report.UnitUSD},
 			"< 50.00 USD", "12.30 USD", "",
 		},
-		"without data": {report.Result{Comparison: report.Below, Target: 50, Unit: report.UnitUSD}, "< 50.00 USD", "", ""},
-		"hostile":      {report.Result{Comparison: "\x1b[2J", Target: 1, Unit: "\x1b"}, "\ufffd[2J 1", "", ""},
+		"without data":  {report.Result{Comparison: report.Below, Target: 50, Unit: report.UnitUSD}, "< 50.00 USD", "", ""},
+		"a lower bound": {report.Result{Comparison: report.Below, Target: 50, Unit: report.UnitUSD, Actual: new(12.3), AtLeast: true}, "< 50.00 USD", "at least 12.30 USD", ""},
+		"hostile":       {report.Result{Comparison: "\x1b[2J", Target: 1, Unit: "\x1b"}, "\ufffd[2J 1", "", ""},
 	} {
 		got := []string{report.TargetText(tt.result), report.ActualText(tt.result), report.BudgetText(tt.result)}
 		if got[0] != tt.target || got[1] != tt.actual || got[2] != tt.budget {
@@ -65,7 +66,7 @@ func TestWordsAreThoseOfTheReport(t *testing.T) {
 func TestHeadline(t *testing.T) {
 	t.Parallel()
 	yes, no := report.Result{Met: new(true)}, report.Result{Met: new(false)}
-	none := report.Result{}
+	none, undecided := report.Result{}, report.Result{Actual: new(1.0)}
 	before := func(v report.Verdict) *report.Previous { return &report.Previous{Verdict: v} }
 	for _, tt := range []struct {
 		doc  report.Document
@@ -75,6 +76,7 @@ func TestHeadline(t *testing.T) {
 		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes}}, "Pass: 1 of 1 objective met"},
 		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, none}}, "Pass: 1 of 2 objectives met, 1 without data"},
 		{report.Document{Verdict: report.Fail, Objectives: []report.Result{yes, no, none}}, "Fail: 1 of 3 objectives missed, 1 without data"},
+		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, undecided}}, "Pass: 1 of 2 objectives met, 1 undecided"},
 		{report.Document{Verdict: report.NoData, Objectives: []report.Result{none}}, "NoData"},
 		{
 			report.Document{Verdict: report.Pass, Objectives: []report.Result{yes}, Previous: before(report.Fail)},

@@ -103,12 +103,23 @@ func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 }
 
 // better reports whether a is the better source of counts than b, which ranks before it: one that the provider told before an
-// estimate, and the inner one of two.
+// estimate, that before one that is not complete, and the inner one of two.
 func better(a, b *execution.Execution) bool {
 	if a.Tokens.Used == 0 || b.Tokens.Used == 0 {
 		return a.Tokens.Used > 0 || b.Tokens.Used == 0 && a.Usage != execution.UsageNone && b.Usage == execution.UsageNone
 	}
-	return a.Usage != execution.UsageEstimated || b.Usage == execution.UsageEstimated
+	return trust(a.Usage) >= trust(b.Usage)
+}
+
+// trust orders what is known of counts that are not zero.
+func trust(u execution.Usage) int {
+	switch u {
+	case execution.UsageUnknown:
+		return 0
+	case execution.UsageEstimated:
+		return 1
+	}
+	return 2
 }
 
 // fillCount fills in a count that is not known, if it is a part of what it has to be a part of.

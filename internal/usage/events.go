@@ -13,17 +13,18 @@ type Events struct {
 	some bool
 }
 
-// Add adds an object as a provider gives it. What is none is left out.
-func (e *Events) Add(object string) {
+// Add adds an object as a provider gives it, and reports whether it says how much was written. What is no object is left out.
+func (e *Events) Add(object string) (written bool) {
 	if !looksLikeObject(object) {
-		return
+		return false
 	}
 	later := statement{source: "usage"}
 	if !readObject(object, "", false, false, &later) {
-		return
+		return false
 	}
 	e.said.over(&later)
 	e.some = true
+	return later.has(output) || later.has(total)
 }
 
 // Service notes the tier that an answer says it was served in.

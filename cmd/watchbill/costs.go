@@ -1,0 +1,235 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+func costsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var o struct {
+		access   access
+		style    style
+		days     int32
+		by, zone string
+		limit    int32
+	}
+	cmd := &cobra.Command{
+		Use:   "costs",
+		Short: "See what AI agents' executions cost",
+		Long: `See what executions cost in the last days, today included, and how well that is known. A cost is "at least" what it says
+if it leaves out tokens without a price or executions of unknown usage, "about" if a part of it comes from estimated tokens, and
+"unknown" if nothing of it is known.`,
+		Example: "  watchbill costs\n  watchbill costs --days 7 --by model --time-zone Europe/Berlin",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var wrong faults
+			o.style.check(&wrong)
+			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", clip(o.by, 40))
+			api := o.access.client(&wrong)
+			if err := wrong.err(); err != nil {
+				return err
+			}
+			defer api.close()
+			by := openapi.CostGroupBy(o.by)
+			answer, err := read(api.GetCosts(cmd.Context(), &openapi.GetCostsParams{Days: &o.days, GroupBy: &by, TimeZone: &o.zone, Limit: &o.limit}))
+			costs, err := decoded[openapi.CostsAnswer](answer, err)
+			if err != nil {
+				return err
+			}
+			c := newConsole(std, env)
+			if o.style.json() {
+				return c.json(costs)
+			}
+			return c.print(c.costs(costs.Costs))
+		},
+	}
+	o.access.bind(cmd.Flags())
+	o.style.bind(cmd.Flags())
+	cmd.Flags().Int32Var(&o.days, "days", 30, "how many days, today included")
+	cmd.Flags().StringVar(&o.by, "by", "day", "what to tell costs by: day, user, agent or model")
+	cmd.Flags().StringVar(&o.zone, "time-zone", "UTC", "IANA `name` of the zone at whose midnight days begin")
+	cmd.Flags().Int32Var(&o.limit, "limit", 50, "users, agents or models at the most; the others are told together")
+	return cmd
+}
+
+// costs lays out costs. Columns that are empty in all rows are left out.
+func (c console) costs(all openapi.Costs) string {
+	counted := "REQUESTS"
+	if all.GroupBy == openapi.CostGroupByModel {
+		counted = "CALLS"
+	}
+	code := all.Total.Currency
+	for _, g := range all.Groups {
+		code = cmp.Or(code, g.Currency)
+	}
+	head := []string{strings.ToUpper(string(all.GroupBy)), counted, "TOKENS", "UNPRICED", "USAGE UNKNOWN", "COST", "IN " + code, "CHARGED", "DIFFERENCE"}
+	rows := make([][]cell, 0, len(all.Groups)+2)
+	for _, g := range all.Groups {
+		key := brief(g.Key)
+		if g.Key == "" {
+			key = plain("(no model)")
+		}
+		rows = append(rows, spendCells(key, openapi.Spend{
+			Requests: g.Requests, Tokens: g.Tokens, CostUSD: g.CostUSD, UnpricedTokens: g.UnpricedTokens, UnknownUsage: g.UnknownUsage,
+			EstimatedCostUSD: g.EstimatedCostUSD, ProviderCostUSD: g.ProviderCostUSD, ProviderDifferenceUSD: g.ProviderDifferenceUSD,
+			Cost: g.Cost, Currency: g.Currency,
+		}))
+	}
+	if all.Rest != (openapi.Spend{}) {
+		rows = append(rows, spendCells(plain("(others)"), all.Rest))
+	}
+	rows = append(rows, spendCells(cell{"total", ansiBold}, all.Total))
+	head, rows = withoutEmpty(head, rows)
+	text := c.table(head, rows)
+	if all.Total.RateDate != "" {
+		text += fmt.Sprintf("\nIn %s, a day is converted by its own rate and all else by that of %s.\n", oneLine(code), oneLine(all.Total.RateDate))
+	}
+	return text
+}
+
+func spendCells(key cell, s openapi.Spend) []cell {
+	return []cell{
+		key, plain(fmt.Sprint(s.Requests)), plain(fmt.Sprint(s.Tokens.Used)),
+		warned(s.UnpricedTokens), warned(s.UnknownUsage),
+		costCell(s.CostUSD, s.UnpricedTokens, s.UnknownUsage, s.EstimatedCostUSD != 0),
+		amount(s.Cost, s.Currency), amount(s.ProviderCostUSD, "USD"), amount(s.ProviderDifferenceUSD, "USD"),
+	}
+}
+
+// warned shows a count that should be zero.
+func warned(n int64) cell {
+	if n == 0 {
+		return plain("")
+	}
+	return cell{fmt.Sprint(n), ansiYellow}
+}
+
+// amount shows money to the billionth; nothing where there is none.
+func amount(x *openapi.USD, code string) cell {
+	if x == nil {
+		return plain("")
+	}
+	return plain(x.String() + " " + code)
+}
+
+// costCell shows a cost, and says so where it is not all that was spent.
+func costCell(x *openapi.USD, unpriced, unknown int64, estimated bool) cell {
+	qualifier := execution.CostQualifier(unpriced, unknown, estimated)
+	switch {
+	case x == nil && qualifier == "":
+		return plain("")
+	case x == nil:
+		return cell{"unknown", ansiYellow}
+	case qualifier == "":
+		return plain(x.String() + " USD")
+	}
+	return cell{qualifier + x.String() + " USD", ansiYellow}
+}
+
+// withoutEmpty leaves out the columns in which no row has anything.
+func withoutEmpty(head []string, rows [][]cell) ([]string, [][]cell) {
+	var heads []string
+	kept := make([][]cell, len(rows))
+	for i, name := range head {
+		some := false
+		for _, row := range rows {
+			some = some || row[i].text != ""
+		}
+		if !some {
+			continue
+		}
+		heads = append(heads, name)
+		for r, row := range rows {
+			kept[r] = append(kept[r], row[i])
+		}
+	}
+	return heads, kept
+}
+
+func executionActivityCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var o struct {
+		access  access
+		listing listing
+	}
+	cmd := &cobra.Command{
+		Use:   "activity USER",
+		Short: "List a user's executions, the newest first",
+		Long: `List a user's executions, the newest first, with what they used and cost. As JSON they come with their input and output.
+JOINED counts other spans or records of the same call, which are not listed and count once.`,
+		Example: "  watchbill executions activity ada --limit 20",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var wrong faults
+			o.listing.check(&wrong)
+			api := o.access.client(&wrong)
+			if err := wrong.err(); err != nil {
+				return err
+			}
+			defer api.close()
+			return listActivity(cmd.Context(), newConsole(std, env), api, args[0], o.listing)
+		},
+	}
+	o.access.bind(cmd.Flags())
+	o.listing.bind(cmd.Flags())
+	return cmd
+}
+
+func listActivity(ctx context.Context, c console, api *client, user string, how listing) error {
+	var now time.Time
+	all, more, err := pages(how.limit, 50, func(size int32, cursor *string) ([]openapi.Execution, string, error) {
+		answer, err := read(api.ListUserActivity(ctx, user, &openapi.ListUserActivityParams{Limit: &size, Cursor: cursor}))
+		page, err := decoded[openapi.UserActivityList](answer, err)
+		now = answer.at
+		return page.Activity, page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	defer c.truncated(more, how.limit)
+	if how.style.json() {
+		return c.json(openapi.UserActivityList{Status: "success", UserID: user, Activity: all})
+	}
+	if len(all) == 0 {
+		c.note("the user has no executions")
+		return nil
+	}
+	return c.print(c.activity(all, now))
+}
+
+// activity lays out executions. Columns that are empty in all rows are left out.
+func (c console) activity(all []openapi.Execution, now time.Time) string {
+	code := ""
+	rows := make([][]cell, len(all))
+	for i, e := range all {
+		code = cmp.Or(code, e.Currency)
+		status := plain(string(e.Status))
+		if e.Status != openapi.ExecutionStatusSuccess {
+			status.colour = ansiRed
+		}
+		joined := ""
+		if len(e.Joined) > 0 {
+			joined = fmt.Sprint(len(e.Joined))
+		}
+		unknown, unpriced := int64(0), e.TokensUsed
+		if e.Usage == openapi.ExecutionUsageUnknown {
+			unknown = 1
+		}
+		if e.CostUSD != nil {
+			unpriced -= e.InputTokens + e.OutputTokens
+		}
+		rows[i] = []cell{
+			plain(age(e.CreatedAt, now)), brief(e.AgentName), brief(deref(e.ModelUsed)), status, plain(fmt.Sprint(e.TokensUsed)), plain(string(e.Usage)),
+			costCell(e.CostUSD, unpriced, unknown, e.Usage == openapi.ExecutionUsageEstimated), amount(e.Cost, e.Currency),
+			amount(e.ProviderCostUSD, "USD"), plain(joined), plain(e.ExecutionID),
+		}
+	}
+	return c.table(withoutEmpty([]string{"AGE", "AGENT", "MODEL", "STATUS", "TOKENS", "USAGE", "COST", "IN " + code, "CHARGED", "JOINED", "EXECUTION"}, rows))
+}
