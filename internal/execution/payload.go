@@ -2,6 +2,7 @@ package execution
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -98,17 +99,22 @@ func quotedPrefix(s string, most int) string {
 	return s
 }
 
-// errorMessage masks an error message, and cuts it to what may be stored.
+// errorMessage masks an error message, and cuts it to what may be stored; then it says so at its end.
 func (p PayloadPolicy) errorMessage(message string) string {
 	masked := p.Redact.Text(SanitizeText(message))
 	if len(masked) <= MaxErrorMessage {
 		return masked
 	}
-	return p.Redact.shorten(masked, func(s string) string {
-		end := min(len(s), MaxErrorMessage)
-		for end < len(s) && !utf8.RuneStart(s[end]) {
+	mark := fmt.Sprintf(" … (cut; it had %d bytes)", len(message))
+	head := p.Redact.shorten(masked, func(s string) string {
+		end := min(len(s), MaxErrorMessage-len(mark))
+		for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
 			end--
 		}
 		return s[:end]
 	})
+	if said := head + mark; p.Redact.Text(said) == said {
+		return said
+	}
+	return head
 }

@@ -206,7 +206,7 @@ func TestErrorMessages(t *testing.T) {
 	}
 	long := execution.Execution{ErrorMessage: strings.Repeat("éb", execution.MaxErrorMessage/3)}
 	for range 2 {
-		if fault := policy.Apply(&long); fault != nil || len(long.ErrorMessage) > execution.MaxErrorMessage || len(long.ErrorMessage) < execution.MaxErrorMessage-12 {
+		if fault := policy.Apply(&long); fault != nil || len(long.ErrorMessage) > execution.MaxErrorMessage || len(long.ErrorMessage) < execution.MaxErrorMessage-48 {
 			t.Errorf("got %d bytes, %v", len(long.ErrorMessage), fault)
 		}
 	}
