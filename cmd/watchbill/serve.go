@@ -91,6 +91,8 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	flags.IntVar(&e.MaxPayload, "max-payload", e.MaxPayload, "bytes of an execution's input, and of its output, that are stored")
 	flags.BoolVar(&e.RefuseOversized, "refuse-oversized-payload", false, "reject executions with a larger input or output, instead of cutting it with a mark")
 	flags.StringArrayVar(&e.Redact, "redact", nil, "what is masked in executions before they are stored: key:NAME, pattern:REGEX or builtin:NAME (email, credit-card, secrets); may be repeated (in the environment: one a line)")
+	flags.BoolVar(&e.RedactNames, "redact-names", false, "store pseudonyms in the place of the ids of users, sessions and requests; needs --redact-names-key-file")
+	flags.StringVar(&e.RedactNamesKey, "redact-names-key-file", "", "`file` of the keys that make pseudonyms, one a line: the first is used, the others find what was stored before")
 	flags.StringSliceVar(&config.Limits, "limit", nil, "rate limit, such as gateway/user=60/m, ingest/token=5000/s:burst=20000 or enroll/token=600/m:burst=1000 (the default of enroll); may be repeated")
 	flags.IntVar(&e.QueueRows, "ledger-queue", e.QueueRows, "executions that may wait to be stored; more are refused with 503")
 	flags.DurationVar(&e.Retention.Executions, "keep-executions", e.Retention.Executions, "how long executions are kept; older ones are rejected")

@@ -80,9 +80,6 @@ func (e *Execution) Check(a Acceptance) *Fault {
 	default:
 		return faulty("invalid_field", "status", "must be success, failure or timeout")
 	}
-	if len(e.ErrorMessage) > MaxErrorMessage || !utf8.ValidString(e.ErrorMessage) || strings.ContainsRune(e.ErrorMessage, 0) {
-		return faulty("invalid_field", "error_message", "must be text of at most %d bytes without NUL characters", MaxErrorMessage)
-	}
 	if e.Duration < 0 || e.Duration > MaxDuration {
 		return faulty("invalid_field", "execution_time_ms", "must be from 0 to %d", MaxDuration.Milliseconds())
 	}

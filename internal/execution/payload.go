@@ -2,6 +2,7 @@ package execution
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -21,8 +22,9 @@ type PayloadPolicy struct {
 	Redact Redaction
 }
 
-// Apply masks an execution's payloads and error message, and then bounds the payloads. Applied again it changes nothing.
-// A fault leaves the execution as it was.
+// Apply makes an execution's payloads and error message such that they can be stored, masks them, and then bounds them.
+// Applied again it changes nothing. Only a policy that refuses large payloads has faults, and a fault leaves the execution
+// as it was.
 func (p PayloadPolicy) Apply(e *Execution) *Fault {
 	input, fault := p.apply("input_data", e.Input)
 	if fault != nil {
@@ -45,13 +47,7 @@ func (p PayloadPolicy) most() int {
 }
 
 func (p PayloadPolicy) apply(field string, raw json.RawMessage) (json.RawMessage, *Fault) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	if fault := checkPayload(field, raw); fault != nil {
-		return nil, fault
-	}
-	masked := p.Redact.JSON(raw)
+	masked := p.Redact.JSON(Sanitize(raw))
 	switch {
 	case len(masked) <= p.most():
 		return masked, nil
@@ -62,11 +58,14 @@ func (p PayloadPolicy) apply(field string, raw json.RawMessage) (json.RawMessage
 	}
 }
 
+// truncatedMark begins what truncate makes.
+const truncatedMark = `{"truncated":`
+
 // truncate makes an object that says that there was more, how much, and how it began.
 func (p PayloadPolicy) truncate(payload json.RawMessage, bytes int) json.RawMessage {
 	const slack = 32 // for members that are masked: even "truncated" can be
 	object := func(head string) []byte {
-		o := strconv.AppendInt([]byte(`{"truncated":true,"bytes":`), int64(bytes), 10)
+		o := strconv.AppendInt([]byte(truncatedMark+`true,"bytes":`), int64(bytes), 10)
 		o = append(o, `,"head":`...)
 		o, _ = jsontext.AppendQuote(o, head) // it is valid UTF-8
 		return append(o, '}')
@@ -100,17 +99,22 @@ func quotedPrefix(s string, most int) string {
 	return s
 }
 
-// errorMessage masks an error message. What fitted before still does.
+// errorMessage masks an error message, and cuts it to what may be stored; then it says so at its end.
 func (p PayloadPolicy) errorMessage(message string) string {
-	masked := p.Redact.Text(message)
-	if len(message) > MaxErrorMessage || len(masked) <= MaxErrorMessage {
+	masked := p.Redact.Text(SanitizeText(message))
+	if len(masked) <= MaxErrorMessage {
 		return masked
 	}
-	return p.Redact.shorten(masked, func(s string) string {
-		end := min(len(s), MaxErrorMessage)
-		for end < len(s) && !utf8.RuneStart(s[end]) {
+	mark := fmt.Sprintf(" … (cut; it had %d bytes)", len(message))
+	head := p.Redact.shorten(masked, func(s string) string {
+		end := min(len(s), MaxErrorMessage-len(mark))
+		for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
 			end--
 		}
 		return s[:end]
 	})
+	if said := head + mark; p.Redact.Text(said) == said {
+		return said
+	}
+	return head
 }

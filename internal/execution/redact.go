@@ -1,7 +1,6 @@
 package execution
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,29 +16,41 @@ const redacted = "[redacted]"
 const (
 	maxRules = 100
 	maxRule  = 1000 // bytes
-	// maxNested is how many strings may be within one another, each JSON text of its own, for the innermost's names still
-	// to be masked.
-	maxNested = 4
+	// maxNested is how deep strings of JSON within one another are read one by one. Names deeper down are found by how
+	// they are spelled there.
+	maxNested = 8
 	// maxPasses bounds what a text costs whose masks make new ones match. One more pass would have to change nothing.
 	maxPasses = 4
 )
 
 // Redaction says what is masked before it is stored. The zero value masks nothing. What was masked once does not
 // change when it is masked again.
+//
+// Each text is read a bounded number of times, so masking takes time in proportion to the size of what is masked.
 type Redaction struct {
-	names map[string]bool // in lower case
-	globs []string
+	names map[string]bool // folded
+	odd   []string        // those of names that have more than letters of bare words
+	globs []string        // folded
 	find  []finder
 }
 
 // finder finds what is to be masked in a text: pairs of where it begins and ends.
 type finder func(text string) [][]int
 
+// excerpt returns a text, or its beginning.
+func excerpt(text string) string {
+	const limit = 60 // bytes
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…" // a character that was cut goes
+}
+
 // ParseRedaction reads rules:
 //
-//	key:NAME       the value of any member whose name is NAME, in any case; * in it stands for any characters
-//	pattern:REGEX  what matches in any string (RE2)
-//	builtin:NAME   email, credit-card or secrets, in any string
+//	key:NAME       the value of whatever is named NAME, in any case; * in it stands for any characters
+//	pattern:REGEX  what matches in any string, number or name (RE2)
+//	builtin:NAME   email, credit-card or secrets, likewise
 //
 // The error names every rule that is wrong.
 func ParseRedaction(rules []string) (Redaction, error) {
@@ -69,9 +80,13 @@ func (r *Redaction) add(rule string) error {
 	case what == "":
 		return errors.New("says nothing after its colon")
 	case kind == "key" && strings.Contains(what, "*"):
-		r.globs = append(r.globs, strings.ToLower(what))
+		r.globs = append(r.globs, fold(what))
 	case kind == "key":
-		r.names[strings.ToLower(what)] = true
+		name := fold(what)
+		r.names[name] = true
+		if runLength(name, isBareByte) < len(name) || !isASCII(name) { // not all scripts have blanks between words
+			r.odd = append(r.odd, name)
+		}
 	case kind == "pattern":
 		pattern, err := regexp.Compile(what)
 		if err != nil {
@@ -88,19 +103,25 @@ func (r *Redaction) add(rule string) error {
 	return nil
 }
 
-// Empty says whether nothing is masked.
-func (r Redaction) Empty() bool { return len(r.names)+len(r.globs)+len(r.find) == 0 }
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
+}
 
-// JSON masks a JSON value. All that is not masked stays as it was written. Of what is no JSON, the part before the fault
-// is masked.
+// Empty reports whether nothing is masked.
+func (r Redaction) Empty() bool { return !r.named() && len(r.find) == 0 }
+
+// named reports whether there are rules about names.
+func (r *Redaction) named() bool { return len(r.names)+len(r.globs) > 0 }
+
+// JSON masks a JSON value, which must be valid. All that is not masked stays as it was written.
 func (r Redaction) JSON(raw json.RawMessage) json.RawMessage {
 	if r.Empty() || len(raw) == 0 {
 		return raw
 	}
-	return r.walk(raw, 0)
+	return r.members(raw)
 }
 
-// Text masks a text for people, which may be JSON.
+// Text masks a text, and what of JSON and the like it holds.
 func (r Redaction) Text(text string) string {
 	if r.Empty() || text == "" {
 		return text
@@ -115,48 +136,39 @@ func (r Redaction) Text(text string) string {
 	return redacted
 }
 
-// once masks a text, one time: first as the JSON that it may be, at some depth of such, and then all of it.
+// once masks a text that lies within depth strings of JSON: first what is in the strings that it holds, then what is
+// named, then what is found wherever it stands.
 func (r *Redaction) once(text string, depth int) string {
-	if depth < maxNested && mayBeJSON(text) {
-		text = string(r.walk([]byte(text), depth+1))
-	}
+	text = r.inStrings(text, depth)
+	text = r.inMembers(text)
 	return mask(text, r.spans(text))
 }
 
-// spans finds what any rule masks in a text, in order. All look at the same text: the mask of one must not hide from
-// another what is a whole only for it. What overlaps is one.
-func (r *Redaction) spans(text string) [][]int {
-	var all [][]int
-	for _, find := range r.find {
-		all = append(all, find(text)...)
+// masks reports whether members of a name are masked.
+func (r *Redaction) masks(name string) bool {
+	if !r.named() {
+		return false
 	}
-	if len(all) == 0 {
-		return nil
-	}
-	slices.SortFunc(all, func(a, b []int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
-	merged := all[:1]
-	for _, span := range all[1:] {
-		if last := merged[len(merged)-1]; span[0] < last[1] {
-			last[1] = max(last[1], span[1])
-		} else {
-			merged = append(merged, span)
-		}
-	}
-	return merged
+	var buffer [64]byte
+	folded := foldInto(buffer[:0], name)
+	return r.names[string(folded)] || slices.ContainsFunc(r.globs, func(glob string) bool { return matchGlob(glob, string(folded), noSeparator) })
 }
 
-// mayBeJSON says whether a text could hold names: it is an object, an array, or one of these in a string.
-func mayBeJSON[T string | []byte](text T) bool {
-	for i := range len(text) {
-		switch text[i] {
-		case ' ', '\t', '\r', '\n':
-		case '{', '[', '"':
-			return true
-		default:
-			return false
+// fold returns a name without differences of case.
+func fold(name string) string { return string(foldInto(nil, name)) }
+
+func foldInto(to []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return append(to[:0], strings.ToLower(strings.ToUpper(name))...) // some letters meet only in upper case
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
 		}
+		to = append(to, c)
 	}
-	return false
+	return to
 }
 
 // shorten makes a text shorter, in such a way that masking it changes nothing: a mask that is cut could be taken for a
@@ -171,57 +183,4 @@ func (r Redaction) shorten(text string, cut func(string) string) string {
 		text = cut(next)
 	}
 	return redacted
-}
-
-// mask puts masks in the place of what was found. What holds nothing but masks is left alone, and no mask is ever cut.
-func mask(text string, found [][]int) string {
-	if len(found) == 0 {
-		return text
-	}
-	var out strings.Builder
-	done, masks := 0, masksIn(text)
-	for _, span := range found {
-		from, to := max(span[0], done), span[1]
-		if from >= to {
-			continue // it is empty, or part of a mask by now
-		}
-		for len(masks) > 0 && masks[0]+len(redacted) <= from {
-			masks = masks[1:]
-		}
-		covered := from // by masks, up to here
-		for _, begin := range masks {
-			if begin >= to {
-				break
-			}
-			end := begin + len(redacted)
-			if begin <= covered {
-				covered = end
-			}
-			from, to = min(from, begin), max(to, end)
-		}
-		if covered >= to {
-			continue
-		}
-		out.WriteString(text[done:from])
-		out.WriteString(redacted)
-		done = to
-	}
-	if done == 0 {
-		return text
-	}
-	out.WriteString(text[done:])
-	return out.String()
-}
-
-// masksIn finds where the masks that a text has begin.
-func masksIn(text string) []int {
-	var begins []int
-	for from := 0; ; {
-		i := strings.Index(text[from:], redacted)
-		if i < 0 {
-			return begins
-		}
-		begins = append(begins, from+i)
-		from += i + len(redacted)
-	}
 }

@@ -1,74 +1,208 @@
 package execution
 
 import (
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// walk masks JSON text: the payload itself at depth 0, or what a string within so many strings holds. It goes on from one
-// value to the next, as where there is one on each line, and ends where it reads no more: the rest stays as it is. But if
-// that is within a member that is to be masked, the rest is masked with it.
-func (r *Redaction) walk(raw []byte, depth int) []byte {
-	d := newPayloadDecoder(raw)
-	var out, text []byte // of raw[:copied]; what is written in a string
-	copied := 0
-	replace := func(value jsontext.Value, text string) {
-		end := int(d.InputOffset())
-		out = append(out, raw[copied:end-len(value)]...)
-		out, _ = jsontext.AppendQuote(out, text) // what was read is valid UTF-8
-		copied = end
-	}
-	for {
-		if d.PeekKind() != jsontext.KindString {
-			if _, err := d.ReadToken(); err != nil {
-				break
-			}
-			continue
-		}
-		value, err := d.ReadValue()
-		if err != nil {
-			break
-		}
-		if text, err = jsontext.AppendUnquote(text[:0], value); err != nil {
-			break
-		}
-		if kind, length := d.StackIndex(d.StackDepth()); kind == jsontext.KindBeginObject && length%2 == 1 {
-			if !r.masks(string(text)) {
-				continue
-			}
-			name := d.InputOffset()
-			if value, err = d.ReadValue(); err != nil {
-				return append(append(out, raw[copied:name]...), `:"`+redacted+`"`...)
-			}
-			if string(value) != `"`+redacted+`"` {
-				replace(value, redacted)
-			}
-			continue
-		}
-		if len(r.find) == 0 && !mayBeJSON(text) {
-			continue
-		}
-		whole := string(text)
-		masked := whole
-		if depth == 0 {
-			masked = r.Text(whole)
-		} else {
-			masked = r.once(whole, depth)
-		}
-		if masked != whole {
-			replace(value, masked)
+// members masks JSON, which must be valid: the values of members, and what is in names, strings and numbers.
+func (r *Redaction) members(raw []byte) []byte {
+	w := masker{r: r, text: string(raw)}
+	w.cut = strings.HasPrefix(w.text, truncatedMark)
+	for i := 0; i < len(w.text); {
+		switch c := w.text[i]; {
+		case c == '"':
+			i = w.str(i)
+		case c == '-' || isDigit(c):
+			i = w.number(i)
+		case c == '{' || c == '[':
+			w.masked = append(w.masked, 0)
+			i++
+		case c == '}' || c == ']':
+			w.masked = w.masked[:max(len(w.masked)-1, 0)]
+			i++
+		default:
+			i++
 		}
 	}
-	if copied == 0 {
+	if w.copied == 0 {
 		return raw
 	}
-	return append(out, raw[copied:]...)
+	return append(w.out, w.text[w.copied:]...)
 }
 
-// masks says whether members of a name are masked.
-func (r *Redaction) masks(name string) bool {
-	name = strings.ToLower(name)
-	return r.names[name] || slices.ContainsFunc(r.globs, func(glob string) bool { return matchGlob(glob, name, noSeparator) })
+// masker is a walk through JSON.
+type masker struct {
+	r      *Redaction
+	text   string
+	out    []byte // of text[:copied]
+	copied int
+	masked []int // of each open container, how many names were masked
+	cut    bool  // it is the object that truncate makes
+}
+
+// ours reports whether a name or number is of the object that truncate makes, and says nothing of the payload.
+func (w *masker) ours(from, to int) bool {
+	if !w.cut || len(w.masked) != 1 || to-from > len(`"truncated"`) {
+		return false
+	}
+	word := w.text[from:to]
+	return word == `"truncated"` || word == `"bytes"` || word == `"head"` || runLength(word, isDigit) == len(word)
+}
+
+func (w *masker) replace(from, to int, with string) {
+	w.out = append(w.out, w.text[w.copied:from]...)
+	w.out, _ = jsontext.AppendQuote(w.out, with) // it comes of valid UTF-8
+	w.copied = to
+}
+
+// str masks the string that begins at i, or the member whose name it is, and returns the index after it.
+func (w *masker) str(i int) int {
+	end := endOfString(w.text, i)
+	colon := skipBlanks(w.text, end)
+	if colon >= len(w.text) || w.text[colon] != ':' {
+		w.content(i, end)
+		return end
+	}
+	if !w.r.masks(unquoted(w.text[i:end])) {
+		w.name(i, end)
+		return colon + 1
+	}
+	from := skipBlanks(w.text, colon+1)
+	to := endOfValue(w.text, from)
+	if w.text[from:to] != `"`+redacted+`"` {
+		w.replace(from, to, redacted)
+	}
+	return to
+}
+
+// content masks a string that is a value.
+func (w *masker) content(from, to int) {
+	if len(w.r.find) == 0 && !mayNameValues(w.text[from+1:to]) {
+		return
+	}
+	whole := unquoted(w.text[from:to])
+	if masked := w.r.Text(whole); masked != whole {
+		w.replace(from, to, masked)
+	}
+}
+
+// name masks what is found in a name. Names of one object that become the same are numbered, so that no member takes the
+// place of another.
+func (w *masker) name(from, to int) {
+	if len(w.r.find) == 0 && !mayNameValues(w.text[from:to]) || w.ours(from, to) {
+		return
+	}
+	whole := unquoted(w.text[from:to])
+	masked := w.r.Text(whole)
+	if masked == whole || len(w.masked) == 0 {
+		return
+	}
+	n := &w.masked[len(w.masked)-1]
+	if *n++; *n > 1 {
+		if numbered := masked + " " + strconv.Itoa(*n); w.r.Text(numbered) == numbered {
+			masked = numbered
+		}
+	}
+	w.replace(from, to, masked)
+}
+
+// number masks the number that begins at i, if it is one that a rule finds, and returns the index after it.
+func (w *masker) number(i int) int {
+	end := endOfScalar(w.text, i)
+	if len(w.r.find) > 0 && !w.ours(i, end) && w.r.findsNumber(w.text[i:end]) {
+		w.replace(i, end, redacted)
+	}
+	return end
+}
+
+// findsNumber reports whether a rule finds a number, as it is written or in full.
+func (r *Redaction) findsNumber(number string) bool {
+	if len(r.find) == 0 {
+		return false
+	}
+	if r.finds(number) {
+		return true
+	}
+	const limit = 1e21 // beyond it, digits are not those that someone meant
+	if !strings.ContainsAny(number, "eE") {
+		return false
+	}
+	f, err := strconv.ParseFloat(number, 64)
+	return err == nil && -limit < f && f < limit && r.finds(strconv.FormatFloat(f, 'f', -1, 64))
+}
+
+// mayNameValues reports whether a text could name a value, or hold a string that does.
+func mayNameValues(text string) bool {
+	for i := range len(text) {
+		switch text[i] {
+		case ':', '=', '>', '\\', wideLead:
+			return true
+		}
+	}
+	return false
+}
+
+// unquoted returns what a JSON string says.
+func unquoted(quoted string) string {
+	if strings.IndexByte(quoted, '\\') < 0 {
+		return strings.Trim(quoted, `"`)
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted) // it is valid
+	return string(text)
+}
+
+func skipBlanks(text string, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\t' || text[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// endOfString returns the index after the JSON string that begins at i.
+func endOfString(text string, i int) int {
+	for i++; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// endOfScalar returns the index after the number or word that begins at i.
+func endOfScalar(text string, i int) int {
+	for i < len(text) && (isWordByte(text[i]) || text[i] == '.' || text[i] == '-' || text[i] == '+') {
+		i++
+	}
+	return i
+}
+
+// endOfValue returns the index after the JSON value that begins at i.
+func endOfValue(text string, i int) int {
+	for depth := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			i = endOfString(text, i)
+		case c == '{' || c == '[':
+			depth++
+			i++
+		case c == '}' || c == ']':
+			depth--
+			i++
+		case isWordByte(c) || c == '-':
+			i = endOfScalar(text, i)
+		default: // between values
+			i++
+			continue
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return len(text)
 }

@@ -184,7 +184,7 @@ func (r *run) finish(ctx context.Context, done result) execution.Event {
 	var fault *failure
 	if done.err != nil {
 		fault = failureOf(ctx, done.err, secrets)
-		e.Status, e.ErrorMessage = fault.status, cut(clean(fault.message), execution.MaxErrorMessage)
+		e.Status, e.ErrorMessage = fault.status, clean(fault.message)
 	}
 	r.account(&e, &done, fault)
 	e = r.prepare(e)
@@ -230,19 +230,17 @@ func outputOf(done result) json.RawMessage {
 	}{done.text, done.err != nil, done.finish})
 }
 
-// prepare makes of an execution what is recorded. If its input and output are such that they cannot be, the rest is.
+// prepare returns what is recorded of an execution. If its input and output are refused, the rest is recorded: the run
+// has happened, and cost what it cost.
 func (r *run) prepare(e execution.Execution) execution.Execution {
 	prepared, fault := r.tryToPrepare(e)
-	for _, lesser := range []func(json.RawMessage) json.RawMessage{asText, nothing} {
-		if fault == nil {
-			return prepared
-		}
-		r.g.opts.Log.Warn("a run is recorded with less than it took in and gave out",
-			zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
-		e.Input, e.Output = lesser(e.Input), lesser(e.Output)
-		prepared, fault = r.tryToPrepare(e)
+	if fault == nil {
+		return prepared
 	}
-	if fault != nil {
+	r.g.opts.Log.Warn("a run is recorded without its input and output",
+		zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
+	e.Input, e.Output = nil, nil
+	if prepared, fault = r.tryToPrepare(e); fault != nil {
 		r.g.opts.Log.Error("a run's record will be refused", zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
 		return e
 	}
@@ -258,16 +256,6 @@ func (r *run) tryToPrepare(e execution.Execution) (prepared execution.Execution,
 	}()
 	return r.g.opts.Recorder.Prepare(e)
 }
-
-// asText is JSON that cannot be stored as such, as a text that can.
-func asText(raw json.RawMessage) json.RawMessage {
-	if raw == nil {
-		return nil
-	}
-	return encode(map[string]string{"text": string(raw)})
-}
-
-func nothing(json.RawMessage) json.RawMessage { return nil }
 
 // encode makes JSON of what has no fault in it.
 func encode(v any) json.RawMessage {

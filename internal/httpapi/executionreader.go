@@ -23,8 +23,6 @@ type executionReader struct {
 	// What was given, where leaving it out is not the same as its zero value.
 	hasID, hasTime, hasKind, hasStatus bool
 
-	growth int // what the payloads' numbers would grow by
-
 	// lenient is set when an execution is read again because the strict decoder failed. Its decoder lets duplicate
 	// members and bad UTF-8 through, which only payloads and the error message may have.
 	lenient bool
@@ -156,9 +154,9 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "kind":
 		return readText(value, "kind", &e.Kind, &r.hasKind)
 	case "input_data":
-		return r.payload(value, &e.Input)
+		return payload(value, &e.Input)
 	case "output_data":
-		return r.payload(value, &e.Output)
+		return payload(value, &e.Output)
 	case "execution_time_ms":
 		return readMilliseconds(value, "execution_time_ms", &e.Duration)
 	case "tokens_used":

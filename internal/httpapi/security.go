@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,6 +48,11 @@ func recordedWithin[Req, Resp any](
 func (s *Server) record(x *exchange, e event) {
 	if e.kind == "" {
 		return
+	}
+	for i, field := range e.fields {
+		if field.Key == userFingerprint {
+			e.fields[i] = zap.String(userFingerprint, s.fingerprint(field.String))
+		}
 	}
 	s.security.Record(telemetry.SecurityEvent{
 		Kind: e.kind, Actor: x.caller.actor(), Remote: s.proxies.client(x.r), RequestID: x.requestID, Fields: e.fields,
@@ -105,15 +111,45 @@ func groupCancelled(id uuid.UUID, group openapi.DeploymentGroup) event {
 	}}
 }
 
-// Users are told by fingerprints: their names must not outlive their erasure in the log.
+// userFingerprint is the field of an event that tells of a user. Users are told by fingerprints, which record makes: their names
+// must not outlive their erasure in the log.
+const userFingerprint = "user_fingerprint"
+
+// fingerprint tells a user in logs: by the pseudonym, if users are stored under such.
+func (s *Server) fingerprint(userID string) string {
+	if s.pseudonym != nil {
+		return s.pseudonym(userID)
+	}
+	return telemetry.Fingerprint(userID)
+}
+
+// loggedPath returns the path of a request as it may stand in the log. Users are told by fingerprints there too. Where names are
+// redacted, queries and unknown paths may hold some.
+func (s *Server) loggedPath(x *exchange) string {
+	const user = "{user_id}"
+	switch {
+	case strings.Contains(x.pattern, user):
+		return strings.Replace(x.pattern, user, s.fingerprint(x.param), 1)
+	case s.pseudonym == nil:
+		return x.r.RequestURI
+	case x.pattern == telemetry.UnmatchedRoute:
+		return "[redacted]"
+	}
+	path, _, asked := strings.Cut(x.r.RequestURI, "?")
+	if asked {
+		path += "?[redacted]"
+	}
+	return path
+}
+
 func userErased(userID string, erased openapi.ErasedUser) event {
 	return event{"user.erased", []zap.Field{
-		zap.String("user_fingerprint", telemetry.Fingerprint(userID)), zap.Int64("executions", erased.Deleted.Executions),
+		zap.String(userFingerprint, userID), zap.Int64("executions", erased.Deleted.Executions),
 	}}
 }
 
 func userDataRead(q executionQuery, _ openapi.UserActivityList) event {
-	return event{"user_data.read", []zap.Field{zap.String("user_fingerprint", telemetry.Fingerprint(q.userID))}}
+	return event{"user_data.read", []zap.Field{zap.String(userFingerprint, q.userID)}}
 }
 
 func reportCreated(wanted newReport, _ content) event {

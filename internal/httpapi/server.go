@@ -31,9 +31,11 @@ type Options struct {
 	LogRecords   Traces // takes exports of logs
 	Gateway      Gateway
 	Database     Database
-	Mailbox      *mailbox.Mailbox
-	Limiter      *ratelimit.Limiter // nil: there are no rate limits
-	Accounts     ServiceAccounts    // nil: only an admin makes reports
+	// Pseudonym returns what is stored in the place of a user's id; nil: the id itself is. If it is set, logs hold no names.
+	Pseudonym func(userID string) string
+	Mailbox   *mailbox.Mailbox
+	Limiter   *ratelimit.Limiter // nil: there are no rate limits
+	Accounts  ServiceAccounts    // nil: only an admin makes reports
 	// UnreadCount hears of each count of tokens whose name is not known; nil: nobody does. A client chooses the name.
 	UnreadCount func(name string)
 	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
@@ -83,6 +85,7 @@ type Server struct {
 	logRecords   Traces
 	unreadCount  func(string)
 	gateway      Gateway
+	pseudonym    func(string) string // may be nil
 	database     Database
 	currency     DisplayCurrency
 	mailbox      *mailbox.Mailbox
@@ -153,7 +156,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, unreadCount: opts.UnreadCount,
-		gateway: opts.Gateway, currency: opts.Currency,
+		gateway: opts.Gateway, pseudonym: opts.Pseudonym, currency: opts.Currency,
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
@@ -270,7 +273,7 @@ func (s *Server) finish(x *exchange) {
 	s.observe(x, status, took)
 	remote := s.proxies.client(x.r)
 	line := telemetry.RequestLine{
-		Method: x.r.Method, Route: x.pattern, Path: x.r.RequestURI, Status: status, Duration: took,
+		Method: x.r.Method, Route: x.pattern, Path: s.loggedPath(x), Status: status, Duration: took,
 		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: remote, Idle: x.idle,
 		AgentID: x.caller.agent.ID(), Unauthenticated: x.audience != telemetry.Known,
 	}

@@ -36,6 +36,7 @@ type Options struct {
 	Store    Store
 	Prices   func() *execution.Prices // those in force
 	Payloads execution.PayloadPolicy
+	Names    *execution.Pseudonyms // nil: names are stored as they are
 	Keep     time.Duration // executions that began longer ago are rejected
 	Observer Observer
 	Log      *zap.Logger
@@ -125,7 +126,7 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 	}
 }
 
-// Prepare makes an execution what is stored: checked, masked, bounded and priced. Preparing it again changes nothing.
+// Prepare makes an execution what is stored: checked, masked, bounded, its names replaced, and priced. Preparing it again changes nothing.
 func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) {
 	if e.Tokens.Used == 0 {
 		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
@@ -136,6 +137,7 @@ func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution
 	if fault := l.opts.Payloads.Apply(&e); fault != nil {
 		return e, fault
 	}
+	l.opts.Names.Replace(&e)
 	if e.PriceVersion == "" {
 		l.opts.Prices().Price(&e)
 	}
@@ -158,6 +160,7 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 	}
 	for _, s := range batch.Spans {
 		if s.Check() == nil { // one of a rejected execution, say, is as bad
+			l.opts.Names.ReplaceIn(&s)
 			e.batch.Spans = append(e.batch.Spans, s)
 		}
 	}

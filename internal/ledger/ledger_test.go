@@ -79,15 +79,18 @@ func TestPrepare(t *testing.T) {
 		spoil func(*execution.Execution)
 		field string
 	}{
-		"no agent":               {func(e *execution.Execution) { e.AgentName = "" }, "agent_name"},
-		"too old":                {func(e *execution.Execution) { e.CreatedAt = noon.Add(-31 * day) }, "created_at"},
-		"too far ahead":          {func(e *execution.Execution) { e.CreatedAt = noon.Add(time.Hour) }, "created_at"},
-		"more than there is":     {func(e *execution.Execution) { e.Tokens.Input = 1<<63 - 1 }, "input_tokens"},
-		"a payload that is none": {func(e *execution.Execution) { e.Input = json.RawMessage(`{`) }, "input_data"},
+		"no agent":           {func(e *execution.Execution) { e.AgentName = "" }, "agent_name"},
+		"too old":            {func(e *execution.Execution) { e.CreatedAt = noon.Add(-31 * day) }, "created_at"},
+		"too far ahead":      {func(e *execution.Execution) { e.CreatedAt = noon.Add(time.Hour) }, "created_at"},
+		"more than there is": {func(e *execution.Execution) { e.Tokens.Input = 1<<63 - 1 }, "input_tokens"},
 	} {
 		if _, fault := l.Prepare(valid(tt.spoil)); fault == nil || fault.Field != tt.field {
 			t.Errorf("%s: want a fault of %s, got %v", name, tt.field, fault)
 		}
+	}
+	got, fault := l.Prepare(valid(func(e *execution.Execution) { e.Input, e.ErrorMessage = json.RawMessage(`{"a`), "\x00" }))
+	if fault != nil || string(got.Input) != `"{\"a"` || got.ErrorMessage != "\uFFFD" {
+		t.Errorf("what cannot be stored: want it replaced, got %s, %q, %v", got.Input, got.ErrorMessage, fault)
 	}
 }
 
@@ -100,7 +103,7 @@ func TestAppend(t *testing.T) {
 	run(t, l)
 	good, again := anExecution(), anExecution()
 	bad := anExecution(func(e *execution.Execution) { e.Status = "lost" })
-	worse := anExecution(func(e *execution.Execution) { e.ErrorMessage = "\x00" })
+	worse := anExecution(func(e *execution.Execution) { e.SessionID = "\x00" })
 	for _, tt := range []struct {
 		name    string
 		batch   execution.Batch
@@ -110,7 +113,7 @@ func TestAppend(t *testing.T) {
 		{"nothing", execution.Batch{}, execution.Outcome{}, 0},
 		{"one", execution.Batch{Executions: []execution.Execution{again}}, execution.Outcome{Accepted: 1}, 1},
 		{"new, again, twice and bad", execution.Batch{Executions: []execution.Execution{bad, again, good, worse, good}}, execution.Outcome{
-			Accepted: 1, Duplicates: 2, Rejected: []execution.Rejection{{Index: 0, Fault: execution.Fault{Field: "status"}}, {Index: 3, Fault: execution.Fault{Field: "error_message"}}},
+			Accepted: 1, Duplicates: 2, Rejected: []execution.Rejection{{Index: 0, Fault: execution.Fault{Field: "status"}}, {Index: 3, Fault: execution.Fault{Field: "session_id"}}},
 		}, 2},
 		{"nothing but bad", execution.Batch{Executions: []execution.Execution{bad}}, execution.Outcome{
 			Rejected: []execution.Rejection{{Index: 0, Fault: execution.Fault{Field: "status"}}},

@@ -53,14 +53,14 @@ var (
 	}
 )
 
-// contentOf finds what went into an execution and what came out of it, as PostgreSQL can store it.
+// contentOf finds what went into an execution and what came out of it. The ledger replaces what cannot be stored.
 func contentOf(s *span, kind execution.Kind) (input, output json.RawMessage) {
 	if kind == execution.Tool {
 		input, output = withName(s, take(s, toolInputs)), take(s, toolOutputs)
 	} else {
 		input, output = withInstructions(s, take(s, inputs)), take(s, outputs)
 	}
-	return execution.Sanitize(input), execution.Sanitize(output)
+	return input, output
 }
 
 func take(s *span, sources []source) json.RawMessage {

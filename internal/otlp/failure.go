@@ -38,7 +38,7 @@ func statusOf(s *span) (status execution.Status, message string) {
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
 		message = strings.TrimSuffix(kind+": "+message, ": ")
 	}
-	return status, shorten(clean(message), execution.MaxErrorMessage)
+	return status, clean(message) // the ledger cuts it, after masking
 }
 
 // failed reports whether a span ended in an error. Instrumentations say so by its status, or leave that unset or OK and

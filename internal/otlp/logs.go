@@ -146,9 +146,9 @@ func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
 	}
 	switch name {
 	case "gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message":
-		content.Message, content.Input = true, execution.Sanitize(message(name, said))
+		content.Message, content.Input = true, message(name, said)
 	case "gen_ai.choice":
-		content.Message, content.Output = true, execution.Sanitize(message(name, said))
+		content.Message, content.Output = true, message(name, said)
 	default: // all of it, as the event gen_ai.client.inference.operation.details has
 		s := &span{sent: &tracepb.Span{}, attributes: said}
 		content.Input, content.Output = contentOf(s, execution.Inference)

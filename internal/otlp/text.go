@@ -3,7 +3,6 @@ package otlp
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,15 +32,6 @@ func toName(text string, most int) string {
 	hash := sha256.Sum256([]byte(text))
 	suffix := "~" + hex.EncodeToString(hash[:8])
 	return cut(name, most-len(suffix)) + suffix
-}
-
-// shorten cuts a message to so many bytes, and says that it did.
-func shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	mark := fmt.Sprintf(" … (cut; it had %d bytes)", len(text))
-	return cut(text, most-len(mark)) + mark
 }
 
 // cut returns the first bytes of a text that is longer, up to the last whole character among them.

@@ -79,6 +79,8 @@ type ExecutionConfig struct {
 	MaxPayload      int      // bytes of an execution's input or output that are stored
 	RefuseOversized bool     // or else cut, with a mark
 	Redact          []string // see execution.ParseRedaction
+	RedactNames     bool     // store pseudonyms in the place of users, sessions and requests
+	RedactNamesKey  string   // file of the keys of these, one a line
 	QueueRows       int      // executions that wait to be stored, at the most
 
 	Retention postgres.ExecutionRetention
@@ -186,6 +188,8 @@ func (c ExecutionConfig) validate() []error {
 	if _, err := execution.ParseRedaction(c.Redact); err != nil {
 		faults = append(faults, fmt.Errorf("--redact: %w", err))
 	}
+	fault(c.RedactNames && c.RedactNamesKey == "", "redact-names", "needs --redact-names-key-file, a file with a key that all replicas share; make one with: openssl rand -hex 32")
+	fault(!c.RedactNames && c.RedactNamesKey != "", "redact-names-key-file", "does nothing without --redact-names")
 	return faults
 }
 
@@ -204,7 +208,8 @@ func (c Config) CheckFiles() error {
 	}
 	_, display := readDisplayCurrency(c.Executions.DisplayCurrency, c.Executions.CurrencyRateFile)
 	_, grants := c.grants()
-	return errors.Join(err, display, grants, c.Kubernetes.checkFiles())
+	_, names := c.Executions.pseudonyms(execution.Redaction{})
+	return errors.Join(err, display, names, grants, c.Kubernetes.checkFiles())
 }
 
 // grants are the enrollment tokens.

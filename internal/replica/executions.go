@@ -33,7 +33,8 @@ const (
 type executions struct {
 	now      func() time.Time
 	store    *postgres.Executions
-	contents *postgres.Contents // of log records
+	names    *execution.Pseudonyms // nil: names are stored as they are
+	contents *postgres.Contents    // of log records
 	ledger   *ledger.Ledger
 	observer observer
 	prices   *prices
@@ -82,14 +83,17 @@ func newExecutions(
 	}
 	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact}
 	e.contents = postgres.NewContents(db, payloads)
+	if e.names, err = config.pseudonyms(redact); err != nil {
+		return nil, err
+	}
 	if e.currency, err = readDisplayCurrency(config.DisplayCurrency, config.CurrencyRateFile); err != nil {
 		return nil, err
 	}
 	e.store.PriceBy(func(one *execution.Execution) { e.prices.inForce().Price(one) })
 	e.ledger = ledger.New(ledger.Options{
 		Store: e.store, Prices: e.prices.inForce, Observer: e.observer,
-		Payloads: payloads,
-		Keep:     config.Retention.Executions, Log: log.Named("ledger"), Now: now,
+		Payloads: payloads, Names: e.names,
+		Keep: config.Retention.Executions, Log: log.Named("ledger"), Now: now,
 		MaxRows: config.QueueRows, MaxBytes: ledger.DefaultBytes,
 	})
 	e.deltas.Store(-1)

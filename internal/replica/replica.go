@@ -126,7 +126,8 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		BodyMemory: bodies, AnswerMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
-		Ledger:       r.executions.ledger, Executions: r.executions.store, Gateway: r.executions.gateway,
+		Ledger:       r.executions.ledger, Executions: r.executions.apiStore(), Gateway: r.executions.gateway,
+		Pseudonym: r.executions.pseudonym(),
 		Traces: otlp.New(otlp.Options{
 			Ledger: r.executions.ledger, Log: r.log.Named("otlp"),
 			Unread: telemetry.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,

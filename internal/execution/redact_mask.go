@@ -1,0 +1,89 @@
+package execution
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// spans finds what any rule masks in a text, in order. All look at the same text: the mask of one must not hide from
+// another what is a whole only for it. What overlaps is one.
+func (r *Redaction) spans(text string) [][]int {
+	var all [][]int
+	for _, find := range r.find {
+		all = append(all, find(text)...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortFunc(all, func(a, b []int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
+	merged := all[:1]
+	for _, span := range all[1:] {
+		if last := merged[len(merged)-1]; span[0] < last[1] {
+			last[1] = max(last[1], span[1])
+		} else {
+			merged = append(merged, span)
+		}
+	}
+	return merged
+}
+
+// finds reports whether any rule masks something in a text.
+func (r *Redaction) finds(text string) bool {
+	return slices.ContainsFunc(r.find, func(find finder) bool {
+		return slices.ContainsFunc(find(text), func(span []int) bool { return span[0] < span[1] })
+	})
+}
+
+// mask puts masks in the place of what was found. What holds nothing but masks is left alone, and no mask is ever cut.
+func mask(text string, found [][]int) string {
+	if len(found) == 0 {
+		return text
+	}
+	var out strings.Builder
+	done, masks := 0, masksIn(text)
+	for _, span := range found {
+		from, to := max(span[0], done), span[1]
+		if from >= to {
+			continue // it is empty, or part of a mask by now
+		}
+		for len(masks) > 0 && masks[0]+len(redacted) <= from {
+			masks = masks[1:]
+		}
+		covered := from // by masks, up to here
+		for _, begin := range masks {
+			if begin >= to {
+				break
+			}
+			end := begin + len(redacted)
+			if begin <= covered {
+				covered = end
+			}
+			from, to = min(from, begin), max(to, end)
+		}
+		if covered >= to {
+			continue
+		}
+		out.WriteString(text[done:from])
+		out.WriteString(redacted)
+		done = to
+	}
+	if done == 0 {
+		return text
+	}
+	out.WriteString(text[done:])
+	return out.String()
+}
+
+// masksIn finds where the masks that a text has begin.
+func masksIn(text string) []int {
+	var begins []int
+	for from := 0; ; {
+		i := strings.Index(text[from:], redacted)
+		if i < 0 {
+			return begins
+		}
+		begins = append(begins, from+i)
+		from += i + len(redacted)
+	}
+}

@@ -1,0 +1,139 @@
+package execution
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// inStrings masks what is within the strings that a text holds, as they read without their escape sequences. It needs no
+// JSON around them: models answer with JSON in prose, in fenced blocks, or cut off.
+func (r *Redaction) inStrings(text string, depth int) string {
+	if depth >= maxNested || strings.IndexByte(text, '\\') < 0 {
+		return text
+	}
+	var out []byte // of text[:done]
+	done := 0
+	for at := 0; at < len(text); {
+		next := strings.IndexByte(text[at:], '"')
+		if next < 0 {
+			break
+		}
+		from := at + next
+		at = from + 1
+		if from > 0 && text[from-1] == '\\' {
+			continue // a quotation mark of a string within a string
+		}
+		end, after := closing(text, from+1, '"', 0)
+		content := text[from+1 : end]
+		if end == after || strings.IndexByte(content, '\n') >= 0 {
+			continue // it does not end, or begins nothing
+		}
+		at = after
+		if strings.IndexByte(content, '\\') < 0 {
+			continue
+		}
+		inner := unescape(content)
+		if masked := r.once(inner, depth+1); masked != inner {
+			out = append(out, text[done:from]...)
+			out, _ = jsontext.AppendQuote(out, masked) // of text that is not UTF-8 it makes some that is
+			done = after
+		}
+	}
+	if done == 0 {
+		return text
+	}
+	return string(append(out, text[done:]...))
+}
+
+// unescape returns a text with the escape sequences of JSON resolved; what is none stays.
+func unescape(text string) string {
+	i := strings.IndexByte(text, '\\')
+	if i < 0 {
+		return text
+	}
+	out := append(make([]byte, 0, len(text)), text[:i]...)
+	for i < len(text) {
+		c := text[i]
+		if c != '\\' || i+1 == len(text) {
+			out = append(out, c)
+			i++
+			continue
+		}
+		i += 2
+		switch e := text[i-1]; e {
+		case '"', '\\', '/', '\'':
+			out = append(out, e)
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'u':
+			char, size := unescapeRune(text[i-2:])
+			if size == 0 {
+				out = append(out, '\\', 'u')
+				continue
+			}
+			out = utf8.AppendRune(out, char)
+			i += size - 2
+		default:
+			out = append(out, '\\', e)
+		}
+	}
+	return string(out)
+}
+
+// unescapeRune returns the character that \u stands for at the beginning of a text, and how long that is; 0 if it is none.
+func unescapeRune(text string) (char rune, size int) {
+	const one = len(`\u0000`)
+	head := []byte(text[:min(len(text), 2*one)])
+	unit := hexUnit(head, 0)
+	switch {
+	case unit < 0:
+		return 0, 0
+	case unit < 0xD800 || unit > 0xDFFF:
+		return rune(unit), one
+	case unit < 0xDC00 && len(head) == 2*one:
+		if low := hexUnit(head, one); 0xDC00 <= low && low <= 0xDFFF {
+			return rune(unit-0xD800)<<10 + rune(low-0xDC00) + 0x10000, 2 * one
+		}
+	}
+	return utf8.RuneError, one
+}
+
+// closing finds the end of a string that began before from with a quotation mark, which has level backslashes before it
+// where it lies within other strings. It returns where the content ends, and the index after the closing mark. They are
+// the same if the string does not end, or a string around it ends before.
+func closing(text string, from int, mark byte, level int) (end, after int) {
+	for at := from; ; {
+		next := strings.IndexByte(text[at:], mark)
+		if next < 0 {
+			return len(text), len(text)
+		}
+		i := at + next
+		at = i + 1
+		run := backslashes(text, from, i)
+		switch {
+		case run < level:
+			return i - run, i - run
+		case run&(2*level+1) == level:
+			return i - level, i + 1
+		}
+	}
+}
+
+// backslashes counts those directly before i, back to from.
+func backslashes(text string, from, i int) int {
+	n := 0
+	for i-n > from && text[i-n-1] == '\\' {
+		n++
+	}
+	return n
+}

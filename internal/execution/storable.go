@@ -1,0 +1,234 @@
+package execution
+
+import "unicode/utf8"
+
+// storable reports whether raw is one JSON value that jsonb stores as it is. It costs a small part of what a decoder
+// does (BenchmarkSanitize), and that is what most payloads need.
+func storable(raw []byte) bool {
+	objects := uint64(0) // a bit for each open container, the innermost the lowest: whether it is an object
+	depth, growth := 0, 0
+	for i := 0; ; {
+		i = afterBlanks(raw, i)
+		if i >= len(raw) {
+			return false
+		}
+		switch c := raw[i]; {
+		case c == '{' || c == '[':
+			if depth++; depth > maxPayloadDepth {
+				return false
+			}
+			objects <<= 1
+			if c == '{' {
+				objects |= 1
+			}
+			i = afterBlanks(raw, i+1)
+			if i < len(raw) && raw[i] == c+2 { // the closing bracket
+				break
+			}
+			if c == '{' {
+				i = afterName(raw, i)
+			}
+			if i < 0 {
+				return false
+			}
+			continue
+		case c == '"':
+			i = afterString(raw, i)
+		case c == '-' || isDigit(c):
+			var more int
+			i, more = afterNumber(raw, i)
+			growth += more
+		default:
+			i = afterLiteral(raw, i)
+		}
+		if i < 0 || growth > maxGrowth {
+			return false
+		}
+		next := false // value
+		for !next {
+			i = afterBlanks(raw, i)
+			if depth == 0 {
+				return i == len(raw)
+			}
+			if i >= len(raw) {
+				return false
+			}
+			inObject := objects&1 != 0
+			switch c := raw[i]; {
+			case c == ',':
+				i, next = i+1, true
+				if inObject {
+					if i = afterName(raw, afterBlanks(raw, i)); i < 0 {
+						return false
+					}
+				}
+			case c == '}' && inObject || c == ']' && !inObject:
+				i++
+				depth--
+				objects >>= 1
+			default:
+				return false
+			}
+		}
+	}
+}
+
+func afterBlanks(raw []byte, i int) int {
+	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// afterName returns the index after a member's name and colon; -1 if there are none that can be stored.
+func afterName(raw []byte, i int) int {
+	if i >= len(raw) || raw[i] != '"' {
+		return -1
+	}
+	if i = afterString(raw, i); i < 0 {
+		return -1
+	}
+	if i = afterBlanks(raw, i); i >= len(raw) || raw[i] != ':' {
+		return -1
+	}
+	return i + 1
+}
+
+// plain are the bytes that stand for themselves in a JSON string: printable ASCII but for quotation mark and backslash.
+var plain = func() (is [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
+// afterString returns the index after the string that begins at i; -1 if it is not one that can be stored.
+func afterString(raw []byte, i int) int {
+	for i++; i < len(raw); {
+		c := raw[i]
+		switch {
+		case plain[c]:
+			i++
+		case c == '"':
+			return i + 1
+		case c == '\\':
+			if i = afterEscape(raw, i); i < 0 {
+				return -1
+			}
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRune(raw[i:])
+			if r == utf8.RuneError && size == 1 {
+				return -1
+			}
+			i += size
+		default: // a control character
+			return -1
+		}
+	}
+	return -1
+}
+
+// afterEscape returns the index after the escape sequence, or pair of them, at i; -1 if it is none that can be stored.
+func afterEscape(raw []byte, i int) int {
+	if i+1 >= len(raw) {
+		return -1
+	}
+	switch raw[i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2
+	case 'u':
+	default:
+		return -1
+	}
+	const size = len(`\u0000`)
+	switch unit := hexUnit(raw, i); {
+	case unit <= 0: // is none, or NUL
+		return -1
+	case unit < 0xD800 || unit > 0xDFFF:
+		return i + size
+	case unit >= 0xDC00:
+		return -1
+	}
+	if low := hexUnit(raw, i+size); low < 0xDC00 || low > 0xDFFF {
+		return -1
+	}
+	return i + 2*size
+}
+
+// hexUnit returns the UTF-16 code unit that is escaped at i; -1 if there is none.
+func hexUnit(raw []byte, i int) int {
+	if len(raw)-i < len(`\u0000`) || raw[i] != '\\' || raw[i+1] != 'u' {
+		return -1
+	}
+	unit := 0
+	for _, c := range raw[i+2 : i+6] {
+		switch {
+		case isDigit(c):
+			unit = unit<<4 | int(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			unit = unit<<4 | int(c|0x20-'a'+10)
+		default:
+			return -1
+		}
+	}
+	return unit
+}
+
+// afterNumber returns the index after the number at i, and by how many digits it grows in the database; -1 if it is not
+// one that can be stored.
+func afterNumber(raw []byte, i int) (next, growth int) {
+	begin := i
+	if raw[i] == '-' {
+		i++
+	}
+	switch {
+	case i >= len(raw) || !isDigit(raw[i]):
+		return -1, 0
+	case raw[i] == '0':
+		i++
+	default:
+		i = afterDigits(raw, i)
+	}
+	if i < len(raw) && raw[i] == '.' {
+		from := i + 1
+		if i = afterDigits(raw, from); i == from {
+			return -1, 0
+		}
+	}
+	exponent := i < len(raw) && raw[i]|0x20 == 'e'
+	if exponent {
+		i++
+		if i < len(raw) && (raw[i] == '+' || raw[i] == '-') {
+			i++
+		}
+		from := i
+		if i = afterDigits(raw, from); i == from {
+			return -1, 0
+		}
+	}
+	if !exponent && i-begin <= shortNumber {
+		return i, 0
+	}
+	growth, ok := storableNumber(raw[begin:i])
+	if !ok {
+		return -1, 0
+	}
+	return i, growth
+}
+
+func afterDigits(raw []byte, i int) int {
+	for i < len(raw) && isDigit(raw[i]) {
+		i++
+	}
+	return i
+}
+
+// afterLiteral returns the index after the true, false or null at i; -1 if there is none.
+func afterLiteral(raw []byte, i int) int {
+	for _, literal := range [...]string{"true", "false", "null"} {
+		if len(raw)-i >= len(literal) && string(raw[i:i+len(literal)]) == literal {
+			return i + len(literal)
+		}
+	}
+	return -1
+}

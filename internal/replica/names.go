@@ -1,0 +1,89 @@
+package replica
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/httpapi"
+)
+
+// maxKeyFile is how much is read of the file of --redact-names-key-file.
+const maxKeyFile = 64 << 10 // bytes
+
+// pseudonyms reads the keys of pseudonyms; nil if names are stored as they are.
+func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseudonyms, error) {
+	if !c.RedactNames {
+		return nil, nil //nolint:nilnil // a nil Pseudonyms keeps names
+	}
+	file, err := os.Open(c.RedactNamesKey)
+	if err != nil {
+		return nil, fmt.Errorf("--redact-names-key-file: %w", err)
+	}
+	defer file.Close()
+	keys, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("--redact-names-key-file: %w", err)
+	}
+	names, err := execution.NewPseudonyms(string(keys), redact)
+	if err != nil {
+		return nil, fmt.Errorf("--redact-names-key-file: %s: %w", c.RedactNamesKey, err)
+	}
+	return names, nil
+}
+
+// pseudonymous finds users by their names in a store that has pseudonyms in their place.
+type pseudonymous struct {
+	httpapi.Executions
+	names *execution.Pseudonyms
+}
+
+// UserActivity lists what is stored of a user under any pseudonym, and by name from before there were any.
+func (p pseudonymous) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
+	var all []execution.Execution
+	for _, user := range p.names.Users(userID) {
+		found, err := p.Executions.UserActivity(ctx, user, after, most)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	slices.SortFunc(all, func(a, b execution.Execution) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	return all[:min(len(all), most)], nil
+}
+
+// EraseUser erases a user under every pseudonym, and by name.
+func (p pseudonymous) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
+	var all execution.Erased
+	for _, user := range p.names.Users(userID) {
+		erased, err := p.Executions.EraseUser(ctx, user)
+		if err != nil {
+			return all, err
+		}
+		all.Executions += erased.Executions
+		all.Rollups += erased.Rollups
+	}
+	return all, nil
+}
+
+// apiStore is the store as the API sees it.
+func (e *executions) apiStore() httpapi.Executions {
+	if e.names == nil {
+		return e.store
+	}
+	return pseudonymous{e.store, e.names}
+}
+
+// pseudonym returns what the API calls users by in its logs; nil if by fingerprints.
+func (e *executions) pseudonym() func(string) string {
+	if e.names == nil {
+		return nil
+	}
+	return e.names.User
+}
