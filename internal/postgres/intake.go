@@ -17,13 +17,16 @@ type intake struct {
 	erased  []int           // those whose users were erased after they began
 	partner []bool
 	spans   []execution.Span
+	copied  []int32 // those of the spans that are copied with the rows
+	places  *places
 	joined  []joinedExecution
 	lookups lookups
 	early   []earlyCall
 }
 
-// intakeOf stores a batch's spans, and returns what of its executions is to be stored.
-func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family) (*intake, error) {
+// intakeOf returns what of a batch's executions is to be stored. It stores the batch's spans, but for those that are copied later if
+// they are to be.
+func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family, copied bool) (*intake, error) {
 	in := &intake{spans: batch.Spans, partner: make([]bool, len(batch.Executions))}
 	all := make([]execution.Row, len(batch.Executions))
 	var inherited []string
@@ -84,7 +87,8 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	if err := s.findPartners(ctx, tx, f, in, places); err != nil {
 		return nil, err
 	}
-	fresh, err := insertSpans(ctx, tx, batch, in.spans, places)
+	in.places = places
+	fresh, err := s.keepSpans(ctx, tx, batch, in, copied)
 	if err != nil {
 		return nil, err
 	}
