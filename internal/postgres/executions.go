@@ -108,6 +108,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, copied b
 		done = committed(len(batch.Executions), intake, isNew)
 		deltas := execution.NewDeltas()
 		var unsettled []waiting
+		done.Settled = make([]execution.Execution, 0, len(intake.rows))
 		for i := range intake.rows {
 			row, at := &intake.rows[i], intake.from[i]
 			if !isNew[i] {

@@ -81,7 +81,11 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 			}
 		}
 		row.Capped = s.names.capped(&row.Execution)
-		in.rows, in.from = append(in.rows, *row), append(in.from, i)
+		n := len(in.rows)
+		if in.rows = in.rows[:n+1]; n != i {
+			in.rows[n] = *row
+		}
+		in.from = append(in.from, i)
 	}
 	in.spans = places.spans(batch.Spans)
 	if err := s.findPartners(ctx, tx, f, in, places); err != nil {
