@@ -65,7 +65,7 @@ func NewDeltas() Deltas {
 func (d Deltas) Add(r *Row, sign int64) {
 	d.cell(r).Add(&r.Execution, sign)
 	var one Measures
-	one.Add(&r.Execution, sign)
+	one.addFigures(&r.Execution, sign)
 	spend := Spend{Tokens: one.Tokens, Cost: one.Cost, Unpriced: one.Unpriced, Evidence: one.Evidence}
 	if r.Request {
 		spend.Requests = sign

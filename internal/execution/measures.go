@@ -17,6 +17,12 @@ type Measures struct {
 
 // Add adds an execution; sign -1 takes it away again.
 func (m *Measures) Add(e *Execution, sign int64) {
+	m.addFigures(e, sign)
+	m.Durations.Add(e.Duration.Seconds(), sign)
+}
+
+// addFigures is Add but for Durations.
+func (m *Measures) addFigures(e *Execution, sign int64) {
 	m.Count += sign
 	m.Micros = plus(m.Micros, sign*e.Duration.Microseconds())
 	tokens := e.Tokens
@@ -29,7 +35,6 @@ func (m *Measures) Add(e *Execution, sign int64) {
 	}
 	m.Unpriced = plus(m.Unpriced, sign*e.UnpricedTokens())
 	m.Evidence.Add(evidenceOf(e, sign))
-	m.Durations.Add(e.Duration.Seconds(), sign)
 }
 
 // Merge adds all that other holds.

@@ -160,7 +160,12 @@ func join(entries []*entry) execution.Batch {
 	if len(entries) == 1 {
 		return entries[0].batch
 	}
-	var batch execution.Batch
+	executions, spans := 0, 0
+	for _, e := range entries {
+		executions += len(e.batch.Executions)
+		spans += len(e.batch.Spans)
+	}
+	batch := execution.Batch{Executions: make([]execution.Execution, 0, executions), Spans: make([]execution.Span, 0, spans)}
 	for _, e := range entries {
 		batch.Executions = append(batch.Executions, e.batch.Executions...)
 		batch.Spans = append(batch.Spans, e.batch.Spans...)

@@ -79,7 +79,7 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	default:
 		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", quote(coding))
 	}
-	content, err := readAll(from, most)
+	content, err := readAll(from, header, most)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's; net/http then ends the context as well
@@ -100,8 +100,12 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 var errTooMuch = errors.New("more than the limit")
 
 // readAll reads to the end, or until it is more than most bytes.
-func readAll(from io.Reader, most int64) ([]byte, error) {
+func readAll(from io.Reader, header http.Header, most int64) ([]byte, error) {
+	const believed = 1 << 20 // bytes that a client may say it sends and does not
 	var all bytes.Buffer
+	if length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64); err == nil && length > 0 {
+		all.Grow(int(min(length, most, believed)) + bytes.MinRead)
+	}
 	n, err := all.ReadFrom(io.LimitReader(from, most+1))
 	if n > most {
 		return nil, errTooMuch
@@ -109,20 +113,20 @@ func readAll(from io.Reader, most int64) ([]byte, error) {
 	return all.Bytes(), err
 }
 
-// decode decompresses the body and reads the message in it. One of no bytes at all is the empty message in either encoding.
-func (b body) decode(limits limits) (*collectorpb.ExportTraceServiceRequest, error) {
+// decode decompresses the body and reads the message in it. One of no bytes at all is the empty message in either encoding. Whoever is
+// done with the message calls release.
+func (b body) decode(limits limits) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
 	content, err := decompress(b.coding, b.content, limits.decompressed)
-	if err != nil {
-		return nil, err
-	}
 	switch {
+	case err != nil:
+		return nil, nil, err
 	case len(content) == 0:
-		return &collectorpb.ExportTraceServiceRequest{}, nil
+		return &collectorpb.ExportTraceServiceRequest{}, func() {}, nil
 	case b.encoding == protobuf:
 		return decodeProtobuf(content, limits.spans)
-	default:
-		return decodeJSON(content, limits.spans)
 	}
+	request, err = decodeJSON(content, limits.spans)
+	return request, func() {}, err
 }
 
 // quote shows a bounded part of what was sent.

@@ -38,7 +38,7 @@ func gunzip(compressed []byte, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "the body is not gzip, though its content encoding says so")
 	}
-	content, err := readAll(reader, limit)
+	content, err := readAll(reader, nil, limit)
 	switch {
 	case err == nil:
 		return content, nil
@@ -76,7 +76,7 @@ func unzstd(compressed []byte, limit int64) ([]byte, error) {
 	if err := decoder.Reset(bytes.NewReader(compressed)); err != nil {
 		return nil, refuse(http.StatusBadRequest, "the body's zstd is damaged")
 	}
-	content, err := readAll(decoder, limit)
+	content, err := readAll(decoder, nil, limit)
 	switch {
 	case err == nil:
 		return content, nil

@@ -21,19 +21,25 @@ const (
 	maxNesting = 200
 )
 
-func decodeProtobuf(content []byte, maxSpans int) (*collectorpb.ExportTraceServiceRequest, error) {
-	request := &collectorpb.ExportTraceServiceRequest{}
+// decodeProtobuf decodes a request. Whoever is done with it calls release.
+func decodeProtobuf(content []byte, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
 	seen := survey{maxSpans: maxSpans}
 	if err := seen.walk(content, exportShape(), 0); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if seen.brokenText {
 		content = repair(nil, content, exportShape())
 	}
-	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNesting + 1}).Unmarshal(content, request); err != nil {
-		return nil, errNotProtobuf
+	d := decoders.Get().(*decoder)
+	if request, ok := d.export(content); ok {
+		return request, d.release, nil
 	}
-	return request, nil
+	d.release()
+	request = &collectorpb.ExportTraceServiceRequest{}
+	if err := unmarshal(content, request); err != nil {
+		return nil, nil, errNotProtobuf
+	}
+	return request, func() {}, nil
 }
 
 var (

@@ -17,6 +17,9 @@ func clean(text string) string {
 // toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
 // it is another than any that begins as it does, and the same whenever it comes.
 func toName(text string, most int) string {
+	if len(text) <= most && isPlainName(text) {
+		return text
+	}
 	if strings.TrimSpace(text) == "" {
 		return ""
 	}
@@ -32,6 +35,16 @@ func toName(text string, most int) string {
 	hash := sha256.Sum256([]byte(text))
 	suffix := "~" + hex.EncodeToString(hash[:8])
 	return cut(name, most-len(suffix)) + suffix
+}
+
+// isPlainName reports whether a text is of printable ASCII alone and begins with no space, as nearly all names are.
+func isPlainName(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text != "" && text[0] != ' '
 }
 
 // cut returns the first bytes of a text that is longer, up to the last whole character among them.

@@ -169,9 +169,10 @@ func (t *Traces) read(ctx context.Context, header http.Header, body io.Reader) (
 	case <-ctx.Done():
 		return translation{}, ctx.Err()
 	}
-	export, err := sent.decode(t.limits)
+	export, release, err := sent.decode(t.limits)
 	if err != nil {
 		return translation{}, err
 	}
+	defer release()
 	return translate(export), nil
 }

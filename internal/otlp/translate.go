@@ -25,11 +25,14 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 	var t translation
 	spans := t.spans(export)
 	executing, seen := map[string]bool{}, make(map[spanKey]bool, len(spans))
+	executions := 0
 	for _, s := range spans {
 		if _, executes := s.executes(); executes {
 			executing[s.traceID] = true
+			executions++
 		}
 	}
+	t.batch.Executions, t.batch.Spans = make([]execution.Execution, 0, executions), make([]execution.Span, 0, len(spans))
 	for _, s := range spans {
 		kind, executes := s.executes()
 		place := execution.Span{

@@ -13,9 +13,13 @@ import (
 
 // copyRows copies n rows into a table. pgx's CopyFrom would ask the server for the columns' types each time, and finds out
 // anew for each value how to encode it; that is as much work as taking the rows apart that came. Here the caller says it,
-// and writes each column of a row in turn.
-func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, columns string, n int, write func(r *copyRow, i int)) error {
-	ctx = db.tracer.TraceCopyFromStart(ctx, tx.Conn(), pgx.TraceCopyFromStartData{TableName: table})
+// and writes each column of a row in turn. named is the table's name in metrics, where that is another.
+func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, named, columns string, n int, write func(r *copyRow, i int)) error {
+	traced := table
+	if named != "" {
+		traced = pgx.Identifier{named}
+	}
+	ctx = db.tracer.TraceCopyFromStart(ctx, tx.Conn(), pgx.TraceCopyFromStartData{TableName: traced})
 	sql := "COPY " + table.Sanitize() + " (" + columns + ") FROM STDIN (FORMAT binary)"
 	columnsMany := uint16(strings.Count(columns, ",") + 1)
 	tag, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: n, columns: columnsMany, write: write}, sql)

@@ -27,7 +27,7 @@ type Executions struct {
 	recent recent
 
 	foldHalvings atomic.Int32
-	duplicates   atomic.Bool  // the transaction before had some
+	copies       copies
 	tooDeep      atomic.Int64 // looks for spans above that found too many
 	tooLarge     atomic.Int64 // looks at traces of which only names went down
 }
@@ -47,20 +47,20 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 	if err := s.prepare(ctx, batch); err != nil {
 		return execution.Committed{}, err
 	}
-	ask := s.duplicates.Load()
-	done, err := s.commit(ctx, batch, ask)
+	copied := s.copies.mayCopy(batch, s.now()) && s.daysAreOpen(batch)
+	done, err := s.commit(ctx, batch, copied)
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == checkViolation && refused.ConstraintName == "" {
+	switch told := errors.As(err, &refused); {
+	case errors.Is(err, errDetached), told && refused.Code == checkViolation && refused.ConstraintName == "", copied && told && refused.Code == undefinedTable:
 		s.days.forget() // no partition: another replica has dropped one that this one knew
 		if err := s.prepare(ctx, batch); err != nil {
 			return execution.Committed{}, err
 		}
-		done, err = s.commit(ctx, batch, ask)
+	case copied && told && s.copies.failed(refused.Code, s.now()):
+	default:
+		return done, err
 	}
-	if errors.Is(err, errDuplicates) {
-		return s.commit(ctx, batch, true)
-	}
-	return done, err
+	return s.commit(ctx, batch, false)
 }
 
 // prepare makes what has to be there before the batch's own transaction.
@@ -81,29 +81,34 @@ func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 	return s.names.learn(ctx, s.db, batch)
 }
 
-// commit is Commit where all that has to be there is. It asks which executions are new, or fails with errDuplicates if not all are.
-func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool) (execution.Committed, error) {
+// commit is Commit where all that has to be there is. What is copied must be new, or it fails.
+func (s *Executions) commit(ctx context.Context, batch execution.Batch, copied bool) (execution.Committed, error) {
 	var done execution.Committed
 	var stored *intake
 	err := s.db.transact(ctx, "store executions", func(tx pgx.Tx) error {
-		if err := s.becomeWriter(ctx, tx); err != nil {
+		if err := s.becomeWriter(ctx, tx, !copied); err != nil {
 			return err
 		}
 		family, err := s.familyOf(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
-		intake, err := s.intakeOf(ctx, tx, batch, family)
+		intake, err := s.intakeOf(ctx, tx, batch, family, copied)
 		if err != nil {
 			return err
 		}
-		isNew, err := s.insert(ctx, tx, intake.rows, ask)
-		if err != nil {
+		isNew := make([]bool, len(intake.rows))
+		if copied {
+			for i := range isNew {
+				isNew[i] = true
+			}
+		} else if err := s.insertNew(ctx, tx, intake.rows, isNew); err != nil {
 			return err
 		}
 		done = committed(len(batch.Executions), intake, isNew)
 		deltas := execution.NewDeltas()
 		var unsettled []waiting
+		done.Settled = make([]execution.Execution, 0, len(intake.rows))
 		for i := range intake.rows {
 			row, at := &intake.rows[i], intake.from[i]
 			if !isNew[i] {
@@ -131,6 +136,11 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, ask bool
 			return err
 		}
 		stored = intake
+		if copied {
+			if err := s.copyNew(ctx, tx, intake); err != nil {
+				return err
+			}
+		}
 		return s.appendDeltas(ctx, tx, deltas)
 	})
 	if err == nil {
@@ -157,10 +167,15 @@ func committed(all int, in *intake, isNew []bool) execution.Committed {
 	return done
 }
 
-// becomeWriter makes the staging table, if there is none, and takes the writer's role. PostgreSQL does not COPY into a table
-// under row-level security. The session keeps the table, which spares the next transaction to make one; but a pooler hands
-// sessions on, to replicas of another version too, so there it goes with the transaction.
-func (s *Executions) becomeWriter(ctx context.Context, tx pgx.Tx) error {
+// becomeWriter takes the writer's role, and makes the staging table if it is asked to and there is none. The session keeps the table,
+// which spares the next transaction to make one; but a pooler hands sessions on, to replicas of another version too, so there it goes
+// with the transaction.
+func (s *Executions) becomeWriter(ctx context.Context, tx pgx.Tx, staging bool) error {
+	const role = "-- name: BecomeWriter :exec\nSET LOCAL ROLE watchbill_writer"
+	if !staging {
+		_, err := tx.Exec(ctx, role)
+		return err
+	}
 	ends := "DELETE ROWS"
 	if s.db.pooler {
 		ends = "DROP"
@@ -185,47 +200,12 @@ const executionColumns = `user_id, created_at, execution_id, session_id, request
 	usage, billing, provider_cost_nano_usd, joined`
 
 // insertStaged takes rows in the order of their key, as all do who write several.
-const insertStaged = `
+const insertStaged = `-- name: InsertNewExecutions :many
 INSERT INTO agent_executions (` + executionColumns + `)
 SELECT ` + executionColumns + ` FROM pg_temp.staged_executions
 ORDER BY user_id, created_at, execution_id
-ON CONFLICT (user_id, created_at, execution_id) DO NOTHING`
-
-const (
-	insertAll = "-- name: InsertExecutions :execrows" + insertStaged
-	insertNew = "-- name: InsertNewExecutions :many" + insertStaged + ` RETURNING user_id, created_at, execution_id`
-)
-
-// errDuplicates says that some executions are stored already.
-var errDuplicates = errors.New("some executions are stored already")
-
-// insert stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first. Nearly always
-// all are new, and then their number says so: to be told their keys is a tenth of the work, so that is asked only where the
-// transaction before had duplicates.
-func (s *Executions) insert(ctx context.Context, tx pgx.Tx, rows []execution.Row, ask bool) ([]bool, error) {
-	isNew := make([]bool, len(rows))
-	if len(rows) == 0 {
-		return isNew, nil
-	}
-	if ask {
-		return isNew, s.insertNew(ctx, tx, rows, isNew)
-	}
-	if err := s.stage(ctx, tx, len(rows), func(i int) *execution.Row { return &rows[i] }); err != nil {
-		return nil, err
-	}
-	inserted, err := tx.Exec(ctx, insertAll)
-	if err != nil {
-		return nil, err
-	}
-	if inserted.RowsAffected() < int64(len(rows)) {
-		s.duplicates.Store(true)
-		return nil, errDuplicates
-	}
-	for i := range isNew {
-		isNew[i] = true
-	}
-	return isNew, nil
-}
+ON CONFLICT (user_id, created_at, execution_id) DO NOTHING
+RETURNING user_id, created_at, execution_id`
 
 type executionKey struct {
 	user string
@@ -237,8 +217,11 @@ func keyOf(e *execution.Execution) executionKey {
 	return executionKey{e.UserID, e.CreatedAt.UnixMicro(), e.ID}
 }
 
-// insertNew is insert where some may be there.
+// insertNew stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first.
 func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row, isNew []bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	index := make(map[executionKey]int, len(rows))
 	staged := make([]*execution.Row, 0, len(rows))
 	for i := range rows {
@@ -251,24 +234,23 @@ func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.
 	if err := s.stage(ctx, tx, len(staged), func(i int) *execution.Row { return staged[i] }); err != nil {
 		return err
 	}
-	inserted, err := tx.Query(ctx, insertNew)
+	inserted, err := tx.Query(ctx, insertStaged)
 	if err != nil {
 		return err
 	}
 	var key executionKey
 	var at time.Time
-	tag, err := pgx.ForEachRow(inserted, []any{&key.user, &at, &key.id}, func() error {
+	_, err = pgx.ForEachRow(inserted, []any{&key.user, &at, &key.id}, func() error {
 		key.at = at.UnixMicro()
 		isNew[index[key]] = true
 		return nil
 	})
-	s.duplicates.Store(tag.RowsAffected() < int64(len(rows)))
 	return err
 }
 
 // stage brings n rows to where they are inserted from.
 func (s *Executions) stage(ctx context.Context, tx pgx.Tx, n int, row func(i int) *execution.Row) error {
-	return s.db.copyRows(ctx, tx, pgx.Identifier{"pg_temp", "staged_executions"}, executionColumns, n,
+	return s.db.copyRows(ctx, tx, pgx.Identifier{"pg_temp", "staged_executions"}, "", executionColumns, n,
 		func(to *copyRow, i int) { writeRow(to, row(i)) })
 }
 
@@ -348,7 +330,7 @@ const (
 func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.Deltas) error {
 	if len(d.Cells) > 0 {
 		keys := slices.Collect(maps.Keys(d.Cells))
-		err := s.db.copyRows(ctx, tx, pgx.Identifier{"execution_deltas"}, cellDeltaColumns, len(keys), func(to *copyRow, i int) {
+		err := s.db.copyRows(ctx, tx, pgx.Identifier{"execution_deltas"}, "", cellDeltaColumns, len(keys), func(to *copyRow, i int) {
 			key, m := keys[i], d.Cells[keys[i]]
 			to.timestamptz(time.Unix(key.Minute, 0))
 			to.texts(key.Agent, key.Model, string(key.Status))
@@ -367,7 +349,7 @@ func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.De
 		return nil
 	}
 	keys := slices.Collect(maps.Keys(d.Users))
-	return s.db.copyRows(ctx, tx, pgx.Identifier{"user_deltas"}, userDeltaColumns, len(keys), func(to *copyRow, i int) {
+	return s.db.copyRows(ctx, tx, pgx.Identifier{"user_deltas"}, "", userDeltaColumns, len(keys), func(to *copyRow, i int) {
 		key, spend := keys[i], d.Users[keys[i]]
 		to.timestamptz(time.Unix(key.Quarter, 0))
 		to.texts(key.User, key.Model)

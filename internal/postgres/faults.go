@@ -17,6 +17,7 @@ import (
 // The SQLSTATEs that we act on. See PostgreSQL's manual, appendix A.
 const (
 	uniqueViolation       = "23505"
+	featureNotSupported   = "0A000"
 	foreignKeyViolation   = "23503"
 	checkViolation        = "23514" // without the name of a constraint: no partition for the row
 	insufficientPrivilege = "42501"

@@ -18,13 +18,16 @@ type intake struct {
 	partner []bool
 	again   []bool // those whose spans came before
 	spans   []execution.Span
+	copied  []int32 // those of the spans that are copied with the rows
+	places  *places
 	joined  []joinedExecution
 	lookups lookups
 	early   []earlyCall
 }
 
-// intakeOf stores a batch's spans, and returns what of its executions is to be stored.
-func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family) (*intake, error) {
+// intakeOf returns what of a batch's executions is to be stored. It stores the batch's spans, but for those that are copied later if
+// they are to be.
+func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family, copied bool) (*intake, error) {
 	flags := make([]bool, 2*len(batch.Executions))
 	in := &intake{spans: batch.Spans, partner: flags[:len(batch.Executions)], again: flags[len(batch.Executions):]}
 	all := make([]execution.Row, len(batch.Executions))
@@ -80,13 +83,18 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 			}
 		}
 		row.Capped = s.names.capped(&row.Execution)
-		in.rows, in.from = append(in.rows, *row), append(in.from, i)
+		n := len(in.rows)
+		if in.rows = in.rows[:n+1]; n != i {
+			in.rows[n] = *row
+		}
+		in.from = append(in.from, i)
 	}
 	in.spans = places.spans(batch.Spans)
 	if err := s.findPartners(ctx, tx, f, in, places); err != nil {
 		return nil, err
 	}
-	fresh, err := insertSpans(ctx, tx, batch, in.spans, places)
+	in.places = places
+	fresh, err := s.keepSpans(ctx, tx, batch, in, copied)
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,8 @@ const (
 // execution to come; both are found out.
 type days struct {
 	mu    sync.Mutex
-	known map[string]bool
-	life  uint64 // DB.lives, when the first of them was learned
+	known map[string]bool // whether it can be copied into
+	life  uint64          // DB.lives, when the first of them was learned
 }
 
 // follow forgets all days if they are another database's.
@@ -40,16 +40,24 @@ func (d *days) follow(life uint64) {
 func (d *days) lacks(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !d.known[name]
+	_, known := d.known[name]
+	return !known
 }
 
-func (d *days) learn(name string) {
+// open reports whether rows can be copied into a day's partition.
+func (d *days) open(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known[name]
+}
+
+func (d *days) learn(name string, open bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.known == nil {
 		d.known = map[string]bool{}
 	}
-	d.known[name] = true
+	d.known[name] = open
 }
 
 func (d *days) forget() {
@@ -69,22 +77,31 @@ func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// partitionOf is the name of the partition that holds t.
+func partitionOf(t time.Time) string { return partitionPrefix + t.UTC().Format(partitionDate) }
+
 // ensureDay makes the partition that holds t. It is attached rather than made in place, which would keep everybody out
 // of the table meanwhile.
 func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 	day := t.UTC().Truncate(execution.DayWide)
-	name := partitionPrefix + day.Format(partitionDate)
+	name := partitionOf(day)
 	if !s.days.lacks(name) {
 		return nil
 	}
+	var open bool
 	err := s.db.transact(ctx, "make a partition", func(tx pgx.Tx) error {
 		if err := lockPartitions(ctx, tx); err != nil {
 			return err
 		}
 		attached, err := isAttached(ctx, tx, name)
-		if err != nil || attached {
+		if err != nil {
 			return err
 		}
+		if attached {
+			return tx.QueryRow(ctx, `-- name: IsOpenPartition :one
+SELECT NOT c.relforcerowsecurity AND has_table_privilege(c.oid, 'INSERT') AND pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass($1)`, name).Scan(&open)
+		}
+		open = true
 		const layout = "2006-01-02T15:04:05Z"
 		_, err = tx.Exec(ctx, strings.NewReplacer(
 			"NAME", name, "FROM_TIME", day.Format(layout), "TO_TIME", day.Add(execution.DayWide).Format(layout),
@@ -92,12 +109,12 @@ func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 			DROP TABLE IF EXISTS NAME; -- one that was detached and not dropped
 			CREATE TABLE NAME (LIKE agent_executions INCLUDING ALL);
 			ALTER TABLE NAME ENABLE ROW LEVEL SECURITY;
-			ALTER TABLE NAME FORCE ROW LEVEL SECURITY;
+			REVOKE SELECT, UPDATE, DELETE, TRUNCATE ON NAME FROM CURRENT_USER; -- the owner copies rows: see migration 00013
 			ALTER TABLE agent_executions ATTACH PARTITION NAME FOR VALUES FROM ('FROM_TIME') TO ('TO_TIME')`))
 		return err
 	})
 	if err == nil {
-		s.days.learn(name)
+		s.days.learn(name, open)
 	}
 	return err
 }

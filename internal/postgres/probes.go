@@ -133,7 +133,7 @@ func (s *Executions) Probe(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, probeNames); err != nil { // replicas register new names before a batch
 			return err
 		}
-		if err := s.becomeWriter(ctx, tx); err != nil {
+		if err := s.becomeWriter(ctx, tx, true); err != nil {
 			return err
 		}
 		row := execution.Row{Execution: execution.Execution{UserID: "probe", ID: "probe", CreatedAt: s.now()}}
@@ -146,7 +146,7 @@ func (s *Executions) Probe(ctx context.Context) error {
 			}
 		}
 		for table, columns := range map[string]string{"execution_deltas": cellDeltaColumns, "user_deltas": userDeltaColumns} {
-			if err := s.db.copyRows(ctx, tx, pgx.Identifier{table}, columns, 0, nil); err != nil {
+			if err := s.db.copyRows(ctx, tx, pgx.Identifier{table}, "", columns, 0, nil); err != nil {
 				return err
 			}
 		}

@@ -124,34 +124,59 @@ ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, after, heard)
 	return err
 }
 
-// insertSpans keeps a batch's spans for what is still to come, and reports whether none of them came before.
-func insertSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, all []execution.Span, p *places) (fresh bool, err error) {
-	if len(all) == 0 {
+// keepSpans keeps a batch's spans for what is still to come, and reports whether none of them came before. Where spans are copied, it
+// inserts only those that may be kept briefly, and notes the others.
+func (s *Executions) keepSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, in *intake, copied bool) (fresh bool, err error) {
+	if len(in.spans) == 0 {
 		return true, nil
 	}
 	executed := map[string]bool{} // traces
+	last := ""
 	for i := range batch.Executions {
-		executed[batch.Executions[i].TraceID] = true
+		if trace := batch.Executions[i].TraceID; trace != last {
+			executed[trace], last = true, trace
+		}
 	}
-	n := len(all)
+	var insert []int32
+	wanted := make([]bool, len(in.spans))
+	for i := range in.spans {
+		s := &in.spans[i]
+		wanted[i] = s.Agent != "" || s.User != "" || s.Session != "" || executed[s.TraceID]
+		if copied && wanted[i] {
+			in.copied = append(in.copied, int32(i))
+		} else {
+			insert = append(insert, int32(i))
+		}
+	}
+	inserted, err := insertSpans(ctx, tx, in.spans, insert, wanted, in.places)
+	return inserted == len(insert), err
+}
+
+// insertSpans inserts some of the spans, unless they are there, and returns how many it has.
+func insertSpans(ctx context.Context, tx pgx.Tx, all []execution.Span, some []int32, kept []bool, p *places) (inserted int, err error) {
+	if len(some) == 0 {
+		return 0, nil
+	}
+	n := len(some)
 	texts := make([]string, 6*n)
 	column := func(i int) []string { return texts[i*n : (i+1)*n : (i+1)*n] }
 	traces, ids, parents, agents := column(0), column(1), column(2), column(3)
 	users, sessions := column(4), column(5)
-	flags := make([]bool, 2*n)
-	executions, wanted := flags[:n:n], flags[n:]
+	owners := make([]string, n)
+	flags := make([]bool, 3*n)
+	executions, wanted, gone := flags[:n:n], flags[n:2*n:2*n], flags[2*n:]
 	facts := make([]int16, n)
 	started, ended := make([]time.Time, n), make([]time.Time, n)
 	numbers := make([]int64, 4*n)
 	scopes, processes, responses, similar := numbers[:n:n], numbers[n:2*n:2*n], numbers[2*n:3*n:3*n], numbers[3*n:]
-	for i := range all {
-		s := &all[i]
+	for i, at := range some {
+		s := &all[at]
 		traces[i], ids[i], parents[i] = s.TraceID, s.SpanID, s.ParentSpanID
 		agents[i], users[i], sessions[i] = s.Agent, s.User, s.Session
 		facts[i] = spanFacts(s)
 		executions[i], started[i], ended[i] = s.Execution, s.StartedAt, s.EndedAt
-		wanted[i] = executed[s.TraceID] || s.Agent != "" || s.User != "" || s.Session != ""
-		k := p.keys[i]
+		wanted[i], owners[i], gone[i] = kept[at], p.owners[at], p.gone[at]
+		k := p.keys[at]
 		scopes[i], processes[i], responses[i], similar[i] = k.scope, k.process, k.response, k.similar
 	}
 	tag, err := tx.Exec(ctx, `-- name: InsertSpans :execrows
@@ -167,8 +192,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 		facts, scope, process, response, similar_to, owner, gone, wanted)
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executions, started, ended, facts,
-		scopes, processes, responses, similar, p.owners, p.gone, wanted, (spansKept - spansKeptBriefly).Seconds())
-	return tag.RowsAffected() == int64(n), err
+		scopes, processes, responses, similar, owners, gone, wanted, (spansKept - spansKeptBriefly).Seconds())
+	return int(tag.RowsAffected()), err
 }
 
 // wake has executions looked at again that may have waited for spans that came.
