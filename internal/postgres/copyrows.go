@@ -25,9 +25,9 @@ func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, nam
 	columnsMany := uint16(strings.Count(columns, ",") + 1)
 	from := &copyReader{rows: n, columns: columnsMany, write: write}
 	from.row.b = *copyBuffers.Get().(*[]byte)
-	tag, err := tx.Conn().PgConn().CopyFrom(ctx, from, sql) // which has read all it will when it returns
-	if used := from.row.b; cap(used) <= 4*copyChunk {
-		used = used[:0]
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, from, sql)
+	if err == nil && cap(from.row.b) <= 4*copyChunk { // after an error it may still be read from
+		used := from.row.b[:0]
 		copyBuffers.Put(&used)
 	}
 	db.tracer.TraceCopyFromEnd(ctx, tx.Conn(), pgx.TraceCopyFromEndData{CommandTag: tag, Err: err})
