@@ -128,25 +128,20 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 
 // Prepare makes an execution what is stored: checked, masked, bounded, its names replaced, and priced. Preparing it again changes nothing.
 func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) {
-	fault := l.prepare(&e)
-	return e, fault
-}
-
-func (l *Ledger) prepare(e *execution.Execution) *execution.Fault {
 	if e.Tokens.Used == 0 {
 		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
 	}
 	if fault := e.Check(execution.Acceptance{Now: l.opts.Now(), Keep: l.opts.Keep}); fault != nil {
-		return fault
+		return e, fault
 	}
-	if fault := l.opts.Payloads.Apply(e); fault != nil {
-		return fault
+	if fault := l.opts.Payloads.Apply(&e); fault != nil {
+		return e, fault
 	}
-	l.opts.Names.Replace(e)
+	l.opts.Names.Replace(&e)
 	if e.PriceVersion == "" {
-		l.opts.Prices().Price(e)
+		l.opts.Prices().Price(&e)
 	}
-	return nil
+	return e, nil
 }
 
 func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
@@ -154,22 +149,20 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 	e.batch.Executions = make([]execution.Execution, 0, len(batch.Executions))
 	e.batch.Spans = make([]execution.Span, 0, len(batch.Spans))
 	var outcome execution.Outcome
-	for i := range batch.Executions {
-		n := len(e.batch.Executions)
-		e.batch.Executions = append(e.batch.Executions, batch.Executions[i])
-		prepared := &e.batch.Executions[n]
-		if fault := l.prepare(prepared); fault != nil {
+	for i, one := range batch.Executions {
+		prepared, fault := l.Prepare(one)
+		if fault != nil {
 			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: *fault})
-			e.batch.Executions = e.batch.Executions[:n]
 			continue
 		}
+		e.batch.Executions = append(e.batch.Executions, prepared)
 		e.indexes = append(e.indexes, i)
 		e.bytes += rowOverhead + len(prepared.Input) + len(prepared.Output) + len(prepared.ErrorMessage)
 	}
-	for i := range batch.Spans {
-		if batch.Spans[i].Check() == nil { // one of a rejected execution, say, is as bad
-			e.batch.Spans = append(e.batch.Spans, batch.Spans[i])
-			l.opts.Names.ReplaceIn(&e.batch.Spans[len(e.batch.Spans)-1])
+	for _, s := range batch.Spans {
+		if s.Check() == nil { // one of a rejected execution, say, is as bad
+			l.opts.Names.ReplaceIn(&s)
+			e.batch.Spans = append(e.batch.Spans, s)
 		}
 	}
 	e.bytes += rowOverhead * len(e.batch.Spans)

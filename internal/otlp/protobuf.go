@@ -148,15 +148,21 @@ func nextField(content []byte, message *shape) (found field, size int) {
 		return field{}, tag
 	}
 	rest := content[tag:]
+	if wireType == protowire.BytesType {
+		value, length := protowire.ConsumeBytes(rest)
+		if length < 0 {
+			return field{}, length
+		}
+		if found.number = number; int(number) < len(message.fields) {
+			found.shapeField, found.value = message.fields[number], value
+		}
+		return found, tag + length
+	}
 	length := protowire.ConsumeFieldValue(number, wireType, rest)
 	if length < 0 {
 		return field{}, length
 	}
 	found.number = number
-	if wireType == protowire.BytesType && int(number) < len(message.fields) {
-		found.shapeField = message.fields[number]
-		found.value, _ = protowire.ConsumeBytes(rest)
-	}
 	return found, tag + length
 }
 

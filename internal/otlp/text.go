@@ -37,6 +37,14 @@ func toName(text string, most int) string {
 	return cut(name, most-len(suffix)) + suffix
 }
 
+// cut returns the first bytes of a text that is longer, up to the last whole character among them.
+func cut(text string, most int) string {
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
+}
+
 // isPlainName reports whether a text is of printable ASCII alone and begins with no space, as nearly all names are.
 func isPlainName(text string) bool {
 	for i := range len(text) {
@@ -45,12 +53,4 @@ func isPlainName(text string) bool {
 		}
 	}
 	return text != "" && text[0] != ' '
-}
-
-// cut returns the first bytes of a text that is longer, up to the last whole character among them.
-func cut(text string, most int) string {
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
 }

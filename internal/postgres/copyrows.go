@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,10 +23,19 @@ func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, nam
 	ctx = db.tracer.TraceCopyFromStart(ctx, tx.Conn(), pgx.TraceCopyFromStartData{TableName: traced})
 	sql := "COPY " + table.Sanitize() + " (" + columns + ") FROM STDIN (FORMAT binary)"
 	columnsMany := uint16(strings.Count(columns, ",") + 1)
-	tag, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: n, columns: columnsMany, write: write}, sql)
+	from := &copyReader{rows: n, columns: columnsMany, write: write}
+	from.row.b = *copyBuffers.Get().(*[]byte)
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, from, sql)
+	if err == nil && cap(from.row.b) <= 4*copyChunk { // after an error it may still be read from
+		used := from.row.b[:0]
+		copyBuffers.Put(&used)
+	}
 	db.tracer.TraceCopyFromEnd(ctx, tx.Conn(), pgx.TraceCopyFromEndData{CommandTag: tag, Err: err})
 	return err
 }
+
+// copyBuffers are used again, as each is as large as what is sent at once.
+var copyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // copyReader reads as COPY's binary format, made as it is read.
 type copyReader struct {

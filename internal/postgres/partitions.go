@@ -93,13 +93,13 @@ func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 		if err := lockPartitions(ctx, tx); err != nil {
 			return err
 		}
-		attached, err := isAttached(ctx, tx, name)
-		if err != nil {
+		if err := guardCopied(ctx, tx); err != nil {
 			return err
 		}
-		if attached {
-			return tx.QueryRow(ctx, `-- name: IsOpenPartition :one
-SELECT NOT c.relforcerowsecurity AND has_table_privilege(c.oid, 'INSERT') AND pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass($1)`, name).Scan(&open)
+		attached, forced, err := partitionThere(ctx, tx, name)
+		if err != nil || attached {
+			open = !forced
+			return err
 		}
 		open = true
 		const layout = "2006-01-02T15:04:05Z"
@@ -129,9 +129,39 @@ func lockPartitions(ctx context.Context, tx pgx.Tx) error {
 }
 
 func isAttached(ctx context.Context, tx pgx.Tx, name string) (attached bool, err error) {
-	err = tx.QueryRow(ctx, `-- name: IsPartition :one
-SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1) AND inhparent = 'agent_executions'::regclass)`, name).Scan(&attached)
+	attached, _, err = partitionThere(ctx, tx, name)
 	return attached, err
+}
+
+// partitionThere reports whether a partition is there, and whether row-level security keeps this login from copying into it.
+func partitionThere(ctx context.Context, tx pgx.Tx, name string) (attached, forced bool, err error) {
+	err = tx.QueryRow(ctx, `-- name: IsPartition :one
+SELECT count(*) > 0, COALESCE(bool_or(c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')), false)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhrelid = to_regclass($1) AND i.inhparent = 'agent_executions'::regclass`, name).Scan(&attached, &forced)
+	return attached, forced, err
+}
+
+// guardCopied takes the owner's rights to read and change what it copies into, where they are back: a dump that is restored without
+// its privileges does not say that they were revoked.
+func guardCopied(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `-- name: GuardCopied :exec
+DO $$
+DECLARE
+	guarded record;
+BEGIN
+	FOR guarded IN
+		SELECT c.oid::regclass AS name, c.relowner::regrole AS owner FROM pg_class c
+		WHERE (c.oid = 'span_ancestors'::regclass OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'agent_executions'::regclass))
+			AND NOT c.relforcerowsecurity AND pg_has_role(c.relowner, 'USAGE')
+			AND (c.relacl IS NULL OR EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = c.relowner AND a.privilege_type IN ('SELECT', 'UPDATE', 'DELETE', 'TRUNCATE')))
+		ORDER BY c.oid
+	LOOP
+		EXECUTE format('REVOKE SELECT, UPDATE, DELETE, TRUNCATE ON %s FROM %s', guarded.name, guarded.owner);
+	END LOOP;
+END
+$$`)
+	return err
 }
 
 // DropDays drops the partitions that hold nothing but what began before the given time, whole. It does not keep anybody

@@ -53,12 +53,16 @@ type observer struct {
 	*telemetry.ExecutionMetrics
 	*telemetry.LedgerMetrics
 	commits *health.Check
+	stored  *atomic.Uint64 // executions that were committed
 }
 
 // ObserveCommit implements ledger.Observer.
 func (o observer) ObserveCommit(rows int, took time.Duration, err error) {
 	o.LedgerMetrics.ObserveCommit(rows, took, err)
 	o.commits.Observe(err)
+	if err == nil {
+		o.stored.Add(uint64(rows))
+	}
 }
 
 func newExecutions(
@@ -76,7 +80,7 @@ func newExecutions(
 		unreadCounts: telemetry.NewUnreadCounts(registry, log.Named("usage")),
 	}
 	e.observer = observer{
-		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store),
+		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
 	}
 	if e.prices, err = readPrices(config.PricesFile, config.freeSelfHosted()); err != nil {
 		return nil, err

@@ -155,7 +155,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
 		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
 		r.repeat("read the currency rates", pricesEvery, seldom, r.executions.currency.refresh),
-		r.repeat("bound the garbage", garbageEvery, seldom, boundGarbage),
+		r.repeat("bound the garbage", garbageEvery, seldom, (&garbage{stored: r.executions.observer.stored.Load}).bound),
 	} {
 		background.Go(func() error { return task(behind) })
 	}

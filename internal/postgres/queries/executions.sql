@@ -184,20 +184,20 @@ WITH taken AS (
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 2, 3, 4
     ON CONFLICT (seconds, bucket, user_id, model) DO UPDATE
-    SET requests = clamped(known.requests::numeric + EXCLUDED.requests),
-        tokens_used = clamped(known.tokens_used::numeric + EXCLUDED.tokens_used),
-        input_tokens = clamped(known.input_tokens::numeric + EXCLUDED.input_tokens),
-        output_tokens = clamped(known.output_tokens::numeric + EXCLUDED.output_tokens),
-        cache_read_tokens = clamped(known.cache_read_tokens::numeric + EXCLUDED.cache_read_tokens),
-        cache_write_tokens = clamped(known.cache_write_tokens::numeric + EXCLUDED.cache_write_tokens),
-        reasoning_tokens = clamped(known.reasoning_tokens::numeric + EXCLUDED.reasoning_tokens),
-        cost_nano_usd = clamped(known.cost_nano_usd::numeric + EXCLUDED.cost_nano_usd),
-        unpriced_tokens = clamped(known.unpriced_tokens::numeric + EXCLUDED.unpriced_tokens),
-        unknown_usage = clamped(known.unknown_usage::numeric + EXCLUDED.unknown_usage),
-        estimated_nano_usd = clamped(known.estimated_nano_usd::numeric + EXCLUDED.estimated_nano_usd),
-        provider_cost_nano_usd = clamped(known.provider_cost_nano_usd::numeric + EXCLUDED.provider_cost_nano_usd),
-        provider_unpriced_nano_usd = clamped(known.provider_unpriced_nano_usd::numeric + EXCLUDED.provider_unpriced_nano_usd),
-        provider_compared_nano_usd = clamped(known.provider_compared_nano_usd::numeric + EXCLUDED.provider_compared_nano_usd)
+    SET requests = added(known.requests, EXCLUDED.requests),
+        tokens_used = added(known.tokens_used, EXCLUDED.tokens_used),
+        input_tokens = added(known.input_tokens, EXCLUDED.input_tokens),
+        output_tokens = added(known.output_tokens, EXCLUDED.output_tokens),
+        cache_read_tokens = added(known.cache_read_tokens, EXCLUDED.cache_read_tokens),
+        cache_write_tokens = added(known.cache_write_tokens, EXCLUDED.cache_write_tokens),
+        reasoning_tokens = added(known.reasoning_tokens, EXCLUDED.reasoning_tokens),
+        cost_nano_usd = added(known.cost_nano_usd, EXCLUDED.cost_nano_usd),
+        unpriced_tokens = added(known.unpriced_tokens, EXCLUDED.unpriced_tokens),
+        unknown_usage = added(known.unknown_usage, EXCLUDED.unknown_usage),
+        estimated_nano_usd = added(known.estimated_nano_usd, EXCLUDED.estimated_nano_usd),
+        provider_cost_nano_usd = added(known.provider_cost_nano_usd, EXCLUDED.provider_cost_nano_usd),
+        provider_unpriced_nano_usd = added(known.provider_unpriced_nano_usd, EXCLUDED.provider_unpriced_nano_usd),
+        provider_compared_nano_usd = added(known.provider_compared_nano_usd, EXCLUDED.provider_compared_nano_usd)
 )
 SELECT FROM taken;
 
