@@ -37,7 +37,7 @@ type Options struct {
 	Prices   func() *execution.Prices // those in force
 	Payloads execution.PayloadPolicy
 	Names    *execution.Pseudonyms // nil: names are stored as they are
-	Keep     time.Duration // executions that began longer ago are rejected
+	Keep     time.Duration         // executions that began longer ago are rejected
 	Observer Observer
 	Log      *zap.Logger
 	Now      func() time.Time
