@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -160,22 +161,24 @@ func (k *httpAgent) whole(c *call) (a answer, err error) {
 }
 
 // compact returns JSON without blanks. Names that occur twice and text that is not UTF-8 do not keep what an agent
-// answered, and what it used, from being taken: they are replaced as in everything that is recorded.
+// answered, and what it used, from being taken: the last counts, and characters are replaced as in everything that is
+// recorded.
 func (k *httpAgent) compact(raw []byte) (json.RawMessage, error) {
 	value := jsontext.Value(slices.Clone(raw))
 	if value.Compact() == nil {
 		return json.RawMessage(value), nil
 	}
 	value = slices.Clone(raw)
-	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
-	if err := value.Compact(lenient...); err != nil {
+	if err := value.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, malformed("the upstream's answer is no JSON: %s", excerpt(err.Error(), k.secrets()))
 	}
-	value = slices.Clone(jsontext.Value(execution.Sanitize(raw)))
-	if err := value.Compact(lenient...); err != nil {
+	var clean any
+	d := json.NewDecoder(bytes.NewReader(execution.Sanitize(raw)))
+	d.UseNumber()
+	if err := d.Decode(&clean); err != nil {
 		return nil, malformed("the upstream's answer cannot be handed on: %s", excerpt(err.Error(), k.secrets()))
 	}
-	return json.RawMessage(value), nil
+	return encode(clean), nil
 }
 
 // plain relays an answer that is text, as it comes. A rune whose end did not come yet waits for it.

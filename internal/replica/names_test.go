@@ -40,7 +40,7 @@ func tablesWith(t testing.TB, database, text string) (found []string) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, "SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables ORDER BY 1")
+	rows, err := conn.Query(ctx, "SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables WHERE schemaname NOT LIKE 'pg_temp%' ORDER BY 1")
 	if err != nil {
 		t.Fatal(err)
 	}
