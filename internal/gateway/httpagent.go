@@ -165,7 +165,7 @@ func (k *httpAgent) whole(c *call) (a answer, err error) {
 // recorded.
 func (k *httpAgent) compact(raw []byte) (json.RawMessage, error) {
 	value := jsontext.Value(slices.Clone(raw))
-	if value.Compact() == nil {
+	if value.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)) == nil {
 		return json.RawMessage(value), nil
 	}
 	value = slices.Clone(raw)
