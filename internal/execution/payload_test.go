@@ -285,3 +285,36 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSanitize(b *testing.B) {
+	message := strings.Repeat(`{"role":"user","content":"Please write to me@example.com about order 12345, \"soon\"."},`, 100)
+	clean := fmt.Sprintf(`{"messages":[%s]}`, strings.TrimSuffix(message, ","))
+	for name, payload := range map[string]string{"clean": clean, "odd": strings.Replace(clean, "soon", `\ud83d`, 1)} {
+		raw := []byte(payload)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(payload)))
+			b.ReportAllocs()
+			for b.Loop() {
+				execution.Sanitize(raw)
+			}
+		})
+	}
+}
+
+// BenchmarkRedactText masks an answer of a model as most are: prose with a block of JSON.
+func BenchmarkRedactText(b *testing.B) {
+	text := strings.Repeat("Here is what you asked for, as of today: the order is on its way.\n", 10) +
+		"```json\n" + strings.Repeat(`{"order": 12345, "to": "me@example.com", "password": "hunter2"}`+"\n", 5) + "```\n"
+	for name, redact := range map[string]execution.Redaction{
+		"names":    redaction(b, "key:password", "key:*token*"),
+		"builtins": redaction(b, "builtin:email", "builtin:credit-card", "builtin:secrets"),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				redact.Text(text)
+			}
+		})
+	}
+}

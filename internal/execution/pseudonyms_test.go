@@ -91,7 +91,7 @@ func TestPseudonymKeys(t *testing.T) {
 	t.Parallel()
 	for keys, want := range map[string]string{
 		"":                             "has no key; make one with: openssl rand -hex 32",
-		" \n\n":                        "has no key; make one with: openssl rand -hex 32",
+		"\n\n":                         "has no key; make one with: openssl rand -hex 32",
 		newKey + "\nshort":             "line 2: a key must have at least 32 characters; make one with: openssl rand -hex 32",
 		newKey + "\n\n" + newKey:       "line 3: the key is duplicated",
 		strings.Repeat(newKey+"\n", 2): "line 2: the key is duplicated",

@@ -22,7 +22,9 @@ func (r *Redaction) valueAfter(text string, at int, n named) valued {
 		return r.numberAt(text, i, n)
 	}
 	if n.quote == "" && strings.HasPrefix(text[i:], "**") { // of the bold name, which its colon was a part of
-		for i += 2; i < len(text) && (text[i] == ' ' || text[i] == '\t'); i++ {
+		i += 2
+		for i < len(text) && (text[i] == ' ' || text[i] == '\t') {
+			i++
 		}
 	}
 	if end := i + len(redacted); strings.HasPrefix(text[i:], redacted) && (end == len(text) || !isWordByte(text[end])) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // httpAgent is an agent behind a URL of one's own: it gets the prompt as JSON, and answers with JSON, text or events.
@@ -153,7 +156,7 @@ func (k *httpAgent) whole(c *call) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	if a.output, err = k.strict(body); err != nil {
+	if a.output, err = k.compact(body); err != nil {
 		return a, err
 	}
 	var r report
@@ -163,13 +166,25 @@ func (k *httpAgent) whole(c *call) (a answer, err error) {
 	return a, nil
 }
 
-// strict is JSON without blanks, in which no name occurs twice and all text is UTF-8.
-func (k *httpAgent) strict(raw []byte) (json.RawMessage, error) {
+// compact returns JSON without blanks. Names that occur twice and text that is not UTF-8 do not keep what an agent
+// answered, and what it used, from being taken: the last counts, and characters are replaced as in everything that is
+// recorded.
+func (k *httpAgent) compact(raw []byte) (json.RawMessage, error) {
 	value := jsontext.Value(slices.Clone(raw))
-	if err := value.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)); err != nil {
+	if value.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)) == nil {
+		return json.RawMessage(value), nil
+	}
+	value = slices.Clone(raw)
+	if err := value.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, malformed("the upstream's answer is no JSON: %s", excerpt(err.Error(), k.secrets()))
 	}
-	return json.RawMessage(value), nil
+	var clean any
+	d := json.NewDecoder(bytes.NewReader(execution.Sanitize(raw)))
+	d.UseNumber()
+	if err := d.Decode(&clean); err != nil {
+		return nil, malformed("the upstream's answer cannot be handed on: %s", excerpt(err.Error(), k.secrets()))
+	}
+	return encode(clean), nil
 }
 
 // plain relays an answer that is text, as it comes. A rune whose end did not come yet waits for it.
@@ -255,7 +270,7 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 		return true, nil // what it repeats was said
 	case done:
 		if !hasText && len(r.Output) > 0 && json.Unmarshal(r.Output, &text) != nil {
-			a.output, err = k.strict(r.Output)
+			a.output, err = k.compact(r.Output)
 			return true, err
 		}
 		return true, c.say(text)

@@ -93,6 +93,8 @@ func TestHTTPAgentsAnswer(t *testing.T) {
 		"JSON with odd reports":  {upstream: respond(200, "application/json", `{"tokens":"many","model":5,"usage":[]}`), output: map[string]any{"tokens": "many", "model": 5.0, "usage": []any{}}, record: `{"tokens":"many","model":5,"usage":[]}`},
 		"JSON that is a list":    {upstream: respond(201, "application/json", `[1,"a"]`), output: []any{1.0, "a"}, record: `[1,"a"]`},
 		"JSON that says nothing": {upstream: respond(200, "application/json", `null`), output: nil, record: "null"},
+		"JSON with a name twice": {upstream: respond(200, "application/json", `{"a":1,"a":2}`), output: map[string]any{"a": 2.0}, record: `{"a":2}`},
+		"JSON not in UTF-8":      {upstream: respond(200, "application/json", "{\"a\": \"\xff\\ud83d\"}"), output: map[string]any{"a": "\uFFFD\uFFFD"}, record: `{"a":"` + "\uFFFD\uFFFD" + `"}`},
 		"JSON with NUL":          {upstream: respond(200, "application/json", `{"a":"\u0000"}`), output: map[string]any{"a": "\x00"}, record: `{"a":"` + "\uFFFD" + `"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -135,3 +135,36 @@ func TestRefusedRequestsAreSampled(t *testing.T) {
 		t.Errorf("%d lines for %d requests without a token: %v", total, 6*each, lines)
 	}
 }
+
+// TestLogsHideUsers wants no user's name in any line of the log, whatever the request.
+func TestLogsHideUsers(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		pseudonym func(string) string
+		user      string // as the log tells of it
+	}{
+		"fingerprints": {nil, telemetry.Fingerprint("ada")},
+		"pseudonyms":   {func(id string) string { return "p_" + strings.ToUpper(id)[:1] }, "p_A"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAPI(t, func(o *Options) { o.Pseudonym = tt.pseudonym })
+			a.send(t, request{method: "GET", path: "/api/admin/user-activity/ada?limit=2", token: adminToken}).want(http.StatusOK)
+			a.send(t, request{method: "DELETE", path: "/api/admin/users/ada", token: adminToken}).want(http.StatusOK)
+			a.send(t, request{method: "DELETE", path: "/api/admin/users/ada", token: "wrong"}).want(http.StatusForbidden)
+			if tt.pseudonym != nil {
+				a.send(t, request{method: "GET", path: "/api/admin/errors?user_id=ada", token: adminToken}).want(http.StatusBadRequest)
+				a.send(t, request{method: "GET", path: "/api/admin/user/ada", token: adminToken}).want(http.StatusNotFound)
+			}
+			log := a.log.String()
+			if strings.Contains(log, "ada") {
+				t.Errorf("the log names the user: %s", log)
+			}
+			for _, want := range []string{`"path":"/api/admin/user-activity/` + tt.user + `"`, `"path":"/api/admin/users/` + tt.user + `"`, `"user_fingerprint":"` + tt.user + `"`} {
+				if !strings.Contains(log, want) {
+					t.Errorf("want %s in the log, got %s", want, log)
+				}
+			}
+		})
+	}
+}

@@ -7,7 +7,7 @@ import (
 )
 
 // adopt looks once in a while for a slot that a dead process left, to deliver what is in it. One at a time; as soon as it
-// is empty it is removed, and the next one taken.
+// is empty it is removed, and the next one taken. Each time it also removes files that were set aside long ago.
 func (d *delivery) adopt() {
 	now := d.opts.Now()
 	switch {
@@ -20,6 +20,7 @@ func (d *delivery) adopt() {
 		return
 	}
 	d.adoptAt = now.Add(adoptEvery)
+	d.pruneAside()
 	names, err := slotNames(d.opts.Dir)
 	if err != nil {
 		d.opts.Log.Error("the spool's folder cannot be searched for what dead processes left", zap.Error(err))

@@ -134,3 +134,29 @@ func TestAnAdoptedSlotThatIsNotEmptiedIsGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// TestFilesSetAsideAreKeptForAWeek wants what no erasure finds to be gone in the end.
+func TestFilesSetAsideAreKeptForAWeek(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		for name, age := range map[string]time.Duration{"slot-000-1-16.corrupt": 8 * 24 * time.Hour, "slot-000-2-16.corrupt": 6 * 24 * time.Hour} {
+			path, at := filepath.Join(dir, name), time.Now().Add(-age)
+			if err := os.WriteFile(path, []byte("the-user"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start(t, open(t, dir), newLedger().deliver)
+		pass(time.Second)
+		if got := asides(t, dir); len(got) != 1 || filepath.Base(got[0]) != "slot-000-2-16.corrupt" {
+			t.Errorf("want the newer one alone, got %v", got)
+		}
+		pass(2 * 24 * time.Hour)
+		if got := asides(t, dir); len(got) != 0 {
+			t.Errorf("two days later: got %v", got)
+		}
+	})
+}

@@ -8,14 +8,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
 
 const (
 	asideSuffix = ".corrupt"
-	maxAside    = 16      // files
-	maxAsideOne = 8 << 20 // bytes of one
+	maxAside    = 16                 // files
+	maxAsideAge = 7 * 24 * time.Hour // they hold what people asked, and no erasure finds it there
+	maxAsideOne = 8 << 20            // bytes of one
 )
 
 // setAside keeps what stands in a segment from offset at up to end, in a file beside the slots for someone to look at.
@@ -46,7 +48,7 @@ func copyTo(path string, from io.Reader) (n int64, err error) {
 	return n, errors.Join(err, to.Close())
 }
 
-// pruneAside removes the oldest files beyond those that are kept.
+// pruneAside removes files that are too old, and the oldest beyond those that are kept.
 func (s *Spool) pruneAside() {
 	paths, _ := filepath.Glob(filepath.Join(escapeGlob(s.opts.Dir), "*"+asideSuffix)) // The pattern is well-formed.
 	modified := make(map[string]int64, len(paths))
@@ -58,7 +60,12 @@ func (s *Spool) pruneAside() {
 	slices.SortFunc(paths, func(a, b string) int {
 		return int(min(max(modified[a]-modified[b], -1), 1))
 	})
-	for _, path := range paths[:max(len(paths)-maxAside, 0)] {
+	oldest := s.opts.Now().Add(-maxAsideAge).UnixNano()
+	surplus := len(paths) - maxAside
+	for i, path := range paths {
+		if i >= surplus && modified[path] >= oldest {
+			break
+		}
 		if err := os.Remove(path); err != nil {
 			s.opts.Log.Warn("a file that was kept aside cannot be removed", zap.Error(err))
 		}

@@ -155,7 +155,7 @@ func TestFlagsOfSchema(t *testing.T) {
 	t.Parallel()
 	set := []string{
 		"admin-token", "agents-file", "database-direct-url", "database-url", "enrollment-file", "enrollment-token", "help", "ingest-token", "kubeconfig", "kubernetes-audience", "kubernetes-auth",
-		"limit", "listen", "log-dir", "log-level", "metrics-listen", "migrate", "otlp-grpc-listen", "prices-file", "redact", "shutdown-delay",
+		"limit", "listen", "log-dir", "log-level", "metrics-listen", "migrate", "otlp-grpc-listen", "prices-file", "redact", "redact-names", "redact-names-key-file", "shutdown-delay",
 		"shutdown-timeout", "spool-dir", "spool-max-bytes", "tls-cert-file", "tls-key-file", "trusted-proxies",
 	}
 	want := slices.DeleteFunc(flagsOf(t, "serve"), func(flag string) bool { return slices.Contains(set, flag) })
