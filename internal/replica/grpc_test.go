@@ -283,6 +283,39 @@ func TestGRPCShutdownLosesNothing(t *testing.T) {
 	}
 }
 
+// TestStrangersOfGRPC: connections to the port for gRPC count in the same limit as those to the API, and leave known callers theirs.
+func TestStrangersOfGRPC(t *testing.T) {
+	t.Parallel()
+	const limit, strangers = 64, 200
+	n := start(t, postgrestest.NewDatabase(t), withAgents(t), withGRPC, func(c *replica.Config) { c.MaxConnections = limit })
+	closed := make(chan struct{}, strangers)
+	for range strangers {
+		conn, err := net.Dial("tcp", n.grpc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		go func() {
+			_, _ = io.Copy(io.Discard, conn) // until it is closed
+			closed <- struct{}{}
+		}()
+	}
+	deadline := time.After(4 * time.Second) // before those are closed that send no request in time
+	for range strangers - limit {
+		select {
+		case <-closed:
+		case <-deadline:
+			t.Fatal("more connections are open than the limit")
+		}
+	}
+	if err := sdk.SendWithGoByGRPC(t.Context(), otlptracegrpc.WithEndpoint(n.grpc), otlptracegrpc.WithHeaders(grpcHeaders), otlptracegrpc.WithInsecure()); err != nil {
+		t.Error(err)
+	}
+	if got := n.get("/api/health", ""); got.status != http.StatusOK {
+		t.Errorf("got %d", got.status)
+	}
+}
+
 // oneSpan is an export of a call in a trace of its own.
 func oneSpan(id []byte) *collectorpb.ExportTraceServiceRequest {
 	now := uint64(time.Now().UnixNano())
