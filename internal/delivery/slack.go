@@ -61,12 +61,12 @@ func symbol(v report.Verdict) string {
 	}
 }
 
-// objectives are a line each: those that are missed, those without data, those that are met.
+// objectives are a line each: those that are missed, those without a verdict, those that are met.
 func objectives(doc report.Document) []string {
 	var missed, without, met []string
 	for _, o := range doc.Objectives {
 		name, target := mrkdwn(o.Name, 64), mrkdwn(report.TargetText(o), 64)
-		if o.Met == nil {
+		if o.Met == nil && o.Actual == nil {
 			without = append(without, fmt.Sprintf("%s *%s* no data (target %s)", symbol(report.NoData), name, target))
 			continue
 		}
@@ -74,9 +74,12 @@ func objectives(doc report.Document) []string {
 		if o.Detail != "" {
 			line += ", " + mrkdwn(o.Detail, 200)
 		}
-		if *o.Met {
+		switch {
+		case o.Met == nil:
+			without = append(without, symbol(report.NoData)+" "+line)
+		case *o.Met:
 			met = append(met, symbol(report.Pass)+" "+line)
-		} else {
+		default:
 			missed = append(missed, symbol(report.Fail)+" "+line)
 		}
 	}

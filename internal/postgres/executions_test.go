@@ -103,7 +103,7 @@ func TestDuplicatesChangeNothing(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestRollupsEqualTheRows has replicas store, fold, settle, erase and reprice at random, all at once.
+// TestRollupsEqualTheRows has replicas store, fold, settle, join, erase and reprice at random, all at once.
 func TestRollupsEqualTheRows(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -138,6 +138,9 @@ func TestRollupsEqualTheRows(t *testing.T) {
 		t.Errorf("want nothing unfolded, got %d, %v", left, err)
 	}
 	checkRollups(t, db)
+	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions WHERE joined IS NOT NULL`); n == 0 {
+		t.Error("none were joined")
+	}
 	random, now := rand.New(rand.NewPCG(seed, 4)), time.Now()
 	for range 20 {
 		to := now.Add(-time.Duration(random.Int64N(int64(20 * time.Hour))))
@@ -209,6 +212,10 @@ func randomBatch(random *rand.Rand) execution.Batch {
 			e.ID = e.TraceID + "-" + e.SpanID
 			e.CreatedAt = time.Now().UTC().Truncate(day) // the same when it comes again
 			span := execution.Span{TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Execution: true}
+			if e.ParentSpanID != "" && random.IntN(2) == 0 { // some are the same call as another
+				span.Role, span.Status, span.Scope, span.Process = execution.RoleCall, e.Status, "scope "+e.SpanID, "process"
+				span.StartedAt, span.EndedAt, span.ResponseID = e.CreatedAt, e.CreatedAt.Add(e.Duration), "response "+e.TraceID
+			}
 			if e.ParentSpanID == "" {
 				e.AgentName, e.UserID = pick("agent", 4), pick("user", 12)
 				span.Agent, span.User = e.AgentName, e.UserID

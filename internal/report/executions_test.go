@@ -83,8 +83,10 @@ func TestCostsSection(t *testing.T) {
 		return object{"used": used, "input": input, "output": output, "cache_read": read, "cache_write": write, "reasoning": reasoning}
 	}
 	one := func(name string, requests, unpriced float64, cost any, tokens object) object {
-		return object{"name": name, "requests": requests, "tokens": tokens, "cost_usd": cost, "unpriced_tokens": unpriced, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
-			"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil}
+		return object{
+			"name": name, "requests": requests, "tokens": tokens, "cost_usd": cost, "unpriced_tokens": unpriced, "unknown_usage": 0.0, "estimated_cost_usd": 0.0,
+			"provider_cost_usd": nil, "provider_unpriced_usd": nil, "provider_difference_usd": nil,
+		}
 	}
 	calls := tokens(626_400, 470_400, 156_000, 312_000, 39_000, 97_500)
 	want := object{

@@ -62,7 +62,7 @@ func TestAlerts(t *testing.T) {
 	want := []string{
 		"WatchbillDown", "WatchbillControllerDown", "WatchbillLedgerQueueFilling", "WatchbillSpoolFilling", "WatchbillCommitsFailing",
 		"WatchbillRollupsDropped", "WatchbillAgentsOffline", "WatchbillWorkFailing", "WatchbillOldTransaction",
-		"WatchbillNamesNearLimit", "WatchbillLogLinesDropped",
+		"WatchbillNamesNearLimit", "WatchbillLogLinesDropped", "WatchbillUsageUnknown",
 	}
 	known := knownSeries(t)
 	tests := readFile(t, filepath.Join("testdata", "alerts.yaml"))
@@ -101,7 +101,7 @@ func TestAlertsOfValues(t *testing.T) {
 	if rule.Labels["release"] != "monitoring" {
 		t.Errorf("labels %v", rule.Labels)
 	}
-	offline := false
+	offline, unknown := false, false
 	for _, r := range rule.Spec.Groups[0].Rules {
 		if r.Alert == "WatchbillRollupsDropped" {
 			t.Error("a disabled alert is there")
@@ -109,9 +109,13 @@ func TestAlertsOfValues(t *testing.T) {
 		if r.Labels["team"] != "fleet" || !strings.HasPrefix(r.Annotations["runbook_url"], "https://runbooks.example/watchbill/"+r.Alert) {
 			t.Errorf("%s: labels %v, runbook %s", r.Alert, r.Labels, r.Annotations["runbook_url"])
 		}
+		unknown = unknown || r.Alert == "WatchbillUsageUnknown" && strings.HasSuffix(r.Expr.String(), "> 0.5")
 		offline = offline || r.Alert == "WatchbillAgentsOffline" && strings.HasSuffix(r.Expr.String(), "> 0.25")
 	}
 	if !offline {
 		t.Error("agentsOfflineRatio does not reach its alert")
+	}
+	if !unknown {
+		t.Error("unknownUsageRatio does not reach its alert")
 	}
 }

@@ -68,4 +68,10 @@ alerts:
     severity: warning
     summary: Log lines were dropped.
     description: {{ `"{{ $labels.pod }} dropped {{ $value | humanize }} lines for {{ $labels.output }} within 15 minutes: the output did not take them in time, or could not be written."` }}
+  - alert: WatchbillUsageUnknown
+    expr: sum by (job, namespace) (increase(watchbill_executions_unknown_usage_total{ {{- .api -}} }[1h])) / (sum by (job, namespace) (increase(watchbill_executions_total{ {{- .api -}} }[1h])) > 0) > {{ .unknownUsageRatio }}
+    for: 30m
+    severity: warning
+    summary: What many executions used is unknown.
+    description: {{ `"Executions of unknown or estimated usage were {{ $value | humanizePercentage }} of the requests within an hour. Costs leave out what they used, so they are too low."` }}
 {{- end -}}
