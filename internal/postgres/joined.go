@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -102,6 +103,7 @@ WHERE a.trace_id IS NULL OR a.xmin <> pg_current_xact_id()::xid`, traces, spans,
 		kept++
 	}
 	in.rows, in.from = in.rows[:kept], in.from[:kept]
+	in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool { return dropped[j.ID] || dropped[j.into] }) // or Settle would store it again
 	return nil
 }
 

@@ -16,8 +16,9 @@ const (
 	maxTraceSpans = 5000
 	// maxSettledSpans is how many spans are looked at in one transaction.
 	maxSettledSpans = 25_000
-	// maxPartners is how many other traces are looked at because they have calls that may be the same.
-	maxPartners = 500
+	// maxPartners is how many other traces are looked at because they have calls that may be the same, and again because they have calls
+	// that were joined. Each trace takes a lock, of which a server has some 6,400 for all its sessions unless it is told otherwise.
+	maxPartners = 300
 )
 
 // Settle looks at executions that wait for spans above them or for others of the same call, and at all of their traces: what these

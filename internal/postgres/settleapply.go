@@ -168,13 +168,30 @@ func (v *view) handOver(ctx context.Context) error {
 			fromUsers, fromTimes, fromIDs = append(fromUsers, other.stored.UserID), append(fromTimes, other.stored.CreatedAt), append(fromIDs, other.stored.ID)
 		}
 	}
-	for i := range users { // one after the other: several may have some for one
+	if len(users) == 0 {
+		return nil
+	}
+	const lacking = `(e.input_data IS NULL AND o.input_data IS NOT NULL OR e.output_data IS NULL AND o.output_data IS NOT NULL)`
+	rows, err := v.tx.Query(ctx, `-- name: ContentsToHandOver :many
+SELECT k.n FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+	WITH ORDINALITY AS k (user_id, created_at, execution_id, from_user, from_time, from_id, n)
+JOIN agent_executions e ON e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
+JOIN agent_executions o ON o.user_id = k.from_user AND o.created_at = k.from_time AND o.execution_id = k.from_id
+WHERE `+lacking+` ORDER BY k.n`, users, times, ids, fromUsers, fromTimes, fromIDs)
+	if err != nil {
+		return err
+	}
+	some, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return err
+	}
+	for _, n := range some { // one after the other: several may have some for one
+		i := n - 1
 		if _, err := v.tx.Exec(ctx, `-- name: HandOverContents :exec
 UPDATE agent_executions e SET input_data = COALESCE(e.input_data, o.input_data), output_data = COALESCE(e.output_data, o.output_data)
 FROM agent_executions o
 WHERE e.user_id = $1 AND e.created_at = $2 AND e.execution_id = $3 AND o.user_id = $4 AND o.created_at = $5 AND o.execution_id = $6
-	AND (e.input_data IS NULL AND o.input_data IS NOT NULL OR e.output_data IS NULL AND o.output_data IS NOT NULL)`,
-			users[i], times[i], ids[i], fromUsers[i], fromTimes[i], fromIDs[i]); err != nil {
+	AND `+lacking, users[i], times[i], ids[i], fromUsers[i], fromTimes[i], fromIDs[i]); err != nil {
 			return err
 		}
 	}
@@ -183,16 +200,18 @@ WHERE e.user_id = $1 AND e.created_at = $2 AND e.execution_id = $3 AND o.user_id
 
 // remove deletes the rows of executions that have none any more.
 func (v *view) remove(ctx context.Context) error {
+	var gone dbgen.DeleteExecutionsParams
 	for _, m := range v.members {
 		if !m.touched || m.now != nil || m.stored == nil || m.removed {
 			continue
 		}
 		for _, row := range append(m.again, m.stored) {
 			v.deltas.Add(row, -1)
-			if err := v.delete(ctx, row); err != nil {
-				return err
-			}
+			gone.Users, gone.Times, gone.Ids = append(gone.Users, row.UserID), append(gone.Times, row.CreatedAt), append(gone.Ids, row.ID)
 		}
 	}
-	return nil
+	if len(gone.Ids) == 0 {
+		return nil
+	}
+	return v.s.db.queries.WithTx(v.tx).DeleteExecutions(ctx, gone)
 }

@@ -39,6 +39,28 @@ func (q *Queries) DeleteExecution(ctx context.Context, arg DeleteExecutionParams
 	return result.RowsAffected(), nil
 }
 
+const deleteExecutions = `-- name: DeleteExecutions :exec
+DELETE FROM agent_executions e
+USING (
+    SELECT unnest($1::text[]) AS user_id,
+        unnest($2::timestamptz[]) AS created_at,
+        unnest($3::text[]) AS execution_id
+) AS k
+WHERE e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id
+`
+
+type DeleteExecutionsParams struct {
+	Users []string
+	Times []time.Time
+	Ids   []string
+}
+
+// They are locked.
+func (q *Queries) DeleteExecutions(ctx context.Context, arg DeleteExecutionsParams) error {
+	_, err := q.db.Exec(ctx, deleteExecutions, arg.Users, arg.Times, arg.Ids)
+	return err
+}
+
 const dropUnsettled = `-- name: DropUnsettled :exec
 DELETE FROM unsettled_executions u
 USING (

@@ -22,6 +22,16 @@ FOR UPDATE OF e;
 -- name: DeleteExecution :execrows
 DELETE FROM agent_executions WHERE user_id = $1 AND created_at = $2 AND execution_id = $3;
 
+-- name: DeleteExecutions :exec
+-- They are locked.
+DELETE FROM agent_executions e
+USING (
+    SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
+        unnest(sqlc.arg(times)::timestamptz[]) AS created_at,
+        unnest(sqlc.arg(ids)::text[]) AS execution_id
+) AS k
+WHERE e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id;
+
 -- name: DropUnsettled :exec
 DELETE FROM unsettled_executions u
 USING (
