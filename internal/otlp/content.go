@@ -22,6 +22,7 @@ var (
 		attribute("pydantic_ai.all_messages"), attribute("langfuse.observation.input"), attribute("mlflow.spanInputs"),
 		attribute("genkit:input"), attribute("gcp.vertex.agent.llm_request"),
 		attribute("mastra.agent_run.input"), attribute("mastra.model_generation.input"), attribute("mastra.workflow_run.input"),
+		attribute("haystack.component.input"), attribute("haystack.agent.step.llm.input"), attribute("haystack.agent.input"), attribute("haystack.pipeline.input_data"),
 		attribute("raw_input"), attribute("input.value"), attribute("traceloop.entity.input"),
 	}
 	outputs = []source{
@@ -33,6 +34,7 @@ var (
 		attribute("pydantic_ai.final_result"), attribute("final_result"), attribute("langfuse.observation.output"),
 		attribute("mlflow.spanOutputs"), attribute("genkit:output"), attribute("gcp.vertex.agent.llm_response"),
 		attribute("mastra.agent_run.output"), attribute("mastra.model_generation.output"), attribute("mastra.workflow_run.output"),
+		attribute("haystack.component.output"), attribute("haystack.agent.step.llm.output"), attribute("haystack.agent.output"), attribute("haystack.pipeline.output_data"),
 		attribute("response"), attribute("response_data"), attribute("output.value"), attribute("traceloop.entity.output"),
 	}
 	toolInputs = []source{
@@ -40,7 +42,7 @@ var (
 		attribute("gcp.vertex.agent.tool_call_args"), attribute("spring.ai.tool.call.arguments"),
 		attribute("langfuse.observation.input"), attribute("mlflow.spanInputs"), attribute("genkit:input"),
 		attribute("mastra.tool_call.input"), attribute("mastra.mcp_tool_call.input"), attribute("tool_arguments"),
-		attribute("input.value"), attribute("traceloop.entity.input"), attribute("gen_ai.prompt"),
+		attribute("input.value"), attribute("traceloop.entity.input"), attribute("haystack.agent.step.tool.input"), attribute("gen_ai.prompt"),
 		messages("gen_ai.tool.message"), attribute("input"),
 	}
 	toolOutputs = []source{
@@ -48,7 +50,7 @@ var (
 		attribute("anthropic.tool_result.content"), attribute("gcp.vertex.agent.tool_response"), attribute("spring.ai.tool.call.result"),
 		attribute("langfuse.observation.output"), attribute("mlflow.spanOutputs"), attribute("genkit:output"),
 		attribute("mastra.tool_call.output"), attribute("mastra.mcp_tool_call.output"), attribute("tool_response"),
-		attribute("output.value"), attribute("traceloop.entity.output"), attribute("gen_ai.completion"),
+		attribute("output.value"), attribute("traceloop.entity.output"), attribute("haystack.agent.step.tool.output"), attribute("gen_ai.completion"),
 		messages("gen_ai.choice"), attribute("output"),
 	}
 )
