@@ -36,6 +36,12 @@ func TestCallsOfModels(t *testing.T) {
 		"an operation that invokes a model":            {"x", "acme", says{"gen_ai.operation.name": "invoke_model", "gen_ai.request.model": "gpt-4o", "gen_ai.system": "openai"}, gpt},
 		"a provider that only the class names":         {"OpenAIEmbedding.get_text_embedding", "openinference.instrumentation.llama_index", says{"openinference.span.kind": "EMBEDDING", "embedding.model_name": "text-embedding-3-small"}, &call{"text-embedding-3-small", "openai"}},
 		"a provider that only the messages' form says": {"Completions", "mlflow.tracing.provider", says{"mlflow.spanType": `"CHAT_MODEL"`, "mlflow.llm.model": `"gpt-4o"`, "mlflow.message.format": `"openai"`}, gpt},
+		"an endpoint of SageMaker's":                   {"sagemaker.completion", "opentelemetry.instrumentation.sagemaker", says{"gen_ai.request.model": "my-endpoint"}, &call{"my-endpoint", "sagemaker"}},
+		"a request to vLLM":                            {"llm_request", "vllm.llm_engine", says{"gen_ai.usage.prompt_tokens": 5, "gen_ai.usage.completion_tokens": 7, "gen_ai.request.id": "cmpl-1"}, &call{"", "vllm"}},
+		"a component of Haystack's":                    {"haystack.component.run", "haystack", says{"haystack.component.type": "AnthropicChatGenerator"}, &call{"", "anthropic"}},
+		"a component that calls none":                  {"haystack.component.run", "haystack", says{"haystack.component.type": "PromptBuilder"}, nil},
+		"an agent's call in Haystack":                  {"haystack.agent.step.llm", "haystack", says{"haystack.agent.step.llm.output": `{"replies": [{"role": "assistant", "meta": {"model": "gpt-4o", "usage": {"prompt_tokens": 5}}, "content": []}]}`}, &call{"gpt-4o", ""}},
+		"a sum of tokens, by another name":             {"report", "acme", says{"gen_ai.usage.prompt_tokens": 5, "gen_ai.usage.completion_tokens": 7}, nil},
 		"a gateway, which is nobody's":                 {"Completions", "openinference.instrumentation.portkey", says{"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o"}, &call{"gpt-4o", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {

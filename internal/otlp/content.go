@@ -113,17 +113,20 @@ func attribute(name string) source {
 	}
 }
 
-// numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role …
+// numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role … A list
+// of roles alone is none.
 func numbered(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var tree branch
+		said := false
 		for name, value := range s.attributes {
 			rest, found := strings.CutPrefix(name, prefix)
 			if index, _, _ := strings.Cut(rest, "."); found && isNumber(index) {
 				tree.add(rest, encodeValue(value))
+				said = said || !strings.HasSuffix(rest, ".role") && !strings.HasSuffix(rest, ".finish_reason")
 			}
 		}
-		if tree.children == nil {
+		if !said {
 			return nil
 		}
 		return tree.encode()

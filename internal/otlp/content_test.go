@@ -21,6 +21,7 @@ func TestContent(t *testing.T) {
 	}{
 		"none":                           {},
 		"of no type":                     {says: says{"gen_ai.input.messages": nil}},
+		"roles alone, and a text":        {says: says{"llm.input_messages.0.message.role": "user", "input.value": "Hello"}, input: `"Hello"`},
 		"a text":                         {says: says{"input.value": "Hello"}, input: `"Hello"`},
 		"an empty text":                  {says: says{"input.value": ""}, input: `""`},
 		"a number in a text":             {says: says{"input.value": "1e999"}, input: `"1e999"`},
@@ -52,7 +53,7 @@ func TestContent(t *testing.T) {
 		"a name with too many dots":    {says: says{"gen_ai.prompt.0." + strings.Repeat("a.", 30) + "b": "x"}, input: `[` + strings.Repeat(`{"a":`, 14) + `{"` + strings.Repeat("a.", 16) + `b":"x"}` + strings.Repeat("}", 14) + `]`},
 		"names that are almost a list": {says: says{"gen_ai.prompt.": "a", "gen_ai.prompt.x": "b", "gen_ai.prompt.-1": "c"}},
 		"a wrapper of nothing":         {says: says{"llm.input_messages.0.message": "a"}, input: `[{"message":"a"}]`},
-		"the first counts":             {says: says{"gen_ai.prompt": "a", "gen_ai.prompt.0.role": "user", "input.value": "b"}, input: `[{"role":"user"}]`},
+		"the first counts":             {says: says{"gen_ai.prompt": "a", "gen_ai.prompt.0.content": "c", "input.value": "b"}, input: `[{"content":"c"}]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,7 +29,7 @@ var (
 		"langfuse.observation.model.name", "mlflow.llm.model",
 	}
 	requestModelNames = []string{"gen_ai.request.model", "llm.request.model_name", "ai.model.id"}
-	toolNames         = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "traceloop.entity.name"}
+	toolNames         = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "haystack.tool.name", "traceloop.entity.name"}
 )
 
 // role is what a span stands for.

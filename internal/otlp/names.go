@@ -47,6 +47,9 @@ func (s *span) model() string {
 		name = s.attributes.name(execution.MaxName, "genkit:name")
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
+	if name == "" && strings.HasPrefix(s.sent.GetName(), "haystack.") {
+		name = toName(s.haystackModel(), execution.MaxName)
+	}
 	return cmp.Or(name, s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
 }
 

@@ -46,7 +46,7 @@ func (s *span) executionRole() execution.Role {
 }
 
 // answers are attributes with a provider's answer as JSON.
-var answers = []string{"output.value", "langfuse.observation.output", "mlflow.spanOutputs", "response", "response_data"}
+var answers = []string{"output.value", "langfuse.observation.output", "mlflow.spanOutputs", "response", "response_data", "haystack.component.output", "haystack.agent.step.llm.output"}
 
 // responseIDs begin the ids that providers give to their answers. The whole answer's come before those of its parts.
 var responseIDs = []string{"resp_", "chatcmpl-", "msg_", "cmpl-", "gen-"}

@@ -20,11 +20,13 @@ func (s *span) impliedProvider() string {
 		class = ""
 	}
 	scope := strings.TrimSuffix(s.scope, ".v1")
-	scope = scope[strings.LastIndexAny(scope, "./")+1:]
+	if scope = scope[strings.LastIndexAny(scope, "./")+1:]; strings.HasPrefix(s.scope, "vllm") {
+		scope = "vllm"
+	}
 	if strings.Contains(scope, "agent") || strings.Contains(scope, "adk") {
 		scope = ""
 	}
-	for _, text := range []string{s.attributes.text("mlflow.message.format"), class, scope} {
+	for _, text := range []string{s.attributes.text("mlflow.message.format"), s.attributes.text(haystackType), class, scope} {
 		if known := execution.KnownProvider(text); known != "" {
 			if conventional := conventionalNames[known]; conventional != "" {
 				return conventional

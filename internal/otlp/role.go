@@ -37,6 +37,9 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 		}
 		told = told || attribute == "gen_ai.operation.name" || attribute == "traceloop.span.kind"
 	}
+	if found, known = roleOfHaystack(name, a); known {
+		return found, true
+	}
 	if strings.HasPrefix(scope, "logfire") {
 		if found, known = roleOfLogfire(name, a); known {
 			return found, true
@@ -52,7 +55,9 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 	// Nothing says what it is. Whatever names its model and counts its tokens is a call of it; a provider does as well,
 	// where nothing says that it is a step of another kind.
 	switch {
-	case hasModel && (counted(a) || !told && a.has(providerNames...) && !runsNoModel(name, a)):
+	case hasModel && (counted(a) || !told && (a.has(providerNames...) || namesCall(name)) && !runsNoModel(name, a)):
+		return modelCall, true
+	case !told && (roleWords[name] == modelCall || namesCall(name)) && counted(a): // vLLM's llm_request may name no model
 		return modelCall, true
 	case a.has("gen_ai.tool.name") && !hasModel && !told:
 		return toolUse, true
@@ -61,6 +66,12 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 		return modelCall, true
 	}
 	return bystander, false
+}
+
+// namesCall reports whether the last part of a span's name is a word for a call, as in sagemaker.completion.
+func namesCall(name string) bool {
+	end := strings.LastIndexByte(name, '.')
+	return end > 0 && roleWords[name[end+1:]] == modelCall
 }
 
 // countsTokens reports whether a name is that of a request that counts the tokens of a prompt, which runs no model.
@@ -201,7 +212,7 @@ func hasAnySuffix(text string, suffixes []string) bool {
 // generative are the prefixes of attributes that only instrumentations of generative AI set.
 var generative = []string{
 	"gen_ai.", "llm.", "langfuse.", "mlflow.", "genkit:", "ai.", "openinference.", "traceloop.", "langsmith.", "mastra.",
-	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.",
+	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.", "haystack.",
 }
 
 // isGenerative reports whether a span looks like generative AI.

@@ -101,3 +101,27 @@ func TestObjectsTakeTimeInProportionToTheirLength(t *testing.T) {
 		}
 	}
 }
+
+func FuzzAnswer(f *testing.F) {
+	for _, answer := range append([]string{
+		`{"raw":"Completion(a=<Role.A: 'a'>, usage=Usage(prompt_tokens=5, completion_tokens=6))","choices":[{"usage":{"total_tokens":3}}]}`,
+		`[{"a":[[{"usage_metadata":{"input_tokens":7,"output_tokens":3}}]]},"Reply(usage={'prompt_tokens': 7})"]`, `{"a":<'`, `["<>",<>]`,
+	}, objects...) {
+		f.Add(answer, 7.0, 3.0)
+	}
+	f.Fuzz(func(t *testing.T, answer string, in, out float64) {
+		r := Report{Source: Source{Provider: "openai"}}
+		for key, n := range map[string]float64{"gen_ai.usage.input_tokens": in, "gen_ai.usage.output_tokens": out} {
+			if r.Number(key, Attribute(key), n) != nil {
+				return
+			}
+		}
+		before := r.Settle()
+		r.Answer(answer)
+		told := r.Settle()
+		checkTold(t, &told)
+		if before.Counted() && (told.Tokens.Input < before.Tokens.Input || told.Tokens.Output < before.Tokens.Output) {
+			t.Fatalf("%+v became %+v", before.Tokens, told.Tokens)
+		}
+	})
+}

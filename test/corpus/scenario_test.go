@@ -30,7 +30,7 @@ type truth struct {
 	Requests    int              `json:"requests"`
 	Tokens      map[string]int64 `json:"tokens"`
 	CostNanoUSD *int64           `json:"cost_nano_usd"` // nil: the model has no price, or another one than the mock knows
-	Agent       string           `json:"agent"` // of the requests
+	Agent       string           `json:"agent"`         // of the requests
 	User        string           `json:"user"`
 	Session     string           `json:"session"`
 	Status      string           `json:"status"` // of the requests
