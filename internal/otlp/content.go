@@ -114,16 +114,19 @@ func attribute(name string) source {
 }
 
 // numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role …
+// A list of roles alone is none: the instrumentation did not understand the messages.
 func numbered(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var tree branch
+		says := false // more than whose messages they are
 		for name, value := range s.attributes {
 			rest, found := strings.CutPrefix(name, prefix)
 			if index, _, _ := strings.Cut(rest, "."); found && isNumber(index) {
 				tree.add(rest, encodeValue(value))
+				says = says || !strings.HasSuffix(rest, ".role") && !strings.HasSuffix(rest, ".finish_reason")
 			}
 		}
-		if tree.children == nil {
+		if !says {
 			return nil
 		}
 		return tree.encode()
