@@ -113,20 +113,20 @@ func attribute(name string) source {
 	}
 }
 
-// numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role … A list
-// of roles alone is none.
+// numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role …
+// A list of roles alone is none: the instrumentation did not understand the messages.
 func numbered(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var tree branch
-		said := false
+		says := false // more than whose messages they are
 		for name, value := range s.attributes {
 			rest, found := strings.CutPrefix(name, prefix)
 			if index, _, _ := strings.Cut(rest, "."); found && isNumber(index) {
 				tree.add(rest, encodeValue(value))
-				said = said || !strings.HasSuffix(rest, ".role") && !strings.HasSuffix(rest, ".finish_reason")
+				says = says || !strings.HasSuffix(rest, ".role") && !strings.HasSuffix(rest, ".finish_reason")
 			}
 		}
-		if !said {
+		if !says {
 			return nil
 		}
 		return tree.encode()

@@ -44,16 +44,17 @@ func TestContent(t *testing.T) {
 		"a document that is too deep":    {says: says{"input.value": nested(100)}, input: `"` + nested(100) + `"`},
 		"a document deep in a list":      {says: says{"input.value": []any{[]any{nested(63)}}}, input: `"[[` + nested(63) + `]]"`},
 
-		"instructions alone":           {says: says{"gen_ai.system_instructions": "Be brief."}, input: `[{"role":"system","parts":"Be brief."}]`},
-		"instructions and nothing":     {says: says{"gen_ai.system_instructions": "Be brief.", "gen_ai.input.messages": "[]"}, input: `[{"role":"system","parts":"Be brief."},[]]`},
-		"instructions and a text":      {says: says{"gen_ai.system_instructions": "Be brief.", "input.value": "Hello"}, input: `[{"role":"system","parts":"Be brief."},"Hello"]`},
-		"instructions and messages":    {says: says{"gen_ai.system_instructions": "Be brief.", "gen_ai.input.messages": `[{"role":"user"}]`}, input: `[{"role":"system","parts":"Be brief."},{"role":"user"}]`},
-		"a list with gaps":             {says: says{"gen_ai.prompt.7": "b", "gen_ai.prompt.10": "c", "gen_ai.prompt.1.role": "user"}, input: `[{"role":"user"},"b","c"]`},
-		"a value beside its parts":     {says: says{"gen_ai.prompt.0.content": "a", "gen_ai.prompt.0.content.0.text": "b"}, input: `[{"content":{"0":{"text":"b"},"value":"a"}}]`},
-		"a name with too many dots":    {says: says{"gen_ai.prompt.0." + strings.Repeat("a.", 30) + "b": "x"}, input: `[` + strings.Repeat(`{"a":`, 14) + `{"` + strings.Repeat("a.", 16) + `b":"x"}` + strings.Repeat("}", 14) + `]`},
-		"names that are almost a list": {says: says{"gen_ai.prompt.": "a", "gen_ai.prompt.x": "b", "gen_ai.prompt.-1": "c"}},
-		"a wrapper of nothing":         {says: says{"llm.input_messages.0.message": "a"}, input: `[{"message":"a"}]`},
-		"the first counts":             {says: says{"gen_ai.prompt": "a", "gen_ai.prompt.0.content": "c", "input.value": "b"}, input: `[{"content":"c"}]`},
+		"instructions alone":                         {says: says{"gen_ai.system_instructions": "Be brief."}, input: `[{"role":"system","parts":"Be brief."}]`},
+		"instructions and nothing":                   {says: says{"gen_ai.system_instructions": "Be brief.", "gen_ai.input.messages": "[]"}, input: `[{"role":"system","parts":"Be brief."},[]]`},
+		"instructions and a text":                    {says: says{"gen_ai.system_instructions": "Be brief.", "input.value": "Hello"}, input: `[{"role":"system","parts":"Be brief."},"Hello"]`},
+		"instructions and messages":                  {says: says{"gen_ai.system_instructions": "Be brief.", "gen_ai.input.messages": `[{"role":"user"}]`}, input: `[{"role":"system","parts":"Be brief."},{"role":"user"}]`},
+		"a list with gaps":                           {says: says{"gen_ai.prompt.7": "b", "gen_ai.prompt.10": "c", "gen_ai.prompt.1.role": "user"}, input: `[{"role":"user"},"b","c"]`},
+		"messages of which only the roles are there": {says: says{"llm.input_messages.0.message.role": "user", "input.value": "b"}, input: `"b"`},
+		"a value beside its parts":                   {says: says{"gen_ai.prompt.0.content": "a", "gen_ai.prompt.0.content.0.text": "b"}, input: `[{"content":{"0":{"text":"b"},"value":"a"}}]`},
+		"a name with too many dots":                  {says: says{"gen_ai.prompt.0." + strings.Repeat("a.", 30) + "b": "x"}, input: `[` + strings.Repeat(`{"a":`, 14) + `{"` + strings.Repeat("a.", 16) + `b":"x"}` + strings.Repeat("}", 14) + `]`},
+		"names that are almost a list":               {says: says{"gen_ai.prompt.": "a", "gen_ai.prompt.x": "b", "gen_ai.prompt.-1": "c"}},
+		"a wrapper of nothing":                       {says: says{"llm.input_messages.0.message": "a"}, input: `[{"message":"a"}]`},
+		"the first counts":                           {says: says{"gen_ai.prompt": "a", "gen_ai.prompt.0.content": "c", "input.value": "b"}, input: `[{"content":"c"}]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -81,21 +81,22 @@ func TestSpansTellHowTheyEnded(t *testing.T) {
 	t.Parallel()
 	agent := says{"gen_ai.operation.name": "invoke_agent"}
 	for name, tt := range map[string]struct {
-		says says
-		code tracepb.Status_StatusCode
-		want execution.Status
+		says   says
+		parent byte
+		code   tracepb.Status_StatusCode
+		want   execution.Status
 	}{
 		"a run that says nothing":            {says: agent, want: ""},
 		"a run of status OK":                 {says: agent, code: tracepb.Status_STATUS_CODE_OK, want: execution.Success},
 		"a run with an answer":               {says: agent.with(says{"output.value": "sunny"}), want: execution.Success},
 		"a run that failed":                  {says: agent, code: tracepb.Status_STATUS_CODE_ERROR, want: execution.Failure},
 		"a call that says nothing":           {says: says{"gen_ai.operation.name": "chat"}, want: execution.Success},
-		"a span of another kind":             {want: ""},
+		"a span of another kind":             {parent: 2, want: ""},
 		"a span of another kind that failed": {code: tracepb.Status_STATUS_CODE_ERROR, want: execution.Failure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSpan(1, 2, tt.says)
+			s := newSpan(1, tt.parent, tt.says)
 			s.Status = &tracepb.Status{Code: tt.code}
 			if got, _ := translated(t, exportOf(s)); len(got.Spans) != 1 || got.Spans[0].Status != tt.want {
 				t.Errorf("%+v, not %q", got.Spans, tt.want)

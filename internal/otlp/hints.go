@@ -77,7 +77,7 @@ func namedBy(key string) named {
 		word string
 		is   named
 	}{
-		{"user", aUser}, {"enduser", aUser}, {"customer", aUser}, {"session", aSession}, {"conversation", aSession}, {"thread", aSession}, {"chat", aSession},
+		{"user", aUser}, {"enduser", aUser}, {"session", aSession}, {"conversation", aSession}, {"thread", aSession}, {"chat", aSession},
 	} {
 		if _, is := cutWord(rest, one.word); is {
 			if isOfSystem(key) {

@@ -61,10 +61,10 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 			}
 			t.batch.Executions = append(t.batch.Executions, e)
 		}
-		// A span without a parent that names nobody, in a trace without executions, leads nowhere.
-		names := place.Agent != "" || place.User != "" || place.Session != ""
+		// A span without a parent that names nobody and did not fail, in a trace without executions, leads nowhere.
+		tells := place.Agent != "" || place.User != "" || place.Session != "" || place.Status != ""
 		key := spanKey{s.traceID, s.id}
-		if !seen[key] && (executes || names || s.parentID != "" || executing[s.traceID]) {
+		if !seen[key] && (executes || tells || s.parentID != "" || executing[s.traceID]) {
 			t.batch.Spans = append(t.batch.Spans, place)
 		}
 		seen[key] = true
