@@ -112,7 +112,7 @@ func SanitizeText(text string) string {
 	if utf8.ValidString(text) {
 		return text
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return string([]rune(text)) // one for each byte, as decoders of JSON have it
 }
 
 // quote appends a text as a JSON string that can be stored.

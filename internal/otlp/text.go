@@ -6,13 +6,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// clean makes text of what was sent that PostgreSQL can store: valid UTF-8 without NUL characters.
-func clean(text string) string {
-	text = strings.ToValidUTF8(text, string(utf8.RuneError))
-	return strings.ReplaceAll(text, "\x00", string(utf8.RuneError))
-}
+// clean returns text that PostgreSQL can store: valid UTF-8 without NUL characters.
+func clean(text string) string { return execution.SanitizeText(text) }
 
 // toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
 // it is another than any that begins as it does, and the same whenever it comes.
