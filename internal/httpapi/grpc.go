@@ -174,7 +174,9 @@ func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statu
 	return status
 }
 
-// finish sends the answer of the call: the message, if all went well, and the status in the trailers.
+// finish sends the answer of the call. If all went well it is the message, and the status in the trailers. Otherwise it is the
+// status in the headers, which end the stream: net/http gives an answer without body a content length of zero, after which proxies
+// pass no trailers on.
 func (c *grpcCall) finish(status *statuspb.Status) {
 	header := c.ResponseWriter.Header()
 	for _, name := range []string{"X-Request-Id", "Connection"} { // the latter ends the connection of HTTP/2, too
@@ -184,9 +186,9 @@ func (c *grpcCall) finish(status *statuspb.Status) {
 	}
 	header.Set("Content-Type", grpcType)
 	header.Set("Grpc-Accept-Encoding", "gzip, zstd")
-	header.Set("Trailer", "Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin")
-	c.ResponseWriter.WriteHeader(http.StatusOK)
 	if status == nil {
+		header.Set("Trailer", "Grpc-Status")
+		c.ResponseWriter.WriteHeader(http.StatusOK)
 		frame := make([]byte, grpcFrame, grpcFrame+len(c.body))
 		binary.BigEndian.PutUint32(frame[1:], uint32(len(c.body)))
 		_, _ = c.ResponseWriter.Write(append(frame, c.body...)) // the client may be gone, which is its own affair
@@ -198,6 +200,7 @@ func (c *grpcCall) finish(status *statuspb.Status) {
 	if details, err := proto.Marshal(status); err == nil && len(status.GetDetails()) > 0 {
 		header.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
 	}
+	c.ResponseWriter.WriteHeader(http.StatusOK)
 }
 
 // escapeGRPC encodes a message as gRPC has it in a header: what is not printable ASCII, and %, as %XX.

@@ -323,8 +323,8 @@ SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT
 	if to.hasOutput {
 		merged.Output = nil
 	}
-	if s.policy.Apply(&merged) != nil { // too large together, and not to be cut
-		return len(contents), nil
+	if tooLarge := s.policy.Apply(&merged); tooLarge != nil { // together, and not to be cut
+		merged.Input, merged.Output = nil, nil
 	}
 	_, err = tx.Exec(ctx, `-- name: SetContents :exec
 UPDATE agent_executions SET input_data = COALESCE(input_data, $4::jsonb), output_data = COALESCE(output_data, $5::jsonb)

@@ -31,8 +31,8 @@ func TestIngressAnnotations(t *testing.T) {
 		set  []string
 		want map[string]string
 	}{
-		"gRPC":         {withGRPC, grpc},
-		"gRPC and TLS": {append(slices.Clone(withGRPC), "api.tls.secretName=tls"), grpcs},
+		"gRPC":            {withGRPC, grpc},
+		"gRPC and TLS":    {append(slices.Clone(withGRPC), "api.tls.secretName=tls"), grpcs},
 		"by default":      {nil, standard},
 		"another timeout": {[]string{`api.ingress.annotations.nginx\.ingress\.kubernetes\.io/proxy-read-timeout=50`}, with("proxy-read-timeout", "50")},
 		"the API's TLS":   {[]string{"api.tls.secretName=tls"}, with("backend-protocol", "HTTPS")},

@@ -35,7 +35,7 @@ type logsExport struct {
 
 // export keeps what a program sends and passes it on as it is.
 func (l *lab) export(w http.ResponseWriter, r *http.Request) {
-	body, response, answer, err := l.pass(w, r, "/v1/traces")
+	body, answer, err := l.pass(w, r, "/v1/traces")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -44,8 +44,8 @@ func (l *lab) export(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		kept.message = err.Error()
 	}
-	kept.status = response.StatusCode
-	if said := partial(response.Header, answer); said != "" {
+	kept.status = answer.status
+	if said := partial(answer.header, answer.body); said != "" {
 		kept.message = said
 	}
 	l.mu.Lock()
@@ -56,46 +56,54 @@ func (l *lab) export(w http.ResponseWriter, r *http.Request) {
 }
 
 // pass sends an export on as it is, and answers with the server's answer.
-func (l *lab) pass(w http.ResponseWriter, r *http.Request, path string) (body []byte, response *http.Response, answer []byte, err error) {
+func (l *lab) pass(w http.ResponseWriter, r *http.Request, path string) (body []byte, answer serverAnswer, err error) {
 	if body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxExport)); err != nil {
-		return nil, nil, nil, err
+		return nil, answer, err
 	}
 	onward, err := http.NewRequestWithContext(r.Context(), http.MethodPost, l.server+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, answer, err
 	}
 	onward.Header = r.Header.Clone()
-	if response, err = http.DefaultClient.Do(onward); err != nil {
-		return nil, nil, nil, err
+	response, err := http.DefaultClient.Do(onward)
+	if err != nil {
+		return nil, answer, err
 	}
 	defer response.Body.Close()
-	if answer, err = io.ReadAll(response.Body); err != nil {
-		return nil, nil, nil, err
+	answer.status, answer.header = response.StatusCode, response.Header
+	if answer.body, err = io.ReadAll(response.Body); err != nil {
+		return nil, answer, err
 	}
-	w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
-	w.WriteHeader(response.StatusCode)
-	_, _ = w.Write(answer)
-	return body, response, answer, nil
+	w.Header().Set("Content-Type", answer.header.Get("Content-Type"))
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body)
+	return body, answer, nil
+}
+
+type serverAnswer struct {
+	status int
+	header http.Header
+	body   []byte
 }
 
 // exportLogs keeps and passes on an export of logs, of which all programs send protobuf.
 func (l *lab) exportLogs(w http.ResponseWriter, r *http.Request) {
-	body, response, answer, err := l.pass(w, r, "/v1/logs")
+	body, answer, err := l.pass(w, r, "/v1/logs")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	kept := logsExport{request: &collectorlogs.ExportLogsServiceRequest{}, status: response.StatusCode}
+	kept := logsExport{request: &collectorlogs.ExportLogsServiceRequest{}, status: answer.status}
 	content, err := unzip(r.Header, body)
 	if err == nil {
 		err = proto.Unmarshal(content, kept.request)
 	}
 	var said collectorlogs.ExportLogsServiceResponse
-	switch unread := proto.Unmarshal(answer, &said); {
+	switch unread := proto.Unmarshal(answer.body, &said); {
 	case err != nil:
 		kept.message = err.Error()
 	case unread != nil || kept.status != http.StatusOK:
-		kept.message = fmt.Sprintf("%q", answer)
+		kept.message = fmt.Sprintf("%q", answer.body)
 	case said.GetPartialSuccess().GetRejectedLogRecords() > 0:
 		kept.message = said.GetPartialSuccess().GetErrorMessage()
 	}
