@@ -100,6 +100,10 @@ type wire []byte
 
 // next takes the next field: its bytes, or its number.
 func (w *wire) next() (field protowire.Number, kind protowire.Type, bytes []byte, number uint64, ok bool) {
+	if field, bytes, ok := shortBytes(*w); ok {
+		*w = (*w)[shortHead+len(bytes):]
+		return field, protowire.BytesType, bytes, 0, true
+	}
 	field, kind, n := protowire.ConsumeTag(*w)
 	if n < 0 {
 		return 0, 0, nil, 0, false

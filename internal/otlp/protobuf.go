@@ -141,8 +141,29 @@ type field struct {
 	shapeField
 }
 
+// shortHead is how many bytes there are before the value that shortBytes returns.
+const shortHead = 2
+
+// shortBytes reads the field that content begins with if it holds bytes and its tag and its length take a byte each, as in most fields.
+func shortBytes(content []byte) (number protowire.Number, value []byte, ok bool) {
+	if len(content) < shortHead {
+		return 0, nil, false
+	}
+	tag, length := content[0], int(content[1])
+	if tag&7 != byte(protowire.BytesType) || tag < 1<<3 || tag >= 0x80 || length >= 0x80 || len(content) < shortHead+length {
+		return 0, nil, false
+	}
+	return protowire.Number(tag >> 3), content[shortHead : shortHead+length], true
+}
+
 // nextField reads the field that content begins with. Its size is negative if there is none.
 func nextField(content []byte, message *shape) (found field, size int) {
+	if number, value, ok := shortBytes(content); ok {
+		if found.number = number; int(number) < len(message.fields) {
+			found.shapeField, found.value = message.fields[number], value
+		}
+		return found, shortHead + len(value)
+	}
 	number, wireType, tag := protowire.ConsumeTag(content)
 	if tag < 0 {
 		return field{}, tag

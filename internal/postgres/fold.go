@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -73,31 +74,19 @@ type rollupKey struct {
 	request bool
 }
 
+// at returns the key of the wider rollup that has the same.
+func (k rollupKey) at(width time.Duration) rollupKey {
+	k.seconds, k.bucket = int32(width/time.Second), time.Unix(k.bucket, 0).UTC().Truncate(width).Unix()
+	return k
+}
+
 func foldExecutions(ctx context.Context, q *dbgen.Queries, taken []dbgen.ExecutionDelta) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	sums := map[rollupKey]*execution.Measures{}
-	for _, d := range taken {
-		m, err := measuresOf(dbgen.ExecutionRollup{
-			Count: d.Count, TimeUs: d.TimeUs, TokensUsed: d.TokensUsed, InputTokens: d.InputTokens, OutputTokens: d.OutputTokens,
-			CacheReadTokens: d.CacheReadTokens, CacheWriteTokens: d.CacheWriteTokens, ReasoningTokens: d.ReasoningTokens,
-			CostNanoUsd: d.CostNanoUsd, UnpricedTokens: d.UnpricedTokens, Durations: d.Durations,
-			UnknownUsage: d.UnknownUsage, EstimatedNanoUsd: d.EstimatedNanoUsd, ProviderCostNanoUsd: d.ProviderCostNanoUsd,
-			ProviderUnpricedNanoUsd: d.ProviderUnpricedNanoUsd, ProviderComparedNanoUsd: d.ProviderComparedNanoUsd,
-		})
-		if err != nil {
-			return err
-		}
-		for _, width := range rollupWidths {
-			key := rollupKey{int32(width / time.Second), d.Bucket.UTC().Truncate(width).Unix(), d.Agent, d.Model, d.Status, d.Request}
-			sum := sums[key]
-			if sum == nil {
-				sum = &execution.Measures{}
-				sums[key] = sum
-			}
-			sum.Merge(m)
-		}
+	sums, err := sumsOf(taken)
+	if err != nil {
+		return err
 	}
 	if err := addStored(ctx, q, sums); err != nil {
 		return err
@@ -118,6 +107,44 @@ func foldExecutions(ctx context.Context, q *dbgen.Queries, taken []dbgen.Executi
 			cmp.Compare(a.Model, b.Model), cmp.Compare(a.Status, b.Status))
 	})
 	return runBatch(q.SaveExecutionRollup(ctx, rows))
+}
+
+// sumsOf adds up deltas at all widths: each width from the one below it, which has far fewer sums than there are deltas.
+func sumsOf(taken []dbgen.ExecutionDelta) (map[rollupKey]*execution.Measures, error) {
+	sums := map[rollupKey]*execution.Measures{}
+	add := func(key rollupKey, m execution.Measures) (isNew bool) {
+		sum, known := sums[key]
+		if !known {
+			sum = &execution.Measures{}
+			sums[key] = sum
+		}
+		sum.Merge(m)
+		return !known
+	}
+	for _, d := range taken {
+		m, err := measuresOf(dbgen.ExecutionRollup{
+			Count: d.Count, TimeUs: d.TimeUs, TokensUsed: d.TokensUsed, InputTokens: d.InputTokens, OutputTokens: d.OutputTokens,
+			CacheReadTokens: d.CacheReadTokens, CacheWriteTokens: d.CacheWriteTokens, ReasoningTokens: d.ReasoningTokens,
+			CostNanoUsd: d.CostNanoUsd, UnpricedTokens: d.UnpricedTokens, Durations: d.Durations,
+			UnknownUsage: d.UnknownUsage, EstimatedNanoUsd: d.EstimatedNanoUsd, ProviderCostNanoUsd: d.ProviderCostNanoUsd,
+			ProviderUnpricedNanoUsd: d.ProviderUnpricedNanoUsd, ProviderComparedNanoUsd: d.ProviderComparedNanoUsd,
+		})
+		if err != nil {
+			return nil, err
+		}
+		add(rollupKey{0, d.Bucket.Unix(), d.Agent, d.Model, d.Status, d.Request}.at(rollupWidths[0]), m)
+	}
+	below := slices.Collect(maps.Keys(sums))
+	for _, width := range rollupWidths[1:] {
+		var made []rollupKey
+		for _, key := range below {
+			if wider := key.at(width); add(wider, *sums[key]) {
+				made = append(made, wider)
+			}
+		}
+		below = made
+	}
+	return sums, nil
 }
 
 // addStored adds to sums what the rollups hold already. Nobody else writes there meanwhile.

@@ -76,11 +76,34 @@ func (d *Distribution) Merge(other Distribution) {
 		d.bins = slices.Clone(other.bins)
 		return
 	}
-	at := 0
-	for _, b := range other.bins {
-		at = d.add(at, b.bin, b.count)
+	if len(other.bins) <= fewBins {
+		at := 0
+		for _, b := range other.bins {
+			at = d.add(at, b.bin, b.count)
+		}
+		return
 	}
+	merged := make([]binCount, 0, len(d.bins)+len(other.bins))
+	mine, others := d.bins, other.bins
+	for len(mine) > 0 && len(others) > 0 {
+		switch {
+		case mine[0].bin < others[0].bin:
+			merged, mine = append(merged, mine[0]), mine[1:]
+		case mine[0].bin > others[0].bin:
+			merged, others = append(merged, others[0]), others[1:]
+		default:
+			if sum := bounded(mine[0].count + others[0].count); sum != 0 {
+				merged = append(merged, binCount{mine[0].bin, sum})
+			}
+			mine, others = mine[1:], others[1:]
+		}
+	}
+	d.bins = append(append(merged, mine...), others...)
 }
+
+// fewBins is how many bins are merged into a distribution one by one; more are merged into new memory, as each bin that is inserted
+// moves those after it.
+const fewBins = 4
 
 // Count returns how many durations it holds.
 func (d *Distribution) Count() int64 {
