@@ -271,6 +271,7 @@ func TestCharges(t *testing.T) {
 		{map[string]string{"langfuse.observation.cost_details": `{"total":0}`}, -1},
 		{map[string]string{"acme.usage": `{"cost":0}`}, 0},
 		{map[string]string{"acme.usage": `{"cost":{"input_tokens_cost":0.1,"total_cost":0.0004}}`}, 400_000},
+		{map[string]string{"llm.cost.prompt": "0.0001", "gen_ai.cost.input_cost": "0.0001", "llm.cost.completion": "0.0003"}, 400_000},
 		{map[string]string{"llm.cost.total": "-1"}, -1},
 		{map[string]string{"llm.cost.total": "NaN"}, -1},
 		{map[string]string{"llm.cost.total": "1e300"}, -1},
