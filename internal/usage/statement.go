@@ -132,7 +132,7 @@ func word(text string) string {
 func (s *statement) memberNumber(path []byte, f float64, costs bool) {
 	name := memberOf(path, costs)
 	if name.kind == unread && f > 0 {
-		s.missed(string(path))
+		s.missed(telling(string(path)))
 		return
 	}
 	s.number(name, f)

@@ -292,3 +292,15 @@ func TestCharges(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadNamesLeaveOutWhatIsAround does not tell whose counts they are.
+func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
+	t.Parallel()
+	r := Report{}
+	if err := r.Text("acme.usage", Attribute("acme.usage"), `{"ada":{"frobnicated_tokens":5},"input_tokens":7}`); err != nil {
+		t.Fatal(err)
+	}
+	if told := r.Settle(); len(told.Unread) != 1 || told.Unread[0] != "acme.usage.frobnicated_tokens" || told.Tokens.Input != 7 {
+		t.Errorf("%v, %+v", told.Unread, told.Tokens)
+	}
+}
