@@ -44,7 +44,7 @@ func ValidCode(code string) bool {
 // Parse reads a file of rates, in CSV with the columns date, currency and units_per_usd, and returns those of one currency.
 // The error names every fault of the file.
 func Parse(content []byte, code string) (Rates, error) {
-	r := csv.NewReader(strings.NewReader(string(content)))
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(content), "\uFEFF"))) // spreadsheets begin files with this mark
 	r.FieldsPerRecord, r.Comment, r.TrimLeadingSpace = -1, '#', true
 	var faults []error
 	fault := func(line int, format string, args ...any) {

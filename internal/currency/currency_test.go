@@ -69,6 +69,14 @@ func TestConvert(t *testing.T) {
 	}
 }
 
+func TestParseTakesFilesOfSpreadsheets(t *testing.T) {
+	t.Parallel()
+	rates, err := currency.Parse([]byte("\uFEFF"+strings.ReplaceAll(file, "\n", "\r\n")), "EUR")
+	if err != nil || len(rates) != 2 {
+		t.Errorf("want 2 rates, got %v, %v", rates, err)
+	}
+}
+
 func TestParseNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	const head = "date,currency,units_per_usd\n"

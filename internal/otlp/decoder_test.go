@@ -155,3 +155,48 @@ func TestDecoderMerges(t *testing.T) {
 		t.Errorf("a resource twice: %v", err)
 	}
 }
+
+// FuzzDecoder holds the decoder to what proto.Unmarshal makes of the same bytes, and to refusing what it refuses.
+func FuzzDecoder(f *testing.F) {
+	for seed := range uint64(200) {
+		content, err := proto.Marshal(anyRequest(rand.New(rand.NewPCG(seed, 2))))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(content) < 4<<10 { // what is large is slow to mutate
+			f.Add(content)
+		}
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		want := &collectorpb.ExportTraceServiceRequest{}
+		if unmarshal(content, want) != nil {
+			return // broken text is repaired, and what is no protobuf is refused
+		}
+		got, release, err := decodeProtobuf(content, 1000)
+		if err != nil {
+			return // more than the limits
+		}
+		defer release()
+		if got = withoutUnread(got); !proto.Equal(got, withoutUnread(want)) {
+			t.Errorf("want %v, got %v", want, got)
+		}
+	})
+}
+
+// withoutUnread takes out of a request what the decoder leaves out: the fields that nothing here reads.
+func withoutUnread(request *collectorpb.ExportTraceServiceRequest) *collectorpb.ExportTraceServiceRequest {
+	for _, ofResource := range request.GetResourceSpans() {
+		ofResource.SchemaUrl = ""
+		for _, ofScope := range ofResource.GetScopeSpans() {
+			ofScope.SchemaUrl = ""
+			for _, span := range ofScope.GetSpans() {
+				span.TraceState, span.Flags, span.Kind = "", 0, 0
+				span.Links, span.DroppedAttributesCount, span.DroppedEventsCount, span.DroppedLinksCount = nil, 0, 0, 0
+				for _, pair := range span.GetAttributes() {
+					pair.ProtoReflect().SetUnknown(nil)
+				}
+			}
+		}
+	}
+	return request
+}

@@ -33,7 +33,7 @@ var background = map[string]bool{
 	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "GuardCopied": true, "Partitions": true,
 	"LockNames": true, "DropUnusedNames": true, "RollupNames": true,
 	"DropOldExecutionRollups": true, "DropOldUserRollups": true, "DropOldSpans": true, "DropOldJoined": true, "DropOldCallScopes": true,
-	"OldestTransaction": true, "TakeContents": true, "CountContents": true, "DropOldContents": true,
+	"OldestTransaction": true, "ReadExecutionSpend": true, "TakeContents": true, "CountContents": true, "DropOldContents": true,
 }
 
 func TestIdlePollsRunNoQuery(t *testing.T) {

@@ -3,7 +3,6 @@ package telemetry
 import (
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -42,14 +41,14 @@ func NewUnreadCounts(reg prometheus.Registerer, log *zap.Logger) *UnreadCounts {
 func (u *UnreadCounts) Observe(name string) { u.counts.WithLabelValues(u.label(name)).Inc() }
 
 func (u *UnreadCounts) label(name string) string {
-	if len(name) > maxCountLabel || strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
-		return "other"
+	if name = clientLabel(name, maxCountLabel); name == otherLabel {
+		return name
 	}
 	u.mu.Lock()
 	known := u.names[name]
 	if !known && len(u.names) >= maxUnreadCounts {
 		u.mu.Unlock()
-		return "other"
+		return otherLabel
 	}
 	if !known {
 		name = strings.Clone(name)

@@ -39,15 +39,14 @@ func (u *UnreadSpans) Observe(scope string, spans int) {
 }
 
 func (u *UnreadSpans) label(scope string) string {
-	if len(scope) > maxScopeLabel {
-		return "other"
+	if scope = clientLabel(scope, maxScopeLabel); scope == otherLabel {
+		return scope
 	}
-	scope = strings.ToValidUTF8(scope, "?")
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.scopes[scope] {
 		if len(u.scopes) >= maxUnreadScopes {
-			return "other"
+			return otherLabel
 		}
 		u.scopes[strings.Clone(scope)] = true
 	}

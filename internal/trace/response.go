@@ -52,7 +52,8 @@ func (c *calls) byResponse() {
 }
 
 // sameAnswer reports whether one response id makes two calls one, the first of which began before. Between processes the counts must
-// agree: whoever sends a span may put any id on it. An id that other answers may have needs times and counts that go together.
+// agree, and the models where one has no counts: whoever sends a span may put any id on it, and must not change what another's call
+// costs. An id that other answers may have needs times and counts that go together.
 func (c *calls) sameAnswer(first, second int) bool {
 	x, y := &c.nodes[first], &c.nodes[second]
 	if y.StartedAt.Sub(x.StartedAt) > ResponseWithin {
@@ -60,7 +61,7 @@ func (c *calls) sameAnswer(first, second int) bool {
 	}
 	kin := x.TraceID == y.TraceID || x.Process != "" && x.Process == y.Process
 	if !x.ambiguous && !y.ambiguous {
-		return kin || agree(x, y)
+		return kin || agree(x, y) && (x.counts() && y.counts() || sameModel(x, y) || x.model() == "" || y.model() == "")
 	}
 	during := y.StartedAt.Sub(x.EndedAt) <= Slack
 	switch {

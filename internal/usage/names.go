@@ -234,6 +234,17 @@ func classifyMember(path string) Name {
 	return classify(slices.Concat(segments...))
 }
 
+// telling cuts from a member's path what classifyMember does not look at: it may be anything, and not fit for a metric.
+func telling(path string) string {
+	for {
+		_, rest, inside := strings.Cut(path, ".")
+		if segments := split(path); !inside || len(segments) < 2 || !unknown(segments[0]) {
+			return path
+		}
+		path = rest
+	}
+}
+
 // unknown reports whether none of the words is known.
 func unknown(words []string) bool {
 	marks, _ := meaning(words...)

@@ -173,8 +173,8 @@ func fit(b *execution.Billing, t *execution.Tokens) {
 // that says so charges nothing.
 func (s *statement) charge(whole bool) *int64 {
 	nano, known := s.cost, s.costKnown
-	if !known || nano == 0 && s.costParts > 0 {
-		nano, known = s.costParts, s.costFound
+	if parts := s.costParts[0] + s.costParts[1]; !known || nano == 0 && parts > 0 {
+		nano, known = parts, s.costFound
 	}
 	if !known || nano == 0 && !whole {
 		return nil

@@ -28,8 +28,8 @@ type statement struct {
 
 	cost      int64 // nano-USD
 	costKnown bool
-	costParts int64
-	costFound bool // costParts has some
+	costParts [2]int64 // of the input and of the output
+	costFound bool     // costParts has some
 
 	tier, tierAsked, region, speed string
 
@@ -71,7 +71,7 @@ func (s *statement) number(name Name, f float64) {
 	}
 }
 
-// charged takes a charge in USD.
+// charged takes a charge in USD. Of one that is told twice the larger counts.
 func (s *statement) charged(k kind, f float64) {
 	if !(f >= 0 && f <= maxCost) {
 		return
@@ -81,7 +81,8 @@ func (s *statement) charged(k kind, f float64) {
 		s.cost, s.costKnown = max(s.cost, nano), true
 		return
 	}
-	s.costParts, s.costFound = s.costParts+nano, true
+	part := &s.costParts[k-costInput]
+	*part, s.costFound = max(*part, nano), true
 }
 
 // text takes what a name says of a text.
@@ -131,7 +132,7 @@ func word(text string) string {
 func (s *statement) memberNumber(path []byte, f float64, costs bool) {
 	name := memberOf(path, costs)
 	if name.kind == unread && f > 0 {
-		s.missed(string(path))
+		s.missed(telling(string(path)))
 		return
 	}
 	s.number(name, f)

@@ -271,6 +271,7 @@ func TestCharges(t *testing.T) {
 		{map[string]string{"langfuse.observation.cost_details": `{"total":0}`}, -1},
 		{map[string]string{"acme.usage": `{"cost":0}`}, 0},
 		{map[string]string{"acme.usage": `{"cost":{"input_tokens_cost":0.1,"total_cost":0.0004}}`}, 400_000},
+		{map[string]string{"llm.cost.prompt": "0.0001", "gen_ai.cost.input_cost": "0.0001", "llm.cost.completion": "0.0003"}, 400_000},
 		{map[string]string{"llm.cost.total": "-1"}, -1},
 		{map[string]string{"llm.cost.total": "NaN"}, -1},
 		{map[string]string{"llm.cost.total": "1e300"}, -1},
@@ -289,5 +290,17 @@ func TestCharges(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%v: %d nano-USD, want %d", tt.attributes, got, tt.want)
 		}
+	}
+}
+
+// TestUnreadNamesLeaveOutWhatIsAround does not tell whose counts they are.
+func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
+	t.Parallel()
+	r := Report{}
+	if err := r.Text("acme.usage", Attribute("acme.usage"), `{"ada":{"frobnicated_tokens":5},"input_tokens":7}`); err != nil {
+		t.Fatal(err)
+	}
+	if told := r.Settle(); len(told.Unread) != 1 || told.Unread[0] != "acme.usage.frobnicated_tokens" || told.Tokens.Input != 7 {
+		t.Errorf("%v, %+v", told.Unread, told.Tokens)
 	}
 }
