@@ -52,6 +52,10 @@ func TestBilling(t *testing.T) {
 		{"priority of a long request", "openai", "gpt-5.6-sol", monday, execution.Tokens{Input: 300_000}, execution.Billing{ServiceTier: "priority"}, dollars(0.3 * 16)},
 		{"default is no tier", "openai", "gpt-5.6-sol", monday, execution.Tokens{Input: 100_000}, execution.Billing{ServiceTier: "default"}, dollars(0.1 * 4)},
 		{"a tier that nobody priced costs the list price", "openai", "gpt-5.6-sol", monday, execution.Tokens{Input: 100_000}, execution.Billing{ServiceTier: "scale"}, dollars(0.1 * 4)},
+		{"flex where no provider is named", "", "gpt-5.6-sol", monday, execution.Tokens{Input: 100_000, Output: 100_000}, execution.Billing{ServiceTier: "flex"}, dollars(0.1*2 + 0.1*10)},
+		{"a batch of Gemini where none is", "", "gemini-2.5-flash", monday, execution.Tokens{Input: million}, execution.Billing{ServiceTier: "batch"}, dollars(0.15)},
+		{"a batch by a gateway", "acme-gateway", "grok-4.7", monday, execution.Tokens{Input: 100_000}, execution.Billing{ServiceTier: "batch"}, dollars(0.1 * 2 * 0.8)},
+		{"priority at another host, which OpenAI does not price", "openrouter", "openai/gpt-5.6-sol", monday, execution.Tokens{Input: 100_000}, execution.Billing{ServiceTier: "priority"}, dollars(0.1 * 4)},
 		{"as Vertex AI writes it", "vertex_ai", "gemini-2.5-flash", monday, execution.Tokens{Input: million}, execution.Billing{ServiceTier: "on_demand_priority"}, dollars(0.3 * 1.8)},
 		{
 			"audio", "openai", "gpt-audio", monday,

@@ -57,11 +57,15 @@ func (p *Prices) look(key priceKey) []offer {
 	for _, t := range p.tables {
 		if found, ok := t.find(a.keys, &a.name); ok {
 			q := offer{series: found.series, region: factorOne, tier: tier, service: factorOne}
+			charges := a.provider
+			if maker := found.series.elsewhereOf(); maker != "" {
+				charges = maker // its price holds, and so does what it asks for a tier
+			}
 			if !found.zoned {
-				q.region = found.series.factor(a.provider, &a.name, region, "")
+				q.region = found.series.factor(charges, &a.name, region, "")
 			}
 			if tier != "" {
-				q.service = found.series.factor(a.provider, &a.name, region, tier)
+				q.service = found.series.factor(charges, &a.name, region, tier)
 			}
 			all = append(all, q)
 		}

@@ -82,6 +82,14 @@ func (s *series) named() string {
 	return s.provider
 }
 
+// elsewhereOf returns the first provider of prices that were found because they hold elsewhere too; empty for all others.
+func (s *series) elsewhereOf() string {
+	if s.provider != ifUnnamed && s.provider != ifUnknown || len(s.periods[0].Providers) == 0 {
+		return ""
+	}
+	return s.periods[0].Providers[0]
+}
+
 // priceTable is files whose prices are asked for together: the most specific pattern of all of them wins.
 type priceTable struct {
 	version    string

@@ -82,25 +82,31 @@ type report struct {
 	// Raw events of providers have these around what they report: Anthropic's message_start, OpenAI's response.completed.
 	Message  json.RawMessage `json:"message"`
 	Response json.RawMessage `json:"response"`
-	Error    json.RawMessage `json:"error"`
-	Text     json.RawMessage `json:"text"`
-	Delta    json.RawMessage `json:"delta"`
-	Content  json.RawMessage `json:"content"`
-	Output   json.RawMessage `json:"output"`
+	// Gemini has other names.
+	UsageMetadata json.RawMessage `json:"usageMetadata"`
+	ModelVersion  string          `json:"modelVersion"`
+	Candidates    json.RawMessage `json:"candidates"`
+	Error         json.RawMessage `json:"error"`
+	Text          json.RawMessage `json:"text"`
+	Delta         json.RawMessage `json:"delta"`
+	Content       json.RawMessage `json:"content"`
+	Output        json.RawMessage `json:"output"`
 }
 
 // note takes over what an upstream reports, and reports whether it says how much was written.
 func (a *answer) note(r report) (written bool) {
-	if r.Model != "" {
-		a.model = r.Model
-	}
+	a.model = cmp.Or(r.Model, r.ModelVersion, a.model)
 	if r.Provider != "" {
 		a.provider = r.Provider
 	}
 	if r.Finish != "" {
 		a.finish = asName(r.Finish, 100)
 	}
+	if said := r.candidate().Finish; said != "" {
+		a.finish = asName(said, 100)
+	}
 	written = a.used.add(r.Usage)
+	written = a.used.add(r.UsageMetadata) || written
 	if len(r.Tokens) > 0 && string(r.Tokens) != "null" {
 		a.used.own, written = r.Tokens, true
 	}
@@ -119,12 +125,33 @@ func (a *answer) note(r report) (written bool) {
 
 // ends reports whether an event comes when all is written.
 func (r report) ends() bool {
-	return r.Finish != "" || r.Type == "message_delta" || len(r.Response) > 0 || len(r.Error) > 0 && string(r.Error) != "null"
+	return r.Finish != "" || r.candidate().Finish != "" || r.Type == "message_delta" || len(r.Response) > 0 || len(r.Error) > 0 && string(r.Error) != "null"
 }
 
 // reports reports whether an event has something beside text.
 func (r report) reports() bool {
-	return len(r.Usage) > 0 || len(r.Tokens) > 0 || len(r.Message) > 0 && r.Message[0] == '{' || r.Model != "" || r.Finish != ""
+	return len(r.Usage) > 0 || len(r.Tokens) > 0 || len(r.Message) > 0 && r.Message[0] == '{' || r.Model != "" || r.Finish != "" ||
+		len(r.UsageMetadata) > 0 || len(r.Candidates) > 0
+}
+
+// candidate is the answer that Gemini's API calls so.
+type candidate struct {
+	Content struct {
+		Parts []struct {
+			Text    string `json:"text"`
+			Thought bool   `json:"thought"`
+		} `json:"parts"`
+	} `json:"content"`
+	Finish string `json:"finishReason"`
+}
+
+// candidate returns the first of them; an empty one if there is none.
+func (r report) candidate() candidate {
+	var all []candidate
+	if len(r.Candidates) == 0 || json.Unmarshal(r.Candidates, &all) != nil || len(all) == 0 {
+		return candidate{}
+	}
+	return all[0]
 }
 
 // text is the part of the answer that an event brings. It is not ok where the event brings none that we know.
@@ -141,7 +168,12 @@ func (r report) text() (text string, ok bool) {
 	if r.ofProvider() && json.Unmarshal(r.Delta, &delta) == nil && delta.Type == "text_delta" {
 		return delta.Text, true
 	}
-	return "", false
+	for _, part := range r.candidate().Content.Parts {
+		if !part.Thought {
+			text += part.Text
+		}
+	}
+	return text, text != ""
 }
 
 // ofProvider reports whether it is an event of a provider's stream that an agent passes on as it is. Those without text say

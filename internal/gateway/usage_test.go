@@ -66,6 +66,11 @@ func TestUsageOfHTTPAgents(t *testing.T) {
 				`data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}`+"\n\n", `data: {"type":"message_stop"}`+"\n\n"),
 			text: "Hello", want: merged,
 		},
+		"a raw stream of Gemini's": {
+			upstream: stream(`data: {"candidates":[{"content":{"role":"model","parts":[{"text":"Hmm","thought":true}]}}],"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"totalTokenCount":100},"modelVersion":"gemini-2.5-flash"}`+"\n\n",
+				`data: {"candidates":[{"content":{"role":"model","parts":[{"text":"Hel"},{"text":"lo"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5,"totalTokenCount":120},"modelVersion":"gemini-2.5-flash"}`+"\n\n"),
+			text: "Hello", want: reported(execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}),
+		},
 		"told of an error": {
 			upstream: stream(`data: {"text":"He"}`+"\n\n", `data: {"error":{"message":"overloaded"},"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`+"\n\n"),
 			more:     []string{model}, text: "He", want: reported(execution.Tokens{Input: 5, Output: 7, Used: 12}),

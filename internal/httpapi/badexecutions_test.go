@@ -69,7 +69,7 @@ func badExecutions() map[string]struct{ raw, code, field string } {
 	for _, field := range []string{"tokens_used", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"} {
 		for value, code := range map[string]string{
 			"-1": "invalid_field", "2000000001": "invalid_field", "9223372036854775807": "invalid_field", "9223372036854775808": "number_out_of_range",
-			"1.5": "invalid_type", "1e0": "invalid_type", `"5"`: "invalid_type", "true": "invalid_type", "[]": "invalid_type",
+			"1.5": "invalid_type", "1e-1": "invalid_type", `"5"`: "invalid_type", "true": "invalid_type", "[]": "invalid_type",
 		} {
 			tests[field+"="+value] = struct{ raw, code, field string }{one(`,"` + field + `":` + value), code, field}
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -311,11 +312,15 @@ func readCount(value jsontext.Value, field string, into *int64) error {
 	if value == nil {
 		return nil
 	}
-	digits := string(value)
-	if whole, fraction, ok := strings.Cut(digits, "."); ok && strings.Trim(fraction, "0") == "" && value.Kind() == jsontext.KindNumber {
-		digits = whole // 10.0 is a whole number
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if errors.Is(err, strconv.ErrSyntax) && value.Kind() == jsontext.KindNumber { // 10.0 and 1e2 are whole numbers too
+		const exact = 1 << 53
+		if float, ferr := strconv.ParseFloat(string(value), 64); ferr != nil || math.Abs(float) >= exact {
+			err = strconv.ErrRange
+		} else if float == math.Trunc(float) {
+			n, err = int64(float), nil
+		}
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
 	switch {
 	case err == nil:
 	case errors.Is(err, strconv.ErrRange):

@@ -129,6 +129,7 @@ func TestWhatAnExecutionLeavesOut(t *testing.T) {
 		"too deep a payload":           {`,"input_data":` + strings.Repeat("[", 65) + strings.Repeat("]", 65), execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`"` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + `"`)}},
 		"half a pair in the error":     {`,"error_message":"a\u0000\ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, ErrorMessage: "a\uFFFD\uFFFD"}},
 		"counts with a fraction of 0":  {`,"input_tokens":10.0`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 10, Used: 10}, Usage: execution.UsageReported}},
+		"counts with an exponent":      {`,"input_tokens":1e1,"output_tokens":50e-1`, execution.Execution{Kind: execution.Agent, Request: true, Tokens: execution.Tokens{Input: 10, Output: 5, Used: 15}, Usage: execution.UsageReported}},
 		"a payload of nothing":         {`,"input_data":{},"output_data":""`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{}`), Output: json.RawMessage(`""`)}},
 		"all of a microsecond":         {`,"execution_time_ms":0.0004`, execution.Execution{Kind: execution.Agent, Request: true}},
 		"half of a microsecond":        {`,"execution_time_ms":5e-4`, execution.Execution{Kind: execution.Agent, Request: true, Duration: time.Microsecond}},

@@ -117,7 +117,7 @@ func isTimeout(said ...string) bool {
 
 // wrappedTimeout knows messages that tell of a time-out whatever error they are wrapped in. Others that only mention one, such
 // as "timeout must be positive", are believed where nothing names the error's type.
-var wrappedTimeout = regexp.MustCompile(`(?i)timed[ _-]?out\b|deadline[ _-]?exceeded|time[ _-]?out[ _-]?(?:error|exception)\b`)
+var wrappedTimeout = regexp.MustCompile(`(?i)timed[ _-]?out\b|deadline[ _-]?exceeded|time[ _-]?out[ _-]?(?:error|exception)\b|due to (?:a )?time[ _-]?out\b`)
 
 // tellsTimeout reports whether an error's message tells of a time-out. A stack that is a part of it does not count.
 func tellsTimeout(message string) bool {

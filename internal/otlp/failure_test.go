@@ -47,6 +47,13 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 			says: bare, code: failed, thrown: says{"exception.type": "Exception", "exception.message": "no key\nTraceback (most recent call last):\n  raise APITimeoutError(request)"},
 			want: execution.Failure, error: "Exception: no key\nTraceback (most recent call last):\n  raise APITimeoutError(request)",
 		},
+		"a time-out that a signal gave up for": {
+			says: bare, code: failed, told: "run failed", thrown: says{"exception.type": "Error", "exception.message": "The operation was aborted due to timeout"},
+			want: execution.Timeout, error: "Error: run failed",
+		},
+		"a value of a setting that is no time-out": {
+			says: bare, code: failed, told: "invalid due to timeouts", thrown: says{"exception.type": "Error"}, want: execution.Failure, error: "Error: invalid due to timeouts",
+		},
 		"a call that finished in an error":             {says: bare.with(says{"gen_ai.response.finish_reasons": []any{"error"}}), code: ok, want: execution.Failure, before: never},
 		"a call that finished in an error, as text":    {says: bare.with(says{"gen_ai.response.finish_reasons": `["error"]`}), want: execution.Failure, before: never},
 		"a call of the AI SDK that finished in one":    {says: bare.with(says{"ai.response.finishReason": "error"}), want: execution.Failure, before: never},

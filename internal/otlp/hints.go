@@ -41,6 +41,9 @@ func (s *span) hinted() *hints {
 			s.hints.attribute(what, pair.GetValue())
 		}
 	}
+	if s.hints.user == "" {
+		s.hints.user = s.attributes.name(execution.MaxUser, "mastra.metadata.resourceId") // whose memory it is
+	}
 	return s.hints
 }
 

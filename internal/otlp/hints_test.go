@@ -20,6 +20,8 @@ func TestNamesByRule(t *testing.T) {
 	}{
 		"an association":              {says: agent.with(says{"traceloop.association.properties.user_id": "ada", "traceloop.association.properties.chat_id": "s1"}), user: "ada", session: "s1"},
 		"metadata of Mastra":          {says: agent.with(says{"mastra.metadata.userId": "ada", "mastra.metadata.sessionId": "s1"}), user: "ada", session: "s1"},
+		"memory of Mastra":            {says: agent.with(says{"mastra.metadata.resourceId": "ada"}), user: "ada"},
+		"Mastra's user goes first":    {says: agent.with(says{"mastra.metadata.resourceId": "org", "mastra.metadata.userId": "ada"}), user: "ada"},
 		"metadata of LangSmith":       {says: agent.with(says{"langsmith.metadata.user_id": "ada", "langsmith.metadata.thread_id": "s1"}), user: "ada", session: "s1"},
 		"metadata of the AI SDK":      {says: says{"ai.operationId": "ai.generateText", "ai.telemetry.metadata.userId": "ada", "ai.telemetry.metadata.sessionId": "s1"}, user: "ada", session: "s1"},
 		"a trace's user of Langfuse":  {says: says{"langfuse.observation.type": "agent", "langfuse.user.id": "ada", "langfuse.session.id": "s1"}, span: "clerk", agent: "clerk", user: "ada", session: "s1", isDefault: true},

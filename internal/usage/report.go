@@ -96,6 +96,9 @@ func (r *Report) object(key string, name Name, text string) {
 		r.flat.join(&said)
 		return
 	}
+	if !said.absurd && !said.has(input) && !said.has(output) && !said.has(total) && !said.has(bare) {
+		r.flat.join(&said) // it has only parts, of the whole that the attributes tell
+	}
 	r.add(said.settle(r.Source, true))
 }
 

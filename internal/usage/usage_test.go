@@ -304,3 +304,42 @@ func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
 		t.Errorf("%v, %+v", told.Unread, told.Tokens)
 	}
 }
+
+// TestAnObjectOfPartsAlone: the AI SDK's version 5 tells what was written to Bedrock's cache in an object of its own.
+func TestAnObjectOfPartsAlone(t *testing.T) {
+	t.Parallel()
+	numbers := map[string]float64{"ai.usage.inputTokens": 60, "ai.usage.cachedInputTokens": 40, "ai.usage.outputTokens": 20, "ai.usage.totalTokens": 80}
+	const key = "ai.response.providerMetadata"
+	for name, object := range map[string]string{
+		"written":          `{"bedrock":{"usage":{"cacheWriteInputTokens":10}}}`,
+		"written and read": `{"bedrock":{"usage":{"cacheReadInputTokens":40,"cacheWriteInputTokens":10}}}`,
+	} {
+		for _, first := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := Report{Source: Source{Scope: "ai", Provider: "amazon-bedrock", Model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0"}}
+				tell := func() {
+					if err := r.Text(key, Attribute(key), object); err != nil {
+						t.Error(err)
+					}
+				}
+				if first {
+					tell()
+				}
+				for key, n := range numbers {
+					if err := r.Number(key, Attribute(key), n); err != nil {
+						t.Error(err)
+					}
+				}
+				if !first {
+					tell()
+				}
+				told := r.Settle()
+				checkTold(t, &told)
+				if want := (execution.Tokens{Input: 110, CacheRead: 40, CacheWrite: 10, Output: 20, Used: 130}); told.Tokens != want {
+					t.Errorf("%+v, want %+v", told.Tokens, want)
+				}
+			})
+		}
+	}
+}
