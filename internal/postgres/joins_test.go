@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -293,5 +294,42 @@ func TestManyTellOfOneResponse(t *testing.T) {
 	}
 	if most := askAsAdmin[int](t, db, `SELECT max(jsonb_array_length(joined)) FROM agent_executions`); most > 7 {
 		t.Errorf("want at most 7 others to a call, got %d", most)
+	}
+}
+
+// TestFailedSettleLooksAgain: calls of one response that two replicas store at the same moment are one, though the first looks fail.
+func TestFailedSettleLooksAgain(t *testing.T) {
+	t.Parallel()
+	db, here := newDatabase(t), newScene()
+	replicas, o := []*postgres.Executions{newExecutions(t, db), newExecutions(t, db)}, &settling{db: db}
+	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // which is written last
+	defer release()
+	var g errgroup.Group
+	for i, s := range replicas {
+		one := here.in(newTrace()).piece(call, "1", "", 0, 100, response, uses(10, 5), func(p *piece) { p.span.Process = fmt.Sprint(i) })
+		g.Go(func() error {
+			_, err := s.Commit(t.Context(), batchOf(one))
+			return err
+		})
+		db.untilWaiting(t, i+1)
+	}
+	release()
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, s := range replicas {
+		if _, _, err := s.Settle(cancelled); err == nil {
+			t.Fatal("a settle whose context is done succeeded")
+		}
+	}
+	for range 2 {
+		for _, s := range replicas {
+			o.settle(t, s)
+		}
+	}
+	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions`); n != 1 {
+		t.Errorf("want 1 row, got %d", n)
 	}
 }

@@ -103,7 +103,8 @@ CROSS JOIN LATERAL (
 	ORDER BY b.started_at DESC LIMIT $4
 ) AS a
 UNION ALL
-SELECT 0, '' WHERE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()))`, responses, from, to, maxAlike)
+SELECT 0, '' WHERE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()))
+	OR pg_snapshot_xmax(pg_current_snapshot()) < pg_current_xact_id() -- the list ends at the latest that is over`, responses, from, to, maxAlike)
 	if err != nil {
 		return err
 	}

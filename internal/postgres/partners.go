@@ -242,19 +242,41 @@ func (r *recent) remember(in *intake) {
 	}
 }
 
-// take removes and returns the calls.
-func (r *recent) take() (calls []recentCall, l lookups, early []earlyCall) {
+// take removes and returns the calls. What is appended to them does not change what was taken.
+func (r *recent) take() *recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	calls, l, early = r.calls, r.lookups, r.early
+	taken := &recent{
+		calls: slices.Clip(r.calls), early: r.early,
+		lookups: lookups{responses: slices.Clip(r.lookups.responses), alike: slices.Clip(r.lookups.alike)},
+	}
 	r.calls, r.lookups, r.early = nil, lookups{}, nil
-	return calls, l, early
+	return taken
+}
+
+// restore adds calls that were taken and not looked for.
+func (r *recent) restore(taken *recent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.calls)+len(taken.calls)+len(r.early)+len(taken.early) > maxRecent {
+		return
+	}
+	base := len(r.calls)
+	r.calls, r.early = append(r.calls, taken.calls...), append(r.early, taken.early...)
+	for _, look := range taken.lookups.responses {
+		look.n += base
+		r.lookups.responses = append(r.lookups.responses, look)
+	}
+	for _, look := range taken.lookups.alike {
+		look.n += base
+		r.lookups.alike = append(r.lookups.alike, look)
+	}
 }
 
 // lookAgain has calls looked at that were committed lately and that others may be the same as.
-func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx) error {
-	calls, l, early := s.recent.take()
-	if err := s.lookForScopes(ctx, tx, &calls, &l, early); err != nil {
+func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) error {
+	calls, l := taken.calls, taken.lookups
+	if err := s.lookForScopes(ctx, tx, &calls, &l, taken.early); err != nil {
 		return err
 	}
 	found := map[int]bool{}

@@ -25,10 +25,11 @@ const (
 // say moves rows, and what they add to the rollups, in one transaction. It returns those that nothing will change any more, and
 // whether there may be more to look at now. Replicas may do it at the same time: each trace is looked at by one.
 func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
+	recent := s.recent.take() // here, since a transaction may be run again
 	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
 		settled, more = nil, false
 		q := s.db.queries.WithTx(tx)
-		if err := s.lookAgain(ctx, tx); err != nil {
+		if err := s.lookAgain(ctx, tx, recent); err != nil {
 			return err
 		}
 		due, err := q.TakeUnsettled(ctx, settleAtOnce)
@@ -53,6 +54,7 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 		return s.appendDeltas(ctx, tx, v.deltas)
 	})
 	if err != nil {
+		s.recent.restore(recent)
 		return nil, false, err // what a transaction settled that was not committed is not settled
 	}
 	return settled, more, nil

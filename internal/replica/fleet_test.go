@@ -211,8 +211,8 @@ func (n *node) pending(agent, token string, header ...string) (ids []string, a a
 	return ids, a
 }
 
-// queries reads how often each query has run, from the replica's own metrics.
-func (n *node) queries() map[string]float64 {
+// scrape returns the replica's own metrics.
+func (n *node) scrape() string {
 	n.t.Helper()
 	resp, err := n.client.Get(n.metrics)
 	if err != nil {
@@ -223,8 +223,14 @@ func (n *node) queries() map[string]float64 {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	return string(text)
+}
+
+// queries reads how often each query has run, from the replica's own metrics.
+func (n *node) queries() map[string]float64 {
+	n.t.Helper()
 	counts := map[string]float64{}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(n.scrape()) {
 		var value float64
 		rest, ok := strings.CutPrefix(line, `watchbill_db_query_duration_seconds_count{query="`)
 		if !ok {

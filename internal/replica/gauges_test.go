@@ -2,7 +2,6 @@ package replica_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,19 +10,10 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 )
 
-// gauge reads a series without labels from a replica's own metrics.
+// gauge reads a series, named with its labels, from a replica's own metrics.
 func (n *node) gauge(name string) (value float64, there bool) {
 	n.t.Helper()
-	resp, err := n.client.Get(n.metrics)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(n.scrape()) {
 		if number, ok := strings.CutPrefix(line, name+" "); ok {
 			if _, err := fmt.Sscan(number, &value); err != nil {
 				n.t.Fatalf("%s: %v", line, err)

@@ -195,16 +195,7 @@ func TestExportersOfGRPCWaitAsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 20*time.Second, "all executions stored", func() bool { return len(n.activity(sdk.GoUser)) == sdk.GoTellings*sdk.Executions })
-	scraped, err := n.client.Get(n.metrics)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer scraped.Body.Close()
-	text, err := io.ReadAll(scraped.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), `code="429",method="POST",route="/v1/traces"`) {
+	if !strings.Contains(n.scrape(), `code="429",method="POST",route="/v1/traces"`) {
 		t.Error("no export was refused: the limit is too large for the test")
 	}
 }
@@ -300,13 +291,20 @@ func TestStrangersOfGRPC(t *testing.T) {
 			closed <- struct{}{}
 		}()
 	}
-	deadline := time.After(4 * time.Second) // before those are closed that send no request in time
 	for range strangers - limit {
 		select {
 		case <-closed:
-		case <-deadline:
+		case <-time.After(30 * time.Second):
 			t.Fatal("more connections are open than the limit")
 		}
+	}
+	shed := 0. // for others, not since they sent no request in time
+	for _, reason := range []string{"unauthenticated", "refused"} {
+		one, _ := n.gauge(`watchbill_http_connections_shed_total{reason="` + reason + `"}`)
+		shed += one
+	}
+	if shed < strangers-limit {
+		t.Errorf("%.0f connections were closed for others, want %d", shed, strangers-limit)
 	}
 	if err := sdk.SendWithGoByGRPC(t.Context(), otlptracegrpc.WithEndpoint(n.grpc), otlptracegrpc.WithHeaders(grpcHeaders), otlptracegrpc.WithInsecure()); err != nil {
 		t.Error(err)

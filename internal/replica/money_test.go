@@ -3,7 +3,6 @@ package replica_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -165,16 +164,7 @@ func TestCountersOfWhatIsNotKnown(t *testing.T) {
 		return found[1]
 	}
 	eventually(t, 10*time.Second, "all counted", func() bool {
-		answer, err := n.client.Get(n.metrics)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		body, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page = string(body)
+		page = n.scrape()
 		return strings.Contains(page, `watchbill_executions_total{agent="writer",model="gpt-4o",status="success"} 3`)
 	})
 	for name, want := range map[string]string{

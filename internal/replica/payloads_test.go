@@ -238,8 +238,16 @@ func TestOddPayloadsByAllWays(t *testing.T) {
 		}
 		return len(all) == len(ways)*len(payloads)
 	}
-	for end := time.Now().Add(60 * time.Second); !complete() && time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond)
+	deadline := time.NewTimer(60 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for late := false; !late && !complete(); {
+		select {
+		case <-deadline.C:
+			late = true // what is missing is told below
+		case <-tick.C:
+		}
 	}
 	for w, way := range ways {
 		for p, payload := range payloads {

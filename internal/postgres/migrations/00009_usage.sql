@@ -2,8 +2,10 @@
 SET LOCAL lock_timeout = '5s';
 
 -- What is known of a model call's usage, what its price depends on, and which other spans told of the same call.
+-- The check is not valid for the rows that are there, which all have the default: to validate it would read all of them.
 ALTER TABLE agent_executions
-    ADD COLUMN usage text NOT NULL DEFAULT '' CHECK (usage IN ('', 'reported', 'unknown', 'estimated')),
+    ADD COLUMN usage text NOT NULL DEFAULT '',
+    ADD CONSTRAINT agent_executions_usage_check CHECK (usage IN ('', 'reported', 'unknown', 'estimated')) NOT VALID,
     ADD COLUMN billing jsonb,                 -- NULL: the list price of the model applies
     ADD COLUMN provider_cost_nano_usd bigint, -- that the provider said it charges; NULL: it did not
     ADD COLUMN joined jsonb;                  -- [{"execution_id", "by"}] of what was found to be the same call
