@@ -60,6 +60,9 @@ func chatCompletion(c *call) reply {
 		}
 	}
 	chunk(o{}, finish)
+	if strings.HasPrefix(c.r.URL.Path, "/openai/openai/") { // Groq counts its streams without being asked
+		given.events[len(given.events)-1].data.(o)["x_groq"] = o{"id": "req_" + c.id, "usage": usage}
+	}
 	if withUsage {
 		e := head("chat.completion.chunk")
 		e["choices"], e["usage"] = []any{}, usage

@@ -84,18 +84,3 @@ func generateContent(c *call) reply {
 	given.events = []event{{data: body(o{"text": parts[0]}, nil)}, {data: body(o{"text": parts[1]}, "STOP")}}
 	return given
 }
-
-func converse(c *call) reply {
-	content, stop := o{"text": c.answer()}, "end_turn"
-	if config := object(c.request["toolConfig"]); c.loop && c.step == 1 && len(list(config["tools"])) > 0 {
-		name := text(object(object(list(config["tools"])[0])["toolSpec"])["name"])
-		content, stop = o{"toolUse": o{"toolUseId": "tooluse_" + c.id, "name": name, "input": o{"city": "Paris"}}}, "tool_use"
-	}
-	return reply{model: c.r.PathValue("model"), used: anthropicTokens, body: o{
-		"output": o{"message": o{"role": "assistant", "content": []any{content}}}, "stopReason": stop, "metrics": o{"latencyMs": 5},
-		"usage": o{
-			"inputTokens": inputTokens - cacheReadTokens - cacheWriteTokens, "outputTokens": outputTokens, "totalTokens": inputTokens + outputTokens,
-			"cacheReadInputTokens": cacheReadTokens, "cacheWriteInputTokens": cacheWriteTokens,
-		},
-	}}
-}
