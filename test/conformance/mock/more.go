@@ -18,7 +18,7 @@ func cohereChat(c *call) reply {
 			o{"id": "call_" + c.id, "type": "function", "function": o{"name": name, "arguments": arguments}},
 		}}, "TOOL_CALL"
 	}
-	if !c.flag("stream") {
+	if !c.streams() {
 		given.body = o{"id": "co-" + c.id, "finish_reason": finish, "message": message, "usage": usage}
 		return given
 	}

@@ -23,7 +23,7 @@ func message(c *call) reply {
 		content, stop = o{"type": "tool_use", "id": "toolu_" + c.id, "name": name, "input": json.RawMessage(arguments)}, "tool_use"
 	}
 	body := o{"id": "msg_" + c.id, "type": "message", "role": "assistant", "model": model, "content": []any{content}, "stop_reason": stop, "stop_sequence": nil, "usage": usage(outputTokens)}
-	if !c.flag("stream") {
+	if !c.streams() {
 		given.body = body
 		return given
 	}

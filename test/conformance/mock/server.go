@@ -78,7 +78,7 @@ type call struct {
 }
 
 func (c *call) text(name string) string { t, _ := c.request[name].(string); return t }
-func (c *call) flag(name string) bool   { b, _ := c.request[name].(bool); return b }
+func (c *call) streams() bool           { b, _ := c.request["stream"].(bool); return b }
 
 // reply is what a provider answers: a body, or the events of a stream.
 type reply struct {
