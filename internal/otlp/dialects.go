@@ -10,7 +10,7 @@ var (
 		"ai.telemetry.functionId", // the AI SDK, which calls it gen_ai.agent.name itself since its version 7
 	}
 	// traceloopNames are those of a step, a tool or an agent, whatever the span is. Only an agent's is an agent's name.
-	traceloopNames = []string{"traceloop.entity.name", "traceloop.workflow.name"}
+	traceloopNames = []string{"traceloop.entity.name", "traceloop.workflow.name", "entity.name"}
 
 	sessionNames = []string{
 		"gen_ai.conversation.id", "session.id",
@@ -26,7 +26,7 @@ var (
 		"gen_ai.response.model", "gen_ai.request.model",
 		"llm.response.model_name", "llm.model_name", "llm.request.model_name", "embedding.model_name", "reranker.model_name",
 		"ai.response.model", "ai.model.id",
-		"langfuse.observation.model.name", "mlflow.llm.model",
+		"langfuse.observation.model.name", "mlflow.llm.model", "llm.model",
 	}
 	requestModelNames = []string{"gen_ai.request.model", "llm.request.model_name", "ai.model.id"}
 	toolNames         = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "haystack.tool.name", "traceloop.entity.name"}

@@ -24,6 +24,9 @@ func statusOf(s *span) (status execution.Status, message string) {
 	}
 	exception := collect(thrown.GetAttributes())
 	types := []string{errorType, exception.text("exception.type")}
+	if leftEarly(first(append(types, s.sent.GetStatus().GetMessage())...)) {
+		return execution.Success, ""
+	}
 	said := []string{
 		s.sent.GetStatus().GetMessage(),
 		exception.text("exception.message"),
@@ -32,13 +35,33 @@ func statusOf(s *span) (status execution.Status, message string) {
 	message = first(said...)
 
 	status = execution.Failure
-	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(said, tellsTimeout) {
+	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(said, tellsTimeout) || tellsTimeout(rootCause(exception.text("exception.stacktrace"))) {
 		status = execution.Timeout
 	}
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
 		message = strings.TrimSuffix(kind+": "+message, ": ")
 	}
 	return status, clean(message) // the ledger cuts it, after masking
+}
+
+// rootCause is the line of a stack of Java's that names the last cause, which the errors around it may not tell of.
+func rootCause(stack string) string {
+	const cause = "\nCaused by: "
+	at := strings.LastIndex(stack, cause)
+	if at < 0 {
+		return ""
+	}
+	line, _, _ := strings.Cut(stack[at+len(cause):], "\n")
+	return line
+}
+
+// leftEarly reports whether an error only says that the reader of a stream closed it before its end. Python raises
+// GeneratorExit in the generator then.
+func leftEarly(said string) bool {
+	const closed = "GeneratorExit"
+	kind, _, _ := strings.Cut(said, ":")
+	kind, _, _ = strings.Cut(kind, "(")
+	return kind == closed || strings.HasSuffix(kind, "."+closed)
 }
 
 // failed reports whether a span ended in an error. Instrumentations say so by its status, or leave that unset or OK and

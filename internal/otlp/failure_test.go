@@ -54,6 +54,18 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 		"a value of a setting that is no time-out": {
 			says: bare, code: failed, told: "invalid due to timeouts", thrown: says{"exception.type": "Error"}, want: execution.Failure, error: "Error: invalid due to timeouts",
 		},
+		"a stream that its reader closed":          {says: bare, code: failed, told: "GeneratorExit: ", thrown: says{"exception.type": "GeneratorExit", "exception.message": ""}, want: execution.Success},
+		"a stream that its reader closed, as type": {says: bare.with(says{"error.type": "builtins.GeneratorExit"}), code: failed, want: execution.Success, before: never},
+		"a stream that its reader closed, as text": {says: bare, code: failed, told: "GeneratorExit()", want: execution.Success, before: never},
+		"an error of a stream that was closed too": {says: bare, code: failed, told: "GeneratorExit: ", thrown: limited, want: execution.Failure, error: "openai.RateLimitError: GeneratorExit"},
+		"a time-out that is the cause of others": {
+			says: bare, code: failed, told: "no answer", want: execution.Timeout, error: "RestClientException: no answer",
+			thrown: says{"exception.type": "RestClientException", "exception.stacktrace": "RestClientException: no answer\n\tat A.b(A.java:1)\nCaused by: java.net.SocketTimeoutException: Read timed out\n\tat C.d(C.java:2)\n"},
+		},
+		"a time-out that has a cause itself": {
+			says: bare, code: failed, told: "no answer", want: execution.Failure, error: "RestClientException: no answer",
+			thrown: says{"exception.type": "RestClientException", "exception.stacktrace": "RestClientException\nCaused by: PoolTimeoutException\nCaused by: java.net.ConnectException: refused\n\tat timedOut(C.java:2)\n"},
+		},
 		"a call that finished in an error":             {says: bare.with(says{"gen_ai.response.finish_reasons": []any{"error"}}), code: ok, want: execution.Failure, before: never},
 		"a call that finished in an error, as text":    {says: bare.with(says{"gen_ai.response.finish_reasons": `["error"]`}), want: execution.Failure, before: never},
 		"a call of the AI SDK that finished in one":    {says: bare.with(says{"ai.response.finishReason": "error"}), want: execution.Failure, before: never},

@@ -52,6 +52,9 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 			}
 		}
 	}
+	if found, known = roleOfType(a, hasModel); known {
+		return found, true
+	}
 	// Nothing says what it is. Whatever names its model and counts its tokens is a call of it; a provider does as well,
 	// where nothing says that it is a step of another kind.
 	switch {
@@ -66,6 +69,31 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 		return modelCall, true
 	}
 	return bystander, false
+}
+
+// roleOfType reads names that other systems use too, such as span.type, which VoltAgent sets. They count only beside what
+// such a span has: a model, a tool's name, or what an agent's state is.
+func roleOfType(a attributes, hasModel bool) (found role, known bool) {
+	word := a.text("span.type", "span.kind")
+	if word == "" {
+		word = a.text("entity.type")
+	}
+	if word == "" {
+		return bystander, false
+	}
+	switch found, known = roleOfWord(word, hasModel); found {
+	case modelCall:
+		known = hasModel
+	case toolUse:
+		known = a.has(toolNames...)
+	case agentRun, chain:
+		known = isGenerative(a) || a.has("agent.state", "agent.name")
+	case bystander:
+	}
+	if !known {
+		return bystander, false
+	}
+	return found, true
 }
 
 // namesCall reports whether the last part of a span's name is a word for a call, as in sagemaker.completion.

@@ -59,8 +59,9 @@ func textOf(v *common.AnyValue) string {
 	return fmt.Sprint(v) // numbers as they are, lists with all their entries
 }
 
-// asked are attributes of what a call was asked. They can hold the counts of the calls before it.
-var asked = regexp.MustCompile(`^(input\.value|llm\.input_messages|gen_ai\.input|gen_ai\.prompt)`)
+// asked are attributes of what a call was asked, and of the messages that a step passes on. They can hold the counts of the
+// calls before it.
+var asked = regexp.MustCompile(`^(input\.value|(traceloop\.entity|gen_ai\.task)\.(in|out)put|llm\.input_messages|gen_ai\.input|gen_ai\.prompt)`)
 
 // found is the name of an attribute that has a piece of the evidence, as a whole number or a text.
 func found(sent []attribute, evidence []string) string {

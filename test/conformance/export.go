@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 
 	collectorlogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -168,7 +169,7 @@ func partial(header http.Header, answer []byte) string {
 	return said.GetPartialSuccess().GetErrorMessage()
 }
 
-// otlpJSON is the export as OTLP's JSON, without stack traces.
+// otlpJSON is the export as OTLP's JSON, without stack traces but for their causes.
 func (e export) otlpJSON() (any, error) {
 	encoded, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(e.request)
 	if err != nil {
@@ -190,7 +191,10 @@ func (e export) otlpJSON() (any, error) {
 	return tree, nil
 }
 
-// rewriteIDs changes the ids of spans and traces, and leaves out stack traces.
+// causes are the lines of a stack of Java's that name its causes.
+var causes = regexp.MustCompile(`\nCaused by: [^\n]*`)
+
+// rewriteIDs changes the ids of spans and traces, and leaves of stack traces only the causes.
 func rewriteIDs(tree any, rewrite func(string) string) {
 	switch t := tree.(type) {
 	case []any:
@@ -207,7 +211,9 @@ func rewriteIDs(tree any, rewrite func(string) string) {
 			rewriteIDs(v, rewrite)
 		}
 		if t["key"] == "exception.stacktrace" {
-			t["value"] = map[string]any{"stringValue": ""}
+			value, _ := t["value"].(map[string]any)
+			stack, _ := value["stringValue"].(string)
+			t["value"] = map[string]any{"stringValue": strings.Join(causes.FindAllString(stack, -1), "")}
 		}
 	}
 }

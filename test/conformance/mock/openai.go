@@ -35,7 +35,7 @@ func chatCompletion(c *call) reply {
 	head := func(kind string) o {
 		return o{"id": "chatcmpl-" + c.id, "object": kind, "created": 1_790_000_000, "model": model, "service_tier": "default", "system_fingerprint": "fp_1"}
 	}
-	if !c.flag("stream") {
+	if !c.streams() {
 		given.body = head("chat.completion")
 		given.body.(o)["choices"] = []any{o{"index": 0, "message": message, "logprobs": nil, "finish_reason": finish}}
 		given.body.(o)["usage"] = usage
@@ -60,6 +60,9 @@ func chatCompletion(c *call) reply {
 		}
 	}
 	chunk(o{}, finish)
+	if strings.HasPrefix(c.r.URL.Path, "/openai/openai/") { // Groq counts its streams without being asked
+		given.events[len(given.events)-1].data.(o)["x_groq"] = o{"id": "req_" + c.id, "usage": usage}
+	}
 	if withUsage {
 		e := head("chat.completion.chunk")
 		e["choices"], e["usage"] = []any{}, usage
@@ -88,7 +91,7 @@ func response(c *call) reply {
 		"input_tokens": inputTokens, "output_tokens": outputTokens, "total_tokens": inputTokens + outputTokens,
 		"input_tokens_details": o{"cached_tokens": cacheReadTokens}, "output_tokens_details": o{"reasoning_tokens": reasoningTokens},
 	})
-	if !c.flag("stream") {
+	if !c.streams() {
 		given.body = done
 		return given
 	}

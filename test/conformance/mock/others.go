@@ -23,7 +23,7 @@ func message(c *call) reply {
 		content, stop = o{"type": "tool_use", "id": "toolu_" + c.id, "name": name, "input": json.RawMessage(arguments)}, "tool_use"
 	}
 	body := o{"id": "msg_" + c.id, "type": "message", "role": "assistant", "model": model, "content": []any{content}, "stop_reason": stop, "stop_sequence": nil, "usage": usage(outputTokens)}
-	if !c.flag("stream") {
+	if !c.streams() {
 		given.body = body
 		return given
 	}
@@ -83,19 +83,4 @@ func generateContent(c *call) reply {
 	parts := halves(c.answer())
 	given.events = []event{{data: body(o{"text": parts[0]}, nil)}, {data: body(o{"text": parts[1]}, "STOP")}}
 	return given
-}
-
-func converse(c *call) reply {
-	content, stop := o{"text": c.answer()}, "end_turn"
-	if config := object(c.request["toolConfig"]); c.loop && c.step == 1 && len(list(config["tools"])) > 0 {
-		name := text(object(object(list(config["tools"])[0])["toolSpec"])["name"])
-		content, stop = o{"toolUse": o{"toolUseId": "tooluse_" + c.id, "name": name, "input": o{"city": "Paris"}}}, "tool_use"
-	}
-	return reply{model: c.r.PathValue("model"), used: anthropicTokens, body: o{
-		"output": o{"message": o{"role": "assistant", "content": []any{content}}}, "stopReason": stop, "metrics": o{"latencyMs": 5},
-		"usage": o{
-			"inputTokens": inputTokens - cacheReadTokens - cacheWriteTokens, "outputTokens": outputTokens, "totalTokens": inputTokens + outputTokens,
-			"cacheReadInputTokens": cacheReadTokens, "cacheWriteInputTokens": cacheWriteTokens,
-		},
-	}}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,9 +16,9 @@ const (
 	holdsOpen = 30 * time.Second // a call that is to time out, unless its client goes away first
 )
 
-// Server answers the calls of one scenario after the other. Base addresses are /openai/v1, /anthropic, /gemini and
-// /bedrock. In a scenario whose name begins with "http429" each call is refused, in one that begins with "timeout" none is
-// answered.
+// Server answers the calls of one scenario after the other. Base addresses are /openai/v1, /anthropic, /gemini,
+// /bedrock, /cohere and /ollama. In a scenario whose name begins with "http429" each call is refused, in one that begins
+// with "retry" the first one, and in one that begins with "timeout" none is answered.
 type Server struct {
 	mu       sync.Mutex
 	scenario string
@@ -38,6 +39,15 @@ func New() *Server {
 	s.mux.HandleFunc("POST /anthropic/v1/messages/count_tokens", s.countTokens)
 	s.mux.HandleFunc("POST /gemini/{version}/models/{call}", s.call(generateContent))
 	s.mux.HandleFunc("POST /bedrock/model/{model}/converse", s.call(converse))
+	s.mux.HandleFunc("POST /bedrock/model/{model}/converse-stream", s.call(converseStream))
+	s.mux.HandleFunc("POST /bedrock/model/{model}/invoke", s.call(invoke))
+	s.mux.HandleFunc("POST /bedrock/model/{model}/invoke-with-response-stream", s.call(invokeStream))
+	s.mux.HandleFunc("POST /cohere/v2/chat", s.call(cohereChat))
+	s.mux.HandleFunc("POST /cohere/v2/embed", s.call(cohereEmbed))
+	s.mux.HandleFunc("POST /cohere/v2/rerank", s.call(cohereRerank))
+	s.mux.HandleFunc("POST /ollama/api/chat", s.call(ollamaChat))
+	s.mux.HandleFunc("POST /ollama/api/generate", s.call(ollamaGenerate))
+	s.mux.HandleFunc("POST /ollama/api/embed", s.call(ollamaEmbed))
 	return s
 }
 
@@ -68,7 +78,7 @@ type call struct {
 }
 
 func (c *call) text(name string) string { t, _ := c.request[name].(string); return t }
-func (c *call) flag(name string) bool   { b, _ := c.request[name].(bool); return b }
+func (c *call) streams() bool           { b, _ := c.request["stream"].(bool); return b }
 
 // reply is what a provider answers: a body, or the events of a stream.
 type reply struct {
@@ -76,7 +86,19 @@ type reply struct {
 	used   Tokens
 	body   any
 	events []event
+	format format // of the events
+	header http.Header
 }
+
+type format int
+
+const (
+	serverSent format = iota
+	jsonLines
+	awsFrames
+)
+
+var mediaTypes = map[format]string{serverSent: "text/event-stream", jsonLines: "application/x-ndjson", awsFrames: "application/vnd.amazon.eventstream"}
 
 type event struct {
 	name string
@@ -97,13 +119,15 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		s.mu.Lock()
 		s.calls++
 		s.total++
-		s.truth.Inferences++
 		scenario := s.scenario
+		if s.calls > 1 || !strings.HasPrefix(scenario, "retry") { // the client repeats it, which is one call to the caller
+			s.truth.Inferences++
+		}
 		c.step, c.id = s.calls, fmt.Sprintf("%08d", s.total)
 		s.mu.Unlock()
 		c.loop = strings.HasPrefix(scenario, "agent") || strings.HasPrefix(scenario, "tool")
 		switch {
-		case strings.HasPrefix(scenario, "http429"):
+		case strings.HasPrefix(scenario, "http429"), strings.HasPrefix(scenario, "retry") && c.step == 1:
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusTooManyRequests)
 			_, _ = io.WriteString(w, `{"type":"error","error":{"type":"rate_limit_error","code":"rate_limit_exceeded","message":"Rate limit reached"}}`)
@@ -131,12 +155,13 @@ func (s *Server) countTokens(w http.ResponseWriter, _ *http.Request) {
 func write(w http.ResponseWriter, c *call, given reply) {
 	w.Header().Set("X-Request-Id", "req_"+c.id)
 	w.Header().Set("Request-Id", "req_"+c.id)
+	maps.Copy(w.Header(), given.header)
 	if given.events == nil {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(given.body)
 		return
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Content-Type", mediaTypes[given.format])
 	flusher, _ := w.(http.Flusher)
 	for _, e := range given.events {
 		data, isText := e.data.(string)
@@ -147,10 +172,17 @@ func write(w http.ResponseWriter, c *call, given reply) {
 			}
 			data = string(encoded)
 		}
-		if e.name != "" {
-			_, _ = fmt.Fprintf(w, "event: %s\n", e.name)
+		switch given.format {
+		case jsonLines:
+			_, _ = fmt.Fprintln(w, data)
+		case awsFrames:
+			_, _ = w.Write(awsFrame(e.name, []byte(data)))
+		default:
+			if e.name != "" {
+				_, _ = fmt.Fprintf(w, "event: %s\n", e.name)
+			}
+			_, _ = fmt.Fprintf(w, "data: %s\n\n", data)
 		}
-		_, _ = fmt.Fprintf(w, "data: %s\n\n", data)
 		flusher.Flush()
 	}
 }

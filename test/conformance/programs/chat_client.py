@@ -1,12 +1,10 @@
-"""Clients with OpenAI's interface of other providers: Groq, Mistral, Portkey, chosen by CLIENT."""
-import importlib
+"""Clients with OpenAI's interface of other providers: Groq, Mistral, Portkey, Together, chosen by CLIENT."""
 import os
 
 import common
 
 provider = common.tracing()
-module, _, name = os.environ["INSTRUMENTOR"].partition(":")
-getattr(importlib.import_module(module), name)().instrument()
+common.instrument()
 messages = [{"role": "user", "content": common.QUESTION}]
 tools = [{"type": "function", "function": common.WEATHER}]
 
@@ -42,7 +40,17 @@ def portkey():
     return call
 
 
-call = {"groq": groq, "mistral": mistral, "portkey": portkey}[os.environ["CLIENT"]]()
+def together():
+    from together import Together
+
+    def call(timeout=20, **more):
+        return Together(api_key="mock", base_url=common.OPENAI, max_retries=0, timeout=timeout).chat.completions.create(
+            model="meta-llama/Llama-3.3-70B-Instruct-Turbo", messages=messages, **more)
+
+    return call
+
+
+call = {"groq": groq, "mistral": mistral, "portkey": portkey, "together": together}[os.environ["CLIENT"]]()
 common.run({
     "chat": call,
     "stream": lambda: list(call(stream=True)),

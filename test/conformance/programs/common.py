@@ -1,5 +1,6 @@
 """What the programs share: a tracer provider that exports to the server, and running scenarios one after the other."""
 import asyncio
+import importlib
 import inspect
 import os
 import sys
@@ -57,6 +58,27 @@ def logs():
     _logs.set_logger_provider(provider)
     logging.getLogger().addHandler(LoggingHandler(logger_provider=provider))
     logging.getLogger().setLevel(logging.INFO)
+
+
+def instrument():
+    """Turns on what INSTRUMENTOR names: OpenLIT, or an instrumentor as module:class."""
+    if os.environ["INSTRUMENTOR"] == "openlit":
+        import openlit
+
+        openlit.init(disable_metrics=True, disabled_instrumentors=["urllib"])
+        return
+    module, _, name = os.environ["INSTRUMENTOR"].partition(":")
+    getattr(importlib.import_module(module), name)().instrument()
+
+
+def leave(stream):
+    """Reads the first part of a stream and closes it."""
+    parts = iter(stream)
+    next(parts)
+    for s in (parts, stream):
+        if hasattr(s, "close"):
+            s.close()
+            return
 
 
 def post(path):

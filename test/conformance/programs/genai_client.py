@@ -1,12 +1,8 @@
 """Google's client."""
-import importlib
-import os
-
 import common
 
 provider = common.tracing()
-module, _, name = os.environ["INSTRUMENTOR"].partition(":")
-getattr(importlib.import_module(module), name)().instrument()
+common.instrument()
 
 from google import genai  # noqa: E402
 

@@ -1,9 +1,12 @@
 // LangChain and LangGraph for JavaScript.
 import * as common from "./common.mjs";
 const provider = common.tracing();
-const { LangChainInstrumentation } = await import("@arizeai/openinference-instrumentation-langchain");
+const { LangChainInstrumentation } = await import(process.env.TRACER === "traceloop" ? "@traceloop/instrumentation-langchain" : "@arizeai/openinference-instrumentation-langchain");
 const callbacks = await import("@langchain/core/callbacks/manager");
-new LangChainInstrumentation({ tracerProvider: provider }).manuallyInstrument(callbacks);
+const instrumentation = new LangChainInstrumentation({ tracerProvider: provider });
+instrumentation.setTracerProvider(provider);
+if (process.env.TRACER === "traceloop") instrumentation.manuallyInstrument({ callbackManagerModule: callbacks });
+else instrumentation.manuallyInstrument(callbacks);
 const { createAgent, tool } = await import("langchain");
 const { ChatOpenAI } = await import("@langchain/openai");
 const { z } = await import("zod");

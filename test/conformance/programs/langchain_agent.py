@@ -9,9 +9,7 @@ if os.environ["TRACER"] == "langsmith":
     provider = common.tracing()
 else:
     provider = common.tracing()
-    from openinference.instrumentation.langchain import LangChainInstrumentor
-
-    LangChainInstrumentor().instrument()
+    common.instrument()
 
 from langchain.agents import create_agent  # noqa: E402
 from langchain_core.tools import tool  # noqa: E402
@@ -51,6 +49,8 @@ def guarded(f):
 common.run({name: guarded(f) for name, f in {
     "chat": lambda: model().invoke(common.QUESTION),
     "stream": lambda: list(model().stream(common.QUESTION)),
+    "stream_left": lambda: common.leave(model().stream(common.QUESTION)),
+    "agent_left": lambda: common.leave(agent().stream(ask, stream_mode="messages")),
     "responses": lambda: model(use_responses_api=True).invoke(common.QUESTION),
     "agent": lambda: agent().invoke(ask),
     "agent_stream": lambda: list(agent().stream(ask, stream_mode="messages")),
