@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -54,10 +55,15 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	}
 	places := newPlaces(f)
 	in.rows, in.from = all[:0], make([]int, 0, len(all)) // those that are kept move up
+	var left map[string]bool                             // ids of erased executions
 	for i := range all {
 		row := &all[i]
 		if erased.cover(&row.Execution) {
 			in.erased = append(in.erased, i)
+			if left == nil {
+				left = map[string]bool{}
+			}
+			left[row.ID] = true
 			places.erase(f.at[i])
 			continue
 		}
@@ -88,6 +94,13 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 			in.rows[n] = *row
 		}
 		in.from = append(in.from, i)
+	}
+	if len(left) > 0 { // what is the same call as an erased one is erased with it
+		in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool {
+			left[j.ID] = left[j.ID] || left[j.into]
+			return left[j.into]
+		})
+		in.parts = slices.DeleteFunc(in.parts, func(row execution.Row) bool { return left[row.ID] })
 	}
 	in.spans = places.spans(batch.Spans)
 	if err := s.findPartners(ctx, tx, f, in, places); err != nil {
