@@ -137,7 +137,8 @@ func TestAlignedWindowIsKept(t *testing.T) {
 		if got.From.Before(got.To) {
 			checkSegments(t, got, segments, widths)
 		}
-		now := kept.Minutes.Add(time.Duration(rapid.Int64Range(0, int64(50*time.Hour)).Draw(t, "now")))
+		// Clean-up leaves everything for an hour more, so nothing was kept for less than that.
+		now := kept.Minutes.Add(time.Duration(rapid.Int64Range(int64(time.Hour), int64(50*time.Hour)).Draw(t, "now")))
 		for _, s := range append(segments, execution.Differences(got, now, widths...)...) {
 			begin := map[time.Duration]time.Time{execution.MinuteWide: kept.Minutes, execution.QuarterWide: kept.Quarters, execution.HourWide: kept.Hours}[s.Width]
 			if s.From.Before(begin) {
