@@ -167,6 +167,7 @@ func welcome(std stdio, r *replica.Replica, config replica.Config, o devOptions)
 Watchbill %s is up, with %d simulated agents, a deployment every %s, and an execution of an AI agent every %s.
 
   API        http://%s
+  OTLP gRPC  %s
   metrics    http://%s/metrics
   database   %s
   logs       %s
@@ -178,7 +179,7 @@ Watchbill %s is up, with %d simulated agents, a deployment every %s, and an exec
   export INGEST_TOKEN=%s
 
 Ctrl-C stops everything.`,
-		config.Version, o.agents, o.every, o.execute, r.Address(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir, config.Executions.AgentsFile,
+		config.Version, o.agents, o.every, o.execute, r.Address(), r.GRPCAddress(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir, config.Executions.AgentsFile,
 		r.Address(), config.AdminToken, config.EnrollmentToken, config.IngestToken)
 }
 
