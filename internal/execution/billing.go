@@ -25,6 +25,11 @@ type Billing struct {
 	ImageOutput    int64 `json:"image_output_tokens,omitempty"`     // of Tokens.Output
 }
 
+// Counts returns where the counts are, in the order of the fields.
+func (b *Billing) Counts() [6]*int64 {
+	return [...]*int64{&b.CacheWrite1h, &b.AudioInput, &b.AudioOutput, &b.AudioCacheRead, &b.ImageInput, &b.ImageOutput}
+}
+
 // Joined is another span or record of the same call.
 type Joined struct {
 	ID string `json:"execution_id"` // that it would have been stored under

@@ -161,8 +161,8 @@ func (b Billing) check(t Tokens) *Fault {
 	return checkName("region", b.Region, MaxWord, false)
 }
 
-// isPlain reports whether a text is of printable ASCII alone, as nearly all names are.
-func isPlain(text string) bool {
+// IsPlain reports whether a text is of printable ASCII alone, as nearly all names are.
+func IsPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
 			return false
@@ -177,7 +177,7 @@ func checkName(field, value string, most int, required bool) *Fault {
 		return faulty("missing_field", field, "is required")
 	case len(value) > most:
 		return faulty("invalid_field", field, "must be at most %d bytes", most)
-	case isPlain(value):
+	case IsPlain(value):
 	case !utf8.ValidString(value):
 		return faulty("invalid_utf8", field, "must be valid UTF-8")
 	case strings.ContainsFunc(value, unicode.IsControl):

@@ -141,19 +141,10 @@ func (r *executionReader) settleUsage() error {
 // fillBilling takes what the caller did not say himself.
 func (r *executionReader) fillBilling(told execution.Billing) {
 	b := &r.e.Billing
-	for _, field := range []struct {
-		is   *int64
-		told int64
-	}{
-		{&b.CacheWrite1h, told.CacheWrite1h},
-		{&b.AudioInput, told.AudioInput},
-		{&b.AudioOutput, told.AudioOutput},
-		{&b.AudioCacheRead, told.AudioCacheRead},
-		{&b.ImageInput, told.ImageInput},
-		{&b.ImageOutput, told.ImageOutput},
-	} {
-		if *field.is == 0 {
-			*field.is = field.told
+	counts := told.Counts()
+	for i, count := range b.Counts() {
+		if *count == 0 {
+			*count = *counts[i]
 		}
 	}
 	if b.ServiceTier == "" {

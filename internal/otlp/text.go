@@ -16,7 +16,7 @@ func clean(text string) string { return execution.SanitizeText(text) }
 // toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
 // it is another than any that begins as it does, and the same whenever it comes.
 func toName(text string, most int) string {
-	if len(text) <= most && isPlainName(text) {
+	if text != "" && len(text) <= most && text[0] != ' ' && execution.IsPlain(text) {
 		return text
 	}
 	if strings.TrimSpace(text) == "" {
@@ -42,14 +42,4 @@ func cut(text string, most int) string {
 		most--
 	}
 	return text[:most]
-}
-
-// isPlainName reports whether a text is of printable ASCII alone and begins with no space, as nearly all names are.
-func isPlainName(text string) bool {
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return text != "" && text[0] != ' '
 }

@@ -144,14 +144,12 @@ func (t *Told) widen(other *Told) {
 		{&a.CacheWrite, b.CacheWrite},
 		{&a.Reasoning, b.Reasoning},
 		{&a.Used, b.Used},
-		{&t.Billing.CacheWrite1h, other.Billing.CacheWrite1h},
-		{&t.Billing.AudioInput, other.Billing.AudioInput},
-		{&t.Billing.AudioOutput, other.Billing.AudioOutput},
-		{&t.Billing.AudioCacheRead, other.Billing.AudioCacheRead},
-		{&t.Billing.ImageInput, other.Billing.ImageInput},
-		{&t.Billing.ImageOutput, other.Billing.ImageOutput},
 	} {
 		*n.is = max(*n.is, n.or)
+	}
+	counts := other.Billing.Counts()
+	for i, count := range t.Billing.Counts() {
+		*count = max(*count, *counts[i])
 	}
 	clamp(a)
 	a.Used = max(a.Used, a.Input+a.Output)
