@@ -22,6 +22,7 @@ type intake struct {
 	copied  []int32 // those of the spans that are copied with the rows
 	places  *places
 	joined  []joinedExecution
+	members map[int][]spanID // of executions that several spans of the batch are
 	lookups lookups
 	early   []earlyCall
 }

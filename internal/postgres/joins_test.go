@@ -333,3 +333,32 @@ func TestFailedSettleLooksAgain(t *testing.T) {
 		t.Errorf("want 1 row, got %d", n)
 	}
 }
+
+// TestCallsDoNotFindThemselves: spans of one call that come together are not looked at again for having been stored, though a
+// transaction was under way that might have stored another.
+func TestCallsDoNotFindThemselves(t *testing.T) {
+	t.Parallel()
+	db, here := newDatabase(t), newScene()
+	seen := &listener{}
+	s, _ := newExecutionsOn(t, postgres.Config{URL: db.url, Observer: seen, Now: time.Now})
+	release := db.holding(t, `SELECT pg_current_xact_id()`)
+	defer release()
+	for range 2 { // the second time, the first is stored
+		at := here.in(newTrace())
+		own := func(id string) func(*piece) { return func(p *piece) { p.span.ResponseID = id + string(at.trace) } }
+		if _, err := s.Commit(t.Context(), batchOf(
+			at.piece(call, "1", "", 0, 100, own("chatcmpl-"), uses(10, 5)),
+			at.piece(call, "2", "1", 1, 99, own("chatcmpl-"), uses(10, 5), func(p *piece) { p.span.Scope = "client" }),
+			at.piece(call, "3", "", 200, 300, own("other-"), uses(10, 5)),
+		)); err != nil {
+			t.Fatal(err)
+		}
+		seen.since()
+		if _, _, err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if names := seen.names(); !slices.Contains(names, "CallsOfResponses") || slices.Contains(names, "InsertFoundAgain") {
+			t.Errorf("want calls looked for, and none found, got %v", names)
+		}
+	}
+}

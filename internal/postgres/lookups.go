@@ -28,6 +28,9 @@ type lookups struct {
 	unsure    bool // a transaction that was under way may have stored spans with the response ids
 }
 
+// spanID tells spans apart.
+type spanID struct{ trace, span string }
+
 // responseLook looks for spans with a response id.
 type responseLook struct {
 	n        int // of the call that looks
@@ -77,16 +80,15 @@ func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64)
 	}
 }
 
-// find calls found with the traces of the spans that were looked for and the number of what looked. What is stored itself may find
-// its own trace.
-func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
+// find calls found with each span that was looked for and the number of the call that looked, which may find itself.
+func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, span spanID)) error {
 	if err := l.findResponses(ctx, tx, found); err != nil {
 		return err
 	}
 	return l.findAlike(ctx, tx, found)
 }
 
-func (l *lookups) findResponses(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
+func (l *lookups) findResponses(ctx context.Context, tx pgx.Tx, found func(n int, span spanID)) error {
 	all := len(l.responses)
 	if all == 0 {
 		return nil
@@ -96,21 +98,21 @@ func (l *lookups) findResponses(ctx context.Context, tx pgx.Tx, found func(n int
 		responses[i], from[i], to[i] = look.response, look.from, look.to
 	}
 	rows, err := tx.Query(ctx, `-- name: CallsOfResponses :many
-SELECT w.n, a.trace_id FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS w (response, began, ended, n)
+SELECT w.n, a.trace_id, a.span_id FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS w (response, began, ended, n)
 CROSS JOIN LATERAL (
-	SELECT b.trace_id FROM span_ancestors b
+	SELECT b.trace_id, b.span_id FROM span_ancestors b
 	WHERE b.response = w.response AND b.response <> 0 AND b.started_at BETWEEN w.began AND w.ended
 	ORDER BY b.started_at DESC LIMIT $4
 ) AS a
 UNION ALL
-SELECT 0, '' WHERE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()))
+SELECT 0, '', '' WHERE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()))
 	OR pg_snapshot_xmax(pg_current_snapshot()) < pg_current_xact_id() -- the list ends at the latest that is over`, responses, from, to, maxAlike)
 	if err != nil {
 		return err
 	}
 	var n int
-	var of string
-	_, err = pgx.ForEachRow(rows, []any{&n, &of}, func() error {
+	var of spanID
+	_, err = pgx.ForEachRow(rows, []any{&n, &of.trace, &of.span}, func() error {
 		if n == 0 {
 			l.unsure = true
 		} else {
@@ -122,7 +124,7 @@ SELECT 0, '' WHERE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()))
 }
 
 // findAlike reads the spans of each stretch of time once, for all calls that look there.
-func (l *lookups) findAlike(ctx context.Context, tx pgx.Tx, found func(n int, trace string)) error {
+func (l *lookups) findAlike(ctx context.Context, tx pgx.Tx, found func(n int, span spanID)) error {
 	if len(l.alike) == 0 {
 		return nil
 	}
@@ -144,10 +146,10 @@ func (l *lookups) findAlike(ctx context.Context, tx pgx.Tx, found func(n int, tr
 	}
 	first = append(first, len(l.alike))
 	rows, err := tx.Query(ctx, `-- name: SimilarCalls :many
-SELECT w.n, a.trace_id, a.started_at, a.ended_at
+SELECT w.n, a.trace_id, a.span_id, a.started_at, a.ended_at
 FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::int[]) WITH ORDINALITY AS w (similar_to, began, ended, most, n)
 CROSS JOIN LATERAL (
-	SELECT b.trace_id, b.started_at, COALESCE(b.ended_at, b.started_at) AS ended_at FROM span_ancestors b
+	SELECT b.trace_id, b.span_id, b.started_at, COALESCE(b.ended_at, b.started_at) AS ended_at FROM span_ancestors b
 	WHERE b.similar_to = w.similar_to AND b.similar_to <> 0 AND b.started_at BETWEEN w.began AND w.ended
 	ORDER BY b.started_at DESC LIMIT w.most
 ) AS a`, alike, from, to, most)
@@ -155,9 +157,9 @@ CROSS JOIN LATERAL (
 		return err
 	}
 	var n int
-	var of string
+	var of spanID
 	var started, ended time.Time
-	_, err = pgx.ForEachRow(rows, []any{&n, &of, &started, &ended}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&n, &of.trace, &of.span, &started, &ended}, func() error {
 		for _, look := range l.alike[first[n-1]:first[n]] {
 			if look.from.After(started) {
 				break // and so are those after it

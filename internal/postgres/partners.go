@@ -168,6 +168,10 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 				continue
 			}
 			l.response(i, f.nodes[m].Span, p.keys[m])
+			if in.members == nil {
+				in.members = map[int][]spanID{}
+			}
+			in.members[i] = append(in.members[i], spanID{f.nodes[m].TraceID, f.nodes[m].SpanID})
 			covered := p.keys[m].source(trace.Reports(f.nodes[m].Span))
 			others = slices.DeleteFunc(slices.Clone(others), func(source int64) bool { return source == covered })
 		}
@@ -176,7 +180,7 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 			in.early = append(in.early, earlyCall{*f.nodes[at].Span, k, sources[k.process]})
 		}
 	}
-	err = l.find(ctx, tx, func(i int, _ string) { in.partner[i] = true })
+	err = l.find(ctx, tx, func(i int, _ spanID) { in.partner[i] = true })
 	in.lookups = l
 	return err
 }
@@ -197,8 +201,16 @@ type earlyCall struct {
 	sources []int64
 }
 
-// recentCall is where an execution is.
-type recentCall struct{ trace, span string }
+// recentCall is the span of an execution, and those that are the same call by what was decided when it was stored.
+type recentCall struct {
+	spanID
+	members []spanID
+}
+
+// is reports whether a span is known to be the call.
+func (c *recentCall) is(span spanID) bool {
+	return c.spanID == span || slices.Contains(c.members, span)
+}
 
 // maxRecent bounds the calls that are looked for again. Beyond them, two of one call that two transactions store at the same moment
 // stay two.
@@ -228,7 +240,7 @@ func (r *recent) remember(in *intake) {
 	}
 	for i, at := range in.from {
 		number[at] = len(r.calls)
-		r.calls = append(r.calls, recentCall{rows[i].TraceID, rows[i].SpanID})
+		r.calls = append(r.calls, recentCall{spanID{rows[i].TraceID, rows[i].SpanID}, in.members[at]})
 	}
 	for _, look := range l.alike {
 		if look.n = number[look.n]; look.n >= 0 {
@@ -280,7 +292,11 @@ func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) er
 		return err
 	}
 	found := map[int]bool{}
-	if err := l.find(ctx, tx, func(i int, _ string) { found[i] = true }); err != nil || len(found) == 0 {
+	if err := l.find(ctx, tx, func(i int, span spanID) {
+		if !calls[i].is(span) {
+			found[i] = true
+		}
+	}); err != nil || len(found) == 0 {
 		return err
 	}
 	var traces, spans []string
@@ -317,7 +333,7 @@ func (s *Executions) lookForScopes(ctx context.Context, tx pgx.Tx, calls *[]rece
 			continue
 		}
 		l.similar(len(*calls), &c.span, c.keys, unknown)
-		*calls = append(*calls, recentCall{trace: c.span.TraceID, span: c.span.SpanID})
+		*calls = append(*calls, recentCall{spanID: spanID{c.span.TraceID, c.span.SpanID}})
 	}
 	return nil
 }

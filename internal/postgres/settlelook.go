@@ -169,7 +169,7 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 			all = append(all, p)
 		}
 	}
-	if err := l.find(ctx, v.tx, func(i int, other string) { add(v.spans[i].TraceID, other) }); err != nil {
+	if err := l.find(ctx, v.tx, func(i int, span spanID) { add(v.spans[i].TraceID, span.trace) }); err != nil {
 		return nil, err
 	}
 	return v.joinedTraces(ctx, all, ids)
