@@ -272,7 +272,7 @@ func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey
 		traces[i], spans[i] = key.trace, key.span
 	}
 	rows, err := tx.Query(ctx, `-- name: ExecutionsOfSpans :many
-SELECT k.trace_id, k.span_id, e.user_id, e.created_at, e.execution_id, e.input_data IS NOT NULL, e.output_data IS NOT NULL
+SELECT k.trace_id, k.span_id, e.user_id, e.created_at, e.execution_id, num_nonnulls(e.input_json, e.input_data) > 0, num_nonnulls(e.output_json, e.output_data) > 0
 FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
 LEFT JOIN joined_executions j ON j.execution_id = k.trace_id || '-' || k.span_id AND j.into_id NOT IN ('', j.execution_id)
 JOIN span_ancestors a ON a.trace_id = COALESCE(left(j.into_id, 32), k.trace_id) AND a.span_id = COALESCE(substr(j.into_id, 34), k.span_id)
@@ -327,7 +327,7 @@ SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT
 		merged.Input, merged.Output = nil, nil
 	}
 	_, err = tx.Exec(ctx, `-- name: SetContents :exec
-UPDATE agent_executions SET input_data = COALESCE(input_data, $4::jsonb), output_data = COALESCE(output_data, $5::jsonb)
+UPDATE agent_executions SET input_json = COALESCE(input_json, $4::json), output_json = COALESCE(output_json, $5::json)
 WHERE user_id = $1 AND created_at = $2 AND execution_id = $3`, to.user, to.createdAt, to.id, text(merged.Input), text(merged.Output))
 	return len(contents), err
 }

@@ -218,7 +218,7 @@ func TestContentsOfOneCall(t *testing.T) {
 					t.Fatal(refused, err)
 				}
 			}
-			has := func() bool { return rowCount(t, db, "input_data IS NOT NULL AND output_data IS NOT NULL") == 1 }
+			has := func() bool { return rowCount(t, db, "input_json IS NOT NULL AND output_json IS NOT NULL") == 1 }
 			switch order {
 			case "logs first":
 				keep()

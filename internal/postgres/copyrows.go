@@ -134,6 +134,15 @@ func (r *copyRow) bytea(data []byte) {
 	r.b = append(r.b, data...)
 }
 
+// json is null where there is none.
+func (r *copyRow) json(data []byte) {
+	if len(data) == 0 {
+		r.null()
+		return
+	}
+	r.bytea(data)
+}
+
 // jsonb is null where there is none.
 func (r *copyRow) jsonb(data []byte) {
 	if len(data) == 0 {

@@ -144,9 +144,17 @@ func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
 			PriceVersion: r.PriceVersion, TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Capped: r.Capped,
 			Usage: r.Usage, Billing: r.Billing, ProviderCostNanoUsd: r.ProviderCostNanoUsd, Joined: r.Joined,
 		}).Execution
-		all[i].Input, all[i].Output = r.InputData, r.OutputData
+		all[i].Input, all[i].Output = either(r.InputJson, r.InputData), either(r.OutputJson, r.OutputData)
 	}
 	return all
+}
+
+// either returns a payload of this release, or one of a release that stored it as jsonb.
+func either(text, binary []byte) json.RawMessage {
+	if text != nil {
+		return text
+	}
+	return binary
 }
 
 // rowOf is a row without its payloads.

@@ -196,7 +196,7 @@ SET LOCAL ROLE watchbill_writer`)
 
 const executionColumns = `user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status,
 	error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens,
-	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data,
+	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_json, output_json,
 	usage, billing, provider_cost_nano_usd, joined`
 
 // insertStaged takes rows in the order of their key, as all do who write several.
@@ -267,8 +267,8 @@ func writeRow(to *copyRow, r *execution.Row) {
 	to.optionalBigint(r.Cost)
 	to.texts(r.PriceVersion, r.TraceID, r.SpanID, r.ParentSpanID)
 	to.smallint(int16(r.Capped))
-	to.jsonb(r.Input)
-	to.jsonb(r.Output)
+	to.json(r.Input)
+	to.json(r.Output)
 	to.texts(string(r.Usage))
 	to.jsonb(encodeBilling(r.Billing))
 	to.optionalBigint(r.ProviderCost)

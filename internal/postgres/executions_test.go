@@ -235,3 +235,29 @@ func randomBatch(random *rand.Rand) execution.Batch {
 	}
 	return batch
 }
+
+// TestPayloadsOfAnOlderRelease are in other columns, and are read, kept and handed over as those of this release are.
+func TestPayloadsOfAnOlderRelease(t *testing.T) {
+	t.Parallel()
+	db, here := newDatabase(t), newScene()
+	s, o := newExecutions(t, db), &settling{db: db}
+	client := here.piece(call, "2", "1", 1, 99, response, uses(10, 5), func(p *piece) { p.execution.Input, p.execution.Output = nil, nil })
+	o.commit(t, s, client)
+	db.exec(t, `SET ROLE watchbill_admin; UPDATE agent_executions SET input_data = '{"a": 1}', output_data = '"b"'; RESET ROLE`)
+	check := func() {
+		t.Helper()
+		found, err := s.UserActivity(t.Context(), askAsAdmin[string](t, db, `SELECT user_id FROM agent_executions`), execution.Position{}, 10)
+		if err != nil || len(found) != 1 || string(found[0].Input) != `{"a": 1}` || string(found[0].Output) != `"b"` {
+			t.Errorf("want an execution with its payloads, got %v, %v", found, err)
+		}
+	}
+	check()
+	o.commit(t, s, here.piece(call, "1", "", 0, 100, response, uses(10, 5), func(p *piece) {
+		p.span.Scope, p.execution.Input, p.execution.Output = "wrapper", nil, nil
+	}))
+	o.settle(t, s)
+	if id := askAsAdmin[string](t, db, `SELECT span_id FROM agent_executions`); id != "1" {
+		t.Errorf("want one execution, of the outer span, got that of %q", id)
+	}
+	check()
+}

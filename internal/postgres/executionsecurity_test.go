@@ -116,6 +116,7 @@ func TestWriterSeesKeysAlone(t *testing.T) {
 	for sql, allowed := range map[string]bool{
 		`SELECT count(execution_id) FROM agent_executions`: true,
 		`SELECT count(input_data) FROM agent_executions`:   false,
+		`SELECT count(output_json) FROM agent_executions`:  false,
 		`SELECT count(agent_name) FROM agent_executions`:   false,
 		`DELETE FROM agent_executions`:                     false,
 		`UPDATE agent_executions SET status = 'success'`:   false,

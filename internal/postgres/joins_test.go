@@ -24,7 +24,7 @@ func rowsOf(t testing.TB, db database) []string {
 	return naive(t, db, pgx.RowTo[string], `SELECT concat_ws(' ', execution_id, created_at, user_id, agent_name, session_id, request_id, kind, request, status,
 		error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cost_nano_usd, trace_id, span_id, parent_span_id,
 		(SELECT string_agg(j ->> 'execution_id' || ' ' || (j ->> 'by'), ', ' ORDER BY j ->> 'execution_id') FROM jsonb_array_elements(joined) AS j),
-		input_data, output_data) FROM agent_executions ORDER BY 1`)
+		input_json, output_json) FROM agent_executions ORDER BY 1`)
 }
 
 // TestSpansOfOneCallJoin brings the pieces of each scene in any order and any number of exports, settled in between or not: what is

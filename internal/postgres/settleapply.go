@@ -171,7 +171,8 @@ func (v *view) handOver(ctx context.Context) error {
 	if len(users) == 0 {
 		return nil
 	}
-	const lacking = `(e.input_data IS NULL AND o.input_data IS NOT NULL OR e.output_data IS NULL AND o.output_data IS NOT NULL)`
+	const lacking = `(num_nonnulls(e.input_json, e.input_data) = 0 AND num_nonnulls(o.input_json, o.input_data) > 0
+	OR num_nonnulls(e.output_json, e.output_data) = 0 AND num_nonnulls(o.output_json, o.output_data) > 0)`
 	rows, err := v.tx.Query(ctx, `-- name: ContentsToHandOver :many
 SELECT k.n FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
 	WITH ORDINALITY AS k (user_id, created_at, execution_id, from_user, from_time, from_id, n)
@@ -188,7 +189,8 @@ WHERE `+lacking+` ORDER BY k.n`, users, times, ids, fromUsers, fromTimes, fromID
 	for _, n := range some { // one after the other: several may have some for one
 		i := n - 1
 		if _, err := v.tx.Exec(ctx, `-- name: HandOverContents :exec
-UPDATE agent_executions e SET input_data = COALESCE(e.input_data, o.input_data), output_data = COALESCE(e.output_data, o.output_data)
+UPDATE agent_executions e SET input_json = CASE WHEN num_nonnulls(e.input_json, e.input_data) > 0 THEN e.input_json ELSE COALESCE(o.input_json, o.input_data::json) END,
+	output_json = CASE WHEN num_nonnulls(e.output_json, e.output_data) > 0 THEN e.output_json ELSE COALESCE(o.output_json, o.output_data::json) END
 FROM agent_executions o
 WHERE e.user_id = $1 AND e.created_at = $2 AND e.execution_id = $3 AND o.user_id = $4 AND o.created_at = $5 AND o.execution_id = $6
 	AND `+lacking, users[i], times[i], ids[i], fromUsers[i], fromTimes[i], fromIDs[i]); err != nil {

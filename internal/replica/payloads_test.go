@@ -36,7 +36,7 @@ type stored struct {
 // storedOf reads the executions of all users.
 func storedOf(t testing.TB, conn *pgx.Conn) map[string]stored {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "SELECT user_id, output_data::text, tokens_used, cost_nano_usd FROM agent_executions")
+	rows, err := conn.Query(t.Context(), "SELECT user_id, output_json::jsonb::text, tokens_used, cost_nano_usd FROM agent_executions")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,8 +80,8 @@ func (l *lab) compare(ctx context.Context, s scenario, seen *observed, logs bool
 
 const storedQuery = `
 SELECT kind, request, agent_name, user_id, session_id, status, model_used, input_tokens, output_tokens, cache_read_tokens,
-    cache_write_tokens, reasoning_tokens, cost_nano_usd, coalesce(output_data::text, ''),
-    coalesce(input_data::text, '')
+    cache_write_tokens, reasoning_tokens, cost_nano_usd, coalesce(output_json::text, ''),
+    coalesce(input_json::text, '')
 FROM agent_executions WHERE execution_id = ANY($1) ORDER BY created_at, execution_id`
 
 func (l *lab) stored(ctx context.Context, executions []string) (recorded, error) {

@@ -541,11 +541,11 @@ func (q *Queries) PostponeUnsettled(ctx context.Context, arg PostponeUnsettledPa
 }
 
 const recentFailures = `-- name: RecentFailures :many
-(SELECT f.user_id, f.created_at, f.execution_id, f.session_id, f.request_id, f.agent_name, f.kind, f.request, f.variant, f.status, f.error_message, f.execution_time_ms, f.provider, f.model_used, f.tokens_used, f.input_tokens, f.output_tokens, f.cache_read_tokens, f.cache_write_tokens, f.reasoning_tokens, f.cost_nano_usd, f.price_version, f.trace_id, f.span_id, f.parent_span_id, f.capped, f.ingested_at, f.input_data, f.output_data, f.usage, f.billing, f.provider_cost_nano_usd, f.joined FROM agent_executions f
+(SELECT f.user_id, f.created_at, f.execution_id, f.session_id, f.request_id, f.agent_name, f.kind, f.request, f.variant, f.status, f.error_message, f.execution_time_ms, f.provider, f.model_used, f.tokens_used, f.input_tokens, f.output_tokens, f.cache_read_tokens, f.cache_write_tokens, f.reasoning_tokens, f.cost_nano_usd, f.price_version, f.trace_id, f.span_id, f.parent_span_id, f.capped, f.ingested_at, f.input_data, f.output_data, f.usage, f.billing, f.provider_cost_nano_usd, f.joined, f.input_json, f.output_json FROM agent_executions f
  WHERE f.status = 'failure' AND f.created_at <= $2 AND (f.created_at, f.user_id, f.execution_id) < ($2, $3::text, $4::text)
  ORDER BY f.created_at DESC, f.user_id DESC, f.execution_id DESC LIMIT $1::int)
 UNION ALL
-(SELECT t.user_id, t.created_at, t.execution_id, t.session_id, t.request_id, t.agent_name, t.kind, t.request, t.variant, t.status, t.error_message, t.execution_time_ms, t.provider, t.model_used, t.tokens_used, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens, t.reasoning_tokens, t.cost_nano_usd, t.price_version, t.trace_id, t.span_id, t.parent_span_id, t.capped, t.ingested_at, t.input_data, t.output_data, t.usage, t.billing, t.provider_cost_nano_usd, t.joined FROM agent_executions t
+(SELECT t.user_id, t.created_at, t.execution_id, t.session_id, t.request_id, t.agent_name, t.kind, t.request, t.variant, t.status, t.error_message, t.execution_time_ms, t.provider, t.model_used, t.tokens_used, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens, t.reasoning_tokens, t.cost_nano_usd, t.price_version, t.trace_id, t.span_id, t.parent_span_id, t.capped, t.ingested_at, t.input_data, t.output_data, t.usage, t.billing, t.provider_cost_nano_usd, t.joined, t.input_json, t.output_json FROM agent_executions t
  WHERE t.status = 'timeout' AND t.created_at <= $2 AND (t.created_at, t.user_id, t.execution_id) < ($2, $3::text, $4::text)
  ORDER BY t.created_at DESC, t.user_id DESC, t.execution_id DESC LIMIT $1::int)
 ORDER BY created_at DESC, user_id DESC, execution_id DESC
@@ -608,6 +608,8 @@ func (q *Queries) RecentFailures(ctx context.Context, arg RecentFailuresParams) 
 			&i.Billing,
 			&i.ProviderCostNanoUsd,
 			&i.Joined,
+			&i.InputJson,
+			&i.OutputJson,
 		); err != nil {
 			return nil, err
 		}
@@ -760,7 +762,7 @@ func (q *Queries) TryFolding(ctx context.Context) (bool, error) {
 }
 
 const userActivity = `-- name: UserActivity :many
-SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, ingested_at, input_data, output_data, usage, billing, provider_cost_nano_usd, joined FROM agent_executions
+SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, ingested_at, input_data, output_data, usage, billing, provider_cost_nano_usd, joined, input_json, output_json FROM agent_executions
 WHERE user_id = $1 AND (created_at, execution_id) < ($2, $3::text)
 ORDER BY created_at DESC, execution_id DESC
 LIMIT $4::int
@@ -822,6 +824,8 @@ func (q *Queries) UserActivity(ctx context.Context, arg UserActivityParams) ([]A
 			&i.Billing,
 			&i.ProviderCostNanoUsd,
 			&i.Joined,
+			&i.InputJson,
+			&i.OutputJson,
 		); err != nil {
 			return nil, err
 		}

@@ -45,6 +45,8 @@ type AgentExecution struct {
 	Billing             []byte
 	ProviderCostNanoUsd *int64
 	Joined              []byte
+	InputJson           []byte
+	OutputJson          []byte
 }
 
 type DeploymentAttempt struct {
