@@ -119,10 +119,13 @@ func numbered(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var tree branch
 		says := false // more than whose messages they are
-		for name, value := range s.attributes {
-			rest, found := strings.CutPrefix(name, prefix)
+		if s.attributes.traits&isElement == 0 {
+			return nil
+		}
+		for _, pair := range s.attributes.pairs {
+			rest, found := strings.CutPrefix(pair.GetKey(), prefix)
 			if index, _, _ := strings.Cut(rest, "."); found && isNumber(index) {
-				tree.add(rest, encodeValue(value))
+				tree.add(rest, encodeValue(pair.GetValue()))
 				says = says || !strings.HasSuffix(rest, ".role") && !strings.HasSuffix(rest, ".finish_reason")
 			}
 		}
@@ -139,7 +142,7 @@ func answer(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var found object
 		for _, part := range parts {
-			if value := s.attributes[prefix+part]; value != nil {
+			if value := s.attributes.value(prefix + part); value != nil {
 				found = append(found, member{part, encodeValue(value)})
 			}
 		}
@@ -164,7 +167,8 @@ func messages(names ...string) source {
 		for _, event := range s.sent.GetEvents() {
 			for _, name := range names {
 				if event.GetName() == name {
-					found = append(found, message(name, collect(event.GetAttributes())))
+					said := collect(event.GetAttributes())
+					found = append(found, message(name, &said))
 				}
 			}
 		}
@@ -176,22 +180,22 @@ func messages(names ...string) source {
 }
 
 // message makes a message of an event's attributes. Where there is no other it has the role that its event is named for.
-func message(event string, said attributes) json.RawMessage {
+func message(event string, said *attributes) json.RawMessage {
 	const whole = "gen_ai.event.content" // of some, all but the role is in this one attribute
 	members := make(map[string]json.RawMessage)
-	if value := said[whole]; value != nil {
+	if value := said.value(whole); value != nil {
 		content := encodeValue(value)
 		if json.Unmarshal(content, &members) != nil || members == nil {
 			members = map[string]json.RawMessage{"content": content}
 		}
 	} else {
-		for name, value := range said {
-			if !strings.HasPrefix(name, "gen_ai.") && name != "event.name" {
-				members[name] = encodeValue(value)
+		for _, pair := range said.pairs {
+			if name := pair.GetKey(); !strings.HasPrefix(name, "gen_ai.") && name != "event.name" {
+				members[name] = encodeValue(pair.GetValue())
 			}
 		}
 	}
-	if _, said := members["role"]; !said {
+	if _, has := members["role"]; !has {
 		role := strings.TrimSuffix(strings.TrimPrefix(event, "gen_ai."), ".message")
 		if role == "choice" {
 			role = "assistant"

@@ -50,7 +50,10 @@ func (s *span) model() string {
 	if name == "" && strings.HasPrefix(s.sent.GetName(), "haystack.") {
 		name = toName(s.haystackModel(), execution.MaxName)
 	}
-	return cmp.Or(name, s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
+	if name != "" {
+		return name
+	}
+	return cmp.Or(s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
 }
 
 // allProviderNames are read in this order: the AI SDK and LiteLLM say more where theirs is there.

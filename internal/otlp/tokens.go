@@ -14,17 +14,17 @@ import (
 // status and output are set already. A wrong count has the attribute's name in its fault.
 func (t *translation) account(s *span, e *execution.Execution) *fault {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
-	for _, pair := range s.sent.GetAttributes() {
-		name := usage.Attribute(pair.GetKey())
-		if name.Silent() {
+	for _, pair := range s.attributes.pairs {
+		of := traitsOf.Get(pair.GetKey())
+		if of.set&tellsUsage == 0 {
 			continue
 		}
-		if err := takeUsage(&report, pair.GetKey(), name, pair.GetValue()); err != nil {
+		if err := takeUsage(&report, pair.GetKey(), of.usage, pair.GetValue()); err != nil {
 			return &fault{field: pair.GetKey(), why: err.Error()}
 		}
 	}
 	for _, name := range answers {
-		if text := s.attributes[name].GetStringValue(); text != "" {
+		if text := s.attributes.value(name).GetStringValue(); text != "" {
 			report.Answer(text)
 		}
 	}
@@ -78,7 +78,7 @@ func (s *span) region(provider string) string {
 			return toName(strings.ToLower(name), maxRegion)
 		}
 	}
-	return strings.ToLower(s.nearby(maxRegion, regionNames))
+	return s.around.region
 }
 
 const maxRegion = 32 // bytes

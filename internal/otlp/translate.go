@@ -83,7 +83,8 @@ func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*sp
 		process := processOf(ofResource.GetResource().GetAttributes())
 		for _, ofScope := range ofResource.GetScopeSpans() {
 			scope := toName(ofScope.GetScope().GetName(), execution.MaxName)
-			around := []attributes{collect(ofScope.GetScope().GetAttributes()), resource}
+			said := collect(ofScope.GetScope().GetAttributes())
+			around := newAround(&said, &resource)
 			for _, sent := range ofScope.GetSpans() {
 				s, wrong := newSpan(sent, around, scope, process)
 				if wrong != nil {

@@ -54,8 +54,9 @@ func encodeNested(value *commonpb.AnyValue, depth int) json.RawMessage {
 		return elements.encode()
 	case *commonpb.AnyValue_KvlistValue:
 		members := make(map[string]json.RawMessage)
-		for name, member := range collect(v.KvlistValue.GetValues()) {
-			members[name] = encodeNested(member, depth+1)
+		said := collect(v.KvlistValue.GetValues())
+		for _, member := range said.pairs {
+			members[member.GetKey()] = encodeNested(member.GetValue(), depth+1)
 		}
 		return sorted(members).encode()
 	}
