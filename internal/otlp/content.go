@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
@@ -78,11 +80,12 @@ func withName(s *span, arguments json.RawMessage) json.RawMessage {
 	if name == "" {
 		return arguments
 	}
-	tool := object{{"tool", encodeText(name)}}
+	tool := append(make([]byte, 0, len(name)+len(arguments)+32), `{"tool":`...)
+	tool = appendText(tool, name)
 	if arguments != nil {
-		tool = append(tool, member{"arguments", arguments})
+		tool = append(append(tool, `,"arguments":`...), arguments...)
 	}
-	return tool.encode()
+	return append(tool, '}')
 }
 
 // withInstructions puts what a model is told to be before what it is told, as the message of the system that it is.
@@ -106,8 +109,13 @@ func withInstructions(s *span, input json.RawMessage) json.RawMessage {
 func attribute(name string) source {
 	return func(s *span) json.RawMessage {
 		value := s.attribute(name)
-		if value.GetValue() == nil {
+		switch v := value.GetValue().(type) {
+		case nil:
 			return nil
+		case *commonpb.AnyValue_StringValue:
+			if text := strings.TrimSpace(v.StringValue); beginsAsJSON(text) {
+				return execution.Sanitize(s.work.content(text))
+			}
 		}
 		return encodeValue(value)
 	}

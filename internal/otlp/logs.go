@@ -91,6 +91,7 @@ func (l *Logs) read(ctx context.Context, header http.Header, body io.Reader) (re
 	if err != nil {
 		return recordsRead{}, err
 	}
+	defer sent.release()
 	select {
 	case l.decoded <- struct{}{}:
 		defer func() { <-l.decoded }()

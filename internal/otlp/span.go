@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
 	"strings"
@@ -21,47 +22,45 @@ type span struct {
 	sent       *tracepb.Span
 	attributes attributes
 	around     *around
-	traceID    string // in lower-case hexadecimal, as all ids here
-	id         string
-	parentID   string // empty: it is the root
-	scope      string // the instrumentation
-	process    string // a digest of the resource
-	role       role
-	known      bool // role comes from what the span says
-	hints      hints
-	hinting    bool // hints are found
+	work       *workspace // nil: it is not in one
+
+	traceID     string // in lower-case hexadecimal, as all ids here
+	id          string
+	parentID    string // empty: it is the root
+	executionID string
+
+	scope   string // the instrumentation
+	process string // a digest of the resource
+	role    role
+	known   bool // role comes from what the span says
+	hints   hints
+	hinting bool // hints are found
 }
 
-// newSpan checks the ids.
-func newSpan(sent *tracepb.Span, around *around, scope, process string) (*span, *fault) {
-	s := &span{sent: sent, around: around, scope: scope, process: process}
-	for _, id := range []struct {
+// checkIDs returns what is wrong with a span's ids; nil: nothing.
+func checkIDs(sent *tracepb.Span) *fault {
+	for _, id := range [...]struct {
 		field    string
 		sent     []byte
 		size     int
 		optional bool
-		text     *string
 	}{
-		{"span_id", sent.GetSpanId(), spanIDSize, false, &s.id},
-		{"trace_id", sent.GetTraceId(), traceIDSize, false, &s.traceID},
-		{"parent_span_id", sent.GetParentSpanId(), spanIDSize, true, &s.parentID},
+		{"span_id", sent.GetSpanId(), spanIDSize, false},
+		{"trace_id", sent.GetTraceId(), traceIDSize, false},
+		{"parent_span_id", sent.GetParentSpanId(), spanIDSize, true},
 	} {
-		switch {
-		case id.optional && allZero(id.sent):
+		switch zero := allZero(id.sent); {
+		case id.optional && zero:
 		case len(id.sent) != id.size:
-			return nil, &fault{shownID(sent.GetSpanId()), id.field, "has the wrong length"}
-		case allZero(id.sent):
-			return nil, &fault{shownID(sent.GetSpanId()), id.field, "is all zeros"}
-		default:
-			*id.text = hex.EncodeToString(id.sent)
+			return &fault{shownID(sent.GetSpanId()), id.field, "has the wrong length"}
+		case zero:
+			return &fault{shownID(sent.GetSpanId()), id.field, "is all zeros"}
 		}
 	}
-	if s.parentID == s.id {
-		return nil, &fault{s.id, "parent_span_id", "is the span's own"}
+	if bytes.Equal(sent.GetParentSpanId(), sent.GetSpanId()) {
+		return &fault{shownID(sent.GetSpanId()), "parent_span_id", "is the span's own"}
 	}
-	s.attributes.collect(sent.GetAttributes())
-	s.role, s.known = roleOf(sent.GetName(), scope, &s.attributes)
-	return s, nil
+	return nil
 }
 
 func allZero(id []byte) bool {

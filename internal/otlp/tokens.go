@@ -40,7 +40,10 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	if execution.RegionOf(e.Model) == "" { // else the model's own name says it
 		e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
 	}
-	t.missed = append(t.missed, told.Unread...)
+	for _, name := range told.Unread {
+		t.missed = append(t.missed, s.work.texts.keep(name))
+	}
+	e.Billing.ServiceTier, e.Billing.Region = s.work.texts.keep(e.Billing.ServiceTier), s.work.texts.keep(e.Billing.Region)
 	return nil
 }
 

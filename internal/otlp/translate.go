@@ -3,6 +3,7 @@ package otlp
 import (
 	"cmp"
 	"math"
+	"strings"
 	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -20,28 +21,30 @@ type translation struct {
 	missed    []string // names of counts that are not known
 }
 
-// translate makes executions of an export's spans.
+// translate makes executions of an export's spans. Nothing in them is a part of the export, which may be large.
 func translate(export *collectorpb.ExportTraceServiceRequest) translation {
+	w := workspaces.Get().(*workspace)
+	defer w.release()
 	var t translation
-	spans := t.spans(export)
-	executing, seen := map[string]bool{}, make(map[spanKey]bool, len(spans))
+	w.collect(export, &t)
 	executions := 0
-	for _, s := range spans {
-		if _, executes := s.executes(); executes {
-			executing[s.traceID] = true
+	for i := range w.spans {
+		if _, executes := w.spans[i].executes(); executes {
 			executions++
 		}
 	}
-	t.batch.Executions, t.batch.Spans = make([]execution.Execution, 0, executions), make([]execution.Span, 0, len(spans))
-	for _, s := range spans {
+	t.batch.Executions, t.batch.Spans = make([]execution.Execution, 0, executions), make([]execution.Span, 0, len(w.spans))
+	for i := range w.spans {
+		s := &w.spans[i]
 		kind, executes := s.executes()
 		place := execution.Span{
 			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
-			User: s.user(), Session: s.session(),
+			User: w.texts.keep(s.user()), Session: w.texts.keep(s.session()),
 			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()), EndedAt: timeOf(s.sent.GetEndTimeUnixNano()),
-			Role: s.executionRole(), ResponseID: s.responseID(), Scope: s.scope, Process: s.process,
+			Role: s.executionRole(), ResponseID: w.texts.keep(s.responseID()), Scope: s.scope, Process: s.process,
 		}
-		place.Agent, place.DefaultName = s.agent()
+		agent, isDefault := s.agent()
+		place.Agent, place.DefaultName = w.texts.keep(agent), isDefault
 		if !executes {
 			t.noteUnread(s)
 			if s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
@@ -49,64 +52,37 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 			}
 		}
 		if executes {
-			e, wrong := t.execution(s, kind, place)
-			if wrong != nil {
-				wrong.span = s.id
+			t.batch.Executions = append(t.batch.Executions, execution.Execution{})
+			e := &t.batch.Executions[len(t.batch.Executions)-1]
+			if wrong := t.execution(s, kind, &place, e); wrong != nil {
+				wrong.span, wrong.field = s.id, strings.Clone(wrong.field)
 				t.faults = append(t.faults, *wrong)
+				t.batch.Executions = t.batch.Executions[:len(t.batch.Executions)-1]
 				continue
 			}
 			place.Status = e.Status
 			if kind == execution.Agent && e.Status == execution.Success && e.Output == nil && s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_UNSET {
 				place.Status = "" // it does not say how it ended
 			}
-			t.batch.Executions = append(t.batch.Executions, e)
 		}
 		// A span without a parent that names nobody and did not fail, in a trace without executions, leads nowhere.
 		tells := place.Agent != "" || place.User != "" || place.Session != "" || place.Status != ""
-		key := spanKey{s.traceID, s.id}
-		if !seen[key] && (executes || tells || s.parentID != "" || executing[s.traceID]) {
+		if !w.twice(s) && (executes || tells || s.parentID != "" || w.executing(s.traceID)) {
 			t.batch.Spans = append(t.batch.Spans, place)
 		}
-		seen[key] = true
 	}
 	return t
 }
 
-// spanKey tells spans of one export apart.
-type spanKey struct{ traceID, id string }
-
-// spans are those whose ids are in order.
-func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*span {
-	var spans []*span
-	for _, ofResource := range export.GetResourceSpans() {
-		resource := collect(ofResource.GetResource().GetAttributes())
-		process := processOf(ofResource.GetResource().GetAttributes())
-		for _, ofScope := range ofResource.GetScopeSpans() {
-			scope := toName(ofScope.GetScope().GetName(), execution.MaxName)
-			said := collect(ofScope.GetScope().GetAttributes())
-			around := newAround(&said, &resource)
-			for _, sent := range ofScope.GetSpans() {
-				s, wrong := newSpan(sent, around, scope, process)
-				if wrong != nil {
-					t.faults = append(t.faults, *wrong)
-					continue
-				}
-				spans = append(spans, s)
-			}
-		}
-	}
-	return spans
-}
-
 // execution makes an execution of a span. Whom it belongs to stays unknown where the span does not say: those above it may,
 // in this export or in a later one.
-func (t *translation) execution(s *span, kind execution.Kind, place execution.Span) (execution.Execution, *fault) {
-	e := execution.Execution{
-		ID:           s.traceID + "-" + s.id,
+func (t *translation) execution(s *span, kind execution.Kind, place *execution.Span, e *execution.Execution) *fault {
+	*e = execution.Execution{
+		ID:           s.executionID,
 		CreatedAt:    place.StartedAt,
 		UserID:       cmp.Or(place.User, execution.Unknown),
 		SessionID:    place.Session,
-		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), s.traceID),
+		RequestID:    cmp.Or(s.work.texts.keep(s.attributes.name(execution.MaxUser, requestNames...)), s.traceID),
 		AgentName:    cmp.Or(place.Agent, execution.Unknown),
 		Kind:         kind,
 		TraceID:      s.traceID,
@@ -115,18 +91,17 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 		Duration:     t.duration(s),
 		Request:      kind != execution.Tool,
 	}
-	e.Status, e.ErrorMessage = statusOf(s)
+	status, message := statusOf(s)
+	e.Status, e.ErrorMessage = status, strings.Clone(message)
 	if kind == execution.Inference {
-		e.Model = s.model()
-		e.Provider = s.provider()
+		e.Model = s.work.texts.keep(s.model())
+		e.Provider = s.work.texts.keep(s.provider())
 	}
 	e.Input, e.Output = contentOf(s, kind)
 	if kind == execution.Inference {
-		if wrong := t.account(s, &e); wrong != nil {
-			return execution.Execution{}, wrong
-		}
+		return t.account(s, e)
 	}
-	return e, nil
+	return nil
 }
 
 // duration is how long the span took.
