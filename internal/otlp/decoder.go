@@ -88,7 +88,7 @@ func (s *slab[T]) reset() {
 func (d *decoder) export(content string, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, ok bool) {
 	request, d.seen = &collectorpb.ExportTraceServiceRequest{}, survey{maxSpans: maxSpans, messages: 1}
 	of := exportShape()
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
 		if !ok {
 			return nil, false
@@ -128,7 +128,7 @@ func unmarshal(value []byte, to proto.Message) error {
 
 func (d *decoder) resource(content string, of *shape, to *tracepb.ResourceSpans) bool {
 	d.seen.messages++
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
 		switch {
 		case !ok:
@@ -167,7 +167,7 @@ func (d *decoder) unread(number protowire.Number, value string, of *shape, depth
 func (d *decoder) scope(content string, of *shape, to *tracepb.ScopeSpans) bool {
 	d.seen.messages++
 	first := len(d.spanLists)
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
 		switch {
 		case !ok:
@@ -194,7 +194,7 @@ func (d *decoder) scope(content string, of *shape, to *tracepb.ScopeSpans) bool 
 func (d *decoder) span(content string, of *shape, to *tracepb.Span) bool {
 	d.seen.messages++
 	first := len(d.pairLists)
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, number, ok := w.next()
 		switch {
 		case !ok:
@@ -249,7 +249,7 @@ func (d *decoder) id(value string) []byte {
 
 func (d *decoder) status(content string, to *tracepb.Status) bool {
 	d.seen.messages++
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, number, ok := w.next()
 		switch {
 		case !ok:
@@ -267,7 +267,7 @@ func (d *decoder) status(content string, to *tracepb.Status) bool {
 
 func (d *decoder) pair(content string, of *shape, to *commonpb.KeyValue) bool {
 	d.seen.messages++
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
 		switch {
 		case !ok:
@@ -292,8 +292,8 @@ func (d *decoder) pair(content string, of *shape, to *commonpb.KeyValue) bool {
 
 func (d *decoder) value(content string, of *shape, to *commonpb.AnyValue) bool {
 	const depth = 5
-	w := wire(content)
-	if len(w) == 0 {
+	w := wire{message: content}
+	if w.ends() {
 		d.seen.messages++
 		return true
 	}
@@ -301,7 +301,7 @@ func (d *decoder) value(content string, of *shape, to *commonpb.AnyValue) bool {
 	switch {
 	case !ok:
 		return false
-	case len(w) > 0: // more than one
+	case !w.ends(): // more than one
 		return d.message(content, of, depth, to)
 	case kind == protowire.BytesType && field == 1:
 		text := d.texts.next()

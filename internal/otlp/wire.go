@@ -1,11 +1,15 @@
 package otlp
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
+import "google.golang.org/protobuf/encoding/protowire"
 
-// wire is what is left of a message of protobuf's.
-type wire string
+// wire reads the fields of a message of protobuf's.
+type wire struct {
+	message string
+	at      int
+}
+
+// ends reports whether nothing is left of the message.
+func (w *wire) ends() bool { return w.at == len(w.message) }
 
 // next takes the next field: its bytes, or its number.
 func (w *wire) next() (field protowire.Number, kind protowire.Type, bytes string, number uint64, ok bool) {
@@ -22,11 +26,9 @@ func (w *wire) next() (field protowire.Number, kind protowire.Type, bytes string
 	case protowire.VarintType:
 		number, ok = w.varint()
 	case protowire.Fixed64Type:
-		var all string
-		if all, ok = w.take(8); ok {
-			for i := range 8 {
-				number |= uint64(all[i]) << (8 * i)
-			}
+		if bytes, ok = w.take(8); ok {
+			number = uint64(bytes[0]) | uint64(bytes[1])<<8 | uint64(bytes[2])<<16 | uint64(bytes[3])<<24 |
+				uint64(bytes[4])<<32 | uint64(bytes[5])<<40 | uint64(bytes[6])<<48 | uint64(bytes[7])<<56
 		}
 	case protowire.Fixed32Type:
 		_, ok = w.take(4)
@@ -37,30 +39,32 @@ func (w *wire) next() (field protowire.Number, kind protowire.Type, bytes string
 }
 
 func (w *wire) take(length uint64) (string, bool) {
-	if length > uint64(len(*w)) {
+	if length > uint64(len(w.message)-w.at) {
 		return "", false
 	}
-	taken := string((*w)[:length])
-	*w = (*w)[length:]
-	return taken, true
+	from := w.at
+	w.at += int(length)
+	return w.message[from:w.at], true
 }
 
 func (w *wire) varint() (uint64, bool) {
-	all := *w
-	if len(all) > 0 && all[0] < 0x80 { // nearly always
-		*w = all[1:]
-		return uint64(all[0]), true
+	if w.at < len(w.message) && w.message[w.at] < 0x80 { // nearly always
+		w.at++
+		return uint64(w.message[w.at-1]), true
 	}
-	const most = 10 // bytes
-	number := uint64(0)
-	for i := range min(len(all), most) {
-		b := uint64(all[i])
-		if i == most-1 && b > 1 {
+	return w.longVarint()
+}
+
+func (w *wire) longVarint() (number uint64, ok bool) {
+	const last = 9 // byte that a number may have
+	for i := 0; i <= last && w.at < len(w.message); i++ {
+		b := uint64(w.message[w.at])
+		w.at++
+		if i == last && b > 1 {
 			return 0, false
 		}
 		number |= b & 0x7f << (7 * i)
 		if b < 0x80 {
-			*w = all[i+1:]
 			return number, true
 		}
 	}
