@@ -7,6 +7,7 @@ import (
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -104,18 +105,6 @@ func (d *decoder) export(content string, maxSpans int) (request *collectorpb.Exp
 	return request, d.seen.messages <= maxMessages
 }
 
-// part decodes a message that comes once.
-func part[M any, P interface {
-	*M
-	proto.Message
-}](d *decoder, value string, of *shape, depth int, to *P) bool {
-	if *to != nil {
-		return false
-	}
-	*to = new(M)
-	return d.message(value, of, depth, *to)
-}
-
 // message decodes a message that seldom comes.
 func (d *decoder) message(value string, of *shape, depth int, to proto.Message) bool {
 	content := []byte(value)
@@ -135,7 +124,11 @@ func (d *decoder) resource(content string, of *shape, to *tracepb.ResourceSpans)
 			return false
 		case kind != protowire.BytesType:
 		case field == 1:
-			if !part(d, value, of.fields[1].message, 2, &to.Resource) {
+			if to.Resource != nil {
+				return false
+			}
+			to.Resource = &resourcepb.Resource{}
+			if to.Resource.Attributes, ok = d.attributes(value, of.fields[1].message, 1, nil); !ok {
 				return false
 			}
 		case field == 2:
@@ -174,7 +167,11 @@ func (d *decoder) scope(content string, of *shape, to *tracepb.ScopeSpans) bool 
 			return false
 		case kind != protowire.BytesType:
 		case field == 1:
-			if !part(d, value, of.fields[1].message, 3, &to.Scope) {
+			if to.Scope != nil {
+				return false
+			}
+			to.Scope = &commonpb.InstrumentationScope{}
+			if to.Scope.Attributes, ok = d.attributes(value, of.fields[1].message, 3, &to.Scope.Name); !ok {
 				return false
 			}
 		case field == 2:
@@ -189,6 +186,31 @@ func (d *decoder) scope(content string, of *shape, to *tracepb.ScopeSpans) bool 
 	}
 	to.Spans = d.spanLists[first:len(d.spanLists):len(d.spanLists)]
 	return true
+}
+
+// attributes decodes the attributes of a resource or a scope, and the name of a scope.
+func (d *decoder) attributes(content string, of *shape, number protowire.Number, name *string) ([]*commonpb.KeyValue, bool) {
+	d.seen.messages++
+	first := len(d.pairLists)
+	for w := (wire{message: content}); !w.ends(); {
+		field, kind, value, _, ok := w.next()
+		switch {
+		case !ok:
+			return nil, false
+		case kind != protowire.BytesType:
+		case field == number:
+			pair := d.pairs.next()
+			if !d.pair(value, of.fields[number].message, pair) {
+				return nil, false
+			}
+			d.pairLists = append(d.pairLists, pair)
+		case !d.unread(field, value, of, 3):
+			return nil, false
+		case name != nil && field == 1:
+			*name = value
+		}
+	}
+	return d.pairLists[first:len(d.pairLists):len(d.pairLists)], true
 }
 
 func (d *decoder) span(content string, of *shape, to *tracepb.Span) bool {

@@ -37,14 +37,10 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 	for i := range w.spans {
 		s := &w.spans[i]
 		kind, executes := s.executes()
-		place := execution.Span{
-			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
-			User: w.texts.keep(s.user()), Session: w.texts.keep(s.session()),
-			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()), EndedAt: timeOf(s.sent.GetEndTimeUnixNano()),
-			Role: s.executionRole(), ResponseID: w.texts.keep(s.responseID()), Scope: s.scope, Process: s.process,
-		}
-		agent, isDefault := s.agent()
-		place.Agent, place.DefaultName = w.texts.keep(agent), isDefault
+		t.batch.Spans = append(t.batch.Spans, execution.Span{})
+		place := &t.batch.Spans[len(t.batch.Spans)-1]
+		s.place(place)
+		place.Execution = executes
 		if !executes {
 			t.noteUnread(s)
 			if s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
@@ -54,10 +50,10 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		if executes {
 			t.batch.Executions = append(t.batch.Executions, execution.Execution{})
 			e := &t.batch.Executions[len(t.batch.Executions)-1]
-			if wrong := t.execution(s, kind, &place, e); wrong != nil {
+			if wrong := t.execution(s, kind, place, e); wrong != nil {
 				wrong.span, wrong.field = s.id, strings.Clone(wrong.field)
 				t.faults = append(t.faults, *wrong)
-				t.batch.Executions = t.batch.Executions[:len(t.batch.Executions)-1]
+				t.batch.Executions, t.batch.Spans = t.batch.Executions[:len(t.batch.Executions)-1], t.batch.Spans[:len(t.batch.Spans)-1]
 				continue
 			}
 			place.Status = e.Status
@@ -67,30 +63,32 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		}
 		// A span without a parent that names nobody and did not fail, in a trace without executions, leads nowhere.
 		tells := place.Agent != "" || place.User != "" || place.Session != "" || place.Status != ""
-		if !w.twice(s) && (executes || tells || s.parentID != "" || w.executing(s.traceID)) {
-			t.batch.Spans = append(t.batch.Spans, place)
+		if w.twice(s) || !executes && !tells && s.parentID == "" && !w.executing(s.traceID) {
+			t.batch.Spans = t.batch.Spans[:len(t.batch.Spans)-1]
 		}
 	}
 	return t
 }
 
+// place says where the span stands, and what it says of those around it.
+func (s *span) place(to *execution.Span) {
+	keep := &s.work.texts
+	to.TraceID, to.SpanID, to.ParentSpanID = s.traceID, s.id, s.parentID
+	to.User, to.Session, to.ResponseID = keep.keep(s.user()), keep.keep(s.session()), keep.keep(s.responseID())
+	agent, isDefault := s.agent()
+	to.Agent, to.DefaultName = keep.keep(agent), isDefault
+	to.StartedAt, to.EndedAt = timeOf(s.sent.GetStartTimeUnixNano()), timeOf(s.sent.GetEndTimeUnixNano())
+	to.Role, to.Scope, to.Process = s.executionRole(), s.scope, s.process
+}
+
 // execution makes an execution of a span. Whom it belongs to stays unknown where the span does not say: those above it may,
 // in this export or in a later one.
 func (t *translation) execution(s *span, kind execution.Kind, place *execution.Span, e *execution.Execution) *fault {
-	*e = execution.Execution{
-		ID:           s.executionID,
-		CreatedAt:    place.StartedAt,
-		UserID:       cmp.Or(place.User, execution.Unknown),
-		SessionID:    place.Session,
-		RequestID:    cmp.Or(s.work.texts.keep(s.attributes.name(execution.MaxUser, requestNames...)), s.traceID),
-		AgentName:    cmp.Or(place.Agent, execution.Unknown),
-		Kind:         kind,
-		TraceID:      s.traceID,
-		SpanID:       s.id,
-		ParentSpanID: s.parentID,
-		Duration:     t.duration(s),
-		Request:      kind != execution.Tool,
-	}
+	e.ID, e.TraceID, e.SpanID, e.ParentSpanID = s.executionID, s.traceID, s.id, s.parentID
+	e.CreatedAt, e.Duration = place.StartedAt, t.duration(s)
+	e.UserID, e.SessionID, e.AgentName = cmp.Or(place.User, execution.Unknown), place.Session, cmp.Or(place.Agent, execution.Unknown)
+	e.RequestID = cmp.Or(s.work.texts.keep(s.attributes.name(execution.MaxUser, requestNames...)), s.traceID)
+	e.Kind, e.Request = kind, kind != execution.Tool
 	status, message := statusOf(s)
 	e.Status, e.ErrorMessage = status, strings.Clone(message)
 	if kind == execution.Inference {

@@ -49,7 +49,7 @@ func (w *workspace) collect(export *collectorpb.ExportTraceServiceRequest, t *tr
 		resource := collect(ofResource.GetResource().GetAttributes())
 		process := processOf(ofResource.GetResource().GetAttributes())
 		for _, ofScope := range ofResource.GetScopeSpans() {
-			scope := toName(ofScope.GetScope().GetName(), execution.MaxName)
+			scope := w.texts.keep(toName(ofScope.GetScope().GetName(), execution.MaxName))
 			said := collect(ofScope.GetScope().GetAttributes())
 			around := newAround(&said, &resource)
 			for _, sent := range ofScope.GetSpans() {
@@ -57,14 +57,24 @@ func (w *workspace) collect(export *collectorpb.ExportTraceServiceRequest, t *tr
 					t.faults = append(t.faults, *wrong)
 					continue
 				}
-				w.spans = append(w.spans, span{sent: sent, around: around, scope: scope, process: process, work: w})
-				s := &w.spans[len(w.spans)-1]
+				s := w.next()
+				s.sent, s.around, s.scope, s.process, s.work = sent, around, scope, process, w
 				s.attributes.collect(sent.GetAttributes())
 				s.role, s.known = roleOf(sent.GetName(), scope, &s.attributes)
 			}
 		}
 	}
 	w.nameAll()
+}
+
+// next returns a span that is still empty. It stays where it is until the next one.
+func (w *workspace) next() *span {
+	if len(w.spans) == cap(w.spans) {
+		w.spans = append(w.spans, span{})
+	} else {
+		w.spans = w.spans[:len(w.spans)+1] // release has cleared it
+	}
+	return &w.spans[len(w.spans)-1]
 }
 
 // nameAll writes the spans' ids in hexadecimal, all in one string: each has an execution's id, the trace's and the span's in it, and its
