@@ -17,12 +17,13 @@ type attributes struct {
 	pairs  []*commonpb.KeyValue // each has a value, and a name that no other has
 	filter [filterBits / 64]uint64
 	traits trait                         // of any of the names
+	usage  uint32                        // a bit for each pair whose name tells usage, if there are few
 	index  map[string]*commonpb.AnyValue // nil: there are few
 }
 
 const (
 	filterBits = 256
-	few        = 32 // attributes
+	few        = 32 // attributes, as many as usage has bits
 )
 
 // collect leaves out attributes that say nothing. Of two with the same key, which the protocol does not allow, the first
@@ -51,12 +52,18 @@ func (a *attributes) collect(pairs []*commonpb.KeyValue) {
 			a.pairs = append(a.pairs, pair)
 		}
 		a.filter[bit/64] |= 1 << (bit % 64)
-		a.traits |= traitsOf.Get(key).set
+		of := traitsOf.Get(key).set
+		if a.traits |= of; of&tellsUsage != 0 {
+			a.usage |= 1 << (len(a.pairs) - 1)
+		}
 		if a.index != nil {
 			a.index[key] = pair.GetValue()
 		}
 	}
 }
+
+// tellsUsage reports whether the name of a pair may.
+func (a *attributes) tellsUsage(pair int) bool { return a.usage&(1<<pair) != 0 || pair >= few }
 
 func filterBit(name string) uint { return memo.Hash(name) % filterBits }
 

@@ -59,8 +59,8 @@ func (s *span) responseID() string {
 	if s.role != modelCall {
 		return ""
 	}
-	if id := s.attributes.name(execution.MaxUser, requestNames...); id != "" {
-		return id
+	if s.requestID != "" {
+		return s.requestID
 	}
 	for _, name := range answers {
 		text := s.attributes.value(name).GetStringValue()

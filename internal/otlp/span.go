@@ -28,6 +28,7 @@ type span struct {
 	id          string
 	parentID    string // empty: it is the root
 	executionID string
+	requestID   string // that the provider gave
 
 	scope   string // the instrumentation
 	process string // a digest of the resource

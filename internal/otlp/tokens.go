@@ -14,12 +14,15 @@ import (
 // status and output are set already. A wrong count has the attribute's name in its fault.
 func (t *translation) account(s *span, e *execution.Execution) *fault {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
-	for _, pair := range s.attributes.pairs {
-		of := traitsOf.Get(pair.GetKey())
-		if of.set&tellsUsage == 0 {
+	for i, pair := range s.attributes.pairs {
+		if !s.attributes.tellsUsage(i) {
 			continue
 		}
-		if err := takeUsage(&report, pair.GetKey(), of.usage, pair.GetValue()); err != nil {
+		name := traitsOf.Get(pair.GetKey()).usage
+		if name.Silent() {
+			continue
+		}
+		if err := takeUsage(&report, pair.GetKey(), name, pair.GetValue()); err != nil {
 			return &fault{field: pair.GetKey(), why: err.Error()}
 		}
 	}

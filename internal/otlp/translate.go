@@ -74,7 +74,9 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 func (s *span) place(to *execution.Span) {
 	keep := &s.work.texts
 	to.TraceID, to.SpanID, to.ParentSpanID = s.traceID, s.id, s.parentID
-	to.User, to.Session, to.ResponseID = keep.keep(s.user()), keep.keep(s.session()), keep.keep(s.responseID())
+	to.User, to.Session = keep.keep(s.user()), keep.keep(s.session())
+	s.requestID = keep.keep(s.attributes.name(execution.MaxUser, requestNames...))
+	to.ResponseID = keep.keep(s.responseID())
 	agent, isDefault := s.agent()
 	to.Agent, to.DefaultName = keep.keep(agent), isDefault
 	to.StartedAt, to.EndedAt = timeOf(s.sent.GetStartTimeUnixNano()), timeOf(s.sent.GetEndTimeUnixNano())
@@ -87,7 +89,7 @@ func (t *translation) execution(s *span, kind execution.Kind, place *execution.S
 	e.ID, e.TraceID, e.SpanID, e.ParentSpanID = s.executionID, s.traceID, s.id, s.parentID
 	e.CreatedAt, e.Duration = place.StartedAt, t.duration(s)
 	e.UserID, e.SessionID, e.AgentName = cmp.Or(place.User, execution.Unknown), place.Session, cmp.Or(place.Agent, execution.Unknown)
-	e.RequestID = cmp.Or(s.work.texts.keep(s.attributes.name(execution.MaxUser, requestNames...)), s.traceID)
+	e.RequestID = cmp.Or(s.requestID, s.traceID)
 	e.Kind, e.Request = kind, kind != execution.Tool
 	status, message := statusOf(s)
 	e.Status, e.ErrorMessage = status, strings.Clone(message)
