@@ -24,7 +24,9 @@ func (s *span) agent() (name string, isDefault bool) {
 				!s.attributes.has("crew_key")
 		}
 	}
-	name = cmp.Or(name, s.hinted().graph, s.nearby(execution.MaxName, agentNames))
+	if name == "" {
+		name = cmp.Or(s.hinted().graph, s.around.agent)
+	}
 	if name != "" && s.role == agentRun {
 		isDefault = isDefault || s.attributes.text("gen_ai.operation.name") == "invoke_workflow"
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 )
@@ -62,9 +63,25 @@ type body struct {
 	encoding encoding
 	coding   string // "", gzip or zstd
 	content  []byte
+	memory   *bytes.Buffer
 }
 
-// readBody reads a request whole, and no more than its limit.
+func (b *body) release() { keepBuffer(b.memory) }
+
+// buffers are memory for bodies that is not in use.
+var buffers = sync.Pool{New: func() any { return &bytes.Buffer{} }}
+
+// maxKeptBody is how large the memory of a body may be that is kept for the next one.
+const maxKeptBody = 256 << 10 // bytes
+
+func keepBuffer(memory *bytes.Buffer) {
+	if memory != nil && memory.Cap() <= maxKeptBody {
+		memory.Reset()
+		buffers.Put(memory)
+	}
+}
+
+// readBody reads a request whole, and no more than its limit. Whoever is done with it calls release.
 func readBody(ctx context.Context, header http.Header, from io.Reader, limits limits) (body, error) {
 	sent := body{encoding: encodingOf(header)}
 	if sent.encoding == unknown {
@@ -79,7 +96,11 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	default:
 		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", quote(coding))
 	}
-	content, err := readAll(from, header, most)
+	memory := buffers.Get().(*bytes.Buffer)
+	err := readAll(memory, from, header, most)
+	if err != nil {
+		keepBuffer(memory)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's; net/http then ends the context as well
@@ -93,39 +114,38 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	case err != nil:
 		return body{}, refuse(http.StatusBadRequest, "the body ended early")
 	}
-	sent.content = content
+	sent.content, sent.memory = memory.Bytes(), memory
 	return sent, nil
 }
 
 var errTooMuch = errors.New("more than the limit")
 
 // readAll reads to the end, or until it is more than most bytes.
-func readAll(from io.Reader, header http.Header, most int64) ([]byte, error) {
+func readAll(into *bytes.Buffer, from io.Reader, header http.Header, most int64) error {
 	const believed = 1 << 20 // bytes that a client may say it sends and does not
-	var all bytes.Buffer
 	if length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64); err == nil && length > 0 {
-		all.Grow(int(min(length, most, believed)) + bytes.MinRead)
+		into.Grow(int(min(length, most, believed)) + bytes.MinRead)
 	}
-	n, err := all.ReadFrom(io.LimitReader(from, most+1))
+	n, err := into.ReadFrom(io.LimitReader(from, most+1))
 	if n > most {
-		return nil, errTooMuch
+		return errTooMuch
 	}
-	return all.Bytes(), err
+	return err
 }
 
 // decode decompresses the body and reads the message in it. One of no bytes at all is the empty message in either encoding. Whoever is
 // done with the message calls release.
-func (b body) decode(limits limits) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
-	content, err := decompress(b.coding, b.content, limits.decompressed)
-	switch {
-	case err != nil:
+func (b *body) decode(limits limits) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
+	if err := b.decompress(limits.decompressed); err != nil {
 		return nil, nil, err
-	case len(content) == 0:
+	}
+	switch {
+	case len(b.content) == 0:
 		return &collectorpb.ExportTraceServiceRequest{}, func() {}, nil
 	case b.encoding == protobuf:
-		return decodeProtobuf(content, limits.spans)
+		return decodeProtobuf(b.content, limits.spans)
 	}
-	request, err = decodeJSON(content, limits.spans)
+	request, err = decodeJSON(b.content, limits.spans)
 	return request, func() {}, err
 }
 

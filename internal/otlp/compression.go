@@ -17,15 +17,25 @@ const (
 	zstdCoding = "zstd"
 )
 
-// decompress returns the content of a body that was compressed by a coding, of at most limit bytes.
-func decompress(coding string, compressed []byte, limit int64) ([]byte, error) {
-	switch coding {
+// decompress decompresses the content, to at most limit bytes.
+func (b *body) decompress(limit int64) (err error) {
+	into := buffers.Get().(*bytes.Buffer)
+	switch b.coding {
 	case gzipCoding:
-		return gunzip(compressed, limit)
+		err = gunzip(into, b.content, limit)
 	case zstdCoding:
-		return unzstd(compressed, limit)
+		err = unzstd(into, b.content, limit)
+	default:
+		keepBuffer(into)
+		return nil
 	}
-	return compressed, nil
+	if err != nil {
+		keepBuffer(into)
+		return err
+	}
+	b.release()
+	b.coding, b.content, b.memory = "", into.Bytes(), into
+	return nil
 }
 
 func errDecompressed(limit int64) error {
@@ -33,23 +43,23 @@ func errDecompressed(limit int64) error {
 }
 
 // gunzip decompresses what may be several members one after the other, as gzip allows.
-func gunzip(compressed []byte, limit int64) ([]byte, error) {
+func gunzip(into *bytes.Buffer, compressed []byte, limit int64) error {
 	reader, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "the body is not gzip, though its content encoding says so")
+		return refuse(http.StatusBadRequest, "the body is not gzip, though its content encoding says so")
 	}
-	content, err := readAll(reader, nil, limit)
+	err = readAll(into, reader, nil, limit)
 	switch {
 	case err == nil:
-		return content, nil
+		return nil
 	case errors.Is(err, errTooMuch):
-		return nil, errDecompressed(limit)
+		return errDecompressed(limit)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, refuse(http.StatusBadRequest, "the body's gzip ends early")
+		return refuse(http.StatusBadRequest, "the body's gzip ends early")
 	case errors.Is(err, gzip.ErrHeader):
-		return nil, refuse(http.StatusBadRequest, "there is something else after the body's gzip")
+		return refuse(http.StatusBadRequest, "there is something else after the body's gzip")
 	default:
-		return nil, refuse(http.StatusBadRequest, "the body's gzip is damaged")
+		return refuse(http.StatusBadRequest, "the body's gzip is damaged")
 	}
 }
 
@@ -67,28 +77,28 @@ var zstdDecoders = sync.Pool{New: func() any {
 }}
 
 // unzstd decompresses one frame or several. What the frames say of their size is not believed.
-func unzstd(compressed []byte, limit int64) ([]byte, error) {
+func unzstd(into *bytes.Buffer, compressed []byte, limit int64) error {
 	decoder := zstdDecoders.Get().(*zstd.Decoder)
 	defer func() {
 		_ = decoder.Reset(nil) // fails only if the decoder was closed
 		zstdDecoders.Put(decoder)
 	}()
 	if err := decoder.Reset(bytes.NewReader(compressed)); err != nil {
-		return nil, refuse(http.StatusBadRequest, "the body's zstd is damaged")
+		return refuse(http.StatusBadRequest, "the body's zstd is damaged")
 	}
-	content, err := readAll(decoder, nil, limit)
+	err := readAll(into, decoder, nil, limit)
 	switch {
 	case err == nil:
-		return content, nil
+		return nil
 	case errors.Is(err, errTooMuch), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		return nil, errDecompressed(limit)
+		return errDecompressed(limit)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return nil, refuse(http.StatusRequestEntityTooLarge, "the body's zstd needs a window of more than %d bytes: compress it at a lower level", maxWindow)
+		return refuse(http.StatusRequestEntityTooLarge, "the body's zstd needs a window of more than %d bytes: compress it at a lower level", maxWindow)
 	case errors.Is(err, zstd.ErrMagicMismatch):
-		return nil, refuse(http.StatusBadRequest, "the body is not zstd, though its content encoding says so")
+		return refuse(http.StatusBadRequest, "the body is not zstd, though its content encoding says so")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, refuse(http.StatusBadRequest, "the body's zstd ends early")
+		return refuse(http.StatusBadRequest, "the body's zstd ends early")
 	default:
-		return nil, refuse(http.StatusBadRequest, "the body's zstd is damaged")
+		return refuse(http.StatusBadRequest, "the body's zstd is damaged")
 	}
 }

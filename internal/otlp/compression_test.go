@@ -72,7 +72,8 @@ func TestBombs(t *testing.T) { // not parallel: it looks at the memory
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		content, err := decompress(tt.coding, tt.body, limit)
+		sent := body{coding: tt.coding, content: tt.body}
+		err := sent.decompress(limit)
 		runtime.ReadMemStats(&after)
 		if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
 			t.Errorf("%s: it takes %d bytes of memory", name, took)
@@ -80,11 +81,11 @@ func TestBombs(t *testing.T) { // not parallel: it looks at the memory
 		var refused *refusal
 		switch {
 		case tt.status == 0:
-			if err != nil || len(content) == 0 {
-				t.Errorf("%s: got %d bytes, %v", name, len(content), err)
+			if err != nil || len(sent.content) == 0 {
+				t.Errorf("%s: got %d bytes, %v", name, len(sent.content), err)
 			}
 		case !errors.As(err, &refused) || refused.status != tt.status:
-			t.Errorf("%s: got %d bytes, %v", name, len(content), err)
+			t.Errorf("%s: got %d bytes, %v", name, len(sent.content), err)
 		default:
 			if first, second, _ := strings.Cut(tt.says, "|"); !strings.Contains(refused.message, first) && (second == "" || !strings.Contains(refused.message, second)) {
 				t.Errorf("%s: it says %s", name, refused.message)
@@ -102,17 +103,18 @@ func FuzzDecompress(f *testing.F) {
 		f.Add(true, append(bytes.Clone(body), 1, 2, 3))
 		f.Add(false, body[:len(body)/2])
 	}
-	f.Fuzz(func(t *testing.T, isGzip bool, body []byte) {
+	f.Fuzz(func(t *testing.T, isGzip bool, compressed []byte) {
 		const limit = 1 << 16
 		coding := zstdCoding
 		if isGzip {
 			coding = gzipCoding
 		}
-		content, err := decompress(coding, body, limit)
+		sent := body{coding: coding, content: compressed}
+		err := sent.decompress(limit)
 		var refused *refusal
 		switch {
-		case err == nil && len(content) > limit:
-			t.Errorf("%d bytes, more than the limit", len(content))
+		case err == nil && len(sent.content) > limit:
+			t.Errorf("%d bytes, more than the limit", len(sent.content))
 		case err != nil && (!errors.As(err, &refused) || refused.status < 400 || refused.status >= 500):
 			t.Errorf("got %v", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
@@ -53,7 +55,8 @@ var (
 	}
 )
 
-// contentOf finds what went into an execution and what came out of it. The ledger replaces what cannot be stored.
+// contentOf finds what went into an execution and what came out of it. It may be no JSON where it came as a text that begins as
+// such: the ledger replaces what cannot be stored.
 func contentOf(s *span, kind execution.Kind) (input, output json.RawMessage) {
 	if kind == execution.Tool {
 		input, output = withName(s, take(s, toolInputs)), take(s, toolOutputs)
@@ -78,11 +81,12 @@ func withName(s *span, arguments json.RawMessage) json.RawMessage {
 	if name == "" {
 		return arguments
 	}
-	tool := object{{"tool", encodeText(name)}}
+	tool := append(make([]byte, 0, len(name)+len(arguments)+32), `{"tool":`...)
+	tool = appendText(tool, name)
 	if arguments != nil {
-		tool = append(tool, member{"arguments", arguments})
+		tool = append(append(tool, `,"arguments":`...), execution.Sanitize(arguments)...)
 	}
-	return tool.encode()
+	return append(tool, '}')
 }
 
 // withInstructions puts what a model is told to be before what it is told, as the message of the system that it is.
@@ -91,6 +95,7 @@ func withInstructions(s *span, input json.RawMessage) json.RawMessage {
 	if value.GetValue() == nil {
 		return input
 	}
+	input = execution.Sanitize(input)
 	instructions := object{{"role", encodeText("system")}, {"parts", encodeValue(value)}}.encode()
 	switch {
 	case input == nil:
@@ -106,8 +111,13 @@ func withInstructions(s *span, input json.RawMessage) json.RawMessage {
 func attribute(name string) source {
 	return func(s *span) json.RawMessage {
 		value := s.attribute(name)
-		if value.GetValue() == nil {
+		switch v := value.GetValue().(type) {
+		case nil:
 			return nil
+		case *commonpb.AnyValue_StringValue:
+			if text := strings.TrimSpace(v.StringValue); beginsAsJSON(text) {
+				return s.work.content(text)
+			}
 		}
 		return encodeValue(value)
 	}
@@ -119,10 +129,13 @@ func numbered(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var tree branch
 		says := false // more than whose messages they are
-		for name, value := range s.attributes {
-			rest, found := strings.CutPrefix(name, prefix)
+		if s.attributes.traits&isElement == 0 {
+			return nil
+		}
+		for _, pair := range s.attributes.pairs {
+			rest, found := strings.CutPrefix(pair.GetKey(), prefix)
 			if index, _, _ := strings.Cut(rest, "."); found && isNumber(index) {
-				tree.add(rest, encodeValue(value))
+				tree.add(rest, encodeValue(pair.GetValue()))
 				says = says || !strings.HasSuffix(rest, ".role") && !strings.HasSuffix(rest, ".finish_reason")
 			}
 		}
@@ -139,7 +152,7 @@ func answer(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var found object
 		for _, part := range parts {
-			if value := s.attributes[prefix+part]; value != nil {
+			if value := s.attributes.value(prefix + part); value != nil {
 				found = append(found, member{part, encodeValue(value)})
 			}
 		}
@@ -164,7 +177,8 @@ func messages(names ...string) source {
 		for _, event := range s.sent.GetEvents() {
 			for _, name := range names {
 				if event.GetName() == name {
-					found = append(found, message(name, collect(event.GetAttributes())))
+					said := collect(event.GetAttributes())
+					found = append(found, message(name, &said))
 				}
 			}
 		}
@@ -176,22 +190,22 @@ func messages(names ...string) source {
 }
 
 // message makes a message of an event's attributes. Where there is no other it has the role that its event is named for.
-func message(event string, said attributes) json.RawMessage {
+func message(event string, said *attributes) json.RawMessage {
 	const whole = "gen_ai.event.content" // of some, all but the role is in this one attribute
 	members := make(map[string]json.RawMessage)
-	if value := said[whole]; value != nil {
+	if value := said.value(whole); value != nil {
 		content := encodeValue(value)
 		if json.Unmarshal(content, &members) != nil || members == nil {
 			members = map[string]json.RawMessage{"content": content}
 		}
 	} else {
-		for name, value := range said {
-			if !strings.HasPrefix(name, "gen_ai.") && name != "event.name" {
-				members[name] = encodeValue(value)
+		for _, pair := range said.pairs {
+			if name := pair.GetKey(); !strings.HasPrefix(name, "gen_ai.") && name != "event.name" {
+				members[name] = encodeValue(pair.GetValue())
 			}
 		}
 	}
-	if _, said := members["role"]; !said {
+	if _, has := members["role"]; !has {
 		role := strings.TrimSuffix(strings.TrimPrefix(event, "gen_ai."), ".message")
 		if role == "choice" {
 			role = "assistant"

@@ -1,12 +1,13 @@
 package otlp
 
 import (
-	"hash/maphash"
 	"math"
 	"sync"
+	"unicode/utf8"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -15,8 +16,11 @@ import (
 // decoder makes messages of protobuf's encoding out of memory that it uses again for the next export. proto.Unmarshal allocates each
 // message alone, and three objects for each attribute: with the garbage that makes, decoding is a fifth of an export's work.
 //
-// It decodes what was surveyed, and of spans only the fields that are read here. Messages that seldom come are left to proto.Unmarshal.
+// It surveys what it decodes. Of spans it decodes only the fields that are read here. Messages that seldom come are left to
+// proto.Unmarshal. All texts are parts of one copy of the export, so whoever keeps one for long makes a copy of it.
 type decoder struct {
+	seen survey
+
 	spans    slab[tracepb.Span]
 	statuses slab[tracepb.Status]
 	pairs    slab[commonpb.KeyValue]
@@ -26,19 +30,16 @@ type decoder struct {
 
 	spanLists []*tracepb.Span      // of all scopes, one after the other
 	pairLists []*commonpb.KeyValue // of all spans, likewise
-	known     [knownTexts]string   // texts that came lately, each in the place that its hash says
-	seed      maphash.Seed
+	ids       []byte               // likewise
 }
 
 const (
-	knownTexts   = 512
-	maxKnownText = 64 // bytes
 	// maxKeptPairs bounds the memory that is kept for the next export, some 5 MiB. Only GOMAXPROCS or so of it are kept at a time, and
 	// those until the second collection of garbage.
 	maxKeptPairs = 32_000
 )
 
-var decoders = sync.Pool{New: func() any { return &decoder{seed: maphash.MakeSeed()} }}
+var decoders = sync.Pool{New: func() any { return &decoder{} }}
 
 // release gives the memory back. Nothing that was decoded may be used after that.
 func (d *decoder) release() {
@@ -53,7 +54,7 @@ func (d *decoder) release() {
 	d.numbers.reset()
 	clear(d.spanLists)
 	clear(d.pairLists)
-	d.spanLists, d.pairLists = d.spanLists[:0], d.pairLists[:0]
+	d.spanLists, d.pairLists, d.ids = d.spanLists[:0], d.pairLists[:0], d.ids[:0]
 	decoders.Put(d)
 }
 
@@ -83,139 +84,139 @@ func (s *slab[T]) reset() {
 	s.used = 0
 }
 
-// text returns a string of the bytes, the one of before if they came lately.
-func (d *decoder) text(value []byte) string {
-	if len(value) > maxKnownText {
-		return string(value)
-	}
-	at := &d.known[maphash.Bytes(d.seed, value)%knownTexts]
-	if *at != string(value) {
-		*at = string(value)
-	}
-	return *at
-}
-
-// wire is what is left of a message.
-type wire []byte
-
-// next takes the next field: its bytes, or its number.
-func (w *wire) next() (field protowire.Number, kind protowire.Type, bytes []byte, number uint64, ok bool) {
-	if field, bytes, ok := shortBytes(*w); ok {
-		*w = (*w)[shortHead+len(bytes):]
-		return field, protowire.BytesType, bytes, 0, true
-	}
-	field, kind, n := protowire.ConsumeTag(*w)
-	if n < 0 {
-		return 0, 0, nil, 0, false
-	}
-	rest := (*w)[n:]
-	switch kind {
-	case protowire.BytesType:
-		bytes, n = protowire.ConsumeBytes(rest)
-	case protowire.VarintType:
-		number, n = protowire.ConsumeVarint(rest)
-	case protowire.Fixed64Type:
-		number, n = protowire.ConsumeFixed64(rest)
-	default:
-		n = protowire.ConsumeFieldValue(field, kind, rest)
-	}
-	if n < 0 {
-		return 0, 0, nil, 0, false
-	}
-	*w = wire(rest[n:])
-	return field, kind, bytes, number, true
-}
-
-// export decodes a request. ok is false where it is made in a way that is left to proto.Unmarshal: a message comes in several parts.
-func (d *decoder) export(content []byte) (request *collectorpb.ExportTraceServiceRequest, ok bool) {
-	request = &collectorpb.ExportTraceServiceRequest{}
-	for w := wire(content); len(w) > 0; {
+// export decodes a request. ok is false where there is something wrong with it, and where it is made in a way that is left to
+// proto.Unmarshal: a message comes in several parts.
+func (d *decoder) export(content string, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, ok bool) {
+	request, d.seen = &collectorpb.ExportTraceServiceRequest{}, survey{maxSpans: maxSpans, messages: 1}
+	of := exportShape()
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
 		if !ok {
 			return nil, false
 		}
 		if field == 1 && kind == protowire.BytesType {
 			spans := &tracepb.ResourceSpans{}
-			if !d.resource(value, spans) {
+			if !d.resource(value, of.fields[1].message, spans) {
 				return nil, false
 			}
 			request.ResourceSpans = append(request.ResourceSpans, spans)
 		}
 	}
-	return request, true
+	return request, d.seen.messages <= maxMessages
 }
 
-// rest decodes a message that comes once.
-func rest[M any, P interface {
-	*M
-	proto.Message
-}](value []byte, to *P) bool {
-	if *to != nil {
-		return false
-	}
-	*to = new(M)
-	return unmarshal(value, *to) == nil
+// message decodes a message that seldom comes.
+func (d *decoder) message(value string, of *shape, depth int, to proto.Message) bool {
+	content := []byte(value)
+	return d.seen.walk(content, of, depth) == nil && !d.seen.brokenText && unmarshal(content, to) == nil
 }
 
 func unmarshal(value []byte, to proto.Message) error {
 	return (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNesting + 1}).Unmarshal(value, to)
 }
 
-func (d *decoder) resource(content []byte, to *tracepb.ResourceSpans) bool {
-	for w := wire(content); len(w) > 0; {
+func (d *decoder) resource(content string, of *shape, to *tracepb.ResourceSpans) bool {
+	d.seen.messages++
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
-		if !ok {
+		switch {
+		case !ok:
 			return false
-		}
-		if kind != protowire.BytesType {
-			continue
-		}
-		switch field {
-		case 1:
-			if !rest(value, &to.Resource) {
+		case kind != protowire.BytesType:
+		case field == 1:
+			if to.Resource != nil {
 				return false
 			}
-		case 2:
+			to.Resource = &resourcepb.Resource{}
+			if to.Resource.Attributes, ok = d.attributes(value, of.fields[1].message, 1, nil); !ok {
+				return false
+			}
+		case field == 2:
 			spans := &tracepb.ScopeSpans{}
-			if !d.scope(value, spans) {
+			if !d.scope(value, of.fields[2].message, spans) {
 				return false
 			}
 			to.ScopeSpans = append(to.ScopeSpans, spans)
+		case !d.unread(field, value, of, 2):
+			return false
 		}
 	}
 	return true
 }
 
-func (d *decoder) scope(content []byte, to *tracepb.ScopeSpans) bool {
+// unread surveys a field that is not decoded.
+func (d *decoder) unread(number protowire.Number, value string, of *shape, depth int) bool {
+	if int(number) >= len(of.fields) {
+		return true
+	}
+	if field := of.fields[number]; field.message != nil {
+		return d.seen.walk([]byte(value), field.message, depth) == nil && !d.seen.brokenText
+	} else if field.text {
+		return utf8.ValidString(value)
+	}
+	return true
+}
+
+func (d *decoder) scope(content string, of *shape, to *tracepb.ScopeSpans) bool {
+	d.seen.messages++
 	first := len(d.spanLists)
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
-		if !ok {
+		switch {
+		case !ok:
 			return false
-		}
-		if kind != protowire.BytesType {
-			continue
-		}
-		switch field {
-		case 1:
-			if !rest(value, &to.Scope) {
+		case kind != protowire.BytesType:
+		case field == 1:
+			if to.Scope != nil {
 				return false
 			}
-		case 2:
+			to.Scope = &commonpb.InstrumentationScope{}
+			if to.Scope.Attributes, ok = d.attributes(value, of.fields[1].message, 3, &to.Scope.Name); !ok {
+				return false
+			}
+		case field == 2:
 			span := d.spans.next()
-			if !d.span(value, span) {
+			if d.seen.spans++; d.seen.spans > d.seen.maxSpans || !d.span(value, of.fields[2].message, span) {
 				return false
 			}
 			d.spanLists = append(d.spanLists, span)
+		case !d.unread(field, value, of, 3):
+			return false
 		}
 	}
 	to.Spans = d.spanLists[first:len(d.spanLists):len(d.spanLists)]
 	return true
 }
 
-func (d *decoder) span(content []byte, to *tracepb.Span) bool {
+// attributes decodes the attributes of a resource or a scope, and the name of a scope.
+func (d *decoder) attributes(content string, of *shape, number protowire.Number, name *string) ([]*commonpb.KeyValue, bool) {
+	d.seen.messages++
 	first := len(d.pairLists)
-	for w := wire(content); len(w) > 0; {
+	for w := (wire{message: content}); !w.ends(); {
+		field, kind, value, _, ok := w.next()
+		switch {
+		case !ok:
+			return nil, false
+		case kind != protowire.BytesType:
+		case field == number:
+			pair := d.pairs.next()
+			if !d.pair(value, of.fields[number].message, pair) {
+				return nil, false
+			}
+			d.pairLists = append(d.pairLists, pair)
+		case !d.unread(field, value, of, 3):
+			return nil, false
+		case name != nil && field == 1:
+			*name = value
+		}
+	}
+	return d.pairLists[first:len(d.pairLists):len(d.pairLists)], true
+}
+
+func (d *decoder) span(content string, of *shape, to *tracepb.Span) bool {
+	d.seen.messages++
+	first := len(d.pairLists)
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, number, ok := w.next()
 		switch {
 		case !ok:
@@ -225,23 +226,25 @@ func (d *decoder) span(content []byte, to *tracepb.Span) bool {
 		case kind == protowire.Fixed64Type && field == 8:
 			to.EndTimeUnixNano = number
 		case kind != protowire.BytesType:
-		case field == 1:
-			to.TraceId = value
-		case field == 2:
-			to.SpanId = value
-		case field == 4:
-			to.ParentSpanId = value
-		case field == 5:
-			to.Name = d.text(value)
 		case field == 9:
 			pair := d.pairs.next()
-			if !d.pair(value, pair) {
+			if !d.pair(value, of.fields[9].message, pair) {
 				return false
 			}
 			d.pairLists = append(d.pairLists, pair)
+		case field == 1:
+			to.TraceId = d.id(value)
+		case field == 2:
+			to.SpanId = d.id(value)
+		case field == 4:
+			to.ParentSpanId = d.id(value)
+		case field == 5:
+			if to.Name = value; !utf8.ValidString(value) {
+				return false
+			}
 		case field == 11:
 			event := &tracepb.Span_Event{}
-			if unmarshal(value, event) != nil {
+			if !d.message(value, of.fields[11].message, 4, event) {
 				return false
 			}
 			to.Events = append(to.Events, event)
@@ -250,30 +253,58 @@ func (d *decoder) span(content []byte, to *tracepb.Span) bool {
 				return false
 			}
 			to.Status = d.statuses.next()
-			if len(value) > 0 && unmarshal(value, to.Status) != nil {
+			if !d.status(value, to.Status) {
 				return false
 			}
+		case !d.unread(field, value, of, 4):
+			return false
 		}
 	}
 	to.Attributes = d.pairLists[first:len(d.pairLists):len(d.pairLists)]
 	return true
 }
 
-func (d *decoder) pair(content []byte, to *commonpb.KeyValue) bool {
-	for w := wire(content); len(w) > 0; {
+func (d *decoder) id(value string) []byte {
+	d.ids = append(d.ids, value...)
+	return d.ids[len(d.ids)-len(value) : len(d.ids) : len(d.ids)]
+}
+
+func (d *decoder) status(content string, to *tracepb.Status) bool {
+	d.seen.messages++
+	for w := (wire{message: content}); !w.ends(); {
+		field, kind, value, number, ok := w.next()
+		switch {
+		case !ok:
+			return false
+		case field == 2 && kind == protowire.BytesType:
+			if to.Message = value; !utf8.ValidString(value) {
+				return false
+			}
+		case field == 3 && kind == protowire.VarintType:
+			to.Code = tracepb.Status_StatusCode(int32(number))
+		}
+	}
+	return true
+}
+
+func (d *decoder) pair(content string, of *shape, to *commonpb.KeyValue) bool {
+	d.seen.messages++
+	for w := (wire{message: content}); !w.ends(); {
 		field, kind, value, _, ok := w.next()
 		switch {
 		case !ok:
 			return false
 		case kind != protowire.BytesType:
 		case field == 1:
-			to.Key = d.text(value)
+			if to.Key = value; !utf8.ValidString(value) {
+				return false
+			}
 		case field == 2:
 			if to.Value != nil {
 				return false
 			}
 			to.Value = d.values.next()
-			if !d.value(value, to.Value) {
+			if !d.value(value, of.fields[2].message, to.Value) {
 				return false
 			}
 		}
@@ -281,32 +312,35 @@ func (d *decoder) pair(content []byte, to *commonpb.KeyValue) bool {
 	return true
 }
 
-func (d *decoder) value(content []byte, to *commonpb.AnyValue) bool {
-	w := wire(content)
-	if len(w) == 0 {
+func (d *decoder) value(content string, of *shape, to *commonpb.AnyValue) bool {
+	const depth = 5
+	w := wire{message: content}
+	if w.ends() {
+		d.seen.messages++
 		return true
 	}
 	field, kind, value, number, ok := w.next()
-	if !ok {
-		return false
-	}
 	switch {
-	case len(w) > 0: // more than one
-		return unmarshal(content, to) == nil
+	case !ok:
+		return false
+	case !w.ends(): // more than one
+		return d.message(content, of, depth, to)
 	case kind == protowire.BytesType && field == 1:
 		text := d.texts.next()
-		text.StringValue = d.text(value)
-		to.Value = text
+		text.StringValue, to.Value = value, text
+		if !utf8.ValidString(value) {
+			return false
+		}
 	case kind == protowire.VarintType && field == 2:
 		to.Value = &commonpb.AnyValue_BoolValue{BoolValue: number != 0}
 	case kind == protowire.VarintType && field == 3:
 		integer := d.numbers.next()
-		integer.IntValue = int64(number)
-		to.Value = integer
+		integer.IntValue, to.Value = int64(number), integer
 	case kind == protowire.Fixed64Type && field == 4:
 		to.Value = &commonpb.AnyValue_DoubleValue{DoubleValue: math.Float64frombits(number)}
 	default:
-		return unmarshal(content, to) == nil
+		return d.message(content, of, depth, to)
 	}
+	d.seen.messages++
 	return true
 }

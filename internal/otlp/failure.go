@@ -79,7 +79,7 @@ func (s *span) failed(errorType string, thrown *tracepb.Span_Event) bool {
 		return false
 	}
 	return strings.EqualFold(s.attributes.text("langfuse.observation.level"), "ERROR") ||
-		s.attributes.text("genkit:state") == "error" || s.attributes["error"].GetBoolValue()
+		s.attributes.text("genkit:state") == "error" || s.attributes.value("error").GetBoolValue()
 }
 
 // endedBy reports whether a span ended when it recorded an exception. If it went on, it coped with the exception.
@@ -96,15 +96,15 @@ func (s *span) finishedInError() bool {
 	if s.role != modelCall && s.role != agentRun {
 		return false
 	}
-	value := s.attributes["gen_ai.response.finish_reasons"]
+	value := s.attributes.value("gen_ai.response.finish_reasons")
 	if reasons := value.GetArrayValue().GetValues(); reasons != nil {
-		return !slices.ContainsFunc(reasons, func(one *commonpb.AnyValue) bool { return one.GetStringValue() != reason }) && !counted(s.attributes)
+		return !slices.ContainsFunc(reasons, func(one *commonpb.AnyValue) bool { return one.GetStringValue() != reason }) && !counted(&s.attributes)
 	}
 	switch text := value.GetStringValue(); text {
 	case "":
-		return s.attributes.text("ai.response.finishReason", "llm.finish_reason") == reason && !counted(s.attributes)
+		return s.attributes.text("ai.response.finishReason", "llm.finish_reason") == reason && !counted(&s.attributes)
 	default:
-		return (text == reason || text == `["`+reason+`"]`) && !counted(s.attributes)
+		return (text == reason || text == `["`+reason+`"]`) && !counted(&s.attributes)
 	}
 }
 

@@ -19,13 +19,14 @@ var (
 func ending(words []string) source {
 	return func(s *span) json.RawMessage {
 		best, found := len(words), ""
-		for name, value := range s.attributes {
+		for _, pair := range s.attributes.pairs {
+			name := pair.GetKey()
 			last := withoutValue(name)
 			for i, word := range words[:min(best+1, len(words))] {
 				if _, is := cutWord(last, word); !is {
 					continue
 				}
-				if (i < best || name < found) && holdsContent(value) {
+				if (i < best || name < found) && holdsContent(pair.GetValue()) {
 					best, found = i, name
 				}
 				break
@@ -34,7 +35,7 @@ func ending(words []string) source {
 		if found == "" {
 			return nil
 		}
-		return encodeValue(s.attributes[found])
+		return encodeValue(s.attributes.value(found))
 	}
 }
 
@@ -61,7 +62,7 @@ func withoutValue(name string) string {
 // logged reads a text that is a list of events in JSON, as Logfire sends them: what was answered, or what came before.
 func logged(name string, answered bool) source {
 	return func(s *span) json.RawMessage {
-		text := s.attributes[name].GetStringValue()
+		text := s.attributes.value(name).GetStringValue()
 		if len(text) == 0 || text[0] != '[' {
 			return nil
 		}
@@ -97,7 +98,8 @@ func (s *span) tool() string {
 		return s.attributes.name(execution.MaxName, "name")
 	}
 	found := ""
-	for key := range s.attributes {
+	for _, pair := range s.attributes.pairs {
+		key := pair.GetKey()
 		rest, is := cutFoldedSuffix(key, "name")
 		if !is || found != "" && found <= key {
 			continue

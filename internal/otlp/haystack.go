@@ -13,7 +13,7 @@ const haystackType = "haystack.component.type"
 
 // roleOfHaystack returns the role of a span of Haystack's own tracing. Of its components those call models whose classes are named for
 // it; the names end alike for every provider.
-func roleOfHaystack(name string, a attributes) (found role, known bool) {
+func roleOfHaystack(name string, a *attributes) (found role, known bool) {
 	if !strings.HasPrefix(name, "haystack.") {
 		return bystander, false
 	}
@@ -35,7 +35,7 @@ func roleOfHaystack(name string, a attributes) (found role, known bool) {
 // haystackModel is the model that a reply says it is of. Nothing else names it, and only where content is traced.
 func (s *span) haystackModel() string {
 	for _, name := range []string{"haystack.component.output", "haystack.agent.step.llm.output"} {
-		text := s.attributes[name].GetStringValue()
+		text := s.attributes.value(name).GetStringValue()
 		_, after, found := strings.Cut(text[:min(len(text), maxAnswer)], `"meta": {"model": "`)
 		if model, _, ends := strings.Cut(after, `"`); found && ends {
 			return model

@@ -25,32 +25,36 @@ const maxHintText = 16 << 10
 // hinted looks for names in what applications and libraries attach to a span: attributes whose names end like those of a
 // user, a session or an agent, and members of JSON objects in metadata and parameters. It looks once.
 func (s *span) hinted() *hints {
-	if s.hints != nil {
-		return s.hints
+	if s.hinting {
+		return &s.hints
 	}
-	s.hints = &hints{}
-	for _, pair := range s.sent.GetAttributes() {
-		key := pair.GetKey()
-		if text := pair.GetValue().GetStringValue(); len(text) > 1 && text[0] == '{' {
-			if len(text) <= maxHintText && isParameters(key) && mayHint(text) {
-				s.hints.object(text)
-			}
-			continue
-		}
-		if what := namedBy(key); what != nobody {
-			s.hints.attribute(what, pair.GetValue())
-		}
+	s.hinting = true
+	if s.attributes.traits&(isParameters|tellsName) != 0 {
+		s.hints.read(&s.attributes)
 	}
 	if s.hints.user == "" {
 		s.hints.user = s.attributes.name(execution.MaxUser, "mastra.metadata.resourceId") // whose memory it is
 	}
-	return s.hints
+	return &s.hints
 }
 
-// isParameters reports whether an attribute holds what an application or a request says of itself, if it is an object.
-func isParameters(key string) bool {
-	return key == "mlflow.spanInputs" || hasAnyFoldedSuffix(key, "metadata", "invocation_parameters", "invocation_params", "runtimeContext", "associations")
+func (h *hints) read(a *attributes) {
+	for _, pair := range a.pairs {
+		of := traitsOf.Get(pair.GetKey())
+		if text := pair.GetValue().GetStringValue(); len(text) > 1 && text[0] == '{' {
+			if len(text) <= maxHintText && of.set&isParameters != 0 && mayHint(text) {
+				h.object(text)
+			}
+			continue
+		}
+		if of.names != nobody {
+			h.attribute(of.names, pair.GetValue())
+		}
+	}
 }
+
+// parameterSuffixes end the names of attributes that hold what an application or a request says of itself.
+var parameterSuffixes = []string{"metadata", "invocation_parameters", "invocation_params", "runtimeContext", "associations"}
 
 // named is what an attribute's name says that its value names.
 type named int
@@ -130,7 +134,7 @@ func hasAnyFoldedSuffix(text string, suffixes ...string) bool {
 }
 
 func (h *hints) attribute(what named, value *commonpb.AnyValue) {
-	name := toName(attributes{"": value}.text(""), execution.MaxUser)
+	name := toName(textOf(value), execution.MaxUser)
 	if isPlaceholder(name) {
 		return
 	}

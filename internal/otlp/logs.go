@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	collectorlogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"go.uber.org/zap"
@@ -89,6 +91,7 @@ func (l *Logs) read(ctx context.Context, header http.Header, body io.Reader) (re
 	if err != nil {
 		return recordsRead{}, err
 	}
+	defer sent.release()
 	select {
 	case l.decoded <- struct{}{}:
 		defer func() { <-l.decoded }()
@@ -136,21 +139,17 @@ func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
 	}
 	body := record.GetBody()
 	if members := body.GetKvlistValue(); members != nil {
-		for name, value := range collect(members.GetValues()) {
-			if _, twice := said[name]; !twice {
-				said[name] = value
-			}
-		}
-	} else if _, twice := said["content"]; body.GetValue() != nil && !twice {
-		said["content"] = body
+		said.collect(slices.Concat(record.GetAttributes(), members.GetValues()))
+	} else if body.GetValue() != nil {
+		said.collect(append(slices.Clip(record.GetAttributes()), &commonpb.KeyValue{Key: "content", Value: body}))
 	}
 	switch name {
 	case "gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message":
-		content.Message, content.Input = true, message(name, said)
+		content.Message, content.Input = true, message(name, &said)
 	case "gen_ai.choice":
-		content.Message, content.Output = true, message(name, said)
+		content.Message, content.Output = true, message(name, &said)
 	default: // all of it, as the event gen_ai.client.inference.operation.details has
-		s := &span{sent: &tracepb.Span{}, attributes: said}
+		s := &span{sent: &tracepb.Span{}, attributes: said, around: &around{}}
 		content.Input, content.Output = contentOf(s, execution.Inference)
 	}
 	return content, content.Input != nil || content.Output != nil

@@ -13,18 +13,18 @@ import (
 var errNotLogs = refuse(http.StatusBadRequest, "the body is not an ExportLogsServiceRequest in protobuf")
 
 // decodeLogs decompresses the body and reads the message in it.
-func (b body) decodeLogs(limits limits) (*collectorlogspb.ExportLogsServiceRequest, error) {
-	content, err := decompress(b.coding, b.content, limits.decompressed)
+func (b *body) decodeLogs(limits limits) (*collectorlogspb.ExportLogsServiceRequest, error) {
+	err := b.decompress(limits.decompressed)
 	if err != nil {
 		return nil, err
 	}
 	request := &collectorlogspb.ExportLogsServiceRequest{}
 	switch {
-	case len(content) == 0:
+	case len(b.content) == 0:
 	case b.encoding == protobuf:
-		err = decodeLogsProtobuf(content, request)
+		err = decodeLogsProtobuf(b.content, request)
 	default:
-		request, err = decodeLogsJSON(content)
+		request, err = decodeLogsJSON(b.content)
 	}
 	if err != nil {
 		return nil, err

@@ -10,7 +10,14 @@ import (
 
 // saysNone reports whether a text stands for no value: what languages and libraries write for one.
 func saysNone(text string) bool {
-	switch strings.ToLower(strings.TrimSpace(text)) {
+	if text = strings.TrimSpace(text); len(text) > len("[object object]") {
+		return false
+	}
+	return isNone(strings.ToLower(text))
+}
+
+func isNone(text string) bool {
+	switch text {
 	case "", "none", "null", "nil", "undefined", "n/a", "nan", "-", `""`, "''", "{}", "[]", "<nil>", "<none>", "<null>", "(none)", "[object object]":
 		return true
 	}
@@ -19,11 +26,17 @@ func saysNone(text string) bool {
 
 // isPlaceholder reports whether a name stands for none, for one that is not known or for one that was removed.
 func isPlaceholder(name string) bool {
-	switch strings.ToLower(strings.TrimSpace(name)) {
+	if strings.HasPrefix(name, "[Scrubbed due to ") {
+		return true
+	}
+	if name = strings.TrimSpace(name); len(name) > len("[object object]") {
+		return false
+	}
+	switch name = strings.ToLower(name); name {
 	case "unknown", "not_set", "unset", "[redacted]", "[filtered]":
 		return true
 	}
-	return saysNone(name) || strings.HasPrefix(name, "[Scrubbed due to ")
+	return isNone(name)
 }
 
 // unquoted takes the quotes from a text that was sent as JSON.
@@ -50,7 +63,10 @@ func (s *span) model() string {
 	if name == "" && strings.HasPrefix(s.sent.GetName(), "haystack.") {
 		name = toName(s.haystackModel(), execution.MaxName)
 	}
-	return cmp.Or(name, s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
+	if name != "" {
+		return name
+	}
+	return cmp.Or(s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
 }
 
 // allProviderNames are read in this order: the AI SDK and LiteLLM say more where theirs is there.

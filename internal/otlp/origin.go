@@ -59,11 +59,11 @@ func (s *span) responseID() string {
 	if s.role != modelCall {
 		return ""
 	}
-	if id := s.attributes.name(execution.MaxUser, requestNames...); id != "" {
-		return id
+	if s.requestID != "" {
+		return s.requestID
 	}
 	for _, name := range answers {
-		text := s.attributes[name].GetStringValue()
+		text := s.attributes.value(name).GetStringValue()
 		if id := idIn(text[:min(len(text), maxAnswer)]); id != "" {
 			return toName(id, execution.MaxUser)
 		}
@@ -95,7 +95,7 @@ type unread struct {
 const maxUnread = 8
 
 func (t *translation) noteUnread(s *span) {
-	if s.known || s.role != bystander || s.attributes.has("traceloop.span.kind") || !isGenerative(s.attributes) {
+	if s.known || s.role != bystander || s.attributes.has("traceloop.span.kind") || s.attributes.traits&isGenerative == 0 {
 		return
 	}
 	for i := range t.unread {

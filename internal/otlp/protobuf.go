@@ -23,6 +23,11 @@ const (
 
 // decodeProtobuf decodes a request. Whoever is done with it calls release.
 func decodeProtobuf(content []byte, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
+	d := decoders.Get().(*decoder)
+	if request, ok := d.export(string(content), maxSpans); ok {
+		return request, d.release, nil
+	}
+	d.release()
 	seen := survey{maxSpans: maxSpans}
 	if err := seen.walk(content, exportShape(), 0); err != nil {
 		return nil, nil, err
@@ -30,11 +35,6 @@ func decodeProtobuf(content []byte, maxSpans int) (request *collectorpb.ExportTr
 	if seen.brokenText {
 		content = repair(nil, content, exportShape())
 	}
-	d := decoders.Get().(*decoder)
-	if request, ok := d.export(content); ok {
-		return request, d.release, nil
-	}
-	d.release()
 	request = &collectorpb.ExportTraceServiceRequest{}
 	if err := unmarshal(content, request); err != nil {
 		return nil, nil, errNotProtobuf

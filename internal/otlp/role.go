@@ -3,8 +3,6 @@ package otlp
 import (
 	"slices"
 	"strings"
-
-	"github.com/watchbill/watchbill/internal/usage"
 )
 
 // roleNames are the attributes that say what a span is, the most telling first.
@@ -18,7 +16,7 @@ var roleNames = []string{
 var roleSuffixes = []string{".span.kind", ".span.type", "spanType", "observation.type", ":subtype", ".run_type"}
 
 // roleOf returns what a span stands for, and whether an attribute says so in a word that is known.
-func roleOf(name, scope string, a attributes) (found role, known bool) {
+func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	hasModel := a.has(modelNames...)
 	told := false // that it is something, in words that are not known
 	for _, attribute := range roleNames {
@@ -45,9 +43,12 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 			return found, true
 		}
 	}
-	for attribute := range a {
-		if hasAnySuffix(attribute, roleSuffixes) {
-			if found, known = roleOfWord(a.text(attribute), hasModel); known {
+	if a.traits&tellsRole != 0 {
+		for _, pair := range a.pairs {
+			if traitsOf.Get(pair.GetKey()).set&tellsRole == 0 {
+				continue
+			}
+			if found, known = roleOfWord(textOf(pair.GetValue()), hasModel); known {
 				return found, true
 			}
 		}
@@ -73,7 +74,7 @@ func roleOf(name, scope string, a attributes) (found role, known bool) {
 
 // roleOfType reads names that other systems use too, such as span.type, which VoltAgent sets. They count only beside what
 // such a span has: a model, a tool's name, or what an agent's state is.
-func roleOfType(a attributes, hasModel bool) (found role, known bool) {
+func roleOfType(a *attributes, hasModel bool) (found role, known bool) {
 	word := a.text("span.type", "span.kind")
 	if word == "" {
 		word = a.text("entity.type")
@@ -87,7 +88,7 @@ func roleOfType(a attributes, hasModel bool) (found role, known bool) {
 	case toolUse:
 		known = a.has(toolNames...)
 	case agentRun, chain:
-		known = isGenerative(a) || a.has("agent.state", "agent.name")
+		known = a.traits&isGenerative != 0 || a.has("agent.state", "agent.name")
 	case bystander:
 	}
 	if !known {
@@ -117,13 +118,8 @@ func countsTokens(name string) bool {
 
 // isCallByName reports whether a span that says nothing of itself is named as a call of a model. Instrumentations set most attributes
 // once there is an answer, so that a call that failed has none.
-func isCallByName(name, scope string, a attributes) bool {
-	for attribute := range a {
-		if !isContext(attribute) {
-			return false
-		}
-	}
-	return (name == "call_llm" || modelInName(name) != "") && callsModels(scope)
+func isCallByName(name, scope string, a *attributes) bool {
+	return a.traits&isOwn == 0 && (name == "call_llm" || modelInName(name) != "") && callsModels(scope)
 }
 
 // modelInName returns the model in a span's name that is an operation and a model, as OpenTelemetry's conventions want: chat gpt-4o.
@@ -181,7 +177,7 @@ var callWords = []string{
 }
 
 // roleOfLogfire knows Logfire's spans of the OpenAI Agents SDK, which say what they are in their names alone.
-func roleOfLogfire(name string, a attributes) (found role, known bool) {
+func roleOfLogfire(name string, a *attributes) (found role, known bool) {
 	switch {
 	case strings.HasPrefix(name, "OpenAI Agents trace:"), strings.HasPrefix(name, "Agent run:"):
 		return agentRun, true
@@ -191,9 +187,12 @@ func roleOfLogfire(name string, a attributes) (found role, known bool) {
 	return bystander, false
 }
 
-func counted(a attributes) bool {
-	for name, value := range a {
-		if usage.Attribute(name).Counts(value.GetStringValue()) {
+func counted(a *attributes) bool {
+	if a.traits&tellsUsage == 0 {
+		return false
+	}
+	for _, pair := range a.pairs {
+		if traitsOf.Get(pair.GetKey()).usage.Counts(pair.GetValue().GetStringValue()) {
 			return true
 		}
 	}
@@ -202,7 +201,7 @@ func counted(a attributes) bool {
 
 // isLocalHelper reports whether a span is a function within a library that only prepares a call: its name is private, as in
 // OpenAI._prepare_chat_with_tools, and it used no tokens.
-func isLocalHelper(name string, a attributes) bool {
+func isLocalHelper(name string, a *attributes) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	return len(last) < len(name) && strings.HasPrefix(last, "_") && !strings.HasPrefix(last, "__") && !counted(a)
 }
@@ -213,7 +212,7 @@ var helperWords = []string{
 }
 
 // runsNoModel reports whether an SDK's span is of a request that runs no model, although it names one.
-func runsNoModel(name string, a attributes) bool {
+func runsNoModel(name string, a *attributes) bool {
 	route := a.text("http.route", "url.path", "url.template")
 	if countsTokens(name) || countsTokens(route) {
 		return true
@@ -228,31 +227,10 @@ func runsNoModel(name string, a attributes) bool {
 	return false
 }
 
-func hasAnySuffix(text string, suffixes []string) bool {
-	for _, suffix := range suffixes {
-		if strings.HasSuffix(text, suffix) {
-			return true
-		}
-	}
-	return false
-}
-
 // generative are the prefixes of attributes that only instrumentations of generative AI set.
 var generative = []string{
 	"gen_ai.", "llm.", "langfuse.", "mlflow.", "genkit:", "ai.", "openinference.", "traceloop.", "langsmith.", "mastra.",
 	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.", "haystack.",
-}
-
-// isGenerative reports whether a span looks like generative AI.
-func isGenerative(a attributes) bool {
-	for name := range a {
-		for _, prefix := range generative {
-			if strings.HasPrefix(name, prefix) && !isContext(name) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // isContext reports whether an attribute says whom a span belongs to. Instrumentations set those on spans of any kind.

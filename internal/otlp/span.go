@@ -1,8 +1,10 @@
 package otlp
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
+	"strings"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -19,47 +21,47 @@ const (
 type span struct {
 	sent       *tracepb.Span
 	attributes attributes
-	around     []attributes // of its scope and its resource, for names that it does not say itself
-	traceID    string       // in lower-case hexadecimal, as all ids here
-	id         string
-	parentID   string // empty: it is the root
-	scope      string // the instrumentation
-	process    string // a digest of the resource
-	role       role
-	known      bool // role comes from what the span says
-	hints      *hints
+	around     *around
+	work       *workspace // nil: it is not in one
+
+	traceID     string // in lower-case hexadecimal, as all ids here
+	id          string
+	parentID    string // empty: it is the root
+	executionID string
+	requestID   string // that the provider gave
+
+	scope   string // the instrumentation
+	process string // a digest of the resource
+	role    role
+	known   bool // role comes from what the span says
+	hints   hints
+	hinting bool // hints are found
 }
 
-// newSpan checks the ids.
-func newSpan(sent *tracepb.Span, around []attributes, scope, process string) (*span, *fault) {
-	s := &span{sent: sent, around: around, scope: scope, process: process}
-	for _, id := range []struct {
+// checkIDs returns what is wrong with a span's ids; nil: nothing.
+func checkIDs(sent *tracepb.Span) *fault {
+	for _, id := range [...]struct {
 		field    string
 		sent     []byte
 		size     int
 		optional bool
-		text     *string
 	}{
-		{"span_id", sent.GetSpanId(), spanIDSize, false, &s.id},
-		{"trace_id", sent.GetTraceId(), traceIDSize, false, &s.traceID},
-		{"parent_span_id", sent.GetParentSpanId(), spanIDSize, true, &s.parentID},
+		{"span_id", sent.GetSpanId(), spanIDSize, false},
+		{"trace_id", sent.GetTraceId(), traceIDSize, false},
+		{"parent_span_id", sent.GetParentSpanId(), spanIDSize, true},
 	} {
-		switch {
-		case id.optional && allZero(id.sent):
+		switch zero := allZero(id.sent); {
+		case id.optional && zero:
 		case len(id.sent) != id.size:
-			return nil, &fault{shownID(sent.GetSpanId()), id.field, "has the wrong length"}
-		case allZero(id.sent):
-			return nil, &fault{shownID(sent.GetSpanId()), id.field, "is all zeros"}
-		default:
-			*id.text = hex.EncodeToString(id.sent)
+			return &fault{shownID(sent.GetSpanId()), id.field, "has the wrong length"}
+		case zero:
+			return &fault{shownID(sent.GetSpanId()), id.field, "is all zeros"}
 		}
 	}
-	if s.parentID == s.id {
-		return nil, &fault{s.id, "parent_span_id", "is the span's own"}
+	if bytes.Equal(sent.GetParentSpanId(), sent.GetSpanId()) {
+		return &fault{shownID(sent.GetSpanId()), "parent_span_id", "is the span's own"}
 	}
-	s.attributes = collect(sent.GetAttributes())
-	s.role, s.known = roleOf(sent.GetName(), scope, s.attributes)
-	return s, nil
+	return nil
 }
 
 func allZero(id []byte) bool {
@@ -80,20 +82,33 @@ func shownID(id []byte) string {
 
 // user is who asked for it, as far as the span, its scope or its resource says.
 func (s *span) user() string {
-	return cmp.Or(s.attributes.name(execution.MaxUser, userNames...), s.hinted().user, s.nearby(execution.MaxUser, userNames))
+	if name := s.attributes.name(execution.MaxUser, userNames...); name != "" {
+		return name
+	}
+	return cmp.Or(s.hinted().user, s.around.user)
 }
 
 func (s *span) session() string {
-	return cmp.Or(s.attributes.name(execution.MaxUser, sessionNames...), s.hinted().session, s.nearby(execution.MaxUser, sessionNames))
+	if name := s.attributes.name(execution.MaxUser, sessionNames...); name != "" {
+		return name
+	}
+	return cmp.Or(s.hinted().session, s.around.session)
 }
 
-func (s *span) nearby(most int, names []string) string {
-	for _, around := range s.around {
-		if name := around.name(most, names...); name != "" {
+// around is what a scope and its resource say of their spans, for those that do not say it themselves.
+type around struct{ user, session, agent, region string }
+
+func newAround(scope, resource *attributes) *around {
+	first := func(limit int, names []string) string {
+		if name := scope.name(limit, names...); name != "" {
 			return name
 		}
+		return resource.name(limit, names...)
 	}
-	return ""
+	return &around{
+		user: first(execution.MaxUser, userNames), session: first(execution.MaxUser, sessionNames),
+		agent: first(execution.MaxName, agentNames), region: strings.ToLower(first(maxRegion, regionNames)),
+	}
 }
 
 // executes says whether the span is an execution, and of which kind.
@@ -111,7 +126,7 @@ func (s *span) executes() (kind execution.Kind, ok bool) {
 
 // attribute is one of the span, or of an event that tells what was said to the model and by it.
 func (s *span) attribute(name string) *commonpb.AnyValue {
-	if value, said := s.attributes[name]; said {
+	if value := s.attributes.value(name); value != nil {
 		return value
 	}
 	for _, event := range s.sent.GetEvents() {

@@ -14,8 +14,11 @@ import (
 // status and output are set already. A wrong count has the attribute's name in its fault.
 func (t *translation) account(s *span, e *execution.Execution) *fault {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
-	for _, pair := range s.sent.GetAttributes() {
-		name := usage.Attribute(pair.GetKey())
+	for i, pair := range s.attributes.pairs {
+		if !s.attributes.tellsUsage(i) {
+			continue
+		}
+		name := traitsOf.Get(pair.GetKey()).usage
 		if name.Silent() {
 			continue
 		}
@@ -24,7 +27,7 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 		}
 	}
 	for _, name := range answers {
-		if text := s.attributes[name].GetStringValue(); text != "" {
+		if text := s.attributes.value(name).GetStringValue(); text != "" {
 			report.Answer(text)
 		}
 	}
@@ -40,7 +43,10 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	if execution.RegionOf(e.Model) == "" { // else the model's own name says it
 		e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
 	}
-	t.missed = append(t.missed, told.Unread...)
+	for _, name := range told.Unread {
+		t.missed = append(t.missed, s.work.texts.keep(name))
+	}
+	e.Billing.ServiceTier, e.Billing.Region = s.work.texts.keep(e.Billing.ServiceTier), s.work.texts.keep(e.Billing.Region)
 	return nil
 }
 
@@ -78,7 +84,7 @@ func (s *span) region(provider string) string {
 			return toName(strings.ToLower(name), maxRegion)
 		}
 	}
-	return strings.ToLower(s.nearby(maxRegion, regionNames))
+	return s.around.region
 }
 
 const maxRegion = 32 // bytes

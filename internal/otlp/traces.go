@@ -163,6 +163,7 @@ func (t *Traces) read(ctx context.Context, header http.Header, body io.Reader) (
 	if err != nil {
 		return translation{}, err
 	}
+	defer sent.release()
 	select {
 	case t.decoded <- struct{}{}:
 		defer func() { <-t.decoded }()

@@ -3,6 +3,7 @@ package otlp
 import (
 	"cmp"
 	"math"
+	"strings"
 	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -20,28 +21,26 @@ type translation struct {
 	missed    []string // names of counts that are not known
 }
 
-// translate makes executions of an export's spans.
+// translate makes executions of an export's spans. Nothing in them is a part of the export, which may be large.
 func translate(export *collectorpb.ExportTraceServiceRequest) translation {
+	w := workspaces.Get().(*workspace)
+	defer w.release()
 	var t translation
-	spans := t.spans(export)
-	executing, seen := map[string]bool{}, make(map[spanKey]bool, len(spans))
+	w.collect(export, &t)
 	executions := 0
-	for _, s := range spans {
-		if _, executes := s.executes(); executes {
-			executing[s.traceID] = true
+	for i := range w.spans {
+		if _, executes := w.spans[i].executes(); executes {
 			executions++
 		}
 	}
-	t.batch.Executions, t.batch.Spans = make([]execution.Execution, 0, executions), make([]execution.Span, 0, len(spans))
-	for _, s := range spans {
+	t.batch.Executions, t.batch.Spans = make([]execution.Execution, 0, executions), make([]execution.Span, 0, len(w.spans))
+	for i := range w.spans {
+		s := &w.spans[i]
 		kind, executes := s.executes()
-		place := execution.Span{
-			TraceID: s.traceID, SpanID: s.id, ParentSpanID: s.parentID,
-			User: s.user(), Session: s.session(),
-			Execution: executes, StartedAt: timeOf(s.sent.GetStartTimeUnixNano()), EndedAt: timeOf(s.sent.GetEndTimeUnixNano()),
-			Role: s.executionRole(), ResponseID: s.responseID(), Scope: s.scope, Process: s.process,
-		}
-		place.Agent, place.DefaultName = s.agent()
+		t.batch.Spans = append(t.batch.Spans, execution.Span{})
+		place := &t.batch.Spans[len(t.batch.Spans)-1]
+		s.place(place)
+		place.Execution = executes
 		if !executes {
 			t.noteUnread(s)
 			if s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
@@ -49,83 +48,60 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 			}
 		}
 		if executes {
-			e, wrong := t.execution(s, kind, place)
-			if wrong != nil {
-				wrong.span = s.id
+			t.batch.Executions = append(t.batch.Executions, execution.Execution{})
+			e := &t.batch.Executions[len(t.batch.Executions)-1]
+			if wrong := t.execution(s, kind, place, e); wrong != nil {
+				wrong.span, wrong.field = s.id, strings.Clone(wrong.field)
 				t.faults = append(t.faults, *wrong)
+				t.batch.Executions, t.batch.Spans = t.batch.Executions[:len(t.batch.Executions)-1], t.batch.Spans[:len(t.batch.Spans)-1]
 				continue
 			}
 			place.Status = e.Status
 			if kind == execution.Agent && e.Status == execution.Success && e.Output == nil && s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_UNSET {
 				place.Status = "" // it does not say how it ended
 			}
-			t.batch.Executions = append(t.batch.Executions, e)
 		}
 		// A span without a parent that names nobody and did not fail, in a trace without executions, leads nowhere.
 		tells := place.Agent != "" || place.User != "" || place.Session != "" || place.Status != ""
-		key := spanKey{s.traceID, s.id}
-		if !seen[key] && (executes || tells || s.parentID != "" || executing[s.traceID]) {
-			t.batch.Spans = append(t.batch.Spans, place)
+		if w.twice(s) || !executes && !tells && s.parentID == "" && !w.executing(s.traceID) {
+			t.batch.Spans = t.batch.Spans[:len(t.batch.Spans)-1]
 		}
-		seen[key] = true
 	}
 	return t
 }
 
-// spanKey tells spans of one export apart.
-type spanKey struct{ traceID, id string }
-
-// spans are those whose ids are in order.
-func (t *translation) spans(export *collectorpb.ExportTraceServiceRequest) []*span {
-	var spans []*span
-	for _, ofResource := range export.GetResourceSpans() {
-		resource := collect(ofResource.GetResource().GetAttributes())
-		process := processOf(ofResource.GetResource().GetAttributes())
-		for _, ofScope := range ofResource.GetScopeSpans() {
-			scope := toName(ofScope.GetScope().GetName(), execution.MaxName)
-			around := []attributes{collect(ofScope.GetScope().GetAttributes()), resource}
-			for _, sent := range ofScope.GetSpans() {
-				s, wrong := newSpan(sent, around, scope, process)
-				if wrong != nil {
-					t.faults = append(t.faults, *wrong)
-					continue
-				}
-				spans = append(spans, s)
-			}
-		}
-	}
-	return spans
+// place says where the span stands, and what it says of those around it.
+func (s *span) place(to *execution.Span) {
+	keep := &s.work.texts
+	to.TraceID, to.SpanID, to.ParentSpanID = s.traceID, s.id, s.parentID
+	to.User, to.Session = keep.keep(s.user()), keep.keep(s.session())
+	s.requestID = keep.keep(s.attributes.name(execution.MaxUser, requestNames...))
+	to.ResponseID = keep.keep(s.responseID())
+	agent, isDefault := s.agent()
+	to.Agent, to.DefaultName = keep.keep(agent), isDefault
+	to.StartedAt, to.EndedAt = timeOf(s.sent.GetStartTimeUnixNano()), timeOf(s.sent.GetEndTimeUnixNano())
+	to.Role, to.Scope, to.Process = s.executionRole(), s.scope, s.process
 }
 
 // execution makes an execution of a span. Whom it belongs to stays unknown where the span does not say: those above it may,
 // in this export or in a later one.
-func (t *translation) execution(s *span, kind execution.Kind, place execution.Span) (execution.Execution, *fault) {
-	e := execution.Execution{
-		ID:           s.traceID + "-" + s.id,
-		CreatedAt:    place.StartedAt,
-		UserID:       cmp.Or(place.User, execution.Unknown),
-		SessionID:    place.Session,
-		RequestID:    cmp.Or(s.attributes.name(execution.MaxUser, requestNames...), s.traceID),
-		AgentName:    cmp.Or(place.Agent, execution.Unknown),
-		Kind:         kind,
-		TraceID:      s.traceID,
-		SpanID:       s.id,
-		ParentSpanID: s.parentID,
-		Duration:     t.duration(s),
-		Request:      kind != execution.Tool,
-	}
-	e.Status, e.ErrorMessage = statusOf(s)
+func (t *translation) execution(s *span, kind execution.Kind, place *execution.Span, e *execution.Execution) *fault {
+	e.ID, e.TraceID, e.SpanID, e.ParentSpanID = s.executionID, s.traceID, s.id, s.parentID
+	e.CreatedAt, e.Duration = place.StartedAt, t.duration(s)
+	e.UserID, e.SessionID, e.AgentName = cmp.Or(place.User, execution.Unknown), place.Session, cmp.Or(place.Agent, execution.Unknown)
+	e.RequestID = cmp.Or(s.requestID, s.traceID)
+	e.Kind, e.Request = kind, kind != execution.Tool
+	status, message := statusOf(s)
+	e.Status, e.ErrorMessage = status, strings.Clone(message)
 	if kind == execution.Inference {
-		e.Model = s.model()
-		e.Provider = s.provider()
+		e.Model = s.work.texts.keep(s.model())
+		e.Provider = s.work.texts.keep(s.provider())
 	}
 	e.Input, e.Output = contentOf(s, kind)
 	if kind == execution.Inference {
-		if wrong := t.account(s, &e); wrong != nil {
-			return execution.Execution{}, wrong
-		}
+		return t.account(s, e)
 	}
-	return e, nil
+	return nil
 }
 
 // duration is how long the span took.

@@ -30,7 +30,7 @@ func encodeNested(value *commonpb.AnyValue, depth int) json.RawMessage {
 	switch v := value.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:
 		// Most messages come as a text that is a list or an object in JSON, since few SDKs have attributes that are one.
-		if text := strings.TrimSpace(v.StringValue); strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		if text := strings.TrimSpace(v.StringValue); beginsAsJSON(text) {
 			return execution.Sanitize([]byte(text)) // a text still if it only begins like one
 		}
 		return encodeText(v.StringValue)
@@ -54,17 +54,22 @@ func encodeNested(value *commonpb.AnyValue, depth int) json.RawMessage {
 		return elements.encode()
 	case *commonpb.AnyValue_KvlistValue:
 		members := make(map[string]json.RawMessage)
-		for name, member := range collect(v.KvlistValue.GetValues()) {
-			members[name] = encodeNested(member, depth+1)
+		said := collect(v.KvlistValue.GetValues())
+		for _, member := range said.pairs {
+			members[member.GetKey()] = encodeNested(member.GetValue(), depth+1)
 		}
 		return sorted(members).encode()
 	}
 	return json.RawMessage("null")
 }
 
-func encodeText(text string) json.RawMessage {
-	quoted, _ := jsontext.AppendQuote(nil, clean(text)) // fails on broken UTF-8 alone
-	return json.RawMessage(quoted)
+func beginsAsJSON(text string) bool { return text != "" && (text[0] == '{' || text[0] == '[') }
+
+func encodeText(text string) json.RawMessage { return appendText(nil, text) }
+
+func appendText(to []byte, text string) []byte {
+	to, _ = jsontext.AppendQuote(to, clean(text)) // fails on broken UTF-8 alone
+	return to
 }
 
 // list is the elements of one, in JSON.

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -26,33 +27,51 @@ type calls struct {
 
 // groupCalls finds which calls are the same.
 func groupCalls(t *tree) *calls {
-	c := &calls{tree: t}
+	c := &calls{tree: t, groups: make([]group, 0, len(t.nodes)), all: make([]int, 0, len(t.nodes))}
+	alone := make([]int, 0, len(t.nodes)) // the members of all groups at first
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		if n.twin != none || !n.call() && n.Role != execution.RoleTool {
 			continue
 		}
 		n.group = len(c.groups)
-		c.groups = append(c.groups, group{members: []int{i}, user: n.named.user})
+		alone = append(alone, i)
+		c.groups = append(c.groups, group{members: alone[len(alone)-1 : len(alone) : len(alone)], user: n.named.user})
 		if n.call() {
 			c.all = append(c.all, i)
 		} else {
 			c.tools = append(c.tools, i)
 		}
 	}
-	slices.SortFunc(c.all, func(a, b int) int {
-		x, y := &t.nodes[a], &t.nodes[b]
-		if d := compareTimes(x.StartedAt, y.StartedAt, x.TraceID, y.TraceID); d != 0 {
-			return d
-		}
-		return strings.Compare(x.SpanID, y.SpanID)
-	})
+	c.sort()
 	c.byReport()
 	c.byResponse()
 	c.byParent()
 	c.byPartner()
 	c.bySimilarity()
 	return c
+}
+
+// sort puts the calls in the order of their time. Most differ in the microsecond that they began in.
+func (c *calls) sort() {
+	type timed struct {
+		micro int64
+		call  int
+	}
+	order := make([]timed, len(c.all))
+	for k, i := range c.all {
+		order[k] = timed{c.nodes[i].StartedAt.UnixMicro(), i}
+	}
+	slices.SortFunc(order, func(a, b timed) int {
+		if a.micro != b.micro {
+			return cmp.Compare(a.micro, b.micro)
+		}
+		x, y := &c.nodes[a.call], &c.nodes[b.call]
+		return cmp.Or(compareTimes(x.StartedAt, y.StartedAt, x.TraceID, y.TraceID), strings.Compare(x.SpanID, y.SpanID))
+	})
+	for k := range order {
+		c.all[k] = order[k].call
+	}
 }
 
 // join makes two calls one, unless they are somebody's and somebody else's, or too many tell of them. separate says that one scope
@@ -112,12 +131,14 @@ func (c *calls) sameSource(a, b int) bool {
 func (c *calls) byParent() {
 	inner := map[int][]int{} // by the call around them
 	var outers []int
-	for _, i := range slices.Concat(c.all, c.tools) {
-		if above := c.nodes[i].above; above != none && c.nodes[above].Role == c.nodes[i].Role {
-			if inner[above] == nil {
-				outers = append(outers, above)
+	for _, some := range [][]int{c.all, c.tools} {
+		for _, i := range some {
+			if above := c.nodes[i].above; above != none && c.nodes[above].Role == c.nodes[i].Role {
+				if inner[above] == nil {
+					outers = append(outers, above)
+				}
+				inner[above] = append(inner[above], i)
 			}
-			inner[above] = append(inner[above], i)
 		}
 	}
 	for _, outer := range outers {

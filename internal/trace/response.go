@@ -33,21 +33,30 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // byResponse joins calls that have the provider's id of the answer in common.
 func (c *calls) byResponse() {
-	seen := map[string][]int{}
+	type answered struct {
+		first int // that has the id
+		later []int
+	}
+	seen := make(map[string]answered, len(c.all))
 	for _, i := range c.all {
 		n := &c.nodes[i]
 		if n.ResponseID == "" {
 			continue
 		}
-		before := seen[n.ResponseID]
+		answer, again := seen[n.ResponseID]
+		if !again {
+			seen[n.ResponseID] = answered{first: i}
+			continue
+		}
+		before := append([]int{answer.first}, answer.later...)
 		joined := slices.ContainsFunc(before, func(other int) bool { return c.sameAnswer(other, i) && c.join(other, i, ByResponse, true) })
 		if joined {
 			continue
 		}
 		if len(before) == maxGroup {
-			before = append(before[:0], before[1:]...) // the next ones began later
+			before = before[1:] // the next ones began later
 		}
-		seen[n.ResponseID] = append(before, i)
+		seen[n.ResponseID] = answered{before[0], append(before[1:], i)}
 	}
 }
 

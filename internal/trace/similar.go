@@ -81,6 +81,9 @@ func (c *calls) byPartner() {
 // several that fit it takes the tightest, so that as many calls as both saw become as many. Counts that do not tell a call from others
 // are no evidence: then one span must fill the other.
 func (c *calls) bySimilarity() {
+	if !c.scopes(c.all) {
+		return
+	}
 	byProcess := map[string][]int{}
 	var processes []string
 	for _, i := range c.all {

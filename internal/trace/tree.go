@@ -20,7 +20,8 @@ func plant(given []Node) *tree {
 	index := make(map[spanKey]int, len(given))
 	for i := range given {
 		n := &t.nodes[i]
-		*n = node{Node: &given[i], twin: none, parent: none, above: none, first: none, weak: none, last: none, ended: none, final: none, failed: i, group: none}
+		n.Node, n.failed, n.group = &given[i], i, none
+		n.twin, n.parent, n.above, n.first, n.weak, n.last, n.ended, n.final = none, none, none, none, none, none, none, none
 		n.ambiguous = n.WeakResponse || n.ResponseID != "" && WeakResponse(n.ResponseID)
 		key := spanKey{n.TraceID, n.SpanID}
 		if first, twice := index[key]; twice {
