@@ -158,7 +158,7 @@ func (r *executionReader) checkLenient(name string, value jsontext.Value) error 
 // member puts a value where it belongs.
 func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	e := r.e
-	if value.Kind() == jsontext.KindNull { // means that there is none
+	if value[0] == 'n' { // null means that there is none
 		value = nil
 	}
 	switch string(name) {
@@ -266,18 +266,31 @@ func readText[T ~string](arena *arena, value jsontext.Value, field string, into 
 	if value == nil {
 		return nil
 	}
-	if value.Kind() != jsontext.KindString {
-		return badRequest("invalid_type", field, "must be a string")
-	}
-	text := unquote(value)
-	if bytes.IndexByte(text, 0) >= 0 {
-		return badRequest("nul_character", field, "must not contain a NUL character")
+	text, err := textOf(value, field)
+	if err != nil {
+		return err
 	}
 	*into = T(arena.text(text))
 	if given != nil {
 		*given = true
 	}
 	return nil
+}
+
+// textOf returns what a string says that has no NUL character.
+func textOf(value jsontext.Value, field string) ([]byte, error) {
+	if value[0] != '"' {
+		return nil, badRequest("invalid_type", field, "must be a string")
+	}
+	inner := value[1 : len(value)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	text := unquote(value)
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, badRequest("nul_character", field, "must not contain a NUL character")
+	}
+	return text, nil
 }
 
 // readMessage reads the error message. Characters that cannot be stored become U+FFFD.
@@ -305,12 +318,9 @@ func readTime(value jsontext.Value, field string, into *time.Time, given *bool) 
 	if value == nil {
 		return nil
 	}
-	if value.Kind() != jsontext.KindString {
-		return badRequest("invalid_type", field, "must be a string")
-	}
-	text := unquote(value)
-	if bytes.IndexByte(text, 0) >= 0 {
-		return badRequest("nul_character", field, "must not contain a NUL character")
+	text, err := textOf(value, field)
+	if err != nil {
+		return err
 	}
 	*given = true
 	if err := into.UnmarshalText(text); err != nil { // stricter than time.Parse

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,6 +118,25 @@ func checkScan(t *testing.T, body []byte) {
 	}
 	if diff := cmp.Diff([]any{rejected, indexes}, []any{in.rejected, in.indexes}); diff != "" {
 		t.Fatalf("%q (-decoded +scanned):\n%s", body, diff)
+	}
+}
+
+// TestSpansOfExecutions wants each execution that is a span and can be stored to have its place in its trace.
+func TestSpansOfExecutions(t *testing.T) {
+	t.Parallel()
+	const span = `{"user_id":"u","agent_name":"a","status":"success","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b%d"%s}`
+	body := "[" + fmt.Sprintf(span, 1, "") + "," + fmt.Sprintf(span, 2, `,"input_tokens":10,"output_tokens":5`) + "," +
+		fmt.Sprintf(span, 3, `,"input_tokens":-1`) + "," + fmt.Sprintf(span, 4, `,"tokens_used":4,"input_tokens":10,"output_tokens":5`) + "]"
+	in, err := (&Server{now: time.Now, random: rand.Reader}).takeIn([]byte(`{"executions":`+body+`}`), "application/json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range in.batch.Spans {
+		got = append(got, s.SpanID)
+	}
+	if diff := cmp.Diff([]string{"00f067aa0ba902b1", "00f067aa0ba902b2"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

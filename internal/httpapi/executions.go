@@ -106,6 +106,9 @@ func (s *Server) complete(e *execution.Execution, now time.Time) error {
 	if e.RequestID == "" {
 		e.RequestID = e.ID
 	}
+	if e.Tokens.Used == 0 {
+		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
+	}
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 // scan reads the execution that begins at i, and returns the index after it; -1 if a decoder must read it.
 func (r *executionReader) scan(raw []byte, i int, e *execution.Execution) (end int) {
 	r.begin(e, false)
-	r.names = r.names[:0]
+	r.names = nameSet{names: r.names.names[:0]}
 	i, more := afterOpening(raw, i, '{', '}')
 	for more {
 		name, from := nextName(raw, i)
@@ -114,13 +114,22 @@ func scanList(body []byte, read func(i int) int) bool {
 }
 
 // nameSet holds the names of an execution's members, of which there are few.
-type nameSet [][]byte
+type nameSet struct {
+	names [][]byte
+	marks uint64 // a bit for each name, which few share
+}
 
 // add adds a name, and reports whether it is new.
 func (s *nameSet) add(name []byte) bool {
-	if slices.ContainsFunc(*s, func(other []byte) bool { return bytes.Equal(other, name) }) {
+	n := len(name)
+	if n == 0 {
+		return false // is no member's
+	}
+	mark := uint64(1) << ((3*name[0] + 5*name[n-1] + 11*byte(n)) % 64)
+	if s.marks&mark != 0 && slices.ContainsFunc(s.names, func(other []byte) bool { return bytes.Equal(other, name) }) {
 		return false
 	}
-	*s = append(*s, name)
+	s.marks |= mark
+	s.names = append(s.names, name)
 	return true
 }
