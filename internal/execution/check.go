@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -49,25 +50,18 @@ type Acceptance struct {
 
 // Check finds the first thing wrong with an execution; nil if it may be stored.
 func (e *Execution) Check(a Acceptance) *Fault {
-	for _, text := range []struct {
-		field, value string
-		most         int
-		required     bool
-	}{
-		{"execution_id", e.ID, MaxID, true},
-		{"user_id", e.UserID, MaxUser, true},
-		{"agent_name", e.AgentName, MaxName, true},
-		{"session_id", e.SessionID, MaxUser, false},
-		{"request_id", e.RequestID, MaxUser, false},
-		{"model_used", e.Model, MaxName, false},
-		{"provider", e.Provider, MaxProvider, false},
-		{"variant", e.Variant, MaxName, false},
-	} {
-		if fault := checkName(text.field, text.value, text.most, text.required); fault != nil {
-			return fault
-		}
-	}
-	if fault := e.checkTime(a); fault != nil {
+	fault := cmp.Or(
+		checkName("execution_id", e.ID, MaxID, true),
+		checkName("user_id", e.UserID, MaxUser, true),
+		checkName("agent_name", e.AgentName, MaxName, true),
+		checkName("session_id", e.SessionID, MaxUser, false),
+		checkName("request_id", e.RequestID, MaxUser, false),
+		checkName("model_used", e.Model, MaxName, false),
+		checkName("provider", e.Provider, MaxProvider, false),
+		checkName("variant", e.Variant, MaxName, false),
+		e.checkTime(a),
+	)
+	if fault != nil {
 		return fault
 	}
 	switch e.Kind {

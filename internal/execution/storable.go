@@ -1,27 +1,35 @@
 package execution
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // storable reports whether raw is one JSON value that jsonb stores as it is. It costs a small part of what a decoder
 // does (BenchmarkSanitize), and that is what most payloads need.
 func storable(raw []byte) bool {
+	end := AfterValue(raw, AfterBlanks(raw, 0))
+	return end >= 0 && AfterBlanks(raw, end) == len(raw)
+}
+
+// AfterValue returns the index after the JSON value that begins at i; -1 if there is none that jsonb stores as it is.
+func AfterValue(raw []byte, i int) int {
 	objects := uint64(0) // a bit for each open container, the innermost the lowest: whether it is an object
 	depth, growth := 0, 0
-	for i := 0; ; {
-		i = afterBlanks(raw, i)
+	for {
 		if i >= len(raw) {
-			return false
+			return -1
 		}
 		switch c := raw[i]; {
 		case c == '{' || c == '[':
 			if depth++; depth > maxPayloadDepth {
-				return false
+				return -1
 			}
 			objects <<= 1
 			if c == '{' {
 				objects |= 1
 			}
-			i = afterBlanks(raw, i+1)
+			i = AfterBlanks(raw, i+1)
 			if i < len(raw) && raw[i] == c+2 { // the closing bracket
 				break
 			}
@@ -29,11 +37,12 @@ func storable(raw []byte) bool {
 				i = afterName(raw, i)
 			}
 			if i < 0 {
-				return false
+				return -1
 			}
+			i = AfterBlanks(raw, i)
 			continue
 		case c == '"':
-			i = afterString(raw, i)
+			i = AfterString(raw, i)
 		case c == '-' || isDigit(c):
 			var more int
 			i, more = afterNumber(raw, i)
@@ -42,38 +51,38 @@ func storable(raw []byte) bool {
 			i = afterLiteral(raw, i)
 		}
 		if i < 0 || growth > maxGrowth {
-			return false
+			return -1
 		}
-		next := false // value
-		for !next {
-			i = afterBlanks(raw, i)
+		for next := false; !next; {
 			if depth == 0 {
-				return i == len(raw)
+				return i
 			}
-			if i >= len(raw) {
-				return false
+			if i = AfterBlanks(raw, i); i >= len(raw) {
+				return -1
 			}
 			inObject := objects&1 != 0
 			switch c := raw[i]; {
 			case c == ',':
-				i, next = i+1, true
+				i, next = AfterBlanks(raw, i+1), true
 				if inObject {
-					if i = afterName(raw, afterBlanks(raw, i)); i < 0 {
-						return false
+					if i = afterName(raw, i); i < 0 {
+						return -1
 					}
+					i = AfterBlanks(raw, i)
 				}
 			case c == '}' && inObject || c == ']' && !inObject:
 				i++
 				depth--
 				objects >>= 1
 			default:
-				return false
+				return -1
 			}
 		}
 	}
 }
 
-func afterBlanks(raw []byte, i int) int {
+// AfterBlanks returns the index of the first byte from i on that is no white space of JSON.
+func AfterBlanks(raw []byte, i int) int {
 	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r') {
 		i++
 	}
@@ -85,10 +94,10 @@ func afterName(raw []byte, i int) int {
 	if i >= len(raw) || raw[i] != '"' {
 		return -1
 	}
-	if i = afterString(raw, i); i < 0 {
+	if i = AfterString(raw, i); i < 0 {
 		return -1
 	}
-	if i = afterBlanks(raw, i); i >= len(raw) || raw[i] != ':' {
+	if i = AfterBlanks(raw, i); i >= len(raw) || raw[i] != ':' {
 		return -1
 	}
 	return i + 1
@@ -102,13 +111,19 @@ var plain = func() (is [256]bool) {
 	return is
 }()
 
-// afterString returns the index after the string that begins at i; -1 if it is not one that can be stored.
-func afterString(raw []byte, i int) int {
-	for i++; i < len(raw); {
-		c := raw[i]
-		switch {
-		case plain[c]:
+// AfterString returns the index after the JSON string that begins at i; -1 if there is none that can be stored.
+func AfterString(raw []byte, i int) int {
+	for i++; ; {
+		for len(raw)-i >= 8 && plainWord(binary.LittleEndian.Uint64(raw[i:])) {
+			i += 8
+		}
+		for i < len(raw) && plain[raw[i]] {
 			i++
+		}
+		if i >= len(raw) {
+			return -1
+		}
+		switch c := raw[i]; {
 		case c == '"':
 			return i + 1
 		case c == '\\':
@@ -125,7 +140,13 @@ func afterString(raw []byte, i int) int {
 			return -1
 		}
 	}
-	return -1
+}
+
+// plainWord reports whether all eight bytes are plain. Of the lowest that is not, a subtraction sets the highest bit.
+func plainWord(word uint64) bool {
+	const each = 0x0101010101010101
+	quote, backslash := word^each*'"', word^each*'\\'
+	return (word|(word-each*' ')|(quote-each)|(backslash-each))&(each*0x80) == 0
 }
 
 // afterEscape returns the index after the escape sequence, or pair of them, at i; -1 if it is none that can be stored.

@@ -13,6 +13,7 @@ import (
 // keeps its own Body, by whose type net/http knows what became of it.
 type body struct {
 	from   io.Reader
+	size   int64 // as the client announced it; -1: it did not
 	budget *budget
 	who    share
 	taken  int64
@@ -28,7 +29,7 @@ type body struct {
 
 // openBody is called once the caller is known.
 func (s *Server) openBody(x *exchange) *body {
-	return &body{from: x.r.Body, budget: s.bodies, who: x.share(), now: x.now}
+	return &body{from: x.r.Body, size: x.r.ContentLength, budget: s.bodies, who: x.share(), now: x.now}
 }
 
 // Read takes what it reads from the budget. It fails with a problem if there is nothing left.
@@ -61,8 +62,12 @@ func (b *body) take(n int64) error {
 	return nil
 }
 
-// firstBuffer is what is set aside for a body of which nothing has come yet.
-const firstBuffer = 4 << 10
+const (
+	// firstBuffer is what is set aside for a body of which nothing has come yet.
+	firstBuffer = 4 << 10
+	// announcedBuffer is what is set aside at once for a body that was announced, when firstBuffer has come.
+	announcedBuffer = 128 << 10
+)
 
 // readAll reads the body to its end, into memory that it takes from the budget before it allocates it.
 func (b *body) readAll(limit int64) (all []byte, err error) {
@@ -90,7 +95,7 @@ func (b *body) readAll(limit int64) (all []byte, err error) {
 			}
 			b.mayGrow = nil
 		}
-		grown := min(2*int64(cap(all)), limit+1)
+		grown := b.grown(int64(cap(all)), limit)
 		if err := b.take(grown); err != nil {
 			return nil, err
 		}
@@ -98,6 +103,15 @@ func (b *body) readAll(limit int64) (all []byte, err error) {
 		all = append(make([]byte, 0, grown), all...)
 		b.giveBack(was)
 	}
+}
+
+// grown returns the size of the buffer after one that is full.
+func (b *body) grown(full, limit int64) int64 {
+	grown := 2 * full
+	if b.mayGrow == nil && b.size > full {
+		grown = max(grown, min(b.size, announcedBuffer)+1) // one more, to find the end
+	}
+	return min(grown, limit+1)
 }
 
 // release gives back what was taken: the request is answered, or what it said is on its way.

@@ -18,12 +18,8 @@ const (
 	ndjson = "application/x-ndjson"
 )
 
-// readExecutions reads the request's body and finds the executions in it, each of which is judged later and for itself.
-func (x *exchange) readExecutions() ([][]byte, error) {
-	body, mediaType, err := x.readBody(maxExecutionBody, "application/json", ndjson)
-	if err != nil {
-		return nil, err
-	}
+// split finds the executions in a body, each of which is judged later and for itself.
+func split(body []byte, mediaType string) ([][]byte, error) {
 	if mediaType == ndjson {
 		return splitLines(body)
 	}

@@ -19,8 +19,15 @@ import (
 // that tens of thousands a second take. What agents were given and answered is not decoded at all. It is for one
 // goroutine.
 type executionReader struct {
-	d *jsontext.Decoder
-	e execution.Execution
+	d     *jsontext.Decoder
+	arena arena
+	names nameSet
+	reading
+}
+
+// reading is what an executionReader holds of the execution that it reads.
+type reading struct {
+	e *execution.Execution
 	// What was given, where leaving it out is not the same as its zero value.
 	hasID, hasTime, hasKind, hasStatus bool
 
@@ -35,7 +42,7 @@ type executionReader struct {
 var errUnread = errors.New("cannot be read")
 
 func newExecutionReader() *executionReader {
-	return &executionReader{d: jsontext.NewDecoder(&bytes.Buffer{})}
+	return &executionReader{}
 }
 
 // executionFields are the members that an execution may have.
@@ -45,25 +52,43 @@ var executionFields = append([]string{
 	"status", "error_message", "trace_id", "span_id", "parent_span_id", "variant",
 }, usageFields...)
 
+// begin has the reader read into an execution.
+func (r *executionReader) begin(e *execution.Execution, lenient bool) {
+	*e = execution.Execution{}
+	r.reading = reading{e: e, lenient: lenient}
+}
+
 // read reads one. The reader is strict: what it does not know, what is there twice, and what PostgreSQL could not store
 // is a fault. It leaves the domain's bounds to the ledger, and what follows from what is there.
-func (r *executionReader) read(raw []byte) (execution.Execution, *execution.Fault) {
-	*r = executionReader{d: r.d}
+func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fault {
+	if r.scan(raw, 0, e) == len(raw) {
+		return nil
+	}
+	return r.decode(raw, e)
+}
+
+// decode is read by a decoder.
+func (r *executionReader) decode(raw []byte, e *execution.Execution) *execution.Fault {
+	r.begin(e, false)
+	if r.d == nil {
+		r.d = jsontext.NewDecoder(&bytes.Buffer{})
+	}
 	err := r.members(raw, r.d)
 	if errors.Is(err, errUnread) {
-		*r = executionReader{d: r.d, lenient: true, seen: map[string]bool{}}
+		r.begin(e, true)
+		r.seen = map[string]bool{}
 		d := jsontext.NewDecoder(&bytes.Buffer{}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 		if err = r.members(raw, d); errors.Is(err, errUnread) {
 			err = explain(raw)
 		}
 	}
+	if err == nil {
+		err = r.finish()
+	}
 	if err != nil {
-		return r.e, faultOf(err)
+		return faultOf(err)
 	}
-	if err := r.finish(); err != nil {
-		return r.e, faultOf(err)
-	}
-	return r.e, nil
+	return nil
 }
 
 func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
@@ -92,10 +117,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 		}
 		end := int(d.InputOffset())
 		name, value = raw[from-len(name):from], raw[end-len(value):end] // what the decoder returns is its own
-		bare := []byte(name[1 : len(name)-1])
-		if bytes.IndexByte(bare, '\\') >= 0 {
-			bare = []byte(lenientText(name))
-		}
+		bare := unquote(name)
 		if r.lenient {
 			if err := r.checkLenient(string(bare), value); err != nil {
 				return err
@@ -135,29 +157,29 @@ func (r *executionReader) checkLenient(name string, value jsontext.Value) error 
 
 // member puts a value where it belongs.
 func (r *executionReader) member(name []byte, value jsontext.Value) error {
-	e := &r.e
-	if value.Kind() == jsontext.KindNull { // means that there is none
+	e := r.e
+	if value[0] == 'n' { // null means that there is none
 		value = nil
 	}
 	switch string(name) {
 	case "execution_id":
-		return readText(value, "execution_id", &e.ID, &r.hasID)
+		return readText(&r.arena, value, "execution_id", &e.ID, &r.hasID)
 	case "created_at":
 		return readTime(value, "created_at", &e.CreatedAt, &r.hasTime)
 	case "user_id":
-		return readText(value, "user_id", &e.UserID, nil)
+		return readText(&r.arena, value, "user_id", &e.UserID, nil)
 	case "session_id":
-		return readText(value, "session_id", &e.SessionID, nil)
+		return readText(&r.arena, value, "session_id", &e.SessionID, nil)
 	case "request_id":
-		return readText(value, "request_id", &e.RequestID, nil)
+		return readText(&r.arena, value, "request_id", &e.RequestID, nil)
 	case "agent_name":
-		return readText(value, "agent_name", &e.AgentName, nil)
+		return readText(&r.arena, value, "agent_name", &e.AgentName, nil)
 	case "kind":
-		return readText(value, "kind", &e.Kind, &r.hasKind)
+		return readText(&r.arena, value, "kind", &e.Kind, &r.hasKind)
 	case "input_data":
-		return payload(value, &e.Input)
+		e.Input = r.arena.payload(value)
 	case "output_data":
-		return payload(value, &e.Output)
+		e.Output = r.arena.payload(value)
 	case "execution_time_ms":
 		return readMilliseconds(value, "execution_time_ms", &e.Duration)
 	case "tokens_used":
@@ -175,32 +197,33 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "reasoning_tokens":
 		return readCount(value, "reasoning_tokens", &e.Tokens.Reasoning)
 	case "model_used":
-		return readText(value, "model_used", &e.Model, nil)
+		return readText(&r.arena, value, "model_used", &e.Model, nil)
 	case "provider":
-		return readText(value, "provider", &e.Provider, nil)
+		return readText(&r.arena, value, "provider", &e.Provider, nil)
 	case "status":
-		return readText(value, "status", &e.Status, &r.hasStatus)
+		return readText(&r.arena, value, "status", &e.Status, &r.hasStatus)
 	case "error_message":
-		return readMessage(value, &e.ErrorMessage)
+		return readMessage(&r.arena, value, &e.ErrorMessage)
 	case "trace_id":
-		return readHex(value, "trace_id", &e.TraceID, 32)
+		return readHex(&r.arena, value, "trace_id", &e.TraceID, 32)
 	case "span_id":
-		return readHex(value, "span_id", &e.SpanID, 16)
+		return readHex(&r.arena, value, "span_id", &e.SpanID, 16)
 	case "parent_span_id":
-		return readHex(value, "parent_span_id", &e.ParentSpanID, 16)
+		return readHex(&r.arena, value, "parent_span_id", &e.ParentSpanID, 16)
 	case "variant":
-		return readText(value, "variant", &e.Variant, nil)
+		return readText(&r.arena, value, "variant", &e.Variant, nil)
 	default:
 		if known, err := r.usageMember(string(name), value); known {
 			return err
 		}
 		return badRequest("unknown_field", fieldName(string(name)), "is not a field of an execution")
 	}
+	return nil
 }
 
 // finish sees to what members have to do with one another.
 func (r *executionReader) finish() error {
-	e := &r.e
+	e := r.e
 	switch {
 	case r.hasID && e.ID == "":
 		return badRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
@@ -239,66 +262,68 @@ func faultOf(err error) *execution.Fault {
 }
 
 // readText reads a string; given, if not nil, notes that it is there.
-func readText[T ~string](value jsontext.Value, field string, into *T, given *bool) error {
+func readText[T ~string](arena *arena, value jsontext.Value, field string, into *T, given *bool) error {
 	if value == nil {
 		return nil
 	}
-	if value.Kind() != jsontext.KindString {
-		return badRequest("invalid_type", field, "must be a string")
+	text, err := textOf(value, field)
+	if err != nil {
+		return err
 	}
-	text := unquote(value)
-	if strings.IndexByte(text, 0) >= 0 {
-		return badRequest("nul_character", field, "must not contain a NUL character")
-	}
-	*into = T(text)
+	*into = T(arena.text(text))
 	if given != nil {
 		*given = true
 	}
 	return nil
 }
 
+// textOf returns what a string says that has no NUL character.
+func textOf(value jsontext.Value, field string) ([]byte, error) {
+	if value[0] != '"' {
+		return nil, badRequest("invalid_type", field, "must be a string")
+	}
+	inner := value[1 : len(value)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	text := unquote(value)
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, badRequest("nul_character", field, "must not contain a NUL character")
+	}
+	return text, nil
+}
+
 // readMessage reads the error message. Characters that cannot be stored become U+FFFD.
-func readMessage(value jsontext.Value, into *string) error {
+func readMessage(arena *arena, value jsontext.Value, into *string) error {
 	if value == nil {
 		return nil
 	}
 	if value.Kind() != jsontext.KindString {
 		return badRequest("invalid_type", "error_message", "must be a string")
 	}
-	*into = execution.SanitizeText(lenientText(value))
+	*into = execution.SanitizeText(arena.text(unquote(value)))
 	return nil
 }
 
-// lenientText returns what a JSON string says, with U+FFFD for what is no UTF-8.
-func lenientText(quoted []byte) string {
+// unquote returns what a JSON string says, with U+FFFD for what is no UTF-8.
+func unquote(quoted []byte) []byte {
 	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
+		return inner
 	}
 	text, _ := jsontext.AppendUnquote(nil, quoted) // an error only reports bad UTF-8; text is whole all the same
-	return string(text)
-}
-
-// unquote is what a JSON string says.
-func unquote(quoted []byte) string {
-	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
-	}
-	text, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return "" // it was read as a string already
-	}
-	return string(text)
+	return text
 }
 
 func readTime(value jsontext.Value, field string, into *time.Time, given *bool) error {
 	if value == nil {
 		return nil
 	}
-	var text string
-	if err := readText(value, field, &text, given); err != nil {
+	text, err := textOf(value, field)
+	if err != nil {
 		return err
 	}
-	if err := into.UnmarshalText([]byte(text)); err != nil { // stricter than time.Parse
+	*given = true
+	if err := into.UnmarshalText(text); err != nil { // stricter than time.Parse
 		return badRequest("invalid_field", field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
 	}
 	if into.Unix() < 0 { // and so is never the zero time, which stands for none
@@ -349,9 +374,9 @@ func readMilliseconds(value jsontext.Value, field string, into *time.Duration) e
 }
 
 // readHex reads an id of OpenTelemetry's.
-func readHex(value jsontext.Value, field string, into *string, digits int) error {
+func readHex(arena *arena, value jsontext.Value, field string, into *string, digits int) error {
 	var text string
-	if err := readText(value, field, &text, nil); err != nil || value == nil {
+	if err := readText(arena, value, field, &text, nil); err != nil || value == nil {
 		return err
 	}
 	if len(text) != digits || strings.Trim(text, "0123456789abcdefABCDEF") != "" || strings.Trim(text, "0") == "" {

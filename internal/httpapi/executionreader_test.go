@@ -2,15 +2,19 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
@@ -43,13 +47,21 @@ func FuzzExecutions(f *testing.F) {
 				checkRead(t, reader, raw)
 			}
 		}
+		checkScan(t, body)
 	})
+}
+
+// readOne reads an execution with a reader of its own.
+func readOne(raw []byte) (e execution.Execution, fault *execution.Fault) {
+	fault = newExecutionReader().read(raw, &e)
+	return e, fault
 }
 
 func checkRead(t *testing.T, reader *executionReader, raw []byte) {
 	t.Helper()
 	before := bytes.Clone(raw)
-	e, fault := reader.read(raw)
+	var e execution.Execution
+	fault := reader.read(raw, &e)
 	if !bytes.Equal(raw, before) {
 		t.Fatalf("%q was changed to %q", before, raw)
 	}
@@ -58,6 +70,10 @@ func checkRead(t *testing.T, reader *executionReader, raw []byte) {
 			t.Fatalf("%q is refused as %+v", raw, fault)
 		}
 		return
+	}
+	var decoded execution.Execution
+	if fault := reader.decode(raw, &decoded); fault != nil || !reflect.DeepEqual(decoded, e) {
+		t.Fatalf("%q is read as %+v, and by a decoder as %+v, %v", raw, e, decoded, fault)
 	}
 	kept := e
 	if fault := (execution.PayloadPolicy{}).Apply(&kept); fault != nil || !json.Valid(raw) {
@@ -72,6 +88,55 @@ func checkRead(t *testing.T, reader *executionReader, raw []byte) {
 	}
 	if e.Duration < 0 || e.Duration > execution.MaxDuration || e.Duration%time.Microsecond != 0 || e.CreatedAt.Nanosecond()%1000 != 0 {
 		t.Fatalf("%q took %v, and began %v", raw, e.Duration, e.CreatedAt)
+	}
+}
+
+// checkScan wants a body that is scanned to have the executions and the faults that decoders find in it.
+func checkScan(t *testing.T, body []byte) {
+	t.Helper()
+	in := intake{reader: newExecutionReader()}
+	if !in.scan(body) {
+		return
+	}
+	found, err := splitExecutions(body)
+	if err != nil || len(found) != in.came {
+		t.Fatalf("%q: %d executions are scanned, %d split: %v", body, in.came, len(found), err)
+	}
+	var executions []execution.Execution
+	var rejected []execution.Rejection
+	var indexes []int
+	for i, raw := range found {
+		var e execution.Execution
+		if fault := in.reader.decode(raw, &e); fault != nil {
+			rejected = append(rejected, execution.Rejection{Index: i, Fault: *fault})
+			continue
+		}
+		executions, indexes = append(executions, e), append(indexes, i)
+	}
+	if diff := cmp.Diff(executions, in.batch.Executions, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%q (-decoded +scanned):\n%s", body, diff)
+	}
+	if diff := cmp.Diff([]any{rejected, indexes}, []any{in.rejected, in.indexes}); diff != "" {
+		t.Fatalf("%q (-decoded +scanned):\n%s", body, diff)
+	}
+}
+
+// TestSpansOfExecutions wants each execution that is a span and can be stored to have its place in its trace.
+func TestSpansOfExecutions(t *testing.T) {
+	t.Parallel()
+	const span = `{"user_id":"u","agent_name":"a","status":"success","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b%d"%s}`
+	body := "[" + fmt.Sprintf(span, 1, "") + "," + fmt.Sprintf(span, 2, `,"input_tokens":10,"output_tokens":5`) + "," +
+		fmt.Sprintf(span, 3, `,"input_tokens":-1`) + "," + fmt.Sprintf(span, 4, `,"tokens_used":4,"input_tokens":10,"output_tokens":5`) + "]"
+	in, err := (&Server{now: time.Now, random: rand.Reader}).takeIn([]byte(`{"executions":`+body+`}`), "application/json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range in.batch.Spans {
+		got = append(got, s.SpanID)
+	}
+	if diff := cmp.Diff([]string{"00f067aa0ba902b1", "00f067aa0ba902b2"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -98,11 +163,7 @@ func BenchmarkExecutions(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		found, err := splitExecutions(body)
-		if err != nil {
-			b.Fatal(err)
-		}
-		in, err := s.takeIn(found)
+		in, err := s.takeIn(body, "application/json")
 		if err != nil || len(in.batch.Executions) != n {
 			b.Fatal(err, in.rejected)
 		}

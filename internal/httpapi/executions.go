@@ -21,11 +21,11 @@ func (s *Server) recordExecutions(x *exchange) error {
 	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // not worth reading
 		return err
 	}
-	came, err := x.readExecutions()
+	body, mediaType, err := x.readBody(maxExecutionBody, "application/json", ndjson)
 	if err != nil {
 		return err
 	}
-	in, err := s.takeIn(came)
+	in, err := s.takeIn(body, mediaType)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Server) recordExecutions(x *exchange) error {
 		return err
 	}
 	status := http.StatusCreated
-	if len(outcome.Rejected) == len(came) {
+	if len(outcome.Rejected) == in.came {
 		status = http.StatusUnprocessableEntity
 	}
 	return sendJSON(x, status, recordedOf(outcome))
@@ -48,6 +48,9 @@ func (s *Server) recordExecutions(x *exchange) error {
 
 // admitExecutions asks the rate limits: the token's for all that came, those by user and agent for what is to be stored.
 func (s *Server) admitExecutions(x *exchange, in intake) error {
+	if s.limits == nil {
+		return nil
+	}
 	demands := ratelimit.DemandsOf(x.caller.ingest, in.batch.Executions)
 	if n := len(in.rejected); n > 0 {
 		demands = append(demands, ratelimit.Demand{Subject: ratelimit.Subject{Token: x.caller.ingest}, N: n})
@@ -55,40 +58,34 @@ func (s *Server) admitExecutions(x *exchange, in intake) error {
 	return s.admitAll(x, ratelimit.Ingest, demands)
 }
 
-// intake is what came in one request, sorted out.
-type intake struct {
-	batch    execution.Batch
-	indexes  []int // where the batch's executions stood among all that came
-	rejected []execution.Rejection
-}
-
 // takeIn reads each execution for itself: one that is malformed never fails another.
-func (s *Server) takeIn(came [][]byte) (intake, error) {
-	in := intake{
-		batch:   execution.Batch{Executions: make([]execution.Execution, 0, len(came))},
-		indexes: make([]int, 0, len(came)),
+func (s *Server) takeIn(body []byte, mediaType string) (intake, error) {
+	in := intake{reader: newExecutionReader()}
+	if mediaType == ndjson || !in.scan(body) {
+		in = intake{reader: in.reader}
+		came, err := split(body, mediaType)
+		if err != nil {
+			return intake{}, err
+		}
+		in.batch.Executions = make([]execution.Execution, 0, len(came))
+		for _, raw := range came {
+			in.read(raw)
+		}
+	}
+	if s.unreadCount != nil {
+		for _, name := range in.unread {
+			s.unreadCount(name)
+		}
 	}
 	now := s.now().UTC().Truncate(time.Microsecond)
 	bounds := execution.Acceptance{Now: now, Keep: now.Sub(time.Unix(0, 0))} // how long they are kept, only the ledger knows
-	reader := newExecutionReader()
-	for i, raw := range came {
-		e, fault := reader.read(raw)
-		if s.unreadCount != nil {
-			for _, name := range reader.usage.unread {
-				s.unreadCount(name)
-			}
-		}
-		if fault != nil {
-			in.rejected = append(in.rejected, execution.Rejection{Index: i, Fault: *fault})
-			continue
-		}
-		if err := s.complete(&e, now); err != nil {
+	for i := range in.batch.Executions {
+		e := &in.batch.Executions[i]
+		if err := s.complete(e, now); err != nil {
 			return intake{}, err
 		}
-		in.indexes = append(in.indexes, i)
-		in.batch.Executions = append(in.batch.Executions, e)
 		if e.SpanID != "" && e.Check(bounds) == nil { // what the ledger will refuse had better leave no trace
-			in.batch.Spans = append(in.batch.Spans, spanOf(&e))
+			in.batch.Spans = append(in.batch.Spans, spanOf(e))
 		}
 	}
 	return in, nil
@@ -108,6 +105,9 @@ func (s *Server) complete(e *execution.Execution, now time.Time) error {
 	}
 	if e.RequestID == "" {
 		e.RequestID = e.ID
+	}
+	if e.Tokens.Used == 0 {
+		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (r *executionReader) usageMember(name string, value jsontext.Value) (known 
 			r.usage.object = value
 			return true, nil
 		case jsontext.KindString:
-			return true, readText(value, name, &r.usage.known, nil)
+			return true, readText(&r.arena, value, name, &r.usage.known, nil)
 		case jsontext.KindInvalid: // null
 			return true, nil
 		}
@@ -46,9 +46,9 @@ func (r *executionReader) usageMember(name string, value jsontext.Value) (known 
 	case "provider_cost_usd":
 		return true, readCost(value, name, &r.e.ProviderCost)
 	case "service_tier":
-		return true, readWord(value, name, &b.ServiceTier)
+		return true, readWord(&r.arena, value, name, &b.ServiceTier)
 	case "region":
-		return true, readWord(value, name, &b.Region)
+		return true, readWord(&r.arena, value, name, &b.Region)
 	case "cache_write_1h_tokens":
 		return true, readCount(value, name, &b.CacheWrite1h)
 	case "audio_input_tokens":
@@ -66,8 +66,8 @@ func (r *executionReader) usageMember(name string, value jsontext.Value) (known 
 }
 
 // readWord reads a name of a provider's, such as batch or us-east-1.
-func readWord(value jsontext.Value, field string, into *string) error {
-	if err := readText(value, field, into, nil); err != nil {
+func readWord(arena *arena, value jsontext.Value, field string, into *string) error {
+	if err := readText(arena, value, field, into, nil); err != nil {
 		return err
 	}
 	*into = strings.ToLower(*into)
@@ -95,7 +95,7 @@ func readCost(value jsontext.Value, field string, into **int64) error {
 // settleUsage sees to what the counts have to do with one another, and to what is known of them. The caller's own counts go
 // before those of a provider's object.
 func (r *executionReader) settleUsage() error {
-	e := &r.e
+	e := r.e
 	by := usage.Source{Provider: strings.ToLower(e.Provider), Model: e.Model}
 	var told usage.Told
 	switch {

@@ -52,7 +52,7 @@ func TestWhatIsKnownOfUsage(t *testing.T) {
 		`"status":"success","region":"us-east-1-and-a-name-that-is-much-too-long-for-a-region"`: {"", "region"},
 		`"status":"success","cache_write_1h_tokens":1.5`:                                        {"", "cache_write_1h_tokens"},
 	} {
-		e, fault := newExecutionReader().read([]byte(`{"user_id":"u","agent_name":"a",` + more + `}`))
+		e, fault := readOne([]byte(`{"user_id":"u","agent_name":"a",` + more + `}`))
 		switch {
 		case want.field == "" && fault != nil, want.field != "" && (fault == nil || fault.Field != want.field):
 			t.Errorf("%s: refused as %v", more, fault)
@@ -65,7 +65,7 @@ func TestWhatIsKnownOfUsage(t *testing.T) {
 // What a caller counts himself goes before what the provider's object says; what only the object says is taken from it.
 func TestOwnCountsGoBeforeTheObject(t *testing.T) {
 	t.Parallel()
-	e, fault := newExecutionReader().read([]byte(`{"user_id":"u","agent_name":"a","status":"success","input_tokens":7,"output_tokens":3,"provider_cost_usd":0,
+	e, fault := readOne([]byte(`{"user_id":"u","agent_name":"a","status":"success","input_tokens":7,"output_tokens":3,"provider_cost_usd":0,
 		"usage":{"prompt_tokens":100,"completion_tokens":20,"cost":0.5,"service_tier":"flex","mystery_tokens":9}}`))
 	if fault != nil {
 		t.Fatal(fault)
@@ -79,7 +79,8 @@ func TestOwnCountsGoBeforeTheObject(t *testing.T) {
 func TestCountsThatAreNotKnownAreNamed(t *testing.T) {
 	t.Parallel()
 	reader := newExecutionReader()
-	if _, fault := reader.read([]byte(`{"user_id":"u","agent_name":"a","status":"success","usage":{"prompt_tokens":100,"mystery_tokens":9,"details":{"riddle_tokens":0}}}`)); fault != nil {
+	body := `{"user_id":"u","agent_name":"a","status":"success","usage":{"prompt_tokens":100,"mystery_tokens":9,"details":{"riddle_tokens":0}}}`
+	if fault := reader.read([]byte(body), &execution.Execution{}); fault != nil {
 		t.Fatal(fault)
 	}
 	if diff := cmp.Diff([]string{"usage.mystery_tokens"}, reader.usage.unread); diff != "" {

@@ -18,7 +18,7 @@ func TestUsageOfACallThatBrokeOff(t *testing.T) {
 	want := accounted{Tokens: execution.Tokens{Input: 100, CacheRead: 40, Used: 100}, Usage: execution.UsageUnknown}
 	for by, record := range map[string]func(*testing.T) execution.Execution{
 		"REST": func(t *testing.T) execution.Execution {
-			e, fault := newExecutionReader().read([]byte(`{"user_id":"u","agent_name":"a","status":"failure","kind":"inference","model_used":"m","usage":` + object + `}`))
+			e, fault := readOne([]byte(`{"user_id":"u","agent_name":"a","status":"failure","kind":"inference","model_used":"m","usage":` + object + `}`))
 			if fault != nil {
 				t.Fatal(fault)
 			}

@@ -250,7 +250,7 @@ func overREST(t *testing.T, c usageCase) execution.Execution {
 			raw = bytes.Replace(raw, fmt.Appendf(nil, "%q:%d", name, int64(f)), fmt.Appendf(nil, "%q:%d.0", name, int64(f)), 1)
 		}
 	}
-	e, fault := newExecutionReader().read(raw)
+	e, fault := readOne(raw)
 	if fault != nil {
 		t.Fatal(fault)
 	}

@@ -80,7 +80,7 @@ type Ledger struct {
 // entry is what one caller brings.
 type entry struct {
 	batch   execution.Batch
-	indexes []int // of its executions among those that the caller brought
+	indexes []int // of its executions among those that the caller brought; nil: all of them
 	bytes   int
 	done    chan result
 }
@@ -101,7 +101,8 @@ var errFull = fleet.UnavailableBecause("more executions are coming in than can b
 
 // Append stores what is new of a batch, and returns when that is committed. Executions that cannot be stored are
 // rejected, each by name; they keep none of the others from being stored. fleet.ErrUnavailable if the queue is full or the
-// database is away: then the caller brings all of it again.
+// database is away: then the caller brings all of it again. The batch's executions and spans are the ledger's from then on, and
+// may be read but not changed.
 func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
 	e, outcome := l.prepareAll(batch)
 	l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), 0)
@@ -118,7 +119,10 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 		}
 		outcome.Accepted, outcome.Duplicates = r.accepted, r.duplicates
 		for _, i := range r.erased {
-			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: e.indexes[i], Fault: execution.FaultErased})
+			if e.indexes != nil {
+				i = e.indexes[i]
+			}
+			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: execution.FaultErased})
 		}
 		return outcome, nil
 	case <-ctx.Done(): // it may be stored all the same
@@ -128,37 +132,44 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 
 // Prepare makes an execution what is stored: checked, masked, bounded, its names replaced, and priced. Preparing it again changes nothing.
 func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) {
+	fault := l.prepare(&e, l.opts.Now())
+	return e, fault
+}
+
+// prepare is Prepare in place.
+func (l *Ledger) prepare(e *execution.Execution, now time.Time) *execution.Fault {
 	if e.Tokens.Used == 0 {
 		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
 	}
-	if fault := e.Check(execution.Acceptance{Now: l.opts.Now(), Keep: l.opts.Keep}); fault != nil {
-		return e, fault
+	if fault := e.Check(execution.Acceptance{Now: now, Keep: l.opts.Keep}); fault != nil {
+		return fault
 	}
-	if fault := l.opts.Payloads.Apply(&e); fault != nil {
-		return e, fault
+	if fault := l.opts.Payloads.Apply(e); fault != nil {
+		return fault
 	}
-	l.opts.Names.Replace(&e)
+	l.opts.Names.Replace(e)
 	if e.PriceVersion == "" {
-		l.opts.Prices().Price(&e)
+		l.opts.Prices().Price(e)
 	}
-	return e, nil
+	return nil
 }
 
 func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
-	e := &entry{done: make(chan result, 1), indexes: make([]int, 0, len(batch.Executions))}
-	e.batch.Executions = make([]execution.Execution, 0, len(batch.Executions))
-	e.batch.Spans = make([]execution.Span, 0, len(batch.Spans))
+	e := &entry{batch: batch, done: make(chan result, 1)}
 	var outcome execution.Outcome
-	for i, one := range batch.Executions {
-		prepared, fault := l.Prepare(one)
-		if fault != nil {
+	now := l.opts.Now()
+	for i := range batch.Executions {
+		one := &batch.Executions[i]
+		if fault := l.prepare(one, now); fault != nil {
 			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: *fault})
 			continue
 		}
-		e.batch.Executions = append(e.batch.Executions, prepared)
-		e.indexes = append(e.indexes, i)
-		e.bytes += rowOverhead + len(prepared.Input) + len(prepared.Output) + len(prepared.ErrorMessage)
+		e.bytes += rowOverhead + len(one.Input) + len(one.Output) + len(one.ErrorMessage)
 	}
+	if len(outcome.Rejected) > 0 {
+		e.leaveOut(outcome.Rejected)
+	}
+	e.batch.Spans = e.batch.Spans[:0]
 	for _, s := range batch.Spans {
 		if s.Check() == nil { // one of a rejected execution, say, is as bad
 			l.opts.Names.ReplaceIn(&s)
@@ -167,6 +178,20 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 	}
 	e.bytes += rowOverhead * len(e.batch.Spans)
 	return e, outcome
+}
+
+// leaveOut leaves out the executions that were rejected, which are in their order. The caller's keep their places.
+func (e *entry) leaveOut(rejected []execution.Rejection) {
+	all := e.batch.Executions
+	e.indexes = make([]int, 0, len(all)-len(rejected))
+	e.batch.Executions = make([]execution.Execution, 0, len(all)-len(rejected))
+	for i := range all {
+		if len(rejected) > 0 && rejected[0].Index == i {
+			rejected = rejected[1:]
+			continue
+		}
+		e.batch.Executions, e.indexes = append(e.batch.Executions, all[i]), append(e.indexes, i)
+	}
 }
 
 func (l *Ledger) enqueue(e *entry) error {

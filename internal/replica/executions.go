@@ -80,7 +80,7 @@ func newExecutions(
 		unreadCounts: telemetry.NewUnreadCounts(registry, log.Named("usage")),
 	}
 	e.observer = observer{
-		telemetry.NewExecutionMetrics(registry), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
+		telemetry.NewExecutionMetrics(registry, now), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
 	}
 	if e.prices, err = readPrices(config.PricesFile, config.freeSelfHosted()); err != nil {
 		return nil, err

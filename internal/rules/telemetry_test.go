@@ -32,7 +32,7 @@ func measuring(t *testing.T) map[string]*dto.MetricFamily {
 	})
 	telemetry.NewDayCostGauge(reg, time.Minute, clock).Set(telemetry.DayCost{Taken: now})
 	cost := int64(1)
-	telemetry.NewExecutionMetrics(reg).Observe([]execution.Execution{{
+	telemetry.NewExecutionMetrics(reg, time.Now).Observe([]execution.Execution{{
 		AgentName: "helper", Model: "m", Request: true, Status: execution.Success, Cost: &cost, Tokens: execution.Tokens{Input: 1, Used: 1},
 	}})
 	families, err := reg.Gather()

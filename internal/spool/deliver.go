@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -172,7 +173,8 @@ func (d *delivery) round(ctx context.Context) (delivered bool, err error) {
 func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 	limited, cancel := context.WithTimeout(ctx, deliverLimit)
 	defer cancel()
-	outcome, err := d.deliver(limited, execution.Batch{Executions: b.executions, Spans: spansOf(b.executions)})
+	// A copy, for what is delivered may still be read when it is tried again.
+	outcome, err := d.deliver(limited, execution.Batch{Executions: slices.Clone(b.executions), Spans: spansOf(b.executions)})
 	switch {
 	case err == nil:
 		d.note(b, outcome)

@@ -14,8 +14,8 @@ import (
 var classicBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .2, .5, 1, 2.5, 5, 10, 30}
 
 // The native histogram: bucket k ends at 2^(k/8) seconds, so a bucket is 9 % wide (schema 3, what client_golang makes
-// of a bucket factor of 1.1). What is shorter than 2^-20 s (1 µs) is in the zero bucket, what is longer than 2^12 s
-// (1 h 8 min) in the last, so there are no more than 257 buckets, whatever is observed.
+// of a bucket factor of 1.1). What is shorter than 2^-20 s (1 µs) is in the zero bucket, what is longer than the last but
+// one in the last: 2^12 s (1 h 8 min) for latencies, so there are no more than 257 buckets, whatever is observed.
 const (
 	nativeSchema   = 3
 	nativeFirst    = -20*8 + 1
@@ -32,9 +32,18 @@ type slot struct {
 	classic int // index in classicBuckets; their number means +Inf
 }
 
-var slots = newSlots()
+// buckets are those of a kind of histogram.
+type buckets struct {
+	classic []float64
+	slots   []slot
+}
 
-func newSlots() []slot {
+var (
+	latencyBuckets = newBuckets(classicBuckets, nativeLast)
+	slots          = latencyBuckets.slots
+)
+
+func newBuckets(classicBuckets []float64, nativeLast int) buckets {
 	bounds := []float64{math.Inf(1)}
 	bounds = append(bounds, classicBuckets...)
 	for k := nativeZero; k < nativeLast; k++ {
@@ -54,15 +63,17 @@ func newSlots() []slot {
 			slots[i].upTo = int64(bound * 1e9)
 		}
 	}
-	return slots
+	return buckets{classicBuckets, slots}
 }
 
 // slotOf returns the index in slots of a latency; a negative one counts as 0.
-func slotOf(latency time.Duration) int {
-	low, high := 0, len(slots)-1
+func slotOf(latency time.Duration) int { return latencyBuckets.slotOf(latency) }
+
+func (b *buckets) slotOf(d time.Duration) int {
+	low, high := 0, len(b.slots)-1
 	for low < high {
 		middle := int(uint(low+high) >> 1)
-		if int64(latency) <= slots[middle].upTo {
+		if int64(d) <= b.slots[middle].upTo {
 			high = middle
 		} else {
 			low = middle + 1
@@ -71,31 +82,36 @@ func slotOf(latency time.Duration) int {
 	return low
 }
 
-// newHistogram returns the metric for the counts per slot and the sum in seconds that were read since created.
+// newHistogram returns the metric for latencies.
 func newHistogram(desc *prometheus.Desc, counts []uint64, sum float64, created time.Time, labels ...string) prometheus.Metric {
+	return latencyBuckets.newHistogram(desc, counts, sum, created, labels...)
+}
+
+// newHistogram returns the metric for the counts per slot and the sum in seconds that were read since created.
+func (b *buckets) newHistogram(desc *prometheus.Desc, counts []uint64, sum float64, created time.Time, labels ...string) prometheus.Metric {
 	var count uint64
 	native := make(map[int]int64)
-	classic := make([]uint64, len(classicBuckets)+1)
+	classic := make([]uint64, len(b.classic)+1)
 	for i, n := range counts {
 		if n == 0 {
 			continue
 		}
 		count += n
-		classic[slots[i].classic] += n
-		native[slots[i].native] += int64(n)
+		classic[b.slots[i].classic] += n
+		native[b.slots[i].native] += int64(n)
 	}
 	zero := native[nativeZero]
 	delete(native, nativeZero)
-	buckets := make([]*dto.Bucket, len(classicBuckets))
+	cumulative := make([]*dto.Bucket, len(b.classic))
 	var upTo uint64
-	for i := range buckets {
+	for i := range cumulative {
 		upTo += classic[i]
-		buckets[i] = &dto.Bucket{UpperBound: new(classicBuckets[i]), CumulativeCount: new(upTo)}
+		cumulative[i] = &dto.Bucket{UpperBound: new(b.classic[i]), CumulativeCount: new(upTo)}
 	}
 	return bothHistograms{
 		Metric: prometheus.MustNewConstNativeHistogram(desc, count, sum, native, nil, uint64(zero),
 			nativeSchema, nativeZeroUpTo, created, labels...),
-		classic: buckets,
+		classic: cumulative,
 	}
 }
 

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,9 +19,6 @@ const (
 
 	noModel = "none" // the label of executions without a model
 )
-
-// executionBuckets are the classic buckets, in seconds: from the call of a small model to an agent's long run.
-var executionBuckets = []float64{.1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600}
 
 // What client_golang makes of histograms that need not be as cheap as the Recorder's: native buckets 9 % wide, as there,
 // and at most so many of them.
@@ -47,9 +45,10 @@ func tokensByKind(t execution.Tokens) [len(tokenKinds)]int64 {
 type ExecutionMetrics struct {
 	requests, tokens, cost, unpriced *prometheus.CounterVec
 	unknownUsage, providerCost       *prometheus.CounterVec
-	duration                         *prometheus.HistogramVec
+	now                              func() time.Time
 
 	mu             sync.Mutex
+	durations      map[string]*durations // by agent
 	agents, models labelValues
 	pairs          map[agentAndModel]*executionSeries
 }
@@ -60,7 +59,7 @@ type agentAndModel struct{ agent, model string }
 // are any.
 type executionSeries struct {
 	successful, failed, timedOut prometheus.Counter
-	duration                     prometheus.Observer
+	durations                    *durations
 	tokens                       []prometheus.Counter // as tokenKinds
 	cost, unpriced               prometheus.Counter
 	unknownUsage                 prometheus.Counter // nil until something is known of a usage, even that it is unknown
@@ -68,18 +67,14 @@ type executionSeries struct {
 }
 
 // NewExecutionMetrics returns counters that reg has.
-func NewExecutionMetrics(reg prometheus.Registerer) *ExecutionMetrics {
+func NewExecutionMetrics(reg prometheus.Registerer, now func() time.Time) *ExecutionMetrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &ExecutionMetrics{
+		now: now, durations: map[string]*durations{},
 		requests: counter("watchbill_executions_total",
 			"Requests to AI agents, by agent, model and how they ended.", "agent", "model", "status"),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "watchbill_execution_duration_seconds",
-			Help:    "Time that requests to AI agents took, by agent.",
-			Buckets: executionBuckets, NativeHistogramBucketFactor: nativeFactor, NativeHistogramMaxBucketNumber: maxNativeBuckets,
-		}, []string{"agent"}),
 		tokens: counter("watchbill_tokens_total",
 			"Tokens that models consumed and produced; each is of one kind.", "agent", "model", "kind"),
 		cost: counter("watchbill_cost_usd_total",
@@ -94,7 +89,7 @@ func NewExecutionMetrics(reg prometheus.Registerer) *ExecutionMetrics {
 		models: labelValues{most: maxExecutionModels, known: map[string]string{"": noModel}},
 		pairs:  map[agentAndModel]*executionSeries{},
 	}
-	reg.MustRegister(m.requests, m.duration, m.tokens, m.cost, m.unpriced, m.unknownUsage, m.providerCost)
+	reg.MustRegister(durationCollector{m}, m.requests, m.tokens, m.cost, m.unpriced, m.unknownUsage, m.providerCost)
 	return m
 }
 
@@ -108,12 +103,7 @@ func (m *ExecutionMetrics) Observe(execs []execution.Execution) {
 }
 
 func (m *ExecutionMetrics) observe(e *execution.Execution) {
-	pair := m.pair(e.AgentName, e.Model)
-	s := m.pairs[pair]
-	if s == nil {
-		s = m.newSeries(pair)
-		m.pairs[pair] = s
-	}
+	pair, s := m.pair(e.AgentName, e.Model)
 	if e.Request {
 		switch e.Status {
 		case execution.Success:
@@ -123,7 +113,7 @@ func (m *ExecutionMetrics) observe(e *execution.Execution) {
 		case execution.Timeout:
 			s.timedOut.Inc()
 		}
-		s.duration.Observe(e.Duration.Seconds())
+		s.durations.observe(e.Duration)
 	}
 	if e.Usage != execution.UsageNone && s.unknownUsage == nil {
 		s.unknownUsage = m.unknownUsage.WithLabelValues(pair.agent, pair.model)
@@ -166,13 +156,19 @@ func add(c prometheus.Counter, n float64) {
 	}
 }
 
-// pair returns the labels under which an agent and a model are counted.
-func (m *ExecutionMetrics) pair(agent, model string) agentAndModel {
+// pair returns the labels under which an agent and a model are counted, and their series.
+func (m *ExecutionMetrics) pair(agent, model string) (agentAndModel, *executionSeries) {
 	pair := agentAndModel{m.agents.label(agent), m.models.label(model)}
-	if m.pairs[pair] == nil && len(m.pairs) >= maxExecutionPairs {
-		return agentAndModel{execution.Other, execution.Other}
+	s := m.pairs[pair]
+	if s == nil && len(m.pairs) >= maxExecutionPairs {
+		pair = agentAndModel{execution.Other, execution.Other}
+		s = m.pairs[pair]
 	}
-	return pair
+	if s == nil {
+		s = m.newSeries(pair)
+		m.pairs[pair] = s
+	}
+	return pair, s
 }
 
 // newSeries shows an agent's every status from when it is first seen, at 0: a series that begins at 1 has no increase as
@@ -181,11 +177,14 @@ func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
 	requests := func(status execution.Status) prometheus.Counter {
 		return m.requests.WithLabelValues(pair.agent, pair.model, string(status))
 	}
+	if m.durations[pair.agent] == nil {
+		m.durations[pair.agent] = newDurations(m.now())
+	}
 	return &executionSeries{
 		successful: requests(execution.Success),
 		failed:     requests(execution.Failure),
 		timedOut:   requests(execution.Timeout),
-		duration:   m.duration.WithLabelValues(pair.agent),
+		durations:  m.durations[pair.agent],
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func observed(t *testing.T, execs ...execution.Execution) *prometheus.Registry {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	NewExecutionMetrics(reg).Observe(execs)
+	NewExecutionMetrics(reg, time.Now).Observe(execs)
 	return reg
 }
 
@@ -170,7 +170,7 @@ func TestExecutionLabelsOfHostileNames(t *testing.T) {
 
 func TestExecutionsAreCountedConcurrently(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	metrics := NewExecutionMetrics(reg)
+	metrics := NewExecutionMetrics(reg, time.Now)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -254,7 +254,7 @@ func BenchmarkObserveExecutions(b *testing.B) {
 			Duration: latencySpread(i), Tokens: execution.Tokens{Input: 1000, Output: 200, CacheRead: 500, Used: 1200}, Cost: new(int64(12345)),
 		}
 	}
-	metrics := NewExecutionMetrics(prometheus.NewRegistry())
+	metrics := NewExecutionMetrics(prometheus.NewRegistry(), time.Now)
 	b.ReportAllocs()
 	for b.Loop() {
 		metrics.Observe(batch)
