@@ -123,9 +123,10 @@ func (r *copyRow) double(f float64) {
 	r.b = binary.BigEndian.AppendUint64(r.b, math.Float64bits(f))
 }
 
-// timestamptz counts microseconds since the year 2000.
+// from1970 is the microseconds from 1970 to 2000, from where PostgreSQL counts.
+const from1970 = 946_684_800_000_000
+
 func (r *copyRow) timestamptz(t time.Time) {
-	const from1970 = 946_684_800_000_000
 	r.bigints(t.UnixMicro() - from1970)
 }
 

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -66,44 +65,27 @@ type cellSum struct {
 	durations sketch.Accumulator
 }
 
-// addUpCells adds up what readCells returns. There are thousands of rows to a hundred cells, so it takes the values as they
-// came over the wire: to scan them into variables, each of a row's names a string of its own, took four times as long.
+// addUpCells adds up what readCells returns.
 func addUpCells(rows pgx.Rows) (map[string]*cellSum, error) {
-	const names, sums = 3, 15 // after minus: agent, model, status; request; count … provider_compared_nano_usd; durations
 	cells := map[string]*cellSum{}
 	var key []byte
 	for rows.Next() {
-		minus, row := rows.RawValues()[0], rows.RawValues()[1:]
-		if format := rows.FieldDescriptions()[1+names+1].Format; format != pgx.BinaryFormatCode {
-			return nil, fmt.Errorf("numbers come in format %d", format)
+		minus, row, err := rawCellOf(rows)
+		if err != nil {
+			return nil, err
 		}
-		key = key[:0]
-		for _, part := range row[:names+1] {
-			key = append(append(key, part...), 0) // which is in no text
-		}
+		key = row.appendKey(key[:0])
 		sum := cells[string(key)]
 		if sum == nil {
-			sum = &cellSum{cell: execution.Cell{
-				Agent: string(row[0]), Model: string(row[1]), Status: execution.Status(row[2]), Request: row[3][0] != 0,
-			}}
+			sum = &cellSum{cell: execution.Cell{Agent: row.agent(), Model: row.model(), Status: row.status(), Request: row.request()}}
 			cells[string(key)] = sum
 		}
 		sign := int64(1)
-		if minus[0] != 0 {
+		if minus[0][0] != 0 {
 			sign = -1
 		}
-		var n [sums]int64
-		for i := range n {
-			n[i] = sign * int64(binary.BigEndian.Uint64(row[names+1+i]))
-		}
-		sum.cell.Merge(execution.Measures{
-			Count: n[0], Micros: n[1], Cost: n[8], Unpriced: n[9],
-			Evidence: execution.Evidence{
-				UnknownUsage: n[10], Estimated: n[11], Provider: n[12], ProviderUnpriced: n[13], ProviderCompared: n[14],
-			},
-			Tokens: execution.Tokens{Used: n[2], Input: n[3], Output: n[4], CacheRead: n[5], CacheWrite: n[6], Reasoning: n[7]},
-		})
-		if err := sum.durations.Add(row[names+1+sums], sign); err != nil {
+		sum.cell.Merge(row.measures(sign))
+		if err := sum.durations.Add(row.durations(), sign); err != nil {
 			return nil, fmt.Errorf("durations of %s: %w", sum.cell.Agent, err)
 		}
 	}

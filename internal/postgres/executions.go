@@ -345,10 +345,15 @@ func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.De
 			return err
 		}
 	}
-	if len(d.Users) == 0 {
+	keys := make([]execution.UserKey, 0, len(d.Users))
+	for key, spend := range d.Users {
+		if *spend != (execution.Spend{}) { // as what uses no model, and is no request
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
 		return nil
 	}
-	keys := slices.Collect(maps.Keys(d.Users))
 	return s.db.copyRows(ctx, tx, pgx.Identifier{"user_deltas"}, "", userDeltaColumns, len(keys), func(to *copyRow, i int) {
 		key, spend := keys[i], d.Users[keys[i]]
 		to.timestamptz(time.Unix(key.Quarter, 0))

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
+	"github.com/watchbill/watchbill/internal/sketch"
 )
 
 // How many deltas one transaction folds. The more of a user's, the fewer times its rollups are written. Where that takes
@@ -23,6 +25,9 @@ const (
 	foldUsersAtOnce = 100_000
 	mostHalvings    = 6
 )
+
+// rollupsAtOnce is how many rollups of executions one statement reads or writes.
+const rollupsAtOnce = 5000
 
 // rollupWidths are those of execution_rollups, which hold the same at four widths.
 var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide}
@@ -38,15 +43,12 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 		if mine, err := q.TryFolding(ctx); err != nil || !mine {
 			return err
 		}
-		taken, err := q.TakeExecutionDeltas(ctx, most)
+		folded, err := foldExecutions(ctx, tx, q, most)
 		if err != nil {
 			return err
 		}
-		if err := foldExecutions(ctx, q, taken); err != nil {
-			return err
-		}
 		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: mostUsers})
-		more = int32(len(taken)) == most || users == int64(mostUsers)
+		more = folded == most || users == int64(mostUsers)
 		return err
 	})
 	switch {
@@ -80,109 +82,157 @@ func (k rollupKey) at(width time.Duration) rollupKey {
 	return k
 }
 
-func foldExecutions(ctx context.Context, q *dbgen.Queries, taken []dbgen.ExecutionDelta) error {
-	if len(taken) == 0 {
-		return nil
+func keyOfCell(bucket []byte, cell rawCell) rollupKey {
+	return rollupKey{
+		bucket: rawSeconds(bucket), agent: cell.agent(), model: cell.model(), status: string(cell.status()), request: cell.request(),
 	}
-	sums, err := sumsOf(taken)
+}
+
+const (
+	takeExecutionDeltas = `-- name: TakeExecutionDeltas :many
+DELETE FROM execution_deltas
+WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM execution_deltas d LIMIT $1))
+RETURNING ` + cellDeltaColumns
+
+	executionRollupsByKey = `-- name: ExecutionRollupsByKey :many
+SELECT seconds, ` + cellDeltaColumns + ` FROM (
+	SELECT r.* FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::boolean[])
+		AS k (seconds, bucket, agent, model, status, request)
+	JOIN execution_rollups r ON r.seconds = k.seconds AND r.bucket = k.bucket AND r.agent = k.agent AND r.model = k.model
+		AND r.status = k.status AND r.request = k.request
+) AS stored`
+)
+
+// foldExecutions folds at most so many deltas and returns how many it folded.
+func foldExecutions(ctx context.Context, tx pgx.Tx, q *dbgen.Queries, most int32) (folded int32, err error) {
+	taken, err := tx.Query(ctx, takeExecutionDeltas, most)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := addStored(ctx, q, sums); err != nil {
-		return err
+	sums, folded, err := sumsOf(taken)
+	if err != nil || len(sums) == 0 {
+		return folded, err
 	}
-	rows := make([]dbgen.SaveExecutionRollupParams, 0, len(sums))
-	for key, m := range sums {
-		rows = append(rows, dbgen.SaveExecutionRollupParams{
-			Seconds: key.seconds, Bucket: time.Unix(key.bucket, 0).UTC(), Agent: key.agent, Model: key.model, Status: key.status, Request: key.request,
-			Count: m.Count, TimeUs: m.Micros, TokensUsed: m.Tokens.Used, InputTokens: m.Tokens.Input, OutputTokens: m.Tokens.Output,
-			CacheReadTokens: m.Tokens.CacheRead, CacheWriteTokens: m.Tokens.CacheWrite, ReasoningTokens: m.Tokens.Reasoning,
-			CostNanoUsd: m.Cost, UnpricedTokens: m.Unpriced, Durations: m.Durations.Encode(),
-			UnknownUsage: m.UnknownUsage, EstimatedNanoUsd: m.Estimated, ProviderCostNanoUsd: m.Provider,
-			ProviderUnpricedNanoUsd: m.ProviderUnpriced, ProviderComparedNanoUsd: m.ProviderCompared,
-		})
-	}
-	slices.SortFunc(rows, func(a, b dbgen.SaveExecutionRollupParams) int {
-		return cmp.Or(cmp.Compare(a.Seconds, b.Seconds), a.Bucket.Compare(b.Bucket), cmp.Compare(a.Agent, b.Agent),
-			cmp.Compare(a.Model, b.Model), cmp.Compare(a.Status, b.Status))
+	keys := slices.SortedFunc(maps.Keys(sums), func(a, b rollupKey) int {
+		return cmp.Or(cmp.Compare(a.seconds, b.seconds), cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.agent, b.agent),
+			cmp.Compare(a.model, b.model), cmp.Compare(a.status, b.status), compareBools(a.request, b.request))
 	})
-	return runBatch(q.SaveExecutionRollup(ctx, rows))
+	for some := range slices.Chunk(keys, rollupsAtOnce) {
+		if err := saveSums(ctx, tx, q, some, sums); err != nil {
+			return folded, err
+		}
+	}
+	return folded, nil
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // sumsOf adds up deltas at all widths: each width from the one below it, which has far fewer sums than there are deltas.
-func sumsOf(taken []dbgen.ExecutionDelta) (map[rollupKey]*execution.Measures, error) {
-	sums := map[rollupKey]*execution.Measures{}
-	add := func(key rollupKey, m execution.Measures) (isNew bool) {
+func sumsOf(taken pgx.Rows) (sums map[rollupKey]*execution.Measures, n int32, err error) {
+	defer taken.Close()
+	sums = map[rollupKey]*execution.Measures{}
+	sumOf := func(key rollupKey) (sum *execution.Measures, isNew bool) {
 		sum, known := sums[key]
 		if !known {
 			sum = &execution.Measures{}
 			sums[key] = sum
 		}
-		sum.Merge(m)
-		return !known
+		return sum, !known
 	}
-	for _, d := range taken {
-		m, err := measuresOf(dbgen.ExecutionRollup{
-			Count: d.Count, TimeUs: d.TimeUs, TokensUsed: d.TokensUsed, InputTokens: d.InputTokens, OutputTokens: d.OutputTokens,
-			CacheReadTokens: d.CacheReadTokens, CacheWriteTokens: d.CacheWriteTokens, ReasoningTokens: d.ReasoningTokens,
-			CostNanoUsd: d.CostNanoUsd, UnpricedTokens: d.UnpricedTokens, Durations: d.Durations,
-			UnknownUsage: d.UnknownUsage, EstimatedNanoUsd: d.EstimatedNanoUsd, ProviderCostNanoUsd: d.ProviderCostNanoUsd,
-			ProviderUnpricedNanoUsd: d.ProviderUnpricedNanoUsd, ProviderComparedNanoUsd: d.ProviderComparedNanoUsd,
-		})
+	minutes := map[string]*execution.Measures{} // by the key as it came
+	var raw []byte
+	for ; taken.Next(); n++ {
+		bucket, row, err := rawCellOf(taken)
 		if err != nil {
-			return nil, err
+			return nil, n, err
 		}
-		add(rollupKey{0, d.Bucket.Unix(), d.Agent, d.Model, d.Status, d.Request}.at(rollupWidths[0]), m)
+		raw = row.appendKey(append(raw[:0], bucket[0]...))
+		sum := minutes[string(raw)]
+		if sum == nil {
+			sum, _ = sumOf(keyOfCell(bucket[0], row).at(rollupWidths[0]))
+			minutes[string(raw)] = sum
+		}
+		sum.Merge(row.measures(1))
+		if err := sum.Durations.MergeEncoded(row.durations()); err != nil {
+			return nil, n, fmt.Errorf("durations of %s: %w", row.agent(), err)
+		}
+	}
+	if err := taken.Err(); err != nil {
+		return nil, n, err
 	}
 	below := slices.Collect(maps.Keys(sums))
 	for _, width := range rollupWidths[1:] {
 		var made []rollupKey
 		for _, key := range below {
-			if wider := key.at(width); add(wider, *sums[key]) {
+			wider := key.at(width)
+			sum, isNew := sumOf(wider)
+			if sum.Merge(*sums[key]); isNew {
 				made = append(made, wider)
 			}
 		}
 		below = made
 	}
-	return sums, nil
+	return sums, n, nil
 }
 
-// addStored adds to sums what the rollups hold already. Nobody else writes there meanwhile.
-func addStored(ctx context.Context, q *dbgen.Queries, sums map[rollupKey]*execution.Measures) error {
-	var keys dbgen.ExecutionRollupsByKeyParams
-	for key := range sums {
-		keys.Seconds, keys.Buckets = append(keys.Seconds, key.seconds), append(keys.Buckets, time.Unix(key.bucket, 0))
-		keys.Agents, keys.Models = append(keys.Agents, key.agent), append(keys.Models, key.model)
-		keys.Statuses, keys.Requests = append(keys.Statuses, key.status), append(keys.Requests, key.request)
+// saveSums adds to some sums what the rollups hold already, and stores them. Nobody else writes there meanwhile.
+func saveSums(ctx context.Context, tx pgx.Tx, q *dbgen.Queries, keys []rollupKey, sums map[rollupKey]*execution.Measures) error {
+	var rows dbgen.SaveExecutionRollupsParams
+	for _, key := range keys {
+		rows.Seconds, rows.Buckets = append(rows.Seconds, key.seconds), append(rows.Buckets, time.Unix(key.bucket, 0))
+		rows.Agents, rows.Models = append(rows.Agents, key.agent), append(rows.Models, key.model)
+		rows.Statuses, rows.Requests = append(rows.Statuses, key.status), append(rows.Requests, key.request)
 	}
-	stored, err := q.ExecutionRollupsByKey(ctx, keys)
+	stored, err := tx.Query(ctx, executionRollupsByKey, rows.Seconds, rows.Buckets, rows.Agents, rows.Models, rows.Statuses, rows.Requests)
 	if err != nil {
 		return err
 	}
-	for _, r := range stored {
-		m, err := measuresOf(r)
+	if err := addStored(stored, sums); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		m := sums[key]
+		rows.Count, rows.TimeUs = append(rows.Count, m.Count), append(rows.TimeUs, m.Micros)
+		rows.TokensUsed, rows.InputTokens = append(rows.TokensUsed, m.Tokens.Used), append(rows.InputTokens, m.Tokens.Input)
+		rows.OutputTokens, rows.ReasoningTokens = append(rows.OutputTokens, m.Tokens.Output), append(rows.ReasoningTokens, m.Tokens.Reasoning)
+		rows.CacheReadTokens, rows.CacheWriteTokens = append(rows.CacheReadTokens, m.Tokens.CacheRead), append(rows.CacheWriteTokens, m.Tokens.CacheWrite)
+		rows.CostNanoUsd, rows.UnpricedTokens = append(rows.CostNanoUsd, m.Cost), append(rows.UnpricedTokens, m.Unpriced)
+		rows.UnknownUsage, rows.EstimatedNanoUsd = append(rows.UnknownUsage, m.UnknownUsage), append(rows.EstimatedNanoUsd, m.Estimated)
+		rows.ProviderCostNanoUsd = append(rows.ProviderCostNanoUsd, m.Provider)
+		rows.ProviderUnpricedNanoUsd = append(rows.ProviderUnpricedNanoUsd, m.ProviderUnpriced)
+		rows.ProviderComparedNanoUsd = append(rows.ProviderComparedNanoUsd, m.ProviderCompared)
+		rows.Durations = append(rows.Durations, m.Durations.Encode())
+	}
+	return q.SaveExecutionRollups(ctx, rows)
+}
+
+func addStored(stored pgx.Rows, sums map[rollupKey]*execution.Measures) error {
+	defer stored.Close()
+	for stored.Next() {
+		at, row, err := rawCellOf(stored)
 		if err != nil {
 			return err
 		}
-		sums[rollupKey{r.Seconds, r.Bucket.Unix(), r.Agent, r.Model, r.Status, r.Request}].Merge(m)
+		key := keyOfCell(at[1], row)
+		key.seconds = int32(binary.BigEndian.Uint32(at[0]))
+		sum := sums[key]
+		if sum == nil {
+			return fmt.Errorf("a rollup of %s was not asked for", key.agent)
+		}
+		sum.Merge(row.measures(1))
+		durations, err := sketch.DecodeDistribution(row.durations())
+		if err != nil {
+			return fmt.Errorf("durations of %s: %w", row.agent(), err)
+		}
+		sum.Durations.Merge(durations)
 	}
-	return nil
-}
-
-func measuresOf(r dbgen.ExecutionRollup) (execution.Measures, error) {
-	m := execution.Measures{
-		Count: r.Count, Micros: r.TimeUs, Cost: r.CostNanoUsd, Unpriced: r.UnpricedTokens,
-		Evidence: execution.Evidence{
-			UnknownUsage: r.UnknownUsage, Estimated: r.EstimatedNanoUsd, Provider: r.ProviderCostNanoUsd,
-			ProviderUnpriced: r.ProviderUnpricedNanoUsd, ProviderCompared: r.ProviderComparedNanoUsd,
-		},
-		Tokens: execution.Tokens{
-			Used: r.TokensUsed, Input: r.InputTokens, Output: r.OutputTokens,
-			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,
-		},
-	}
-	if err := m.Durations.MergeEncoded(r.Durations); err != nil {
-		return m, fmt.Errorf("durations of %s: %w", r.Agent, err)
-	}
-	return m, nil
+	return stored.Err()
 }

@@ -25,7 +25,7 @@ import (
 
 const (
 	settleEvery = time.Second
-	foldEvery   = time.Second      // little at a time, for what is stored meanwhile waits longer
+	foldEvery   = 3 * time.Second  // the more at once, the fewer times a rollup is written
 	pricesEvery = 10 * time.Second // read again, if they changed
 )
 

@@ -263,7 +263,7 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 // measurements, probes of its health, what it shows Prometheus once a minute, expired leases, settling, folding and retention. A poll runs none of them. What
 // requests run, such as LockDeployment, must not be among them.
 var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
-	`Save\w+Rollup|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|` +
+	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|` +
 	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups|Probe\w+|BecomeWriter|copy \w+|OldestTransaction|RollupNames|` +
 	`DatabaseLife|Forget\w+|SchemaVersion)"`)
 

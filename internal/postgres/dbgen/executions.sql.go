@@ -212,78 +212,6 @@ func (q *Queries) EraseUserRollups(ctx context.Context, arg EraseUserRollupsPara
 	return result.RowsAffected(), nil
 }
 
-const executionRollupsByKey = `-- name: ExecutionRollupsByKey :many
-SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens, r.durations, r.unknown_usage, r.estimated_nano_usd, r.provider_cost_nano_usd, r.provider_unpriced_nano_usd, r.provider_compared_nano_usd FROM (
-    SELECT unnest($1::int[]) AS seconds,
-        unnest($2::timestamptz[]) AS bucket,
-        unnest($3::text[]) AS agent,
-        unnest($4::text[]) AS model,
-        unnest($5::text[]) AS status,
-        unnest($6::boolean[]) AS request
-) AS k
-JOIN execution_rollups r ON r.seconds = k.seconds AND r.bucket = k.bucket AND r.agent = k.agent AND r.model = k.model
-    AND r.status = k.status AND r.request = k.request
-`
-
-type ExecutionRollupsByKeyParams struct {
-	Seconds  []int32
-	Buckets  []time.Time
-	Agents   []string
-	Models   []string
-	Statuses []string
-	Requests []bool
-}
-
-func (q *Queries) ExecutionRollupsByKey(ctx context.Context, arg ExecutionRollupsByKeyParams) ([]ExecutionRollup, error) {
-	rows, err := q.db.Query(ctx, executionRollupsByKey,
-		arg.Seconds,
-		arg.Buckets,
-		arg.Agents,
-		arg.Models,
-		arg.Statuses,
-		arg.Requests,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ExecutionRollup{}
-	for rows.Next() {
-		var i ExecutionRollup
-		if err := rows.Scan(
-			&i.Seconds,
-			&i.Bucket,
-			&i.Agent,
-			&i.Model,
-			&i.Status,
-			&i.Request,
-			&i.Count,
-			&i.TimeUs,
-			&i.TokensUsed,
-			&i.InputTokens,
-			&i.OutputTokens,
-			&i.CacheReadTokens,
-			&i.CacheWriteTokens,
-			&i.ReasoningTokens,
-			&i.CostNanoUsd,
-			&i.UnpricedTokens,
-			&i.Durations,
-			&i.UnknownUsage,
-			&i.EstimatedNanoUsd,
-			&i.ProviderCostNanoUsd,
-			&i.ProviderUnpricedNanoUsd,
-			&i.ProviderComparedNanoUsd,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const executionsByKey = `-- name: ExecutionsByKey :many
 SELECT e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e.agent_name, e.kind, e.request, e.variant, e.status, e.error_message, e.execution_time_ms, e.provider, e.model_used, e.tokens_used, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_nano_usd, e.price_version, e.trace_id, e.span_id, e.parent_span_id, e.capped, e.usage, e.billing, e.provider_cost_nano_usd, e.joined FROM (
     SELECT unnest($1::text[]) AS user_id,
@@ -431,22 +359,22 @@ func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepri
 	return items, nil
 }
 
-const foldUserDeltas = `-- name: FoldUserDeltas :execrows
+const foldUserDeltas = `-- name: FoldUserDeltas :one
 WITH taken AS (
     DELETE FROM user_deltas
     WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM user_deltas d
         WHERE $1::text IS NULL OR d.user_id = $1 LIMIT $2::int))
     RETURNING bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd
 ), quarters AS (
-    SELECT t.bucket, t.user_id, t.model, sum(t.requests) AS requests, sum(t.tokens_used) AS tokens_used,
-        sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, sum(t.cache_read_tokens) AS cache_read_tokens,
-        sum(t.cache_write_tokens) AS cache_write_tokens, sum(t.reasoning_tokens) AS reasoning_tokens,
-        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens,
-        sum(t.unknown_usage) AS unknown_usage,
-        sum(t.estimated_nano_usd) AS estimated_nano_usd,
-        sum(t.provider_cost_nano_usd) AS provider_cost_nano_usd,
-        sum(t.provider_unpriced_nano_usd) AS provider_unpriced_nano_usd,
-        sum(t.provider_compared_nano_usd) AS provider_compared_nano_usd
+    SELECT t.bucket, t.user_id, t.model, clamped(sum(t.requests)) AS requests, clamped(sum(t.tokens_used)) AS tokens_used,
+        clamped(sum(t.input_tokens)) AS input_tokens, clamped(sum(t.output_tokens)) AS output_tokens, clamped(sum(t.cache_read_tokens)) AS cache_read_tokens,
+        clamped(sum(t.cache_write_tokens)) AS cache_write_tokens, clamped(sum(t.reasoning_tokens)) AS reasoning_tokens,
+        clamped(sum(t.cost_nano_usd)) AS cost_nano_usd, clamped(sum(t.unpriced_tokens)) AS unpriced_tokens,
+        clamped(sum(t.unknown_usage)) AS unknown_usage,
+        clamped(sum(t.estimated_nano_usd)) AS estimated_nano_usd,
+        clamped(sum(t.provider_cost_nano_usd)) AS provider_cost_nano_usd,
+        clamped(sum(t.provider_unpriced_nano_usd)) AS provider_unpriced_nano_usd,
+        clamped(sum(t.provider_compared_nano_usd)) AS provider_compared_nano_usd
     FROM taken t GROUP BY 1, 2, 3
 ), folded AS (
     INSERT INTO user_rollups AS known (seconds, bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
@@ -476,7 +404,7 @@ WITH taken AS (
         provider_unpriced_nano_usd = added(known.provider_unpriced_nano_usd, EXCLUDED.provider_unpriced_nano_usd),
         provider_compared_nano_usd = added(known.provider_compared_nano_usd, EXCLUDED.provider_compared_nano_usd)
 )
-SELECT FROM taken
+SELECT count(*) FROM taken
 `
 
 type FoldUserDeltasParams struct {
@@ -486,11 +414,10 @@ type FoldUserDeltasParams struct {
 
 // Deltas of one quarter, user and model are many while executions come in: they are added up before there are three of each.
 func (q *Queries) FoldUserDeltas(ctx context.Context, arg FoldUserDeltasParams) (int64, error) {
-	result, err := q.db.Exec(ctx, foldUserDeltas, arg.OfUser, arg.Most)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, foldUserDeltas, arg.OfUser, arg.Most)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const lockFolding = `-- name: LockFolding :exec
@@ -621,6 +548,84 @@ func (q *Queries) RecentFailures(ctx context.Context, arg RecentFailuresParams) 
 	return items, nil
 }
 
+const saveExecutionRollups = `-- name: SaveExecutionRollups :exec
+INSERT INTO execution_rollups (seconds, bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
+    cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd,
+    durations)
+SELECT unnest($1::int[]), unnest($2::timestamptz[]), unnest($3::text[]),
+    unnest($4::text[]), unnest($5::text[]), unnest($6::boolean[]),
+    unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
+    unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]),
+    unnest($13::bigint[]), unnest($14::bigint[]), unnest($15::bigint[]),
+    unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]),
+    unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bigint[]),
+    unnest($22::bytea[])
+ON CONFLICT (seconds, bucket, agent, model, status, request) DO UPDATE
+SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.tokens_used, input_tokens = EXCLUDED.input_tokens,
+    output_tokens = EXCLUDED.output_tokens, cache_read_tokens = EXCLUDED.cache_read_tokens,
+    cache_write_tokens = EXCLUDED.cache_write_tokens, reasoning_tokens = EXCLUDED.reasoning_tokens,
+    cost_nano_usd = EXCLUDED.cost_nano_usd, unpriced_tokens = EXCLUDED.unpriced_tokens,
+    unknown_usage = EXCLUDED.unknown_usage,
+    estimated_nano_usd = EXCLUDED.estimated_nano_usd,
+    provider_cost_nano_usd = EXCLUDED.provider_cost_nano_usd,
+    provider_unpriced_nano_usd = EXCLUDED.provider_unpriced_nano_usd,
+    provider_compared_nano_usd = EXCLUDED.provider_compared_nano_usd, durations = EXCLUDED.durations
+`
+
+type SaveExecutionRollupsParams struct {
+	Seconds                 []int32
+	Buckets                 []time.Time
+	Agents                  []string
+	Models                  []string
+	Statuses                []string
+	Requests                []bool
+	Count                   []int64
+	TimeUs                  []int64
+	TokensUsed              []int64
+	InputTokens             []int64
+	OutputTokens            []int64
+	CacheReadTokens         []int64
+	CacheWriteTokens        []int64
+	ReasoningTokens         []int64
+	CostNanoUsd             []int64
+	UnpricedTokens          []int64
+	UnknownUsage            []int64
+	EstimatedNanoUsd        []int64
+	ProviderCostNanoUsd     []int64
+	ProviderUnpricedNanoUsd []int64
+	ProviderComparedNanoUsd []int64
+	Durations               [][]byte
+}
+
+// In the order of their keys.
+func (q *Queries) SaveExecutionRollups(ctx context.Context, arg SaveExecutionRollupsParams) error {
+	_, err := q.db.Exec(ctx, saveExecutionRollups,
+		arg.Seconds,
+		arg.Buckets,
+		arg.Agents,
+		arg.Models,
+		arg.Statuses,
+		arg.Requests,
+		arg.Count,
+		arg.TimeUs,
+		arg.TokensUsed,
+		arg.InputTokens,
+		arg.OutputTokens,
+		arg.CacheReadTokens,
+		arg.CacheWriteTokens,
+		arg.ReasoningTokens,
+		arg.CostNanoUsd,
+		arg.UnpricedTokens,
+		arg.UnknownUsage,
+		arg.EstimatedNanoUsd,
+		arg.ProviderCostNanoUsd,
+		arg.ProviderUnpricedNanoUsd,
+		arg.ProviderComparedNanoUsd,
+		arg.Durations,
+	)
+	return err
+}
+
 const savePrices = `-- name: SavePrices :exec
 UPDATE agent_executions e
 SET cost_nano_usd = NULLIF(k.cost, -1), price_version = k.price_version
@@ -651,54 +656,6 @@ func (q *Queries) SavePrices(ctx context.Context, arg SavePricesParams) error {
 		arg.Versions,
 	)
 	return err
-}
-
-const takeExecutionDeltas = `-- name: TakeExecutionDeltas :many
-DELETE FROM execution_deltas
-WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM execution_deltas d LIMIT $1::int))
-RETURNING bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, durations, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd
-`
-
-func (q *Queries) TakeExecutionDeltas(ctx context.Context, most int32) ([]ExecutionDelta, error) {
-	rows, err := q.db.Query(ctx, takeExecutionDeltas, most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ExecutionDelta{}
-	for rows.Next() {
-		var i ExecutionDelta
-		if err := rows.Scan(
-			&i.Bucket,
-			&i.Agent,
-			&i.Model,
-			&i.Status,
-			&i.Request,
-			&i.Count,
-			&i.TimeUs,
-			&i.TokensUsed,
-			&i.InputTokens,
-			&i.OutputTokens,
-			&i.CacheReadTokens,
-			&i.CacheWriteTokens,
-			&i.ReasoningTokens,
-			&i.CostNanoUsd,
-			&i.UnpricedTokens,
-			&i.Durations,
-			&i.UnknownUsage,
-			&i.EstimatedNanoUsd,
-			&i.ProviderCostNanoUsd,
-			&i.ProviderUnpricedNanoUsd,
-			&i.ProviderComparedNanoUsd,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const takeUnsettled = `-- name: TakeUnsettled :many

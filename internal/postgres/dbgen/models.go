@@ -81,30 +81,6 @@ type DeploymentState struct {
 	FinishedAt     *time.Time
 }
 
-type ExecutionDelta struct {
-	Bucket                  time.Time
-	Agent                   string
-	Model                   string
-	Status                  string
-	Request                 bool
-	Count                   int64
-	TimeUs                  int64
-	TokensUsed              int64
-	InputTokens             int64
-	OutputTokens            int64
-	CacheReadTokens         int64
-	CacheWriteTokens        int64
-	ReasoningTokens         int64
-	CostNanoUsd             int64
-	UnpricedTokens          int64
-	Durations               []byte
-	UnknownUsage            int64
-	EstimatedNanoUsd        int64
-	ProviderCostNanoUsd     int64
-	ProviderUnpricedNanoUsd int64
-	ProviderComparedNanoUsd int64
-}
-
 type ExecutionFigure struct {
 	UserID              string
 	CreatedAt           time.Time
@@ -136,31 +112,6 @@ type ExecutionFigure struct {
 	Billing             []byte
 	ProviderCostNanoUsd *int64
 	Joined              []byte
-}
-
-type ExecutionRollup struct {
-	Seconds                 int32
-	Bucket                  time.Time
-	Agent                   string
-	Model                   string
-	Status                  string
-	Request                 bool
-	Count                   int64
-	TimeUs                  int64
-	TokensUsed              int64
-	InputTokens             int64
-	OutputTokens            int64
-	CacheReadTokens         int64
-	CacheWriteTokens        int64
-	ReasoningTokens         int64
-	CostNanoUsd             int64
-	UnpricedTokens          int64
-	Durations               []byte
-	UnknownUsage            int64
-	EstimatedNanoUsd        int64
-	ProviderCostNanoUsd     int64
-	ProviderUnpricedNanoUsd int64
-	ProviderComparedNanoUsd int64
 }
 
 type QueryRollup struct {

@@ -130,28 +130,19 @@ SELECT pg_advisory_xact_lock(hashtextextended('watchbill folding', 0));
 -- One replica folds at a time.
 SELECT pg_try_advisory_xact_lock(hashtextextended('watchbill folding', 0));
 
--- name: TakeExecutionDeltas :many
-DELETE FROM execution_deltas
-WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM execution_deltas d LIMIT sqlc.arg(most)::int))
-RETURNING *;
-
--- name: ExecutionRollupsByKey :many
-SELECT r.* FROM (
-    SELECT unnest(sqlc.arg(seconds)::int[]) AS seconds,
-        unnest(sqlc.arg(buckets)::timestamptz[]) AS bucket,
-        unnest(sqlc.arg(agents)::text[]) AS agent,
-        unnest(sqlc.arg(models)::text[]) AS model,
-        unnest(sqlc.arg(statuses)::text[]) AS status,
-        unnest(sqlc.arg(requests)::boolean[]) AS request
-) AS k
-JOIN execution_rollups r ON r.seconds = k.seconds AND r.bucket = k.bucket AND r.agent = k.agent AND r.model = k.model
-    AND r.status = k.status AND r.request = k.request;
-
--- name: SaveExecutionRollup :batchexec
+-- name: SaveExecutionRollups :exec
+-- In the order of their keys.
 INSERT INTO execution_rollups (seconds, bucket, agent, model, status, request, count, time_us, tokens_used, input_tokens, output_tokens,
     cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, unpriced_tokens, unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd,
     durations)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+SELECT unnest(sqlc.arg(seconds)::int[]), unnest(sqlc.arg(buckets)::timestamptz[]), unnest(sqlc.arg(agents)::text[]),
+    unnest(sqlc.arg(models)::text[]), unnest(sqlc.arg(statuses)::text[]), unnest(sqlc.arg(requests)::boolean[]),
+    unnest(sqlc.arg(count)::bigint[]), unnest(sqlc.arg(time_us)::bigint[]), unnest(sqlc.arg(tokens_used)::bigint[]),
+    unnest(sqlc.arg(input_tokens)::bigint[]), unnest(sqlc.arg(output_tokens)::bigint[]), unnest(sqlc.arg(cache_read_tokens)::bigint[]),
+    unnest(sqlc.arg(cache_write_tokens)::bigint[]), unnest(sqlc.arg(reasoning_tokens)::bigint[]), unnest(sqlc.arg(cost_nano_usd)::bigint[]),
+    unnest(sqlc.arg(unpriced_tokens)::bigint[]), unnest(sqlc.arg(unknown_usage)::bigint[]), unnest(sqlc.arg(estimated_nano_usd)::bigint[]),
+    unnest(sqlc.arg(provider_cost_nano_usd)::bigint[]), unnest(sqlc.arg(provider_unpriced_nano_usd)::bigint[]), unnest(sqlc.arg(provider_compared_nano_usd)::bigint[]),
+    unnest(sqlc.arg(durations)::bytea[])
 ON CONFLICT (seconds, bucket, agent, model, status, request) DO UPDATE
 SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.tokens_used, input_tokens = EXCLUDED.input_tokens,
     output_tokens = EXCLUDED.output_tokens, cache_read_tokens = EXCLUDED.cache_read_tokens,
@@ -163,7 +154,7 @@ SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.t
     provider_unpriced_nano_usd = EXCLUDED.provider_unpriced_nano_usd,
     provider_compared_nano_usd = EXCLUDED.provider_compared_nano_usd, durations = EXCLUDED.durations;
 
--- name: FoldUserDeltas :execrows
+-- name: FoldUserDeltas :one
 -- Deltas of one quarter, user and model are many while executions come in: they are added up before there are three of each.
 WITH taken AS (
     DELETE FROM user_deltas
@@ -171,15 +162,15 @@ WITH taken AS (
         WHERE sqlc.narg(of_user)::text IS NULL OR d.user_id = sqlc.narg(of_user) LIMIT sqlc.arg(most)::int))
     RETURNING *
 ), quarters AS (
-    SELECT t.bucket, t.user_id, t.model, sum(t.requests) AS requests, sum(t.tokens_used) AS tokens_used,
-        sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, sum(t.cache_read_tokens) AS cache_read_tokens,
-        sum(t.cache_write_tokens) AS cache_write_tokens, sum(t.reasoning_tokens) AS reasoning_tokens,
-        sum(t.cost_nano_usd) AS cost_nano_usd, sum(t.unpriced_tokens) AS unpriced_tokens,
-        sum(t.unknown_usage) AS unknown_usage,
-        sum(t.estimated_nano_usd) AS estimated_nano_usd,
-        sum(t.provider_cost_nano_usd) AS provider_cost_nano_usd,
-        sum(t.provider_unpriced_nano_usd) AS provider_unpriced_nano_usd,
-        sum(t.provider_compared_nano_usd) AS provider_compared_nano_usd
+    SELECT t.bucket, t.user_id, t.model, clamped(sum(t.requests)) AS requests, clamped(sum(t.tokens_used)) AS tokens_used,
+        clamped(sum(t.input_tokens)) AS input_tokens, clamped(sum(t.output_tokens)) AS output_tokens, clamped(sum(t.cache_read_tokens)) AS cache_read_tokens,
+        clamped(sum(t.cache_write_tokens)) AS cache_write_tokens, clamped(sum(t.reasoning_tokens)) AS reasoning_tokens,
+        clamped(sum(t.cost_nano_usd)) AS cost_nano_usd, clamped(sum(t.unpriced_tokens)) AS unpriced_tokens,
+        clamped(sum(t.unknown_usage)) AS unknown_usage,
+        clamped(sum(t.estimated_nano_usd)) AS estimated_nano_usd,
+        clamped(sum(t.provider_cost_nano_usd)) AS provider_cost_nano_usd,
+        clamped(sum(t.provider_unpriced_nano_usd)) AS provider_unpriced_nano_usd,
+        clamped(sum(t.provider_compared_nano_usd)) AS provider_compared_nano_usd
     FROM taken t GROUP BY 1, 2, 3
 ), folded AS (
     INSERT INTO user_rollups AS known (seconds, bucket, user_id, model, requests, tokens_used, input_tokens, output_tokens,
@@ -209,7 +200,7 @@ WITH taken AS (
         provider_unpriced_nano_usd = added(known.provider_unpriced_nano_usd, EXCLUDED.provider_unpriced_nano_usd),
         provider_compared_nano_usd = added(known.provider_compared_nano_usd, EXCLUDED.provider_compared_nano_usd)
 )
-SELECT FROM taken;
+SELECT count(*) FROM taken;
 
 -- name: EraseUserRollups :execrows
 -- What is left of a user once the rows are erased and folded: nothing but zeros, and what outlived its rows.
