@@ -86,6 +86,9 @@ func (s *Server) takeIn(body []byte, mediaType string) (intake, error) {
 			return intake{}, err
 		}
 		if e.SpanID != "" && e.Check(bounds) == nil { // what the ledger will refuse had better leave no trace
+			if in.batch.Spans == nil {
+				in.batch.Spans = make([]execution.Span, 0, len(in.batch.Executions)-i)
+			}
 			in.batch.Spans = append(in.batch.Spans, spanOf(e))
 		}
 	}
