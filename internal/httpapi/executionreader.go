@@ -67,7 +67,7 @@ func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fa
 	return r.decode(raw, e)
 }
 
-// decode is read by a decoder.
+// decode reads one with a decoder, which finds what is wrong with it.
 func (r *executionReader) decode(raw []byte, e *execution.Execution) *execution.Fault {
 	r.begin(e, false)
 	if r.d == nil {

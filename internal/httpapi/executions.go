@@ -61,6 +61,7 @@ func (s *Server) admitExecutions(x *exchange, in intake) error {
 // takeIn reads each execution for itself: one that is malformed never fails another.
 func (s *Server) takeIn(body []byte, mediaType string) (intake, error) {
 	in := intake{reader: newExecutionReader()}
+	in.reader.arena.left = len(body)
 	if mediaType == ndjson || !in.scan(body) {
 		in = intake{reader: in.reader}
 		came, err := split(body, mediaType)
@@ -69,7 +70,7 @@ func (s *Server) takeIn(body []byte, mediaType string) (intake, error) {
 		}
 		in.batch.Executions = make([]execution.Execution, 0, len(came))
 		for _, raw := range came {
-			in.read(raw)
+			in.add(raw, in.reader.read)
 		}
 	}
 	if s.unreadCount != nil {
@@ -85,6 +86,9 @@ func (s *Server) takeIn(body []byte, mediaType string) (intake, error) {
 			return intake{}, err
 		}
 		if e.SpanID != "" && e.Check(bounds) == nil { // what the ledger will refuse had better leave no trace
+			if in.batch.Spans == nil {
+				in.batch.Spans = make([]execution.Span, 0, len(in.batch.Executions)-i)
+			}
 			in.batch.Spans = append(in.batch.Spans, spanOf(e))
 		}
 	}

@@ -28,22 +28,23 @@ func (in *intake) scan(body []byte) bool {
 		if end = in.reader.scan(body, i, e); end < 0 {
 			in.drop()
 			if end = afterUnusual(body, i); end >= 0 {
-				in.read(body[i:end])
+				in.add(body[i:end], in.reader.decode)
 			}
 			return end
 		}
 		in.took()
 		if in.came == 1 { // the others are about as long
-			in.batch.Executions = slices.Grow(in.batch.Executions, min(len(body)/(end-i), maxExecutions))
+			others := min(len(body)/(end-i), maxExecutions) - 1
+			in.batch.Executions, in.indexes = slices.Grow(in.batch.Executions, others), slices.Grow(in.indexes, others)
 		}
 		return end
 	})
 	return whole && in.came > 0
 }
 
-// read reads an execution.
-func (in *intake) read(raw []byte) {
-	if fault := in.reader.read(raw, in.next()); fault != nil {
+// add adds an execution that read reads, or why it is rejected.
+func (in *intake) add(raw []byte, read func([]byte, *execution.Execution) *execution.Fault) {
+	if fault := read(raw, in.next()); fault != nil {
 		in.drop()
 		in.rejected = append(in.rejected, execution.Rejection{Index: in.came, Fault: *fault})
 		in.noteRead()
