@@ -55,8 +55,7 @@ var (
 	}
 )
 
-// contentOf finds what went into an execution and what came out of it. It may be no JSON where it came as a text that begins as
-// such: the ledger replaces what cannot be stored.
+// contentOf finds what went into an execution and what came out of it. The ledger replaces what cannot be stored.
 func contentOf(s *span, kind execution.Kind) (input, output json.RawMessage) {
 	if kind == execution.Tool {
 		input, output = withName(s, take(s, toolInputs)), take(s, toolOutputs)
@@ -84,7 +83,7 @@ func withName(s *span, arguments json.RawMessage) json.RawMessage {
 	tool := append(make([]byte, 0, len(name)+len(arguments)+32), `{"tool":`...)
 	tool = appendText(tool, name)
 	if arguments != nil {
-		tool = append(append(tool, `,"arguments":`...), execution.Sanitize(arguments)...)
+		tool = append(append(tool, `,"arguments":`...), arguments...)
 	}
 	return append(tool, '}')
 }
@@ -95,7 +94,6 @@ func withInstructions(s *span, input json.RawMessage) json.RawMessage {
 	if value.GetValue() == nil {
 		return input
 	}
-	input = execution.Sanitize(input)
 	instructions := object{{"role", encodeText("system")}, {"parts", encodeValue(value)}}.encode()
 	switch {
 	case input == nil:
@@ -116,7 +114,7 @@ func attribute(name string) source {
 			return nil
 		case *commonpb.AnyValue_StringValue:
 			if text := strings.TrimSpace(v.StringValue); beginsAsJSON(text) {
-				return s.work.content(text)
+				return execution.Sanitize(s.work.content(text)) // a text still if it only begins like one
 			}
 		}
 		return encodeValue(value)
