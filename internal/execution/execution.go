@@ -122,6 +122,8 @@ type Span struct {
 	// DefaultName reports that Agent is a default of its framework, or the name of a workflow around agents, so that the
 	// agent that acted below it is the better name.
 	DefaultName bool
+	// Cumulative reports that a tool's use is of a library whose next call counts what the calls before it used as well.
+	Cumulative bool
 	// ResponseID is the provider's id of a call's answer; empty: not told. Two spans with the same one are the same call.
 	ResponseID string
 	// Scope is the instrumentation that made the span, and Process a digest of its resource: a scope sees a call of its

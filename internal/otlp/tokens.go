@@ -84,3 +84,10 @@ func (s *span) region(provider string) string {
 const maxRegion = 32 // bytes
 
 var regionNames = []string{"cloud.region"}
+
+// addsUp reports whether a tool's use is of a library whose next call counts what the calls before it used as well. Spring AI
+// does before its version 2, where models run tools within their own call; later it says execute_tool, and each call counts
+// itself.
+func (s *span) addsUp() bool {
+	return s.role == toolUse && s.attributes.text("spring.ai.kind") == "tool_call" && s.attributes.text("gen_ai.operation.name") == "framework"
+}

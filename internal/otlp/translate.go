@@ -42,6 +42,7 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 			Role: s.executionRole(), ResponseID: s.responseID(), Scope: s.scope, Process: s.process,
 		}
 		place.Agent, place.DefaultName = s.agent()
+		place.Cumulative = s.addsUp()
 		if !executes {
 			t.noteUnread(s)
 			if s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {

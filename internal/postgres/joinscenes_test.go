@@ -182,6 +182,23 @@ var joinScenes = map[string]struct {
 			other.piece(run, "3", "", 0, 1000, ofUser("bob"), named("clerk")), other.piece(call, "4", "3", 1, 900, inner, response),
 		}
 	}, rows: 4, requests: 2, tokens: 300, agent: "clerk"},
+	"a loop whose calls add up": {pieces: func(s scene) []piece {
+		adds := func(p *piece) { p.span.Cumulative = true }
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, named("clerk"), ofUser("ada")), {span: s.trace.span("2", "1")},
+			s.piece(call, "3", "2", 1, 900, uses(100, 20)), s.piece(tool, "4", "2", 901, 950, adds),
+			s.piece(call, "5", "2", 960, 1900, uses(230, 50)), s.piece(tool, "6", "2", 1901, 1950, adds),
+			s.piece(call, "7", "2", 1960, 2900, uses(400, 60)),
+		}
+	}, rows: 6, requests: 1, tokens: 460, agent: "clerk", user: "ada"},
+	"a loop that adds up, seen by the SDK as well": {pieces: func(s scene) []piece {
+		adds := func(p *piece) { p.span.Cumulative = true }
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, named("clerk"), ofUser("ada")),
+			s.piece(call, "3", "1", 1, 900, uses(100, 20)), s.piece(tool, "4", "1", 901, 950, adds),
+			s.piece(call, "5", "1", 960, 1900, uses(230, 50)), s.piece(call, "6", "5", 961, 1899, inner, uses(130, 30)),
+		}
+	}, rows: 4, requests: 1, tokens: 280, agent: "clerk", user: "ada", by: "parent"},
 	"a circle of calls": {pieces: func(s scene) []piece {
 		return []piece{s.piece(call, "1", "2", 0, 900, uses(1, 1)), s.piece(call, "2", "1", 1, 899, uses(1, 1))}
 	}, rows: 1, requests: 1, tokens: 2},

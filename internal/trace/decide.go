@@ -10,6 +10,7 @@ func Decide(nodes []Node) []Decision {
 	t := plant(nodes)
 	t.placeAll()
 	t.nameAll()
+	t.takeApart()
 	c := groupCalls(t)
 	decisions := make([]Decision, len(nodes))
 	for i := range t.nodes {
@@ -46,6 +47,8 @@ func (t *tree) decide(i int) Decision {
 		e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = execution.Tokens{}, nil, execution.UsageNone, execution.Billing{}, nil
 		e.Model, e.Provider, e.Joined = "", "", nil
 		d.Merged = &e
+	case n.reduced:
+		d.Merged, d.Reprice = n.Execution, true
 	case n.failed != i:
 		from := &t.nodes[n.failed]
 		if d.status = from.status(); from.Execution != nil && !n.failedItself() {

@@ -2,13 +2,10 @@ package trace_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/trace"
@@ -60,6 +57,8 @@ func node(t testing.TB, described string) trace.Node {
 			e.Model = value
 		case "provider":
 			e.Provider = value
+		case "adds":
+			s.Cumulative = true
 		case "estimated":
 			e.Usage = execution.UsageEstimated
 		case "in":
@@ -276,18 +275,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(8) {
-				var nodes []trace.Node
-				for _, described := range tt.spans {
-					nodes = append(nodes, node(t, described))
-				}
-				random := rand.New(rand.NewPCG(seed, 0))
-				random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-				decisions := trace.Decide(nodes)
-				if diff := cmp.Diff(tt.want, told(nodes, decisions)); diff != "" {
-					t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
-				}
-			}
+			decideAs(t, tt.spans, tt.want)
 		})
 	}
 }

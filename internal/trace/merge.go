@@ -99,7 +99,7 @@ func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 			e.Billing = other.Billing
 		}
 	}
-	return e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
+	return c.nodes[base].reduced || e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
 }
 
 // better reports whether a is the better source of counts than b, which ranks before it: one that the provider told before an

@@ -121,6 +121,7 @@ type node struct {
 	adopted bool   // what lies between it and the root is not known
 	above   int    // the nearest execution above; steps are none
 	step    bool   // of the run that it lies in
+	reduced bool   // its execution counts less than the one that came
 	wrapper bool   // a call around several, which is none itself
 
 	said  names // by the span, or where it is a run by what is below it
