@@ -69,8 +69,8 @@ type Execution struct {
 	Request bool
 }
 
-// Tokens is what models consumed and produced. An execution's tokens count in every total, so whoever makes one from an
-// agent's span that repeats what its calls used leaves them out.
+// Tokens is what models consumed and produced. An execution's tokens count in every total. An agent's span repeats what its calls
+// used: of that, what no call accounts for is stored with the run's execution.
 type Tokens struct {
 	Input      int64 // those read from a cache and written to one included
 	Output     int64 // reasoning included

@@ -44,6 +44,24 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	return nil
 }
 
+// accountRun sets what a run says that it and all calls in it used, and the model that it names. What it says otherwise than as a
+// count is the application's, and nothing that is wrong about it is a reason to refuse the run.
+func (s *span) accountRun(e *execution.Execution) {
+	if !counted(s.attributes) {
+		return
+	}
+	model, provider := s.model(), s.provider()
+	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: provider, Model: model}}
+	for _, pair := range s.sent.GetAttributes() {
+		if name := usage.Attribute(pair.GetKey()); name.Measures() && takeUsage(&report, pair.GetKey(), name, pair.GetValue()) != nil {
+			return
+		}
+	}
+	if told := report.Settle(); told.Counted() && !report.TooMany() {
+		e.Tokens, e.Model, e.Provider = told.Tokens, model, provider
+	}
+}
+
 // takeUsage takes an attribute's value, whichever type it has.
 func takeUsage(report *usage.Report, key string, name usage.Name, value *commonpb.AnyValue) error {
 	switch v := value.GetValue().(type) {

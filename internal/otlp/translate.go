@@ -121,6 +121,9 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 		e.Provider = s.provider()
 	}
 	e.Input, e.Output = contentOf(s, kind)
+	if kind == execution.Agent {
+		s.accountRun(&e)
+	}
 	if kind == execution.Inference {
 		if wrong := t.account(s, &e); wrong != nil {
 			return execution.Execution{}, wrong

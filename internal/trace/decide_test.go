@@ -57,6 +57,8 @@ func node(t testing.TB, described string) trace.Node {
 			e.Model = value
 		case "provider":
 			e.Provider = value
+		case "total":
+			_, _ = fmt.Sscan(value, &e.Tokens.Used)
 		case "adds":
 			s.Cumulative = true
 		case "estimated":
