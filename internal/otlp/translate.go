@@ -139,6 +139,11 @@ func (t *translation) duration(s *span) time.Duration {
 		t.backwards++
 		return 0
 	}
+	if end == start && s.role == modelCall { // Logfire's report of a stream
+		if took := s.attributes["duration"].GetDoubleValue(); took > 0 && took < time.Hour.Seconds() && s.attributes.text("logfire.span_type") == "log" {
+			return time.Duration(took * float64(time.Second)).Truncate(time.Microsecond)
+		}
+	}
 	return time.Duration(min(end-start, math.MaxInt64)).Truncate(time.Microsecond)
 }
 

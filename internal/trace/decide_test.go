@@ -28,6 +28,7 @@ func node(t testing.TB, described string) trace.Node {
 		ID: s.TraceID + "-" + id, UserID: execution.Unknown, AgentName: execution.Unknown, Kind: execution.Agent, RequestID: s.TraceID,
 		TraceID: s.TraceID, SpanID: id, ParentSpanID: parent,
 	}
+	took := time.Duration(0)
 	for _, word := range words[1:] {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
@@ -59,6 +60,10 @@ func node(t testing.TB, described string) trace.Node {
 			e.Provider = value
 		case "total":
 			_, _ = fmt.Sscan(value, &e.Tokens.Used)
+		case "took":
+			var ms int
+			_, _ = fmt.Sscan(value, &ms)
+			took = time.Duration(ms) * time.Millisecond
 		case "adds":
 			s.Cumulative = true
 		case "estimated":
@@ -83,7 +88,7 @@ func node(t testing.TB, described string) trace.Node {
 	if s.Role == execution.RoleTool {
 		e.Kind = execution.Tool
 	}
-	e.Status, e.CreatedAt, e.Duration = s.Status, s.StartedAt, s.EndedAt.Sub(s.StartedAt)
+	e.Status, e.CreatedAt, e.Duration = s.Status, s.StartedAt, s.EndedAt.Sub(s.StartedAt)+took
 	if e.Status == "" {
 		e.Status = execution.Success
 	}
@@ -210,6 +215,10 @@ func TestDecide(t *testing.T) {
 		"an estimate and what was counted":        {[]string{"a1 call response=r uses=4/3 0-9", "b1 call response=r uses=4/2 estimated scope=inner 1-8"}, []string{"a1 inference unknown 4/3 request", "b1 - response_id"}},
 		"two calls and their reports": {
 			[]string{"a1 call 0-20", "b1 call 1000-1020", "c1 call uses=4/2 900-900", "d1 call uses=6/2 1900-1900"},
+			[]string{"a1 inference unknown 4/2 request", "b1 inference unknown 6/2 request", "c1 - similarity", "d1 - similarity"},
+		},
+		"streams at the same time and their reports": {
+			[]string{"a1 call 0-20", "b1 call 100-120", "c1 call uses=4/2 took=479 500-500", "d1 call uses=6/2 took=779 900-900"},
 			[]string{"a1 inference unknown 4/2 request", "b1 inference unknown 6/2 request", "c1 - similarity", "d1 - similarity"},
 		},
 		"a report of a call that failed": {[]string{"a1 call failed 0-20", "c1 call uses=4/2 900-900"}, []string{`a1 inference unknown failure "of a1" request`, "c1 inference unknown 4/2 request"}},

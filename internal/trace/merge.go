@@ -45,7 +45,11 @@ func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 			e.ErrorMessage = other.ErrorMessage
 		}
 		if !n.StartedAt.IsZero() {
-			if end := n.StartedAt.Add(other.Duration); end.After(ends) {
+			end := n.StartedAt
+			if !Reports(n.Span) { // which begins when the answer ended
+				end = end.Add(other.Duration)
+			}
+			if end.After(ends) {
 				ends = end
 			}
 		}
