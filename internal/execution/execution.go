@@ -69,8 +69,8 @@ type Execution struct {
 	Request bool
 }
 
-// Tokens is what models consumed and produced. An execution's tokens count in every total, so whoever makes one from an
-// agent's span that repeats what its calls used leaves them out.
+// Tokens is what models consumed and produced. An execution's tokens count in every total. An agent's span repeats what its calls
+// used: of that, what no call accounts for is stored with the run's execution.
 type Tokens struct {
 	Input      int64 // those read from a cache and written to one included
 	Output     int64 // reasoning included
@@ -122,6 +122,8 @@ type Span struct {
 	// DefaultName reports that Agent is a default of its framework, or the name of a workflow around agents, so that the
 	// agent that acted below it is the better name.
 	DefaultName bool
+	// Cumulative reports that a tool's use is of a library whose next call counts what the calls before it used as well.
+	Cumulative bool
 	// ResponseID is the provider's id of a call's answer; empty: not told. Two spans with the same one are the same call.
 	ResponseID string
 	// Scope is the instrumentation that made the span, and Process a digest of its resource: a scope sees a call of its

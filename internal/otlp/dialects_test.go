@@ -68,6 +68,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.UserID, e.SessionID = "Weatherman", "ada", "conv_1"
+					e.Tokens, e.Provider, e.Model = execution.Tokens{Input: 1200, Output: 300, Used: 1500}, "anthropic", "claude-opus-5" // with its calls'
 				}),
 			},
 		},
@@ -182,6 +183,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.Input, e.Output = "Weatherman", json.RawMessage(`"Weather in Paris?"`), json.RawMessage(`"Mild."`)
+					e.Tokens = execution.Tokens{Used: 50} // with its calls'
 				}),
 			},
 		},
@@ -214,6 +216,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.UserID, e.Input, e.Output = "weather", "ada", json.RawMessage(`{"prompt":"Weather in Paris?"}`), json.RawMessage(`"Mild."`)
+					e.Tokens, e.Provider, e.Model = execution.Tokens{Input: 40, Output: 10, Used: 50}, "openai", "gpt-4o" // with its calls'
 				}),
 			},
 		},
@@ -252,6 +255,7 @@ func TestDialects(t *testing.T) {
 			}
 			for i := range tt.want { // what is known of a call's usage is whether it has tokens: see test/usage
 				switch e := &tt.want[i]; {
+				case e.Kind == execution.Agent:
 				case e.Tokens.Used > 0:
 					e.Usage = execution.UsageReported
 				case e.Kind == execution.Inference:

@@ -35,7 +35,7 @@ func statusOf(s *span) (status execution.Status, message string) {
 	message = first(said...)
 
 	status = execution.Failure
-	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(said, tellsTimeout) || tellsTimeout(rootCause(exception.text("exception.stacktrace"))) {
+	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(said, tellsTimeout) || causedByTimeout(exception.text("exception.stacktrace")) {
 		status = execution.Timeout
 	}
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
@@ -44,15 +44,21 @@ func statusOf(s *span) (status execution.Status, message string) {
 	return status, clean(message) // the ledger cuts it, after masking
 }
 
-// rootCause is the line of a stack of Java's that names the last cause, which the errors around it may not tell of.
-func rootCause(stack string) string {
+// causedByTimeout reports whether the last cause that a stack of Java's names is a time-out, of which the errors around it may not
+// tell. OkHttp cancels a call whose time is over, so the last may be that.
+func causedByTimeout(stack string) bool {
 	const cause = "\nCaused by: "
-	at := strings.LastIndex(stack, cause)
-	if at < 0 {
-		return ""
+	timedOut := false
+	for at := strings.Index(stack, cause); at >= 0; at = strings.Index(stack, cause) {
+		stack = stack[at+len(cause):]
+		line, _, _ := strings.Cut(stack, "\n")
+		_, message, _ := strings.Cut(line, ": ")
+		if message = strings.TrimSpace(message); timedOut && strings.EqualFold(message, "Canceled") {
+			continue
+		}
+		timedOut = tellsTimeout(line) || strings.EqualFold(message, "timeout")
 	}
-	line, _, _ := strings.Cut(stack[at+len(cause):], "\n")
-	return line
+	return timedOut
 }
 
 // leftEarly reports whether an error only says that the reader of a stream closed it before its end. Python raises

@@ -62,6 +62,14 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 			says: bare, code: failed, told: "no answer", want: execution.Timeout, error: "RestClientException: no answer",
 			thrown: says{"exception.type": "RestClientException", "exception.stacktrace": "RestClientException: no answer\n\tat A.b(A.java:1)\nCaused by: java.net.SocketTimeoutException: Read timed out\n\tat C.d(C.java:2)\n"},
 		},
+		"a time-out by which the call was cancelled": {
+			says: bare, code: failed, told: "Request failed", want: execution.Timeout, error: "com.openai.errors.OpenAIIoException: Request failed",
+			thrown: says{"exception.type": "com.openai.errors.OpenAIIoException", "exception.stacktrace": "com.openai.errors.OpenAIIoException: Request failed\n\tat A.b(A.java:1)\nCaused by: java.io.InterruptedIOException: timeout\n\tat C.d(C.java:2)\nCaused by: java.io.IOException: Canceled\n\tat C.d(C.java:2)\n"},
+		},
+		"a call that was cancelled": {
+			says: bare, code: failed, told: "Request failed", want: execution.Failure, error: "com.openai.errors.OpenAIIoException: Request failed",
+			thrown: says{"exception.type": "com.openai.errors.OpenAIIoException", "exception.stacktrace": "com.openai.errors.OpenAIIoException: Request failed\nCaused by: java.io.IOException: Canceled\n"},
+		},
 		"a time-out that has a cause itself": {
 			says: bare, code: failed, told: "no answer", want: execution.Failure, error: "RestClientException: no answer",
 			thrown: says{"exception.type": "RestClientException", "exception.stacktrace": "RestClientException\nCaused by: PoolTimeoutException\nCaused by: java.net.ConnectException: refused\n\tat timedOut(C.java:2)\n"},

@@ -50,6 +50,24 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	return nil
 }
 
+// accountRun sets what a run says that it and all calls in it used, and the model that it names. What it says otherwise than as a
+// count is the application's, and nothing that is wrong about it is a reason to refuse the run.
+func (s *span) accountRun(e *execution.Execution) {
+	if !counted(&s.attributes) {
+		return
+	}
+	model, provider := s.model(), s.provider()
+	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: provider, Model: model}}
+	for _, pair := range s.sent.GetAttributes() {
+		if name := usage.Attribute(pair.GetKey()); name.Measures() && takeUsage(&report, pair.GetKey(), name, pair.GetValue()) != nil {
+			return
+		}
+	}
+	if told := report.Settle(); told.Counted() && !report.TooMany() {
+		e.Tokens, e.Model, e.Provider = told.Tokens, model, provider
+	}
+}
+
 // takeUsage takes an attribute's value, whichever type it has.
 func takeUsage(report *usage.Report, key string, name usage.Name, value *commonpb.AnyValue) error {
 	switch v := value.GetValue().(type) {
@@ -90,3 +108,10 @@ func (s *span) region(provider string) string {
 const maxRegion = 32 // bytes
 
 var regionNames = []string{"cloud.region"}
+
+// addsUp reports whether a tool's use is of a library whose next call counts what the calls before it used as well. Spring AI
+// does before its version 2, where models run tools within their own call; later it says execute_tool, and each call counts
+// itself.
+func (s *span) addsUp() bool {
+	return s.role == toolUse && s.attributes.text("spring.ai.kind") == "tool_call" && s.attributes.text("gen_ai.operation.name") == "framework"
+}

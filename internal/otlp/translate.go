@@ -41,6 +41,7 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 		place := &t.batch.Spans[len(t.batch.Spans)-1]
 		s.place(place)
 		place.Execution = executes
+		place.Cumulative = s.addsUp()
 		if !executes {
 			t.noteUnread(s)
 			if s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
@@ -98,6 +99,9 @@ func (t *translation) execution(s *span, kind execution.Kind, place *execution.S
 		e.Provider = s.work.texts.keep(s.provider())
 	}
 	e.Input, e.Output = contentOf(s, kind)
+	if kind == execution.Agent {
+		s.accountRun(e)
+	}
 	if kind == execution.Inference {
 		return t.account(s, e)
 	}
@@ -110,6 +114,11 @@ func (t *translation) duration(s *span) time.Duration {
 	if end < start || end == 0 {
 		t.backwards++
 		return 0
+	}
+	if end == start && s.role == modelCall { // Logfire's report of a stream
+		if took := s.attributes.value("duration").GetDoubleValue(); took > 0 && took < time.Hour.Seconds() && s.attributes.text("logfire.span_type") == "log" {
+			return time.Duration(took * float64(time.Second)).Truncate(time.Microsecond)
+		}
 	}
 	return time.Duration(min(end-start, math.MaxInt64)).Truncate(time.Microsecond)
 }

@@ -120,7 +120,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, copied b
 				unsettled = append(unsettled, waiting{row: row, now: true, heard: true})
 			case intake.partner[at] || family.older && d != nil && family.nodes[family.at[at]].Role != execution.RoleNone:
 				unsettled = append(unsettled, waiting{row: row, now: true})
-			case d != nil && d.Missing != "":
+			case d != nil && (d.Missing != "" || d.Rest.Used > 0):
 				unsettled = append(unsettled, waiting{row: row})
 			default:
 				done.Settled = append(done.Settled, row.Execution)

@@ -38,7 +38,7 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 		e := &all[i].Execution
 		*e = batch.Executions[i]
 		if d := f.decision(i); d != nil && !d.Gone {
-			d.Write(e)
+			d.WriteWithoutRest(e) // Settle adds it, once the calls that may account for it had the time to come
 			if d.Reprice && s.price != nil {
 				s.price(e)
 			}
@@ -85,7 +85,7 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 			if f.nodes[f.at[i]].Role != execution.RoleNone {
 				places.own(f.at[i], row.UserID)
 			}
-			if d.Merged != nil {
+			if d.Kept {
 				in.joined = append(in.joined, mergedExecution(row.ID, row.UserID, "", f.nodes[f.at[i]].Execution))
 			}
 		}

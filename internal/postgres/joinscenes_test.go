@@ -182,6 +182,42 @@ var joinScenes = map[string]struct {
 			other.piece(run, "3", "", 0, 1000, ofUser("bob"), named("clerk")), other.piece(call, "4", "3", 1, 900, inner, response),
 		}
 	}, rows: 4, requests: 2, tokens: 300, agent: "clerk"},
+	"a loop whose calls add up": {pieces: func(s scene) []piece {
+		adds := func(p *piece) { p.span.Cumulative = true }
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, named("clerk"), ofUser("ada")),
+			{span: s.trace.span("2", "1")},
+			s.piece(call, "3", "2", 1, 900, uses(100, 20)), s.piece(tool, "4", "2", 901, 950, adds),
+			s.piece(call, "5", "2", 960, 1900, uses(230, 50)), s.piece(tool, "6", "2", 1901, 1950, adds),
+			s.piece(call, "7", "2", 1960, 2900, uses(400, 60)),
+		}
+	}, rows: 6, requests: 1, tokens: 460, agent: "clerk", user: "ada"},
+	"a loop that adds up, seen by the SDK as well": {pieces: func(s scene) []piece {
+		adds := func(p *piece) { p.span.Cumulative = true }
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, named("clerk"), ofUser("ada")),
+			s.piece(call, "3", "1", 1, 900, uses(100, 20)), s.piece(tool, "4", "1", 901, 950, adds),
+			s.piece(call, "5", "1", 960, 1900, uses(230, 50)), s.piece(call, "6", "5", 961, 1899, inner, uses(130, 30)),
+		}
+	}, rows: 4, requests: 1, tokens: 280, agent: "clerk", user: "ada", by: "parent"},
+	"a run that says what its calls used": {pieces: func(s scene) []piece {
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, named("clerk"), ofUser("ada"), uses(300, 30)),
+			s.piece(call, "2", "1", 1, 900, uses(100, 10)), s.piece(tool, "3", "1", 901, 950), s.piece(call, "4", "1", 960, 1900, uses(200, 20)),
+		}
+	}, rows: 4, requests: 1, tokens: 330, agent: "clerk", user: "ada"},
+	"a run one of whose spans is of a loop": {pieces: func(s scene) []piece {
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, named("clerk"), ofUser("ada"), uses(300, 30)),
+			s.piece(call, "2", "1", 1, 4000, uses(200, 20)), s.in(newTrace()).piece(call, "5", "", 2, 3999, inner, uses(200, 20)), s.piece(tool, "3", "1", 901, 950),
+		}
+	}, rows: 3, requests: 1, tokens: 330, agent: "clerk", user: "ada", by: "similarity"},
+	"a run without calls within a workflow": {pieces: func(s scene) []piece {
+		return []piece{
+			s.piece(run, "1", "", 0, 5000, byDefault("flow"), uses(300, 30)), s.piece(step, "2", "1", 1, 4999),
+			s.piece(run, "3", "2", 2, 4998, named("clerk"), ofUser("ada"), uses(300, 30)), s.piece(tool, "4", "3", 901, 950),
+		}
+	}, rows: 3, requests: 1, tokens: 330, agent: "clerk", user: "ada"},
 	"a circle of calls": {pieces: func(s scene) []piece {
 		return []piece{s.piece(call, "1", "2", 0, 900, uses(1, 1)), s.piece(call, "2", "1", 1, 899, uses(1, 1))}
 	}, rows: 1, requests: 1, tokens: 2},

@@ -83,7 +83,7 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 			later = append(later, waitingRow{w, w.UserID}) // that it is the same call as another may change
 		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
 			done = append(done, w)
-		case one.missing == "" || w.WaitedSeconds >= settleWithin.Seconds():
+		case one.missing == "" && !one.unripe || w.WaitedSeconds >= settleWithin.Seconds():
 			done = append(done, w)
 			one.told = true
 			if !one.heard {
@@ -154,11 +154,13 @@ type member struct {
 	again  []*execution.Row // other rows of it
 	joined *joinedExecution // what it was before it was merged; nil: it never was
 	waits  bool             // and metrics have not counted it
+	waited float64          // seconds; 0: it does not wait
 
 	now     *execution.Row // as it should be stored; nil: it should not be
 	user    string         // whose it is, with or without a row
 	missing string
 	merged  bool
+	unripe  bool    // what it used itself is not stored yet
 	into    *member // that it is the same call as
 	by      string
 	members []*member // that are the same call
@@ -174,6 +176,11 @@ func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.
 
 // id is the id of a span's execution.
 func (s *storedSpan) id() string { return s.TraceID + "-" + s.SpanID }
+
+// ripe reports whether the calls in a run had the time to come, so that what none of them accounts for is the run's own.
+func (m *member) ripe() bool {
+	return m.waited == 0 || m.waited >= restAfter.Seconds() || m.stored != nil && m.stored.Tokens.Used > 0
+}
 
 // origin is an execution as it came, as far as that is still known.
 func (m *member) origin() *execution.Execution {

@@ -24,7 +24,7 @@ func (v *view) decide(ctx context.Context) error {
 			continue
 		}
 		m.missing, m.by, m.user = d.Missing, d.By, d.User()
-		m.merged = d.Merged != nil
+		m.merged = d.Kept
 		for _, other := range d.Members {
 			m.members = append(m.members, v.members[other])
 		}
@@ -35,7 +35,12 @@ func (v *view) decide(ctx context.Context) error {
 			continue
 		}
 		m.now = &execution.Row{Execution: *nodes[i].Execution}
-		if d.Write(&m.now.Execution); d.Reprice && v.s.price != nil {
+		if m.unripe = d.Rest.Used > 0 && !m.ripe(); m.unripe {
+			d.WriteWithoutRest(&m.now.Execution)
+		} else {
+			d.Write(&m.now.Execution)
+		}
+		if d.Reprice && v.s.price != nil {
 			v.s.price(&m.now.Execution)
 		}
 		inherited = append(inherited, m.now.AgentName)

@@ -259,7 +259,7 @@ func (v *view) readExecutions(ctx context.Context) error {
 		if m.span.owner != "" {
 			want(m, m.span.owner, m.span.StartedAt, m.span.id())
 		}
-		if m.span.Role == execution.RoleCall || m.span.gone {
+		if role := m.span.Role; role == execution.RoleCall || role == execution.RoleRun || role == execution.RoleStep || m.span.gone {
 			all = append(all, m.span.id())
 		}
 	}
@@ -305,7 +305,8 @@ func (v *view) readWaiting(ctx context.Context, traces map[string]bool) error {
 		names = append(names, trace)
 	}
 	rows, err := v.tx.Query(ctx, `-- name: WaitingInTraces :many
-SELECT trace_id, span_id, user_id, created_at, execution_id, heard FROM unsettled_executions WHERE trace_id = ANY ($1::text[])`, names)
+SELECT trace_id, span_id, user_id, created_at, execution_id, heard, EXTRACT(EPOCH FROM now() - since)::float8
+FROM unsettled_executions WHERE trace_id = ANY ($1::text[])`, names)
 	if err != nil {
 		return err
 	}
@@ -313,11 +314,12 @@ SELECT trace_id, span_id, user_id, created_at, execution_id, heard FROM unsettle
 	var key executionKey
 	var at time.Time
 	var heard bool
-	_, err = pgx.ForEachRow(rows, []any{&trace, &span, &key.user, &at, &key.id, &heard}, func() error {
+	var waited float64
+	_, err = pgx.ForEachRow(rows, []any{&trace, &span, &key.user, &at, &key.id, &heard, &waited}, func() error {
 		key.at = at.UnixMicro()
 		v.waiting[key] = true
 		if m := v.byID[[2]string{trace, span}]; m != nil {
-			m.waits = m.waits || !heard
+			m.waits, m.waited = m.waits || !heard, max(m.waited, waited)
 		}
 		return nil
 	})

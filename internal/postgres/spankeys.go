@@ -92,11 +92,12 @@ func (k spanKeys) responseText() string {
 	return fmt.Sprintf("id-%016x", uint64(k.response))
 }
 
-// The facts of a span that is stored: its role, its status, and whether its name is a default.
+// The facts of a span that is stored: its role, its status, whether its name is a default, and whether counts add up after it.
 const (
-	factRole    = 1 // times the role's place in spanRoles
-	factStatus  = 8 // times the status' place in spanStatuses
-	factDefault = 32
+	factRole       = 1 // times the role's place in spanRoles
+	factStatus     = 8 // times the status' place in spanStatuses
+	factDefault    = 32
+	factCumulative = 64
 )
 
 var (
@@ -109,11 +110,14 @@ func spanFacts(s *execution.Span) (facts int16) {
 	if s.DefaultName {
 		facts += factDefault
 	}
+	if s.Cumulative {
+		facts += factCumulative
+	}
 	return facts
 }
 
 // setFacts is the reverse of spanFacts.
 func setFacts(s *execution.Span, facts int16) {
 	s.Role, s.Status = spanRoles[facts/factRole%8], spanStatuses[facts/factStatus%4]
-	s.DefaultName = facts&factDefault != 0
+	s.DefaultName, s.Cumulative = facts&factDefault != 0, facts&factCumulative != 0
 }

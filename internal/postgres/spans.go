@@ -20,6 +20,9 @@ const (
 	// firstCheck is when ancestors are looked for again if nothing hints at their coming; the next times, after as long as
 	// the execution has waited already.
 	firstCheck = 2 * time.Second
+	// restAfter is how long a run waits for the calls in it before what none of them accounts for is its own. Exporters hold spans
+	// back for five seconds unless they are told otherwise.
+	restAfter = 5 * time.Second
 	// wakeAtOnce is how many executions are looked at sooner because more of their traces came. A trace may have any
 	// number, and come in any number of pieces; the others are looked at in their own time.
 	wakeAtOnce = 5000

@@ -46,6 +46,7 @@ type place struct {
 	parent, process     string
 	agent, user, sesson string
 	inRun               bool
+	used                *[2]int64 // what the run's calls did, input and output
 }
 
 func (w *world) id() string {
@@ -69,6 +70,9 @@ func (at place) truthOf(what string, kind execution.Kind, status execution.Statu
 	}
 	if provider != nil {
 		charged = fmt.Sprint(*provider)
+	}
+	if at.used != nil && kind == execution.Inference {
+		at.used[0], at.used[1] = at.used[0]+input, at.used[1]+output
 	}
 	at.world.truths = append(at.world.truths, truth{what, ids, fmt.Sprintf("%s %s %s/%s/%s %d/%d cost %s charged %s request %v",
 		kind, status, at.agent, at.user, at.sesson, input, output, cost, charged, request)})
@@ -159,17 +163,17 @@ func (w *world) someRun() {
 	at := place{world: w, scene: scene{w.began.Add(time.Duration(w.random.IntN(4000)) * time.Millisecond), newTrace()}, inRun: true}
 	at.process = fmt.Sprint("process ", w.random.IntN(3))
 	at.agent, at.user, at.sesson = fmt.Sprint("agent ", w.random.IntN(4)), fmt.Sprint("user ", w.random.IntN(5)), fmt.Sprint("session ", w.random.IntN(9))
+	at.used = new([2]int64)
 	root := at.spanned(run, at.trace, "", 0, 60_000, named(at.agent))
 	says := []func(*piece){ofUser(at.user), inSession(at.sesson)}
+	defer func() { at.saysWhatItUsed(root) }()
 	if w.random.IntN(2) == 0 { // a step below says whose it is
-		at.truthOf("a run", execution.Agent, execution.Success, 0, 0, nil, true, w.tell(root))
 		at.parent = root.span.SpanID
 		inner := at.spanned(step, at.trace, at.parent, 1, 59_000, says...)
 		w.tell(inner)
 		at.parent = inner.span.SpanID
 	} else {
 		root = at.spanned(run, at.trace, "", 0, 60_000, append(says, named(at.agent))...)
-		at.truthOf("a run", execution.Agent, execution.Success, 0, 0, nil, true, w.tell(root))
 		at.parent = root.span.SpanID
 	}
 	if w.random.IntN(2) == 0 {
@@ -185,6 +189,22 @@ func (w *world) someRun() {
 		at.truthOf("a tool's use", execution.Tool, execution.Success, 0, 0, nil, false, w.tell(outer),
 			w.tell(at.spanned(tool, at.trace, outer.span.SpanID, 20_001, 20_999)))
 	}
+}
+
+// saysWhatItUsed has a run's span say nothing of what its calls used, all of it, or more, where a span of a call is missing.
+func (at place) saysWhatItUsed(root piece) {
+	var more [2]int64
+	switch at.world.random.IntN(3) {
+	case 0:
+		at.truthOf("a run", execution.Agent, execution.Success, 0, 0, nil, true, at.world.tell(root))
+		return
+	case 1:
+		more = [2]int64{at.world.random.Int64N(5000) + 1, at.world.random.Int64N(500) + 1}
+		asked := at.spanned(tool, at.trace, root.span.SpanID, 50, 60)
+		at.truthOf("a tool that an unknown call asked for", execution.Tool, execution.Success, 0, 0, nil, false, at.world.tell(asked))
+	}
+	uses(at.used[0]+more[0], at.used[1]+more[1])(&root)
+	at.truthOf("a run that says what it used", execution.Agent, execution.Success, more[0], more[1], nil, true, at.world.tell(root))
 }
 
 // newWorld lets so many runs happen, and calls beside them.

@@ -10,6 +10,7 @@ func Decide(nodes []Node) []Decision {
 	t := plant(nodes)
 	t.placeAll()
 	t.nameAll()
+	t.takeApart()
 	c := groupCalls(t)
 	decisions := make([]Decision, len(nodes))
 	for i := range t.nodes {
@@ -22,6 +23,7 @@ func Decide(nodes []Node) []Decision {
 			c.decide(g, decisions)
 		}
 	}
+	c.accounts(decisions)
 	for i := range t.nodes {
 		if twin := t.nodes[i].twin; twin != none && t.nodes[i].Execution != nil && t.nodes[twin].Execution != nil {
 			decisions[i] = decisions[twin]
@@ -45,7 +47,9 @@ func (t *tree) decide(i int) Decision {
 		e.Kind = execution.Agent
 		e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = execution.Tokens{}, nil, execution.UsageNone, execution.Billing{}, nil
 		e.Model, e.Provider, e.Joined = "", "", nil
-		d.Merged = &e
+		d.Merged, d.Kept = &e, true
+	case n.reduced:
+		d.Merged, d.Reprice, d.Kept = n.Execution, true, true
 	case n.failed != i:
 		from := &t.nodes[n.failed]
 		if d.status = from.status(); from.Execution != nil && !n.failedItself() {
@@ -112,6 +116,7 @@ func (c *calls) decide(g int, decisions []Decision) {
 		return
 	}
 	d.Merged, d.Reprice = c.merge(ranked)
+	d.Kept = true
 	within := false
 	for _, i := range ranked {
 		d.names.fill(c.nodes[i].named)

@@ -2,13 +2,10 @@ package trace_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/trace"
@@ -31,6 +28,7 @@ func node(t testing.TB, described string) trace.Node {
 		ID: s.TraceID + "-" + id, UserID: execution.Unknown, AgentName: execution.Unknown, Kind: execution.Agent, RequestID: s.TraceID,
 		TraceID: s.TraceID, SpanID: id, ParentSpanID: parent,
 	}
+	took := time.Duration(0)
 	for _, word := range words[1:] {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
@@ -60,6 +58,14 @@ func node(t testing.TB, described string) trace.Node {
 			e.Model = value
 		case "provider":
 			e.Provider = value
+		case "total":
+			_, _ = fmt.Sscan(value, &e.Tokens.Used)
+		case "took":
+			var ms int
+			_, _ = fmt.Sscan(value, &ms)
+			took = time.Duration(ms) * time.Millisecond
+		case "adds":
+			s.Cumulative = true
 		case "estimated":
 			e.Usage = execution.UsageEstimated
 		case "in":
@@ -82,7 +88,7 @@ func node(t testing.TB, described string) trace.Node {
 	if s.Role == execution.RoleTool {
 		e.Kind = execution.Tool
 	}
-	e.Status, e.CreatedAt, e.Duration = s.Status, s.StartedAt, s.EndedAt.Sub(s.StartedAt)
+	e.Status, e.CreatedAt, e.Duration = s.Status, s.StartedAt, s.EndedAt.Sub(s.StartedAt)+took
 	if e.Status == "" {
 		e.Status = execution.Success
 	}
@@ -211,6 +217,10 @@ func TestDecide(t *testing.T) {
 			[]string{"a1 call 0-20", "b1 call 1000-1020", "c1 call uses=4/2 900-900", "d1 call uses=6/2 1900-1900"},
 			[]string{"a1 inference unknown 4/2 request", "b1 inference unknown 6/2 request", "c1 - similarity", "d1 - similarity"},
 		},
+		"streams at the same time and their reports": {
+			[]string{"a1 call 0-20", "b1 call 100-120", "c1 call uses=4/2 took=479 500-500", "d1 call uses=6/2 took=779 900-900"},
+			[]string{"a1 inference unknown 4/2 request", "b1 inference unknown 6/2 request", "c1 - similarity", "d1 - similarity"},
+		},
 		"a report of a call that failed": {[]string{"a1 call failed 0-20", "c1 call uses=4/2 900-900"}, []string{`a1 inference unknown failure "of a1" request`, "c1 inference unknown 4/2 request"}},
 		"a workflow named by default": {
 			[]string{"1 run default=flow", "2<1 step", "3<2 run agent=clerk user=ada session=s failed", "4<3 call"},
@@ -276,18 +286,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(8) {
-				var nodes []trace.Node
-				for _, described := range tt.spans {
-					nodes = append(nodes, node(t, described))
-				}
-				random := rand.New(rand.NewPCG(seed, 0))
-				random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-				decisions := trace.Decide(nodes)
-				if diff := cmp.Diff(tt.want, told(nodes, decisions)); diff != "" {
-					t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
-				}
-			}
+			decideAs(t, tt.spans, tt.want)
 		})
 	}
 }

@@ -45,7 +45,11 @@ func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 			e.ErrorMessage = other.ErrorMessage
 		}
 		if !n.StartedAt.IsZero() {
-			if end := n.StartedAt.Add(other.Duration); end.After(ends) {
+			end := n.StartedAt
+			if !Reports(n.Span) { // which begins when the answer ended
+				end = end.Add(other.Duration)
+			}
+			if end.After(ends) {
 				ends = end
 			}
 		}
@@ -99,7 +103,7 @@ func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 			e.Billing = other.Billing
 		}
 	}
-	return e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
+	return c.nodes[base].reduced || e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
 }
 
 // better reports whether a is the better source of counts than b, which ranks before it: one that the provider told before an

@@ -30,16 +30,23 @@ type Decision struct {
 	// nodes that are Gone into it.
 	Merged  *execution.Execution
 	Members []int
-	Reprice bool // Merged's cost is not that of its counts
+	Reprice bool // its cost is not that of its counts
+
+	// Kept reports that what came is to be kept, since what is stored instead does not say all of it.
+	Kept bool
+	// Rest is what a run says that it used and no call in it accounts for. The calls may still come.
+	Rest execution.Tokens
 
 	// Missing is the id of the nearest span above that is not known and may still change something; empty: none.
 	Missing string
 
-	names   names
-	status  execution.Status
-	message string
-	role    execution.Role
-	within  bool // another execution
+	names    names
+	status   execution.Status
+	message  string
+	role     execution.Role
+	within   bool   // another execution
+	model    string // of Rest
+	provider string
 }
 
 // User is whose execution it is.
@@ -55,6 +62,9 @@ func (d *Decision) User() string {
 func (d *Decision) Write(e *execution.Execution) {
 	if d.Merged != nil {
 		*e = *d.Merged
+	}
+	if d.role == execution.RoleRun || d.role == execution.RoleStep {
+		d.account(e)
 	}
 	if d.role == execution.RoleNone { // it came with its names
 		d.names.complete(e)
@@ -76,6 +86,25 @@ func (d *Decision) Write(e *execution.Execution) {
 	case d.message != "":
 		e.ErrorMessage = d.message
 	}
+}
+
+// account has a run count what it used itself, in place of what it and all calls in it used.
+func (d *Decision) account(e *execution.Execution) {
+	e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = d.Rest, nil, execution.UsageNone, execution.Billing{}, nil
+	if e.Model, e.Provider = d.model, d.provider; d.Rest.Used > 0 {
+		e.Usage = execution.UsageReported
+	}
+}
+
+// WriteWithoutRest is Write where a run's calls may still come: it counts nothing itself.
+func (d *Decision) WriteWithoutRest(e *execution.Execution) {
+	if d.Rest.Used == 0 {
+		d.Write(e)
+		return
+	}
+	without := *d
+	without.Rest, without.model, without.provider = execution.Tokens{}, "", ""
+	without.Write(e)
 }
 
 // What decides that an execution has no row of its own.
@@ -121,6 +150,7 @@ type node struct {
 	adopted bool   // what lies between it and the root is not known
 	above   int    // the nearest execution above; steps are none
 	step    bool   // of the run that it lies in
+	reduced bool   // its execution counts less than the one that came
 	wrapper bool   // a call around several, which is none itself
 
 	said  names // by the span, or where it is a run by what is below it

@@ -24,7 +24,7 @@ const (
 )
 
 // byReport joins spans of no length that report how a call ended with the call of the same scope: the one beside it that ended last
-// before, and does not count itself.
+// before, and does not count itself. A report that says how long the answer took is of the call that ended when it began.
 func (c *calls) byReport() {
 	type place struct{ trace, parent, scope, process string }
 	open := map[place][]int{}
@@ -41,6 +41,11 @@ func (c *calls) byReport() {
 			continue
 		}
 		best := none
+		began, says := n.StartedAt, n.Execution != nil && n.Execution.Duration > 0
+		if says {
+			began = began.Add(-n.Execution.Duration)
+		}
+		distance := func(i int) time.Duration { return began.Sub(c.nodes[i].EndedAt).Abs() }
 		for k, before := range slices.Backward(open[at]) {
 			if k < len(open[at])-maxLooks {
 				break
@@ -50,7 +55,8 @@ func (c *calls) byReport() {
 			if gap < -Slack || gap > ReportedWithin || !sameModel(b, n) || len(c.groups[b.group].members) > 1 {
 				continue
 			}
-			if best == none || b.EndedAt.After(c.nodes[best].EndedAt) {
+			switch {
+			case best == none, says && distance(before) < distance(best), !says && b.EndedAt.After(c.nodes[best].EndedAt):
 				best = before
 			}
 		}

@@ -97,6 +97,9 @@ func (n Name) Counts(text string) bool {
 	return false
 }
 
+// Measures reports whether a name is of usage itself, not of an answer that may have some in it.
+func (n Name) Measures() bool { return n.kind != silent && n.kind != container }
+
 const (
 	rankBilled = 0
 	rankOther  = 20

@@ -23,7 +23,7 @@ import (
 
 const (
 	programWithin = 4 * time.Minute
-	settleWithin  = 4 * time.Second  // parents that come late move names and counts within seconds
+	settleWithin  = 15 * time.Second // parents that come late move names and counts within seconds, and runs wait for their calls
 	joinWithin    = 15 * time.Second // content of log records is joined seconds after the last record
 )
 

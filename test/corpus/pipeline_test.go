@@ -48,6 +48,7 @@ func newPipeline(t *testing.T) *pipeline {
 	store := postgres.NewExecutions(db, postgres.ExecutionRetention{
 		Executions: 30 * day, Minutes: 2 * day, Quarters: 35 * day, Hours: 400 * day, Days: 2000 * day,
 	}, time.Now)
+	store.PriceBy(func(e *execution.Execution) { execution.DefaultPrices().Price(e) })
 	l := ledger.New(ledger.Options{
 		Store: store, Prices: execution.DefaultPrices, Keep: 30 * day, Observer: nobody{}, Log: zap.NewNop(), Now: time.Now,
 		MaxRows: ledger.DefaultRows, MaxBytes: ledger.DefaultBytes,

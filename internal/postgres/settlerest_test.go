@@ -1,0 +1,40 @@
+package postgres_test
+
+import (
+	"testing"
+)
+
+// TestRunWaitsForItsCalls: what a run says that it used is its own once its calls had the time to come, and no more when one comes
+// after all.
+func TestRunWaitsForItsCalls(t *testing.T) {
+	t.Parallel()
+	db, here := newDatabase(t), newScene()
+	s, o := newExecutions(t, db), &settling{db: db}
+	s.PriceBy(byTokens)
+	check := func(when string, used, cost, waiting int) {
+		t.Helper()
+		o.settle(t, s)
+		checkRollups(t, db)
+		for what, one := range map[string]struct {
+			want int
+			sql  string
+		}{
+			"tokens of the run":   {used, `SELECT tokens_used::int FROM agent_executions WHERE kind = 'agent'`},
+			"nano-USD of the run": {cost, `SELECT COALESCE(cost_nano_usd, 0)::int FROM agent_executions WHERE kind = 'agent'`},
+			"that wait":           {waiting, `SELECT count(*) FROM unsettled_executions`},
+			"settled":             {1 - waiting, `SELECT ` + map[bool]string{true: "1", false: "0"}[len(o.all) > 0]},
+		} {
+			if got := askAsAdmin[int](t, db, one.sql); got != one.want {
+				t.Errorf("%s: want %d %s, got %d", when, one.want, what, got)
+			}
+		}
+	}
+	o.commit(t, s, here.piece(run, "1", "", 0, 5000, named("clerk"), uses(300, 30)))
+	check("at once", 0, 0, 1)
+	db.execAsAdmin(t, `UPDATE unsettled_executions SET since = since - interval '6 seconds', check_at = now()`)
+	check("after six seconds", 330, 330, 0)
+	o.commit(t, s, here.piece(call, "2", "1", 1, 900, uses(200, 20)), here.piece(tool, "3", "1", 901, 950))
+	check("when a call came", 110, 110, 0)
+	o.commit(t, s, here.piece(call, "4", "1", 960, 1900, uses(100, 10)))
+	check("when all came", 0, 0, 0)
+}
