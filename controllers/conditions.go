@@ -33,6 +33,21 @@ func failedTo(condition string, err error) (metav1.Condition, bool) {
 	return is(condition, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, err.Error()), true
 }
 
+// failed sets the condition that an error of applying amounts to, if any.
+func (o *outcome) failed(condition string, err error) {
+	if c, said := failedTo(condition, err); said {
+		o.refused[condition] = refused(err)
+		o.set(c, true)
+	}
+}
+
+// without sets the condition of a report that has no rules, as withoutRule returns it.
+func (o *outcome) without(c metav1.Condition) {
+	denied := c.Reason == v1alpha1.ReasonApplyFailed // the right to read rules is missing
+	o.refused[c.Type] = denied
+	o.set(c, denied)
+}
+
 // scheduled is the condition of a CronJob that stands.
 func scheduled(cronJob *batchv1.CronJob) metav1.Condition {
 	when := cronJob.Spec.Schedule
@@ -86,7 +101,7 @@ func (o *outcome) standing(seen *observed, p plan) {
 	o.cronJob = seen.cronJob()
 	o.set(scheduled(o.cronJob), false)
 	if c, without := withoutRule(seen, p); without {
-		o.set(c, c.Reason == v1alpha1.ReasonApplyFailed)
+		o.without(c)
 		return
 	}
 	o.set(installed(p.rule, seen.live(p.rule), seen.candidates, p.notes), false)

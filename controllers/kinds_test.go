@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -148,19 +149,22 @@ func TestSelectedByAPrometheus(t *testing.T) {
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
 }
 
-// refusing answers 403 to requests for some paths, as an API server does to who lacks a right.
+// refusing answers requests for some paths with an error, as an API server does: 403 if no other is said.
 type refusing struct {
-	next  http.RoundTripper
-	paths func(*http.Request) bool
+	next   http.RoundTripper
+	paths  func(*http.Request) bool
+	code   int
+	reason metav1.StatusReason
 }
 
 func (r *refusing) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !r.paths(request) {
 		return r.next.RoundTrip(request)
 	}
-	body := `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"you may not"}`
+	code, reason := cmp.Or(r.code, http.StatusForbidden), cmp.Or(r.reason, metav1.StatusReasonForbidden)
+	body := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":"you may not"}`, reason, code)
 	return &http.Response{
-		StatusCode: http.StatusForbidden, Request: request, ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode: code, Request: request, ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)),
 	}, nil
 }
@@ -198,7 +202,7 @@ func TestMissingRights(t *testing.T) {
 			w := prepare(t, cluster.Config, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
 			config := rest.CopyConfig(w.config)
 			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-				return &refusing{next, func(r *http.Request) bool { return refuse.Load() && tt.refused(r) }}
+				return &refusing{next: next, paths: func(r *http.Request) bool { return refuse.Load() && tt.refused(r) }}
 			})
 			w.config = config
 			w.start()

@@ -72,6 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.applyRun(ctx, seen, o)
 		o.ready()
 	}
+	o.stall(p.fault, r.now())
 	r.recordRun(ctx, seen, o)
 	o.set(reportHealth(o.status.LastRun), false)
 	r.recordTimes(seen, o)

@@ -11,6 +11,9 @@ const (
 	// ConditionReportHealthy says whether the last run made a report and delivered it everywhere. A report with the verdict
 	// Fail is a healthy one.
 	ConditionReportHealthy = "ReportHealthy"
+	// ConditionStalled is there, and True, while trying again cannot help: the spec or the cluster must be changed. Its reason
+	// is that of what is wrong. Tools that follow kstatus (Flux, Helm) take such a report for failed instead of waiting for it.
+	ConditionStalled = "Stalled"
 )
 
 // The reasons of conditions. Those of more than one condition come first.
