@@ -60,7 +60,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case p.fault != nil:
 		o.faulty(seen, p.fault)
 	case settled:
-		o.standing(seen, p)
+		r.standing(seen, p, o)
 	default:
 		schedule := r.applySchedule(ctx, seen, p, o)
 		rule := r.applyRule(ctx, seen, p, o)

@@ -33,7 +33,7 @@ func (o *outcome) stall(f *fault, now time.Time) {
 		if c == nil || c.Status != metav1.ConditionFalse {
 			continue
 		}
-		if c.Reason == v1alpha1.ReasonForeignObject || o.refused[condition] && o.lasts(now) {
+		if c.Reason == v1alpha1.ReasonForeignObject || c.Reason == v1alpha1.ReasonRejected || o.refused[condition] && o.lasts(now) {
 			o.set(is(v1alpha1.ConditionStalled, metav1.ConditionTrue, c.Reason, condition+": "+c.Message), false)
 			return
 		}

@@ -64,7 +64,7 @@ func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *o
 	if err != nil {
 		return false
 	}
-	o.set(installed(p.rule, live, seen.candidates, p.notes), false)
+	o.set(installed(r.ruleOf(p.rule, live), seen.candidates, p.notes), false)
 	return !wrote
 }
 

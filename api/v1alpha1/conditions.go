@@ -33,6 +33,8 @@ const (
 	ReasonAlertingOff               = "AlertingOff"               // RulesInstalled: none are wanted
 	ReasonPrometheusOperatorMissing = "PrometheusOperatorMissing" // the cluster does not know PrometheusRules
 	ReasonNotSelected               = "NotSelected"               // no Prometheus takes them
+	ReasonNamespaceEnforced         = "NamespaceEnforced"         // one does, but has them look at another namespace than the API's
+	ReasonRejected                  = "Rejected"                  // the Prometheus operator refuses them
 	ReasonSelectionUnknown          = "SelectionUnknown"          // whether one does cannot be seen
 
 	ReasonNeverRun       = "NeverRun"       // ReportHealthy: there was no run yet
