@@ -30,11 +30,15 @@ func failedTo(condition string, err error) (metav1.Condition, bool) {
 	return is(condition, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, err.Error()), true
 }
 
-// failed sets the condition that an error of applying amounts to, if any.
+// failed sets the condition that an error of applying amounts to, if any. One that says nothing about the report leaves what
+// was said before.
 func (o *outcome) failed(condition string, err error) {
+	var wait *waitError
 	if c, said := failedTo(condition, err); said {
 		o.refused[condition] = refused(err)
 		o.set(c, true)
+	} else if errors.As(err, &wait) && meta.FindStatusCondition(o.status.Conditions, condition) == nil {
+		o.set(is(condition, metav1.ConditionUnknown, v1alpha1.ReasonWaiting, wait.why), false)
 	}
 }
 

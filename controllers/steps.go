@@ -101,8 +101,12 @@ func (r *Reconciler) create(ctx context.Context, report *v1alpha1.MonitoringRepo
 		return err
 	case err != nil:
 		return fmt.Errorf("read Job %s/%s: %w", job.Namespace, job.Name, err)
-	case !owns(report, standing):
-		return &foreignError{"Job", job.Namespace, job.Name}
+	}
+	switch whoseIs(report, standing) {
+	case foreign:
+		return &foreignError{objectKey{"Job", job.Namespace, job.Name}, ownerOf(standing)}
+	case earlier:
+		return &waitError{lookAgain, "the Job of an earlier report of this name is still there"}
 	}
 	return nil
 }

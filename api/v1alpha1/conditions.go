@@ -22,6 +22,7 @@ const (
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed" // the operator makes no reports in this namespace
 	ReasonForeignObject       = "ForeignObject"       // an object that is not ours has the name of one to be made
 	ReasonApplyFailed         = "ApplyFailed"         // the cluster did not take an object; it is tried again
+	ReasonWaiting             = "Waiting"             // an object is not there yet; the message says what is waited for
 
 	ReasonReconciled = "Reconciled" // Ready: all stands as it should
 	ReasonDegraded   = "Degraded"   // not Ready: another condition says why
