@@ -73,6 +73,10 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 	return true, nil
 }
 
+// unvalidated has the API server not look for unknown fields, for which it would decode a patch a second time. What is written
+// is of the API's own types, so there is none unless the cluster knows an older one; then it is left out, as with a warning.
+const unvalidated = client.FieldValidation(metav1.FieldValidationIgnore)
+
 // send has the API server apply an object, and wants no more back than its metadata: the rest is as it was sent.
 func (r *Reconciler) send(ctx context.Context, want client.Object, wanted *unstructured.Unstructured) error {
 	if rule, ok := want.(*monitoringv1.PrometheusRule); ok {
@@ -85,7 +89,7 @@ func (r *Reconciler) send(ctx context.Context, want client.Object, wanted *unstr
 	written := metadataOf(wanted.GroupVersionKind())
 	written.SetNamespace(want.GetNamespace())
 	written.SetName(want.GetName())
-	err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership)
+	err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership, unvalidated)
 	if err != nil {
 		return err
 	}
