@@ -27,13 +27,6 @@ const (
 	managedBy      = "watchbill"
 )
 
-// foreignError says that an object of a name that we need is not ours.
-type foreignError struct{ kind, namespace, name string }
-
-func (e *foreignError) Error() string {
-	return fmt.Sprintf("there is a %s %s/%s that Watchbill did not make; it is left alone: delete or rename it", e.kind, e.namespace, e.name)
-}
-
 // waitError says that something is to be done later, and that this is no fault.
 type waitError struct {
 	after time.Duration
@@ -42,36 +35,23 @@ type waitError struct {
 
 func (e *waitError) Error() string { return e.why }
 
-// owns says whether an object is the report's own, or for what a namespace's reports share, ours.
-func owns(report *v1alpha1.MonitoringReport, object client.Object) bool {
-	if shared(object) {
-		return object.GetLabels()[labelManagedBy] == managedBy
-	}
-	owner := metav1.GetControllerOf(object)
-	return owner != nil && owner.UID == report.UID
-}
-
-// shared says whether an object is of a kind that a namespace's reports share.
-func shared(object client.Object) bool {
-	switch object.(type) {
-	case *corev1.ServiceAccount, *rbacv1.Role, *rbacv1.RoleBinding:
-		return true
-	}
-	return false
-}
-
 // apply makes an object what it is wanted to be, and is the only place that writes one. live is what stands, nil if nothing
 // does. At most one request is made, and none where all is as it should be.
 func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringReport, want, live client.Object) (wrote bool, err error) {
 	key := keyOf(want)
-	if live != nil && !owns(report, live) {
-		return false, &foreignError{key.kind, key.namespace, key.name}
-	}
+	whose := whoseIs(report, live)
 	switch {
+	case whose == foreign:
+		return false, &foreignError{key, ownerOf(live)}
 	case live != nil && !live.GetDeletionTimestamp().IsZero():
 		return false, &waitError{lookAgain, "it is being deleted"} // its end brings us back
 	case r.memory.behind(key, live, r.now()):
 		return false, &waitError{time.Second, "what was written is not seen yet"}
+	case whose == earlier: // as the garbage collector is about to
+		if err := r.remove(ctx, live); err != nil {
+			return false, err
+		}
+		return false, &waitError{lookAgain, fmt.Sprintf("the %s of an earlier report of this name is being removed", key.kind)}
 	}
 	wanted, err := sealed(want)
 	if err != nil {
@@ -93,6 +73,10 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 	return true, nil
 }
 
+// unvalidated has the API server not look for unknown fields, for which it would decode a patch a second time. What is written
+// is of the API's own types, so there is none unless the cluster knows an older one; then it is left out, as with a warning.
+const unvalidated = client.FieldValidation(metav1.FieldValidationIgnore)
+
 // send has the API server apply an object, and wants no more back than its metadata: the rest is as it was sent.
 func (r *Reconciler) send(ctx context.Context, want client.Object, wanted *unstructured.Unstructured) error {
 	if rule, ok := want.(*monitoringv1.PrometheusRule); ok {
@@ -105,7 +89,7 @@ func (r *Reconciler) send(ctx context.Context, want client.Object, wanted *unstr
 	written := metadataOf(wanted.GroupVersionKind())
 	written.SetNamespace(want.GetNamespace())
 	written.SetName(want.GetName())
-	err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership)
+	err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership, unvalidated)
 	if err != nil {
 		return err
 	}

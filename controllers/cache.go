@@ -84,6 +84,7 @@ func trimmed(in any) (any, error) {
 	case *monitoringv1.PrometheusRule:
 		if foreign {
 			object.Spec = monitoringv1.PrometheusRuleSpec{}
+			object.Status = monitoringv1.ConfigResourceStatus{}
 			object.Annotations = nil
 			break
 		}
@@ -102,16 +103,7 @@ func trimmed(in any) (any, error) {
 		object.Annotations = nil
 		object.Spec = corev1.NamespaceSpec{}
 	case *unstructured.Unstructured:
-		spec := map[string]any{}
-		for _, name := range []string{"ruleSelector", "ruleNamespaceSelector"} {
-			if selector, ok, err := unstructured.NestedFieldNoCopy(object.Object, "spec", name); err == nil && ok {
-				spec[name] = selector
-			}
-		}
-		object.SetAnnotations(nil)
-		object.SetLabels(nil)
-		object.Object["spec"] = spec
-		delete(object.Object, "status")
+		trimEvaluator(object)
 	}
 	return object, nil
 }

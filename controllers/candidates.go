@@ -9,50 +9,33 @@ import (
 	"slices"
 	"strings"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// candidates reads, from the cache, what can take the rules of a namespace.
+// candidates reads, from the cache, what may evaluate the rules of a namespace.
 func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, error) {
 	found := candidates{namespace: namespace}
-	switch k.prometheuses.is() {
-	case missing:
-		found.unknown = "the cluster has no Prometheus objects that would say whether one takes the rules"
-		return found, nil
-	case unreadable:
-		found.unknown = "the controller may not list Prometheus objects, so whether one takes the rules cannot be seen"
-		return found, nil
-	case available:
-	}
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(gvkPrometheus.GroupVersion().WithKind("PrometheusList"))
-	var uncached *cache.ErrResourceNotCached
-	if err := k.wide.List(ctx, list); errors.As(err, &uncached) {
-		found.unknown = "the cluster's Prometheus objects went away a moment ago"
-		return found, nil
-	} else if err != nil {
-		return found, fmt.Errorf("list Prometheus objects: %w", err)
-	}
-	for _, item := range list.Items {
-		p, err := prometheusOf(item)
+	for _, one := range []*kind{k.prometheuses, k.rulers} {
+		evaluators, unknown, err := k.evaluators(ctx, one)
 		if err != nil {
 			return found, err
 		}
-		found.prometheuses = append(found.prometheuses, p)
+		found.evaluators = append(found.evaluators, evaluators...)
+		found.unknown = cmp.Or(found.unknown, unknown)
 	}
-	slices.SortFunc(found.prometheuses, func(a, b prometheusObject) int {
-		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
-	})
 	if k.labels.is() != available {
 		return found, nil
 	}
+	var uncached *cache.ErrResourceNotCached
 	object := &corev1.Namespace{}
 	err := k.wide.Get(ctx, client.ObjectKey{Name: namespace}, object)
 	switch {
@@ -67,25 +50,131 @@ func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, e
 	return found, nil
 }
 
-func prometheusOf(item unstructured.Unstructured) (prometheusObject, error) {
-	var spec struct {
-		RuleSelector          *metav1.LabelSelector `json:"ruleSelector"`
-		RuleNamespaceSelector *metav1.LabelSelector `json:"ruleNamespaceSelector"`
+// evaluators reads those of one kind, in the order of their names. unknown says why they cannot be seen, if so.
+func (k *kinds) evaluators(ctx context.Context, one *kind) (found []evaluator, unknown string, err error) {
+	switch one.is() {
+	case missing:
+		return nil, "", nil
+	case unreadable:
+		return nil, fmt.Sprintf("the controller may not list %s objects, so whether one takes the rules cannot be seen", one.gvk.Kind), nil
+	case available:
 	}
-	fields, _, err := unstructured.NestedMap(item.Object, "spec")
-	if err == nil {
-		err = runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &spec)
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(one.gvk.GroupVersion().WithKind(one.gvk.Kind + "List"))
+	var uncached *cache.ErrResourceNotCached
+	if err := k.wide.List(ctx, list, client.UnsafeDisableDeepCopy); errors.As(err, &uncached) {
+		return nil, fmt.Sprintf("the cluster's %s objects went away a moment ago", one.gvk.Kind), nil
+	} else if err != nil {
+		return nil, "", fmt.Errorf("list %s objects: %w", one.gvk.Kind, err)
 	}
-	if err != nil {
-		return prometheusObject{}, fmt.Errorf("read Prometheus %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+	for i := range list.Items {
+		e, err := evaluatorOf(one.gvk.Kind, &list.Items[i])
+		if err != nil {
+			return nil, "", err
+		}
+		found = append(found, e)
 	}
-	return prometheusObject{item.GetNamespace(), item.GetName(), spec.RuleSelector, spec.RuleNamespaceSelector}, nil
+	slices.SortFunc(found, func(a, b evaluator) int {
+		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
+	})
+	return found, "", nil
 }
 
-func sameSelectors(before, after client.Object) bool {
+// evaluatorSpec is what Prometheus and ThanosRuler objects have in common, as far as it is looked at.
+type evaluatorSpec struct {
+	RuleSelector          *metav1.LabelSelector `json:"ruleSelector,omitempty"`
+	RuleNamespaceSelector *metav1.LabelSelector `json:"ruleNamespaceSelector,omitempty"`
+
+	EnforcedNamespaceLabel             string                                     `json:"enforcedNamespaceLabel,omitempty"`
+	ExcludedFromEnforcement            []monitoringv1.ObjectReference             `json:"excludedFromEnforcement,omitempty"`
+	PrometheusRulesExcludedFromEnforce []monitoringv1.PrometheusRuleExcludeConfig `json:"prometheusRulesExcludedFromEnforce,omitempty"`
+
+	Paused   bool   `json:"paused,omitempty"`
+	Replicas *int64 `json:"replicas,omitempty"`
+}
+
+// trimEvaluator takes out of a Prometheus or ThanosRuler what is never looked at. Of its replicas it leaves whether there are
+// any, so that an autoscaler's work is no change.
+func trimEvaluator(object *unstructured.Unstructured) {
+	spec := map[string]any{}
+	kind := reflect.TypeFor[evaluatorSpec]()
+	for i := range kind.NumField() {
+		name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+		value, ok, err := unstructured.NestedFieldNoCopy(object.Object, "spec", name)
+		if name == "replicas" && value != int64(0) {
+			continue
+		}
+		if err == nil && ok {
+			spec[name] = value
+		}
+	}
+	object.SetAnnotations(nil)
+	object.SetLabels(nil)
+	object.Object["spec"] = spec
+	delete(object.Object, "status")
+}
+
+func evaluatorOf(kind string, item *unstructured.Unstructured) (evaluator, error) {
+	e := evaluator{kind: kind, namespace: item.GetNamespace(), name: item.GetName()}
+	var spec evaluatorSpec
+	fields, ok := item.Object["spec"].(map[string]any)
+	if !ok {
+		return e, nil
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &spec); err != nil {
+		return evaluator{}, fmt.Errorf("read %s: %w", e, err)
+	}
+	e.rules, e.namespaces = spec.RuleSelector, spec.RuleNamespaceSelector
+	e.enforced = spec.EnforcedNamespaceLabel
+	for _, r := range spec.ExcludedFromEnforcement {
+		if r.Resource == monitoringv1.PrometheusRuleName {
+			e.excluded = append(e.excluded, ruleReference{r.Namespace, r.Name})
+		}
+	}
+	for _, r := range spec.PrometheusRulesExcludedFromEnforce {
+		e.excluded = append(e.excluded, ruleReference{r.RuleNamespace, r.RuleName})
+	}
+	e.paused = spec.Paused
+	e.idle = spec.Replicas != nil && *spec.Replicas == 0
+	return e, nil
+}
+
+// bindingsOf returns what the Prometheus operator says of a rule as it is now. It says so only with its feature gate
+// StatusForConfigurationResources.
+func bindingsOf(rule *monitoringv1.PrometheusRule) []binding {
+	kinds := map[string]string{monitoringv1.PrometheusName: gvkPrometheus.Kind, monitoringv1.ThanosRulerName: gvkThanosRuler.Kind}
+	var all []binding
+	for _, b := range rule.Status.Bindings {
+		kind, ok := kinds[b.Resource]
+		if !ok {
+			continue
+		}
+		for _, c := range b.Conditions {
+			if c.Type == monitoringv1.Accepted && c.ObservedGeneration == rule.Generation {
+				message := cmp.Or(c.Message, c.Reason)
+				all = append(all, binding{kind, b.Namespace, b.Name, c.Status == monitoringv1.ConditionTrue, message})
+			}
+		}
+	}
+	return all
+}
+
+// ruleOf is a rule that is wanted, with what is seen of it; live is nil if it is not seen yet.
+func (r *Reconciler) ruleOf(rule *monitoringv1.PrometheusRule, live client.Object) ruleSeen {
+	seen := ruleSeen{name: rule.Name, labels: labels.Set(rule.Labels), api: r.opts.Desired.Rules.Selector["namespace"]}
+	if live != nil {
+		seen.labels = labels.Merge(live.GetLabels(), rule.Labels) // others may have set some, which count too
+	}
+	if standing, ok := live.(*monitoringv1.PrometheusRule); ok {
+		seen.bindings = bindingsOf(standing)
+	}
+	return seen
+}
+
+func sameSpecs(before, after client.Object) bool {
 	old, ok := before.(*unstructured.Unstructured)
 	young, both := after.(*unstructured.Unstructured)
-	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // of which the cache has no more than these
+	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // as they were trimmed
 }
 
 func sameLabels(before, after client.Object) bool {

@@ -83,16 +83,10 @@ func TestDeletedChildrenReturn(t *testing.T) {
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	foreign := func(w *world) map[string]client.Object {
-		cronJob := named(w, &batchv1.CronJob{}, "daily-report")
-		cronJob.Spec = batchv1.CronJobSpec{Schedule: "1 1 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-				RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "theirs", Image: "example.com/theirs"}},
-			}},
-		}}}
 		rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 		rule.Spec.Groups = []monitoringv1.RuleGroup{{Name: "theirs"}}
 		return map[string]client.Object{
-			v1alpha1.ConditionScheduled:      cronJob,
+			v1alpha1.ConditionScheduled:      theirs(w),
 			v1alpha1.ConditionRulesInstalled: rule,
 			"shared":                         named(w, &corev1.ServiceAccount{}, "watchbill-report"),
 		}

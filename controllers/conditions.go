@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/desired"
@@ -31,6 +28,25 @@ func failedTo(condition string, err error) (metav1.Condition, bool) {
 		return is(condition, metav1.ConditionFalse, v1alpha1.ReasonForeignObject, err.Error()), true
 	}
 	return is(condition, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, err.Error()), true
+}
+
+// failed sets the condition that an error of applying amounts to, if any. One that says nothing about the report leaves what
+// was said before.
+func (o *outcome) failed(condition string, err error) {
+	var wait *waitError
+	if c, said := failedTo(condition, err); said {
+		o.refused[condition] = refused(err)
+		o.set(c, true)
+	} else if errors.As(err, &wait) && meta.FindStatusCondition(o.status.Conditions, condition) == nil {
+		o.set(is(condition, metav1.ConditionUnknown, v1alpha1.ReasonWaiting, wait.why), false)
+	}
+}
+
+// without sets the condition of a report that has no rules, as withoutRule returns it.
+func (o *outcome) without(c metav1.Condition) {
+	denied := c.Reason == v1alpha1.ReasonApplyFailed // the right to read rules is missing
+	o.refused[c.Type] = denied
+	o.set(c, denied)
 }
 
 // scheduled is the condition of a CronJob that stands.
@@ -61,35 +77,31 @@ func withoutRule(seen *observed, p plan) (metav1.Condition, bool) {
 	return metav1.Condition{}, false
 }
 
-// installed is the condition of a PrometheusRule that stands; live is as it was seen, nil if it was not yet.
-func installed(rule *monitoringv1.PrometheusRule, live client.Object, c candidates, notes []string) metav1.Condition {
-	have := labels.Set(rule.Labels)
-	if live != nil {
-		have = labels.Merge(live.GetLabels(), rule.Labels) // others may have set some, which count too
+// installed is the condition of a PrometheusRule that stands.
+func installed(rule ruleSeen, c candidates, notes []string) metav1.Condition {
+	taken := c.taken(rule)
+	switch taken.reason {
+	case "":
+		message := fmt.Sprintf("the PrometheusRule %s stands, and %s takes it", rule.name, taken.by)
+		if len(notes) > 0 {
+			message += "; " + strings.Join(notes, "; ")
+		}
+		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled, message)
+	case v1alpha1.ReasonSelectionUnknown:
+		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionUnknown, taken.reason, taken.why)
 	}
-	taken, known, why := c.taken(have)
-	switch {
-	case !known:
-		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionUnknown, v1alpha1.ReasonSelectionUnknown, why)
-	case !taken:
-		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected, why)
-	}
-	message := fmt.Sprintf("the PrometheusRule %s stands, and a Prometheus takes it", rule.Name)
-	if len(notes) > 0 {
-		message += "; " + strings.Join(notes, "; ")
-	}
-	return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled, message)
+	return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, taken.reason, taken.why)
 }
 
 // standing sets the conditions of a report of which all stands as planned.
-func (o *outcome) standing(seen *observed, p plan) {
+func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
 	o.cronJob = seen.cronJob()
 	o.set(scheduled(o.cronJob), false)
 	if c, without := withoutRule(seen, p); without {
-		o.set(c, c.Reason == v1alpha1.ReasonApplyFailed)
+		o.without(c)
 		return
 	}
-	o.set(installed(p.rule, seen.live(p.rule), seen.candidates, p.notes), false)
+	o.set(installed(r.ruleOf(p.rule, seen.live(p.rule)), seen.candidates, p.notes), false)
 }
 
 // faulty sets the conditions of a report whose spec is at fault. Of what stands all the same, what was said before holds.
@@ -133,7 +145,7 @@ func (o *outcome) ready() {
 			message += ", alerts are off"
 		case v1alpha1.ReasonSelectionUnknown:
 			message += ", whether alerts can come is not known: " + rules.Message
-		case v1alpha1.ReasonPrometheusOperatorMissing, v1alpha1.ReasonNotSelected:
+		case v1alpha1.ReasonPrometheusOperatorMissing, v1alpha1.ReasonNotSelected, v1alpha1.ReasonNamespaceEnforced:
 			message += ", but no alerts will come: " + rules.Message
 		default:
 			wrong = append(wrong, "RulesInstalled: "+rules.Message)

@@ -62,7 +62,7 @@ func (p plan) unwanted(seen *observed) []client.Object {
 		_, rule := object.(*monitoringv1.PrometheusRule)
 		pruned := p.fault == nil && p.rule == nil && rule
 		barred := p.fault != nil && p.fault.reason == v1alpha1.ReasonNamespaceNotAllowed
-		if (pruned || barred) && owns(seen.report, object) {
+		if whose := whoseIs(seen.report, object); (pruned || barred) && (whose == own || whose == orphan) {
 			all = append(all, object)
 		}
 	}

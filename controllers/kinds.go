@@ -31,6 +31,7 @@ const (
 var (
 	gvkPrometheusRule = monitoringv1.SchemeGroupVersion.WithKind("PrometheusRule")
 	gvkPrometheus     = monitoringv1.SchemeGroupVersion.WithKind("Prometheus")
+	gvkThanosRuler    = monitoringv1.SchemeGroupVersion.WithKind("ThanosRuler")
 	gvkNamespace      = corev1.SchemeGroupVersion.WithKind("Namespace")
 	gvkDefinition     = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 )
@@ -68,7 +69,7 @@ type kinds struct {
 	pokes  chan struct{}                             // a CustomResourceDefinition changed
 	queue  atomic.Pointer[workqueue.TypedRateLimitingInterface[reconcile.Request]]
 
-	rules, prometheuses, labels *kind
+	rules, prometheuses, rulers, labels *kind
 }
 
 // newKinds looks for PrometheusRules in watched and its namespaces, all if there are none, and for the rest in wide.
@@ -79,7 +80,8 @@ func newKinds(watched cache.Cache, namespaces []string, wide cache.Cache, server
 	}
 	k := &kinds{wide: wide, server: server, log: log, all: all, looked: make(chan struct{}), pokes: make(chan struct{}, 1)}
 	k.rules = &kind{gvk: gvkPrometheusRule, object: &monitoringv1.PrometheusRule{}, cache: watched, namespaces: namespaces, changed: k.ruleChanged}
-	k.prometheuses = &kind{gvk: gvkPrometheus, object: unstructuredOf(gvkPrometheus), cache: wide, namespaces: everywhere, changed: k.prometheusChanged}
+	k.prometheuses = &kind{gvk: gvkPrometheus, object: unstructuredOf(gvkPrometheus), cache: wide, namespaces: everywhere, changed: k.evaluatorChanged}
+	k.rulers = &kind{gvk: gvkThanosRuler, object: unstructuredOf(gvkThanosRuler), cache: wide, namespaces: everywhere, changed: k.evaluatorChanged}
 	k.labels = &kind{gvk: gvkNamespace, object: &corev1.Namespace{}, cache: wide, namespaces: everywhere, changed: k.namespaceChanged}
 	return k
 }
@@ -107,7 +109,7 @@ func (k *kinds) Start(ctx context.Context) error {
 		case <-timer.C:
 		}
 		changed, known := false, true
-		for _, one := range []*kind{k.labels, k.prometheuses, k.rules} {
+		for _, one := range []*kind{k.labels, k.prometheuses, k.rulers, k.rules} {
 			changed = k.look(ctx, one) || changed
 			known = known && one.known
 		}
@@ -219,8 +221,8 @@ func (k *kinds) ruleChanged(before, after client.Object) {
 	k.enqueue(reportNamedBy(object)...)
 }
 
-func (k *kinds) prometheusChanged(before, after client.Object) {
-	if before == nil || after == nil || !sameSelectors(before, after) {
+func (k *kinds) evaluatorChanged(before, after client.Object) {
+	if before == nil || after == nil || !sameSpecs(before, after) {
 		k.enqueue(k.all(context.Background())...)
 	}
 }

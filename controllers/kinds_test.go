@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ import (
 func definitions(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	var all []*unstructured.Unstructured
-	for _, name := range []string{"prometheusrules.yaml", "prometheuses.yaml"} {
+	for _, name := range []string{"prometheusrules.yaml", "prometheuses.yaml", "thanosrulers.yaml"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "monitoring", name))
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +80,7 @@ func TestPrometheusOperatorComesAndGoes(t *testing.T) {
 	for range 2 {
 		w.create(clients(definitions(t))...)
 		w.stands(rule)
-		w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
+		w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionUnknown, v1alpha1.ReasonSelectionUnknown)
 		w.delete(rule)
 		w.stands(rule)
 
@@ -144,23 +145,123 @@ func TestSelectedByAPrometheus(t *testing.T) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
 	change(w, namespace, func(n *corev1.Namespace) { n.Labels["alerts"] = w.namespace })
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
-	w.delete(prometheus)
+}
+
+// evaluating is a Prometheus or ThanosRuler of the namespace that selects the rules of its namespace with the label release,
+// whose value is the namespace.
+func evaluating(w *world, kind, name string, spec map[string]any) *unstructured.Unstructured {
+	spec["ruleSelector"] = map[string]any{"matchLabels": map[string]any{"release": w.namespace}}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "monitoring.coreos.com/v1", "kind": kind,
+		"metadata": map[string]any{"namespace": w.namespace, "name": name},
+		"spec":     spec,
+	}}
+}
+
+func selectable(w *world) func(*v1alpha1.MonitoringReport) {
+	return func(mr *v1alpha1.MonitoringReport) {
+		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": v1alpha1.RuleLabelValue(w.namespace)}
+	}
+}
+
+func TestSelectedByAThanosRuler(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", selectable(w))
+	ruler := evaluating(w, "ThanosRuler", "ruler", map[string]any{"queryEndpoints": []any{"dns://query"}})
+	w.create(ruler, mr)
+	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
+	if want := "ThanosRuler " + w.namespace + "/ruler takes it"; !strings.Contains(said.Message, want) {
+		t.Errorf("%q does not say %q", said.Message, want)
+	}
+	change(w, ruler, func(r *unstructured.Unstructured) {
+		if err := unstructured.SetNestedField(r.Object, int64(0), "spec", "replicas"); err != nil {
+			t.Fatal(err)
+		}
+	})
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
 }
 
-// refusing answers 403 to requests for some paths, as an API server does to who lacks a right.
+// A Prometheus that has rules look only at their own namespace sees nothing of an API in another.
+func TestEnforcedNamespace(t *testing.T) {
+	t.Parallel()
+	w := begin(t, func(o *controllers.ManagerOptions) {
+		o.Desired.Rules.Selector = map[string]string{"job": "watchbill-api", "namespace": "watchbill"}
+	})
+	mr := w.report("daily", selectable(w))
+	prometheus := evaluating(w, "Prometheus", "tenant", map[string]any{"enforcedNamespaceLabel": "namespace"})
+	w.create(prometheus, mr)
+	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNamespaceEnforced)
+	for _, want := range []string{"namespace=" + w.namespace, "watchbill", "excludedFromEnforcement"} {
+		if !strings.Contains(said.Message, want) {
+			t.Errorf("%q does not name %s", said.Message, want)
+		}
+	}
+	w.settled(mr) // for whoever runs the Prometheus to decide
+	change(w, prometheus, func(p *unstructured.Unstructured) {
+		excluded := []any{map[string]any{"resource": "prometheusrules", "namespace": w.namespace, "name": "daily-report"}}
+		if err := unstructured.SetNestedSlice(p.Object, excluded, "spec", "excludedFromEnforcement"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
+}
+
+// What the Prometheus operator says in the rule's own status counts, and nothing is written for it.
+func TestStatusOfRules(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", selectable(w))
+	w.create(evaluating(w, "Prometheus", "main", map[string]any{}), mr)
+	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	bind := func(status monitoringv1.ConditionStatus, message string) {
+		t.Helper()
+		w.eventually("the rule has a status", func() error {
+			if err := w.get(rule); err != nil {
+				return err
+			}
+			rule.Status.Bindings = []monitoringv1.WorkloadBinding{{
+				Group: "monitoring.coreos.com", Resource: "prometheuses", Namespace: w.namespace, Name: "main",
+				Conditions: []monitoringv1.ConfigResourceCondition{{
+					Type: monitoringv1.Accepted, Status: status, LastTransitionTime: metav1.Now(), Message: message, ObservedGeneration: rule.Generation,
+				}},
+			}}
+			return w.client.Status().Update(t.Context(), rule)
+		})
+	}
+	bind(monitoringv1.ConditionFalse, "invalid rule")
+	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonRejected)
+	if !strings.Contains(said.Message, "invalid rule") {
+		t.Errorf("%q does not say why", said.Message)
+	}
+	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDegraded)
+	w.writes.take()
+	bind(monitoringv1.ConditionTrue, "")
+	w.settled(mr)
+	for _, write := range w.writes.take() {
+		if !strings.HasSuffix(write, "/status") {
+			t.Errorf("%s was written", write)
+		}
+	}
+}
+
+// refusing answers requests for some paths with an error, as an API server does: 403 if no other is said.
 type refusing struct {
-	next  http.RoundTripper
-	paths func(*http.Request) bool
+	next   http.RoundTripper
+	paths  func(*http.Request) bool
+	code   int
+	reason metav1.StatusReason
 }
 
 func (r *refusing) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !r.paths(request) {
 		return r.next.RoundTrip(request)
 	}
-	body := `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"you may not"}`
+	code, reason := cmp.Or(r.code, http.StatusForbidden), cmp.Or(r.reason, metav1.StatusReasonForbidden)
+	body := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":"you may not"}`, reason, code)
 	return &http.Response{
-		StatusCode: http.StatusForbidden, Request: request, ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode: code, Request: request, ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)),
 	}, nil
 }
@@ -198,7 +299,7 @@ func TestMissingRights(t *testing.T) {
 			w := prepare(t, cluster.Config, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
 			config := rest.CopyConfig(w.config)
 			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-				return &refusing{next, func(r *http.Request) bool { return refuse.Load() && tt.refused(r) }}
+				return &refusing{next: next, paths: func(r *http.Request) bool { return refuse.Load() && tt.refused(r) }}
 			})
 			w.config = config
 			w.start()

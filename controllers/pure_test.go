@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -53,52 +52,6 @@ func TestHolds(t *testing.T) {
 			}
 			if got := holds(have, want); got != tt.holds {
 				t.Errorf("holds(%s, %s) = %v", tt.have, tt.want, got)
-			}
-		})
-	}
-}
-
-func TestTaken(t *testing.T) {
-	t.Parallel()
-	all := &metav1.LabelSelector{}
-	with := func(name, value string) *metav1.LabelSelector {
-		return &metav1.LabelSelector{MatchLabels: map[string]string{name: value}}
-	}
-	prom := func(namespace, name string, rules, namespaces *metav1.LabelSelector) prometheusObject {
-		return prometheusObject{namespace, name, rules, namespaces}
-	}
-	team := map[string]string{"team": "a"}
-	tests := map[string]struct {
-		prometheuses []prometheusObject
-		namespace    map[string]string
-		taken, known bool
-		why          string
-	}{
-		"none":                      {nil, team, false, true, "no Prometheus object"},
-		"all of everywhere":         {[]prometheusObject{prom("m", "p", all, all)}, team, true, true, ""},
-		"no selector, its own":      {[]prometheusObject{prom("fleet", "p", all, nil)}, team, true, true, ""},
-		"no selector, another's":    {[]prometheusObject{prom("m", "p", all, nil)}, team, false, true, "Prometheus m/p does not take the rules: it takes those of its own namespace only"},
-		"no rules":                  {[]prometheusObject{prom("m", "p", nil, all)}, team, false, true, "set its spec.ruleSelector"},
-		"a label is missing":        {[]prometheusObject{prom("m", "p", with("release", "kps"), all)}, team, false, true, "set the label release=kps in spec.alerting.ruleLabels"},
-		"a label is there":          {[]prometheusObject{prom("m", "p", with("app", "x"), all)}, team, true, true, ""},
-		"the namespace has it":      {[]prometheusObject{prom("m", "p", all, with("team", "a"))}, team, true, true, ""},
-		"the namespace lacks it":    {[]prometheusObject{prom("m", "p", all, with("team", "b"))}, team, false, true, "set the label team=b on the namespace fleet"},
-		"namespaces are unreadable": {[]prometheusObject{prom("m", "p", all, with("team", "a"))}, nil, false, false, "may not read"},
-		"unreadable, but no matter": {[]prometheusObject{prom("m", "p", with("release", "kps"), with("team", "a"))}, nil, false, true, "release=kps"},
-		"unreadable, but another":   {[]prometheusObject{prom("m", "p", all, with("team", "a")), prom("m", "q", all, all)}, nil, true, true, ""},
-		"the second takes it":       {[]prometheusObject{prom("m", "p", with("x", "y"), all), prom("m", "q", all, all)}, team, true, true, ""},
-		"the nearest is named":      {[]prometheusObject{prom("m", "p", all, nil), prom("m", "q", with("x", "y"), all)}, team, false, true, "Prometheus m/q does not take the rules: set the label x=y in spec.alerting.ruleLabels (1 more do not either)"},
-		"by expression": {[]prometheusObject{prom("m", "p", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-			{Key: "role", Operator: metav1.LabelSelectorOpIn, Values: []string{"a", "b"}},
-		}}, all)}, team, false, true, "role in (a,b)"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := candidates{prometheuses: tt.prometheuses, namespace: "fleet", labels: tt.namespace}
-			taken, known, why := c.taken(map[string]string{"app": "x"})
-			if taken != tt.taken || known != tt.known || !strings.Contains(why, tt.why) || (why == "") != (tt.why == "") {
-				t.Errorf("got %v, %v, %q", taken, known, why)
 			}
 		})
 	}

@@ -3,12 +3,12 @@ package controllers
 // What the controller may do, from which controller-gen makes config/rbac/role.yaml. The chart says the same in
 // charts/watchbill/templates/_rbac.tpl, by where it may do it.
 //
-// What belongs to no namespace, or must be seen in all: which namespaces and kinds there are, and which Prometheus might
-// select a rule.
+// What belongs to no namespace, or must be seen in all: which namespaces and kinds there are, and which Prometheus or
+// ThanosRuler might select a rule.
 //
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
-// +kubebuilder:rbac:groups=monitoring.coreos.com,resources=prometheuses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=monitoring.coreos.com,resources=prometheuses;thanosrulers,verbs=get;list;watch
 //
 // Where it watches: read what there is, say how the reports are. A report that may not be made is told so, too. Of
 // accounts and roles there is one name that concerns it.

@@ -60,7 +60,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case p.fault != nil:
 		o.faulty(seen, p.fault)
 	case settled:
-		o.standing(seen, p)
+		r.standing(seen, p, o)
 	default:
 		schedule := r.applySchedule(ctx, seen, p, o)
 		rule := r.applyRule(ctx, seen, p, o)
@@ -72,6 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.applyRun(ctx, seen, o)
 		o.ready()
 	}
+	o.stall(p.fault, r.now())
 	r.recordRun(ctx, seen, o)
 	o.set(reportHealth(o.status.LastRun), false)
 	r.recordTimes(seen, o)

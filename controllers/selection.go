@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,79 +9,186 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// prometheusObject is what a Prometheus object says of the rules that it takes. As with the Prometheus operator, a selector that is
-// not there takes no rule, and of the namespaces only the Prometheus's own; an empty one takes all.
-type prometheusObject struct {
-	namespace, name   string
-	rules, namespaces *metav1.LabelSelector
+// evaluator is a Prometheus or ThanosRuler object: which rules it selects, and what it does to them. As with the Prometheus
+// operator, a selector that is not there selects no rule, and of the namespaces only its own; an empty one selects all.
+type evaluator struct {
+	kind, namespace, name string
+	rules, namespaces     *metav1.LabelSelector
+
+	enforced string          // the label that it makes rules look for their own namespace by; empty: none
+	excluded []ruleReference // the rules that are left as they are
+
+	paused bool // the operator does not apply changes to it
+	idle   bool // it has no replicas
 }
 
-// candidates are what can take rules, seen from one namespace.
+// ruleReference names a rule, or without a name all rules of a namespace.
+type ruleReference struct{ namespace, name string }
+
+func (e evaluator) String() string { return fmt.Sprintf("%s %s/%s", e.kind, e.namespace, e.name) }
+
+// candidates are what may evaluate rules, seen from one namespace.
 type candidates struct {
-	unknown      string             // why they cannot be seen; empty: they can
-	prometheuses []prometheusObject // in the order of their names, so that what is said of them stays the same
-	namespace    string
-	labels       labels.Set // the namespace's; nil: they cannot be seen
+	unknown    string      // why some cannot be seen; empty: all can
+	evaluators []evaluator // in a fixed order, so that what is said of them stays the same
+	namespace  string
+	labels     labels.Set // the namespace's; nil: they cannot be seen
 }
 
-// taken says whether a Prometheus takes a rule with these labels. If none does, why says what is missing where.
-func (c candidates) taken(rule labels.Set) (taken, known bool, why string) {
-	if c.unknown != "" {
-		return false, false, c.unknown
-	}
-	if len(c.prometheuses) == 0 {
-		return false, true, "there is no Prometheus object in the cluster"
-	}
-	const further = 100 // what must change elsewhere than in the report, as against in it
-	best, unsure := -1, ""
-	for _, p := range c.prometheuses {
-		around, within, known := p.lacks(c, rule)
-		cost := further*len(around) + len(within)
+// ruleSeen is a PrometheusRule as far as it matters for who evaluates it.
+type ruleSeen struct {
+	name     string
+	labels   labels.Set
+	bindings []binding // what the Prometheus operator says of it
+	api      string    // the namespace of the API's series; empty: not known
+}
+
+// binding is what the Prometheus operator says of a rule and an evaluator, of the rule's present content.
+type binding struct {
+	kind, namespace, name string
+	accepted              bool
+	message               string
+}
+
+// taken is whether rules are evaluated: by whom, or the reason of the condition and why they are not.
+type taken struct{ by, reason, why string }
+
+// taken says whether something evaluates a rule, and sees the API's series. What the operator says of a rule counts more
+// than what is concluded from selectors.
+func (c candidates) taken(rule ruleSeen) taken {
+	var refused, blind, unsure string
+	var lacking []lack
+	for _, e := range c.evaluators {
+		b := rule.binding(e)
+		lacks := e.lacks(c, rule.labels)
 		switch {
-		case !known:
-			unsure = fmt.Sprintf("whether Prometheus %s/%s takes rules of the namespace %s depends on the namespace's labels, which the controller may not read", p.namespace, p.name, c.namespace)
-		case cost == 0:
-			return true, true, ""
-		case best < 0 || cost < best: // the one that takes the least to be content
-			best = cost
-			why = fmt.Sprintf("Prometheus %s/%s does not take the rules: %s", p.namespace, p.name, strings.Join(slices.Concat(around, within), "; "))
+		case b != nil && !b.accepted:
+			refused = fmt.Sprintf("the Prometheus operator does not give the rules to %s: %s", e, b.message)
+		case e.idle:
+			lacking = append(lacking, lack{e, 1, []string{"it has no replicas"}, false})
+		case b == nil && lacks.unsure:
+			unsure = fmt.Sprintf("whether %s takes rules of the namespace %s depends on the namespace's labels, which the controller may not read", e, c.namespace)
+		case b == nil && len(lacks.wishes) > 0:
+			lacking = append(lacking, lacks)
+		case b == nil && e.paused:
+			unsure = fmt.Sprintf("%s would take the rules, but it is paused, so the Prometheus operator may not have given them to it", e)
+		case !e.enforces(c.namespace, rule.name), rule.api == c.namespace:
+			return taken{by: e.String()}
+		case rule.api == "":
+			unsure = fmt.Sprintf("%s takes the rules, but has them look only at series with %s=%s, by its spec.enforcedNamespaceLabel. Whether the API's series are among them is not known: "+
+				"the controller's metrics selector names no namespace", e, e.enforced, c.namespace)
+		default:
+			blind = fmt.Sprintf("%s takes the rules, but has them look only at series with %s=%s, by its spec.enforcedNamespaceLabel. The API's series are of the namespace %s: "+
+				"create the MonitoringReport there, or name the PrometheusRule %s/%s in the %s's spec.excludedFromEnforcement", e, e.enforced, c.namespace, rule.api, c.namespace, rule.name, e.kind)
 		}
 	}
-	if unsure != "" {
-		return false, false, unsure
+	if by := c.unseen(rule); by != "" {
+		return taken{by: by + ", which the controller may not read,"}
 	}
-	if more := len(c.prometheuses) - 1; more > 0 {
+	switch {
+	case refused != "":
+		return taken{reason: v1alpha1.ReasonRejected, why: refused}
+	case blind != "":
+		return taken{reason: v1alpha1.ReasonNamespaceEnforced, why: blind}
+	case unsure != "":
+		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: unsure}
+	case c.unknown != "" && len(lacking) > 0:
+		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: c.unknown + "; " + nearest(lacking)}
+	case c.unknown != "":
+		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: c.unknown}
+	case len(lacking) == 0:
+		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: "there is no Prometheus or ThanosRuler object in the cluster; whether something else takes the rules " +
+			"(such as Grafana Alloy, or the operator of VictoriaMetrics) cannot be seen"}
+	}
+	return taken{reason: v1alpha1.ReasonNotSelected, why: nearest(lacking)}
+}
+
+// binding returns what the operator says of a rule and an evaluator; nil if it says nothing.
+func (r ruleSeen) binding(e evaluator) *binding {
+	for i, b := range r.bindings {
+		if b.of(e) {
+			return &r.bindings[i]
+		}
+	}
+	return nil
+}
+
+func (b binding) of(e evaluator) bool {
+	return b.kind == e.kind && b.namespace == e.namespace && b.name == e.name
+}
+
+// unseen returns what evaluates a rule, as the operator says, if not all evaluators can be seen. If they can, one that is not
+// among them was deleted.
+func (c candidates) unseen(rule ruleSeen) string {
+	for _, b := range rule.bindings {
+		known := slices.ContainsFunc(c.evaluators, b.of)
+		if b.accepted && c.unknown != "" && !known {
+			return fmt.Sprintf("%s %s/%s", b.kind, b.namespace, b.name)
+		}
+	}
+	return ""
+}
+
+// lack is what must change for an evaluator to take a rule. unsure is whether that depends on what cannot be seen.
+type lack struct {
+	evaluator evaluator
+	cost      int
+	wishes    []string
+	unsure    bool
+}
+
+// nearest says what the evaluator lacks that takes the least to take the rules.
+func nearest(lacking []lack) string {
+	best := slices.MinFunc(lacking, func(a, b lack) int { return cmp.Compare(a.cost, b.cost) })
+	why := fmt.Sprintf("%s does not take the rules: %s", best.evaluator, strings.Join(best.wishes, "; "))
+	if more := len(lacking) - 1; more > 0 {
 		why += fmt.Sprintf(" (%d more do not either)", more)
 	}
-	return false, true, why
+	return why
 }
 
-// lacks says what must change for a Prometheus to take a rule, nothing if it does: around the report, and within its spec.
-// known is false if that depends on what cannot be seen.
-func (p prometheusObject) lacks(c candidates, rule labels.Set) (around, within []string, known bool) {
-	known = true
+// lacks says what must change for an evaluator to select a rule; no wishes if it does.
+func (e evaluator) lacks(c candidates, rule labels.Set) lack {
+	const around = 100 // the cost of what must change elsewhere than in the report
+	l := lack{evaluator: e}
+	add := func(cost int, wish string) {
+		l.cost += cost
+		l.wishes = append(l.wishes, wish)
+	}
 	switch {
-	case p.namespaces == nil:
-		if p.namespace != c.namespace {
-			around = append(around, "it takes those of its own namespace only: set its spec.ruleNamespaceSelector")
+	case e.namespaces == nil:
+		if e.namespace != c.namespace {
+			add(around, "it takes those of its own namespace only: set its spec.ruleNamespaceSelector")
 		}
-	case len(p.namespaces.MatchLabels)+len(p.namespaces.MatchExpressions) == 0:
+	case len(e.namespaces.MatchLabels)+len(e.namespaces.MatchExpressions) == 0:
 	case c.labels == nil:
-		known = false
+		l.unsure = true
 	default:
-		for _, wish := range unmet(p.namespaces, c.labels) {
-			around = append(around, fmt.Sprintf("set the label %s on the namespace %s", wish, c.namespace))
+		for _, wish := range unmet(e.namespaces, c.labels) {
+			add(around, fmt.Sprintf("set the label %s on the namespace %s", wish, c.namespace))
 		}
 	}
-	if p.rules == nil {
-		return append(around, "it takes none: set its spec.ruleSelector"), nil, true
+	if e.rules == nil {
+		add(around, "it takes none: set its spec.ruleSelector")
+		l.unsure = false
+		return l
 	}
-	for _, wish := range unmet(p.rules, rule) {
-		within = append(within, fmt.Sprintf("set the label %s in spec.alerting.ruleLabels", wish))
+	for _, wish := range unmet(e.rules, rule) {
+		add(1, fmt.Sprintf("set the label %s in spec.alerting.ruleLabels", wish))
+		l.unsure = false // it does not take these labels in any namespace
 	}
-	return around, within, known || len(within) > 0 // who does not take the rule's labels does not take them in any namespace
+	return l
+}
+
+// enforces reports whether an evaluator has a rule look at nothing but series of the rule's namespace.
+func (e evaluator) enforces(namespace, rule string) bool {
+	return e.enforced != "" && !slices.ContainsFunc(e.excluded, func(r ruleReference) bool {
+		return r.namespace == namespace && (r.name == "" || r.name == rule)
+	})
 }
 
 // unmet are the requirements of a selector that labels do not meet, in words such as release=prometheus.

@@ -32,13 +32,14 @@ type outcome struct {
 	events  []note
 	wait    time.Duration // 0: until something changes
 	errs    []error
+	refused map[string]bool // conditions of objects that the API server refuses, whatever is tried
 }
 
 // note is an event for people. Events are emitted once the status is written: what the status says already was told.
 type note struct{ kind, reason, action, text string }
 
 func newOutcome(report *v1alpha1.MonitoringReport) *outcome {
-	o := &outcome{status: *report.Status.DeepCopy()}
+	o := &outcome{status: *report.Status.DeepCopy(), refused: map[string]bool{}}
 	o.status.ObservedGeneration = report.Generation
 	return o
 }

@@ -37,9 +37,7 @@ func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, 
 	for _, want := range append(slices.Clone(p.shared), p.cronJob) {
 		wrote, err := r.apply(ctx, seen.report, want, seen.live(want))
 		o.fail(err)
-		if c, said := failedTo(v1alpha1.ConditionScheduled, err); said {
-			o.set(c, true)
-		}
+		o.failed(v1alpha1.ConditionScheduled, err)
 		if err != nil {
 			return false
 		}
@@ -53,7 +51,7 @@ func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, 
 // applyRule makes the alerts, if there should be any and the cluster knows such a thing, and says whether they stood before.
 func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
 	if c, cannot := withoutRule(seen, p); cannot {
-		o.set(c, c.Reason == v1alpha1.ReasonApplyFailed)
+		o.without(c)
 		return true
 	}
 	live := seen.live(p.rule)
@@ -62,13 +60,11 @@ func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *o
 		err = &waitError{time.Second, "the cluster does not know PrometheusRules any more"}
 	}
 	o.fail(err)
-	if c, said := failedTo(v1alpha1.ConditionRulesInstalled, err); said {
-		o.set(c, true)
-	}
+	o.failed(v1alpha1.ConditionRulesInstalled, err)
 	if err != nil {
 		return false
 	}
-	o.set(installed(p.rule, live, seen.candidates, p.notes), false)
+	o.set(installed(r.ruleOf(p.rule, live), seen.candidates, p.notes), false)
 	return !wrote
 }
 
@@ -105,8 +101,12 @@ func (r *Reconciler) create(ctx context.Context, report *v1alpha1.MonitoringRepo
 		return err
 	case err != nil:
 		return fmt.Errorf("read Job %s/%s: %w", job.Namespace, job.Name, err)
-	case !owns(report, standing):
-		return &foreignError{"Job", job.Namespace, job.Name}
+	}
+	switch whoseIs(report, standing) {
+	case foreign:
+		return &foreignError{objectKey{"Job", job.Namespace, job.Name}, ownerOf(standing)}
+	case earlier:
+		return &waitError{lookAgain, "the Job of an earlier report of this name is still there"}
 	}
 	return nil
 }

@@ -11,6 +11,9 @@ const (
 	// ConditionReportHealthy says whether the last run made a report and delivered it everywhere. A report with the verdict
 	// Fail is a healthy one.
 	ConditionReportHealthy = "ReportHealthy"
+	// ConditionStalled is there, and True, while trying again cannot help: the spec or the cluster must be changed. Its reason
+	// is that of what is wrong. Tools that follow kstatus (Flux, Helm) take such a report for failed instead of waiting for it.
+	ConditionStalled = "Stalled"
 )
 
 // The reasons of conditions. Those of more than one condition come first.
@@ -19,6 +22,7 @@ const (
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed" // the operator makes no reports in this namespace
 	ReasonForeignObject       = "ForeignObject"       // an object that is not ours has the name of one to be made
 	ReasonApplyFailed         = "ApplyFailed"         // the cluster did not take an object; it is tried again
+	ReasonWaiting             = "Waiting"             // an object is not there yet; the message says what is waited for
 
 	ReasonReconciled = "Reconciled" // Ready: all stands as it should
 	ReasonDegraded   = "Degraded"   // not Ready: another condition says why
@@ -30,6 +34,8 @@ const (
 	ReasonAlertingOff               = "AlertingOff"               // RulesInstalled: none are wanted
 	ReasonPrometheusOperatorMissing = "PrometheusOperatorMissing" // the cluster does not know PrometheusRules
 	ReasonNotSelected               = "NotSelected"               // no Prometheus takes them
+	ReasonNamespaceEnforced         = "NamespaceEnforced"         // one does, but has them look at another namespace than the API's
+	ReasonRejected                  = "Rejected"                  // the Prometheus operator refuses them
 	ReasonSelectionUnknown          = "SelectionUnknown"          // whether one does cannot be seen
 
 	ReasonNeverRun       = "NeverRun"       // ReportHealthy: there was no run yet

@@ -31,8 +31,11 @@ type MonitoringReport struct {
 	// +required
 	Spec MonitoringReportSpec `json:"spec,omitzero"`
 
-	// status is what the controller saw last.
+	// status is what the controller saw last. Until it has seen the report,
+	// observedGeneration is -1, so that tools that wait for it do not take the
+	// report for ready.
 	// +optional
+	// +default={"observedGeneration": -1}
 	Status MonitoringReportStatus `json:"status,omitzero"`
 }
 

@@ -6,7 +6,8 @@ import (
 
 // MonitoringReportStatus is what the controller saw last.
 type MonitoringReportStatus struct {
-	// observedGeneration is the generation of the spec that the rest is about.
+	// observedGeneration is the generation of the spec that the rest is about; -1
+	// until the controller has seen the report.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -34,7 +35,9 @@ type MonitoringReportStatus struct {
 	// +listMapKey=name
 	Objectives []ObjectiveStatus `json:"objectives,omitempty"`
 
-	// conditions are Ready, Scheduled, RulesInstalled and ReportHealthy.
+	// conditions are Ready, Scheduled, RulesInstalled and ReportHealthy, and
+	// Stalled while the controller cannot go on until the spec or the cluster is
+	// changed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

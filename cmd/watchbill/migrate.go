@@ -17,8 +17,12 @@ func migrateCommand(std stdio) *cobra.Command {
 		if config.DirectURL() == "" {
 			return "", usageError(errors.New("--database-url: is required (or DATABASE_URL)"))
 		}
-		if postgres.CheckURL(config.DirectURL()) != nil {
-			return "", usageError(errors.New("--database-url: must be a PostgreSQL URL such as postgres://user:password@host/database"))
+		flag := "--database-url"
+		if config.DatabaseDirectURL != "" {
+			flag = "--database-direct-url"
+		}
+		if fault := postgres.URLFault(config.DirectURL()); fault != "" {
+			return "", usageError(fmt.Errorf("%s: %s", flag, fault))
 		}
 		return config.DirectURL(), nil
 	}

@@ -28,7 +28,8 @@ was done when it is broken off stays done; running it again does the rest.`,
 			w := execution.Window{From: moment(&wrong, "--from", from), To: moment(&wrong, "--to", to)}
 			wrong.add(len(wrong) == 0 && !w.From.Before(w.To), "--from", "must be before --to")
 			wrong.add(config.DatabaseURL == "", "--database-url", "is required (or DATABASE_URL)")
-			wrong.add(postgres.CheckURL(config.DatabaseURL) != nil, "--database-url", "must be a PostgreSQL URL such as postgres://user:password@host/database")
+			fault := postgres.URLFault(config.DatabaseURL)
+			wrong.add(fault != "", "--database-url", "%s", fault)
 			if err := wrong.err(); err != nil {
 				return err
 			}

@@ -57,7 +57,7 @@ func TestEveryFieldOfAnExecution(t *testing.T) {
 		Kind: execution.Inference, Variant: "b", Status: execution.Failure, ErrorMessage: "line\nbreak", Duration: 2_500_125 * time.Microsecond,
 		Provider: "openai", Model: "gpt-4o",
 		Tokens: execution.Tokens{Input: 1000, Output: 500, CacheRead: 200, CacheWrite: 100, Reasoning: 50, Used: 1600}, Usage: execution.UsageReported,
-		Input: json.RawMessage(`{"a": null, "b": [1, 2.50, "xé"]}`), Output: json.RawMessage(`"text"`),
+		Input: json.RawMessage(`{"b":[1,2.50,"x\u00e9"],"a":null}`), Output: json.RawMessage(`"text"`),
 		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", SpanID: "00f067aa0ba902b7", ParentSpanID: "53995c3f42cd8ad8", Request: true,
 	}
 	got := a.of(t, "u/1")

@@ -167,12 +167,6 @@ func limitStatements(cc *pgx.ConnConfig) func(context.Context, *pgx.Conn) error 
 	}
 }
 
-// CheckURL says whether url can be understood. Its error does not tell the password.
-func CheckURL(url string) error {
-	_, err := pgxpool.ParseConfig(url)
-	return err
-}
-
 // Password is the password that url has, to be kept out of logs; empty where it has none or cannot be understood.
 func Password(url string) string {
 	config, err := pgxpool.ParseConfig(url)

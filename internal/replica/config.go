@@ -119,8 +119,14 @@ func (c Config) Validate() error {
 		}
 	}
 	fault(c.DatabaseURL == "", "database-url", "is required (or DATABASE_URL)")
-	fault(!isDatabaseURL(c.DatabaseURL), "database-url", "must be a PostgreSQL URL such as postgres://user:password@host/database")
-	fault(!isDatabaseURL(c.DatabaseDirectURL), "database-direct-url", "must be a PostgreSQL URL")
+	faultOfURL := func(url, flag string) {
+		if url != "" {
+			wrong := postgres.URLFault(url)
+			fault(wrong != "", flag, "%s", wrong)
+		}
+	}
+	faultOfURL(c.DatabaseURL, "database-url")
+	faultOfURL(c.DatabaseDirectURL, "database-direct-url")
 	fault(c.DatabaseMaxConns < 2 || c.DatabaseMaxConns > 1000, "database-max-conns", "must be from 2 to 1000")
 	fault(!isAddress(c.Listen), "listen", "must be an address such as :8080")
 	fault(!isAddress(c.MetricsListen), "metrics-listen", "must be an address such as :9090")
@@ -237,6 +243,3 @@ func isAddress(s string) bool {
 	_, err = net.LookupPort("tcp", port)
 	return err == nil
 }
-
-// isDatabaseURL lets the driver judge, but does not repeat its words, which may quote a part of a secret.
-func isDatabaseURL(s string) bool { return s == "" || postgres.CheckURL(s) == nil }

@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/watchbill/watchbill/internal/postgres"
@@ -86,6 +88,56 @@ func TestCloudNativePGDatabase(t *testing.T) {
 	inDatabase.Path = "/watchbill"
 	execAll(t, inDatabase.String(), statements...)
 	checkLogin(t, login(t, admin, "secret"))
+}
+
+// TestDatabaseTLS: the container that migrates reaches the database by the same files and variables as the one that serves.
+func TestDatabaseTLS(t *testing.T) {
+	t.Parallel()
+	external := []string{"--set", "postgresql.mode=external", "--set", "postgresql.external.existingSecret=database", "--show-only", "templates/api/deployment.yaml"}
+	for name, tt := range map[string]struct {
+		values []string
+		mounts map[string]string // paths by volume
+		env    map[string]string
+	}{
+		"by values": {
+			[]string{"--set", "postgresql.external.tls.caSecretName=authority", "--set", "postgresql.external.tls.clientSecretName=client"},
+			map[string]string{"database-ca": "/etc/watchbill/database-ca", "database-client": "/etc/watchbill/database-client"},
+			map[string]string{
+				"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/etc/watchbill/database-ca/ca.crt",
+				"PGSSLCERT": "/etc/watchbill/database-client/tls.crt", "PGSSLKEY": "/etc/watchbill/database-client/tls.key",
+			},
+		},
+		"by a volume of one's own": {
+			[]string{"--set-json", `api={"extraVolumes":[{"name":"pgca","secret":{"secretName":"a"}}],"extraVolumeMounts":[{"name":"pgca","mountPath":"/pgca"}],"extraEnv":[{"name":"PGSSLROOTCERT","value":"/pgca/ca.crt"},{"name":"WATCHBILL_LOG_LEVEL","value":"debug"}]}`},
+			map[string]string{"pgca": "/pgca"},
+			map[string]string{"PGSSLROOTCERT": "/pgca/ca.crt"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			template, _ := pod(t, objects(t, render(t, append(external, tt.values...)...))[0])
+			for _, container := range append(template.Spec.InitContainers, template.Spec.Containers...) {
+				mounts, env := map[string]string{}, map[string]string{}
+				for _, m := range container.VolumeMounts {
+					mounts[m.Name] = m.MountPath
+				}
+				for _, e := range container.Env {
+					env[e.Name] = e.Value
+				}
+				if !containsAll(mounts, tt.mounts) || !containsAll(env, tt.env) {
+					t.Errorf("%s has mounts %v and variables %v", container.Name, mounts, env)
+				}
+				if _, flag := env["WATCHBILL_LOG_LEVEL"]; flag && container.Name == "migrate" {
+					t.Error("a flag of watchbill serve is given to watchbill migrate")
+				}
+			}
+			for volume := range tt.mounts {
+				if !slices.ContainsFunc(template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == volume }) {
+					t.Errorf("there is no volume %s", volume)
+				}
+			}
+		})
+	}
 }
 
 // TestDocumentedDatabase: what docs/install.md tells administrators to run is what the chart runs.

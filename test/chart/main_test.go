@@ -134,8 +134,14 @@ func run(t *testing.T, program string, args ...string) (string, error) {
 // helm runs Helm with nothing of the user's settings, as an administrator of the cluster.
 func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), tool(t, "helm"), args...)
-	home := filepath.Join(scratch, "helm")
+	return helmOf(t, "helm", args...)
+}
+
+// helmOf is the same for one of several Helms.
+func helmOf(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+	home := filepath.Join(scratch, name)
 	cmd.Env = append(os.Environ(),
 		"HELM_CACHE_HOME="+filepath.Join(home, "cache"), "HELM_CONFIG_HOME="+filepath.Join(home, "config"), "HELM_DATA_HOME="+filepath.Join(home, "data"),
 		"KUBECONFIG="+writeFile(t, "kubeconfig", string(cluster.Environment().KubeConfig)),

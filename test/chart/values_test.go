@@ -48,6 +48,12 @@ func TestRefusals(t *testing.T) {
 		{"gRPC by a flag", []string{"api.config.otlp-grpc-listen=:4317"}, []string{"/api/config", "otlp-grpc-listen"}},
 		{"an ingress for gRPC alone", []string{"api.otlpGRPC.enabled=true", "api.otlpGRPC.ingress=true"}, []string{"api.otlpGRPC.ingress", "api.ingress.enabled"}},
 		{"an ingress for gRPC without TLS", []string{"api.otlpGRPC.enabled=true", "api.otlpGRPC.ingress=true", "api.ingress.enabled=true", "api.ingress.hosts={a.example}"}, []string{"api.otlpGRPC.ingress", "api.ingress.tls"}},
+		{"two authorities", []string{"postgresql.mode=external", "postgresql.external.existingSecret=db", "postgresql.external.tls.caSecretName=a", "postgresql.external.tls.caConfigMapName=b"}, []string{"postgresql.external.tls.caConfigMapName"}},
+		{"an authority of the bundled database", []string{"postgresql.external.tls.caSecretName=a"}, []string{"postgresql.external.tls", "postgresql.mode external"}},
+		{"a name with a dot", []string{"fullnameOverride=my.fleet"}, []string{"fullnameOverride", "my.fleet-api", "Service"}},
+		{"a name of capitals", []string{"nameOverride=Fleet"}, []string{"the release's name and nameOverride", "watchbill-Fleet-api"}},
+		{"a label's value", []string{"commonLabels.team=a b"}, []string{"/commonLabels/team"}},
+		{"a label's name", []string{"api.podLabels.a/b/c=d"}, []string{"a/b/c"}},
 		{"two faults, both named", []string{"postgresql.mode=external", "kubernetesAuth.enabled=false"}, []string{"existingSecret", "kubernetesAuth"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

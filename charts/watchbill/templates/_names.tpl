@@ -1,19 +1,31 @@
 {{- /* Names, labels and images. Everything that is included by more than one file is in a file with an underscore. */ -}}
 
+{{- /* A name of at most 40 characters that ends in a letter or digit. */ -}}
+{{- define "watchbill.cut" -}}
+{{- regexReplaceAll "[^A-Za-z0-9]+$" (trunc 40 .) "" -}}
+{{- end -}}
+
+{{- /* What of a text a label may have: less than the whole where it is too long, or has other characters or ends. */ -}}
+{{- define "watchbill.labelValue" -}}
+{{- $text := regexReplaceAll "[^-A-Za-z0-9_.]" . "_" -}}
+{{- $text = regexReplaceAll "^[^A-Za-z0-9]+" $text "" -}}
+{{- regexReplaceAll "[^A-Za-z0-9]+$" (trunc 63 $text) "" -}}
+{{- end -}}
+
 {{- define "watchbill.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- include "watchbill.cut" (default .Chart.Name .Values.nameOverride) -}}
 {{- end -}}
 
 {{- /* At most 40 characters, so that what is put behind it fits into a label. */ -}}
 {{- define "watchbill.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- include "watchbill.cut" .Values.fullnameOverride -}}
 {{- else -}}
 {{- $name := include "watchbill.name" . -}}
 {{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- include "watchbill.cut" .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- include "watchbill.cut" (printf "%s-%s" .Release.Name $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -29,9 +41,11 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- /* Takes a list: the root and the component. */ -}}
 {{- define "watchbill.labels" -}}
 {{- $root := index . 0 -}}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ include "watchbill.labelValue" (printf "%s-%s" $root.Chart.Name $root.Chart.Version) }}
 {{ include "watchbill.selectorLabels" . }}
-app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | quote }}
+{{- with include "watchbill.labelValue" ($root.Values.image.tag | default $root.Chart.AppVersion) }}
+app.kubernetes.io/version: {{ . | quote }}
+{{- end }}
 app.kubernetes.io/part-of: watchbill
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- with $root.Values.commonLabels }}

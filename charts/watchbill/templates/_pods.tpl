@@ -52,36 +52,6 @@ securityContext:
 {{- if $where }}{{ toYaml $where }}{{ end -}}
 {{- end -}}
 
-{{- /* Variables with the database's URLs. */ -}}
-{{- define "watchbill.databaseEnv" -}}
-{{- $p := .Values.postgresql -}}
-{{- $secret := $p.external.existingSecret -}}
-{{- $key := $p.external.urlKey -}}
-{{- if eq $p.mode "bundled" -}}
-{{- $secret = include "watchbill.postgresql.secret" . -}}
-{{- $key = "url" -}}
-{{- else if eq $p.mode "cloudnativepg" -}}
-{{- $secret = printf "%s-postgresql-app" (include "watchbill.fullname" .) -}}
-{{- $key = "uri" -}}
-{{- end -}}
-- name: DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ $secret }}
-      key: {{ $key }}
-{{- if and (eq $p.mode "external") $p.external.directUrlKey }}
-- name: WATCHBILL_DATABASE_DIRECT_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ $secret }}
-      key: {{ $p.external.directUrlKey }}
-{{- end }}
-{{- end -}}
-
-{{- define "watchbill.postgresql.secret" -}}
-{{- .Values.postgresql.bundled.existingSecret | default (printf "%s-postgresql" (include "watchbill.fullname" .)) -}}
-{{- end -}}
-
 {{- /* A Secret's entry: the given value, else the one it has, else a random one. What it has is kept on upgrades; a
 rendering without a cluster finds nothing. Takes a list: the Secret, the key, the given value. */ -}}
 {{- define "watchbill.keptOrRandom" -}}

@@ -10,7 +10,7 @@ might select a rule. */ -}}
   resources: [customresourcedefinitions]
   verbs: [get, list, watch]
 - apiGroups: [monitoring.coreos.com]
-  resources: [prometheuses]
+  resources: [prometheuses, thanosrulers]
   verbs: [get, list, watch]
 {{- end -}}
 

@@ -1,0 +1,91 @@
+package controllers
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/api/v1alpha1"
+)
+
+// ownership says whose an object is that has the name of one of a report's.
+type ownership int
+
+const (
+	own     ownership = iota // the report's; for what a namespace's reports share, Watchbill's
+	orphan                   // made for a report of this name, which was deleted without what it owned
+	earlier                  // of an earlier report of this name; it goes with that
+	foreign                  // another's
+)
+
+// whoseIs returns whose an object is. What is not there is the report's own.
+func whoseIs(report *v1alpha1.MonitoringReport, object client.Object) ownership {
+	if object == nil {
+		return own
+	}
+	managed := object.GetLabels()[labelManagedBy] == managedBy
+	if shared(object) {
+		if managed {
+			return own
+		}
+		return foreign
+	}
+	switch owner := metav1.GetControllerOf(object); {
+	case owner == nil && managed && object.GetLabels()[v1alpha1.LabelReport] == report.Name && object.GetAnnotations()[v1alpha1.AnnotationAppliedHash] != "":
+		return orphan
+	case owner == nil:
+		return foreign
+	case owner.UID == report.UID:
+		return own
+	case owner.Kind == kindReport && owner.Name == report.Name && groupOf(owner.APIVersion) == v1alpha1.GroupVersion.Group:
+		return earlier
+	}
+	return foreign
+}
+
+func groupOf(apiVersion string) string {
+	object := metav1.TypeMeta{APIVersion: apiVersion}
+	return object.GroupVersionKind().Group
+}
+
+// owns reports whether an object is the report's own, or for what a namespace's reports share, ours.
+func owns(report *v1alpha1.MonitoringReport, object client.Object) bool {
+	return whoseIs(report, object) == own
+}
+
+// shared reports whether an object is of a kind that a namespace's reports share.
+func shared(object client.Object) bool {
+	switch object.(type) {
+	case *corev1.ServiceAccount, *rbacv1.Role, *rbacv1.RoleBinding:
+		return true
+	}
+	return false
+}
+
+// foreignError says that an object of a name that we need is not ours.
+type foreignError struct {
+	key   objectKey
+	owner string
+}
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("there is a %s %s/%s that Watchbill did not make%s; it is left alone: delete or rename it", e.key.kind, e.key.namespace, e.key.name, e.owner)
+}
+
+// ownerOf says whose a foreign object is, as far as it says so itself.
+func ownerOf(object client.Object) string {
+	labels := object.GetLabels()
+	if owner := metav1.GetControllerOf(object); owner != nil {
+		return fmt.Sprintf(" (it belongs to the %s %s)", owner.Kind, owner.Name)
+	}
+	if by := labels[labelManagedBy]; by != "" && by != managedBy {
+		return fmt.Sprintf(" (it is managed by %s)", by)
+	}
+	if report := labels[v1alpha1.LabelReport]; report != "" {
+		return fmt.Sprintf(" (it has the label %s=%s, but nothing else of what Watchbill makes)", v1alpha1.LabelReport, report)
+	}
+	return ""
+}
