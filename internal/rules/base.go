@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -56,13 +57,14 @@ func (b base) measured(metric string, matchers ...string) string {
 	return series(metric, append(matchers, b.api...)...)
 }
 
-// increase is what a counter of the API rose by in 5 minutes, of all its series together. What a series begins with is no
-// increase to Prometheus; here it counts, of counters that an agent and a model have from their first execution on. A series
-// that was not there 5 minutes ago, when its replica was, has risen by all that it shows.
-func (b base) increase(metric string, matchers ...string) string {
+// increase is what a counter of the API rose by in 5 minutes, of all its series together. Prometheus does not count what a
+// series begins with; here it counts, for counters that an agent and a model have from their first execution on: a series
+// that did not exist 5 minutes ago, when its replica did, has risen by all that it shows. The counter's own labels tell
+// whether it existed, so that a relabeling, which renames every series at once, makes none of them new.
+func (b base) increase(metric string, own []string, matchers ...string) string {
 	counter := b.measured(metric, matchers...)
-	return fmt.Sprintf("sum(\n  (%[1]s unless %[1]s offset 5m and on (job, instance) %[2]s offset 5m)\n  or\n  increase(%[1]s[5m])\n)",
-		counter, b.measured(buildInfo))
+	return fmt.Sprintf("sum(\n  (%[1]s unless on (%[3]s) %[1]s offset 5m and on (job, instance) %[2]s offset 5m)\n  or\n  increase(%[1]s[5m])\n)",
+		counter, b.measured(buildInfo), strings.Join(append([]string{"job", "instance"}, own...), ", "))
 }
 
 func (b base) record(metric, expr string) Rule {

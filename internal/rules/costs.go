@@ -40,12 +40,15 @@ type windowCost struct {
 
 const costSeries = "watchbill:objective_cost_usd:increase5m"
 
+// costLabels are those of the counter of costs.
+var costLabels = []string{"agent", "model"}
+
 // recordings make a long window cheap to sum up: thousands of samples, and not those of every agent and model.
 func (o windowCost) recordings() []Rule {
 	if o.Window == 0 {
 		return nil
 	}
-	return []Rule{o.record(costSeries, o.increase("watchbill_cost_usd_total"))}
+	return []Rule{o.record(costSeries, o.increase("watchbill_cost_usd_total", costLabels))}
 }
 
 func (windowCost) slow() []Rule { return nil }

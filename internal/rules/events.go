@@ -66,29 +66,6 @@ func (b base) queryTime(o *report.QueryTimeObjective) indicator {
 	return e
 }
 
-// slowerThan counts by the classic buckets of a histogram, or by the native ones where only those were scraped.
-func (b base) slowerThan(threshold, quantile, histogram string, matchers []string, labels map[string]string) events {
-	d, _ := time.ParseDuration(threshold) // checked
-	q := decimal(quantile)
-	increase := func(suffix string, more ...string) string {
-		return "sum(increase(" + b.measured(histogram+suffix, append(more, matchers...)...) + "[5m]))"
-	}
-	native := increase("")
-	return events{
-		base:   b,
-		budget: besides(q),
-		what:   d.String(),
-		wanted: "p" + number(times(q, big.NewRat(100, 1))),
-		all:    increase("_count") + "\nor\nhistogram_count(" + native + ")",
-		bad: fmt.Sprintf("clamp_min(%s - %s, 0)\nor\n(histogram_count(%s) > 0) * (1 - histogram_fraction(0, %s, %s))",
-			increase("_count"), increase("_bucket", le(d)), native, seconds(d), native),
-		simulation: []feed{
-			{histogram + "_count", labels, true, true},
-			{histogram + "_bucket", with(labels, "le", seconds(d)), true, false},
-		},
-	}
-}
-
 func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 	e := events{
 		base:      b,
@@ -116,6 +93,9 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 	return e
 }
 
+// executionLabels are those of the counter of executions.
+var executionLabels = []string{"agent", "model", "status"}
+
 func (b base) successRate(o *report.SuccessObjective) indicator {
 	e := events{
 		base:      b,
@@ -134,8 +114,8 @@ func (b base) successRate(o *report.SuccessObjective) indicator {
 		e.wanted = "more than " + percent(decimal(o.Min)) + " of requests to " + literal(o.Agent) + " successful"
 	}
 	const executions = "watchbill_executions_total"
-	e.all = b.increase(executions, agent...)
-	e.bad = b.increase(executions, append([]string{like("status", "failure|timeout")}, agent...)...) + "\nor\n0 * " + e.all
+	e.all = b.increase(executions, executionLabels, agent...)
+	e.bad = b.increase(executions, executionLabels, append([]string{like("status", "failure|timeout")}, agent...)...) + "\nor\n0 * " + e.all
 	e.born = true
 	e.simulation = []feed{
 		{executions, with(labels, "status", "success"), true, false},

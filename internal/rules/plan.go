@@ -29,6 +29,7 @@ type plan struct {
 	api, controller []string // matchers of their series
 	apiLabels       map[string]string
 	controlLabels   map[string]string
+	target          engine
 	indicators      []indicator
 }
 
@@ -54,6 +55,10 @@ func newPlan(r Report, o Options) (plan, error) {
 	f.selector("selector", o.Selector)
 	f.selector("controllerSelector", o.ControllerSelector)
 	f.objectives(r)
+	target, err := ParseTarget(string(o.Target))
+	if err != nil {
+		f.add("target", "%s", err)
+	}
 	if r.Window < 0 || r.Window%time.Minute != 0 {
 		f.add("window", "must be whole minutes, not %s", r.Window)
 	}
@@ -65,7 +70,7 @@ func newPlan(r Report, o Options) (plan, error) {
 	}
 	p := plan{
 		Report: r, api: matchers(o.Selector), controller: matchers(o.ControllerSelector),
-		apiLabels: o.Selector, controlLabels: o.ControllerSelector,
+		apiLabels: o.Selector, controlLabels: o.ControllerSelector, target: engines[target],
 	}
 	if r.Mode == None {
 		return p, nil

@@ -45,6 +45,7 @@ type Options struct {
 	Selector           map[string]string // labels that all series of the API have, such as job; may be empty
 	ControllerSelector map[string]string // the same for the controller's series
 	RunbookURL         string            // empty: DefaultRunbookURL
+	Target             Target            // what evaluates the rules; empty: Prometheus
 }
 
 // File is a rule file of Prometheus.
