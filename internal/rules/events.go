@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,16 +15,10 @@ const (
 	eventsSeries    = "watchbill:objective_events:increase5m"
 	badEventsSeries = "watchbill:objective_bad_events:increase5m"
 	ratioSeries     = "watchbill:objective_bad_events:ratio" // and the window
-	remainingSeries = "watchbill:objective_error_budget_remaining:ratio30d"
 )
 
-// period is what error budgets are for.
-const period = 30 * 24 * time.Hour
-
-// ratioWindows are what shares of bad events are recorded over, besides 5 minutes.
-var ratioWindows = []time.Duration{
-	30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour, 72 * time.Hour,
-}
+// shownWindows are what shares of bad events are recorded over for dashboards, whatever is alerted about, besides 5 minutes.
+var shownWindows = []time.Duration{time.Hour, 6 * time.Hour, day}
 
 // events is an objective that counts events, some of which are bad, and allows a share of them: its error budget.
 type events struct {
@@ -142,18 +137,27 @@ func (e events) recordings() []Rule {
 		e.record(badEventsSeries, e.bad),
 		e.record(ratioSeries+"5m", e.recorded(badEventsSeries)+" / ("+e.recorded(eventsSeries)+" > 0)"),
 	}
-	for _, window := range ratioWindows {
+	for _, window := range e.ratioWindows() {
 		rules = append(rules, e.record(ratioSeries+duration(window), e.share(window)))
 	}
 	return rules
 }
 
-func (e events) slow() []Rule {
-	expr := fmt.Sprintf("1 - %s / %s", e.share(period), number(e.budget))
-	return []Rule{e.record(remainingSeries, expr)}
+// ratioWindows are what shares of bad events are recorded over, besides 5 minutes: what alerts read and dashboards show.
+func (e events) ratioWindows() []time.Duration {
+	windows := append([]time.Duration{}, shownWindows...)
+	if e.byThreshold() || e.Windows == nil {
+		windows = append(windows, thresholdWindow)
+	}
+	for _, pair := range e.burns {
+		windows = append(windows, pair.short, pair.long)
+	}
+	slices.Sort(windows)
+	windows = slices.Compact(windows)
+	return slices.DeleteFunc(windows, func(window time.Duration) bool { return window == minutesOfIncrease*time.Minute })
 }
 
 // enough holds an alert back until its window has seen so many events that a share says something.
 func (e events) enough(window time.Duration) string {
-	return fmt.Sprintf("%s / %d >= %s", e.sum(eventsSeries, window), minutesOfIncrease, strconv.FormatInt(e.MinEvents, 10))
+	return fmt.Sprintf("%s / %s >= %s", e.sum(eventsSeries, window), e.sightings(), strconv.FormatInt(e.MinEvents, 10))
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -17,18 +18,19 @@ func (p *plan) file() File {
 		file.Groups = append(file.Groups, Group{Name: p.groupName(subject), Interval: duration(every), Rules: rules})
 	}
 	for i, in := range p.indicators {
-		// An objective that is not alerted about has no rules, and a group must not be empty.
-		if rules := append(in.recordings(), in.alerts()...); len(rules) > 0 {
-			group("objective:"+p.Objectives[i].Name, interval, rules)
+		name := p.Objectives[i].Name
+		rules := slices.Concat(in.recordings(), in.alerts(), p.blind(name, in))
+		if len(rules) > 0 { // an objective that is not alerted about has none, and a group must not be empty
+			group("objective:"+name, p.Interval, rules)
 		}
 	}
-	group("report", interval, base{plan: p}.aboutReport())
+	group("report", p.Interval, base{plan: p}.aboutReport())
 	for i, budgets := range p.budgets() {
 		subject := "budgets"
 		if i > 0 {
 			subject += ":" + strconv.Itoa(i+1)
 		}
-		group(subject, slowInterval, budgets)
+		group(subject, 2*p.Interval, budgets)
 	}
 	return file
 }

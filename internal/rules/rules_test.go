@@ -341,7 +341,7 @@ func TestPairs(t *testing.T) {
 		file, _ := build(t, r, rules.Options{})
 		var got []string
 		for _, rule := range file.Groups[0].Rules {
-			if rule.Alert != "" {
+			if rule.Labels["window"] != "" {
 				got = append(got, rule.Labels["severity"]+" "+rule.Labels["window"])
 			}
 		}

@@ -26,14 +26,14 @@ const MaxMimirGroups = 70
 
 // engine is what rules must know of a target.
 type engine struct {
-	native  bool   // has functions for native histograms
-	testKey string // what its unit tester calls tests of expressions
+	native    bool // has functions for native histograms
+	metricsQL bool // its unit tester calls tests of expressions metricsql_expr_test
 }
 
 var engines = map[Target]engine{
-	Prometheus:      {native: true, testKey: "promql_expr_test"},
-	Mimir:           {native: true, testKey: "promql_expr_test"}, // whose rules promtool tests
-	VictoriaMetrics: {native: false, testKey: "metricsql_expr_test"},
+	Prometheus:      {native: true},
+	Mimir:           {native: true}, // promtool tests its rules
+	VictoriaMetrics: {metricsQL: true},
 }
 
 // ParseTarget returns the target of that name; the default if it is empty.
