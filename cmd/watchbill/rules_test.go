@@ -180,7 +180,7 @@ watchbill: -: document 5: yaml: line 1: did not find expected node content
 		{"no file", "", []string{"--file", "/nowhere"}, "watchbill: --file: open /nowhere: no such file or directory\n"},
 		{"bad flags", good, []string{
 			"--kind", "y", "--rule-file", "z", "--selector", "code=1,a-b=c", "--controller-selector", "le=2", "--runbook-url", "x", "--file", "",
-		}, `watchbill: --kind: must be rules or PrometheusRule, not "y"
+		}, `watchbill: --kind: must be rules, PrometheusRule or ConfigMap, not "y"
 watchbill: --rule-file: is for --tests
 watchbill: --runbook-url: must be a URL of http or https, of at most 512 characters
 watchbill: --selector: must be named like Prometheus' labels, not "a-b"
