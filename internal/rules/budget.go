@@ -2,16 +2,14 @@ package rules
 
 import "fmt"
 
-// What is recorded of error budgets; the first two end with the period.
+// What is recorded of error budgets for months.
 const (
-	remainingSeries   = "watchbill:objective_error_budget_remaining:ratio"
-	secondsLeftSeries = "watchbill:objective_error_budget_remaining:seconds"
-	monthEvents       = "watchbill:objective_events:increase5m_of_month"
-	monthBadEvents    = "watchbill:objective_bad_events:increase5m_of_month"
+	monthEvents    = "watchbill:objective_events:increase5m_of_month"
+	monthBadEvents = "watchbill:objective_bad_events:increase5m_of_month"
 )
 
 // remaining is the name of what is left of the budget.
-func (e events) remaining() string { return remainingSeries + e.period.suffix }
+func (e events) remaining() string { return e.period.remaining }
 
 // slow records what is left of the error budget: as a share of it, and as the time for which everything could still fail, at
 // the traffic that there was.
@@ -19,7 +17,7 @@ func (e events) slow() []Rule {
 	rules, share := e.slowShare()
 	return append(rules,
 		e.record(e.remaining(), fmt.Sprintf("1 - %s / %s", share, number(e.budget))),
-		e.record(secondsLeftSeries+e.period.suffix, fmt.Sprintf("%s * %s * %s", e.recorded(e.remaining()), number(e.budget), e.seconds())),
+		e.record(e.period.seconds, fmt.Sprintf("%s * %s * %s", e.recorded(e.remaining()), number(e.budget), e.seconds())),
 	)
 }
 

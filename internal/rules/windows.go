@@ -32,18 +32,32 @@ const (
 
 // budgetPeriod is what rules must know of a Period.
 type budgetPeriod struct {
-	suffix string        // of the series of what is left of it
-	span   time.Duration // the longest, for months
-	days   int64         // that it is reckoned with
-	words  string        // "budget of …"
-	burns  []burn
+	// The series of what is left of it, as a share and in seconds.
+	remaining, seconds string
+
+	span  time.Duration // the longest, for months
+	days  int64         // that it is reckoned with
+	words string        // "budget of …"
+	burns []burn
 }
 
 var periods = map[Period]budgetPeriod{
-	Days7:  {"7d", 7 * day, 7, "7 days", burnsOf(big.NewRat(336, 25), big.NewRat(7, 2), big.NewRat(7, 5))},
-	Days28: {"28d", 28 * day, 28, "28 days", burnsOf(big.NewRat(336, 25), big.NewRat(28, 5), big.NewRat(14, 5))},
-	Days30: {"30d", 30 * day, 30, "30 days", burnsOf(big.NewRat(72, 5), big.NewRat(6, 1), big.NewRat(3, 1))},
-	Month:  {"_month", 31 * day, 30, "a month of 30 days", burnsOf(big.NewRat(72, 5), big.NewRat(6, 1), big.NewRat(3, 1))},
+	Days7: {
+		"watchbill:objective_error_budget_remaining:ratio7d", "watchbill:objective_error_budget_remaining:seconds7d",
+		7 * day, 7, "7 days", burnsOf(big.NewRat(336, 25), big.NewRat(7, 2), big.NewRat(7, 5)),
+	},
+	Days28: {
+		"watchbill:objective_error_budget_remaining:ratio28d", "watchbill:objective_error_budget_remaining:seconds28d",
+		28 * day, 28, "28 days", burnsOf(big.NewRat(336, 25), big.NewRat(28, 5), big.NewRat(14, 5)),
+	},
+	Days30: {
+		"watchbill:objective_error_budget_remaining:ratio30d", "watchbill:objective_error_budget_remaining:seconds30d",
+		30 * day, 30, "30 days", burnsOf(big.NewRat(72, 5), big.NewRat(6, 1), big.NewRat(3, 1)),
+	},
+	Month: {
+		"watchbill:objective_error_budget_remaining:ratio_month", "watchbill:objective_error_budget_remaining:seconds_month",
+		31 * day, 30, "a month of 30 days", burnsOf(big.NewRat(72, 5), big.NewRat(6, 1), big.NewRat(3, 1)),
+	},
 }
 
 const day = 24 * time.Hour
