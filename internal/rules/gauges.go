@@ -64,13 +64,18 @@ func (o polls) recordings() []Rule {
 		o.measured("watchbill_agents", like("state", "online|late")))
 	told := fmt.Sprintf("avg_over_time((max(%s))[15m:1m])", o.measured("watchbill_agents_expected_polls_per_second"))
 	return []Rule{
-		o.record(pollsSeries, fmt.Sprintf("sum(rate(%s[15m]))\n/\n%s", o.polls(), agents)),
+		o.record(pollsSeries, fmt.Sprintf("(\n  %[1]s\n  - (%[2]s - %[3]s)\n  or\n  %[1]s\n)\n/\n%[4]s",
+			rate(o.polls()), rate(o.measured("watchbill_held_polls_total")), rate(o.measured("watchbill_held_poll_intervals_total")), agents)),
 		o.record(pollsTargetSeries, fmt.Sprintf("clamp_max((%s > 0) / %s, %s)\nor\n0 * %s + %s",
 			told, agents, number(o.perAgent), agents, number(o.perAgent))),
 	}
 }
 
-// polls selects the counters of polls.
+// rate is that of all series together over gaugeWindow.
+func rate(counter string) string { return "sum(rate(" + counter + "[15m]))" }
+
+// polls selects the counters of polls. One that is held stands for as many as the agent would have made meanwhile, so that
+// agents that wait are as attentive as others; replicas of earlier releases do not count that.
 func (o polls) polls() string {
 	return o.measured("watchbill_http_requests_total", is("method", report.PendingMethod), is("route", report.PendingRoute))
 }
