@@ -17,8 +17,8 @@ const (
 	ratioSeries     = "watchbill:objective_bad_events:ratio" // and the window
 )
 
-// shownWindows are what shares of bad events are recorded over for dashboards, whatever is alerted about, besides 5 minutes.
-var shownWindows = []time.Duration{time.Hour, 6 * time.Hour, day}
+// shownWindows are what shares of bad events are recorded over for people, whatever is alerted about, besides 5 minutes.
+var shownWindows = []time.Duration{thresholdWindow, time.Hour, 6 * time.Hour, day}
 
 // events is an objective that counts events, some of which are bad, and allows a share of them: its error budget.
 type events struct {
@@ -146,9 +146,6 @@ func (e events) recordings() []Rule {
 // ratioWindows are what shares of bad events are recorded over, besides 5 minutes: what alerts read and dashboards show.
 func (e events) ratioWindows() []time.Duration {
 	windows := append([]time.Duration{}, shownWindows...)
-	if e.byThreshold() || e.Windows == nil {
-		windows = append(windows, thresholdWindow)
-	}
 	for _, pair := range e.burns {
 		windows = append(windows, pair.short, pair.long)
 	}
