@@ -89,7 +89,7 @@ const (
 // AlertWindow is a pair of windows. An alert fires when the share of bad
 // events is more than factor times the error budget over both.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.short) || !has(self.long) || self.short == '' || self.long == '' || !self.short.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') || !self.long.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') || duration(self.short) < duration(self.long)",message="short must be less than long"
+// +kubebuilder:validation:XValidation:rule="!has(self.short) || !has(self.long) || self.short.size() == 0 || self.long.size() == 0 || !self.short.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') || !self.long.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') || duration(self.short) < duration(self.long)",message="short must be less than long"
 type AlertWindow struct {
 	// long is the window that says that it is serious, in whole minutes, more than
 	// 5m and at most the period, such as 1h. It is unique.

@@ -102,8 +102,10 @@ func TestGroupsAreSmall(t *testing.T) {
 		}
 		r.Objectives = objectives
 		r.Windows = []rules.Window{ // that share no window with one another, nor with those that dashboards show
-			{Long: 2 * 60 * 60e9, Short: 6 * 60e9, Factor: "9"}, {Long: 3 * 60 * 60e9, Short: 7 * 60e9, Factor: "8"},
-			{Long: 4 * 60 * 60e9, Short: 8 * 60e9, Factor: "7"}, {Long: 5 * 60 * 60e9, Short: 9 * 60e9, Factor: "6"},
+			{Long: 2 * 60 * 60e9, Short: 6 * 60e9, Factor: "9"},
+			{Long: 3 * 60 * 60e9, Short: 7 * 60e9, Factor: "8"},
+			{Long: 4 * 60 * 60e9, Short: 8 * 60e9, Factor: "7"},
+			{Long: 5 * 60 * 60e9, Short: 9 * 60e9, Factor: "6"},
 		}
 		file, _ := build(t, r, rules.Options{Target: rules.Mimir})
 		names := map[string]bool{}

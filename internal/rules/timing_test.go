@@ -34,7 +34,9 @@ func TestOutageWithProbes(t *testing.T) {
 func TestRouteNotes(t *testing.T) {
 	t.Parallel()
 	routes := []rules.Route{
-		{Method: "GET", Pattern: report.PendingRoute}, {Method: "POST", Pattern: "/api/agents"}, {Method: "GET", Pattern: "/api/agents"},
+		{Method: "GET", Pattern: report.PendingRoute},
+		{Method: "POST", Pattern: "/api/agents"},
+		{Method: "GET", Pattern: "/api/agents"},
 		{Method: "GET", Pattern: "/readyz", Probe: true},
 	}
 	for _, test := range []struct {
@@ -112,7 +114,9 @@ func TestWindowFaults(t *testing.T) {
 	r.Windows = []rules.Window{
 		{Long: time.Minute, Factor: "1"},
 		{Long: time.Hour, Short: 2 * time.Hour, Factor: "1e3", Tier: "x", For: &negative},
-		{Long: time.Hour, Factor: "0", Severity: "a\nb"}, {Long: 6 * time.Hour, Factor: "1"}, {Long: 800 * time.Hour, Factor: "1"},
+		{Long: time.Hour, Factor: "0", Severity: "a\nb"},
+		{Long: 6 * time.Hour, Factor: "1"},
+		{Long: 800 * time.Hour, Factor: "1"},
 	}
 	_, _, err := rules.Build(r, rules.Options{})
 	if err == nil {
