@@ -2,7 +2,7 @@ package v1alpha1
 
 // Alerting says how Prometheus alerts about the objectives.
 type Alerting struct {
-	// mode is BurnRate (an alert says how fast the error budget of 30 days is
+	// mode is BurnRate (an alert says how fast the error budget of the period is
 	// being spent, over two windows at once), Threshold (an alert says that an
 	// objective has been missed for a while) or None. What has no error budget, or
 	// one so large that a burn rate could never be reached, is alerted about by
@@ -20,9 +20,39 @@ type Alerting struct {
 	// +kubebuilder:validation:Maximum=1000000000
 	MinEvents int64 `json:"minEvents,omitempty"`
 
-	// labels are set on the alerts, for Alertmanager's routes. severity,
-	// objective, report and report_namespace are set already; severity may be
-	// replaced here.
+	// period is what error budgets are for: the last 7, 28 or 30 days, or the
+	// calendar month by UTC (Month). Default: 30d.
+	// +optional
+	// +default="30d"
+	Period BudgetPeriod `json:"period,omitempty"`
+
+	// windows are what burn rates are looked at over, an alert each. Left out:
+	// 1h, 6h, 24h and 72h, with the factors of Google's Site Reliability Workbook
+	// for the period.
+	// +optional
+	// +listType=map
+	// +listMapKey=long
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Windows []AlertWindow `json:"windows,omitempty"`
+
+	// severities name the severity of the alerts of each tier. Left out: that of
+	// labels, or critical for fast and warning for slow.
+	// +optional
+	Severities AlertSeverities `json:"severities,omitzero"`
+
+	// interval is how often the rules are evaluated, in whole seconds from 10s to
+	// 2m; what is left of budgets half as often. Default: 1m.
+	// +optional
+	// +default="1m"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,2}m)?([0-9]{1,3}s)?$') && duration(self) >= duration('10s') && duration(self) <= duration('2m')",message="must be whole seconds from 10s to 2m, such as 30s"
+	Interval string `json:"interval,omitempty"`
+
+	// labels are set on the alerts, for Alertmanager's routes. severity, tier,
+	// objective, report and report_namespace are set already; severity and tier
+	// may be replaced here.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(name, name.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !name.startsWith('__') && !(name in ['alertname', 'objective', 'report', 'report_namespace', 'window']))",message="must be named like Prometheus's, and not alertname, objective, report, report_namespace or window"
@@ -41,6 +71,101 @@ type Alerting struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?://[!-~]+)?$')",message="must be a URL of http or https"
 	RunbookURL string `json:"runbookURL,omitempty"`
+}
+
+// BudgetPeriod is what error budgets are for.
+//
+// +kubebuilder:validation:Enum="7d";"28d";"30d";Month
+type BudgetPeriod string
+
+// The periods.
+const (
+	Budget7Days  BudgetPeriod = "7d"
+	Budget28Days BudgetPeriod = "28d"
+	Budget30Days BudgetPeriod = "30d"
+	BudgetMonth  BudgetPeriod = "Month"
+)
+
+// AlertWindow is a pair of windows. An alert fires when the share of bad
+// events is more than factor times the error budget over both.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.short) || !has(self.long) || self.short.size() == 0 || self.long.size() == 0 || !self.short.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') || !self.long.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') || duration(self.short) < duration(self.long)",message="short must be less than long"
+type AlertWindow struct {
+	// long is the window that says that it is serious, in whole minutes, more than
+	// 5m and at most the period, such as 1h. It is unique.
+	// +required
+	Long WindowLength `json:"long,omitempty"`
+
+	// short is the window that says that it still goes on, at least 5m. Left out:
+	// a twelfth of long.
+	// +optional
+	Short WindowLength `json:"short,omitempty"`
+
+	// factor is how many times faster than it may the budget is spent, such as
+	// "14.4".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=14
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,4}([.][0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1000.0",message="must be a decimal number above 0 and at most 1000, such as \"14.4\""
+	Factor string `json:"factor,omitempty"`
+
+	// tier is fast (look now) or slow (look some time today). Alertmanager can
+	// inhibit by it. Left out: fast, where long is less than a day.
+	// +optional
+	Tier AlertTier `json:"tier,omitempty"`
+
+	// severity of the alert. Left out: that of the tier.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	Severity AlertLabelValue `json:"severity,omitempty"`
+
+	// for is how long the burn rate must hold before the alert fires, at most 24h.
+	// Left out: 2m for fast ones, 15m for slow ones.
+	// +optional
+	For AlertDelay `json:"for,omitempty"`
+
+	// keepFiringFor is how long the alert is kept when the burn rate no longer
+	// holds, at most 24h. Left out: 15m for fast ones, 30m for slow ones.
+	// +optional
+	KeepFiringFor AlertDelay `json:"keepFiringFor,omitempty"`
+}
+
+// WindowLength is a duration of whole minutes from 5m to 744h.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=12
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?$') && duration(self) >= duration('5m') && duration(self) <= duration('744h')",message="must be whole minutes from 5m to 744h, such as 6h or 1h30m"
+type WindowLength string
+
+// AlertDelay is a duration of whole seconds up to 24h.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,2}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$') && duration(self) <= duration('24h')",message="must be whole seconds up to 24h, such as 2m or 0s"
+type AlertDelay string
+
+// AlertTier says what an alert asks for.
+//
+// +kubebuilder:validation:Enum=fast;slow
+type AlertTier string
+
+// The tiers.
+const (
+	TierFast AlertTier = "fast"
+	TierSlow AlertTier = "slow"
+)
+
+// AlertSeverities name the severity of the alerts of each tier.
+type AlertSeverities struct {
+	// fast is the severity of alerts that ask to look now.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	Fast AlertLabelValue `json:"fast,omitempty"`
+
+	// slow is the severity of alerts that ask to look some time today.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	Slow AlertLabelValue `json:"slow,omitempty"`
 }
 
 // AlertLabelValue is the value of an alert's label.

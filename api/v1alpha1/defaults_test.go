@@ -16,7 +16,7 @@ suspend: false
 concurrencyPolicy: Forbid
 startingDeadlineSeconds: 3600
 compareWith: Previous
-alerting: {mode: BurnRate, minEvents: 50}
+alerting: {mode: BurnRate, period: 30d, interval: 1m, minEvents: 50}
 retention: {successfulRuns: 10, failedRuns: 3, reports: 30}
 `
 
@@ -32,7 +32,7 @@ suspend: false
 concurrencyPolicy: Forbid
 startingDeadlineSeconds: 3600
 compareWith: Previous
-alerting: {mode: None, minEvents: 50}
+alerting: {mode: None, period: 30d, interval: 1m, minEvents: 50}
 retention: {successfulRuns: 10, failedRuns: 3, reports: 1}
 `},
 		{

@@ -74,6 +74,78 @@ var fieldTests = []fieldTest{
 	{"spec.sections[0]", `spec: {sections: [§]}`, []any{"summary", "users"}, []refusal{{"pending_deployments", unknown}}},
 	{"spec.alerting.mode", `spec: {alerting: {mode: §}}`, []any{"BurnRate", "Threshold", "None"}, []refusal{{"burnRate", unknown}}},
 	{"spec.alerting.minEvents", `spec: {alerting: {minEvents: §}}`, []any{1, 1000000000}, []refusal{{0, below(1)}, {1000000001, above(1000000000)}}},
+	{"spec.alerting.period", `spec: {alerting: {period: §}}`, []any{"7d", "28d", "30d", "Month"}, []refusal{{"1w", unknown}, {"month", unknown}}},
+	{
+		"spec.alerting.interval", `spec: {alerting: {interval: §}}`,
+		[]any{"10s", "30s", "1m", "1m30s", "2m"},
+		[]refusal{{"", empty}, {"9s", "from 10s to 2m"}, {"121s", "from 10s to 2m"}, {"soon", "from 10s to 2m"}, {"00m000060s", long(8)}},
+	},
+	{
+		"spec.alerting.windows", `spec: {alerting: {windows: §}}`,
+		[]any{
+			[]any{map[string]any{"long": "1h", "factor": "14.4"}},
+			[]any{map[string]any{"long": "6m", "short": "5m", "factor": "0.5", "tier": "slow", "severity": "page", "for": "0s", "keepFiringFor": "24h"}},
+		},
+		[]refusal{
+			{[]any{}, "should have at least 1 items"},
+			{[]any{map[string]any{"long": "1h", "factor": "1"}, map[string]any{"long": "1h", "factor": "2"}}, twice},
+			{[]any{
+				map[string]any{"long": "1h", "factor": "1"},
+				map[string]any{"long": "2h", "factor": "2"},
+				map[string]any{"long": "3h", "factor": "3"},
+				map[string]any{"long": "4h", "factor": "4"},
+				map[string]any{"long": "5h", "factor": "5"},
+			}, "must have at most 4 items"},
+		},
+	},
+	{
+		"spec.alerting.windows[0]", `spec: {alerting: {windows: [§]}}`, nil,
+		[]refusal{
+			{map[string]any{"long": "1h", "short": "1h", "factor": "1"}, "short must be less than long"},
+			{map[string]any{"long": "1h", "short": "90m", "factor": "1"}, "short must be less than long"},
+		},
+	},
+	{
+		"spec.alerting.windows[0].long", `spec: {alerting: {windows: [{factor: "1", long: §}]}}`,
+		[]any{"6m", "72h", "744h"},
+		[]refusal{
+			{nil, required},
+			{"", empty},
+			{"4m", "from 5m to 744h"},
+			{"745h", "from 5m to 744h"},
+			{"90s", "from 5m to 744h"},
+			{"3d", "from 5m to 744h"},
+			{x(13), long(12)},
+		},
+	},
+	{
+		"spec.alerting.windows[0].short", `spec: {alerting: {windows: [{factor: "1", long: 100h, short: §}]}}`,
+		[]any{"5m", "99h"},
+		[]refusal{{"", empty}, {"4m", "from 5m to 744h"}, {"1h1s", "from 5m to 744h"}, {x(13), long(12)}},
+	},
+	{
+		"spec.alerting.windows[0].factor", `spec: {alerting: {windows: [{long: 1h, factor: §}]}}`,
+		[]any{"14.4", "1", "0.000000001", "1000"},
+		[]refusal{{nil, required}, {"", empty}, {"0", "above 0"}, {"1000.1", "at most 1000"}, {"1e2", "must be a decimal"}, {x(15), long(14)}, {14.4, notText}},
+	},
+	{"spec.alerting.windows[0].tier", `spec: {alerting: {windows: [{long: 1h, factor: "1", tier: §}]}}`, []any{"fast", "slow"}, []refusal{{"page", unknown}}},
+	{
+		"spec.alerting.windows[0].severity", `spec: {alerting: {windows: [{long: 1h, factor: "1", severity: §}]}}`,
+		[]any{"page", x(256)},
+		[]refusal{{"", empty}, {x(257), long(256)}},
+	},
+	{
+		"spec.alerting.windows[0].for", `spec: {alerting: {windows: [{long: 1h, factor: "1", for: §}]}}`,
+		[]any{"0s", "2m", "24h"},
+		[]refusal{{"", empty}, {"25h", "up to 24h"}, {"1d", "up to 24h"}, {x(17), long(16)}},
+	},
+	{
+		"spec.alerting.windows[0].keepFiringFor", `spec: {alerting: {windows: [{long: 1h, factor: "1", keepFiringFor: §}]}}`,
+		[]any{"0s", "2m", "24h"},
+		[]refusal{{"", empty}, {"25h", "up to 24h"}, {"1.5m", "up to 24h"}, {x(17), long(16)}},
+	},
+	{"spec.alerting.severities.fast", `spec: {alerting: {severities: {fast: §}}}`, []any{"page", x(256)}, []refusal{{"", empty}, {x(257), long(256)}}},
+	{"spec.alerting.severities.slow", `spec: {alerting: {severities: {slow: §}}}`, []any{"ticket", x(256)}, []refusal{{"", empty}, {x(257), long(256)}}},
 	{
 		"spec.alerting.labels", `spec: {alerting: {labels: §}}`,
 		[]any{map[string]string{}, map[string]string{"team": "ops", "severity": "info", "_A9": ""}, numbered(16), map[string]string{x(63): "v"}},

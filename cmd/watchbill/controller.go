@@ -52,7 +52,7 @@ type controllerOptions struct {
 	allowedOutputs               []string
 
 	selector, controllerSelector map[string]string
-	runbookURL                   string
+	runbookURL, rulesTarget      string
 
 	kubeconfig string
 	logs       logFlags
@@ -92,6 +92,7 @@ func (o *controllerOptions) bind(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&o.selector, "metrics-selector", nil, "`labels` that all series of the API have in Prometheus, such as job=watchbill,namespace=fleet")
 	flags.StringToStringVar(&o.controllerSelector, "controller-metrics-selector", nil, "the same `labels` of the controller's series")
 	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "`URL` that the alerts' runbooks are under, where a report names none")
+	flags.StringVar(&o.rulesTarget, "rules-target", string(rules.Prometheus), "what evaluates the rules: prometheus, victoriametrics or mimir")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster; left out: $KUBECONFIG, or the Pod's own account")
 	o.logs.bind(flags)
 }
@@ -135,6 +136,8 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 	}
 	_, err := reportjob.ParseAllowed(o.allowedOutputs)
 	wrong.keep("--allowed-outputs", err)
+	target, err := rules.ParseTarget(o.rulesTarget)
+	wrong.keep("--rules-target", err)
 	cluster, namespace := o.cluster(&wrong)
 	o.namespaces(&wrong, namespace)
 	options := controllers.ManagerOptions{
@@ -142,7 +145,10 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 			Desired: desired.Options{
 				Image: o.image, ImagePullPolicy: corev1.PullPolicy(o.imagePullPolicy), ImagePullSecrets: o.imagePullSecrets,
 				Server: o.connection.server, AllowedOutputs: o.allowedOutputs, Resources: resources,
-				Rules: rules.Options{Selector: o.selector, ControllerSelector: o.controllerSelector, RunbookURL: o.runbookURL},
+				Rules: rules.Options{
+					Selector: o.selector, ControllerSelector: o.controllerSelector, RunbookURL: o.runbookURL,
+					Target: target, Routes: apiRoutes(),
+				},
 			},
 			ReportNamespaces: o.reportNamespaces,
 			Reports:          o.reports(&wrong),

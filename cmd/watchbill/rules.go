@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubejson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -18,6 +21,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/rules"
 )
@@ -29,6 +33,7 @@ const maxManifest = 1 << 20
 const (
 	kindRules          = "rules"
 	kindPrometheusRule = "PrometheusRule"
+	kindConfigMap      = "ConfigMap"
 )
 
 // rulesOptions are the flags of `watchbill rules`.
@@ -37,7 +42,7 @@ type rulesOptions struct {
 	tests                         bool
 	ruleFile                      string
 	selector, controllerSelector  map[string]string
-	runbookURL                    string
+	runbookURL, target            string
 }
 
 func rulesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -56,7 +61,8 @@ Exit status: 0; 1 the output cannot be written; 2 the file or the command line i
 		Example: `  watchbill rules --file report.yaml | promtool check rules
   watchbill rules --file report.yaml --output rules.yaml
   watchbill rules --file report.yaml --tests --rule-file "$PWD/rules.yaml" | promtool test rules /dev/stdin
-  watchbill rules --file report.yaml --kind PrometheusRule | kubectl apply -f -`,
+  watchbill rules --file report.yaml --kind PrometheusRule | kubectl apply -f -
+  watchbill rules --file report.yaml --target victoriametrics --kind ConfigMap | kubectl apply -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(newConsole(std, env), cmd.Flags().Changed("rule-file"))
@@ -65,8 +71,9 @@ Exit status: 0; 1 the output cannot be written; 2 the file or the command line i
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "`file` with MonitoringReports; - is standard input")
 	flags.StringVarP(&o.namespace, "namespace", "n", "default", "`namespace` of reports that name none")
-	flags.StringVar(&o.kind, "kind", kindRules, "what to print: rules, a rule `file` of Prometheus, or PrometheusRule, objects for Kubernetes")
-	flags.BoolVar(&o.tests, "tests", false, "print unit tests for promtool instead")
+	flags.StringVar(&o.kind, "kind", kindRules, "what to print: rules, a rule `file`, or objects for Kubernetes: PrometheusRule, or ConfigMap where there is no operator")
+	flags.StringVar(&o.target, "target", string(rules.Prometheus), "what evaluates the rules: prometheus, victoriametrics or mimir")
+	flags.BoolVar(&o.tests, "tests", false, "print unit tests for promtool, or for vmalert-tool if that is the target's, instead")
 	flags.StringVar(&o.ruleFile, "rule-file", "rules.yaml", "with --tests: the `file` that has the rules, as seen from the tests' file")
 	flags.StringToStringVar(&o.selector, "selector", nil, "`labels` that all series of the API have in Prometheus, such as job=watchbill,namespace=fleet")
 	flags.StringToStringVar(&o.controllerSelector, "controller-selector", nil, "the same `labels` of the controller's series")
@@ -77,8 +84,9 @@ Exit status: 0; 1 the output cannot be written; 2 the file or the command line i
 
 func (o rulesOptions) run(c console, ruleFileGiven bool) error {
 	var wrong faults
-	wrong.add(o.kind != kindRules && o.kind != kindPrometheusRule, "--kind", "must be %s or %s, not %q", kindRules, kindPrometheusRule, clip(o.kind, 40))
-	wrong.add(o.tests && o.kind == kindPrometheusRule, "--tests", "are for a rule file, and --kind asks for another")
+	kinds := []string{kindRules, kindPrometheusRule, kindConfigMap}
+	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], clip(o.kind, 40))
+	wrong.add(o.tests && o.kind != kindRules, "--tests", "are for a rule file, and --kind asks for another")
 	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "is for --tests")
 	_, _, err := rules.Build(rules.Report{Namespace: "x", Name: "x"}, o.options())
 	var fields report.FieldErrors
@@ -119,12 +127,24 @@ func (o rulesOptions) run(c console, ruleFileGiven bool) error {
 }
 
 func (o rulesOptions) options() rules.Options {
-	return rules.Options{Selector: o.selector, ControllerSelector: o.controllerSelector, RunbookURL: o.runbookURL}
+	return rules.Options{
+		Selector: o.selector, ControllerSelector: o.controllerSelector, RunbookURL: o.runbookURL,
+		Target: rules.Target(o.target), Routes: apiRoutes(),
+	}
+}
+
+// apiRoutes are the routes that this version's API has.
+func apiRoutes() []rules.Route {
+	var routes []rules.Route
+	for _, r := range httpapi.Routes() {
+		routes = append(routes, rules.Route{Method: r.Method, Pattern: r.Pattern, Probe: report.IsProbe(r.Pattern)})
+	}
+	return routes
 }
 
 // flagOf names the flag that a field of rules.Options comes from.
 func flagOf(field string) string {
-	for prefix, flag := range map[string]string{"controllerSelector": "--controller-selector", "runbookURL": "--runbook-url"} {
+	for prefix, flag := range map[string]string{"controllerSelector": "--controller-selector", "runbookURL": "--runbook-url", "target": "--target"} {
 		if len(field) >= len(prefix) && field[:len(prefix)] == prefix {
 			return flag
 		}
@@ -150,7 +170,7 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 		for _, note := range theirs {
 			notes = append(notes, fmt.Sprintf("objective %s of %s/%s: %s", note.Objective, mr.Namespace, mr.Name, note.Text))
 		}
-		object, err := o.object(mr)
+		object, err := o.object(mr, built)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -158,10 +178,13 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 			objects = append(objects, object)
 		}
 	}
+	if groups := len(file.Groups); rules.Target(o.target) == rules.Mimir && groups > rules.MaxMimirGroups {
+		notes = append(notes, fmt.Sprintf("%d groups, and a tenant of Mimir may have %d unless ruler_max_rule_groups_per_tenant is raised", groups, rules.MaxMimirGroups))
+	}
 	switch {
 	case o.tests:
 		printed, err = rules.TestsOf(of, o.options(), o.ruleFile)
-	case o.kind == kindPrometheusRule:
+	case o.kind != kindRules:
 		printed = bytes.Join(objects, []byte("---\n"))
 	default:
 		printed, err = file.YAML()
@@ -169,14 +192,28 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 	return printed, notes, err
 }
 
-// object is what the controller applies, without its owner, which has an identity only in the cluster.
-func (o rulesOptions) object(mr *v1alpha1.MonitoringReport) ([]byte, error) {
+// object is what the controller applies, without its owner, which has an identity only in the cluster; or the same rules as a
+// ConfigMap, for a Prometheus that reads rule files from a volume. It is nil for a report without alerts.
+func (o rulesOptions) object(mr *v1alpha1.MonitoringReport, file rules.File) ([]byte, error) {
 	object, _, err := desired.PrometheusRule(mr, desired.Options{Rules: o.options()})
 	if err != nil || object == nil {
 		return nil, err
 	}
 	object.OwnerReferences = nil
-	return yaml.Marshal(object)
+	if o.kind != kindConfigMap {
+		return yaml.Marshal(object)
+	}
+	text, err := file.YAML()
+	if err != nil {
+		return nil, err
+	}
+	return yaml.Marshal(&corev1.ConfigMap{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: kindConfigMap},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: object.Namespace, Name: object.Name + "-rules", Labels: object.Labels, Annotations: object.Annotations,
+		},
+		Data: map[string]string{fmt.Sprintf("watchbill.%s.%s.yaml", mr.Namespace, mr.Name): string(text)},
+	})
 }
 
 func readManifest(stdin io.Reader, path string) ([]byte, error) {

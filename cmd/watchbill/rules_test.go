@@ -108,6 +108,26 @@ func TestRules(t *testing.T) {
 			t.Errorf("it cannot be applied:\n%s", got)
 		}
 	})
+	t.Run("without an operator", func(t *testing.T) {
+		t.Parallel()
+		got := shell{}.must(t, "rules", "--file", path, "--kind", "ConfigMap", "--target", "victoriametrics")
+		for _, want := range []string{"kind: ConfigMap\n", "  watchbill.fleet.daily.yaml: |\n", "  name: daily-report-rules\n", "    release: p\n"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("want %q in\n%s", want, got)
+			}
+		}
+	})
+	t.Run("for another engine", func(t *testing.T) {
+		t.Parallel()
+		slow := shell{stdin: `{apiVersion: monitoring.watchbill.dev/v1alpha1, kind: MonitoringReport, metadata: {name: a}, spec: {schedule: "@daily",
+  objectives: [{name: a, latency: {route: /api/deployments/pending/agent-1, quantile: "0.99", threshold: 200ms}}]}}`}
+		got := slow.run(t.Context(), "rules", "-f", "-", "--target", "victoriametrics")
+		if got.code != 0 || strings.Contains(got.out, "histogram_") || !strings.Contains(got.err, "are counted as /api/deployments/pending/{agent_id}") {
+			t.Errorf("got %+v", got)
+		}
+		got = slow.run(t.Context(), "rules", "-f", "-", "--target", "thanos")
+		got.check(t, exitUsage, "", "watchbill: --target: must be one of prometheus, victoriametrics, mimir, not \"thanos\"\n")
+	})
 	t.Run("of a report that wants none", func(t *testing.T) {
 		t.Parallel()
 		got := shell{stdin: `{apiVersion: monitoring.watchbill.dev/v1alpha1, kind: MonitoringReport, metadata: {name: a},
@@ -180,7 +200,7 @@ watchbill: -: document 5: yaml: line 1: did not find expected node content
 		{"no file", "", []string{"--file", "/nowhere"}, "watchbill: --file: open /nowhere: no such file or directory\n"},
 		{"bad flags", good, []string{
 			"--kind", "y", "--rule-file", "z", "--selector", "code=1,a-b=c", "--controller-selector", "le=2", "--runbook-url", "x", "--file", "",
-		}, `watchbill: --kind: must be rules or PrometheusRule, not "y"
+		}, `watchbill: --kind: must be rules, PrometheusRule or ConfigMap, not "y"
 watchbill: --rule-file: is for --tests
 watchbill: --runbook-url: must be a URL of http or https, of at most 512 characters
 watchbill: --selector: must be named like Prometheus' labels, not "a-b"

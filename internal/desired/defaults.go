@@ -16,6 +16,8 @@ func effective(mr *v1alpha1.MonitoringReport) v1alpha1.MonitoringReportSpec {
 	spec.CompareWith = cmp.Or(spec.CompareWith, v1alpha1.ComparePrevious)
 	spec.Alerting.Mode = cmp.Or(spec.Alerting.Mode, v1alpha1.AlertBurnRate)
 	spec.Alerting.MinEvents = cmp.Or(spec.Alerting.MinEvents, 50)
+	spec.Alerting.Period = cmp.Or(spec.Alerting.Period, v1alpha1.Budget30Days)
+	spec.Alerting.Interval = cmp.Or(spec.Alerting.Interval, "1m")
 	spec.Retention.SuccessfulRuns = cmp.Or(spec.Retention.SuccessfulRuns, 10)
 	spec.Retention.FailedRuns = cmp.Or(spec.Retention.FailedRuns, 3)
 	spec.Retention.Reports = cmp.Or(spec.Retention.Reports, 30)

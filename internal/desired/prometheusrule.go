@@ -53,7 +53,53 @@ func RuleReport(mr *v1alpha1.MonitoringReport) rules.Report {
 		Labels:     labels,
 		RunbookURL: spec.Alerting.RunbookURL,
 		Window:     window,
+		Period:     rules.Period(spec.Alerting.Period),
+		Windows:    alertWindows(spec.Alerting.Windows),
+		Severities: severities(spec.Alerting.Severities),
+		Interval:   span(spec.Alerting.Interval),
 	}
+}
+
+func alertWindows(windows []v1alpha1.AlertWindow) []rules.Window {
+	var all []rules.Window
+	for _, w := range windows {
+		of := rules.Window{
+			Long: span(w.Long), Factor: w.Factor, Tier: rules.Tier(w.Tier), Severity: string(w.Severity),
+			For: delay(w.For), KeepFiringFor: delay(w.KeepFiringFor),
+		}
+		if w.Short != "" {
+			of.Short = span(w.Short)
+		}
+		all = append(all, of)
+	}
+	return all
+}
+
+func severities(s v1alpha1.AlertSeverities) map[rules.Tier]string {
+	all := map[rules.Tier]string{}
+	for tier, severity := range map[rules.Tier]v1alpha1.AlertLabelValue{rules.Fast: s.Fast, rules.Slow: s.Slow} {
+		if severity != "" {
+			all[tier] = string(severity)
+		}
+	}
+	return all
+}
+
+// span returns a duration; one that rules refuse, if it is none.
+func span[T ~string](s T) time.Duration {
+	d, err := time.ParseDuration(string(s))
+	if err != nil {
+		return -1
+	}
+	return d
+}
+
+// delay is nil for what is left out.
+func delay(s v1alpha1.AlertDelay) *time.Duration {
+	if s == "" {
+		return nil
+	}
+	return new(span(s))
 }
 
 // ruleGroups writes rules in prometheus-operator's types.

@@ -39,6 +39,9 @@ func (s *Server) poll(x *exchange) error {
 		return err
 	}
 	x.idle = found.body == nil || found.known
+	if x.held > 0 {
+		s.recorder.HeldPoll(x.held, interval, !x.idle)
+	}
 	x.tagHeader[0] = found.tag
 	x.Header()["Etag"] = x.tagHeader[:]
 	if found.known {

@@ -60,3 +60,15 @@ var routes = []route{
 	{"GET", "/api/reports", reporter, typed(http.StatusOK, readReportQuery, (*Server).listReports)},
 	{"GET", "/api/reports/{report_id}", reporter, typed(http.StatusOK, readReportID, (*Server).getReport)},
 }
+
+// RouteName names a route as its requests are counted.
+type RouteName struct{ Method, Pattern string }
+
+// Routes returns the names of all routes.
+func Routes() []RouteName {
+	names := make([]RouteName, len(routes))
+	for i, r := range routes {
+		names[i] = RouteName{r.method, r.pattern}
+	}
+	return names
+}

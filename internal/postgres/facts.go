@@ -58,6 +58,8 @@ func (s *Rollups) readRequests(ctx context.Context, f *report.Facts) error {
 		return err
 	}
 	f.Unauthenticated, f.Probes = sums.takeOthers()
+	f.Polls.Held = sums.take(telemetry.HeldPollsRoute)
+	f.Polls.HeldIntervals = float64(sums.take(telemetry.HeldIntervalsRoute)) / telemetry.PerInterval
 	for key, sum := range sums {
 		f.Endpoints = append(f.Endpoints, report.EndpointFacts{
 			Method: key.method, Route: key.route, ByStatus: sum.byStatus, Latency: sum.latency,
@@ -132,6 +134,17 @@ func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
 		delete(sums, key)
 	}
 	return unauthenticated, probes
+}
+
+// take takes out what was counted under a route that is none, and has no status.
+func (sums requestSums) take(route string) int64 {
+	key := endpoint{route, telemetry.AnyMethod}
+	sum := sums[key]
+	if sum == nil {
+		return 0
+	}
+	delete(sums, key)
+	return sum.byStatus[0]
 }
 
 func merge(into *sketch.Sketch, encoded []byte) error {

@@ -186,7 +186,7 @@ func TestRetention(t *testing.T) {
 		`SELECT count(*)::int FROM idempotency_keys`:                                      1,
 		`SELECT count(*)::int FROM reports WHERE name = 'new'`:                            1,
 		`SELECT count(*)::int FROM reports`:                                               1,
-		`SELECT count(*)::int FROM request_rollups`:                                       3,
+		`SELECT count(*)::int FROM request_rollups`:                                       5,
 		`SELECT count(*)::int FROM query_rollups`:                                         2,
 		`SELECT count(*)::int FROM replica_rollups`:                                       1,
 		`SELECT count(*)::int FROM fleet_rollups`:                                         1,

@@ -33,6 +33,8 @@ func busyMinute(at time.Time, change ...func(*telemetry.MinuteRollup)) telemetry
 			{Route: "/a", Method: "GET", ByStatus: map[int]int64{200: 2, 503: 1}, Sketch: latencies(.01, .02, .5).Encode(), BytesIn: 30, BytesOut: 300},
 			{Route: "/a", Method: "POST", ByStatus: map[int]int64{201: 1}, Sketch: latencies(.1).Encode(), BytesIn: 10, BytesOut: 1},
 			{Route: "/b", Method: "GET", ByStatus: map[int]int64{404: 1}, Sketch: latencies(.001).Encode(), BytesIn: 1, BytesOut: 2},
+			{Route: telemetry.HeldIntervalsRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{0: 2500}, Sketch: latencies().Encode()},
+			{Route: telemetry.HeldPollsRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{0: 1}, Sketch: latencies().Encode()},
 		},
 		Queries: []telemetry.QueryRollup{
 			{Name: "One", Count: 2, Errors: 1, Sketch: latencies(.001, .003).Encode()},
@@ -91,7 +93,7 @@ func TestFactsSumOverReplicasAndMinutes(t *testing.T) {
 			{Method: "POST", Route: "/a", ByStatus: map[int]int64{201: 3}, Latency: latencies(.1, .1, .1), BytesIn: 30, BytesOut: 3},
 			{Method: "GET", Route: "/b", ByStatus: map[int]int64{404: 3}, Latency: latencies(.001, .001, .001), BytesIn: 3, BytesOut: 6},
 		},
-		Polls: report.PollFacts{Delivered: 3, Empty: 6, NotModified: 9, Failed: 12},
+		Polls: report.PollFacts{Delivered: 3, Empty: 6, NotModified: 9, Failed: 12, Held: 3, HeldIntervals: 7.5},
 		Pool: []report.PoolFacts{
 			{Replica: "r1", Max: 16, InUseMean: 3, InUsePeak: 9, Acquires: 200, EmptyAcquires: 14, WaitSeconds: .5},
 			{Replica: "r2", Max: 8, InUseMean: 2, InUsePeak: 5, Acquires: 100, EmptyAcquires: 7, WaitSeconds: .25},

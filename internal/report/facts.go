@@ -70,6 +70,9 @@ type PollFacts struct {
 	NotModified int64 // 304
 	Delivered   int64 // 200 with deployments
 	Failed      int64 // 4xx and 5xx
+	// Held is how many of these were held, and HeldIntervals for how many of the intervals that agents were told to poll at.
+	Held          int64
+	HeldIntervals float64
 }
 
 // AgentFacts is how many agents there were and how often they should have polled.

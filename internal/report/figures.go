@@ -102,7 +102,7 @@ func PendingDeployments(f Facts) Pending {
 		Agents:     f.Agents.Online + f.Agents.Late,
 		MeanAgents: f.Agents.Polling,
 		EmptyRatio: ratio(f.Polls.Empty+f.Polls.NotModified, f.Polls.Empty+f.Polls.NotModified+f.Polls.Delivered),
-		Polls:      PollCounts(f.Polls),
+		Polls:      PollCounts{f.Polls.Empty, f.Polls.NotModified, f.Polls.Delivered, f.Polls.Failed},
 	}
 	if f.Agents.Polling > 0 {
 		p.ExpectedRPSPerAgent = new(f.Agents.ExpectedRPS / f.Agents.Polling)

@@ -233,6 +233,9 @@ func (o *QueryTimeObjective) indicator(f fields) indicator {
 	}
 }
 
+// rounding is how far apart sums of the same intervals may be.
+const rounding = 1e-9
+
 func (o *PollRateObjective) indicator(f fields) indicator {
 	perAgent := f.decimal("perAgent", o.PerAgent, 1000)
 	tolerance := f.decimal("tolerance", o.Tolerance, 1)
@@ -247,11 +250,16 @@ func (o *PollRateObjective) indicator(f fields) indicator {
 			if pending.RPSPerAgent == nil {
 				return reading{}
 			}
+			// A poll that was held stands for as many as the agent would have made meanwhile.
+			held := (facts.Polls.HeldIntervals - float64(facts.Polls.Held)) / facts.CoveredSeconds / pending.MeanAgents
 			read := reading{
-				actual: pending.RPSPerAgent,
+				actual: new(*pending.RPSPerAgent + held),
 				detail: significant(pending.MeanAgents) + " agents in the mean",
 			}
-			if expected := *pending.ExpectedRPSPerAgent; expected > 0 && expected < perAgent {
+			if facts.Polls.Held > 0 {
+				read.detail += "; held polls count as the intervals that they were held for"
+			}
+			if expected := *pending.ExpectedRPSPerAgent; expected > 0 && expected < perAgent*(1-rounding) {
 				read.target = &expected
 				read.detail += "; target lowered to the intervals hinted to them"
 			}

@@ -153,6 +153,10 @@ func TestIndicators(t *testing.T) {
 		f.Agents.Polling, f.Agents.ExpectedRPS = polling, expected
 		return f
 	}
+	heldFor := func(f report.Facts, polls int64, intervals float64) report.Facts {
+		f.Polls.Held, f.Polls.HeldIntervals = polls, intervals
+		return f
+	}
 	p95 := latencyOf("/a", "", "0.95", "200ms")
 	errors := report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
 	errorsOfA := report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.01", Route: "/a"}}
@@ -203,6 +207,10 @@ func TestIndicators(t *testing.T) {
 
 		{"polls as expected", polling, polls(2000, 20, 2), 0.1, new(0.1), yes},
 		{"polls at the tolerance", polling, polls(1000, 20, 2), 0.1, new(0.05), yes},
+		{"few polls, each held for three intervals", polling, heldFor(polls(667, 20, 2), 667, 2000), 0.1, new(0.1), yes},
+		{"many polls, each held for half an interval", polling, heldFor(polls(4000, 20, 2), 4000, 2000), 0.1, new(0.1), yes},
+		{"held for too short", polling, heldFor(polls(6000, 20, 2), 6000, 4000), 0.1, new(0.2), no},
+		{"intervals that add up to a hair less", polling, polls(2000, 20, 2*(1-1e-15)), 0.1, new(0.1), yes},
 		{"too few polls", polling, polls(999, 20, 2), 0.1, new(0.04995), no},
 		{"too many polls", polling, polls(3100, 20, 2), 0.1, new(0.155), no},
 		{"no polls of agents that there are", polling, polls(0, 20, 2), 0.1, new(0.0), no},

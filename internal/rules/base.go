@@ -1,8 +1,11 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math/big"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -14,6 +17,7 @@ const (
 	labelReport    = "report"
 	labelNamespace = "report_namespace"
 	labelSeverity  = "severity"
+	labelTier      = "tier"
 	labelWindow    = "window" // the longer one of an alert's, where an objective has several alerts
 )
 
@@ -23,12 +27,18 @@ const (
 	warning  = "warning"  // can wait for the day
 )
 
-// interval is how often rules are evaluated. minutesOfIncrease says how many increases of 5 minutes see the same event.
-const (
-	interval          = time.Minute
-	slowInterval      = 2 * time.Minute // less than the 5 minutes that Prometheus looks back for a sample
-	minutesOfIncrease = 5
-)
+var severityOf = map[Tier]string{Fast: critical, Slow: warning}
+
+// DefaultInterval is how often rules are evaluated, where a report does not say.
+const DefaultInterval = time.Minute
+
+// minutesOfIncrease is what increases are recorded over.
+const minutesOfIncrease = 5
+
+// sightings is how many of the recorded increases see the same event.
+func (p *plan) sightings() string {
+	return number(big.NewRat(int64(minutesOfIncrease*time.Minute), int64(p.Interval)))
+}
 
 // buildInfo is a series that every replica of the API has from its first scrape on.
 const buildInfo = "watchbill_build_info"
@@ -56,13 +66,14 @@ func (b base) measured(metric string, matchers ...string) string {
 	return series(metric, append(matchers, b.api...)...)
 }
 
-// increase is what a counter of the API rose by in 5 minutes, of all its series together. What a series begins with is no
-// increase to Prometheus; here it counts, of counters that an agent and a model have from their first execution on. A series
-// that was not there 5 minutes ago, when its replica was, has risen by all that it shows.
-func (b base) increase(metric string, matchers ...string) string {
+// increase is what a counter of the API rose by in 5 minutes, of all its series together. Prometheus does not count what a
+// series begins with; here it counts, for counters that an agent and a model have from their first execution on: a series
+// that did not exist 5 minutes ago, when its replica did, has risen by all that it shows. The counter's own labels tell
+// whether it existed, so that a relabeling, which renames every series at once, makes none of them new.
+func (b base) increase(metric string, own []string, matchers ...string) string {
 	counter := b.measured(metric, matchers...)
-	return fmt.Sprintf("sum(\n  (%[1]s unless %[1]s offset 5m and on (job, instance) %[2]s offset 5m)\n  or\n  increase(%[1]s[5m])\n)",
-		counter, b.measured(buildInfo))
+	return fmt.Sprintf("sum(\n  (%[1]s unless on (%[3]s) %[1]s offset 5m and on (job, instance) %[2]s offset 5m)\n  or\n  increase(%[1]s[5m])\n)",
+		counter, b.measured(buildInfo), strings.Join(append([]string{"job", "instance"}, own...), ", "))
 }
 
 func (b base) record(metric, expr string) Rule {
@@ -71,16 +82,27 @@ func (b base) record(metric, expr string) Rule {
 
 // alarm is what differs between alerts.
 type alarm struct {
-	alert, severity, window string // window may be empty
-	expr                    string
-	pending, keep           time.Duration // how long it must hold, and for how long it is kept once it does not
-	summary, description    string        // templates
+	alert, window        string // window may be empty
+	tier                 Tier   // empty: the alert is about no objective
+	severity             string // empty: the tier's
+	expr                 string
+	pending, keep        time.Duration // how long it must hold, and for how long it is kept once it does not
+	summary, description string        // templates
 }
 
 func (b base) alert(a alarm) Rule {
-	labels := map[string]string{labelSeverity: a.severity}
+	labels := map[string]string{labelSeverity: cmp.Or(a.severity, severityOf[a.tier])}
+	if a.tier != "" {
+		labels[labelTier] = string(a.tier)
+	}
 	for name, value := range b.Labels {
 		labels[name] = literal(value)
+	}
+	if severity := b.Severities[a.tier]; severity != "" {
+		labels[labelSeverity] = literal(severity)
+	}
+	if a.tier != "" && a.severity != "" { // a window's own
+		labels[labelSeverity] = literal(a.severity)
 	}
 	ours := b.labels()
 	if a.window != "" {

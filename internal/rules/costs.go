@@ -11,6 +11,9 @@ const (
 	costKeep  = 15 * time.Minute // a replica that starts does not know the day's cost at once
 )
 
+// dayCostSeries is a gauge that comes from the database.
+const dayCostSeries = "watchbill_day_cost_usd"
+
 // dayCost is a budget for each UTC day.
 type dayCost struct {
 	base
@@ -24,8 +27,8 @@ func (dayCost) note() string       { return "" }
 // alerts read a gauge that comes from the database and is the same on every replica.
 func (o dayCost) alerts() []Rule {
 	return []Rule{o.alert(alarm{
-		alert: costAlert, severity: warning,
-		expr:        fmt.Sprintf("max(%s) >= %s", o.measured("watchbill_day_cost_usd"), number(o.most)),
+		alert: costAlert, tier: Slow,
+		expr:        fmt.Sprintf("max(%s) >= %s", o.measured(dayCostSeries), number(o.most)),
 		keep:        costKeep,
 		summary:     "Objective " + o.whose() + " is missed: the day's budget is spent",
 		description: fmt.Sprintf(`AI agents' executions of this UTC day cost {{ $value | printf "%%.2f" }} USD so far. The objective allows less than %s USD a day.`, number(o.most)),
@@ -40,12 +43,15 @@ type windowCost struct {
 
 const costSeries = "watchbill:objective_cost_usd:increase5m"
 
+// costLabels are those of the counter of costs.
+var costLabels = []string{"agent", "model"}
+
 // recordings make a long window cheap to sum up: thousands of samples, and not those of every agent and model.
 func (o windowCost) recordings() []Rule {
 	if o.Window == 0 {
 		return nil
 	}
-	return []Rule{o.record(costSeries, o.increase("watchbill_cost_usd_total"))}
+	return []Rule{o.record(costSeries, o.increase("watchbill_cost_usd_total", costLabels))}
 }
 
 func (windowCost) slow() []Rule { return nil }
@@ -54,7 +60,7 @@ func (o windowCost) note() string {
 	switch {
 	case o.Window == 0:
 		return "no alert: its budget is for the report's window, which differs from run to run; set spec.window, or period to Day"
-	case o.Window > period:
+	case o.Window > 30*day:
 		return fmt.Sprintf("alerts by no more than Prometheus keeps: its window is %s, and Prometheus keeps 15d unless told otherwise", duration(o.Window))
 	default:
 		return ""
@@ -67,8 +73,8 @@ func (o windowCost) alerts() []Rule {
 	}
 	window := duration(o.Window)
 	return []Rule{o.alert(alarm{
-		alert: costAlert, severity: warning, window: window,
-		expr:    fmt.Sprintf("sum_over_time(%s[%s]) / %d >= %s", o.recorded(costSeries), window, minutesOfIncrease, number(o.most)),
+		alert: costAlert, tier: Slow, window: window,
+		expr:    fmt.Sprintf("sum_over_time(%s[%s]) / %s >= %s", o.recorded(costSeries), window, o.sightings(), number(o.most)),
 		keep:    costKeep,
 		summary: "Objective " + o.whose() + " is missed: the budget of " + window + " is spent",
 		description: fmt.Sprintf(`AI agents' executions cost {{ $value | printf "%%.2f" }} USD in the last %s. The objective allows less than %s USD.`,

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,16 +15,10 @@ const (
 	eventsSeries    = "watchbill:objective_events:increase5m"
 	badEventsSeries = "watchbill:objective_bad_events:increase5m"
 	ratioSeries     = "watchbill:objective_bad_events:ratio" // and the window
-	remainingSeries = "watchbill:objective_error_budget_remaining:ratio30d"
 )
 
-// period is what error budgets are for.
-const period = 30 * 24 * time.Hour
-
-// ratioWindows are what shares of bad events are recorded over, besides 5 minutes.
-var ratioWindows = []time.Duration{
-	30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour, 72 * time.Hour,
-}
+// shownWindows are what shares of bad events are recorded over for people, whatever is alerted about, besides 5 minutes.
+var shownWindows = []time.Duration{thresholdWindow, time.Hour, 6 * time.Hour, day}
 
 // events is an objective that counts events, some of which are bad, and allows a share of them: its error budget.
 type events struct {
@@ -66,29 +61,6 @@ func (b base) queryTime(o *report.QueryTimeObjective) indicator {
 	return e
 }
 
-// slowerThan counts by the classic buckets of a histogram, or by the native ones where only those were scraped.
-func (b base) slowerThan(threshold, quantile, histogram string, matchers []string, labels map[string]string) events {
-	d, _ := time.ParseDuration(threshold) // checked
-	q := decimal(quantile)
-	increase := func(suffix string, more ...string) string {
-		return "sum(increase(" + b.measured(histogram+suffix, append(more, matchers...)...) + "[5m]))"
-	}
-	native := increase("")
-	return events{
-		base:   b,
-		budget: besides(q),
-		what:   d.String(),
-		wanted: "p" + number(times(q, big.NewRat(100, 1))),
-		all:    increase("_count") + "\nor\nhistogram_count(" + native + ")",
-		bad: fmt.Sprintf("clamp_min(%s - %s, 0)\nor\n(histogram_count(%s) > 0) * (1 - histogram_fraction(0, %s, %s))",
-			increase("_count"), increase("_bucket", le(d)), native, seconds(d), native),
-		simulation: []feed{
-			{histogram + "_count", labels, true, true},
-			{histogram + "_bucket", with(labels, "le", seconds(d)), true, false},
-		},
-	}
-}
-
 func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 	e := events{
 		base:      b,
@@ -116,6 +88,9 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 	return e
 }
 
+// executionLabels are those of the counter of executions.
+var executionLabels = []string{"agent", "model", "status"}
+
 func (b base) successRate(o *report.SuccessObjective) indicator {
 	e := events{
 		base:      b,
@@ -134,8 +109,8 @@ func (b base) successRate(o *report.SuccessObjective) indicator {
 		e.wanted = "more than " + percent(decimal(o.Min)) + " of requests to " + literal(o.Agent) + " successful"
 	}
 	const executions = "watchbill_executions_total"
-	e.all = b.increase(executions, agent...)
-	e.bad = b.increase(executions, append([]string{like("status", "failure|timeout")}, agent...)...) + "\nor\n0 * " + e.all
+	e.all = b.increase(executions, executionLabels, agent...)
+	e.bad = b.increase(executions, executionLabels, append([]string{like("status", "failure|timeout")}, agent...)...) + "\nor\n0 * " + e.all
 	e.born = true
 	e.simulation = []feed{
 		{executions, with(labels, "status", "success"), true, false},
@@ -162,18 +137,24 @@ func (e events) recordings() []Rule {
 		e.record(badEventsSeries, e.bad),
 		e.record(ratioSeries+"5m", e.recorded(badEventsSeries)+" / ("+e.recorded(eventsSeries)+" > 0)"),
 	}
-	for _, window := range ratioWindows {
+	for _, window := range e.ratioWindows() {
 		rules = append(rules, e.record(ratioSeries+duration(window), e.share(window)))
 	}
 	return rules
 }
 
-func (e events) slow() []Rule {
-	expr := fmt.Sprintf("1 - %s / %s", e.share(period), number(e.budget))
-	return []Rule{e.record(remainingSeries, expr)}
+// ratioWindows are what shares of bad events are recorded over, besides 5 minutes: what alerts read and dashboards show.
+func (e events) ratioWindows() []time.Duration {
+	windows := append([]time.Duration{}, shownWindows...)
+	for _, pair := range e.burns {
+		windows = append(windows, pair.short, pair.long)
+	}
+	slices.Sort(windows)
+	windows = slices.Compact(windows)
+	return slices.DeleteFunc(windows, func(window time.Duration) bool { return window == minutesOfIncrease*time.Minute })
 }
 
 // enough holds an alert back until its window has seen so many events that a share says something.
 func (e events) enough(window time.Duration) string {
-	return fmt.Sprintf("%s / %d >= %s", e.sum(eventsSeries, window), minutesOfIncrease, strconv.FormatInt(e.MinEvents, 10))
+	return fmt.Sprintf("%s / %s >= %s", e.sum(eventsSeries, window), e.sightings(), strconv.FormatInt(e.MinEvents, 10))
 }

@@ -66,7 +66,7 @@ func (e events) noTraffic() unitTest {
 	t := e.test("no traffic is no sample, and no alert", e.traffic("a", phase{minutes: 15})...)
 	t.none(15, e.recorded(ratioSeries+"5m"))
 	t.none(15, e.recorded(ratioSeries+"30m"))
-	t.none(15, e.recorded(remainingSeries))
+	t.none(15, e.recorded(e.remaining()))
 	t.expect(15, e.recorded(eventsSeries), 0)
 	e.quiet(&t, 15)
 	return t
@@ -89,7 +89,7 @@ func (e events) noFailure() unitTest {
 	t := e.test("no failure is 0, and not nothing", input...)
 	t.expect(15, e.recorded(ratioSeries+"5m"), 0)
 	t.expect(15, e.recorded(ratioSeries+"30m"), 0)
-	t.expect(15, e.recorded(remainingSeries), 1)
+	t.expect(15, e.recorded(e.remaining()), 1)
 	return t
 }
 
@@ -124,7 +124,7 @@ func (e events) firstEver() unitTest {
 	t.expect(10, bad, 4)
 	t.expect(14, bad, 4)
 	t.expect(15, bad, 0)
-	t.expect(20, e.sum(badEventsSeries, 20*time.Minute)+fmt.Sprintf(" / %d", minutesOfIncrease), 4)
+	t.expect(20, e.sum(badEventsSeries, 20*time.Minute)+" / "+e.sightings(), 4)
 	return t
 }
 
@@ -136,7 +136,7 @@ func (e events) twoReplicas() unitTest {
 	}
 	near(e.recorded(ratioSeries+"5m"), 0.25)
 	near(e.recorded(ratioSeries+"30m"), 0.25)
-	near(fmt.Sprintf("(1 - %s) * %s", e.recorded(remainingSeries), number(e.budget)), 0.25)
+	near(fmt.Sprintf("(1 - %s) * %s", e.recorded(e.remaining()), number(e.budget)), 0.25)
 	return t
 }
 
@@ -158,7 +158,7 @@ func (e events) restart() unitTest {
 		append(e.traffic("a", steady, again, again), e.traffic("b", steady, steady, again)...)...)
 	for _, at := range []int{9, 11, 16, 17, 20, 24} {
 		t.expect(at, fmt.Sprintf("abs(%s / %s - 0.5) < bool 0.05", e.recorded(ratioSeries+"5m"), number(e.budget)), 1)
-		t.expect(at, fmt.Sprintf("abs(%s - 0.5) < bool 0.05", e.recorded(remainingSeries)), 1)
+		t.expect(at, fmt.Sprintf("abs(%s - 0.5) < bool 0.05", e.recorded(e.remaining())), 1)
 	}
 	e.quiet(&t, 24)
 	return t

@@ -1,36 +1,55 @@
 package rules
 
-// file returns the groups. Alerts are in the group of what they read, behind it: they see what was recorded at the same
-// time, and none sees half of it.
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// file returns the groups: one an objective, which may be evaluated beside one another; one of the alerts about the report;
+// and those of the budgets. Alerts are in the group of what they read, behind it: they see what was recorded at the same
+// time, and none sees half of it. No group has more than maxGroupRules.
 func (p *plan) file() File {
 	if p.Mode == None {
 		return File{}
 	}
-	group := func(subject string, rules []Rule) Group {
-		return Group{Name: p.groupName(subject), Interval: duration(interval), Rules: rules}
+	var file File
+	group := func(subject string, every time.Duration, rules []Rule) {
+		file.Groups = append(file.Groups, Group{Name: p.groupName(subject), Interval: duration(every), Rules: rules})
 	}
-	var objectives, budgets []Rule
-	for _, in := range p.indicators {
-		objectives = append(objectives, in.recordings()...)
-		objectives = append(objectives, in.alerts()...)
-		budgets = append(budgets, in.slow()...)
+	for i, in := range p.indicators {
+		name := p.Objectives[i].Name
+		rules := slices.Concat(in.recordings(), in.alerts(), p.blind(name, in))
+		if len(rules) > 0 { // an objective that is not alerted about has none, and a group must not be empty
+			group("objective:"+name, p.Interval, rules)
+		}
 	}
-	file := File{Groups: []Group{
-		group("objectives", objectives),
-		group("report", base{plan: p}.aboutReport()),
-	}}
-	if len(budgets) > 0 {
-		slow := group("budgets", budgets)
-		slow.Interval = duration(slowInterval)
-		file.Groups = append(file.Groups, slow)
-	}
-	if len(objectives) == 0 {
-		file.Groups = file.Groups[1:] // a group must not be empty
+	group("report", p.Interval, base{plan: p}.aboutReport())
+	for i, budgets := range p.budgets() {
+		subject := "budgets"
+		if i > 0 {
+			subject += ":" + strconv.Itoa(i+1)
+		}
+		group(subject, 2*p.Interval, budgets)
 	}
 	return file
 }
 
-// groupName is unique among all reports: a namespace has no dots.
+// budgets are the rules of slow, those of an objective in one group.
+func (p *plan) budgets() [][]Rule {
+	var groups [][]Rule
+	for _, in := range p.indicators {
+		rules := in.slow()
+		if last := len(groups) - 1; last >= 0 && len(groups[last])+len(rules) <= maxGroupRules {
+			groups[last] = append(groups[last], rules...)
+		} else if len(rules) > 0 {
+			groups = append(groups, rules)
+		}
+	}
+	return groups
+}
+
+// groupName is unique among all reports: a namespace has no dots, and neither namespaces nor names have colons.
 func (p *plan) groupName(subject string) string {
 	return "watchbill." + p.Namespace + "." + p.Name + "." + subject
 }

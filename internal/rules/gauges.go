@@ -34,7 +34,7 @@ func (pool) note() string { return "" }
 
 func (o pool) alerts() []Rule {
 	return []Rule{o.alert(alarm{
-		alert: "WatchbillPoolUtilizationHigh", severity: warning,
+		alert: "WatchbillPoolUtilizationHigh", tier: Slow,
 		expr:    o.recorded(poolSeries) + " >= " + number(o.most),
 		pending: poolPending, keep: poolKeep,
 		summary: "Objective " + o.whose() + " is missed: the database pool is nearly used up",
@@ -62,13 +62,22 @@ const (
 func (o polls) recordings() []Rule {
 	agents := fmt.Sprintf("(sum(avg_over_time((max by (state) (%s))[15m:1m])) > 0)",
 		o.measured("watchbill_agents", like("state", "online|late")))
-	requests := o.measured("watchbill_http_requests_total", is("method", report.PendingMethod), is("route", report.PendingRoute))
 	told := fmt.Sprintf("avg_over_time((max(%s))[15m:1m])", o.measured("watchbill_agents_expected_polls_per_second"))
 	return []Rule{
-		o.record(pollsSeries, fmt.Sprintf("sum(rate(%s[15m]))\n/\n%s", requests, agents)),
+		o.record(pollsSeries, fmt.Sprintf("(\n  %[1]s\n  - (%[2]s - %[3]s)\n  or\n  %[1]s\n)\n/\n%[4]s",
+			rate(o.polls()), rate(o.measured("watchbill_held_polls_total")), rate(o.measured("watchbill_held_poll_intervals_total")), agents)),
 		o.record(pollsTargetSeries, fmt.Sprintf("clamp_max((%s > 0) / %s, %s)\nor\n0 * %s + %s",
 			told, agents, number(o.perAgent), agents, number(o.perAgent))),
 	}
+}
+
+// rate is that of all series together over gaugeWindow.
+func rate(counter string) string { return "sum(rate(" + counter + "[15m]))" }
+
+// polls selects the counters of polls. One that is held stands for as many as the agent would have made meanwhile, so that
+// agents that wait are as attentive as others; replicas of earlier releases do not count that.
+func (o polls) polls() string {
+	return o.measured("watchbill_http_requests_total", is("method", report.PendingMethod), is("route", report.PendingRoute))
 }
 
 func (polls) slow() []Rule { return nil }
@@ -77,7 +86,7 @@ func (polls) note() string { return "" }
 func (o polls) alerts() []Rule {
 	rate, target := o.recorded(pollsSeries), o.recorded(pollsTargetSeries)
 	return []Rule{o.alert(alarm{
-		alert: "WatchbillPollRateOff", severity: warning,
+		alert: "WatchbillPollRateOff", tier: Slow,
 		expr:    fmt.Sprintf("%s\nand\nabs(%s - %s) > %s * %s", rate, rate, target, number(o.tolerance), target),
 		pending: pollsPending, keep: pollsKeep,
 		summary: "Objective " + o.whose() + " is missed: agents poll too often or too seldom",

@@ -104,6 +104,17 @@ func (o polls) tests() []unitTest {
 	near(&more, o.recorded(pollsTargetSeries), target)
 	more.fires(each, o.base, alert, false)
 
+	held := o.test("agents whose polls are held poll seldom, and alert nobody", o.fleet(agents, target, each, target/3)...)
+	for _, replica := range []string{"a", "b"} {
+		polls, intervals := counter(), counter()
+		polls.rise(each, agents*target/3*60/2)
+		intervals.rise(each, agents*target*60/2)
+		held.Input = append(held.Input, inputSeries{o.replica(replica, "watchbill_held_polls_total", nil), polls.String()},
+			inputSeries{o.replica(replica, "watchbill_held_poll_intervals_total", nil), intervals.String()})
+	}
+	near(&held, o.recorded(pollsSeries), target)
+	held.fires(each, o.base, alert, false)
+
 	none := o.test("no agents are no sample, and no alert", o.fleet(0, target, each, 0)...)
 	none.none(each, o.recorded(pollsSeries))
 	none.fires(each, o.base, alert, false)
@@ -116,7 +127,7 @@ func (o polls) tests() []unitTest {
 	at := o.test("polls at the limit do not make it flap", o.fleet(agents, target, hover, rates...)...)
 	at.steady(minutes, o.base, alert)
 
-	tests := []unitTest{storm, told, more, none, at}
+	tests := []unitTest{storm, told, more, held, none, at}
 	if tolerance < 1 { // or no poll at all is near enough
 		silence := o.test("agents that do not poll are told in time", o.fleet(agents, target, each, target, 0)...)
 		silence.fires(each, o.base, alert, false)
@@ -196,9 +207,13 @@ func (b base) reportTests() []unitTest {
 		inputSeries{b.replica("b", buildInfo, map[string]string{"version": "1"}), (&values{}).hold(2*each, 1).String()})
 	one.fires(2*each-1, b, absent, false)
 
-	// A report is due, is not made, and then is.
-	late := b.test("a report that is overdue is told in time, and its end",
-		control("watchbill_report_expected_by_timestamp_seconds", (&values{}).hold(2*each, each*60).hold(each, 24*60*60)))
+	// A report is due, is not made, and then is. Times in promtool's tests begin at 0, in vmalert-tool's they do not.
+	const tomorrow, never = 24 * 60 * 60, 1e11
+	due := (&values{}).hold(2*each, each*60).hold(each, tomorrow)
+	if b.target.metricsQL {
+		due = (&values{}).hold(each+1, never).hold(each-1, 0).hold(each, never)
+	}
+	late := b.test("a report that is overdue is told in time, and its end", control("watchbill_report_expected_by_timestamp_seconds", due))
 	late.fires(each, b, overdue, false)
 	late.fires(each+durationOf(overdue.For)+1, b, overdue, true)
 	late.fires(2*each, b, overdue, false)

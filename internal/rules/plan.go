@@ -29,6 +29,10 @@ type plan struct {
 	api, controller []string // matchers of their series
 	apiLabels       map[string]string
 	controlLabels   map[string]string
+	target          engine
+	period          budgetPeriod
+	burns           []burn
+	routes          []Route
 	indicators      []indicator
 }
 
@@ -37,7 +41,8 @@ type indicator interface {
 	recordings() []Rule
 	slow() []Rule // recordings over so long a time that once in two minutes is often enough
 	alerts() []Rule
-	note() string // after the objective's name; may be empty
+	blind() string // an expression that has a sample where nothing can be seen of what is there; empty: it cannot be known
+	note() string  // after the objective's name; may be empty
 	tests() []unitTest
 }
 
@@ -45,15 +50,21 @@ type indicator interface {
 func newPlan(r Report, o Options) (plan, error) {
 	r.Mode = cmp.Or(r.Mode, BurnRate)
 	r.MinEvents = cmp.Or(r.MinEvents, DefaultMinEvents)
+	r.Interval = cmp.Or(r.Interval, DefaultInterval)
 	r.RunbookURL = cmp.Or(r.RunbookURL, o.RunbookURL, DefaultRunbookURL)
 	r.RunbookURL = strings.TrimRight(r.RunbookURL, "/")
 	var f faults
 	f.name("namespace", r.Namespace)
 	f.name("name", r.Name)
 	f.alerting(r)
+	f.windows(r)
 	f.selector("selector", o.Selector)
 	f.selector("controllerSelector", o.ControllerSelector)
 	f.objectives(r)
+	target, err := ParseTarget(string(o.Target))
+	if err != nil {
+		f.add("target", "%s", err)
+	}
 	if r.Window < 0 || r.Window%time.Minute != 0 {
 		f.add("window", "must be whole minutes, not %s", r.Window)
 	}
@@ -65,7 +76,15 @@ func newPlan(r Report, o Options) (plan, error) {
 	}
 	p := plan{
 		Report: r, api: matchers(o.Selector), controller: matchers(o.ControllerSelector),
-		apiLabels: o.Selector, controlLabels: o.ControllerSelector,
+		apiLabels: o.Selector, controlLabels: o.ControllerSelector, target: engines[target],
+		period: periods[cmp.Or(r.Period, Days30)], routes: o.Routes,
+	}
+	p.burns = p.period.burns
+	if r.Windows != nil {
+		p.burns = nil
+	}
+	for _, w := range r.Windows {
+		p.burns = append(p.burns, w.burn())
 	}
 	if r.Mode == None {
 		return p, nil
@@ -102,8 +121,10 @@ func (p *plan) indicator(o report.Objective) indicator {
 func (p *plan) notes() []Note {
 	var notes []Note
 	for i, in := range p.indicators {
-		if text := in.note(); text != "" {
-			notes = append(notes, Note{p.Objectives[i].Name, text})
+		for _, text := range []string{in.note(), p.routeNote(p.Objectives[i])} {
+			if text != "" {
+				notes = append(notes, Note{p.Objectives[i].Name, text})
+			}
 		}
 	}
 	return notes
@@ -124,6 +145,9 @@ func (f *faults) name(field, s string) {
 
 var (
 	labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,62}$`)
+	// As many digits as a factor can need; a fraction of a fraction alone could be as long as anybody likes.
+	decimalSyntax = regexp.MustCompile(`^[0-9]{1,4}([.][0-9]{1,9})?$`)
+
 	urlSyntax = regexp.MustCompile(`^https?://[!-~]+$`)
 )
 

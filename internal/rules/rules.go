@@ -35,9 +35,13 @@ type Report struct {
 	Objectives      []report.Objective // nil: report.Defaults
 	Mode            Mode               // empty: BurnRate
 	MinEvents       int64              // 0: DefaultMinEvents
-	Labels          map[string]string  // on the alerts; they may replace severity
+	Labels          map[string]string  // on the alerts; they may replace severity and tier
 	RunbookURL      string             // what alerts' runbooks are under; empty: that of Options
 	Window          time.Duration      // whole minutes; 0: since the slot before
+	Period          Period             // that error budgets are for; empty: Days30
+	Windows         []Window           // that burn rates are looked at over; nil: those of the period
+	Severities      map[Tier]string    // of the alerts; they replace that of Labels
+	Interval        time.Duration      // of evaluation, in whole seconds; 0: DefaultInterval
 }
 
 // Options are the same for all reports.
@@ -45,6 +49,8 @@ type Options struct {
 	Selector           map[string]string // labels that all series of the API have, such as job; may be empty
 	ControllerSelector map[string]string // the same for the controller's series
 	RunbookURL         string            // empty: DefaultRunbookURL
+	Target             Target            // what evaluates the rules; empty: Prometheus
+	Routes             []Route           // that the API has, for notes about objectives of others; empty: not known
 }
 
 // File is a rule file of Prometheus.

@@ -261,7 +261,7 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	var objectives []report.Objective
 	for i := range report.MaxObjectives {
-		objectives = append(objectives, latency("a"+strings.Repeat("a", i), "", "/"+strings.Repeat("é", 240), "0.999", "1s"))
+		objectives = append(objectives, latency("a"+strings.Repeat("a", i), "", "/"+strings.Repeat("x", 255), "0.999", "1s"))
 	}
 	r := daily(objectives...)
 	if _, _, err := rules.Build(r, rules.Options{}); err != nil {
@@ -341,7 +341,7 @@ func TestPairs(t *testing.T) {
 		file, _ := build(t, r, rules.Options{})
 		var got []string
 		for _, rule := range file.Groups[0].Rules {
-			if rule.Alert != "" {
+			if rule.Labels["window"] != "" {
 				got = append(got, rule.Labels["severity"]+" "+rule.Labels["window"])
 			}
 		}

@@ -22,8 +22,10 @@ type unitTest struct {
 	Name     string        `yaml:"name"`
 	Interval string        `yaml:"interval"`
 	Input    []inputSeries `yaml:"input_series"`
-	Checks   []check       `yaml:"promql_expr_test"`
+	PromQL   []check       `yaml:"promql_expr_test,omitempty"`    // for promtool
+	MetricQL []check       `yaml:"metricsql_expr_test,omitempty"` // for vmalert-tool
 
+	checks  []check
 	minutes int      // how long it goes on
 	about   []string // metrics that it has no samples of, on purpose
 }
@@ -44,7 +46,7 @@ type sample struct {
 	Value  float64 `yaml:"value"`
 }
 
-// Tests returns unit tests for promtool of the rules that Build returns for the same report, as they stand in ruleFile: that
+// Tests returns unit tests, for promtool or the target's own tester, of the rules that Build returns for the same report, as they stand in ruleFile: that
 // every alert fires in time and resolves, keeps quiet without traffic and where there are few events, and does not flap at
 // its limit; that series begin at 0, counters are reset, and there are two replicas. A report of mode None has none. Its
 // error is that of Build.
@@ -54,7 +56,8 @@ func Tests(r Report, o Options, ruleFile string) ([]byte, error) {
 
 // TestsOf is Tests for the rules of several reports in one file.
 func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
-	file := testFile{RuleFiles: []string{ruleFile}, Interval: duration(interval), Tests: []unitTest{}}
+	file := testFile{RuleFiles: []string{ruleFile}, Interval: duration(DefaultInterval), Tests: []unitTest{}}
+	var evaluated time.Duration
 	for _, r := range reports {
 		p, err := newPlan(r, o)
 		if err != nil {
@@ -63,6 +66,11 @@ func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 		if p.Mode == None {
 			continue
 		}
+		if evaluated != 0 && evaluated != p.Interval {
+			return nil, fmt.Errorf("reports that are evaluated every %s and every %s need files of tests of their own", duration(evaluated), duration(p.Interval))
+		}
+		evaluated = p.Interval
+		file.Interval = duration(evaluated)
 		for _, g := range p.file().Groups {
 			file.Order = append(file.Order, g.Name)
 		}
@@ -70,7 +78,15 @@ func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 		for _, in := range p.indicators {
 			tests = append(tests, in.tests()...)
 		}
-		file.Tests = append(file.Tests, together(tests)...)
+		tests = append(tests, p.blindTest(tests))
+		for _, t := range together(tests) {
+			if p.target.metricsQL {
+				t.MetricQL = t.checks
+			} else {
+				t.PromQL = t.checks
+			}
+			file.Tests = append(file.Tests, t)
+		}
 	}
 	return encode(file)
 }
@@ -98,7 +114,7 @@ func together(tests []unitTest) []unitTest {
 		}
 		joined[at].Name += "; " + t.Name
 		joined[at].Input = slices.Concat(joined[at].Input, t.Input)
-		joined[at].Checks = slices.Concat(joined[at].Checks, t.Checks)
+		joined[at].checks = slices.Concat(joined[at].checks, t.checks)
 		maps.Copy(metrics[at], theirs)
 	}
 	return joined
@@ -126,13 +142,13 @@ func (b base) test(name string, input ...inputSeries) unitTest {
 	if subject == "" {
 		subject = b.Namespace + "/" + b.Name
 	}
-	return unitTest{Name: subject + ": " + name, Interval: duration(interval), Input: input, Checks: []check{}}
+	return unitTest{Name: subject + ": " + name, Interval: duration(time.Minute), Input: input}
 }
 
 // expect adds a check: that an expression has a value, so many minutes after the beginning. Of what labels is all the same.
 func (t *unitTest) expect(at int, expr string, value float64) {
 	t.minutes = max(t.minutes, at)
-	t.Checks = append(t.Checks, check{
+	t.checks = append(t.checks, check{
 		Expr: "sum(" + expr + ")", At: strconv.Itoa(at) + "m", Samples: []sample{{Labels: "{}", Value: value}},
 	})
 }

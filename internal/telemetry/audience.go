@@ -29,6 +29,13 @@ const (
 	AnyMethod            = "*"
 )
 
+// The rollups' routes of polls that were held: how many, and how many intervals they were held for, in thousandths. Neither
+// has a status.
+const (
+	HeldPollsRoute     = "held polls"
+	HeldIntervalsRoute = "held intervals"
+)
+
 type audienceKey struct{}
 
 // WithAudience marks the work done under a context as done for an audience: its database queries are counted as such.

@@ -44,7 +44,8 @@ type Recorder struct {
 	routes  atomic.Pointer[[]*Route]
 	polls   shards[pollCounts]
 	polled  [pollResults]uint64 // up to the last drain
-	others  [others]*Route      // what a minute keeps the others' answers under, of all routes
+	held    *heldCounts
+	others  [others]*Route // what a minute keeps the others' answers under, of all routes
 }
 
 type pollCounts struct {
@@ -54,7 +55,7 @@ type pollCounts struct {
 
 // NewRecorder returns a recorder whose metrics reg has. The program started at created.
 func NewRecorder(reg prometheus.Registerer, created time.Time) *Recorder {
-	r := &Recorder{created: created, polls: newShards[pollCounts]()}
+	r := &Recorder{created: created, polls: newShards[pollCounts](), held: newHeldCounts()}
 	r.others[Unauthenticated] = &Route{method: AnyMethod, pattern: UnauthenticatedRoute}
 	r.others[Probe] = &Route{method: AnyMethod, pattern: ProbeRoute}
 	r.routes.Store(new([]*Route))
@@ -214,6 +215,7 @@ func (r *Recorder) drain(to *minute) {
 			rt.drainOthers(Audience(audience), to, r.others[audience])
 		}
 	}
+	r.held.drain(to)
 	now := r.pollTotals()
 	for i := range now {
 		to.polls[i] += int64(now[i] - r.polled[i])

@@ -14,6 +14,10 @@ var (
 		"Time until an answer to a caller with a valid token was ready, without time that a request was deliberately held.", []string{"method", "route"}, nil)
 	pollsDesc = prometheus.NewDesc("watchbill_polls_total",
 		"Polls of callers with a valid token for pending deployments, by how they ended.", []string{"result"}, nil)
+	heldPollsDesc = prometheus.NewDesc("watchbill_held_polls_total",
+		"Polls of watchbill_polls_total that were held.", nil, nil)
+	heldIntervalsDesc = prometheus.NewDesc("watchbill_held_poll_intervals_total",
+		"Intervals, as told to the agents, that polls were held for.", nil, nil)
 	othersDescs = [others]*prometheus.Desc{
 		Unauthenticated: prometheus.NewDesc("watchbill_unauthenticated_requests_total",
 			"Requests without a valid token, by method, route pattern and status code.", []string{"method", "route", "code"}, nil),
@@ -27,6 +31,8 @@ func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
 	descs <- requestsDesc
 	descs <- requestDurationDesc
 	descs <- pollsDesc
+	descs <- heldPollsDesc
+	descs <- heldIntervalsDesc
 	for _, desc := range othersDescs {
 		descs <- desc
 	}
@@ -51,6 +57,9 @@ func (r *Recorder) Collect(metrics chan<- prometheus.Metric) {
 	for result, n := range r.pollTotals() {
 		metrics <- r.counter(pollsDesc, n, PollResult(result).String())
 	}
+	metrics <- r.counter(heldPollsDesc, r.held.polls.Load())
+	metrics <- prometheus.MustNewConstMetricWithCreatedTimestamp(heldIntervalsDesc, prometheus.CounterValue,
+		float64(r.held.thousandths.Load())/PerInterval, r.created)
 }
 
 // collectOthers shows the codes that have occurred, and 401 from the start.

@@ -1,0 +1,63 @@
+package rules
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	blindAlert   = "WatchbillObjectiveBlind"
+	blindPending = 30 * time.Minute
+)
+
+// blind is the alert that an objective has nothing to judge by although the API is scraped: none of its other alerts can fire
+// then, however bad things are.
+func (p *plan) blind(name string, in indicator) []Rule {
+	expr := in.blind()
+	if expr == "" {
+		return nil
+	}
+	b := base{plan: p, name: name}
+	return []Rule{b.alert(alarm{
+		alert: blindAlert, tier: Slow, expr: expr, pending: blindPending,
+		summary:     "Objective " + b.whose() + " sees nothing",
+		description: "Prometheus scrapes Watchbill's API, and has had none of the series that the objective is about for " + duration(blindPending) + ".",
+	})}
+}
+
+// scrapedWithout has a sample where replicas are scraped, and an expression has none.
+func (b base) scrapedWithout(expr string) string {
+	return fmt.Sprintf("count(%s) unless on () %s", b.measured(buildInfo), expr)
+}
+
+// storedWithout has a sample where replicas store executions, and the series that counts them has none. Executions have no
+// series before the first of them, so that their absence alone says nothing.
+func (b base) storedWithout(metric string) string {
+	return fmt.Sprintf("sum(increase(%s[1h])) > 0 unless on () count(%s)",
+		b.measured("watchbill_ledger_rows_total", is("result", "accepted")), b.measured(metric))
+}
+
+func (e events) blind() string {
+	if e.born {
+		return e.storedWithout("watchbill_executions_total")
+	}
+	return e.scrapedWithout(e.recorded(eventsSeries))
+}
+
+func (o pool) blind() string { return o.scrapedWithout(o.recorded(poolSeries)) }
+
+// blind does not go by the polls for each agent, which there are none of without agents.
+func (o polls) blind() string {
+	return o.scrapedWithout(fmt.Sprintf("(count(%s) and on () count(%s))", o.measured("watchbill_agents"), o.polls()))
+}
+
+func (o dayCost) blind() string { return o.scrapedWithout("count(" + o.measured(dayCostSeries) + ")") }
+
+// blind goes by executions: of those without tokens there are no costs.
+func (o windowCost) blind() string {
+	if o.Window == 0 {
+		return ""
+	}
+	return fmt.Sprintf("sum(increase(%s[1h])) > 0 unless on () count(%s)",
+		o.measured("watchbill_tokens_total"), o.measured("watchbill_cost_usd_total"))
+}
