@@ -124,7 +124,7 @@ func TestWhatAnExecutionLeavesOut(t *testing.T) {
 		"half a pair in the payload":   {`,"input_data":"a \ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("\"a \uFFFD\"")}},
 		"a NUL in the payload":         {`,"input_data":["\u0000"]`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("[\"\uFFFD\"]")}},
 		"bad UTF-8 in the payload":     {",\"input_data\":[\"\xc3\x28\"]", execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage("[\"\uFFFD(\"]")}},
-		"members twice in the payload": {`,"input_data":{"a":1,"a":2}`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{"a": 2}`)}},
+		"members twice in the payload": {`,"input_data":{"a":1,"a":2}`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`{"a":1,"a":2}`)}},
 		"a huge number in the payload": {`,"input_data":[1e999]`, execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`["1e999"]`)}},
 		"too deep a payload":           {`,"input_data":` + strings.Repeat("[", 65) + strings.Repeat("]", 65), execution.Execution{Kind: execution.Agent, Request: true, Input: json.RawMessage(`"` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + `"`)}},
 		"half a pair in the error":     {`,"error_message":"a\u0000\ud83d"`, execution.Execution{Kind: execution.Agent, Request: true, ErrorMessage: "a\uFFFD\uFFFD"}},
