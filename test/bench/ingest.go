@@ -158,7 +158,7 @@ func checkpoint(ctx context.Context, db *pgx.Conn) error {
 func awaitFolded(ctx context.Context, db *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, foldedWithin)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(250 * time.Millisecond) // what it costs to ask counts as PostgreSQL's
 	defer tick.Stop()
 	for {
 		var left bool
