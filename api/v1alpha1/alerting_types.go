@@ -39,7 +39,7 @@ type Alerting struct {
 	// severities name the severity of the alerts of each tier. Left out: that of
 	// labels, or critical for fast and warning for slow.
 	// +optional
-	Severities AlertSeverities `json:"severities,omitzero"`
+	Severities *AlertSeverities `json:"severities,omitempty"`
 
 	// interval is how often the rules are evaluated, in whole seconds from 10s to
 	// 2m; what is left of budgets half as often. Default: 1m.

@@ -47,7 +47,11 @@ func (in *Alerting) DeepCopyInto(out *Alerting) {
 		*out = make([]AlertWindow, len(*in))
 		copy(*out, *in)
 	}
-	out.Severities = in.Severities
+	if in.Severities != nil {
+		in, out := &in.Severities, &out.Severities
+		*out = new(AlertSeverities)
+		**out = **in
+	}
 	if in.Labels != nil {
 		in, out := &in.Labels, &out.Labels
 		*out = make(map[string]AlertLabelValue, len(*in))

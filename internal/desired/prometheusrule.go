@@ -75,8 +75,11 @@ func alertWindows(windows []v1alpha1.AlertWindow) []rules.Window {
 	return all
 }
 
-func severities(s v1alpha1.AlertSeverities) map[rules.Tier]string {
+func severities(s *v1alpha1.AlertSeverities) map[rules.Tier]string {
 	all := map[rules.Tier]string{}
+	if s == nil {
+		return all
+	}
 	for tier, severity := range map[rules.Tier]v1alpha1.AlertLabelValue{rules.Fast: s.Fast, rules.Slow: s.Slow} {
 		if severity != "" {
 			all[tier] = string(severity)
