@@ -156,8 +156,6 @@ const (
 )
 
 // AlertSeverities name the severity of the alerts of each tier.
-//
-// +kubebuilder:validation:MinProperties=1
 type AlertSeverities struct {
 	// fast is the severity of alerts that ask to look now.
 	// +optional
