@@ -68,6 +68,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.UserID, e.SessionID = "Weatherman", "ada", "conv_1"
+					e.Provider, e.Model, e.Tokens = "anthropic", "claude-opus-5", execution.Tokens{Input: 1200, Output: 300, Used: 1500}
 				}),
 			},
 		},
@@ -182,6 +183,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.Input, e.Output = "Weatherman", json.RawMessage(`"Weather in Paris?"`), json.RawMessage(`"Mild."`)
+					e.Tokens = execution.Tokens{Used: 50}
 				}),
 			},
 		},
@@ -214,6 +216,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.UserID, e.Input, e.Output = "weather", "ada", json.RawMessage(`{"prompt":"Weather in Paris?"}`), json.RawMessage(`"Mild."`)
+					e.Provider, e.Model, e.Tokens = "openai", "gpt-4o", execution.Tokens{Input: 40, Output: 10, Used: 50}
 				}),
 			},
 		},

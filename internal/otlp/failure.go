@@ -56,13 +56,15 @@ func rootCause(stack string) string {
 }
 
 // leftEarly reports whether an error only says that the reader of a stream closed it before its end. Python raises
-// GeneratorExit in the generator then.
+// GeneratorExit in the generator then; wrappers of streams that notice it themselves say that the stream was abandoned.
 func leftEarly(said string) bool {
 	const closed = "GeneratorExit"
 	kind, _, _ := strings.Cut(said, ":")
 	kind, _, _ = strings.Cut(kind, "(")
-	return kind == closed || strings.HasSuffix(kind, "."+closed)
+	return kind == closed || strings.HasSuffix(kind, "."+closed) || abandoned.MatchString(kind)
 }
+
+var abandoned = regexp.MustCompile(`(?i)^(?:[\w.]*abandoned ?stream(?:Error|Exception)?|stream (?:was |has been )?abandoned)$`)
 
 // failed reports whether a span ended in an error. Instrumentations say so by its status, or leave that unset or OK and
 // say it otherwise.

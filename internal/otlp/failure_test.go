@@ -57,6 +57,9 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 		"a stream that its reader closed":          {says: bare, code: failed, told: "GeneratorExit: ", thrown: says{"exception.type": "GeneratorExit", "exception.message": ""}, want: execution.Success},
 		"a stream that its reader closed, as type": {says: bare.with(says{"error.type": "builtins.GeneratorExit"}), code: failed, want: execution.Success, before: never},
 		"a stream that its reader closed, as text": {says: bare, code: failed, told: "GeneratorExit()", want: execution.Success, before: never},
+		"a stream that its reader abandoned":       {says: bare.with(says{"error.type": "_OTHER"}), code: failed, told: "abandoned stream", want: execution.Success, before: never},
+		"a stream that was abandoned, as type":     {says: bare, code: failed, told: "gone", thrown: says{"exception.type": "opentelemetry.util.genai.stream.AbandonedStreamError"}, want: execution.Success},
+		"a stream that a server abandoned":         {says: bare, code: failed, told: "upstream abandoned stream 7", want: execution.Failure, error: "upstream abandoned stream 7", before: never},
 		"an error of a stream that was closed too": {says: bare, code: failed, told: "GeneratorExit: ", thrown: limited, want: execution.Failure, error: "openai.RateLimitError: GeneratorExit"},
 		"a time-out that is the cause of others": {
 			says: bare, code: failed, told: "no answer", want: execution.Timeout, error: "RestClientException: no answer",

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -14,14 +15,8 @@ import (
 // status and output are set already. A wrong count has the attribute's name in its fault.
 func (t *translation) account(s *span, e *execution.Execution) *fault {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
-	for _, pair := range s.sent.GetAttributes() {
-		name := usage.Attribute(pair.GetKey())
-		if name.Silent() {
-			continue
-		}
-		if err := takeUsage(&report, pair.GetKey(), name, pair.GetValue()); err != nil {
-			return &fault{field: pair.GetKey(), why: err.Error()}
-		}
+	if field, err := s.report(&report); err != nil {
+		return &fault{field: field, why: err.Error()}
 	}
 	for _, name := range answers {
 		if text := s.attributes[name].GetStringValue(); text != "" {
@@ -42,6 +37,40 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	}
 	t.missed = append(t.missed, told.Unread...)
 	return nil
+}
+
+// report takes what the span's attributes count. A wrong count's attribute is named with the error.
+func (s *span) report(report *usage.Report) (field string, err error) {
+	for _, pair := range s.sent.GetAttributes() {
+		name := usage.Attribute(pair.GetKey())
+		if name.Silent() {
+			continue
+		}
+		if err := takeUsage(report, pair.GetKey(), name, pair.GetValue()); err != nil {
+			return pair.GetKey(), err
+		}
+	}
+	return "", nil
+}
+
+// accountRun sets what a run says that it used, with its model. That counts only where none of its calls is known, so counts that
+// are wrong are left out.
+func (s *span) accountRun(e *execution.Execution) {
+	if !slices.ContainsFunc(s.sent.GetAttributes(), func(a *commonpb.KeyValue) bool { return !usage.Attribute(a.GetKey()).Silent() }) {
+		return
+	}
+	model, provider := s.model(), s.provider()
+	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: provider, Model: model}}
+	if _, err := s.report(&report); err != nil {
+		return
+	}
+	told := report.Settle()
+	if told.Tokens.Used == 0 || report.TooMany() {
+		return
+	}
+	e.Model, e.Provider = model, provider
+	e.Tokens, e.Billing, e.ProviderCost = told.Tokens, told.Billing, told.Cost
+	e.Usage = told.Usage(e.Status, true)
 }
 
 // takeUsage takes an attribute's value, whichever type it has.

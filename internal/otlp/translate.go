@@ -125,6 +125,9 @@ func (t *translation) execution(s *span, kind execution.Kind, place execution.Sp
 			return execution.Execution{}, wrong
 		}
 	}
+	if kind == execution.Agent {
+		s.accountRun(&e)
+	}
 	return e, nil
 }
 

@@ -26,8 +26,8 @@ func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	var traces, spans []string
 	asked := map[[2]string]bool{}
 	for _, i := range f.at {
-		if i < 0 || f.decisions[i].Missing == "" {
-			continue
+		if i < 0 || f.decisions[i].Missing == "" || f.decisions[i].Missing == f.nodes[i].SpanID {
+			continue // nothing above it changes it
 		}
 		key := [2]string{f.nodes[i].TraceID, f.decisions[i].Missing}
 		if !asked[key] {

@@ -10,6 +10,7 @@ func Decide(nodes []Node) []Decision {
 	t := plant(nodes)
 	t.placeAll()
 	t.nameAll()
+	t.countAll()
 	c := groupCalls(t)
 	decisions := make([]Decision, len(nodes))
 	for i := range t.nodes {
@@ -37,14 +38,19 @@ func (t *tree) decide(i int) Decision {
 	d := Decision{
 		Into: none, Missing: t.waitsFor(i), names: n.named, status: n.status(), role: n.Role, within: n.above != none,
 	}
+	if n.run() && n.counts() {
+		d.repeats = n.counted || n.above != none && t.nodes[n.above].call() && t.nodes[n.above].counts()
+		if !d.repeats && d.Missing == "" {
+			d.Missing = n.SpanID
+		}
+	}
 	switch {
 	case n.step, n.wrapper && n.above != none:
 		d.Gone, d.By = true, ByStep
 	case n.wrapper:
 		e := *n.Execution
-		e.Kind = execution.Agent
-		e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = execution.Tokens{}, nil, execution.UsageNone, execution.Billing{}, nil
-		e.Model, e.Provider, e.Joined = "", "", nil
+		e.Kind, e.Joined = execution.Agent, nil
+		uncount(&e)
 		d.Merged = &e
 	case n.failed != i:
 		from := &t.nodes[n.failed]
@@ -53,6 +59,13 @@ func (t *tree) decide(i int) Decision {
 		}
 	}
 	return d
+}
+
+// uncount takes from an execution what it used.
+func uncount(e *execution.Execution) {
+	e.Tokens, e.Cost, e.PriceVersion, e.Usage = execution.Tokens{}, nil, "", execution.UsageNone
+	e.Billing, e.ProviderCost = execution.Billing{}, nil
+	e.Model, e.Provider = "", ""
 }
 
 // on writes names on an execution.

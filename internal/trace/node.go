@@ -32,7 +32,8 @@ type Decision struct {
 	Members []int
 	Reprice bool // Merged's cost is not that of its counts
 
-	// Missing is the id of the nearest span above that is not known and may still change something; empty: none.
+	// Missing is the id of the nearest span above that is not known and may still change something, or the span's own, where what
+	// lies in it may; empty: none.
 	Missing string
 
 	names   names
@@ -40,6 +41,7 @@ type Decision struct {
 	message string
 	role    execution.Role
 	within  bool // another execution
+	repeats bool // a run, what is used in it
 }
 
 // User is whose execution it is.
@@ -64,6 +66,9 @@ func (d *Decision) Write(e *execution.Execution) {
 	e.AgentName, e.UserID, e.SessionID = execution.Unknown, execution.Unknown, ""
 	d.names.on(e)
 	e.Request = d.role != execution.RoleTool && !d.within
+	if d.repeats {
+		uncount(e)
+	}
 	if d.Merged != nil {
 		return
 	}
@@ -134,6 +139,7 @@ type node struct {
 	ended   int   // the execution directly below that ended last
 	final   int   // the span directly below that ended last, of any kind
 	failed  int   // the node whose status is the run's
+	counted bool  // a call or a run below tells what was used in it
 	user    claim // of it and all below
 	session claim
 

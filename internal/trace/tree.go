@@ -187,6 +187,16 @@ func (t *tree) nameAll() {
 	}
 }
 
+// countAll finds out in which runs what was used is told by what lies in them.
+func (t *tree) countAll() {
+	for at := len(t.order) - 1; at >= 0; at-- {
+		n := &t.nodes[t.order[at]]
+		if n.parent != none && (n.counted || (n.call() || n.run()) && n.counts()) {
+			t.nodes[n.parent].counted = true
+		}
+	}
+}
+
 func (n *names) fill(from names) {
 	if n.agent == "" {
 		n.agent = from.agent
