@@ -15,8 +15,8 @@ import (
 // status and output are set already. A wrong count has the attribute's name in its fault.
 func (t *translation) account(s *span, e *execution.Execution) *fault {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
-	if field, err := s.report(&report); err != nil {
-		return &fault{field: field, why: err.Error()}
+	if wrong := s.report(&report); wrong != nil {
+		return wrong
 	}
 	for _, name := range answers {
 		if text := s.attributes[name].GetStringValue(); text != "" {
@@ -39,18 +39,18 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	return nil
 }
 
-// report takes what the span's attributes count. A wrong count's attribute is named with the error.
-func (s *span) report(report *usage.Report) (field string, err error) {
+// report takes what the span's attributes count, and returns the first fault.
+func (s *span) report(report *usage.Report) (first *fault) {
 	for _, pair := range s.sent.GetAttributes() {
 		name := usage.Attribute(pair.GetKey())
 		if name.Silent() {
 			continue
 		}
-		if err := takeUsage(report, pair.GetKey(), name, pair.GetValue()); err != nil {
-			return pair.GetKey(), err
+		if err := takeUsage(report, pair.GetKey(), name, pair.GetValue()); err != nil && first == nil {
+			first = &fault{field: pair.GetKey(), why: err.Error()}
 		}
 	}
-	return "", nil
+	return first
 }
 
 // accountRun sets what a run says that it used, with its model. That counts only where none of its calls is known, so counts that
@@ -61,9 +61,7 @@ func (s *span) accountRun(e *execution.Execution) {
 	}
 	model, provider := s.model(), s.provider()
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: provider, Model: model}}
-	if _, err := s.report(&report); err != nil {
-		return
-	}
+	_ = s.report(&report)
 	told := report.Settle()
 	if told.Tokens.Used == 0 || report.TooMany() {
 		return
