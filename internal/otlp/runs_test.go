@@ -20,15 +20,18 @@ func TestRunsSayWhatTheyUsed(t *testing.T) {
 	}{
 		"by attributes": {
 			agent.with(says{"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 40, "gen_ai.usage.output_tokens": 2}),
-			execution.Tokens{Input: 40, Output: 2, Used: 42}, "gpt-4o", execution.UsageReported,
+			execution.Tokens{Input: 40, Output: 2, Used: 42},
+			"gpt-4o", execution.UsageReported,
 		},
 		"by an object of metrics": {
 			agent.with(says{"crewai.crew.usage_metrics": "{'total_tokens': 42, 'prompt_tokens': 40, 'cached_prompt_tokens': 30, 'completion_tokens': 2, 'successful_requests': 2}"}),
-			execution.Tokens{Input: 40, Output: 2, CacheRead: 30, Used: 42}, "", execution.UsageReported,
+			execution.Tokens{Input: 40, Output: 2, CacheRead: 30, Used: 42},
+			"", execution.UsageReported,
 		},
 		"with a count that is wrong": {
 			agent.with(says{"gen_ai.usage.input_tokens": -1, "gen_ai.usage.output_tokens": 2}),
-			execution.Tokens{Output: 2, Used: 2}, "", execution.UsageReported,
+			execution.Tokens{Output: 2, Used: 2},
+			"", execution.UsageReported,
 		},
 		"not at all": {agent.with(says{"gen_ai.request.model": "gpt-4o"}), execution.Tokens{}, "", execution.UsageNone},
 	} {
