@@ -107,10 +107,10 @@ func agentOfMethod(name string) string {
 	return name
 }
 
-// defaultNames are those that frameworks give to what the application did not name.
+// defaultNames are those that frameworks give to what the application did not name, and those of who asks.
 var defaultNames = []string{
 	"agent workflow", "langgraph", "agent", "assistant", "workflow", "agentexecutor", "functionagent", "graph", "swarm", "crew", "pipeline",
-	"runnablesequence", "team", "chain", "flow",
+	"runnablesequence", "team", "chain", "flow", "user", "human", "user_proxy", "userproxy", "userproxyagent",
 }
 
 func isDefaultName(name string) bool {

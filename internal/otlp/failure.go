@@ -62,13 +62,15 @@ func causedByTimeout(stack string) bool {
 }
 
 // leftEarly reports whether an error only says that the reader of a stream closed it before its end. Python raises
-// GeneratorExit in the generator then.
+// GeneratorExit in the generator then; wrappers of streams that notice it themselves say that the stream was abandoned.
 func leftEarly(said string) bool {
 	const closed = "GeneratorExit"
 	kind, _, _ := strings.Cut(said, ":")
 	kind, _, _ = strings.Cut(kind, "(")
-	return kind == closed || strings.HasSuffix(kind, "."+closed)
+	return kind == closed || strings.HasSuffix(kind, "."+closed) || abandoned.MatchString(kind)
 }
+
+var abandoned = regexp.MustCompile(`(?i)^(?:[\w.]*abandoned ?stream(?:Error|Exception)?|stream (?:was |has been )?abandoned)$`)
 
 // failed reports whether a span ended in an error. Instrumentations say so by its status, or leave that unset or OK and
 // say it otherwise.
@@ -77,6 +79,8 @@ func (s *span) failed(errorType string, thrown *tracepb.Span_Event) bool {
 	switch {
 	case code == tracepb.Status_STATUS_CODE_ERROR, errorType != "":
 		return true
+	case code == tracepb.Status_STATUS_CODE_OK && thrown != nil && cancelled(thrown):
+		return false // who had enough of it ended it
 	case thrown != nil && (s.endedBy(thrown) || code == tracepb.Status_STATUS_CODE_UNSET && take(s, outputs) == nil):
 		return true
 	case s.finishedInError():
@@ -86,6 +90,14 @@ func (s *span) failed(errorType string, thrown *tracepb.Span_Event) bool {
 	}
 	return strings.EqualFold(s.attributes.text("langfuse.observation.level"), "ERROR") ||
 		s.attributes.text("genkit:state") == "error" || s.attributes.value("error").GetBoolValue()
+}
+
+// cancelled reports whether an exception only says that a task was cancelled.
+func cancelled(thrown *tracepb.Span_Event) bool {
+	exception := collect(thrown.GetAttributes())
+	kind := exception.text("exception.type")
+	kind = kind[strings.LastIndexByte(kind, '.')+1:]
+	return kind == "CancelledError" || kind == "CancellationException" || kind == "AbortError"
 }
 
 // endedBy reports whether a span ended when it recorded an exception. If it went on, it coped with the exception.
@@ -108,9 +120,26 @@ func (s *span) finishedInError() bool {
 	}
 	switch text := value.GetStringValue(); text {
 	case "":
-		return s.attributes.text("ai.response.finishReason", "llm.finish_reason") == reason && !counted(&s.attributes)
+		return (s.attributes.text("ai.response.finishReason", "llm.finish_reason") == reason ||
+			messagesFinished(s.attributes.value("gen_ai.output.messages").GetStringValue(), reason)) && !counted(&s.attributes)
 	default:
 		return (text == reason || text == `["`+reason+`"]`) && !counted(&s.attributes)
+	}
+}
+
+// messagesFinished reports whether all messages of an output in JSON that say why they finished give one reason. Quotes in what
+// a message says are escaped, so that it is not taken for a member.
+func messagesFinished(output, reason string) bool {
+	found := false
+	for {
+		_, after, another := strings.Cut(output, `"finish_reason":`)
+		if !another {
+			return found
+		}
+		if found = strings.HasPrefix(strings.TrimLeft(after, " "), `"`+reason+`"`); !found {
+			return false
+		}
+		output = after
 	}
 }
 

@@ -49,6 +49,7 @@ func groupCalls(t *tree) *calls {
 	c.byParent()
 	c.byPartner()
 	c.bySimilarity()
+	c.byMiscount()
 	return c
 }
 

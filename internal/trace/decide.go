@@ -44,9 +44,8 @@ func (t *tree) decide(i int) Decision {
 		d.Gone, d.By = true, ByStep
 	case n.wrapper:
 		e := *n.Execution
-		e.Kind = execution.Agent
-		e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = execution.Tokens{}, nil, execution.UsageNone, execution.Billing{}, nil
-		e.Model, e.Provider, e.Joined = "", "", nil
+		e.Kind, e.Joined = execution.Agent, nil
+		uncount(&e)
 		d.Merged, d.Kept = &e, true
 	case n.reduced:
 		d.Merged, d.Reprice, d.Kept = n.Execution, true, true
@@ -57,6 +56,13 @@ func (t *tree) decide(i int) Decision {
 		}
 	}
 	return d
+}
+
+// uncount takes from an execution what it used.
+func uncount(e *execution.Execution) {
+	e.Tokens, e.Cost, e.PriceVersion, e.Usage = execution.Tokens{}, nil, "", execution.UsageNone
+	e.Billing, e.ProviderCost = execution.Billing{}, nil
+	e.Model, e.Provider = "", ""
 }
 
 // on writes names on an execution.

@@ -277,6 +277,25 @@ func TestDecide(t *testing.T) {
 		"an error around a run": {
 			[]string{"1 failed 0-100", "2<1 run untold agent=clerk 1-9", "3<2 2-8"}, []string{"2 agent clerk request"},
 		},
+		"a run none of whose calls is known":        {[]string{"1 run uses=40/2", "2<1 tool"}, []string{"1 agent unknown 40/2 request", "2 tool unknown"}},
+		"a run whose calls are known":               {[]string{"1 run uses=40/2", "3<2 call uses=40/2", "2<1"}, []string{"1 agent unknown request", "3 inference unknown 40/2"}},
+		"a run whose calls do not count":            {[]string{"1 run uses=40/2", "2<1 call"}, []string{"1 agent unknown 40/2 request", "2 inference unknown"}},
+		"a run whose parent is elsewhere":           {[]string{"1<0 run uses=40/2"}, []string{"1 agent unknown 40/2 request waits for 0"}},
+		"a run that counts what runs in it used":    {[]string{"1 run uses=60/3", "2<1 run uses=40/2", "3<1 run uses=20/1"}, []string{"1 agent unknown request", "2 agent unknown 40/2", "3 agent unknown 20/1"}},
+		"a run that counts, in a call with counts":  {[]string{"1 call uses=60/3", "2<1 run uses=40/2"}, []string{"1 inference unknown 60/3 request", "2 agent unknown"}},
+		"a chain that counts as one of those above": {[]string{"1 run", "2<1 step uses=40/2"}, []string{"1 agent unknown request", "2 - step"}},
+		"a stream whose output one scope adds up": {
+			[]string{"1 call model=m uses=40/3 response=msg_1 0-20", "2 call model=m uses=40/2 response=msg_1 scope=inner 1-19"},
+			[]string{"1 inference unknown 40/2 request", "2 - response_id"},
+		},
+		"answers of one id with other outputs": {
+			[]string{"1 call model=m uses=40/3 response=msg_1 0-900", "2 call model=m uses=40/2 response=msg_1 scope=inner 300-600"},
+			[]string{"1 inference unknown 40/3 request", "2 inference unknown 40/2 request"},
+		},
+		"answers of one id with other inputs": {
+			[]string{"1 call model=m uses=41/3 response=msg_1 0-20", "2 call model=m uses=40/3 response=msg_1 scope=inner 1-19"},
+			[]string{"1 inference unknown 41/3 request", "2 inference unknown 40/3 request"},
+		},
 		"users who disagree":        {[]string{"1 run", "2<1 call user=ada", "3<1 call user=bob"}, []string{"1 agent unknown request", "2 inference unknown ada/", "3 inference unknown bob/"}},
 		"an orphan within the root": {[]string{"1 run agent=boss 0-100", "3<2 call 5-90"}, []string{"1 agent boss request", "3 inference boss waits for 2"}},
 		"an orphan beside the root": {[]string{"1 run agent=boss 0-100", "3<2 call 50-190"}, []string{"1 agent boss request", "3 inference unknown request waits for 2"}},

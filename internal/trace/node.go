@@ -90,9 +90,9 @@ func (d *Decision) Write(e *execution.Execution) {
 
 // account has a run count what it used itself, in place of what it and all calls in it used.
 func (d *Decision) account(e *execution.Execution) {
-	e.Tokens, e.Cost, e.Usage, e.Billing, e.ProviderCost = d.Rest, nil, execution.UsageNone, execution.Billing{}, nil
-	if e.Model, e.Provider = d.model, d.provider; d.Rest.Used > 0 {
-		e.Usage = execution.UsageReported
+	uncount(e)
+	if d.Rest.Used > 0 {
+		e.Tokens, e.Model, e.Provider, e.Usage = d.Rest, d.model, d.provider, execution.UsageReported
 	}
 }
 

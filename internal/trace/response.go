@@ -8,6 +8,8 @@ import (
 const (
 	// ResponseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
 	ResponseWithin = 10 * time.Minute
+	// maxAdded is how many output tokens the first part of a stream tells of, which counts that are added up have too many.
+	maxAdded = 8
 	// uniqueLength is how many letters and digits an id has that no other answer has.
 	uniqueLength = 12
 )
@@ -80,6 +82,40 @@ func (c *calls) sameAnswer(first, second int) bool {
 		return during || Reports(x.Span) || Reports(y.Span)
 	}
 	return during && (x.counts() && y.counts() || sameModel(x, y))
+}
+
+// byMiscount joins calls with a response id in common that nothing else joined with any.
+func (c *calls) byMiscount() {
+	seen := map[string][]int{}
+	for _, i := range c.all {
+		n := &c.nodes[i]
+		if n.ResponseID == "" || n.wrapper || !n.told() || len(c.groups[n.group].members) > 1 {
+			continue
+		}
+		before := seen[n.ResponseID]
+		if at := slices.IndexFunc(before, func(other int) bool { return c.miscounted(other, i) && c.join(other, i, ByResponse, true) }); at >= 0 {
+			seen[n.ResponseID] = slices.Delete(before, at, at+1)
+			continue
+		}
+		if len(before) == maxGroup {
+			before = append(before[:0], before[1:]...)
+		}
+		seen[n.ResponseID] = append(before, i)
+	}
+}
+
+// miscounted reports whether two calls with one response id, which other answers may have, are one although their outputs
+// differ: some instrumentations add up what the parts of a stream tell. One lies in the other then and fills it, and all
+// else is the same.
+func (c *calls) miscounted(first, second int) bool {
+	x, y := &c.nodes[first], &c.nodes[second]
+	if x.Process == "" || x.Process != y.Process || !sameModel(x, y) || x.failedItself() != y.failedItself() || !x.told() || !y.told() {
+		return false
+	}
+	t, u := x.tokens(), y.tokens()
+	inside := !y.StartedAt.Before(x.StartedAt.Add(-Slack)) && !y.EndedAt.After(x.EndedAt.Add(Slack)) || !x.EndedAt.After(y.EndedAt.Add(Slack)) && y.StartedAt.Sub(x.StartedAt) <= Slack
+	return inside && around(x, y) <= 2*Slack && max(t.Output, u.Output)-min(t.Output, u.Output) <= maxAdded &&
+		t.Input > 0 && t.Input == u.Input && t.CacheRead == u.CacheRead && t.CacheWrite == u.CacheWrite
 }
 
 // agree reports whether the counts of two calls may be those of one. One that is not known, or an estimate, agrees with any; and some

@@ -78,6 +78,7 @@ func TestAttributeNames(t *testing.T) {
 		"llm.completion_token_count":                              output,
 		"langsmith.usage_metadata":                                named,
 		"braintrust.metrics":                                      named,
+		"crewai.crew.usage_metrics":                               named,
 		"usage.num_sources_used":                                  ignored,
 		"usage.estimated_cost":                                    cost,
 		"llm.cost.prompt":                                         costInput,

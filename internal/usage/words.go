@@ -37,7 +37,7 @@ const (
 var vocabulary = func() map[string]mark {
 	words := map[string]mark{}
 	for list, m := range map[string]mark{
-		"gen ai llm model count counts num number n of the in usd dollars object raw data stats content units observation operation response provider standard above chat": markNoise,
+		"gen ai llm model count counts num number n of the in usd dollars object raw data stats metric metrics content units observation operation response provider standard above chat": markNoise,
 
 		"token tokens tok toks":                        markToken,
 		"usage usages":                                 markUsage,

@@ -52,7 +52,7 @@ type scenario struct {
 }
 
 // What can be left out by a library.
-var omissions = []string{"input", "output", "cache_read", "cache_write", "reasoning", "content", "agent", "user", "session", "tools", "status", "requests", "inferences", "spans"}
+var omissions = []string{"input", "output", "cache_read", "cache_write", "reasoning", "content", "question", "agent", "user", "session", "tools", "status", "requests", "inferences", "spans"}
 
 const (
 	theAgent   = "weather_agent"

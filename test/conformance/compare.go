@@ -218,7 +218,7 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 		sent = append(sent, recordsOf(seen)...)
 		differs("content", "missing", "there", got.Content, "sunny in Paris")
 		if len(seen.logs) > 0 {
-			differs("input", "missing", "there", got.Asked || !got.Content, "weather in Paris")
+			differs("question", "missing", "there", got.Asked || !got.Content, "weather in Paris")
 		}
 	}
 	for _, e := range seen.exports {

@@ -61,7 +61,7 @@ func textOf(v *common.AnyValue) string {
 
 // asked are attributes of what a call was asked, and of the messages that a step passes on. They can hold the counts of the
 // calls before it.
-var asked = regexp.MustCompile(`^(input\.value|(traceloop\.entity|gen_ai\.task)\.(in|out)put|llm\.input_messages|gen_ai\.input|gen_ai\.prompt)`)
+var asked = regexp.MustCompile(`^(input\.value|(traceloop\.entity|gen_ai\.(task|workflow))\.(in|out)put|llm\.input_messages|gen_ai\.input|gen_ai\.prompt)`)
 
 // found is the name of an attribute that has a piece of the evidence, as a whole number or a text.
 func found(sent []attribute, evidence []string) string {

@@ -2,9 +2,7 @@
 import common
 
 provider = common.tracing()
-from openinference.instrumentation.agno import AgnoInstrumentor  # noqa: E402
-
-AgnoInstrumentor().instrument()
+common.instrument()
 
 from agno.agent import Agent  # noqa: E402
 from agno.models.openai import OpenAIChat  # noqa: E402

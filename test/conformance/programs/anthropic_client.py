@@ -1,13 +1,11 @@
 """The Anthropic client, which traces itself, and the instrumentation that INSTRUMENTOR names, if any."""
-import importlib
 import os
 
 import common
 
 provider = common.tracing()
 if os.environ.get("INSTRUMENTOR"):
-    module, _, name = os.environ["INSTRUMENTOR"].partition(":")
-    getattr(importlib.import_module(module), name)().instrument()
+    common.instrument()
 
 import anthropic  # noqa: E402 - after it is instrumented
 

@@ -20,7 +20,10 @@ def groq():
 
 
 def mistral():
-    from mistralai.client import Mistral
+    try:
+        from mistralai.client import Mistral
+    except ImportError:
+        from mistralai import Mistral  # where it was before
 
     def call(timeout=20, **more):
         stream = more.pop("stream", False)

@@ -29,14 +29,17 @@ def get_weather(city: str) -> str:
     return "sunny, 21 degrees"
 
 
-def tracing():
-    """Sets up the global tracer provider with the official exporter and batch processor, and returns it."""
+def tracing(*before):
+    """Sets up the global tracer provider with the official exporter and batch processor, and returns it. Other processors
+    come before it."""
     from opentelemetry import trace
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider()
+    for processor in before:
+        provider.add_span_processor(processor)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     if os.environ.get("EXPORT_LOGS"):
@@ -61,14 +64,15 @@ def logs():
 
 
 def instrument():
-    """Turns on what INSTRUMENTOR names: OpenLIT, or an instrumentor as module:class."""
+    """Turns on what INSTRUMENTOR names: OpenLIT, or instrumentors as module:class."""
     if os.environ["INSTRUMENTOR"] == "openlit":
         import openlit
 
         openlit.init(disable_metrics=True, disabled_instrumentors=["urllib"])
         return
-    module, _, name = os.environ["INSTRUMENTOR"].partition(":")
-    getattr(importlib.import_module(module), name)().instrument()
+    for one in os.environ["INSTRUMENTOR"].split():
+        module, _, name = one.partition(":")
+        getattr(importlib.import_module(module), name)().instrument()
 
 
 def leave(stream):

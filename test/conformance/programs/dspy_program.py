@@ -6,9 +6,7 @@ os.environ["DSPY_CACHEDIR"] = tempfile.mkdtemp()
 import common  # noqa: E402
 
 provider = common.tracing()
-from openinference.instrumentation.dspy import DSPyInstrumentor  # noqa: E402
-
-DSPyInstrumentor().instrument()
+common.instrument()
 
 import dspy  # noqa: E402
 

@@ -2,9 +2,7 @@
 import common
 
 provider = common.tracing()
-from openinference.instrumentation.haystack import HaystackInstrumentor  # noqa: E402
-
-HaystackInstrumentor().instrument()
+common.instrument()
 
 from haystack import Pipeline  # noqa: E402
 from haystack.components.generators.chat import OpenAIChatGenerator  # noqa: E402

@@ -2,9 +2,7 @@
 import common
 
 provider = common.tracing()
-from openinference.instrumentation.openai_agents import OpenAIAgentsInstrumentor  # noqa: E402
-
-OpenAIAgentsInstrumentor().instrument()
+common.instrument()
 
 from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool  # noqa: E402
 from openai import AsyncOpenAI  # noqa: E402

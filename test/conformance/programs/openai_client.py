@@ -1,12 +1,8 @@
 """The OpenAI client, instrumented by the module that INSTRUMENTOR names."""
-import importlib
-import os
-
 import common
 
 provider = common.tracing()
-module, _, name = os.environ["INSTRUMENTOR"].partition(":")
-getattr(importlib.import_module(module), name)().instrument()
+common.instrument()
 
 import openai  # noqa: E402 - after it is instrumented
 

@@ -1,9 +1,10 @@
-"""Pydantic AI, traced by itself or by Logfire."""
+"""Pydantic AI, traced by itself or by Logfire, or translated to OpenInference."""
 import os
 
 import common
 
-provider = common.tracing()
+if os.environ["TRACER"] != "openinference":
+    provider = common.tracing()
 from pydantic_ai import Agent  # noqa: E402
 
 if os.environ["TRACER"] == "logfire":
@@ -12,6 +13,11 @@ if os.environ["TRACER"] == "logfire":
     logfire.configure(send_to_logfire=False, console=False, inspect_arguments=False)
     logfire.instrument_pydantic_ai()
     provider = logfire
+elif os.environ["TRACER"] == "openinference":
+    from openinference.instrumentation.pydantic_ai import OpenInferenceSpanProcessor
+
+    provider = common.tracing(OpenInferenceSpanProcessor())
+    Agent.instrument_all()
 else:
     Agent.instrument_all()
 

@@ -2,9 +2,7 @@
 import common
 
 provider = common.tracing()
-from openinference.instrumentation.smolagents import SmolagentsInstrumentor  # noqa: E402
-
-SmolagentsInstrumentor().instrument()
+common.instrument()
 
 from smolagents import OpenAIModel, ToolCallingAgent, tool  # noqa: E402
 

@@ -1,0 +1,48 @@
+package otlp_test
+
+import (
+	"testing"
+
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// TestRunsSayWhatTheyUsed is of what runs say that they and their calls used.
+func TestRunsSayWhatTheyUsed(t *testing.T) {
+	t.Parallel()
+	agent := says{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "weather_agent"}
+	for name, tt := range map[string]struct {
+		says  says
+		want  execution.Tokens
+		model string
+	}{
+		"by attributes": {
+			agent.with(says{"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 40, "gen_ai.usage.output_tokens": 2}),
+			execution.Tokens{Input: 40, Output: 2, Used: 42},
+			"gpt-4o",
+		},
+		"by an object of metrics": {
+			agent.with(says{"crewai.crew.usage_metrics": "{'total_tokens': 42, 'prompt_tokens': 40, 'cached_prompt_tokens': 30, 'completion_tokens': 2, 'successful_requests': 2}"}),
+			execution.Tokens{Input: 40, Output: 2, CacheRead: 30, Used: 42},
+			"",
+		},
+		"with a count that is wrong": {
+			agent.with(says{"gen_ai.usage.input_tokens": -1, "gen_ai.usage.output_tokens": 2}),
+			execution.Tokens{},
+			"",
+		},
+		"not at all": {agent.with(says{"gen_ai.request.model": "gpt-4o"}), execution.Tokens{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batch, partial := translated(t, exportOf([]*tracepb.Span{newSpan(1, 0, tt.says)}...))
+			if partial != nil || len(batch.Executions) != 1 {
+				t.Fatalf("got %d executions, %v", len(batch.Executions), partial)
+			}
+			if e := batch.Executions[0]; e.Tokens != tt.want || e.Model != tt.model || e.Kind != execution.Agent {
+				t.Errorf("got %+v of %q", e.Tokens, e.Model)
+			}
+		})
+	}
+}
