@@ -192,6 +192,7 @@ type recent struct {
 	calls   []recentCall
 	lookups lookups
 	early   []earlyCall
+	runs    []spanID // to be looked at again, since another trace told what a call of theirs used
 }
 
 // earlyCall is a call of a process that is new, and the sources that were known.
@@ -259,17 +260,21 @@ func (r *recent) take() *recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	taken := &recent{
-		calls: slices.Clip(r.calls), early: r.early,
+		calls: slices.Clip(r.calls), early: r.early, runs: r.runs,
 		lookups: lookups{responses: slices.Clip(r.lookups.responses), alike: slices.Clip(r.lookups.alike)},
 	}
-	r.calls, r.lookups, r.early = nil, lookups{}, nil
+	r.calls, r.lookups, r.early, r.runs = nil, lookups{}, nil, nil
 	return taken
 }
+
+// lookAtRuns has runs looked at again the next time.
+func (r *recent) lookAtRuns(runs []spanID) { r.restore(&recent{runs: runs}) }
 
 // restore adds calls that were taken and not looked for.
 func (r *recent) restore(taken *recent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.runs = append(r.runs, taken.runs[:min(len(taken.runs), max(maxRecent-len(r.runs), 0))]...)
 	if len(r.calls)+len(taken.calls)+len(r.early)+len(taken.early) > maxRecent {
 		return
 	}
@@ -296,10 +301,13 @@ func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) er
 		if !calls[i].is(span) {
 			found[i] = true
 		}
-	}); err != nil || len(found) == 0 {
+	}); err != nil || len(found)+len(taken.runs) == 0 {
 		return err
 	}
 	var traces, spans []string
+	for _, run := range taken.runs {
+		traces, spans = append(traces, run.trace), append(spans, run.span)
+	}
 	for i := range found {
 		traces, spans = append(traces, calls[i].trace), append(spans, calls[i].span)
 	}

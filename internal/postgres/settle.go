@@ -26,8 +26,9 @@ const (
 // whether there may be more to look at now. Replicas may do it at the same time: each trace is looked at by one.
 func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
 	recent := s.recent.take() // here, since a transaction may be run again
+	var runs []spanID
 	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
-		settled, more = nil, false
+		settled, more, runs = nil, false, nil
 		q := s.db.queries.WithTx(tx)
 		if err := s.lookAgain(ctx, tx, recent); err != nil {
 			return err
@@ -44,6 +45,8 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 		if err := v.decide(ctx); err != nil {
 			return err
 		}
+		runs = v.runsOfOthers()
+		more = more || len(runs) > 0
 		if err := v.apply(ctx); err != nil {
 			return err
 		}
@@ -57,6 +60,7 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 		s.recent.restore(recent)
 		return nil, false, err // what a transaction settled that was not committed is not settled
 	}
+	s.recent.lookAtRuns(runs)
 	return settled, more, nil
 }
 

@@ -107,3 +107,28 @@ func (v *view) dropErased(ctx context.Context) error {
 	}
 	return nil
 }
+
+// runsOfOthers returns the runs of traces that were only looked at for their calls, where these are stored otherwise now: what a run
+// used itself is what its calls did not.
+func (v *view) runsOfOthers() (runs []spanID) {
+	changed := map[string]bool{}
+	for _, m := range v.members {
+		if m.touched && !v.ofDue[m.span.TraceID] && m.span.Role == execution.RoleCall && m.changes() {
+			changed[m.span.TraceID] = true
+		}
+	}
+	for _, m := range v.members {
+		if m.span.Role == execution.RoleRun && changed[m.span.TraceID] && (m.merged || m.joined != nil) {
+			runs = append(runs, spanID{m.span.TraceID, m.span.SpanID})
+		}
+	}
+	return runs
+}
+
+// changes reports whether what an execution counts changes.
+func (m *member) changes() bool {
+	if m.now == nil || m.stored == nil {
+		return (m.now == nil) != (m.stored == nil)
+	}
+	return m.now.Tokens != m.stored.Tokens
+}

@@ -38,3 +38,37 @@ func TestRunWaitsForItsCalls(t *testing.T) {
 	o.commit(t, s, here.piece(call, "4", "1", 960, 1900, uses(100, 10)))
 	check("when all came", 0, 0, 0)
 }
+
+// TestRunLosesWhatCallsInOtherTracesUsed: a run is looked at again when it turns out what a call in it used, though nothing in its own
+// trace waits.
+func TestRunLosesWhatCallsInOtherTracesUsed(t *testing.T) {
+	t.Parallel()
+	db, here := newDatabase(t), newScene()
+	s, o := newExecutions(t, db), &settling{db: db}
+	s.PriceBy(byTokens)
+	check := func(when string, run, all int) {
+		t.Helper()
+		db.execAsAdmin(t, `UPDATE unsettled_executions SET since = since - interval '6 seconds', check_at = now()`)
+		o.settle(t, s)
+		checkRollups(t, db)
+		for what, one := range map[string]struct {
+			want int
+			sql  string
+		}{
+			"tokens of the run": {run, `SELECT tokens_used::int FROM agent_executions WHERE kind = 'agent'`},
+			"tokens":            {all, `SELECT sum(tokens_used)::int FROM agent_executions`},
+			"that wait":         {0, `SELECT count(*) FROM unsettled_executions`},
+		} {
+			if got := askAsAdmin[int](t, db, one.sql); got != one.want {
+				t.Errorf("%s: want %d %s, got %d", when, one.want, what, got)
+			}
+		}
+	}
+	const response = "chatcmpl-0123456789abcdef1"
+	o.commit(t, s, here.piece(run, "1", "", 0, 5000, named("clerk"), uses(300, 30)), here.piece(call, "2", "1", 1, 900, uses(200, 20)))
+	check("without the second call", 0, 220)
+	o.commit(t, s, here.piece(call, "3", "1", 1000, 1900, scoped("framework"), unknownUsage, answered(response)))
+	check("with a call that does not say what it used", 110, 330)
+	o.commit(t, s, here.in(newTrace()).piece(call, "4", "", 1003, 1897, uses(100, 10), answered(response)))
+	check("when another trace told", 0, 330)
+}

@@ -51,7 +51,8 @@ func (c *calls) accounts(decisions []Decision) {
 	for _, a := range runs { // inner ones come first
 		d := &decisions[a.run]
 		total := c.nodes[a.run].tokens()
-		if _, d.Kept = unaccounted(total, a.sum); !d.Kept || !c.lacks(a) {
+		// What it says is forgotten only where calls account for exactly that: two spans of one call may count twice for a while.
+		if d.Kept = !accountsFor(a.sum, total); !d.Kept || !c.lacks(a) {
 			continue
 		}
 		rest, some := unaccounted(total, c.withNear(a, decisions))
@@ -133,6 +134,14 @@ func (c *calls) modelOf(a *account) (model, provider string) {
 	}
 	e := c.nodes[a.run].Execution
 	return e.Model, e.Provider
+}
+
+// accountsFor reports whether a sum is exactly a total, as far as that tells its parts apart.
+func accountsFor(sum, total execution.Tokens) bool {
+	if !total.TellApart() {
+		return sum.Used == total.Used
+	}
+	return sum.Input == total.Input && sum.Output == total.Output
 }
 
 // unaccounted returns what a total has beyond a sum, and whether it has more of all that it tells apart.
