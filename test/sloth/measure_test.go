@@ -20,6 +20,7 @@ type traffic struct {
 	good, bad func(m int) int
 	onset     int // the minute at which something begins to happen
 	length    int
+	failed    int  // before, which is where the counter of failures begins
 	quiet     bool // nobody should hear of it
 }
 
@@ -32,11 +33,11 @@ var cases = []traffic{
 	failing("2 % of 600 a minute fail for 20 h", 12, 20*hour, 30*hour),
 	{
 		"one request fails, of 6 an hour", func(m int) int { return one(m%10 == 0 && m != 24*hour) }, func(m int) int { return one(m == 24*hour) },
-		24 * hour, 27 * hour, true,
+		24 * hour, 27 * hour, 1, true,
 	},
 	{
 		"there are no requests for 2 h", func(m int) int { return 600 * one(m < 10*hour || m >= 12*hour) }, func(int) int { return 0 },
-		10 * hour, 13 * hour, true,
+		10 * hour, 13 * hour, 0, true,
 	},
 }
 
@@ -44,7 +45,7 @@ var cases = []traffic{
 func failing(name string, bad, lasts, length int) traffic {
 	const onset = 10 * hour
 	failed := func(m int) int { return bad * one(m >= onset && m < onset+lasts) }
-	return traffic{name, func(m int) int { return 600 - failed(m) }, failed, onset, length, false}
+	return traffic{name, func(m int) int { return 600 - failed(m) }, failed, onset, length, 0, false}
 }
 
 func one(is bool) int {
@@ -77,11 +78,15 @@ func (c traffic) sum(of func(m int) int) float64 {
 // series are what Prometheus scrapes, once a minute.
 func (c traffic) series() string {
 	var b strings.Builder
-	for code, answers := range map[string]func(int) int{"200": c.good, "503": c.bad} {
-		fmt.Fprintf(&b, `      - series: watchbill_http_requests_total{job="watchbill",instance="a",method="GET",route="/api/agents",code="%s"}`+"\n        values: '0", code)
-		total := 0
+	for _, counter := range []struct {
+		code    string
+		total   int
+		answers func(m int) int
+	}{{"200", 0, c.good}, {"503", c.failed, c.bad}} {
+		total := counter.total
+		fmt.Fprintf(&b, `      - series: watchbill_http_requests_total{job="watchbill",instance="a",method="GET",route="/api/agents",code="%s"}`+"\n        values: '%d", counter.code, total)
 		for m := range c.length {
-			total += answers(m)
+			total += counter.answers(m)
 			b.WriteString(" " + strconv.Itoa(total))
 		}
 		b.WriteString("'\n")
