@@ -13,7 +13,7 @@ IMG ?= watchbill/watchbill:$(VERSION)
 kubectl = hack/tool kubectl
 
 # What tests run beside PostgreSQL and the API server; built before they start, as a test has not that much time.
-TEST_TOOLS := promtool helm helm4 helm-docs kubectl versitygw
+TEST_TOOLS := promtool sloth helm helm4 helm-docs kubectl versitygw
 
 # The race detector needs a C compiler; `go env` says 0 where none is found.
 race = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
