@@ -193,6 +193,7 @@ type recent struct {
 	lookups lookups
 	early   []earlyCall
 	runs    []spanID // to be looked at again, since another trace told what a call of theirs used
+	once    *recent  // those that were looked for once, when a transaction may still have been under way
 }
 
 // earlyCall is a call of a process that is new, and the sources that were known.
@@ -260,24 +261,37 @@ func (r *recent) take() *recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	taken := &recent{
-		calls: slices.Clip(r.calls), early: r.early, runs: r.runs,
+		calls: slices.Clip(r.calls), early: r.early, runs: r.runs, once: r.once,
 		lookups: lookups{responses: slices.Clip(r.lookups.responses), alike: slices.Clip(r.lookups.alike)},
 	}
-	r.calls, r.lookups, r.early, r.runs = nil, lookups{}, nil, nil
+	r.calls, r.lookups, r.early, r.runs, r.once = nil, lookups{}, nil, nil, nil
 	return taken
 }
 
-// lookAtRuns has runs looked at again the next time.
-func (r *recent) lookAtRuns(runs []spanID) { r.restore(&recent{runs: runs}) }
+// looked notes that calls were looked for, and has them looked for once more, and runs looked at, the next time.
+func (r *recent) looked(taken *recent, runs []spanID) {
+	r.restore(&recent{runs: runs})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.once = &recent{calls: taken.calls, lookups: taken.lookups}
+}
 
 // restore adds calls that were taken and not looked for.
 func (r *recent) restore(taken *recent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.runs = append(r.runs, taken.runs[:min(len(taken.runs), max(maxRecent-len(r.runs), 0))]...)
+	if taken.once != nil {
+		r.once = taken.once
+	}
 	if len(r.calls)+len(taken.calls)+len(r.early)+len(taken.early) > maxRecent {
 		return
 	}
+	r.add(taken)
+}
+
+// add adds calls, and what to look for.
+func (r *recent) add(taken *recent) {
 	base := len(r.calls)
 	r.calls, r.early = append(r.calls, taken.calls...), append(r.early, taken.early...)
 	for _, look := range taken.lookups.responses {
@@ -292,7 +306,13 @@ func (r *recent) restore(taken *recent) {
 
 // lookAgain has calls looked at that were committed lately and that others may be the same as.
 func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) error {
-	calls, l := taken.calls, taken.lookups
+	both := &recent{calls: slices.Clip(taken.calls), lookups: lookups{
+		responses: slices.Clip(taken.lookups.responses), alike: slices.Clip(taken.lookups.alike),
+	}}
+	if taken.once != nil {
+		both.add(taken.once)
+	}
+	calls, l := both.calls, both.lookups
 	if err := s.lookForScopes(ctx, tx, &calls, &l, taken.early); err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 		s.recent.restore(recent)
 		return nil, false, err // what a transaction settled that was not committed is not settled
 	}
-	s.recent.lookAtRuns(runs)
+	s.recent.looked(recent, runs)
 	return settled, more, nil
 }
 
