@@ -64,6 +64,8 @@ func TestRecorderSeries(t *testing.T) {
 		"watchbill_polls_total{result=not_modified}":                                     1,
 		"watchbill_polls_total{result=unavailable}":                                      0,
 		"watchbill_polls_total{result=unauthorized}":                                     0,
+		"watchbill_held_polls_total{}":                                                   0,
+		"watchbill_held_poll_intervals_total{}":                                          0,
 
 		"watchbill_unauthenticated_requests_total{code=401,method=GET,route=/pending/{agent_id}}":   1,
 		"watchbill_unauthenticated_requests_total{code=other,method=GET,route=/pending/{agent_id}}": 1,
