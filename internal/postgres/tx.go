@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -26,6 +27,9 @@ func (db *DB) transact(ctx context.Context, doing string, do func(tx pgx.Tx) err
 		err := pgx.BeginFunc(ctx, db.pool, do)
 		if err == nil {
 			return nil
+		}
+		if gaveUp := ctx.Err(); errors.Is(gaveUp, context.Canceled) && !errors.Is(err, gaveUp) {
+			err = fmt.Errorf("%w: %w", gaveUp, err) // a copy that is cut off tells of its connection alone
 		}
 		if code := sqlstate(err); try == maxTries || code != deadlockDetected && code != serializationFailure {
 			return fault(doing, err)
