@@ -84,7 +84,7 @@ func testInstalled(t *testing.T, r *release, _ visitor) {
 		{"StatefulSets", &appsv1.StatefulSetList{}, []string{"watchbill-postgresql"}},
 		{"PodDisruptionBudgets", &policyv1.PodDisruptionBudgetList{}, []string{"watchbill-api", "watchbill-controller"}},
 		// They are there; whether they are enforced is the network's business, and hack/cluster's does not.
-		{"NetworkPolicies", &networkingv1.NetworkPolicyList{}, []string{"watchbill-api", "watchbill-controller", "watchbill-postgresql"}},
+		{"NetworkPolicies", &networkingv1.NetworkPolicyList{}, []string{"watchbill-api", "watchbill-controller", "watchbill-postgresql", "watchbill-test"}},
 	} {
 		if err := cluster.List(t.Context(), want.list, client.InNamespace(r.namespace)); err != nil {
 			t.Fatal(err)
