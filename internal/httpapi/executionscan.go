@@ -113,7 +113,7 @@ func scanList(body []byte, read func(i int) int) bool {
 	return !more && i >= 0 && execution.AfterBlanks(body, i) == len(body)
 }
 
-// nameSet holds the names of an execution's members, of which there are few.
+// nameSet is a set of the names of an execution's members. There are few of them.
 type nameSet struct {
 	names [][]byte
 	marks uint64 // a bit for each name, which few share

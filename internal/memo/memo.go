@@ -1,4 +1,4 @@
-// Package memo remembers what a function returns for names that come again and again.
+// Package memo caches what a function returns for names that recur.
 package memo
 
 import (
