@@ -105,7 +105,7 @@ func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
 }
 
 // faulty sets the conditions of a report whose spec is at fault. Of what stands all the same, what was said before holds.
-func (o *outcome) faulty(seen *observed, f *fault) {
+func (o *outcome) faulty(seen *observed, f *problem) {
 	o.set(is(v1alpha1.ConditionReady, metav1.ConditionFalse, f.reason, f.message), true)
 	if f.reason == v1alpha1.ReasonInvalidSpec {
 		o.cronJob = seen.cronJob()

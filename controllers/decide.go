@@ -15,8 +15,8 @@ import (
 
 // plan is what a report's spec asks for.
 type plan struct {
-	// fault says why nothing may be made of the spec. What stands is left as it is.
-	fault *fault
+	// problem says why nothing may be made of the spec. What stands is left as it is.
+	fault *problem
 
 	shared  []client.Object // what the namespace's reports share
 	cronJob *batchv1.CronJob
@@ -24,21 +24,21 @@ type plan struct {
 	notes   []string                     // what the spec's author should know about the alerts
 }
 
-// fault is one of the spec, which waits for the spec to change.
-type fault struct{ reason, message string }
+// problem is one of the spec, which waits for the spec to change.
+type problem struct{ reason, message string }
 
 // decide says what a report asks for. It is pure.
 func decide(report *v1alpha1.MonitoringReport, opts Options, now time.Time) plan {
 	if !opts.allowed(report.Namespace) {
-		return plan{fault: &fault{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
+		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
 			": create the MonitoringReport in " + strings.Join(opts.ReportNamespaces, " or ") + ", or have this one added to the operator's report namespaces"}}
 	}
 	if err := desired.Check(report, now); err != nil {
-		return plan{fault: &fault{v1alpha1.ReasonInvalidSpec, err.Error()}}
+		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 	}
 	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
 	if err != nil {
-		return plan{fault: &fault{v1alpha1.ReasonInvalidSpec, err.Error()}}
+		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 	}
 	p := plan{
 		shared: []client.Object{

@@ -84,33 +84,33 @@ func create(t *testing.T, patch string) (*unstructured.Unstructured, error) {
 }
 
 // fault is one reason for which an object was refused.
-type fault struct{ field, message string }
+type violation struct{ field, message string }
 
 // member is how CEL, unlike the schema, names a map's member.
 var member = regexp.MustCompile(`\[([a-z]\w*)\]`)
 
 // faults are all the reasons in an error of the API server.
-func faults(t *testing.T, err error) []fault {
+func faults(t *testing.T, err error) []violation {
 	t.Helper()
 	var status *apierrors.StatusError
 	if !errors.As(err, &status) {
 		t.Fatalf("got the error %v, want one of the API server", err)
 	}
 	if status.ErrStatus.Details == nil || len(status.ErrStatus.Details.Causes) == 0 {
-		return []fault{{"", status.ErrStatus.Message}} // strict decoding says no more
+		return []violation{{"", status.ErrStatus.Message}} // strict decoding says no more
 	}
-	var all []fault
+	var all []violation
 	for _, cause := range status.ErrStatus.Details.Causes {
 		// Said beside the others where the schema finds faults, since CEL then does not run.
 		if !strings.Contains(cause.Message, "some validation rules were not checked") {
-			all = append(all, fault{member.ReplaceAllString(cause.Field, ".$1"), cause.Message})
+			all = append(all, violation{member.ReplaceAllString(cause.Field, ".$1"), cause.Message})
 		}
 	}
 	return all
 }
 
 // wantFault checks that an object was refused for nothing but one field or its elements, and in the right words.
-func wantFault(t *testing.T, err error, field, message string) []fault {
+func wantFault(t *testing.T, err error, field, message string) []violation {
 	t.Helper()
 	if err == nil {
 		t.Errorf("accepted; want it refused: %s: … %s", field, message)

@@ -22,7 +22,7 @@ var index = regexp.MustCompile(`\[\d+\]`)
 
 // wantEveryRuleBroken checks that each constraint of the spec's schema was broken at least once: a rule that nothing
 // breaks in a test may not be one.
-func wantEveryRuleBroken(t *testing.T, found []fault) {
+func wantEveryRuleBroken(t *testing.T, found []violation) {
 	t.Helper()
 	rules := schemaRules(t)
 	if len(rules) < 100 {

@@ -208,10 +208,10 @@ func numbered(n int) map[string]string {
 // seen are all faults that parallel tests provoked.
 type seen struct {
 	mu     sync.Mutex
-	faults []fault
+	faults []violation
 }
 
-func (s *seen) add(found []fault) {
+func (s *seen) add(found []violation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, found...)

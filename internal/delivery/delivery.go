@@ -132,7 +132,7 @@ func (o Options) bring(ctx context.Context, r Report, format report.Format, to p
 	c := content{Report: r, format: format, body: b.Bytes()}
 	for try := 1; ; try++ {
 		note, err := o.once(ctx, c, to)
-		var f *fault
+		var f *sendError
 		switch {
 		case err == nil:
 			return note, nil

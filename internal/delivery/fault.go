@@ -11,19 +11,19 @@ import (
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
-// fault is why a try failed, where there is more to say than that.
-type fault struct {
+// sendError is why a try failed, where there is more to say than that.
+type sendError struct {
 	err   error
 	final bool          // to try again would not help
 	wait  time.Duration // how long to wait first
 }
 
-func (f *fault) Error() string { return f.err.Error() }
-func (f *fault) Unwrap() error { return f.err }
+func (f *sendError) Error() string { return f.err.Error() }
+func (f *sendError) Unwrap() error { return f.err }
 
 // final is a fault that another try would not mend.
 func final(format string, args ...any) error {
-	return &fault{err: fmt.Errorf(format, args...), final: true}
+	return &sendError{err: fmt.Errorf(format, args...), final: true}
 }
 
 // withoutURL is an error of net/http's without the URL, which may be a secret.

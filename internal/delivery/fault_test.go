@@ -30,7 +30,7 @@ func TestFailed(t *testing.T) {
 		{errors.Join(nil, &fs.PathError{Op: "close", Path: "x", Err: syscall.ENOSPC}), true, "cannot write x: the volume is full"},
 	} {
 		got := failed("write x", tt.err)
-		var f *fault
+		var f *sendError
 		if final := errors.As(got, &f) && f.final; final != tt.final || !strings.EqualFold(got.Error(), tt.want) {
 			t.Errorf("%v: want %q (final: %t), got %q (%t)", tt.err, tt.want, tt.final, got, final)
 		}

@@ -113,7 +113,7 @@ func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error 
 		quote = said(string(body), secrets(to)...)
 	}
 	err := fmt.Errorf("%s answers %d%s", origin(to), status, quote)
-	return &fault{
+	return &sendError{
 		err:   err,
 		final: status >= 400 && status < 500 && !temporary(status),
 		wait:  retryAfter(answer.Header.Get("Retry-After"), h.options.Now()),

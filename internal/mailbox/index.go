@@ -3,11 +3,11 @@ package mailbox
 // index finds records' numbers by a hash. It is a table with open addressing and linear probing, in which a record takes its number
 // and 32 bits of its hash: a third of what a map takes, and nothing for the collector to follow. The zero value is empty.
 type index struct {
-	places []slot
+	places []place
 	used   int
 }
 
-type slot struct{ hash, number uint32 } // hash 0: the place is free
+type place struct{ hash, number uint32 } // hash 0: the place is free
 
 const (
 	smallest = 8
@@ -61,13 +61,13 @@ func (x *index) insert(hash, number uint32) {
 	for x.places[at].hash != 0 {
 		at = x.next(at)
 	}
-	x.places[at] = slot{hash, number}
+	x.places[at] = place{hash, number}
 }
 
 func (x *index) grow() {
 	was := *x
 	places := max(int(growth*float64(len(was.places))), smallest)
-	*x = index{places: make([]slot, places), used: was.used}
+	*x = index{places: make([]place, places), used: was.used}
 	for _, s := range was.places {
 		if s.hash != 0 {
 			x.insert(s.hash, s.number)
@@ -91,7 +91,7 @@ func (x *index) remove(hash uint32, meant func(number uint32) bool) (number uint
 			hole = at
 		}
 	}
-	x.places[hole] = slot{}
+	x.places[hole] = place{}
 	x.used--
 	return number, true
 }

@@ -30,27 +30,27 @@ func refuse(status int, format string, args ...any) *refusal {
 	return &refusal{status: status, message: fmt.Sprintf(format, args...)}
 }
 
-// fault is why one span is not taken.
-type fault struct{ span, field, why string }
+// rejection is why one span is not taken.
+type rejection struct{ span, field, why string }
 
-func (f fault) String() string { return "span " + f.span + ": " + f.field + " " + f.why }
+func (f rejection) String() string { return "span " + f.span + ": " + f.field + " " + f.why }
 
 // faultOf says what the ledger found in the terms of the span that the execution was made of.
-func faultOf(e *execution.Execution, found *execution.Fault) fault {
+func faultOf(e *execution.Execution, found *execution.Fault) rejection {
 	switch found.Field {
 	case "created_at":
-		return fault{e.SpanID, "start_time_unix_nano", found.Detail}
+		return rejection{e.SpanID, "start_time_unix_nano", found.Detail}
 	case "execution_time_ms":
 		const days = execution.MaxDuration / (24 * time.Hour)
-		return fault{e.SpanID, "end_time_unix_nano", fmt.Sprintf("is more than %d days after the start", days)}
+		return rejection{e.SpanID, "end_time_unix_nano", fmt.Sprintf("is more than %d days after the start", days)}
 	default:
-		return fault{e.SpanID, found.Field, found.Detail}
+		return rejection{e.SpanID, found.Field, found.Detail}
 	}
 }
 
 // verdict is what became of an export's spans: all that has no fault was taken.
 type verdict struct {
-	faults []fault
+	faults []rejection
 	unread []unread // of spans that were taken, though as no executions
 }
 

@@ -39,7 +39,7 @@ type span struct {
 }
 
 // checkIDs returns what is wrong with a span's ids; nil: nothing.
-func checkIDs(sent *tracepb.Span) *fault {
+func checkIDs(sent *tracepb.Span) *rejection {
 	for _, id := range [...]struct {
 		field    string
 		sent     []byte
@@ -53,13 +53,13 @@ func checkIDs(sent *tracepb.Span) *fault {
 		switch zero := allZero(id.sent); {
 		case id.optional && zero:
 		case len(id.sent) != id.size:
-			return &fault{shownID(sent.GetSpanId()), id.field, "has the wrong length"}
+			return &rejection{shownID(sent.GetSpanId()), id.field, "has the wrong length"}
 		case zero:
-			return &fault{shownID(sent.GetSpanId()), id.field, "is all zeros"}
+			return &rejection{shownID(sent.GetSpanId()), id.field, "is all zeros"}
 		}
 	}
 	if bytes.Equal(sent.GetParentSpanId(), sent.GetSpanId()) {
-		return &fault{shownID(sent.GetSpanId()), "parent_span_id", "is the span's own"}
+		return &rejection{shownID(sent.GetSpanId()), "parent_span_id", "is the span's own"}
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // account sets what a model's call used, what its price depends on, and what its provider charges. The call's model, provider,
 // status and output are set already. A wrong count has the attribute's name in its fault.
-func (t *translation) account(s *span, e *execution.Execution) *fault {
+func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
 	for i, pair := range s.attributes.pairs {
 		if !s.attributes.tellsUsage(i) {
@@ -23,7 +23,7 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 			continue
 		}
 		if err := takeUsage(&report, pair.GetKey(), name, pair.GetValue()); err != nil {
-			return &fault{field: pair.GetKey(), why: err.Error()}
+			return &rejection{field: pair.GetKey(), why: err.Error()}
 		}
 	}
 	for _, name := range answers {
@@ -33,7 +33,7 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	}
 	told := report.Settle()
 	if report.TooMany() {
-		return &fault{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}
+		return &rejection{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}
 	}
 	e.Tokens, e.Billing, e.ProviderCost = told.Tokens, told.Billing, told.Cost
 	e.Usage = told.Usage(e.Status, e.Output != nil || s.attributes.has("gen_ai.response.id", "ai.response.id", "gen_ai.response.finish_reasons"))

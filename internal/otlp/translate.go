@@ -15,7 +15,7 @@ import (
 // translation is what an export comes to.
 type translation struct {
 	batch     execution.Batch
-	faults    []fault
+	faults    []rejection
 	backwards int // spans that ended before they began, or do not say when they ended
 	unread    []unread
 	missed    []string // names of counts that are not known
@@ -86,7 +86,7 @@ func (s *span) place(to *execution.Span) {
 
 // execution makes an execution of a span. Whom it belongs to stays unknown where the span does not say: those above it may,
 // in this export or in a later one.
-func (t *translation) execution(s *span, kind execution.Kind, place *execution.Span, e *execution.Execution) *fault {
+func (t *translation) execution(s *span, kind execution.Kind, place *execution.Span, e *execution.Execution) *rejection {
 	e.ID, e.TraceID, e.SpanID, e.ParentSpanID = s.executionID, s.traceID, s.id, s.parentID
 	e.CreatedAt, e.Duration = place.StartedAt, t.duration(s)
 	e.UserID, e.SessionID, e.AgentName = cmp.Or(place.User, execution.Unknown), place.Session, cmp.Or(place.Agent, execution.Unknown)

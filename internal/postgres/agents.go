@@ -61,14 +61,14 @@ func (s *Agents) Enroll(ctx context.Context, a fleet.Agent, token fleet.TokenHas
 	if violates(err, uniqueViolation, "agents_pkey") {
 		return a, fleet.ErrAgentExists
 	}
-	return a, fault(doing, err)
+	return a, wrap(doing, err)
 }
 
 // RotateToken replaces an agent's token.
 func (s *Agents) RotateToken(ctx context.Context, id string, token fleet.TokenHash) error {
 	n, err := s.db.queries.RotateToken(ctx, dbgen.RotateTokenParams{ID: id, TokenHash: token[:]})
 	if err != nil {
-		return fault("rotate a token", err)
+		return wrap("rotate a token", err)
 	}
 	if n == 0 {
 		return fleet.ErrAgentNotFound
@@ -99,7 +99,7 @@ func (s *Agents) DeleteAgent(ctx context.Context, id string) error {
 func (s *Agents) Agent(ctx context.Context, id string) (fleet.AgentView, error) {
 	row, err := s.db.queries.GetAgent(ctx, id)
 	if err != nil {
-		return fleet.AgentView{}, fault("read an agent", orNotFound(err, fleet.ErrAgentNotFound))
+		return fleet.AgentView{}, wrap("read an agent", orNotFound(err, fleet.ErrAgentNotFound))
 	}
 	return agentView(dbgen.ListAgentsRow(row))
 }
@@ -112,7 +112,7 @@ func (s *Agents) Agents(ctx context.Context, after string, labels map[string]str
 	}
 	rows, err := s.db.queries.ListAgents(ctx, dbgen.ListAgentsParams{After: after, Labels: wanted, Most: int32(most)})
 	if err != nil {
-		return nil, fault("list agents", err)
+		return nil, wrap("list agents", err)
 	}
 	views := make([]fleet.AgentView, len(rows))
 	for i, row := range rows {

@@ -222,7 +222,7 @@ SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Sca
 // Now is the database's clock, which dates what is kept.
 func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
 	err = db.pool.QueryRow(ctx, "-- name: Now :one\nSELECT now()").Scan(&now)
-	return now, fault("ask for the time", err)
+	return now, wrap("ask for the time", err)
 }
 
 // Pool tells how busy the pool is.

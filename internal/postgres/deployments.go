@@ -33,7 +33,7 @@ func (s *Deployments) Pending(ctx context.Context, agentID string) (fleet.Pendin
 		AgentID: agentID, Most: fleet.MaxPending, MostBytes: fleet.MaxPendingBytes,
 	})
 	if err != nil {
-		return fleet.PendingSet{}, fault("read pending deployments", err)
+		return fleet.PendingSet{}, wrap("read pending deployments", err)
 	}
 	set := fleet.PendingSet{Due: make([]fleet.Waiting, len(rows)), Deployments: make([]fleet.Deployment, 0, len(rows))}
 	for i, r := range rows {
@@ -54,7 +54,7 @@ func (s *Deployments) Deployment(ctx context.Context, id uuid.UUID) (fleet.Deplo
 	const doing = "read a deployment"
 	row, err := s.db.queries.GetDeployment(ctx, id)
 	if err != nil {
-		return fleet.Deployment{}, nil, fault(doing, orNotFound(err, fleet.ErrDeploymentNotFound))
+		return fleet.Deployment{}, nil, wrap(doing, orNotFound(err, fleet.ErrDeploymentNotFound))
 	}
 	d := deployment(row.DeploymentState)
 	d.Spec = row.Spec
@@ -63,7 +63,7 @@ func (s *Deployments) Deployment(ctx context.Context, id uuid.UUID) (fleet.Deplo
 	}
 	rows, err := s.db.queries.ListAttempts(ctx, id)
 	if err != nil {
-		return d, nil, fault(doing, err)
+		return d, nil, wrap(doing, err)
 	}
 	attempts := make([]fleet.Attempt, len(rows))
 	for i, r := range rows {
@@ -82,7 +82,7 @@ func (s *Deployments) List(ctx context.Context, filter fleet.DeploymentFilter, b
 	}
 	rows, err := s.db.queries.ListDeployments(ctx, params)
 	if err != nil {
-		return nil, fault("list deployments", err)
+		return nil, wrap("list deployments", err)
 	}
 	found := make([]fleet.Deployment, len(rows))
 	for i, row := range rows {

@@ -42,12 +42,12 @@ func (s *Executions) Facts(ctx context.Context, w execution.Window) (execution.F
 	}
 	rows, err := s.db.pool.Query(ctx, readCells, seconds, froms, tos, w.From, w.To, minus)
 	if err != nil {
-		return execution.Facts{}, fault("read the executions' rollups", err)
+		return execution.Facts{}, wrap("read the executions' rollups", err)
 	}
 	defer rows.Close()
 	cells, err := addUpCells(rows)
 	if err != nil {
-		return execution.Facts{}, fault("read the executions' rollups", err)
+		return execution.Facts{}, wrap("read the executions' rollups", err)
 	}
 	facts := execution.Facts{Window: w}
 	for _, sum := range cells {

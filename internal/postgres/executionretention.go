@@ -78,7 +78,7 @@ func (s *Executions) drop(ctx context.Context, doing string, some func(q *dbgen.
 func drop(doing string, full int64, some func() (int64, error)) error {
 	for range deleteBatches {
 		if n, err := some(); err != nil || n < full {
-			return fault(doing, err)
+			return wrap(doing, err)
 		}
 	}
 	return nil

@@ -39,7 +39,7 @@ func (s *Rollups) Facts(ctx context.Context, w report.Window, parts report.Parts
 	}
 	for _, read := range reads {
 		if err := read(ctx, &f); err != nil {
-			return f, fault("read the rollups", err)
+			return f, wrap("read the rollups", err)
 		}
 	}
 	return f, nil

@@ -27,9 +27,9 @@ const (
 	deadlockDetected      = "40P01"
 )
 
-// fault wraps err with what was being done. Where the database cannot be reached, fails for a reason that is not the
+// wrap wraps err with what was being done. Where the database cannot be reached, fails for a reason that is not the
 // request's, or does not answer in time, the result is also a fleet.ErrUnavailable that says which of these it is.
-func fault(doing string, err error) error {
+func wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}

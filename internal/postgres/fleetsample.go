@@ -34,14 +34,14 @@ func (s *Rollups) SampleFleet(ctx context.Context, now time.Time, maxAge time.Du
 	case err == nil && latest.AgeSeconds >= 0 && seconds(latest.AgeSeconds) < maxAge: // a clock may have been set back
 		return fleetSample(latest)
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
-		return FleetSample{}, fault(doing, err)
+		return FleetSample{}, wrap(doing, err)
 	}
 	if err := s.countFleet(ctx); err != nil {
-		return FleetSample{}, fault(doing, err)
+		return FleetSample{}, wrap(doing, err)
 	}
 	latest, err = s.db.queries.LatestFleetRollup(ctx, ever)
 	if err != nil {
-		return FleetSample{}, fault(doing, err)
+		return FleetSample{}, wrap(doing, err)
 	}
 	return fleetSample(latest)
 }
@@ -50,7 +50,7 @@ func (s *Rollups) SampleFleet(ctx context.Context, now time.Time, maxAge time.Du
 func (s *Rollups) Demand(ctx context.Context) ([]fleet.Demand, error) {
 	rows, err := s.db.queries.FleetDemand(ctx, dbgen.FleetDemandParams{LagSeconds: fleet.PresenceLag.Seconds(), OfflineAfter: fleet.OfflineAfter})
 	if err != nil {
-		return nil, fault("read the fleet's demand", err)
+		return nil, wrap("read the fleet's demand", err)
 	}
 	demand := make([]fleet.Demand, len(rows))
 	for i, row := range rows {

@@ -63,7 +63,7 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 // Unfolded counts the deltas that wait to be folded.
 func (s *Executions) Unfolded(ctx context.Context) (int64, error) {
 	n, err := s.db.queries.CountDeltas(ctx)
-	return n, fault("count the deltas", err)
+	return n, wrap("count the deltas", err)
 }
 
 // rollupKey is the key of execution_rollups.

@@ -154,7 +154,7 @@ func (s *Deployments) insert(ctx context.Context, q *dbgen.Queries, order fleet.
 func (s *Deployments) Group(ctx context.Context, id uuid.UUID) (fleet.Group, error) {
 	rows, err := s.db.queries.GroupCounts(ctx, id)
 	if err != nil {
-		return fleet.Group{}, fault("count a group", err)
+		return fleet.Group{}, wrap("count a group", err)
 	}
 	if len(rows) == 0 {
 		return fleet.Group{}, fleet.ErrGroupNotFound

@@ -81,7 +81,7 @@ WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)) SELECT pg_no
 	ctx, cancel := context.WithTimeout(ctx, h.patience)
 	defer cancel()
 	_, err := h.db.pool.Exec(ctx, sql, hintChannel, h.replica)
-	return fault("send a hint", err)
+	return wrap("send a hint", err)
 }
 
 func (h *Hints) listenAlways(ctx context.Context) {
@@ -106,7 +106,7 @@ func (h *Hints) listen(ctx context.Context, established func()) error {
 	}
 	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
-		return fault("connect to listen", err)
+		return wrap("connect to listen", err)
 	}
 	defer func() {
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -114,7 +114,7 @@ func (h *Hints) listen(ctx context.Context, established func()) error {
 		_ = conn.Close(bye) // it is given up either way
 	}()
 	if err := h.subscribe(ctx, conn); err != nil {
-		return fault("listen", err)
+		return wrap("listen", err)
 	}
 	established()
 	h.heard() // for what was said before we listened
@@ -144,11 +144,11 @@ func (h *Hints) await(ctx context.Context, conn *pgx.Conn) error {
 		}
 		return nil
 	case wait.Err() == nil || ctx.Err() != nil:
-		return fault("listen", err)
+		return wrap("listen", err)
 	}
 	check, cancel := context.WithTimeout(ctx, h.patience)
 	defer cancel()
-	return fault("check the listening connection", conn.Ping(check))
+	return wrap("check the listening connection", conn.Ping(check))
 }
 
 // pause waits, and says whether it could do so to the end.

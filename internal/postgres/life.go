@@ -90,7 +90,7 @@ func (s *Mailbox) LookUpTokens(ctx context.Context, hashes []fleet.TokenHash) (k
 WITH `+lifeCTE+`
 SELECT life.name, NULL::bytea FROM life UNION ALL SELECT '', token_hash FROM agents WHERE token_hash = ANY ($1::bytea[])`, wanted)
 	if err != nil {
-		return nil, fault(doing, err)
+		return nil, wrap(doing, err)
 	}
 	var life, name string
 	var hash []byte
@@ -108,5 +108,5 @@ SELECT life.name, NULL::bytea FROM life UNION ALL SELECT '', token_hash FROM age
 	if err == nil {
 		err = s.db.checkLife(ctx, life)
 	}
-	return known, fault(doing, err)
+	return known, wrap(doing, err)
 }

@@ -60,7 +60,7 @@ func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, of
 	const doing = "read a log"
 	row, err := s.db.queries.GetDeployment(ctx, id)
 	if err != nil {
-		return fleet.LogPart{}, fault(doing, orNotFound(err, fleet.ErrDeploymentNotFound))
+		return fleet.LogPart{}, wrap(doing, orNotFound(err, fleet.ErrDeploymentNotFound))
 	}
 	d := deployment(row.DeploymentState)
 	if attempt == 0 {
@@ -80,7 +80,7 @@ func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, of
 			DeploymentID: id, Attempt: int32(attempt), FromOffset: from, Most: logRows,
 		})
 		if err != nil {
-			return part, fault(doing, err)
+			return part, wrap(doing, err)
 		}
 		for _, c := range chunks {
 			part.Data = append(part.Data, c.Chunk[max(from-c.StartOffset, 0):]...)

@@ -127,7 +127,7 @@ func withGoose(url string, do func(*goose.Provider, *sql.DB) error) (err error) 
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	return fault("migrate", do(provider, conn))
+	return wrap("migrate", do(provider, conn))
 }
 
 // healAfterRestore gives rows whose changed_xid lies in the future a present one. A dump restored into a new cluster

@@ -137,13 +137,13 @@ func (s *Executions) Names(ctx context.Context) (all []execution.Name, limit int
 	rows, err := s.db.pool.Query(ctx, `-- name: ListNames :many
 SELECT kind, name, registered_at FROM rollup_names ORDER BY kind, name`)
 	if err != nil {
-		return nil, 0, fault("list names", err)
+		return nil, 0, wrap("list names", err)
 	}
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n execution.Name, err error) {
 		err = row.Scan(&n.Kind, &n.Name, &n.Since)
 		return n, err
 	})
-	return all, maxNames, fault("list names", err)
+	return all, maxNames, wrap("list names", err)
 }
 
 // DropName frees the place of a name, and reports whether it had one. What was counted under it stays; what comes under it next
@@ -168,7 +168,7 @@ func (s *Executions) SampleNames(ctx context.Context) (NameSample, error) {
 	defer s.names.registering.Unlock()
 	read, err := readNames(ctx, s.db.reserved.pool)
 	if err != nil {
-		return NameSample{}, fault("count names", err)
+		return NameSample{}, wrap("count names", err)
 	}
 	s.names.replace(read)
 	return NameSample{Agents: len(read.agents), Models: len(read.models), Limit: maxNames}, nil

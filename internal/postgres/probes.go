@@ -192,7 +192,7 @@ SELECT xid::text::bigint, COALESCE(max(EXTRACT(EPOCH FROM clock_timestamp() - be
 FROM needed WHERE age(xid) > 0 -- something came after what it needs
 GROUP BY xid ORDER BY max(age(xid)) DESC`)
 	if err != nil {
-		return 0, fault(doing, err)
+		return 0, wrap(doing, err)
 	}
 	needed := map[int64]time.Time{}
 	now, oldest := o.now(), time.Duration(0)
@@ -210,7 +210,7 @@ GROUP BY xid ORDER BY max(age(xid)) DESC`)
 		oldest = max(oldest, now.Sub(since))
 		return nil
 	}); err != nil {
-		return 0, fault(doing, err)
+		return 0, wrap(doing, err)
 	}
 	o.needed = needed
 	return oldest, nil

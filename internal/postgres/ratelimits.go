@@ -27,7 +27,7 @@ func (s *RateLimits) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]t
 	}
 	rows, err := s.db.queries.ExchangeRateLimits(ctx, p)
 	if err != nil {
-		return nil, fault(doing, err)
+		return nil, wrap(doing, err)
 	}
 	heard := make(map[[32]byte]time.Duration, len(rows))
 	for _, row := range rows { // in an order that nobody promises
@@ -48,7 +48,7 @@ func (s *RateLimits) CleanUp(ctx context.Context) error {
 	for {
 		n, err := s.db.queries.DropFullRateLimits(ctx, limitRows)
 		if err != nil || n < limitRows {
-			return fault("delete full rate limits", err)
+			return wrap("delete full rate limits", err)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.D
 // Report reads a document, in JSON, and the namespace that it is of.
 func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, doc []byte, err error) {
 	row, err := s.db.queries.GetReport(ctx, id)
-	return row.Namespace, row.Document, fault("read a report", orNotFound(err, report.ErrNotFound))
+	return row.Namespace, row.Document, wrap("read a report", orNotFound(err, report.ErrNotFound))
 }
 
 // ListReports reads headings newest first, those before the given id. Where namespace or name is not empty, it reads only
@@ -59,7 +59,7 @@ func (s *Reports) ListReports(ctx context.Context, namespace, name string, befor
 		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(most),
 	})
 	if err != nil {
-		return nil, fault("list reports", err)
+		return nil, wrap("list reports", err)
 	}
 	headings := make([]report.Heading, len(rows))
 	for i, r := range rows {

@@ -58,7 +58,7 @@ func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) er
 		faults = append(faults, drop("delete old "+d.what, deleteRows, d.some))
 	}
 	faults = append(faults,
-		fault("delete old rollups", q.DropOldRollups(ctx, now.Add(-keep.Rollups))),
+		wrap("delete old rollups", q.DropOldRollups(ctx, now.Add(-keep.Rollups))),
 		s.compact(ctx, now.Add(-keep.RollupMinutes).Truncate(time.Hour)))
 	return errors.Join(faults...)
 }
@@ -86,7 +86,7 @@ func (s *Rollups) compact(ctx context.Context, before time.Time) error {
 			return nil
 		}
 		if err != nil {
-			return fault("find old minutes", err)
+			return wrap("find old minutes", err)
 		}
 		from := oldest.UTC().Truncate(time.Hour)
 		if !from.Before(before) {

@@ -50,5 +50,5 @@ func (db *DB) Login(ctx context.Context) (l Login, err error) {
 SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'watchbill_admin', 'USAGE'),
 	pg_has_role(oid, 'watchbill_admin', CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 FROM pg_roles WHERE rolname = current_user`).Scan(&l.SeesAll, &l.TakesRoles)
-	return l, fault("look at the login", err)
+	return l, wrap("look at the login", err)
 }

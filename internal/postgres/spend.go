@@ -173,7 +173,7 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 	if by == execution.ByUser {
 		err = s.db.inTxAs(ctx, admin, "read the spend", func(tx pgx.Tx) error { return read(tx) })
 	} else {
-		err = fault("read the spend", read(s.db.pool))
+		err = wrap("read the spend", read(s.db.pool))
 	}
 	if err != nil {
 		return execution.Costs{}, err

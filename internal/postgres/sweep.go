@@ -85,11 +85,11 @@ func (s *Mailbox) Sweep(ctx context.Context, since string, recheck []string, int
 	}
 	rows, err := s.db.pool.Query(ctx, sweepChanges, fleet.MaxPending, snapshot, recheck, life)
 	if err != nil {
-		return "", fault("sweep", err)
+		return "", wrap("sweep", err)
 	}
 	next, err := take(rows, into)
 	if err != nil {
-		return "", fault("sweep", err)
+		return "", wrap("sweep", err)
 	}
 	if !strings.HasPrefix(next, life+"|") {
 		return s.sweepWhole(ctx, into)
@@ -100,20 +100,20 @@ func (s *Mailbox) Sweep(ctx context.Context, since string, recheck []string, int
 func (s *Mailbox) sweepWhole(ctx context.Context, into mailbox.Sink) (string, error) {
 	const doing = "sweep everything"
 	if err := s.db.checkRestored(ctx); err != nil { // before the agents of a half-restored table are taken for all
-		return "", fault(doing, err)
+		return "", wrap(doing, err)
 	}
 	into.Whole()
 	rows, err := s.db.pool.Query(ctx, sweepWhole, fleet.MaxPending)
 	if err != nil {
-		return "", fault(doing, err)
+		return "", wrap(doing, err)
 	}
 	next, err := take(rows, into)
 	if err != nil {
-		return "", fault(doing, err)
+		return "", wrap(doing, err)
 	}
 	life, _, _ := strings.Cut(next, "|")
 	if err := s.db.checkLife(ctx, life); err != nil {
-		return "", fault(doing, err)
+		return "", wrap(doing, err)
 	}
 	if s.life != "" && s.life != life {
 		s.db.lives.Add(1)

@@ -32,14 +32,14 @@ func (db *DB) transact(ctx context.Context, doing string, do func(tx pgx.Tx) err
 			err = fmt.Errorf("%w: %w", gaveUp, err) // a copy that is cut off tells of its connection alone
 		}
 		if code := sqlstate(err); try == maxTries || code != deadlockDetected && code != serializationFailure {
-			return fault(doing, err)
+			return wrap(doing, err)
 		}
 		wait := time.NewTimer(rand.N(time.Duration(try) * 10 * time.Millisecond))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
 			wait.Stop()
-			return fault(doing, fmt.Errorf("after a deadlock: %w", ctx.Err()))
+			return wrap(doing, fmt.Errorf("after a deadlock: %w", ctx.Err()))
 		}
 	}
 }

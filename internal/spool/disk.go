@@ -44,8 +44,8 @@ const (
 	probeName  = "probe"
 )
 
-// fault is what keeps records from being written.
-type fault struct {
+// diskState is what keeps records from being written.
+type diskState struct {
 	err     error
 	probeAt time.Time // when the disk may be tried again
 

@@ -61,7 +61,7 @@ type Spool struct {
 	stranded stranded
 	closed   bool
 	stats    Stats // what is counted, not what is looked up
-	fault    fault
+	fault    diskState
 }
 
 // Stats tells how a spool is.
@@ -101,7 +101,7 @@ func open(opts Options, d disk) (*Spool, error) {
 	}
 	s := &Spool{
 		opts: opts, disk: d, largest: max(opts.MaxBytes/segmentsInAll, minSegmentBytes), wake: make(chan struct{}, 1),
-		fault: fault{free: -1},
+		fault: diskState{free: -1},
 	}
 	if err := os.MkdirAll(opts.Dir, onlyOursFolder); err != nil {
 		return nil, fmt.Errorf("open the spool: %w", err)

@@ -24,9 +24,9 @@ const (
 	nativeZeroUpTo = 1.0 / (1 << 20)
 )
 
-// slot is the finest part that a latency is counted in: it lies within one classic and one native bucket. One count per
+// cell is the finest part that a latency is counted in: it lies within one classic and one native bucket. One count per
 // latency then serves both, and they can never contradict each other.
-type slot struct {
+type cell struct {
 	upTo    int64 // nanoseconds, inclusive
 	native  int
 	classic int // index in classicBuckets; their number means +Inf
@@ -35,7 +35,7 @@ type slot struct {
 // buckets are those of a kind of histogram.
 type buckets struct {
 	classic []float64
-	slots   []slot
+	slots   []cell
 }
 
 var (
@@ -51,14 +51,14 @@ func newBuckets(classicBuckets []float64, nativeLast int) buckets {
 	}
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
-	slots := make([]slot, len(bounds))
+	slots := make([]cell, len(bounds))
 	for i, bound := range bounds {
 		native := nativeZero
 		for native < nativeLast && math.Exp2(float64(native)/8) < bound {
 			native++
 		}
 		classic, _ := slices.BinarySearch(classicBuckets, bound)
-		slots[i] = slot{upTo: math.MaxInt64, native: native, classic: classic}
+		slots[i] = cell{upTo: math.MaxInt64, native: native, classic: classic}
 		if !math.IsInf(bound, 1) {
 			slots[i].upTo = int64(bound * 1e9)
 		}

@@ -21,7 +21,7 @@ import (
 )
 
 // heldFanout holds thousands of polls of one agent and then gives it something to do.
-var heldFanout = fault{
+var heldFanout = experiment{
 	name:  "held_fanout",
 	what:  "6,000 held polls of one agent, and one deployment for it",
 	quick: true,
@@ -71,7 +71,7 @@ func (o *overload) hold(ctx context.Context, sent *atomic.Int64) (rig.Response, 
 }
 
 // trickledBodies sends bodies that never end.
-var trickledBodies = fault{
+var trickledBodies = experiment{
 	name:  "trickled_bodies",
 	what:  "400 enrolments and 300 status reports of nearly 1 MiB whose last byte never comes",
 	quick: true,
@@ -111,7 +111,7 @@ var trickledBodies = fault{
 }
 
 // oversizedBodies sends more than any route takes, by clients that read the answer when they have sent everything.
-var oversizedBodies = fault{
+var oversizedBodies = experiment{
 	name:  "oversized_bodies",
 	what:  "bodies of 64 MiB, by clients that read the answer after they have sent all of it",
 	quick: true,
@@ -176,7 +176,7 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 }
 
 // idleConnections opens more connections than a process may have files, and says nothing on them.
-var idleConnections = fault{
+var idleConnections = experiment{
 	name:  "idle_connections",
 	what:  "300 idle connections without a token to a process that may have 256 files",
 	quick: true,

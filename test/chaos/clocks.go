@@ -23,9 +23,9 @@ const sleepers = 3
 
 var clocksJump = newClocksFault()
 
-func newClocksFault() fault {
+func newClocksFault() experiment {
 	var clocks *jumpingClocks
-	return fault{
+	return experiment{
 		name: "clocks_jump",
 		what: "agents whose clocks jump by up to two hours, forth and back, and agents that are suspended for longer than a lease",
 		where: func(t *trial) setting {

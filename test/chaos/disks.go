@@ -20,10 +20,10 @@ const databaseDisk = 320 << 20 // bytes
 
 var databaseDiskFull = newDatabaseDiskFault()
 
-func newDatabaseDiskFault() fault {
+func newDatabaseDiskFault() experiment {
 	var server *rig.Postgres
 	var disk *rig.Disk
-	return fault{
+	return experiment{
 		name: "database_disk_full",
 		what: "no room left on PostgreSQL's disk, until it fails or ends, and room again",
 		where: func(*trial) setting {
@@ -117,9 +117,9 @@ const spoolDisk = 12 << 20 // bytes
 
 var spoolDiskFull = newSpoolDiskFault()
 
-func newSpoolDiskFault() fault {
+func newSpoolDiskFault() experiment {
 	var disks [replicas]*rig.Disk
-	return fault{
+	return experiment{
 		name: "spool_disk_full",
 		what: "no room left on the spools' disks: first with PostgreSQL there, then because it is not",
 		where: func(*trial) setting {

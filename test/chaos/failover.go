@@ -23,9 +23,9 @@ var hostVanished = newFailover("host_vanished", "the machine of the PostgreSQL t
 		return p.primary.Kill()
 	})
 
-func newFailover(name, what string, quick bool, lose func(context.Context, pair) error) fault {
+func newFailover(name, what string, quick bool, lose func(context.Context, pair) error) experiment {
 	var p pair
-	return fault{
+	return experiment{
 		name: name, what: what, quick: quick,
 		where: func(*trial) setting {
 			return setting{database: func(ctx context.Context, t *trial) (service, direct string, err error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// fault is something that goes wrong, and what is tried with it.
-type fault struct {
+// experiment is something that goes wrong, and what is tried with it.
+type experiment struct {
 	name   string
 	what   string
 	quick  bool                   // it is short enough for a look in between
@@ -23,7 +23,7 @@ type fault struct {
 }
 
 // faults are all that is tried, in this order.
-var faults = []fault{
+var faults = []experiment{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
 	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, strangers, kubernetesFlood, behindProxies, healthTold, soak,
 }
@@ -49,7 +49,7 @@ func (c *chaos) repeat(often, seldom int) int {
 }
 
 // try makes one trial of a fault.
-func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
+func (c *chaos) try(ctx context.Context, f experiment) (found []figure, err error) {
 	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
 	t.random0 = t.random("schedule")
 	defer func() { err = errors.Join(err, t.close()) }()

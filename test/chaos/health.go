@@ -33,9 +33,9 @@ type breakage struct {
 
 var healthTold = newHealthFault()
 
-func newHealthFault() fault {
+func newHealthFault() experiment {
 	var disks [replicas]*rig.Disk
-	return fault{
+	return experiment{
 		name:  "health",
 		what:  "what keeps work from succeeding while the database answers: health must tell, and tell when it is over",
 		quick: true,

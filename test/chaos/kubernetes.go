@@ -24,7 +24,7 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-var kubernetesFlood = fault{
+var kubernetesFlood = experiment{
 	name: "kube_flood", quick: true,
 	what: "made-up ServiceAccount tokens by the thousand while Pods make reports",
 	strike: func(ctx context.Context, t *trial) error {

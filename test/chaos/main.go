@@ -132,7 +132,7 @@ func (c *chaos) build(ctx context.Context) (err error) {
 	return err
 }
 
-func choose(pattern string, quick bool) (chosen []fault, err error) {
+func choose(pattern string, quick bool) (chosen []experiment, err error) {
 	matches, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func choose(pattern string, quick bool) (chosen []fault, err error) {
 	return chosen, nil
 }
 
-func (c *chaos) tryAll(ctx context.Context, chosen []fault, stdout io.Writer) error {
+func (c *chaos) tryAll(ctx context.Context, chosen []experiment, stdout io.Writer) error {
 	var all []figure
 	var failed error
 	for _, f := range chosen {

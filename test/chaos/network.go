@@ -10,9 +10,9 @@ import (
 
 var networkStalled = newNetworkFault()
 
-func newNetworkFault() fault {
+func newNetworkFault() experiment {
 	var network *rig.Proxy
-	return fault{
+	return experiment{
 		name: "network_stalled", quick: true,
 		what: "a network between replicas and PostgreSQL that stalls without closing, loses what it knew of connections, or cuts them",
 		where: func(*trial) setting {

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-var postgresKilled = fault{
+var postgresKilled = experiment{
 	name: "postgres_killed", quick: true,
 	what: "kill -9 of PostgreSQL while executions come in and deployments are claimed, and its restart",
 	strike: func(ctx context.Context, t *trial) error {
@@ -55,7 +55,7 @@ func (t *trial) inFlight() (n int) {
 	return n
 }
 
-var listenerTerminated = fault{
+var listenerTerminated = experiment{
 	name: "listener_terminated", quick: true,
 	what:  "the replicas' listening connections terminated again and again while deployments are created",
 	where: func(*trial) setting { return setting{agents: couriers} },
@@ -106,7 +106,7 @@ var listenerTerminated = fault{
 	},
 }
 
-var poolHeld = fault{
+var poolHeld = experiment{
 	name: "pool_held", quick: true,
 	what: "every connection of the pools held by queries that wait, first for a row and then for a table that the sweeps need too",
 	strike: func(ctx context.Context, t *trial) error {

@@ -36,7 +36,7 @@ backend watchbill
 	server b %[3]s`,
 }
 
-var behindProxies = fault{
+var behindProxies = experiment{
 	name: "proxies", quick: true,
 	what: "nginx and HAProxy with their defaults before two replicas, agents that hold polls as long as they may, and a replica's restart",
 	alone: func(ctx context.Context, t *trial) error {

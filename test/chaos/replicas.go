@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var replicaKilled = fault{
+var replicaKilled = experiment{
 	name: "replica_killed", quick: true,
 	what: "kill -9 of one replica of two, and its restart",
 	strike: func(ctx context.Context, t *trial) error {
@@ -53,7 +53,7 @@ func (t *trial) kill(i int) error {
 // crowdKinds are the requests of those who use the service, by whichever replica. Probes ask one that may be down.
 var crowdKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
 
-var rollingRestart = fault{
+var rollingRestart = experiment{
 	name: "rolling_restart", quick: true,
 	what: "SIGTERM to one replica after the other, and their restarts, under load",
 	strike: func(ctx context.Context, t *trial) error {

@@ -20,7 +20,7 @@ const (
 	baselineWithin = 60 * time.Second
 )
 
-var restored = fault{
+var restored = experiment{
 	name: "restore", quick: true,
 	what: "the database dropped and restored under replicas that run, restored into another server, and changed by hand",
 	alone: func(ctx context.Context, t *trial) error {

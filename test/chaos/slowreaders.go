@@ -13,7 +13,7 @@ import (
 
 // slowReaders ask for the largest polls and read none of the answers: first by one agent's token, then a rollout to many agents
 // over links that hardly carry anything.
-var slowReaders = fault{
+var slowReaders = experiment{
 	name:  "slow_readers",
 	what:  "180 clients ask for the largest polls and read nothing of the answers",
 	quick: true,

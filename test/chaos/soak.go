@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var soak = fault{
+var soak = experiment{
 	name: "soak",
 	what: "nothing but a mixed load, for a long time: memory, goroutines and connections stay as they are",
 	where: func(*trial) setting {

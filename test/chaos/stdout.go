@@ -28,7 +28,7 @@ const (
 	manyFailed = 20
 )
 
-var stdoutStalled = fault{
+var stdoutStalled = experiment{
 	name: "stdout", quick: true,
 	what: "nobody reads a server's standard output; then the files of another's log folder hang",
 	strike: func(ctx context.Context, t *trial) error {

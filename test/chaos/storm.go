@@ -17,7 +17,7 @@ import (
 
 const stormAgents = 5000
 
-var reconnects = fault{
+var reconnects = experiment{
 	name: "reconnect_storm",
 	what: "5,000 agents that hold their polls, all replicas killed, and all of them back at once",
 	where: func(*trial) setting {

@@ -19,7 +19,7 @@ import (
 
 // strangers sends requests without a valid token beside a fleet that polls, and compares the report, and what Prometheus' rules
 // read, with those of a fleet that is left alone.
-var strangers = fault{
+var strangers = experiment{
 	name:  "strangers",
 	what:  "40 connections that poll with unknown tokens, and some that read the metrics and probe, beside 1,000 agents",
 	quick: true,

@@ -149,11 +149,11 @@ var tokenKinds = []struct{ name, short string }{
 }
 
 // compare says in which respects the rows differ from the truth.
-func (s *scenario) compare(rows []row) (faults []fault) {
+func (s *scenario) compare(rows []row) (faults []mismatch) {
 	sent := func(what string) bool { return !slices.Contains(s.NotSent, what) }
 	differ := func(what string, want, got any) {
 		if fmt.Sprint(want) != fmt.Sprint(got) {
-			faults = append(faults, fault{what, fmt.Sprint(want), fmt.Sprint(got)})
+			faults = append(faults, mismatch{what, fmt.Sprint(want), fmt.Sprint(got)})
 		}
 	}
 	got := map[string]int64{}

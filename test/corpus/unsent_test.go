@@ -15,9 +15,9 @@ import (
 const unsentFile = "testdata/unsent.txt"
 
 // fault is a fact that is recorded otherwise than it happened.
-type fault struct{ what, want, got string }
+type mismatch struct{ what, want, got string }
 
-func (f fault) String() string { return fmt.Sprintf("%s: want %s, got %s", f.what, f.want, f.got) }
+func (f mismatch) String() string { return fmt.Sprintf("%s: want %s, got %s", f.what, f.want, f.got) }
 
 // readUnsent returns the facts by scenario.
 func readUnsent(t *testing.T) map[string][]string {
@@ -45,7 +45,7 @@ func readUnsent(t *testing.T) map[string][]string {
 
 // argue returns what is wrong, and what is left out because the export does not have it. A claim that it does not is wrong if the fact
 // is recorded, or if the export has it.
-func (s *scenario) argue(faults []fault, unsent []string, rows []row) (wrong, left []string) {
+func (s *scenario) argue(faults []mismatch, unsent []string, rows []row) (wrong, left []string) {
 	for _, f := range faults {
 		switch {
 		case !slices.Contains(unsent, f.what):
@@ -57,7 +57,7 @@ func (s *scenario) argue(faults []fault, unsent []string, rows []row) (wrong, le
 		}
 	}
 	for _, what := range unsent {
-		if !slices.ContainsFunc(faults, func(f fault) bool { return f.what == what }) {
+		if !slices.ContainsFunc(faults, func(f mismatch) bool { return f.what == what }) {
 			wrong = append(wrong, fmt.Sprintf("%s is recorded: take it out of %s", what, unsentFile))
 		}
 	}
@@ -73,7 +73,7 @@ var countWords = map[string]string{
 }
 
 // evidence reports whether the export has a fact: as many spans of calls as there were, or the count itself as an attribute.
-func (s *scenario) evidence(f fault, rows []row) bool {
+func (s *scenario) evidence(f mismatch, rows []row) bool {
 	export, err := json.Marshal(s.Exports)
 	if err != nil {
 		return true
