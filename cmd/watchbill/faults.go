@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -37,9 +38,9 @@ func (f *faults) ids(what string, ids ...string) {
 // agentIDs checks the ids of agents.
 func (f *faults) agentIDs(what string, ids ...string) {
 	for _, id := range ids {
-		var fault *fleet.Error
-		if errors.As(fleet.ValidateAgentID(what, id), &fault) {
-			f.add(true, what, "%q %s", clip(id, 60), fault.Detail)
+		var problem *fault.Error
+		if errors.As(fleet.ValidateAgentID(what, id), &problem) {
+			f.add(true, what, "%q %s", clip(id, 60), problem.Detail)
 		}
 	}
 }

@@ -93,8 +93,8 @@ func readLabels(r *yamlfile.Reader, n *yaml.Node, field string) map[string]strin
 			continue
 		}
 		labels[key] = value.Value
-		if fault := fleet.LabelValueFault(value.Value); fault != "" {
-			r.Fault(value, yamlfile.Under(field, key), "%s", fault)
+		if problem := fleet.LabelValueFault(value.Value); problem != "" {
+			r.Fault(value, yamlfile.Under(field, key), "%s", problem)
 		}
 	}
 	if len(labels) > fleet.MaxLabels {
@@ -123,7 +123,7 @@ func readAllowed(r *yamlfile.Reader, n *yaml.Node, field string, fixed map[strin
 }
 
 func checkKey(r *yamlfile.Reader, n *yaml.Node, field, key string) {
-	if fault := fleet.LabelKeyFault(key); fault != "" {
-		r.Fault(n, field, "%s", fault)
+	if problem := fleet.LabelKeyFault(key); problem != "" {
+		r.Fault(n, field, "%s", problem)
 	}
 }

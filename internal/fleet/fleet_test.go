@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -90,9 +91,9 @@ func TestValidate(t *testing.T) {
 		"output with NUL":     {report(func(r *fleet.Report) { r.Output = ptr("\x00") }), "output"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var fault *fleet.Error
-			errors.As(tt.err, &fault)
-			if got := fault; (got == nil) != (tt.field == "") || got != nil && (got.Field != tt.field || got.Kind != fleet.Invalid) {
+			var problem *fault.Error
+			errors.As(tt.err, &problem)
+			if got := problem; (got == nil) != (tt.field == "") || got != nil && (got.Field != tt.field || got.Kind != fault.Invalid) {
 				t.Errorf("want a fault of %q, got %v", tt.field, tt.err)
 			}
 		})

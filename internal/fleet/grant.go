@@ -6,10 +6,12 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // ErrEnrollmentFull says that an enrollment token has enrolled as many agents as it may.
-var ErrEnrollmentFull = &Error{Kind: Limited, Code: "enrollment_full", Detail: "the enrollment token has enrolled as many agents as it may; an administrator must delete some or raise the limit"}
+var ErrEnrollmentFull = &fault.Error{Kind: fault.Limited, Code: "enrollment_full", Detail: "the enrollment token has enrolled as many agents as it may; an administrator must delete some or raise the limit"}
 
 // Grant is what an enrollment token gives its bearer.
 type Grant struct {
@@ -27,7 +29,7 @@ func (g *Grant) Fingerprint() string { return hex.EncodeToString(g.Token[:8]) }
 // Admit returns an agent as the grant lets it be enrolled at now. Its error names what the grant forbids.
 func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
 	if !g.Expires.IsZero() && !now.Before(g.Expires) {
-		return a, &Error{Kind: Forbidden, Code: "token_expired", Detail: "the enrollment token has expired"}
+		return a, &fault.Error{Kind: fault.Forbidden, Code: "token_expired", Detail: "the enrollment token has expired"}
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Labels)) {
 		fixed, isFixed := g.Labels[key]
@@ -49,5 +51,5 @@ func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
 }
 
 func forbiddenLabel(code, key, detail string) error {
-	return &Error{Kind: Forbidden, Code: code, Field: "labels." + clip(key), Detail: detail}
+	return &fault.Error{Kind: fault.Forbidden, Code: code, Field: "labels." + clip(key), Detail: detail}
 }

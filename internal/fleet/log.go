@@ -4,7 +4,7 @@ package fleet
 // one that overlaps adds its tail. ErrLogGap if something would be missing between, ErrLogFull if it would outgrow MaxLog.
 func LogTail(end, offset int64, chunk []byte) ([]byte, error) {
 	if offset > end {
-		return nil, ErrLogGap.with("the log ends at %d", end)
+		return nil, ErrLogGap.With("the log ends at %d", end)
 	}
 	known := end - offset
 	if known >= int64(len(chunk)) {
@@ -12,7 +12,7 @@ func LogTail(end, offset int64, chunk []byte) ([]byte, error) {
 	}
 	fresh := chunk[known:]
 	if end+int64(len(fresh)) > MaxLog {
-		return nil, ErrLogFull.with("an attempt's log is at most %d bytes", MaxLog)
+		return nil, ErrLogFull.With("an attempt's log is at most %d bytes", MaxLog)
 	}
 	return fresh, nil
 }

@@ -3,6 +3,8 @@ package fleet
 import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // MaxSelector bounds a selector's length in bytes.
@@ -15,17 +17,17 @@ type Selector struct{ parsed labels.Selector }
 // means the whole fleet should have to say so.
 func ParseSelector(field, text string) (Selector, error) {
 	if text == "" {
-		return Selector{}, invalid(field, "must not be empty")
+		return Selector{}, fault.InvalidField(field, "must not be empty")
 	}
 	if len(text) > MaxSelector {
-		return Selector{}, invalid(field, "must be at most %d bytes", MaxSelector)
+		return Selector{}, fault.InvalidField(field, "must be at most %d bytes", MaxSelector)
 	}
 	parsed, err := labels.Parse(text)
 	if err != nil {
-		return Selector{}, invalid(field, "%s", clip(err.Error()))
+		return Selector{}, fault.InvalidField(field, "%s", clip(err.Error()))
 	}
 	if parsed.Empty() {
-		return Selector{}, invalid(field, "must name at least one label")
+		return Selector{}, fault.InvalidField(field, "must name at least one label")
 	}
 	return Selector{parsed}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 const (
@@ -88,15 +88,15 @@ func (g *Gateway) AgentFor(promptType string) string {
 	return ""
 }
 
-// Start picks the agent for a prompt and makes sure that the run's outcome can be recorded. Its errors are *fleet.Error:
-// no_agent if there is none for the type, the first thing wrong with the prompt or the options, fleet.ErrUnavailable if the
+// Start picks the agent for a prompt and makes sure that the run's outcome can be recorded. Its errors are *fault.Error:
+// no_agent if there is none for the type, the first thing wrong with the prompt or the options, fault.ErrUnavailable if the
 // run could not be recorded, and busy if there are as many runs as there may be. Whoever starts a run must call its Stream:
 // until that returns, the run's room is taken.
 func (g *Gateway) Start(prompt execution.Prompt) (execution.Run, error) {
 	a := g.opts.Agents().find(prompt.Type)
 	if a == nil {
-		return nil, &fleet.Error{
-			Kind: fleet.NotFound, Code: "no_agent", Field: "type",
+		return nil, &fault.Error{
+			Kind: fault.NotFound, Code: "no_agent", Field: "type",
 			Detail: fmt.Sprintf("no agent is configured for the type %q", asName(prompt.Type, execution.MaxName)),
 		}
 	}
@@ -116,18 +116,18 @@ func (g *Gateway) Start(prompt execution.Prompt) (execution.Run, error) {
 	if a.traced && g.opts.NewTrace != nil {
 		r.execution.TraceID, r.execution.SpanID = g.opts.NewTrace()
 	}
-	if _, fault := g.opts.Recorder.Prepare(r.execution); fault != nil {
-		return nil, &fleet.Error{Kind: fleet.Invalid, Code: fault.Code, Field: fault.Field, Detail: fault.Detail}
+	if _, problem := g.opts.Recorder.Prepare(r.execution); problem != nil {
+		return nil, &fault.Error{Kind: fault.Invalid, Code: problem.Code, Field: problem.Field, Detail: problem.Detail}
 	}
 	if g.running.Add(1) > int64(g.opts.MaxRuns) {
 		g.running.Add(-1)
-		return nil, &fleet.Error{Kind: fleet.Unavailable, Code: "busy", Detail: "as many agents run as may at a time; try again later"}
+		return nil, &fault.Error{Kind: fault.Unavailable, Code: "busy", Detail: "as many agents run as may at a time; try again later"}
 	}
 	if r.reservation, err = g.opts.Recorder.Reserve(); err != nil {
 		g.running.Add(-1)
 		g.reportRefusal(err)
-		return nil, &fleet.Error{
-			Kind: fleet.Unavailable, Code: fleet.ErrUnavailable.Code, Detail: "the run could not be recorded now; try again later",
+		return nil, &fault.Error{
+			Kind: fault.Unavailable, Code: fault.ErrUnavailable.Code, Detail: "the run could not be recorded now; try again later",
 		}
 	}
 	return r, nil
@@ -159,7 +159,7 @@ func badOption(key, detail string) error {
 	if key != "" {
 		field += "." + asName(key, execution.MaxName)
 	}
-	return &fleet.Error{Kind: fleet.Invalid, Code: "invalid_field", Field: field, Detail: detail}
+	return &fault.Error{Kind: fault.Invalid, Code: "invalid_field", Field: field, Detail: detail}
 }
 
 // sleep waits, and says whether the time is over; it is false if ctx ended first.

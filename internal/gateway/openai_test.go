@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 func TestOpenAIStreams(t *testing.T) {
@@ -131,7 +131,7 @@ func TestOptionsThatOpenAICannotBeGiven(t *testing.T) {
 		`{"a":`:                             "options",
 	} {
 		_, err := f.Start(prompt(withOptions(options)))
-		wantFault(t, options, err, fleet.Invalid, "invalid_field", field)
+		wantFault(t, options, err, fault.Invalid, "invalid_field", field)
 	}
 	if f.reserved != 0 || f.Running() != 0 {
 		t.Errorf("refused runs leave %d reservations and %d runs", f.reserved, f.Running())

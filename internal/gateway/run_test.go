@@ -14,17 +14,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/spool"
 )
 
 const echoAgents = "agents: [{name: parrot, types: ['*'], kind: echo, timeout: 1m, echo: {delay: 20ms}}]"
 
-func wantFault(t *testing.T, what string, err error, kind fleet.Kind, code, field string) {
+func wantFault(t *testing.T, what string, err error, kind fault.Kind, code, field string) {
 	t.Helper()
-	var fault *fleet.Error
-	if !errors.As(err, &fault) || fault.Kind != kind || fault.Code != code || fault.Field != field {
+	var problem *fault.Error
+	if !errors.As(err, &problem) || problem.Kind != kind || problem.Code != code || problem.Field != field {
 		t.Errorf("%s: want %s of %s, got %#v", what, code, field, err)
 	}
 }
@@ -69,7 +69,7 @@ func TestEchoRefusesOptions(t *testing.T) {
 		`{"fail":1}`: "options.fail", `{"delay_ms":-1}`: "options.delay_ms", `{"delay_ms":"1"}`: "options.delay_ms", `{"delay_ms":3600001}`: "options.delay_ms",
 	} {
 		_, err := f.Start(prompt(withOptions(options)))
-		wantFault(t, options, err, fleet.Invalid, "invalid_field", field)
+		wantFault(t, options, err, fault.Invalid, "invalid_field", field)
 	}
 }
 
@@ -79,26 +79,26 @@ func TestStartRefuses(t *testing.T) {
 	t.Run("a type without an agent", func(t *testing.T) {
 		t.Parallel()
 		_, err := newFixture(t, agents).Start(prompt(func(p *execution.Prompt) { p.Type = "song" }))
-		wantFault(t, "start", err, fleet.NotFound, "no_agent", "type")
+		wantFault(t, "start", err, fault.NotFound, "no_agent", "type")
 	})
 	t.Run("everything without a file", func(t *testing.T) {
 		t.Parallel()
 		_, err := newFixture(t, agents, func(o *gateway.Options) { o.Agents = func() *gateway.Agents { return nil } }).Start(prompt())
-		wantFault(t, "start", err, fleet.NotFound, "no_agent", "type")
+		wantFault(t, "start", err, fault.NotFound, "no_agent", "type")
 	})
 	t.Run("what could not be recorded", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, agents)
 		f.refuse = spool.ErrFull
 		_, err := f.Start(prompt())
-		if !errors.Is(err, fleet.ErrUnavailable) || f.Running() != 0 {
-			t.Errorf("start: want %v and no run, got %v and %d", fleet.ErrUnavailable, err, f.Running())
+		if !errors.Is(err, fault.ErrUnavailable) || f.Running() != 0 {
+			t.Errorf("start: want %v and no run, got %v and %d", fault.ErrUnavailable, err, f.Running())
 		}
 	})
 	t.Run("a user that cannot be recorded", func(t *testing.T) {
 		t.Parallel()
 		_, err := newFixture(t, agents).Start(prompt(func(p *execution.Prompt) { p.UserID = "a\x00b" }))
-		wantFault(t, "start", err, fleet.Invalid, "invalid_field", "user_id")
+		wantFault(t, "start", err, fault.Invalid, "invalid_field", "user_id")
 	})
 	t.Run("more runs than there may be", func(t *testing.T) {
 		t.Parallel()
@@ -112,7 +112,7 @@ func TestStartRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = f.Start(prompt())
-		wantFault(t, "start", err, fleet.Unavailable, "busy", "")
+		wantFault(t, "start", err, fault.Unavailable, "busy", "")
 		discard := func(execution.Event) error { return nil }
 		first.Stream(t.Context(), discard)
 		first.Stream(t.Context(), discard) // does nothing
@@ -232,8 +232,8 @@ func TestARunIsRecordedWhateverItSaid(t *testing.T) {
 	policy := execution.PayloadPolicy{Max: 300, Refuse: true}
 	f := newFixture(t, echoAgents)
 	f.prepare = func(e execution.Execution) (execution.Execution, *execution.Fault) {
-		fault := policy.Apply(&e)
-		return e, fault
+		problem := policy.Apply(&e)
+		return e, problem
 	}
 	long := strings.Repeat("word ", 100)
 	a := f.run(prompt(func(p *execution.Prompt) { p.Message = long }))
@@ -289,8 +289,8 @@ func TestRunsSurviveInTheSpool(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Start(prompt()); !errors.Is(err, fleet.ErrUnavailable) {
-		t.Errorf("start without a spool: want %v, got %v", fleet.ErrUnavailable, err)
+	if _, err := f.Start(prompt()); !errors.Is(err, fault.ErrUnavailable) {
+		t.Errorf("start without a spool: want %v, got %v", fault.ErrUnavailable, err)
 	}
 	s = openSpool()
 	var delivered []execution.Execution
@@ -306,8 +306,8 @@ func TestRunsSurviveInTheSpool(t *testing.T) {
 	if len(delivered) != 2 || delivered[0].Status != execution.Success || delivered[1].Status != execution.Failure {
 		t.Errorf("delivered: got %+v", delivered)
 	}
-	if again, fault := prepare()(delivered[0]); fault != nil || !cmp.Equal(again, delivered[0]) {
-		t.Errorf("preparing again must change nothing: %v\n%s", fault, cmp.Diff(delivered[0], again))
+	if again, problem := prepare()(delivered[0]); problem != nil || !cmp.Equal(again, delivered[0]) {
+		t.Errorf("preparing again must change nothing: %v\n%s", problem, cmp.Diff(delivered[0], again))
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 const (
@@ -210,7 +210,7 @@ func (m *Monitor) Failing() map[string]bool {
 
 // causeOf returns what clients may be told of an error.
 func causeOf(err error) string {
-	var known *fleet.Error
+	var known *fault.Error
 	if errors.As(err, &known) {
 		cause, _, _ := strings.Cut(known.Detail, "; try again")
 		return cause

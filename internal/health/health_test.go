@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // fixture runs a monitor of two kinds of work, whose probes return what they are set to.
@@ -83,7 +83,7 @@ func TestProbesTellWithoutTraffic(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {
 		after(time.Minute)
 		f.want(t)
-		readOnly := fmt.Errorf("probe: %w", fleet.UnavailableBecause("the database takes no writes now (25006); try again later"))
+		readOnly := fmt.Errorf("probe: %w", fault.UnavailableBecause("the database takes no writes now (25006); try again later"))
 		f.set(readOnly, nil, "")
 		after(3 * time.Second)
 		f.want(t, "apples cannot be written: the database takes no writes now (25006)")
@@ -134,7 +134,7 @@ func TestWorkThatFailsAgainAndAgainIsTold(t *testing.T) {
 		f.want(t)
 		f.a.Failed(context.Canceled)
 		for range 4 {
-			f.a.Failed(fleet.ErrUnavailable)
+			f.a.Failed(fault.ErrUnavailable)
 			after(time.Second)
 		}
 		f.want(t, "apples cannot be written: the database cannot be reached")
@@ -143,7 +143,7 @@ func TestWorkThatFailsAgainAndAgainIsTold(t *testing.T) {
 		}
 		after(10 * time.Second)
 		f.want(t) // nobody tries any more, and the probe succeeds
-		f.a.Failed(fleet.ErrUnavailable)
+		f.a.Failed(fault.ErrUnavailable)
 		f.a.Succeeded()
 		f.want(t)
 	})

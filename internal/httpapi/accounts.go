@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -58,6 +58,6 @@ func (s *Server) checkVisible(ctx context.Context, account *serviceAccount, name
 
 // isForbidden tells a right that is missing from one that could not be asked for.
 func isForbidden(err error) bool {
-	var fault *fleet.Error
-	return errors.As(err, &fault) && fault.Kind == fleet.Forbidden
+	var problem *fault.Error
+	return errors.As(err, &problem) && problem.Kind == fault.Forbidden
 }

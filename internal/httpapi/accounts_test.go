@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -27,9 +27,9 @@ type fakeAccounts struct {
 }
 
 var (
-	errFakeToken = &fleet.Error{Kind: fleet.Forbidden, Code: "token_refused", Detail: "not a token of mine"}
-	errFakeRight = &fleet.Error{Kind: fleet.Forbidden, Code: "forbidden", Detail: "a right is missing"}
-	errFakeAway  = &fleet.Error{Kind: fleet.Unavailable, Code: "unavailable", Detail: "Kubernetes is away"}
+	errFakeToken = &fault.Error{Kind: fault.Forbidden, Code: "token_refused", Detail: "not a token of mine"}
+	errFakeRight = &fault.Error{Kind: fault.Forbidden, Code: "forbidden", Detail: "a right is missing"}
+	errFakeAway  = &fault.Error{Kind: fault.Unavailable, Code: "unavailable", Detail: "Kubernetes is away"}
 )
 
 func jwt(namespace, name string) string { return "jwt." + namespace + "." + name }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 const (
@@ -15,8 +15,8 @@ const (
 	defaultShare = 5
 )
 
-var errReadsBusy = &fleet.Error{
-	Kind: fleet.Unavailable, Code: "busy",
+var errReadsBusy = &fault.Error{
+	Kind: fault.Unavailable, Code: "busy",
 	Detail: "the database connections for administrators' reads and reports are all in use; try again later",
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // deaf is an observer of a ledger that nobody asks.
@@ -63,7 +63,7 @@ type fakeGateway struct {
 	ended   chan error                                               // gets what run returned, if it is not nil
 }
 
-var errNoAgent = &fleet.Error{Kind: fleet.NotFound, Code: "no_agent", Field: "type", Detail: "no agent is configured for this type"}
+var errNoAgent = &fault.Error{Kind: fault.NotFound, Code: "no_agent", Field: "type", Detail: "no agent is configured for this type"}
 
 func (f *fakeGateway) Start(prompt execution.Prompt) (execution.Run, error) {
 	f.mu.Lock()

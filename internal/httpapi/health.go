@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -77,7 +77,7 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 		}
 	}
 	if err != nil {
-		reason := fleet.ErrUnavailable.Detail
+		reason := fault.ErrUnavailable.Detail
 		if known := problemOf(err); known != nil {
 			reason = known.Detail
 		}

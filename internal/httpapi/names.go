@@ -8,10 +8,10 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
-var errNoName = &fleet.Error{Kind: fleet.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
+var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
 
 // listNames answers GET /api/admin/names.
 func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, error) {

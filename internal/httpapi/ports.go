@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// What the API needs of the world behind it. Faults come as *fleet.Error (fleet.ErrUnavailable: the database cannot be
+// What the API needs of the world behind it. Faults come as *fault.Error (fault.ErrUnavailable: the database cannot be
 // reached or did not answer in time). Any other error is a defect, logged and answered 500.
 
 // Agents keeps the enrolled agents.
@@ -42,7 +42,7 @@ type Grants interface {
 type Deployments interface {
 	// Create makes a deployment for each target. With a key, the first answer (the bytes that encode made of what was
 	// created) is kept in the same transaction and returned again to a repetition; fleet.ErrIdempotencyMismatch if the
-	// key came with another request. The order's agents must exist: an *fleet.Error names the first that does not.
+	// key came with another request. The order's agents must exist: an *fault.Error names the first that does not.
 	Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey, encode func(fleet.CreatedGroup) ([]byte, error)) (answer []byte, err error)
 	// Pending reads what the agent may claim now.
 	Pending(ctx context.Context, agentID string) (fleet.PendingSet, error)
@@ -81,7 +81,7 @@ type Reports interface {
 }
 
 // ServiceAccounts knows those of a Kubernetes cluster by their tokens. What is wrong with a token, or which right is
-// missing, comes as a *fleet.Error (Forbidden); so does it if Kubernetes cannot be asked (Unavailable).
+// missing, comes as a *fault.Error (Forbidden); so does it if Kubernetes cannot be asked (Unavailable).
 type ServiceAccounts interface {
 	// Account tells the namespace and name of the account that a token is of. remote is the address that it came from.
 	Account(ctx context.Context, remote, token string) (namespace, name string, err error)
@@ -92,7 +92,7 @@ type ServiceAccounts interface {
 // Ledger takes executions in.
 type Ledger interface {
 	// Append stores what may be stored of a batch, and returns once that is committed. Of what it rejects, Index is into
-	// the batch's Executions. fleet.ErrUnavailable: nothing of the batch was acknowledged, and all of it may be repeated.
+	// the batch's Executions. fault.ErrUnavailable: nothing of the batch was acknowledged, and all of it may be repeated.
 	Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
 }
 
@@ -123,8 +123,8 @@ type Traces interface {
 
 // Gateway runs AI agents.
 type Gateway interface {
-	// Start picks the agent for a prompt, and makes sure that the run's outcome can be recorded. A *fleet.Error
-	// otherwise: no agent for the type, or no room to record it (fleet.ErrUnavailable).
+	// Start picks the agent for a prompt, and makes sure that the run's outcome can be recorded. A *fault.Error
+	// otherwise: no agent for the type, or no room to record it (fault.ErrUnavailable).
 	Start(prompt execution.Prompt) (execution.Run, error)
 	// AgentFor is the name of the agent that a type picks; empty if none does.
 	AgentFor(promptType string) string

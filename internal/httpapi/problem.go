@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/mailbox"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/telemetry"
@@ -40,15 +40,15 @@ func badRequest(code, field, format string, args ...any) *openapi.Problem {
 // problemOf is where errors become HTTP. Nil means that the error is a defect of ours: no client is told what it says.
 func problemOf(err error) *openapi.Problem {
 	var (
-		known  *openapi.Problem
-		fault  *fleet.Error
-		faults report.FieldErrors
+		known   *openapi.Problem
+		problem *fault.Error
+		faults  report.FieldErrors
 	)
 	switch {
 	case errors.As(err, &known):
 		return known
-	case errors.As(err, &fault) && statuses[fault.Kind] != 0:
-		return newProblem(statuses[fault.Kind], fault.Code, fault.Field, "%s", fault.Detail)
+	case errors.As(err, &problem) && statuses[problem.Kind] != 0:
+		return newProblem(statuses[problem.Kind], problem.Code, problem.Field, "%s", problem.Detail)
 	case errors.As(err, &faults):
 		return problemOfFields(faults)
 	case errors.Is(err, mailbox.ErrUnknownToken):
@@ -56,23 +56,23 @@ func problemOf(err error) *openapi.Problem {
 	case errors.Is(err, report.ErrNotFound):
 		return errNoReport
 	case errors.Is(err, context.DeadlineExceeded):
-		return problemOf(fleet.ErrNoAnswer)
+		return problemOf(fault.ErrNoAnswer)
 	case errors.Is(err, mailbox.ErrDraining):
-		return problemOf(fleet.ErrShuttingDown)
+		return problemOf(fault.ErrShuttingDown)
 	default:
 		return nil
 	}
 }
 
 // statuses are what the domain's kinds of fault are in HTTP.
-var statuses = map[fleet.Kind]int{
-	fleet.Invalid:     http.StatusBadRequest,
-	fleet.Forbidden:   http.StatusForbidden,
-	fleet.NotFound:    http.StatusNotFound,
-	fleet.Conflict:    http.StatusConflict,
-	fleet.TooLarge:    http.StatusRequestEntityTooLarge,
-	fleet.Unavailable: http.StatusServiceUnavailable,
-	fleet.Limited:     http.StatusTooManyRequests,
+var statuses = map[fault.Kind]int{
+	fault.Invalid:     http.StatusBadRequest,
+	fault.Forbidden:   http.StatusForbidden,
+	fault.NotFound:    http.StatusNotFound,
+	fault.Conflict:    http.StatusConflict,
+	fault.TooLarge:    http.StatusRequestEntityTooLarge,
+	fault.Unavailable: http.StatusServiceUnavailable,
+	fault.Limited:     http.StatusTooManyRequests,
 }
 
 // problemOfFields tells every fault, and the first one in the usual place too.
@@ -82,8 +82,8 @@ func problemOfFields(faults report.FieldErrors) *openapi.Problem {
 	}
 	p := badRequest("invalid_field", clip(faults[0].Field), "%s", clip(faults[0].Problem))
 	if len(faults) > 1 {
-		for _, fault := range faults {
-			p.Errors = append(p.Errors, openapi.FieldError{Field: clip(fault.Field), Detail: clip(fault.Problem)})
+		for _, problem := range faults {
+			p.Errors = append(p.Errors, openapi.FieldError{Field: clip(problem.Field), Detail: clip(problem.Problem)})
 		}
 	}
 	return p
@@ -122,7 +122,7 @@ func (s *Server) logUnserved(x *exchange, err error) {
 // isBare says whether an error is nothing but what its client is told. One that wraps another says why.
 func isBare(err error) bool {
 	switch err.(type) { //nolint:errorlint // it is the wrapping that matters
-	case *fleet.Error, *openapi.Problem:
+	case *fault.Error, *openapi.Problem:
 		return true
 	}
 	return false

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
@@ -129,7 +129,7 @@ func TestRunsThatCannotBegin(t *testing.T) {
 	if p := a.send(t, promptOf(brief)).want(http.StatusNotFound).problem(); p.Code != "no_agent" || p.Field != "type" {
 		t.Errorf("got %+v", p)
 	}
-	a.gateway.err = fleet.ErrUnavailable
+	a.gateway.err = fault.ErrUnavailable
 	if got := a.send(t, promptOf(brief)).want(http.StatusServiceUnavailable); got.Header().Get("Retry-After") == "" {
 		t.Error("it does not say when to come again")
 	}

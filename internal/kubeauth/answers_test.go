@@ -18,7 +18,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // asking is a Reviewer whose API server publishes the test's key and otherwise answers what a test wants.
@@ -165,12 +165,12 @@ func TestKubernetesAway(t *testing.T) {
 				r := asking(t, func(req *http.Request) (*http.Response, error) { asked.Add(1); return answer(req) })
 				start := time.Now()
 				_, _, err := r.Account(t.Context(), remote, goodLooking)
-				refuses(t, err, fleet.ErrUnavailable, "Kubernetes cannot be reached", goodLooking)
+				refuses(t, err, fault.ErrUnavailable, "Kubernetes cannot be reached", goodLooking)
 				if took := time.Since(start); took > askWithin {
 					t.Errorf("it took %s", took)
 				}
 				before := asked.Load()
-				refuses(t, r.Allow(t.Context(), remote, goodLooking, "get", "fleet"), fleet.ErrUnavailable, "", goodLooking)
+				refuses(t, r.Allow(t.Context(), remote, goodLooking, "get", "fleet"), fault.ErrUnavailable, "", goodLooking)
 				if asked.Load() == before {
 					t.Error("the second question was answered from memory")
 				}

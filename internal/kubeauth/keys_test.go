@@ -12,7 +12,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // stub is an API server that publishes some keys and accepts every token.
@@ -214,5 +214,5 @@ func TestAnyServiceAccountMayReadTheKeys(t *testing.T) {
 	config.BearerToken = w.token(w.namespace, "watchbill")
 	fake := forged(payload)
 	_, _, err := w.reviewer(config).Account(t.Context(), remote, fake)
-	refuses(t, err, &fleet.Error{Kind: fleet.Forbidden, Code: "token_refused"}, "does not publish", fake)
+	refuses(t, err, &fault.Error{Kind: fault.Forbidden, Code: "token_refused"}, "does not publish", fake)
 }

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/kubetest"
 )
 
@@ -128,9 +128,9 @@ func (w *world) lasting(seconds int64, namespace, name string, audiences ...stri
 }
 
 // refuses fails the test unless the error is of this kind, tells this, and tells no token.
-func refuses(t *testing.T, err error, want *fleet.Error, telling, token string) {
+func refuses(t *testing.T, err error, want *fault.Error, telling, token string) {
 	t.Helper()
-	var got *fleet.Error
+	var got *fault.Error
 	if !errors.As(err, &got) || got.Kind != want.Kind || got.Code != want.Code || !strings.Contains(got.Detail, telling) {
 		t.Errorf("want %s saying %q, got %v", want.Code, telling, err)
 	}

@@ -22,7 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // What an account must have the right to in the namespace of a report, by the verb for what it does to it.
@@ -34,19 +34,19 @@ const (
 // The faults, as whoever brought the token is told them. What Kubernetes says stays in the error that wraps them.
 var (
 	ErrTokenRefused = refused("Kubernetes does not accept the token: it may have expired, or its ServiceAccount may be gone")
-	ErrNotAllowed   = &fleet.Error{Kind: fleet.Forbidden, Code: "forbidden", Detail: "the ServiceAccount does not have the right"}
+	ErrNotAllowed   = &fault.Error{Kind: fault.Forbidden, Code: "forbidden", Detail: "the ServiceAccount does not have the right"}
 	ErrUnavailable  = unavailable("Kubernetes cannot be reached to check the token; try again later")
-	ErrBusy         = &fleet.Error{Kind: fleet.Limited, Code: "rate_limited", Detail: "too many tokens are waiting to be checked with Kubernetes; try again later"}
+	ErrBusy         = &fault.Error{Kind: fault.Limited, Code: "rate_limited", Detail: "too many tokens are waiting to be checked with Kubernetes; try again later"}
 
 	errNotDelegated = unavailable("Kubernetes does not let this service check tokens: its ServiceAccount lacks the ClusterRole system:auth-delegator")
 )
 
-func refused(format string, args ...any) *fleet.Error {
-	return &fleet.Error{Kind: fleet.Forbidden, Code: "token_refused", Detail: fmt.Sprintf(format, args...)}
+func refused(format string, args ...any) *fault.Error {
+	return &fault.Error{Kind: fault.Forbidden, Code: "token_refused", Detail: fmt.Sprintf(format, args...)}
 }
 
-func unavailable(detail string) *fleet.Error {
-	return &fleet.Error{Kind: fleet.Unavailable, Code: "unavailable", Detail: detail}
+func unavailable(detail string) *fault.Error {
+	return &fault.Error{Kind: fault.Unavailable, Code: "unavailable", Detail: detail}
 }
 
 // askWithin is how long the API server has to answer, with the wait for a turn to ask it.
@@ -187,7 +187,7 @@ func (r *Reviewer) reviewToken(ctx context.Context, who asker, token string) (ac
 }
 
 func (r *Reviewer) reviewRight(ctx context.Context, a account, verb, namespace string) error {
-	lacking := &fleet.Error{
+	lacking := &fault.Error{
 		Kind: ErrNotAllowed.Kind, Code: ErrNotAllowed.Code,
 		Detail: fmt.Sprintf("the ServiceAccount %s/%s may not %s %s/%s (%s) in the namespace %s",
 			a.namespace, a.name, verb, resource, subresource, v1alpha1.GroupVersion.Group, namespace),
@@ -227,9 +227,9 @@ func forAll(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // away says that Kubernetes could not be asked.
 func away(doing string, err error) error {
-	fault := ErrUnavailable
+	problem := ErrUnavailable
 	if apierrors.IsForbidden(err) {
-		fault = errNotDelegated
+		problem = errNotDelegated
 	}
-	return fmt.Errorf("%s: %w: %w", doing, fault, err)
+	return fmt.Errorf("%s: %w: %w", doing, problem, err)
 }

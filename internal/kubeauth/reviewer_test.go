@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // forged is a token that nobody signed.
@@ -154,7 +154,7 @@ func TestNotDelegated(t *testing.T) {
 	config.BearerToken = w.token(w.namespace, "watchbill")
 	token := w.token(w.namespace, "watchbill", audience)
 	_, _, err := w.reviewer(config).Account(t.Context(), remote, token)
-	refuses(t, err, fleet.ErrUnavailable, "system:auth-delegator", token)
+	refuses(t, err, fault.ErrUnavailable, "system:auth-delegator", token)
 }
 
 func TestAnswersAreRememberedForAMoment(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 )
@@ -97,7 +97,7 @@ func (c *client) bring(ctx context.Context, batch execution.Batch) (execution.Ou
 				c.told[id] = true
 			}
 			return outcome, nil
-		case !errors.Is(err, fleet.ErrUnavailable):
+		case !errors.Is(err, fault.ErrUnavailable):
 			return outcome, err
 		}
 		pause(ctx, c.random, 5*time.Millisecond) // as who is told to come again later

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // Run stores what is brought until ctx ends; what then waits still is stored, for a while, and the rest refused. It is
@@ -30,7 +30,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	patience := time.AfterFunc(finishWithin, stop)
 	defer patience.Stop()
 	running.Wait()
-	l.answer(l.takeAll(), fleet.ErrShuttingDown)
+	l.answer(l.takeAll(), fault.ErrShuttingDown)
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 		err := l.store(ctx, some)
 		switch {
 		case err == nil:
-		case errors.Is(err, fleet.ErrUnavailable):
+		case errors.Is(err, fault.ErrUnavailable):
 			l.report(err)
 			waiting := l.takeAll() // before any answer: a caller that is answered and comes again is a new try
 			l.answer(some, err)
@@ -127,7 +127,7 @@ func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	defer cancel()
 	done, err := l.opts.Store.Commit(ctx, batch)
 	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: %w", fleet.ErrShuttingDown, err)
+		err = fmt.Errorf("%w: %w", fault.ErrShuttingDown, err)
 	}
 	l.opts.Observer.ObserveCommit(len(batch.Executions), l.opts.Now().Sub(start), err)
 	if err != nil {

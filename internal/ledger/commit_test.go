@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 )
 
@@ -167,7 +167,7 @@ func TestOneCallersFault(t *testing.T) {
 				case i < len(occupying):
 					a.is(t, who(i), 1, 0, 0)
 				case slices.Contains(bad, i-len(occupying)):
-					if !errors.Is(a.err, defect) || errors.Is(a.err, fleet.ErrUnavailable) || a.Accepted > 0 {
+					if !errors.Is(a.err, defect) || errors.Is(a.err, fault.ErrUnavailable) || a.Accepted > 0 {
 						t.Errorf("%s: want its fault, got %+v, %v", who(i), a.Outcome, a.err)
 					}
 				default:
@@ -197,7 +197,7 @@ func TestFaultAndThenUnavailable(t *testing.T) {
 		case tries.Add(1) == 1:
 			return errors.New("as ordered")
 		default:
-			return fmt.Errorf("away: %w", fleet.ErrUnavailable)
+			return fmt.Errorf("away: %w", fault.ErrUnavailable)
 		}
 	}
 	l := newLedger(g, &recorder{})
@@ -274,7 +274,7 @@ func TestAnswerIsLost(t *testing.T) {
 	lose := true
 	g.after = func(execution.Batch) error {
 		if lose {
-			return fmt.Errorf("the answer is lost: %w", fleet.ErrUnavailable)
+			return fmt.Errorf("the answer is lost: %w", fault.ErrUnavailable)
 		}
 		return nil
 	}
@@ -312,7 +312,7 @@ func TestRetryAfterRefusal(t *testing.T) {
 	var failed atomic.Bool
 	g.after = func(b execution.Batch) error {
 		if len(b.Executions) > 1 && failed.CompareAndSwap(false, true) {
-			return fmt.Errorf("the connection broke: %w", fleet.ErrUnavailable)
+			return fmt.Errorf("the connection broke: %w", fault.ErrUnavailable)
 		}
 		return nil
 	}
@@ -360,7 +360,7 @@ func TestCallerGoesAway(t *testing.T) {
 	eventually(t, "it waits", func() bool { return l.Queue().Rows == 2 })
 	all = append(all, bring(t, l, some(1)))
 	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) || errors.Is(err, fleet.ErrUnavailable) {
+	if err := <-gone; !errors.Is(err, context.Canceled) || errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("want it to have gone away, got %v", err)
 	}
 	release()

@@ -9,12 +9,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // Store keeps executions.
 type Store interface {
-	// Commit stores in one transaction what of a batch is new; it is committed when Commit returns nil. fleet.ErrUnavailable
+	// Commit stores in one transaction what of a batch is new; it is committed when Commit returns nil. fault.ErrUnavailable
 	// if the database is away: whether it is committed is then not known, and the batch may be brought again.
 	Commit(ctx context.Context, batch execution.Batch) (execution.Committed, error)
 }
@@ -97,10 +97,10 @@ func New(opts Options) *Ledger {
 }
 
 // errFull says that more comes in than can be stored.
-var errFull = fleet.UnavailableBecause("more executions are coming in than can be stored; try again later")
+var errFull = fault.UnavailableBecause("more executions are coming in than can be stored; try again later")
 
 // Append stores what is new of a batch, and returns when that is committed. Executions that cannot be stored are
-// rejected, each by name; they keep none of the others from being stored. fleet.ErrUnavailable if the queue is full or the
+// rejected, each by name; they keep none of the others from being stored. fault.ErrUnavailable if the queue is full or the
 // database is away: then the caller brings all of it again. The batch's executions and spans are the ledger's from then on, and
 // may be read but not changed.
 func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
@@ -132,8 +132,8 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 
 // Prepare makes an execution what is stored: checked, masked, bounded, its names replaced, and priced. Preparing it again changes nothing.
 func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) {
-	fault := l.prepare(&e, l.opts.Now())
-	return e, fault
+	problem := l.prepare(&e, l.opts.Now())
+	return e, problem
 }
 
 // prepare is Prepare in place.
@@ -141,11 +141,11 @@ func (l *Ledger) prepare(e *execution.Execution, now time.Time) *execution.Fault
 	if e.Tokens.Used == 0 {
 		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
 	}
-	if fault := e.Check(execution.Acceptance{Now: now, Keep: l.opts.Keep}); fault != nil {
-		return fault
+	if problem := e.Check(execution.Acceptance{Now: now, Keep: l.opts.Keep}); problem != nil {
+		return problem
 	}
-	if fault := l.opts.Payloads.Apply(e); fault != nil {
-		return fault
+	if problem := l.opts.Payloads.Apply(e); problem != nil {
+		return problem
 	}
 	l.opts.Names.Replace(e)
 	if e.PriceVersion == "" {
@@ -160,8 +160,8 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 	now := l.opts.Now()
 	for i := range batch.Executions {
 		one := &batch.Executions[i]
-		if fault := l.prepare(one, now); fault != nil {
-			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: *fault})
+		if problem := l.prepare(one, now); problem != nil {
+			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: *problem})
 			continue
 		}
 		e.bytes += rowOverhead + len(one.Input) + len(one.Output) + len(one.ErrorMessage)
@@ -199,7 +199,7 @@ func (l *Ledger) enqueue(e *entry) error {
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return fleet.ErrShuttingDown
+		return fault.ErrShuttingDown
 	case len(l.queue) > 0 && (l.rows+e.size() > l.opts.MaxRows || l.bytes+e.bytes > l.opts.MaxBytes):
 		return errFull
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ledger"
 )
 
@@ -63,16 +63,16 @@ func TestPrepare(t *testing.T) {
 			func(e execution.Execution) bool { return len(e.Output) <= 300 && json.Valid(e.Output) },
 		},
 	} {
-		got, fault := l.Prepare(tt.came)
-		if fault != nil || !tt.holds(got) {
-			t.Errorf("%s: got %+v, %v", name, got, fault)
+		got, problem := l.Prepare(tt.came)
+		if problem != nil || !tt.holds(got) {
+			t.Errorf("%s: got %+v, %v", name, got, problem)
 		}
 		once = append(once, got)
 	}
 	prices = dear // from now on
 	for _, want := range once {
-		if got, fault := l.Prepare(want); fault != nil || !cmp.Equal(want, got) {
-			t.Errorf("prepared again (-once +twice): %v\n%s", fault, cmp.Diff(want, got))
+		if got, problem := l.Prepare(want); problem != nil || !cmp.Equal(want, got) {
+			t.Errorf("prepared again (-once +twice): %v\n%s", problem, cmp.Diff(want, got))
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -84,13 +84,13 @@ func TestPrepare(t *testing.T) {
 		"too far ahead":      {func(e *execution.Execution) { e.CreatedAt = noon.Add(time.Hour) }, "created_at"},
 		"more than there is": {func(e *execution.Execution) { e.Tokens.Input = 1<<63 - 1 }, "input_tokens"},
 	} {
-		if _, fault := l.Prepare(valid(tt.spoil)); fault == nil || fault.Field != tt.field {
-			t.Errorf("%s: want a fault of %s, got %v", name, tt.field, fault)
+		if _, problem := l.Prepare(valid(tt.spoil)); problem == nil || problem.Field != tt.field {
+			t.Errorf("%s: want a fault of %s, got %v", name, tt.field, problem)
 		}
 	}
-	got, fault := l.Prepare(valid(func(e *execution.Execution) { e.Input, e.ErrorMessage = json.RawMessage(`{"a`), "\x00" }))
-	if fault != nil || string(got.Input) != `"{\"a"` || got.ErrorMessage != "\uFFFD" {
-		t.Errorf("what cannot be stored: want it replaced, got %s, %q, %v", got.Input, got.ErrorMessage, fault)
+	got, problem := l.Prepare(valid(func(e *execution.Execution) { e.Input, e.ErrorMessage = json.RawMessage(`{"a`), "\x00" }))
+	if problem != nil || string(got.Input) != `"{\"a"` || got.ErrorMessage != "\uFFFD" {
+		t.Errorf("what cannot be stored: want it replaced, got %s, %q, %v", got.Input, got.ErrorMessage, problem)
 	}
 }
 
@@ -206,8 +206,8 @@ func TestQueueIsBounded(t *testing.T) {
 			}
 			for range 3 {
 				_, err := l.Append(t.Context(), tt.batch)
-				var full *fleet.Error
-				if !errors.Is(err, fleet.ErrUnavailable) || !errors.As(err, &full) || full.Kind != fleet.Unavailable {
+				var full *fault.Error
+				if !errors.Is(err, fault.ErrUnavailable) || !errors.As(err, &full) || full.Kind != fault.Unavailable {
 					t.Errorf("want it refused, got %v", err)
 				}
 			}

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
@@ -304,7 +304,7 @@ func (a answer) is(t *testing.T, who string, accepted, duplicates, rejected int)
 // isUnavailable wants nothing of it to be acknowledged.
 func (a answer) isUnavailable(t *testing.T, who string) {
 	t.Helper()
-	if !errors.Is(a.err, fleet.ErrUnavailable) || a.Accepted+a.Duplicates+len(a.Rejected) > 0 {
+	if !errors.Is(a.err, fault.ErrUnavailable) || a.Accepted+a.Duplicates+len(a.Rejected) > 0 {
 		t.Errorf("%s: want it unavailable, got %+v, %v", who, a.Outcome, a.err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // TestShutdown: what waits is stored, and told; who comes later is refused.
@@ -35,7 +35,7 @@ func TestShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := l.Append(ctx, some(1)) // which waits for nothing if it is taken
-		return errors.Is(err, fleet.ErrUnavailable)
+		return errors.Is(err, fault.ErrUnavailable)
 	})
 	release()
 	for i, w := range all {
@@ -110,7 +110,7 @@ type silent struct{}
 func (silent) Commit(ctx context.Context, _ execution.Batch) (execution.Committed, error) {
 	<-ctx.Done()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return execution.Committed{}, fmt.Errorf("%w: %w", fleet.ErrUnavailable, ctx.Err()) // as the real one says
+		return execution.Committed{}, fmt.Errorf("%w: %w", fault.ErrUnavailable, ctx.Err()) // as the real one says
 	}
 	return execution.Committed{}, ctx.Err()
 }

@@ -8,13 +8,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
 const (
 	lookupGap     = 100 * time.Millisecond // between look-ups of unknown tokens
 	lookupTokens  = 4096                   // in one look-up
-	lookupWaiting = 4 * lookupTokens       // tokens that wait for one; more are answered fleet.ErrUnavailable
+	lookupWaiting = 4 * lookupTokens       // tokens that wait for one; more are answered fault.ErrUnavailable
 )
 
 // Authenticate finds the agent that has the token. A token that is not known here is looked up in the database before it is refused:
@@ -47,7 +48,7 @@ func (m *Mailbox) find(ctx context.Context, hash fleet.TokenHash) (Agent, error)
 			return a, nil
 		}
 	}
-	return Agent{}, fleet.ErrUnavailable
+	return Agent{}, fault.ErrUnavailable
 }
 
 // lookups are the tokens that wait to be looked up in the database.
@@ -73,7 +74,7 @@ func newLookups() lookups {
 func (l *lookups) await(ctx context.Context, hash fleet.TokenHash) error {
 	one := l.add(hash)
 	if one == nil {
-		return fleet.ErrUnavailable
+		return fault.ErrUnavailable
 	}
 	select {
 	case <-one.done:
@@ -128,7 +129,7 @@ func (l *lookups) end() {
 	defer l.mu.Unlock()
 	l.ended = true
 	for _, one := range l.waiting {
-		one.err = fleet.ErrUnavailable
+		one.err = fault.ErrUnavailable
 		close(one.done)
 	}
 	clear(l.waiting)
@@ -173,7 +174,7 @@ func (m *Mailbox) lookUp(ctx context.Context, hashes []fleet.TokenHash, batch []
 	for i, one := range batch {
 		switch {
 		case failing:
-			one.err = fleet.ErrUnavailable
+			one.err = fault.ErrUnavailable
 		case !exists[hashes[i]]:
 			one.err = ErrUnknownToken
 		}

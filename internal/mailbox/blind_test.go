@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/mailbox"
 )
 
@@ -70,7 +70,7 @@ func TestBlind(t *testing.T) {
 						t.Errorf("after %s: want blind %v, got %+v", step.at, step.blind, h)
 					}
 					v, err := m.View(a)
-					if step.closed != errors.Is(err, fleet.ErrUnavailable) {
+					if step.closed != errors.Is(err, fault.ErrUnavailable) {
 						t.Errorf("after %s: want unavailable %v, got %v", step.at, step.closed, err)
 					}
 					if !step.closed && (v.Tag != tag || !v.Fresh) {

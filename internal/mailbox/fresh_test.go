@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/mailbox"
 )
 
@@ -167,9 +167,9 @@ func TestSyncFails(t *testing.T) {
 		next    bool // the one after it fails
 		want    error
 	}{
-		"the sweep fails":                      {next: true, want: fleet.ErrUnavailable},
+		"the sweep fails":                      {next: true, want: fault.ErrUnavailable},
 		"the one before it fails":              {running: true},
-		"the one before it fails, and it does": {running: true, next: true, want: fleet.ErrUnavailable},
+		"the one before it fails, and it does": {running: true, next: true, want: fault.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -16,7 +17,7 @@ import (
 var ErrUnknownToken = errors.New("unknown token")
 
 // ErrBlind says that what waits for agents cannot be read.
-var ErrBlind = fleet.UnavailableBecause("what waits for agents cannot be read from the database; try again later")
+var ErrBlind = fault.UnavailableBecause("what waits for agents cannot be read from the database; try again later")
 
 // ErrDraining says that the replica is shutting down and holds no more polls.
 var ErrDraining = errors.New("draining")
@@ -128,7 +129,7 @@ type View struct {
 }
 
 // View tells what waits for the agent. It fails with ErrUnknownToken if the agent is gone or its token was rotated,
-// and with fleet.ErrUnavailable if the mailbox has been blind for too long to be believed.
+// and with fault.ErrUnavailable if the mailbox has been blind for too long to be believed.
 func (m *Mailbox) View(a Agent) (View, error) {
 	v := View{version: a.record.version.Load()} // before what it is the version of
 	v.Fresh = m.applied.Load() > a.record.written.Load()
@@ -224,7 +225,7 @@ func (m *Mailbox) Kick() {
 }
 
 // Sync returns when a sweep that began after the call has been applied: what was committed before it is known. It
-// fails with fleet.ErrUnavailable if that sweep does, or if Run has returned.
+// fails with fault.ErrUnavailable if that sweep does, or if Run has returned.
 func (m *Mailbox) Sync(ctx context.Context) error {
 	target := m.begun.Load() + 1
 	m.Kick()

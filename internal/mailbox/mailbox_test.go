@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/mailbox"
 )
 
@@ -23,10 +23,10 @@ func TestFirstFill(t *testing.T) {
 		if h := m.Health(); h.Filled || h.Blind {
 			t.Errorf("health before the first fill: want neither filled nor blind, got %+v", h)
 		}
-		if _, err := m.View(handle(t, m, "a")); !errors.Is(err, fleet.ErrUnavailable) {
+		if _, err := m.View(handle(t, m, "a")); !errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("view before the first fill: want unavailable, got %v", err)
 		}
-		if _, err := m.Authenticate(t.Context(), "wba_unknown"); !errors.Is(err, fleet.ErrUnavailable) {
+		if _, err := m.Authenticate(t.Context(), "wba_unknown"); !errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("unknown token before the first fill: want unavailable, got %v", err)
 		}
 
@@ -53,9 +53,9 @@ func TestAuthenticate(t *testing.T) {
 		"empty":                          {token: func(*database) string { return "" }, err: mailbox.ErrUnknownToken},
 		"not of our making":              {token: func(*database) string { return "ghp_x" }, err: mailbox.ErrUnknownToken},
 		"rotated on another replica":     {token: func(db *database) string { return db.rotate("a") }, is: "a", sweeps: 1},
-		"unknown, with no database":      {token: func(db *database) string { db.fail(); return "wba_never" }, err: fleet.ErrUnavailable, sweeps: 1},
+		"unknown, with no database":      {token: func(db *database) string { db.fail(); return "wba_never" }, err: fault.ErrUnavailable, sweeps: 1},
 		"known, with no database":        {token: func(db *database) string { db.fail(); return db.token("a") }, is: "a"},
-		"unknown, with a stalled one":    {token: func(db *database) string { db.hold(); return "wba_never" }, err: fleet.ErrUnavailable, sweeps: 1},
+		"unknown, with a stalled one":    {token: func(db *database) string { db.hold(); return "wba_never" }, err: fault.ErrUnavailable, sweeps: 1},
 		"unknown, and the caller leaves": {token: func(db *database) string { db.hold(); return "wba_leaves" }, err: context.DeadlineExceeded, sweeps: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -231,10 +231,10 @@ func TestRunEnds(t *testing.T) {
 				if took := time.Since(start); took > 0 {
 					t.Errorf("Run took %s to return", took)
 				}
-				if err := <-sync; name != "idle" && !errors.Is(err, fleet.ErrUnavailable) {
+				if err := <-sync; name != "idle" && !errors.Is(err, fault.ErrUnavailable) {
 					t.Errorf("a Sync that was waiting: want unavailable, got %v", err)
 				}
-				if err := m.Sync(context.Background()); !errors.Is(err, fleet.ErrUnavailable) {
+				if err := m.Sync(context.Background()); !errors.Is(err, fault.ErrUnavailable) {
 					t.Errorf("a Sync afterwards: want unavailable, got %v", err)
 				}
 			})

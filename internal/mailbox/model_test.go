@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/mailbox"
 )
 
@@ -48,10 +48,10 @@ func TestModel(t *testing.T) {
 	for range 10 { // a hundred histories each, unless -rapid.checks says otherwise
 		rapid.Check(t, func(rt *rapid.T) {
 			history := steps.Draw(rt, "steps") // here, since a draw must not panic inside the bubble
-			var fault error
-			synctest.Test(t, func(t *testing.T) { fault = newModel(t).play(history) })
-			if fault != nil {
-				rt.Fatal(fault)
+			var problem error
+			synctest.Test(t, func(t *testing.T) { problem = newModel(t).play(history) })
+			if problem != nil {
+				rt.Fatal(problem)
 			}
 		})
 	}
@@ -168,7 +168,7 @@ func (x *model) check() error {
 		}
 		v, err := x.m.View(a)
 		switch {
-		case errors.Is(err, fleet.ErrUnavailable) && !x.m.Health().Filled:
+		case errors.Is(err, fault.ErrUnavailable) && !x.m.Health().Filled:
 			continue
 		case err != nil:
 			return fmt.Errorf("view of %s: %w", id, err)

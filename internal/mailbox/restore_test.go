@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
 )
@@ -79,7 +80,7 @@ func TestAgentThatNoSweepTellsOf(t *testing.T) {
 			if i == 0 && (err != nil || a.ID() != id) {
 				t.Errorf("want %s, got %v, %v", id, a, err)
 			}
-			if i > 0 && !errors.Is(err, fleet.ErrUnavailable) {
+			if i > 0 && !errors.Is(err, fault.ErrUnavailable) {
 				t.Errorf("right after: want unavailable, and nobody refused, got %v", err)
 			}
 			if got := db.sweepCount() - before; got > 3 {
@@ -129,7 +130,7 @@ func TestLookupsThatWaitAreBounded(t *testing.T) {
 		}
 		stop()
 		for range flood {
-			if err := <-results; !errors.Is(err, fleet.ErrUnavailable) {
+			if err := <-results; !errors.Is(err, fault.ErrUnavailable) {
 				t.Fatalf("want unavailable, got %v", err)
 			}
 		}

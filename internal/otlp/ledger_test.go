@@ -14,7 +14,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/otlp"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
@@ -26,7 +26,7 @@ func TestFaultsOfOurs(t *testing.T) {
 		status int
 		code   int32
 	}{
-		"the database is away": {fmt.Errorf("append: %w", fleet.ErrUnavailable), 503, 14},
+		"the database is away": {fmt.Errorf("append: %w", fault.ErrUnavailable), 503, 14},
 		"the time is over":     {context.DeadlineExceeded, 503, 14},
 		"the client is gone":   {context.Canceled, 503, 14},
 		"a defect":             {errors.New("nil pointer in the secret place"), 500, 13},

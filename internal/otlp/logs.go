@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // Contents keeps what log records say of executions.
@@ -47,14 +47,14 @@ func (l *Logs) Export(ctx context.Context, header http.Header, body io.Reader) (
 	encoding := encodingOf(header)
 	found, err := l.export(ctx, header, body)
 	var refused *refusal
-	var known *fleet.Error
+	var known *fault.Error
 	switch {
 	case err == nil:
 		return http.StatusOK, encoding.mediaType(), encoding.logsResponse(found)
 	case errors.As(err, &refused):
-	case errors.As(err, &known) && known.Kind == fleet.Limited:
+	case errors.As(err, &known) && known.Kind == fault.Limited:
 		refused = refuse(http.StatusTooManyRequests, "%s", known.Detail)
-	case errors.Is(err, fleet.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, fault.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		refused = refuse(http.StatusServiceUnavailable, "the log records could not be stored now: %s", whyNot(err))
 	default:
 		l.log.Error("an export of logs failed", zap.Error(err))

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
@@ -96,7 +96,7 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 	case err == nil:
 		return http.StatusOK, encoding.mediaType(), encoding.response(result)
 	case errors.As(err, &refused):
-	case errors.Is(err, fleet.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, fault.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		// Exporters repeat a 503, and drop what got a 500.
 		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now: %s", whyNot(err))
 	default:
@@ -108,11 +108,11 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 
 // whyNot returns what clients are told of an error that may pass.
 func whyNot(err error) string {
-	var known *fleet.Error
+	var known *fault.Error
 	if errors.As(err, &known) {
 		return known.Detail
 	}
-	return fleet.ErrNoAnswer.Detail
+	return fault.ErrNoAnswer.Detail
 }
 
 // Refuse is the answer to a request that was refused elsewhere, in the encoding of that request.

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -33,9 +33,9 @@ const (
 )
 
 var (
-	errContentsFull = fleet.UnavailableBecause("too much content of log records waits for its spans; try again later")
-	errSourceFull   = &fleet.Error{
-		Kind: fleet.Limited, Code: "busy", Detail: "too much content that came by this token waits for its spans; export the traces too, or try again later",
+	errContentsFull = fault.UnavailableBecause("too much content of log records waits for its spans; try again later")
+	errSourceFull   = &fault.Error{
+		Kind: fault.Limited, Code: "busy", Detail: "too much content that came by this token waits for its spans; export the traces too, or try again later",
 	}
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
@@ -174,8 +174,8 @@ func TestContentsAreBounded(t *testing.T) {
 	db.execAsAdmin(t, `UPDATE pending_contents SET bytes = 128 << 20`)
 	count()
 	second := contentOf(time.Now(), `"asked again"`, "", false)
-	var limited *fleet.Error
-	if _, err := keep(1, second); !errors.As(err, &limited) || limited.Kind != fleet.Limited {
+	var limited *fault.Error
+	if _, err := keep(1, second); !errors.As(err, &limited) || limited.Kind != fault.Limited {
 		t.Errorf("one token's share is full: got %v", err)
 	}
 	if _, err := keep(2, second); err != nil {
@@ -183,7 +183,7 @@ func TestContentsAreBounded(t *testing.T) {
 	}
 	db.execAsAdmin(t, `UPDATE pending_contents SET bytes = 128 << 20`)
 	count()
-	if _, err := keep(3, second); !errors.Is(err, fleet.ErrUnavailable) {
+	if _, err := keep(3, second); !errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("all is full: got %v", err)
 	}
 	db.execAsAdmin(t, `UPDATE pending_contents SET since = since - interval '1 hour' WHERE bytes > 1000 AND input = '"asked"'`)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -64,8 +65,8 @@ func TestOrderForAgentsThatAreNotEnrolled(t *testing.T) {
 			db.exec(t, `ALTER TABLE agents ALTER COLUMN id TYPE text COLLATE "`+collation+`"`)
 			for _, unknown := range []string{"zzz", "A", "0", "a1"} {
 				_, err := r.deployments.Create(t.Context(), order(append(agents, unknown)...), nil, nil)
-				var fault *fleet.Error
-				if !errors.As(err, &fault) || fault.Kind != fleet.Invalid || fault.Field != "agent_ids" || !strings.Contains(fault.Detail, " "+unknown+" ") {
+				var problem *fault.Error
+				if !errors.As(err, &problem) || problem.Kind != fault.Invalid || problem.Field != "agent_ids" || !strings.Contains(problem.Detail, " "+unknown+" ") {
 					t.Errorf("want %s named, got %v", unknown, err)
 				}
 			}

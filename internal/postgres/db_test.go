@@ -19,8 +19,8 @@ func TestURLs(t *testing.T) {
 		"host=h user=u password='hunter2' dbname=d": "hunter2",
 		"postgres://u@h/d":                          "",
 	} {
-		if fault := postgres.URLFault(url); fault != "" || postgres.Password(url) != password {
-			t.Errorf("%s: want it understood with the password %q, got %q, %s", url, password, postgres.Password(url), fault)
+		if problem := postgres.URLFault(url); problem != "" || postgres.Password(url) != password {
+			t.Errorf("%s: want it understood with the password %q, got %q, %s", url, password, postgres.Password(url), problem)
 		}
 	}
 	for _, url := range []string{

@@ -2,5 +2,5 @@
 //
 // The SQL lives in queries/ (typed by sqlc into dbgen) and migrations/. Decisions do not live here: a store reads a row
 // under lock, lets the pure package decide, and writes what was decided, in one transaction (DB.inTx). Faults of the
-// driver become fleet.ErrUnavailable or are wrapped with what was being done.
+// driver become fault.ErrUnavailable or are wrapped with what was being done.
 package postgres

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres"
 )
 
@@ -95,7 +95,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 				s, r := newExecutionsOn(t, postgres.Config{URL: db.url, Pooler: pooler})
 				whole := aBatch()
 				batch, mend := spoil(t, db, whole)
-				if _, err := s.Commit(t.Context(), batch); err == nil || errors.Is(err, fleet.ErrUnavailable) {
+				if _, err := s.Commit(t.Context(), batch); err == nil || errors.Is(err, fault.ErrUnavailable) {
 					t.Errorf("want a fault, and none of the database's being away; got %v", err)
 				}
 				mend()
@@ -157,7 +157,7 @@ func TestCommitIsCutOff(t *testing.T) {
 			}()
 			db.untilWaiting(t, 1)
 			tt.cut(t, db, cancel)
-			if err := <-done; errors.Is(err, fleet.ErrUnavailable) != tt.unavailable || errors.Is(err, context.Canceled) == tt.unavailable {
+			if err := <-done; errors.Is(err, fault.ErrUnavailable) != tt.unavailable || errors.Is(err, context.Canceled) == tt.unavailable {
 				t.Errorf("want it unavailable: %v, got %v", tt.unavailable, err)
 			}
 			release()

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres"
 )
 
@@ -120,7 +120,7 @@ func TestRollupsEqualTheRows(t *testing.T) {
 			busy := 0
 			for range 40 {
 				err := randomStep(ctx, s, random, &past)
-				if errors.Is(err, fleet.ErrUnavailable) && busy < 4 { // a lock or a statement took too long on a busy machine: nothing was done
+				if errors.Is(err, fault.ErrUnavailable) && busy < 4 { // a lock or a statement took too long on a busy machine: nothing was done
 					t.Logf("worker %d: %v", worker, err)
 					busy++
 					continue

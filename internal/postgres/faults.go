@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // The SQLSTATEs that we act on. See PostgreSQL's manual, appendix A.
@@ -28,7 +28,7 @@ const (
 )
 
 // wrap wraps err with what was being done. Where the database cannot be reached, fails for a reason that is not the
-// request's, or does not answer in time, the result is also a fleet.ErrUnavailable that says which of these it is.
+// request's, or does not answer in time, the result is also a fault.ErrUnavailable that says which of these it is.
 func wrap(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -40,7 +40,7 @@ func wrap(doing string, err error) error {
 }
 
 // unavailable returns the reason why the database did not do its part; nil if it did, and err is about something else.
-func unavailable(err error) *fleet.Error {
+func unavailable(err error) *fault.Error {
 	if errors.Is(err, context.Canceled) {
 		return nil // the caller gave up, which says nothing about the database
 	}
@@ -48,11 +48,11 @@ func unavailable(err error) *fleet.Error {
 	var pgErr *pgconn.PgError
 	switch told := errors.As(err, &pgErr); {
 	case errors.Is(err, errReadOnly):
-		return fleet.UnavailableBecause("the database takes no writes now; try again later")
-	case errors.As(err, &connect) && told && refusal(pgErr.Code) != fleet.ErrUnavailable:
-		return fleet.UnavailableBecause("the database refuses connections (%s); try again later", pgErr.Code)
+		return fault.UnavailableBecause("the database takes no writes now; try again later")
+	case errors.As(err, &connect) && told && refusal(pgErr.Code) != fault.ErrUnavailable:
+		return fault.UnavailableBecause("the database refuses connections (%s); try again later", pgErr.Code)
 	case connect != nil:
-		return fleet.ErrUnavailable
+		return fault.ErrUnavailable
 	case told:
 		return refusal(pgErr.Code)
 	}
@@ -62,7 +62,7 @@ func unavailable(err error) *fleet.Error {
 		return errSlow
 	case errors.As(err, &network), pgconn.SafeToRetry(err),
 		isAny(err, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF, pgconn.ErrConnClosed, puddle.ErrClosedPool):
-		return fleet.ErrUnavailable
+		return fault.ErrUnavailable
 	}
 	return nil
 }
@@ -70,25 +70,25 @@ func unavailable(err error) *fleet.Error {
 // errReadOnly says that a new connection is to a server that takes no writes.
 var errReadOnly = errors.New("the server is read-only")
 
-var errSlow = fleet.UnavailableBecause("the database did not answer in time; try again later")
+var errSlow = fault.UnavailableBecause("the database did not answer in time; try again later")
 
 // refusal returns what a server's SQLSTATE means for whoever asked; nil if the statement itself is at fault.
-func refusal(code string) *fleet.Error {
+func refusal(code string) *fault.Error {
 	switch class := code[:min(len(code), 2)]; {
 	case class == "08", code == "57P01", code == "57P02", code == "57P03": // connection, shutdown, crash, start-up
-		return fleet.ErrUnavailable
+		return fault.ErrUnavailable
 	case code == "25006": // read-only
-		return fleet.UnavailableBecause("the database takes no writes now (%s); try again later", code)
+		return fault.UnavailableBecause("the database takes no writes now (%s); try again later", code)
 	case code == "57014", code == lockNotAvailable, code == "25P03": // statement, lock and idle time-out
-		return fleet.UnavailableBecause("the database did not answer in time (%s); try again later", code)
+		return fault.UnavailableBecause("the database did not answer in time (%s); try again later", code)
 	case class == "53", class == "57", class == "58": // resources, operator intervention, system
-		return fleet.UnavailableBecause("the database failed (%s); try again later", code)
+		return fault.UnavailableBecause("the database failed (%s); try again later", code)
 	}
 	switch code {
 	case insufficientPrivilege, undefinedTable, "42703", "42704", "42883", "3F000": // a grant, table, column, role, function or schema is missing
-		return fleet.UnavailableBecause("the database is not set up for this (%s); try again later", code)
+		return fault.UnavailableBecause("the database is not set up for this (%s); try again later", code)
 	case serializationFailure, deadlockDetected: // again and again: see transact
-		return fleet.UnavailableBecause("the database was too busy (%s); try again later", code)
+		return fault.UnavailableBecause("the database was too busy (%s); try again later", code)
 	}
 	return nil
 }

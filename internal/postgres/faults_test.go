@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
 )
@@ -36,7 +37,7 @@ func TestFaultsBySQLSTATE(t *testing.T) {
 	} {
 		_, err := r.agents.Enroll(t.Context(), fleet.Agent{ID: code, Name: code, Version: "1000", PollInterval: time.Second}, fleet.HashToken(code), 0)
 		var told *pgconn.PgError
-		if !errors.As(err, &told) || told.Code != code || errors.Is(err, fleet.ErrUnavailable) != unavailable {
+		if !errors.As(err, &told) || told.Code != code || errors.Is(err, fault.ErrUnavailable) != unavailable {
 			t.Errorf("%s: want unavailable %v, got %v", code, unavailable, err)
 		}
 	}
@@ -74,7 +75,7 @@ func TestConstraintsHoldAndAreNotUnavailability(t *testing.T) {
 		if errors.As(tt.err, &told) != (tt.constraint != "") || told != nil && told.ConstraintName != tt.constraint {
 			t.Errorf("%s: want %q, got %v", name, tt.constraint, tt.err)
 		}
-		if tt.err == nil || errors.Is(tt.err, fleet.ErrUnavailable) {
+		if tt.err == nil || errors.Is(tt.err, fault.ErrUnavailable) {
 			t.Errorf("%s: want a fault other than unavailability, got %v", name, tt.err)
 		}
 	}
@@ -163,7 +164,7 @@ func TestUnavailable(t *testing.T) {
 			t.Parallel()
 			db, r := newFleet(t, "a")
 			err := try(t, db, r)
-			if !errors.Is(err, fleet.ErrUnavailable) {
+			if !errors.Is(err, fault.ErrUnavailable) {
 				t.Errorf("want it unavailable, got %v", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
@@ -201,7 +202,7 @@ func TestCallerWentAway(t *testing.T) {
 			return err
 		},
 	} {
-		if err := try(); !errors.Is(err, context.Canceled) || errors.Is(err, fleet.ErrUnavailable) {
+		if err := try(); !errors.Is(err, context.Canceled) || errors.Is(err, fault.ErrUnavailable) {
 			t.Errorf("%s: want a cancellation and not unavailability, got %v", name, err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
@@ -52,7 +52,7 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 		return err
 	})
 	switch {
-	case errors.Is(err, fleet.ErrUnavailable) && halvings < mostHalvings:
+	case errors.Is(err, fault.ErrUnavailable) && halvings < mostHalvings:
 		s.foldHalvings.CompareAndSwap(halvings, halvings+1)
 	case err == nil && halvings > 0:
 		s.foldHalvings.CompareAndSwap(halvings, halvings-1)

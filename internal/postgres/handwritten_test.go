@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -143,11 +144,11 @@ func TestSweepOfHalfRestoredTables(t *testing.T) {
 			}
 			got := newSink()
 			_, err := r.mailbox.Sweep(t.Context(), watermark, []string{"a"}, got)
-			if errors.Is(err, fleet.ErrUnavailable) != tt.refused || tt.refused && (got.wholes != 0 || got.told != 0) {
+			if errors.Is(err, fault.ErrUnavailable) != tt.refused || tt.refused && (got.wholes != 0 || got.told != 0) {
 				t.Errorf("sweep: want it refused %v, without a word; got %d told, %v", tt.refused, got.told, err)
 			}
 			_, err = r.mailbox.LookUpTokens(t.Context(), []fleet.TokenHash{fleet.HashToken("token of b")})
-			if errors.Is(err, fleet.ErrUnavailable) != tt.refused {
+			if errors.Is(err, fault.ErrUnavailable) != tt.refused {
 				t.Errorf("look-up: want it refused %v, got %v", tt.refused, err)
 			}
 		})

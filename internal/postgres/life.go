@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
@@ -51,7 +52,7 @@ const changedSince = `c.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) A
 
 // errRestoring says that the tables are there and what marks changes is not: pg_restore makes that last.
 var errRestoring = fmt.Errorf("%w: the database is being restored: it has no triggers yet; if no restore is under way, run watchbill migrate --after-restore",
-	fleet.ErrUnavailable)
+	fault.ErrUnavailable)
 
 // checkRestored returns errRestoring while a dump is being restored.
 func (db *DB) checkRestored(ctx context.Context) error {

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres"
 )
 
@@ -133,7 +133,7 @@ func TestMigrateWithoutADatabase(t *testing.T) {
 	} {
 		_, statusErr := postgres.MigrationStatus(tt.ctx, tt.url)
 		for _, err := range []error{postgres.Migrate(tt.ctx, tt.url), postgres.MigrateDown(tt.ctx, tt.url), statusErr} {
-			if err == nil || errors.Is(err, fleet.ErrUnavailable) != tt.unavailable || strings.Contains(err.Error(), "secret") {
+			if err == nil || errors.Is(err, fault.ErrUnavailable) != tt.unavailable || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: want an error without the password, unavailable %v; got %v", name, tt.unavailable, err)
 			}
 			if err != nil && strings.Count(err.Error(), "migrate:") > 1 {

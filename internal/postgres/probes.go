@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // Probes tell whether the database takes the service's writes. Each does a write that changes nothing: it needs the rights,
@@ -42,10 +42,10 @@ func (p Probes) probe(ctx context.Context, as role, do func(tx pgx.Tx) error) er
 // tellable gives an error that is not known to pass a detail that clients may be told.
 func tellable(err error) error {
 	var pgErr *pgconn.PgError
-	if err == nil || errors.Is(err, fleet.ErrUnavailable) || errors.Is(err, context.Canceled) || !errors.As(err, &pgErr) {
+	if err == nil || errors.Is(err, fault.ErrUnavailable) || errors.Is(err, context.Canceled) || !errors.As(err, &pgErr) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", fleet.UnavailableBecause("the database failed (%s)", pgErr.Code), err)
+	return fmt.Errorf("%w: %w", fault.UnavailableBecause("the database failed (%s)", pgErr.Code), err)
 }
 
 // Fleet writes no agent, no deployment and no log.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres"
 )
 
@@ -51,8 +51,8 @@ func TestProbesTellWhatIsWrong(t *testing.T) {
 	} {
 		db.exec(t, tt.breaks)
 		err := all[tt.by](t.Context())
-		var told *fleet.Error
-		if !errors.As(err, &told) || !errors.Is(err, fleet.ErrUnavailable) || !strings.Contains(told.Detail, tt.code) {
+		var told *fault.Error
+		if !errors.As(err, &told) || !errors.Is(err, fault.ErrUnavailable) || !strings.Contains(told.Detail, tt.code) {
 			t.Errorf("%s: want %s told, got %v", name, tt.code, err)
 		}
 		db.exec(t, tt.mends)
@@ -67,7 +67,7 @@ func TestProbesTellWhatIsWrong(t *testing.T) {
 			}
 			began := time.Now()
 			err := all[name](t.Context())
-			if !errors.Is(err, fleet.ErrUnavailable) || time.Since(began) > 4*time.Second {
+			if !errors.Is(err, fault.ErrUnavailable) || time.Since(began) > 4*time.Second {
 				t.Errorf("%s locked: got %v after %s", table, err, time.Since(began))
 			}
 			return nil

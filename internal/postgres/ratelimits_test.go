@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
@@ -345,10 +346,10 @@ func TestExchangeWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	r := newReplica(t, postgres.Config{URL: "postgres://watchbill@127.0.0.1:1/none"})
 	s := postgres.NewRateLimits(r.DB)
-	if _, err := s.Exchange(t.Context(), []ratelimit.Spent{{}}); !errors.Is(err, fleet.ErrUnavailable) {
-		t.Errorf("exchange: want %v, got %v", fleet.ErrUnavailable, err)
+	if _, err := s.Exchange(t.Context(), []ratelimit.Spent{{}}); !errors.Is(err, fault.ErrUnavailable) {
+		t.Errorf("exchange: want %v, got %v", fault.ErrUnavailable, err)
 	}
-	if err := s.CleanUp(t.Context()); !errors.Is(err, fleet.ErrUnavailable) {
-		t.Errorf("clean up: want %v, got %v", fleet.ErrUnavailable, err)
+	if err := s.CleanUp(t.Context()); !errors.Is(err, fault.ErrUnavailable) {
+		t.Errorf("clean up: want %v, got %v", fault.ErrUnavailable, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -55,7 +55,7 @@ func TestReportIsReadAsItWasSaved(t *testing.T) {
 func TestReportThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
-	if _, _, err := r.reports.Report(t.Context(), uuid.Max); !errors.Is(err, report.ErrNotFound) || errors.Is(err, fleet.ErrUnavailable) {
+	if _, _, err := r.reports.Report(t.Context(), uuid.Max); !errors.Is(err, report.ErrNotFound) || errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("want %v, got %v", report.ErrNotFound, err)
 	}
 	broken := document("x")
@@ -65,7 +65,7 @@ func TestReportThatIsNotThere(t *testing.T) {
 	}
 	twice := document("x")
 	r.save(t, twice)
-	if err := r.reports.SaveReport(t.Context(), "", twice, 0); err == nil || errors.Is(err, fleet.ErrUnavailable) {
+	if err := r.reports.SaveReport(t.Context(), "", twice, 0); err == nil || errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("want an id that is taken refused, got %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
@@ -211,7 +211,7 @@ func TestRepriceInterrupted(t *testing.T) {
 				}
 				dearer(e)
 			})
-			if !errors.Is(err, context.Canceled) && !errors.Is(err, fleet.ErrUnavailable) || got != (postgres.Repriced{Seen: 2000, Changed: 2000}) {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, fault.ErrUnavailable) || got != (postgres.Repriced{Seen: 2000, Changed: 2000}) {
 				t.Errorf("want the first 2000 done and an error, got %+v, %v", got, err)
 			}
 			if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions WHERE price_version = 'dearer'`); n != 2000 {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
@@ -289,8 +290,8 @@ func (c *chaos) step(ctx context.Context) error {
 			_, err = s.Report(ctx, some, d.ID, saying(fleet.Failed, d.Attempt, "c", retryably))
 		}
 	}
-	var refused *fleet.Error
-	if errors.Is(err, errChangedItsMind) || errors.As(err, &refused) && refused.Kind != fleet.Unavailable {
+	var refused *fault.Error
+	if errors.Is(err, errChangedItsMind) || errors.As(err, &refused) && refused.Kind != fault.Unavailable {
 		return nil
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
@@ -104,7 +105,7 @@ func TestTransactionIsNotRunAgainForNobody(t *testing.T) {
 		cancel()
 		return err
 	})
-	if runs != 1 || !errors.Is(err, context.Canceled) || errors.Is(err, fleet.ErrUnavailable) {
+	if runs != 1 || !errors.Is(err, context.Canceled) || errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("want one run and a cancellation, got %d and %v", runs, err)
 	}
 }
@@ -115,7 +116,7 @@ func TestFailedTransactionLeavesNothing(t *testing.T) {
 	ours := errors.New("encoding failed")
 	key := &fleet.IdempotencyKey{Key: "k"}
 	_, err := r.deployments.Create(t.Context(), order("a"), key, func(fleet.CreatedGroup) ([]byte, error) { return nil, ours })
-	if !errors.Is(err, ours) || errors.Is(err, fleet.ErrUnavailable) {
+	if !errors.Is(err, ours) || errors.Is(err, fault.ErrUnavailable) {
 		t.Errorf("want %v, got %v", ours, err)
 	}
 	left := ask[int](t, db, `SELECT (SELECT count(*) FROM deployments)::int + (SELECT count(*) FROM idempotency_keys)::int`)

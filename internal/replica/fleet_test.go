@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/telemetry"
@@ -82,7 +82,7 @@ func start(t testing.TB, database string, change ...func(*replica.Config)) *node
 		stopped = true
 		cancel()
 		err := <-done
-		if errors.Is(err, fleet.ErrUnavailable) && n.withoutDatabase {
+		if errors.Is(err, fault.ErrUnavailable) && n.withoutDatabase {
 			err = nil
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {

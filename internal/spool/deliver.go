@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 	maxSuspects = 1000
 )
 
-// Deliver stores executions. fleet.ErrUnavailable says that nothing was stored, and that the same may succeed later.
+// Deliver stores executions. fault.ErrUnavailable says that nothing was stored, and that the same may succeed later.
 type Deliver func(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
 
 // delivery is Run at work.
@@ -181,7 +181,7 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 		return nil
 	case ctx.Err() != nil:
 		return err
-	case errors.Is(err, fleet.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, fault.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		if d.failures == 0 {
 			d.opts.Log.Warn("executions wait in the spool", zap.Error(err))
 		}

@@ -16,13 +16,13 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/spool"
 )
 
 var errDefect = errors.New("a defect")
 
-func away(execution.Batch) error { return fmt.Errorf("append: %w", fleet.ErrUnavailable) }
+func away(execution.Batch) error { return fmt.Errorf("append: %w", fault.ErrUnavailable) }
 
 func TestDeliversAtOnceAndInBatches(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/spool"
 )
 
@@ -26,7 +26,7 @@ func TestFilesThatSomeoneRemoved(t *testing.T) {
 			s := open(t, dir)
 			appendRun(t, s, run(0))
 			start(t, s, func(context.Context, execution.Batch) (execution.Outcome, error) {
-				return execution.Outcome{}, fleet.ErrUnavailable
+				return execution.Outcome{}, fault.ErrUnavailable
 			})
 			if err := remove(filepath.Join(dir, "slot-000")); err != nil {
 				t.Fatal(err)
@@ -43,7 +43,7 @@ func TestARemovedSegmentThatIsDelivered(t *testing.T) {
 	dir := t.TempDir()
 	s, l := open(t, dir, func(o *spool.Options) { o.Jitter = func() float64 { return 0.001 } }), newLedger()
 	appendRun(t, s, run(0))
-	l.fail(func(execution.Batch) error { return fleet.ErrUnavailable })
+	l.fail(func(execution.Batch) error { return fault.ErrUnavailable })
 	start(t, s, l.deliver)
 	if err := os.Remove(onlySegment(t, dir)); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -227,8 +228,8 @@ func refuses(p position, e event, err error) bool {
 	if e.refused == fleet.ErrNotDue.Code {
 		return p.d.Status == fleet.Pending && p.d.Attempt > 1 && e.report != nil && e.report.Attempt == p.d.Attempt && e.report.Status == fleet.Running
 	}
-	var fault *fleet.Error
-	return errors.As(err, &fault) && fault.Code == e.refused
+	var problem *fault.Error
+	return errors.As(err, &problem) && problem.Code == e.refused
 }
 
 func (p *position) move(t fleet.Transition) {

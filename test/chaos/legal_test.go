@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -207,7 +208,7 @@ func simulate(random *rand.Rand) history {
 		if e.saw == nil && (!lost || random.IntN(2) == 0) {
 			t, err := position{d: d, past: superseded}.decide(e, at(now))
 			if err != nil {
-				e.refused = err.(*fleet.Error).Code //nolint:errorlint // the state machine gives no others
+				e.refused = err.(*fault.Error).Code //nolint:errorlint // the state machine gives no others
 			} else if t.Changed {
 				move(t)
 			}
