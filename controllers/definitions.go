@@ -7,6 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // watchAgain is how long to wait before a watch that ended is begun again.
@@ -17,7 +19,7 @@ const watchAgain = time.Second
 // goroutine behind when it ends (client-go's watch.Filter). Who may not watch them waits for the next look.
 func (k *kinds) watchDefinitions(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause := lookSeldom
+		wait := lookSeldom
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(gvkDefinition.GroupVersion().WithKind(gvkDefinition.Kind + "List"))
 		if watcher, err := k.server.Watch(ctx, list); err == nil {
@@ -28,14 +30,9 @@ func (k *kinds) watchDefinitions(ctx context.Context) {
 				}
 			}
 			watcher.Stop()
-			pause = watchAgain
+			wait = watchAgain
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		pause.For(ctx, wait)
 	}
 }
 

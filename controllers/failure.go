@@ -6,6 +6,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // maxSummary is the length of what is said about a run or an object, in bytes.
@@ -32,7 +34,7 @@ func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
 	case run.failed.Reason == batchv1.JobReasonBackoffLimitExceeded:
 		return fmt.Sprintf("the run failed as often as it was tried; see: %s", logs)
 	}
-	return clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, clip(run.failed.Message, 200), describe), maxSummary)
+	return text.Clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, text.Clip(run.failed.Message, 200), describe), maxSummary)
 }
 
 // whyStuck says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
@@ -46,7 +48,7 @@ func whyStuck(pods []corev1.Pod) string {
 		if waiting == nil {
 			continue
 		}
-		said := clip(strings.TrimSpace(waiting.Message), 200)
+		said := text.Clip(strings.TrimSpace(waiting.Message), 200)
 		switch waiting.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); look at the operator's image and pull secrets", container.Image, waiting.Reason, said)
@@ -56,7 +58,7 @@ func whyStuck(pods []corev1.Pod) string {
 	}
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
-			return fmt.Sprintf("no node takes the Pod: %s; look at the outputs' PersistentVolumeClaims and the nodes' room", clip(condition.Message, 200))
+			return fmt.Sprintf("no node takes the Pod: %s; look at the outputs' PersistentVolumeClaims and the nodes' room", text.Clip(condition.Message, 200))
 		}
 		if condition.Type == corev1.PodReadyToStartContainers && condition.Status == corev1.ConditionFalse {
 			return fmt.Sprintf("the Pod's volumes or network did not come up; look at the outputs' PersistentVolumeClaims, and see: kubectl -n %s describe pod %s", pod.Namespace, pod.Name)
@@ -69,7 +71,7 @@ func whyStuck(pods []corev1.Pod) string {
 func whyEnded(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		if pod.Status.Reason == "Evicted" {
-			return "the Pod was evicted: " + clip(pod.Status.Message, 200)
+			return "the Pod was evicted: " + text.Clip(pod.Status.Message, 200)
 		}
 		for _, container := range pod.Status.ContainerStatuses {
 			ended := container.State.Terminated

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -33,7 +34,7 @@ func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 	at, err := time.Parse(time.RFC3339, value)
 	switch {
 	case err != nil:
-		request.problem = fmt.Sprintf("%s must be a time such as %s, not %q", v1alpha1.AnnotationRunRequestedAt, now.UTC().Format(time.RFC3339), clip(value, 60))
+		request.problem = fmt.Sprintf("%s must be a time such as %s, not %q", v1alpha1.AnnotationRunRequestedAt, now.UTC().Format(time.RFC3339), text.Clip(value, 60))
 	case at.After(now.Add(maxAhead)):
 		request.problem = fmt.Sprintf("%s is %s, which is still to come: a report is of what was; it is %s now", v1alpha1.AnnotationRunRequestedAt, value, now.UTC().Format(time.RFC3339))
 	case at.Before(now.Add(-maxBehind)):
@@ -50,15 +51,4 @@ func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 		}
 	}
 	return request
-}
-
-// clip shortens what others wrote to so many bytes, of whole characters.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && s[most]&0xC0 == 0x80 {
-		most--
-	}
-	return s[:most] + "…"
 }

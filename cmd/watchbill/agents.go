@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func agentsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -54,7 +55,7 @@ polled. ENROLLED BY is the first 16 digits of the SHA-256 of the enrollment toke
 			}
 			if o.state != "" {
 				params.State = new(openapi.AgentState(o.state))
-				wrong.add(!params.State.Valid(), "--state", "must be online, late or offline, not %q", clip(o.state, 40))
+				wrong.add(!params.State.Valid(), "--state", "must be online, late or offline, not %q", text.FitRunes(o.state, 40))
 			}
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -42,7 +43,7 @@ func (c *connection) transport(wrong *faults) *http.Transport {
 	case err == nil && u.User != nil:
 		wrong.add(true, "--server", "must not hold a user or password")
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "":
-		wrong.add(true, "--server", "must be a URL such as https://watchbill.example, not %q", clip(c.server, 80))
+		wrong.add(true, "--server", "must be a URL such as https://watchbill.example, not %q", text.FitRunes(c.server, 80))
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if c.caFile == "" {

@@ -28,6 +28,7 @@ import (
 	"github.com/watchbill/watchbill/internal/desired"
 	"github.com/watchbill/watchbill/internal/reportjob"
 	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // gcPercent is by how much the controller's heap grows until garbage is collected, unless GOGC says otherwise. Of what it
@@ -124,11 +125,11 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 	var wrong faults
 	o.checkAddresses(&wrong)
 	wrong.add(o.image == "", "--image", "is required")
-	wrong.add(strings.ContainsAny(o.image, " \t\n"), "--image", "%q is not an image", clip(o.image, 80))
+	wrong.add(strings.ContainsAny(o.image, " \t\n"), "--image", "%q is not an image", text.FitRunes(o.image, 80))
 	pull := []string{"", string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever)}
-	wrong.add(!slices.Contains(pull, o.imagePullPolicy), "--image-pull-policy", "must be Always, IfNotPresent or Never, not %q", clip(o.imagePullPolicy, 40))
+	wrong.add(!slices.Contains(pull, o.imagePullPolicy), "--image-pull-policy", "must be Always, IfNotPresent or Never, not %q", text.FitRunes(o.imagePullPolicy, 40))
 	for _, name := range o.imagePullSecrets {
-		wrong.add(len(validation.IsDNS1123Subdomain(name)) > 0, "--image-pull-secrets", "%q is not the name of a Secret", clip(name, 80))
+		wrong.add(len(validation.IsDNS1123Subdomain(name)) > 0, "--image-pull-secrets", "%q is not the name of a Secret", text.FitRunes(name, 80))
 	}
 	resources := corev1.ResourceRequirements{
 		Requests: resourceList(&wrong, "--report-requests", o.reportRequests),
@@ -165,19 +166,19 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 func (o *controllerOptions) checkAddresses(wrong *faults) {
 	for _, listen := range [][2]string{{"--metrics-listen", o.metricsListen}, {"--health-listen", o.healthListen}} {
 		_, _, err := net.SplitHostPort(listen[1])
-		wrong.add(err != nil && listen[1] != "0", listen[0], "must be an address such as :9090, or 0, not %q", clip(listen[1], 80))
+		wrong.add(err != nil && listen[1] != "0", listen[0], "must be an address such as :9090, or 0, not %q", text.FitRunes(listen[1], 80))
 	}
 	wrong.add(o.metricsListen == o.healthListen && o.metricsListen != "0" && !strings.HasSuffix(o.metricsListen, ":0"), "--health-listen", "is --metrics-listen too")
 	base, err := url.Parse(o.runbookURL)
-	wrong.add(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https", "--runbook-url", "must be a URL of http or https, not %q", clip(o.runbookURL, 80))
+	wrong.add(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https", "--runbook-url", "must be a URL of http or https, not %q", text.FitRunes(o.runbookURL, 80))
 }
 
 func resourceList(wrong *faults, flag string, quantities map[string]string) corev1.ResourceList {
 	list := corev1.ResourceList{}
 	for _, name := range slices.Sorted(maps.Keys(quantities)) {
-		text := quantities[name]
-		quantity, err := resource.ParseQuantity(text)
-		wrong.add(err != nil || quantity.Sign() < 0, flag, "%s must be a quantity such as 100m or 64Mi, not %q", clip(name, 40), clip(text, 40))
+		value := quantities[name]
+		quantity, err := resource.ParseQuantity(value)
+		wrong.add(err != nil || quantity.Sign() < 0, flag, "%s must be a quantity such as 100m or 64Mi, not %q", text.FitRunes(name, 40), text.FitRunes(value, 40))
 		list[corev1.ResourceName(name)] = quantity
 	}
 	return list
@@ -207,7 +208,7 @@ func (o *controllerOptions) namespaces(wrong *faults, own string) {
 		o.leaderElectionNamespace = own
 	}
 	name := func(flag, name string) {
-		wrong.add(len(validation.IsDNS1123Label(name)) > 0, flag, "%q is not the name of a namespace", clip(name, 80))
+		wrong.add(len(validation.IsDNS1123Label(name)) > 0, flag, "%q is not the name of a namespace", text.FitRunes(name, 80))
 	}
 	for _, one := range o.watchNamespaces {
 		name("--watch-namespaces", one)
@@ -215,7 +216,7 @@ func (o *controllerOptions) namespaces(wrong *faults, own string) {
 	for _, one := range o.reportNamespaces {
 		if one != "*" {
 			name("--report-namespaces", one)
-			wrong.add(len(o.watchNamespaces) > 0 && !slices.Contains(o.watchNamespaces, one), "--report-namespaces", "%s is not among --watch-namespaces", clip(one, 80))
+			wrong.add(len(o.watchNamespaces) > 0 && !slices.Contains(o.watchNamespaces, one), "--report-namespaces", "%s is not among --watch-namespaces", text.FitRunes(one, 80))
 		}
 	}
 	if o.leaderElectionNamespace != "" {

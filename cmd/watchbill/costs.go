@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func costsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -32,7 +33,7 @@ if it leaves out tokens without a price or executions of unknown usage, "about" 
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var wrong faults
 			o.style.check(&wrong)
-			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", clip(o.by, 40))
+			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", text.FitRunes(o.by, 40))
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
 				return err

@@ -166,7 +166,7 @@ func waitForGroup(ctx context.Context, c console, api *client, id string) (opena
 		c.say(text)
 	}
 	for wait := firstLook; ; wait = min(2*wait, usualPause) {
-		if err := pause(ctx, wait); err != nil {
+		if err := waitFor(ctx, wait); err != nil {
 			return openapi.DeploymentGroup{}, err
 		}
 		var group openapi.DeploymentGroup

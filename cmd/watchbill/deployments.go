@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func deploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -51,7 +52,7 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 			if o.status != "" {
 				params.Status = new(openapi.DeploymentStatus(o.status))
 				wrong.add(!params.Status.Valid(), "--status",
-					"must be pending, running, succeeded, failed, timed_out or cancelled, not %q", clip(o.status, 40))
+					"must be pending, running, succeeded, failed, timed_out or cancelled, not %q", text.FitRunes(o.status, 40))
 			}
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {

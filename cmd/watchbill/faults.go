@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // faults are all that is wrong with a command line.
@@ -31,7 +32,7 @@ func (f *faults) keep(what string, err error) {
 // ids checks ids that the server minted.
 func (f *faults) ids(what string, ids ...string) {
 	for _, id := range ids {
-		f.add(uuid.Validate(id) != nil || len(id) != 36, what, "%q is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", clip(id, 60))
+		f.add(uuid.Validate(id) != nil || len(id) != 36, what, "%q is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", text.FitRunes(id, 60))
 	}
 }
 
@@ -40,7 +41,7 @@ func (f *faults) agentIDs(what string, ids ...string) {
 	for _, id := range ids {
 		var problem *fault.Error
 		if errors.As(fleet.ValidateAgentID(what, id), &problem) {
-			f.add(true, what, "%q %s", clip(id, 60), problem.Detail)
+			f.add(true, what, "%q %s", text.FitRunes(id, 60), problem.Detail)
 		}
 	}
 }

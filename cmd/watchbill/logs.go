@@ -94,7 +94,7 @@ func (l *logTail) run(ctx context.Context, c console, follow bool) error {
 		case !follow:
 			return nil
 		default:
-			if err := pause(ctx, followEvery); err != nil {
+			if err := waitFor(ctx, followEvery); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // ANSI's escape sequences.
@@ -85,7 +87,7 @@ type cell struct{ text, colour string }
 func plain(text string) cell { return cell{text: text} }
 
 // brief is a text that need not be shown to its end. Ids and tokens must.
-func brief(text string) cell { return plain(clip(text, maxBrief)) }
+func brief(s string) cell { return plain(text.FitRunes(s, maxBrief)) }
 
 // table lays out aligned columns, without heads if head is nil. What is in the cells is shown on one line each.
 func (c console) table(head []string, rows [][]cell) string {
@@ -141,14 +143,6 @@ func oneLine(s string) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
-}
-
-// clip cuts a text to at most so many characters.
-func clip(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-1]) + "…"
 }
 
 // age writes how long something is past. now is by the clock that t is of.
@@ -214,7 +208,7 @@ func (s *style) bind(flags *pflag.FlagSet) {
 }
 
 func (s *style) check(wrong *faults) {
-	wrong.add(*s != "table" && *s != "json", "--format", "must be table or json, not %q", clip(string(*s), 40))
+	wrong.add(*s != "table" && *s != "json", "--format", "must be table or json, not %q", text.FitRunes(string(*s), 40))
 }
 
 func (s *style) json() bool { return *s == "json" }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // How a command that waits bears with a server that is away.
@@ -36,20 +38,16 @@ func persist(ctx context.Context, say func(string), call func() error) error {
 		if time.Since(since)+wait > patience {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := waitFor(ctx, wait); err != nil {
 			return err
 		}
 	}
 }
 
-// pause waits. Its error is errInterrupted.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+// waitFor waits. Its error is errInterrupted.
+func waitFor(ctx context.Context, d time.Duration) error {
+	if !pause.For(ctx, d) {
 		return errInterrupted
 	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // priceList is what is shown, and as JSON too.
@@ -153,7 +154,7 @@ func (l *priceList) find(prices *execution.Prices, models []string, query execut
 	for _, model := range models {
 		query.Model = model
 		found, ok := prices.Find(query)
-		name := clip(oneLine(model), execution.MaxName)
+		name := text.FitRunes(oneLine(model), execution.MaxName)
 		switch {
 		case !ok:
 			missing = append(missing, fmt.Errorf("%s: has no price: no pattern matches it", name))

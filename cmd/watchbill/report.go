@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // reportOptions are the flags of `watchbill report`.
@@ -161,7 +162,7 @@ func checkDocument(doc report.Document) error {
 	switch doc.Verdict {
 	case report.Pass, report.Fail, report.NoData:
 	default:
-		return fmt.Errorf("the answer is not a report of Watchbill's, is --server right? its verdict is %q", clip(string(doc.Verdict), 40))
+		return fmt.Errorf("the answer is not a report of Watchbill's, is --server right? its verdict is %q", text.FitRunes(string(doc.Verdict), 40))
 	}
 	if doc.ID == "" || !doc.Window.From.Before(doc.Window.To) {
 		return errors.New("the answer is not a report of Watchbill's, is --server right? it has no id or window")

@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func repriceCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -48,10 +49,10 @@ it is broken off stays done; running it again does the rest.`,
 	return cmd
 }
 
-func moment(wrong *faults, flag, text string) time.Time {
-	t, err := time.Parse(time.RFC3339, text)
+func moment(wrong *faults, flag, value string) time.Time {
+	t, err := time.Parse(time.RFC3339, value)
 	if err != nil {
-		wrong.keepField(fmt.Errorf("%s: must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z, not %q", flag, clip(text, 40)))
+		wrong.keepField(fmt.Errorf("%s: must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z, not %q", flag, text.FitRunes(value, 40)))
 	}
 	return t.UTC()
 }

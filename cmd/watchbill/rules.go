@@ -24,6 +24,7 @@ import (
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // maxManifest is the most bytes that a file of MonitoringReports may have; Kubernetes stores no larger object.
@@ -85,7 +86,7 @@ Exit status: 0; 1 the output cannot be written; 2 the file or the command line i
 func (o rulesOptions) run(c console, ruleFileGiven bool) error {
 	var wrong faults
 	kinds := []string{kindRules, kindPrometheusRule, kindConfigMap}
-	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], clip(o.kind, 40))
+	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], text.FitRunes(o.kind, 40))
 	wrong.add(o.tests && o.kind != kindRules, "--tests", "are for a rule file, and --kind asks for another")
 	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "is for --tests")
 	_, _, err := rules.Build(rules.Report{Namespace: "x", Name: "x"}, o.options())
@@ -296,7 +297,7 @@ func decodeManifest(wrong *faults, where string, decoder runtime.Decoder, docume
 
 // inOneLine joins the lines of another's error, and shortens it: it may quote a whole document.
 func inOneLine(err error) string {
-	return clip(oneLine(strings.Join(strings.Fields(err.Error()), " ")), 300)
+	return text.FitRunes(oneLine(strings.Join(strings.Fields(err.Error()), " ")), 300)
 }
 
 // specFaults are those of a report, as the controller would find them.

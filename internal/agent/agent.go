@@ -175,15 +175,3 @@ func offer(ctx context.Context, offers chan<- []Work, work []Work) bool {
 }
 
 func ended(ctx context.Context) bool { return ctx.Err() != nil }
-
-// sleep waits, and says whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return !ended(ctx)
-	case <-ctx.Done():
-		return false
-	}
-}

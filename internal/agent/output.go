@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -77,7 +79,7 @@ func (o acceptor) Write(p []byte) (int, error) {
 	}
 	rest := p
 	if o.tail.empty() {
-		fits := cut(rest, max(headBytes-len(o.head), 0)) // a mark may have made it longer
+		fits := text.Cut(rest, max(headBytes-len(o.head), 0)) // a mark may have made it longer
 		o.head = append(o.head, fits...)
 		rest = rest[len(fits):]
 	}
@@ -119,7 +121,7 @@ func (o *output) peek() (at int64, chunk []byte, more bool) {
 		}
 		o.head = append(o.head, text...)
 	}
-	chunk = cut(o.head, chunkBytes)
+	chunk = text.Cut(o.head, chunkBytes)
 	return o.offset, slices.Clip(chunk), len(chunk) > 0 || !o.closed
 }
 

@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/pause"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -62,7 +64,7 @@ func (r *run) do(polling, working context.Context) (settled bool) {
 		case <-r.out.ended:
 		case <-talking.Done():
 		}
-		if sleep(talking, finishWithin) {
+		if pause.For(talking, finishWithin) {
 			hangUp()
 		}
 	})
@@ -122,7 +124,7 @@ func (r *run) workAndRenew(working, talking context.Context) error {
 	r.out.close()
 	flush := time.AfterFunc(flushWithin, stopSending)
 	hurry := context.AfterFunc(working, func() { // half of what is left then; the report needs the rest
-		if sleep(sending, finishWithin/2) {
+		if pause.For(sending, finishWithin/2) {
 			stopSending()
 		}
 	})
@@ -142,10 +144,10 @@ func (r *run) workAndRenew(working, talking context.Context) error {
 func (r *run) renew(ctx context.Context) error {
 	every := r.work.lease() / 3
 	tick := min(every, progressEvery)
-	pause, renewed, failures := tick, r.cfg.Now(), 0
+	wait, renewed, failures := tick, r.cfg.Now(), 0
 	var reported *progress
-	for sleep(ctx, pause) {
-		pause = tick
+	for pause.For(ctx, wait) {
+		wait = tick
 		latest := r.out.latest()
 		if failures == 0 && latest == reported && r.cfg.Now().Sub(renewed) < every {
 			continue
@@ -160,9 +162,9 @@ func (r *run) renew(ctx context.Context) error {
 			return nil
 		default:
 			// A lease is at stake, so never wait longer than its next renewal.
-			pause = min(r.delay(failures, maxDelay, err), every)
+			wait = min(r.delay(failures, maxDelay, err), every)
 			failures++
-			r.log.Warn("renewing the lease failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", pause))
+			r.log.Warn("renewing the lease failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", wait))
 		}
 	}
 	return nil
@@ -241,9 +243,9 @@ func (r *run) persist(ctx context.Context, send func() error) error {
 		if err == nil || isFinal(err) || ctx.Err() != nil {
 			return err
 		}
-		pause := r.delay(failures, min(maxDelay, r.work.lease()/6), err)
-		r.log.Warn("trying again", zap.Error(err), zap.Int("failures", failures+1), zap.Duration("retry_in", pause))
-		if !sleep(ctx, pause) {
+		wait := r.delay(failures, min(maxDelay, r.work.lease()/6), err)
+		r.log.Warn("trying again", zap.Error(err), zap.Int("failures", failures+1), zap.Duration("retry_in", wait))
+		if !pause.For(ctx, wait) {
 			return err
 		}
 	}
@@ -257,6 +259,6 @@ func (r *run) failed(failure error) openapi.StatusReport {
 	report := r.report(openapi.StatusReportStatusFailed)
 	retryable := !isPermanent(failure)
 	report.Retryable = &retryable
-	report.Message = cut(cleanText(failure.Error()), messageBytes)
+	report.Message = text.Cut(cleanText(failure.Error()), messageBytes)
 	return report
 }

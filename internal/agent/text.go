@@ -15,17 +15,6 @@ func cleanRune(r rune) rune {
 
 func cleanText(s string) string { return strings.Map(cleanRune, s) }
 
-// cut shortens a text to at most n bytes without breaking a rune.
-func cut[T string | []byte](text T, n int) T {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
-}
-
 // tail keeps the newest bytes of a text.
 type tail struct {
 	limit   int

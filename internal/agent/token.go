@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // tokenEvery is how often the token is read again while the server refuses the one that is used.
@@ -80,13 +82,13 @@ func (r *refusals) clear(log *zap.Logger) {
 }
 
 // pauseForToken waits, but not longer than until there is another token. It reports whether ctx did not end.
-func (a *Agent) pauseForToken(ctx context.Context, pause time.Duration, err error) bool {
+func (a *Agent) pauseForToken(ctx context.Context, wait time.Duration, err error) bool {
 	if a.client.credential.read == nil || !isStatus(err, http.StatusUnauthorized) {
-		return sleep(ctx, pause)
+		return pause.For(ctx, wait)
 	}
 	refused := a.client.credential.current()
-	for left := pause; left > 0; left -= tokenEvery {
-		if !sleep(ctx, min(left, tokenEvery)) {
+	for left := wait; left > 0; left -= tokenEvery {
+		if !pause.For(ctx, min(left, tokenEvery)) {
 			return false
 		}
 		if a.client.credential.renew(refused) {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
@@ -35,7 +36,7 @@ type Options struct {
 	MayQuote  func(scheme string, addr netip.Addr) bool
 	Transport *http.Transport // to webhooks and stores; nil: as the environment says. Its idle connections are closed in the end
 
-	// For each place; 0: 3 tries, of 30 s at most each, the first two of which are followed by a pause of about 1 s and 2 s.
+	// For each place; 0: 3 tries, of 30 s at most each, the first two of which are followed by a wait of about 1 s and 2 s.
 	Tries int
 	Try   time.Duration
 	Pause time.Duration
@@ -143,11 +144,11 @@ func (o Options) bring(ctx context.Context, r Report, format report.Format, to p
 		case try >= o.Tries:
 			return "", fmt.Errorf("%w (tried %d times)", err, try)
 		}
-		pause := o.pause(try)
+		wait := o.pause(try)
 		if f != nil {
-			pause = max(pause, min(f.wait, o.Try))
+			wait = max(wait, min(f.wait, o.Try))
 		}
-		if !sleep(ctx, pause) {
+		if !pause.For(ctx, wait) {
 			return "", fmt.Errorf("ended before it was delivered: %w", err)
 		}
 	}
@@ -167,19 +168,7 @@ func (o Options) once(ctx context.Context, c content, to place) (note string, er
 	return note, err
 }
 
-// pause is how long to wait after a try: twice as long after each, give or take a half.
+// wait is how long to wait after a try: twice as long after each, give or take a half.
 func (o Options) pause(try int) time.Duration {
 	return time.Duration(float64(o.Pause) * math.Pow(2, float64(try-1)) * (0.5 + o.Random()))
-}
-
-// sleep waits, and says whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

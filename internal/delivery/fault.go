@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // sendError is why a try failed, where there is more to say than that.
@@ -41,15 +41,7 @@ const (
 )
 
 // sentence makes a text one that fits in a line of a table.
-func sentence(s string) string { return clip(reportjob.OneLine(s), maxSentence) }
-
-// clip cuts a text to at most so many characters.
-func clip(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-1]) + "…"
-}
+func sentence(s string) string { return text.FitRunes(reportjob.OneLine(s), maxSentence) }
 
 // hidden is a text without the secrets in it, however they are written there.
 func hidden(s string, secrets ...string) string {
@@ -66,7 +58,7 @@ func hidden(s string, secrets ...string) string {
 
 // said quotes what a server said; nothing if it said nothing.
 func said(body string, secrets ...string) string {
-	s := clip(reportjob.OneLine(hidden(body, secrets...)), maxQuote)
+	s := text.FitRunes(reportjob.OneLine(hidden(body, secrets...)), maxQuote)
 	if s == "" {
 		return ""
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -126,7 +127,7 @@ func (b bucket) failed(err error, k keys, seen *witnessed) error {
 		return fmt.Errorf("cannot reach %s: %s", b.Endpoint, hidden(seen.failed(err).Error(), k.id, k.secret, k.session))
 	}
 	quote := said(answer.Message, k.id, k.secret, k.session)
-	code := reportjob.OneLine(hidden(clip(answer.Code, 60), k.id, k.secret, k.session))
+	code := reportjob.OneLine(hidden(text.FitRunes(answer.Code, 60), k.id, k.secret, k.session))
 	if seen.silent() {
 		quote = ""
 		if !slices.Contains(knownCodes, answer.Code) { // or anything could be one

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Slack's limits for a message.
@@ -118,7 +119,7 @@ func sections(lines []string) []slackBlock {
 
 // mrkdwn makes a text one that Slack shows as it is, of so many characters before they are escaped.
 func mrkdwn(s string, most int) string {
-	return slackSyntax.Replace(clip(reportjob.OneLine(s), most))
+	return slackSyntax.Replace(text.FitRunes(reportjob.OneLine(s), most))
 }
 
 var slackSyntax = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -132,7 +133,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 }
 
 // origin is as much of a URL as may be told.
-func origin(u *url.URL) string { return clip(reportjob.OneLine(u.Scheme+"://"+u.Host), 100) }
+func origin(u *url.URL) string { return text.FitRunes(reportjob.OneLine(u.Scheme+"://"+u.Host), 100) }
 
 // secrets are the parts of a webhook's URL that may be one, and that an answer may repeat.
 func secrets(u *url.URL) []string {

@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/schedule"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Check returns what keeps a report's spec from working: report.FieldErrors with every fault, each with its path and what
@@ -73,7 +74,7 @@ func (f *faults) err() error {
 
 func (f *faults) oneOf(field, s string, known ...string) {
 	if !slices.Contains(known, s) {
-		f.add(field, "must be one of %s, not %s", strings.Join(known, ", "), quoted(s))
+		f.add(field, "must be one of %s, not %s", strings.Join(known, ", "), text.Quote(s, 40))
 	}
 }
 
@@ -88,14 +89,14 @@ func (f *faults) name(name string) {
 	case len(name) > MaxName:
 		f.add("metadata.name", "must be at most %d characters, since names of Jobs are made from it, not %d", MaxName, len(name))
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
-		f.add("metadata.name", "must be of a-z, 0-9, - and ., and begin and end with a letter or digit, not %s", quoted(name))
+		f.add("metadata.name", "must be of a-z, 0-9, - and ., and begin and end with a letter or digit, not %s", text.Quote(name, 40))
 	}
 }
 
 func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	zone := spec.TimeZone
 	if _, err := schedule.Parse("@hourly", zone, now); err != nil || !zoneOfCronJob(zone) {
-		f.add("spec.timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", quoted(zone))
+		f.add("spec.timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", text.Quote(zone, 40))
 		zone = "Etc/UTC" // for the schedule's own faults
 	}
 	when, err := schedule.Parse(spec.Schedule, zone, now)
@@ -110,7 +111,7 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	// The names of Jobs end in their minute: of two in one minute, only the first would run.
 	if every, found := strings.CutPrefix(spec.Schedule, "@every "); found {
 		if d, err := time.ParseDuration(every); err != nil || d < time.Minute || d%time.Minute != 0 {
-			f.add("spec.schedule", "must be @every so many whole minutes, such as @every 90m, not %s", quoted(spec.Schedule))
+			f.add("spec.schedule", "must be @every so many whole minutes, such as @every 90m, not %s", text.Quote(spec.Schedule, 40))
 		}
 	}
 }
@@ -131,7 +132,7 @@ func (f *faults) window(window string) {
 	}
 	d, err := time.ParseDuration(window)
 	if err != nil || d < time.Minute || d > report.MaxHours*time.Hour || d%time.Minute != 0 {
-		f.add("spec.window", "must be whole minutes from 1m to %dh, such as 24h or 1h30m, not %s", report.MaxHours, quoted(window))
+		f.add("spec.window", "must be whole minutes from 1m to %dh, such as 24h or 1h30m, not %s", report.MaxHours, text.Quote(window, 40))
 	}
 }
 
@@ -146,13 +147,4 @@ func (f *faults) request(mr *v1alpha1.MonitoringReport, now time.Time) {
 	}
 	_, err := report.ParseRequest(in, 1, now)
 	f.take(err, func(field string) string { return "spec." + field })
-}
-
-// quoted quotes what was written in a spec for a message, or its beginning.
-func quoted(s string) string {
-	const most = 40
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
 }

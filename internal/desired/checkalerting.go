@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const maxLabels = 16
@@ -44,11 +45,11 @@ func (f *faults) ruleLabels(labels map[string]v1alpha1.RuleLabelValue) {
 		value := string(labels[name])
 		switch {
 		case len(validation.IsQualifiedName(name)) > 0:
-			f.add(path, "must be named like Kubernetes' labels, such as release, not %s", quoted(name))
+			f.add(path, "must be named like Kubernetes' labels, such as release, not %s", text.Quote(name, 40))
 		case strings.HasPrefix(name, "app.kubernetes.io/") || strings.HasPrefix(name, "monitoring.watchbill.dev/"):
 			f.add(path, "%s is set already or kept for Watchbill; take another name", name)
 		case len(validation.IsValidLabelValue(value)) > 0:
-			f.add(path+"."+name, "must be a value that Kubernetes' labels can have, not %s", quoted(value))
+			f.add(path+"."+name, "must be a value that Kubernetes' labels can have, not %s", text.Quote(value, 40))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const maxOutputs = 8
@@ -66,15 +67,15 @@ func (f *faults) output(path string, o v1alpha1.Output) {
 
 func (f *faults) s3(path string, s *v1alpha1.S3Output) {
 	if !bucketSyntax.MatchString(s.Bucket) || strings.Contains(s.Bucket, "..") {
-		f.add(path+".bucket", "must be 3 to 63 of a-z, 0-9, . and -, and begin and end with a letter or digit, not %s", quoted(s.Bucket))
+		f.add(path+".bucket", "must be 3 to 63 of a-z, 0-9, . and -, and begin and end with a letter or digit, not %s", text.Quote(s.Bucket, 40))
 	}
 	f.folder(path+".prefix", s.Prefix)
 	endpoint, err := url.Parse(s.Endpoint)
 	if err != nil || !endpointSyntax.MatchString(s.Endpoint) || !portExists(endpoint.Port()) {
-		f.add(path+".endpoint", "must be a URL of http or https without a path, such as https://s3.eu-central-1.amazonaws.com, not %s", quoted(s.Endpoint))
+		f.add(path+".endpoint", "must be a URL of http or https without a path, such as https://s3.eu-central-1.amazonaws.com, not %s", text.Quote(s.Endpoint, 40))
 	}
 	if !regionSyntax.MatchString(s.Region) {
-		f.add(path+".region", "must be a region such as eu-central-1, not %s", quoted(s.Region))
+		f.add(path+".region", "must be a region such as eu-central-1, not %s", text.Quote(s.Region, 40))
 	}
 	f.object(path+".secretRef.name", "Secret", s.SecretRef.Name)
 }
@@ -82,7 +83,7 @@ func (f *faults) s3(path string, s *v1alpha1.S3Output) {
 func (f *faults) webhook(path string, format v1alpha1.Format, w *v1alpha1.WebhookOutput) {
 	f.object(path+".urlSecretRef.name", "Secret", w.URLSecretRef.Name)
 	if len(validation.IsConfigMapKey(w.URLSecretRef.Key)) > 0 {
-		f.add(path+".urlSecretRef.key", "must be a key that a Secret can have, not %s", quoted(w.URLSecretRef.Key))
+		f.add(path+".urlSecretRef.key", "must be a key that a Secret can have, not %s", text.Quote(w.URLSecretRef.Key, 40))
 	}
 	if w.Style == "" {
 		return
@@ -96,7 +97,7 @@ func (f *faults) webhook(path string, format v1alpha1.Format, w *v1alpha1.Webhoo
 // object checks the name of an object that a report refers to.
 func (f *faults) object(field, kind, name string) {
 	if len(validation.IsDNS1123Subdomain(name)) > 0 {
-		f.add(field, "must be a name that a %s can have, not %s", kind, quoted(name))
+		f.add(field, "must be a name that a %s can have, not %s", kind, text.Quote(name, 40))
 	}
 }
 
@@ -111,7 +112,7 @@ func (f *faults) folder(field, s string) {
 		dots = dots || part == "." || part == ".."
 	}
 	if len(s) > most || dots || !folderSyntax.MatchString(s) {
-		f.add(field, "must be folders such as reports/daily, in at most %d of A-Z, a-z, 0-9, _, . and -, none of them . or .., not %s", most, quoted(s))
+		f.add(field, "must be folders such as reports/daily, in at most %d of A-Z, a-z, 0-9, _, . and -, none of them . or .., not %s", most, text.Quote(s, 40))
 	}
 }
 

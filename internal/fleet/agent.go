@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Bounds of an agent's fields.
@@ -131,7 +132,7 @@ func validateLabels(labels map[string]string) error {
 	}
 	for key, value := range labels {
 		if problem := LabelKeyFault(key); problem != "" {
-			return fault.InvalidField("labels", "key %q: %s", clip(key), problem)
+			return fault.InvalidField("labels", "key %q: %s", text.Clip(key, 80), problem)
 		}
 		if problem := LabelValueFault(value); problem != "" {
 			return fault.InvalidField("labels."+key, "%s", problem)
@@ -177,12 +178,4 @@ func validateText(field, s string, minBytes, maxBytes int) error {
 		return fault.InvalidField(field, "must not contain a NUL character")
 	}
 	return nil
-}
-
-func clip(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // The faults of the fleet.
@@ -30,7 +31,7 @@ var (
 
 // UnknownTarget says that a create names an agent which is not enrolled.
 func UnknownTarget(id string) error {
-	return &fault.Error{Kind: fault.Invalid, Code: "unknown_agent", Field: "agent_ids", Detail: "no agent " + clip(id) + " is enrolled"}
+	return &fault.Error{Kind: fault.Invalid, Code: "unknown_agent", Field: "agent_ids", Detail: "no agent " + text.Clip(id, 80) + " is enrolled"}
 }
 
 // CheckTargets says whether a create may have this many agents. field is the input that picked them.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // ErrEnrollmentFull says that an enrollment token has enrolled as many agents as it may.
@@ -51,5 +52,5 @@ func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
 }
 
 func forbiddenLabel(code, key, detail string) error {
-	return &fault.Error{Kind: fault.Forbidden, Code: code, Field: "labels." + clip(key), Detail: detail}
+	return &fault.Error{Kind: fault.Forbidden, Code: code, Field: "labels." + text.Clip(key, 80), Detail: detail}
 }

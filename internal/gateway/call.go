@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -55,18 +56,18 @@ type call struct {
 }
 
 // say hands on a part of the answer.
-func (c *call) say(text string) error {
-	text = clean(text)
-	if text == "" {
+func (c *call) say(part string) error {
+	part = clean(part)
+	if part == "" {
 		return nil
 	}
-	if room := c.most - c.said.Len(); len(text) > room {
-		c.said.WriteString(cut(text, room))
+	if room := c.most - c.said.Len(); len(part) > room {
+		c.said.WriteString(text.Cut(part, room))
 		return c.tooLarge()
 	}
-	c.said.WriteString(text)
+	c.said.WriteString(part)
 	select {
-	case c.parts <- text:
+	case c.parts <- part:
 		return nil
 	case <-c.ctx.Done():
 		return context.Cause(c.ctx)

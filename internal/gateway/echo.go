@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 const longestDelay = time.Hour
@@ -60,14 +62,14 @@ func (k echo) run(c *call) (a answer, err error) {
 		a.used.own = encode(words)
 		a.used.passed(true, false, true) // it counts what it said, however it ended
 	}()
-	if o.delay > 0 && !sleep(c.ctx, o.delay) {
+	if o.delay > 0 && !pause.For(c.ctx, o.delay) {
 		return a, context.Cause(c.ctx)
 	}
 	if o.fail != "" {
 		return a, failed("agent_failed", "%s", oneLine(o.fail))
 	}
 	for _, word := range strings.SplitAfter("You said: "+c.prompt.Message, " ") {
-		if k.delay > 0 && !sleep(c.ctx, k.delay) {
+		if k.delay > 0 && !pause.For(c.ctx, k.delay) {
 			return a, context.Cause(c.ctx)
 		}
 		if err := c.say(word); err != nil {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -160,16 +159,4 @@ func badOption(key, detail string) error {
 		field += "." + asName(key, execution.MaxName)
 	}
 	return &fault.Error{Kind: fault.Invalid, Code: "invalid_field", Field: field, Detail: detail}
-}
-
-// sleep waits, and says whether the time is over; it is false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

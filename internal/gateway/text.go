@@ -3,9 +3,9 @@ package gateway
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -20,7 +20,7 @@ func clean(s string) string {
 
 // asName makes text that may be a name: without control characters, and not too long.
 func asName(s string, most int) string {
-	return cut(strings.Map(func(r rune) rune {
+	return text.Cut(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return -1
 		}
@@ -28,24 +28,10 @@ func asName(s string, most int) string {
 	}, strings.ToValidUTF8(s, "\uFFFD")), most)
 }
 
-// cut shortens a text to at most n bytes without breaking a rune.
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
-}
-
 // oneLine is a text of anyone's making as it may stand in an error.
 func oneLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(clean(s), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if len(s) > maxExcerpt {
-		return cut(s, maxExcerpt) + "…"
-	}
-	return s
+	return text.Clip(s, maxExcerpt)
 }
 
 // excerpt is oneLine of what an upstream says, without the secrets that it was told and may repeat.

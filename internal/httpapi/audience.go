@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
@@ -97,18 +97,8 @@ func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHa
 	case err == nil:
 		x.audience = telemetry.Known
 	case errors.Is(err, mailbox.ErrUnknownToken):
-		pause(x.r.Context(), time.Duration(s.jitter()*float64(refusalSpread)))
+		pause.For(x.r.Context(), time.Duration(s.jitter()*float64(refusalSpread)))
 	}
 	x.hold(s.now().Sub(start))
 	return agent, err
-}
-
-// pause returns after d, or when ctx is done.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

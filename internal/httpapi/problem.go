@@ -17,6 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/mailbox"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // statusClientGone is recorded, never sent: the client went away before its answer.
@@ -165,10 +166,5 @@ func (s *Server) encodeProblem(x *exchange, p *openapi.Problem) (mediaType strin
 
 // clip shortens what a client sent, for a message.
 func clip(s string) string {
-	const most = 200
-	s = strings.ToValidUTF8(s, "\ufffd")
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
+	return text.Clip(strings.ToValidUTF8(s, "\ufffd"), 200)
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // limits are what an export may be at most.
@@ -86,7 +88,7 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	sent := body{encoding: encodingOf(header)}
 	if sent.encoding == unknown {
 		return body{}, refuse(http.StatusUnsupportedMediaType, "the content type %s is not read here: send %s or %s",
-			quote(header.Get("Content-Type")), protobufType, jsonType)
+			text.Quote(header.Get("Content-Type"), 80), protobufType, jsonType)
 	}
 	most := limits.decompressed
 	switch coding := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", ")); coding {
@@ -94,7 +96,7 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	case gzipCoding, zstdCoding:
 		sent.coding, most = coding, limits.body
 	default:
-		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", quote(coding))
+		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", text.Quote(coding, 80))
 	}
 	memory := buffers.Get().(*bytes.Buffer)
 	err := readAll(memory, from, header, most)
@@ -147,13 +149,4 @@ func (b *body) decode(limits limits) (request *collectorpb.ExportTraceServiceReq
 	}
 	request, err = decodeJSON(b.content, limits.spans)
 	return request, func() {}, err
-}
-
-// quote shows a bounded part of what was sent.
-func quote(text string) string {
-	const most = 80 // bytes
-	if len(text) > most {
-		text = cut(text, most) + "…"
-	}
-	return strconv.Quote(text)
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // maxJSONNesting allows what maxNesting does: a value in an attribute's value takes an array and two objects.
@@ -104,7 +106,7 @@ func place(pointer jsontext.Pointer) string {
 	if len(pointer) <= most {
 		return string(pointer)
 	}
-	return cut(string(pointer), most) + "…"
+	return text.Cut(string(pointer), most) + "…"
 }
 
 func wrongness(fault *json.SemanticError) string {

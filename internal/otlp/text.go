@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // clean returns text that PostgreSQL can store: valid UTF-8 without NUL characters.
@@ -15,11 +16,11 @@ func clean(text string) string { return execution.SanitizeText(text) }
 
 // toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
 // it is another than any that begins as it does, and the same whenever it comes.
-func toName(text string, most int) string {
-	if text != "" && len(text) <= most && text[0] != ' ' && execution.IsPlain(text) {
-		return text
+func toName(sent string, most int) string {
+	if sent != "" && len(sent) <= most && sent[0] != ' ' && execution.IsPlain(sent) {
+		return sent
 	}
-	if strings.TrimSpace(text) == "" {
+	if strings.TrimSpace(sent) == "" {
 		return ""
 	}
 	name := strings.Map(func(r rune) rune {
@@ -27,19 +28,11 @@ func toName(text string, most int) string {
 			return utf8.RuneError
 		}
 		return r
-	}, clean(text))
+	}, clean(sent))
 	if len(name) <= most {
 		return name
 	}
-	hash := sha256.Sum256([]byte(text))
+	hash := sha256.Sum256([]byte(sent))
 	suffix := "~" + hex.EncodeToString(hash[:8])
-	return cut(name, most-len(suffix)) + suffix
-}
-
-// cut returns the first bytes of a text that is longer, up to the last whole character among them.
-func cut(text string, most int) string {
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
+	return text.Cut(name, most-len(suffix)) + suffix
 }

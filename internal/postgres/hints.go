@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // Hints tells the other replicas that something changed, and hears it from them. A hint carries nothing but its
@@ -63,7 +65,7 @@ func (h *Hints) sendAll(ctx context.Context) {
 			return
 		case <-h.send:
 		}
-		if !pause(ctx, gather) {
+		if !pause.For(ctx, gather) {
 			return
 		}
 		err := h.notify(ctx)
@@ -94,7 +96,7 @@ func (h *Hints) listenAlways(ctx context.Context) {
 		if failures++; failures == 1 {
 			h.log.Warn("hints cannot be heard; changes on other replicas are noticed by sweeps", zap.Error(err))
 		}
-		pause(ctx, min(time.Duration(failures)*100*time.Millisecond, 2*time.Second))
+		pause.For(ctx, min(time.Duration(failures)*100*time.Millisecond, 2*time.Second))
 	}
 }
 
@@ -149,16 +151,4 @@ func (h *Hints) await(ctx context.Context, conn *pgx.Conn) error {
 	check, cancel := context.WithTimeout(ctx, h.patience)
 	defer cancel()
 	return wrap("check the listening connection", conn.Ping(check))
-}
-
-// pause waits, and says whether it could do so to the end.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

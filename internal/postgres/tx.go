@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
@@ -34,11 +35,7 @@ func (db *DB) transact(ctx context.Context, doing string, do func(tx pgx.Tx) err
 		if code := sqlstate(err); try == maxTries || code != deadlockDetected && code != serializationFailure {
 			return wrap(doing, err)
 		}
-		wait := time.NewTimer(rand.N(time.Duration(try) * 10 * time.Millisecond))
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
+		if !pause.For(ctx, rand.N(time.Duration(try)*10*time.Millisecond)) {
 			return wrap(doing, fmt.Errorf("after a deadlock: %w", ctx.Err()))
 		}
 	}

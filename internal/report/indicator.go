@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/sketch"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Unit is what a result's target and actual are in.
@@ -317,7 +318,7 @@ func (o *CostObjective) indicator(f fields) indicator {
 			return spent(total.Cost, total, "", unclear(total))
 		}
 	default:
-		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, quote(string(o.Period)))
+		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, text.Quote(string(o.Period), 40))
 	}
 	return i
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -49,7 +51,7 @@ func lastHours(hours int64, now time.Time) (Window, FieldErrors) {
 func ParseHours(s string) (int64, error) {
 	hours, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || hours < 1 || hours > MaxHours {
-		return 0, hoursFault(quote(s))
+		return 0, hoursFault(text.Quote(s, 40))
 	}
 	return hours, nil
 }
@@ -65,7 +67,7 @@ func between(from, to string, now time.Time) (Window, FieldErrors) {
 	parse := func(field, s string) time.Time {
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			faults.add(field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z, not %s", quote(s))
+			faults.add(field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z, not %s", text.Quote(s, 40))
 		}
 		return t
 	}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // maxAllowed is the number of patterns that a list of allowed outputs may have.
@@ -33,7 +35,7 @@ func ParseAllowed(patterns []string) (a Allowed, err error) {
 		if bucket, isBucket := strings.CutPrefix(p, "s3://"); isBucket {
 			name, prefix, hasPrefix := strings.Cut(bucket, "/")
 			if !bucketName(name) || hasPrefix && !folders.MatchString(prefix) {
-				return a, fmt.Errorf("%s must be a bucket such as s3://reports or s3://reports/daily", quoted(p))
+				return a, fmt.Errorf("%s must be a bucket such as s3://reports or s3://reports/daily", text.Quote(p, 40))
 			}
 			a.buckets = append(a.buckets, bucket)
 			continue
@@ -63,7 +65,7 @@ func parseHost(pattern string) (h hostPattern, err error) {
 	h.name, h.port, _ = strings.Cut(rest, ":")
 	if len(pattern) > maxText || !hostSyntax.MatchString(h.name) || !portExists(h.port) || strings.HasSuffix(rest, ":") ||
 		h.scheme != "" && h.scheme != "http" && h.scheme != "https" {
-		return h, fmt.Errorf("%s must be a host such as hooks.slack.com, *.example.com or https://s3.example.com:9000, an address such as 10.96.0.0/12, or a bucket such as s3://reports", quoted(pattern))
+		return h, fmt.Errorf("%s must be a host such as hooks.slack.com, *.example.com or https://s3.example.com:9000, an address such as 10.96.0.0/12, or a bucket such as s3://reports", text.Quote(pattern, 40))
 	}
 	return h, nil
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Encode writes a result as a termination message, in at most MaxMessage bytes. Where it is too long, it first shortens the
@@ -43,7 +44,7 @@ func (r Result) reductions() []func(*Result) bool {
 	for _, most := range []int{400, 200, 100, 50} {
 		all = append(all, once(func(r *Result) {
 			for i := range r.Outputs {
-				r.Outputs[i].Message = clip(r.Outputs[i].Message, most)
+				r.Outputs[i].Message = text.Fit(r.Outputs[i].Message, most)
 			}
 		}))
 	}
@@ -52,9 +53,9 @@ func (r Result) reductions() []func(*Result) bool {
 		withoutLast(func(o Objective) bool { return o.Met != nil && *o.Met }),
 		withoutLast(func(o Objective) bool { return o.Met == nil }),
 		once(func(r *Result) {
-			r.Summary, r.Error = clip(r.Summary, 400), clip(r.Error, 400)
+			r.Summary, r.Error = text.Fit(r.Summary, 400), text.Fit(r.Error, 400)
 			for i := range r.Outputs {
-				r.Outputs[i].Output = clip(r.Outputs[i].Output, 100)
+				r.Outputs[i].Output = text.Fit(r.Outputs[i].Output, 100)
 			}
 		}),
 		withoutLast(func(Objective) bool { return true }),
@@ -66,7 +67,7 @@ func (r Result) reductions() []func(*Result) bool {
 			return true
 		},
 		once(func(r *Result) {
-			r.ReportID, r.Verdict = clip(r.ReportID, 64), report.Verdict(clip(string(r.Verdict), 64))
+			r.ReportID, r.Verdict = text.Fit(r.ReportID, 64), report.Verdict(text.Fit(string(r.Verdict), 64))
 		}),
 	)
 }
@@ -140,19 +141,6 @@ func OneLine(s string) string {
 	}, s))
 }
 
-// clip cuts a text to at most so many bytes.
-func clip(s string, most int) string {
-	const mark = "…"
-	if len(s) <= most {
-		return s
-	}
-	cut := most - len(mark)
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + mark
-}
-
 // DecodeResult reads a termination message. It is not trusted: whoever may make Pods in the namespace can have written it.
 func DecodeResult(message string) (Result, error) {
 	if len(message) > MaxMessage {
@@ -180,7 +168,7 @@ func (r Result) check() error {
 			return errors.New("it has neither a verdict nor an error")
 		}
 	default:
-		return fmt.Errorf("its verdict is %s", quoted(string(r.Verdict)))
+		return fmt.Errorf("its verdict is %s", text.Quote(string(r.Verdict), 40))
 	}
 	if r.Window != nil && !r.Window.From.Before(r.Window.To) {
 		return errors.New("its window ends before it begins")
@@ -191,7 +179,7 @@ func (r Result) check() error {
 	names := map[string]bool{}
 	for _, o := range r.Objectives {
 		if !label.MatchString(o.Name) || names[o.Name] {
-			return fmt.Errorf("it has an objective of the name %s, or two", quoted(o.Name))
+			return fmt.Errorf("it has an objective of the name %s, or two", text.Quote(o.Name, 40))
 		}
 		names[o.Name] = true
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/schedule"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -72,13 +73,13 @@ func (f *faults) add(wrong bool, field, format string, args ...any) {
 }
 
 func (f *faults) check(s Spec, now time.Time) {
-	f.add(!label.MatchString(s.Namespace), "namespace", "must be the name of a namespace, not %s", quoted(s.Namespace))
-	f.add(len(s.Name) > maxName || !subdomain.MatchString(s.Name), "name", "must be the name of a MonitoringReport, not %s", quoted(s.Name))
+	f.add(!label.MatchString(s.Namespace), "namespace", "must be the name of a namespace, not %s", text.Quote(s.Namespace, 40))
+	f.add(len(s.Name) > maxName || !subdomain.MatchString(s.Name), "name", "must be the name of a MonitoringReport, not %s", text.Quote(s.Name, 40))
 	f.schedule(s, now)
 	if s.Window != "" {
 		d, err := time.ParseDuration(s.Window)
 		f.add(err != nil || d < time.Minute || d > report.MaxHours*time.Hour || d%time.Minute != 0,
-			"window", "must be whole minutes from 1m to %dh, not %s", report.MaxHours, quoted(s.Window))
+			"window", "must be whole minutes from 1m to %dh, not %s", report.MaxHours, text.Quote(s.Window, 40))
 	}
 	f.add(s.CompareWith == "", "compareWith", "must be %s or %s", report.ComparePrevious, report.CompareNone)
 	// The window stands for any, since this one's depends on the run.
@@ -104,7 +105,7 @@ func (f *faults) check(s Spec, now time.Time) {
 func (f *faults) schedule(s Spec, now time.Time) {
 	zone := s.TimeZone
 	if _, err := schedule.Parse("@hourly", zone, now); err != nil {
-		f.add(true, "timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", quoted(zone))
+		f.add(true, "timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", text.Quote(zone, 40))
 		zone = "Etc/UTC" // for the schedule's own faults
 	}
 	if _, err := schedule.Parse(s.Schedule, zone, now); err != nil {
@@ -114,7 +115,7 @@ func (f *faults) schedule(s Spec, now time.Time) {
 
 func (f *faults) output(field string, o Output) {
 	_, known := extensions[o.Format]
-	f.add(!known, field+".format", "must be html, json, markdown, csv or text, not %s", quoted(string(o.Format)))
+	f.add(!known, field+".format", "must be html, json, markdown, csv or text, not %s", text.Quote(string(o.Format), 40))
 	targets := 0
 	if o.File != nil {
 		targets++
@@ -138,12 +139,12 @@ func (f *faults) file(field string, o File) {
 }
 
 func (f *faults) s3(field string, o S3) {
-	f.add(!bucket.MatchString(o.Bucket) || strings.Contains(o.Bucket, ".."), field+".bucket", "must be the name of a bucket, not %s", quoted(o.Bucket))
+	f.add(!bucket.MatchString(o.Bucket) || strings.Contains(o.Bucket, ".."), field+".bucket", "must be the name of a bucket, not %s", text.Quote(o.Bucket, 40))
 	f.folders(field+".prefix", o.Prefix)
 	u, err := url.Parse(o.Endpoint)
 	f.add(err != nil || len(o.Endpoint) > maxText || !endpoint.MatchString(o.Endpoint) || !portExists(u.Port()), field+".endpoint",
-		"must be a URL of http or https without a path, such as https://s3.eu-central-1.amazonaws.com, not %s", quoted(o.Endpoint))
-	f.add(!region.MatchString(o.Region), field+".region", "must be a region such as eu-central-1, not %s", quoted(o.Region))
+		"must be a URL of http or https without a path, such as https://s3.eu-central-1.amazonaws.com, not %s", text.Quote(o.Endpoint, 40))
+	f.add(!region.MatchString(o.Region), field+".region", "must be a region such as eu-central-1, not %s", text.Quote(o.Region, 40))
 	f.absolute(field+".credentials", o.Credentials)
 	f.object(field+".secret", o.Secret)
 }
@@ -152,16 +153,16 @@ func (f *faults) webhook(field string, o Webhook) {
 	f.absolute(field+".urlFile", o.URLFile)
 	name, key, found := strings.Cut(o.Secret, "/")
 	f.object(field+".secret", name)
-	f.add(!found || len(key) > maxObject || !secretKey.MatchString(key), field+".secret", "must be a Secret's name and key, such as hook/url, not %s", quoted(o.Secret))
-	f.add(o.Style != Slack && o.Style != Generic, field+".style", "must be %s or %s, not %s", Slack, Generic, quoted(string(o.Style)))
+	f.add(!found || len(key) > maxObject || !secretKey.MatchString(key), field+".secret", "must be a Secret's name and key, such as hook/url, not %s", text.Quote(o.Secret, 40))
+	f.add(o.Style != Slack && o.Style != Generic, field+".style", "must be %s or %s, not %s", Slack, Generic, text.Quote(string(o.Style), 40))
 }
 
 func (f *faults) object(field, name string) {
-	f.add(len(name) > maxObject || !subdomain.MatchString(name), field, "must be the name of an object, not %s", quoted(name))
+	f.add(len(name) > maxObject || !subdomain.MatchString(name), field, "must be the name of an object, not %s", text.Quote(name, 40))
 }
 
 func (f *faults) absolute(field, s string) {
-	f.add(!path.IsAbs(s) || path.Clean(s) != s || len(s) > maxText || OneLine(s) != s, field, "must be an absolute path, not %s", quoted(s))
+	f.add(!path.IsAbs(s) || path.Clean(s) != s || len(s) > maxText || OneLine(s) != s, field, "must be an absolute path, not %s", text.Quote(s, 40))
 }
 
 // folders checks where files go below a root.
@@ -173,7 +174,7 @@ func (f *faults) folders(field, s string) {
 	for part := range strings.SplitSeq(s, "/") {
 		dots = dots || part == "." || part == ".."
 	}
-	f.add(dots || len(s) > maxText || !folders.MatchString(s), field, "must be folders such as reports/daily, not %s", quoted(s))
+	f.add(dots || len(s) > maxText || !folders.MatchString(s), field, "must be folders such as reports/daily, not %s", text.Quote(s, 40))
 }
 
 func portExists(port string) bool {
@@ -182,13 +183,4 @@ func portExists(port string) bool {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	return err == nil && n > 0
-}
-
-// quoted quotes what was written for a message, or its beginning.
-func quoted(s string) string {
-	const most = 40
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // assistants are AI agents at work, seen from all three sides: requests to the gateway, executions that a service logs
@@ -40,7 +42,7 @@ var models = []struct {
 
 // run has somebody ask something every so often, until ctx is done.
 func (a *assistants) run(ctx context.Context, every time.Duration) {
-	for n := 1; pause(ctx, every/2+mathrand.N(every)); n++ {
+	for n := 1; pause.For(ctx, every/2+mathrand.N(every)); n++ {
 		var err error
 		switch n % 3 {
 		case 0:

@@ -19,6 +19,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // Options say what to simulate.
@@ -103,7 +104,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for i, one := range f.agents {
 		g.Go(func() error {
-			if !pause(ctx, time.Duration(i)*10*time.Second/time.Duration(len(f.agents))) {
+			if !pause.For(ctx, time.Duration(i)*10*time.Second/time.Duration(len(f.agents))) {
 				return nil
 			}
 			return one.Run(ctx)
@@ -122,7 +123,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // trickle deploys something to somebody now and then: mostly to one agent, sometimes to a region.
 func (f *Fleet) trickle(ctx context.Context) {
-	for n := 1; pause(ctx, f.opts.Every); n++ {
+	for n := 1; pause.For(ctx, f.opts.Every); n++ {
 		order := openapi.CreateDeploymentsRequest{
 			Name: fmt.Sprintf("app 1.%d", n), Spec: json.RawMessage(fmt.Sprintf(`{"image":"registry.example/app:1.%d"}`, n)),
 		}
@@ -152,7 +153,7 @@ func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
 	}
 	say("deploying %s, attempt %d", work.Name, work.Attempt)
 	for i := range steps {
-		if !pause(ctx, 200*time.Millisecond+mathrand.N(400*time.Millisecond)) {
+		if !pause.For(ctx, 200*time.Millisecond+mathrand.N(400*time.Millisecond)) {
 			return ctx.Err()
 		}
 		say("::progress %d", (i+1)*100/steps)
@@ -162,15 +163,4 @@ func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
 	}
 	say("done")
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

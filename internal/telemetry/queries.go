@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -132,7 +134,7 @@ func (o *QueryObserver) query(name string) *query {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known = *o.byName.Load()
-	name = strings.Clone(truncate(strings.ToValidUTF8(name, "\uFFFD"), maxQueryNameLen)) // as a label must be
+	name = strings.Clone(text.Fit(strings.ToValidUTF8(name, "\uFFFD"), maxQueryNameLen)) // as a label must be
 	if q := known[name]; q != nil {
 		return q
 	}

@@ -10,10 +10,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -78,7 +79,7 @@ func (r redactor) hidesKnown(s string) bool {
 // text is redacted before it is cut to its length: half a secret would not be recognised. Only what is so long that
 // redacting it would take too long is cut before as well.
 func (r redactor) text(s string) string {
-	return truncate(RedactText(r.withoutKnown(truncate(s, 8*maxLogText))), maxLogText)
+	return text.Fit(RedactText(r.withoutKnown(text.Fit(s, 8*maxLogText))), maxLogText)
 }
 
 // sent is text for what a client sent: valid UTF-8 of at most limit bytes.
@@ -109,9 +110,9 @@ func (r redactor) sentBy(redact func(string) string, s string, limit int) string
 	}
 	clean := redact(head)
 	if cut {
-		clean = settled(clean) + ellipsis
+		clean = settled(clean) + "…"
 	}
-	return truncate(strings.ToValidUTF8(clean, "\uFFFD"), limit)
+	return text.Fit(strings.ToValidUTF8(clean, "\uFFFD"), limit)
 }
 
 // head returns the first limit bytes of a text, or fewer, so that it ends with no part of a known secret.
@@ -140,20 +141,6 @@ func settled(s string) string {
 		s = s[:i]
 	}
 	return s
-}
-
-const ellipsis = "…"
-
-// truncate cuts s to at most limit bytes, an ellipsis included, and never inside of a character.
-func truncate(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	end := limit - len(ellipsis)
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + ellipsis
 }
 
 // redactingCore redacts all that reaches it, messages, stacks and fields, those of With too, and queues the line for its

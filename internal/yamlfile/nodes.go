@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Mapping reads the fields of a mapping, each there once. The field of a file's root is empty. Without names that are known,
@@ -143,7 +145,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 	case yaml.ScalarNode:
 		var scalar any
 		if err := n.Decode(&scalar); err != nil {
-			r.Fault(n, field, "cannot be read: %s", excerpt(err.Error()))
+			r.Fault(n, field, "cannot be read: %s", text.Clip(err.Error(), 60))
 			return nil
 		}
 		switch v := scalar.(type) {
@@ -163,7 +165,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 
 // Under is the path of a field in another, which is empty at the root. A name that cannot stand there as it is, is quoted.
 func Under(field, name string) string {
-	if name = excerpt(name); name == "" || !IsWord(name) {
+	if name = text.Clip(name, 60); name == "" || !IsWord(name) {
 		name = strconv.Quote(name)
 	}
 	if field == "" {
@@ -178,12 +180,4 @@ func IsWord(text string) bool {
 }
 
 // Quote quotes what is written in a file, or its beginning.
-func Quote(text string) string { return strconv.Quote(excerpt(text)) }
-
-func excerpt(text string) string {
-	const most = 60 // bytes
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…" // a character that was cut goes
-}
+func Quote(s string) string { return strconv.Quote(text.Clip(s, 60)) }

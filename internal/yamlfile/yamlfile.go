@@ -18,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Fault is one thing wrong with a file.
@@ -112,7 +114,7 @@ func (r *Reader) document(file []byte, most int) *yaml.Node {
 	}
 	if !errors.Is(err, io.EOF) {
 		line, problem := yamlProblem(err)
-		r.FaultAt(min(line, lines), "file", "is not YAML: %s", excerpt(problem)) // it may point behind the last
+		r.FaultAt(min(line, lines), "file", "is not YAML: %s", text.Clip(problem, 60)) // it may point behind the last
 		return nil
 	}
 	return document.Content[0]

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // job is what a deployment's spec has an agent do.
@@ -56,7 +57,7 @@ func work(ctx context.Context, w agent.Work, out io.Writer) error {
 	if _, err := fmt.Fprintf(out, "attempt %d\n", w.Attempt); err != nil {
 		return err
 	}
-	if !wait(ctx, time.Duration(j.TakesMS)*time.Millisecond) {
+	if !pause.For(ctx, time.Duration(j.TakesMS)*time.Millisecond) {
 		return ctx.Err()
 	}
 	switch {

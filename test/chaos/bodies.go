@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -43,7 +44,7 @@ var heldFanout = experiment{
 					}
 				})
 				if sent.Load()%64 == 0 {
-					wait(ctx, time.Millisecond)
+					pause.For(ctx, time.Millisecond)
 				}
 			}
 			eventually(ctx, 20*time.Millisecond, func() bool { return sent.Load()+failed.Load() >= int64(polls) })
@@ -104,7 +105,7 @@ var trickledBodies = experiment{
 				}
 				_, _ = io.WriteString(conn, head+body) // it may be answered, and closed, before all of it is sent
 			}
-			wait(ctx, time.Duration(t.repeat(10, 2))*time.Second)
+			pause.For(ctx, time.Duration(t.repeat(10, 2))*time.Second)
 			return ctx.Err()
 		})
 	},
@@ -196,7 +197,7 @@ var idleConnections = experiment{
 				conns = append(conns, conn)
 				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed already
 			}
-			if !wait(ctx, 500*time.Millisecond) {
+			if !pause.For(ctx, 500*time.Millisecond) {
 				return ctx.Err()
 			}
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 3 * time.Second}

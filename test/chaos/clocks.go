@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -142,7 +143,7 @@ func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jump
 					clocks.set(id, t.between(-2*time.Hour, 2*time.Hour))
 				}
 			}
-			if !wait(ctx, 500*time.Millisecond) {
+			if !pause.For(ctx, 500*time.Millisecond) {
 				return ctx.Err()
 			}
 		}
@@ -151,7 +152,7 @@ func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jump
 				return err
 			}
 		}
-		if !wait(ctx, t.between(time.Second, 2*time.Second)) {
+		if !pause.For(ctx, t.between(time.Second, 2*time.Second)) {
 			return ctx.Err()
 		}
 	}

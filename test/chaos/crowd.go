@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // crowd is everybody who uses the service, all at once: agents, those who deploy, those who log executions, those who ask AI
@@ -130,20 +132,8 @@ func (c *crowd) every(ctx context.Context, who string, each time.Duration, clien
 		return
 	}
 	random := c.t.random(who)
-	for wait(ctx, each/2+time.Duration(random.Int64N(int64(each)))) {
+	for pause.For(ctx, each/2+time.Duration(random.Int64N(int64(each)))) {
 		do(ctx, client, random)
-	}
-}
-
-// wait lets time pass, and says whether it was not interrupted.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -272,7 +262,7 @@ func (c *crowd) look(ctx context.Context, client *http.Client, random *rand.Rand
 func (c *crowd) insist(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) ([]byte, bool) {
 	stay, give := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer give()
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for gap := 100 * time.Millisecond; ; gap = min(2*gap, time.Second) {
 		status, answer, err := c.post(stay, client, path, token, header, body)
 		if err == nil && status == http.StatusCreated {
 			return answer, true
@@ -281,7 +271,7 @@ func (c *crowd) insist(ctx context.Context, client *http.Client, path, token str
 			c.diary.strange("POST %s: %d %.300s", path, status, answer)
 			return nil, false
 		}
-		if !wait(stay, pause) {
+		if !pause.For(stay, gap) {
 			return nil, false
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -75,7 +76,7 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 		}
 		crashed = ", and PostgreSQL crashed"
 	}
-	if !wait(ctx, t.between(2*time.Second, 6*time.Second)) {
+	if !pause.For(ctx, t.between(2*time.Second, 6*time.Second)) {
 		return ctx.Err()
 	}
 	over := time.Now()
@@ -166,7 +167,7 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 	if !eventually(soon, probeEvery, refused(began)) {
 		return errors.New("AI agents run on, though what they do cannot be recorded")
 	}
-	if !wait(ctx, 3*time.Second) {
+	if !pause.For(ctx, 3*time.Second) {
 		return ctx.Err()
 	}
 	over := time.Now()

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -40,7 +41,7 @@ func newFailover(name, what string, quick bool, lose func(context.Context, pair)
 			t.ending(func() error { return rig.Hear(context.WithoutCancel(ctx)) })
 			began := time.Now()
 			for range t.repeat(4, 1) {
-				if !wait(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
+				if !pause.For(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
 					return ctx.Err()
 				}
 				if err := t.failOver(ctx, &p, lose); err != nil {
@@ -76,7 +77,7 @@ func (t *trial) failOver(ctx context.Context, p *pair, lose func(context.Context
 	if err := lose(ctx, *p); err != nil {
 		return err
 	}
-	if !wait(ctx, t.between(100*time.Millisecond, 2*time.Second)) { // until somebody notices
+	if !pause.For(ctx, t.between(100*time.Millisecond, 2*time.Second)) { // until somebody notices
 		return ctx.Err()
 	}
 	over := time.Now()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -121,7 +122,7 @@ func floodKubernetes(ctx context.Context, t *trial, binary, name string) (found 
 			found.failed++
 			t.logf("%s: %s: a good token was answered %d", t.name, name, status)
 		}
-		wait(flooding, 500*time.Millisecond)
+		pause.For(flooding, 500*time.Millisecond)
 	}
 	flood.Wait()
 	found.sent, found.reviews = int(sent.Load()), int(api.made.Load())

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -38,7 +39,7 @@ func newNetworkFault() experiment {
 				stalls, forgets, stallsAndCuts, slows,
 			}
 			for _, round := range rounds[:t.repeat(len(rounds), 1)] {
-				if !wait(ctx, t.between(300*time.Millisecond, time.Second)) {
+				if !pause.For(ctx, t.between(300*time.Millisecond, time.Second)) {
 					return ctx.Err()
 				}
 				over, what := round(ctx, t, network)
@@ -57,7 +58,7 @@ func newNetworkFault() experiment {
 // stalls stops all traffic for longer than a sweep waits, and lets it go on.
 func stalls(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Stall()
-	wait(ctx, t.between(4*time.Second, 7*time.Second))
+	pause.For(ctx, t.between(4*time.Second, 7*time.Second))
 	network.Resume()
 	return time.Now(), "stalled for some seconds"
 }
@@ -71,7 +72,7 @@ func forgets(_ context.Context, _ *trial, network *rig.Proxy) (over time.Time, w
 // stallsAndCuts stops all traffic for longer than a request waits, and then closes all connections.
 func stallsAndCuts(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Stall()
-	wait(ctx, t.between(12*time.Second, 20*time.Second))
+	pause.For(ctx, t.between(12*time.Second, 20*time.Second))
 	network.Cut()
 	network.Resume()
 	return time.Now(), "stalled until requests gave up, and cut"
@@ -80,7 +81,7 @@ func stallsAndCuts(ctx context.Context, t *trial, network *rig.Proxy) (over time
 // slows makes every round trip a tenth of a second longer, as to another continent. Things go on, slower.
 func slows(ctx context.Context, _ *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Delay(50 * time.Millisecond)
-	wait(ctx, 6*time.Second)
+	pause.For(ctx, 6*time.Second)
 	network.Delay(0)
 	return time.Now(), "slow for some seconds"
 }

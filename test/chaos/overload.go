@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -147,7 +148,7 @@ func (o *overload) watch(ctx context.Context) *known {
 	k.working.Go(func() {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 		path, token := o.agent(overloadAgents - 1)
-		for i := 0; wait(ctx, 50*time.Millisecond); i++ {
+		for i := 0; pause.For(ctx, 50*time.Millisecond); i++ {
 			if rss, err := o.server.RSS(); err == nil {
 				k.peak = max(k.peak, rss)
 			}

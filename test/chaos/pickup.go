@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -119,7 +120,7 @@ func (c *courier) make(ctx context.Context, i int) error {
 		c.mu.Lock()
 		c.acked[made.Deployments[0].ID] = at
 		c.mu.Unlock()
-		if !wait(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) {
+		if !pause.For(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) {
 			return nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -20,14 +21,14 @@ var postgresKilled = experiment{
 		began := time.Now()
 		var caught int
 		for range t.repeat(10, 2) {
-			if !wait(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
+			if !pause.For(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
 				return ctx.Err()
 			}
 			before := t.inFlight()
 			if err := t.postgres.Kill(); err != nil {
 				return err
 			}
-			if !wait(ctx, t.between(20*time.Millisecond, 2*time.Second)) {
+			if !pause.For(ctx, t.between(20*time.Millisecond, 2*time.Second)) {
 				return ctx.Err()
 			}
 			over := time.Now()
@@ -79,7 +80,7 @@ var listenerTerminated = experiment{
 			if err != nil {
 				return err
 			}
-			if !wait(ctx, t.between(50*time.Millisecond, 350*time.Millisecond)) {
+			if !pause.For(ctx, t.between(50*time.Millisecond, 350*time.Millisecond)) {
 				return ctx.Err()
 			}
 		}

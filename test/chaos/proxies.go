@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -124,13 +125,13 @@ func (t *trial) behind(ctx context.Context, proxy, suffix, binary string, takes 
 		})
 	}
 	clients.Go(func() { p.askAll(asking) })
-	if !wait(ctx, takes/2) {
+	if !pause.For(ctx, takes/2) {
 		return 0, ctx.Err()
 	}
 	if err := restart(ctx); err != nil {
 		return 0, err
 	}
-	if !wait(ctx, takes/2) {
+	if !pause.For(ctx, takes/2) {
 		return 0, ctx.Err()
 	}
 	stop()
@@ -194,7 +195,7 @@ func (p *proxied) askAll(ctx context.Context) {
 	client := &http.Client{Transport: noting{p, &http.Transport{}}, Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	create := `{"agent_ids":["` + rig.AgentID(proxiedAgents) + `"],"name":"proxied","spec":{}}`
-	for i := 0; wait(ctx, askProxyEach); i++ {
+	for i := 0; pause.For(ctx, askProxyEach); i++ {
 		method, path, body := http.MethodPost, "/api/deployments", create
 		switch i % 3 {
 		case 1:

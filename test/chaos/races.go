@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -69,7 +70,7 @@ func (c *crowd) report(ctx context.Context, client *http.Client, url string, age
 		if err == nil && got < http.StatusInternalServerError {
 			return got == http.StatusOK
 		}
-		if !wait(ctx, 200*time.Millisecond) {
+		if !pause.For(ctx, 200*time.Millisecond) {
 			return false
 		}
 	}

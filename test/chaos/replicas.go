@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 var replicaKilled = experiment{
@@ -12,7 +14,7 @@ var replicaKilled = experiment{
 	what: "kill -9 of one replica of two, and its restart",
 	strike: func(ctx context.Context, t *trial) error {
 		for range t.repeat(6, 1) {
-			if !wait(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
+			if !pause.For(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
 				return ctx.Err()
 			}
 			i := t.random0.IntN(replicas)
@@ -20,7 +22,7 @@ var replicaKilled = experiment{
 			if err := t.kill(i); err != nil {
 				return err
 			}
-			if !wait(ctx, t.between(100*time.Millisecond, 3*time.Second)) {
+			if !pause.For(ctx, t.between(100*time.Millisecond, 3*time.Second)) {
 				return ctx.Err()
 			}
 			over := time.Now()
@@ -60,7 +62,7 @@ var rollingRestart = experiment{
 		began := time.Now()
 		for range t.repeat(4, 1) {
 			for i := range replicas {
-				if !wait(ctx, t.between(300*time.Millisecond, 900*time.Millisecond)) {
+				if !pause.For(ctx, t.between(300*time.Millisecond, 900*time.Millisecond)) {
 					return ctx.Err()
 				}
 				asked := time.Now()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -190,7 +191,7 @@ func (r *restoration) replaceAndRestore(ctx context.Context) error {
 // restoreSections takes pauses in the place of the time that a larger database takes.
 func (r *restoration) restoreSections(ctx context.Context) error {
 	for i, section := range []string{"pre-data", "data", "post-data"} {
-		if i > 0 && !wait(ctx, r.pause) {
+		if i > 0 && !pause.For(ctx, r.pause) {
 			return ctx.Err()
 		}
 		if err := r.postgres.Run(ctx, "pg_restore", "--section="+section, "--exit-on-error", "--dbname="+r.service, r.dump); err != nil {
@@ -239,7 +240,7 @@ func (r *restoration) observe(ctx context.Context, over time.Time) (recovered ti
 		} else {
 			right, last, recovered = 0, fmt.Sprint(wrong), time.Since(over)
 		}
-		wait(ctx, 200*time.Millisecond)
+		pause.For(ctx, 200*time.Millisecond)
 	}
 	if right < 3 {
 		recovered = r.within
@@ -249,7 +250,7 @@ func (r *restoration) observe(ctx context.Context, over time.Time) (recovered ti
 		if after += len(wrong); len(wrong) > 0 {
 			last = fmt.Sprint(wrong)
 		}
-		wait(ctx, 200*time.Millisecond)
+		pause.For(ctx, 200*time.Millisecond)
 	}
 	return min(recovered, r.within), after, last
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -62,11 +63,11 @@ func (o *overload) readSlowly(ctx context.Context, name string, readers int, age
 		if _, err := conn.Write(rig.Request(http.MethodGet, path, o.server.Address, "Authorization: Bearer "+token+"\r\n", nil)); err != nil {
 			return fmt.Errorf("ask: %w", err)
 		}
-		if !wait(ctx, time.Duration(o.t.repeat(100, 10))*time.Millisecond) {
+		if !pause.For(ctx, time.Duration(o.t.repeat(100, 10))*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
-	wait(ctx, time.Duration(o.t.repeat(20, 2))*time.Second)
+	pause.For(ctx, time.Duration(o.t.repeat(20, 2))*time.Second)
 	return ctx.Err()
 }
 

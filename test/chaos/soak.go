@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 var soak = experiment{
@@ -78,7 +80,7 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (all []sample, err 
 			return nil, err
 		}
 		all = append(all, s)
-		if !wait(ctx, time.Second) {
+		if !pause.For(ctx, time.Second) {
 			return nil, ctx.Err()
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -42,7 +43,7 @@ var reconnects = experiment{
 					return err
 				}
 			}
-			if !wait(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
+			if !pause.For(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
 				return ctx.Err()
 			}
 			over := time.Now()
@@ -97,7 +98,7 @@ func (s *storm) hold(ctx context.Context, i int) {
 			}
 			return rig.Request(http.MethodGet, at, address, header+tag+"\r\n", nil)
 		})
-		if err == nil || !wait(ctx, 100*time.Millisecond) {
+		if err == nil || !pause.For(ctx, 100*time.Millisecond) {
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/test/rig"
 )
@@ -182,8 +183,8 @@ func (o *observation) poll(ctx context.Context, server *rig.Server, d time.Durat
 	return o.polls.First
 }
 
-// pause is between the requests of one connection to what is answered at once, lest the flood be of the processor alone.
-const pause = 20 * time.Millisecond
+// requestGap is between the requests of one connection to what is answered at once, lest the flood be of the processor alone.
+const requestGap = 20 * time.Millisecond
 
 func repeatRequest(ctx context.Context, address, path, header string, sent *atomic.Int64) {
 	request := rig.Request(http.MethodGet, path, address, header, nil)
@@ -192,7 +193,7 @@ func repeatRequest(ctx context.Context, address, path, header string, sent *atom
 		if err != nil {
 			continue
 		}
-		for err == nil && wait(ctx, pause) {
+		for err == nil && pause.For(ctx, requestGap) {
 			var answer rig.Response
 			if answer, err = conn.Do(request); err == nil {
 				sent.Add(1)

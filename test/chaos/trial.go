@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -221,7 +222,7 @@ func (t *trial) restingGoroutines(ctx context.Context, i int) (most int, err err
 			return 0, err
 		}
 		most = max(most, n)
-		if !wait(ctx, goroutinesEvery) {
+		if !pause.For(ctx, goroutinesEvery) {
 			return 0, ctx.Err()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -64,7 +65,7 @@ func (t *trial) watchAll(ctx context.Context) *watch {
 			w.probes = append(w.probes, one)
 			random := t.random("probe " + one.name)
 			w.running.Go(func() {
-				for wait(ctx, p.every) {
+				for pause.For(ctx, p.every) {
 					one.note(ctx, func(ctx context.Context) (int, error) { return p.ask(ctx, one.client, random) })
 				}
 			})
