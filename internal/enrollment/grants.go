@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/watchbill/watchbill/internal/configfile"
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/watched"
 )
 
 // Options are where grants come from.
@@ -22,13 +22,13 @@ type Options struct {
 // Grants are the tokens that are good now.
 type Grants struct {
 	opts    Options
-	file    *watched.File
+	file    *configfile.File
 	current atomic.Pointer[[]fleet.Grant]
 }
 
 // Open reads the file for the first time, when every fault counts.
 func Open(o Options) (*Grants, error) {
-	g := &Grants{opts: o, file: watched.New(o.File, maxFile)}
+	g := &Grants{opts: o, file: configfile.New(o.File, maxFile)}
 	g.set(nil)
 	return g, g.Refresh(context.Background())
 }

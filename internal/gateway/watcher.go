@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/watched"
+	"github.com/watchbill/watchbill/internal/configfile"
 )
 
 // watchEvery is how often a watcher reads its file, which is small.
@@ -18,7 +18,7 @@ const watchEvery = time.Second
 // leaves those in force that were.
 type Watcher struct {
 	path    string
-	file    *watched.File // Run's alone
+	file    *configfile.File // Run's alone
 	env     func(string) (string, bool)
 	log     *zap.Logger
 	current atomic.Pointer[Agents]
@@ -27,7 +27,7 @@ type Watcher struct {
 
 // Watch reads the file for the first time, when every fault counts.
 func Watch(path string, env func(name string) (value string, ok bool), log *zap.Logger) (*Watcher, error) {
-	w := &Watcher{path: path, file: watched.New(path, maxAgentsFile), env: env, log: log}
+	w := &Watcher{path: path, file: configfile.New(path, maxAgentsFile), env: env, log: log}
 	file, _, err := w.file.Read()
 	if err != nil {
 		return nil, fmt.Errorf("read the agents: %w", err)

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/watchbill/watchbill/internal/configfile"
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/watched"
 )
 
 // prices are those in force: the shipped ones, and before them those of a file, which is read again when it changes.
 type prices struct {
 	path    string
-	file    *watched.File
+	file    *configfile.File
 	free    bool // what users host costs nothing
 	current atomic.Pointer[execution.Prices]
 }
@@ -32,7 +32,7 @@ func CheckSelfHosted(value string) error {
 }
 
 func readPrices(path string, free bool) (*prices, error) {
-	p := &prices{path: path, file: watched.New(path, execution.MaxPriceFile), free: free}
+	p := &prices{path: path, file: configfile.New(path, execution.MaxPriceFile), free: free}
 	p.current.Store(execution.DefaultPrices().SelfHosted(free))
 	return p, p.refresh(context.Background())
 }

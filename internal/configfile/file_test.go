@@ -1,4 +1,4 @@
-package watched_test
+package configfile_test
 
 import (
 	"os"
@@ -7,13 +7,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/watched"
+	"github.com/watchbill/watchbill/internal/configfile"
 )
 
 func TestFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
-	f := watched.New(path, 5)
+	f := configfile.New(path, 5)
 	if _, changed, err := f.Read(); err == nil || changed {
 		t.Errorf("no file: want an error, got changed %v", changed)
 	}
@@ -48,7 +48,7 @@ func TestWhatIsNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, pipe} {
-		if _, _, err := watched.New(path, 5).Read(); err == nil || !strings.HasSuffix(err.Error(), "is no file") {
+		if _, _, err := configfile.New(path, 5).Read(); err == nil || !strings.HasSuffix(err.Error(), "is no file") {
 			t.Errorf("%s: want it refused, got %v", path, err)
 		}
 	}

@@ -1,6 +1,6 @@
-// Package watched reads files of configuration that may change while the program runs. What is in them, and what becomes
+// Package configfile reads files of configuration that may change while the program runs. What is in them, and what becomes
 // of a file that is wrong, is for whoever watches.
-package watched
+package configfile
 
 import (
 	"bytes"
