@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 // The bounds of a policy.
@@ -19,7 +21,7 @@ const (
 type PayloadPolicy struct {
 	Max    int  // bytes of each of input and output; 0: DefaultPayload
 	Refuse bool // what is larger, instead of keeping its head
-	Redact Redaction
+	Redact redact.Rules
 }
 
 // Apply makes an execution's payloads and error message such that they can be stored, masks them, and then bounds them.
@@ -58,20 +60,17 @@ func (p PayloadPolicy) apply(field string, raw json.RawMessage) (json.RawMessage
 	}
 }
 
-// truncatedMark begins what truncate makes.
-const truncatedMark = `{"truncated":`
-
 // truncate makes an object that says that there was more, how much, and how it began.
 func (p PayloadPolicy) truncate(payload json.RawMessage, bytes int) json.RawMessage {
 	const slack = 32 // for members that are masked: even "truncated" can be
 	object := func(head string) []byte {
-		o := strconv.AppendInt([]byte(truncatedMark+`true,"bytes":`), int64(bytes), 10)
+		o := strconv.AppendInt([]byte(redact.TruncatedMark+`true,"bytes":`), int64(bytes), 10)
 		o = append(o, `,"head":`...)
 		o, _ = jsontext.AppendQuote(o, head) // it is valid UTF-8
 		return append(o, '}')
 	}
 	room := p.most() - len(object("")) - slack
-	head := p.Redact.shorten(string(payload[:min(len(payload), room)]), func(s string) string { return quotedPrefix(s, room) })
+	head := p.Redact.Shorten(string(payload[:min(len(payload), room)]), func(s string) string { return quotedPrefix(s, room) })
 	return p.Redact.JSON(object(head))
 }
 
@@ -106,7 +105,7 @@ func (p PayloadPolicy) errorMessage(message string) string {
 		return masked
 	}
 	mark := fmt.Sprintf(" … (cut; it had %d bytes)", len(message))
-	head := p.Redact.shorten(masked, func(s string) string {
+	head := p.Redact.Shorten(masked, func(s string) string {
 		end := min(len(s), MaxErrorMessage-len(mark))
 		for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
 			end--

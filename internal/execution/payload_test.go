@@ -8,11 +8,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
-func redaction(t testing.TB, rules ...string) execution.Redaction {
+func redaction(t testing.TB, rules ...string) redact.Rules {
 	t.Helper()
-	r, err := execution.ParseRedaction(rules)
+	r, err := redact.ParseRules(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +269,7 @@ func FuzzSanitize(f *testing.F) {
 func BenchmarkApply(b *testing.B) {
 	message := strings.Repeat(`{"role":"user","content":"Please write to me@example.com about order 12345, \"soon\"."},`, 500)
 	payload := json.RawMessage(fmt.Sprintf(`{"messages":[%s]}`, strings.TrimSuffix(message, ",")))
-	for name, redact := range map[string]execution.Redaction{
+	for name, rules := range map[string]redact.Rules{
 		"no rules": {},
 		"names":    redaction(b, "key:password", "key:*token*"),
 		"builtins": redaction(b, "builtin:email", "builtin:credit-card", "builtin:secrets"),
@@ -278,7 +279,7 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				e := execution.Execution{Input: payload}
-				if fault := (execution.PayloadPolicy{Max: 1 << 20, Redact: redact}).Apply(&e); fault != nil {
+				if fault := (execution.PayloadPolicy{Max: 1 << 20, Redact: rules}).Apply(&e); fault != nil {
 					b.Fatal(fault)
 				}
 			}
@@ -305,7 +306,7 @@ func BenchmarkSanitize(b *testing.B) {
 func BenchmarkRedactText(b *testing.B) {
 	text := strings.Repeat("Here is what you asked for, as of today: the order is on its way.\n", 10) +
 		"```json\n" + strings.Repeat(`{"order": 12345, "to": "me@example.com", "password": "hunter2"}`+"\n", 5) + "```\n"
-	for name, redact := range map[string]execution.Redaction{
+	for name, rules := range map[string]redact.Rules{
 		"names":    redaction(b, "key:password", "key:*token*"),
 		"builtins": redaction(b, "builtin:email", "builtin:credit-card", "builtin:secrets"),
 	} {
@@ -313,7 +314,7 @@ func BenchmarkRedactText(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				redact.Text(text)
+				rules.Text(text)
 			}
 		})
 	}

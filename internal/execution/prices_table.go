@@ -4,32 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
-
-// matchGlob reports whether a text is what a pattern says, in which * stands for any characters but the separator, or none.
-func matchGlob(pattern, text string, separator byte) bool {
-	star, from := -1, 0 // the last * in the pattern, and where in the text what follows it is tried
-	p, t := 0, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, from = p, t
-			p++
-		case p < len(pattern) && pattern[p] == text[t]:
-			p++
-			t++
-		case star >= 0 && text[from] != separator:
-			from++
-			p, t = star+1, from
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
-}
-
-// noSeparator is for globs whose * stands for everything. No valid UTF-8 holds it.
-const noSeparator = 0xff
 
 // seriesKey is what the periods of one price have in common.
 type seriesKey struct{ provider, pattern string }
@@ -168,7 +145,7 @@ func (t *priceTable) find(keys []string, n *modelName) (found, bool) {
 			}
 			for _, glob := range t.globs[key] {
 				for _, c := range names {
-					if matchGlob(glob.pattern, c.name, '/') && (c.whole || !glob.exact) {
+					if text.MatchGlob(glob.pattern, c.name, '/') && (c.whole || !glob.exact) {
 						return found{glob, c.zoned}, true
 					}
 				}
@@ -202,6 +179,6 @@ func (n *modelName) isAny(patterns []string) bool {
 	return slices.ContainsFunc(n.plain, func(c candidate) bool { return anyGlob(patterns, c.name) })
 }
 
-func anyGlob(patterns []string, text string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return matchGlob(pattern, text, noSeparator) })
+func anyGlob(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return text.MatchGlob(pattern, name, text.NoSeparator) })
 }

@@ -13,11 +13,12 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ledger"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 func TestPrepare(t *testing.T) {
 	t.Parallel()
-	redact, err := execution.ParseRedaction([]string{"key:password", "builtin:email"})
+	rules, err := redact.ParseRules([]string{"key:password", "builtin:email"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func TestPrepare(t *testing.T) {
 	}
 	prices := execution.DefaultPrices()
 	l := newLedger(nil, nil, func(o *ledger.Options) {
-		o.Payloads, o.Now, o.Prices = execution.PayloadPolicy{Max: 300, Redact: redact}, func() time.Time { return noon }, func() *execution.Prices { return prices }
+		o.Payloads, o.Now, o.Prices = execution.PayloadPolicy{Max: 300, Redact: rules}, func() time.Time { return noon }, func() *execution.Prices { return prices }
 	})
 	valid := func(change func(*execution.Execution)) execution.Execution {
 		return anExecution(func(e *execution.Execution) { e.CreatedAt = noon }, change)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 // TestSanitizedPayloadsAreStored wants PostgreSQL's jsonb to take whatever Sanitize and the masks return.
@@ -21,7 +22,7 @@ func TestSanitizedPayloadsAreStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	redact, err := execution.ParseRedaction([]string{"key:password", "key:*token*", "builtin:email", "builtin:credit-card", "builtin:secrets"})
+	rules, err := redact.ParseRules([]string{"key:password", "key:*token*", "builtin:email", "builtin:credit-card", "builtin:secrets"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestSanitizedPayloadsAreStored(t *testing.T) {
 			r.Fatalf("%q sanitized again became %q", clean, again)
 		}
 		e := execution.Execution{Input: raw}
-		if fault := (execution.PayloadPolicy{Max: 512, Redact: redact}).Apply(&e); fault != nil {
+		if fault := (execution.PayloadPolicy{Max: 512, Redact: rules}).Apply(&e); fault != nil {
 			r.Fatal(fault)
 		}
 		stored(r, "masked", e.Input)

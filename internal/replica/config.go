@@ -11,12 +11,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/enrollment"
-	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 // Config is all that a replica can be told. Defaults returns it with its defaults.
@@ -78,7 +78,7 @@ type ExecutionConfig struct {
 
 	MaxPayload      int      // bytes of an execution's input or output that are stored
 	RefuseOversized bool     // or else cut, with a mark
-	Redact          []string // see execution.ParseRedaction
+	Redact          []string // see redact.ParseRedaction
 	RedactNames     bool     // store pseudonyms in the place of users, sessions and requests
 	RedactNamesKey  string   // file of the keys of these, one a line
 	QueueRows       int      // executions that wait to be stored, at the most
@@ -191,7 +191,7 @@ func (c ExecutionConfig) validate() []error {
 	if err := CheckSelfHosted(c.SelfHostedModels); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := execution.ParseRedaction(c.Redact); err != nil {
+	if _, err := redact.ParseRules(c.Redact); err != nil {
 		faults = append(faults, fmt.Errorf("--redact: %w", err))
 	}
 	fault(c.RedactNames && c.RedactNamesKey == "", "redact-names", "needs --redact-names-key-file, a file with a key that all replicas share; make one with: openssl rand -hex 32")
@@ -214,7 +214,7 @@ func (c Config) CheckFiles() error {
 	}
 	_, display := readDisplayCurrency(c.Executions.DisplayCurrency, c.Executions.CurrencyRateFile)
 	_, grants := c.grants()
-	_, names := c.Executions.pseudonyms(execution.Redaction{})
+	_, names := c.Executions.pseudonyms(redact.Rules{})
 	return errors.Join(err, display, names, grants, c.Kubernetes.checkFiles())
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/health"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/redact"
 	"github.com/watchbill/watchbill/internal/spool"
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
@@ -68,7 +69,7 @@ func (o observer) ObserveCommit(rows int, took time.Duration, err error) {
 func newExecutions(
 	config ExecutionConfig, db *postgres.DB, registry *prometheus.Registry, monitor *health.Monitor, log *zap.Logger, now func() time.Time,
 ) (*executions, error) {
-	redact, err := execution.ParseRedaction(config.Redact)
+	rules, err := redact.ParseRules(config.Redact)
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +86,9 @@ func newExecutions(
 	if e.prices, err = readPrices(config.PricesFile, config.freeSelfHosted()); err != nil {
 		return nil, err
 	}
-	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact}
+	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: rules}
 	e.contents = postgres.NewContents(db, payloads)
-	if e.names, err = config.pseudonyms(redact); err != nil {
+	if e.names, err = config.pseudonyms(rules); err != nil {
 		return nil, err
 	}
 	if e.currency, err = readDisplayCurrency(config.DisplayCurrency, config.CurrencyRateFile); err != nil {

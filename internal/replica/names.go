@@ -10,13 +10,14 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 // maxKeyFile is how much is read of the file of --redact-names-key-file.
 const maxKeyFile = 64 << 10 // bytes
 
 // pseudonyms reads the keys of pseudonyms; nil if names are stored as they are.
-func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseudonyms, error) {
+func (c ExecutionConfig) pseudonyms(rules redact.Rules) (*execution.Pseudonyms, error) {
 	if !c.RedactNames {
 		return nil, nil //nolint:nilnil // a nil Pseudonyms keeps names
 	}
@@ -29,7 +30,7 @@ func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseu
 	if err != nil {
 		return nil, fmt.Errorf("--redact-names-key-file: %w", err)
 	}
-	names, err := execution.NewPseudonyms(string(keys), redact)
+	names, err := execution.NewPseudonyms(string(keys), rules)
 	if err != nil {
 		return nil, fmt.Errorf("--redact-names-key-file: %s: %w", c.RedactNamesKey, err)
 	}

@@ -1,4 +1,4 @@
-package execution
+package redact
 
 import (
 	"strconv"
@@ -7,10 +7,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// TruncatedMark begins a payload that was truncated.
+const TruncatedMark = `{"truncated":`
+
 // members masks JSON, which must be valid: the values of members, and what is in names, strings and numbers.
-func (r *Redaction) members(raw []byte) []byte {
+func (r *Rules) members(raw []byte) []byte {
 	w := masker{r: r, text: string(raw)}
-	w.cut = strings.HasPrefix(w.text, truncatedMark)
+	w.cut = strings.HasPrefix(w.text, TruncatedMark)
 	for i := 0; i < len(w.text); {
 		switch c := w.text[i]; {
 		case c == '"':
@@ -35,7 +38,7 @@ func (r *Redaction) members(raw []byte) []byte {
 
 // masker is a walk through JSON.
 type masker struct {
-	r      *Redaction
+	r      *Rules
 	text   string
 	out    []byte // of text[:copied]
 	copied int
@@ -72,8 +75,8 @@ func (w *masker) str(i int) int {
 	}
 	from := skipBlanks(w.text, colon+1)
 	to := endOfValue(w.text, from)
-	if w.text[from:to] != `"`+redacted+`"` {
-		w.replace(from, to, redacted)
+	if w.text[from:to] != `"`+Mark+`"` {
+		w.replace(from, to, Mark)
 	}
 	return to
 }
@@ -113,13 +116,13 @@ func (w *masker) name(from, to int) {
 func (w *masker) number(i int) int {
 	end := endOfScalar(w.text, i)
 	if len(w.r.find) > 0 && !w.ours(i, end) && w.r.findsNumber(w.text[i:end]) {
-		w.replace(i, end, redacted)
+		w.replace(i, end, Mark)
 	}
 	return end
 }
 
 // findsNumber reports whether a rule finds a number, as it is written or in full.
-func (r *Redaction) findsNumber(number string) bool {
+func (r *Rules) findsNumber(number string) bool {
 	if len(r.find) == 0 {
 		return false
 	}

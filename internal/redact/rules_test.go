@@ -1,4 +1,4 @@
-package execution_test
+package redact_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 func TestRedact(t *testing.T) {
@@ -102,10 +103,10 @@ func TestRedactLeavesItsInputAlone(t *testing.T) {
 
 func TestParseRedaction(t *testing.T) {
 	t.Parallel()
-	if r, err := execution.ParseRedaction(nil); err != nil || !r.Empty() {
+	if r, err := redact.ParseRules(nil); err != nil || !r.Empty() {
 		t.Errorf("no rules: got %v", err)
 	}
-	_, err := execution.ParseRedaction([]string{
+	_, err := redact.ParseRules([]string{
 		"key:ok", "password", "keys:x", "key:", "pattern:(", "builtin:iban", "pattern:a{1001}", "key:\xff", "pattern:" + strings.Repeat("x", 1000), "",
 	})
 	want := []string{
@@ -122,7 +123,7 @@ func TestParseRedaction(t *testing.T) {
 	if err == nil || err.Error() != strings.Join(want, "\n") {
 		t.Errorf("want\n%s, got\n%v", strings.Join(want, "\n"), err)
 	}
-	if _, err := execution.ParseRedaction(make([]string, 101)); err == nil {
+	if _, err := redact.ParseRules(make([]string, 101)); err == nil {
 		t.Error("want at most 100 rules")
 	}
 }
@@ -176,7 +177,7 @@ func FuzzRedact(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, pattern string, most int) {
 		rules := []string{"key:secret", "key:*pass*", "builtin:email", "builtin:credit-card", "builtin:secrets"}
-		r, err := execution.ParseRedaction(append(rules, "pattern:"+pattern))
+		r, err := redact.ParseRules(append(rules, "pattern:"+pattern))
 		if err != nil {
 			r = redaction(t, rules...)
 		}

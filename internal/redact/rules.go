@@ -1,4 +1,4 @@
-package execution
+package redact
 
 import (
 	"encoding/json"
@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// redacted stands in the place of what was masked.
-const redacted = "[redacted]"
+// Mark stands in the place of what was masked.
+const Mark = "[redacted]"
 
 const (
 	maxRules = 100
@@ -23,11 +25,11 @@ const (
 	maxPasses = 4
 )
 
-// Redaction says what is masked before it is stored. The zero value masks nothing. What was masked once does not
+// Rules says what is masked before it is stored. The zero value masks nothing. What was masked once does not
 // change when it is masked again.
 //
 // Each text is read a bounded number of times, so masking takes time in proportion to the size of what is masked.
-type Redaction struct {
+type Rules struct {
 	names map[string]bool // folded
 	odd   []string        // those of names that have more than letters of bare words
 	globs []string        // folded
@@ -37,40 +39,31 @@ type Redaction struct {
 // finder finds what is to be masked in a text: pairs of where it begins and ends.
 type finder func(text string) [][]int
 
-// excerpt returns a text, or its beginning.
-func excerpt(text string) string {
-	const limit = 60 // bytes
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…" // a character that was cut goes
-}
-
-// ParseRedaction reads rules:
+// ParseRules reads rules:
 //
 //	key:NAME       the value of whatever is named NAME, in any case; * in it stands for any characters
 //	pattern:REGEX  what matches in any string, number or name (RE2)
 //	builtin:NAME   email, credit-card or secrets, likewise
 //
 // The error names every rule that is wrong.
-func ParseRedaction(rules []string) (Redaction, error) {
-	r := Redaction{names: map[string]bool{}}
+func ParseRules(rules []string) (Rules, error) {
+	r := Rules{names: map[string]bool{}}
 	if len(rules) > maxRules {
-		return Redaction{}, fmt.Errorf("there must be at most %d rules", maxRules)
+		return Rules{}, fmt.Errorf("there must be at most %d rules", maxRules)
 	}
 	var faults []error
 	for _, rule := range rules {
 		if err := r.add(rule); err != nil {
-			faults = append(faults, fmt.Errorf("%q: %w", excerpt(rule), err))
+			faults = append(faults, fmt.Errorf("%q: %w", text.Clip(rule, 60), err))
 		}
 	}
 	if len(faults) > 0 {
-		return Redaction{}, errors.Join(faults...)
+		return Rules{}, errors.Join(faults...)
 	}
 	return r, nil
 }
 
-func (r *Redaction) add(rule string) error {
+func (r *Rules) add(rule string) error {
 	kind, what, _ := strings.Cut(rule, ":")
 	switch {
 	case len(rule) > maxRule || !utf8.ValidString(rule):
@@ -108,13 +101,16 @@ func isASCII(text string) bool {
 }
 
 // Empty reports whether nothing is masked.
-func (r Redaction) Empty() bool { return !r.named() && len(r.find) == 0 }
+func (r Rules) Empty() bool { return !r.named() && len(r.find) == 0 }
 
 // named reports whether there are rules about names.
-func (r *Redaction) named() bool { return len(r.names)+len(r.globs) > 0 }
+func (r *Rules) named() bool { return len(r.names)+len(r.globs) > 0 }
+
+// Anywhere returns the rules that hold whatever a text is named.
+func (r Rules) Anywhere() Rules { return Rules{find: r.find} }
 
 // JSON masks a JSON value, which must be valid. All that is not masked stays as it was written.
-func (r Redaction) JSON(raw json.RawMessage) json.RawMessage {
+func (r Rules) JSON(raw json.RawMessage) json.RawMessage {
 	if r.Empty() || len(raw) == 0 {
 		return raw
 	}
@@ -122,7 +118,7 @@ func (r Redaction) JSON(raw json.RawMessage) json.RawMessage {
 }
 
 // Text masks a text, and what of JSON and the like it holds.
-func (r Redaction) Text(text string) string {
+func (r Rules) Text(text string) string {
 	if r.Empty() || text == "" {
 		return text
 	}
@@ -133,25 +129,25 @@ func (r Redaction) Text(text string) string {
 		}
 		text = next
 	}
-	return redacted
+	return Mark
 }
 
 // once masks a text that lies within depth strings of JSON: first what is in the strings that it holds, then what is
 // named, then what is found wherever it stands.
-func (r *Redaction) once(text string, depth int) string {
+func (r *Rules) once(text string, depth int) string {
 	text = r.inStrings(text, depth)
 	text = r.inMembers(text)
 	return mask(text, r.spans(text))
 }
 
 // masks reports whether members of a name are masked.
-func (r *Redaction) masks(name string) bool {
+func (r *Rules) masks(name string) bool {
 	if !r.named() {
 		return false
 	}
 	var buffer [64]byte
 	folded := foldInto(buffer[:0], name)
-	return r.names[string(folded)] || slices.ContainsFunc(r.globs, func(glob string) bool { return matchGlob(glob, string(folded), noSeparator) })
+	return r.names[string(folded)] || slices.ContainsFunc(r.globs, func(glob string) bool { return text.MatchGlob(glob, string(folded), text.NoSeparator) })
 }
 
 // fold returns a name without differences of case.
@@ -171,9 +167,9 @@ func foldInto(to []byte, name string) []byte {
 	return to
 }
 
-// shorten makes a text shorter, in such a way that masking it changes nothing: a mask that is cut could be taken for a
+// Shorten makes a text shorter, in such a way that masking it changes nothing: a mask that is cut could be taken for a
 // text, and a beginning can match where the whole did not.
-func (r Redaction) shorten(text string, cut func(string) string) string {
+func (r Rules) Shorten(text string, cut func(string) string) string {
 	text = cut(text)
 	for range maxPasses {
 		next := r.Text(text)
@@ -182,5 +178,5 @@ func (r Redaction) shorten(text string, cut func(string) string) string {
 		}
 		text = cut(next)
 	}
-	return redacted
+	return Mark
 }

@@ -1,4 +1,4 @@
-package execution_test
+package redact_test
 
 import (
 	"encoding/json"

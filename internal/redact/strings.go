@@ -1,15 +1,17 @@
-package execution
+package redact
 
 import (
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // inStrings masks what is within the strings that a text holds, as they read without their escape sequences. It needs no
 // JSON around them: models answer with JSON in prose, in fenced blocks, or cut off.
-func (r *Redaction) inStrings(text string, depth int) string {
+func (r *Rules) inStrings(text string, depth int) string {
 	if depth >= maxNested || strings.IndexByte(text, '\\') < 0 {
 		return text
 	}
@@ -91,17 +93,17 @@ func unescape(text string) string {
 }
 
 // unescapeRune returns the character that \u stands for at the beginning of a text, and how long that is; 0 if it is none.
-func unescapeRune(text string) (char rune, size int) {
+func unescapeRune(s string) (char rune, size int) {
 	const one = len(`\u0000`)
-	head := []byte(text[:min(len(text), 2*one)])
-	unit := hexUnit(head, 0)
+	head := []byte(s[:min(len(s), 2*one)])
+	unit := text.HexUnit(head, 0)
 	switch {
 	case unit < 0:
 		return 0, 0
 	case unit < 0xD800 || unit > 0xDFFF:
 		return rune(unit), one
 	case unit < 0xDC00 && len(head) == 2*one:
-		if low := hexUnit(head, one); 0xDC00 <= low && low <= 0xDFFF {
+		if low := text.HexUnit(head, one); 0xDC00 <= low && low <= 0xDFFF {
 			return rune(unit-0xD800)<<10 + rune(low-0xDC00) + 0x10000, 2 * one
 		}
 	}

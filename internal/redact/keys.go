@@ -1,4 +1,4 @@
-package execution
+package redact
 
 import (
 	"net/url"
@@ -16,7 +16,7 @@ const (
 // inMembers masks the values that a text names: "name": value in JSON and in Python's notation, whole, cut off or in prose, and
 // in strings of it; name=value and name: value; <name>value</name>. It reads the text once, and every value once. A value
 // that does not end is masked to the end of the text.
-func (r *Redaction) inMembers(text string) string {
+func (r *Rules) inMembers(text string) string {
 	var out []byte // of text[:done]
 	done, floor, word := 0, 0, 0
 	for i := 0; i < len(text); {
@@ -33,7 +33,7 @@ func (r *Redaction) inMembers(text string) string {
 		}
 		v := r.valueAfter(text, i, n)
 		if i = max(i, v.after); v.from < v.to {
-			out = append(append(append(append(out, text[done:v.from]...), v.quote...), redacted...), v.quote...)
+			out = append(append(append(append(out, text[done:v.from]...), v.quote...), Mark...), v.quote...)
 			done = v.to
 		}
 		floor, word = i, i
@@ -79,7 +79,7 @@ type named struct {
 
 // nameBefore finds the name that ends before a separator, not further back than floor, or word if it is one without
 // quotation marks. It returns only those that are masked, or whose value may be a number to look at.
-func (r *Redaction) nameBefore(text string, floor, word, at int, sep byte) (n named, found bool) {
+func (r *Rules) nameBefore(text string, floor, word, at int, sep byte) (n named, found bool) {
 	end := at
 	for end > floor && isBlank(text[end-1]) {
 		end--
@@ -116,7 +116,7 @@ func beforeMarks(text string, floor, end int) int {
 	return end
 }
 
-func (r *Redaction) quotedName(text string, floor, end int, n named) (named, bool) {
+func (r *Rules) quotedName(text string, floor, end int, n named) (named, bool) {
 	mark := text[end-1]
 	n.level = backslashes(text, floor, end-1)
 	if n.level > maxLevel || n.level&(n.level+1) != 0 {
@@ -148,7 +148,7 @@ func (r *Redaction) quotedName(text string, floor, end int, n named) (named, boo
 	return n, false
 }
 
-func (r *Redaction) bareName(text string, floor, word, end int, n named) (named, bool) {
+func (r *Rules) bareName(text string, floor, word, end int, n named) (named, bool) {
 	if !r.named() {
 		return n, false
 	}
@@ -187,7 +187,7 @@ func (r *Redaction) bareName(text string, floor, word, end int, n named) (named,
 
 // masksBare reports whether members are masked that are named by a word, or by the last part of one such as user.name or
 // user%5Bname.
-func (r *Redaction) masksBare(word string) bool {
+func (r *Rules) masksBare(word string) bool {
 	word = strings.TrimLeft(word, "-$.“‘")
 	if word == "" {
 		return false
@@ -205,7 +205,7 @@ func (r *Redaction) masksBare(word string) bool {
 }
 
 // oddName returns the size of the name that a text ends in, of those that are no bare words; 0: there is none.
-func (r *Redaction) oddName(text string) int {
+func (r *Rules) oddName(text string) int {
 	for _, name := range r.odd {
 		from := len(text) - len(name)
 		if from < 0 || fold(text[from:]) != name { // the size of what is folded may change: such a name is not found here

@@ -1,4 +1,4 @@
-package execution
+package redact
 
 // runLength is how many of the bytes that a text begins with are of a kind.
 func runLength(text string, is func(byte) bool) int {

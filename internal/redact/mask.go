@@ -1,4 +1,4 @@
-package execution
+package redact
 
 import (
 	"cmp"
@@ -8,7 +8,7 @@ import (
 
 // spans finds what any rule masks in a text, in order. All look at the same text: the mask of one must not hide from
 // another what is a whole only for it. What overlaps is one.
-func (r *Redaction) spans(text string) [][]int {
+func (r *Rules) spans(text string) [][]int {
 	var all [][]int
 	for _, find := range r.find {
 		all = append(all, find(text)...)
@@ -29,7 +29,7 @@ func (r *Redaction) spans(text string) [][]int {
 }
 
 // finds reports whether any rule masks something in a text.
-func (r *Redaction) finds(text string) bool {
+func (r *Rules) finds(text string) bool {
 	return slices.ContainsFunc(r.find, func(find finder) bool {
 		return slices.ContainsFunc(find(text), func(span []int) bool { return span[0] < span[1] })
 	})
@@ -47,7 +47,7 @@ func mask(text string, found [][]int) string {
 		if from >= to {
 			continue // it is empty, or part of a mask by now
 		}
-		for len(masks) > 0 && masks[0]+len(redacted) <= from {
+		for len(masks) > 0 && masks[0]+len(Mark) <= from {
 			masks = masks[1:]
 		}
 		covered := from // by masks, up to here
@@ -55,7 +55,7 @@ func mask(text string, found [][]int) string {
 			if begin >= to {
 				break
 			}
-			end := begin + len(redacted)
+			end := begin + len(Mark)
 			if begin <= covered {
 				covered = end
 			}
@@ -65,7 +65,7 @@ func mask(text string, found [][]int) string {
 			continue
 		}
 		out.WriteString(text[done:from])
-		out.WriteString(redacted)
+		out.WriteString(Mark)
 		done = to
 	}
 	if done == 0 {
@@ -79,11 +79,11 @@ func mask(text string, found [][]int) string {
 func masksIn(text string) []int {
 	var begins []int
 	for from := 0; ; {
-		i := strings.Index(text[from:], redacted)
+		i := strings.Index(text[from:], Mark)
 		if i < 0 {
 			return begins
 		}
 		begins = append(begins, from+i)
-		from += i + len(redacted)
+		from += i + len(Mark)
 	}
 }

@@ -1,4 +1,4 @@
-package execution
+package redact
 
 import "strings"
 
@@ -10,7 +10,7 @@ type valued struct {
 }
 
 // valueAfter finds the value of a name, after its separator.
-func (r *Redaction) valueAfter(text string, at int, n named) valued {
+func (r *Rules) valueAfter(text string, at int, n named) valued {
 	if n.sep == '>' {
 		return elementAt(text, at)
 	}
@@ -27,14 +27,14 @@ func (r *Redaction) valueAfter(text string, at int, n named) valued {
 			i++
 		}
 	}
-	if end := i + len(redacted); strings.HasPrefix(text[i:], redacted) && (end == len(text) || !isWordByte(text[end])) {
+	if end := i + len(Mark); strings.HasPrefix(text[i:], Mark) && (end == len(text) || !isWordByte(text[end])) {
 		return valued{after: end}
 	}
 	if v, ok := stringAt(text, i); ok {
 		return v
 	}
 	switch {
-	case i < len(text) && (text[i] == '{' || text[i] == '[') && !strings.HasPrefix(text[i:], redacted):
+	case i < len(text) && (text[i] == '{' || text[i] == '[') && !strings.HasPrefix(text[i:], Mark):
 		end := endOfBrackets(text, i, n.level)
 		return valued{from: i, to: end, after: end, quote: n.around()}
 	case n.quote != "":
@@ -54,7 +54,7 @@ func (r *Redaction) valueAfter(text string, at int, n named) valued {
 func (n named) around() string { return strings.Trim(n.quote, "`") }
 
 // numberAt is the value if it is a number that a rule finds.
-func (r *Redaction) numberAt(text string, i int, n named) valued {
+func (r *Rules) numberAt(text string, i int, n named) valued {
 	if i == len(text) || text[i] != '-' && !isDigit(text[i]) {
 		return valued{}
 	}
@@ -71,7 +71,7 @@ func elementAt(text string, at int) valued {
 	if i := strings.Index(text[at:], "</"); i >= 0 {
 		end = at + i
 	}
-	if text[at:end] == redacted {
+	if text[at:end] == Mark {
 		return valued{after: end}
 	}
 	return valued{from: at, to: end, after: end}
@@ -102,7 +102,7 @@ func stringAt(text string, i int) (valued, bool) {
 	} else {
 		end, after = closing(text, i, mark, level)
 	}
-	if text[i:end] == redacted {
+	if text[i:end] == Mark {
 		return valued{after: after}, true
 	}
 	return valued{from: i, to: end, after: after}, true
@@ -202,7 +202,7 @@ func blockAt(text string, end, indent int) valued {
 		}
 		end = next
 	}
-	if to <= from || text[from:to] == redacted {
+	if to <= from || text[from:to] == Mark {
 		return valued{after: to}
 	}
 	return valued{from: from, to: to, after: to}
