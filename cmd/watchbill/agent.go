@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/agent"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 )
 
 // agentOptions are the flags of `watchbill agent`.
@@ -84,7 +84,7 @@ func (o *agentOptions) agent(std stdio) (_ *agent.Agent, end func() error, err e
 	wrong.add(o.drain < 0, "--drain", "must not be negative")
 	wrong.add(o.grace < 0, "--grace", "must not be negative")
 	transport := o.connection.transport(&wrong)
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{
+	logs, err := logging.New(logging.Options{
 		Level: o.logLevel, Stdout: std.err, Stderr: std.err, Now: time.Now, Secrets: []string{token},
 	})
 	wrong.keep("--log-level", err)

@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/pgserver"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/simulation"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // devOptions are the flags of `watchbill dev`.
@@ -130,7 +130,7 @@ func (o devOptions) prepareGateway(config *replica.Config) error {
 }
 
 // live runs a replica and a fleet until ctx is done; the fleet goes first.
-func live(ctx context.Context, std stdio, o devOptions, config replica.Config, logs *telemetry.Logs) error {
+func live(ctx context.Context, std stdio, o devOptions, config replica.Config, logs *logging.Logs) error {
 	r, err := replica.New(ctx, config, logs, time.Now)
 	if err != nil {
 		return err

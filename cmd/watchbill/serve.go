@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/replica"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // logFlags say where logs go.
@@ -22,8 +22,8 @@ func (l *logFlags) bind(flags *pflag.FlagSet) {
 }
 
 // open starts the logs. secrets are kept out of them wherever they turn up.
-func (l *logFlags) open(std stdio, secrets ...string) (*telemetry.Logs, error) {
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{
+func (l *logFlags) open(std stdio, secrets ...string) (*logging.Logs, error) {
+	logs, err := logging.New(logging.Options{
 		Dir: l.dir, Level: l.level, Stdout: std.out, Stderr: std.err, Now: time.Now, Secrets: secrets,
 	})
 	return logs, usageError(err)

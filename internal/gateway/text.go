@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/redact"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -36,7 +36,7 @@ func oneLine(s string) string {
 
 // excerpt is oneLine of what an upstream says, without the secrets that it was told and may repeat.
 func excerpt(s string, secrets []string) string {
-	return oneLine(telemetry.RedactText(withoutSecrets(s, secrets)))
+	return oneLine(redact.Text(withoutSecrets(s, secrets)))
 }
 
 // withoutSecrets takes them out of a text, and the beginning of one where the text was cut in the midst of it.

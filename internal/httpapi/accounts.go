@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/fault"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
 )
 
 // What a ServiceAccount may do to reports, in Kubernetes' words.
@@ -37,7 +37,7 @@ func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
 	remote := s.proxies.client(x.r)
 	namespace, name, err := s.accounts.Account(ctx, remote, bearer)
 	if err == nil {
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 	}
 	if err == nil && x.r.Method == http.MethodPost {
 		err = s.accounts.Allow(ctx, remote, bearer, mayCreate, namespace)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // fakeAccounts is a cluster whose tokens are jwt.NAMESPACE.NAME.
@@ -297,7 +297,7 @@ func TestPagesOfReports(t *testing.T) {
 func TestErrorsOfEveryRouteAreCountedFromTheStart(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	newAPI(t, func(o *Options) { o.Recorder = telemetry.NewRecorder(registry, time.Now()) })
+	newAPI(t, func(o *Options) { o.Recorder = metrics.NewRecorder(registry, time.Now()) })
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/pause"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // maxUnknownTokens is how many tokens that no agent is known by may wait at a time to be looked for. Requests with more of them
@@ -63,7 +63,7 @@ func (s *Server) identify(x *exchange) (isAdmin bool) {
 	hash := fleet.HashToken(bearerToken(x.r))
 	isAdmin = s.isAdmin(x.r, hash)
 	if isAdmin || s.isToken(hash) {
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 	}
 	return isAdmin
 }
@@ -81,7 +81,7 @@ func (s *Server) isToken(hash fleet.TokenHash) bool {
 // no part of the answer's latency.
 func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHash) (mailbox.Agent, error) {
 	if agent, known := s.mailbox.Lookup(hash); known {
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 		return agent, nil
 	}
 	if !strings.HasPrefix(token, fleet.TokenPrefix) {
@@ -92,10 +92,10 @@ func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHa
 	}
 	defer s.unknown.leave(hash)
 	start := s.now()
-	agent, err := s.mailbox.Authenticate(telemetry.WithAudience(x.r.Context(), telemetry.Unauthenticated), token)
+	agent, err := s.mailbox.Authenticate(observe.WithAudience(x.r.Context(), observe.Unauthenticated), token)
 	switch {
 	case err == nil:
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 	case errors.Is(err, mailbox.ErrUnknownToken):
 		pause.For(x.r.Context(), time.Duration(s.jitter()*float64(refusalSpread)))
 	}

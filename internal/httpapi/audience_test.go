@@ -17,8 +17,9 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // countedOf adds up a registry's counters of a name, and the samples of its histograms.
@@ -43,7 +44,7 @@ func countedOf(t testing.TB, registry *prometheus.Registry, name string) (n floa
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	a := newAPI(t, func(o *Options) { o.Recorder = telemetry.NewRecorder(registry, time.Now()) })
+	a := newAPI(t, func(o *Options) { o.Recorder = metrics.NewRecorder(registry, time.Now()) })
 	agent := a.enroll(t, "a1")
 	deleted := a.enroll(t, "a2")
 	a.send(t, request{method: "DELETE", path: "/api/agents/a2", token: adminToken}).want(http.StatusNoContent)
@@ -53,28 +54,28 @@ func TestAudiences(t *testing.T) {
 	for _, tt := range []struct {
 		method, path, token string
 		status              int
-		want                telemetry.Audience
+		want                observe.Audience
 	}{
-		{"GET", "/nothing", "", 404, telemetry.Unauthenticated},
-		{"GET", "/nothing", unknown, 404, telemetry.Unauthenticated},
-		{"GET", "/nothing", agent, 404, telemetry.Known},
-		{"GET", "/nothing", enrollmentToken, 404, telemetry.Known},
-		{"PUT", "/api/agents", "", 405, telemetry.Unauthenticated},
-		{"PUT", "/api/agents", ingestToken, 405, telemetry.Known},
-		{"BREW", "/api/agents", adminToken, 405, telemetry.Known},
-		{"GET", "/api/metrics?hours=0", "", 400, telemetry.Unauthenticated},
-		{"GET", "/api/metrics", adminToken, 200, telemetry.Known},
-		{"GET", "/api/metrics?admin_token=" + adminToken, "", 200, telemetry.Known},
-		{"GET", "/api/metrics/pending-deployments", unknown, 200, telemetry.Unauthenticated},
-		{"GET", "/api/openapi.yaml", "", 200, telemetry.Unauthenticated},
-		{"GET", "/api/openapi.yaml", agent, 200, telemetry.Known},
-		{"GET", "/livez", adminToken, 200, telemetry.Probe},
-		{"GET", "/readyz", "", 200, telemetry.Probe},
-		{"GET", "/api/health", agent, 200, telemetry.Probe},
-		{"POST", "/livez", "", 405, telemetry.Unauthenticated},
-		{"GET", "/api/deployments/pending/a2", deleted, 401, telemetry.Unauthenticated},
-		{"GET", "/api/deployments/pending/a2", agent, 403, telemetry.Known},
-		{"GET", "/api/deployments/pending/a1?wait=forever", agent, 400, telemetry.Known},
+		{"GET", "/nothing", "", 404, observe.Unauthenticated},
+		{"GET", "/nothing", unknown, 404, observe.Unauthenticated},
+		{"GET", "/nothing", agent, 404, observe.Known},
+		{"GET", "/nothing", enrollmentToken, 404, observe.Known},
+		{"PUT", "/api/agents", "", 405, observe.Unauthenticated},
+		{"PUT", "/api/agents", ingestToken, 405, observe.Known},
+		{"BREW", "/api/agents", adminToken, 405, observe.Known},
+		{"GET", "/api/metrics?hours=0", "", 400, observe.Unauthenticated},
+		{"GET", "/api/metrics", adminToken, 200, observe.Known},
+		{"GET", "/api/metrics?admin_token=" + adminToken, "", 200, observe.Known},
+		{"GET", "/api/metrics/pending-deployments", unknown, 200, observe.Unauthenticated},
+		{"GET", "/api/openapi.yaml", "", 200, observe.Unauthenticated},
+		{"GET", "/api/openapi.yaml", agent, 200, observe.Known},
+		{"GET", "/livez", adminToken, 200, observe.Probe},
+		{"GET", "/readyz", "", 200, observe.Probe},
+		{"GET", "/api/health", agent, 200, observe.Probe},
+		{"POST", "/livez", "", 405, observe.Unauthenticated},
+		{"GET", "/api/deployments/pending/a2", deleted, 401, observe.Unauthenticated},
+		{"GET", "/api/deployments/pending/a2", agent, 403, observe.Known},
+		{"GET", "/api/deployments/pending/a1?wait=forever", agent, 400, observe.Known},
 	} {
 		names := []string{"watchbill_unauthenticated_requests_total", "watchbill_probe_requests_total", "watchbill_http_requests_total"}
 		count := func() (all [3]float64) {
@@ -86,14 +87,14 @@ func TestAudiences(t *testing.T) {
 		const latencies = "watchbill_http_request_duration_seconds"
 		want, wantLatencies, polls := count(), countedOf(t, registry, latencies), countedOf(t, registry, "watchbill_polls_total")
 		want[tt.want]++
-		if tt.want == telemetry.Known {
+		if tt.want == observe.Known {
 			wantLatencies++
 		}
 		a.send(t, request{method: tt.method, path: tt.path, token: tt.token}).want(tt.status)
 		if got := count(); got != want || countedOf(t, registry, latencies) != wantLatencies {
 			t.Errorf("%s %s with %.8s: counted %v (unauthenticated, probes, known), want %v", tt.method, tt.path, tt.token, got, want)
 		}
-		if got := countedOf(t, registry, "watchbill_polls_total"); tt.want != telemetry.Known && got != polls {
+		if got := countedOf(t, registry, "watchbill_polls_total"); tt.want != observe.Known && got != polls {
 			t.Errorf("%s %s with %.8s counts as a poll", tt.method, tt.path, tt.token)
 		}
 	}
@@ -196,7 +197,7 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 		if _, err := s.authenticateAgent(x, token, fleet.HashToken(token)); err == nil {
 			t.Fatal("nobody's token is known")
 		}
-		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.held != took || x.audience != telemetry.Unauthenticated {
+		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.held != took || x.audience != observe.Unauthenticated {
 			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.held, x.audience)
 		}
 	})
@@ -206,7 +207,7 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 type countingMeasurements struct {
 	mu       sync.Mutex
 	read     int
-	audience telemetry.Audience
+	audience observe.Audience
 	proceed  chan struct{} // nil: at once
 	err      error
 }
@@ -214,7 +215,7 @@ type countingMeasurements struct {
 func (m *countingMeasurements) Facts(ctx context.Context, w report.Window, _ report.Parts) (report.Facts, error) {
 	m.mu.Lock()
 	m.read++
-	m.audience = telemetry.AudienceOf(ctx)
+	m.audience = observe.AudienceOf(ctx)
 	err := m.err
 	m.mu.Unlock()
 	if m.proceed != nil {
@@ -346,7 +347,7 @@ func TestMetricsWithoutATokenWaitApart(t *testing.T) {
 			t.Errorf("got %d", code)
 		}
 	}
-	if got := facts.reads(); got != 2 || facts.audience != telemetry.Unauthenticated {
+	if got := facts.reads(); got != 2 || facts.audience != observe.Unauthenticated {
 		t.Errorf("%d answers were computed for %s, want 2", got, facts.audience)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
 )
 
 const adminTokenParameter = "admin_token"
@@ -82,19 +82,19 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	case everyone:
 		return caller{admin: s.identify(x)}, nil
 	case prober:
-		x.audience = telemetry.Probe
+		x.audience = observe.Probe
 		return caller{}, nil
 	}
 	bearer := bearerToken(x.r)
 	hash := fleet.HashToken(bearer)
 	ingests := who == ingester || who == exporter
 	if ingests && s.ingestTokens.holdHash(hash) {
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 		return caller{ingest: hash}, nil
 	}
 	isAdmin := s.isAdmin(x.r, hash)
 	if isAdmin || (who == admin || who == reporter) && s.isToken(hash) {
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 	}
 	switch {
 	case isAdmin && (ingests || who == agentOnly):
@@ -110,20 +110,20 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	}
 	if who == agentOnly || who == agentOrAdmin { // nearly all requests: look no further
 		if agent, known := s.mailbox.Lookup(hash); known {
-			x.audience = telemetry.Known
+			x.audience = observe.Known
 			return caller{agent: agent}, nil
 		}
 	}
 	grant := s.grants.Find(hash)
 	switch {
 	case grant != nil:
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 		if who == enroller {
 			return caller{grant: grant}, nil
 		}
 		return caller{}, errNoRight
 	case s.ingestTokens.holdHash(hash):
-		x.audience = telemetry.Known
+		x.audience = observe.Known
 		return caller{}, errNoRight
 	}
 	agent, err := s.authenticateAgent(x, bearer, hash)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // ConnectionLimits are the settings of Connections.
@@ -310,8 +310,8 @@ func connectionOf(ctx context.Context) *connection {
 }
 
 // Sample counts the connections.
-func (c *Connections) Sample() telemetry.ConnectionSample {
-	s := telemetry.ConnectionSample{Max: c.limits.Max, Shed: make(map[string]uint64, shedReasons)}
+func (c *Connections) Sample() metrics.ConnectionSample {
+	s := metrics.ConnectionSample{Max: c.limits.Max, Shed: make(map[string]uint64, shedReasons)}
 	for reason, name := range shedNames {
 		s.Shed[name] = c.shed[reason].Load()
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
 )
 
 // A request is often answered before its body is read: it has no token, or the body is too large. If the connection is then
@@ -45,7 +45,7 @@ func (d *drains) drain(x *exchange) {
 		return
 	}
 	places, within := d.unknown, drainWithinElse
-	if x.audience == telemetry.Known {
+	if x.audience == observe.Known {
 		places, within = d.known, drainWithin
 	}
 	select {

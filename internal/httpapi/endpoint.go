@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
 )
 
 const (
@@ -38,7 +38,7 @@ func typedWithin[Req, Resp any](
 			return err
 		}
 		_ = x.outlast(s.now(), deadline) // where that is not to be had, the server's own timeouts hold
-		ctx, cancel := context.WithTimeout(telemetry.WithAudience(x.r.Context(), x.audience), deadline)
+		ctx, cancel := context.WithTimeout(observe.WithAudience(x.r.Context(), x.audience), deadline)
 		defer cancel()
 		leave, err := s.enterTurn(ctx, x)
 		if err != nil {

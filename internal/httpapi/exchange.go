@@ -7,7 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // exchange is one request and its answer on their way through the server. It is the handler's ResponseWriter, so that
@@ -15,11 +16,11 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	r      *http.Request
-	route  *telemetry.Route
+	route  *metrics.Route
 	param  string // what the path's wildcard stands for
 	caller caller
 	// audience is Unauthenticated until a valid token is found, so that whatever fails before counts as such.
-	audience telemetry.Audience
+	audience observe.Audience
 	// exporter is set where faults are told as OpenTelemetry's protocol has it.
 	exporter  bool
 	idle      bool

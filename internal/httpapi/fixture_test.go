@@ -27,10 +27,11 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/ledger"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/otlp"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 const (
@@ -66,7 +67,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 	t.Cleanup(db.Close)
 
 	a := &api{t: t, url: url, db: db, log: &syncBuffer{}, gateway: &fakeGateway{}}
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{Stdout: a.log, Stderr: t.Output(), Now: time.Now})
+	logs, err := logging.New(logging.Options{Stdout: a.log, Stderr: t.Output(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +93,8 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Measurements: postgres.NewRollups(db), Reports: postgres.NewReports(db), Database: db, Mailbox: box,
 		Ledger: book, Executions: a.rows, Traces: otlp.New(otlp.Options{Ledger: book, Log: logs.App}), Gateway: a.gateway,
 		LogRecords: otlp.NewLogs(postgres.NewContents(db, execution.PayloadPolicy{}), otlp.Options{Log: logs.App}),
-		Recorder:   telemetry.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: telemetry.NewRequestLogger(logs, time.Now),
-		Security: telemetry.NewSecurityLog(logs, time.Now),
+		Recorder:   metrics.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: logging.NewRequestLogger(logs, time.Now),
+		Security: logging.NewSecurityLog(logs, time.Now),
 		Log:      logs.App, AdminTokens: "an older one, " + adminToken, Grants: grants(t, enrollmentToken), IngestTokens: "another, " + ingestToken,
 		MaxPollWait: MaxWait, Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 const (
@@ -87,7 +87,7 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 	return health{h}, nil
 }
 
-func healthRequests(t telemetry.Totals, uptime float64) openapi.HealthRequests {
+func healthRequests(t metrics.Totals, uptime float64) openapi.HealthRequests {
 	r := openapi.HealthRequests{Total: int64(t.Requests)}
 	if uptime > 0 {
 		r.RPS = float64(t.Requests) / uptime
@@ -98,7 +98,7 @@ func healthRequests(t telemetry.Totals, uptime float64) openapi.HealthRequests {
 	return r
 }
 
-func healthPool(p telemetry.PoolSample) openapi.HealthPool {
+func healthPool(p metrics.PoolSample) openapi.HealthPool {
 	pool := openapi.HealthPool{Max: p.Max, InUse: p.InUse, Idle: p.Idle, Waiting: p.Waiting}
 	if p.Max > 0 {
 		pool.Utilization = float64(p.InUse) / float64(p.Max)

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 func TestHealth(t *testing.T) {
@@ -46,11 +46,11 @@ func TestHealth(t *testing.T) {
 // fakeDatabase is one that is as busy and as reachable as a test wants.
 type fakeDatabase struct {
 	err  error
-	pool telemetry.PoolSample
+	pool metrics.PoolSample
 }
 
 func (f fakeDatabase) Ping(context.Context) (int64, error) { return 1, f.err }
-func (f fakeDatabase) Pool() telemetry.PoolSample          { return f.pool }
+func (f fakeDatabase) Pool() metrics.PoolSample            { return f.pool }
 
 func TestHealthIsDegradedOrDown(t *testing.T) {
 	t.Parallel()
@@ -61,8 +61,8 @@ func TestHealthIsDegradedOrDown(t *testing.T) {
 		status   openapi.HealthStatus
 	}{
 		"strained":    {fakeDatabase{}, []string{"the queue is full"}, http.StatusOK, "degraded"},
-		"a busy pool": {fakeDatabase{pool: telemetry.PoolSample{Max: 10, InUse: 8}}, nil, http.StatusOK, "degraded"},
-		"not busy":    {fakeDatabase{pool: telemetry.PoolSample{Max: 10, InUse: 7}}, nil, http.StatusOK, "ok"},
+		"a busy pool": {fakeDatabase{pool: metrics.PoolSample{Max: 10, InUse: 8}}, nil, http.StatusOK, "degraded"},
+		"not busy":    {fakeDatabase{pool: metrics.PoolSample{Max: 10, InUse: 7}}, nil, http.StatusOK, "ok"},
 		"away":        {fakeDatabase{err: errors.New("away")}, []string{"the queue is full"}, http.StatusServiceUnavailable, "down"},
 	}
 	for name, tt := range tests {

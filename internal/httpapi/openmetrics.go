@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // What the metrics cost for callers without a valid token, who are asked for nothing, is bounded apart from all others; and so
@@ -32,7 +32,7 @@ type meteredHours struct {
 
 func readMeteredHours(x *exchange) (meteredHours, error) {
 	hours, err := readHours(x)
-	req := meteredHours{hours: hours, known: x.audience == telemetry.Known, admin: x.caller.admin}
+	req := meteredHours{hours: hours, known: x.audience == observe.Known, admin: x.caller.admin}
 	if err == nil && hours > openHours && !req.known {
 		err = badRequest("invalid_parameter", "hours",
 			"must be from 1 to %d without a token; with any valid token it may be up to %d", openHours, report.MaxHours)

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may hold polls for less.
@@ -210,14 +210,14 @@ func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time
 func (s *Server) recordPoll(x *exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:
-		s.recorder.Poll(telemetry.PollNotModified)
+		s.recorder.Poll(metrics.PollNotModified)
 	case status == http.StatusOK && x.idle:
-		s.recorder.Poll(telemetry.PollEmpty)
+		s.recorder.Poll(metrics.PollEmpty)
 	case status == http.StatusOK:
-		s.recorder.Poll(telemetry.PollDelivered)
+		s.recorder.Poll(metrics.PollDelivered)
 	case status >= http.StatusInternalServerError:
-		s.recorder.Poll(telemetry.PollUnavailable)
+		s.recorder.Poll(metrics.PollUnavailable)
 	case status == http.StatusForbidden, status == http.StatusNotFound:
-		s.recorder.Poll(telemetry.PollUnauthorized)
+		s.recorder.Poll(metrics.PollUnauthorized)
 	}
 }

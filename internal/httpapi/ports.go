@@ -9,8 +9,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // What the API needs of the world behind it. Faults come as *fault.Error (fault.ErrUnavailable: the database cannot be
@@ -134,5 +134,5 @@ type Gateway interface {
 type Database interface {
 	// Ping reports the schema version, or why the database cannot be reached.
 	Ping(ctx context.Context) (schemaVersion int64, err error)
-	Pool() telemetry.PoolSample
+	Pool() metrics.PoolSample
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -110,7 +110,7 @@ func (s *Server) fail(x *exchange, err error) {
 // logUnserved logs why a request was not served. Clients could bring about any number of such lines, so they are sampled.
 func (s *Server) logUnserved(x *exchange, err error) {
 	fields := x.describe(zap.Error(err))
-	stands := s.requests.SampleCause(x.audience == telemetry.Known)
+	stands := s.requests.SampleCause(x.audience == observe.Known)
 	if stands == 0 {
 		return
 	}

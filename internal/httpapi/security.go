@@ -11,7 +11,8 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // event is what happened, for the security log: a kind such as agent.enrolled, and what it was done to.
@@ -54,29 +55,29 @@ func (s *Server) record(x *exchange, e event) {
 			e.fields[i] = zap.String(userFingerprint, s.fingerprint(field.String))
 		}
 	}
-	s.security.Record(telemetry.SecurityEvent{
+	s.security.Record(logging.SecurityEvent{
 		Kind: e.kind, Actor: x.caller.actor(), Remote: s.proxies.client(x.r), RequestID: x.requestID, Fields: e.fields,
 		Bounded: !x.caller.admin || x.r.Method == "GET",
 	})
 }
 
 // actor is how the security log names the caller. It has no part of a token but the beginning of its hash.
-func (c caller) actor() telemetry.Actor {
+func (c caller) actor() logging.Actor {
 	none := fleet.TokenHash{}
 	fingerprint := func(hash fleet.TokenHash) string { return hex.EncodeToString(hash[:8]) }
 	switch {
 	case c.admin:
-		return telemetry.Actor{Kind: "admin"}
+		return logging.Actor{Kind: "admin"}
 	case c.agent.ID() != "":
-		return telemetry.Actor{Kind: "agent", ID: c.agent.ID()}
+		return logging.Actor{Kind: "agent", ID: c.agent.ID()}
 	case c.account != nil:
-		return telemetry.Actor{Kind: "service_account", ID: c.account.String()}
+		return logging.Actor{Kind: "service_account", ID: c.account.String()}
 	case c.grant != nil:
-		return telemetry.Actor{Kind: "enrollment", ID: c.grant.Fingerprint()}
+		return logging.Actor{Kind: "enrollment", ID: c.grant.Fingerprint()}
 	case c.ingest != none:
-		return telemetry.Actor{Kind: "ingest", ID: fingerprint(c.ingest)}
+		return logging.Actor{Kind: "ingest", ID: fingerprint(c.ingest)}
 	}
-	return telemetry.Actor{Kind: "none"}
+	return logging.Actor{Kind: "none"}
 }
 
 func agentEnrolled(_ enrollRequest, enrolled openapi.EnrolledAgent) event {
@@ -120,7 +121,7 @@ func (s *Server) fingerprint(userID string) string {
 	if s.pseudonym != nil {
 		return s.pseudonym(userID)
 	}
-	return telemetry.Fingerprint(userID)
+	return logging.Fingerprint(userID)
 }
 
 // loggedPath returns the path of a request as it may stand in the log. Users are told by fingerprints there too. Where names are
@@ -132,7 +133,7 @@ func (s *Server) loggedPath(x *exchange) string {
 		return strings.Replace(x.pattern, user, s.fingerprint(x.param), 1)
 	case s.pseudonym == nil:
 		return x.r.RequestURI
-	case x.pattern == telemetry.UnmatchedRoute:
+	case x.pattern == metrics.UnmatchedRoute:
 		return "[redacted]"
 	}
 	path, _, asked := strings.Cut(x.r.RequestURI, "?")

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 )
 
 // securityEvents returns the lines of the security log, without what differs from run to run.
@@ -59,9 +59,9 @@ func TestSecurityEvents(t *testing.T) {
 	send("DELETE", "/api/agents/edge-2", adminToken, "", http.StatusNotFound)
 	send("DELETE", "/api/agents/edge-1", "wrong", "", http.StatusForbidden)
 
-	admin, user := "admin", telemetry.Fingerprint("ada")
+	admin, user := "admin", logging.Fingerprint("ada")
 	want := []map[string]any{
-		{"event": "agent.enrolled", "actor": "enrollment", "actor_id": telemetry.Fingerprint(enrollmentToken), "agent_id": "edge-1"},
+		{"event": "agent.enrolled", "actor": "enrollment", "actor_id": logging.Fingerprint(enrollmentToken), "agent_id": "edge-1"},
 		{"event": "agent.enrolled", "actor": admin, "agent_id": "edge-2"},
 		{"event": "agent.token_rotated", "actor": admin, "agent_id": "edge-1"},
 		{"event": "deployment.created", "actor": admin, "group_id": created.GroupID, "deployments": 2.0},
@@ -143,7 +143,7 @@ func TestLogsHideUsers(t *testing.T) {
 		pseudonym func(string) string
 		user      string // as the log tells of it
 	}{
-		"fingerprints": {nil, telemetry.Fingerprint("ada")},
+		"fingerprints": {nil, logging.Fingerprint("ada")},
 		"pseudonyms":   {func(id string) string { return "p_" + strings.ToUpper(id)[:1] }, "p_A"},
 	} {
 		t.Run(name, func(t *testing.T) {

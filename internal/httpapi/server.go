@@ -14,9 +14,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // Options are what a Server needs. All are required but where it says otherwise.
@@ -41,9 +43,9 @@ type Options struct {
 	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
 	Strains func() []string
 
-	Recorder *telemetry.Recorder
-	Requests *telemetry.RequestLogger
-	Security *telemetry.SecurityLog
+	Recorder *metrics.Recorder
+	Requests *logging.RequestLogger
+	Security *logging.SecurityLog
 	Log      *zap.Logger
 
 	// Currency is what costs are shown in beside USD; the zero value: none.
@@ -93,9 +95,9 @@ type Server struct {
 	accounts     ServiceAccounts    // may be nil
 	strains      func() []string    // may be nil
 
-	recorder *telemetry.Recorder
-	requests *telemetry.RequestLogger
-	security *telemetry.SecurityLog
+	recorder *metrics.Recorder
+	requests *logging.RequestLogger
+	security *logging.SecurityLog
 	log      *zap.Logger
 	proxies  TrustedProxies
 
@@ -143,7 +145,7 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 // endpoint is a route that is served.
 type endpoint struct {
 	route
-	record *telemetry.Route
+	record *metrics.Route
 	read   bool // see isRead
 }
 
@@ -225,7 +227,7 @@ func (s *Server) serve(x *exchange) {
 	if x.caller.agent.ID() == "" { // an agent is no browser, and most answers are to agents
 		x.hideReferrer()
 	}
-	if x.audience == telemetry.Known && !x.conn.isAuthenticated() {
+	if x.audience == observe.Known && !x.conn.isAuthenticated() {
 		x.conn.authenticate(s.holderOf(x.r))
 	}
 	if err == nil {
@@ -242,7 +244,7 @@ func (s *Server) serve(x *exchange) {
 
 // serveInTurn serves an endpoint once it is its turn.
 func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
-	if !e.read || x.audience != telemetry.Known || e.access == everyone && !x.caller.admin { // whose gates are apart
+	if !e.read || x.audience != observe.Known || e.access == everyone && !x.caller.admin { // whose gates are apart
 		return e.serve(s, x)
 	}
 	if err := s.enterReads(x); err != nil {
@@ -268,14 +270,14 @@ func (s *Server) finish(x *exchange) {
 	}
 	status := x.outcome()
 	if x.route == nil {
-		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), telemetry.UnmatchedRoute
+		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), metrics.UnmatchedRoute
 	}
 	s.observe(x, status, took)
 	remote := s.proxies.client(x.r)
-	line := telemetry.RequestLine{
+	line := logging.RequestLine{
 		Method: x.r.Method, Route: x.pattern, Path: s.loggedPath(x), Status: status, Duration: took,
 		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: remote, Idle: x.idle,
-		AgentID: x.caller.agent.ID(), Unauthenticated: x.audience != telemetry.Known,
+		AgentID: x.caller.agent.ID(), Unauthenticated: x.audience != observe.Known,
 	}
 	if x.caller.account != nil {
 		line.ServiceAccount = x.caller.account.String()
@@ -291,7 +293,7 @@ func (s *Server) finish(x *exchange) {
 
 // observe counts the exchange. Only those of known callers count in figures that decide anything.
 func (s *Server) observe(x *exchange, status int, took time.Duration) {
-	if x.audience != telemetry.Known {
+	if x.audience != observe.Known {
 		x.route.ObserveOther(x.audience, status)
 		return
 	}

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // fakeMeasurements does in the place of reading what a test wants.
@@ -209,7 +209,7 @@ func TestRecording(t *testing.T) {
 		t.Errorf("got %+v", l)
 	}
 	for _, l := range lines[1:] {
-		if l.Route != telemetry.UnmatchedRoute || strings.Contains(l.Path, "t0p") {
+		if l.Route != metrics.UnmatchedRoute || strings.Contains(l.Path, "t0p") {
 			t.Errorf("got %+v", l)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // slowBody takes a while to come.
@@ -36,7 +36,7 @@ func TestLatencyHasNoTimeOfTheClients(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	var passed atomic.Int64
 	a := newAPI(t, func(o *Options) {
-		o.Recorder = telemetry.NewRecorder(registry, time.Now())
+		o.Recorder = metrics.NewRecorder(registry, time.Now())
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	})
 	token := a.enroll(t, "a1")

@@ -19,9 +19,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ledger"
+	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
@@ -97,7 +97,7 @@ type deadlocks struct {
 	n  int
 }
 
-func (d *deadlocks) ObserveOtherQuery(_ telemetry.Audience, name string, took time.Duration, err error, sqlstate string) {
+func (d *deadlocks) ObserveOtherQuery(_ observe.Audience, name string, took time.Duration, err error, sqlstate string) {
 	d.ObserveQuery(name, took, err, sqlstate)
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // Content that came by log records waits for its execution, which a span brings.
@@ -46,7 +46,7 @@ type Contents struct {
 
 	mu      sync.Mutex
 	waiting map[execution.Source]contentSize // as last counted, and what was added since
-	sample  telemetry.ContentSample
+	sample  metrics.ContentSample
 }
 
 type contentSize struct{ rows, bytes int64 }
@@ -80,12 +80,12 @@ func (s *Contents) Keep(ctx context.Context, contents []execution.Content) (refu
 		total += int64(size)
 	}
 	if len(traces) == 0 {
-		s.count(func(n *telemetry.ContentSample) { n.Large += int64(refused) })
+		s.count(func(n *metrics.ContentSample) { n.Large += int64(refused) })
 		return refused, nil
 	}
 	source := execution.SourceOf(ctx)
 	if err := s.reserve(source, contentSize{int64(len(traces)), total}); err != nil {
-		s.count(func(n *telemetry.ContentSample) { n.Full += int64(len(contents)) })
+		s.count(func(n *metrics.ContentSample) { n.Full += int64(len(contents)) })
 		return 0, err
 	}
 	kept := int64(0)
@@ -103,19 +103,19 @@ ON CONFLICT DO NOTHING`, traces, spans, digests, times, inputs, outputs, message
 	if err != nil {
 		return 0, err
 	}
-	s.count(func(n *telemetry.ContentSample) { n.Kept, n.Large = n.Kept+kept, n.Large+int64(refused) })
+	s.count(func(n *metrics.ContentSample) { n.Kept, n.Large = n.Kept+kept, n.Large+int64(refused) })
 	return refused, nil
 }
 
 // count changes the figures.
-func (s *Contents) count(change func(*telemetry.ContentSample)) {
+func (s *Contents) count(change func(*metrics.ContentSample)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.sample)
 }
 
 // Sample returns how much waits, as last counted, and what became of the rest.
-func (s *Contents) Sample() telemetry.ContentSample {
+func (s *Contents) Sample() metrics.ContentSample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sample
@@ -232,7 +232,7 @@ WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id`, traces, spans, content
 		return err
 	})
 	if err == nil {
-		s.count(func(n *telemetry.ContentSample) { n.Joined += int64(joined) })
+		s.count(func(n *metrics.ContentSample) { n.Joined += int64(joined) })
 	}
 	return more, err
 }
@@ -351,7 +351,7 @@ DELETE FROM pending_contents WHERE (trace_id, span_id, digest) IN (
 			return err
 		})
 		if err == nil {
-			s.count(func(sample *telemetry.ContentSample) { sample.Expired += n })
+			s.count(func(sample *metrics.ContentSample) { sample.Expired += n })
 		}
 		return n, err
 	})

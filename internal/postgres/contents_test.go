@@ -12,8 +12,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // contentTrace and contentSpan are the trace and the span of the tests' contents.
@@ -151,7 +151,7 @@ func TestContentsAreBounded(t *testing.T) {
 		ctx := execution.WithSource(t.Context(), execution.Source{source})
 		return contents.Keep(ctx, []execution.Content{c})
 	}
-	count := func() telemetry.ContentSample {
+	count := func() metrics.ContentSample {
 		t.Helper()
 		if err := contents.Count(t.Context()); err != nil {
 			t.Fatal(err)

@@ -12,8 +12,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // Config says how to reach the database.
@@ -32,8 +33,8 @@ type Config struct {
 // never told.
 type QueryObserver interface {
 	ObserveQuery(name string, took time.Duration, err error, sqlstate string)
-	// ObserveOtherQuery hears of those that run for others than known callers, by the context: telemetry.WithAudience.
-	ObserveOtherQuery(audience telemetry.Audience, name string, took time.Duration, err error, sqlstate string)
+	// ObserveOtherQuery hears of those that run for others than known callers, by the context: observe.WithAudience.
+	ObserveOtherQuery(audience observe.Audience, name string, took time.Duration, err error, sqlstate string)
 }
 
 // DB is a pool of connections to the database.
@@ -226,9 +227,9 @@ func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
 }
 
 // Pool tells how busy the pool is.
-func (db *DB) Pool() telemetry.PoolSample {
+func (db *DB) Pool() metrics.PoolSample {
 	s := db.pool.Stat()
-	return telemetry.PoolSample{
+	return metrics.PoolSample{
 		Max:           s.MaxConns(),
 		InUse:         s.AcquiredConns(),
 		Idle:          s.IdleConns(),

@@ -12,10 +12,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // The rows of a long window are many, so they are added up as they come and never held. pgx fills the same variables
@@ -58,8 +58,8 @@ func (s *Rollups) readRequests(ctx context.Context, f *report.Facts) error {
 		return err
 	}
 	f.Unauthenticated, f.Probes = sums.takeOthers()
-	f.Polls.Held = sums.take(telemetry.HeldPollsRoute)
-	f.Polls.HeldIntervals = float64(sums.take(telemetry.HeldIntervalsRoute)) / telemetry.PerInterval
+	f.Polls.Held = sums.take(metrics.HeldPollsRoute)
+	f.Polls.HeldIntervals = float64(sums.take(metrics.HeldIntervalsRoute)) / metrics.PerInterval
 	for key, sum := range sums {
 		f.Endpoints = append(f.Endpoints, report.EndpointFacts{
 			Method: key.method, Route: key.route, ByStatus: sum.byStatus, Latency: sum.latency,
@@ -118,8 +118,8 @@ func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
 	for key, sum := range sums {
 		into := &unauthenticated
 		switch {
-		case key.route == telemetry.UnauthenticatedRoute:
-		case key.route == telemetry.ProbeRoute, report.IsProbe(key.route):
+		case key.route == metrics.UnauthenticatedRoute:
+		case key.route == metrics.ProbeRoute, report.IsProbe(key.route):
 			into = &probes
 		default:
 			if n := sum.byStatus[http.StatusUnauthorized]; n > 0 {
@@ -138,7 +138,7 @@ func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
 
 // take takes out what was counted under a route that is none, and has no status.
 func (sums requestSums) take(route string) int64 {
-	key := endpoint{route, telemetry.AnyMethod}
+	key := endpoint{route, metrics.AnyMethod}
 	sum := sums[key]
 	if sum == nil {
 		return 0

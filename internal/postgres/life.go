@@ -10,7 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
 )
 
 // markingMigration makes the triggers by which every statement marks what it changes.
@@ -82,7 +82,7 @@ func (db *DB) checkLife(ctx context.Context, life string) error {
 // LookUpTokens implements mailbox.Source.
 func (s *Mailbox) LookUpTokens(ctx context.Context, hashes []fleet.TokenHash) (known []fleet.TokenHash, err error) {
 	const doing = "look up tokens"
-	ctx = telemetry.WithAudience(ctx, telemetry.Unauthenticated) // what unknown tokens cost counts in no figure that decides
+	ctx = observe.WithAudience(ctx, observe.Unauthenticated) // what unknown tokens cost counts in no figure that decides
 	wanted := make([][]byte, len(hashes))
 	for i := range hashes {
 		wanted[i] = hashes[i][:]

@@ -13,8 +13,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // dearer prices all that has tokens told apart anew.
@@ -28,7 +28,7 @@ func dearer(e *execution.Execution) {
 // deadlocks counts them as they happen; PostgreSQL's own count may come late.
 type deadlocks struct{ atomic.Int64 }
 
-func (d *deadlocks) ObserveOtherQuery(_ telemetry.Audience, name string, took time.Duration, err error, sqlstate string) {
+func (d *deadlocks) ObserveOtherQuery(_ observe.Audience, name string, took time.Duration, err error, sqlstate string) {
 	d.ObserveQuery(name, took, err, sqlstate)
 }
 

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // cleanUp keeps for ever what keep does not speak of.
@@ -40,12 +40,12 @@ func writeRandomly(t *testing.T, r *replica) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	for _, name := range []string{"r1", "r2"} {
-		var minutes []telemetry.MinuteRollup
+		var minutes []metrics.MinuteRollup
 		for i := range 180 {
 			if random.IntN(3) > 0 {
 				continue
 			}
-			minutes = append(minutes, busyMinute(noon.Add(time.Duration(i)*time.Minute), func(m *telemetry.MinuteRollup) {
+			minutes = append(minutes, busyMinute(noon.Add(time.Duration(i)*time.Minute), func(m *metrics.MinuteRollup) {
 				m.Covered = time.Duration(random.IntN(60)+1) * time.Second
 				m.Pool.Max, m.Pool.Peak, m.Pool.InUseSum = random.Int32N(9)+1, random.Int32N(9), random.Int64N(100)
 				m.Requests, m.Queries = m.Requests[:random.IntN(4)], m.Queries[:random.IntN(3)]

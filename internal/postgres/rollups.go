@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // The widths of a rollup's bucket, in seconds.
@@ -23,8 +23,8 @@ type Rollups struct{ db *DB }
 func NewRollups(db *DB) *Rollups { return &Rollups{db} }
 
 // WriteRollups replaces the replica's rows of these minutes by their newest state, so writing the same again changes
-// nothing. It implements telemetry.Store.
-func (s *Rollups) WriteRollups(ctx context.Context, r telemetry.Rollups) error {
+// nothing. It implements metrics.Store.
+func (s *Rollups) WriteRollups(ctx context.Context, r metrics.Rollups) error {
 	var requests []dbgen.SaveRequestRollupParams
 	var queries []dbgen.SaveQueryRollupParams
 	var replicas []dbgen.SaveReplicaRollupParams

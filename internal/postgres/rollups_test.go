@@ -8,10 +8,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // noon is an hour of the tests' past.
@@ -26,22 +26,22 @@ func latencies(seconds ...float64) *sketch.Sketch {
 }
 
 // busyMinute has requests to three endpoints, two queries, polls and a pool.
-func busyMinute(at time.Time, change ...func(*telemetry.MinuteRollup)) telemetry.MinuteRollup {
-	m := telemetry.MinuteRollup{
+func busyMinute(at time.Time, change ...func(*metrics.MinuteRollup)) metrics.MinuteRollup {
+	m := metrics.MinuteRollup{
 		Minute: at, Covered: time.Minute,
-		Requests: []telemetry.RequestRollup{
+		Requests: []metrics.RequestRollup{
 			{Route: "/a", Method: "GET", ByStatus: map[int]int64{200: 2, 503: 1}, Sketch: latencies(.01, .02, .5).Encode(), BytesIn: 30, BytesOut: 300},
 			{Route: "/a", Method: "POST", ByStatus: map[int]int64{201: 1}, Sketch: latencies(.1).Encode(), BytesIn: 10, BytesOut: 1},
 			{Route: "/b", Method: "GET", ByStatus: map[int]int64{404: 1}, Sketch: latencies(.001).Encode(), BytesIn: 1, BytesOut: 2},
-			{Route: telemetry.HeldIntervalsRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{0: 2500}, Sketch: latencies().Encode()},
-			{Route: telemetry.HeldPollsRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{0: 1}, Sketch: latencies().Encode()},
+			{Route: metrics.HeldIntervalsRoute, Method: metrics.AnyMethod, ByStatus: map[int]int64{0: 2500}, Sketch: latencies().Encode()},
+			{Route: metrics.HeldPollsRoute, Method: metrics.AnyMethod, ByStatus: map[int]int64{0: 1}, Sketch: latencies().Encode()},
 		},
-		Queries: []telemetry.QueryRollup{
+		Queries: []metrics.QueryRollup{
 			{Name: "One", Count: 2, Errors: 1, Sketch: latencies(.001, .003).Encode()},
 			{Name: "Two", Count: 1, Sketch: latencies(.2).Encode()},
 		},
-		Polls: telemetry.PollRollup{Delivered: 1, Empty: 2, NotModified: 3, Failed: 4},
-		Pool:  telemetry.PoolRollup{Max: 8, InUseSum: 60, Samples: 30, Peak: 5, Acquires: 100, EmptyAcquires: 7, WaitSeconds: .25},
+		Polls: metrics.PollRollup{Delivered: 1, Empty: 2, NotModified: 3, Failed: 4},
+		Pool:  metrics.PoolRollup{Max: 8, InUseSum: 60, Samples: 30, Peak: 5, Acquires: 100, EmptyAcquires: 7, WaitSeconds: .25},
 	}
 	for _, c := range change {
 		c(&m)
@@ -49,9 +49,9 @@ func busyMinute(at time.Time, change ...func(*telemetry.MinuteRollup)) telemetry
 	return m
 }
 
-func (r *replica) write(t tester, name string, minutes ...telemetry.MinuteRollup) {
+func (r *replica) write(t tester, name string, minutes ...metrics.MinuteRollup) {
 	t.Helper()
-	if err := r.rollups.WriteRollups(t.Context(), telemetry.Rollups{Replica: name, Minutes: minutes}); err != nil {
+	if err := r.rollups.WriteRollups(t.Context(), metrics.Rollups{Replica: name, Minutes: minutes}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,7 +79,7 @@ func diffFacts(want, got report.Facts) string {
 func TestFactsSumOverReplicasAndMinutes(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
-	later := func(m *telemetry.MinuteRollup) {
+	later := func(m *metrics.MinuteRollup) {
 		m.Pool.Peak, m.Pool.Max, m.Pool.Samples, m.Covered = 9, 16, 10, 30*time.Second
 	}
 	r.write(t, "r1", busyMinute(noon), busyMinute(noon.Add(59*time.Minute), later))
@@ -129,7 +129,7 @@ func TestFactsOfNothing(t *testing.T) {
 func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
-	half := busyMinute(noon, func(m *telemetry.MinuteRollup) {
+	half := busyMinute(noon, func(m *metrics.MinuteRollup) {
 		m.Covered, m.Requests, m.Queries, m.Polls.Empty = 20*time.Second, m.Requests[:1], m.Queries[:1], 1
 	})
 	r.write(t, "r1", half)
@@ -139,8 +139,8 @@ func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
 	for range 4 {
 		other := newReplica(t, postgres.Config{URL: db.url})
 		g.Go(func() error {
-			return other.rollups.WriteRollups(t.Context(), telemetry.Rollups{
-				Replica: "r1", Minutes: []telemetry.MinuteRollup{busyMinute(noon), busyMinute(noon.Add(time.Minute))},
+			return other.rollups.WriteRollups(t.Context(), metrics.Rollups{
+				Replica: "r1", Minutes: []metrics.MinuteRollup{busyMinute(noon), busyMinute(noon.Add(time.Minute))},
 			})
 		})
 	}
@@ -158,8 +158,8 @@ func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
 func TestRollupsAreWrittenWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
-	broken := busyMinute(noon, func(m *telemetry.MinuteRollup) { m.Queries[1].Sketch = nil })
-	err := r.rollups.WriteRollups(t.Context(), telemetry.Rollups{Replica: "r1", Minutes: []telemetry.MinuteRollup{busyMinute(noon), broken}})
+	broken := busyMinute(noon, func(m *metrics.MinuteRollup) { m.Queries[1].Sketch = nil })
+	err := r.rollups.WriteRollups(t.Context(), metrics.Rollups{Replica: "r1", Minutes: []metrics.MinuteRollup{busyMinute(noon), broken}})
 	if err == nil {
 		t.Fatal("want it refused")
 	}
@@ -188,7 +188,7 @@ func TestCoveredSeconds(t *testing.T) {
 			for i, minute := range tt.minutes {
 				for replica, covered := range minute {
 					at := noon.Add(time.Duration(i) * time.Minute)
-					r.write(t, replica, telemetry.MinuteRollup{Minute: at, Covered: covered})
+					r.write(t, replica, metrics.MinuteRollup{Minute: at, Covered: covered})
 				}
 			}
 			for _, when := range []string{"in minutes", "in hours"} {
@@ -206,12 +206,12 @@ func TestAnswersToOthersAreToldApart(t *testing.T) {
 	t.Parallel()
 	r := newReplica(t, postgres.Config{URL: newDatabase(t).url})
 	none := latencies().Encode()
-	r.write(t, "new", telemetry.MinuteRollup{Minute: noon, Covered: time.Minute, Requests: []telemetry.RequestRollup{
+	r.write(t, "new", metrics.MinuteRollup{Minute: noon, Covered: time.Minute, Requests: []metrics.RequestRollup{
 		{Route: "/a", Method: "GET", ByStatus: map[int]int64{200: 2, 403: 1}, Sketch: latencies(.01, .02, .5).Encode()},
-		{Route: telemetry.ProbeRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{200: 7, 503: 1}, Sketch: none},
-		{Route: telemetry.UnauthenticatedRoute, Method: telemetry.AnyMethod, ByStatus: map[int]int64{200: 1, 401: 9, 404: 2}, Sketch: none},
+		{Route: metrics.ProbeRoute, Method: metrics.AnyMethod, ByStatus: map[int]int64{200: 7, 503: 1}, Sketch: none},
+		{Route: metrics.UnauthenticatedRoute, Method: metrics.AnyMethod, ByStatus: map[int]int64{200: 1, 401: 9, 404: 2}, Sketch: none},
 	}})
-	r.write(t, "old", telemetry.MinuteRollup{Minute: noon, Covered: time.Minute, Requests: []telemetry.RequestRollup{
+	r.write(t, "old", metrics.MinuteRollup{Minute: noon, Covered: time.Minute, Requests: []metrics.RequestRollup{
 		{Route: "/a", Method: "GET", ByStatus: map[int]int64{200: 1, 401: 30}, Sketch: latencies(.01).Encode()},
 		{Route: "/readyz", Method: "GET", ByStatus: map[int]int64{503: 100}, Sketch: latencies(.01).Encode()},
 		{Route: "/livez", Method: "HEAD", ByStatus: map[int]int64{200: 50}, Sketch: latencies(.01).Encode()},

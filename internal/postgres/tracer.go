@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe"
 )
 
 // tracer gives every query a name and tells the observer how long it took and for whom it ran. It also counts who waits for a
@@ -68,7 +68,7 @@ func (t *tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpo
 // TraceAcquireEnd implements pgxpool.AcquireTracer.
 func (t *tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	t.acquiring.Add(-1)
-	if data.Conn != nil && telemetry.AudienceOf(ctx) != telemetry.Known {
+	if data.Conn != nil && observe.AudienceOf(ctx) != observe.Known {
 		t.others.add(data.Conn)
 	}
 }
@@ -128,7 +128,7 @@ func (t *tracer) end(ctx context.Context, err error) {
 		return
 	}
 	took := t.now().Sub(started.start)
-	if audience := telemetry.AudienceOf(ctx); audience != telemetry.Known {
+	if audience := observe.AudienceOf(ctx); audience != observe.Known {
 		t.observer.ObserveOtherQuery(audience, started.name, took, err, sqlstate(err))
 		return
 	}

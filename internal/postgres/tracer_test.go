@@ -12,8 +12,9 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // listener remembers what an observer is told.
@@ -34,7 +35,7 @@ func (l *listener) ObserveQuery(name string, took time.Duration, err error, sqls
 	l.heard = append(l.heard, observation{name, sqlstate, took, err})
 }
 
-func (l *listener) ObserveOtherQuery(audience telemetry.Audience, name string, took time.Duration, err error, sqlstate string) {
+func (l *listener) ObserveOtherQuery(audience observe.Audience, name string, took time.Duration, err error, sqlstate string) {
 	l.ObserveQuery(name+" for "+audience.String(), took, err, sqlstate)
 }
 
@@ -87,8 +88,8 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 		},
 		{
 			func() error {
-				broken := busyMinute(noon, func(m *telemetry.MinuteRollup) { m.Requests[1].Sketch = nil })
-				return r.rollups.WriteRollups(t.Context(), telemetry.Rollups{Minutes: []telemetry.MinuteRollup{broken}})
+				broken := busyMinute(noon, func(m *metrics.MinuteRollup) { m.Requests[1].Sketch = nil })
+				return r.rollups.WriteRollups(t.Context(), metrics.Rollups{Minutes: []metrics.MinuteRollup{broken}})
 			},
 			[]string{"begin", "SaveRequestRollup 23502", "rollback"},
 		},
@@ -108,25 +109,25 @@ func TestOtherAudiencesAreToldApart(t *testing.T) {
 	l := &listener{}
 	r := newReplica(t, postgres.Config{URL: db.url, Observer: l, Now: time.Now})
 	for _, tt := range []struct {
-		audience telemetry.Audience
+		audience observe.Audience
 		want     string
 	}{
-		{telemetry.Unauthenticated, "Now for unauthenticated"},
-		{telemetry.Probe, "Now for probe"},
-		{telemetry.Known, "Now"},
+		{observe.Unauthenticated, "Now for unauthenticated"},
+		{observe.Probe, "Now for probe"},
+		{observe.Known, "Now"},
 	} {
-		if _, err := r.Now(telemetry.WithAudience(t.Context(), tt.audience)); err != nil {
+		if _, err := r.Now(observe.WithAudience(t.Context(), tt.audience)); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{tt.want}, l.names()); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
-		conn, err := r.Acquire(telemetry.WithAudience(t.Context(), tt.audience))
+		conn, err := r.Acquire(observe.WithAudience(t.Context(), tt.audience))
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := int32(1)
-		if tt.audience == telemetry.Known {
+		if tt.audience == observe.Known {
 			want = 0
 		}
 		if pool := r.Pool(); pool.InUse != 1 || pool.Others != want {

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // left is what each limit has left.
@@ -244,7 +244,7 @@ func TestSample(t *testing.T) {
 	l.Take(Gateway, Subject{Agent: "a"}, 1)
 	l.Take(Gateway, Subject{User: "v"}, 3)         // by either of the user's limits, or by one: that counts once
 	l.Take(Ingest, Subject{Token: [32]byte{1}}, 0) // was only asked
-	want := telemetry.LimitSample{Keys: 6, Decisions: []telemetry.LimitDecisions{
+	want := metrics.LimitSample{Keys: 6, Decisions: []metrics.LimitDecisions{
 		{Scope: "gateway", By: "user", Allowed: 2, Limited: 3},
 		{Scope: "gateway", By: "agent", Allowed: 3},
 		{Scope: "gateway", By: "all", Allowed: 3},

@@ -18,10 +18,10 @@ import (
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/health"
 	"github.com/watchbill/watchbill/internal/ledger"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/redact"
 	"github.com/watchbill/watchbill/internal/spool"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 const (
@@ -44,15 +44,15 @@ type executions struct {
 	agents   *gateway.Watcher // nil without a file of agents
 	spool    *spool.Spool     // likewise
 	deltas   atomic.Int64     // unfolded, as last counted; -1: not yet
-	dayCost  *telemetry.DayCostGauge
+	dayCost  *metrics.DayCostGauge
 
-	unreadCounts *telemetry.UnreadCounts
+	unreadCounts *metrics.UnreadCounts
 }
 
 // observer tells Prometheus what the ledger does, and the health check whether it succeeds.
 type observer struct {
-	*telemetry.ExecutionMetrics
-	*telemetry.LedgerMetrics
+	*metrics.ExecutionMetrics
+	*metrics.LedgerMetrics
 	commits *health.Check
 	stored  *atomic.Uint64 // executions that were committed
 }
@@ -76,12 +76,12 @@ func newExecutions(
 	e := &executions{
 		now:     now,
 		store:   postgres.NewExecutions(db, config.Retention, now),
-		dayCost: telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
+		dayCost: metrics.NewDayCostGauge(registry, 4*sampleEvery, now),
 
-		unreadCounts: telemetry.NewUnreadCounts(registry, log.Named("usage")),
+		unreadCounts: metrics.NewUnreadCounts(registry, log.Named("usage")),
 	}
 	e.observer = observer{
-		telemetry.NewExecutionMetrics(registry, now), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
+		metrics.NewExecutionMetrics(registry, now), metrics.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
 	}
 	if e.prices, err = readPrices(config.PricesFile, config.freeSelfHosted()); err != nil {
 		return nil, err
@@ -103,13 +103,13 @@ func newExecutions(
 	})
 	e.deltas.Store(-1)
 	registry.MustRegister(
-		telemetry.NewLedgerQueueCollector(func() telemetry.QueueSample {
+		metrics.NewLedgerQueueCollector(func() metrics.QueueSample {
 			q := e.ledger.Queue()
-			return telemetry.QueueSample{Rows: q.Rows, CapacityRows: q.MaxRows, Bytes: int64(q.Bytes)}
+			return metrics.QueueSample{Rows: q.Rows, CapacityRows: q.MaxRows, Bytes: int64(q.Bytes)}
 		}),
-		telemetry.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
-		telemetry.NewTraceBoundsCollector(e.store.TraceBounds),
-		telemetry.NewContentCollector(e.contents.Sample),
+		metrics.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
+		metrics.NewTraceBoundsCollector(e.store.TraceBounds),
+		metrics.NewContentCollector(e.contents.Sample),
 	)
 	if config.AgentsFile == "" {
 		e.gateway = gateway.New(gateway.Options{Agents: func() *gateway.Agents { return nil }, Now: now, Log: log.Named("gateway")})
@@ -129,9 +129,9 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 	if err != nil {
 		return err
 	}
-	registry.MustRegister(telemetry.NewSpoolCollector(func() telemetry.SpoolSample {
+	registry.MustRegister(metrics.NewSpoolCollector(func() metrics.SpoolSample {
 		s := e.spool.Stats()
-		sample := telemetry.SpoolSample{
+		sample := metrics.SpoolSample{
 			Records: s.Records, Bytes: s.Used, CapacityBytes: s.Capacity, Replayed: s.Delivered, Corrupt: s.Corrupt,
 		}
 		if !s.Oldest.IsZero() {
@@ -139,7 +139,7 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 		}
 		return sample
 	}))
-	unknown := telemetry.NewUsageUnknownCounter(registry)
+	unknown := metrics.NewUsageUnknownCounter(registry)
 	e.gateway = gateway.New(gateway.Options{
 		UsageUnknown: unknown.Inc, UnreadCount: e.unreadCounts.Observe,
 		Agents: e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
@@ -185,7 +185,7 @@ func (e *executions) sampleDayCost(ctx context.Context) error {
 	asked := e.now()
 	cost, err := e.store.DayCost(ctx)
 	if err == nil {
-		e.dayCost.Set(telemetry.DayCost{Taken: asked, USD: float64(cost) / nanoUSD})
+		e.dayCost.Set(metrics.DayCost{Taken: asked, USD: float64(cost) / nanoUSD})
 	}
 	return err
 }

@@ -18,9 +18,9 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 const adminToken = "the-admins-token"
@@ -55,7 +55,7 @@ func start(t testing.TB, database string, change ...func(*replica.Config)) *node
 	if err := config.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{Level: "error", Stdout: testLog{t}, Stderr: testLog{t}, Now: time.Now})
+	logs, err := logging.New(logging.Options{Level: "error", Stdout: testLog{t}, Stderr: testLog{t}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchbill/watchbill/internal/health"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 const (
@@ -58,8 +58,8 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 		return "", nil
 	})
 	registry.MustRegister(
-		telemetry.NewOldestTransactionCollector(func() float64 { return float64(seconds.Load()) }),
-		telemetry.NewWorkCollector(monitor.Failing),
+		metrics.NewOldestTransactionCollector(func() float64 { return float64(seconds.Load()) }),
+		metrics.NewWorkCollector(monitor.Failing),
 	)
 }
 
@@ -76,7 +76,7 @@ func checkExecutions(monitor *health.Monitor, registry prometheus.Registerer, st
 		last.Store(&sample)
 		return fewNames(sample), nil
 	})
-	registry.MustRegister(telemetry.NewNamesCollector(func() (agents, models, limit int, known bool) {
+	registry.MustRegister(metrics.NewNamesCollector(func() (agents, models, limit int, known bool) {
 		if s := last.Load(); s != nil {
 			return s.Agents, s.Models, s.Limit, true
 		}

@@ -21,10 +21,11 @@ import (
 	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/kubeauth"
 	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/otlp"
 	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // Replica is one process's share of the service.
@@ -38,11 +39,11 @@ type Replica struct {
 	rollups     *postgres.Rollups
 	mailbox     *mailbox.Mailbox
 	hints       *postgres.Hints
-	logs        *telemetry.Logs
-	requests    *telemetry.RequestLogger
-	security    *telemetry.SecurityLog
-	flusher     *telemetry.Flusher
-	gauges      *telemetry.FleetGauges
+	logs        *logging.Logs
+	requests    *logging.RequestLogger
+	security    *logging.SecurityLog
+	flusher     *metrics.Flusher
+	gauges      *metrics.FleetGauges
 	executions  *executions
 	limiter     *ratelimit.Limiter
 	grants      *enrollment.Grants
@@ -61,7 +62,7 @@ type Replica struct {
 }
 
 // New makes a replica: its listeners are open when it returns, and nothing runs yet. The configuration must be valid.
-func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() time.Time) (_ *Replica, err error) {
+func New(ctx context.Context, config Config, logs *logging.Logs, now func() time.Time) (_ *Replica, err error) {
 	r := &Replica{config: config, logs: logs, log: logs.App, now: now}
 	defer func() {
 		if err != nil {
@@ -72,24 +73,24 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
-	registry.MustRegister(telemetry.NewLogCollector(logs))
-	queries := telemetry.NewQueryObserver(registry, logs.Queries, now())
+	registry := metrics.NewRegistry(metrics.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
+	registry.MustRegister(logging.NewCollector(logs))
+	queries := metrics.NewQueryObserver(registry, logs.Queries, now())
 	r.db, err = postgres.Open(ctx, postgres.Config{
 		URL: config.DatabaseURL, MaxConns: config.DatabaseMaxConns, Pooler: config.DatabaseDirectURL != "", Observer: queries, Now: now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(telemetry.NewPoolCollector(r.db.Pool))
+	registry.MustRegister(metrics.NewPoolCollector(r.db.Pool))
 	r.monitor = health.NewMonitor(r.log.Named("health"), now)
 	checkDatabaseWrites(r.monitor, registry, r.db, now)
-	recorder := telemetry.NewRecorder(registry, now())
-	r.requests = telemetry.NewRequestLogger(logs, now)
-	r.security = telemetry.NewSecurityLog(logs, now)
-	r.gauges = telemetry.NewFleetGauges(registry, 4*sampleEvery, now)
+	recorder := metrics.NewRecorder(registry, now())
+	r.requests = logging.NewRequestLogger(logs, now)
+	r.security = logging.NewSecurityLog(logs, now)
+	r.gauges = metrics.NewFleetGauges(registry, 4*sampleEvery, now)
 	r.rollups = postgres.NewRollups(r.db)
-	r.flusher = telemetry.NewFlusher(registry, telemetry.FlusherOptions{
+	r.flusher = metrics.NewFlusher(registry, metrics.FlusherOptions{
 		Recorder: recorder, Queries: queries, Pool: r.db.Pool, Store: r.rollups, Replica: name, Log: r.log, Now: now,
 	})
 	r.mailbox = mailbox.New(mailbox.Options{
@@ -130,7 +131,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Pseudonym: r.executions.pseudonym(),
 		Traces: otlp.New(otlp.Options{
 			Ledger: r.executions.ledger, Log: r.log.Named("otlp"),
-			Unread: telemetry.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,
+			Unread: metrics.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,
 		}),
 		LogRecords: otlp.NewLogs(r.executions.contents, otlp.Options{Log: r.log.Named("otlp")}),
 		Limiter:    r.limiter, Strains: r.strains,
@@ -167,6 +168,6 @@ func (r *Replica) newLimiter(registry *prometheus.Registry) error {
 	r.limiter = ratelimit.New(ratelimit.Options{
 		Limits: limits.WithDefaults(), Now: r.now, Store: postgres.NewRateLimits(r.db), Log: r.log.Named("limits"),
 	})
-	registry.MustRegister(telemetry.NewLimitCollector(r.limiter.Sample))
+	registry.MustRegister(metrics.NewLimitCollector(r.limiter.Sample))
 	return nil
 }

@@ -20,8 +20,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // How often a replica does what is not asked of it.
@@ -57,7 +57,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", telemetry.MetricsHandler(registry, r.log))
+	mux.Handle("GET /metrics", metrics.MetricsHandler(registry, r.log))
 	r.metrics = &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: httpapi.CountConnections,
@@ -74,7 +74,7 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 	}
 	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
 	r.scrapes = httpapi.NewConnections(httpapi.ConnectionLimits{Max: metricsFiles, Now: r.now})
-	registry.MustRegister(telemetry.NewConnectionCollector(r.connections.Sample))
+	registry.MustRegister(metrics.NewConnectionCollector(r.connections.Sample))
 	api, err := net.Listen("tcp", r.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -339,7 +339,7 @@ func (r *Replica) sampleFleet(ctx context.Context) error {
 		floors = fleet.Floors(demand, r.config.PollBudget)
 	}
 	r.mailbox.SetFloors(floors)
-	gauges := telemetry.FleetSample{
+	gauges := metrics.FleetSample{
 		Taken: r.now().Add(-sample.Age), Agents: map[string]int64{}, Deployments: map[string]int64{}, ExpectedPolls: sample.ExpectedPolls,
 	}
 	for state, n := range sample.Agents {

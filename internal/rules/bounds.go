@@ -9,7 +9,7 @@ import (
 )
 
 // bounds are where the classic buckets of the API's latency histograms end: what is slower can be counted for these
-// thresholds and no others. A test holds them against internal/telemetry's.
+// thresholds and no others. A test holds them against internal/observe/metrics's.
 var bounds = []time.Duration{
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
 	50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,

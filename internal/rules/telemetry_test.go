@@ -13,9 +13,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/rules"
-	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
 // measuring returns what the API shows Prometheus once there was something of everything.
@@ -23,17 +23,17 @@ func measuring(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	reg := telemetry.NewRegistry(telemetry.BuildInfo{Version: "1", GoVersion: "go"})
-	telemetry.NewRecorder(reg, now).Route(report.PendingMethod, report.PendingRoute).Observe(304, time.Millisecond, 0, 0)
-	telemetry.NewQueryObserver(reg, zap.NewNop(), now).ObserveQuery("Ping", time.Millisecond, nil, "")
-	reg.MustRegister(telemetry.NewPoolCollector(func() telemetry.PoolSample { return telemetry.PoolSample{Max: 4, InUse: 1} }))
-	telemetry.NewFleetGauges(reg, time.Minute, clock).Set(telemetry.FleetSample{
+	reg := metrics.NewRegistry(metrics.BuildInfo{Version: "1", GoVersion: "go"})
+	metrics.NewRecorder(reg, now).Route(report.PendingMethod, report.PendingRoute).Observe(304, time.Millisecond, 0, 0)
+	metrics.NewQueryObserver(reg, zap.NewNop(), now).ObserveQuery("Ping", time.Millisecond, nil, "")
+	reg.MustRegister(metrics.NewPoolCollector(func() metrics.PoolSample { return metrics.PoolSample{Max: 4, InUse: 1} }))
+	metrics.NewFleetGauges(reg, time.Minute, clock).Set(metrics.FleetSample{
 		Taken: now, Agents: map[string]int64{"online": 1, "late": 1, "offline": 1},
 	})
-	telemetry.NewLedgerMetrics(reg)
-	telemetry.NewDayCostGauge(reg, time.Minute, clock).Set(telemetry.DayCost{Taken: now})
+	metrics.NewLedgerMetrics(reg)
+	metrics.NewDayCostGauge(reg, time.Minute, clock).Set(metrics.DayCost{Taken: now})
 	cost := int64(1)
-	telemetry.NewExecutionMetrics(reg, time.Now).Observe([]execution.Execution{{
+	metrics.NewExecutionMetrics(reg, time.Now).Observe([]execution.Execution{{
 		AgentName: "helper", Model: "m", Request: true, Status: execution.Success, Cost: &cost, Tokens: execution.Tokens{Input: 1, Used: 1},
 	}})
 	families, err := reg.Gather()

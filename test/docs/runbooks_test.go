@@ -148,7 +148,7 @@ func TestQueries(t *testing.T) {
 func knownSeries(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
-	for _, folder := range []string{"internal/telemetry", "controllers"} {
+	for _, folder := range []string{"internal/observe", "controllers"} {
 		walk(t, folder, func(path string) {
 			if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return
