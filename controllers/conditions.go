@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
 // is makes a condition.

@@ -1,5 +1,5 @@
 // Package controllers keeps the cluster what its MonitoringReports say. The Reconciler observes a report and what stands of
-// it, decides (decide.go, pure; what things are to be comes from internal/desired), applies, and writes the status.
+// it, decides (decide.go, pure; what things are to be comes from internal/kube/desired), applies, and writes the status.
 //
 // Rules that hold here: objects are written in one place (apply.go), by server-side apply, and nothing is written while all
 // is as it should be. What we do not own is left alone and reported. Faults of a spec wait for the spec to change; faults of

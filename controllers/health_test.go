@@ -22,7 +22,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // TestHealth checks what the status says to the tools that deploy reports: kstatus, which Flux and Helm use, and the script

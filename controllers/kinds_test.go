@@ -23,7 +23,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // definitions are the CustomResourceDefinitions of the Prometheus operator.

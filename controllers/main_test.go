@@ -28,8 +28,8 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 const (

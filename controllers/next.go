@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/schedule"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 const (

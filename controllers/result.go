@@ -10,7 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 	"github.com/watchbill/watchbill/internal/text"
 )
 

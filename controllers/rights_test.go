@@ -23,7 +23,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // limited has the controller work as a user who has the rights of config/rbac alone: those of reports in its own namespace.

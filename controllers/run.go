@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/schedule"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 // askEvery is how long to wait before the API is asked again what came of a run.

@@ -7,7 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 	"github.com/watchbill/watchbill/internal/text"
 )
 

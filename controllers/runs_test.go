@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/schedule"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 // today is a slot of the schedule: the last midnight in UTC.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
 // When a slot has passed the next one is written, at once and once.

@@ -1,6 +1,6 @@
 // Package v1alpha1 is the custom resource of Watchbill: MonitoringReport, of the group monitoring.watchbill.dev. It holds
 // types, their defaults and rules (the generated CustomResourceDefinition enforces them), and the names of conditions and
-// reasons. What the controller makes of them lives in internal/desired and controllers.
+// reasons. What the controller makes of them lives in internal/kube/desired and controllers.
 //
 // The comments of fields are what kubectl explain shows. It keeps their line breaks and breaks again after 76 characters,
 // so none of their lines is longer.

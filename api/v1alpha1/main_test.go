@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 var cluster *kubetest.Cluster

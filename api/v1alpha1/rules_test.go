@@ -11,7 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // rule is a constraint of the schema: what is said of the field when it is broken.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 )
 

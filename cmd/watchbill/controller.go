@@ -25,9 +25,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/rules"
 	"github.com/watchbill/watchbill/internal/text"
 )
 

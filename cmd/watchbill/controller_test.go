@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/kubetest"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // kubeconfig leads nowhere, by way of the namespace fleet.

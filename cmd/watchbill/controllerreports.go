@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/controllers"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
 const (

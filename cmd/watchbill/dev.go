@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watchbill/watchbill/internal/dev/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/simulation"
 	"github.com/watchbill/watchbill/internal/observe/logging"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/pgserver"
 	"github.com/watchbill/watchbill/internal/replica"
-	"github.com/watchbill/watchbill/internal/simulation"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // devOptions are the flags of `watchbill dev`.

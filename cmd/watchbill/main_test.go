@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

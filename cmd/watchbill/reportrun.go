@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/watchbill/watchbill/internal/delivery"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/report/delivery"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
 // reportRun is `watchbill report run`: its flags, and how patient it is. A Pod of ours has 15 minutes.

@@ -15,10 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/watchbill/watchbill/internal/delivery"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/schedule"
+	"github.com/watchbill/watchbill/internal/report/delivery"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 // aPod is where `report run` runs.

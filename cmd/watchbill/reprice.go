@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/text"
 )
 

@@ -20,10 +20,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
+	"github.com/watchbill/watchbill/internal/server"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -137,7 +137,7 @@ func (o rulesOptions) options() rules.Options {
 // apiRoutes are the routes that this version's API has.
 func apiRoutes() []rules.Route {
 	var routes []rules.Route
-	for _, r := range httpapi.Routes() {
+	for _, r := range server.Routes() {
 		routes = append(routes, rules.Route{Method: r.Method, Pattern: r.Pattern, Probe: report.IsProbe(r.Pattern)})
 	}
 	return routes

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
 const reports = `apiVersion: v1

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/watchbill/watchbill/internal/observe/logging"
-	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // logFlags say where logs go.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/observe/logging"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // startReplica starts the real thing. Stop it before the test's database goes.

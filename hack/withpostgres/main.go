@@ -20,7 +20,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/pgserver"
 )
 
 // stopTimeout bounds how long the server may take to stop once the command is done.

@@ -10,13 +10,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/enrollment"
-	"github.com/watchbill/watchbill/internal/gateway"
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/ledger"
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/execution/gateway"
+	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // Config is all that a replica can be told. Defaults returns it with its defaults.
@@ -37,7 +37,7 @@ type Config struct {
 	// AdminTokenParameter lets requests bring the admin token as ?admin_token= too.
 	AdminTokenParameter bool
 
-	TrustedProxies      []string // networks; see httpapi.ParseTrustedProxies
+	TrustedProxies      []string // networks; see server.ParseTrustedProxies
 	EnrollmentFile      string   // of tokens with labels and limits; empty: none
 	EnrollmentMaxAgents int      // of each token for which the file does not say; 0: no limit
 	InsecureTokens      bool     // tokens may be weak, and give several rights
@@ -139,7 +139,7 @@ func (c Config) Validate() error {
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
-	fault(c.MaxPollWait < 0 || c.MaxPollWait > httpapi.MaxWait, "max-poll-wait", "must be from 0s to %s", httpapi.MaxWait)
+	fault(c.MaxPollWait < 0 || c.MaxPollWait > server.MaxWait, "max-poll-wait", "must be from 0s to %s", server.MaxWait)
 	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
 	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")
@@ -167,7 +167,7 @@ func (c Config) Validate() error {
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := httpapi.ParseTrustedProxies(c.TrustedProxies); err != nil {
+	if _, err := server.ParseTrustedProxies(c.TrustedProxies); err != nil {
 		faults = append(faults, fmt.Errorf("--trusted-proxies: %w", err))
 	}
 	faults = append(faults, c.Kubernetes.validate())

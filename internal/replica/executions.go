@@ -15,13 +15,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/gateway"
-	"github.com/watchbill/watchbill/internal/health"
-	"github.com/watchbill/watchbill/internal/ledger"
+	"github.com/watchbill/watchbill/internal/execution/gateway"
+	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/spool"
+	"github.com/watchbill/watchbill/internal/observe/health"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
-	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/redact"
-	"github.com/watchbill/watchbill/internal/spool"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/sdk"
 )
 

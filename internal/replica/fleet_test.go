@@ -19,8 +19,8 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe/logging"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 const adminToken = "the-admins-token"

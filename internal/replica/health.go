@@ -9,9 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/watchbill/watchbill/internal/health"
+	"github.com/watchbill/watchbill/internal/observe/health"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 const (

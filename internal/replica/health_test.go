@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 type health struct {

@@ -7,15 +7,15 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/kubeauth"
+	kubeauth "github.com/watchbill/watchbill/internal/kube/auth"
+	"github.com/watchbill/watchbill/internal/server"
 )
 
 // KubernetesConfig is what a replica can be told about the ServiceAccounts that make reports.
 type KubernetesConfig struct {
 	Auth       bool   // or only an admin makes reports
 	Audience   string // that tokens must be for
-	Kubeconfig string // file; empty: see kubeauth.Load
+	Kubeconfig string // file; empty: see auth.Load
 }
 
 func (c KubernetesConfig) validate() error {
@@ -47,7 +47,7 @@ func (c KubernetesConfig) reviewer(now func() time.Time, log *zap.Logger) (*kube
 }
 
 // accounts are the ServiceAccounts that the API knows; nil where it knows none.
-func (r *Replica) accounts() (httpapi.ServiceAccounts, error) {
+func (r *Replica) accounts() (server.ServiceAccounts, error) {
 	if !r.config.Kubernetes.Auth {
 		return nil, nil
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/kubetest"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // newCluster runs an API server until the test ends.

@@ -14,9 +14,9 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // calls are what a provider says of two calls: one in batches with a cache that is kept for an hour, one with audio.

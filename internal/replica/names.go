@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/server"
 )
 
 // maxKeyFile is how much is read of the file of --redact-names-key-file.
@@ -39,7 +39,7 @@ func (c ExecutionConfig) pseudonyms(rules redact.Rules) (*execution.Pseudonyms, 
 
 // pseudonymous finds users by their names in a store that has pseudonyms in their place.
 type pseudonymous struct {
-	httpapi.Executions
+	server.Executions
 	names *execution.Pseudonyms
 }
 
@@ -74,7 +74,7 @@ func (p pseudonymous) EraseUser(ctx context.Context, userID string) (execution.E
 }
 
 // apiStore is the store as the API sees it.
-func (e *executions) apiStore() httpapi.Executions {
+func (e *executions) apiStore() server.Executions {
 	if e.names == nil {
 		return e.store
 	}

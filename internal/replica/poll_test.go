@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // background are the queries that a replica runs of itself, however many polls come.

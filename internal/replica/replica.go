@@ -15,17 +15,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/enrollment"
+	"github.com/watchbill/watchbill/internal/execution/otlp"
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/health"
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/kubeauth"
-	"github.com/watchbill/watchbill/internal/mailbox"
+	"github.com/watchbill/watchbill/internal/fleet/enrollment"
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	kubeauth "github.com/watchbill/watchbill/internal/kube/auth"
+	"github.com/watchbill/watchbill/internal/observe/health"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
-	"github.com/watchbill/watchbill/internal/otlp"
-	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // Replica is one process's share of the service.
@@ -47,14 +47,14 @@ type Replica struct {
 	executions  *executions
 	limiter     *ratelimit.Limiter
 	grants      *enrollment.Grants
-	proxies     httpapi.TrustedProxies
+	proxies     server.TrustedProxies
 	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // has clients bring their next request to another replica
 	endStreams func() // of the gateway's answers under way
 
-	connections, scrapes         *httpapi.Connections // of the API, of Prometheus
+	connections, scrapes         *server.Connections // of the API, of Prometheus
 	api, metrics                 *http.Server
 	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
@@ -118,12 +118,12 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	if err != nil {
 		return nil, err
 	}
-	r.proxies, err = httpapi.ParseTrustedProxies(config.TrustedProxies)
+	r.proxies, err = server.ParseTrustedProxies(config.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
 	bodies, answers := config.budgets(memoryLimit())
-	handler, err := httpapi.New(httpapi.Options{
+	handler, err := server.New(server.Options{
 		BodyMemory: bodies, AnswerMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
@@ -138,7 +138,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 		Accounts: accounts, UnreadCount: r.executions.unreadCounts.Observe,
 		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
-		Currency:       httpapi.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
+		Currency:       server.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,

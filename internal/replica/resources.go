@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/server"
 )
 
 // What is kept of the process' files for other things than the API's connections: the database's and Prometheus'
@@ -50,10 +50,10 @@ func share(memory, part, most int64) int64 {
 func (c Config) budgets(memory int64) (bodies, answers int64) {
 	bodies, answers = c.BodyMemory, c.AnswerMemory
 	if bodies == 0 {
-		bodies = share(memory, 8, httpapi.DefaultBodyMemory)
+		bodies = share(memory, 8, server.DefaultBodyMemory)
 	}
 	if answers == 0 {
-		answers = share(memory, 16, httpapi.DefaultAnswerMemory)
+		answers = share(memory, 16, server.DefaultAnswerMemory)
 	}
 	return bodies, answers
 }

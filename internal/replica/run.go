@@ -19,9 +19,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/httpapi"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // How often a replica does what is not asked of it.
@@ -41,10 +41,10 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	if err != nil {
 		return err
 	}
-	opts := httpapi.HTTPOptions{
+	opts := server.HTTPOptions{
 		TLS: secure, ConnectionMaxAge: r.config.ConnectionMaxAge, Now: r.now, Jitter: mathrand.Float64, Log: r.log,
 	}
-	if r.api, err = httpapi.NewHTTPServer(api, opts); err != nil {
+	if r.api, err = server.NewHTTPServer(api, opts); err != nil {
 		return err
 	}
 	if r.config.GRPCListen != "" {
@@ -52,7 +52,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 		if secure != nil {
 			opts.TLS = secure.Clone() // each server adds its protocols
 		}
-		if r.grpc, err = httpapi.NewHTTPServer(grpc, opts); err != nil {
+		if r.grpc, err = server.NewHTTPServer(grpc, opts); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	mux.Handle("GET /metrics", metrics.MetricsHandler(registry, r.log))
 	r.metrics = &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: httpapi.CountConnections,
+		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: server.CountConnections,
 	}
 	return r.openListeners(registry)
 }
@@ -72,8 +72,8 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 		const besidePool = 5 // connections of the database
 		limit = connectionLimit(fileLimit(), memoryLimit(), r.config.DatabaseMaxConns+besidePool, r.config.Executions.AgentsFile != "")
 	}
-	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
-	r.scrapes = httpapi.NewConnections(httpapi.ConnectionLimits{Max: metricsFiles, Now: r.now})
+	r.connections = server.NewConnections(server.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
+	r.scrapes = server.NewConnections(server.ConnectionLimits{Max: metricsFiles, Now: r.now})
 	registry.MustRegister(metrics.NewConnectionCollector(r.connections.Sample))
 	api, err := net.Listen("tcp", r.config.Listen)
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *Replica) tls() (*tls.Config, error) {
 	if r.config.TLSCertFile == "" {
 		return nil, nil
 	}
-	certificates, err := httpapi.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
+	certificates, err := server.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
 	if err != nil {
 		return nil, err
 	}

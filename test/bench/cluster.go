@@ -27,7 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 	"github.com/watchbill/watchbill/test/rig"
 )
 

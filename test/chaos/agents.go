@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
 	"github.com/watchbill/watchbill/internal/pause"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
 	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )

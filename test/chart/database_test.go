@@ -15,8 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/pgserver"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 const (

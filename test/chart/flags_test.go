@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/watchbill/watchbill/internal/enrollment"
-	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/execution/gateway"
+	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 )
 
 var flagInHelp = regexp.MustCompile(`(?m)^ +(?:-\w, +|    +)?--([a-z0-9-]+)`)

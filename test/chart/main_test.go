@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // kubeVersion is what charts are rendered for. Helm's own idea of it is set by a linker, and ours was not.

@@ -28,7 +28,7 @@ var seriesName = regexp.MustCompile(`^watchbill[_:][a-z0-9_:]+$`)
 func knownSeries(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
-	for _, folder := range []string{"internal/observe", "internal/rules", "controllers"} {
+	for _, folder := range []string{"internal/observe", "internal/report/rules", "controllers"} {
 		err := filepath.WalkDir(inTree(folder), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

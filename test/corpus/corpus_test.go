@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }

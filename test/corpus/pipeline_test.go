@@ -10,10 +10,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/ledger"
-	"github.com/watchbill/watchbill/internal/otlp"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/otlp"
+	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 const day = 24 * time.Hour

@@ -11,9 +11,9 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // Each alert has a runbook and stands in the index, and each runbook is of an alert.

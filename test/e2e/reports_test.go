@@ -22,7 +22,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
 // slotWithin is how long a minute's report may take from when it is waited for: the rest of a minute, a Pod, its work.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Store keeps rollups. internal/postgres has one.
+// Store keeps rollups. internal/store/postgres has one.
 type Store interface {
 	// WriteRollups replaces what the replica wrote of these minutes before; or fails and may have done so all the same.
 	// The minutes ascend. It returns soon after ctx ends.

@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 

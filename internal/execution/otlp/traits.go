@@ -1,0 +1,69 @@
+package otlp
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/execution/usage"
+	"github.com/watchbill/watchbill/internal/memo"
+)
+
+// traits are what an attribute's name says, whatever its value is.
+type traits struct {
+	set   trait
+	names named
+	usage usage.Name
+}
+
+// trait is one of them, or a set.
+type trait uint8
+
+const (
+	tellsRole    trait = 1 << iota // in a dialect that is not known
+	isOwn                          // it is no context
+	isGenerative                   // of an instrumentation of generative AI, and no context
+	isParameters                   // it holds what an application or a request says of itself, if it is an object
+	tellsName                      // of somebody
+	tellsUsage
+	isElement // of a list that was taken apart into attributes
+)
+
+// traitsOf finds them once for each name.
+var traitsOf = memo.New(func(name string) *traits {
+	t := &traits{names: namedBy(name), usage: usage.Attribute(name)}
+	for _, one := range []struct {
+		is    bool
+		trait trait
+	}{
+		{hasAnySuffix(name, roleSuffixes), tellsRole},
+		{!isContext(name), isOwn},
+		{!isContext(name) && hasAnyPrefix(name, generative), isGenerative},
+		{name == "mlflow.spanInputs" || hasAnyFoldedSuffix(name, parameterSuffixes...), isParameters},
+		{t.names != nobody, tellsName},
+		{!t.usage.Silent(), tellsUsage},
+		{slices.ContainsFunc(strings.Split(name, "."), isNumber), isElement},
+	} {
+		if one.is {
+			t.set |= one.trait
+		}
+	}
+	return t
+})
+
+func hasAnySuffix(text string, suffixes []string) bool {
+	for _, suffix := range suffixes {
+		if strings.HasSuffix(text, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasAnyPrefix(text string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}

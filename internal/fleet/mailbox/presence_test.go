@@ -1,0 +1,266 @@
+package mailbox_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+)
+
+const own = 10 * time.Second
+
+// saved takes what was written since it was last asked, and checks how many writes that took.
+func saved(t *testing.T, db *database, writes int) (seen [][]mailbox.Sighting) {
+	t.Helper()
+	db.set(func(d *database) {
+		for _, s := range d.saves {
+			seen = append(seen, s.seen)
+		}
+		d.saves = nil
+	})
+	if len(seen) != writes {
+		t.Fatalf("want %d writes, got %v", writes, seen)
+	}
+	return seen
+}
+
+func wantSeen(t *testing.T, got []mailbox.Sighting, want ...mailbox.Sighting) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+func TestPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("d", "c", "b", "a")
+		m := run(t, db)
+		pass(11 * time.Second) // a second after the second time
+		saved(t, db, 0)        // nobody was seen, so nothing is written
+
+		m.Saw(handle(t, m, "c"), time.Now())
+		pass(time.Second)
+		m.Saw(handle(t, m, "b"), time.Now())
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(2 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: 2 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: 3 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "c", Age: 4 * time.Second, Interval: own},
+		)
+		pass(20 * time.Second)
+		saved(t, db, 0) // each sighting is written once
+	})
+}
+
+func TestPresenceOfHeldPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a", "b")
+		m := run(t, db)
+		pass(10 * time.Millisecond)
+		m.SetFloors(map[string]time.Duration{"": 3 * own})
+		a := handle(t, m, "a")
+		v := view(t, m, a)
+		ctx, cancel := context.WithTimeout(t.Context(), 16*time.Second)
+		defer cancel()
+		m.Saw(a, time.Now())
+		_ = m.Await(ctx, a, v)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
+		pass(20 * time.Second) // until when it was held is written too, at the 35th second
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 19*time.Second - 10*time.Millisecond, Interval: 3 * own})
+		pass(20 * time.Second)
+		saved(t, db, 0)
+	})
+}
+
+// TestPresenceOfFrequentPolls wants an agent that polls more often than told to be written no more often for it, and its last
+// poll to be written all the same.
+func TestPresenceOfFrequentPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		m := run(t, db)
+		pass(10 * time.Millisecond)
+		m.SetFloors(map[string]time.Duration{"": 3 * own})
+		for range 42 {
+			m.Saw(handle(t, m, "a"), time.Now())
+			pass(time.Second)
+		}
+		for _, one := range saved(t, db, 2) { // at the 5th and 35th second: 30 s are its interval
+			wantSeen(t, one, mailbox.Sighting{ID: "a", Age: time.Second - 10*time.Millisecond, Interval: 3 * own})
+		}
+		pass(25 * time.Second) // and at the 65th, when it has been silent since the 41st
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 24*time.Second - 10*time.Millisecond, Interval: 3 * own})
+		pass(time.Minute)
+		saved(t, db, 0)
+	})
+}
+
+// TestPresenceWhenClockIsSetBack wants who waits for a time that is now far off to be written without waiting for that.
+func TestPresenceWhenClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		var ahead atomic.Int64
+		ahead.Store(int64(time.Hour))
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		m := run(t, db, func(o *mailbox.Options) { o.Now = now })
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), now())
+		pass(5 * time.Second)
+		saved(t, db, 1)
+		m.Saw(handle(t, m, "a"), now())
+		pass(5 * time.Second)
+		saved(t, db, 0) // too soon
+		ahead.Store(0)
+		pass(5 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: own})
+	})
+}
+
+// TestPresenceOfShorterInterval wants who waits for the end of a long interval not to, once it is short.
+func TestPresenceOfShorterInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		m := run(t, db)
+		m.SetFloors(map[string]time.Duration{"": 100 * own})
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(5 * time.Second)
+		saved(t, db, 1)
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(5 * time.Second)
+		m.SetFloors(nil)
+		pass(10 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
+	})
+}
+
+// TestPresenceOfSuccessor wants nothing of an agent that is gone to be written of the one that has its place in memory.
+func TestPresenceOfSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("old")
+		m := run(t, db)
+		pass(time.Second)
+		old := handle(t, m, "old")
+		m.Saw(old, time.Now())
+		db.delete("old")
+		pass(time.Second)
+		db.enrol("new")
+		pass(time.Second)
+		m.Saw(old, time.Now())
+		pass(3 * time.Second)
+		saved(t, db, 0)
+		m.Saw(handle(t, m, "new"), time.Now())
+		pass(time.Minute)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "new", Age: 4 * time.Second, Interval: own})
+	})
+}
+
+// TestPresenceOfRotatedToken wants what the old token's agent was seen at to be written under the new one, and once.
+func TestPresenceOfRotatedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		m := run(t, db)
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), time.Now())
+		db.rotate("a")
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(4 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 3 * time.Second, Interval: own})
+		m.Saw(handle(t, m, "a"), time.Now())
+		db.rotate("a")
+		pass(10 * time.Second) // no sooner for that
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
+	})
+}
+
+func TestPresenceThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := observer.New(zapcore.DebugLevel)
+		withLog, logged := logTo(lines, core)
+		db := newDatabase("a", "b", "gone", "held")
+		m := run(t, db, withLog)
+		pass(1 * time.Second)
+		for _, id := range []string{"a", "b", "gone"} {
+			m.Saw(handle(t, m, id), time.Now())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+		defer cancel()
+		go func() {
+			held, _ := m.Agent("held")
+			_ = m.Await(ctx, held, view(t, m, held))
+		}()
+		db.set(func(d *database) {
+			d.saveFault = errDatabase
+			d.onSave = func() { // b is seen again while the write that is to fail runs
+				b, _ := m.Agent("b")
+				m.Saw(b, time.Now())
+				d.set(func(d *database) { d.onSave = nil })
+			}
+		})
+		pass(5 * time.Second) // one write failed a second ago
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: 4 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: 4 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "gone", Age: 4 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "held", Age: 0, Interval: own},
+		)
+		db.delete("gone")
+		pass(5 * time.Second)
+		saved(t, db, 1)
+		db.heal()
+		pass(5 * time.Second)
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: 14 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: 10 * time.Second, Interval: own},
+			mailbox.Sighting{ID: "held", Age: 8 * time.Second, Interval: own},
+		)
+		pass(20 * time.Second)
+		saved(t, db, 0)
+		if diff := cmp.Diff([]string{"warn: last-seen cannot be written"}, logged()); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestPresenceIsWrittenAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a", "b")
+		m, stop := runUntilStopped(t, db)
+		pass(time.Second)
+		m.Saw(handle(t, m, "b"), time.Now())
+		m.Saw(handle(t, m, "a"), time.Now())
+		pass(time.Second)
+		stop()
+		wantSeen(t, saved(t, db, 1)[0],
+			mailbox.Sighting{ID: "a", Age: time.Second, Interval: own},
+			mailbox.Sighting{ID: "b", Age: time.Second, Interval: own},
+		)
+	})
+}
+
+// TestPresenceOfClockSetBack checks that no age is negative.
+func TestPresenceOfClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDatabase("a")
+		var back time.Duration
+		m, stop := runUntilStopped(t, db, func(o *mailbox.Options) {
+			o.Now = func() time.Time { return time.Now().Add(-back) }
+		})
+		pass(time.Second)
+		m.Saw(handle(t, m, "a"), time.Now())
+		synctest.Wait()
+		back = time.Hour
+		stop()
+		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: own})
+	})
+}

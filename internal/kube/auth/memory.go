@@ -1,0 +1,110 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// How long answers are believed, and how many of each kind are remembered. What is refused has a place of its own: tokens
+// that anyone makes up must not push out those that are good.
+const (
+	grantedFor = 30 * time.Second
+	refusedFor = 5 * time.Second
+	mostKept   = 1000
+)
+
+// key is the hash of what an answer is about.
+type key [sha256.Size]byte
+
+// hashOf takes a token and what else an answer is about. None of them holds a NUL.
+func hashOf(about ...string) key { return sha256.Sum256([]byte(strings.Join(about, "\x00"))) }
+
+// memory holds answers of one kind.
+type memory[T any] struct {
+	mu      sync.Mutex
+	granted map[key]kept[T]
+	refused map[key]kept[T]
+	flights singleflight.Group
+}
+
+type kept[T any] struct {
+	answer T
+	err    error
+	until  time.Time
+}
+
+func newMemory[T any]() *memory[T] {
+	return &memory[T]{granted: map[key]kept[T]{}, refused: map[key]kept[T]{}}
+}
+
+// answer answers from memory, or finds out: all who ask the same meanwhile wait for the one answer. It is believed until
+// the given time at the most. What could not be found out is not remembered.
+func (m *memory[T]) answer(about key, now func() time.Time, until time.Time, find func() (T, error)) (T, error) {
+	if known, ok := m.recall(about, now()); ok {
+		return known.answer, known.err
+	}
+	found, err, _ := m.flights.Do(string(about[:]), func() (any, error) {
+		if known, ok := m.recall(about, now()); ok { // from a flight that ended just now
+			return known.answer, known.err
+		}
+		answer, err := find()
+		m.remember(about, now(), kept[T]{answer, err, until})
+		return answer, err
+	})
+	return found.(T), err
+}
+
+func (m *memory[T]) recall(about key, now time.Time) (kept[T], bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, place := range []map[key]kept[T]{m.granted, m.refused} {
+		if known, ok := place[about]; ok && now.Before(known.until) {
+			return known, true
+		}
+	}
+	return kept[T]{}, false
+}
+
+func (m *memory[T]) remember(about key, now time.Time, answer kept[T]) {
+	place, most := m.granted, grantedFor
+	switch {
+	case answer.err != nil && !errors.Is(answer.err, ErrTokenRefused) && !errors.Is(answer.err, ErrNotAllowed):
+		return
+	case answer.err != nil:
+		place, most = m.refused, refusedFor
+	}
+	if end := now.Add(most); end.Before(answer.until) {
+		answer.until = end
+	}
+	if !now.Before(answer.until) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	makeRoom(place, now)
+	place[about] = answer
+}
+
+// makeRoom forgets what is not believed any more, or else what would be so first.
+func makeRoom[T any](place map[key]kept[T], now time.Time) {
+	if len(place) < mostKept {
+		return
+	}
+	var first key
+	end := now.Add(grantedFor + 1)
+	for about, known := range place {
+		if !now.Before(known.until) {
+			delete(place, about)
+		} else if known.until.Before(end) {
+			first, end = about, known.until
+		}
+	}
+	if len(place) >= mostKept {
+		delete(place, first)
+	}
+}

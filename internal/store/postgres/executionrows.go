@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
+)
+
+// Errors lists executions that failed, newest first, after the given position.
+func (s *Executions) Errors(ctx context.Context, after execution.Position, most int) ([]execution.Execution, error) {
+	var found []execution.Execution
+	err := s.db.inTxAs(ctx, admin, "list errors", func(tx pgx.Tx) error {
+		before, user, id := s.beforeOf(after)
+		rows, err := s.db.queries.WithTx(tx).RecentFailures(ctx, dbgen.RecentFailuresParams{
+			Before: before, BeforeUser: user, BeforeID: id, Most: int32(most),
+		})
+		found = executionsOf(rows)
+		return err
+	})
+	return found, err
+}
+
+// UserActivity lists a user's executions, newest first, after the given position: as that user, to whom row-level security
+// shows no other's.
+func (s *Executions) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
+	var found []execution.Execution
+	err := s.db.inTxOf(ctx, userID, "list a user's activity", func(tx pgx.Tx) error {
+		before, _, id := s.beforeOf(after)
+		rows, err := s.db.queries.WithTx(tx).UserActivity(ctx, dbgen.UserActivityParams{
+			UserID: userID, Before: before, BeforeID: id, Most: int32(most),
+		})
+		found = executionsOf(rows)
+		return err
+	})
+	return found, err
+}
+
+// beforeOf is the key that the next row comes before; for the zero position, one after any that may be.
+func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id string) {
+	if after == (execution.Position{}) {
+		return s.now().Add(execution.DayWide), "", ""
+	}
+	return time.UnixMicro(after.CreatedAt), after.UserID, after.ID
+}
+
+// eraseAtOnce is how many of a user's executions one transaction deletes.
+const eraseAtOnce = 2000
+
+// EraseUser deletes a user's executions and all that they added to the rollups, and what is left of the user there from
+// executions that retention dropped before. What of the user is still on its way is dropped when it comes: see Commit.
+func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
+	var erased execution.Erased
+	if err := s.rememberErasure(ctx, userID); err != nil {
+		return erased, err
+	}
+	for last := false; ; {
+		var rows, rollups int64
+		err := s.db.inTxAs(ctx, admin, "erase a user", func(tx pgx.Tx) (err error) {
+			rows, rollups, err = s.eraseSome(ctx, tx, userID, last)
+			return err
+		})
+		if err != nil {
+			return erased, err
+		}
+		erased.Executions += rows
+		switch {
+		case rows >= eraseAtOnce: // there may be more
+		case last:
+			erased.Rollups = rollups
+			return erased, nil
+		default:
+			last = true
+		}
+	}
+}
+
+// eraseSome deletes some of a user's executions; the last time, what else there is of the user, unless there are too many
+// executions again. Only then does nobody fold meanwhile: a fold under way would bring back what is deleted, but one that
+// waits until a user of millions of executions is erased would leave readers ever more to add up.
+func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, last bool) (rows, rollups int64, err error) {
+	q := s.db.queries.WithTx(tx)
+	if last {
+		if err := q.LockFolding(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	gone, err := q.EraseExecutions(ctx, dbgen.EraseExecutionsParams{UserID: userID, Most: eraseAtOnce})
+	if err != nil {
+		return 0, 0, err
+	}
+	deltas := execution.NewDeltas()
+	for i := range gone {
+		row := rowOf(gone[i])
+		deltas.Add(&row, -1)
+	}
+	if err := s.appendDeltas(ctx, tx, deltas); err != nil || !last || len(gone) >= eraseAtOnce {
+		return int64(len(gone)), 0, err
+	}
+	if err := eraseFromReports(ctx, tx, userID); err != nil {
+		return 0, 0, err
+	}
+	rollups, err = s.eraseRest(ctx, q, userID)
+	return int64(len(gone)), rollups, err
+}
+
+// eraseRest deletes what there is of a user whose executions are deleted, and says how many rollups that were.
+func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID string) (rollups int64, err error) {
+	if err := q.EraseUnsettled(ctx, userID); err != nil {
+		return 0, err
+	}
+	for _, erase := range []func(context.Context, string) error{q.EraseSpans, q.EraseSpanOwners, q.EraseJoined} {
+		if err := erase(ctx, userID); err != nil {
+			return 0, err
+		}
+	}
+	for {
+		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldUsersAtOnce})
+		if err != nil {
+			return 0, err
+		}
+		if folded < foldUsersAtOnce {
+			break
+		}
+	}
+	return q.EraseUserRollups(ctx, dbgen.EraseUserRollupsParams{
+		UserID: userID, RowsSince: s.now().Add(-s.kept.Executions).Truncate(execution.DayWide),
+	})
+}
+
+func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
+	all := make([]execution.Execution, len(rows))
+	for i, r := range rows {
+		all[i] = rowOf(dbgen.ExecutionFigure{
+			UserID: r.UserID, CreatedAt: r.CreatedAt, ExecutionID: r.ExecutionID, SessionID: r.SessionID, RequestID: r.RequestID,
+			AgentName: r.AgentName, Kind: r.Kind, Request: r.Request, Variant: r.Variant, Status: r.Status, ErrorMessage: r.ErrorMessage,
+			ExecutionTimeMs: r.ExecutionTimeMs, Provider: r.Provider, ModelUsed: r.ModelUsed, TokensUsed: r.TokensUsed,
+			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens, CacheReadTokens: r.CacheReadTokens,
+			CacheWriteTokens: r.CacheWriteTokens, ReasoningTokens: r.ReasoningTokens, CostNanoUsd: r.CostNanoUsd,
+			PriceVersion: r.PriceVersion, TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Capped: r.Capped,
+			Usage: r.Usage, Billing: r.Billing, ProviderCostNanoUsd: r.ProviderCostNanoUsd, Joined: r.Joined,
+		}).Execution
+		all[i].Input, all[i].Output = either(r.InputJson, r.InputData), either(r.OutputJson, r.OutputData)
+	}
+	return all
+}
+
+// either returns a payload of this release, or one of a release that stored it as jsonb.
+func either(text, binary []byte) json.RawMessage {
+	if text != nil {
+		return text
+	}
+	return binary
+}
+
+// rowOf is a row without its payloads.
+func rowOf(r dbgen.ExecutionFigure) execution.Row {
+	return execution.Row{Capped: execution.Capped(r.Capped), Execution: execution.Execution{
+		ID: r.ExecutionID, CreatedAt: r.CreatedAt.UTC(), UserID: r.UserID, SessionID: r.SessionID, RequestID: r.RequestID,
+		AgentName: r.AgentName, Kind: execution.Kind(r.Kind), Variant: r.Variant, Status: execution.Status(r.Status),
+		ErrorMessage: r.ErrorMessage, Duration: microseconds(r.ExecutionTimeMs), Provider: r.Provider, Model: r.ModelUsed,
+		Tokens: execution.Tokens{
+			Used: r.TokensUsed, Input: r.InputTokens, Output: r.OutputTokens,
+			CacheRead: r.CacheReadTokens, CacheWrite: r.CacheWriteTokens, Reasoning: r.ReasoningTokens,
+		},
+		Cost: r.CostNanoUsd, PriceVersion: r.PriceVersion,
+		Usage: execution.Usage(r.Usage), Billing: decoded[execution.Billing](r.Billing), ProviderCost: r.ProviderCostNanoUsd,
+		Joined:  decoded[[]execution.Joined](r.Joined),
+		TraceID: r.TraceID, SpanID: r.SpanID, ParentSpanID: r.ParentSpanID, Request: r.Request,
+	}}
+}
+
+// decoded returns what a column of JSON holds; the zero value where it is NULL or was written by hand as something else.
+func decoded[T any](column json.RawMessage) (value T) {
+	if column == nil {
+		return value
+	}
+	if err := json.Unmarshal(column, &value); err != nil {
+		return *new(T)
+	}
+	return value
+}
+
+func microseconds(ms float64) time.Duration {
+	return time.Duration(ms*1e3+0.5) * time.Microsecond
+}

@@ -1,0 +1,43 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
+)
+
+// What the tests see of this package beyond its API.
+
+const (
+	MaxTries     = maxTries
+	DeleteRows   = deleteRows
+	SweepChanges = sweepChanges
+)
+
+// InTx is inTx.
+func (db *DB) InTx(ctx context.Context, doing string, do func(q *dbgen.Queries) error) error {
+	return db.inTx(ctx, doing, do)
+}
+
+// ConnConfig is connConfig.
+func ConnConfig(url string) (*pgx.ConnConfig, error) { return connConfig(url) }
+
+// Acquire takes a connection of the pool.
+func (db *DB) Acquire(ctx context.Context) (*pgxpool.Conn, error) { return db.pool.Acquire(ctx) }
+
+// Query reads one value through the pool.
+func (db *DB) Query(ctx context.Context, sql string, value any) error {
+	return db.pool.QueryRow(ctx, sql).Scan(value)
+}
+
+// NewTracer makes the tracer that Open gives to the pool, with a clock.
+func NewTracer(observer QueryObserver, now func() time.Time) pgx.QueryTracer {
+	return &tracer{observer: observer, now: now}
+}
+
+// Hurry shortens the time after which a stalled connection is noticed.
+func (h *Hints) Hurry(quiet, patience time.Duration) { h.quiet, h.patience = quiet, patience }

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
+)
+
+// Reports stores the documents that reports are.
+type Reports struct{ db *DB }
+
+// NewReports makes the store.
+func NewReports(db *DB) *Reports { return &Reports{db} }
+
+// SaveReport stores a document. In a Kubernetes namespace it replaces the one of its name and window, if there is one; without
+// a namespace it is always another. With keep above 0 the oldest of its namespace and name go, but for so many.
+func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.Document, keep int) error {
+	const doing = "store a report"
+	id, err := uuid.Parse(doc.ID)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return s.db.inTx(ctx, doing, func(q *dbgen.Queries) error {
+		if keep > 0 {
+			if err := q.LockReports(ctx, dbgen.LockReportsParams{Namespace: namespace, Name: doc.Name}); err != nil {
+				return err
+			}
+		}
+		err := q.SaveReport(ctx, dbgen.SaveReportParams{
+			ID: id, Namespace: namespace, Name: doc.Name, WindowFrom: doc.Window.From, WindowTo: doc.Window.To,
+			Verdict: string(doc.Verdict), Document: body,
+		})
+		if err != nil || keep == 0 {
+			return err
+		}
+		return q.DropReportsBeyond(ctx, dbgen.DropReportsBeyondParams{Namespace: namespace, Name: doc.Name, Saved: id, Keep: int32(keep)})
+	})
+}
+
+// Report reads a document, in JSON, and the namespace that it is of.
+func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, doc []byte, err error) {
+	row, err := s.db.queries.GetReport(ctx, id)
+	return row.Namespace, row.Document, wrap("read a report", orNotFound(err, report.ErrNotFound))
+}
+
+// ListReports reads headings newest first, those before the given id. Where namespace or name is not empty, it reads only
+// those of it.
+func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error) {
+	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{
+		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(most),
+	})
+	if err != nil {
+		return nil, wrap("list reports", err)
+	}
+	headings := make([]report.Heading, len(rows))
+	for i, r := range rows {
+		headings[i] = report.Heading{
+			ID: r.ID.String(), Namespace: r.Namespace, Name: r.Name,
+			Window:  report.Coverage{Window: report.Window{From: r.WindowFrom, To: r.WindowTo}, CoveredSeconds: r.CoveredSeconds},
+			Verdict: report.Verdict(r.Verdict), CreatedAt: r.CreatedAt,
+		}
+	}
+	return headings, nil
+}

@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
+)
+
+// repriceAtOnce is how many rows one transaction prices, or counts, anew.
+const repriceAtOnce = 2000
+
+// Repriced is what pricing anew came to.
+type Repriced struct{ Seen, Changed int64 }
+
+// Reprice prices the executions that began in a window anew, and changes the rollups accordingly. price sets an
+// execution's cost and price version. What it has done when it fails stays done.
+func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
+	var total Repriced
+	if err := s.repriceJoined(ctx, w, price); err != nil {
+		return total, err
+	}
+	err := s.changeWindow(ctx, w, "price executions anew", &total.Seen, &total.Changed,
+		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.saveCosts(ctx, tx, rows, price) })
+	return total, err
+}
+
+// changeWindow has change called with all executions that began in a window, in transactions of at most repriceAtOnce rows, and adds to
+// seen how many there were and to changed what change returned of them. What was committed when it fails is counted.
+func (s *Executions) changeWindow(
+	ctx context.Context, w execution.Window, doing string, seen, changed *int64, change func(pgx.Tx, []dbgen.ExecutionFigure) (int64, error),
+) error {
+	position := execution.Execution{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
+	for {
+		var read, done int64
+		var last execution.Execution
+		err := s.db.inTxAs(ctx, admin, doing, func(tx pgx.Tx) error {
+			rows, err := s.db.queries.WithTx(tx).ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
+				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
+				After: position.CreatedAt, AfterUser: position.UserID, AfterID: position.ID,
+			})
+			if read, done = int64(len(rows)), 0; err != nil || read == 0 {
+				return err
+			}
+			last = rowOf(rows[read-1]).Execution // kept only if the transaction is
+			done, err = change(tx, rows)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		position = last
+		*seen += read
+		*changed += done
+		if read < repriceAtOnce {
+			return nil
+		}
+	}
+}
+
+func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.ExecutionFigure, price func(*execution.Execution)) (changed int64, err error) {
+	const none = -1 // stands for null, which an array of numbers cannot hold
+	var save dbgen.SavePricesParams
+	deltas := execution.NewDeltas()
+	for _, stored := range rows {
+		row := rowOf(stored)
+		was := row.Cost
+		price(&row.Execution)
+		if same(was, row.Cost) && row.PriceVersion == stored.PriceVersion {
+			continue
+		}
+		if !same(was, row.Cost) {
+			changed++
+			deltas.Reprice(&row, was)
+		}
+		cost := int64(none)
+		if row.Cost != nil {
+			cost = *row.Cost
+		}
+		save.Users, save.Times, save.Ids = append(save.Users, row.UserID), append(save.Times, row.CreatedAt), append(save.Ids, row.ID)
+		save.Costs, save.Versions = append(save.Costs, cost), append(save.Versions, row.PriceVersion)
+	}
+	if err := s.db.queries.WithTx(tx).SavePrices(ctx, save); err != nil {
+		return 0, err
+	}
+	return changed, s.appendDeltas(ctx, tx, deltas)
+}
+
+func same(a, b *int64) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+// repriceJoined prices what executions were before they were merged: whatever is decided about them next starts from that. It comes
+// before the rows, so that none is settled with an old price after it was priced anew.
+func (s *Executions) repriceJoined(ctx context.Context, w execution.Window, price func(*execution.Execution)) error {
+	at, id := w.From, ""
+	for {
+		read := 0
+		var last joinedExecution
+		err := s.db.inTxAs(ctx, admin, "price joined executions anew", func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `-- name: JoinedToReprice :many
+SELECT execution_id, figures FROM joined_executions
+WHERE created_at >= $1 AND created_at < $2 AND (created_at, execution_id) > ($1, $3)
+ORDER BY created_at, execution_id LIMIT $4 FOR NO KEY UPDATE`, at, w.To, id, repriceAtOnce)
+			if err != nil {
+				return err
+			}
+			read = 0
+			var ids, changed []string
+			var key string
+			var figures json.RawMessage
+			if _, err := pgx.ForEachRow(rows, []any{&key, &figures}, func() error {
+				read++
+				one := joinedOf("", "", "", false, figures)
+				last, last.ID = one, key
+				was, version := one.Cost, one.PriceVersion
+				if price(&one.Execution); !same(was, one.Cost) || version != one.PriceVersion {
+					ids, changed = append(ids, key), append(changed, string(mustMarshal(one.Execution)))
+				}
+				return nil
+			}); err != nil || len(ids) == 0 {
+				return err
+			}
+			_, err = tx.Exec(ctx, `-- name: SaveJoinedFigures :exec
+UPDATE joined_executions j SET figures = k.figures
+FROM unnest($1::text[], $2::jsonb[]) AS k (execution_id, figures) WHERE j.execution_id = k.execution_id`, ids, changed)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if read < repriceAtOnce {
+			return nil
+		}
+		at, id = last.CreatedAt, last.ID
+	}
+}
