@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -69,16 +70,16 @@ type listedHours struct {
 	Rates  *listedRates `json:"usd_per_million_tokens,omitempty"`
 }
 
-func newListedPrice(m execution.ModelPrice) listedPrice {
+func newListedPrice(m prices.ModelPrice) listedPrice {
 	p := listedPrice{
 		Match: m.Match, Provider: strings.Join(m.Providers, ", "), From: priceTime(m.From), Until: priceTime(m.Until),
 		Rates: newListedRates(m.Rates), Tiers: newListedTiers(m.Tiers),
 		Source: m.Source, Date: m.Date, Version: m.Version, File: m.File, Line: m.Line,
 	}
 	switch m.Elsewhere {
-	case execution.IfUnnamed:
+	case prices.IfUnnamed:
 		p.Elsewhere = "unnamed"
-	case execution.IfUnknown:
+	case prices.IfUnknown:
 		p.Elsewhere = "unknown"
 	}
 	for _, s := range m.ServiceTiers {
@@ -113,7 +114,7 @@ func timeOfDay(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
 }
 
-func newListedTiers(tiers []execution.Tier) []listedTier {
+func newListedTiers(tiers []prices.Tier) []listedTier {
 	var all []listedTier
 	for _, tier := range tiers {
 		rates := newListedRates(tier.Rates)
@@ -122,8 +123,8 @@ func newListedTiers(tiers []execution.Tier) []listedTier {
 	return all
 }
 
-func newListedRates(r execution.Rates) listedRates {
-	own := func(rate, of execution.Rate) string {
+func newListedRates(r prices.Rates) listedRates {
+	own := func(rate, of prices.Rate) string {
 		if rate == of {
 			return ""
 		}
@@ -149,11 +150,11 @@ func priceTime(t time.Time) string {
 }
 
 // find lists the prices of models. The error says which have none, and why.
-func (l *priceList) find(prices *execution.Prices, models []string, query execution.PriceQuery) error {
+func (l *priceList) find(list *prices.List, models []string, query prices.Query) error {
 	var missing []error
 	for _, model := range models {
 		query.Model = model
-		found, ok := prices.Find(query)
+		found, ok := list.Find(query)
 		name := text.FitRunes(oneLine(model), execution.MaxName)
 		switch {
 		case !ok:

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/text"
@@ -33,12 +34,12 @@ it is broken off stays done; running it again does the rest.`,
 			fault := postgres.URLFault(config.DatabaseURL)
 			wrong.add(fault != "", "--database-url", "%s", fault)
 			wrong.keepField(replica.CheckSelfHosted(config.Executions.SelfHostedModels))
-			prices, err := replica.Prices(config.Executions)
+			list, err := replica.Prices(config.Executions)
 			wrong.keep("--prices-file", err)
 			if err := wrong.err(); err != nil {
 				return err
 			}
-			return reprice(cmd.Context(), newConsole(std, env), config, w, prices)
+			return reprice(cmd.Context(), newConsole(std, env), config, w, list)
 		},
 	}
 	bindDatabase(cmd.Flags(), &config)
@@ -57,15 +58,15 @@ func moment(wrong *faults, flag, value string) time.Time {
 	return t.UTC()
 }
 
-func reprice(ctx context.Context, c console, config replica.Config, w execution.Window, prices *execution.Prices) error {
+func reprice(ctx context.Context, c console, config replica.Config, w execution.Window, list *prices.List) error {
 	db, err := postgres.Open(ctx, postgres.Config{URL: config.DatabaseURL, MaxConns: 2, Pooler: config.DatabaseDirectURL != ""})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	store := postgres.NewExecutions(db, config.Executions.Retention, time.Now)
-	done, err := store.Reprice(ctx, w, prices.Price)
-	c.note("looked at %d executions; %d cost something else with the prices of %s", done.Seen, done.Changed, prices.Version())
+	done, err := store.Reprice(ctx, w, list.Price)
+	c.note("looked at %d executions; %d cost something else with the prices of %s", done.Seen, done.Changed, list.Version())
 	if errors.Is(err, context.Canceled) {
 		return errors.New("broken off: run it again for the rest")
 	}

@@ -38,7 +38,7 @@ type executions struct {
 	contents *postgres.Contents    // of log records
 	ledger   *ledger.Ledger
 	observer observer
-	prices   *prices
+	prices   *priceFile
 	currency *displayCurrency
 	gateway  *gateway.Gateway
 	agents   *gateway.Watcher // nil without a file of agents

@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 
 	"github.com/watchbill/watchbill/internal/configfile"
-	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// prices are those in force: the shipped ones, and before them those of a file, which is read again when it changes.
-type prices struct {
+// priceFile are those in force: the shipped ones, and before them those of a file, which is read again when it changes.
+type priceFile struct {
 	path    string
 	file    *configfile.File
 	free    bool // what users host costs nothing
-	current atomic.Pointer[execution.Prices]
+	current atomic.Pointer[prices.List]
 }
 
 // What models cost that their users host, as ExecutionConfig.SelfHostedModels says.
@@ -31,16 +31,16 @@ func CheckSelfHosted(value string) error {
 	return nil
 }
 
-func readPrices(path string, free bool) (*prices, error) {
-	p := &prices{path: path, file: configfile.New(path, execution.MaxPriceFile), free: free}
-	p.current.Store(execution.DefaultPrices().SelfHosted(free))
+func readPrices(path string, free bool) (*priceFile, error) {
+	p := &priceFile{path: path, file: configfile.New(path, prices.MaxFile), free: free}
+	p.current.Store(prices.Default().SelfHosted(free))
 	return p, p.refresh(context.Background())
 }
 
-func (p *prices) inForce() *execution.Prices { return p.current.Load() }
+func (p *priceFile) inForce() *prices.List { return p.current.Load() }
 
 // refresh reads the file if there is one. One that is wrong leaves those in force that were.
-func (p *prices) refresh(context.Context) error {
+func (p *priceFile) refresh(context.Context) error {
 	if p.path == "" {
 		return nil
 	}
@@ -51,16 +51,16 @@ func (p *prices) refresh(context.Context) error {
 	if !changed {
 		return nil
 	}
-	given, err := execution.ParsePrices(content)
+	given, err := prices.Parse(content)
 	if err != nil {
 		return fmt.Errorf("read the prices in %s: %w", p.path, err)
 	}
-	p.current.Store(execution.Overlay(execution.DefaultPrices(), given).SelfHosted(p.free))
+	p.current.Store(prices.Overlay(prices.Default(), given).SelfHosted(p.free))
 	return nil
 }
 
 // Prices are those that a replica has with a file of prices; the shipped ones where there is none.
-func Prices(config ExecutionConfig) (*execution.Prices, error) {
+func Prices(config ExecutionConfig) (*prices.List, error) {
 	p, err := readPrices(config.PricesFile, config.freeSelfHosted())
 	if err != nil {
 		return nil, err

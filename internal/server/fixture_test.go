@@ -25,6 +25,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/ledger"
 	"github.com/watchbill/watchbill/internal/execution/otlp"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
@@ -82,7 +83,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Executions: keepExecutions, Minutes: keepExecutions, Quarters: keepExecutions, Hours: keepExecutions, Days: keepExecutions,
 	}, time.Now)
 	book := ledger.New(ledger.Options{
-		Store: a.rows, Prices: execution.DefaultPrices, Keep: keepExecutions, Observer: deaf{}, Log: logs.App, Now: time.Now,
+		Store: a.rows, Prices: prices.Default, Keep: keepExecutions, Observer: deaf{}, Log: logs.App, Now: time.Now,
 		MaxRows: ledger.DefaultRows, MaxBytes: ledger.DefaultBytes,
 	})
 	run(t, book.Run)

@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/ledger"
 	"github.com/watchbill/watchbill/internal/execution/otlp"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
@@ -48,9 +49,9 @@ func newPipeline(t *testing.T) *pipeline {
 	store := postgres.NewExecutions(db, postgres.ExecutionRetention{
 		Executions: 30 * day, Minutes: 2 * day, Quarters: 35 * day, Hours: 400 * day, Days: 2000 * day,
 	}, time.Now)
-	store.PriceBy(func(e *execution.Execution) { execution.DefaultPrices().Price(e) })
+	store.PriceBy(func(e *execution.Execution) { prices.Default().Price(e) })
 	l := ledger.New(ledger.Options{
-		Store: store, Prices: execution.DefaultPrices, Keep: 30 * day, Observer: nobody{}, Log: zap.NewNop(), Now: time.Now,
+		Store: store, Prices: prices.Default, Keep: 30 * day, Observer: nobody{}, Log: zap.NewNop(), Now: time.Now,
 		MaxRows: ledger.DefaultRows, MaxBytes: ledger.DefaultBytes,
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -17,6 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/gateway"
 	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -107,7 +108,7 @@ func (v *reservation) spend() {
 // prepare is what the ledger makes of executions.
 func prepare() func(execution.Execution) (execution.Execution, *execution.Fault) {
 	l := ledger.New(ledger.Options{
-		Prices: execution.DefaultPrices, Payloads: execution.PayloadPolicy{Max: 64 << 10}, Keep: 24 * time.Hour, Now: time.Now,
+		Prices: prices.Default, Payloads: execution.PayloadPolicy{Max: 64 << 10}, Keep: 24 * time.Hour, Now: time.Now,
 	})
 	return l.Prepare
 }

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
@@ -34,7 +35,7 @@ type Observer interface {
 // Options are what a Ledger needs.
 type Options struct {
 	Store    Store
-	Prices   func() *execution.Prices // those in force
+	Prices   func() *prices.List // those in force
 	Payloads execution.PayloadPolicy
 	Names    *execution.Pseudonyms // nil: names are stored as they are
 	Keep     time.Duration         // executions that began longer ago are rejected

@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/redact"
 )
@@ -23,13 +24,13 @@ func TestPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	noon := time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC)
-	dear, err := execution.ParsePrices([]byte("version: dear\ncurrency: USD\nmodels: [{match: [gpt-4o], input: 1000, output: 1000}]"))
+	dear, err := prices.Parse([]byte("version: dear\ncurrency: USD\nmodels: [{match: [gpt-4o], input: 1000, output: 1000}]"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prices := execution.DefaultPrices()
+	list := prices.Default()
 	l := newLedger(nil, nil, func(o *ledger.Options) {
-		o.Payloads, o.Now, o.Prices = execution.PayloadPolicy{Max: 300, Redact: rules}, func() time.Time { return noon }, func() *execution.Prices { return prices }
+		o.Payloads, o.Now, o.Prices = execution.PayloadPolicy{Max: 300, Redact: rules}, func() time.Time { return noon }, func() *prices.List { return list }
 	})
 	valid := func(change func(*execution.Execution)) execution.Execution {
 		return anExecution(func(e *execution.Execution) { e.CreatedAt = noon }, change)
@@ -39,7 +40,7 @@ func TestPrepare(t *testing.T) {
 		came  execution.Execution
 		holds func(execution.Execution) bool
 	}{
-		"as it is":           {valid(func(*execution.Execution) {}), func(e execution.Execution) bool { return e.PriceVersion == prices.Version() && *e.Cost > 0 }},
+		"as it is":           {valid(func(*execution.Execution) {}), func(e execution.Execution) bool { return e.PriceVersion == list.Version() && *e.Cost > 0 }},
 		"tokens added up":    {valid(func(*execution.Execution) {}), func(e execution.Execution) bool { return e.Tokens.Used == 150 }},
 		"a total of its own": {valid(func(e *execution.Execution) { e.Tokens.Used = 170 }), func(e execution.Execution) bool { return e.Tokens.Used == 170 }},
 		"no price":           {valid(func(e *execution.Execution) { e.Model = "mine" }), func(e execution.Execution) bool { return e.Cost == nil && e.PriceVersion != "" }},
@@ -70,7 +71,7 @@ func TestPrepare(t *testing.T) {
 		}
 		once = append(once, got)
 	}
-	prices = dear // from now on
+	list = dear // from now on
 	for _, want := range once {
 		if got, problem := l.Prepare(want); problem != nil || !cmp.Equal(want, got) {
 			t.Errorf("prepared again (-once +twice): %v\n%s", problem, cmp.Diff(want, got))

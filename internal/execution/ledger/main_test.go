@@ -18,6 +18,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/store/postgres"
@@ -231,7 +232,7 @@ func (r *recorder) eachOnce(t *testing.T, want int) {
 
 func newLedger(store ledger.Store, observer ledger.Observer, change ...func(*ledger.Options)) *ledger.Ledger {
 	opts := ledger.Options{
-		Store: store, Prices: execution.DefaultPrices, Keep: 30 * day, Observer: observer, Log: zap.NewNop(), Now: time.Now,
+		Store: store, Prices: prices.Default, Keep: 30 * day, Observer: observer, Log: zap.NewNop(), Now: time.Now,
 		MaxRows: ledger.DefaultRows, MaxBytes: ledger.DefaultBytes,
 	}
 	for _, c := range change {

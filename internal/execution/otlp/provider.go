@@ -3,7 +3,7 @@ package otlp
 import (
 	"strings"
 
-	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 // conventionalNames are OpenTelemetry's names of providers, where they are others.
@@ -27,7 +27,7 @@ func (s *span) impliedProvider() string {
 		scope = ""
 	}
 	for _, text := range []string{s.attributes.text("mlflow.message.format"), s.attributes.text(haystackType), class, scope} {
-		if known := execution.KnownProvider(text); known != "" {
+		if known := prices.KnownProvider(text); known != "" {
 			if conventional := conventionalNames[known]; conventional != "" {
 				return conventional
 			}

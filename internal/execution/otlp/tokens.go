@@ -7,6 +7,7 @@ import (
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/execution/usage"
 )
 
@@ -40,8 +41,8 @@ func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	if e.Billing.Region == "" {
 		e.Billing.Region = s.region(e.Provider)
 	}
-	if execution.RegionOf(e.Model) == "" { // else the model's own name says it
-		e.Billing.RegionFrom(s.attributes.name(execution.MaxName, requestModelNames...))
+	if prices.RegionOf(e.Model) == "" { // else the model's own name says it
+		prices.NoteRegion(&e.Billing, s.attributes.name(execution.MaxName, requestModelNames...))
 	}
 	for _, name := range told.Unread {
 		t.missed = append(t.missed, s.work.texts.keep(name))

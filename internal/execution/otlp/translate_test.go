@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 func TestTokens(t *testing.T) {
@@ -304,7 +305,7 @@ func TestRegions(t *testing.T) {
 	for name, tt := range map[string]struct{ request, response, want string }{
 		"a profile":            {"us.anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", "us"},
 		"the global one":       {"global.anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", "global"},
-		"no profile":           {"anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", execution.InRegion},
+		"no profile":           {"anthropic.claude-sonnet-5-5", "claude-sonnet-5-5", prices.InRegion},
 		"a name with a dot":    {"gpt-4.1", "gpt-4.1-2025-04-14", ""},
 		"a data zone of Azure": {"azure/eu/gpt-4o", "gpt-4o-2024-08-06", "eu"},
 		"none":                 {"", "gpt-4o", ""},

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/store/postgres"
@@ -52,7 +53,7 @@ func lastHour() execution.Window {
 }
 
 // rowsAsText is all that is stored of each execution but for its price, and apart from that its price.
-func rowsAsText(t testing.TB, db database) (rows, prices map[string]string) {
+func rowsAsText(t testing.TB, db database) (rows, list map[string]string) {
 	t.Helper()
 	const all = `SELECT COALESCE(json_object_agg(execution_id, %s), '{}') FROM agent_executions e`
 	const price = `concat_ws(' ', COALESCE(cost_nano_usd::text, 'none'), price_version)`
@@ -104,11 +105,11 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	if err != nil || got != (postgres.Repriced{Seen: 9, Changed: 6}) {
 		t.Errorf("want 6 of 9 changed, got %+v, %v", got, err)
 	}
-	after, prices := rowsAsText(t, db)
+	after, list := rowsAsText(t, db)
 	if diff := cmp.Diff(rows, after); diff != "" {
 		t.Errorf("beside the prices (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(want, prices); diff != "" {
+	if diff := cmp.Diff(want, list); diff != "" {
 		t.Errorf("prices (-want +got):\n%s", diff)
 	}
 	checkRollups(t, db)
@@ -128,7 +129,7 @@ func TestRepriceByBilling(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
-	prices, err := execution.ParsePrices([]byte(`
+	list, err := prices.Parse([]byte(`
 version: later
 currency: USD
 factors: [{region: [eu], factor: 1.5}]
@@ -150,7 +151,7 @@ models: [{match: [m], provider: acme, input: 1, output: 2, cache_write_1h: 4, au
 		of(execution.Billing{ServiceTier: "batch", Region: "eu"}),
 	}
 	commit(t, s, all...)
-	if _, err := s.Reprice(t.Context(), w, prices.Price); err != nil {
+	if _, err := s.Reprice(t.Context(), w, list.Price); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{

@@ -1,4 +1,4 @@
-package execution
+package prices
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 
 // What a file of prices may be at most.
 const (
-	MaxPriceFile = 1 << 20 // bytes
+	MaxFile = 1 << 20 // bytes
 
 	maxPrices       = 5000
 	maxPatterns     = 100 // of one price
@@ -31,8 +31,8 @@ const (
 	maxPriceFaults  = 1000
 )
 
-// ParsePrices reads a file of prices. The error is a yamlfile.Faults.
-func ParsePrices(content []byte) (*Prices, error) {
+// Parse reads a file of prices. The error is a yamlfile.Faults.
+func Parse(content []byte) (*List, error) {
 	file, err := readPriceFile(content)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func ParsePrices(content []byte) (*Prices, error) {
 	t := &priceTable{version: file.version}
 	t.add(file)
 	t.finish()
-	return &Prices{version: file.version, tables: []*priceTable{t}}, nil
+	return &List{version: file.version, tables: []*priceTable{t}}, nil
 }
 
 // priceFile is what a file says.
@@ -52,7 +52,7 @@ type priceFile struct {
 }
 
 func readPriceFile(file []byte) (*priceFile, error) {
-	reader, root := yamlfile.Read(file, MaxPriceFile, maxPriceFaults)
+	reader, root := yamlfile.Read(file, MaxFile, maxPriceFaults)
 	if root == nil {
 		return nil, reader.Err()
 	}
@@ -83,7 +83,7 @@ func readPriceFile(file []byte) (*priceFile, error) {
 type priceReader struct{ *yamlfile.Reader }
 
 // text reads text whose length is bounded in words of its own.
-func (r priceReader) text(n *yaml.Node, field string) string { return r.Text(n, field, MaxPriceFile) }
+func (r priceReader) text(n *yaml.Node, field string) string { return r.Text(n, field, MaxFile) }
 
 // version reads what the table is called. A + would look like that of a table laid over another.
 func (r priceReader) version(root, n *yaml.Node) string {

@@ -1,4 +1,4 @@
-package execution
+package prices
 
 import "slices"
 
@@ -10,7 +10,7 @@ type Override struct {
 }
 
 // Overrides says which prices of one table take the place of prices of another when it is laid over it.
-func Overrides(base, over *Prices) []Override {
+func Overrides(base, over *List) []Override {
 	var all []Override
 	for _, t := range over.tables {
 		of := t.overridden(base, over)
@@ -26,7 +26,7 @@ func Overrides(base, over *Prices) []Override {
 
 // overridden finds, for each price, the patterns of another table that it takes models from: those that are found by it
 // themselves, and those that would have found what it names.
-func (t *priceTable) overridden(base, over *Prices) map[*ModelPrice][]string {
+func (t *priceTable) overridden(base, over *List) map[*ModelPrice][]string {
 	of := map[*ModelPrice][]string{}
 	note := func(s *series, pattern string) {
 		for _, m := range s.periods {
@@ -61,7 +61,7 @@ func (t *priceTable) overridden(base, over *Prices) map[*ModelPrice][]string {
 	return of
 }
 
-func (p *Prices) allSeries() []*series {
+func (p *List) allSeries() []*series {
 	var all []*series
 	for _, t := range p.tables {
 		for _, s := range t.exact {

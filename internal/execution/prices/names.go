@@ -1,9 +1,11 @@
-package execution
+package prices
 
 import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // Models are called many names: gpt-4o-2024-08-06, models/gemini-2.5-pro-preview-05-06, us.anthropic.claude-sonnet-4-5-20250929-v1:0.
@@ -71,7 +73,7 @@ type modelName struct {
 // RegionOf returns where a model runs as its name says it: a profile of Bedrock such as us or global, a region of a
 // cloud, or InRegion. It is empty where the name says nothing.
 func RegionOf(model string) string {
-	if len(model) > MaxName || !mayNameRegion(model) {
+	if len(model) > execution.MaxName || !mayNameRegion(model) {
 		return ""
 	}
 	n := modelName{brief: true}
@@ -88,9 +90,9 @@ func mayNameRegion(model string) bool {
 	return dot > 0 && (model[:dot] == "ai21" || !strings.ContainsAny(model[:dot], "0123456789"))
 }
 
-// RegionFrom notes the region that the requested model's name says. A provider's answer often leaves that part of the
+// NoteRegion notes the region that the requested model's name says. A provider's answer often leaves that part of the
 // name away: us.anthropic.claude-sonnet-5-5 is answered by claude-sonnet-5-5.
-func (b *Billing) RegionFrom(requested string) {
+func NoteRegion(b *execution.Billing, requested string) {
 	if region := RegionOf(requested); region != "" && (region != InRegion || b.Region == "") {
 		b.Region = strings.Clone(region)
 	}

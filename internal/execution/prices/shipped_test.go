@@ -1,4 +1,4 @@
-package execution_test
+package prices_test
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 // monday is a working day outside of DeepSeek's peak hours.
 const monday = "2026-11-30T12:00:00Z"
 
 // shown is what a query finds: input/output, or none.
-func shown(p *execution.Prices, q execution.PriceQuery) string {
+func shown(p *prices.List, q prices.Query) string {
 	found, ok := p.Find(q)
 	if !ok || found.Price == nil {
 		return "none"
@@ -24,7 +24,7 @@ func shown(p *execution.Prices, q execution.PriceQuery) string {
 // TestPriceSources: every shipped price says where its numbers are from and when they were checked. hack/verify runs it.
 func TestPriceSources(t *testing.T) {
 	t.Parallel()
-	for _, m := range execution.DefaultPrices().Models() {
+	for _, m := range prices.Default().Models() {
 		if strings.TrimSpace(m.Source) == "" {
 			t.Errorf("%s:%d: %v has no source", m.File, m.Line, m.Match)
 		}
@@ -39,11 +39,11 @@ func TestPriceSources(t *testing.T) {
 func TestShippedPricesDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	type key struct{ folder, provider, pattern string }
-	seen := map[key][]execution.ModelPrice{}
-	for _, m := range execution.DefaultPrices().Models() {
+	seen := map[key][]prices.ModelPrice{}
+	for _, m := range prices.Default().Models() {
 		folder, _, _ := strings.Cut(m.File, "/")
 		providers := m.Providers
-		if m.Elsewhere != execution.Nowhere {
+		if m.Elsewhere != prices.Nowhere {
 			providers = append([]string{"elsewhere"}, providers...)
 		}
 		for _, provider := range providers {
@@ -65,7 +65,7 @@ func TestShippedPricesDoNotOverlap(t *testing.T) {
 // TestSpellings: models are written in many ways, and each finds the price that it is billed by.
 func TestSpellings(t *testing.T) {
 	t.Parallel()
-	p := execution.DefaultPrices()
+	p := prices.Default()
 	for name, want := range map[string]string{
 		// A provider before it, by a slash or a colon.
 		"openai:gpt-5.6-sol":                                   "4/20",
@@ -156,7 +156,7 @@ func TestSpellings(t *testing.T) {
 		"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdef123456":                     "none",
 		"my-deployment": "none",
 	} {
-		if got := shown(p, execution.PriceQuery{Model: name, At: moment(t, monday)}); got != want {
+		if got := shown(p, prices.Query{Model: name, At: moment(t, monday)}); got != want {
 			t.Errorf("%s: want %s, got %s", name, want, got)
 		}
 	}
@@ -165,7 +165,7 @@ func TestSpellings(t *testing.T) {
 // TestHosts: who is asked charges, not who made the model.
 func TestHosts(t *testing.T) {
 	t.Parallel()
-	p := execution.DefaultPrices()
+	p := prices.Default()
 	for _, tt := range []struct{ provider, model, want string }{
 		{"", "deepseek-v4-flash", "0.15/0.6"}, // nobody is named: the maker
 		{"deepseek", "deepseek-v4-flash", "0.15/0.6"},
@@ -210,17 +210,17 @@ func TestHosts(t *testing.T) {
 		{"openai.responses", "gpt-5.6-sol", "4/20"},
 		{"google.generative-ai", "gemini-2.5-flash", "0.3/2.5"},
 	} {
-		if got := shown(p, execution.PriceQuery{Model: tt.model, Provider: tt.provider, At: moment(t, monday)}); got != tt.want {
+		if got := shown(p, prices.Query{Model: tt.model, Provider: tt.provider, At: moment(t, monday)}); got != tt.want {
 			t.Errorf("%s of %q: want %s, got %s", tt.model, tt.provider, tt.want, got)
 		}
 	}
 	unpriced := p.SelfHosted(false)
-	if got := shown(unpriced, execution.PriceQuery{Model: "gpt-4o", Provider: "vllm"}); got != "none" {
+	if got := shown(unpriced, prices.Query{Model: "gpt-4o", Provider: "vllm"}); got != "none" {
 		t.Errorf("self-hosted and unpriced: got %s", got)
 	}
 	own := table(t, "ours", "  - {match: [llama], provider: vllm, input: 1, output: 2}\n")
-	both := execution.Overlay(p, own)
-	if got := shown(both, execution.PriceQuery{Model: "llama", Provider: "vllm"}); got != "1/2" {
+	both := prices.Overlay(p, own)
+	if got := shown(both, prices.Query{Model: "llama", Provider: "vllm"}); got != "1/2" {
 		t.Errorf("a self-hosted model with a price of one's own: got %s", got)
 	}
 }
@@ -228,7 +228,7 @@ func TestHosts(t *testing.T) {
 // TestRegions: a region multiplies by rule, so that new models have all of theirs.
 func TestRegions(t *testing.T) {
 	t.Parallel()
-	p := execution.DefaultPrices()
+	p := prices.Default()
 	old := []string{"claude-3", "claude-v", "claude-2", "claude-instant", "claude-opus-4-1", "claude-opus-4-0", "claude-sonnet-4-0", "claude-mythos-preview"}
 	claudes := 0
 	for _, m := range p.Models() {
@@ -248,7 +248,7 @@ func TestRegions(t *testing.T) {
 				continue
 			}
 			claudes++
-			for profile, thousandths := range map[string]execution.Rate{
+			for profile, thousandths := range map[string]prices.Rate{
 				"global": 1000, "us": 1100, "eu": 1100, "jp": 1100, "au": 1100, "apac": 1100, "us-gov": 1200, "": 1100, "xx": 1100,
 			} {
 				model := "anthropic." + name + "-v1:0"
@@ -265,7 +265,7 @@ func TestRegions(t *testing.T) {
 						want = m.Input * 12 / 10
 					}
 				}
-				found, ok := p.Find(execution.PriceQuery{Model: model, At: at})
+				found, ok := p.Find(prices.Query{Model: model, At: at})
 				if !ok || found.Input != want {
 					t.Errorf("%s: want %s, got %s", model, want, found.Input)
 				}
@@ -301,7 +301,7 @@ func TestRegions(t *testing.T) {
 		{"vertex_ai", "claude-sonnet-4-5@20250929", "europe-west1", "3.3/16.5"},
 		{"vertex_ai", "claude-sonnet-4-5@20250929", "global", "3/15"},
 	} {
-		q := execution.PriceQuery{Model: tt.model, Provider: tt.provider, Region: tt.region, At: moment(t, monday)}
+		q := prices.Query{Model: tt.model, Provider: tt.provider, Region: tt.region, At: moment(t, monday)}
 		if got := shown(p, q); got != tt.want {
 			t.Errorf("%s of %q in %q: want %s, got %s", tt.model, tt.provider, tt.region, tt.want, got)
 		}
@@ -314,8 +314,8 @@ func TestRegionOf(t *testing.T) {
 		"us.anthropic.claude-sonnet-4-5-20250929-v1:0":                      "us",
 		"global.anthropic.claude-sonnet-5-5":                                "global",
 		"us-gov.xai.grok-4.6":                                               "us-gov",
-		"anthropic.claude-sonnet-5-5":                                       execution.InRegion,
-		"amazon.nova-pro-v1:0":                                              execution.InRegion,
+		"anthropic.claude-sonnet-5-5":                                       prices.InRegion,
+		"amazon.nova-pro-v1:0":                                              prices.InRegion,
 		"bedrock/us-gov-west-1/anthropic.claude-opus-5":                     "us-gov-west-1",
 		"azure/eu/gpt-4o":                                                   "eu",
 		"projects/p/locations/europe-west1/publishers/x":                    "europe-west1",
@@ -330,7 +330,7 @@ func TestRegionOf(t *testing.T) {
 		"us.":           "",
 		strings.Repeat("us.", 100) + "anthropic.claude-3": "",
 	} {
-		if got := execution.RegionOf(model); got != want {
+		if got := prices.RegionOf(model); got != want {
 			t.Errorf("%s: want %q, got %q", model, want, got)
 		}
 	}

@@ -1,11 +1,11 @@
-package execution_test
+package prices_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 // TestMostSpecificPattern asks one table, whose prices are told apart by the patterns that were found.
@@ -49,7 +49,7 @@ func TestMostSpecificPattern(t *testing.T) {
 		{"Ollama", "library/llama", "llama"},
 		{"openai", "gpt-4o", "gpt-4o"},
 	} {
-		found, ok := p.Find(execution.PriceQuery{Model: tt.model, Provider: tt.provider, At: time.Time{}})
+		found, ok := p.Find(prices.Query{Model: tt.model, Provider: tt.provider, At: time.Time{}})
 		if !ok || found.Pattern != tt.want {
 			t.Errorf("%q of %q: want %s, got %s", tt.model, tt.provider, tt.want, found.Pattern)
 		}
@@ -87,7 +87,7 @@ func TestGlobs(t *testing.T) {
 		{"a*a*a*a*a*a*a*a*b", strings.Repeat("a", 120), false},
 	} {
 		p := table(t, "x", "  - {match: ["+"\""+tt.pattern+"\"], input: 1, output: 1}")
-		if _, got := p.Find(execution.PriceQuery{Model: tt.model, Provider: "", At: time.Time{}}); got != tt.want {
+		if _, got := p.Find(prices.Query{Model: tt.model, Provider: "", At: time.Time{}}); got != tt.want {
 			t.Errorf("%s, %s: want %v, got %v", tt.pattern, tt.model, tt.want, got)
 		}
 	}

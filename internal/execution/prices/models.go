@@ -1,4 +1,4 @@
-package execution
+package prices
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
@@ -138,8 +139,8 @@ func (r priceReader) providers(n *yaml.Node, field string) []string {
 
 func (r priceReader) provider(n *yaml.Node, field string) string {
 	text := r.text(n, field)
-	if len(text) > MaxProvider || !yamlfile.IsWord(text) {
-		r.Fault(n, field, "must be at most %d bytes without blanks, not %s", MaxProvider, yamlfile.Quote(text))
+	if len(text) > execution.MaxProvider || !yamlfile.IsWord(text) {
+		r.Fault(n, field, "must be at most %d bytes without blanks, not %s", execution.MaxProvider, yamlfile.Quote(text))
 		return ""
 	}
 	return strings.ToLower(text)
@@ -187,8 +188,8 @@ func (r priceReader) tiers(n *yaml.Node, field string) []Tier {
 			r.Fault(from, at, "cannot stand beside from_input_tokens")
 		case text != "":
 			count, err := strconv.ParseInt(text, 10, 64)
-			if err != nil || count < 1 || count > MaxTokens {
-				r.Fault(value, at, "must be a whole number from 1 to %d, not %s", MaxTokens, yamlfile.Quote(text))
+			if err != nil || count < 1 || count > execution.MaxTokens {
+				r.Fault(value, at, "must be a whole number from 1 to %d, not %s", execution.MaxTokens, yamlfile.Quote(text))
 				break
 			}
 			if value == from {
@@ -288,8 +289,8 @@ func (r priceReader) patterns(n *yaml.Node, field string) []string {
 		pattern := strings.ToLower(text)
 		switch {
 		case text == "":
-		case len(pattern) > MaxName || !yamlfile.IsWord(pattern):
-			r.Fault(entry, at, "must be at most %d bytes without blanks, not %s", MaxName, yamlfile.Quote(text))
+		case len(pattern) > execution.MaxName || !yamlfile.IsWord(pattern):
+			r.Fault(entry, at, "must be at most %d bytes without blanks, not %s", execution.MaxName, yamlfile.Quote(text))
 		case strings.Contains(pattern, "**"):
 			r.Fault(entry, at, "one * is enough where %s has several in a row", yamlfile.Quote(text))
 		case slices.Contains(patterns, pattern):

@@ -1,9 +1,11 @@
-package execution
+package prices
 
 import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // Rate is a price in micro-USD per million tokens, which is pico-USD per token.
@@ -94,8 +96,8 @@ func (m *ModelPrice) inForce(at time.Time) bool {
 	return !at.Before(m.From) && (m.Until.IsZero() || at.Before(m.Until))
 }
 
-// Prices is what models cost. It may be used by many goroutines.
-type Prices struct {
+// List is what models cost. It may be used by many goroutines.
+type List struct {
 	version  string
 	tables   []*priceTable // one is asked after the other
 	unpriced bool          // models that their users host have no price
@@ -104,22 +106,22 @@ type Prices struct {
 
 // Overlay puts the prices of one table before those of another: only where over has no price for a model at a time is
 // base asked.
-func Overlay(base, over *Prices) *Prices {
-	p := &Prices{version: over.version + "+" + base.version, unpriced: base.unpriced}
+func Overlay(base, over *List) *List {
+	p := &List{version: over.version + "+" + base.version, unpriced: base.unpriced}
 	p.tables = append(append(p.tables, over.tables...), base.tables...)
 	return p
 }
 
 // SelfHosted returns the same prices, by which models that their users host cost nothing, or have no price.
-func (p *Prices) SelfHosted(free bool) *Prices {
-	return &Prices{version: p.version, tables: p.tables, unpriced: !free}
+func (p *List) SelfHosted(free bool) *List {
+	return &List{version: p.version, tables: p.tables, unpriced: !free}
 }
 
 // Version names the table, as Execution.PriceVersion records it.
-func (p *Prices) Version() string { return p.version }
+func (p *List) Version() string { return p.version }
 
 // Models lists all prices, in the order in which tables are asked.
-func (p *Prices) Models() []ModelPrice {
+func (p *List) Models() []ModelPrice {
 	var all []ModelPrice
 	for _, t := range p.tables {
 		for _, m := range t.models {
@@ -131,7 +133,7 @@ func (p *Prices) Models() []ModelPrice {
 
 // Cost is what an execution cost, in nano-USD. It is not ok if its model had no price when it began, or its tokens are
 // not told apart.
-func (p *Prices) Cost(e *Execution) (nanoUSD int64, ok bool) {
+func (p *List) Cost(e *execution.Execution) (nanoUSD int64, ok bool) {
 	if !e.Tokens.TellApart() {
 		return 0, false
 	}
@@ -145,21 +147,21 @@ func (p *Prices) Cost(e *Execution) (nanoUSD int64, ok bool) {
 }
 
 // Price sets an execution's cost, or takes it away, and marks it as priced by this table either way.
-func (p *Prices) Price(e *Execution) {
+func (p *List) Price(e *execution.Execution) {
 	e.Cost, e.PriceVersion = nil, p.version
 	if nanoUSD, ok := p.Cost(e); ok {
 		e.Cost = &nanoUSD
 	}
 }
 
-// PriceQuery is what a price is asked for.
-type PriceQuery struct {
+// Query is what a price is asked for.
+type Query struct {
 	Model, Provider, Region, ServiceTier string
 	At                                   time.Time
 }
 
-// FoundPrice says how a model finds its price.
-type FoundPrice struct {
+// Found says how a model finds its price.
+type Found struct {
 	Pattern  string // that its name matches
 	Provider string // that the price is for; empty: any, or none that the execution names
 	Version  string // of the table that lists it
@@ -173,14 +175,14 @@ type FoundPrice struct {
 }
 
 // Find finds the price of a model at a time; not ok: no pattern matches its name.
-func (p *Prices) Find(q PriceQuery) (found FoundPrice, ok bool) {
+func (p *List) Find(q Query) (found Found, ok bool) {
 	for _, offer := range p.offersOf(priceKey{q.Provider, q.Model, q.Region, q.ServiceTier}) {
 		s := offer.series
 		m := s.at(q.At)
 		if m == nil && ok {
 			continue // the first says best why there is none
 		}
-		found, ok = FoundPrice{Pattern: s.pattern, Provider: s.named(), Version: s.periods[0].Version, Price: m}, true
+		found, ok = Found{Pattern: s.pattern, Provider: s.named(), Version: s.periods[0].Version, Price: m}, true
 		if m != nil {
 			c := m.charge(&offer, q.At)
 			found.Rates, found.Factor = c.rates.times(c.factors), Factor(c.factors.whole())

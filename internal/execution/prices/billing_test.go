@@ -1,4 +1,4 @@
-package execution_test
+package prices_test
 
 import (
 	"fmt"
@@ -9,12 +9,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 // TestBilling prices whole executions by the shipped table.
 func TestBilling(t *testing.T) {
 	t.Parallel()
-	p := execution.DefaultPrices()
+	p := prices.Default()
 	const million = 1_000_000
 	dollars := func(n float64) int64 { return int64(math.Round(n * 1e9)) }
 	for _, tt := range []struct {
@@ -96,7 +97,7 @@ func TestBilling(t *testing.T) {
 // TestOwnDimensions: a file of one's own can say all that the shipped ones can.
 func TestOwnDimensions(t *testing.T) {
 	t.Parallel()
-	p, err := execution.ParsePrices([]byte(`
+	p, err := prices.Parse([]byte(`
 version: acme
 currency: USD
 date: 2026-11-01
@@ -178,12 +179,12 @@ models:
 func TestFactorsAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		rate, output := execution.Rate(rapid.Int64Range(0, 1e11).Draw(t, "input")), execution.Rate(rapid.Int64Range(0, 1e11).Draw(t, "output"))
-		var f [3]execution.Factor
+		rate, output := prices.Rate(rapid.Int64Range(0, 1e11).Draw(t, "input")), prices.Rate(rapid.Int64Range(0, 1e11).Draw(t, "output"))
+		var f [3]prices.Factor
 		for i := range f {
-			f[i] = execution.Factor(rapid.Int64Range(1, 100_000).Draw(t, "factor"))
+			f[i] = prices.Factor(rapid.Int64Range(1, 100_000).Draw(t, "factor"))
 		}
-		p, err := execution.ParsePrices(fmt.Appendf(nil, `version: x
+		p, err := prices.Parse(fmt.Appendf(nil, `version: x
 currency: USD
 factors: [{region: [r], factor: %s}]
 models: [{match: [m], input: %s, output: %s, service_tiers: {batch: %s}, hours: [{factor: %s}]}]`, f[0], rate, output, f[1], f[2]))

@@ -1,4 +1,4 @@
-package execution_test
+package prices_test
 
 import (
 	"errors"
@@ -13,13 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
 // faults lists what is wrong with a file, as line:field: detail.
 func faults(t testing.TB, file string) []string {
 	t.Helper()
-	p, err := execution.ParsePrices([]byte(file))
+	p, err := prices.Parse([]byte(file))
 	if err == nil {
 		return nil
 	}
@@ -50,7 +51,7 @@ func TestPriceFaults(t *testing.T) {
 			"1:file: must be a mapping", "1:version: is missing; it names the table, by a date for example",
 			"1:currency: is missing; it must be USD", "1:models: is missing",
 		}},
-		{"too large", head + "models: []\n#" + strings.Repeat("x", execution.MaxPriceFile), []string{"1:file: must be at most 1048576 bytes"}},
+		{"too large", head + "models: []\n#" + strings.Repeat("x", prices.MaxFile), []string{"1:file: must be at most 1048576 bytes"}},
 		{"every field at the top", "version: a+b\ncurrency: EUR\nsource: [a, [b]]\nmodel: []\nmodels: {}\nversion: 1\n", []string{
 			`1:version: must be at most 64 letters, digits, dots, hyphens, colons and underscores, not "a+b"`,
 			"2:currency: must be USD, the only one that prices are kept in",
@@ -244,8 +245,8 @@ func TestPriceFaultsAreBounded(t *testing.T) {
 }
 
 // rates are those of an entry that has no others.
-func rates(input, output, read, write execution.Rate) execution.Rates {
-	return execution.Rates{
+func rates(input, output, read, write prices.Rate) prices.Rates {
+	return prices.Rates{
 		Input: input, Output: output, CacheRead: read, CacheWrite: write, CacheWrite1h: write,
 		AudioInput: input, AudioOutput: output, AudioCacheRead: read, ImageInput: input, ImageOutput: output,
 	}
@@ -257,16 +258,16 @@ func TestParsePrices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := execution.ParsePrices(file)
+	p, err := prices.Parse(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []execution.ModelPrice{
+	want := []prices.ModelPrice{
 		{
 			Match: []string{"acme-large", "acme-large-*"}, Providers: []string{"acme"}, Version: "acme.2026-11_1:x", Line: 8,
 			From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 6, 30, 22, 0, 0, 0, time.UTC),
 			Rates: rates(2_500_000, 10_000_000, 250_000, 3_125_000),
-			Tiers: []execution.Tier{{Above: 200_000, Rates: rates(5_000_000, 15_000_001, 5_000_000, 5_000_000)}},
+			Tiers: []prices.Tier{{Above: 200_000, Rates: rates(5_000_000, 15_000_001, 5_000_000, 5_000_000)}},
 		},
 		{
 			Match: []string{"4"}, Version: "acme.2026-11_1:x", Line: 21,
@@ -294,7 +295,7 @@ func FuzzParsePrices(f *testing.F) {
 		f.Add([]byte(file))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		p, err := execution.ParsePrices(file)
+		p, err := prices.Parse(file)
 		if err != nil {
 			var all yamlfile.Faults
 			if !errors.As(err, &all) || len(all) == 0 || p != nil || !utf8.ValidString(err.Error()) {
@@ -322,8 +323,8 @@ func FuzzParsePrices(f *testing.F) {
 				}
 			}
 		}
-		both := execution.Overlay(execution.DefaultPrices(), p)
-		execution.Overrides(execution.DefaultPrices(), p)
+		both := prices.Overlay(prices.Default(), p)
+		prices.Overrides(prices.Default(), p)
 		both.Price(&execution.Execution{Model: "gpt-4o", Tokens: execution.Tokens{Input: 1}})
 	})
 }

@@ -1,25 +1,24 @@
-package execution
+package prices
 
 import (
 	"cmp"
 	"embed"
 	"io/fs"
-	"strings"
 	"sync"
 )
 
 // shipped has a file for each maker of models, and for each host that charges its own prices. Hosts are asked first: what
 // a host charges for a model goes before what its maker does.
 //
-//go:embed prices
+//go:embed hosts makers
 var shipped embed.FS
 
-// DefaultPrices are the public list prices that are shipped.
-func DefaultPrices() *Prices { return defaultPrices() }
+// Default are the public list prices that are shipped.
+func Default() *List { return defaultPrices() }
 
-var defaultPrices = sync.OnceValue(func() *Prices {
-	all := &Prices{}
-	for _, folder := range []string{"prices/hosts", "prices/makers"} {
+var defaultPrices = sync.OnceValue(func() *List {
+	all := &List{}
+	for _, folder := range []string{"hosts", "makers"} {
 		t := &priceTable{}
 		names, err := fs.Glob(shipped, folder+"/*.yaml")
 		for _, name := range names {
@@ -32,7 +31,7 @@ var defaultPrices = sync.OnceValue(func() *Prices {
 				panic(name + ": " + err.Error()) // a test reads them
 			}
 			for _, m := range file.models {
-				m.File = strings.TrimPrefix(name, "prices/")
+				m.File = name
 			}
 			t.add(file)
 			all.version = max(all.version, file.version) // they are days

@@ -1,4 +1,4 @@
-package execution_test
+package prices_test
 
 import (
 	"fmt"
@@ -12,12 +12,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 // table parses entries of a file.
-func table(t testing.TB, version, models string) *execution.Prices {
+func table(t testing.TB, version, models string) *prices.List {
 	t.Helper()
-	p, err := execution.ParsePrices([]byte("version: " + version + "\ncurrency: USD\nmodels:\n" + models))
+	p, err := prices.Parse([]byte("version: " + version + "\ncurrency: USD\nmodels:\n" + models))
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, models)
 	}
@@ -150,7 +151,7 @@ func TestOverlay(t *testing.T) {
   - {match: ["b*"], input: 20, output: 20}
   - {match: [c], from: 2026-02-01, input: 30, output: 30}
   - {match: [d], provider: Azure, input: 40, output: 40}`)
-	p := execution.Overlay(base, over)
+	p := prices.Overlay(base, over)
 	if p.Version() != "ours+shipped" {
 		t.Errorf("got version %q", p.Version())
 	}
@@ -168,7 +169,7 @@ func TestOverlay(t *testing.T) {
 		{"d", "AZURE", "2026-01-01T00:00:00Z", "40 ours"},
 	} {
 		got := "none"
-		if found, ok := p.Find(execution.PriceQuery{Model: tt.model, Provider: tt.provider, At: moment(t, tt.at)}); ok && found.Price != nil {
+		if found, ok := p.Find(prices.Query{Model: tt.model, Provider: tt.provider, At: moment(t, tt.at)}); ok && found.Price != nil {
 			got = found.Price.Input.String() + " " + found.Version
 		}
 		if got != tt.want {
@@ -178,8 +179,8 @@ func TestOverlay(t *testing.T) {
 	if got := len(p.Models()); got != 6 {
 		t.Errorf("want 6 prices, got %d", got)
 	}
-	found, ok := over.Find(execution.PriceQuery{Model: "c", Provider: "", At: moment(t, "2026-01-01T00:00:00Z")})
-	if want := (execution.FoundPrice{Pattern: "c", Version: "ours"}); !ok || !cmp.Equal(found, want) {
+	found, ok := over.Find(prices.Query{Model: "c", Provider: "", At: moment(t, "2026-01-01T00:00:00Z")})
+	if want := (prices.Found{Pattern: "c", Version: "ours"}); !ok || !cmp.Equal(found, want) {
 		t.Errorf("want %+v, got %+v, %v", want, found, ok)
 	}
 }
@@ -198,7 +199,7 @@ func TestOverrides(t *testing.T) {
   - {match: [gpt-4o], provider: azure, input: 2, output: 2}
   - {match: [only-groq], provider: azure, input: 2, output: 2}`)
 	got := map[int][]string{}
-	for _, o := range execution.Overrides(base, over) {
+	for _, o := range prices.Overrides(base, over) {
 		got[o.Price.Line] = o.Of
 	}
 	want := map[int][]string{5: {"gpt-4o", "gpt-4o-mini"}, 6: {"claude-*"}, 8: {"gpt-4o"}}
@@ -210,7 +211,7 @@ func TestOverrides(t *testing.T) {
 // TestShippedPrices looks at a few names as they are reported, with the price that they must find.
 func TestShippedPrices(t *testing.T) {
 	t.Parallel()
-	p := execution.DefaultPrices()
+	p := prices.Default()
 	if p.Version() == "" || len(p.Models()) < 100 {
 		t.Fatalf("got %d prices of version %q", len(p.Models()), p.Version())
 	}
@@ -225,7 +226,7 @@ func TestShippedPrices(t *testing.T) {
 			}
 		}
 		for _, pattern := range m.Match {
-			if _, ok := p.Find(execution.PriceQuery{Model: pattern, Provider: "", At: now}); !ok && len(m.Providers) == 0 {
+			if _, ok := p.Find(prices.Query{Model: pattern, Provider: "", At: now}); !ok && len(m.Providers) == 0 {
 				t.Errorf("line %d: %s does not find itself", m.Line, pattern)
 			}
 		}
@@ -298,7 +299,7 @@ func TestShippedPrices(t *testing.T) {
 		strings.Repeat("us.", 40) + "gpt-4o": "none",
 	} {
 		got := "none"
-		if found, ok := p.Find(execution.PriceQuery{Model: name, Provider: "", At: now}); ok && found.Price != nil {
+		if found, ok := p.Find(prices.Query{Model: name, Provider: "", At: now}); ok && found.Price != nil {
 			got = fmt.Sprintf("%s/%s", found.Input, found.Output)
 		}
 		if got != want {
@@ -309,7 +310,7 @@ func TestShippedPrices(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	t.Parallel()
-	for rate, want := range map[execution.Rate]string{
+	for rate, want := range map[prices.Rate]string{
 		0: "0", 1: "0.000001", 37_500: "0.0375", 2_500_000: "2.5", 15_000_000: "15", 100_000_000_000: "100000", 1_000_001: "1.000001",
 	} {
 		if got := rate.String(); got != want {
@@ -324,15 +325,15 @@ func TestCostProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rate := func(name string) string {
-			return fmt.Sprintf("%s: %q", name, execution.Rate(rapid.Int64Range(0, 1e9).Draw(t, name)).String())
+			return fmt.Sprintf("%s: %q", name, prices.Rate(rapid.Int64Range(0, 1e9).Draw(t, name)).String())
 		}
-		prices, err := execution.ParsePrices(fmt.Appendf(nil, "version: x\ncurrency: USD\nmodels: [{match: [m], %s, %s, %s, %s}]",
+		list, err := prices.Parse(fmt.Appendf(nil, "version: x\ncurrency: USD\nmodels: [{match: [m], %s, %s, %s, %s}]",
 			rate("input"), rate("output"), rate("cache_read"), rate("cache_write")))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cost := func(tokens execution.Tokens) int64 {
-			nanos, ok := prices.Cost(&execution.Execution{Model: "m", Tokens: tokens})
+			nanos, ok := list.Cost(&execution.Execution{Model: "m", Tokens: tokens})
 			if !ok {
 				t.Fatalf("no cost of %+v", tokens)
 			}
@@ -382,7 +383,7 @@ func TestManyNames(t *testing.T) {
 }
 
 func BenchmarkCost(b *testing.B) {
-	p := execution.DefaultPrices()
+	p := prices.Default()
 	for name, model := range map[string]func(i int) string{
 		"known":   func(int) string { return "claude-sonnet-4-5-20250929" },
 		"made up": func(i int) string { return fmt.Sprintf("us.anthropic.claude-%d-20250929-v1:0", i) },

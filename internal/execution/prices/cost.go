@@ -1,9 +1,11 @@
-package execution
+package prices
 
 import (
 	"math"
 	"math/bits"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // charge is what a request costs before its tokens are counted.
@@ -56,7 +58,7 @@ func (m *ModelPrice) charge(q *offer, at time.Time) charge {
 }
 
 // cost is in nano-USD, rounded half up, once.
-func (m *ModelPrice) cost(q *offer, e *Execution) int64 {
+func (m *ModelPrice) cost(q *offer, e *execution.Execution) int64 {
 	c, t, b := m.charge(q, e.CreatedAt), &e.Tokens, &e.Billing
 	input, read, write := max(t.Input, 0), max(t.CacheRead, 0), max(t.CacheWrite, 0)
 	rates := c.rates

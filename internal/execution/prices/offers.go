@@ -1,9 +1,11 @@
-package execution
+package prices
 
 import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/watchbill/watchbill/internal/execution"
 )
 
 // priceKey is what an execution's price is looked up by.
@@ -18,8 +20,8 @@ type offer struct {
 }
 
 // offersOf finds the prices of a model, of each table that has any.
-func (p *Prices) offersOf(key priceKey) []offer {
-	if key.model == "" || len(key.model) > MaxName || len(key.provider) > MaxProvider {
+func (p *List) offersOf(key priceKey) []offer {
+	if key.model == "" || len(key.model) > execution.MaxName || len(key.provider) > execution.MaxProvider {
 		return nil
 	}
 	if len(key.region) > maxBillingName {
@@ -45,7 +47,7 @@ type asked struct {
 	name     modelName
 }
 
-func (p *Prices) look(key priceKey) []offer {
+func (p *List) look(key priceKey) []offer {
 	a := p.ask(key)
 	region := strings.ToLower(key.region)
 	if a.name.region != "" && (a.name.region != InRegion || region == "") {
@@ -80,7 +82,7 @@ func (p *Prices) look(key priceKey) []offer {
 
 // ask tells who charges. A provider that is named decides, unless the model's name says better: a client of a maker is
 // often used to ask a host, which then stands in the name.
-func (p *Prices) ask(key priceKey) asked {
+func (p *List) ask(key priceKey) asked {
 	written := strings.ToLower(key.provider)
 	known := providerOf(written)
 	for _, t := range p.tables {

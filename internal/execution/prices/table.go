@@ -1,4 +1,4 @@
-package execution
+package prices
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 // seriesKey is what the periods of one price have in common.
 type seriesKey struct{ provider, pattern string }
 
-// Prices that hold where none of their providers is named are listed under these in place of a provider. No provider's
+// List that hold where none of their providers is named are listed under these in place of a provider. No provider's
 // name has blanks.
 const (
 	ifUnnamed = "if unnamed"
