@@ -12,18 +12,18 @@ const DefaultMaxKeys = 100_000
 
 // Options are a Limiter's settings. Only Now is required.
 type Options struct {
-	Limits Limits // none: everything is let in
+	Limits Limits // if empty, everything is admitted
 	Now    func() time.Time
 
-	// MaxKeys bounds the users, agents and tokens that have a bucket at the same time. Those whose bucket is full again
-	// make room. Where there is no such, those who are new share one bucket for each limit. Zero: DefaultMaxKeys.
+	// MaxKeys limits the buckets of users, agents and tokens. Full buckets are evicted first. If there is none, new callers
+	// share one overflow bucket per limit. Default DefaultMaxKeys.
 	MaxKeys int
 
-	// Store is where replicas tell one another what they let pass; nil: this one is alone.
+	// Store exchanges admissions with other replicas; nil for a single replica.
 	Store Store
-	// SyncInterval is how often they do. Zero: a second.
+	// SyncInterval is the time between exchanges. Default 1 s.
 	SyncInterval time.Duration
-	// SyncTimeout is how long that may take. Zero: two seconds.
+	// SyncTimeout is the deadline of an exchange. Default 2 s.
 	SyncTimeout time.Duration
 	Log         *zap.Logger // may be nil
 }
@@ -54,13 +54,13 @@ type State struct {
 // Decision is the result of a demand.
 type Decision struct {
 	Allowed bool
-	Limits  []State // that apply; of several buckets of one limit, the one with the least left
+	Limits  []State // the limits that apply; of several buckets of one limit, the one with the fewest tokens
 
-	// Of a refusal:
-	RetryAfter time.Duration // until the same would be let in, if nobody else comes first
-	Reached    Limit         // that refuses it; of several, the one that does so for the longest
-	// TooMany says that more was asked for at once than Reached's bucket holds, so that no waiting helps. RetryAfter is
-	// then the time until it is full.
+	// If the demand is rejected:
+	RetryAfter time.Duration // until the same demand would be admitted, if no other comes first
+	Reached    Limit         // the limit that rejects it; of several, the one that does so for the longest
+	// TooMany reports that the demand exceeds the burst of Reached, so that waiting does not help. RetryAfter is then the
+	// time until the bucket is full.
 	TooMany bool
 }
 
