@@ -29,13 +29,14 @@ type Report struct {
 // Options are the settings of deliveries.
 type Options struct {
 	Now       func() time.Time
-	Random    func() float64 // from 0 to 1; spreads the tries of many Pods
+	Random    func() float64 // returns numbers in [0, 1); spreads the retries of many Pods
 	UserAgent string
-	// MayQuote reports whether an outcome may quote what a server at an address says. nil: of https, and of public addresses.
+	// MayQuote reports whether an outcome may quote the response of a server at an address. By default responses over https
+	// and from public addresses may be quoted.
 	MayQuote  func(scheme string, addr netip.Addr) bool
-	Transport *http.Transport // to webhooks and stores; nil: as the environment says. Its idle connections are closed in the end
+	Transport *http.Transport // to webhooks and stores; optional. Its idle connections are closed at the end
 
-	// For each place; 0: 3 tries, of 30 s at most each, the first two of which are followed by a pause of about 1 s and 2 s.
+	// Tries per output. Default 3, of at most 30 s each, with pauses of about 1 s and 2 s.
 	Tries int
 	Try   time.Duration
 	Pause time.Duration
