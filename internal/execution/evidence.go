@@ -3,9 +3,9 @@ package execution
 // Evidence says how well the cost of executions is known. Like Measures it consists of integers.
 type Evidence struct {
 	UnknownUsage int64 // executions whose Usage is unknown or estimated
-	Estimated    int64 // nano-USD, the part of Cost that estimated usage makes up
+	Estimated    int64 // nano-USD, the part of Cost of estimated usage
 
-	// Provider is what providers said they charged, in nano-USD. Unpriced is its part for executions without a Cost, and
+	// Provider is what providers reported as charged, in nano-USD. Unpriced is its part for executions without a Cost, and
 	// Compared the Cost of the others.
 	Provider         int64
 	ProviderUnpriced int64

@@ -62,22 +62,22 @@ type Execution struct {
 
 	Input, Output json.RawMessage // may be nil
 
-	TraceID, SpanID, ParentSpanID string // in lower-case hexadecimal; empty where it is no span
+	TraceID, SpanID, ParentSpanID string // lower-case hexadecimal; empty if it is not a span
 
-	// Request says that it counts as a request. What an agent's run called belongs to the run's request, so that a
-	// request counts once in every total.
+	// Request says that it counts as a request. Calls and tool uses of an agent's run belong to the run's request, so that
+	// a request counts once in every total.
 	Request bool
 }
 
 // Tokens are the tokens that models consumed and produced. An execution's tokens count in every total. An agent's span
 // repeats the usage of its calls: the part that no call accounts for is stored with the run's execution.
 type Tokens struct {
-	Input      int64 // those read from a cache and written to one included
-	Output     int64 // reasoning included
+	Input      int64 // including those read from a cache and written to one
+	Output     int64 // including reasoning
 	CacheRead  int64
 	CacheWrite int64
 	Reasoning  int64
-	Used       int64 // Input + Output, or a total that came without them
+	Used       int64 // Input + Output, or a total reported without them
 }
 
 // Add adds other's counts.

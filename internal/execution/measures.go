@@ -6,10 +6,10 @@ import "github.com/watchbill/watchbill/internal/sketch"
 // order.
 type Measures struct {
 	Count    int64
-	Micros   int64 // time taken, in microseconds
+	Micros   int64 // duration in microseconds
 	Tokens   Tokens
-	Cost     int64 // nano-USD, of those that have a price
-	Unpriced int64 // tokens that are in no cost
+	Cost     int64 // nano-USD, of executions with a price
+	Unpriced int64 // tokens in no cost
 	Evidence
 	// Durations are in seconds.
 	Durations sketch.Distribution

@@ -35,7 +35,7 @@ type CostQuery struct {
 	Days     int    // up to and including today
 	TimeZone string // an IANA name; days begin at its midnight
 	GroupBy  GroupBy
-	Limit    int // groups at the most, except by day
+	Limit    int // maximum number of groups, except by day
 }
 
 // Position is a position in a list of executions, newest first: that of the last one listed. The zero value is before the
