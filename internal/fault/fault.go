@@ -1,29 +1,29 @@
-// Package fault has the errors that packages share, each with a kind, so that an edge can answer it in its own terms. A
-// package declares its own faults; those here are for any.
+// Package fault has the errors that packages share. Each has a kind, so that an API can map it to a status. A package
+// declares its own errors; those here are for any.
 package fault
 
 import "fmt"
 
-// Kind says what sort of fault an Error is, so that an edge can answer it in its own terms without knowing each one.
+// Kind classifies an Error, so that an API can map it to a status without knowing each error.
 type Kind int
 
 // The kinds of fault.
 const (
-	Invalid     Kind = iota + 1 // the request can never succeed as it stands
-	NotFound                    // what it names does not exist
+	Invalid     Kind = iota + 1 // the request can never succeed
+	NotFound                    // an object that it names does not exist
 	Conflict                    // it contradicts what is recorded; nothing was changed
-	TooLarge                    // it is more than we keep
-	Forbidden                   // it is another's
-	Unavailable                 // what is needed to answer cannot be reached or fails; the same request may succeed later
-	Limited                     // it is one too many; the same request may succeed later
+	TooLarge                    // it exceeds a size limit
+	Forbidden                   // it concerns another caller's object
+	Unavailable                 // a dependency is unreachable or fails; a retry may succeed
+	Limited                     // it exceeds a rate or count limit; a retry may succeed
 )
 
-// Error is a fault of the domain. Two Errors are the same for errors.Is when their Codes are.
+// Error is an error of the domain. errors.Is compares Codes.
 type Error struct {
 	Kind   Kind
 	Code   string // stable, snake_case, part of the API
-	Field  string // the input at fault, as a JSON path; empty where there is no single one
-	Detail string // one sentence for a person
+	Field  string // the input at fault, as a JSON path; empty if there is no single one
+	Detail string // one sentence for people
 }
 
 func (e *Error) Error() string {
@@ -33,33 +33,33 @@ func (e *Error) Error() string {
 	return e.Field + ": " + e.Detail
 }
 
-// Is matches by Code, so that a detailed Error is still the sentinel it was made from.
+// Is compares Codes, so that a detailed Error matches the sentinel that it was made from.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 
-// With returns the fault with another detail.
+// With returns the error with another detail.
 func (e *Error) With(format string, args ...any) *Error {
 	return &Error{Kind: e.Kind, Code: e.Code, Field: e.Field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// InvalidField returns an Invalid fault of the field.
+// InvalidField returns an Invalid error for a field.
 func InvalidField(field, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Code: "invalid_field", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// ErrUnavailable says that the database cannot be reached. Whether a write took place is then unknown; every write may be
-// repeated. What fails for another reason that may pass is UnavailableBecause of that, and the same for errors.Is.
+// ErrUnavailable is returned when the database cannot be reached. Whether a write took place is then unknown; every write
+// may be repeated. Other temporary failures are made by UnavailableBecause and match ErrUnavailable by errors.Is.
 var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the database cannot be reached; try again later"}
 
-// ErrShuttingDown says that this replica takes nothing more; another one does.
+// ErrShuttingDown is returned when this replica is shutting down. Another replica may accept the request.
 var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
 
-// ErrNoAnswer says that the answer took too long.
+// ErrNoAnswer is returned when a deadline passed.
 var ErrNoAnswer = UnavailableBecause("there was no answer in time; try again later")
 
-// UnavailableBecause returns an ErrUnavailable that tells clients another reason.
+// UnavailableBecause returns an ErrUnavailable with another message.
 func UnavailableBecause(format string, args ...any) *Error {
 	return ErrUnavailable.With(format, args...)
 }

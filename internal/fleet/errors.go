@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// The faults of the fleet.
+// Errors of the fleet.
 var (
 	ErrAgentNotFound      = &fault.Error{Kind: fault.NotFound, Code: "agent_not_found", Detail: "no such agent"}
 	ErrAgentExists        = &fault.Error{Kind: fault.Conflict, Code: "agent_exists", Field: "id", Detail: "an agent with this id is enrolled; an admin may rotate its token"}
@@ -29,12 +29,12 @@ var (
 	ErrIdempotencyMismatch = &fault.Error{Kind: fault.Conflict, Code: "idempotency_mismatch", Field: "Idempotency-Key", Detail: "the key was used with another request"}
 )
 
-// UnknownTarget says that a create names an agent which is not enrolled.
+// UnknownTarget returns the error for a create that names an agent that is not enrolled.
 func UnknownTarget(id string) error {
 	return &fault.Error{Kind: fault.Invalid, Code: "unknown_agent", Field: "agent_ids", Detail: "no agent " + text.Clip(id, 80) + " is enrolled"}
 }
 
-// CheckTargets says whether a create may have this many agents. field is the input that picked them.
+// CheckTargets returns an error unless a create may have n agents. field is the input that selected them.
 func CheckTargets(field string, n int) error {
 	switch {
 	case n == 0:
