@@ -16,6 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/redact"
 	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -167,7 +168,7 @@ func (c Config) Validate() error {
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := server.ParseTrustedProxies(c.TrustedProxies); err != nil {
+	if _, err := connections.ParseTrustedProxies(c.TrustedProxies); err != nil {
 		faults = append(faults, fmt.Errorf("--trusted-proxies: %w", err))
 	}
 	faults = append(faults, c.Kubernetes.validate())

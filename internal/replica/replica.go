@@ -24,6 +24,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -46,14 +47,14 @@ type Replica struct {
 	executions  *executions
 	limiter     *ratelimit.Limiter
 	grants      *enrollment.Grants
-	proxies     server.TrustedProxies
+	proxies     connections.TrustedProxies
 	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // makes clients send their next request to another replica
 	endStreams func() // ends the gateway's streams
 
-	connections, scrapes         *server.Connections // of the API, of Prometheus
+	connections, scrapes         *connections.Limiter // of the API, of Prometheus
 	api, metrics                 *http.Server
 	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
@@ -117,7 +118,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	if err != nil {
 		return nil, err
 	}
-	r.proxies, err = server.ParseTrustedProxies(config.TrustedProxies)
+	r.proxies, err = connections.ParseTrustedProxies(config.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}

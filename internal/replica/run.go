@@ -20,7 +20,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
-	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -41,10 +41,10 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	if err != nil {
 		return err
 	}
-	opts := server.HTTPOptions{
+	opts := connections.ServerOptions{
 		TLS: secure, ConnectionMaxAge: r.config.ConnectionMaxAge, Now: r.now, Jitter: mathrand.Float64, Log: r.log,
 	}
-	if r.api, err = server.NewHTTPServer(api, opts); err != nil {
+	if r.api, err = connections.NewServer(api, opts); err != nil {
 		return err
 	}
 	if r.config.GRPCListen != "" {
@@ -52,7 +52,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 		if secure != nil {
 			opts.TLS = secure.Clone() // each server adds its protocols to it
 		}
-		if r.grpc, err = server.NewHTTPServer(grpc, opts); err != nil {
+		if r.grpc, err = connections.NewServer(grpc, opts); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	mux.Handle("GET /metrics", metrics.MetricsHandler(registry, r.log))
 	r.metrics = &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: server.CountConnections,
+		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: connections.ConnState,
 	}
 	return r.openListeners(registry)
 }
@@ -72,8 +72,8 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 		const besidePool = 5 // connections of the database
 		limit = connectionLimit(fileLimit(), memoryLimit(), r.config.DatabaseMaxConns+besidePool, r.config.Executions.AgentsFile != "")
 	}
-	r.connections = server.NewConnections(server.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
-	r.scrapes = server.NewConnections(server.ConnectionLimits{Max: metricsFiles, Now: r.now})
+	r.connections = connections.New(connections.Limits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
+	r.scrapes = connections.New(connections.Limits{Max: metricsFiles, Now: r.now})
 	registry.MustRegister(metrics.NewConnectionCollector(r.connections.Sample))
 	api, err := net.Listen("tcp", r.config.Listen)
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *Replica) tls() (*tls.Config, error) {
 	if r.config.TLSCertFile == "" {
 		return nil, nil
 	}
-	certificates, err := server.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
+	certificates, err := connections.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
 		return caller{}, errNoReporter
 	}
 	ctx := x.r.Context()
-	remote := s.proxies.client(x.r)
+	remote := s.proxies.Client(x.r)
 	namespace, name, err := s.accounts.Account(ctx, remote, bearer)
 	if err == nil {
 		x.audience = observe.Known

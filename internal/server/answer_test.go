@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // deployLarge gives an agent n deployments with specs of nearly 256 KiB.
@@ -90,7 +91,7 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	a.answers.total = 8 << 20 // of which agents get half
-	_, address := listenLimited(t, a, ConnectionLimits{Max: 100})
+	_, address := listenLimited(t, a, connections.Limits{Max: 100})
 	tokens := map[string]string{}
 	for _, id := range []string{"a1", "a2", "idle"} {
 		tokens[id] = a.enroll(t, id)
@@ -132,7 +133,7 @@ func TestClientsThatReadNothingAreCutOff(t *testing.T) {
 	t.Parallel()
 	var behind atomic.Int64
 	a := newAPI(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) } })
-	_, address := listenLimited(t, a, ConnectionLimits{Max: 100})
+	_, address := listenLimited(t, a, connections.Limits{Max: 100})
 	token := a.enroll(t, "a1")
 	deployLarge(t, a, "a1", 4)
 	behind.Store(int64(progressWithin - 100*time.Millisecond))

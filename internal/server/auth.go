@@ -8,6 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 const adminTokenParameter = "admin_token"
@@ -149,13 +150,13 @@ func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 }
 
 // holderOf returns whose token a known caller showed.
-func (s *Server) holderOf(r *http.Request) holder {
+func (s *Server) holderOf(r *http.Request) connections.Holder {
 	hash := fleet.HashToken(bearerToken(r))
 	if s.isAdmin(r, hash) {
-		return holder{}
+		return connections.Holder{}
 	}
 	_, agent := s.mailbox.Lookup(hash)
-	return holder{hash, agent}
+	return connections.Holder{Token: hash, Agent: agent}
 }
 
 // bearerToken returns the token of the Authorization header; empty if there is none.

@@ -40,11 +40,11 @@ func (r route) isRead() bool {
 
 // poolShare returns how many connections of a pool reads may hold at once, and as many those that read for polls: a third
 // each, so that writes always find one.
-func poolShare(connections int32) int {
-	if connections <= 0 {
+func poolShare(limiter int32) int {
+	if limiter <= 0 {
 		return defaultShare
 	}
-	return max(int(connections)/3, 1)
+	return max(int(limiter)/3, 1)
 }
 
 // enterReads waits for a read's turn.

@@ -25,16 +25,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // listen serves a handler as NewHTTPServer would, on an address of its own. change may shorten its timeouts.
-func listen(t *testing.T, handler http.Handler, opts HTTPOptions, change func(*http.Server)) (address string) {
+func listen(t *testing.T, handler http.Handler, opts connections.ServerOptions, change func(*http.Server)) (address string) {
 	t.Helper()
 	opts.Log = zap.NewNop()
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	server, err := NewHTTPServer(handler, opts)
+	server, err := connections.NewServer(handler, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func exchangeRaw(t *testing.T, address, sent string) string {
 func TestSlowClientsAreCutOff(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	address := listen(t, a, HTTPOptions{}, func(s *http.Server) {
+	address := listen(t, a, connections.ServerOptions{}, func(s *http.Server) {
 		s.ReadHeaderTimeout, s.ReadTimeout = 50*time.Millisecond, 100*time.Millisecond
 	})
 	if got := exchangeRaw(t, address, "GET /livez HTTP/1.1\r\nHost: x\r\n"); strings.Contains(got, "200 OK") {
@@ -102,7 +103,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 func TestBodiesThatEndEarly(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	address := listen(t, a, HTTPOptions{}, nil)
+	address := listen(t, a, connections.ServerOptions{}, nil)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestWaitOutlivesTheReadTimeout(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
-	address := listen(t, a, HTTPOptions{}, func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond })
+	address := listen(t, a, connections.ServerOptions{}, func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond })
 	if got := poll(t, address, token, fleet.NothingWaiting, "300ms"); got != http.StatusNotModified {
 		t.Errorf("got %d", got)
 	}
@@ -154,7 +155,7 @@ func TestPollsAreHeldUpToTheLimit(t *testing.T) {
 	for _, limit := range []time.Duration{0, 200 * time.Millisecond} {
 		a := newAPI(t, func(o *Options) { o.MaxPollWait = limit })
 		token := a.enroll(t, "a1")
-		address := listen(t, a, HTTPOptions{}, nil)
+		address := listen(t, a, connections.ServerOptions{}, nil)
 		for tag, want := range map[string]int{"": http.StatusOK, fleet.NothingWaiting: http.StatusNotModified} {
 			began := time.Now()
 			if got := poll(t, address, token, tag, "60s"); got != want {
@@ -170,7 +171,7 @@ func TestPollsAreHeldUpToTheLimit(t *testing.T) {
 // Proxies must be the first to close an idle connection: one that we close may have a request on its way.
 func TestIdleConnectionsOutliveThoseOfProxies(t *testing.T) {
 	t.Parallel()
-	s, err := NewHTTPServer(http.NotFoundHandler(), HTTPOptions{Log: zap.NewNop(), Now: time.Now})
+	s, err := connections.NewServer(http.NotFoundHandler(), connections.ServerOptions{Log: zap.NewNop(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +186,7 @@ func TestIdleConnectionsOutliveThoseOfProxies(t *testing.T) {
 
 func TestServerIsBounded(t *testing.T) {
 	t.Parallel()
-	s, err := NewHTTPServer(http.NotFoundHandler(), HTTPOptions{Log: zap.NewNop(), Now: time.Now})
+	s, err := connections.NewServer(http.NotFoundHandler(), connections.ServerOptions{Log: zap.NewNop(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestConnectionMaxAge(t *testing.T) {
 	var ahead atomic.Int64 // seconds
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load()) * time.Second) }
 	a := newAPI(t, func(o *Options) { o.Now = now })
-	address := listen(t, a, HTTPOptions{ConnectionMaxAge: time.Hour, Now: now, Jitter: func() float64 { return 0.5 }}, nil)
+	address := listen(t, a, connections.ServerOptions{ConnectionMaxAge: time.Hour, Now: now, Jitter: func() float64 { return 0.5 }}, nil)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +232,7 @@ func TestConnectionMaxAge(t *testing.T) {
 func TestLeavingClosesConnections(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	address := listen(t, a, HTTPOptions{}, nil)
+	address := listen(t, a, connections.ServerOptions{}, nil)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -271,16 +272,16 @@ func TestTLS(t *testing.T) {
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	var clock atomic.Int64
 	now := func() time.Time { return time.Unix(clock.Load(), 0) }
-	if _, err := LoadCertificates(certFile, keyFile, now, zap.NewNop()); err == nil {
+	if _, err := connections.LoadCertificates(certFile, keyFile, now, zap.NewNop()); err == nil {
 		t.Error("files that are not there were loaded")
 	}
 	writeCertificate(t, certFile, keyFile, 1)
-	certificates, err := LoadCertificates(certFile, keyFile, now, zap.NewNop())
+	certificates, err := connections.LoadCertificates(certFile, keyFile, now, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := newAPI(t, nil)
-	address := listen(t, a, HTTPOptions{TLS: certificates.Config()}, nil)
+	address := listen(t, a, connections.ServerOptions{TLS: certificates.Config()}, nil)
 	serial := func() int64 {
 		t.Helper()
 		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}

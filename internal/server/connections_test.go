@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // listenLimited serves a handler over limited connections. Nobody's time runs out unless Run runs.
-func listenLimited(t *testing.T, handler http.Handler, limits ConnectionLimits) (*Connections, string) {
+func listenLimited(t *testing.T, handler http.Handler, limits connections.Limits) (*connections.Limiter, string) {
 	t.Helper()
 	limits.Now = time.Now
-	connections := NewConnections(limits)
-	server, err := NewHTTPServer(handler, HTTPOptions{Log: zap.NewNop(), Now: time.Now})
+	limiter := connections.New(limits)
+	server, err := connections.NewServer(handler, connections.ServerOptions{Log: zap.NewNop(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,10 +29,10 @@ func listenLimited(t *testing.T, handler http.Handler, limits ConnectionLimits) 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(connections.Listener(listener)) // Close ends it
+		_ = server.Serve(limiter.Listener(listener)) // Close ends it
 	}()
 	t.Cleanup(func() { _ = server.Close(); <-done })
-	return connections, listener.Addr().String()
+	return limiter, listener.Addr().String()
 }
 
 // kept is a connection that is kept.
@@ -66,7 +68,7 @@ func (k *kept) get(path, token string) int {
 	return resp.StatusCode
 }
 
-func awaitSample(t *testing.T, c *Connections, what string, ok func(unauthenticated, active, idle int) bool) {
+func awaitSample(t *testing.T, c *connections.Limiter, what string, ok func(unauthenticated, active, idle int) bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; {
 		s := c.Sample()
@@ -87,7 +89,7 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
 	const most = 16
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: most})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: most})
 	var agents []*kept
 	for range 4 {
 		agent := dial(t, address)
@@ -104,7 +106,7 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 			}
 		}
 	}
-	awaitSample(t, connections, "at most three quarters without a token", func(unauthenticated, active, idle int) bool {
+	awaitSample(t, limiter, "at most three quarters without a token", func(unauthenticated, active, idle int) bool {
 		return unauthenticated <= most/4*3 && unauthenticated > 0 && active+idle == len(agents)
 	})
 	for i, agent := range agents {
@@ -115,7 +117,7 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	if got := dial(t, address).get("/api/health", ""); got != http.StatusOK {
 		t.Errorf("health: got %d", got)
 	}
-	if s := connections.Sample(); s.Shed["unauthenticated"] == 0 || s.Shed["idle"] != 0 || s.Shed["refused"] != 0 {
+	if s := limiter.Sample(); s.Shed["unauthenticated"] == 0 || s.Shed["idle"] != 0 || s.Shed["refused"] != 0 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -126,8 +128,8 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
 	const most = 4
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: most})
-	run(t, connections.Run) // whose clock tells which is the oldest
+	limiter, address := listenLimited(t, a, connections.Limits{Max: most})
+	run(t, limiter.Run) // whose clock tells which is the oldest
 	var agents []*kept
 	for range most {
 		agent := dial(t, address)
@@ -136,9 +138,9 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 			t.Fatalf("a poll: got %d", got)
 		}
 	}
-	awaitSample(t, connections, "all idle", func(_, _, idle int) bool { return idle == most })
-	before := connections.clock.Load()
-	for connections.clock.Load() == before {
+	awaitSample(t, limiter, "all idle", func(_, _, idle int) bool { return idle == most })
+	before := limiter.Clock()
+	for limiter.Clock().Equal(before) {
 		time.Sleep(time.Millisecond)
 	}
 	for _, agent := range agents[1:] {
@@ -146,7 +148,7 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 			t.Fatalf("a poll: got %d", got)
 		}
 	}
-	awaitSample(t, connections, "all idle again", func(_, _, idle int) bool { return idle == most })
+	awaitSample(t, limiter, "all idle again", func(_, _, idle int) bool { return idle == most })
 	if got := dial(t, address).get("/livez", ""); got != http.StatusOK {
 		t.Errorf("a new connection: got %d", got)
 	}
@@ -159,7 +161,7 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 			t.Errorf("agent %d: got %d, want %d", i, got, want)
 		}
 	}
-	if s := connections.Sample(); s.Shed["idle"] != 1 {
+	if s := limiter.Sample(); s.Shed["idle"] != 1 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -169,14 +171,14 @@ func TestHeldPollsAreNotShed(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	const most = 4
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: most})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: most})
 	answers := make(chan int, most)
 	for i := range most {
 		id := string(rune('a' + i))
 		token := a.enroll(t, id)
 		agent := dial(t, address)
 		go func() { answers <- agent.get("/api/deployments/pending/"+id+"?wait=10s", token) }()
-		awaitSample(t, connections, "held", func(_, active, _ int) bool { return active == i+1 })
+		awaitSample(t, limiter, "held", func(_, active, _ int) bool { return active == i+1 })
 	}
 	if got := dial(t, address).get("/livez", ""); got != 0 {
 		t.Errorf("one too many: got %d", got)
@@ -187,7 +189,7 @@ func TestHeldPollsAreNotShed(t *testing.T) {
 			t.Errorf("a held poll: got %d", got)
 		}
 	}
-	if s := connections.Sample(); s.Shed["refused"] != 1 {
+	if s := limiter.Sample(); s.Shed["refused"] != 1 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -197,7 +199,7 @@ func TestUnauthenticatedConnectionsExpire(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: 16, UnauthenticatedIdle: 50 * time.Millisecond})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: 16, UnauthenticatedIdle: 50 * time.Millisecond})
 	agent, other := dial(t, address), dial(t, address)
 	if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
 		t.Fatalf("a poll: got %d", got)
@@ -205,14 +207,14 @@ func TestUnauthenticatedConnectionsExpire(t *testing.T) {
 	if got := other.get("/livez", ""); got != http.StatusOK {
 		t.Fatalf("livez: got %d", got)
 	}
-	run(t, connections.Run)
+	run(t, limiter.Run)
 	if _, err := other.reader.ReadByte(); err != io.EOF {
 		t.Errorf("want the connection closed, got %v", err)
 	}
 	if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
 		t.Errorf("the agent's: got %d", got)
 	}
-	if s := connections.Sample(); s.Shed["timeout"] != 1 {
+	if s := limiter.Sample(); s.Shed["timeout"] != 1 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -221,20 +223,20 @@ func TestUnauthenticatedConnectionsExpire(t *testing.T) {
 func TestConnectionsOfTrustedProxiesStay(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	trusted, err := ParseTrustedProxies([]string{"127.0.0.0/8"})
+	trusted, err := connections.ParseTrustedProxies([]string{"127.0.0.0/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: 16, UnauthenticatedIdle: time.Nanosecond, Trusted: trusted})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: 16, UnauthenticatedIdle: time.Nanosecond, Trusted: trusted})
 	proxy := dial(t, address)
 	if got := proxy.get("/livez", ""); got != http.StatusOK {
 		t.Fatalf("livez: got %d", got)
 	}
-	connections.expire(time.Now().Add(time.Hour))
+	limiter.Expire(time.Now().Add(time.Hour))
 	if got := proxy.get("/livez", ""); got != http.StatusOK {
 		t.Errorf("a proxy's connection is closed: got %d", got)
 	}
-	if s := connections.Sample(); s.Unauthenticated != 0 || s.Shed["timeout"] != 0 {
+	if s := limiter.Sample(); s.Unauthenticated != 0 || s.Shed["timeout"] != 0 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -264,7 +266,7 @@ func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
 	a := newAPI(t, nil)
 	token, other := a.enroll(t, "a1"), a.enroll(t, "a2")
 	const limit = 64
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
 	for range limit + 8 {
 		c := dial(t, address)
 		if c.get("/api/deployments/pending/a1", token) == http.StatusOK {
@@ -276,7 +278,7 @@ func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
 			t.Errorf("another agent's connection %d: got %d", i, got)
 		}
 	}
-	if s := connections.Sample(); s.Active+s.Idle > maxAgentConnections+4 || s.Shed["refused"] != 0 {
+	if s := limiter.Sample(); s.Active+s.Idle > connections.MaxAgentConnections+4 || s.Shed["refused"] != 0 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -287,7 +289,7 @@ func TestManyTokensOfOneNetworkDoNotTakeAllConnections(t *testing.T) {
 	a := newAPI(t, nil)
 	other := a.enroll(t, "other")
 	const limit = 8
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
 	for i := range limit {
 		id := "a" + string(rune('a'+i))
 		token := a.enroll(t, id)
@@ -298,12 +300,12 @@ func TestManyTokensOfOneNetworkDoNotTakeAllConnections(t *testing.T) {
 		if _, err := io.WriteString(c, unfinished+token+"\r\n\r\n{"); err != nil {
 			t.Fatal(err)
 		}
-		awaitSample(t, connections, "all at work", func(_, active, _ int) bool { return active == i+1 })
+		awaitSample(t, limiter, "all at work", func(_, active, _ int) bool { return active == i+1 })
 	}
 	if got := dialFrom(t, "127.0.1.1", address).get("/api/deployments/pending/other", other); got != http.StatusOK {
 		t.Errorf("another network's connection: got %d", got)
 	}
-	if s := connections.Sample(); s.Shed["active"] != 1 {
+	if s := limiter.Sample(); s.Shed["active"] != 1 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -315,7 +317,7 @@ func TestNewConnectionsGetTimeForARequest(t *testing.T) {
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
 	const limit = 32
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
 	for range limit {
 		dial(t, address)
 	}
@@ -323,7 +325,7 @@ func TestNewConnectionsGetTimeForARequest(t *testing.T) {
 	for range 2 * limit {
 		dial(t, address)
 	}
-	awaitSample(t, connections, "many were shed", func(_, _, _ int) bool { return connections.Sample().Shed["unauthenticated"] > limit })
+	awaitSample(t, limiter, "many were shed", func(_, _, _ int) bool { return limiter.Sample().Shed["unauthenticated"] > limit })
 	if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
 		t.Errorf("the agent: got %d", got)
 	}
@@ -335,16 +337,16 @@ func TestNewConnectionsBesideKnownIdleOnes(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	const limit = 8
-	connections, address := listenLimited(t, a, ConnectionLimits{Max: limit})
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
 	for i := range limit {
 		id := "a" + string(rune('a'+i))
 		if got := dial(t, address).get("/api/deployments/pending/"+id, a.enroll(t, id)); got != http.StatusOK {
 			t.Fatalf("agent %d: got %d", i, got)
 		}
 	}
-	awaitSample(t, connections, "all idle", func(_, _, idle int) bool { return idle == limit })
+	awaitSample(t, limiter, "all idle", func(_, _, idle int) bool { return idle == limit })
 	first, second := dial(t, address), dial(t, address)
-	awaitSample(t, connections, "both are there", func(unauthenticated, _, _ int) bool { return unauthenticated == 2 })
+	awaitSample(t, limiter, "both are there", func(unauthenticated, _, _ int) bool { return unauthenticated == 2 })
 	for i, c := range []*kept{first, second} {
 		if got := c.get("/livez", ""); got != http.StatusOK {
 			t.Errorf("connection %d: got %d", i, got)

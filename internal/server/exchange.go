@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // exchange is one request and its answer on their way through the server. It is the handler's ResponseWriter, so that
@@ -28,8 +29,8 @@ type exchange struct {
 	// lingers says that the body is to be drained after the answer.
 	lingers bool
 
-	body *body       // nil until the caller is known
-	conn *connection // nil where nobody counts them
+	body *body             // nil until the caller is known
+	conn *connections.Conn // nil where nobody counts them
 
 	answers *budget // of large answers; nil: they are not limited
 

@@ -24,12 +24,14 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // dialGRPC serves a's gRPC on an address of its own and connects to it.
 func dialGRPC(t *testing.T, a *api, change func(*http.Server)) (*grpc.ClientConn, string) {
 	t.Helper()
-	address := listen(t, a.GRPC(), HTTPOptions{GRPC: true}, change)
+	address := listen(t, a.GRPC(), connections.ServerOptions{GRPC: true}, change)
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

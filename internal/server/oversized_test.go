@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // TestOversizedBodiesAreAnswered has stock clients send 64 MiB to routes that read less: each is told so, rather than
@@ -31,7 +33,7 @@ func TestOversizedBodiesAreAnswered(t *testing.T) {
 		"no token":    {"/api/executions", "nobody's", "401"},
 	}
 	a := newAPI(t, nil)
-	address := "http://" + listen(t, a, HTTPOptions{}, nil)
+	address := "http://" + listen(t, a, connections.ServerOptions{}, nil)
 	for name, test := range tests {
 		t.Run("go/"+name, func(t *testing.T) { sendFromGo(t, address+test.path, test.token, test.want) })
 	}

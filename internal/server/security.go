@@ -56,7 +56,7 @@ func (s *Server) record(x *exchange, e event) {
 		}
 	}
 	s.security.Record(logging.SecurityEvent{
-		Kind: e.kind, Actor: x.caller.actor(), Remote: s.proxies.client(x.r), RequestID: x.requestID, Fields: e.fields,
+		Kind: e.kind, Actor: x.caller.actor(), Remote: s.proxies.Client(x.r), RequestID: x.requestID, Fields: e.fields,
 		Bounded: !x.caller.admin || x.r.Method == "GET",
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // securityEvents returns the lines of the security log, without what differs from run to run.
@@ -30,7 +31,7 @@ func TestSecurityEvents(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) {
 		var err error
-		if o.TrustedProxies, err = ParseTrustedProxies([]string{"192.0.2.0/24"}); err != nil { // httptest's clients
+		if o.TrustedProxies, err = connections.ParseTrustedProxies([]string{"192.0.2.0/24"}); err != nil { // httptest's clients
 			t.Fatal(err)
 		}
 	})

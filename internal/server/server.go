@@ -19,6 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // Options are what a Server needs. All are required but where it says otherwise.
@@ -52,7 +53,7 @@ type Options struct {
 	Currency DisplayCurrency
 
 	// TrustedProxies are believed when they say, by X-Forwarded-For, whom they forward for.
-	TrustedProxies TrustedProxies
+	TrustedProxies connections.TrustedProxies
 
 	// AdminTokens and IngestTokens are comma-separated: several tokens rotate. Empty closes what they open; see
 	// Server.Closed.
@@ -99,7 +100,7 @@ type Server struct {
 	requests *logging.RequestLogger
 	security *logging.SecurityLog
 	log      *zap.Logger
-	proxies  TrustedProxies
+	proxies  connections.TrustedProxies
 
 	adminTokens  tokens
 	ingestTokens tokens
@@ -195,7 +196,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header["X-Request-Id"] = x.idHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	if x.conn = connectionOf(r.Context()); x.conn.tooOld(x.start) {
+	if x.conn = connections.Of(r.Context()); x.conn.TooOld(x.start) {
 		header["Connection"] = closing
 	}
 	defer s.finish(x)
@@ -227,8 +228,8 @@ func (s *Server) serve(x *exchange) {
 	if x.caller.agent.ID() == "" { // an agent is no browser, and most answers are to agents
 		x.hideReferrer()
 	}
-	if x.audience == observe.Known && !x.conn.isAuthenticated() {
-		x.conn.authenticate(s.holderOf(x.r))
+	if x.audience == observe.Known && !x.conn.IsAuthenticated() {
+		x.conn.Authenticate(s.holderOf(x.r))
 	}
 	if err == nil {
 		if x.r.ContentLength != 0 || x.r.Method != http.MethodGet {
@@ -273,7 +274,7 @@ func (s *Server) finish(x *exchange) {
 		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), metrics.UnmatchedRoute
 	}
 	s.observe(x, status, took)
-	remote := s.proxies.client(x.r)
+	remote := s.proxies.Client(x.r)
 	line := logging.RequestLine{
 		Method: x.r.Method, Route: x.pattern, Path: s.loggedPath(x), Status: status, Duration: took,
 		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: remote, Idle: x.idle,

@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // brief is the request that the product was asked to answer.
@@ -180,11 +181,11 @@ func TestEventThatCannotBeSent(t *testing.T) {
 // streaming opens a stream on a server of its own, and returns what comes of it.
 func (a *api) streaming(t *testing.T, protocol int, change func(*http.Server)) io.ReadCloser {
 	t.Helper()
-	opts, client := HTTPOptions{}, &http.Client{}
+	opts, client := connections.ServerOptions{}, &http.Client{}
 	if protocol == 2 {
 		certFile, keyFile := filepath.Join(t.TempDir(), "tls.crt"), filepath.Join(t.TempDir(), "tls.key")
 		writeCertificate(t, certFile, keyFile, 1)
-		certificates, err := LoadCertificates(certFile, keyFile, time.Now, zap.NewNop())
+		certificates, err := connections.LoadCertificates(certFile, keyFile, time.Now, zap.NewNop())
 		if err != nil {
 			t.Fatal(err)
 		}

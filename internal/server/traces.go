@@ -9,10 +9,11 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 // exportWithin is how long an export may take: to arrive, and to be stored.
-const exportWithin = readTimeout + answerWithin
+const exportWithin = connections.ReadTimeout + answerWithin
 
 // exportTraces answers POST /v1/traces. How a body is encoded and how large it may be is the protocol's affair, and so is
 // every answer.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
 func (r response) rpcStatus() openapi.RPCStatus {
@@ -94,7 +95,7 @@ func TestTracesAreLimited(t *testing.T) {
 func TestSlowExports(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	address := listen(t, a, HTTPOptions{}, func(s *http.Server) { s.ReadTimeout = 100 * time.Millisecond })
+	address := listen(t, a, connections.ServerOptions{}, func(s *http.Server) { s.ReadTimeout = 100 * time.Millisecond })
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)

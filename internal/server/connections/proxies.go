@@ -1,10 +1,12 @@
-package server
+package connections
 
 import (
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Limits of an X-Forwarded-For that is believed.
@@ -19,20 +21,20 @@ type TrustedProxies []netip.Prefix
 // ParseTrustedProxies reads networks such as 10.0.0.0/8, or single addresses.
 func ParseTrustedProxies(networks []string) (TrustedProxies, error) {
 	var all TrustedProxies
-	for _, text := range networks {
-		text = strings.TrimSpace(text)
-		network, err := netip.ParsePrefix(text)
+	for _, written := range networks {
+		written = strings.TrimSpace(written)
+		network, err := netip.ParsePrefix(written)
 		if err != nil {
 			var address netip.Addr
-			if address, err = netip.ParseAddr(text); err == nil && address.Zone() == "" {
+			if address, err = netip.ParseAddr(written); err == nil && address.Zone() == "" {
 				network = netip.PrefixFrom(address, address.BitLen())
 			}
 		}
 		if err != nil || !network.IsValid() {
-			return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", clip(text))
+			return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", text.Clip(written, 200))
 		}
 		if network.Addr().Is4In6() {
-			return nil, fmt.Errorf("%q: write networks of IPv4 as such", clip(text))
+			return nil, fmt.Errorf("%q: write networks of IPv4 as such", text.Clip(written, 200))
 		}
 		all = append(all, network.Masked())
 	}
@@ -57,9 +59,9 @@ func (t TrustedProxies) containPeer(address string) bool {
 	return err == nil && t.contain(peer.Addr().Unmap())
 }
 
-// client returns the address of a request's client: that of the connection's peer or, if that is a trusted proxy, the last
+// Client returns the address of a request's client: that of the connection's peer or, if that is a trusted proxy, the last
 // one in X-Forwarded-For that is not one. A header that cannot be read, or is too long, is not believed at all.
-func (t TrustedProxies) client(r *http.Request) string {
+func (t TrustedProxies) Client(r *http.Request) string {
 	if len(t) == 0 {
 		return r.RemoteAddr
 	}

@@ -1,4 +1,4 @@
-package server
+package connections
 
 import (
 	"cmp"
@@ -21,24 +21,24 @@ const (
 //
 // Unauthenticated connections are taken from the networks that have the most, so that a network which opens them without end
 // takes its own places and not those of others.
-func (c *Connections) victims(from netip.Prefix) (victims []*connection, reason int) {
+func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	batch := max(1, c.limits.Max/64)
 	tooManyUnauthenticated := len(c.unauthenticated) >= max(1, c.limits.Max/4*3)
 	if !tooManyUnauthenticated && len(c.unauthenticated)+len(c.authenticated) < c.limits.Max {
 		return nil, shedUnauthenticated
 	}
 	many := most(c.networks[0])
-	crowding := func(conn *connection) bool { return 2*c.networks[0][conn.network] >= many }
-	resting := func(conn *connection) bool { return conn.state.Load() != connectionActive }
+	crowding := func(conn *Conn) bool { return 2*c.networks[0][conn.network] >= many }
+	resting := func(conn *Conn) bool { return conn.state.Load() != connectionActive }
 	few := max(fewConnections, c.limits.Max/64)
 	newcomers := c.limits.Now().Add(-newcomerGrace).UnixNano()
-	old := func(conn *connection) bool { return conn.since.Load() <= newcomers }
-	spared := func(conn *connection) bool { return c.networks[0][conn.network] <= few && !old(conn) }
+	old := func(conn *Conn) bool { return conn.since.Load() <= newcomers }
+	spared := func(conn *Conn) bool { return c.networks[0][conn.network] <= few && !old(conn) }
 
-	for _, may := range []func(*connection) bool{
-		func(conn *connection) bool { return crowding(conn) && resting(conn) && old(conn) },
-		func(conn *connection) bool { return crowding(conn) && old(conn) }, // such as a body that does not come
-		func(conn *connection) bool { return crowding(conn) && resting(conn) && !spared(conn) },
+	for _, may := range []func(*Conn) bool{
+		func(conn *Conn) bool { return crowding(conn) && resting(conn) && old(conn) },
+		func(conn *Conn) bool { return crowding(conn) && old(conn) }, // such as a body that does not come
+		func(conn *Conn) bool { return crowding(conn) && resting(conn) && !spared(conn) },
 	} {
 		if victims = oldest(c.unauthenticated, batch, may); len(victims) > 0 {
 			return victims, shedUnauthenticated
@@ -55,7 +55,7 @@ func (c *Connections) victims(from netip.Prefix) (victims []*connection, reason 
 	// All are at work for known callers. A network that has few gets a place of one that has more than twice as many.
 	many = most(c.networks[1])
 	if 2*c.networks[1][from] < many {
-		victims = oldest(c.authenticated, 1, func(conn *connection) bool { return c.networks[1][conn.network] == many })
+		victims = oldest(c.authenticated, 1, func(conn *Conn) bool { return c.networks[1][conn.network] == many })
 		return victims, shedActive
 	}
 	return nil, shedRefused
@@ -71,9 +71,9 @@ func most(counts map[netip.Prefix]int) int {
 }
 
 // oldest returns up to n connections that may be closed, from the one whose state is oldest on.
-func oldest(all []*connection, n int, may func(*connection) bool) []*connection {
+func oldest(all []*Conn, n int, may func(*Conn) bool) []*Conn {
 	type aged struct {
-		conn  *connection
+		conn  *Conn
 		since int64 // as it was: it may change while they are sorted
 	}
 	var found []aged
@@ -83,7 +83,7 @@ func oldest(all []*connection, n int, may func(*connection) bool) []*connection 
 		}
 	}
 	slices.SortFunc(found, func(a, b aged) int { return cmp.Compare(a.since, b.since) })
-	victims := make([]*connection, 0, n)
+	victims := make([]*Conn, 0, n)
 	for _, one := range found[:min(n, len(found))] {
 		victims = append(victims, one.conn)
 	}

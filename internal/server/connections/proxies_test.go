@@ -1,4 +1,4 @@
-package server
+package connections
 
 import (
 	"net/http"
@@ -59,10 +59,10 @@ func TestClientAddress(t *testing.T) {
 		if tt.forwarded != nil {
 			r.Header["X-Forwarded-For"] = tt.forwarded
 		}
-		if got := trusted.client(r); got != tt.want {
+		if got := trusted.Client(r); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
-		if got := TrustedProxies(nil).client(r); got != tt.peer {
+		if got := TrustedProxies(nil).Client(r); got != tt.peer {
 			t.Errorf("%s, and nobody is trusted: got %q, want %q", tt.name, got, tt.peer)
 		}
 	}
@@ -76,7 +76,7 @@ func FuzzClientAddress(f *testing.F) {
 	f.Add("192.0.2.1, 10.0.0.2", "::1")
 	f.Fuzz(func(t *testing.T, one, two string) {
 		r := &http.Request{RemoteAddr: "10.0.0.1:4000", Header: http.Header{"X-Forwarded-For": {one, two}}}
-		got := trusted.client(r)
+		got := trusted.Client(r)
 		if _, ok := parseForwarded(got); !ok {
 			t.Errorf("%q, %q: got %q, which is no address", one, two, got)
 		}

@@ -1,4 +1,4 @@
-package server
+package connections
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // exchange.outlast.
 const (
 	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 30 * time.Second
+	ReadTimeout       = 30 * time.Second
 	writeTimeout      = 75 * time.Second // more than MaxWait
 	// idleTimeout is longer than balancers keep idle connections to servers, so that they close them and never send a request
 	// on one that is being closed: nginx and Varnish 60 s, Caddy 2 min, Google's 10 min.
@@ -28,8 +28,8 @@ const (
 	pingAnswer   = 15 * time.Second // a client that does not answer a ping is gone
 )
 
-// HTTPOptions are what NewHTTPServer needs beside the handler.
-type HTTPOptions struct {
+// ServerOptions are what NewHTTPServer needs beside the handler.
+type ServerOptions struct {
 	// TLS, if not nil, has the certificates; Certificates.Config makes it. Serve with ServeTLS(listener, "", "") then.
 	TLS *tls.Config
 	// ConnectionMaxAge is for how long a connection is kept alive, spread by ±10 %; zero: for as long as the client
@@ -42,8 +42,8 @@ type HTTPOptions struct {
 	Log    *zap.Logger
 }
 
-// NewHTTPServer makes the server that listens for the API.
-func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error) {
+// NewServer makes the server that listens for the API.
+func NewServer(handler http.Handler, opts ServerOptions) (*http.Server, error) {
 	errorLog, err := zap.NewStdLogAt(opts.Log.Named("http"), zap.DebugLevel) // what clients do wrong in their handshakes
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error)
 		Handler:           handler,
 		TLSConfig:         opts.TLS,
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
+		ReadTimeout:       ReadTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -73,11 +73,11 @@ func NewHTTPServer(handler http.Handler, opts HTTPOptions) (*http.Server, error)
 			PingTimeout:                   pingAnswer,
 		}
 	}
-	server.ConnState = CountConnections
+	server.ConnState = ConnState
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		c := counted(conn)
 		if c == nil {
-			c = &connection{}
+			c = &Conn{}
 		}
 		if age := opts.ConnectionMaxAge; age > 0 {
 			c.end = opts.Now().Add(time.Duration(float64(age) * (0.9 + 0.2*opts.Jitter())))

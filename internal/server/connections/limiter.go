@@ -1,4 +1,4 @@
-package server
+package connections
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// ConnectionLimits are the settings of Connections.
-type ConnectionLimits struct {
+// Limits are the settings of Connections.
+type Limits struct {
 	// Max is how many connections are open at a time, at least 1.
 	Max int
 	// UnauthenticatedIdle is how long a connection on which nobody has authenticated may be idle; zero: as long as any.
@@ -26,19 +26,19 @@ type ConnectionLimits struct {
 	Now     func() time.Time
 }
 
-// Connections limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favour of the
+// Limiter limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favour of the
 // new one: first those on which nobody has authenticated, then those that have been idle for longest. Those on which nobody
 // has authenticated get at most three quarters of all, so that the rest is left to known callers. One token authenticates
 // a limited number: further ones stay among those on which nobody has.
 //
 // A request on a connection that is kept costs it a few stores to the connection's own memory and no lock.
-type Connections struct {
-	limits ConnectionLimits
+type Limiter struct {
+	limits Limits
 	clock  atomic.Int64 // the time, as of the last tick, in nanoseconds of the Unix clock
 
 	mu              sync.Mutex
-	unauthenticated []*connection
-	authenticated   []*connection
+	unauthenticated []*Conn
+	authenticated   []*Conn
 	networks        [2]map[netip.Prefix]int // how many each network has of either
 	holders         map[fleet.TokenHash]int // how many each token has authenticated
 
@@ -60,9 +60,9 @@ var shedNames = [shedReasons]string{"unauthenticated", "idle", "timeout", "refus
 // clockTick is how exact the times of authenticated connections are.
 const clockTick = 250 * time.Millisecond
 
-// NewConnections makes the limits of one listener. They hold while Run runs.
-func NewConnections(limits ConnectionLimits) *Connections {
-	c := &Connections{
+// New makes the limits of one listener. They hold while Run runs.
+func New(limits Limits) *Limiter {
+	c := &Limiter{
 		limits: limits, holders: map[fleet.TokenHash]int{},
 		networks: [2]map[netip.Prefix]int{{}, {}},
 	}
@@ -71,7 +71,7 @@ func NewConnections(limits ConnectionLimits) *Connections {
 }
 
 // Run closes connections on which nobody authenticates in time, until ctx is done.
-func (c *Connections) Run(ctx context.Context) error {
+func (c *Limiter) Run(ctx context.Context) error {
 	ticker := time.NewTicker(clockTick)
 	defer ticker.Stop()
 	for ticks := 0; ; ticks++ {
@@ -83,15 +83,15 @@ func (c *Connections) Run(ctx context.Context) error {
 		now := c.limits.Now()
 		c.clock.Store(now.UnixNano())
 		if ticks%4 == 0 && c.limits.UnauthenticatedIdle > 0 {
-			c.expire(now.Add(-c.limits.UnauthenticatedIdle))
+			c.Expire(now.Add(-c.limits.UnauthenticatedIdle))
 		}
 	}
 }
 
-// expire closes unauthenticated connections that have been idle since before a time.
-func (c *Connections) expire(before time.Time) {
+// Expire closes unauthenticated connections that have been idle since before a time.
+func (c *Limiter) Expire(before time.Time) {
 	c.mu.Lock()
-	var expired []*connection
+	var expired []*Conn
 	for _, conn := range c.unauthenticated {
 		if conn.state.Load() == connectionIdle && conn.since.Load() < before.UnixNano() {
 			expired = append(expired, conn)
@@ -102,11 +102,11 @@ func (c *Connections) expire(before time.Time) {
 }
 
 // Listener returns one whose connections are limited.
-func (c *Connections) Listener(l net.Listener) net.Listener { return &limitedListener{l, c} }
+func (c *Limiter) Listener(l net.Listener) net.Listener { return &limitedListener{l, c} }
 
 type limitedListener struct {
 	net.Listener
-	connections *Connections
+	connections *Limiter
 }
 
 // Accept returns the next connection that there is a place for.
@@ -124,8 +124,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (c *Connections) admit(raw net.Conn) *connection {
-	conn := &connection{Conn: raw, owner: c, network: networkOf(raw.RemoteAddr())}
+func (c *Limiter) admit(raw net.Conn) *Conn {
+	conn := &Conn{Conn: raw, owner: c, network: networkOf(raw.RemoteAddr())}
 	conn.since.Store(c.limits.Now().UnixNano())
 	c.mu.Lock()
 	victims, reason := c.victims(conn.network)
@@ -141,12 +141,12 @@ func (c *Connections) admit(raw net.Conn) *connection {
 	c.mu.Unlock()
 	c.close(victims, reason)
 	if c.limits.Trusted.containPeer(raw.RemoteAddr().String()) {
-		conn.authenticate(holder{})
+		conn.Authenticate(Holder{})
 	}
 	return conn
 }
 
-func (c *Connections) close(victims []*connection, reason int) {
+func (c *Limiter) close(victims []*Conn, reason int) {
 	for _, victim := range victims {
 		c.shed[reason].Add(1)
 		_ = victim.Close() // its handler sees the error
@@ -154,7 +154,7 @@ func (c *Connections) close(victims []*connection, reason int) {
 }
 
 // set returns the set that a connection is in, and its networks. Its caller has the lock.
-func (c *Connections) set(conn *connection) (*[]*connection, map[netip.Prefix]int) {
+func (c *Limiter) set(conn *Conn) (*[]*Conn, map[netip.Prefix]int) {
 	if conn.known.Load() {
 		return &c.authenticated, c.networks[1]
 	}
@@ -162,7 +162,7 @@ func (c *Connections) set(conn *connection) (*[]*connection, map[netip.Prefix]in
 }
 
 // add puts a connection into its set. Its caller has the lock.
-func (c *Connections) add(conn *connection) {
+func (c *Limiter) add(conn *Conn) {
 	set, networks := c.set(conn)
 	conn.place = len(*set)
 	*set = append(*set, conn)
@@ -170,7 +170,7 @@ func (c *Connections) add(conn *connection) {
 }
 
 // remove takes a connection out of its set, if it is in one. Its caller has the lock.
-func (c *Connections) remove(conn *connection) {
+func (c *Limiter) remove(conn *Conn) {
 	if conn.place < 0 {
 		return
 	}
@@ -200,10 +200,10 @@ const (
 	connectionIdle
 )
 
-// connection is one that is counted.
-type connection struct {
+// Conn is one that is counted.
+type Conn struct {
 	net.Conn
-	owner *Connections
+	owner *Limiter
 	state atomic.Int32
 	known atomic.Bool  // somebody has authenticated on it
 	since atomic.Int64 // when the state began, in nanoseconds of the Unix clock
@@ -215,36 +215,36 @@ type connection struct {
 }
 
 // Close closes it and makes its place free.
-func (c *connection) Close() error {
+func (c *Conn) Close() error {
 	c.owner.mu.Lock()
 	c.owner.remove(c)
 	c.owner.mu.Unlock()
 	return c.Conn.Close()
 }
 
-// holder is whose token authenticates a connection.
-type holder struct {
-	token fleet.TokenHash // zero: an administrator or a trusted proxy, whom nothing limits
-	agent bool
+// Holder is whose token authenticates a connection.
+type Holder struct {
+	Token fleet.TokenHash // zero: an administrator or a trusted proxy, whom nothing limits
+	Agent bool
 }
 
 // most returns how many connections the holder's token may authenticate of so many: a quarter; of an agent, which needs a
 // few, a 64th.
-func (h holder) most(all int) int {
-	if h.agent {
-		return max(maxAgentConnections, all/64)
+func (h Holder) most(all int) int {
+	if h.Agent {
+		return max(MaxAgentConnections, all/64)
 	}
-	return max(maxAgentConnections, all/4)
+	return max(MaxAgentConnections, all/4)
 }
 
-const maxAgentConnections = 16
+const MaxAgentConnections = 16
 
-// isAuthenticated reports whether there is nothing to tell authenticate.
-func (c *connection) isAuthenticated() bool { return c == nil || c.owner == nil || c.known.Load() }
+// IsAuthenticated reports whether there is nothing to tell authenticate.
+func (c *Conn) IsAuthenticated() bool { return c == nil || c.owner == nil || c.known.Load() }
 
-// authenticate notes that somebody has authenticated. A connection beyond what one token may have stays as it is.
-func (c *connection) authenticate(by holder) {
-	if c.isAuthenticated() {
+// Authenticate notes that somebody has authenticated. A connection beyond what one token may have stays as it is.
+func (c *Conn) Authenticate(by Holder) {
+	if c.IsAuthenticated() {
 		return
 	}
 	o := c.owner
@@ -253,29 +253,29 @@ func (c *connection) authenticate(by holder) {
 	if c.place < 0 || c.known.Load() {
 		return
 	}
-	if by.token != (fleet.TokenHash{}) {
-		if o.holders[by.token] >= by.most(o.limits.Max) {
+	if by.Token != (fleet.TokenHash{}) {
+		if o.holders[by.Token] >= by.most(o.limits.Max) {
 			return
 		}
-		o.holders[by.token]++
+		o.holders[by.Token]++
 	}
 	o.remove(c)
-	c.holder = by.token
+	c.holder = by.Token
 	c.known.Store(true)
 	o.add(c)
 }
 
 // counted returns what is known of a server's connection; nil where no Connections has it.
-func counted(conn net.Conn) *connection {
+func counted(conn net.Conn) *Conn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	c, _ := conn.(*connection)
+	c, _ := conn.(*Conn)
 	return c
 }
 
-// CountConnections is the ConnState of an http.Server whose listener Connections made.
-func CountConnections(conn net.Conn, state http.ConnState) {
+// ConnState is the ConnState of an http.Server whose listener Connections made.
+func ConnState(conn net.Conn, state http.ConnState) {
 	c := counted(conn)
 	if c == nil {
 		return
@@ -288,7 +288,7 @@ func CountConnections(conn net.Conn, state http.ConnState) {
 	}
 }
 
-func (c *connection) enter(state int32) {
+func (c *Conn) enter(state int32) {
 	now := c.owner.clock.Load()
 	if !c.known.Load() {
 		now = c.owner.limits.Now().UnixNano()
@@ -297,20 +297,23 @@ func (c *connection) enter(state int32) {
 	c.state.Store(state)
 }
 
-func (c *connection) tooOld(now time.Time) bool {
+func (c *Conn) TooOld(now time.Time) bool {
 	return c != nil && !c.end.IsZero() && now.After(c.end)
 }
 
 // connectionKey is the key of a request's connection, in its context.
 type connectionKey struct{}
 
-func connectionOf(ctx context.Context) *connection {
-	c, _ := ctx.Value(connectionKey{}).(*connection)
+func Of(ctx context.Context) *Conn {
+	c, _ := ctx.Value(connectionKey{}).(*Conn)
 	return c
 }
 
+// Clock returns the time as of the last tick, by which connections that are idle are compared.
+func (c *Limiter) Clock() time.Time { return time.Unix(0, c.clock.Load()) }
+
 // Sample counts the connections.
-func (c *Connections) Sample() metrics.ConnectionSample {
+func (c *Limiter) Sample() metrics.ConnectionSample {
 	s := metrics.ConnectionSample{Max: c.limits.Max, Shed: make(map[string]uint64, shedReasons)}
 	for reason, name := range shedNames {
 		s.Shed[name] = c.shed[reason].Load()
