@@ -46,16 +46,6 @@ func lastHours(hours int64, now time.Time) (Window, FieldErrors) {
 	return Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now}.aligned(), nil
 }
 
-// ParseHours reads the hours of a query string or a flag: a whole number from 1 to MaxHours. Its error is FieldErrors
-// about the field "hours".
-func ParseHours(s string) (int64, error) {
-	hours, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || hours < 1 || hours > MaxHours {
-		return 0, hoursFault(text.Quote(s, 40))
-	}
-	return hours, nil
-}
-
 func hoursFault(got string) FieldErrors {
 	return FieldErrors{{"hours", fmt.Sprintf("must be a whole number from 1 to %d, not %s", MaxHours, got)}}
 }

@@ -126,13 +126,6 @@ func (b *budget) reduce(who share, n int64) {
 	}
 }
 
-// inUse returns how many bytes are taken.
-func (b *budget) inUse() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.used
-}
-
 // share returns whose part of a budget the request uses.
 func (x *exchange) share() share {
 	switch {

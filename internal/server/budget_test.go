@@ -37,3 +37,10 @@ func TestBodiesHaveABudget(t *testing.T) {
 		t.Errorf("want all given back, got %d bytes in use", used)
 	}
 }
+
+// inUse returns how many bytes are taken.
+func (b *budget) inUse() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}

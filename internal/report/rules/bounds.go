@@ -16,9 +16,6 @@ var bounds = []time.Duration{
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
-// Bounds returns the thresholds that latencies can be alerted about, in ascending order.
-func Bounds() []time.Duration { return slices.Clone(bounds) }
-
 // boundFault says what to do about a threshold that is no bound; nothing if it is one.
 func boundFault(threshold time.Duration) string {
 	at, found := slices.BinarySearch(bounds, threshold)

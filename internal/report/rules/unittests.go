@@ -46,15 +46,10 @@ type sample struct {
 	Value  float64 `yaml:"value"`
 }
 
-// Tests returns unit tests, for promtool or the target's own tester, of the rules that Build returns for the same report, as they stand in ruleFile: that
-// every alert fires in time and resolves, keeps quiet without traffic and where there are few events, and does not flap at
-// its limit; that series begin at 0, counters are reset, and there are two replicas. A report of mode None has none. Its
-// error is that of Build.
-func Tests(r Report, o Options, ruleFile string) ([]byte, error) {
-	return TestsOf([]Report{r}, o, ruleFile)
-}
-
-// TestsOf is Tests for the rules of several reports in one file.
+// TestsOf returns unit tests, for promtool or the target's own tester, of the rules that Build returns for the same reports,
+// as they stand in ruleFile: that every alert fires in time and resolves, keeps quiet without traffic and where there are few
+// events, and does not flap at its limit; that series begin at 0, counters are reset, and there are two replicas. A report of
+// mode None has none. All of them stand in one file. Its error is that of Build.
 func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 	file := testFile{RuleFiles: []string{ruleFile}, Interval: duration(DefaultInterval), Tests: []unitTest{}}
 	var evaluated time.Duration

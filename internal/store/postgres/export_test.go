@@ -2,10 +2,13 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
 
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
@@ -41,3 +44,13 @@ func NewTracer(observer QueryObserver, now func() time.Time) pgx.QueryTracer {
 
 // Hurry shortens the time after which a stalled connection is noticed.
 func (h *Hints) Hurry(quiet, patience time.Duration) { h.quiet, h.patience = quiet, patience }
+
+// MigrateDown takes every migration back. It destroys all data.
+func MigrateDown(ctx context.Context, url string) error {
+	return withGoose(url, func(p *goose.Provider, _ *sql.DB) error {
+		if _, err := p.DownTo(ctx, 0); err != nil {
+			return fmt.Errorf("down: %w", err)
+		}
+		return nil
+	})
+}

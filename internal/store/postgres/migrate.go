@@ -85,16 +85,6 @@ func Newest() (version int64) {
 	return version
 }
 
-// MigrateDown takes every migration back. It destroys all data; it serves tests.
-func MigrateDown(ctx context.Context, url string) error {
-	return withGoose(url, func(p *goose.Provider, _ *sql.DB) error {
-		if _, err := p.DownTo(ctx, 0); err != nil {
-			return fmt.Errorf("down: %w", err)
-		}
-		return nil
-	})
-}
-
 // MigrationStatus lists this binary's migrations, oldest first.
 func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 	var all []Migration
