@@ -58,8 +58,12 @@ func (o *object) opaque() bool {
 	for o.at < len(o.text) {
 		switch b := o.text[o.at]; b {
 		case '"', '\'':
-			if _, ok := o.quoted(); !ok {
+			text, ok := o.quoted()
+			if !ok {
 				return false
+			}
+			if !o.searching {
+				o.into.memberText(o.path, text, o.costs)
 			}
 		case '>':
 			o.at++

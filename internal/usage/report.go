@@ -174,7 +174,9 @@ func (t *Told) widen(other *Told) {
 func (s *statement) join(other *statement) {
 	for k := range counts {
 		if other.has(k) {
-			s.n[k] = max(s.n[k], other.n[k])
+			if other.n[k] > s.n[k] {
+				s.n[k], s.rank[k] = other.n[k], other.rank[k]
+			}
 		}
 	}
 	s.told |= other.told
