@@ -263,6 +263,7 @@ var leavingCacheOut = []struct {
 	{"openlit.instrumentation.anthropic", false, nil},
 	{"openlit.instrumentation.bedrock", false, nil},
 	{"opentelemetry.instrumentation.botocore", true, nil},
+	{"opentelemetry.instrumentation.bedrock", false, nil},
 	{"@opentelemetry/instrumentation-aws-sdk", false, nil},
 	{"@traceloop/instrumentation-anthropic", false, nil},
 	{"@traceloop/instrumentation-bedrock", false, nil},

@@ -41,7 +41,7 @@ const (
 var vocabulary = func() map[string]mark {
 	words := map[string]mark{}
 	for list, m := range map[string]mark{
-		"gen ai llm model count counts num number n of the in usd dollars object raw data stats metric metrics content units observation operation response provider standard above chat inference modality": markNoise,
+		"gen ai llm model models count counts num number n of the in usd dollars object raw data stats metric metrics content units observation operation response provider standard above chat inference modality": markNoise,
 
 		"token tokens tok toks":                        markToken,
 		"usage usages":                                 markUsage,
