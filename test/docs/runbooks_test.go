@@ -31,7 +31,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 			t.Errorf("%s is not in the index", alert)
 		}
 		page := read(t, "docs/runbooks/"+alert+".md")
-		for _, heading := range []string{"# " + alert + "\n", "\n## Impact\n", "\n## Look\n", "\n## Mend\n"} {
+		for _, heading := range []string{"# " + alert + "\n", "\n## Impact\n", "\n## Diagnosis\n", "\n## Fix\n"} {
 			if !strings.Contains(page, heading) {
 				t.Errorf("%s has no heading %q", alert, strings.TrimSpace(heading))
 			}
