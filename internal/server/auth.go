@@ -26,7 +26,34 @@ const (
 	ingester            // the ingest token: not even an admin
 	exporter            // likewise, by OpenTelemetry's protocol, which has its own errors
 	reporter            // an admin, or a Kubernetes ServiceAccount; answered 403 whatever is wrong
+	accesses
 )
+
+// credential is what a request shows.
+type credential int
+
+const (
+	noCredential         credential = iota
+	adminCredential                 // see isAdmin
+	enrollmentCredential            // see Grants
+	ingestCredential
+	agentCredential
+	accountCredential // a ServiceAccount's
+	credentials
+)
+
+// rights says what becomes of a request by what it shows: nil lets it in. A token that is not known is refused before.
+var rights = [accesses][credentials]error{
+	everyone:     {},
+	prober:       {},
+	admin:        {noCredential: errForbidden, adminCredential: nil, enrollmentCredential: errForbidden, ingestCredential: errForbidden, agentCredential: errForbidden, accountCredential: errForbidden},
+	enroller:     {noCredential: errNoToken, adminCredential: nil, enrollmentCredential: nil, ingestCredential: errNoRight, agentCredential: errNoRight, accountCredential: errNoRight},
+	agentOnly:    {noCredential: errNoToken, adminCredential: errNoRight, enrollmentCredential: errNoRight, ingestCredential: errNoRight, agentCredential: nil, accountCredential: errNoRight},
+	agentOrAdmin: {noCredential: errNoToken, adminCredential: nil, enrollmentCredential: errNoRight, ingestCredential: errNoRight, agentCredential: nil, accountCredential: errNoRight},
+	ingester:     {noCredential: errNoToken, adminCredential: errNoRight, enrollmentCredential: errNoRight, ingestCredential: nil, agentCredential: errNoRight, accountCredential: errNoRight},
+	exporter:     {noCredential: errNoToken, adminCredential: errNoRight, enrollmentCredential: errNoRight, ingestCredential: nil, agentCredential: errNoRight, accountCredential: errNoRight},
+	reporter:     {noCredential: errForbidden, adminCredential: nil, enrollmentCredential: errForbidden, ingestCredential: errForbidden, agentCredential: errForbidden, accountCredential: nil},
+}
 
 // caller is who asks. None of them: a route for everyone, or somebody who is refused.
 type caller struct {
@@ -86,55 +113,55 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		x.audience = observe.Probe
 		return caller{}, nil
 	}
+	shown, c, err := s.authenticate(x, who)
+	if err == nil {
+		err = rights[who][shown]
+	}
+	if err != nil {
+		return caller{}, err
+	}
+	return c, nil
+}
+
+// authenticate finds out what a request shows, and whose that is. It looks first for what opens the route, and nowhere that
+// costs more once it knows that nothing does.
+func (s *Server) authenticate(x *exchange, who access) (credential, caller, error) {
 	bearer := bearerToken(x.r)
 	hash := fleet.HashToken(bearer)
-	ingests := who == ingester || who == exporter
-	if ingests && s.ingestTokens.holdHash(hash) {
+	known := func(shown credential, c caller) (credential, caller, error) {
 		x.audience = observe.Known
-		return caller{ingest: hash}, nil
+		return shown, c, nil
 	}
-	isAdmin := s.isAdmin(x.r, hash)
-	if isAdmin || (who == admin || who == reporter) && s.isToken(hash) {
-		x.audience = observe.Known
-	}
-	switch {
-	case isAdmin && (ingests || who == agentOnly):
-		return caller{}, errNoRight
-	case isAdmin:
-		return caller{admin: true}, nil
-	case who == reporter && s.accounts != nil:
-		return s.authorizeAccount(x, bearer)
-	case who == admin, who == reporter:
-		return caller{}, errForbidden
+	switch takesIngest := who == ingester || who == exporter; {
+	case takesIngest && s.ingestTokens.holdHash(hash):
+		return known(ingestCredential, caller{ingest: hash})
+	case s.isAdmin(x.r, hash):
+		return known(adminCredential, caller{admin: true})
+	case who == admin, who == reporter: // no agent is looked up in the database for these
+		if s.isToken(hash) {
+			x.audience = observe.Known
+		}
+		if who == reporter && s.accounts != nil {
+			c, err := s.authorizeAccount(x, bearer)
+			return accountCredential, c, err
+		}
+		return noCredential, caller{}, nil
 	case bearer == "":
-		return caller{}, errNoToken
+		return noCredential, caller{}, nil
 	}
 	if who == agentOnly || who == agentOrAdmin { // nearly all requests: look no further
-		if agent, known := s.mailbox.Lookup(hash); known {
-			x.audience = observe.Known
-			return caller{agent: agent}, nil
+		if agent, found := s.mailbox.Lookup(hash); found {
+			return known(agentCredential, caller{agent: agent})
 		}
 	}
-	grant := s.grants.Find(hash)
-	switch {
-	case grant != nil:
-		x.audience = observe.Known
-		if who == enroller {
-			return caller{grant: grant}, nil
-		}
-		return caller{}, errNoRight
-	case s.ingestTokens.holdHash(hash):
-		x.audience = observe.Known
-		return caller{}, errNoRight
+	if grant := s.grants.Find(hash); grant != nil {
+		return known(enrollmentCredential, caller{grant: grant})
+	}
+	if s.ingestTokens.holdHash(hash) {
+		return known(ingestCredential, caller{ingest: hash})
 	}
 	agent, err := s.authenticateAgent(x, bearer, hash)
-	switch {
-	case err != nil:
-		return caller{}, err
-	case who == enroller, ingests:
-		return caller{}, errNoRight
-	}
-	return caller{agent: agent}, nil
+	return agentCredential, caller{agent: agent}, err
 }
 
 // isAdmin reports whether the administrator's token came one of three ways, of which the query may be turned off. No
