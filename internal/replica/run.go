@@ -57,7 +57,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.MetricsHandler(registry, r.log))
+	mux.Handle("GET /metrics", metrics.Handler(registry, r.log))
 	r.metrics = &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: connections.ConnState,

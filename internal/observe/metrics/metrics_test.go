@@ -116,7 +116,7 @@ func TestMetricNames(t *testing.T) {
 }
 
 func TestMetricsHandler(t *testing.T) {
-	server := httptest.NewServer(MetricsHandler(everything(), zap.NewNop()))
+	server := httptest.NewServer(Handler(everything(), zap.NewNop()))
 	defer server.Close()
 	get := func(accept string) (contentType, body string) {
 		t.Helper()

@@ -33,9 +33,9 @@ func NewRegistry(build BuildInfo) *prometheus.Registry {
 	return reg
 }
 
-// MetricsHandler serves a registry as /metrics: text, OpenMetrics, or the protobuf that native histograms need, as the
+// Handler serves a registry as /metrics: text, OpenMetrics, or the protobuf that native histograms need, as the
 // scraper asks. A collector that fails is logged and leaves the other metrics as they are.
-func MetricsHandler(reg *prometheus.Registry, log *zap.Logger) http.Handler {
+func Handler(reg *prometheus.Registry, log *zap.Logger) http.Handler {
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		ErrorHandling:       promhttp.ContinueOnError,

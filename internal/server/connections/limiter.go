@@ -237,6 +237,7 @@ func (h Holder) most(all int) int {
 	return max(MaxAgentConnections, all/4)
 }
 
+// MaxAgentConnections is how many connections an agent may have at least.
 const MaxAgentConnections = 16
 
 // IsAuthenticated reports whether there is nothing to tell authenticate.
@@ -297,6 +298,7 @@ func (c *Conn) enter(state int32) {
 	c.state.Store(state)
 }
 
+// TooOld reports whether the connection should be closed at the end of the request.
 func (c *Conn) TooOld(now time.Time) bool {
 	return c != nil && !c.end.IsZero() && now.After(c.end)
 }
@@ -304,6 +306,7 @@ func (c *Conn) TooOld(now time.Time) bool {
 // connectionKey is the key of a request's connection, in its context.
 type connectionKey struct{}
 
+// Of returns the connection of a request, by its context; nil if nobody counts it.
 func Of(ctx context.Context) *Conn {
 	c, _ := ctx.Value(connectionKey{}).(*Conn)
 	return c
