@@ -101,13 +101,7 @@ func syntaxRefusal(err error) error {
 }
 
 // place shows where in a document something is, in a bounded way.
-func place(pointer jsontext.Pointer) string {
-	const most = 200 // bytes
-	if len(pointer) <= most {
-		return string(pointer)
-	}
-	return text.Cut(string(pointer), most) + "…"
-}
+func place(pointer jsontext.Pointer) string { return text.Clip(string(pointer), 200) }
 
 func wrongness(fault *json.SemanticError) string {
 	var wrong *wrongValue

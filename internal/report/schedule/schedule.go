@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // MaxExpression is the maximum length of a schedule in bytes.
@@ -70,10 +72,7 @@ func load(name string) (*time.Location, error) {
 			return location, nil
 		}
 	}
-	if len(name) > maxZone {
-		name = name[:maxZone] + "…"
-	}
-	return nil, fmt.Errorf("timeZone %q is not one of the IANA's database, such as Europe/Berlin", name)
+	return nil, fmt.Errorf("timeZone %q is not one of the IANA's database, such as Europe/Berlin", text.Clip(name, maxZone))
 }
 
 // parse turns the library's panics, which some expressions cause, into errors.
