@@ -47,7 +47,7 @@ var (
 		`at the most`,
 		`stands? beside`,
 		`seldom`,
-		`strangers`,
+		`lest`,
 		`is away`,
 		`but for`,
 	)
