@@ -16,42 +16,42 @@ import (
 const MaxWait = 60 * time.Second
 
 const (
-	// authTries is how many refusals in a row are believed.
+	// authTries is the number of consecutive rejections of a token before the agent waits longer.
 	authTries = 3
-	// heldFor tells an answer that was held from one given at once.
+	// heldFor is the time after which a response counts as held.
 	heldFor = time.Second
 )
 
-// Config is what an agent needs. All fields are required but those that say otherwise.
+// Config configures an agent. Fields are required unless they say otherwise.
 type Config struct {
 	Server string // base URL, such as https://watchbill.example
 	ID     string // the agent's id
 	Token  string // the agent's token
-	Runner Runner // does the work
+	Runner Runner // runs the deployments
 
-	// ReadToken, if set, is asked for the token again when the server refuses the one that is used.
+	// ReadToken, if set, is called for a new token when the server rejects the current one.
 	ReadToken func() (string, error)
 
 	Concurrency int           // attempts run at once; 1 when zero
 	Wait        time.Duration // how long the server may hold a poll, at most MaxWait; zero polls at the server's interval
-	Drain       time.Duration // how long running attempts may go on once Run is told to stop
+	Drain       time.Duration // how long running attempts may continue once Run's context is done
 	HTTPClient  *http.Client  // optional; redirects are never followed
 	UserAgent   string        // optional
 
 	Logger   *zap.Logger
 	Now      func() time.Time
 	Jitter   func() float64 // uniform in [0,1)
-	NewClaim func() string  // unguessable, at most 128 characters, another one each time
+	NewClaim func() string  // returns a new unguessable claim of at most 128 characters
 }
 
-// Agent polls one server for the work of one agent.
+// Agent polls a server for the deployments of one agent and runs them.
 type Agent struct {
 	cfg    Config
 	client *client
 	log    *zap.Logger
 }
 
-// New checks the configuration and names every fault in it at once.
+// New returns an agent. Its error lists every fault of the configuration.
 func New(cfg Config) (*Agent, error) {
 	var faults []error
 	fault := func(bad bool, text string) {
@@ -76,9 +76,9 @@ func New(cfg Config) (*Agent, error) {
 	return &Agent{cfg: cfg, client: newClient(cfg, server, log), log: log}, nil
 }
 
-// Run polls and works until ctx ends, and then until what is running has ended: it may go on for Config.Drain, then it
-// is stopped and reported as failed, to be tried again. Nothing is left behind when Run returns. A token that the server
-// refuses does not end it. The error is nil after ctx ended, and otherwise says that the token is another agent's.
+// Run polls and runs deployments until ctx is done. Running attempts may then continue for Config.Drain, after which they
+// are stopped and reported as failed, to be retried. No process or goroutine is left when Run returns. A rejected token
+// does not end it. Run returns nil after ctx is done, or an error if the token belongs to another agent.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.client.close()
 	polling, stopPolling := context.WithCancel(ctx)
@@ -98,7 +98,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
-// poll hands on what the server offers, whenever that changes, until ctx ends.
+// poll sends the server's offers, whenever they change, until ctx is done.
 func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 	var etag string
 	var failures int
@@ -137,8 +137,8 @@ func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 	}
 }
 
-// pause is how long to wait after an answer that took so long. A poll that was held is followed by the next at once;
-// where holding does not happen, as behind a server that is stopping, the server's interval keeps us from spinning.
+// pause returns how long to wait after a response that took the given time. After a held poll the next follows at once. If
+// the server does not hold polls, for example while it is stopping, its interval prevents a busy loop.
 func (a *Agent) pause(got *polled, took time.Duration) time.Duration {
 	switch {
 	case a.cfg.Wait == 0:
@@ -152,12 +152,12 @@ func (a *Agent) pause(got *polled, took time.Duration) time.Duration {
 	}
 }
 
-// usable leaves out what no server that keeps to the contract would offer.
+// usable drops offers that violate the protocol.
 func (a *Agent) usable(work []Work) []Work {
 	var good []Work
 	for _, w := range work {
 		if err := w.check(); err != nil {
-			a.log.Warn("ignoring an offer that cannot be meant", zap.Error(err))
+			a.log.Warn("ignoring a malformed offer", zap.Error(err))
 			continue
 		}
 		good = append(good, w)
@@ -176,7 +176,7 @@ func offer(ctx context.Context, offers chan<- []Work, work []Work) bool {
 
 func ended(ctx context.Context) bool { return ctx.Err() != nil }
 
-// sleep waits, and says whether it was not interrupted.
+// sleep waits for d and reports whether it was not interrupted.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

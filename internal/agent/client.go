@@ -21,14 +21,14 @@ import (
 
 const (
 	requestTimeout  = 30 * time.Second
-	maxOffer        = 32 << 20 // bytes of an answer to a poll
-	maxAnswer       = 64 << 10 // bytes of any other answer
+	maxOffer        = 32 << 20 // bytes of a poll's response
+	maxAnswer       = 64 << 10 // bytes of any other response
 	defaultInterval = 10 * time.Second
 	minInterval     = 500 * time.Millisecond
 	maxInterval     = 2 * time.Hour
 )
 
-// client speaks the agent protocol. All its requests may be repeated: the server knows a repeated report by its claim
+// client implements the agent protocol. All requests may be repeated: the server recognises a repeated report by its claim
 // and a repeated chunk by its offset.
 type client struct {
 	http       *http.Client
@@ -52,12 +52,12 @@ func newClient(cfg Config, base *url.URL, log *zap.Logger) *client {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		c.http, c.close = &http.Client{Transport: transport}, transport.CloseIdleConnections
 	}
-	// The token is for this server alone.
+	// The token must not be sent to another server.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
 }
 
-// polled is what a poll brought.
+// polled is the result of a poll.
 type polled struct {
 	changed  bool // whether work and etag are new
 	work     []Work
@@ -95,7 +95,7 @@ func (c *client) poll(ctx context.Context, etag string, wait time.Duration) (*po
 	}, nil
 }
 
-// interval is when the server wants to be polled again. The header has its jitter, the body has not.
+// interval returns when the server wants to be polled again. The header is jittered, the body is not.
 func interval(h http.Header, fallback int32) time.Duration {
 	seconds, err := strconv.ParseFloat(h.Get("Watchbill-Poll-Interval"), 64)
 	if err != nil || math.IsNaN(seconds) || seconds <= 0 {
@@ -124,7 +124,7 @@ func (c *client) report(ctx context.Context, deployment string, report openapi.S
 	return nil
 }
 
-// appendLog stores a chunk and returns where the next begins.
+// appendLog stores a chunk and returns the offset of the next.
 func (c *client) appendLog(ctx context.Context, w Work, at int64, chunk []byte) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -149,7 +149,7 @@ type request struct {
 	query  url.Values
 	header http.Header
 	body   []byte
-	limit  int64 // bytes of the answer
+	limit  int64 // maximum bytes of the response
 }
 
 type response struct {
@@ -158,8 +158,8 @@ type response struct {
 	body   []byte
 }
 
-// send makes a request, and once more at once where the connection was refused or broken: it was probably one kept
-// alive to a replica that has gone. Likewise where the token was refused and there is another by now.
+// send sends a request. It retries once, immediately, if the connection was refused or broken, since it probably was a
+// kept-alive one to a replica that stopped, or if the token was rejected and there is a new one.
 func (c *client) send(ctx context.Context, r request) (*response, error) {
 	token := c.credential.current()
 	resp, err := c.once(ctx, r, token)
@@ -185,7 +185,7 @@ func (c *client) once(ctx context.Context, r request, token string) (*response, 
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	// Not sent, but tells net/http that it may repeat even a POST on another connection.
+	// Not sent; it tells net/http that it may repeat even a POST on another connection.
 	req.Header["Idempotency-Key"] = []string{}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if c.userAgent != "" {

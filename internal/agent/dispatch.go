@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// dispatch runs what is offered, oldest first and a bounded number at once, until polling ends; then it waits for what
-// is running, which working bounds.
+// dispatch runs offered deployments, oldest first, at most Config.Concurrency at once, until polling is done. It then waits
+// for the running ones, which end by the time working is done.
 func (a *Agent) dispatch(polling, working context.Context, offers <-chan []Work) {
 	board := newBoard(a.cfg.Concurrency)
 	ended := make(chan ending, a.cfg.Concurrency)
@@ -29,18 +29,18 @@ func (a *Agent) dispatch(polling, working context.Context, offers <-chan []Work)
 	}
 }
 
-// ending is a run that is over. It is settled unless the server could not be asked whether the attempt may be run.
+// ending is a finished run. It is settled unless it is unknown whether the attempt could be claimed.
 type ending struct {
 	work    Work
 	settled bool
 }
 
-// board knows what is offered, what runs and what need not be tried again.
+// board tracks which deployments are offered, running, and already tried.
 type board struct {
 	slots   int
 	offered []Work
-	running map[string]bool     // by deployment: an attempt never overlaps the one before it
-	tried   map[attemptKey]bool // an answer that is behind may offer them once more
+	running map[string]bool     // by deployment: attempts of one never overlap
+	tried   map[attemptKey]bool // a stale response may offer them again
 }
 
 type attemptKey struct {
@@ -52,7 +52,7 @@ func newBoard(slots int) *board {
 	return &board{slots: slots, running: map[string]bool{}, tried: map[attemptKey]bool{}}
 }
 
-// offer replaces what was offered. What is no longer offered need not be remembered as tried.
+// offer replaces the offers, and forgets tried attempts that are no longer offered.
 func (b *board) offer(work []Work) {
 	tried := map[attemptKey]bool{}
 	for _, w := range work {
@@ -63,7 +63,7 @@ func (b *board) offer(work []Work) {
 	b.offered, b.tried = work, tried
 }
 
-// take gives the oldest that may start now, and counts it as running.
+// take returns the oldest deployment that may start now and marks it as running.
 func (b *board) take() (Work, bool) {
 	if len(b.running) >= b.slots {
 		return Work{}, false

@@ -12,27 +12,27 @@ import (
 )
 
 const (
-	headBytes   = 512 << 10 // output kept from the first byte that the server lacks
-	tailBytes   = 512 << 10 // and from the newest byte back; what lies between is dropped
+	headBytes   = 512 << 10 // output kept from the first byte not stored by the server
+	tailBytes   = 512 << 10 // output kept back from the newest byte; what lies between is dropped
 	resultBytes = 16 << 10  // the end of the output, for the final report
 	chunkBytes  = 256 << 10 // the server's limit
 	fullChunk   = 32 << 10  // worth sending at once
 	chunkEvery  = time.Second
 )
 
-// output is what an attempt has written, on its way to the server. Its memory is bounded: while the server is away
-// it keeps the beginning and the end and drops the middle, with a mark in its place. It is clean text: bytes
-// that are no UTF-8, and NUL, which the server refuses, are replaced by U+FFFD.
+// output buffers an attempt's output until the server has stored it. It is bounded: while the server is unreachable it keeps
+// the beginning and the end and replaces the middle by a marker. Invalid UTF-8 and NUL, which the server rejects, are
+// replaced by U+FFFD.
 type output struct {
 	mu       sync.Mutex
 	clean    *transform.Writer // writes to accept, with mu held
-	head     []byte            // what the server lacks, from offset on; never altered in place, since it may be on its way
+	head     []byte            // output not yet stored, from offset on; never modified in place, since it may be being sent
 	offset   int64             // of head in the attempt's log
-	tail     tail              // what came after head was full
+	tail     tail              // output written after head was full
 	result   tail
 	progress progressScanner
 	closed   bool
-	discards bool // nobody wants the log any more
+	discards bool // the log is no longer needed
 
 	full  chan struct{} // has a value when a full chunk waits
 	ended chan struct{} // closed with the output
@@ -47,7 +47,7 @@ func newOutput() *output {
 	return o
 }
 
-// Write takes everything, at once.
+// Write accepts all bytes without blocking.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -57,18 +57,18 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.clean.Write(p)
 }
 
-// close ends the output: nothing comes any more.
+// close marks the end of the output.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_ = o.clean.Close() // The acceptor never fails.
+	_ = o.clean.Close() // the acceptor never fails
 	o.closed = true
 	close(o.ended)
 }
 
 type acceptor struct{ *output }
 
-// Write takes clean text, with mu held.
+// Write accepts clean text. mu is held.
 func (o acceptor) Write(p []byte) (int, error) {
 	o.progress.scan(p)
 	o.result.add(p)
@@ -86,8 +86,8 @@ func (o acceptor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// next waits for something worth sending: a full chunk, or anything after a second, or the end. It is not ok when there
-// will be nothing more, or ctx ended.
+// next waits for a chunk to send: a full one, or any bytes after a second or at the end. ok is false if there is nothing
+// more or ctx is done.
 func (o *output) next(ctx context.Context) (at int64, chunk []byte, ok bool) {
 	for {
 		due := time.NewTimer(chunkEvery)
@@ -108,7 +108,7 @@ func (o *output) next(ctx context.Context) (at int64, chunk []byte, ok bool) {
 	}
 }
 
-// peek gives the next chunk without removing it, and whether there is or may be one.
+// peek returns the next chunk without removing it, and whether there is or may be one.
 func (o *output) peek() (at int64, chunk []byte, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -123,8 +123,8 @@ func (o *output) peek() (at int64, chunk []byte, more bool) {
 	return o.offset, slices.Clip(chunk), len(chunk) > 0 || !o.closed
 }
 
-// stored says that the server has everything before offset. Where that is nothing we could still send or have sent,
-// the log goes on from there with what we have.
+// stored records that the server has everything before offset. If the offset is outside what is buffered or was sent, the
+// log continues from there with what is buffered.
 func (o *output) stored(offset int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -148,7 +148,7 @@ func (o *output) signal() {
 	}
 }
 
-// discard forgets the log, now and from now on.
+// discard drops the log and all later output.
 func (o *output) discard() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -156,7 +156,7 @@ func (o *output) discard() {
 	o.tail.take()
 }
 
-// end is the end of what was written.
+// end returns the end of the output.
 func (o *output) end() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -164,7 +164,7 @@ func (o *output) end() string {
 	return string(text)
 }
 
-// latest is the last progress that was written, and the message beside it; nil before the first.
+// latest returns the last reported progress, or nil.
 func (o *output) latest() *progress {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -8,16 +8,16 @@ import (
 
 const (
 	progressMark = "::progress "
-	maxLine      = 512 // bytes; a longer line says no progress
+	maxLine      = 512 // bytes; longer lines are not parsed
 )
 
-// progress is what a line "::progress 42 pulling image" says.
+// progress is a parsed line such as "::progress 42 pulling image".
 type progress struct {
 	percent float64
 	message string
 }
 
-// progressScanner finds progress in output that comes in pieces.
+// progressScanner finds progress lines in output written in pieces.
 type progressScanner struct {
 	line []byte // the line so far, up to maxLine
 	last *progress
@@ -46,7 +46,7 @@ func parseProgress(line []byte) (progress, bool) {
 	}
 	number, message, _ := strings.Cut(strings.TrimSpace(text), " ")
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(number, "%"), 64)
-	if err != nil || !(percent >= 0 && percent <= 100) { // not so written as to let NaN pass
+	if err != nil || !(percent >= 0 && percent <= 100) { // false for NaN too
 		return progress{}, false
 	}
 	return progress{percent: percent, message: strings.TrimSpace(message)}, true

@@ -13,10 +13,10 @@ import (
 const (
 	baseDelay     = time.Second
 	maxDelay      = 2 * time.Minute
-	maxRetryAfter = 5 * time.Minute // a longer Retry-After is taken for a mistake
+	maxRetryAfter = 5 * time.Minute // a longer Retry-After is ignored
 )
 
-// refusal is an answer of the server that is an error.
+// refusal is an error response.
 type refusal struct {
 	*openapi.Problem
 	retryAfter time.Duration
@@ -29,7 +29,7 @@ func isStatus(err error, statuses ...int) bool {
 	return errors.As(err, &r) && slices.Contains(statuses, int(r.Status))
 }
 
-// isFinal says whether asking again cannot help: the server itself, not something on the way to it, said no.
+// isFinal reports whether a retry cannot help: the server itself, not a proxy, rejected the request.
 func isFinal(err error) bool {
 	var r *refusal
 	if !errors.As(err, &r) || r.Status >= http.StatusInternalServerError {
@@ -38,15 +38,15 @@ func isFinal(err error) bool {
 	switch r.Status {
 	case http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return false
-	case http.StatusUnauthorized: // a token may be replaced, and a database restored that did not have it for a while
+	case http.StatusUnauthorized: // a token may be replaced, or missing for a while after a restore
 		return false
 	}
-	// What is not due was offered by a replica whose clock is ahead.
+	// not_due: offered by a replica whose clock is ahead.
 	return r.Code != openapi.CodeUnknown && r.Code != "not_due"
 }
 
-// delay is how long to wait after so many failures before this one: exponential backoff with full jitter (AWS
-// Architecture Blog, "Exponential Backoff And Jitter", 2015) up to the ceiling, on top of what the server asked for.
+// delay returns how long to wait after the given number of earlier failures: exponential backoff with full jitter (AWS
+// Architecture Blog, "Exponential Backoff And Jitter", 2015) up to the ceiling, plus the server's Retry-After.
 func (a *Agent) delay(failures int, ceiling time.Duration, err error) time.Duration {
 	d := time.Duration(a.cfg.Jitter() * float64(min(ceiling, baseDelay<<min(failures, 7))))
 	var r *refusal
@@ -56,7 +56,7 @@ func (a *Agent) delay(failures int, ceiling time.Duration, err error) time.Durat
 	return d
 }
 
-// retryAfter reads the header in both its forms (RFC 9110, 10.2.3); it is zero where there is none or it makes no sense.
+// retryAfter parses the header in both forms (RFC 9110, 10.2.3). It returns zero if it is missing or invalid.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

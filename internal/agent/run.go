@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	progressEvery = 10 * time.Second // progress is reported no more often
-	flushWithin   = 30 * time.Second // for the rest of the log, once the work is done
-	finishWithin  = 10 * time.Second // for the last words of an agent that must stop
-	maxMisplaced  = 5                // chunks in a row that the server wants elsewhere
+	progressEvery = 10 * time.Second // minimum time between progress reports
+	flushWithin   = 30 * time.Second // to send the rest of the log once the command has ended
+	finishWithin  = 10 * time.Second // to report the outcome when the agent must stop
+	maxMisplaced  = 5                // consecutive chunks rejected for their offset
 	messageBytes  = 4 << 10          // the server's limit
 )
 
@@ -34,7 +34,7 @@ type run struct {
 	out   *output
 	log   *zap.Logger
 
-	heldUntil time.Time // when the lease ends unless it is renewed, by our clock
+	heldUntil time.Time // when the lease ends unless renewed, by the agent's clock
 }
 
 func (a *Agent) newRun(w Work) *run {
@@ -44,8 +44,8 @@ func (a *Agent) newRun(w Work) *run {
 	}
 }
 
-// do claims the attempt, runs it and reports. Polling's end stops a claim that cannot get through; working's end stops
-// the work. It is false when it is not known whether the attempt may be run.
+// do claims the attempt, runs it and reports its outcome. polling bounds the claim and working the command. It returns
+// false if it is unknown whether the attempt could be claimed.
 func (r *run) do(polling, working context.Context) (settled bool) {
 	talking, hangUp := context.WithCancel(context.WithoutCancel(working))
 	defer hangUp()
@@ -56,7 +56,7 @@ func (r *run) do(polling, working context.Context) (settled bool) {
 		}
 		return isFinal(err)
 	}
-	// Once the agent must stop and the work has ended, a little time is left to say so.
+	// When the agent must stop, finishWithin is left to report the outcome.
 	release := context.AfterFunc(working, func() {
 		select {
 		case <-r.out.ended:
@@ -75,22 +75,22 @@ func (r *run) do(polling, working context.Context) (settled bool) {
 		return true
 	}
 	if err != nil && working.Err() != nil {
-		err = fmt.Errorf("%w: %s", errStopping, err.Error()) // However it fails now, another attempt may do better.
+		err = fmt.Errorf("%w: %s", errStopping, err.Error()) // the attempt is retried, whatever the error
 	}
 	r.finish(talking, err)
 	return true
 }
 
-// take claims the attempt. A claim whose answer is lost may have been recorded, so it is repeated for as long as it
-// would hold.
+// take claims the attempt. A claim whose response is lost may have been recorded, so it is repeated for as long as the
+// lease would last.
 func (r *run) take(polling, working context.Context) error {
 	trying, cancel := context.WithTimeout(polling, r.work.lease())
 	defer cancel()
 	return r.persist(trying, func() error { return r.renewOnce(working, nil) })
 }
 
-// letGo gives back what we may have claimed without learning of it, so that it need not wait for the lease to run out.
-// If we have not, the report is refused and changes nothing.
+// release gives up an attempt that may have been claimed without the response arriving, so that others need not wait for
+// the lease to expire. If it was not claimed the report is rejected and changes nothing.
 func (r *run) letGo(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
@@ -99,8 +99,7 @@ func (r *run) letGo(ctx context.Context) {
 	}
 }
 
-// workAndRenew runs the work while its lease is renewed and its output sent, and goes on renewing until the output is
-// all sent.
+// workAndRenew runs the command, renews the lease and sends the output. It renews until all output is sent.
 func (r *run) workAndRenew(working, talking context.Context) error {
 	doing, stop := context.WithCancelCause(working)
 	defer stop(nil)
@@ -121,7 +120,7 @@ func (r *run) workAndRenew(working, talking context.Context) error {
 	err := r.cfg.Runner.Run(doing, r.work, r.out)
 	r.out.close()
 	flush := time.AfterFunc(flushWithin, stopSending)
-	hurry := context.AfterFunc(working, func() { // half of what is left then; the report needs the rest
+	hurry := context.AfterFunc(working, func() { // half of the remaining time; the report needs the rest
 		if sleep(sending, finishWithin/2) {
 			stopSending()
 		}
@@ -137,8 +136,8 @@ func (r *run) workAndRenew(working, talking context.Context) error {
 	return err
 }
 
-// renew keeps the lease until ctx ends, or returns errLost. Progress is reported with it, and a little earlier than the
-// lease asks for when there is some.
+// renew renews the lease until ctx is done, or returns errLost. It reports progress with the renewals, which come earlier if
+// there is any.
 func (r *run) renew(ctx context.Context) error {
 	every := r.work.lease() / 3
 	tick := min(every, progressEvery)
@@ -159,7 +158,7 @@ func (r *run) renew(ctx context.Context) error {
 		case ended(ctx):
 			return nil
 		default:
-			// A lease is at stake, so never wait longer than its next renewal.
+			// Never wait longer than until the next renewal.
 			pause = min(r.delay(failures, maxDelay, err), every)
 			failures++
 			r.log.Warn("renewing the lease failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", pause))
@@ -182,7 +181,7 @@ func (r *run) renewOnce(ctx context.Context, p *progress) error {
 	return nil
 }
 
-// sendLog sends the output in order until all is sent or ctx ends.
+// sendLog sends the output in order until all is sent or ctx is done.
 func (r *run) sendLog(ctx context.Context) {
 	misplaced := 0
 	for {
@@ -213,7 +212,7 @@ func (r *run) sendLog(ctx context.Context) {
 	}
 }
 
-// finish reports how the work ended, until the server knows or the lease is over.
+// finish reports the outcome. It retries until the lease ends.
 func (r *run) finish(ctx context.Context, failure error) {
 	report := r.report(openapi.StatusReportStatusSucceeded)
 	if failure != nil {
@@ -222,7 +221,7 @@ func (r *run) finish(ctx context.Context, failure error) {
 		report.Progress, report.Message = &p.percent, p.message
 	}
 	report.Output = r.out.end()
-	// At least once, however late it is: the lease is the server's to judge.
+	// At least once, even if late: the server decides whether the lease has ended.
 	trying, cancel := context.WithTimeout(ctx, max(r.heldUntil.Sub(r.cfg.Now()), time.Second))
 	defer cancel()
 	err := r.persist(trying, func() error { return r.client.report(ctx, r.work.ID, report) })
@@ -234,7 +233,7 @@ func (r *run) finish(ctx context.Context, failure error) {
 	log.Info("finished")
 }
 
-// persist calls send until it succeeds, is refused for good, or ctx ends. It tries several times within a lease.
+// persist calls send until it succeeds, fails with a final error, or ctx is done. It tries several times within a lease.
 func (r *run) persist(ctx context.Context, send func() error) error {
 	for failures := 0; ; failures++ {
 		err := send()

@@ -15,14 +15,13 @@ import (
 )
 
 const (
-	// exitPermanent is EX_CONFIG of sysexits.h: something is configured wrong, and trying again does not mend it.
+	// exitPermanent is EX_CONFIG of sysexits.h: a configuration error, which a retry does not fix.
 	exitPermanent = 78
 	groupPoll     = 20 * time.Millisecond
-	pipeGrace     = time.Second // for the last output, once every process that we know of is dead
+	pipeGrace     = time.Second // to read the last output once all known processes are dead
 )
 
-// Shell runs a command for each attempt. The package's documentation says what the command is given and what is expected
-// of it.
+// Shell runs a command for each attempt. The package documentation describes the command's environment.
 type Shell struct {
 	Command string        // for sh -c
 	Env     []string      // the command's environment; the service's own variables are left out

@@ -1,6 +1,6 @@
-// Package delivery brings reports to where people want them: files on a volume, objects in a bucket, webhooks. Each place is
-// independent of the others, and what became of it is an outcome in words, never an error: a report that was made is not
-// lost because a place is away. No word of an outcome is a secret.
+// Package delivery delivers reports to their outputs: files on a volume, objects in a bucket, webhooks. Outputs are
+// independent of each other. Each delivery ends in an outcome with a message, never in an error: a report is not lost
+// because an output is unreachable. Outcomes contain no secrets.
 package delivery
 
 import (
@@ -19,23 +19,24 @@ import (
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
-// Report is what is delivered, and its spec says where.
+// Report is a report with the spec that lists its outputs.
 type Report struct {
 	Spec     reportjob.Spec
-	Slot     time.Time // that it is of
+	Slot     time.Time // the slot of the report
 	Document report.Document
 }
 
-// Options are how to deliver.
+// Options are the settings of deliveries.
 type Options struct {
 	Now       func() time.Time
-	Random    func() float64 // from 0 to 1; spreads the tries of many Pods
+	Random    func() float64 // returns numbers in [0, 1); spreads the retries of many Pods
 	UserAgent string
-	// MayQuote reports whether an outcome may quote what a server at an address says. nil: of https, and of public addresses.
+	// MayQuote reports whether an outcome may quote the response of a server at an address. By default responses over https
+	// and from public addresses may be quoted.
 	MayQuote  func(scheme string, addr netip.Addr) bool
-	Transport *http.Transport // to webhooks and stores; nil: as the environment says. Its idle connections are closed in the end
+	Transport *http.Transport // to webhooks and stores; optional. Its idle connections are closed at the end
 
-	// For each place; 0: 3 tries, of 30 s at most each, the first two of which are followed by a pause of about 1 s and 2 s.
+	// Tries per output. Default 3, of at most 30 s each, with pauses of about 1 s and 2 s.
 	Tries int
 	Try   time.Duration
 	Pause time.Duration
@@ -43,7 +44,7 @@ type Options struct {
 	through guard
 }
 
-// Deliver brings a report to all outputs of its spec at once, until the context ends. The outcomes are in the spec's order.
+// Deliver delivers a report to all outputs of its spec concurrently. Outcomes are in the spec's order.
 func Deliver(ctx context.Context, r Report, o Options) []reportjob.OutputOutcome {
 	o.Tries, o.Try, o.Pause = cmp.Or(o.Tries, 3), cmp.Or(o.Try, 30*time.Second), cmp.Or(o.Pause, time.Second)
 	if o.Transport == nil {
@@ -57,7 +58,7 @@ func Deliver(ctx context.Context, r Report, o Options) []reportjob.OutputOutcome
 	var all sync.WaitGroup
 	for i, output := range r.Spec.Outputs {
 		all.Go(func() {
-			if err != nil { // a spec that was parsed has none
+			if err != nil { // cannot happen with a parsed spec
 				outcomes[i].Output, _ = o.place(output)
 				outcomes[i].Message = sentence(err.Error())
 				return
@@ -69,19 +70,19 @@ func Deliver(ctx context.Context, r Report, o Options) []reportjob.OutputOutcome
 	return outcomes
 }
 
-// content is a report as an output has it.
+// content is a report rendered for an output.
 type content struct {
 	Report
 	format report.Format
 	body   []byte
 }
 
-// file is the name that it has where it is one of many.
+// file returns the report's file name.
 func (c content) file() string { return reportjob.FileName(c.Spec.Name, c.Slot, c.format) }
 
-// place is where a report can be brought to.
+// place is a destination of reports.
 type place interface {
-	// put brings it there once. note is what went wrong beside.
+	// put delivers the report once. note describes a lesser failure, such as of pruning.
 	put(ctx context.Context, c content) (note string, err error)
 }
 
@@ -97,7 +98,7 @@ func (o Options) deliver(ctx context.Context, r Report, output reportjob.Output)
 	return outcome
 }
 
-// place is that of an output, and its name for people.
+// place returns the destination of an output and its display name.
 func (o Options) place(output reportjob.Output) (name string, to place) {
 	switch {
 	case output.File != nil:
@@ -120,7 +121,7 @@ func (o Options) place(output reportjob.Output) (name string, to place) {
 	return "nowhere", nil
 }
 
-// bring renders the report and tries to put it in its place.
+// bring renders and delivers the report, with retries.
 func (o Options) bring(ctx context.Context, r Report, format report.Format, to place) (note string, err error) {
 	if to == nil {
 		return "", errors.New("the output names no place")
@@ -153,7 +154,7 @@ func (o Options) bring(ctx context.Context, r Report, format report.Format, to p
 	}
 }
 
-// once is one try.
+// once makes one attempt.
 func (o Options) once(ctx context.Context, c content, to place) (note string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", errors.New("there was no time left")
@@ -167,12 +168,12 @@ func (o Options) once(ctx context.Context, c content, to place) (note string, er
 	return note, err
 }
 
-// pause is how long to wait after a try: twice as long after each, give or take a half.
+// pause returns how long to wait after a try: twice as long after each, ±50 %.
 func (o Options) pause(try int) time.Duration {
 	return time.Duration(float64(o.Pause) * math.Pow(2, float64(try-1)) * (0.5 + o.Random()))
 }
 
-// sleep waits, and says whether it was not interrupted.
+// sleep waits for d and reports whether it was not interrupted.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

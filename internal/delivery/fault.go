@@ -11,22 +11,22 @@ import (
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
-// fault is why a try failed, where there is more to say than that.
+// fault is the error of an attempt with instructions for the retry.
 type fault struct {
 	err   error
-	final bool          // to try again would not help
-	wait  time.Duration // how long to wait first
+	final bool          // a retry would not help
+	wait  time.Duration // minimum time before the retry
 }
 
 func (f *fault) Error() string { return f.err.Error() }
 func (f *fault) Unwrap() error { return f.err }
 
-// final is a fault that another try would not mend.
+// final returns an error that a retry would not fix.
 func final(format string, args ...any) error {
 	return &fault{err: fmt.Errorf(format, args...), final: true}
 }
 
-// withoutURL is an error of net/http's without the URL, which may be a secret.
+// withoutURL returns an error of net/http without the URL, which may be a secret.
 func withoutURL(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
@@ -37,13 +37,13 @@ func withoutURL(err error) error {
 
 const (
 	maxSentence = 400 // characters of an outcome's message
-	maxQuote    = 200 // characters of what a server said
+	maxQuote    = 200 // characters of a quoted response
 )
 
-// sentence makes a text one that fits in a line of a table.
+// sentence returns the text on one line, cut to maxSentence characters.
 func sentence(s string) string { return clip(reportjob.OneLine(s), maxSentence) }
 
-// clip cuts a text to at most so many characters.
+// clip cuts a text to a maximum number of characters.
 func clip(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
@@ -51,11 +51,11 @@ func clip(s string, most int) string {
 	return string([]rune(s)[:most-1]) + "…"
 }
 
-// hidden is a text without the secrets in it, however they are written there.
+// hidden returns a text with the secrets removed, in any encoding.
 func hidden(s string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) < 4 {
-			continue // it is in every text, and no secret
+			continue // too short to be a secret
 		}
 		for _, written := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
 			s = strings.ReplaceAll(s, written, "…")
@@ -64,7 +64,7 @@ func hidden(s string, secrets ...string) string {
 	return s
 }
 
-// said quotes what a server said; nothing if it said nothing.
+// said returns a quotation of a response, or "" if it is empty.
 func said(body string, secrets ...string) string {
 	s := clip(reportjob.OneLine(hidden(body, secrets...)), maxQuote)
 	if s == "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
-// folder is one on a volume.
+// folder is a directory on a volume.
 type folder struct {
 	reportjob.File
 	options Options
@@ -25,8 +25,8 @@ func (f folder) put(ctx context.Context, c content) (string, error) {
 	return unlessStuck(ctx, grace, func() (string, error) { return f.write(c) })
 }
 
-// unlessStuck gives up on a volume that does not answer, as those of other machines can: what waits for it cannot be
-// interrupted. What is about to be done when the context ends has a moment more.
+// unlessStuck calls write and stops waiting for it, since calls to a hanging network volume cannot be interrupted. When the
+// context is done write has grace to finish.
 func unlessStuck(ctx context.Context, grace time.Duration, write func() (string, error)) (string, error) {
 	type outcome struct {
 		note string
@@ -50,8 +50,7 @@ func unlessStuck(ctx context.Context, grace time.Duration, write func() (string,
 	}
 }
 
-// write makes the file, whole or not at all, and deletes those that are outdated. Links in the volume cannot lead it out of
-// it: it is not ours alone.
+// write writes the file atomically and deletes outdated ones. Links cannot lead out of the volume, which others may write to.
 func (f folder) write(c content) (note string, err error) {
 	volume, err := os.OpenRoot(f.Root)
 	if err != nil {
@@ -77,7 +76,7 @@ func (f folder) write(c content) (note string, err error) {
 	return "", nil
 }
 
-// replace puts the file in its place when it is complete and on the disk.
+// replace writes and syncs a temporary file and renames it.
 func (f folder) replace(dir *os.Root, c content) error {
 	name := c.file()
 	temporary := fmt.Sprintf(".%s-%08x.tmp", name, uint32(f.options.Random()*(1<<32-1)))
@@ -97,13 +96,13 @@ func (f folder) replace(dir *os.Root, c content) error {
 		err = dir.Rename(temporary, name)
 	}
 	if err != nil {
-		_ = dir.Remove(temporary) // what is left, a later run deletes
+		_ = dir.Remove(temporary) // if it fails, a later run deletes it
 		return err
 	}
 	return flush(dir)
 }
 
-// readable lets others read a file, whatever the umask. Volumes that have no modes may refuse that.
+// readable makes a file readable by others regardless of the umask. Volumes without modes may reject that.
 func readable(file *os.File) error {
 	err := file.Chmod(0o644)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
@@ -112,7 +111,7 @@ func readable(file *os.File) error {
 	return err
 }
 
-// flush brings the folder's entries to the disk, where a file system can do that.
+// flush syncs the directory if the file system supports it.
 func flush(dir *os.Root) error {
 	entries, err := dir.Open(".")
 	if err != nil {
@@ -125,10 +124,10 @@ func flush(dir *os.Root) error {
 	return nil
 }
 
-// abandoned is how old a temporary file is that nobody writes to any more.
+// abandoned is the age after which temporary files are deleted.
 const abandoned = time.Hour
 
-// prune deletes the report's own files beyond the newest, and what its runs left behind when they were killed.
+// prune deletes the report's files beyond the newest, and temporary files of killed runs.
 func (f folder) prune(dir *os.Root, c content) error {
 	entries, err := dir.Open(".")
 	if err != nil {
@@ -177,7 +176,7 @@ func (f folder) isAbandoned(entry fs.DirEntry, c content) bool {
 	return err == nil && f.options.Now().Sub(info.ModTime()) > abandoned
 }
 
-// failed says what went wrong, and whether another try may help.
+// failed returns an error, final if a retry would not help.
 func failed(doing string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -192,11 +191,11 @@ func failed(doing string, err error) error {
 			return fmt.Errorf("cannot %s: %w", doing, withoutPath(err))
 		}
 	}
-	// Such as a link that leads out of the volume, or a file where a folder should be.
+	// For example a link that leads out of the volume, or a file in place of a directory.
 	return final("cannot %s: %w", doing, withoutPath(err))
 }
 
-// withoutPath is an error of the file system's without the path, which the output's name says.
+// withoutPath returns a file system error without its path, which the output's name contains.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError

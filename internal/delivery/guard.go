@@ -15,17 +15,17 @@ import (
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
-// guard is a transport that connects to allowed places alone. The names of URLs are checked at each request, redirects too,
-// and addresses when they are connected to, after names were resolved.
+// guard is a transport that connects only to allowed outputs. It checks host names for each request, including redirects,
+// and addresses when connecting, after names are resolved.
 type guard struct {
 	*http.Transport
 	allowed reportjob.Allowed
 }
 
-// errNotAllowed is that an output may not go where it is meant to.
+// errNotAllowed is the error for an output that is not allowed.
 type errNotAllowed struct{ error }
 
-// proxied marks the context of a request whose connection leads to a proxy, which is the operator's own.
+// proxied marks the context of a request through a proxy, which the operator has configured.
 type proxied struct{}
 
 func newGuard(transport *http.Transport, allowed reportjob.Allowed) guard {
@@ -69,24 +69,24 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.Transport.RoundTrip(r)
 }
 
-// witnessed is what is known of the connections of one try.
+// witnessed records the connections of one attempt.
 type witnessed struct {
 	quote func(scheme string, addr netip.Addr) bool
 
 	mu        sync.Mutex
 	connected bool
-	hidden    bool // one of them led where answers are not to be shown
+	hidden    bool // one of them led to a server whose responses may not be quoted
 }
 
 type witnessKey struct{}
 
-// witness returns who watches the connections of a try.
+// witness returns the record of an attempt's connections.
 func witness(ctx context.Context) *witnessed {
 	w, _ := ctx.Value(witnessKey{}).(*witnessed)
 	return w
 }
 
-// watched returns a context whose requests are watched.
+// watched returns a context that records the connections of its requests.
 func (o Options) watched(ctx context.Context, scheme string) (context.Context, *witnessed) {
 	w := &witnessed{quote: o.MayQuote}
 	if w.quote == nil {
@@ -102,8 +102,8 @@ func (o Options) watched(ctx context.Context, scheme string) (context.Context, *
 	}}), w
 }
 
-// mayQuote reports whether what a server says may be shown in a report's status. What a service inside the cluster says is
-// for those alone who may reach it.
+// mayQuote reports whether a server's responses may be quoted in a report's status. Responses of services inside the cluster
+// are only for those who may reach them.
 func mayQuote(scheme string, addr netip.Addr) bool {
 	return scheme == "https" && reportjob.Public(addr)
 }
@@ -117,14 +117,14 @@ func (w *witnessed) hide() {
 	w.hidden = true
 }
 
-// silent reports whether what was answered is not to be shown.
+// silent reports whether responses may not be quoted.
 func (w *witnessed) silent() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.hidden
 }
 
-// failed is why there was no answer. Of a connection that was made, the reason may quote what came.
+// failed returns why there was no response. After a connection was made, the error may quote what was received.
 func (w *witnessed) failed(err error) error {
 	var refused errNotAllowed
 	if errors.As(err, &refused) {

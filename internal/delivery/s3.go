@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	maxListed = 10_000  // of the report's own objects
-	maxAnswer = 4 << 20 // bytes of one answer of a store
+	maxListed = 10_000  // objects of the report
+	maxAnswer = 4 << 20 // bytes of a response
 )
 
-// bucket is one of an S3-compatible store.
+// bucket is a bucket of an S3-compatible store.
 type bucket struct {
 	reportjob.S3
 	options Options
@@ -59,7 +59,7 @@ func (b bucket) put(ctx context.Context, c content) (note string, err error) {
 	return "", nil
 }
 
-// keys reads the credentials anew for each try, since they may be changed meanwhile.
+// keys reads the credentials. They are read for each attempt, since they may change.
 func (b bucket) keys() (k keys, err error) {
 	if k.id, err = readSecret(path.Join(b.Credentials, "accessKeyID"), b.Secret, "accessKeyID"); err != nil {
 		return keys{}, err
@@ -67,11 +67,11 @@ func (b bucket) keys() (k keys, err error) {
 	if k.secret, err = readSecret(path.Join(b.Credentials, "secretAccessKey"), b.Secret, "secretAccessKey"); err != nil {
 		return keys{}, err
 	}
-	k.session, _ = readSecret(path.Join(b.Credentials, "sessionToken"), b.Secret, "sessionToken") // it need not be there
+	k.session, _ = readSecret(path.Join(b.Credentials, "sessionToken"), b.Secret, "sessionToken") // optional
 	return k, nil
 }
 
-// client makes one that asks once: trying again is ours. It follows no redirects.
+// client returns a client without retries, which Deliver does, and without redirects.
 func (b bucket) client(k keys) (*minio.Client, error) {
 	scheme, host, _ := strings.Cut(b.Endpoint, "://")
 	store, err := minio.New(host, &minio.Options{
@@ -89,7 +89,7 @@ func (b bucket) client(k keys) (*minio.Client, error) {
 	return store, nil
 }
 
-// prune deletes the report's own objects beyond the newest.
+// prune deletes the report's objects beyond the newest.
 func (b bucket) prune(ctx context.Context, store *minio.Client, c content) error {
 	ctx, cancel := context.WithCancel(ctx) // it ends the listing
 	defer cancel()
@@ -116,7 +116,7 @@ func (b bucket) prune(ctx context.Context, store *minio.Client, c content) error
 	return nil
 }
 
-// failed says what the store or the way to it has against the request, and whether another try may help.
+// failed returns the error of a request, final if a retry would not help.
 func (b bucket) failed(err error, k keys, seen *witnessed) error {
 	if refused := (errNotAllowed{}); errors.As(err, &refused) {
 		return final("%w", refused.error)
@@ -129,7 +129,7 @@ func (b bucket) failed(err error, k keys, seen *witnessed) error {
 	code := reportjob.OneLine(hidden(clip(answer.Code, 60), k.id, k.secret, k.session))
 	if seen.silent() {
 		quote = ""
-		if !slices.Contains(knownCodes, answer.Code) { // or anything could be one
+		if !slices.Contains(knownCodes, answer.Code) { // other codes could contain anything
 			code = fmt.Sprintf("status %d", answer.StatusCode)
 		}
 	}
@@ -146,19 +146,19 @@ func (b bucket) failed(err error, k keys, seen *witnessed) error {
 	return fmt.Errorf("the store failed (%d %s%s)", answer.StatusCode, code, quote)
 }
 
-// knownCodes are S3's own, which say nothing of the store.
+// knownCodes are S3's error codes, which reveal nothing about the store.
 var knownCodes = []string{
 	minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "AllAccessDisabled",
 	"AuthorizationHeaderMalformed", "EntityTooLarge", "InvalidRequest", "InvalidArgument", "InvalidBucketName", "MethodNotAllowed",
 	"InternalError", "ServiceUnavailable", "SlowDown", "NotImplemented", "QuotaExceeded",
 }
 
-// temporary says whether another try may get another status than this one of 400 to 499.
+// temporary reports whether a retry may help after this status of 400 to 499.
 func temporary(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests
 }
 
-// bounded is a transport whose answers end.
+// bounded is a transport that limits the size of responses.
 type bounded struct{ http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {

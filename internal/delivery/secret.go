@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// maxSecret is the size of a file of a Secret, in bytes, at the most.
+// maxSecret is the maximum size of a Secret's file in bytes.
 const maxSecret = 64 << 10
 
-// readSecret reads a file that a key of a Secret is mounted as. Secrets are optional volumes: one that does not exist is an
-// empty folder.
+// readSecret reads the mounted file of a Secret's key. Secrets are optional volumes: a missing one is an empty directory.
 func readSecret(file, secret, key string) (string, error) {
 	f, err := os.Open(file)
 	switch {

@@ -20,7 +20,7 @@ const (
 type slackText struct {
 	Type     string `json:"type"`
 	Text     string `json:"text"`
-	Verbatim bool   `json:"verbatim"` // or what looks like a link or a channel became one
+	Verbatim bool   `json:"verbatim"` // true keeps text from becoming links and channels
 }
 
 type slackBlock struct {
@@ -28,7 +28,7 @@ type slackBlock struct {
 	Text slackText `json:"text"`
 }
 
-// slackMessage is a report for one of Slack's incoming webhooks: the verdict, and the objectives, those that are missed first.
+// slackMessage returns the message for a Slack incoming webhook: the verdict and the objectives, missed ones first.
 func slackMessage(r Report) []byte {
 	const minutes = "2006-01-02 15:04"
 	doc := r.Document
@@ -46,7 +46,7 @@ func slackMessage(r Report) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(message) // strings and booleans always can be
+	_ = encoder.Encode(message) // cannot fail for strings and booleans
 	return b.Bytes()
 }
 
@@ -61,7 +61,7 @@ func symbol(v report.Verdict) string {
 	}
 }
 
-// objectives are a line each: those that are missed, those without a verdict, those that are met.
+// objectives returns a line for each objective: missed ones, those without a verdict, met ones.
 func objectives(doc report.Document) []string {
 	var missed, without, met []string
 	for _, o := range doc.Objectives {
@@ -86,7 +86,7 @@ func objectives(doc report.Document) []string {
 	return append(append(missed, without...), met...)
 }
 
-// sections puts lines in as few blocks as hold them, and says how many did not fit.
+// sections packs lines into as few blocks as possible and states how many did not fit.
 func sections(lines []string) []slackBlock {
 	var blocks []slackBlock
 	var b strings.Builder
@@ -116,7 +116,7 @@ func sections(lines []string) []slackBlock {
 	return blocks
 }
 
-// mrkdwn makes a text one that Slack shows as it is, of so many characters before they are escaped.
+// mrkdwn escapes a text for Slack, after cutting it to a maximum number of characters.
 func mrkdwn(s string, most int) string {
 	return slackSyntax.Replace(clip(reportjob.OneLine(s), most))
 }

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	maxSaid      = 4 << 10 // bytes that are read of an answer that is an error
+	maxSaid      = 4 << 10 // bytes read of an error response
 	maxRedirects = 3
 )
 
-// webhook is an address that reports are posted to.
+// webhook is a URL that reports are posted to.
 type webhook struct {
 	reportjob.Webhook
 	options Options
@@ -53,7 +53,7 @@ func (h webhook) put(ctx context.Context, c content) (note string, err error) {
 	return "", h.refused(answer, to, seen.silent())
 }
 
-// url reads the address anew for each try, since it may be changed meanwhile.
+// url reads the URL. It is read for each attempt, since it may change.
 func (h webhook) url() (*url.URL, error) {
 	name, key, _ := strings.Cut(h.Secret, "/")
 	content, err := readSecret(h.URLFile, name, key)
@@ -88,7 +88,7 @@ func (h webhook) request(ctx context.Context, c content, to *url.URL) (*http.Req
 	return r, nil
 }
 
-// near follows only redirects that keep the report and stay with whom the URL was given for.
+// near follows only redirects that keep the method and body and stay at the same origin.
 func near(r *http.Request, via []*http.Request) error {
 	first := via[0]
 	if len(via) > maxRedirects || r.Method != first.Method || r.URL.Host != first.URL.Host || r.URL.Scheme != first.URL.Scheme {
@@ -97,7 +97,7 @@ func near(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// refused says what an answer says, and whether another try may get another one.
+// refused returns the error of a response, final if a retry would not help.
 func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error {
 	status := answer.StatusCode
 	if status >= 300 && status < 400 {
@@ -109,7 +109,7 @@ func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error 
 	}
 	quote := ""
 	if !silent {
-		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid)) // as far as it can be read
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid)) // as much as can be read
 		quote = said(string(body), secrets(to)...)
 	}
 	err := fmt.Errorf("%s answers %d%s", origin(to), status, quote)
@@ -120,7 +120,7 @@ func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error 
 	}
 }
 
-// retryAfter reads the header, in either of its syntaxes; 0 if it cannot be read.
+// retryAfter parses the header in either of its forms. It returns 0 if it is invalid.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -131,10 +131,10 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// origin is as much of a URL as may be told.
+// origin returns the part of a URL that may be shown.
 func origin(u *url.URL) string { return clip(reportjob.OneLine(u.Scheme+"://"+u.Host), 100) }
 
-// secrets are the parts of a webhook's URL that may be one, and that an answer may repeat.
+// secrets returns the parts of a webhook's URL that may be secret and that a response may repeat.
 func secrets(u *url.URL) []string {
 	all := []string{u.String(), u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery}
 	if u.User != nil {
@@ -147,6 +147,6 @@ func secrets(u *url.URL) []string {
 	for _, values := range u.Query() {
 		all = append(all, values...)
 	}
-	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // or a part would hide the whole
+	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // longest first, so that no rest of one remains
 	return all
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// ServiceAccount is what the Pods of a namespace's reports show to the API. Nothing in Kubernetes is open to it.
+// ServiceAccount returns the account with which the Pods of a namespace's reports authenticate to the API. It has no
+// Kubernetes permissions.
 func ServiceAccount(namespace string) *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{
 		TypeMeta:                     typed(corev1.SchemeGroupVersion, "ServiceAccount"),
@@ -17,8 +18,8 @@ func ServiceAccount(namespace string) *corev1.ServiceAccount {
 	}
 }
 
-// Role is the right to make and to read a namespace's reports. It is the API that asks for it, by SubjectAccessReview;
-// Kubernetes knows no such resource.
+// Role returns the role that permits creating and reading a namespace's reports. The API checks it by SubjectAccessReview;
+// Kubernetes has no such resource.
 func Role(namespace string) *rbacv1.Role {
 	return &rbacv1.Role{
 		TypeMeta:   typed(rbacv1.SchemeGroupVersion, "Role"),
@@ -31,7 +32,7 @@ func Role(namespace string) *rbacv1.Role {
 	}
 }
 
-// RoleBinding gives the Role to the ServiceAccount.
+// RoleBinding returns the binding of the Role to the ServiceAccount.
 func RoleBinding(namespace string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta:   typed(rbacv1.SchemeGroupVersion, "RoleBinding"),
@@ -41,7 +42,7 @@ func RoleBinding(namespace string) *rbacv1.RoleBinding {
 	}
 }
 
-// shared is the metadata of what all reports of a namespace share, and none of them owns.
+// shared returns the metadata of objects that all reports of a namespace share and none owns.
 func shared(namespace string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: SharedName, Labels: SharedLabels()}
 }

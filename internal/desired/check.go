@@ -14,10 +14,9 @@ import (
 	"github.com/watchbill/watchbill/internal/schedule"
 )
 
-// Check returns what keeps a report's spec from working: report.FieldErrors with every fault, each with its path and what
-// to change; nil if there is none. Most of it the API server refuses already, by the rules that api/v1alpha1 states; but
-// the CustomResourceDefinition in a cluster may be older than this program, and of schedules, time zones and what an alert
-// can be made of it knows too little.
+// Check returns the faults of a report's spec as report.FieldErrors, each with its path and how to fix it; nil if there are
+// none. The API server rejects most of them by the validation rules of api/v1alpha1, but the CustomResourceDefinition in a
+// cluster may be older than this program, and it cannot check schedules, time zones and alerts.
 func Check(mr *v1alpha1.MonitoringReport, now time.Time) error {
 	var f faults
 	spec := effective(mr)
@@ -36,14 +35,14 @@ func Check(mr *v1alpha1.MonitoringReport, now time.Time) error {
 	return f.err()
 }
 
-// faults collects what is wrong.
+// faults collects errors.
 type faults report.FieldErrors
 
 func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, report.FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-// take adds the faults of an error under other names of their fields, but for fields that have some already.
+// take adds the faults of an error with renamed fields. Fields that already have faults are skipped.
 func (f *faults) take(err error, rename func(field string) string) {
 	if err == nil {
 		return
@@ -96,7 +95,7 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	zone := spec.TimeZone
 	if _, err := schedule.Parse("@hourly", zone, now); err != nil || !zoneOfCronJob(zone) {
 		f.add("spec.timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", quoted(zone))
-		zone = "Etc/UTC" // for the schedule's own faults
+		zone = "Etc/UTC" // to find the schedule's other faults
 	}
 	when, err := schedule.Parse(spec.Schedule, zone, now)
 	if err != nil {
@@ -107,7 +106,7 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	if second := when.Next(first); spec.Window == "" && (second.IsZero() || second.Sub(first) > report.MaxHours*time.Hour) {
 		f.add("spec.window", "must be set, to %dh at most: a report since the slot before would be of more", report.MaxHours)
 	}
-	// The names of Jobs end in their minute: of two in one minute, only the first would run.
+	// Jobs' names end in their minute: of two in one minute only the first would run.
 	if every, found := strings.CutPrefix(spec.Schedule, "@every "); found {
 		if d, err := time.ParseDuration(every); err != nil || d < time.Minute || d%time.Minute != 0 {
 			f.add("spec.schedule", "must be @every so many whole minutes, such as @every 90m, not %s", quoted(spec.Schedule))
@@ -115,7 +114,7 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	}
 }
 
-// zoneOfCronJob says whether a CronJob may have a zone that Go knows: not with every spelling that leads to its file.
+// zoneOfCronJob reports whether a CronJob accepts the name of a zone that Go accepts.
 func zoneOfCronJob(zone string) bool {
 	for part := range strings.SplitSeq(zone, "/") {
 		if len(part) == 0 || len(part) > 14 || strings.HasPrefix(part, "-") || strings.Trim(part, ".") == "" {
@@ -135,7 +134,7 @@ func (f *faults) window(window string) {
 	}
 }
 
-// request checks what is asked of the API, as the API will.
+// request checks the fields sent to the API as the API does.
 func (f *faults) request(mr *v1alpha1.MonitoringReport, now time.Time) {
 	in := report.Input{Objectives: Objectives(mr)}
 	if mr.Spec.Sections != nil {
@@ -148,7 +147,7 @@ func (f *faults) request(mr *v1alpha1.MonitoringReport, now time.Time) {
 	f.take(err, func(field string) string { return "spec." + field })
 }
 
-// quoted quotes what was written in a spec for a message, or its beginning.
+// quoted quotes the beginning of a spec's value for a message.
 func quoted(s string) string {
 	const most = 40
 	if len(s) > most {

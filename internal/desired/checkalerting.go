@@ -13,13 +13,13 @@ import (
 
 const maxLabels = 16
 
-// alerting checks what alerts are made of, as internal/rules will.
+// alerting checks the fields of alerts as internal/rules does.
 func (f *faults) alerting(mr *v1alpha1.MonitoringReport) {
 	f.take(rules.Check(RuleReport(mr), rules.Options{}), ruleField)
 	f.ruleLabels(mr.Spec.Alerting.RuleLabels)
 }
 
-// ruleField is where a MonitoringReport has what internal/rules calls by this name.
+// ruleField returns the field of a MonitoringReport for a field of internal/rules.
 func ruleField(field string) string {
 	root := field
 	if i := strings.IndexAny(field, ".["); i >= 0 {

@@ -100,7 +100,7 @@ func (f *faults) object(field, kind, name string) {
 	}
 }
 
-// folder checks where files go: never out of the volume or bucket.
+// folder checks that a path stays within the volume or bucket.
 func (f *faults) folder(field, s string) {
 	if s == "" {
 		return
@@ -123,8 +123,8 @@ func portExists(port string) bool {
 	return err == nil && n > 0
 }
 
-// fileOf names the files that an output writes, but for the report and the slot, which all of a report's outputs have in
-// common; empty if it writes none.
+// fileOf identifies the files that an output writes, without the report and slot that all outputs have in common. It is
+// empty if the output writes none.
 func fileOf(o v1alpha1.Output) string {
 	switch {
 	case o.PersistentVolumeClaim != nil:
@@ -135,7 +135,7 @@ func fileOf(o v1alpha1.Output) string {
 	return ""
 }
 
-// store names an endpoint in one way, however it is written.
+// store normalises an endpoint.
 func store(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 
 const (
 	retries         = int32(2)
-	deadlineSeconds = int64(900) // of a run, its retries included
-	// keepSeconds is how long a run that was asked for stays once it is over: seven days. Those of the CronJob have its
-	// history limits instead, which would count fewer than there should be if Jobs went by themselves too.
+	deadlineSeconds = int64(900) // deadline of a run including its retries
+	// keepSeconds is how long a manually requested run is kept: seven days. Runs of the CronJob are subject to its history
+	// limits instead, which would be undercut if Jobs were also deleted by age.
 	keepSeconds = int32(7 * 24 * 60 * 60)
-	badUsage    = int32(2) // the program's exit code for a spec or flags that it cannot read
+	badUsage    = int32(2) // exit code for an invalid spec or flags
 )
 
-// CronJob is what makes a report's runs by its schedule.
+// CronJob returns the CronJob that runs a report by its schedule.
 func CronJob(mr *v1alpha1.MonitoringReport, opts Options) *batchv1.CronJob {
 	spec := effective(mr)
 	return &batchv1.CronJob{
@@ -41,7 +41,7 @@ func CronJob(mr *v1alpha1.MonitoringReport, opts Options) *batchv1.CronJob {
 	}
 }
 
-// RunJob is a run that was asked for, of the slot that at is in. It runs whatever the schedule and suspend say.
+// RunJob returns a manually requested run of the slot of at. It runs regardless of the schedule and suspend.
 func RunJob(mr *v1alpha1.MonitoringReport, at time.Time, opts Options) *batchv1.Job {
 	slot := at.UTC().Truncate(time.Minute)
 	meta := owned(mr, RunJobName(mr.Name, slot))
@@ -59,13 +59,13 @@ func jobTemplate(mr *v1alpha1.MonitoringReport, opts Options) batchv1.JobSpec {
 		BackoffLimit:          new(retries),
 		ActiveDeadlineSeconds: new(deadlineSeconds),
 		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
-			{ // a drained node is not the run's fault
+			{ // a drained node is not a failure of the run
 				Action: batchv1.PodFailurePolicyActionIgnore,
 				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
 					{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
 				},
 			},
-			{ // what cannot be read now cannot be read again
+			{ // retries do not fix an invalid spec
 				Action: batchv1.PodFailurePolicyActionFailJob,
 				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
 					ContainerName: new(containerName),

@@ -6,8 +6,8 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// effective returns the spec with what it leaves out filled in. The API server does the same, by the rules that api/v1alpha1
-// states; but the CustomResourceDefinition in a cluster may be older than this program.
+// effective returns the spec with defaults. The API server sets the defaults of api/v1alpha1 too, but the
+// CustomResourceDefinition in a cluster may be older than this program.
 func effective(mr *v1alpha1.MonitoringReport) v1alpha1.MonitoringReportSpec {
 	spec := mr.Spec
 	spec.TimeZone = cmp.Or(spec.TimeZone, "Etc/UTC")

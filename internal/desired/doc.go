@@ -1,9 +1,9 @@
-// Package desired says what a MonitoringReport becomes: the CronJob and the Jobs that make its reports, the PrometheusRule
-// for its objectives, and the account that a namespace's reports show to the API. It is pure: no client, context or clock.
-// What it returns holds only what we mean to own, so that all else is left to the API server and to whoever else writes
-// there; and the same report always becomes the same objects, so that nothing is written while nothing changes.
+// Package desired builds the objects of a MonitoringReport: the CronJob and Jobs that create its reports, the PrometheusRule
+// for its objectives, and the account with which a namespace's reports authenticate to the API. It uses no client, context
+// or clock. The objects contain only the fields that the controller owns; others are left to the API server and other
+// writers. The same report always yields the same objects, so that nothing is written while nothing changes.
 //
-// Check comes first: the builders take a report that it found no fault in. Applying what they return is controllers' work.
+// Check must be called first: the builders require a report without faults. The controllers apply the objects.
 package desired
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/watchbill/watchbill/internal/rules"
 )
 
-// Options are what the objects need besides the report.
+// Options are the inputs of the objects other than the report.
 type Options struct {
 	Image            string
-	ImagePullPolicy  corev1.PullPolicy // empty: the cluster's own rule
+	ImagePullPolicy  corev1.PullPolicy // empty: the cluster's default
 	ImagePullSecrets []string
 	Server           string   // URL of the API, as Pods reach it
 	AllowedOutputs   []string // see reportjob.ParseAllowed; empty: anywhere

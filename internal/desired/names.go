@@ -10,33 +10,33 @@ import (
 	"github.com/watchbill/watchbill/internal/schedule"
 )
 
-// MaxName is the length of a MonitoringReport's name, at the most. The Jobs' names are made from it and are labels' values,
-// which end at 63 characters.
+// MaxName is the maximum length of a MonitoringReport's name. Jobs' names are made from it and are label values, which are
+// limited to 63 characters.
 const MaxName = 40
 
-// SharedName is that of the ServiceAccount, the Role and the RoleBinding that all reports of a namespace share.
+// SharedName is the name of the ServiceAccount, Role and RoleBinding that all reports of a namespace share.
 const SharedName = "watchbill-report"
 
-// CronJobName is that of a report's CronJob.
+// CronJobName returns the name of a report's CronJob.
 func CronJobName(report string) string { return report + "-report" }
 
-// RunJobName is that of the Job for a run that was asked for. It ends in the slot, as the names of a CronJob's Jobs do, and
-// is never one of those.
+// RunJobName returns the name of the Job of a manually requested run. It ends in the slot, as the names of a CronJob's Jobs
+// do, and never equals one of them.
 func RunJobName(report string, at time.Time) string {
 	return schedule.JobName(report+"-report-now", at)
 }
 
-// PrometheusRuleName is that of a report's PrometheusRule.
+// PrometheusRuleName returns the name of a report's PrometheusRule.
 func PrometheusRuleName(report string) string { return report + "-report" }
 
-// Labels are on everything that is made of a report.
+// Labels returns the labels of a report's objects.
 func Labels(report string) map[string]string {
 	labels := SharedLabels()
 	labels[v1alpha1.LabelReport] = report
 	return labels
 }
 
-// SharedLabels are on what all reports of a namespace share.
+// SharedLabels returns the labels of objects that all reports of a namespace share.
 func SharedLabels() map[string]string {
 	return map[string]string{
 		"app.kubernetes.io/name":       "watchbill-report",
@@ -44,7 +44,7 @@ func SharedLabels() map[string]string {
 	}
 }
 
-// owned is the metadata of an object that is a report's own, and goes with it.
+// owned returns the metadata of an object that a report owns and that is deleted with it.
 func owned(mr *v1alpha1.MonitoringReport, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace:       mr.Namespace,

@@ -5,8 +5,8 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// Objectives returns what a report is judged by; nil if its spec names none, so that what the default ones are is said in
-// one place, internal/report.
+// Objectives returns a report's objectives; nil if its spec has none, so that the defaults are defined only in
+// internal/report.
 func Objectives(mr *v1alpha1.MonitoringReport) []report.Objective {
 	if mr.Spec.Objectives == nil {
 		return nil
@@ -18,7 +18,7 @@ func Objectives(mr *v1alpha1.MonitoringReport) []report.Objective {
 	return all
 }
 
-// objective keeps every kind that is set, so that Check sees it if there are two.
+// objective keeps every kind that is set, so that Check can report two of them.
 func objective(o v1alpha1.Objective) report.Objective {
 	made := report.Objective{Name: o.Name}
 	if k := o.Latency; k != nil {

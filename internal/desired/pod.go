@@ -17,15 +17,15 @@ const (
 
 	tokenFolder   = "/var/run/secrets/watchbill"
 	tokenAudience = "watchbill"
-	tokenSeconds  = int64(600) // the least that Kubernetes issues
-	urlFile       = "url"      // holds a webhook's URL, in its secret's folder
+	tokenSeconds  = int64(600) // the minimum that Kubernetes issues
+	urlFile       = "url"      // the file with a webhook's URL, in its secret's directory
 )
 
 func outputFolder(i int) string { return fmt.Sprintf("/outputs/%d", i) }
 func secretFolder(i int) string { return fmt.Sprintf("/secrets/%d", i) }
 
-// podTemplate is the Pod that makes a report, whether by the schedule or when asked for. It gets no token for the Kubernetes
-// API, and meets the restricted Pod Security standard.
+// podTemplate returns the Pod of a scheduled or manually requested run. It gets no token for the Kubernetes API and meets
+// the restricted Pod Security standard.
 func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplateSpec {
 	volumes, mounts := volumes(effective(mr).Outputs)
 	pod := corev1.PodSpec{
@@ -38,7 +38,7 @@ func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplate
 			RunAsUser:           new(nobody),
 			RunAsGroup:          new(nobody),
 			FSGroup:             new(nobody),
-			FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch), // a volume full of reports is not walked over each time
+			FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch), // avoids visiting all files of a volume each time
 			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
@@ -49,7 +49,7 @@ func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplate
 			Env:                      environment(jobSpec(mr, opts), opts),
 			Resources:                *opts.Resources.DeepCopy(),
 			VolumeMounts:             mounts,
-			TerminationMessagePolicy: corev1.TerminationMessageReadFile, // a log's end is no result
+			TerminationMessagePolicy: corev1.TerminationMessageReadFile, // the end of a log is not a result
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: new(false),
 				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -67,7 +67,7 @@ func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplate
 func environment(spec reportjob.Spec, opts Options) []corev1.EnvVar {
 	return []corev1.EnvVar{
 		{Name: "WATCHBILL_SPEC", Value: encoded(spec)},
-		// The slot is the end of the Job's name. The Job's annotation with it does not reach the Pod.
+		// The slot is the end of the Job's name. The Job's annotation with it is not copied to the Pod.
 		{Name: "WATCHBILL_JOB_NAME", ValueFrom: &corev1.EnvVarSource{
 			FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.labels['batch.kubernetes.io/job-name']"},
 		}},
@@ -76,7 +76,7 @@ func environment(spec reportjob.Spec, opts Options) []corev1.EnvVar {
 	}
 }
 
-// volumes are the token for the API, room for temporary files, and what the outputs need.
+// volumes returns the volumes of the API token, temporary files, and the outputs.
 func volumes(outputs []v1alpha1.Output) ([]corev1.Volume, []corev1.VolumeMount) {
 	all := []corev1.Volume{
 		{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
@@ -95,7 +95,7 @@ func volumes(outputs []v1alpha1.Output) ([]corev1.Volume, []corev1.VolumeMount) 
 	claims := map[string]string{} // the volumes of the claims
 	for i, o := range outputs {
 		if v := o.PersistentVolumeClaim; v != nil {
-			// Once for each claim: the kubelet has waited for ever for Pods that had one claim as two volumes.
+			// One volume per claim: the kubelet hangs on Pods with one claim in two volumes.
 			name, known := claims[v.ClaimName]
 			if !known {
 				name = fmt.Sprintf("output-%d", i)
@@ -115,8 +115,8 @@ func volumes(outputs []v1alpha1.Output) ([]corev1.Volume, []corev1.VolumeMount) 
 	return all, mounts
 }
 
-// secretOf is what an output needs of a Secret, and no more of it; nil if it needs none. It is optional, so that one Secret
-// that is missing holds up one output and not the report.
+// secretOf returns the keys that an output needs of a Secret; nil if it needs none. The volume is optional, so that a missing
+// Secret fails one output and not the report.
 func secretOf(o v1alpha1.Output) *corev1.SecretVolumeSource {
 	switch {
 	case o.S3 != nil:

@@ -10,8 +10,8 @@ import (
 	"github.com/watchbill/watchbill/internal/rules"
 )
 
-// PrometheusRule is a report's alerts and what they are computed from, and what its author should know about them; nil if
-// it wants none. Its error is report.FieldErrors; Check finds the same, but for rules that are too many.
+// PrometheusRule returns a report's alerts with their recording rules, and notes for its author; nil if alerting is off. The
+// error is report.FieldErrors; Check finds the same faults except for too many rules.
 func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.PrometheusRule, []rules.Note, error) {
 	spec := effective(mr)
 	if spec.Alerting.Mode == v1alpha1.AlertNone {
@@ -36,10 +36,10 @@ func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.
 	}, notes, nil
 }
 
-// RuleReport is a report as the rules are made for it.
+// RuleReport returns the input of internal/rules for a report.
 func RuleReport(mr *v1alpha1.MonitoringReport) rules.Report {
 	spec := effective(mr)
-	window, _ := time.ParseDuration(spec.Window) // 0 if there is none; Check says whether it is one
+	window, _ := time.ParseDuration(spec.Window) // 0 if empty; Check has validated it
 	labels := make(map[string]string, len(spec.Alerting.Labels))
 	for name, value := range spec.Alerting.Labels {
 		labels[name] = string(value)
@@ -88,7 +88,7 @@ func severities(s *v1alpha1.AlertSeverities) map[rules.Tier]string {
 	return all
 }
 
-// span returns a duration; one that rules refuse, if it is none.
+// span parses a duration. For an invalid one it returns a value that rules reject.
 func span[T ~string](s T) time.Duration {
 	d, err := time.ParseDuration(string(s))
 	if err != nil {
@@ -97,7 +97,7 @@ func span[T ~string](s T) time.Duration {
 	return d
 }
 
-// delay is nil for what is left out.
+// delay returns nil for an empty value.
 func delay(s v1alpha1.AlertDelay) *time.Duration {
 	if s == "" {
 		return nil
@@ -105,7 +105,7 @@ func delay(s v1alpha1.AlertDelay) *time.Duration {
 	return new(span(s))
 }
 
-// ruleGroups writes rules in prometheus-operator's types.
+// ruleGroups converts rules to prometheus-operator's types.
 func ruleGroups(file rules.File) []monitoringv1.RuleGroup {
 	groups := make([]monitoringv1.RuleGroup, len(file.Groups))
 	for i, g := range file.Groups {
@@ -125,7 +125,7 @@ func ruleGroups(file rules.File) []monitoringv1.RuleGroup {
 	return groups
 }
 
-// optional is nil for what is left out.
+// optional returns nil for an empty value.
 func optional[T ~string](s string) *T {
 	if s == "" {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/reportjob"
 )
 
-// jobSpec is a report as its Pods know it.
+// jobSpec returns the spec passed to a report's Pods.
 func jobSpec(mr *v1alpha1.MonitoringReport, opts Options) reportjob.Spec {
 	spec := effective(mr)
 	job := reportjob.Spec{
@@ -35,7 +35,7 @@ func jobSpec(mr *v1alpha1.MonitoringReport, opts Options) reportjob.Spec {
 	return job
 }
 
-// jobOutput is the output of that index, with the places where its volumes are mounted.
+// jobOutput returns the i-th output with its mount paths.
 func jobOutput(i int, o v1alpha1.Output) reportjob.Output {
 	made := reportjob.Output{Format: format(o.Format)}
 	if v := o.PersistentVolumeClaim; v != nil {
@@ -66,12 +66,12 @@ func style(s v1alpha1.WebhookStyle) reportjob.Style {
 	return reportjob.Generic
 }
 
-// encoded writes a report as JSON for an environment variable. The kubelet would expand $(NAME) in it, and shorten $$: so
-// that what is in the spec stays what it is, there is no dollar.
+// encoded encodes a spec as JSON for an environment variable. The kubelet expands $(NAME) and $$, so dollar signs are
+// escaped.
 func encoded(spec reportjob.Spec) string {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false) // or < would be \u003c, six times as long
+	encoder.SetEscapeHTML(false) // which writes < as \u003c
 	if err := encoder.Encode(spec); err != nil {
 		panic(fmt.Sprintf("a reportjob.Spec that is no JSON: %v", err)) // it is of strings and numbers
 	}

@@ -21,7 +21,7 @@ const (
 	maxAgents = 10_000_000
 )
 
-// Parse reads a file of enrollment tokens. It has the tokens' hashes and no token. The error is a yamlfile.Faults.
+// Parse parses a file of enrollment tokens, which contains their hashes only. The error is a yamlfile.Faults.
 func Parse(file []byte) ([]fleet.Grant, error) {
 	r, root := yamlfile.Read(file, maxFile, maxFaults)
 	if root == nil {
@@ -52,7 +52,7 @@ func readGrant(r *yamlfile.Reader, n *yaml.Node, at string) (g fleet.Grant, ok b
 	case sum == nil && n.Kind == yaml.MappingNode:
 		r.Fault(n, at+".sha256", "is missing; it is the SHA-256 of the token, as 64 hexadecimal digits")
 	case written != "" && (err != nil || len(hash) != len(g.Token)):
-		// It may be the token itself, so it is not quoted.
+		// The value may be the token itself, so it is not quoted.
 		r.Fault(sum, at+".sha256", "must be the SHA-256 of the token, as 64 hexadecimal digits")
 	case written != "":
 		g.Token, ok = fleet.TokenHash(hash), true
@@ -87,7 +87,7 @@ func readLabels(r *yamlfile.Reader, n *yaml.Node, field string) map[string]strin
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		value := fields[key]
 		checkKey(r, value, yamlfile.Under(field, key), key)
-		// Any scalar is meant as it is written: a label is often called true or 7.
+		// Any scalar is taken as written: labels are often true or 7.
 		if value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" {
 			r.WrongKind(value, yamlfile.Under(field, key), "text")
 			continue
@@ -107,7 +107,7 @@ func readAllowed(r *yamlfile.Reader, n *yaml.Node, field string, fixed map[strin
 	if n == nil {
 		return nil
 	}
-	keys := []string{} // not nil: none is not any
+	keys := []string{} // not nil, which would allow any
 	for at, entry := range r.List(n, field, 0, fleet.MaxLabels) {
 		key := r.Text(entry, at, 1000)
 		if key == "" {

@@ -1,5 +1,5 @@
-// Package enrollment knows the tokens that let agents enrol, and what each of them gives: those of the command line, and
-// those of a file that may change while the program runs.
+// Package enrollment holds the enrollment tokens and the grant of each: those of the command line and those of a file,
+// which is reloaded when it changes.
 package enrollment
 
 import (
@@ -12,28 +12,28 @@ import (
 	"github.com/watchbill/watchbill/internal/watched"
 )
 
-// Options are where grants come from.
+// Options are the sources of grants.
 type Options struct {
 	Tokens    string // separated by commas; what they give is not limited but by MaxAgents
 	MaxAgents int    // of each token for which the file does not say; 0: no limit
 	File      string // see Parse; empty: none
 }
 
-// Grants are the tokens that are good now.
+// Grants are the valid enrollment tokens.
 type Grants struct {
 	opts    Options
 	file    *watched.File
 	current atomic.Pointer[[]fleet.Grant]
 }
 
-// Open reads the file for the first time, when every fault counts.
+// Open reads the file. Any fault in it is an error.
 func Open(o Options) (*Grants, error) {
 	g := &Grants{opts: o, file: watched.New(o.File, maxFile)}
 	g.set(nil)
 	return g, g.Refresh(context.Background())
 }
 
-// Refresh reads the file if there is one and it has changed. One that is wrong leaves the grants as they are.
+// Refresh reads the file again if it has changed. If it is invalid the grants stay as they are.
 func (g *Grants) Refresh(context.Context) error {
 	if g.opts.File == "" {
 		return nil
@@ -53,7 +53,7 @@ func (g *Grants) Refresh(context.Context) error {
 	return nil
 }
 
-// set puts the grants of the file before those of the command line.
+// set replaces the grants. Those of the file take precedence over those of the command line.
 func (g *Grants) set(grants []fleet.Grant) {
 	known := map[fleet.TokenHash]bool{}
 	for i := range grants {
@@ -71,7 +71,7 @@ func (g *Grants) set(grants []fleet.Grant) {
 	g.current.Store(&grants)
 }
 
-// Find returns what a token gives, in a time that tells nothing of the tokens; nil if it is none of them.
+// Find returns the grant of a token, or nil. Its time does not depend on the tokens' contents.
 func (g *Grants) Find(token fleet.TokenHash) *fleet.Grant {
 	var found *fleet.Grant
 	all := *g.current.Load()
@@ -83,5 +83,5 @@ func (g *Grants) Find(token fleet.TokenHash) *fleet.Grant {
 	return found
 }
 
-// Any reports whether any token lets agents enrol, now or once the file names one.
+// Any reports whether agents can enrol, now or once the file has a token.
 func (g *Grants) Any() bool { return g.opts.File != "" || len(*g.current.Load()) > 0 }

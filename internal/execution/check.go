@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// What an execution may be at most.
+// Limits of an execution's fields.
 const (
 	MaxID           = 128 // bytes, of execution_id
 	MaxUser         = 256 // bytes, of user_id, session_id and request_id
@@ -19,18 +19,18 @@ const (
 	MaxWord         = 32            // bytes, of service_tier and region
 	MaxTokens       = 1_000_000_000 // of each kind
 	MaxDuration     = 30 * 24 * time.Hour
-	// MaxAhead is how far in the future an execution may have begun: clocks differ.
+	// MaxAhead is how far in the future an execution's start may be, since clocks differ.
 	MaxAhead = 10 * time.Minute
 )
 
-// Fault is what is wrong with an execution.
+// Fault is why an execution was rejected.
 type Fault struct {
 	Code   string // stable, snake_case, part of the API
-	Field  string // as the API calls it
-	Detail string // one sentence for a person
+	Field  string // its name in the API
+	Detail string // one sentence for people
 }
 
-// FaultErased is that of an execution whose user was erased after it began.
+// FaultErased is the fault of an execution whose user was erased after it began.
 var FaultErased = Fault{Code: CodeErased, Field: "user_id", Detail: "was erased after this began"}
 
 // CodeErased is FaultErased's code.
@@ -42,13 +42,13 @@ func faulty(code, field, format string, args ...any) *Fault {
 	return &Fault{Code: code, Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Acceptance says which times are taken.
+// Acceptance is the range of accepted start times.
 type Acceptance struct {
 	Now  time.Time
-	Keep time.Duration // executions that began longer ago are dropped already
+	Keep time.Duration // retention; executions that began earlier are rejected
 }
 
-// Check finds the first thing wrong with an execution; nil if it may be stored.
+// Check returns the first fault of an execution, or nil if it can be stored.
 func (e *Execution) Check(a Acceptance) *Fault {
 	fault := cmp.Or(
 		checkName("execution_id", e.ID, MaxID, true),
@@ -93,7 +93,7 @@ func (e *Execution) checkTime(a Acceptance) *Fault {
 	return nil
 }
 
-// days writes a time as whole days, if it is.
+// days formats a duration in days if it is a whole number of them.
 func days(d time.Duration) string {
 	if d >= DayWide && d%DayWide == 0 {
 		return fmt.Sprintf("%d days", d/DayWide)
@@ -128,7 +128,7 @@ func (t Tokens) check() *Fault {
 	return nil
 }
 
-// check finds what of the billing cannot be so. Its counts are parts of those of t.
+// check returns the first fault of the billing. Its counts are parts of those of t.
 func (b Billing) check(t Tokens) *Fault {
 	if b == (Billing{}) {
 		return nil
@@ -155,7 +155,7 @@ func (b Billing) check(t Tokens) *Fault {
 	return checkName("region", b.Region, MaxWord, false)
 }
 
-// IsPlain reports whether a text is of printable ASCII alone, as nearly all names are.
+// IsPlain reports whether a text is printable ASCII, as nearly all names are.
 func IsPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {

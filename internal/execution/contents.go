@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Content is what went into an execution and came out of it, said by a log record and not by the execution's span.
+// Content is input or output of an execution that a log record carries instead of the execution's span.
 type Content struct {
 	TraceID, SpanID string
 	At              time.Time       // when the record was made
@@ -14,23 +14,23 @@ type Content struct {
 	Input, Output   json.RawMessage // nil: it has none
 }
 
-// Source is the fingerprint of the token by which content came.
+// Source is the fingerprint of the token that content was sent with.
 type Source [8]byte
 
 type sourceKey struct{}
 
-// WithSource notes by which token a request came.
+// WithSource returns a context with a request's source.
 func WithSource(ctx context.Context, source Source) context.Context {
 	return context.WithValue(ctx, sourceKey{}, source)
 }
 
-// SourceOf returns by which token a request came; the zero Source if that was not noted.
+// SourceOf returns the source in ctx, or the zero Source.
 func SourceOf(ctx context.Context) Source {
 	source, _ := ctx.Value(sourceKey{}).(Source)
 	return source
 }
 
-// Merge puts the contents of one span together: those that say all win over single messages, of which the order is kept.
+// Merge combines the contents of one span: complete contents take precedence over single messages, which keep their order.
 func Merge(contents []Content) (input, output json.RawMessage) {
 	for _, c := range contents {
 		if !c.Message {
@@ -53,7 +53,7 @@ func first(a, b json.RawMessage) json.RawMessage {
 	return b
 }
 
-// listOf returns a list in JSON of the messages; nil if there is none.
+// listOf returns the messages as a JSON array, or nil.
 func listOf(contents []Content, part func(Content) json.RawMessage) json.RawMessage {
 	var all json.RawMessage
 	for _, c := range contents {

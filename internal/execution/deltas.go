@@ -10,8 +10,8 @@ const (
 	DayWide     = 24 * time.Hour
 )
 
-// Capped says which names of an execution stand as Other in the rollups. It is kept with the row, so that what was added
-// there can be taken away there.
+// Capped says which names of an execution are counted as Other in the rollups. It is stored with the row, so that what was
+// added there can be subtracted there.
 type Capped int16
 
 // The bits of Capped.
@@ -20,23 +20,23 @@ const (
 	CappedModel Capped = 2
 )
 
-// Row is an execution as it is stored.
+// Row is a stored execution.
 type Row struct {
 	Execution
 	Capped Capped
 }
 
-// Committed is what became of a batch that was committed.
+// Committed is the result of a committed batch.
 type Committed struct {
-	// New says of each execution whether it is; the others were stored before, or came twice.
+	// New says for each execution whether it was stored; the others are duplicates.
 	New []bool
-	// Erased says of each whether it was dropped, for its user was erased after it began; nil: none was.
+	// Erased says for each execution whether it was dropped because its user was erased after it began; nil if none was.
 	Erased []bool
-	// Settled are those new ones that no ancestor still to come will change.
+	// Settled are the new executions that no late ancestor will change.
 	Settled []Execution
 }
 
-// CellKey is the cell of a minute.
+// CellKey identifies a cell of a minute.
 type CellKey struct {
 	Minute       int64 // seconds since 1970
 	Agent, Model string
@@ -44,24 +44,24 @@ type CellKey struct {
 	Request      bool
 }
 
-// UserKey is a user's use of a model in a quarter of an hour.
+// UserKey identifies a user's usage of a model in a quarter of an hour.
 type UserKey struct {
 	Quarter     int64 // seconds since 1970
 	User, Model string
 }
 
-// Deltas is how much a change of executions changes the rollups.
+// Deltas are the changes of the rollups that follow from changes of executions.
 type Deltas struct {
 	Cells map[CellKey]*Measures
 	Users map[UserKey]*Spend
 }
 
-// NewDeltas returns those of no change.
+// NewDeltas returns empty Deltas.
 func NewDeltas() Deltas {
 	return Deltas{Cells: map[CellKey]*Measures{}, Users: map[UserKey]*Spend{}}
 }
 
-// Add adds a row that came; sign -1 is for one that goes.
+// Add adds a row with sign 1 and subtracts it with sign -1.
 func (d Deltas) Add(r *Row, sign int64) {
 	d.cell(r).Add(&r.Execution, sign)
 	var one Measures
@@ -73,7 +73,7 @@ func (d Deltas) Add(r *Row, sign int64) {
 	d.user(r).Add(spend)
 }
 
-// Reprice adds a row's change of price: was is what it cost before.
+// Reprice adds a row's change of price; was is its previous cost.
 func (d Deltas) Reprice(r *Row, was *int64) {
 	before := r.Execution
 	before.Cost = was
@@ -106,7 +106,7 @@ func (d Deltas) user(r *Row) *Spend {
 	return sum
 }
 
-// names are the row's agent and model in the rollups.
+// names returns the row's agent and model in the rollups.
 func (r *Row) names() (agent, model string) {
 	agent, model = r.AgentName, r.Model
 	if r.Capped&CappedAgent != 0 {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Differences divides a window as Segments does, but takes more than the window where that is fewer buckets, and what is too much
-// away again: yesterday's last 20 hours are that day without its first four. Buckets that begin after now hold next to
-// nothing and count for nothing, so today until now is today. All of a wider bucket in which the window begins or ends must
-// be kept at the narrower widths: see Kept.Align.
+// Differences divides a window as Segments does, but may take a larger window and subtract the rest if that needs fewer
+// buckets: yesterday's last 20 hours are that day minus its first four hours. Buckets that begin after now are nearly empty
+// and free, so today until now is today. The whole of a wider bucket in which the window begins or ends must be stored at
+// the narrower widths: see Kept.Align.
 func Differences(w Window, now time.Time, widths ...time.Duration) []Segment {
 	if !w.From.Before(w.To) || len(widths) == 0 {
 		return nil
@@ -17,7 +17,7 @@ func Differences(w Window, now time.Time, widths ...time.Duration) []Segment {
 	return segments
 }
 
-// differences also says how many buckets those are. It tries all ways: from either end of the window to one or the other end of
+// differences also returns the number of buckets. It tries all combinations: from each end of the window to either end of
 // the wider bucket there.
 func differences(w Window, now time.Time, widths []time.Duration) (fewest []Segment, buckets int) {
 	if w.From.Equal(w.To) {
@@ -37,7 +37,7 @@ func differences(w Window, now time.Time, widths []time.Duration) (fewest []Segm
 				continue
 			}
 			outer, many := ends(w, Window{from, to}, widths[0], now)
-			if many >= buckets { // whatever is between them
+			if many >= buckets { // regardless of the buckets between them
 				continue
 			}
 			between, more := differences(Window{from, to}, now, widths[1:])
@@ -49,7 +49,7 @@ func differences(w Window, now time.Time, widths []time.Duration) (fewest []Segm
 	return fewest, buckets
 }
 
-// ends are what is between the ends of a window and those of another one, and how many buckets that is.
+// ends returns the segments between the ends of a window and those of another, and their number of buckets.
 func ends(w, other Window, width time.Duration, now time.Time) (ends []Segment, buckets int) {
 	for _, end := range []Segment{
 		{width, w.From, other.From, false},
@@ -64,7 +64,7 @@ func ends(w, other Window, width time.Duration, now time.Time) (ends []Segment, 
 	return ends, buckets
 }
 
-// bounds are where the bucket in which t is begins and ends; t itself, if one begins there.
+// bounds returns the start and end of the bucket that contains t, or t itself if a bucket begins there.
 func bounds(t time.Time, width time.Duration) []time.Time {
 	begin := t.Truncate(width)
 	if begin.Equal(t) {
@@ -73,7 +73,7 @@ func bounds(t time.Time, width time.Duration) []time.Time {
 	return []time.Time{begin, begin.Add(width)}
 }
 
-// buckets is how many buckets it has that begin before a time.
+// buckets returns the number of the segment's buckets that begin before a time.
 func (s Segment) buckets(before time.Time) int {
 	if s.To.Before(before) {
 		before = s.To

@@ -1,5 +1,5 @@
-// Package execution is what is known of AI agents' executions: what one is, what it may say, what it costs, and how many
-// of them add up to figures. It is pure: no I/O, no clock.
+// Package execution is the domain of AI agents' executions: their fields and limits, prices, masking, and the figures that
+// they add up to. It does no I/O and reads no clock.
 //
-// Where executions come from (REST, OpenTelemetry, the gateway) and how they are kept is no matter of this package.
+// How executions arrive (REST, OpenTelemetry, the gateway) and how they are stored is the concern of other packages.
 package execution

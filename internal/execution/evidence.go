@@ -1,18 +1,18 @@
 package execution
 
-// Evidence says how well the cost of executions is known. Like Measures it is made of whole numbers.
+// Evidence says how well the cost of executions is known. Like Measures it consists of integers.
 type Evidence struct {
 	UnknownUsage int64 // executions whose Usage is unknown or estimated
-	Estimated    int64 // nano-USD, the part of Cost that estimated usage makes up
+	Estimated    int64 // nano-USD, the part of Cost of estimated usage
 
-	// Provider is what providers said they charged, in nano-USD. Unpriced is its part for executions without a Cost, and
+	// Provider is what providers reported as charged, in nano-USD. Unpriced is its part for executions without a Cost, and
 	// Compared the Cost of the others.
 	Provider         int64
 	ProviderUnpriced int64
 	ProviderCompared int64
 }
 
-// evidenceOf returns what an execution adds; sign -1 takes it away again.
+// evidenceOf returns an execution's contribution, negated with sign -1.
 func evidenceOf(e *Execution, sign int64) (v Evidence) {
 	if e.Usage == UsageUnknown || e.Usage == UsageEstimated {
 		v.UnknownUsage = sign
@@ -44,14 +44,14 @@ func (v *Evidence) Add(other Evidence) {
 	v.ProviderCompared = plus(v.ProviderCompared, other.ProviderCompared)
 }
 
-// ProviderDifference is what providers charged for executions with a Cost, less that Cost.
+// ProviderDifference returns what providers charged for executions with a Cost, minus that Cost.
 func (v Evidence) ProviderDifference() int64 {
 	return v.Provider - v.ProviderUnpriced - v.ProviderCompared
 }
 
-// UnpricedTokens returns how many of an execution's tokens are in no cost: all of them without a price, otherwise those
-// that its total has beyond input and output. Releases that did not record Usage did not count the latter, so they must not
-// be taken away from a total either.
+// UnpricedTokens returns the number of an execution's tokens that are in no cost: all of them without a price, otherwise
+// those of its total beyond input and output. Releases that did not record Usage did not count the latter, so they must not
+// be subtracted from a total either.
 func (e *Execution) UnpricedTokens() int64 {
 	switch {
 	case e.Cost == nil:
@@ -62,8 +62,8 @@ func (e *Execution) UnpricedTokens() int64 {
 	return max(e.Tokens.Used-e.Tokens.Input-e.Tokens.Output, 0)
 }
 
-// CostQualifier returns what has to be said before a cost that is not exact, with a blank at its end: it leaves out tokens
-// without a price and usage that is unknown, and may have a part that is estimated.
+// CostQualifier returns the prefix of a cost that is not exact, with a space at its end: the cost excludes unpriced tokens
+// and unknown usage, or includes estimates.
 func CostQualifier(unpriced, unknownUsage int64, estimated bool) string {
 	switch {
 	case estimated && unpriced > 0:
@@ -76,8 +76,7 @@ func CostQualifier(unpriced, unknownUsage int64, estimated bool) string {
 	return ""
 }
 
-// KnownCost returns a cost to show, and false where it would pass for zero though something that was used has no price or
-// is not known.
+// KnownCost returns a cost to show, and false if it is zero only because usage has no price or is unknown.
 func KnownCost(nanoUSD, unpriced int64, v Evidence) (int64, bool) {
 	return nanoUSD, nanoUSD != 0 || unpriced <= 0 && v.UnknownUsage <= 0
 }

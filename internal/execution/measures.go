@@ -2,26 +2,26 @@ package execution
 
 import "github.com/watchbill/watchbill/internal/sketch"
 
-// Measures is what executions add up to. Everything in it is a whole number, so that what was added can be taken away
-// exactly, in whatever order.
+// Measures are sums over executions. They consist of integers, so that what was added can be subtracted exactly, in any
+// order.
 type Measures struct {
 	Count    int64
-	Micros   int64 // time taken, in microseconds
+	Micros   int64 // duration in microseconds
 	Tokens   Tokens
-	Cost     int64 // nano-USD, of those that have a price
-	Unpriced int64 // tokens that are in no cost
+	Cost     int64 // nano-USD, of executions with a price
+	Unpriced int64 // tokens in no cost
 	Evidence
 	// Durations are in seconds.
 	Durations sketch.Distribution
 }
 
-// Add adds an execution; sign -1 takes it away again.
+// Add adds an execution with sign 1 and subtracts it with sign -1.
 func (m *Measures) Add(e *Execution, sign int64) {
 	m.addFigures(e, sign)
 	m.Durations.Add(e.Duration.Seconds(), sign)
 }
 
-// addFigures is Add but for Durations.
+// addFigures is Add without Durations.
 func (m *Measures) addFigures(e *Execution, sign int64) {
 	m.Count += sign
 	m.Micros = plus(m.Micros, sign*e.Duration.Microseconds())
@@ -37,7 +37,7 @@ func (m *Measures) addFigures(e *Execution, sign int64) {
 	m.Evidence.Add(evidenceOf(e, sign))
 }
 
-// Merge adds all that other holds.
+// Merge adds other.
 func (m *Measures) Merge(other Measures) {
 	m.Count = plus(m.Count, other.Count)
 	m.Micros = plus(m.Micros, other.Micros)
@@ -48,11 +48,11 @@ func (m *Measures) Merge(other Measures) {
 	m.Durations.Merge(other.Durations)
 }
 
-// Cell is what executions of one agent, model and status add up to.
+// Cell is the sum of the executions of one agent, model and status.
 type Cell struct {
 	Agent   string // or Other
 	Model   string // or Other; empty: no model
 	Status  Status
-	Request bool // they count as requests; the others are parts of requests
+	Request bool // whether they count as requests; others are parts of requests
 	Measures
 }

@@ -8,24 +8,24 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// Window is the time from From up to, not including, To, in UTC.
+// Window is the time from From up to but excluding To, in UTC.
 type Window struct{ From, To time.Time }
 
-// Facts is what was recorded of executions in a window, over all replicas.
+// Facts are the recorded sums of a window, over all replicas.
 type Facts struct {
 	Window Window
 	Cells  []Cell
 }
 
-// Metrics is how a system of agents performs.
+// Metrics are the figures of a system of agents.
 type Metrics struct {
 	Figures
 	Agents map[string]Figures
-	// Models counts the calls of each model; an agent's run that names its model is one.
+	// Models counts the calls of each model; an agent's run that names a model counts as one.
 	Models map[string]Figures
 }
 
-// Figures is what some requests, or calls of a model, come to. Ratios and times are nil where there were none.
+// Figures summarise requests, or calls of a model. Ratios and times are nil if there were none.
 type Figures struct {
 	Count      int64 // requests, or calls
 	Successful int64
@@ -33,7 +33,7 @@ type Figures struct {
 	Timeouts   int64
 
 	SuccessRate *float64 // from 0 to 1
-	// Milliseconds, of those that count. Percentiles are within 1 %.
+	// Milliseconds, of those counted. Percentiles are within 1 %.
 	Mean, P50, P95, P99 *float64
 
 	Tokens   Tokens
@@ -42,8 +42,8 @@ type Figures struct {
 	Evidence
 }
 
-// Metrics computes the figures of the whole, of each agent and of each model. Tokens and cost are those of all
-// executions, whether they count as requests or belong to one.
+// Metrics computes the figures in total, of each agent and of each model. Tokens and cost are those of all executions,
+// whether they count as requests or belong to one.
 func (f Facts) Metrics() Metrics {
 	var total sums
 	agents, models := map[string]*sums{}, map[string]*sums{}
@@ -74,7 +74,7 @@ func of(all map[string]*sums, name string) *sums {
 	return sum
 }
 
-// sums adds cells up.
+// sums accumulates cells.
 type sums struct {
 	counted  Measures // of those that count, but for their durations
 	took     sketch.Accumulator
@@ -127,10 +127,10 @@ func milliseconds(took *sketch.Distribution, quantile float64) *float64 {
 	return new(seconds * 1e3)
 }
 
-// GroupBy says what costs are told by.
+// GroupBy is how costs are grouped.
 type GroupBy string
 
-// What costs can be told by.
+// The groupings of costs.
 const (
 	ByDay   GroupBy = "day" // of a time zone
 	ByUser  GroupBy = "user"
@@ -156,7 +156,7 @@ func (s *Spend) Add(other Spend) {
 	s.Evidence.Add(other.Evidence)
 }
 
-// SpendOf is one group's.
+// SpendOf is the spend of one group.
 type SpendOf struct {
 	Key string // a day as 2006-01-02, a user, an agent or a model; empty: executions without a model
 	Spend
@@ -167,12 +167,12 @@ type Costs struct {
 	Window  Window
 	GroupBy GroupBy
 	Total   Spend
-	Groups  []SpendOf // by day: ascending; else the dearest first
-	Many    int64     // groups there are, those of Rest included
-	Rest    *SpendOf  // all groups beyond those, Key Other; nil: there are none
+	Groups  []SpendOf // days ascending; other groups by cost, highest first
+	Many    int64     // number of groups, including those of Rest
+	Rest    *SpendOf  // all other groups, with Key Other; may be nil
 }
 
-// NewCosts orders groups, and keeps so many of them.
+// NewCosts sorts groups and sums up those beyond limit in Rest.
 func NewCosts(w Window, by GroupBy, groups []SpendOf, most int) Costs {
 	c := Costs{Window: w, GroupBy: by, Many: int64(len(groups))}
 	for _, g := range groups {

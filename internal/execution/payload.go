@@ -9,22 +9,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The bounds of a policy.
+// Limits of a policy.
 const (
-	DefaultPayload = 64 << 10 // bytes of each of input and output that are kept
-	MinPayload     = 256      // bytes that can be asked for at the least: a truncated payload still has a head
+	DefaultPayload = 64 << 10 // bytes kept of input and of output
+	MinPayload     = 256      // minimum of the setting, so that a truncated payload has a beginning
 )
 
-// PayloadPolicy says what is kept of what executions took in and gave out.
+// PayloadPolicy says what is kept of executions' inputs and outputs.
 type PayloadPolicy struct {
 	Max    int  // bytes of each of input and output; 0: DefaultPayload
-	Refuse bool // what is larger, instead of keeping its head
+	Refuse bool // reject larger ones instead of truncating them
 	Redact Redaction
 }
 
-// Apply makes an execution's payloads and error message such that they can be stored, masks them, and then bounds them.
-// Applied again it changes nothing. Only a policy that refuses large payloads has faults, and a fault leaves the execution
-// as it was.
+// Apply makes an execution's payloads and error message storable, masks them, and then truncates them. It is idempotent.
+// It returns a fault only if the policy rejects large payloads, and then leaves the execution unchanged.
 func (p PayloadPolicy) Apply(e *Execution) *Fault {
 	input, fault := p.apply("input_data", e.Input)
 	if fault != nil {
@@ -58,12 +57,12 @@ func (p PayloadPolicy) apply(field string, raw json.RawMessage) (json.RawMessage
 	}
 }
 
-// truncatedMark begins what truncate makes.
+// truncatedMark is the beginning of a truncated payload.
 const truncatedMark = `{"truncated":`
 
-// truncate makes an object that says that there was more, how much, and how it began.
+// truncate returns an object with the size and the beginning of a payload.
 func (p PayloadPolicy) truncate(payload json.RawMessage, bytes int) json.RawMessage {
-	const slack = 32 // for members that are masked: even "truncated" can be
+	const slack = 32 // for masks: even "truncated" may be masked
 	object := func(head string) []byte {
 		o := strconv.AppendInt([]byte(truncatedMark+`true,"bytes":`), int64(bytes), 10)
 		o = append(o, `,"head":`...)
@@ -75,15 +74,15 @@ func (p PayloadPolicy) truncate(payload json.RawMessage, bytes int) json.RawMess
 	return p.Redact.JSON(object(head))
 }
 
-// quotedPrefix is the longest beginning of a text that takes no more bytes than those as a JSON string, without its
-// quotation marks. A rune that is cut is left out.
+// quotedPrefix returns the longest prefix of s that takes at most limit bytes as a JSON string, without its quotation marks.
+// It cuts no rune.
 func quotedPrefix(s string, most int) string {
 	size := 0
 	for i := 0; i < len(s); {
 		char, width := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case char == utf8.RuneError && width == 1:
-			return s[:i] // the text is valid but where it was cut
+			return s[:i] // only a cut rune is invalid
 		case char == '"' || char == '\\' || char == '\b' || char == '\f' || char == '\n' || char == '\r' || char == '\t':
 			size += 2
 		case char < ' ':
@@ -99,7 +98,7 @@ func quotedPrefix(s string, most int) string {
 	return s
 }
 
-// errorMessage masks an error message, and cuts it to what may be stored; then it says so at its end.
+// errorMessage masks an error message and cuts it to the maximum, with a mark at its end.
 func (p PayloadPolicy) errorMessage(message string) string {
 	masked := p.Redact.Text(SanitizeText(message))
 	if len(masked) <= MaxErrorMessage {

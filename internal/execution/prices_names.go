@@ -25,6 +25,7 @@ var (
 		`-(?:preview|exp|experimental|beta)(?:-\d{2}-\d{2})?`, // -preview-05-06
 		`-00\d`,
 		`-latest`,
+		`\[[0-9a-z]+\]`, // Claude Code's of how much it reads: [1m]
 		`:(?:beta|thinking|online|extended|nitro|floor|exacto)`, // OpenRouter: how it is routed, not what runs
 	}, "|") + `)$`)
 	// dotted is what Bedrock puts before a model: where it runs, and whose it is.
@@ -106,6 +107,8 @@ func readModelName(model, provider string) modelName {
 
 func (n *modelName) read(model, provider string) {
 	name := strings.ToLower(strings.TrimSpace(model))
+	name = n.readARN(name)
+	name = n.readRoute(name)
 	if prefix, rest, ok := cutProvider(name); ok {
 		n.list(&n.hosted, name, false)
 		n.host, name = prefix, rest
@@ -131,6 +134,39 @@ func (n *modelName) read(model, provider string) {
 	}
 	n.readDots(last, provider)
 	n.addEffortless()
+	n.hosted, n.plain = turned(n.hosted), turned(n.plain)
+}
+
+// readARN notes what runs a model that is named by an ARN, and returns the name. What only chooses one, or was made of one,
+// names none.
+func (n *modelName) readARN(name string) string {
+	if !strings.HasPrefix(name, "arn:aws") {
+		return name
+	}
+	fields := strings.SplitN(name, ":", 6)
+	if len(fields) < 6 {
+		return name
+	}
+	n.host, n.region = "bedrock", fields[3]
+	switch kind, model, _ := strings.Cut(fields[5], "/"); kind {
+	case "foundation-model", "inference-profile":
+		return model
+	}
+	return ""
+}
+
+// readRoute cuts from a name the host that it is sent to, as Hugging Face's router has it: openai/gpt-oss-120b:together.
+func (n *modelName) readRoute(name string) string {
+	at := strings.LastIndexByte(name, ':')
+	if at <= 0 || at == len(name)-1 || strings.ContainsAny(name[at:], "/.0123456789") || !strings.Contains(name[:at], "/") {
+		return name
+	}
+	host := providerOf(name[at+1:])
+	if host == "" || makers[host] {
+		return name
+	}
+	n.host = host
+	return name[:at]
 }
 
 // list appends the candidates of a name.
@@ -194,10 +230,9 @@ func (n *modelName) readPath(segments []string) {
 		first = segments[1] // accounts/fireworks/models/…
 	case first == "projects" && slices.Contains(segments, "publishers"):
 		first = "vertex"
-	case strings.HasPrefix(first, "arn:aws"):
-		n.host = "bedrock"
-		if fields := strings.Split(first, ":"); len(fields) > 3 {
-			n.region = fields[3]
+	case routers[providerOf(first)] && len(segments) > 2:
+		if host := providerOf(segments[1]); host != "" && !makers[host] { // huggingface/together/openai/…
+			first = segments[1]
 		}
 	}
 	if host := providerOf(first); host != "" && !strings.ContainsAny(first, "0123456789") && n.host == "" {
@@ -277,4 +312,44 @@ func (n *modelName) addEffortless() {
 			}
 		}
 	}
+}
+
+// turned appends the names of Claude models with their version and their family in the other order: claude-sonnet-4-5 for
+// claude-4.5-sonnet, and claude-3-5-haiku for claude-haiku-3.5. Anthropic has used both.
+func turned(names []candidate) []candidate {
+	for _, c := range names {
+		before, rest, is := strings.Cut(c.name, "claude-")
+		if !is {
+			continue
+		}
+		parts := strings.Split(rest, "-")
+		versions, family := 0, 0
+		for versions < len(parts) && versions < 2 && isVersion(parts[versions]) {
+			versions++
+		}
+		order := slices.Clone(parts)
+		switch {
+		case versions > 0 && versions < len(parts):
+			order = append(append(order[:0], parts[versions]), parts[:versions]...)
+			family = versions + 1
+		case versions == 0 && len(parts) > 1 && isVersion(parts[1]):
+			family = 2
+			if len(parts) > 2 && isVersion(parts[2]) {
+				family = 3
+			}
+			order = append(append(order[:0], parts[1:family]...), parts[0])
+		default:
+			continue
+		}
+		name := strings.Join(append(order, parts[family:]...), "-")
+		for _, name := range []string{name, strings.ReplaceAll(name, ".", "-")} {
+			names = append(names, candidate{before + "claude-" + name, false, c.zoned})
+		}
+	}
+	return names
+}
+
+// isVersion reports whether a part of a name is a number of a version: 4, 4.5, 5.
+func isVersion(part string) bool {
+	return part != "" && len(part) <= 4 && strings.Trim(part, "0123456789.") == "" && part[0] != '.'
 }

@@ -89,7 +89,7 @@ func (p *Prices) ask(key priceKey) asked {
 		}
 	}
 	a := asked{provider: known, name: readModelName(key.model, known)}
-	if host := a.name.host; host != "" && host != known && (known == "" || makers[known]) {
+	if host := a.name.host; host != "" && host != known && (known == "" || makers[known] || routers[known]) {
 		if known != protocol || !a.name.path || !makers[host] { // or else a host calls a model so, by whose it is
 			a.provider = host
 		}

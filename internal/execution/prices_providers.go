@@ -96,6 +96,9 @@ var makers = map[string]bool{
 	"meta": true, "zai": true, "moonshot": true, "minimax": true, "alibaba": true, "ai21": true, "nvidia": true,
 }
 
+// routers pass a call on to hosts that their names of models tell, at those hosts' prices.
+var routers = map[string]bool{"huggingface": true}
+
 // protocol is the provider whose protocol most others speak, so that clients name it whoever answers.
 const protocol = "openai"
 

@@ -12,21 +12,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The limits of what PostgreSQL's jsonb stores, and returns in a size that can be told. It has no NUL characters. Its
-// numbers are numeric, which prints in full: 1e300 is returned as 301 digits.
+// Limits of what PostgreSQL's jsonb stores and returns in a predictable size. It has no NUL characters. Its numbers are
+// numeric, which is printed in full: 1e300 is returned as 301 digits.
 const (
 	maxPayloadDepth = 64
 	maxNumber       = 1024 // bytes as written
 	maxExponent     = 400
-	maxGrowth       = 256 << 10 // bytes, by which the numbers of a payload may grow
-	shortNumber     = 300       // bytes: without an exponent, such a number fits whatever its digits are
+	maxGrowth       = 256 << 10 // bytes by which the numbers of a payload may grow
+	shortNumber     = 300       // bytes; shorter numbers without an exponent always fit
 )
 
-// Sanitize returns a payload that jsonb stores, whatever it is given. A text that is not JSON, or is nested too deep,
-// becomes a JSON string. A number out of range becomes a string of its digits. NUL characters, halves of surrogate pairs
-// and bytes that are not UTF-8 become U+FFFD. Of nothing it returns nil. Applied again it changes nothing.
+// Sanitize returns a payload that jsonb can store. Text that is not JSON, or is nested too deep, becomes a JSON string. A
+// number out of range becomes a string of its digits. NUL, unpaired surrogates and invalid UTF-8 become U+FFFD. Empty input
+// becomes nil. Sanitize is idempotent.
 //
-// Most payloads need no change. Those are returned as they are, after one pass that allocates nothing.
+// Most payloads need no change. They are returned unchanged after one pass without allocations.
 func Sanitize(raw []byte) json.RawMessage {
 	switch {
 	case len(raw) == 0:
@@ -37,7 +37,7 @@ func Sanitize(raw []byte) json.RawMessage {
 	return replaceUnstorable(raw)
 }
 
-// replaceUnstorable is Sanitize for payloads that storable refused.
+// replaceUnstorable is Sanitize for payloads that are not storable.
 func replaceUnstorable(raw []byte) json.RawMessage {
 	// Duplicate names may stay: jsonb keeps the last.
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -64,7 +64,7 @@ func replaceUnstorable(raw []byte) json.RawMessage {
 				return quote(nil, string(raw))
 			}
 			text, err := jsontext.AppendUnquote(nil, value)
-			if err != nil || bytes.IndexByte(text, 0) >= 0 { // an error reports bad UTF-8; text is whole all the same
+			if err != nil || bytes.IndexByte(text, 0) >= 0 { // an error reports invalid UTF-8; text is complete nevertheless
 				replace(value, string(text))
 			}
 		case kind == jsontext.KindNumber:
@@ -85,7 +85,7 @@ func replaceUnstorable(raw []byte) json.RawMessage {
 	}
 }
 
-// storableNumber reports whether a JSON number fits both a float64 and numeric, and by how many digits it grows there.
+// storableNumber reports whether a JSON number fits both float64 and numeric, and by how many digits it grows.
 func storableNumber(number []byte) (growth int, ok bool) {
 	i := bytes.IndexAny(number, "eE")
 	switch {
@@ -104,7 +104,7 @@ func storableNumber(number []byte) (growth int, ok bool) {
 	return growth, err == nil
 }
 
-// SanitizeText replaces what cannot be stored in a text, NUL characters and bytes that are not UTF-8, by U+FFFD.
+// SanitizeText replaces NUL and invalid UTF-8 by U+FFFD.
 func SanitizeText(text string) string {
 	if strings.IndexByte(text, 0) >= 0 {
 		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
@@ -112,10 +112,10 @@ func SanitizeText(text string) string {
 	if utf8.ValidString(text) {
 		return text
 	}
-	return string([]rune(text)) // one for each byte, as decoders of JSON have it
+	return string([]rune(text)) // one U+FFFD per byte, as JSON decoders do
 }
 
-// quote appends a text as a JSON string that can be stored.
+// quote appends a text as a storable JSON string.
 func quote(to []byte, text string) []byte {
 	to, _ = jsontext.AppendQuote(to, SanitizeText(text)) // now it is valid UTF-8
 	return to

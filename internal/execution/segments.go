@@ -2,18 +2,18 @@ package execution
 
 import "time"
 
-// Segment is a part of a window that one width of buckets fills without a rest.
+// Segment is a part of a window that consists of whole buckets of one width.
 type Segment struct {
 	Width    time.Duration
 	From, To time.Time
-	Minus    bool // what it holds is to be taken away again
+	Minus    bool // it is to be subtracted
 }
 
-// Kept says since when the buckets of each width are kept.
+// Kept is the time since which the buckets of each width are stored.
 type Kept struct{ Minutes, Quarters, Hours time.Time }
 
-// Align widens a window to the buckets that are kept: to whole minutes, and where it begins or ends before these are
-// kept, to whole quarters, hours or days. Its Segments then are made of nothing else.
+// Align widens a window to stored buckets: to whole minutes or, before minutes are stored, to whole quarters, hours or days.
+// Its Segments then consist of stored buckets only.
 func (k Kept) Align(w Window) Window {
 	from, to := w.From.UTC(), w.To.UTC()
 	from = from.Truncate(k.finest(from))
@@ -23,8 +23,8 @@ func (k Kept) Align(w Window) Window {
 	return Window{from, to}
 }
 
-// finest is the width of the narrowest buckets at which a window may begin or end at t. What is left of a wider bucket is
-// filled with those, so all that it has must be kept, and not only the one at t.
+// finest returns the narrowest width at which a window may begin or end at t. The rest of a wider bucket is read in buckets
+// of that width, so all of them must be stored, not only the one at t.
 func (k Kept) finest(t time.Time) time.Duration {
 	width := DayWide
 	for _, narrower := range []struct {
@@ -39,8 +39,8 @@ func (k Kept) finest(t time.Time) time.Duration {
 	return width
 }
 
-// Segments divides a window, which begins and ends with buckets of the first width, into as few buckets as can be. widths
-// ascend, each a multiple of the one before.
+// Segments divides a window, which begins and ends at buckets of the first width, into the minimum number of buckets. widths
+// ascend, each a multiple of the previous one.
 func Segments(w Window, widths ...time.Duration) []Segment {
 	if !w.From.Before(w.To) || len(widths) == 0 {
 		return nil

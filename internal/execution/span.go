@@ -1,6 +1,6 @@
 package execution
 
-// Check says whether a span may be kept: what it names has the bounds of an execution's names.
+// Check returns a fault if a span cannot be stored. Its names have the limits of an execution's.
 func (s Span) Check() *Fault {
 	for _, text := range []struct {
 		field, value string

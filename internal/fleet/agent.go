@@ -34,17 +34,16 @@ type Agent struct {
 	Presence     Presence
 }
 
-// Presence is when an agent was last heard of and how often it was told to ask.
+// Presence is when an agent last polled and the interval that it was given.
 type Presence struct {
 	LastSeenAt time.Time     // zero: never
 	Interval   time.Duration // last hinted; zero: its own
 }
 
-// State is how alive an agent looks.
+// State is whether an agent is reachable, by its polls.
 type State string
 
-// An agent is online until 1.5 of the intervals that it was last told have passed without a poll, late until 6 have, then
-// offline.
+// An agent is online until 1.5 of its last interval has passed without a poll, late until 6 have passed, then offline.
 const (
 	Online  State = "online"
 	Late    State = "late"
@@ -58,10 +57,10 @@ const (
 	OfflineAfter = 6.0
 )
 
-// PresenceLag is how late a poll may be written down. So much silence is nobody's fault and is forgiven.
+// PresenceLag is the maximum delay before a poll is recorded. States allow for it.
 const PresenceLag = time.Second
 
-// State tells how alive the agent looks at now, by the interval it was last told.
+// State returns the agent's state at now, by the interval that it was last given.
 func (a *Agent) State(now time.Time) State {
 	if a.Presence.LastSeenAt.IsZero() {
 		return Offline
@@ -87,7 +86,7 @@ type AgentView struct {
 	State State
 }
 
-// Validate names the first field that an agent may not have.
+// Validate returns an error for the first invalid field.
 func (a *Agent) Validate() error {
 	if err := ValidateAgentID("id", a.ID); err != nil {
 		return err
@@ -104,8 +103,8 @@ func (a *Agent) Validate() error {
 	return validateLabels(a.Labels)
 }
 
-// ValidateAgentID says whether id can be an agent's: letters, digits, '.', '_' and '-', starting with a letter or a
-// digit. field is the name by which the answer calls it.
+// ValidateAgentID returns an error unless id consists of letters, digits, '.', '_' and '-' and starts with a letter or
+// digit. field is its name in the error.
 func ValidateAgentID(field, id string) error {
 	if id == "" {
 		return invalid(field, "must not be empty")
@@ -138,10 +137,10 @@ func validateLabels(labels map[string]string) error {
 	return nil
 }
 
-// LabelKeyFault says why key cannot be a label's; empty if it can.
+// LabelKeyFault returns why key is not a valid label key, or "".
 func LabelKeyFault(key string) string { return firstOf(validation.IsQualifiedName(key)) }
 
-// LabelValueFault says why value cannot be a label's; empty if it can.
+// LabelValueFault returns why value is not a valid label value, or "".
 func LabelValueFault(value string) string { return firstOf(validation.IsValidLabelValue(value)) }
 
 func firstOf(faults []string) string {
@@ -151,7 +150,7 @@ func firstOf(faults []string) string {
 	return faults[0]
 }
 
-// validateLine is validateText for what people read in tables: one line, nothing that would garble a terminal.
+// validateLine is validateText for a single line without control characters.
 func validateLine(field, s string, minBytes, maxBytes int) error {
 	if err := validateText(field, s, minBytes, maxBytes); err != nil {
 		return err
@@ -162,7 +161,7 @@ func validateLine(field, s string, minBytes, maxBytes int) error {
 	return nil
 }
 
-// validateText refuses what PostgreSQL cannot store: NUL and bad UTF-8.
+// validateText rejects text that PostgreSQL cannot store: NUL and invalid UTF-8.
 func validateText(field, s string, minBytes, maxBytes int) error {
 	switch {
 	case len(s) < minBytes:

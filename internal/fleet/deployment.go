@@ -22,14 +22,14 @@ const (
 	DefaultAttempts = 3
 	DefaultLease    = 5 * time.Minute
 
-	// MaxPending is how many deployments one poll lists, oldest first. The rest follow when these are claimed.
+	// MaxPending is the maximum number of deployments in one poll, oldest first. The rest follow when these are claimed.
 	MaxPending = 50
-	// MaxPendingBytes limits the specs in one poll. The first deployment is listed whatever its size; the rest follow when
-	// these are claimed.
+	// MaxPendingBytes limits the specs in one poll. The first deployment is always listed; the rest follow when these are
+	// claimed.
 	MaxPendingBytes = 1 << 20
 )
 
-// Status is where a deployment stands.
+// Status is the state of a deployment.
 type Status string
 
 // The states. pending → running → succeeded | failed; running → pending again for another attempt, else timed_out or
@@ -43,10 +43,10 @@ const (
 	Cancelled Status = "cancelled"
 )
 
-// Statuses are all the states, in the order in which people list them.
+// Statuses are all states in display order.
 var Statuses = [...]Status{Pending, Running, Succeeded, Failed, TimedOut, Cancelled}
 
-// Finished says whether no move leads on from s.
+// Finished reports whether s is a final state.
 func (s Status) Finished() bool { return s != Pending && s != Running }
 
 // Deployment is one piece of work for one agent.
@@ -91,7 +91,7 @@ type NewDeployment struct {
 	Lease       time.Duration
 }
 
-// Validate names the first field that a create may not have.
+// Validate returns an error for the first invalid field.
 func (n *NewDeployment) Validate() error {
 	if err := validateLine("name", n.Name, 1, MaxNameLength); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (n *NewDeployment) Validate() error {
 	return nil
 }
 
-// Group sums up all that one create made.
+// Group summarises the deployments of one create.
 type Group struct {
 	ID        uuid.UUID
 	Name      string
@@ -126,40 +126,40 @@ func (g Group) Total() int64 {
 	return total
 }
 
-// Finished says whether none of the group's deployments can move any more.
+// Finished reports whether all of the group's deployments are finished.
 func (g Group) Finished() bool { return g.Counts[Pending]+g.Counts[Running] == 0 }
 
-// Order is what a create asks for: one deployment for each agent, named or selected.
+// Order is a request to create one deployment for each named or selected agent.
 type Order struct {
 	NewDeployment
 	AgentIDs []string // or
 	Selector *Selector
 }
 
-// CreatedGroup is what an order became: deployments that differ only in ID and AgentID. Their Spec is nil: it is the
+// CreatedGroup is the result of an Order: deployments that differ only in ID and AgentID. Their Spec is nil; it is the
 // order's.
 type CreatedGroup struct {
 	ID          uuid.UUID
 	Deployments []Deployment
 }
 
-// DeploymentFilter picks deployments. A zero field does not filter.
+// DeploymentFilter selects deployments. Zero fields are ignored.
 type DeploymentFilter struct {
 	AgentID string
 	GroupID uuid.UUID
 	Status  Status
 }
 
-// IdempotencyKey is a caller's own name for a request, with a hash of the request to tell a repetition from a mistake.
+// IdempotencyKey is a caller's name for a request, with a hash of the request to distinguish a repetition from a conflict.
 type IdempotencyKey struct {
 	Key         string
 	RequestHash [32]byte
 }
 
-// LogPart is a stretch of one attempt's log.
+// LogPart is a part of one attempt's log.
 type LogPart struct {
 	Attempt  int
 	Offset   int64
 	Data     []byte
-	Complete bool // the attempt is over and Data reaches its end
+	Complete bool // the attempt has ended and Data reaches the end of its log
 }

@@ -2,26 +2,26 @@ package fleet
 
 import "fmt"
 
-// Kind says what sort of fault an Error is, so that an edge can answer it in its own terms without knowing each one.
+// Kind classifies an Error, so that an API can map it to a status without knowing each error.
 type Kind int
 
 // The kinds of fault.
 const (
-	Invalid     Kind = iota + 1 // the request can never succeed as it stands
-	NotFound                    // what it names does not exist
+	Invalid     Kind = iota + 1 // the request can never succeed
+	NotFound                    // an object that it names does not exist
 	Conflict                    // it contradicts what is recorded; nothing was changed
-	TooLarge                    // it is more than we keep
-	Forbidden                   // it is another's
-	Unavailable                 // what is needed to answer cannot be reached or fails; the same request may succeed later
-	Limited                     // it is one too many; the same request may succeed later
+	TooLarge                    // it exceeds a size limit
+	Forbidden                   // it concerns another caller's object
+	Unavailable                 // a dependency is unreachable or fails; a retry may succeed
+	Limited                     // it exceeds a rate or count limit; a retry may succeed
 )
 
-// Error is a fault of the domain. Two Errors are the same for errors.Is when their Codes are.
+// Error is an error of the domain. errors.Is compares Codes.
 type Error struct {
 	Kind   Kind
 	Code   string // stable, snake_case, part of the API
-	Field  string // the input at fault, as a JSON path; empty where there is no single one
-	Detail string // one sentence for a person
+	Field  string // the input at fault, as a JSON path; empty if there is no single one
+	Detail string // one sentence for people
 }
 
 func (e *Error) Error() string {
@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 	return e.Field + ": " + e.Detail
 }
 
-// Is matches by Code, so that a detailed Error is still the sentinel it was made from.
+// Is compares Codes, so that a detailed Error matches the sentinel that it was made from.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
@@ -45,22 +45,22 @@ func invalid(field, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Code: "invalid_field", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// ErrUnavailable says that the database cannot be reached. Whether a write took place is then unknown; every write may be
-// repeated. What fails for another reason that may pass is UnavailableBecause of that, and the same for errors.Is.
+// ErrUnavailable is returned when the database cannot be reached. Whether a write took place is then unknown; every write
+// may be repeated. Other temporary failures are made by UnavailableBecause and match ErrUnavailable by errors.Is.
 var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the database cannot be reached; try again later"}
 
-// ErrShuttingDown says that this replica takes nothing more; another one does.
+// ErrShuttingDown is returned when this replica is shutting down. Another replica may accept the request.
 var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
 
-// ErrNoAnswer says that the answer took too long.
+// ErrNoAnswer is returned when a deadline passed.
 var ErrNoAnswer = UnavailableBecause("there was no answer in time; try again later")
 
-// UnavailableBecause returns an ErrUnavailable that tells clients another reason.
+// UnavailableBecause returns an ErrUnavailable with another message.
 func UnavailableBecause(format string, args ...any) *Error {
 	return ErrUnavailable.with(format, args...)
 }
 
-// The faults of the fleet.
+// Errors of the fleet.
 var (
 	ErrAgentNotFound      = &Error{Kind: NotFound, Code: "agent_not_found", Detail: "no such agent"}
 	ErrAgentExists        = &Error{Kind: Conflict, Code: "agent_exists", Field: "id", Detail: "an agent with this id is enrolled; an admin may rotate its token"}
@@ -82,12 +82,12 @@ var (
 	ErrIdempotencyMismatch = &Error{Kind: Conflict, Code: "idempotency_mismatch", Field: "Idempotency-Key", Detail: "the key was used with another request"}
 )
 
-// UnknownTarget says that a create names an agent which is not enrolled.
+// UnknownTarget returns the error for a create that names an agent that is not enrolled.
 func UnknownTarget(id string) error {
 	return &Error{Kind: Invalid, Code: "unknown_agent", Field: "agent_ids", Detail: "no agent " + clip(id) + " is enrolled"}
 }
 
-// CheckTargets says whether a create may have this many agents. field is the input that picked them.
+// CheckTargets returns an error unless a create may have n agents. field is the input that selected them.
 func CheckTargets(field string, n int) error {
 	switch {
 	case n == 0:

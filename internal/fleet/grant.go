@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// ErrEnrollmentFull says that an enrollment token has enrolled as many agents as it may.
+// ErrEnrollmentFull is returned when an enrollment token has reached its maximum number of agents.
 var ErrEnrollmentFull = &Error{Kind: Limited, Code: "enrollment_full", Detail: "the enrollment token has enrolled as many agents as it may; an administrator must delete some or raise the limit"}
 
-// Grant is what an enrollment token gives its bearer.
+// Grant is what an enrollment token permits.
 type Grant struct {
 	Token           TokenHash
-	Labels          map[string]string // that its agents have; they cannot say otherwise
-	AllowedLabels   []string          // keys of other labels that its agents may choose; nil: any
-	MaxAgents       int               // that are enrolled at the same time; 0: no limit
+	Labels          map[string]string // fixed labels of its agents
+	AllowedLabels   []string          // keys of other labels that its agents may set; nil: any
+	MaxAgents       int               // maximum number of enrolled agents; 0: no limit
 	MinPollInterval time.Duration
 	Expires         time.Time // zero: never
 }
 
-// Fingerprint names the token where it must not be shown.
+// Fingerprint returns a name for the token that may be logged.
 func (g *Grant) Fingerprint() string { return hex.EncodeToString(g.Token[:8]) }
 
-// Admit returns an agent as the grant lets it be enrolled at now. Its error names what the grant forbids.
+// Admit returns the agent with the grant's labels, or an error if the grant does not permit it at now.
 func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
 	if !g.Expires.IsZero() && !now.Before(g.Expires) {
 		return a, &Error{Kind: Forbidden, Code: "token_expired", Detail: "the enrollment token has expired"}

@@ -1,7 +1,8 @@
 package fleet
 
-// LogTail says what of a chunk that starts at offset is new to a log that ends at end: a repeated chunk adds nothing,
-// one that overlaps adds its tail. ErrLogGap if something would be missing between, ErrLogFull if it would outgrow MaxLog.
+// LogTail returns the part of a chunk starting at offset that is new to a log ending at end: nothing of a repeated chunk,
+// the tail of an overlapping one. It returns ErrLogGap if bytes between would be missing and ErrLogFull if the log would
+// exceed MaxLog.
 func LogTail(end, offset int64, chunk []byte) ([]byte, error) {
 	if offset > end {
 		return nil, ErrLogGap.with("the log ends at %d", end)

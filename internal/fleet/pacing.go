@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Backoff gives the wait before the attempt that follows a failed one. The argument is the failed attempt's number.
+// Backoff returns the wait after the failed attempt with the given number.
 type Backoff func(attempt int) time.Duration
 
-// ExponentialBackoff doubles from base at each attempt up to limit, spread by ±20 % so that deployments which failed
-// together do not come back together. random draws from [0, 1).
+// ExponentialBackoff doubles the wait from base up to limit, spread by ±20 % so that deployments that failed together are
+// not retried together. random returns numbers in [0, 1).
 func ExponentialBackoff(base, limit time.Duration, random func() float64) Backoff {
 	return func(attempt int) time.Duration {
 		wait := float64(base) * math.Pow(2, float64(min(attempt, 63)-1))
@@ -21,7 +21,7 @@ func ExponentialBackoff(base, limit time.Duration, random func() float64) Backof
 	}
 }
 
-// Demand is how many agents of a group poll at an interval of their own. The agents of an enrollment token are a group.
+// Demand is the number of a group's agents with the same interval. The agents of an enrollment token are a group.
 type Demand struct {
 	Group    string
 	Interval time.Duration
@@ -30,10 +30,10 @@ type Demand struct {
 
 func (d Demand) polls() float64 { return float64(d.Agents) / d.Interval.Seconds() }
 
-// Floors returns, for each group that must poll less often, the shortest interval that its agents may be told, so that all
-// groups together stay within budget polls a second. Groups share the budget evenly: one that wants less than its share is
-// left alone, and what it leaves is the others'. Within a group the shortest intervals are lengthened first. So neither agents
-// that ask for short intervals nor many agents of one token make others poll less often.
+// Floors returns the minimum interval of each group that must poll less often, so that all groups together stay within
+// budget polls per second. Groups have equal shares of the budget; what a group does not use is divided among the others.
+// Within a group the shortest intervals are lengthened first. So agents that ask for short intervals, or many agents of one
+// token, do not make others poll less often.
 func Floors(demand []Demand, budget float64) map[string]time.Duration {
 	groups := map[string][]Demand{}
 	wanted := map[string]float64{}
@@ -55,10 +55,10 @@ func Floors(demand []Demand, budget float64) map[string]time.Duration {
 	return floors
 }
 
-// floorWithin returns the interval to which shorter ones are lengthened so that a group polls budget times a second.
+// floorWithin returns the minimum interval with which a group polls budget times per second.
 func floorWithin(group []Demand, budget float64) time.Duration {
 	slices.SortFunc(group, func(a, b Demand) int { return cmp.Compare(a.Interval, b.Interval) })
-	rest := 0.0 // polls a second of the agents whose own interval is longer than the floor
+	rest := 0.0 // polls per second of agents with longer intervals
 	for _, d := range group {
 		rest += d.polls()
 	}
@@ -79,9 +79,9 @@ func floorWithin(group []Demand, budget float64) time.Duration {
 // holdSpreadFrom is the shortest hold that ends early.
 const holdSpreadFrom = 5 * time.Second
 
-// HoldTime returns how long to hold a poll that may be held for wait, at most limit. From holdSpreadFrom on it is 2 % to
-// 10 % less: an intermediary whose timeout equals the wait must see the answer before it gives up, and polls that began
-// together must not end together. random draws from [0, 1).
+// HoldTime returns how long to hold a poll that asks for wait, at most limit. From holdSpreadFrom on it is 2 % to 10 % less,
+// so that a proxy whose timeout equals wait receives the response in time, and polls that began together do not end
+// together. random returns numbers in [0, 1).
 func HoldTime(wait, limit time.Duration, random float64) time.Duration {
 	hold := min(wait, limit)
 	if hold < holdSpreadFrom {
@@ -90,7 +90,7 @@ func HoldTime(wait, limit time.Duration, random float64) time.Duration {
 	return time.Duration(float64(hold) * (0.98 - 0.08*random))
 }
 
-// Jitter spreads an interval by ±10 %, so that agents which started together drift apart. random draws from [0, 1).
+// Jitter spreads an interval by ±10 %, so that agents that started together drift apart. random returns numbers in [0, 1).
 func Jitter(interval time.Duration, random float64) time.Duration {
 	return time.Duration(float64(interval) * (0.9 + 0.2*random))
 }

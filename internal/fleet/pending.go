@@ -14,17 +14,17 @@ type Waiting struct {
 	Attempt int
 }
 
-// PendingSet is what an agent may claim now. It says what all of it is, but holds only as much as one answer does.
+// PendingSet is the set of deployments that an agent may claim now. It names all of them and holds as many as one response
+// does.
 type PendingSet struct {
-	// Due is all of it, oldest first, at most MaxPending.
+	// Due names all of them, oldest first, at most MaxPending.
 	Due []Waiting
-	// Deployments are the oldest of Due: as many as MaxPendingBytes allows, and at least one if there are any.
+	// Deployments are the oldest of Due, as many as MaxPendingBytes allows and at least one if there are any.
 	Deployments []Deployment
 }
 
-// Tag is the entity tag of the set. It is made of all that is due, and not only of what one answer holds, so that it is
-// the tag that the mailbox computes. That is still the tag of the answer: which deployments an answer holds depends on
-// Due alone, since specs never change.
+// Tag returns the entity tag of the set. It is computed from Due, so that it equals the tag that the mailbox computes. It
+// also identifies the response, since which deployments a response holds depends on Due alone: specs never change.
 func (p PendingSet) Tag() string { return PendingTag(p.Due) }
 
 // NothingWaiting is the entity tag of an empty set.

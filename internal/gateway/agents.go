@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Agents are those that a file describes. The zero value, and nil, has none.
+// Agents are the agents that a file describes. The zero value and nil are empty.
 type Agents struct {
 	all []*agent
 }
 
-// Len is how many there are.
+// Len returns the number of agents.
 func (a *Agents) Len() int {
 	if a == nil {
 		return 0
@@ -20,7 +20,7 @@ func (a *Agents) Len() int {
 	return len(a.all)
 }
 
-// Names are the agents' names, in the file's order.
+// Names returns the agents' names in the file's order.
 func (a *Agents) Names() []string {
 	names := []string{}
 	if a != nil {
@@ -38,28 +38,28 @@ type agent struct {
 	timeout time.Duration
 	idle    time.Duration
 	model   string // may be empty, as may provider
-	// provider is whose the model is.
+	// provider is the model's provider.
 	provider string
-	// traced says that it is told of what trace its run is a part.
+	// traced reports whether the agent is sent a traceparent header.
 	traced bool
-	system string // what a model is told before the prompt
-	// drains says that the upstream is read to its end when the client left, for it tells what was used at its end; estimates
-	// that what an upstream does not tell is estimated.
+	system string // the system prompt
+	// drains reports whether the upstream is read to its end after the client left, since it reports usage at the end;
+	// estimates whether missing usage is estimated.
 	drains, estimates bool
 	kind              kind
 }
 
-// kind is how an agent is run.
+// kind runs agents of one kind.
 type kind interface {
-	// check finds the first option that such an agent cannot be given.
+	// check returns an error for the first option that the kind does not support.
 	check(options map[string]json.RawMessage) error
-	// secrets are what the upstream is told and must come into no record, log or error.
+	// secrets returns the credentials sent to the upstream, which must not appear in a record, log or error.
 	secrets() []string
-	// run has the agent answer. What it finds out until it fails is in its answer, too.
+	// run runs the agent. If it fails the answer has what is known until then.
 	run(c *call) (answer, error)
 }
 
-// find is the first agent with a pattern that the type matches; nil if there is none.
+// find returns the first agent with a pattern that matches the type, or nil.
 func (a *Agents) find(promptType string) *agent {
 	if a == nil {
 		return nil
@@ -72,7 +72,7 @@ func (a *Agents) find(promptType string) *agent {
 	return nil
 }
 
-// matches says whether a text is what a pattern says, in which * stands for any characters, or none.
+// matches reports whether text matches a pattern in which * matches any sequence of characters.
 func matches(pattern, text string) bool {
 	first, rest, wild := strings.Cut(pattern, "*")
 	if !wild {
@@ -87,7 +87,7 @@ func matches(pattern, text string) bool {
 		if !more {
 			return strings.HasSuffix(text, part)
 		}
-		i := strings.Index(text, part) // the first place is the best: it leaves the most for what follows
+		i := strings.Index(text, part) // the first occurrence leaves the most text for the remaining parts
 		if i < 0 {
 			return false
 		}

@@ -18,7 +18,7 @@ import (
 
 const (
 	maxAgentsFile = 1 << 20 // bytes
-	maxFaults     = 100     // that are listed
+	maxFaults     = 100     // faults listed in an error
 
 	maxAgents  = 1000
 	maxTypes   = 100 // of an agent
@@ -34,7 +34,7 @@ const (
 	defaultBaseURL = "https://api.openai.com/v1"
 )
 
-// The kinds of agents, as the file calls them.
+// The kinds of agents in the file.
 const (
 	kindOpenAI = "openai"
 	kindHTTP   = "http"
@@ -43,8 +43,8 @@ const (
 
 var kinds = []string{kindOpenAI, kindHTTP, kindEcho}
 
-// ParseAgents reads a file of agents. Keys are in the environment, and the file has their variables' names. The error is a
-// yamlfile.Faults; it never holds a key.
+// ParseAgents parses an agents file. The file names the environment variables that hold API keys. The error is a
+// yamlfile.Faults and never contains a key.
 func ParseAgents(file []byte, env func(name string) (value string, ok bool)) (*Agents, error) {
 	reader, root := yamlfile.Read(file, maxAgentsFile, maxFaults)
 	if root == nil {
@@ -132,7 +132,7 @@ func (r agentsReader) openAI(a *agent, n *yaml.Node, field string) {
 	if fields["model"] == nil {
 		r.Fault(n, field+".model", "is missing")
 	}
-	base, _ := url.Parse(defaultBaseURL) // is one
+	base, _ := url.Parse(defaultBaseURL) // a valid constant
 	if given := fields["base_url"]; given != nil {
 		base = r.url(given, field+".base_url")
 	}
@@ -163,7 +163,7 @@ func (r agentsReader) openAI(a *agent, n *yaml.Node, field string) {
 	}
 }
 
-// drains reads what becomes of an upstream's answer when its client left.
+// drains reads whether an upstream is read on after its client left.
 func (r agentsReader) drains(n *yaml.Node, field string) bool {
 	switch chosen := r.OneLine(n, field, 20); chosen {
 	case "", "stop":
@@ -198,7 +198,7 @@ func (r agentsReader) temperature(n *yaml.Node, field string) *float64 {
 	return &t
 }
 
-// extra reads further members of a request, none of which may be ours.
+// extra reads additional members of a request. Members that the gateway sets are rejected.
 func (r agentsReader) extra(n *yaml.Node, field string) map[string]any {
 	object, ok := r.Value(n, field).(map[string]any)
 	if !ok {
@@ -233,7 +233,7 @@ func (r agentsReader) http(a *agent, n *yaml.Node, field string) {
 	a.kind, a.traced = k, true
 }
 
-// ourHeaders are those of a request that the file cannot set.
+// ourHeaders are the request headers that the file may not set.
 var ourHeaders = []string{
 	"Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host",
 	"Idempotency-Key", "Keep-Alive", "Proxy-Connection", "Te", "Traceparent", "Trailer", "Transfer-Encoding", "Upgrade",
@@ -275,7 +275,7 @@ func (r agentsReader) secret(n *yaml.Node, field string) string {
 	if variable == "" {
 		return ""
 	}
-	// A key that was written here by mistake must not come into a log.
+	// A key written here by mistake must not be logged.
 	if !variableName.MatchString(variable) {
 		r.Fault(n, field, "must be the name of an environment variable, which has the secret")
 		return ""
@@ -293,7 +293,7 @@ func (r agentsReader) secret(n *yaml.Node, field string) string {
 	return ""
 }
 
-// url reads where an agent is.
+// url reads an agent's URL.
 func (r agentsReader) url(n *yaml.Node, field string) *url.URL {
 	text := r.OneLine(n, field, maxURL)
 	if text == "" {

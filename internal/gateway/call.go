@@ -20,18 +20,18 @@ import (
 const (
 	maxRedirects   = 3
 	maxHeaderBytes = 64 << 10
-	maxErrorBody   = 4 << 10         // that is looked at
-	drainWithin    = time.Second / 4 // what is left of an answer when it is over
+	maxErrorBody   = 4 << 10         // bytes read of an error response
+	drainWithin    = time.Second / 4 // time to read the rest of a finished response
 	drainBytes     = 16 << 10
-	maxAfter       = 16 << 20       // bytes that are read of an answer whose client left
-	longestRetry   = 24 * time.Hour // a longer Retry-After is taken for a mistake
+	maxAfter       = 16 << 20       // bytes read of a response after the client left
+	longestRetry   = 24 * time.Hour // a longer Retry-After is ignored
 
 	eventStream = "text/event-stream"
 	plainText   = "text/plain"
 	jsonType    = "application/json"
 )
 
-// call is a run as its agent's kind sees it.
+// call is the part of a run that a kind sees.
 type call struct {
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
@@ -43,18 +43,18 @@ type call struct {
 	now         func() time.Time
 
 	parts chan<- string
-	most  int // bytes that may be said
+	most  int // maximum bytes of output
 	said  strings.Builder
 
-	idle     *time.Timer // runs while the upstream is waited for
+	idle     *time.Timer // running while waiting for the upstream
 	patience time.Duration
 	body     io.ReadCloser
 
-	left  *atomic.Bool // the client did
+	left  *atomic.Bool // whether the client left
 	after int64        // bytes read since
 }
 
-// say hands on a part of the answer.
+// say relays a part of the answer.
 func (c *call) say(text string) error {
 	text = clean(text)
 	if text == "" {
@@ -77,8 +77,8 @@ func (c *call) tooLarge() error {
 	return failed("output_too_large", "the answer has more than %d bytes", c.most)
 }
 
-// post sends a request and returns the answer's header; its body is to be read from the call. An answer that is not a
-// success is an error. What of secrets the upstream repeats is not in it.
+// post sends a request and returns the response's header; its body is read from the call. A response that is not a success
+// is an error, from which the secrets are removed.
 func (c *call) post(url string, body []byte, header http.Header, secrets []string) (http.Header, error) {
 	request, err := http.NewRequestWithContext(c.ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -87,7 +87,7 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 	request.Header = header
 	header.Set("Content-Type", jsonType)
 	header.Set("User-Agent", "watchbill")
-	// So that an agent may know a repetition, and net/http may repeat what a connection swallowed that was closed just then.
+	// It lets agents recognise duplicates, and net/http retry a request on a connection that was just closed.
 	header.Set("Idempotency-Key", c.id)
 	c.idle.Reset(c.patience)
 	answer, err := c.client.Do(request) //nolint:bodyclose // letGo closes it
@@ -105,10 +105,10 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 	return answer.Header, nil
 }
 
-// refusal says that the upstream answered with an error, and what it said.
+// refusal returns the error of an unsuccessful response, with its message.
 func (c *call) refusal(answer *http.Response, secrets []string) error {
 	status := answer.StatusCode
-	said, _ := io.ReadAll(io.LimitReader(c, maxErrorBody)) // what came of it
+	said, _ := io.ReadAll(io.LimitReader(c, maxErrorBody)) // as much as could be read
 	message := fmt.Sprintf("the upstream answered %d %s", status, http.StatusText(status))
 	if text := excerpt(errorText(said), secrets); text != "" {
 		message += ": " + text
@@ -123,7 +123,7 @@ func (c *call) refusal(answer *http.Response, secrets []string) error {
 	return f
 }
 
-// errorText finds the message in an error as APIs write them, or takes it as it is.
+// errorText returns the message of an error body in the usual JSON forms, or the body itself.
 func errorText(body []byte) string {
 	var problem struct {
 		Error   json.RawMessage `json:"error"`
@@ -150,7 +150,7 @@ func errorText(body []byte) string {
 	return string(body)
 }
 
-// retryAfter reads the header in both its forms (RFC 9110, 10.2.3); it is zero where there is none or it makes no sense.
+// retryAfter parses the header in both forms (RFC 9110, 10.2.3). It returns zero if it is missing or invalid.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	var wait time.Duration
@@ -165,7 +165,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return wait
 }
 
-// Read reads the answer's body. An upstream that sends nothing for too long ends the run.
+// Read reads the response's body. It fails if the upstream sends nothing for too long.
 func (c *call) Read(p []byte) (int, error) {
 	c.idle.Reset(c.patience)
 	defer c.idle.Stop()
@@ -178,7 +178,7 @@ func (c *call) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAll reads the answer's body whole.
+// readAll reads the whole body.
 func (c *call) readAll() ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(c, int64(c.most)+1))
 	if err != nil {
@@ -190,7 +190,7 @@ func (c *call) readAll() ([]byte, error) {
 	return body, nil
 }
 
-// letGo gives back the connection, for the next run if the answer ends soon.
+// release releases the connection, for reuse if the response ends soon.
 func (c *call) letGo() {
 	if c.body == nil {
 		return
@@ -201,7 +201,7 @@ func (c *call) letGo() {
 	_ = c.body.Close()
 }
 
-// mediaType is what kind of answer it is; an error names what it is if none of those wanted.
+// mediaType returns the response's media type. It returns an error if it is not one of those wanted.
 func mediaType(header http.Header, secrets []string, wanted ...string) (string, error) {
 	given := header.Get("Content-Type")
 	parsed, _, err := mime.ParseMediaType(given)
@@ -216,7 +216,7 @@ func mediaType(header http.Header, secrets []string, wanted ...string) (string, 
 	return "", malformed("the upstream answered with the content type %q, and not with %s", asName(withoutSecrets(given, secrets), 100), strings.Join(wanted, " or "))
 }
 
-// newTransport is how upstreams are reached.
+// newTransport returns the transport to the upstreams.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -230,8 +230,8 @@ func newTransport() *http.Transport {
 	}
 }
 
-// checkRedirect follows those that repeat the request at the same place. Anywhere else it might tell a key to a
-// stranger, and those that ask for a GET would lose the prompt: their answer is then the upstream's.
+// checkRedirect follows redirects that repeat the request at the same origin. Other origins would receive the key, and
+// redirects to GET lose the prompt: those responses are treated as the upstream's.
 func checkRedirect(request *http.Request, via []*http.Request) error {
 	first := via[0]
 	if len(via) > maxRedirects || request.Method != first.Method ||
@@ -241,7 +241,7 @@ func checkRedirect(request *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// traceparent is what tells an agent that traces itself that it is a part of this execution (W3C Trace Context).
+// traceparent returns the header that makes an agent's own spans children of this execution (W3C Trace Context).
 func traceparent(e execution.Execution) string {
 	if e.TraceID == "" || e.SpanID == "" {
 		return ""

@@ -1,9 +1,9 @@
-// Package gateway runs AI agents: it picks one for a prompt, relays what the agent says while it says it, and records how
-// the run ended, whatever the end.
+// Package gateway runs AI agents: it selects an agent for a prompt, streams its answer to the client, and records the
+// outcome of every run.
 //
-// Agents are described in a file, which may change while they run. There are three kinds: openai speaks to any server
-// with OpenAI's chat completions, http posts the prompt to a service of one's own, and echo repeats what it is told.
+// Agents are configured in a file that is reloaded when it changes. There are three kinds: openai calls a server with
+// OpenAI's chat completions API, http posts the prompt to a custom service, and echo repeats the prompt.
 //
-// Room for the record is taken before a run begins, and the record is written before its last event is sent: neither waits
-// for a database, and a run that could not be recorded does not begin. Where records go is for the Recorder.
+// Space for the record is reserved before a run begins, and the record is written before its last event is sent. Neither
+// waits for the database. A run that cannot be recorded is not started. The Recorder decides where records are stored.
 package gateway

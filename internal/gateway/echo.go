@@ -9,20 +9,20 @@ import (
 
 const longestDelay = time.Hour
 
-// What an echo's model is called, unless the file says otherwise, and whose it is.
+// The default model and the provider of an echo agent.
 const (
 	echoModel    = "echo-1"
 	echoProvider = "watchbill"
 )
 
-// echo says what it was told, word by word, and always the same. It is there for trying the gateway out.
+// echo repeats the prompt word by word. It is for trying the gateway.
 type echo struct {
 	delay time.Duration // before each word
 }
 
-// echoOptions make an echo behave like an agent that has troubles.
+// echoOptions simulate a slow or failing agent.
 type echoOptions struct {
-	fail  string        // it fails, and says this
+	fail  string        // error message; empty: it succeeds
 	delay time.Duration // before its first word
 }
 
@@ -58,7 +58,7 @@ func (k echo) run(c *call) (a answer, err error) {
 	}{Input: len(strings.Fields(c.prompt.Message))}
 	defer func() {
 		a.used.own = encode(words)
-		a.used.passed(true, false, true) // it counts what it said, however it ended
+		a.used.passed(true, false, true) // it counts its output even if it failed
 	}()
 	if o.delay > 0 && !sleep(c.ctx, o.delay) {
 		return a, context.Cause(c.ctx)

@@ -23,7 +23,7 @@ type deltaData struct {
 type completedData struct {
 	ExecutionID  string           `json:"execution_id"`
 	Status       execution.Status `json:"status"`
-	Output       any              `json:"output"` // text, or what JSON the agent answered with
+	Output       any              `json:"output"` // a string, or the JSON that the agent returned
 	FinishReason string           `json:"finish_reason,omitempty"`
 	usageData
 }
@@ -37,15 +37,15 @@ type errorData struct {
 	usageData
 }
 
-// usageData is what a run took.
+// usageData is the usage of a run.
 type usageData struct {
 	Model      string       `json:"model,omitempty"`
 	Provider   string       `json:"provider,omitempty"`
 	Tokens     tokensData   `json:"tokens"`
 	TokensUsed int64        `json:"tokens_used"`
 	DurationMS float64      `json:"duration_ms"`
-	CostUSD    *openapi.USD `json:"cost_usd"` // null: not known
-	// Usage says that the tokens are unknown, or estimated. Empty: they are what the upstream told, or no model ran.
+	CostUSD    *openapi.USD `json:"cost_usd"` // null if unknown
+	// Usage is set if the tokens are unknown or estimated. It is empty if the upstream reported them or no model ran.
 	Usage execution.Usage `json:"usage,omitempty"`
 }
 
@@ -84,7 +84,7 @@ func deltaEvent(text string) execution.Event {
 	return execution.Event{Name: "delta", Data: deltaData{text}}
 }
 
-// last is the event that ends a run, once it is recorded as e.
+// last returns the final event of a run recorded as e.
 func last(e execution.Execution, done result, fault *failure) execution.Event {
 	if fault == nil {
 		var output any = done.text

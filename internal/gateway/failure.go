@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// failure is why a run did not succeed, in words for whoever asked for it.
+// failure is why a run failed, with a message for the client.
 type failure struct {
 	status     execution.Status
 	code       string // stable, snake_case, part of the API
@@ -40,8 +40,8 @@ var (
 	errDefect     = failed("internal", "the run failed by a defect of the gateway; its log says more")
 )
 
-// failureOf says in a run's terms why it ended with err. What ended its context goes before what that led to. net/http's own
-// errors hold parts of what the upstream sent, and so perhaps the secrets.
+// failureOf converts the error of a run. The cause of its context takes precedence over its consequences. Errors of net/http
+// may contain parts of the response, and so secrets, which are removed.
 func failureOf(ctx context.Context, err error, secrets []string) *failure {
 	var known *failure
 	if errors.As(err, &known) {

@@ -19,42 +19,42 @@ const (
 	defaultHeartbeat = 15 * time.Second
 	defaultMaxRuns   = 1000
 	defaultMaxOutput = 4 << 20
-	refusalReport    = 10 * time.Second // the log hears of refused runs that often at the most
+	refusalReport    = 10 * time.Second // minimum time between log lines about rejected runs
 )
 
 // Options are a Gateway's settings. The zero value of a number means its default.
 type Options struct {
-	Agents    func() *Agents // those in force
+	Agents    func() *Agents // returns the current agents
 	Recorder  Recorder
-	Transport http.RoundTripper // to the upstreams; nil: one of its own
+	Transport http.RoundTripper // to the upstreams; optional
 	Now       func() time.Time
-	NewID     func() string // mints an execution's id
-	// NewTrace mints a trace's and a span's id, for agents that may trace themselves. nil: they are told none.
+	NewID     func() string // returns a new execution id
+	// NewTrace returns new trace and span ids, for agents that trace themselves. If nil they are sent none.
 	NewTrace func() (traceID, spanID string)
 	Log      *zap.Logger
-	// UsageUnknown is called for each run whose upstream said that it used more tokens than any may. May be nil.
+	// UsageUnknown is called for each run whose upstream reported more tokens than the maximum. May be nil.
 	UsageUnknown func()
-	// UnreadCount hears of each count of tokens whose name is not known. May be nil.
+	// UnreadCount is called for each token count with an unknown name. May be nil.
 	UnreadCount func(name string)
 
-	Heartbeat time.Duration // of silence, until a heartbeat is sent. Default 15 s
-	MaxRuns   int           // at a time. Default 1000
+	Heartbeat time.Duration // silence before a heartbeat is sent. Default 15 s
+	MaxRuns   int           // concurrent runs. Default 1000
 	MaxOutput int           // bytes of an answer. Default 4 MiB
 }
 
-// Gateway runs AI agents. See the package's comment.
+// Gateway runs AI agents. See the package comment.
 type Gateway struct {
 	opts    Options
 	client  *http.Client
 	running atomic.Int64
-	// reported is when the log was told that runs are refused.
+	// reported is when rejected runs were last logged.
 	reported atomic.Int64
 
 	stopOnce sync.Once
-	stopping chan struct{} // closed when runs are no longer read to their ends for clients that left
+	stopping chan struct{} // closed when runs of clients that left are no longer read on
 }
 
-// New makes a Gateway.
+// New returns a Gateway.
 func New(opts Options) *Gateway {
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = defaultHeartbeat
@@ -71,16 +71,16 @@ func New(opts Options) *Gateway {
 	return &Gateway{opts: opts, stopping: make(chan struct{}), client: &http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect}}
 }
 
-// Running is how many runs there are now.
+// Running returns the number of runs under way.
 func (g *Gateway) Running() int { return int(g.running.Load()) }
 
-// EndDrains has runs end whose clients left and whose upstreams are read on for what they used.
+// EndDrains ends the runs of clients that left, which are read on only for their usage.
 func (g *Gateway) EndDrains() { g.stopOnce.Do(func() { close(g.stopping) }) }
 
-// Close closes the connections that no run uses any more.
+// Close closes idle connections.
 func (g *Gateway) Close() { g.client.CloseIdleConnections() }
 
-// AgentFor is the name of the agent that a type picks; empty if none does.
+// AgentFor returns the name of the agent for a prompt type, or "".
 func (g *Gateway) AgentFor(promptType string) string {
 	if a := g.opts.Agents().find(promptType); a != nil {
 		return a.name
@@ -88,10 +88,10 @@ func (g *Gateway) AgentFor(promptType string) string {
 	return ""
 }
 
-// Start picks the agent for a prompt and makes sure that the run's outcome can be recorded. Its errors are *fleet.Error:
-// no_agent if there is none for the type, the first thing wrong with the prompt or the options, fleet.ErrUnavailable if the
-// run could not be recorded, and busy if there are as many runs as there may be. Whoever starts a run must call its Stream:
-// until that returns, the run's room is taken.
+// Start selects the agent for a prompt and reserves space to record the run's outcome. Its errors are *fleet.Error:
+// no_agent if there is none for the type, the first fault of the prompt or its options, fleet.ErrUnavailable if the run
+// cannot be recorded, and busy if MaxRuns runs are under way. The caller must call the run's Stream; until it returns the
+// run's place is taken.
 func (g *Gateway) Start(prompt execution.Prompt) (execution.Run, error) {
 	a := g.opts.Agents().find(prompt.Type)
 	if a == nil {
@@ -133,7 +133,7 @@ func (g *Gateway) Start(prompt execution.Prompt) (execution.Run, error) {
 	return r, nil
 }
 
-// reportRefusal tells the log that runs are refused, once in a while.
+// reportRefusal logs that runs are rejected, at most once per refusalReport.
 func (g *Gateway) reportRefusal(err error) {
 	now, last := g.opts.Now().UnixNano(), g.reported.Load()
 	if now-last >= int64(refusalReport) && g.reported.CompareAndSwap(last, now) {
@@ -141,7 +141,7 @@ func (g *Gateway) reportRefusal(err error) {
 	}
 }
 
-// optionsOf reads a prompt's options: an object, or nothing.
+// optionsOf parses a prompt's options: an object or nothing.
 func optionsOf(p execution.Prompt) (map[string]json.RawMessage, error) {
 	if len(p.Options) == 0 {
 		return nil, nil
@@ -153,7 +153,7 @@ func optionsOf(p execution.Prompt) (map[string]json.RawMessage, error) {
 	return options, nil
 }
 
-// badOption says what is wrong with an option.
+// badOption returns the error for an invalid option.
 func badOption(key, detail string) error {
 	field := "options"
 	if key != "" {

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// httpAgent is an agent behind a URL of one's own: it gets the prompt as JSON, and answers with JSON, text or events.
+// httpAgent is a custom service that receives the prompt as JSON and responds with JSON, text or events.
 type httpAgent struct {
 	url    string
 	header http.Header // with secrets
@@ -36,7 +36,7 @@ func (k *httpAgent) secrets() (secrets []string) {
 	return secrets
 }
 
-// httpPrompt is what is posted.
+// httpPrompt is the request body.
 type httpPrompt struct {
 	Type      string          `json:"type"`
 	UserID    string          `json:"user_id"`
@@ -71,7 +71,7 @@ func (k *httpAgent) run(c *call) (answer, error) {
 	}
 }
 
-// report is what an answer, or an event of one, says beside its text.
+// report holds the members of a response, or an event of one, other than its text.
 type report struct {
 	Type     string          `json:"type"`
 	Model    string          `json:"model"`
@@ -79,7 +79,7 @@ type report struct {
 	Finish   string          `json:"finish_reason"`
 	Tokens   json.RawMessage `json:"tokens"`
 	Usage    json.RawMessage `json:"usage"`
-	// Raw events of providers have these around what they report: Anthropic's message_start, OpenAI's response.completed.
+	// Wrappers in events of providers: Anthropic's message_start, OpenAI's response.completed.
 	Message  json.RawMessage `json:"message"`
 	Response json.RawMessage `json:"response"`
 	// Gemini has other names.
@@ -93,7 +93,7 @@ type report struct {
 	Output        json.RawMessage `json:"output"`
 }
 
-// note takes over what an upstream reports, and reports whether it says how much was written.
+// note records what an upstream reports and returns whether that includes the output's token count.
 func (a *answer) note(r report) (written bool) {
 	a.model = cmp.Or(r.Model, r.ModelVersion, a.model)
 	if r.Provider != "" {
@@ -123,18 +123,18 @@ func (a *answer) note(r report) (written bool) {
 	return written
 }
 
-// ends reports whether an event comes when all is written.
+// ends reports whether the event comes after all output.
 func (r report) ends() bool {
 	return r.Finish != "" || r.candidate().Finish != "" || r.Type == "message_delta" || len(r.Response) > 0 || len(r.Error) > 0 && string(r.Error) != "null"
 }
 
-// reports reports whether an event has something beside text.
+// reports reports whether the event has members other than text.
 func (r report) reports() bool {
 	return len(r.Usage) > 0 || len(r.Tokens) > 0 || len(r.Message) > 0 && r.Message[0] == '{' || r.Model != "" || r.Finish != "" ||
 		len(r.UsageMetadata) > 0 || len(r.Candidates) > 0
 }
 
-// candidate is the answer that Gemini's API calls so.
+// candidate is an answer in Gemini's API.
 type candidate struct {
 	Content struct {
 		Parts []struct {
@@ -145,7 +145,7 @@ type candidate struct {
 	Finish string `json:"finishReason"`
 }
 
-// candidate returns the first of them; an empty one if there is none.
+// candidate returns the first candidate, or an empty one.
 func (r report) candidate() candidate {
 	var all []candidate
 	if len(r.Candidates) == 0 || json.Unmarshal(r.Candidates, &all) != nil || len(all) == 0 {
@@ -154,7 +154,7 @@ func (r report) candidate() candidate {
 	return all[0]
 }
 
-// text is the part of the answer that an event brings. It is not ok where the event brings none that we know.
+// text returns the event's part of the answer; ok is false if it has none in a known form.
 func (r report) text() (text string, ok bool) {
 	for _, raw := range []json.RawMessage{r.Text, r.Delta, r.Content} {
 		if json.Unmarshal(raw, &text) == nil && string(raw) != "null" {
@@ -176,13 +176,12 @@ func (r report) text() (text string, ok bool) {
 	return text, text != ""
 }
 
-// ofProvider reports whether it is an event of a provider's stream that an agent passes on as it is. Those without text say
-// nothing to a reader.
+// ofProvider reports whether the event is a provider's, passed on unchanged. Such events without text are not relayed.
 func (r report) ofProvider() bool {
 	return r.Type == "ping" || strings.HasPrefix(r.Type, "message_") || strings.HasPrefix(r.Type, "content_block_") || strings.HasPrefix(r.Type, "response.")
 }
 
-// whole reads an answer that is JSON. It is handed on as it is.
+// whole reads a JSON response. It is relayed unchanged.
 func (k *httpAgent) whole(c *call) (a answer, err error) {
 	body, err := c.readAll()
 	if err != nil {
@@ -198,9 +197,8 @@ func (k *httpAgent) whole(c *call) (a answer, err error) {
 	return a, nil
 }
 
-// compact returns JSON without blanks. Names that occur twice and text that is not UTF-8 do not keep what an agent
-// answered, and what it used, from being taken: the last counts, and characters are replaced as in everything that is
-// recorded.
+// compact returns the JSON without whitespace. Duplicate names and invalid UTF-8 do not invalidate a response: the last
+// duplicate counts, and characters are replaced as in all recorded text.
 func (k *httpAgent) compact(raw []byte) (json.RawMessage, error) {
 	value := jsontext.Value(slices.Clone(raw))
 	if value.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)) == nil {
@@ -219,10 +217,10 @@ func (k *httpAgent) compact(raw []byte) (json.RawMessage, error) {
 	return encode(clean), nil
 }
 
-// plain relays an answer that is text, as it comes. A rune whose end did not come yet waits for it.
+// plain relays a text response as it arrives. An incomplete rune is held back until the rest arrives.
 func (k *httpAgent) plain(c *call) error {
 	buffer := make([]byte, 8<<10)
-	begun := 0 // bytes of a rune at the buffer's start
+	begun := 0 // bytes of an incomplete rune at the buffer's start
 	for {
 		n, err := c.Read(buffer[begun:])
 		n += begun
@@ -245,7 +243,7 @@ func (k *httpAgent) plain(c *call) error {
 	}
 }
 
-// wholeRunes is how many bytes there are up to a rune that only begins.
+// wholeRunes returns the length of b without an incomplete rune at its end.
 func wholeRunes(b []byte) int {
 	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if start := len(b) - i; utf8.RuneStart(b[start]) {
@@ -258,7 +256,7 @@ func wholeRunes(b []byte) int {
 	return len(b)
 }
 
-// streamed relays events. The stream may end at its end, or say that it is done.
+// streamed relays events. The stream ends at EOF or with an event that ends it.
 func (k *httpAgent) streamed(c *call) (a answer, err error) {
 	events := newEventReader(c)
 	came := false
@@ -282,7 +280,7 @@ func (k *httpAgent) streamed(c *call) (a answer, err error) {
 	}
 }
 
-// take hands on what an event says. It is done with an event that says so.
+// take relays an event. It returns done for the last one.
 func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err error) {
 	done = event.name == "done" || event.name == "completed"
 	var r report
@@ -299,7 +297,7 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 	case event.name == "started":
 		return false, nil
 	case done && c.said.Len() > 0:
-		return true, nil // what it repeats was said
+		return true, nil // the text that it repeats was relayed
 	case done:
 		if !hasText && len(r.Output) > 0 && json.Unmarshal(r.Output, &text) != nil {
 			a.output, err = k.compact(r.Output)
@@ -309,7 +307,7 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 	case hasText:
 		return false, c.say(text)
 	case isObject && (r.reports() || r.ofProvider()):
-		return false, nil // only a report
+		return false, nil // usage only
 	default:
 		return false, c.say(event.data)
 	}

@@ -20,10 +20,10 @@ const (
 	doneMessage = "[DONE]"
 )
 
-// openAI is an agent behind a server with OpenAI's chat completions (POST /chat/completions).
+// openAI is an agent behind a server with OpenAI's chat completions API (POST /chat/completions).
 type openAI struct {
 	url         string
-	key         string // empty: none is sent
+	key         string // optional
 	model       string
 	system      string
 	temperature *float64
@@ -32,7 +32,7 @@ type openAI struct {
 	extra       map[string]any // further members of the request
 }
 
-// openAIOptions are those of a prompt's options that a model knows. The others are a part of what it is asked.
+// openAIOptions are the prompt options passed to the model. Other options become part of the prompt.
 var openAIOptions = map[string]func(raw json.RawMessage) (value any, problem string){
 	"temperature": number(0, 2),
 	"top_p":       number(0, 1),
@@ -87,7 +87,7 @@ func (k *openAI) check(options map[string]json.RawMessage) error {
 	return err
 }
 
-// splitOptions tells the options that are the model's from those that are a part of what it is asked.
+// splitOptions separates the model's options from those that become part of the prompt.
 func splitOptions(options map[string]json.RawMessage) (known map[string]any, rest map[string]json.RawMessage, err error) {
 	known, rest = map[string]any{}, map[string]json.RawMessage{}
 	for _, key := range slices.Sorted(maps.Keys(options)) {
@@ -111,7 +111,7 @@ type chatMessage struct {
 	Content string `json:"content"`
 }
 
-// request is what is posted.
+// request returns the request body.
 func (k *openAI) request(c *call) ([]byte, error) {
 	known, rest, err := splitOptions(c.options)
 	if err != nil {
@@ -120,7 +120,7 @@ func (k *openAI) request(c *call) ([]byte, error) {
 	body := map[string]any{"stream_options": map[string]any{"include_usage": true}}
 	maps.Copy(body, k.extra)
 	if body["stream_options"] == nil {
-		delete(body, "stream_options") // how a file says that a server does not know it
+		delete(body, "stream_options") // a file sets it to null for servers that do not support it
 	}
 	if k.temperature != nil {
 		body["temperature"] = *k.temperature
@@ -190,7 +190,7 @@ type completion struct {
 		Finish  string `json:"finish_reason"`
 	} `json:"choices"`
 	Usage       json.RawMessage `json:"usage"`
-	ServiceTier any             `json:"service_tier"` // a text, or whatever a server writes
+	ServiceTier any             `json:"service_tier"` // a string, though some servers send other types
 	Error       json.RawMessage `json:"error"`
 }
 
@@ -199,7 +199,7 @@ type said struct {
 	Refusal string  `json:"refusal"`
 }
 
-// content is text, or a list of parts of which some are text.
+// content is a string, or a list of parts of which some are text.
 type content string
 
 func (t *content) UnmarshalJSON(b []byte) error {
@@ -218,9 +218,9 @@ func (t *content) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// take notes what a chunk says, and returns its text.
+// take records a chunk's members and returns its text.
 func (a *answer) take(chunk completion, secrets []string) (text string, err error) {
-	written := a.used.add(chunk.Usage) // of an error as well
+	written := a.used.add(chunk.Usage) // errors have usage too
 	defer func() { a.used.passed(written, text != "", err != nil || a.finish != "") }()
 	if tier, ok := chunk.ServiceTier.(string); ok {
 		a.used.events.Service(tier)
@@ -244,7 +244,7 @@ func (a *answer) take(chunk completion, secrets []string) (text string, err erro
 	return text, nil
 }
 
-// whole reads the answer of a server that does not stream.
+// whole reads the response of a server that does not stream.
 func (k *openAI) whole(c *call) (a answer, err error) {
 	body, err := c.readAll()
 	if err != nil {
@@ -264,7 +264,7 @@ func (k *openAI) whole(c *call) (a answer, err error) {
 	return a, c.say(text)
 }
 
-// streamed relays the answer chunk by chunk. It is whole if it says that it is done, or why the model stopped.
+// streamed relays the answer chunk by chunk. It is complete with [DONE] or a finish reason.
 func (k *openAI) streamed(c *call) (a answer, err error) {
 	events := newEventReader(c)
 	for {
@@ -295,12 +295,12 @@ func (k *openAI) streamed(c *call) (a answer, err error) {
 	}
 }
 
-// completionsURL is where a server with this base has its chat completions.
+// completionsURL returns the chat completions URL under a base URL.
 func completionsURL(base *url.URL) string {
 	return base.JoinPath("chat", "completions").String()
 }
 
-// isOpenAIs says whether that is OpenAI's own server, or Azure's: those call the bound of the output by another name.
+// isOpenAIs reports whether the server is OpenAI's or Azure's, which have another name for the output limit.
 func isOpenAIs(base *url.URL) bool {
 	host := strings.ToLower(base.Hostname())
 	return host == "api.openai.com" || strings.HasSuffix(host, ".openai.azure.com")

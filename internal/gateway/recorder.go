@@ -5,23 +5,23 @@ import (
 	"github.com/watchbill/watchbill/internal/spool"
 )
 
-// Recorder keeps what became of runs.
+// Recorder records the outcomes of runs.
 type Recorder interface {
-	// Reserve makes sure that one run can be recorded. An error says why it cannot: then the run does not begin.
+	// Reserve reserves space to record one run. If it fails the run is not started.
 	Reserve() (Reservation, error)
-	// Prepare makes of an execution what is kept of it: masked, bounded and priced. It takes no I/O.
+	// Prepare returns the execution as it is recorded: masked, bounded and priced. It does no I/O.
 	Prepare(e execution.Execution) (execution.Execution, *execution.Fault)
 }
 
-// Reservation is room for one run's record.
+// Reservation is space for one run's record.
 type Reservation interface {
-	// Append writes the record. It waits for no database.
+	// Append writes the record. It does not wait for the database.
 	Append(e execution.Execution) error
-	// Release gives the room back if nothing was appended.
+	// Release releases the space if nothing was appended.
 	Release()
 }
 
-// SpoolRecorder records in a spool what prepare makes of executions.
+// SpoolRecorder returns a Recorder that records prepared executions in a spool.
 func SpoolRecorder(s *spool.Spool, prepare func(execution.Execution) (execution.Execution, *execution.Fault)) Recorder {
 	return spoolRecorder{s, prepare}
 }

@@ -17,32 +17,32 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// run is an agent's run, from its start to its record.
+// run is one run of an agent.
 type run struct {
 	g           *Gateway
 	agent       *agent
 	prompt      execution.Prompt
 	options     map[string]json.RawMessage
 	reservation Reservation
-	execution   execution.Execution // as far as it is known when the run begins
+	execution   execution.Execution // as known when the run begins
 	streamed    atomic.Bool
-	left        atomic.Bool // the client did, and the upstream is read on
+	left        atomic.Bool // the client left and the upstream is read on
 }
 
-// answer is what an agent's kind finds out of a run.
+// answer is what a kind returns of a run.
 type answer struct {
-	output json.RawMessage // where the answer is JSON, and so was not said; nil: it was
-	finish string          // why the model stopped, in its own words
-	// As the upstream says, where it does.
+	output json.RawMessage // the answer if it is JSON; nil if it was relayed as text
+	finish string          // the model's finish reason
+	// As reported by the upstream; may be empty.
 	model, provider string
 	used            used
 }
 
-// result is how a run ended.
+// result is the outcome of a run.
 type result struct {
 	answer
-	text string // all that was said
-	err  error  // nil: it succeeded
+	text string // the whole answer
+	err  error  // nil if it succeeded
 }
 
 // Stream implements execution.Run.
@@ -54,7 +54,7 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 	defer r.reservation.Release()
 
 	upstream := ctx
-	if r.agent.drains { // the upstream does not learn from ctx that the client left
+	if r.agent.drains { // the upstream's request is not cancelled when the client leaves
 		upstream = context.WithoutCancel(ctx)
 	}
 	limited, stop := context.WithTimeoutCause(upstream, r.agent.timeout, timedOut("timeout", "the agent did not finish within %s", r.agent.timeout))
@@ -83,7 +83,7 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 		case <-ending:
 			ending = nil
 			if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
-				left, out.gone = true, true // the client: the upstream is read on for nobody
+				left, out.gone = true, true // the upstream is read on without a client
 			} else {
 				cancel(cause)
 			}
@@ -103,8 +103,8 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 	}
 }
 
-// watched returns the channels that end the run of an agent whose upstream is read on when its client left; none for others,
-// whose upstream knows of ctx.
+// watched returns the channels that end the run of an agent whose upstream is read on after its client left. For other
+// agents, whose requests use ctx, they are nil.
 func (r *run) watched(ctx context.Context) (ending, stopping <-chan struct{}) {
 	if !r.agent.drains {
 		return nil, nil
@@ -112,11 +112,11 @@ func (r *run) watched(ctx context.Context) (ending, stopping <-chan struct{}) {
 	return ctx.Done(), r.g.stopping
 }
 
-// outlet hands events to whoever asked for the run. Once that fails it hands on no more.
+// outlet sends events to the client until that fails.
 type outlet struct {
 	emit  func(execution.Event) error
 	every time.Duration
-	beat  *time.Timer // of the next heartbeat
+	beat  *time.Timer // fires for the next heartbeat
 	lost  func()
 	gone  bool
 	log   *zap.Logger
@@ -143,8 +143,8 @@ func (o *outlet) tryTo(event execution.Event) (err error) {
 	return o.emit(event)
 }
 
-// work has the agent's kind run, and tells how that ended. What is left of the upstream's answer then is read for a moment,
-// so that its connection can be used again.
+// work runs the agent's kind and reports its result. It then reads the rest of the response for up to drainWithin, so that
+// the connection can be reused.
 func (r *run) work(ctx context.Context, cancel context.CancelCauseFunc, parts chan<- string, ended chan<- result) {
 	c := &call{
 		ctx: ctx, cancel: cancel, client: r.g.client, id: r.execution.ID, traceparent: traceparent(r.execution),
@@ -172,7 +172,7 @@ func (r *run) try(c *call) (done result) {
 	return done
 }
 
-// finish records the run, and makes its last event.
+// finish records the run and returns its last event.
 func (r *run) finish(ctx context.Context, done result) execution.Event {
 	e := r.execution
 	e.Duration = max(r.g.opts.Now().Sub(e.CreatedAt), 0).Truncate(time.Microsecond)
@@ -194,10 +194,11 @@ func (r *run) finish(ctx context.Context, done result) execution.Event {
 	return last(e, done, fault)
 }
 
-// usageUnknown is the price version of a run whose upstream said that it used more than any may. It has no tokens and no cost.
+// usageUnknown is the price version of a run whose upstream reported more tokens than the maximum. Such a run has no tokens
+// and no cost.
 const usageUnknown = "usage-unknown"
 
-// reportUsage counts and logs that what a run used is unknown.
+// reportUsage counts and logs a run of unknown usage.
 func (g *Gateway) reportUsage(agent, executionID string) {
 	if g.opts.UsageUnknown != nil {
 		g.opts.UsageUnknown()
@@ -206,7 +207,7 @@ func (g *Gateway) reportUsage(agent, executionID string) {
 		zap.String("agent", agent), zap.String("execution_id", executionID), zap.Int("limit", execution.MaxTokens))
 }
 
-// inputOf is a run's input as it is recorded.
+// inputOf returns a run's input as recorded.
 func inputOf(p execution.Prompt) json.RawMessage {
 	return encode(struct {
 		Type    string          `json:"type"`
@@ -215,7 +216,7 @@ func inputOf(p execution.Prompt) json.RawMessage {
 	}{p.Type, p.Message, p.Options})
 }
 
-// outputOf is a run's output as it is recorded: the JSON that the agent answered with, or what it said.
+// outputOf returns a run's output as recorded: the agent's JSON, or its text.
 func outputOf(done result) json.RawMessage {
 	switch {
 	case done.output != nil:
@@ -230,8 +231,8 @@ func outputOf(done result) json.RawMessage {
 	}{done.text, done.err != nil, done.finish})
 }
 
-// prepare returns what is recorded of an execution. If its input and output are refused, the rest is recorded: the run
-// has happened, and cost what it cost.
+// prepare returns the execution as recorded. If its input and output are rejected it is recorded without them, since the
+// run has happened and has its cost.
 func (r *run) prepare(e execution.Execution) execution.Execution {
 	prepared, fault := r.tryToPrepare(e)
 	if fault == nil {
@@ -257,7 +258,7 @@ func (r *run) tryToPrepare(e execution.Execution) (prepared execution.Execution,
 	return r.g.opts.Recorder.Prepare(e)
 }
 
-// encode makes JSON of what has no fault in it.
+// encode returns the JSON of a value that always has one.
 func encode(v any) json.RawMessage {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// What an event stream may have at the most.
+// Limits of an event stream.
 const (
 	maxLine  = 1 << 20 // bytes
 	maxEvent = 4 << 20 // bytes of an event's data
@@ -22,12 +22,12 @@ var (
 
 // serverEvent is an event of a stream.
 type serverEvent struct {
-	name string // empty: message
+	name string // "" means message
 	data string
 }
 
-// eventReader reads a text/event-stream as the HTML standard says (9.2.6), but that it forgets ids and retry times, which
-// only matter to whoever would connect again.
+// eventReader reads a text/event-stream as the HTML standard says (9.2.6). It ignores ids and retry times, which only
+// matter for reconnecting.
 type eventReader struct {
 	r      *bufio.Reader
 	line   []byte
@@ -39,7 +39,7 @@ func newEventReader(r io.Reader) *eventReader {
 	return &eventReader{r: bufio.NewReaderSize(r, 16<<10)}
 }
 
-// next reads one event. It fails with io.EOF at the end, and with io.ErrUnexpectedEOF if the stream ends within an event.
+// next reads one event. It returns io.EOF at the end and io.ErrUnexpectedEOF if the stream ends within an event.
 func (e *eventReader) next() (serverEvent, error) {
 	var event serverEvent
 	var data bytes.Buffer
@@ -57,10 +57,10 @@ func (e *eventReader) next() (serverEvent, error) {
 				event.data = strings.ToValidUTF8(data.String(), "\uFFFD")
 				return event, nil
 			}
-			event.name = "" // an event without data is none
+			event.name = "" // an event without data is ignored
 			continue
 		}
-		field, value, _ := bytes.Cut(line, []byte(":")) // before the colon of a comment is nothing
+		field, value, _ := bytes.Cut(line, []byte(":")) // a comment has an empty field
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(field) {
 		case "event":
@@ -78,15 +78,15 @@ func (e *eventReader) next() (serverEvent, error) {
 	}
 }
 
-// readLine reads up to CR, LF or CRLF, none of which is in the line. It does not wait for what follows a CR. At the end
-// of the stream it returns io.EOF with the line that was begun. A line is good until the next is read.
+// readLine returns the next line without its CR, LF or CRLF. It does not wait for the byte after a CR. At the end of the
+// stream it returns io.EOF with the incomplete line. The line is valid until the next call.
 func (e *eventReader) readLine() ([]byte, error) {
 	e.line = e.line[:0]
 	for {
 		if _, err := e.r.Peek(1); err != nil {
 			return e.line, err
 		}
-		buffered, _ := e.r.Peek(e.r.Buffered()) // is there
+		buffered, _ := e.r.Peek(e.r.Buffered()) // cannot fail
 		if e.skipLF && buffered[0] == '\n' {
 			e.skipLF = false
 			_, _ = e.r.Discard(1)

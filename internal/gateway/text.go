@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	maxExcerpt = 300 // bytes of what an upstream says that come into an error
+	maxExcerpt = 300 // bytes of an upstream's text quoted in an error
 	minSecret  = 4   // bytes
 )
 
-// clean makes text that everyone can store: bytes that are no UTF-8, and NUL, become U+FFFD.
+// clean replaces invalid UTF-8 and NUL by U+FFFD.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// asName makes text that may be a name: without control characters, and not too long.
+// asName returns the text without control characters and cut to a length.
 func asName(s string, most int) string {
 	return cut(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -39,7 +39,7 @@ func cut(text string, n int) string {
 	return text[:n]
 }
 
-// oneLine is a text of anyone's making as it may stand in an error.
+// oneLine returns an untrusted text on one line, for an error.
 func oneLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(clean(s), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if len(s) > maxExcerpt {
@@ -48,16 +48,16 @@ func oneLine(s string) string {
 	return s
 }
 
-// excerpt is oneLine of what an upstream says, without the secrets that it was told and may repeat.
+// excerpt returns an upstream's text on one line, cut and without the secrets that were sent to it.
 func excerpt(s string, secrets []string) string {
 	return oneLine(telemetry.RedactText(withoutSecrets(s, secrets)))
 }
 
-// withoutSecrets takes them out of a text, and the beginning of one where the text was cut in the midst of it.
+// withoutSecrets removes secrets from a text, and the beginning of a secret at its end, where the text may have been cut.
 func withoutSecrets(s string, secrets []string) string {
 	const instead = "[redacted]"
 	for _, secret := range secrets {
-		if len(secret) < minSecret { // is none, and would take holes out of any text
+		if len(secret) < minSecret { // too short to be a secret; it would occur in any text
 			continue
 		}
 		s = strings.ReplaceAll(s, secret, instead)

@@ -10,22 +10,22 @@ import (
 	"github.com/watchbill/watchbill/internal/usage"
 )
 
-// used gathers what an upstream says of what a run used, in any of its events.
+// used collects the usage that an upstream reports in any of its events.
 type used struct {
 	events usage.Events
-	own    json.RawMessage // what an agent says in our own words: a total, or an object
+	own    json.RawMessage // usage in the gateway's format: a total or an object
 
 	spoke   bool // some text came
-	current bool // how much was written was told with the last text or after it, or at the end
-	opening bool // it was told last by the event that opens a stream
+	current bool // the output's count came with the last text, after it, or at the end
+	opening bool // the count came last with the event that opens a stream
 }
 
-// add takes a usage object as a provider gives it, and reports whether it says how much was written. It may be none.
+// add adds a provider's usage object, which may be empty, and reports whether it has the output's count.
 func (u *used) add(object json.RawMessage) (written bool) {
 	return len(object) > 0 && u.events.Add(string(object))
 }
 
-// passed notes what one event of an answer had: how much was written, text, and whether it was one that comes at the end.
+// passed records what an event had: the output's count, text, and whether it comes at the end.
 func (u *used) passed(written, text, ends bool) {
 	u.spoke = u.spoke || text
 	switch {
@@ -36,8 +36,8 @@ func (u *used) passed(written, text, ends bool) {
 	}
 }
 
-// partial reports whether counts that were told leave something out: those of an answer that broke off after they were told,
-// or that were told when it began.
+// partial reports whether the reported counts are incomplete: the answer broke off after they were reported, or they were
+// reported when it began.
 func (u *used) partial(told *usage.Told, brokeOff bool) bool {
 	return u.spoke && (u.opening || told.InputOnly()) || brokeOff && !u.current
 }
@@ -51,7 +51,7 @@ func (u *used) settle(by usage.Source) usage.Told {
 	return told
 }
 
-// account sets what a run used, what its price depends on, and what is known of it.
+// account sets a run's usage, what its price depends on, and how complete the usage is.
 func (r *run) account(e *execution.Execution, done *result, fault *failure) {
 	told := done.used.settle(usage.Source{Provider: strings.ToLower(e.Provider), Model: e.Model})
 	e.Tokens, e.Billing, e.ProviderCost = told.Tokens, told.Billing, told.Cost
@@ -65,7 +65,7 @@ func (r *run) account(e *execution.Execution, done *result, fault *failure) {
 		r.g.reportUsage(r.agent.name, e.ID)
 	}
 	if e.Model == "" && !told.Counted() && !told.Absurd {
-		return // nothing says that a model ran
+		return // no sign that a model ran
 	}
 	ran := done.text != "" || done.output != nil || fault != nil && !fault.refusal()
 	e.Usage = told.Usage(e.Status, ran)
@@ -78,7 +78,7 @@ func (r *run) account(e *execution.Execution, done *result, fault *failure) {
 	}
 }
 
-// refusal reports whether a run failed before a model answered, in a way that its provider does not bill.
+// refusal reports whether a run failed before a model answered, in a way that providers do not bill.
 func (f *failure) refusal() bool {
 	switch f.code {
 	case "upstream_unreachable", "upstream_error":

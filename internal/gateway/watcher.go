@@ -11,11 +11,11 @@ import (
 	"github.com/watchbill/watchbill/internal/watched"
 )
 
-// watchEvery is how often a watcher reads its file, which is small.
+// watchEvery is the interval at which a watcher reads its file.
 const watchEvery = time.Second
 
-// Watcher keeps the agents of a file, and reads them again when the file changes. A file that cannot be read, or is wrong,
-// leaves those in force that were.
+// Watcher reads agents from a file and reloads them when it changes. If the file cannot be read or is invalid, the previous
+// agents stay.
 type Watcher struct {
 	path    string
 	file    *watched.File // Run's alone

@@ -8,8 +8,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Load finds out how to reach the API server: by the kubeconfig, a file; or if that is empty as a Pod of its cluster, else
-// by $KUBECONFIG or ~/.kube/config.
+// Load returns the configuration to reach the API server: of the kubeconfig file, or if that is empty of the Pod's cluster,
+// or of $KUBECONFIG or ~/.kube/config.
 func Load(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig

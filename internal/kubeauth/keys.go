@@ -14,17 +14,16 @@ import (
 )
 
 const (
-	// keysPath is where an API server publishes the keys that ServiceAccounts' tokens are signed with. It is asked there
-	// and not where its discovery document points, which may be a public address that this service cannot reach.
+	// keysPath is where an API server publishes the keys that sign ServiceAccounts' tokens. The address in its discovery
+	// document is not used, since it may be a public one that is not reachable from here.
 	keysPath = "/openid/v1/jwks"
 
-	keysFreshFor = 5 * time.Minute  // after which they are read again
-	keysGap      = 10 * time.Second // between two reads, however many unknown keys are named
+	keysFreshFor = 5 * time.Minute  // age after which keys are read again
+	keysGap      = 10 * time.Second // minimum time between reads
 	maxKeys      = 100
 )
 
-// algorithms are those that Kubernetes signs tokens with, and their siblings. Neither "none" nor one with a shared secret is
-// among them.
+// algorithms are the signature algorithms of Kubernetes and related ones. They exclude "none" and those with a shared secret.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
 
 // keyring caches the keys that the cluster publishes.
@@ -34,15 +33,15 @@ type keyring struct {
 	log    *zap.Logger
 
 	mu      sync.Mutex
-	keys    map[string]jose.JSONWebKey // by key id; nil: they were never read
-	read    time.Time                  // when keys were
-	tried   time.Time                  // when somebody began to read them last
-	reading chan struct{}              // closed when that ends; nil: nobody reads
+	keys    map[string]jose.JSONWebKey // by key id; nil until first read
+	read    time.Time                  // when keys were last read
+	tried   time.Time                  // when the last read began
+	reading chan struct{}              // closed when the read under way ends; nil if there is none
 	failing bool
 }
 
-// find returns the key of an id. readable reports whether the cluster's keys are known at all. A key that is not known has
-// them read again, once every keysGap; callers share that read.
+// find returns the key with an id. readable reports whether the cluster's keys are known at all. An unknown id causes a read
+// of the keys, at most once per keysGap, which callers share.
 func (k *keyring) find(ctx context.Context, id string) (key jose.JSONWebKey, found, readable bool) {
 	k.mu.Lock()
 	key, found = k.keys[id]
@@ -70,7 +69,7 @@ func (k *keyring) find(ctx context.Context, id string) (key jose.JSONWebKey, fou
 	return key, found, k.keys != nil
 }
 
-// refresh reads the keys. When that fails those that are known stay good: Kubernetes has the last word on every token.
+// refresh reads the keys. If that fails the known ones stay valid, since every token is also reviewed by Kubernetes.
 func (k *keyring) refresh(ctx context.Context) {
 	ctx, cancel := forAll(ctx)
 	defer cancel()
@@ -108,7 +107,7 @@ func (k *keyring) fetch(ctx context.Context) (map[string]jose.JSONWebKey, error)
 	keys := make(map[string]jose.JSONWebKey, len(set.Keys))
 	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
-		// A key of a kind that is not supported must not hide the others.
+		// A key of an unsupported type must not hide the others.
 		if err := key.UnmarshalJSON(raw); err != nil || !key.Valid() || !key.IsPublic() || key.KeyID == "" {
 			continue
 		}

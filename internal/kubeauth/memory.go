@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// How long answers are believed, and how many of each kind are remembered. What is refused has a place of its own: tokens
-// that anyone makes up must not push out those that are good.
+// How long reviews are cached, and how many of each kind. Rejections have their own cache: forged tokens must not evict
+// valid ones.
 const (
 	grantedFor = 30 * time.Second
 	refusedFor = 5 * time.Second
 	mostKept   = 1000
 )
 
-// key is the hash of what an answer is about.
+// key is the hash of a review's subject.
 type key [sha256.Size]byte
 
-// hashOf takes a token and what else an answer is about. None of them holds a NUL.
+// hashOf returns the hash of a token and other parts of a subject, none of which contains NUL.
 func hashOf(about ...string) key { return sha256.Sum256([]byte(strings.Join(about, "\x00"))) }
 
-// memory holds answers of one kind.
+// memory caches reviews of one kind.
 type memory[T any] struct {
 	mu      sync.Mutex
 	granted map[key]kept[T]
@@ -42,14 +42,14 @@ func newMemory[T any]() *memory[T] {
 	return &memory[T]{granted: map[key]kept[T]{}, refused: map[key]kept[T]{}}
 }
 
-// answer answers from memory, or finds out: all who ask the same meanwhile wait for the one answer. It is believed until
-// the given time at the most. What could not be found out is not remembered.
+// answer returns the cached review of a subject, or calls find. Concurrent callers with the same subject share one call.
+// The review is cached until the given time at most. Errors that are not rejections are not cached.
 func (m *memory[T]) answer(about key, now func() time.Time, until time.Time, find func() (T, error)) (T, error) {
 	if known, ok := m.recall(about, now()); ok {
 		return known.answer, known.err
 	}
 	found, err, _ := m.flights.Do(string(about[:]), func() (any, error) {
-		if known, ok := m.recall(about, now()); ok { // from a flight that ended just now
+		if known, ok := m.recall(about, now()); ok { // from a call that has just ended
 			return known.answer, known.err
 		}
 		answer, err := find()
@@ -90,7 +90,7 @@ func (m *memory[T]) remember(about key, now time.Time, answer kept[T]) {
 	place[about] = answer
 }
 
-// makeRoom forgets what is not believed any more, or else what would be so first.
+// evict removes expired entries, or if there are none the one that expires first.
 func makeRoom[T any](place map[key]kept[T], now time.Time) {
 	if len(place) < mostKept {
 		return

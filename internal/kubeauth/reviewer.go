@@ -1,7 +1,7 @@
-// Package kubeauth tells by a Kubernetes ServiceAccount's token whose it is, and what the account may do with reports. It
-// checks the token's signature with the keys that the cluster publishes, so that a made-up token costs the API server
-// nothing, then asks the API server by TokenReview and SubjectAccessReview, and believes what it said for some seconds. A
-// token is shown to nobody else, and is in no error; it is remembered by its hash.
+// Package kubeauth authenticates Kubernetes ServiceAccount tokens and authorises their accounts for reports. It verifies a
+// token's signature with the keys that the cluster publishes, so that forged tokens cost the API server nothing, then asks
+// the API server by TokenReview and SubjectAccessReview and caches the reviews for some seconds. Tokens are sent only to
+// the API server, never appear in errors, and are cached by their hash.
 package kubeauth
 
 import (
@@ -25,13 +25,13 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// What an account must have the right to in the namespace of a report, by the verb for what it does to it.
+// The right that an account needs in a report's namespace, by verb.
 const (
 	resource    = "monitoringreports"
 	subresource = "run"
 )
 
-// The faults, as whoever brought the token is told them. What Kubernetes says stays in the error that wraps them.
+// Errors with messages for the client. Details of Kubernetes are in the error that wraps them.
 var (
 	ErrTokenRefused = refused("Kubernetes does not accept the token: it may have expired, or its ServiceAccount may be gone")
 	ErrNotAllowed   = &fleet.Error{Kind: fleet.Forbidden, Code: "forbidden", Detail: "the ServiceAccount does not have the right"}
@@ -49,18 +49,18 @@ func unavailable(detail string) *fleet.Error {
 	return &fleet.Error{Kind: fleet.Unavailable, Code: "unavailable", Detail: detail}
 }
 
-// askWithin is how long the API server has to answer, with the wait for a turn to ask it.
+// askWithin is the deadline of a review, including the wait for a turn.
 const askWithin = 5 * time.Second
 
-// Options are what a Reviewer needs.
+// Options are a Reviewer's settings.
 type Options struct {
 	Config   *rest.Config // how to reach the API server: see Load
 	Audience string       // that tokens must be for
 	Now      func() time.Time
-	Log      *zap.Logger // nil: nothing is logged
+	Log      *zap.Logger // may be nil
 }
 
-// Reviewer asks about tokens and accounts.
+// Reviewer reviews tokens and accounts.
 type Reviewer struct {
 	audience string
 	now      func() time.Time
@@ -75,17 +75,17 @@ type Reviewer struct {
 	allowed  *memory[struct{}]
 }
 
-// account is whose a token is.
+// account is the ServiceAccount of a token.
 type account struct {
 	namespace, name string
 	user            authenticationv1.UserInfo
 }
 
-// New makes a Reviewer. It does not wait for the API server: who asks finds out. Close must be called.
+// New returns a Reviewer. It does not contact the API server. Close must be called.
 func New(opts Options) (*Reviewer, error) {
 	config := rest.CopyConfig(opts.Config)
 	config.Timeout, config.UserAgent = askWithin, "watchbill"
-	config.QPS = -1 // turns paces the questions
+	config.QPS = -1 // turns limits the rate
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, wrap(err)
@@ -111,21 +111,21 @@ func New(opts Options) (*Reviewer, error) {
 	}, nil
 }
 
-// Close closes the connections. Nobody may ask any more.
+// Close closes the connections. The Reviewer must not be used afterwards.
 func (r *Reviewer) Close() {
 	r.turns.close()
 	utilnet.CloseIdleConnectionsFor(r.transport)
 }
 
-// Account tells the namespace and the name of the ServiceAccount that a token is of. remote is the address that it came
-// from. The error is ErrTokenRefused, saying why, ErrBusy or ErrUnavailable.
+// Account returns the namespace and name of a token's ServiceAccount. remote is the client's address. The error is
+// ErrTokenRefused with the reason, ErrBusy or ErrUnavailable.
 func (r *Reviewer) Account(ctx context.Context, remote, token string) (namespace, name string, err error) {
 	a, _, err := r.account(ctx, remote, token)
 	return a.namespace, a.name, err
 }
 
-// Allow returns nil if a token's account may do something to the reports of a namespace: verb is "create" or "get". Its
-// error is ErrNotAllowed, saying what is missing, or one of Account's.
+// Allow returns nil if a token's account has a right to the reports of a namespace: verb is "create" or "get". The error is
+// ErrNotAllowed with the missing right, or one of Account's.
 func (r *Reviewer) Allow(ctx context.Context, remote, token, verb, namespace string) error {
 	a, ends, err := r.account(ctx, remote, token)
 	if err != nil {
@@ -137,8 +137,8 @@ func (r *Reviewer) Allow(ctx context.Context, remote, token, verb, namespace str
 	return err
 }
 
-// account tells whose a token is, and when it ends. What is refused here is not remembered, since anyone can make up more
-// of it than there is room for.
+// account returns a token's account and expiry. Rejections here are not cached, since anyone can forge more tokens than the
+// cache holds.
 func (r *Reviewer) account(ctx context.Context, remote, token string) (a account, ends time.Time, err error) {
 	t, err := r.inspect(token)
 	if err != nil {
@@ -153,7 +153,7 @@ func (r *Reviewer) account(ctx context.Context, remote, token string) (a account
 		return account{}, t.ends, err
 	}
 	who := asker{group: "namespace " + t.namespace, member: t.name}
-	if !checked { // then the namespace may be made up
+	if !checked { // the namespace may be forged
 		who = asker{group: "network " + network(remote), member: t.namespace}
 	}
 	a, err = r.accounts.answer(about, r.now, t.ends, func() (account, error) { return r.reviewToken(ctx, who, token) })
@@ -174,7 +174,7 @@ func (r *Reviewer) reviewToken(ctx context.Context, who asker, token string) (ac
 	if !review.Status.Authenticated {
 		return account{}, ErrTokenRefused
 	}
-	// An API server, or a webhook of its, that knows nothing of audiences accepts tokens that are for others.
+	// An API server or webhook without support for audiences accepts tokens for other audiences.
 	if !slices.Contains(review.Status.Audiences, r.audience) {
 		return account{}, refused("Kubernetes does not confirm that the token is for the audience %q", r.audience)
 	}
@@ -220,12 +220,12 @@ func (r *Reviewer) reviewRight(ctx context.Context, a account, verb, namespace s
 	return nil
 }
 
-// forAll is a context for what others wait for too, though who began it may give up.
+// forAll returns a context for a call that others share, which must not end with the first caller's.
 func forAll(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), askWithin)
 }
 
-// away says that Kubernetes could not be asked.
+// away returns the error for an unreachable API server.
 func away(doing string, err error) error {
 	fault := ErrUnavailable
 	if apierrors.IsForbidden(err) {

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// maxToken is the length of a token in bytes. Those of ServiceAccounts have about 1,000.
+	// maxToken is the maximum length of a token in bytes. ServiceAccounts' tokens have about 1,000.
 	maxToken = 16 << 10
-	// leeway is by how much this service's clock may differ from the API server's.
+	// leeway is the maximum difference between this service's clock and the API server's.
 	leeway = time.Minute
 )
 
-// claims are what a token says of itself.
+// claims are the claims of a token.
 type claims struct {
 	Issuer    string    `json:"iss"`
 	Subject   string    `json:"sub"`
@@ -29,7 +29,7 @@ type claims struct {
 
 type audiences []string
 
-// UnmarshalJSON takes one audience or several, as RFC 7519 has it.
+// UnmarshalJSON accepts one audience or several, as RFC 7519 does.
 func (a *audiences) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		*a = make(audiences, 1)
@@ -38,16 +38,16 @@ func (a *audiences) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// inspected is a token that may be good. Nothing in it is known to be true.
+// inspected is a well-formed token. None of its claims is verified yet.
 type inspected struct {
 	signed          *jose.JSONWebSignature
-	namespace, name string // that it claims
+	namespace, name string // as claimed
 	ends            time.Time
 }
 
 var errNoServiceAccount = refused("the token is not one of a Kubernetes ServiceAccount")
 
-// inspect refuses what no API server could accept, so that a token which is meant for another service is not passed on.
+// inspect rejects tokens that no API server would accept, so that tokens for other services are not passed on.
 func (r *Reviewer) inspect(token string) (inspected, error) {
 	if len(token) > maxToken {
 		return inspected{}, refused("the token is longer than %d bytes", maxToken)
@@ -78,14 +78,14 @@ func (r *Reviewer) inspect(token string) (inspected, error) {
 	return t, nil
 }
 
-// numericDate is a time of RFC 7519, or some thousand years from now where it is beyond that.
+// numericDate returns a NumericDate of RFC 7519 as a time, clipped to some thousand years from now.
 func numericDate(seconds float64) time.Time {
 	const farAway = 1 << 35
 	return time.Unix(int64(min(seconds, farAway)), 0)
 }
 
-// verify returns nil if one of the cluster's keys signed the token. checked is false if the cluster's keys are not known.
-// A token that passes may still be refused: the account may be gone, or the Pod.
+// verify returns nil if one of the cluster's keys signed the token. checked is false if the cluster's keys are unknown. A
+// verified token may still be rejected, since its account or Pod may have been deleted.
 func (r *Reviewer) verify(ctx context.Context, t inspected) (checked bool, err error) {
 	id := t.signed.Signatures[0].Header.KeyID
 	key, found, readable := r.keys.find(ctx, id)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Limits on questions to the API server. Reports are made some times a minute.
+// Limits of requests to the API server. Reports are created some times a minute.
 const (
 	asksPerSecond = 50
 	asksAtOnce    = 100
@@ -17,8 +17,8 @@ const (
 	maxWaitingGroup = 64
 )
 
-// turns paces questions to the API server. Callers wait in groups that take turns, and within a group the members do. So a
-// caller who asks a thousand times delays himself, and everyone else by one turn.
+// turns limits the rate of requests to the API server and queues callers fairly: groups take turns, and within a group its
+// members do. A caller with a thousand requests delays others by one turn.
 type turns struct {
 	now func() time.Time
 
@@ -30,10 +30,10 @@ type turns struct {
 	timer   *time.Timer // to the next turn while somebody waits
 }
 
-// asker is whose turn it is.
+// asker identifies a caller.
 type asker struct{ group, member string }
 
-// ring holds what waits, by name, in the order of its turns.
+// ring holds queues by name, in the order of their turns.
 type ring struct {
 	names []string
 	of    map[string]*group
@@ -47,14 +47,14 @@ type group struct {
 
 type waiter struct {
 	asker
-	turn chan bool // true: it is yours; false: somebody with fewer waiting has the place
+	turn chan bool // true: it is the waiter's turn; false: it was displaced
 }
 
 func newTurns(now func() time.Time) *turns {
 	return &turns{now: now, left: asksAtOnce, groups: ring{of: map[string]*group{}}}
 }
 
-// take returns nil when it is the caller's turn, and ErrBusy if too many wait or ctx ends first.
+// take waits for the caller's turn. It returns ErrBusy if too many callers wait or ctx is done first.
 func (t *turns) take(ctx context.Context, who asker) error {
 	t.mu.Lock()
 	t.count()
@@ -84,14 +84,14 @@ func (t *turns) take(ctx context.Context, who asker) error {
 	}
 }
 
-// count adds the turns that time has brought.
+// count adds the turns accrued since the last call.
 func (t *turns) count() {
 	now := t.now()
 	t.left = min(t.left+max(now.Sub(t.counted).Seconds(), 0)*asksPerSecond, asksAtOnce) // a clock may be set back
 	t.counted = now
 }
 
-// arm has serve called when there is a turn.
+// arm schedules serve for the next turn.
 func (t *turns) arm() {
 	if t.waiting == 0 || t.timer != nil {
 		return
@@ -112,7 +112,7 @@ func (t *turns) serve() {
 	t.arm()
 }
 
-// close ends the waiting of all callers.
+// close fails all waiting callers.
 func (t *turns) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,7 +124,7 @@ func (t *turns) close() {
 	}
 }
 
-// admit lets a waiter wait. Where there is no place, it gets that of the newest caller of the longest line, if the line is
+// admit queues a waiter. If the queue is full it displaces the newest waiter of the longest line, provided that line is
 // longer than its own.
 func (t *turns) admit(w *waiter) bool {
 	g := t.groups.of[w.group]
@@ -160,7 +160,7 @@ func (t *turns) admit(w *waiter) bool {
 	return true
 }
 
-// displace sends away the newest waiter of a group's longest line, if more than own+1 wait in it.
+// displace removes the newest waiter of a group's longest line if more than own+1 wait in it.
 func (t *turns) displace(g *group, own int) bool {
 	var longest []*waiter
 	for _, line := range g.of {
@@ -189,7 +189,7 @@ func (t *turns) next() *waiter {
 	return w
 }
 
-// remove takes a waiter out, if it waits still.
+// remove removes a waiter that is still waiting.
 func (t *turns) remove(w *waiter) {
 	g := t.groups.of[w.group]
 	if g == nil {
@@ -220,7 +220,7 @@ func without(names []string, name string) []string {
 	return names
 }
 
-// network is what a remote address has in common with those that one client can have: an IPv4 address, or 64 bits of IPv6.
+// network returns the part of a remote address that one client has: an IPv4 address, or an IPv6 /64.
 func network(remote string) string {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// agenda says which agents to look at again and when: a deployment that becomes due by time commits nothing then. It
-// keeps one time for each agent, the earliest asked for; looking again tells the next.
+// agenda schedules agents to recheck, since nothing is committed when a deployment becomes due. It keeps one time for
+// each agent, the earliest requested; the recheck returns the next one.
 type agenda struct {
 	of    map[string]*entry
 	order entries // earliest first
@@ -71,7 +71,7 @@ func (h *entries) Push(x any) {
 func (h *entries) Pop() any {
 	old := *h
 	last := old[len(old)-1]
-	old[len(old)-1] = nil // lets go of it
+	old[len(old)-1] = nil // for the garbage collector
 	*h = old[:len(old)-1]
 	return last
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// Agent is a handle of one enrolled agent under one token. It says what it said when it was made for as long as it is kept; whether the
-// agent is still there, and has that token, View tells. The zero Agent is nobody.
+// Agent is a handle of one enrolled agent under one token. Its values do not change; View reports whether the agent still
+// exists and has that token. The zero Agent is not valid.
 type Agent struct {
 	id         string
 	pace       pace
@@ -20,48 +20,48 @@ type Agent struct {
 // ID is the agent's id.
 func (a Agent) ID() string { return a.id }
 
-// Own is the interval that the agent asked for.
+// Own returns the interval that the agent asked for.
 func (a Agent) Own() time.Duration { return time.Duration(a.pace.own) * time.Second }
 
-// gone says that the agent was deleted, or its token rotated.
+// gone reports whether the agent was deleted or its token rotated.
 func (a Agent) gone() bool { return a.record.generation.Load() != a.generation }
 
-// record is what is known of an agent. Its fields leave no gaps: there may be a million of these.
+// record is the state of one agent. Its fields are ordered to leave no padding: there may be a million records.
 type record struct {
-	// Whose it is. Only the sweeper changes that, under every lock under which it may be read: see registry.
-	id    string // empty: nobody's
+	// The agent that has the record. Only the sweeper changes these fields, holding every lock that readers may hold: see registry.
+	id    string // empty: unused
 	token fleet.TokenHash
 	pace  pace
 
-	// generation moves when handles cease to be good: the agent is gone, and another may get the record, or its token was rotated.
+	// generation is incremented when handles become invalid: the agent was deleted and the record may be reused, or its token was rotated.
 	generation atomic.Uint32
-	// version moves with every change of tag, every local write that may change it, and with generation.
+	// version is incremented with every change of tag or generation and every local write that may change the tag.
 	version atomic.Uint32
-	held    atomic.Int32 // polls waiting
-	// tag is of what waits by the newest sweep that looked; nil: nothing does.
+	held    atomic.Int32 // held polls
+	// tag is the entity tag of the pending deployments as of the last sweep that read them; nil if there are none.
 	tag atomic.Pointer[string]
-	// written is how many sweeps had begun when a local write may last have changed what waits; the tag may be older
-	// than it until a later one is applied.
+	// written is the number of sweeps begun when a local write last may have changed the pending deployments. Until a
+	// later sweep is applied the tag may be stale.
 	written atomic.Uint64
 	wake    atomic.Pointer[wake]
 
-	// When it was seen, when that was last written, and when it had been seen by then, in nanoseconds of the Unix clock. It is listed among
-	// the sightings for as long as seen is not 0.
+	// seen is when the agent last polled, saved when that was last written, and savedSeen the value written, in Unix
+	// nanoseconds. The agent is in the seenSet while seen is not 0.
 	seen, saved, savedSeen atomic.Int64
 
-	// The whole sweeps that last mentioned it, and something waiting for it. The sweeper's own.
+	// The last full sweeps that mentioned the agent, and its pending deployments. Used by the sweeper alone.
 	mark, tagMark uint32
 }
 
-// pace is what an agent's interval follows from.
+// pace determines an agent's poll interval.
 type pace struct {
-	own   uint16 // seconds that it asked for
+	own   uint16 // requested interval in seconds
 	group uint16 // see groups
 }
 
 type wake struct{ ch chan struct{} }
 
-// moved lets waiting polls look again.
+// notify wakes the held polls, which then read the record again.
 func (r *record) moved() {
 	r.version.Add(1)
 	if w := r.wake.Swap(nil); w != nil {
@@ -69,7 +69,7 @@ func (r *record) moved() {
 	}
 }
 
-// changes is closed by the next call of moved.
+// changes returns a channel that the next call of notify closes.
 func (r *record) changes() <-chan struct{} {
 	for {
 		if w := r.wake.Load(); w != nil {
@@ -89,13 +89,13 @@ func (r *record) setTag(tag *string) {
 	}
 }
 
-// disown makes every handle bad.
+// invalidate makes every handle of the record invalid.
 func (r *record) disown() {
 	r.generation.Add(1)
 	r.moved()
 }
 
-// clear forgets who had the record. Polls that it held count until they end, and what was listed stays listed, as seen never.
+// clear resets the record for reuse. Held polls count until they end. A record in the seenSet stays there, as never seen.
 func (r *record) clear() {
 	r.tag.Store(nil)
 	r.written.Store(0)
@@ -107,5 +107,5 @@ func (r *record) clear() {
 	}
 }
 
-// never is when an agent was seen that was not, but whose record is listed for who had it before.
+// never marks a record that is in the seenSet on behalf of its previous agent.
 const never = -1

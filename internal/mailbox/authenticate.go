@@ -13,13 +13,13 @@ import (
 
 const (
 	lookupGap     = 100 * time.Millisecond // between look-ups of unknown tokens
-	lookupTokens  = 4096                   // in one look-up
-	lookupWaiting = 4 * lookupTokens       // tokens that wait for one; more are answered fleet.ErrUnavailable
+	lookupTokens  = 4096                   // per look-up
+	lookupWaiting = 4 * lookupTokens       // waiting tokens; beyond them fleet.ErrUnavailable is returned
 )
 
-// Authenticate finds the agent that has the token. A token that is not known here is looked up in the database before it is refused:
-// it may have been enrolled on another replica a moment ago. However many unknown tokens come, they share ten look-ups a second, and
-// cause no sweep.
+// Authenticate returns the agent that has the token. A token that is not cached is looked up in the database before it is
+// rejected, since the agent may just have been enrolled on another replica. Unknown tokens share ten look-ups a second,
+// however many there are, and cause no sweep.
 func (m *Mailbox) Authenticate(ctx context.Context, token string) (Agent, error) {
 	hash := fleet.HashToken(token)
 	if a, known := m.agents.authenticate(hash); known {
@@ -34,7 +34,7 @@ func (m *Mailbox) Authenticate(ctx context.Context, token string) (Agent, error)
 	return m.find(ctx, hash)
 }
 
-// find returns an agent that the database has. If a sweep does not tell of it either, a whole one must.
+// find returns an agent that is in the database. If the next sweep does not report it, find requests a full one.
 func (m *Mailbox) find(ctx context.Context, hash fleet.TokenHash) (Agent, error) {
 	for _, distrusted := range []bool{false, true} {
 		if distrusted {
@@ -50,26 +50,26 @@ func (m *Mailbox) find(ctx context.Context, hash fleet.TokenHash) (Agent, error)
 	return Agent{}, fleet.ErrUnavailable
 }
 
-// lookups are the tokens that wait to be looked up in the database.
+// lookups holds the tokens that wait to be looked up in the database.
 type lookups struct {
-	wake chan struct{} // has a value when some wait
+	wake chan struct{} // has a value while tokens wait
 
 	mu      sync.Mutex
 	waiting map[fleet.TokenHash]*lookup
 	ended   bool
 }
 
-// lookup is one token's, for all that brought it.
+// lookup is the look-up of one token, shared by all requests that carry it.
 type lookup struct {
 	done chan struct{}
-	err  error // after done
+	err  error // set before done is closed
 }
 
 func newLookups() lookups {
 	return lookups{wake: make(chan struct{}, 1), waiting: map[fleet.TokenHash]*lookup{}}
 }
 
-// await returns nil when the database has been found to have the token, or ErrUnknownToken.
+// await returns nil once the token was found in the database, or ErrUnknownToken.
 func (l *lookups) await(ctx context.Context, hash fleet.TokenHash) error {
 	one := l.add(hash)
 	if one == nil {
@@ -83,7 +83,7 @@ func (l *lookups) await(ctx context.Context, hash fleet.TokenHash) error {
 	}
 }
 
-// add returns nil if too many wait, or none are looked up any more.
+// add returns nil if too many tokens wait or look-ups have ended.
 func (l *lookups) add(hash fleet.TokenHash) *lookup {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,7 @@ func (l *lookups) signal() {
 	}
 }
 
-// take removes and returns those to look up next.
+// take removes and returns the next batch.
 func (l *lookups) take() (hashes []fleet.TokenHash, batch []*lookup) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -122,7 +122,7 @@ func (l *lookups) take() (hashes []fleet.TokenHash, batch []*lookup) {
 	return hashes, batch
 }
 
-// end has nobody wait any more.
+// end fails the waiting look-ups and all later ones.
 func (l *lookups) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +160,7 @@ func (m *Mailbox) lookUpTokens(ctx context.Context) {
 	}
 }
 
-// lookUp decides a batch. While sweeps fail no token is refused: the database may be about to be restored.
+// lookUp looks up a batch. While sweeps fail no token is rejected: the database may be about to be restored.
 func (m *Mailbox) lookUp(ctx context.Context, hashes []fleet.TokenHash, batch []*lookup) error {
 	ctx, cancel := context.WithTimeout(ctx, m.opts.SweepTimeout)
 	defer cancel()

@@ -17,9 +17,9 @@ import (
 
 const (
 	logFailed = "warn: mailbox sweep failed"
-	logBlind  = "error: mailbox blind; polls are answered from memory"
-	logClosed = "error: mailbox blind for too long; polls are answered 503"
-	logSees   = "info: mailbox sees again"
+	logBlind  = "error: mailbox is stale; answering polls from memory"
+	logClosed = "error: mailbox stale for too long; answering polls with 503"
+	logSees   = "info: mailbox is current again"
 )
 
 func logTo(lines *observer.ObservedLogs, core zapcore.Core) (func(*mailbox.Options), func() []string) {

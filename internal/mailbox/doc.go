@@ -1,8 +1,24 @@
-// Package mailbox keeps, in each replica's memory, what every agent has waiting, so that a poll which finds nothing
-// costs no query.
+// Package mailbox caches, in each replica's memory, which deployments each agent has pending, so that a poll that finds
+// nothing runs no query.
 //
-// It is a cache of PostgreSQL kept true by one goroutine, the sweeper: it asks for what changed since its last snapshot
-// (twice a second at least, at once when hinted) and applies the differences in order. Nothing else writes what it
-// holds, so there is no order of events to get wrong. It may be dropped at any moment; a slower answer is all that is
-// lost. It knows no SQL and no HTTP.
+//	poll ──token──▶ registry ──▶ record {tag, version, wake}      read by polls, lock-free after the look-up
+//	                                ▲
+//	PostgreSQL ──changes since──▶ sweeper                         the only writer
+//	                                ▲
+//	timer (500 ms), hints from other replicas, agenda (deployments that become due)
+//
+// One goroutine, the sweeper, keeps the cache current. A sweep asks the database for what changed since the watermark of
+// the last one, at least twice a second and at once when hinted, and applies the differences in order.
+//
+// Invariants:
+//
+//   - Only the sweeper changes the registry and the records' tags. Polls read them.
+//   - A sweep's changes and its watermark come from one database snapshot, so no change is missed or applied twice.
+//   - A view is Fresh unless a write on this replica may be newer than the last applied sweep.
+//   - A record's generation changes whenever its handles become invalid: the agent was deleted or its token rotated.
+//     A record is reused after its agent is deleted, so readers check the generation after reading.
+//   - A record's version changes with its tag, its generation and every local write, and wakes held polls.
+//   - The cache may be dropped at any time; that costs latency and loses nothing.
+//
+// The package knows no SQL and no HTTP.
 package mailbox

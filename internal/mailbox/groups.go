@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// groups numbers the enrollment tokens that agents were enrolled by, and holds their agents' shortest intervals. Number 0 is
-// of agents that were enrolled by no token.
+// groups numbers the enrollment tokens that agents were enrolled with, and holds the minimum interval of each. Agents
+// enrolled without a token have number 0.
 type groups struct {
 	mu      sync.Mutex
 	numbers map[string]uint16
-	floors  atomic.Pointer[[]time.Duration] // by number; nil: there are none
+	floors  atomic.Pointer[[]time.Duration] // by number; may be nil
 }
 
 // number returns a group's number. Groups beyond the first 65,535 share one.

@@ -6,15 +6,15 @@ import (
 	"sync"
 )
 
-// MaxHeld is how many polls of one agent are held at once. An agent needs one; more are left over from connections that
-// broke, or are of machines that share a token.
+// MaxHeld is the maximum number of held polls of one agent. An agent needs one; others are left from broken connections
+// or come from machines that share a token.
 const MaxHeld = 4
 
-// ErrReplaced says that newer polls of the agent are held in this one's place.
+// ErrReplaced is returned for a held poll when newer polls of its agent took its place.
 var ErrReplaced = errors.New("replaced by a newer poll")
 
-// holds has the polls that are held, by the numbers of their agents. A newer poll replaces the oldest rather than being
-// turned away, since a client that comes back must not wait for its broken connections to time out.
+// holds tracks the held polls by agent number. A new poll replaces the oldest instead of being rejected, since a client
+// that reconnects must not wait for its broken connections to time out.
 type holds struct {
 	shards [16]struct {
 		mu      sync.Mutex
@@ -41,7 +41,7 @@ func (h *holds) add(number uint32) *hold {
 	return added
 }
 
-// remove removes a poll that is no longer held, unless it was replaced.
+// remove removes a poll unless it was replaced.
 func (h *holds) remove(number uint32, gone *hold) {
 	s := &h.shards[number%uint32(len(h.shards))]
 	s.mu.Lock()

@@ -1,21 +1,22 @@
 package mailbox
 
-// index finds records' numbers by a hash. It is a table with open addressing and linear probing, in which a record takes its number
-// and 32 bits of its hash: a third of what a map takes, and nothing for the collector to follow. The zero value is empty.
+// index maps hashes to record numbers. It is a table with open addressing and linear probing that stores a record's
+// number and 32 bits of its hash: a third of the memory of a map, and no pointers for the collector to follow. The zero
+// value is empty.
 type index struct {
 	places []slot
 	used   int
 }
 
-type slot struct{ hash, number uint32 } // hash 0: the place is free
+type slot struct{ hash, number uint32 } // hash 0: free
 
 const (
 	smallest = 8
-	fullest  = 0.8 // share of places in use, beyond which the table grows
+	fullest  = 0.8 // load factor beyond which the table grows
 	growth   = 1.5
 )
 
-// home is the place where a record of that hash is looked for first. Higher hashes have later homes.
+// home returns the first place to probe for a hash. It increases with the hash.
 func (x *index) home(hash uint32) int { return int(uint64(hash) * uint64(len(x.places)) >> 32) }
 
 func (x *index) next(at int) int {
@@ -25,10 +26,10 @@ func (x *index) next(at int) int {
 	return at
 }
 
-// taken is a hash as it is kept.
+// taken returns the hash as stored, which is never 0.
 func taken(hash uint32) uint32 { return max(hash, 1) }
 
-// search returns the place of the record that is meant, or the free one where it would be.
+// search returns the place of the record for which meant returns true, or the free place where it would go.
 func (x *index) search(hash uint32, meant func(number uint32) bool) (at int, found bool) {
 	hash = taken(hash)
 	for at = x.home(hash); x.places[at].hash != 0; at = x.next(at) {
@@ -47,7 +48,7 @@ func (x *index) find(hash uint32, meant func(number uint32) bool) (number uint32
 	return x.places[at].number, found
 }
 
-// add puts a number in that is not there.
+// add adds a number that is not in the table.
 func (x *index) add(hash, number uint32) {
 	if float64(x.used+1) > fullest*float64(len(x.places)) {
 		x.grow()

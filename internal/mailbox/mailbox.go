@@ -12,13 +12,13 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// ErrUnknownToken says that no enrolled agent has the token (any more).
+// ErrUnknownToken is returned for a token that no enrolled agent has, or no longer has.
 var ErrUnknownToken = errors.New("unknown token")
 
-// ErrBlind says that what waits for agents cannot be read.
-var ErrBlind = fleet.UnavailableBecause("what waits for agents cannot be read from the database; try again later")
+// ErrStale is returned while pending deployments cannot be read from the database.
+var ErrBlind = fleet.UnavailableBecause("pending deployments cannot be read from the database; try again later")
 
-// ErrDraining says that the replica is shutting down and holds no more polls.
+// ErrDraining is returned for held polls when the replica is shutting down.
 var ErrDraining = errors.New("draining")
 
 // Options are a Mailbox's settings. The zero value of a duration means its default.
@@ -27,21 +27,21 @@ type Options struct {
 	Log    *zap.Logger
 	Now    func() time.Time
 
-	// SweepInterval bounds how stale a view can be while the database answers. Default 500 ms, so that a revoked token
-	// dies within a second whatever becomes of the hints.
+	// SweepInterval bounds how stale a view can be while the database is reachable. Default 500 ms, so that a revoked
+	// token is rejected within a second even if hints are lost.
 	SweepInterval time.Duration
-	// SweepTimeout is a sweep's deadline, after which its connection is given up as stalled. Default 2 s. The first
-	// one, which reads everything, has ten times as long.
+	// SweepTimeout is a sweep's deadline, after which its connection is closed as stalled. Default 2 s. A full sweep has
+	// ten times as long.
 	SweepTimeout time.Duration
-	// BlindAfter is how long sweeps may fail before the replica calls itself blind. Default 5 s.
+	// StaleAfter is how long sweeps may fail before the mailbox is stale. Default 5 s.
 	BlindAfter time.Duration
-	// BlindGrace is how long a blind replica goes on answering from memory. Default 2 min.
+	// StaleGrace is how long a stale mailbox goes on answering from memory. Default 2 min.
 	BlindGrace time.Duration
 	// PresenceInterval is how often last-seen is written. Default fleet.PresenceLag.
 	PresenceInterval time.Duration
 }
 
-// Mailbox tells what each agent has waiting. See the package's comment.
+// Mailbox caches the pending deployments of each agent. See the package comment.
 type Mailbox struct {
 	opts   Options
 	agents *registry
@@ -51,18 +51,18 @@ type Mailbox struct {
 	drain    sync.Once
 	groups   groups
 
-	sight    atomic.Int32 // how well it sees; one of the constants below
+	sight    atomic.Int32 // one of the constants below
 	begun    atomic.Uint64
 	applied  atomic.Uint64
-	lastGood atomic.Int64 // nanoseconds of the Unix clock when the newest applied sweep began
+	lastGood atomic.Int64 // when the newest applied sweep began, in Unix nanoseconds
 
 	mu       sync.Mutex
-	finished chan struct{} // closed and replaced when a sweep ends, well or not
-	failed   uint64        // the newest sweep that failed
+	finished chan struct{} // closed and replaced when a sweep ends, successfully or not
+	failed   uint64        // number of the newest failed sweep
 
-	// distrusted asks for a whole sweep: the database has an agent that the sweeps have not told of.
+	// needFullSweep requests a full sweep: the database has an agent that no sweep reported.
 	distrusted atomic.Bool
-	// unwritten asks that last-seen be written anew: the database may be another one.
+	// unwritten requests that last-seen be written again: it may be another database.
 	unwritten atomic.Bool
 
 	tokens  lookups
@@ -73,13 +73,13 @@ type Mailbox struct {
 }
 
 const (
-	sightNone   int32 = iota // nothing was read yet
+	sightNone   int32 = iota // no sweep has succeeded yet
 	sightClear               // sweeps succeed
-	sightBlind               // they have failed for a while; what is known is still told
-	sightClosed              // they have failed for too long
+	sightBlind               // sweeps have failed for StaleAfter; views are still returned
+	sightClosed              // sweeps have failed for too long; views are refused
 )
 
-// New makes a Mailbox. It knows nothing until Run has swept once.
+// New returns a Mailbox. It is empty until Run has swept once.
 func New(opts Options) *Mailbox {
 	setDefault := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {
@@ -100,43 +100,42 @@ func New(opts Options) *Mailbox {
 	return m
 }
 
-// Agent finds an enrolled agent by id.
+// Agent returns the enrolled agent with the id.
 func (m *Mailbox) Agent(id string) (Agent, bool) { return m.agents.find(id) }
 
-// Saw notes when the agent polled, by the mailbox's clock. It is written to the database within a few seconds.
+// MarkSeen records when the agent polled, by the mailbox's clock. The time is written to the database within a few seconds.
 func (m *Mailbox) Saw(a Agent, at time.Time) { m.saw(a, at.UnixNano()) }
 
-// SetFloors sets the shortest intervals that agents are told, by who enrolled them. Whoever is not named has none.
+// SetFloors sets the minimum poll interval of agents by the enrollment token that they were enrolled with. Others have none.
 func (m *Mailbox) SetFloors(floors map[string]time.Duration) { m.groups.setFloors(floors) }
 
-// Interval is how often the agent is to poll: its own interval, or its group's floor where that is longer. It is not
-// jittered.
+// Interval returns the agent's poll interval: its own, or its group's minimum if that is longer. It is not jittered.
 func (m *Mailbox) Interval(a Agent) time.Duration { return max(a.Own(), m.groups.floor(a.pace.group)) }
 
-// View is what the mailbox knows of an agent's pending deployments.
+// View is an agent's pending deployments as the mailbox knows them.
 type View struct {
-	// Tag is the entity tag of what waits; fleet.NothingWaiting where nothing does.
+	// Tag is the entity tag of the pending deployments; fleet.NothingWaiting if there are none.
 	Tag string
-	// Fresh is false from a write on this replica until the sweep that sees it: ask the database instead. Whoever was
-	// told another tag there clears it before Await, since the next sweep may find again what Tag says.
+	// Fresh is false from a write on this replica until a sweep has read it: ask the database instead. A caller that got
+	// another tag there clears Tag before Await, since the next sweep may find the same tag again.
 	Fresh bool
-	// Blind says that the database has not answered for a while. Whoever would ask it had better not.
+	// Stale reports that the database has been unreachable for a while and should not be asked.
 	Blind bool
 
 	version uint32
-	begun   uint64 // how many sweeps had
+	begun   uint64 // number of sweeps begun
 }
 
-// View tells what waits for the agent. It fails with ErrUnknownToken if the agent is gone or its token was rotated,
-// and with fleet.ErrUnavailable if the mailbox has been blind for too long to be believed.
+// View returns the agent's pending deployments. It fails with ErrUnknownToken if the agent was deleted or its token
+// rotated, and with fleet.ErrUnavailable if sweeps have failed for too long.
 func (m *Mailbox) View(a Agent) (View, error) {
-	v := View{version: a.record.version.Load()} // before what it is the version of
+	v := View{version: a.record.version.Load()} // before the values that it is the version of
 	v.Fresh = m.applied.Load() > a.record.written.Load()
 	v.Tag = fleet.NothingWaiting
 	if tag := a.record.tag.Load(); tag != nil {
 		v.Tag = *tag
 	}
-	if a.gone() { // after all that may be of another agent already
+	if a.gone() { // after the reads above, which may be of another agent
 		return View{}, ErrUnknownToken
 	}
 	sight := m.sight.Load()
@@ -148,16 +147,16 @@ func (m *Mailbox) View(a Agent) (View, error) {
 	return v, nil
 }
 
-// Revision names a state of what waits for an agent, as this replica knows it. It is comparable. It changes with every
+// Revision identifies a state of an agent's pending deployments on this replica. It is comparable. It changes with every
 // change that a sweep finds and every write on this replica.
 type Revision struct{ number, generation, version uint32 }
 
-// Revision returns the one that the view is of.
+// Revision returns the revision of the view.
 func (v View) Revision(a Agent) Revision { return Revision{a.number, a.generation, v.version} }
 
-// Await returns nil as soon as the agent's view may differ from v (one that is not Fresh does once a later sweep is
-// applied), ErrDraining on a drain, ErrReplaced once MaxHeld newer polls of the agent are held, or the context's error. An
-// agent whose poll is held counts as seen.
+// Await waits until the agent's view may differ from v and returns nil; a view that is not Fresh may differ once a later
+// sweep is applied. It returns ErrDraining on a drain, ErrReplaced once MaxHeld newer polls of the agent are held, or the
+// context's error. An agent with a held poll counts as seen.
 func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
 	hold := m.holds.add(a.number)
 	defer m.holds.remove(a.number, hold)
@@ -172,7 +171,7 @@ func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
 		return nil
 	}
 	for {
-		var swept <-chan struct{} // never, for a view that is Fresh
+		var swept <-chan struct{} // nil for a Fresh view
 		if !v.Fresh {
 			swept, _ = m.sweepEnd()
 			if m.applied.Load() > v.begun {
@@ -193,10 +192,10 @@ func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
 	}
 }
 
-// Changed says that a write on this replica was committed which changed these agents' pending deployments. Their views
-// are not Fresh until a sweep has seen it.
+// Changed records that a committed write on this replica changed these agents' pending deployments. Their views are not
+// Fresh until a sweep has read it.
 func (m *Mailbox) Changed(ids ...string) {
-	begun := m.begun.Load() // a sweep that has begun may have missed the write; the next one cannot
+	begun := m.begun.Load() // a sweep under way may miss the write; the next one cannot
 	for _, id := range ids {
 		if a, known := m.agents.find(id); known {
 			raise(&a.record.written, begun)
@@ -215,7 +214,7 @@ func raise(to *atomic.Uint64, value uint64) {
 	}
 }
 
-// Kick asks for a sweep now. It is what a hint from another replica does.
+// Kick requests a sweep now, as a hint from another replica does.
 func (m *Mailbox) Kick() {
 	select {
 	case m.kick <- struct{}{}:
@@ -223,8 +222,8 @@ func (m *Mailbox) Kick() {
 	}
 }
 
-// Sync returns when a sweep that began after the call has been applied: what was committed before it is known. It
-// fails with fleet.ErrUnavailable if that sweep does, or if Run has returned.
+// Sync waits until a sweep that began after the call is applied, so that everything committed before the call is known.
+// It fails with fleet.ErrUnavailable if that sweep fails or Run has returned.
 func (m *Mailbox) Sync(ctx context.Context) error {
 	target := m.begun.Load() + 1
 	m.Kick()
@@ -244,14 +243,14 @@ func (m *Mailbox) Sync(ctx context.Context) error {
 	}
 }
 
-// sweepEnd is closed when the next sweep ends. failed is the newest that did so badly.
+// sweepEnd returns a channel that is closed when the next sweep ends, and the number of the newest failed sweep.
 func (m *Mailbox) sweepEnd() (finished <-chan struct{}, failed uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.finished, m.failed
 }
 
-// endSweep wakes who awaits the end of a sweep. failed is its number if it failed, else 0.
+// endSweep wakes the callers that wait for the end of a sweep. failed is its number if it failed, otherwise 0.
 func (m *Mailbox) endSweep(failed uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -260,19 +259,19 @@ func (m *Mailbox) endSweep(failed uint64) {
 	m.finished = make(chan struct{})
 }
 
-// Drain releases every held poll at once and holds none from now on.
+// Drain releases all held polls. None are held afterwards.
 func (m *Mailbox) Drain() { m.drain.Do(func() { close(m.draining) }) }
 
-// Health is how well the mailbox sees.
+// Health describes how current the mailbox is.
 type Health struct {
-	Filled     bool // it has swept once
+	Filled     bool // a sweep has succeeded
 	Blind      bool // sweeps have been failing
-	Draining   bool // it holds no more polls
+	Draining   bool // no polls are held any more
 	Agents     int
-	SinceSweep time.Duration // how old the newest applied sweep is
+	SinceSweep time.Duration // age of the newest applied sweep
 }
 
-// Health tells how well the mailbox sees.
+// Health returns how current the mailbox is.
 func (m *Mailbox) Health() Health {
 	s := m.sight.Load()
 	h := Health{Filled: s != sightNone, Blind: s == sightBlind || s == sightClosed, Agents: m.agents.size()}

@@ -10,11 +10,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// presenceTimeout is for how long a write of last-seen may take before it is tried again.
+// presenceTimeout is the deadline of a write of last-seen, after which it is retried.
 const presenceTimeout = 10 * time.Second
 
-// writePresence writes who was seen, every second, in one statement, and once more at the end. Of one agent it is written no more
-// often than savedEvery of its interval.
+// writePresence writes when agents were last seen: every second, in one statement, and once more at the end. It writes an
+// agent at most once in savedEvery of its interval.
 func (m *Mailbox) writePresence(ctx context.Context) {
 	ticker := time.NewTicker(m.opts.PresenceInterval)
 	defer ticker.Stop()
@@ -33,7 +33,7 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 		}
 		err := m.savePresence(context.WithoutCancel(ctx), done)
 		if err != nil && !failing {
-			m.opts.Log.Warn("last-seen cannot be written", zap.Error(err))
+			m.opts.Log.Warn("cannot write last-seen", zap.Error(err))
 		}
 		failing = err != nil
 		if done {
@@ -42,15 +42,15 @@ func (m *Mailbox) writePresence(ctx context.Context) {
 	}
 }
 
-// savedEvery is how much of its interval must have passed since an agent's last-seen was written before it is written again, so
-// that who polls more often than told costs the database no more for it. It is late, and that only if it is silent, after one and
-// a half (fleet.LateAfter): what it did last is written long before.
+// savedEvery is the share of its interval after which an agent's last-seen is written again, so that an agent that polls
+// too often costs no more writes. An agent counts as late after one and a half intervals (fleet.LateAfter), so its last
+// poll is written well before that.
 const savedEvery = 0.9
 
-// rewriteGap is the least time from one rewriting of everybody's last-seen to the next.
+// rewriteGap is the minimum time between rewrites of all agents' last-seen.
 const rewriteGap = 20 * time.Second
 
-// rewritePresence has what was written written again, soon.
+// rewritePresence schedules all agents' last-seen to be written again.
 func (m *Mailbox) rewritePresence() {
 	m.agents.each(func(number uint32, rec *record) {
 		if rec.saved.Swap(0) != 0 && rec.seen.CompareAndSwap(0, rec.savedSeen.Load()) {
@@ -59,7 +59,7 @@ func (m *Mailbox) rewritePresence() {
 	})
 }
 
-// sightings are the numbers of agents that were seen since their last-seen was written, so that writing it need not look at all of them.
+// seenSet holds the numbers of agents seen since their last-seen was written, so that a write need not visit all agents.
 type sightings struct {
 	shards [16]sightingsShard
 }
@@ -67,7 +67,7 @@ type sightings struct {
 type sightingsShard struct {
 	mu      sync.Mutex
 	numbers []uint32
-	_       [32]byte // keeps neighbours' locks off one cache line
+	_       [32]byte // padding: one lock per cache line
 }
 
 func (s *sightings) add(number uint32) {
@@ -77,7 +77,7 @@ func (s *sightings) add(number uint32) {
 	shard.mu.Unlock()
 }
 
-// take empties it.
+// take removes and returns all numbers.
 func (s *sightings) take() (numbers []uint32) {
 	for i := range s.shards {
 		shard := &s.shards[i]
@@ -89,21 +89,21 @@ func (s *sightings) take() (numbers []uint32) {
 	return numbers
 }
 
-// saw notes when the agent was seen. It is listed as long as that is not written.
+// markSeen records when the agent was seen. It stays in the seenSet until that is written.
 func (m *Mailbox) saw(a Agent, nanos int64) {
 	if !a.gone() && a.record.seen.Swap(nanos) == 0 {
 		m.sighted.add(a.number)
 	}
 }
 
-// parking has the numbers of agents that were seen but are not to be written yet, by the second in which to look at them again, so that
-// those that poll too often are not looked at each second. Who writes last-seen has it for himself.
+// parking holds the numbers of agents that were seen but are not due to be written, by the second in which to check them
+// again, so that agents that poll too often are not checked every second. Only writePresence uses it.
 type parking struct {
-	until  map[int64][]uint32 // seconds of the Unix clock
-	newest int64              // nanoseconds: when it was last asked
+	until  map[int64][]uint32 // by Unix time in seconds
+	newest int64              // time of the last take, in Unix nanoseconds
 }
 
-// parkedFor is how long an agent is not looked at for at the most. Its interval may become shorter meanwhile, or its record another's.
+// parkedFor is the maximum time before an agent is checked again. Its interval may become shorter, or its record be reused.
 const parkedFor = 5 * time.Second
 
 func (p *parking) add(number uint32, due int64) {
@@ -114,7 +114,7 @@ func (p *parking) add(number uint32, due int64) {
 	p.until[second] = append(p.until[second], number)
 }
 
-// take returns those whose second has begun, or all. If the clock was set back they are all looked at anew.
+// take removes and returns the agents whose second has begun, or all of them. If the clock was set back it returns all.
 func (p *parking) take(now int64, all bool) (numbers []uint32) {
 	all = all || now < p.newest
 	p.newest = now
@@ -127,14 +127,14 @@ func (p *parking) take(now int64, all bool) (numbers []uint32) {
 	return numbers
 }
 
-// sighting is what is written of an agent, and what was noted.
+// seenAgent is a Sighting to write, with the recorded time.
 type sighting struct {
 	Sighting
 	agent Agent
 	nanos int64
 }
 
-// dueSightings takes those whose time to be written it is, or all.
+// dueSeen removes and returns the sightings due to be written, or all of them.
 func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
 	m.agents.owners.RLock()
 	defer m.agents.owners.RUnlock()
@@ -151,7 +151,7 @@ func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
 			continue
 		}
 		if a.record.held.Load() > 0 {
-			m.saw(a, now) // and will be, while it is held
+			m.saw(a, now) // a held poll counts as seen all the time
 			nanos = now
 		}
 		due = append(due, sighting{Sighting{a.id, max(time.Duration(now-nanos), 0), interval}, a, nanos})
@@ -160,7 +160,7 @@ func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
 	return due
 }
 
-// savePresence writes who was seen, if that is due, or in the end all.
+// savePresence writes the last-seen times that are due, or all of them.
 func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	now := m.opts.Now().UnixNano()
 	due := m.dueSightings(now, all)

@@ -226,7 +226,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 		)
 		pass(20 * time.Second)
 		saved(t, db, 0)
-		if diff := cmp.Diff([]string{"warn: last-seen cannot be written"}, logged()); diff != "" {
+		if diff := cmp.Diff([]string{"warn: cannot write last-seen"}, logged()); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
 		}
 	})

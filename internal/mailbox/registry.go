@@ -8,25 +8,25 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// registry finds agents by token, on the path of every poll, by id, on the sweeper's, and by number. Only the sweeper writes.
+// registry looks up agents by token, as every poll does, by id, as the sweeper does, and by number. Only the sweeper writes to it.
 type registry struct {
 	seed    maphash.Seed
 	byToken [64]shard
 	byID    [64]shard
 	records slab
-	// owners guards whose records are against who comes by their numbers. Who comes by an index has its shard's lock.
+	// owners guards records' ids, tokens and paces against readers by number. Readers by an index hold its shard's lock.
 	owners sync.RWMutex
 }
 
 type shard struct {
 	mu sync.RWMutex
 	index
-	_ [40]byte // keeps neighbours' locks off one cache line
+	_ [40]byte // padding: one lock per cache line
 }
 
 func newRegistry() *registry { return &registry{seed: maphash.MakeSeed()} }
 
-// token returns where an agent of a token is found: a token's hash needs no other.
+// token returns the shard and hash of a token. A token's hash needs no further hashing.
 func (r *registry) token(h fleet.TokenHash) (*shard, uint32) {
 	return &r.byToken[h[len(h)-1]%byte(len(r.byToken))], binary.LittleEndian.Uint32(h[:])
 }
@@ -56,7 +56,7 @@ func (r *registry) findIn(s *shard, hash uint32, meant func(number uint32) bool)
 	return r.handle(number), true
 }
 
-// handle makes a handle. Its caller has one of the locks.
+// handle returns a handle of the record. The caller holds one of the locks.
 func (r *registry) handle(number uint32) Agent {
 	rec := r.records.at(number)
 	return Agent{id: rec.id, pace: rec.pace, number: number, generation: rec.generation.Load(), record: rec}
@@ -72,8 +72,8 @@ func (r *registry) size() (n int) {
 	return n
 }
 
-// add installs an agent that is not there, as one whose view is Fresh from the sweep after written on. The zero token, which no token
-// hashes to, is none.
+// add adds an agent whose view is Fresh from the sweep after written on. The zero token, which no token hashes to, means
+// that the token is not known yet.
 func (r *registry) add(id string, token fleet.TokenHash, pace pace, written uint64) *record {
 	number := r.records.take()
 	rec := r.records.at(number)
@@ -90,7 +90,7 @@ func (r *registry) add(id string, token fleet.TokenHash, pace pace, written uint
 	return rec
 }
 
-// rekey gives an agent another token. Handles that came by the one before are bad from now on.
+// rekey gives an agent another token and invalidates handles made under the previous one.
 func (r *registry) rekey(a Agent, token fleet.TokenHash, pace pace) {
 	r.removeToken(a.number)
 	s, _ := r.id(a.id)
@@ -139,7 +139,7 @@ func (r *registry) removeToken(number uint32) {
 	s.mu.Unlock()
 }
 
-// setPace gives an agent another interval or group. Existing handles keep those that they were made with.
+// setPace sets an agent's interval and group. Existing handles keep the previous ones.
 func (r *registry) setPace(a Agent, pace pace) {
 	byToken, _ := r.token(a.record.token)
 	byToken.mu.Lock()
@@ -152,7 +152,7 @@ func (r *registry) setPace(a Agent, pace pace) {
 	a.record.pace = pace
 }
 
-// each calls do for every agent. do must be quick: enrolments wait for it. An agent is not removed before do returns.
+// each calls do for every agent. Enrolments wait for do. An agent is not removed before do returns.
 func (r *registry) each(do func(uint32, *record)) {
 	for i := range r.byID {
 		s := &r.byID[i]

@@ -2,13 +2,14 @@ package mailbox
 
 import "sync/atomic"
 
-// slab holds records in large blocks and gives them numbers, so that the collector has a few objects to mark, and no pointers to follow
-// from the tables in which they are found: with a million agents those took a fifth of all time. A record that was given up is
-// used again, so a handle may be of who had it before: see record.generation. Only the sweeper takes and gives up.
+// slab stores records in large blocks and numbers them, so that the garbage collector marks few objects and the indexes
+// hold no pointers: with a million agents marking them took a fifth of all CPU time (BenchmarkCollection). Released
+// records are reused, so a handle may refer to a previous agent: see record.generation. Only the sweeper takes and
+// releases records.
 type slab struct {
-	blocks atomic.Pointer[[]*block] // who has an older list does not ask for what is beyond its end
-	unused []uint32                 // that were given up
-	used   uint32                   // that were ever
+	blocks atomic.Pointer[[]*block] // readers of an older list only ask for records within it
+	unused []uint32                 // released records
+	used   uint32                   // records ever taken from the blocks
 }
 
 const blockSize = 1 << 10
@@ -20,7 +21,7 @@ func (s *slab) at(number uint32) *record {
 	return &blocks[number/blockSize][number%blockSize]
 }
 
-// take returns a record that nobody has.
+// take returns the number of an unused record.
 func (s *slab) take() (number uint32) {
 	if last := len(s.unused) - 1; last >= 0 {
 		number, s.unused = s.unused[last], s.unused[:last]

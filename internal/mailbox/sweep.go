@@ -12,21 +12,21 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// minGap lets changes that come together share a sweep. Beyond it, sweeping takes at most a fifth of the time, so that
-// sweeps made slow (by a transaction that stays open for hours, say) cannot load the database further.
+// minGap lets concurrent changes share a sweep. Longer gaps keep sweeping to a fifth of the time, so that slow sweeps
+// (because of a transaction that is open for hours, for example) do not load the database further.
 const (
 	minGap    = 2 * time.Millisecond
 	gapFactor = 4
 )
 
-// rememberedFor is how old a watermark may be. Sources remember what was deleted for longer than that, not for ever.
+// rememberedFor is the maximum age of a watermark. Sources keep tombstones of deleted agents for longer than that.
 const rememberedFor = time.Hour
 
-// wholeGap is how long a whole sweep that is asked for waits after another.
+// fullSweepGap is the minimum time between full sweeps that look-ups request.
 const wholeGap = 5 * time.Second
 
-// Run keeps the mailbox true until ctx is done: one goroutine sweeps, one writes last-seen, one looks up unknown tokens. What
-// was seen last is written before it returns.
+// Run keeps the mailbox current until ctx is done: one goroutine sweeps, one writes last-seen, one looks up unknown
+// tokens. It writes the remaining last-seen times before it returns.
 func (m *Mailbox) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { m.sweeper.run(ctx); return nil })
@@ -39,19 +39,19 @@ func (m *Mailbox) Run(ctx context.Context) error {
 type sweeper struct {
 	m         *Mailbox
 	watermark string
-	due       agenda // agents to look at again, by time
-	whole     uint32 // counts whole sweeps
+	due       agenda // agents to recheck, by time
+	whole     uint32 // number of full sweeps
 	failures  int    // since the newest applied sweep
 	wholeAt   time.Time
 
-	// Of the sweep that runs, or ended last.
+	// Of the current sweep, or the last one.
 	number  uint64
 	start   time.Time
 	isWhole bool
 }
 
 func (s *sweeper) run(ctx context.Context) {
-	defer s.m.endSweep(math.MaxUint64) // nobody sweeps any more
+	defer s.m.endSweep(math.MaxUint64) // fails all later calls of Sync
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -74,8 +74,8 @@ func (s *sweeper) run(ctx context.Context) {
 	}
 }
 
-// gap is how long to let changes gather before the next sweep. While sweeps fail at once it grows to the sweep
-// interval. What a stalled connection or a whole sweep took says little of the next one, so it is not long held against it.
+// gap returns how long to wait before the next sweep. While sweeps fail immediately it grows to the sweep interval. The
+// time of a stalled or full sweep says little about the next one, so it counts only up to a limit.
 func (s *sweeper) gap(took time.Duration) time.Duration {
 	pace := gapFactor * min(took, s.m.opts.SweepTimeout)
 	switch {
@@ -88,7 +88,7 @@ func (s *sweeper) gap(took time.Duration) time.Duration {
 	return max(minGap, pace, min(backoff, s.m.opts.SweepInterval))
 }
 
-// untilNext is how long to rest without a kick: a sweep interval, or less if a retry comes due.
+// untilNext returns how long to wait without a kick: a sweep interval, or less if a recheck is due.
 func (s *sweeper) untilNext() time.Duration {
 	rest := s.m.opts.SweepInterval
 	if at, ok := s.due.first(); ok {
@@ -103,7 +103,7 @@ func (s *sweeper) sweep(ctx context.Context) {
 		s.watermark = ""
 	}
 	if m.opts.Now().Sub(s.wholeAt) >= wholeGap && m.distrusted.Swap(false) {
-		m.opts.Log.Warn("the database has an agent that no sweep told of; everything is read again")
+		m.opts.Log.Warn("the database has an agent that no sweep reported; reading everything again")
 		s.watermark = ""
 	}
 	timeout := m.opts.SweepTimeout
@@ -134,12 +134,12 @@ func (s *sweeper) saw() {
 	if s.isWhole {
 		s.removeUnmentioned()
 		s.wholeAt = s.start
-		m.unwritten.Store(s.whole > 1) // what was written before the first is nothing
+		m.unwritten.Store(s.whole > 1) // nothing was written before the first
 	}
 	m.lastGood.Store(s.start.UnixNano())
 	m.applied.Store(s.number)
 	if was := m.sight.Swap(sightClear); was == sightBlind || was == sightClosed {
-		m.opts.Log.Info("mailbox sees again", zap.Int("failed_sweeps", s.failures))
+		m.opts.Log.Info("mailbox is current again", zap.Int("failed_sweeps", s.failures))
 	}
 	s.failures = 0
 }
@@ -160,14 +160,14 @@ func (s *sweeper) lost(ctx context.Context, err error) {
 	switch dark := m.opts.Now().Sub(time.Unix(0, m.lastGood.Load())); {
 	case dark > m.opts.BlindAfter+m.opts.BlindGrace:
 		m.sight.Store(sightClosed)
-		m.opts.Log.Error("mailbox blind for too long; polls are answered 503", zap.Error(err))
+		m.opts.Log.Error("mailbox stale for too long; answering polls with 503", zap.Error(err))
 	case dark > m.opts.BlindAfter && was == sightClear:
 		m.sight.Store(sightBlind)
-		m.opts.Log.Error("mailbox blind; polls are answered from memory", zap.Error(err))
+		m.opts.Log.Error("mailbox is stale; answering polls from memory", zap.Error(err))
 	}
 }
 
-// Whole implements Sink.
+// Full implements Sink.
 func (s *sweeper) Whole() {
 	s.isWhole = true
 	s.whole++
@@ -189,21 +189,22 @@ func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration, enr
 		return
 	}
 	if a.record.token != (fleet.TokenHash{}) {
-		s.due.add(id, s.start) // enrolled anew, perhaps, and what the old one had waiting is gone without a trace
+		s.due.add(id, s.start) // it may have been deleted and enrolled again, which leaves no trace of its deployments
 	}
 	raise(&a.record.written, s.unseen())
 	s.m.agents.rekey(a, token, pace)
 }
 
-// add installs an agent that has just been mentioned.
+// add adds an agent that the current sweep reported.
 func (s *sweeper) add(id string, token fleet.TokenHash, pace pace) *record {
 	rec := s.m.agents.add(id, token, pace, s.unseen())
 	rec.mark = s.whole
 	return rec
 }
 
-// unseen is what an agent that is new, or has a new token, was written at: a write here may have missed it, so its view is not Fresh
-// before the next sweep, which is asked for. The first sweep's are: asking the database of each would be a stampede.
+// writtenBefore returns the value of record.written for an agent that is new or has a new token. A local write may have
+// missed the agent, so its view is not Fresh until the next sweep, which is requested. Views of the first sweep are Fresh:
+// asking the database for each agent would overload it.
 func (s *sweeper) unseen() (written uint64) {
 	if s.m.sight.Load() == sightNone {
 		return 0
@@ -215,10 +216,10 @@ func (s *sweeper) unseen() (written uint64) {
 // Deleted implements Sink.
 func (s *sweeper) Deleted(id string) { s.m.agents.remove(id) }
 
-// Waiting implements Sink. An agent that is not known yet follows in the same sweep, and has the zero token until then.
+// Waiting implements Sink. An agent that is not known yet follows in the same sweep; until then it has the zero token.
 func (s *sweeper) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 	if next >= 0 {
-		s.due.add(id, s.start.Add(next)) // not later than it is due, however long the sweep takes
+		s.due.add(id, s.start.Add(next)) // from the start, so that a long sweep does not delay it
 	}
 	var tag *string
 	if len(due) > 0 {
@@ -235,7 +236,7 @@ func (s *sweeper) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 	}
 }
 
-// removeUnmentioned drops who was not in a whole sweep, and what they had waiting.
+// removeUnmentioned removes agents that the full sweep did not report, and pending deployments that it did not report.
 func (s *sweeper) removeUnmentioned() {
 	var stale []string
 	s.m.agents.each(func(_ uint32, rec *record) {

@@ -66,10 +66,7 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	case a.has("gen_ai.tool.name") && !hasModel && !told:
 		return toolUse, true
 	}
-	if isCallByName(name, scope, a) {
-		return modelCall, true
-	}
-	return bystander, false
+	return roleByName(name, scope, a)
 }
 
 // roleOfType reads names that other systems use too, such as span.type, which VoltAgent sets. They count only beside what
@@ -116,10 +113,22 @@ func countsTokens(name string) bool {
 	return false
 }
 
-// isCallByName reports whether a span that says nothing of itself is named as a call of a model. Instrumentations set most attributes
-// once there is an answer, so that a call that failed has none.
-func isCallByName(name, scope string, a *attributes) bool {
-	return a.traits&isOwn == 0 && (name == "call_llm" || modelInName(name) != "") && callsModels(scope)
+// roleByName is the role of a span that says nothing of itself and is named as OpenTelemetry's conventions want. Instrumentations
+// set most attributes once there is an answer, so that what failed has none.
+func roleByName(name, scope string, a *attributes) (found role, known bool) {
+	if a.traits&isOwn != 0 || !callsModels(scope) {
+		return bystander, false
+	}
+	operation, _, named := strings.Cut(name, " ")
+	switch {
+	case named && (operation == "invoke_agent" || operation == "invoke_workflow"):
+		return agentRun, true
+	case named && operation == "execute_tool":
+		return toolUse, true
+	case name == "call_llm", modelInName(name) != "":
+		return modelCall, true
+	}
+	return bystander, false
 }
 
 // modelInName returns the model in a span's name that is an operation and a model, as OpenTelemetry's conventions want: chat gpt-4o.

@@ -46,3 +46,38 @@ func TestRunsSayWhatTheyUsed(t *testing.T) {
 		})
 	}
 }
+
+// TestRunsNamedBySpansAlone is of spans that failed before their instrumentation said what they are.
+func TestRunsNamedBySpansAlone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		span, scope string
+		says        says
+		want        execution.Kind // empty: it is none
+	}{
+		"a workflow":                    {"invoke_workflow weather_agent", "openlit.instrumentation.langgraph", says{"gen_ai.workflow.name": "weather_agent", "error.type": "RateLimitError"}, execution.Agent},
+		"an agent":                      {"invoke_agent weather_agent", "opentelemetry.instrumentation.genai.langchain", says{"gen_ai.agent.name": "weather_agent"}, execution.Agent},
+		"a tool":                        {"execute_tool get_weather", "opentelemetry.instrumentation.genai.langchain", says{"error.type": "ValueError"}, execution.Tool},
+		"a call":                        {"chat gpt-4o", "openlit.instrumentation.openai", says{"error.type": "RateLimitError"}, execution.Inference},
+		"an agent that is registered":   {"create_agent weather_agent", "openlit.instrumentation.langgraph", says{"gen_ai.agent.name": "weather_agent"}, ""},
+		"the same words elsewhere":      {"invoke_agent weather_agent", "acme.travel", says{"error.type": "ValueError"}, ""},
+		"a span that says what it does": {"execute_tool get_weather", "openlit.instrumentation.langgraph", says{"http.request.method": "POST"}, ""},
+		"an operation of nobody":        {"invoke_agent", "openlit.instrumentation.langgraph", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			span := newSpan(1, 0, tt.says)
+			span.Name = tt.span
+			export := exportOf(span)
+			export.ResourceSpans[0].ScopeSpans[0].Scope.Name = tt.scope
+			batch, _ := translated(t, export)
+			var got execution.Kind
+			if len(batch.Executions) == 1 {
+				got = batch.Executions[0].Kind
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -13,7 +13,7 @@ import (
 // account sets what a model's call used, what its price depends on, and what its provider charges. The call's model, provider,
 // status and output are set already. A wrong count has the attribute's name in its fault.
 func (t *translation) account(s *span, e *execution.Execution) *fault {
-	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model}}
+	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model, Reads: s.onlyReads()}}
 	for i, pair := range s.attributes.pairs {
 		if !s.attributes.tellsUsage(i) {
 			continue
@@ -48,6 +48,15 @@ func (t *translation) account(s *span, e *execution.Execution) *fault {
 	}
 	e.Billing.ServiceTier, e.Billing.Region = s.work.texts.keep(e.Billing.ServiceTier), s.work.texts.keep(e.Billing.Region)
 	return nil
+}
+
+// onlyReads reports whether a call's operation has no answer in tokens.
+func (s *span) onlyReads() bool {
+	switch s.attributes.text(roleNames...) {
+	case "embeddings", "embedding", "embed", "embedder", "EMBEDDING", "rerank", "reranker", "RERANKER", "ai.embed.doEmbed", "ai.embedMany.doEmbed", "ai.rerank.doRerank":
+		return true
+	}
+	return false
 }
 
 // accountRun sets what a run says that it and all calls in it used, and the model that it names. What it says otherwise than as a

@@ -20,7 +20,7 @@ type trait uint8
 
 const (
 	tellsRole    trait = 1 << iota // in a dialect that is not known
-	isOwn                          // it is no context
+	isOwn                          // it is no context, and not how the span failed
 	isGenerative                   // of an instrumentation of generative AI, and no context
 	isParameters                   // it holds what an application or a request says of itself, if it is an object
 	tellsName                      // of somebody
@@ -36,7 +36,7 @@ var traitsOf = memo.New(func(name string) *traits {
 		trait trait
 	}{
 		{hasAnySuffix(name, roleSuffixes), tellsRole},
-		{!isContext(name), isOwn},
+		{!isContext(name) && name != "error.type", isOwn},
 		{!isContext(name) && hasAnyPrefix(name, generative), isGenerative},
 		{name == "mlflow.spanInputs" || hasAnyFoldedSuffix(name, parameterSuffixes...), isParameters},
 		{t.names != nobody, tellsName},

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// rule is a Limit with what follows from it, and with its buckets.
+// rule is a Limit with its derived constants and its buckets.
 //
-// Buckets are counted in parts. A run or an execution has as many parts as a window has ticks; so in each tick a bucket gets
-// as many parts back as its rate is. These are whole numbers throughout, and nothing is ever rounded away.
+// Buckets are counted in parts. A run or an execution takes as many parts as a window has ticks, so a bucket regains rate
+// parts per tick. All of these are integers, so nothing is lost by rounding.
 type rule struct {
 	Limit
 	name   string
@@ -21,35 +21,35 @@ type rule struct {
 
 	texts    map[string]*bucket   // by user or agent
 	tokens   map[[32]byte]*bucket // by token
-	shared   *bucket              // of all, where the limit is nobody's own
-	overflow *bucket              // of those for whom there is no place
+	shared   *bucket              // of all callers, for a limit without By
+	overflow *bucket              // of callers beyond MaxKeys
 }
 
-// bucket is what someone has left. Times are nanoseconds since the limiter began.
+// bucket is a token bucket. Times are nanoseconds since the limiter began.
 type bucket struct {
 	*rule
 	text  string
 	token [32]byte
-	place int // among all buckets; -1: it is no one's own, and stays
+	place int // index in table.all; -1: a shared bucket, never evicted
 
-	level int64 // parts, at most full; less than none after other replicas have let too much pass
-	at    int64 // ticks: when that was
+	level int64 // parts, at most full; negative if other replicas admitted too much
+	at    int64 // tick of level
 
-	taken  int64 // since the other replicas were told last
-	listed bool  // to be told
-	flying bool  // is being told at the moment
+	taken  int64 // parts taken since the last exchange
+	listed bool  // pending for the next exchange
+	flying bool  // in the exchange under way
 
-	asked   int64 // by the demands that are being looked at
-	touched bool  // by them
+	asked   int64 // parts that the current demands ask for
+	touched bool  // the current demands concern it
 
-	key [32]byte // in the store; zero: it was not there yet
+	key [32]byte // key in the store; zero until first exchanged
 }
 
 func (r *rule) newBucket(now int64) *bucket {
 	return &bucket{rule: r, level: r.full, at: now / r.tick, place: -1}
 }
 
-// refill brings the level to what it is now. A clock that was set back neither gives nor takes anything.
+// refill updates the level to now. It does nothing if the clock was set back.
 func (b *bucket) refill(now int64) {
 	at := now / b.tick
 	if gone := at - b.at; gone > 0 {
@@ -62,7 +62,7 @@ func (b *bucket) refill(now int64) {
 	b.at = at
 }
 
-// wait is how long it takes until the level is this, after a refill.
+// wait returns how long it takes to reach the level. Call refill before.
 func (b *bucket) wait(level, now int64) time.Duration {
 	missing := level - b.level
 	if missing <= 0 {
@@ -72,7 +72,7 @@ func (b *bucket) wait(level, now int64) time.Duration {
 	return time.Duration((b.at+ticks)*b.tick - now)
 }
 
-// state is what clients are told, after a refill.
+// state returns the state that clients are shown. Call refill before.
 func (b *bucket) state(now int64) State {
 	s := State{Name: b.name, Limit: b.Rate, Burst: b.Burst, Window: int64(b.Window / time.Second), Remaining: max(b.level, 0) / b.one}
 	if b.level < b.full {
@@ -84,13 +84,13 @@ func (b *bucket) state(now int64) State {
 // seconds rounds up.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-// idle says whether the bucket can be forgotten: a new one would be the same. Call refill before.
+// idle reports whether the bucket equals a new one and can be dropped. Call refill before.
 func (b *bucket) idle() bool {
 	return b.level == b.full && b.taken == 0 && !b.touched && !b.flying
 }
 
-// owe notes that the bucket, all replicas taken together, is full only in so long, and that what was taken here since is not
-// in that. It never gives anything back.
+// owe lowers the level to that of a bucket that is full in fullIn, as all replicas together have it, minus what was taken
+// here since. It never raises the level.
 func (b *bucket) owe(fullIn time.Duration) {
 	const most = 1 << 61
 	var owed int64
@@ -102,13 +102,13 @@ func (b *bucket) owe(fullIn time.Duration) {
 	b.level = min(b.level, b.full-owed-b.taken*b.one)
 }
 
-// spent is what the other replicas are told, after a refill.
+// spent returns what to exchange with other replicas. Call refill before.
 func (b *bucket) spent(now int64) Spent {
 	return Spent{Key: b.key, Taken: time.Duration(scale(b.taken, int64(b.Window), b.Rate)), Debt: b.wait(b.full, now)}
 }
 
-// hash is the key under which the replicas share the bucket. The rule is in it: a replica that was told another rate has a
-// bucket of its own.
+// hash returns the key under which replicas share the bucket. It includes the rule, so replicas configured with different
+// rates have different buckets.
 func (b *bucket) hash() [32]byte {
 	h := sha256.New()
 	h.Write([]byte(b.String()))
@@ -128,7 +128,7 @@ func (b *bucket) hash() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// scale is a·b/c, rounded up, and never more than there is. None of them is negative.
+// scale returns a·b/c for non-negative numbers, rounded up, or the largest int64 if it overflows.
 func scale(a, b, c int64) int64 {
 	hi, lo := bits.Mul64(uint64(a), uint64(b))
 	lo, carry := bits.Add64(lo, uint64(c-1), 0)

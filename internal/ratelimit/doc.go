@@ -1,7 +1,7 @@
-// Package ratelimit holds those who run agents and log executions to so many of them in a time: token buckets per user, per
-// agent and per token, and for all together.
+// Package ratelimit limits how often callers run agents and log executions: token buckets per user, per agent and per
+// token, and for all callers together.
 //
-// A replica answers from its own memory. Every second it tells the others, through a Store, what it let pass, and hears what
-// they did; docs/rate-limits.md says how far beyond a limit several replicas together can go meanwhile. The package knows no
-// SQL and no HTTP.
+// A replica decides from its own memory. Every second it exchanges through a Store what it and the other replicas
+// admitted; docs/rate-limits.md says by how much several replicas together can exceed a limit. The package knows no SQL
+// and no HTTP.
 package ratelimit

@@ -6,17 +6,17 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Gate lets executions in. Its error is a sentence for whoever sent them; they may come again later.
+// Gate admits executions. Its error is a sentence for the client, which may retry later.
 type Gate func([]execution.Execution) error
 
 type gateKey struct{}
 
-// WithGate hands a gate down to whoever reads the executions off the wire, and so knows first how many they are and whose.
+// WithGate returns a context with a gate, for the code that decodes executions and so first knows their number and users.
 func WithGate(ctx context.Context, gate Gate) context.Context {
 	return context.WithValue(ctx, gateKey{}, gate)
 }
 
-// Admit asks the gate that ctx brings; without one everything is let in.
+// Admit calls the gate in ctx. Without one it admits everything.
 func Admit(ctx context.Context, executions []execution.Execution) error {
 	if gate, ok := ctx.Value(gateKey{}).(Gate); ok {
 		return gate(executions)
@@ -24,7 +24,7 @@ func Admit(ctx context.Context, executions []execution.Execution) error {
 	return nil
 }
 
-// DemandsOf is what executions that came with a token ask for: one each, of their user and agent.
+// DemandsOf returns the demands of executions sent with a token: one for each, by its user and agent.
 func DemandsOf(token [32]byte, executions []execution.Execution) []Demand {
 	type whose struct{ user, agent string }
 	places := map[whose]int{}

@@ -13,21 +13,21 @@ type Scope string
 const (
 	Gateway Scope = "gateway" // runs of agents
 	Ingest  Scope = "ingest"  // executions that are logged
-	Enroll  Scope = "enroll"  // agents that enrol by an enrollment token
+	Enroll  Scope = "enroll"  // enrolments with an enrollment token
 )
 
-// By says who has a bucket of his own.
+// By is the property by which callers have buckets of their own.
 type By string
 
-// Those who can have a bucket.
+// The properties.
 const (
-	All     By = "" // nobody: all share one
+	All     By = "" // one bucket for all callers
 	ByUser  By = "user"
 	ByAgent By = "agent"
-	ByToken By = "token" // the token that the request came with
+	ByToken By = "token" // the token of the request
 )
 
-// Label names it where it must not be empty.
+// Label returns a name that is never empty.
 func (by By) Label() string {
 	if by == All {
 		return "all"
@@ -35,7 +35,7 @@ func (by By) Label() string {
 	return string(by)
 }
 
-// Limit is one rule. A bucket holds Burst; each run or execution takes one out, and Rate come back in each Window, evenly.
+// Limit is one rule. A bucket holds Burst tokens; each run or execution takes one, and Rate are added per Window, evenly.
 type Limit struct {
 	Scope  Scope
 	By     By
@@ -44,10 +44,10 @@ type Limit struct {
 	Burst  int64
 }
 
-// DefaultEnroll is the limit of enrolments where no rule is about them.
+// DefaultEnroll is the limit of enrolments if no rule sets one.
 var DefaultEnroll = Limit{Scope: Enroll, By: ByToken, Rate: 600, Window: time.Minute, Burst: 1000}
 
-// WithDefaults adds the limits that hold where no rule is about their scope.
+// WithDefaults adds the default limits of scopes without rules.
 func (all Limits) WithDefaults() Limits {
 	if slices.ContainsFunc(all, func(l Limit) bool { return l.Scope == Enroll }) {
 		return all
@@ -55,10 +55,10 @@ func (all Limits) WithDefaults() Limits {
 	return append(slices.Clip(all), DefaultEnroll)
 }
 
-// Limits are the rules that hold, all of them at once.
+// Limits are rules that apply together.
 type Limits []Limit
 
-// String is the rule as Parse reads it.
+// String returns the rule in the syntax of Parse.
 func (l Limit) String() string {
 	s := string(l.Scope)
 	if l.By != All {
@@ -71,15 +71,15 @@ func (l Limit) String() string {
 	return s
 }
 
-// pace is the rate, such as 60/m.
+// pace returns the rate, such as 60/m.
 func (l Limit) pace() string { return strconv.FormatInt(l.Rate, 10) + "/" + unitOf(l.Window).name }
 
 // unit is a window that a rule can have.
 type unit struct {
 	name   string
 	window time.Duration
-	// tick is how exactly it is measured: finely enough for the largest rate, coarsely enough for the largest burst to fit a
-	// number, and so that there is a whole number of them in a second.
+	// tick is the resolution: fine enough for the largest rate, coarse enough for the largest burst to fit an int64, and
+	// a divisor of a second.
 	tick time.Duration
 }
 
@@ -96,10 +96,10 @@ func unitOf(window time.Duration) unit {
 			return u
 		}
 	}
-	return unit{window.String(), window, window} // which no rule has
+	return unit{window.String(), window, window} // not a window of any rule
 }
 
-// names are what clients are told the limits by: whom they are for, and where a scope has several for the same, the rate too.
+// names returns the limits' names as clients see them: the property, and the rate if a scope has several limits for it.
 func (all Limits) names() []string {
 	type group struct {
 		scope Scope

@@ -7,64 +7,64 @@ import (
 	"go.uber.org/zap"
 )
 
-// DefaultMaxKeys is how many buckets of someone's own a replica keeps, where Options do not say. Each is some 300 bytes.
+// DefaultMaxKeys is the default of Options.MaxKeys. A bucket takes some 300 bytes.
 const DefaultMaxKeys = 100_000
 
 // Options are a Limiter's settings. Only Now is required.
 type Options struct {
-	Limits Limits // none: everything is let in
+	Limits Limits // if empty, everything is admitted
 	Now    func() time.Time
 
-	// MaxKeys bounds the users, agents and tokens that have a bucket at the same time. Those whose bucket is full again
-	// make room. Where there is no such, those who are new share one bucket for each limit. Zero: DefaultMaxKeys.
+	// MaxKeys limits the buckets of users, agents and tokens. Full buckets are evicted first. If there is none, new callers
+	// share one overflow bucket per limit. Default DefaultMaxKeys.
 	MaxKeys int
 
-	// Store is where replicas tell one another what they let pass; nil: this one is alone.
+	// Store exchanges admissions with other replicas; nil for a single replica.
 	Store Store
-	// SyncInterval is how often they do. Zero: a second.
+	// SyncInterval is the time between exchanges. Default 1 s.
 	SyncInterval time.Duration
-	// SyncTimeout is how long that may take. Zero: two seconds.
+	// SyncTimeout is the deadline of an exchange. Default 2 s.
 	SyncTimeout time.Duration
-	Log         *zap.Logger // nil: nothing is logged
+	Log         *zap.Logger // may be nil
 }
 
-// Subject is who asks. The limits by what is not known (empty, or zero) do not apply to it.
+// Subject identifies the caller. Limits by a property that is empty do not apply.
 type Subject struct {
 	User  string
 	Agent string
 	Token [32]byte // its hash
 }
 
-// Demand is what someone asks for.
+// Demand is a request for admission.
 type Demand struct {
 	Subject
 	N int
 }
 
-// State is how a limit that applies stands.
+// State is the state of a limit that applies to a demand.
 type State struct {
 	Name      string // such as user; unique among a scope's limits
-	Limit     int64  // what comes back in each Window
+	Limit     int64  // tokens added per Window
 	Window    int64  // seconds
-	Burst     int64  // what a full bucket holds
-	Remaining int64  // what is left in it
-	Reset     int64  // seconds, rounded up, until there is one more; 0: it is full
+	Burst     int64  // capacity of the bucket
+	Remaining int64  // tokens left
+	Reset     int64  // seconds until one more token is added, rounded up; 0 if the bucket is full
 }
 
-// Decision is the answer to a demand.
+// Decision is the result of a demand.
 type Decision struct {
 	Allowed bool
-	Limits  []State // that apply; of several buckets of one limit, the one with the least left
+	Limits  []State // the limits that apply; of several buckets of one limit, the one with the fewest tokens
 
-	// Of a refusal:
-	RetryAfter time.Duration // until the same would be let in, if nobody else comes first
-	Reached    Limit         // that refuses it; of several, the one that does so for the longest
-	// TooMany says that more was asked for at once than Reached's bucket holds, so that no waiting helps. RetryAfter is
-	// then the time until it is full.
+	// If the demand is rejected:
+	RetryAfter time.Duration // until the same demand would be admitted, if no other comes first
+	Reached    Limit         // the limit that rejects it; of several, the one that does so for the longest
+	// TooMany reports that the demand exceeds the burst of Reached, so that waiting does not help. RetryAfter is then the
+	// time until the bucket is full.
 	TooMany bool
 }
 
-// Limiter decides. One lock is around all of it, since a decision is about several buckets at once, and takes some 200 ns.
+// Limiter decides on demands. One lock guards it, since a decision concerns several buckets at once and takes some 200 ns.
 type Limiter struct {
 	opts  Options
 	begun time.Time
@@ -74,13 +74,13 @@ type Limiter struct {
 
 	mu       sync.Mutex
 	table    table
-	pending  []*bucket // have something to tell the other replicas
-	touched  []*bucket // by the demands that are being looked at; kept for its space
+	pending  []*bucket // to exchange with other replicas
+	touched  []*bucket // buckets of the current demands; reused between calls
 	failures uint64    // of syncs
 	failing  bool
 }
 
-// New makes a Limiter. Run must run while it is used.
+// New returns a Limiter. Run must run while it is used.
 func New(opts Options) *Limiter {
 	setDefault(&opts.MaxKeys, DefaultMaxKeys)
 	setDefault(&opts.SyncInterval, time.Second)
@@ -116,14 +116,14 @@ func setDefault[T int | time.Duration](value *T, standard T) {
 	}
 }
 
-// Take lets n runs, executions or enrolments of one subject in, or refuses all of them. With n 0 it says whether one more would be let
-// in, and takes nothing.
+// Take admits n runs, executions or enrolments of one subject, or rejects all of them. With n 0 it reports whether one more
+// would be admitted and takes nothing.
 func (l *Limiter) Take(scope Scope, who Subject, n int) Decision {
 	demands := [1]Demand{{who, n}}
 	return l.TakeAll(scope, demands[:])
 }
 
-// TakeAll lets all of the demands in, or none. Limits that nobody is known for have no say.
+// TakeAll admits all demands or none. Limits by properties that no demand has do not apply.
 func (l *Limiter) TakeAll(scope Scope, demands []Demand) Decision {
 	rules := l.gateway
 	switch scope {
@@ -154,10 +154,10 @@ func (l *Limiter) TakeAll(scope Scope, demands []Demand) Decision {
 	return l.decide(rules, now)
 }
 
-// now is nanoseconds since the limiter began, by a clock that cannot be set where there is one.
+// now returns nanoseconds since the limiter began, by the monotonic clock if there is one.
 func (l *Limiter) now() int64 { return int64(l.opts.Now().Sub(l.begun)) }
 
-// decide looks at the buckets that were touched, and takes out of them what was asked for if each has it.
+// decide takes what was asked for from the touched buckets if each of them has it.
 func (l *Limiter) decide(rules []*rule, now int64) Decision {
 	d := Decision{Allowed: true}
 	for _, b := range l.touched {

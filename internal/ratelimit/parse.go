@@ -8,18 +8,19 @@ import (
 	"time"
 )
 
-// What a rule may say at most.
+// Limits of a rule's values.
 const (
 	maxRate   = 1_000_000_000
 	maxBurst  = 1_000_000_000
-	maxRefill = 366 * 24 * time.Hour // of an empty bucket
-	// MaxLimits is how many rules a scope may have: each of its requests asks all of them.
+	maxRefill = 366 * 24 * time.Hour // time to fill an empty bucket
+	// MaxLimits is the maximum number of rules per scope: each request consults all of them.
 	MaxLimits = 16
 )
 
-// Parse reads rules of the form SCOPE[/BY]=RATE/UNIT[:burst=N], such as gateway/user=60/m or ingest/token=5000/s:burst=20000.
-// SCOPE is gateway, ingest or enroll; BY is user, agent or token (of enroll: token alone), and without it all share the limit; RATE is a whole number; UNIT is
-// s, m, h or d; burst is RATE where it is not given. The error names every fault of every rule, a line each.
+// Parse parses rules of the form SCOPE[/BY]=RATE/UNIT[:burst=N], such as gateway/user=60/m or
+// ingest/token=5000/s:burst=20000. SCOPE is gateway, ingest or enroll. BY is user, agent or token (for enroll only token);
+// without it all callers share the limit. RATE is an integer, UNIT is s, m, h or d, and burst defaults to RATE. The error
+// has one line for each fault of each rule.
 func Parse(rules []string) (Limits, error) {
 	var limits Limits
 	var faults []error
@@ -99,7 +100,7 @@ func parse(rule string) (Limit, []string) {
 	return l, wrong
 }
 
-// positive reads a number as it is usually written: digits, the first of them no zero.
+// positive parses a positive decimal number without leading zeros.
 func positive(s string, most int64) (int64, bool) {
 	if s == "" || s[0] < '1' || s[0] > '9' {
 		return 0, false
@@ -108,7 +109,7 @@ func positive(s string, most int64) (int64, bool) {
 	return n, err == nil && n <= most
 }
 
-// quoted is for a message: short and printable, whatever it was.
+// quoted quotes a text for a message: printable and at most a few dozen characters.
 func quoted(s string) string {
 	const most = 60
 	if len(s) > most {

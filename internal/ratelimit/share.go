@@ -9,35 +9,35 @@ import (
 	"go.uber.org/zap"
 )
 
-// Store is where replicas tell one another what they let pass. It keeps, for each key, when its bucket would be full again
-// if nothing more were taken from it: that is all there is to know of a bucket.
+// Store exchanges admissions between replicas. It keeps, for each key, when the bucket would be full if nothing more were
+// taken from it, which is the whole state of a bucket.
 type Store interface {
-	// Exchange adds what was spent, which comes in the order of the keys, and returns for each in how much time it will
-	// be full again, all replicas taken together; negative: it has been for so long. Where x is when a bucket would have
-	// been full, it becomes max(x + Taken, now + Debt).
+	// Exchange adds what was spent, sorted by key, and returns for each bucket the time until it is full, for all replicas
+	// together; negative if it has been full for that long. If x is the time at which a bucket would have been full, it
+	// becomes max(x + Taken, now + Debt).
 	Exchange(ctx context.Context, spent []Spent) (fullIn []time.Duration, err error)
-	// CleanUp forgets the buckets that have been full for a while.
+	// CleanUp deletes buckets that have been full for a while.
 	CleanUp(ctx context.Context) error
 }
 
-// Spent is what a replica tells of a bucket.
+// Spent is what a replica took from a bucket since the last exchange.
 type Spent struct {
 	Key   [32]byte
-	Taken time.Duration // what was let pass here since it was told last, as the time in which that comes back
-	Debt  time.Duration // until the bucket is full, as far as this replica knows
+	Taken time.Duration // the tokens taken, as the time in which they are refilled
+	Debt  time.Duration // time until the bucket is full, as far as this replica knows
 }
 
 const (
-	exchangeAtOnce = 5000 // keys in one statement
+	exchangeAtOnce = 5000 // keys per statement
 	sweepEvery     = 10   // syncs
 	cleanUpEvery   = 60   // syncs
-	// mostOwed bounds what a store can say, and mostTaken what it is told: beyond that it makes no sense, and may overflow.
+	// maxOwed bounds what a store returns and maxTaken what it is given, so that sums cannot overflow.
 	mostOwed  = 3 * maxRefill
 	mostTaken = 4 * maxBurst
 )
 
-// Run keeps the limiter in step with the other replicas until ctx is done, and then tells them once more. While that fails
-// each replica goes on with what it knows.
+// Run exchanges admissions with the other replicas until ctx is done, and once more after that. While exchanges fail each
+// replica decides by itself.
 func (l *Limiter) Run(ctx context.Context) error {
 	if len(l.opts.Limits) == 0 {
 		<-ctx.Done()
@@ -45,7 +45,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(l.opts.SyncInterval)
 	defer ticker.Stop()
-	sharing := context.WithoutCancel(ctx) // what is under way is not worth cutting off: it has a time limit
+	sharing := context.WithoutCancel(ctx) // an exchange under way is finished; it has a deadline
 	for turn := 1; ; turn++ {
 		select {
 		case <-ctx.Done():
@@ -60,7 +60,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 	}
 }
 
-// share is a sync, with what is logged and counted of it.
+// share runs a sync and logs and counts its outcome.
 func (l *Limiter) share(ctx context.Context, cleanUp bool) {
 	if l.opts.Store == nil {
 		return
@@ -86,11 +86,11 @@ func (l *Limiter) share(ctx context.Context, cleanUp bool) {
 	}
 }
 
-// Sync tells the other replicas what was let pass since it was last called, and hears what they did. Run calls it, and
-// nobody may while it runs: exchanges that overtake each other count twice.
+// Sync exchanges what was admitted since the last call. Run calls it; nobody else may while Run runs, since concurrent
+// exchanges would count twice.
 func (l *Limiter) Sync(ctx context.Context) error {
 	l.mu.Lock()
-	left := len(l.pending) // what comes meanwhile is for the next time
+	left := len(l.pending) // later ones are for the next sync
 	l.mu.Unlock()
 	for left > 0 {
 		f := l.depart(min(left, exchangeAtOnce))
@@ -108,14 +108,14 @@ func (l *Limiter) Sync(ctx context.Context) error {
 	return nil
 }
 
-// flight is what is being told.
+// flight is a batch of buckets being exchanged.
 type flight struct {
 	at      int64
 	buckets []*bucket
 	spent   []Spent // of each
 }
 
-// depart takes so many buckets with something to tell, in the order of their keys.
+// depart removes and returns up to n pending buckets, sorted by key.
 func (l *Limiter) depart(n int) flight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,8 +137,8 @@ func (l *Limiter) depart(n int) flight {
 	return f
 }
 
-// arrive takes in what was heard; nothing, if the exchange failed. What was told then stays untold: whether the store has
-// it is not known, and after hours without a database nobody is to pay for what several replicas let pass.
+// arrive applies the result of an exchange; fullIn is nil if it failed. A failed exchange is not repeated: the store may
+// have applied it, and after hours without a database no caller should be charged for what several replicas admitted.
 func (l *Limiter) arrive(f flight, fullIn []time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,7 +152,7 @@ func (l *Limiter) arrive(f flight, fullIn []time.Duration) {
 	}
 }
 
-// forgive leaves untold what the first so many buckets have to tell.
+// waive discards what the first n pending buckets would report.
 func (l *Limiter) forgive(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

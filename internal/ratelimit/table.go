@@ -3,21 +3,21 @@ package ratelimit
 import "strings"
 
 const (
-	// probes is how many buckets are looked at to make room for one.
+	// probes is how many buckets are examined to evict one.
 	probes = 32
-	// sweepAtOnce is how many are looked at before others get the lock.
+	// sweepAtOnce is how many buckets are examined before the lock is released.
 	sweepAtOnce = 1000
 )
 
-// table has the buckets that are someone's own, of all limits.
+// table holds the buckets of users, agents and tokens, of all limits.
 type table struct {
 	most      int
 	all       []*bucket
-	hand      int    // where to look for room next
-	overflows uint64 // how often there was none
+	hand      int    // where to look for an eviction next
+	overflows uint64 // how often nothing could be evicted
 }
 
-// bucket finds the subject's bucket, or makes one. It is nil where the limit does not apply.
+// bucket returns the subject's bucket, creating it if needed; nil if the limit does not apply.
 func (l *Limiter) bucket(r *rule, who *Subject, now int64) *bucket {
 	switch r.By {
 	case ByToken:
@@ -52,14 +52,14 @@ func (r *rule) textOf(who *Subject) string {
 	return who.User
 }
 
-// add makes the subject's bucket, full.
+// add creates the subject's bucket, full.
 func (t *table) add(r *rule, who *Subject, now int64) *bucket {
 	b := r.newBucket(now)
 	if r.By == ByToken {
 		b.token = who.Token
 		r.tokens[b.token] = b
 	} else {
-		b.text = strings.Clone(r.textOf(who)) // it may be a part of something large
+		b.text = strings.Clone(r.textOf(who)) // it may be part of a larger string
 		r.texts[b.text] = b
 	}
 	b.place = len(t.all)
@@ -67,8 +67,8 @@ func (t *table) add(r *rule, who *Subject, now int64) *bucket {
 	return b
 }
 
-// makeRoom says whether there is a place for one more. It goes round the table as the hand of a clock, a little each time, and
-// forgets the first bucket that it finds full again.
+// evict reports whether there is space for one more bucket. It moves a clock hand over at most probes buckets and evicts
+// the first full one.
 func (t *table) makeRoom(now int64) bool {
 	if len(t.all) < t.most {
 		return true
@@ -85,7 +85,7 @@ func (t *table) makeRoom(now int64) bool {
 	return false
 }
 
-// forget drops a bucket that is no different from a new one.
+// forget removes a bucket that equals a new one.
 func (t *table) forget(b *bucket, now int64) bool {
 	if b.refill(now); !b.idle() {
 		return false
@@ -103,14 +103,14 @@ func (t *table) forget(b *bucket, now int64) bool {
 	return true
 }
 
-// sweep forgets all buckets that are full again.
+// sweep removes all full buckets.
 func (l *Limiter) sweep() {
 	for next, more := 0, true; more; {
 		next, more = l.sweepSome(next)
 	}
 }
 
-// sweepSome begins at a place in the table, and tells where to go on.
+// sweepSome sweeps a part of the table and returns where to continue.
 func (l *Limiter) sweepSome(from int) (next int, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +119,7 @@ func (l *Limiter) sweepSome(from int) (next int, more bool) {
 		if from >= len(l.table.all) {
 			return 0, false
 		}
-		if !l.table.forget(l.table.all[from], now) { // else another one is in its place
+		if !l.table.forget(l.table.all[from], now) { // otherwise another bucket took its place
 			from++
 		}
 	}

@@ -2,13 +2,13 @@ package ratelimit
 
 import "github.com/watchbill/watchbill/internal/telemetry"
 
-// tally counts the decisions of all limits with the same scope for the same: one, however many limits they are.
+// tally counts the decisions of the limits with the same scope and property: one per demand, however many limits there are.
 type tally struct {
 	scope            Scope
 	by               By
 	allowed, limited uint64
 
-	lets, refuses bool // the demands that are being looked at
+	lets, refuses bool // outcome of the current demands
 }
 
 func (l *Limiter) tallyOf(limit Limit) *tally {
@@ -22,8 +22,8 @@ func (l *Limiter) tallyOf(limit Limit) *tally {
 	return t
 }
 
-// count counts a decision for the limits that something was taken from, or that refused it. A limit that another one was
-// stricter than counts nothing.
+// count counts a decision for the limits that tokens were taken from or that rejected it. A limit that would have admitted
+// a demand rejected by another counts nothing.
 func (l *Limiter) count() {
 	for _, t := range l.tallies {
 		switch {
@@ -36,7 +36,7 @@ func (l *Limiter) count() {
 	}
 }
 
-// Sample is what the metrics show.
+// Sample returns the values of the metrics.
 func (l *Limiter) Sample() telemetry.LimitSample {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,10 +11,10 @@ import (
 	"github.com/watchbill/watchbill/internal/kubeauth"
 )
 
-// KubernetesConfig is what a replica can be told about the ServiceAccounts that make reports.
+// KubernetesConfig configures the ServiceAccounts that may create reports.
 type KubernetesConfig struct {
-	Auth       bool   // or only an admin makes reports
-	Audience   string // that tokens must be for
+	Auth       bool   // otherwise only admins may create reports
+	Audience   string // required audience of tokens
 	Kubeconfig string // file; empty: see kubeauth.Load
 }
 
@@ -25,7 +25,7 @@ func (c KubernetesConfig) validate() error {
 	return nil
 }
 
-// checkFiles says what is wrong with how to reach the API server. It does not ask it.
+// checkFiles returns an error if the configuration to reach the API server is invalid. It does not contact it.
 func (c KubernetesConfig) checkFiles() error {
 	if !c.Auth {
 		return nil
@@ -46,7 +46,7 @@ func (c KubernetesConfig) reviewer(now func() time.Time, log *zap.Logger) (*kube
 	return kubeauth.New(kubeauth.Options{Config: config, Audience: c.Audience, Now: now, Log: log})
 }
 
-// accounts are the ServiceAccounts that the API knows; nil where it knows none.
+// accounts returns the ServiceAccounts that the API accepts, or nil.
 func (r *Replica) accounts() (httpapi.ServiceAccounts, error) {
 	if !r.config.Kubernetes.Auth {
 		return nil, nil

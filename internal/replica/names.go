@@ -12,10 +12,10 @@ import (
 	"github.com/watchbill/watchbill/internal/httpapi"
 )
 
-// maxKeyFile is how much is read of the file of --redact-names-key-file.
+// maxKeyFile is the maximum size of the file of --redact-names-key-file.
 const maxKeyFile = 64 << 10 // bytes
 
-// pseudonyms reads the keys of pseudonyms; nil if names are stored as they are.
+// pseudonyms reads the keys of pseudonyms. It returns nil if names are stored unchanged.
 func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseudonyms, error) {
 	if !c.RedactNames {
 		return nil, nil //nolint:nilnil // a nil Pseudonyms keeps names
@@ -36,13 +36,13 @@ func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseu
 	return names, nil
 }
 
-// pseudonymous finds users by their names in a store that has pseudonyms in their place.
+// pseudonymous looks up users by name in a store that holds their pseudonyms.
 type pseudonymous struct {
 	httpapi.Executions
 	names *execution.Pseudonyms
 }
 
-// UserActivity lists what is stored of a user under any pseudonym, and by name from before there were any.
+// UserActivity lists a user's executions under any pseudonym, and under the name for those stored before pseudonyms.
 func (p pseudonymous) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
 	var all []execution.Execution
 	for _, user := range p.names.Users(userID) {
@@ -58,7 +58,7 @@ func (p pseudonymous) UserActivity(ctx context.Context, userID string, after exe
 	return all[:min(len(all), most)], nil
 }
 
-// EraseUser erases a user under every pseudonym, and by name.
+// EraseUser erases a user under every pseudonym and under the name.
 func (p pseudonymous) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
 	var all execution.Erased
 	for _, user := range p.names.Users(userID) {
@@ -80,7 +80,7 @@ func (e *executions) apiStore() httpapi.Executions {
 	return pseudonymous{e.store, e.names}
 }
 
-// pseudonym returns what the API calls users by in its logs; nil if by fingerprints.
+// pseudonym returns the function that names users in the API's logs; nil for fingerprints.
 func (e *executions) pseudonym() func(string) string {
 	if e.names == nil {
 		return nil

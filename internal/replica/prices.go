@@ -9,21 +9,21 @@ import (
 	"github.com/watchbill/watchbill/internal/watched"
 )
 
-// prices are those in force: the shipped ones, and before them those of a file, which is read again when it changes.
+// prices are the current prices: those of a file, which is reloaded when it changes, then the shipped ones.
 type prices struct {
 	path    string
 	file    *watched.File
-	free    bool // what users host costs nothing
+	free    bool // self-hosted models cost nothing
 	current atomic.Pointer[execution.Prices]
 }
 
-// What models cost that their users host, as ExecutionConfig.SelfHostedModels says.
+// Values of ExecutionConfig.SelfHostedModels.
 const (
 	SelfHostedFree     = "free"
 	SelfHostedUnpriced = "unpriced"
 )
 
-// CheckSelfHosted returns an error that names the flag, unless its value is one of these.
+// CheckSelfHosted returns an error that names the flag unless its value is one of these.
 func CheckSelfHosted(value string) error {
 	if value != SelfHostedFree && value != SelfHostedUnpriced {
 		return fmt.Errorf("--self-hosted-models: must be %s or %s, not %q", SelfHostedFree, SelfHostedUnpriced, value)
@@ -39,7 +39,7 @@ func readPrices(path string, free bool) (*prices, error) {
 
 func (p *prices) inForce() *execution.Prices { return p.current.Load() }
 
-// refresh reads the file if there is one. One that is wrong leaves those in force that were.
+// refresh reads the file, if any. If it is invalid the previous prices stay.
 func (p *prices) refresh(context.Context) error {
 	if p.path == "" {
 		return nil
@@ -59,7 +59,7 @@ func (p *prices) refresh(context.Context) error {
 	return nil
 }
 
-// Prices are those that a replica has with a file of prices; the shipped ones where there is none.
+// Prices returns the prices of a replica with the configured file, or the shipped ones.
 func Prices(config ExecutionConfig) (*execution.Prices, error) {
 	p, err := readPrices(config.PricesFile, config.freeSelfHosted())
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package replica puts one API replica together from its parts, runs it, and takes it down in order. It is wiring: what
-// the parts do is theirs.
+// Package replica assembles one API replica from its parts, runs it, and shuts it down in order. It only wires the parts.
 package replica
 
 import (
@@ -27,7 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// Replica is one process's share of the service.
+// Replica is one process of the service.
 type Replica struct {
 	config Config
 	log    *zap.Logger
@@ -50,8 +49,8 @@ type Replica struct {
 	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
-	leave      func() // has clients bring their next request to another replica
-	endStreams func() // of the gateway's answers under way
+	leave      func() // makes clients send their next request to another replica
+	endStreams func() // ends the gateway's streams
 
 	connections, scrapes         *httpapi.Connections // of the API, of Prometheus
 	api, metrics                 *http.Server
@@ -60,7 +59,7 @@ type Replica struct {
 	grpcListener                 net.Listener // nil likewise
 }
 
-// New makes a replica: its listeners are open when it returns, and nothing runs yet. The configuration must be valid.
+// New returns a replica with open listeners; Run starts it. The configuration must be valid.
 func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() time.Time) (_ *Replica, err error) {
 	r := &Replica{config: config, logs: logs, log: logs.App, now: now}
 	defer func() {
@@ -158,7 +157,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	return r, r.listen(handler, handler.GRPC(), registry)
 }
 
-// newLimiter makes the rate limits, of which replicas tell one another.
+// newLimiter creates the rate limiter, which exchanges admissions with other replicas.
 func (r *Replica) newLimiter(registry *prometheus.Registry) error {
 	limits, err := ratelimit.Parse(r.config.Limits)
 	if err != nil {

@@ -17,12 +17,12 @@ const (
 	metricsFiles      = 16
 	maxGatewayFiles   = 1000
 	maxConnections    = 1_000_000
-	bytesOfConnection = 16 << 10 // what an idle one takes of memory, roughly
+	bytesOfConnection = 16 << 10 // approximate memory of an idle one
 	minBudget         = 16 << 20
 )
 
-// connectionLimit returns how many connections the API may have: what the limits of files and of memory leave for it.
-// files and memory are 0 where there is no limit.
+// connectionLimit returns the maximum number of the API's connections, from the limits of files and memory, which are 0 if
+// there is none.
 func connectionLimit(files uint64, memory int64, databaseConns int, gateway bool) int {
 	limit := maxConnections
 	if files > 0 && files < maxConnections {
@@ -38,7 +38,7 @@ func connectionLimit(files uint64, memory int64, databaseConns int, gateway bool
 	return max(limit, 16)
 }
 
-// share returns what part of a memory limit a budget gets: at most its default, which it gets where there is no limit.
+// share returns a budget's part of a memory limit, at most its default. Without a limit it returns the default.
 func share(memory, part, most int64) int64 {
 	if memory <= 0 {
 		return most
@@ -46,7 +46,7 @@ func share(memory, part, most int64) int64 {
 	return max(minBudget, min(memory/part, most))
 }
 
-// budgets returns how much memory bodies and large answers may take.
+// budgets returns the memory budgets of request bodies and large responses.
 func (c Config) budgets(memory int64) (bodies, answers int64) {
 	bodies, answers = c.BodyMemory, c.AnswerMemory
 	if bodies == 0 {
@@ -58,20 +58,19 @@ func (c Config) budgets(memory int64) (bodies, answers int64) {
 	return bodies, answers
 }
 
-// memoryLimit returns how much memory the process may take: the limit of the Go runtime or of the control group, whichever
-// is lower; 0 where there is none.
+// memoryLimit returns the process's memory limit, the lower of the Go runtime's and the control group's; 0 if there is none.
 func memoryLimit() int64 {
 	limit := debug.SetMemoryLimit(-1)
 	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // the other version of control groups, or none
+			continue // another version of control groups, or none
 		}
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 { // or it is "max"
 			limit = min(limit, n)
 		}
 	}
-	if limit > math.MaxInt64/2 { // how version 1 writes that there is none
+	if limit > math.MaxInt64/2 { // no limit in version 1
 		return 0
 	}
 	return limit

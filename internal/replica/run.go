@@ -24,16 +24,16 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// How often a replica does what is not asked of it.
+// Intervals of background tasks.
 const (
 	expireEvery   = time.Second
 	expireAtOnce  = 200
 	expireTimeout = 10 * time.Second
 	sampleEvery   = 15 * time.Second
 	cleanEvery    = 10 * time.Minute
-	turnTimeout   = time.Minute // of one of these
+	turnTimeout   = time.Minute // deadline of a task's turn
 
-	unauthenticatedIdle = 10 * time.Second // of a connection on which nobody has authenticated
+	unauthenticatedIdle = 10 * time.Second // for connections without an authenticated request
 )
 
 func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) (err error) {
@@ -50,7 +50,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	if r.config.GRPCListen != "" {
 		opts.GRPC = true
 		if secure != nil {
-			opts.TLS = secure.Clone() // each server adds its protocols
+			opts.TLS = secure.Clone() // each server adds its protocols to it
 		}
 		if r.grpc, err = httpapi.NewHTTPServer(grpc, opts); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	return r.openListeners(registry)
 }
 
-// openListeners opens the listeners, with limits to their connections.
+// openListeners opens the listeners, which limit their connections.
 func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 	limit := r.config.MaxConnections
 	if limit == 0 {
@@ -95,7 +95,7 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 	return nil
 }
 
-// tls makes the API's TLS configuration; nil where no certificate is given.
+// tls returns the API's TLS configuration, or nil without a certificate.
 func (r *Replica) tls() (*tls.Config, error) {
 	if r.config.TLSCertFile == "" {
 		return nil, nil
@@ -107,13 +107,13 @@ func (r *Replica) tls() (*tls.Config, error) {
 	return certificates.Config(), nil
 }
 
-// Address is where the API is.
+// Address returns the API's address.
 func (r *Replica) Address() string { return r.apiListener.Addr().String() }
 
-// MetricsAddress is where Prometheus' metrics are.
+// MetricsAddress returns the address of the Prometheus metrics.
 func (r *Replica) MetricsAddress() string { return r.metricsListener.Addr().String() }
 
-// GRPCAddress is where OTLP over gRPC is; empty: nowhere.
+// GRPCAddress returns the address of OTLP over gRPC, or "".
 func (r *Replica) GRPCAddress() string {
 	if r.grpcListener == nil {
 		return ""
@@ -121,7 +121,7 @@ func (r *Replica) GRPCAddress() string {
 	return r.grpcListener.Addr().String()
 }
 
-// servers are the servers with their listeners.
+// servers returns the servers with their listeners.
 func (r *Replica) servers() map[*http.Server]net.Listener {
 	all := map[*http.Server]net.Listener{r.api: r.apiListener, r.metrics: r.metricsListener}
 	if r.grpc != nil {
@@ -130,8 +130,8 @@ func (r *Replica) servers() map[*http.Server]net.Listener {
 	return all
 }
 
-// Run serves until ctx is done, then takes the replica down: held polls are answered, requests under way finish, what
-// was measured is written, connections are closed. It returns when nothing of the replica is left.
+// Run serves until ctx is done, then shuts down: it answers held polls, finishes requests, writes measurements, and closes
+// connections. All goroutines have ended when it returns.
 func (r *Replica) Run(ctx context.Context) error {
 	defer r.close()
 	serving, fail := context.WithCancelCause(ctx)
@@ -184,7 +184,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	r.mailbox.Drain() // and with that, unready
 	err := r.shutdown()
 	err = errors.Join(err, servers.Wait())
-	stopSpooling() // before the ledger ends, which takes what the spool still delivers
+	stopSpooling() // before the ledger ends, to which the spool delivers
 	err = errors.Join(err, <-spooled)
 	stop()
 	err = errors.Join(err, background.Wait())
@@ -205,14 +205,15 @@ func serve(s *http.Server, l net.Listener) error {
 	return err
 }
 
-// shutdown gives balancers time to look elsewhere, lets requests under way finish, for so long, and then cuts them off.
+// shutdown gives load balancers time to notice, waits for requests under way up to the shutdown timeout, and then closes
+// their connections.
 func (r *Replica) shutdown() error {
 	delay := time.NewTimer(r.config.ShutdownDelay)
 	defer delay.Stop()
 	<-delay.C
 	ctx, cancel := context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
 	defer cancel()
-	// Agents' runs may take longer than that: they are told in time to say so.
+	// Agents' runs may take longer, so their streams are ended with an event before that.
 	ending := time.AfterFunc(r.config.ShutdownTimeout/2, r.endStreams)
 	defer ending.Stop()
 	var ended sync.WaitGroup
@@ -223,7 +224,7 @@ func (r *Replica) shutdown() error {
 		ended.Go(func() {
 			if err := server.Shutdown(ctx); err != nil {
 				r.log.Warn("requests were cut off", zap.Error(err))
-				_ = server.Close() // what it closes was refused a goodbye already
+				_ = server.Close() // Shutdown has timed out on these connections
 			}
 		})
 	}
@@ -231,16 +232,16 @@ func (r *Replica) shutdown() error {
 	return r.metrics.Close()
 }
 
-// close releases what New took, where Run did not.
+// close releases resources of New that Run did not release.
 func (r *Replica) close() {
 	for _, l := range []net.Listener{r.apiListener, r.metricsListener, r.grpcListener} {
 		if l != nil {
-			_ = l.Close() // closed already after Run
+			_ = l.Close() // already closed after Run
 		}
 	}
 	if r.executions != nil {
 		if err := r.executions.close(); err != nil {
-			r.log.Warn("the spool did not close well", zap.Error(err))
+			r.log.Warn("cannot close the spool", zap.Error(err))
 		}
 	}
 	if r.reviewer != nil {
@@ -251,15 +252,13 @@ func (r *Replica) close() {
 	}
 }
 
-// How long a task pauses after a turn that took long, as a multiple of that, so that it cannot become all that the
-// database does.
+// How long a task pauses after a turn, as a multiple of the turn's duration, so that it cannot occupy the database.
 const (
 	seldom = 10
-	often  = 1 // what others wait for
+	often  = 1 // for tasks that others wait for
 )
 
-// repeat makes a task that does something every so often. What fails is tried again at its next turn; the log says so
-// once.
+// repeat returns a task that calls do at an interval. A failure is logged once and retried at the next turn.
 func (r *Replica) repeat(what string, every, rest time.Duration, do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		timer := time.NewTimer(0)
@@ -285,15 +284,15 @@ func (r *Replica) repeat(what string, every, rest time.Duration, do func(context
 	}
 }
 
-// within gives what it calls so long: a connection may go silent without an end.
+// within calls do with a deadline, since a connection may stall without an error.
 func within(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return do(ctx)
 }
 
-// checkDatabase warns of a schema that is older than this program, and of a login that row-level security does not bind,
-// once. Not to know is no reason not to serve.
+// checkDatabase warns once of a schema older than this program and of a login that bypasses row-level security. Its failure
+// does not keep the replica from serving.
 func (r *Replica) checkDatabase(ctx context.Context) error {
 	return within(ctx, turnTimeout, func(ctx context.Context) error {
 		if version, err := r.db.Ping(ctx); err == nil && version < postgres.Newest() {
@@ -324,7 +323,7 @@ func (r *Replica) expireLeases(ctx context.Context) error {
 	}
 }
 
-// sampleFleet counts the fleet for the gauges, and lengthens the intervals of one that would poll beyond the budget.
+// sampleFleet counts the fleet for the gauges, and lengthens poll intervals if the fleet exceeds its poll budget.
 func (r *Replica) sampleFleet(ctx context.Context) error {
 	sample, err := r.rollups.SampleFleet(ctx, r.now(), sampleEvery)
 	if err != nil {
@@ -360,7 +359,7 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx))
 }
 
-// processName is new with every start, so that no two processes ever write one row of rollups.
+// processName returns a name unique to this start, so that no two processes write the same row of rollups.
 func processName() (string, error) {
 	host, err := os.Hostname()
 	if err != nil {

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// A token must have so many bytes, and so many that differ.
+// Minimum length of a token in bytes, and minimum number of distinct bytes.
 const (
 	minToken    = 16
 	minDistinct = 5
 )
 
-// placeholders are found in what stands in documentation and examples for a token.
+// placeholders occur in documentation and examples in place of tokens.
 var placeholders = []string{"changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me", "your-token", "your_token", "placeholder", "example", "password"}
 
-// checkTokens names every token that may be guessed or gives more rights than one, by its variable and its place there, and never
-// by its value.
+// checkTokens returns an error for each token that may be guessed or grants several rights. It names a token by its variable
+// and position, never by its value.
 func (c Config) checkTokens() error {
 	faults := c.tokenFaults()
 	if c.InsecureTokens || len(faults) == 0 {
@@ -26,7 +26,7 @@ func (c Config) checkTokens() error {
 }
 
 func (c Config) tokenFaults() (faults []error) {
-	first := map[string]string{} // where a token was seen first
+	first := map[string]string{} // where a token first occurred
 	for _, right := range []struct{ variable, values string }{
 		{"ADMIN_TOKEN", c.AdminToken}, {"ENROLLMENT_TOKEN", c.EnrollmentToken}, {"INGEST_TOKEN", c.IngestToken},
 	} {
@@ -58,7 +58,7 @@ func tokensOf(list string) (all []string) {
 	return all
 }
 
-// weaknessOf returns why a token may be guessed; empty if it looks as if it may not.
+// weaknessOf returns why a token may be guessed, or "".
 func weaknessOf(token string) string {
 	lower := strings.ToLower(token)
 	for _, word := range placeholders {

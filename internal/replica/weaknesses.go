@@ -2,7 +2,7 @@ package replica
 
 import "strings"
 
-// weaknesses returns what in the accepted configuration helps an attacker, for the security log. It quotes no token.
+// weaknesses returns the weak settings of the accepted configuration, for the security log. It quotes no token.
 func (c Config) weaknesses() []string {
 	var weak []string
 	for _, fault := range c.tokenFaults() {

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// maxAllowed is the number of patterns that a list of allowed outputs may have.
+// maxAllowed is the maximum number of patterns.
 const maxAllowed = 100
 
-// Allowed says where outputs may go. The zero value allows everything.
+// Allowed is the set of allowed outputs. The zero value allows everything.
 type Allowed struct {
 	hosts     []hostPattern
 	addresses []netip.Prefix
-	buckets   []string // with a prefix, perhaps: bucket/prefix
+	buckets   []string // bucket or bucket/prefix
 }
 
 type hostPattern struct{ scheme, name, port string } // empty: any
@@ -24,7 +24,7 @@ type hostPattern struct{ scheme, name, port string } // empty: any
 var hostSyntax = regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
 // ParseAllowed reads patterns: hosts (hooks.slack.com, *.example.com, https://s3.example.com:9000), addresses
-// (10.96.0.0/12, 192.0.2.1) and buckets (s3://reports, s3://reports/daily). The error names the pattern that is wrong.
+// (10.96.0.0/12, 192.0.2.1) and buckets (s3://reports, s3://reports/daily). The error names the invalid pattern.
 func ParseAllowed(patterns []string) (a Allowed, err error) {
 	if len(patterns) > maxAllowed {
 		return a, fmt.Errorf("there may be %d patterns, not %d", maxAllowed, len(patterns))
@@ -73,10 +73,10 @@ func bucketName(s string) bool { return bucket.MatchString(s) && !strings.Contai
 // Any reports whether everything is allowed.
 func (a Allowed) Any() bool { return len(a.hosts)+len(a.addresses)+len(a.buckets) == 0 }
 
-// Names reports whether any host is named.
+// Names reports whether the patterns include hosts.
 func (a Allowed) Names() bool { return len(a.hosts) > 0 }
 
-// Bucket returns nil if reports may go to a bucket, with that prefix.
+// Bucket returns nil if reports may be written to a bucket with the prefix.
 func (a Allowed) Bucket(name, prefix string) error {
 	place := name + "/" + prefix + "/"
 	if len(a.buckets) == 0 || slices.ContainsFunc(a.buckets, func(b string) bool { return strings.HasPrefix(place, b+"/") }) {
@@ -85,7 +85,7 @@ func (a Allowed) Bucket(name, prefix string) error {
 	return fmt.Errorf("the bucket %s is not among the allowed outputs", strings.TrimRight(place, "/"))
 }
 
-// URL returns nil if reports may go to the host of a URL, provided that it leads to an allowed address.
+// URL returns nil if reports may be sent to a URL's host, provided that its address is allowed.
 func (a Allowed) URL(u *url.URL) error {
 	if len(a.hosts) == 0 {
 		return nil
@@ -107,8 +107,8 @@ func (a Allowed) URL(u *url.URL) error {
 	return fmt.Errorf("the host %s is not among the allowed outputs", OneLine(u.Host))
 }
 
-// Address returns nil if a connection for an output may lead to an address. An address of a private network, or of this
-// machine, must be allowed itself, whatever name led there.
+// Address returns nil if an output may connect to an address. Private and local addresses must be allowed themselves, even
+// if the host name is.
 func (a Allowed) Address(addr netip.Addr) error {
 	if len(a.hosts)+len(a.addresses) == 0 || a.covers(addr) || len(a.hosts) > 0 && Public(addr) {
 		return nil
@@ -121,7 +121,7 @@ func (a Allowed) covers(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.addresses, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// special are networks that the Internet does not route, or that stand for other addresses, beside those that netip knows.
+// special are networks that the Internet does not route or that embed other addresses, in addition to those of netip.
 var special = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
 	"203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10")
 
@@ -133,7 +133,7 @@ func prefixes(all ...string) []netip.Prefix {
 	return parsed
 }
 
-// Public reports whether an address is one of the Internet's.
+// Public reports whether an address is a public Internet address.
 func Public(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(addr) })

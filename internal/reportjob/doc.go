@@ -1,4 +1,3 @@
-// Package reportjob is what the controller and the Pod that makes a report agree on: what the Pod is to do (Spec), which it
-// gets as JSON in an environment variable, and what came of it (Result), which it leaves as its termination message. It is
-// pure.
+// Package reportjob is the protocol between the controller and a report's Pod: Spec, which the Pod gets as JSON in an
+// environment variable, and Result, which it returns as its termination message. It does no I/O.
 package reportjob

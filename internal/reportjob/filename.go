@@ -8,20 +8,20 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// slotLayout is a slot in the name of a file: it sorts, and needs no quoting anywhere.
+// slotLayout formats a slot in a file name: it sorts by time and needs no quoting.
 const slotLayout = "20060102T1504Z"
 
-// extensions are those of the formats' files.
+// extensions are the file extensions of the formats.
 var extensions = map[report.Format]string{
 	report.HTML: "html", report.JSON: "json", report.Markdown: "md", report.CSV: "csv", report.Text: "txt",
 }
 
-// FileName is that of a report's file: daily-20260115T0800Z.html.
+// FileName returns the name of a report's file, such as daily-20260115T0800Z.html.
 func FileName(name string, slot time.Time, format report.Format) string {
 	return name + "-" + slot.UTC().Format(slotLayout) + "." + extensions[format]
 }
 
-// Owns says whether a file of that name is one of a report's, in a format.
+// Owns reports whether a file belongs to a report and format, by its name.
 func Owns(file, name string, format report.Format) bool {
 	rest, ours := strings.CutPrefix(file, name+"-")
 	rest, suffixed := strings.CutSuffix(rest, "."+extensions[format])
@@ -29,8 +29,8 @@ func Owns(file, name string, format report.Format) bool {
 	return ours && suffixed && err == nil && FileName(name, slot, format) == file
 }
 
-// Outdated returns the files of a report and format that are beyond the newest keep, by the slots in their names, the oldest
-// first. It returns none that is not the report's own, and never spare, which was just written.
+// Outdated returns the files of a report and format beyond the newest keep, by the slots in their names, oldest first. It
+// returns only files of the report, and never spare, which was just written.
 func Outdated(files []string, name string, format report.Format, keep int, spare string) []string {
 	var own []string
 	for _, file := range files {
@@ -38,7 +38,7 @@ func Outdated(files []string, name string, format report.Format, keep int, spare
 			own = append(own, file)
 		}
 	}
-	slices.Sort(own) // which is by slot, since all else in their names is the same
+	slices.Sort(own) // by slot, since the rest of their names is equal
 	own = slices.Compact(own)
 	own = own[:max(len(own)-max(keep, 1), 0)]
 	return slices.DeleteFunc(own, func(file string) bool { return file == spare })

@@ -14,16 +14,16 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// Encode writes a result as a termination message, in at most MaxMessage bytes. Where it is too long, it first shortens the
-// outputs' messages, then leaves out objectives: those that are met, then those without data, then those that are missed.
-// The last thing to be cut are the outputs. What was left out is counted; what was shortened ends in "…".
+// Encode encodes a result as a termination message of at most MaxMessage bytes. If it is too long, it first shortens the
+// outputs' messages, then drops objectives: met ones, then those without data, then missed ones. Outputs are dropped last.
+// The result counts what was dropped; shortened texts end in "…".
 func (r Result) Encode() []byte {
 	r = r.tidy()
 	message := func() []byte {
 		var b bytes.Buffer
 		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)  // or < would be \u003c
-		if encoder.Encode(r) != nil { // it is of strings, numbers and times that tidy has seen to
+		encoder.SetEscapeHTML(false)  // which writes < as \u003c
+		if encoder.Encode(r) != nil { // cannot happen after tidy
 			return nil
 		}
 		return bytes.TrimSpace(b.Bytes())
@@ -37,7 +37,7 @@ func (r Result) Encode() []byte {
 	return content
 }
 
-// reductions make a result smaller, in the order in which they are tried; each until it returns false.
+// reductions make a result smaller. Each is repeated until it returns false.
 func (r Result) reductions() []func(*Result) bool {
 	all := []func(*Result) bool{}
 	for _, most := range []int{400, 200, 100, 50} {
@@ -83,7 +83,7 @@ func once(change func(*Result)) func(*Result) bool {
 	}
 }
 
-// withoutLast leaves out the last objective of a sort.
+// withoutLast drops the last objective for which sort returns true.
 func withoutLast(sort func(Objective) bool) func(*Result) bool {
 	return func(r *Result) bool {
 		for i := len(r.Objectives) - 1; i >= 0; i-- {
@@ -97,7 +97,7 @@ func withoutLast(sort func(Objective) bool) func(*Result) bool {
 	}
 }
 
-// tidy returns a copy that JSON can hold, of texts that people can read on a line.
+// tidy returns a copy that can be encoded as JSON, with texts on one line.
 func (r Result) tidy() Result {
 	for _, text := range []*string{&r.ReportID, (*string)(&r.Verdict), &r.Summary, &r.Error} {
 		*text = OneLine(*text)
@@ -118,7 +118,7 @@ func (r Result) tidy() Result {
 	return r
 }
 
-// writable returns a time as RFC 3339 has it, to the second; those that it cannot write are no time.
+// writable returns a time that RFC 3339 can express, to the second; other times become zero.
 func writable(t time.Time) time.Time {
 	t = t.UTC().Truncate(time.Second)
 	if t.Year() < 1 || t.Year() > 9999 {
@@ -127,7 +127,7 @@ func writable(t time.Time) time.Time {
 	return t
 }
 
-// OneLine makes a text one line, without what could steer a terminal or hide.
+// OneLine returns a text on one line without control and invisible characters.
 func OneLine(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
@@ -140,7 +140,7 @@ func OneLine(s string) string {
 	}, s))
 }
 
-// clip cuts a text to at most so many bytes.
+// clip cuts a text to a maximum number of bytes.
 func clip(s string, most int) string {
 	const mark = "…"
 	if len(s) <= most {
@@ -153,7 +153,8 @@ func clip(s string, most int) string {
 	return s[:cut] + mark
 }
 
-// DecodeResult reads a termination message. It is not trusted: whoever may make Pods in the namespace can have written it.
+// DecodeResult decodes a termination message. The message is not trusted: anyone who may create Pods in the namespace could
+// have written it.
 func DecodeResult(message string) (Result, error) {
 	if len(message) > MaxMessage {
 		return Result{}, fmt.Errorf("the result is over %d bytes", MaxMessage)

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// MaxSpec is the size of a spec's JSON in bytes, at the most. Linux takes variables of 128 KiB.
+	// MaxSpec is the maximum size of a spec's JSON in bytes. Linux limits variables to 128 KiB.
 	MaxSpec = 128 << 10
-	// MaxOutputs is how many outputs there are, at the most.
+	// MaxOutputs is the maximum number of outputs.
 	MaxOutputs = 8
 
 	maxName   = 40  // bytes of a MonitoringReport's name
@@ -27,7 +27,7 @@ const (
 	maxText   = 256 // bytes of paths, prefixes and endpoints
 )
 
-// ParseSpec reads a spec strictly. Its error is report.FieldErrors, with all faults, if only it is JSON.
+// ParseSpec parses a spec strictly. If it is JSON, the error is report.FieldErrors with all faults.
 func ParseSpec(content string, now time.Time) (Spec, error) {
 	if len(content) > MaxSpec {
 		return Spec{}, fmt.Errorf("the spec is over %d bytes", MaxSpec)
@@ -62,7 +62,7 @@ var (
 	folders   = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 )
 
-// faults collects what is wrong.
+// faults collects errors.
 type faults report.FieldErrors
 
 func (f *faults) add(wrong bool, field, format string, args ...any) {
@@ -81,7 +81,7 @@ func (f *faults) check(s Spec, now time.Time) {
 			"window", "must be whole minutes from 1m to %dh, not %s", report.MaxHours, quoted(s.Window))
 	}
 	f.add(s.CompareWith == "", "compareWith", "must be %s or %s", report.ComparePrevious, report.CompareNone)
-	// The window stands for any, since this one's depends on the run.
+	// Any window will do, since the real one depends on the run.
 	_, err := report.ParseRequest(s.Request(report.Window{From: now.Add(-time.Hour), To: now}), 1, now)
 	var theirs report.FieldErrors
 	if errors.As(err, &theirs) {
@@ -105,7 +105,7 @@ func (f *faults) schedule(s Spec, now time.Time) {
 	zone := s.TimeZone
 	if _, err := schedule.Parse("@hourly", zone, now); err != nil {
 		f.add(true, "timeZone", "must be a name of the IANA's database, such as Europe/Berlin, not %s", quoted(zone))
-		zone = "Etc/UTC" // for the schedule's own faults
+		zone = "Etc/UTC" // to find the schedule's other faults
 	}
 	if _, err := schedule.Parse(s.Schedule, zone, now); err != nil {
 		f.add(true, "schedule", "%s", strings.TrimPrefix(err.Error(), "schedule "))
@@ -164,7 +164,7 @@ func (f *faults) absolute(field, s string) {
 	f.add(!path.IsAbs(s) || path.Clean(s) != s || len(s) > maxText || OneLine(s) != s, field, "must be an absolute path, not %s", quoted(s))
 }
 
-// folders checks where files go below a root.
+// folders checks a path below a root.
 func (f *faults) folders(field, s string) {
 	if s == "" {
 		return
@@ -184,7 +184,7 @@ func portExists(port string) bool {
 	return err == nil && n > 0
 }
 
-// quoted quotes what was written for a message, or its beginning.
+// quoted quotes the beginning of a text for a message.
 func quoted(s string) string {
 	const most = 40
 	if len(s) > most {

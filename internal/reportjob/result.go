@@ -6,10 +6,10 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// MaxMessage is the size of a termination message in bytes, at the most; the kubelet cuts longer ones.
+// MaxMessage is the maximum size of a termination message in bytes; the kubelet cuts longer ones.
 const MaxMessage = 4096
 
-// Result is what came of a run. It is without a report where Error is set.
+// Result is the result of a run. If Error is set there is no report.
 type Result struct {
 	ReportID    string          `json:"reportID,omitempty"`
 	Window      *report.Window  `json:"window,omitempty"`
@@ -20,12 +20,12 @@ type Result struct {
 	Outputs     []OutputOutcome `json:"outputs,omitempty"` // in the order of the spec's
 	Error       string          `json:"error,omitempty"`   // why there is no report
 
-	// What had no room in a termination message.
+	// The number of objectives and outputs dropped to fit the message.
 	ObjectivesLeftOut int `json:"objectivesLeftOut,omitempty"`
 	OutputsLeftOut    int `json:"outputsLeftOut,omitempty"`
 }
 
-// Objective is one measured, in words.
+// Objective is a measured objective as text.
 type Objective struct {
 	Name            string `json:"n"`
 	Target          string `json:"t"`           // "< 200 ms"
@@ -34,9 +34,9 @@ type Objective struct {
 	BudgetRemaining string `json:"b,omitempty"` // "62 %"; empty: it has no error budget
 }
 
-// OutputOutcome says how the report was delivered to one place.
+// OutputOutcome is the outcome of the delivery to one output.
 type OutputOutcome struct {
 	Output    string `json:"o"` // "s3://bucket/prefix"
 	Delivered bool   `json:"d"`
-	Message   string `json:"m,omitempty"` // why not, or what else went wrong
+	Message   string `json:"m,omitempty"` // why it failed, or a lesser failure
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/watchbill/watchbill/internal/schedule"
 )
 
-// ahead is how far a cluster's clocks may differ. A slot that is further in the future is a number that somebody put at the
-// end of a name.
+// ahead is the maximum difference between a cluster's clocks. A slot further in the future is another number at the end of
+// a name.
 const ahead = 15 * time.Minute
 
-// Slot returns what a Job is for: the slot in its name, or the minute that it is now if it was named by hand. So the Pods of
-// one Job agree as far as its name does.
+// Slot returns a Job's slot: that in its name, or the current minute if the Job was named by hand.
 func Slot(job string, now time.Time) time.Time {
 	if slot, ok := schedule.SlotOf(job); ok && !slot.After(now.Add(ahead)) {
 		return slot
@@ -21,7 +20,7 @@ func Slot(job string, now time.Time) time.Time {
 	return now.UTC().Truncate(time.Minute)
 }
 
-// Covers returns the time that the report of a slot is of. It fails where the slot before is too long ago, or there is none.
+// Covers returns the window of a slot's report. It fails if the previous slot is too long ago or there is none.
 func (s Spec) Covers(slot time.Time) (report.Window, error) {
 	var length time.Duration
 	if s.Window != "" {
@@ -41,7 +40,7 @@ func (s Spec) Covers(slot time.Time) (report.Window, error) {
 	return report.Window{From: from, To: slot.UTC()}, nil
 }
 
-// Request is what to ask the API for.
+// Request returns the API request for a window.
 func (s Spec) Request(w report.Window) report.Input {
 	return report.Input{
 		Name:        s.Name,

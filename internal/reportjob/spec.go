@@ -2,7 +2,7 @@ package reportjob
 
 import "github.com/watchbill/watchbill/internal/report"
 
-// Spec is one MonitoringReport as its Pods know it.
+// Spec is the part of a MonitoringReport that its Pods need.
 type Spec struct {
 	Namespace   string             `json:"namespace"`
 	Name        string             `json:"name"`
@@ -14,7 +14,7 @@ type Spec struct {
 	Objectives  []report.Objective `json:"objectives,omitempty"` // empty: the default ones
 	Keep        int                `json:"keep"`                 // reports, where they are kept
 	Outputs     []Output           `json:"outputs,omitempty"`
-	// AllowedOutputs are where the operator lets outputs go: see ParseAllowed. Empty: anywhere.
+	// AllowedOutputs are the operator's patterns of allowed outputs: see ParseAllowed. Empty: any.
 	AllowedOutputs []string `json:"allowedOutputs,omitempty"`
 }
 
@@ -50,7 +50,7 @@ type Webhook struct {
 	Style   Style  `json:"style"`
 }
 
-// Style is how a report is posted.
+// Style is the format in which a report is posted.
 type Style string
 
 // The styles.

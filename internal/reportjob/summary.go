@@ -2,7 +2,7 @@ package reportjob
 
 import "github.com/watchbill/watchbill/internal/report"
 
-// FromDocument is what a report came to. When the run was over, and how the report was delivered, is for the caller to add.
+// FromDocument returns the result of a report. The caller adds the time and the outcomes of its deliveries.
 func FromDocument(doc report.Document) Result {
 	r := Result{
 		ReportID: doc.ID,

@@ -10,8 +10,8 @@ const (
 	failingPending = 5 * time.Minute
 )
 
-// aboutReport are the alerts about the report itself: without what it measures, or without reports, nothing else here says
-// anything.
+// aboutReport returns the alerts about the report itself: missing metrics and missing reports, without which no other alert
+// means anything.
 func (b base) aboutReport() []Rule {
 	ofReport := append(matchers(b.labels()), b.controller...)
 	return []Rule{

@@ -18,38 +18,38 @@ const (
 	labelNamespace = "report_namespace"
 	labelSeverity  = "severity"
 	labelTier      = "tier"
-	labelWindow    = "window" // the longer one of an alert's, where an objective has several alerts
+	labelWindow    = "window" // an alert's longer window, if an objective has several alerts
 )
 
 // Severities. Others may be set by the report.
 const (
-	critical = "critical" // wakes somebody
-	warning  = "warning"  // can wait for the day
+	critical = "critical" // pages someone
+	warning  = "warning"  // a ticket
 )
 
 var severityOf = map[Tier]string{Fast: critical, Slow: warning}
 
-// DefaultInterval is how often rules are evaluated, where a report does not say.
+// DefaultInterval is the default evaluation interval.
 const DefaultInterval = time.Minute
 
-// minutesOfIncrease is what increases are recorded over.
+// minutesOfIncrease is the window of recorded increases.
 const minutesOfIncrease = 5
 
-// sightings is how many of the recorded increases see the same event.
+// sightings returns the number of recorded increases that contain the same event.
 func (p *plan) sightings() string {
 	return number(big.NewRat(int64(minutesOfIncrease*time.Minute), int64(p.Interval)))
 }
 
-// buildInfo is a series that every replica of the API has from its first scrape on.
+// buildInfo is a series of every replica of the API from its first scrape on.
 const buildInfo = "watchbill_build_info"
 
-// base is what all rules of an objective have in common; or of the report, where name is empty.
+// base is the common part of an objective's rules, or of the report's if name is empty.
 type base struct {
 	*plan
 	name string // the objective's
 }
 
-// labels tell the series of one report's objective from all others.
+// labels identify the series of a report's objective.
 func (b base) labels() map[string]string {
 	labels := map[string]string{labelReport: b.Name, labelNamespace: b.Namespace}
 	if b.name != "" {
@@ -58,7 +58,7 @@ func (b base) labels() map[string]string {
 	return labels
 }
 
-// recorded selects what rules of this objective recorded.
+// recorded selects series recorded for this objective.
 func (b base) recorded(metric string) string { return series(metric, matchers(b.labels())...) }
 
 // measured selects series of the API.
@@ -66,10 +66,10 @@ func (b base) measured(metric string, matchers ...string) string {
 	return series(metric, append(matchers, b.api...)...)
 }
 
-// increase is what a counter of the API rose by in 5 minutes, of all its series together. Prometheus does not count what a
-// series begins with; here it counts, for counters that an agent and a model have from their first execution on: a series
-// that did not exist 5 minutes ago, when its replica did, has risen by all that it shows. The counter's own labels tell
-// whether it existed, so that a relabeling, which renames every series at once, makes none of them new.
+// increase is the increase of a counter of the API in 5 minutes, summed over its series. Prometheus ignores a series' first
+// value. Here it counts, since counters of an agent and model begin with their first execution: a series that did not exist
+// 5 minutes ago although its replica did has increased by its whole value. Whether it existed is decided by the counter's
+// own labels, so that a relabeling, which renames all series, makes none of them new.
 func (b base) increase(metric string, own []string, matchers ...string) string {
 	counter := b.measured(metric, matchers...)
 	return fmt.Sprintf("sum(\n  (%[1]s unless on (%[3]s) %[1]s offset 5m and on (job, instance) %[2]s offset 5m)\n  or\n  increase(%[1]s[5m])\n)",
@@ -80,13 +80,13 @@ func (b base) record(metric, expr string) Rule {
 	return Rule{Record: metric, Expr: expr, Labels: b.labels()}
 }
 
-// alarm is what differs between alerts.
+// alarm is the part in which alerts differ.
 type alarm struct {
 	alert, window        string // window may be empty
 	tier                 Tier   // empty: the alert is about no objective
 	severity             string // empty: the tier's
 	expr                 string
-	pending, keep        time.Duration // how long it must hold, and for how long it is kept once it does not
+	pending, keep        time.Duration // for and keep_firing_for
 	summary, description string        // templates
 }
 
@@ -121,13 +121,13 @@ func (b base) alert(a alarm) Rule {
 	}
 }
 
-// whose says in a template whose objective it is.
+// whose returns the objective and report for a template.
 func (b base) whose() string { return literal(b.name) + " of report " + b.reportName() }
 
-// reportName is the report's in a template.
+// reportName returns the report's name for a template.
 func (b base) reportName() string { return literal(b.Namespace) + "/" + literal(b.Name) }
 
-// duration writes a duration as Prometheus reads it; nothing for 0.
+// duration formats a duration for Prometheus; "" for 0.
 func duration(d time.Duration) string {
 	if d == 0 {
 		return ""
@@ -135,7 +135,7 @@ func duration(d time.Duration) string {
 	return model.Duration(d).String()
 }
 
-// with returns labels with more of them.
+// with returns a copy of labels with more of them.
 func with(labels map[string]string, more ...string) map[string]string {
 	all := maps.Clone(labels)
 	if all == nil {

@@ -10,8 +10,8 @@ const (
 	blindPending = 30 * time.Minute
 )
 
-// blind is the alert that an objective has nothing to judge by although the API is scraped: none of its other alerts can fire
-// then, however bad things are.
+// blind returns the alert for an objective without series although the API is scraped. None of its other alerts can fire
+// then.
 func (p *plan) blind(name string, in indicator) []Rule {
 	expr := in.blind()
 	if expr == "" {
@@ -25,13 +25,13 @@ func (p *plan) blind(name string, in indicator) []Rule {
 	})}
 }
 
-// scrapedWithout has a sample where replicas are scraped, and an expression has none.
+// scrapedWithout has a sample if replicas are scraped and expr has no sample.
 func (b base) scrapedWithout(expr string) string {
 	return fmt.Sprintf("count(%s) unless on () %s", b.measured(buildInfo), expr)
 }
 
-// storedWithout has a sample where replicas store executions, and the series that counts them has none. Executions have no
-// series before the first of them, so that their absence alone says nothing.
+// storedWithout has a sample if replicas store executions and the series that counts them is missing. Executions have no
+// series before the first one, so absence alone means nothing.
 func (b base) storedWithout(metric string) string {
 	return fmt.Sprintf("sum(increase(%s[1h])) > 0 unless on () count(%s)",
 		b.measured("watchbill_ledger_rows_total", is("result", "accepted")), b.measured(metric))
@@ -46,14 +46,14 @@ func (e events) blind() string {
 
 func (o pool) blind() string { return o.scrapedWithout(o.recorded(poolSeries)) }
 
-// blind does not go by the polls for each agent, which there are none of without agents.
+// blind does not use the polls per agent, which do not exist without agents.
 func (o polls) blind() string {
 	return o.scrapedWithout(fmt.Sprintf("(count(%s) and on () count(%s))", o.measured("watchbill_agents"), o.polls()))
 }
 
 func (o dayCost) blind() string { return o.scrapedWithout("count(" + o.measured(dayCostSeries) + ")") }
 
-// blind goes by executions: of those without tokens there are no costs.
+// blind uses executions, since those without tokens have no costs.
 func (o windowCost) blind() string {
 	if o.Window == 0 {
 		return ""

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// bounds are where the classic buckets of the API's latency histograms end: what is slower can be counted for these
-// thresholds and no others. A test holds them against internal/telemetry's.
+// bounds are the upper bounds of the classic buckets of the API's latency histograms, the only thresholds that slower
+// requests can be counted for. A test compares them with the histograms'.
 var bounds = []time.Duration{
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
 	50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
-// Bounds returns the thresholds that latencies can be alerted about, in ascending order.
+// Bounds returns the latency thresholds that alerts can use, in ascending order.
 func Bounds() []time.Duration { return slices.Clone(bounds) }
 
-// boundFault says what to do about a threshold that is no bound; nothing if it is one.
+// boundFault returns how to fix a threshold that is not a bound, or "".
 func boundFault(threshold time.Duration) string {
 	at, found := slices.BinarySearch(bounds, threshold)
 	if found {
@@ -33,7 +33,7 @@ func boundFault(threshold time.Duration) string {
 		threshold, strings.Join(near, " or "))
 }
 
-// le matches the bucket that ends at a bound. OpenMetrics, and Prometheus from 3.0 on, write 1 as 1.0.
+// le matches the bucket of a bound. OpenMetrics, and Prometheus since 3.0, write 1 as 1.0.
 func le(bound time.Duration) string {
 	seconds := seconds(bound)
 	if !strings.Contains(seconds, ".") {

@@ -2,17 +2,16 @@ package rules
 
 import "fmt"
 
-// What is recorded of error budgets for months.
+// Series recorded for monthly error budgets.
 const (
 	monthEvents    = "watchbill:objective_events:increase5m_of_month"
 	monthBadEvents = "watchbill:objective_bad_events:increase5m_of_month"
 )
 
-// remaining is the name of what is left of the budget.
+// remaining returns the series of the remaining budget.
 func (e events) remaining() string { return e.period.remaining }
 
-// slow records what is left of the error budget: as a share of it, and as the time for which everything could still fail, at
-// the traffic that there was.
+// slow records the remaining error budget: as a share, and as the time for which all events could fail at the past traffic.
 func (e events) slow() []Rule {
 	rules, share := e.slowShare()
 	return append(rules,
@@ -29,8 +28,8 @@ func (e events) seconds() string {
 	return fmt.Sprint(int64(e.period.span.Seconds()))
 }
 
-// slowShare is the share of bad events in the budget's period, and what must be recorded for it. A range has one length, and
-// months have not: what is recorded for them has the month as a label, and of the last 31 days that of this month counts.
+// slowShare returns the share of bad events in the budget's period and the recordings it needs. Ranges have a fixed length
+// and months do not: recordings for months have the month as a label, and of the last 31 days those of this month count.
 func (e events) slowShare() ([]Rule, string) {
 	if e.Period != Month {
 		return nil, e.share(e.period.span)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// burn is an alert by burn rate: the share of bad events is more than so many times the budget, over a long window (it is
-// serious) and over a short one (it goes on, and the alert ends soon after).
+// burn is a burn-rate alert: the share of bad events exceeds a multiple of the budget over a long window, so that it is
+// serious, and over a short one, so that it is ongoing and the alert ends soon after it.
 type burn struct {
 	factor        *big.Rat
 	long, short   time.Duration
@@ -17,14 +17,14 @@ type burn struct {
 	pending, keep time.Duration
 }
 
-// The alert by threshold: the objective was missed over so long.
+// The threshold alert: the objective was missed over this window.
 const (
 	thresholdWindow  = 30 * time.Minute
 	thresholdPending = 5 * time.Minute
 	thresholdKeep    = 15 * time.Minute
 )
 
-// feasible are the pairs that can be reached: no more than all events can be bad.
+// feasible returns the window pairs whose burn rate can be reached, since at most all events can be bad.
 func (e events) feasible() []burn {
 	var pairs []burn
 	for _, pair := range e.burns {
@@ -35,8 +35,8 @@ func (e events) feasible() []burn {
 	return pairs
 }
 
-// byThreshold reports whether the objective is alerted about by threshold: also where fast burn rates are wanted and none can
-// be reached, since the worst of outages would be a ticket in some hours then.
+// byThreshold reports whether the objective has a threshold alert. It also has one if no fast burn rate can be reached,
+// since a full outage would otherwise only raise a ticket after hours.
 func (e events) byThreshold() bool {
 	pairs := e.feasible()
 	return e.Mode == Threshold || len(pairs) == 0 || hasFast(e.burns) && !hasFast(pairs)

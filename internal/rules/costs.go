@@ -8,10 +8,10 @@ import (
 
 const (
 	costAlert = "WatchbillCostOverBudget"
-	costKeep  = 15 * time.Minute // a replica that starts does not know the day's cost at once
+	costKeep  = 15 * time.Minute // a starting replica does not know the day's cost at once
 )
 
-// dayCostSeries is a gauge that comes from the database.
+// dayCostSeries is a gauge read from the database.
 const dayCostSeries = "watchbill_day_cost_usd"
 
 // dayCost is a budget for each UTC day.
@@ -24,7 +24,7 @@ func (dayCost) recordings() []Rule { return nil }
 func (dayCost) slow() []Rule       { return nil }
 func (dayCost) note() string       { return "" }
 
-// alerts read a gauge that comes from the database and is the same on every replica.
+// alerts use a gauge read from the database, which is the same on every replica.
 func (o dayCost) alerts() []Rule {
 	return []Rule{o.alert(alarm{
 		alert: costAlert, tier: Slow,
@@ -43,10 +43,10 @@ type windowCost struct {
 
 const costSeries = "watchbill:objective_cost_usd:increase5m"
 
-// costLabels are those of the counter of costs.
+// costLabels are the labels of the cost counter.
 var costLabels = []string{"agent", "model"}
 
-// recordings make a long window cheap to sum up: thousands of samples, and not those of every agent and model.
+// recordings make sums over long windows cheap: thousands of samples instead of those of every agent and model.
 func (o windowCost) recordings() []Rule {
 	if o.Window == 0 {
 		return nil

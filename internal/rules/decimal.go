@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Shares are reckoned with as fractions: 1 - 0.95 is 0.05 then, and not 0.050000000000000044.
+// Shares are rational numbers: 1 - 0.95 is 0.05, not 0.050000000000000044.
 
-// decimal reads a number that report has found to be one.
+// decimal parses a number that report has validated.
 func decimal(s string) *big.Rat {
 	n, ok := new(big.Rat).SetString(s)
 	if !ok {
@@ -16,7 +16,7 @@ func decimal(s string) *big.Rat {
 	return n
 }
 
-// besides returns what is left of 1.
+// complement returns 1 - share.
 func besides(share *big.Rat) *big.Rat { return new(big.Rat).Sub(big.NewRat(1, 1), share) }
 
 func times(a, b *big.Rat) *big.Rat { return new(big.Rat).Mul(a, b) }
@@ -28,11 +28,11 @@ func float(n *big.Rat) float64 {
 	return f
 }
 
-// number writes a decimal without zeros that say nothing.
+// number formats a decimal without trailing zeros.
 func number(n *big.Rat) string {
 	s := n.FloatString(12)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
-// percent writes a share for people.
+// percent formats a share as a percentage.
 func percent(share *big.Rat) string { return number(times(share, big.NewRat(100, 1))) + "%" }

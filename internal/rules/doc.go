@@ -1,10 +1,9 @@
-// Package rules makes Prometheus' rules of a report's objectives: what is recorded, and what is alerted about. It is pure:
-// a report comes in, and the rule file that the controller installs and `watchbill rules` prints goes out.
+// Package rules generates Prometheus recording and alerting rules from a report's objectives: the rule file that the
+// controller installs and `watchbill rules` prints. It does no I/O.
 //
-// An alert is about the same figure as the report's verdict, over windows of its own; docs/objectives.md has the formulas.
-// Prometheus takes what Build returns: tests have its own parser read the rules of every kind of objective, also with hostile
-// text in them. Tests returns unit tests for promtool that show each alert firing, resolving, and keeping quiet where it
-// should.
+// An alert uses the same figure as the report's verdict, over its own windows; docs/objectives.md has the formulas. Tests
+// parse the rules of every kind of objective with Prometheus' parser, including hostile text. Tests returns unit tests for
+// promtool that show each alert firing, resolving and staying silent when it should.
 //
-// What people wrote (routes, names of agents, labels) goes into expressions and templates through quote.go alone.
+// User input (routes, agent names, labels) is inserted into expressions and templates only by quote.go.
 package rules

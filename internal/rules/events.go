@@ -10,30 +10,31 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// What is recorded of objectives that have events.
+// Series recorded for objectives with events.
 const (
 	eventsSeries    = "watchbill:objective_events:increase5m"
 	badEventsSeries = "watchbill:objective_bad_events:increase5m"
 	ratioSeries     = "watchbill:objective_bad_events:ratio" // and the window
 )
 
-// shownWindows are what shares of bad events are recorded over for people, whatever is alerted about, besides 5 minutes.
+// shownWindows are the windows, in addition to 5 minutes, over which shares of bad events are recorded for dashboards,
+// regardless of the alerts.
 var shownWindows = []time.Duration{thresholdWindow, time.Hour, 6 * time.Hour, day}
 
-// events is an objective that counts events, some of which are bad, and allows a share of them: its error budget.
+// events is an objective that counts events and allows a share of bad ones: its error budget.
 type events struct {
 	base
 	alertName  string
-	all, bad   string   // expressions: how many came in 5 minutes; no sample where nothing is measured
+	all, bad   string   // expressions: events in 5 minutes; no sample if nothing is measured
 	budget     *big.Rat // the share that may be bad
 	what       string   // template, of bad events: "of requests to /a took longer than 200ms"
 	wanted     string   // template: "p95 of /a below 200ms"
 	counts     string   // "requests"
-	simulation []feed   // series that events can be made of, for tests
-	born       bool     // the series are there from their first event on, and not before
+	simulation []feed   // series of events for tests
+	born       bool     // the series begin with their first event
 }
 
-// latency counts what is slower than the threshold: a quantile is below it if less than the rest is.
+// latency counts requests slower than the threshold: a quantile q is below the threshold if less than 1-q are slower.
 func (b base) latency(o *report.LatencyObjective) indicator {
 	matchers := []string{is("route", o.Route)}
 	where, method := o.Route, o.Method
@@ -119,14 +120,14 @@ func (b base) successRate(o *report.SuccessObjective) indicator {
 	return e
 }
 
-// sums is how many events a series of increases had in a window. Each is in several increases, as these overlap; in a
-// share that cancels.
+// sum returns the number of events in a window, from recorded increases. Increases overlap, so each event counts several
+// times; in a share that cancels.
 func (e events) sum(metric string, window time.Duration) string {
 	return "sum_over_time(" + e.recorded(metric) + "[" + duration(window) + "])"
 }
 
-// share is that of bad events in a window, weighted by their number: a quiet hour does not count for as much as a busy one.
-// There is none without events.
+// share returns the share of bad events in a window, weighted by their number, so that a quiet hour counts less than a busy
+// one. Without events it has no sample.
 func (e events) share(window time.Duration) string {
 	return e.sum(badEventsSeries, window) + " / (" + e.sum(eventsSeries, window) + " > 0)"
 }
@@ -143,7 +144,8 @@ func (e events) recordings() []Rule {
 	return rules
 }
 
-// ratioWindows are what shares of bad events are recorded over, besides 5 minutes: what alerts read and dashboards show.
+// ratioWindows returns the windows, in addition to 5 minutes, over which shares of bad events are recorded: those of alerts
+// and dashboards.
 func (e events) ratioWindows() []time.Duration {
 	windows := append([]time.Duration{}, shownWindows...)
 	for _, pair := range e.burns {
@@ -154,7 +156,7 @@ func (e events) ratioWindows() []time.Duration {
 	return slices.DeleteFunc(windows, func(window time.Duration) bool { return window == minutesOfIncrease*time.Minute })
 }
 
-// enough holds an alert back until its window has seen so many events that a share says something.
+// enough keeps an alert from firing until its window has enough events for a share to be meaningful.
 func (e events) enough(window time.Duration) string {
 	return fmt.Sprintf("%s / %s >= %s", e.sum(eventsSeries, window), e.sightings(), strconv.FormatInt(e.MinEvents, 10))
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// file returns the groups: one an objective, which may be evaluated beside one another; one of the alerts about the report;
-// and those of the budgets. Alerts are in the group of what they read, behind it: they see what was recorded at the same
-// time, and none sees half of it. No group has more than maxGroupRules.
+// file returns the groups: one per objective, which may be evaluated concurrently, one of the alerts about the report, and
+// those of the budgets. Alerts follow the recordings that they use in the same group, so that they see values recorded at
+// the same time. No group has more than maxGroupRules.
 func (p *plan) file() File {
 	if p.Mode == None {
 		return File{}
@@ -20,7 +20,7 @@ func (p *plan) file() File {
 	for i, in := range p.indicators {
 		name := p.Objectives[i].Name
 		rules := slices.Concat(in.recordings(), in.alerts(), p.blind(name, in))
-		if len(rules) > 0 { // an objective that is not alerted about has none, and a group must not be empty
+		if len(rules) > 0 { // groups must not be empty, and an objective without alerts has no rules
 			group("objective:"+name, p.Interval, rules)
 		}
 	}
@@ -35,7 +35,7 @@ func (p *plan) file() File {
 	return file
 }
 
-// budgets are the rules of slow, those of an objective in one group.
+// budgets returns the rules of slow, with those of an objective in one group.
 func (p *plan) budgets() [][]Rule {
 	var groups [][]Rule
 	for _, in := range p.indicators {

@@ -8,10 +8,10 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// gaugeWindow is what the means of gauges are over.
+// gaugeWindow is the window of gauges' means.
 const gaugeWindow = 15 * time.Minute
 
-// pool is about the share of database connections in use, on the worst replica.
+// pool is an objective for the share of database connections in use, on the worst replica.
 type pool struct {
 	base
 	most *big.Rat
@@ -43,7 +43,7 @@ func (o pool) alerts() []Rule {
 	})}
 }
 
-// polls is about how often agents poll.
+// polls is an objective for how often agents poll.
 type polls struct {
 	base
 	perAgent, tolerance *big.Rat
@@ -56,9 +56,8 @@ const (
 	pollsKeep         = 30 * time.Minute
 )
 
-// recordings divide by the agents that are online or late; there is no sample where there are none. Gauges that come from
-// the database are the same on every replica, so that the greatest is taken and not their sum; the mean is taken of that, as
-// replicas come and go.
+// recordings divide by the number of agents that are online or late, and have no sample without agents. Gauges read from the
+// database are the same on every replica, so the maximum is used and not the sum, and its mean, since replicas start and stop.
 func (o polls) recordings() []Rule {
 	agents := fmt.Sprintf("(sum(avg_over_time((max by (state) (%s))[15m:1m])) > 0)",
 		o.measured("watchbill_agents", like("state", "online|late")))
@@ -71,11 +70,11 @@ func (o polls) recordings() []Rule {
 	}
 }
 
-// rate is that of all series together over gaugeWindow.
+// rate returns the rate of a counter over gaugeWindow, summed over its series.
 func rate(counter string) string { return "sum(rate(" + counter + "[15m]))" }
 
-// polls selects the counters of polls. One that is held stands for as many as the agent would have made meanwhile, so that
-// agents that wait are as attentive as others; replicas of earlier releases do not count that.
+// polls selects the counters of polls. A held poll counts as many as the agent would have made in that time, so that agents
+// with held polls meet the objective too; replicas of earlier releases do not count that.
 func (o polls) polls() string {
 	return o.measured("watchbill_http_requests_total", is("method", report.PendingMethod), is("route", report.PendingRoute))
 }

@@ -32,16 +32,16 @@ func (b base) slowerThan(threshold, quantile, histogram string, matchers []strin
 	}
 }
 
-// observations selects the series of a histogram. Each of its counts is judged by its own bucket, and only if both have
-// samples for the same part of the 5 minutes: where a relabeling drops the bucket of one replica, or brings it back, what is
-// missing is not slow. A count without a bucket is judged by the native histogram beside it, if there is one.
+// observations selects the series of a histogram. Each count is compared with its own bucket, and only if both have samples
+// for the same part of the 5 minutes, so that a relabeling that drops or restores a replica's bucket does not make requests
+// slow. A count without a bucket is compared with the native histogram, if there is one.
 type observations struct {
 	count, bucket string
 	native        string // empty: the engine has no functions for native histograms
 	bound         string // in seconds
 }
 
-// complete has a sample, with the bucket's labels, for each bucket that has been scraped as often as its count.
+// complete has a sample, with the bucket's labels, for each bucket scraped as often as its count.
 func (h observations) complete() string {
 	return fmt.Sprintf("(count_over_time(%s[5m]) == ignoring (le) group_right count_over_time(%s[5m]))", h.count, h.bucket)
 }
@@ -54,7 +54,7 @@ func (h observations) all() string {
 	return fmt.Sprintf("sum(\n  %s\n  or\n  histogram_count(increase(%s[5m]))\n)", classic, h.native)
 }
 
-// slow has two spellings of le for a while when Prometheus is upgraded, so that a count may have two buckets.
+// slow allows for two spellings of le, and so two buckets per count, for a while after an upgrade of Prometheus.
 func (h observations) slow() string {
 	classic := fmt.Sprintf("max without (le) (\n    increase(%s[5m]) - ignoring (le) group_right increase(%s[5m])\n    and\n    %s\n  )",
 		h.count, h.bucket, h.complete())

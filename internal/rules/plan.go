@@ -23,7 +23,7 @@ const (
 	maxMinEvents  = 1_000_000_000
 )
 
-// plan is a report that rules can be made for.
+// plan is a validated report.
 type plan struct {
 	Report
 	api, controller []string // matchers of their series
@@ -36,7 +36,7 @@ type plan struct {
 	indicators      []indicator
 }
 
-// indicator is an objective's: what it is made of, and what is done with it.
+// indicator is an objective's service level indicator and its rules.
 type indicator interface {
 	recordings() []Rule
 	slow() []Rule // recordings over so long a time that once in two minutes is often enough
@@ -46,7 +46,7 @@ type indicator interface {
 	tests() []unitTest
 }
 
-// newPlan checks all that comes from outside. Its error is report.FieldErrors.
+// newPlan validates all input. Its error is report.FieldErrors.
 func newPlan(r Report, o Options) (plan, error) {
 	r.Mode = cmp.Or(r.Mode, BurnRate)
 	r.MinEvents = cmp.Or(r.MinEvents, DefaultMinEvents)
@@ -95,7 +95,7 @@ func newPlan(r Report, o Options) (plan, error) {
 	return p, nil
 }
 
-// indicator returns what one objective is alerted about by.
+// indicator returns the indicator of an objective.
 func (p *plan) indicator(o report.Objective) indicator {
 	b := base{plan: p, name: o.Name}
 	switch {
@@ -130,7 +130,7 @@ func (p *plan) notes() []Note {
 	return notes
 }
 
-// faults are what is wrong with a report.
+// faults are the faults of a report.
 type faults report.FieldErrors
 
 func (f *faults) add(field, format string, args ...any) {
@@ -145,7 +145,7 @@ func (f *faults) name(field, s string) {
 
 var (
 	labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,62}$`)
-	// As many digits as a factor can need; a fraction of a fraction alone could be as long as anybody likes.
+	// As many digits as a factor needs; a fraction could otherwise be of any length.
 	decimalSyntax = regexp.MustCompile(`^[0-9]{1,4}([.][0-9]{1,9})?$`)
 
 	urlSyntax = regexp.MustCompile(`^https?://[!-~]+$`)
@@ -169,7 +169,7 @@ func (f *faults) alerting(r Report) {
 	}
 }
 
-// selector refuses what the API's series have already: with two values for one label, nothing is ever selected.
+// selector rejects labels that the API's series already have: with two values for one label nothing would be selected.
 func (f *faults) selector(field string, selector map[string]string) {
 	theirs := []string{
 		labelObjective, labelReport, labelNamespace,
@@ -192,7 +192,7 @@ func (f *faults) labels(field string, labels map[string]string, reserved []strin
 	}
 }
 
-// objectives finds what the report would find, and thresholds that nothing could be counted for.
+// objectives finds the faults that the report would find, and thresholds that are not bucket bounds.
 func (f *faults) objectives(r Report) {
 	_, err := report.ParseRequest(report.Input{Objectives: r.Objectives}, 1, time.Unix(0, 0).UTC())
 	var theirs report.FieldErrors

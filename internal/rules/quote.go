@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// is is a matcher of PromQL. strconv's escapes are PromQL's.
+// is returns a PromQL matcher. strconv's escapes are PromQL's.
 func is(label, value string) string { return label + "=" + strconv.Quote(value) }
 
-// like is a matcher of PromQL by a regular expression of ours.
+// like returns a PromQL matcher with a regular expression of ours.
 func like(label, pattern string) string { return label + "=~" + strconv.Quote(pattern) }
 
-// matchers are those of labels, in the order of their names.
+// matchers returns matchers of labels, sorted by name.
 func matchers(labels map[string]string) []string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
@@ -30,7 +30,7 @@ func series(metric string, matchers ...string) string {
 	return metric + "{" + strings.Join(matchers, ",") + "}"
 }
 
-// literal makes text stand for itself in a label or an annotation of an alert, which are templates of Go's.
+// literal escapes a text for an alert's labels and annotations, which are Go templates.
 func literal(text string) string {
 	text = strings.ReplaceAll(text, "{{", `{{"{{"}}`)
 	// A brace at the end could join one of what comes after.

@@ -1,5 +1,5 @@
-// Package schedule knows when reports are due and what time they cover. It reads schedules by the library that CronJobs are
-// read by. It is pure: what time it is comes in.
+// Package schedule computes when reports are due and which time they cover. It parses schedules with the library that
+// Kubernetes uses for CronJobs. It reads no clock.
 package schedule
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// MaxExpression is the length of a schedule, in bytes, at the most.
+// MaxExpression is the maximum length of a schedule in bytes.
 const MaxExpression = 128
 
 const (
 	maxZone = 64        // bytes
-	longest = 366 * day // of an @every, and of what a report can be of
+	longest = 366 * day // maximum of @every and of a report's window
 	day     = 24 * time.Hour
 )
 
-// Schedule is when something is due, in a time zone.
+// Schedule is a CronJob schedule in a time zone.
 type Schedule struct {
 	cron cron.Schedule
 	zone *time.Location
 }
 
-// Parse reads a schedule in the syntax of CronJobs, and the name of its time zone in the IANA's database. It refuses
-// what never comes, such as the 31st of February, and slots that are not at whole minutes, which a Job's name cannot tell.
+// Parse parses a schedule in the syntax of CronJobs and the IANA name of its time zone. It rejects schedules that never
+// come due, such as the 31st of February, and slots that are not at whole minutes, which Jobs' names cannot express.
 func Parse(expression, zone string, now time.Time) (Schedule, error) {
 	switch {
 	case len(expression) > MaxExpression:
@@ -55,17 +55,17 @@ func Parse(expression, zone string, now time.Time) (Schedule, error) {
 	return s, nil
 }
 
-// zoneName is what Kubernetes lets the parts of a time zone's name be.
+// zoneName is the syntax that Kubernetes accepts for time zones.
 var zoneName = regexp.MustCompile(`^[A-Za-z0-9_+][A-Za-z0-9._+-]{0,13}(/[A-Za-z0-9_+][A-Za-z0-9._+-]{0,13})*$`)
 
-// load returns a zone of the IANA's database. The name is that of a file, if the machine has the database; not every file
-// in its folder is a zone that other machines have, and the same everywhere.
+// load returns a zone of the IANA database. A name may refer to a file of the machine's database; not every file there is
+// a zone that exists on other machines and is the same there.
 func load(name string) (*time.Location, error) {
 	top, _, _ := strings.Cut(name, "/")
 	switch strings.ToLower(top) {
 	case "local", "localtime", "posixrules", "posix", "right", "factory":
 	default:
-		location, err := time.LoadLocation(name) // which refuses the way up
+		location, err := time.LoadLocation(name) // which rejects ".."
 		if err == nil && len(name) <= maxZone && zoneName.MatchString(name) {
 			return location, nil
 		}
@@ -86,10 +86,10 @@ func parse(expression string) (s cron.Schedule, err error) {
 	return cron.ParseStandard(expression)
 }
 
-// Next returns the first slot after t, in UTC; zero if none comes within five years.
+// Next returns the first slot after t, in UTC, or zero if there is none within five years.
 //
-// It is the library's, since that decides when CronJobs run: where clocks go forward, a slot in the hour that is left out
-// does not come; where they go back, one in the hour that comes twice comes twice.
+// It is the library's result, since that decides when CronJobs run: when clocks go forward, slots in the skipped hour do
+// not occur; when they go back, slots in the repeated hour occur twice.
 func (s Schedule) Next(t time.Time) time.Time {
 	next := s.cron.Next(t.In(s.zone))
 	if next.IsZero() {
@@ -98,15 +98,15 @@ func (s Schedule) Next(t time.Time) time.Time {
 	return next.UTC()
 }
 
-// Previous returns the last slot before t, in UTC; zero if none came within five years. Of @every, whose slots depend on
-// when it began, it takes t for one.
+// Previous returns the last slot before t, in UTC, or zero if there was none within five years. For @every, whose slots
+// depend on its start, it treats t as a slot.
 func (s Schedule) Previous(t time.Time) time.Time {
 	if every, ok := s.cron.(cron.ConstantDelaySchedule); ok {
 		return t.Add(-every.Delay).UTC()
 	}
 	var start time.Time
 	switch {
-	// Of frequent ones only few are walked over.
+	// Few slots of frequent schedules are visited.
 	case s.slotWithin(2*time.Minute, t):
 		start = t.Add(-2 * time.Hour)
 	case s.slotWithin(2*time.Hour, t):
@@ -116,8 +116,8 @@ func (s Schedule) Previous(t time.Time) time.Time {
 	default:
 		return time.Time{}
 	}
-	// They are walked over from before the one wanted, and not from right before it: on a day when clocks change, the
-	// library can pass over a slot that it sees from nearby. From afar it goes the way that the CronJob went.
+	// The walk starts well before the slot wanted: on a day when clocks change, the library's Next skips slots that it finds
+	// from nearby. From further away it visits the slots that the CronJob did.
 	slot := s.Next(start)
 	for {
 		next := s.Next(slot)
@@ -128,15 +128,15 @@ func (s Schedule) Previous(t time.Time) time.Time {
 	}
 }
 
-// slotWithin says whether there is a slot in the time before t.
+// slotWithin reports whether there is a slot within length before t.
 func (s Schedule) slotWithin(length time.Duration, t time.Time) bool {
 	slot := s.Next(t.Add(-length))
 	return !slot.IsZero() && slot.Before(t)
 }
 
-// near returns a time right before the last slot before t, which is within five years.
+// near returns a time shortly before the last slot before t, which is within five years.
 func (s Schedule) near(t time.Time) time.Time {
-	least, most := time.Duration(0), 5*366*day // there is none so near, and one so far
+	least, most := time.Duration(0), 5*366*day // there is no slot within least, and one within most
 	for most-least > time.Minute {
 		if middle := (least + most) / 2; s.slotWithin(middle, t) {
 			most = middle
@@ -147,8 +147,7 @@ func (s Schedule) near(t time.Time) time.Time {
 	return t.Add(-most)
 }
 
-// From returns where the time that a report of a slot covers begins: so long before the slot, or at the slot before if
-// length is 0.
+// From returns the start of the window of a slot's report: length before the slot, or the previous slot if length is 0.
 func (s Schedule) From(slot time.Time, length time.Duration) time.Time {
 	if length > 0 {
 		return slot.Add(-length).UTC()
@@ -156,20 +155,18 @@ func (s Schedule) From(slot time.Time, length time.Duration) time.Time {
 	return s.Previous(slot)
 }
 
-// JobName returns the name of the Job that a CronJob makes for a slot, as Kubernetes does: the slot's minute since 1970 is
-// its end.
+// JobName returns the name that Kubernetes gives the Job of a CronJob's slot: it ends in the slot's minutes since 1970.
 func JobName(cronJob string, slot time.Time) string {
 	return fmt.Sprintf("%s-%d", cronJob, slot.Unix()/60)
 }
 
-// The minutes since 1970 that can be a slot: from 2020 to 2160. The days that people put at the end of a name, such as
-// 20260115, are none.
+// The range of minutes since 1970 accepted as slots: 2020 to 2160. It excludes dates at the end of names, such as 20260115.
 const (
 	firstMinute = 26_297_280
 	lastMinute  = 99_999_999
 )
 
-// SlotOf reads the slot from the name of a Job; false if it was named by hand.
+// SlotOf returns the slot of a Job by its name; false if the Job was named by hand.
 func SlotOf(job string) (time.Time, bool) {
 	cut := strings.LastIndex(job, "-")
 	if cut < 1 {

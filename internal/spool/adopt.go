@@ -6,8 +6,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// adopt looks once in a while for a slot that a dead process left, to deliver what is in it. One at a time; as soon as it
-// is empty it is removed, and the next one taken. Each time it also removes files that were set aside long ago.
+// adopt periodically looks for a slot of a dead process and delivers its records. It adopts one slot at a time and removes
+// it once it is empty. It also removes expired quarantined files.
 func (d *delivery) adopt() {
 	now := d.opts.Now()
 	switch {
@@ -40,7 +40,7 @@ func (d *delivery) adopt() {
 	}
 }
 
-// take holds a slot and loads it; nil if someone else holds it, nothing waits in it, or it cannot be read.
+// take locks a slot and loads it. It returns nil if another process holds the slot, it is empty, or it cannot be read.
 func (d *delivery) take(dir string) *slot {
 	log := d.opts.Log.With(zap.String("slot", dir))
 	sl, err := holdSlot(dir)
@@ -64,7 +64,7 @@ func (d *delivery) take(dir string) *slot {
 	return sl
 }
 
-// release gives up the slot that was adopted, if there is one.
+// release releases the adopted slot, if any.
 func (d *delivery) release() {
 	d.mu.Lock()
 	sl := d.adopted

@@ -16,13 +16,13 @@ import (
 const (
 	asideSuffix = ".corrupt"
 	maxAside    = 16                 // files
-	maxAsideAge = 7 * 24 * time.Hour // they hold what people asked, and no erasure finds it there
-	maxAsideOne = 8 << 20            // bytes of one
+	maxAsideAge = 7 * 24 * time.Hour // they hold prompts, which erasures do not find here
+	maxAsideOne = 8 << 20            // bytes per file
 )
 
-// setAside keeps what stands in a segment from offset at up to end, in a file beside the slots for someone to look at.
-// There are so many of those at the most; the newest are kept. Where it cannot be copied the segment itself is kept in the
-// end. The caller alone knows the segment, or has closed it.
+// quarantine copies the bytes of a segment from offset at to end into a file beside the slots, for inspection. At most
+// maxQuarantined files are kept, the newest. If the bytes cannot be copied the segment itself is kept. The caller has
+// exclusive use of the segment.
 func (s *Spool) setAside(g *segment, at, end int64) {
 	slotDir, name := filepath.Split(g.path)
 	target := filepath.Join(s.opts.Dir, fmt.Sprintf("%s-%s-%d%s",
@@ -48,7 +48,7 @@ func copyTo(path string, from io.Reader) (n int64, err error) {
 	return n, errors.Join(err, to.Close())
 }
 
-// pruneAside removes files that are too old, and the oldest beyond those that are kept.
+// pruneQuarantine removes expired files, and the oldest beyond the limit.
 func (s *Spool) pruneAside() {
 	paths, _ := filepath.Glob(filepath.Join(escapeGlob(s.opts.Dir), "*"+asideSuffix)) // The pattern is well-formed.
 	modified := make(map[string]int64, len(paths))

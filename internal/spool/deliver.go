@@ -24,43 +24,42 @@ const (
 
 	baseDelay = 100 * time.Millisecond
 	maxDelay  = 15 * time.Second
-	// oddTries is how often an execution is tried that fails for another reason than that the database is away, before
-	// those behind it get their turn.
+	// oddTries is how often an execution that fails while the database is reachable is tried before the next ones are.
 	oddTries    = 5
 	maxSuspects = 1000
 )
 
-// Deliver stores executions. fleet.ErrUnavailable says that nothing was stored, and that the same may succeed later.
+// Deliver stores executions. It returns fleet.ErrUnavailable if nothing was stored and a retry may succeed.
 type Deliver func(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
 
-// delivery is Run at work.
+// delivery is the state of Run.
 type delivery struct {
 	*Spool
 	deliver  Deliver
 	feeds    []*feed // the last one is of the adopted slot, if there is one
 	adoptAt  time.Time
 	failures int // in a row
-	went     int // batches that were delivered
+	went     int // batches delivered
 	suspects map[string]suspect
 }
 
-// suspect is an execution that could not be delivered, though the database was there.
+// suspect is an execution that could not be delivered although the database was reachable.
 type suspect struct {
 	tries int
 	went  int // batches before
 }
 
-// feed is a source of batches, and how large they may be.
+// feed is a source of batches with their maximum size.
 type feed struct {
 	source
 	most int // executions in a batch
 }
 
-// source is where executions wait.
+// source holds executions to deliver.
 type source interface {
-	// next gives the oldest, and more of them up to most. It gives none where none waits.
+	// next returns up to limit of the oldest executions, or an empty batch.
 	next(most int) (batch, error)
-	// settle forgets the batch that next gave last.
+	// settle removes the batch that next returned last.
 	settle(b batch)
 }
 
@@ -72,11 +71,11 @@ type batch struct {
 	end        int64 // of them in the segment
 }
 
-// Run delivers what waits, in order, until ctx ends; then it tries once more, for some seconds. What is left stays on disk.
-// It also adopts what dead processes left.
+// Run delivers executions in order until ctx is done, then tries once more for up to lastAttempt. The rest stays on disk.
+// It also adopts slots of dead processes.
 func (s *Spool) Run(ctx context.Context, deliver Deliver) error {
 	if !s.running.TryLock() {
-		return errors.New("the spool is being delivered already")
+		return errors.New("the spool is already being delivered")
 	}
 	defer s.running.Unlock()
 	d := &delivery{Spool: s, deliver: deliver, suspects: map[string]suspect{}}
@@ -137,7 +136,7 @@ func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	}
 }
 
-// backoff is how long to wait after so many failures: exponential, with full jitter.
+// backoff returns the time to wait after the failures so far: exponential, with full jitter.
 func (d *delivery) backoff() time.Duration {
 	ceiling := min(maxDelay, baseDelay<<min(d.failures, 10))
 	return max(time.Duration(d.opts.Jitter()*float64(ceiling)), time.Millisecond)
@@ -169,11 +168,11 @@ func (d *delivery) round(ctx context.Context) (delivered bool, err error) {
 	return delivered, nil
 }
 
-// hand delivers a batch. An error says that it must be tried again.
+// hand delivers a batch. If it returns an error the batch must be retried.
 func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 	limited, cancel := context.WithTimeout(ctx, deliverLimit)
 	defer cancel()
-	// A copy, for what is delivered may still be read when it is tried again.
+	// A copy: a timed-out delivery may still read the batch while it is retried.
 	outcome, err := d.deliver(limited, execution.Batch{Executions: slices.Clone(b.executions), Spans: spansOf(b.executions)})
 	switch {
 	case err == nil:
@@ -187,7 +186,7 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 		}
 		return err
 	}
-	// Something is wrong with one of them, or with us. Halving the batch finds out which.
+	// One of them is at fault, or we are. Halving the batch finds out which.
 	f.most = max(len(b.executions)/2, 1)
 	if n := len(b.executions); n > 1 {
 		d.opts.Log.Error("executions cannot be delivered; fewer at a time are tried", zap.Error(err), zap.Int("executions", n))
@@ -196,9 +195,8 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 	return d.suspect(b.executions[0], err)
 }
 
-// suspect decides what becomes of an execution that cannot be delivered for a reason that is no outage. It is tried some
-// times, and then goes to the end of the queue. Only if it fails again where others went through is it given up: were
-// it our fault, all would be.
+// suspect handles an execution that fails although there is no outage. It is retried oddTries times and then moved to the
+// end of the queue. It is dropped only if it fails again after others succeeded: if the fault were ours, all would fail.
 func (d *delivery) suspect(e execution.Execution, reason error) error {
 	known, again := d.suspects[e.ID]
 	if !again {
@@ -221,7 +219,7 @@ func (d *delivery) suspect(e execution.Execution, reason error) error {
 	return d.putBack(e)
 }
 
-// putBack writes an execution behind the others, and so lets it be forgotten where it was.
+// requeue appends an execution to the end, so that it can be removed from its place.
 func (s *Spool) putBack(e execution.Execution) error {
 	record, err := encode(e)
 	if err != nil {
@@ -230,7 +228,7 @@ func (s *Spool) putBack(e execution.Execution) error {
 	return s.write(e, record)
 }
 
-// spansOf makes spans of the executions that are some.
+// spansOf returns the spans of the executions that have one.
 func spansOf(executions []execution.Execution) (spans []execution.Span) {
 	for i := range executions {
 		e := &executions[i]
@@ -245,7 +243,7 @@ func spansOf(executions []execution.Execution) (spans []execution.Span) {
 	return spans
 }
 
-// note counts what became of a batch.
+// note counts the outcome of a batch.
 func (d *delivery) note(b batch, outcome execution.Outcome) {
 	erased := 0
 	for _, r := range outcome.Rejected {
@@ -269,7 +267,7 @@ func (d *delivery) note(b batch, outcome execution.Outcome) {
 	d.stats.Duplicates += int64(outcome.Duplicates)
 }
 
-// reject counts an execution that is given up, and says why.
+// reject counts and logs a dropped execution.
 func (s *Spool) reject(id, code string, reason error) {
 	s.opts.Log.Error("an execution is dropped, for it was refused",
 		zap.String("execution_id", id), zap.String("code", code), zap.Error(reason))

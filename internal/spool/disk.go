@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is where segments are; a test has one that fails.
+// disk is the file system under the segments; tests replace it with one that fails.
 type disk interface {
 	open(path string, flag int) (file, error)
-	// free is how many bytes can be written yet. ok is false where that is not known.
+	// free returns how many bytes can still be written; ok is false if that is unknown.
 	free(dir string) (bytes uint64, ok bool)
 }
 
@@ -38,24 +38,23 @@ func (osDisk) free(dir string) (bytes uint64, ok bool) {
 }
 
 const (
-	probeEvery = time.Second     // a disk that failed is tried again, and a disk's free room is looked up
-	idleEvery  = 2 * time.Second // a disk that nothing was written to is tried, too
+	probeEvery = time.Second     // interval of retries of a failed disk and of free-space checks
+	idleEvery  = 2 * time.Second // interval of probes of an idle disk
 	probeBytes = 4 << 10
 	probeName  = "probe"
 )
 
-// fault is what keeps records from being written.
+// fault is the state of a disk that cannot be written.
 type fault struct {
 	err     error
 	probeAt time.Time // when the disk may be tried again
 
-	wroteAt  time.Time // when the disk last took something
-	free     int64     // bytes on the disk when that was looked up; negative: not known
+	wroteAt  time.Time // when a write last succeeded
+	free     int64     // free bytes when last checked; negative: unknown
 	lookedAt time.Time
 }
 
-// failed notes that the disk refused something. Runs are refused from now on, until the disk is found well again. The
-// mutex is held.
+// failed records a disk error. Runs are rejected until a probe of the disk succeeds. The mutex is held.
 func (s *Spool) failed(err error) {
 	if s.fault.err == nil {
 		s.opts.Log.Error("the spool cannot be written; runs are refused until it can be", zap.Error(err))
@@ -63,7 +62,7 @@ func (s *Spool) failed(err error) {
 	s.fault.err, s.fault.probeAt = err, s.opts.Now().Add(probeEvery)
 }
 
-// probe finds out whether a disk that failed can be written again, once in a while.
+// probe checks, once per probeEvery, whether a failed disk can be written again.
 func (s *Spool) probe() {
 	s.mu.Lock()
 	now := s.opts.Now()
@@ -72,7 +71,7 @@ func (s *Spool) probe() {
 		s.mu.Unlock()
 		return
 	}
-	s.fault.probeAt = now.Add(probeEvery) // nobody else, meanwhile
+	s.fault.probeAt = now.Add(probeEvery) // one probe at a time
 	path := filepath.Join(s.own.dir, probeName)
 	s.mu.Unlock()
 
@@ -89,11 +88,11 @@ func (s *Spool) probe() {
 	}
 	s.fault.err = nil
 	s.opts.Log.Info("the spool can be written again")
-	s.wakeUp() // for what waits in memory
+	s.wakeUp() // to write the executions kept in memory
 }
 
-// tryIfIdle writes something to a disk that nothing was written to for a while, so that one that takes nothing any more is known
-// before a run needs it. It does not wait for the disk itself.
+// tryIfIdle writes a probe to an idle disk, so that a failure is known before a run needs the disk. It does not wait for
+// the write.
 func (s *Spool) tryIfIdle() {
 	s.mu.Lock()
 	now := s.opts.Now()
@@ -120,8 +119,8 @@ func (s *Spool) tryIfIdle() {
 
 var errMissing = errors.New("someone removed the spool's files while they were in use; if they do not reappear, a restart makes them anew")
 
-// missCheck looks whether the files are where a process that comes after this one would look for them. What cleans a folder
-// such as /tmp up may have taken them away, and what is written to them then dies with this process.
+// missCheck checks that the files are still where a later process would look for them. A cleaner of /tmp may have removed
+// them, and records written to removed files are lost with this process.
 func (s *Spool) missCheck() {
 	if err := s.missing(); err != nil {
 		s.mu.Lock()
@@ -130,7 +129,7 @@ func (s *Spool) missCheck() {
 	}
 }
 
-// missing is an error if the lock, or a segment with something in it, is not there any more.
+// missing returns an error if the lock file or a non-empty segment was removed.
 func (s *Spool) missing() error {
 	s.mu.Lock()
 	if s.closed {
@@ -148,7 +147,7 @@ func (s *Spool) missing() error {
 		}
 		s.mu.Lock()
 		lost := false
-		if !s.closed && slices.Contains(s.own.segments, g) { // else it was delivered, and then removed, meanwhile
+		if !s.closed && slices.Contains(s.own.segments, g) { // otherwise it was delivered and removed in the meantime
 			g.closed = true
 			lost = g.waiting > 0
 		}
@@ -167,18 +166,18 @@ func (s *Spool) tryToWrite(path string) error {
 	}
 	_, err = f.WriteAt(make([]byte, probeBytes), 0)
 	if err == nil {
-		err = f.Sync() // some file systems find out no sooner
+		err = f.Sync() // some file systems report errors only here
 	}
 	return errors.Join(err, f.Close(), os.Remove(path))
 }
 
-// lookForRoom finds out how much room the disk has, once in a while.
+// findSpace updates the free space once per probeEvery.
 func (s *Spool) lookForRoom() {
 	s.mu.Lock()
 	now := s.opts.Now()
 	due := s.fault.lookedAt.IsZero() || now.Sub(s.fault.lookedAt).Abs() >= probeEvery
 	if due {
-		s.fault.lookedAt = now // nobody else, meanwhile
+		s.fault.lookedAt = now // one check at a time
 	}
 	s.mu.Unlock()
 	if !due {
@@ -193,10 +192,10 @@ func (s *Spool) lookForRoom() {
 	}
 }
 
-// hasRoom says whether the disk has so many bytes to spare, as far as that is known. The mutex is held.
+// hasSpace reports whether the disk has the given number of bytes free, as far as is known. The mutex is held.
 func (s *Spool) hasRoom(bytes int64) bool { return s.fault.free < 0 || s.fault.free >= bytes }
 
-// sync makes what was written outlast a loss of power.
+// sync makes written records survive a loss of power.
 func (s *Spool) sync() {
 	s.mu.Lock()
 	if s.closed {
@@ -216,7 +215,7 @@ func (s *Spool) sync() {
 	s.mu.Unlock()
 
 	for _, g := range files {
-		if err := g.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) { // closed: all of it was delivered meanwhile
+		if err := g.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) { // closed: it was delivered in the meantime
 			s.unsynced(err, func() { g.dirty = true })
 		}
 	}

@@ -1,13 +1,13 @@
-// Package spool keeps executions on disk until they are delivered, so that what a run came to is not lost when the
-// process is killed or the database is away.
+// Package spool queues executions on disk until they are delivered, so that the outcome of a run is not lost when the
+// process is killed or the database is unreachable.
 //
-// Room for an execution is taken before its run begins (Reserve), its record is written with one system call when the run
-// is over (Append), and Run delivers what waits, in order, and forgets it. What a call of Append has returned for survives
-// the process, however it dies; a machine that loses power may lose the last second.
+// Reserve takes space for an execution before its run begins, Append writes its record with one system call when the run
+// ends, and Run delivers records in order and removes them. A record survives the process once Append has returned,
+// however the process ends; if the machine loses power, the last second may be lost.
 //
-// Several processes may share a folder. Each holds a slot of its own, a folder with a lock that the kernel lets go when its
-// holder dies, and delivers what dead processes left in theirs. A record may be delivered more than once, if a process
-// dies between its delivery and the note of it; executions have keys, so that changes nothing.
+// Several processes may share a directory. Each holds a slot, a subdirectory with a lock that the kernel releases when the
+// process ends, and delivers the slots of dead processes too. A record is delivered twice if a process dies between the
+// delivery and its mark; executions have keys, so the second is a duplicate.
 //
-// What an execution is, who may store one and where it is delivered is no matter of this package.
+// What an execution is, who may store one and where it is delivered is the caller's concern.
 package spool

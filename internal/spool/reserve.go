@@ -14,21 +14,21 @@ import (
 
 var errSpent = errors.New("its room is spent")
 
-// Reservation is room for one execution.
+// Reservation is reserved space for one execution.
 type Reservation struct {
 	s     *Spool
 	spent bool // guarded by the spool's mutex
 }
 
-// stranded is what the disk refused. It waits in memory, where room was reserved for it anyway.
+// stranded holds the executions that could not be written, in memory, within their reserved space.
 type stranded struct {
 	all   []execution.Execution
 	sizes []int64
 	bytes int64
 }
 
-// Reserve takes room for one execution. Its error, of which ErrFull and ErrDiskFull are some, says why there is none: what
-// would be recorded had better not begin.
+// Reserve reserves space for one execution. If it fails, with ErrFull, ErrDiskFull or a disk error, the run should not
+// be started.
 func (s *Spool) Reserve() (*Reservation, error) {
 	s.probe()
 	s.lookForRoom()
@@ -48,10 +48,10 @@ func (s *Spool) Reserve() (*Reservation, error) {
 	return &Reservation{s: s}, nil
 }
 
-// used is the room that is taken. The mutex is held.
+// used returns the bytes stored and reserved. The mutex is held.
 func (s *Spool) used() int64 { return s.own.size() + s.reserved + s.stranded.bytes }
 
-// Release gives the room back if nothing was appended.
+// Release releases the space if nothing was appended.
 func (r *Reservation) Release() {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
@@ -61,9 +61,9 @@ func (r *Reservation) Release() {
 	}
 }
 
-// Append writes the execution, once; it outlives the process when Append returns. If the disk refuses it, the error says so:
-// the execution then waits in memory, and is lost only if the process ends before it could be delivered or the disk
-// recovers.
+// Append writes the execution; it must be called at most once. The execution survives the process once Append returns nil.
+// If the write fails, Append returns the error and keeps the execution in memory, where it is lost only if the process
+// ends before it is delivered or the disk recovers.
 func (r *Reservation) Append(e execution.Execution) error {
 	s := r.s
 	record, err := encode(e)
@@ -90,8 +90,8 @@ func (r *Reservation) Append(e execution.Execution) error {
 	return err
 }
 
-// fit spends the reservation, though its room stays taken. What is larger goes without its input and output, unless there
-// is more room.
+// fit uses up the reservation. An execution larger than its reservation loses its input and output unless there is
+// enough free space.
 func (r *Reservation) fit(e execution.Execution, record []byte) (execution.Execution, []byte, error) {
 	s := r.s
 	s.mu.Lock()
@@ -121,7 +121,7 @@ func (s *Spool) wakeUp() {
 	}
 }
 
-// encode makes a record of an execution. Input or output that is no JSON is left out.
+// encode encodes an execution as a record. Input or output that is not JSON is left out.
 func encode(e execution.Execution) ([]byte, error) {
 	if !json.Valid(e.Input) {
 		e.Input = nil
@@ -131,21 +131,21 @@ func encode(e execution.Execution) ([]byte, error) {
 	}
 	var payload bytes.Buffer
 	encoder := json.NewEncoder(&payload)
-	encoder.SetEscapeHTML(false) // would make six bytes of one
+	encoder.SetEscapeHTML(false) // which turns one byte into six
 	if err := encoder.Encode(e); err != nil {
 		return nil, err
 	}
 	return frame(payload.Bytes()), nil
 }
 
-// decode reads what encode wrote, or an older version of it.
+// decode reads a record of encode, of this or an older version.
 func decode(payload []byte) (execution.Execution, error) {
 	var e execution.Execution
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return execution.Execution{}, err
 	}
 	for _, content := range []*json.RawMessage{&e.Input, &e.Output} {
-		if string(*content) == "null" { // which is how none is written
+		if string(*content) == "null" { // how an absent content is written
 			*content = nil
 		}
 	}
@@ -177,7 +177,7 @@ func (s *Spool) write(e execution.Execution, record []byte) error {
 	return nil
 }
 
-// writable is the segment to append to, which is growing from now on.
+// writable returns the segment to append to and marks it as growing.
 func (s *Spool) writable() (*segment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +211,7 @@ func (w *stranded) add(e execution.Execution, size int64) {
 	w.bytes += size
 }
 
-// forget drops the first n.
+// forget removes the first n.
 func (w *stranded) forget(n int) {
 	for _, size := range w.sizes[:n] {
 		w.bytes -= size
@@ -222,7 +222,7 @@ func (w *stranded) forget(n int) {
 	}
 }
 
-// rescue writes what waits in memory to the disk, if that can be written again. It is for Run, which alone forgets it.
+// recoverUnwritten writes the executions kept in memory to the disk once it can be written again. Only Run calls it.
 func (s *Spool) rescue() {
 	for {
 		s.mu.Lock()

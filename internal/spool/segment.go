@@ -10,27 +10,27 @@ import (
 	"os"
 )
 
-// A segment is a file: a header, and records one behind the other. Numbers are little-endian.
+// A segment is a file with a header followed by records. Numbers are little-endian.
 //
-//	header   how far it was delivered u64 · CRC-32C of that u32 · 0 u32
-//	record   length of the payload u32 · CRC-32C of length and payload u32 · payload
+//	header   offset delivered up to u64 · CRC-32C of that u32 · 0 u32
+//	record   payload length u32 · CRC-32C of length and payload u32 · payload
 //
-// A header that makes no sense, as in a file that is new, says that nothing was delivered.
+// With an invalid header, such as that of a new file, nothing counts as delivered.
 const (
 	headerBytes = 16
 	frameBytes  = 8
-	// largestPayload is what a reader believes a length up to.
+	// largestPayload is the maximum length that a reader accepts.
 	largestPayload = 32 << 20
 
-	segmentSuffix = ".spool1" // the number is the format's
+	segmentSuffix = ".spool1" // 1 is the version of the format
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errCorrupt says that something is no record: torn, or altered.
+// errCorrupt is returned for a torn or altered record.
 var errCorrupt = errors.New("not a record")
 
-// file is what a segment needs of an *os.File.
+// file is the part of *os.File that a segment uses.
 type file interface {
 	io.ReaderAt
 	io.WriterAt
@@ -40,23 +40,23 @@ type file interface {
 	Stat() (os.FileInfo, error)
 }
 
-// segment is a file of records. Its fields are guarded by the spool's mutex; the records before size never change, and so
-// may be read without.
+// segment is a file of records. The spool's mutex guards its fields; records before size never change and may be read
+// without it.
 type segment struct {
 	path      string
 	file      file
-	size      int64 // where the next record goes
-	delivered int64 // where the first record stands that was not delivered
+	size      int64 // offset of the next record
+	delivered int64 // offset of the first undelivered record
 	waiting   int   // records from there on
-	closed    bool  // nothing is appended any more
-	dirty     bool  // written since it was last synced
-	// aside is where the file goes instead of being removed, since something in it could not be copied there.
+	closed    bool  // no records are appended any more
+	dirty     bool  // written since the last sync
+	// quarantined is where the file is moved instead of being removed, if a part of it could not be copied.
 	aside string
 
-	unreadable int // times in a row that the disk failed to give it out; Run's alone
+	unreadable int // consecutive read failures; used by Run alone
 }
 
-// frame makes a record of a payload.
+// frame returns a record with the payload.
 func frame(payload []byte) []byte {
 	record := make([]byte, frameBytes, frameBytes+len(payload))
 	binary.LittleEndian.PutUint32(record, uint32(len(payload)))
@@ -65,14 +65,14 @@ func frame(payload []byte) []byte {
 	return record
 }
 
-// checksum is over a record's length and payload: so a run of zeros, which a file may end in after the machine lost
-// power, is no record.
+// checksum covers a record's length and payload, so that a run of zeros, which a file may end in after a loss of power,
+// is not a record.
 func checksum(record []byte) uint32 {
 	return crc32.Update(crc32.Checksum(record[:4], castagnoli), castagnoli, record[frameBytes:])
 }
 
-// readPayload reads the record at r, of which there are at most left bytes. It fails with io.EOF where nothing is left, and
-// with errCorrupt where there is something else than a record.
+// readPayload reads a record from r, which has at most left bytes. It returns io.EOF if nothing is left and errCorrupt if
+// there is no valid record.
 func readPayload(r io.Reader, left int64) ([]byte, error) {
 	if left == 0 {
 		return nil, io.EOF
@@ -106,10 +106,10 @@ func shortIsCorrupt(err error) error {
 	return err
 }
 
-// records reads a part of a segment, one record after the other.
+// records reads consecutive records of a segment.
 type records struct {
 	r   *bufio.Reader
-	at  int64 // where the next one stands
+	at  int64 // offset of the next record
 	end int64
 }
 
@@ -125,16 +125,16 @@ func (r *records) next() ([]byte, error) {
 	return payload, err
 }
 
-// write writes a record behind the others. Where that fails nothing has changed, but for bytes that the next one overwrites.
+// write appends a record. If it fails the segment is unchanged except for bytes that the next record overwrites.
 func (g *segment) write(record []byte) error {
 	_, err := g.file.WriteAt(record, g.size)
 	if err != nil {
-		_ = g.file.Truncate(g.size) // or else a restart would find a torn record there, and complain
+		_ = g.file.Truncate(g.size) // otherwise a restart would report a torn record
 	}
 	return err
 }
 
-// mark notes in the file how far it was delivered, for a process that comes after this one.
+// mark writes to the header how far the segment was delivered, for later processes.
 func (g *segment) mark() error {
 	var header [headerBytes]byte
 	binary.LittleEndian.PutUint64(header[:], uint64(g.delivered))
@@ -143,7 +143,7 @@ func (g *segment) mark() error {
 	return err
 }
 
-// load learns what another process left in a file: how far it was delivered, and where its last whole record ends.
+// load reads how far an existing file was delivered and where its last complete record ends.
 func (g *segment) load() (first []byte, length int64, err error) {
 	info, err := g.file.Stat()
 	if err != nil {
@@ -152,7 +152,7 @@ func (g *segment) load() (first []byte, length int64, err error) {
 	length = info.Size()
 	g.delivered, g.size = headerBytes, headerBytes
 	if length <= headerBytes {
-		return nil, g.size, nil // its process died before the first record was whole
+		return nil, g.size, nil // its process died before the first record was complete
 	}
 	var header [headerBytes]byte
 	if _, err := g.file.ReadAt(header[:], 0); err != nil {

@@ -20,25 +20,25 @@ const (
 	slotPrefix = "slot-"
 	lockName   = "lock"
 
-	onlyOurs       = 0o600 // what people asked agents is nobody else's business
+	onlyOurs       = 0o600 // prompts are private
 	onlyOursFolder = 0o700
 )
 
-// slot is a folder of segments that one process holds at a time.
+// slot is a directory of segments that at most one process holds.
 type slot struct {
 	dir      string
 	lock     *os.File
 	segments []*segment // oldest first; records are appended to the last one
 	next     uint64     // number of the next segment
-	oldest   time.Time  // when what waits longest began; zero: nothing waits
-	folder   bool       // files were made since the folder was last synced
+	oldest   time.Time  // when the oldest waiting execution began; zero if none waits
+	folder   bool       // files were created since the directory was last synced
 }
 
 func slotName(i int) string { return fmt.Sprintf("%s%03d", slotPrefix, i) }
 
-// holdSlot makes the slot if need be, and holds it; it returns nil where another process does.
+// holdSlot creates the slot if needed and locks it. It returns nil if another process holds it.
 func holdSlot(dir string) (*slot, error) {
-	for range 10 { // as long as others take the folder away between these steps
+	for range 10 { // retries if others remove the directory between these steps
 		if err := os.Mkdir(dir, onlyOursFolder); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func holdSlot(dir string) (*slot, error) {
 		if isAt(lock) {
 			return &slot{dir: dir, lock: lock, next: 1}, nil
 		}
-		_ = lock.Close() // Its last holder removed it just before we got it.
+		_ = lock.Close() // its last holder removed it just before we locked it
 	}
 	return nil, fmt.Errorf("hold %s: the folder keeps vanishing", dir)
 }
@@ -72,7 +72,7 @@ func flock(f *os.File) error {
 	}
 }
 
-// isAt says whether the open file is still the one that its name leads to.
+// isAt reports whether the open file is still the one at its path.
 func isAt(f *os.File) bool {
 	held, err := f.Stat()
 	if err != nil {
@@ -100,7 +100,7 @@ func segmentNumbers(dir string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// slotNames lists the slots that there are.
+// slotNames lists the existing slots.
 func slotNames(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -119,7 +119,7 @@ func (sl *slot) pathOf(number uint64) string {
 	return filepath.Join(sl.dir, fmt.Sprintf("%016d%s", number, segmentSuffix))
 }
 
-// waiting counts the records that were not delivered, and their bytes.
+// waiting returns the number and bytes of undelivered records.
 func (sl *slot) waiting() (count int, bytes int64) {
 	for _, g := range sl.segments {
 		count += g.waiting
@@ -128,7 +128,7 @@ func (sl *slot) waiting() (count int, bytes int64) {
 	return count, bytes
 }
 
-// size is what the slot's segments take up on disk.
+// size returns the bytes of the slot's segments.
 func (sl *slot) size() (bytes int64) {
 	for _, g := range sl.segments {
 		bytes += g.size
@@ -136,7 +136,7 @@ func (sl *slot) size() (bytes int64) {
 	return bytes
 }
 
-// forget takes a segment off the list.
+// forget removes a segment from the list.
 func (sl *slot) forget(g *segment) {
 	sl.segments = slices.DeleteFunc(sl.segments, func(other *segment) bool { return other == g })
 }
@@ -147,13 +147,13 @@ func (g *segment) remove() error {
 		return errors.Join(os.Rename(g.path, g.aside), g.file.Close())
 	}
 	err := os.Remove(g.path)
-	if errors.Is(err, fs.ErrNotExist) { // someone else did, see missing
+	if errors.Is(err, fs.ErrNotExist) { // removed by someone else, see missing
 		err = nil
 	}
 	return errors.Join(err, g.file.Close())
 }
 
-// letGo closes the slot's files and gives the slot up: whoever wants it may have it. An empty one is removed.
+// release closes the slot's files and releases its lock. An empty slot is removed.
 func (sl *slot) letGo() error {
 	var faults []error
 	for _, g := range slices.Clone(sl.segments) {
@@ -164,10 +164,10 @@ func (sl *slot) letGo() error {
 		}
 		faults = append(faults, g.file.Close())
 	}
-	if len(sl.segments) == 0 && isAt(sl.lock) { // else it is another process's by now
-		// In this order and with the lock held, so that another process either finds all of it or makes it anew. What it
-		// makes in between stays: the folder is not empty then.
-		_ = os.Remove(filepath.Join(sl.dir, probeName)) // seldom there
+	if len(sl.segments) == 0 && isAt(sl.lock) { // otherwise another process has it by now
+		// In this order and with the lock held, so that another process finds either all of it or nothing. If it creates
+		// files in between, the directory is not empty and stays.
+		_ = os.Remove(filepath.Join(sl.dir, probeName)) // rarely exists
 		if err := os.Remove(sl.lock.Name()); err == nil {
 			_ = os.Remove(sl.dir)
 		}

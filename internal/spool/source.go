@@ -8,13 +8,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// recycleBytes is from what size on a segment that was delivered to its end is removed instead of being appended to.
+// recycleBytes is the size from which a delivered segment is removed instead of being appended to.
 const recycleBytes = 64 << 10
 
-// maxUnreadable is how often in a row a segment is tried that the disk does not give out.
+// maxUnreadable is the maximum number of consecutive attempts to read a segment.
 const maxUnreadable = 10
 
-// fromSlot is the source of what is in a slot.
+// fromSlot is the source of a slot's records.
 type fromSlot struct {
 	s  *Spool
 	sl *slot
@@ -33,7 +33,7 @@ func (f fromSlot) next(most int) (batch, error) {
 	}
 }
 
-// head is the oldest segment with something to deliver, and where it ends.
+// head returns the oldest segment with undelivered records, and where it ends.
 func (f fromSlot) head() (*segment, int64) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
@@ -45,7 +45,7 @@ func (f fromSlot) head() (*segment, int64) {
 	return nil, 0
 }
 
-// read gives the next records of a segment. Where one is none any more, the segment ends before it.
+// read returns the next records of a segment. It ends the segment before a corrupt record.
 func (f fromSlot) read(g *segment, end int64, most int) (batch, error) {
 	b := batch{segment: g}
 	all := g.records(g.delivered, end)
@@ -83,9 +83,10 @@ func (f fromSlot) read(g *segment, end int64, most int) (batch, error) {
 	return b, nil
 }
 
-// cut ends a segment before something that was a record when it was written or loaded. So many come before it.
+// cut ends a segment at offset at, before a record that became corrupt after it was written or loaded. before is the
+// number of undelivered records ahead of it.
 func (f fromSlot) cut(g *segment, at int64, before int) {
-	f.s.writing.Lock() // so that nothing is appended meanwhile
+	f.s.writing.Lock() // so that nothing is appended
 	defer f.s.writing.Unlock()
 	f.s.setAside(g, at, g.size)
 	f.s.mu.Lock()
@@ -101,7 +102,7 @@ func (f fromSlot) cut(g *segment, at int64, before int) {
 	}
 }
 
-// settle forgets records. With its last one a segment is gone; before that a mark tells those who come later.
+// settle removes delivered records: a mark records the progress, and a segment is removed with its last record.
 func (f fromSlot) settle(b batch) {
 	g := b.segment
 	f.s.mu.Lock()
@@ -127,10 +128,10 @@ func (f fromSlot) settle(b batch) {
 	}
 }
 
-// settled notes in a segment how far it was delivered. One that was delivered to its end is emptied: what people asked agents is
-// not kept longer than it must be.
+// settled marks how far a segment was delivered. A completely delivered segment is emptied, so that prompts are kept no
+// longer than needed.
 func (f fromSlot) settled(g *segment) error {
-	f.s.writing.Lock() // so that nothing is appended meanwhile
+	f.s.writing.Lock() // so that nothing is appended
 	defer f.s.writing.Unlock()
 	f.s.mu.Lock()
 	empty := g.waiting == 0
@@ -150,7 +151,7 @@ func (f fromSlot) remove(g *segment) {
 	}
 }
 
-// memory is the source of what the disk refused.
+// memory is the source of executions that could not be written.
 type memory struct{ s *Spool }
 
 func (m memory) next(most int) (batch, error) {

@@ -16,12 +16,12 @@ import (
 const (
 	defaultMaxBytes  = 256 << 20
 	defaultMaxRecord = 256 << 10
-	// segmentsInAll is how many make up a full spool: the smaller a segment, the sooner its room is free again.
+	// segmentsInAll is the number of segments of a full spool: the smaller a segment, the sooner its space is free again.
 	segmentsInAll   = 64
 	minSegmentBytes = 64 << 10
 )
 
-// The reasons why no room can be had.
+// Reasons why no space can be reserved.
 var (
 	ErrFull     = errors.New("the spool is full")
 	ErrDiskFull = errors.New("the spool's disk is full")
@@ -30,57 +30,58 @@ var (
 
 // Options are a Spool's settings. The zero value of a number means its default.
 type Options struct {
-	Dir string // is made if need be
-	// MaxBytes is what this process may take up on disk. Default 256 MiB.
+	Dir string // created if needed
+	// MaxBytes limits this process's space on disk. Default 256 MiB.
 	MaxBytes int64
-	// MaxRecord is the room that a reservation takes: no execution should be larger, encoded. One that is takes more if
-	// there is any, and else is kept without its input and output. Default 256 KiB.
+	// MaxRecord is the space of a reservation. A larger encoded execution takes more if there is free space, otherwise it
+	// is kept without its input and output. Default 256 KiB.
 	MaxRecord int64
 	Log       *zap.Logger
 	Now       func() time.Time
-	Jitter    func() float64 // draws from [0, 1); nil: at random
+	Jitter    func() float64 // returns numbers in [0, 1); default random
 }
 
-// Spool is a queue of executions on disk. See the package's comment.
+// Spool is a queue of executions on disk. See the package comment.
 type Spool struct {
 	opts    Options
-	largest int64 // bytes after which a segment is followed by the next
+	largest int64 // bytes after which the next segment is started
 	disk    disk
 
 	wake    chan struct{} // has a value when something was appended
 	running sync.Mutex    // held by Run
-	// writing is held by who alters a segment that grows, before mu where both are. Nobody waits for the disk with mu held,
-	// so that a run need not wait for it to begin.
+	// writing is held while the growing segment changes; it is locked before mu. Nobody waits for the disk with mu held, so
+	// that Reserve never does.
 	writing sync.Mutex
 
 	mu       sync.Mutex
 	own      *slot
-	growing  *segment // that a record is being written to
-	adopted  *slot    // of a dead process, while it is emptied
+	growing  *segment // the segment that a record is being written to
+	adopted  *slot    // of a dead process, while it is delivered
 	reserved int64    // bytes
 	stranded stranded
 	closed   bool
-	stats    Stats // what is counted, not what is looked up
+	stats    Stats // the counters only
 	fault    fault
 }
 
-// Stats tells how a spool is.
+// Stats describes a spool.
 type Stats struct {
-	Records  int       // that wait for their delivery
-	Bytes    int64     // of those
-	Oldest   time.Time // when the run began whose record waits longest; zero: nothing waits
-	Used     int64     // bytes on disk, and those reserved for runs under way
-	Capacity int64     // the bytes that Used may reach
+	Records  int       // undelivered records
+	Bytes    int64     // their size
+	Oldest   time.Time // when the run of the oldest record began; zero if there is none
+	Used     int64     // bytes on disk and reserved for runs under way
+	Capacity int64     // the maximum of Used
 
-	Delivered  int64 // executions, since the process started: stored and committed
+	Delivered  int64 // executions stored and committed since the process started
 	Duplicates int64 // delivered before, by this process or another
-	Rejected   int64 // dropped, since they were refused for what they are
-	Corrupt    int64 // times that a segment held something else than a record
-	Err        error // why the disk cannot be written; nil: it can
-	NoSpace    bool  // the disk has too little space left for another run
+	Rejected   int64 // dropped because they were rejected as invalid
+	Corrupt    int64 // corrupt records found
+	Err        error // why the disk cannot be written, or nil
+	NoSpace    bool  // the disk has too little free space for another run
 }
 
-// Open takes a slot of the folder, with whatever a dead process left in it. Faults of the folder are returned.
+// Open takes a free slot of the directory, with the records that a dead process may have left in it. It returns an error
+// if the directory cannot be used.
 func Open(opts Options) (*Spool, error) {
 	return open(opts, osDisk{})
 }
@@ -128,7 +129,7 @@ func open(opts Options, d disk) (*Spool, error) {
 	return s, nil
 }
 
-// load reads what the slot holds.
+// load reads the slot's segments.
 func (s *Spool) load(sl *slot) error {
 	numbers, err := segmentNumbers(sl.dir)
 	if err != nil {
@@ -154,7 +155,7 @@ func (s *Spool) load(sl *slot) error {
 			s.stats.Corrupt++
 			s.mu.Unlock()
 			s.setAside(g, g.size, length)
-			// Where it cannot be cut off, the segment ends here for this process all the same.
+			// If it cannot be truncated, the segment is closed here for this process.
 			g.closed = g.closed || f.Truncate(g.size) != nil
 		}
 		if g.waiting == 0 {
@@ -171,13 +172,13 @@ func (s *Spool) load(sl *slot) error {
 	return nil
 }
 
-// beganAt is when the execution of a record began; zero if that cannot be read.
+// beganAt returns when the execution of a record began, or zero if that cannot be read.
 func beganAt(payload []byte) time.Time {
-	e, _ := decode(payload) // The delivery says what is wrong with it.
+	e, _ := decode(payload) // the delivery reports its error
 	return e.CreatedAt
 }
 
-// Stats tells how the spool is.
+// Stats returns the spool's state and counters.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,8 +213,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Close gives the slot up, for the next process to deliver what is left. Run must have returned. Room that is still
-// reserved is gone.
+// Close releases the slot, for the next process to deliver the rest. Run must have returned. Reservations become invalid.
 func (s *Spool) Close() error {
 	s.sync()
 	s.writing.Lock()

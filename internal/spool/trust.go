@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// checkOwner refuses a folder that another user made, or a link of theirs, where everyone may make one, as in /tmp: whoever
-// owns it can read what people asked agents, put in records that no run made, and have us write elsewhere by links.
+// checkOwner rejects a directory or link of another user in a place where anyone may create one, such as /tmp: its owner
+// could read prompts, forge records, and redirect our writes by links.
 func checkOwner(dir string) error {
 	path, err := filepath.Abs(dir)
 	if err != nil {

@@ -19,10 +19,16 @@ var written = map[string]bool{
 	"metadata": true,
 }
 
+// gateway is what the AI SDK calls Vercel's gateway in a provider's metadata.
+const gateway = "gateway"
+
 func isWritten(name string) bool { return written[name] || written[strings.ToLower(name)] }
 
 // holdsUsage reports whether a member of this name holds usage. An answer may have others with the word, such as an estimate.
 func (o *object) holdsUsage(name string) bool {
+	if name == gateway && !o.answer { // which says there what it charges
+		return true
+	}
 	if !strings.Contains(name, "sage") && !strings.Contains(strings.ToLower(name), "usage") {
 		return false
 	}
@@ -58,8 +64,12 @@ func (o *object) opaque() bool {
 	for o.at < len(o.text) {
 		switch b := o.text[o.at]; b {
 		case '"', '\'':
-			if _, ok := o.quoted(); !ok {
+			text, ok := o.quoted()
+			if !ok {
 				return false
+			}
+			if !o.searching {
+				o.into.memberText(o.path, text, o.costs)
 			}
 		case '>':
 			o.at++

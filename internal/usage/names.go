@@ -28,14 +28,16 @@ const (
 	audioCacheRead
 	imageInput
 	imageOutput
-	textOutput // the answer's text, which has the common price
-	counts     // how many kinds of counts there are, and none of them
+	textInput // the prompt's text, and the answer's: the rest of the input and output, which have the common price
+	textOutput
+	counts // how many kinds of counts there are, and none of them
 
 	cost
 	costInput
 	costOutput
-	tier      // of the service, as the provider answered
-	tierAsked // as it was asked for
+	costUpstream // what a provider pays another one
+	tier         // of the service, as the provider answered
+	tierAsked    // as it was asked for
 	region
 	speed
 
@@ -50,7 +52,19 @@ type Name struct {
 	kind  kind
 	flags flag
 	rank  uint8 // orders names of the same count: the lowest that says more than zero is taken
+	tier  tierWord
 }
+
+// tierWord is a tier of service that a count's name has in it.
+type tierWord uint8
+
+const (
+	noTier tierWord = iota
+	flexTier
+	priorityTier
+)
+
+func (w tierWord) String() string { return [...]string{"", "flex", "priority"}[w] }
 
 type flag uint8
 
@@ -68,6 +82,8 @@ const (
 	money
 	// conventional: it is one of a convention, whose value must be a count.
 	conventional
+	// ticks: it is money in units of 10^-10 USD.
+	ticks
 )
 
 func (n Name) is(f flag) bool { return n.flags&f != 0 }
@@ -103,6 +119,7 @@ func (n Name) Measures() bool { return n.kind != silent && n.kind != container }
 const (
 	rankBilled = 0
 	rankOther  = 20
+	rankPart   = 21 // of a part of what is counted
 )
 
 // conventions are the prefixes of names whose values are counts by a convention, the best first. Within each, what
@@ -114,7 +131,7 @@ var containers = [][2]string{
 	{"provider", "metadata"}, {"response", "metadata"}, {"llm", "response"}, {"genkit", "output"}, {"raw", "response"},
 }
 
-// regions are the first words of attributes that tell where a model runs.
+// regions are the first words of attributes that tell where a model runs, or how urgently.
 var regions = []string{"cloud", "aws", "gcp", "azure", "gen", "llm", "bedrock", "vertex"}
 
 // classifyAttribute finds out what an attribute's name says.
@@ -130,7 +147,7 @@ func classifyAttribute(name string) Name {
 	if name == "ai.usage.tokens" { // the AI SDK's, of an embedding
 		found = Name{kind: input}
 	}
-	if found.kind > silent && found.kind < counts && found.kind != textOutput {
+	if found.kind > silent && found.kind < counts && found.kind != textInput && found.kind != textOutput {
 		for i, prefix := range conventions {
 			if strings.HasPrefix(name, prefix) {
 				found.flags, found.rank = found.flags|conventional, uint8(2*i+1)
@@ -145,7 +162,7 @@ func classifyAttribute(name string) Name {
 
 // mayMatter reports whether a name could say something of usage. Most do not.
 func mayMatter(name string) bool {
-	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "etrics", "esponse", "enkit:output", "harge", "OKEN", "SAGE"} {
+	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "etrics", "esponse", "enkit:output", "harge", "raffic", "OKEN", "SAGE"} {
 		if strings.Contains(name, part) {
 			return len(name) <= maxName
 		}
@@ -156,6 +173,9 @@ func mayMatter(name string) bool {
 func classifySegments(segments [][]string) Name {
 	all := slices.Concat(segments...)
 	last := segments[len(segments)-1]
+	if endsIn(last, "traffic", "type") && slices.Contains(regions, all[0]) { // Vertex AI's word for the tier
+		return Name{kind: tier}
+	}
 	for i, segment := range segments {
 		if slices.Equal(segment, []string{"count", "tokens"}) {
 			return Name{} // a call that counts what another would use
@@ -174,7 +194,7 @@ func classifySegments(segments [][]string) Name {
 		}
 	}
 	switch {
-	case len(last) >= 2 && last[len(last)-2] == "service" && last[len(last)-1] == "tier":
+	case endsIn(last, "service", "tier"):
 		if slices.Contains(all, "request") {
 			return Name{kind: tierAsked}
 		}
@@ -189,6 +209,10 @@ func classifySegments(segments [][]string) Name {
 		return Name{kind: container}
 	}
 	return classifyTokens(segments)
+}
+
+func endsIn(words []string, pair ...string) bool {
+	return len(words) >= len(pair) && slices.Equal(words[len(words)-len(pair):], pair)
 }
 
 // classifyUsage is for names with the word usage in them. The count of something else that is used, such as memory, is none.
@@ -206,7 +230,8 @@ func classifyUsage(words, all []string) Name {
 func classifyTokens(segments [][]string) Name {
 	for from := max(len(segments)-3, 0); from < len(segments); from++ {
 		words := slices.Concat(segments[from:]...)
-		if marks, known := meaning(words...); !known || marks&markToken == 0 {
+		marks, known := meaning(words...)
+		if !known || marks&markToken == 0 || marks&(markInput|markOutput) == 0 && slices.ContainsFunc(segments[from:len(segments)-1], isResponse) {
 			continue
 		}
 		if found := classify(words); found.kind > silent && found.kind < counts && found.kind != bare {
@@ -215,6 +240,8 @@ func classifyTokens(segments [][]string) Name {
 	}
 	return Name{}
 }
+
+func isResponse(segment []string) bool { return endsIn(segment, "response") }
 
 // classifyMember is for the path of a member of an object that has usage in it.
 func classifyMember(path string) Name {
@@ -226,6 +253,10 @@ func classifyMember(path string) Name {
 	switch last[len(last)-1] {
 	case "tier":
 		return Name{kind: tier}
+	case "type":
+		if endsIn(last, "traffic", "type") { // Vertex AI's word for the tier
+			return Name{kind: tier}
+		}
 	case "geo", "region":
 		return Name{kind: region}
 	case "speed":
@@ -257,6 +288,9 @@ func unknown(words []string) bool {
 // classify finds out what words say that are all about usage.
 func classify(words []string) Name {
 	m, known := meaning(words...)
+	if m&(markInput|markOutput|markCache) == 0 && saysResponse(words) {
+		m |= markOutput
+	}
 	has := func(some mark) bool { return m&some != 0 }
 	n := Name{rank: rankOther}
 	if has(markBilled) { // what is charged, where a provider tells two counts
@@ -272,17 +306,28 @@ func classify(words []string) Name {
 	}
 	switch {
 	case has(markCost):
-		n.kind, n.flags = costOf(m, known), n.flags|money
-	case has(markIgnored | markEstimated):
+		if n.kind, n.flags = costOf(m, known), n.flags|money; has(markTicks) {
+			n.flags |= ticks
+		}
+	case has(markIgnored | markEstimated | markTicks | markUpstream), has(markMedia) && !has(markToken):
 		n.kind = ignored
 	case !known && has(markToken|markInput|markOutput|markCache|markReasoning|markTotal):
 		n.kind = unread
 	case !known:
 		n.kind = ignored
+	case m&^(markNoise|markToken|markUsage|markDetails) == markOther|markInput:
+		n.kind = textInput
 	case m&^(markNoise|markToken|markUsage|markDetails) == markOther|markOutput:
 		n.kind = textOutput
+	case m&^(markNoise|markToken|markUsage|markDetails|markInput|markRead) == markOther|markCache:
+		n.kind, n.rank = cacheRead, rankPart
 	case has(markOther):
 		n.kind = ignored
+	case has(markTier):
+		n.kind, n.tier = ofTier(m), flexTier
+		if slices.Contains(words, "priority") {
+			n.tier = priorityTier
+		}
 	case has(markAudio | markImage):
 		n.kind = modality(m)
 	case has(markCache) && has(markNot):
@@ -331,11 +376,40 @@ func classify(words []string) Name {
 	return n
 }
 
+// saysResponse reports whether words count the tokens of a response, rather than something that it has.
+func saysResponse(words []string) bool {
+	at := slices.Index(words, "response")
+	return at >= 0 && at+1 < len(words) && vocabulary[words[at+1]] == markToken
+}
+
+// ofTier is what a count is of that names the tier of the service, as LangChain has it: what is told apart is told under the
+// tier's name too, and the tier's name alone counts all the rest.
+func ofTier(m mark) kind {
+	switch {
+	case m&markCache != 0 && m&markWrite != 0:
+		return cacheWrite
+	case m&markCache != 0:
+		return cacheRead
+	case m&markReasoning != 0:
+		return reasoning
+	case m&markInput != 0:
+		return uncached
+	case m&markOutput != 0:
+		return textOutput
+	}
+	return ignored
+}
+
 // costOf tells a charge from a part of one.
 func costOf(m mark, known bool) kind {
 	switch {
 	case !known || m&markDetails != 0 && m&(markInput|markOutput) != 0 || m&(markIgnored|markCache|markReasoning|markAudio|markImage|markOther|markTool|markNot|markRead|markWrite) != 0:
 		return ignored
+	case m&markUpstream != 0:
+		if m&(markInput|markOutput) != 0 {
+			return ignored
+		}
+		return costUpstream
 	case m&markInput != 0:
 		return costInput
 	case m&markOutput != 0:

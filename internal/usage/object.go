@@ -26,6 +26,8 @@ type object struct {
 	searching bool
 	// element reports that the object that comes is one of a list that tells counts by kind.
 	element bool
+	// step reports that the object is one of a call's steps.
+	step bool
 	// answer reports that the object is an answer, parts of which a model wrote: they are left out.
 	answer bool
 	// nested reports that texts of the answer that are objects are read as well.
@@ -96,7 +98,7 @@ func (o *object) value(depth int) bool {
 			o.searchText(o.text[from:o.at])
 		}
 		return ok
-	case b == '<' && o.searching:
+	case b == '<':
 		return o.opaque()
 	case isLetter(b) || b == '_':
 		return o.word(depth)
@@ -239,9 +241,12 @@ func (o *object) list(depth int) bool {
 	}
 	o.at++
 	o.blanks()
+	iterations := !o.searching && !o.step && string(o.path) == "iterations"
 	for !o.take(end) {
 		ok := false
 		switch {
+		case iterations && o.peek() == '{':
+			ok = o.iteration()
 		case o.peek() == '{' && !o.searching && o.ofKinds():
 			o.element = true
 			ok = o.value(depth + 1)
@@ -254,6 +259,24 @@ func (o *object) list(depth int) bool {
 		if !ok || !o.comma(end) {
 			return false
 		}
+	}
+	return true
+}
+
+// iteration reads what one of several steps of a call used. Anthropic's counts leave out those that compact a conversation. An
+// adviser's are of another model.
+func (o *object) iteration() bool {
+	from := o.at
+	if !o.skip() {
+		return false
+	}
+	var said statement
+	step := object{text: o.text[from:o.at], into: &said, path: make([]byte, 0, maxPath), step: true}
+	if !step.value(0) || !step.ends() {
+		return false
+	}
+	if told := said.settle(Source{}, true); said.label != "message" && said.label != "" && !said.model && !told.Absurd {
+		o.into.more.Add(told.Tokens)
 	}
 	return true
 }
@@ -305,7 +328,16 @@ func (o *object) word(depth int) bool {
 		return o.members(')', '=', depth)
 	}
 	switch name {
-	case "null", "true", "false", "None", "True", "False", "NaN", "nan", "Infinity", "inf", "undefined":
+	case "true", "True":
+		if !o.searching {
+			o.into.memberFlag(o.path)
+		}
+		return true
+	case "null", "false", "None", "False", "NaN", "nan", "Infinity", "inf", "undefined":
+		return true
+	}
+	if _, value, enumerated := strings.Cut(name, "."); enumerated && !o.searching { // TrafficType.ON_DEMAND_FLEX
+		o.into.memberText(o.path, value, o.costs)
 		return true
 	}
 	return o.searching

@@ -77,7 +77,7 @@ func (r *Report) object(key string, name Name, text string) {
 	case silent, ignored, tier, tierAsked, region, speed:
 		return
 	case container:
-		if !strings.Contains(text, "sage") { // usage, tokenUsage
+		if !strings.Contains(text, "sage") && !strings.Contains(text, gateway) { // usage, tokenUsage
 			return
 		}
 	}
@@ -174,13 +174,18 @@ func (t *Told) widen(other *Told) {
 func (s *statement) join(other *statement) {
 	for k := range counts {
 		if other.has(k) {
-			s.n[k] = max(s.n[k], other.n[k])
+			if other.n[k] > s.n[k] {
+				s.n[k], s.rank[k] = other.n[k], other.rank[k]
+			}
 		}
 	}
 	s.told |= other.told
 	s.within, s.prompt = s.within || other.within, s.prompt || other.prompt
 	s.beside, s.inOutput = s.beside || other.beside, s.inOutput || other.inOutput
 	s.absurd = s.absurd || other.absurd
+	if s.tierAsked == "" {
+		s.tierAsked = other.tierAsked
+	}
 	for _, name := range other.unread {
 		if len(s.unread) < maxUnread {
 			s.unread = append(s.unread, name)

@@ -11,6 +11,7 @@ type Source struct {
 	Scope    string // the instrumentation that made the span
 	Provider string // in lower case
 	Model    string
+	Reads    bool // the call is one that only reads, such as an embedding
 }
 
 // Told is what a call used, as far as it was told.
@@ -36,6 +37,7 @@ func (s *statement) settle(by Source, whole bool) Told {
 		return told
 	}
 	t := &told.Tokens
+	s.dropUnbilled()
 	t.CacheRead = max(s.n[cacheRead], s.n[audioCacheRead])
 	t.CacheWrite = max(s.n[cacheWrite], s.n[cacheWrite5m]+s.n[cacheWrite1h])
 	t.Reasoning = s.n[reasoning]
@@ -44,6 +46,7 @@ func (s *statement) settle(by Source, whole bool) Told {
 		s.n[total], s.told = 0, s.told&^(1<<total)
 	}
 	t.Input, t.Output, t.Used = s.n[input], s.n[output], s.n[total]
+	s.addKinds(t)
 	if t.Used == 0 && t.Input == 0 && t.Output == 0 {
 		t.Used = s.n[bare]
 	}
@@ -51,11 +54,34 @@ func (s *statement) settle(by Source, whole bool) Told {
 	s.settleOutput(t, by, whole)
 	s.settleRest(t, by)
 	clamp(t)
+	t.Add(s.more)
 	if t.Input > execution.MaxTokens || t.Output > execution.MaxTokens {
 		return Told{Absurd: true, Unread: s.unread, Cost: told.Cost, Billing: told.Billing}
 	}
 	s.bill(&told)
 	return told
+}
+
+// dropUnbilled forgets the parts of counts that are not what is billed, where that is told as well.
+func (s *statement) dropUnbilled() {
+	if s.n[input] == 0 || s.rank[input] != rankBilled {
+		return
+	}
+	for _, k := range []kind{cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h, audioCacheRead, audioInput, imageInput, textInput} {
+		if s.rank[k] != rankBilled {
+			s.n[k], s.told = 0, s.told&^(1<<k)
+		}
+	}
+}
+
+// addKinds counts the input and the output by the kinds of content that they have, where nothing else counts them.
+func (s *statement) addKinds(t *execution.Tokens) {
+	if t.Input == 0 && !s.has(uncached) && (t.Used == 0 || s.n[textInput] > 0) {
+		t.Input = s.n[textInput] + s.n[audioInput] + s.n[imageInput]
+	}
+	if answered := s.answered(); t.Output == 0 && answered > 0 {
+		t.Output = answered + t.Reasoning
+	}
 }
 
 // settleInput has the input include what was cached. What decides, in this order: how much was not cached, parts that are
@@ -128,6 +154,8 @@ func (s *statement) settleRest(t *execution.Tokens, by Source) {
 	rest := t.Used - t.Input - t.Output
 	switch {
 	case rest <= 0:
+	case rest == t.Used && by.onlyReads():
+		t.Input = rest
 	case t.Input > 0 && !s.has(output):
 		t.Output += rest
 	case t.Output > 0 && !s.has(input) && !s.has(uncached):
@@ -175,6 +203,9 @@ func (s *statement) charge(whole bool) *int64 {
 	nano, known := s.cost, s.costKnown
 	if parts := s.costParts[0] + s.costParts[1]; !known || nano == 0 && parts > 0 {
 		nano, known = parts, s.costFound
+	}
+	if s.ownKey && s.upstream > 0 { // what the provider charges is for passing it on
+		nano, known = nano+s.upstream, true
 	}
 	if !known || nano == 0 && !whole {
 		return nil
@@ -232,6 +263,7 @@ var leavingCacheOut = []struct {
 	{"openlit.instrumentation.anthropic", false, nil},
 	{"openlit.instrumentation.bedrock", false, nil},
 	{"opentelemetry.instrumentation.botocore", true, nil},
+	{"opentelemetry.instrumentation.bedrock", false, nil},
 	{"@opentelemetry/instrumentation-aws-sdk", false, nil},
 	{"@traceloop/instrumentation-anthropic", false, nil},
 	{"@traceloop/instrumentation-bedrock", false, nil},
@@ -243,6 +275,20 @@ var leavingCacheOut = []struct {
 func (by Source) countsBeside() bool {
 	return strings.Contains(by.Provider, "anthropic") || strings.Contains(by.Provider, "bedrock") ||
 		strings.Contains(strings.ToLower(by.Model), "claude")
+}
+
+// onlyReads reports whether the call has no output in tokens, as that of an embedding.
+func (by Source) onlyReads() bool {
+	if by.Reads {
+		return true
+	}
+	model := strings.ToLower(by.Model)
+	for _, word := range []string{"embed", "rerank", "voyage", "moderation"} {
+		if strings.Contains(model, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // thinksBeside reports whether the provider's API counts reasoning beside the answer, and in the total.

@@ -30,6 +30,12 @@ type statement struct {
 	costKnown bool
 	costParts [2]int64 // of the input and of the output
 	costFound bool     // costParts has some
+	upstream  int64    // nano-USD, of whom the provider pays; or the caller does, where it is ownKey
+	ownKey    bool
+
+	label string           // of the object itself: the type that it says it has
+	model bool             // it names a model
+	more  execution.Tokens // that the counts leave out, and of which Anthropic tells beside them
 
 	tier, tierAsked, region, speed string
 
@@ -42,7 +48,10 @@ func (s *statement) has(k kind) bool { return s.told&(1<<k) != 0 }
 // number takes what a name says of a number.
 func (s *statement) number(name Name, f float64) {
 	switch name.kind {
-	case cost, costInput, costOutput:
+	case cost, costInput, costOutput, costUpstream:
+		if name.is(ticks) {
+			f /= 1e10
+		}
 		s.charged(name.kind, f)
 		return
 	}
@@ -61,6 +70,9 @@ func (s *statement) number(name Name, f float64) {
 		return
 	}
 	s.n[k], s.rank[k] = n, name.rank
+	if name.tier != noTier && s.tierAsked == "" {
+		s.tierAsked = name.tier.String()
+	}
 	switch k {
 	case cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h:
 		s.within = s.within || name.is(within)
@@ -77,8 +89,12 @@ func (s *statement) charged(k kind, f float64) {
 		return
 	}
 	nano := int64(math.Round(f * 1e9))
-	if k == cost {
+	switch k {
+	case cost:
 		s.cost, s.costKnown = max(s.cost, nano), true
+		return
+	case costUpstream:
+		s.upstream = max(s.upstream, nano)
 		return
 	}
 	part := &s.costParts[k-costInput]
@@ -89,7 +105,7 @@ func (s *statement) charged(k kind, f float64) {
 func (s *statement) text(name Name, text string) {
 	switch name.kind {
 	case tier:
-		s.tier = word(text)
+		s.tier = strings.TrimPrefix(word(text), "on_demand_")
 	case tierAsked:
 		s.tierAsked = word(text)
 	case region:
@@ -105,7 +121,7 @@ func (s *statement) text(name Name, text string) {
 
 // numeric reads a number that came as a text.
 func numeric(text string, k kind) (float64, bool) {
-	if k == silent || k > costOutput || k == counts || len(text) > 32 {
+	if k == silent || k > costUpstream || k == counts || len(text) > 32 {
 		return 0, false
 	}
 	text = strings.TrimSpace(text)
@@ -142,7 +158,20 @@ func (s *statement) memberText(path []byte, text string, costs bool) {
 	if len(text) > maxTier {
 		return
 	}
+	switch string(path) {
+	case "type":
+		s.label = text
+	case "model":
+		s.model = text != ""
+	}
 	s.text(memberOf(path, costs), text)
+}
+
+// memberFlag takes a value that is true.
+func (s *statement) memberFlag(path []byte) {
+	if string(path) == "is_byok" || string(path) == "isByok" {
+		s.ownKey = true
+	}
 }
 
 // memberOf returns what a member says; of an object that has costs, all are costs.
@@ -168,7 +197,7 @@ func (s *statement) missed(name string) {
 func (s *statement) over(later *statement) {
 	for k := range counts {
 		if later.has(k) && (later.n[k] > 0 || !s.has(k)) {
-			s.n[k] = later.n[k]
+			s.n[k], s.rank[k] = later.n[k], later.rank[k]
 		}
 	}
 	s.told |= later.told
@@ -180,6 +209,13 @@ func (s *statement) over(later *statement) {
 	}
 	if later.costFound {
 		s.costParts, s.costFound = later.costParts, true
+	}
+	if later.upstream > 0 {
+		s.upstream = later.upstream
+	}
+	s.ownKey = s.ownKey || later.ownKey
+	if later.more.Used > 0 {
+		s.more = later.more
 	}
 	for _, text := range []struct{ is, later *string }{
 		{&s.tier, &later.tier}, {&s.tierAsked, &later.tierAsked}, {&s.region, &later.region}, {&s.speed, &later.speed},

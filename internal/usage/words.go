@@ -30,6 +30,10 @@ const (
 	markBilled
 	markEval // Ollama's word for reading the prompt, and for answering
 	markEstimated
+	markTier     // of the service, which some write before each count
+	markTicks    // xAI's unit of money
+	markUpstream // of whom a provider pays
+	markMedia    // files and pictures that are counted as such, if no tokens are told
 	markIgnored
 )
 
@@ -37,7 +41,7 @@ const (
 var vocabulary = func() map[string]mark {
 	words := map[string]mark{}
 	for list, m := range map[string]mark{
-		"gen ai llm model count counts num number n of the in usd dollars object raw data stats metric metrics content units observation operation response provider standard above chat": markNoise,
+		"gen ai llm model models count counts num number n of the in usd dollars object raw data stats metric metrics content units observation operation response provider standard above chat inference modality": markNoise,
 
 		"token tokens tok toks":                        markToken,
 		"usage usages":                                 markUsage,
@@ -58,9 +62,14 @@ var vocabulary = func() map[string]mark {
 		"reasoning reason thinking":      markReasoning,
 		"thoughts thought":               markReasoning | markThought,
 		"tool tools":                     markTool,
+		"connector connectors":           markTool | markInput, // Mistral's tools, whose results the model reads
+		"priority flex":                  markTier,
+		"tick ticks":                     markTicks,
+		"upstream":                       markUpstream,
 		"use used":                       markUse,
 		"audio speech voice":             markAudio,
-		"image images vision":            markImage,
+		"image vision":                   markImage,
+		"images":                         markImage | markMedia,
 		"text texts video videos document documents":    markOther,
 		"cost costs charge charges charged spend price": markCost,
 		"estimated estimate":                            markEstimated,
@@ -71,7 +80,8 @@ var vocabulary = func() map[string]mark {
 		"request requests call calls search searches query queries web server fetch iterations":  markIgnored,
 		"second seconds minute minutes hour duration time latency ms ns first per average rate":  markIgnored,
 		"max maximum min limit limits budget remaining context window percent ratio":             markIgnored,
-		"is byok type unit id ids speed tier geo original discount margin amount upstream fixed": markIgnored,
+		"is byok type unit id ids speed tier geo original discount margin amount fixed":          markIgnored,
+		"character characters chars file files byte bytes pixel pixels":                          markIgnored,
 	} {
 		for word := range strings.FieldsSeq(list) {
 			words[word] = m
