@@ -255,9 +255,9 @@ func TestReportThatIsNone(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		{"another verdict", jsonAnswer(201, doc), `the answer is not a report of Watchbill's, is --server right? its verdict is "Maybe"`},
-		{"no window", jsonAnswer(201, noWindow), "the answer is not a report of Watchbill's, is --server right? it has no id or window"},
-		{"another JSON", jsonAnswer(200, map[string]int{"id": 7}), "the answer is not one of Watchbill's, is --server right? json: cannot unmarshal number into Go struct field Document.id of type string"},
+		{"another verdict", jsonAnswer(201, doc), `the response is not a Watchbill report; check --server: its verdict is "Maybe"`},
+		{"no window", jsonAnswer(201, noWindow), "the response is not a Watchbill report; check --server: it has no id or window"},
+		{"another JSON", jsonAnswer(200, map[string]int{"id": 7}), "the response is not a Watchbill server's; check --server: json: cannot unmarshal number into Go struct field Document.id of type string"},
 	} {
 		api := newAPI(t, map[string]http.HandlerFunc{"POST /api/reports": test.answer})
 		api.run(t.Context(), "report").check(t, exitFailed, "", "watchbill: "+test.want+"\n")
