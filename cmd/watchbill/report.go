@@ -55,7 +55,7 @@ there is no report; 2 if the command line is wrong.`,
 	flags.StringVar(&o.name, "name", "", "`name` of the report, for people to read")
 	flags.StringSliceVar(&o.sections, "sections", nil, "comma-separated `sections` to include (default: all of "+sectionNames()+")")
 	flags.StringVar(&o.output, "output", "", "`file` to write the report to; its folder is created if missing")
-	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, html, csv or text (default: as the file's name says, else text on a terminal and json on a pipe)")
+	flags.StringVar(&o.format, "format", "", "`format` of the report: text, json, markdown, csv or html (default: by the extension of --output, otherwise text)")
 	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of the service's log files to analyze as well")
 	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit with status 0 even when an objective is missed")
 	cmd.AddCommand(reportRunCommand(std, env))
@@ -73,7 +73,7 @@ func sectionNames() string {
 func makeReport(ctx context.Context, c console, o reportOptions, flags *pflag.FlagSet) error {
 	var wrong faults
 	request := o.request(&wrong, flags.Changed)
-	format := o.formatFor(&wrong, c.outIsTerminal)
+	format := o.formatFor(&wrong)
 	var logs *logFolder
 	if o.logDir != "" {
 		logs = openLogFolder(&wrong, o.logDir)
@@ -132,27 +132,21 @@ func (o *reportOptions) request(wrong *faults, given func(flag string) bool) []b
 	return request
 }
 
-// formatFor is the format that was asked for, else the file's, else one for people at a terminal or for programs.
-func (o *reportOptions) formatFor(wrong *faults, terminal bool) report.Format {
-	name := o.format
-	if name == "" {
-		switch extension := strings.ToLower(filepath.Ext(o.output)); extension {
-		case ".html", ".htm":
-			name = string(report.HTML)
-		case ".md", ".markdown":
-			name = string(report.Markdown)
-		case ".csv":
-			name = string(report.CSV)
-		case ".txt":
-			name = string(report.Text)
-		default:
-			name = string(report.JSON)
-			if o.output == "" && terminal {
-				name = string(report.Text)
-			}
-		}
+// extensions are the formats of report files by their names' ends.
+var extensions = map[string]report.Format{
+	".json": report.JSON, ".html": report.HTML, ".htm": report.HTML, ".md": report.Markdown, ".markdown": report.Markdown,
+	".csv": report.CSV, ".txt": report.Text, "": report.Text,
+}
+
+// formatFor returns the format that was asked for, otherwise that of the file's extension, otherwise text.
+func (o *reportOptions) formatFor(wrong *faults) report.Format {
+	if o.format == "" {
+		extension := strings.ToLower(filepath.Ext(o.output))
+		format, known := extensions[extension]
+		wrong.add(!known, "--output", "no report format has the extension %q; use .json, .html, .md, .csv or .txt, or set --format", clip(extension, 40))
+		return format
 	}
-	format, err := report.ParseFormat(name)
+	format, err := report.ParseFormat(o.format)
 	wrong.keep("--format", err)
 	return format
 }
