@@ -5,7 +5,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The version of the chart, the image and the program is one. A test holds them together.
+VERSION ?= $(shell sed -n 's/^appVersion: *//p' charts/watchbill/Chart.yaml)
+COMMIT ?= $(shell git describe --always --exclude '*' --dirty 2>/dev/null)
 GOTESTSUM_FORMAT ?= pkgname
 FUZZTIME ?= 10s
 IMG ?= watchbill/watchbill:$(VERSION)
@@ -26,11 +28,11 @@ run: build ## Bring up the whole product on this machine; Ctrl-C stops it. ARGS=
 
 .PHONY: build
 build: ## Build bin/watchbill.
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/watchbill ./cmd/watchbill
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/watchbill ./cmd/watchbill
 
 .PHONY: image
 image: ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
-	go run -C hack/image . -source $(CURDIR) -output $(CURDIR)/bin/image.tar -name $(IMG) -version $(VERSION)
+	go run -C hack/image . -source $(CURDIR) -output $(CURDIR)/bin/image.tar -name $(IMG) -version $(VERSION) -commit "$(COMMIT)"
 
 ##@ The cluster of your kubeconfig
 
@@ -120,4 +122,4 @@ clean: ## Remove what was built, and the database that `make run` keeps.
 help: ## Show this.
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -28,20 +28,22 @@ func agentCommand(std stdio) *cobra.Command {
 	var o agentOptions
 	cmd := &cobra.Command{
 		Use:   "agent",
-		Short: "Run the reference agent: poll for deployments and run a command for each",
-		Long: `Poll the server for deployments and run a command (by sh -c) for each attempt, until SIGTERM or SIGINT.
+		Short: "Run the reference agent, which runs a command for each deployment",
+		Long: `Poll the server for deployments and run a command (with sh -c) for each attempt, until SIGTERM or SIGINT. The agent must be
+enrolled first: 'watchbill agents enroll' prints its token.
 
-The command is given the deployment as JSON on its standard input, and WATCHBILL_DEPLOYMENT_ID, WATCHBILL_DEPLOYMENT_NAME
-and WATCHBILL_ATTEMPT in its environment, but none of the service's tokens. What it writes is the deployment's log. A line
-"::progress 42 pulling image" sets the progress. Exit status 0 is success, 78 a failure that another attempt would not
-mend, any other a failure that may be tried again.
+The command gets the deployment as JSON on standard input, and WATCHBILL_DEPLOYMENT_ID, WATCHBILL_DEPLOYMENT_NAME and
+WATCHBILL_ATTEMPT in its environment, but none of Watchbill's tokens. Its output is the deployment's log. A line
+"::progress 42 pulling image" sets the progress. Exit status 0 means success; 78, a failure that another attempt would not
+fix; any other, a failure that may be retried.
 
-When told to stop, the agent claims no more, and lets what runs go on for --drain before it stops that too and reports it.
+On SIGTERM or SIGINT the agent claims nothing new. Running deployments may continue for --drain; then the agent stops them
+and reports that.
 
-A token that the server refuses does not end the agent: it polls on slowly, reads --token-file again, and uses the token
-that it then holds, for what runs as well.
+If the server refuses the token, the agent does not exit: it polls slowly, rereads --token-file, and uses the token that the
+file then holds, also for running deployments.
 
-Exit status: 0 it was told to stop; 1 the token is another agent's; 2 the command line is wrong.`,
+Exit status: 0 after SIGTERM or SIGINT; 1 if the token is another agent's; 2 if the command line is wrong.`,
 		Example: `  export WATCHBILL_TOKEN=wba_…
   watchbill agent --server https://watchbill.example --id edge-1 --exec './deploy.sh' --wait 30s`,
 		Args: cobra.NoArgs,
@@ -56,15 +58,15 @@ Exit status: 0 it was told to stop; 1 the token is another agent's; 2 the comman
 	}
 	flags := cmd.Flags()
 	o.connection.bind(flags)
-	flags.StringVar(&o.id, "id", "", "the agent's `id`")
-	flags.StringVar(&o.token, "token", "", "the agent's `token` (better in the environment: $WATCHBILL_TOKEN)")
-	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the token, read again when the server refuses it; goes before $WATCHBILL_TOKEN")
-	flags.StringVar(&o.exec, "exec", "", "the `command` to run for each deployment")
-	flags.IntVar(&o.concurrency, "concurrency", 1, "deployments run at once")
-	flags.DurationVar(&o.wait, "wait", 0, "how long the server may hold a poll, at most 1m; 0 polls at the server's interval")
-	flags.DurationVar(&o.drain, "drain", 30*time.Second, "how long deployments that run may go on when the agent is told to stop")
-	flags.DurationVar(&o.grace, "grace", 10*time.Second, "time for the command between SIGTERM and SIGKILL")
-	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error; the log goes to stderr")
+	flags.StringVar(&o.id, "id", "", "`id` of the agent, as it was enrolled")
+	flags.StringVar(&o.token, "token", "", "`token` of the agent (set $WATCHBILL_TOKEN instead: a command line is visible to other users)")
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the agent's token, reread when the server refuses the token; takes precedence over $WATCHBILL_TOKEN")
+	flags.StringVar(&o.exec, "exec", "", "shell `command` to run for each deployment")
+	flags.IntVar(&o.concurrency, "concurrency", 1, "max deployments to run at once")
+	flags.DurationVar(&o.wait, "wait", 0, "how long the server may hold a poll until there is a deployment, at most 1m; 0 polls at the interval the server asks for")
+	flags.DurationVar(&o.drain, "drain", 30*time.Second, "how long running deployments may continue after SIGTERM or SIGINT")
+	flags.DurationVar(&o.grace, "grace", 10*time.Second, "time between SIGTERM and SIGKILL for a command that is stopped")
+	flags.StringVar(&o.logLevel, "log-level", "info", "least severe `level` to log on stderr: debug, info, warn or error")
 	return cmd
 }
 

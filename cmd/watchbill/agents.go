@@ -19,7 +19,7 @@ import (
 func agentsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agents",
-		Short: "List, enrol and remove agents",
+		Short: "List, enroll and delete agents",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -36,12 +36,14 @@ func listAgentsCommand(std stdio, env func(string) (string, bool)) *cobra.Comman
 		label, state string
 	}
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List agents in the order of their ids",
-		Long: `List agents in the order of their ids.
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List agents by id",
+		Long: `List agents by id.
 
-An agent is online; late after one and a half of its own intervals without a poll; offline after six, or when it never
-polled. ENROLLED BY is the first 16 digits of the SHA-256 of the enrollment token that enrolled it; empty: an administrator did.`,
+STATE is online, late (no poll for one and a half of the agent's own intervals) or offline (none for six, or none ever).
+ENROLLED BY is the first 16 digits of the SHA-256 of the enrollment token that the agent enrolled with; empty if an
+administrator enrolled it.`,
 		Example: "  watchbill agents list --label 'region=eu,tier in (edge,core)' --state offline",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,8 +69,8 @@ polled. ENROLLED BY is the first 16 digits of the SHA-256 of the enrollment toke
 	}
 	o.access.bind(cmd.Flags())
 	o.listing.bind(cmd.Flags())
-	cmd.Flags().StringVarP(&o.label, "label", "l", "", "only agents whose labels match this `selector`, as Kubernetes has them")
-	cmd.Flags().StringVar(&o.state, "state", "", "only agents in this `state`: online, late or offline")
+	cmd.Flags().StringVarP(&o.label, "label", "l", "", "list only agents whose labels match this `selector`, in Kubernetes' syntax, such as region=eu,tier!=lab")
+	cmd.Flags().StringVar(&o.state, "state", "", "list only agents in this `state`: online, late or offline")
 	return cmd
 }
 
@@ -125,11 +127,14 @@ func enrollAgentCommand(std stdio, env func(string) (string, bool)) *cobra.Comma
 		interval                  time.Duration
 	}
 	cmd := &cobra.Command{
-		Use:   "enroll",
-		Short: "Enrol an agent and print its token",
-		Long: `Enrol an agent and print its id and its token, which is shown this once.
+		Use:        "enroll",
+		Aliases:    []string{"enrol"},
+		SuggestFor: []string{"add", "create", "register", "new"},
+		Short:      "Enroll an agent and print its token",
+		Long: `Enroll an agent and print its id and its token. Save the token: it cannot be shown again, only replaced with
+'watchbill agents rotate'.
 
-The enrollment token is enough; without one it takes the administrator's.`,
+An enrollment token is enough. Without one, the command uses the admin token.`,
 		Example: "  watchbill agents enroll --id edge-eu-017 --name 'Edge node 17' --label region=eu,tier=edge",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -161,15 +166,15 @@ The enrollment token is enough; without one it takes the administrator's.`,
 	flags := cmd.Flags()
 	o.access.bind(flags)
 	o.style.bind(flags)
-	flags.StringVar(&o.enrollmentToken, "enrollment-token", "", "a `token` that may enrol agents (better: $ENROLLMENT_TOKEN)")
-	flags.StringVar(&o.id, "id", "", "the agent's `id`; the server makes one up without")
-	flags.StringVar(&o.name, "name", "", "the agent's `name`, for people")
-	flags.StringToStringVarP(&o.labels, "label", "l", nil, "labels, `key=value`")
-	flags.DurationVar(&o.interval, "poll-interval", fleet.DefaultPollInterval, "how often it is to poll, in whole seconds")
+	flags.StringVar(&o.enrollmentToken, "enrollment-token", "", "enrollment `token` (set $ENROLLMENT_TOKEN instead: a command line is visible to other users)")
+	flags.StringVar(&o.id, "id", "", "`id` of the new agent (default: chosen by the server)")
+	flags.StringVar(&o.name, "name", "", "`name` of the new agent, for people to read")
+	flags.StringToStringVarP(&o.labels, "label", "l", nil, "labels of the new agent, as comma-separated `key=value` pairs")
+	flags.DurationVar(&o.interval, "poll-interval", fleet.DefaultPollInterval, "how often the new agent should poll, in whole seconds")
 	return cmd
 }
 
-// printToken shows a token, this once.
+// printToken shows a token that cannot be shown again.
 func printToken(c console, how style, agent openapi.EnrolledAgent) error {
 	if how.json() {
 		return c.json(agent)
@@ -177,7 +182,7 @@ func printToken(c console, how style, agent openapi.EnrolledAgent) error {
 	if err := c.print(c.table([]string{"ID", "TOKEN"}, [][]cell{{plain(agent.ID), plain(agent.Token)}})); err != nil {
 		return err
 	}
-	c.note("keep the token: it is shown this once")
+	c.note("save this token; it won't be shown again")
 	return nil
 }
 
@@ -185,8 +190,9 @@ func deleteAgentsCommand(std stdio, env func(string) (string, bool)) *cobra.Comm
 	var access access
 	cmd := &cobra.Command{
 		Use:     "delete ID…",
-		Short:   "Remove agents from the fleet",
-		Long:    "Remove agents from the fleet. Their tokens stop working within a second.",
+		Aliases: []string{"remove", "rm"},
+		Short:   "Delete agents from the fleet",
+		Long:    "Delete agents from the fleet. Their tokens stop working within a second.",
 		Example: "  watchbill agents delete edge-eu-017 edge-eu-018",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, ids []string) error {
@@ -211,7 +217,7 @@ func deleteAgentsCommand(std stdio, env func(string) (string, bool)) *cobra.Comm
 	return cmd
 }
 
-// each does something for every id, and goes on where one fails.
+// each calls do for every id, even after one fails, and returns all errors.
 func each(ids []string, do func(id string) error) error {
 	var failed []error
 	for _, id := range ids {
@@ -234,7 +240,7 @@ func rotateAgentCommand(std stdio, env func(string) (string, bool)) *cobra.Comma
 	cmd := &cobra.Command{
 		Use:     "rotate ID",
 		Short:   "Give an agent a new token and print it",
-		Long:    "Give an agent a new token and print it, this once. The old one stops working within a second.",
+		Long:    "Give an agent a new token and print it. Save it: it cannot be shown again. The old token stops working within a second.",
 		Example: "  watchbill agents rotate edge-eu-017 -o json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

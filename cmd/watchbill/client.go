@@ -24,6 +24,8 @@ const (
 	maxAnswer = 64 << 20 // bytes of one answer of the server
 	maxSecret = 64 << 10 // bytes of a token file
 	maxCAFile = 4 << 20  // bytes
+
+	adminToken = "admin token" // what messages call it
 )
 
 // connection says where a server is and how to get there.
@@ -32,8 +34,8 @@ type connection struct {
 }
 
 func (c *connection) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&c.server, "server", "http://localhost:8080", "`URL` of the server")
-	flags.StringVar(&c.caFile, "ca-file", "", "`file` of certificates (PEM) of authorities to trust beside the system's")
+	flags.StringVar(&c.server, "server", "http://localhost:8080", "`URL` of the Watchbill API")
+	flags.StringVar(&c.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust besides the system's")
 }
 
 // transport checks the connection's flags. The transport is nil if they are wrong.
@@ -72,14 +74,14 @@ type access struct {
 
 func (a *access) bind(flags *pflag.FlagSet) {
 	a.connection.bind(flags)
-	flags.StringVar(&a.adminToken, "admin-token", "", "the administrator's `token` (better in the environment: $ADMIN_TOKEN)")
-	flags.StringVar(&a.tokenFile, "token-file", "", "`file` that holds the token; goes before $ADMIN_TOKEN")
-	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long the server may take for one answer")
+	flags.StringVar(&a.adminToken, "admin-token", "", "admin `token` (set $ADMIN_TOKEN instead: a command line is visible to other users)")
+	flags.StringVar(&a.tokenFile, "token-file", "", "`file` that holds the admin token; takes precedence over $ADMIN_TOKEN")
+	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait for each response of the server")
 }
 
 // client makes the client. It is nil if a flag is wrong.
 func (a *access) client(wrong *faults) *client {
-	return a.clientFor(wrong, "admin token", a.adminToken, "ADMIN_TOKEN or --token-file")
+	return a.clientFor(wrong, adminToken, a.adminToken, "ADMIN_TOKEN or --token-file")
 }
 
 // clientFor makes a client with the given token, or the file's. kind and source are what to say where there is none.
@@ -87,12 +89,12 @@ func (a *access) clientFor(wrong *faults, kind, token, source string) *client {
 	token, err := readToken(token, a.tokenFile)
 	wrong.keep("--token-file", err)
 	wrong.add(err == nil && token == "", "no "+kind, "set %s", source)
-	wrong.add(a.timeout <= 0, "--timeout", "must be more than 0")
+	wrong.add(a.timeout <= 0, "--timeout", "must be positive")
 	transport := a.connection.transport(wrong)
 	if len(*wrong) > 0 {
 		return nil
 	}
-	return newClient(&exchange{server: strings.TrimSuffix(a.connection.server, "/"), token: token, tokenSource: source, timeout: a.timeout}, transport)
+	return newClient(&exchange{server: strings.TrimSuffix(a.connection.server, "/"), token: token, tokenSource: source, tokenKind: kind, timeout: a.timeout}, transport)
 }
 
 // readToken returns the token in the file, if one is named, or else the given one. Of several, as servers take them while
@@ -110,7 +112,7 @@ func readToken(given, file string) (string, error) {
 	first, _, _ := strings.Cut(given, ",")
 	first = strings.TrimSpace(first)
 	if strings.ContainsFunc(first, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", errors.New("the token has a character that no token has, such as a blank or a line break")
+		return "", errors.New("the token contains a character that tokens do not have, such as a space or a line break")
 	}
 	return first, nil
 }
@@ -165,6 +167,7 @@ type exchange struct {
 	http               http.Client
 	server             string // without a slash at its end
 	token, tokenSource string
+	tokenKind          string // such as admin token
 	timeout            time.Duration
 }
 
@@ -198,7 +201,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is over %d bytes", maxAnswer)
+		return 0, fmt.Errorf("the response is over %d bytes", maxAnswer)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
@@ -238,7 +241,7 @@ func decoded[T any](r reply, err error) (T, error) {
 		return value, err
 	}
 	if err := json.Unmarshal(r.content, &value); err != nil {
-		return value, fmt.Errorf("the answer is not one of Watchbill's, is --server right? %w", err)
+		return value, fmt.Errorf("the response is not a Watchbill server's; check --server: %w", err)
 	}
 	return value, nil
 }

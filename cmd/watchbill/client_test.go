@@ -45,7 +45,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			"token", problem(403, `{"code":"forbidden","detail":"this token does not open this"}`),
-			"403 forbidden: this token does not open this; is the token right? It is that of ADMIN_TOKEN or --token-file",
+			"admin token rejected; check ADMIN_TOKEN or --token-file (403 forbidden: this token does not open this)",
 		},
 		{
 			"a label that the token does not allow", problem(403, `{"code":"label_fixed","field":"labels.env","detail":"the enrollment token fixes this label to \"lab\""}`),
@@ -56,27 +56,27 @@ func TestRefusals(t *testing.T) {
 			problem(429, `{"code":"too_many","detail":"slow down"}`)(w, r)
 		}, "429 too_many: slow down; try again in 7s"},
 		{"escape sequences", problem(400, `{"code":"x","detail":"a\u001b[2J\nb\u009b1m"}`), "400 x: a\ufffd[2J\ufffdb\ufffd1m"},
-		{"a proxy", html, "$SERVER answered 502 Bad Gateway, and not as Watchbill does; is --server right?"},
+		{"a proxy", html, "$SERVER answered 502 Bad Gateway, but it is not a Watchbill server; check --server"},
 		{"http to https", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
-		}, "$SERVER answered 400 Bad Request, and not as Watchbill does: Client sent an HTTP request to an HTTPS server.; is --server right?"},
+		}, "$SERVER answered 400 Bad Request, but it is not a Watchbill server: Client sent an HTTP request to an HTTPS server; check --server"},
 		{"a redirection", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://new.example/", http.StatusMovedPermanently)
-		}, "$SERVER answers 301 Moved Permanently to https://new.example/; give that as --server"},
+		}, "$SERVER redirects to https://new.example/ (301 Moved Permanently); give that as --server"},
 		{
 			"a web page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
-			"the answer is not one of Watchbill's, is --server right? invalid character '<' looking for beginning of value",
+			"the response is not a Watchbill server's; check --server: invalid character '<' looking for beginning of value",
 		},
 		{"half an answer", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, `{"agents":[`)
-		}, "cannot reach $SERVER: the connection broke off"},
+		}, "cannot reach $SERVER: the connection was closed before the end of the response"},
 		{"an endless answer", func(w http.ResponseWriter, _ *http.Request) {
 			blanks := []byte(strings.Repeat(" ", 1<<20))
 			for range 65 {
 				_, _ = w.Write(blanks)
 			}
-		}, "the answer is over 67108864 bytes"},
+		}, "the response is over 67108864 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,11 +97,11 @@ func TestUnreachable(t *testing.T) {
 	slow := newAPI(t, map[string]http.HandlerFunc{"GET /api/agents": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }})
 	plain := strings.Replace(newAPI(t, nil).env["WATCHBILL_SERVER"], "http:", "https:", 1)
 	for _, test := range []struct{ name, server, want string }{
-		{"refused", "http://" + address, "connection refused; is it running there? --server or WATCHBILL_SERVER names another"},
-		{"no such host", "http://nowhere.invalid", "cannot look up nowhere.invalid; is --server right?"},
-		{"slow", slow.env["WATCHBILL_SERVER"], "no answer within 300ms (--timeout)"},
-		{"unknown authority", secure.URL, "x509: certificate signed by unknown authority; --ca-file names an authority to trust"},
-		{"https to http", plain, "it speaks http, not https"},
+		{"refused", "http://" + address, "connection refused; start the server there, or name another with --server or WATCHBILL_SERVER"},
+		{"no such host", "http://nowhere.invalid", "cannot look up nowhere.invalid; check --server"},
+		{"slow", slow.env["WATCHBILL_SERVER"], "no response within 300ms; --timeout changes that"},
+		{"unknown authority", secure.URL, "x509: certificate signed by unknown authority; name the authority to trust with --ca-file"},
+		{"https to http", plain, "the server speaks http, not https; check --server"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	maxRefusal = 64 << 10 // bytes of an answer that is an error
+	maxRefusal = 64 << 10 // bytes of a response that is an error
 
 	exitInterrupted = 130 // as shells have it after Ctrl-C: 128 + SIGINT
 )
 
-// errInterrupted ends a command that was told to stop before it was done. There is nothing to say.
+// errInterrupted ends a command that a signal interrupted. It has no message.
 var errInterrupted error = &exitError{code: exitInterrupted}
 
-// unreachable is a request that got no answer, or a part of one.
+// unreachable is a request that got no response, or an incomplete one.
 type unreachable struct {
 	server  string
 	timeout time.Duration
@@ -47,17 +47,17 @@ func (u *unreachable) Error() string {
 	}
 	switch {
 	case errors.Is(u.err, syscall.ECONNREFUSED):
-		why = "connection refused; is it running there? --server or WATCHBILL_SERVER names another"
+		why = "connection refused; start the server there, or name another with --server or WATCHBILL_SERVER"
 	case errors.As(u.err, &name):
-		why = fmt.Sprintf("cannot look up %s; is --server right?", name.Name)
+		why = fmt.Sprintf("cannot look up %s; check --server", name.Name)
 	case errors.As(u.err, &certificate):
-		why = fmt.Sprintf("%v; --ca-file names an authority to trust", certificate.Err)
+		why = fmt.Sprintf("%v; name the authority to trust with --ca-file", certificate.Err)
 	case errors.Is(u.err, http.ErrSchemeMismatch):
-		why = "it speaks http, not https"
+		why = "the server speaks http, not https; check --server"
 	case errors.As(u.err, &network) && network.Timeout():
-		why = fmt.Sprintf("no answer within %s (--timeout)", u.timeout)
+		why = fmt.Sprintf("no response within %s; --timeout changes that", writeDuration(u.timeout))
 	case errors.Is(u.err, io.EOF), errors.Is(u.err, io.ErrUnexpectedEOF):
-		why = "the connection broke off"
+		why = "the connection was closed before the end of the response"
 	}
 	return fmt.Sprintf("cannot reach %s: %s", u.server, oneLine(why))
 }
@@ -67,24 +67,25 @@ func (u *unreachable) temporary() bool {
 	return !errors.As(u.err, &certificate) && !errors.Is(u.err, http.ErrSchemeMismatch)
 }
 
-// refusal is an answer that is an error.
+// refusal is a response that is an error.
 type refusal struct {
 	problem     *openapi.Problem
 	server      string
+	tokenKind   string // such as admin token
 	tokenSource string
-	retryAfter  time.Duration // zero: the server does not say
-	text        string        // of an answer that is no problem document
+	retryAfter  time.Duration // zero if the server does not say
+	text        string        // of a response that is no problem document
 }
 
 func (e *exchange) refused(resp *http.Response) error {
-	content, err := readAll(resp.Body, "the answer", maxRefusal)
+	content, err := readAll(resp.Body, "the response", maxRefusal)
 	if errors.Is(err, errInterrupted) {
 		return err
 	}
 	if resp.StatusCode < http.StatusBadRequest {
-		return fmt.Errorf("%s answers %s to %s; give that as --server", e.server, resp.Status, oneLine(resp.Header.Get("Location")))
+		return fmt.Errorf("%s redirects to %[3]s (%[2]s); give that as --server", e.server, resp.Status, oneLine(resp.Header.Get("Location")))
 	}
-	r := &refusal{server: e.server, tokenSource: e.tokenSource}
+	r := &refusal{server: e.server, tokenKind: e.tokenKind, tokenSource: e.tokenSource}
 	errors.As(openapi.ProblemOf(resp, content), &r.problem)
 	if mediaType := resp.Header.Get("Content-Type"); r.problem.Code == openapi.CodeUnknown && strings.HasPrefix(mediaType, "text/plain") {
 		r.text, _, _ = strings.Cut(strings.TrimSpace(string(content)), "\n")
@@ -95,15 +96,15 @@ func (e *exchange) refused(resp *http.Response) error {
 	return r
 }
 
-// Error says on a line for each fault what the server said, and what may help.
+// Error returns a line for each fault that the server named, and what may help.
 func (r *refusal) Error() string {
 	p := r.problem
 	if p.Code == openapi.CodeUnknown {
-		s := fmt.Sprintf("%s answered %d %s, and not as Watchbill does", r.server, p.Status, p.Title)
+		s := fmt.Sprintf("%s answered %d %s, but it is not a Watchbill server", r.server, p.Status, p.Title)
 		if r.text != "" {
-			s += ": " + oneLine(r.text)
+			s += ": " + strings.TrimSuffix(oneLine(r.text), ".")
 		}
-		return s + "; is --server right?"
+		return s + "; check --server"
 	}
 	faults := p.Errors
 	if len(faults) == 0 {
@@ -120,9 +121,12 @@ func (r *refusal) Error() string {
 	s := strings.Join(lines, "\n")
 	switch {
 	case faults[0].Field == "" && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden):
-		s += "; is the token right? It is that of " + r.tokenSource
+		if r.tokenKind != adminToken && p.Status == http.StatusForbidden { // a good token may lack the right
+			return fmt.Sprintf("%s; check the %s of %s", s, r.tokenKind, r.tokenSource)
+		}
+		s = fmt.Sprintf("%s rejected; check %s (%s)", r.tokenKind, r.tokenSource, s)
 	case r.retryAfter > 0:
-		s += fmt.Sprintf("; try again in %s", r.retryAfter)
+		s += fmt.Sprintf("; try again in %s", writeDuration(r.retryAfter))
 	}
 	return s
 }

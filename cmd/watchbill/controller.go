@@ -63,10 +63,9 @@ func controllerCommand(std stdio) *cobra.Command {
 	var o controllerOptions
 	cmd := &cobra.Command{
 		Use:   "controller",
-		Short: "Make reports and alerts of the MonitoringReports in a Kubernetes cluster",
-		Long: `Make reports and alerts of the MonitoringReports in a Kubernetes cluster, until SIGTERM or SIGINT. Of several replicas one
-works, and the others wait to take over. Every flag can be set by an environment variable: --some-flag by
-WATCHBILL_SOME_FLAG.`,
+		Short: "Make reports and alerts for the MonitoringReports in a Kubernetes cluster",
+		Long: `Make reports and alerts for the MonitoringReports in a Kubernetes cluster, until SIGTERM or SIGINT. Of several replicas one
+works, and the others wait to take over.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), std) },
 	}
@@ -75,26 +74,26 @@ WATCHBILL_SOME_FLAG.`,
 }
 
 func (o *controllerOptions) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&o.metricsListen, "metrics-listen", ":9090", "`address` of Prometheus's /metrics; 0: none")
-	flags.StringVar(&o.healthListen, "health-listen", ":8081", "`address` of /healthz and /readyz; 0: none")
-	flags.BoolVar(&o.leaderElect, "leader-elect", true, "let one replica work at a time")
-	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the Lease for that; left out: the controller's own")
-	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "`namespaces` where MonitoringReports are looked for, separated by commas; left out: all")
-	flags.StringSliceVar(&o.reportNamespaces, "report-namespaces", nil, "`namespaces` where reports may be made, separated by commas, * for all: they show the whole fleet, its users and costs; left out: the controller's own")
-	flags.StringVar(&o.image, "image", "", "`image` of the Pods that make reports: this program's own")
-	flags.StringVar(&o.imagePullPolicy, "image-pull-policy", "", "when it is pulled: Always, IfNotPresent or Never; left out: as the cluster has it")
-	flags.StringSliceVar(&o.imagePullSecrets, "image-pull-secrets", nil, "`secrets` to pull it with, in the reports' namespaces, separated by commas")
-	flags.StringToStringVar(&o.reportRequests, "report-requests", map[string]string{"cpu": "20m", "memory": "64Mi"}, "`resources` that a Pod that makes a report asks for")
-	flags.StringToStringVar(&o.reportLimits, "report-limits", map[string]string{"memory": "256Mi"}, "`resources` that it may not exceed")
-	flags.StringVar(&o.connection.server, "server", "", "`URL` of the API, as Pods reach it")
-	flags.StringVar(&o.connection.caFile, "ca-file", "", "`file` of certificates (PEM) of authorities to trust beside the system's")
-	flags.StringVar(&o.tokenFile, "token-file", "", "`file` with the controller's ServiceAccount token for the API, which is asked about runs whose Pod is gone; left out: it is not asked")
-	flags.StringSliceVar(&o.allowedOutputs, "allowed-outputs", nil, "`patterns` of where reports may be delivered to, separated by commas: hosts (hooks.slack.com, *.example.com), addresses (10.96.0.0/12) and buckets (s3://reports); left out: anywhere")
-	flags.StringToStringVar(&o.selector, "metrics-selector", nil, "`labels` that all series of the API have in Prometheus, such as job=watchbill,namespace=fleet")
-	flags.StringToStringVar(&o.controllerSelector, "controller-metrics-selector", nil, "the same `labels` of the controller's series")
-	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "`URL` that the alerts' runbooks are under, where a report names none")
-	flags.StringVar(&o.rulesTarget, "rules-target", string(rules.Prometheus), "what evaluates the rules: prometheus, victoriametrics or mimir")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster; left out: $KUBECONFIG, or the Pod's own account")
+	flags.StringVar(&o.metricsListen, "metrics-listen", ":9090", "`address` that serves /metrics for Prometheus; 0 turns it off")
+	flags.StringVar(&o.healthListen, "health-listen", ":8081", "`address` that serves /healthz and /readyz; 0 turns it off")
+	flags.BoolVar(&o.leaderElect, "leader-elect", true, "elect a leader, so that one replica works at a time")
+	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the Lease for leader election (default: the controller's own)")
+	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "comma-separated `namespaces` to watch for MonitoringReports (default: all)")
+	flags.StringSliceVar(&o.reportNamespaces, "report-namespaces", nil, "comma-separated `namespaces` where reports may be made, or * for all; reports show the whole fleet, its users and costs (default: the controller's own)")
+	flags.StringVar(&o.image, "image", "", "`image` of the Pods that make reports: the one this controller runs")
+	flags.StringVar(&o.imagePullPolicy, "image-pull-policy", "", "pull `policy` of the image of the Pods that make reports: Always, IfNotPresent or Never (default: the cluster's)")
+	flags.StringSliceVar(&o.imagePullSecrets, "image-pull-secrets", nil, "comma-separated `secrets`, in the reports' namespaces, for pulling the image of the Pods that make reports")
+	flags.StringToStringVar(&o.reportRequests, "report-requests", map[string]string{"cpu": "20m", "memory": "64Mi"}, "resource `requests` of each Pod that makes a report")
+	flags.StringToStringVar(&o.reportLimits, "report-limits", map[string]string{"memory": "256Mi"}, "resource `limits` of each Pod that makes a report")
+	flags.StringVar(&o.connection.server, "server", "", "`URL` of the API, as Pods reach it, such as http://watchbill.watchbill-system:8080")
+	flags.StringVar(&o.connection.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust besides the system's")
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` with the controller's ServiceAccount token for the API, used to ask about runs whose Pod is gone (default: do not ask)")
+	flags.StringSliceVar(&o.allowedOutputs, "allowed-outputs", nil, "comma-separated `patterns` of allowed destinations of reports: hosts (hooks.slack.com, *.example.com), networks (10.96.0.0/12) and buckets (s3://reports) (default: any)")
+	flags.StringToStringVar(&o.selector, "metrics-selector", nil, "`labels` that select the API's series in Prometheus, such as job=watchbill,namespace=fleet")
+	flags.StringToStringVar(&o.controllerSelector, "controller-metrics-selector", nil, "`labels` that select the controller's series in Prometheus, such as job=watchbill-controller")
+	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "base `URL` of the alerts' runbooks, for reports that name none")
+	flags.StringVar(&o.rulesTarget, "rules-target", string(rules.Prometheus), "`system` that evaluates the rules: prometheus, victoriametrics or mimir")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster (default: $KUBECONFIG, or the Pod's own account)")
 	o.logs.bind(flags)
 }
 

@@ -73,7 +73,7 @@ func TestControllerFaults(t *testing.T) {
 		{[]string{"--kubeconfig", good, "--image", "i", "--server", "http://api", "--metrics-listen", ":1", "--health-listen", ":1"}, []string{
 			"--health-listen: is --metrics-listen too",
 		}},
-		{[]string{"now"}, []string{`unknown command "now" for "watchbill controller"`}},
+		{[]string{"now"}, []string{`unexpected argument "now"; usage: watchbill controller [flags]`}},
 	} {
 		var want strings.Builder
 		for _, line := range tt.want {

@@ -23,11 +23,13 @@ func costsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 		limit    int32
 	}
 	cmd := &cobra.Command{
-		Use:   "costs",
-		Short: "See what AI agents' executions cost",
-		Long: `See what executions cost in the last days, today included, and how well that is known. A cost is "at least" what it says
-if it leaves out tokens without a price or executions of unknown usage, "about" if a part of it comes from estimated tokens, and
-"unknown" if nothing of it is known.`,
+		Use:     "costs",
+		Aliases: []string{"cost"},
+		Short:   "Show what executions of AI agents cost",
+		Long: `Show what executions of AI agents cost in the last days, including today.
+
+"at least" before a cost means that it leaves out tokens without a price or executions whose usage is unknown; "about", that
+part of it comes from estimated tokens; "unknown", that no part of it is known.`,
 		Example: "  watchbill costs\n  watchbill costs --days 7 --by model --time-zone Europe/Berlin",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,10 +56,10 @@ if it leaves out tokens without a price or executions of unknown usage, "about" 
 	}
 	o.access.bind(cmd.Flags())
 	o.style.bind(cmd.Flags())
-	cmd.Flags().Int32Var(&o.days, "days", 30, "how many days, today included")
-	cmd.Flags().StringVar(&o.by, "by", "day", "what to tell costs by: day, user, agent or model")
-	cmd.Flags().StringVar(&o.zone, "time-zone", "UTC", "IANA `name` of the zone at whose midnight days begin")
-	cmd.Flags().Int32Var(&o.limit, "limit", 50, "users, agents or models at the most; the others are told together")
+	cmd.Flags().Int32Var(&o.days, "days", 30, "`number` of days to cover, including today")
+	cmd.Flags().StringVar(&o.by, "by", "day", "`dimension` to group costs by: day, user, agent or model")
+	cmd.Flags().StringVar(&o.zone, "time-zone", "UTC", "IANA time `zone` in which days begin and end, such as Europe/Berlin")
+	cmd.Flags().Int32Var(&o.limit, "limit", 50, "max `number` of users, agents or models to list; the rest is summed up as (others)")
 	return cmd
 }
 
@@ -162,9 +164,9 @@ func executionActivityCommand(std stdio, env func(string) (string, bool)) *cobra
 	}
 	cmd := &cobra.Command{
 		Use:   "activity USER",
-		Short: "List a user's executions, the newest first",
-		Long: `List a user's executions, the newest first, with what they used and cost. As JSON they come with their input and output.
-JOINED counts other spans or records of the same call, which are not listed and count once.`,
+		Short: "List a user's executions, newest first",
+		Long: `List a user's executions, newest first, with their tokens and cost. With -o json they include input and output.
+JOINED counts further spans or records of the same call; they are not listed, and the call counts once.`,
 		Example: "  watchbill executions activity ada --limit 20",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

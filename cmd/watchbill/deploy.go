@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 	"time"
@@ -15,9 +16,10 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// How often a group that is waited for is looked at: soon at first, then less often.
+// How often --wait asks for a group: soon at first, then less often.
 const (
 	firstLook  = 250 * time.Millisecond
 	usualPause = 2 * time.Second
@@ -39,13 +41,16 @@ func deployCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "deploy",
-		Short: "Deploy to agents, named or selected by their labels",
-		Long: `Create a deployment for each agent that is named or selected, all in one group and all or none, and print the group's id.
+		Short: "Deploy to agents, given by id or by a label selector",
+		Long: `Create one deployment for each agent that is given or selected. All of them are in one group; either all are created or none.
 
-With --wait it goes on until each is finished, and tells on stderr how far they are. Ctrl-C ends the waiting, not the
+The command prints "group" and the group's id, for 'deployments list --group' and 'deployments cancel --group', and for a
+single agent also "deployment" and the deployment's id, for 'deployments get' and 'logs'.
+
+With --wait it waits until every deployment has finished and shows progress on stderr. Ctrl-C stops the waiting, not the
 deployments.
 
-Exit status: 0 they are created, and with --wait have all succeeded; 1 they are not, or have not; 2 the command line is
+Exit status: 0 if the deployments were created, and with --wait if all succeeded; 1 otherwise; 2 if the command line is
 wrong.`,
 		Example: `  watchbill deploy --selector region=eu --name 'app 1.4.2' --spec '{"image":"registry.example/app:1.4.2"}' --wait
   watchbill deploy --agent edge-eu-017 --name 'app 1.4.2' --spec app.json --idempotency-key release-1.4.2-edge-eu-017`,
@@ -64,14 +69,14 @@ wrong.`,
 	flags := cmd.Flags()
 	o.access.bind(flags)
 	o.style.bind(flags)
-	flags.StringSliceVar(&o.agents, "agent", nil, "`ids` of agents")
-	flags.StringVar(&o.selector, "selector", "", "`selector` of agents by their labels, as Kubernetes selects; instead of --agent")
-	flags.StringVar(&o.name, "name", "", "the deployment's `name`, for people")
-	flags.StringVar(&o.spec, "spec", "", "what to do: a `JSON` object, a file that holds it, or - for standard input")
-	flags.Int32Var(&o.maxAttempts, "max-attempts", fleet.DefaultAttempts, "how often each is tried")
-	flags.DurationVar(&o.lease, "lease", fleet.DefaultLease, "how long an agent may be silent before its attempt is given up, in whole seconds")
-	flags.StringVar(&o.idempotencyKey, "idempotency-key", "", "a `name` for this request: the same again creates nothing, and prints the same")
-	flags.BoolVar(&o.wait, "wait", false, "wait until all are finished")
+	flags.StringSliceVar(&o.agents, "agent", nil, "comma-separated `ids` of the agents to deploy to; repeatable")
+	flags.StringVar(&o.selector, "selector", "", "deploy to agents whose labels match this `selector`, in Kubernetes' syntax, such as region=eu,tier!=lab; instead of --agent")
+	flags.StringVar(&o.name, "name", "", "`name` of the deployment, for people to read")
+	flags.StringVar(&o.spec, "spec", "", "what to deploy: a `JSON` object, a file that holds one, or - for standard input")
+	flags.Int32Var(&o.maxAttempts, "max-attempts", fleet.DefaultAttempts, "max `number` of attempts per agent")
+	flags.DurationVar(&o.lease, "lease", fleet.DefaultLease, "how long an agent that runs the deployment may be silent before its attempt times out, in whole seconds")
+	flags.StringVar(&o.idempotencyKey, "idempotency-key", "", "`key` that makes the command safe to repeat: a repetition with the same key creates nothing and prints the same")
+	flags.BoolVar(&o.wait, "wait", false, "wait until every deployment has finished")
 	return cmd
 }
 
@@ -95,7 +100,7 @@ func (o *deployOptions) request(wrong *faults, stdin io.Reader) openapi.CreateDe
 	}
 }
 
-// readSpec reads a JSON object, from where it is.
+// readSpec reads a JSON object from the argument itself, a file or standard input.
 func readSpec(given string, stdin io.Reader) (json.RawMessage, error) {
 	const most = fleet.MaxSpec
 	var spec []byte
@@ -109,6 +114,9 @@ func readSpec(given string, stdin io.Reader) (json.RawMessage, error) {
 		spec, err = readAll(strings.NewReader(given), "it", most)
 	default:
 		spec, err = readBounded(given, most)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("must be a JSON object or a file that holds one; there is no file %q", text.FitRunes(given, 80))
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -131,7 +139,7 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	}
 	created, err := decoded[openapi.CreatedDeployments](read(api.CreateDeployments(ctx, &params, request)))
 	if lost := (*unreachable)(nil); errors.As(err, &lost) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w\nwhether the deployments were created is not known; only with an --idempotency-key is it safe to repeat this", err)
+		return fmt.Errorf("%w\nthe deployments may have been created; repeat the command only if it had an --idempotency-key, else look with 'watchbill deployments list'", err)
 	}
 	if err != nil {
 		return err
@@ -139,25 +147,35 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	if o.style.json() {
 		err = c.json(created)
 	} else {
-		_, err = fmt.Fprintln(c.text(), created.GroupID)
+		err = printCreated(c, created)
 	}
 	if err != nil || !o.wait {
 		return err
 	}
 	group, err := waitForGroup(ctx, c, api, created.GroupID)
 	if errors.Is(err, errInterrupted) {
-		c.note("no longer waiting; 'watchbill deployments cancel --group %s' cancels what is left", oneLine(created.GroupID))
+		c.note("stopped waiting; 'watchbill deployments cancel --group %s' cancels what is unfinished", oneLine(created.GroupID))
 	}
 	if err != nil {
 		return err
 	}
 	if n := group.Counts; n.Succeeded != group.Total {
-		return fmt.Errorf("%d of %d did not succeed", group.Total-n.Succeeded, group.Total)
+		return fmt.Errorf("%d of %d did not succeed; see 'watchbill deployments list --group %s'", group.Total-n.Succeeded, group.Total, oneLine(created.GroupID))
 	}
 	return nil
 }
 
-// waitForGroup tells how a group is until it is finished. It bears with a server that is away for a while.
+// printCreated prints the id of a group, and that of its deployment if there is one only.
+func printCreated(c console, created openapi.CreatedDeployments) error {
+	text := fmt.Sprintln("group", created.GroupID)
+	if len(created.Deployments) == 1 {
+		text += fmt.Sprintln("deployment", created.Deployments[0].ID)
+	}
+	_, err := io.WriteString(c.text(), text)
+	return err
+}
+
+// waitForGroup shows the progress of a group until it is finished. It retries while the server is unreachable, for a while.
 func waitForGroup(ctx context.Context, c console, api *client, id string) (openapi.DeploymentGroup, error) {
 	line := statusLine{console: c}
 	defer line.end()

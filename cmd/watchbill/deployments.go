@@ -16,10 +16,11 @@ import (
 
 func deploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "deployments",
-		Short: "List, show and cancel deployments",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "deployments",
+		Aliases: []string{"deployment"},
+		Short:   "List, show and cancel deployments",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(listDeploymentsCommand(std, env), getDeploymentCommand(std, env), cancelDeploymentsCommand(std, env))
 	return cmd
@@ -33,8 +34,9 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 	}
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List deployments, the newest first",
-		Long:    "List deployments, the newest first, without their specs.",
+		Aliases: []string{"ls"},
+		Short:   "List deployments, newest first",
+		Long:    "List deployments, newest first, without their specs. STATUS shows the progress of those that report it.",
 		Example: "  watchbill deployments list --agent edge-eu-017 --status failed --limit 20",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,9 +66,9 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 	}
 	o.access.bind(cmd.Flags())
 	o.listing.bind(cmd.Flags())
-	cmd.Flags().StringVar(&o.agent, "agent", "", "only those of the agent of this `id`")
-	cmd.Flags().StringVar(&o.group, "group", "", "only what the create of this `group` made")
-	cmd.Flags().StringVar(&o.status, "status", "", "only those in this `status`: pending, running, succeeded, failed, timed_out or cancelled")
+	cmd.Flags().StringVar(&o.agent, "agent", "", "list only deployments of the agent with this `id`")
+	cmd.Flags().StringVar(&o.group, "group", "", "list only deployments of the group with this `id`, which deploy prints")
+	cmd.Flags().StringVar(&o.status, "status", "", "list only deployments in this `status`: pending, running, succeeded, failed, timed_out or cancelled")
 	return cmd
 }
 
@@ -129,8 +131,9 @@ func getDeploymentCommand(std stdio, env func(string) (string, bool)) *cobra.Com
 	}
 	cmd := &cobra.Command{
 		Use:     "get ID",
-		Short:   "Show a deployment and what became of each attempt",
-		Long:    "Show a deployment: its spec, where it stands, what became of each attempt, and what the last one put out.",
+		Aliases: []string{"show"},
+		Short:   "Show a deployment and the outcome of each attempt",
+		Long:    "Show a deployment: its spec, its status, the outcome of each attempt, and the output of the last one.",
 		Example: "  watchbill deployments get 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -210,9 +213,9 @@ func cancelDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra
 	}
 	cmd := &cobra.Command{
 		Use:   "cancel ID…",
-		Short: "Cancel deployments, or what is left of a group",
-		Long: `Cancel deployments that are pending or running, or with --group all of a group that are not finished. An agent that runs
-one learns so from its next renewal.`,
+		Short: "Cancel deployments, or all unfinished ones of a group",
+		Long: `Cancel deployments that are pending or running, or with --group every unfinished one of a group. An agent that runs a
+cancelled deployment is told when it next renews its lease.`,
 		Example: `  watchbill deployments cancel 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
   watchbill deployments cancel --group 0197a1b2-7c3d-7e4f-8a5b-000000000001`,
 		Args: cobra.ArbitraryArgs,
@@ -242,7 +245,7 @@ one learns so from its next renewal.`,
 		},
 	}
 	o.access.bind(cmd.Flags())
-	cmd.Flags().StringVar(&o.group, "group", "", "cancel what is left of this `group`")
+	cmd.Flags().StringVar(&o.group, "group", "", "cancel every unfinished deployment of the group with this `id`")
 	return cmd
 }
 

@@ -46,17 +46,19 @@ func devCommand(std stdio) *cobra.Command {
 	o.replica.InsecureTokens = true // nobody else reaches it
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Bring up the whole product on this machine, with a simulated fleet",
-		Long: "Start a PostgreSQL (unless $DATABASE_URL names one), migrate it, serve the API, and let simulated agents poll\n" +
-			"and deploy. Ctrl-C stops everything. The database is kept in --data-dir for the next time. The file of the AI agents and\n" +
-			"the spool are there too, unless --agents-file and --spool-dir say otherwise.",
+		Short: "Try Watchbill: run everything on this machine, with a simulated fleet",
+		Long: `Run everything on this machine: PostgreSQL (unless DATABASE_URL names one), the API, simulated agents that poll and deploy,
+and simulated executions of AI agents. The command prints the URLs and tokens. Ctrl-C stops everything.
+
+The database stays in --data-dir for the next run, as do the file of AI agents and the spool, unless --agents-file and
+--spool-dir name others.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), std, o) },
 	}
 	bindReplica(cmd.Flags(), &o.replica)
 	o.logs.bind(cmd.Flags())
-	cmd.Flags().StringVar(&o.dataDir, "data-dir", ".watchbill", "where the database is kept")
-	cmd.Flags().IntVar(&o.agents, "agents", 20, "simulated agents")
+	cmd.Flags().StringVar(&o.dataDir, "data-dir", ".watchbill", "`folder` that keeps the database between runs")
+	cmd.Flags().IntVar(&o.agents, "agents", 20, "number of simulated agents")
 	cmd.Flags().DurationVar(&o.every, "deploy-every", 5*time.Second, "time between simulated deployments")
 	cmd.Flags().DurationVar(&o.execute, "execute-every", 2*time.Second, "time between simulated executions of AI agents")
 	return cmd

@@ -11,10 +11,11 @@ import (
 
 func executionsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "executions",
-		Short: "See how AI agents' executions went",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "executions",
+		Aliases: []string{"execution"},
+		Short:   "List executions of AI agents, and maintain their totals",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(executionErrorsCommand(std, env), executionActivityCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
 	return cmd
@@ -27,8 +28,8 @@ func executionErrorsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 	}
 	cmd := &cobra.Command{
 		Use:     "errors",
-		Short:   "List executions that failed or timed out, the newest first",
-		Long:    "List executions that failed or timed out, the newest first. As JSON they come with their input and output.",
+		Short:   "List executions that failed or timed out, newest first",
+		Long:    "List executions that failed or timed out, newest first. With -o json they include input and output.",
 		Example: "  watchbill executions errors --limit 20",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -75,7 +75,7 @@ func TestExecutionsStory(t *testing.T) {
 	now := time.Now().UTC()
 	span := []string{"--from", now.Add(-time.Hour).Format(time.RFC3339), "--to", now.Add(time.Hour).Format(time.RFC3339)}
 	again := sh.run(t.Context(), append([]string{"prices", "reprice", "--prices-file", prices}, span...)...)
-	if again.code != 0 || !strings.HasPrefix(again.err, "watchbill: looked at 1 executions; 1 cost something else") {
+	if again.code != 0 || !strings.HasPrefix(again.err, "watchbill: 1 execution checked, 1 repriced with price table ours") {
 		t.Errorf("reprice: got exit %d: %s", again.code, again.err)
 	}
 	if e := failed(); e.CostUSD == nil || e.CostUSD.String() != "0.007" || !strings.HasPrefix(e.PriceVersion, "ours+") {

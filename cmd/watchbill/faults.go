@@ -29,7 +29,7 @@ func (f *faults) keep(what string, err error) {
 	}
 }
 
-// ids checks ids that the server minted.
+// ids checks ids that the server made.
 func (f *faults) ids(what string, ids ...string) {
 	for _, id := range ids {
 		f.add(uuid.Validate(id) != nil || len(id) != 36, what, "%q is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", text.FitRunes(id, 60))
@@ -46,7 +46,7 @@ func (f *faults) agentIDs(what string, ids ...string) {
 	}
 }
 
-// keepField notes an error that names what is at fault itself.
+// keepField notes an error that itself names what is wrong.
 func (f *faults) keepField(err error) {
 	if err != nil {
 		*f = append(*f, err)
@@ -55,8 +55,8 @@ func (f *faults) keepField(err error) {
 
 // seconds checks a duration that goes over the wire as whole seconds.
 func (f *faults) seconds(what string, d, least, most time.Duration) {
-	f.add(d < least || d > most || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", least, most, d)
+	f.add(d < least || d > most || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", writeDuration(least), writeDuration(most), writeDuration(d))
 }
 
-// err is nil where there is no fault.
+// err returns the faults as a usage error; nil if there are none.
 func (f faults) err() error { return usageError(errors.Join(f...)) }

@@ -24,12 +24,13 @@ func logsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 		attempt int32
 	}
 	cmd := &cobra.Command{
-		Use:   "logs DEPLOYMENT",
-		Short: "Print a deployment's log",
-		Long: `Print what an attempt of a deployment has put out.
+		Use:     "logs DEPLOYMENT",
+		Aliases: []string{"log"},
+		Short:   "Print the log of a deployment",
+		Long: `Print the log of one attempt of a deployment, given by the deployment's id.
 
-With -f it goes on until the attempt is over, also when the server is away for a short while. On a terminal, control
-characters are replaced; a pipe is given the log as it is.`,
+With -f the command keeps printing until the attempt has finished, and retries if the server is unreachable for a short
+while. On a terminal, control characters are replaced; a pipe gets the log unchanged.`,
 		Example: "  watchbill logs -f 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,8 +50,8 @@ characters are replaced; a pipe is given the log as it is.`,
 		},
 	}
 	o.access.bind(cmd.Flags())
-	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the attempt is over")
-	cmd.Flags().Int32Var(&o.attempt, "attempt", 0, "which attempt's log, by `number` (default: the latest that has run)")
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "keep printing until the attempt has finished")
+	cmd.Flags().Int32Var(&o.attempt, "attempt", 0, "print the log of the attempt with this `number` (default: the latest that has run)")
 	return cmd
 }
 
@@ -111,7 +112,7 @@ func (l *logTail) next(ctx context.Context) (read int, over bool, err error) {
 	defer resp.Body.Close()
 	end, err := strconv.ParseInt(resp.Header.Get("Watchbill-Next-Offset"), 10, 64)
 	if err != nil {
-		return 0, false, errors.New("the answer is not a log of Watchbill's, is --server right? it does not say where it ends")
+		return 0, false, errors.New("the response is not a Watchbill server's; check --server: it has no Watchbill-Next-Offset")
 	}
 	n, err := io.Copy(l.out, resp.Body)
 	l.offset += n
@@ -119,7 +120,7 @@ func (l *logTail) next(ctx context.Context) (read int, over bool, err error) {
 		return int(n), false, fmt.Errorf("read the log: %w", err)
 	}
 	if end != l.offset {
-		return int(n), false, fmt.Errorf("the log goes on at %d, not at %d as the server says", l.offset, end)
+		return int(n), false, fmt.Errorf("the log continues at %d, not at %d as the server says", l.offset, end)
 	}
 	return int(n), resp.Header.Get("Watchbill-Log-Complete") == strconv.FormatBool(true), nil
 }

@@ -12,9 +12,6 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback" // webhooks and stores are trusted by these where a machine, such as our image, has none
 )
 
-// version is set by the linker.
-var version string
-
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}, os.LookupEnv))
 }

@@ -39,20 +39,22 @@ func migrateCommand(std stdio) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "marked as changed: %d agents, %d deleted agents, %d deployments; every replica reads them all again\n",
+		_, err = fmt.Fprintf(std.out, "marked as changed: %d agents, %d deleted agents, %d deployments; every replica reads them again\n",
 			renewed.Agents, renewed.DeletedAgents, renewed.Deployments)
 		return err
 	}
-	const afterRestoreUsage = "also mark every row as changed, so that each replica reads everything again; for a restored database"
+	const afterRestoreUsage = "also mark every row as changed, so that each replica reads everything again; for use after a database restore"
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the database's schema up to date",
-		Args:  cobra.NoArgs,
-		RunE:  up,
+		Short: "Migrate the database schema to this version",
+		Long: `Migrate the database schema to this version, as 'migrate up' does. 'watchbill serve' does the same when it starts, unless
+--migrate=false.`,
+		Args: cobra.NoArgs,
+		RunE: up,
 	}
 	bindDatabase(cmd.PersistentFlags(), &config)
 	cmd.Flags().BoolVar(&afterRestore, "after-restore", false, afterRestoreUsage)
-	upCommand := &cobra.Command{Use: "up", Short: "Bring the schema up to date", Args: cobra.NoArgs, RunE: up}
+	upCommand := &cobra.Command{Use: "up", Short: "Migrate the database schema to this version", Args: cobra.NoArgs, RunE: up}
 	upCommand.Flags().BoolVar(&afterRestore, "after-restore", false, afterRestoreUsage)
 	cmd.AddCommand(
 		upCommand,

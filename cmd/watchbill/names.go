@@ -20,12 +20,12 @@ func executionNamesCommand(std stdio, env func(string) (string, bool)) *cobra.Co
 	}
 	cmd := &cobra.Command{
 		Use:   "names",
-		Short: "List the agents and models that figures tell apart, or drop some",
-		Long: `List the names of agents and models that figures tell apart, and how many of each they may; executions under all other
-names count as other.
+		Short: "List the agents and models that have totals of their own, or drop some",
+		Long: `List the names of agents and models that have totals of their own, and how many of each there may be. Executions under
+all other names are counted as "other".
 
-With --drop, drop names instead of listing them, so that others can be told apart. What was counted under a dropped name
-stays. See also: watchbill executions recount.`,
+With --drop, drop names instead of listing them, to make room for others. Totals already counted under a dropped name stay.
+See also: watchbill executions recount.`,
 		Example: "  watchbill executions names\n  watchbill executions names --drop agent=run-1 --drop model=test-model",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +48,7 @@ stays. See also: watchbill executions recount.`,
 	}
 	o.access.bind(cmd.Flags())
 	o.style.bind(cmd.Flags())
-	cmd.Flags().StringArrayVar(&o.drop, "drop", nil, "drop this `name`, written agent=NAME or model=NAME; repeatable")
+	cmd.Flags().StringArrayVar(&o.drop, "drop", nil, "`name` to drop, as agent=NAME or model=NAME; repeatable")
 	return cmd
 }
 

@@ -185,7 +185,7 @@ const maxEntries = 100_000
 
 func (l *listing) bind(flags *pflag.FlagSet) {
 	l.style.bind(flags)
-	flags.IntVar(&l.limit, "limit", 1000, "entries at the most")
+	flags.IntVar(&l.limit, "limit", 1000, "max entries to list")
 }
 
 func (l *listing) check(wrong *faults) {
@@ -204,7 +204,7 @@ func (c console) truncated(more bool, limit int) {
 type style string
 
 func (s *style) bind(flags *pflag.FlagSet) {
-	flags.StringVarP((*string)(s), "format", "o", "table", "table or json")
+	flags.StringVarP((*string)(s), "format", "o", "table", "output `format`: table or json")
 }
 
 func (s *style) check(wrong *faults) {
@@ -212,3 +212,11 @@ func (s *style) check(wrong *faults) {
 }
 
 func (s *style) json() bool { return *s == "json" }
+
+// plural writes a count with its noun: 1 execution, 2 executions.
+func plural[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// How a command that waits bears with a server that is away.
+// How long and how often a command that waits retries while the server is unreachable.
 const (
 	patience      = 2 * time.Minute // then it gives up
 	firstPause    = 250 * time.Millisecond
@@ -17,8 +17,8 @@ const (
 	maxRetryAfter = 30 * time.Second
 )
 
-// persist calls until that succeeds, cannot help any more, or the server has been away for too long. say is told once
-// that it is away.
+// persist calls call until it succeeds, retrying would not help, or the server has been unreachable for patience. It calls
+// say once, with the first error.
 func persist(ctx context.Context, say func(string), call func() error) error {
 	var since time.Time
 	for failures := 0; ; failures++ {
@@ -29,7 +29,7 @@ func persist(ctx context.Context, say func(string), call func() error) error {
 		}
 		if failures == 0 {
 			since = time.Now()
-			say(fmt.Sprintf("%v\ntrying again for %s …", err, patience))
+			say(fmt.Sprintf("%v\nretrying for %s …", err, writeDuration(patience)))
 		}
 		wait := min(firstPause<<min(failures, 8), maxPause)
 		if r, ok := fault.(*refusal); ok {

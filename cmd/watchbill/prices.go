@@ -17,10 +17,11 @@ import (
 
 func pricesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "prices",
-		Short: "Check and show what models cost",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "prices",
+		Aliases: []string{"price"},
+		Short:   "Show, check and apply prices of models",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(checkPricesCommand(std, env), showPricesCommand(std, env), repriceCommand(std, env))
 	return cmd
@@ -30,10 +31,10 @@ func checkPricesCommand(std stdio, env func(string) (string, bool)) *cobra.Comma
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Check a file of prices",
-		Long: `Check a file of prices, - for standard input. Every fault is shown as FILE:LINE: field: what is wrong. Of a file without
-any it is said which of its prices go before shipped ones.
+		Long: `Check a file of prices, or standard input if FILE is -. Every error is shown as FILE:LINE: field: what is wrong. For a valid
+file, list its prices that take precedence over built-in ones.
 
-Exit status: 0 the file is good; 1 it is not; 2 it cannot be read, or the command line is wrong.`,
+Exit status: 0 if the file is valid; 1 if it is not; 2 if it cannot be read, or the command line is wrong.`,
 		Example: "  watchbill prices check /etc/watchbill/prices.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -51,20 +52,21 @@ func checkPrices(c console, path string) error {
 	for _, price := range list.Models() {
 		names += len(price.Match)
 	}
-	summary := fmt.Sprintf("%s is good: version %s, %d prices for %d names\n", oneLine(path), list.Version(), len(list.Models()), names)
+	summary := fmt.Sprintf("%s is valid: version %s, %s for %s\n", oneLine(path), list.Version(),
+		plural(len(list.Models()), "price", "prices"), plural(names, "model name", "model names"))
 	if err := c.print(summary); err != nil {
 		return err
 	}
 	overrides := prices.Overrides(prices.Default(), list)
 	if len(overrides) == 0 {
-		c.note("it overrides no shipped price")
+		c.note("no price takes precedence over a built-in one")
 		return nil
 	}
 	rows := make([][]cell, len(overrides))
 	for i, o := range overrides {
 		rows[i] = []cell{plain(strconv.Itoa(o.Price.Line)), brief(strings.Join(o.Price.Match, ", ")), plain(strings.Join(o.Of, ", "))}
 	}
-	return c.print(c.table([]string{"LINE", "MODELS", "INSTEAD OF THE SHIPPED PRICES OF"}, rows))
+	return c.print(c.table([]string{"LINE", "MODELS", "INSTEAD OF BUILT-IN PRICES OF"}, rows))
 }
 
 // readPrices reads a file of prices, and shows every fault of it.
@@ -110,13 +112,14 @@ type showPrices struct {
 func showPricesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var o showPrices
 	cmd := &cobra.Command{
-		Use:   "show [MODEL…]",
-		Short: "Show prices, or the one that a model finds today",
-		Long: `Show all prices, in USD per million tokens, in the order in which they are asked. With names of models, as executions
-report them, show the price that each finds now, and why others find none. --provider, --region, --service-tier and --at
-say what else an execution tells; regions, tiers and hours multiply the prices that are shown then.
+		Use:     "show [MODEL…]",
+		Aliases: []string{"list", "ls", "get"},
+		Short:   "Show all prices, or the price of given models",
+		Long: `Show all prices, in USD per million tokens, in the order in which they are tried. With names of models, as executions
+report them, show the price that applies to each, or why there is none. --provider, --region, --service-tier and --at narrow
+the lookup as the same facts of an execution would; the prices shown then include multipliers for region, tier and hour.
 
-Exit status: 0; 1 a model has no price, or the file is not good; 2 the command line is wrong.`,
+Exit status: 0; 1 if a model has no price, or the file is not valid; 2 if the command line is wrong.`,
 		Example: `  watchbill prices show gpt-4o-2024-08-06 us.anthropic.claude-sonnet-4-5-20250929-v1:0
   watchbill prices show --file /etc/watchbill/prices.yaml -o json`,
 		Args: cobra.ArbitraryArgs,
@@ -125,11 +128,11 @@ Exit status: 0; 1 a model has no price, or the file is not good; 2 the command l
 		},
 	}
 	o.style.bind(cmd.Flags())
-	cmd.Flags().StringVar(&o.file, "file", "", "`file` of prices that go before the shipped ones")
-	cmd.Flags().StringVar(&o.query.Provider, "provider", "", "the `provider` that the executions name")
-	cmd.Flags().StringVar(&o.query.Region, "region", "", "the `region` in which the model ran")
-	cmd.Flags().StringVar(&o.query.ServiceTier, "service-tier", "", "the `tier` of service, such as batch")
-	cmd.Flags().StringVar(&o.at, "at", "", "the `time` when the executions began, such as 2006-01-02T15:04:05Z; now if empty")
+	cmd.Flags().StringVar(&o.file, "file", "", "YAML `file` of prices that take precedence over the built-in ones")
+	cmd.Flags().StringVar(&o.query.Provider, "provider", "", "look up the price at this `provider`, as executions name it")
+	cmd.Flags().StringVar(&o.query.Region, "region", "", "look up the price for a model that ran in this `region`")
+	cmd.Flags().StringVar(&o.query.ServiceTier, "service-tier", "", "look up the price for this service `tier`, such as batch")
+	cmd.Flags().StringVar(&o.at, "at", "", "look up the price at this `time`, such as 2006-01-02T15:04:05Z (default: now)")
 	o.hosted.bind(cmd.Flags())
 	return cmd
 }
@@ -140,7 +143,7 @@ func (o showPrices) run(c console, models []string, now time.Time) error {
 	for _, flag := range []struct{ name, value string }{
 		{"--provider", o.query.Provider}, {"--region", o.query.Region}, {"--service-tier", o.query.ServiceTier}, {"--at", o.at},
 	} {
-		wrong.add(flag.value != "" && len(models) == 0, flag.name, "is for the names of models, and there are none")
+		wrong.add(flag.value != "" && len(models) == 0, flag.name, "needs the name of a model as an argument")
 	}
 	o.hosted.check(&wrong)
 	o.query.At = now

@@ -10,7 +10,7 @@ import (
 type selfHosted string
 
 func (s *selfHosted) bind(flags *pflag.FlagSet) {
-	flags.StringVar((*string)(s), "self-hosted-models", replica.SelfHostedFree, "what models cost that vLLM, Ollama and the like run: free (nothing) or unpriced (it is not known)")
+	flags.StringVar((*string)(s), "self-hosted-models", replica.SelfHostedFree, "`cost` of models run by vLLM, Ollama and similar servers: free (zero) or unpriced (unknown)")
 }
 
 func (s selfHosted) check(wrong *faults) {

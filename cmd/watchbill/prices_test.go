@@ -44,12 +44,12 @@ func TestCheckPrices(t *testing.T) {
 		name, path, stdin string
 		want              outcome
 	}{
-		{"good", good, "", outcome{0, good + ` is good: version acme-1, 3 prices for 4 names
-LINE  MODELS               INSTEAD OF THE SHIPPED PRICES OF
+		{"good", good, "", outcome{0, good + ` is valid: version acme-1, 3 prices for 4 model names
+LINE  MODELS               INSTEAD OF BUILT-IN PRICES OF
 4     text-embedding-ada*  text-embedding-ada-002
 `, ""}},
-		{"good, and overrides nothing", plain, "", outcome{0, plain + " is good: version x, 0 prices for 0 names\n", "watchbill: it overrides no shipped price\n"}},
-		{"standard input", "-", "version: x\ncurrency: USD\nmodels: []\n", outcome{0, "- is good: version x, 0 prices for 0 names\n", "watchbill: it overrides no shipped price\n"}},
+		{"good, and overrides nothing", plain, "", outcome{0, plain + " is valid: version x, 0 prices for 0 model names\n", "watchbill: no price takes precedence over a built-in one\n"}},
+		{"standard input", "-", "version: x\ncurrency: USD\nmodels: []\n", outcome{0, "- is valid: version x, 0 prices for 0 model names\n", "watchbill: no price takes precedence over a built-in one\n"}},
 		{"bad", bad, "", outcome{exitFailed, "", strings.ReplaceAll(`FILE:1: currency: is missing; it must be USD
 FILE:3: models[0].input: must not be negative
 FILE:4: models[1]."\x1b]0;x": is not a field here; known are match, provider, elsewhere, exact, from, until, input, output, cache_read, cache_write, cache_write_1h, audio_input, audio_output, audio_cache_read, image_input, image_output, tiers, service_tiers, hours, source, date
@@ -175,11 +175,11 @@ models: [{match: [m], provider: [a, b], elsewhere: unnamed, input: 1, output: 2,
 		shell{}.run(t.Context(), "prices", "show", "--file", bad).check(t, exitFailed, "", bad+":1: file: is not YAML: did not find expected node content\n")
 	})
 	for args, want := range map[string]string{
-		"prices show -o yaml --provider x": "watchbill: --format: must be table or json, not \"yaml\"\nwatchbill: --provider: is for the names of models, and there are none\n",
-		"prices show --region eu --at noon --self-hosted-models dear": "watchbill: --region: is for the names of models, and there are none\nwatchbill: --at: is for the names of models, and there are none\n" +
+		"prices show -o yaml --provider x": "watchbill: --format: must be table or json, not \"yaml\"\nwatchbill: --provider: needs the name of a model as an argument\n",
+		"prices show --region eu --at noon --self-hosted-models dear": "watchbill: --region: needs the name of a model as an argument\nwatchbill: --at: needs the name of a model as an argument\n" +
 			"watchbill: --self-hosted-models: must be free or unpriced, not \"dear\"\nwatchbill: --at: must be a time such as 2006-01-02T15:04:05Z, not \"noon\"\n",
-		"prices check":                "watchbill: accepts 1 arg(s), received 0\n",
-		"prices list":                 "watchbill: unknown command \"list\" for \"watchbill prices\"\n",
+		"prices check":                "watchbill: an argument is missing; usage: watchbill prices check FILE [flags]\n",
+		"prices dump":                 "watchbill: unknown command \"dump\" for \"watchbill prices\"; commands: check, reprice, show\n",
 		"prices show --file /no/such": "watchbill: --file: open /no/such: no such file or directory\n",
 	} {
 		t.Run(args, func(t *testing.T) {

@@ -17,10 +17,10 @@ func recountCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use:   "recount",
-		Short: "Count executions under their own names that count as other",
-		Long: `Count the executions that began in a time and count as other in the figures under their own agents and models, as far
-as there are places for these names: see GET and DELETE /api/admin/names. It works on the database, beside running replicas. What
-was done when it is broken off stays done; running it again does the rest.`,
+		Short: "Recount executions counted as \"other\" under their own names",
+		Long: `Recount past executions that are counted as "other" under their own agents and models, as far as there is room for these
+names (see 'watchbill executions names'). The command works on the database and may run beside the server. If it is
+interrupted, run it again: it continues with what is left.`,
 		Example: "  watchbill executions recount --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,8 +37,8 @@ was done when it is broken off stays done; running it again does the rest.`,
 		},
 	}
 	bindDatabase(cmd.Flags(), &config)
-	cmd.Flags().StringVar(&from, "from", "", "`time` from which on executions are counted anew, such as 2026-11-01T00:00:00Z")
-	cmd.Flags().StringVar(&to, "to", "", "`time` up to which")
+	cmd.Flags().StringVar(&from, "from", "", "recount executions that began at or after this `time`, such as 2026-11-01T00:00:00Z")
+	cmd.Flags().StringVar(&to, "to", "", "recount executions that began before this `time`, such as 2026-12-01T00:00:00Z")
 	return cmd
 }
 
@@ -49,9 +49,9 @@ func recount(ctx context.Context, c console, config replica.Config, w execution.
 	}
 	defer db.Close()
 	done, err := postgres.NewExecutions(db, config.Executions.Retention, time.Now).Recount(ctx, w)
-	c.note("looked at %d executions; %d count under their own names now", done.Seen, done.Changed)
+	c.note("%s checked, %d recounted under their own names", plural(done.Seen, "execution", "executions"), done.Changed)
 	if errors.Is(err, context.Canceled) {
-		return errors.New("broken off: run it again for the rest")
+		return errors.New("interrupted; run the command again for the rest")
 	}
 	return err
 }

@@ -31,15 +31,16 @@ type reportOptions struct {
 func reportCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var o reportOptions
 	cmd := &cobra.Command{
-		Use:   "report",
-		Short: "Report how the fleet and the service have been doing",
-		Long: `Let the server make a report over a window of time and show it: on a terminal to be read, on a pipe as JSON.
+		Use:     "report",
+		Aliases: []string{"reports"},
+		Short:   "Report on the fleet, the service and AI costs over a time window",
+		Long: `Have the server make a report over a time window, and show it or write it to a file.
 
-With --log-dir it also says what the service's log files say (master-backend.log and database-queries.log, rotated and
-packed ones too), as far as they are of the same window.
+With --log-dir the report also covers the service's log files in that folder (master-backend.log and database-queries.log,
+including rotated and compressed ones), as far as they are of the same window.
 
-Exit status: 0 all objectives are met, or there was nothing to judge them by; 3 one is missed (--exit-zero makes that 0);
-1 there is no report; 2 the command line is wrong.`,
+Exit status: 0 if all objectives are met, or there is no data to judge them; 3 if one is missed (0 with --exit-zero); 1 if
+there is no report; 2 if the command line is wrong.`,
 		Example: `  watchbill report --hours 12
   watchbill report --output reports/daily_$(date +%Y%m%d).json --log-dir /var/log/watchbill`,
 		Args: cobra.NoArgs,
@@ -49,15 +50,15 @@ Exit status: 0 all objectives are met, or there was nothing to judge them by; 3 
 	}
 	flags := cmd.Flags()
 	o.access.bind(flags)
-	flags.Int64Var(&o.hours, "hours", 24, "the window is the last so many hours")
-	flags.StringVar(&o.from, "from", "", "`time` where the window begins, such as 2006-01-02T15:04:05Z; instead of --hours")
-	flags.StringVar(&o.to, "to", "", "`time` where the window ends")
-	flags.StringVar(&o.name, "name", "", "the report's `name`")
-	flags.StringSliceVar(&o.sections, "sections", nil, "only these `sections` of "+sectionNames())
-	flags.StringVar(&o.output, "output", "", "`file` to write the report to; its folder is made if need be")
-	flags.StringVar(&o.format, "format", "", "`format`: json, markdown, html, csv or text (default: as the file's name says, else text on a terminal and json on a pipe)")
-	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of log files to analyse too")
-	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 also when an objective is missed")
+	flags.Int64Var(&o.hours, "hours", 24, "length of the report's window, in hours up to now")
+	flags.StringVar(&o.from, "from", "", "start `time` of the report's window, such as 2006-01-02T15:04:05Z; with --to, instead of --hours")
+	flags.StringVar(&o.to, "to", "", "end `time` of the report's window, such as 2006-01-03T15:04:05Z; with --from")
+	flags.StringVar(&o.name, "name", "", "`name` of the report, for people to read")
+	flags.StringSliceVar(&o.sections, "sections", nil, "comma-separated `sections` to include (default: all of "+sectionNames()+")")
+	flags.StringVar(&o.output, "output", "", "`file` to write the report to; its folder is created if missing")
+	flags.StringVar(&o.format, "format", "", "`format` of the report: text, json, markdown, csv or html (default: by the extension of --output, otherwise text)")
+	flags.StringVar(&o.logDir, "log-dir", "", "`folder` of the service's log files to analyze as well")
+	flags.BoolVar(&o.exitZero, "exit-zero", false, "exit with status 0 even when an objective is missed")
 	cmd.AddCommand(reportRunCommand(std, env))
 	return cmd
 }
@@ -73,7 +74,7 @@ func sectionNames() string {
 func makeReport(ctx context.Context, c console, o reportOptions, flags *pflag.FlagSet) error {
 	var wrong faults
 	request := o.request(&wrong, flags.Changed)
-	format := o.formatFor(&wrong, c.outIsTerminal)
+	format := o.formatFor(&wrong)
 	var logs *logFolder
 	if o.logDir != "" {
 		logs = openLogFolder(&wrong, o.logDir)
@@ -132,27 +133,21 @@ func (o *reportOptions) request(wrong *faults, given func(flag string) bool) []b
 	return request
 }
 
-// formatFor is the format that was asked for, else the file's, else one for people at a terminal or for programs.
-func (o *reportOptions) formatFor(wrong *faults, terminal bool) report.Format {
-	name := o.format
-	if name == "" {
-		switch extension := strings.ToLower(filepath.Ext(o.output)); extension {
-		case ".html", ".htm":
-			name = string(report.HTML)
-		case ".md", ".markdown":
-			name = string(report.Markdown)
-		case ".csv":
-			name = string(report.CSV)
-		case ".txt":
-			name = string(report.Text)
-		default:
-			name = string(report.JSON)
-			if o.output == "" && terminal {
-				name = string(report.Text)
-			}
-		}
+// extensions are the formats of report files by their names' ends.
+var extensions = map[string]report.Format{
+	".json": report.JSON, ".html": report.HTML, ".htm": report.HTML, ".md": report.Markdown, ".markdown": report.Markdown,
+	".csv": report.CSV, ".txt": report.Text, "": report.Text,
+}
+
+// formatFor returns the format that was asked for, otherwise that of the file's extension, otherwise text.
+func (o *reportOptions) formatFor(wrong *faults) report.Format {
+	if o.format == "" {
+		extension := strings.ToLower(filepath.Ext(o.output))
+		format, known := extensions[extension]
+		wrong.add(!known, "--output", "no report format has the extension %q; use .json, .html, .md, .csv or .txt, or set --format", text.FitRunes(extension, 40))
+		return format
 	}
-	format, err := report.ParseFormat(name)
+	format, err := report.ParseFormat(o.format)
 	wrong.keep("--format", err)
 	return format
 }
@@ -162,10 +157,10 @@ func checkDocument(doc report.Document) error {
 	switch doc.Verdict {
 	case report.Pass, report.Fail, report.NoData:
 	default:
-		return fmt.Errorf("the answer is not a report of Watchbill's, is --server right? its verdict is %q", text.FitRunes(string(doc.Verdict), 40))
+		return fmt.Errorf("the response is not a Watchbill report; check --server: its verdict is %q", text.FitRunes(string(doc.Verdict), 40))
 	}
 	if doc.ID == "" || !doc.Window.From.Before(doc.Window.To) {
-		return errors.New("the answer is not a report of Watchbill's, is --server right? it has no id or window")
+		return errors.New("the response is not a Watchbill report; check --server: it has no id or window")
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestReportExitStatus(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			want := aReport(t, test.failed)
-			got := reportAPI(t, want).run(t.Context(), append([]string{"report"}, test.args...)...)
+			got := reportAPI(t, want).run(t.Context(), append([]string{"report", "--format", "json"}, test.args...)...)
 			if got.code != test.code || got.err != test.stderr {
 				t.Errorf("want exit %d and %q, got %d and %q", test.code, test.stderr, got.code, got.err)
 			}
@@ -105,6 +105,11 @@ func TestReportFormats(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 100)
 	api := reportAPI(t, doc)
+	var text strings.Builder
+	if err := report.Render(&text, doc, report.Text, report.RenderOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	api.run(t.Context(), "report", "--exit-zero").check(t, 0, text.String(), "") // a pipe, too, is read by people
 	for _, format := range report.Formats() {
 		var want strings.Builder
 		if err := report.Render(&want, doc, format, report.RenderOptions{}); err != nil {
@@ -119,7 +124,7 @@ func TestReportFile(t *testing.T) {
 	api := reportAPI(t, aReport(t, 100))
 	dir := t.TempDir()
 	for name, begin := range map[string]string{
-		"daily.json": "{", "daily.md": "# Report", "daily.markdown": "# Report", "daily.CSV": "section,", "daily.txt": "Report", "daily": "{",
+		"daily.json": "{", "daily.md": "# Report", "daily.markdown": "# Report", "daily.CSV": "section,", "daily.txt": "Report", "daily": "Report",
 		"daily.html": "<!doctype html>", "daily.HTM": "<!doctype html>",
 	} {
 		path := filepath.Join(dir, "reports", "new", name)
@@ -132,6 +137,12 @@ func TestReportFile(t *testing.T) {
 		if !strings.HasPrefix(string(content), begin) || strings.Contains(string(content), "\x1b") {
 			t.Errorf("%s: want it to begin with %q, got\n%s", name, begin, content)
 		}
+	}
+	asked := len(api.requests())
+	api.run(t.Context(), "report", "--output", filepath.Join(dir, "reports", "new", "daily.pdf")).check(t, exitUsage, "",
+		"watchbill: --output: no report format has the extension \".pdf\"; use .json, .html, .md, .csv or .txt, or set --format\n")
+	if len(api.requests()) != asked {
+		t.Error("a report that cannot be written was made")
 	}
 	wantEntries(t, filepath.Join(dir, "reports", "new"), "daily", "daily.CSV", "daily.HTM", "daily.html", "daily.json", "daily.markdown", "daily.md", "daily.txt")
 
@@ -217,7 +228,7 @@ func TestReportWithLogs(t *testing.T) {
 	}
 
 	api := reportAPI(t, aReport(t, 0))
-	got := api.run(t.Context(), "report", "--log-dir", dir)
+	got := api.run(t.Context(), "report", "--format", "json", "--log-dir", dir)
 	wantErr := "watchbill: " + dir + "/master-backend.log.3 is not a regular file\n" +
 		"watchbill: " + dir + "/master-backend.log.4.gz: reading a log file: unexpected EOF\n"
 	if got.code != 0 || got.err != wantErr {
@@ -237,7 +248,7 @@ func TestReportWithLogs(t *testing.T) {
 
 	t.Run("none there", func(t *testing.T) {
 		none := t.TempDir()
-		got := api.run(t.Context(), "report", "--log-dir", none)
+		got := api.run(t.Context(), "report", "--format", "json", "--log-dir", none)
 		if want := "watchbill: no log files in " + none + "\n"; got.code != 0 || got.err != want {
 			t.Errorf("want exit 0 and %q, got %d and %q", want, got.code, got.err)
 		}
@@ -255,9 +266,9 @@ func TestReportThatIsNone(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		{"another verdict", jsonAnswer(201, doc), `the answer is not a report of Watchbill's, is --server right? its verdict is "Maybe"`},
-		{"no window", jsonAnswer(201, noWindow), "the answer is not a report of Watchbill's, is --server right? it has no id or window"},
-		{"another JSON", jsonAnswer(200, map[string]int{"id": 7}), "the answer is not one of Watchbill's, is --server right? json: cannot unmarshal number into Go struct field Document.id of type string"},
+		{"another verdict", jsonAnswer(201, doc), `the response is not a Watchbill report; check --server: its verdict is "Maybe"`},
+		{"no window", jsonAnswer(201, noWindow), "the response is not a Watchbill report; check --server: it has no id or window"},
+		{"another JSON", jsonAnswer(200, map[string]int{"id": 7}), "the response is not a Watchbill server's; check --server: json: cannot unmarshal number into Go struct field Document.id of type string"},
 	} {
 		api := newAPI(t, map[string]http.HandlerFunc{"POST /api/reports": test.answer})
 		api.run(t.Context(), "report").check(t, exitFailed, "", "watchbill: "+test.want+"\n")

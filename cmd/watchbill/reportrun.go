@@ -54,10 +54,10 @@ run would deliver again; 1 there is no report; 2 the spec or the command line is
 	}
 	flags := cmd.Flags()
 	o.connection.bind(flags)
-	flags.StringVar(&o.spec, "spec", "", "what to do, as `JSON`; the controller makes it")
-	flags.StringVar(&o.jobName, "job-name", "", "the Job's `name`, which ends in the slot; without one, the slot is now")
-	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the ServiceAccount's token for the server")
-	flags.StringVar(&o.terminationLog, "termination-log", "/dev/termination-log", "`file` to leave the result in")
+	flags.StringVar(&o.spec, "spec", "", "what to report on and where to deliver it, as `JSON` written by the controller")
+	flags.StringVar(&o.jobName, "job-name", "", "`name` of the Job, which ends in its scheduled time (default: now)")
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the ServiceAccount's token for the API")
+	flags.StringVar(&o.terminationLog, "termination-log", "/dev/termination-log", "`file` to write the result to, for the controller")
 	return cmd
 }
 
@@ -126,20 +126,20 @@ func (o *reportRun) create(ctx context.Context, c console, transport *http.Trans
 		return report.Document{}, fmt.Errorf("encode the request: %w", err)
 	}
 	api := newClient(&exchange{
-		server: strings.TrimSuffix(o.connection.server, "/"), tokenSource: "the Pod's ServiceAccount", timeout: o.forAnswer,
+		server: strings.TrimSuffix(o.connection.server, "/"), tokenKind: "token", tokenSource: "the Pod's ServiceAccount", timeout: o.forAnswer,
 	}, transport)
 	defer api.close()
 	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, o.forReport)
 	defer cancel()
-	last := errors.New("the server does not answer")
+	last := errors.New("the server does not respond")
 	for pause := o.pause; ; pause = min(2*pause, 30*time.Second) {
 		doc, err := o.ask(limited, api, request)
 		switch {
 		case err == nil:
 			return doc, nil
 		case ctx.Err() != nil:
-			return report.Document{}, errors.New("told to stop before there was a report")
+			return report.Document{}, errors.New("stopped before there was a report")
 		case limited.Err() != nil:
 			return report.Document{}, fmt.Errorf("no report within %s: %w", o.forReport, last)
 		case !passing(err, time.Since(began) < o.forAccess):
@@ -147,7 +147,7 @@ func (o *reportRun) create(ctx context.Context, c console, transport *http.Trans
 		}
 		last = err
 		wait := time.Duration(float64(max(pause, retryAfter(err))) * (0.5 + o.deliver.Random()))
-		c.note("%v; trying again", err)
+		c.note("%v; retrying", err)
 		select {
 		case <-time.After(wait):
 		case <-limited.Done():

@@ -224,17 +224,17 @@ func TestReportRunWithoutReport(t *testing.T) {
 		{"a defect", problem(500, `{"code":"internal","detail":"something failed"}`), func(*reportRun) {}, 1, "500 internal: something failed"},
 		{
 			"another server", jsonAnswer(200, map[string]string{"hello": "world"}), func(*reportRun) {}, 1,
-			`the answer is not a report of Watchbill's, is --server right? its verdict is ""`,
+			`the response is not a Watchbill report; check --server: its verdict is ""`,
 		},
 		{"forbidden", forbidden, func(o *reportRun) { o.forAccess = 0 }, 1, "403 forbidden: system:serviceaccount:fleet:watchbill-report may not create " +
-			"monitoringreports/run; is the token right? It is that of the Pod's ServiceAccount"},
+			"monitoringreports/run; check the token of the Pod's ServiceAccount"},
 		{
 			"away for long", problem(503, `{"code":"unavailable","detail":"the database is away"}`), func(o *reportRun) { o.forReport = 200 * time.Millisecond }, 0,
 			"no report within 200ms: 503 unavailable: the database is away",
 		},
 		{
 			"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(o *reportRun) { o.forReport = 100 * time.Millisecond }, 1,
-			"no report within 100ms: the server does not answer",
+			"no report within 100ms: the server does not respond",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -271,8 +271,8 @@ func TestReportRunInterrupted(t *testing.T) {
 			interrupt()
 			<-r.Context().Done()
 		}}))
-		pod.run(ctx).check(t, exitFailed, "", "watchbill: told to stop before there was a report\n")
-		pod.wantError("told to stop before there was a report")
+		pod.run(ctx).check(t, exitFailed, "", "watchbill: stopped before there was a report\n")
+		pod.wantError("stopped before there was a report")
 	})
 	t.Run("before it is delivered", func(t *testing.T) {
 		t.Parallel()

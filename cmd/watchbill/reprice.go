@@ -20,10 +20,10 @@ func repriceCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use:   "reprice",
-		Short: "Price past executions anew",
-		Long: `Price the executions that began in a time anew, and change all figures of their cost accordingly. Without this,
-a change of price never changes what was recorded. It works on the database, beside running replicas. What was done when
-it is broken off stays done; running it again does the rest.`,
+		Short: "Recalculate past costs",
+		Long: `Recalculate the cost of past executions, and all totals that include it. A change of price never changes what is already
+recorded without this command. It works on the database and may run beside the server. If it is interrupted, run it again:
+it continues with what is left.`,
 		Example: "  watchbill prices reprice --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --prices-file prices.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,9 +43,9 @@ it is broken off stays done; running it again does the rest.`,
 		},
 	}
 	bindDatabase(cmd.Flags(), &config)
-	cmd.Flags().StringVar(&from, "from", "", "`time` from which on executions are priced anew, such as 2026-11-01T00:00:00Z")
-	cmd.Flags().StringVar(&to, "to", "", "`time` up to which")
-	cmd.Flags().StringVar(&config.Executions.PricesFile, "prices-file", "", "`file` (YAML) of prices that go before the shipped ones")
+	cmd.Flags().StringVar(&from, "from", "", "reprice executions that began at or after this `time`, such as 2026-11-01T00:00:00Z")
+	cmd.Flags().StringVar(&to, "to", "", "reprice executions that began before this `time`, such as 2026-12-01T00:00:00Z")
+	cmd.Flags().StringVar(&config.Executions.PricesFile, "prices-file", "", "YAML `file` of prices that take precedence over the built-in ones")
 	(*selfHosted)(&config.Executions.SelfHostedModels).bind(cmd.Flags())
 	return cmd
 }
@@ -66,9 +66,9 @@ func reprice(ctx context.Context, c console, config replica.Config, w execution.
 	defer db.Close()
 	store := postgres.NewExecutions(db, config.Executions.Retention, time.Now)
 	done, err := store.Reprice(ctx, w, list.Price)
-	c.note("looked at %d executions; %d cost something else with the prices of %s", done.Seen, done.Changed, list.Version())
+	c.note("%s checked, %d repriced with price table %s", plural(done.Seen, "execution", "executions"), done.Changed, list.Version())
 	if errors.Is(err, context.Canceled) {
-		return errors.New("broken off: run it again for the rest")
+		return errors.New("interrupted; run the command again for the rest")
 	}
 	return err
 }

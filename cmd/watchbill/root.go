@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ const (
 	exitMissed = 3 // of a report: an objective was missed
 )
 
-// exitError carries an exit code. An empty message was said already.
+// exitError carries an exit code. Its err is nil if the message was already written.
 type exitError struct {
 	code int
 	err  error
@@ -34,7 +33,7 @@ type exitError struct {
 func (e *exitError) Error() string { return fmt.Sprint(e.err) }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usageError is the user's fault: exit code 2.
+// usageError makes err exit with code 2, which means that the command line is wrong.
 func usageError(err error) error {
 	if err == nil {
 		return nil
@@ -57,7 +56,7 @@ func exitCode(err error, stderr io.Writer) int {
 	return code
 }
 
-// complain writes an error to stderr, unless nobody takes it there: the program ends nevertheless.
+// complain writes an error to stderr. It gives up if stderr blocks, so that the program ends nevertheless.
 func complain(stderr io.Writer, err error) {
 	const patience = 2 * time.Second
 	written := make(chan struct{})
@@ -75,8 +74,13 @@ func complain(stderr io.Writer, err error) {
 
 func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "watchbill",
-		Short:         "A control plane for fleets of agents, with its monitoring built in",
+		Use:   "watchbill",
+		Short: "A control plane for fleets of agents, with its monitoring built in",
+		Long: `Watchbill deploys to fleets of agents, records what AI agents do and cost, and reports on both.
+
+To try it on this machine: watchbill dev. It prints the URL and the tokens that the other commands need; they find them in
+WATCHBILL_SERVER and ADMIN_TOKEN.`,
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -89,41 +93,69 @@ func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath()))
-	})
-	root.AddCommand(
-		serveCommand(std),
-		controllerCommand(std),
-		migrateCommand(std),
-		devCommand(std),
-		reportCommand(std, env),
-		agentCommand(std),
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommandGroupID(offline)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetUsageTemplate(root.UsageTemplate() + usageFooter)
+	addGroup(root, "Use a server:",
 		agentsCommand(std, env),
 		deployCommand(std, env),
 		deploymentsCommand(std, env),
 		logsCommand(std, env),
 		executionsCommand(std, env),
 		costsCommand(std, env),
+		reportCommand(std, env),
+	)
+	addGroup(root, "Run Watchbill:",
+		devCommand(std),
+		serveCommand(std),
+		migrateCommand(std),
+		controllerCommand(std),
+		agentCommand(std),
+	)
+	addGroup(root, offline,
 		pricesCommand(std, env),
 		rulesCommand(std, env),
 		versionCommand(std),
 	)
 	strictArguments(root)
+	tidyFlags(root)
 	return root
 }
 
-// strictArguments makes wrong arguments a usage error, wherever they are.
+// offline is the title of the commands that need no server.
+const offline = "Work without a server:"
+
+// usageFooter ends the help of every command that has flags of its own.
+const usageFooter = `{{if and .HasParent (not .HasAvailableSubCommands)}}
+Every flag can also be set by an environment variable: --some-flag by WATCHBILL_SOME_FLAG.
+{{end}}`
+
+// addGroup adds commands that help lists under a title of their own.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+	}
+	root.AddCommand(commands...)
+}
+
+// strictArguments makes wrong arguments a usage error that names the next step, wherever they are.
 func strictArguments(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return usageError(check(cmd, args)) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if check(cmd, args) == nil {
+				return nil
+			}
+			return usageError(argumentError(cmd, args))
+		}
 	}
 	for _, sub := range cmd.Commands() {
 		strictArguments(sub)
 	}
 }
 
-// shortNames are the variables that users know; every other flag's is WATCHBILL_ and its name.
+// shortNames are the flags whose variables have no prefix; every other flag's variable is WATCHBILL_ and its name.
 var shortNames = map[string]string{
 	"database-url":     "DATABASE_URL",
 	"admin-token":      "ADMIN_TOKEN",
@@ -138,12 +170,13 @@ func variable(flag string) string {
 	return "WATCHBILL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// flagsFromEnvironment sets the flags that were not given from their variables, and names every one that cannot be.
+// flagsFromEnvironment sets flags that are not on the command line from their variables. Its error names every variable
+// with a bad value.
 func flagsFromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 	var faults []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value, ok := env(variable(f.Name))
-		if f.Changed || !ok || value == "" || f.Name == "help" {
+		if f.Changed || !ok || value == "" || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		values := []string{value}
@@ -151,9 +184,11 @@ func flagsFromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool))
 			values = strings.FieldsFunc(value, func(r rune) bool { return r == '\n' })
 		}
 		for _, one := range values {
-			if err := flags.Set(f.Name, one); err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", variable(f.Name), err))
+			if err := f.Value.Set(one); err != nil {
+				faults = append(faults, badValue(variable(f.Name), f, one, err))
+				continue
 			}
+			f.Changed = true
 		}
 	})
 	return errors.Join(faults...)
@@ -165,19 +200,8 @@ func versionCommand(std stdio) *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(std.out, "watchbill", buildVersion())
+			_, err := fmt.Fprintln(std.out, versionLine())
 			return err
 		},
 	}
-}
-
-// buildVersion is the linker's, or what the Go toolchain recorded.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -50,15 +50,15 @@ func rulesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var o rulesOptions
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "Print the alerts that a MonitoringReport becomes",
-		Long: `Print the Prometheus rules that the controller would make of a MonitoringReport, without a cluster: a rule file as
-Prometheus and promtool read it. With --tests it prints unit tests for promtool that show each alert firing, resolving and
-keeping quiet.
+		Short: "Print the alerting rules of a MonitoringReport",
+		Long: `Print the Prometheus rules that the controller would create for a MonitoringReport, without a cluster: a rule file for
+Prometheus and promtool. With --tests it prints unit tests for promtool that show each alert firing, resolving and staying
+quiet.
 
-The file may hold several documents, in YAML or JSON; those of other kinds are passed over. What the author of an objective
-should know about its alert is said on standard error.
+The file may hold several documents, in YAML or JSON; documents of other kinds are skipped. Notes about the alerts go to
+standard error.
 
-Exit status: 0; 1 the output cannot be written; 2 the file or the command line is wrong.`,
+Exit status: 0; 1 if the output cannot be written; 2 if the file or the command line is wrong.`,
 		Example: `  watchbill rules --file report.yaml | promtool check rules
   watchbill rules --file report.yaml --output rules.yaml
   watchbill rules --file report.yaml --tests --rule-file "$PWD/rules.yaml" | promtool test rules /dev/stdin
@@ -70,16 +70,16 @@ Exit status: 0; 1 the output cannot be written; 2 the file or the command line i
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.file, "file", "f", "", "`file` with MonitoringReports; - is standard input")
-	flags.StringVarP(&o.namespace, "namespace", "n", "default", "`namespace` of reports that name none")
-	flags.StringVar(&o.kind, "kind", kindRules, "what to print: rules, a rule `file`, or objects for Kubernetes: PrometheusRule, or ConfigMap where there is no operator")
-	flags.StringVar(&o.target, "target", string(rules.Prometheus), "what evaluates the rules: prometheus, victoriametrics or mimir")
-	flags.BoolVar(&o.tests, "tests", false, "print unit tests for promtool, or for vmalert-tool if that is the target's, instead")
-	flags.StringVar(&o.ruleFile, "rule-file", "rules.yaml", "with --tests: the `file` that has the rules, as seen from the tests' file")
-	flags.StringToStringVar(&o.selector, "selector", nil, "`labels` that all series of the API have in Prometheus, such as job=watchbill,namespace=fleet")
-	flags.StringToStringVar(&o.controllerSelector, "controller-selector", nil, "the same `labels` of the controller's series")
-	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "`URL` that the alerts' runbooks are under, where a report names none")
-	flags.StringVarP(&o.output, "output", "o", "", "`file` to write to, instead of standard output")
+	flags.StringVarP(&o.file, "file", "f", "", "`file` with MonitoringReports, or - for standard input")
+	flags.StringVarP(&o.namespace, "namespace", "n", "default", "`namespace` of MonitoringReports that name none")
+	flags.StringVar(&o.kind, "kind", kindRules, "`kind` of output: rules (a rule file), PrometheusRule (for clusters with the Prometheus operator) or ConfigMap (for those without)")
+	flags.StringVar(&o.target, "target", string(rules.Prometheus), "`system` that evaluates the rules: prometheus, victoriametrics or mimir")
+	flags.BoolVar(&o.tests, "tests", false, "print unit tests of the rules instead, for promtool, or for vmalert-tool with --target victoriametrics")
+	flags.StringVar(&o.ruleFile, "rule-file", "rules.yaml", "rule `file` that the unit tests of --tests load, as a path seen from the tests' file")
+	flags.StringToStringVar(&o.selector, "selector", nil, "`labels` that select the API's series in Prometheus, such as job=watchbill,namespace=fleet")
+	flags.StringToStringVar(&o.controllerSelector, "controller-selector", nil, "`labels` that select the controller's series in Prometheus, such as job=watchbill-controller")
+	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "base `URL` of the alerts' runbooks, for reports that name none")
+	flags.StringVarP(&o.output, "output", "o", "", "`file` to write instead of standard output")
 	return cmd
 }
 

@@ -64,7 +64,7 @@ func TestStory(t *testing.T) {
 	if again := sh.run(t.Context(), strings.Fields(enroll)...); again.code != exitFailed || !strings.HasPrefix(again.err, "watchbill: 409 agent_exists: ") {
 		t.Errorf("enrolling twice: want exit 1 and why, got %d: %s", again.code, again.err)
 	}
-	if wrong := sh.with("ADMIN_TOKEN", "wrong").run(t.Context(), "agents", "list"); wrong.code != exitFailed || !strings.HasPrefix(wrong.err, "watchbill: 403 ") {
+	if wrong := sh.with("ADMIN_TOKEN", "wrong").run(t.Context(), "agents", "list"); wrong.code != exitFailed || !strings.HasPrefix(wrong.err, "watchbill: admin token rejected; check ADMIN_TOKEN or --token-file (403 ") {
 		t.Errorf("wrong token: want exit 1 and why, got %d: %s", wrong.code, wrong.err)
 	}
 
@@ -84,7 +84,7 @@ func TestStory(t *testing.T) {
 		t.Errorf("want exit 0 and success, got %d: %s", good.code, good.err)
 	}
 	bad := deploy("app 1.4.3", `{"do":"fail"}`)
-	if bad.code != exitFailed || !strings.HasSuffix(bad.err, "1 deployment: 1 failed\nwatchbill: 1 of 1 did not succeed\n") {
+	if bad.code != exitFailed || !strings.Contains(bad.err, "1 deployment: 1 failed\nwatchbill: 1 of 1 did not succeed; see ") {
 		t.Errorf("want exit 1 and failure, got %d: %s", bad.code, bad.err)
 	}
 
@@ -92,8 +92,11 @@ func TestStory(t *testing.T) {
 	if err := json.Unmarshal([]byte(sh.must(t, "deployments", "list", "--status", "succeeded", "-o", "json")), &list); err != nil {
 		t.Fatal(err)
 	}
-	if len(list.Deployments) != 1 || list.Deployments[0].GroupID != strings.TrimSpace(good.out) {
+	if len(list.Deployments) != 1 {
 		t.Fatalf("want the one that succeeded, got %+v", list)
+	}
+	if want := "group " + list.Deployments[0].GroupID + "\ndeployment " + list.Deployments[0].ID + "\n"; good.out != want {
+		t.Errorf("deploy prints %q, want %q", good.out, want)
 	}
 	id := list.Deployments[0].ID
 	for _, follow := range []string{"--follow=false", "--follow"} {

@@ -111,7 +111,7 @@ func TestStatusLineOnTerminal(t *testing.T) {
 			group(false, openapi.StatusCounts{Running: 1}), group(true, openapi.StatusCounts{Succeeded: 1}),
 		),
 	})
-	api.runOnTerminal(t.Context(), t, "deploy", "--name", "app", "--agent", "a", "--spec", "{}", "--wait").check(t, 0, groupID+"\n",
+	api.runOnTerminal(t.Context(), t, "deploy", "--name", "app", "--agent", "a", "--spec", "{}", "--wait").check(t, 0, "group "+groupID+"\n",
 		eraseLine+"1 deployment: 1 running"+eraseLine+"1 deployment: 1 succeeded\n")
 }
 

@@ -37,16 +37,16 @@ func TestBadUsage(t *testing.T) {
 			"--log-dir: open " + dir + "/none: no such file or directory",
 		}},
 		{"report|--format|yaml|--timeout|0s", []string{"ADMIN_TOKEN", "x"}, []string{
-			`--format: format "yaml" is not one of text, json, markdown, csv, html`, "--timeout: must be more than 0",
+			`--format: format "yaml" is not one of text, json, markdown, csv, html`, "--timeout: must be positive",
 		}},
-		{"report|--hours|abc", nil, []string{`invalid argument "abc" for "--hours" flag: strconv.ParseInt: parsing "abc": invalid syntax; see 'watchbill report --help'`}},
-		{"report|yesterday", nil, []string{`unknown command "yesterday" for "watchbill report"`}},
+		{"report|--hours|abc", nil, []string{`--hours: must be a whole number, not "abc"; see 'watchbill report --help'`}},
+		{"report|yesterday", nil, []string{`unexpected argument "yesterday"; usage: watchbill report [flags]`}},
 		{"report", []string{"ADMIN_TOKEN", "x", "WATCHBILL_HOURS", "-1", "WATCHBILL_SERVER", "localhost:8080"}, []string{
 			"--hours: must be a whole number from 1 to 8784, not -1",
 			`--server: must be a URL such as https://watchbill.example, not "localhost:8080"`,
 		}},
 		{"report|--server|https://user:secret@host|--ca-file|" + empty + "|--token-file|" + blank, nil, []string{
-			"--token-file: the token has a character that no token has, such as a blank or a line break",
+			"--token-file: the token contains a character that tokens do not have, such as a space or a line break",
 			"--server: must not hold a user or password", "--ca-file: " + empty + " has no certificate in PEM",
 		}},
 		{"agent|--wait|2m|--concurrency|0|--drain|-1s|--grace|-1s|--log-level|loud|--server|ftp://host", nil, []string{
@@ -61,15 +61,24 @@ func TestBadUsage(t *testing.T) {
 		}},
 		{"agents|enroll|--id|a/b|--poll-interval|1500ms", nil, []string{
 			`--id: "a/b" must be letters, digits, '.', '_' or '-', starting with a letter or a digit`, "--name: is required",
-			"--poll-interval: must be whole seconds from 1s to 1h0m0s, not 1.5s",
+			"--poll-interval: must be whole seconds from 1s to 1h, not 1.5s",
 			"no token: set ENROLLMENT_TOKEN, ADMIN_TOKEN or --token-file",
 		}},
-		{"agents|delete", nil, []string{"requires at least 1 arg(s), only received 0"}},
+		{"agents|delete", nil, []string{"an argument is missing; usage: watchbill agents delete ID… [flags]"}},
 		{"agents|delete|..|ok", nil, []string{`ID: ".." must be letters, digits, '.', '_' or '-', starting with a letter or a digit`, noToken}},
-		{"agents|remove", nil, []string{`unknown command "remove" for "watchbill agents"`}},
+		{"agents|remove", nil, []string{"an argument is missing; usage: watchbill agents delete ID… [flags]"}},
+		{"agents|lsit", nil, []string{`unknown command "lsit" for "watchbill agents"; did you mean "list"?`}},
+		{"agents|register", nil, []string{`unknown command "register" for "watchbill agents"; did you mean "enroll"?`}},
+		{"agents|forget", nil, []string{`unknown command "forget" for "watchbill agents"; commands: delete, enroll, list, rotate`}},
+		{"agents|list|all", nil, []string{`unexpected argument "all"; usage: watchbill agents list [flags]`}},
+		{"report|--ouput|x", nil, []string{"unknown flag: --ouput; did you mean --output?; see 'watchbill report --help'"}},
+		{"serve|--keep-reports|3x", nil, []string{`--keep-reports: must be a duration such as 500ms, 90s, 12h or 30d, not "3x"; see 'watchbill serve --help'`}},
+		{"serve", []string{"WATCHBILL_KEEP_REPORTS", "soon", "WATCHBILL_MIGRATE", "maybe"}, []string{
+			`WATCHBILL_KEEP_REPORTS: must be a duration such as 500ms, 90s, 12h or 30d, not "soon"`, `WATCHBILL_MIGRATE: must be true or false, not "maybe"`,
+		}},
 		{"deploy|--agent|a|--selector|x=y|--lease|1s|--max-attempts|0|--spec|[1]", nil, []string{
 			"--agent: give either --agent or --selector", "--name: is required", "--max-attempts: must be from 1 to 100",
-			"--lease: must be whole seconds from 5s to 24h0m0s, not 1s", "--spec: open [1]: no such file or directory", noToken,
+			"--lease: must be whole seconds from 5s to 24h, not 1s", `--spec: must be a JSON object or a file that holds one; there is no file "[1]"`, noToken,
 		}},
 		{`deploy|--name|x|--spec|{"a":}`, []string{"ADMIN_TOKEN", "x"}, []string{
 			"--agent: give either --agent or --selector", "--spec: must be a JSON object: invalid character '}' looking for beginning of value",
@@ -88,7 +97,7 @@ func TestBadUsage(t *testing.T) {
 			`ID: "{` + deploymentID + `}" is not an id such as 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b`, noToken,
 		}},
 		{"logs|" + deploymentID + "|--attempt|0", nil, []string{"--attempt: must be from 1 to 100", noToken}},
-		{"logs", nil, []string{"accepts 1 arg(s), received 0"}},
+		{"logs", nil, []string{"an argument is missing; usage: watchbill logs DEPLOYMENT [flags]"}},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()

@@ -86,7 +86,7 @@ func TestAgentsEnrollAndRotate(t *testing.T) {
 		"POST /api/agents/edge-1/token": jsonAnswer(200, enrolled),
 	})
 	const table = "ID      TOKEN\nedge-1  wba_secret\n"
-	const note = "watchbill: keep the token: it is shown this once\n"
+	const note = "watchbill: save this token; it won't be shown again\n"
 	enroll := []string{"agents", "enroll", "--id", "edge-1", "--name", "Edge", "--label", "region=eu", "-l", "tier=edge", "--poll-interval", "1m"}
 	api.run(t.Context(), enroll...).check(t, 0, table, note)
 	api.with("ENROLLMENT_TOKEN", "the-enrollment-token").run(t.Context(), enroll...).check(t, 0, table, note)
@@ -199,7 +199,7 @@ func TestDeploy(t *testing.T) {
 	} {
 		api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": jsonAnswer(201, openapi.CreatedDeployments{GroupID: groupID})})
 		api.stdin = `{"from":"stdin"}`
-		api.run(t.Context(), append([]string{"deploy", "--name", "app"}, strings.Split(test.args, "|")...)...).check(t, 0, groupID+"\n", "")
+		api.run(t.Context(), append([]string{"deploy", "--name", "app"}, strings.Split(test.args, "|")...)...).check(t, 0, "group "+groupID+"\n", "")
 		want := []request{{"POST /api/deployments", "Bearer the-admin-token", test.key, test.body}}
 		if diff := cmp.Diff(want, api.requests(), cmp.AllowUnexported(request{})); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", test.args, diff)
@@ -212,8 +212,8 @@ func TestDeployAndLoseTheAnswer(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
 	api.run(t.Context(), "deploy", "--name", "app", "--agent", "a", "--spec", "{}").check(t, exitFailed, "",
-		"watchbill: cannot reach "+api.env["WATCHBILL_SERVER"]+": the connection broke off\n"+
-			"watchbill: whether the deployments were created is not known; only with an --idempotency-key is it safe to repeat this\n")
+		"watchbill: cannot reach "+api.env["WATCHBILL_SERVER"]+": the connection was closed before the end of the response\n"+
+			"watchbill: the deployments may have been created; repeat the command only if it had an --idempotency-key, else look with 'watchbill deployments list'\n")
 }
 
 func group(finished bool, counts openapi.StatusCounts) http.HandlerFunc {
@@ -236,8 +236,8 @@ func TestDeployAndWait(t *testing.T) {
 				group(true, openapi.StatusCounts{Succeeded: 3}),
 			),
 		})
-		api.run(t.Context(), deploy...).check(t, 0, groupID+"\n", "3 deployments: 2 pending, 1 running\n"+
-			"watchbill: 503 unavailable: away\nwatchbill: trying again for 2m0s …\n3 deployments: 3 succeeded\n")
+		api.run(t.Context(), deploy...).check(t, 0, "group "+groupID+"\n", "3 deployments: 2 pending, 1 running\n"+
+			"watchbill: 503 unavailable: away\nwatchbill: retrying for 2m …\n3 deployments: 3 succeeded\n")
 	})
 	t.Run("one does not", func(t *testing.T) {
 		t.Parallel()
@@ -245,8 +245,8 @@ func TestDeployAndWait(t *testing.T) {
 			"POST /api/deployments":                 created,
 			"GET /api/deployment-groups/" + groupID: group(true, openapi.StatusCounts{Succeeded: 1, Failed: 1, TimedOut: 1, Cancelled: 1}),
 		})
-		api.run(t.Context(), deploy...).check(t, exitFailed, groupID+"\n",
-			"4 deployments: 1 succeeded, 1 failed, 1 timed out, 1 cancelled\nwatchbill: 3 of 4 did not succeed\n")
+		api.run(t.Context(), deploy...).check(t, exitFailed, "group "+groupID+"\n",
+			"4 deployments: 1 succeeded, 1 failed, 1 timed out, 1 cancelled\nwatchbill: 3 of 4 did not succeed; see 'watchbill deployments list --group "+groupID+"'\n")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		t.Parallel()
@@ -258,8 +258,8 @@ func TestDeployAndWait(t *testing.T) {
 				<-r.Context().Done()
 			},
 		})
-		api.run(ctx, deploy...).check(t, exitInterrupted, groupID+"\n",
-			"watchbill: no longer waiting; 'watchbill deployments cancel --group "+groupID+"' cancels what is left\n")
+		api.run(ctx, deploy...).check(t, exitInterrupted, "group "+groupID+"\n",
+			"watchbill: stopped waiting; 'watchbill deployments cancel --group "+groupID+"' cancels what is unfinished\n")
 	})
 }
 
@@ -318,7 +318,7 @@ func TestLogs(t *testing.T) {
 			"followed through an outage",
 			[]string{"-f"},
 			[]http.HandlerFunc{logPiece("", false), half, away, logPiece("two\n", false), logPiece("", true)},
-			0, "one\ntwo\n", "watchbill: read the log: cannot reach $SERVER: the connection broke off\nwatchbill: trying again for 2m0s …\n",
+			0, "one\ntwo\n", "watchbill: read the log: cannot reach $SERVER: the connection was closed before the end of the response\nwatchbill: retrying for 2m …\n",
 			[]string{"attempt=1&offset=0", "attempt=1&offset=0", "attempt=1&offset=4", "attempt=1&offset=4", "attempt=1&offset=8"},
 		},
 		{
@@ -330,7 +330,7 @@ func TestLogs(t *testing.T) {
 		{
 			"that is none", nil,
 			[]http.HandlerFunc{jsonAnswer(200, 1)},
-			exitFailed, "", "watchbill: the answer is not a log of Watchbill's, is --server right? it does not say where it ends\n",
+			exitFailed, "", "watchbill: the response is not a Watchbill server's; check --server: it has no Watchbill-Next-Offset\n",
 			[]string{"attempt=1&offset=0"},
 		},
 	} {

@@ -37,7 +37,7 @@ const user = "65532:65532"
 var epoch = time.Unix(0, 0).UTC()
 
 type options struct {
-	name, version, source, pkg, output, platforms string
+	name, version, commit, source, pkg, output, platforms string
 }
 
 // program is what the package's program is called.
@@ -46,7 +46,8 @@ func (o options) program() string { return path.Base(o.pkg) }
 func main() {
 	var o options
 	flag.StringVar(&o.name, "name", "watchbill/watchbill:dev", "the image's name and tag")
-	flag.StringVar(&o.version, "version", "dev", "what `watchbill version` says")
+	flag.StringVar(&o.version, "version", "dev", "the version that `watchbill version` prints")
+	flag.StringVar(&o.commit, "commit", "", "the commit that `watchbill version` prints")
 	flag.StringVar(&o.source, "source", ".", "the tree")
 	flag.StringVar(&o.pkg, "package", "./cmd/watchbill", "the program's package, in the tree")
 	flag.StringVar(&o.output, "output", "image.tar", "the archive")
@@ -97,7 +98,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 // build makes the program for a platform.
 func build(ctx context.Context, o options, platform v1.Platform, program string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", o.source, "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+o.version, "-o", program, o.pkg)
+		"-ldflags", "-s -w -X main.version="+o.version+" -X main.commit="+o.commit, "-o", program, o.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

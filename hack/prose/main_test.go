@@ -30,3 +30,17 @@ func TestFaultsOf(t *testing.T) {
 		}
 	}
 }
+
+func TestBrokenLinks(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{
+		"README.md": "[a](docs/a.md) [b](docs/b.md#the-databases-login) [c](docs/c.md) [site](https://example.com/x#y)\n",
+		"docs/a.md": "[up](../README.md) [here](#a-page) [gone](#gone) [program](../main.go)\n\n# A page\n\n```\n# Gone\n```\n",
+		"docs/b.md": "## The database's login\n",
+	}
+	got := brokenLinks(pages, func(path string) bool { return pages[path] != "" || path == "main.go" })
+	want := []string{"README.md: the link to docs/c.md leads nowhere", "docs/a.md: docs/a.md has no heading #gone"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -61,14 +61,17 @@ func causedByTimeout(stack string) bool {
 	return timedOut
 }
 
-// leftEarly reports whether an error only says that the reader of a stream closed it before its end. Python raises
+// leftEarly reports whether an error only says that the reader of a stream closed it before its end, or that a run waits. Python raises
 // GeneratorExit in the generator then; wrappers of streams that notice it themselves say that the stream was abandoned.
 func leftEarly(said string) bool {
 	const closed = "GeneratorExit"
 	kind, _, _ := strings.Cut(said, ":")
 	kind, _, _ = strings.Cut(kind, "(")
-	return kind == closed || strings.HasSuffix(kind, "."+closed) || abandoned.MatchString(kind)
+	return kind == closed || strings.HasSuffix(kind, "."+closed) || abandoned.MatchString(kind) || paused.MatchString(kind)
 }
+
+// paused knows what frameworks raise when a run waits for somebody, or hands over to the graph around it: signals, not errors.
+var paused = regexp.MustCompile(`(?:^|\.)(?:GraphInterrupt|NodeInterrupt|GraphBubbleUp|ParentCommand|HumanFeedbackPending)$|^pydantic_ai\.exceptions\.(?:CallDeferred|ApprovalRequired)$`)
 
 var abandoned = regexp.MustCompile(`(?i)^(?:[\w.]*abandoned ?stream(?:Error|Exception)?|stream (?:was |has been )?abandoned)$`)
 

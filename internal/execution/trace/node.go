@@ -223,18 +223,40 @@ func Reports(s *execution.Span) bool {
 	return s.Role == execution.RoleCall && !s.StartedAt.IsZero() && s.StartedAt.Equal(s.EndedAt)
 }
 
-// PlainModel is a model's name without what instrumentations of one call write differently: who hosts it, and its date.
+// PlainModel is a model's name without what instrumentations of one call write differently: who hosts it and where, and its date.
 func PlainModel(model string) string {
 	if i := strings.LastIndexByte(model, '/'); i >= 0 {
 		model = model[i+1:]
 	}
-	model = strings.TrimSuffix(model, "-latest")
-	for _, date := range []string{"-dddd-dd-dd", "-dddddddd"} {
-		if endsLike(model, date) {
-			model = model[:len(model)-len(date)]
+	model = withoutHost(model)
+	if i := strings.LastIndexAny(model, "@["); i > 0 { // Vertex AI's date, and Claude Code's of how much it reads
+		model = model[:i]
+	}
+	for _, edition := range editions {
+		if endsLike(model, edition) {
+			model = model[:len(model)-len(edition)]
 		}
 	}
 	return strings.ToLower(model)
+}
+
+// editions end names, in this order from the end: Bedrock's of how it is served, and dates or numbers of a model's versions.
+var editions = []string{"-vd:d", "-latest", "-dddd-dd-dd", "-dddddddd", "-00d"}
+
+// withoutHost cuts what stands before a name and says who hosts the model, as in openai:gpt-4o and us.anthropic.claude-sonnet-4-5. It
+// has no digits, which names of models have.
+func withoutHost(model string) string {
+	for i := range len(model) {
+		switch c := model[i]; {
+		case c == '.' && i > 0 && i+1 < len(model):
+			return withoutHost(model[i+1:])
+		case c == ':' && i > 0 && model[:i] != "ft" && i+1 < len(model) && isLetter(model[i+1]) && strings.IndexByte(model[i:], '-') > 0:
+			return model[i+1:]
+		case !isLetter(c) && c != '-' && c != '_':
+			return model
+		}
+	}
+	return model
 }
 
 // endsLike reports whether s ends like a pattern in which d stands for a digit.

@@ -59,6 +59,9 @@ type Parts struct{ Input, Output bool }
 
 // Reconcile settles counts in Watchbill's own words whose total is more than their parts.
 func Reconcile(t execution.Tokens, told Parts, by Source) execution.Tokens {
+	if t.Used > 0 && !t.TellApart() && by.onlyReads() {
+		t.Input = t.Used
+	}
 	if t.Used <= t.Input+t.Output || !t.TellApart() {
 		return t
 	}
