@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
 // fieldManager is who we are in objects' managedFields.
@@ -36,7 +38,7 @@ type waitError struct {
 func (e *waitError) Error() string { return e.why }
 
 // apply makes an object what it is wanted to be, and is the only place that writes one. live is what stands, nil if nothing
-// does. At most one request is made, and none where all is as it should be.
+// does. No request is made where all is as it should be.
 func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringReport, want, live client.Object) (wrote bool, err error) {
 	key := keyOf(want)
 	whose := whoseIs(report, live)
@@ -67,7 +69,7 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 		}
 		wanted.SetUID(live.GetUID()) // if another took its place since, it is left alone
 	}
-	if err := r.send(ctx, want, wanted); err != nil {
+	if err := r.send(ctx, report, want, wanted, live); err != nil {
 		return false, fmt.Errorf("apply %s %s/%s: %w", key.kind, key.namespace, key.name, err)
 	}
 	return true, nil
@@ -77,19 +79,36 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 // is of the API's own types, so there is none unless the cluster knows an older one; then it is left out, as with a warning.
 const unvalidated = client.FieldValidation(metav1.FieldValidationIgnore)
 
-// send has the API server apply an object, and wants no more back than its metadata: the rest is as it was sent.
-func (r *Reconciler) send(ctx context.Context, want client.Object, wanted *unstructured.Unstructured) error {
-	if rule, ok := want.(*monitoringv1.PrometheusRule); ok {
-		wanted.Object["spec"] = rule.Spec // whose rules were digests
+// errReplaced says that an object is another by now.
+var errReplaced = errors.New("another object has taken its name")
+
+// send has the API server create an object, or apply it to the one that is live, if any, and wants no more back than its metadata: the
+// rest is as it was sent. One that the cache does not show yet is a conflict.
+func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
+	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // whose rules are digests in wanted
+		if slices.ContainsFunc(rule.Spec.Groups, isDigest) {
+			made, err := makeRules(report, r.opts)
+			if err != nil {
+				return err
+			}
+			rule = made.rule
+		}
+		wanted.Object["spec"] = rule.Spec
 	}
 	text, err := json.Marshal(wanted.Object)
 	if err != nil {
 		return err
 	}
-	written := metadataOf(wanted.GroupVersionKind())
-	written.SetNamespace(want.GetNamespace())
-	written.SetName(want.GetName())
-	err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership, unvalidated)
+	gvk := wanted.GroupVersionKind()
+	var written *metav1.PartialObjectMetadata
+	if live == nil && want.GetName() != desired.SharedName {
+		written, err = r.creator.create(ctx, gvk, want.GetNamespace(), text)
+	} else if err = r.adopt(ctx, gvk, live); err == nil {
+		written = metadataOf(gvk)
+		written.SetNamespace(want.GetNamespace())
+		written.SetName(want.GetName())
+		err = r.client.Patch(ctx, written, client.RawPatch(types.ApplyPatchType, text), client.FieldOwner(fieldManager), client.ForceOwnership, unvalidated)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,8 +159,11 @@ func (r *Reconciler) remove(ctx context.Context, live client.Object) error {
 // passing says whether an error says nothing about the report: its retry will find things changed.
 func passing(err error) bool {
 	var wait *waitError
-	return errors.As(err, &wait) || apierrors.IsConflict(err) || ending(err)
+	return errors.As(err, &wait) || stale(err) || ending(err)
 }
+
+// stale says whether something failed because the cache is behind: what is newer will come.
+func stale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
 // ending says whether something failed because its namespace is being deleted.
 func ending(err error) bool { return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) }

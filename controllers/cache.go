@@ -70,7 +70,7 @@ func trimmed(in any) (any, error) {
 	if !ok {
 		return in, nil
 	}
-	object.SetManagedFields(nil)
+	object.SetManagedFields(ownCreation(object.GetManagedFields()))
 	owner := metav1.GetControllerOf(object)
 	foreign := object.GetLabels()[labelManagedBy] != managedBy && (owner == nil || owner.Kind != kindReport)
 	switch object := object.(type) {

@@ -36,9 +36,7 @@ func (w *world) shared() []client.Object {
 func TestMakesChildren(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	for _, child := range w.children() {
 		w.stands(child)
 		if got := child.GetLabels()["app.kubernetes.io/managed-by"]; got != "watchbill" {
@@ -61,9 +59,7 @@ func TestMakesChildren(t *testing.T) {
 func TestDeletedChildrenReturn(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	w.settledReport("daily")
 	for _, child := range w.children() {
 		w.stands(child)
 		before := child.GetUID()
@@ -104,9 +100,9 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 			if what == "shared" {
 				condition = v1alpha1.ConditionScheduled
 			}
-			said := w.wants(mr, condition, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
-			if !strings.Contains(said.Message, object.GetName()) {
-				t.Errorf("%q does not name %s", said.Message, object.GetName())
+			got := w.wants(mr, condition, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
+			if !strings.Contains(got.Message, object.GetName()) {
+				t.Errorf("%q does not name %s", got.Message, object.GetName())
 			}
 			w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDegraded)
 			if got := w.event(mr, v1alpha1.ReasonForeignObject); !strings.Contains(got, object.GetName()) {
@@ -127,9 +123,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 func TestAlertingOffPrunes(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 	w.stands(rule)
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Alerting.Mode = v1alpha1.AlertNone })
@@ -170,9 +164,7 @@ func TestSharedObjectsGoWithTheLastReport(t *testing.T) {
 func TestSharedObjectsGoAtStart(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	w.stop()
 	w.delete(mr)
 	w.gone(mr)
@@ -185,15 +177,13 @@ func TestSharedObjectsGoAtStart(t *testing.T) {
 func TestNamespaceNotAllowed(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	w.stop()
 	w.options.ReportNamespaces = []string{"elsewhere"}
 	w.start()
-	said := w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
-	if !strings.Contains(said.Message, "elsewhere") {
-		t.Errorf("%q does not say where reports may be", said.Message)
+	got := w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
+	if !strings.Contains(got.Message, "elsewhere") {
+		t.Errorf("%q does not say where reports may be", got.Message)
 	}
 	for _, child := range w.children() {
 		w.gone(child)
@@ -209,17 +199,15 @@ func TestNamespaceNotAllowed(t *testing.T) {
 func TestInvalidSpecThenMended(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
 	w.stands(cronJob)
 	before := cronJob.ResourceVersion
 
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "0 0 31 2 *" })
-	said := w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
-	if !strings.Contains(said.Message, "spec.schedule") {
-		t.Errorf("%q does not name the field", said.Message)
+	got := w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
+	if !strings.Contains(got.Message, "spec.schedule") {
+		t.Errorf("%q does not name the field", got.Message)
 	}
 	w.event(mr, v1alpha1.ReasonInvalidSpec)
 	if err := w.get(cronJob); err != nil || cronJob.ResourceVersion != before {

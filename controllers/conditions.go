@@ -34,7 +34,7 @@ func failedTo(condition string, err error) (metav1.Condition, bool) {
 // was said before.
 func (o *outcome) failed(condition string, err error) {
 	var wait *waitError
-	if c, said := failedTo(condition, err); said {
+	if c, ok := failedTo(condition, err); ok {
 		o.refused[condition] = refused(err)
 		o.set(c, true)
 	} else if errors.As(err, &wait) && meta.FindStatusCondition(o.status.Conditions, condition) == nil {

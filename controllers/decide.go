@@ -27,8 +27,9 @@ type plan struct {
 // problem is one of the spec, which waits for the spec to change.
 type problem struct{ reason, message string }
 
-// decide says what a report asks for. It is pure.
-func decide(report *v1alpha1.MonitoringReport, opts Options, now time.Time) plan {
+// decide says what a report asks for, with the rules that were made of it before, if they are of this spec: then these are
+// digests. It is pure.
+func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now time.Time) plan {
 	if !opts.allowed(report.Namespace) {
 		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
 			": create the MonitoringReport in " + strings.Join(opts.ReportNamespaces, " or ") + ", or have this one added to the operator's report namespaces"}}
@@ -36,23 +37,35 @@ func decide(report *v1alpha1.MonitoringReport, opts Options, now time.Time) plan
 	if err := desired.Check(report, now); err != nil {
 		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 	}
-	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
-	if err != nil {
-		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
+	if made.generation != report.Generation {
+		var err error
+		if made, err = makeRules(report, opts); err != nil {
+			return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
+		}
 	}
-	p := plan{
+	return plan{
 		shared: []client.Object{
 			desired.ServiceAccount(report.Namespace),
 			desired.Role(report.Namespace),
 			desired.RoleBinding(report.Namespace),
 		},
 		cronJob: desired.CronJob(report, opts.Desired),
-		rule:    rule,
+		rule:    made.rule,
+		notes:   made.notes,
 	}
+}
+
+// makeRules makes the rules that a report asks for, whole.
+func makeRules(report *v1alpha1.MonitoringReport, opts Options) (rules, error) {
+	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
+	if err != nil {
+		return rules{}, err
+	}
+	made := rules{generation: report.Generation, rule: rule}
 	for _, note := range notes {
-		p.notes = append(p.notes, note.Objective+": "+note.Text)
+		made.notes = append(made.notes, note.Objective+": "+note.Text)
 	}
-	return p
+	return made, nil
 }
 
 // unwanted is what stands of a report and is ours, but should not stand.

@@ -21,7 +21,7 @@ const digestMark = 1
 func digested(groups []monitoringv1.RuleGroup) ([]monitoringv1.RuleGroup, error) {
 	short := slices.Clone(groups)
 	for i, group := range groups {
-		if len(group.Rules) == 1 && group.Rules[0].Expr.Type == intstr.String && group.Rules[0].Expr.IntVal == digestMark {
+		if isDigest(group) {
 			continue
 		}
 		text, err := json.Marshal(group.Rules) // sorts keys
@@ -34,4 +34,8 @@ func digested(groups []monitoringv1.RuleGroup) ([]monitoringv1.RuleGroup, error)
 		short[i].Rules = []monitoringv1.Rule{{Expr: expr}}
 	}
 	return short, nil
+}
+
+func isDigest(group monitoringv1.RuleGroup) bool {
+	return len(group.Rules) == 1 && group.Rules[0].Expr.Type == intstr.String && group.Rules[0].Expr.IntVal == digestMark
 }

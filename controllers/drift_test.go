@@ -9,6 +9,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
@@ -17,9 +18,7 @@ import (
 func TestDriftIsUndone(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	w.settledReport("daily")
 
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
 	change(w, cronJob, func(c *batchv1.CronJob) {
@@ -52,9 +51,7 @@ func TestDriftIsUndone(t *testing.T) {
 func TestRuleDriftIsUndone(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 	w.stands(rule)
 	want := byName(rule.Spec.DeepCopy().Groups)
@@ -84,6 +81,52 @@ func TestRuleDriftIsUndone(t *testing.T) {
 	}
 }
 
+// What is created is not applied, which alone takes away what is wanted no more.
+func TestFieldsOfCreatedObjectsGo(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) {
+		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"a": "b", "c": "d"}
+		mr.Spec.Objectives = []v1alpha1.Objective{
+			{Name: "errors", ErrorRate: &v1alpha1.ErrorRateObjective{Max: "0.01"}},
+			{Name: "executions", SuccessRate: &v1alpha1.SuccessObjective{Min: "0.95"}},
+		}
+	})
+	w.create(mr)
+	w.settled(mr)
+	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
+	change(w, rule, func(r *monitoringv1.PrometheusRule) { r.Labels["theirs"] = "x" })
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { delete(mr.Spec.Alerting.RuleLabels, "a") })
+	w.eventually("the label is gone", func() error {
+		if err := w.get(rule); err != nil {
+			return err
+		}
+		_, left := rule.Labels["a"]
+		return equal(left, false)
+	})
+	if rule.Labels["c"] != "d" || rule.Labels["theirs"] != "x" {
+		t.Errorf("the labels are %v, want those that are wanted and another's", rule.Labels)
+	}
+	for _, entry := range rule.ManagedFields {
+		if entry.Manager == "watchbill-controller" && entry.Operation != metav1.ManagedFieldsOperationApply {
+			t.Errorf("fields are still ours by %s", entry.Operation)
+		}
+	}
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Objectives = mr.Spec.Objectives[:1] })
+	w.eventually("the other objectives' groups are gone", func() error {
+		if err := w.get(rule); err != nil {
+			return err
+		}
+		var left []string
+		for name := range byName(rule.Spec.Groups) {
+			if strings.Contains(name, ".objective:") {
+				left = append(left, name)
+			}
+		}
+		return equal(len(left), 1)
+	})
+}
+
 func byName(groups []monitoringv1.RuleGroup) map[string]monitoringv1.RuleGroup {
 	named := map[string]monitoringv1.RuleGroup{}
 	for _, group := range groups {
@@ -101,9 +144,7 @@ func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
 	binding.RoleRef = rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "cluster-admin"}
 	w.create(binding)
 	w.start()
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	w.settledReport("daily")
 	w.eventually("the binding is of our Role", func() error {
 		if err := w.get(binding); err != nil {
 			return err
@@ -139,9 +180,7 @@ func TestDroppedFieldsGo(t *testing.T) {
 func TestNoFightWithAnother(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	w.writes.take()
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
 	const rounds = 40

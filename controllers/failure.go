@@ -48,12 +48,12 @@ func whyStuck(pods []corev1.Pod) string {
 		if waiting == nil {
 			continue
 		}
-		said := text.Clip(strings.TrimSpace(waiting.Message), 200)
+		message := text.Clip(strings.TrimSpace(waiting.Message), 200)
 		switch waiting.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); look at the operator's image and pull secrets", container.Image, waiting.Reason, said)
+			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); look at the operator's image and pull secrets", container.Image, waiting.Reason, message)
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-			return fmt.Sprintf("the Pod could not start (%s: %s); see: kubectl -n %s describe pod %s", waiting.Reason, said, pod.Namespace, pod.Name)
+			return fmt.Sprintf("the Pod could not start (%s: %s); see: kubectl -n %s describe pod %s", waiting.Reason, message, pod.Namespace, pod.Name)
 		}
 	}
 	for _, condition := range pod.Status.Conditions {

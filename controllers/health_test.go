@@ -111,7 +111,7 @@ func TestHealthOfRefusals(t *testing.T) {
 			config := rest.CopyConfig(w.config)
 			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 				return &refusing{next: next, code: tt.code, reason: tt.reason, paths: func(r *http.Request) bool {
-					return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/cronjobs/")
+					return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/cronjobs")
 				}}
 			})
 			plain := w.config

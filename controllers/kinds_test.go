@@ -69,11 +69,11 @@ func TestPrometheusOperatorComesAndGoes(t *testing.T) {
 	w.start()
 	mr := w.report("daily")
 	w.create(mr)
-	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonPrometheusOperatorMissing)
+	got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonPrometheusOperatorMissing)
 	w.settled(mr)
 	w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
-	if !strings.Contains(said.Message, "Prometheus operator") {
-		t.Errorf("the condition says %q", said.Message)
+	if !strings.Contains(got.Message, "Prometheus operator") {
+		t.Errorf("the condition says %q", got.Message)
 	}
 
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
@@ -107,9 +107,7 @@ func clients(objects []*unstructured.Unstructured) []client.Object {
 func TestSelectedByAPrometheus(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 
 	prometheus := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
@@ -122,13 +120,13 @@ func TestSelectedByAPrometheus(t *testing.T) {
 	w.create(prometheus)
 	want := fmt.Sprintf("Prometheus %s/main does not take the rules: set the label release=%s in spec.alerting.ruleLabels", w.namespace, w.namespace)
 	w.eventually("it is said what is missing", func() error {
-		said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
-		if !strings.Contains(said.Message, want) {
-			return errors.New(said.Message)
+		got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
+		if !strings.Contains(got.Message, want) {
+			return errors.New(got.Message)
 		}
 		return nil
 	})
-	w.settled(mr) // for whoever runs the Prometheus to decide
+	w.settled(mr) // that no Prometheus takes its rules is no fault of the report
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) {
 		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": v1alpha1.RuleLabelValue(w.namespace)}
 	})
@@ -170,9 +168,9 @@ func TestSelectedByAThanosRuler(t *testing.T) {
 	mr := w.report("daily", selectable(w))
 	ruler := evaluating(w, "ThanosRuler", "ruler", map[string]any{"queryEndpoints": []any{"dns://query"}})
 	w.create(ruler, mr)
-	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
-	if want := "ThanosRuler " + w.namespace + "/ruler takes it"; !strings.Contains(said.Message, want) {
-		t.Errorf("%q does not say %q", said.Message, want)
+	got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
+	if want := "ThanosRuler " + w.namespace + "/ruler takes it"; !strings.Contains(got.Message, want) {
+		t.Errorf("%q does not say %q", got.Message, want)
 	}
 	change(w, ruler, func(r *unstructured.Unstructured) {
 		if err := unstructured.SetNestedField(r.Object, int64(0), "spec", "replicas"); err != nil {
@@ -191,13 +189,13 @@ func TestEnforcedNamespace(t *testing.T) {
 	mr := w.report("daily", selectable(w))
 	prometheus := evaluating(w, "Prometheus", "tenant", map[string]any{"enforcedNamespaceLabel": "namespace"})
 	w.create(prometheus, mr)
-	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNamespaceEnforced)
+	got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNamespaceEnforced)
 	for _, want := range []string{"namespace=" + w.namespace, "watchbill", "excludedFromEnforcement"} {
-		if !strings.Contains(said.Message, want) {
-			t.Errorf("%q does not name %s", said.Message, want)
+		if !strings.Contains(got.Message, want) {
+			t.Errorf("%q does not name %s", got.Message, want)
 		}
 	}
-	w.settled(mr) // for whoever runs the Prometheus to decide
+	w.settled(mr) // that no Prometheus takes its rules is no fault of the report
 	change(w, prometheus, func(p *unstructured.Unstructured) {
 		excluded := []any{map[string]any{"resource": "prometheusrules", "namespace": w.namespace, "name": "daily-report"}}
 		if err := unstructured.SetNestedSlice(p.Object, excluded, "spec", "excludedFromEnforcement"); err != nil {
@@ -231,9 +229,9 @@ func TestStatusOfRules(t *testing.T) {
 		})
 	}
 	bind(monitoringv1.ConditionFalse, "invalid rule")
-	said := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonRejected)
-	if !strings.Contains(said.Message, "invalid rule") {
-		t.Errorf("%q does not say why", said.Message)
+	got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonRejected)
+	if !strings.Contains(got.Message, "invalid rule") {
+		t.Errorf("%q does not say why", got.Message)
 	}
 	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDegraded)
 	w.writes.take()
@@ -286,7 +284,7 @@ func TestMissingRights(t *testing.T) {
 		},
 		"to write PrometheusRules": {
 			func(r *http.Request) bool {
-				return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/prometheusrules/")
+				return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/prometheusrules")
 			},
 			metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, metav1.ConditionFalse,
 		},

@@ -37,9 +37,7 @@ func TestLeaderHandsOver(t *testing.T) {
 		first, err = holder()
 		return err
 	})
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 
 	stopFirst := w.stop
 	w.writes.take()

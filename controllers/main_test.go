@@ -299,6 +299,15 @@ func (w *world) wants(mr *v1alpha1.MonitoringReport, condition string, status me
 	return found
 }
 
+// settledReport makes a report and waits until it is Ready.
+func (w *world) settledReport(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
+	w.t.Helper()
+	mr := w.report(name, change...)
+	w.create(mr)
+	w.settled(mr)
+	return mr
+}
+
 // settled waits until a report is Ready.
 func (w *world) settled(mr *v1alpha1.MonitoringReport) {
 	w.t.Helper()

@@ -63,6 +63,10 @@ func NewManager(ctx context.Context, config *rest.Config, o ManagerOptions) (man
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
+	creator, err := newCreator(config, mgr.GetHTTPClient(), mgr.GetRESTMapper(), s)
+	if err != nil {
+		return nil, fmt.Errorf("make a client that creates: %w", err)
+	}
 	options := bareCacheOptions(s)
 	options.HTTPClient, options.Mapper = mgr.GetHTTPClient(), mgr.GetRESTMapper()
 	wide, err := cache.New(config, options)
@@ -76,6 +80,7 @@ func NewManager(ctx context.Context, config *rest.Config, o ManagerOptions) (man
 	r := &Reconciler{
 		client:  mgr.GetClient(),
 		server:  server,
+		creator: creator,
 		events:  mgr.GetEventRecorder(fieldManager),
 		metrics: series,
 		memory:  newMemory(),

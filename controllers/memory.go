@@ -41,12 +41,20 @@ type recollection struct {
 	settled    string // the versions of what stood as planned, all of it; empty: not all of it does yet
 	generation int64  // of the spec that settled and plan are of
 	plan       plan   // what of it is asked for while it stands
+	made       rules  // that were made last, until they stand
 
 	slots string    // the schedule and its zone, as last seen
 	since time.Time // since when they are so; zero: since before this controller
 
 	stuck map[types.UID]string    // why Pods of a Job could not start, by Job
 	asked map[types.UID]time.Time // when the API was last asked what came of a Job
+}
+
+// rules are those of a spec as digests, which they are looked for by until they stand: to make them again takes long.
+type rules struct {
+	generation int64 // of the spec; 0: there are none
+	rule       *monitoringv1.PrometheusRule
+	notes      []string
 }
 
 // objectKey names an object.
@@ -161,15 +169,31 @@ func (r *recollection) planned(seen *observed, decide func() plan) (p plan, sett
 	return decide(), false
 }
 
-// settle notes that all that was planned stands as it was seen. Plans are not kept before: a thousand reports wait for their
-// objects to be seen at the same time, and an object that is made takes a hundred times the room of one that is digested.
+// settle notes that all that was planned stands as it was seen. Plans are not kept before, but for the digests of rules: a
+// thousand reports wait for their objects to be seen at the same time, and rules take a hundred times the room of their digests.
 func (r *recollection) settle(seen *observed, p plan) {
 	r.settled, r.generation = seen.versions(), seen.report.Generation
+	r.made = rules{}
 	r.plan = plan{notes: p.notes}
 	if p.rule != nil {
 		r.plan.rule = named(&monitoringv1.PrometheusRule{}, p.rule.Namespace, p.rule.Name)
 		r.plan.rule.Labels = p.rule.Labels
 	}
+}
+
+// keep keeps the rules that were planned until they stand, as digests.
+func (r *recollection) keep(seen *observed, p plan) error {
+	if p.rule == nil || r.made.rule == p.rule {
+		return nil
+	}
+	groups, err := digested(p.rule.Spec.Groups)
+	if err != nil {
+		return err
+	}
+	short := *p.rule
+	short.Spec.Groups = groups
+	r.made = rules{seen.report.Generation, &short, p.notes}
+	return nil
 }
 
 // mayRepair says whether another's change may be undone now.

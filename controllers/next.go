@@ -79,9 +79,9 @@ func nextSlot(t timetable, report *v1alpha1.MonitoringReport, lastSlot *metav1.T
 	if report.Status.NextScheduleTime == nil || report.Status.ObservedGeneration != report.Generation {
 		return next
 	}
-	said := report.Status.NextScheduleTime.UTC()
-	if said.After(now) && said.After(last) && !t.schedule.Previous(said).After(now.Add(setBack)) {
-		return said
+	announced := report.Status.NextScheduleTime.UTC()
+	if announced.After(now) && announced.After(last) && !t.schedule.Previous(announced).After(now.Add(setBack)) {
+		return announced
 	}
 	return next
 }

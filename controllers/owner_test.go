@@ -26,9 +26,7 @@ func TestOrphansAreTakenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := begin(t)
-			mr := w.report("daily")
-			w.create(mr)
-			w.settled(mr)
+			mr := w.settledReport("daily")
 			w.stop()
 			cronJob, rule := named(w, &batchv1.CronJob{}, "daily-report"), named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 			for _, object := range []client.Object{cronJob, rule} {
@@ -56,9 +54,7 @@ func TestOrphansAreTakenBack(t *testing.T) {
 func TestMadeAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	w.stop()
 	w.delete(mr)
 	mr = w.report("daily")
@@ -112,9 +108,9 @@ func TestForeignObjectsAreNamed(t *testing.T) {
 			mr := w.report("daily")
 			w.create(cronJob, mr)
 			version := cronJob.ResourceVersion
-			said := w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
-			if !strings.Contains(said.Message, tt.says) {
-				t.Errorf("%q does not say %q", said.Message, tt.says)
+			got := w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonForeignObject)
+			if !strings.Contains(got.Message, tt.says) {
+				t.Errorf("%q does not say %q", got.Message, tt.says)
 			}
 			if err := w.get(cronJob); err != nil || cronJob.ResourceVersion != version {
 				t.Errorf("it was touched: %v", err)

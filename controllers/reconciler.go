@@ -26,6 +26,7 @@ type Options struct {
 type Reconciler struct {
 	client  client.Client // reads from the cache
 	server  client.Reader // reads from the API server
+	creator *creator
 	kinds   *kinds
 	events  events.EventRecorder
 	metrics *metrics
@@ -54,7 +55,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		result, err = o.result()
 	}()
 	known := r.memory.of(seen.report)
-	p, settled := known.planned(seen, func() plan { return decide(seen.report, r.opts, r.now()) })
+	p, settled := known.planned(seen, func() plan { return decide(seen.report, known.made, r.opts, r.now()) })
 	r.prune(ctx, p.unwanted(seen), o)
 	switch {
 	case p.fault != nil:
@@ -66,6 +67,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		rule := r.applyRule(ctx, seen, p, o)
 		if schedule && rule {
 			known.settle(seen, p)
+		} else if err := known.keep(seen, p); err != nil {
+			o.fail(err)
 		}
 	}
 	if p.fault == nil {

@@ -82,9 +82,7 @@ func TestRightsSuffice(t *testing.T) {
 		return as.List(context.Background(), &v1alpha1.MonitoringReportList{}, inNamespace(w))
 	})
 	w.start()
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
 
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")

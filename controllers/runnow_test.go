@@ -85,9 +85,7 @@ func TestRunNow(t *testing.T) {
 func TestRunNowInTheWay(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	at := time.Now().UTC().Add(-time.Hour)
 	job := named(w, &batchv1.Job{}, fmt.Sprintf("daily-report-now-%d", at.Unix()/60))
 	job.Spec.Template.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "theirs", Image: "theirs"}}}

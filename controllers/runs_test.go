@@ -143,9 +143,7 @@ func TestVerdictOfAPod(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := begin(t)
-			mr := w.report("daily")
-			w.create(mr)
-			w.settled(mr)
+			mr := w.settledReport("daily")
 			job := w.slotJob(mr, today())
 			w.pod(job, ended(corev1.PodSucceeded, 0, said(t, tt.result)))
 			w.finish(job, "")
@@ -202,9 +200,7 @@ func TestFailedRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := begin(t)
-			mr := w.report("daily")
-			w.create(mr)
-			w.settled(mr)
+			mr := w.settledReport("daily")
 			job := w.slotJob(mr, today())
 			if tt.pod != nil {
 				pod := w.pod(job, *tt.pod)
@@ -247,9 +243,7 @@ func (w *world) reconciled(mr *v1alpha1.MonitoringReport) {
 func TestNewestSlotWins(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	newer := w.slotJob(mr, today())
 	w.pod(newer, ended(corev1.PodSucceeded, 0, said(t, made(today(), report.Pass, "Pass: new"))))
 	w.finish(newer, "")
@@ -280,9 +274,7 @@ func TestNewestSlotWins(t *testing.T) {
 func TestJobsOfAnEarlierReport(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	job := w.slotJob(mr, today())
 	w.stop()
 	w.delete(append(w.children(), mr)...) // as the garbage collector would
@@ -317,9 +309,7 @@ func TestVerdictFromTheAPI(t *testing.T) {
 	t.Parallel()
 	api := &kept{slot: today()}
 	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	yesterday := w.slotJob(mr, today().Add(-24*time.Hour))
 	w.finish(yesterday, "")
 	w.eventually("the API is asked", func() error { return equal(api.asked.Load() > 0, true) })
@@ -338,9 +328,7 @@ func TestAPIAwayKeepsWhatWasKnown(t *testing.T) {
 	t.Parallel()
 	api := &kept{err: errors.New("away")}
 	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	yesterday := w.slotJob(mr, today().Add(-24*time.Hour))
 	w.pod(yesterday, ended(corev1.PodSucceeded, 0, said(t, made(today().Add(-24*time.Hour), report.Pass, "Pass"))))
 	w.finish(yesterday, "")

@@ -64,7 +64,7 @@ func (o *outcome) fail(err error) {
 		o.after(wait.after)
 	case errors.As(err, &foreign):
 		o.after(lookAgain)
-	case apierrors.IsConflict(err): // the cache is behind; what is newer will come
+	case stale(err):
 		o.after(time.Second)
 	default:
 		o.errs = append(o.errs, err)
@@ -94,13 +94,13 @@ func (o *outcome) set(c metav1.Condition, tell bool) {
 	}
 }
 
-// writeStatus writes the status, if it changed, and then emits the events. That another wrote in between is no fault.
+// writeStatus writes the status, if it changed, and then emits the events. That another wrote in between is no fault. It updates
+// the status, which the API server does with less than patching it.
 func (r *Reconciler) writeStatus(ctx context.Context, report *v1alpha1.MonitoringReport, o *outcome) {
 	if !equality.Semantic.DeepEqual(report.Status, o.status) {
 		written := report.DeepCopy()
 		written.Status = o.status
-		base := client.MergeFromWithOptions(report, client.MergeFromWithOptimisticLock{})
-		err := r.client.Status().Patch(ctx, written, base, client.FieldOwner(fieldManager))
+		err := r.client.Status().Update(ctx, written, client.FieldOwner(fieldManager), unvalidated)
 		switch {
 		case apierrors.IsNotFound(err):
 			return // it was deleted

@@ -69,9 +69,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 		},
 	}
 	for name, change := range variants {
-		mr := w.report(name, change)
-		w.create(mr)
-		w.settled(mr)
+		w.settledReport(name, change)
 	}
 	ran := w.report("plain")
 	if err := w.get(ran); err != nil {
@@ -99,7 +97,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 	change(w, cronJob, func(c *batchv1.CronJob) { c.Labels["theirs"] = "x" })
 	w.reconciled(ran)
 	got := w.writes.take()
-	if want := []string{"PATCH /apis/monitoring.watchbill.dev/v1alpha1/namespaces/" + w.namespace + "/monitoringreports/plain/status"}; !slices.Equal(got, want) {
+	if want := []string{"PUT /apis/monitoring.watchbill.dev/v1alpha1/namespaces/" + w.namespace + "/monitoringreports/plain/status"}; !slices.Equal(got, want) {
 		t.Errorf("the writes are %q, want only the echo %q", got, want)
 	}
 }

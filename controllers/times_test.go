@@ -23,9 +23,7 @@ func TestNextMovesWhenItHasPassed(t *testing.T) {
 	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	w.clock.jump(time.Until(midnight) - 4*time.Second)
 	w.start()
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	if got := mr.Status.NextScheduleTime; got == nil || !got.Time.Equal(midnight) {
 		t.Fatalf("next is %v, want %v", got, midnight)
 	}
@@ -69,9 +67,7 @@ func (w *world) series(name string, labels map[string]string) (float64, bool) {
 func TestSeries(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	mr := w.report("daily")
-	w.create(mr)
-	w.settled(mr)
+	mr := w.settledReport("daily")
 	of := map[string]string{"report": "daily", "report_namespace": w.namespace}
 	w.eventually("the next run is expected", func() error {
 		by, _ := w.series("watchbill_report_expected_by_timestamp_seconds", of)

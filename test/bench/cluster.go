@@ -46,12 +46,12 @@ type cluster struct {
 	reports    int
 }
 
-// startCluster brings up an API server with so many reports of five objectives, spread over namespaces, and a Prometheus that
-// takes their rules. It is the caller's to close.
-func startCluster(ctx context.Context, dir string, reports int) (_ *cluster, err error) {
+// startCluster brings up an API server that knows the CustomResourceDefinitions in a folder, with so many reports of five
+// objectives, spread over namespaces, and a Prometheus that takes their rules. It is the caller's to close.
+func startCluster(ctx context.Context, dir, definitions string, reports int) (_ *cluster, err error) {
 	log.SetLogger(logr.Discard()) // client-go's; faults come as errors
 	c := &cluster{kubeconfig: filepath.Join(dir, "kubeconfig"), audit: filepath.Join(dir, "audit.log"), reports: reports}
-	c.server, err = kubetest.Start(kubetest.Options{CRDs: []string{"config/crd/bases"}, PrometheusOperator: true, AuditLog: c.audit})
+	c.server, err = kubetest.Start(kubetest.Options{CRDs: []string{definitions}, PrometheusOperator: true, AuditLog: c.audit})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	crdFolder = "config/crd/bases"
+
 	controllerWithin = 4 * time.Minute         // how long a controller may take for all that it is asked
 	controllerQuiet  = 1500 * time.Millisecond // without a reconcile: longer than it waits before it looks again at what it wrote
 )
@@ -29,19 +31,42 @@ type controllerRound struct {
 	reconcile int           // how often, until it was quiet
 }
 
+// operator is a version of the controller.
+type operator struct {
+	*bench
+	definitions string // folder of its CustomResourceDefinitions
+}
+
 // controllerReports is how soon, with how many writes and in how much memory the controller makes what MonitoringReports ask
-// for that were there before it, on an API server that has two cores at the most for itself, etcd and the controller.
+// for that were there before it, on an API server that has two cores at the most for itself, etcd and the controller. In turns
+// with it, rig.BaselineCommit makes what it makes of the same reports. A quick run does not build that.
 func controllerReports(ctx context.Context, b *bench) ([]figure, error) {
 	reports := or(b, 1000, 100)
+	now := operator{b, crdFolder}
+	before, err := b.operatorBefore(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var rounds []controllerRound
+	var earlier, ratios []float64
 	for n := range or(b, 3, 1) {
-		round, err := b.controllerRound(ctx, fmt.Sprintf("controller-%d", n), reports)
+		round, err := now.round(ctx, fmt.Sprintf("controller-%d", n), reports)
 		if err != nil {
 			return nil, err
 		}
 		b.logf("%d reports: Ready after %.1f s (%.1f s of CPU, %d reconciles), %d writes, %d when all was as it should be; after a restart seen to in %.1f s; at most %d MiB",
 			reports, round.ready.Seconds(), round.cpu.Seconds(), round.reconcile, round.writes, round.idle, round.again.Seconds(), round.peak>>20)
 		rounds = append(rounds, round)
+		if before == nil {
+			continue
+		}
+		other, err := before.readied(ctx, fmt.Sprintf("controller-before-%d", n), reports)
+		if err != nil {
+			return nil, err
+		}
+		b.logf("%s: %d reports: Ready after %.1f s (%.1f s of CPU)", rig.BaselineCommit, reports, other.ready.Seconds(), other.cpu.Seconds())
+		earlier = append(earlier, other.ready.Seconds())
+		ratios = append(ratios, round.ready.Seconds()/other.ready.Seconds())
 	}
 	of := func(value func(controllerRound) float64) (all []float64) {
 		for _, round := range rounds {
@@ -49,49 +74,90 @@ func controllerReports(ctx context.Context, b *bench) ([]figure, error) {
 		}
 		return all
 	}
-	return []figure{
+	figures := []figure{
 		{"controller_ready_seconds", median(of(func(r controllerRound) float64 { return r.ready.Seconds() })), "s", atMost(40)},
 		{"controller_writes_per_cr", slices.Max(of(func(r controllerRound) float64 { return float64(r.writes) / float64(reports) })), "writes", atMost(4)},
 		{"controller_idle_writes", slices.Max(of(func(r controllerRound) float64 { return float64(r.idle) })), "writes", exactly(0)},
-		{"controller_rss_mib", slices.Max(of(func(r controllerRound) float64 { return float64(r.peak) / (1 << 20) })), "MiB", atMost(120)},
-	}, nil
+		{"controller_rss_mib", slices.Max(of(func(r controllerRound) float64 { return float64(r.peak) / (1 << 20) })), "MiB", atMost(95)},
+	}
+	if before != nil {
+		figures = append(figures, figure{"controller_ready_seconds_before", median(earlier), "s", aim{}},
+			figure{"controller_ready_ratio", median(ratios), "ratio", atMost(0.75)})
+	}
+	return figures, nil
 }
 
-func (b *bench) controllerRound(ctx context.Context, name string, reports int) (round controllerRound, err error) {
+// operatorBefore is the controller of rig.BaselineCommit with the CustomResourceDefinitions of that version; nil in a quick run.
+func (b *bench) operatorBefore(ctx context.Context) (*operator, error) {
+	if b.quick {
+		b.logf("a quick run does not build %s", rig.BaselineCommit)
+		return nil, nil
+	}
+	before, err := b.baseline(ctx)
+	if err != nil {
+		return nil, err
+	}
+	source := filepath.Join(b.dir, "crds-before")
+	if err := os.MkdirAll(source, 0o755); err != nil {
+		return nil, err
+	}
+	return &operator{before, filepath.Join(source, crdFolder)}, rig.UnpackBaseline(ctx, source, crdFolder)
+}
+
+// round measures all that is measured of a controller.
+func (o operator) round(ctx context.Context, name string, reports int) (round controllerRound, err error) {
+	err = o.withCluster(ctx, name, reports, func(ctx context.Context, c *cluster, dir string) error {
+		first, err := o.firstController(ctx, c, dir, &round)
+		if err == nil {
+			err = reconciledAgain(ctx, c, first, &round)
+		}
+		if err := ended(first, err); err != nil {
+			return err
+		}
+		return o.nextController(ctx, c, dir, &round)
+	})
+	return round, err
+}
+
+// readied measures only how soon all reports are Ready.
+func (o operator) readied(ctx context.Context, name string, reports int) (round controllerRound, err error) {
+	err = o.withCluster(ctx, name, reports, func(ctx context.Context, c *cluster, dir string) error {
+		first, err := o.firstController(ctx, c, dir, &round)
+		return ended(first, err)
+	})
+	return round, err
+}
+
+// withCluster runs do beside an API server of its own.
+func (o operator) withCluster(ctx context.Context, name string, reports int, do func(ctx context.Context, c *cluster, dir string) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, controllerWithin)
 	defer cancel()
-	dir := filepath.Join(b.dir, name)
+	dir := filepath.Join(o.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return round, err
+		return err
 	}
-	c, err := startCluster(ctx, dir, reports)
+	c, err := startCluster(ctx, dir, o.definitions, reports)
 	if err != nil {
-		return round, err
+		return err
 	}
 	defer func() { err = errors.Join(err, c.close(), os.RemoveAll(dir)) }()
-	b.logf("there are %d reports", reports)
-	first, err := b.firstController(ctx, c, dir, &round)
-	if first != nil {
-		defer func() {
-			if err != nil {
-				err = errors.Join(fmt.Errorf("%w\n%s", err, first.Tail()), first.Close())
-			}
-		}()
-	}
-	if err != nil {
-		return round, err
-	}
-	if err := reconciledAgain(ctx, c, first, &round); err != nil {
-		return round, err
-	}
-	if err := first.Close(); err != nil {
-		return round, err
-	}
-	return round, b.nextController(ctx, c, dir, &round)
+	o.logf("there are %d reports", reports)
+	return do(ctx, c, dir)
 }
 
-func (b *bench) startController(ctx context.Context, c *cluster, dir string) (*rig.Controller, error) {
-	return rig.StartController(ctx, rig.ControllerOptions{Binary: b.binary, Kubeconfig: c.kubeconfig, Dir: dir, Args: []string{
+// ended ends a controller, if one was started, and adds the end of its log to the error that there is, if there is one.
+func ended(p *rig.Controller, err error) error {
+	if p == nil {
+		return err
+	}
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, p.Tail())
+	}
+	return errors.Join(err, p.Close())
+}
+
+func (o operator) startController(ctx context.Context, c *cluster, dir string) (*rig.Controller, error) {
+	return rig.StartController(ctx, rig.ControllerOptions{Binary: o.binary, Kubeconfig: c.kubeconfig, Dir: dir, Args: []string{
 		"--leader-election-namespace", controllerNamespace, "--report-namespaces", "*",
 		"--image", "watchbill.example/watchbill:1", "--server", "http://watchbill.example:8080",
 		"--metrics-selector", "job=watchbill,namespace=watchbill", "--controller-metrics-selector", "job=watchbill-controller,namespace=watchbill",
@@ -99,11 +165,11 @@ func (b *bench) startController(ctx context.Context, c *cluster, dir string) (*r
 }
 
 // firstController finds reports that nothing stands of yet.
-func (b *bench) firstController(ctx context.Context, c *cluster, dir string, round *controllerRound) (p *rig.Controller, err error) {
+func (o operator) firstController(ctx context.Context, c *cluster, dir string, round *controllerRound) (p *rig.Controller, err error) {
 	var began time.Time
 	p, err = c.awaitReady(ctx, func() (*rig.Controller, error) {
 		began = time.Now()
-		return b.startController(ctx, c, dir)
+		return o.startController(ctx, c, dir)
 	})
 	if err != nil {
 		return p, err
@@ -122,7 +188,7 @@ func (b *bench) firstController(ctx context.Context, c *cluster, dir string, rou
 	if round.writes, by, err = c.writes(); err != nil {
 		return p, err
 	}
-	b.logf("writes: %v", by)
+	o.logf("writes: %v", by)
 	return p, nil
 }
 
@@ -138,9 +204,9 @@ func reconciledAgain(ctx context.Context, c *cluster, p *rig.Controller, round *
 }
 
 // nextController finds all as it should be, and must see so: it remembers nothing.
-func (b *bench) nextController(ctx context.Context, c *cluster, dir string, round *controllerRound) (err error) {
+func (o operator) nextController(ctx context.Context, c *cluster, dir string, round *controllerRound) (err error) {
 	began := time.Now()
-	p, err := b.startController(ctx, c, dir)
+	p, err := o.startController(ctx, c, dir)
 	if err != nil {
 		return err
 	}

@@ -25,18 +25,8 @@ func BuildBaseline(ctx context.Context, dir string) (path string, err error) {
 		return "", fmt.Errorf("build %s: %w", BaselineCommit, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(source)) }()
-	root, err := output(exec.CommandContext(ctx, "git", "rev-parse", "--show-toplevel"))
-	if err != nil {
-		return "", fmt.Errorf("find the repository of %s: %w", BaselineCommit, err)
-	}
-	archive, err := output(exec.CommandContext(ctx, "git", "-C", string(bytes.TrimSpace(root)), "archive", BaselineCommit))
-	if err != nil {
-		return "", fmt.Errorf("read %s from git's history: %w", BaselineCommit, err)
-	}
-	unpack := exec.CommandContext(ctx, "tar", "-x", "-C", source)
-	unpack.Stdin = bytes.NewReader(archive)
-	if _, err := output(unpack); err != nil {
-		return "", fmt.Errorf("unpack %s: %w", BaselineCommit, err)
+	if err := UnpackBaseline(ctx, source); err != nil {
+		return "", err
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "./cmd/watchbill")
 	build.Dir = source
@@ -45,6 +35,26 @@ func BuildBaseline(ctx context.Context, dir string) (path string, err error) {
 		return "", fmt.Errorf("build %s: %w", BaselineCommit, err)
 	}
 	return path, nil
+}
+
+// UnpackBaseline writes the files that BaselineCommit has at paths, all of them if there are none, to dir. A shallow clone
+// that lacks the commit is an error.
+func UnpackBaseline(ctx context.Context, dir string, paths ...string) error {
+	root, err := output(exec.CommandContext(ctx, "git", "rev-parse", "--show-toplevel"))
+	if err != nil {
+		return fmt.Errorf("find the repository of %s: %w", BaselineCommit, err)
+	}
+	args := append([]string{"-C", string(bytes.TrimSpace(root)), "archive", BaselineCommit, "--"}, paths...)
+	archive, err := output(exec.CommandContext(ctx, "git", args...))
+	if err != nil {
+		return fmt.Errorf("read %s from git's history: %w", BaselineCommit, err)
+	}
+	unpack := exec.CommandContext(ctx, "tar", "-x", "-C", dir)
+	unpack.Stdin = bytes.NewReader(archive)
+	if _, err := output(unpack); err != nil {
+		return fmt.Errorf("unpack %s: %w", BaselineCommit, err)
+	}
+	return nil
 }
 
 // output runs a command and returns what it prints. Its error has what the command wrote to stderr.

@@ -66,7 +66,15 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	case a.has("gen_ai.tool.name") && !hasModel && !told:
 		return toolUse, true
 	}
+	if operation, model, _ := strings.Cut(name, " "); !told && hasModel && roleWords[operation] == modelCall && namesModel(a, model) {
+		return modelCall, true
+	}
 	return roleByName(name, scope, a)
+}
+
+// namesModel reports whether a name is that of a model that the span names as well, as in completion gpt-4o.
+func namesModel(a *attributes, name string) bool {
+	return slices.ContainsFunc(modelNames, func(attribute string) bool { return name != "" && a.text(attribute) == name })
 }
 
 // roleOfType reads names that other systems use too, such as span.type, which VoltAgent sets. They count only beside what

@@ -31,7 +31,7 @@ type Cluster struct {
 
 // Options say what the API server knows from the start.
 type Options struct {
-	// CRDs are files or folders of CustomResourceDefinitions, relative to the tree's root.
+	// CRDs are files or folders of CustomResourceDefinitions; those that are not absolute are relative to the tree's root.
 	CRDs []string
 	// PrometheusOperator says that it knows the Prometheus operator's resources.
 	PrometheusOperator bool
@@ -52,7 +52,10 @@ func Start(opts Options) (*Cluster, error) {
 		ControlPlaneStopTimeout:  time.Minute,
 	}
 	for _, path := range opts.CRDs {
-		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, filepath.Join(Root(), path))
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(Root(), path)
+		}
+		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, path)
 	}
 	if opts.PrometheusOperator {
 		folder, err := operatorCRDs()
