@@ -22,12 +22,15 @@ const (
 	storingBound = 96 << 20
 	storingMost  = 600 // percent
 	storingMany  = 500 // executions a second
+	// storingFor is how long it is thought that many go on coming: exporters bring them in bursts, every few seconds.
+	storingFor = 30 * time.Second
 )
 
 // garbage bounds the server's garbage. It is for one goroutine.
 type garbage struct {
-	stored func() uint64 // executions that were committed since the start
-	before uint64
+	stored  func() uint64 // executions that were committed since the start
+	before  uint64
+	storing time.Duration // how long it is thought that many come
 }
 
 // bound has the collector work so often that garbage keeps within its bound, unless GOGC says how often.
@@ -35,15 +38,25 @@ func (g *garbage) bound(context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		return nil
 	}
-	stored := g.stored()
-	busy := stored-g.before >= storingMany*uint64(garbageEvery/time.Second)
-	g.before = stored
+	busy := g.isStoring()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
 	metrics.Read(live)
 	if percent := percentOf(live[0].Value.Uint64(), busy); uint64(percent) != live[1].Value.Uint64() {
 		debug.SetGCPercent(percent)
 	}
 	return nil
+}
+
+// isStoring reports whether many executions come in. It is called every garbageEvery.
+func (g *garbage) isStoring() bool {
+	stored := g.stored()
+	if stored-g.before >= storingMany*uint64(garbageEvery/time.Second) {
+		g.storing = storingFor
+	} else {
+		g.storing = max(g.storing-garbageEvery, 0)
+	}
+	g.before = stored
+	return g.storing > 0
 }
 
 // percentOf is how much garbage there may be, for what is live, in steps of a tenth, as each change stops the world for a moment.

@@ -2,6 +2,36 @@ package replica
 
 import "testing"
 
+// TestStoringGoesOnBetweenBursts brings executions in bursts, and none any more at last.
+func TestStoringGoesOnBetweenBursts(t *testing.T) {
+	t.Parallel()
+	var stored uint64
+	g := garbage{stored: func() uint64 { return stored }}
+	few, many := uint64(storingMany*garbageEvery.Seconds())-1, uint64(storingMany*garbageEvery.Seconds())
+	for i := range 5 {
+		if stored += few; g.isStoring() {
+			t.Fatalf("after %d times of few: is storing", i+1)
+		}
+	}
+	for burst := range 3 {
+		stored += many
+		for pause := range 10 {
+			if !g.isStoring() {
+				t.Fatalf("burst %d, pause %d: is not storing", burst, pause)
+			}
+		}
+	}
+	ticks := 0
+	for g.isStoring() {
+		if ticks++; ticks > int(storingFor/garbageEvery) {
+			t.Fatalf("still storing %d ticks after the last burst", ticks)
+		}
+	}
+	if ticks == 0 {
+		t.Error("the last burst was forgotten at once")
+	}
+}
+
 func TestPercentOf(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -277,7 +277,8 @@ FROM unnest($1::text[], $2::text[]) AS k (trace_id, span_id)
 LEFT JOIN joined_executions j ON j.execution_id = k.trace_id || '-' || k.span_id AND j.into_id NOT IN ('', j.execution_id)
 JOIN span_ancestors a ON a.trace_id = COALESCE(left(j.into_id, 32), k.trace_id) AND a.span_id = COALESCE(substr(j.into_id, 34), k.span_id)
 	AND a.execution AND a.started_at IS NOT NULL
-JOIN agent_executions e ON e.created_at = a.started_at AND e.execution_id = a.trace_id || '-' || a.span_id
+JOIN agent_executions e ON e.status IN ('success', 'failure', 'timeout') -- for the index
+	AND e.created_at = a.started_at AND e.execution_id = a.trace_id || '-' || a.span_id
 WHERE NOT EXISTS (
 	SELECT FROM pending_contents p
 	WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id AND p.since > now() - $3::float8 * interval '1 second')
@@ -327,7 +328,7 @@ SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT
 		merged.Input, merged.Output = nil, nil
 	}
 	_, err = tx.Exec(ctx, `-- name: SetContents :exec
-UPDATE agent_executions SET input_json = COALESCE(input_json, $4::json), output_json = COALESCE(output_json, $5::json)
+UPDATE agent_executions SET input_json = COALESCE(input_json, $4), output_json = COALESCE(output_json, $5)
 WHERE user_id = $1 AND created_at = $2 AND execution_id = $3`, to.user, to.createdAt, to.id, text(merged.Input), text(merged.Output))
 	return len(contents), err
 }

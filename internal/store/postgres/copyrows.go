@@ -135,8 +135,8 @@ func (r *copyRow) bytea(data []byte) {
 	r.b = append(r.b, data...)
 }
 
-// json is null where there is none.
-func (r *copyRow) json(data []byte) {
+// optionalText is null where there is none.
+func (r *copyRow) optionalText(data []byte) {
 	if len(data) == 0 {
 		r.null()
 		return

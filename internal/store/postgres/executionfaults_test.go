@@ -73,7 +73,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	const atOnce, atTheEnd = `CREATE TRIGGER fail AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION fail()`,
 		`CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON %s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`
 	for name, spoil := range map[string]func(*testing.T, database, execution.Batch) (execution.Batch, func()){
-		"payload that is no JSON":        spoilt(func(e *execution.Execution) { e.Input = json.RawMessage(`{"a":`) }),
+		"payload that is not UTF-8":      spoilt(func(e *execution.Execution) { e.Input = json.RawMessage("\"\xff\"") }),
 		"payload with a NUL":             spoilt(func(e *execution.Execution) { e.Input = json.RawMessage("\"\x00\"") }),
 		"NUL in a name":                  spoilt(func(e *execution.Execution) { e.SessionID = "a\x00" }),
 		"text that is not UTF-8":         spoilt(func(e *execution.Execution) { e.ErrorMessage = "\xff" }),

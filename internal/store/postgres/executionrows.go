@@ -150,9 +150,9 @@ func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
 }
 
 // either returns a payload of this release, or one of a release that stored it as jsonb.
-func either(text, binary []byte) json.RawMessage {
+func either(text *string, binary []byte) json.RawMessage {
 	if text != nil {
-		return text
+		return json.RawMessage(*text)
 	}
 	return binary
 }

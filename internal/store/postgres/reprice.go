@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,31 +34,44 @@ func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func
 func (s *Executions) changeWindow(
 	ctx context.Context, w execution.Window, doing string, seen, changed *int64, change func(pgx.Tx, []dbgen.ExecutionFigure) (int64, error),
 ) error {
-	position := execution.Execution{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
+	after := dbgen.EndOfPageRow{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
 	for {
 		var read, done int64
-		var last execution.Execution
-		err := s.db.inTxAs(ctx, admin, doing, func(tx pgx.Tx) error {
-			rows, err := s.db.queries.WithTx(tx).ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
+		var until dbgen.EndOfPageRow
+		last := false
+		err := s.db.inTxAs(ctx, admin, doing, func(tx pgx.Tx) (err error) {
+			q := s.db.queries.WithTx(tx)
+			read, done, last = 0, 0, false
+			until, err = q.EndOfPage(ctx, dbgen.EndOfPageParams{
 				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
-				After: position.CreatedAt, AfterUser: position.UserID, AfterID: position.ID,
+				After: after.CreatedAt, AfterUser: after.UserID, AfterID: after.ExecutionID,
 			})
-			if read, done = int64(len(rows)), 0; err != nil || read == 0 {
+			if errors.Is(err, pgx.ErrNoRows) { // there are fewer
+				until, last, err = dbgen.EndOfPageRow{CreatedAt: w.To}, true, nil
+			}
+			if err != nil {
 				return err
 			}
-			last = rowOf(rows[read-1]).Execution // kept only if the transaction is
+			rows, err := q.ExecutionsToReprice(ctx, dbgen.ExecutionsToRepriceParams{
+				WindowFrom: w.From, WindowTo: w.To,
+				After: after.CreatedAt, AfterUser: after.UserID, AfterID: after.ExecutionID,
+				Until: until.CreatedAt, UntilUser: until.UserID, UntilID: until.ExecutionID,
+			})
+			if read = int64(len(rows)); err != nil || read == 0 {
+				return err
+			}
 			done, err = change(tx, rows)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		position = last
 		*seen += read
 		*changed += done
-		if read < repriceAtOnce {
+		if last {
 			return nil
 		}
+		after = until
 	}
 }
 

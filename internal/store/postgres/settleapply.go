@@ -189,8 +189,8 @@ WHERE `+lacking+` ORDER BY k.n`, users, times, ids, fromUsers, fromTimes, fromID
 	for _, n := range some { // one after the other: several may have some for one
 		i := n - 1
 		if _, err := v.tx.Exec(ctx, `-- name: HandOverContents :exec
-UPDATE agent_executions e SET input_json = CASE WHEN num_nonnulls(e.input_json, e.input_data) > 0 THEN e.input_json ELSE COALESCE(o.input_json, o.input_data::json) END,
-	output_json = CASE WHEN num_nonnulls(e.output_json, e.output_data) > 0 THEN e.output_json ELSE COALESCE(o.output_json, o.output_data::json) END
+UPDATE agent_executions e SET input_json = CASE WHEN num_nonnulls(e.input_json, e.input_data) > 0 THEN e.input_json ELSE COALESCE(o.input_json, o.input_data::text) END,
+	output_json = CASE WHEN num_nonnulls(e.output_json, e.output_data) > 0 THEN e.output_json ELSE COALESCE(o.output_json, o.output_data::text) END
 FROM agent_executions o
 WHERE e.user_id = $1 AND e.created_at = $2 AND e.execution_id = $3 AND o.user_id = $4 AND o.created_at = $5 AND o.execution_id = $6
 	AND `+lacking, users[i], times[i], ids[i], fromUsers[i], fromTimes[i], fromIDs[i]); err != nil {

@@ -82,6 +82,57 @@ func (q *Queries) DropUnsettled(ctx context.Context, arg DropUnsettledParams) er
 	return err
 }
 
+const endOfPage = `-- name: EndOfPage :one
+SELECT p.created_at, p.execution_id, p.user_id FROM (
+    (SELECT s.created_at, s.execution_id, s.user_id FROM agent_executions s
+     WHERE s.status = 'success' AND s.created_at >= $1 AND s.created_at >= $2::timestamptz AND s.created_at < $3
+       AND (s.created_at, s.execution_id, s.user_id) > ($2::timestamptz, $4::text, $5::text)
+     ORDER BY s.created_at, s.execution_id, s.user_id LIMIT $6::int)
+    UNION ALL
+    (SELECT f.created_at, f.execution_id, f.user_id FROM agent_executions f
+     WHERE f.status = 'failure' AND f.created_at >= $1 AND f.created_at >= $2::timestamptz AND f.created_at < $3
+       AND (f.created_at, f.execution_id, f.user_id) > ($2::timestamptz, $4::text, $5::text)
+     ORDER BY f.created_at, f.execution_id, f.user_id LIMIT $6::int)
+    UNION ALL
+    (SELECT t.created_at, t.execution_id, t.user_id FROM agent_executions t
+     WHERE t.status = 'timeout' AND t.created_at >= $1 AND t.created_at >= $2::timestamptz AND t.created_at < $3
+       AND (t.created_at, t.execution_id, t.user_id) > ($2::timestamptz, $4::text, $5::text)
+     ORDER BY t.created_at, t.execution_id, t.user_id LIMIT $6::int)
+) AS p
+ORDER BY p.created_at, p.execution_id, p.user_id
+OFFSET $6::int - 1 LIMIT 1
+`
+
+type EndOfPageParams struct {
+	WindowFrom time.Time
+	After      time.Time
+	WindowTo   time.Time
+	AfterID    string
+	AfterUser  string
+	Most       int32
+}
+
+type EndOfPageRow struct {
+	CreatedAt   time.Time
+	ExecutionID string
+	UserID      string
+}
+
+// The last of the next executions of a window. One branch a status, each in the order of its index.
+func (q *Queries) EndOfPage(ctx context.Context, arg EndOfPageParams) (EndOfPageRow, error) {
+	row := q.db.QueryRow(ctx, endOfPage,
+		arg.WindowFrom,
+		arg.After,
+		arg.WindowTo,
+		arg.AfterID,
+		arg.AfterUser,
+		arg.Most,
+	)
+	var i EndOfPageRow
+	err := row.Scan(&i.CreatedAt, &i.ExecutionID, &i.UserID)
+	return i, err
+}
+
 const eraseExecutions = `-- name: EraseExecutions :many
 DELETE FROM execution_figures e
 WHERE e.user_id = $1 AND (e.created_at, e.execution_id) IN (
@@ -284,10 +335,11 @@ func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams
 
 const executionsToReprice = `-- name: ExecutionsToReprice :many
 SELECT user_id, created_at, execution_id, session_id, request_id, agent_name, kind, request, variant, status, error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, usage, billing, provider_cost_nano_usd, joined FROM execution_figures
-WHERE created_at >= $1 AND created_at < $2
-  AND (created_at, execution_id, user_id) > ($3::timestamptz, $4::text, $5::text)
+WHERE status IN ('success', 'failure', 'timeout') AND created_at >= $1 AND created_at < $2
+  AND created_at >= $3::timestamptz AND created_at <= $4::timestamptz
+  AND (created_at, execution_id, user_id) > ($3::timestamptz, $5::text, $6::text)
+  AND (created_at, execution_id, user_id) <= ($4::timestamptz, $7::text, $8::text)
 ORDER BY created_at, execution_id, user_id
-LIMIT $6::int
 FOR NO KEY UPDATE
 `
 
@@ -295,20 +347,25 @@ type ExecutionsToRepriceParams struct {
 	WindowFrom time.Time
 	WindowTo   time.Time
 	After      time.Time
+	Until      time.Time
 	AfterID    string
 	AfterUser  string
-	Most       int32
+	UntilID    string
+	UntilUser  string
 }
 
-// The user comes last in the order: ancestors may give an execution another one meanwhile.
+// A page of a window. The user comes last in the order: ancestors may give an execution another one meanwhile. The statuses are all
+// that there are, for the index.
 func (q *Queries) ExecutionsToReprice(ctx context.Context, arg ExecutionsToRepriceParams) ([]ExecutionFigure, error) {
 	rows, err := q.db.Query(ctx, executionsToReprice,
 		arg.WindowFrom,
 		arg.WindowTo,
 		arg.After,
+		arg.Until,
 		arg.AfterID,
 		arg.AfterUser,
-		arg.Most,
+		arg.UntilID,
+		arg.UntilUser,
 	)
 	if err != nil {
 		return nil, err

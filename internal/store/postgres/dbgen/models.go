@@ -45,8 +45,8 @@ type AgentExecution struct {
 	Billing             []byte
 	ProviderCostNanoUsd *int64
 	Joined              []byte
-	InputJson           []byte
-	OutputJson          []byte
+	InputJson           *string
+	OutputJson          *string
 }
 
 type DeploymentAttempt struct {

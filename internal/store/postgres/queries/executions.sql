@@ -82,13 +82,36 @@ WHERE e.user_id = sqlc.arg(user_id) AND (e.created_at, e.execution_id) IN (
 )
 RETURNING e.*;
 
+-- name: EndOfPage :one
+-- The last of the next executions of a window. One branch a status, each in the order of its index.
+SELECT p.created_at, p.execution_id, p.user_id FROM (
+    (SELECT s.created_at, s.execution_id, s.user_id FROM agent_executions s
+     WHERE s.status = 'success' AND s.created_at >= sqlc.arg(window_from) AND s.created_at >= sqlc.arg(after)::timestamptz AND s.created_at < sqlc.arg(window_to)
+       AND (s.created_at, s.execution_id, s.user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
+     ORDER BY s.created_at, s.execution_id, s.user_id LIMIT sqlc.arg(most)::int)
+    UNION ALL
+    (SELECT f.created_at, f.execution_id, f.user_id FROM agent_executions f
+     WHERE f.status = 'failure' AND f.created_at >= sqlc.arg(window_from) AND f.created_at >= sqlc.arg(after)::timestamptz AND f.created_at < sqlc.arg(window_to)
+       AND (f.created_at, f.execution_id, f.user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
+     ORDER BY f.created_at, f.execution_id, f.user_id LIMIT sqlc.arg(most)::int)
+    UNION ALL
+    (SELECT t.created_at, t.execution_id, t.user_id FROM agent_executions t
+     WHERE t.status = 'timeout' AND t.created_at >= sqlc.arg(window_from) AND t.created_at >= sqlc.arg(after)::timestamptz AND t.created_at < sqlc.arg(window_to)
+       AND (t.created_at, t.execution_id, t.user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
+     ORDER BY t.created_at, t.execution_id, t.user_id LIMIT sqlc.arg(most)::int)
+) AS p
+ORDER BY p.created_at, p.execution_id, p.user_id
+OFFSET sqlc.arg(most)::int - 1 LIMIT 1;
+
 -- name: ExecutionsToReprice :many
--- The user comes last in the order: ancestors may give an execution another one meanwhile.
+-- A page of a window. The user comes last in the order: ancestors may give an execution another one meanwhile. The statuses are all
+-- that there are, for the index.
 SELECT * FROM execution_figures
-WHERE created_at >= sqlc.arg(window_from) AND created_at < sqlc.arg(window_to)
+WHERE status IN ('success', 'failure', 'timeout') AND created_at >= sqlc.arg(window_from) AND created_at < sqlc.arg(window_to)
+  AND created_at >= sqlc.arg(after)::timestamptz AND created_at <= sqlc.arg(until)::timestamptz
   AND (created_at, execution_id, user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
+  AND (created_at, execution_id, user_id) <= (sqlc.arg(until)::timestamptz, sqlc.arg(until_id)::text, sqlc.arg(until_user)::text)
 ORDER BY created_at, execution_id, user_id
-LIMIT sqlc.arg(most)::int
 FOR NO KEY UPDATE;
 
 -- name: SavePrices :exec
