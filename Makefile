@@ -14,8 +14,9 @@ IMG ?= watchbill/watchbill:$(VERSION)
 
 kubectl = hack/tool kubectl
 
-# What tests run beside PostgreSQL and the API server; built before they start, as a test has not that much time.
-TEST_TOOLS := promtool sloth helm helm4 helm-docs kubectl versitygw
+# What tests run beside PostgreSQL and the API server. Those that the tests of PKG name are built before they start, as a test has
+# not that much time.
+TEST_TOOLS := promtool promtool-oldest promtool-newest vmalert vmalert-tool sloth helm helm4 helm-docs kubectl versitygw
 
 # The race detector needs a C compiler; `go env` says 0 where none is found.
 race = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -60,7 +61,9 @@ run-controller: build ## Run the controller on this machine. ARGS="--server=… 
 
 .PHONY: test
 test: ## Run every test against one PostgreSQL made for the run, and real API servers. PKG=./internal/… and ARGS="-run …" narrow it.
-	@for tool in gotestsum $(TEST_TOOLS); do hack/tool --path $$tool >/dev/null; done
+	@hack/tool --path gotestsum >/dev/null
+	@tests=$$(go list -f '{{.Dir}}/*_test.go' $(or $(PKG),./...)); \
+		for tool in $(TEST_TOOLS); do if grep -qsF "\"$$tool\"" $$tests; then hack/tool --path $$tool >/dev/null; fi; done
 	@go build -buildvcs=false -o bin/withpostgres ./hack/withpostgres
 	KUBEBUILDER_ASSETS=$$(hack/envtest) exec bin/withpostgres -- hack/tool gotestsum --format $(GOTESTSUM_FORMAT) -- $(race) $(ARGS) $(or $(PKG),./...)
 

@@ -98,5 +98,5 @@ func (r *Reconciler) adopt(ctx context.Context, gvk schema.GroupVersionKind, liv
 	if err != nil || len(patch) == 0 {
 		return err
 	}
-	return r.client.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch))
+	return r.client.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch), unvalidated)
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +18,9 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
@@ -207,5 +211,40 @@ func (w *world) allReady(reports int) {
 	w.t.Logf("%.2f writes a report: %v", float64(len(writes))/float64(reports), kinds)
 	if len(writes) > 4*reports {
 		w.t.Errorf("%d writes for %d reports, want at most 4 each", len(writes), reports)
+	}
+}
+
+// To look for unknown fields the API server decodes a second time what is written.
+func TestWritesAreNotSearchedForUnknownFields(t *testing.T) {
+	t.Parallel()
+	w := prepare(t, cluster.Config)
+	var mu sync.Mutex
+	var writes, searched []string
+	config := rest.CopyConfig(w.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &refusing{next: next, paths: func(r *http.Request) bool {
+			resource := strings.Contains(r.URL.Path, "/cronjobs") || strings.Contains(r.URL.Path, "/prometheusrules") ||
+				strings.HasSuffix(r.URL.Path, "/daily/status")
+			if r.Method == http.MethodGet || !resource {
+				return false
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			writes = append(writes, r.Method+" "+r.URL.Path)
+			if r.URL.Query().Get("fieldValidation") != metav1.FieldValidationIgnore {
+				searched = append(searched, r.Method+" "+r.URL.Path)
+			}
+			return false
+		}}
+	})
+	w.config = config
+	w.start()
+	mr := w.settledReport("daily")
+	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "1 0 * * *" })
+	w.reconciled(mr)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(writes) < 4 || len(searched) > 0 {
+		t.Errorf("of the writes %q these are searched: %q", writes, searched)
 	}
 }

@@ -21,7 +21,7 @@ import (
 const kubeVersion = "1.34.0"
 
 // operatorModule has the CustomResourceDefinitions of the Prometheus operator.
-const operatorModule = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+const operatorModule = "github.com/prometheus-operator/prometheus-operator@v0.93.1"
 
 // buildTimeout is for tools that this machine does not have yet.
 const buildTimeout = 15 * time.Minute

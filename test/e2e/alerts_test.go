@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
@@ -61,6 +64,29 @@ func errOrNil(err error) error {
 	return err
 }
 
+// accepted returns nil if the Prometheus operator says of a rule, as it is now, that a Prometheus takes it.
+func accepted(ctx context.Context, key client.ObjectKey) error {
+	rule := &unstructured.Unstructured{}
+	rule.SetAPIVersion("monitoring.coreos.com/v1")
+	rule.SetKind("PrometheusRule")
+	if err := cluster.Get(ctx, key, rule); err != nil {
+		return err
+	}
+	bindings, _, err := unstructured.NestedSlice(rule.Object, "status", "bindings")
+	if err != nil {
+		return err
+	}
+	for _, b := range bindings {
+		conditions, _, _ := unstructured.NestedSlice(b.(map[string]any), "conditions")
+		for _, c := range conditions {
+			if c := c.(map[string]any); c["type"] == "Accepted" && c["status"] == "True" && c["observedGeneration"] == rule.GetGeneration() {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("generation %d has the bindings %v", rule.GetGeneration(), bindings)
+}
+
 var errNothing = fmt.Errorf("no error")
 
 // strictName is another in each run, as Prometheus remembers what was recorded for the last.
@@ -77,6 +103,11 @@ func testAlerts(t *testing.T, r *release, v visitor) {
 	applyStrict(t, r)
 	applied(t, "route.yaml", r.namespace, "@LABEL@", "team")
 	conditionIs(t, 30*time.Second, r.namespace, strictName, v1alpha1.ConditionRulesInstalled, "True", v1alpha1.ReasonInstalled)
+	if cluster.ours { // others' operators need not say it
+		eventually(t, 30*time.Second, "the operator says that Prometheus takes the rules", func(ctx context.Context) error {
+			return accepted(ctx, client.ObjectKey{Namespace: r.namespace, Name: strictName + "-report"})
+		})
+	}
 	eventually(t, 90*time.Second, "Prometheus evaluates the report's rules", func(ctx context.Context) error {
 		if _, err := rules(ctx, r.namespace, strictName+"-report"); err != nil {
 			return err

@@ -76,7 +76,7 @@ func Start(opts Options) (*Cluster, error) {
 	}
 	c.Config, err = env.Start()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start an API server: %w", err), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("start an API server: %w", err), c.Stop()) // it can run without its CustomResourceDefinitions
 	}
 	if err := c.prepareKubectl(); err != nil {
 		return nil, errors.Join(err, c.Stop())
