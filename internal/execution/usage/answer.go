@@ -124,3 +124,21 @@ func (t *Told) explains(other *execution.Tokens) bool {
 	in, out := a.Input-other.Input, a.Output-other.Output
 	return (in == 0 || in == a.CacheRead+a.CacheWrite) && (out == 0 || out == a.Reasoning)
 }
+
+// iteration reads what one of several steps of a call used. Anthropic's counts leave out those that compact a conversation. An
+// adviser's are of another model.
+func (o *object) iteration() bool {
+	from := o.at
+	if !o.skip() {
+		return false
+	}
+	var said statement
+	step := object{text: o.text[from:o.at], into: &said, path: make([]byte, 0, maxPath), step: true}
+	if !step.value(0) || !step.ends() {
+		return false
+	}
+	if told := said.settle(Source{}, true); said.label != "message" && said.label != "" && !said.model && !told.Absurd {
+		o.into.more.Add(told.Tokens)
+	}
+	return true
+}

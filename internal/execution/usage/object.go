@@ -263,24 +263,6 @@ func (o *object) list(depth int) bool {
 	return true
 }
 
-// iteration reads what one of several steps of a call used. Anthropic's counts leave out those that compact a conversation. An
-// adviser's are of another model.
-func (o *object) iteration() bool {
-	from := o.at
-	if !o.skip() {
-		return false
-	}
-	var said statement
-	step := object{text: o.text[from:o.at], into: &said, path: make([]byte, 0, maxPath), step: true}
-	if !step.value(0) || !step.ends() {
-		return false
-	}
-	if told := said.settle(Source{}, true); said.label != "message" && said.label != "" && !said.model && !told.Absurd {
-		o.into.more.Add(told.Tokens)
-	}
-	return true
-}
-
 // ofKinds reports whether the object that comes tells of what kind its count is.
 func (o *object) ofKinds() bool {
 	ahead := o.text[o.at:min(len(o.text), o.at+128)]
