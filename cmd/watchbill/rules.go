@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -294,9 +295,14 @@ func decodeManifest(wrong *faults, where string, decoder runtime.Decoder, docume
 	return mr
 }
 
+// numberForString finds the decoder's error about a number where the field is a string, as YAML without quotes has it.
+var numberForString = regexp.MustCompile(`json: cannot unmarshal number into Go struct field \w+\.(\S+) of type string`)
+
 // inOneLine joins the lines of another's error, and shortens it: it may quote a whole document.
 func inOneLine(err error) string {
-	return clip(oneLine(strings.Join(strings.Fields(err.Error()), " ")), 300)
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	text = numberForString.ReplaceAllString(text, `$1 must be a string, not a number: put it in quotes`)
+	return clip(oneLine(text), 300)
 }
 
 // specFaults are those of a report, as the controller would find them.

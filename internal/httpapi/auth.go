@@ -39,13 +39,26 @@ type caller struct {
 }
 
 var (
-	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the administrator's token")
-	errNoRight   = newProblem(http.StatusForbidden, "forbidden", "", "the token does not give this right")
+	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token")
 	errNotYours  = newProblem(http.StatusForbidden, "forbidden", "", "this is another agent's")
 
-	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: Authorization: Bearer …")
+	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
 	errUnknownToken = newProblem(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
 )
+
+// rights name the token that a route needs, for callers whose token has another right.
+var rights = map[access]string{
+	enroller:     "an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token",
+	agentOnly:    "the token of the agent, which enrolling printed",
+	agentOrAdmin: "the token of the agent, which enrolling printed, or the admin token",
+	ingester:     "the ingest token (INGEST_TOKEN of the server)",
+	exporter:     "the ingest token (INGEST_TOKEN of the server)",
+}
+
+// errNoRight refuses a caller whose token is valid, but not for the route. given names the token.
+func errNoRight(who access, given string) error {
+	return newProblem(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", rights[who], given)
+}
 
 // tokens are those that give one right. Several rotate: the old and the new are good at once.
 type tokens []fleet.TokenHash
@@ -98,7 +111,7 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	}
 	switch {
 	case isAdmin && (ingests || who == agentOnly):
-		return caller{}, errNoRight
+		return caller{}, errNoRight(who, "the admin token")
 	case isAdmin:
 		return caller{admin: true}, nil
 	case who == reporter && s.accounts != nil:
@@ -121,17 +134,17 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		if who == enroller {
 			return caller{grant: grant}, nil
 		}
-		return caller{}, errNoRight
+		return caller{}, errNoRight(who, "an enrollment token")
 	case s.ingestTokens.holdHash(hash):
 		x.audience = telemetry.Known
-		return caller{}, errNoRight
+		return caller{}, errNoRight(who, "the ingest token")
 	}
 	agent, err := s.authenticateAgent(x, bearer, hash)
 	switch {
 	case err != nil:
 		return caller{}, err
 	case who == enroller, ingests:
-		return caller{}, errNoRight
+		return caller{}, errNoRight(who, "an agent's token")
 	}
 	return caller{agent: agent}, nil
 }
