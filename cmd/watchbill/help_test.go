@@ -112,3 +112,12 @@ func TestDurations(t *testing.T) {
 		t.Error(writeDuration(48 * time.Hour))
 	}
 }
+
+func TestRulesNamesANumberThatMustBeAString(t *testing.T) {
+	t.Parallel()
+	manifest := "apiVersion: monitoring.watchbill.dev/v1alpha1\nkind: MonitoringReport\nmetadata: {name: 5}\n"
+	got := shell{stdin: manifest}.run(t.Context(), "rules", "--file", "-")
+	if want := "metadata.name must be a string, not a number: put it in quotes"; got.code != exitUsage || !strings.Contains(got.err, want) {
+		t.Errorf("want exit 2 and %q, got %d: %s", want, got.code, got.err)
+	}
+}

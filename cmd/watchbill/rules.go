@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -295,9 +296,14 @@ func decodeManifest(wrong *faults, where string, decoder runtime.Decoder, docume
 	return mr
 }
 
+// numberForString finds the decoder's error about a number where the field is a string, as YAML without quotes has it.
+var numberForString = regexp.MustCompile(`json: cannot unmarshal number into Go struct field \w+\.(\S+) of type string`)
+
 // inOneLine joins the lines of another's error, and shortens it: it may quote a whole document.
 func inOneLine(err error) string {
-	return text.FitRunes(oneLine(strings.Join(strings.Fields(err.Error()), " ")), 300)
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	line = numberForString.ReplaceAllString(line, `$1 must be a string, not a number: put it in quotes`)
+	return text.FitRunes(oneLine(line), 300)
 }
 
 // specFaults are those of a report, as the controller would find them.

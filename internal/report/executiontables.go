@@ -100,8 +100,8 @@ func costTables(c Costs, previous *Previous) []table {
 	return []table{
 		totals,
 		days,
-		spendTable(SectionCosts, "models", "Costs by model, the dearest first", "model", "calls", c.Models),
-		spendTable(SectionCosts, "agents", "Costs by agent, the dearest first", "agent", "requests", c.Agents),
+		spendTable(SectionCosts, "models", "Costs by model, highest first", "model", "calls", c.Models),
+		spendTable(SectionCosts, "agents", "Costs by agent, highest first", "agent", "requests", c.Agents),
 	}
 }
 
@@ -180,6 +180,6 @@ func userTables(u Users, doc Document) []table {
 	}
 	return []table{
 		totals,
-		spendTable(SectionUsers, "dearest", "Users, the dearest first", "user", "requests", u.Dearest),
+		spendTable(SectionUsers, "dearest", "Users by cost, highest first", "user", "requests", u.Dearest),
 	}
 }

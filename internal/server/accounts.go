@@ -25,7 +25,7 @@ type serviceAccount struct {
 // String is how logs name it.
 func (a *serviceAccount) String() string { return a.namespace + "/" + a.name }
 
-var errNoReporter = newProblem(http.StatusForbidden, "forbidden", "", "this needs the administrator's token, or that of a Kubernetes ServiceAccount")
+var errNoReporter = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token, or the token of a Kubernetes ServiceAccount")
 
 // authorizeAccount finds out which ServiceAccount asks. One that wants to make a report must have the right to in its own
 // namespace; what others may see is found out when it is known what they ask for.

@@ -150,6 +150,7 @@ func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentLis
 			return page, err
 		}
 		for _, view := range views {
+			view = s.freshened(view)
 			if !q.wants(view) {
 				continue
 			}
@@ -190,7 +191,20 @@ func (s *Server) getAgent(ctx context.Context, id string) (openapi.Agent, error)
 	if err != nil {
 		return openapi.Agent{}, err
 	}
-	return agentOf(view), nil
+	return agentOf(s.freshened(view)), nil
+}
+
+// freshened returns the agent as it was last seen by this replica, if that is not written to the database yet.
+func (s *Server) freshened(view fleet.AgentView) fleet.AgentView {
+	agent, known := s.mailbox.Agent(view.ID)
+	if !known {
+		return view
+	}
+	if seen := agent.LastSeen(); seen.After(view.Presence.LastSeenAt) {
+		view.Presence.LastSeenAt = seen
+		view.State = view.Agent.State(s.now())
+	}
+	return view
 }
 
 func (s *Server) deleteAgent(ctx context.Context, id string) (nothing, error) {

@@ -42,17 +42,41 @@ const (
 	credentials
 )
 
-// rights says what becomes of a request by what it shows: nil lets it in. A token that is not known is refused before.
-var rights = [accesses][credentials]error{
-	everyone:     {},
-	prober:       {},
-	admin:        {noCredential: errForbidden, adminCredential: nil, enrollmentCredential: errForbidden, ingestCredential: errForbidden, agentCredential: errForbidden, accountCredential: errForbidden},
-	enroller:     {noCredential: errNoToken, adminCredential: nil, enrollmentCredential: nil, ingestCredential: errNoRight, agentCredential: errNoRight, accountCredential: errNoRight},
-	agentOnly:    {noCredential: errNoToken, adminCredential: errNoRight, enrollmentCredential: errNoRight, ingestCredential: errNoRight, agentCredential: nil, accountCredential: errNoRight},
-	agentOrAdmin: {noCredential: errNoToken, adminCredential: nil, enrollmentCredential: errNoRight, ingestCredential: errNoRight, agentCredential: nil, accountCredential: errNoRight},
-	ingester:     {noCredential: errNoToken, adminCredential: errNoRight, enrollmentCredential: errNoRight, ingestCredential: nil, agentCredential: errNoRight, accountCredential: errNoRight},
-	exporter:     {noCredential: errNoToken, adminCredential: errNoRight, enrollmentCredential: errNoRight, ingestCredential: nil, agentCredential: errNoRight, accountCredential: errNoRight},
-	reporter:     {noCredential: errForbidden, adminCredential: nil, enrollmentCredential: errForbidden, ingestCredential: errForbidden, agentCredential: errForbidden, accountCredential: nil},
+// rights says what lets a request in, by what the route wants and what the request shows. A token that is not known is refused
+// before.
+var rights = [accesses][credentials]bool{
+	admin:        {adminCredential: true},
+	enroller:     {adminCredential: true, enrollmentCredential: true},
+	agentOnly:    {agentCredential: true},
+	agentOrAdmin: {adminCredential: true, agentCredential: true},
+	ingester:     {ingestCredential: true},
+	exporter:     {ingestCredential: true},
+	reporter:     {adminCredential: true, accountCredential: true},
+}
+
+// needs names the token that a route needs, for callers whose token has another right.
+var needs = [accesses]string{
+	enroller:     "an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token",
+	agentOnly:    "the token of the agent, which enrolling printed",
+	agentOrAdmin: "the token of the agent, which enrolling printed, or the admin token",
+	ingester:     "the ingest token (INGEST_TOKEN of the server)",
+	exporter:     "the ingest token (INGEST_TOKEN of the server)",
+}
+
+// credentialNames are what a refusal calls what a request shows.
+var credentialNames = [credentials]string{
+	adminCredential: "the admin token", enrollmentCredential: "an enrollment token", ingestCredential: "the ingest token", agentCredential: "an agent's token",
+}
+
+// refusal returns the error for a caller whom the route is not open to.
+func refusal(who access, shown credential) error {
+	switch {
+	case who == admin, who == reporter:
+		return errForbidden
+	case shown == noCredential:
+		return errNoToken
+	}
+	return newProblem(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", needs[who], credentialNames[shown])
 }
 
 // caller is who asks. None of them: a route for everyone, or somebody who is refused.
@@ -67,11 +91,10 @@ type caller struct {
 }
 
 var (
-	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the administrator's token")
-	errNoRight   = newProblem(http.StatusForbidden, "forbidden", "", "the token does not give this right")
+	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token")
 	errNotYours  = newProblem(http.StatusForbidden, "forbidden", "", "this is another agent's")
 
-	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: Authorization: Bearer …")
+	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
 	errUnknownToken = newProblem(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
 )
 
@@ -114,11 +137,11 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 		return caller{}, nil
 	}
 	shown, c, err := s.authenticate(x, who)
-	if err == nil {
-		err = rights[who][shown]
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return caller{}, err
+	case !rights[who][shown]:
+		return caller{}, refusal(who, shown)
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -203,7 +204,7 @@ func readDeploymentAction(x *exchange) (uuid.UUID, error) {
 func (s *Server) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
 	d, superseded, err := s.deployments.Deployment(ctx, id)
 	if err != nil {
-		return openapi.Deployment{}, err
+		return openapi.Deployment{}, s.orGroup(ctx, id, err)
 	}
 	answer := deploymentOf(d)
 	for _, a := range superseded {
@@ -220,9 +221,21 @@ func (s *Server) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deplo
 func (s *Server) cancelDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
 	d, err := s.deployments.Cancel(ctx, id)
 	if err != nil {
-		return openapi.Deployment{}, err
+		return openapi.Deployment{}, s.orGroup(ctx, id, err)
 	}
 	return deploymentOf(d), nil
+}
+
+// orGroup returns err, or an error that says so if no deployment was found because the id is that of a group.
+func (s *Server) orGroup(ctx context.Context, id uuid.UUID, err error) error {
+	if !errors.Is(err, fleet.ErrDeploymentNotFound) {
+		return err
+	}
+	if _, groupErr := s.deployments.Group(ctx, id); groupErr != nil {
+		return err
+	}
+	return newProblem(http.StatusNotFound, fleet.ErrDeploymentNotFound.Code, "",
+		"this is the id of a deployment group; list its deployments with GET /api/deployments?group_id=%s (watchbill deployments list --group %[1]s)", id)
 }
 
 func deploymentsOf(all []fleet.Deployment) []openapi.Deployment {

@@ -92,7 +92,7 @@ func (s *Server) readLog(ctx context.Context, q logQuery) (content, error) {
 	case errors.Is(err, fleet.ErrStaleAttempt):
 		return content{}, newProblem(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
 	case err != nil:
-		return content{}, err
+		return content{}, s.orGroup(ctx, q.id, err)
 	}
 	return content{
 		status: http.StatusOK, mediaType: "text/plain; charset=utf-8", body: part.Data,

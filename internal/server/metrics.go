@@ -59,6 +59,9 @@ func (s *Server) getMetrics(ctx context.Context, req meteredHours) (openapi.Metr
 	if err != nil {
 		return openapi.Metrics{}, err
 	}
+	if !req.admin {
+		doc.Sections.Queries = &report.Queries{}
+	}
 	m := openapi.Metrics{
 		Window: windowOf(doc.Window), Totals: trafficOf(doc.Sections.Summary.Traffic),
 		Unauthenticated: othersOf(doc.Sections.Summary.Unauthenticated), Probes: othersOf(doc.Sections.Summary.Probes),
@@ -78,6 +81,9 @@ func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (opena
 	doc, err := s.measure(ctx, req, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.PendingDeploymentsMetrics{}, err
+	}
+	if !req.admin {
+		doc.Sections.Queries = &report.Queries{}
 	}
 	p := doc.Sections.PendingDeployments
 	t := trafficOf(p.Traffic)

@@ -100,7 +100,7 @@ func TestMetricsAgreeWithReports(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.Measurements = measured{} })
 	var m openapi.Metrics
-	a.send(t, request{method: "GET", path: "/api/metrics?hours=1"}).want(http.StatusOK).decode(&m)
+	a.send(t, request{method: "GET", path: "/api/metrics?hours=1", token: adminToken}).want(http.StatusOK).decode(&m)
 	var p openapi.PendingDeploymentsMetrics
 	a.send(t, request{method: "GET", path: "/api/metrics/pending-deployments?hours=1"}).want(http.StatusOK).decode(&p)
 	var doc report.Document

@@ -23,6 +23,15 @@ func (a Agent) ID() string { return a.id }
 // Own returns the interval that the agent asked for.
 func (a Agent) Own() time.Duration { return time.Duration(a.pace.own) * time.Second }
 
+// LastSeen returns when this replica last saw the agent, which may not be written to the database yet; zero if it has not.
+func (a Agent) LastSeen() time.Time {
+	nanos := max(a.record.seen.Load(), a.record.savedSeen.Load())
+	if nanos <= 0 || a.gone() {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos)
+}
+
 // gone reports whether the agent was deleted or its token rotated.
 func (a Agent) gone() bool { return a.record.generation.Load() != a.generation }
 

@@ -58,7 +58,9 @@ func (c *copies) mayCopy(batch execution.Batch, now time.Time) bool {
 	}
 	for i := range batch.Spans {
 		s := &batch.Spans[i]
-		note(s.TraceID, s.SpanID)
+		if !s.Execution { // its execution comes again with it
+			note(s.TraceID, s.SpanID)
+		}
 	}
 	return !known && !now.Before(c.careful)
 }
