@@ -68,7 +68,7 @@ func TestVersionsAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "IMG=watchbill/watchbill:" + version; !strings.Contains(string(readme), want) {
+	if want := "IMG=registry.example/watchbill:" + version; !strings.Contains(string(readme), want) {
 		t.Errorf("config/README.md does not have %s", want)
 	}
 	var watchbill shell

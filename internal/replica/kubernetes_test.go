@@ -125,8 +125,8 @@ func TestReportsOfServiceAccounts(t *testing.T) {
 		{"another's list", http.MethodGet, "/api/reports?namespace=other", fleet, http.StatusForbidden, "may not get monitoringreports/run (monitoring.watchbill.dev) in the namespace other"},
 		{"without the right", http.MethodPost, "/api/reports", token("fleet", "nobody", "watchbill"), http.StatusForbidden, "fleet/nobody may not create"},
 		{"for another audience", http.MethodPost, "/api/reports", token("fleet", "watchbill-report", "vault"), http.StatusForbidden, `not for the audience \"watchbill\"`},
-		{"no token", http.MethodPost, "/api/reports", "", http.StatusForbidden, "administrator's token"},
-		{"an admin's endpoint", http.MethodGet, "/api/agents", fleet, http.StatusForbidden, "administrator's token"},
+		{"no token", http.MethodPost, "/api/reports", "", http.StatusForbidden, "admin token"},
+		{"an admin's endpoint", http.MethodGet, "/api/agents", fleet, http.StatusForbidden, "admin token"},
 	} {
 		a := n.do(tt.method, tt.path, tt.token, map[string]any{})
 		if a.status != tt.status || !strings.Contains(string(a.body), tt.telling) {
