@@ -35,7 +35,7 @@ type Logs struct {
 
 	Requests Traffic       `json:"requests"`
 	ByStatus map[int]int64 `json:"by_status"`
-	Routes   []Endpoint    `json:"routes"` // by route and method; rps is null, since the time that logs cover is unknown
+	Routes   []Endpoint    `json:"routes"` // by route and method; rps is null: the time that logs cover is unknown
 	Queries  LogQueries    `json:"queries"`
 }
 

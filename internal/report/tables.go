@@ -221,7 +221,7 @@ func indexTables(indexes []Index) []table {
 		if i.Shape != "" {
 			chosen := yes(i.PlanUsesIndex)
 			if !i.PlanUsesIndex {
-				chosen.tone = unsure // a small table is read faster without
+				chosen.tone = unsure // small tables are read faster without
 			}
 			plans.rows = append(plans.rows, row{name: i.Name, label: i.Name, cells: []cell{
 				chosen, words(i.Shape), words(i.Plan),
