@@ -75,7 +75,7 @@ type ModelPrice struct {
 	Providers []string // in lower case; empty: any
 	Elsewhere Elsewhere
 	Exact     bool      // Match is compared with whole names only, not with names shortened by a date
-	From      time.Time // first start of an execution; zero: no limit
+	From      time.Time // earliest start of an execution; zero: no limit
 	Until     time.Time // exclusive; zero: no limit
 	Rates
 	Tiers        []Tier // in ascending order

@@ -90,7 +90,7 @@ func (p *Prices) ask(key priceKey) asked {
 	}
 	a := asked{provider: known, name: readModelName(key.model, known)}
 	if host := a.name.host; host != "" && host != known && (known == "" || makers[known] || routers[known]) {
-		if known != protocol || !a.name.path || !makers[host] { // otherwise a host includes the maker in its model names
+		if known != protocol || !a.name.path || !makers[host] { // otherwise maker/model is a host's name
 			a.provider = host
 		}
 	}

@@ -69,7 +69,7 @@ type series struct {
 type factorRule struct {
 	providers     []string // empty: any
 	match, except []string // globs of models; an empty match: any
-	regions       []string // globs; empty: any, or none
+	regions       []string // globs; empty: any or no region
 	serviceTier   string   // empty: a factor of regions
 	factor        Factor
 }

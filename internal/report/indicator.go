@@ -44,7 +44,7 @@ type Result struct {
 	Actual      *float64   `json:"actual"`              // nil: no data
 	Unit        Unit       `json:"unit"`
 	Met         *bool      `json:"met"`              // nil: no data, or too little is known to decide
-	Detail      string     `json:"detail,omitempty"` // what to look at next
+	Detail      string     `json:"detail,omitempty"` // details for people
 	// AtLeast reports whether Actual is a lower bound, as is a cost if some usage is unknown. Below the target it meets
 	// the objective only if little is unknown.
 	AtLeast bool `json:"at_least,omitempty"`
