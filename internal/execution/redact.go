@@ -153,7 +153,7 @@ func (r *Redaction) masks(name string) bool {
 	return r.names[string(folded)] || slices.ContainsFunc(r.globs, func(glob string) bool { return matchGlob(glob, string(folded), noSeparator) })
 }
 
-// fold returns a name in one case.
+// fold returns a name without differences in case.
 func fold(name string) string { return string(foldInto(nil, name)) }
 
 func foldInto(to []byte, name string) []byte {

@@ -52,7 +52,7 @@ type Input struct {
 	Sections    []string    `json:"sections,omitempty"`     // default: all
 	Objectives  []Objective `json:"objectives,omitempty"`   // default: Defaults
 	CompareWith CompareWith `json:"compare_with,omitempty"` // default: Previous
-	Keep        *int64      `json:"keep,omitempty"`         // reports of the name to keep, including this one; default: all
+	Keep        *int64      `json:"keep,omitempty"`         // reports of the name to keep, with this one; default: all
 }
 
 // Request is a valid request for a report.
