@@ -67,7 +67,7 @@ func Parse(content []byte, code string) (Rates, error) {
 		}
 		if err != nil {
 			faults = append(faults, err)
-			break // what follows cannot be told apart
+			break // later lines cannot be parsed
 		}
 		line, _ := r.FieldPos(0)
 		if first {

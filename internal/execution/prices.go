@@ -59,7 +59,7 @@ type DailyWindow struct {
 	Rates
 }
 
-// Elsewhere says whether a price also applies if none of its providers is named.
+// Elsewhere is whether a price also applies if none of its providers is named.
 type Elsewhere uint8
 
 // The values of Elsewhere.

@@ -335,7 +335,7 @@ func (r priceReader) overlaps(models []*ModelPrice) {
 	}
 }
 
-// later reports whether a price is in force longer than another.
+// later reports whether the period of a ends after that of b.
 func later(a, b *ModelPrice) bool {
 	return !b.Until.IsZero() && (a.Until.IsZero() || a.Until.After(b.Until))
 }

@@ -23,11 +23,11 @@ const (
 	maxPasses = 4
 )
 
-// Redaction is what is masked before it is stored. The zero value masks nothing. Masking is idempotent.
+// Redaction determines what is masked before it is stored. The zero value masks nothing. Masking is idempotent.
 //
 // Each text is read a limited number of times, so masking takes time in proportion to its size.
 type Redaction struct {
-	names map[string]bool // folded
+	names map[string]bool // folded, see fold
 	odd   []string        // those of names with more than the characters of bare words
 	globs []string        // folded
 	find  []finder

@@ -165,7 +165,7 @@ func findBearers(text string) [][]int {
 // findKeys finds private keys in PEM. A key without an end extends to the end of the text.
 func findKeys(text string) [][]int {
 	const begin, private, end = "-----BEGIN ", "PRIVATE KEY-----", "-----END "
-	const most = 32 // bytes of the kind of key
+	const most = 32 // length in bytes of the kind of key
 	var found [][]int
 	for at := 0; ; {
 		next := strings.Index(text[at:], begin)

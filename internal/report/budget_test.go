@@ -33,7 +33,7 @@ func queried(latency *sketch.Sketch) report.Facts {
 	return report.Facts{Window: lastHour, Queries: []report.QueryFacts{{Name: "Q", Latency: latency}}}
 }
 
-// split returns all latencies, of which slow take 300 ms and the others 1 ms.
+// split returns a sketch of latencies: slow of them are 300 ms and the others 1 ms.
 func split(all, slow uint64) *sketch.Sketch {
 	s := &sketch.Sketch{}
 	s.AddCount(0.001, all-slow)

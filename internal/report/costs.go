@@ -16,7 +16,7 @@ type Costs struct {
 	Agents []NamedSpend `json:"agents"` // highest cost first
 }
 
-// Spend is tokens and money.
+// Spend is the tokens and cost of a group of requests.
 type Spend struct {
 	Requests       int64    `json:"requests"` // by model: calls
 	Tokens         Tokens   `json:"tokens"`

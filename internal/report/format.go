@@ -122,7 +122,7 @@ func change(now, before *float64, isRatio bool) string {
 	moved, unit := *now-*before, " pp"
 	if !isRatio {
 		if *before == 0 && moved != 0 {
-			return nothing // from nothing there is no percentage
+			return nothing // a change from 0 has no percentage
 		}
 		unit = " %"
 		if moved != 0 {

@@ -169,7 +169,7 @@ func (a *Analyser) request(l logLine) {
 	e.Latency.AddCount(l.Duration/1000, uint64(l.times()))
 }
 
-// ran counts a query.
+// ran counts a line of the query log.
 func (a *Analyser) ran(l logLine) {
 	q := a.query(l.Query)
 	q.executed += l.times()

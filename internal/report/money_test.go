@@ -80,7 +80,7 @@ func TestCostsInAnotherCurrency(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		got  report.Converted
-		want float64 // 0: none
+		want float64 // 0: no cost
 		rate string
 	}{
 		"in all":                  {costs.Converted, 32.025 * 0.9, "2026-08-21"},

@@ -43,7 +43,7 @@ func (f Faults) Error() string {
 type Reader struct {
 	faults    Faults
 	maxFaults int
-	more      bool // than maxFaults
+	more      bool // there are more than maxFaults
 }
 
 // Read starts reading a file of at most maxBytes. Up to maxFaults faults are listed. The root may be any node; it is
