@@ -52,7 +52,7 @@ func TestOperationsAreComplete(t *testing.T) {
 
 func checkErrorResponse(t *testing.T, at, status string, resp *openapi3.Response) {
 	t.Helper()
-	if status < "400" || at == "GET /api/health" || at == "POST /api/executions" && status == "422" { // they report faults of each item
+	if status < "400" || at == "GET /api/health" || at == "POST /api/executions" && status == "422" { // reports a fault per item
 		return
 	}
 	mediaType, schema, kinds := "application/problem+json", "Problem", 1

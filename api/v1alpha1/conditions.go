@@ -23,7 +23,7 @@ const (
 	ReasonInvalidSpec         = "InvalidSpec"         // the spec is invalid; the message explains what to change
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed" // the operator makes no reports in this namespace
 	ReasonForeignObject       = "ForeignObject"       // an object of someone else has the name of one to create
-	ReasonApplyFailed         = "ApplyFailed"         // the cluster rejected an object; it is retried
+	ReasonApplyFailed         = "ApplyFailed"         // an object could not be applied; it is retried
 	ReasonWaiting             = "Waiting"             // an object does not exist yet; the message names it
 
 	ReasonReconciled = "Reconciled" // Ready: all objects are as they should be

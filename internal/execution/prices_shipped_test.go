@@ -292,7 +292,7 @@ func TestRegions(t *testing.T) {
 		{"aws.bedrock", "claude-sonnet-4-5-20250929", "us", "3.3/16.5"},
 		{"aws.bedrock", "claude-sonnet-4-5-20250929", "global", "3/15"},
 		{"aws.bedrock", "nova-2-lite-v1:0", "eu", "0.429/3.597"},
-		{"aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us-east-1", "3/15"}, // the profile takes precedence
+		{"aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us-east-1", "3/15"}, // the profile applies
 		{"aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0", "us-gov-west-1", "3.6/18"},
 		{"anthropic", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "", "3.3/16.5"}, // Anthropic's client for Bedrock
 		{"anthropic", "claude-sonnet-5-5", "us", "2.2/11"},
