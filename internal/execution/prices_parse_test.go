@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
-// faults lists what is wrong with a file, as line:field: detail.
+// faults returns the faults of a file as line:field: detail.
 func faults(t testing.TB, file string) []string {
 	t.Helper()
 	p, err := execution.ParsePrices([]byte(file))
@@ -243,7 +243,7 @@ func TestPriceFaultsAreBounded(t *testing.T) {
 	}
 }
 
-// rates are those of an entry that has no others.
+// rates returns the rates of an entry with only these.
 func rates(input, output, read, write execution.Rate) execution.Rates {
 	return execution.Rates{
 		Input: input, Output: output, CacheRead: read, CacheWrite: write, CacheWrite1h: write,
@@ -279,7 +279,7 @@ func TestParsePrices(t *testing.T) {
 }
 
 func FuzzParsePrices(f *testing.F) {
-	file, err := os.ReadFile("testdata/prices.yaml") // the shipped one is so long that making it shorter takes all the time
+	file, err := os.ReadFile("testdata/prices.yaml") // shrinking the shipped one takes too long
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -10,31 +10,30 @@ import (
 	"unicode/utf8"
 )
 
-// redacted stands in the place of what was masked.
+// redacted replaces what is masked.
 const redacted = "[redacted]"
 
 const (
 	maxRules = 100
 	maxRule  = 1000 // bytes
-	// maxNested is how deep strings of JSON within one another are read one by one. Names deeper down are found by how
-	// they are spelled there.
+	// maxNested is the limit of JSON strings within one another that are decoded. Names nested deeper are found as they
+	// are spelled there.
 	maxNested = 8
-	// maxPasses bounds what a text costs whose masks make new ones match. One more pass would have to change nothing.
+	// maxPasses limits the cost of a text whose masks create new matches. One more pass must not change anything.
 	maxPasses = 4
 )
 
-// Redaction says what is masked before it is stored. The zero value masks nothing. What was masked once does not
-// change when it is masked again.
+// Redaction determines what is masked before it is stored. The zero value masks nothing. Masking is idempotent.
 //
-// Each text is read a bounded number of times, so masking takes time in proportion to the size of what is masked.
+// Each text is read a limited number of times, so masking takes time in proportion to its size.
 type Redaction struct {
-	names map[string]bool // folded
-	odd   []string        // those of names that have more than letters of bare words
+	names map[string]bool // folded, see fold
+	odd   []string        // those of names with more than the characters of bare words
 	globs []string        // folded
 	find  []finder
 }
 
-// finder finds what is to be masked in a text: pairs of where it begins and ends.
+// finder returns what to mask in a text, as pairs of start and end.
 type finder func(text string) [][]int
 
 // excerpt returns a text, or its beginning.
@@ -43,16 +42,16 @@ func excerpt(text string) string {
 	if len(text) <= limit {
 		return text
 	}
-	return strings.ToValidUTF8(text[:limit], "") + "…" // a character that was cut goes
+	return strings.ToValidUTF8(text[:limit], "") + "…" // a cut character is dropped
 }
 
-// ParseRedaction reads rules:
+// ParseRedaction parses rules:
 //
-//	key:NAME       the value of whatever is named NAME, in any case; * in it stands for any characters
-//	pattern:REGEX  what matches in any string, number or name (RE2)
-//	builtin:NAME   email, credit-card or secrets, likewise
+//	key:NAME       masks the value of a member NAME, ignoring case; * matches any characters
+//	pattern:REGEX  masks matches in any string, number or name (RE2)
+//	builtin:NAME   likewise for email, credit-card or secrets
 //
-// The error names every rule that is wrong.
+// The error names every invalid rule.
 func ParseRedaction(rules []string) (Redaction, error) {
 	r := Redaction{names: map[string]bool{}}
 	if len(rules) > maxRules {
@@ -107,13 +106,13 @@ func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// Empty reports whether nothing is masked.
+// Empty reports whether r masks nothing.
 func (r Redaction) Empty() bool { return !r.named() && len(r.find) == 0 }
 
 // named reports whether there are rules about names.
 func (r *Redaction) named() bool { return len(r.names)+len(r.globs) > 0 }
 
-// JSON masks a JSON value, which must be valid. All that is not masked stays as it was written.
+// JSON masks a JSON value, which must be valid. The rest is unchanged.
 func (r Redaction) JSON(raw json.RawMessage) json.RawMessage {
 	if r.Empty() || len(raw) == 0 {
 		return raw
@@ -121,7 +120,7 @@ func (r Redaction) JSON(raw json.RawMessage) json.RawMessage {
 	return r.members(raw)
 }
 
-// Text masks a text, and what of JSON and the like it holds.
+// Text masks a text, including JSON and similar notations in it.
 func (r Redaction) Text(text string) string {
 	if r.Empty() || text == "" {
 		return text
@@ -136,15 +135,15 @@ func (r Redaction) Text(text string) string {
 	return redacted
 }
 
-// once masks a text that lies within depth strings of JSON: first what is in the strings that it holds, then what is
-// named, then what is found wherever it stands.
+// once masks a text nested in depth strings of JSON: first inside the strings that it contains, then values by name,
+// then matches anywhere.
 func (r *Redaction) once(text string, depth int) string {
 	text = r.inStrings(text, depth)
 	text = r.inMembers(text)
 	return mask(text, r.spans(text))
 }
 
-// masks reports whether members of a name are masked.
+// masks reports whether members with a name are masked.
 func (r *Redaction) masks(name string) bool {
 	if !r.named() {
 		return false
@@ -154,7 +153,7 @@ func (r *Redaction) masks(name string) bool {
 	return r.names[string(folded)] || slices.ContainsFunc(r.globs, func(glob string) bool { return matchGlob(glob, string(folded), noSeparator) })
 }
 
-// fold returns a name without differences of case.
+// fold returns a name without differences in case.
 func fold(name string) string { return string(foldInto(nil, name)) }
 
 func foldInto(to []byte, name string) []byte {
@@ -162,7 +161,7 @@ func foldInto(to []byte, name string) []byte {
 		c := name[i]
 		switch {
 		case c >= utf8.RuneSelf:
-			return append(to[:0], strings.ToLower(strings.ToUpper(name))...) // some letters meet only in upper case
+			return append(to[:0], strings.ToLower(strings.ToUpper(name))...) // equal only in upper case
 		case 'A' <= c && c <= 'Z':
 			c |= 0x20
 		}
@@ -171,8 +170,8 @@ func foldInto(to []byte, name string) []byte {
 	return to
 }
 
-// shorten makes a text shorter, in such a way that masking it changes nothing: a mask that is cut could be taken for a
-// text, and a beginning can match where the whole did not.
+// shorten shortens a text so that masking the result changes nothing: a mask that is cut could be taken for text, and a
+// prefix can match where the whole did not.
 func (r Redaction) shorten(text string, cut func(string) string) string {
 	text = cut(text)
 	for range maxPasses {
