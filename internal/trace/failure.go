@@ -14,7 +14,8 @@ const endsWith = time.Second
 //
 // A run that calls nothing itself ended as its last direct sub-run did, whatever its own span says. Otherwise the run's
 // own status applies, unless its span has neither a status nor output. Such a run failed if
-//   - its last direct model call or sub-run failed, and the run ended at most endsWith later. Earlier failures were retried or tolerated. Failed tools do not count: the model receives the error and responds.
+//   - its last direct model call or sub-run failed, and the run ended at most endsWith later. Earlier failures were
+//     retried or tolerated. Failed tools do not count: the model receives the error and responds.
 //   - both its last direct span and the span that encloses it failed: the error propagated through it.
 func (t *tree) failureOf(n *node) int {
 	if !n.calls && n.last != none {

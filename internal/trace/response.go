@@ -58,7 +58,7 @@ func (c *calls) byResponse() {
 			continue
 		}
 		if len(before) == maxGroup {
-			before = before[1:] // later calls are closer in time to the others
+			before = before[1:] // drop the oldest
 		}
 		seen[n.ResponseID] = answered{before[0], append(before[1:], i)}
 	}
