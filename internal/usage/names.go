@@ -11,6 +11,7 @@ type kind uint8
 const (
 	silent kind = iota // not about usage
 
+	// Counts.
 	input
 	output
 	total
