@@ -93,7 +93,7 @@ func (e encoding) response(v verdict) []byte {
 	if v.partial() {
 		response.PartialSuccess = &partialSuccess{RejectedSpans: int64(len(v.faults)), ErrorMessage: v.message()}
 	}
-	answer, _ := json.Marshal(response) // numbers and strings cannot fail
+	answer, _ := json.Marshal(response) // cannot fail on numbers and strings
 	return answer
 }
 

@@ -194,6 +194,6 @@ func (e encoding) logsResponse(r recordsRead) []byte {
 	if text != "" {
 		response.PartialSuccess = &partialSuccess{rejected, text}
 	}
-	answer, _ := json.Marshal(response) // numbers and strings cannot fail
+	answer, _ := json.Marshal(response) // cannot fail on numbers and strings
 	return answer
 }

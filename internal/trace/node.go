@@ -20,7 +20,7 @@ type Node struct {
 	Partner string
 }
 
-// Decision says what is stored for a node.
+// Decision is what to store for a node.
 type Decision struct {
 	// Gone reports that the node has no row of its own: it is a step of its run, or the same call as Into.
 	Gone bool
