@@ -148,9 +148,9 @@ func (c *calls) byParent() {
 	}
 }
 
-// around joins a call with the calls in it. If one scope reports several calls in it, the enclosing span is not a call
-// itself, unless only one of the inner calls has counts: then the others that succeeded are auxiliary calls, and those
-// that failed are earlier tries.
+// around joins a call with the calls in it. If one scope reports several of them, the enclosing span is not a call
+// itself, unless at most one of the inner calls has counts: then the others that succeeded are auxiliary calls, and
+// those that failed are earlier attempts.
 func (c *calls) around(outer int, inner []int) {
 	var scopes []string
 	of := map[string][]int{} // one call of each group, by scope

@@ -58,8 +58,8 @@ func (d *Decision) User() string {
 	return d.names.user
 }
 
-// Write applies the decision to an execution, whatever earlier decisions changed. e is the received execution; Merged
-// replaces it if set.
+// Write changes e, the execution as received, to what the decision says. Merged replaces it if set. Names written by
+// earlier decisions are overwritten.
 func (d *Decision) Write(e *execution.Execution) {
 	if d.Merged != nil {
 		*e = *d.Merged

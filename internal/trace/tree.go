@@ -8,7 +8,7 @@ import (
 
 type spanKey struct{ trace, span string }
 
-// tree is a set of nodes of any traces, linked.
+// tree links the nodes of any number of traces.
 type tree struct {
 	nodes []node
 	order []int // parents before children
@@ -234,8 +234,8 @@ func (t *tree) began(i, before int) bool {
 }
 
 // conclude decides a run's name and status once all nodes below it are known. A run that calls no model and no tool
-// itself takes them from the runs in it: its name is that of the first one with its own name, since agents that work is
-// handed to come later; its status is that of the last one.
+// itself takes them from the runs in it: its name is that of the first one with a name of its own, since agents to
+// which it hands over come later; its status is that of the last one.
 func (t *tree) conclude(n *node) {
 	n.certain = n.said.agent != "" && !n.DefaultName
 	switch {
