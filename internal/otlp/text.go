@@ -13,8 +13,8 @@ import (
 // clean returns text that PostgreSQL can store: valid UTF-8 without NUL characters.
 func clean(text string) string { return execution.SanitizeText(text) }
 
-// toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
-// it is another than any that begins as it does, and the same whenever it comes.
+// toName converts a text to a name: one line of at most most bytes. A longer text is cut and ends in a part of its
+// hash, so that different texts stay different and the result is stable.
 func toName(text string, most int) string {
 	if text != "" && len(text) <= most && text[0] != ' ' && execution.IsPlain(text) {
 		return text
@@ -36,7 +36,7 @@ func toName(text string, most int) string {
 	return cut(name, most-len(suffix)) + suffix
 }
 
-// cut returns the first bytes of a text that is longer, up to the last whole character among them.
+// cut returns at most the first most bytes of a longer text, without splitting a character.
 func cut(text string, most int) string {
 	for most > 0 && !utf8.RuneStart(text[most]) {
 		most--
