@@ -1,7 +1,7 @@
-// Package openapi is the REST contract: the document itself, the models it describes and a client for it.
+// Package openapi is the REST API: its OpenAPI document, the models in it and a client.
 //
-// watchbill.yaml is written by hand; everything in *.gen.go is made from it. Nothing else belongs here: no routes, no
-// rules of the domain.
+// watchbill.yaml is written by hand, and the *.gen.go files are generated from it. The package has no routes and no
+// domain logic.
 package openapi
 
 import _ "embed"

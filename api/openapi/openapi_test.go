@@ -20,7 +20,7 @@ func load(t *testing.T) *openapi3.T {
 	return doc
 }
 
-// Validate also holds every example against its schema.
+// Validate also checks every example against its schema.
 func TestDocumentIsValid(t *testing.T) {
 	if err := load(t).Validate(t.Context(), openapi3.EnableSchemaFormatValidation()); err != nil {
 		t.Error(err)
@@ -52,7 +52,7 @@ func TestOperationsAreComplete(t *testing.T) {
 
 func checkErrorResponse(t *testing.T, at, status string, resp *openapi3.Response) {
 	t.Helper()
-	if status < "400" || at == "GET /api/health" || at == "POST /api/executions" && status == "422" { // which says of each what is wrong
+	if status < "400" || at == "GET /api/health" || at == "POST /api/executions" && status == "422" { // reports a fault per item
 		return
 	}
 	mediaType, schema, kinds := "application/problem+json", "Problem", 1
@@ -68,10 +68,11 @@ func checkErrorResponse(t *testing.T, at, status string, resp *openapi3.Response
 	}
 }
 
-// isOTLP tells the endpoints that speak OpenTelemetry's protocol, which has its own errors and ignores unknown fields.
+// isOTLP reports whether an endpoint speaks OpenTelemetry's protocol, which has its own errors and ignores unknown
+// fields.
 func isOTLP(at string) bool { return strings.HasPrefix(at, "POST /v1/") }
 
-// Unknown fields in a request are refused, so every request says that it has no others.
+// Unknown fields in requests are rejected, so every schema must exclude them.
 func TestRequestBodiesAreClosed(t *testing.T) {
 	for path, item := range load(t).Paths.Map() {
 		for method, op := range item.Operations() {

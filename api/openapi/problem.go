@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// CodeUnknown is the code of an answer that is an error but no problem document of the service.
+// CodeUnknown is the code of an error response that is not a problem document of Watchbill.
 const CodeUnknown = "unknown"
 
-// Error says what is wrong in one line, so that a Problem can be returned as an error.
+// Error returns the problem in one line. A Problem is an error.
 func (p *Problem) Error() string {
 	msg := p.Detail
 	if msg == "" {
@@ -21,8 +21,8 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s (%d %s)", msg, p.Status, p.Code)
 }
 
-// ProblemOf returns the error that an answer carries, and nil for an answer below 400. An answer that is not a problem
-// document, such as a proxy's, becomes one with [CodeUnknown]. It is made for the generated client's responses:
+// ProblemOf returns the error in a response, or nil if its status is below 400. For a response that is not a problem
+// document, such as a proxy's, the code is [CodeUnknown]. It is for responses of the generated client:
 //
 //	err := openapi.ProblemOf(resp.HTTPResponse, resp.Body)
 func ProblemOf(resp *http.Response, body []byte) error {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// USD is an amount of money in nano-USD. In JSON it is a number of dollars, written and read digit by digit: a float64
-// would be exact only up to some nine million dollars.
+// USD is an amount of money in nano-USD. In JSON it is a number of dollars, written and read digit by digit, since a
+// float64 is exact only up to about nine million dollars.
 type USD int64
 
-// nanos is how many decimal places a USD has.
+// nanos is the number of decimal places of a USD.
 const nanos = 9
 
-// String is the amount in dollars, with as many decimal places as it needs.
+// String returns the amount in dollars, with as many decimal places as it needs.
 func (u USD) String() string {
 	sign, amount := "", uint64(u)
 	if u < 0 {
@@ -30,7 +30,8 @@ func (u USD) String() string {
 // MarshalJSON implements json.Marshaler.
 func (u USD) MarshalJSON() ([]byte, error) { return []byte(u.String()), nil }
 
-// UnmarshalJSON implements json.Unmarshaler. It reads what MarshalJSON writes, and refuses what it would have to round.
+// UnmarshalJSON implements json.Unmarshaler. It accepts the output of MarshalJSON, and rejects numbers that it would
+// have to round.
 func (u *USD) UnmarshalJSON(b []byte) error {
 	whole, fraction, _ := strings.Cut(string(b), ".")
 	if len(fraction) > nanos {

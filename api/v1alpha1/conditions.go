@@ -1,56 +1,58 @@
 package v1alpha1
 
-// The types of conditions.
+// Types of conditions.
 const (
-	// ConditionReady sums the others up: the schedule stands, and so do the alerts if they are wanted and can be had.
+	// ConditionReady combines the others: the schedule is installed, and so are the alerts if they are wanted and
+	// possible.
 	ConditionReady = "Ready"
-	// ConditionScheduled says whether the CronJob stands as it should.
+	// ConditionScheduled reports whether the CronJob is as it should be.
 	ConditionScheduled = "Scheduled"
-	// ConditionRulesInstalled says whether the PrometheusRule stands, and whether a Prometheus takes it.
+	// ConditionRulesInstalled reports whether the PrometheusRule is installed and a Prometheus selects it.
 	ConditionRulesInstalled = "RulesInstalled"
-	// ConditionReportHealthy says whether the last run made a report and delivered it everywhere. A report with the verdict
-	// Fail is a healthy one.
+	// ConditionReportHealthy reports whether the last run made a report and delivered it to all outputs. A report with
+	// the verdict Fail is healthy.
 	ConditionReportHealthy = "ReportHealthy"
-	// ConditionStalled is there, and True, while trying again cannot help: the spec or the cluster must be changed. Its reason
-	// is that of what is wrong. Tools that follow kstatus (Flux, Helm) take such a report for failed instead of waiting for it.
+	// ConditionStalled is True while retrying cannot help, because the spec or the cluster must be changed; otherwise
+	// it is absent. Its reason is that of the fault. Tools that follow kstatus (Flux, Helm) treat such a report as
+	// failed instead of waiting for it.
 	ConditionStalled = "Stalled"
 )
 
-// The reasons of conditions. Those of more than one condition come first.
+// Reasons of conditions. Those of several conditions come first.
 const (
-	ReasonInvalidSpec         = "InvalidSpec"         // the spec cannot work; the message says what to change
+	ReasonInvalidSpec         = "InvalidSpec"         // the spec is invalid; the message explains what to change
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed" // the operator makes no reports in this namespace
-	ReasonForeignObject       = "ForeignObject"       // an object that is not ours has the name of one to be made
-	ReasonApplyFailed         = "ApplyFailed"         // the cluster did not take an object; it is tried again
-	ReasonWaiting             = "Waiting"             // an object is not there yet; the message says what is waited for
+	ReasonForeignObject       = "ForeignObject"       // an object of someone else has the name of one to create
+	ReasonApplyFailed         = "ApplyFailed"         // an object could not be applied; it is retried
+	ReasonWaiting             = "Waiting"             // an object does not exist yet; the message names it
 
-	ReasonReconciled = "Reconciled" // Ready: all stands as it should
-	ReasonDegraded   = "Degraded"   // not Ready: another condition says why
+	ReasonReconciled = "Reconciled" // Ready: all objects are as they should be
+	ReasonDegraded   = "Degraded"   // not Ready: another condition has the reason
 
-	ReasonScheduled = "Scheduled" // Scheduled: reports will come
-	ReasonSuspended = "Suspended" // Scheduled: they will not, as is wanted
+	ReasonScheduled = "Scheduled" // Scheduled: reports will be made
+	ReasonSuspended = "Suspended" // Scheduled: reports are suspended by the spec
 
-	ReasonInstalled                 = "Installed"                 // RulesInstalled: a Prometheus takes them
-	ReasonAlertingOff               = "AlertingOff"               // RulesInstalled: none are wanted
-	ReasonPrometheusOperatorMissing = "PrometheusOperatorMissing" // the cluster does not know PrometheusRules
-	ReasonNotSelected               = "NotSelected"               // no Prometheus takes them
-	ReasonNamespaceEnforced         = "NamespaceEnforced"         // one does, but has them look at another namespace than the API's
-	ReasonRejected                  = "Rejected"                  // the Prometheus operator refuses them
-	ReasonSelectionUnknown          = "SelectionUnknown"          // whether one does cannot be seen
+	ReasonInstalled                 = "Installed"                 // RulesInstalled: a Prometheus selects the rules
+	ReasonAlertingOff               = "AlertingOff"               // RulesInstalled: alerting is turned off
+	ReasonPrometheusOperatorMissing = "PrometheusOperatorMissing" // the cluster has no PrometheusRules
+	ReasonNotSelected               = "NotSelected"               // no Prometheus selects the rules
+	ReasonNamespaceEnforced         = "NamespaceEnforced"         // one does, limited to another namespace than the API's
+	ReasonRejected                  = "Rejected"                  // the Prometheus operator rejects the rules
+	ReasonSelectionUnknown          = "SelectionUnknown"          // unknown whether one does
 
 	ReasonNeverRun       = "NeverRun"       // ReportHealthy: there was no run yet
-	ReasonDelivered      = "Delivered"      // ReportHealthy: the last run did all it should
+	ReasonDelivered      = "Delivered"      // ReportHealthy: the last run succeeded
 	ReasonRunFailed      = "RunFailed"      // there is no report
-	ReasonDeliveryFailed = "DeliveryFailed" // there is one, but not everywhere
+	ReasonDeliveryFailed = "DeliveryFailed" // there is a report, but not at every output
 )
 
-// What else has a name on objects.
+// Annotations and labels of objects.
 const (
-	// AnnotationRunRequestedAt asks for a report now, or for an earlier moment: an RFC 3339 time. Each new value is one
-	// request.
+	// AnnotationRunRequestedAt requests a report for the given time, RFC 3339 and not in the future. Each new value is
+	// one request.
 	AnnotationRunRequestedAt = "monitoring.watchbill.dev/run-requested-at"
-	// AnnotationAppliedHash is on the objects that the controller makes: what it last made them to be.
+	// AnnotationAppliedHash is the hash of the object as last applied by the controller.
 	AnnotationAppliedHash = "monitoring.watchbill.dev/applied-hash"
-	// LabelReport names, on all that is made of a report, the report.
+	// LabelReport is the report's name, on all objects made for it.
 	LabelReport = "monitoring.watchbill.dev/report"
 )

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// defaults is what the API server makes of the least that a spec must be.
+// defaults is the minimal spec after defaulting by the API server.
 const defaults = `
 schedule: 0 0 * * *
 timeZone: Etc/UTC
@@ -62,7 +62,7 @@ func wantSpec(t *testing.T, got any, want string) {
 	if err := yaml.Unmarshal([]byte(want), &spec); err != nil {
 		t.Fatal(err)
 	}
-	var same any // as YAML reads it, since numbers are of other types there
+	var same any // as read from YAML, whose numbers have other types
 	text, err := yaml.Marshal(got)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func wantSpec(t *testing.T, got any, want string) {
 	}
 }
 
-// An object that was applied server-side shows its defaults, and who applied it does not own them.
+// An object applied server-side shows its defaults, and the manager does not own them.
 func TestServerSideApply(t *testing.T) {
 	t.Parallel()
 	out, err := cluster.Kubectl(t, base, "apply", "--server-side", "--field-manager=me", "--dry-run=server", "--show-managed-fields", "--validate=strict", "-o", "yaml", "-f", "-")

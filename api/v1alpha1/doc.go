@@ -1,9 +1,9 @@
-// Package v1alpha1 is the custom resource of Watchbill: MonitoringReport, of the group monitoring.watchbill.dev. It holds
-// types, their defaults and rules (the generated CustomResourceDefinition enforces them), and the names of conditions and
-// reasons. What the controller makes of them lives in internal/kube/desired and controllers.
+// Package v1alpha1 defines the custom resource of Watchbill: MonitoringReport, in the group monitoring.watchbill.dev.
+// It has the types with their defaults and validation rules, which the generated CustomResourceDefinition enforces, and
+// the names of conditions and reasons. The controller is in internal/kube/desired and controllers.
 //
-// The comments of fields are what kubectl explain shows. It keeps their line breaks and breaks again after 76 characters,
-// so none of their lines is longer.
+// The comments of fields are shown by kubectl explain. It keeps their line breaks and breaks again after 76 characters,
+// so no line is longer.
 //
 // +kubebuilder:object:generate=true
 // +groupName=monitoring.watchbill.dev
@@ -18,7 +18,7 @@ import (
 // GroupVersion is the group and version of this package's types.
 var GroupVersion = schema.GroupVersion{Group: "monitoring.watchbill.dev", Version: "v1alpha1"}
 
-// AddToScheme makes a scheme know the types.
+// AddToScheme adds the types to a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion, &MonitoringReport{}, &MonitoringReportList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)

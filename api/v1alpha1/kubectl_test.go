@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// What people see of a report whose last run is over.
+// The status of a report after a run.
 const lastStatus = `
 lastScheduleTime: 2026-01-02T00:00:00Z
 nextScheduleTime: 2026-01-03T00:00:00Z
@@ -74,7 +74,7 @@ func TestExplain(t *testing.T) {
 	if want := "Default: Etc/UTC"; !strings.Contains(out, want) {
 		t.Errorf("got\n%s\nwant it to say %q", out, want)
 	}
-	// Each field says what it is, in lines that kubectl does not break once more, and what it is when left out.
+	// The description of each field explains it and its default, in lines that kubectl does not break again.
 	const width = 80 - len("    ")
 	walk(t, "", schemaOf(t), func(field string, s apiextensionsv1.JSONSchemaProps) {
 		if s.Description == "" && !strings.HasSuffix(field, "]") && field != "" {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(kubetest.Main(m, &cluster, kubetest.Options{CRDs: []string{"config/crd/bases"}}))
 }
 
-// base is the least that a MonitoringReport must be.
+// base is a minimal MonitoringReport.
 const base = `
 apiVersion: monitoring.watchbill.dev/v1alpha1
 kind: MonitoringReport
@@ -33,7 +33,7 @@ metadata: {name: daily, namespace: default}
 spec: {schedule: "0 0 * * *"}
 `
 
-// reports reaches the MonitoringReports of the namespace default.
+// reports returns a client for the MonitoringReports of the namespace default.
 func reports(t *testing.T) dynamic.ResourceInterface {
 	t.Helper()
 	client, err := dynamic.NewForConfig(cluster.Config)
@@ -43,7 +43,7 @@ func reports(t *testing.T) dynamic.ResourceInterface {
 	return client.Resource(v1alpha1.GroupVersion.WithResource("monitoringreports")).Namespace("default")
 }
 
-// patched is the base with a merge patch in YAML.
+// patched returns the base with a merge patch in YAML.
 func patched(t *testing.T, patch string) *unstructured.Unstructured {
 	t.Helper()
 	var object, change map[string]any
@@ -59,7 +59,7 @@ func patched(t *testing.T, patch string) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: object}
 }
 
-// merge patches as RFC 7396 does.
+// merge applies a merge patch (RFC 7396).
 func merge(object, change map[string]any) {
 	for key, value := range change {
 		inner, isMap := object[key].(map[string]any)
@@ -75,7 +75,7 @@ func merge(object, change map[string]any) {
 	}
 }
 
-// create asks the API server, strictly, to create an object, but not to keep it.
+// create creates an object as a dry run with strict validation.
 func create(t *testing.T, patch string) (*unstructured.Unstructured, error) {
 	t.Helper()
 	return reports(t).Create(t.Context(), patched(t, patch), metav1.CreateOptions{
@@ -83,13 +83,13 @@ func create(t *testing.T, patch string) (*unstructured.Unstructured, error) {
 	})
 }
 
-// fault is one reason for which an object was refused.
+// fault is a reason why an object was rejected.
 type violation struct{ field, message string }
 
-// member is how CEL, unlike the schema, names a map's member.
+// member matches a map's member as CEL writes it, other than the schema.
 var member = regexp.MustCompile(`\[([a-z]\w*)\]`)
 
-// faults are all the reasons in an error of the API server.
+// faults returns all reasons in an error of the API server.
 func faults(t *testing.T, err error) []violation {
 	t.Helper()
 	var status *apierrors.StatusError
@@ -97,11 +97,11 @@ func faults(t *testing.T, err error) []violation {
 		t.Fatalf("got the error %v, want one of the API server", err)
 	}
 	if status.ErrStatus.Details == nil || len(status.ErrStatus.Details.Causes) == 0 {
-		return []violation{{"", status.ErrStatus.Message}} // strict decoding says no more
+		return []violation{{"", status.ErrStatus.Message}} // strict decoding has no causes
 	}
 	var all []violation
 	for _, cause := range status.ErrStatus.Details.Causes {
-		// Said beside the others where the schema finds faults, since CEL then does not run.
+		// Added if the schema finds faults, since CEL does not run then.
 		if !strings.Contains(cause.Message, "some validation rules were not checked") {
 			all = append(all, violation{member.ReplaceAllString(cause.Field, ".$1"), cause.Message})
 		}
@@ -109,7 +109,7 @@ func faults(t *testing.T, err error) []violation {
 	return all
 }
 
-// wantFault checks that an object was refused for nothing but one field or its elements, and in the right words.
+// wantFault checks that an object was rejected only because of a field or its elements, with the right message.
 func wantFault(t *testing.T, err error, field, message string) []violation {
 	t.Helper()
 	if err == nil {
@@ -130,5 +130,5 @@ func wantFault(t *testing.T, err error, field, message string) []violation {
 	return got
 }
 
-// keys are a map's, sorted.
+// keys returns the sorted keys of a map.
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// What a resource calls its objectives is what reports call them, so that one can be copied into the other, and the
-// controller hands them on as they are.
+// Objectives of resources and of reports have the same names, so that they can be copied, and so that the controller
+// can pass them on unchanged.
 func TestObjectivesAreReportsOwn(t *testing.T) {
 	t.Parallel()
 	ours, theirs := shape(reflect.TypeFor[v1alpha1.Objective]()), shape(reflect.TypeFor[report.Objective]())
@@ -37,7 +37,7 @@ func TestObjectivesAreReportsOwn(t *testing.T) {
 	})
 }
 
-// shape lists the fields of a type by the names and types that they have in JSON.
+// shape returns the names and types in JSON of a type's fields.
 func shape(of reflect.Type) []string {
 	var all []string
 	for i := range of.NumField() {
@@ -56,7 +56,7 @@ func shape(of reflect.Type) []string {
 	return all
 }
 
-// fill gives strings text, and makes of pointers structs that are filled.
+// fill sets strings to random texts, and pointers to structs that are filled.
 func fill(t *rapid.T, v reflect.Value) {
 	for i := range v.NumField() {
 		field := v.Field(i)
@@ -85,7 +85,7 @@ func decode(t *rapid.T, text []byte, into any) {
 	}
 }
 
-// What the API server takes for an objective, a report takes too.
+// Reports accept every objective that the API server accepts.
 func TestReportsTakeObjectives(t *testing.T) {
 	t.Parallel()
 	for _, tt := range objectiveTests {
@@ -113,7 +113,7 @@ func TestReportsTakeObjectives(t *testing.T) {
 	}
 }
 
-// The sections of a resource are those of a report.
+// The sections of a resource are those of reports.
 func TestSections(t *testing.T) {
 	t.Parallel()
 	var got []string

@@ -14,14 +14,14 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// rule is a constraint of the schema: what is said of the field when it is broken.
+// rule is a constraint of the schema, with the message of its violation.
 type rule struct{ field, message string }
 
-// index is what differs in the paths of faults in the same field.
+// index matches what differs between the paths of faults of one field.
 var index = regexp.MustCompile(`\[\d+\]`)
 
-// wantEveryRuleBroken checks that each constraint of the spec's schema was broken at least once: a rule that nothing
-// breaks in a test may not be one.
+// wantEveryRuleBroken checks that each constraint of the spec's schema was violated at least once: a rule that no test
+// violates may have no effect.
 func wantEveryRuleBroken(t *testing.T, found []violation) {
 	t.Helper()
 	rules := schemaRules(t)
@@ -43,7 +43,7 @@ func wantEveryRuleBroken(t *testing.T, found []violation) {
 	}
 }
 
-// schemaOf is the generated schema of a MonitoringReport, but for what all objects have.
+// schemaOf returns the generated schema of a MonitoringReport, without the fields of all objects.
 func schemaOf(t *testing.T) apiextensionsv1.JSONSchemaProps {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(kubetest.Root(), "config/crd/bases/monitoring.watchbill.dev_monitoringreports.yaml"))
@@ -61,7 +61,7 @@ func schemaOf(t *testing.T) apiextensionsv1.JSONSchemaProps {
 	return root
 }
 
-// walk visits a field and all below it.
+// walk visits a field and all fields below it.
 func walk(t *testing.T, field string, s apiextensionsv1.JSONSchemaProps, visit func(string, apiextensionsv1.JSONSchemaProps)) {
 	t.Helper()
 	visit(field, s)
@@ -76,7 +76,7 @@ func walk(t *testing.T, field string, s apiextensionsv1.JSONSchemaProps, visit f
 	}
 }
 
-// schemaRules are the constraints of the spec, and of the object as a whole.
+// schemaRules returns the constraints of the spec, and of the object as a whole.
 func schemaRules(t *testing.T) []rule {
 	t.Helper()
 	var rules []rule
@@ -91,7 +91,7 @@ func schemaRules(t *testing.T) []rule {
 	return rules
 }
 
-// constraints are those of one field.
+// constraints returns the constraints of one field.
 func constraints(field string, s apiextensionsv1.JSONSchemaProps) []rule {
 	var rules []rule
 	add := func(field, message string, args ...any) {

@@ -9,7 +9,7 @@ import (
 
 const otherKind = "an objective cannot become one of another kind; give the new one another name"
 
-// testUpdates changes objectives, and returns the faults that were found.
+// testUpdates changes objectives and returns the faults found.
 func testUpdates(t *testing.T) []violation {
 	kinds := map[string]string{
 		"latency":         `{route: /, quantile: "0.95", threshold: 200ms}`,
@@ -41,7 +41,7 @@ func testUpdates(t *testing.T) []violation {
 			t.Fatalf("%s: a new objective: %v", kind, err)
 		}
 		for _, other := range keys(kinds) {
-			_, err := update(t, spec(one("b", "cost")+", "+one("a", other)), metav1.DryRunAll) // in another place, too
+			_, err := update(t, spec(one("b", "cost")+", "+one("a", other)), metav1.DryRunAll) // also at another position
 			if other != kind {
 				found = append(found, wantFault(t, err, "spec.objectives[1]", otherKind)...)
 			} else if err != nil {

@@ -12,7 +12,7 @@ const (
 	folders      = "must be folders such as reports/daily"
 )
 
-// Values of fields that several objectives have.
+// Values of fields of several objectives.
 var (
 	quantiles    = []any{"0.5", "0.999", "0.000000001", "0.999999999"}
 	noQuantiles  = []refusal{{"", empty}, {"0.0000000001", long(11)}, {"0", between0And1}, {"0.0", between0And1}, {"1.0", between0And1}, {"95", between0And1}, {"95%", between0And1}, {".5", between0And1}, {0.95, notText}}
@@ -109,7 +109,7 @@ var outputTests = []fieldTest{
 	{"spec.outputs[0].webhook.style", `spec: {outputs: [{format: Markdown, webhook: {style: §, urlSecretRef: {name: a, key: a}}}]}`, []any{"Slack", "Generic"}, []refusal{{"Teams", unknown}}},
 }
 
-// objectTests are of more than one field.
+// objectTests concern several fields.
 var objectTests = []struct {
 	name, patch    string
 	field, message string // empty: accepted

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What the API server says of values that its schemas refuse.
+// Messages of the API server for values that the schema rejects.
 const (
 	empty    = "should be at least 1 chars long"
 	unknown  = "Unsupported value"
@@ -22,16 +22,16 @@ func long(most int) string   { return fmt.Sprintf("may not be more than %d bytes
 func above(most int) string  { return fmt.Sprintf("should be less than or equal to %d", most) }
 func below(least int) string { return fmt.Sprintf("should be greater than or equal to %d", least) }
 
-// x is a word of so many letters.
+// x returns a word of n letters.
 func x(n int) string { return strings.Repeat("x", n) }
 
-// refusal is a value and what is said of it.
+// refusal is a rejected value with its message.
 type refusal struct {
 	value   any
 	message string
 }
 
-// fieldTest puts values, at § in a patch, into one field: at its limits, and just beyond.
+// fieldTest puts values into one field, at § in a patch: at its limits and just beyond.
 type fieldTest struct {
 	field    string
 	patch    string
@@ -42,7 +42,7 @@ type fieldTest struct {
 var fieldTests = []fieldTest{
 	{
 		"spec.schedule", `spec: {schedule: §}`,
-		[]any{"*/5 8-18 * * MON-FRI", "@daily", "@every 1h", x(128)}, // what it means is for the controller to check
+		[]any{"*/5 8-18 * * MON-FRI", "@daily", "@every 1h", x(128)}, // its meaning is checked by the controller
 		[]refusal{{"", empty}, {x(129), long(128)}, {"TZ=UTC 0 0 * * *", "must not name a time zone; use timeZone"}, {5, notText}},
 	},
 	{
@@ -186,7 +186,7 @@ var fieldTests = []fieldTest{
 	{"spec.retention.reports", `spec: {retention: {reports: §}}`, []any{1, 1000}, []refusal{{0, below(1)}, {1001, above(1000)}}},
 }
 
-// put puts a value at § in a patch.
+// put replaces § in a patch with a value.
 func put(t *testing.T, patch string, value any) string {
 	t.Helper()
 	text, err := json.Marshal(value)
@@ -196,7 +196,7 @@ func put(t *testing.T, patch string, value any) string {
 	return strings.Replace(patch, "§", string(text), 1)
 }
 
-// numbered is a map of so many labels.
+// numbered returns a map of n labels.
 func numbered(n int) map[string]string {
 	m := map[string]string{}
 	for i := range n {
@@ -205,7 +205,7 @@ func numbered(n int) map[string]string {
 	return m
 }
 
-// seen are all faults that parallel tests provoked.
+// seen collects the faults that parallel tests provoked.
 type seen struct {
 	mu     sync.Mutex
 	faults []violation

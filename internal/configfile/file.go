@@ -1,5 +1,5 @@
-// Package configfile reads files of configuration that may change while the program runs. What is in them, and what becomes
-// of a file that is wrong, is for whoever watches.
+// Package configfile reads configuration files that may change while the program runs. Callers parse them and handle
+// invalid files.
 package configfile
 
 import (
@@ -10,24 +10,24 @@ import (
 	"os"
 )
 
-// File is a file that is read again and again. It is not safe for concurrent use.
+// File is a file that is read repeatedly. It is not safe for concurrent use.
 type File struct {
 	path string
 	most int64
-	seen []byte // the hash of what was read last; nil: nothing was
+	seen []byte // hash of the last contents; nil before the first read
 }
 
-// New makes one of at most so many bytes.
+// New returns a File with a limit of most bytes.
 func New(path string, most int64) *File { return &File{path: path, most: most} }
 
-// Read reads the file, and says whether it is another than when it was last read, good or bad. Of one that is too large it
-// reads a byte more than it may have, for its parser to refuse.
+// Read reads the file and reports whether its contents differ from the last read, valid or not. Of a file that is too
+// large it returns one byte more than the limit, for the parser to reject.
 func (f *File) Read() (content []byte, changed bool, err error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
 		return nil, false, err
 	}
-	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+	if !info.Mode().IsRegular() { // a pipe would block
 		return nil, false, fmt.Errorf("%s is no file", f.path)
 	}
 	file, err := os.Open(f.path)

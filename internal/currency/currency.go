@@ -1,4 +1,4 @@
-// Package currency converts amounts in US dollars to another currency, by a file of dated rates.
+// Package currency converts amounts in US dollars to another currency, at the rates of a file.
 package currency
 
 import (
@@ -19,32 +19,32 @@ const (
 	// MaxFile is the limit of a file of rates, in bytes.
 	MaxFile = 4 << 20
 
-	maxFaults = 20 // named of a file
+	maxFaults = 20 // limit of faults in an error
 	maxNano   = 1_000_000_000_000_000_000
 	decimals  = 9
 )
 
-// Rate is how much of a currency a US dollar is worth, from a date on.
+// Rate is how much of a currency a US dollar is worth from a date on.
 type Rate struct {
 	Date time.Time // midnight, UTC
 	nano int64     // units of the currency per USD, in billionths
 }
 
-// Rates are those of one currency, in the order of their dates.
+// Rates are the rates of one currency, ordered by date.
 type Rates []Rate
 
 // header is the first line of a file of rates.
 var header = []string{"date", "currency", "units_per_usd"}
 
-// ValidCode reports whether a currency's code is of three upper-case letters, as in ISO 4217.
+// ValidCode reports whether a currency code is three upper-case letters, as in ISO 4217.
 func ValidCode(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// Parse reads a file of rates, in CSV with the columns date, currency and units_per_usd, and returns those of one currency.
-// The error names every fault of the file.
+// Parse parses a file of rates, CSV with the columns date, currency and units_per_usd, and returns those of one
+// currency. The error lists the faults of the file.
 func Parse(content []byte, code string) (Rates, error) {
-	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(content), "\uFEFF"))) // spreadsheets begin files with this mark
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(content), "\uFEFF"))) // byte order mark
 	r.FieldsPerRecord, r.Comment, r.TrimLeadingSpace = -1, '#', true
 	var faults []error
 	fault := func(line int, format string, args ...any) {
@@ -67,7 +67,7 @@ func Parse(content []byte, code string) (Rates, error) {
 		}
 		if err != nil {
 			faults = append(faults, err)
-			break // what follows cannot be told apart
+			break // later lines cannot be parsed
 		}
 		line, _ := r.FieldPos(0)
 		if first {
@@ -113,7 +113,7 @@ func Parse(content []byte, code string) (Rates, error) {
 	return rates, nil
 }
 
-// parseRate reads a decimal number of at most nine decimals.
+// parseRate parses a number with up to nine decimals.
 func parseRate(text string) (nano int64, ok bool) {
 	whole, fraction, dot := strings.Cut(text, ".")
 	if whole == "" || dot && fraction == "" || len(fraction) > decimals || strings.Trim(whole+fraction, "0123456789") != "" {
@@ -125,7 +125,7 @@ func parseRate(text string) (nano int64, ok bool) {
 
 func clip(text string) string { return text[:min(len(text), 40)] }
 
-// On returns the rate in force on a day: that of the day or the last before. There is none before the first.
+// On returns the rate in force on a day: that of the day or the last one before. There is none before the first rate.
 func (r Rates) On(day time.Time) (Rate, bool) {
 	i, found := slices.BinarySearchFunc(r, day, func(rate Rate, day time.Time) int { return cmp.Compare(rate.Date.Unix(), day.Unix()) })
 	if found {
@@ -137,7 +137,8 @@ func (r Rates) On(day time.Time) (Rate, bool) {
 	return r[i-1], true
 }
 
-// Convert returns what nano-USD are in billionths of the currency, rounded half away from zero, and stops at the largest number.
+// Convert returns nano-USD in billionths of the currency, rounded half away from zero and limited to the largest
+// number.
 func (r Rate) Convert(nanoUSD int64) int64 {
 	sign, amount := int64(1), uint64(nanoUSD)
 	if nanoUSD < 0 {

@@ -20,8 +20,8 @@ const (
 	maxKeys = 8
 )
 
-// A pseudonym is a prefix and the base32 of a digest and of a checksum of that. By the checksum it is told from a name,
-// which no client can make look like one.
+// A pseudonym is a prefix and the base32 of a digest and of its checksum. The keyed checksum distinguishes it from
+// names, so clients cannot forge one.
 const (
 	pseudonymPrefix = "p_"
 	digestSize      = 15 // bytes
@@ -30,16 +30,15 @@ const (
 
 var pseudonymEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// Pseudonyms replaces the ids of users, sessions and requests by digests that only the holder of a key can make, so that the same
-// user stays the same in every figure and nobody learns who it is. What is replaced once does not change when it is replaced
-// again. A nil Pseudonyms keeps all names.
+// Pseudonyms replaces the ids of users, sessions and requests by keyed digests. A user has the same pseudonym in all
+// figures, and cannot be identified without the key. Replacing is idempotent. A nil Pseudonyms keeps all names.
 type Pseudonyms struct {
-	keys   [][]byte // the first is used for what comes; the others find what came before
+	keys   [][]byte // the first makes new pseudonyms; all recognize stored ones
 	redact redact.Rules
 }
 
-// NewPseudonyms reads keys, one a line; blank lines do not count. In the names of agents and variants, which are those of
-// programs, it masks what redact finds anywhere. No error quotes a key.
+// NewPseudonyms parses keys, one a line; blank lines are ignored. In the names of agents and variants, which are
+// programs, it masks what redact finds anywhere. No error contains a key.
 func NewPseudonyms(keys string, rules redact.Rules) (*Pseudonyms, error) {
 	p := &Pseudonyms{redact: rules.Anywhere()}
 	n := 0
@@ -65,7 +64,7 @@ func NewPseudonyms(keys string, rules redact.Rules) (*Pseudonyms, error) {
 	return p, nil
 }
 
-// User returns what is stored in the place of a user's id.
+// User returns what is stored instead of a user's id.
 func (p *Pseudonyms) User(id string) string {
 	if p == nil {
 		return id
@@ -73,8 +72,8 @@ func (p *Pseudonyms) User(id string) string {
 	return p.of("user", id)
 }
 
-// Users returns all that may be stored in the place of a user's id: the pseudonym of each key, and the id itself from before
-// there were pseudonyms.
+// Users returns all that may be stored instead of a user's id: the pseudonym by each key, and the id itself from before
+// pseudonyms were enabled.
 func (p *Pseudonyms) Users(id string) []string {
 	if p == nil || id == "" || id == Unknown || p.made("user", id) {
 		return []string{id}
@@ -86,7 +85,7 @@ func (p *Pseudonyms) Users(id string) []string {
 	return append(all, id)
 }
 
-// Replace replaces the names of an execution. Ids of executions and traces stay: programs make them.
+// Replace replaces the names of an execution. Ids of executions and traces are kept, since programs generate them.
 func (p *Pseudonyms) Replace(e *Execution) {
 	if p == nil {
 		return
@@ -106,7 +105,7 @@ func (p *Pseudonyms) ReplaceIn(s *Span) {
 	s.User, s.Session, s.Agent = p.of("user", s.User), p.of("session", s.Session), p.program(s.Agent)
 }
 
-// of returns the pseudonym of a name. None and Unknown are names of nobody.
+// of returns the pseudonym of a name. It keeps "" and Unknown, which name nobody.
 func (p *Pseudonyms) of(kind, name string) string {
 	if name == "" || name == Unknown || p.made(kind, name) {
 		return name
@@ -114,7 +113,7 @@ func (p *Pseudonyms) of(kind, name string) string {
 	return pseudonym(p.keys[0], kind, name)
 }
 
-// program masks what rules find in a program's name.
+// program returns a program's name with what rules find masked.
 func (p *Pseudonyms) program(name string) string {
 	masked := p.redact.Text(name)
 	if masked == name || len(masked) <= MaxName {
@@ -151,7 +150,7 @@ func checksum(key []byte, kind string, digest []byte) []byte {
 	return keyed(key, kind+" checksum", digest)[:checksumSize]
 }
 
-// keyed is the HMAC of a message of some kind.
+// keyed returns the HMAC of a message of a kind.
 func keyed(key []byte, kind string, message []byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(kind + "\x00"))

@@ -7,16 +7,16 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// storable reports whether raw is one JSON value that jsonb stores as it is. It costs a small part of what a decoder
-// does (BenchmarkSanitize), and that is what most payloads need.
+// storable reports whether raw is one JSON value that jsonb stores unchanged. It is far cheaper than a decoder
+// (BenchmarkSanitize), and enough for most payloads.
 func storable(raw []byte) bool {
 	end := AfterValue(raw, AfterBlanks(raw, 0))
 	return end >= 0 && AfterBlanks(raw, end) == len(raw)
 }
 
-// AfterValue returns the index after the JSON value that begins at i; -1 if there is none that jsonb stores as it is.
+// AfterValue returns the index after the JSON value at i; -1 if there is none that jsonb stores unchanged.
 func AfterValue(raw []byte, i int) int {
-	objects := uint64(0) // a bit for each open container, the innermost the lowest: whether it is an object
+	objects := uint64(0) // a bit per open container, the innermost lowest: 1 for an object
 	depth, growth := 0, 0
 	for {
 		if i >= len(raw) {
@@ -83,7 +83,7 @@ func AfterValue(raw []byte, i int) int {
 	}
 }
 
-// AfterBlanks returns the index of the first byte from i on that is no white space of JSON.
+// AfterBlanks returns the index of the first byte from i on that is not JSON white space.
 func AfterBlanks(raw []byte, i int) int {
 	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r') {
 		i++
@@ -91,7 +91,7 @@ func AfterBlanks(raw []byte, i int) int {
 	return i
 }
 
-// afterName returns the index after a member's name and colon; -1 if there are none that can be stored.
+// afterName returns the index after a member's name and colon; -1 if there is none that can be stored.
 func afterName(raw []byte, i int) int {
 	if i >= len(raw) || raw[i] != '"' {
 		return -1
@@ -105,7 +105,7 @@ func afterName(raw []byte, i int) int {
 	return i + 1
 }
 
-// plain are the bytes that stand for themselves in a JSON string: printable ASCII but for quotation mark and backslash.
+// plain are the bytes that need no escape in a JSON string: printable ASCII but for quotation mark and backslash.
 var plain = func() (is [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		is[c] = c != '"' && c != '\\'
@@ -113,7 +113,7 @@ var plain = func() (is [256]bool) {
 	return is
 }()
 
-// AfterString returns the index after the JSON string that begins at i; -1 if there is none that can be stored.
+// AfterString returns the index after the JSON string at i; -1 if there is none that can be stored.
 func AfterString(raw []byte, i int) int {
 	for i++; ; {
 		for len(raw)-i >= 8 && plainWord(binary.LittleEndian.Uint64(raw[i:])) {
@@ -144,14 +144,14 @@ func AfterString(raw []byte, i int) int {
 	}
 }
 
-// plainWord reports whether all eight bytes are plain. Of the lowest that is not, a subtraction sets the highest bit.
+// plainWord reports whether all eight bytes are plain. For the lowest that is not, a subtraction sets the highest bit.
 func plainWord(word uint64) bool {
 	const each = 0x0101010101010101
 	quote, backslash := word^each*'"', word^each*'\\'
 	return (word|(word-each*' ')|(quote-each)|(backslash-each))&(each*0x80) == 0
 }
 
-// afterEscape returns the index after the escape sequence, or pair of them, at i; -1 if it is none that can be stored.
+// afterEscape returns the index after the escape sequence, or pair of them, at i; -1 if it cannot be stored.
 func afterEscape(raw []byte, i int) int {
 	if i+1 >= len(raw) {
 		return -1
@@ -165,7 +165,7 @@ func afterEscape(raw []byte, i int) int {
 	}
 	const size = len(`\u0000`)
 	switch unit := text.HexUnit(raw, i); {
-	case unit <= 0: // is none, or NUL
+	case unit <= 0: // not an escape, or NUL
 		return -1
 	case unit < 0xD800 || unit > 0xDFFF:
 		return i + size
@@ -178,8 +178,8 @@ func afterEscape(raw []byte, i int) int {
 	return i + 2*size
 }
 
-// afterNumber returns the index after the number at i, and by how many digits it grows in the database; -1 if it is not
-// one that can be stored.
+// afterNumber returns the index after the number at i, and by how many digits it grows in the database; -1 if it cannot
+// be stored.
 func afterNumber(raw []byte, i int) (next, growth int) {
 	begin := i
 	if raw[i] == '-' {

@@ -1,4 +1,4 @@
-// Package memo caches what a function returns for names that recur.
+// Package memo caches the results of a function of recurring names.
 package memo
 
 import (
@@ -9,15 +9,16 @@ import (
 )
 
 const (
-	// MaxName is the length in bytes from which on a name is not remembered.
+	// MaxName is the maximum length in bytes of a cached name.
 	MaxName     = 200
 	maxRemember = 4096 // names
 	slots       = 1024
 )
 
-// Memo remembers the results of a function of names. Most look-ups end in a slot, which a few bytes of the name pick: hashing
-// all of a name would take longer than all else that is done with most of them (BenchmarkSpan in package usage). Names that
-// share a slot are looked up in a map, which a new name copies until it is full. No look-up takes a lock.
+// Memo caches the results of a function of names. Most look-ups end in a slot, chosen by a few bytes of the name:
+// hashing the whole name would take longer than the rest of the work on most names (BenchmarkSpan in package usage).
+// Names that share a slot are looked up in a map, which is copied for each new name until it is full. Look-ups take no
+// lock.
 type Memo[T any] struct {
 	of       func(name string) T
 	slots    [slots]atomic.Pointer[remembered[T]]
@@ -30,10 +31,10 @@ type remembered[T any] struct {
 	result T
 }
 
-// New returns a Memo of a function, which must return the same whenever it is called.
+// New returns a Memo of a function, which must always return the same result for a name.
 func New[T any](of func(name string) T) *Memo[T] { return &Memo[T]{of: of} }
 
-// Get returns what the function returns for a name.
+// Get returns the function's result for a name.
 func (m *Memo[T]) Get(name string) T {
 	slot := &m.slots[Hash(name)%slots]
 	if r := slot.Load(); r != nil && r.name == name {
@@ -42,7 +43,7 @@ func (m *Memo[T]) Get(name string) T {
 	return m.lookUp(name, slot)
 }
 
-// GetBytes is Get for a name that is no string yet.
+// GetBytes is like Get for a name in bytes.
 func (m *Memo[T]) GetBytes(name []byte) T {
 	if known := m.known.Load(); known != nil {
 		if found, ok := (*known)[string(name)]; ok {
@@ -52,7 +53,7 @@ func (m *Memo[T]) GetBytes(name []byte) T {
 	return m.learn(string(name))
 }
 
-// Hash is a number that few names share, made of a few of their bytes.
+// Hash returns a number computed from a few bytes of a name.
 func Hash(name string) uint {
 	n := uint(len(name))
 	if n < 4 {
@@ -61,7 +62,7 @@ func Hash(name string) uint {
 	return n*131 + uint(name[n-1])*61 + uint(name[n/2])*29 + uint(name[n/4])*7 + uint(name[n-4])*3
 }
 
-// lookUp looks for a name that its slot does not have. The slot is the name's from then on.
+// lookUp looks up a name that is not in its slot, and puts it there if the slot is empty.
 func (m *Memo[T]) lookUp(name string, slot *atomic.Pointer[remembered[T]]) T {
 	var found T
 	ok := false
@@ -92,7 +93,7 @@ func (m *Memo[T]) learn(name string) T {
 	if known != nil {
 		next = maps.Clone(*known)
 	}
-	next[strings.Clone(name)] = found // which may be a part of something large
+	next[strings.Clone(name)] = found // name may be a substring of a large string
 	m.known.Store(&next)
 	return found
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/memo"
 )
 
-// TestMemo asks for more names than there are slots, and than are remembered, from several sides.
+// TestMemo looks up more names than there are slots, and than are cached, concurrently.
 func TestMemo(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -36,7 +36,7 @@ func TestMemo(t *testing.T) {
 	all.Wait()
 }
 
-// TestMemoRemembers wants a function to be called once for a name.
+// TestMemoRemembers checks that the function is called once per name.
 func TestMemoRemembers(t *testing.T) {
 	t.Parallel()
 	calls := 0

@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// builtins are the patterns that have names. They are written out, for a regular expression of many alternatives takes
-// a hundred times as long on texts that have none of them.
+// builtins are the patterns with names. They are written in Go, since a regular expression with many alternatives takes
+// a hundred times as long on texts without a match.
 var builtins = map[string]finder{
 	"email":       findEmails,
 	"credit-card": findCards,
 	"secrets":     findSecrets,
 }
 
-// findEmails finds addresses: what may be a name, an @, and a domain that ends in two letters or more.
+// findEmails finds email addresses: a possible name, an @, and a domain that ends in two letters or more.
 func findEmails(text string) [][]int {
 	var found [][]int
 	for at, done := 0, 0; ; at++ {
@@ -40,7 +40,7 @@ func findEmails(text string) [][]int {
 	}
 }
 
-// domain is the length of the domain that a text begins with.
+// domain returns the length of the domain at the beginning of a text.
 func domain(text string) int {
 	end := strings.IndexFunc(text, func(char rune) bool { return char != '.' && !isAddress(char) })
 	if end < 0 {
@@ -64,8 +64,8 @@ func domain(text string) int {
 	}
 }
 
-// isAddress says whether a character may be in any part of an address. Of the letters that are not ASCII, those of
-// scripts that write blanks between words: else the sentence around an address would be taken for a part of it.
+// isAddress reports whether a character may be in a part of an address. Of letters beyond ASCII only those of scripts
+// with blanks between words count, or the sentence around an address would be part of it.
 func isAddress(char rune) bool {
 	if char < utf8.RuneSelf {
 		return isAlphanumeric(byte(char)) || char == '-'
@@ -73,17 +73,17 @@ func isAddress(char rune) bool {
 	return unicode.In(char, unicode.Latin, unicode.Greek, unicode.Cyrillic)
 }
 
-// shape is what tokens of some kind look like.
+// shape is the form of a kind of token.
 type shape struct {
 	prefix  string
-	letters func(byte) bool // that follow
-	least   int             // so many
-	within  string          // this among them
+	letters func(byte) bool // characters that follow
+	least   int             // minimum number of these
+	within  string          // required among these
 }
 
-// shapes are those of common API keys and tokens. What is an ordinary word in some language is not among them.
+// shapes are those of common API keys and tokens, except for shapes that ordinary words have.
 var shapes = []shape{
-	{"sk-", isToken, 16, ""}, // OpenAI, Anthropic and those who do as they do
+	{"sk-", isToken, 16, ""}, // OpenAI, Anthropic and others
 	{"pk-", isToken, 16, ""},
 	{"sk_live_", isAlphanumeric, 10, ""}, // Stripe
 	{"sk_test_", isAlphanumeric, 10, ""},
@@ -110,7 +110,7 @@ var shapes = []shape{
 	{"ya29.", isToken, 16, ""},
 	{"hf_", isAlphanumeric, 16, ""},  // Hugging Face
 	{"npm_", isAlphanumeric, 16, ""}, // npm
-	{"wba_", isToken, 4, ""},         // ours
+	{"wba_", isToken, 4, ""},         // Watchbill
 	{"eyJ", isJWT, 24, "."},          // JSON web tokens
 }
 
@@ -140,7 +140,7 @@ func findSecrets(text string) [][]int {
 	return found
 }
 
-// findBearers finds what follows the word bearer, with that word, if it is too long to be one.
+// findBearers finds the word bearer with what follows it, if that is too long for a word.
 func findBearers(text string) [][]int {
 	const word, least = "bearer", 16
 	var found [][]int
@@ -162,10 +162,10 @@ func findBearers(text string) [][]int {
 	}
 }
 
-// findKeys finds private keys in PEM. What has no end is one to the end of the text.
+// findKeys finds private keys in PEM. A key without an end extends to the end of the text.
 func findKeys(text string) [][]int {
 	const begin, private, end = "-----BEGIN ", "PRIVATE KEY-----", "-----END "
-	const most = 32 // bytes of the kind of key
+	const most = 32 // length in bytes of the kind of key
 	var found [][]int
 	for at := 0; ; {
 		next := strings.Index(text[at:], begin)
@@ -191,8 +191,8 @@ func findKeys(text string) [][]int {
 	}
 }
 
-// findCards finds numbers of payment cards: 13 to 19 digits, with a blank or a hyphen between some, that begin as
-// card numbers do and pass Luhn's check.
+// findCards finds payment card numbers: 13 to 19 digits, with single blanks or hyphens between some, that begin as card
+// numbers do and pass Luhn's check.
 func findCards(text string) [][]int {
 	const least, most = 13, 19
 	var found [][]int
@@ -202,7 +202,7 @@ func findCards(text string) [][]int {
 			at++
 			continue
 		}
-		// Of longer runs, such as several numbers in a row, the parts between separators are tried.
+		// In longer runs, such as several numbers in a row, the parts between separators are tried.
 		for from, end := at, at+run; from < end; {
 			if to := cardEnd(text[from:end], least, most); to > 0 {
 				found = append(found, []int{from, from + to})
@@ -215,7 +215,7 @@ func findCards(text string) [][]int {
 	return found
 }
 
-// digitRun is the length of the digits, and single separators between digits, that a text begins with.
+// digitRun returns the length of the digits, with single separators between them, at the beginning of a text.
 func digitRun(text string) int {
 	end := 0
 	for i := range len(text) {
@@ -229,7 +229,7 @@ func digitRun(text string) int {
 	return end
 }
 
-// nextGroup is how far it is to the digits after the next separator.
+// nextGroup returns the index of the digits after the next separator.
 func nextGroup(run string) int {
 	for i := range len(run) {
 		if isSeparator(run[i]) {
@@ -239,9 +239,9 @@ func nextGroup(run string) int {
 	return len(run)
 }
 
-// cardEnd finds where a card's number ends that a run begins with: the longest there is; 0: there is none.
+// cardEnd returns the end of the longest card number at the beginning of a run, or 0.
 func cardEnd(run string, least, most int) int {
-	if run == "" || run[0] < '2' || run[0] > '6' { // what networks' numbers begin with
+	if run == "" || run[0] < '2' || run[0] > '6' { // first digits of the networks
 		return 0
 	}
 	digits, end := 0, 0
@@ -255,7 +255,7 @@ func cardEnd(run string, least, most int) int {
 		if doubled > 9 {
 			doubled -= 9
 		}
-		once, twice = twice+digit, once+doubled // with every digit, what counted once counts twice
+		once, twice = twice+digit, once+doubled // with every digit, once and twice swap
 		digits++
 		groupEnds := i+1 == len(run) || isSeparator(run[i+1])
 		if digits >= least && groupEnds && once%10 == 0 {

@@ -10,7 +10,7 @@ import (
 // TruncatedMark begins a payload that was truncated.
 const TruncatedMark = `{"truncated":`
 
-// members masks JSON, which must be valid: the values of members, and what is in names, strings and numbers.
+// members masks JSON, which must be valid: the values of masked names, and matches in names, strings and numbers.
 func (r *Rules) members(raw []byte) []byte {
 	w := masker{r: r, text: string(raw)}
 	w.cut = strings.HasPrefix(w.text, TruncatedMark)
@@ -36,17 +36,17 @@ func (r *Rules) members(raw []byte) []byte {
 	return append(w.out, w.text[w.copied:]...)
 }
 
-// masker is a walk through JSON.
+// masker is the state of masking JSON.
 type masker struct {
 	r      *Rules
 	text   string
 	out    []byte // of text[:copied]
 	copied int
-	masked []int // of each open container, how many names were masked
-	cut    bool  // it is the object that truncate makes
+	masked []int // number of masked names in each open container
+	cut    bool  // it is the object made by truncate
 }
 
-// ours reports whether a name or number is of the object that truncate makes, and says nothing of the payload.
+// ours reports whether a name or number belongs to the object made by truncate, and not to the payload.
 func (w *masker) ours(from, to int) bool {
 	if !w.cut || len(w.masked) != 1 || to-from > len(`"truncated"`) {
 		return false
@@ -57,11 +57,11 @@ func (w *masker) ours(from, to int) bool {
 
 func (w *masker) replace(from, to int, with string) {
 	w.out = append(w.out, w.text[w.copied:from]...)
-	w.out, _ = jsontext.AppendQuote(w.out, with) // it comes of valid UTF-8
+	w.out, _ = jsontext.AppendQuote(w.out, with) // from valid UTF-8
 	w.copied = to
 }
 
-// str masks the string that begins at i, or the member whose name it is, and returns the index after it.
+// str masks the string at i, or the member that it names, and returns the index after it.
 func (w *masker) str(i int) int {
 	end := endOfString(w.text, i)
 	colon := skipBlanks(w.text, end)
@@ -92,8 +92,7 @@ func (w *masker) content(from, to int) {
 	}
 }
 
-// name masks what is found in a name. Names of one object that become the same are numbered, so that no member takes the
-// place of another.
+// name masks matches in a name. Names of one object that become equal are numbered, so that no member replaces another.
 func (w *masker) name(from, to int) {
 	if len(w.r.find) == 0 && !mayNameValues(w.text[from:to]) || w.ours(from, to) {
 		return
@@ -112,7 +111,7 @@ func (w *masker) name(from, to int) {
 	w.replace(from, to, masked)
 }
 
-// number masks the number that begins at i, if it is one that a rule finds, and returns the index after it.
+// number masks the number at i if a rule matches it, and returns the index after it.
 func (w *masker) number(i int) int {
 	end := endOfScalar(w.text, i)
 	if len(w.r.find) > 0 && !w.ours(i, end) && w.r.findsNumber(w.text[i:end]) {
@@ -121,7 +120,7 @@ func (w *masker) number(i int) int {
 	return end
 }
 
-// findsNumber reports whether a rule finds a number, as it is written or in full.
+// findsNumber reports whether a rule matches a number, as written or in full.
 func (r *Rules) findsNumber(number string) bool {
 	if len(r.find) == 0 {
 		return false
@@ -129,7 +128,7 @@ func (r *Rules) findsNumber(number string) bool {
 	if r.finds(number) {
 		return true
 	}
-	const limit = 1e21 // beyond it, digits are not those that someone meant
+	const limit = 1e21 // beyond it, the digits are not those intended
 	if !strings.ContainsAny(number, "eE") {
 		return false
 	}
@@ -137,7 +136,7 @@ func (r *Rules) findsNumber(number string) bool {
 	return err == nil && -limit < f && f < limit && r.finds(strconv.FormatFloat(f, 'f', -1, 64))
 }
 
-// mayNameValues reports whether a text could name a value, or hold a string that does.
+// mayNameValues reports whether a text may name a value, or contain a string that does.
 func mayNameValues(text string) bool {
 	for i := range len(text) {
 		switch text[i] {
@@ -148,7 +147,7 @@ func mayNameValues(text string) bool {
 	return false
 }
 
-// unquoted returns what a JSON string says.
+// unquoted returns the value of a JSON string.
 func unquoted(quoted string) string {
 	if strings.IndexByte(quoted, '\\') < 0 {
 		return strings.Trim(quoted, `"`)
@@ -164,7 +163,7 @@ func skipBlanks(text string, i int) int {
 	return i
 }
 
-// endOfString returns the index after the JSON string that begins at i.
+// endOfString returns the index after the JSON string at i.
 func endOfString(text string, i int) int {
 	for i++; i < len(text); i++ {
 		switch text[i] {
@@ -177,7 +176,7 @@ func endOfString(text string, i int) int {
 	return len(text)
 }
 
-// endOfScalar returns the index after the number or word that begins at i.
+// endOfScalar returns the index after the number or word at i.
 func endOfScalar(text string, i int) int {
 	for i < len(text) && (isWordByte(text[i]) || text[i] == '.' || text[i] == '-' || text[i] == '+') {
 		i++
@@ -185,7 +184,7 @@ func endOfScalar(text string, i int) int {
 	return i
 }
 
-// endOfValue returns the index after the JSON value that begins at i.
+// endOfValue returns the index after the JSON value at i.
 func endOfValue(text string, i int) int {
 	for depth := 0; i < len(text); {
 		switch c := text[i]; {

@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	// wideLead begins the wide forms of colon and equals sign in UTF-8.
+	// wideLead is the first byte of the full-width colon and equals sign in UTF-8.
 	wideLead = 0xEF
-	// maxLevel is how many backslashes may be before the quotation marks of a name: seven strings within one another.
+	// maxLevel is the limit of backslashes before the quotation marks of a name: seven nested strings.
 	maxLevel = 1<<7 - 1
 )
 
-// inMembers masks the values that a text names: "name": value in JSON and in Python's notation, whole, cut off or in prose, and
-// in strings of it; name=value and name: value; <name>value</name>. It reads the text once, and every value once. A value
-// that does not end is masked to the end of the text.
+// inMembers masks the values that a text names: "name": value in JSON and in Python's notation, complete, cut off or in
+// prose, and in strings of it; name=value and name: value; <name>value</name>. It reads the text and each value once. A
+// value without an end is masked to the end of the text.
 func (r *Rules) inMembers(text string) string {
 	var out []byte // of text[:done]
 	done, floor, word := 0, 0, 0
@@ -44,7 +44,7 @@ func (r *Rules) inMembers(text string) string {
 	return string(append(out, text[done:]...))
 }
 
-// separatorAt returns what may stand at i between a name and its value, ':', '=' or '>', and its size; 0: nothing does.
+// separatorAt returns the separator of name and value at i, ':', '=' or '>', and its size; 0 if there is none.
 func separatorAt(text string, i int) (sep byte, size int) {
 	follows := func(c byte) bool { return i+1 < len(text) && text[i+1] == c }
 	switch c := text[i]; {
@@ -68,17 +68,17 @@ func separatorAt(text string, i int) (sep byte, size int) {
 type named struct {
 	masked  bool
 	sep     byte
-	quote   string // the quotation mark that ends it, with the backslashes before it; empty: none does
-	line    bool   // it begins a line, or a string
-	spaced  bool   // blanks stand between it and the separator
-	escaped bool   // the escape sequence of an end of line stands before it
+	quote   string // the quotation mark after it, with its backslashes; empty: none
+	line    bool   // it is at the beginning of a line or a string
+	spaced  bool   // there are blanks before the separator
+	escaped bool   // it follows an escaped end of line
 	indent  int    // bytes before it in its line
 	opened  byte   // the quotation mark before it; 0: none
-	level   int    // backslashes before its quotation mark, or the one before it
+	level   int    // backslashes before its quotation mark, or before opened
 }
 
-// nameBefore finds the name that ends before a separator, not further back than floor, or word if it is one without
-// quotation marks. It returns only those that are masked, or whose value may be a number to look at.
+// nameBefore returns the name before a separator. It does not look back beyond floor, or beyond word for a name without
+// quotation marks. It returns only names that are masked, or whose value may be a number to check.
 func (r *Rules) nameBefore(text string, floor, word, at int, sep byte) (n named, found bool) {
 	end := at
 	for end > floor && isBlank(text[end-1]) {
@@ -101,7 +101,7 @@ func (r *Rules) nameBefore(text string, floor, word, at int, sep byte) (n named,
 	return r.bareName(text, floor, min(word, end), end, n)
 }
 
-// beforeMarks returns the end of a text without marks such as those of bold letters in Markdown.
+// beforeMarks returns the end of a text without marks such as those of bold text in Markdown.
 func beforeMarks(text string, floor, end int) int {
 	for range 3 {
 		if end > floor && (text[end-1] == '*' || text[end-1] == ']') {
@@ -129,7 +129,7 @@ func (r *Rules) quotedName(text string, floor, end int, n named) (named, bool) {
 			continue
 		}
 		run := backslashes(text, floor, i)
-		if run > n.level { // it is a part of the name
+		if run > n.level { // part of the name
 			i -= run
 			continue
 		}
@@ -185,8 +185,7 @@ func (r *Rules) bareName(text string, floor, word, end int, n named) (named, boo
 	return n, true
 }
 
-// masksBare reports whether members are masked that are named by a word, or by the last part of one such as user.name or
-// user%5Bname.
+// masksBare reports whether members are masked whose name is a word, or its last part as in user.name or user%5Bname.
 func (r *Rules) masksBare(word string) bool {
 	word = strings.TrimLeft(word, "-$.“‘")
 	if word == "" {
@@ -204,11 +203,11 @@ func (r *Rules) masksBare(word string) bool {
 	return len(last) < len(word) && r.masks(last)
 }
 
-// oddName returns the size of the name that a text ends in, of those that are no bare words; 0: there is none.
+// oddName returns the size of the name at the end of a text, of those that are not bare words; 0 if there is none.
 func (r *Rules) oddName(text string) int {
 	for _, name := range r.odd {
 		from := len(text) - len(name)
-		if from < 0 || fold(text[from:]) != name { // the size of what is folded may change: such a name is not found here
+		if from < 0 || fold(text[from:]) != name { // folding may change the size: such names are not found here
 			continue
 		}
 		if from == 0 || name[0] >= utf8.RuneSelf || !isWordByte(text[from-1]) {

@@ -1,6 +1,6 @@
 package redact
 
-// runLength is how many of the bytes that a text begins with are of a kind.
+// runLength returns how many bytes at the beginning of a text are of a kind.
 func runLength(text string, is func(byte) bool) int {
 	for i := range len(text) {
 		if !is(text[i]) {
@@ -16,18 +16,18 @@ func isUpperAlphanumeric(c byte) bool { return 'A' <= c && c <= 'Z' || isDigit(c
 
 func isAlphanumeric(c byte) bool { return 'a' <= c && c <= 'z' || isUpperAlphanumeric(c) }
 
-// isToken says whether a byte is one of base64 for URLs.
+// isToken reports whether a byte is one of base64 for URLs.
 func isToken(c byte) bool { return isAlphanumeric(c) || c == '-' || c == '_' }
 
-// isJWT says whether a byte is one of three parts of base64 for URLs with dots between them.
+// isJWT reports whether a byte is one of base64 for URLs, or the dot between the parts of a token.
 func isJWT(c byte) bool { return isToken(c) || c == '.' }
 
 func isBase64(c byte) bool { return isAlphanumeric(c) || c == '+' || c == '/' || c == '=' }
 
-// isBearer says whether a byte may be in a bearer token (RFC 6750).
+// isBearer reports whether a byte may be in a bearer token (RFC 6750).
 func isBearer(c byte) bool { return isJWT(c) || isBase64(c) || c == '~' }
 
-// isWordByte says whether a byte may belong to a word that goes on after it.
+// isWordByte reports whether a byte may be inside a word.
 func isWordByte(c byte) bool { return isAlphanumeric(c) || c == '_' }
 
 func isSeparator(c byte) bool { return c == ' ' || c == '-' }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// spans finds what any rule masks in a text, in order. All look at the same text: the mask of one must not hide from
-// another what is a whole only for it. What overlaps is one.
+// spans returns what any rule masks in a text, in order. All rules match the same text: the mask of one must not hide a
+// match of another. Overlapping spans are merged.
 func (r *Rules) spans(text string) [][]int {
 	var all [][]int
 	for _, find := range r.find {
@@ -35,7 +35,7 @@ func (r *Rules) finds(text string) bool {
 	})
 }
 
-// mask puts masks in the place of what was found. What holds nothing but masks is left alone, and no mask is ever cut.
+// mask replaces what was found with masks. Spans of only masks are unchanged, and no mask is ever cut.
 func mask(text string, found [][]int) string {
 	if len(found) == 0 {
 		return text
@@ -45,12 +45,12 @@ func mask(text string, found [][]int) string {
 	for _, span := range found {
 		from, to := max(span[0], done), span[1]
 		if from >= to {
-			continue // it is empty, or part of a mask by now
+			continue // empty, or already part of a mask
 		}
 		for len(masks) > 0 && masks[0]+len(Mark) <= from {
 			masks = masks[1:]
 		}
-		covered := from // by masks, up to here
+		covered := from // end of what is masked so far
 		for _, begin := range masks {
 			if begin >= to {
 				break
@@ -75,7 +75,7 @@ func mask(text string, found [][]int) string {
 	return out.String()
 }
 
-// masksIn finds where the masks that a text has begin.
+// masksIn returns where the masks of a text begin.
 func masksIn(text string) []int {
 	var begins []int
 	for from := 0; ; {

@@ -12,40 +12,39 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Mark stands in the place of what was masked.
+// Mark replaces what is masked.
 const Mark = "[redacted]"
 
 const (
 	maxRules = 100
 	maxRule  = 1000 // bytes
-	// maxNested is how deep strings of JSON within one another are read one by one. Names deeper down are found by how
-	// they are spelled there.
+	// maxNested is the limit of JSON strings within one another that are decoded. Names nested deeper are found as they
+	// are spelled there.
 	maxNested = 8
-	// maxPasses bounds what a text costs whose masks make new ones match. One more pass would have to change nothing.
+	// maxPasses limits the cost of a text whose masks create new matches. One more pass must not change anything.
 	maxPasses = 4
 )
 
-// Rules says what is masked before it is stored. The zero value masks nothing. What was masked once does not
-// change when it is masked again.
+// Rules determines what is masked before it is stored. The zero value masks nothing. Masking is idempotent.
 //
-// Each text is read a bounded number of times, so masking takes time in proportion to the size of what is masked.
+// Each text is read a limited number of times, so masking takes time in proportion to its size.
 type Rules struct {
-	names map[string]bool // folded
-	odd   []string        // those of names that have more than letters of bare words
+	names map[string]bool // folded, see fold
+	odd   []string        // those of names with more than the characters of bare words
 	globs []string        // folded
 	find  []finder
 }
 
-// finder finds what is to be masked in a text: pairs of where it begins and ends.
+// finder returns what to mask in a text, as pairs of start and end.
 type finder func(text string) [][]int
 
-// ParseRules reads rules:
+// ParseRules parses rules:
 //
-//	key:NAME       the value of whatever is named NAME, in any case; * in it stands for any characters
-//	pattern:REGEX  what matches in any string, number or name (RE2)
-//	builtin:NAME   email, credit-card or secrets, likewise
+//	key:NAME       masks the value of a member NAME, ignoring case; * matches any characters
+//	pattern:REGEX  masks matches in any string, number or name (RE2)
+//	builtin:NAME   likewise for email, credit-card or secrets
 //
-// The error names every rule that is wrong.
+// The error names every invalid rule.
 func ParseRules(rules []string) (Rules, error) {
 	r := Rules{names: map[string]bool{}}
 	if len(rules) > maxRules {
@@ -100,7 +99,7 @@ func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// Empty reports whether nothing is masked.
+// Empty reports whether r masks nothing.
 func (r Rules) Empty() bool { return !r.named() && len(r.find) == 0 }
 
 // named reports whether there are rules about names.
@@ -109,7 +108,7 @@ func (r *Rules) named() bool { return len(r.names)+len(r.globs) > 0 }
 // Anywhere returns the rules that hold whatever a text is named.
 func (r Rules) Anywhere() Rules { return Rules{find: r.find} }
 
-// JSON masks a JSON value, which must be valid. All that is not masked stays as it was written.
+// JSON masks a JSON value, which must be valid. The rest is unchanged.
 func (r Rules) JSON(raw json.RawMessage) json.RawMessage {
 	if r.Empty() || len(raw) == 0 {
 		return raw
@@ -117,7 +116,7 @@ func (r Rules) JSON(raw json.RawMessage) json.RawMessage {
 	return r.members(raw)
 }
 
-// Text masks a text, and what of JSON and the like it holds.
+// Text masks a text, including JSON and similar notations in it.
 func (r Rules) Text(text string) string {
 	if r.Empty() || text == "" {
 		return text
@@ -132,15 +131,15 @@ func (r Rules) Text(text string) string {
 	return Mark
 }
 
-// once masks a text that lies within depth strings of JSON: first what is in the strings that it holds, then what is
-// named, then what is found wherever it stands.
+// once masks a text nested in depth strings of JSON: first inside the strings that it contains, then values by name,
+// then matches anywhere.
 func (r *Rules) once(text string, depth int) string {
 	text = r.inStrings(text, depth)
 	text = r.inMembers(text)
 	return mask(text, r.spans(text))
 }
 
-// masks reports whether members of a name are masked.
+// masks reports whether members with a name are masked.
 func (r *Rules) masks(name string) bool {
 	if !r.named() {
 		return false
@@ -150,7 +149,7 @@ func (r *Rules) masks(name string) bool {
 	return r.names[string(folded)] || slices.ContainsFunc(r.globs, func(glob string) bool { return text.MatchGlob(glob, string(folded), text.NoSeparator) })
 }
 
-// fold returns a name without differences of case.
+// fold returns a name without differences in case.
 func fold(name string) string { return string(foldInto(nil, name)) }
 
 func foldInto(to []byte, name string) []byte {
@@ -158,7 +157,7 @@ func foldInto(to []byte, name string) []byte {
 		c := name[i]
 		switch {
 		case c >= utf8.RuneSelf:
-			return append(to[:0], strings.ToLower(strings.ToUpper(name))...) // some letters meet only in upper case
+			return append(to[:0], strings.ToLower(strings.ToUpper(name))...) // equal only in upper case
 		case 'A' <= c && c <= 'Z':
 			c |= 0x20
 		}
@@ -167,8 +166,8 @@ func foldInto(to []byte, name string) []byte {
 	return to
 }
 
-// Shorten makes a text shorter, in such a way that masking it changes nothing: a mask that is cut could be taken for a
-// text, and a beginning can match where the whole did not.
+// Shorten shortens a text so that masking the result changes nothing: a mask that is cut could be taken for text, and a
+// prefix can match where the whole did not.
 func (r Rules) Shorten(text string, cut func(string) string) string {
 	text = cut(text)
 	for range maxPasses {

@@ -90,7 +90,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestRedactLeavesItsInputAlone wants what was given to stay as it is: it may be another's too.
+// TestRedactLeavesItsInputAlone checks that the input is unchanged: it may be shared.
 func TestRedactLeavesItsInputAlone(t *testing.T) {
 	t.Parallel()
 	raw := json.RawMessage(`{"a":"{\"s\":\"x\"}","s":[1]}`)
@@ -128,7 +128,7 @@ func TestParseRedaction(t *testing.T) {
 	}
 }
 
-// unmasked finds members of a name whose value is not masked, in JSON text and in the strings in it.
+// unmasked returns members with a name whose value is not masked, in JSON and in the strings in it.
 func unmasked(raw []byte, name string, depth int) []string {
 	var found []string
 	d := json.NewDecoder(bytes.NewReader(raw))

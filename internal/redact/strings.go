@@ -9,8 +9,8 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// inStrings masks what is within the strings that a text holds, as they read without their escape sequences. It needs no
-// JSON around them: models answer with JSON in prose, in fenced blocks, or cut off.
+// inStrings masks the contents of the strings in a text, without their escape sequences. The text need not be JSON,
+// since models return JSON in prose, in fenced blocks, or cut off.
 func (r *Rules) inStrings(text string, depth int) string {
 	if depth >= maxNested || strings.IndexByte(text, '\\') < 0 {
 		return text
@@ -25,12 +25,12 @@ func (r *Rules) inStrings(text string, depth int) string {
 		from := at + next
 		at = from + 1
 		if from > 0 && text[from-1] == '\\' {
-			continue // a quotation mark of a string within a string
+			continue // a quotation mark of a nested string
 		}
 		end, after := closing(text, from+1, '"', 0)
 		content := text[from+1 : end]
 		if end == after || strings.IndexByte(content, '\n') >= 0 {
-			continue // it does not end, or begins nothing
+			continue // it has no end, or starts no string
 		}
 		at = after
 		if strings.IndexByte(content, '\\') < 0 {
@@ -39,7 +39,7 @@ func (r *Rules) inStrings(text string, depth int) string {
 		inner := unescape(content)
 		if masked := r.once(inner, depth+1); masked != inner {
 			out = append(out, text[done:from]...)
-			out, _ = jsontext.AppendQuote(out, masked) // of text that is not UTF-8 it makes some that is
+			out, _ = jsontext.AppendQuote(out, masked) // it replaces invalid UTF-8
 			done = after
 		}
 	}
@@ -49,7 +49,7 @@ func (r *Rules) inStrings(text string, depth int) string {
 	return string(append(out, text[done:]...))
 }
 
-// unescape returns a text with the escape sequences of JSON resolved; what is none stays.
+// unescape returns a text with JSON's escape sequences decoded; invalid ones are unchanged.
 func unescape(text string) string {
 	i := strings.IndexByte(text, '\\')
 	if i < 0 {
@@ -92,7 +92,7 @@ func unescape(text string) string {
 	return string(out)
 }
 
-// unescapeRune returns the character that \u stands for at the beginning of a text, and how long that is; 0 if it is none.
+// unescapeRune returns the character of the \u sequence at the beginning of a text, and its size; 0 if it is invalid.
 func unescapeRune(s string) (char rune, size int) {
 	const one = len(`\u0000`)
 	head := []byte(s[:min(len(s), 2*one)])
@@ -111,8 +111,8 @@ func unescapeRune(s string) (char rune, size int) {
 }
 
 // closing finds the end of a string that began before from with a quotation mark, which has level backslashes before it
-// where it lies within other strings. It returns where the content ends, and the index after the closing mark. They are
-// the same if the string does not end, or a string around it ends before.
+// in nested strings. It returns the end of the content and the index after the closing mark. They are equal if the
+// string does not end, or if a string around it ends first.
 func closing(text string, from int, mark byte, level int) (end, after int) {
 	for at := from; ; {
 		next := strings.IndexByte(text[at:], mark)
@@ -131,7 +131,7 @@ func closing(text string, from int, mark byte, level int) (end, after int) {
 	}
 }
 
-// backslashes counts those directly before i, back to from.
+// backslashes counts the backslashes directly before i, back to from.
 func backslashes(text string, from, i int) int {
 	n := 0
 	for i-n > from && text[i-n-1] == '\\' {

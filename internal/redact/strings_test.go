@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRedactText wants names and what they name to be found wherever they stand in what models read and write.
+// TestRedactText checks that names and their values are found anywhere in what models read and write.
 func TestRedactText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
@@ -126,9 +126,9 @@ func TestRedactValuesWhereverTheyStand(t *testing.T) {
 	}
 }
 
-// TestRedactIsLinear wants hostile texts to take time in proportion to their size. Eight times as much may take a good deal more
-// than that before this fails, for machines are busy: what is quadratic takes 64 times as long.
-func TestRedactIsLinear(t *testing.T) { // not beside others, which would slow it
+// TestRedactIsLinear checks that hostile texts take time in proportion to their size. Since machines are busy, it
+// allows eight times the size much more than eight times the time; quadratic algorithms take 64 times as long.
+func TestRedactIsLinear(t *testing.T) { // not in parallel with tests that would slow it
 	r := redaction(t, "key:password", "key:*token*", "key:card number", "builtin:email", "builtin:credit-card", "builtin:secrets", `pattern:\d{3}-\d{4}`)
 	falling := func(n int) string {
 		var b strings.Builder
@@ -185,8 +185,7 @@ func TestRedactIsLinear(t *testing.T) { // not beside others, which would slow i
 	}
 }
 
-// TestRedactHostileNesting wants strings of JSON within one another, far deeper than they are read one by one, to be masked all
-// the same.
+// TestRedactHostileNesting checks that strings of JSON nested far deeper than they are decoded are masked too.
 func TestRedactHostileNesting(t *testing.T) {
 	t.Parallel()
 	r := redaction(t, "key:password")

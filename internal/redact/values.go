@@ -4,12 +4,12 @@ import "strings"
 
 // valued is a value in a text.
 type valued struct {
-	from, to int    // what is masked; the same: nothing
-	after    int    // where the text goes on
-	quote    string // goes around the mask
+	from, to int    // what is masked; nothing if equal
+	after    int    // where to continue in the text
+	quote    string // put around the mask
 }
 
-// valueAfter finds the value of a name, after its separator.
+// valueAfter returns the value of a name, after its separator.
 func (r *Rules) valueAfter(text string, at int, n named) valued {
 	if n.sep == '>' {
 		return elementAt(text, at)
@@ -21,7 +21,7 @@ func (r *Rules) valueAfter(text string, at int, n named) valued {
 	if !n.masked {
 		return r.numberAt(text, i, n)
 	}
-	if n.quote == "" && strings.HasPrefix(text[i:], "**") { // of the bold name, which its colon was a part of
+	if n.quote == "" && strings.HasPrefix(text[i:], "**") { // closes the bold name, of which the colon is part
 		i += 2
 		for i < len(text) && (text[i] == ' ' || text[i] == '\t') {
 			i++
@@ -50,10 +50,10 @@ func (r *Rules) valueAfter(text string, at int, n named) valued {
 	return valued{from: i, to: end, after: end}
 }
 
-// around returns the quotation mark that goes around a mask: that of the name, so that JSON stays JSON.
+// around returns the quotation mark to put around a mask: that of the name, so that JSON stays JSON.
 func (n named) around() string { return strings.Trim(n.quote, "`") }
 
-// numberAt is the value if it is a number that a rule finds.
+// numberAt returns the value if it is a number that a rule matches.
 func (r *Rules) numberAt(text string, i int, n named) valued {
 	if i == len(text) || text[i] != '-' && !isDigit(text[i]) {
 		return valued{}
@@ -65,7 +65,7 @@ func (r *Rules) numberAt(text string, i int, n named) valued {
 	return valued{from: i, to: end, after: end, quote: n.around()}
 }
 
-// elementAt is the content of an element of XML, from after its opening tag.
+// elementAt returns the content of an XML element, from after its opening tag.
 func elementAt(text string, at int) valued {
 	end := len(text)
 	if i := strings.Index(text[at:], "</"); i >= 0 {
@@ -77,7 +77,7 @@ func elementAt(text string, at int) valued {
 	return valued{from: at, to: end, after: end}
 }
 
-// stringAt is the content of the string that begins at i, which may have a prefix as Python's have, or three quotation marks.
+// stringAt returns the content of the string at i, which may have a prefix or three quotation marks as in Python.
 func stringAt(text string, i int) (valued, bool) {
 	for n := 0; n < 2 && i < len(text) && strings.IndexByte("bBrRfFuU", text[i]) >= 0; n++ {
 		i++
@@ -108,7 +108,7 @@ func stringAt(text string, i int) (valued, bool) {
 	return valued{from: i, to: end, after: after}, true
 }
 
-// endOfBrackets returns the index after the list or object that begins at i. In a string with level backslashes before its
+// endOfBrackets returns the index after the list or object at i. In a string with level backslashes before its
 // quotation marks, it ends with the string around it.
 func endOfBrackets(text string, i, level int) int {
 	begin, depth := i, 0
@@ -137,7 +137,7 @@ func endOfBrackets(text string, i, level int) int {
 	return len(text)
 }
 
-// endOfPlain returns where a value without quotation marks ends that has a name with them.
+// endOfPlain returns the end of an unquoted value whose name is quoted.
 func endOfPlain(text string, i int) int {
 	for i < len(text) && strings.IndexByte(",;{}[])\n\"'`\\", text[i]) < 0 {
 		i++
@@ -152,7 +152,7 @@ func trimBlanks(text string, from, to int) int {
 	return to
 }
 
-// lineAt is the rest of a line, or the lines under it where it has none, as YAML has blocks.
+// lineAt returns the rest of a line or, if that is empty, the lines of the YAML block below it.
 func lineAt(text string, i int, n named) valued {
 	end := i
 	for end < len(text) && text[end] != '\n' && !endsLine(text, end, n) {
@@ -166,7 +166,7 @@ func lineAt(text string, i int, n named) valued {
 	return valued{from: i, to: to, after: to}
 }
 
-// endsLine reports whether the string ends that a line is in, or an escape sequence ends the line.
+// endsLine reports whether the string around a line ends at i, or an escape sequence ends the line.
 func endsLine(text string, i int, n named) bool {
 	switch c := text[i]; {
 	case n.opened != 0 && c == n.opened:
@@ -180,7 +180,7 @@ func endsLine(text string, i int, n named) bool {
 	return false
 }
 
-// blockAt is the lines after end that are indented more than their name, or are a list under it.
+// blockAt returns the lines after end that are indented more than their name, or are a list under it.
 func blockAt(text string, end, indent int) valued {
 	from, to := 0, 0
 	for end < len(text) {
@@ -208,7 +208,7 @@ func blockAt(text string, end, indent int) valued {
 	return valued{from: from, to: to, after: to}
 }
 
-// endOfWord returns where a value ends that has no quotation marks and is a part of a line.
+// endOfWord returns the end of an unquoted value that is part of a line.
 func endOfWord(text string, i int, escaped bool) int {
 	for ; i < len(text); i++ {
 		next := byte(' ')
@@ -243,7 +243,7 @@ func namesNext(text string) bool {
 	return i > 0 && i < len(text) && (text[i] == '=' || text[i] == ':')
 }
 
-// isScheme reports whether a word says how the next one authenticates, and so is no secret itself.
+// isScheme reports whether a word is an authentication scheme, which is no secret.
 func isScheme(word string) bool {
 	for _, scheme := range [...]string{"basic", "bearer", "digest", "token", "negotiate"} {
 		if strings.EqualFold(word, scheme) {

@@ -21,19 +21,19 @@ func queriesBelow(quantile, threshold string) report.Objective {
 	return report.Objective{Name: "x", QueryTime: &report.QueryTimeObjective{Quantile: quantile, Threshold: threshold}}
 }
 
-// requests is facts of one route: so many answers of which some are 5xx, in so many milliseconds.
+// requests returns facts of one route, with all responses of which failed are 5xx.
 func requests(all, failed int64, latency *sketch.Sketch) report.Facts {
 	return report.Facts{Window: lastHour, Endpoints: []report.EndpointFacts{{
 		Method: "GET", Route: "/a", ByStatus: map[int]int64{200: all - failed, 500: failed}, Latency: latency,
 	}}}
 }
 
-// queried is facts of one query, as often as the sketch says.
+// queried returns facts of one query with the latencies of a sketch.
 func queried(latency *sketch.Sketch) report.Facts {
 	return report.Facts{Window: lastHour, Queries: []report.QueryFacts{{Name: "Q", Latency: latency}}}
 }
 
-// split is so many latencies of which some take 300 ms and the others 1 ms.
+// split returns a sketch of latencies: slow of them are 300 ms and the others 1 ms.
 func split(all, slow uint64) *sketch.Sketch {
 	s := &sketch.Sketch{}
 	s.AddCount(0.001, all-slow)
@@ -93,8 +93,8 @@ func TestErrorBudgetRemaining(t *testing.T) {
 	}
 }
 
-// A budget that is used up exactly is 0, not a little more or less: for any decimal, not only for those that floating-point
-// numbers are good at.
+// A budget that is used up exactly is 0, not a little more or less, for any decimal and not only for those that
+// floating-point numbers represent exactly.
 func TestErrorBudgetUsedUpIsZero(t *testing.T) {
 	t.Parallel()
 	for percentage := int64(1); percentage < 100; percentage++ {
@@ -112,7 +112,7 @@ func TestErrorBudgetUsedUpIsZero(t *testing.T) {
 	}
 }
 
-// decimal is a percentage as objectives have it.
+// decimal returns a percentage in the notation of objectives.
 func decimal(percentage int64) string {
 	return strconv.FormatFloat(float64(percentage)/100, 'f', -1, 64)
 }

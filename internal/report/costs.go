@@ -8,42 +8,42 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Costs is what AI agents' executions cost.
+// Costs is the cost of AI agents' executions.
 type Costs struct {
 	Spend
-	Days   []NamedSpend `json:"days"`   // UTC's, ascending; those that had executions
-	Models []NamedSpend `json:"models"` // the dearest first; the one without a name is executions without a model
-	Agents []NamedSpend `json:"agents"` // the dearest first
+	Days   []NamedSpend `json:"days"`   // UTC days with executions, ascending
+	Models []NamedSpend `json:"models"` // highest cost first; without a name: executions without a model
+	Agents []NamedSpend `json:"agents"` // highest cost first
 }
 
-// Spend is tokens and money.
+// Spend is the tokens and cost of a group of requests.
 type Spend struct {
 	Requests       int64    `json:"requests"` // by model: calls
 	Tokens         Tokens   `json:"tokens"`
-	CostUSD        *float64 `json:"cost_usd"`        // nil: not known, as nothing of it has a price
-	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
+	CostUSD        *float64 `json:"cost_usd"`        // nil: unknown, because nothing has a price
+	UnpricedTokens int64    `json:"unpriced_tokens"` // in no cost
 	Evidence
 	Converted
 }
 
-// NamedSpend is a day's, a model's, an agent's or a user's.
+// NamedSpend is the spend of a day, a model, an agent or a user.
 type NamedSpend struct {
 	Name string `json:"name"`
 	Spend
 }
 
-// Users is who AI agents worked for.
+// Users is the users that AI agents worked for.
 type Users struct {
-	Window  Window       `json:"window"`  // that users are counted in: whole quarter hours
-	Active  int64        `json:"active"`  // users who had a request or used tokens
-	Dearest []NamedSpend `json:"dearest"` // the dearest first
+	Window  Window       `json:"window"`  // in which users are counted: whole quarter hours
+	Active  int64        `json:"active"`  // with a request or tokens
+	Dearest []NamedSpend `json:"dearest"` // highest cost first
 }
 
 func costsOf(f Facts) Costs {
 	byModel := spentBy(f.Executions, func(c *execution.Cell) (string, bool) { return c.Model, true })
 	byAgent := spentBy(f.Executions, func(c *execution.Cell) (string, bool) { return c.Agent, c.Request })
 	if byModel[""].Tokens == (execution.Tokens{}) {
-		delete(byModel, "") // an agent's run has no model, and its calls' tokens are theirs
+		delete(byModel, "") // an agent's run has no model; its calls have the tokens
 	}
 	costs := Costs{
 		Spend:  spendOf(totalSpend(f)),
@@ -69,7 +69,7 @@ func totalSpend(f Facts) execution.Spend {
 	return spentBy(f.Executions, func(c *execution.Cell) (string, bool) { return "", c.Request })[""]
 }
 
-// spentBy adds cells up by the name that key gives them; key says too whether they count as requests, or calls.
+// spentBy adds up cells by the name that key returns; key also returns whether the cell counts as requests, or calls.
 func spentBy(cells []execution.Cell, key func(*execution.Cell) (name string, counts bool)) map[string]execution.Spend {
 	all := map[string]execution.Spend{}
 	for i := range cells {
@@ -94,7 +94,7 @@ func groups(by map[string]execution.Spend) []execution.SpendOf {
 	return all
 }
 
-// dearest orders groups, and adds those beyond the bound to the others.
+// dearest orders groups by cost, and adds those beyond MostNamed to the others.
 func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g execution.SpendOf) bool {
 		if g.Key == execution.Other {
@@ -123,8 +123,8 @@ func spendOf(s execution.Spend) Spend {
 	}
 }
 
-// dearestDay returns the UTC day of the window on which most was spent, before the window and in it, what is spent on all its
-// days, and whether too little is known of one of them.
+// dearestDay returns the most expensive UTC day of the window, including what was spent on its first day before the
+// window, the sum over all its days, and whether too little is known of one of them.
 func (f Facts) dearestDay() (day execution.SpendOf, all execution.Spend, unknown bool) {
 	first := f.Window.From.UTC().Format(time.DateOnly)
 	days := map[string]execution.Spend{first: f.SpentBefore}

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// renderCSV writes a figure a line, with lines as in RFC 4180. What has no sample has an empty value.
+// renderCSV writes one figure a line, with line ends as in RFC 4180. Figures without a sample have an empty value.
 func renderCSV(doc Document) string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
 	write := func(section, name, metric, value, unit string) {
-		// A strings.Builder does not fail, and neither does the writer then.
+		// A strings.Builder never fails, so neither does the writer.
 		_ = w.Write([]string{section, inert(name), metric, value, inert(unit)})
 	}
 	write("section", "name", "metric", "value", "unit")
@@ -33,7 +33,7 @@ func renderCSV(doc Document) string {
 	return b.String()
 }
 
-// headTable is what a document says of itself.
+// headTable returns the document's metadata.
 func headTable(doc Document) table {
 	window := func(prefix string, c Coverage) []row {
 		return []row{
@@ -56,7 +56,7 @@ func headTable(doc Document) table {
 	return t
 }
 
-// inert makes a text one that spreadsheets do not take for a formula, as they do what begins like one
+// inert escapes a text that spreadsheets would evaluate as a formula
 // (https://owasp.org/www-community/attacks/CSV_Injection).
 func inert(s string) string {
 	s = visible(s)

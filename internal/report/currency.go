@@ -7,21 +7,21 @@ import (
 	"github.com/watchbill/watchbill/internal/currency"
 )
 
-// Currency is what costs are shown in beside USD; the zero value shows none.
+// Currency is the currency in which costs are shown in addition to USD; the zero value means none.
 type Currency struct {
 	Code  string
 	Rates currency.Rates
 }
 
-// Converted is a cost in another currency. It is empty where none is configured, where there is no rate for the day, and
-// where the cost is not known.
+// Converted is a cost in another currency. It is empty if no currency is configured, if there is no rate for the day or
+// if the cost is unknown.
 type Converted struct {
 	Cost     *float64 `json:"cost,omitempty"`
 	Currency string   `json:"currency,omitempty"`
-	RateDate string   `json:"rate_date,omitempty"` // of the rate that was in force
+	RateDate string   `json:"rate_date,omitempty"` // date of the rate
 }
 
-// on converts a cost by the rate of a day.
+// on converts a cost at the rate of a day.
 func (c Currency) on(usd *float64, day time.Time) Converted {
 	if c.Code == "" || usd == nil {
 		return Converted{}
@@ -34,8 +34,8 @@ func (c Currency) on(usd *float64, day time.Time) Converted {
 	return Converted{new(float64(nano) / 1e9), c.Code, rate.Date.Format(time.DateOnly)}
 }
 
-// convert adds the costs in another currency to a document: a day's by the rate of that day, all others by the rate of the last
-// day of their window.
+// convert adds the costs in another currency to a document: those of a day at the rate of that day, all others at the
+// rate of the last day of their window.
 func (c Currency) convert(doc *Document) {
 	if c.Code == "" {
 		return
@@ -80,5 +80,5 @@ func (c Currency) spends(all []NamedSpend, day time.Time) {
 	}
 }
 
-// lastDay returns the last day of a window that ends then.
+// lastDay returns the last day of a window with the given end.
 func lastDay(end time.Time) time.Time { return end.UTC().Add(-1).Truncate(24 * time.Hour) }

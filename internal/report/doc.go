@@ -1,10 +1,11 @@
-// Package report judges a window of time: it takes what the rollups tell about it (Facts), measures the objectives by it,
-// and makes the report (Document), which Render writes for people and programs. The metrics endpoints are computed here
-// from the same facts, so that they and the report cannot disagree. Analyser reads our own log files into a section.
+// Package report computes reports over a window of time: it takes the figures of the rollups (Facts), evaluates the
+// objectives against them and returns the report (Document), which Render formats for people and programs. The metrics
+// endpoints use the same facts, so they cannot disagree with reports. Analyser summarizes Watchbill's own log files for
+// a section.
 //
-// It is pure: no database, no files, no clock. Whoever fills Facts and stores documents lives elsewhere.
+// The package is pure: no database, no files, no clock. Its callers load Facts and store documents.
 //
-// No figure is ever NaN: where there is no sample (no request, no time covered, no agent) a pointer is nil and the JSON is
-// null. Latencies are milliseconds here and seconds in sketches, money is US dollars here and nano-dollars in facts; ratios
-// are from 0 to 1.
+// No figure is ever NaN: without a sample (no request, no time covered, no agent) a pointer is nil and the JSON is
+// null. Latencies are milliseconds here and seconds in sketches, money is US dollars here and nano-dollars in facts;
+// ratios are from 0 to 1.
 package report

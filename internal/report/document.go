@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Document is a report. Its JSON is what the API answers and stores; the renderers show nothing that is not in it.
+// Document is a report. Its JSON is stored and returned by the API; the renderers show nothing else.
 type Document struct {
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`
@@ -18,19 +18,19 @@ type Document struct {
 	Previous    *Previous `json:"previous,omitempty"`
 }
 
-// Previous is the window before, by the same objectives.
+// Previous is the previous window, with the same objectives.
 type Previous struct {
 	Window     Coverage `json:"window"`
 	Verdict    Verdict  `json:"verdict"`
 	Objectives []Result `json:"objectives"`
 	Summary    Summary  `json:"summary"`
-	// What the sections of these names begin with, if they were asked for.
+	// The totals of the sections with these names, if requested.
 	Executions  *ExecutionFigures `json:"executions,omitempty"`
 	Costs       *Spend            `json:"costs,omitempty"`
 	ActiveUsers *int64            `json:"active_users,omitempty"`
 }
 
-// Sections are the parts of a report that were asked for; the others are nil and not in the JSON.
+// Sections are the requested parts of a report; the others are nil and not in the JSON.
 type Sections struct {
 	Summary            *Summary      `json:"summary,omitempty"`
 	Endpoints          []Endpoint    `json:"endpoints,omitzero"`
@@ -42,13 +42,13 @@ type Sections struct {
 	Executions         *Executions   `json:"executions,omitempty"`
 	Costs              *Costs        `json:"costs,omitempty"`
 	Users              *Users        `json:"users,omitempty"`
-	// Logs is what an Analyser found. It cannot be asked for: who has the files adds it.
+	// Logs is the result of an Analyser. It cannot be requested: a caller that has the files adds it.
 	Logs *Logs `json:"logs,omitempty"`
 }
 
-// Compute makes the report that was asked for. Previous holds the facts of the window before, or is nil when there is
-// nothing to compare with. It fails when the facts are of other windows, or the request did not come from ParseRequest
-// and is invalid.
+// Compute returns the requested report. previous holds the facts of the previous window, or is nil if there is nothing
+// to compare with. It returns an error if the facts are of other windows, or if the request is invalid because it does
+// not come from ParseRequest.
 func Compute(req Request, current Facts, previous *Facts, now time.Time, id string) (Document, error) {
 	measures, faults := indicators(req.Objectives)
 	if err := faults.err(); err != nil {

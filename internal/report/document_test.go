@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// computed is the report that a request makes of an hour.
+// computed returns the report of a request.
 func computed(t *testing.T, req report.Request, current report.Facts, previous *report.Facts) report.Document {
 	t.Helper()
 	doc, err := report.Compute(req, current, previous, noon.Add(3*time.Second), "0198c3a0-0000-7000-8000-000000000000")

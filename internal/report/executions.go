@@ -7,34 +7,34 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// MostNamed is how many agents, models and users a section tells apart. The others are together one more, at the end of
-// the list, called execution.Other; whoever has that name is among them.
+// MostNamed is the maximum number of agents, models and users that a section lists. The others are added up as one
+// more, at the end of the list, called execution.Other, which includes any that has that name.
 const MostNamed = 20
 
-// Executions is how AI agents' executions went.
+// Executions is the figures of AI agents' executions.
 type Executions struct {
 	ExecutionFigures                   // of all requests
-	Agents           []NamedExecutions `json:"agents"` // of their requests; the most first
-	Models           []NamedExecutions `json:"models"` // of their calls; the most first
+	Agents           []NamedExecutions `json:"agents"` // of their requests; most requests first
+	Models           []NamedExecutions `json:"models"` // of their calls; most calls first
 }
 
-// ExecutionFigures is what requests to agents, or calls of a model, come to. Tokens and cost are those of all that
-// belongs to the requests too. Ratios and times are nil where nothing is counted.
+// ExecutionFigures is the figures of requests to agents, or of calls of a model. Tokens and cost include everything
+// below the requests. Ratios and times are nil if nothing is counted.
 type ExecutionFigures struct {
 	Count          int64    `json:"count"`
 	Successful     int64    `json:"successful"`
-	Failed         int64    `json:"failed"` // timeouts included
+	Failed         int64    `json:"failed"` // including timeouts
 	Timeouts       int64    `json:"timeouts"`
 	SuccessRate    *float64 `json:"success_rate"`
 	Duration       Duration `json:"duration_ms"`
 	Tokens         Tokens   `json:"tokens"`
-	CostUSD        *float64 `json:"cost_usd"`        // nil: not known, as nothing of it has a price
-	UnpricedTokens int64    `json:"unpriced_tokens"` // are in no cost
+	CostUSD        *float64 `json:"cost_usd"`        // nil: unknown, because nothing has a price
+	UnpricedTokens int64    `json:"unpriced_tokens"` // in no cost
 	Evidence
 	Converted
 }
 
-// NamedExecutions is one agent's, or one model's.
+// NamedExecutions is the figures of an agent or a model.
 type NamedExecutions struct {
 	Name string `json:"name"`
 	ExecutionFigures
@@ -48,17 +48,17 @@ type Duration struct {
 	P99  *float64 `json:"p99"`
 }
 
-// Tokens is what models consumed and produced.
+// Tokens is the tokens that models read and wrote.
 type Tokens struct {
-	Input      int64 `json:"input"` // those read from a cache and written to one included
+	Input      int64 `json:"input"` // including tokens read from and written to a cache
 	Output     int64 `json:"output"`
 	CacheRead  int64 `json:"cache_read"`
 	CacheWrite int64 `json:"cache_write"`
 	Reasoning  int64 `json:"reasoning"` // part of the output
-	Used       int64 `json:"used"`      // input and output, and totals that came without them
+	Used       int64 `json:"used"`      // input and output, and totals reported without them
 }
 
-// executionTotals are the figures of all requests.
+// executionTotals returns the figures of all requests.
 func executionTotals(f Facts) ExecutionFigures {
 	return figuresOf(execution.Facts{Cells: f.Executions}.Metrics().Figures)
 }
@@ -66,13 +66,13 @@ func executionTotals(f Facts) ExecutionFigures {
 func executionsOf(f Facts) Executions {
 	facts := execution.Facts{Cells: f.Executions}
 	all := facts.Metrics()
-	// Percentiles do not add up, so those beyond the bound are counted once more, as one.
+	// Percentiles do not add up, so the agents and models beyond the limit are counted again as one.
 	facts.Cells = together(facts.Cells, busiest(all.Agents), busiest(all.Models))
 	told := facts.Metrics()
 	return Executions{ExecutionFigures: figuresOf(all.Figures), Agents: named(told.Agents), Models: named(told.Models)}
 }
 
-// together gives all agents and models but these the name execution.Other.
+// together renames all agents and models but these to execution.Other.
 func together(cells []execution.Cell, agents, models map[string]bool) []execution.Cell {
 	cells = slices.Clone(cells)
 	for i := range cells {
@@ -86,7 +86,7 @@ func together(cells []execution.Cell, agents, models map[string]bool) []executio
 	return cells
 }
 
-// busiest returns the names that are told apart.
+// busiest returns the names that are listed.
 func busiest(figures map[string]execution.Figures) map[string]bool {
 	all := named(figures)
 	names := map[string]bool{}
@@ -96,7 +96,7 @@ func busiest(figures map[string]execution.Figures) map[string]bool {
 	return names
 }
 
-// named returns the figures in order: the highest count first, execution.Other last.
+// named returns the figures by count, highest first and execution.Other last.
 func named(figures map[string]execution.Figures) []NamedExecutions {
 	all := make([]NamedExecutions, 0, len(figures))
 	for name, one := range figures {
@@ -130,7 +130,7 @@ func figuresOf(f execution.Figures) ExecutionFigures {
 	}
 }
 
-// inUSD converts nano-USD. There is no figure instead of 0 where tokens have no price or usage is unknown.
+// inUSD converts nano-USD. It returns nil instead of 0 if tokens have no price or usage is unknown.
 func inUSD(cost, unpriced int64, v execution.Evidence) *float64 {
 	known, ok := execution.KnownCost(cost, unpriced, v)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// sections are the sections of a report of these facts.
+// sections returns the sections of a report of these facts.
 func sections(t *testing.T, f report.Facts) report.Sections {
 	t.Helper()
 	f.Window = lastHour
@@ -112,7 +112,7 @@ func TestCostsSection(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	f.Executions = f.Executions[:1] // runs without tokens of their own
+	f.Executions = f.Executions[:1] // the runs have no tokens themselves
 	if got := sections(t, f).Costs.Models; len(got) != 0 {
 		t.Errorf("got models %+v, want none of executions without tokens", got)
 	}
@@ -147,7 +147,7 @@ func TestSectionsOfNoExecutions(t *testing.T) {
 	}
 }
 
-// Ten thousand agents and models make a report no longer than twenty, and still all count.
+// A report of ten thousand agents and models is no longer than one of twenty, and all of them are counted.
 func TestSectionsTellABoundedNumberApart(t *testing.T) {
 	f := goodHour(lastHour)
 	f.Executions = nil
@@ -157,7 +157,7 @@ func TestSectionsTellABoundedNumberApart(t *testing.T) {
 		f.Executions = append(f.Executions,
 			executed("agent-"+name, "model-"+name, execution.Success, true, i+1, 1, using(10, 0, int64(n-i)*1e9)))
 	}
-	// Who is called as the rest is counted with it, however much it is.
+	// An agent with the name of the rest is counted with it, even if it is the largest.
 	f.Executions = append(f.Executions, executed(execution.Other, execution.Other, execution.Failure, true, 5000, 60, using(1, 0, 1000e9)))
 	s := sections(t, f)
 
@@ -197,7 +197,7 @@ func TestUsersSection(t *testing.T) {
 		name  string
 		users report.UserFacts
 		want  []string
-		other int64 // requests of those not told apart
+		other int64 // requests of agents not listed
 	}{
 		{"the dearest first, the others last", report.UserFacts{
 			Dearest: []execution.SpendOf{spending("a", 1, 5, 1, 0), spending("b", 9, 1, 2, 0), spending("c", 1, 6, 1, 0)},
@@ -231,7 +231,7 @@ func TestUsersSection(t *testing.T) {
 	}
 }
 
-// names counts down.
+// names returns numbered names, counting down.
 func names(prefix string, from, to int) (all []string) {
 	for i := from; i >= to; i-- {
 		all = append(all, fmt.Sprintf("%s-%02d", prefix, i))

@@ -35,7 +35,8 @@ func executionEntries(f ExecutionFigures) []row {
 	}
 }
 
-// executionsTable lays a list out. In CSV each list is a section of its own, as an agent may be called what a model is.
+// executionsTable returns the table of a list. In CSV each list is a section, since an agent and a model may share a
+// name.
 func executionsTable(list, title, things, counted string, all []NamedExecutions) table {
 	t := table{
 		section: string(SectionExecutions) + "." + list, title: title, things: things, none: "No " + counted + ".",
@@ -67,7 +68,7 @@ func executionsTable(list, title, things, counted string, all []NamedExecutions)
 	return t
 }
 
-// converted adds a column of the costs in another currency, where there are some. They are the last of each row's.
+// converted adds a column of costs in another currency, if there are any, as the last one.
 func (t *table) converted(all []Converted) {
 	code := ""
 	for _, one := range all {
@@ -105,7 +106,7 @@ func costTables(c Costs, previous *Previous) []table {
 	}
 }
 
-// costEntries has the cost in another currency too, if code names one.
+// costEntries returns the rows of a spend, with the cost in another currency unless code is empty.
 func costEntries(s Spend, code string) []row {
 	rows := []row{entry("cost", "cost", costs(s.CostUSD, string(UnitUSD), s.UnpricedTokens, s.Evidence))}
 	if code != "" {

@@ -14,7 +14,7 @@ var (
 	inGermany = time.FixedZone("CEST", 2*60*60)
 )
 
-// latencies is a sketch of so many latencies in milliseconds, each as often as its neighbour.
+// latencies returns a sketch of count latencies in milliseconds, evenly spread over the given ones.
 func latencies(count int, milliseconds ...float64) *sketch.Sketch {
 	s := &sketch.Sketch{}
 	for i := range count {
@@ -23,7 +23,7 @@ func latencies(count int, milliseconds ...float64) *sketch.Sketch {
 	return s
 }
 
-// pending is the polls of the route that agents poll.
+// pending returns the polls of the route that agents poll.
 func pending(ok, failed int64, latency *sketch.Sketch) report.EndpointFacts {
 	return report.EndpointFacts{
 		Method: report.PendingMethod, Route: report.PendingRoute,
@@ -32,7 +32,7 @@ func pending(ok, failed int64, latency *sketch.Sketch) report.EndpointFacts {
 	}
 }
 
-// executed is what so many executions add up to, each of which took so many seconds.
+// executed returns the cell of n executions, each of which took the given number of seconds.
 func executed(agent, model string, status execution.Status, request bool, n int, seconds float64, each execution.Execution) execution.Cell {
 	cell := execution.Cell{Agent: agent, Model: model, Status: status, Request: request}
 	each.Duration = time.Duration(seconds * 1e9)
@@ -42,7 +42,7 @@ func executed(agent, model string, status execution.Status, request bool, n int,
 	return cell
 }
 
-// using is an execution that used so many tokens; a cost in nano-USD below 0 is none.
+// using returns an execution with the given tokens; a negative cost in nano-USD means none.
 func using(input, output, cost int64) execution.Execution {
 	e := execution.Execution{Tokens: execution.Tokens{Input: input, Output: output, Used: input + output}}
 	if cost >= 0 {
@@ -51,14 +51,14 @@ func using(input, output, cost int64) execution.Execution {
 	return e
 }
 
-// spending is what requests of someone, or of a day, came to.
+// spending returns the spend of a user or a day.
 func spending(key string, requests, tokens, cost, unpriced int64) execution.SpendOf {
 	return execution.SpendOf{Key: key, Spend: execution.Spend{
 		Requests: requests, Tokens: execution.Tokens{Used: tokens}, Cost: cost, Unpriced: unpriced,
 	}}
 }
 
-// goodHour is an hour of 20 agents in which every default objective is met.
+// goodHour returns an hour of 20 agents in which every default objective is met.
 func goodHour(w report.Window) report.Facts {
 	return report.Facts{
 		Window:         w,
@@ -131,7 +131,7 @@ func goodHour(w report.Window) report.Facts {
 	}
 }
 
-// badHour is an hour in which every default objective is missed.
+// badHour returns an hour in which every default objective is missed.
 func badHour(w report.Window) report.Facts {
 	f := goodHour(w)
 	f.Endpoints[1] = pending(1500, 100, latencies(1600, 60, 250, 900))
@@ -150,7 +150,7 @@ func badHour(w report.Window) report.Facts {
 	return f
 }
 
-// idleHour is an hour of which nothing is known.
+// idleHour returns an hour without data.
 func idleHour(w report.Window) report.Facts {
 	return report.Facts{Window: w}
 }
@@ -159,7 +159,7 @@ func previous(hour func(report.Window) report.Facts) *report.Facts {
 	return new(hour(lastHour.Previous()))
 }
 
-// request asks for everything about the last hour.
+// request returns a request for all sections of the last hour.
 func request() report.Request {
 	return report.Request{
 		Name: "hourly", Window: lastHour, Sections: report.AllSections(), Objectives: report.Defaults(),

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// FieldError says what is wrong with one field of an Input. Field is its path, such as objectives[2].latency.threshold.
+// FieldError is a fault of one field of an Input. Field is its path, such as objectives[2].latency.threshold.
 type FieldError struct {
 	Field   string
 	Problem string
 }
 
-// FieldErrors are all faults of an Input at once.
+// FieldErrors is all faults of an Input.
 type FieldErrors []FieldError
 
 func (e FieldErrors) Error() string {
@@ -26,7 +26,7 @@ func (e *FieldErrors) add(field, format string, args ...any) {
 	*e = append(*e, FieldError{field, fmt.Sprintf(format, args...)})
 }
 
-// err returns the faults as an error: nil when there are none, which a FieldErrors in an error variable never is.
+// err returns the faults as an error, or nil if there are none. A FieldErrors in an error variable is never nil.
 func (e FieldErrors) err() error {
 	if len(e) == 0 {
 		return nil

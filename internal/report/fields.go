@@ -31,14 +31,14 @@ func (f fields) at(field string) string {
 	return f.path + "." + field
 }
 
-// index is the path of an element of a list.
+// index returns the path of an element of a list.
 func (f fields) index(i int) string { return fmt.Sprintf("%s[%d]", f.path, i) }
 
 func (f fields) fault(field, format string, args ...any) {
 	f.faults.add(f.at(field), format, args...)
 }
 
-// label is a DNS label, since objectives become the names of rules and alerts.
+// label matches DNS labels, since objectives become names of rules and alerts.
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 func (f fields) name(field, s string) {
@@ -47,7 +47,7 @@ func (f fields) name(field, s string) {
 	}
 }
 
-// text checks something that people read.
+// text checks a text for people.
 func (f fields) text(field, s string, most int) {
 	switch {
 	case !utf8.ValidString(s):
@@ -74,10 +74,10 @@ func (f fields) method(field, s string) {
 	}
 }
 
-// decimalSyntax leaves out what nobody means in an objective: signs, exponents, hexadecimal, infinity.
+// decimalSyntax excludes forms that are mistakes in an objective: signs, exponents, hexadecimal, infinity.
 var decimalSyntax = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9})?$`)
 
-// decimal reads a number above 0 and at most most, nearest to what was written.
+// decimal parses a number above 0 and up to most, rounded to the nearest float.
 func (f fields) decimal(field, s string, most float64) float64 {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || !decimalSyntax.MatchString(s) || n <= 0 || n > most {
@@ -87,7 +87,7 @@ func (f fields) decimal(field, s string, most float64) float64 {
 	return n
 }
 
-// inside reads a number between 0 and 1, neither included.
+// inside parses a number strictly between 0 and 1.
 func (f fields) inside(field, s string) float64 {
 	q, err := strconv.ParseFloat(s, 64)
 	if err != nil || !decimalSyntax.MatchString(s) || q <= 0 || q >= 1 {
@@ -97,7 +97,7 @@ func (f fields) inside(field, s string) float64 {
 	return q
 }
 
-// threshold reads a duration that latencies can be compared with, and returns it in milliseconds.
+// threshold parses a duration that latencies can be compared with, and returns it in milliseconds.
 func (f fields) threshold(field, s string) float64 {
 	d, err := time.ParseDuration(s)
 	if err != nil || len(s) > 32 || d < time.Microsecond || d.Seconds() > sketch.Longest {

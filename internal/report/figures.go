@@ -18,15 +18,15 @@ type Latency struct {
 	Max  *float64 `json:"max"`
 }
 
-// Traffic is a number of requests and how they went.
+// Traffic is a number of requests and their outcomes.
 type Traffic struct {
 	Requests int64 `json:"requests"`
-	// RPS is requests per covered second; nil if none was covered.
+	// RPS is requests per covered second; nil if no time was covered.
 	RPS *float64 `json:"rps"`
-	// ErrorRate is the share of all answers that were 5xx, ClientErrorRate 4xx; nil without an answer.
+	// ErrorRate is the share of 5xx in all responses, ClientErrorRate that of 4xx; nil without a response.
 	ErrorRate       *float64 `json:"error_rate"`
 	ClientErrorRate *float64 `json:"client_error_rate"`
-	// ErrorsByStatus counts the answers of 400 and above.
+	// ErrorsByStatus counts the responses with status 400 and above.
 	ErrorsByStatus map[int]int64 `json:"errors_by_status"`
 	Latency        Latency       `json:"latency_ms"`
 }
@@ -38,14 +38,14 @@ type Endpoint struct {
 	Traffic
 }
 
-// AgentCounts is how many agents were in each state at the end of the window.
+// AgentCounts is the number of agents in each state at the end of the window.
 type AgentCounts struct {
 	Online  int64 `json:"online"`
 	Late    int64 `json:"late"`
 	Offline int64 `json:"offline"`
 }
 
-// PollCounts is how many polls ended in each way.
+// PollCounts is the number of polls by outcome.
 type PollCounts struct {
 	Empty       int64 `json:"empty"`
 	NotModified int64 `json:"not_modified"`
@@ -53,26 +53,26 @@ type PollCounts struct {
 	Failed      int64 `json:"failed"`
 }
 
-// Pending is the traffic of the route that agents poll, and how they poll it.
+// Pending is the traffic of the route that agents poll, and how often they poll it.
 type Pending struct {
 	Endpoint
-	// Agents is how many agents were online or late at the end of the window.
+	// Agents is the number of agents online or late at the end of the window.
 	Agents int64 `json:"agents"`
-	// MeanAgents is how many were so in the window's mean.
+	// MeanAgents is their mean number over the window.
 	MeanAgents float64 `json:"mean_agents"`
-	// RPSPerAgent is RPS by MeanAgents; nil without agents. ExpectedRPSPerAgent is what the intervals last hinted to
-	// them amount to.
+	// RPSPerAgent is RPS / MeanAgents; nil without agents. ExpectedRPSPerAgent is the rate that the poll intervals last
+	// hinted to them amount to.
 	RPSPerAgent         *float64 `json:"rps_per_agent"`
 	ExpectedRPSPerAgent *float64 `json:"expected_rps_per_agent"`
-	// EmptyRatio is the share of polls without work (empty, or not modified) in all that did not fail; nil without any.
+	// EmptyRatio is the share of polls without work (empty or not modified) in all that did not fail; nil without any.
 	EmptyRatio *float64   `json:"empty_ratio"`
 	Polls      PollCounts `json:"polls"`
 }
 
-// Summary is the window in a glance, over all routes: Traffic is of callers with a valid token.
+// Summary is the totals of the window, over all routes. Traffic is that of clients with a valid token.
 type Summary struct {
 	Traffic
-	Unauthenticated Others           `json:"unauthenticated"` // no token, or none that is valid
+	Unauthenticated Others           `json:"unauthenticated"` // without a valid token
 	Probes          Others           `json:"probes"`          // health checks
 	BytesIn         int64            `json:"bytes_in"`
 	BytesOut        int64            `json:"bytes_out"`
@@ -94,7 +94,7 @@ func Endpoints(f Facts) []Endpoint {
 	return endpoints
 }
 
-// PendingDeployments returns how agents polled. Without a poll its figures are nil.
+// PendingDeployments returns the traffic of the poll route. Without a poll its figures are nil.
 func PendingDeployments(f Facts) Pending {
 	t := f.tally(PendingMethod, PendingRoute)
 	p := Pending{
@@ -113,7 +113,7 @@ func PendingDeployments(f Facts) Pending {
 	return p
 }
 
-// Summarize returns the totals.
+// Summarize returns the totals of all routes.
 func Summarize(f Facts) Summary {
 	t := f.tally("", "")
 	s := Summary{
@@ -128,17 +128,17 @@ func Summarize(f Facts) Summary {
 	return s
 }
 
-// Coverage returns the window and how much of it was measured.
+// Coverage returns the window and for how long it was measured.
 func (f Facts) Coverage() Coverage { return Coverage{f.Window, f.CoveredSeconds} }
 
-// tally adds up endpoints.
+// tally is the sum of endpoints.
 type tally struct {
 	byStatus          map[int]int64
 	latency           sketch.Sketch
 	bytesIn, bytesOut int64
 }
 
-// tally adds up the endpoints of a method and a route; an empty one stands for all.
+// tally adds up the endpoints with a method and a route; an empty one matches all.
 func (f Facts) tally(method, route string) tally {
 	var t tally
 	for _, e := range f.Endpoints {
@@ -161,7 +161,7 @@ func (t *tally) add(e EndpointFacts) {
 	t.bytesOut += e.BytesOut
 }
 
-// counts returns the number of all answers, of 5xx and of 4xx.
+// counts returns the number of all responses, of 5xx and of 4xx.
 func (t *tally) counts() (all, errors, clientErrors int64) {
 	for status, n := range t.byStatus {
 		all += n
@@ -205,7 +205,7 @@ func latency(s *sketch.Sketch) Latency {
 	}
 }
 
-// milliseconds converts what a sketch answers, to the nanosecond.
+// milliseconds converts the result of a sketch, rounded to the nanosecond.
 func milliseconds(seconds float64, ok bool) *float64 {
 	if !ok {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// asJSON returns a value as its JSON says, for comparing it with what is promised to clients.
+// asJSON returns a value decoded from its JSON, to compare it with what clients are promised.
 func asJSON(t *testing.T, v any) any {
 	t.Helper()
 	b, err := json.Marshal(v)

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// nothing stands for what there is no sample of.
+// nothing is shown without a sample.
 const nothing = "–"
 
-// significant writes a number with three significant digits, or its whole part with separators: 0.0123, 12.3, 12,345.
+// significant formats a number with three significant digits, or its whole part with separators: 0.0123, 12.3, 12,345.
 func significant(x float64) string {
 	switch magnitude := math.Abs(x); {
 	case x == 0:
@@ -23,7 +23,7 @@ func significant(x float64) string {
 	}
 }
 
-// decimals writes a number with at most so many digits after the point, and never more than nine.
+// decimals formats a number with up to most digits after the point, and never more than nine.
 func decimals(x float64, most int) string {
 	s := strconv.FormatFloat(x, 'f', min(max(most, 0), 9), 64)
 	if strings.Contains(s, ".") {
@@ -32,7 +32,7 @@ func decimals(x float64, most int) string {
 	return s
 }
 
-// grouped writes a whole number with separators: 12,345.
+// grouped formats a whole number with separators: 12,345.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	start := 0
@@ -45,7 +45,7 @@ func grouped(n int64) string {
 	return s
 }
 
-// counted writes how many of something there are: 1 request, 2 requests.
+// counted formats a number with its noun: 1 request, 2 requests.
 func counted(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -53,7 +53,7 @@ func counted(n int64, noun string) string {
 	return grouped(n) + " " + noun + "s"
 }
 
-// percent writes a ratio: 12.3 %. What is not quite all is not rounded to all: 99.96 %.
+// percent formats a ratio: 12.3 %. It never rounds up to 100 %: 99.96 %.
 func percent(ratio float64) string {
 	if missing := (1 - ratio) * 100; missing > 0 && missing < 0.5 {
 		return decimals(ratio*100, -int(math.Floor(math.Log10(missing)))) + " %"
@@ -61,10 +61,10 @@ func percent(ratio float64) string {
 	return significant(ratio*100) + " %"
 }
 
-// dollars writes US dollars.
+// dollars formats US dollars.
 func dollars(usd float64) string { return money(usd, string(UnitUSD)) }
 
-// money writes an amount, to the hundredth if it is 1 or more.
+// money formats an amount, rounded to two decimals if it is 1 or more.
 func money(amount float64, code string) string {
 	if math.Abs(amount) < 1 {
 		return significant(amount) + " " + code
@@ -73,7 +73,7 @@ func money(amount float64, code string) string {
 	return fmt.Sprintf("%s.%02d %s", grouped(cents/100), max(cents%100, -cents%100), code)
 }
 
-// inTime writes milliseconds, from a second on as seconds.
+// inTime formats milliseconds, from one second on as seconds.
 func inTime(ms float64) string {
 	if ms < 1000 {
 		return inMilliseconds(ms)
@@ -101,7 +101,7 @@ func (u Unit) write(x float64) string {
 	}
 }
 
-// size writes a number of bytes: 1.5 MiB.
+// size formats a number of bytes: 1.5 MiB.
 func size(bytes int64) string {
 	x := float64(bytes)
 	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
@@ -113,7 +113,8 @@ func size(bytes int64) string {
 	return significant(x) + " TiB"
 }
 
-// change writes how a figure moved: in percentage points if it is a ratio, otherwise in percent of what it was.
+// change formats the change of a figure: in percentage points if it is a ratio, otherwise in percent of the former
+// value.
 func change(now, before *float64, isRatio bool) string {
 	if now == nil || before == nil {
 		return nothing
@@ -121,7 +122,7 @@ func change(now, before *float64, isRatio bool) string {
 	moved, unit := *now-*before, " pp"
 	if !isRatio {
 		if *before == 0 && moved != 0 {
-			return nothing // from nothing there is no percentage
+			return nothing // a change from 0 has no percentage
 		}
 		unit = " %"
 		if moved != 0 {

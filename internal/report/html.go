@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A page is one file with all that it needs: no script, nothing from elsewhere. It is meant to be mailed around and kept.
+// A page is one self-contained file without scripts, meant to be mailed and kept.
 var (
 	//go:embed page.html.tmpl
 	pageSource string
@@ -19,15 +19,15 @@ var (
 	page = template.Must(template.New("report").Parse(pageSource))
 )
 
-// pagePolicy lets a page have its own style and nothing else. The template escapes all that is not ours; this holds even
-// if it once did not.
+// pagePolicy allows a page its own style and nothing else. It is a second defense: the template already escapes all
+// data.
 var pagePolicy = func() string {
 	hash := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" +
 		base64.StdEncoding.EncodeToString(hash[:]) + "'"
 }()
 
-// pageOf is what the template gets. Its strings are printable, and the template's to escape.
+// pageOf is the data of the template. Its strings are printable; the template escapes them.
 type pageOf struct {
 	Policy      string
 	Style       template.CSS
@@ -36,7 +36,7 @@ type pageOf struct {
 	Tone        string
 	Rest        string // of the headline, after the verdict
 	Heads       []pageHead
-	Links, Tabs []pageTable // those that Links has begin a section
+	Links, Tabs []pageTable // the tables; Links has those that begin a section
 }
 
 type pageHead struct{ Label, Text string }
@@ -44,11 +44,11 @@ type pageHead struct{ Label, Text string }
 type pageTable struct {
 	ID      string
 	Title   string
-	Link    string // Title, without how it is ordered
-	None    string // says why there are no rows
+	Link    string // Title without the order
+	None    string // shown without rows
 	Things  string
-	Wide    bool // needs the width of the page
-	Cards   bool // is shown as a card a row where the page is narrow
+	Wide    bool // needs the full width of the page
+	Cards   bool // shown as a card per row on narrow pages
 	Columns []pageColumn
 	Rows    []pageRow
 }
@@ -64,9 +64,9 @@ type pageRow struct {
 type pageCell struct {
 	Text  string
 	Class string
-	Mark  string // repeats what the text says, and the colour, as a shape
-	Bar   string // how long, in percent; empty: no bar
-	Head  string // of its column, where that is not above it
+	Mark  string // a shape that repeats the meaning of the text and the color
+	Bar   string // length in percent; empty: no bar
+	Head  string // of its column, if not shown above it
 }
 
 func renderHTML(doc Document) (string, error) {
@@ -96,7 +96,7 @@ func renderHTML(doc Document) (string, error) {
 	return b.String(), err
 }
 
-// onPage lays a table out for the template.
+// onPage returns the table for the template.
 func (t table) onPage(id string) pageTable {
 	const narrow = 4 // columns of figures
 	tab := pageTable{
@@ -124,7 +124,7 @@ func (t table) onPage(id string) pageTable {
 	return tab
 }
 
-// widens says whether a table has columns of sentences.
+// widens reports whether the table has columns of sentences.
 func (t table) widens() bool {
 	for i, c := range t.columns {
 		for _, r := range t.rows {
@@ -159,7 +159,7 @@ func (c cell) onPage(of column) pageCell {
 	return one
 }
 
-// class is how the style calls a tone.
+// class returns the style's class of a tone.
 func (t tone) class() string {
 	switch t {
 	case good:

@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// pageElements is every element that a page may have, and its attributes. There is none that loads, runs or sends.
+// pageElements are the allowed elements of a page with their attributes. None of them loads, runs or sends anything.
 var pageElements = map[string]string{
 	"html": "lang", "head": "", "meta": "charset http-equiv name content", "title": "", "style": "", "body": "",
 	"header": "", "main": "", "nav": "aria-label", "section": "id class", "div": "class role tabindex aria-labelledby",
@@ -32,12 +32,12 @@ var pageElements = map[string]string{
 // checkedPage is what checkHTML found in a page.
 type checkedPage struct {
 	title, heading, verdict, policy, style string
-	tables                                 [][][]string // table, row, cell: what is read out
+	tables                                 [][][]string // table, row, cell: text for screen readers
 	rowClasses                             []string     // of the first table's body
 }
 
-// checkHTML reads a page as XML, which forgives nothing: one tag that a string brought along and it is an error. It checks
-// that there are no elements and attributes but ours, links that lead nowhere else, and that tables are rectangular.
+// checkHTML parses a page as XML, which is strict: a single tag from a string is an error. It checks that there are
+// only allowed elements and attributes, that links stay in the page, and that tables are rectangular.
 func checkHTML(t *testing.T, html string) checkedPage {
 	t.Helper()
 	const doctype = "<!doctype html>\n"
@@ -49,7 +49,7 @@ func checkHTML(t *testing.T, html string) checkedPage {
 	}
 	var page checkedPage
 	var open []string // elements
-	hidden := 0       // how many of them are not read out
+	hidden := 0       // number of open elements hidden from screen readers
 	ids, links := map[string]bool{}, map[string]bool{}
 	inside := func(element string) bool { return slices.Contains(open, element) }
 	decoder := xml.NewDecoder(strings.NewReader(strings.TrimPrefix(html, doctype)))
@@ -153,7 +153,7 @@ func attributesOf(t *testing.T, element xml.StartElement) map[string]string {
 	return attributes
 }
 
-// cellsOfMarkdown returns the cells of all its tables.
+// cellsOfMarkdown returns the cells of all tables.
 func cellsOfMarkdown(markdown string) [][][]string {
 	bare := strings.NewReplacer(`\_`, "_", `\<`, "<", `\>`, ">", `\|`, "|", `\*`, "*", `\[`, "[", `\]`, "]")
 	var tables [][][]string
@@ -217,7 +217,7 @@ func TestHTMLMarksWhatIsMissed(t *testing.T) {
 	}
 }
 
-// A page's policy allows the style that is in it, and nothing that the page does not have.
+// A page's policy allows its own style and nothing else.
 func TestHTMLPolicyAllowsItsStyleAlone(t *testing.T) {
 	t.Parallel()
 	page := checkHTML(t, rendered(t, report.Document{}, report.HTML, report.RenderOptions{}))

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Unit is what a result's target and actual are in.
+// Unit is the unit of a result's target and actual figure.
 type Unit string
 
 // The units of results.
@@ -24,40 +24,40 @@ const (
 	UnitUSD          Unit = "USD"
 )
 
-// Comparison is how an actual figure must stand to its target.
+// Comparison is the relation of the actual figure to the target that meets the objective.
 type Comparison string
 
 // The comparisons of results.
 const (
 	Below  Comparison = "<" // less, not equal
 	Above  Comparison = ">" // more, not equal
-	Around Comparison = "±" // at most tolerance × target away
+	Around Comparison = "±" // differs by at most tolerance × target
 )
 
-// Result is an objective measured.
+// Result is the result of one objective.
 type Result struct {
 	Name        string     `json:"name"`
 	Kind        string     `json:"kind"` // latency, errorRate, …
 	Description string     `json:"description"`
 	Comparison  Comparison `json:"comparison"`
 	Target      float64    `json:"target"`
-	Tolerance   *float64   `json:"tolerance,omitempty"` // of Around: a share of the target
+	Tolerance   *float64   `json:"tolerance,omitempty"` // for Around: a share of the target
 	Actual      *float64   `json:"actual"`              // nil: no data
 	Unit        Unit       `json:"unit"`
-	Met         *bool      `json:"met"`              // nil: no data, or too little is known
-	Detail      string     `json:"detail,omitempty"` // what a person would ask next
-	// AtLeast reports that Actual is the least that it can be, as a cost is whose usage is not all known. Below the target it
-	// meets the objective only if little is unknown.
+	Met         *bool      `json:"met"`              // nil: no data, or too little is known to decide
+	Detail      string     `json:"detail,omitempty"` // details for people
+	// AtLeast reports whether Actual is a lower bound, as is a cost if some usage is unknown. Below the target it meets
+	// the objective only if little is unknown.
 	AtLeast bool `json:"at_least,omitempty"`
-	// ErrorBudgetRemaining is how much of its error budget the window left: 1 - (bad events / all events) / budget. Bad are
-	// requests and queries that took the threshold or longer (budget: 1 - quantile), answers of 5xx (budget: max) and
-	// requests that failed (budget: 1 - min). Above 0 the objective is met and below 0 missed; at 0, with the budget used up
-	// to the last event, a quantile is still met and a rate is missed. It is nil for objectives that have no events (pool,
-	// poll rate, cost), and without data.
+	// ErrorBudgetRemaining is the share of the error budget that the window left: 1 - (bad events / all events) /
+	// budget. Bad events are requests and queries that took the threshold or longer (budget: 1 - quantile), 5xx
+	// responses (budget: max) and requests that failed (budget: 1 - min). Above 0 the objective is met and below 0
+	// missed; at 0, with the budget used up exactly, a quantile is still met and a rate is missed. It is nil for
+	// objectives without events (pool, poll rate, cost), and without data.
 	ErrorBudgetRemaining *float64 `json:"error_budget_remaining,omitempty"`
 }
 
-// Verdict is what all results come to.
+// Verdict is the combined outcome of all results.
 type Verdict string
 
 // The verdicts.
@@ -81,26 +81,26 @@ func verdict(results []Result) Verdict {
 	return v
 }
 
-// indicator measures one objective.
+// indicator measures an objective.
 type indicator struct {
 	name, kind, description string
 	unit                    Unit
 	target                  float64
 	comparison              Comparison // empty: Below
-	tolerance               *float64   // of Around
+	tolerance               *float64   // for Around
 	budget                  float64    // the share of events that may be bad; 0: there are no events
 	read                    func(Facts) reading
 }
 
-// reading is what an indicator found.
+// reading is a measurement of an indicator.
 type reading struct {
 	actual *float64 // nil: no data
-	target *float64 // nil: the indicator's
+	target *float64 // nil: that of the indicator
 	bad    *float64 // the share of events that were bad; nil: there were none
 	detail string
 
-	atLeast bool // actual is a lower bound
-	unclear bool // and what it leaves out may be much
+	atLeast bool // actual is a lower bound …
+	unclear bool // … and may be far too low
 }
 
 func (i indicator) result(f Facts) Result {
@@ -130,11 +130,11 @@ func (i indicator) result(f Facts) Result {
 	return r
 }
 
-// besides returns what is left of 1 beside a decimal number of at most nine digits, as near as if it had been written as
-// a decimal itself: 0.1 beside 0.9, of which 1 - 0.9 falls short. So a budget that is used up exactly is 0, not almost.
+// besides returns 1 - decimal for a decimal of at most nine digits, rounded to the nearest float: 0.1 for 0.9, where
+// 1 - 0.9 is slightly less. So a budget that is used up exactly is 0 and not almost 0.
 func besides(decimal float64) float64 { return math.Round((1-decimal)*1e9) / 1e9 }
 
-// slow returns the share of latencies that are a threshold in milliseconds or longer.
+// slow returns the share of latencies at or above a threshold in milliseconds.
 func slow(s *sketch.Sketch, threshold float64) *float64 {
 	return ratio(int64(s.CountAtLeast(threshold/1e3)), int64(s.Count()))
 }
@@ -234,7 +234,7 @@ func (o *QueryTimeObjective) indicator(f fields) indicator {
 	}
 }
 
-// rounding is how far apart sums of the same intervals may be.
+// rounding is the tolerance when comparing sums of the same intervals.
 const rounding = 1e-9
 
 func (o *PollRateObjective) indicator(f fields) indicator {
@@ -251,7 +251,7 @@ func (o *PollRateObjective) indicator(f fields) indicator {
 			if pending.RPSPerAgent == nil {
 				return reading{}
 			}
-			// A poll that was held stands for as many as the agent would have made meanwhile.
+			// A held poll counts as the polls that the agent would have made in that time.
 			held := (facts.Polls.HeldIntervals - float64(facts.Polls.Held)) / facts.CoveredSeconds / pending.MeanAgents
 			read := reading{
 				actual: new(*pending.RPSPerAgent + held),
@@ -323,16 +323,16 @@ func (o *CostObjective) indicator(f fields) indicator {
 	return i
 }
 
-// maxUnclear is the share of requests whose usage may be unknown, and of tokens that may have no price, for a cost below its
-// target to meet its objective: one in so many.
+// maxUnclear limits what may be unknown for a cost below its target to meet the objective: one in maxUnclear requests
+// of unknown usage, and one in maxUnclear tokens without a price.
 const maxUnclear = 20
 
-// unclear reports whether so much of a spend is unknown that its cost says little.
+// unclear reports whether too much of a spend is unknown for its cost to be meaningful.
 func unclear(s execution.Spend) bool {
 	return s.UnknownUsage > s.Requests/maxUnclear || s.Unpriced > s.Tokens.Used/maxUnclear
 }
 
-// spent is what was spent, and when, if there was anything. Unlike a rate, it is 0 where nothing happened.
+// spent returns a cost, with its day if something was spent. Unlike a rate, it is 0 if nothing happened.
 func spent(cost int64, all execution.Spend, day string, unclear bool) reading {
 	unpriced := all.Unpriced
 	var details []string
@@ -354,7 +354,7 @@ func spent(cost int64, all execution.Spend, day string, unclear bool) reading {
 	}
 }
 
-// percentile names a quantile: p95 for 0.95, p99.9 for 0.999.
+// percentile returns the name of a quantile: p95 for 0.95, p99.9 for 0.999.
 func percentile(q float64) string {
 	return "p" + strconv.FormatFloat(math.Round(q*1e9)/1e7, 'f', -1, 64)
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// table is a part of a report as all renderers but JSON lay it out: a row per thing, a column per metric.
+// table is a part of a report for all renderers but JSON: a row per thing, a column per metric.
 type table struct {
-	section string // with the row's name and the column's metric, what CSV calls a figure
+	section string // in CSV a figure is identified by it, the row's name and the column's metric
 	title   string
-	things  string // heads the column of labels
+	things  string // heading of the column of labels
 	columns []column
 	rows    []row
-	none    string // what to say without rows
+	none    string // shown without rows
 }
 
 type column struct {
@@ -26,7 +26,7 @@ type column struct {
 type row struct {
 	name  string // for programs
 	label string // for people
-	cells []cell // one a column
+	cells []cell // one per column
 }
 
 // cell is a figure, for people and for programs.
@@ -35,12 +35,12 @@ type cell struct {
 	raw   string // empty: no sample
 	unit  string
 	tone  tone
-	words bool     // raw came from outside, and is not a number
-	value *float64 // what the text says, if it is a number and there is a sample
-	bar   bool     // value is a part of a whole, and worth drawing as one
+	words bool     // raw is from outside and is not a number
+	value *float64 // the value of the text, if it is a number and has a sample
+	bar   bool     // value is a share of a whole that should be drawn
 }
 
-// tone is what a cell means for the verdict.
+// tone is the meaning of a cell for the verdict.
 type tone int
 
 const (
@@ -67,7 +67,7 @@ func met(is *bool) cell {
 	return yes(*is)
 }
 
-// metText says whether an objective is met; one that has a figure may still be undecided.
+// metText returns whether an objective is met; one with a figure may still be undecided.
 func metText(r Result) cell {
 	c := met(r.Met)
 	if r.Met == nil && r.Actual != nil {
@@ -83,7 +83,7 @@ func moment(t *time.Time, absent string) cell {
 	return cell{text: timestamp(*t), raw: t.UTC().Format(time.RFC3339), unit: "time"}
 }
 
-// figure is a cell of a number that may have no sample.
+// figure returns the cell of a number that may have no sample.
 func figure(x *float64, unit string, write func(float64) string) cell {
 	if x == nil {
 		return cell{text: nothing, unit: unit}
@@ -100,10 +100,10 @@ func octets(n int64) cell {
 }
 
 func ms(x *float64) cell    { return figure(x, string(UnitMilliseconds), inMilliseconds) }
-func took(x *float64) cell  { return figure(x, string(UnitMilliseconds), inTime) } // may be an hour too
+func took(x *float64) cell  { return figure(x, string(UnitMilliseconds), inTime) } // may be an hour
 func share(x *float64) cell { return figure(x, string(UnitRatio), percent) }
 
-// part is a share that is looked at beside what is left of the whole: how full something is, how much succeeded.
+// part returns the cell of a share that is drawn as part of a whole: utilization, success rate.
 func part(x *float64) cell {
 	c := share(x)
 	c.bar = x != nil
@@ -113,7 +113,7 @@ func part(x *float64) cell {
 func rps(x *float64) cell { return figure(x, "requests/s", perSecond) }
 func usd(x *float64) cell { return figure(x, string(UnitUSD), dollars) }
 
-// costs writes a cost, and says so where it is not all that was spent.
+// costs returns the cell of a cost, qualified if it is not all that was spent.
 func costs(x *float64, unit string, unpriced int64, v Evidence) cell {
 	c := figure(x, unit, func(amount float64) string { return money(amount, unit) })
 	qualifier := execution.CostQualifier(unpriced, v.UnknownUsage, v.EstimatedCostUSD != 0)
@@ -127,7 +127,7 @@ func costs(x *float64, unit string, unpriced int64, v Evidence) cell {
 	return c
 }
 
-// entry is a row of a table that has a figure a row, and one column of values.
+// entry returns a row of a table that has a figure a row and one column of values.
 func entry(name, label string, c cell) row {
 	return row{name: name, label: label, cells: []cell{c}}
 }
@@ -144,12 +144,12 @@ func latencyEntries(l Latency) []row {
 	}
 }
 
-// changed compares two cells of the same figure.
+// changed returns the change between two cells of the same figure.
 func changed(now, before cell) cell {
 	return derived(change(now.value, before.value, now.unit == string(UnitRatio)))
 }
 
-// beside puts the same rows of the window before beside those of the table, and how each figure changed.
+// beside adds a column with the rows of the previous window, and one with the change of each figure.
 func (t *table) beside(before []row) {
 	t.columns = append(t.columns, column{metric: "previous", head: "previous"}, column{head: "change"})
 	for i := range t.rows {
@@ -158,7 +158,7 @@ func (t *table) beside(before []row) {
 	}
 }
 
-// trafficColumns are the columns of trafficCells.
+// trafficColumns returns the columns of trafficCells.
 func trafficColumns() []column {
 	return []column{
 		{metric: "requests", head: "requests"},
@@ -180,7 +180,7 @@ func trafficCells(t Traffic) []cell {
 	}
 }
 
-// tables lays out a document, objectives first.
+// tables returns the tables of a document, objectives first.
 func tables(doc Document) []table {
 	all := []table{objectivesTable(doc)}
 	s := doc.Sections

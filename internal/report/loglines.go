@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// maxLine is the longest line that is looked at. Ours are some hundred bytes.
+	// maxLine is the maximum length of a line in bytes. Watchbill's are some hundred bytes.
 	maxLine = 64 << 10
-	// maxUnpacked is how much a packed file may unpack to: a hundred times the size at which ours are rotated.
+	// maxUnpacked is the maximum unpacked size of a file: a hundred times the size at which Watchbill's are rotated.
 	maxUnpacked = 1 << 30
-	// maxSampled is the most requests that a line may stand for.
+	// maxSampled is the maximum number of requests that a line may represent.
 	maxSampled = 1_000_000
-	// maxKey is the longest method, route, query name or SQLSTATE, in bytes. Ours are shorter.
+	// maxKey is the maximum length of a method, route, query name or SQLSTATE, in bytes. Watchbill's are shorter.
 	maxKey = 256
 )
 
-// Read reads one log file, packed with gzip or not, to its end. Lines that it cannot read are counted and passed over; an
-// error means that the file could not be read to its end, and what came before counts.
+// Read reads a log file, plain or compressed with gzip. It counts and skips lines that it cannot parse. An error means
+// that the file could not be read to its end; the lines before it count.
 func (a *Analyser) Read(r io.Reader) error {
 	a.logs.Files++
 	err := a.read(r)
@@ -55,7 +55,7 @@ func (a *Analyser) read(r io.Reader) error {
 }
 
 func (a *Analyser) readLines(lines *bufio.Reader) error {
-	tooLong := false // the line that is being read
+	tooLong := false // the current line
 	for {
 		line, err := lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -79,7 +79,7 @@ func (a *Analyser) readLines(lines *bufio.Reader) error {
 	}
 }
 
-// logLine is the fields of request and query lines that are looked at.
+// logLine is the fields of request and query lines that are used.
 type logLine struct {
 	Time     string  `json:"ts"`
 	Level    string  `json:"level"`
@@ -95,7 +95,7 @@ type logLine struct {
 	Slow     bool    `json:"slow"`
 }
 
-// The messages of the lines that are counted in detail.
+// The messages of lines that are counted in detail.
 const (
 	requestMessage = "request"
 	queryMessage   = "query"
@@ -107,7 +107,7 @@ func (a *Analyser) line(b []byte) {
 	err := json.Unmarshal(b, &l)
 	detailed := l.Message == requestMessage || l.Message == queryMessage
 	if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) && l.Message != "" && !detailed {
-		err = nil // a field of another kind of line that happens to bear a name of ours
+		err = nil // another kind of line with a field of the same name
 	}
 	at, timeErr := time.Parse(time.RFC3339Nano, l.Time)
 	if err != nil || timeErr != nil || detailed && !l.valid() {
@@ -129,7 +129,7 @@ func (a *Analyser) line(b []byte) {
 	}
 }
 
-// valid says whether a request's or query's line is as we write them.
+// valid reports whether a line of a request or query is as Watchbill writes it.
 func (l *logLine) valid() bool {
 	if l.Duration < 0 || l.Sampled != nil && (*l.Sampled < 1 || *l.Sampled > maxSampled) {
 		return false
@@ -142,7 +142,7 @@ func (l *logLine) valid() bool {
 
 func isKey(s string) bool { return s != "" && len(s) <= maxKey }
 
-// times is how many requests or queries the line stands for.
+// times returns the number of requests or queries that the line represents.
 func (l *logLine) times() int64 {
 	if l.Sampled == nil {
 		return 1
@@ -169,7 +169,7 @@ func (a *Analyser) request(l logLine) {
 	e.Latency.AddCount(l.Duration/1000, uint64(l.times()))
 }
 
-// ran counts a query.
+// ran counts a line of the query log.
 func (a *Analyser) ran(l logLine) {
 	q := a.query(l.Query)
 	q.executed += l.times()

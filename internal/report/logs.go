@@ -10,63 +10,64 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// What an Analyser tells apart is bounded.
+// Limits of an Analyser.
 const (
 	MostRoutes = 256 // methods and routes
 	MostNames  = 256 // queries, and SQLSTATEs
-	// Other is the name of all that is beyond those bounds.
+	// Other is the name of everything beyond these limits.
 	Other = "other"
 )
 
-// Logs is what log files say. A sampled line counts as often as it says it stands for.
+// Logs is the figures of log files. A sampled line counts as often as its field says.
 type Logs struct {
 	Files         int64 `json:"files"`
-	FilesCutShort int64 `json:"files_cut_short"` // that could not be read to their end
+	FilesCutShort int64 `json:"files_cut_short"` // not readable to their end
 	Lines         int64 `json:"lines"`
-	// UnreadableLines are not JSON, too long, or not as we write them; OutsideWindow were written at another time; the
+	// UnreadableLines are not JSON, too long or not as Watchbill writes them; OutsideWindow are outside the window; the
 	// rest are requests, queries and OtherLines.
 	UnreadableLines int64      `json:"unreadable_lines"`
 	OutsideWindow   int64      `json:"outside_window"`
 	OtherLines      int64      `json:"other_lines"`
-	First           *time.Time `json:"first"` // the oldest line in the window; null: none
+	First           *time.Time `json:"first"` // the oldest line in the window; null if there is none
 	Last            *time.Time `json:"last"`
-	// Levels counts the lines in the window at warn and above.
+	// Levels counts the lines in the window at level warn and above.
 	Levels map[string]int64 `json:"levels"`
 
 	Requests Traffic       `json:"requests"`
 	ByStatus map[int]int64 `json:"by_status"`
-	Routes   []Endpoint    `json:"routes"` // by route and method; rps is null, since logs do not say what time they cover
+	Routes   []Endpoint    `json:"routes"` // by route and method; rps is null: the time that logs cover is unknown
 	Queries  LogQueries    `json:"queries"`
 }
 
-// LogQueries is what the query log says.
+// LogQueries is the figures of the query log.
 type LogQueries struct {
 	Executed   int64            `json:"executed"`
 	Errors     int64            `json:"errors"`
 	Slow       int64            `json:"slow"`
 	Latency    Latency          `json:"latency_ms"`
-	BySQLState map[string]int64 `json:"by_sqlstate"` // of the errors; those without one are "unknown"
-	ByName     []LogQuery       `json:"by_name"`     // the most often slow first
+	BySQLState map[string]int64 `json:"by_sqlstate"` // of errors; without an SQLSTATE: "unknown"
+	ByName     []LogQuery       `json:"by_name"`     // most slow queries first
 }
 
-// LogQuery is one named query in the query log.
+// LogQuery is the figures of one named query in the query log.
 type LogQuery struct {
 	Query
 	Slow int64 `json:"slow"`
 }
 
-// logFile is our two log files, as we, lumberjack and logrotate rename them, packed or not.
+// logFile matches the names of Watchbill's two log files, also rotated by Watchbill, lumberjack or logrotate, and
+// compressed.
 var logFile = regexp.MustCompile(
 	`^(master-backend|database-queries)(-\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3})?\.log(\.\d{1,9})?(\.gz)?$`)
 
-// IsLogFile says whether a file of this name, without its folder, is one that an Analyser should read.
+// IsLogFile reports whether an Analyser should read a file with this name, without its directory.
 func IsLogFile(name string) bool { return logFile.MatchString(name) }
 
-// Analyser reads our log files, line by line, in little memory however large they are. Feed it with Read, then ask for
-// Logs. It is not safe for concurrent use.
+// Analyser reads Watchbill's log files line by line, in constant memory. Call Read for each file, then Logs. It is not
+// safe for concurrent use.
 type Analyser struct {
 	window  Window
-	logs    Logs // all but what Logs computes from the following
+	logs    Logs // all but what Logs computes from the fields below
 	routes  map[route]*EndpointFacts
 	queries map[string]*queryTally
 }
@@ -78,7 +79,7 @@ type queryTally struct {
 	latency                sketch.Sketch
 }
 
-// NewAnalyser returns an analyser of what was logged in a window; the zero Window is all time.
+// NewAnalyser returns an Analyser of the lines logged in a window; the zero Window means all time.
 func NewAnalyser(w Window) *Analyser {
 	return &Analyser{
 		window: w,
@@ -91,7 +92,7 @@ func NewAnalyser(w Window) *Analyser {
 	}
 }
 
-// Logs returns what was read so far.
+// Logs returns the figures of what was read so far.
 func (a *Analyser) Logs() *Logs {
 	logs := a.logs
 	logs.Levels = maps.Clone(a.logs.Levels)
@@ -127,7 +128,7 @@ func (a *Analyser) Logs() *Logs {
 	return &logs
 }
 
-// endpoint returns the tally of a route, or that of all others when there are too many.
+// endpoint returns the tally of a route, or of all others beyond MostRoutes.
 func (a *Analyser) endpoint(method, pattern string) *EndpointFacts {
 	key := route{method, pattern}
 	if _, known := a.routes[key]; !known && len(a.routes) >= MostRoutes {
@@ -141,7 +142,7 @@ func (a *Analyser) endpoint(method, pattern string) *EndpointFacts {
 	return a.routes[key]
 }
 
-// query returns the tally of a query, or that of all others when there are too many.
+// query returns the tally of a query, or of all others beyond MostNames.
 func (a *Analyser) query(name string) *queryTally {
 	if _, known := a.queries[name]; !known && len(a.queries) >= MostNames {
 		name = Other

@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// sampleLog is lines of both logs, as they are written, and some that are not.
+// sampleLog is lines of both logs as written, and some invalid ones.
 const sampleLog = `{"ts":"2026-08-20T10:59:59.999999999Z","level":"info","msg":"request","method":"GET","route":"/api/health","status":200,"duration_ms":1.5}
 {"ts":"2026-08-20T11:00:00Z","level":"info","msg":"request","method":"GET","route":"/api/deployments/pending/{agent_id}","status":304,"duration_ms":0.25,"bytes_in":0,"bytes_out":0,"request_id":"r1","agent_id":"a1","sampled":100}
 {"ts":"2026-08-20T13:00:01.123456+02:00","level":"info","msg":"request","method":"GET","route":"/api/deployments/pending/{agent_id}","status":200,"duration_ms":2,"bytes_out":512,"request_id":"r2"}
@@ -34,7 +34,7 @@ Traceback (most recent call last):
 {"ts":"2026-08-20T12:00:00Z","level":"info","msg":"request","method":"GET","route":"/api/health","status":200,"duration_ms":1}
 `
 
-// analysed is what an analyser says of files.
+// analysed returns an analyser's result for files.
 func analysed(t *testing.T, w report.Window, files ...string) *report.Logs {
 	t.Helper()
 	a := report.NewAnalyser(w)
@@ -184,7 +184,7 @@ func TestPackedAndSlowFilesAreTheSame(t *testing.T) {
 func TestFilesThatCannotBeReadToTheirEnd(t *testing.T) {
 	whole := packed(t, strings.Repeat(sampleLog, 1000))
 	damaged := bytes.Clone(whole)
-	damaged[len(damaged)-6] ^= 0xff // of the checksum
+	damaged[len(damaged)-6] ^= 0xff // in the checksum
 	for name, r := range map[string]io.Reader{
 		"packed, cut off":    bytes.NewReader(whole[:len(whole)/2]),
 		"packed, damaged":    bytes.NewReader(damaged),

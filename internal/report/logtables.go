@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// logsSection names the section that Logs makes.
+// logsSection is the name of the section of Logs.
 const logsSection = "logs"
 
 func logTables(l Logs) []table {
@@ -39,7 +39,7 @@ func logFilesTable(l Logs) table {
 	return t
 }
 
-// alarming is a count that should be 0.
+// alarming returns the cell of a count that should be 0.
 func alarming(n int64, unit string) cell {
 	c := count(n, unit)
 	if n > 0 {

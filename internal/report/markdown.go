@@ -42,7 +42,7 @@ func renderMarkdown(doc Document) string {
 	return b.String()
 }
 
-// markdownText makes a text one that Markdown shows as it is.
+// markdownText escapes a text for Markdown.
 func markdownText(s string) string {
 	return markdownSyntax.Replace(printable(s))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// euros has a rate from 19 August on, and another one from the 21st.
+// euros has a rate from 19 August and another from 21 August.
 func euros(t testing.TB) report.Currency {
 	t.Helper()
 	rates, err := currency.Parse([]byte("date,currency,units_per_usd\n2026-08-19,EUR,0.5\n2026-08-21,EUR,0.9\n"), "EUR")
@@ -20,7 +20,7 @@ func euros(t testing.TB) report.Currency {
 	return report.Currency{Code: "EUR", Rates: rates}
 }
 
-// someDays are those of 18 to 21 August, with models of which more or less is known.
+// someDays is 18 to 21 August, with models whose costs are known more or less well.
 func someDays() report.Facts {
 	w := report.Window{From: time.Date(2026, 8, 18, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 8, 22, 0, 0, 0, 0, time.UTC)}
 	model := func(name string, n int, each execution.Execution) execution.Cell {
@@ -63,7 +63,8 @@ func moneyReport(t testing.TB) report.Request {
 	}
 }
 
-// A day is shown by its own rate, all else by that of the window's last day; before the first rate there is none.
+// A day is shown at its own rate, everything else at that of the window's last day; before the first rate there is
+// none.
 func TestCostsInAnotherCurrency(t *testing.T) {
 	t.Parallel()
 	doc := computed(t, moneyReport(t), someDays(), nil)
@@ -79,7 +80,7 @@ func TestCostsInAnotherCurrency(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		got  report.Converted
-		want float64 // 0: none
+		want float64 // 0: no cost
 		rate string
 	}{
 		"in all":                  {costs.Converted, 32.025 * 0.9, "2026-08-21"},
@@ -106,7 +107,7 @@ func TestCostsInAnotherCurrency(t *testing.T) {
 	}
 }
 
-// What is not known is never shown as nothing.
+// Unknown costs are never shown as zero.
 func TestUnknownCostsAreNotShownAsZero(t *testing.T) {
 	t.Parallel()
 	page := rendered(t, computed(t, moneyReport(t), someDays(), nil), report.Text, report.RenderOptions{})

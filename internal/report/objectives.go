@@ -6,13 +6,14 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// MaxObjectives is how many objectives a report may have.
+// MaxObjectives is the maximum number of objectives of a report.
 const MaxObjectives = 32
 
-// Objective is what one figure should be, over the window of the report. Exactly one of its kinds is set. Numbers are
+// Objective is a limit for one figure over the window of the report. Exactly one of its kinds is set. Numbers are
 // strings such as "0.95", so that 0.999 stays 0.999; durations are strings such as "200ms".
 //
-// A limit is met below it, or above it if it is the least that should be, and never at it. Decode objectives strictly: a kind that is not here must be refused by its name.
+// An objective is met strictly below a maximum or strictly above a minimum. Decode objectives strictly, so that unknown
+// kinds are rejected by name.
 type Objective struct {
 	Name            string              `json:"name"`
 	Latency         *LatencyObjective   `json:"latency,omitempty"`
@@ -24,70 +25,69 @@ type Objective struct {
 	Cost            *CostObjective      `json:"cost,omitempty"`
 }
 
-// LatencyObjective holds a quantile of a route's latency below a threshold.
+// LatencyObjective requires a quantile of a route's latency below a threshold.
 type LatencyObjective struct {
-	Route     string `json:"route"`            // a pattern, as the endpoints section names it
-	Method    string `json:"method,omitempty"` // empty: all methods together
+	Route     string `json:"route"`            // a pattern, as in the endpoints section
+	Method    string `json:"method,omitempty"` // empty: all methods
 	Quantile  string `json:"quantile"`         // between 0 and 1
 	Threshold string `json:"threshold"`        // at most 10m
 }
 
-// ErrorRateObjective holds the share of 5xx in all answers below a limit.
+// ErrorRateObjective requires the share of 5xx in all responses below a limit.
 type ErrorRateObjective struct {
 	Max   string `json:"max"`             // above 0, at most 1
-	Route string `json:"route,omitempty"` // empty: all routes together
+	Route string `json:"route,omitempty"` // empty: all routes
 }
 
-// PoolObjective holds the share of its database connections that the worst replica had in use, in the mean of the
-// window, below a limit.
+// PoolObjective requires the share of its database connections that the busiest replica had in use, as the mean over
+// the window, below a limit.
 type PoolObjective struct {
 	Max string `json:"max"` // above 0, at most 1
 }
 
-// QueryTimeObjective holds a quantile of the time of all database queries together below a threshold.
+// QueryTimeObjective requires a quantile of the time of all database queries together below a threshold.
 type QueryTimeObjective struct {
 	Quantile  string `json:"quantile"`  // between 0 and 1
 	Threshold string `json:"threshold"` // at most 10m
 }
 
-// PollRateObjective holds the polls per second and agent near what they should be: no further from the target than
-// Tolerance × target, that far included.
+// PollRateObjective requires the polls per second and agent to differ from a target by at most Tolerance × target.
 //
-// The target is PerAgent, or the rate that the intervals hinted to the agents amount to (ExpectedRPS / Polling of
-// AgentFacts) where that is lower. So when the server stretches the intervals of a large fleet, agents that follow meet
-// the objective and agents that do not miss it; but intervals made shorter than PerAgent do not move the target.
+// The target is the lower of PerAgent and the rate that the intervals hinted to the agents amount to (ExpectedRPS /
+// Polling of AgentFacts). So when the server stretches the intervals of a large fleet, agents that follow meet the
+// objective and agents that do not miss it; but intervals shorter than PerAgent asks for do not raise the target.
 type PollRateObjective struct {
 	PerAgent  string `json:"perAgent"`  // polls per second, above 0, at most 1000
 	Tolerance string `json:"tolerance"` // a share of the target, above 0, at most 1
 }
 
-// SuccessObjective holds the share of AI agents' requests that succeeded above a limit. Timeouts have failed.
+// SuccessObjective requires the share of AI agents' requests that succeeded above a limit. Timeouts are failures.
 type SuccessObjective struct {
 	Min   string `json:"min"`             // between 0 and 1
-	Agent string `json:"agent,omitempty"` // as the executions section names it; empty: all agents together
+	Agent string `json:"agent,omitempty"` // as in the executions section; empty: all agents
 }
 
-// CostObjective holds what AI agents' executions cost below a limit. Tokens without a price are in no cost; the result
-// says how many there are, and has no figure where nothing else was spent.
+// CostObjective requires the cost of AI agents' executions below a limit. Tokens without a price are in no cost; the
+// result includes their number, and has no figure if nothing else was spent.
 type CostObjective struct {
 	MaxUSD string `json:"maxUSD"`           // above 0, at most 1000000
 	Period Period `json:"period,omitempty"` // default: Day
 }
 
-// Period is what a budget is for.
+// Period is the period of a budget.
 type Period string
 
 // The periods.
 const (
-	// PeriodDay is each UTC day that the window reaches into; the dearest one counts. A day counts from its beginning,
-	// even before the window, so that a report of an hour holds the whole day against its budget; and up to its end or
-	// the window's. Days are UTC's, as a report's request names no time zone.
+	// PeriodDay is each UTC day that overlaps the window; the most expensive one counts. A day counts from its
+	// beginning, even before the window, so that a report of an hour checks the whole day against its budget, and up to
+	// the earlier of its end and the window's. Days are UTC, since a request has no time zone.
 	PeriodDay Period = "Day"
 	// PeriodWindow is the window of the report.
 	PeriodWindow Period = "Window"
 )
 
-// Defaults returns the objectives of a report that names none.
+// Defaults returns the objectives of a report whose request has none.
 func Defaults() []Objective {
 	pending := func(quantile, threshold string) *LatencyObjective {
 		return &LatencyObjective{Route: PendingRoute, Method: PendingMethod, Quantile: quantile, Threshold: threshold}
@@ -104,7 +104,7 @@ func Defaults() []Objective {
 	}
 }
 
-// indicators validates objectives and returns what measures each.
+// indicators validates objectives and returns the indicator of each.
 func indicators(objectives []Objective) ([]indicator, FieldErrors) {
 	var faults FieldErrors
 	if len(objectives) > MaxObjectives {

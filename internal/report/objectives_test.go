@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// latencyOf is an objective on a route with whatever is wrong about it.
+// latencyOf returns a latency objective, which may be invalid.
 func latencyOf(route, method, quantile, threshold string) report.Objective {
 	return report.Objective{Name: "x", Latency: &report.LatencyObjective{
 		Route: route, Method: method, Quantile: quantile, Threshold: threshold,
@@ -109,7 +109,7 @@ func TestObjectiveFaults(t *testing.T) {
 	wantFields(t, err, "objectives")
 }
 
-// measured is the result of one objective.
+// measured returns the result of one objective.
 func measured(t *testing.T, o report.Objective, f report.Facts) report.Result {
 	t.Helper()
 	req := request()
@@ -121,12 +121,12 @@ func measured(t *testing.T, o report.Objective, f report.Facts) report.Result {
 	return doc.Objectives[0]
 }
 
-// execute is facts of executions alone.
+// execute returns facts with only executions.
 func execute(cells ...execution.Cell) report.Facts {
 	return report.Facts{Window: lastHour, Executions: cells}
 }
 
-// runs is requests to one agent by how they ended.
+// runs returns requests to one agent by outcome.
 func runs(successful, failed, timedOut int) report.Facts {
 	return execute(
 		executed("a", "", execution.Success, true, successful, 1, execution.Execution{}),
@@ -135,7 +135,7 @@ func runs(successful, failed, timedOut int) report.Facts {
 	)
 }
 
-// days is facts of what was spent by day.
+// days returns facts of spends by day.
 func days(before execution.Spend, all ...execution.SpendOf) report.Facts {
 	return report.Facts{Window: lastHour, Days: all, SpentBefore: before}
 }
@@ -289,7 +289,7 @@ func TestIndicators(t *testing.T) {
 	}
 }
 
-// ofUnknownUsage is what requests of a day came to, of which so many are of unknown usage.
+// ofUnknownUsage returns the spend of a day with unknown executions of unknown usage.
 func ofUnknownUsage(requests, unknown, cost int64) execution.SpendOf {
 	s := spending("2026-08-20", requests, 9, cost, 0)
 	s.UnknownUsage = unknown

@@ -2,16 +2,16 @@ package report
 
 import "slices"
 
-// probeRoutes answer health checks, of whoever asks: no event of any objective.
+// probeRoutes are the routes of health checks, which are no event of any objective.
 var probeRoutes = []string{"/livez", "/readyz", "/api/health"}
 
-// IsProbe reports whether a route answers health checks.
+// IsProbe reports whether a route is a health check.
 func IsProbe(route string) bool { return slices.Contains(probeRoutes, route) }
 
-// Others counts answers to an audience that decides no figure.
+// Others counts responses that are in no other figure.
 type Others struct {
 	Requests int64 `json:"requests"`
-	// ErrorsByStatus counts the answers of 400 and above.
+	// ErrorsByStatus counts the responses with status 400 and above.
 	ErrorsByStatus map[int]int64 `json:"errors_by_status"`
 }
 

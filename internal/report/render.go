@@ -10,22 +10,22 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Format is how a report is written.
+// Format is an output format of reports.
 type Format string
 
 // The formats.
 const (
 	Text     Format = "text"     // for a terminal
 	JSON     Format = "json"     // the document
-	Markdown Format = "markdown" // GitHub's, with tables
-	CSV      Format = "csv"      // a figure a line: section, name, metric, value, unit
-	HTML     Format = "html"     // a page that needs nothing else
+	Markdown Format = "markdown" // GitHub flavored, with tables
+	CSV      Format = "csv"      // one figure a line: section, name, metric, value, unit
+	HTML     Format = "html"     // a self-contained page
 )
 
 // Formats returns all formats.
 func Formats() []Format { return []Format{Text, JSON, Markdown, CSV, HTML} }
 
-// ParseFormat returns the format of that name. Its error names those that there are.
+// ParseFormat returns the format with a name. Its error lists the valid names.
 func ParseFormat(name string) (Format, error) {
 	if format := Format(name); slices.Contains(Formats(), format) {
 		return format, nil
@@ -33,7 +33,7 @@ func ParseFormat(name string) (Format, error) {
 	return "", fmt.Errorf("format %s is not one of %s", text.Quote(name, 40), joined(Formats()))
 }
 
-// ContentType returns the media type of what Render writes.
+// ContentType returns the media type of the format.
 func (f Format) ContentType() string {
 	switch f {
 	case JSON:
@@ -49,20 +49,20 @@ func (f Format) ContentType() string {
 	}
 }
 
-// RenderOptions says how to render.
+// RenderOptions are the options of Render.
 type RenderOptions struct {
-	Colour bool // ANSI colours, in Text
+	Colour bool // ANSI colors, in Text
 }
 
-// Render writes a report. A document is not trusted: what is in its strings can neither steer a terminal, nor break out
-// of a Markdown table, nor become a formula of a spreadsheet, nor markup of a page.
+// Render writes a report. Documents are not trusted: their strings cannot send escape sequences to a terminal, break
+// out of a Markdown table, become a formula in a spreadsheet or markup in a page.
 func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error {
 	var out string
 	switch format {
 	case JSON:
 		var b strings.Builder
 		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false) // or < would be \u003c
+		encoder.SetEscapeHTML(false) // otherwise < is written as \u003c
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(doc); err != nil {
 			return fmt.Errorf("rendering report %s as JSON: %w", text.Quote(doc.ID, 40), err)

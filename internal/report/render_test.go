@@ -84,7 +84,7 @@ func TestColourOnlyAddsColour(t *testing.T) {
 	}
 }
 
-// hostile is a report whose every string was written by an enemy.
+// hostile returns a report in which every string is the given one.
 func hostile(t *testing.T, evil string) report.Document {
 	f := goodHour(lastHour)
 	f.Endpoints[0].Method, f.Endpoints[0].Route = evil, evil
@@ -141,7 +141,7 @@ func TestHostileStrings(t *testing.T) {
 	}
 }
 
-// checkMarkdown checks that tables are rectangular and that nothing in them is HTML or code.
+// checkMarkdown checks that tables are rectangular and contain neither HTML nor code.
 func checkMarkdown(t *testing.T, markdown string) {
 	t.Helper()
 	escaped := strings.NewReplacer(`\\`, "", `\|`, "", `\<`, "", "\\`", "", `\&`, "", `\~`, "")
@@ -165,7 +165,7 @@ func checkMarkdown(t *testing.T, markdown string) {
 	}
 }
 
-// checkCSV checks that every line has five fields, and that those which are not numbers are no formulas.
+// checkCSV checks that every line has five fields, and that fields which are not numbers are not formulas.
 func checkCSV(t *testing.T, s string) {
 	t.Helper()
 	lines, err := csv.NewReader(strings.NewReader(s)).ReadAll()

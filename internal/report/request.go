@@ -8,13 +8,13 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// DefaultName is the name of a report that was not given one.
+// DefaultName is the name of a report whose request has none.
 const DefaultName = "report"
 
 // Section is a part of the report. Its name is the same in requests and as a key of the document.
 type Section string
 
-// The sections that can be asked for.
+// The sections that a request can select.
 const (
 	SectionSummary            Section = "summary"
 	SectionEndpoints          Section = "endpoints"
@@ -28,7 +28,7 @@ const (
 	SectionUsers              Section = "users"
 )
 
-// AllSections returns the sections that can be asked for, in the order in which reports show them.
+// AllSections returns all sections, in the order in which reports show them.
 func AllSections() []Section {
 	return []Section{
 		SectionSummary, SectionEndpoints, SectionPendingDeployments, SectionDatabasePool, SectionQueries, SectionIndexes,
@@ -36,25 +36,25 @@ func AllSections() []Section {
 	}
 }
 
-// CompareWith says what a report stands beside.
+// CompareWith selects what a report is compared with.
 type CompareWith string
 
-// What a report can stand beside.
+// What a report can be compared with.
 const (
 	ComparePrevious CompareWith = "Previous" // the window of the same length right before
 	CompareNone     CompareWith = "None"
 )
 
-// Input is a request for a report as it comes from outside. Everything in it is optional; decode it strictly.
+// Input is a request for a report as sent by a client. All fields are optional. Decode it strictly.
 type Input struct {
 	Name        string      `json:"name,omitempty"`         // for people, at most 100 characters
-	Hours       *int64      `json:"hours,omitempty"`        // the window is the last so many hours
+	Hours       *int64      `json:"hours,omitempty"`        // the window is the last Hours hours
 	From        string      `json:"from,omitempty"`         // or from one RFC 3339 time …
 	To          string      `json:"to,omitempty"`           // … up to another
 	Sections    []string    `json:"sections,omitempty"`     // default: all
 	Objectives  []Objective `json:"objectives,omitempty"`   // default: Defaults
 	CompareWith CompareWith `json:"compare_with,omitempty"` // default: Previous
-	Keep        *int64      `json:"keep,omitempty"`         // reports of the name, this one included; default: all
+	Keep        *int64      `json:"keep,omitempty"`         // reports of the name to keep, with this one; default: all
 }
 
 // Request is a valid request for a report.
@@ -64,16 +64,16 @@ type Request struct {
 	Sections    []Section
 	Objectives  []Objective
 	CompareWith CompareWith
-	Keep        int // reports of the name; 0: all
+	Keep        int // number of reports of the name; 0: all
 
-	Currency Currency // not asked for: the server's
+	Currency Currency // not part of requests: the server's
 }
 
-// MaxKeep is how many reports of a name a request may ask to be kept.
+// MaxKeep is the maximum of Input.Keep.
 const MaxKeep = 1000
 
-// ParseRequest validates an input and fills in what it leaves out: the window is then the last defaultHours. Windows are
-// widened to whole minutes. Its error is FieldErrors, with all faults.
+// ParseRequest validates an input and sets its defaults; the default window is the last defaultHours hours. It widens
+// the window to whole minutes. Its error is a FieldErrors with all faults.
 func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) {
 	var faults FieldErrors
 	f := fields{faults: &faults}
@@ -110,7 +110,7 @@ func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) 
 	return r, nil
 }
 
-// Parts returns the costlier facts that the report needs, of its window and of the one before.
+// Parts returns the more expensive facts that the report needs, of its window and of the one before.
 func (r Request) Parts() (current, previous Parts) {
 	wanted := func(section Section) bool { return slices.Contains(r.Sections, section) }
 	var judged Parts

@@ -144,7 +144,7 @@ func FuzzParseRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What is valid can be computed and rendered.
+		// Valid requests can be computed and rendered.
 		current := goodHour(r.Window)
 		before := badHour(r.Window.Previous())
 		doc, err := report.Compute(r, current, &before, noon, "id")

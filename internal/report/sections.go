@@ -8,20 +8,20 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// What a report names is bounded; what it adds up is not.
+// Limits of what a report lists; its sums include everything.
 const (
 	MostQueries = 20 // the slowest
 	MostErrors  = 50 // statuses of routes, the most frequent
 )
 
-// DatabasePool is how busy the replicas' connections to the database were.
+// DatabasePool is the utilization of the replicas' database connections.
 type DatabasePool struct {
-	// Utilization is the share of its connections that the worst replica had in use, in the mean of the window, and
-	// PeakUtilization that replica's peak; nil without a replica.
+	// Utilization is the mean share of its connections that the busiest replica had in use, and PeakUtilization its
+	// peak share; nil without a replica.
 	Utilization     *float64  `json:"utilization"`
 	PeakUtilization *float64  `json:"peak_utilization"`
 	WorstReplica    string    `json:"worst_replica,omitempty"`
-	Replicas        []Replica `json:"replicas"` // the worst first
+	Replicas        []Replica `json:"replicas"` // busiest first
 }
 
 // Replica is one replica's pool.
@@ -30,14 +30,14 @@ type Replica struct {
 	Max             int32    `json:"max"`
 	InUseMean       float64  `json:"in_use_mean"`
 	InUsePeak       float64  `json:"in_use_peak"`
-	Utilization     *float64 `json:"utilization"` // nil: the pool's size is not known
+	Utilization     *float64 `json:"utilization"` // nil: the size of the pool is unknown
 	PeakUtilization *float64 `json:"peak_utilization"`
 	Acquires        int64    `json:"acquires"`
-	EmptyAcquires   int64    `json:"empty_acquires"` // that had to wait
-	WaitSeconds     float64  `json:"wait_seconds"`   // all acquires together
+	EmptyAcquires   int64    `json:"empty_acquires"` // that waited
+	WaitSeconds     float64  `json:"wait_seconds"`   // sum of all acquires
 }
 
-// Queries is how long the database took.
+// Queries is the figures of database queries.
 type Queries struct {
 	Executed int64   `json:"executed"`
 	Errors   int64   `json:"errors"`
@@ -45,7 +45,7 @@ type Queries struct {
 	Slowest  []Query `json:"slowest"` // by p99, at most MostQueries
 }
 
-// Query is one named query.
+// Query is the figures of one named query.
 type Query struct {
 	Name     string  `json:"name"`
 	Executed int64   `json:"executed"`
@@ -53,28 +53,28 @@ type Query struct {
 	Latency  Latency `json:"latency_ms"`
 }
 
-// Index is an index that the product's speed depends on.
+// Index is an index that Watchbill's speed depends on.
 type Index struct {
 	Table         string     `json:"table"`
 	Name          string     `json:"name"`
 	Columns       string     `json:"columns"`
 	Exists        bool       `json:"exists"`
 	Scans         int64      `json:"scans"`
-	StatsSince    *time.Time `json:"stats_since"` // scans are counted since; null: since the database was made
+	StatsSince    *time.Time `json:"stats_since"` // start of the count of scans; null: since the database was created
 	LastUsed      *time.Time `json:"last_used"`
-	Shape         string     `json:"shape,omitempty"` // the query that it is there for
-	Plan          string     `json:"plan,omitempty"`  // how PostgreSQL would run that
+	Shape         string     `json:"shape,omitempty"` // the query that the index serves
+	Plan          string     `json:"plan,omitempty"`  // PostgreSQL's plan for it
 	PlanUsesIndex bool       `json:"plan_uses_index"`
 }
 
-// Errors counts answers of 400 and above.
+// Errors counts responses with status 400 and above.
 type Errors struct {
 	Total    int64         `json:"total"`
 	ByStatus map[int]int64 `json:"by_status"`
-	ByRoute  []RouteErrors `json:"by_route"` // the most frequent first, at most MostErrors
+	ByRoute  []RouteErrors `json:"by_route"` // most frequent first, at most MostErrors
 }
 
-// RouteErrors counts one status of one route.
+// RouteErrors counts the responses of one route with one status.
 type RouteErrors struct {
 	Method string `json:"method"`
 	Route  string `json:"route"`
@@ -82,7 +82,7 @@ type RouteErrors struct {
 	Count  int64  `json:"count"`
 }
 
-// Pool returns how busy the replicas' connections were, the worst replica first.
+// Pool returns the utilization of the replicas' connections, busiest replica first.
 func Pool(f Facts) DatabasePool {
 	pool := DatabasePool{Replicas: make([]Replica, 0, len(f.Pool))}
 	for _, p := range f.Pool {
@@ -107,7 +107,7 @@ func Pool(f Facts) DatabasePool {
 	return pool
 }
 
-// SlowQueries returns how long all queries took, and the slowest by name.
+// SlowQueries returns the figures of all queries together, and of the slowest by name.
 func SlowQueries(f Facts) Queries {
 	q := Queries{Slowest: make([]Query, 0, len(f.Queries))}
 	var all sketch.Sketch
@@ -156,7 +156,7 @@ func errorCounts(f Facts) Errors {
 	return e
 }
 
-// descending orders the greater first, and what is not known last.
+// descending orders greater values first and unknown ones last.
 func descending(a, b *float64) int {
 	switch {
 	case a == nil && b == nil:

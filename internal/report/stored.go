@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// ErrNotFound says that no report with the id is stored.
+// ErrNotFound is returned when no report with the id is stored.
 var ErrNotFound = errors.New("no such report")
 
-// Parts says which of the costlier facts are wanted; the others are always read.
+// Parts selects the more expensive facts; the others are always read.
 type Parts struct {
 	Queries    bool
-	Indexes    bool // with the plans that PostgreSQL chooses for the brief's three query shapes
+	Indexes    bool // with PostgreSQL's plans for the three query shapes of the brief
 	Executions bool // Facts.Executions
 	Days       bool // Facts.Days and Facts.SpentBefore
 	Users      bool // Facts.Users
@@ -20,7 +20,7 @@ type Parts struct {
 // Heading is a stored report without its contents.
 type Heading struct {
 	ID        string
-	Namespace string // of Kubernetes, where a ServiceAccount made it; empty: an administrator did
+	Namespace string // the Kubernetes namespace of the ServiceAccount that created it; empty: an administrator did
 	Name      string
 	Window    Coverage
 	Verdict   Verdict

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// objectivesSection names the table that a document begins with.
+// objectivesSection is the name of a document's first table.
 const objectivesSection = "objectives"
 
 func objectivesTable(doc Document) table {
@@ -178,7 +178,7 @@ func queryRow(q Query, more ...cell) row {
 	return row{name: q.Name, label: q.Name, cells: cells}
 }
 
-// allQueries is the name of the row that adds up the others.
+// allQueries is the name of the row with the sums.
 const allQueries = "all"
 
 func queriesTable(q Queries) table {
@@ -221,7 +221,7 @@ func indexTables(indexes []Index) []table {
 		if i.Shape != "" {
 			chosen := yes(i.PlanUsesIndex)
 			if !i.PlanUsesIndex {
-				chosen.tone = unsure // a small table is read faster without
+				chosen.tone = unsure // small tables are read faster without
 			}
 			plans.rows = append(plans.rows, row{name: i.Name, label: i.Name, cells: []cell{
 				chosen, words(i.Shape), words(i.Plan),

@@ -18,7 +18,7 @@ func (v Verdict) tone() tone {
 	}
 }
 
-// span says what a window is and how much of it was measured.
+// span returns a window in words, with how much of it was measured.
 func (c Coverage) span() string {
 	measured := "nothing measured"
 	if length := c.To.Sub(c.From).Seconds(); c.CoveredSeconds > 0 && length > 0 {
@@ -27,7 +27,7 @@ func (c Coverage) span() string {
 	return fmt.Sprintf("%s to %s UTC, %s", minute(c.From), minute(c.To), measured)
 }
 
-// ANSI's escape sequences.
+// ANSI escape sequences.
 const (
 	ansiReset  = "\x1b[0m"
 	ansiBold   = "\x1b[1m"
@@ -86,7 +86,7 @@ func (w *textWriter) table(t table) {
 	}
 }
 
-// grid returns the cells of a table with its heads and labels, their texts made fit by clean.
+// grid returns the cells of a table with its headings and labels, their texts passed through clean.
 func (t table) grid(clean func(string) string) [][]cell {
 	head := []cell{{text: clean(t.things)}}
 	for _, c := range t.columns {
@@ -124,7 +124,7 @@ func (w *textWriter) paint(s, ansi string) string {
 	return ansi + s + ansiReset
 }
 
-// printable makes a text one that a table can show: visible, and not too long.
+// printable makes a text visible and shortens it for a table.
 func printable(s string) string {
 	const most = 160
 	s = visible(s)
@@ -134,8 +134,8 @@ func printable(s string) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// visible replaces what could steer a terminal or hide in a text: control characters, with them escape sequences and
-// line breaks, and changes of writing direction.
+// visible replaces characters that could control a terminal or hide in a text: control characters, and with them escape
+// sequences and line breaks, and changes of writing direction.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

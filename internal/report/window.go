@@ -11,29 +11,29 @@ import (
 const (
 	// MaxHours is the longest window: 366 days.
 	MaxHours = 366 * 24
-	// clockSkew is how far ahead of ours a caller's clock may be when it says how far a window goes.
+	// clockSkew is how far a caller's clock may be ahead when it sets the end of a window.
 	clockSkew = time.Minute
 )
 
-// earliest is where windows may begin. Of the year 0, which RFC 3339 has, the window before could not be written in it.
+// earliest is the earliest start of a window. RFC 3339 allows the year 0, but not the year of the window before it.
 var earliest = time.Unix(0, 0).UTC()
 
-// Window is the time from From up to, not including, To, in UTC. A report's window consists of whole minutes, as the
+// Window is the time from From up to, but not including, To, in UTC. A report's window consists of whole minutes, as
 // rollups do.
 type Window struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
 }
 
-// Coverage is a window and for how much of it there are measurements.
+// Coverage is a window and how much of it was measured.
 type Coverage struct {
 	Window
-	// CoveredSeconds is how long at least one replica measured; all rates per second divide by it.
+	// CoveredSeconds is how long at least one replica measured; all rates per second are divided by it.
 	CoveredSeconds float64 `json:"covered_seconds"`
 }
 
-// LastHours returns the window of so many hours up to now, widened to whole minutes: it may begin up to a minute earlier
-// and end up to a minute later. Its error is FieldErrors about the field "hours".
+// LastHours returns the window of the given number of hours up to now, widened to whole minutes: it may begin up to a
+// minute earlier and end up to a minute later. Its error is a FieldErrors about the field "hours".
 func LastHours(hours int64, now time.Time) (Window, error) {
 	w, faults := lastHours(hours, now)
 	return w, faults.err()
@@ -50,8 +50,8 @@ func hoursFault(got string) FieldErrors {
 	return FieldErrors{{"hours", fmt.Sprintf("must be a whole number from 1 to %d, not %s", MaxHours, got)}}
 }
 
-// between returns the window from one RFC 3339 time to another, widened to whole minutes. It may reach a minute into the
-// future, since clocks differ, and span MaxHours.
+// between returns the window from one RFC 3339 time to another, widened to whole minutes. It may end up to a minute in
+// the future, since clocks differ, and span up to MaxHours.
 func between(from, to string, now time.Time) (Window, FieldErrors) {
 	var faults FieldErrors
 	parse := func(field, s string) time.Time {
@@ -79,7 +79,7 @@ func between(from, to string, now time.Time) (Window, FieldErrors) {
 	return w.aligned(), faults
 }
 
-// aligned widens the window to whole minutes.
+// aligned returns the window widened to whole minutes.
 func (w Window) aligned() Window {
 	from := w.From.UTC().Truncate(time.Minute)
 	to := w.To.UTC().Truncate(time.Minute)
@@ -94,7 +94,7 @@ func (w Window) Previous() Window {
 	return Window{From: w.From.Add(w.From.Sub(w.To)), To: w.From}
 }
 
-// Contains says whether t lies in the window.
+// Contains reports whether t is in the window.
 func (w Window) Contains(t time.Time) bool {
 	return !t.Before(w.From) && t.Before(w.To)
 }

@@ -35,7 +35,7 @@ func TestLastHoursAreWholeMinutes(t *testing.T) {
 	}
 }
 
-// lastHourWidened is what the hour up to 11:59:59 becomes.
+// lastHourWidened is the window of the hour up to 11:59:59.
 func lastHourWidened() report.Window {
 	return report.Window{From: noon.Add(-61 * time.Minute), To: noon}
 }

@@ -2,10 +2,10 @@ package report
 
 import "fmt"
 
-// What a report comes to in words, for whoever shows less than a whole one. They are the renderers' own words, and as
-// there a document is not trusted: they are printable, and not endless.
+// Short texts about a report, for callers that show less than a whole one. The renderers use the same texts. Documents
+// are not trusted: the texts are printable and of limited length.
 
-// Headline says what the verdict is: "Pass: 8 of 8 objectives met".
+// Headline returns the verdict in words: "Pass: 8 of 8 objectives met".
 func Headline(doc Document) string {
 	var missed, without, undecided int
 	for _, r := range doc.Objectives {
@@ -37,7 +37,7 @@ func Headline(doc Document) string {
 	return s
 }
 
-// TargetText says what an actual figure is held against: "< 200 ms", "0.1/s ± 50 %".
+// TargetText returns the target in words: "< 200 ms", "0.1/s ± 50 %".
 func TargetText(r Result) string {
 	if r.Comparison == Around && r.Tolerance != nil {
 		return r.Unit.write(r.Target) + " ± " + percent(*r.Tolerance)
@@ -45,7 +45,7 @@ func TargetText(r Result) string {
 	return printable(string(r.Comparison)) + " " + r.Unit.write(r.Target)
 }
 
-// ActualText says what was measured: "3.1 ms", "99.2 %", "12.30 USD"; nothing without data.
+// ActualText returns the actual figure in words: "3.1 ms", "99.2 %", "12.30 USD"; empty without data.
 func ActualText(r Result) string {
 	if r.Actual == nil {
 		return ""
@@ -57,7 +57,7 @@ func ActualText(r Result) string {
 	return text
 }
 
-// BudgetText says how much of its error budget is left: "62 %", "-250 %"; nothing for an objective that has none.
+// BudgetText returns how much of the error budget is left: "62 %", "-250 %"; empty for an objective without one.
 func BudgetText(r Result) string {
 	if r.ErrorBudgetRemaining == nil {
 		return ""

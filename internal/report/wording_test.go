@@ -44,7 +44,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// Whoever shows an objective by these functions says what the report itself says.
+// The texts of these functions are those of the report itself.
 func TestWordsAreThoseOfTheReport(t *testing.T) {
 	t.Parallel()
 	req := request()

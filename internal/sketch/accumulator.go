@@ -5,19 +5,20 @@ import (
 	"fmt"
 )
 
-// Accumulator adds up distributions. It holds a place for every bin near those that have counts, so that adding many costs a
-// fraction of merging each into a Distribution; it is worth its 1 to 12 KB where there are dozens. The zero value is an empty
-// one. It is not safe for concurrent use.
+// Accumulator adds up distributions. It has a counter for every bin near those with counts, so that adding many
+// distributions costs a fraction of merging each into a Distribution; at 1 to 12 KB it is worthwhile for dozens. The
+// zero value is empty and ready to use. It is not safe for concurrent use.
 type Accumulator struct {
 	pages [(durationBins + pageBins - 1) / pageBins]*page
 }
 
-// page has the counts of neighbouring bins.
+// page has the counts of adjacent bins.
 type page [pageBins]int64
 
 const pageBins = 64
 
-// Add adds what Encode returned; sign -1 takes it away again. After an error the accumulator may hold a part of it.
+// Add adds an encoded distribution if sign is 1, and subtracts it if sign is -1. After an error the accumulator may
+// contain a part of it.
 func (a *Accumulator) Add(b []byte, sign int64) error {
 	if len(b) == 0 || b[0] != version {
 		return fmt.Errorf("%w: no version that is known", ErrEncoding)
@@ -54,7 +55,7 @@ func (a *Accumulator) Add(b []byte, sign int64) error {
 	return nil
 }
 
-// Merge adds all that a distribution holds; it stays as it is.
+// Merge adds a distribution, which is not changed.
 func (a *Accumulator) Merge(d Distribution) {
 	for _, b := range d.bins {
 		at := a.place(uint(b.bin))
@@ -62,7 +63,7 @@ func (a *Accumulator) Merge(d Distribution) {
 	}
 }
 
-// Distribution is what was added, as merging one after the other would have it.
+// Distribution returns the same distribution as merging one after the other.
 func (a *Accumulator) Distribution() Distribution {
 	var d Distribution
 	many := 0
@@ -93,7 +94,7 @@ func (a *Accumulator) Distribution() Distribution {
 	return d
 }
 
-// place is where a bin's count is.
+// place returns a pointer to a bin's count.
 func (a *Accumulator) place(bin uint) *int64 {
 	p := a.pages[bin/pageBins]
 	if p == nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// TestAccumulatorIsMerging: it comes to what merging one distribution after the other does, or their opposites.
+// TestAccumulatorIsMerging checks that an accumulator gives the same result as merging distributions, or their
+// negatives, one after the other.
 func TestAccumulatorIsMerging(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var sum, merged sketch.Accumulator
@@ -34,7 +35,7 @@ func TestAccumulatorIsMerging(t *testing.T) {
 	})
 }
 
-// TestAccumulatorReadsWhatDecodingReads, and refuses what that refuses.
+// TestAccumulatorReadsWhatDecodingReads checks that Add accepts and rejects the same bytes as DecodeDistribution.
 func TestAccumulatorReadsWhatDecodingReads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		encoded := append([]byte{1}, rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "bytes")...)

@@ -2,34 +2,34 @@ package sketch
 
 import "github.com/DataDog/sketches-go/ddsketch/mapping"
 
-// The bins. Their bounds are part of the encoding: none of these constants may change without a new version of it.
+// The bins. Their bounds are part of the encoding: changing any of these constants requires a new version of it.
 const (
-	// RelativeAccuracy is how far a quantile may be from the truth: 1 %.
+	// RelativeAccuracy is the maximum relative error of a quantile: 1 %.
 	RelativeAccuracy = 0.01
-	// Shortest is the latency in seconds below which all falls into the first bin.
+	// Shortest is the latency in seconds below which all values fall into the first bin.
 	Shortest = 1e-6
-	// Longest is the latency in seconds above which all falls into the last bin.
+	// Longest is the latency in seconds above which all values fall into the last bin.
 	Longest = 600.0
-	// Bins is how many bins there are.
+	// Bins is the number of bins.
 	Bins = 1021
 
-	// firstIndex is what the mapping calls bin 0.
+	// firstIndex is the mapping's index of bin 0.
 	firstIndex = -698
 )
 
-// bounds is never changed. The cubic interpolation costs 1 % more bins than logarithms and a third of their time.
+// bounds is never changed. Cubic interpolation takes 1 % more bins than logarithms and a third of the time.
 var bounds = newBounds()
 
 func newBounds() *mapping.CubicallyInterpolatedMapping {
 	m, err := mapping.NewCubicallyInterpolatedMapping(RelativeAccuracy)
 	if err != nil {
-		panic(err) // only for an accuracy outside (0, 1)
+		panic(err) // only for an accuracy outside of (0, 1)
 	}
 	return m
 }
 
-// Bin returns the bin, in [0, Bins), that a latency in seconds falls into; NaN falls into the first. Whoever must not
-// wait for a lock keeps a counter per bin and hands the counts to AddBin later. It costs a few nanoseconds.
+// Bin returns the bin, in [0, Bins), of a latency in seconds; NaN falls into the first. Callers that must not wait for
+// a lock can keep a counter per bin and pass the counts to AddBin later. Bin takes a few nanoseconds.
 func Bin(seconds float64) int {
 	switch {
 	case !(seconds > Shortest):
@@ -40,5 +40,5 @@ func Bin(seconds float64) int {
 	return bounds.Index(seconds) - firstIndex
 }
 
-// value returns the latency in seconds that is within 1 % of all that fall into a bin.
+// value returns the latency in seconds that is within 1 % of all latencies in a bin.
 func value(bin int) float64 { return bounds.Value(bin + firstIndex) }

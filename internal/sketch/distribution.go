@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// Distribution is a Sketch that durations can also be taken from again, exactly: it keeps nothing but whole counts of
-// bins, which may be below 0 until what they take away from is merged in. It reaches to LongestDuration, where a Sketch
-// of latencies ends at Longest. The zero value is an empty one. It is not safe for concurrent use.
+// Distribution is a Sketch from which durations can also be subtracted exactly: it has only integer counts per bin,
+// which may be negative until what they are subtracted from is merged. It extends to LongestDuration, whereas a Sketch
+// of latencies ends at Longest. The zero value is empty and ready to use. It is not safe for concurrent use.
 //
-// Each bin's count is exact up to 2^52, above 0 and below, and stops there.
+// Each bin's count is exact and saturates at ±2^52.
 type Distribution struct {
-	bins []binCount // ascending, none of count 0
+	bins []binCount // ascending, without zero counts
 }
 
 type binCount struct {
@@ -22,13 +22,14 @@ type binCount struct {
 }
 
 const (
-	// LongestDuration is the duration in seconds, 30 days, above which all falls into the last bin of a Distribution.
+	// LongestDuration is the duration in seconds, 30 days, above which all values fall into the last bin of a
+	// Distribution.
 	LongestDuration = 30 * 24 * 3600
 
-	// durationBins is how many bins a Distribution may have: those of a Sketch, and on.
+	// durationBins is the number of bins of a Distribution: those of a Sketch and further ones.
 	durationBins = 1444
 
-	// maxBinCount is where a bin's count stops. The sum of all bins then fits in an int64, so nothing wraps around.
+	// maxBinCount is the maximum count of a bin. The sum of all bins then fits in an int64, so nothing wraps around.
 	maxBinCount = 1 << 52
 )
 
@@ -40,15 +41,15 @@ func durationBin(seconds float64) int {
 	return min(bounds.Index(min(seconds, LongestDuration))-firstIndex, durationBins-1)
 }
 
-// Add adds a duration in seconds, so many times; a negative count takes it away again.
+// Add adds a duration in seconds count times; a negative count subtracts it.
 func (d *Distribution) Add(seconds float64, count int64) {
 	bin := int32(durationBin(seconds))
 	at, _ := slices.BinarySearchFunc(d.bins, bin, func(b binCount, bin int32) int { return int(b.bin - bin) })
 	d.add(at, bin, count)
 }
 
-// add adds to a bin that is not before place at in bins, and returns where to look for the next higher bin. Who merges
-// goes through the bins once, side by side with those of the other: neighbours in one are neighbours in both.
+// add adds to a bin that is not before index at, and returns the index from which to search for the next higher bin. A
+// merge thus walks the bins of both distributions in parallel.
 func (d *Distribution) add(at int, bin int32, count int64) (next int) {
 	for at < len(d.bins) && d.bins[at].bin < bin {
 		at++
@@ -70,7 +71,7 @@ func (d *Distribution) add(at int, bin int32, count int64) (next int) {
 
 func bounded(count int64) int64 { return min(max(count, -maxBinCount), maxBinCount) }
 
-// Merge adds all that other holds; other stays as it is.
+// Merge adds other, which is not changed.
 func (d *Distribution) Merge(other Distribution) {
 	if len(d.bins) == 0 {
 		d.bins = slices.Clone(other.bins)
@@ -101,11 +102,11 @@ func (d *Distribution) Merge(other Distribution) {
 	d.bins = append(append(merged, mine...), others...)
 }
 
-// fewBins is how many bins are merged into a distribution one by one; more are merged into new memory, as each bin that is inserted
-// moves those after it.
+// fewBins is the maximum number of bins that are merged one by one; more are merged into new memory, since each
+// inserted bin moves those after it.
 const fewBins = 4
 
-// Count returns how many durations it holds.
+// Count returns the number of durations.
 func (d *Distribution) Count() int64 {
 	var n int64
 	for _, b := range d.bins {
@@ -114,7 +115,8 @@ func (d *Distribution) Count() int64 {
 	return n
 }
 
-// Quantile is Sketch.Quantile; for 0 and 1 it is within 1 % too, not exact. ok is false while it holds less than nothing.
+// Quantile is like Sketch.Quantile, but for 0 and 1 it is also within 1 % instead of exact. ok is false if the count is
+// not positive.
 func (d *Distribution) Quantile(q float64) (seconds float64, ok bool) {
 	count := d.Count()
 	if count <= 0 || !(q >= 0 && q <= 1) {
@@ -130,8 +132,8 @@ func (d *Distribution) Quantile(q float64) (seconds float64, ok bool) {
 	return value(int(d.bins[len(d.bins)-1].bin)), true
 }
 
-// Encode returns the distribution in a compact form, the same bytes for equal ones: the version, then each bin as its
-// distance from the one before (uvarint) and its count (varint).
+// Encode returns the distribution in a compact form, with the same bytes for equal distributions: the version, then
+// each bin as its distance from the previous one (uvarint) and its count (varint).
 func (d *Distribution) Encode() []byte {
 	b := make([]byte, 1, 1+4*len(d.bins))
 	b[0] = version
@@ -144,15 +146,16 @@ func (d *Distribution) Encode() []byte {
 	return b
 }
 
-// DecodeDistribution reads what Encode returned. What Encode could not have written gives an error that is ErrEncoding.
+// DecodeDistribution decodes the result of Encode. It returns an error that is ErrEncoding for anything that Encode
+// cannot have written.
 func DecodeDistribution(b []byte) (Distribution, error) {
 	var d Distribution
 	err := d.MergeEncoded(b)
 	return d, err
 }
 
-// MergeEncoded merges what Encode returned, without making a Distribution of it first. After an error the distribution
-// may hold a part of it.
+// MergeEncoded merges an encoded distribution without decoding it into a Distribution first. After an error the
+// distribution may contain a part of it.
 func (d *Distribution) MergeEncoded(b []byte) error {
 	if len(b) == 0 || b[0] != version {
 		return fmt.Errorf("%w: no version that is known", ErrEncoding)

@@ -161,7 +161,7 @@ func FuzzDistribution(f *testing.F) {
 	})
 }
 
-// BenchmarkMergeEncoded is what the figures of a day read: a minute's durations of one agent and model each time.
+// BenchmarkMergeEncoded merges what the figures of a day read: one minute's durations of one agent and model at a time.
 func BenchmarkMergeEncoded(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 2))
 	minutes := make([][]byte, 1000)

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// durations draws seconds from the shortest that bins tell apart to 30 days, evenly over the orders of magnitude.
+// durations draws seconds from the shortest that bins distinguish to 30 days, evenly over the orders of magnitude.
 func durations() *rapid.Generator[[]float64] {
 	one := rapid.Custom(func(t *rapid.T) float64 {
 		return math.Exp(rapid.Float64Range(math.Log(sketch.Shortest), math.Log(sketch.LongestDuration)).Draw(t, "log"))
@@ -28,10 +28,11 @@ func distributionOf(seconds []float64) sketch.Distribution {
 	return d
 }
 
-// sameDistribution says whether two hold the same. Encodings of equal distributions are equal.
+// sameDistribution reports whether two distributions are equal. Equal distributions have equal encodings.
 func sameDistribution(a, b sketch.Distribution) bool { return bytes.Equal(a.Encode(), b.Encode()) }
 
-// near says whether got is as near to want as a distribution promises, but for the rounding of floating-point numbers.
+// near reports whether got is as near to want as a distribution promises, apart from the rounding of floating-point
+// numbers.
 func near(got, want float64) bool {
 	return math.Abs(got-want) <= want*sketch.RelativeAccuracy*(1+1e-9)
 }
@@ -46,7 +47,7 @@ func TestDistributionQuantiles(t *testing.T) {
 		name  string
 		add   func(*sketch.Distribution)
 		count int64
-		want  map[float64]float64 // by quantile; empty: none has a value
+		want  map[float64]float64 // by quantile; empty if none has a value
 	}{
 		{"nothing", func(*sketch.Distribution) {}, 0, nil},
 		{"added never", func(d *sketch.Distribution) { d.Add(1, 0) }, 0, nil},
@@ -143,7 +144,7 @@ func TestDistributionsCancelInAnyOrder(t *testing.T) {
 	})
 }
 
-// distributions draws any distribution, with bins below 0 among others.
+// distributions draws any distribution, including ones with negative bins.
 func distributions() *rapid.Generator[sketch.Distribution] {
 	return rapid.Custom(func(t *rapid.T) sketch.Distribution {
 		var d sketch.Distribution
@@ -192,7 +193,7 @@ func TestDistributionsMergeInAnyOrderAndGrouping(t *testing.T) {
 	})
 }
 
-// negative is a distribution with every bin's count below what it was.
+// negative returns a distribution with the negated counts of d.
 func negative(d sketch.Distribution) (n sketch.Distribution) {
 	bin := uint64(0)
 	out := []byte{1}

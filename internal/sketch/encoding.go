@@ -9,20 +9,20 @@ import (
 	"github.com/DataDog/sketches-go/ddsketch/store"
 )
 
-// ErrEncoding is what Decode's errors are, for bytes that Encode did not write.
+// ErrEncoding is returned for bytes that Encode did not write.
 var ErrEncoding = errors.New("not an encoded sketch")
 
-// The encoding: the version; unless empty the sum, the smallest and the largest value in nanoseconds; then, ascending,
-// each bin that is not empty as its distance from the one before and its count. All but the version are uvarints.
-// Some 3 bytes a bin: a minute of a route takes some 100 bytes.
+// The encoding is the version; unless empty the sum, the smallest and the largest value in nanoseconds; then,
+// ascending, each non-empty bin as its distance from the previous one and its count. All but the version are uvarints.
+// A bin takes about 3 bytes: a minute of a route takes about 100 bytes.
 const (
 	version = 1
-	// MaxEncoded is the most bytes that Encode returns and Decode reads.
+	// MaxEncoded is the maximum number of bytes that Encode returns and Decode accepts.
 	MaxEncoded = 1 + 3*binary.MaxVarintLen64 + Bins*(2+8) // a distance takes 2 bytes, a count (2^53) 8
-	maxCount   = 1 << 53                                  // what the store's float64 counts hold exactly
+	maxCount   = 1 << 53                                  // exact in the store's float64 counts
 )
 
-// Encode returns the sketch in a compact form, the same bytes for equal sketches, however they were merged.
+// Encode returns the sketch in a compact form, with the same bytes for equal sketches, however they were merged.
 func (s *Sketch) Encode() []byte {
 	if s.Count() == 0 {
 		return []byte{version}
@@ -42,8 +42,8 @@ func (s *Sketch) Encode() []byte {
 	return b
 }
 
-// Decode reads what Encode returned. It does not trust the bytes: what Encode could not have written gives an error
-// that is ErrEncoding, and whatever the bytes are it takes no more memory than a full sketch.
+// Decode decodes the result of Encode. It does not trust the bytes: it returns an error that is ErrEncoding for
+// anything that Encode cannot have written, and never uses more memory than a full sketch.
 func Decode(b []byte) (*Sketch, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: no bytes", ErrEncoding)

@@ -26,7 +26,7 @@ func TestEncodingKeepsEverything(t *testing.T) {
 	})
 }
 
-// uvarints is an encoding of the version that Decode knows.
+// uvarints returns an encoding of the version that Decode accepts.
 func uvarints(values ...uint64) []byte {
 	b := []byte{1}
 	for _, v := range values {

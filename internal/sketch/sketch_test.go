@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// summary is all that can be read from a sketch.
+// summary is everything that can be read from a sketch.
 type summary struct {
 	Count                    uint64
 	Sum, Mean, Min, P50, Max float64
@@ -87,7 +87,8 @@ func TestNothingEndsInNonsense(t *testing.T) {
 	}
 }
 
-// latencies draws seconds between the shortest and the longest that bins tell apart, evenly over the orders of magnitude.
+// latencies draws seconds between the shortest and the longest that bins distinguish, evenly over the orders of
+// magnitude.
 func latencies() *rapid.Generator[[]float64] {
 	one := rapid.Custom(func(t *rapid.T) float64 {
 		return math.Exp(rapid.Float64Range(math.Log(sketch.Shortest), math.Log(sketch.Longest)).Draw(t, "log"))
@@ -103,7 +104,7 @@ func of(seconds []float64) *sketch.Sketch {
 	return s
 }
 
-// within says whether got is as near to want as the sketch promises, but for the nanosecond that values are rounded to.
+// within reports whether got is as near to want as the sketch promises, apart from rounding to the nanosecond.
 func within(got, want float64) bool {
 	return math.Abs(got-want) <= want*sketch.RelativeAccuracy+1e-9
 }
@@ -175,15 +176,15 @@ func TestCountAtLeast(t *testing.T) {
 	}{
 		{-1, 6},
 		{0, 6},
-		{1e-7, 6}, // in the first bin nothing is told apart, and all is about the shortest …
+		{1e-7, 6}, // the first bin distinguishes nothing: all values are about the shortest …
 		{2e-6, 5},
 		{0.05, 4},
 		{0.102, 2},
 		{0.3, 1},
 		{500, 1},
-		{800, 0}, // … as in the last all is about the longest
+		{800, 0}, // … and all values in the last bin are about the longest
 		{math.Inf(1), 0},
-		{math.NaN(), 6}, // as Add takes it
+		{math.NaN(), 6}, // as in Add
 	}
 	for _, tt := range tests {
 		if got := of(seconds).CountAtLeast(tt.threshold); got != tt.want {
@@ -228,7 +229,7 @@ func TestCountAtLeastAgreesWithQuantile(t *testing.T) {
 		threshold, _ := s.Quantile(rapid.Float64Range(0.001, 0.999).Draw(t, "quantile of the threshold"))
 		threshold += float64(rapid.IntRange(-1, 1).Draw(t, "nanoseconds beside it")) / 1e9
 		if rank == s.Count() {
-			return // the quantile of the last is exact, and its bin is not
+			return // the quantile of the last is exact, unlike its bin
 		}
 		quantile, _ := s.Quantile(float64(rank) / float64(s.Count()))
 		below := math.Round(quantile*1e9) < math.Round(threshold*1e9)
@@ -288,7 +289,7 @@ func BenchmarkMerge(b *testing.B) {
 	}
 }
 
-// benchmarkMinute is what a busy route has in a minute: 6,000 latencies around 300 µs, and some slow ones.
+// benchmarkMinute returns a busy route's minute: 6,000 latencies around 300 µs, and some slow ones.
 func benchmarkMinute() *sketch.Sketch {
 	s := &sketch.Sketch{}
 	for i := range 6000 {

@@ -2,9 +2,9 @@ package text
 
 import "strings"
 
-// MatchGlob reports whether a text is what a pattern says, in which * stands for any characters but the separator, or none.
+// MatchGlob reports whether a text matches a pattern, in which * matches any characters but the separator, or none.
 func MatchGlob(pattern, text string, separator byte) bool {
-	star, from := -1, 0 // the last * in the pattern, and where in the text what follows it is tried
+	star, from := -1, 0 // the last * in the pattern, and where in the text the part after it is tried
 	p, t := 0, 0
 	for t < len(text) {
 		switch {
@@ -24,5 +24,5 @@ func MatchGlob(pattern, text string, separator byte) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// NoSeparator is for globs whose * stands for everything. No valid UTF-8 holds it.
+// NoSeparator is for globs whose * matches everything. It does not occur in valid UTF-8.
 const NoSeparator = 0xff

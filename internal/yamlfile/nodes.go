@@ -17,8 +17,8 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Mapping reads the fields of a mapping, each there once. The field of a file's root is empty. Without names that are known,
-// any name is.
+// Mapping reads the fields of a mapping and rejects duplicates. field is empty for the root of a file. Without known
+// names, any name is accepted.
 func (r *Reader) Mapping(n *yaml.Node, field string, known ...string) map[string]*yaml.Node {
 	fields := map[string]*yaml.Node{}
 	if n == nil {
@@ -44,7 +44,8 @@ func (r *Reader) Mapping(n *yaml.Node, field string, known ...string) map[string
 	return fields
 }
 
-// List reads the entries of a list, each with its field, such as types[0]. It has at least 0 or 1 of them, or none are read.
+// List reads the entries of a list, each with its field, such as types[0]. If their number is not from least to most,
+// it records a fault and returns none.
 func (r *Reader) List(n *yaml.Node, field string, least, most int) iter.Seq2[string, *yaml.Node] {
 	var entries []*yaml.Node
 	switch {
@@ -67,7 +68,7 @@ func (r *Reader) List(n *yaml.Node, field string, least, most int) iter.Seq2[str
 	}
 }
 
-// WrongKind notes that a field is not what it must be: a list.
+// WrongKind records that a field is of the wrong kind; want names the right one: a list.
 func (r *Reader) WrongKind(n *yaml.Node, field, want string) {
 	if n.Kind == yaml.AliasNode {
 		r.Fault(n, field, "is an alias, which are not followed here; write it out")
@@ -78,8 +79,8 @@ func (r *Reader) WrongKind(n *yaml.Node, field, want string) {
 
 var textTags = []string{"!!str", "!!int", "!!float", "!!timestamp"}
 
-// Text reads a scalar of at most so many bytes as it is written, whatever YAML takes it for. It is empty only where it is
-// not there or has a fault.
+// Text reads a scalar of up to most bytes as written, whatever its type in YAML. It returns "" only for a missing field
+// or a fault.
 func (r *Reader) Text(n *yaml.Node, field string, most int) string {
 	switch {
 	case n == nil:
@@ -105,7 +106,7 @@ func (r *Reader) OneLine(n *yaml.Node, field string, most int) string {
 	return text
 }
 
-// Duration reads a time such as 30s. Where it is not there or has a fault, it is the usual.
+// Duration reads a duration such as 30s. It returns usual for a missing field or a fault.
 func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Duration) time.Duration {
 	text := r.Text(n, field, 100)
 	if text == "" {
@@ -123,7 +124,7 @@ func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Du
 	return usual
 }
 
-// Value reads any node as what json.Marshal takes.
+// Value reads any node as a value for json.Marshal.
 func (r *Reader) Value(n *yaml.Node, field string) any {
 	if n == nil {
 		return nil
@@ -152,7 +153,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 		case nil, bool, string, int, int64, uint64:
 			return v
 		case float64:
-			if !math.IsNaN(v) && !math.IsInf(v, 0) { // which have no JSON
+			if !math.IsNaN(v) && !math.IsInf(v, 0) { // these have no JSON
 				return v
 			}
 		case time.Time:
@@ -163,7 +164,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 	return nil
 }
 
-// Under is the path of a field in another, which is empty at the root. A name that cannot stand there as it is, is quoted.
+// Under returns the path of a field in another, which is empty at the root. It quotes names that are not words.
 func Under(field, name string) string {
 	if name = text.Clip(name, 60); name == "" || !IsWord(name) {
 		name = strconv.Quote(name)
@@ -174,10 +175,10 @@ func Under(field, name string) string {
 	return field + "." + name
 }
 
-// IsWord says whether a text can be seen, and has no blanks.
+// IsWord reports whether a text is visible and has no blanks.
 func IsWord(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
 }
 
-// Quote quotes what is written in a file, or its beginning.
+// Quote quotes a text from a file, or its beginning.
 func Quote(s string) string { return strconv.Quote(text.Clip(s, 60)) }

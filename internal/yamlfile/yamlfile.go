@@ -1,8 +1,8 @@
-// Package yamlfile reads a person's YAML file strictly and tells every fault by line and field.
+// Package yamlfile reads YAML files written by people strictly, and reports every fault with its line and field.
 //
-// What YAML allows, and hardly anyone means in such a file, is refused: several documents, aliases, fields that are not
-// known or there twice. What is read is bounded, and so is what is said about it. What the fields are for is the matter
-// of those who read them. It is pure: a file comes as bytes.
+// It rejects what YAML allows but is most likely a mistake in such a file: several documents, aliases, unknown or
+// duplicate fields. The size of files and the number of faults are limited. Callers define the fields. The package is
+// pure: a file is a slice of bytes.
 package yamlfile
 
 import (
@@ -22,14 +22,14 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Fault is one thing wrong with a file.
+// Fault is a fault of a file.
 type Fault struct {
 	Line   int    // from 1
-	Field  string // a path such as agents[0].timeout; file where it is no field's
-	Detail string // goes on after the field: is missing
+	Field  string // a path such as agents[0].timeout, or file if it is not about a field
+	Detail string // continues the field: is missing
 }
 
-// Faults are all that is wrong with a file, in the order of their lines.
+// Faults is all faults of a file, ordered by line.
 type Faults []Fault
 
 func (f Faults) Error() string {
@@ -40,27 +40,27 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Reader reads the nodes of a file, and notes what is wrong with them. A nil node is a field that is not there: that is no
-// fault, it reads as nothing.
+// Reader reads the nodes of a file and records their faults. A nil node is a missing field: it is no fault and reads as
+// the zero value.
 type Reader struct {
 	faults    Faults
 	maxFaults int
-	more      bool // than maxFaults
+	more      bool // there are more than maxFaults
 }
 
-// Read begins to read a file of at most maxBytes. Of its faults maxFaults are listed. The root, which may be any node, is
-// nil where the file is not one YAML document; Err has the reason.
+// Read starts reading a file of at most maxBytes. Up to maxFaults faults are listed. The root may be any node; it is
+// nil if the file is not one YAML document, and Err returns why.
 func Read(file []byte, maxBytes, maxFaults int) (r *Reader, root *yaml.Node) {
 	r = &Reader{maxFaults: maxFaults}
 	return r, r.document(file, maxBytes)
 }
 
-// Fault notes what is wrong with a field.
+// Fault records a fault of a field.
 func (r *Reader) Fault(n *yaml.Node, field, format string, args ...any) {
 	r.FaultAt(n.Line, field, format, args...)
 }
 
-// FaultAt notes what is wrong in a line.
+// FaultAt records a fault of a line.
 func (r *Reader) FaultAt(line int, field, format string, args ...any) {
 	if len(r.faults) == r.maxFaults {
 		r.more = true
@@ -69,7 +69,7 @@ func (r *Reader) FaultAt(line int, field, format string, args ...any) {
 	r.faults = append(r.faults, Fault{max(line, 1), field, fmt.Sprintf(format, args...)})
 }
 
-// Err returns what was noted, as Faults; nil if it is nothing.
+// Err returns the recorded faults as Faults, or nil if there are none.
 func (r *Reader) Err() error {
 	if len(r.faults) == 0 {
 		return nil
@@ -114,7 +114,7 @@ func (r *Reader) document(file []byte, most int) *yaml.Node {
 	}
 	if !errors.Is(err, io.EOF) {
 		line, problem := yamlProblem(err)
-		r.FaultAt(min(line, lines), "file", "is not YAML: %s", text.Clip(problem, 60)) // it may point behind the last
+		r.FaultAt(min(line, lines), "file", "is not YAML: %s", text.Clip(problem, 60)) // may point beyond the last line
 		return nil
 	}
 	return document.Content[0]
@@ -122,11 +122,11 @@ func (r *Reader) document(file []byte, most int) *yaml.Node {
 
 var (
 	yamlError = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
-	// parserProblem is what the library counts lines from 0 for; those of its scanner it counts from 1.
+	// parserProblem matches errors of the library's parser, which counts lines from 0; its scanner counts from 1.
 	parserProblem = regexp.MustCompile(`^(?:did not find expected (?:node content|'-' indicator|key|',' or ']'|',' or '}'|<)|found undefined tag)`)
 )
 
-// yamlProblem takes an error of the library apart. The line is 0 where it names none.
+// yamlProblem splits an error of the library. The line is 0 if the error has none.
 func yamlProblem(err error) (line int, problem string) {
 	place := yamlError.FindStringSubmatch(err.Error())
 	line, _ = strconv.Atoi(place[1])

@@ -28,7 +28,7 @@ type sample struct {
 	Extra any
 }
 
-// parse reads a sample; it is nil where there are faults.
+// parse parses a sample; it returns nil if there are faults.
 func parse(file string) (*sample, error) {
 	r, root := yamlfile.Read([]byte(file), maxFile, maxFaults)
 	if root == nil {
@@ -168,7 +168,7 @@ func TestFaultsAreBounded(t *testing.T) {
 	}
 }
 
-// TestAliasBomb wants a file that would be gigabytes with its aliases written out to cost no more than any other.
+// TestAliasBomb checks that a file of gigabytes after expanding aliases costs no more than any other.
 func TestAliasBomb(t *testing.T) {
 	t.Parallel()
 	bomb := "name: &a [x,x,x,x,x,x,x,x,x]\nextra:\n"

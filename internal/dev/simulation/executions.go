@@ -17,8 +17,8 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// assistants are AI agents at work, seen from all three sides: requests to the gateway, executions that a service logs
-// itself, and spans that an instrumented one exports.
+// assistants simulates AI agents in all three ways: requests to the gateway, executions logged by a service, and spans
+// exported by an instrumented one.
 type assistants struct {
 	server string
 	token  string
@@ -27,7 +27,7 @@ type assistants struct {
 	log    *zap.Logger
 }
 
-// models are what the simulated services call, with how many tokens that takes about.
+// models are the models that the simulated services call, with typical numbers of tokens.
 var models = []struct {
 	agent, provider, model string
 	input, output          int
@@ -37,10 +37,10 @@ var models = []struct {
 	{"summarizer", "openai", "gpt-4o-mini", 6000, 300, 1.2},
 	{"researcher", "anthropic", "claude-sonnet-4-5", 12_000, 900, 6},
 	{"classifier", "google", "gemini-2.5-flash", 900, 20, 0.4},
-	{"drafter", "in-house", "llama-tuned", 1500, 700, 3}, // which has no price
+	{"drafter", "in-house", "llama-tuned", 1500, 700, 3}, // has no price
 }
 
-// run has somebody ask something every so often, until ctx is done.
+// run sends something at intervals of about every, until ctx is done.
 func (a *assistants) run(ctx context.Context, every time.Duration) {
 	for n := 1; pause.For(ctx, every/2+mathrand.N(every)); n++ {
 		var err error
@@ -60,7 +60,7 @@ func (a *assistants) run(ctx context.Context, every time.Duration) {
 
 func someUser() string { return fmt.Sprintf("user-%02d", 1+mathrand.N(25)) }
 
-// ask has the gateway run an agent, and reads its answer to the end.
+// ask runs an agent through the gateway, and reads its response to the end.
 func (a *assistants) ask(ctx context.Context) error {
 	return a.post(ctx, "/api/ai/process-stream", map[string]any{
 		"type": "flashcard_generation", "user_id": someUser(), "message": "Create flashcards about Python",
@@ -68,7 +68,7 @@ func (a *assistants) ask(ctx context.Context) error {
 	})
 }
 
-// logBatch logs what a service has done since it last did.
+// logBatch logs a batch of executions as a service does.
 func (a *assistants) logBatch(ctx context.Context) error {
 	executions := make([]map[string]any, 1+mathrand.N(4))
 	for i := range executions {

@@ -1,5 +1,5 @@
-// Package simulation is a small fleet for trying the product out: agents that really poll and pretend to work, a trickle of
-// deployments for them, and AI agents' executions. It uses the API as any client would.
+// Package simulation runs a small fleet for trying Watchbill out: agents that poll and simulate work, occasional
+// deployments for them, and executions of AI agents. It uses the API as any client would.
 package simulation
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// Options say what to simulate.
+// Options are the options of a simulation.
 type Options struct {
 	Server     string // base URL of the API
 	AdminToken string
@@ -45,7 +45,7 @@ type Fleet struct {
 
 var regions = []string{"eu", "us", "ap"}
 
-// Enroll makes the fleet's agents known to the server. Those that an earlier run enrolled get new tokens.
+// Enroll enrolls the fleet's agents. Those enrolled by an earlier run get new tokens.
 func Enroll(ctx context.Context, opts Options) (*Fleet, error) {
 	admin, err := openapi.NewClientWithResponses(opts.Server,
 		openapi.WithHTTPClient(&http.Client{Timeout: 15 * time.Second}),
@@ -99,7 +99,7 @@ func (f *Fleet) enroll(ctx context.Context, id, region string) (token string, er
 	return rotated.JSON200.Token, nil
 }
 
-// Run lets the fleet live until ctx is done. The agents start spread over one of their intervals, as real ones do.
+// Run runs the fleet until ctx is done. The agents start spread over one of their intervals, as real ones do.
 func (f *Fleet) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for i, one := range f.agents {
@@ -121,7 +121,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// trickle deploys something to somebody now and then: mostly to one agent, sometimes to a region.
+// trickle creates a deployment from time to time: mostly for one agent, sometimes for a region.
 func (f *Fleet) trickle(ctx context.Context) {
 	for n := 1; pause.For(ctx, f.opts.Every); n++ {
 		order := openapi.CreateDeploymentsRequest{
@@ -145,7 +145,7 @@ func (f *Fleet) trickle(ctx context.Context) {
 
 var errPretended = errors.New("pretended failure: the disk is full")
 
-// pretend works for a second or five, says so, and fails now and then.
+// pretend simulates work for a few seconds, prints its progress, and sometimes fails.
 func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
 	steps := 4 + mathrand.N(6)
 	say := func(format string, args ...any) {

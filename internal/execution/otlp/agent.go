@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// agent is the name of the agent that the span is a run of, or that it says it belongs to. isDefault reports that the name is
-// its framework's, or a workflow's, so that an agent below it has the better one.
+// agent returns the name of the agent that the span is a run of or says it belongs to. isDefault reports that it is the
+// name of a framework or workflow, so that the name of an agent below it takes precedence.
 func (s *span) agent() (name string, isDefault bool) {
 	if name = s.attributes.name(execution.MaxName, agentNames[0]); name == "" {
 		name = s.attributes.name(execution.MaxName, agentNames[1:]...)
@@ -36,7 +36,8 @@ func (s *span) agent() (name string, isDefault bool) {
 	return name, isDefault
 }
 
-// node is the name that OpenInference gives an agent as a part of a graph. Its id is the name too, unless that is a number of its own.
+// node returns the name that OpenInference gives an agent as a node of a graph: its name, or its id if the span is
+// named after it.
 func (s *span) node() string {
 	if s.role != agentRun {
 		return ""
@@ -50,7 +51,7 @@ func (s *span) node() string {
 	return ""
 }
 
-// ownName is an agent's name where no attribute is there only to say it.
+// ownName returns an agent's name from attributes that also have other uses, or from the span's name.
 func (s *span) ownName() string {
 	switch {
 	case s.role == agentRun:
@@ -58,7 +59,7 @@ func (s *span) ownName() string {
 			s.attributes.name(execution.MaxName, traceloopNames...),
 			s.attributes.name(execution.MaxName, "gen_ai.agent.id"))
 		if conversation, is := strings.CutPrefix(name, "conversation."); is && conversation == s.session() {
-			return "" // a name for each conversation is no agent's
+			return "" // a name per conversation is not an agent's
 		}
 		if name == "" && strings.HasPrefix(s.scope, "logfire") {
 			name = s.attributes.name(execution.MaxName, "name")
@@ -76,12 +77,12 @@ func (s *span) ownName() string {
 	return ""
 }
 
-// namedBySpan reports whether the span's dialect names a run by its span alone.
+// namedBySpan reports whether the span's dialect names runs only in the span's name.
 func (s *span) namedBySpan() bool {
 	return s.attributes.has("openinference.span.kind", "langfuse.observation.type", "mlflow.spanType")
 }
 
-// spanName is the name of whom the span's own name tells of.
+// spanName returns the name in the span's own name.
 func (s *span) spanName() string {
 	name := toName(agentOfMethod(s.sent.GetName()), execution.MaxName)
 	if isPlaceholder(name) {
@@ -90,11 +91,10 @@ func (s *span) spanName() string {
 	return name
 }
 
-// runMethods begin the names of the methods that run an agent.
+// runMethods are the prefixes of methods that run an agent.
 var runMethods = []string{"run", "arun", "invoke", "ainvoke", "stream", "astream", "kickoff", "execute", "on_messages", "forward", "aforward"}
 
-// agentOfMethod returns the agent in a span's name that is an agent's and the method that runs it, as in
-// weather_agent.on_messages_stream.
+// agentOfMethod returns the agent in a span's name of the form agent.method, such as weather_agent.on_messages_stream.
 func agentOfMethod(name string) string {
 	dot := strings.LastIndexByte(name, '.')
 	if dot <= 0 {
@@ -107,7 +107,7 @@ func agentOfMethod(name string) string {
 	return name
 }
 
-// defaultNames are those that frameworks give to what the application did not name, and those of who asks.
+// defaultNames are the names that frameworks give to unnamed agents, and to users.
 var defaultNames = []string{
 	"agent workflow", "langgraph", "agent", "assistant", "workflow", "agentexecutor", "functionagent", "graph", "swarm", "crew", "pipeline",
 	"runnablesequence", "team", "chain", "flow", "user", "human", "user_proxy", "userproxy", "userproxyagent",

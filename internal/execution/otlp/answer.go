@@ -15,13 +15,13 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// mostNamed is how many faults an answer names. An exporter that does one thing wrong does it in every span.
+// mostNamed is the maximum number of faults in a response. An exporter usually makes the same mistake in every span.
 const mostNamed = 5
 
-// refusal is why a request is not taken at all.
+// refusal is why a whole request is rejected.
 type refusal struct {
-	status  int    // of HTTP
-	message string // for whoever runs the exporter
+	status  int    // HTTP status
+	message string // for the operator of the exporter
 }
 
 func (r *refusal) Error() string { return r.message }
@@ -30,12 +30,12 @@ func refuse(status int, format string, args ...any) *refusal {
 	return &refusal{status: status, message: fmt.Sprintf(format, args...)}
 }
 
-// rejection is why one span is not taken.
+// rejection is why one span is rejected.
 type rejection struct{ span, field, why string }
 
 func (f rejection) String() string { return "span " + f.span + ": " + f.field + " " + f.why }
 
-// faultOf says what the ledger found in the terms of the span that the execution was made of.
+// faultOf converts the ledger's fault to the terms of the span that the execution was made from.
 func faultOf(e *execution.Execution, found *execution.Fault) rejection {
 	switch found.Field {
 	case "created_at":
@@ -48,13 +48,13 @@ func faultOf(e *execution.Execution, found *execution.Fault) rejection {
 	}
 }
 
-// verdict is what became of an export's spans: all that has no fault was taken.
+// verdict is the outcome of an export. Spans without a fault were accepted.
 type verdict struct {
 	faults []rejection
-	unread []unread // of spans that were taken, though as no executions
+	unread []unread // of spans that were accepted but became no executions
 }
 
-// partial reports whether there is something to say beside that all was taken.
+// partial reports whether the response needs a partial_success.
 func (v verdict) partial() bool { return len(v.faults) > 0 || len(v.unread) > 0 }
 
 func (v verdict) message() string {
@@ -71,8 +71,8 @@ func (v verdict) message() string {
 	return strings.Join(said, "; ")
 }
 
-// response is an ExportTraceServiceResponse. The protocol wants partial_success to be unset where all was taken
-// and there is no warning: one comes with no rejected spans.
+// response returns an ExportTraceServiceResponse. The protocol requires partial_success to be unset if all spans were
+// accepted without a warning; a warning has zero rejected spans.
 func (e encoding) response(v verdict) []byte {
 	if e == protobuf {
 		response := &collectorpb.ExportTraceServiceResponse{}
@@ -93,11 +93,11 @@ func (e encoding) response(v verdict) []byte {
 	if v.partial() {
 		response.PartialSuccess = &partialSuccess{RejectedSpans: int64(len(v.faults)), ErrorMessage: v.message()}
 	}
-	answer, _ := json.Marshal(response) // of numbers and strings alone it cannot fail
+	answer, _ := json.Marshal(response) // cannot fail on numbers and strings
 	return answer
 }
 
-// refusal is a google.rpc.Status.
+// refusal returns a google.rpc.Status.
 func (e encoding) refusal(r *refusal) []byte {
 	code := codeOf(r.status)
 	if e == protobuf {
@@ -110,13 +110,13 @@ func (e encoding) refusal(r *refusal) []byte {
 	return answer
 }
 
-// marshal encodes a message whose strings are valid UTF-8, which is all that could be wrong with one.
+// marshal encodes a message whose strings are valid UTF-8, so it cannot fail.
 func marshal(message proto.Message) []byte {
 	answer, _ := proto.Marshal(message)
 	return answer
 }
 
-// codeOf is the code of google.rpc that says the same as a status of HTTP.
+// codeOf returns the google.rpc code for an HTTP status.
 func codeOf(status int) codepb.Code {
 	switch status {
 	case http.StatusUnauthorized:

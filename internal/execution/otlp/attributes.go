@@ -9,25 +9,24 @@ import (
 	"github.com/watchbill/watchbill/internal/memo"
 )
 
-// attributes are what a span, an event, a scope or a resource says of itself.
+// attributes are the attributes of a span, an event, a scope or a resource.
 //
-// Some hundred names are looked for in each span, which has few attributes. So there is a filter of the names instead of a map: most
-// look-ups end at its bit (BenchmarkExport).
+// About a hundred names are looked up in each span, which has few attributes. A bit filter of the names replaces a map:
+// most look-ups end at its bit (BenchmarkExport).
 type attributes struct {
-	pairs  []*commonpb.KeyValue // each has a value, and a name that no other has
+	pairs  []*commonpb.KeyValue // each has a value and a unique name
 	filter [filterBits / 64]uint64
-	traits trait                         // of any of the names
-	usage  uint32                        // a bit for each pair whose name tells usage, if there are few
-	index  map[string]*commonpb.AnyValue // nil: there are few
+	traits trait                         // of all names
+	usage  uint32                        // a bit for each of the first few pairs, set if its name is about usage
+	index  map[string]*commonpb.AnyValue // nil if there are few
 }
 
 const (
 	filterBits = 256
-	few        = 32 // attributes, as many as usage has bits
+	few        = 32 // attributes, the number of bits of usage
 )
 
-// collect leaves out attributes that say nothing. Of two with the same key, which the protocol does not allow, the first
-// stands.
+// collect drops attributes without a value. Of duplicate keys, which the protocol does not allow, the first is kept.
 func collect(pairs []*commonpb.KeyValue) attributes {
 	var a attributes
 	a.collect(pairs)
@@ -43,7 +42,7 @@ func (a *attributes) collect(pairs []*commonpb.KeyValue) {
 	for i, pair := range pairs {
 		key, bit := pair.GetKey(), filterBit(pair.GetKey())
 		if pair.GetValue().GetValue() == nil || a.mayHave(bit) && a.find(key) != nil {
-			a.pairs = slices.Clip(a.pairs) // what follows is appended to a copy
+			a.pairs = slices.Clip(a.pairs) // makes append copy
 			continue
 		}
 		if len(a.pairs) == i {
@@ -62,14 +61,14 @@ func (a *attributes) collect(pairs []*commonpb.KeyValue) {
 	}
 }
 
-// tellsUsage reports whether the name of a pair may.
+// tellsUsage reports whether a pair's name may be about usage.
 func (a *attributes) tellsUsage(pair int) bool { return a.usage&(1<<pair) != 0 || pair >= few }
 
 func filterBit(name string) uint { return memo.Hash(name) % filterBits }
 
 func (a *attributes) mayHave(bit uint) bool { return a.filter[bit/64]&(1<<(bit%64)) != 0 }
 
-// value is the value of an attribute; nil: there is none.
+// value returns the value of an attribute, or nil.
 func (a *attributes) value(name string) *commonpb.AnyValue {
 	if !a.mayHave(filterBit(name)) {
 		return nil
@@ -89,7 +88,7 @@ func (a *attributes) find(name string) *commonpb.AnyValue {
 	return nil
 }
 
-// text is the first of the named attributes that is a text of at least one character, or a number.
+// text returns the first of the named attributes that is a non-empty string or a number, as text.
 func (a *attributes) text(names ...string) string {
 	for _, name := range names {
 		if text := textOf(a.value(name)); text != "" {
@@ -99,7 +98,7 @@ func (a *attributes) text(names ...string) string {
 	return ""
 }
 
-// textOf is a value that is a text, or a number; empty: it is neither.
+// textOf returns a string or number as text, or "" for other values.
 func textOf(value *commonpb.AnyValue) string {
 	switch v := value.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:
@@ -110,8 +109,7 @@ func textOf(value *commonpb.AnyValue) string {
 	return ""
 }
 
-// name is text's answer as a name of at most so many bytes. What is blank or a
-// placeholder is no name.
+// name is like text but returns a name of at most most bytes. Blank values and placeholders are ignored.
 func (a *attributes) name(most int, names ...string) string {
 	for _, name := range names {
 		if value := a.value(name); value != nil {

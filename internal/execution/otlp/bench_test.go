@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 )
 
-// accepting is a ledger that takes all, and keeps nothing.
+// accepting is a ledger that accepts everything and stores nothing.
 type accepting struct{}
 
 func (accepting) Append(_ context.Context, batch execution.Batch) (execution.Outcome, error) {
@@ -26,7 +26,8 @@ const (
 	benchOutput = `[{"role":"assistant","parts":[{"type":"text","content":"It will rain from ten on. The train at 7:43 is in Bergen at 11:52, so take an umbrella and that one."}],"finish_reason":"stop"}]`
 )
 
-// BenchmarkExport takes an export of 25 traces in protobuf: an agent's run, two calls of a model and the use of a tool, with content.
+// BenchmarkExport handles an export of 25 traces in protobuf: an agent's run, two model calls and a tool use each, with
+// content.
 func BenchmarkExport(b *testing.B) {
 	var spans []*tracepb.Span
 	for n := range 25 {

@@ -17,18 +17,18 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// limits are what an export may be at most.
+// limits are the maximum sizes of an export.
 type limits struct {
 	body         int64 // bytes of a compressed body
-	decompressed int64 // bytes of one that is not
+	decompressed int64 // bytes of a decompressed body
 	spans        int
 }
 
-// encoding is how a message is written.
+// encoding is the encoding of a message.
 type encoding int
 
 const (
-	unknown encoding = iota // is answered in JSON, which a person can read
+	unknown encoding = iota // responses are in JSON, which people can read
 	protobuf
 	jsonText
 )
@@ -45,8 +45,8 @@ func (e encoding) mediaType() string {
 	return jsonType
 }
 
-// encodingOf is how the request is written, so far as it says. What its content type has for parameters is of no matter:
-// exporters add charsets, and both encodings are bytes of UTF-8 anyway.
+// encodingOf returns the encoding of the request by its content type. Parameters are ignored: exporters add charsets,
+// and both encodings are UTF-8 anyway.
 func encodingOf(header http.Header) encoding {
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	switch {
@@ -60,7 +60,7 @@ func encodingOf(header http.Header) encoding {
 	return unknown
 }
 
-// body is a request as it was sent.
+// body is a request body as received.
 type body struct {
 	encoding encoding
 	coding   string // "", gzip or zstd
@@ -70,10 +70,10 @@ type body struct {
 
 func (b *body) release() { keepBuffer(b.memory) }
 
-// buffers are memory for bodies that is not in use.
+// buffers are unused buffers for bodies.
 var buffers = sync.Pool{New: func() any { return &bytes.Buffer{} }}
 
-// maxKeptBody is how large the memory of a body may be that is kept for the next one.
+// maxKeptBody is the maximum size of a buffer that is kept for reuse.
 const maxKeptBody = 256 << 10 // bytes
 
 func keepBuffer(memory *bytes.Buffer) {
@@ -83,7 +83,7 @@ func keepBuffer(memory *bytes.Buffer) {
 	}
 }
 
-// readBody reads a request whole, and no more than its limit. Whoever is done with it calls release.
+// readBody reads a whole request body, up to the limit. The caller must call release on it.
 func readBody(ctx context.Context, header http.Header, from io.Reader, limits limits) (body, error) {
 	sent := body{encoding: encodingOf(header)}
 	if sent.encoding == unknown {
@@ -105,7 +105,7 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's; net/http then ends the context as well
+	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's deadline; net/http then cancels the context too
 		return body{}, refuse(http.StatusRequestTimeout, "the body did not arrive in time")
 	case ctx.Err() != nil:
 		return body{}, ctx.Err()
@@ -122,9 +122,9 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 
 var errTooMuch = errors.New("more than the limit")
 
-// readAll reads to the end, or until it is more than most bytes.
+// readAll reads to the end, or fails after most bytes.
 func readAll(into *bytes.Buffer, from io.Reader, header http.Header, most int64) error {
-	const believed = 1 << 20 // bytes that a client may say it sends and does not
+	const believed = 1 << 20 // bytes; a larger Content-Length is not trusted
 	if length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64); err == nil && length > 0 {
 		into.Grow(int(min(length, most, believed)) + bytes.MinRead)
 	}
@@ -135,8 +135,8 @@ func readAll(into *bytes.Buffer, from io.Reader, header http.Header, most int64)
 	return err
 }
 
-// decode decompresses the body and reads the message in it. One of no bytes at all is the empty message in either encoding. Whoever is
-// done with the message calls release.
+// decode decompresses the body and decodes the message in it. An empty body is the empty message in either encoding.
+// The caller must call release when done with the message.
 func (b *body) decode(limits limits) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
 	if err := b.decompress(limits.decompressed); err != nil {
 		return nil, nil, err

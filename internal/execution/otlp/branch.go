@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// branch is a part of a document that was taken apart into attributes with dots in their names.
+// branch is a part of a document that was flattened into attributes with dotted names.
 type branch struct {
-	value    json.RawMessage // of the attribute with just this name
+	value    json.RawMessage // of the attribute with exactly this name
 	children map[string]*branch
 }
 
-// add puts a value where its name says.
+// add inserts a value under its dotted name.
 func (b *branch) add(name string, value json.RawMessage) {
 	const deepest = 16
 	for _, step := range strings.SplitN(name, ".", deepest) {
@@ -29,7 +29,7 @@ func (b *branch) add(name string, value json.RawMessage) {
 	b.value = value
 }
 
-// encode makes a list where all names are numbers, and else an object.
+// encode returns a list if all names are numbers, and otherwise an object.
 func (b *branch) encode() json.RawMessage {
 	if len(b.children) == 0 {
 		return b.value
@@ -38,12 +38,13 @@ func (b *branch) encode() json.RawMessage {
 	if b.value == nil && !slices.ContainsFunc(names, isNoNumber) {
 		return b.encodeList(names)
 	}
-	// OpenInference says of every element in a list what it is: {"message": {"role": …}}. The list says that already.
+	// OpenInference wraps every list element in an object that names its type: {"message": {"role": …}}. The wrapper is
+	// dropped.
 	if inner := b.children[names[0]]; len(names) == 1 && slices.Contains(wrappers, names[0]) && len(inner.children) > 0 {
 		return inner.encode()
 	}
 	members := make(map[string]json.RawMessage, len(names)+1)
-	if b.value != nil { // prompt.0.content beside prompt.0.content.text
+	if b.value != nil { // prompt.0.content in addition to prompt.0.content.text
 		members["value"] = b.value
 	}
 	for name, child := range b.children {
@@ -54,7 +55,7 @@ func (b *branch) encode() json.RawMessage {
 
 var wrappers = []string{"message", "message_content", "tool_call", "prompt", "completion", "embedding"}
 
-// encodeList encodes a list of the children, in the order of their numbers.
+// encodeList encodes the children as a list, in numerical order.
 func (b *branch) encodeList(names []string) json.RawMessage {
 	slices.SortFunc(names, func(x, y string) int { return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)) })
 	elements := make(list, 0, len(names))

@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Which spans are calls of a model, and of which.
+// TestCallsOfModels checks which spans are model calls, and of which model.
 func TestCallsOfModels(t *testing.T) {
 	t.Parallel()
 	type call struct{ model, provider string }
@@ -17,7 +17,7 @@ func TestCallsOfModels(t *testing.T) {
 	for name, tt := range map[string]struct {
 		span, scope string
 		says        says
-		want        *call // nil: it is none
+		want        *call // nil if it is not a call
 	}{
 		"a method of Python's that counts nothing":     {"LM.__call__", "openinference.instrumentation.dspy", llm, gpt},
 		"an asynchronous one":                          {"LM.__acall__", "openinference.instrumentation.dspy", llm, gpt},
@@ -69,7 +69,8 @@ func TestCallsOfModels(t *testing.T) {
 	}
 }
 
-// An answer adds what the attributes leave out. What a model wrote in it is no usage, and neither is what says other than they do.
+// TestUsageInAnswers checks that a response adds usage that the attributes lack. Usage in text that a model wrote is
+// ignored, as is usage that contradicts the attributes.
 func TestUsageInAnswers(t *testing.T) {
 	t.Parallel()
 	openai := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}

@@ -11,13 +11,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The content encodings that are read beside identity.
+// Supported content encodings other than identity.
 const (
 	gzipCoding = "gzip"
 	zstdCoding = "zstd"
 )
 
-// decompress decompresses the content, to at most limit bytes.
+// decompress decompresses the content to at most limit bytes.
 func (b *body) decompress(limit int64) (err error) {
 	into := buffers.Get().(*bytes.Buffer)
 	switch b.coding {
@@ -42,7 +42,7 @@ func errDecompressed(limit int64) error {
 	return refuse(http.StatusRequestEntityTooLarge, "the body decompresses to more than %d bytes: export fewer records at once", limit)
 }
 
-// gunzip decompresses what may be several members one after the other, as gzip allows.
+// gunzip decompresses one or more gzip members.
 func gunzip(into *bytes.Buffer, compressed []byte, limit int64) error {
 	reader, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
@@ -63,11 +63,11 @@ func gunzip(into *bytes.Buffer, compressed []byte, limit int64) error {
 	}
 }
 
-// maxWindow limits how far back a body compressed by zstd may refer, and so the memory that a decoder needs. RFC 8878 asks
-// decoders to support this much.
+// maxWindow limits the window of a zstd body, and so the memory of a decoder. RFC 8878 recommends that decoders support
+// at least this much.
 const maxWindow = 8 << 20
 
-// zstdDecoders are decoders that are not in use. With a concurrency of one they have no goroutines.
+// zstdDecoders are unused decoders. With a concurrency of one they have no goroutines.
 var zstdDecoders = sync.Pool{New: func() any {
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
@@ -76,7 +76,7 @@ var zstdDecoders = sync.Pool{New: func() any {
 	return decoder
 }}
 
-// unzstd decompresses one frame or several. What the frames say of their size is not believed.
+// unzstd decompresses one or more frames. The sizes that frames state are not trusted.
 func unzstd(into *bytes.Buffer, compressed []byte, limit int64) error {
 	decoder := zstdDecoders.Get().(*zstd.Decoder)
 	defer func() {

@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// compressed returns what a writer makes of n zero bytes.
+// compressed returns n zero bytes as compressed by a writer.
 func compressed(t testing.TB, to *bytes.Buffer, writer io.WriteCloser, n int64) []byte {
 	t.Helper()
 	if _, err := io.CopyN(writer, zeros{}, n); err != nil {
@@ -48,14 +48,14 @@ func zstandard(t testing.TB, n int64, opts ...zstd.EOption) []byte {
 	return compressed(t, &to, writer, n)
 }
 
-// TestBombs decompresses small bodies that are large, and wants them refused before they take much memory.
-func TestBombs(t *testing.T) { // not parallel: it looks at the memory
+// TestBombs checks that small bodies that decompress to large ones are rejected before they take much memory.
+func TestBombs(t *testing.T) { // not parallel: it measures memory
 	const limit = 1 << 20
 	small := gzipped(t, limit/8)
 	for name, tt := range map[string]struct {
 		coding string
 		body   []byte
-		status int // 0: it is read
+		status int // 0 if it is accepted
 		says   string
 	}{
 		"gzip at the limit":     {coding: gzipCoding, body: gzipped(t, limit)},
@@ -94,7 +94,7 @@ func TestBombs(t *testing.T) { // not parallel: it looks at the memory
 	}
 }
 
-// FuzzDecompress wants whatever comes to be read or refused as the client's fault, and never more than the limit.
+// FuzzDecompress checks that any body is either read or rejected as the client's fault, and never exceeds the limit.
 func FuzzDecompress(f *testing.F) {
 	for _, body := range [][]byte{gzipped(f, 100), zstandard(f, 100), gzipped(f, 1<<17), zstandard(f, 1<<17), []byte("hello"), {}} {
 		f.Add(true, body)

@@ -9,11 +9,10 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// source is a place where an instrumentation may have put what went into an execution or came out; it returns nil where it
-// did not.
+// source returns an input or output from one place where instrumentations put it, or nil.
 type source func(*span) json.RawMessage
 
-// What went into an agent's run or a model's call, and what came out. The first that is there counts.
+// Inputs and outputs of agent runs and model calls, in order of precedence.
 var (
 	inputs = []source{
 		attribute("gen_ai.input.messages"), numbered("gen_ai.prompt."), attribute("gen_ai.prompt"),
@@ -55,7 +54,7 @@ var (
 	}
 )
 
-// contentOf finds what went into an execution and what came out of it. The ledger replaces what cannot be stored.
+// contentOf returns the input and output of an execution. The ledger replaces what cannot be stored.
 func contentOf(s *span, kind execution.Kind) (input, output json.RawMessage) {
 	if kind == execution.Tool {
 		input, output = withName(s, take(s, toolInputs)), take(s, toolOutputs)
@@ -74,7 +73,7 @@ func take(s *span, sources []source) json.RawMessage {
 	return nil
 }
 
-// withName says which tool was used: an execution has no other place for it.
+// withName adds the tool's name to its arguments, since an execution has no field for it.
 func withName(s *span, arguments json.RawMessage) json.RawMessage {
 	name := s.tool()
 	if name == "" {
@@ -88,7 +87,7 @@ func withName(s *span, arguments json.RawMessage) json.RawMessage {
 	return append(tool, '}')
 }
 
-// withInstructions puts what a model is told to be before what it is told, as the message of the system that it is.
+// withInstructions puts the system instructions before the input, as a system message.
 func withInstructions(s *span, input json.RawMessage) json.RawMessage {
 	value := s.attribute("gen_ai.system_instructions")
 	if value.GetValue() == nil {
@@ -114,19 +113,19 @@ func attribute(name string) source {
 			return nil
 		case *commonpb.AnyValue_StringValue:
 			if text := strings.TrimSpace(v.StringValue); beginsAsJSON(text) {
-				return execution.Sanitize(s.work.content(text)) // a text still if it only begins like one
+				return execution.Sanitize(s.work.content(text)) // encoded as text if it is not valid JSON
 			}
 		}
 		return encodeValue(value)
 	}
 }
 
-// numbered puts a list together again that was taken apart into attributes: prefix0.role, prefix0.content, prefix1.role …
-// A list of roles alone is none: the instrumentation did not understand the messages.
+// numbered restores a list that was flattened into attributes: prefix0.role, prefix0.content, prefix1.role … A list of
+// roles alone is ignored: the instrumentation did not understand the messages.
 func numbered(prefix string) source {
 	return func(s *span) json.RawMessage {
 		var tree branch
-		says := false // more than whose messages they are
+		says := false // it has more than roles and finish reasons
 		if s.attributes.traits&isElement == 0 {
 			return nil
 		}
@@ -144,7 +143,7 @@ func numbered(prefix string) source {
 	}
 }
 
-// answer collects the parts of a model's answer, as the AI SDK has them. A text that stands alone is simply that.
+// answer collects the parts of a model's response in the AI SDK's attributes. A lone text is returned as is.
 func answer(prefix string) source {
 	parts := []string{"text", "reasoning", "toolCalls", "object", "files"}
 	return func(s *span) json.RawMessage {
@@ -165,7 +164,7 @@ func answer(prefix string) source {
 	}
 }
 
-// isContent says whether an event tells what was said to a model or by it.
+// isContent reports whether an event contains messages to or from a model.
 func isContent(event string) bool { return strings.HasPrefix(event, "gen_ai.") }
 
 // messages collects the events of these names, each of which is a message.
@@ -187,9 +186,9 @@ func messages(names ...string) source {
 	}
 }
 
-// message makes a message of an event's attributes. Where there is no other it has the role that its event is named for.
+// message makes a message from an event's attributes. The role defaults to the one in the event's name.
 func message(event string, said *attributes) json.RawMessage {
-	const whole = "gen_ai.event.content" // of some, all but the role is in this one attribute
+	const whole = "gen_ai.event.content" // for some events contains everything but the role
 	members := make(map[string]json.RawMessage)
 	if value := said.value(whole); value != nil {
 		content := encodeValue(value)

@@ -6,7 +6,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// TestContentOfRunsAndTools has spans as real libraries sent them, without what no content depends on.
+// TestContentOfRunsAndTools checks spans of real libraries, without the attributes that do not affect content.
 func TestContentOfRunsAndTools(t *testing.T) {
 	t.Parallel()
 	const question, answered = `"What is the weather in Paris?"`, `"It is sunny in Paris, 21 degrees."`

@@ -17,7 +17,7 @@ func TestContent(t *testing.T) {
 	kept := strings.Repeat("[", 33) + `"[nested too deep]"` + strings.Repeat("]", 33)
 	for name, tt := range map[string]struct {
 		says  says
-		input string // what is stored
+		input string // as stored
 	}{
 		"none":                           {},
 		"of no type":                     {says: says{"gen_ai.input.messages": nil}},

@@ -13,11 +13,12 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// decoder makes messages of protobuf's encoding out of memory that it uses again for the next export. proto.Unmarshal allocates each
-// message alone, and three objects for each attribute: with the garbage that makes, decoding is a fifth of an export's work.
+// decoder decodes protobuf messages into memory that it reuses for the next export. proto.Unmarshal allocates each
+// message separately, and three objects per attribute: with the resulting garbage, decoding is a fifth of the work of
+// an export.
 //
-// It surveys what it decodes. Of spans it decodes only the fields that are read here. Messages that seldom come are left to
-// proto.Unmarshal. All texts are parts of one copy of the export, so whoever keeps one for long makes a copy of it.
+// It surveys what it decodes. It decodes only the fields of spans that are used, and leaves rare messages to
+// proto.Unmarshal. All strings are parts of one copy of the export, so strings that are kept must be cloned.
 type decoder struct {
 	seen survey
 
@@ -28,20 +29,20 @@ type decoder struct {
 	texts    slab[commonpb.AnyValue_StringValue]
 	numbers  slab[commonpb.AnyValue_IntValue]
 
-	spanLists []*tracepb.Span      // of all scopes, one after the other
-	pairLists []*commonpb.KeyValue // of all spans, likewise
-	ids       []byte               // likewise
+	spanLists []*tracepb.Span      // of all scopes, concatenated
+	pairLists []*commonpb.KeyValue // of all spans, concatenated
+	ids       []byte               // concatenated
 }
 
 const (
-	// maxKeptPairs bounds the memory that is kept for the next export, some 5 MiB. Only GOMAXPROCS or so of it are kept at a time, and
-	// those until the second collection of garbage.
+	// maxKeptPairs limits the memory that is kept for reuse, about 5 MiB. About GOMAXPROCS decoders are kept at a time,
+	// until the second garbage collection.
 	maxKeptPairs = 32_000
 )
 
 var decoders = sync.Pool{New: func() any { return &decoder{} }}
 
-// release gives the memory back. Nothing that was decoded may be used after that.
+// release returns the memory for reuse. Nothing that was decoded may be used afterwards.
 func (d *decoder) release() {
 	if d.pairs.used > maxKeptPairs || d.spans.used > maxKeptPairs {
 		return
@@ -58,7 +59,7 @@ func (d *decoder) release() {
 	decoders.Put(d)
 }
 
-// slab is memory for values of a type.
+// slab allocates values of a type in blocks.
 type slab[T any] struct {
 	blocks [][]T
 	used   int
@@ -84,8 +85,8 @@ func (s *slab[T]) reset() {
 	s.used = 0
 }
 
-// export decodes a request. ok is false where there is something wrong with it, and where it is made in a way that is left to
-// proto.Unmarshal: a message comes in several parts.
+// export decodes a request. ok is false if the request is invalid, or if it must be left to proto.Unmarshal because a
+// message comes in several parts.
 func (d *decoder) export(content string, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, ok bool) {
 	request, d.seen = &collectorpb.ExportTraceServiceRequest{}, survey{maxSpans: maxSpans, messages: 1}
 	of := exportShape()
@@ -105,7 +106,7 @@ func (d *decoder) export(content string, maxSpans int) (request *collectorpb.Exp
 	return request, d.seen.messages <= maxMessages
 }
 
-// message decodes a message that seldom comes.
+// message decodes a rare message with proto.Unmarshal.
 func (d *decoder) message(value string, of *shape, depth int, to proto.Message) bool {
 	content := []byte(value)
 	return d.seen.walk(content, of, depth) == nil && !d.seen.brokenText && unmarshal(content, to) == nil
@@ -323,7 +324,7 @@ func (d *decoder) value(content string, of *shape, to *commonpb.AnyValue) bool {
 	switch {
 	case !ok:
 		return false
-	case !w.ends(): // more than one
+	case !w.ends(): // several fields
 		return d.message(content, of, depth, to)
 	case kind == protowire.BytesType && field == 1:
 		text := d.texts.next()

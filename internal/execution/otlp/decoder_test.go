@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// anyRequest makes a request out of all that the decoder reads.
+// anyRequest returns a random request with everything that the decoder reads.
 func anyRequest(r *rand.Rand) *collectorpb.ExportTraceServiceRequest {
 	text := func() string { return strings.Repeat(string(rune('a'+r.IntN(20))), r.IntN(90)) }
 	var value func(depth int) *commonpb.AnyValue
@@ -81,7 +81,7 @@ func anyRequest(r *rand.Rand) *collectorpb.ExportTraceServiceRequest {
 	return request
 }
 
-// sameAsUnmarshal reports what differs between what the decoder makes and what proto.Unmarshal does.
+// sameAsUnmarshal reports the difference between the results of the decoder and of proto.Unmarshal.
 func sameAsUnmarshal(content []byte) error {
 	want := &collectorpb.ExportTraceServiceRequest{}
 	if err := unmarshal(content, want); err != nil {
@@ -101,7 +101,7 @@ func sameAsUnmarshal(content []byte) error {
 func TestDecoderDecodesAsProtobufDoes(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
-	for seed := range uint64(4) { // which share the memory that is used again
+	for seed := range uint64(4) { // they share the reused memory
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, 1))
 			for range 30 {
@@ -119,7 +119,7 @@ func TestDecoderDecodesAsProtobufDoes(t *testing.T) {
 	all.Wait()
 }
 
-// TestDecoderMerges messages that come in several parts, as protobuf wants it.
+// TestDecoderMerges checks that messages in several parts are merged, as protobuf requires.
 func TestDecoderMerges(t *testing.T) {
 	t.Parallel()
 	part := func(field protowire.Number, value []byte) []byte {
@@ -143,7 +143,7 @@ func TestDecoderMerges(t *testing.T) {
 		"fields of no span":     part(99, []byte("x")),
 	} {
 		content := part(1, part(2, part(2, span)))
-		if name == "fields of no span" { // which proto.Unmarshal is told to leave out
+		if name == "fields of no span" { // proto.Unmarshal discards them
 			content = part(1, part(2, append(part(2, span), part(99, nil)...)))
 		}
 		if err := sameAsUnmarshal(content); err != nil {
@@ -156,25 +156,26 @@ func TestDecoderMerges(t *testing.T) {
 	}
 }
 
-// FuzzDecoder holds the decoder to what proto.Unmarshal makes of the same bytes, and to refusing what it refuses.
+// FuzzDecoder checks that the decoder returns the same as proto.Unmarshal for the same bytes, and rejects what it
+// rejects.
 func FuzzDecoder(f *testing.F) {
 	for seed := range uint64(200) {
 		content, err := proto.Marshal(anyRequest(rand.New(rand.NewPCG(seed, 2))))
 		if err != nil {
 			f.Fatal(err)
 		}
-		if len(content) < 4<<10 { // what is large is slow to mutate
+		if len(content) < 4<<10 { // large inputs are slow to mutate
 			f.Add(content)
 		}
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		want := &collectorpb.ExportTraceServiceRequest{}
 		if unmarshal(content, want) != nil {
-			return // broken text is repaired, and what is no protobuf is refused
+			return // broken text is repaired, and invalid protobuf is rejected
 		}
 		got, release, err := decodeProtobuf(content, 1000)
 		if err != nil {
-			return // more than the limits
+			return // exceeds the limits
 		}
 		defer release()
 		if got = withoutUnread(got); !proto.Equal(got, withoutUnread(want)) {
@@ -183,7 +184,7 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-// withoutUnread takes out of a request what the decoder leaves out: the fields that nothing here reads.
+// withoutUnread removes from a request the fields that the decoder ignores.
 func withoutUnread(request *collectorpb.ExportTraceServiceRequest) *collectorpb.ExportTraceServiceRequest {
 	known := func(pairs []*commonpb.KeyValue) {
 		for _, pair := range pairs {

@@ -1,15 +1,15 @@
 package otlp
 
-// What instrumentations call things, the first that is there counts. OpenTelemetry's own conventions come first, the newest
-// names before those that they replaced; then OpenLLMetry (traceloop, llm), OpenInference (llm, agent, input, output) and
-// the AI SDK (ai). None of OpenTelemetry's is stable yet, so old names go on being read.
+// Attribute names by instrumentation, in order of precedence. OpenTelemetry's own conventions come first, current names
+// before those that they replaced; then OpenLLMetry (traceloop, llm), OpenInference (llm, agent, input, output) and the
+// AI SDK (ai). None of OpenTelemetry's are stable yet, so old names are still read.
 var (
 	agentNames = []string{
 		"gen_ai.agent.name", "gen_ai.workflow.name",
 		"agent.name",              // OpenInference
-		"ai.telemetry.functionId", // the AI SDK, which calls it gen_ai.agent.name itself since its version 7
+		"ai.telemetry.functionId", // the AI SDK, which uses gen_ai.agent.name since its version 7
 	}
-	// traceloopNames are those of a step, a tool or an agent, whatever the span is. Only an agent's is an agent's name.
+	// traceloopNames name a step, a tool or an agent, depending on the span. They are used only for agents.
 	traceloopNames = []string{"traceloop.entity.name", "traceloop.workflow.name", "entity.name"}
 
 	sessionNames = []string{
@@ -32,18 +32,18 @@ var (
 	toolNames         = []string{"gen_ai.tool.name", "tool.name", "ai.toolCall.name", "spring.ai.tool.definition.name", "haystack.tool.name", "traceloop.entity.name"}
 )
 
-// role is what a span stands for.
+// role is what a span represents.
 type role int
 
 const (
-	bystander role = iota // no execution: it stands between others, and may name who they belong to
+	bystander role = iota // not an execution: it lies between executions, and may name their agent, user or session
 	agentRun
 	chain // OpenInference's name for an application, and for every step in it
 	modelCall
 	toolUse
 )
 
-// roleWords are the values that say what a span is, in lower case but for the AI SDK's.
+// roleWords are the attribute values that name a span's role, in lower case except for the AI SDK's.
 var roleWords = map[string]role{
 	"chat": modelCall, "text_completion": modelCall, "generate_content": modelCall, "embeddings": modelCall,
 	"completion": modelCall, "embedding": modelCall, "rerank": modelCall, "responses": modelCall,
@@ -60,8 +60,8 @@ var roleWords = map[string]role{
 
 	"create_agent": bystander, // nothing runs: it is registered with a provider
 	"plan":         bystander, // a phase of an agent's run
-	"agent_step":   bystander, // the AI SDK's name for one
-	"execute_task": bystander, // OpenLLMetry's
+	"agent_step":   bystander, // the AI SDK's name for a phase
+	"execute_task": bystander, // OpenLLMetry
 	"retrieval":    bystander, "retriever": bystander, "vector_db_retrieve": bystander,
 	"guardrail": bystander, "evaluator": bystander, "prompt": bystander, "parser": bystander, "handoff": bystander,
 	"advisor": bystander, "vector_store": bystander, "span": bystander, "event": bystander,

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// execute is an execution of the span at noon, as newSpan makes it, but for what each changes.
+// execute returns an execution of a span at noon, as newSpan makes it, with the given changes.
 func execute(id, parent string, kind execution.Kind, change func(*execution.Execution)) execution.Execution {
 	e := execution.Execution{
 		ID: traceID + "-" + id, CreatedAt: noon, UserID: execution.Unknown, AgentName: execution.Unknown,
@@ -27,7 +27,7 @@ const (
 	third  = "0303030303030303"
 )
 
-// What the instrumentations send for a question that takes a tool to answer, or as much of that as they see.
+// TestDialects checks what instrumentations send for a question that needs a tool, as far as each of them reports it.
 func TestDialects(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -68,7 +68,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.UserID, e.SessionID = "Weatherman", "ada", "conv_1"
-					e.Tokens, e.Provider, e.Model = execution.Tokens{Input: 1200, Output: 300, Used: 1500}, "anthropic", "claude-opus-5" // with its calls'
+					e.Tokens, e.Provider, e.Model = execution.Tokens{Input: 1200, Output: 300, Used: 1500}, "anthropic", "claude-opus-5" // including its calls'
 				}),
 			},
 		},
@@ -183,7 +183,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.Input, e.Output = "Weatherman", json.RawMessage(`"Weather in Paris?"`), json.RawMessage(`"Mild."`)
-					e.Tokens = execution.Tokens{Used: 50} // with its calls'
+					e.Tokens = execution.Tokens{Used: 50} // including its calls'
 				}),
 			},
 		},
@@ -216,7 +216,7 @@ func TestDialects(t *testing.T) {
 				}),
 				execute(first, "", execution.Agent, func(e *execution.Execution) {
 					e.AgentName, e.UserID, e.Input, e.Output = "weather", "ada", json.RawMessage(`{"prompt":"Weather in Paris?"}`), json.RawMessage(`"Mild."`)
-					e.Tokens, e.Provider, e.Model = execution.Tokens{Input: 40, Output: 10, Used: 50}, "openai", "gpt-4o" // with its calls'
+					e.Tokens, e.Provider, e.Model = execution.Tokens{Input: 40, Output: 10, Used: 50}, "openai", "gpt-4o" // including its calls'
 				}),
 			},
 		},
@@ -253,7 +253,7 @@ func TestDialects(t *testing.T) {
 			if partial != nil {
 				t.Errorf("rejected: %s", partial.GetErrorMessage())
 			}
-			for i := range tt.want { // what is known of a call's usage is whether it has tokens: see test/usage
+			for i := range tt.want { // a call's usage is known if it has tokens: see test/usage
 				switch e := &tt.want[i]; {
 				case e.Kind == execution.Agent:
 				case e.Tokens.Used > 0:
@@ -302,7 +302,8 @@ func TestSpansThatAreNoExecutions(t *testing.T) {
 	}
 }
 
-// Spans that look like generative AI and say nothing that is understood are not rejected, and not passed over in silence.
+// TestSpansThatAreUnread checks that spans that look like generative AI but are not understood are accepted with a
+// warning.
 func TestSpansThatAreUnread(t *testing.T) {
 	t.Parallel()
 	for name, attributes := range map[string]says{
@@ -321,7 +322,7 @@ func TestSpansThatAreUnread(t *testing.T) {
 	}
 }
 
-// The attributes that say what a span is have words of their own in each dialect, and new ones are made like the old.
+// TestRoles checks the words for roles of each dialect, and new words formed like them.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -358,7 +359,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// Names stand in many places, and some are none.
+// TestNamesInManyPlaces checks names in various places, and values that are not names.
 func TestNamesInManyPlaces(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -1,6 +1,7 @@
-// Package otlp makes executions of OpenTelemetry traces. It reads the export requests of OTLP over HTTP, protobuf and JSON,
-// finds the spans of agents, model calls and tools in whatever names their instrumentation gives things, hands them to the
-// ledger, and answers as the protocol says.
+// Package otlp converts OpenTelemetry traces to executions. It reads OTLP export requests over HTTP, in protobuf and
+// JSON, finds the spans of agents, model calls and tools in the conventions of many instrumentations, passes them to
+// the ledger, and responds as the protocol requires.
 //
-// Routes, authentication and the limits of rate themselves are httpapi's; what an execution may be, and what becomes of it, the ledger's.
+// Routes, authentication and the rate limits themselves belong to package httpapi; the validation and storage of
+// executions belong to the ledger.
 package otlp

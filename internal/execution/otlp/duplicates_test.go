@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDuplicateCostsDoNotAddUp sends an attribute more often than an int64 could add up.
+// TestDuplicateCostsDoNotAddUp repeats an attribute so often that the sum would overflow an int64.
 func TestDuplicateCostsDoNotAddUp(t *testing.T) {
 	t.Parallel()
 	s := newSpan(1, 0, chat)

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// statusOf says how a span ended, and why where it failed.
+// statusOf returns the status of a span and, if it failed, the error message.
 func statusOf(s *span) (status execution.Status, message string) {
 	errorType := s.attributes.text("error.type")
 	if saysNone(errorType) {
@@ -41,11 +41,11 @@ func statusOf(s *span) (status execution.Status, message string) {
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
 		message = strings.TrimSuffix(kind+": "+message, ": ")
 	}
-	return status, clean(message) // the ledger cuts it, after masking
+	return status, clean(message) // the ledger truncates it after masking
 }
 
-// causedByTimeout reports whether the last cause that a stack of Java's names is a time-out, of which the errors around it may not
-// tell. OkHttp cancels a call whose time is over, so the last may be that.
+// causedByTimeout reports whether the last cause in a Java stack trace is a timeout, which the errors that wrap it may
+// not show. OkHttp cancels a call that timed out, so a last cause "Canceled" after a timeout is skipped.
 func causedByTimeout(stack string) bool {
 	const cause = "\nCaused by: "
 	timedOut := false
@@ -61,8 +61,9 @@ func causedByTimeout(stack string) bool {
 	return timedOut
 }
 
-// leftEarly reports whether an error only says that the reader of a stream closed it before its end, or that a run waits. Python raises
-// GeneratorExit in the generator then; wrappers of streams that notice it themselves say that the stream was abandoned.
+// leftEarly reports whether an error only means that the reader of a stream closed it early, or that a run is waiting.
+// Python raises GeneratorExit in the generator in that case; some wrappers of streams report an abandoned stream
+// instead.
 func leftEarly(said string) bool {
 	const closed = "GeneratorExit"
 	kind, _, _ := strings.Cut(said, ":")
@@ -70,20 +71,21 @@ func leftEarly(said string) bool {
 	return kind == closed || strings.HasSuffix(kind, "."+closed) || abandoned.MatchString(kind) || paused.MatchString(kind)
 }
 
-// paused knows what frameworks raise when a run waits for somebody, or hands over to the graph around it: signals, not errors.
+// paused matches what frameworks raise when a run waits for somebody, or returns control to the enclosing graph. These
+// are signals, not errors.
 var paused = regexp.MustCompile(`(?:^|\.)(?:GraphInterrupt|NodeInterrupt|GraphBubbleUp|ParentCommand|HumanFeedbackPending)$|^pydantic_ai\.exceptions\.(?:CallDeferred|ApprovalRequired)$`)
 
 var abandoned = regexp.MustCompile(`(?i)^(?:[\w.]*abandoned ?stream(?:Error|Exception)?|stream (?:was |has been )?abandoned)$`)
 
-// failed reports whether a span ended in an error. Instrumentations say so by its status, or leave that unset or OK and
-// say it otherwise.
+// failed reports whether a span ended in an error. Instrumentations set its status, or leave that unset or OK and
+// report the error in other ways.
 func (s *span) failed(errorType string, thrown *tracepb.Span_Event) bool {
 	code := s.sent.GetStatus().GetCode()
 	switch {
 	case code == tracepb.Status_STATUS_CODE_ERROR, errorType != "":
 		return true
 	case code == tracepb.Status_STATUS_CODE_OK && thrown != nil && cancelled(thrown):
-		return false // who had enough of it ended it
+		return false // cancelled by the consumer
 	case thrown != nil && (s.endedBy(thrown) || code == tracepb.Status_STATUS_CODE_UNSET && take(s, outputs) == nil):
 		return true
 	case s.finishedInError():
@@ -95,7 +97,7 @@ func (s *span) failed(errorType string, thrown *tracepb.Span_Event) bool {
 		s.attributes.text("genkit:state") == "error" || s.attributes.value("error").GetBoolValue()
 }
 
-// cancelled reports whether an exception only says that a task was cancelled.
+// cancelled reports whether an exception only means that a task was cancelled.
 func cancelled(thrown *tracepb.Span_Event) bool {
 	exception := collect(thrown.GetAttributes())
 	kind := exception.text("exception.type")
@@ -103,15 +105,15 @@ func cancelled(thrown *tracepb.Span_Event) bool {
 	return kind == "CancelledError" || kind == "CancellationException" || kind == "AbortError"
 }
 
-// endedBy reports whether a span ended when it recorded an exception. If it went on, it coped with the exception.
+// endedBy reports whether a span ended when it recorded an exception. Otherwise it handled the exception.
 func (s *span) endedBy(thrown *tracepb.Span_Event) bool {
 	const within = uint64(5 * time.Millisecond)
 	at, end := thrown.GetTimeUnixNano(), s.sent.GetEndTimeUnixNano()
 	return at >= end || end-at <= within
 }
 
-// finishedInError reports whether the only reason why a call or a run finished is an error. One that used tokens did not
-// fail: some instrumentations give this reason where they know none.
+// finishedInError reports whether the only finish reason of a call or a run is an error. One that used tokens did not
+// fail: some instrumentations use this reason for unknown ones.
 func (s *span) finishedInError() bool {
 	const reason = "error"
 	if s.role != modelCall && s.role != agentRun {
@@ -130,8 +132,8 @@ func (s *span) finishedInError() bool {
 	}
 }
 
-// messagesFinished reports whether all messages of an output in JSON that say why they finished give one reason. Quotes in what
-// a message says are escaped, so that it is not taken for a member.
+// messagesFinished reports whether all finish reasons of the messages in a JSON output are the given one. Quotes in the
+// text of messages are escaped, so text is not mistaken for a member.
 func messagesFinished(output, reason string) bool {
 	found := false
 	for {
@@ -146,7 +148,7 @@ func messagesFinished(output, reason string) bool {
 	}
 }
 
-// exception is the last that the span recorded; nil: none.
+// exception returns the last exception that the span recorded, or nil.
 func (s *span) exception() *tracepb.Span_Event {
 	for _, event := range slices.Backward(s.sent.GetEvents()) {
 		if event.GetName() == "exception" {
@@ -156,7 +158,7 @@ func (s *span) exception() *tracepb.Span_Event {
 	return nil
 }
 
-// first is the first text that says something. _OTHER is an error.type that does not.
+// first returns the first text that carries information. The error.type _OTHER does not.
 func first(texts ...string) string {
 	for _, text := range texts {
 		if text != "" && text != "_OTHER" {
@@ -166,21 +168,21 @@ func first(texts ...string) string {
 	return ""
 }
 
-// timeoutPattern knows the ways to say that time ran out: timeout, TimeoutError, ReadTimeout, ETIMEDOUT, DEADLINE_EXCEEDED,
-// context.deadlineExceededError, "Request timed out." It does not take a runtimeOutput for one.
+// timeoutPattern matches terms for a timeout: timeout, TimeoutError, ReadTimeout, ETIMEDOUT, DEADLINE_EXCEEDED,
+// context.deadlineExceededError, "Request timed out." It does not match runtimeOutput.
 var timeoutPattern = regexp.MustCompile(`(?i)time[ _-]?out(?:$|[^p])|timed[ _-]?out|deadline[ _-]?exceeded`)
 
 func isTimeout(said ...string) bool {
 	return slices.ContainsFunc(said, func(text string) bool {
-		return text == "408" || text == "504" || timeoutPattern.MatchString(text) // statuses of HTTP
+		return text == "408" || text == "504" || timeoutPattern.MatchString(text) // HTTP statuses
 	})
 }
 
-// wrappedTimeout knows messages that tell of a time-out whatever error they are wrapped in. Others that only mention one, such
-// as "timeout must be positive", are believed where nothing names the error's type.
+// wrappedTimeout matches messages that show a timeout whatever error wraps them. Other messages that mention one, such
+// as "timeout must be positive", count only if the error has no type.
 var wrappedTimeout = regexp.MustCompile(`(?i)timed[ _-]?out\b|deadline[ _-]?exceeded|time[ _-]?out[ _-]?(?:error|exception)\b|due to (?:a )?time[ _-]?out\b`)
 
-// tellsTimeout reports whether an error's message tells of a time-out. A stack that is a part of it does not count.
+// tellsTimeout reports whether an error message shows a timeout. A stack trace in the message is ignored.
 func tellsTimeout(message string) bool {
 	message, _, _ = strings.Cut(message, "Traceback (most recent call last)")
 	return wrappedTimeout.MatchString(message)

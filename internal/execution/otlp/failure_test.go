@@ -9,8 +9,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestFailuresOfOtherStatuses has spans whose status is unset or OK, as instrumentations leave it where they say in another way that
-// something failed.
+// TestFailuresOfOtherStatuses checks spans whose status is unset or OK although they failed, since instrumentations
+// report the failure in another way.
 func TestFailuresOfOtherStatuses(t *testing.T) {
 	t.Parallel()
 	const (
@@ -25,7 +25,7 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 		code   tracepb.Status_StatusCode
 		told   string
 		thrown says
-		before time.Duration // the span's end
+		before time.Duration // before the span's end
 		want   execution.Status
 		error  string
 	}{
@@ -133,7 +133,7 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 	}
 }
 
-// TestSpansTellHowTheyEnded checks what is stored of how spans ended, which decides about the runs around them.
+// TestSpansTellHowTheyEnded checks the stored status of spans, which determines that of the runs around them.
 func TestSpansTellHowTheyEnded(t *testing.T) {
 	t.Parallel()
 	agent := says{"gen_ai.operation.name": "invoke_agent"}

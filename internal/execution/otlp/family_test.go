@@ -10,8 +10,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// A chain that is the root of its trace names what runs below it, if nothing else does. One further down would hide the
-// agent above it.
+// TestNamesOfChains checks that a chain that is the root of its trace names what runs below it if nothing else does. A
+// chain further down would hide the agent above it.
 func TestNamesOfChains(t *testing.T) {
 	t.Parallel()
 	chain := says{"openinference.span.kind": "CHAIN"}
@@ -27,7 +27,7 @@ func TestNamesOfChains(t *testing.T) {
 	}
 }
 
-// processOf is the digest of the resource that exportOf has.
+// processOf is the digest of the resource of exportOf.
 const processOf = "d4b3d9930413a4c5"
 
 func TestSpansThatStandBetween(t *testing.T) {

@@ -34,13 +34,13 @@ const (
 
 var noon = time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC)
 
-// ledger takes what may be stored in the year around noon, and keeps it.
+// ledger accepts and keeps executions that are valid in the year around noon.
 type ledger struct {
 	mu    sync.Mutex
 	batch execution.Batch
 	calls int
 	err   error
-	wait  bool // until the context ends
+	wait  bool // until the context is done
 }
 
 func (l *ledger) Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
@@ -71,7 +71,7 @@ func (l *ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 	return outcome, nil
 }
 
-// says is attributes, of any types that they may have.
+// says are attributes of any type.
 type says map[string]any
 
 func (s says) pairs() []*commonpb.KeyValue {
@@ -108,7 +108,7 @@ func anyValue(value any) *commonpb.AnyValue {
 	panic("no attribute has such a value")
 }
 
-// with is the attributes and some more, or others in their stead.
+// with returns the attributes with others added or replaced.
 func (s says) with(more says) says {
 	all := says{}
 	for _, some := range []says{s, more} {
@@ -119,7 +119,8 @@ func (s says) with(more says) says {
 	return all
 }
 
-// newSpan is a span that began at noon and took 1.5 s. Its id, and its parent's, is the byte repeated; a parent 0 is none.
+// newSpan returns a span that began at noon and took 1.5 s. Its id and its parent's are the byte repeated; parent 0
+// means none.
 func newSpan(id, parent byte, attributes says) *tracepb.Span {
 	trace, _ := hex.DecodeString(traceID)
 	s := &tracepb.Span{
@@ -139,7 +140,7 @@ func event(name string, attributes says) *tracepb.Span_Event {
 	return &tracepb.Span_Event{Name: name, Attributes: attributes.pairs()}
 }
 
-// exportOf is an export of the spans, from a service that says no more than its name.
+// exportOf returns an export of the spans, from a resource with only a service name.
 func exportOf(spans ...*tracepb.Span) *collectorpb.ExportTraceServiceRequest {
 	return exportFrom(says{"service.name": "shop", "telemetry.sdk.language": "python"}, nil, spans...)
 }
@@ -151,7 +152,7 @@ func exportFrom(resource, scope says, spans ...*tracepb.Span) *collectorpb.Expor
 	}}}
 }
 
-// encodings write an export as exporters do.
+// encodings encode an export as exporters do.
 var encodings = map[string]func(testing.TB, *collectorpb.ExportTraceServiceRequest) []byte{
 	protobufType: func(t testing.TB, export *collectorpb.ExportTraceServiceRequest) []byte {
 		body, err := proto.Marshal(export)
@@ -163,7 +164,7 @@ var encodings = map[string]func(testing.TB, *collectorpb.ExportTraceServiceReque
 	jsonType: otlpJSON,
 }
 
-// otlpJSON is ProtoJSON with the ids in hexadecimal.
+// otlpJSON returns ProtoJSON with the ids in hexadecimal.
 func otlpJSON(t testing.TB, export *collectorpb.ExportTraceServiceRequest) []byte {
 	protoJSON, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(export)
 	if err != nil {
@@ -203,7 +204,7 @@ func otlpJSON(t testing.TB, export *collectorpb.ExportTraceServiceRequest) []byt
 	return body
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status    int
 	mediaType string
@@ -223,7 +224,7 @@ func post(t testing.TB, l *ledger, header http.Header, body []byte, opts ...func
 
 func headerOf(contentType string) http.Header { return http.Header{"Content-Type": {contentType}} }
 
-// partial reads the answer to an export that was read.
+// partial decodes the response to an export that was accepted.
 func (a answer) partial(t testing.TB) *collectorpb.ExportTracePartialSuccess {
 	t.Helper()
 	if a.status != http.StatusOK {
@@ -242,7 +243,7 @@ func (a answer) partial(t testing.TB) *collectorpb.ExportTracePartialSuccess {
 	return response.GetPartialSuccess()
 }
 
-// translated exports in both encodings, wants the same of both, and returns what the ledger got.
+// translated exports in both encodings, checks that the results are equal, and returns what the ledger received.
 func translated(t *testing.T, export *collectorpb.ExportTraceServiceRequest) (execution.Batch, *collectorpb.ExportTracePartialSuccess) {
 	t.Helper()
 	batches := make(map[string]execution.Batch)
@@ -261,7 +262,7 @@ func translated(t *testing.T, export *collectorpb.ExportTraceServiceRequest) (ex
 	return batches[protobufType], partials[protobufType]
 }
 
-// one is what becomes of a single span.
+// one returns the execution of a single span.
 func one(t *testing.T, s *tracepb.Span) execution.Execution {
 	t.Helper()
 	batch, partial := translated(t, exportOf(s))
@@ -297,7 +298,7 @@ func zstded(t testing.TB, body []byte) []byte {
 	return encoder.EncodeAll(body, nil)
 }
 
-// flipped returns it with its last byte, of a check sum, changed.
+// flipped returns the data with a changed last byte, which is part of a checksum.
 func flipped(compressed []byte) []byte {
 	compressed[len(compressed)-1] ^= 0xff
 	return compressed

@@ -14,8 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 )
 
-// checked is a ledger that holds a translation to what the real one demands. Only when an execution began and how long it took
-// is the ledger's to judge.
+// checked is a ledger that checks what the real ledger requires of a translation. Only the start and the duration of
+// executions are left to the ledger.
 type checked struct{ t *testing.T }
 
 func (c checked) Append(_ context.Context, batch execution.Batch) (execution.Outcome, error) {
@@ -47,7 +47,7 @@ func (c checked) Append(_ context.Context, batch execution.Batch) (execution.Out
 	return execution.Outcome{Accepted: len(batch.Executions)}, nil
 }
 
-// seeds are exports with something of everything in them.
+// seeds returns exports that contain every kind of data.
 func seeds() []*collectorpb.ExportTraceServiceRequest {
 	conversation := newSpan(1, 0, chat.with(says{
 		"user.id": "a\nb", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": "7", "gen_ai.usage.cache_read.input_tokens": 9.0,

@@ -9,13 +9,13 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// The last words of attributes' names that hold what went into something or came out, the most telling first.
+// The last words of names of attributes that contain an input or output, in order of precedence.
 var (
 	inputWords  = []string{"input", "inputs", "arguments", "args", "prompt", "prompts", "request", "query", "question"}
 	outputWords = []string{"output", "outputs", "result", "results", "response", "completion", "completions", "answer"}
 )
 
-// ending finds an attribute in dialects that are not known: one that is no number, and whose name ends in one of the words.
+// ending returns an attribute of an unknown dialect: one with content whose name ends in one of the words.
 func ending(words []string) source {
 	return func(s *span) json.RawMessage {
 		best, found := len(words), ""
@@ -49,7 +49,7 @@ func holdsContent(value *commonpb.AnyValue) bool {
 	return false
 }
 
-// withoutValue cuts from a name what only says that this is its value.
+// withoutValue removes from a name a last word that only means that this is the value.
 func withoutValue(name string) string {
 	for _, more := range []string{"value", "data", "messages", "content", "text", "json"} {
 		if rest, is := cutWord(name, more); is && rest != "" {
@@ -59,7 +59,8 @@ func withoutValue(name string) string {
 	return name
 }
 
-// logged reads a text that is a list of events in JSON, as Logfire sends them: what was answered, or what came before.
+// logged reads a JSON list of events, as Logfire sends them: the responses if answered is set, otherwise the messages
+// before.
 func logged(name string, answered bool) source {
 	return func(s *span) json.RawMessage {
 		text := s.attributes.value(name).GetStringValue()
@@ -89,7 +90,7 @@ func logged(name string, answered bool) source {
 	}
 }
 
-// tool is the name of the tool that a span is a use of. Where no attribute says it, the span's own name does.
+// tool returns the name of the tool that a span is a use of, from its attributes or otherwise from the span's name.
 func (s *span) tool() string {
 	if name := s.attributes.name(execution.MaxName, toolNames...); name != "" {
 		return name
@@ -114,7 +115,7 @@ func (s *span) tool() string {
 	return s.toolOfSpan()
 }
 
-// toolOfSpan cuts from a span's name what only says that it is a use of a tool, as in "execute_tool get_weather".
+// toolOfSpan returns a span's name without the words that mean a tool use, as in "execute_tool get_weather".
 func (s *span) toolOfSpan() string {
 	name := s.sent.GetName()
 	for _, prefix := range []string{"execute_tool", "tool_call", "tool:", "tool", "function:"} {

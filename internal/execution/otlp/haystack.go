@@ -2,17 +2,17 @@ package otlp
 
 import "strings"
 
-// haystackRoles are the spans of Haystack's own tracing, which say what they are in their names.
+// haystackRoles are the roles of Haystack's spans by name.
 var haystackRoles = map[string]role{
 	"haystack.pipeline.run": chain, "haystack.async_pipeline.run": chain,
 	"haystack.agent.run": agentRun, "haystack.agent.step.llm": modelCall, "haystack.agent.step.tool": toolUse,
 }
 
-// haystackType is the class of a component.
+// haystackType is the attribute with the class of a component.
 const haystackType = "haystack.component.type"
 
-// roleOfHaystack returns the role of a span of Haystack's own tracing. Of its components those call models whose classes are named for
-// it; the names end alike for every provider.
+// roleOfHaystack returns the role of a span of Haystack's tracing. Components that call models are recognized by the
+// class name's suffix, which is the same for every provider.
 func roleOfHaystack(name string, a *attributes) (found role, known bool) {
 	if !strings.HasPrefix(name, "haystack.") {
 		return bystander, false
@@ -32,7 +32,8 @@ func roleOfHaystack(name string, a *attributes) (found role, known bool) {
 	return bystander, strings.HasPrefix(name, "haystack.agent.")
 }
 
-// haystackModel is the model that a reply says it is of. Nothing else names it, and only where content is traced.
+// haystackModel returns the model that a reply names. No other attribute has it, and this one only if content is
+// traced.
 func (s *span) haystackModel() string {
 	for _, name := range []string{"haystack.component.output", "haystack.agent.step.llm.output"} {
 		text := s.attributes.value(name).GetStringValue()

@@ -12,18 +12,18 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// hints are names that stand where no convention says that they are names.
+// hints are names found in places that no convention defines.
 type hints struct {
 	user, session, model, provider string
-	agent                          string // of an attribute of its own
-	graph                          string // in metadata, which names the graph as well where that is no agent
+	agent                          string // from an attribute of its own
+	graph                          string // from metadata, which also names graphs that are not agents
 }
 
-// maxHintText is how long an attribute's JSON may be to be read.
+// maxHintText is the maximum length of an attribute's JSON that is searched.
 const maxHintText = 16 << 10
 
-// hinted looks for names in what applications and libraries attach to a span: attributes whose names end like those of a
-// user, a session or an agent, and members of JSON objects in metadata and parameters. It looks once.
+// hinted searches for names in what applications and libraries attach to a span: attributes whose names end like those
+// of a user, a session or an agent, and members of JSON objects in metadata and parameters. The result is cached.
 func (s *span) hinted() *hints {
 	if s.hinting {
 		return &s.hints
@@ -33,7 +33,7 @@ func (s *span) hinted() *hints {
 		s.hints.read(&s.attributes)
 	}
 	if s.hints.user == "" {
-		s.hints.user = s.attributes.name(execution.MaxUser, "mastra.metadata.resourceId") // whose memory it is
+		s.hints.user = s.attributes.name(execution.MaxUser, "mastra.metadata.resourceId") // the owner of the memory
 	}
 	return &s.hints
 }
@@ -53,10 +53,10 @@ func (h *hints) read(a *attributes) {
 	}
 }
 
-// parameterSuffixes end the names of attributes that hold what an application or a request says of itself.
+// parameterSuffixes end the names of attributes that contain metadata of an application or parameters of a request.
 var parameterSuffixes = []string{"metadata", "invocation_parameters", "invocation_params", "runtimeContext", "associations"}
 
-// named is what an attribute's name says that its value names.
+// named is the kind of thing that an attribute's value names.
 type named int
 
 const (
@@ -66,8 +66,8 @@ const (
 	anAgent
 )
 
-// namedBy returns what the last words of an attribute's name say that it names: user_id, userId and user.id are a user's.
-// What systems below an application call users, sessions and threads are none of its own.
+// namedBy returns what an attribute's value names by the last words of its name: user_id, userId and user.id name a
+// user. Users, sessions and threads of underlying systems, such as databases, are ignored.
 func namedBy(key string) named {
 	if rest, is := cutFoldedSuffix(key, "name"); is {
 		if _, is := cutWord(strings.TrimRight(rest, "._-"), "agent"); is {
@@ -96,7 +96,7 @@ func namedBy(key string) named {
 	return nobody
 }
 
-// isOfSystem reports whether an attribute is of OpenTelemetry's conventions for systems.
+// isOfSystem reports whether an attribute is from OpenTelemetry's conventions for systems.
 func isOfSystem(key string) bool {
 	area, _, _ := strings.Cut(key, ".")
 	switch area {
@@ -106,8 +106,8 @@ func isOfSystem(key string) bool {
 	return key == "thread.id" // of the operating system
 }
 
-// cutWord cuts a word from the end of a name. It is a whole word if it begins the name, follows a sign, or begins with a
-// capital letter where the letter before it is none.
+// cutWord removes a word from the end of a name. It must be a whole word: at the start of the name, after a character
+// that is not a letter, or with a capital letter after a small one.
 func cutWord(name, word string) (rest string, is bool) {
 	if rest, is = cutFoldedSuffix(name, word); !is || rest == "" {
 		return rest, is
@@ -119,7 +119,7 @@ func cutWord(name, word string) (rest string, is bool) {
 
 func cutFoldedSuffix(text, suffix string) (rest string, is bool) {
 	at := len(text) - len(suffix)
-	// Few texts end in the same letter, and comparing whole words takes longer.
+	// Comparing the last letter first is faster: few texts share it.
 	if at < 0 || (text[len(text)-1]^suffix[len(suffix)-1])&^0x20 != 0 || !strings.EqualFold(text[at:], suffix) {
 		return text, false
 	}
@@ -157,11 +157,11 @@ func mayHint(text string) bool {
 	return false
 }
 
-// object reads the members of a JSON object that name somebody, and those of its metadata.
+// object reads the names in a JSON object and in its metadata.
 func (h *hints) object(text string) {
 	var members, inner map[string]hintMember
 	if json.Unmarshal([]byte(text), &members) != nil {
-		return // it is no object: there are no names in it
+		return // not an object, so there are no names in it
 	}
 	h.members(members)
 	if metadata := members["metadata"].object; metadata != nil && json.Unmarshal(metadata, &inner) == nil {
@@ -188,7 +188,7 @@ func (h *hints) members(of map[string]hintMember) {
 	}
 }
 
-// hintMember is a text, a number or an object. All else is empty.
+// hintMember is a text, a number or an object. Other values are empty.
 type hintMember struct {
 	text   string
 	object json.RawMessage

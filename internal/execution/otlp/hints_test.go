@@ -7,7 +7,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// TestNamesByRule has users, sessions and agents where no convention puts them, and what only looks like one.
+// TestNamesByRule checks users, sessions and agents in attributes that no convention defines, and attributes that only
+// look like them.
 func TestNamesByRule(t *testing.T) {
 	t.Parallel()
 	agent := says{"gen_ai.operation.name": "invoke_agent"}
@@ -15,7 +16,7 @@ func TestNamesByRule(t *testing.T) {
 	for name, tt := range map[string]struct {
 		span                 string // its name
 		says                 says
-		agent, user, session string // empty: none
+		agent, user, session string // empty if none
 		isDefault            bool
 	}{
 		"an association":              {says: agent.with(says{"traceloop.association.properties.user_id": "ada", "traceloop.association.properties.chat_id": "s1"}), user: "ada", session: "s1"},

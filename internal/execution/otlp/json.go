@@ -18,11 +18,11 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// maxJSONNesting allows what maxNesting does: a value in an attribute's value takes an array and two objects.
+// maxJSONNesting corresponds to maxNesting: a value nested in an attribute's value takes an array and two objects.
 const maxJSONNesting = 3 * maxNesting
 
-// How what is not strictly JSON is read: broken UTF-8 becomes U+FFFD, as in protobuf. Unknown fields are ignored, as the
-// protocol asks.
+// lenient accepts broken UTF-8, which becomes U+FFFD, as in protobuf. Unknown fields are ignored, as the protocol
+// requires.
 var lenient = jsontext.AllowInvalidUTF8(true)
 
 func decodeJSON(content []byte, maxSpans int) (*collectorpb.ExportTraceServiceRequest, error) {
@@ -37,12 +37,12 @@ func decodeJSON(content []byte, maxSpans int) (*collectorpb.ExportTraceServiceRe
 		return request.proto(), nil
 	case errors.As(err, &semantic):
 		return nil, refuse(http.StatusBadRequest, "%s %s", place(semantic.JSONPointer), wrongness(semantic))
-	default: // surveyJSON lets nothing through that is not JSON
+	default: // surveyJSON has rejected what is not JSON
 		return nil, refuse(http.StatusBadRequest, "the body cannot be read")
 	}
 }
 
-// surveyJSON looks at a message before anything is made of it, as survey does.
+// surveyJSON checks a message before it is decoded, as survey does.
 func surveyJSON(content []byte, maxSpans int) error {
 	const spanDepth = 7 // {resourceSpans: [{scopeSpans: [{spans: [{
 	decoder := jsontext.NewDecoder(bytes.NewReader(content), lenient)
@@ -63,7 +63,7 @@ func surveyJSON(content []byte, maxSpans int) error {
 		depth := decoder.StackDepth()
 		switch token.Kind() {
 		case jsontext.KindBeginObject, jsontext.KindBeginArray:
-		case jsontext.KindNull: // in a list it is an empty message, which costs as much as any
+		case jsontext.KindNull: // in a list it is an empty message, which costs as much as any other
 			if around, _ := decoder.StackIndex(depth); around != jsontext.KindBeginArray {
 				continue
 			}
@@ -100,7 +100,7 @@ func syntaxRefusal(err error) error {
 	}
 }
 
-// place shows where in a document something is, in a bounded way.
+// place returns the path of a value in a document, truncated.
 func place(pointer jsontext.Pointer) string { return text.Clip(string(pointer), 200) }
 
 func wrongness(fault *json.SemanticError) string {
@@ -124,12 +124,12 @@ func wrongness(fault *json.SemanticError) string {
 	}
 }
 
-// wrongValue says what a value should have been.
+// wrongValue is returned for a value that is not what it should be.
 type wrongValue struct{ want string }
 
 func (w *wrongValue) Error() string { return "must be " + w.want }
 
-// scalar reads a string, number or null, which are what numbers may be written as: null and the empty string say nothing.
+// scalar reads a string, number or null, which are the forms of numbers. null and the empty string mean no value.
 func scalar(decoder *jsontext.Decoder, want string) (string, error) {
 	switch decoder.PeekKind() {
 	case jsontext.KindString, jsontext.KindNumber, jsontext.KindNull:
@@ -143,7 +143,7 @@ func scalar(decoder *jsontext.Decoder, want string) (string, error) {
 	return token.String(), nil
 }
 
-// hexID is a trace's or a span's id. OTLP writes it in hexadecimal, not in base64 as ProtoJSON would.
+// hexID is the id of a trace or span. OTLP encodes it in hexadecimal, unlike ProtoJSON, which uses base64.
 type hexID []byte
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -162,8 +162,8 @@ func (id *hexID) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	return nil
 }
 
-// nanos is a time in nanoseconds since 1970. One that no uint64 holds, which is before 1970 or after 2554, becomes the nearest
-// that one does: the ledger then rejects the span, and the others of the export are taken.
+// nanos is a time in nanoseconds since 1970. Times outside of uint64, before 1970 or after 2554, become the nearest
+// valid one: the ledger then rejects the span, and accepts the rest of the export.
 type nanos uint64
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -187,11 +187,11 @@ func (n *nanos) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	return nil
 }
 
-// integer is an attribute's whole number. One that no int64 holds is kept as what a float64 holds of it, for whoever wants a
-// number that small to reject it by name.
+// integer is an integer attribute. One outside of int64 is kept as a float64, so that code that requires a smaller
+// number can reject it with the attribute's name.
 type integer struct {
 	whole  int64
-	beyond float64 // not zero: it is beyond an int64
+	beyond float64 // if not zero, the value is outside of int64
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -213,7 +213,7 @@ func (i *integer) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	return nil
 }
 
-// wholeNumber reads a number that may be written with a fraction or an exponent, so long as it is whole.
+// wholeNumber parses a whole number, which may be written with a fraction or an exponent.
 func wholeNumber(text string) (*big.Int, bool) {
 	const mostDigits = 400 // more than a float64 has
 	if len(text) > mostDigits {
@@ -230,7 +230,7 @@ func wholeNumber(text string) (*big.Int, bool) {
 	return whole, true
 }
 
-// double is a number, or a string for what JSON has no number for.
+// double is a number, or a string for values that JSON numbers cannot express.
 type double float64
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -244,11 +244,11 @@ func (d *double) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return &wrongValue{want}
 	}
-	*d = double(float) // of a number out of range, the infinity on its side
+	*d = double(float) // a number out of range becomes an infinity
 	return nil
 }
 
-// statusCode is an enumeration, which OTLP writes as its number. Some exporters write the name, as ProtoJSON would.
+// statusCode is an enumeration. OTLP writes it as a number; some exporters write the name, as ProtoJSON does.
 type statusCode int32
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -269,7 +269,7 @@ func (c *statusCode) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
 			return &wrongValue{want}
 		}
-		*c = 0 // one of a later version of the protocol
+		*c = 0 // from a later version of the protocol
 	}
 	return nil
 }

@@ -7,8 +7,9 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// What is read of an export in JSON: the messages of the protocol without the fields that nothing here looks at. ProtoJSON
-// cannot stand in for these, since it takes ids for base64, in which nearly every hexadecimal id is valid and another one.
+// The fields that are read of a JSON export: the protocol's messages without the unused fields. ProtoJSON cannot
+// replace these types, since it decodes ids as base64, in which nearly every hexadecimal id is valid but means another
+// id.
 type (
 	exportJSON struct {
 		ResourceSpans []resourceSpansJSON `json:"resourceSpans"`
@@ -55,7 +56,7 @@ type (
 		Bool   *bool    `json:"boolValue"`
 		Int    *integer `json:"intValue"`
 		Double *double  `json:"doubleValue"`
-		Bytes  *[]byte  `json:"bytesValue"` // in base64, as ProtoJSON has it
+		Bytes  *[]byte  `json:"bytesValue"` // in base64, as in ProtoJSON
 		Array  *struct {
 			Values []anyValueJSON `json:"values"`
 		} `json:"arrayValue"`

@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// What OTLP's JSON is but ProtoJSON is not, and what exporters make of it.
+// TestJSON checks what differs between OTLP's JSON and ProtoJSON, and variants that exporters send.
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	const span = `{"resourceSpans":[{"resource":{"attributes":[{"key":"user.id","value":{"stringValue":"ada"}}]},"scopeSpans":[{"spans":[{` +
@@ -80,7 +80,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// An element that is null is as large in memory as an empty one, and shorter on the wire.
+// TestNullsAreMessages checks that null elements count as messages: they are as large in memory as empty ones, and
+// shorter on the wire.
 func TestNullsAreMessages(t *testing.T) {
 	t.Parallel()
 	nulls := strings.TrimSuffix(strings.Repeat("null,", 500_000), ",")

@@ -46,7 +46,8 @@ func TestFaultsOfOurs(t *testing.T) {
 	}
 }
 
-// The gate gets to see what the spans come to, and nothing that it does not let in is stored.
+// TestLimitsOfRate checks that the rate limit sees the translated executions, and that nothing is stored that it
+// rejects.
 func TestLimitsOfRate(t *testing.T) {
 	t.Parallel()
 	body := encodings[jsonType](t, exportOf(newSpan(1, 0, chat.with(says{"user.id": "ada"})), newSpan(2, 1, says{})))
@@ -74,7 +75,8 @@ func TestLimitsOfRate(t *testing.T) {
 	}
 }
 
-// A ledger that rejects what is not in the batch is a defect, and no reason to fall over.
+// confused is a ledger that rejects an execution that is not in the batch. That is a defect, but must not cause a
+// panic.
 type confused struct{}
 
 func (confused) Append(context.Context, execution.Batch) (execution.Outcome, error) {

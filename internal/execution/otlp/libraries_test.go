@@ -8,7 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestCountsOfLibraries has what libraries make of one call's usage, by their sources. The same usage comes to the same counts.
+// TestCountsOfLibraries checks how libraries report one call's usage, according to their source code. The same usage
+// must give the same counts.
 func TestCountsOfLibraries(t *testing.T) {
 	t.Parallel()
 	openai := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}

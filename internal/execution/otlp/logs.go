@@ -22,13 +22,13 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// Contents keeps what log records say of executions.
+// Contents stores the content of executions that log records carry.
 type Contents interface {
-	// Keep stores contents until their executions come. It returns how many cannot be stored, whatever is done.
+	// Keep stores contents until their executions arrive. It returns how many can never be stored.
 	Keep(ctx context.Context, contents []execution.Content) (refused int, err error)
 }
 
-// Logs takes export requests of logs. It is safe for concurrent use.
+// Logs handles export requests of logs. It is safe for concurrent use.
 type Logs struct {
 	contents Contents
 	log      *zap.Logger
@@ -36,13 +36,13 @@ type Logs struct {
 	decoded  chan struct{}
 }
 
-// NewLogs makes a Logs. Of the options it needs no Ledger.
+// NewLogs returns a Logs. It does not use the Ledger of the options.
 func NewLogs(contents Contents, opts Options) *Logs {
 	t := New(opts)
 	return &Logs{contents: contents, log: t.log, limits: t.limits, decoded: t.decoded}
 }
 
-// Export takes one export request. Whatever happens it has an answer.
+// Export handles one export request and always returns a response.
 func (l *Logs) Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, answer []byte) {
 	encoding := encodingOf(header)
 	found, err := l.export(ctx, header, body)
@@ -63,18 +63,18 @@ func (l *Logs) Export(ctx context.Context, header http.Header, body io.Reader) (
 	return refused.status, encoding.mediaType(), encoding.refusal(refused)
 }
 
-// Refuse is the answer to a request that was refused elsewhere, in the encoding of that request.
+// Refuse returns the response to a request that was rejected elsewhere, in the encoding of that request.
 func (l *Logs) Refuse(header http.Header, status int, message string) (mediaType string, answer []byte) {
 	encoding := encodingOf(header)
 	return encoding.mediaType(), encoding.refusal(&refusal{status: status, message: message})
 }
 
-// recordsRead is what became of the records of an export.
+// recordsRead is the outcome of an export's records.
 type recordsRead struct {
 	contents []execution.Content
-	others   int // that are no events with content
-	spanless int // events with content that name no span
-	refused  int // that cannot be stored
+	others   int // not events with content
+	spanless int // events with content but without a span
+	refused  int // cannot be stored
 }
 
 func (l *Logs) export(ctx context.Context, header http.Header, body io.Reader) (recordsRead, error) {
@@ -125,8 +125,8 @@ func readRecords(request *collectorlogspb.ExportLogsServiceRequest) recordsRead 
 	return found
 }
 
-// contentOfRecord returns what a record says of an execution, if it is one of the events that do. These are named by event_name,
-// or by an attribute in exports of older SDKs.
+// contentOfRecord returns the content that a record carries, if it is one of the events with content. They are
+// identified by event_name, or by an attribute in exports of older SDKs.
 func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
 	said := collect(record.GetAttributes())
 	name := cmp.Or(record.GetEventName(), said.text("event.name"))
@@ -148,14 +148,14 @@ func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
 		content.Message, content.Input = true, message(name, &said)
 	case "gen_ai.choice":
 		content.Message, content.Output = true, message(name, &said)
-	default: // all of it, as the event gen_ai.client.inference.operation.details has
+	default: // all of it, as in the event gen_ai.client.inference.operation.details
 		s := &span{sent: &tracepb.Span{}, attributes: said, around: &around{}}
 		content.Input, content.Output = contentOf(s, execution.Inference)
 	}
 	return content, content.Input != nil || content.Output != nil
 }
 
-// message tells what was not taken; empty if all was.
+// message describes the records that were not accepted, or is empty.
 func (r recordsRead) message() string {
 	var said []string
 	for _, one := range []struct {
@@ -173,7 +173,8 @@ func (r recordsRead) message() string {
 	return strings.Join(said, "; ")
 }
 
-// logsResponse is an ExportLogsServiceResponse. Records that are no events are dropped and not rejected: exporters would warn of them.
+// logsResponse returns an ExportLogsServiceResponse. Records that are not events are dropped without counting as
+// rejected, since exporters would log warnings about them.
 func (e encoding) logsResponse(r recordsRead) []byte {
 	text, rejected := r.message(), int64(r.spanless+r.refused)
 	if e == protobuf {
@@ -193,6 +194,6 @@ func (e encoding) logsResponse(r recordsRead) []byte {
 	if text != "" {
 		response.PartialSuccess = &partialSuccess{rejected, text}
 	}
-	answer, _ := json.Marshal(response) // of numbers and strings alone it cannot fail
+	answer, _ := json.Marshal(response) // cannot fail on numbers and strings
 	return answer
 }

@@ -12,7 +12,7 @@ import (
 
 var errNotLogs = refuse(http.StatusBadRequest, "the body is not an ExportLogsServiceRequest in protobuf")
 
-// decodeLogs decompresses the body and reads the message in it.
+// decodeLogs decompresses the body and decodes the message in it.
 func (b *body) decodeLogs(limits limits) (*collectorlogspb.ExportLogsServiceRequest, error) {
 	err := b.decompress(limits.decompressed)
 	if err != nil {
@@ -62,7 +62,7 @@ func decodeLogsProtobuf(content []byte, request *collectorlogspb.ExportLogsServi
 	return nil
 }
 
-// What is read of an export of logs in JSON.
+// The fields that are read of a JSON export of logs.
 type (
 	logsJSON struct {
 		ResourceLogs []struct {

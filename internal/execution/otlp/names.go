@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// saysNone reports whether a text stands for no value: what languages and libraries write for one.
+// saysNone reports whether a text means no value in some language or library.
 func saysNone(text string) bool {
 	if text = strings.TrimSpace(text); len(text) > len("[object object]") {
 		return false
@@ -24,7 +24,7 @@ func isNone(text string) bool {
 	return false
 }
 
-// isPlaceholder reports whether a name stands for none, for one that is not known or for one that was removed.
+// isPlaceholder reports whether a name means none, an unknown one or a redacted one.
 func isPlaceholder(name string) bool {
 	if strings.HasPrefix(name, "[Scrubbed due to ") {
 		return true
@@ -39,7 +39,7 @@ func isPlaceholder(name string) bool {
 	return isNone(name)
 }
 
-// unquoted takes the quotes from a text that was sent as JSON.
+// unquoted removes the quotes from a text that was sent as a JSON string.
 func unquoted(text string) string {
 	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
 		return text
@@ -50,7 +50,7 @@ func unquoted(text string) string {
 	return text
 }
 
-// model is the model that was called. A call that failed may name it in its parameters alone.
+// model returns the model that was called. A failed call may name it only in its parameters.
 func (s *span) model() string {
 	name := s.attributes.name(execution.MaxName, modelNames...)
 	if name == "" {
@@ -69,10 +69,10 @@ func (s *span) model() string {
 	return cmp.Or(s.hinted().model, toName(modelInName(s.sent.GetName()), execution.MaxName))
 }
 
-// allProviderNames are read in this order: the AI SDK and LiteLLM say more where theirs is there.
+// allProviderNames are in order of precedence: the AI SDK's and LiteLLM's attributes are more specific.
 var allProviderNames = append([]string{"ai.model.provider"}, append(slices.Clone(providerNames), "litellm.provider.model")...)
 
-// provider is whose model it is.
+// provider returns the provider of the model.
 func (s *span) provider() string {
 	framework := ""
 	for _, name := range allProviderNames {
@@ -95,8 +95,8 @@ func (s *span) provider() string {
 	return toName(cmp.Or(providerOf(s.hinted().provider), framework, s.impliedProvider()), execution.MaxProvider)
 }
 
-// providerOf makes one name of those that a provider has. Some write it with a capital letter; others add the interface that
-// they use, as in openai.chat. OpenTelemetry's own names with dots stay.
+// providerOf normalizes the name of a provider. Some instrumentations capitalize it; others append the interface, as in
+// openai.chat. OpenTelemetry's own dotted names are kept.
 func providerOf(said string) string {
 	name := strings.ToLower(said)
 	owner, _, dotted := strings.Cut(name, ".")

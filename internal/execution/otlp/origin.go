@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// processOf is a short digest of a resource: one process's spans have the same.
+// processOf returns a short digest of a resource. It identifies the process.
 func processOf(resource []*commonpb.KeyValue) string {
 	if len(resource) == 0 {
 		return ""
@@ -30,7 +30,7 @@ func processOf(resource []*commonpb.KeyValue) string {
 	return hex.EncodeToString(digest.Sum(nil)[:8])
 }
 
-// executionRole is the span's role as its relatives are told of it.
+// executionRole returns the span's role as an execution.Role.
 func (s *span) executionRole() execution.Role {
 	switch s.role {
 	case agentRun:
@@ -45,16 +45,16 @@ func (s *span) executionRole() execution.Role {
 	return execution.RoleNone
 }
 
-// answers are attributes with a provider's answer as JSON.
+// answers are attributes that contain a provider's response as JSON.
 var answers = []string{"output.value", "langfuse.observation.output", "mlflow.spanOutputs", "response", "response_data", "haystack.component.output", "haystack.agent.step.llm.output"}
 
-// responseIDs begin the ids that providers give to their answers. The whole answer's come before those of its parts.
+// responseIDs are the prefixes of providers' response ids. Those of whole responses come before those of their parts.
 var responseIDs = []string{"resp_", "chatcmpl-", "msg_", "cmpl-", "gen-"}
 
-// maxAnswer is how much of an answer is searched for its id.
+// maxAnswer is how many bytes of a response are searched for its id.
 const maxAnswer = 16 << 10
 
-// responseID is the provider's id of a model call's answer.
+// responseID returns the provider's response id of a model call.
 func (s *span) responseID() string {
 	if s.role != modelCall {
 		return ""
@@ -71,7 +71,7 @@ func (s *span) responseID() string {
 	return ""
 }
 
-// idIn finds a member "id" of JSON whose value looks like a provider's.
+// idIn returns the value of a JSON member "id" that looks like a provider's response id.
 func idIn(text string) string {
 	for _, prefix := range responseIDs {
 		before, after, found := strings.Cut(text, `"`+prefix)
@@ -85,13 +85,13 @@ func idIn(text string) string {
 	return ""
 }
 
-// unread is how many spans of an instrumentation look like generative AI, and say nothing that is understood.
+// unread is the number of an instrumentation's spans that look like generative AI but were not understood.
 type unread struct {
 	scope string
 	spans int
 }
 
-// maxUnread is how many instrumentations an export's answer tells apart.
+// maxUnread is the maximum number of instrumentations that a response lists separately.
 const maxUnread = 8
 
 func (t *translation) noteUnread(s *span) {
@@ -107,7 +107,7 @@ func (t *translation) noteUnread(s *span) {
 	t.unread = append(t.unread, unread{s.scope, 1})
 }
 
-// warning says which spans were not understood.
+// warning describes the spans that were not understood.
 func warning(all []unread) string {
 	if len(all) == 0 {
 		return ""

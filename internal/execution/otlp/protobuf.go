@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// maxMessages is how many messages one export may be made of; every attribute is two. A message takes two bytes on the
-	// wire and a hundred in memory, so that the limit of bytes alone would not bound what is needed to decode them.
+	// maxMessages limits the number of messages in an export; every attribute is two. A message takes two bytes on the
+	// wire and a hundred in memory, so the limit of bytes alone would not bound the memory for decoding.
 	maxMessages = 500_000
-	// maxNesting is how deep messages may lie in one another. Spans need six, attributes as many as their values are deep.
+	// maxNesting limits the nesting of messages. Spans need six levels; attributes as many as their values have.
 	maxNesting = 200
 )
 
-// decodeProtobuf decodes a request. Whoever is done with it calls release.
+// decodeProtobuf decodes a request. The caller must call release when done with it.
 func decodeProtobuf(content []byte, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, release func(), err error) {
 	d := decoders.Get().(*decoder)
 	if request, ok := d.export(string(content), maxSpans); ok {
@@ -52,8 +52,7 @@ func errTooManySpans(most int) error {
 	return refuse(http.StatusRequestEntityTooLarge, "the body holds more than %d spans: export fewer at once", most)
 }
 
-// survey looks at a message before anything is made of it: at what it would cost to decode, and whether its strings are
-// valid UTF-8.
+// survey checks a message before it is decoded: what decoding would cost, and whether its strings are valid UTF-8.
 type survey struct {
 	maxSpans        int
 	spans, messages int
@@ -90,8 +89,8 @@ func (s *survey) walk(content []byte, message *shape, depth int) error {
 	return nil
 }
 
-// shape is what is known of a type of messages: which of its fields are texts, and which are messages. It is made of the
-// type's descriptor once: asking that for each field makes an export some 8 % slower (BenchmarkExport).
+// shape describes a message type: which of its fields are strings and which are messages. It is built from the type's
+// descriptor once: querying that for each field would make an export about 8 % slower (BenchmarkExport).
 type shape struct {
 	span   bool
 	fields []shapeField // by number
@@ -99,10 +98,10 @@ type shape struct {
 
 type shapeField struct {
 	text    bool
-	message *shape // nil: it is no message
+	message *shape // nil if it is not a message
 }
 
-// The shapes of the messages that are exported, each made when the first of its kind comes.
+// The shapes of exported messages, built on first use.
 var (
 	exportShape = sync.OnceValue(func() *shape { return shapeOfMessage(&collectorpb.ExportTraceServiceRequest{}) })
 	logsShape   = sync.OnceValue(func() *shape { return shapeOfMessage(&collectorlogspb.ExportLogsServiceRequest{}) })
@@ -112,7 +111,7 @@ func shapeOfMessage(m proto.Message) *shape {
 	return shapeOf(m.ProtoReflect().Descriptor(), map[protoreflect.FullName]*shape{})
 }
 
-// shapeOf makes a type's shape. Types refer to themselves, so those that are being made are known.
+// shapeOf builds a type's shape. known has the shapes that are being built, since types are recursive.
 func shapeOf(message protoreflect.MessageDescriptor, known map[protoreflect.FullName]*shape) *shape {
 	if made := known[message.FullName()]; made != nil {
 		return made
@@ -141,10 +140,11 @@ type field struct {
 	shapeField
 }
 
-// shortHead is how many bytes there are before the value that shortBytes returns.
+// shortHead is the number of bytes before the value that shortBytes returns.
 const shortHead = 2
 
-// shortBytes reads the field that content begins with if it holds bytes and its tag and its length take a byte each, as in most fields.
+// shortBytes reads the first field of content if it contains bytes and its tag and length take one byte each, as in
+// most fields.
 func shortBytes(content []byte) (number protowire.Number, value []byte, ok bool) {
 	if len(content) < shortHead {
 		return 0, nil, false
@@ -156,7 +156,7 @@ func shortBytes(content []byte) (number protowire.Number, value []byte, ok bool)
 	return protowire.Number(tag >> 3), content[shortHead : shortHead+length], true
 }
 
-// nextField reads the field that content begins with. Its size is negative if there is none.
+// nextField reads the first field of content. size is negative if there is none.
 func nextField(content []byte, message *shape) (found field, size int) {
 	if number, value, ok := shortBytes(content); ok {
 		if found.number = number; int(number) < len(message.fields) {
@@ -187,8 +187,8 @@ func nextField(content []byte, message *shape) (found field, size int) {
 	return found, tag + length
 }
 
-// repair appends the message to out with its strings made valid UTF-8, as protobuf demands them to be. Not every exporter
-// cares, and one span's broken string should not cost all the others. The message was surveyed.
+// repair appends the message to out with its strings made valid UTF-8, as protobuf requires. Not every exporter ensures
+// that, and one span's broken string should not lose the other spans. The message was surveyed.
 func repair(out, content []byte, message *shape) []byte {
 	for len(content) > 0 {
 		at, size := nextField(content, message)

@@ -6,14 +6,14 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// conventionalNames are OpenTelemetry's names of providers, where they are others.
+// conventionalNames are OpenTelemetry's names of providers that differ from Watchbill's.
 var conventionalNames = map[string]string{
 	"bedrock": "aws.bedrock", "google": "gcp.gemini", "vertex": "gcp.vertex_ai", "azure": "azure.ai.openai", "mistral": "mistral_ai",
 	"watsonx": "ibm.watsonx.ai", "xai": "x_ai",
 }
 
-// impliedProvider is the provider that a span implies whose attributes do not name one: by the format of its messages, by the
-// class whose method it is of, as in OpenAIEmbedding.get_text_embedding, or by an instrumentation that is for one provider alone.
+// impliedProvider returns the provider that a span without a provider attribute implies: by the format of its messages,
+// by the class in its name, as in OpenAIEmbedding.get_text_embedding, or by an instrumentation for a single provider.
 func (s *span) impliedProvider() string {
 	class, _, method := strings.Cut(s.sent.GetName(), ".")
 	if !method && class != "OpenAI-generation" || strings.ContainsAny(class, " /:") || class == "" || class[0] < 'A' || class[0] > 'Z' {

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// roleNames are the attributes that say what a span is, the most telling first.
+// roleNames are the attributes that name a span's role, in order of precedence.
 var roleNames = []string{
 	"gen_ai.operation.name", "llm.request.type", "traceloop.span.kind", "openinference.span.kind", "ai.operationId",
 	"langfuse.observation.type", "mlflow.spanType", "genkit:metadata:subtype", "langsmith.span.kind", "spring.ai.kind",
 	"mastra.span.type",
 }
 
-// roleSuffixes end the names of attributes that say what a span is, in dialects that are not known.
+// roleSuffixes end the names of attributes that name a span's role in unknown dialects.
 var roleSuffixes = []string{".span.kind", ".span.type", "spanType", "observation.type", ":subtype", ".run_type"}
 
-// roleOf returns what a span stands for, and whether an attribute says so in a word that is known.
+// roleOf returns a span's role, and whether it is known.
 func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	hasModel := a.has(modelNames...)
-	told := false // that it is something, in words that are not known
+	told := false // a role in unknown words
 	for _, attribute := range roleNames {
 		word := a.text(attribute)
 		if word == "" {
@@ -56,8 +56,8 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	if found, known = roleOfType(a, hasModel); known {
 		return found, true
 	}
-	// Nothing says what it is. Whatever names its model and counts its tokens is a call of it; a provider does as well,
-	// where nothing says that it is a step of another kind.
+	// No attribute names the role. A span with a model and token counts is a model call; so is one with a model and a
+	// provider, unless an attribute names an unknown role.
 	switch {
 	case hasModel && (counted(a) || !told && (a.has(providerNames...) || namesCall(name)) && !runsNoModel(name, a)):
 		return modelCall, true
@@ -72,13 +72,13 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	return roleByName(name, scope, a)
 }
 
-// namesModel reports whether a name is that of a model that the span names as well, as in completion gpt-4o.
+// namesModel reports whether name, as in completion gpt-4o, is a model that an attribute names too.
 func namesModel(a *attributes, name string) bool {
 	return slices.ContainsFunc(modelNames, func(attribute string) bool { return name != "" && a.text(attribute) == name })
 }
 
-// roleOfType reads names that other systems use too, such as span.type, which VoltAgent sets. They count only beside what
-// such a span has: a model, a tool's name, or what an agent's state is.
+// roleOfType reads attributes that other systems use too, such as span.type, which VoltAgent sets. They count only
+// together with what such a span has: a model, a tool's name, or an agent's state.
 func roleOfType(a *attributes, hasModel bool) (found role, known bool) {
 	word := a.text("span.type", "span.kind")
 	if word == "" {
@@ -108,7 +108,7 @@ func namesCall(name string) bool {
 	return end > 0 && roleWords[name[end+1:]] == modelCall
 }
 
-// countsTokens reports whether a name is that of a request that counts the tokens of a prompt, which runs no model.
+// countsTokens reports whether a name is that of a request that counts the tokens of a prompt without running a model.
 func countsTokens(name string) bool {
 	if !strings.Contains(name, "oun") && !strings.Contains(name, "OUN") { // most names
 		return false
@@ -121,8 +121,8 @@ func countsTokens(name string) bool {
 	return false
 }
 
-// roleByName is the role of a span that says nothing of itself and is named as OpenTelemetry's conventions want. Instrumentations
-// set most attributes once there is an answer, so that what failed has none.
+// roleByName returns the role of a span without attributes of its own, if its name follows OpenTelemetry's conventions.
+// Instrumentations set most attributes when there is a response, so failed calls lack them.
 func roleByName(name, scope string, a *attributes) (found role, known bool) {
 	if a.traits&isOwn != 0 || !callsModels(scope) {
 		return bystander, false
@@ -139,7 +139,8 @@ func roleByName(name, scope string, a *attributes) (found role, known bool) {
 	return bystander, false
 }
 
-// modelInName returns the model in a span's name that is an operation and a model, as OpenTelemetry's conventions want: chat gpt-4o.
+// modelInName returns the model in a span's name of the form "operation model", as in OpenTelemetry's conventions: chat
+// gpt-4o.
 func modelInName(name string) string {
 	operation, model, _ := strings.Cut(name, " ")
 	switch operation {
@@ -151,7 +152,7 @@ func modelInName(name string) string {
 	return ""
 }
 
-// modelScopes are in the names of instrumentations that only see models being called.
+// modelScopes are words in the names of instrumentations of model calls.
 var modelScopes = []string{
 	"openlit", "traceloop", "openinference", "genai", "gen_ai", "llm", "openai", "anthropic", "bedrock", "vertex", "gemini", "mistral",
 	"cohere", "groq", "ollama", "together", "replicate", "watsonx", "huggingface", "langchain", "langgraph",
@@ -162,8 +163,7 @@ func callsModels(scope string) bool {
 	return slices.ContainsFunc(modelScopes, func(word string) bool { return strings.Contains(scope, word) })
 }
 
-// roleOfWord returns the role that a word stands for. Words that are not known have a role where they are made as the known
-// ones are.
+// roleOfWord returns the role that a word means. Unknown words have a role if they are formed like known ones.
 func roleOfWord(word string, hasModel bool) (found role, known bool) {
 	if found, known = roleWords[word]; known {
 		return found, true
@@ -179,7 +179,7 @@ func roleOfWord(word string, hasModel bool) (found role, known bool) {
 		return agentRun, true
 	case strings.HasPrefix(word, "execute_") && (strings.Contains(word, "tool") || strings.Contains(word, "function")):
 		return toolUse, true
-	case strings.HasPrefix(word, "tool."): // genkit's tool.v2
+	case strings.HasPrefix(word, "tool."): // Genkit's tool.v2
 		return toolUse, true
 	case hasModel && slices.ContainsFunc(callWords, func(part string) bool { return strings.Contains(word, part) }):
 		return modelCall, true
@@ -187,13 +187,13 @@ func roleOfWord(word string, hasModel bool) (found role, known bool) {
 	return bystander, false
 }
 
-// callWords are in the words for what models do.
+// callWords are parts of words for what models do.
 var callWords = []string{
 	"chat", "generat", "embed", "completion", "rerank", "converse", "transcri", "speech", "translat", "classif", "moderat", "predict", "inference",
 	"messages.create", "responses.create",
 }
 
-// roleOfLogfire knows Logfire's spans of the OpenAI Agents SDK, which say what they are in their names alone.
+// roleOfLogfire returns the role of Logfire's spans of the OpenAI Agents SDK, which only their names show.
 func roleOfLogfire(name string, a *attributes) (found role, known bool) {
 	switch {
 	case strings.HasPrefix(name, "OpenAI Agents trace:"), strings.HasPrefix(name, "Agent run:"):
@@ -216,14 +216,14 @@ func counted(a *attributes) bool {
 	return false
 }
 
-// isLocalHelper reports whether a span is a function within a library that only prepares a call: its name is private, as in
+// isLocalHelper reports whether a span is a function of a library that only prepares a call: its name is private, as in
 // OpenAI._prepare_chat_with_tools, and it used no tokens.
 func isLocalHelper(name string, a *attributes) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	return len(last) < len(name) && strings.HasPrefix(last, "_") && !strings.HasPrefix(last, "__") && !counted(a)
 }
 
-// helperWords are in the names and routes of requests to a provider that run no model.
+// helperWords occur in the names and routes of requests to a provider that run no model.
 var helperWords = []string{
 	"tokenize", "sessions", "models.", "/models", "batches", "files", "vector_stores", "fine_tun",
 }
@@ -236,7 +236,7 @@ func runsNoModel(name string, a *attributes) bool {
 	}
 	name, route = strings.ToLower(name), strings.ToLower(route)
 	for _, word := range helperWords {
-		// Google's routes have /models/MODEL:METHOD.
+		// Google's routes have the form /models/MODEL:METHOD.
 		if strings.Contains(name, word) || strings.Contains(route, word) && !strings.Contains(route, ":generate") && !strings.Contains(route, ":embed") {
 			return true
 		}
@@ -250,7 +250,8 @@ var generative = []string{
 	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.", "haystack.",
 }
 
-// isContext reports whether an attribute says whom a span belongs to. Instrumentations set those on spans of any kind.
+// isContext reports whether an attribute says whom a span belongs to. Instrumentations set such attributes on spans of
+// any kind.
 func isContext(name string) bool {
 	return strings.HasPrefix(name, "gen_ai.agent.") || name == "gen_ai.conversation.id" || name == "gen_ai.workflow.name" ||
 		strings.Contains(name, "association.") || strings.Contains(name, "metadata.") || strings.HasPrefix(name, "langfuse.trace.") ||

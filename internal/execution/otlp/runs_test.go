@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRunsSayWhatTheyUsed is of what runs say that they and their calls used.
+// TestRunsSayWhatTheyUsed checks usage that runs report for themselves and their calls.
 func TestRunsSayWhatTheyUsed(t *testing.T) {
 	t.Parallel()
 	agent := says{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "weather_agent"}
@@ -47,13 +47,13 @@ func TestRunsSayWhatTheyUsed(t *testing.T) {
 	}
 }
 
-// TestRunsNamedBySpansAlone is of spans that failed before their instrumentation said what they are.
+// TestRunsNamedBySpansAlone checks spans that failed before their instrumentation set their attributes.
 func TestRunsNamedBySpansAlone(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		span, scope string
 		says        says
-		want        execution.Kind // empty: it is none
+		want        execution.Kind // empty if it is not an execution
 	}{
 		"a workflow":                    {"invoke_workflow weather_agent", "openlit.instrumentation.langgraph", says{"gen_ai.workflow.name": "weather_agent", "error.type": "RateLimitError"}, execution.Agent},
 		"an agent":                      {"invoke_agent weather_agent", "opentelemetry.instrumentation.genai.langchain", says{"gen_ai.agent.name": "weather_agent"}, execution.Agent},

@@ -17,28 +17,28 @@ const (
 	spanIDSize  = 8
 )
 
-// span is a span whose ids are in order, and what was found out about it.
+// span is a span with valid ids, and what was derived from it.
 type span struct {
 	sent       *tracepb.Span
 	attributes attributes
 	around     *around
-	work       *workspace // nil: it is not in one
+	work       *workspace // nil if the span is not in one
 
-	traceID     string // in lower-case hexadecimal, as all ids here
+	traceID     string // in lower-case hexadecimal, like all ids here
 	id          string
-	parentID    string // empty: it is the root
+	parentID    string // empty for a root
 	executionID string
-	requestID   string // that the provider gave
+	requestID   string // from the provider
 
 	scope   string // the instrumentation
 	process string // a digest of the resource
 	role    role
-	known   bool // role comes from what the span says
+	known   bool // the span itself shows its role
 	hints   hints
-	hinting bool // hints are found
+	hinting bool // hints are set
 }
 
-// checkIDs returns what is wrong with a span's ids; nil: nothing.
+// checkIDs returns what is wrong with a span's ids, or nil.
 func checkIDs(sent *tracepb.Span) *rejection {
 	for _, id := range [...]struct {
 		field    string
@@ -80,7 +80,7 @@ func shownID(id []byte) string {
 	return hex.EncodeToString(id[:min(len(id), 2*spanIDSize)])
 }
 
-// user is who asked for it, as far as the span, its scope or its resource says.
+// user returns the user that the span, its scope or its resource names.
 func (s *span) user() string {
 	if name := s.attributes.name(execution.MaxUser, userNames...); name != "" {
 		return name
@@ -95,7 +95,7 @@ func (s *span) session() string {
 	return cmp.Or(s.hinted().session, s.around.session)
 }
 
-// around is what a scope and its resource say of their spans, for those that do not say it themselves.
+// around is what a scope and its resource name for spans that do not name it themselves.
 type around struct{ user, session, agent, region string }
 
 func newAround(scope, resource *attributes) *around {
@@ -111,7 +111,7 @@ func newAround(scope, resource *attributes) *around {
 	}
 }
 
-// executes says whether the span is an execution, and of which kind.
+// executes reports whether the span is an execution, and returns its kind.
 func (s *span) executes() (kind execution.Kind, ok bool) {
 	switch s.role {
 	case agentRun, chain:
@@ -124,7 +124,7 @@ func (s *span) executes() (kind execution.Kind, ok bool) {
 	return "", false
 }
 
-// attribute is one of the span, or of an event that tells what was said to the model and by it.
+// attribute returns an attribute of the span, or of an event with messages to or from a model.
 func (s *span) attribute(name string) *commonpb.AnyValue {
 	if value := s.attributes.value(name); value != nil {
 		return value

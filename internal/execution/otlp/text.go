@@ -14,8 +14,8 @@ import (
 // clean returns text that PostgreSQL can store: valid UTF-8 without NUL characters.
 func clean(text string) string { return execution.SanitizeText(text) }
 
-// toName makes a name of what was sent: one line of at most so many bytes. A longer one ends in a part of its hash, so that
-// it is another than any that begins as it does, and the same whenever it comes.
+// toName converts a text to a name: one line of at most most bytes. A longer text is cut and ends in a part of its
+// hash, so that different texts stay different and the result is stable.
 func toName(sent string, most int) string {
 	if sent != "" && len(sent) <= most && sent[0] != ' ' && execution.IsPlain(sent) {
 		return sent

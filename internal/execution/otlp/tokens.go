@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/usage"
 )
 
-// account sets what a model's call used, what its price depends on, and what its provider charges. The call's model, provider,
-// status and output are set already. A wrong count has the attribute's name in its fault.
+// account sets a model call's usage, its billing details and the provider's charge. The call's model, provider, status
+// and output must be set. The fault for an invalid count contains the attribute's name.
 func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model, Reads: s.onlyReads()}}
 	for i, pair := range s.attributes.pairs {
@@ -41,7 +41,7 @@ func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	if e.Billing.Region == "" {
 		e.Billing.Region = s.region(e.Provider)
 	}
-	if prices.RegionOf(e.Model) == "" { // else the model's own name says it
+	if prices.RegionOf(e.Model) == "" { // otherwise the model's name contains it
 		prices.NoteRegion(&e.Billing, s.attributes.name(execution.MaxName, requestModelNames...))
 	}
 	for _, name := range told.Unread {
@@ -51,7 +51,7 @@ func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	return nil
 }
 
-// onlyReads reports whether a call's operation has no answer in tokens.
+// onlyReads reports whether a call's operation has no tokens of output.
 func (s *span) onlyReads() bool {
 	switch s.attributes.text(roleNames...) {
 	case "embeddings", "embedding", "embed", "embedder", "EMBEDDING", "rerank", "reranker", "RERANKER", "ai.embed.doEmbed", "ai.embedMany.doEmbed", "ai.rerank.doRerank":
@@ -60,8 +60,8 @@ func (s *span) onlyReads() bool {
 	return false
 }
 
-// accountRun sets what a run says that it and all calls in it used, and the model that it names. What it says otherwise than as a
-// count is the application's, and nothing that is wrong about it is a reason to refuse the run.
+// accountRun sets the usage that a run reports for itself and all calls in it, and the model that it names. Anything
+// else in the attributes is the application's, and invalid values do not cause the run to be rejected.
 func (s *span) accountRun(e *execution.Execution) {
 	if !counted(&s.attributes) {
 		return
@@ -78,7 +78,7 @@ func (s *span) accountRun(e *execution.Execution) {
 	}
 }
 
-// takeUsage takes an attribute's value, whichever type it has.
+// takeUsage adds an attribute of any type to the report.
 func takeUsage(report *usage.Report, key string, name usage.Name, value *commonpb.AnyValue) error {
 	switch v := value.GetValue().(type) {
 	case *commonpb.AnyValue_IntValue:
@@ -95,8 +95,8 @@ func takeUsage(report *usage.Report, key string, name usage.Name, value *commonp
 	return report.Other(name)
 }
 
-// region returns where a model of a cloud's ran: in the name of its server, or where the process runs, which calls the same
-// region unless told otherwise.
+// region returns the region in which a cloud provider's model ran: the one in the server's name, or that of the
+// process, which is the default of the provider's SDK.
 func (s *span) region(provider string) string {
 	var after, before string
 	switch {
@@ -119,8 +119,8 @@ const maxRegion = 32 // bytes
 
 var regionNames = []string{"cloud.region"}
 
-// addsUp reports whether a tool's use is of a library whose next call counts what the calls before it used as well. Spring AI
-// does before its version 2, where models run tools within their own call; later it says execute_tool, and each call counts
+// addsUp reports whether a tool use is from a library whose next call also counts the calls before it. Spring AI does
+// before version 2, where models run tools within their own call; later it says execute_tool, and each call counts only
 // itself.
 func (s *span) addsUp() bool {
 	return s.role == toolUse && s.attributes.text("spring.ai.kind") == "tool_call" && s.attributes.text("gen_ai.operation.name") == "framework"

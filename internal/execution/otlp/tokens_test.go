@@ -74,7 +74,8 @@ func TestWhereAModelRan(t *testing.T) {
 	}
 }
 
-// What an instrumentation keeps beside the count of input shows when the provider's own object comes as a list of values.
+// TestUsageAsAListOfValues checks a provider's usage object that arrives as a list of values: it shows what an
+// instrumentation counts separately from the input.
 func TestUsageAsAListOfValues(t *testing.T) {
 	t.Parallel()
 	batch, _ := translated(t, exportOf(newSpan(1, 0, chat.with(says{
@@ -106,7 +107,7 @@ func TestCountsThatAreNotKnownAreNamed(t *testing.T) {
 	}
 }
 
-// What libraries put on their spans beside, or in place of, the conventions' counts.
+// TestUsageOfLibraries checks attributes that libraries set in addition to, or instead of, the conventions' counts.
 func TestUsageOfLibraries(t *testing.T) {
 	t.Parallel()
 	openai := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// What an export may be at most, where Options do not say.
+// Default limits of an export.
 const (
 	DefaultMaxBody         = 4 << 20  // bytes, compressed
 	DefaultMaxDecompressed = 16 << 20 // bytes
@@ -22,40 +22,40 @@ const (
 	DefaultAtOnce          = 4
 )
 
-// Ledger takes executions in.
+// Ledger stores executions.
 type Ledger interface {
 	Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
 }
 
-// Options are what New needs.
+// Options are the options of New.
 type Options struct {
 	Ledger Ledger
-	Log    *zap.Logger // nil: nothing is logged
-	// Unread hears of spans that look like generative AI and were not understood, by instrumentation; nil: nobody does. A
-	// client chooses the instrumentation's name.
+	Log    *zap.Logger // may be nil
+	// Unread is called with the number of spans that look like generative AI but were not understood, by
+	// instrumentation. It may be nil. The instrumentation's name is chosen by the client.
 	Unread func(scope string, spans int)
 
-	// UnreadCount hears of each count of tokens whose name is not known; nil: nobody does. A client chooses the name.
+	// UnreadCount is called for each token count with an unknown name. It may be nil. The name is chosen by the client.
 	UnreadCount func(name string)
 
-	// Zero stands for the default of each.
+	// Zero means the default.
 	MaxBody         int64 // bytes of a compressed body
-	MaxDecompressed int64 // bytes of a body that is not compressed, or no longer
-	MaxSpans        int   // in one export
-	AtOnce          int   // exports that are decoded at the same time: each may need many times its size meanwhile
+	MaxDecompressed int64 // bytes of a decompressed or uncompressed body
+	MaxSpans        int   // per export
+	AtOnce          int   // exports decoded at the same time; each may need many times its size
 }
 
-// Traces takes export requests. It is safe for concurrent use.
+// Traces handles export requests of traces. It is safe for concurrent use.
 type Traces struct {
 	ledger  Ledger
 	log     *zap.Logger
 	limits  limits
 	unread  func(scope string, spans int)
 	missed  func(name string)
-	decoded chan struct{} // a place for each export that is being decoded
+	decoded chan struct{} // a slot for each export that is being decoded
 }
 
-// New makes a Traces.
+// New returns a Traces.
 func New(opts Options) *Traces {
 	log := opts.Log
 	if log == nil {
@@ -86,8 +86,8 @@ func orDefault[N int | int64](given, standard N) N {
 	return given
 }
 
-// Export takes one export request. Whatever happens it has an answer: all that went wrong is said in it, and only a defect
-// of ours is logged as well.
+// Export handles one export request and always returns a response. Errors are in the response; only defects of the
+// server are logged too.
 func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, answer []byte) {
 	encoding := encodingOf(header)
 	result, err := t.export(ctx, header, body)
@@ -97,7 +97,7 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 		return http.StatusOK, encoding.mediaType(), encoding.response(result)
 	case errors.As(err, &refused):
 	case errors.Is(err, fault.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		// Exporters repeat a 503, and drop what got a 500.
+		// Exporters retry after a 503, and drop the data after a 500.
 		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now: %s", whyNot(err))
 	default:
 		t.log.Error("an export failed", zap.Error(err))
@@ -106,7 +106,7 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 	return refused.status, encoding.mediaType(), encoding.refusal(refused)
 }
 
-// whyNot returns what clients are told of an error that may pass.
+// whyNot returns what clients may see of a temporary error.
 func whyNot(err error) string {
 	var known *fault.Error
 	if errors.As(err, &known) {
@@ -115,7 +115,7 @@ func whyNot(err error) string {
 	return fault.ErrNoAnswer.Detail
 }
 
-// Refuse is the answer to a request that was refused elsewhere, in the encoding of that request.
+// Refuse returns the response to a request that was rejected elsewhere, in the encoding of that request.
 func (t *Traces) Refuse(header http.Header, status int, message string) (mediaType string, answer []byte) {
 	encoding := encodingOf(header)
 	return encoding.mediaType(), encoding.refusal(&refusal{status: status, message: message})
@@ -156,8 +156,8 @@ func (t *Traces) export(ctx context.Context, header http.Header, body io.Reader)
 	return verdict{found.faults, found.unread}, nil
 }
 
-// read reads a request and translates it. The spans themselves are garbage when it returns: what waits for the ledger is
-// only what the ledger gets.
+// read reads a request and translates it. It retains nothing of the spans: only what the ledger receives is kept while
+// waiting for the ledger.
 func (t *Traces) read(ctx context.Context, header http.Header, body io.Reader) (translation, error) {
 	sent, err := readBody(ctx, header, body, t.limits)
 	if err != nil {

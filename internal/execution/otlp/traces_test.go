@@ -93,7 +93,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		contentType, coding string
 		body                []byte
 		status              int
-		says                string // in the message
+		says                string // part of the message
 	}{
 		"no content type":              {body: protobuf, status: 415, says: `"" is not read here`},
 		"another content type":         {contentType: "text/plain", body: text, status: 415, says: `"text/plain"`},
@@ -173,7 +173,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// A message of no bytes takes two on the wire and many in memory, so what is small may be too much all the same.
+// TestSmallBodiesThatAreTooMuch checks the limit of messages: an empty message takes two bytes on the wire and many in
+// memory.
 func TestSmallBodiesThatAreTooMuch(t *testing.T) {
 	t.Parallel()
 	s := newSpan(1, 0, chat)
@@ -189,7 +190,7 @@ func TestSmallBodiesThatAreTooMuch(t *testing.T) {
 	}
 }
 
-// More exports at once than are decoded at once wait for one another, and each is answered for itself.
+// TestManyAtOnce checks that exports beyond the concurrency limit wait, and that each gets its own response.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	l := &ledger{}
@@ -217,12 +218,12 @@ func damaged(compressed []byte) []byte {
 	return compressed
 }
 
-// inSpan is an export in JSON of a span with this in it.
+// inSpan returns a JSON export of a span with the given members.
 func inSpan(members string) []byte {
 	return []byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[{` + members + `}]}]}]}`)
 }
 
-// message reads a google.rpc.Status, which is in JSON unless the request was in protobuf.
+// message decodes a google.rpc.Status, which is in JSON unless the request was in protobuf.
 func (a answer) message(t testing.TB, contentType string) string {
 	t.Helper()
 	status := &statuspb.Status{}

@@ -8,27 +8,27 @@ import (
 	"github.com/watchbill/watchbill/internal/memo"
 )
 
-// traits are what an attribute's name says, whatever its value is.
+// traits are what an attribute's name means, whatever its value.
 type traits struct {
 	set   trait
 	names named
 	usage usage.Name
 }
 
-// trait is one of them, or a set.
+// trait is a set of traits.
 type trait uint8
 
 const (
-	tellsRole    trait = 1 << iota // in a dialect that is not known
-	isOwn                          // it is no context, and not how the span failed
-	isGenerative                   // of an instrumentation of generative AI, and no context
-	isParameters                   // it holds what an application or a request says of itself, if it is an object
-	tellsName                      // of somebody
+	tellsRole    trait = 1 << iota // names a role in an unknown dialect
+	isOwn                          // not context, and not how the span failed
+	isGenerative                   // of an instrumentation of generative AI, and not context
+	isParameters                   // contains metadata or parameters, if the value is an object
+	tellsName                      // names a user, session or agent
 	tellsUsage
-	isElement // of a list that was taken apart into attributes
+	isElement // of a list that was flattened into attributes
 )
 
-// traitsOf finds them once for each name.
+// traitsOf caches the traits of each name.
 var traitsOf = memo.New(func(name string) *traits {
 	t := &traits{names: namedBy(name), usage: usage.Attribute(name)}
 	for _, one := range []struct {

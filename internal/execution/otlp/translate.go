@@ -12,16 +12,16 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// translation is what an export comes to.
+// translation is the result of translating an export.
 type translation struct {
 	batch     execution.Batch
 	faults    []rejection
-	backwards int // spans that ended before they began, or do not say when they ended
+	backwards int // spans that ended before they began, or have no end
 	unread    []unread
-	missed    []string // names of counts that are not known
+	missed    []string // names of unknown counts
 }
 
-// translate makes executions of an export's spans. Nothing in them is a part of the export, which may be large.
+// translate converts an export's spans to executions. They refer to no memory of the export, which may be large.
 func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 	w := workspaces.Get().(*workspace)
 	defer w.release()
@@ -59,10 +59,10 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 			}
 			place.Status = e.Status
 			if kind == execution.Agent && e.Status == execution.Success && e.Output == nil && s.sent.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_UNSET {
-				place.Status = "" // it does not say how it ended
+				place.Status = "" // the span does not show how it ended
 			}
 		}
-		// A span without a parent that names nobody and did not fail, in a trace without executions, leads nowhere.
+		// A root span without names and without a failure, in a trace without executions, is of no use.
 		tells := place.Agent != "" || place.User != "" || place.Session != "" || place.Status != ""
 		if w.twice(s) || !executes && !tells && s.parentID == "" && !w.executing(s.traceID) {
 			t.batch.Spans = t.batch.Spans[:len(t.batch.Spans)-1]
@@ -71,7 +71,7 @@ func translate(export *collectorpb.ExportTraceServiceRequest) translation {
 	return t
 }
 
-// place says where the span stands, and what it says of those around it.
+// place sets the span's position, and what it contributes to the spans around it.
 func (s *span) place(to *execution.Span) {
 	keep := &s.work.texts
 	to.TraceID, to.SpanID, to.ParentSpanID = s.traceID, s.id, s.parentID
@@ -84,8 +84,8 @@ func (s *span) place(to *execution.Span) {
 	to.Role, to.Scope, to.Process = s.executionRole(), s.scope, s.process
 }
 
-// execution makes an execution of a span. Whom it belongs to stays unknown where the span does not say: those above it may,
-// in this export or in a later one.
+// execution converts a span to an execution. Names that the span lacks stay unknown: spans above it may have them, in
+// this export or a later one.
 func (t *translation) execution(s *span, kind execution.Kind, place *execution.Span, e *execution.Execution) *rejection {
 	e.ID, e.TraceID, e.SpanID, e.ParentSpanID = s.executionID, s.traceID, s.id, s.parentID
 	e.CreatedAt, e.Duration = place.StartedAt, t.duration(s)
@@ -108,7 +108,7 @@ func (t *translation) execution(s *span, kind execution.Kind, place *execution.S
 	return nil
 }
 
-// duration is how long the span took.
+// duration returns the duration of the span.
 func (t *translation) duration(s *span) time.Duration {
 	start, end := s.sent.GetStartTimeUnixNano(), s.sent.GetEndTimeUnixNano()
 	if end < start || end == 0 {
@@ -123,7 +123,7 @@ func (t *translation) duration(s *span) time.Duration {
 	return time.Duration(min(end-start, math.MaxInt64)).Truncate(time.Microsecond)
 }
 
-// timeOf is a time in nanoseconds since 1970. All that a uint64 holds is in the calendar, unlike what an int64 would hold of it.
+// timeOf converts nanoseconds since 1970. Every uint64 is a valid time; converting it to an int64 first would overflow.
 func timeOf(nanos uint64) time.Time {
 	const second = uint64(time.Second)
 	return time.Unix(int64(nanos/second), int64(nanos%second)).UTC().Truncate(time.Microsecond)

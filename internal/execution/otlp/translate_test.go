@@ -19,7 +19,7 @@ func TestTokens(t *testing.T) {
 	for name, tt := range map[string]struct {
 		says says
 		want execution.Tokens
-		bad  string // the attribute that is named
+		bad  string // the attribute named in the fault
 	}{
 		"none":                              {},
 		"as texts":                          {says: says{"gen_ai.usage.input_tokens": "40", "gen_ai.usage.output_tokens": " 10 "}, want: execution.Tokens{Input: 40, Output: 10, Used: 50}},
@@ -79,7 +79,7 @@ func TestFailures(t *testing.T) {
 		code    tracepb.Status_StatusCode
 		message string
 		says    says
-		thrown  says // by the exception event
+		thrown  says // attributes of the exception event
 		want    execution.Status
 		error   string
 	}{
@@ -123,7 +123,7 @@ func TestFailures(t *testing.T) {
 			if got.Status != tt.want {
 				t.Errorf("%s, not %s", got.Status, tt.want)
 			}
-			if len(tt.error) > 1000 { // where exactly it is cut is no matter
+			if len(tt.error) > 1000 { // the exact length does not matter
 				if len(got.ErrorMessage) > execution.MaxErrorMessage || !strings.HasSuffix(got.ErrorMessage, " … (cut; it had 16384 bytes)") {
 					t.Errorf("%d bytes: …%s", len(got.ErrorMessage), got.ErrorMessage[len(got.ErrorMessage)-40:])
 				}
@@ -242,7 +242,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// inBody is an export with an attribute that need not be UTF-8.
+// inBody returns an export with an attribute that may be invalid UTF-8.
 func inBody(t *testing.T, attributes says, name, value string) []byte {
 	t.Helper()
 	stand := strings.Repeat("~", len(value))
@@ -250,7 +250,7 @@ func inBody(t *testing.T, attributes says, name, value string) []byte {
 	return bytes.Replace(body, []byte(stand), []byte(value), 1)
 }
 
-// Whose a span is may be said by its scope or resource, and by many names. The service's is no agent's.
+// TestWhose checks names set by the scope or resource, and by many attributes. A service's name is not an agent's.
 func TestWhose(t *testing.T) {
 	t.Parallel()
 	type whose struct{ Agent, User, Session string }
@@ -289,7 +289,7 @@ func TestWhose(t *testing.T) {
 	}
 }
 
-// An export is not changed by being read, whatever its spans share.
+// TestTheSameTwice checks that reading an export does not change it, whatever its spans share.
 func TestTheSameTwice(t *testing.T) {
 	t.Parallel()
 	s := newSpan(1, 0, chat)
@@ -299,7 +299,8 @@ func TestTheSameTwice(t *testing.T) {
 	}
 }
 
-// TestRegions: a provider's answer often leaves away which profile of Bedrock was asked, which decides over the price.
+// TestRegions checks regions: a response often leaves out which Bedrock profile was requested, which determines the
+// price.
 func TestRegions(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ request, response, want string }{

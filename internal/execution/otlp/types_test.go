@@ -6,13 +6,13 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestTypesOfOtherSystems has names that VoltAgent shares with systems that trace all kinds of things.
+// TestTypesOfOtherSystems checks attributes that VoltAgent shares with systems that trace all kinds of things.
 func TestTypesOfOtherSystems(t *testing.T) {
 	t.Parallel()
 	agent := says{"entity.type": "agent", "entity.name": "clerk"}
 	for name, tt := range map[string]struct {
 		says says
-		want execution.Kind // empty: none
+		want execution.Kind // empty if none
 	}{
 		"a call of a model":             {agent.with(says{"span.type": "llm", "llm.model": "gpt-4o", "llm.usage.prompt_tokens": 5}), execution.Inference},
 		"a call that failed":            {agent.with(says{"span.type": "llm", "llm.model": "gpt-4o"}), execution.Inference},

@@ -16,11 +16,11 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// maxDepth is how deep lists and objects in an attribute's value may lie in one another. What lies deeper is left out, so
-// that what is around it is kept.
+// maxDepth limits the nesting of lists and objects in an attribute's value. Deeper values are left out, so that the
+// rest is kept.
 const maxDepth = 32
 
-// encodeValue makes JSON of an attribute's value.
+// encodeValue encodes an attribute's value as JSON.
 func encodeValue(value *commonpb.AnyValue) json.RawMessage { return encodeNested(value, 0) }
 
 func encodeNested(value *commonpb.AnyValue, depth int) json.RawMessage {
@@ -29,9 +29,9 @@ func encodeNested(value *commonpb.AnyValue, depth int) json.RawMessage {
 	}
 	switch v := value.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:
-		// Most messages come as a text that is a list or an object in JSON, since few SDKs have attributes that are one.
+		// Most messages are strings with JSON lists or objects, since few SDKs support structured attributes.
 		if text := strings.TrimSpace(v.StringValue); beginsAsJSON(text) {
-			return execution.Sanitize([]byte(text)) // a text still if it only begins like one
+			return execution.Sanitize([]byte(text)) // encoded as text if it is not valid JSON
 		}
 		return encodeText(v.StringValue)
 	case *commonpb.AnyValue_BoolValue:
@@ -68,18 +68,18 @@ func beginsAsJSON(text string) bool { return text != "" && (text[0] == '{' || te
 func encodeText(text string) json.RawMessage { return appendText(nil, text) }
 
 func appendText(to []byte, text string) []byte {
-	to, _ = jsontext.AppendQuote(to, clean(text)) // fails on broken UTF-8 alone
+	to, _ = jsontext.AppendQuote(to, clean(text)) // fails only on broken UTF-8
 	return to
 }
 
-// list is the elements of one, in JSON.
+// list is a list of elements in JSON.
 type list [][]byte
 
 func (l list) encode() json.RawMessage {
 	return slices.Concat([]byte{'['}, bytes.Join(l, []byte{','}), []byte{']'})
 }
 
-// object is the members of one, in JSON.
+// object is an object with members in JSON.
 type object []member
 
 type member struct {
@@ -95,7 +95,7 @@ func (o object) encode() json.RawMessage {
 	return slices.Concat([]byte{'{'}, bytes.Join(members, []byte{','}), []byte{'}'})
 }
 
-// sorted is an object with its members in the order of their names, so that the same span always comes to the same.
+// sorted returns an object with its members ordered by name, so that the encoding is deterministic.
 func sorted(members map[string]json.RawMessage) object {
 	o := make(object, 0, len(members))
 	for _, name := range slices.Sorted(maps.Keys(members)) {

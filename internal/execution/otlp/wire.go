@@ -2,16 +2,16 @@ package otlp
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// wire reads the fields of a message of protobuf's.
+// wire reads the fields of a protobuf message.
 type wire struct {
 	message string
 	at      int
 }
 
-// ends reports whether nothing is left of the message.
+// ends reports whether the whole message was read.
 func (w *wire) ends() bool { return w.at == len(w.message) }
 
-// next takes the next field: its bytes, or its number.
+// next reads the next field: its bytes, or its number.
 func (w *wire) next() (field protowire.Number, kind protowire.Type, bytes string, number uint64, ok bool) {
 	tag, ok := w.varint()
 	if field, kind = protowire.Number(tag>>3), protowire.Type(tag&7); !ok || tag>>3 < 1 || tag>>3 > uint64(protowire.MaxValidNumber) {
@@ -56,7 +56,7 @@ func (w *wire) varint() (uint64, bool) {
 }
 
 func (w *wire) longVarint() (number uint64, ok bool) {
-	const last = 9 // byte that a number may have
+	const last = 9 // index of the last byte of a varint
 	for i := 0; i <= last && w.at < len(w.message); i++ {
 		b := uint64(w.message[w.at])
 		w.at++

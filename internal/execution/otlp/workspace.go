@@ -11,15 +11,15 @@ import (
 	"github.com/watchbill/watchbill/internal/memo"
 )
 
-// workspace is memory that exports are translated in, one after the other.
+// workspace is memory that is reused for translating exports.
 type workspace struct {
-	spans []span           // those whose ids are in order
-	ids   []byte           // of them, as text
+	spans []span           // spans with valid ids
+	ids   []byte           // their ids as text
 	seen  map[spanKey]bool // their ids
-	runs  map[string]bool  // the traces that have executions; nil: nobody asked
+	runs  map[string]bool  // traces with executions; nil until needed
 	texts texts
 
-	contents []byte // what is left of memory for contents, which is not used again
+	contents []byte // the unused rest of a block for contents; blocks are not reused
 }
 
 // spanKey is the ids of a span.
@@ -28,7 +28,7 @@ type spanKey struct {
 	span  [spanIDSize]byte
 }
 
-// maxKeptSpans bounds the memory that is kept for the next export, some MiB.
+// maxKeptSpans limits the memory that is kept for reuse, to a few MiB.
 const maxKeptSpans = 4096
 
 var workspaces = sync.Pool{New: func() any { return &workspace{seen: map[spanKey]bool{}} }}
@@ -43,7 +43,7 @@ func (w *workspace) release() {
 	workspaces.Put(w)
 }
 
-// collect gathers the spans of an export whose ids are in order.
+// collect collects the spans of an export that have valid ids.
 func (w *workspace) collect(export *collectorpb.ExportTraceServiceRequest, t *translation) {
 	for _, ofResource := range export.GetResourceSpans() {
 		resource := collect(ofResource.GetResource().GetAttributes())
@@ -67,18 +67,18 @@ func (w *workspace) collect(export *collectorpb.ExportTraceServiceRequest, t *tr
 	w.nameAll()
 }
 
-// next returns a span that is still empty. It stays where it is until the next one.
+// next returns an empty span. It is valid until the next call.
 func (w *workspace) next() *span {
 	if len(w.spans) == cap(w.spans) {
 		w.spans = append(w.spans, span{})
 	} else {
-		w.spans = w.spans[:len(w.spans)+1] // release has cleared it
+		w.spans = w.spans[:len(w.spans)+1] // cleared by release
 	}
 	return &w.spans[len(w.spans)-1]
 }
 
-// nameAll writes the spans' ids in hexadecimal, all in one string: each has an execution's id, the trace's and the span's in it, and its
-// parent's.
+// nameAll encodes the spans' ids in hexadecimal, all in one string: for each span an execution id, which contains the
+// ids of the trace and the span, and the parent's id.
 func (w *workspace) nameAll() {
 	for i := range w.spans {
 		sent := w.spans[i].sent
@@ -101,7 +101,7 @@ func (w *workspace) nameAll() {
 	}
 }
 
-// twice reports whether a span has come before, and notes that it came.
+// twice reports whether a span is a duplicate, and records it.
 func (w *workspace) twice(s *span) bool {
 	key := spanKey{[traceIDSize]byte(s.sent.GetTraceId()), [spanIDSize]byte(s.sent.GetSpanId())}
 	if w.seen[key] {
@@ -124,10 +124,10 @@ func (w *workspace) executing(trace string) bool {
 	return w.runs[trace]
 }
 
-// texts are copies of short texts that came lately, each in the place that its hash says.
+// texts caches copies of recent short texts by hash.
 type texts [512]string
 
-// keep returns a copy of a text that is no part of the export.
+// keep returns a copy of a text that does not refer to the export.
 func (t *texts) keep(text string) string {
 	const short = 64 // bytes
 	if len(text) > short {
@@ -145,7 +145,7 @@ const (
 	maxContent   = contentBlock / 8
 )
 
-// content returns a copy of a text that goes into an execution. Short ones share a block of memory.
+// content returns a copy of a text for an execution. Short ones share a block of memory.
 func (w *workspace) content(text string) []byte {
 	if w == nil || len(text) > maxContent {
 		return []byte(text)

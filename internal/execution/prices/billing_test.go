@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// TestBilling prices whole executions by the shipped table.
+// TestBilling computes costs of executions with the shipped table.
 func TestBilling(t *testing.T) {
 	t.Parallel()
 	p := prices.Default()
@@ -94,7 +94,7 @@ func TestBilling(t *testing.T) {
 	}
 }
 
-// TestOwnDimensions: a file of one's own can say all that the shipped ones can.
+// TestOwnDimensions: a user's file can contain all that shipped ones can.
 func TestOwnDimensions(t *testing.T) {
 	t.Parallel()
 	p, err := prices.Parse([]byte(`
@@ -154,7 +154,7 @@ models:
 		{"acme", "small", "2026-11-30T05:59:59Z", 100, 0, 0, execution.Billing{}, 50_000},
 		{"acme", "alias", monday, 1, 0, 0, execution.Billing{}, 3_000},
 		{"acme", "alias-2026-01-01", monday, 1, 0, 0, execution.Billing{}, -1},
-		{"", "alias", monday, 1, 0, 0, execution.Billing{}, -1}, // its own provider takes the place of the default
+		{"", "alias", monday, 1, 0, 0, execution.Billing{}, -1}, // its own provider replaces the default
 	} {
 		tt.billing.CacheWrite1h = tt.hour
 		e := execution.Execution{
@@ -175,7 +175,7 @@ models:
 	}
 }
 
-// TestFactorsAreExact: whatever is multiplied is rounded once, half up.
+// TestFactorsAreExact: a cost is rounded once, half up, whatever it is multiplied by.
 func TestFactorsAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -8,20 +8,20 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// charge is what a request costs before its tokens are counted.
+// charge is what a request is charged by, before its tokens are counted.
 type charge struct {
 	rates   *Rates
 	tiers   []Tier
 	factors factors
 }
 
-// factors multiply a price, exactly.
+// factors multiply a price without rounding.
 type factors [3]Factor
 
-// charge picks what holds for a service tier, a region and a time.
+// charge returns what applies for a service tier, a region and a time.
 func (m *ModelPrice) charge(q *offer, at time.Time) charge {
 	c := charge{&m.Rates, m.Tiers, factors{q.region, factorOne, factorOne}}
-	own := false // rates of the service tier stand for all hours
+	own := false // rates of a service tier apply at all hours
 	if q.tier != "" {
 		c.factors[1] = q.service
 		for i := range m.ServiceTiers {
@@ -57,7 +57,7 @@ func (m *ModelPrice) charge(q *offer, at time.Time) charge {
 	return c
 }
 
-// cost is in nano-USD, rounded half up, once.
+// cost returns the cost in nano-USD, rounded half up once.
 func (m *ModelPrice) cost(q *offer, e *execution.Execution) int64 {
 	c, t, b := m.charge(q, e.CreatedAt), &e.Tokens, &e.Billing
 	input, read, write := max(t.Input, 0), max(t.CacheRead, 0), max(t.CacheWrite, 0)
@@ -89,10 +89,10 @@ func (m *ModelPrice) cost(q *offer, e *execution.Execution) int64 {
 	return sum.nano(c.factors)
 }
 
-// part bounds a count by what it is part of.
+// part limits a count to that of the whole.
 func part(count, of int64) int64 { return min(max(count, 0), of) }
 
-// picoUSD is an amount of 128 bits, which eight products of any counts and rates cannot exceed.
+// picoUSD is an amount of 128 bits, which the sum of eight products of any counts and rates cannot overflow.
 type picoUSD struct{ high, low uint64 }
 
 func (s *picoUSD) add(tokens int64, rate Rate) {
@@ -105,8 +105,8 @@ func (s *picoUSD) add(tokens int64, rate Rate) {
 	s.high += high + carry
 }
 
-// nano multiplies by factors, rounds to nano-USD, and stops at the largest number. Everything is divided at the end, so
-// that nothing is rounded before.
+// nano multiplies by factors and rounds to nano-USD, up to the largest number. It divides once at the end, so that
+// nothing is rounded earlier.
 func (s picoUSD) nano(f factors) int64 {
 	const picos = 1000
 	divisor := uint64(picos)
@@ -128,8 +128,8 @@ func (s picoUSD) nano(f factors) int64 {
 	return int64(min(nanos, math.MaxInt64))
 }
 
-// times multiplies, and reports whether the product has no more than 128 bits. One that has more is far beyond the
-// largest number of nano-USD whatever it is divided by.
+// times multiplies, and reports whether the product fits in 128 bits. If not, it is beyond the largest number of
+// nano-USD after any division.
 func (s *picoUSD) times(factor uint64) bool {
 	over, high := bits.Mul64(s.high, factor)
 	carry, low := bits.Mul64(s.low, factor)
@@ -138,7 +138,7 @@ func (s *picoUSD) times(factor uint64) bool {
 	return over == 0 && more == 0
 }
 
-// whole is the product of the factors, rounded.
+// whole returns the product of the factors, rounded.
 func (f factors) whole() int64 {
 	product := int64(factorOne)
 	for _, factor := range f {
@@ -147,7 +147,7 @@ func (f factors) whole() int64 {
 	return product
 }
 
-// times multiplies rates, each rounded to a Rate.
+// times multiplies rates, rounding each to a Rate.
 func (r Rates) times(f factors) Rates {
 	for _, rate := range r.all() {
 		for _, factor := range f {
@@ -164,7 +164,7 @@ func (r Rates) times(f factors) Rates {
 	return r
 }
 
-// all points to each rate, those that others fall back to first.
+// all returns pointers to the rates; those that others fall back to come first.
 func (r *Rates) all() []*Rate {
 	return []*Rate{
 		&r.Input, &r.Output, &r.CacheRead, &r.CacheWrite, &r.CacheWrite1h,

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
-// rateFields are the kinds of tokens, and of which kind each is a part that has no price of its own. Those that others fall
-// back to are first.
+// rateFields are the kinds of tokens, each with the kind that it is part of and whose price it has without its own.
+// Those that others fall back to come first.
 var rateFields = []struct {
 	name     string
 	of       string
@@ -49,14 +49,14 @@ var (
 	hourFields  = withRates("days", "from", "until", "factor")
 )
 
-// defaults are what an entry has that does not say it.
+// defaults are the values of fields that an entry omits.
 type defaults struct {
 	providers    []string
 	elsewhere    Elsewhere
 	source, date string
 }
 
-// models reads the prices themselves.
+// models reads the list of prices.
 func (r priceReader) models(root, n *yaml.Node, d defaults) []*ModelPrice {
 	if n == nil {
 		r.Fault(root, "models", "is missing")
@@ -91,7 +91,7 @@ func (r priceReader) model(n *yaml.Node, field string, d defaults) *ModelPrice {
 	m.From, m.Until = r.date(fields["from"], field+".from"), r.date(fields["until"], field+".until")
 	if !m.Until.IsZero() && !m.From.Before(m.Until) {
 		r.Fault(fields["until"], field+".until", "must be after from")
-		m.Match = nil // its time cannot be compared
+		m.Match = nil // its period cannot be compared
 	}
 	m.Rates = r.rates(n, fields, field)
 	m.Tiers = r.tiers(fields["tiers"], field+".tiers")
@@ -102,7 +102,7 @@ func (r priceReader) model(n *yaml.Node, field string, d defaults) *ModelPrice {
 	return m
 }
 
-// elsewhere reads where a price holds beside its providers.
+// elsewhere reads whether a price applies beyond its providers.
 func (r priceReader) elsewhere(n *yaml.Node, field string) Elsewhere {
 	switch text := r.text(n, field); text {
 	case "", "never":
@@ -116,7 +116,7 @@ func (r priceReader) elsewhere(n *yaml.Node, field string) Elsewhere {
 	return Nowhere
 }
 
-// providers reads a provider, or a list of them.
+// providers reads a provider or a list of providers.
 func (r priceReader) providers(n *yaml.Node, field string) []string {
 	if n.Kind != yaml.SequenceNode {
 		if text := r.provider(n, field); text != "" {
@@ -146,7 +146,7 @@ func (r priceReader) provider(n *yaml.Node, field string) string {
 	return strings.ToLower(text)
 }
 
-// rates reads what the kinds of tokens cost.
+// rates reads the prices by kind of token.
 func (r priceReader) rates(n *yaml.Node, fields map[string]*yaml.Node, field string) Rates {
 	var rates Rates
 	read := map[string]Rate{}
@@ -205,7 +205,7 @@ func (r priceReader) tiers(n *yaml.Node, field string) []Tier {
 	return tiers
 }
 
-// serviceTiers reads factors, or prices, by tier.
+// serviceTiers reads factors or prices by tier.
 func (r priceReader) serviceTiers(n *yaml.Node, field string) []ServiceTier {
 	fields := r.Mapping(n, field)
 	if len(fields) > maxServiceTiers {
@@ -240,7 +240,7 @@ var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 const everyDay = 1<<7 - 1
 
-// hours reads times of day, with what is charged then.
+// hours reads times of day with their prices.
 func (r priceReader) hours(n *yaml.Node, field string) []DailyWindow {
 	var windows []DailyWindow
 	for at, entry := range r.List(n, field, 0, maxHours) {
@@ -281,7 +281,7 @@ func (r priceReader) hours(n *yaml.Node, field string) []DailyWindow {
 	return windows
 }
 
-// patterns reads names of models and globs.
+// patterns reads model names and globs.
 func (r priceReader) patterns(n *yaml.Node, field string) []string {
 	var patterns []string
 	for at, entry := range r.List(n, field, 1, maxPatterns) {
@@ -302,7 +302,7 @@ func (r priceReader) patterns(n *yaml.Node, field string) []string {
 	return patterns
 }
 
-// overlaps finds patterns that have several prices for the same time.
+// overlaps reports patterns that have several prices for the same time.
 func (r priceReader) overlaps(models []*ModelPrice) {
 	seen := map[seriesKey][]int{}
 	for i, m := range models {
@@ -315,11 +315,11 @@ func (r priceReader) overlaps(models []*ModelPrice) {
 	byName := func(a, b seriesKey) int {
 		return cmp.Or(cmp.Compare(a.pattern, b.pattern), cmp.Compare(a.provider, b.provider))
 	}
-	told := map[[2]int]bool{} // of two entries that share several providers, once
+	told := map[[2]int]bool{} // reported once for two entries that share several providers
 	for _, key := range slices.SortedFunc(maps.Keys(seen), byName) {
 		indexes := seen[key]
 		slices.SortStableFunc(indexes, func(a, b int) int { return models[a].From.Compare(models[b].From) })
-		last := -1 // of those before, the one that is in force the longest
+		last := -1 // the earlier one that is in force the longest
 		for _, i := range indexes {
 			if last >= 0 && (models[last].Until.IsZero() || models[i].From.Before(models[last].Until)) {
 				first, second := min(last, i), max(last, i)
@@ -336,7 +336,7 @@ func (r priceReader) overlaps(models []*ModelPrice) {
 	}
 }
 
-// later reports whether a price is in force longer than another.
+// later reports whether the period of a ends after that of b.
 func later(a, b *ModelPrice) bool {
 	return !b.Until.IsZero() && (a.Until.IsZero() || a.Until.After(b.Until))
 }

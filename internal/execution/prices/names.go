@@ -8,12 +8,13 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Models are called many names: gpt-4o-2024-08-06, models/gemini-2.5-pro-preview-05-06, us.anthropic.claude-sonnet-4-5-20250929-v1:0.
-// A pattern is compared with the name as it stands first, and then with what is left of it when a host, a vendor, a date
-// or the like is taken away, never with a mere beginning: gpt-4o is not the price of gpt-4o-mini.
+// A model has many names: gpt-4o-2024-08-06, models/gemini-2.5-pro-preview-05-06,
+// us.anthropic.claude-sonnet-4-5-20250929-v1:0. A pattern is compared with the name unchanged first, and then with the
+// name without its host, vendor, date and the like, but never with a mere prefix: gpt-4o is not the price of
+// gpt-4o-mini.
 
 var (
-	// suffix is what says which edition of a model it is, not which model.
+	// suffix matches the edition of a model.
 	suffix = regexp.MustCompile(`(?:` + strings.Join([]string{
 		`@[^@]*`,                  // Vertex AI: @20250929
 		`-v[1-9](?::\d{1,2})?`,    // Bedrock: -v1:0
@@ -27,52 +28,51 @@ var (
 		`-(?:preview|exp|experimental|beta)(?:-\d{2}-\d{2})?`, // -preview-05-06
 		`-00\d`,
 		`-latest`,
-		`\[[0-9a-z]+\]`, // Claude Code's of how much it reads: [1m]
-		`:(?:beta|thinking|online|extended|nitro|floor|exacto)`, // OpenRouter: how it is routed, not what runs
+		`\[[0-9a-z]+\]`, // Claude Code: size of the context, such as [1m]
+		`:(?:beta|thinking|online|extended|nitro|floor|exacto)`, // OpenRouter: routing, the model is the same
 	}, "|") + `)$`)
-	// dotted is what Bedrock puts before a model: where it runs, and whose it is.
+	// dotted matches Bedrock's prefix of a model: its region and vendor.
 	dotted = regexp.MustCompile(`^(?:(` + strings.Join(zones, "|") + `)\.)?([a-z]+|ai21)\.`)
-	// awsRegion is a region of AWS, and the like of Google Cloud.
+	// awsRegion matches regions of AWS, and similar ones of Google Cloud.
 	awsRegion = regexp.MustCompile(`^[a-z]{2,12}(?:-gov)?-[a-z]+-?\d$`)
 )
 
-// efforts are how long a model was told to think, which some clients append to its name.
+// efforts are efforts of reasoning, which some clients append to a model's name.
 var efforts = []string{"-minimal", "-low", "-medium", "-high", "-xhigh", "-thinking"}
 
-// thinkers are the models whose names clients append it to. Others are called so themselves.
+// thinkers are the models to whose names clients append them. Other models have such a name themselves.
 var thinkers = []string{"gpt-", "o1", "o3", "o4", "claude-", "gemini-", "grok-"}
 
 const (
-	maxSuffixes = 6  // that are taken away
-	maxSegments = 16 // of a path whose ends are compared
+	maxSuffixes = 6  // limit of suffixes that are removed
+	maxSegments = 16 // limit of a path whose ends are compared
 )
 
-// InRegion is the region of a model that runs in the region that was called, whichever that is, rather than in one that a
-// profile chooses.
+// InRegion is the region of a model that runs in whichever region was called, rather than in one chosen by a profile.
 const InRegion = "in-region"
 
-// zones are the profiles of Bedrock and the data zones of Azure.
+// zones are Bedrock's profiles and Azure's data zones.
 var zones = []string{"us", "eu", "jp", "au", "apac", "global", "us-gov", "ca", "sa", "in", "uk", "me", "af", "amer"}
 
-// candidate is a name that a model's price may be listed under.
+// candidate is a name under which a model's price may be listed.
 type candidate struct {
 	name  string
-	whole bool // nothing was taken away from its end
-	zoned bool // it says in which region the model runs
+	whole bool // no suffix was removed
+	zoned bool // it includes the region in which the model runs
 }
 
-// modelName is what a model's name says.
+// modelName is a parsed name of a model.
 type modelName struct {
-	host   string // the provider that it names, as providerOf returns it
-	path   bool   // it has a path, which may name whose model it is
+	host   string // the provider in the name, as providerOf returns it
+	path   bool   // it has a path, which may name the model's maker
 	region string
-	brief  bool // no candidates are wanted
-	// hosted are the candidates that have a path, plain those without, the fullest first.
+	brief  bool // candidates are not needed
+	// hosted are the candidates with a path, plain those without, each longest first.
 	hosted, plain []candidate
 }
 
-// RegionOf returns where a model runs as its name says it: a profile of Bedrock such as us or global, a region of a
-// cloud, or InRegion. It is empty where the name says nothing.
+// RegionOf returns the region in a model's name: a profile of Bedrock such as us or global, a region of a cloud, or
+// InRegion. It returns "" if the name has none.
 func RegionOf(model string) string {
 	if len(model) > execution.MaxName || !mayNameRegion(model) {
 		return ""
@@ -82,7 +82,7 @@ func RegionOf(model string) string {
 	return n.region
 }
 
-// mayNameRegion tells names without a region from others, quickly. Those with one have a path, or a word and a dot first.
+// mayNameRegion is a fast filter: a name with a region has a path, or begins with a word and a dot.
 func mayNameRegion(model string) bool {
 	if strings.IndexByte(model, '/') >= 0 {
 		return true
@@ -91,16 +91,16 @@ func mayNameRegion(model string) bool {
 	return dot > 0 && (model[:dot] == "ai21" || !strings.ContainsAny(model[:dot], "0123456789"))
 }
 
-// NoteRegion notes the region that the requested model's name says. A provider's answer often leaves that part of the
-// name away: us.anthropic.claude-sonnet-5-5 is answered by claude-sonnet-5-5.
+// NoteRegion records the region in the requested model's name. Providers' responses often omit it: for
+// us.anthropic.claude-sonnet-5-5 they name claude-sonnet-5-5.
 func NoteRegion(b *execution.Billing, requested string) {
 	if region := RegionOf(requested); region != "" && (region != InRegion || b.Region == "") {
 		b.Region = strings.Clone(region)
 	}
 }
 
-// readModelName reads a name. provider is the one that the execution names: only where it is Bedrock, or none that has
-// dots in the names of its models, do dots mean what Bedrock means by them.
+// readModelName parses a name. Dots have Bedrock's meaning in it unless provider, that of the execution, is a host
+// other than Bedrock.
 func readModelName(model, provider string) modelName {
 	n := modelName{hosted: make([]candidate, 0, 4), plain: make([]candidate, 0, 8)}
 	n.read(model, provider)
@@ -139,8 +139,8 @@ func (n *modelName) read(model, provider string) {
 	n.hosted, n.plain = turned(n.hosted), turned(n.plain)
 }
 
-// readARN notes what runs a model that is named by an ARN, and returns the name. What only chooses one, or was made of one,
-// names none.
+// readARN records the host of a model that is named by an ARN, and returns the model's name. ARNs that only choose a
+// model, or that were derived from one, name none.
 func (n *modelName) readARN(name string) string {
 	if !strings.HasPrefix(name, "arn:aws") {
 		return name
@@ -157,7 +157,7 @@ func (n *modelName) readARN(name string) string {
 	return ""
 }
 
-// readRoute cuts from a name the host that it is sent to, as Hugging Face's router has it: openai/gpt-oss-120b:together.
+// readRoute cuts the host from a name as in Hugging Face's router: openai/gpt-oss-120b:together.
 func (n *modelName) readRoute(name string) string {
 	at := strings.LastIndexByte(name, ':')
 	if at <= 0 || at == len(name)-1 || strings.ContainsAny(name[at:], "/.0123456789") || !strings.Contains(name[:at], "/") {
@@ -178,7 +178,7 @@ func (n *modelName) list(names *[]candidate, name string, zoned bool) {
 	}
 }
 
-// readDots reads a name that may begin with a region and a vendor, and appends it without them.
+// readDots parses a name that may begin with a region and a vendor, and appends it without them.
 func (n *modelName) readDots(name, provider string) {
 	at := dotted.FindStringSubmatchIndex(name)
 	if at == nil || at[1] == len(name) {
@@ -204,7 +204,7 @@ func (n *modelName) readDots(name, provider string) {
 	}
 	add(at[1], false)
 	if provider != "" && provider != "bedrock" && !makers[provider] {
-		return // a host that has its own use for dots
+		return // a host that uses dots otherwise
 	}
 	if zone == "" && providerOf(vendor) == "" && !bedrockVendors[vendor] {
 		return
@@ -220,10 +220,10 @@ func (n *modelName) readDots(name, provider string) {
 	}
 }
 
-// bedrockVendors are those that are no providers themselves.
+// bedrockVendors are the vendors that are not providers themselves.
 var bedrockVendors = map[string]bool{"stability": true, "twelvelabs": true, "luma": true, "writer": true, "nvidia": true}
 
-// readPath reads the host and the region from a path.
+// readPath records the host and the region of a path.
 func (n *modelName) readPath(segments []string) {
 	n.path = true
 	first := segments[0]
@@ -249,8 +249,8 @@ func (n *modelName) readPath(segments []string) {
 
 func isRegion(text string) bool { return slices.Contains(zones, text) || awsRegion.MatchString(text) }
 
-// addRegion appends the candidates that say where the model runs: eu/nova-2-lite for eu.amazon.nova-2-lite-v1:0 and for
-// nova-2-lite of which something else tells that it runs there.
+// addRegion appends the candidates with a region: eu/nova-2-lite for eu.amazon.nova-2-lite-v1:0, and for nova-2-lite if
+// its region is known otherwise.
 func (n *modelName) addRegion(region string) {
 	if region == "" {
 		return
@@ -262,7 +262,7 @@ func (n *modelName) addRegion(region string) {
 	}
 }
 
-// cutProvider cuts a provider and a colon before a name: openai:gpt-4o, google-gla:gemini-2.5-flash.
+// cutProvider cuts a provider and a colon from the beginning of a name: openai:gpt-4o, google-gla:gemini-2.5-flash.
 func cutProvider(name string) (host, rest string, ok bool) {
 	prefix, rest, ok := strings.Cut(name, ":")
 	if !ok || rest == "" || prefix == "ft" || strings.ContainsAny(prefix, "/.0123456789") {
@@ -272,7 +272,7 @@ func cutProvider(name string) (host, rest string, ok bool) {
 	return host, rest, host != ""
 }
 
-// fineTuned returns the name that a fine-tuned model's price is listed under: ft:gpt-4o-mini-2024-07-18 for
+// fineTuned returns the name under which the price of a fine-tuned model is listed: ft:gpt-4o-mini-2024-07-18 for
 // ft:gpt-4o-mini-2024-07-18:acme::abc and for Azure's gpt-4o-mini-2024-07-18.ft-0123.
 func fineTuned(name string) (string, bool) {
 	if base, ok := strings.CutPrefix(name, "ft:"); ok {
@@ -285,7 +285,7 @@ func fineTuned(name string) (string, bool) {
 	return "", false
 }
 
-// undated appends a name and what is left of it without one suffix after the other.
+// undated appends a name, and that name with one suffix after another removed.
 func undated(names []candidate, name string, zoned bool) []candidate {
 	whole := true
 	for range maxSuffixes {
@@ -302,7 +302,7 @@ func undated(names []candidate, name string, zoned bool) []candidate {
 	return names
 }
 
-// addEffortless appends what is left of the names that end with how long the model thought.
+// addEffortless appends the names without an effort of reasoning at their end.
 func (n *modelName) addEffortless() {
 	for _, c := range n.plain {
 		if !slices.ContainsFunc(thinkers, func(begin string) bool { return strings.HasPrefix(c.name, begin) }) {
@@ -316,8 +316,8 @@ func (n *modelName) addEffortless() {
 	}
 }
 
-// turned appends the names of Claude models with their version and their family in the other order: claude-sonnet-4-5 for
-// claude-4.5-sonnet, and claude-3-5-haiku for claude-haiku-3.5. Anthropic has used both.
+// turned appends the names of Claude models with version and family swapped: claude-sonnet-4-5 for claude-4.5-sonnet,
+// and claude-3-5-haiku for claude-haiku-3.5. Anthropic has used both.
 func turned(names []candidate) []candidate {
 	for _, c := range names {
 		before, rest, is := strings.Cut(c.name, "claude-")
@@ -351,7 +351,7 @@ func turned(names []candidate) []candidate {
 	return names
 }
 
-// isVersion reports whether a part of a name is a number of a version: 4, 4.5, 5.
+// isVersion reports whether a part of a name is a version number: 4, 4.5, 5.
 func isVersion(part string) bool {
 	return part != "" && len(part) <= 4 && strings.Trim(part, "0123456789.") == "" && part[0] != '.'
 }

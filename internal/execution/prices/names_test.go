@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// TestNamesOfHosts has models as hosts, gateways and SDKs name them, each with what those who run them charge.
+// TestNamesOfHosts has models by the names of hosts, gateways and SDKs, each with the price of its host.
 func TestNamesOfHosts(t *testing.T) {
 	t.Parallel()
 	p := prices.Default()
@@ -110,7 +110,7 @@ func TestNamesOfHosts(t *testing.T) {
 		{"huggingface", "openai/gpt-oss-120b:cheapest", "", "none"},
 		{"", "huggingface/together/openai/gpt-oss-120b", "together", "openai/gpt-oss-120b"},
 
-		// Self-hosted ones.
+		// Self-hosted.
 		{"ollama", "llama3:8b-instruct-q4_K_M", "", "0/0"},
 		{"", "ollama/llama3:8b-instruct-q4_K_M", "", "0/0"},
 		{"", "ollama_chat/qwen2.5-coder:32b", "", "0/0"},

@@ -8,18 +8,18 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// priceKey is what an execution's price is looked up by.
+// priceKey is the key of a price look-up.
 type priceKey struct{ provider, model, region, serviceTier string }
 
-// offer is the prices of a model in one table, and by what they are multiplied.
+// offer is the prices of a model in one table, with their factors.
 type offer struct {
 	series  *series
 	region  Factor
-	tier    string // of service; empty: standard
-	service Factor // unless the price says how much the tier costs
+	tier    string // service tier; empty: standard
+	service Factor // unless the price lists the tier
 }
 
-// offersOf finds the prices of a model, of each table that has any.
+// offersOf returns the prices of a model in each table that has any.
 func (p *List) offersOf(key priceKey) []offer {
 	if key.model == "" || len(key.model) > execution.MaxName || len(key.provider) > execution.MaxProvider {
 		return nil
@@ -38,12 +38,12 @@ func (p *List) offersOf(key priceKey) []offer {
 	return all
 }
 
-const maxBillingName = 64 // bytes of a region, or a service tier
+const maxBillingName = 64 // limit in bytes of a region or a service tier
 
-// asked is who charges for a model, as far as its execution says.
+// asked is who charges for a model, as far as the execution shows.
 type asked struct {
-	provider string   // as providerOf returns it, or as it is written where it is not known
-	keys     []string // that its price may be listed under, the best first
+	provider string   // as providerOf returns it, or as written if unknown
+	keys     []string // under which the price may be listed, best first
 	name     modelName
 }
 
@@ -51,7 +51,7 @@ func (p *List) look(key priceKey) []offer {
 	a := p.ask(key)
 	region := strings.ToLower(key.region)
 	if a.name.region != "" && (a.name.region != InRegion || region == "") {
-		region = a.name.region // a profile decides, wherever it was called
+		region = a.name.region // a profile takes precedence over the region that was called
 	}
 	a.name.addRegion(region)
 	tier := serviceTier(key.serviceTier)
@@ -61,7 +61,7 @@ func (p *List) look(key priceKey) []offer {
 			q := offer{series: found.series, region: factorOne, tier: tier, service: factorOne}
 			charges := a.provider
 			if maker := found.series.elsewhereOf(); maker != "" {
-				charges = maker // its price holds, and so does what it asks for a tier
+				charges = maker // its price applies, and so does its factor for a tier
 			}
 			if !found.zoned {
 				q.region = found.series.factor(charges, &a.name, region, "")
@@ -80,8 +80,8 @@ func (p *List) look(key priceKey) []offer {
 	return all
 }
 
-// ask tells who charges. A provider that is named decides, unless the model's name says better: a client of a maker is
-// often used to ask a host, which then stands in the name.
+// ask returns who charges. A named provider takes precedence, unless the model's name is more specific: the client of a
+// maker is often used to call a host, which is then part of the name.
 func (p *List) ask(key priceKey) asked {
 	written := strings.ToLower(key.provider)
 	known := providerOf(written)
@@ -92,7 +92,7 @@ func (p *List) ask(key priceKey) asked {
 	}
 	a := asked{provider: known, name: readModelName(key.model, known)}
 	if host := a.name.host; host != "" && host != known && (known == "" || makers[known] || routers[known]) {
-		if known != protocol || !a.name.path || !makers[host] { // or else a host calls a model so, by whose it is
+		if known != protocol || !a.name.path || !makers[host] { // otherwise maker/model is a host's name
 			a.provider = host
 		}
 	}
@@ -119,7 +119,7 @@ func (p *List) ask(key priceKey) asked {
 	return a
 }
 
-// serviceTier brings the names of a tier together; empty is the standard one.
+// serviceTier normalizes the name of a tier; empty is the standard one.
 func serviceTier(name string) string {
 	name = strings.TrimPrefix(strings.ToLower(name), "on_demand_")
 	switch name {
@@ -133,14 +133,14 @@ func serviceTier(name string) string {
 	return name
 }
 
-// priceCache remembers what names resolved to. Anyone can make names up, so it forgets: what was not asked for since
-// its younger half last filled up is dropped.
+// priceCache caches what names resolved to. Since clients can send any names it is limited: entries not used since the
+// younger half last filled up are evicted.
 type priceCache struct {
 	mu         sync.RWMutex
 	young, old map[priceKey][]offer
 }
 
-const maxPriceCache = 4096 // names in each half
+const maxPriceCache = 4096 // per half
 
 func (c *priceCache) get(key priceKey) ([]offer, bool) {
 	c.mu.RLock()
@@ -153,7 +153,7 @@ func (c *priceCache) get(key priceKey) ([]offer, bool) {
 }
 
 func (c *priceCache) put(key priceKey, all []offer) {
-	// What is cached must not hold on to the large request that its names are parts of.
+	// Copied, since the strings are parts of a large request that would otherwise be retained.
 	key = priceKey{strings.Clone(key.provider), strings.Clone(key.model), strings.Clone(key.region), strings.Clone(key.serviceTier)}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,14 +2,14 @@ package prices
 
 import "slices"
 
-// Override is a price that goes before others.
+// Override is a price that takes precedence over others.
 type Override struct {
 	Price ModelPrice
-	// Of is the patterns of the other table whose prices it takes the place of, of all their models or of some, in order.
+	// Of is the patterns of the other table whose prices it replaces, for all or some of their models, in order.
 	Of []string
 }
 
-// Overrides says which prices of one table take the place of prices of another when it is laid over it.
+// Overrides returns which prices of base are replaced by those of over when it is laid over base.
 func Overrides(base, over *List) []Override {
 	var all []Override
 	for _, t := range over.tables {
@@ -24,8 +24,8 @@ func Overrides(base, over *List) []Override {
 	return all
 }
 
-// overridden finds, for each price, the patterns of another table that it takes models from: those that are found by it
-// themselves, and those that would have found what it names.
+// overridden returns, for each price, the patterns of another table from which it takes models: those that it matches
+// themselves, and those that would have matched what it names.
 func (t *priceTable) overridden(base, over *List) map[*ModelPrice][]string {
 	of := map[*ModelPrice][]string{}
 	note := func(s *series, pattern string) {
@@ -40,7 +40,7 @@ func (t *priceTable) overridden(base, over *List) map[*ModelPrice][]string {
 		}
 	}
 	for _, s := range base.allSeries() {
-		of := providers // for which s may be asked
+		of := providers // to which s may apply
 		if provider := s.named(); provider != "" {
 			of = map[string]bool{provider: true}
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
-// What a file of prices may be at most.
+// Limits of a file of prices.
 const (
 	MaxFile = 1 << 20 // bytes
 
@@ -23,7 +23,7 @@ const (
 	maxServiceTiers = 16
 	maxHours        = 16
 	maxFactors      = 200
-	maxFactor       = 10 // times
+	maxFactor       = 10 // times the price
 	maxSources      = 100
 	maxSource       = 500    // bytes
 	maxVersion      = 64     // bytes
@@ -31,7 +31,7 @@ const (
 	maxPriceFaults  = 1000
 )
 
-// Parse reads a file of prices. The error is a yamlfile.Faults.
+// Parse parses a file of prices. Its error is a yamlfile.Faults.
 func Parse(content []byte) (*List, error) {
 	file, err := readPriceFile(content)
 	if err != nil {
@@ -43,7 +43,7 @@ func Parse(content []byte) (*List, error) {
 	return &List{version: file.version, tables: []*priceTable{t}}, nil
 }
 
-// priceFile is what a file says.
+// priceFile is the contents of a file.
 type priceFile struct {
 	version    string
 	models     []*ModelPrice
@@ -82,10 +82,10 @@ func readPriceFile(file []byte) (*priceFile, error) {
 // priceReader reads prices from a file.
 type priceReader struct{ *yamlfile.Reader }
 
-// text reads text whose length is bounded in words of its own.
+// text reads a text whose length is checked elsewhere.
 func (r priceReader) text(n *yaml.Node, field string) string { return r.Text(n, field, MaxFile) }
 
-// version reads what the table is called. A + would look like that of a table laid over another.
+// version reads the version of the table. It must not contain +, which joins the versions of two tables.
 func (r priceReader) version(root, n *yaml.Node) string {
 	if n == nil {
 		r.Fault(root, "version", "is missing; it names the table, by a date for example")
@@ -100,7 +100,7 @@ func (r priceReader) version(root, n *yaml.Node) string {
 
 var versionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*$`)
 
-// source reads notes for people.
+// source checks notes for people.
 func (r priceReader) source(n *yaml.Node) {
 	if n == nil || n.Kind != yaml.SequenceNode {
 		r.Text(n, "source", maxSource)
@@ -111,7 +111,7 @@ func (r priceReader) source(n *yaml.Node) {
 	}
 }
 
-// defaults reads what entries have that do not say it.
+// defaults reads the values of fields that entries omit.
 func (r priceReader) defaults(n *yaml.Node) defaults {
 	var d defaults
 	fields := r.Mapping(n, "defaults", "provider", "elsewhere", "source", "date")
@@ -123,7 +123,7 @@ func (r priceReader) defaults(n *yaml.Node) defaults {
 	return d
 }
 
-// factors reads rules by which prices are multiplied.
+// factors reads the rules that multiply prices.
 func (r priceReader) factors(n *yaml.Node) []factorRule {
 	var rules []factorRule
 	for at, entry := range r.List(n, "factors", 0, maxFactors) {
@@ -162,7 +162,7 @@ func (r priceReader) factors(n *yaml.Node) []factorRule {
 	return rules
 }
 
-// flag reads true or false; it is false where it is not there.
+// flag reads true or false; the default is false.
 func (r priceReader) flag(n *yaml.Node, field string) bool {
 	if n == nil {
 		return false
@@ -174,7 +174,7 @@ func (r priceReader) flag(n *yaml.Node, field string) bool {
 	return strings.EqualFold(n.Value, "true")
 }
 
-// day reads a day, as it is written.
+// day reads a day and returns it as written.
 func (r priceReader) day(n *yaml.Node, field string) string {
 	text := r.text(n, field)
 	if _, err := time.Parse(time.DateOnly, text); text != "" && err != nil {
@@ -184,7 +184,7 @@ func (r priceReader) day(n *yaml.Node, field string) string {
 	return text
 }
 
-// timeOfDay reads hours and minutes, since midnight.
+// timeOfDay reads hours and minutes as the time since midnight.
 func (r priceReader) timeOfDay(n *yaml.Node, field string, otherwise time.Duration) time.Duration {
 	text := r.text(n, field)
 	if text == "" {
@@ -201,7 +201,7 @@ func (r priceReader) timeOfDay(n *yaml.Node, field string, otherwise time.Durati
 	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
 }
 
-// date reads a day, or a moment. A day begins at midnight UTC.
+// date reads a day or a time. A day means its beginning, midnight UTC.
 func (r priceReader) date(n *yaml.Node, field string) time.Time {
 	text := r.text(n, field)
 	if text == "" {
@@ -218,12 +218,12 @@ func (r priceReader) date(n *yaml.Node, field string) time.Time {
 
 var plainDecimal = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$`)
 
-// rate reads USD per million tokens, exactly.
+// rate reads USD per million tokens without rounding.
 func (r priceReader) rate(n *yaml.Node, field string) Rate {
 	return Rate(r.decimal(n, field, 6, maxDollars, "a decimal number such as 0.25, in USD per million tokens", "USD per million tokens"))
 }
 
-// factor reads by what a price is multiplied.
+// factor reads a factor of a price.
 func (r priceReader) factor(n *yaml.Node, field string) Factor {
 	f := Factor(r.decimal(n, field, 4, maxFactor, "a decimal number such as 1.1", "times the price"))
 	if f == 0 && n.Kind == yaml.ScalarNode && plainDecimal.MatchString(n.Value) && strings.Trim(n.Value, "0.") == "" {
@@ -232,7 +232,7 @@ func (r priceReader) factor(n *yaml.Node, field string) Factor {
 	return f
 }
 
-// decimal reads a number exactly, in units of its last decimal.
+// decimal reads a number without rounding, in units of its last decimal.
 func (r priceReader) decimal(n *yaml.Node, field string, decimals int, most int64, what, unit string) int64 {
 	text := r.text(n, field)
 	if text == "" {
@@ -253,7 +253,7 @@ func (r priceReader) decimal(n *yaml.Node, field string, decimals int, most int6
 			r.Fault(n, field, "must be at most %d %s", most, unit)
 			return 0
 		}
-		digits, _ := strconv.ParseInt(whole+(rest + "000000")[:decimals], 10, 64) // digits only, and few of them
+		digits, _ := strconv.ParseInt(whole+(rest + "000000")[:decimals], 10, 64) // few digits only
 		return digits
 	}
 	return 0

@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
-// faults lists what is wrong with a file, as line:field: detail.
+// faults returns the faults of a file as line:field: detail.
 func faults(t testing.TB, file string) []string {
 	t.Helper()
 	p, err := prices.Parse([]byte(file))
@@ -244,7 +244,7 @@ func TestPriceFaultsAreBounded(t *testing.T) {
 	}
 }
 
-// rates are those of an entry that has no others.
+// rates returns the rates of an entry with only these.
 func rates(input, output, read, write prices.Rate) prices.Rates {
 	return prices.Rates{
 		Input: input, Output: output, CacheRead: read, CacheWrite: write, CacheWrite1h: write,
@@ -280,7 +280,7 @@ func TestParsePrices(t *testing.T) {
 }
 
 func FuzzParsePrices(f *testing.F) {
-	file, err := os.ReadFile("testdata/prices.yaml") // the shipped one is so long that making it shorter takes all the time
+	file, err := os.ReadFile("testdata/prices.yaml") // shrinking the shipped one takes too long
 	if err != nil {
 		f.Fatal(err)
 	}

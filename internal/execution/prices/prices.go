@@ -11,17 +11,17 @@ import (
 // Rate is a price in micro-USD per million tokens, which is pico-USD per token.
 type Rate int64
 
-// String writes it in USD per million tokens.
+// String formats the rate in USD per million tokens.
 func (r Rate) String() string { return decimal(int64(r), 1e6) }
 
-// Factor multiplies a price. It is kept in ten-thousandths; zero stands for none.
+// Factor multiplies a price. Its unit is a ten-thousandth; zero means none.
 type Factor int64
 
 const factorOne Factor = 10_000
 
 func (f Factor) String() string { return decimal(int64(f), int64(factorOne)) }
 
-// decimal writes n/unit, unit being a power of ten, without trailing zeros.
+// decimal formats n/unit without trailing zeros; unit is a power of ten.
 func decimal(n, unit int64) string {
 	whole, rest := strconv.FormatInt(n/unit, 10), n%unit
 	if rest == 0 {
@@ -31,7 +31,7 @@ func decimal(n, unit int64) string {
 	return whole + "." + strings.TrimRight(decimals, "0")
 }
 
-// Rates are what the kinds of tokens cost. A kind without a price of its own has that of the kind it is part of.
+// Rates are the prices by kind of token. A kind without its own price has that of the kind it is part of.
 type Rates struct {
 	Input, Output, CacheRead, CacheWrite    Rate
 	CacheWrite1h                            Rate // written to a cache that is kept for an hour
@@ -39,88 +39,88 @@ type Rates struct {
 	ImageInput, ImageOutput                 Rate
 }
 
-// Tier is what a request costs, the whole of it, when it has more input tokens than Above, cached ones included.
+// Tier is the price of the whole request if it has more input tokens than Above, including cached ones.
 type Tier struct {
 	Above int64
 	Rates
 }
 
-// ServiceTier is what a request costs that was not processed as usual: batch, flex, priority and the like.
+// ServiceTier is the price of a request in a service tier: batch, flex, priority and the like.
 type ServiceTier struct {
 	Name   string
-	Factor Factor // of the usual price; zero: Rates and Tiers take its place
+	Factor Factor // of the usual price; zero: Rates and Tiers apply instead
 	Rates
 	Tiers []Tier
 }
 
-// DailyWindow is what a request costs that begins at a time of day, in UTC.
+// DailyWindow is the price of a request that begins at a time of day, in UTC.
 type DailyWindow struct {
 	Days        uint8         // a bit for each time.Weekday
 	From, Until time.Duration // since midnight; Until is exclusive
-	Factor      Factor        // of the usual price; zero: Rates take its place
+	Factor      Factor        // of the usual price; zero: Rates apply instead
 	Rates
 }
 
-// Elsewhere says whether a price also holds where none of its providers is named.
+// Elsewhere is whether a price also applies if none of its providers is named.
 type Elsewhere uint8
 
-// The kinds of Elsewhere.
+// The values of Elsewhere.
 const (
-	Nowhere   Elsewhere = iota // only its providers charge it
-	IfUnnamed                  // also where no provider is named: other hosts charge their own price for the model
-	IfUnknown                  // also where a provider is named that is not known, such as a gateway
+	Nowhere   Elsewhere = iota // only for its providers
+	IfUnnamed                  // also if no provider is named; other hosts charge their own prices
+	IfUnknown                  // also if an unknown provider is named, such as a gateway
 )
 
-// ModelPrice is what models cost, for a time.
+// ModelPrice is the price of models in a period.
 type ModelPrice struct {
 	Match     []string // names and globs, in lower case
 	Providers []string // in lower case; empty: any
 	Elsewhere Elsewhere
-	Exact     bool      // Match is compared with whole names only, not with what is left of them without a date
-	From      time.Time // when an execution must have begun; zero: from ever
-	Until     time.Time // and before when; zero: for ever
+	Exact     bool      // Match is compared with whole names only, not with names shortened by a date
+	From      time.Time // earliest start of an execution; zero: no limit
+	Until     time.Time // exclusive; zero: no limit
 	Rates
-	Tiers        []Tier // the smallest first
+	Tiers        []Tier // in ascending order
 	ServiceTiers []ServiceTier
-	Hours        []DailyWindow // the first that holds decides
+	Hours        []DailyWindow // the first that matches applies
 
-	Source  string // where the numbers are from
-	Date    string // when they were checked, as 2006-01-02
+	Source  string // of the numbers
+	Date    string // of the last check, as 2006-01-02
 	Version string // of the table
 	File    string // of a shipped table
 	Line    int    // of its file
 }
 
-// inForce says whether it is the price of what began then.
+// inForce reports whether the price applies to an execution that began at a time.
 func (m *ModelPrice) inForce(at time.Time) bool {
 	return !at.Before(m.From) && (m.Until.IsZero() || at.Before(m.Until))
 }
 
-// List is what models cost. It may be used by many goroutines.
+// List is the prices of models. It is safe for concurrent use.
 type List struct {
 	version  string
-	tables   []*priceTable // one is asked after the other
-	unpriced bool          // models that their users host have no price
+	tables   []*priceTable // in the order of look-ups
+	unpriced bool          // self-hosted models have no price
 	cache    priceCache
 }
 
-// Overlay puts the prices of one table before those of another: only where over has no price for a model at a time is
-// base asked.
+// Overlay returns the prices of two tables, of which over takes precedence: base is used only if over has no price for
+// a model at a time.
 func Overlay(base, over *List) *List {
 	p := &List{version: over.version + "+" + base.version, unpriced: base.unpriced}
 	p.tables = append(append(p.tables, over.tables...), base.tables...)
 	return p
 }
 
-// SelfHosted returns the same prices, by which models that their users host cost nothing, or have no price.
+// SelfHosted returns the same prices, by which self-hosted models are free or have no price.
 func (p *List) SelfHosted(free bool) *List {
 	return &List{version: p.version, tables: p.tables, unpriced: !free}
 }
 
-// Version names the table, as Execution.PriceVersion records it.
+// Version returns the version of the table, as recorded in Execution.PriceVersion.
 func (p *List) Version() string { return p.version }
 
-// Models lists all prices, in the order in which tables are asked.
+// Models returns all prices, in the order of look-ups.
 func (p *List) Models() []ModelPrice {
 	var all []ModelPrice
 	for _, t := range p.tables {
@@ -131,8 +131,8 @@ func (p *List) Models() []ModelPrice {
 	return all
 }
 
-// Cost is what an execution cost, in nano-USD. It is not ok if its model had no price when it began, or its tokens are
-// not told apart.
+// Cost returns the cost of an execution in nano-USD. It is not ok if the model had no price when the execution began,
+// or if input and output tokens are not known separately.
 func (p *List) Cost(e *execution.Execution) (nanoUSD int64, ok bool) {
 	if !e.Tokens.TellApart() {
 		return 0, false
@@ -146,7 +146,7 @@ func (p *List) Cost(e *execution.Execution) (nanoUSD int64, ok bool) {
 	return 0, false
 }
 
-// Price sets an execution's cost, or takes it away, and marks it as priced by this table either way.
+// Price sets or clears an execution's cost, and records the version of the table either way.
 func (p *List) Price(e *execution.Execution) {
 	e.Cost, e.PriceVersion = nil, p.version
 	if nanoUSD, ok := p.Cost(e); ok {
@@ -154,33 +154,33 @@ func (p *List) Price(e *execution.Execution) {
 	}
 }
 
-// Query is what a price is asked for.
+// Query identifies a price.
 type Query struct {
 	Model, Provider, Region, ServiceTier string
 	At                                   time.Time
 }
 
-// Found says how a model finds its price.
+// Found is how the price of a model was found.
 type Found struct {
-	Pattern  string // that its name matches
-	Provider string // that the price is for; empty: any, or none that the execution names
-	Version  string // of the table that lists it
-	// Price is nil when the pattern has prices, but none for that time.
+	Pattern  string // that matches its name
+	Provider string // of the price; empty: any, or none that the execution names
+	Version  string // of the table of the price
+	// Price is nil if the pattern has prices, but none for that time.
 	Price *ModelPrice
-	// Rates and Tiers are the price with the factors of region, service tier and time, rounded to a Rate.
+	// Rates and Tiers are the price multiplied by the factors of region, service tier and time, rounded to a Rate.
 	Rates
 	Tiers []Tier
-	// Factor is by what the listed rates were multiplied.
+	// Factor is the factor that the listed rates were multiplied by.
 	Factor Factor
 }
 
-// Find finds the price of a model at a time; not ok: no pattern matches its name.
+// Find returns the price of a model at a time; it is not ok if no pattern matches its name.
 func (p *List) Find(q Query) (found Found, ok bool) {
 	for _, offer := range p.offersOf(priceKey{q.Provider, q.Model, q.Region, q.ServiceTier}) {
 		s := offer.series
 		m := s.at(q.At)
 		if m == nil && ok {
-			continue // the first says best why there is none
+			continue // the first explains best why there is none
 		}
 		found, ok = Found{Pattern: s.pattern, Provider: s.named(), Version: s.periods[0].Version, Price: m}, true
 		if m != nil {

@@ -109,9 +109,9 @@ func TestPricesInTime(t *testing.T) {
 		{"1970-01-01T00:00:00Z", 1000},
 		{"2026-03-12T23:59:59.999999Z", 1000},
 		{"2026-03-13T00:00:00Z", 2000},
-		{"2026-03-13T01:00:00+02:00", 1000}, // which is the day before in UTC
+		{"2026-03-13T01:00:00+02:00", 1000}, // the day before in UTC
 		{"2026-04-01T09:59:59.999999Z", 2000},
-		{"2026-04-01T10:00:00Z", -1}, // a gap is no price, not that of a vaguer pattern
+		{"2026-04-01T10:00:00Z", -1}, // a gap means no price, not that of a less specific pattern
 		{"2026-04-30T23:59:59Z", -1},
 		{"2026-05-01T00:00:00Z", 3000},
 		{"9999-12-31T23:59:59Z", 3000},
@@ -160,7 +160,7 @@ func TestOverlay(t *testing.T) {
 		want                string // USD per million tokens, and the table
 	}{
 		{"a", "", "2026-01-01T00:00:00Z", "1 shipped"},
-		{"b", "", "2026-01-01T00:00:00Z", "20 ours"}, // a glob of the upper table goes before a name of the lower
+		{"b", "", "2026-01-01T00:00:00Z", "20 ours"}, // a glob of the upper table takes precedence over a name of the lower
 		{"bb", "", "2026-01-01T00:00:00Z", "20 ours"},
 		{"c", "", "2026-01-31T23:59:59Z", "3 shipped"}, // not yet in force
 		{"c", "", "2026-02-01T00:00:00Z", "30 ours"},
@@ -208,7 +208,7 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-// TestShippedPrices looks at a few names as they are reported, with the price that they must find.
+// TestShippedPrices looks up some names as they are reported.
 func TestShippedPrices(t *testing.T) {
 	t.Parallel()
 	p := prices.Default()
@@ -277,7 +277,7 @@ func TestShippedPrices(t *testing.T) {
 		"command-r-plus-08-2024":                                             "2.5/10",
 		"command-a-03-2025":                                                  "2.5/10",
 
-		// No price is better than another model's.
+		// No price is better than that of another model.
 		"gpt-4o-audio-preview":               "2.5/10",
 		"gpt-4o-realtime-preview-2024-12-17": "5/20",
 		"gpt-4oo":                            "none",
@@ -319,8 +319,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestCostProperties: a cost is never negative, grows with its tokens, and is as much as those of its parts, but for what
-// rounding them adds.
+// TestCostProperties: a cost is never negative, grows with its tokens, and equals the sum of its parts, except for
+// rounding.
 func TestCostProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -358,7 +358,7 @@ func TestCostProperties(t *testing.T) {
 	})
 }
 
-// TestManyNames asks for more names than are remembered, from several sides at once: the answers stay the same.
+// TestManyNames looks up more names than are cached, concurrently: the results stay the same.
 func TestManyNames(t *testing.T) {
 	t.Parallel()
 	p := table(t, "x", `

@@ -2,14 +2,14 @@ package prices
 
 import "strings"
 
-// Providers are written in many ways: aws.bedrock, aws_bedrock, amazon-bedrock, bedrock_converse. providerOf brings them
-// together by the word that they have in common.
+// A provider has many names: aws.bedrock, aws_bedrock, amazon-bedrock, bedrock_converse. providerOf maps them to one by
+// the word that they share.
 
-// providerWords are found anywhere in what is left of a provider's name without what is no letter or digit. The first
-// that is found decides, so that an Azure OpenAI is Azure.
+// providerWords are looked for anywhere in a provider's name, reduced to its letters and digits. The first match wins,
+// so that Azure OpenAI is Azure.
 var providerWords = []struct{ word, provider string }{
 	{"compatible", ""},
-	{"openailike", ""}, // a protocol, spoken by anyone
+	{"openailike", ""}, // a protocol that anyone may speak
 	{"litellm", ""},
 	{"portkey", ""},
 	{"helicone", ""},
@@ -82,30 +82,30 @@ var providerWords = []struct{ word, provider string }{
 	{"typesafe", "typesafe"},
 }
 
-// providerNames are too short to be looked for within others: they are all of the name, or a word of it.
+// providerNames are too short to be looked for within names: they match a whole name or a word of it.
 var providerNames = map[string]string{
 	"xai": "xai", "zai": "zai", "kimi": "moonshot", "meta": "meta", "nvidia": "nvidia", "nim": "nvidia", "ibm": "watsonx",
 	"oci": "oci", "oracle": "oci", "aws": "bedrock", "amazon": "bedrock", "gcp": "google", "tgi": "tgi", "mlx": "mlx",
 	"@cf": "cloudflare", "ai21": "ai21", "github": "github_models", "hf": "huggingface",
 }
 
-// makers are providers of their own models. That a client of theirs was used does not say that they were asked: many
-// others understand the same protocol.
+// makers are providers of their own models. That a maker's client was used does not mean that the maker was called,
+// since many hosts use the same protocol.
 var makers = map[string]bool{
 	"openai": true, "anthropic": true, "google": true, "mistral": true, "cohere": true, "deepseek": true, "xai": true,
 	"meta": true, "zai": true, "moonshot": true, "minimax": true, "alibaba": true, "ai21": true, "nvidia": true,
 }
 
-// routers pass a call on to hosts that their names of models tell, at those hosts' prices.
+// routers pass a call on to the host in the model's name, at the host's price.
 var routers = map[string]bool{"huggingface": true}
 
-// protocol is the provider whose protocol most others speak, so that clients name it whoever answers.
+// protocol is the provider whose protocol most others speak, so that clients name it whatever host they call.
 const protocol = "openai"
 
-// KnownProvider returns the provider that a text names, by the name that prices know it by; empty if it is none.
+// KnownProvider returns the provider that a text names, by its name in prices; empty if unknown.
 func KnownProvider(text string) string { return providerOf(text) }
 
-// providerOf returns the provider that a text names; empty if it is none that is known.
+// providerOf returns the provider that a text names; empty if unknown.
 func providerOf(text string) string {
 	if text == "" {
 		return ""

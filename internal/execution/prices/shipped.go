@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// shipped has a file for each maker of models, and for each host that charges its own prices. Hosts are asked first: what
-// a host charges for a model goes before what its maker does.
+// shipped has a file for each maker of models, and for each host with its own prices. Hosts are looked up first: a
+// host's price for a model takes precedence over the maker's.
 //
 //go:embed hosts makers
 var shipped embed.FS
 
-// Default are the public list prices that are shipped.
+// Default returns the shipped list prices.
 func Default() *List { return defaultPrices() }
 
 var defaultPrices = sync.OnceValue(func() *List {
@@ -28,16 +28,16 @@ var defaultPrices = sync.OnceValue(func() *List {
 			}
 			var file *priceFile
 			if file, err = readPriceFile(content); err != nil {
-				panic(name + ": " + err.Error()) // a test reads them
+				panic(name + ": " + err.Error()) // tests parse them
 			}
 			for _, m := range file.models {
 				m.File = name
 			}
 			t.add(file)
-			all.version = max(all.version, file.version) // they are days
+			all.version = max(all.version, file.version) // versions are days
 		}
 		if err != nil {
-			panic(err) // they are in the program
+			panic(err) // they are embedded
 		}
 		all.tables = append(all.tables, t)
 	}

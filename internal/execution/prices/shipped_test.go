@@ -9,10 +9,10 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// monday is a working day outside of DeepSeek's peak hours.
+// monday is a working day outside DeepSeek's peak hours.
 const monday = "2026-11-30T12:00:00Z"
 
-// shown is what a query finds: input/output, or none.
+// shown formats the result of a query: input/output, or none.
 func shown(p *prices.List, q prices.Query) string {
 	found, ok := p.Find(q)
 	if !ok || found.Price == nil {
@@ -21,7 +21,8 @@ func shown(p *prices.List, q prices.Query) string {
 	return fmt.Sprintf("%s/%s", found.Input, found.Output)
 }
 
-// TestPriceSources: every shipped price says where its numbers are from and when they were checked. hack/verify runs it.
+// TestPriceSources: every shipped price has the source of its numbers and the date of the last check. hack/verify runs
+// it.
 func TestPriceSources(t *testing.T) {
 	t.Parallel()
 	for _, m := range prices.Default().Models() {
@@ -34,7 +35,7 @@ func TestPriceSources(t *testing.T) {
 	}
 }
 
-// TestShippedPricesDoNotOverlap: files of one folder are asked together, so that no two may have a price of the same name
+// TestShippedPricesDoNotOverlap: files of one folder are searched together, so no two may have a price of the same name
 // for the same provider and time.
 func TestShippedPricesDoNotOverlap(t *testing.T) {
 	t.Parallel()
@@ -62,12 +63,12 @@ func TestShippedPricesDoNotOverlap(t *testing.T) {
 	}
 }
 
-// TestSpellings: models are written in many ways, and each finds the price that it is billed by.
+// TestSpellings: each of a model's names finds its price.
 func TestSpellings(t *testing.T) {
 	t.Parallel()
 	p := prices.Default()
 	for name, want := range map[string]string{
-		// A provider before it, by a slash or a colon.
+		// A provider and a slash or a colon before it.
 		"openai:gpt-5.6-sol":                                   "4/20",
 		"google-gla:gemini-2.5-flash":                          "0.3/2.5",
 		"google-vertex:gemini-2.5-flash":                       "0.3/2.5",
@@ -104,7 +105,7 @@ func TestSpellings(t *testing.T) {
 		"command-a-03-2025":             "2.5/10",
 		"gemini-2.5-pro-preview-05-06":  "1.25/10",
 
-		// Retired ones keep their own.
+		// Retired editions keep their own price.
 		"gpt-3.5-turbo":             "0.5/1.5",
 		"gpt-3.5-turbo-0301":        "1.5/2",
 		"gpt-35-turbo-0301":         "1.5/2",
@@ -117,7 +118,7 @@ func TestSpellings(t *testing.T) {
 		"open-mixtral-8x22b":        "2/6",
 		"deepseek-chat":             "none", // out of service by then
 
-		// Aliases that are listed.
+		// Listed aliases.
 		"gemini-flash-latest":      "0.75/3.75",
 		"gemini-flash-lite-latest": "0.3/2.5",
 		"gemini-pro-latest":        "2/12",
@@ -130,7 +131,7 @@ func TestSpellings(t *testing.T) {
 		"mistral-small-2503":       "0.1/0.3",
 		"mistral-medium-2709":      "none", // not that of another generation
 
-		// How it is routed, and how long it thinks.
+		// Routing and effort of reasoning.
 		"meta-llama/llama-3.3-70b-instruct:free": "0/0",
 		"deepseek/deepseek-chat-v3.1:free":       "0/0",
 		"anthropic/claude-3.7-sonnet:thinking":   "3/15",
@@ -142,7 +143,7 @@ func TestSpellings(t *testing.T) {
 		"o3-mini-high":                           "1.1/4.4",
 		"gpt-5.1-codex-max":                      "1.25/10", // a model, not an effort
 
-		// Fine-tuned models never cost what their base does.
+		// Fine-tuned models never have the price of their base.
 		"ft:gpt-4o-mini-2024-07-18:acme::abc":                        "0.3/1.2",
 		"ft:gpt-4.1-2025-04-14:acme:x:abc":                           "3/12",
 		"openai/ft:gpt-4o-2024-08-06:acme::abc":                      "3.75/15",
@@ -162,22 +163,22 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-// TestHosts: who is asked charges, not who made the model.
+// TestHosts: the host's price applies, not the maker's.
 func TestHosts(t *testing.T) {
 	t.Parallel()
 	p := prices.Default()
 	for _, tt := range []struct{ provider, model, want string }{
-		{"", "deepseek-v4-flash", "0.15/0.6"}, // nobody is named: the maker
+		{"", "deepseek-v4-flash", "0.15/0.6"}, // no provider: the maker
 		{"deepseek", "deepseek-v4-flash", "0.15/0.6"},
 		{"DeepSeek.chat", "deepseek-v4-flash", "0.15/0.6"},
-		{"openai", "deepseek-v4-flash", "0.15/0.6"},         // of whose protocol the maker's service is
-		{"openai", "deepseek-ai/DeepSeek-V4-Flash", "none"}, // which is how hosts call it
-		{"my-gateway", "deepseek-v4-flash", "none"},         // it may be anyone's
+		{"openai", "deepseek-v4-flash", "0.15/0.6"},         // the maker's service has this protocol
+		{"openai", "deepseek-ai/DeepSeek-V4-Flash", "none"}, // a name used by hosts
+		{"my-gateway", "deepseek-v4-flash", "none"},         // it may be any host
 		{"together_ai", "deepseek-ai/DeepSeek-V4-Flash", "0.14/0.28"},
 		{"together", "deepseek-ai/DeepSeek-V4-Flash", "0.14/0.28"},
 		{"deepinfra", "deepseek-ai/DeepSeek-V4-Flash", "0.09/0.18"},
 		{"azure_ai", "deepseek-v4-pro", "1.74/3.48"},
-		{"az.ai.inference", "deepseek-v4-pro", "none"}, // no provider that is known
+		{"az.ai.inference", "deepseek-v4-pro", "none"}, // an unknown provider
 		{"dashscope", "deepseek-v4-pro", "2.4/4.8"},
 		{"replicate", "deepseek-v4-flash", "none"},
 
@@ -187,10 +188,10 @@ func TestHosts(t *testing.T) {
 		{"", "ollama/codestral-2508", "0/0"},
 		{"lm-studio", "qwen3-8b", "0/0"},
 
-		{"my-gateway", "gpt-4o", "2.5/10"}, // of a model that only its maker and those who pass it on have
+		{"my-gateway", "gpt-4o", "2.5/10"}, // only its maker and resellers have this model
 		{"litellm", "claude-sonnet-4-5", "3/15"},
 		{"openai", "claude-sonnet-4-5", "3/15"},
-		{"github_copilot", "gpt-4o", "none"}, // billed by the seat
+		{"github_copilot", "gpt-4o", "none"}, // billed per seat
 		{"oci", "google.gemini-2.5-flash", "none"},
 		{"oci_genai", "cohere.command-a-03-2025", "none"},
 		{"perplexity", "openai/gpt-5.3-codex", "3.5/28"},
@@ -225,7 +226,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// TestRegions: a region multiplies by rule, so that new models have all of theirs.
+// TestRegions: regions multiply prices by rule, so that new models need no entry for each.
 func TestRegions(t *testing.T) {
 	t.Parallel()
 	p := prices.Default()
@@ -255,7 +256,7 @@ func TestRegions(t *testing.T) {
 				if profile != "" {
 					model = profile + "." + model
 				}
-				if profile == "xx" { // of which only the host says where it runs
+				if profile == "xx" { // only the host includes its region
 					model = "bedrock/ap-south-7/anthropic." + name
 				}
 				want := m.Input * thousandths / 1000
@@ -276,24 +277,24 @@ func TestRegions(t *testing.T) {
 		t.Errorf("only %d names of Claude were tried", claudes)
 	}
 	for _, tt := range []struct{ provider, model, region, want string }{
-		{"", "us.anthropic.claude-3-haiku-20240307-v1:0", "", "0.25/1.25"}, // before there were such prices
+		{"", "us.anthropic.claude-3-haiku-20240307-v1:0", "", "0.25/1.25"}, // before regional prices existed
 		{"", "apac.anthropic.claude-sonnet-4-20250514-v1:0", "", "3/15"},
 		{"", "us.openai.gpt-6.1-sol", "", "2.2/11"},
 		{"", "global.openai.gpt-6.1-sol", "", "2/10"},
 		{"", "us-gov.xai.grok-4.6", "", "2.64/7.92"},
-		{"", "eu.amazon.nova-2-lite-v1:0", "", "0.429/3.597"}, // an exception, with a price of its own
+		{"", "eu.amazon.nova-2-lite-v1:0", "", "0.429/3.597"}, // an exception with its own price
 		{"", "jp.amazon.nova-2-lite-v1:0", "", "0.396/3.311"},
 		{"", "azure/eu/gpt-4o-2024-08-06", "", "2.75/11"},
 		{"azure", "us/gpt-5.4", "", "2.75/16.5"},
 		{"azure", "gpt-5.4", "eu", "2.75/16.5"},
 		{"", "azure/us-gov/gpt-5.1", "", "1.71875/13.75"},
-		// The answer's name lacks the profile, and the request's says it.
+		// The response's name lacks the profile that the request's has.
 		{"aws.bedrock", "claude-sonnet-4-5-20250929", "us", "3.3/16.5"},
 		{"aws.bedrock", "claude-sonnet-4-5-20250929", "global", "3/15"},
 		{"aws.bedrock", "nova-2-lite-v1:0", "eu", "0.429/3.597"},
-		{"aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us-east-1", "3/15"}, // the profile decides
+		{"aws.bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us-east-1", "3/15"}, // the profile applies
 		{"aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0", "us-gov-west-1", "3.6/18"},
-		{"anthropic", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "", "3.3/16.5"}, // by Anthropic's client of Bedrock
+		{"anthropic", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "", "3.3/16.5"}, // Anthropic's client for Bedrock
 		{"anthropic", "claude-sonnet-5-5", "us", "2.2/11"},
 		{"anthropic", "claude-sonnet-4-5", "us", "3/15"},
 		{"openai", "gpt-5.6-sol", "eu", "4.4/22"},

@@ -8,17 +8,17 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// seriesKey is what the periods of one price have in common.
+// seriesKey identifies the periods of one price.
 type seriesKey struct{ provider, pattern string }
 
-// List that hold where none of their providers is named are listed under these in place of a provider. No provider's
-// name has blanks.
+// Prices that apply if none of their providers is named are listed under these instead of a provider. Providers' names
+// have no blanks.
 const (
 	ifUnnamed = "if unnamed"
 	ifUnknown = "if unknown"
 )
 
-// keys are the providers that a price is listed under.
+// keys returns the keys of a price: its providers, and one of the above if it applies elsewhere; "" if it is for any.
 func (m *ModelPrice) keys() []string {
 	keys := slices.Clone(m.Providers)
 	switch m.Elsewhere {
@@ -34,24 +34,24 @@ func (m *ModelPrice) keys() []string {
 	return keys
 }
 
-// series is the prices of one pattern, by time.
+// series is the prices of one pattern, by period.
 type series struct {
 	seriesKey
 	exact   bool
 	factors []factorRule  // of the file
-	periods []*ModelPrice // none overlaps another
+	periods []*ModelPrice // they do not overlap
 }
 
-// factorRule multiplies the prices of models.
+// factorRule multiplies prices of models.
 type factorRule struct {
 	providers     []string // empty: any
 	match, except []string // globs of models; an empty match: any
-	regions       []string // globs; empty: any, and none
-	serviceTier   string   // empty: it is a factor of regions
+	regions       []string // globs; empty: any or no region
+	serviceTier   string   // empty: a factor of regions
 	factor        Factor
 }
 
-// named returns the provider that the prices are for; empty where they are for several, or for none that is named.
+// named returns the provider of the prices; empty if there are several, or if none is named.
 func (s *series) named() string {
 	if s.provider == ifUnnamed || s.provider == ifUnknown {
 		return ""
@@ -59,7 +59,7 @@ func (s *series) named() string {
 	return s.provider
 }
 
-// elsewhereOf returns the first provider of prices that were found because they hold elsewhere too; empty for all others.
+// elsewhereOf returns the first provider of prices that apply because they hold elsewhere too; otherwise it is empty.
 func (s *series) elsewhereOf() string {
 	if s.provider != ifUnnamed && s.provider != ifUnknown || len(s.periods[0].Providers) == 0 {
 		return ""
@@ -67,18 +67,18 @@ func (s *series) elsewhereOf() string {
 	return s.periods[0].Providers[0]
 }
 
-// priceTable is files whose prices are asked for together: the most specific pattern of all of them wins.
+// priceTable is the prices of files that are searched together: the most specific pattern of all files wins.
 type priceTable struct {
 	version    string
 	models     []*ModelPrice
 	selfHosted []string
 	series     map[seriesKey]*series
 	exact      map[seriesKey]*series
-	globs      map[string][]*series // by provider, the most specific first
-	free       *series              // of what users host
+	globs      map[string][]*series // by provider, most specific first
+	free       *series              // for self-hosted models
 }
 
-// add adds what a file says.
+// add adds the contents of a file.
 func (t *priceTable) add(file *priceFile) {
 	if t.series == nil {
 		t.series, t.exact, t.globs = map[seriesKey]*series{}, map[seriesKey]*series{}, map[string][]*series{}
@@ -112,10 +112,10 @@ func (t *priceTable) list(key seriesKey, m *ModelPrice, factors []factorRule) {
 	s.periods = append(s.periods, m)
 }
 
-// finish makes the table ready to be asked when all files are added.
+// finish prepares the table for look-ups after all files are added.
 func (t *priceTable) finish() {
 	for _, globs := range t.globs {
-		slices.SortStableFunc(globs, func(a, b *series) int { // of two that are as specific, the one that was written first
+		slices.SortStableFunc(globs, func(a, b *series) int { // equally specific ones stay in the order of the files
 			aStars, bStars := strings.Count(a.pattern, "*"), strings.Count(b.pattern, "*")
 			return cmp.Or(cmp.Compare(len(b.pattern)-bStars, len(a.pattern)-aStars), cmp.Compare(aStars, bStars))
 		})
@@ -126,14 +126,14 @@ func (t *priceTable) finish() {
 	t.free = &series{seriesKey: seriesKey{pattern: "*"}, periods: []*ModelPrice{{Match: []string{"*"}, Providers: t.selfHosted, Source: "self_hosted", Version: t.version}}}
 }
 
-// found is a price, and what it found it by.
+// found is a price and how it was found.
 type found struct {
 	series *series
-	zoned  bool // the pattern names the region, so that no factor is for it
+	zoned  bool // the pattern includes the region, so no factor applies for it
 }
 
-// find finds the most specific pattern for a model: one for its provider goes before one for any; one that names the
-// host before one that does not; a whole name before a glob; a fuller name before a shorter one; of globs, the one with
+// find returns the most specific pattern for a model. A pattern for its provider takes precedence over one for any; one
+// with the host over one without; a whole name over a glob; a longer name over a shorter one; among globs, the one with
 // the most characters.
 func (t *priceTable) find(keys []string, n *modelName) (found, bool) {
 	for _, key := range keys {
@@ -155,7 +155,7 @@ func (t *priceTable) find(keys []string, n *modelName) (found, bool) {
 	return found{}, false
 }
 
-// factor returns what the first rule says that holds; factorOne if none does.
+// factor returns the factor of the first rule that applies, or factorOne.
 func (s *series) factor(provider string, n *modelName, region, serviceTier string) Factor {
 	for i := range s.factors {
 		if r := &s.factors[i]; r.serviceTier == serviceTier && r.holds(provider, n, region) {

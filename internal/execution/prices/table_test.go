@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// TestMostSpecificPattern asks one table, whose prices are told apart by the patterns that were found.
+// TestMostSpecificPattern looks up one table, whose prices are the names of the patterns.
 func TestMostSpecificPattern(t *testing.T) {
 	t.Parallel()
 	p := table(t, "x", `
@@ -31,21 +31,21 @@ func TestMostSpecificPattern(t *testing.T) {
 		{"", "gpt-4o", "gpt-4o"},
 		{"", " GPT-4o ", "gpt-4o"},
 		{"", "gpt-4o-2024-05-13", "gpt-4o-2024-05-13"}, // its own price
-		{"", "gpt-4o-2024-08-06", "gpt-4o"},            // that of the undated name, though a glob matches it whole
+		{"", "gpt-4o-2024-08-06", "gpt-4o"},            // that of the undated name, though a glob matches the whole name
 		{"", "openai/gpt-4o-2024-08-06", "gpt-4o"},
 		{"", "gpt-4o-audio", "gpt-4o*"},
 		{"", "gpt-4o-mini", "gpt-4o*"}, // more characters than *-mini
 		{"", "gpt-5", "gpt-*"},
 		{"", "o9-mini", "*-mini"},
 		{"", "else", "*"},
-		{"", "azure/gpt-4o", "azure/*"}, // who hosts it is more specific
+		{"", "azure/gpt-4o", "azure/*"}, // a host is more specific
 		{"", "azure/gpt-4-0613", "azure/gpt-4"},
-		{"", "azure/eu/gpt-4o", "gpt-4o"}, // * does not stand for a slash
-		{"", "ayz", "a*z"},                // as specific as *yz, and written first
+		{"", "azure/eu/gpt-4o", "gpt-4o"}, // * does not match a slash
+		{"", "ayz", "a*z"},                // as specific as *yz, and listed first
 		{"", "qrs", "q*rs"},               // as many characters, and fewer *
 		{"", "us.anthropic.claude-x-20250101-v1:0", "us.anthropic.claude-x"},
 		{"", "eu.anthropic.claude-x-20250101-v1:0", "claude-x"},
-		{"ollama", "gpt-4o", "*"}, // of the provider goes before one of any
+		{"ollama", "gpt-4o", "*"}, // one for the provider takes precedence over one for any
 		{"Ollama", "library/llama", "llama"},
 		{"openai", "gpt-4o", "gpt-4o"},
 	} {
@@ -81,7 +81,7 @@ func TestGlobs(t *testing.T) {
 		{"a*b*c", "abcabcx", false},
 		{"*ab", "aaab", true},
 		{"*/*", "a/b", true},
-		{"a*", "a/b", false}, // though what follows the slash is tried too
+		{"a*", "a/b", false}, // though the part after the slash is tried too
 		{"b*", "a/b", true},
 		{"é*", "école", true},
 		{"a*a*a*a*a*a*a*a*b", strings.Repeat("a", 120), false},

@@ -8,27 +8,27 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// maxGroup is how many spans may tell of one call. More do not: whoever sends them has its reasons, and each counts.
+// maxGroup is the maximum number of spans that are merged into one call. Spans beyond it count as calls of their own.
 const maxGroup = 8
 
-// group is calls that are the same.
+// group is a set of call spans that describe the same call.
 type group struct {
 	members []int
-	user    string // empty: none of them is known to be somebody's
+	user    string // empty if no member's user is known
 }
 
 // calls groups the calls of a tree.
 type calls struct {
 	*tree
 	groups []group
-	all    []int // the calls, in the order of their time
-	tools  []int // the uses of tools, which only those around them may be the same as
+	all    []int // the calls, ordered by time
+	tools  []int // the uses of tools, which are joined only with their enclosing spans
 }
 
-// groupCalls finds which calls are the same.
+// groupCalls groups the calls of a tree that are the same.
 func groupCalls(t *tree) *calls {
 	c := &calls{tree: t, groups: make([]group, 0, len(t.nodes)), all: make([]int, 0, len(t.nodes))}
-	alone := make([]int, 0, len(t.nodes)) // the members of all groups at first
+	alone := make([]int, 0, len(t.nodes)) // backing array of the groups' initial members
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		if n.twin != none || !n.call() && n.Role != execution.RoleTool {
@@ -53,7 +53,7 @@ func groupCalls(t *tree) *calls {
 	return c
 }
 
-// sort puts the calls in the order of their time. Most differ in the microsecond that they began in.
+// sort orders the calls by time. Comparing microseconds first decides nearly all pairs.
 func (c *calls) sort() {
 	type timed struct {
 		micro int64
@@ -75,8 +75,9 @@ func (c *calls) sort() {
 	}
 }
 
-// join makes two calls one, unless they are somebody's and somebody else's, or too many tell of them. separate says that one scope
-// sees a call once, so that they may have no scope in common.
+// join merges the groups of two calls and reports whether they are in one group. It does not merge calls of different
+// users or groups that would exceed maxGroup. If separate is set, it also does not merge groups that have a source in
+// common, since a source reports each call once.
 func (c *calls) join(a, b int, by string, separate bool) bool {
 	x, y := &c.nodes[a], &c.nodes[b]
 	if x.group == y.group {
@@ -103,7 +104,7 @@ func (c *calls) join(a, b int, by string, separate bool) bool {
 	return true
 }
 
-// joinable reports whether two groups may become one.
+// joinable reports whether two groups may be merged.
 func (c *calls) joinable(a, b int, separate bool) bool {
 	g, other := &c.groups[a], &c.groups[b]
 	if len(g.members)+len(other.members) > maxGroup || g.user != "" && other.user != "" && g.user != other.user {
@@ -121,16 +122,16 @@ func (c *calls) joinable(a, b int, separate bool) bool {
 	return true
 }
 
-// sameSource reports whether two spans are of one instrumentation of one process, which sees a call once. Its reports of how calls
-// ended are another source.
+// sameSource reports whether two spans are from one instrumentation of one process, which reports each call once. The
+// zero-length spans in which it reports how calls ended are a separate source.
 func (c *calls) sameSource(a, b int) bool {
 	x, y := &c.nodes[a], &c.nodes[b]
 	return x.Scope == y.Scope && x.Process == y.Process && Reports(x.Span) == Reports(y.Span)
 }
 
-// byParent joins calls with the call that they lie in.
+// byParent joins calls with the call that encloses them.
 func (c *calls) byParent() {
-	inner := map[int][]int{} // by the call around them
+	inner := map[int][]int{} // by enclosing call
 	var outers []int
 	for _, some := range [][]int{c.all, c.tools} {
 		for _, i := range some {
@@ -147,11 +148,12 @@ func (c *calls) byParent() {
 	}
 }
 
-// around joins a call with those in it. One scope that tells of several says that the call around them is none itself, unless only
-// one of them counts: then the others that succeeded help it, and those that failed were tried before.
+// around joins a call with the calls in it. If one scope reports several of them, the enclosing span is not a call
+// itself, unless at most one of the inner calls has counts: then the others that succeeded are auxiliary calls, and
+// those that failed are earlier attempts.
 func (c *calls) around(outer int, inner []int) {
 	var scopes []string
-	of := map[string][]int{} // one of each group, by scope
+	of := map[string][]int{} // one call of each group, by scope
 	groups := map[int]bool{c.nodes[outer].group: true}
 	for _, i := range inner {
 		n := &c.nodes[i]
@@ -199,7 +201,7 @@ func (c *calls) groupCounts(g int) bool {
 	return slices.ContainsFunc(c.groups[g].members, func(i int) bool { return c.nodes[i].counts() })
 }
 
-// groupResponse is the response id of a group; empty: none.
+// groupResponse returns the response id of a group, or "" if it has none.
 func (c *calls) groupResponse(g int) string {
 	for _, i := range c.groups[g].members {
 		if id := c.nodes[i].ResponseID; id != "" {
@@ -209,7 +211,7 @@ func (c *calls) groupResponse(g int) string {
 	return ""
 }
 
-// outermost reports whether no other call of its group lies around a call.
+// outermost reports whether a call is enclosed by no other call of its group.
 func (c *calls) outermost(i int) bool {
 	above := c.nodes[i].above
 	for above != none && c.nodes[above].group != none {
@@ -221,7 +223,7 @@ func (c *calls) outermost(i int) bool {
 	return true
 }
 
-// within is the execution that a call's group lies in, as far as one of its spans shows; none: none.
+// within returns the execution that encloses the call and the calls of its group above it, or none.
 func (c *calls) within(i int) int {
 	above := c.nodes[i].above
 	for above != none && c.nodes[above].group == c.nodes[i].group {
@@ -230,8 +232,8 @@ func (c *calls) within(i int) int {
 	return above
 }
 
-// ranked are a group's members that have an execution, the one that stays first: one that lies in a run before one that does not,
-// the outer one before the inner one.
+// ranked returns the members of a group that have an execution, ordered by precedence; the first is kept. A member in a
+// run precedes one outside of runs, and an outer member precedes an inner one.
 func (c *calls) ranked(g int) []int {
 	members := slices.DeleteFunc(slices.Clone(c.groups[g].members), func(i int) bool { return c.nodes[i].Execution == nil })
 	slices.SortFunc(members, func(a, b int) int {

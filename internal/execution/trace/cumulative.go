@@ -8,11 +8,12 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// takeApart gives calls their own counts that also have those of the calls before them. Growing counts alone prove nothing, since a
-// conversation's input grows with each call. What proves it is a tool's use between two calls beside each other, of a library
-// that adds up what such a loop used, and that the second one has the first one's prompt in its input twice.
+// takeApart corrects the counts of calls that include those of the calls before them. Growing counts alone prove
+// nothing, since a conversation's input grows with each call. The counts are cumulative if a tool was used between two
+// sibling calls, the library adds up the usage of such loops, and the later call's input contains the earlier call's
+// prompt twice.
 func (t *tree) takeApart() {
-	var tools map[spanKey][]int // by the span around them
+	var tools map[spanKey][]int // by enclosing span
 	for i := range t.nodes {
 		if n := &t.nodes[i]; n.Cumulative && n.Role == execution.RoleTool && n.ParentSpanID != "" && n.twin == none {
 			if tools == nil {
@@ -38,15 +39,15 @@ func (t *tree) takeApart() {
 	}
 }
 
-// link is a call of a loop.
+// link is a call of a tool loop.
 type link struct {
 	node      int
 	came      *execution.Execution
-	own       int64 // of its input
+	own       int64 // its input, without that of the calls before
 	continued bool
 }
 
-// subtract takes from each call what it counts of the one that asked for the tool before it.
+// subtract removes from each call the counts of the call that requested the tool use before it.
 func (t *tree) subtract(calls, tools []int) {
 	slices.SortFunc(calls, func(a, b int) int {
 		x, y := &t.nodes[a], &t.nodes[b]
@@ -73,7 +74,7 @@ func (t *tree) subtract(calls, tools []int) {
 	}
 }
 
-// toolBefore returns when the last tool's use began that ended before a call of the same source did begin.
+// toolBefore returns the start of the last tool use of the same source that ended before a call began.
 func (t *tree) toolBefore(n *node, tools []int) (began time.Time, known bool) {
 	at, _ := slices.BinarySearchFunc(tools, n.StartedAt, func(i int, began time.Time) int { return cmp.Or(t.nodes[i].EndedAt.Compare(began), -1) })
 	for k := at - 1; k >= max(at-maxLooks, 0); k-- {
@@ -84,8 +85,8 @@ func (t *tree) toolBefore(n *node, tools []int) (began time.Time, known bool) {
 	return began, false
 }
 
-// lastLink returns the call that ended last before a tool was used, of the same source and model; nil: none, or another one
-// went on from there.
+// lastLink returns the call of the same source and model that ended last before a tool was used, or nil if there is
+// none. Calls that another call already continued are ignored.
 func (t *tree) lastLink(links []link, n *node, used time.Time) *link {
 	var last *link
 	for k := len(links) - 1; k >= max(len(links)-maxLooks, 0); k-- {
@@ -100,7 +101,7 @@ func (t *tree) lastLink(links []link, n *node, used time.Time) *link {
 	return last
 }
 
-// reduce has a node count less than came. What the caller of Decide gave stays as it is.
+// reduce replaces a node's counts with smaller ones. It copies the node, since the caller of Decide owns the original.
 func (t *tree) reduce(i int, own execution.Tokens, before *execution.Billing) {
 	n := &t.nodes[i]
 	given, e := *n.Node, *n.Execution
@@ -112,7 +113,7 @@ func (t *tree) reduce(i int, own execution.Tokens, before *execution.Billing) {
 	n.Node, n.reduced = &given, true
 }
 
-// minus takes b from a, and reports whether b may be a part of a.
+// minus returns a minus b, and reports whether b can be a part of a.
 func minus(a, b execution.Tokens) (rest execution.Tokens, part bool) {
 	rest = a
 	rest.Add(b.Minus())

@@ -42,7 +42,7 @@ func TestCallsThatAddUp(t *testing.T) {
 				"5 inference unknown 300/60", "6 tool unknown", "7 inference unknown 300/60",
 			},
 		},
-		// What follows does not add up, however much it grows.
+		// The calls below have growing counts but do not include each other's.
 		"of a library that does not add up": {
 			[]string{"1 run 0-99", "2<1 call uses=100/20 1-10", "3<1 tool 11-12", "4<1 call uses=200/40 13-20"},
 			[]string{"1 agent unknown request", "2 inference unknown 100/20", "3 tool unknown", "4 inference unknown 200/40"},
@@ -83,7 +83,7 @@ func TestCallsThatAddUp(t *testing.T) {
 	}
 }
 
-// decideAs wants the same decisions in any order of the spans.
+// decideAs checks that the decisions are as wanted in any order of the spans.
 func decideAs(t *testing.T, spans, want []string) {
 	t.Helper()
 	for seed := range uint64(8) {

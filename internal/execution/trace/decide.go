@@ -4,8 +4,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Decide says what the executions of some spans should be, a decision for each node. All spans of a trace that are known belong to
-// the nodes, and so do the calls of other traces that may be the same as theirs.
+// Decide returns a decision for each node. The nodes must include all known spans of a trace, and the calls of other
+// traces that may be the same as calls of it.
 func Decide(nodes []Node) []Decision {
 	t := plant(nodes)
 	t.placeAll()
@@ -33,7 +33,7 @@ func Decide(nodes []Node) []Decision {
 	return decisions
 }
 
-// decide decides about a node by its place alone.
+// decide returns the decision for a node that follows from its position in the tree.
 func (t *tree) decide(i int) Decision {
 	n := &t.nodes[i]
 	d := Decision{
@@ -58,14 +58,14 @@ func (t *tree) decide(i int) Decision {
 	return d
 }
 
-// uncount takes from an execution what it used.
+// uncount removes the usage and its cost from an execution.
 func uncount(e *execution.Execution) {
 	e.Tokens, e.Cost, e.PriceVersion, e.Usage = execution.Tokens{}, nil, "", execution.UsageNone
 	e.Billing, e.ProviderCost = execution.Billing{}, nil
 	e.Model, e.Provider = "", ""
 }
 
-// on writes names on an execution.
+// on sets the known names on an execution.
 func (n names) on(e *execution.Execution) {
 	if n.agent != "" {
 		e.AgentName = n.agent
@@ -78,7 +78,7 @@ func (n names) on(e *execution.Execution) {
 	}
 }
 
-// complete writes names where an execution has none.
+// complete sets the known names on an execution that lacks them.
 func (n names) complete(e *execution.Execution) {
 	if e.AgentName != execution.Unknown {
 		n.agent = ""
@@ -92,8 +92,8 @@ func (n names) complete(e *execution.Execution) {
 	n.on(e)
 }
 
-// waitsFor is the id of a span that is not known and may change a node; empty: none. Once its names and the run that it lies in are
-// known, nothing further up does.
+// waitsFor returns the id of a missing span that may still change a node, or "" if there is none. Once a node's names
+// and its run are known, spans further up change nothing.
 func (t *tree) waitsFor(i int) string {
 	for {
 		n := &t.nodes[i]
@@ -110,7 +110,7 @@ func (t *tree) waitsFor(i int) string {
 	}
 }
 
-// decide decides about the calls of a group.
+// decide merges the calls of a group.
 func (c *calls) decide(g int, decisions []Decision) {
 	ranked := c.ranked(g)
 	if len(ranked) < 2 {

@@ -13,8 +13,8 @@ import (
 
 var noon = time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC)
 
-// node makes the span of a description: its id, its parent's and what it is, as in "3<2 call model=m uses=10/2 scope=inner 5-90". Times
-// are milliseconds after noon. An id's first letter is its trace, if it has one.
+// node parses the description of a span: its id, its parent's id and what it is, as in "3<2 call model=m uses=10/2
+// scope=inner 5-90". Times are milliseconds after noon. The first letter of an id, if any, is the trace.
 func node(t testing.TB, described string) trace.Node {
 	t.Helper()
 	words := strings.Fields(described)
@@ -72,7 +72,7 @@ func node(t testing.TB, described string) trace.Node {
 			e.Input = []byte(value)
 		case "uses":
 			var n [5]int64
-			_, _ = fmt.Sscanf(value, "%d/%d/%d/%d/%d", &n[0], &n[1], &n[2], &n[3], &n[4]) // as many as are there
+			_, _ = fmt.Sscanf(value, "%d/%d/%d/%d/%d", &n[0], &n[1], &n[2], &n[3], &n[4]) // missing counts are zero
 			e.Tokens = execution.Tokens{Input: n[0], Output: n[1], CacheRead: n[2], CacheWrite: n[3], Reasoning: n[4], Used: n[0] + n[1]}
 		default:
 			var from, to int
@@ -98,7 +98,7 @@ func node(t testing.TB, described string) trace.Node {
 	return trace.Node{Span: s, Execution: e}
 }
 
-// told says what was decided about each node: "- reason" where it has no row.
+// told describes the decision for each node: "- reason" if it has no row.
 func told(nodes []trace.Node, decisions []trace.Decision) []string {
 	var all []string
 	for i, d := range decisions {
@@ -310,7 +310,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// chainOf is n spans, each below the one before.
+// chainOf returns n spans, each the child of the previous one.
 func chainOf(n int) (spans []string) {
 	for i := range n {
 		spans = append(spans, fmt.Sprintf("%d<%d", i+1, i))
@@ -331,7 +331,7 @@ func TestWeakResponse(t *testing.T) {
 	}
 }
 
-// TestCallsJoinedOneToOne has as many calls of one scope as of another at the same time, and one more of the first.
+// TestCallsJoinedOneToOne checks as many simultaneous calls of one scope as of another, plus one more of the first.
 func TestCallsJoinedOneToOne(t *testing.T) {
 	t.Parallel()
 	var nodes []trace.Node
@@ -352,7 +352,8 @@ func TestCallsJoinedOneToOne(t *testing.T) {
 	}
 }
 
-// TestContradictingDuplicates: spans that all say they are one call are as many as may be one, and take little time.
+// TestContradictingDuplicates checks that of many spans claiming to be one call at most maxGroup are joined, in little
+// time.
 func TestContradictingDuplicates(t *testing.T) {
 	t.Parallel()
 	const spans = 20_000

@@ -1,4 +1,4 @@
-// Package trace decides what the spans of traces are together: which of them are steps of another's run, which tell of the same
-// call of a model, whose name, user and session each has, and how the runs ended. It knows no database and no clock: the same
-// spans give the same answer, in whatever order and in however many exports they came.
+// Package trace decides how the spans of a trace become executions: which spans are steps of a run, which describe the
+// same model call, which agent, user and session each belongs to, and how runs ended. It uses no database and no clock:
+// the same spans give the same result, in whatever order and in however many exports they arrive.
 package trace

@@ -6,16 +6,17 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// endsWith is how long after what failed in it a run may end that ended by it.
+// endsWith is how long after a failure in it a run may end and still count as ended by the failure.
 const endsWith = time.Second
 
-// failureOf returns the node whose failure is that of a run whose own span has none; none: the run did not fail.
+// failureOf returns the node whose failure a run inherits although the run's own span did not fail, or none if the run
+// did not fail.
 //
-// A run that calls nothing itself ended as the last run directly in it, whatever its own span says. Other runs know
-// better, unless they do not say how they ended and have no output. Such a run failed if
-//   - the model's call or the run that ended last directly in it failed, and it ended then. What failed before was
-//     tried again or done without. A tool may fail: the model is told so, and answers.
-//   - both what ended last in it and the span around it failed: the error went through it.
+// A run that calls nothing itself ended as its last direct sub-run did, whatever its own span says. Otherwise the run's
+// own status applies, unless its span has neither a status nor output. Such a run failed if
+//   - its last direct model call or sub-run failed, and the run ended at most endsWith later. Earlier failures were
+//     retried or tolerated. Failed tools do not count: the model receives the error and responds.
+//   - both its last direct span and the span that encloses it failed: the error propagated through it.
 func (t *tree) failureOf(n *node) int {
 	if !n.calls && n.last != none {
 		return t.failed(n.last)
@@ -34,7 +35,7 @@ func (t *tree) failureOf(n *node) int {
 	return none
 }
 
-// failed returns the node whose failure is that of a node; none: it did not fail.
+// failed returns the node whose failure a node has, or none if it did not fail.
 func (t *tree) failed(i int) int {
 	if from := t.nodes[i].failed; t.nodes[from].failedItself() {
 		return from

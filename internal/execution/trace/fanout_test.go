@@ -11,19 +11,20 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-// fanOut is calls of one process at the same time, in traces of their own: a framework's spans and those of the SDK below it.
+// fanOut describes simultaneous calls of one process, each in a trace of its own: a framework's spans and those of the
+// SDK below it.
 type fanOut struct {
 	calls                  int
-	within                 time.Duration // they begin
-	onlySDK, onlyFramework float64       // how many of them only one of the two sees
-	outputs                int64         // how many different counts of output tokens; 0: none is counted, as of embeddings
+	within                 time.Duration // within which they begin
+	onlySDK, onlyFramework float64       // the share that only one of the two reports
+	outputs                int64         // number of different output counts; 0 if output is not counted, as for embeddings
 	silent                 bool          // the framework does not know the counts
 	median                 time.Duration
-	sharedResponseIDs      int // how many response ids the server gives, again and again; 0: it gives none
+	sharedResponseIDs      int // number of response ids that the server cycles through; 0 if it gives none
 	mostLost               float64
 }
 
-// spans returns the spans, and the call that each is of.
+// spans returns the spans, and the call of each.
 func (f fanOut) spans(random *rand.Rand) (nodes []trace.Node, of map[string]int) {
 	of = map[string]int{}
 	for i := range f.calls {
@@ -64,7 +65,7 @@ func (f fanOut) spans(random *rand.Rand) (nodes []trace.Node, of map[string]int)
 	return nodes, of
 }
 
-// TestSimilarityInFanOuts bounds how many calls are lost because another was taken for the same, and how many count twice.
+// TestSimilarityInFanOuts limits how many calls are lost by being joined with another call, and how many count twice.
 func TestSimilarityInFanOuts(t *testing.T) {
 	t.Parallel()
 	const rounds, mostTwice = 40, 0.003
@@ -98,7 +99,7 @@ func TestSimilarityInFanOuts(t *testing.T) {
 			for range rounds {
 				nodes, of := f.spans(random)
 				decisions := trace.Decide(nodes)
-				rows := map[int]int{} // of each call
+				rows := map[int]int{} // per call
 				for i := range nodes {
 					call := of[nodes[i].Execution.ID]
 					rows[call] += 0

@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-// TestOneCallCountsOnce has calls that several spans tell of, and calls that only look as if they did. They come in any order.
+// TestOneCallCountsOnce checks calls with several spans, and calls that only look the same, in any order.
 func TestOneCallCountsOnce(t *testing.T) {
 	t.Parallel()
 	const id = "response=chatcmpl-8xKq2vY0aBcD"

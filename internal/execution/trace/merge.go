@@ -6,8 +6,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// merge makes one execution of a group's, the one that stays first. What the one that stays lacks the others fill in, in their
-// order. Counts are those of the innermost span, which is nearest to the provider.
+// merge returns the single execution of a group. It is the first ranked member's, with what that lacks taken from the
+// other members in order. The counts are those of the innermost span, which is nearest to the provider. It reports
+// whether the cost must be calculated again.
 func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 	first := &c.nodes[ranked[0]]
 	e := *first.Execution
@@ -39,14 +40,14 @@ func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 			e.RequestID = other.RequestID
 		}
 		if e.Status == execution.Failure && other.Status == execution.Timeout {
-			e.Status = other.Status // the one around it wrapped the error
+			e.Status = other.Status // the enclosing span wrapped the error
 		}
 		if e.Status != execution.Success && e.ErrorMessage == "" {
 			e.ErrorMessage = other.ErrorMessage
 		}
 		if !n.StartedAt.IsZero() {
 			end := n.StartedAt
-			if !Reports(n.Span) { // which begins when the answer ended
+			if !Reports(n.Span) { // a report begins when the response ended
 				end = end.Add(other.Duration)
 			}
 			if end.After(ends) {
@@ -68,7 +69,7 @@ func orOther(own, other []byte) []byte {
 	return own
 }
 
-// reason is what showed that a call is the same as the one that stays.
+// reason returns why a call was found to be the same as the one that is kept.
 func (c *calls) reason(first, n *node) string {
 	if n.by != "" {
 		return n.by
@@ -76,7 +77,7 @@ func (c *calls) reason(first, n *node) string {
 	return first.by
 }
 
-// count fills in a group's counts and what depends on them. It reports whether the cost is another than the one that came with
+// count sets a group's counts and what depends on them. It reports whether the cost differs from the one that came with
 // the counts.
 func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 	base := ranked[0]
@@ -88,7 +89,7 @@ func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 	from := c.nodes[base].Execution
 	e.Tokens, e.Usage, e.Billing, e.Cost, e.PriceVersion = from.Tokens, from.Usage, from.Billing, from.Cost, from.PriceVersion
 	if e.Model != from.Model && PlainModel(e.Model) == PlainModel(from.Model) {
-		e.Model = from.Model // the answer's, which its price was found by
+		e.Model = from.Model // the response's, which was used to look up the price
 	}
 	for _, i := range slices.Backward(ranked) {
 		other := c.nodes[i].Execution
@@ -106,8 +107,8 @@ func (c *calls) count(e *execution.Execution, ranked []int) (reprice bool) {
 	return c.nodes[base].reduced || e.Tokens != from.Tokens || e.Model != from.Model || e.Provider != from.Provider || e.Billing != from.Billing
 }
 
-// better reports whether a is the better source of counts than b, which ranks before it: one that the provider told before an
-// estimate, that before one that is not complete, and the inner one of two.
+// better reports whether a is a better source of counts than b, which precedes it: provider counts are better than
+// estimates, estimates are better than incomplete counts, and of two equal ones the inner is better.
 func better(a, b *execution.Execution) bool {
 	if a.Tokens.Used == 0 || b.Tokens.Used == 0 {
 		return a.Tokens.Used > 0 || b.Tokens.Used == 0 && a.Usage != execution.UsageNone && b.Usage == execution.UsageNone
@@ -115,7 +116,7 @@ func better(a, b *execution.Execution) bool {
 	return trust(a.Usage) >= trust(b.Usage)
 }
 
-// trust orders what is known of counts that are not zero.
+// trust ranks the reliability of counts that are not zero.
 func trust(u execution.Usage) int {
 	switch u {
 	case execution.UsageUnknown:
@@ -126,7 +127,7 @@ func trust(u execution.Usage) int {
 	return 2
 }
 
-// fillCount fills in a count that is not known, if it is a part of what it has to be a part of.
+// fillCount sets a count that is zero to other, unless that exceeds the limit.
 func fillCount(count *int64, other, most int64) {
 	if *count == 0 && other <= most {
 		*count = other

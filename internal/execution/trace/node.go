@@ -7,49 +7,50 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Node is a span, and the execution that was made of it.
+// Node is a span with the execution made from it.
 type Node struct {
 	*execution.Span
-	// Execution is as it came, before anything was decided; nil where the span is none, or its execution is not known.
+	// Execution is the execution as received, before any decision. It is nil if the span is not an execution or its
+	// execution is not known.
 	Execution *execution.Execution
-	// WeakResponse reports that other answers may have the response id as well; where it is false the id says itself.
+	// WeakResponse reports that the response id may not be unique. If it is false, the id itself is checked.
 	WeakResponse bool
-	// Partner is the id of the execution that similarity found to be the same call before; empty: none. It stays so unless
-	// something surer contradicts.
+	// Partner is the id of the execution that an earlier decision joined with this one by similarity, or empty. They
+	// stay joined unless stronger evidence contradicts.
 	Partner string
 }
 
-// Decision is what a node's execution should be.
+// Decision is what to store for a node.
 type Decision struct {
-	// Gone reports that it has no row of its own: it is a step of the run that it lies in, or the same call as Into.
+	// Gone reports that the node has no row of its own: it is a step of its run, or the same call as Into.
 	Gone bool
-	Into int    // the node it is the same call as; -1: none
-	By   string // what decided where Gone: ByStep, or the reason for the same call
+	Into int    // the node of the same call that is kept; -1 if none
+	By   string // why it is Gone: ByStep, or the reason of the merge
 
-	// Merged is what is stored instead of the execution that came; nil: that one, but for what Write changes. Members are the
-	// nodes that are Gone into it.
+	// Merged is stored instead of the received execution; nil if that is stored, as changed by Write. Members are the
+	// nodes that are Gone into this one.
 	Merged  *execution.Execution
 	Members []int
-	Reprice bool // its cost is not that of its counts
+	Reprice bool // the cost does not match the counts
 
-	// Kept reports that what came is to be kept, since what is stored instead does not say all of it.
+	// Kept reports that the received execution must be kept, since what is stored instead does not contain all of it.
 	Kept bool
-	// Rest is what a run says that it used and no call in it accounts for. The calls may still come.
+	// Rest is the part of a run's usage that no call in it accounts for. The calls may still arrive.
 	Rest execution.Tokens
 
-	// Missing is the id of the nearest span above that is not known and may still change something; empty: none.
+	// Missing is the id of the nearest span above that is not known and may still change something, or empty.
 	Missing string
 
 	names    names
 	status   execution.Status
 	message  string
 	role     execution.Role
-	within   bool   // another execution
+	within   bool   // in another execution
 	model    string // of Rest
 	provider string
 }
 
-// User is whose execution it is.
+// User returns the user of the execution, or execution.Unknown.
 func (d *Decision) User() string {
 	if d.names.user == "" {
 		return execution.Unknown
@@ -57,8 +58,8 @@ func (d *Decision) User() string {
 	return d.names.user
 }
 
-// Write makes an execution what it should be, whatever was decided about it before. It is that which came, unless others were merged
-// into it.
+// Write changes e, the execution as received, to what the decision says. Merged replaces it if set. Names written by
+// earlier decisions are overwritten.
 func (d *Decision) Write(e *execution.Execution) {
 	if d.Merged != nil {
 		*e = *d.Merged
@@ -66,7 +67,7 @@ func (d *Decision) Write(e *execution.Execution) {
 	if d.role == execution.RoleRun || d.role == execution.RoleStep {
 		d.account(e)
 	}
-	if d.role == execution.RoleNone { // it came with its names
+	if d.role == execution.RoleNone { // the names were received with it
 		d.names.complete(e)
 		e.Request = e.Request && !d.within
 		return
@@ -88,7 +89,7 @@ func (d *Decision) Write(e *execution.Execution) {
 	}
 }
 
-// account has a run count what it used itself, in place of what it and all calls in it used.
+// account replaces a run's total usage, which includes its calls, with the part that no call accounts for.
 func (d *Decision) account(e *execution.Execution) {
 	uncount(e)
 	if d.Rest.Used > 0 {
@@ -96,7 +97,7 @@ func (d *Decision) account(e *execution.Execution) {
 	}
 }
 
-// WriteWithoutRest is Write where a run's calls may still come: it counts nothing itself.
+// WriteWithoutRest is like Write but ignores Rest. It is used while a run's calls may still arrive.
 func (d *Decision) WriteWithoutRest(e *execution.Execution) {
 	if d.Rest.Used == 0 {
 		d.Write(e)
@@ -107,7 +108,7 @@ func (d *Decision) WriteWithoutRest(e *execution.Execution) {
 	without.Write(e)
 }
 
-// What decides that an execution has no row of its own.
+// Reasons why an execution has no row of its own.
 const (
 	ByResponse   = "response_id"
 	ByParent     = "parent"
@@ -118,13 +119,13 @@ const (
 // none is the index of no node.
 const none = -1
 
-// names are whom something belongs to; empty: not known.
+// names are the agent, user and session of an execution; empty if not known.
 type names struct{ agent, user, session string }
 
-// claim is a value that several spans may name.
+// claim is a value that several spans may set.
 type claim struct {
 	value string
-	many  bool // and not all the same
+	many  bool // and they differ
 }
 
 func (c *claim) add(other claim) {
@@ -133,7 +134,7 @@ func (c *claim) add(other claim) {
 	}
 }
 
-// unanimous is the value, if there is one and no other.
+// unanimous returns the value if all spans that set it agree, or "".
 func (c *claim) unanimous() string {
 	if c.many {
 		return ""
@@ -141,35 +142,35 @@ func (c *claim) unanimous() string {
 	return c.value
 }
 
-// node is what is found out about a Node.
+// node is a Node with what was derived about it.
 type node struct {
 	*Node
-	twin    int    // the node with the same ids that came before
-	parent  int    // none: the root, or not known
+	twin    int    // the earlier node with the same ids
+	parent  int    // none for a root, or if not known
 	missing string // the id of the nearest span above that is not known
-	adopted bool   // what lies between it and the root is not known
-	above   int    // the nearest execution above; steps are none
-	step    bool   // of the run that it lies in
-	reduced bool   // its execution counts less than the one that came
-	wrapper bool   // a call around several, which is none itself
+	adopted bool   // the spans between it and the root are not known
+	above   int    // the nearest enclosing execution; steps are not executions
+	step    bool   // a step of its run
+	reduced bool   // its counts were reduced from the received ones
+	wrapper bool   // a call span that encloses several calls and is not one itself
 
-	said  names // by the span, or where it is a run by what is below it
-	named names // said, or else what those above say
+	said  names // from the span, or for a run also from the spans below
+	named names // said, completed from the spans above
 
 	calls   bool  // a run that calls a model or a tool itself
-	certain bool  // said.agent is no default
-	first   int   // the first run directly below that has a certain name
-	weak    int   // the first run directly below that has any
-	last    int   // the run directly below that ended last
-	ended   int   // the execution directly below that ended last
-	final   int   // the span directly below that ended last, of any kind
-	failed  int   // the node whose status is the run's
-	user    claim // of it and all below
+	certain bool  // said.agent is not a default
+	first   int   // the first direct sub-run with a certain name
+	weak    int   // the first direct sub-run with any name
+	last    int   // the direct sub-run that ended last
+	ended   int   // the direct execution below that ended last
+	final   int   // the direct child span that ended last, of any kind
+	failed  int   // the node whose status the run has
+	user    claim // of it and all spans below
 	session claim
 
 	group     int // of calls that are the same
 	by        string
-	ambiguous bool // others may have its response id as well
+	ambiguous bool // its response id may not be unique
 }
 
 // executes reports whether the span is an execution.
@@ -184,7 +185,7 @@ func (n *node) run() bool {
 
 func (n *node) call() bool { return n.Role == execution.RoleCall }
 
-// status is the span's own. A run that does not say how it ended did not fail itself.
+// status returns the span's own status. A run without one did not fail itself.
 func (n *node) status() execution.Status {
 	switch {
 	case n.Status != "":
@@ -218,18 +219,20 @@ func (n *node) id() string {
 	return n.TraceID + "-" + n.SpanID
 }
 
-// Reports reports whether a call's span took no time. No model answers in none: the span reports how another one's call ended.
+// Reports reports whether a call's span has no duration. No model call takes no time: such a span reports how another
+// span's call ended.
 func Reports(s *execution.Span) bool {
 	return s.Role == execution.RoleCall && !s.StartedAt.IsZero() && s.StartedAt.Equal(s.EndedAt)
 }
 
-// PlainModel is a model's name without what instrumentations of one call write differently: who hosts it and where, and its date.
+// PlainModel returns a model's name without the parts that differ between instrumentations of one call: the host, the
+// region and the date.
 func PlainModel(model string) string {
 	if i := strings.LastIndexByte(model, '/'); i >= 0 {
 		model = model[i+1:]
 	}
 	model = withoutHost(model)
-	if i := strings.LastIndexAny(model, "@["); i > 0 { // Vertex AI's date, and Claude Code's of how much it reads
+	if i := strings.LastIndexAny(model, "@["); i > 0 { // Vertex AI's date, and Claude Code's context size
 		model = model[:i]
 	}
 	for _, edition := range editions {
@@ -240,11 +243,12 @@ func PlainModel(model string) string {
 	return strings.ToLower(model)
 }
 
-// editions end names, in this order from the end: Bedrock's of how it is served, and dates or numbers of a model's versions.
+// editions are suffixes of model names, in the order in which they are removed: Bedrock's version, then dates and
+// version numbers.
 var editions = []string{"-vd:d", "-latest", "-dddd-dd-dd", "-dddddddd", "-00d"}
 
-// withoutHost cuts what stands before a name and says who hosts the model, as in openai:gpt-4o and us.anthropic.claude-sonnet-4-5. It
-// has no digits, which names of models have.
+// withoutHost removes a prefix that names the host of the model, as in openai:gpt-4o and
+// us.anthropic.claude-sonnet-4-5. Such a prefix has no digits; names of models do.
 func withoutHost(model string) string {
 	for i := range len(model) {
 		switch c := model[i]; {
@@ -259,7 +263,7 @@ func withoutHost(model string) string {
 	return model
 }
 
-// endsLike reports whether s ends like a pattern in which d stands for a digit.
+// endsLike reports whether s ends with a pattern in which d matches a digit.
 func endsLike(s, pattern string) bool {
 	if len(s) <= len(pattern) {
 		return false
@@ -272,7 +276,7 @@ func endsLike(s, pattern string) bool {
 	return true
 }
 
-// compareTimes orders by time, then by id, so that the order never depends on what came first.
+// compareTimes orders by time, then by id, so that the result does not depend on the order of arrival.
 func compareTimes(a, b time.Time, aID, bID string) int {
 	if c := a.Compare(b); c != 0 {
 		return c

@@ -6,19 +6,21 @@ import (
 )
 
 const (
-	// ResponseWithin is how far apart those with one response id may begin: an answer that is read again later is none.
+	// ResponseWithin is the maximum time between the starts of calls with one response id. A later one is a repeated
+	// read of a stored response.
 	ResponseWithin = 10 * time.Minute
-	// maxAdded is how many output tokens the first part of a stream tells of, which counts that are added up have too many.
+	// maxAdded is the maximum number of output tokens in the first part of a stream, by which counts that are added up
+	// are too high.
 	maxAdded = 8
-	// uniqueLength is how many letters and digits an id has that no other answer has.
+	// uniqueLength is the minimum number of letters and digits in an id that is taken to be unique.
 	uniqueLength = 12
 )
 
-// WeakResponse reports whether other answers may have the same id: servers that run models themselves, and those that stand in for
-// providers, number their answers or give all the same id.
+// WeakResponse reports whether a response id may not be unique: servers that run models themselves, and those that
+// stand in for providers, number their responses or give all of them the same id.
 func WeakResponse(id string) bool {
 	if i := slices.IndexFunc([]byte(id), func(c byte) bool { return !isLetter(c) }); i > 0 && !isDigit(id[i]) {
-		id = id[i+1:] // what it is the id of
+		id = id[i+1:] // without the prefix that names the kind of id
 	}
 	length, digits := 0, false
 	for i := range len(id) {
@@ -33,10 +35,10 @@ func WeakResponse(id string) bool {
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// byResponse joins calls that have the provider's id of the answer in common.
+// byResponse joins calls that have the provider's response id in common.
 func (c *calls) byResponse() {
 	type answered struct {
-		first int // that has the id
+		first int // the first call with the id
 		later []int
 	}
 	seen := make(map[string]answered, len(c.all))
@@ -56,15 +58,15 @@ func (c *calls) byResponse() {
 			continue
 		}
 		if len(before) == maxGroup {
-			before = before[1:] // the next ones began later
+			before = before[1:] // drop the oldest
 		}
 		seen[n.ResponseID] = answered{before[0], append(before[1:], i)}
 	}
 }
 
-// sameAnswer reports whether one response id makes two calls one, the first of which began before. Between processes the counts must
-// agree, and the models where one has no counts: whoever sends a span may put any id on it, and must not change what another's call
-// costs. An id that other answers may have needs times and counts that go together.
+// sameAnswer reports whether a common response id makes two calls one; first began before second. Between processes
+// their counts must agree, and their models if one has no counts: a client may put any id on a span, and must not
+// change the cost of another client's call. For an id that may not be unique, times and counts must match too.
 func (c *calls) sameAnswer(first, second int) bool {
 	x, y := &c.nodes[first], &c.nodes[second]
 	if y.StartedAt.Sub(x.StartedAt) > ResponseWithin {
@@ -84,7 +86,7 @@ func (c *calls) sameAnswer(first, second int) bool {
 	return during && (x.counts() && y.counts() || sameModel(x, y))
 }
 
-// byMiscount joins calls with a response id in common that nothing else joined with any.
+// byMiscount joins calls with a common response id that nothing else joined.
 func (c *calls) byMiscount() {
 	seen := map[string][]int{}
 	for _, i := range c.all {
@@ -104,9 +106,9 @@ func (c *calls) byMiscount() {
 	}
 }
 
-// miscounted reports whether two calls with one response id, which other answers may have, are one although their outputs
-// differ: some instrumentations add up what the parts of a stream tell. One lies in the other then and fills it, and all
-// else is the same.
+// miscounted reports whether two calls with a common response id that may not be unique are one although their outputs
+// differ, since some instrumentations add up the counts of a stream's parts. One call must then lie in the other and
+// take nearly as long, and everything else must be equal.
 func (c *calls) miscounted(first, second int) bool {
 	x, y := &c.nodes[first], &c.nodes[second]
 	if x.Process == "" || x.Process != y.Process || !sameModel(x, y) || x.failedItself() != y.failedItself() || !x.told() || !y.told() {
@@ -118,8 +120,8 @@ func (c *calls) miscounted(first, second int) bool {
 		t.Input > 0 && t.Input == u.Input && t.CacheRead == u.CacheRead && t.CacheWrite == u.CacheWrite
 }
 
-// agree reports whether the counts of two calls may be those of one. One that is not known, or an estimate, agrees with any; and some
-// instrumentations leave out of the input what was read from a cache or written to it.
+// agree reports whether the counts of two calls may be those of one call. Unknown and estimated counts agree with any.
+// Some instrumentations leave tokens read from or written to a cache out of the input.
 func agree(a, b *node) bool {
 	if !a.told() || !b.told() {
 		return true

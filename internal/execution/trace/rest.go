@@ -7,31 +7,31 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// maxRuns bounds how many runs above a call count what it used.
+// maxRuns limits how many enclosing runs a call's usage is added to.
 const maxRuns = 256
 
-// maxNear bounds how many calls in a run's time are looked at that do not lie in it.
+// maxNear limits how many calls outside a run but within its time are examined.
 const maxNear = 1024
 
-// inOrder is by how much clocks that are read one after the other may be out of order.
+// inOrder is the tolerance for the order of clock readings.
 const inOrder = 2 * time.Millisecond
 
-// account is what a run says that it used, and what the calls in it did.
+// account is the usage that a run reports, compared with that of the calls in it.
 type account struct {
 	run      int
 	sum      execution.Tokens
 	last     int  // the group that was added last
-	silent   bool // it has a call that did not say what it used
-	direct   bool // model and provider are of calls that it made itself
+	silent   bool // has a call without counts
+	direct   bool // model and provider are those of calls that the run made itself
 	model    string
 	provider string
-	models   bool // there are several
+	models   bool // several models were called
 	calls    []int
 }
 
-// accounts finds what runs used that no call in them tells of: some libraries have one span for several calls, with the counts of the
-// last one, and the sum on the run's span; others have no span for calls. Where calls account for all that the run says, which is
-// nearly always, the run used nothing itself.
+// accounts finds usage of runs that no call in them accounts for. Some libraries have one span for several calls, with
+// the counts of the last one, and the sum on the run's span; others have no spans for calls. Nearly always the calls
+// account for everything, and the run used nothing itself.
 func (c *calls) accounts(decisions []Decision) {
 	of := map[int]*account{}
 	var runs []*account
@@ -48,10 +48,11 @@ func (c *calls) accounts(decisions []Decision) {
 	for g := range c.groups {
 		c.credit(g, decisions, of)
 	}
-	for _, a := range runs { // inner ones come first
+	for _, a := range runs { // inner runs come first
 		d := &decisions[a.run]
 		total := c.nodes[a.run].tokens()
-		// What it says is forgotten only where calls account for exactly that: two spans of one call may count twice for a while.
+		// The run's counts are dropped only if they equal the sum of its calls: two spans of one call may both count
+		// until they are merged.
 		if d.Kept = !accountsFor(a.sum, total); !d.Kept || !c.lacks(a) {
 			continue
 		}
@@ -69,7 +70,7 @@ func (c *calls) accounts(decisions []Decision) {
 	}
 }
 
-// credit adds what a call used to all runs that one of its spans lies in, once.
+// credit adds a call's usage once to each run that encloses one of its spans.
 func (c *calls) credit(g int, decisions []Decision, of map[int]*account) {
 	used, stays := c.used(g, decisions)
 	if stays == none {
@@ -92,7 +93,7 @@ func (c *calls) credit(g int, decisions []Decision, of map[int]*account) {
 	}
 }
 
-// used returns what a call used, and the span that has its row; none where there is none.
+// used returns a call's usage and the node that has its row, or none.
 func (c *calls) used(g int, decisions []Decision) (execution.Tokens, int) {
 	for _, m := range c.groups[g].members {
 		n, d := &c.nodes[m], &decisions[m]
@@ -107,7 +108,7 @@ func (c *calls) used(g int, decisions []Decision) (execution.Tokens, int) {
 	return execution.Tokens{}, none
 }
 
-// note notes the model of a call. Of those that a run called itself and others the first count.
+// note records the model of a call. Calls that the run made itself take precedence over others.
 func (a *account) note(e *execution.Execution, direct bool) {
 	switch {
 	case e.Model == "" || a.direct && !direct:
@@ -116,7 +117,7 @@ func (a *account) note(e *execution.Execution, direct bool) {
 		a.model, a.provider, a.models, a.direct = e.Model, e.Provider, false, direct
 	case PlainModel(a.model) != PlainModel(e.Model):
 		a.models = true
-	case len(e.Model) > len(a.model), len(e.Model) == len(a.model) && e.Model > a.model: // whichever came first
+	case len(e.Model) > len(a.model), len(e.Model) == len(a.model) && e.Model > a.model: // regardless of the order of arrival
 		a.model = e.Model
 	}
 	if a.provider != e.Provider {
@@ -124,7 +125,8 @@ func (a *account) note(e *execution.Execution, direct bool) {
 	}
 }
 
-// modelOf returns whose tokens a run's own are: those of the model that it called, or else of the one that it names; empty: of several.
+// modelOf returns the model and provider of a run's own tokens: those that it called, otherwise those on its span. They
+// are empty if it called several models.
 func (c *calls) modelOf(a *account) (model, provider string) {
 	switch {
 	case a.models:
@@ -136,7 +138,8 @@ func (c *calls) modelOf(a *account) (model, provider string) {
 	return e.Model, e.Provider
 }
 
-// accountsFor reports whether a sum is exactly a total, as far as that tells its parts apart.
+// accountsFor reports whether a sum equals a total: in input and output if the total has them, otherwise in the number
+// of tokens.
 func accountsFor(sum, total execution.Tokens) bool {
 	if !total.TellApart() {
 		return sum.Used == total.Used
@@ -144,7 +147,7 @@ func accountsFor(sum, total execution.Tokens) bool {
 	return sum.Input == total.Input && sum.Output == total.Output
 }
 
-// unaccounted returns what a total has beyond a sum, and whether it has more of all that it tells apart.
+// unaccounted returns a total minus a sum, and reports whether something is left and no count is negative.
 func unaccounted(total, sum execution.Tokens) (rest execution.Tokens, some bool) {
 	rest = total
 	rest.Add(sum.Minus())
@@ -161,18 +164,18 @@ func unaccounted(total, sum execution.Tokens) (rest execution.Tokens, some bool)
 	return rest, true
 }
 
-// lacks reports whether something shows that a run's calls are not all known with what they used. A larger total alone does not: it may
-// be that of a conversation, or of all that an agent ever used. What shows it is that no call of the run counts, that one of them does
-// not, or a tool's use that none of them asked for or read the result of.
+// lacks reports whether there is evidence that a run's calls, or their counts, are incomplete. A larger total alone is
+// not: it may be that of a conversation, or of the agent's lifetime. The evidence is that no call of the run has
+// counts, that one of them has none, or a tool use that no call can have requested or read the result of.
 func (c *calls) lacks(a *account) bool {
 	if a.sum.Used == 0 || a.silent {
 		return true
 	}
 	counting := slices.DeleteFunc(a.calls, func(i int) bool { return !c.groupCounts(c.nodes[i].group) })
 	if len(counting) == 0 {
-		return false // agents in it made all of them
+		return false // agents in it made all calls
 	}
-	first, last := counting[0], counting[0] // by their ends
+	first, last := counting[0], counting[0] // by when they ended
 	for _, i := range counting {
 		if c.nodes[i].EndedAt.Before(c.nodes[first].EndedAt) {
 			first = i
@@ -184,15 +187,15 @@ func (c *calls) lacks(a *account) bool {
 	return slices.ContainsFunc(c.tools, func(i int) bool {
 		u := &c.nodes[i]
 		around := u.above
-		if around != none && c.nodes[around].call() { // which runs tools itself
+		if around != none && c.nodes[around].call() { // a call that runs tools itself
 			around = c.nodes[around].above
 		}
 		return around == a.run && (c.nodes[first].EndedAt.After(u.StartedAt.Add(inOrder)) || c.nodes[last].EndedAt.Before(u.EndedAt))
 	})
 }
 
-// withNear adds to what a run's calls used what others did that may be its calls: those of its trace and its time that lie beside it, or
-// in a run that another instrumentation saw.
+// withNear returns the usage of a run's calls plus that of calls that may be the run's: calls of the same trace and
+// within its time that are siblings of the run, or lie in a run that another instrumentation reported.
 func (c *calls) withNear(a *account, decisions []Decision) execution.Tokens {
 	run, sum := &c.nodes[a.run], a.sum
 	at, _ := slices.BinarySearchFunc(c.all, run.StartedAt.Add(-Slack), func(i int, began time.Time) int { return c.nodes[i].StartedAt.Compare(began) })

@@ -62,7 +62,7 @@ func TestRunsThatUsedMoreThanTheirCalls(t *testing.T) {
 		"a total alone": {
 			[]string{"1 run uses=0/0 total=330 0-99", "2<1 call 1-10"}, []string{"1 agent unknown 0/0 request", "2 inference unknown"},
 		},
-		// What follows is no more than what its calls used.
+		// The runs below used no more than their calls did.
 		"a conversation's total": {
 			[]string{"1 run uses=900/90 0-99", "2<1 call uses=100/10 1-10", "3<1 tool 11-12", "4<1 call uses=200/20 13-20"},
 			[]string{"1 agent unknown request", "2 inference unknown 100/10", "3 tool unknown", "4 inference unknown 200/20"},
@@ -87,7 +87,8 @@ func TestRunsThatUsedMoreThanTheirCalls(t *testing.T) {
 	}
 }
 
-// TestRestHasTheModelOfItsCalls: what a run used itself is priced as its calls are, unless they are of several models.
+// TestRestHasTheModelOfItsCalls checks that a run's own usage is priced like its calls, unless they are of several
+// models.
 func TestRestHasTheModelOfItsCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -8,23 +8,25 @@ import (
 )
 
 const (
-	// Slack is by how much a span may stick out of the one around it.
+	// Slack is how far a span may extend beyond its enclosing span.
 	Slack = 20 * time.Millisecond
-	// BeganWithin is how much later than the one around it a span may begin.
+	// BeganWithin is how much later than its enclosing span a span may begin.
 	BeganWithin = 5 * time.Second
-	// ReportedWithin is how long after a call's span its report may come: a stream is read meanwhile.
+	// ReportedWithin is how long after a call's span its report may follow: the stream is read in between.
 	ReportedWithin = 10 * time.Minute
-	// tightWithin is how much longer than the inner one the outer span of a call may be whose counts do not tell it from others.
+	// tightWithin is how much longer than the inner span an outer span may be if the counts do not identify the call.
 	tightWithin = 200 * time.Millisecond
-	// tightShare is what part of it: a tenth.
+	// tightShare is the same limit as a fraction of the outer span: a tenth.
 	tightShare = 10
-	// maxLooks bounds how many calls each is compared with on either side, and maxNestings how many of them it may be.
+	// maxLooks limits how many calls each call is compared with in each direction, and maxNestings how many candidates
+	// are kept.
 	maxLooks    = 64
 	maxNestings = 8
 )
 
-// byReport joins spans of no length that report how a call ended with the call of the same scope: the one beside it that ended last
-// before, and does not count itself. A report that says how long the answer took is of the call that ended when it began.
+// byReport joins zero-length spans, which report how a call ended, with a call of the same scope: the sibling that
+// ended last before the report and has no counts. If the report has the response's duration, the call is the one that
+// ended nearest to when the response began.
 func (c *calls) byReport() {
 	type place struct{ trace, parent, scope, process string }
 	open := map[place][]int{}
@@ -32,7 +34,7 @@ func (c *calls) byReport() {
 		n := &c.nodes[i]
 		at := place{n.TraceID, n.ParentSpanID, n.Scope, n.Process}
 		if n.ParentSpanID == "" {
-			at.trace = "" // each is the root of its own
+			at.trace = "" // each is the root of its trace
 		}
 		if !Reports(n.Span) {
 			if !n.counts() && !n.failedItself() {
@@ -66,7 +68,7 @@ func (c *calls) byReport() {
 	}
 }
 
-// byPartner joins what was found to be similar before, where nothing says otherwise.
+// byPartner joins calls that were found to be similar before, unless something contradicts it.
 func (c *calls) byPartner() {
 	if !slices.ContainsFunc(c.all, func(i int) bool { return c.nodes[i].Partner != "" }) {
 		return
@@ -83,9 +85,9 @@ func (c *calls) byPartner() {
 	}
 }
 
-// bySimilarity joins calls of one process that different scopes saw at the same time, with the same model and the same counts. Of
-// several that fit it takes the tightest, so that as many calls as both saw become as many. Counts that do not tell a call from others
-// are no evidence: then one span must fill the other.
+// bySimilarity joins calls of one process that different scopes reported at the same time, with the same model and the
+// same counts. Of several candidates it takes the tightest, so that if two scopes both saw n calls, n remain. If the
+// counts do not identify a call, the inner span must nearly fill the outer one.
 func (c *calls) bySimilarity() {
 	if !c.scopes(c.all) {
 		return
@@ -109,19 +111,19 @@ func (c *calls) bySimilarity() {
 	}
 }
 
-// scopes reports whether the calls are not all of one scope.
+// scopes reports whether the calls are of more than one scope.
 func (c *calls) scopes(several []int) bool {
 	return slices.ContainsFunc(several, func(i int) bool { return c.nodes[i].Scope != c.nodes[several[0]].Scope })
 }
 
-// nesting is a call that may be another one, seen from further out, and how much longer the outer span is.
+// nesting is a call that may be the same as an enclosing call, and how much longer the outer span is.
 type nesting struct {
 	outer, inner int
 	around       time.Duration
 }
 
-// pair joins calls with those around them that are similar, the tightest first, so that chance takes no partner away. The calls are
-// in the order of their time.
+// pair joins calls with similar enclosing calls, the tightest first, so that no chance match takes another call's
+// partner. The calls are ordered by time.
 func (c *calls) pair(several []int) {
 	var all []nesting
 	for at, i := range several {
@@ -136,8 +138,8 @@ func (c *calls) pair(several []int) {
 	}
 }
 
-// tightest appends the calls around one that are similar, at most maxNestings of them. The others come in the order in which they
-// began, away from it.
+// tightest appends up to maxNestings similar calls that enclose a call. The others are iterated in order of their
+// start, away from the call.
 func (c *calls) tightest(all []nesting, i int, others ...iter.Seq2[int, int]) []nesting {
 	inner, first := &c.nodes[i], len(all)
 	for _, some := range others {
@@ -166,28 +168,29 @@ func (c *calls) tightest(all []nesting, i int, others ...iter.Seq2[int, int]) []
 	return all
 }
 
-// around is how much longer the outer span is, and by how much the inner one sticks out.
+// around returns how much the two spans differ at the start plus at the end.
 func around(outer, inner *node) time.Duration {
 	return inner.StartedAt.Sub(outer.StartedAt).Abs() + outer.EndedAt.Sub(inner.EndedAt).Abs()
 }
 
-// similar reports whether the first call may be the second one, seen from further out.
+// similar reports whether the outer call may be the same as the inner one.
 func (c *calls) similar(outer, inner int) bool {
 	o, i := &c.nodes[outer], &c.nodes[inner]
 	return o.Scope != i.Scope && !i.StartedAt.Before(o.StartedAt.Add(-Slack)) && !i.EndedAt.After(o.EndedAt.Add(Slack)) &&
 		(tight(o, i) || distinct(o) && distinct(i)) && c.compatible(outer, inner) && c.compatibleGroups(o.group, i.group)
 }
 
-// distinct reports whether a call's counts tell it from most others. Those of texts that are embedded in parallel are often the same.
+// distinct reports whether a call's counts distinguish it from most others. Embeddings computed in parallel often have
+// equal counts.
 func distinct(n *node) bool { return n.told() && n.tokens().Output > 0 }
 
-// tight reports whether a call fills the one around it, but for what an instrumentation does before and after. Calls that have
-// nothing to do with each other seldom do.
+// tight reports whether a call fills its enclosing call, except for the work of an instrumentation before and after.
+// Unrelated calls seldom do.
 func tight(outer, inner *node) bool {
 	return around(outer, inner) <= max(tightWithin, outer.EndedAt.Sub(outer.StartedAt)/tightShare)
 }
 
-// compatible reports whether nothing says that two calls are different ones.
+// compatible reports whether nothing shows that two calls are different.
 func (c *calls) compatible(a, b int) bool {
 	x, y := &c.nodes[a], &c.nodes[b]
 	if x.wrapper || y.wrapper || !sameModel(x, y) || x.failedItself() != y.failedItself() {
@@ -205,7 +208,7 @@ func (c *calls) compatibleGroups(a, b int) bool {
 	return x == "" || y == "" || x == y
 }
 
-// sameModel reports whether two calls may be of one model. A call that failed may not tell its own.
+// sameModel reports whether two calls may be of one model. A failed call may not have one.
 func sameModel(a, b *node) bool {
 	x, y := a.model(), b.model()
 	return x == y || (x == "" || y == "") && a.failedItself() && b.failedItself()

@@ -8,13 +8,13 @@ import (
 
 type spanKey struct{ trace, span string }
 
-// tree is nodes of any traces with what is found out about them.
+// tree links the nodes of any number of traces.
 type tree struct {
 	nodes []node
 	order []int // parents before children
 }
 
-// plant links nodes with those above them. Parents that go in circles are no parents.
+// plant builds a tree from nodes. Cycles of parents are broken.
 func plant(given []Node) *tree {
 	t := &tree{nodes: make([]node, len(given)), order: make([]int, 0, len(given))}
 	index := make(map[spanKey]int, len(given))
@@ -49,8 +49,8 @@ func plant(given []Node) *tree {
 	return t
 }
 
-// adopt puts spans whose parent is not known into the run that is their trace's root, if it is the only one and lies around them: the
-// parent, which may never come, lies in it too.
+// adopt places spans with an unknown parent under the run that is the root of their trace, if it is the only root and
+// encloses them in time: the parent, which may never arrive, lies in it too.
 func (t *tree) adopt() {
 	roots := map[string]int{}
 	for i := range t.nodes {
@@ -77,7 +77,7 @@ func (t *tree) adopt() {
 	}
 }
 
-// sort puts parents before their children, and cuts each circle where it began.
+// sort orders parents before their children, and breaks each cycle at its earliest span.
 func (t *tree) sort() {
 	const untouched, climbing, done = 0, 1, 2
 	state := make([]uint8, len(t.nodes))
@@ -95,7 +95,7 @@ func (t *tree) sort() {
 				state[climbed] = untouched
 			}
 			path = path[:0]
-			i-- // once more
+			i-- // try again
 			continue
 		}
 		for len(path) > 0 {
@@ -107,7 +107,7 @@ func (t *tree) sort() {
 	}
 }
 
-// cut makes the first span of a circle a root.
+// cut makes the earliest span of a cycle a root.
 func (t *tree) cut(circle []int) {
 	first := circle[0]
 	for _, i := range circle[1:] {
@@ -118,7 +118,7 @@ func (t *tree) cut(circle []int) {
 	t.nodes[first].parent = none
 }
 
-// placeAll finds for each node the execution that it lies in, and which are steps of it.
+// placeAll finds the execution that encloses each node, and which nodes are steps.
 func (t *tree) placeAll() {
 	for _, i := range t.order {
 		n := &t.nodes[i]
@@ -137,8 +137,8 @@ func (t *tree) placeAll() {
 	}
 }
 
-// nameAll finds out how runs ended, and whose each node is: what runs do not say themselves those below say, and then those
-// above.
+// nameAll determines how runs ended, and the names of each node. Names that a run lacks come from the spans below it,
+// then from those above.
 func (t *tree) nameAll() {
 	for _, i := range t.order {
 		n := &t.nodes[i]
@@ -159,7 +159,7 @@ func (t *tree) nameAll() {
 			t.conclude(n)
 		}
 		if n.ended != none && n.status() == execution.Failure && t.statusOf(n.ended) == execution.Timeout {
-			n.failed = t.nodes[n.ended].failed // it wrapped the error
+			n.failed = t.nodes[n.ended].failed // the enclosing span wrapped the error
 		}
 		if n.parent != none {
 			parent := &t.nodes[n.parent]
@@ -200,7 +200,7 @@ func (n *names) fill(from names) {
 	}
 }
 
-// tell tells a run of what lies directly in it.
+// tell updates a run with a node directly in it.
 func (t *tree) tell(run *node, i int) {
 	n := &t.nodes[i]
 	if !n.run() {
@@ -220,7 +220,7 @@ func (t *tree) tell(run *node, i int) {
 	}
 }
 
-// statusOf is how a node ended, by what is in it as well.
+// statusOf returns the status of a node, including what it inherits from the nodes in it.
 func (t *tree) statusOf(i int) execution.Status { return t.nodes[t.nodes[i].failed].status() }
 
 func (t *tree) endedAfter(i, other int) bool {
@@ -233,9 +233,9 @@ func (t *tree) began(i, before int) bool {
 	return compareTimes(a.StartedAt, b.StartedAt, a.SpanID, b.SpanID) < 0
 }
 
-// conclude decides a run's name and status when all below it is known. A run that calls no model and no tool itself leaves that to
-// the runs in it: it is theirs. The first of them that has a name of its own is the one that was asked; those it hands over to
-// come later. How the last one ended is how all of it ended.
+// conclude decides a run's name and status once all nodes below it are known. A run that calls no model and no tool
+// itself takes them from the runs in it: its name is that of the first one with a name of its own, since agents to
+// which it hands over come later; its status is that of the last one.
 func (t *tree) conclude(n *node) {
 	n.certain = n.said.agent != "" && !n.DefaultName
 	switch {

@@ -7,10 +7,10 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// maxAnswer is how many bytes an answer may have in which usage is looked for.
+// maxAnswer is the maximum size in bytes of a response that is searched for usage.
 const maxAnswer = 256 << 10
 
-// written are the members of answers that hold what a model wrote, or what it was told. Usage in them is none.
+// written are the members of responses that contain what a model wrote or was sent. Usage in them is ignored.
 var written = map[string]bool{
 	"content": true, "_content": true, "contents": true, "text": true, "parts": true, "messages": true, "input": true, "inputs": true,
 	"prompt": true, "args": true, "arguments": true, "parameters": true, "tool_calls": true, "toolcalls": true, "invalid_tool_calls": true,
@@ -19,14 +19,15 @@ var written = map[string]bool{
 	"metadata": true,
 }
 
-// gateway is what the AI SDK calls Vercel's gateway in a provider's metadata.
+// gateway is the name of Vercel's gateway in the AI SDK's provider metadata.
 const gateway = "gateway"
 
 func isWritten(name string) bool { return written[name] || written[strings.ToLower(name)] }
 
-// holdsUsage reports whether a member of this name holds usage. An answer may have others with the word, such as an estimate.
+// holdsUsage reports whether a member of this name contains usage. A response may have other members with the word in
+// their name, such as an estimate.
 func (o *object) holdsUsage(name string) bool {
-	if name == gateway && !o.answer { // which says there what it charges
+	if name == gateway && !o.answer { // it contains the gateway's charge
 		return true
 	}
 	if !strings.Contains(name, "sage") && !strings.Contains(strings.ToLower(name), "usage") {
@@ -43,7 +44,7 @@ func (o *object) holdsUsage(name string) bool {
 	return known && marks&markUsage != 0 && marks&(markEstimated|markIgnored|markCost) == 0
 }
 
-// searchText looks for usage in a text in JSON that is an object in Python's notation, such as ChatCompletion(usage=…).
+// searchText searches a JSON string for usage if it is an object in Python's notation, such as ChatCompletion(usage=…).
 func (o *object) searchText(quoted string) {
 	if len(quoted) < 2 || !isUpper(quoted[1]) || !strings.Contains(quoted, "usage") {
 		return
@@ -59,7 +60,7 @@ func (o *object) searchText(quoted string) {
 	}
 }
 
-// opaque skips what Python writes of a value that has no other notation: <ChatRole.USER: 'user'>.
+// opaque skips a value that Python writes in angle brackets, having no other notation for it: <ChatRole.USER: 'user'>.
 func (o *object) opaque() bool {
 	for o.at < len(o.text) {
 		switch b := o.text[o.at]; b {
@@ -81,8 +82,8 @@ func (o *object) opaque() bool {
 	return false
 }
 
-// Answer takes an answer of the provider's, in JSON or in Python's notation, which may say what the call used. It adds what the
-// attributes leave out, and never says other than they do.
+// Answer reads a provider's response, in JSON or in Python's notation, which may contain usage. It adds counts that the
+// attributes lack, and never contradicts them.
 func (r *Report) Answer(text string) {
 	if len(text) > maxAnswer || !strings.Contains(text, "sage") || !r.incomplete() {
 		return
@@ -91,7 +92,7 @@ func (r *Report) Answer(text string) {
 		return
 	}
 	said := statement{}
-	// A text in the answer could say anything. It only adds to counts that are told.
+	// A text in the response is untrusted. It only adds to counts that are already known.
 	o := object{text: text, into: &said, path: make([]byte, 0, maxPath), searching: true, answer: true, nested: r.counted()}
 	o.blanks()
 	if !o.value(0) || !o.ends() {
@@ -106,7 +107,7 @@ func (r *Report) counted() bool {
 	return r.flat.n[input] > 0 || r.flat.n[output] > 0 || r.flat.n[total] > 0 || r.objects != nil && r.objects.Counted()
 }
 
-// incomplete reports whether the attributes leave out a count that an answer may have.
+// incomplete reports whether the attributes lack a count that a response may have.
 func (r *Report) incomplete() bool {
 	cached, thought := r.flat.has(cacheRead), r.flat.has(reasoning)
 	if r.objects != nil {
@@ -115,7 +116,7 @@ func (r *Report) incomplete() bool {
 	return !cached || !thought || !r.counted()
 }
 
-// explains reports whether an account has the counts of another one, but for parts that the other one leaves out.
+// explains reports whether t has the same counts as other, except for parts that other leaves out.
 func (t *Told) explains(other *execution.Tokens) bool {
 	a := &t.Tokens
 	if !other.TellApart() {
@@ -125,8 +126,8 @@ func (t *Told) explains(other *execution.Tokens) bool {
 	return (in == 0 || in == a.CacheRead+a.CacheWrite) && (out == 0 || out == a.Reasoning)
 }
 
-// iteration reads what one of several steps of a call used. Anthropic's counts leave out those that compact a conversation. An
-// adviser's are of another model.
+// iteration reads the usage of one of several steps of a call. Anthropic's counts leave out the steps that compact a
+// conversation, which are added. Steps of an advisor are of another model and are not.
 func (o *object) iteration() bool {
 	from := o.at
 	if !o.skip() {

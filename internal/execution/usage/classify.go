@@ -8,7 +8,7 @@ func unknown(words []string) bool {
 	return marks == 0
 }
 
-// classify finds out what words say that are all about usage.
+// classify returns what words that are all about usage mean.
 func classify(words []string) Name {
 	m, known := meaning(words...)
 	if m&(markInput|markOutput|markCache) == 0 && saysResponse(words) {
@@ -16,7 +16,7 @@ func classify(words []string) Name {
 	}
 	has := func(some mark) bool { return m&some != 0 }
 	n := Name{rank: rankOther}
-	if has(markBilled) { // what is charged, where a provider tells two counts
+	if has(markBilled) { // the billed count, if a provider reports two
 		n.rank = rankBilled
 	}
 	if has(markDetails) {
@@ -72,7 +72,7 @@ func classify(words []string) Name {
 		if has(markThought) {
 			n.flags |= beside
 		}
-		if slices.Contains(words, "details") { // of all that was used: gen_ai.usage.details.thoughts_tokens
+		if slices.Contains(words, "details") { // of all usage: gen_ai.usage.details.thoughts_tokens
 			n.flags |= within
 		}
 	case has(markTool) && has(markInput):
@@ -99,14 +99,14 @@ func classify(words []string) Name {
 	return n
 }
 
-// saysResponse reports whether words count the tokens of a response, rather than something that it has.
+// saysResponse reports whether words count the tokens of a response, rather than something that it contains.
 func saysResponse(words []string) bool {
 	at := slices.Index(words, "response")
 	return at >= 0 && at+1 < len(words) && vocabulary[words[at+1]] == markToken
 }
 
-// ofTier is what a count is of that names the tier of the service, as LangChain has it: what is told apart is told under the
-// tier's name too, and the tier's name alone counts all the rest.
+// ofTier returns the kind of a count whose name has a service tier in it, as in LangChain: parts that are counted
+// separately have a count with the tier too, and the tier alone counts the rest.
 func ofTier(m mark) kind {
 	switch {
 	case m&markCache != 0 && m&markWrite != 0:
@@ -123,7 +123,7 @@ func ofTier(m mark) kind {
 	return ignored
 }
 
-// costOf tells a charge from a part of one.
+// costOf returns the kind of a cost, or ignored for a part of a cost that is not used.
 func costOf(m mark, known bool) kind {
 	switch {
 	case !known || m&markDetails != 0 && m&(markInput|markOutput) != 0 || m&(markIgnored|markCache|markReasoning|markAudio|markImage|markOther|markTool|markNot|markRead|markWrite) != 0:

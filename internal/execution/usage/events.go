@@ -6,14 +6,15 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Events gathers usage objects that tell of the same call one after the other, as a stream's events do. Each says of some
-// counts how they stand, so the later one holds for each count. The zero value has none.
+// Events collects successive usage objects of one call, such as a stream's events. Counts are cumulative, so a later
+// object replaces the counts that it has. The zero value is empty.
 type Events struct {
 	said statement
 	some bool
 }
 
-// Add adds an object as a provider gives it, and reports whether it says how much was written. What is no object is left out.
+// Add adds an object as a provider sends it, and reports whether it has a count of the output. Anything that is not an
+// object is ignored.
 func (e *Events) Add(object string) (written bool) {
 	if !looksLikeObject(object) {
 		return false
@@ -27,14 +28,14 @@ func (e *Events) Add(object string) (written bool) {
 	return later.has(output) || later.has(total)
 }
 
-// Service notes the tier that an answer says it was served in.
+// Service records the service tier that a response names.
 func (e *Events) Service(name string) {
 	if name = word(name); name != "" {
 		e.said.tier, e.some = name, true
 	}
 }
 
-// Settle returns what was told.
+// Settle returns the settled usage.
 func (e *Events) Settle(by Source) Told {
 	if !e.some {
 		return Told{}
@@ -42,8 +43,8 @@ func (e *Events) Settle(by Source) Told {
 	return e.said.settle(by, true)
 }
 
-// Own reads what is said in Watchbill's own words: a total, or an object whose input includes what was cached, and whose
-// output includes the reasoning.
+// Own reads usage in Watchbill's own terms: a total, or an object whose input includes cached tokens and whose output
+// includes the reasoning.
 func Own(raw string, by Source) Told {
 	said := statement{within: true, inOutput: true}
 	if f, err := strconv.ParseFloat(raw, 64); err == nil || f != 0 {
@@ -54,10 +55,10 @@ func Own(raw string, by Source) Told {
 	return said.settle(by, true)
 }
 
-// Parts says which of the counts in Tokens were told.
+// Parts says which of the counts in Tokens were reported.
 type Parts struct{ Input, Output bool }
 
-// Reconcile settles counts in Watchbill's own words whose total is more than their parts.
+// Reconcile settles counts in Watchbill's own terms whose total exceeds their parts.
 func Reconcile(t execution.Tokens, told Parts, by Source) execution.Tokens {
 	if t.Used > 0 && !t.TellApart() && by.onlyReads() {
 		t.Input = t.Used

@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// objects are seeds: usage in JSON and in Python's notation, whole and broken.
+// objects are seeds: usage objects in JSON and in Python's notation, valid and invalid.
 var objects = []string{
 	`{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":40},"cost":0.1,"service_tier":"flex"}`,
 	`{'input_tokens': 60, 'cache_creation': {'ephemeral_1h_input_tokens': 6}, 'output_tokens': None, 'x': (1, [2], True)}`,
@@ -17,7 +17,7 @@ var objects = []string{
 	`{"a":"\"`, `{'a': '\'', "b": {`, `{"a":1}}`, `{1: 2, "": 3}`, `U(`, `{"prompt_tokens":9999999999}`, "{\"\xff\":5,\"tokens\":1}",
 }
 
-// checkTold fails where an account cannot be stored, or says of tokens what cannot be.
+// checkTold fails if a result cannot be stored or is inconsistent.
 func checkTold(t *testing.T, told *Told) {
 	t.Helper()
 	if told.Absurd && told.Tokens != (execution.Tokens{}) {
@@ -68,7 +68,7 @@ func FuzzAttributes(f *testing.F) {
 			}
 		}
 		r := Report{Source: Source{Scope: other, Provider: name, Model: text}}
-		_ = r.Text(name, Attribute(name), text) // a wrong count is told to whoever sent it
+		_ = r.Text(name, Attribute(name), text) // errors for invalid counts are the client's
 		_ = r.Text(other, Attribute(other), object)
 		_ = r.Number(other, Attribute(other), f)
 		told := r.Settle()

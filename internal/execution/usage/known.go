@@ -2,10 +2,10 @@ package usage
 
 import "github.com/watchbill/watchbill/internal/execution"
 
-// Usage returns what is known of a call's tokens. ran reports that the model answered, if only in part. A provider does not
-// bill a call that it refused; a call that ran out of time, was left, or did not say what it used, is billed, and nobody
-// knows for how much. Nor is it known of a call that broke off when only its input was told, as a stream's first event does:
-// then the counts are the least that it used.
+// Usage returns how a call's tokens are known. ran reports that the model responded, at least in part. A provider does
+// not bill a call that it rejected. A call that timed out, was abandoned or reported no usage is billed, but its usage
+// is unknown. It is also unknown for a call that broke off after reporting only its input, as a stream's first event
+// does: the counts are then a lower bound.
 func (t *Told) Usage(status execution.Status, ran bool) execution.Usage {
 	switch {
 	case status != execution.Success && t.InputOnly():
@@ -18,13 +18,13 @@ func (t *Told) Usage(status execution.Status, ran bool) execution.Usage {
 	return execution.UsageUnknown
 }
 
-// InputOnly reports whether the input was told, and nothing of the output.
+// InputOnly reports whether the input was reported and the output was not.
 func (t *Told) InputOnly() bool {
 	return t.Tokens.Input > 0 && t.Tokens.Output == 0 && t.Tokens.Used <= t.Tokens.Input
 }
 
-// Complete adds to what was told an estimate of what was not: the input where it is missing, and the output where the estimate
-// is larger.
+// Complete completes reported counts with an estimate: the input if it is missing, and the output if the estimate is
+// larger.
 func Complete(told, estimate execution.Tokens) execution.Tokens {
 	if told.Input == 0 {
 		told.Input = estimate.Input
@@ -34,8 +34,8 @@ func Complete(told, estimate execution.Tokens) execution.Tokens {
 	return told
 }
 
-// Estimate guesses what a call used from the texts of both sides: four letters to a token, and one token to a character of
-// a script that has no spaces.
+// Estimate estimates a call's usage from its texts: four letters per token, and one token per character in scripts
+// without spaces.
 func Estimate(prompt, answer string) execution.Tokens {
 	t := execution.Tokens{Input: min(guess(prompt), execution.MaxTokens), Output: min(guess(answer), execution.MaxTokens)}
 	t.Used = t.Input + t.Output

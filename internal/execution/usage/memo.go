@@ -2,7 +2,7 @@ package usage
 
 import "github.com/watchbill/watchbill/internal/memo"
 
-// maxName is how many bytes of a name are looked at.
+// maxName is the maximum length in bytes of a name that is classified.
 const maxName = memo.MaxName
 
 var (
@@ -10,8 +10,8 @@ var (
 	members    = memo.New(classifyMember)
 )
 
-// Attribute returns what the name of an attribute says.
+// Attribute returns what an attribute's name means.
 func Attribute(name string) Name { return attributes.Get(name) }
 
-// member returns what the path of a member of an object says.
+// member returns what the path of an object's member means.
 func member(path []byte) Name { return members.GetBytes(path) }

@@ -5,57 +5,57 @@ import (
 	"strings"
 )
 
-// kind is what a name says.
+// kind is what a name means.
 type kind uint8
 
 const (
-	silent kind = iota // nothing of usage
+	silent kind = iota // not about usage
 
 	// Counts.
 	input
 	output
 	total
-	bare     // a count of tokens that does not say of which
-	uncached // input without what was cached
+	bare     // a count of tokens that does not say which
+	uncached // input without cached tokens
 	cacheRead
 	cacheWrite
 	cacheWrite5m
 	cacheWrite1h
 	reasoning
-	toolInput // input beside the prompt
+	toolInput // input in addition to the prompt
 	audioInput
 	audioOutput
 	audioCacheRead
 	imageInput
 	imageOutput
-	textInput // the prompt's text, and the answer's: the rest of the input and output, which have the common price
+	textInput // the text of the prompt, and of the response: the part of input and output with the common price
 	textOutput
-	counts // how many kinds of counts there are, and none of them
+	counts // the number of kinds of counts; not a kind
 
 	cost
 	costInput
 	costOutput
 	costUpstream // what a provider pays another one
-	tier         // of the service, as the provider answered
-	tierAsked    // as it was asked for
+	tier         // of the service, as the provider reported it
+	tierAsked    // as requested
 	region
 	speed
 
-	ignored   // is about usage, and no count of tokens that has a price of its own
-	unread    // is about usage, and has a word that is not known
-	named     // holds usage
-	container // may hold usage, among other things
+	ignored   // about usage, but not a count of tokens with a price of its own
+	unread    // about usage, with an unknown word
+	named     // contains usage
+	container // may contain usage, among other things
 )
 
-// Name is what the name of an attribute, or of a member of an object, says.
+// Name is the meaning of the name of an attribute or of an object's member.
 type Name struct {
 	kind  kind
 	flags flag
-	rank  uint8 // orders names of the same count: the lowest that says more than zero is taken
+	rank  uint8 // orders names of the same count: the lowest whose value exceeds zero is used
 	tier  tierWord
 }
 
-// tierWord is a tier of service that a count's name has in it.
+// tierWord is a service tier that is part of a count's name.
 type tierWord uint8
 
 const (
@@ -69,26 +69,26 @@ func (w tierWord) String() string { return [...]string{"", "flex", "priority"}[w
 type flag uint8
 
 const (
-	// within: it names a part of what is around it, of the input or the output.
+	// within: the name is that of a part of the input or the output.
 	within flag = 1 << iota
 	// ofInput, ofOutput: the members of an object of this name are parts of the input, or the output.
 	ofInput
 	ofOutput
-	// old: it has a word that was replaced. Input that is called a prompt includes what was cached, as OpenAI has it.
+	// old: the name has a replaced word. Input that is called a prompt includes cached tokens, as in OpenAI's API.
 	old
-	// beside: it is Gemini's word for reasoning, which is counted beside the answer.
+	// beside: the name is Gemini's for reasoning, which is counted separately from the output.
 	beside
-	// money: an object of this name has costs.
+	// money: an object of this name contains costs.
 	money
-	// conventional: it is one of a convention, whose value must be a count.
+	// conventional: the name is part of a convention, and its value must be a count.
 	conventional
-	// ticks: it is money in units of 10^-10 USD.
+	// ticks: the value is money in units of 10^-10 USD.
 	ticks
 )
 
 func (n Name) is(f flag) bool { return n.flags&f != 0 }
 
-// prefix is what the members of an object of this name are parts of.
+// prefix returns the path prefix of the members of an object of this name.
 func (n Name) prefix() string {
 	switch {
 	case n.is(ofInput):
@@ -99,10 +99,10 @@ func (n Name) prefix() string {
 	return ""
 }
 
-// Silent reports whether a name says nothing of usage.
+// Silent reports whether a name is not about usage.
 func (n Name) Silent() bool { return n.kind == silent }
 
-// Counts reports whether a name counts input, output or both, itself or in the object that is its value.
+// Counts reports whether a name counts input, output or both, in its value or in the object that is its value.
 func (n Name) Counts(text string) bool {
 	switch n.kind {
 	case input, output, total:
@@ -113,7 +113,7 @@ func (n Name) Counts(text string) bool {
 	return false
 }
 
-// Measures reports whether a name is of usage itself, not of an answer that may have some in it.
+// Measures reports whether a name is about usage itself, not a response that may contain some.
 func (n Name) Measures() bool { return n.kind != silent && n.kind != container }
 
 const (
@@ -122,19 +122,19 @@ const (
 	rankPart   = 21 // of a part of what is counted
 )
 
-// conventions are the prefixes of names whose values are counts by a convention, the best first. Within each, what
-// OpenTelemetry calls input and output now comes before prompt and completion.
+// conventions are the prefixes of names whose values are counts by convention, in order of precedence. Within each,
+// OpenTelemetry's current input and output precede prompt and completion.
 var conventions = []string{"gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage."}
 
-// containers are pairs of words that end the names of attributes with a provider's answer, or a part of it.
+// containers are pairs of words that end the names of attributes with a provider's response, or a part of it.
 var containers = [][2]string{
 	{"provider", "metadata"}, {"response", "metadata"}, {"llm", "response"}, {"genkit", "output"}, {"raw", "response"},
 }
 
-// regions are the first words of attributes that tell where a model runs, or how urgently.
+// regions are the first words of attributes that name the region or service tier of a model.
 var regions = []string{"cloud", "aws", "gcp", "azure", "gen", "llm", "bedrock", "vertex"}
 
-// classifyAttribute finds out what an attribute's name says.
+// classifyAttribute returns what an attribute's name means.
 func classifyAttribute(name string) Name {
 	if !mayMatter(name) {
 		return Name{}
@@ -160,7 +160,7 @@ func classifyAttribute(name string) Name {
 	return found
 }
 
-// mayMatter reports whether a name could say something of usage. Most do not.
+// mayMatter reports whether a name may be about usage. Most are not.
 func mayMatter(name string) bool {
 	for _, part := range []string{"oken", "sage", "ost", "ier", "egion", "etadata", "etrics", "esponse", "enkit:output", "harge", "raffic", "OKEN", "SAGE"} {
 		if strings.Contains(name, part) {
@@ -173,12 +173,12 @@ func mayMatter(name string) bool {
 func classifySegments(segments [][]string) Name {
 	all := slices.Concat(segments...)
 	last := segments[len(segments)-1]
-	if endsIn(last, "traffic", "type") && slices.Contains(regions, all[0]) { // Vertex AI's word for the tier
+	if endsIn(last, "traffic", "type") && slices.Contains(regions, all[0]) { // Vertex AI's name for the tier
 		return Name{kind: tier}
 	}
 	for i, segment := range segments {
 		if slices.Equal(segment, []string{"count", "tokens"}) {
-			return Name{} // a call that counts what another would use
+			return Name{} // a request that counts what another would use
 		}
 		marks, known := meaning(segment...)
 		switch {
@@ -215,7 +215,8 @@ func endsIn(words []string, pair ...string) bool {
 	return len(words) >= len(pair) && slices.Equal(words[len(words)-len(pair):], pair)
 }
 
-// classifyUsage is for names with the word usage in them. The count of something else that is used, such as memory, is none.
+// classifyUsage classifies a name that contains the word usage. Counts of the usage of other things, such as memory,
+// are not token counts.
 func classifyUsage(words, all []string) Name {
 	found := classify(words)
 	if found.kind == bare {
@@ -226,7 +227,8 @@ func classifyUsage(words, all []string) Name {
 	return found
 }
 
-// classifyTokens is for names that count tokens without the word usage: their last segments must say of what.
+// classifyTokens classifies a name that counts tokens without the word usage: its last segments must name what is
+// counted.
 func classifyTokens(segments [][]string) Name {
 	for from := max(len(segments)-3, 0); from < len(segments); from++ {
 		words := slices.Concat(segments[from:]...)
@@ -243,7 +245,7 @@ func classifyTokens(segments [][]string) Name {
 
 func isResponse(segment []string) bool { return endsIn(segment, "response") }
 
-// classifyMember is for the path of a member of an object that has usage in it.
+// classifyMember classifies the path of a member of an object that contains usage.
 func classifyMember(path string) Name {
 	segments := split(path)
 	if len(segments) == 0 {
@@ -254,7 +256,7 @@ func classifyMember(path string) Name {
 	case "tier":
 		return Name{kind: tier}
 	case "type":
-		if endsIn(last, "traffic", "type") { // Vertex AI's word for the tier
+		if endsIn(last, "traffic", "type") { // Vertex AI's name for the tier
 			return Name{kind: tier}
 		}
 	case "geo", "region":
@@ -268,7 +270,8 @@ func classifyMember(path string) Name {
 	return classify(slices.Concat(segments...))
 }
 
-// telling cuts from a member's path what classifyMember does not look at: it may be anything, and not fit for a metric.
+// telling removes from a member's path the segments that classifyMember ignores: they are arbitrary and unfit for a
+// metric.
 func telling(path string) string {
 	for {
 		_, rest, inside := strings.Cut(path, ".")

@@ -7,35 +7,35 @@ import (
 
 const (
 	maxNamed     = 64 << 10  // bytes of an object that is usage
-	maxContainer = 512 << 10 // bytes of one that may hold usage
-	maxDepth     = 16        // of objects in one another; what lies deeper is left out
+	maxContainer = 512 << 10 // bytes of one that may contain usage
+	maxDepth     = 16        // nesting depth of objects; deeper ones are ignored
 	maxPath      = 256       // bytes of a member's path
 	maxLabel     = 16        // bytes
 )
 
-// object reads an object in JSON or in Python's notation: quotes of both kinds, None, True, tuples, and classes such as
-// Usage(prompt_tokens=5). Its time is linear in the text's length.
+// object parses an object in JSON or in Python's notation: quotes of both kinds, None, True, tuples, and classes such
+// as Usage(prompt_tokens=5). It takes time linear in the length of the text.
 type object struct {
 	text string
 	at   int
 	into *statement
 	path []byte
-	// costs reports that the object has costs and no counts.
+	// costs reports that the object contains costs instead of counts.
 	costs bool
-	// searching reports that usage is looked for: only what lies under a member of that name is read.
+	// searching reports that usage is searched for: only the value of a member with such a name is read.
 	searching bool
-	// element reports that the object that comes is one of a list that tells counts by kind.
+	// element reports that the next object is an element of a list that has counts by kind.
 	element bool
 	// step reports that the object is one of a call's steps.
 	step bool
-	// answer reports that the object is an answer, parts of which a model wrote: they are left out.
+	// answer reports that the object is a response. Parts of it that a model wrote are ignored.
 	answer bool
-	// nested reports that texts of the answer that are objects are read as well.
+	// nested reports that strings in the response that are objects are read as well.
 	nested bool
 }
 
-// readObject adds what an object says to a statement, and reports whether it is a whole object. Of one that is not, some
-// may have been added.
+// readObject adds an object's usage to a statement, and reports whether the text is a whole object. If it is not, part
+// of it may have been added.
 func readObject(text string, prefix string, costs, searching bool, into *statement) bool {
 	limit := maxNamed
 	if searching {
@@ -67,7 +67,7 @@ func (o *object) peek() byte {
 	return 0
 }
 
-// take skips a byte and the blanks after it, if that is what comes.
+// take skips a byte and the blanks after it if it is next.
 func (o *object) take(b byte) bool {
 	if o.peek() != b {
 		return false
@@ -77,7 +77,7 @@ func (o *object) take(b byte) bool {
 	return true
 }
 
-// value reads a value, whose path is set.
+// value reads a value. The path is set.
 func (o *object) value(depth int) bool {
 	if depth > maxDepth {
 		return o.skip()
@@ -114,7 +114,7 @@ func (o *object) members(end, separator byte, depth int) bool {
 	o.element = false
 	defer func() { o.path, o.searching = o.path[:outer], searching }()
 	var label string
-	held := -1 // the count that a label belongs to
+	held := -1 // the position of the count that a label belongs to
 	o.blanks()
 	for !o.take(end) {
 		name, ok := o.memberName(separator)
@@ -167,7 +167,7 @@ func (o *object) members(end, separator byte, depth int) bool {
 	return true
 }
 
-// labelled reads the count of an element of a list that tells of what kind it is, as in [{"modality":"AUDIO","tokenCount":5}].
+// labelled reads the count of a list element that names its kind, as in [{"modality":"AUDIO","tokenCount":5}].
 func (o *object) labelled(held int, label string, outer int) bool {
 	after := o.at
 	o.at = held
@@ -191,7 +191,7 @@ func isLabelled(name string) bool {
 	return false
 }
 
-// memberName reads the name of a member, and what separates it from its value. The arguments of a class may have none.
+// memberName reads the name of a member and the separator. Arguments of a class may have no name.
 func (o *object) memberName(separator byte) (name string, ok bool) {
 	switch b := o.peek(); {
 	case b == '"' || b == '\'':
@@ -199,7 +199,7 @@ func (o *object) memberName(separator byte) (name string, ok bool) {
 			return "", false
 		}
 		if separator == '=' {
-			o.at -= len(name) + 2 // an argument without a name, which is read as a value; escapes are not resolved
+			o.at -= len(name) + 2 // an argument without a name, to be read as a value; escapes are not resolved
 			return "", true
 		}
 	case isLetter(b) || b == '_':
@@ -211,7 +211,7 @@ func (o *object) memberName(separator byte) (name string, ok bool) {
 		}
 	case separator == '=':
 		return "", true
-	case isDigit(b): // Python has numbers for names, too
+	case isDigit(b): // Python's names may be numbers
 		from := o.at
 		o.digits()
 		name = o.text[from:o.at]
@@ -227,13 +227,13 @@ func (o *object) blanksThen() byte {
 	return o.peek()
 }
 
-// comma reads what stands between members: one of them, unless it is the end.
+// comma reads the comma between members, if the end is not next.
 func (o *object) comma(end byte) bool {
 	o.blanks()
 	return o.take(',') || o.peek() == end
 }
 
-// list reads a list or a tuple. Only objects that are labelled count in one.
+// list reads a list or a tuple. Only its labelled objects count.
 func (o *object) list(depth int) bool {
 	end := byte(']')
 	if o.peek() == '(' {
@@ -263,14 +263,14 @@ func (o *object) list(depth int) bool {
 	return true
 }
 
-// ofKinds reports whether the object that comes tells of what kind its count is.
+// ofKinds reports whether the next object names the kind of its count.
 func (o *object) ofKinds() bool {
 	ahead := o.text[o.at:min(len(o.text), o.at+128)]
 	end := strings.IndexByte(ahead, '}')
 	return end > 0 && (strings.Contains(ahead[:end], "modality") || strings.Contains(ahead[:end], "ttl"))
 }
 
-// quoted reads a text. Its escapes are not resolved: what is looked for has none.
+// quoted reads a string. Escapes are not resolved, since nothing searched for has any.
 func (o *object) quoted() (text string, ok bool) {
 	quote := o.text[o.at]
 	from := o.at + 1
@@ -295,7 +295,7 @@ func (o *object) identifier() string {
 	return o.text[from:o.at]
 }
 
-// word reads null, true, None, a text with a prefix, or a class with arguments.
+// word reads null, true, None, a string with a prefix, or a class with arguments.
 func (o *object) word(depth int) bool {
 	name := o.identifier()
 	switch o.peek() {
@@ -346,14 +346,14 @@ func (o *object) number() bool {
 		return false
 	}
 	f, err := strconv.ParseFloat(o.text[from:o.at], 64)
-	if err != nil && f == 0 { // what is out of range is infinite
+	if err != nil && f == 0 { // a number out of range becomes infinite
 		return false
 	}
 	o.into.memberNumber(o.path, f, o.costs)
 	return true
 }
 
-// skip reads a value without looking at it.
+// skip skips a value.
 func (o *object) skip() bool {
 	depth := 0
 	for o.at < len(o.text) {

@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestProvidersObjects has usage as the APIs and SDKs of providers give it, by their references.
+// TestProvidersObjects checks usage objects of providers' APIs and SDKs, from their references.
 func TestProvidersObjects(t *testing.T) {
 	t.Parallel()
 	type tokens = execution.Tokens
@@ -55,7 +55,7 @@ func TestProvidersObjects(t *testing.T) {
 			tokens:  anthropic,
 			billing: billing{CacheWrite1h: 10, ServiceTier: "priority"},
 		},
-		"Anthropic, a compacted conversation": { // what compacting used is in the iterations alone
+		"Anthropic, a compacted conversation": { // only the iterations have the usage of compacting
 			object: `{"input_tokens":23000,"output_tokens":1000,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"iterations":[{"type":"compaction","input_tokens":180000,"output_tokens":3500},{"type":"message","input_tokens":23000,"output_tokens":1000}]}`,
 			tokens: tokens{Input: 203000, Output: 4500, Used: 207500},
 		},
@@ -63,11 +63,11 @@ func TestProvidersObjects(t *testing.T) {
 			object: `{"iterations":[{"type":"compaction","input_tokens":50,"cache_read_input_tokens":30,"output_tokens":5},{"type":"message","input_tokens":10,"cache_read_input_tokens":10,"cache_creation_input_tokens":10,"output_tokens":15}],"input_tokens":10,"cache_read_input_tokens":10,"cache_creation_input_tokens":10,"output_tokens":15}`,
 			tokens: anthropic,
 		},
-		"Anthropic, several messages": { // whose sum the counts are
+		"Anthropic, several messages": { // the counts are their sum
 			object: `{"input_tokens":60,"cache_read_input_tokens":40,"cache_creation_input_tokens":10,"output_tokens":20,"iterations":[{"type":"message","input_tokens":30,"cache_read_input_tokens":20,"cache_creation_input_tokens":10,"output_tokens":10},{"type":"message","input_tokens":30,"cache_read_input_tokens":20,"output_tokens":10}]}`,
 			tokens: anthropic,
 		},
-		"Anthropic, an advisor": { // which is another model, with its own price
+		"Anthropic, an advisor": { // another model, with its own price
 			object: `{"input_tokens":60,"cache_read_input_tokens":40,"cache_creation_input_tokens":10,"output_tokens":20,"iterations":[{"type":"message","input_tokens":60,"cache_read_input_tokens":40,"cache_creation_input_tokens":10,"output_tokens":20},{"type":"advisor_message","model":"claude-opus-4-6","input_tokens":800,"output_tokens":900}]}`,
 			tokens: anthropic,
 		},

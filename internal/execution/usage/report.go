@@ -8,21 +8,21 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Report gathers what the attributes of a span say of what a call used. Its zero value, with a Source, is ready to use.
+// Report collects the usage that a span's attributes report. The zero value, with a Source, is ready to use.
 type Report struct {
 	Source Source
 
 	flat    statement
-	objects *Told // nil: there were none
-	answer  *Told // the provider's own; nil: it did not say, or was not asked for
+	objects *Told // nil if there were none
+	answer  *Told // the provider's response; nil if it reported nothing or was not read
 	tooMany bool
 }
 
-// ErrCount is what is wrong with a count.
+// ErrCount is returned for an invalid count.
 var ErrCount = fmt.Errorf("must be a whole number from 0 to %d", execution.MaxTokens)
 
-// Number takes the value of an attribute that is a number. The error is ErrCount, where a convention wants a count. NaN is
-// what the AI SDK sends where the provider did not say: no count.
+// Number adds a numeric attribute. It returns ErrCount if a convention requires a count and f is none. The AI SDK sends
+// NaN if the provider reported nothing; NaN is ignored.
 func (r *Report) Number(key string, name Name, f float64) error {
 	switch {
 	case name.kind == unread && f > 0:
@@ -34,7 +34,7 @@ func (r *Report) Number(key string, name Name, f float64) error {
 	return nil
 }
 
-// Other takes a value of another type, which is no count.
+// Other adds an attribute of another type, which is never a count.
 func (r *Report) Other(name Name) error {
 	if name.is(conventional) {
 		return ErrCount
@@ -42,7 +42,7 @@ func (r *Report) Other(name Name) error {
 	return nil
 }
 
-// Text takes the value of an attribute that is a text: a word, a number, or an object in JSON or in Python's notation.
+// Text adds a string attribute: a word, a number, or an object in JSON or in Python's notation.
 func (r *Report) Text(key string, name Name, text string) error {
 	if looksLikeObject(text) {
 		r.object(key, name, text)
@@ -59,7 +59,7 @@ func (r *Report) Text(key string, name Name, text string) error {
 	return nil
 }
 
-// looksLikeObject reports whether a text may be an object, or in Python's notation a class: Usage(prompt_tokens=5).
+// looksLikeObject reports whether a text may be an object, or a class in Python's notation: Usage(prompt_tokens=5).
 func looksLikeObject(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	if text == "" {
@@ -83,27 +83,27 @@ func (r *Report) object(key string, name Name, text string) {
 	}
 	said := statement{source: key, parts: strings.HasPrefix(key, "langfuse.")}
 	if !readObject(text, name.prefix(), name.is(money), name.kind == container, &said) {
-		return // cut off, or something else that begins like one
+		return // truncated, or not an object
 	}
 	if name.is(money) {
-		// The instrumentation's own list of prices, as attributes have.
+		// The instrumentation's own price list was used, as for costs in attributes.
 		if said.costKnown || said.costFound {
 			r.flat.over(&statement{cost: said.cost, costKnown: said.costKnown, costParts: said.costParts, costFound: said.costFound})
 		}
 		return
 	}
-	if name.is(ofInput | ofOutput) { // a part of what the attributes say
+	if name.is(ofInput | ofOutput) { // a part of what the attributes report
 		r.flat.join(&said)
 		return
 	}
 	if !said.absurd && !said.has(input) && !said.has(output) && !said.has(total) && !said.has(bare) {
-		r.flat.join(&said) // it has only parts, of the whole that the attributes tell
+		r.flat.join(&said) // it has only parts of the total in the attributes
 	}
 	r.add(said.settle(r.Source, true))
 }
 
-// add puts another account beside those there are: of two that differ, the larger counts hold, for what is wrong with a
-// count is that something was left out.
+// add merges another object's usage. Of two that differ the larger counts are used, since errors in counts are usually
+// omissions.
 func (r *Report) add(told Told) {
 	if r.objects == nil {
 		r.objects = &told
@@ -112,7 +112,7 @@ func (r *Report) add(told Told) {
 	r.objects.widen(&told)
 }
 
-// Settle returns what was told.
+// Settle returns the settled usage.
 func (r *Report) Settle() Told {
 	told := r.flat.settle(r.Source, false)
 	r.tooMany = told.Absurd
@@ -125,10 +125,10 @@ func (r *Report) Settle() Told {
 	return told
 }
 
-// TooMany reports whether the attributes come to more than may be counted, once they are settled.
+// TooMany reports whether the attributes, once settled, exceed the maximum count.
 func (r *Report) TooMany() bool { return r.tooMany }
 
-// widen takes the larger of two accounts' counts, and of the rest what other has.
+// widen sets each count to the larger of the two, and takes other's values for the rest if it has them.
 func (t *Told) widen(other *Told) {
 	if other.Absurd && !t.Counted() {
 		t.Absurd = true
@@ -170,7 +170,7 @@ func (t *Told) widen(other *Told) {
 	}
 }
 
-// join adds what another part of the same statement says.
+// join adds another part of the same statement.
 func (s *statement) join(other *statement) {
 	for k := range counts {
 		if other.has(k) {

@@ -6,30 +6,30 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Source is who says what a call used. All of it may be empty.
+// Source identifies who reported the usage. Every field may be empty.
 type Source struct {
 	Scope    string // the instrumentation that made the span
 	Provider string // in lower case
 	Model    string
-	Reads    bool // the call is one that only reads, such as an embedding
+	Reads    bool // the call only reads, such as an embedding
 }
 
-// Told is what a call used, as far as it was told.
+// Told is the reported usage of a call.
 type Told struct {
 	Tokens  execution.Tokens
 	Billing execution.Billing
-	Cost    *int64 // nano-USD that the provider charges; nil: not told
-	// Absurd reports that a count was more than any may be: what was used is unknown then.
+	Cost    *int64 // nano-USD that the provider charges; nil if not reported
+	// Absurd reports that a count exceeded the maximum; the usage is then unknown.
 	Absurd bool
-	// Unread are names of counts that are not known, at most eight.
+	// Unread are names of unknown counts, at most maxUnread.
 	Unread []string
 }
 
-// Counted reports whether any count was told.
+// Counted reports whether any count was reported.
 func (t *Told) Counted() bool { return t.Tokens.Used > 0 }
 
-// settle makes one account of what was told. whole reports that it is an object as a provider gives it, which has its own
-// rules.
+// settle derives the usage from a statement. whole reports that it is an object as a provider sends it, for which other
+// rules apply.
 func (s *statement) settle(by Source, whole bool) Told {
 	told := Told{Absurd: s.absurd, Unread: s.unread, Cost: s.charge(whole)}
 	told.Billing.ServiceTier, told.Billing.Region = s.service(), s.place()
@@ -42,7 +42,7 @@ func (s *statement) settle(by Source, whole bool) Told {
 	t.CacheWrite = max(s.n[cacheWrite], s.n[cacheWrite5m]+s.n[cacheWrite1h])
 	t.Reasoning = s.n[reasoning]
 	if s.rank[total] == rankOther && s.rank[input] < rankOther && s.rank[output] < rankOther && s.n[input] > 0 && s.n[output] > 0 {
-		// A total by another name than the parts have may be of something else, such as a session.
+		// A total whose name differs in style from the parts' may be of something else, such as a session.
 		s.n[total], s.told = 0, s.told&^(1<<total)
 	}
 	t.Input, t.Output, t.Used = s.n[input], s.n[output], s.n[total]
@@ -62,7 +62,7 @@ func (s *statement) settle(by Source, whole bool) Told {
 	return told
 }
 
-// dropUnbilled forgets the parts of counts that are not what is billed, where that is told as well.
+// dropUnbilled drops parts of the input that are not billed counts, if the input is a billed count.
 func (s *statement) dropUnbilled() {
 	if s.n[input] == 0 || s.rank[input] != rankBilled {
 		return
@@ -74,7 +74,7 @@ func (s *statement) dropUnbilled() {
 	}
 }
 
-// addKinds counts the input and the output by the kinds of content that they have, where nothing else counts them.
+// addKinds sums the input and output by kind of content, if nothing else counts them.
 func (s *statement) addKinds(t *execution.Tokens) {
 	if t.Input == 0 && !s.has(uncached) && (t.Used == 0 || s.n[textInput] > 0) {
 		t.Input = s.n[textInput] + s.n[audioInput] + s.n[imageInput]
@@ -84,8 +84,8 @@ func (s *statement) addKinds(t *execution.Tokens) {
 	}
 }
 
-// settleInput has the input include what was cached. What decides, in this order: how much was not cached, parts that are
-// larger than the whole, the total, where the parts stand, and who says it.
+// settleInput makes the input include cached tokens. The evidence, in order of precedence, is the count of uncached
+// tokens, parts larger than the whole, the total, the place of the cached counts, and the source.
 func (s *statement) settleInput(t *execution.Tokens, by Source, whole bool) {
 	cached := t.CacheRead + t.CacheWrite
 	switch fresh := s.n[uncached]; {
@@ -95,7 +95,7 @@ func (s *statement) settleInput(t *execution.Tokens, by Source, whole bool) {
 	case s.has(uncached) && (t.Input == 0 || t.Input == fresh):
 		t.Input = fresh + cached
 	case s.has(uncached) && t.Input == fresh+cached:
-	case whole && s.within && cached > t.Input: // a mistake of the provider's: what it calls a part is one
+	case whole && s.within && cached > t.Input: // a mistake of the provider: what it reports as a part is a part
 	case cached > t.Input:
 		if s.has(input) || !s.has(total) {
 			t.Input += cached
@@ -106,11 +106,11 @@ func (s *statement) settleInput(t *execution.Tokens, by Source, whole bool) {
 	t.Input += s.n[toolInput]
 }
 
-// outside returns how many of the cached tokens the input leaves out.
+// outside returns the number of cached tokens that the input does not include.
 func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
 	cached, parts := t.CacheRead+t.CacheWrite, t.Input+t.Output+s.n[toolInput]
 	if rest := t.Used - parts; s.has(total) && rest > 0 {
-		thought := t.Reasoning > 0 && rest == t.Reasoning // the total may be more for the reasoning
+		thought := t.Reasoning > 0 && rest == t.Reasoning // the reasoning alone may explain the larger total
 		switch {
 		case thought && (s.within || s.prompt || s.beside):
 			return 0
@@ -124,12 +124,12 @@ func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
 	case whole && s.has(total), whole && s.prompt:
 		return 0
 	case whole, by.leavesCacheOut():
-		return cached // as Anthropic's API counts
+		return cached // as in Anthropic's API
 	}
 	return 0
 }
 
-// settleOutput has the output include the reasoning.
+// settleOutput makes the output include the reasoning.
 func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
 	rest := t.Used - t.Input - t.Output
 	switch {
@@ -145,11 +145,11 @@ func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
 	}
 }
 
-// answered is what the answer used, by the kinds of content that it has.
+// answered returns the tokens of the response, summed by kind of content.
 func (s *statement) answered() int64 { return s.n[textOutput] + s.n[audioOutput] + s.n[imageOutput] }
 
-// settleRest sees to what a total has beyond its parts. It is the part that was not told; or the reasoning, of a provider
-// that counts it in the total alone; or it stays as what was used and cannot be priced.
+// settleRest assigns the excess of a total over its parts. It is the part that was not reported, or the reasoning if
+// the provider counts that in the total alone. Otherwise it remains as used tokens that cannot be priced.
 func (s *statement) settleRest(t *execution.Tokens, by Source) {
 	rest := t.Used - t.Input - t.Output
 	switch {
@@ -172,7 +172,7 @@ func (s *statement) settleRest(t *execution.Tokens, by Source) {
 	}
 }
 
-// clamp keeps parts within what they are parts of.
+// clamp limits counts of parts to what they are parts of.
 func clamp(t *execution.Tokens) {
 	t.CacheRead = min(t.CacheRead, t.Input)
 	t.CacheWrite = min(t.CacheWrite, t.Input-t.CacheRead)
@@ -187,7 +187,7 @@ func (s *statement) bill(told *Told) {
 	fit(b, t)
 }
 
-// fit keeps the counts of b within those of t that they are parts of.
+// fit limits the counts of b to those of t that they are parts of.
 func fit(b *execution.Billing, t *execution.Tokens) {
 	b.CacheWrite1h = min(b.CacheWrite1h, t.CacheWrite)
 	b.AudioCacheRead = min(b.AudioCacheRead, t.CacheRead)
@@ -197,14 +197,14 @@ func fit(b *execution.Billing, t *execution.Tokens) {
 	b.ImageOutput = min(b.ImageOutput, t.Output-b.AudioOutput)
 }
 
-// charge returns what the provider charges. An instrumentation that could not load its list of prices says zero; a provider
-// that says so charges nothing.
+// charge returns the provider's charge. Zero means no charge if the provider reports it; an instrumentation also
+// reports zero if it could not load its price list.
 func (s *statement) charge(whole bool) *int64 {
 	nano, known := s.cost, s.costKnown
 	if parts := s.costParts[0] + s.costParts[1]; !known || nano == 0 && parts > 0 {
 		nano, known = parts, s.costFound
 	}
-	if s.ownKey && s.upstream > 0 { // what the provider charges is for passing it on
+	if s.ownKey && s.upstream > 0 { // the provider charges only for passing the call on
 		nano, known = nano+s.upstream, true
 	}
 	if !known || nano == 0 && !whole {
@@ -213,7 +213,7 @@ func (s *statement) charge(whole bool) *int64 {
 	return new(nano)
 }
 
-// service returns the tier of the service; empty is the common one.
+// service returns the service tier, or "" for the common one.
 func (s *statement) service() string {
 	name := s.tier
 	if name == "" {
@@ -244,7 +244,7 @@ func (s *statement) place() string {
 	return s.region
 }
 
-// leavesCacheOut reports whether a source counts input without what was cached, though its names and sums do not show it.
+// leavesCacheOut reports whether a source's input leaves out cached tokens although its names and sums do not show it.
 func (by Source) leavesCacheOut() bool {
 	for _, known := range leavingCacheOut {
 		if by.Scope == known.scope || known.prefix && strings.HasPrefix(by.Scope, known.scope) {
@@ -254,10 +254,10 @@ func (by Source) leavesCacheOut() bool {
 	return false
 }
 
-// leavingCacheOut has the instrumentations that pass on the counts of Anthropic's API, and of Bedrock's, as they are.
+// leavingCacheOut lists the instrumentations that pass on the counts of Anthropic's and Bedrock's APIs unchanged.
 var leavingCacheOut = []struct {
 	scope    string
-	prefix   bool // of the scope's name
+	prefix   bool // scope is a prefix
 	provider func(Source) bool
 }{
 	{"openlit.instrumentation.anthropic", false, nil},
@@ -271,13 +271,13 @@ var leavingCacheOut = []struct {
 	{"ai", false, Source.countsBeside},
 }
 
-// countsBeside reports whether the provider's API counts what was cached beside the input.
+// countsBeside reports whether the provider's API counts cached tokens separately from the input.
 func (by Source) countsBeside() bool {
 	return strings.Contains(by.Provider, "anthropic") || strings.Contains(by.Provider, "bedrock") ||
 		strings.Contains(strings.ToLower(by.Model), "claude")
 }
 
-// onlyReads reports whether the call has no output in tokens, as that of an embedding.
+// onlyReads reports whether the call's output has no tokens, like an embedding's.
 func (by Source) onlyReads() bool {
 	if by.Reads {
 		return true
@@ -291,14 +291,14 @@ func (by Source) onlyReads() bool {
 	return false
 }
 
-// thinksBeside reports whether the provider's API counts reasoning beside the answer, and in the total.
+// thinksBeside reports whether the provider's API counts reasoning in the total but not in the output.
 func (by Source) thinksBeside() bool {
 	model := strings.ToLower(by.Model)
 	if strings.Contains(model, "gemini") || strings.Contains(model, "grok") {
 		return true
 	}
 	if strings.Contains(model, "claude") || strings.Contains(model, "gpt") {
-		return false // whoever serves them
+		return false // regardless of the provider
 	}
 	for _, maker := range []string{"gemini", "google", "gcp", "vertex", "xai", "x_ai", "x-ai"} {
 		if strings.Contains(by.Provider, maker) {

@@ -9,43 +9,43 @@ import (
 )
 
 const (
-	maxUnread = 8  // names that are told of one call
+	maxUnread = 8  // names per call
 	maxTier   = 32 // bytes
 	maxCost   = 1e6
 )
 
-// statement is what one source says: the attributes of a span, or an object.
+// statement is what one source reports: the attributes of a span, or an object.
 type statement struct {
 	n    [counts]int64
-	rank [counts]uint8 // of the names that n is told by
-	told uint32        // a bit for each kind that is in n
+	rank [counts]uint8 // of the names that n comes from
+	told uint32        // a bit for each kind that is set in n
 
-	// within reports that what was cached was told within the input's details; prompt that the input is called a prompt;
-	// beside that the reasoning has Gemini's name; inOutput that the reasoning was told within the output's details.
+	// within reports that cached tokens were reported in the input's details; prompt that the input is called a prompt;
+	// beside that the reasoning has Gemini's name; inOutput that the reasoning was reported in the output's details.
 	within, prompt, beside, inOutput bool
-	parts                            bool // what is told apart adds up, as in Langfuse's words: output 15 and output_reasoning_tokens 5
-	absurd                           bool // a count is more than any may be
+	parts                            bool // separate counts add up, as in Langfuse: output 15 and output_reasoning_tokens 5
+	absurd                           bool // a count exceeds the maximum
 
 	cost      int64 // nano-USD
 	costKnown bool
 	costParts [2]int64 // of the input and of the output
-	costFound bool     // costParts has some
-	upstream  int64    // nano-USD, of whom the provider pays; or the caller does, where it is ownKey
+	costFound bool     // costParts is set
+	upstream  int64    // nano-USD, paid by the provider, or by the caller if ownKey is set
 	ownKey    bool
 
-	label string           // of the object itself: the type that it says it has
+	label string           // the type that the object states
 	model bool             // it names a model
-	more  execution.Tokens // that the counts leave out, and of which Anthropic tells beside them
+	more  execution.Tokens // not included in the counts; Anthropic reports it separately
 
 	tier, tierAsked, region, speed string
 
 	unread []string
-	source string // the name of the attribute that it is in, for unread
+	source string // the attribute's name, for unread
 }
 
 func (s *statement) has(k kind) bool { return s.told&(1<<k) != 0 }
 
-// number takes what a name says of a number.
+// number adds a number.
 func (s *statement) number(name Name, f float64) {
 	switch name.kind {
 	case cost, costInput, costOutput, costUpstream:
@@ -64,8 +64,8 @@ func (s *statement) number(name Name, f float64) {
 	}
 	k, n := name.kind, int64(f)
 	s.told |= 1 << k
-	// Of what is told twice, the better name counts; of two as good the larger, for what is wrong is that something was left
-	// out. Zero may be what an instrumentation says that does not know.
+	// Of two values of a count, the one with the better name is used; of equal names the larger, since errors in counts
+	// are usually omissions. Zero may mean that an instrumentation does not know.
 	if n == 0 || s.n[k] > 0 && (name.rank > s.rank[k] || name.rank == s.rank[k] && n <= s.n[k]) {
 		return
 	}
@@ -83,7 +83,7 @@ func (s *statement) number(name Name, f float64) {
 	}
 }
 
-// charged takes a charge in USD. Of one that is told twice the larger counts.
+// charged adds a charge in USD. Of two values the larger is used.
 func (s *statement) charged(k kind, f float64) {
 	if !(f >= 0 && f <= maxCost) {
 		return
@@ -101,7 +101,7 @@ func (s *statement) charged(k kind, f float64) {
 	*part, s.costFound = max(*part, nano), true
 }
 
-// text takes what a name says of a text.
+// text adds a text.
 func (s *statement) text(name Name, text string) {
 	switch name.kind {
 	case tier:
@@ -119,7 +119,7 @@ func (s *statement) text(name Name, text string) {
 	}
 }
 
-// numeric reads a number that came as a text.
+// numeric parses a number in a text.
 func numeric(text string, k kind) (float64, bool) {
 	if k == silent || k > costUpstream || k == counts || len(text) > 32 {
 		return 0, false
@@ -132,7 +132,7 @@ func numeric(text string, k kind) (float64, bool) {
 	return f, err == nil || math.IsInf(f, 0)
 }
 
-// word returns a text that is one word, in lower case; empty if it is none.
+// word returns a text that is a single word, in lower case, or "" if it is not.
 func word(text string) string {
 	if text == "" || len(text) > maxTier {
 		return ""
@@ -167,14 +167,14 @@ func (s *statement) memberText(path []byte, text string, costs bool) {
 	s.text(memberOf(path, costs), text)
 }
 
-// memberFlag takes a value that is true.
+// memberFlag adds a member that is true.
 func (s *statement) memberFlag(path []byte) {
 	if string(path) == "is_byok" || string(path) == "isByok" {
 		s.ownKey = true
 	}
 }
 
-// memberOf returns what a member says; of an object that has costs, all are costs.
+// memberOf returns what a member means. In an object of costs, all members are costs.
 func memberOf(path []byte, costs bool) Name {
 	if costs {
 		path = append(append(make([]byte, 0, len(path)+5), "cost."...), path...)
@@ -182,7 +182,7 @@ func memberOf(path []byte, costs bool) Name {
 	return member(path)
 }
 
-// missed notes the name of a count that is not known.
+// missed records the name of an unknown count.
 func (s *statement) missed(name string) {
 	if s.source != "" {
 		name = s.source + "." + name
@@ -192,8 +192,8 @@ func (s *statement) missed(name string) {
 	}
 }
 
-// over lays what came later over what is there. A count does not fall to zero: a part of a stream that says nothing of a
-// count may say zero.
+// over merges a later statement, whose values take precedence. A count does not fall to zero: an event of a stream may
+// have zero for a count that it does not report.
 func (s *statement) over(later *statement) {
 	for k := range counts {
 		if later.has(k) && (later.n[k] > 0 || !s.has(k)) {

@@ -26,7 +26,7 @@ func TestAttributeNames(t *testing.T) {
 		"gen_ai.usage.output_tokens.reasoning":                     reasoning,
 		"gen_ai.usage.details.cache_write_tokens":                  cacheWrite,
 		"gen_ai.usage.details.accepted_prediction_tokens":          ignored,
-		"gen_ai.usage.details.audio_tokens":                        ignored, // of which side, it does not say
+		"gen_ai.usage.details.audio_tokens":                        ignored, // does not say whether of input or output
 		"gen_ai.aggregated_usage.input_tokens":                     ignored,
 		"anthropic.usage.cache_creation.ephemeral_1h_input_tokens": cacheWrite1h,
 		"anthropic.usage.cache_creation.ephemeral_5m_input_tokens": cacheWrite5m,
@@ -56,7 +56,7 @@ func TestAttributeNames(t *testing.T) {
 		"gcp.vertex.agent.llm_response":                            container,
 		"genkit:output":                                            container,
 
-		// Spellings of nobody yet.
+		// Spellings that nobody uses yet.
 		"acme.llm.token_usage.promptTokensFromCache": unread,
 		"acme.tokens.prompt":                         input,
 		"acme.usage.tokens_in_cache_hit":             cacheRead,
@@ -85,7 +85,7 @@ func TestAttributeNames(t *testing.T) {
 		"llm.cost.prompt_details.input":                           ignored,
 		"llm.usage.total_price":                                   cost,
 
-		// As libraries write them.
+		// Names from libraries.
 		"gen_ai.usage.cached_prompt_text_tokens":           cacheRead, // xai-sdk
 		"gen_ai.usage.prompt_text_tokens":                  textInput,
 		"gen_ai.usage.prompt_image_tokens":                 imageInput,
@@ -126,7 +126,7 @@ func TestAttributeNames(t *testing.T) {
 		"gen_ai.usage.output_token_details.flex":           textOutput,
 		"gen_ai.usage.input_token_details.priority":        uncached,
 
-		// What counts something else.
+		// Counts of something else.
 		"anthropic.message.count_tokens.input_tokens": silent,
 		"gen_ai.request.max_tokens":                   silent,
 		"llm.anthropic.max_tokens":                    silent,
@@ -156,7 +156,7 @@ func TestAttributeNames(t *testing.T) {
 		if got := Attribute(name).kind; got != want {
 			t.Errorf("%.80s: kind %d, want %d", name, got, want)
 		}
-		if got := Attribute(name).kind; got != want { // from memory
+		if got := Attribute(name).kind; got != want { // from the cache
 			t.Errorf("%.80s the second time: kind %d, want %d", name, got, want)
 		}
 	}
@@ -198,7 +198,7 @@ func TestObjects(t *testing.T) {
 
 		`{"prompt_tokens":-5,"completion_tokens":"many"}`:         {},
 		`{"prompt_tokens":1e300,"completion_tokens":7}`:           {},
-		`{"prompt_tokens":5,"completion_tokens":7`:                {}, // cut off
+		`{"prompt_tokens":5,"completion_tokens":7`:                {}, // truncated
 		`{'prompt_tokens': 5, 'completion_tokens': 7, 'x': '`:     {},
 		`{"a":` + strings.Repeat(`{"a":`, 5000) + `1`:             {},
 		`{"prompt_tokens":[{"a":5}],"completion_tokens":{"a":1}}`: {},
@@ -229,7 +229,7 @@ func TestBilling(t *testing.T) {
 	}
 }
 
-// BenchmarkSpan reads the attributes that a span with content has.
+// BenchmarkSpan reads the attributes of a span with content.
 func BenchmarkSpan(b *testing.B) {
 	keys := []string{
 		"gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model", "gen_ai.response.id",
@@ -301,7 +301,7 @@ func TestCharges(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		attributes map[string]string
-		want       int64 // nano-USD; -1: none
+		want       int64 // nano-USD; -1 if none
 	}{
 		{map[string]string{"gen_ai.usage.cost": "0.0004"}, 400_000},
 		{map[string]string{"gen_ai.usage.cost": "0"}, -1},
@@ -347,7 +347,7 @@ func TestCharges(t *testing.T) {
 	}
 }
 
-// TestUnreadNamesLeaveOutWhatIsAround does not tell whose counts they are.
+// TestUnreadNamesLeaveOutWhatIsAround checks that unread names do not contain arbitrary members, such as user names.
 func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
 	t.Parallel()
 	r := Report{}
@@ -359,7 +359,8 @@ func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
 	}
 }
 
-// TestAnObjectOfPartsAlone: the AI SDK's version 5 tells what was written to Bedrock's cache in an object of its own.
+// TestAnObjectOfPartsAlone checks objects without totals: version 5 of the AI SDK reports tokens written to Bedrock's
+// cache in an object of their own.
 func TestAnObjectOfPartsAlone(t *testing.T) {
 	t.Parallel()
 	numbers := map[string]float64{"ai.usage.inputTokens": 60, "ai.usage.cachedInputTokens": 40, "ai.usage.outputTokens": 20, "ai.usage.totalTokens": 80}

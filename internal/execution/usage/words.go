@@ -2,11 +2,11 @@ package usage
 
 import "strings"
 
-// mark is what a word says of the name that it stands in.
+// mark is what a word contributes to the meaning of a name.
 type mark uint32
 
 const (
-	markNoise mark = 1 << iota // says nothing
+	markNoise mark = 1 << iota // no meaning
 	markToken
 	markUsage
 	markDetails
@@ -20,24 +20,24 @@ const (
 	markLong  // kept for an hour
 	markNot
 	markReasoning
-	markThought // Gemini's word for reasoning, which it counts beside the answer
+	markThought // Gemini's word for reasoning, which it counts separately from the output
 	markTool
 	markUse
 	markAudio
 	markImage
-	markOther // text and other kinds of content that have the common price
+	markOther // text and other kinds of content with the common price
 	markCost
 	markBilled
-	markEval // Ollama's word for reading the prompt, and for answering
+	markEval // Ollama's word for reading the prompt, and for responding
 	markEstimated
-	markTier     // of the service, which some write before each count
+	markTier     // of the service; some put it before each count
 	markTicks    // xAI's unit of money
-	markUpstream // of whom a provider pays
-	markMedia    // files and pictures that are counted as such, if no tokens are told
+	markUpstream // of another provider, which the provider pays
+	markMedia    // files and images that are counted themselves, unless the name has the word token
 	markIgnored
 )
 
-// vocabulary has the words that names of usage are made of.
+// vocabulary maps the words in names of usage to their marks.
 var vocabulary = func() map[string]mark {
 	words := map[string]mark{}
 	for list, m := range map[string]mark{
@@ -90,8 +90,8 @@ var vocabulary = func() map[string]mark {
 	return words
 }()
 
-// split returns the segments of a name, each as its words in lower case. A dot, a colon and a slash end a segment; an
-// underscore, a hyphen, a capital letter and a digit after a letter begin a word, so that ephemeral1hInputTokens is
+// split returns the segments of a name, each as its words in lower case. A dot, a colon or a slash ends a segment. An
+// underscore, a hyphen, a capital letter or a digit after a letter begins a word, so that ephemeral1hInputTokens is
 // [ephemeral 1h input tokens].
 func split(name string) [][]string {
 	var segments [][]string

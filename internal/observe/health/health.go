@@ -1,5 +1,5 @@
-// Package health tells whether the work succeeds that a replica is there for. It learns so from the outcomes of that work, and
-// where there are none from probes: a bit of each kind of work, done now and then, that leaves nothing behind.
+// Package health reports whether a replica's work succeeds. It learns that from the outcomes of the work and, when
+// there is none, from probes: small operations of each kind, run periodically, that leave nothing behind.
 package health
 
 import (
@@ -16,16 +16,17 @@ import (
 )
 
 const (
-	// probeEvery and probeTimeout keep a fault from being unknown for longer than five seconds.
+	// probeEvery and probeTimeout ensure that a fault is noticed within five seconds.
 	probeEvery   = 2 * time.Second
 	probeTimeout = 1500 * time.Millisecond
 
-	// Work fails if it did so again and again for failingAfter, and not if the last time was longer than failedRecently ago.
+	// A kind of work is failing once it has failed without a success for failingAfter, until failedRecently after the
+	// last failure.
 	failingAfter   = 2 * time.Second
 	failedRecently = 8 * time.Second
 )
 
-// Probe does a bit of a kind of work. It returns what is wrong as one sentence, or an error if the work fails.
+// Probe tries one operation. It returns what is wrong as one sentence, or an error if the operation fails.
 type Probe func(ctx context.Context) (reason string, err error)
 
 // Check is a kind of work that may fail. It is safe for concurrent use.
@@ -37,15 +38,15 @@ type Check struct {
 
 	mu      sync.Mutex
 	due     time.Time
-	reason  string // what the last probe found; empty: nothing
+	reason  string // from the last probe; empty if it found nothing
 	err     error  // of the last probe
 	good    time.Time
-	since   time.Time // when the work began to fail; zero: it succeeds
-	last    time.Time // when it failed last
+	since   time.Time // when the work began to fail; zero if it succeeds
+	last    time.Time // the last failure
 	lastErr error
 }
 
-// Succeeded notes that work of the kind succeeded.
+// Succeeded records a success.
 func (c *Check) Succeeded() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +54,8 @@ func (c *Check) Succeeded() {
 	c.reason, c.err, c.lastErr, c.since = "", nil, nil, time.Time{}
 }
 
-// Failed notes that work of the kind failed. One failure is a matter of the request; the next probe is due at once.
+// Failed records a failure and makes the next probe due at once. A single failure does not make the check fail, since
+// the request may be the cause.
 func (c *Check) Failed(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
@@ -67,7 +69,7 @@ func (c *Check) Failed(err error) {
 	c.due = time.Time{}
 }
 
-// Observe notes how work of the kind ended.
+// Observe records the outcome of an operation.
 func (c *Check) Observe(err error) {
 	if err == nil {
 		c.Succeeded()
@@ -76,7 +78,7 @@ func (c *Check) Observe(err error) {
 	c.Failed(err)
 }
 
-// takeTurn reports whether the probe is to run now. It is not if work of the kind succeeded since it was last due.
+// takeTurn reports whether the probe is due. It is skipped if the work succeeded within the last interval.
 func (c *Check) takeTurn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +118,7 @@ func (c *Check) state() (reason string, err error) {
 	return c.reason, nil
 }
 
-// Monitor runs checks. Add comes before Run.
+// Monitor runs checks. Add must not be called after Run.
 type Monitor struct {
 	log    *zap.Logger
 	now    func() time.Time
@@ -126,17 +128,17 @@ type Monitor struct {
 // NewMonitor returns a Monitor without checks.
 func NewMonitor(log *zap.Logger, now func() time.Time) *Monitor { return &Monitor{log: log, now: now} }
 
-// Add adds a check of a kind of work, which is named as in "executions cannot be written", and probed every two seconds.
+// Add adds a check that is probed every two seconds. work names it as in "executions cannot be written".
 func (m *Monitor) Add(work string, probe Probe) *Check { return m.AddEvery(probeEvery, work, probe) }
 
-// AddEvery adds a check that is probed at another interval.
+// AddEvery is like Add with another interval.
 func (m *Monitor) AddEvery(every time.Duration, work string, probe Probe) *Check {
 	c := &Check{work: work, every: every, probe: probe, now: m.now}
 	m.checks = append(m.checks, c)
 	return c
 }
 
-// Run probes until ctx ends, one check at a time: probes take no more than one connection.
+// Run runs the probes until ctx is done, one at a time, so that they use at most one connection.
 func (m *Monitor) Run(ctx context.Context) error {
 	const tick = 250 * time.Millisecond
 	ticker := time.NewTicker(tick)
@@ -160,7 +162,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// tell logs what changed since it was last told.
+// tell logs the reasons if they changed since the last call.
 func (m *Monitor) tell(told []string) []string {
 	reasons := m.Reasons()
 	if slices.Equal(reasons, told) {
@@ -174,7 +176,7 @@ func (m *Monitor) tell(told []string) []string {
 	return reasons
 }
 
-// Reasons returns what is wrong, one sentence each. Kinds of work that fail for one reason share a sentence.
+// Reasons returns what is wrong, one sentence each. Kinds of work with the same cause share a sentence.
 func (m *Monitor) Reasons() []string {
 	var reasons []string
 	var causes []string
@@ -198,7 +200,7 @@ func (m *Monitor) Reasons() []string {
 	return reasons
 }
 
-// Failing returns the kinds of work, and whether each fails.
+// Failing returns for each kind of work whether it fails.
 func (m *Monitor) Failing() map[string]bool {
 	failing := make(map[string]bool, len(m.checks))
 	for _, c := range m.checks {
@@ -208,7 +210,7 @@ func (m *Monitor) Failing() map[string]bool {
 	return failing
 }
 
-// causeOf returns what clients may be told of an error.
+// causeOf returns the part of an error that clients may see.
 func causeOf(err error) string {
 	var known *fault.Error
 	if errors.As(err, &known) {

@@ -52,13 +52,13 @@ func run(t *testing.T, do func(t *testing.T, f *fixture)) {
 	})
 }
 
-// after lets time pass. It is the bubble's.
+// after advances the bubble's clock.
 func after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// set changes what the probes return.
+// set changes the results of the probes.
 func (f *fixture) set(errA, errB error, reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,7 +124,7 @@ func TestWorkThatSucceedsNeedsNoProbe(t *testing.T) {
 	})
 }
 
-// TestWorkThatFailsAgainAndAgainIsTold though its probe finds nothing.
+// TestWorkThatFailsAgainAndAgainIsTold checks that repeated failures are reported although the probe succeeds.
 func TestWorkThatFailsAgainAndAgainIsTold(t *testing.T) {
 	t.Parallel()
 	run(t, func(t *testing.T, f *fixture) {
@@ -142,7 +142,7 @@ func TestWorkThatFailsAgainAndAgainIsTold(t *testing.T) {
 			t.Errorf("want apples failing alone, got %v", failing)
 		}
 		after(10 * time.Second)
-		f.want(t) // nobody tries any more, and the probe succeeds
+		f.want(t) // no more attempts, and the probe succeeds
 		f.a.Failed(fault.ErrUnavailable)
 		f.a.Succeeded()
 		f.want(t)
