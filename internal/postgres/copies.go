@@ -72,7 +72,7 @@ func (c *copies) failed(code string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch code {
-	case uniqueViolation, insufficientPrivilege, featureNotSupported: // the last two if the login does not own the tables
+	case uniqueViolation, insufficientPrivilege, featureNotSupported: // the last two: the login does not own the tables
 		c.careful = now.Add(carefulFor)
 		return true
 	}

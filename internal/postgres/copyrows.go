@@ -70,7 +70,7 @@ func (c *copyReader) make() {
 	b := &c.row.b
 	*b = (*b)[:0]
 	if c.next == 0 {
-		*b = append(*b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...) // signature, no flags, no header extension
+		*b = append(*b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...) // signature, flags, extension length
 	}
 	for ; c.next < c.rows && len(*b) < copyChunk; c.next++ {
 		*b = binary.BigEndian.AppendUint16(*b, c.columns)

@@ -82,7 +82,7 @@ func (db *DB) checkLife(ctx context.Context, life string) error {
 // LookUpTokens implements mailbox.Source.
 func (s *Mailbox) LookUpTokens(ctx context.Context, hashes []fleet.TokenHash) (known []fleet.TokenHash, err error) {
 	const doing = "look up tokens"
-	ctx = telemetry.WithAudience(ctx, telemetry.Unauthenticated) // keeps look-ups of unknown tokens out of figures with objectives
+	ctx = telemetry.WithAudience(ctx, telemetry.Unauthenticated) // so that objectives do not count these queries
 	wanted := make([][]byte, len(hashes))
 	for i := range hashes {
 		wanted[i] = hashes[i][:]
