@@ -20,13 +20,14 @@ type Agents struct {
 	enrolled tally
 }
 
-// NewAgents returns a store of agents. changed is called after each commit that invalidated a token, with the agent's id.
+// NewAgents returns a store of agents. changed is called after each commit that invalidated a token, with the agent's
+// id.
 func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents {
 	return &Agents{db: db, changed: changed}
 }
 
-// Enroll stores a new agent. It returns fleet.ErrAgentExists if the id is taken, and fleet.ErrEnrollmentFull if the same
-// enrollment token has already enrolled limit agents. A limit of 0 means no limit.
+// Enroll stores a new agent. It returns fleet.ErrAgentExists if the id is taken, and fleet.ErrEnrollmentFull if the
+// same enrollment token has already enrolled limit agents. A limit of 0 means no limit.
 func (s *Agents) Enroll(ctx context.Context, a fleet.Agent, token fleet.TokenHash, limit int) (fleet.Agent, error) {
 	const doing = "enrol an agent"
 	labels, err := encodeLabels(a.Labels)

@@ -39,7 +39,8 @@ var (
 	}
 )
 
-// Contents stores the content of log records until the executions that it belongs to are stored, and then adds it to them.
+// Contents stores the content of log records until the executions that it belongs to are stored, and then adds it to
+// them.
 type Contents struct {
 	db     *DB
 	policy execution.PayloadPolicy
@@ -56,8 +57,8 @@ func NewContents(db *DB, policy execution.PayloadPolicy) *Contents {
 	return &Contents{db: db, policy: policy, waiting: map[execution.Source]contentSize{}}
 }
 
-// Keep masks, bounds and stores contents. They are committed when Keep returns nil. Contents that the policy rejects are
-// not stored; refused is their number.
+// Keep masks, bounds and stores contents. They are committed when Keep returns nil. Contents that the policy rejects
+// are not stored; refused is their number.
 func (s *Contents) Keep(ctx context.Context, contents []execution.Content) (refused int, err error) {
 	var traces, spans []string
 	var digests [][]byte
@@ -143,7 +144,8 @@ func digestOf(c execution.Content) []byte {
 	return hash.Sum(nil)
 }
 
-// reserve returns an error if storing size would exceed a limit. It uses the last count plus what this replica added since.
+// reserve returns an error if storing size would exceed a limit. It uses the last count plus what this replica added
+// since.
 func (s *Contents) reserve(source execution.Source, size contentSize) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,8 +199,8 @@ SELECT source, count(*), sum(bytes) FROM pending_contents GROUP BY source`)
 // spanKey identifies a span.
 type spanKey struct{ trace, span string }
 
-// Join adds pending contents to their executions as far as these are stored. It reports whether more contents may be due.
-// Replicas may call it concurrently.
+// Join adds pending contents to their executions as far as these are stored. It reports whether more contents may be
+// due. Replicas may call it concurrently.
 func (s *Contents) Join(ctx context.Context) (more bool, err error) {
 	joined := 0
 	err = s.db.inTxAs(ctx, admin, "join log records", func(tx pgx.Tx) error {
@@ -263,8 +265,9 @@ type storedExecution struct {
 	hasInput, hasOutput bool
 }
 
-// spanExecutions returns the executions of spans and locks their rows. If a span was merged into another of the same call,
-// its execution is that of the other. Spans with content newer than contentsQuiet are left out, since more may follow.
+// spanExecutions returns the executions of spans and locks their rows. If a span was merged into another of the same
+// call, its execution is that of the other. Spans with content newer than contentsQuiet are left out, since more may
+// follow.
 func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey]storedExecution, error) {
 	traces, spans := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
@@ -296,7 +299,8 @@ FOR UPDATE OF e`, traces, spans, contentsQuiet.Seconds())
 	return found, err
 }
 
-// join deletes a span's pending contents and sets the payloads that its execution lacks. It returns the number of contents.
+// join deletes a span's pending contents and sets the payloads that its execution lacks. It returns the number of
+// contents.
 func (s *Contents) join(ctx context.Context, tx pgx.Tx, key spanKey, to storedExecution) (n int, err error) {
 	rows, err := tx.Query(ctx, `-- name: DropContents :many
 WITH dropped AS (DELETE FROM pending_contents WHERE trace_id = $1 AND span_id = $2 RETURNING *)

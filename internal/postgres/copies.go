@@ -14,14 +14,15 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Nearly always every row of a batch is new. Such a batch is copied into the tables (COPY), which costs less than half of
-// INSERT … ON CONFLICT DO NOTHING. If a row exists, the transaction fails and PostgreSQL logs its key; the batch is then
-// inserted.
+// Nearly always every row of a batch is new. Such a batch is copied into the tables (COPY), which costs less than half
+// of INSERT … ON CONFLICT DO NOTHING. If a row exists, the transaction fails and PostgreSQL logs its key; the batch is
+// then inserted.
 
 const (
 	// carefulFor is how long batches are inserted after one could not be copied.
 	carefulFor = time.Minute
-	// rememberedIDs is the number of ids remembered, so that a batch that is sent again soon is not copied. A power of two.
+	// rememberedIDs is the number of ids remembered, so that a batch that is sent again soon is not copied. A power of
+	// two.
 	rememberedIDs = 1 << 18
 )
 

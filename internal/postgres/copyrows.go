@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// copyRows copies n rows into a table. write is called for each row and writes its columns in order. named is the table's
-// name in metrics, if different.
+// copyRows copies n rows into a table. write is called for each row and writes its columns in order. named is the
+// table's name in metrics, if different.
 //
 // pgx's CopyFrom queries the columns' types each time and selects an encoder for each value, which costs as much as
 // decoding the received rows. Here the caller selects the encoding.

@@ -20,8 +20,8 @@ import (
 type Config struct {
 	URL      string
 	MaxConns int // of the pool for requests; 0 for the URL's value or the driver's default
-	// Pooler must be set if the URL leads through a transaction pooler. It shares the server's connections, so no prepared
-	// statement and no setting may be left on one.
+	// Pooler must be set if the URL leads through a transaction pooler. It shares the server's connections, so no
+	// prepared statement and no setting may be left on one.
 	Pooler bool
 	// Observer is notified of every query, by the name in its SQL. May be nil.
 	Observer QueryObserver
@@ -32,7 +32,8 @@ type Config struct {
 // receives parameters.
 type QueryObserver interface {
 	ObserveQuery(name string, took time.Duration, err error, sqlstate string)
-	// ObserveOtherQuery is called for queries that do not run for known callers, by the context: telemetry.WithAudience.
+	// ObserveOtherQuery is called for queries that do not run for known callers, by the context:
+	// telemetry.WithAudience.
 	ObserveOtherQuery(audience telemetry.Audience, name string, took time.Duration, err error, sqlstate string)
 }
 
@@ -48,8 +49,8 @@ type DB struct {
 	// lives counts how often everything read before became invalid: see lifeCTE.
 	lives *atomic.Uint64
 
-	// reserved has separate connections for what must continue while requests hold all connections of pool: sweeps, last
-	// seen, unknown tokens, rate limits, and the health check and probes, of which one runs at a time.
+	// reserved has separate connections for what must continue while requests hold all connections of pool: sweeps,
+	// last seen, unknown tokens, rate limits, and the health check and probes, of which one runs at a time.
 	reserved *DB
 }
 
@@ -145,15 +146,16 @@ func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// hurryGoodbye limits the time to close a connection. The driver waits up to 15 s for the server to confirm, and until then
-// the connection counts towards the pool's maximum: after a network failure a pool could open no new ones for that long.
+// hurryGoodbye limits the time to close a connection. The driver waits up to 15 s for the server to confirm, and until
+// then the connection counts towards the pool's maximum: after a network failure a pool could open no new ones for that
+// long.
 func hurryGoodbye(conn *pgx.Conn) {
 	socket := conn.PgConn().Conn()
 	time.AfterFunc(goodbyeTimeout, func() { _ = socket.Close() }) // usually closed already
 }
 
-// limitStatements returns a function that sets the timeouts of a new connection, except those that the URL sets. It uses a
-// statement, since transaction poolers reject them as start-up parameters.
+// limitStatements returns a function that sets the timeouts of a new connection, except those that the URL sets. It
+// uses a statement, since transaction poolers reject them as start-up parameters.
 func limitStatements(cc *pgx.ConnConfig) func(context.Context, *pgx.Conn) error {
 	var set strings.Builder
 	set.WriteString("SET jit = off;") // statements are short; compiling one can take longer than running it
@@ -193,8 +195,9 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping returns the schema's version, 0 if there is no schema, or the reason why the database is unavailable. While the table
-// of versions is locked, it returns the version read last: the database responds, and nothing else needs that table.
+// Ping returns the schema's version, 0 if there is no schema, or the reason why the database is unavailable. While the
+// table of versions is locked, it returns the version read last: the database responds, and nothing else needs that
+// table.
 func (db *DB) Ping(ctx context.Context) (schemaVersion int64, err error) {
 	return db.reserved.version(ctx)
 }

@@ -21,8 +21,8 @@ type Deployments struct {
 	changed func(agentIDs ...string)
 }
 
-// NewDeployments returns a store of deployments. newID returns ids that sort by time (UUIDv7). changed is called after each
-// commit that changed pending deployments, with the ids of their agents.
+// NewDeployments returns a store of deployments. newID returns ids that sort by time (UUIDv7). changed is called after
+// each commit that changed pending deployments, with the ids of their agents.
 func NewDeployments(db *DB, backoff fleet.Backoff, newID func() uuid.UUID, changed func(agentIDs ...string)) *Deployments {
 	return &Deployments{db, backoff, newID, changed}
 }

@@ -16,9 +16,9 @@ func userHash(userID string) []byte {
 	return hash[:]
 }
 
-// rememberErasure records an erasure: executions of the user that began before now are no longer stored. When it returns,
-// all transactions that missed the record have ended, since its lock waits for those that have read the table and blocks
-// new readers.
+// rememberErasure records an erasure: executions of the user that began before now are no longer stored. When it
+// returns, all transactions that missed the record have ended, since its lock waits for those that have read the table
+// and blocks new readers.
 func (s *Executions) rememberErasure(ctx context.Context, userID string) error {
 	if userID == execution.Unknown { // ancestors that arrive later may give such executions to other users
 		return nil

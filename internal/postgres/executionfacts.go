@@ -11,9 +11,10 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// readCells reads rollups and unfolded deltas in one statement and thus one snapshot: a delta that is folded concurrently is
-// counted exactly once, and segments that are subtracted are of the same moment as the others. OFFSET 0 keeps the planner
-// from replacing the segments' index look-ups with one scan of the table: it cannot estimate how small the segments are.
+// readCells reads rollups and unfolded deltas in one statement and thus one snapshot: a delta that is folded
+// concurrently is counted exactly once, and segments that are subtracted are of the same moment as the others. OFFSET 0
+// keeps the planner from replacing the segments' index look-ups with one scan of the table: it cannot estimate how
+// small the segments are.
 const readCells = `-- name: ReadExecutionCells :many
 SELECT s.minus, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens,
 	r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens,

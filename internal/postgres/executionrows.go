@@ -25,8 +25,8 @@ func (s *Executions) Errors(ctx context.Context, after execution.Position, most 
 	return found, err
 }
 
-// UserActivity returns up to most of a user's executions after the given position, newest first. It runs as that user, so
-// that row-level security hides those of others.
+// UserActivity returns up to most of a user's executions after the given position, newest first. It runs as that user,
+// so that row-level security hides those of others.
 func (s *Executions) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
 	var found []execution.Execution
 	err := s.db.inTxOf(ctx, userID, "list a user's activity", func(tx pgx.Tx) error {
@@ -52,7 +52,8 @@ func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id 
 const eraseAtOnce = 2000
 
 // EraseUser deletes a user's executions and their share of the rollups, including what remains there of executions that
-// retention deleted before. Executions of the user that arrive later but began before the erasure are dropped: see Commit.
+// retention deleted before. Executions of the user that arrive later but began before the erasure are dropped: see
+// Commit.
 func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
 	var erased execution.Erased
 	if err := s.rememberErasure(ctx, userID); err != nil {
@@ -80,7 +81,7 @@ func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Er
 }
 
 // eraseSome deletes up to eraseAtOnce of a user's executions. If last is set and there were fewer, it also deletes the
-// rest of the user's data. Only with last set it blocks folding: a concurrent fold would restore what is deleted, but
+// rest of the user's data. It blocks folding only if last is set: a concurrent fold would restore what is deleted, but
 // blocking it while millions of executions are erased would let deltas pile up, which readers must sum.
 func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, last bool) (rows, rollups int64, err error) {
 	q := s.db.queries.WithTx(tx)
@@ -108,7 +109,8 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, la
 	return int64(len(gone)), rollups, err
 }
 
-// eraseRest deletes the remaining data of a user whose executions are deleted, and returns the number of deleted rollups.
+// eraseRest deletes the remaining data of a user whose executions are deleted, and returns the number of deleted
+// rollups.
 func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID string) (rollups int64, err error) {
 	if err := q.EraseUnsettled(ctx, userID); err != nil {
 		return 0, err

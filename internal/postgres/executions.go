@@ -41,8 +41,8 @@ func NewExecutions(db *DB, kept ExecutionRetention, now func() time.Time) *Execu
 // version. PriceBy must be called before any other method.
 func (s *Executions) PriceBy(price func(*execution.Execution)) { s.price = price }
 
-// Commit stores a batch in one transaction: its new executions, their deltas of the rollups, and its spans. The batch is
-// committed when Commit returns nil. The executions must be valid and within the retention.
+// Commit stores a batch in one transaction: its new executions, their deltas of the rollups, and its spans. The batch
+// is committed when Commit returns nil. The executions must be valid and within the retention.
 func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (execution.Committed, error) {
 	if err := s.prepare(ctx, batch); err != nil {
 		return execution.Committed{}, err
@@ -167,9 +167,9 @@ func committed(all int, in *intake, isNew []bool) execution.Committed {
 	return done
 }
 
-// becomeWriter takes the writer's role. If staging is set, it creates the staging table unless it exists. The session keeps
-// the table for later transactions. With a pooler it is dropped at the end of the transaction, since sessions are shared,
-// also by replicas of other versions.
+// becomeWriter takes the writer's role. If staging is set, it creates the staging table unless it exists. The session
+// keeps the table for later transactions. With a pooler it is dropped at the end of the transaction, since sessions are
+// shared, also by replicas of other versions.
 func (s *Executions) becomeWriter(ctx context.Context, tx pgx.Tx, staging bool) error {
 	const role = "-- name: BecomeWriter :exec\nSET LOCAL ROLE watchbill_writer"
 	if !staging {
@@ -217,7 +217,8 @@ func keyOf(e *execution.Execution) executionKey {
 	return executionKey{e.UserID, e.CreatedAt.UnixMicro(), e.ID}
 }
 
-// insertNew inserts the rows whose key does not exist and sets isNew for them. Of rows with the same key it uses the first.
+// insertNew inserts the rows whose key does not exist and sets isNew for them. Of rows with the same key it uses the
+// first.
 func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row, isNew []bool) error {
 	if len(rows) == 0 {
 		return nil

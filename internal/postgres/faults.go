@@ -85,7 +85,8 @@ func refusal(code string) *fleet.Error {
 		return fleet.UnavailableBecause("the database failed (%s); try again later", code)
 	}
 	switch code {
-	case insufficientPrivilege, undefinedTable, "42703", "42704", "42883", "3F000": // a grant, table, column, role, function or schema is missing
+	// A grant, table, column, role, function or schema is missing.
+	case insufficientPrivilege, undefinedTable, "42703", "42704", "42883", "3F000":
 		return fleet.UnavailableBecause("the database is not set up for this (%s); try again later", code)
 	case serializationFailure, deadlockDetected: // after all retries: see transact
 		return fleet.UnavailableBecause("the database was too busy (%s); try again later", code)

@@ -17,8 +17,8 @@ import (
 type FleetSample struct {
 	Agents      map[fleet.State]int64
 	Deployments map[fleet.Status]int64
-	// WantedPolls and ExpectedPolls are the polls per second of the agents that are online or late: at the intervals that
-	// they requested, and at the poll interval hints that they received last.
+	// WantedPolls and ExpectedPolls are the polls per second of the agents that are online or late: at the intervals
+	// that they requested, and at the poll interval hints that they received last.
 	WantedPolls, ExpectedPolls float64
 	Age                        time.Duration
 }

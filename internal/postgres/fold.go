@@ -136,8 +136,8 @@ func compareBools(a, b bool) int {
 	return 1
 }
 
-// sumsOf sums deltas at all widths. Each width is summed from the next narrower one, which has far fewer sums than there
-// are deltas.
+// sumsOf sums deltas at all widths. Each width is summed from the next narrower one, which has far fewer sums than
+// there are deltas.
 func sumsOf(taken pgx.Rows) (sums map[rollupKey]*execution.Measures, n int32, err error) {
 	defer taken.Close()
 	sums = map[rollupKey]*execution.Measures{}

@@ -18,8 +18,8 @@ import (
 // idempotencyKeep is how long the response to a create request is kept for repeats: a day, in seconds.
 const idempotencyKeep = 24 * 60 * 60
 
-// Create creates one deployment for each of the order's agents and returns the response that encode makes of them. With a
-// key, the response is stored in the same transaction and returned again if the request is repeated.
+// Create creates one deployment for each of the order's agents and returns the response that encode makes of them. With
+// a key, the response is stored in the same transaction and returned again if the request is repeated.
 func (s *Deployments) Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey,
 	encode func(fleet.CreatedGroup) ([]byte, error),
 ) ([]byte, error) {

@@ -19,8 +19,8 @@ type Hints struct {
 	heard   func()
 	send    chan struct{}
 
-	// After quiet without a notification the listening connection is pinged, which must succeed within patience, since a
-	// socket may stall without closing.
+	// After quiet without a notification the listening connection is pinged, which must succeed within patience, since
+	// a socket may stall without closing.
 	quiet, patience time.Duration
 }
 
@@ -74,8 +74,8 @@ func (h *Hints) sendAll(ctx context.Context) {
 	}
 }
 
-// notify sends a notification. It does not wait for the disk: losing one is harmless, and PostgreSQL holds a global lock
-// while it commits one.
+// notify sends a notification. It does not wait for the disk: losing one is harmless, and PostgreSQL holds a global
+// lock while it commits one.
 func (h *Hints) notify(ctx context.Context) error {
 	const sql = `-- name: Hint :exec
 WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)) SELECT pg_notify($1, $2) FROM fast`

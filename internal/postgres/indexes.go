@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// promised lists the indexes that the requirements name, each with the query that it serves. The queries contain literals,
-// so that EXPLAIN needs no parameters and executes nothing.
+// promised lists the indexes that the requirements name, each with the query that it serves. The queries contain
+// literals, so that EXPLAIN needs no parameters and executes nothing.
 var promised = []struct{ table, index, shape, example string }{
 	{
 		"deployments", "idx_deployment_agent_status_created", "WHERE agent_id = ? AND status = ? ORDER BY created_at",

@@ -27,8 +27,8 @@ type intake struct {
 	early   []earlyCall
 }
 
-// intakeOf returns what is to be stored of a batch. It stores the batch's spans except, if copied is set, those that are
-// copied later.
+// intakeOf returns what is to be stored of a batch. It stores the batch's spans except, if copied is set, those that
+// are copied later.
 func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family, copied bool) (*intake, error) {
 	flags := make([]bool, 2*len(batch.Executions))
 	in := &intake{spans: batch.Spans, partner: flags[:len(batch.Executions)], again: flags[len(batch.Executions):]}

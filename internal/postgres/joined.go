@@ -47,10 +47,10 @@ ON CONFLICT (execution_id) DO NOTHING`, ids, intos, reasons, users, times, trace
 	return err
 }
 
-// dropJoined removes from in what was received before and since merged into another execution or moved to another user. It
-// is recognized by its span or, after spansKept, by its id. Other executions received before are marked in in.again, since
-// their rows may be moved to another user at the moment. fresh means that none of the batch's spans was stored before.
-// Nearly always this is so, and no execution is older than spansKept; then dropJoined runs no query.
+// dropJoined removes from in what was received before and since merged into another execution or moved to another user.
+// It is recognized by its span or, after spansKept, by its id. Other executions received before are marked in in.again,
+// since their rows may be moved to another user at the moment. fresh means that none of the batch's spans was stored
+// before. Nearly always this is so, and no execution is older than spansKept; then dropJoined runs no query.
 func (s *Executions) dropJoined(ctx context.Context, tx pgx.Tx, f *family, in *intake, fresh bool) error {
 	forgotten := s.now().Add(-spansKept)
 	var traces, spans, ids, users []string
@@ -105,7 +105,8 @@ WHERE a.trace_id IS NULL OR a.xmin <> pg_current_xact_id()::xid`, traces, spans,
 		kept++
 	}
 	in.rows, in.from = in.rows[:kept], in.from[:kept]
-	in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool { return dropped[j.ID] || dropped[j.into] }) // or Settle would store it again
+	// Otherwise Settle would store them again.
+	in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool { return dropped[j.ID] || dropped[j.into] })
 	return nil
 }
 

@@ -15,17 +15,17 @@ import (
 // markingMigration creates the triggers that mark changed rows.
 const markingMigration = 6
 
-// lifeCTE computes an identifier of the database's life. A watermark, and everything else known of the database, is valid
-// only within the life in which it was read. The identifier changes with
+// lifeCTE computes an identifier of the database's life. A watermark, and everything else known of the database, is
+// valid only within the life in which it was read. The identifier changes with
 //
-//   - the server's start and the last reset of its statistics, which recovery from a crash causes. Another server, or this
-//     one after a crash, may have lost transactions and reuse their ids;
+//   - the server's start and the last reset of its statistics, which recovery from a crash causes. Another server, or
+//     this one after a crash, may have lost transactions and reuse their ids;
 //   - the ids of the database and the tables, which differ after they were dropped and restored;
 //   - the file of deleted_agents, which TRUNCATE replaces: a statement that truncates all tables also removes what the
 //     triggers have just recorded there;
-//   - the triggers that mark changes. pg_restore creates them after the rows, in a transaction that waits for current writers
-//     and blocks new ones; from then on each change is marked. Disabling and enabling a trigger changes its row in
-//     pg_trigger, and so xmin.
+//   - the triggers that mark changes. pg_restore creates them after the rows, in a transaction that waits for current
+//     writers and blocks new ones; from then on each change is marked. Disabling and enabling a trigger changes its row
+//     in pg_trigger, and so xmin.
 //
 // While triggers are disabled or missing, a life lasts 15 seconds.
 const lifeCTE = `life AS MATERIALIZED (

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// maxAlike is the maximum number of spans with its response id that a call is compared with: the latest in the period.
+	// maxAlike is the maximum number of spans with its response id that a call is compared with: the latest in the
+	// period.
 	maxAlike = 16
-	// alikeEach is the maximum number of spans read per call when looking for similar ones, and alikeAtOnce for all calls
-	// that look in one period.
+	// alikeEach is the maximum number of spans read per call when looking for similar ones, and alikeAtOnce for all
+	// calls that look in one period.
 	alikeEach   = 256
 	alikeAtOnce = 8192
 )
@@ -80,8 +81,8 @@ func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64)
 	}
 }
 
-// find runs the searches and calls found with each span and the number of the call that it was found for. A call may find
-// its own span.
+// find runs the searches and calls found with each span and the number of the call that it was found for. A call may
+// find its own span.
 func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, span spanID)) error {
 	if err := l.findResponses(ctx, tx, found); err != nil {
 		return err
@@ -174,8 +175,8 @@ CROSS JOIN LATERAL (
 	return err
 }
 
-// fits reports whether a span may be of the same call: one of the two lies within the other, or one is a report, which has
-// no duration.
+// fits reports whether a span may be of the same call: one of the two lies within the other, or one is a report, which
+// has no duration.
 func (l *alikeLook) fits(started, ended time.Time) bool {
 	switch {
 	case started.Before(l.from), started.After(l.to):

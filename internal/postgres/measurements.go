@@ -44,8 +44,8 @@ func (m Measurements) readExecutions(ctx context.Context, f *report.Facts) error
 	return err
 }
 
-// readDays reads the spend of each UTC day of the window, and of the part of its first day before the window. The window is
-// widened to whole buckets that are kept, as in Executions.Facts.
+// readDays reads the spend of each UTC day of the window, and of the part of its first day before the window. The
+// window is widened to whole buckets that are kept, as in Executions.Facts.
 func (m Measurements) readDays(ctx context.Context, f *report.Facts) error {
 	w := m.Executions.kept.since(m.Executions.now()).Align(execution.Window(f.Window))
 	first := w.From.Truncate(execution.DayWide)

@@ -24,8 +24,8 @@ type Migration struct {
 	AppliedAt time.Time // zero if not applied
 }
 
-// Migrate migrates the schema to this binary's version. An advisory lock serializes replicas that start together, so url
-// must not lead through a transaction pooler.
+// Migrate migrates the schema to this binary's version. An advisory lock serializes replicas that start together, so
+// url must not lead through a transaction pooler.
 func Migrate(ctx context.Context, url string) error {
 	err := withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
 		if _, err := p.Up(ctx); err != nil {
@@ -131,8 +131,8 @@ func withGoose(url string, do func(*goose.Provider, *sql.DB) error) (err error) 
 	return fault("migrate", do(provider, conn))
 }
 
-// healAfterRestore replaces values of changed_xid that are in the future. A dump restored into a new cluster contains the
-// old cluster's transaction ids, and sweeps of the previous release would read such rows repeatedly.
+// healAfterRestore replaces values of changed_xid that are in the future. A dump restored into a new cluster contains
+// the old cluster's transaction ids, and sweeps of the previous release would read such rows repeatedly.
 func healAfterRestore(ctx context.Context, conn *sql.DB) error {
 	for _, table := range []string{"agents", "deleted_agents", "deployments"} {
 		heal := `UPDATE ` + table + ` SET changed_xid = pg_current_xact_id()

@@ -13,9 +13,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// maxNames is the maximum number of agents, and of models, that the rollups count separately: the first that arrive. All
-// others count as execution.Other. Each row records which of its names do, so that replicas may differ for a while. A name
-// that is not used for namesKept is dropped, which frees its slot.
+// maxNames is the maximum number of agents, and of models, that the rollups count separately: the first that arrive.
+// All others count as execution.Other. Each row records which of its names do, so that replicas may differ for a while.
+// A name that is not used for namesKept is dropped, which frees its slot.
 const (
 	maxNames  = 500
 	namesKept = 30 * 24 * time.Hour
@@ -105,8 +105,8 @@ ON CONFLICT DO NOTHING`, kind, fresh); err != nil {
 	return nil
 }
 
-// choose returns the names that get a free slot, in order. Names that differ only in numbers and hexadecimal ids get at most
-// maxOfShape slots together, so that a program with ids in its names does not use up all slots.
+// choose returns the names that get a free slot, in order. Names that differ only in numbers and hexadecimal ids get at
+// most maxOfShape slots together, so that a program with ids in its names does not use up all slots.
 func choose(fresh []string, known map[string]bool) (chosen []string) {
 	if len(fresh) == 0 {
 		return nil
@@ -146,8 +146,8 @@ SELECT kind, name, registered_at FROM rollup_names ORDER BY kind, name`)
 	return all, maxNames, fault("list names", err)
 }
 
-// DropName frees the slot of a name and reports whether it had one. What was counted under the name remains. If the name
-// arrives again, it gets a slot if one is free. Other replicas notice when they next read the names.
+// DropName frees the slot of a name and reports whether it had one. What was counted under the name remains. If the
+// name arrives again, it gets a slot if one is free. Other replicas notice when they next read the names.
 func (s *Executions) DropName(ctx context.Context, kind, name string) (dropped bool, err error) {
 	s.names.registering.Lock()
 	defer s.names.registering.Unlock()
@@ -229,8 +229,8 @@ func (n *names) lookUp(ctx context.Context, tx pgx.Tx, agents []string) error {
 	return err
 }
 
-// add adds names to the cache. It keeps the present ones, since others may have been read concurrently, and replaces the
-// maps, since readers may use the old ones.
+// add adds names to the cache. It keeps the present ones, since others may have been read concurrently, and replaces
+// the maps, since readers may use the old ones.
 func (n *names) add(read registered) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -80,8 +80,8 @@ func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
 // partitionOf returns the name of the partition for t.
 func partitionOf(t time.Time) string { return partitionPrefix + t.UTC().Format(partitionDate) }
 
-// ensureDay creates the partition for t. It is created as a table and then attached: CREATE TABLE … PARTITION OF would block
-// all access to agent_executions.
+// ensureDay creates the partition for t. It is created as a table and then attached: CREATE TABLE … PARTITION OF would
+// block all access to agent_executions.
 func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 	day := t.UTC().Truncate(execution.DayWide)
 	name := partitionOf(day)
@@ -119,8 +119,8 @@ func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 	return err
 }
 
-// lockPartitions lets one replica at a time create or drop partitions. Statements of the transaction that wait for a lock
-// longer than 5 s fail, so that others do not queue behind them.
+// lockPartitions lets one replica at a time create or drop partitions. Statements of the transaction that wait for a
+// lock longer than 5 s fail, so that others do not queue behind them.
 func lockPartitions(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `-- name: LockPartitions :exec
 		SET LOCAL lock_timeout = '5s';
@@ -133,8 +133,8 @@ func isAttached(ctx context.Context, tx pgx.Tx, name string) (attached bool, err
 	return attached, err
 }
 
-// partitionThere reports whether a partition is attached, and whether row-level security prevents this login from copying
-// into it.
+// partitionThere reports whether a partition is attached, and whether row-level security prevents this login from
+// copying into it.
 func partitionThere(ctx context.Context, tx pgx.Tx, name string) (attached, forced bool, err error) {
 	err = tx.QueryRow(ctx, `-- name: IsPartition :one
 SELECT count(*) > 0, COALESCE(bool_or(c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')), false)
@@ -165,18 +165,18 @@ $$`)
 	return err
 }
 
-// DropDays drops the partitions of days that ended by the given time. It does not block access to the table: partitions are
-// detached concurrently, which waits for their current readers. One replica at a time drops partitions, since replicas
-// would wait for one another; for others DropDays returns at once.
+// DropDays drops the partitions of days that ended by the given time. It does not block access to the table: partitions
+// are detached concurrently, which waits for their current readers. One replica at a time drops partitions, since
+// replicas would wait for one another; for others DropDays returns at once.
 func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
 	return s.db.transact(ctx, "drop old partitions", func(tx pgx.Tx) error {
 		old, err := oldPartitions(ctx, tx, before)
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		// This transaction is idle while each partition is detached, which waits for its readers. Exec is used because
-		// finishing an interrupted detach waits for all older snapshots: a query with a portal of its own keeps one, which
-		// this statement has not and ends.
+		// This transaction is idle while each partition is detached, which waits for its readers. The statement also
+		// ends the portal of the query before it, which would keep a snapshot: finishing an interrupted detach waits
+		// for all older snapshots. SET keeps none.
 		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '5min'`); err != nil {
 			return err
 		}
@@ -218,12 +218,14 @@ ORDER BY c.relname`)
 	})
 	return slices.DeleteFunc(all, func(p partition) bool {
 		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
-		// A partition that is being detached accepts and shows no rows, so it is dropped even if the retention was extended.
+		// A partition that is being detached accepts and shows no rows, so it is dropped even if the retention was
+		// extended.
 		return err != nil || !p.pending && day.Add(execution.DayWide).After(before)
 	}), err
 }
 
-// dropDay detaches a partition, which uses separate transactions, and drops it unless it was attached again in the meantime.
+// dropDay detaches a partition, which uses separate transactions, and drops it unless it was attached again in the
+// meantime.
 func (s *Executions) dropDay(ctx context.Context, p partition) error {
 	if p.attached {
 		how := "CONCURRENTLY"

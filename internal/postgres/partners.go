@@ -24,8 +24,8 @@ const (
 	maxScopes    = 8
 )
 
-// scopes caches the sources of each process: the instrumentation scopes that record calls of a model. Most processes have
-// one source, so that no search for a second span of a call is needed.
+// scopes caches the sources of each process: the instrumentation scopes that record calls of a model. Most processes
+// have one source, so that no search for a second span of a call is needed.
 type scopes struct {
 	mu        sync.Mutex
 	processes map[int64]processScopes
@@ -187,8 +187,8 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 }
 
 // recent holds recently committed calls to search for again: calls of processes with several sources, and calls with
-// response ids that were committed while other transactions were in progress. Such a transaction may have stored a span of
-// the same call, so that neither found the other.
+// response ids that were committed while other transactions were in progress. Such a transaction may have stored a span
+// of the same call, so that neither found the other.
 type recent struct {
 	mu      sync.Mutex
 	calls   []recentCall
@@ -270,7 +270,8 @@ func (r *recent) take() *recent {
 	return taken
 }
 
-// looked records that calls were searched for. The next time they are searched for once more, and runs are settled again.
+// looked records that calls were searched for. The next time they are searched for once more, and runs are settled
+// again.
 func (r *recent) looked(taken *recent, runs []spanID) {
 	r.restore(&recent{runs: runs})
 	r.mu.Lock()
@@ -306,8 +307,8 @@ func (r *recent) add(taken *recent) {
 	}
 }
 
-// lookAgain repeats the searches for recently committed calls, and schedules those for settling for which other spans were
-// found.
+// lookAgain repeats the searches for recently committed calls, and schedules those for settling for which other spans
+// were found.
 func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) error {
 	both := &recent{calls: slices.Clip(taken.calls), lookups: lookups{
 		responses: slices.Clip(taken.lookups.responses), alike: slices.Clip(taken.lookups.alike),

@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// Probes check whether the database accepts the service's writes. Each executes a write that affects no row but requires
-// the same privileges, locks and settings as the real one. They use connections that requests cannot use up.
+// Probes check whether the database accepts the service's writes. Each executes a write that affects no row but
+// requires the same privileges, locks and settings as the real one. They use connections that requests cannot use up.
 type Probes struct{ db *DB }
 
 // NewProbes returns the probes.
@@ -125,8 +125,8 @@ SELECT FROM erasures WHERE false`
 INSERT INTO rollup_names SELECT * FROM rollup_names WHERE false`
 )
 
-// Probe does all that Commit does for one execution except inserting it. The staged row takes a page on the database's disk,
-// so a full disk is detected.
+// Probe does all that Commit does for one execution except inserting it. The staged row takes a page on the database's
+// disk, so a full disk is detected.
 func (s *Executions) Probe(ctx context.Context) error {
 	probes := NewProbes(s.db)
 	return probes.probe(ctx, "", func(tx pgx.Tx) error {
@@ -163,8 +163,8 @@ func (s *Executions) ProbePartitions(ctx context.Context) error {
 // concurrent use.
 //
 // A login that is not a member of pg_read_all_stats sees neither the start nor the statements of other sessions'
-// transactions, only the transaction ids that each session still needs (backend_xmin, backend_xid). So Age measures for how
-// long an id has been needed.
+// transactions, only the transaction ids that each session still needs (backend_xmin, backend_xid). So Age measures for
+// how long an id has been needed.
 type OldestTransaction struct {
 	db  *DB
 	now func() time.Time

@@ -10,9 +10,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// rawCell is the columns of a rollup or delta of executions, starting with the agent, in the wire format. It is valid until
-// the next row is read. There are thousands of rows for a hundred cells: scanning them into variables, which allocates a
-// string for each name of a row, took four times as long.
+// rawCell is the columns of a rollup or delta of executions, starting with the agent, in the wire format. It is valid
+// until the next row is read. There are thousands of rows for a hundred cells: scanning them into variables, which
+// allocates a string for each name of a row, took four times as long.
 type rawCell [][]byte
 
 // The columns: agent, model, status; request; count … provider_compared_nano_usd; durations.

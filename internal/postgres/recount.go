@@ -13,8 +13,8 @@ import (
 // Recounted is the result of Recount, in numbers of executions.
 type Recounted struct{ Seen, Changed int64 }
 
-// Recount moves executions of a window that count as execution.Other to their own names, if these have a slot or get one.
-// Free slots go to the names with the most executions. What was committed before an error remains.
+// Recount moves executions of a window that count as execution.Other to their own names, if these have a slot or get
+// one. Free slots go to the names with the most executions. What was committed before an error remains.
 func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted, error) {
 	if _, err := s.SampleNames(ctx); err != nil {
 		return Recounted{}, err
@@ -32,7 +32,8 @@ func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted
 	return total, err
 }
 
-// cappedNames returns a batch with the names of a window's executions that count as execution.Other, most frequent first.
+// cappedNames returns a batch with the names of a window's executions that count as execution.Other, most frequent
+// first.
 func (s *Executions) cappedNames(ctx context.Context, w execution.Window) (batch execution.Batch, err error) {
 	err = s.db.inTxAs(ctx, admin, "find names that count as other", func(tx pgx.Tx) error {
 		batch = execution.Batch{}

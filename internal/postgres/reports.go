@@ -17,9 +17,9 @@ type Reports struct{ db *DB }
 // NewReports returns a store of reports.
 func NewReports(db *DB) *Reports { return &Reports{db} }
 
-// SaveReport stores a document. In a Kubernetes namespace it replaces the document of the same name and window; without a
-// namespace it is always added. If keep is positive, all but the newest keep documents of the same namespace and name are
-// deleted.
+// SaveReport stores a document. In a Kubernetes namespace it replaces the document of the same name and window; without
+// a namespace it is always added. If keep is positive, all but the newest keep documents of the same namespace and name
+// are deleted.
 func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.Document, keep int) error {
 	const doing = "store a report"
 	id, err := uuid.Parse(doc.ID)
@@ -53,8 +53,8 @@ func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, d
 	return row.Namespace, row.Document, fault("read a report", orNotFound(err, report.ErrNotFound))
 }
 
-// ListReports returns up to most headings before the given id, newest first. Namespace and name restrict the result unless
-// they are empty.
+// ListReports returns up to most headings before the given id, newest first. Namespace and name restrict the result
+// unless they are empty.
 func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error) {
 	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{
 		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(most),

@@ -17,8 +17,8 @@ const repriceAtOnce = 2000
 // Repriced is the result of Reprice, in numbers of executions.
 type Repriced struct{ Seen, Changed int64 }
 
-// Reprice recalculates the costs of the executions that began in a window, and changes the rollups accordingly. price sets
-// an execution's cost and price version. What was committed before an error remains.
+// Reprice recalculates the costs of the executions that began in a window, and changes the rollups accordingly. price
+// sets an execution's cost and price version. What was committed before an error remains.
 func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
 	var total Repriced
 	if err := s.repriceJoined(ctx, w, price); err != nil {
@@ -29,8 +29,8 @@ func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func
 	return total, err
 }
 
-// changeWindow calls change for all executions that began in a window, in transactions of at most repriceAtOnce rows. It
-// adds the number of rows to seen and the results of change to changed. On error they count what was committed.
+// changeWindow calls change for all executions that began in a window, in transactions of at most repriceAtOnce rows.
+// It adds the number of rows to seen and the results of change to changed. On error they count what was committed.
 func (s *Executions) changeWindow(
 	ctx context.Context, w execution.Window, doing string, seen, changed *int64, change func(pgx.Tx, []dbgen.ExecutionFigure) (int64, error),
 ) error {
@@ -107,8 +107,8 @@ func same(a, b *int64) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-// repriceJoined reprices executions as they were before they were merged, since later decisions start from those. It runs
-// before the rows are repriced, so that none is settled with an old price after it was repriced.
+// repriceJoined reprices executions as they were before they were merged, since later decisions start from those. It
+// runs before the rows are repriced, so that none is settled with an old price after it was repriced.
 func (s *Executions) repriceJoined(ctx context.Context, w execution.Window, price func(*execution.Execution)) error {
 	at, id := w.From, ""
 	for {

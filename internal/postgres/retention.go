@@ -29,8 +29,8 @@ const (
 	deleteBatches = 250
 )
 
-// tombstoneKeep is how long a deleted agent is recorded. A replica that has not swept for longer has lost its connection
-// and sweeps everything when it reconnects.
+// tombstoneKeep is how long a deleted agent is recorded. A replica that has not swept for longer has lost its
+// connection and sweeps everything when it reconnects.
 const tombstoneKeep = 24 * time.Hour
 
 // CleanUp deletes what is older than its retention, in small transactions, and compacts rollups. Replicas may call it

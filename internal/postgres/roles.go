@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// role is the database role that a transaction takes to access executions; row-level security depends on it. Roles are not
-// inherited: without taking one, a statement sees no execution.
+// role is the database role that a transaction takes to access executions; row-level security depends on it. Roles are
+// not inherited: without taking one, a statement sees no execution.
 type role string
 
 const (
@@ -41,7 +41,7 @@ SELECT set_config('watchbill.user_id', $1, true)`
 // Login describes the access of the database login to executions.
 type Login struct {
 	TakesRoles bool // it can take the roles, which is required
-	SeesAll    bool // it sees all rows without taking a role: a superuser, for example, or a login that inherits the roles
+	SeesAll    bool // it sees all rows without taking a role, as a superuser does, or a login that inherits the roles
 }
 
 // Login returns the access of the database login.

@@ -17,15 +17,16 @@ const (
 	maxTraceSpans = 5000
 	// maxSettledSpans is the maximum number of spans read in one transaction.
 	maxSettledSpans = 25_000
-	// maxPartners is the maximum number of other traces read because of calls that may be the same, and again because of
-	// calls that were joined with those. Each trace takes a lock; a server has about 6,400 for all sessions by default.
+	// maxPartners is the maximum number of other traces read because of calls that may be the same, and again because
+	// of calls that were joined with those. Each trace takes a lock; a server has about 6,400 for all sessions by
+	// default.
 	maxPartners = 300
 )
 
 // Settle decides again on executions that wait for spans above them or for other spans of the same call. In one
-// transaction it reads their traces, and moves rows and their share of the rollups accordingly. It returns the executions
-// that will not change any more, and reports whether more may be due. Replicas may call it concurrently; a trace is settled
-// by one at a time.
+// transaction it reads their traces, and moves rows and their share of the rollups accordingly. It returns the
+// executions that will not change any more, and reports whether more may be due. Replicas may call it concurrently; a
+// trace is settled by one at a time.
 func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
 	recent := s.recent.take() // outside of the transaction, which may be retried
 	var runs []spanID
@@ -66,12 +67,12 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 	return settled, more, nil
 }
 
-// TraceBounds returns how often the spans above executions exceeded the limit, and how often traces were too large to be
-// decided as a whole.
+// TraceBounds returns how often the spans above executions exceeded the limit, and how often traces were too large to
+// be decided as a whole.
 func (s *Executions) TraceBounds() (deep, large int64) { return s.tooDeep.Load(), s.tooLarge.Load() }
 
-// settle removes the executions that no longer wait from the list of those that do, postpones the others, and returns the
-// final ones that metrics have not counted.
+// settle removes the executions that no longer wait from the list of those that do, postpones the others, and returns
+// the final ones that metrics have not counted.
 func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []execution.Execution, err error) {
 	settled = v.revived
 	var done []dbgen.TakeUnsettledRow
@@ -87,7 +88,7 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 				settled = append(settled, one.stored.Execution)
 			}
 		case one != nil && one.now == nil && one.into != nil && one.missing != "" && w.WaitedSeconds < settleWithin.Seconds():
-			later = append(later, waitingRow{w, w.UserID}) // it may still turn out to be another call
+			later = append(later, waitingRow{w, w.UserID}) // it may still turn out to be a separate call
 		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
 			done = append(done, w)
 		case one.missing == "" && !one.unripe || w.WaitedSeconds >= settleWithin.Seconds():
@@ -111,8 +112,8 @@ type waitingRow struct {
 	user string
 }
 
-// postpone removes the executions that are done from the list of waiting ones. It schedules the others after as long again
-// as they have waited, but by settleWithin, and soon if another replica is settling their traces.
+// postpone removes the executions that are done from the list of waiting ones. It schedules the others after as long
+// again as they have waited, but by settleWithin, and soon if another replica is settling their traces.
 func (v *view) postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledRow, waiting []waitingRow) error {
 	var drop dbgen.DropUnsettledParams
 	for _, w := range done {
@@ -148,7 +149,7 @@ type view struct {
 	known   map[string]bool       // traces whose spans were read
 	waiting map[executionKey]bool // the keys of all waiting executions of these traces
 	ofDue   map[string]bool       // traces with due executions, as opposed to those read for partners only
-	members []*member             // one for each span
+	members []*member             // one for each span, and for each due execution without one
 	byID    map[[2]string]*member
 	deltas  execution.Deltas
 	revived []execution.Execution
@@ -184,12 +185,14 @@ func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.
 // id returns the id of a span's execution.
 func (s *storedSpan) id() string { return s.TraceID + "-" + s.SpanID }
 
-// ripe reports whether the calls in a run had time to arrive, so that usage that none of them accounts for is the run's own.
+// ripe reports whether the calls in a run had time to arrive, so that usage that none of them accounts for is the run's
+// own.
 func (m *member) ripe() bool {
 	return m.waited == 0 || m.waited >= restAfter.Seconds() || m.stored != nil && m.stored.Tokens.Used > 0
 }
 
-// origin returns an execution as received, if that is still known, and nil if there is none.
+// origin returns an execution as received or, if no original is kept, its stored row. It returns nil if there is
+// neither.
 func (m *member) origin() *execution.Execution {
 	switch {
 	case m.joined != nil && m.joined.ID != "":
@@ -200,7 +203,8 @@ func (m *member) origin() *execution.Execution {
 	return nil
 }
 
-// cappedAfter returns which names of a changed row count as execution.Other. Names that did not change keep their state.
+// cappedAfter returns which names of a changed row count as execution.Other. Names that did not change keep their
+// state.
 func (n *names) cappedAfter(was, now *execution.Row) execution.Capped {
 	fresh := n.capped(&now.Execution)
 	if now.AgentName == was.AgentName {

@@ -11,7 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// apply applies the decisions: it changes the rows that remain, then moves contents to them, and then deletes the others.
+// apply applies the decisions: it changes the rows that remain, then moves contents to them, and then deletes the
+// others.
 func (v *view) apply(ctx context.Context) error {
 	for _, m := range v.members {
 		if m.touched && m.now != nil {
@@ -41,8 +42,8 @@ func (v *view) hear(m *member) {
 	}
 }
 
-// keep stores m.now. If the row that an execution would become exists, the execution was received again after its ancestors
-// were known; its present row is then a duplicate and is deleted.
+// keep stores m.now. If the row that an execution would become exists, the execution was received again after its
+// ancestors were known; its present row is then a duplicate and is deleted.
 func (v *view) keep(ctx context.Context, m *member) error {
 	now := m.now
 	if err := v.keepOne(ctx, m); err != nil {

@@ -108,8 +108,8 @@ func (v *view) dropErased(ctx context.Context) error {
 	return nil
 }
 
-// runsOfOthers returns runs whose own share of the usage may change: those in traces that were read for partners only and in
-// which calls have changed.
+// runsOfOthers returns runs whose own share of the usage may change: those in traces that were read for partners only
+// and in which calls have changed.
 func (v *view) runsOfOthers() (runs []spanID) {
 	changed := map[string]bool{}
 	for _, m := range v.members {

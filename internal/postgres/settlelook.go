@@ -51,8 +51,8 @@ func (s *Executions) look(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsett
 	return v, v.readExecutions(ctx)
 }
 
-// read reads the spans of traces and locks the traces against other replicas until the transaction ends. It skips traces
-// that another replica has locked.
+// read reads the spans of traces and locks the traces against other replicas until the transaction ends. It skips
+// traces that another replica has locked.
 func (v *view) read(ctx context.Context, traces []string, due bool) error {
 	slices.Sort(traces)
 	traces = slices.Compact(traces)
@@ -108,11 +108,12 @@ CROSS JOIN LATERAL (SELECT * FROM span_ancestors b WHERE b.trace_id = t.trace_id
 	return nil
 }
 
-// partner is a pair of traces: one with due executions, and another with a call that may be, or was found to be, the same
-// as one in it.
+// partner is a pair of traces: one with due executions, and another with a call that may be, or was found to be, the
+// same as one in it.
 type partner struct{ due, other string }
 
-// readOthers reads the other traces of partners. If one cannot be read now, the executions of the due trace continue to wait.
+// readOthers reads the other traces of partners. If one cannot be read now, the executions of the due trace continue to
+// wait.
 func (v *view) readOthers(ctx context.Context, partners []partner) error {
 	others := map[string]bool{}
 	for _, p := range partners {
@@ -176,8 +177,8 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 	return v.joinedTraces(ctx, all, ids)
 }
 
-// joinedWith returns the traces of calls that were found to be the same as calls of the view's other traces. These calls
-// cannot also be the same as different ones.
+// joinedWith returns the traces of calls that were found to be the same as calls of the view's other traces. These
+// calls cannot also be the same as different ones.
 func (v *view) joinedWith(ctx context.Context, partners []partner) (all []partner, err error) {
 	dueOf := map[string]string{}
 	for _, p := range partners {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// breakUnacknowledged makes the kernel close a connection whose data is not acknowledged within the unacknowledged timeout.
-// A slow server acknowledges; a machine that has vanished does not, and by default the kernel would retransmit for a quarter
-// of an hour.
+// breakUnacknowledged makes the kernel close a connection whose data is not acknowledged within the unacknowledged
+// timeout. A slow server acknowledges; a machine that has vanished does not, and by default the kernel would retransmit
+// for a quarter of an hour.
 func breakUnacknowledged(network, _ string, socket syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil

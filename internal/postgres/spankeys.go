@@ -84,8 +84,8 @@ func keyText(key int64) string {
 	return strconv.FormatInt(key, 36)
 }
 
-// responseText returns a response id's key as the value of a span's field. The text is never a weak id by itself; whether
-// the id is weak is recorded in the key: see spanKeys.weak.
+// responseText returns a response id's key as the value of a span's field. The text is never a weak id by itself;
+// whether the id is weak is recorded in the key: see spanKeys.weak.
 func (k spanKeys) responseText() string {
 	if k.response == 0 {
 		return ""

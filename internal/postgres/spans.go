@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// spansKept is how long a span is kept for spans above and below it that arrive later. spansKeptBriefly applies if it
-	// has no names and no execution of its trace is known, since one may still arrive.
+	// spansKept is how long a span is kept for spans above and below it that arrive later. spansKeptBriefly applies if
+	// it has no names and no execution of its trace is known, since one may still arrive.
 	spansKept        = time.Hour
 	spansKeptBriefly = 5 * time.Minute
 	// settleWithin is how long an execution waits for its ancestors. Then it is final.
 	settleWithin = 10 * time.Minute
-	// firstCheck is the delay until ancestors are looked for again if no spans of the trace arrive. After that, the delay is
-	// the time that the execution has already waited.
+	// firstCheck is the delay until ancestors are looked for again if no spans of the trace arrive. After that, the
+	// delay is the time that the execution has already waited.
 	firstCheck = 2 * time.Second
 	// restAfter is how long a run waits for the calls in it before usage that none of them accounts for is its own.
 	// Exporters hold spans back for five seconds by default.
 	restAfter = 5 * time.Second
-	// wakeAtOnce is the maximum number of executions made due when more spans of their traces arrive. A trace may have any
-	// number of executions and arrive in any number of parts; the other executions keep their schedule.
+	// wakeAtOnce is the maximum number of executions made due when more spans of their traces arrive. A trace may have
+	// any number of executions and arrive in any number of parts; the other executions keep their schedule.
 	wakeAtOnce = 5000
 )
 
-// maxAbove is the maximum number of spans read above an execution. Agents that call agents do not nest that deep; a hostile
-// trace may.
+// maxAbove is the maximum number of spans read above an execution. Agents that call agents do not nest that deep; a
+// hostile trace may.
 const maxAbove = 1024
 
 // walkUp reads spans and all known spans above them. UNION removes duplicates, so cycles end.
@@ -94,7 +94,8 @@ type waiting struct {
 	heard bool // metrics have counted it
 }
 
-// keepUnsettled stores which rows wait for spans above them, and makes rows due that may have waited for the spans that came.
+// keepUnsettled stores which rows wait for spans above them, and makes rows due that may have waited for the spans that
+// came.
 func keepUnsettled(ctx context.Context, tx pgx.Tx, came []execution.Span, unsettled []waiting) error {
 	if len(came) > 0 {
 		if err := wake(ctx, tx, came); err != nil {
@@ -128,8 +129,8 @@ ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, after, heard)
 	return err
 }
 
-// keepSpans stores a batch's spans for spans that arrive later, and reports whether none of them was stored before. If copied
-// is set, it inserts only those that may be kept briefly and lists the others in in.copied.
+// keepSpans stores a batch's spans for spans that arrive later, and reports whether none of them was stored before. If
+// copied is set, it inserts only those that may be kept briefly and lists the others in in.copied.
 func (s *Executions) keepSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, in *intake, copied bool) (fresh bool, err error) {
 	if len(in.spans) == 0 {
 		return true, nil

@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Queries of spend, over the rollups of executions or users and their deltas. $1 to $4 are the segments in the rollups, and
-// $5 to $7 the window's parts: a single one, or each day of a time zone.
+// Queries of spend, over the rollups of executions or users and their deltas. $1 to $4 are the segments in the rollups,
+// and $5 to $7 the window's parts: a single one, or each day of a time zone.
 const (
 	sumsOfSpend = `clamped(sum(tokens_used)), clamped(sum(input_tokens)), clamped(sum(output_tokens)), clamped(sum(cache_read_tokens)),
 	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens)),
@@ -39,8 +39,8 @@ FROM (
 GROUP BY 1
 HAVING sum(count) <> 0 -- else all was taken away again`
 
-	// There may be many users: the most expensive are returned by name and the others together, with key NULL. Users with
-	// neither requests nor tokens are left out, since all their usage may have been subtracted again.
+	// There may be many users: the most expensive are returned by name and the others together, with key NULL. Users
+	// with neither requests nor tokens are left out, since all their usage may have been subtracted again.
 	readUserSpend = `-- name: ReadUserSpend :many
 SELECT CASE WHEN rank <= $8 THEN key END, clamped(sum(requests)), ` + sumsOfSpend + `,
 	clamped(sum(requests)), count(*)
@@ -95,8 +95,8 @@ func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (exec
 	return s.spend(ctx, query.GroupBy, whole, parts, query.Limit)
 }
 
-// lastDays returns the last n days in a time zone, without overlap: if the kept buckets are too wide for a day to begin at
-// its midnight, the day before ends earlier too.
+// lastDays returns the last n days in a time zone, without overlap: if the kept buckets are too wide for a day to begin
+// at its midnight, the day before ends earlier too.
 func (s *Executions) lastDays(n int, zone *time.Location) []part {
 	year, month, day := s.now().In(zone).Date()
 	days := make([]part, n)

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// tracer names every query and reports its duration and audience to the observer. It also counts the callers that wait for
-// a connection, and the connections in use for others than known callers.
+// tracer names every query and reports its duration and audience to the observer. It also counts the callers that wait
+// for a connection, and the connections in use for others than known callers.
 type tracer struct {
 	observer  QueryObserver // may be nil
 	now       func() time.Time
@@ -24,8 +24,9 @@ type tracer struct {
 	others    lentConns
 }
 
-// lentConns is the set of connections in use for unauthenticated callers and probes. It is needed because the pool does not
-// pass a context when a connection is released. While the set is empty, which it nearly always is, releases take no lock.
+// lentConns is the set of connections in use for unauthenticated callers and probes. It is needed because the pool does
+// not pass a context when a connection is released. While the set is empty, which it nearly always is, releases take no
+// lock.
 type lentConns struct {
 	count atomic.Int32
 	mu    sync.Mutex
@@ -135,8 +136,8 @@ func (t *tracer) end(ctx context.Context, err error) {
 	t.observer.ObserveQuery(started.name, took, err, sqlstate(err))
 }
 
-// queryName returns the name at the start of a query, by sqlc's convention: "-- name: GetAgent :one". Statements such as
-// BEGIN, COMMIT and SET are named by their first word.
+// queryName returns the name at the start of a query, by sqlc's convention: "-- name: GetAgent :one". Statements such
+// as BEGIN, COMMIT and SET are named by their first word.
 func queryName(sql string) string {
 	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
 		name, _, _ := strings.Cut(rest, " ")

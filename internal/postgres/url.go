@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// URLFault describes what is wrong with a database URL, or with the files that it or the environment names. It returns an
-// empty string if nothing is. The description contains nothing of the URL except file names, since a part that cannot be
-// parsed may belong to a secret.
+// URLFault describes what is wrong with a database URL, or with the files that it or the environment names. It returns
+// an empty string if nothing is. The description contains nothing of the URL except file names, since a part that
+// cannot be parsed may belong to a secret.
 func URLFault(database string) string {
 	_, err := pgxpool.ParseConfig(database)
 	if err == nil {
@@ -24,7 +24,8 @@ func URLFault(database string) string {
 	if !errors.As(err, &parse) || parse.Unwrap() == nil {
 		return unreadable
 	}
-	// The driver distinguishes this kind of error only by its text. Its cause contains file names and nothing else of the URL.
+	// The driver distinguishes this kind of error only by its text. Its cause contains file names and nothing else of
+	// the URL.
 	cause := parse.Unwrap().Error()
 	if !strings.HasSuffix(parse.Error(), "`: failed to configure TLS ("+cause+")") {
 		return unreadable
