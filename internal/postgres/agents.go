@@ -20,8 +20,8 @@ type Agents struct {
 	enrolled tally
 }
 
-// NewAgents returns a store of agents. changed is called after each commit that invalidated a token, with the agent's
-// id.
+// NewAgents returns a store of agents. changed is called after each commit that invalidated a
+// token, with the agent's id.
 func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents {
 	return &Agents{db: db, changed: changed}
 }

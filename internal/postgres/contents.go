@@ -39,8 +39,8 @@ var (
 	}
 )
 
-// Contents stores the content of log records until the executions that it belongs to are stored, and then adds it to
-// them.
+// Contents stores the content of log records until the executions that it belongs to are stored, and
+// then adds it to them.
 type Contents struct {
 	db     *DB
 	policy execution.PayloadPolicy
@@ -144,8 +144,8 @@ func digestOf(c execution.Content) []byte {
 	return hash.Sum(nil)
 }
 
-// reserve returns an error if storing size would exceed a limit. It uses the last count plus what this replica added
-// since.
+// reserve returns an error if storing size would exceed a limit. It uses the last count plus
+// what this replica added since.
 func (s *Contents) reserve(source execution.Source, size contentSize) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,9 +265,9 @@ type storedExecution struct {
 	hasInput, hasOutput bool
 }
 
-// spanExecutions returns the executions of spans and locks their rows. If a span was merged into another of the same
-// call, its execution is that of the other. Spans with content newer than contentsQuiet are left out, since more may
-// follow.
+// spanExecutions returns the executions of spans and locks their rows. If a span was merged into another of
+// the same call, its execution is that of the other. Spans with content newer than contentsQuiet are left
+// out, since more may follow.
 func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey]storedExecution, error) {
 	traces, spans := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
@@ -299,8 +299,8 @@ FOR UPDATE OF e`, traces, spans, contentsQuiet.Seconds())
 	return found, err
 }
 
-// join deletes a span's pending contents and sets the payloads that its execution lacks. It returns the number of
-// contents.
+// join deletes a span's pending contents and sets the payloads that its execution lacks. It
+// returns the number of contents.
 func (s *Contents) join(ctx context.Context, tx pgx.Tx, key spanKey, to storedExecution) (n int, err error) {
 	rows, err := tx.Query(ctx, `-- name: DropContents :many
 WITH dropped AS (DELETE FROM pending_contents WHERE trace_id = $1 AND span_id = $2 RETURNING *)

@@ -14,15 +14,15 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Nearly always every row of a batch is new. Such a batch is copied into the tables (COPY), which costs less than half
-// of INSERT … ON CONFLICT DO NOTHING. If a row exists, the transaction fails and PostgreSQL logs its key; the batch is
-// then inserted.
+// Nearly always every row of a batch is new. Such a batch is copied into the tables (COPY), which costs less than
+// half of INSERT … ON CONFLICT DO NOTHING. If a row exists, the transaction fails and PostgreSQL logs its key;
+// the batch is then inserted.
 
 const (
 	// carefulFor is how long batches are inserted after one could not be copied.
 	carefulFor = time.Minute
-	// rememberedIDs is the number of ids remembered, so that a batch that is sent again soon is not copied. A power of
-	// two.
+	// rememberedIDs is the number of ids remembered, so that a batch that is sent again soon is not
+	// copied. A power of two.
 	rememberedIDs = 1 << 18
 )
 
@@ -129,8 +129,8 @@ func (s *Executions) copyNew(ctx context.Context, tx pgx.Tx, in *intake) error {
 		}
 		partitions, order = append(partitions, partition), order[n:]
 	}
-	// A detached partition that is not dropped yet still accepts rows. One that is attached now remains so until this
-	// transaction ends.
+	// A detached partition that is not dropped yet still accepts rows. One that is attached now remains
+	// so until this transaction ends.
 	var attached int
 	if err := tx.QueryRow(ctx, `-- name: CountPartitions :one
 SELECT count(*) FROM unnest($1::text[]) AS p (name) JOIN pg_inherits i ON i.inhrelid = to_regclass(p.name)

@@ -28,8 +28,8 @@ type Config struct {
 	Now      func() time.Time // required with an Observer
 }
 
-// QueryObserver is notified of queries: name, duration, error and, if the server returned one, the SQLSTATE. It never
-// receives parameters.
+// QueryObserver is notified of queries: name, duration, error and, if the server returned one, the
+// SQLSTATE. It never receives parameters.
 type QueryObserver interface {
 	ObserveQuery(name string, took time.Duration, err error, sqlstate string)
 	// ObserveOtherQuery is called for queries that do not run for known callers, by the context:
@@ -146,9 +146,9 @@ func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// hurryGoodbye limits the time to close a connection. The driver waits up to 15 s for the server to confirm, and until
-// then the connection counts towards the pool's maximum: after a network failure a pool could open no new ones for that
-// long.
+// hurryGoodbye limits the time to close a connection. The driver waits up to 15 s for the server to confirm,
+// and until then the connection counts towards the pool's maximum: after a network failure a pool could open no
+// new ones for that long.
 func hurryGoodbye(conn *pgx.Conn) {
 	socket := conn.PgConn().Conn()
 	time.AfterFunc(goodbyeTimeout, func() { _ = socket.Close() }) // usually closed already
@@ -169,8 +169,8 @@ func limitStatements(cc *pgx.ConnConfig) func(context.Context, *pgx.Conn) error 
 	}
 }
 
-// Password returns the password in url, so that it can be kept out of logs. It is empty if there is none or url is
-// malformed.
+// Password returns the password in url, so that it can be kept out of logs. It is empty if there is
+// none or url is malformed.
 func Password(url string) string {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -195,9 +195,9 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping returns the schema's version, 0 if there is no schema, or the reason why the database is unavailable. While the
-// table of versions is locked, it returns the version read last: the database responds, and nothing else needs that
-// table.
+// Ping returns the schema's version, 0 if there is no schema, or the reason why the database is unavailable.
+// While the table of versions is locked, it returns the version read last: the database responds, and
+// nothing else needs that table.
 func (db *DB) Ping(ctx context.Context) (schemaVersion int64, err error) {
 	return db.reserved.version(ctx)
 }

@@ -112,8 +112,8 @@ func (s *Deployments) Cancel(ctx context.Context, id uuid.UUID) (fleet.Deploymen
 	})
 }
 
-// ExpireLeases expires up to most attempts whose lease has run out, and returns their number. Replicas may call it
-// concurrently.
+// ExpireLeases expires up to most attempts whose lease has run out, and returns their number.
+// Replicas may call it concurrently.
 func (s *Deployments) ExpireLeases(ctx context.Context, most int) (int, error) {
 	var agents []string
 	err := s.db.inTx(ctx, "expire leases", func(q *dbgen.Queries) error {

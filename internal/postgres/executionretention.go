@@ -23,8 +23,8 @@ type ExecutionRetention struct {
 	Days       time.Duration
 }
 
-// cleanUpSlack is how much longer than its retention anything is kept, since clocks differ and kept data must be
-// present.
+// cleanUpSlack is how much longer than its retention anything is kept, since clocks differ and
+// kept data must be present.
 const cleanUpSlack = time.Hour
 
 // since returns the time since which each width is kept.

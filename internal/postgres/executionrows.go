@@ -51,9 +51,9 @@ func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id 
 // eraseAtOnce is the maximum number of a user's executions deleted in one transaction.
 const eraseAtOnce = 2000
 
-// EraseUser deletes a user's executions and their share of the rollups, including what remains there of executions that
-// retention deleted before. Executions of the user that arrive later but began before the erasure are dropped: see
-// Commit.
+// EraseUser deletes a user's executions and their share of the rollups, including what remains there of
+// executions that retention deleted before. Executions of the user that arrive later but began before the
+// erasure are dropped: see Commit.
 func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
 	var erased execution.Erased
 	if err := s.rememberErasure(ctx, userID); err != nil {
@@ -109,8 +109,8 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, la
 	return int64(len(gone)), rollups, err
 }
 
-// eraseRest deletes the remaining data of a user whose executions are deleted, and returns the number of deleted
-// rollups.
+// eraseRest deletes the remaining data of a user whose executions are deleted, and returns
+// the number of deleted rollups.
 func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID string) (rollups int64, err error) {
 	if err := q.EraseUnsettled(ctx, userID); err != nil {
 		return 0, err

@@ -217,8 +217,8 @@ func keyOf(e *execution.Execution) executionKey {
 	return executionKey{e.UserID, e.CreatedAt.UnixMicro(), e.ID}
 }
 
-// insertNew inserts the rows whose key does not exist and sets isNew for them. Of rows with the same key it uses the
-// first.
+// insertNew inserts the rows whose key does not exist and sets isNew for them. Of rows with the same
+// key it uses the first.
 func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row, isNew []bool) error {
 	if len(rows) == 0 {
 		return nil

@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// A long window has many rows, so they are summed while they are read and not kept. pgx scans each into the same
-// variables.
+// A long window has many rows, so they are summed while they are read and not kept. pgx scans
+// each into the same variables.
 const (
 	readRequestRollups = `-- name: ReadRequestRollups :many
 SELECT route, method, by_status, latency, bytes_in, bytes_out FROM request_rollups WHERE bucket >= $1 AND bucket < $2`

@@ -19,8 +19,8 @@ type family struct {
 	older     bool // some of the batch's spans have ancestors that were stored before
 }
 
-// familyOf decides how the executions of a batch are stored, from the batch and the spans above it that were stored
-// before.
+// familyOf decides how the executions of a batch are stored, from the batch and the spans above
+// it that were stored before.
 func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Batch) (*family, error) {
 	f := newFamily(batch)
 	f.decisions = trace.Decide(f.nodes)
@@ -51,8 +51,8 @@ func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	return f, nil
 }
 
-// newFamily matches a batch's executions with its spans. It is fast if they are in the same order, as they nearly
-// always are.
+// newFamily matches a batch's executions with its spans. It is fast if they are in the same order,
+// as they nearly always are.
 func newFamily(batch execution.Batch) *family {
 	f := &family{at: make([]int, len(batch.Executions)), spans: len(batch.Spans)}
 	f.nodes = make([]trace.Node, len(batch.Spans), len(batch.Spans)+8)

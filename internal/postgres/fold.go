@@ -18,9 +18,9 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// The numbers of deltas folded in one transaction. The more of a user's deltas are folded together, the less often the
-// user's rollups are written. If a fold exceeds the statement timeout, the next one folds half as many, down to
-// 1/2^mostHalvings.
+// The numbers of deltas folded in one transaction. The more of a user's deltas are folded together, the
+// less often the user's rollups are written. If a fold exceeds the statement timeout, the next one folds
+// half as many, down to 1/2^mostHalvings.
 const (
 	foldAtOnce      = 20_000
 	foldUsersAtOnce = 100_000

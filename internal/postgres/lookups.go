@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxAlike is the maximum number of spans with its response id that a call is compared with: the latest in the
-	// period.
+	// maxAlike is the maximum number of spans with its response id that a call is compared with:
+	// the latest in the period.
 	maxAlike = 16
 	// alikeEach is the maximum number of spans read per call when looking for similar ones, and alikeAtOnce for all
 	// calls that look in one period.

@@ -42,9 +42,9 @@ func Migrate(ctx context.Context, url string) error {
 // Renewed is the number of rows that AfterRestore marked as changed.
 type Renewed struct{ Agents, DeletedAgents, Deployments int64 }
 
-// AfterRestore migrates a restored schema, marks all its rows as changed, and recreates the triggers that mark changes,
-// since it may have been restored without them. Every replica then reads everything again, including replicas of the
-// previous release.
+// AfterRestore migrates a restored schema, marks all its rows as changed, and recreates the triggers that mark
+// changes, since it may have been restored without them. Every replica then reads everything again, including
+// replicas of the previous release.
 func AfterRestore(ctx context.Context, url string) (renewed Renewed, err error) {
 	err = withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
 		if _, err := p.Up(ctx); err != nil {

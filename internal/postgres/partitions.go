@@ -218,14 +218,14 @@ ORDER BY c.relname`)
 	})
 	return slices.DeleteFunc(all, func(p partition) bool {
 		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
-		// A partition that is being detached accepts and shows no rows, so it is dropped even if the retention was
-		// extended.
+		// A partition that is being detached accepts and shows no rows, so it is dropped even
+		// if the retention was extended.
 		return err != nil || !p.pending && day.Add(execution.DayWide).After(before)
 	}), err
 }
 
-// dropDay detaches a partition, which uses separate transactions, and drops it unless it was attached again in the
-// meantime.
+// dropDay detaches a partition, which uses separate transactions, and drops it unless it was
+// attached again in the meantime.
 func (s *Executions) dropDay(ctx context.Context, p partition) error {
 	if p.attached {
 		how := "CONCURRENTLY"

@@ -270,8 +270,8 @@ func (r *recent) take() *recent {
 	return taken
 }
 
-// looked records that calls were searched for. The next time they are searched for once more, and runs are settled
-// again.
+// looked records that calls were searched for. The next time they are searched for once more,
+// and runs are settled again.
 func (r *recent) looked(taken *recent, runs []spanID) {
 	r.restore(&recent{runs: runs})
 	r.mu.Lock()
@@ -307,8 +307,8 @@ func (r *recent) add(taken *recent) {
 	}
 }
 
-// lookAgain repeats the searches for recently committed calls, and schedules those for settling for which other spans
-// were found.
+// lookAgain repeats the searches for recently committed calls, and schedules those for settling for
+// which other spans were found.
 func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) error {
 	both := &recent{calls: slices.Clip(taken.calls), lookups: lookups{
 		responses: slices.Clip(taken.lookups.responses), alike: slices.Clip(taken.lookups.alike),

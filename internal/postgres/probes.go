@@ -159,8 +159,8 @@ func (s *Executions) ProbePartitions(ctx context.Context) error {
 	return tellable(s.EnsureDays(ctx, s.now()))
 }
 
-// OldestTransaction measures how long the oldest transaction has prevented the removal of dead rows. It is not safe for
-// concurrent use.
+// OldestTransaction measures how long the oldest transaction has prevented the removal of dead rows. It is
+// not safe for concurrent use.
 //
 // A login that is not a member of pg_read_all_stats sees neither the start nor the statements of other sessions'
 // transactions, only the transaction ids that each session still needs (backend_xmin, backend_xid). So Age measures for

@@ -17,9 +17,9 @@ type Reports struct{ db *DB }
 // NewReports returns a store of reports.
 func NewReports(db *DB) *Reports { return &Reports{db} }
 
-// SaveReport stores a document. In a Kubernetes namespace it replaces the document of the same name and window; without
-// a namespace it is always added. If keep is positive, all but the newest keep documents of the same namespace and name
-// are deleted.
+// SaveReport stores a document. In a Kubernetes namespace it replaces the document of the same name and window;
+// without a namespace it is always added. If keep is positive, all but the newest keep documents of the same
+// namespace and name are deleted.
 func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.Document, keep int) error {
 	const doing = "store a report"
 	id, err := uuid.Parse(doc.ID)

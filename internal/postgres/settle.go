@@ -17,9 +17,9 @@ const (
 	maxTraceSpans = 5000
 	// maxSettledSpans is the maximum number of spans read in one transaction.
 	maxSettledSpans = 25_000
-	// maxPartners is the maximum number of other traces read because of calls that may be the same, and again because
-	// of calls that were joined with those. Each trace takes a lock; a server has about 6,400 for all sessions by
-	// default.
+	// maxPartners is the maximum number of other traces read because of calls that may be the same, and
+	// again because of calls that were joined with those. Each trace takes a lock; a server has about 6,400
+	// for all sessions by default.
 	maxPartners = 300
 )
 
@@ -185,14 +185,14 @@ func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.
 // id returns the id of a span's execution.
 func (s *storedSpan) id() string { return s.TraceID + "-" + s.SpanID }
 
-// ripe reports whether the calls in a run had time to arrive, so that usage that none of them accounts for is the run's
-// own.
+// ripe reports whether the calls in a run had time to arrive, so that usage that none of them accounts
+// for is the run's own.
 func (m *member) ripe() bool {
 	return m.waited == 0 || m.waited >= restAfter.Seconds() || m.stored != nil && m.stored.Tokens.Used > 0
 }
 
-// origin returns an execution as received or, if no original is kept, its stored row. It returns nil if there is
-// neither.
+// origin returns an execution as received or, if no original is kept, its stored row. It returns
+// nil if there is neither.
 func (m *member) origin() *execution.Execution {
 	switch {
 	case m.joined != nil && m.joined.ID != "":
@@ -203,8 +203,8 @@ func (m *member) origin() *execution.Execution {
 	return nil
 }
 
-// cappedAfter returns which names of a changed row count as execution.Other. Names that did not change keep their
-// state.
+// cappedAfter returns which names of a changed row count as execution.Other. Names that did
+// not change keep their state.
 func (n *names) cappedAfter(was, now *execution.Row) execution.Capped {
 	fresh := n.capped(&now.Execution)
 	if now.AgentName == was.AgentName {

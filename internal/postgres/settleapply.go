@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/postgres/dbgen"
 )
 
-// apply applies the decisions: it changes the rows that remain, then moves contents to them, and then deletes the
-// others.
+// apply applies the decisions: it changes the rows that remain, then moves contents to them,
+// and then deletes the others.
 func (v *view) apply(ctx context.Context) error {
 	for _, m := range v.members {
 		if m.touched && m.now != nil {

@@ -112,8 +112,8 @@ CROSS JOIN LATERAL (SELECT * FROM span_ancestors b WHERE b.trace_id = t.trace_id
 // same as one in it.
 type partner struct{ due, other string }
 
-// readOthers reads the other traces of partners. If one cannot be read now, the executions of the due trace continue to
-// wait.
+// readOthers reads the other traces of partners. If one cannot be read now, the executions of the
+// due trace continue to wait.
 func (v *view) readOthers(ctx context.Context, partners []partner) error {
 	others := map[string]bool{}
 	for _, p := range partners {

@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// saveJoined stores merged executions as they were before, and deletes those records of executions that are separate
-// again.
+// saveJoined stores merged executions as they were before, and deletes those records of
+// executions that are separate again.
 func (v *view) saveJoined(ctx context.Context) error {
 	var keep []joinedExecution
 	var forget []string

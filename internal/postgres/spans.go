@@ -94,8 +94,8 @@ type waiting struct {
 	heard bool // metrics have counted it
 }
 
-// keepUnsettled stores which rows wait for spans above them, and makes rows due that may have waited for the spans that
-// came.
+// keepUnsettled stores which rows wait for spans above them, and makes rows due that may have waited
+// for the spans that came.
 func keepUnsettled(ctx context.Context, tx pgx.Tx, came []execution.Span, unsettled []waiting) error {
 	if len(came) > 0 {
 		if err := wake(ctx, tx, came); err != nil {

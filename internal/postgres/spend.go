@@ -110,8 +110,8 @@ func (s *Executions) lastDays(n int, zone *time.Location) []part {
 	return days
 }
 
-// startOfDay returns when a date begins in a time zone: at midnight, or at the time to which clocks are put forward at
-// midnight.
+// startOfDay returns when a date begins in a time zone: at midnight, or at the time to which clocks
+// are put forward at midnight.
 func startOfDay(date time.Time, zone *time.Location) time.Time {
 	year, month, day := date.Date()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
@@ -130,8 +130,8 @@ func (s *Executions) quarters(begin, end time.Time) execution.Window {
 	return kept.Align(execution.Window{From: begin.UTC().Truncate(execution.QuarterWide), To: end.UTC().Truncate(execution.QuarterWide)})
 }
 
-// Spend returns the spend of a window by user, agent or model: up to most groups by cost, highest first, and the others
-// together.
+// Spend returns the spend of a window by user, agent or model: up to most groups by cost, highest
+// first, and the others together.
 func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution.GroupBy, most int) (execution.Costs, error) {
 	w = s.quarters(w.From, w.To.Add(execution.QuarterWide-1))
 	return s.spend(ctx, by, w, []part{{"", w}}, most)

@@ -25,11 +25,11 @@ func NewMailbox(db *DB) *Mailbox { return &Mailbox{db: db.reserved} }
 // A sweep is one statement, so that its rows and the watermark are of one snapshot. Its rows are of several kinds, in
 // any order. It is not in queries/ because sqlc cannot type such a union.
 //
-// The watermark is the database's life (see life.go) and a pg_snapshot. A row changed since then if its transaction is
-// not visible in that snapshot; the index on changed_xid finds the candidates, starting with the oldest transaction
-// that was running. The result is exact however transactions overlap and in whatever order they commit. Ids that are
-// not assigned yet are from another server's dump and are ignored. If the life has changed, only the watermark is
-// returned.
+// The watermark is the database's life (see life.go) and a pg_snapshot. A row changed since then if its
+// transaction is not visible in that snapshot; the index on changed_xid finds the candidates, starting with the
+// oldest transaction that was running. The result is exact however transactions overlap and in whatever order they
+// commit. Ids that are not assigned yet are from another server's dump and are ignored. If the life has changed,
+// only the watermark is returned.
 const sweepChanges = `-- name: Sweep :many
 WITH ` + lifeCTE + `, same AS MATERIALIZED (SELECT name = $4::text AS yes FROM life),
 moved AS (

@@ -21,8 +21,8 @@ type tallied struct {
 	since  int64 // enrollments on this replica since then
 }
 
-// farFrom reports whether a token is far enough below its limit to enroll an agent without counting, and if so records
-// the enrollment.
+// farFrom reports whether a token is far enough below its limit to enroll an agent without counting, and
+// if so records the enrollment.
 func (t *tally) farFrom(limit int, fingerprint string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -24,9 +24,9 @@ type tracer struct {
 	others    lentConns
 }
 
-// lentConns is the set of connections in use for unauthenticated callers and probes. It is needed because the pool does
-// not pass a context when a connection is released. While the set is empty, which it nearly always is, releases take no
-// lock.
+// lentConns is the set of connections in use for unauthenticated callers and probes. It is needed because the
+// pool does not pass a context when a connection is released. While the set is empty, which it nearly always
+// is, releases take no lock.
 type lentConns struct {
 	count atomic.Int32
 	mu    sync.Mutex

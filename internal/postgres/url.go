@@ -24,8 +24,8 @@ func URLFault(database string) string {
 	if !errors.As(err, &parse) || parse.Unwrap() == nil {
 		return unreadable
 	}
-	// The driver distinguishes this kind of error only by its text. Its cause contains file names and nothing else of
-	// the URL.
+	// The driver distinguishes this kind of error only by its text. Its cause contains file names and
+	// nothing else of the URL.
 	cause := parse.Unwrap().Error()
 	if !strings.HasSuffix(parse.Error(), "`: failed to configure TLS ("+cause+")") {
 		return unreadable
