@@ -20,13 +20,14 @@ type Agents struct {
 	enrolled tally
 }
 
-// NewAgents makes the store. changed is told, after each commit that ended a token, whose it was.
+// NewAgents returns a store of agents. changed is called after each commit that invalidated a
+// token, with the agent's id.
 func NewAgents(db *DB, changed func(agentIDs ...string)) *Agents {
 	return &Agents{db: db, changed: changed}
 }
 
-// Enroll stores a new agent; fleet.ErrAgentExists if its id is taken. With a limit it is fleet.ErrEnrollmentFull if as many
-// agents were enrolled by the same token.
+// Enroll stores a new agent. It returns fleet.ErrAgentExists if the id is taken, and fleet.ErrEnrollmentFull if the
+// same enrollment token has already enrolled limit agents. A limit of 0 means no limit.
 func (s *Agents) Enroll(ctx context.Context, a fleet.Agent, token fleet.TokenHash, limit int) (fleet.Agent, error) {
 	const doing = "enrol an agent"
 	labels, err := encodeLabels(a.Labels)
@@ -77,7 +78,7 @@ func (s *Agents) RotateToken(ctx context.Context, id string, token fleet.TokenHa
 	return nil
 }
 
-// DeleteAgent removes an agent with its deployments.
+// DeleteAgent deletes an agent and its deployments.
 func (s *Agents) DeleteAgent(ctx context.Context, id string) error {
 	err := s.db.inTx(ctx, "delete an agent", func(q *dbgen.Queries) error {
 		n, err := q.DeleteAgent(ctx, id)
@@ -95,7 +96,7 @@ func (s *Agents) DeleteAgent(ctx context.Context, id string) error {
 	return err
 }
 
-// Agent reads one agent.
+// Agent returns one agent.
 func (s *Agents) Agent(ctx context.Context, id string) (fleet.AgentView, error) {
 	row, err := s.db.queries.GetAgent(ctx, id)
 	if err != nil {
@@ -104,7 +105,7 @@ func (s *Agents) Agent(ctx context.Context, id string) (fleet.AgentView, error) 
 	return agentView(dbgen.ListAgentsRow(row))
 }
 
-// Agents lists agents that have all the labels, by id, from the one after the given.
+// Agents returns up to most agents that have all the labels, ordered by id and starting after the given id.
 func (s *Agents) Agents(ctx context.Context, after string, labels map[string]string, most int) ([]fleet.AgentView, error) {
 	wanted, err := encodeLabels(labels)
 	if err != nil {
@@ -149,7 +150,7 @@ func encodeLabels(labels map[string]string) (json.RawMessage, error) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// violates says whether err is the violation of this constraint.
+// violates reports whether err is a violation of the constraint.
 func violates(err error, code, constraint string) bool {
 	var pgErr *pgconn.PgError
 	return errors.As(err, &pgErr) && pgErr.Code == code && pgErr.ConstraintName == constraint

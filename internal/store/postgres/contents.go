@@ -18,18 +18,18 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// Content that came by log records waits for its execution, which a span brings.
+// Content of log records is stored until the span with its execution arrives.
 const (
 	contentsKept   = 15 * time.Minute
-	contentsQuiet  = 3 * time.Second // after the last record of a span, its content is taken for complete
-	contentsLater  = 2 * time.Minute // the longest until an execution is looked for again
-	contentsAtOnce = 200             // spans in one transaction
+	contentsQuiet  = 3 * time.Second // time after a span's last record until its content counts as complete
+	contentsLater  = 2 * time.Minute // maximum interval between look-ups of the execution
+	contentsAtOnce = 200             // rows read in one transaction
 
 	maxContentRows  = 200_000
 	maxContentBytes = 256 << 20
-	maxSourceRows   = maxContentRows / 2 // of one token
+	maxSourceRows   = maxContentRows / 2 // per token
 	maxSourceBytes  = maxContentBytes / 2
-	maxSpanContents = 1000 // of one span
+	maxSpanContents = 1000 // per span
 )
 
 var (
@@ -39,25 +39,26 @@ var (
 	}
 )
 
-// Contents keeps the content of log records until the executions that it belongs to are there, and then writes it to them.
+// Contents stores the content of log records until the executions that it belongs to are stored, and
+// then adds it to them.
 type Contents struct {
 	db     *DB
 	policy execution.PayloadPolicy
 
 	mu      sync.Mutex
-	waiting map[execution.Source]contentSize // as last counted, and what was added since
+	waiting map[execution.Source]contentSize // the last count, plus what this replica added since
 	sample  metrics.ContentSample
 }
 
 type contentSize struct{ rows, bytes int64 }
 
-// NewContents makes the store.
+// NewContents returns a store of contents. Payloads are masked and bounded by policy.
 func NewContents(db *DB, policy execution.PayloadPolicy) *Contents {
 	return &Contents{db: db, policy: policy, waiting: map[execution.Source]contentSize{}}
 }
 
-// Keep masks and bounds contents and stores them. It is committed when Keep returns nil. Contents that cannot be stored are
-// left out; refused says how many.
+// Keep masks, bounds and stores contents. They are committed when Keep returns nil. Contents that the policy rejects
+// are not stored; refused is their number.
 func (s *Contents) Keep(ctx context.Context, contents []execution.Content) (refused int, err error) {
 	var traces, spans []string
 	var digests [][]byte
@@ -97,7 +98,7 @@ FROM unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::text[], 
 	AS c (trace_id, span_id, digest, said_at, input, output, message, bytes, place)
 ORDER BY 1, 2, 3
 ON CONFLICT DO NOTHING`, traces, spans, digests, times, inputs, outputs, messages, sizes, source[:], contentsQuiet.Seconds())
-		kept = done.RowsAffected() // without duplicates
+		kept = done.RowsAffected() // excludes duplicates
 		return err
 	})
 	if err != nil {
@@ -107,14 +108,14 @@ ON CONFLICT DO NOTHING`, traces, spans, digests, times, inputs, outputs, message
 	return refused, nil
 }
 
-// count changes the figures.
+// count applies change to the sample under the lock.
 func (s *Contents) count(change func(*metrics.ContentSample)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.sample)
 }
 
-// Sample returns how much waits, as last counted, and what became of the rest.
+// Sample returns the pending content as last counted, and the totals by outcome.
 func (s *Contents) Sample() metrics.ContentSample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +130,7 @@ func text(raw json.RawMessage) *string {
 	return &s
 }
 
-// digestOf tells records apart, and not one from the same that is sent again.
+// digestOf returns a digest by which duplicates of a record are recognized.
 func digestOf(c execution.Content) []byte {
 	hash := sha256.New()
 	var at [8]byte
@@ -143,8 +144,8 @@ func digestOf(c execution.Content) []byte {
 	return hash.Sum(nil)
 }
 
-// reserve checks that there is a place for so much. The counts are those of the last time that they were read, and what this
-// replica has added since.
+// reserve returns an error if storing size would exceed a limit. It uses the last count plus
+// what this replica added since.
 func (s *Contents) reserve(source execution.Source, size contentSize) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +165,7 @@ func (s *Contents) reserve(source execution.Source, size contentSize) error {
 	return nil
 }
 
-// Count reads anew how much waits.
+// Count counts the pending content again.
 func (s *Contents) Count(ctx context.Context) error {
 	waiting := map[execution.Source]contentSize{}
 	err := s.db.inTxAs(ctx, admin, "count log records", func(tx pgx.Tx) error {
@@ -195,11 +196,11 @@ SELECT source, count(*), sum(bytes) FROM pending_contents GROUP BY source`)
 	return nil
 }
 
-// spanKey tells a span.
+// spanKey identifies a span.
 type spanKey struct{ trace, span string }
 
-// Join writes contents to the executions that are there by now. It reports whether there may be more to do now. Replicas may do it
-// at the same time.
+// Join adds pending contents to their executions as far as these are stored. It reports whether more contents may be
+// due. Replicas may call it concurrently.
 func (s *Contents) Join(ctx context.Context) (more bool, err error) {
 	joined := 0
 	err = s.db.inTxAs(ctx, admin, "join log records", func(tx pgx.Tx) error {
@@ -237,8 +238,8 @@ WHERE p.trace_id = k.trace_id AND p.span_id = k.span_id`, traces, spans, content
 	return more, err
 }
 
-// takeContents returns spans whose content is due, and holds rows of theirs until the transaction ends. What another replica
-// holds is left to it.
+// takeContents returns spans whose content is due, and locks rows of it until the transaction ends. It skips rows that
+// another replica has locked.
 func takeContents(ctx context.Context, tx pgx.Tx) ([]spanKey, error) {
 	rows, err := tx.Query(ctx, `-- name: TakeContents :many
 SELECT trace_id, span_id FROM pending_contents WHERE check_at <= now() ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED`, contentsAtOnce)
@@ -256,7 +257,7 @@ SELECT trace_id, span_id FROM pending_contents WHERE check_at <= now() ORDER BY 
 	}), err
 }
 
-// storedExecution is the key of a row, and what content it has.
+// storedExecution is the key of an execution's row and which payloads it has.
 type storedExecution struct {
 	user                string
 	createdAt           time.Time
@@ -264,8 +265,9 @@ type storedExecution struct {
 	hasInput, hasOutput bool
 }
 
-// spanExecutions finds the executions of spans and holds their rows. The execution of a span that tells of the same call as another
-// is that of the other. Spans of which content came lately are left out: more of it may be on its way.
+// spanExecutions returns the executions of spans and locks their rows. If a span was merged into another of
+// the same call, its execution is that of the other. Spans with content newer than contentsQuiet are left
+// out, since more may follow.
 func spanExecutions(ctx context.Context, tx pgx.Tx, keys []spanKey) (map[spanKey]storedExecution, error) {
 	traces, spans := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
@@ -297,7 +299,8 @@ FOR UPDATE OF e`, traces, spans, contentsQuiet.Seconds())
 	return found, err
 }
 
-// join takes a span's contents and writes them to its execution where that has none. It returns how many it took.
+// join deletes a span's pending contents and sets the payloads that its execution lacks. It
+// returns the number of contents.
 func (s *Contents) join(ctx context.Context, tx pgx.Tx, key spanKey, to storedExecution) (n int, err error) {
 	rows, err := tx.Query(ctx, `-- name: DropContents :many
 WITH dropped AS (DELETE FROM pending_contents WHERE trace_id = $1 AND span_id = $2 RETURNING *)
@@ -324,7 +327,7 @@ SELECT message, input, output FROM dropped ORDER BY said_at, place, digest LIMIT
 	if to.hasOutput {
 		merged.Output = nil
 	}
-	if tooLarge := s.policy.Apply(&merged); tooLarge != nil { // together, and not to be cut
+	if tooLarge := s.policy.Apply(&merged); tooLarge != nil { // too large together, and cannot be truncated
 		merged.Input, merged.Output = nil, nil
 	}
 	_, err = tx.Exec(ctx, `-- name: SetContents :exec
@@ -340,7 +343,7 @@ func raw(text *string) json.RawMessage {
 	return json.RawMessage(*text)
 }
 
-// CleanUp drops contents whose executions did not come.
+// CleanUp deletes contents whose executions did not arrive within contentsKept.
 func (s *Contents) CleanUp(ctx context.Context) error {
 	return drop("delete old log records", rollupDeleteRows, func() (n int64, err error) {
 		err = s.db.inTxAs(ctx, admin, "delete old log records", func(tx pgx.Tx) error {

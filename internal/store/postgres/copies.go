@@ -14,25 +14,28 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Nearly always all of a batch is new. Then it is copied into the tables, which takes less than half of what it takes to insert rows
-// unless they are there. A row that is there makes the transaction fail, and PostgreSQL log its key; the batch is then inserted.
+// Nearly always every row of a batch is new. Such a batch is copied into the tables (COPY), which costs less than
+// half of INSERT … ON CONFLICT DO NOTHING. If a row exists, the transaction fails and PostgreSQL logs its key;
+// the batch is then inserted.
 
 const (
-	// carefulFor is for how long batches are inserted after one could not be copied.
+	// carefulFor is how long batches are inserted after one could not be copied.
 	carefulFor = time.Minute
-	// rememberedIDs is how many ids are remembered, so that a batch that comes again soon is not copied. A power of two.
+	// rememberedIDs is the number of ids remembered, so that a batch that is sent again soon is not
+	// copied. A power of two.
 	rememberedIDs = 1 << 18
 )
 
 // copies decides whether a batch is copied.
 type copies struct {
 	mu      sync.Mutex
-	careful time.Time // until when batches are inserted
+	careful time.Time // batches are inserted until then
 	seed    maphash.Seed
-	seen    []uint32 // parts of hashes of ids that came lately, each in the place that the rest of its hash says
+	seen    []uint32 // hash table of recent ids: the low bits of a hash are the index, the high bits the value
 }
 
-// mayCopy reports whether nothing is known to be against copying a batch, and remembers its ids.
+// mayCopy reports whether a batch may be copied: none of its ids was seen recently, and no copy failed recently. It
+// remembers the ids.
 func (c *copies) mayCopy(batch execution.Batch, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,26 +61,26 @@ func (c *copies) mayCopy(batch execution.Batch, now time.Time) bool {
 	}
 	for i := range batch.Spans {
 		s := &batch.Spans[i]
-		if !s.Execution { // its execution comes again with it
+		if !s.Execution { // otherwise its execution's id is remembered
 			note(s.TraceID, s.SpanID)
 		}
 	}
 	return !known && !now.Before(c.careful)
 }
 
-// failed is told why a copy failed, and reports whether the batch is to be inserted instead.
+// failed records that a copy failed with an SQLSTATE, and reports whether the batch should be inserted instead.
 func (c *copies) failed(code string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch code {
-	case uniqueViolation, insufficientPrivilege, featureNotSupported: // the last two: the login is not the tables' owner
+	case uniqueViolation, insufficientPrivilege, featureNotSupported: // the last two: the login does not own the tables
 		c.careful = now.Add(carefulFor)
 		return true
 	}
 	return false
 }
 
-// daysAreOpen reports whether all partitions that a batch belongs to can be copied into.
+// daysAreOpen reports whether rows can be copied into all partitions of a batch.
 func (s *Executions) daysAreOpen(batch execution.Batch) bool {
 	var last time.Time
 	for i := range batch.Executions {
@@ -90,8 +93,8 @@ func (s *Executions) daysAreOpen(batch execution.Batch) bool {
 	return true
 }
 
-// copyNew copies a batch's spans and rows, as the owner of the tables: row-level security lets nobody else copy. They go in the
-// order of their keys, as all do who write several.
+// copyNew copies a batch's spans and rows as the owner of the tables, since row-level security prevents others from
+// copying. Rows are written in key order, as in every transaction that writes several, to avoid deadlocks.
 func (s *Executions) copyNew(ctx context.Context, tx pgx.Tx, in *intake) error {
 	if _, err := tx.Exec(ctx, "-- name: BecomeOwner :exec\nSET LOCAL ROLE NONE"); err != nil {
 		return err
@@ -126,7 +129,8 @@ func (s *Executions) copyNew(ctx context.Context, tx pgx.Tx, in *intake) error {
 		}
 		partitions, order = append(partitions, partition), order[n:]
 	}
-	// One that is no partition any more, and not dropped yet, takes rows as well. What is one now is so until this transaction ends.
+	// A detached partition that is not dropped yet still accepts rows. One that is attached now remains
+	// so until this transaction ends.
 	var attached int
 	if err := tx.QueryRow(ctx, `-- name: CountPartitions :one
 SELECT count(*) FROM unnest($1::text[]) AS p (name) JOIN pg_inherits i ON i.inhrelid = to_regclass(p.name)
@@ -146,7 +150,7 @@ const daySeconds = int64(execution.DayWide / time.Second)
 const spanCopyColumns = `trace_id, span_id, parent_span_id, agent, user_id, session_id, execution, started_at, ended_at,
 	facts, scope, process, response, similar_to, owner, gone`
 
-// copySpans copies a batch's spans but for those that were inserted already.
+// copySpans copies a batch's spans except those already inserted.
 func (s *Executions) copySpans(ctx context.Context, tx pgx.Tx, in *intake) error {
 	if len(in.copied) == 0 {
 		return nil

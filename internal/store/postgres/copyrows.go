@@ -12,9 +12,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// copyRows copies n rows into a table. pgx's CopyFrom would ask the server for the columns' types each time, and finds out
-// anew for each value how to encode it; that is as much work as taking the rows apart that came. Here the caller says it,
-// and writes each column of a row in turn. named is the table's name in metrics, where that is another.
+// copyRows copies n rows into a table. write is called for each row and writes its columns in order. named is the
+// table's name in metrics, if different.
+//
+// pgx's CopyFrom queries the columns' types each time and selects an encoder for each value, which costs as much as
+// decoding the received rows. Here the caller selects the encoding.
 func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, named, columns string, n int, write func(r *copyRow, i int)) error {
 	traced := table
 	if named != "" {
@@ -26,7 +28,7 @@ func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, nam
 	from := &copyReader{rows: n, columns: columnsMany, write: write}
 	from.row.b = *copyBuffers.Get().(*[]byte)
 	tag, err := tx.Conn().PgConn().CopyFrom(ctx, from, sql)
-	if err == nil && cap(from.row.b) <= 4*copyChunk { // after an error it may still be read from
+	if err == nil && cap(from.row.b) <= 4*copyChunk { // after an error the buffer may still be in use
 		used := from.row.b[:0]
 		copyBuffers.Put(&used)
 	}
@@ -34,21 +36,21 @@ func (db *DB) copyRows(ctx context.Context, tx pgx.Tx, table pgx.Identifier, nam
 	return err
 }
 
-// copyBuffers are used again, as each is as large as what is sent at once.
+// copyBuffers pools the buffers of chunks.
 var copyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// copyReader reads as COPY's binary format, made as it is read.
+// copyReader encodes rows in COPY's binary format while it is read.
 type copyReader struct {
 	rows    int
 	columns uint16
 	write   func(r *copyRow, i int)
 
-	next  int // -1: the end is written
+	next  int // the next row; -1 after the trailer
 	row   copyRow
 	ready []byte
 }
 
-// copyChunk is about how many bytes are made at once: as many as pgx sends at once.
+// copyChunk is the approximate number of bytes encoded at once, which is what pgx sends at once.
 const copyChunk = 60 << 10
 
 func (c *copyReader) Read(p []byte) (int, error) {
@@ -63,32 +65,32 @@ func (c *copyReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// make makes the next chunk.
+// make encodes the next chunk.
 func (c *copyReader) make() {
 	b := &c.row.b
 	*b = (*b)[:0]
 	if c.next == 0 {
-		*b = append(*b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...) // the signature, no flags, no more header
+		*b = append(*b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...) // signature, flags, extension length
 	}
 	for ; c.next < c.rows && len(*b) < copyChunk; c.next++ {
 		*b = binary.BigEndian.AppendUint16(*b, c.columns)
 		c.write(&c.row, c.next)
 	}
 	if c.next == c.rows {
-		*b = binary.BigEndian.AppendUint16(*b, math.MaxUint16) // -1: no more rows
+		*b = binary.BigEndian.AppendUint16(*b, math.MaxUint16) // -1, the trailer
 		c.next = -1
 	}
 	c.ready = *b
 }
 
-// copyRow takes a row's values in the order of the columns. The type must be exactly the column's.
+// copyRow encodes a row. Its methods are called in the order of the columns, each for exactly the column's type.
 type copyRow struct{ b []byte }
 
 func (r *copyRow) length(n int) { r.b = binary.BigEndian.AppendUint32(r.b, uint32(n)) }
 
 func (r *copyRow) null() { r.b = binary.BigEndian.AppendUint32(r.b, math.MaxUint32) }
 
-// texts are of columns of type text.
+// texts writes columns of type text.
 func (r *copyRow) texts(all ...string) {
 	for _, s := range all {
 		r.length(len(s))
@@ -96,7 +98,7 @@ func (r *copyRow) texts(all ...string) {
 	}
 }
 
-// bigints are of columns of type bigint.
+// bigints writes columns of type bigint.
 func (r *copyRow) bigints(all ...int64) {
 	for _, n := range all {
 		r.length(8)
@@ -123,7 +125,7 @@ func (r *copyRow) double(f float64) {
 	r.b = binary.BigEndian.AppendUint64(r.b, math.Float64bits(f))
 }
 
-// from1970 is the microseconds from 1970 to 2000, from where PostgreSQL counts.
+// from1970 is the number of microseconds from 1970 to 2000, PostgreSQL's epoch.
 const from1970 = 946_684_800_000_000
 
 func (r *copyRow) timestamptz(t time.Time) {
@@ -135,7 +137,7 @@ func (r *copyRow) bytea(data []byte) {
 	r.b = append(r.b, data...)
 }
 
-// optionalText is null where there is none.
+// optionalText writes a column of type text, NULL if data is empty.
 func (r *copyRow) optionalText(data []byte) {
 	if len(data) == 0 {
 		r.null()
@@ -144,7 +146,7 @@ func (r *copyRow) optionalText(data []byte) {
 	r.bytea(data)
 }
 
-// jsonb is null where there is none.
+// jsonb writes a column of type jsonb, NULL if data is empty.
 func (r *copyRow) jsonb(data []byte) {
 	if len(data) == 0 {
 		r.null()

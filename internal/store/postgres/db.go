@@ -17,55 +17,56 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Config says how to reach the database.
+// Config configures the connections to the database.
 type Config struct {
 	URL      string
-	MaxConns int // of the pool for requests; 0: the URL's, or the driver's default
-	// Pooler says that a transaction pooler stands between, which shares the server's connections: nothing may be left
-	// on one, neither a prepared statement nor a setting.
+	MaxConns int // of the pool for requests; 0 for the URL's value or the driver's default
+	// Pooler must be set if the URL leads through a transaction pooler. It shares the server's connections, so no
+	// prepared statement and no setting may be left on one.
 	Pooler bool
-	// Observer hears of every query, by the name it bears in its SQL. May be nil.
+	// Observer is notified of every query, by the name in its SQL. May be nil.
 	Observer QueryObserver
-	Now      func() time.Time // needed by an Observer
+	Now      func() time.Time // required with an Observer
 }
 
-// QueryObserver hears of queries: name, duration, error and, if the server gave one, its SQLSTATE. Parameters are
-// never told.
+// QueryObserver is notified of queries: name, duration, error and, if the server returned one, the
+// SQLSTATE. It never receives parameters.
 type QueryObserver interface {
 	ObserveQuery(name string, took time.Duration, err error, sqlstate string)
-	// ObserveOtherQuery hears of those that run for others than known callers, by the context: observe.WithAudience.
+	// ObserveOtherQuery is called for queries that do not run for known callers, by the context:
+	// observe.WithAudience.
 	ObserveOtherQuery(audience observe.Audience, name string, took time.Duration, err error, sqlstate string)
 }
 
-// DB is a pool of connections to the database.
+// DB holds the pools of connections to the database.
 type DB struct {
 	pool    *pgxpool.Pool
 	queries *dbgen.Queries
 	tracer  *tracer
 	pooler  bool // see Config
 
-	lastVersion atomic.Int64 // of the schema
+	lastVersion atomic.Int64 // the schema version read last
 
-	// lives counts how often what was read before ceased to hold: see lifeCTE.
+	// lives counts how often everything read before became invalid: see lifeCTE.
 	lives *atomic.Uint64
 
-	// reserved has connections of its own for what must go on while requests hold all of the pool's: sweeps, last-seen,
-	// unknown tokens, and the health check and probes, of which one runs at a time.
+	// reserved has separate connections for what must continue while requests hold all connections of pool: sweeps,
+	// last seen, unknown tokens, rate limits, and the health check and probes, of which one runs at a time.
 	reserved *DB
 }
 
 const (
 	connectTimeout   = 5 * time.Second
-	dialTimeout      = 3 * time.Second  // of the part of it until the server's machine answers
-	unacknowledged   = 5 * time.Second  // after so long without a sign of the server's machine a connection is broken
-	statementTimeout = 30 * time.Second // the server's, lest a statement outlives whoever asked
-	pingTimeout      = 2 * time.Second  // of an idle connection, before it is used
+	dialTimeout      = 3 * time.Second  // for the TCP connection, part of connectTimeout
+	unacknowledged   = 5 * time.Second  // a connection without TCP acknowledgments for this long is broken
+	statementTimeout = 30 * time.Second // set on the server, so that no statement outlives its caller by long
+	pingTimeout      = 2 * time.Second  // for the check of an idle connection before it is used
 	closeTimeout     = 3 * time.Second
-	goodbyeTimeout   = time.Second // of a connection that is closed
+	goodbyeTimeout   = time.Second // for closing one connection
 	reservedConns    = 4
 )
 
-// Open makes the pools. It does not wait for the database: whoever needs it finds out.
+// Open creates the pools. It does not connect: an unreachable database is reported by the first use.
 func Open(ctx context.Context, config Config) (*DB, error) {
 	db, err := open(ctx, config)
 	if err != nil {
@@ -84,7 +85,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 func open(ctx context.Context, config Config) (*DB, error) {
 	pc, err := pgxpool.ParseConfig(config.URL)
 	if err != nil {
-		return nil, fmt.Errorf("read the database URL: %w", err) // pgx leaves the password out
+		return nil, fmt.Errorf("read the database URL: %w", err) // pgx omits the password
 	}
 	if config.MaxConns > 0 {
 		pc.MaxConns = int32(config.MaxConns)
@@ -109,9 +110,9 @@ func open(ctx context.Context, config Config) (*DB, error) {
 	return &DB{pool: pool, queries: dbgen.New(pool), tracer: traced, pooler: config.Pooler}, nil
 }
 
-// connConfig reads the URL for a single connection outside of the pools.
+// connConfig returns the configuration of a single connection outside of the pools.
 func connConfig(url string) (*pgx.ConnConfig, error) {
-	pc, err := pgxpool.ParseConfig(url) // it knows the pool's parameters, which the server would refuse
+	pc, err := pgxpool.ParseConfig(url) // removes the pool's parameters, which the server would reject
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
@@ -127,7 +128,7 @@ func harden(cc *pgx.ConnConfig) {
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}).DialContext
 	if cc.ValidateConnect == nil {
-		// A standby takes no writes, and its snapshots do not list what is running.
+		// A standby accepts no writes, and its snapshots do not list the running transactions.
 		cc.ValidateConnect = validateWritable
 	}
 	setDefault := func(name, value string) {
@@ -146,18 +147,19 @@ func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// hurryGoodbye bounds the end of a connection. The driver gives the server 15 s to confirm it, and until then the pool keeps the
-// connection's place: where a network has lost connections, a pool would have no place for new ones for as long.
+// hurryGoodbye limits the time to close a connection. The driver waits up to 15 s for the server to confirm,
+// and until then the connection counts towards the pool's maximum: after a network failure a pool could open no
+// new ones for that long.
 func hurryGoodbye(conn *pgx.Conn) {
 	socket := conn.PgConn().Conn()
-	time.AfterFunc(goodbyeTimeout, func() { _ = socket.Close() }) // which it is already, mostly
+	time.AfterFunc(goodbyeTimeout, func() { _ = socket.Close() }) // usually closed already
 }
 
-// limitStatements gives each connection its limits, but for those that the URL sets. It does so by a statement:
-// transaction poolers refuse them as start-up parameters.
+// limitStatements returns a function that sets the timeouts of a new connection, except those that the URL sets. It
+// uses a statement, since transaction poolers reject them as start-up parameters.
 func limitStatements(cc *pgx.ConnConfig) func(context.Context, *pgx.Conn) error {
 	var set strings.Builder
-	set.WriteString("SET jit = off;") // our statements are short; compiling one can take longer than running it
+	set.WriteString("SET jit = off;") // statements are short; compiling one can take longer than running it
 	for _, name := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
 		if _, ok := cc.RuntimeParams[name]; !ok {
 			fmt.Fprintf(&set, "SET %s = %d;", name, statementTimeout.Milliseconds())
@@ -168,7 +170,8 @@ func limitStatements(cc *pgx.ConnConfig) func(context.Context, *pgx.Conn) error 
 	}
 }
 
-// Password is the password that url has, to be kept out of logs; empty where it has none or cannot be understood.
+// Password returns the password in url, so that it can be kept out of logs. It is empty if there is
+// none or url is malformed.
 func Password(url string) string {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -177,8 +180,7 @@ func Password(url string) string {
 	return config.ConnConfig.Password
 }
 
-// Close ends the connections and waits for those in use, but not for ever: a server that is silent does not say
-// goodbye.
+// Close closes the connections and waits for those in use, for up to closeTimeout.
 func (db *DB) Close() {
 	closed := make(chan struct{})
 	go func() {
@@ -194,8 +196,9 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping returns the schema's version, 0 where there is none, or why the database cannot be reached. While somebody holds a lock on
-// the table of versions it returns the version that was read last: the database answers, and nothing else needs that table.
+// Ping returns the schema's version, 0 if there is no schema, or the reason why the database is unavailable.
+// While the table of versions is locked, it returns the version read last: the database responds, and
+// nothing else needs that table.
 func (db *DB) Ping(ctx context.Context) (schemaVersion int64, err error) {
 	return db.reserved.version(ctx)
 }
@@ -220,13 +223,13 @@ SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Sca
 	return version, tellable(err)
 }
 
-// Now is the database's clock, which dates what is kept.
+// Now returns the time by the database's clock, which dates the stored rows.
 func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
 	err = db.pool.QueryRow(ctx, "-- name: Now :one\nSELECT now()").Scan(&now)
 	return now, wrap("ask for the time", err)
 }
 
-// Pool tells how busy the pool is.
+// Pool returns the usage of the pool for requests.
 func (db *DB) Pool() metrics.PoolSample {
 	s := db.pool.Stat()
 	return metrics.PoolSample{

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Deployments stores the deployments and moves them through their states.
+// Deployments stores the deployments and applies their state transitions.
 type Deployments struct {
 	db      *DB
 	backoff fleet.Backoff
@@ -21,13 +21,13 @@ type Deployments struct {
 	changed func(agentIDs ...string)
 }
 
-// NewDeployments makes the store. newID mints ids that sort by time (UUIDv7). changed is told, after each commit that
-// changed what agents have pending, which agents those are.
+// NewDeployments returns a store of deployments. newID returns ids that sort by time (UUIDv7). changed is called after
+// each commit that changed pending deployments, with the ids of their agents.
 func NewDeployments(db *DB, backoff fleet.Backoff, newID func() uuid.UUID, changed func(agentIDs ...string)) *Deployments {
 	return &Deployments{db, backoff, newID, changed}
 }
 
-// Pending reads what the agent may claim now, oldest first.
+// Pending returns the deployments that the agent can claim now, oldest first.
 func (s *Deployments) Pending(ctx context.Context, agentID string) (fleet.PendingSet, error) {
 	rows, err := s.db.queries.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{
 		AgentID: agentID, Most: fleet.MaxPending, MostBytes: fleet.MaxPendingBytes,
@@ -38,7 +38,7 @@ func (s *Deployments) Pending(ctx context.Context, agentID string) (fleet.Pendin
 	set := fleet.PendingSet{Due: make([]fleet.Waiting, len(rows)), Deployments: make([]fleet.Deployment, 0, len(rows))}
 	for i, r := range rows {
 		set.Due[i] = fleet.Waiting{ID: r.ID, Attempt: int(r.Attempt)}
-		if r.Spec == "" { // beyond the limit, as all that follow are
+		if r.Spec == "" { // this and all that follow are beyond MaxPendingBytes
 			continue
 		}
 		set.Deployments = append(set.Deployments, fleet.Deployment{
@@ -49,7 +49,7 @@ func (s *Deployments) Pending(ctx context.Context, agentID string) (fleet.Pendin
 	return set, nil
 }
 
-// Deployment reads one, with the attempts that retries have superseded.
+// Deployment returns a deployment and its superseded attempts.
 func (s *Deployments) Deployment(ctx context.Context, id uuid.UUID) (fleet.Deployment, []fleet.Attempt, error) {
 	const doing = "read a deployment"
 	row, err := s.db.queries.GetDeployment(ctx, id)
@@ -72,7 +72,7 @@ func (s *Deployments) Deployment(ctx context.Context, id uuid.UUID) (fleet.Deplo
 	return d, attempts, nil
 }
 
-// List reads newest first, those before the given id, without their specs.
+// List returns up to most deployments before the given id, newest first, without their specs.
 func (s *Deployments) List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, most int) ([]fleet.Deployment, error) {
 	params := dbgen.ListDeploymentsParams{
 		AgentID: optional(filter.AgentID), Status: optional(string(filter.Status)), Before: before, Most: int32(most),
@@ -91,7 +91,7 @@ func (s *Deployments) List(ctx context.Context, filter fleet.DeploymentFilter, b
 	return found, nil
 }
 
-// Report applies an agent's report.
+// Report applies an agent's status report.
 func (s *Deployments) Report(ctx context.Context, agentID string, id uuid.UUID, r fleet.Report) (fleet.Deployment, error) {
 	return s.move(ctx, "record a report", id, func(q *dbgen.Queries, d fleet.Deployment, now time.Time) (fleet.Transition, error) {
 		if d.AgentID != agentID {
@@ -105,14 +105,15 @@ func (s *Deployments) Report(ctx context.Context, agentID string, id uuid.UUID, 
 	})
 }
 
-// Cancel cancels what is not finished.
+// Cancel cancels a deployment that is not finished.
 func (s *Deployments) Cancel(ctx context.Context, id uuid.UUID) (fleet.Deployment, error) {
 	return s.move(ctx, "cancel a deployment", id, func(_ *dbgen.Queries, d fleet.Deployment, now time.Time) (fleet.Transition, error) {
 		return d.Cancel(now)
 	})
 }
 
-// ExpireLeases gives up at most most runs whose lease ran out, and says how many. Any replica may do it at any time.
+// ExpireLeases expires up to most attempts whose lease has run out, and returns their number.
+// Replicas may call it concurrently.
 func (s *Deployments) ExpireLeases(ctx context.Context, most int) (int, error) {
 	var agents []string
 	err := s.db.inTx(ctx, "expire leases", func(q *dbgen.Queries) error {
@@ -141,7 +142,7 @@ func (s *Deployments) ExpireLeases(ctx context.Context, most int) (int, error) {
 	return len(agents), nil
 }
 
-// move is the one way in which a single deployment changes: locked, decided, written.
+// move changes a single deployment: it locks the row, calls decide, and saves the transition.
 func (s *Deployments) move(ctx context.Context, doing string, id uuid.UUID,
 	decide func(q *dbgen.Queries, d fleet.Deployment, now time.Time) (fleet.Transition, error),
 ) (fleet.Deployment, error) {
@@ -192,7 +193,7 @@ func save(ctx context.Context, q *dbgen.Queries, was fleet.Deployment, t fleet.T
 	return nil
 }
 
-// superseded reads the record of an attempt that a retry has left behind; nil where there is none.
+// superseded returns a superseded attempt, or nil if there is none with that number.
 func superseded(ctx context.Context, q *dbgen.Queries, d fleet.Deployment, number int) (*fleet.Attempt, error) {
 	if number >= d.Attempt {
 		return nil, nil
@@ -225,7 +226,7 @@ func attempt(r dbgen.DeploymentAttempt) fleet.Attempt {
 	}
 }
 
-// orNotFound says in the domain's words that there was no row.
+// orNotFound returns notFound if err is pgx.ErrNoRows, and err otherwise.
 func orNotFound(err, notFound error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return notFound

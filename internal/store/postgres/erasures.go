@@ -10,16 +10,17 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// userHash is how an erased user is remembered.
+// userHash returns the hash under which an erasure is recorded.
 func userHash(userID string) []byte {
 	hash := sha256.Sum256([]byte("watchbill erasure\x00" + userID))
 	return hash[:]
 }
 
-// rememberErasure has no execution of a user be stored any more that began before now. When it returns, all transactions that
-// stored some without knowing are over: the lock waits for those that have read the table, and keeps others from it meanwhile.
+// rememberErasure records an erasure: executions of the user that began before now are no longer stored. When it
+// returns, all transactions that missed the record have ended, since its lock waits for those that have read the table
+// and blocks new readers.
 func (s *Executions) rememberErasure(ctx context.Context, userID string) error {
-	if userID == execution.Unknown { // what ancestors to come will give to others
+	if userID == execution.Unknown { // ancestors that arrive later may give such executions to other users
 		return nil
 	}
 	return s.db.inTxAs(ctx, admin, "remember an erasure", func(tx pgx.Tx) error {
@@ -35,10 +36,10 @@ ON CONFLICT (user_hash) DO UPDATE SET erased_at = GREATEST(erasures.erased_at, E
 	})
 }
 
-// erasures are the users of some executions that were erased, and when.
+// erasures maps erased users to the time of their erasure.
 type erasures map[string]time.Time
 
-// erasuresAmong looks up which of the users were erased. What it does not return is not erased until the transaction ends.
+// erasuresAmong returns the erasures among n users. No other of these users is erased until the transaction ends.
 func erasuresAmong(ctx context.Context, tx pgx.Tx, n int, user func(i int) string) (erasures, error) {
 	users := make(map[string]string, 1) // by hash
 	hashes := make([][]byte, 0, 1)
@@ -74,13 +75,13 @@ SELECT user_hash, erased_at FROM erasures WHERE user_hash = ANY ($1::bytea[])`, 
 	return found, err
 }
 
-// cover reports whether an execution belongs to a user that was erased after it began.
+// cover reports whether the execution's user was erased after it began.
 func (e erasures) cover(one *execution.Execution) bool {
 	at, erased := e[one.UserID]
 	return erased && one.CreatedAt.Before(at)
 }
 
-// eraseFromReports takes a user's name out of the stored reports. What the user spent stays there, without a name.
+// eraseFromReports replaces a user's name in the stored reports. The user's spend remains, without a name.
 func eraseFromReports(ctx context.Context, tx pgx.Tx, userID string) error {
 	_, err := tx.Exec(ctx, `-- name: EraseFromReports :execrows
 UPDATE reports SET document = jsonb_set(document, '{sections,users,dearest}', (
@@ -91,7 +92,7 @@ WHERE document @> jsonb_build_object('sections', jsonb_build_object('users', jso
 	return err
 }
 
-// forgetErasures deletes erasures from before all executions that may still come.
+// forgetErasures deletes erasures older than any execution that is still accepted.
 func (s *Executions) forgetErasures(ctx context.Context, before time.Time) error {
 	return s.db.inTxAs(ctx, admin, "forget old erasures", func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "-- name: ForgetErasures :exec\nDELETE FROM erasures WHERE erased_at < $1", before)

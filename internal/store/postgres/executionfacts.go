@@ -11,10 +11,10 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// readCells reads what is folded and what is not, in one statement and thus one snapshot: a delta that is folded meanwhile is
-// in either, once, and what is taken away is of the same moment as what it is taken from. OFFSET 0 keeps the planner from
-// turning the parts' look-ups in the index into one scan of all that there is, which it does for it cannot know how little of
-// it the parts are.
+// readCells reads rollups and unfolded deltas in one statement and thus one snapshot: a delta that is folded
+// concurrently is counted exactly once, and segments that are subtracted are of the same moment as the others. OFFSET 0
+// keeps the planner from replacing the segments' index look-ups with one scan of the table: it cannot estimate how
+// small the segments are.
 const readCells = `-- name: ReadExecutionCells :many
 SELECT s.minus, r.agent, r.model, r.status, r.request, r.count, r.time_us, r.tokens_used, r.input_tokens, r.output_tokens,
 	r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens,
@@ -31,7 +31,7 @@ SELECT false, d.agent, d.model, d.status, d.request, d.count, d.time_us, d.token
 	d.durations
 FROM execution_deltas d WHERE d.bucket >= $4 AND d.bucket < $5`
 
-// Facts reads what executions of a window add up to. The window comes back widened to the buckets that are kept.
+// Facts returns the totals of a window's executions. The returned window is widened to whole buckets that are kept.
 func (s *Executions) Facts(ctx context.Context, w execution.Window) (execution.Facts, error) {
 	w = s.kept.since(s.now()).Align(w)
 	segments := execution.Differences(w, s.now(), rollupWidths...)
@@ -51,7 +51,7 @@ func (s *Executions) Facts(ctx context.Context, w execution.Window) (execution.F
 	}
 	facts := execution.Facts{Window: w}
 	for _, sum := range cells {
-		if sum.cell.Count != 0 { // else all that it had was taken away again
+		if sum.cell.Count != 0 { // otherwise all of it was subtracted
 			sum.cell.Durations = sum.durations.Distribution()
 			facts.Cells = append(facts.Cells, sum.cell)
 		}
@@ -59,13 +59,13 @@ func (s *Executions) Facts(ctx context.Context, w execution.Window) (execution.F
 	return facts, nil
 }
 
-// cellSum is what the rollups of a cell add up to. The cell has no durations until all are there.
+// cellSum is the total of a cell. The cell's durations are set once all rows are added.
 type cellSum struct {
 	cell      execution.Cell
 	durations sketch.Accumulator
 }
 
-// addUpCells adds up what readCells returns.
+// addUpCells sums the rows of readCells by cell.
 func addUpCells(rows pgx.Rows) (map[string]*cellSum, error) {
 	cells := map[string]*cellSum{}
 	var key []byte

@@ -11,28 +11,29 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// rollupDeleteRows is how many rollups one transaction deletes. They are small, and many.
+// rollupDeleteRows is the maximum number of rollups deleted in one transaction. Rollups are small and many.
 const rollupDeleteRows = 5000
 
-// ExecutionRetention says how long executions and what they add up to are kept.
+// ExecutionRetention is how long executions and their rollups are kept.
 type ExecutionRetention struct {
 	Executions time.Duration // the rows
-	Minutes    time.Duration // rollups by the minute
-	Quarters   time.Duration // by the quarter of an hour, for users too
+	Minutes    time.Duration // rollups by minute
+	Quarters   time.Duration // rollups by quarter of an hour, those of users too
 	Hours      time.Duration
 	Days       time.Duration
 }
 
-// cleanUpSlack is how much longer than said anything is kept: clocks differ, and what is said to be there must be.
+// cleanUpSlack is how much longer than its retention anything is kept, since clocks differ and
+// kept data must be present.
 const cleanUpSlack = time.Hour
 
-// since says since when each width is kept.
+// since returns the time since which each width is kept.
 func (r ExecutionRetention) since(now time.Time) execution.Kept {
 	return execution.Kept{Minutes: now.Add(-r.Minutes), Quarters: now.Add(-r.Quarters), Hours: now.Add(-r.Hours)}
 }
 
-// CleanUp makes the partitions that are needed next and drops what is older than its retention. Replicas may do it at the
-// same time. now is the database's clock: see DB.Now.
+// CleanUp creates the partitions needed next and deletes what is older than its retention. Replicas may call it
+// concurrently. now is the time by the database's clock: see DB.Now.
 func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 	kept := now.Add(-cleanUpSlack)
 	faults := []error{s.EnsureDays(ctx, now), s.DropDays(ctx, kept.Add(-s.kept.Executions))}
@@ -63,7 +64,7 @@ func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 	return errors.Join(faults...)
 }
 
-// drop deletes batch by batch, each in a transaction that sees all of what users did.
+// drop deletes in batches, each in a transaction that sees the rows of all users.
 func (s *Executions) drop(ctx context.Context, doing string, some func(q *dbgen.Queries) (int64, error)) error {
 	return drop(doing, rollupDeleteRows, func() (n int64, err error) {
 		err = s.db.inTxAs(ctx, admin, doing, func(tx pgx.Tx) error {
@@ -74,7 +75,7 @@ func (s *Executions) drop(ctx context.Context, doing string, some func(q *dbgen.
 	})
 }
 
-// drop deletes batch by batch, until one is not full.
+// drop deletes in batches until one is not full, up to deleteBatches of them.
 func drop(doing string, full int64, some func() (int64, error)) error {
 	for range deleteBatches {
 		if n, err := some(); err != nil || n < full {

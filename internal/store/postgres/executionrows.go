@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Errors lists executions that failed, newest first, after the given position.
+// Errors returns up to most failed executions after the given position, newest first.
 func (s *Executions) Errors(ctx context.Context, after execution.Position, most int) ([]execution.Execution, error) {
 	var found []execution.Execution
 	err := s.db.inTxAs(ctx, admin, "list errors", func(tx pgx.Tx) error {
@@ -25,8 +25,8 @@ func (s *Executions) Errors(ctx context.Context, after execution.Position, most 
 	return found, err
 }
 
-// UserActivity lists a user's executions, newest first, after the given position: as that user, to whom row-level security
-// shows no other's.
+// UserActivity returns up to most of a user's executions after the given position, newest first. It runs as that user,
+// so that row-level security hides those of others.
 func (s *Executions) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
 	var found []execution.Execution
 	err := s.db.inTxOf(ctx, userID, "list a user's activity", func(tx pgx.Tx) error {
@@ -40,7 +40,7 @@ func (s *Executions) UserActivity(ctx context.Context, userID string, after exec
 	return found, err
 }
 
-// beforeOf is the key that the next row comes before; for the zero position, one after any that may be.
+// beforeOf returns the key of a position: the next rows sort before it. For the zero position all rows do.
 func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id string) {
 	if after == (execution.Position{}) {
 		return s.now().Add(execution.DayWide), "", ""
@@ -48,11 +48,12 @@ func (s *Executions) beforeOf(after execution.Position) (at time.Time, user, id 
 	return time.UnixMicro(after.CreatedAt), after.UserID, after.ID
 }
 
-// eraseAtOnce is how many of a user's executions one transaction deletes.
+// eraseAtOnce is the maximum number of a user's executions deleted in one transaction.
 const eraseAtOnce = 2000
 
-// EraseUser deletes a user's executions and all that they added to the rollups, and what is left of the user there from
-// executions that retention dropped before. What of the user is still on its way is dropped when it comes: see Commit.
+// EraseUser deletes a user's executions and their share of the rollups, including what remains there of
+// executions that retention deleted before. Executions of the user that arrive later but began before the
+// erasure are dropped: see Commit.
 func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Erased, error) {
 	var erased execution.Erased
 	if err := s.rememberErasure(ctx, userID); err != nil {
@@ -69,7 +70,7 @@ func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Er
 		}
 		erased.Executions += rows
 		switch {
-		case rows >= eraseAtOnce: // there may be more
+		case rows >= eraseAtOnce: // more may follow
 		case last:
 			erased.Rollups = rollups
 			return erased, nil
@@ -79,9 +80,9 @@ func (s *Executions) EraseUser(ctx context.Context, userID string) (execution.Er
 	}
 }
 
-// eraseSome deletes some of a user's executions; the last time, what else there is of the user, unless there are too many
-// executions again. Only then does nobody fold meanwhile: a fold under way would bring back what is deleted, but one that
-// waits until a user of millions of executions is erased would leave readers ever more to add up.
+// eraseSome deletes up to eraseAtOnce of a user's executions. If last is set and there were fewer, it also deletes the
+// rest of the user's data. It blocks folding only if last is set: a concurrent fold would restore what is deleted, but
+// blocking it while millions of executions are erased would let deltas pile up, which readers must sum.
 func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, last bool) (rows, rollups int64, err error) {
 	q := s.db.queries.WithTx(tx)
 	if last {
@@ -108,7 +109,8 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, la
 	return int64(len(gone)), rollups, err
 }
 
-// eraseRest deletes what there is of a user whose executions are deleted, and says how many rollups that were.
+// eraseRest deletes the remaining data of a user whose executions are deleted, and returns
+// the number of deleted rollups.
 func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID string) (rollups int64, err error) {
 	if err := q.EraseUnsettled(ctx, userID); err != nil {
 		return 0, err
@@ -149,7 +151,7 @@ func executionsOf(rows []dbgen.AgentExecution) []execution.Execution {
 	return all
 }
 
-// either returns a payload of this release, or one of a release that stored it as jsonb.
+// either returns a payload from the column of this release, or from the jsonb column of an earlier one.
 func either(text *string, binary []byte) json.RawMessage {
 	if text != nil {
 		return json.RawMessage(*text)
@@ -157,7 +159,7 @@ func either(text *string, binary []byte) json.RawMessage {
 	return binary
 }
 
-// rowOf is a row without its payloads.
+// rowOf returns a row without payloads.
 func rowOf(r dbgen.ExecutionFigure) execution.Row {
 	return execution.Row{Capped: execution.Capped(r.Capped), Execution: execution.Execution{
 		ID: r.ExecutionID, CreatedAt: r.CreatedAt.UTC(), UserID: r.UserID, SessionID: r.SessionID, RequestID: r.RequestID,
@@ -174,7 +176,7 @@ func rowOf(r dbgen.ExecutionFigure) execution.Row {
 	}}
 }
 
-// decoded returns what a column of JSON holds; the zero value where it is NULL or was written by hand as something else.
+// decoded decodes a JSON column. It returns the zero value if the column is NULL or cannot be decoded.
 func decoded[T any](column json.RawMessage) (value T) {
 	if column == nil {
 		return value

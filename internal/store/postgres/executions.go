@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Executions stores executions and what they add up to.
+// Executions stores executions and their rollups.
 type Executions struct {
 	db     *DB
 	kept   ExecutionRetention
@@ -28,21 +28,21 @@ type Executions struct {
 
 	foldHalvings atomic.Int32
 	copies       copies
-	tooDeep      atomic.Int64 // looks for spans above that found too many
-	tooLarge     atomic.Int64 // looks at traces of which only names went down
+	tooDeep      atomic.Int64 // see TraceBounds
+	tooLarge     atomic.Int64
 }
 
-// NewExecutions makes the store.
+// NewExecutions returns a store of executions.
 func NewExecutions(db *DB, kept ExecutionRetention, now func() time.Time) *Executions {
 	return &Executions{db: db, kept: kept, now: now}
 }
 
-// PriceBy has what is merged of several spans priced by a function that sets an execution's cost and price version. It is called
-// before any other method.
+// PriceBy sets the function that prices executions merged from several spans. It sets an execution's cost and price
+// version. PriceBy must be called before any other method.
 func (s *Executions) PriceBy(price func(*execution.Execution)) { s.price = price }
 
-// Commit stores a batch in one transaction: those of its executions that are new, what they change in the rollups, and
-// its spans. It is committed when Commit returns nil. The executions must be valid, and their times kept.
+// Commit stores a batch in one transaction: its new executions, their deltas of the rollups, and its spans. The batch
+// is committed when Commit returns nil. The executions must be valid and within the retention.
 func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (execution.Committed, error) {
 	if err := s.prepare(ctx, batch); err != nil {
 		return execution.Committed{}, err
@@ -52,7 +52,7 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 	var refused *pgconn.PgError
 	switch told := errors.As(err, &refused); {
 	case errors.Is(err, errDetached), told && refused.Code == checkViolation && refused.ConstraintName == "", copied && told && refused.Code == undefinedTable:
-		s.days.forget() // no partition: another replica has dropped one that this one knew
+		s.days.forget() // another replica has dropped a partition
 		if err := s.prepare(ctx, batch); err != nil {
 			return execution.Committed{}, err
 		}
@@ -63,7 +63,7 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 	return s.commit(ctx, batch, false)
 }
 
-// prepare makes what has to be there before the batch's own transaction.
+// prepare creates the partitions and registers the names that the batch's transaction requires.
 func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 	if err := s.names.refresh(ctx, s.db, s.now()); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (s *Executions) prepare(ctx context.Context, batch execution.Batch) error {
 	return s.names.learn(ctx, s.db, batch)
 }
 
-// commit is Commit where all that has to be there is. What is copied must be new, or it fails.
+// commit implements Commit after prepare. If copied is set, rows are copied, which fails unless all of them are new.
 func (s *Executions) commit(ctx context.Context, batch execution.Batch, copied bool) (execution.Committed, error) {
 	var done execution.Committed
 	var stored *intake
@@ -116,7 +116,7 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, copied b
 			}
 			deltas.Add(row, 1)
 			switch d := family.decision(at); {
-			case intake.again[at]: // stored as what it was while it became another
+			case intake.again[at]: // its span was stored before, and it may have moved to another user since
 				unsettled = append(unsettled, waiting{row: row, now: true, heard: true})
 			case intake.partner[at] || family.older && d != nil && family.nodes[family.at[at]].Role != execution.RoleNone:
 				unsettled = append(unsettled, waiting{row: row, now: true})
@@ -149,14 +149,14 @@ func (s *Executions) commit(ctx context.Context, batch execution.Batch, copied b
 	return done, err
 }
 
-// committed returns what became of all executions of a batch.
+// committed returns the outcome of all executions of a batch.
 func committed(all int, in *intake, isNew []bool) execution.Committed {
 	done := execution.Committed{New: make([]bool, all)}
 	for i, at := range in.from {
 		done.New[at] = isNew[i]
 	}
 	for _, at := range in.merged {
-		done.New[at] = true // its row is another's
+		done.New[at] = true // stored as a part of another's row
 	}
 	for _, at := range in.erased {
 		if done.Erased == nil {
@@ -167,9 +167,9 @@ func committed(all int, in *intake, isNew []bool) execution.Committed {
 	return done
 }
 
-// becomeWriter takes the writer's role, and makes the staging table if it is asked to and there is none. The session keeps the table,
-// which spares the next transaction to make one; but a pooler hands sessions on, to replicas of another version too, so there it goes
-// with the transaction.
+// becomeWriter takes the writer's role. If staging is set, it creates the staging table unless it exists. The session
+// keeps the table for later transactions. With a pooler it is dropped at the end of the transaction, since sessions are
+// shared, also by replicas of other versions.
 func (s *Executions) becomeWriter(ctx context.Context, tx pgx.Tx, staging bool) error {
 	const role = "-- name: BecomeWriter :exec\nSET LOCAL ROLE watchbill_writer"
 	if !staging {
@@ -199,7 +199,7 @@ const executionColumns = `user_id, created_at, execution_id, session_id, request
 	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_json, output_json,
 	usage, billing, provider_cost_nano_usd, joined`
 
-// insertStaged takes rows in the order of their key, as all do who write several.
+// insertStaged inserts rows in key order, as in every transaction that writes several, to avoid deadlocks.
 const insertStaged = `-- name: InsertNewExecutions :many
 INSERT INTO agent_executions (` + executionColumns + `)
 SELECT ` + executionColumns + ` FROM pg_temp.staged_executions
@@ -217,7 +217,8 @@ func keyOf(e *execution.Execution) executionKey {
 	return executionKey{e.UserID, e.CreatedAt.UnixMicro(), e.ID}
 }
 
-// insertNew stores the rows whose key is not there, and says which these are. Of rows with the same key it takes the first.
+// insertNew inserts the rows whose key does not exist and sets isNew for them. Of rows with the same
+// key it uses the first.
 func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.Row, isNew []bool) error {
 	if len(rows) == 0 {
 		return nil
@@ -248,13 +249,13 @@ func (s *Executions) insertNew(ctx context.Context, tx pgx.Tx, rows []execution.
 	return err
 }
 
-// stage brings n rows to where they are inserted from.
+// stage copies n rows into the staging table.
 func (s *Executions) stage(ctx context.Context, tx pgx.Tx, n int, row func(i int) *execution.Row) error {
 	return s.db.copyRows(ctx, tx, pgx.Identifier{"pg_temp", "staged_executions"}, "", executionColumns, n,
 		func(to *copyRow, i int) { writeRow(to, row(i)) })
 }
 
-// writeRow writes executionColumns.
+// writeRow encodes a row's executionColumns.
 func writeRow(to *copyRow, r *execution.Row) {
 	to.texts(r.UserID)
 	to.timestamptz(r.CreatedAt)
@@ -275,7 +276,7 @@ func writeRow(to *copyRow, r *execution.Row) {
 	to.jsonb(encodeJoined(r.Joined))
 }
 
-// encodeBilling returns billing as it is stored; nil if it says nothing.
+// encodeBilling returns billing as JSON, or nil if it is zero.
 func encodeBilling(billing execution.Billing) json.RawMessage {
 	if billing == (execution.Billing{}) {
 		return nil
@@ -290,7 +291,7 @@ func encodeJoined(joined []execution.Joined) json.RawMessage {
 	return mustMarshal(joined)
 }
 
-// mustMarshal encodes a value of texts and numbers, which cannot fail.
+// mustMarshal encodes a value that consists of strings and numbers, for which encoding cannot fail.
 func mustMarshal(v any) json.RawMessage {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -326,7 +327,7 @@ const (
 	unknown_usage, estimated_nano_usd, provider_cost_nano_usd, provider_unpriced_nano_usd, provider_compared_nano_usd`
 )
 
-// appendDeltas notes what a transaction changes in the rollups, last of all.
+// appendDeltas stores a transaction's deltas of the rollups. It is the transaction's last step.
 func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.Deltas) error {
 	if len(d.Cells) > 0 {
 		keys := slices.Collect(maps.Keys(d.Cells))
@@ -347,7 +348,7 @@ func (s *Executions) appendDeltas(ctx context.Context, tx pgx.Tx, d execution.De
 	}
 	keys := make([]execution.UserKey, 0, len(d.Users))
 	for key, spend := range d.Users {
-		if *spend != (execution.Spend{}) { // as what uses no model, and is no request
+		if *spend != (execution.Spend{}) { // zero if there was neither a request nor model usage
 			keys = append(keys, key)
 		}
 	}

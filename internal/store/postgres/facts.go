@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// The rows of a long window are many, so they are added up as they come and never held. pgx fills the same variables
-// for each.
+// A long window has many rows, so they are summed while they are read and not kept. pgx scans
+// each into the same variables.
 const (
 	readRequestRollups = `-- name: ReadRequestRollups :many
 SELECT route, method, by_status, latency, bytes_in, bytes_out FROM request_rollups WHERE bucket >= $1 AND bucket < $2`
@@ -27,7 +27,7 @@ SELECT route, method, by_status, latency, bytes_in, bytes_out FROM request_rollu
 SELECT query, count, errors, latency FROM query_rollups WHERE bucket >= $1 AND bucket < $2`
 )
 
-// Facts reads what all replicas measured in a window.
+// Facts returns the measurements of all replicas in a window.
 func (s *Rollups) Facts(ctx context.Context, w report.Window, parts report.Parts) (report.Facts, error) {
 	f := report.Facts{Window: w}
 	reads := []func(context.Context, *report.Facts) error{s.readRequests, s.readReplicas, s.readFleet}
@@ -82,7 +82,7 @@ type requestSum struct {
 
 type requestSums map[endpoint]*requestSum
 
-// add adds a row of any bucket and replica.
+// add adds a row. Buckets and replicas are summed together.
 func (sums requestSums) add(row dbgen.RequestRollup) error {
 	key := endpoint{row.Route, row.Method}
 	sum := sums[key]
@@ -105,9 +105,9 @@ func (sums requestSums) add(row dbgen.RequestRollup) error {
 	return nil
 }
 
-// takeOthers takes out what others than known callers were answered, by status. Replicas of an earlier release, and rows of
-// their time, keep it under the routes themselves: of those the routes of probes are told by their names, and 401 is never
-// the answer to a known caller. Their latencies stay, since they cannot be told apart.
+// takeOthers removes the responses to others than known callers and returns their counts by status. Rows of earlier
+// releases store them under the routes themselves. There, probes are recognized by their routes, and every 401 is to an
+// unknown caller. The latencies of those 401s remain, since they cannot be separated.
 func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
 	add := func(into *map[int]int64, status int, n int64) {
 		if *into == nil {
@@ -136,7 +136,7 @@ func (sums requestSums) takeOthers() (unauthenticated, probes map[int]int64) {
 	return unauthenticated, probes
 }
 
-// take takes out what was counted under a route that is none, and has no status.
+// take removes a counter that is stored under a pseudo-route with status 0, and returns it.
 func (sums requestSums) take(route string) int64 {
 	key := endpoint{route, metrics.AnyMethod}
 	sum := sums[key]

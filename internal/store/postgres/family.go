@@ -10,16 +10,17 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-// family is a batch's spans and executions with what is known of them beside the batch.
+// family is a batch's spans and executions, the spans above them that were stored before, and the decisions on all.
 type family struct {
-	nodes     []trace.Node // of the batch's spans, then of executions whose span is not among them, then of spans that came before
-	at        []int        // the node of each execution of the batch; -1: it is no span
-	spans     int          // how many nodes are of the batch's spans
+	nodes     []trace.Node // the batch's spans, then executions without a span in the batch, then spans stored before
+	at        []int        // the node of each execution of the batch; -1 if it is not a span
+	spans     int          // the number of nodes that are spans of the batch
 	decisions []trace.Decision
-	older     bool // some of the batch's spans have ancestors that came before
+	older     bool // some of the batch's spans have ancestors that were stored before
 }
 
-// familyOf decides what the executions of a batch should be, by the batch and by the spans above it that came before.
+// familyOf decides how the executions of a batch are stored, from the batch and the spans above
+// it that were stored before.
 func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Batch) (*family, error) {
 	f := newFamily(batch)
 	f.decisions = trace.Decide(f.nodes)
@@ -50,7 +51,8 @@ func (s *Executions) familyOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	return f, nil
 }
 
-// newFamily matches a batch's executions with its spans. Nearly always they are in the same order.
+// newFamily matches a batch's executions with its spans. It is fast if they are in the same order,
+// as they nearly always are.
 func newFamily(batch execution.Batch) *family {
 	f := &family{at: make([]int, len(batch.Executions)), spans: len(batch.Spans)}
 	f.nodes = make([]trace.Node, len(batch.Spans), len(batch.Spans)+8)
@@ -83,7 +85,7 @@ func newFamily(batch execution.Batch) *family {
 		} else {
 			next = at + 1
 		}
-		if at < 0 || f.nodes[at].Execution != nil { // its span was refused, or is that of another
+		if at < 0 || f.nodes[at].Execution != nil { // its span is missing or belongs to another execution
 			at = len(f.nodes)
 			span := &execution.Span{TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Execution: true}
 			if known, found := index[[2]string{e.TraceID, e.SpanID}]; found {
@@ -97,7 +99,7 @@ func newFamily(batch execution.Batch) *family {
 	return f
 }
 
-// decision is what was decided about an execution of the batch; nil: nothing, as it is no span.
+// decision returns the decision on an execution of the batch, or nil if it is not a span.
 func (f *family) decision(i int) *trace.Decision {
 	if f.at[i] < 0 {
 		return nil

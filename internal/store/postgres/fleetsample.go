@@ -13,21 +13,21 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// FleetSample counts the whole fleet at one moment.
+// FleetSample is a count of the whole fleet at one moment.
 type FleetSample struct {
 	Agents      map[fleet.State]int64
 	Deployments map[fleet.Status]int64
-	// WantedPolls and ExpectedPolls are the polls a second of the agents that are online or late: at their own
-	// intervals, and at those that they were last told.
+	// WantedPolls and ExpectedPolls are the polls per second of the agents that are online or late: at the intervals
+	// that they requested, and at the poll interval hints that they received last.
 	WantedPolls, ExpectedPolls float64
 	Age                        time.Duration
 }
 
-// SampleFleet counts the fleet, or returns what some replica counted less than maxAge ago. A count becomes this
-// minute's rollup.
+// SampleFleet returns the count of any replica that is younger than maxAge, or counts the fleet and stores the count as
+// this minute's rollup.
 func (s *Rollups) SampleFleet(ctx context.Context, now time.Time, maxAge time.Duration) (FleetSample, error) {
 	const doing = "sample the fleet"
-	// The database's clock dates the rollups and tells their age. Ours may be far from it.
+	// Rollups and their age are by the database's clock, which may differ from this process's.
 	ever := dbgen.LatestFleetRollupParams{WindowTo: now.AddDate(100, 0, 0)}
 	latest, err := s.db.queries.LatestFleetRollup(ctx, ever)
 	switch {
@@ -46,7 +46,7 @@ func (s *Rollups) SampleFleet(ctx context.Context, now time.Time, maxAge time.Du
 	return fleetSample(latest)
 }
 
-// Demand returns what the agents that are online or late want, by who enrolled them.
+// Demand returns the number of agents that are online or late, by enrollment token and requested poll interval.
 func (s *Rollups) Demand(ctx context.Context) ([]fleet.Demand, error) {
 	rows, err := s.db.queries.FleetDemand(ctx, dbgen.FleetDemandParams{LagSeconds: fleet.PresenceLag.Seconds(), OfflineAfter: fleet.OfflineAfter})
 	if err != nil {

@@ -18,22 +18,23 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// How many deltas one transaction folds. The more of a user's, the fewer times its rollups are written. Where that takes
-// longer than a statement may, it is tried with half as many, down to 1/2^mostHalvings.
+// The numbers of deltas folded in one transaction. The more of a user's deltas are folded together, the
+// less often the user's rollups are written. If a fold exceeds the statement timeout, the next one folds
+// half as many, down to 1/2^mostHalvings.
 const (
 	foldAtOnce      = 20_000
 	foldUsersAtOnce = 100_000
 	mostHalvings    = 6
 )
 
-// rollupsAtOnce is how many rollups of executions one statement reads or writes.
+// rollupsAtOnce is the maximum number of rollups of executions read or written by one statement.
 const rollupsAtOnce = 5000
 
-// rollupWidths are those of execution_rollups, which hold the same at four widths.
+// rollupWidths are the bucket widths of execution_rollups, which stores the same totals at each.
 var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide}
 
-// Fold merges deltas into the rollups, so that what readers have to add up stays little. It says whether there may be more.
-// One replica folds at a time; for the others there is nothing to do meanwhile.
+// Fold merges deltas into the rollups, so that readers have few rows to sum. It reports whether more deltas may be
+// pending. One replica folds at a time; for others Fold returns at once.
 func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 	halvings := s.foldHalvings.Load()
 	most, mostUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
@@ -60,7 +61,7 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 	return more, err
 }
 
-// Unfolded counts the deltas that wait to be folded.
+// Unfolded returns the number of deltas that are not folded yet.
 func (s *Executions) Unfolded(ctx context.Context) (int64, error) {
 	n, err := s.db.queries.CountDeltas(ctx)
 	return n, wrap("count the deltas", err)
@@ -76,7 +77,7 @@ type rollupKey struct {
 	request bool
 }
 
-// at returns the key of the wider rollup that has the same.
+// at returns the key of the rollup of the given width that includes k.
 func (k rollupKey) at(width time.Duration) rollupKey {
 	k.seconds, k.bucket = int32(width/time.Second), time.Unix(k.bucket, 0).UTC().Truncate(width).Unix()
 	return k
@@ -103,7 +104,7 @@ SELECT seconds, ` + cellDeltaColumns + ` FROM (
 ) AS stored`
 )
 
-// foldExecutions folds at most so many deltas and returns how many it folded.
+// foldExecutions folds up to most deltas and returns their number.
 func foldExecutions(ctx context.Context, tx pgx.Tx, q *dbgen.Queries, most int32) (folded int32, err error) {
 	taken, err := tx.Query(ctx, takeExecutionDeltas, most)
 	if err != nil {
@@ -135,7 +136,8 @@ func compareBools(a, b bool) int {
 	return 1
 }
 
-// sumsOf adds up deltas at all widths: each width from the one below it, which has far fewer sums than there are deltas.
+// sumsOf sums deltas at all widths. Each width is summed from the next narrower one, which has far fewer sums than
+// there are deltas.
 func sumsOf(taken pgx.Rows) (sums map[rollupKey]*execution.Measures, n int32, err error) {
 	defer taken.Close()
 	sums = map[rollupKey]*execution.Measures{}
@@ -147,7 +149,7 @@ func sumsOf(taken pgx.Rows) (sums map[rollupKey]*execution.Measures, n int32, er
 		}
 		return sum, !known
 	}
-	minutes := map[string]*execution.Measures{} // by the key as it came
+	minutes := map[string]*execution.Measures{} // by the encoded key
 	var raw []byte
 	for ; taken.Next(); n++ {
 		bucket, row, err := rawCellOf(taken)
@@ -183,7 +185,8 @@ func sumsOf(taken pgx.Rows) (sums map[rollupKey]*execution.Measures, n int32, er
 	return sums, n, nil
 }
 
-// saveSums adds to some sums what the rollups hold already, and stores them. Nobody else writes there meanwhile.
+// saveSums adds the stored rollups to the sums of keys and stores the result. The caller holds the lock of folding, so
+// there are no concurrent writes.
 func saveSums(ctx context.Context, tx pgx.Tx, q *dbgen.Queries, keys []rollupKey, sums map[rollupKey]*execution.Measures) error {
 	var rows dbgen.SaveExecutionRollupsParams
 	for _, key := range keys {

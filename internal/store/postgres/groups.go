@@ -15,11 +15,11 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// idempotencyKeep is for how long a repeated create finds its first answer: a day, in seconds.
+// idempotencyKeep is how long the response to a create request is kept for repeats: a day, in seconds.
 const idempotencyKeep = 24 * 60 * 60
 
-// Create makes one deployment for each of the order's agents. With a key, the answer that encode makes of them is kept
-// in the same transaction, and returned again to whoever repeats the request.
+// Create creates one deployment for each of the order's agents and returns the response that encode makes of them. With
+// a key, the response is stored in the same transaction and returned again if the request is repeated.
 func (s *Deployments) Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey,
 	encode func(fleet.CreatedGroup) ([]byte, error),
 ) ([]byte, error) {
@@ -53,7 +53,7 @@ func (s *Deployments) Create(ctx context.Context, order fleet.Order, key *fleet.
 	return answer, nil
 }
 
-// recall returns the kept answer, or nil after taking the key for this request.
+// recall returns the stored response, or nil after reserving the key for this request.
 func recall(ctx context.Context, q *dbgen.Queries, key fleet.IdempotencyKey) ([]byte, error) {
 	taken, err := q.ReserveIdempotencyKey(ctx, dbgen.ReserveIdempotencyKeyParams{
 		Key: key.Key, RequestHash: key.RequestHash[:], KeepSeconds: idempotencyKeep,
@@ -63,7 +63,7 @@ func recall(ctx context.Context, q *dbgen.Queries, key fleet.IdempotencyKey) ([]
 	}
 	known, err := q.GetIdempotencyKey(ctx, key.Key)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return recall(ctx, q, key) // it expired and was cleaned up in between
+		return recall(ctx, q, key) // it expired and was deleted in between
 	}
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func recall(ctx context.Context, q *dbgen.Queries, key fleet.IdempotencyKey) ([]
 	return known.Answer, nil
 }
 
-// targets finds the order's agents, sorted by id, and keeps them from being deleted meanwhile.
+// targets returns the order's agents, sorted by id, and prevents their deletion until the transaction ends.
 func targets(ctx context.Context, q *dbgen.Queries, order fleet.Order) ([]string, error) {
 	if order.Selector != nil {
 		return selected(ctx, q, *order.Selector)
@@ -89,7 +89,7 @@ func targets(ctx context.Context, q *dbgen.Queries, order fleet.Order) ([]string
 	if len(found) == len(wanted) {
 		return wanted, nil
 	}
-	slices.Sort(found) // the database may collate otherwise
+	slices.Sort(found) // the database's collation may differ
 	for _, id := range wanted {
 		if _, ok := slices.BinarySearch(found, id); !ok {
 			return nil, fleet.UnknownTarget(id)
@@ -120,7 +120,7 @@ func selected(ctx context.Context, q *dbgen.Queries, selector fleet.Selector) ([
 	if err := fleet.CheckTargets("selector", len(ids)); err != nil {
 		return nil, err
 	}
-	ids, err = q.ExistingAgents(ctx, ids) // one may have been deleted since
+	ids, err = q.ExistingAgents(ctx, ids) // some may have been deleted since
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (s *Deployments) insert(ctx context.Context, q *dbgen.Queries, order fleet.
 	return group, nil
 }
 
-// Group counts what one create made, by status.
+// Group returns a group with its deployments counted by status.
 func (s *Deployments) Group(ctx context.Context, id uuid.UUID) (fleet.Group, error) {
 	rows, err := s.db.queries.GroupCounts(ctx, id)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *Deployments) Group(ctx context.Context, id uuid.UUID) (fleet.Group, err
 	return g, nil
 }
 
-// CancelGroup cancels all of a group that is not finished, and counts it again.
+// CancelGroup cancels a group's unfinished deployments and returns the new counts.
 func (s *Deployments) CancelGroup(ctx context.Context, id uuid.UUID) (fleet.Group, error) {
 	var agents []string
 	err := s.db.inTx(ctx, "cancel a group", func(q *dbgen.Queries) (err error) {

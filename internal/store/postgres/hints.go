@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// Hints tells the other replicas that something changed, and hears it from them. A hint carries nothing but its
-// sender: whoever hears it sweeps. Losing one costs latency, never a delivery.
+// Hints notifies other replicas of changes and receives their notifications. A hint contains only its sender's name; a
+// replica that receives one sweeps. Losing a hint costs latency, never a delivery.
 type Hints struct {
 	db      *DB
 	url     string // of the listening connection; must not lead through a transaction pooler
@@ -21,19 +21,19 @@ type Hints struct {
 	heard   func()
 	send    chan struct{}
 
-	// After quiet without a notification the listening connection is asked for a sign of life, which must come within
-	// patience: a socket may stall without closing.
+	// After quiet without a notification the listening connection is pinged, which must succeed within patience, since
+	// a socket may stall without closing.
 	quiet, patience time.Duration
 }
 
 const (
 	hintChannel = "watchbill_changes"
 
-	// gather lets changes that come together share one notification.
+	// gather is the delay before a notification, so that concurrent changes share it.
 	gather = 2 * time.Millisecond
 )
 
-// NewHints makes the exchange. replica is this process's name; heard is called for each hint of another.
+// NewHints returns a Hints. replica is this process's name; heard is called for each hint of another replica.
 func NewHints(db *DB, directURL, replica string, log *zap.Logger, heard func()) *Hints {
 	return &Hints{
 		db: db, url: directURL, replica: replica, log: log, heard: heard, send: make(chan struct{}, 1),
@@ -41,15 +41,15 @@ func NewHints(db *DB, directURL, replica string, log *zap.Logger, heard func()) 
 	}
 }
 
-// Send hints that something was committed. It never blocks.
+// Send notifies other replicas that something was committed. It never blocks.
 func (h *Hints) Send() {
 	select {
 	case h.send <- struct{}{}:
-	default: // one is on its way and will do
+	default: // a pending hint covers this one
 	}
 }
 
-// Run sends and listens until ctx is done.
+// Run sends and receives hints until ctx is done.
 func (h *Hints) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { h.sendAll(ctx); return nil })
@@ -76,7 +76,8 @@ func (h *Hints) sendAll(ctx context.Context) {
 	}
 }
 
-// notify does not wait for the disk: a notification is not worth it, and it holds a lock that all of them share.
+// notify sends a notification. It does not wait for the disk: losing one is harmless, and PostgreSQL holds a global
+// lock while it commits one.
 func (h *Hints) notify(ctx context.Context) error {
 	const sql = `-- name: Hint :exec
 WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)) SELECT pg_notify($1, $2) FROM fast`
@@ -100,7 +101,7 @@ func (h *Hints) listenAlways(ctx context.Context) {
 	}
 }
 
-// listen holds one listening connection until it fails, which it always does in the end.
+// listen receives hints on one connection until it fails. It never returns nil.
 func (h *Hints) listen(ctx context.Context, established func()) error {
 	cc, err := connConfig(h.url)
 	if err != nil {
@@ -113,13 +114,13 @@ func (h *Hints) listen(ctx context.Context, established func()) error {
 	defer func() {
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = conn.Close(bye) // it is given up either way
+		_ = conn.Close(bye) // the connection is abandoned either way
 	}()
 	if err := h.subscribe(ctx, conn); err != nil {
 		return wrap("listen", err)
 	}
 	established()
-	h.heard() // for what was said before we listened
+	h.heard() // for hints sent before LISTEN
 	for {
 		if err := h.await(ctx, conn); err != nil {
 			return err
@@ -134,7 +135,7 @@ func (h *Hints) subscribe(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// await hears one notification, or finds the connection alive after a quiet while.
+// await waits for one notification. After quiet without one, it checks the connection.
 func (h *Hints) await(ctx context.Context, conn *pgx.Conn) error {
 	wait, cancel := context.WithTimeout(ctx, h.quiet)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// promised are the indexes of the brief, each with the query that it is there for. The queries stand with literals, so
-// that EXPLAIN needs no parameters and runs nothing.
+// promised lists the indexes that the requirements name, each with the query that it serves. The queries contain
+// literals, so that EXPLAIN needs no parameters and executes nothing.
 var promised = []struct{ table, index, shape, example string }{
 	{
 		"deployments", "idx_deployment_agent_status_created", "WHERE agent_id = ? AND status = ? ORDER BY created_at",
@@ -38,8 +38,8 @@ SELECT s.indexrelname, pg_get_indexdef(s.indexrelid), s.idx_scan, d.stats_reset,
 FROM pg_stat_user_indexes s, pg_stat_database d
 WHERE s.schemaname = current_schema() AND s.indexrelname = ANY ($1::text[]) AND d.datname = current_database()`
 
-// readIndexes tells of each promised index whether it exists, how often it was used, and the plan that PostgreSQL
-// chooses now for the query it is there for.
+// readIndexes sets f.Indexes: for each promised index, whether it exists, how often it was used, and the plan that
+// PostgreSQL chooses now for its query.
 func (s *Rollups) readIndexes(ctx context.Context, f *report.Facts) error {
 	names := make([]string, len(promised))
 	for i, p := range promised {
@@ -82,7 +82,7 @@ func columns(definition string) string {
 	return ""
 }
 
-// explain returns a query's plan in a line, outermost node first, and whether it uses the index.
+// explain returns a query's plan as one line, outermost node first, and reports whether it uses the index.
 func (s *Rollups) explain(ctx context.Context, query, index string) (string, bool, error) {
 	var document []byte
 	if err := s.db.pool.QueryRow(ctx, "-- name: Explain :one\nEXPLAIN (FORMAT JSON) "+query).Scan(&document); err != nil {

@@ -9,26 +9,26 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// intake is what of a batch is to be stored.
+// intake is what a transaction stores of a batch.
 type intake struct {
 	rows    []execution.Row
-	from    []int           // the execution of the batch that each row is
-	merged  []int           // those that have no row of their own
-	parts   []execution.Row // those of them that are the same call as another, as long as that may change
-	erased  []int           // those whose users were erased after they began
+	from    []int           // the index in the batch of each row's execution
+	merged  []int           // executions without a row of their own
+	parts   []execution.Row // those merged into another of the same call, if that may still change
+	erased  []int           // executions whose users were erased after they began
 	partner []bool
-	again   []bool // those whose spans came before
+	again   []bool // executions whose spans were stored before
 	spans   []execution.Span
-	copied  []int32 // those of the spans that are copied with the rows
+	copied  []int32 // the spans that are copied with the rows
 	places  *places
 	joined  []joinedExecution
-	members map[int][]spanID // of executions that several spans of the batch are
+	members map[int][]spanID // the spans merged into an execution, by its index in the batch
 	lookups lookups
 	early   []earlyCall
 }
 
-// intakeOf returns what of a batch's executions is to be stored. It stores the batch's spans, but for those that are copied later if
-// they are to be.
+// intakeOf returns what is to be stored of a batch. It stores the batch's spans except, if copied is set, those that
+// are copied later.
 func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Batch, f *family, copied bool) (*intake, error) {
 	flags := make([]bool, 2*len(batch.Executions))
 	in := &intake{spans: batch.Spans, partner: flags[:len(batch.Executions)], again: flags[len(batch.Executions):]}
@@ -38,7 +38,7 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 		e := &all[i].Execution
 		*e = batch.Executions[i]
 		if d := f.decision(i); d != nil && !d.Gone {
-			d.WriteWithoutRest(e) // Settle adds it, once the calls that may account for it had the time to come
+			d.WriteWithoutRest(e) // Settle adds the rest after the calls that may account for it had time to arrive
 			if d.Reprice && s.price != nil {
 				s.price(e)
 			}
@@ -55,7 +55,7 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 		return nil, err
 	}
 	places := newPlaces(f)
-	in.rows, in.from = all[:0], make([]int, 0, len(all)) // those that are kept move up
+	in.rows, in.from = all[:0], make([]int, 0, len(all)) // filtered in place
 	var left map[string]bool                             // ids of erased executions
 	for i := range all {
 		row := &all[i]
@@ -96,7 +96,7 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 		}
 		in.from = append(in.from, i)
 	}
-	if len(left) > 0 { // what is the same call as an erased one is erased with it
+	if len(left) > 0 { // executions merged into an erased one are erased with it
 		in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool {
 			left[j.ID] = left[j.ID] || left[j.into]
 			return left[j.into]
@@ -115,12 +115,12 @@ func (s *Executions) intakeOf(ctx context.Context, tx pgx.Tx, batch execution.Ba
 	return in, s.dropJoined(ctx, tx, f, in, fresh)
 }
 
-// places are what is stored beside a batch's spans: whose row each is.
+// places is what is stored with a batch's spans: their keys, and the user of each span's row.
 type places struct {
 	keys   []spanKeys
 	owners []string
 	gone   []bool
-	erased []bool // nil: none
+	erased []bool // nil if there are none
 }
 
 func newPlaces(f *family) *places {
@@ -150,10 +150,10 @@ func (p *places) erase(at int) {
 	if p.erased == nil {
 		p.erased = make([]bool, len(p.gone))
 	}
-	p.erased[at], p.gone[at] = true, true // what comes again is dropped
+	p.erased[at], p.gone[at] = true, true // gone, so that duplicates are dropped
 }
 
-// spans returns a batch's spans; those of executions that were erased lose what names the user.
+// spans returns a batch's spans, without user and session for those of erased executions.
 func (p *places) spans(all []execution.Span) []execution.Span {
 	if p.erased == nil {
 		return all

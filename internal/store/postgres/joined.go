@@ -11,9 +11,10 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// joinedExecution is an execution that is a step of another or the same call as another, or one that others were merged into.
+// joinedExecution is the original of an execution that was merged: one that is a step of another or the same call as
+// another, or one that others were merged into.
 type joinedExecution struct {
-	execution.Execution // as it came, without its contents
+	execution.Execution // as received, without its payloads
 	into, reason        string
 	user                string
 	heard               bool
@@ -25,7 +26,7 @@ func mergedExecution(into, user, reason string, e *execution.Execution) joinedEx
 	return j
 }
 
-// keepJoined keeps what executions were before they were merged.
+// keepJoined stores executions as they were before they were merged.
 func (s *Executions) keepJoined(ctx context.Context, tx pgx.Tx, all []joinedExecution) error {
 	if len(all) == 0 {
 		return nil
@@ -46,9 +47,10 @@ ON CONFLICT (execution_id) DO NOTHING`, ids, intos, reasons, users, times, trace
 	return err
 }
 
-// dropJoined leaves out what came before and was found to be a part of another, or another user's: its span is known, or, where that
-// is forgotten by now, its id. What else came before is marked: its row may be on its way to another user. Nearly always nothing of a
-// batch came before, and none of it is that old.
+// dropJoined removes from in what was received before and since merged into another execution or moved to another user.
+// It is recognized by its span or, after spansKept, by its id. Other executions received before are marked in in.again,
+// since their rows may be moved to another user at the moment. fresh means that none of the batch's spans was stored
+// before. Nearly always this is so, and no execution is older than spansKept; then dropJoined runs no query.
 func (s *Executions) dropJoined(ctx context.Context, tx pgx.Tx, f *family, in *intake, fresh bool) error {
 	forgotten := s.now().Add(-spansKept)
 	var traces, spans, ids, users []string
@@ -81,7 +83,7 @@ WHERE a.trace_id IS NULL OR a.xmin <> pg_current_xact_id()::xid`, traces, spans,
 	if err != nil {
 		return err
 	}
-	dropped := map[string]bool{} // of what came before
+	dropped := map[string]bool{} // executions received before
 	var id string
 	var drop bool
 	if _, err := pgx.ForEachRow(rows, []any{&id, &drop}, func() error {
@@ -103,11 +105,12 @@ WHERE a.trace_id IS NULL OR a.xmin <> pg_current_xact_id()::xid`, traces, spans,
 		kept++
 	}
 	in.rows, in.from = in.rows[:kept], in.from[:kept]
-	in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool { return dropped[j.ID] || dropped[j.into] }) // or Settle would store it again
+	// Otherwise Settle would store them again.
+	in.joined = slices.DeleteFunc(in.joined, func(j joinedExecution) bool { return dropped[j.ID] || dropped[j.into] })
 	return nil
 }
 
-// joinedOf decodes what joined executions were.
+// joinedOf decodes a joined execution.
 func joinedOf(into, reason, user string, heard bool, figures json.RawMessage) joinedExecution {
 	return joinedExecution{Execution: decoded[execution.Execution](figures), into: into, reason: reason, user: user, heard: heard}
 }

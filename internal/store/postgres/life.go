@@ -13,19 +13,20 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// markingMigration makes the triggers by which every statement marks what it changes.
+// markingMigration creates the triggers that mark changed rows.
 const markingMigration = 6
 
-// lifeCTE names the life of the database: what is known of its rows holds only within it, and counts as nothing after it. A life ends
+// lifeCTE computes an identifier of the database's life. A watermark, and everything else known of the database, is
+// valid only within the life in which it was read. The identifier changes with
 //
-//   - with the server: when it was started, and when its statistics were last reset, which recovery from a crash does. Another
-//     server, or this one after a crash, may have lost transactions and give their ids out again;
-//   - with the database and the tables: these are other ones once they were dropped and restored;
-//   - with the file of deleted_agents, which TRUNCATE replaces: a statement that empties all tables takes along what the triggers
-//     have just recorded;
-//   - with the triggers that mark changes. pg_restore makes them after the rows, in a transaction that waits for who still
-//     writes rows and keeps others from it; from then on each change is marked. To disable and enable them changes their
-//     rows, too, and so xmin.
+//   - the server's start and the last reset of its statistics, which recovery from a crash causes. Another server, or
+//     this one after a crash, may have lost transactions and reuse their ids;
+//   - the ids of the database and the tables, which differ after they were dropped and restored;
+//   - the file of deleted_agents, which TRUNCATE replaces: a statement that truncates all tables also removes what the
+//     triggers have just recorded there;
+//   - the triggers that mark changes. pg_restore creates them after the rows, in a transaction that waits for current
+//     writers and blocks new ones; from then on each change is marked. Disabling and enabling a trigger changes its row
+//     in pg_trigger, and so xmin.
 //
 // While triggers are disabled or missing, a life lasts 15 seconds.
 const lifeCTE = `life AS MATERIALIZED (
@@ -46,15 +47,15 @@ const lifeCTE = `life AS MATERIALIZED (
 
 const lifeUnmarked = "unmarked"
 
-// changedSince is the condition that the row c changed since the snapshot $2.
+// changedSince is the condition that row c changed since snapshot $2.
 const changedSince = `c.changed_xid >= pg_snapshot_xmin($2::text::pg_snapshot) AND c.changed_xid < pg_snapshot_xmax(pg_current_snapshot())
         AND NOT pg_visible_in_snapshot(c.changed_xid, $2::text::pg_snapshot)`
 
-// errRestoring says that the tables are there and what marks changes is not: pg_restore makes that last.
+// errRestoring is returned when the tables exist without the triggers that mark changes, which pg_restore creates last.
 var errRestoring = fmt.Errorf("%w: the database is being restored: it has no triggers yet; if no restore is under way, run watchbill migrate --after-restore",
 	fault.ErrUnavailable)
 
-// checkRestored returns errRestoring while a dump is being restored.
+// checkRestored returns errRestoring while a restore is in progress.
 func (db *DB) checkRestored(ctx context.Context) error {
 	var life string
 	if err := db.pool.QueryRow(ctx, "-- name: DatabaseLife :one\nWITH "+lifeCTE+" SELECT name FROM life").Scan(&life); err != nil {
@@ -63,8 +64,8 @@ func (db *DB) checkRestored(ctx context.Context) error {
 	return db.checkLife(ctx, life)
 }
 
-// checkLife returns errRestoring if a life has no triggers, and that is not because the schema is older than they are. Until the rows
-// of the schema's history are restored there is no version.
+// checkLife returns errRestoring if a life has no triggers although the schema should have them. Until the rows of the
+// schema's history are restored the version is 0.
 func (db *DB) checkLife(ctx context.Context, life string) error {
 	if !strings.Contains(life, "/"+lifeUnmarked+"/") {
 		return nil
@@ -82,7 +83,7 @@ func (db *DB) checkLife(ctx context.Context, life string) error {
 // LookUpTokens implements mailbox.Source.
 func (s *Mailbox) LookUpTokens(ctx context.Context, hashes []fleet.TokenHash) (known []fleet.TokenHash, err error) {
 	const doing = "look up tokens"
-	ctx = observe.WithAudience(ctx, observe.Unauthenticated) // what unknown tokens cost counts in no figure that decides
+	ctx = observe.WithAudience(ctx, observe.Unauthenticated) // so that objectives do not count these queries
 	wanted := make([][]byte, len(hashes))
 	for i := range hashes {
 		wanted[i] = hashes[i][:]

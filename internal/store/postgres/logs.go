@@ -11,11 +11,11 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// logRows is how many chunks one query fetches at the most.
+// logRows is the maximum number of chunks read by one query.
 const logRows = 64
 
-// AppendLog stores a chunk of the log of the attempt that runs or ran last, and returns where the next one starts. What
-// of the chunk is stored already is not stored again.
+// AppendLog appends a chunk to the log of the latest attempt, which must be claimed, and returns the offset of the next
+// chunk. Bytes of the chunk that are already stored are skipped.
 func (s *Deployments) AppendLog(ctx context.Context, agentID string, id uuid.UUID, attempt int, offset int64, chunk []byte) (int64, error) {
 	const doing = "append to a log"
 	var end int64
@@ -55,7 +55,7 @@ func logEnd(ctx context.Context, q *dbgen.Queries, id uuid.UUID, attempt int) (i
 	return end, err
 }
 
-// ReadLog reads up to most bytes of an attempt's log. Attempt 0 is the latest that was claimed.
+// ReadLog returns up to most bytes of an attempt's log from offset. Attempt 0 is the latest that was claimed.
 func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, most int) (fleet.LogPart, error) {
 	const doing = "read a log"
 	row, err := s.db.queries.GetDeployment(ctx, id)

@@ -13,40 +13,41 @@ import (
 )
 
 const (
-	// maxAlike bounds how many spans with its response id a call is compared with: the latest of those that began in time.
+	// maxAlike is the maximum number of spans with its response id that a call is compared with:
+	// the latest in the period.
 	maxAlike = 16
-	// alikeEach bounds how many spans are read for each call that looks for similar ones, and alikeAtOnce for those that look in one
-	// stretch of time.
+	// alikeEach is the maximum number of spans read per call when looking for similar ones, and alikeAtOnce for all
+	// calls that look in one period.
 	alikeEach   = 256
 	alikeAtOnce = 8192
 )
 
-// lookups are what to look for among the calls that are stored.
+// lookups are searches among stored spans for other spans of the same calls.
 type lookups struct {
 	responses []responseLook
 	alike     []alikeLook
-	unsure    bool // a transaction that was under way may have stored spans with the response ids
+	unsure    bool // a concurrent transaction may have stored spans with the response ids
 }
 
-// spanID tells spans apart.
+// spanID identifies a span.
 type spanID struct{ trace, span string }
 
-// responseLook looks for spans with a response id.
+// responseLook is a search for spans with a response id.
 type responseLook struct {
-	n        int // of the call that looks
+	n        int // the number of the call
 	response int64
 	from, to time.Time
 }
 
-// alikeLook looks for spans that began in some time and may tell of the same call.
+// alikeLook is a search for spans that began in a period and may be of the same call.
 type alikeLook struct {
-	n              int // of the call that looks
+	n              int // the number of the call
 	alike          int64
 	from, to       time.Time
 	started, ended time.Time
 }
 
-// response looks for spans with the same response id.
+// response adds a search for spans with the same response id as call n.
 func (l *lookups) response(n int, s *execution.Span, k spanKeys) {
 	if k.response == 0 {
 		return
@@ -58,7 +59,7 @@ func (l *lookups) response(n int, s *execution.Span, k spanKeys) {
 	l.responses = append(l.responses, responseLook{n, k.response, s.StartedAt.Add(-trace.ResponseWithin), to})
 }
 
-// similar looks for spans of other sources that may tell of the same call.
+// similar adds searches for spans of other sources that may be of the same call as n.
 func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64) {
 	if k.similar == 0 {
 		return
@@ -80,7 +81,8 @@ func (l *lookups) similar(n int, s *execution.Span, k spanKeys, sources []int64)
 	}
 }
 
-// find calls found with each span that was looked for and the number of the call that looked, which may find itself.
+// find runs the searches and calls found with each span and the number of the call that it was found for. A call may
+// find its own span.
 func (l *lookups) find(ctx context.Context, tx pgx.Tx, found func(n int, span spanID)) error {
 	if err := l.findResponses(ctx, tx, found); err != nil {
 		return err
@@ -123,13 +125,13 @@ SELECT 0, '', '' WHERE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()
 	return err
 }
 
-// findAlike reads the spans of each stretch of time once, for all calls that look there.
+// findAlike merges overlapping periods and reads the spans of each period once, for all calls that look there.
 func (l *lookups) findAlike(ctx context.Context, tx pgx.Tx, found func(n int, span spanID)) error {
 	if len(l.alike) == 0 {
 		return nil
 	}
 	slices.SortFunc(l.alike, func(a, b alikeLook) int { return cmp.Or(cmp.Compare(a.alike, b.alike), a.from.Compare(b.from)) })
-	var first []int // the first look of each stretch
+	var first []int // the index in l.alike of each period's first search
 	var alike []int64
 	var from, to []time.Time
 	var most []int32
@@ -162,7 +164,7 @@ CROSS JOIN LATERAL (
 	_, err = pgx.ForEachRow(rows, []any{&n, &of.trace, &of.span, &started, &ended}, func() error {
 		for _, look := range l.alike[first[n-1]:first[n]] {
 			if look.from.After(started) {
-				break // and so are those after it
+				break // later searches begin later still
 			}
 			if look.fits(started, ended) {
 				found(look.n, of)
@@ -173,7 +175,8 @@ CROSS JOIN LATERAL (
 	return err
 }
 
-// fits reports whether a span may tell of the call: one of the two lies in the other, unless one is a report.
+// fits reports whether a span may be of the same call: one of the two lies within the other, or one is a report, which
+// has no duration.
 func (l *alikeLook) fits(started, ended time.Time) bool {
 	switch {
 	case started.Before(l.from), started.After(l.to):

@@ -8,13 +8,13 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// Measurements answers from all rollups: what replicas measured of themselves, and what executions add up to.
+// Measurements reads all rollups: the replicas' own measurements and the totals of executions.
 type Measurements struct {
 	*Rollups
 	Executions *Executions
 }
 
-// Facts reads what a window holds. The parts that are not asked for are not read.
+// Facts returns the measurements of a window. Only the requested parts are read.
 func (m Measurements) Facts(ctx context.Context, w report.Window, parts report.Parts) (report.Facts, error) {
 	f, err := m.Rollups.Facts(ctx, w, parts)
 	if err != nil {
@@ -44,12 +44,12 @@ func (m Measurements) readExecutions(ctx context.Context, f *report.Facts) error
 	return err
 }
 
-// readDays reads the spend of each UTC day of the window, and of its first day before it began. The window is widened to
-// the buckets that are kept, as it is for Facts.
+// readDays reads the spend of each UTC day of the window, and of the part of its first day before the window. The
+// window is widened to whole buckets that are kept, as in Executions.Facts.
 func (m Measurements) readDays(ctx context.Context, f *report.Facts) error {
 	w := m.Executions.kept.since(m.Executions.now()).Align(execution.Window(f.Window))
 	first := w.From.Truncate(execution.DayWide)
-	const before = "" // the part that is not in the window
+	const before = "" // the part before the window
 	parts := []part{{before, execution.Window{From: first, To: w.From}}}
 	for day := first; day.Before(w.To); day = day.Add(execution.DayWide) {
 		parts = append(parts, part{day.Format(time.DateOnly), execution.Window{

@@ -21,11 +21,11 @@ import (
 type Migration struct {
 	Version   int64
 	Name      string
-	AppliedAt time.Time // zero: not applied
+	AppliedAt time.Time // zero if not applied
 }
 
-// Migrate brings the schema up to this binary's. Replicas that start together take turns, by an advisory lock; url
-// must not lead through a transaction pooler.
+// Migrate migrates the schema to this binary's version. An advisory lock serializes replicas that start together, so
+// url must not lead through a transaction pooler.
 func Migrate(ctx context.Context, url string) error {
 	err := withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
 		if _, err := p.Up(ctx); err != nil {
@@ -39,11 +39,12 @@ func Migrate(ctx context.Context, url string) error {
 	return err
 }
 
-// Renewed counts the rows that AfterRestore gave another transaction id.
+// Renewed is the number of rows that AfterRestore marked as changed.
 type Renewed struct{ Agents, DeletedAgents, Deployments int64 }
 
-// AfterRestore brings a restored schema up to date, marks all its rows as changed, and makes the triggers anew that mark changes, if it
-// was restored without them. Every replica then reads everything again, those of the previous release as well.
+// AfterRestore migrates a restored schema, marks all its rows as changed, and recreates the triggers that mark
+// changes, since it may have been restored without them. Every replica then reads everything again, including
+// replicas of the previous release.
 func AfterRestore(ctx context.Context, url string) (renewed Renewed, err error) {
 	err = withGoose(url, func(p *goose.Provider, conn *sql.DB) error {
 		if _, err := p.Up(ctx); err != nil {
@@ -70,7 +71,7 @@ func AfterRestore(ctx context.Context, url string) (renewed Renewed, err error) 
 	return renewed, err
 }
 
-// Newest is the version of the newest migration that this binary has.
+// Newest returns the version of this binary's newest migration.
 func Newest() (version int64) {
 	names, err := fs.Glob(migrations.FS, "*.sql")
 	if err != nil {
@@ -85,7 +86,7 @@ func Newest() (version int64) {
 	return version
 }
 
-// MigrationStatus lists this binary's migrations, oldest first.
+// MigrationStatus returns this binary's migrations, oldest first.
 func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 	var all []Migration
 	err := withGoose(url, func(p *goose.Provider, _ *sql.DB) error {
@@ -120,8 +121,8 @@ func withGoose(url string, do func(*goose.Provider, *sql.DB) error) (err error) 
 	return wrap("migrate", do(provider, conn))
 }
 
-// healAfterRestore gives rows whose changed_xid lies in the future a present one. A dump restored into a new cluster
-// brings the old cluster's transaction ids along; sweeps of the previous release would read such rows again and again.
+// healAfterRestore replaces values of changed_xid that are in the future. A dump restored into a new cluster contains
+// the old cluster's transaction ids, and sweeps of the previous release would read such rows repeatedly.
 func healAfterRestore(ctx context.Context, conn *sql.DB) error {
 	for _, table := range []string{"agents", "deleted_agents", "deployments"} {
 		heal := `UPDATE ` + table + ` SET changed_xid = pg_current_xact_id()

@@ -13,9 +13,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// maxNames is how many agents, and how many models, the rollups tell apart: the first so many that came. All others are
-// execution.Other there. A row records which of its names are, so that replicas need not agree at every moment. A name that
-// is not used for namesKept makes room for another.
+// maxNames is the maximum number of agents, and of models, that the rollups count separately: the first that arrive.
+// All others count as execution.Other. Each row records which of its names do, so that replicas may differ for a while.
+// A name that is not used for namesKept is dropped, which frees its slot.
 const (
 	maxNames  = 500
 	namesKept = 30 * 24 * time.Hour
@@ -24,21 +24,21 @@ const (
 const lockNames = `-- name: LockNames :exec
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill names', 0))`
 
-// namesFor is how long names are believed that are not read again. What somebody changes by hand is known after that.
+// namesFor is how long known names are used before they are read again. Manual changes take effect within that time.
 const namesFor = 15 * time.Second
 
-// names are those that the rollups tell apart, as far as this replica knows.
+// names caches the names that the rollups count separately.
 type names struct {
-	registering sync.Mutex // held while names are registered or dropped, so that what was read last is what is known
+	registering sync.Mutex // held while names are registered or dropped, so that the cache is what was read last
 	read        time.Time  // when all were read
-	life        uint64     // DB.lives then
+	life        uint64     // DB.lives at that time
 
 	mu     sync.RWMutex
 	agents map[string]bool
 	models map[string]bool
 }
 
-// capped says which of an execution's names are not told apart.
+// capped returns which of an execution's names count as execution.Other.
 func (n *names) capped(e *execution.Execution) execution.Capped {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -52,7 +52,7 @@ func (n *names) capped(e *execution.Execution) execution.Capped {
 	return c
 }
 
-// refresh reads the names again if those that are known have become old, or are another database's.
+// refresh reads the names again if the cache is older than namesFor or of another database.
 func (n *names) refresh(ctx context.Context, db *DB, now time.Time) error {
 	n.registering.Lock()
 	defer n.registering.Unlock()
@@ -73,7 +73,7 @@ func (n *names) refresh(ctx context.Context, db *DB, now time.Time) error {
 	return nil
 }
 
-// learn registers the names of a batch, while there is room.
+// learn registers the names of a batch while there are free slots.
 func (n *names) learn(ctx context.Context, db *DB, batch execution.Batch) error {
 	agents, models := n.unknown(batch)
 	if len(agents)+len(models) == 0 {
@@ -105,8 +105,8 @@ ON CONFLICT DO NOTHING`, kind, fresh); err != nil {
 	return nil
 }
 
-// choose returns the names that get a place, in their order, while there are some. Names that differ in nothing but numbers and
-// hexadecimal ids get at most maxOfShape together, so that a program with ids in its names does not take all of them.
+// choose returns the names that get a free slot, in order. Names that differ only in numbers and hexadecimal ids get at
+// most maxOfShape slots together, so that a program with ids in its names does not use up all slots.
 func choose(fresh []string, known map[string]bool) (chosen []string) {
 	if len(fresh) == 0 {
 		return nil
@@ -124,15 +124,15 @@ func choose(fresh []string, known map[string]bool) (chosen []string) {
 	return chosen
 }
 
-// maxOfShape is how many names of one shape are told apart.
+// maxOfShape is the maximum number of names of one shape.
 const maxOfShape = maxNames / 2
 
 var idsInNames = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|[0-9a-fA-F]*[0-9][0-9a-fA-F]*`)
 
-// shapeOf returns a name without what tells it from others of its kind.
+// shapeOf returns a name with its numbers and ids replaced.
 func shapeOf(name string) string { return idsInNames.ReplaceAllLiteralString(name, "#") }
 
-// Names returns the names that the rollups tell apart, in their order, and how many of a kind there may be.
+// Names returns the names that the rollups count separately, sorted by kind and name, and the limit for each kind.
 func (s *Executions) Names(ctx context.Context) (all []execution.Name, limit int, err error) {
 	rows, err := s.db.pool.Query(ctx, `-- name: ListNames :many
 SELECT kind, name, registered_at FROM rollup_names ORDER BY kind, name`)
@@ -146,8 +146,8 @@ SELECT kind, name, registered_at FROM rollup_names ORDER BY kind, name`)
 	return all, maxNames, wrap("list names", err)
 }
 
-// DropName frees the place of a name, and reports whether it had one. What was counted under it stays; what comes under it next
-// gets a place again, if there is one. Other replicas learn of it when they next sample.
+// DropName frees the slot of a name and reports whether it had one. What was counted under the name remains. If the
+// name arrives again, it gets a slot if one is free. Other replicas notice when they next read the names.
 func (s *Executions) DropName(ctx context.Context, kind, name string) (dropped bool, err error) {
 	s.names.registering.Lock()
 	defer s.names.registering.Unlock()
@@ -162,7 +162,7 @@ func (s *Executions) DropName(ctx context.Context, kind, name string) (dropped b
 	return dropped, err
 }
 
-// SampleNames reads which names are told apart, and returns how many of each kind.
+// SampleNames reads the names that the rollups count separately, and returns their numbers.
 func (s *Executions) SampleNames(ctx context.Context) (NameSample, error) {
 	s.names.registering.Lock()
 	defer s.names.registering.Unlock()
@@ -174,17 +174,17 @@ func (s *Executions) SampleNames(ctx context.Context) (NameSample, error) {
 	return NameSample{Agents: len(read.agents), Models: len(read.models), Limit: maxNames}, nil
 }
 
-// NameSample is how many names are told apart, and how many of each kind may be.
+// NameSample is the number of names that the rollups count separately, and the limit for each kind.
 type NameSample struct{ Agents, Models, Limit int }
 
-// replace makes the names that were read last the known ones. registering is held.
+// replace replaces the cache. The caller holds registering.
 func (n *names) replace(read registered) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.agents, n.models = read.agents, read.models
 }
 
-// drop makes room: names that nothing began under since the given time are forgotten.
+// drop drops the names of which no execution began since the given time.
 func (n *names) drop(ctx context.Context, db *DB, since time.Time) error {
 	n.registering.Lock()
 	defer n.registering.Unlock()
@@ -198,7 +198,7 @@ func (n *names) drop(ctx context.Context, db *DB, since time.Time) error {
 	return nil
 }
 
-// changeNames changes what is registered, while no other replica does, and reads what then is.
+// changeNames calls change while no other replica changes names, and returns the names after it.
 func changeNames(ctx context.Context, db *DB, doing string, change func(tx pgx.Tx) error) (read registered, err error) {
 	err = db.transact(ctx, doing, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockNames); err != nil {
@@ -214,7 +214,7 @@ func changeNames(ctx context.Context, db *DB, doing string, change func(tx pgx.T
 	return read, err
 }
 
-// lookUp reads what other replicas have registered, if one of these agents is not known here.
+// lookUp reads the names that other replicas registered if one of the agents is unknown here.
 func (n *names) lookUp(ctx context.Context, tx pgx.Tx, agents []string) error {
 	n.mu.RLock()
 	known := len(n.agents) >= maxNames || !slices.ContainsFunc(agents, func(name string) bool { return !n.agents[name] })
@@ -229,7 +229,8 @@ func (n *names) lookUp(ctx context.Context, tx pgx.Tx, agents []string) error {
 	return err
 }
 
-// add makes names known beside those that are: others may have been read meanwhile. Readers keep the maps that they have.
+// add adds names to the cache. It keeps the present ones, since others may have been read concurrently, and replaces
+// the maps, since readers may use the old ones.
 func (n *names) add(read registered) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -238,7 +239,7 @@ func (n *names) add(read registered) {
 	n.agents, n.models = read.agents, read.models
 }
 
-// unknown are the names to register, as far as this replica knows. Where it knows as many as there may be, there are none.
+// unknown returns the names of a batch to register, as far as this replica knows: none if all slots are taken.
 func (n *names) unknown(batch execution.Batch) (agents, models []string) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -253,7 +254,7 @@ func (n *names) unknown(batch execution.Batch) (agents, models []string) {
 	return choose(newAgents.names, n.agents), choose(newModels.names, n.models)
 }
 
-// fresh collects names that are not known, at most as many as there is room for.
+// fresh collects unknown names, at most as many as there are free slots.
 type fresh struct {
 	known, seen map[string]bool
 	names       []string

@@ -13,22 +13,22 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// The partitions of agent_executions are days, called agent_executions_20060102.
+// agent_executions has one partition per UTC day, named like agent_executions_20060102.
 const (
 	partitionPrefix = "agent_executions_"
 	partitionDate   = "20060102"
-	daysAhead       = 2 // that have a partition before their first execution comes
+	daysAhead       = 2 // future days that have a partition
 )
 
-// days remembers which days have a partition. Another replica may make one, and drop one that is too old for any
-// execution to come; both are found out.
+// days caches which days have a partition. Another replica may create one, or drop one that is too old for new
+// executions; both are detected.
 type days struct {
 	mu    sync.Mutex
-	known map[string]bool // whether it can be copied into
-	life  uint64          // DB.lives, when the first of them was learned
+	known map[string]bool // by partition: whether rows can be copied into it
+	life  uint64          // DB.lives when the first was learned
 }
 
-// follow forgets all days if they are another database's.
+// follow forgets all days if they are of another database.
 func (d *days) follow(life uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,7 +66,7 @@ func (d *days) forget() {
 	d.known = nil
 }
 
-// EnsureDays makes the partitions of today and the days to come, so that no execution has to wait for one.
+// EnsureDays creates the partitions of today and the next daysAhead days, so that no execution waits for one.
 func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
 	s.days.follow(s.db.lives.Load())
 	for ahead := range daysAhead + 1 {
@@ -77,11 +77,11 @@ func (s *Executions) EnsureDays(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// partitionOf is the name of the partition that holds t.
+// partitionOf returns the name of the partition for t.
 func partitionOf(t time.Time) string { return partitionPrefix + t.UTC().Format(partitionDate) }
 
-// ensureDay makes the partition that holds t. It is attached rather than made in place, which would keep everybody out
-// of the table meanwhile.
+// ensureDay creates the partition for t. It is created as a table and then attached: CREATE TABLE … PARTITION OF would
+// block all access to agent_executions.
 func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 	day := t.UTC().Truncate(execution.DayWide)
 	name := partitionOf(day)
@@ -119,8 +119,8 @@ func (s *Executions) ensureDay(ctx context.Context, t time.Time) error {
 	return err
 }
 
-// lockPartitions lets one replica at a time make or drop partitions. Statements that wait for a lock longer give up, lest
-// all others queue behind them.
+// lockPartitions lets one replica at a time create or drop partitions. Statements of the transaction that wait for a
+// lock longer than 5 s fail, so that others do not queue behind them.
 func lockPartitions(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `-- name: LockPartitions :exec
 		SET LOCAL lock_timeout = '5s';
@@ -133,7 +133,8 @@ func isAttached(ctx context.Context, tx pgx.Tx, name string) (attached bool, err
 	return attached, err
 }
 
-// partitionThere reports whether a partition is there, and whether row-level security keeps this login from copying into it.
+// partitionThere reports whether a partition is attached, and whether row-level security prevents this login from
+// copying into it.
 func partitionThere(ctx context.Context, tx pgx.Tx, name string) (attached, forced bool, err error) {
 	err = tx.QueryRow(ctx, `-- name: IsPartition :one
 SELECT count(*) > 0, COALESCE(bool_or(c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')), false)
@@ -142,8 +143,8 @@ WHERE i.inhrelid = to_regclass($1) AND i.inhparent = 'agent_executions'::regclas
 	return attached, forced, err
 }
 
-// guardCopied takes the owner's rights to read and change what it copies into, where they are back: a dump that is restored without
-// its privileges does not say that they were revoked.
+// guardCopied revokes the owner's privileges to read and change the tables that it copies into, if the owner has them
+// again: a dump restored without privileges does not contain the revocation.
 func guardCopied(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `-- name: GuardCopied :exec
 DO $$
@@ -164,17 +165,18 @@ $$`)
 	return err
 }
 
-// DropDays drops the partitions that hold nothing but what began before the given time, whole. It does not keep anybody
-// from the table: they are detached concurrently, which waits for whoever still reads them. Replicas would wait for one
-// another, so one at a time does it; for the others there is nothing to do meanwhile.
+// DropDays drops the partitions of days that ended by the given time. It does not block access to the table: partitions
+// are detached concurrently, which waits for their current readers. One replica at a time drops partitions, since
+// replicas would wait for one another; for others DropDays returns at once.
 func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
 	return s.db.transact(ctx, "drop old partitions", func(tx pgx.Tx) error {
 		old, err := oldPartitions(ctx, tx, before)
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		// It is idle while each partition is detached, which waits for whoever reads it. And to finish what was broken off
-		// waits for all older snapshots, of which a query that had its own portal keeps one; this has none and ends that.
+		// This transaction is idle while each partition is detached, which waits for its readers. The statement also
+		// ends the portal of the query before it, which would keep a snapshot: finishing an interrupted detach waits
+		// for all older snapshots. SET keeps none.
 		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '5min'`); err != nil {
 			return err
 		}
@@ -187,14 +189,14 @@ func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
 	})
 }
 
-// partition is one of agent_executions, or one that was.
+// partition is a present or former partition of agent_executions.
 type partition struct {
 	name              string
-	pending, attached bool // it is being detached, or that was broken off; it is not detached yet
+	pending, attached bool // pending: being detached, or interrupted; attached: not detached yet
 }
 
-// oldPartitions are those to drop. There are none while another replica drops them, which this one keeps all others from
-// until its transaction ends.
+// oldPartitions returns the partitions to drop, none while another replica drops them. It prevents other replicas from
+// dropping partitions until the transaction ends.
 func oldPartitions(ctx context.Context, tx pgx.Tx, before time.Time) ([]partition, error) {
 	var mine bool
 	if err := tx.QueryRow(ctx, `-- name: TryDroppingPartitions :one
@@ -216,12 +218,14 @@ ORDER BY c.relname`)
 	})
 	return slices.DeleteFunc(all, func(p partition) bool {
 		day, err := time.Parse(partitionDate, strings.TrimPrefix(p.name, partitionPrefix))
-		// What is being detached takes no rows and shows none, so it goes even if it were kept for longer by now.
+		// A partition that is being detached accepts and shows no rows, so it is dropped even
+		// if the retention was extended.
 		return err != nil || !p.pending && day.Add(execution.DayWide).After(before)
 	}), err
 }
 
-// dropDay detaches a partition, which takes transactions of its own, and drops it unless it was made one again meanwhile.
+// dropDay detaches a partition, which uses separate transactions, and drops it unless it was
+// attached again in the meantime.
 func (s *Executions) dropDay(ctx context.Context, p partition) error {
 	if p.attached {
 		how := "CONCURRENTLY"

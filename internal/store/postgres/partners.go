@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// scopesFor is how long it is believed which scopes of a process tell of calls.
+	// scopesFor is how long the known sources of a process are used before they are read again.
 	scopesFor = 10 * time.Second
-	// newFor is how long a process is new to a replica. The first spans of its scopes may be stored by several replicas at the same
-	// moment; after that, calls of a process with one scope are not stored as what others may be similar to.
+	// newFor is how long a process is new to a replica. The first spans of its scopes may be stored by several replicas
+	// concurrently. After newFor, calls of a process with a single source are stored without the key by which similar
+	// calls are found.
 	newFor = 30 * time.Second
-	// maxProcesses bounds the processes whose scopes are remembered, and maxScopes the scopes of one.
+	// maxProcesses is the maximum number of processes remembered, and maxScopes that of the sources of each.
 	maxProcesses = 10_000
 	maxScopes    = 8
 )
 
-// scopes are the sources of a process that tell of calls, as far as this replica knows. Most processes have one, and need no look
-// for a second span of a call.
+// scopes caches the sources of each process: the instrumentation scopes that record calls of a model. Most processes
+// have one source, so that no search for a second span of a call is needed.
 type scopes struct {
 	mu        sync.Mutex
 	processes map[int64]processScopes
@@ -35,13 +36,13 @@ type processScopes struct {
 	sources     []int64
 }
 
-// stale reports whether the sources may be others by now. Those of a process that is new here are read again soon.
+// stale reports whether the sources should be read again. Those of a process that is new here are read again sooner.
 func (p processScopes) stale(now time.Time) bool {
 	age := now.Sub(p.read)
 	return age < 0 || age >= min(scopesFor, p.read.Sub(p.first)/4)
 }
 
-// sourcesOf makes a batch's processes and sources known, and returns the sources of each process.
+// sourcesOf stores a batch's processes and sources, and returns the known sources of each process.
 func (s *scopes) sourcesOf(ctx context.Context, tx pgx.Tx, now time.Time, seen map[int64]map[int64]bool) (map[int64][]int64, error) {
 	sources := make(map[int64][]int64, len(seen))
 	var processes, unknown, scopes []int64
@@ -109,7 +110,7 @@ SELECT w.process, w.scope FROM unnest($1::bigint[], $2::bigint[]) AS w (process,
 	return sources, nil
 }
 
-// forgetAlone forgets what would make calls similar to others where their process has one source and had time to show another.
+// forgetAlone clears the similar key of calls of processes that have one source and are no longer new.
 func (s *scopes) forgetAlone(p *places, sources map[int64][]int64, now time.Time) {
 	alone := make(map[int64]bool, len(sources))
 	for process, all := range sources {
@@ -122,16 +123,16 @@ func (s *scopes) forgetAlone(p *places, sources map[int64][]int64, now time.Time
 	}
 }
 
-// isNew reports whether a process came to this replica only lately.
+// isNew reports whether this replica first saw a process less than newFor ago.
 func (s *scopes) isNew(process int64, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return now.Sub(s.processes[process].first) < newFor
 }
 
-// findPartners marks the executions of a batch that may be the same call as one that came before.
+// findPartners marks the executions of a batch that may be the same call as one stored before.
 func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in *intake, p *places) error {
-	seen := map[int64]map[int64]bool{} // the sources of each process
+	seen := map[int64]map[int64]bool{} // the batch's sources by process
 	calls := 0
 	isCall := func(at int) bool { return at >= 0 && at < f.spans && f.nodes[at].Role == execution.RoleCall }
 	for _, at := range f.at {
@@ -185,40 +186,41 @@ func (s *Executions) findPartners(ctx context.Context, tx pgx.Tx, f *family, in 
 	return err
 }
 
-// recent are calls that were committed lately, of processes with several sources, or with response ids while other transactions were
-// under way: one of these may have stored a span of the same call, so that neither found the other.
+// recent holds recently committed calls to search for again: calls of processes with several sources, and calls with
+// response ids that were committed while other transactions were in progress. Such a transaction may have stored a span
+// of the same call, so that neither found the other.
 type recent struct {
 	mu      sync.Mutex
 	calls   []recentCall
 	lookups lookups
 	early   []earlyCall
-	runs    []spanID // to be looked at again, since another trace told what a call of theirs used
-	once    *recent  // those that were looked for once, when a transaction may still have been under way
+	runs    []spanID // to settle again, since another trace reported the usage of a call in them
+	once    *recent  // searched for once, when a transaction may still have been in progress
 }
 
-// earlyCall is a call of a process that is new, and the sources that were known.
+// earlyCall is a call of a new process, with the sources known at the time.
 type earlyCall struct {
 	span    execution.Span
 	keys    spanKeys
 	sources []int64
 }
 
-// recentCall is the span of an execution, and those that are the same call by what was decided when it was stored.
+// recentCall is the span of an execution, and the spans that were merged into it when it was stored.
 type recentCall struct {
 	spanID
 	members []spanID
 }
 
-// is reports whether a span is known to be the call.
+// is reports whether a span is known to be of the call.
 func (c *recentCall) is(span spanID) bool {
 	return c.spanID == span || slices.Contains(c.members, span)
 }
 
-// maxRecent bounds the calls that are looked for again. Beyond them, two of one call that two transactions store at the same moment
-// stay two.
+// maxRecent is the maximum number of calls to search for again. Beyond it, two spans of one call that are stored
+// concurrently remain two executions.
 const maxRecent = 20_000
 
-// remember notes what a transaction committed and is to be looked for again.
+// remember adds the calls of a committed transaction that should be searched for again.
 func (r *recent) remember(in *intake) {
 	rows, l := in.rows, &in.lookups
 	if !l.unsure {
@@ -236,7 +238,7 @@ func (r *recent) remember(in *intake) {
 	if len(l.alike)+len(l.responses) == 0 {
 		return
 	}
-	number := make([]int, len(in.partner)) // of each execution of the batch among the calls; -1: it was left out
+	number := make([]int, len(in.partner)) // by execution of the batch: its index in calls, or -1 if it was left out
 	for i := range number {
 		number[i] = -1
 	}
@@ -256,7 +258,7 @@ func (r *recent) remember(in *intake) {
 	}
 }
 
-// take removes and returns the calls. What is appended to them does not change what was taken.
+// take removes and returns the calls. Later appends do not change what was returned.
 func (r *recent) take() *recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -268,7 +270,8 @@ func (r *recent) take() *recent {
 	return taken
 }
 
-// looked notes that calls were looked for, and has them looked for once more, and runs looked at, the next time.
+// looked records that calls were searched for. The next time they are searched for once more,
+// and runs are settled again.
 func (r *recent) looked(taken *recent, runs []spanID) {
 	r.restore(&recent{runs: runs})
 	r.mu.Lock()
@@ -276,7 +279,7 @@ func (r *recent) looked(taken *recent, runs []spanID) {
 	r.once = &recent{calls: taken.calls, lookups: taken.lookups}
 }
 
-// restore adds calls that were taken and not looked for.
+// restore returns calls that were taken but not searched for.
 func (r *recent) restore(taken *recent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -290,7 +293,7 @@ func (r *recent) restore(taken *recent) {
 	r.add(taken)
 }
 
-// add adds calls, and what to look for.
+// add adds calls and their searches.
 func (r *recent) add(taken *recent) {
 	base := len(r.calls)
 	r.calls, r.early = append(r.calls, taken.calls...), append(r.early, taken.early...)
@@ -304,7 +307,8 @@ func (r *recent) add(taken *recent) {
 	}
 }
 
-// lookAgain has calls looked at that were committed lately and that others may be the same as.
+// lookAgain repeats the searches for recently committed calls, and schedules those for settling for
+// which other spans were found.
 func (s *Executions) lookAgain(ctx context.Context, tx pgx.Tx, taken *recent) error {
 	both := &recent{calls: slices.Clip(taken.calls), lookups: lookups{
 		responses: slices.Clip(taken.lookups.responses), alike: slices.Clip(taken.lookups.alike),
@@ -341,7 +345,7 @@ ON CONFLICT DO NOTHING`, traces, spans)
 	return err
 }
 
-// lookForScopes adds looks for what calls of new processes may be the same as, by the sources that are known now and were not then.
+// lookForScopes adds searches for calls of new processes, in the sources that became known after the calls were stored.
 func (s *Executions) lookForScopes(ctx context.Context, tx pgx.Tx, calls *[]recentCall, l *lookups, early []earlyCall) error {
 	seen := map[int64]map[int64]bool{}
 	for _, c := range early {

@@ -13,17 +13,17 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// Probes tell whether the database takes the service's writes. Each does a write that changes nothing: it needs the rights,
-// locks and settings that the real one does, and no row comes of it. They have a connection that requests cannot take away.
+// Probes check whether the database accepts the service's writes. Each executes a write that affects no row but
+// requires the same privileges, locks and settings as the real one. They use connections that requests cannot use up.
 type Probes struct{ db *DB }
 
 // NewProbes returns the probes.
 func NewProbes(db *DB) Probes { return Probes{db.reserved} }
 
-// probeLocks is how long a probe waits for a lock. It is well below the time after which requests give up.
+// probeLocks limits how long a probe waits for a lock, to well below the timeout of requests.
 const probeLocks = `SET LOCAL lock_timeout = '1s'`
 
-// probe runs do in a transaction. Its error always is one that clients may be told of.
+// probe runs do in a transaction. Its errors have a detail that may be shown to clients.
 func (p Probes) probe(ctx context.Context, as role, do func(tx pgx.Tx) error) error {
 	err := p.db.transact(ctx, "probe", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, probeLocks); err != nil {
@@ -39,7 +39,7 @@ func (p Probes) probe(ctx context.Context, as role, do func(tx pgx.Tx) error) er
 	return tellable(err)
 }
 
-// tellable gives an error that is not known to pass a detail that clients may be told.
+// tellable adds a detail that may be shown to clients to database errors that have none.
 func tellable(err error) error {
 	var pgErr *pgconn.PgError
 	if err == nil || errors.Is(err, fault.ErrUnavailable) || errors.Is(err, context.Canceled) || !errors.As(err, &pgErr) {
@@ -48,7 +48,7 @@ func tellable(err error) error {
 	return fmt.Errorf("%w: %w", fault.UnavailableBecause("the database failed (%s)", pgErr.Code), err)
 }
 
-// Fleet writes no agent, no deployment and no log.
+// Fleet probes writes of agents, deployments and logs.
 func (p Probes) Fleet(ctx context.Context) error {
 	return p.statements(ctx, "", `-- name: ProbeFleet :exec
 INSERT INTO agents SELECT * FROM agents WHERE false;
@@ -64,14 +64,14 @@ INSERT INTO idempotency_keys SELECT * FROM idempotency_keys WHERE false;
 UPDATE idempotency_keys SET answer = answer WHERE false`)
 }
 
-// Presence writes no agent's last-seen.
+// Presence probes writes of when agents were last seen.
 func (p Probes) Presence(ctx context.Context) error {
 	return p.statements(ctx, "", `-- name: ProbePresence :exec
 INSERT INTO agent_presence SELECT * FROM agent_presence WHERE false;
 UPDATE agent_presence SET last_seen_at = last_seen_at WHERE false`)
 }
 
-// Rollups writes no measurement and no report. Measurements are written again and again, as they grow.
+// Rollups probes writes of measurements and reports. Rows of measurements are also updated as they grow.
 func (p Probes) Rollups(ctx context.Context) error {
 	return p.statements(ctx, "", `-- name: ProbeRollups :exec
 INSERT INTO request_rollups SELECT * FROM request_rollups WHERE false;
@@ -86,14 +86,14 @@ INSERT INTO reports SELECT * FROM reports WHERE false;
 DELETE FROM reports WHERE false`)
 }
 
-// RateLimits writes nothing that replicas tell one another of rate limits.
+// RateLimits probes writes of the replicas' shared rate limits.
 func (p Probes) RateLimits(ctx context.Context) error {
 	return p.statements(ctx, "", `-- name: ProbeRateLimits :exec
 INSERT INTO rate_limits SELECT * FROM rate_limits WHERE false;
 UPDATE rate_limits SET taken = taken WHERE false`)
 }
 
-// ExecutionRollups folds nothing.
+// ExecutionRollups probes the writes of folding.
 func (p Probes) ExecutionRollups(ctx context.Context) error {
 	return p.statements(ctx, admin, `-- name: ProbeExecutionRollups :exec
 DELETE FROM execution_deltas WHERE false;
@@ -125,12 +125,12 @@ SELECT FROM erasures WHERE false`
 INSERT INTO rollup_names SELECT * FROM rollup_names WHERE false`
 )
 
-// Probe does all that Commit does for one execution, up to its insertion, and inserts none. The staged row takes a page of the
-// database's disk, so a full one is found out.
+// Probe does all that Commit does for one execution except inserting it. The staged row takes a page on the database's
+// disk, so a full disk is detected.
 func (s *Executions) Probe(ctx context.Context) error {
 	probes := NewProbes(s.db)
 	return probes.probe(ctx, "", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, probeNames); err != nil { // replicas register new names before a batch
+		if _, err := tx.Exec(ctx, probeNames); err != nil { // new names are registered before a batch
 			return err
 		}
 		if err := s.becomeWriter(ctx, tx, true); err != nil {
@@ -154,28 +154,30 @@ func (s *Executions) Probe(ctx context.Context) error {
 	})
 }
 
-// ProbePartitions makes the partitions of today and the days to come, unless they are known to be there.
+// ProbePartitions creates the partitions of today and the next days, unless they are known to exist.
 func (s *Executions) ProbePartitions(ctx context.Context) error {
 	return tellable(s.EnsureDays(ctx, s.now()))
 }
 
-// OldestTransaction finds the transaction that has held back the removal of dead rows for longest. It is for one goroutine.
+// OldestTransaction measures how long the oldest transaction has prevented the removal of dead rows. It is
+// not safe for concurrent use.
 //
-// A login that is no member of pg_read_all_stats sees of others' sessions neither when their transactions began nor what they
-// do, but the transactions that each still needs (backend_xmin, backend_xid). For how long one of them is needed is what is measured.
+// A login that is not a member of pg_read_all_stats sees neither the start nor the statements of other sessions'
+// transactions, only the transaction ids that each session still needs (backend_xmin, backend_xid). So Age measures for
+// how long an id has been needed.
 type OldestTransaction struct {
 	db  *DB
 	now func() time.Time
 
-	needed map[int64]time.Time // transactions that sessions still need, and since when each was seen without a break
+	needed map[int64]time.Time // needed transaction ids, and since when each has been seen continuously
 }
 
-// NewOldestTransaction returns one that has seen nothing yet.
+// NewOldestTransaction returns an OldestTransaction without observations.
 func NewOldestTransaction(db *DB, now func() time.Time) *OldestTransaction {
 	return &OldestTransaction{db: db.reserved, now: now}
 }
 
-// Age returns for how long the oldest transaction has been open, as far as is known: 0 if none holds anything back.
+// Age returns the known age of the oldest transaction that prevents the removal of dead rows, or 0 if there is none.
 func (o *OldestTransaction) Age(ctx context.Context) (time.Duration, error) {
 	const doing = "look for the oldest transaction"
 	rows, err := o.db.pool.Query(ctx, `-- name: OldestTransaction :many

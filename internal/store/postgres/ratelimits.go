@@ -9,14 +9,14 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// RateLimits is where replicas share the buckets of their rate limits. It has connections that no request can hold: when
-// requests are many, limits matter most.
+// RateLimits stores the rate-limit buckets that replicas share. It uses connections that requests cannot use up, since
+// limits matter most under load.
 type RateLimits struct{ db *DB }
 
-// NewRateLimits makes the store.
+// NewRateLimits returns a store of rate limits.
 func NewRateLimits(db *DB) *RateLimits { return &RateLimits{db.reserved} }
 
-// Exchange implements ratelimit.Store. It is one statement.
+// Exchange implements ratelimit.Store with one statement.
 func (s *RateLimits) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]time.Duration, error) {
 	const doing = "exchange rate limits"
 	p := dbgen.ExchangeRateLimitsParams{
@@ -30,7 +30,7 @@ func (s *RateLimits) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]t
 		return nil, wrap(doing, err)
 	}
 	heard := make(map[[32]byte]time.Duration, len(rows))
-	for _, row := range rows { // in an order that nobody promises
+	for _, row := range rows { // in no particular order
 		heard[[32]byte(row.Key)] = seconds(min(max(row.FullIn, -century), century))
 	}
 	fullIn := make([]time.Duration, len(spent))
@@ -54,6 +54,6 @@ func (s *RateLimits) CleanUp(ctx context.Context) error {
 }
 
 const (
-	limitRows = 5000               // that are deleted in one transaction
-	century   = 100 * 366 * 86_400 // seconds; whatever is further away does not fit a duration
+	limitRows = 5000               // maximum number deleted in one transaction
+	century   = 100 * 366 * 86_400 // in seconds; much larger values would overflow a time.Duration
 )

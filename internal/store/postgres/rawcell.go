@@ -10,9 +10,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// rawCell is the columns of a rollup or delta of executions from the agent on, as they came over the wire, until the next row is
-// read. There are thousands of rows to a hundred cells: to scan them into variables, each of a row's names a string of its own,
-// took four times as long.
+// rawCell is the columns of a rollup or delta of executions, starting with the agent, in the wire format. It is valid
+// until the next row is read. There are thousands of rows for a hundred cells: scanning them into variables, which
+// allocates a string for each name of a row, took four times as long.
 type rawCell [][]byte
 
 // The columns: agent, model, status; request; count … provider_compared_nano_usd; durations.
@@ -23,7 +23,7 @@ const (
 	rawDurations = rawFirst + rawSums
 )
 
-// rawCellOf returns the current row's cell, and the columns that come before it.
+// rawCellOf returns the current row's cell and the columns before it.
 func rawCellOf(rows pgx.Rows) (before [][]byte, cell rawCell, err error) {
 	all := rows.RawValues()
 	at := len(all) - rawDurations - 1
@@ -33,10 +33,10 @@ func rawCellOf(rows pgx.Rows) (before [][]byte, cell rawCell, err error) {
 	return all[:at], all[at:], nil
 }
 
-// appendKey appends what tells the cell from others.
+// appendKey appends the columns that identify the cell.
 func (c rawCell) appendKey(key []byte) []byte {
 	for _, part := range c[:rawFirst] {
-		key = append(append(key, part...), 0) // which is in no text
+		key = append(append(key, part...), 0) // PostgreSQL's text never contains a zero byte
 	}
 	return key
 }
@@ -47,7 +47,7 @@ func (c rawCell) status() execution.Status { return execution.Status(c[2]) }
 func (c rawCell) request() bool            { return c[rawRequest][0] != 0 }
 func (c rawCell) durations() []byte        { return c[rawDurations] }
 
-// measures returns its sums with a sign, without durations.
+// measures returns the cell's sums multiplied by sign, without durations.
 func (c rawCell) measures(sign int64) execution.Measures {
 	var n [rawSums]int64
 	for i := range n {
@@ -62,7 +62,7 @@ func (c rawCell) measures(sign int64) execution.Measures {
 	}
 }
 
-// rawSeconds returns a timestamptz in seconds since 1970.
+// rawSeconds returns a timestamptz column in seconds since 1970.
 func rawSeconds(column []byte) int64 {
 	return int64(binary.BigEndian.Uint64(column))/int64(time.Second/time.Microsecond) + from1970/int64(time.Second/time.Microsecond)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Recounted is what counting executions under their own names came to.
+// Recounted is the result of Recount, in numbers of executions.
 type Recounted struct{ Seen, Changed int64 }
 
-// Recount counts the executions of a window that count as other under their own names, as far as these have a place or get one:
-// those with the most executions first. What it has done when it fails stays done.
+// Recount moves executions of a window that count as execution.Other to their own names, if these have a slot or get
+// one. Free slots go to the names with the most executions. What was committed before an error remains.
 func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted, error) {
 	if _, err := s.SampleNames(ctx); err != nil {
 		return Recounted{}, err
@@ -32,7 +32,8 @@ func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted
 	return total, err
 }
 
-// cappedNames returns the names of a window's executions that count as other, the most frequent first, as a batch that has them.
+// cappedNames returns a batch with the names of a window's executions that count as execution.Other, most frequent
+// first.
 func (s *Executions) cappedNames(ctx context.Context, w execution.Window) (batch execution.Batch, err error) {
 	err = s.db.inTxAs(ctx, admin, "find names that count as other", func(tx pgx.Tx) error {
 		batch = execution.Batch{}
@@ -55,7 +56,7 @@ UNION ALL
 	return batch, err
 }
 
-// uncap has rows count under their own names where these are told apart by now.
+// uncap moves rows to their own names if these have a slot now.
 func (s *Executions) uncap(ctx context.Context, tx pgx.Tx, rows []dbgen.ExecutionFigure) (changed int64, err error) {
 	var users, ids []string
 	var times []time.Time

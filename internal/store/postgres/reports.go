@@ -11,14 +11,15 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Reports stores the documents that reports are.
+// Reports stores the documents of reports.
 type Reports struct{ db *DB }
 
-// NewReports makes the store.
+// NewReports returns a store of reports.
 func NewReports(db *DB) *Reports { return &Reports{db} }
 
-// SaveReport stores a document. In a Kubernetes namespace it replaces the one of its name and window, if there is one; without
-// a namespace it is always another. With keep above 0 the oldest of its namespace and name go, but for so many.
+// SaveReport stores a document. In a Kubernetes namespace it replaces the document of the same name and window;
+// without a namespace it is always added. If keep is positive, all but the newest keep documents of the same
+// namespace and name are deleted.
 func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.Document, keep int) error {
 	const doing = "store a report"
 	id, err := uuid.Parse(doc.ID)
@@ -46,14 +47,14 @@ func (s *Reports) SaveReport(ctx context.Context, namespace string, doc report.D
 	})
 }
 
-// Report reads a document, in JSON, and the namespace that it is of.
+// Report returns a document as JSON and its namespace.
 func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, doc []byte, err error) {
 	row, err := s.db.queries.GetReport(ctx, id)
 	return row.Namespace, row.Document, wrap("read a report", orNotFound(err, report.ErrNotFound))
 }
 
-// ListReports reads headings newest first, those before the given id. Where namespace or name is not empty, it reads only
-// those of it.
+// ListReports returns up to most headings before the given id, newest first. Namespace and name restrict the result
+// unless they are empty.
 func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error) {
 	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{
 		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(most),

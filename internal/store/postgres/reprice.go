@@ -11,14 +11,14 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// repriceAtOnce is how many rows one transaction prices, or counts, anew.
+// repriceAtOnce is the maximum number of rows repriced or recounted in one transaction.
 const repriceAtOnce = 2000
 
-// Repriced is what pricing anew came to.
+// Repriced is the result of Reprice, in numbers of executions.
 type Repriced struct{ Seen, Changed int64 }
 
-// Reprice prices the executions that began in a window anew, and changes the rollups accordingly. price sets an
-// execution's cost and price version. What it has done when it fails stays done.
+// Reprice recalculates the costs of the executions that began in a window, and changes the rollups accordingly. price
+// sets an execution's cost and price version. What was committed before an error remains.
 func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func(*execution.Execution)) (Repriced, error) {
 	var total Repriced
 	if err := s.repriceJoined(ctx, w, price); err != nil {
@@ -29,12 +29,12 @@ func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func
 	return total, err
 }
 
-// changeWindow has change called with all executions that began in a window, in transactions of at most repriceAtOnce rows, and adds to
-// seen how many there were and to changed what change returned of them. What was committed when it fails is counted.
+// changeWindow calls change for all executions that began in a window, in transactions of at most repriceAtOnce rows.
+// It adds the number of rows to seen and the results of change to changed. On error they count what was committed.
 func (s *Executions) changeWindow(
 	ctx context.Context, w execution.Window, doing string, seen, changed *int64, change func(pgx.Tx, []dbgen.ExecutionFigure) (int64, error),
 ) error {
-	after := dbgen.EndOfPageRow{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all of them
+	after := dbgen.EndOfPageRow{CreatedAt: w.From.Add(-execution.MinuteWide)} // before all rows of the window
 	for {
 		var read, done int64
 		var until dbgen.EndOfPageRow
@@ -46,7 +46,7 @@ func (s *Executions) changeWindow(
 				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
 				After: after.CreatedAt, AfterUser: after.UserID, AfterID: after.ExecutionID,
 			})
-			if errors.Is(err, pgx.ErrNoRows) { // there are fewer
+			if errors.Is(err, pgx.ErrNoRows) { // fewer than repriceAtOnce remain
 				until, last, err = dbgen.EndOfPageRow{CreatedAt: w.To}, true, nil
 			}
 			if err != nil {
@@ -76,7 +76,7 @@ func (s *Executions) changeWindow(
 }
 
 func (s *Executions) saveCosts(ctx context.Context, tx pgx.Tx, rows []dbgen.ExecutionFigure, price func(*execution.Execution)) (changed int64, err error) {
-	const none = -1 // stands for null, which an array of numbers cannot hold
+	const none = -1 // represents NULL, which []int64 cannot hold
 	var save dbgen.SavePricesParams
 	deltas := execution.NewDeltas()
 	for _, stored := range rows {
@@ -107,8 +107,8 @@ func same(a, b *int64) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-// repriceJoined prices what executions were before they were merged: whatever is decided about them next starts from that. It comes
-// before the rows, so that none is settled with an old price after it was priced anew.
+// repriceJoined reprices executions as they were before they were merged, since later decisions start from those. It
+// runs before the rows are repriced, so that none is settled with an old price after it was repriced.
 func (s *Executions) repriceJoined(ctx context.Context, w execution.Window, price func(*execution.Execution)) error {
 	at, id := w.From, ""
 	for {

@@ -14,27 +14,27 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Retention says how long each table keeps its rows. Every table has a bound.
+// Retention is how long rows are kept. No table grows without bound.
 type Retention struct {
-	Deployments   time.Duration // since they finished; with their attempts and logs
-	UnseenAgents  time.Duration // that enrolled by a token and never polled, since then; 0: for ever
+	Deployments   time.Duration // since they finished; includes their attempts and logs
+	UnseenAgents  time.Duration // since enrollment, for agents enrolled by a token that never polled; 0 for no limit
 	Reports       time.Duration
 	Rollups       time.Duration
-	RollupMinutes time.Duration // rollups by the minute, before they are compacted to hours
+	RollupMinutes time.Duration // rollups by minute, which are then compacted to hours
 }
 
-// A deletion takes this many rows in one transaction, and a clean-up this many transactions for each table.
+// The maximum number of rows deleted in one transaction, and of transactions per table in one clean-up.
 const (
-	deleteRows    = 200 // a deployment may have megabytes of logs
+	deleteRows    = 200 // low, since a deployment may have megabytes of logs
 	deleteBatches = 250
 )
 
-// tombstoneKeep is for how long a deleted agent is remembered. A replica that has not swept for longer has lost its
-// connection and sweeps everything when it returns.
+// tombstoneKeep is how long a deleted agent is recorded. A replica that has not swept for longer has lost its
+// connection and sweeps everything when it reconnects.
 const tombstoneKeep = 24 * time.Hour
 
-// CleanUp deletes what is older than its retention, in small transactions, and compacts rollups. Replicas may do it
-// at the same time. now is the database's clock: see DB.Now.
+// CleanUp deletes what is older than its retention, in small transactions, and compacts rollups. Replicas may call it
+// concurrently. now is the time by the database's clock: see DB.Now.
 func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) error {
 	q := s.db.queries
 	deletions := []struct {
@@ -53,7 +53,7 @@ func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) er
 			return q.DropOldReports(ctx, dbgen.DropOldReportsParams{KeepSeconds: keep.Reports.Seconds(), Most: deleteRows})
 		}},
 	}
-	var faults []error // one must not keep the others from being done
+	var faults []error // an error does not prevent the other deletions
 	for _, d := range deletions {
 		faults = append(faults, drop("delete old "+d.what, deleteRows, d.some))
 	}
@@ -78,7 +78,7 @@ func (s *Rollups) retireUnseen(ctx context.Context, keep time.Duration) (found i
 	return found, err
 }
 
-// compact merges the minutes before the given hour into hours, an hour a transaction, oldest first.
+// compact merges rollups by minute before the given hour into rollups by hour, oldest first, one hour per transaction.
 func (s *Rollups) compact(ctx context.Context, before time.Time) error {
 	for range deleteBatches {
 		oldest, err := s.db.queries.OldestMinute(ctx)

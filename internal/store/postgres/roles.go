@@ -6,17 +6,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// role is what a transaction that touches executions takes; row-level security goes by it. None is inherited: a statement
-// that took no role sees no execution.
+// role is the database role that a transaction takes to access executions; row-level security depends on it. Roles are
+// not inherited: without taking one, a statement sees no execution.
 type role string
 
 const (
-	writer role = "watchbill_writer" // may add rows, and see the keys of those it added
-	admin  role = "watchbill_admin"  // sees and changes all
-	user   role = "watchbill_user"   // sees those of one user
+	writer role = "watchbill_writer" // adds rows, and sees the keys of rows that it added
+	admin  role = "watchbill_admin"  // sees and changes all rows
+	user   role = "watchbill_user"   // sees the rows of one user
 )
 
-// inTxAs runs do in a transaction that has taken a role, as inTx would.
+// inTxAs runs do in a transaction with a role, with the guarantees of inTx.
 func (db *DB) inTxAs(ctx context.Context, as role, doing string, do func(tx pgx.Tx) error) error {
 	return db.transact(ctx, doing, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL ROLE "+string(as)); err != nil {
@@ -26,7 +26,7 @@ func (db *DB) inTxAs(ctx context.Context, as role, doing string, do func(tx pgx.
 	})
 }
 
-// inTxOf runs do in a transaction that sees what is a user's own.
+// inTxOf runs do in a transaction that sees only the rows of a user.
 func (db *DB) inTxOf(ctx context.Context, userID, doing string, do func(tx pgx.Tx) error) error {
 	return db.inTxAs(ctx, user, doing, func(tx pgx.Tx) error {
 		const become = `-- name: BecomeUser :exec
@@ -38,13 +38,13 @@ SELECT set_config('watchbill.user_id', $1, true)`
 	})
 }
 
-// Login is what the database's login may do with executions.
+// Login describes the access of the database login to executions.
 type Login struct {
-	TakesRoles bool // as it must
-	SeesAll    bool // without taking a role, as a superuser does, or one that inherits the roles
+	TakesRoles bool // it can take the roles, which is required
+	SeesAll    bool // it sees all rows without taking a role, as a superuser does, or a login that inherits the roles
 }
 
-// Login looks at the login.
+// Login returns the access of the database login.
 func (db *DB) Login(ctx context.Context) (l Login, err error) {
 	err = db.pool.QueryRow(ctx, `-- name: Login :one
 SELECT rolsuper OR rolbypassrls OR pg_has_role(oid, 'watchbill_admin', 'USAGE'),

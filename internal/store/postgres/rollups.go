@@ -16,14 +16,13 @@ const (
 	hour   = 3600
 )
 
-// Rollups stores what replicas measure of themselves.
+// Rollups stores the replicas' measurements of themselves.
 type Rollups struct{ db *DB }
 
-// NewRollups makes the store.
+// NewRollups returns a store of measurements.
 func NewRollups(db *DB) *Rollups { return &Rollups{db} }
 
-// WriteRollups replaces the replica's rows of these minutes by their newest state, so writing the same again changes
-// nothing. It implements metrics.Store.
+// WriteRollups replaces the replica's rows of the given minutes, so it is idempotent. It implements metrics.Store.
 func (s *Rollups) WriteRollups(ctx context.Context, r metrics.Rollups) error {
 	var requests []dbgen.SaveRequestRollupParams
 	var queries []dbgen.SaveQueryRollupParams
@@ -64,7 +63,7 @@ func (s *Rollups) WriteRollups(ctx context.Context, r metrics.Rollups) error {
 	})
 }
 
-// runBatch runs all of a batch and returns its first fault.
+// runBatch executes a batch and returns its first error.
 func runBatch(batch interface {
 	Exec(each func(i int, err error))
 	io.Closer
@@ -77,7 +76,7 @@ func runBatch(batch interface {
 		}
 	})
 	if err := batch.Close(); first == nil {
-		first = err // a batch that failed says so again
+		first = err // after an error, Close returns it again
 	}
 	return first
 }

@@ -10,22 +10,25 @@ import (
 )
 
 const (
-	// settleAtOnce is how many waiting executions are looked at in one transaction.
+	// settleAtOnce is the maximum number of waiting executions settled in one transaction.
 	settleAtOnce = 500
-	// maxTraceSpans is how many spans of a trace are looked at together. Of one that has more, names go on going down.
+	// maxTraceSpans is the maximum number of spans of a trace that are decided together. In larger traces, names are
+	// inherited from the spans above and nothing else is decided.
 	maxTraceSpans = 5000
-	// maxSettledSpans is how many spans are looked at in one transaction.
+	// maxSettledSpans is the maximum number of spans read in one transaction.
 	maxSettledSpans = 25_000
-	// maxPartners is how many other traces are looked at because they have calls that may be the same, and again because they have calls
-	// that were joined. Each trace takes a lock, of which a server has some 6,400 for all its sessions unless it is told otherwise.
+	// maxPartners is the maximum number of other traces read because of calls that may be the same, and
+	// again because of calls that were joined with those. Each trace takes a lock; a server has about 6,400
+	// for all sessions by default.
 	maxPartners = 300
 )
 
-// Settle looks at executions that wait for spans above them or for others of the same call, and at all of their traces: what these
-// say moves rows, and what they add to the rollups, in one transaction. It returns those that nothing will change any more, and
-// whether there may be more to look at now. Replicas may do it at the same time: each trace is looked at by one.
+// Settle decides again on executions that wait for spans above them or for other spans of the same call. In one
+// transaction it reads their traces, and moves rows and their share of the rollups accordingly. It returns the
+// executions that will not change any more, and reports whether more may be due. Replicas may call it concurrently; a
+// trace is settled by one at a time.
 func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution, more bool, err error) {
-	recent := s.recent.take() // here, since a transaction may be run again
+	recent := s.recent.take() // outside of the transaction, which may be retried
 	var runs []spanID
 	err = s.db.inTxAs(ctx, admin, "settle executions", func(tx pgx.Tx) error {
 		settled, more, runs = nil, false, nil
@@ -58,17 +61,18 @@ func (s *Executions) Settle(ctx context.Context) (settled []execution.Execution,
 	})
 	if err != nil {
 		s.recent.restore(recent)
-		return nil, false, err // what a transaction settled that was not committed is not settled
+		return nil, false, err // nothing is settled unless committed
 	}
 	s.recent.looked(recent, runs)
 	return settled, more, nil
 }
 
-// TraceBounds returns how often the spans above executions were more than are looked at, and how often a trace was too large to look
-// at whole.
+// TraceBounds returns how often the spans above executions exceeded the limit, and how often traces were too large to
+// be decided as a whole.
 func (s *Executions) TraceBounds() (deep, large int64) { return s.tooDeep.Load(), s.tooLarge.Load() }
 
-// settle forgets which executions wait no longer, and returns those that are final and that nobody heard of.
+// settle removes the executions that no longer wait from the list of those that do, postpones the others, and returns
+// the final ones that metrics have not counted.
 func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []execution.Execution, err error) {
 	settled = v.revived
 	var done []dbgen.TakeUnsettledRow
@@ -78,13 +82,13 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 		switch {
 		case v.cut[w.TraceID], v.busy[w.TraceID] && w.WaitedSeconds < 2*settleWithin.Seconds():
 			later = append(later, waitingRow{w, w.UserID})
-		case v.busy[w.TraceID]: // as it is
+		case v.busy[w.TraceID]: // waited too long: final as it is
 			done = append(done, w)
 			if one != nil && one.stored != nil {
 				settled = append(settled, one.stored.Execution)
 			}
 		case one != nil && one.now == nil && one.into != nil && one.missing != "" && w.WaitedSeconds < settleWithin.Seconds():
-			later = append(later, waitingRow{w, w.UserID}) // that it is the same call as another may change
+			later = append(later, waitingRow{w, w.UserID}) // it may still turn out to be a separate call
 		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
 			done = append(done, w)
 		case one.missing == "" && !one.unripe || w.WaitedSeconds >= settleWithin.Seconds():
@@ -94,7 +98,7 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 				settled = append(settled, one.now.Execution)
 			}
 		case w.UserID != one.now.UserID && v.waiting[executionKey{one.now.UserID, w.CreatedAt.UnixMicro(), w.ExecutionID}]:
-			done = append(done, w) // it waits under the key that it has now as well
+			done = append(done, w) // it also waits under its new key
 		default:
 			later = append(later, waitingRow{w, one.now.UserID})
 		}
@@ -102,14 +106,14 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 	return settled, v.postpone(ctx, q, done, later)
 }
 
-// waitingRow is one some of whose ancestors are still missing, and the user that it has by now.
+// waitingRow is an execution that continues to wait, with its current user.
 type waitingRow struct {
 	dbgen.TakeUnsettledRow
 	user string
 }
 
-// postpone forgets those that are done, and has the others looked at again after as long as they have waited, or when they have
-// waited long enough; soon, where another replica is looking at their traces.
+// postpone removes the executions that are done from the list of waiting ones. It schedules the others after as long
+// again as they have waited, but by settleWithin, and soon if another replica is settling their traces.
 func (v *view) postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.TakeUnsettledRow, waiting []waitingRow) error {
 	var drop dbgen.DropUnsettledParams
 	for _, w := range done {
@@ -122,7 +126,7 @@ func (v *view) postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.Take
 	later.LeastSeconds, later.WithinSeconds = firstCheck.Seconds(), settleWithin.Seconds()
 	for _, w := range waiting {
 		if v.cut[w.TraceID] {
-			continue // it stays due
+			continue // remains due
 		}
 		later.NewUsers, later.Soon = append(later.NewUsers, w.user), append(later.Soon, v.busy[w.TraceID])
 		later.Users, later.Times, later.Ids = append(later.Users, w.UserID), append(later.Times, w.CreatedAt), append(later.Ids, w.ExecutionID)
@@ -130,63 +134,65 @@ func (v *view) postpone(ctx context.Context, q *dbgen.Queries, done []dbgen.Take
 	return q.PostponeUnsettled(ctx, later)
 }
 
-// view is what is known of the traces that executions are settled in.
+// view is the state of the traces in which executions are settled.
 type view struct {
 	s   *Executions
 	tx  pgx.Tx
 	due []dbgen.TakeUnsettledRow
 
-	busy  map[string]bool // traces that another replica looks at
-	cut   map[string]bool // traces that are left for the next time
-	large map[string]bool // traces of which names alone go down
+	busy  map[string]bool // traces that another replica is settling
+	cut   map[string]bool // traces left for the next time
+	large map[string]bool // traces in which only names are inherited
 	left  bool
 
 	spans   []storedSpan
 	known   map[string]bool       // traces whose spans were read
-	waiting map[executionKey]bool // under which keys executions of these traces wait
-	ofDue   map[string]bool       // traces that executions wait in, unlike those that only have partners
-	members []*member             // the spans' executions, as far as they have some
+	waiting map[executionKey]bool // the keys of all waiting executions of these traces
+	ofDue   map[string]bool       // traces with due executions, as opposed to those read for partners only
+	members []*member             // one for each span, and for each due execution without one
 	byID    map[[2]string]*member
 	deltas  execution.Deltas
 	revived []execution.Execution
 }
 
-// member is an execution of a view.
+// member is a span of a view with its execution.
 type member struct {
 	span   storedSpan
-	stored *execution.Row   // as it is stored; nil: it has no row
-	again  []*execution.Row // other rows of it
-	joined *joinedExecution // what it was before it was merged; nil: it never was
-	waits  bool             // and metrics have not counted it
-	waited float64          // seconds; 0: it does not wait
+	stored *execution.Row   // the stored row; nil if it has none
+	again  []*execution.Row // other rows of the same execution
+	joined *joinedExecution // the execution before it was merged; nil if it was not
+	waits  bool             // it waits and metrics have not counted it
+	waited float64          // in seconds; 0 if it does not wait
 
-	now     *execution.Row // as it should be stored; nil: it should not be
-	user    string         // whose it is, with or without a row
+	now     *execution.Row // the row that should be stored; nil if it should have none
+	user    string         // its user, with or without a row
 	missing string
 	merged  bool
-	unripe  bool    // what it used itself is not stored yet
-	into    *member // that it is the same call as
+	unripe  bool    // its own share of the usage is not stored yet
+	into    *member // the execution of the same call that it is merged into
 	by      string
-	members []*member // that are the same call
-	heard   bool
-	told    bool   // as one that is final
-	owner   string // of the row that is there in place of its own
-	erased  bool   // with its user
-	removed bool   // its row is deleted: another is what it would become
-	touched bool   // what was decided about it counts
+	members []*member // the executions merged into it
+	heard   bool      // metrics have counted it
+	told    bool      // it is reported as final
+	owner   string    // the user of the existing row that replaces its own
+	erased  bool      // with its user
+	removed bool      // its row is deleted, since the row that it would become exists
+	touched bool      // the decision about it is applied
 }
 
 func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.TraceID, w.SpanID}] }
 
-// id is the id of a span's execution.
+// id returns the id of a span's execution.
 func (s *storedSpan) id() string { return s.TraceID + "-" + s.SpanID }
 
-// ripe reports whether the calls in a run had the time to come, so that what none of them accounts for is the run's own.
+// ripe reports whether the calls in a run had time to arrive, so that usage that none of them accounts
+// for is the run's own.
 func (m *member) ripe() bool {
 	return m.waited == 0 || m.waited >= restAfter.Seconds() || m.stored != nil && m.stored.Tokens.Used > 0
 }
 
-// origin is an execution as it came, as far as that is still known.
+// origin returns an execution as received or, if no original is kept, its stored row. It returns
+// nil if there is neither.
 func (m *member) origin() *execution.Execution {
 	switch {
 	case m.joined != nil && m.joined.ID != "":
@@ -197,7 +203,8 @@ func (m *member) origin() *execution.Execution {
 	return nil
 }
 
-// cappedAfter says which names of a row are not told apart any more. One that did not change stays as it is.
+// cappedAfter returns which names of a changed row count as execution.Other. Names that did
+// not change keep their state.
 func (n *names) cappedAfter(was, now *execution.Row) execution.Capped {
 	fresh := n.capped(&now.Execution)
 	if now.AgentName == was.AgentName {

@@ -11,7 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// apply makes the rows what was decided: first those that stay, then their contents, and then those that go, go.
+// apply applies the decisions: it changes the rows that remain, then moves contents to them,
+// and then deletes the others.
 func (v *view) apply(ctx context.Context) error {
 	for _, m := range v.members {
 		if m.touched && m.now != nil {
@@ -33,7 +34,7 @@ func (v *view) apply(ctx context.Context) error {
 	return v.savePlaces(ctx)
 }
 
-// hear finds out whether metrics have counted an execution, or another span of it.
+// hear sets m.heard if metrics have counted an execution or another span of the same call.
 func (v *view) hear(m *member) {
 	m.heard = m.stored != nil && !m.waits || m.joined != nil && m.joined.heard
 	for _, other := range m.members {
@@ -41,8 +42,8 @@ func (v *view) hear(m *member) {
 	}
 }
 
-// keep stores an execution as it should be. Where the row that it would become is there already, it came again after its ancestors
-// were known: then it is a duplicate, and is not kept.
+// keep stores m.now. If the row that an execution would become exists, the execution was received again after its
+// ancestors were known; its present row is then a duplicate and is deleted.
 func (v *view) keep(ctx context.Context, m *member) error {
 	now := m.now
 	if err := v.keepOne(ctx, m); err != nil {
@@ -78,7 +79,7 @@ func (v *view) keep(ctx context.Context, m *member) error {
 	return nil
 }
 
-// keepOne deletes all rows of an execution but one: the one that it should be, if that is there.
+// keepOne deletes all rows of an execution except one: the one with the decided user, if it exists.
 func (v *view) keepOne(ctx context.Context, m *member) error {
 	for i, again := range m.again {
 		if again.UserID == m.now.UserID {
@@ -94,7 +95,7 @@ func (v *view) keepOne(ctx context.Context, m *member) error {
 	return nil
 }
 
-// sameRow reports whether nothing of a row changes.
+// sameRow reports whether a row does not change.
 func sameRow(was, now *execution.Row) bool { return reflect.DeepEqual(*was, *now) }
 
 func (v *view) delete(ctx context.Context, row *execution.Row) error {
@@ -102,7 +103,7 @@ func (v *view) delete(ctx context.Context, row *execution.Row) error {
 	return err
 }
 
-// figuresOf are the columns that settling may change.
+// figuresOf returns the values of figureColumns, which settling may change.
 func figuresOf(r *execution.Row) []any {
 	return []any{
 		r.UserID, r.AgentName, r.SessionID, r.RequestID, string(r.Kind), r.Request, int16(r.Capped), r.Variant, string(r.Status), r.ErrorMessage,
@@ -117,7 +118,7 @@ const figureColumns = `user_id, agent_name, session_id, request_id, kind, reques
 
 const figureValues = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25`
 
-// move changes a row, unless the one that it becomes is there.
+// move changes a row unless a row with the new key exists.
 func (v *view) move(ctx context.Context, was, now *execution.Row) (moved bool, err error) {
 	err = pgx.BeginFunc(ctx, v.tx, func(savepoint pgx.Tx) error {
 		tag, err := savepoint.Exec(ctx, `-- name: MoveExecution :execrows
@@ -128,7 +129,7 @@ WHERE moved.user_id = $26 AND moved.created_at = $27 AND moved.execution_id = $2
 		moved = tag.RowsAffected() > 0
 		return err
 	})
-	if sqlstate(err) == uniqueViolation { // it was being stored while this looked
+	if sqlstate(err) == uniqueViolation { // it was stored concurrently
 		return false, nil
 	}
 	return moved, err
@@ -152,7 +153,7 @@ VALUES (`+figureValues+`, $26, $27, $28, $29, $30) ON CONFLICT DO NOTHING`,
 	return inserted, err
 }
 
-// handOver gives contents that an execution lacks to it before the rows that have them go.
+// handOver copies contents that an execution lacks from the rows merged into it, before those are deleted.
 func (v *view) handOver(ctx context.Context) error {
 	var users, ids, fromUsers, fromIDs []string
 	var times, fromTimes []time.Time
@@ -186,7 +187,7 @@ WHERE `+lacking+` ORDER BY k.n`, users, times, ids, fromUsers, fromTimes, fromID
 	if err != nil {
 		return err
 	}
-	for _, n := range some { // one after the other: several may have some for one
+	for _, n := range some { // one at a time, since several may have contents for the same execution
 		i := n - 1
 		if _, err := v.tx.Exec(ctx, `-- name: HandOverContents :exec
 UPDATE agent_executions e SET input_json = CASE WHEN num_nonnulls(e.input_json, e.input_data) > 0 THEN e.input_json ELSE COALESCE(o.input_json, o.input_data::text) END,
@@ -200,7 +201,7 @@ WHERE e.user_id = $1 AND e.created_at = $2 AND e.execution_id = $3 AND o.user_id
 	return nil
 }
 
-// remove deletes the rows of executions that have none any more.
+// remove deletes the rows of executions that should have none.
 func (v *view) remove(ctx context.Context) error {
 	var gone dbgen.DeleteExecutionsParams
 	for _, m := range v.members {

@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-// decide says what the view's executions should be.
+// decide decides how the view's executions should be stored.
 func (v *view) decide(ctx context.Context) error {
 	nodes := make([]trace.Node, len(v.members))
 	for i, m := range v.members {
@@ -52,8 +52,8 @@ func (v *view) decide(ctx context.Context) error {
 	return v.dropErased(ctx)
 }
 
-// choose marks the executions whose decisions count: those of traces that are known whole, and those that are the same calls as
-// theirs, or were thought to be.
+// choose marks the executions whose decisions are applied: those of traces with due executions, and those that are, or
+// were thought to be, the same calls as them.
 func (v *view) choose() {
 	byID, joined := make(map[string]*member, len(v.members)), map[string][]*member{}
 	var next []*member
@@ -85,7 +85,7 @@ func (v *view) choose() {
 	}
 }
 
-// dropErased has nothing be kept of users who were erased after it began.
+// dropErased discards executions whose users were erased after they began.
 func (v *view) dropErased(ctx context.Context) error {
 	var touched []*member
 	for _, m := range v.members {
@@ -108,8 +108,8 @@ func (v *view) dropErased(ctx context.Context) error {
 	return nil
 }
 
-// runsOfOthers returns the runs of traces that were only looked at for their calls, where these are stored otherwise now: what a run
-// used itself is what its calls did not.
+// runsOfOthers returns runs whose own share of the usage may change: those in traces that were read for partners only
+// and in which calls have changed.
 func (v *view) runsOfOthers() (runs []spanID) {
 	changed := map[string]bool{}
 	for _, m := range v.members {
@@ -125,7 +125,7 @@ func (v *view) runsOfOthers() (runs []spanID) {
 	return runs
 }
 
-// changes reports whether what an execution counts changes.
+// changes reports whether the tokens that an execution counts change.
 func (m *member) changes() bool {
 	if m.now == nil || m.stored == nil {
 		return (m.now == nil) != (m.stored == nil)

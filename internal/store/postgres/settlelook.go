@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// look reads the traces of executions that are due, and those of other calls that may be the same as theirs.
+// look reads the traces of due executions, and those of other calls that may be the same.
 func (s *Executions) look(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsettledRow) (*view, error) {
 	v := &view{
 		s: s, tx: tx, due: due, busy: map[string]bool{}, cut: map[string]bool{}, large: map[string]bool{}, ofDue: map[string]bool{}, known: map[string]bool{}, waiting: map[executionKey]bool{},
@@ -51,8 +51,8 @@ func (s *Executions) look(ctx context.Context, tx pgx.Tx, due []dbgen.TakeUnsett
 	return v, v.readExecutions(ctx)
 }
 
-// read reads the spans of traces, and keeps other replicas from looking at them meanwhile. Those that others look at already are
-// left to them.
+// read reads the spans of traces and locks the traces against other replicas until the transaction ends. It skips
+// traces that another replica has locked.
 func (v *view) read(ctx context.Context, traces []string, due bool) error {
 	slices.Sort(traces)
 	traces = slices.Compact(traces)
@@ -98,7 +98,7 @@ CROSS JOIN LATERAL (SELECT * FROM span_ancestors b WHERE b.trace_id = t.trace_id
 		switch {
 		case counts[trace] > maxTraceSpans:
 			v.large[trace] = true
-		case full && (trace == last || counts[trace] == 0): // not all of it, perhaps
+		case full && (trace == last || counts[trace] == 0): // may be incomplete
 			v.cut[trace], v.left = true, true
 		case due:
 			v.ofDue[trace] = true
@@ -108,10 +108,12 @@ CROSS JOIN LATERAL (SELECT * FROM span_ancestors b WHERE b.trace_id = t.trace_id
 	return nil
 }
 
-// partner is a trace that executions wait in, and another one that has a call which may be the same as one of it, or was found to be.
+// partner is a pair of traces: one with due executions, and another with a call that may be, or was found to be, the
+// same as one in it.
 type partner struct{ due, other string }
 
-// readOthers reads the traces of partners. What waits in a trace some of whose partners cannot be looked at now waits on.
+// readOthers reads the other traces of partners. If one cannot be read now, the executions of the
+// due trace continue to wait.
 func (v *view) readOthers(ctx context.Context, partners []partner) error {
 	others := map[string]bool{}
 	for _, p := range partners {
@@ -133,7 +135,7 @@ func (v *view) readOthers(ctx context.Context, partners []partner) error {
 	return nil
 }
 
-// partners finds the traces of other calls that may be the same as those of the view, or were found to be.
+// partners returns the traces of other calls that may be, or were found to be, the same as calls of the view.
 func (v *view) partners(ctx context.Context) (all []partner, err error) {
 	var ids []string
 	seen := map[int64]map[int64]bool{}
@@ -175,8 +177,8 @@ func (v *view) partners(ctx context.Context) (all []partner, err error) {
 	return v.joinedTraces(ctx, all, ids)
 }
 
-// joinedWith finds the traces of calls that were found to be the same as those of the view's other traces: these are no more free to
-// be the same as others.
+// joinedWith returns the traces of calls that were found to be the same as calls of the view's other traces. These
+// calls cannot also be the same as different ones.
 func (v *view) joinedWith(ctx context.Context, partners []partner) (all []partner, err error) {
 	dueOf := map[string]string{}
 	for _, p := range partners {
@@ -197,7 +199,7 @@ func (v *view) joinedWith(ctx context.Context, partners []partner) (all []partne
 	return all, nil
 }
 
-// joinedTraces appends the traces of calls that were found to be the same as others.
+// joinedTraces appends the traces of calls that were found to be the same as those with the given ids.
 func (v *view) joinedTraces(ctx context.Context, all []partner, ids []string) ([]partner, error) {
 	if len(ids) == 0 {
 		return all, nil
@@ -217,7 +219,7 @@ WHERE own.execution_id = ANY ($1::text[]) AND own.into_id <> '' AND j.trace_id <
 	return all, err
 }
 
-// readWays reads what is above the executions that wait in traces which are too large to look at whole.
+// readWays reads the spans above the due executions in traces that are too large to be decided as a whole.
 func (v *view) readWays(ctx context.Context) error {
 	var traces, spans []string
 	for _, w := range v.due {
@@ -235,13 +237,13 @@ func (v *view) readWays(ctx context.Context) error {
 	}
 	return collectSpans(rows, func(span storedSpan) {
 		if span.Role != execution.RoleNone {
-			span.Role, span.Execution = execution.RoleNone, true // its names go down, and no more is decided
+			span.Role, span.Execution = execution.RoleNone, true // its names are inherited, nothing else is decided
 		}
 		v.spans = append(v.spans, span)
 	})
 }
 
-// readExecutions reads the rows of the view's executions, what they were before they were merged, and which of them wait.
+// readExecutions reads the rows of the view's executions, their originals if they were merged, and which of them wait.
 func (v *view) readExecutions(ctx context.Context) error {
 	var users, ids, all []string
 	var times []time.Time
@@ -263,7 +265,7 @@ func (v *view) readExecutions(ctx context.Context) error {
 			all = append(all, m.span.id())
 		}
 	}
-	for _, w := range v.due { // those that came with a span that has no role, or whose span is forgotten
+	for _, w := range v.due { // those whose span has no role or is no longer stored
 		if v.busy[w.TraceID] || v.cut[w.TraceID] {
 			continue
 		}
@@ -274,7 +276,7 @@ func (v *view) readExecutions(ctx context.Context) error {
 			v.byID[[2]string{w.TraceID, w.SpanID}] = m
 		}
 		m.waits = !w.Heard
-		if m.span.owner != w.UserID { // one that is gone may have come again while it went
+		if m.span.owner != w.UserID { // it may have been received again while its row was moved or deleted
 			want(m, w.UserID, w.CreatedAt, w.ExecutionID)
 		}
 	}
@@ -285,11 +287,11 @@ func (v *view) readExecutions(ctx context.Context) error {
 	for _, one := range stored {
 		row := rowOf(one)
 		m := byKey[keyOf(&row.Execution)]
-		if m.stored != nil { // it came again, and was stored as what it was then
+		if m.stored != nil { // it was received again and stored under another user
 			m.again = append(m.again, &row)
 			continue
 		}
-		if m.stored = &row; m.span.ParentSpanID == "" { // a span that is forgotten
+		if m.stored = &row; m.span.ParentSpanID == "" { // the span is no longer stored
 			m.span.ParentSpanID = row.ParentSpanID
 		}
 	}

@@ -4,7 +4,8 @@ import (
 	"context"
 )
 
-// saveJoined keeps what executions were before they were merged, and forgets it of those that are apart again.
+// saveJoined stores merged executions as they were before, and deletes those records of
+// executions that are separate again.
 func (v *view) saveJoined(ctx context.Context) error {
 	var keep []joinedExecution
 	var forget []string
@@ -43,7 +44,7 @@ DELETE FROM joined_executions WHERE execution_id = ANY ($1::text[])`, forget); e
 	return v.s.keepJoined(ctx, v.tx, keep)
 }
 
-// savePlaces notes with spans under which user their executions are stored, and which have no row.
+// savePlaces stores with each span the user of its execution's row, and whether the execution has none.
 func (v *view) savePlaces(ctx context.Context) error {
 	var traces, spans, owners []string
 	var gone []bool

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// breakUnacknowledged has the kernel break a connection on which something that was sent is not acknowledged for long. A server
-// that is slow acknowledges; one whose machine is gone does not, and the kernel would send it the same again for a quarter
-// of an hour.
+// breakUnacknowledged makes the kernel close a connection whose data is not acknowledged within the unacknowledged
+// timeout. A slow server acknowledges; a machine that has vanished does not, and by default the kernel would retransmit
+// for a quarter of an hour.
 func breakUnacknowledged(network, _ string, socket syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil

@@ -4,5 +4,5 @@ package postgres
 
 import "syscall"
 
-// breakUnacknowledged leaves it to these kernels when they take a connection for broken.
+// breakUnacknowledged does nothing: the kernel's defaults apply.
 func breakUnacknowledged(_, _ string, _ syscall.RawConn) error { return nil }

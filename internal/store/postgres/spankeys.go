@@ -11,22 +11,22 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-// spanKeys are hashes of what tells calls of a model apart; 0: it is not told.
+// spanKeys are hashes by which spans of the same model call are found. A hash is 0 if the span lacks the value.
 type spanKeys struct {
 	scope, process int64
 	response       int64
-	similar        int64 // of process and model, with the scope mixed in: see alike
+	similar        int64 // of process and model, XORed with the source: see alike
 }
 
-// reports is mixed into the scope of spans that report how calls ended: they are looked up apart.
+// reports is XORed into the scope of spans that report how calls ended, since they are looked up separately.
 const reports = 0x5ca1ab1e
 
-// weakResponse is the bit of the hash of a response id that says that other answers may have it as well.
+// weakResponse is the bit in the hash of a response id that is set if other responses may have the same id.
 const weakResponse = 2
 
 func (k spanKeys) weak() bool { return k.response&weakResponse != 0 }
 
-// keysOf returns the keys of a call or of a tool's use; none of anything else. A tool's use is not looked up.
+// keysOf returns the keys of a call or of a tool's use, and zero keys for other spans. Tool uses are not looked up.
 func keysOf(s *execution.Span, e *execution.Execution) (k spanKeys) {
 	if s.Role != execution.RoleCall && s.Role != execution.RoleTool {
 		return k
@@ -36,7 +36,7 @@ func keysOf(s *execution.Span, e *execution.Execution) (k spanKeys) {
 		return k
 	}
 	if s.ResponseID != "" {
-		sum := sha256.Sum256([]byte(s.ResponseID)) // users choose it
+		sum := sha256.Sum256([]byte(s.ResponseID)) // clients choose the id, so collisions must be hard to construct
 		k.response = int64(binary.LittleEndian.Uint64(sum[:])&^weakResponse | 1)
 		if trace.WeakResponse(s.ResponseID) {
 			k.response |= weakResponse
@@ -48,7 +48,7 @@ func keysOf(s *execution.Span, e *execution.Execution) (k spanKeys) {
 	return k
 }
 
-// source is the scope as it is mixed into similar.
+// source returns the scope as it is XORed into similar.
 func (k spanKeys) source(report bool) int64 {
 	if report {
 		return (k.scope ^ reports) &^ 1
@@ -56,10 +56,10 @@ func (k spanKeys) source(report bool) int64 {
 	return k.scope &^ 1
 }
 
-// alike is the similar of another source that tells of the same call.
+// alike returns the similar key that the same call has in another source.
 func (k spanKeys) alike(own, other int64) int64 { return k.similar ^ own ^ other }
 
-// hashOf is FNV-1a, and never 0 where there is a text.
+// hashOf returns the FNV-1a hash of texts. It is 0 if and only if all texts are empty.
 func hashOf(texts ...string) int64 {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h, said := uint64(offset), false
@@ -76,7 +76,7 @@ func hashOf(texts ...string) int64 {
 	return int64(h | 1)
 }
 
-// keyText is a key as a span's field.
+// keyText returns a key as the value of a span's field.
 func keyText(key int64) string {
 	if key == 0 {
 		return ""
@@ -84,7 +84,8 @@ func keyText(key int64) string {
 	return strconv.FormatInt(key, 36)
 }
 
-// responseText is a response id's key as a span's field. It looks like an id that no other answer has: see spanKeys.weak.
+// responseText returns a response id's key as the value of a span's field. The text is never a weak id by itself;
+// whether the id is weak is recorded in the key: see spanKeys.weak.
 func (k spanKeys) responseText() string {
 	if k.response == 0 {
 		return ""
@@ -92,10 +93,10 @@ func (k spanKeys) responseText() string {
 	return fmt.Sprintf("id-%016x", uint64(k.response))
 }
 
-// The facts of a span that is stored: its role, its status, whether its name is a default, and whether counts add up after it.
+// The facts of a stored span: its role, its status, whether its name is a default, and whether its usage is cumulative.
 const (
-	factRole       = 1 // times the role's place in spanRoles
-	factStatus     = 8 // times the status' place in spanStatuses
+	factRole       = 1 // multiplied by the role's index in spanRoles
+	factStatus     = 8 // multiplied by the status's index in spanStatuses
 	factDefault    = 32
 	factCumulative = 64
 )
@@ -116,7 +117,7 @@ func spanFacts(s *execution.Span) (facts int16) {
 	return facts
 }
 
-// setFacts is the reverse of spanFacts.
+// setFacts is the inverse of spanFacts.
 func setFacts(s *execution.Span, facts int16) {
 	s.Role, s.Status = spanRoles[facts/factRole%8], spanStatuses[facts/factStatus%4]
 	s.DefaultName, s.Cumulative = facts&factDefault != 0, facts&factCumulative != 0

@@ -11,27 +11,28 @@ import (
 )
 
 const (
-	// spansKept is for how long a span waits for those above and below it, and spansKeptBriefly for how long where it names
-	// nothing and nothing of its trace is known to be executed: that may still be under way.
+	// spansKept is how long a span is kept for spans above and below it that arrive later. spansKeptBriefly applies if
+	// it has no names and no execution of its trace is known, since one may still arrive.
 	spansKept        = time.Hour
 	spansKeptBriefly = 5 * time.Minute
-	// settleWithin is how long an execution waits for its ancestors; what it knows then is what it is.
+	// settleWithin is how long an execution waits for its ancestors. Then it is final.
 	settleWithin = 10 * time.Minute
-	// firstCheck is when ancestors are looked for again if nothing hints at their coming; the next times, after as long as
-	// the execution has waited already.
+	// firstCheck is the delay until ancestors are looked for again if no spans of the trace arrive. After that, the
+	// delay is the time that the execution has already waited.
 	firstCheck = 2 * time.Second
-	// restAfter is how long a run waits for the calls in it before what none of them accounts for is its own. Exporters hold spans
-	// back for five seconds unless they are told otherwise.
+	// restAfter is how long a run waits for the calls in it before usage that none of them accounts for is its own.
+	// Exporters hold spans back for five seconds by default.
 	restAfter = 5 * time.Second
-	// wakeAtOnce is how many executions are looked at sooner because more of their traces came. A trace may have any
-	// number, and come in any number of pieces; the others are looked at in their own time.
+	// wakeAtOnce is the maximum number of executions made due when more spans of their traces arrive. A trace may have
+	// any number of executions and arrive in any number of parts; the other executions keep their schedule.
 	wakeAtOnce = 5000
 )
 
-// maxAbove bounds how many spans above an execution are looked for. Agents that call agents do not go that deep; a hostile trace may.
+// maxAbove is the maximum number of spans read above an execution. Agents that call agents do not nest that deep; a
+// hostile trace may.
 const maxAbove = 1024
 
-// walkUp finds spans and all that is known above them. UNION ends circles.
+// walkUp reads spans and all known spans above them. UNION removes duplicates, so cycles end.
 const walkUp = `-- name: Ancestors :many
 WITH RECURSIVE up AS (
 	SELECT a.trace_id, a.span_id, a.parent_span_id
@@ -47,7 +48,7 @@ const spanColumns = `a.trace_id, a.span_id, a.parent_span_id, a.agent, a.user_id
 	COALESCE(a.started_at, 'epoch'), COALESCE(a.ended_at, 'epoch'), a.facts,
 	a.scope, a.process, a.response, a.similar_to, a.owner, a.gone`
 
-// storedSpan is a span as it is stored. Its texts that are hashes there are their hashes.
+// storedSpan is a span as stored. Fields that are stored as hashes contain the hashes as text.
 type storedSpan struct {
 	execution.Span
 	keys  spanKeys
@@ -72,7 +73,7 @@ func collectSpans(rows pgx.Rows, each func(s storedSpan)) error {
 	return err
 }
 
-// ancestors reads spans and what is known above them.
+// ancestors returns spans and all known spans above them.
 func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []string) (found []storedSpan, err error) {
 	limit := maxAbove + len(spans)*64
 	rows, err := tx.Query(ctx, walkUp, traces, spans, limit)
@@ -86,14 +87,15 @@ func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []s
 	return found, err
 }
 
-// waiting is a row that waits for spans above it, or is to be looked at again at once.
+// waiting is a row that waits for spans above it, or is due at once.
 type waiting struct {
 	row   *execution.Row
 	now   bool
 	heard bool // metrics have counted it
 }
 
-// keepUnsettled notes which rows wait for spans above them, and has those looked at again that may have waited for a batch's.
+// keepUnsettled stores which rows wait for spans above them, and makes rows due that may have waited
+// for the spans that came.
 func keepUnsettled(ctx context.Context, tx pgx.Tx, came []execution.Span, unsettled []waiting) error {
 	if len(came) > 0 {
 		if err := wake(ctx, tx, came); err != nil {
@@ -127,13 +129,13 @@ ON CONFLICT DO NOTHING`, users, times, ids, traces, spans, after, heard)
 	return err
 }
 
-// keepSpans keeps a batch's spans for what is still to come, and reports whether none of them came before. Where spans are copied, it
-// inserts only those that may be kept briefly, and notes the others.
+// keepSpans stores a batch's spans for spans that arrive later, and reports whether none of them was stored before. If
+// copied is set, it inserts only those that may be kept briefly and lists the others in in.copied.
 func (s *Executions) keepSpans(ctx context.Context, tx pgx.Tx, batch execution.Batch, in *intake, copied bool) (fresh bool, err error) {
 	if len(in.spans) == 0 {
 		return true, nil
 	}
-	executed := map[string]bool{} // traces
+	executed := map[string]bool{} // traces with executions in the batch
 	last := ""
 	for i := range batch.Executions {
 		if trace := batch.Executions[i].TraceID; trace != last {
@@ -155,7 +157,7 @@ func (s *Executions) keepSpans(ctx context.Context, tx pgx.Tx, batch execution.B
 	return inserted == len(insert), err
 }
 
-// insertSpans inserts some of the spans, unless they are there, and returns how many it has.
+// insertSpans inserts some of the spans unless they exist, and returns the number inserted.
 func insertSpans(ctx context.Context, tx pgx.Tx, all []execution.Span, some []int32, kept []bool, p *places) (inserted int, err error) {
 	if len(some) == 0 {
 		return 0, nil
@@ -199,7 +201,7 @@ ON CONFLICT DO NOTHING`, traces, ids, parents, agents, users, sessions, executio
 	return int(tag.RowsAffected()), err
 }
 
-// wake has executions looked at again that may have waited for spans that came.
+// wake makes executions due that may have waited for the spans that came.
 func wake(ctx context.Context, tx pgx.Tx, came []execution.Span) error {
 	traces := make([]string, 0, len(came))
 	for _, s := range came {

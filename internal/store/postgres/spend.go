@@ -11,7 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// The sums of spend, over either table and its deltas. $5 to $7 are the window's parts: one, or each day of a time zone.
+// Queries of spend, over the rollups of executions or users and their deltas. $1 to $4 are the segments in the rollups,
+// and $5 to $7 the window's parts: a single one, or each day of a time zone.
 const (
 	sumsOfSpend = `clamped(sum(tokens_used)), clamped(sum(input_tokens)), clamped(sum(output_tokens)), clamped(sum(cache_read_tokens)),
 	clamped(sum(cache_write_tokens)), clamped(sum(reasoning_tokens)), clamped(sum(cost_nano_usd)), clamped(sum(unpriced_tokens)),
@@ -38,8 +39,8 @@ FROM (
 GROUP BY 1
 HAVING sum(count) <> 0 -- else all was taken away again`
 
-	// Users may be many: the dearest are told by name, and the others (null) together. Who has neither requests nor tokens is
-	// left out, for it may be that all was taken away again.
+	// There may be many users: the most expensive are returned by name and the others together, with key NULL. Users
+	// with neither requests nor tokens are left out, since all their usage may have been subtracted again.
 	readUserSpend = `-- name: ReadUserSpend :many
 SELECT CASE WHEN rank <= $8 THEN key END, clamped(sum(requests)), ` + sumsOfSpend + `,
 	clamped(sum(requests)), count(*)
@@ -73,13 +74,13 @@ GROUP BY user_id) AS users WHERE requests <> 0 OR tokens_used <> 0 OR unknown_us
 GROUP BY 1`
 )
 
-// part is a piece of a window, and what its spend is told under where that is by part.
+// part is a part of a window with the key of its spend, if the spend is grouped by part.
 type part struct {
 	name string
 	execution.Window
 }
 
-// Costs sums up what was spent in the last days of a time zone, today included.
+// Costs returns the spend of the last days in a time zone, including today.
 func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (execution.Costs, error) {
 	zone, err := time.LoadLocation(query.TimeZone)
 	if err != nil {
@@ -94,8 +95,8 @@ func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (exec
 	return s.spend(ctx, query.GroupBy, whole, parts, query.Limit)
 }
 
-// lastDays are the last days of a time zone, one after the other: where so little is kept that a day cannot begin at its
-// midnight, the one before ends earlier, too, lest something counts in both.
+// lastDays returns the last n days in a time zone, without overlap: if the kept buckets are too wide for a day to begin
+// at its midnight, the day before ends earlier too.
 func (s *Executions) lastDays(n int, zone *time.Location) []part {
 	year, month, day := s.now().In(zone).Date()
 	days := make([]part, n)
@@ -109,8 +110,8 @@ func (s *Executions) lastDays(n int, zone *time.Location) []part {
 	return days
 }
 
-// startOfDay is when a date begins in a time zone: at midnight, or where clocks are put forward just then, at what they
-// are put to.
+// startOfDay returns when a date begins in a time zone: at midnight, or at the time to which clocks
+// are put forward at midnight.
 func startOfDay(date time.Time, zone *time.Location) time.Time {
 	year, month, day := date.Date()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
@@ -121,21 +122,22 @@ func startOfDay(date time.Time, zone *time.Location) time.Time {
 	return changed
 }
 
-// quarters widens a window to what is kept of it. Zones are whole quarters of an hour from UTC; those that were not, long
-// ago, are not told of.
+// quarters widens a window to buckets that are kept. It assumes that time zones differ from UTC by whole quarters of an
+// hour; historical exceptions are ignored.
 func (s *Executions) quarters(begin, end time.Time) execution.Window {
 	kept := s.kept.since(s.now())
-	kept.Minutes = kept.Quarters // users have no minutes
+	kept.Minutes = kept.Quarters // rollups of users have no minutes
 	return kept.Align(execution.Window{From: begin.UTC().Truncate(execution.QuarterWide), To: end.UTC().Truncate(execution.QuarterWide)})
 }
 
-// Spend sums up what was spent in a window by user, agent or model: the dearest, and the others together.
+// Spend returns the spend of a window by user, agent or model: up to most groups by cost, highest
+// first, and the others together.
 func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution.GroupBy, most int) (execution.Costs, error) {
 	w = s.quarters(w.From, w.To.Add(execution.QuarterWide-1))
 	return s.spend(ctx, by, w, []part{{"", w}}, most)
 }
 
-// DayCost is what executions cost so far on the current UTC day by the database's clock, in nano-USD.
+// DayCost returns the cost of the executions of the current UTC day, by the database's clock, in nano-USD.
 func (s *Executions) DayCost(ctx context.Context) (int64, error) {
 	now, err := s.db.Now(ctx)
 	if err != nil {
@@ -147,7 +149,7 @@ func (s *Executions) DayCost(ctx context.Context) (int64, error) {
 	return costs.Total.Cost, err
 }
 
-// spend sums up parts of a window, each of which begins and ends with buckets of the narrowest width.
+// spend returns the spend of parts of a window. Each part begins and ends at bucket boundaries of the narrowest width.
 func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole execution.Window, parts []part, most int) (execution.Costs, error) {
 	args, sql := []any{}, ""
 	switch by {
@@ -187,14 +189,14 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 		costs.Rest, costs.Many = sum.rest, sum.many
 		costs.Total.Add(sum.rest.Spend)
 	}
-	costs.Total.Requests = sum.requests // of a model there are calls, which are no requests
+	costs.Total.Requests = sum.requests // groups by model count calls instead of requests
 	return costs, nil
 }
 
-// spendSum is what a query of spend returns.
+// spendSum is the result of a query of spend.
 type spendSum struct {
 	groups         []execution.SpendOf
-	rest           *execution.SpendOf // nil: there is no more than the groups
+	rest           *execution.SpendOf // nil if there are no others than groups
 	requests, many int64
 }
 
@@ -219,7 +221,7 @@ func (s *spendSum) read(rows pgx.Rows) error {
 	return err
 }
 
-// spendArguments are $1 to $7: the segments of all parts, and the parts themselves, for the deltas.
+// spendArguments returns $1 to $7: the segments of all parts, and the parts themselves, for the deltas.
 func spendArguments(parts []part, widths []time.Duration) []any {
 	var names, wholes []string
 	var seconds []int32
@@ -233,7 +235,7 @@ func spendArguments(parts []part, widths []time.Duration) []any {
 	return []any{names, seconds, froms, tos, wholes, wholeFroms, wholeTos}
 }
 
-// everyDay adds the days on which nothing was spent.
+// everyDay returns the spend of all days in order, including days without spend.
 func everyDay(days []part, spent []execution.SpendOf) []execution.SpendOf {
 	byDay := make(map[string]execution.SpendOf, len(spent))
 	for _, g := range spent {

@@ -13,22 +13,23 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// Mailbox is the source of the replicas' mailboxes. Sweeps must not overlap.
+// Mailbox implements mailbox.Source. Sweeps must not overlap.
 type Mailbox struct {
 	db   *DB
-	life string // of the newest whole sweep
+	life string // the database's life at the last full sweep
 }
 
-// NewMailbox makes the source.
+// NewMailbox returns the source of a replica's mailbox.
 func NewMailbox(db *DB) *Mailbox { return &Mailbox{db: db.reserved} }
 
-// A sweep is one statement, so that what it returns and the watermark are of one snapshot. Its rows are of several
-// kinds and come in any order. sqlc cannot type such a union, hence its place here.
+// A sweep is one statement, so that its rows and the watermark are of one snapshot. Its rows are of several kinds, in
+// any order. It is not in queries/ because sqlc cannot type such a union.
 //
-// The watermark is the database's life (see life.go) and a pg_snapshot. A row changed since then if its transaction was not
-// visible in that snapshot; the index on changed_xid finds the candidates, from the oldest transaction that was still
-// running. This is exact however transactions overlap, and whatever order they commit in. An id that no transaction has
-// come to yet is another server's, out of a dump. In another life only the watermark is told.
+// The watermark is the database's life (see life.go) and a pg_snapshot. A row changed since then if its
+// transaction is not visible in that snapshot; the index on changed_xid finds the candidates, starting with the
+// oldest transaction that was running. The result is exact however transactions overlap and in whatever order they
+// commit. Ids that are not assigned yet are from another server's dump and are ignored. If the life has changed,
+// only the watermark is returned.
 const sweepChanges = `-- name: Sweep :many
 WITH ` + lifeCTE + `, same AS MATERIALIZED (SELECT name = $4::text AS yes FROM life),
 moved AS (
@@ -52,7 +53,7 @@ WITH ` + lifeCTE + `, moved AS (SELECT DISTINCT agent_id FROM deployments WHERE 
 UNION ALL
 SELECT 'agent', a.id, a.token_hash, a.poll_interval_seconds, a.enrolled_by, NULL, NULL, NULL FROM agents a`
 
-// $1 is how many of an agent's deployments its entity tag is made of.
+// $1 is the maximum number of an agent's deployments that its entity tag covers.
 const sweepHead = `
 SELECT 'watermark' AS kind, life.name || '|' || pg_current_snapshot()::text AS name,
        NULL::bytea AS token_hash, NULL::int AS poll_interval_seconds, NULL::text AS enrolled_by,
@@ -99,7 +100,7 @@ func (s *Mailbox) Sweep(ctx context.Context, since string, recheck []string, int
 
 func (s *Mailbox) sweepWhole(ctx context.Context, into mailbox.Sink) (string, error) {
 	const doing = "sweep everything"
-	if err := s.db.checkRestored(ctx); err != nil { // before the agents of a half-restored table are taken for all
+	if err := s.db.checkRestored(ctx); err != nil { // a partly restored table lacks agents
 		return "", wrap(doing, err)
 	}
 	into.Whole()
@@ -166,7 +167,7 @@ func (s *Mailbox) SavePresence(ctx context.Context, seen []mailbox.Sighting) err
 	}
 	for try := 1; ; try++ {
 		err := s.db.inTx(ctx, "write last-seen", func(q *dbgen.Queries) error { return q.SavePresence(ctx, p) })
-		// An agent that is deleted after the statement found it fails the whole of it; it is not found again.
+		// If an agent is deleted after the statement found it, the whole statement fails. A retry does not find it.
 		if try == maxTries || !violates(err, foreignKeyViolation, "agent_presence_agent_id_fkey") {
 			return err
 		}

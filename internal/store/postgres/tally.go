@@ -2,26 +2,27 @@ package postgres
 
 import "sync"
 
-// A token that is tallySlack agents or more below its limit has them counted at every tallyEvery-th enrolment only: to count
-// many takes long. So a limit above tallySlack can be passed by tallyEvery agents for each replica.
+// The agents of a token that is at least tallySlack below its limit are counted only at every tallyEvery-th enrollment,
+// since counting many is slow. Each replica can thus exceed a limit above tallySlack by up to tallyEvery agents.
 const (
 	tallySlack = 1000
 	tallyEvery = 100
 	maxTallies = 1000
 )
 
-// tally remembers how many agents the enrollment tokens have enrolled.
+// tally caches the number of agents enrolled by each enrollment token.
 type tally struct {
 	mu sync.Mutex
-	of map[string]*tallied // by fingerprint
+	of map[string]*tallied // by the token's fingerprint
 }
 
 type tallied struct {
-	agents int64 // when they were counted
-	since  int64 // enrolments here since
+	agents int64 // as last counted
+	since  int64 // enrollments on this replica since then
 }
 
-// farFrom reports whether one more agent of a token needs no count, and notes it.
+// farFrom reports whether a token is far enough below its limit to enroll an agent without counting, and
+// if so records the enrollment.
 func (t *tally) farFrom(limit int, fingerprint string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

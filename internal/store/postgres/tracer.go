@@ -15,17 +15,18 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// tracer gives every query a name and tells the observer how long it took and for whom it ran. It also counts who waits for a
-// connection, and the connections in use for others than known callers.
+// tracer names every query and reports its duration and audience to the observer. It also counts the callers that wait
+// for a connection, and the connections in use for others than known callers.
 type tracer struct {
 	observer  QueryObserver // may be nil
 	now       func() time.Time
-	acquiring atomic.Int32 // who waits for a connection
+	acquiring atomic.Int32 // the number of callers that wait for a connection
 	others    lentConns
 }
 
-// lentConns are the connections in use for unauthenticated callers and probes. The pool does not say for whom it takes one
-// back, so they are remembered. Where there are none, which is nearly always, looking costs no lock.
+// lentConns is the set of connections in use for unauthenticated callers and probes. It is needed because the
+// pool does not pass a context when a connection is released. While the set is empty, which it nearly always
+// is, releases take no lock.
 type lentConns struct {
 	count atomic.Int32
 	mu    sync.Mutex
@@ -88,7 +89,7 @@ func (t *tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQ
 	t.end(ctx, data.Err)
 }
 
-// TraceBatchStart implements pgx.BatchTracer. A batch counts as one query, by the name of its first.
+// TraceBatchStart implements pgx.BatchTracer. A batch counts as one query with the name of its first.
 func (t *tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	name := "Batch"
 	if data.Batch != nil && len(data.Batch.QueuedQueries) > 0 {
@@ -135,8 +136,8 @@ func (t *tracer) end(ctx context.Context, err error) {
 	t.observer.ObserveQuery(started.name, took, err, sqlstate(err))
 }
 
-// queryName reads the name that sqlc's convention puts in front of a query: "-- name: GetAgent :one". What begins,
-// commits or sets is named by its first word.
+// queryName returns the name at the start of a query, by sqlc's convention: "-- name: GetAgent :one". Statements such
+// as BEGIN, COMMIT and SET are named by their first word.
 func queryName(sql string) string {
 	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
 		name, _, _ := strings.Cut(rest, " ")

@@ -11,8 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// URLFault says what is wrong with a database URL, or with the files that it or the environment names; empty if nothing is. It
-// repeats nothing of the URL but names of files, since what cannot be understood may be a part of a secret.
+// URLFault describes what is wrong with a database URL, or with the files that it or the environment names. It returns
+// an empty string if nothing is. The description contains nothing of the URL except file names, since a part that
+// cannot be parsed may belong to a secret.
 func URLFault(database string) string {
 	_, err := pgxpool.ParseConfig(database)
 	if err == nil {
@@ -23,7 +24,8 @@ func URLFault(database string) string {
 	if !errors.As(err, &parse) || parse.Unwrap() == nil {
 		return unreadable
 	}
-	// The driver tells this kind of fault from others by its text alone. Its cause names files, and nothing else of the URL.
+	// The driver distinguishes this kind of error only by its text. Its cause contains file names and
+	// nothing else of the URL.
 	cause := parse.Unwrap().Error()
 	if !strings.HasSuffix(parse.Error(), "`: failed to configure TLS ("+cause+")") {
 		return unreadable
@@ -39,7 +41,7 @@ func URLFault(database string) string {
 	return "TLS cannot be set up: " + cause
 }
 
-// rootCertificate is the file of the authorities that a server is trusted by.
+// rootCertificate returns the file of the trusted certificate authorities.
 func rootCertificate(database string) string {
 	if parsed, err := url.Parse(database); err == nil {
 		if file := parsed.Query().Get("sslrootcert"); file != "" {
