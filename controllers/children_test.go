@@ -17,7 +17,7 @@ import (
 )
 
 // children are what is made of the report daily.
-func (w *world) children() []client.Object {
+func (w *fixture) children() []client.Object {
 	return append(w.shared(),
 		named(w, &batchv1.CronJob{}, "daily-report"),
 		named(w, &monitoringv1.PrometheusRule{}, "daily-report"),
@@ -25,7 +25,7 @@ func (w *world) children() []client.Object {
 }
 
 // shared is what a namespace's reports share.
-func (w *world) shared() []client.Object {
+func (w *fixture) shared() []client.Object {
 	return []client.Object{
 		named(w, &corev1.ServiceAccount{}, "watchbill-report"),
 		named(w, &rbacv1.Role{}, "watchbill-report"),
@@ -78,7 +78,7 @@ func TestDeletedChildrenReturn(t *testing.T) {
 
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	foreign := func(w *world) map[string]client.Object {
+	foreign := func(w *fixture) map[string]client.Object {
 		rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 		rule.Spec.Groups = []monitoringv1.RuleGroup{{Name: "theirs"}}
 		return map[string]client.Object{
@@ -255,7 +255,7 @@ func TestSuspended(t *testing.T) {
 }
 
 // seriesOf counts the series about reports.
-func seriesOf(w *world) (int, error) {
+func seriesOf(w *fixture) (int, error) {
 	families, err := w.registry.Gather()
 	var n int
 	for _, family := range families {
@@ -271,4 +271,4 @@ func equal[T comparable](got, want T) error {
 	return nil
 }
 
-func inNamespace(w *world) client.ListOption { return client.InNamespace(w.namespace) }
+func inNamespace(w *fixture) client.ListOption { return client.InNamespace(w.namespace) }

@@ -27,7 +27,7 @@ import (
 )
 
 // limited has the controller work as a user who has the rights of config/rbac alone: those of reports in its own namespace.
-func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *world {
+func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	w := prepare(t, cluster.Config, change...)
 	user := "controller-of-" + w.namespace

@@ -41,7 +41,7 @@ func TestNextMovesWhenItHasPassed(t *testing.T) {
 }
 
 // series returns the value of a series about a report; false if there is none.
-func (w *world) series(name string, labels map[string]string) (float64, bool) {
+func (w *fixture) series(name string, labels map[string]string) (float64, bool) {
 	w.t.Helper()
 	families, err := w.registry.Gather()
 	if err != nil {

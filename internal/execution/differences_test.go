@@ -102,13 +102,13 @@ func TestDifferencesAreTheWindow(t *testing.T) {
 				t.Errorf("%v: from %v on it is there %+d times too often: %v", w, at, step, got)
 			}
 		}
-		least := bucketsBefore(now, execution.Segments(w, widths...))
-		if many := bucketsBefore(now, got); many > least {
-			t.Errorf("%v: Segments are %d buckets, these are %d: %v", w, least, many, got)
+		minimum := bucketsBefore(now, execution.Segments(w, widths...))
+		if many := bucketsBefore(now, got); many > minimum {
+			t.Errorf("%v: Segments are %d buckets, these are %d: %v", w, minimum, many, got)
 		}
 		days := int(w.To.Sub(w.From)/execution.DayWide) + 2
-		if many, most := bucketsBefore(now, got), days+2*(12+2+7); many > most {
-			t.Errorf("%v: want at most %d buckets, got %d: %v", w, most, many, got)
+		if many, limit := bucketsBefore(now, got), days+2*(12+2+7); many > limit {
+			t.Errorf("%v: want at most %d buckets, got %d: %v", w, limit, many, got)
 		}
 	})
 }

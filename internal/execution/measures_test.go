@@ -138,23 +138,23 @@ func TestMeasuresCancelInAnyOrder(t *testing.T) {
 }
 
 func TestSumsStopInsteadOfWrapping(t *testing.T) {
-	most := execution.Measures{
+	limit := execution.Measures{
 		Count: math.MaxInt64, Micros: math.MaxInt64, Cost: math.MaxInt64, Unpriced: math.MaxInt64,
 		Tokens: execution.Tokens{
 			Input: math.MaxInt64, Output: math.MaxInt64, CacheRead: math.MaxInt64, CacheWrite: math.MaxInt64,
 			Reasoning: math.MaxInt64, Used: math.MaxInt64,
 		},
 	}
-	got := most
-	got.Merge(most)
-	if diff := cmp.Diff(most, got, sameMeasures); diff != "" {
+	got := limit
+	got.Merge(limit)
+	if diff := cmp.Diff(limit, got, sameMeasures); diff != "" {
 		t.Errorf("the most, twice (-want +got):\n%s", diff)
 	}
 
-	least := execution.Measures{Count: math.MinInt64, Micros: math.MinInt64, Cost: math.MinInt64, Unpriced: math.MinInt64}
-	got = least
-	got.Merge(least)
-	if diff := cmp.Diff(least, got, sameMeasures); diff != "" {
+	minimum := execution.Measures{Count: math.MinInt64, Micros: math.MinInt64, Cost: math.MinInt64, Unpriced: math.MinInt64}
+	got = minimum
+	got.Merge(minimum)
+	if diff := cmp.Diff(minimum, got, sameMeasures); diff != "" {
 		t.Errorf("the least, twice (-want +got):\n%s", diff)
 	}
 }

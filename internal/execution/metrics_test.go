@@ -153,7 +153,7 @@ func TestNewCosts(t *testing.T) {
 		name   string
 		by     execution.GroupBy
 		groups []execution.SpendOf
-		most   int
+		limit   int
 		want   execution.Costs // without window and grouping
 	}{
 		{"nothing", execution.ByUser, nil, 2, execution.Costs{}},
@@ -199,7 +199,7 @@ func TestNewCosts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := tt.want
 			want.Window, want.GroupBy, want.Many = window, tt.by, int64(len(tt.groups))
-			got := execution.NewCosts(window, tt.by, tt.groups, tt.most)
+			got := execution.NewCosts(window, tt.by, tt.groups, tt.limit)
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

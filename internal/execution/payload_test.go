@@ -140,11 +140,11 @@ func TestTruncate(t *testing.T) {
 			if fault := tt.policy.Apply(&e); fault != nil {
 				t.Fatal(fault)
 			}
-			most := max(tt.policy.Max, execution.MinPayload)
+			limit := max(tt.policy.Max, execution.MinPayload)
 			if tt.policy.Max == 0 {
-				most = execution.DefaultPayload
+				limit = execution.DefaultPayload
 			}
-			if len(e.Input) > most || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
+			if len(e.Input) > limit || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
 				t.Fatalf("got %d bytes: %s", len(e.Input), e.Input)
 			}
 			var got struct {
@@ -160,7 +160,7 @@ func TestTruncate(t *testing.T) {
 				t.Errorf("want a head that begins with %s, got %v in %s", tt.want, err, e.Input)
 			} else if got.Bytes != float64(len(tt.payload)) && got.Bytes != "[redacted]" {
 				t.Errorf("want %d bytes, got %v", len(tt.payload), got.Bytes)
-			} else if want := most - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
+			} else if want := limit - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
 				t.Errorf("a head of %d bytes, though there is room", len(got.Head))
 			}
 			once := string(e.Input)

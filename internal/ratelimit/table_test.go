@@ -9,10 +9,10 @@ import (
 )
 
 // crowded makes a limiter that has room for so many.
-func crowded(t tester, most int, rules ...string) (*Limiter, *clock) {
+func crowded(t tester, limit int, rules ...string) (*Limiter, *clock) {
 	t.Helper()
 	c := newClock()
-	return New(Options{Limits: mustParse(t, rules...), Now: c.now, MaxKeys: most}), c
+	return New(Options{Limits: mustParse(t, rules...), Now: c.now, MaxKeys: limit}), c
 }
 
 func TestWhoHasAFullBucketMakesRoom(t *testing.T) {

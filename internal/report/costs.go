@@ -102,7 +102,7 @@ func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
 		}
 		return g.Key == execution.Other
 	})
-	costs := execution.NewCosts(execution.Window{}, execution.ByUser, groups, MostNamed)
+	costs := execution.NewCosts(execution.Window{}, execution.ByUser, groups, MaxNamed)
 	if costs.Rest != nil {
 		others.Add(costs.Rest.Spend)
 	}

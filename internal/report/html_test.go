@@ -247,7 +247,7 @@ func TestHTMLOfEverythingIsOfASizeToMail(t *testing.T) {
 		f.Executions = append(f.Executions, executed(agent, model, execution.Success, true, 10, 3, using(1000, 100, 2_250_000)))
 		f.Days = append(f.Days, spending(noon.AddDate(0, 0, -i).Format("2006-01-02"), 226, 631_020, 1_845_750_000, 4620))
 	}
-	for i := range report.MostNamed {
+	for i := range report.MaxNamed {
 		f.Users.Dearest = append(f.Users.Dearest, spending(fmt.Sprintf("user-%d@example.com", i), 120, 400_000, 1_200_000_000, 0))
 	}
 	doc := computed(t, request(), f, previous(badHour))

@@ -213,10 +213,10 @@ func TestAnalyserTellsABoundedNumberApart(t *testing.T) {
 		fmt.Fprintf(&b, `{"ts":"2026-08-20T11:30:00Z","msg":"query","query":"q%d","duration_ms":1,"error":"x","sqlstate":"S%d"}`+"\n", i, i)
 	}
 	got := analysed(t, report.Window{}, b.String())
-	if len(got.Routes) != report.MostRoutes+1 || len(got.Queries.ByName) != report.MostNames+1 || len(got.Queries.BySQLState) != report.MostNames+1 {
+	if len(got.Routes) != report.MaxRoutes+1 || len(got.Queries.ByName) != report.MaxNames+1 || len(got.Queries.BySQLState) != report.MaxNames+1 {
 		t.Errorf("got %d routes, %d queries, %d SQLSTATEs", len(got.Routes), len(got.Queries.ByName), len(got.Queries.BySQLState))
 	}
-	if got.Requests.Requests != 1000 || got.Queries.Executed != 1000 || got.Queries.BySQLState[report.Other] != 1000-report.MostNames {
+	if got.Requests.Requests != 1000 || got.Queries.Executed != 1000 || got.Queries.BySQLState[report.Other] != 1000-report.MaxNames {
 		t.Errorf("got %d requests, %d queries, %d other SQLSTATEs", got.Requests.Requests, got.Queries.Executed, got.Queries.BySQLState[report.Other])
 	}
 }

@@ -20,18 +20,18 @@ func latencyOf(route, method, quantile, threshold string) report.Objective {
 	}}
 }
 
-func success(least, agent string) report.Objective {
-	return report.Objective{Name: "x", SuccessRate: &report.SuccessObjective{Min: least, Agent: agent}}
+func success(minimum, agent string) report.Objective {
+	return report.Objective{Name: "x", SuccessRate: &report.SuccessObjective{Min: minimum, Agent: agent}}
 }
 
-func budget(most string, period report.Period) report.Objective {
-	return report.Objective{Name: "x", Cost: &report.CostObjective{MaxUSD: most, Period: period}}
+func budget(limit string, period report.Period) report.Objective {
+	return report.Objective{Name: "x", Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
 }
 
 func TestObjectiveFaults(t *testing.T) {
 	good := report.Objective{Name: "good", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
-	errorRate := func(most string) report.Objective {
-		return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: most}}
+	errorRate := func(limit string) report.Objective {
+		return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: limit}}
 	}
 	tests := []struct {
 		name      string

@@ -10,8 +10,8 @@ import (
 
 // Limits of what a report lists; its sums include everything.
 const (
-	MostQueries = 20 // the slowest
-	MostErrors  = 50 // statuses of routes, the most frequent
+	MaxQueries = 20 // the slowest
+	MaxErrors  = 50 // statuses of routes, the most frequent
 )
 
 // DatabasePool is the utilization of the replicas' database connections.
@@ -121,7 +121,7 @@ func SlowQueries(f Facts) Queries {
 	slices.SortFunc(q.Slowest, func(a, b Query) int {
 		return cmp.Or(descending(a.Latency.P99, b.Latency.P99), cmp.Compare(a.Name, b.Name))
 	})
-	q.Slowest = q.Slowest[:min(len(q.Slowest), MostQueries)]
+	q.Slowest = q.Slowest[:min(len(q.Slowest), MaxQueries)]
 	return q
 }
 
@@ -152,7 +152,7 @@ func errorCounts(f Facts) Errors {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Route, b.Route),
 			cmp.Compare(a.Method, b.Method), cmp.Compare(a.Status, b.Status))
 	})
-	e.ByRoute = e.ByRoute[:min(len(e.ByRoute), MostErrors)]
+	e.ByRoute = e.ByRoute[:min(len(e.ByRoute), MaxErrors)]
 	return e
 }
 

@@ -100,7 +100,7 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 	deployLarge(t, a, "a2", 1)
 	large := "/api/deployments/pending/a1"
 	var slow []net.Conn
-	awaitUse := func(least int64) { awaitAnswers(t, a, func(inUse int64) bool { return inUse >= least }) }
+	awaitUse := func(minimum int64) { awaitAnswers(t, a, func(inUse int64) bool { return inUse >= minimum }) }
 	for i := range 4 {
 		slow = append(slow, narrow(t, address, large, tokens["a1"]))
 		awaitUse(int64(i+1) * 4 * (255 << 10))

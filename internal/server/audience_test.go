@@ -122,7 +122,7 @@ type silentSource struct {
 func (s *silentSource) Sweep(ctx context.Context, _ string, _ []string, into mailbox.Sink) (string, error) {
 	if !s.swept {
 		s.swept = true
-		into.Whole()
+		into.Full()
 		return "1", nil
 	}
 	select {

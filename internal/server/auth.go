@@ -227,7 +227,7 @@ func first(values []string) string {
 }
 
 // agentsOwn returns the agent that the path names, if it is the caller's to ask about: an agent knows only itself.
-func (x *exchange) agentsOwn(box *mailbox.Mailbox) (mailbox.Agent, error) {
+func (x *exchange) authenticateAgentInPath(box *mailbox.Mailbox) (mailbox.Agent, error) {
 	id, err := x.agentID()
 	if err != nil {
 		return mailbox.Agent{}, err

@@ -256,7 +256,7 @@ func TestLeavingClosesConnections(t *testing.T) {
 	}
 	held := httptest.NewRecorder()
 	x := &exchange{ResponseWriter: held, r: httptest.NewRequest("GET", "/", nil), now: time.Now, leaving: &a.leaving}
-	a.Leave()
+	a.CloseConnections()
 	x.WriteHeader(http.StatusNotModified)
 	if got := held.Header().Get("Connection"); got != "close" {
 		t.Errorf("the answer to a poll that was held has Connection: %q", got)

@@ -124,7 +124,7 @@ func TestClientGone(t *testing.T) {
 // While the database is away, what needs it says so and when to come again. What does not goes on.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	if err := w.mailbox.Sync(t.Context()); err != nil { // or it would rather ask the database about who was just enrolled
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestEveryAnswersHeaders(t *testing.T) {
 // Requests are recorded and logged by the pattern of their route; those that have none, as one.
 func TestRecording(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	before := w.recorder.Totals().Requests
 	w.send(t, w.sample(t, routes[slices.IndexFunc(routes, func(r route) bool { return strings.HasSuffix(r.pattern, "/status") })])).want(http.StatusOK)
 	w.send(t, request{method: "GET", path: "/secret/path?admin_token=t0p", token: adminToken}).want(http.StatusNotFound)

@@ -11,7 +11,7 @@ import (
 )
 
 // diary keeps what everybody saw and was told.
-type diary struct {
+type recorder struct {
 	mu          sync.Mutex
 	stories     map[string]*story    // of deployments, by id
 	executions  map[string]bool      // by id: brought by us; true once the API said that it is stored
@@ -40,18 +40,18 @@ type outage struct {
 }
 
 const (
-	mostOutages     = 200_000
-	mostUnexplained = 50
+	maxOutages     = 200_000
+	maxUnexplained = 50
 )
 
-func newDiary() *diary {
-	return &diary{
+func newRecorder() *recorder {
+	return &recorder{
 		stories: map[string]*story{}, executions: map[string]bool{}, tries: map[string]kindOfTry{}, distinct: map[string]bool{},
 	}
 }
 
 // story of a deployment; d.mu is held.
-func (d *diary) story(id string) *story {
+func (d *recorder) story(id string) *story {
 	s := d.stories[id]
 	if s == nil {
 		s = &story{claims: map[int]map[string]bool{}}
@@ -61,14 +61,14 @@ func (d *diary) story(id string) *story {
 }
 
 // note counts a request. reason is empty if it succeeded.
-func (d *diary) note(kind, reason string, at time.Time) {
+func (d *recorder) note(kind, reason string, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.tries[kind]
 	t.made++
 	if reason != "" {
 		t.failed++
-		if len(d.outages) < mostOutages {
+		if len(d.outages) < maxOutages {
 			d.outages = append(d.outages, outage{at, kind, reason})
 		}
 	}
@@ -76,16 +76,16 @@ func (d *diary) note(kind, reason string, at time.Time) {
 }
 
 // strange keeps an answer that should not be.
-func (d *diary) strange(format string, args ...any) {
+func (d *recorder) strange(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.unexplained) < mostUnexplained {
+	if len(d.unexplained) < maxUnexplained {
 		d.unexplained = append(d.unexplained, fmt.Sprintf(format, args...))
 	}
 }
 
 // brought notes that executions are on their way; stored, that the API said they are there.
-func (d *diary) brought(ids ...string) {
+func (d *recorder) brought(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -95,7 +95,7 @@ func (d *diary) brought(ids ...string) {
 	}
 }
 
-func (d *diary) stored(ids ...string) {
+func (d *recorder) stored(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -104,7 +104,7 @@ func (d *diary) stored(ids ...string) {
 }
 
 // made notes deployments that the API said were made.
-func (d *diary) made(at time.Time, ids ...string) {
+func (d *recorder) made(at time.Time, ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -115,7 +115,7 @@ func (d *diary) made(at time.Time, ids ...string) {
 }
 
 // saw notes what somebody saw of a deployment.
-func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
+func (d *recorder) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.story(id)
@@ -124,7 +124,7 @@ func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, a
 }
 
 // did notes what somebody did to a deployment. answered is zero where it is not known what came of it.
-func (d *diary) did(id string, e event) {
+func (d *recorder) did(id string, e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.story(id)
@@ -148,15 +148,15 @@ func (d *diary) did(id string, e event) {
 }
 
 // look reads the diary.
-func (d *diary) look(read func(*diary)) {
+func (d *recorder) look(read func(*recorder)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	read(d)
 }
 
 // failures counts requests of the kinds that failed between two times; of all kinds where none is named.
-func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
-	d.look(func(d *diary) {
+func (d *recorder) failures(from, to time.Time, kinds ...string) (n int) {
+	d.look(func(d *recorder) {
 		for _, o := range d.outages {
 			if o.at.After(from) && o.at.Before(to) && (len(kinds) == 0 || slices.Contains(kinds, o.kind)) {
 				n++
@@ -167,8 +167,8 @@ func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
 }
 
 // unfinished are the deployments that the API said were made, and that nobody has seen finished.
-func (d *diary) unfinished() (ids []string) {
-	d.look(func(d *diary) {
+func (d *recorder) unfinished() (ids []string) {
+	d.look(func(d *recorder) {
 		for id, s := range d.stories {
 			if !s.acked.IsZero() && !s.finished {
 				ids = append(ids, id)
@@ -180,8 +180,8 @@ func (d *diary) unfinished() (ids []string) {
 }
 
 // doubleClaims counts runs that were told to have an attempt which another has too.
-func (d *diary) doubleClaims() (n int) {
-	d.look(func(d *diary) {
+func (d *recorder) doubleClaims() (n int) {
+	d.look(func(d *recorder) {
 		for _, s := range d.stories {
 			for _, claims := range s.claims {
 				n += len(claims) - 1

@@ -32,7 +32,7 @@ type courier struct {
 const couriers = 24
 
 // toldWithin is how soon an agent must be told whatever becomes of hints: by the next sweep, and then some.
-const toldWithin = 2 * time.Second
+const reportedWithin = 2 * time.Second
 
 // carry begins to measure.
 func (t *trial) carry(ctx context.Context) *courier {
@@ -58,7 +58,7 @@ func (c *courier) fail(ctx context.Context, err error) {
 func (c *courier) agent(i int) int { return idleAgents + i }
 
 func (c *courier) hold(ctx context.Context, i int) error {
-	client := c.t.diary.client(true)
+	client := c.t.recorder.client(true)
 	defer client.CloseIdleConnections()
 	url := "http://" + c.t.address[i%replicas] + "/api/deployments/pending/" + rig.AgentID(c.agent(i)) + "?wait=30s"
 	tag := fleet.NothingWaiting
@@ -98,7 +98,7 @@ func (c *courier) hold(ctx context.Context, i int) error {
 
 // make makes as many deployments as one poll may tell.
 func (c *courier) make(ctx context.Context, i int) error {
-	client := c.t.diary.client(false)
+	client := c.t.recorder.client(false)
 	defer client.CloseIdleConnections()
 	random := c.t.random(fmt.Sprintf("courier %d", i))
 	url := "http://" + c.t.address[(i+1)%replicas] + "/api/deployments"
@@ -129,7 +129,7 @@ func (c *courier) make(ctx context.Context, i int) error {
 
 // end stops, and returns how soon agents were told, sorted, and how many deployments they were not told of in time.
 func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, err error) {
-	patience, cancel := context.WithTimeout(ctx, toldWithin)
+	patience, cancel := context.WithTimeout(ctx, reportedWithin)
 	defer cancel()
 	eventually(patience, 20*time.Millisecond, func() bool {
 		took, missed = c.measured()
@@ -160,7 +160,7 @@ func (c *courier) measured() (took []time.Duration, missed int) {
 			missed++
 			continue
 		}
-		if told.Sub(acked) > toldWithin {
+		if told.Sub(acked) > reportedWithin {
 			missed++
 		}
 		took = append(took, max(told.Sub(acked), 0)) // it may be told before the create's answer is read

@@ -26,7 +26,7 @@ type setting struct {
 	// database makes the one that the replicas use, and returns its URL for them and one that leads around whatever is between,
 	// for looking on. nil: a new one on a server that trials share.
 	database func(ctx context.Context, t *trial) (service, direct string, err error)
-	size     *crowdSize
+	size     *workloadSize
 	args     []string // more flags of the replicas
 	agents   int      // idle ones, beyond the usual
 	spools   func(ctx context.Context, t *trial, replica int) (folder string, err error)
@@ -36,13 +36,13 @@ type setting struct {
 type trial struct {
 	*chaos
 	name     string
-	diary    *diary
+	recorder    *recorder
 	patience time.Duration // how long a request is made again and again
 	folder   string
 	service  string // the database's URL for replicas
 	direct   string // for us
 	balancer *rig.Balancer
-	crowd    *crowd
+	workload    *workload
 	watch    *watch
 	random0  *rand.Rand // the schedule's
 
@@ -77,8 +77,8 @@ func locked(random *rand.Rand) func() float64 {
 }
 
 // between draws a time for the schedule.
-func (t *trial) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(t.random0.Int64N(int64(most-least)))
+func (t *trial) between(minimum, limit time.Duration) time.Duration {
+	return minimum + time.Duration(t.random0.Int64N(int64(limit-minimum)))
 }
 
 type tokens struct{ admin, enrolment, ingest string }
@@ -215,18 +215,18 @@ const (
 )
 
 // restingGoroutines is how many a replica has at the most while there is nothing to do.
-func (t *trial) restingGoroutines(ctx context.Context, i int) (most int, err error) {
+func (t *trial) restingGoroutines(ctx context.Context, i int) (limit int, err error) {
 	for range goroutinesLooks {
 		n, err := t.server(i).Goroutines(ctx)
 		if err != nil {
 			return 0, err
 		}
-		most = max(most, n)
+		limit = max(limit, n)
 		if !pause.For(ctx, goroutinesEvery) {
 			return 0, ctx.Err()
 		}
 	}
-	return most, nil
+	return limit, nil
 }
 
 // leaked is how many goroutines the replicas have beyond those that they had when there was nothing to do, once they had time

@@ -44,7 +44,7 @@ type lab struct {
 
 // observed is what came while a scenario ran.
 type observed struct {
-	truth   mock.Truth
+	truth   mock.Expected
 	exports []export
 	logs    []logsExport
 	outcome string // what the program says of it: ok, or an error's text
@@ -94,7 +94,7 @@ func (l *lab) ended(_ http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if o := l.seen[r.PathValue("name")]; o != nil {
-		o.truth, o.outcome = l.mock.Truth(), r.URL.Query().Get("outcome")
+		o.truth, o.outcome = l.mock.Expected(), r.URL.Query().Get("outcome")
 	}
 }
 

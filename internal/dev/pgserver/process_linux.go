@@ -3,7 +3,7 @@ package pgserver
 import "syscall"
 
 // dieWithParent has the kernel send the signal when the thread that starts the program ends.
-func dieWithParent(attr *syscall.SysProcAttr, sig syscall.Signal) {
+func killWithParent(attr *syscall.SysProcAttr, sig syscall.Signal) {
 	attr.Pdeathsig = sig
 }
 

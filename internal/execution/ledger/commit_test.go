@@ -78,8 +78,8 @@ func TestFewWaitForTheNext(t *testing.T) {
 	t.Cleanup(release)
 	all := []<-chan answer{bring(t, l, some(1))}
 	eventually(t, "a committer is at it", func() bool { return g.commits() == 1 })
-	all = append(all, bring(t, l, some(worthAnother-1)))
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == worthAnother-1 })
+	all = append(all, bring(t, l, some(minConcurrentRows-1)))
+	eventually(t, "it waits", func() bool { return l.Queue().Rows == minConcurrentRows-1 })
 	all = append(all, bring(t, l, some(1)))
 	eventually(t, "the other committer is at it", func() bool { return g.commits() == 2 })
 	all = append(all, bring(t, l, some(2)))
@@ -91,7 +91,7 @@ func TestFewWaitForTheNext(t *testing.T) {
 		}
 	}
 	slices.Sort(g.rows)
-	if want := []int{1, 2, worthAnother}; !slices.Equal(g.rows, want) {
+	if want := []int{1, 2, minConcurrentRows}; !slices.Equal(g.rows, want) {
 		t.Errorf("want transactions of %v rows, got %v", want, g.rows)
 	}
 }

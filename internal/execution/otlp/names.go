@@ -9,7 +9,7 @@ import (
 )
 
 // saysNone reports whether a text means no value in some language or library.
-func saysNone(text string) bool {
+func isAbsent(text string) bool {
 	if text = strings.TrimSpace(text); len(text) > len("[object object]") {
 		return false
 	}

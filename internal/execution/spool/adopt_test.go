@@ -99,8 +99,8 @@ func TestWhatManyDeadProcessesLeftIsAdoptedAtStart(t *testing.T) {
 		if n := len(l.ids()); n != 16 {
 			t.Errorf("delivered: want 16, got %v", l.ids())
 		}
-		if stats := s.Stats(); stats.Corrupt != 1 || len(asides(t, dir)) != 1 {
-			t.Errorf("the torn one: want it counted and kept aside, got %+v and %v", stats, asides(t, dir))
+		if stats := s.Stats(); stats.Corrupt != 1 || len(quarantined(t, dir)) != 1 {
+			t.Errorf("the torn one: want it counted and kept aside, got %+v and %v", stats, quarantined(t, dir))
 		}
 		pass(time.Minute)
 		if diff := cmp.Diff([]string{"slot-000"}, slots(t, dir)); diff != "" {
@@ -151,11 +151,11 @@ func TestFilesSetAsideAreKeptForAWeek(t *testing.T) {
 		}
 		start(t, open(t, dir), newLedger().deliver)
 		pass(time.Second)
-		if got := asides(t, dir); len(got) != 1 || filepath.Base(got[0]) != "slot-000-2-16.corrupt" {
+		if got := quarantined(t, dir); len(got) != 1 || filepath.Base(got[0]) != "slot-000-2-16.corrupt" {
 			t.Errorf("want the newer one alone, got %v", got)
 		}
 		pass(2 * 24 * time.Hour)
-		if got := asides(t, dir); len(got) != 0 {
+		if got := quarantined(t, dir); len(got) != 0 {
 			t.Errorf("two days later: got %v", got)
 		}
 	})

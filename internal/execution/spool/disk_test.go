@@ -184,7 +184,7 @@ func TestADiskThatCannotBeRead(t *testing.T) {
 		if stats := s.Stats(); stats.Corrupt != 1 || stats.Records != 0 {
 			t.Errorf("stats: want one part given up, got %+v", stats)
 		}
-		kept := asides(t, dir)
+		kept := quarantined(t, dir)
 		if len(kept) != 1 {
 			t.Fatalf("kept aside: want the segment, got %v", kept)
 		}

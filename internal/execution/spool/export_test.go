@@ -133,7 +133,7 @@ const (
 	HeaderBytes  = headerBytes
 	FrameBytes   = frameBytes
 	BatchRecords = batchRecords
-	MaxAside     = maxAside
+	MaxQuarantined     = maxQuarantined
 	AdoptEvery   = adoptEvery
 	LastAttempt  = lastAttempt
 	RecycleBytes = recycleBytes

@@ -99,7 +99,7 @@ func node(t testing.TB, described string) trace.Node {
 }
 
 // told describes the decision for each node: "- reason" if it has no row.
-func told(nodes []trace.Node, decisions []trace.Decision) []string {
+func reported(nodes []trace.Node, decisions []trace.Decision) []string {
 	var all []string
 	for i, d := range decisions {
 		switch {

@@ -249,7 +249,7 @@ func BenchmarkSpan(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		if told := r.Settle(); !told.Counted() {
+		if result := r.Settle(); !result.Counted() {
 			b.Fatal("no count was read")
 		}
 	}
@@ -260,7 +260,7 @@ func BenchmarkObject(b *testing.B) {
 	for b.Loop() {
 		var events Events
 		events.Add(`{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,"prompt_tokens_details":{"cached_tokens":40,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":5}}`)
-		if told := events.Settle(Source{}); !told.Counted() {
+		if result := events.Settle(Source{}); !result.Counted() {
 			b.Fatal("no count was read")
 		}
 	}
@@ -277,10 +277,10 @@ func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	told := r.Settle()
-	checkTold(t, &told)
-	if want := (execution.Tokens{Input: 100, CacheRead: 100, Used: 100}); told.Tokens != want {
-		t.Errorf("%+v, want %+v", told.Tokens, want)
+	result := r.Settle()
+	checkTold(t, &result)
+	if want := (execution.Tokens{Input: 100, CacheRead: 100, Used: 100}); result.Tokens != want {
+		t.Errorf("%+v, want %+v", result.Tokens, want)
 	}
 }
 
@@ -338,8 +338,8 @@ func TestCharges(t *testing.T) {
 			}
 		}
 		got := int64(-1)
-		if told := r.Settle(); told.Cost != nil {
-			got = *told.Cost
+		if result := r.Settle(); result.Cost != nil {
+			got = *result.Cost
 		}
 		if got != tt.want {
 			t.Errorf("%v: %d nano-USD, want %d", tt.attributes, got, tt.want)
@@ -354,8 +354,8 @@ func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
 	if err := r.Text("acme.usage", Attribute("acme.usage"), `{"ada":{"frobnicated_tokens":5},"input_tokens":7}`); err != nil {
 		t.Fatal(err)
 	}
-	if told := r.Settle(); len(told.Unread) != 1 || told.Unread[0] != "acme.usage.frobnicated_tokens" || told.Tokens.Input != 7 {
-		t.Errorf("%v, %+v", told.Unread, told.Tokens)
+	if result := r.Settle(); len(result.Unread) != 1 || result.Unread[0] != "acme.usage.frobnicated_tokens" || result.Tokens.Input != 7 {
+		t.Errorf("%v, %+v", result.Unread, result.Tokens)
 	}
 }
 
@@ -389,10 +389,10 @@ func TestAnObjectOfPartsAlone(t *testing.T) {
 				if !first {
 					tell()
 				}
-				told := r.Settle()
-				checkTold(t, &told)
-				if want := (execution.Tokens{Input: 110, CacheRead: 40, CacheWrite: 10, Output: 20, Used: 130}); told.Tokens != want {
-					t.Errorf("%+v, want %+v", told.Tokens, want)
+				result := r.Settle()
+				checkTold(t, &result)
+				if want := (execution.Tokens{Input: 110, CacheRead: 40, CacheWrite: 10, Output: 20, Used: 130}); result.Tokens != want {
+					t.Errorf("%+v, want %+v", result.Tokens, want)
 				}
 			})
 		}

@@ -174,13 +174,13 @@ func TestLogIsGivenUp(t *testing.T) {
 		maxLog  int
 		fault   func() (*reply, error)
 		wantLog int
-		most    int // requests
+		limit    int // requests
 	}{
-		"full":                       {maxLog: 100 << 10, wantLog: 100 << 10, most: 3},
-		"attempt over":               {fault: status(409), most: 1},
-		"always elsewhere":           {fault: elsewhere, most: 6},
-		"refused":                    {fault: status(415), most: 1},
-		"the server does not answer": {fault: broken(errNetwork), most: 40},
+		"full":                       {maxLog: 100 << 10, wantLog: 100 << 10, limit: 3},
+		"attempt over":               {fault: status(409), limit: 1},
+		"always elsewhere":           {fault: elsewhere, limit: 6},
+		"refused":                    {fault: status(415), limit: 1},
+		"the server does not answer": {fault: broken(errNetwork), limit: 40},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -205,8 +205,8 @@ func TestLogIsGivenUp(t *testing.T) {
 				if got := len(server.logOf(d)); got != tt.wantLog {
 					t.Errorf("got %d bytes of log, want %d", got, tt.wantLog)
 				}
-				if got := len(server.requests(http.MethodPost, "/logs")); got > tt.most {
-					t.Errorf("got %d requests, want at most %d", got, tt.most)
+				if got := len(server.requests(http.MethodPost, "/logs")); got > tt.limit {
+					t.Errorf("got %d requests, want at most %d", got, tt.limit)
 				}
 				if got := server.last(d); got.Status != "failed" || len(got.Output) != 16<<10 {
 					t.Errorf("got %s with %d bytes of output, want the work undisturbed", got.Status, len(got.Output))

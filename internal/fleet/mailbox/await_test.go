@@ -212,7 +212,7 @@ func TestRotationCarriesOver(t *testing.T) {
 		m := run(t, db)
 		pass(10 * time.Millisecond)
 		old := handle(t, m, "a")
-		m.Saw(old, time.Now())
+		m.MarkSeen(old, time.Now())
 		db.rotate("a")
 		pass(time.Second)
 		if a := handle(t, m, "a"); a == old {

@@ -66,7 +66,7 @@ func TestBlind(t *testing.T) {
 				} {
 					pass(step.at - time.Since(lost))
 					h := m.Health()
-					if h.Blind != step.blind || !h.Filled || h.Agents != 2 || h.SinceSweep < step.at-time.Second {
+					if h.Stale != step.blind || !h.Filled || h.Agents != 2 || h.SinceSweep < step.at-time.Second {
 						t.Errorf("after %s: want blind %v, got %+v", step.at, step.blind, h)
 					}
 					v, err := m.View(a)
@@ -88,7 +88,7 @@ func TestBlind(t *testing.T) {
 				tag = db.create("a", 0)
 				pass(500*time.Millisecond + trouble.late)
 				wantView(t, m, "a", tag, true)
-				if h := m.Health(); h.Blind || h.SinceSweep > 500*time.Millisecond {
+				if h := m.Health(); h.Stale || h.SinceSweep > 500*time.Millisecond {
 					t.Errorf("healed: got %+v", h)
 				}
 				if diff := cmp.Diff([]string{logFailed, logBlind, logClosed, logSees}, logged()); diff != "" {

@@ -31,7 +31,7 @@ func TestRecordsAreUsedAgain(t *testing.T) {
 func TestViewOfPredecessor(t *testing.T) {
 	t.Parallel()
 	m := New(Options{Now: time.Now})
-	m.sight.Store(sightClear)
+	m.views.Store(viewsCurrent)
 	r := m.agents
 	ended := make(chan struct{})
 	go func() {

@@ -23,8 +23,8 @@ func TestRestoredDatabase(t *testing.T) {
 		pass(10 * time.Millisecond)
 		old, gone := db.token("a"), db.token("gone")
 		seen := time.Now()
-		m.Saw(handle(t, m, "a"), seen)
-		m.Saw(handle(t, m, "gone"), seen)
+		m.MarkSeen(handle(t, m, "a"), seen)
+		m.MarkSeen(handle(t, m, "gone"), seen)
 		pass(10 * time.Minute)
 		saves := len(db.saves)
 

@@ -262,15 +262,15 @@ func TestPace(t *testing.T) {
 		trouble   func(*database)
 		kicks     bool
 		min, max  int           // sweeps in 30 s
-		most      float64       // of the time may they take
+		limit      float64       // of the time may they take
 		afterHeal time.Duration // until the next one is done
 	}{
-		"idle":                {min: 59, max: 61, most: 0, afterHeal: 500 * time.Millisecond},
-		"hinted":              {kicks: true, min: 7_000, max: 15_001, most: 0, afterHeal: 3 * time.Millisecond},
-		"slow":                {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, kicks: true, min: 19, max: 21, most: 0.21, afterHeal: 1500 * time.Millisecond},
-		"slow, without hints": {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, min: 14, max: 21, most: 0.21, afterHeal: 2 * time.Second},
-		"failing":             {trouble: func(db *database) { db.fault = errDatabase }, kicks: true, min: 58, max: 65, most: 0, afterHeal: 500 * time.Millisecond},
-		"stalled":             {trouble: func(db *database) { db.stalled = true }, kicks: true, min: 7, max: 8, most: 0.55, afterHeal: 4 * time.Second},
+		"idle":                {min: 59, max: 61, limit: 0, afterHeal: 500 * time.Millisecond},
+		"hinted":              {kicks: true, min: 7_000, max: 15_001, limit: 0, afterHeal: 3 * time.Millisecond},
+		"slow":                {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, kicks: true, min: 19, max: 21, limit: 0.21, afterHeal: 1500 * time.Millisecond},
+		"slow, without hints": {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, min: 14, max: 21, limit: 0.21, afterHeal: 2 * time.Second},
+		"failing":             {trouble: func(db *database) { db.fault = errDatabase }, kicks: true, min: 58, max: 65, limit: 0, afterHeal: 500 * time.Millisecond},
+		"stalled":             {trouble: func(db *database) { db.stalled = true }, kicks: true, min: 7, max: 8, limit: 0.55, afterHeal: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -294,8 +294,8 @@ func TestPace(t *testing.T) {
 				if got := db.sweepCount() - before; got < tt.min || got > tt.max {
 					t.Errorf("want from %d to %d sweeps, got %d", tt.min, tt.max, got)
 				}
-				if share := swept.Seconds() / span.Seconds(); share > tt.most {
-					t.Errorf("want at most %.2f of the time, got %.2f", tt.most, share)
+				if share := swept.Seconds() / span.Seconds(); share > tt.limit {
+					t.Errorf("want at most %.2f of the time, got %.2f", tt.limit, share)
 				}
 
 				db.heal()

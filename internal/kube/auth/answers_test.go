@@ -222,23 +222,23 @@ func TestMemoryIsBounded(t *testing.T) {
 		m.remember(hashOf(token), at, kept[int]{1, err, at.Add(time.Hour)})
 	}
 	remember("good", now, nil)
-	for i := range 3 * mostKept {
+	for i := range 3 * maxKept {
 		remember(fmt.Sprint(i), now.Add(time.Duration(i)*time.Microsecond), ErrTokenRefused)
 	}
 	remember("last", now, ErrTokenRefused)
-	if len(m.refused) != mostKept {
-		t.Errorf("want %d refused ones, got %d", mostKept, len(m.refused))
+	if len(m.refused) != maxKept {
+		t.Errorf("want %d refused ones, got %d", maxKept, len(m.refused))
 	}
-	for token, want := range map[string]bool{"good": true, "last": true, "0": false, fmt.Sprint(3*mostKept - 1): true} {
+	for token, want := range map[string]bool{"good": true, "last": true, "0": false, fmt.Sprint(3*maxKept - 1): true} {
 		if _, ok := m.recall(hashOf(token), now); ok != want {
 			t.Errorf("%s: want it remembered %v, got %v", token, want, ok)
 		}
 	}
-	for i := range 3 * mostKept {
+	for i := range 3 * maxKept {
 		remember(fmt.Sprint("good ", i), now, nil)
 	}
-	if len(m.granted) != mostKept {
-		t.Errorf("want %d granted ones, got %d", mostKept, len(m.granted))
+	if len(m.granted) != maxKept {
+		t.Errorf("want %d granted ones, got %d", maxKept, len(m.granted))
 	}
 	remember("later", now.Add(grantedFor), nil)
 	if len(m.granted) != 1 {

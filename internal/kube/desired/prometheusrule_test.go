@@ -45,9 +45,9 @@ func installed(t *testing.T, mr *v1alpha1.MonitoringReport) *monitoringv1.Promet
 	if len(groups.Groups) == 0 {
 		t.Fatalf("there are no rules:\n%s", file)
 	}
-	const most = 512 << 10 // prometheus-operator's limit for a rule
-	if len(file) > most {
-		t.Errorf("the rules have %d bytes, and prometheus-operator takes %d", len(file), most)
+	const limit = 512 << 10 // prometheus-operator's limit for a rule
+	if len(file) > limit {
+		t.Errorf("the rules have %d bytes, and prometheus-operator takes %d", len(file), limit)
 	}
 	return rule
 }

@@ -81,8 +81,8 @@ func TestBoundedEventsAreCounted(t *testing.T) {
 			stand++
 		}
 	}
-	if most := (minutes + 1) * (maxEvents + maxSummaries + 1); stand != minutes*networks*each || len(lines) > most {
-		t.Errorf("%d lines stand for %d events, want at most %d for %d", len(lines), stand, most, minutes*networks*each)
+	if limit := (minutes + 1) * (maxEvents + maxSummaries + 1); stand != minutes*networks*each || len(lines) > limit {
+		t.Errorf("%d lines stand for %d events, want at most %d for %d", len(lines), stand, limit, minutes*networks*each)
 	}
 }
 

@@ -43,8 +43,8 @@ func encoded(t testing.TB, s reportjob.Spec) string {
 
 func TestParseSpec(t *testing.T) {
 	t.Parallel()
-	least := reportjob.Spec{Namespace: "a", Name: "b.c", Schedule: "@every 90m", TimeZone: "Etc/UTC", CompareWith: report.CompareNone, Keep: 1}
-	for _, want := range []reportjob.Spec{aSpec(), least} {
+	minimum := reportjob.Spec{Namespace: "a", Name: "b.c", Schedule: "@every 90m", TimeZone: "Etc/UTC", CompareWith: report.CompareNone, Keep: 1}
+	for _, want := range []reportjob.Spec{aSpec(), minimum} {
 		got, err := reportjob.ParseSpec(encoded(t, want), noon)
 		if err != nil {
 			t.Fatal(err)

@@ -32,9 +32,9 @@ func TestPreviousIsQuick(t *testing.T) {
 		for month := range 12 {
 			asked = 0
 			at := now.AddDate(0, month, 0)
-			const most = 10 * 24 * 60 // the minutes of some days
-			if previous := s.Previous(at); previous.IsZero() || asked > most {
-				t.Errorf("%s before %v: got %v after %d steps, want at most %d", expression, at, previous, asked, most)
+			const limit = 10 * 24 * 60 // the minutes of some days
+			if previous := s.Previous(at); previous.IsZero() || asked > limit {
+				t.Errorf("%s before %v: got %v after %d steps, want at most %d", expression, at, previous, asked, limit)
 			}
 		}
 	}

@@ -145,7 +145,7 @@ func TestListOfAgents(t *testing.T) {
 	for _, tt := range []struct {
 		after  string
 		labels []string
-		most   int
+		limit   int
 		want   []string
 	}{
 		{"", nil, 10, []string{"a1", "b0", "b1", "c1"}},
@@ -161,7 +161,7 @@ func TestListOfAgents(t *testing.T) {
 		{"", []string{"env", `pro"d`}, 10, nil},
 	} {
 		labels := agent("", labelled(tt.labels...)).Labels
-		found, err := r.agents.Agents(t.Context(), tt.after, labels, tt.most)
+		found, err := r.agents.Agents(t.Context(), tt.after, labels, tt.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestListOfAgents(t *testing.T) {
 			got = append(got, a.ID)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%d after %q with %v (-want +got):\n%s", tt.most, tt.after, tt.labels, diff)
+			t.Errorf("%d after %q with %v (-want +got):\n%s", tt.limit, tt.after, tt.labels, diff)
 		}
 	}
 }

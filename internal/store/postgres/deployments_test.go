@@ -44,23 +44,23 @@ func TestListOfDeployments(t *testing.T) {
 		agent  string
 		status fleet.Status
 		before uuid.UUID
-		most   int
+		limit   int
 		want   []uuid.UUID
 	}{
-		"all":                    {before: uuid.Max, most: 100, want: all},
-		"the first page":         {before: uuid.Max, most: 3, want: all[:3]},
-		"the second page":        {before: all[2], most: 3, want: all[3:6]},
-		"the last page":          {before: all[8], most: 3, want: all[9:]},
-		"beyond the last page":   {before: all[9], most: 3},
-		"an agent's":             {agent: "a", before: uuid.Max, most: 100, want: newest(ofA)},
-		"an agent's second page": {agent: "b", before: all[1], most: 2, want: all[2:4]},
-		"nobody's":               {agent: "c", before: uuid.Max, most: 100},
-		"a status":               {status: fleet.Running, before: uuid.Max, most: 100, want: []uuid.UUID{ofB[fleet.Running], ofA[fleet.Running]}},
-		"a status, next page":    {status: fleet.Running, before: ofB[fleet.Running], most: 100, want: []uuid.UUID{ofA[fleet.Running]}},
-		"an agent's status":      {agent: "a", status: fleet.Failed, before: uuid.Max, most: 100, want: []uuid.UUID{ofA[fleet.Failed]}},
-		"a status nothing has":   {status: fleet.TimedOut, before: uuid.Max, most: 100},
+		"all":                    {before: uuid.Max, limit: 100, want: all},
+		"the first page":         {before: uuid.Max, limit: 3, want: all[:3]},
+		"the second page":        {before: all[2], limit: 3, want: all[3:6]},
+		"the last page":          {before: all[8], limit: 3, want: all[9:]},
+		"beyond the last page":   {before: all[9], limit: 3},
+		"an agent's":             {agent: "a", before: uuid.Max, limit: 100, want: newest(ofA)},
+		"an agent's second page": {agent: "b", before: all[1], limit: 2, want: all[2:4]},
+		"nobody's":               {agent: "c", before: uuid.Max, limit: 100},
+		"a status":               {status: fleet.Running, before: uuid.Max, limit: 100, want: []uuid.UUID{ofB[fleet.Running], ofA[fleet.Running]}},
+		"a status, next page":    {status: fleet.Running, before: ofB[fleet.Running], limit: 100, want: []uuid.UUID{ofA[fleet.Running]}},
+		"an agent's status":      {agent: "a", status: fleet.Failed, before: uuid.Max, limit: 100, want: []uuid.UUID{ofA[fleet.Failed]}},
+		"a status nothing has":   {status: fleet.TimedOut, before: uuid.Max, limit: 100},
 	} {
-		found, err := r.deployments.List(t.Context(), fleet.DeploymentFilter{AgentID: tt.agent, Status: tt.status}, tt.before, tt.most)
+		found, err := r.deployments.List(t.Context(), fleet.DeploymentFilter{AgentID: tt.agent, Status: tt.status}, tt.before, tt.limit)
 		if err != nil {
 			t.Fatal(err)
 		}

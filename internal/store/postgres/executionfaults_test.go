@@ -210,7 +210,7 @@ func TestNothingIsLeftOnAConnection(t *testing.T) {
 		"errors":   func() error { _, err := s.Errors(t.Context(), execution.Position{}, 5); return err },
 		"activity": func() error { _, err := s.UserActivity(t.Context(), "ada", execution.Position{}, 5); return err },
 		"erase":    func() error { _, err := s.EraseUser(t.Context(), "ada"); return err },
-		"reprice":  func() error { _, err := s.Reprice(t.Context(), lastHour(), dearer); return err },
+		"reprice":  func() error { _, err := s.Reprice(t.Context(), lastHour(), moreExpensive); return err },
 		"facts":    func() error { _, err := s.Facts(t.Context(), lastHour()); return err },
 		"costs": func() error {
 			_, err := s.Costs(t.Context(), execution.CostQuery{Days: 3, TimeZone: "UTC", GroupBy: execution.ByUser, Limit: 5})

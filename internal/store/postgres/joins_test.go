@@ -292,8 +292,8 @@ func TestManyTellOfOneResponse(t *testing.T) {
 	if rows+gone != spans || rows < spans/8 {
 		t.Errorf("want %d spans accounted for, at most 8 to a call; got %d rows and %d merged", spans, rows, gone)
 	}
-	if most := askAsAdmin[int](t, db, `SELECT max(jsonb_array_length(joined)) FROM agent_executions`); most > 7 {
-		t.Errorf("want at most 7 others to a call, got %d", most)
+	if limit := askAsAdmin[int](t, db, `SELECT max(jsonb_array_length(joined)) FROM agent_executions`); limit > 7 {
+		t.Errorf("want at most 7 others to a call, got %d", limit)
 	}
 }
 

@@ -110,9 +110,9 @@ func TestExchangesAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := postgres.NewRateLimits(r.DB)
-	for key, tellers := range map[byte]int{0: 1, 1: 2, 2: 3, 3: 4, 49: 4} {
+	for key, reporters := range map[byte]int{0: 1, 1: 2, 2: 3, 3: 4, 49: 4} {
 		// The first one told of no debt, so an hour of it counts from before it came.
-		want := float64((tellers*rounds - 1) * 3600)
+		want := float64((reporters*rounds - 1) * 3600)
 		if got := exchange(t, s, key, 0, 0); got > want+.001 || got < want-60 {
 			t.Errorf("key %d: want %g s, got %g", key, want, got)
 		}
@@ -209,7 +209,7 @@ func (s *timed) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]time.D
 	return fullIn, err
 }
 
-func (s *timed) most() time.Duration {
+func (s *timed) limit() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.slowest
@@ -251,21 +251,21 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 			t.Fatalf("want every sync to succeed, got %+v", s)
 		}
 	}
-	slowest := max(stores[0].most(), stores[1].most())
+	slowest := max(stores[0].limit(), stores[1].limit())
 	const late = 50 * time.Millisecond // a loaded machine's timers
 	one := max(within(let[0], max(interval, slowest)+slowest+late), within(let[1], max(interval, slowest)+slowest+late))
 	bound := burst + float64(one) + rate*(slowest+late).Seconds()
 	all := slices.Sorted(slices.Values(slices.Concat(let...)))
-	most, least := 0.0, 0.0
+	limit, minimum := 0.0, 0.0
 	for i, at := range all {
 		beyond := float64(i) - rate*at.Seconds()
-		least = min(least, beyond)
-		most = max(most, beyond+1-least)
+		minimum = min(minimum, beyond)
+		limit = max(limit, beyond+1-minimum)
 	}
 	total, single := float64(len(all)), rate*all[len(all)-1].Seconds()+burst
-	t.Logf("%d and %d let in; one bucket: %.0f; beyond the rate: %.0f of %.0f; a sync took at most %s", len(let[0]), len(let[1]), single, most, bound, slowest)
-	if most > bound {
-		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, most)
+	t.Logf("%d and %d let in; one bucket: %.0f; beyond the rate: %.0f of %.0f; a sync took at most %s", len(let[0]), len(let[1]), single, limit, bound, slowest)
+	if limit > bound {
+		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, limit)
 	}
 	if total < single-rate*4*(interval+slowest+late).Seconds() {
 		t.Errorf("want no fewer let in than one bucket has, %.0f, but for what is on its way; got %.0f", single, total)
@@ -274,14 +274,14 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 
 // within is the most that happened in any span of this length.
 func within(times []time.Duration, span time.Duration) int {
-	most, from := 0, 0
+	limit, from := 0, 0
 	for i, at := range times {
 		for times[from] < at-span {
 			from++
 		}
-		most = max(most, i-from+1)
+		limit = max(limit, i-from+1)
 	}
-	return most
+	return limit
 }
 
 func TestLimitsWithoutADatabase(t *testing.T) {

@@ -85,7 +85,7 @@ func TestListOfReports(t *testing.T) {
 	for name, tt := range map[string]struct {
 		namespace, name string
 		before          uuid.UUID
-		most            int
+		limit            int
 		want            []int // of docs
 	}{
 		"all":                      {"", "", uuid.Max, 10, []int{3, 2, 1, 0}},
@@ -98,7 +98,7 @@ func TestListOfReports(t *testing.T) {
 		"of a namespace's name":    {"fleet", "Pass", uuid.Max, 10, []int{3}},
 		"of a name that is not it": {"other", "Pass", uuid.Max, 10, nil},
 	} {
-		got, err := r.reports.ListReports(t.Context(), tt.namespace, tt.name, tt.before, tt.most)
+		got, err := r.reports.ListReports(t.Context(), tt.namespace, tt.name, tt.before, tt.limit)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // dearer prices all that has tokens told apart anew.
-func dearer(e *execution.Execution) {
+func moreExpensive(e *execution.Execution) {
 	e.PriceVersion, e.Cost = "dearer", nil
 	if e.Model != "unknown" {
 		e.Cost = new(e.Tokens.Used * 1000)
@@ -101,7 +101,7 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	foldAll(t, s)
 	window := execution.Window{From: w.From, To: w.To}
 	window.From, window.To = all[7].CreatedAt, all[10].CreatedAt // to the microsecond
-	got, err := s.Reprice(t.Context(), window, dearer)
+	got, err := s.Reprice(t.Context(), window, moreExpensive)
 	if err != nil || got != (postgres.Repriced{Seen: 9, Changed: 6}) {
 		t.Errorf("want 6 of 9 changed, got %+v, %v", got, err)
 	}
@@ -115,7 +115,7 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	checkRollups(t, db)
 	foldAll(t, s)
 	checkRollups(t, db)
-	again, err := s.Reprice(t.Context(), window, dearer)
+	again, err := s.Reprice(t.Context(), window, moreExpensive)
 	if err != nil || again != (postgres.Repriced{Seen: 9}) {
 		t.Errorf("once more: want 9 seen and none changed, got %+v, %v", again, err)
 	}
@@ -169,7 +169,7 @@ func TestRepriceOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
 	for _, w := range []execution.Window{{}, lastHour(), {From: time.Now(), To: time.Now().Add(-time.Hour)}} {
-		if got, err := s.Reprice(t.Context(), w, dearer); err != nil || got != (postgres.Repriced{}) {
+		if got, err := s.Reprice(t.Context(), w, moreExpensive); err != nil || got != (postgres.Repriced{}) {
 			t.Errorf("%v: want nothing, got %+v, %v", w, got, err)
 		}
 	}
@@ -210,7 +210,7 @@ func TestRepriceInterrupted(t *testing.T) {
 				if seen++; seen == 3000 {
 					interrupt(db, cancel)
 				}
-				dearer(e)
+				moreExpensive(e)
 			})
 			if !errors.Is(err, context.Canceled) && !errors.Is(err, fault.ErrUnavailable) || got != (postgres.Repriced{Seen: 2000, Changed: 2000}) {
 				t.Errorf("want the first 2000 done and an error, got %+v, %v", got, err)
@@ -219,7 +219,7 @@ func TestRepriceInterrupted(t *testing.T) {
 				t.Errorf("want 2000 rows priced, got %d", n)
 			}
 			checkRollups(t, db)
-			rest, err := s.Reprice(t.Context(), lastHour(), dearer)
+			rest, err := s.Reprice(t.Context(), lastHour(), moreExpensive)
 			if err != nil || rest != (postgres.Repriced{Seen: rows, Changed: rows - 2000}) {
 				t.Errorf("again: want the rest changed, got %+v, %v", rest, err)
 			}
@@ -243,7 +243,7 @@ func TestRepriceIsRunAgain(t *testing.T) {
 		RETURN NULL;
 	END $$`)
 	db.exec(t, `CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON user_deltas DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`)
-	got, err := s.Reprice(t.Context(), lastHour(), dearer)
+	got, err := s.Reprice(t.Context(), lastHour(), moreExpensive)
 	if err != nil || got != (postgres.Repriced{Seen: rows, Changed: rows}) {
 		t.Errorf("want all %d priced, got %+v, %v", rows, got, err)
 	}
@@ -302,7 +302,7 @@ func TestRepriceWhileRowsMoveAndGo(t *testing.T) {
 	for range 2 {
 		g.Go(func() error {
 			for range 2 {
-				if _, err := s.Reprice(ctx, lastHour(), dearer); err != nil {
+				if _, err := s.Reprice(ctx, lastHour(), moreExpensive); err != nil {
 					return err
 				}
 			}
@@ -337,7 +337,7 @@ func TestExecutionsAreTakenInOneOrder(t *testing.T) {
 	ways := map[string]func(context.Context, *postgres.Executions) error{
 		"settle": func(ctx context.Context, s *postgres.Executions) error { _, _, err := s.Settle(ctx); return err },
 		"reprice": func(ctx context.Context, s *postgres.Executions) error {
-			_, err := s.Reprice(ctx, lastHour(), dearer)
+			_, err := s.Reprice(ctx, lastHour(), moreExpensive)
 			return err
 		},
 		"erase": func(ctx context.Context, s *postgres.Executions) error { _, err := s.EraseUser(ctx, "a"); return err },

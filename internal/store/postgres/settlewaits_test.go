@@ -16,27 +16,27 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 	t.Parallel()
 	tr := newTrace()
 	run, call := tr.run("1", "", "tutor", "ada", "s"), tr.call("3", "2")
-	knowsUser := tr.step() // and no more
-	knowsUser.span.User = "ada"
+	hasUser := tr.step() // and no more
+	hasUser.span.User = "ada"
 	for name, tt := range map[string]struct {
 		bring func(bring func(...piece), settle func()) // until all is there
 		rows  int
 	}{
 		"after it moved": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(run, knowsUser)
+			bring(run, hasUser)
 			settle()
 			bring(call)
-			bring(run, knowsUser, call)
+			bring(run, hasUser, call)
 		}, 2},
 		"before it moves, when it would be stored as moved": {func(bring func(...piece), _ func()) {
 			bring(call)
-			bring(run, knowsUser)
+			bring(run, hasUser)
 			bring(call)
 		}, 2},
 		"before it moves, when it would be stored as half moved": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(knowsUser)
+			bring(hasUser)
 			bring(call)
 			settle()
 			settle()
@@ -44,7 +44,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 		}, 2},
 		"after it moved half-way": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(knowsUser)
+			bring(hasUser)
 			settle()
 			bring(call)
 			settle()
@@ -53,7 +53,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 		}, 2},
 		"while its repetition waits": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(knowsUser)
+			bring(hasUser)
 			bring(call)
 			bring(run)
 			settle()
@@ -93,12 +93,12 @@ func TestOrphansSettleInTime(t *testing.T) {
 	db := newDatabase(t)
 	s, o := newExecutions(t, db), &settling{db: db}
 	tr := newTrace()
-	knowsUser := tr.step()
-	knowsUser.span.User = "ada"
+	hasUser := tr.step()
+	hasUser.span.User = "ada"
 	orphan, half := newTrace().call("3", "2"), tr.call("3", "2")
 	o.commit(t, s, orphan)
 	o.commit(t, s, half)
-	o.commit(t, s, knowsUser)
+	o.commit(t, s, hasUser)
 	age := func(d time.Duration) {
 		db.execAsAdmin(t, `UPDATE unsettled_executions SET since = since - $1::interval, check_at = now()`, d)
 	}
@@ -159,11 +159,11 @@ func TestErasedWhileWaiting(t *testing.T) {
 	tr := newTrace()
 	call := tr.call("3", "2") // of a user, but of no agent
 	call.execution.UserID = "gone"
-	late, knowsUser := tr.call("4", "2"), tr.step()
-	knowsUser.span.User = "gone"
+	late, hasUser := tr.call("4", "2"), tr.step()
+	hasUser.span.User = "gone"
 	o.commit(t, s, call)
 	o.commit(t, s, late)
-	o.commit(t, s, knowsUser)
+	o.commit(t, s, hasUser)
 	o.settle(t, s) // late is of the user, too, by now
 	erased, err := s.EraseUser(t.Context(), "gone")
 	if err != nil || erased.Executions != 2 {

@@ -27,12 +27,12 @@ type known struct {
 
 func newSink() *sink {
 	s := &sink{}
-	s.Whole()
+	s.Full()
 	s.wholes = 0
 	return s
 }
 
-func (s *sink) Whole() {
+func (s *sink) Full() {
 	s.wholes++
 	s.agents, s.waiting, s.next = map[string]known{}, map[string][]fleet.Waiting{}, map[string]time.Duration{}
 }

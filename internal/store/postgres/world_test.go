@@ -14,7 +14,7 @@ const (
 	severalAlike = "one of several alike"
 	// mostAlikeTwice is how many calls may count twice that began within milliseconds and have the same counts: spans that came before may
 	// have been paired across calls, and leave two that cannot be one.
-	mostAlikeTwice = 4
+	maxAlikeTwice = 4
 )
 
 // truth is something that happened once, however many spans tell of it.
@@ -166,7 +166,7 @@ func (w *world) someRun() {
 	at.used = new([2]int64)
 	root := at.spanned(run, at.trace, "", 0, 60_000, named(at.agent))
 	says := []func(*piece){ofUser(at.user), inSession(at.sesson)}
-	defer func() { at.saysWhatItUsed(root) }()
+	defer func() { at.reportsUsage(root) }()
 	if w.random.IntN(2) == 0 { // a step below says whose it is
 		at.parent = root.span.SpanID
 		inner := at.spanned(step, at.trace, at.parent, 1, 59_000, says...)
@@ -192,7 +192,7 @@ func (w *world) someRun() {
 }
 
 // saysWhatItUsed has a run's span say nothing of what its calls used, all of it, or more, where a span of a call is missing.
-func (at place) saysWhatItUsed(root piece) {
+func (at place) reportsUsage(root piece) {
 	var more [2]int64
 	switch at.world.random.IntN(3) {
 	case 0:
@@ -275,7 +275,7 @@ func (w *world) check(t tester, db database, heard []execution.Execution) {
 			}
 		}
 		switch {
-		case happened.what == severalAlike && len(got) == 2 && alike < mostAlikeTwice:
+		case happened.what == severalAlike && len(got) == 2 && alike < maxAlikeTwice:
 			alike++
 		case len(got) != 1:
 			wrong[fmt.Sprintf("%s: want one row, got %d", happened.what, len(got))]++

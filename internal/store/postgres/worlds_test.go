@@ -23,7 +23,7 @@ func rowOfTwo(row pgx.CollectableRow) (two [2]string, err error) {
 // byTokens is a price of one nano-USD a token.
 func byTokens(e *execution.Execution) {
 	e.Cost, e.PriceVersion = nil, "test"
-	if e.Tokens.TellApart() {
+	if e.Tokens.Distinguish() {
 		e.Cost = new(e.Tokens.Input + e.Tokens.Output)
 	}
 }

@@ -22,7 +22,7 @@ const (
 type Server struct {
 	mu       sync.Mutex
 	scenario string
-	truth    Truth
+	expected    Expected
 	calls    int // in this scenario; gives ids and tells the steps of a tool loop apart
 	total    int
 	mux      *http.ServeMux
@@ -57,14 +57,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 func (s *Server) Begin(scenario string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scenario, s.truth, s.calls = scenario, Truth{}, 0
+	s.scenario, s.expected, s.calls = scenario, Expected{}, 0
 }
 
 // Truth is what has happened in the scenario.
-func (s *Server) Truth() Truth {
+func (s *Server) Expected() Expected {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.truth
+	return s.expected
 }
 
 // call is one request of a client.
@@ -121,7 +121,7 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		s.total++
 		scenario := s.scenario
 		if s.calls > 1 || !strings.HasPrefix(scenario, "retry") { // the client repeats it, which is one call to the caller
-			s.truth.Inferences++
+			s.expected.Inferences++
 		}
 		c.step, c.id = s.calls, fmt.Sprintf("%08d", s.total)
 		s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		}
 		given := answer(c)
 		s.mu.Lock()
-		s.truth.answered(given.model, given.used)
+		s.expected.answered(given.model, given.used)
 		s.mu.Unlock()
 		write(w, c, given)
 	}
