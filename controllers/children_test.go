@@ -33,7 +33,7 @@ func (w *fixture) shared() []client.Object {
 	}
 }
 
-func TestMakesChildren(t *testing.T) {
+func TestReconcileCreatesChildren(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -56,7 +56,7 @@ func TestMakesChildren(t *testing.T) {
 	}
 }
 
-func TestDeletedChildrenReturn(t *testing.T) {
+func TestReconcileRestoresDeletedChildren(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	w.settledReport("daily")
@@ -76,7 +76,7 @@ func TestDeletedChildrenReturn(t *testing.T) {
 	}
 }
 
-func TestForeignObjectsAreLeftAlone(t *testing.T) {
+func TestReconcileKeepsForeignObjects(t *testing.T) {
 	t.Parallel()
 	foreign := func(w *fixture) map[string]client.Object {
 		rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
@@ -120,7 +120,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAlertingOffPrunes(t *testing.T) {
+func TestDisabledAlertingDeletesRules(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -140,7 +140,7 @@ func TestAlertingOffPrunes(t *testing.T) {
 	}
 }
 
-func TestSharedObjectsGoWithTheLastReport(t *testing.T) {
+func TestSharedObjectsAreDeletedWithLastReport(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	one, two := w.report("one"), w.report("two")
@@ -161,7 +161,7 @@ func TestSharedObjectsGoWithTheLastReport(t *testing.T) {
 }
 
 // The last report may go while no controller runs.
-func TestSharedObjectsGoAtStart(t *testing.T) {
+func TestUnusedSharedObjectsAreDeletedAtStart(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -196,7 +196,7 @@ func TestNamespaceNotAllowed(t *testing.T) {
 	}
 }
 
-func TestInvalidSpecThenMended(t *testing.T) {
+func TestInvalidSpecThenCorrected(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -223,7 +223,7 @@ func TestInvalidSpecThenMended(t *testing.T) {
 	}
 }
 
-func TestInvalidFromTheStart(t *testing.T) {
+func TestInvalidSpecAtCreation(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) { mr.Spec.TimeZone = "Europe/Nowhere" })

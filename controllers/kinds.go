@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	minRecheck  = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled from look to look
+	minRecheck = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled from look to look
 	maxRecheck = time.Minute            // also what it takes to notice a right that was given or taken
 	syncWithin = 15 * time.Second       // how long a kind's objects may take to be read
 )

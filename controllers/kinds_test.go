@@ -45,7 +45,7 @@ func definitions(t *testing.T) []*unstructured.Unstructured {
 }
 
 // The Prometheus operator may come after us, go, and come again.
-func TestPrometheusOperatorComesAndGoes(t *testing.T) {
+func TestPrometheusOperatorInstalledAndRemoved(t *testing.T) {
 	t.Parallel()
 	bare, err := kubetest.Start(kubetest.Options{CRDs: []string{crdOfReports}})
 	if err != nil {

@@ -21,7 +21,7 @@ const (
 	repairBurst = 5
 	// seenWithin is how long after a write the cache may not show it. Longer, and the object was deleted before we saw it.
 	seenWithin = 10 * time.Second
-	outageFor    = 15 * time.Second
+	outageFor  = 15 * time.Second
 )
 
 // memory is what the controller remembers from one reconcile to the next. All of it can be lost: the cluster is the truth.

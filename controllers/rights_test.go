@@ -105,7 +105,7 @@ func TestRightsSuffice(t *testing.T) {
 }
 
 // A right that is missing is said to be, and asked for again.
-func TestRightsComeLater(t *testing.T) {
+func TestRightsGrantedLater(t *testing.T) {
 	t.Parallel()
 	w := limited(t, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
 	binding := named(w, &rbacv1.RoleBinding{}, "reports")

@@ -324,7 +324,7 @@ func TestVerdictFromTheAPI(t *testing.T) {
 	}
 }
 
-func TestAPIAwayKeepsWhatWasKnown(t *testing.T) {
+func TestAPIOutageKeepsLastStatus(t *testing.T) {
 	t.Parallel()
 	api := &kept{err: errors.New("away")}
 	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })

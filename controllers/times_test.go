@@ -15,7 +15,7 @@ import (
 )
 
 // When a slot has passed the next one is written, at once and once.
-func TestNextMovesWhenItHasPassed(t *testing.T) {
+func TestNextRunAdvancesWhenPassed(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	// The clock stands a moment before midnight, so that the timer for it runs out soon.

@@ -18,8 +18,8 @@ const (
 	twice    = "Duplicate value"
 )
 
-func long(limit int) string   { return fmt.Sprintf("may not be more than %d bytes", limit) }
-func above(limit int) string  { return fmt.Sprintf("should be less than or equal to %d", limit) }
+func long(limit int) string    { return fmt.Sprintf("may not be more than %d bytes", limit) }
+func above(limit int) string   { return fmt.Sprintf("should be less than or equal to %d", limit) }
 func below(minimum int) string { return fmt.Sprintf("should be greater than or equal to %d", minimum) }
 
 // x returns a word of n letters.

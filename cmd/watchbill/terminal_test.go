@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestHarmlessAcrossWrites wants the same text however it is cut into pieces.
-func TestHarmlessAcrossWrites(t *testing.T) {
+// TestTerminalEscapesAcrossWrites wants the same text however it is cut into pieces.
+func TestTerminalEscapesAcrossWrites(t *testing.T) {
 	t.Parallel()
 	const text, want = "Ü\r\n日\r本\x1b[0m\xe6\xffend", "Ü\n日\n本\ufffd[0m\ufffd\ufffdend"
 	for size := 1; size <= len(text); size++ {

@@ -207,8 +207,8 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
-// TestDeployAndLoseTheAnswer wants nobody to think that nothing was created.
-func TestDeployAndLoseTheAnswer(t *testing.T) {
+// TestDeployAfterLostResponse wants nobody to think that nothing was created.
+func TestDeployAfterLostResponse(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
 	api.run(t.Context(), "deploy", "--name", "app", "--agent", "a", "--spec", "{}").check(t, exitFailed, "",

@@ -12,9 +12,9 @@ import (
 
 // File is a file that is read repeatedly. It is not safe for concurrent use.
 type File struct {
-	path string
+	path  string
 	limit int64
-	seen []byte // hash of the last contents; nil before the first read
+	seen  []byte // hash of the last contents; nil before the first read
 }
 
 // New returns a File with a limit of most bytes.

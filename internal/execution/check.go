@@ -103,7 +103,7 @@ func days(d time.Duration) string {
 
 func (t Tokens) check() *Fault {
 	for _, count := range []struct {
-		field   string
+		field    string
 		n, limit int64
 	}{
 		{"input_tokens", t.Input, MaxTokens},

@@ -65,7 +65,7 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheFault(t *testing.T) {
+func TestCheckReportsTheFault(t *testing.T) {
 	tooLong := func(limit int) string { return strings.Repeat("x", limit+1) }
 	tests := []struct {
 		name        string

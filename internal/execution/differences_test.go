@@ -70,9 +70,9 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// TestDifferencesAreTheWindow: what is not taken away again is the window, once, and it is never more buckets than Segments has,
+// TestDifferencesSumToTheWindow: what is not taken away again is the window, once, and it is never more buckets than Segments has,
 // nor than days, and at either end half a day, half an hour and half a quarter.
-func TestDifferencesAreTheWindow(t *testing.T) {
+func TestDifferencesSumToTheWindow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		widths := widths[rapid.IntRange(0, 3).Draw(t, "narrowest"):]

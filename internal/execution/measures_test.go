@@ -137,7 +137,7 @@ func TestMeasuresCancelInAnyOrder(t *testing.T) {
 	})
 }
 
-func TestSumsStopInsteadOfWrapping(t *testing.T) {
+func TestSumsSaturate(t *testing.T) {
 	limit := execution.Measures{
 		Count: math.MaxInt64, Micros: math.MaxInt64, Cost: math.MaxInt64, Unpriced: math.MaxInt64,
 		Tokens: execution.Tokens{

@@ -116,7 +116,7 @@ func TestMetrics(t *testing.T) {
 }
 
 // What adds up to less than nothing has been counted wrong elsewhere, but must not become a nonsensical ratio here.
-func TestMetricsOfLessThanNothing(t *testing.T) {
+func TestNegativeMetrics(t *testing.T) {
 	c := execution.Cell{Agent: "a", Status: execution.Success, Request: true}
 	c.Add(&execution.Execution{Duration: time.Second}, -1)
 	m := execution.Facts{Cells: []execution.Cell{c}}.Metrics()
@@ -125,7 +125,7 @@ func TestMetricsOfLessThanNothing(t *testing.T) {
 	}
 }
 
-func TestMetricsLeaveCellsAlone(t *testing.T) {
+func TestMetricsDoNotModifyCells(t *testing.T) {
 	facts := execution.Facts{Cells: []execution.Cell{
 		cell("a", "m", execution.Success, true, 1, taking(time.Second)),
 		cell("a", "m", execution.Failure, true, 1, taking(time.Minute)),
@@ -153,7 +153,7 @@ func TestNewCosts(t *testing.T) {
 		name   string
 		by     execution.GroupBy
 		groups []execution.SpendOf
-		limit   int
+		limit  int
 		want   execution.Costs // without window and grouping
 	}{
 		{"nothing", execution.ByUser, nil, 2, execution.Costs{}},

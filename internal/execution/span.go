@@ -4,7 +4,7 @@ package execution
 func (s Span) Check() *Fault {
 	for _, text := range []struct {
 		field, value string
-		limit         int
+		limit        int
 		required     bool
 	}{
 		{"trace_id", s.TraceID, MaxID, true},

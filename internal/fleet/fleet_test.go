@@ -169,7 +169,7 @@ func TestPacing(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		wait, limit   time.Duration
+		wait, limit      time.Duration
 		longest, atLeast time.Duration
 	}{
 		{0, time.Minute, 0, 0},

@@ -89,7 +89,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-func TestMoreThanABurstIsNeverLetIn(t *testing.T) {
+func TestBurstIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	l, c := newLimiter(t, "ingest/token=10/s:burst=20", "ingest/user=100/s")
 	who := Subject{User: "u", Token: [32]byte{1}}

@@ -11,7 +11,7 @@ const (
 
 // table holds the buckets of users, agents and tokens, of all limits.
 type table struct {
-	limit      int
+	limit     int
 	all       []*bucket
 	hand      int    // where to look for an eviction next
 	overflows uint64 // how often nothing could be evicted

@@ -77,7 +77,7 @@ func isAddress(char rune) bool {
 type shape struct {
 	prefix  string
 	letters func(byte) bool // characters that follow
-	minimum   int             // minimum number of these
+	minimum int             // minimum number of these
 	within  string          // required among these
 }
 

@@ -90,8 +90,8 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestRedactLeavesItsInputAlone checks that the input is unchanged: it may be shared.
-func TestRedactLeavesItsInputAlone(t *testing.T) {
+// TestRedactDoesNotModifyInput checks that the input is unchanged: it may be shared.
+func TestRedactDoesNotModifyInput(t *testing.T) {
 	t.Parallel()
 	raw := json.RawMessage(`{"a":"{\"s\":\"x\"}","s":[1]}`)
 	before := bytes.Clone(raw)

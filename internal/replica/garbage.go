@@ -12,15 +12,15 @@ import (
 // again and again was a fifth of the server's time under polls; but by no more than a bound, since with a large fleet twice is
 // memory for nothing; and by a fifth in any case, lest the collector does nothing else.
 const (
-	garbageMax  = 200 // percent of what is live
-	garbageMin = 20
+	garbageMax   = 200 // percent of what is live
+	garbageMin   = 20
 	garbageBound = 24 << 20 // bytes
 	garbageEvery = 2 * time.Second
 
 	// Executions that come in make garbage of ten times their size, and next to nothing that stays: to mark what is live as often was a
 	// sixth of the server's time. While many come there may be more.
 	storingBound = 96 << 20
-	storingMax  = 600 // percent
+	storingMax   = 600 // percent
 	storingMany  = 500 // executions a second
 	// storingFor is how long it is thought that many go on coming: exporters bring them in bursts, every few seconds.
 	storingFor = 30 * time.Second

@@ -19,7 +19,7 @@ const (
 	longTransaction = 10 * time.Minute
 	oldestEvery     = 10 * time.Second
 	partitionsEvery = time.Minute
-	maxNames       = 0.8 // of the places for names, from which on the replica is degraded
+	maxNames        = 0.8 // of the places for names, from which on the replica is degraded
 )
 
 // strains tells why the replica is degraded, beside what the API sees for itself. What else may be wrong is added here.

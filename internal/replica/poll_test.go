@@ -215,7 +215,7 @@ func (n *node) pollUntilSure(t *testing.T, agent, token string, wait time.Durati
 	}
 }
 
-func TestRevokedTokenDiesEverywhere(t *testing.T) {
+func TestRevokedTokenIsRejectedEverywhere(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	a, b := start(t, database), start(t, database)
@@ -287,7 +287,7 @@ func terminateListeners(t *testing.T, database string) {
 	}
 }
 
-func TestBlind(t *testing.T) {
+func TestDatabaseOutageClosesMailbox(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	proxy := postgrestest.NewProxy(t, database)

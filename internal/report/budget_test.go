@@ -95,14 +95,14 @@ func TestErrorBudgetRemaining(t *testing.T) {
 
 // A budget that is used up exactly is 0, not a little more or less, for any decimal and not only for those that
 // floating-point numbers represent exactly.
-func TestErrorBudgetUsedUpIsZero(t *testing.T) {
+func TestExhaustedErrorBudgetIsZero(t *testing.T) {
 	t.Parallel()
 	for percentage := int64(1); percentage < 100; percentage++ {
 		limit, minimum := decimal(percentage), decimal(100-percentage)
 		for name, got := range map[string]report.Result{
 			"latency below " + minimum: measured(t, latencyOf("/a", "", minimum, "200ms"), requests(100, 0, split(100, uint64(percentage)))),
 			"queries below " + minimum: measured(t, queriesBelow(minimum, "200ms"), queried(split(100, uint64(percentage)))),
-			"errors below " + limit:   measured(t, errorsBelow(limit), requests(100, percentage, nil)),
+			"errors below " + limit:    measured(t, errorsBelow(limit), requests(100, percentage, nil)),
 			"success above " + minimum: measured(t, success(minimum, ""), runs(int(100-percentage), int(percentage), 0)),
 		} {
 			if x := got.ErrorBudgetRemaining; x == nil || *x != 0 {

@@ -83,7 +83,7 @@ func TestDocumentSurvivesStoring(t *testing.T) {
 	}
 }
 
-func TestComputeRefusesWhatDoesNotFit(t *testing.T) {
+func TestComputeRejectsOversizedReports(t *testing.T) {
 	invalid := request()
 	invalid.Objectives = []report.Objective{{Name: "x"}}
 	elsewhere := goodHour(lastHour.Previous())

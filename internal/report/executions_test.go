@@ -148,7 +148,7 @@ func TestSectionsOfNoExecutions(t *testing.T) {
 }
 
 // A report of ten thousand agents and models is no longer than one of twenty, and all of them are counted.
-func TestSectionsTellABoundedNumberApart(t *testing.T) {
+func TestSectionNamesAreBounded(t *testing.T) {
 	f := goodHour(lastHour)
 	f.Executions = nil
 	const n = 200
@@ -239,7 +239,7 @@ func names(prefix string, from, to int) (all []string) {
 	return all
 }
 
-func TestPartsAreWhatTheReportNeeds(t *testing.T) {
+func TestReportReadsOnlyNeededParts(t *testing.T) {
 	tests := []struct {
 		name             string
 		sections         []report.Section

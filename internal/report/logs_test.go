@@ -162,7 +162,7 @@ func packed(t testing.TB, s string) []byte {
 	return b.Bytes()
 }
 
-func TestPackedAndSlowFilesAreTheSame(t *testing.T) {
+func TestCompressedAndSlowFilesAgree(t *testing.T) {
 	want := analysed(t, lastHour, sampleLog)
 	for name, r := range map[string]io.Reader{
 		"packed":             bytes.NewReader(packed(t, sampleLog)),
@@ -181,7 +181,7 @@ func TestPackedAndSlowFilesAreTheSame(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeReadToTheirEnd(t *testing.T) {
+func TestPartiallyReadableFiles(t *testing.T) {
 	whole := packed(t, strings.Repeat(sampleLog, 1000))
 	damaged := bytes.Clone(whole)
 	damaged[len(damaged)-6] ^= 0xff // in the checksum
@@ -206,7 +206,7 @@ func TestFilesThatCannotBeReadToTheirEnd(t *testing.T) {
 	}
 }
 
-func TestAnalyserTellsABoundedNumberApart(t *testing.T) {
+func TestAnalyserIsBounded(t *testing.T) {
 	var b strings.Builder
 	for i := range 1000 {
 		fmt.Fprintf(&b, `{"ts":"2026-08-20T11:30:00Z","msg":"request","method":"GET","route":"/%d","status":200,"duration_ms":1}`+"\n", i)
@@ -221,7 +221,7 @@ func TestAnalyserTellsABoundedNumberApart(t *testing.T) {
 	}
 }
 
-func TestLogsOfNothing(t *testing.T) {
+func TestEmptyLogs(t *testing.T) {
 	got := asJSON(t, report.NewAnalyser(lastHour).Logs()).(object)
 	for key, value := range got {
 		if value == nil && key != "first" && key != "last" {

@@ -296,7 +296,7 @@ func ofUnknownUsage(requests, unknown, cost int64) execution.SpendOf {
 	return s
 }
 
-func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
+func TestResultsExplainThemselves(t *testing.T) {
 	tests := []struct {
 		objective           report.Objective
 		facts               report.Facts
@@ -324,7 +324,7 @@ func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
 	}
 }
 
-func TestPercentilesAreNamedAsPeopleDo(t *testing.T) {
+func TestPercentileNames(t *testing.T) {
 	for quantile, want := range map[string]string{
 		"0.5": "p50 of /a", "0.95": "p95 of /a", "0.999": "p99.9 of /a", "0.29": "p29 of /a", "0.999999999": "p99.9999999 of /a",
 	} {

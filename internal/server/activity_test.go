@@ -122,7 +122,7 @@ func TestPagesAreBounded(t *testing.T) {
 }
 
 // An answer has all that was logged, by the names that the log's clients know.
-func TestEveryFieldOfAnAnswer(t *testing.T) {
+func TestEveryResponseField(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2026, 1, 15, 9, 30, 0, 125_000_000, time.UTC)
 	tests := map[string]struct {

@@ -105,7 +105,7 @@ func TestAdminTokenParameterTurnedOff(t *testing.T) {
 	}
 }
 
-func TestUnsetTokensCloseTheirEndpoints(t *testing.T) {
+func TestUnsetTokensDisableTheirEndpoints(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.AdminTokens, o.Grants, o.IngestTokens = " , ", grants(t, ""), "," })
 	for _, token := range []string{"-", "", ",", "x"} {

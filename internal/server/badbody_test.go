@@ -74,7 +74,7 @@ func TestMalformedBodies(t *testing.T) {
 	})
 }
 
-func TestBodiesOfOtherKinds(t *testing.T) {
+func TestUnsupportedMediaTypes(t *testing.T) {
 	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		if contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody == nil {
 			return // it reads no body
@@ -110,7 +110,7 @@ func TestBodiesOfOtherKinds(t *testing.T) {
 	})
 }
 
-func TestBodiesWhereNoneIsRead(t *testing.T) {
+func TestUnexpectedBodies(t *testing.T) {
 	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		if r.method != http.MethodPost || r.access == exporter || contract().Paths.Value(r.pattern).Post.RequestBody != nil {
 			return // it reads a body, or is no POST

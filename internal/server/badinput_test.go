@@ -153,7 +153,7 @@ func TestWrongMethods(t *testing.T) {
 	})
 }
 
-func TestPathsThatAreNone(t *testing.T) {
+func TestUnknownPaths(t *testing.T) {
 	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		good := w.sample(t, r)
 		path, query, _ := strings.Cut(good.path, "?")

@@ -84,7 +84,7 @@ func exchangeRaw(t *testing.T, address, sent string) string {
 	return string(got)
 }
 
-func TestSlowClientsAreCutOff(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	address := listen(t, a, connections.ServerOptions{}, func(s *http.Server) {
@@ -100,7 +100,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	}
 }
 
-func TestBodiesThatEndEarly(t *testing.T) {
+func TestTruncatedBodies(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	address := listen(t, a, connections.ServerOptions{}, nil)
@@ -229,7 +229,7 @@ func TestConnectionMaxAge(t *testing.T) {
 
 // A replica that leaves closes kept connections with its answers, those to requests that came before included: a poll may have
 // been held. A request that came on a connection that was just being closed would fail.
-func TestLeavingClosesConnections(t *testing.T) {
+func TestShutdownClosesConnections(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	address := listen(t, a, connections.ServerOptions{}, nil)

@@ -259,9 +259,9 @@ func dialFrom(t *testing.T, from, address string) *kept {
 const unfinished = "POST /api/deployments/0192aaaa-0000-7000-8000-000000000000/status HTTP/1.1\r\nHost: x\r\n" +
 	"Content-Type: application/json\r\nContent-Length: 60\r\nAuthorization: Bearer "
 
-// TestOneTokenDoesNotTakeAllConnections has one agent open more connections than there may be, each kept at work by a body
+// TestConnectionsPerTokenAreLimited has one agent open more connections than there may be, each kept at work by a body
 // whose end does not come: other agents' new connections are served.
-func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
+func TestConnectionsPerTokenAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token, other := a.enroll(t, "a1"), a.enroll(t, "a2")
@@ -283,8 +283,8 @@ func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
 	}
 }
 
-// TestManyTokensOfOneNetworkDoNotTakeAllConnections does the same with a token for each connection, from one network.
-func TestManyTokensOfOneNetworkDoNotTakeAllConnections(t *testing.T) {
+// TestConnectionsPerNetworkAreLimited does the same with a token for each connection, from one network.
+func TestConnectionsPerNetworkAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	other := a.enroll(t, "other")
@@ -331,9 +331,9 @@ func TestNewConnectionsGetTimeForARequest(t *testing.T) {
 	}
 }
 
-// TestNewConnectionsBesideKnownIdleOnes fills all places with idle connections of known callers: two new ones that come
+// TestNewConnectionsAmongAuthenticatedIdleOnes fills all places with idle connections of known callers: two new ones that come
 // together are both served, and neither takes the other's place.
-func TestNewConnectionsBesideKnownIdleOnes(t *testing.T) {
+func TestNewConnectionsAmongAuthenticatedIdleOnes(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	const limit = 8

@@ -16,7 +16,7 @@ import (
 )
 
 // What the product was asked to answer after five requests comes out exactly, with more beside it.
-func TestExecutionMetricsAreTheBriefs(t *testing.T) {
+func TestExecutionMetricsFormat(t *testing.T) {
 	t.Parallel()
 	const want = `{
 		"status": "success",
@@ -91,7 +91,7 @@ func only(answered, wanted any) any {
 }
 
 // Names are the callers' own; money is exact; nothing is NaN.
-func TestExecutionMetricsOfOddThings(t *testing.T) {
+func TestExecutionMetricsEdgeCases(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	var none openapi.ExecutionMetricsAnswer

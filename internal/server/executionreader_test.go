@@ -121,8 +121,8 @@ func checkScan(t *testing.T, body []byte) {
 	}
 }
 
-// TestSpansOfExecutions wants each execution that is a span and can be stored to have its place in its trace.
-func TestSpansOfExecutions(t *testing.T) {
+// TestSpansBecomeExecutions wants each execution that is a span and can be stored to have its place in its trace.
+func TestSpansBecomeExecutions(t *testing.T) {
 	t.Parallel()
 	const span = `{"user_id":"u","agent_name":"a","status":"success","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b%d"%s}`
 	body := "[" + fmt.Sprintf(span, 1, "") + "," + fmt.Sprintf(span, 2, `,"input_tokens":10,"output_tokens":5`) + "," +

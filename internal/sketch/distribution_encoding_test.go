@@ -88,7 +88,7 @@ func TestDecodeDistribution(t *testing.T) {
 	}
 }
 
-func TestDistributionCountsStopInsteadOfWrapping(t *testing.T) {
+func TestDistributionCountsSaturate(t *testing.T) {
 	const limit = int64(1) << 52
 	full := make([]pair, 1444)
 	for i := range full {

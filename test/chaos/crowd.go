@@ -22,10 +22,10 @@ import (
 // crowd is everybody who uses the service, all at once: agents, those who deploy, those who log executions, those who ask AI
 // agents, and admins who look on and cancel.
 type workload struct {
-	t      *trial
-	recorder  *recorder
-	server string // base URL
-	size   workloadSize
+	t        *trial
+	recorder *recorder
+	server   string // base URL
+	size     workloadSize
 
 	resting context.CancelFunc // nothing new
 	leaving context.CancelFunc

@@ -19,7 +19,7 @@ import (
 // How soon health must tell that work fails, and that it succeeds again.
 const (
 	healthReportedWithin = 5 * time.Second
-	healthyAgain     = 10 * time.Second
+	healthyAgain         = 10 * time.Second
 )
 
 const smallDisk = 4 << 20 // bytes

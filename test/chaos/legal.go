@@ -48,7 +48,7 @@ type search struct {
 	known  int     // events whose answer is known
 	been   map[string]struct{}
 
-	limit    int      // events that were explained at once, at the most
+	limit   int      // events that were explained at once, at the most
 	deepest position // where that was
 }
 

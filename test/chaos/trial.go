@@ -36,13 +36,13 @@ type setting struct {
 type trial struct {
 	*chaos
 	name     string
-	recorder    *recorder
+	recorder *recorder
 	patience time.Duration // how long a request is made again and again
 	folder   string
 	service  string // the database's URL for replicas
 	direct   string // for us
 	balancer *rig.Balancer
-	workload    *workload
+	workload *workload
 	watch    *watch
 	random0  *rand.Rand // the schedule's
 

@@ -20,8 +20,8 @@ import (
 // wire is the transport of everybody who is watched: it notes in the diary what is asked and answered.
 type wire struct {
 	recorder *recorder
-	next  *http.Transport
-	as    string // begins the kind of its requests
+	next     *http.Transport
+	as       string // begins the kind of its requests
 	// once keeps net/http from repeating a request by itself, so that each that is noted was made once.
 	once bool
 }

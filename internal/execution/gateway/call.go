@@ -44,7 +44,7 @@ type call struct {
 	now         func() time.Time
 
 	parts chan<- string
-	limit  int // maximum bytes of output
+	limit int // maximum bytes of output
 	said  strings.Builder
 
 	idle     *time.Timer // running while waiting for the upstream

@@ -27,8 +27,8 @@ type openAI struct {
 	model       string
 	system      string
 	temperature *float64
-	limit        int64 // output tokens; 0: as the server likes
-	maxField   string
+	limit       int64 // output tokens; 0: as the server likes
+	maxField    string
 	extra       map[string]any // further members of the request
 }
 

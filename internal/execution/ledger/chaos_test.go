@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// TestReplicasBringTheSame rows, in different orders, all at once: none waits for another for ever, and each row counts once.
-func TestReplicasBringTheSame(t *testing.T) {
+// TestReplicasAppendTheSameExecutions rows, in different orders, all at once: none waits for another for ever, and each row counts once.
+func TestReplicasAppendTheSameExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	seed := rand.Uint64()

@@ -98,7 +98,7 @@ func sameAsUnmarshal(content []byte) error {
 	return nil
 }
 
-func TestDecoderDecodesAsProtobufDoes(t *testing.T) {
+func TestDecoderMatchesProtobuf(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
 	for seed := range uint64(4) { // they share the reused memory

@@ -23,7 +23,7 @@ const (
 	isOwn                          // not context, and not how the span failed
 	isGenerative                   // of an instrumentation of generative AI, and not context
 	isParameters                   // contains metadata or parameters, if the value is an object
-	namesItself                      // names a user, session or agent
+	namesItself                    // names a user, session or agent
 	carriesUsage
 	isElement // of a list that was flattened into attributes
 )

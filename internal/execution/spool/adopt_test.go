@@ -29,7 +29,7 @@ func slots(t testing.TB, dir string) []string {
 }
 
 // Two spools of one process are to one another as those of two processes: locks belong to open files.
-func TestProcessesShareAFolder(t *testing.T) {
+func TestProcessesShareADirectory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestProcessesShareAFolder(t *testing.T) {
 	})
 }
 
-func TestWhatManyDeadProcessesLeftIsAdoptedAtStart(t *testing.T) {
+func TestSlotsOfDeadProcessesAreAdopted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -109,7 +109,7 @@ func TestWhatManyDeadProcessesLeftIsAdoptedAtStart(t *testing.T) {
 	})
 }
 
-func TestAnAdoptedSlotThatIsNotEmptiedIsGivenBack(t *testing.T) {
+func TestUndrainedAdoptedSlotIsReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -135,8 +135,8 @@ func TestAnAdoptedSlotThatIsNotEmptiedIsGivenBack(t *testing.T) {
 	})
 }
 
-// TestFilesSetAsideAreKeptForAWeek wants what no erasure finds to be gone in the end.
-func TestFilesSetAsideAreKeptForAWeek(t *testing.T) {
+// TestQuarantinedFilesAreKeptForAWeek wants what no erasure finds to be gone in the end.
+func TestQuarantinedFilesAreKeptForAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	quarantineSuffix = ".corrupt"
-	maxQuarantined    = 16                 // files
-	maxQuarantineAge = 7 * 24 * time.Hour // they hold prompts, which erasures do not find here
+	quarantineSuffix   = ".corrupt"
+	maxQuarantined     = 16                 // files
+	maxQuarantineAge   = 7 * 24 * time.Hour // they hold prompts, which erasures do not find here
 	maxQuarantinedFile = 8 << 20            // bytes per file
 )
 

@@ -56,7 +56,7 @@ func withSegment(t testing.TB, dir string, segment []byte) string {
 	return dir
 }
 
-func TestATornRecordCostsNoOther(t *testing.T) {
+func TestTornRecordLosesOnlyItself(t *testing.T) {
 	t.Parallel()
 	dir, segment, ends := written(t, 3)
 	for length := range len(segment) + 1 {
@@ -81,7 +81,7 @@ func TestATornRecordCostsNoOther(t *testing.T) {
 	}
 }
 
-func TestAnAlteredBitEndsASegmentThere(t *testing.T) {
+func TestCorruptRecordEndsSegment(t *testing.T) {
 	t.Parallel()
 	dir, segment, ends := written(t, 2)
 	starts := append([]int{spool.HeaderBytes}, ends...)
@@ -112,7 +112,7 @@ func TestAnAlteredBitEndsASegmentThere(t *testing.T) {
 	}
 }
 
-func TestWhatFollowsTheLastRecord(t *testing.T) {
+func TestBytesAfterLastRecord(t *testing.T) {
 	t.Parallel()
 	dir, segment, _ := written(t, 2)
 	random := make([]byte, 5000)
@@ -150,7 +150,7 @@ func TestWhatFollowsTheLastRecord(t *testing.T) {
 	}
 }
 
-func TestARecordThatIsAlteredWhileItWaits(t *testing.T) {
+func TestRecordCorruptedWhileWaiting(t *testing.T) {
 	t.Parallel()
 	for _, broken := range []int{0, 2, 4} {
 		dir := t.TempDir()
@@ -182,7 +182,7 @@ func TestARecordThatIsAlteredWhileItWaits(t *testing.T) {
 	}
 }
 
-func TestARestartDeliversLittleAgain(t *testing.T) {
+func TestRestartRedeliversLittle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, l := open(t, dir), newLedger()
@@ -199,7 +199,7 @@ func TestARestartDeliversLittleAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptAsideIsBounded(t *testing.T) {
+func TestQuarantineIsBounded(t *testing.T) {
 	t.Parallel()
 	dir, segment, _ := written(t, 1)
 	for n := range spool.MaxQuarantined + 5 {

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-func TestCallsThatAddUp(t *testing.T) {
+func TestCumulativeCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ spans, want []string }{
 		"a loop of three calls": {

@@ -21,7 +21,7 @@ type fanOut struct {
 	silent                 bool          // the framework does not know the counts
 	median                 time.Duration
 	sharedResponseIDs      int // number of response ids that the server cycles through; 0 if it gives none
-	maxLost               float64
+	maxLost                float64
 }
 
 // spans returns the spans, and the call of each.

@@ -16,8 +16,8 @@ const (
 
 // statement is what one source reports: the attributes of a span, or an object.
 type statement struct {
-	n    [counts]int64
-	rank [counts]uint8 // of the names that n comes from
+	n      [counts]int64
+	rank   [counts]uint8 // of the names that n comes from
 	result uint32        // a bit for each kind that is set in n
 
 	// within reports that cached tokens were reported in the input's details; prompt that the input is called a prompt;

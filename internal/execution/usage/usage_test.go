@@ -266,7 +266,7 @@ func BenchmarkObject(b *testing.B) {
 	}
 }
 
-func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
+func TestPartsStayWithinTotalOfTwoAccounts(t *testing.T) {
 	t.Parallel()
 	var r Report
 	for key, object := range map[string]string{
@@ -284,7 +284,7 @@ func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
 	}
 }
 
-func TestATotalOfSomethingElseIsLeftOut(t *testing.T) {
+func TestUnrelatedTotalIsIgnored(t *testing.T) {
 	t.Parallel()
 	var r Report
 	for key, n := range map[string]float64{"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "session.total_tokens": 9000} {
@@ -347,8 +347,8 @@ func TestCharges(t *testing.T) {
 	}
 }
 
-// TestUnreadNamesLeaveOutWhatIsAround checks that unread names do not contain arbitrary members, such as user names.
-func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
+// TestUnreadNamesExcludeWrappers checks that unread names do not contain arbitrary members, such as user names.
+func TestUnreadNamesExcludeWrappers(t *testing.T) {
 	t.Parallel()
 	r := Report{}
 	if err := r.Text("acme.usage", Attribute("acme.usage"), `{"ada":{"frobnicated_tokens":5},"input_tokens":7}`); err != nil {
@@ -359,9 +359,9 @@ func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
 	}
 }
 
-// TestAnObjectOfPartsAlone checks objects without totals: version 5 of the AI SDK reports tokens written to Bedrock's
+// TestObjectWithoutTotal checks objects without totals: version 5 of the AI SDK reports tokens written to Bedrock's
 // cache in an object of their own.
-func TestAnObjectOfPartsAlone(t *testing.T) {
+func TestObjectWithoutTotal(t *testing.T) {
 	t.Parallel()
 	numbers := map[string]float64{"ai.usage.inputTokens": 60, "ai.usage.cachedInputTokens": 40, "ai.usage.outputTokens": 20, "ai.usage.totalTokens": 80}
 	const key = "ai.response.providerMetadata"

@@ -63,7 +63,7 @@ func TestLogCadence(t *testing.T) {
 	})
 }
 
-func TestLogSurvivesFaults(t *testing.T) {
+func TestLogRetriesAfterFaults(t *testing.T) {
 	tests := map[string]func(n int, s *fakeServer) (*reply, error){ // given the number of the request
 		"answers lost": nil, // below
 		"requests lost": func(n int, _ *fakeServer) (*reply, error) {
@@ -131,7 +131,7 @@ func TestLogSurvivesFaults(t *testing.T) {
 	}
 }
 
-func TestLogWithTheServerAway(t *testing.T) {
+func TestLogDuringServerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		d := server.add("d1", time.Minute)
@@ -169,12 +169,12 @@ func TestLogWithTheServerAway(t *testing.T) {
 	})
 }
 
-func TestLogIsGivenUp(t *testing.T) {
+func TestLogUploadGivesUpAtDeadline(t *testing.T) {
 	tests := map[string]struct {
 		maxLog  int
 		fault   func() (*reply, error)
 		wantLog int
-		limit    int // requests
+		limit   int // requests
 	}{
 		"full":                       {maxLog: 100 << 10, wantLog: 100 << 10, limit: 3},
 		"attempt over":               {fault: status(409), limit: 1},
@@ -223,7 +223,7 @@ func elsewhere() (*reply, error) {
 }
 
 // What is written after the work has ended is no part of it, and does no harm.
-func TestWritingAfterTheEnd(t *testing.T) {
+func TestWriteAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		d := server.add("d1", time.Minute)

@@ -59,7 +59,7 @@ func TestRunsWhatIsOffered(t *testing.T) {
 	})
 }
 
-func TestHowItEnded(t *testing.T) {
+func TestOutcome(t *testing.T) {
 	yes, no := true, false
 	tests := map[string]struct {
 		err           error
@@ -213,7 +213,7 @@ func TestClaims(t *testing.T) {
 }
 
 // A replica that is behind offers again what was tried already.
-func TestStaleOfferIsNotTriedAgain(t *testing.T) {
+func TestStaleOfferIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		server.add("d1", time.Minute)
@@ -227,7 +227,7 @@ func TestStaleOfferIsNotTriedAgain(t *testing.T) {
 	})
 }
 
-func TestLosingTheLease(t *testing.T) {
+func TestLostLease(t *testing.T) {
 	tests := map[string]struct {
 		renewal  func() (*reply, error)
 		wantStop bool

@@ -54,7 +54,7 @@ func (c *credential) renew(refused string) bool {
 // refusals follows how often in a row the server refused polls, and what the log is told of it.
 type refusals struct {
 	token, agent int // 401s, 403s
-	logged         bool
+	logged       bool
 }
 
 // note counts a failed poll. It reports whether the log has been told already that the token is refused.

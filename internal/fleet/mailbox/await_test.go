@@ -205,7 +205,7 @@ func TestAwaitNotFreshIsNoLoop(t *testing.T) {
 	})
 }
 
-func TestRotationCarriesOver(t *testing.T) {
+func TestRotationKeepsPendingDeployments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		tag := db.create("a", 0)

@@ -31,7 +31,7 @@ func logTo(lines *observer.ObservedLogs, core zapcore.Core) (func(*mailbox.Optio
 	}
 }
 
-func TestBlind(t *testing.T) {
+func TestDatabaseOutageClosesMailbox(t *testing.T) {
 	for name, trouble := range map[string]struct {
 		do   func(*database)
 		late time.Duration // a change of state may come
@@ -99,7 +99,7 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-func TestBlindForAWhile(t *testing.T) {
+func TestShortDatabaseOutage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		away time.Duration
 		log  []string
@@ -134,8 +134,8 @@ func TestBlindForAWhile(t *testing.T) {
 	}
 }
 
-// TestNeverFilled is of a replica that starts while the database is away: it is not blind, it has yet to see.
-func TestNeverFilled(t *testing.T) {
+// TestFirstSweepNeverSucceeds is of a replica that starts while the database is away: it is not blind, it has yet to see.
+func TestFirstSweepNeverSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.DebugLevel)
 		withLog, logged := logTo(lines, core)

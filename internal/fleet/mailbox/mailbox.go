@@ -68,16 +68,16 @@ type Mailbox struct {
 
 	tokens  lookups
 	sweeper sweeper
-	seen seenSet
+	seen    seenSet
 	parked  parking
 	holds   holds
 }
 
 const (
-	viewsUnfilled   int32 = iota // no sweep has succeeded yet
+	viewsUnfilled int32 = iota // no sweep has succeeded yet
 	viewsCurrent               // sweeps succeed
-	viewsStale               // sweeps have failed for StaleAfter; views are still returned
-	viewsClosed              // sweeps have failed for too long; views are refused
+	viewsStale                 // sweeps have failed for StaleAfter; views are still returned
+	viewsClosed                // sweeps have failed for too long; views are refused
 )
 
 // New returns a Mailbox. It is empty until Run has swept once.

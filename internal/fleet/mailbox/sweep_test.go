@@ -132,8 +132,8 @@ func TestRechecksDoNotRepeat(t *testing.T) {
 	})
 }
 
-// TestWholeSweepInMidLife is of a database server that was restarted, or another in its place.
-func TestWholeSweepInMidLife(t *testing.T) {
+// TestFullSweepWhileRunning is of a database server that was restarted, or another in its place.
+func TestFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("idle", "waits", "claimed", "deleted", "rotated", "anew")
 		for _, id := range []string{"waits", "claimed", "deleted", "rotated", "anew"} {
@@ -223,8 +223,8 @@ func TestOldWatermark(t *testing.T) {
 	}
 }
 
-// TestSlowWholeSweepInMidLife is of a fleet that cannot be read whole within the usual deadline.
-func TestSlowWholeSweepInMidLife(t *testing.T) {
+// TestSlowFullSweepWhileRunning is of a fleet that cannot be read whole within the usual deadline.
+func TestSlowFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		db.wholeSlow = 15 * time.Second
@@ -238,9 +238,9 @@ func TestSlowWholeSweepInMidLife(t *testing.T) {
 	})
 }
 
-// TestLongSweepIsNotLongPaidFor is of a sweep that had a whole one's deadline, because the last one was whole and
+// TestLongSweepDoesNotDelayLaterOnes is of a sweep that had a whole one's deadline, because the last one was whole and
 // failed, and used it.
-func TestLongSweepIsNotLongPaidFor(t *testing.T) {
+func TestLongSweepDoesNotDelayLaterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		m := run(t, db)
@@ -262,7 +262,7 @@ func TestPace(t *testing.T) {
 		trouble   func(*database)
 		kicks     bool
 		min, max  int           // sweeps in 30 s
-		limit      float64       // of the time may they take
+		limit     float64       // of the time may they take
 		afterHeal time.Duration // until the next one is done
 	}{
 		"idle":                {min: 59, max: 61, limit: 0, afterHeal: 500 * time.Millisecond},
@@ -328,9 +328,9 @@ func TestSlowFirstFill(t *testing.T) {
 	})
 }
 
-// TestFailedFirstFillLeavesNothing is of an agent that a sweep which failed has told of, and that is deleted before the
+// TestFailedFirstSweepLeavesNoAgents is of an agent that a sweep which failed has told of, and that is deleted before the
 // next.
-func TestFailedFirstFillLeavesNothing(t *testing.T) {
+func TestFailedFirstSweepLeavesNoAgents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a", "b", "c")
 		db.create("c", 0)

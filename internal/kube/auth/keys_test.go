@@ -84,7 +84,7 @@ func TestRotatedKeyIsLearned(t *testing.T) {
 }
 
 // Unknown keys do not drive up the reads, and made-up tokens cost no review.
-func TestMadeUpTokensCostNoReview(t *testing.T) {
+func TestForgedTokensCostNoReview(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		api := &stub{keys: []signer{ours}}

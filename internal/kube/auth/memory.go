@@ -15,7 +15,7 @@ import (
 const (
 	grantedFor = 30 * time.Second
 	refusedFor = 5 * time.Second
-	maxKept   = 1000
+	maxKept    = 1000
 )
 
 // key is the hash of a review's subject.

@@ -157,7 +157,7 @@ func TestNotDelegated(t *testing.T) {
 	refuses(t, err, fault.ErrUnavailable, "system:auth-delegator", token)
 }
 
-func TestAnswersAreRememberedForAMoment(t *testing.T) {
+func TestReviewsAreCachedBriefly(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	w.account(w.namespace, "reporter", "create")

@@ -53,7 +53,7 @@ func TestSpecOfAMinimalReport(t *testing.T) {
 	}
 }
 
-func TestOutputsAreWhereTheirVolumesAre(t *testing.T) {
+func TestOutputsMatchVolumeMounts(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	pod := desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec
@@ -106,7 +106,7 @@ var hostile = []string{
 	"`", "a\nb", "a\r\nWATCHBILL_SERVER=http://evil", "x\"} or vector(1) #", `.*`, `"; DROP TABLE`, "\u2028", "\u202e", "\x00", "é😀", "<script>&amp;", "${HOME}", "%s%d",
 }
 
-func TestSpecReachesThePodAsItIs(t *testing.T) {
+func TestSpecReachesThePodUnchanged(t *testing.T) {
 	t.Parallel()
 	text := rapid.OneOf(rapid.SampledFrom(hostile), rapid.String())
 	rapid.Check(t, func(t *rapid.T) {

@@ -169,7 +169,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 	}
 }
 
-func TestRequestsBelowTheLevelCostNothing(t *testing.T) {
+func TestDisabledLevelsDoNotAllocate(t *testing.T) {
 	var out lockedBuffer
 	logs := newTestLogs(t, Options{Stdout: &out, Level: "error"})
 	l := NewRequestLogger(logs, time.Now)

@@ -116,7 +116,7 @@ func TestEventsOfOneNetworkLeaveRoomForOthers(t *testing.T) {
 	}
 }
 
-func TestManyRefusalsAreTold(t *testing.T) {
+func TestManyRefusalsAreCounted(t *testing.T) {
 	lines := securityLines(t, func(l *SecurityLog) {
 		for i := range 5 * maxNetworks { // more networks than are told apart
 			l.Refused(fmt.Sprintf("10.%d.%d.1:1", i/256, i%256), 404)

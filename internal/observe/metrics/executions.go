@@ -190,7 +190,7 @@ func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
 
 // labelValues are the values that a label can take: those that came first.
 type labelValues struct {
-	limit  int
+	limit int
 	known map[string]string // by name
 }
 

@@ -146,7 +146,7 @@ func TestExecutionSeriesAreBounded(t *testing.T) {
 	}
 }
 
-func TestExecutionLabelsOfHostileNames(t *testing.T) {
+func TestHostileExecutionLabels(t *testing.T) {
 	var execs []execution.Execution
 	for _, name := range []string{"", "\xff\xfe", "a\"}\n# HELP x", `\`, "\u202e\x00", "other", "none", strings.Repeat("x", 1<<16)} {
 		execs = append(execs, execution.Execution{AgentName: name, Model: name, Status: execution.Failure, Request: true, Tokens: execution.Tokens{Used: 1}})

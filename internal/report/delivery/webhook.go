@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	maxReplyExcerpt      = 4 << 10 // bytes read of an error response
-	maxRedirects = 3
+	maxReplyExcerpt = 4 << 10 // bytes read of an error response
+	maxRedirects    = 3
 )
 
 // webhook is a URL that reports are posted to.

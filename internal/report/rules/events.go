@@ -31,7 +31,7 @@ type events struct {
 	wanted     string   // template: "p95 of /a below 200ms"
 	counts     string   // "requests"
 	simulation []feed   // series of events for tests
-	created       bool     // the series begin with their first event
+	created    bool     // the series begin with their first event
 }
 
 // latency counts requests slower than the threshold: a quantile q is below the threshold if less than 1-q are slower.

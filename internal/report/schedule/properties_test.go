@@ -101,7 +101,7 @@ func clocksChange(zone *time.Location, about time.Time) bool {
 	return before != after
 }
 
-func TestEveryJobNameHasItsSlot(t *testing.T) {
+func TestJobNamesAreUniquePerSlot(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		slot := anyTime(t)

@@ -18,8 +18,8 @@ func (c counted) Next(t time.Time) time.Time {
 	return c.Schedule.Next(t)
 }
 
-// TestPreviousIsQuick has the schedules that give the most to walk over: what is due every minute, on few days.
-func TestPreviousIsQuick(t *testing.T) {
+// TestPreviousIsFast has the schedules that give the most to walk over: what is due every minute, on few days.
+func TestPreviousIsFast(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	for _, expression := range []string{"* * * * *", "* * * 1 *", "* * 29 2 *", "0 0 29 2 *", "0 0 1 1 *", "@yearly", "59 23 31 12 *", "* * 1 1 *", "* * * * 1"} {

@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-func TestEnrolledAgentIsReadAsItWasStored(t *testing.T) {
+func TestAgentRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	for _, want := range []fleet.Agent{
@@ -46,7 +46,7 @@ func TestEnrolledAgentIsReadAsItWasStored(t *testing.T) {
 	}
 }
 
-func TestEnrolmentOfTheSameIDAtOnce(t *testing.T) {
+func TestConcurrentEnrolmentOfOneID(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	outcomes := make([]error, 8)
@@ -87,7 +87,7 @@ func TestRotatedToken(t *testing.T) {
 	}
 }
 
-func TestDeletedAgentTakesItsDeploymentsAlong(t *testing.T) {
+func TestDeleteAgentDeletesItsDeployments(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	group := r.create(t, order("a", "b"))
@@ -131,7 +131,7 @@ func TestDeletedAgentTakesItsDeploymentsAlong(t *testing.T) {
 	}
 }
 
-func TestListOfAgents(t *testing.T) {
+func TestListAgents(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	for _, a := range []fleet.Agent{
@@ -145,7 +145,7 @@ func TestListOfAgents(t *testing.T) {
 	for _, tt := range []struct {
 		after  string
 		labels []string
-		limit   int
+		limit  int
 		want   []string
 	}{
 		{"", nil, 10, []string{"a1", "b0", "b1", "c1"}},
@@ -225,8 +225,8 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestStateIsByTheDatabasesClock has an agent whose silence only the database can tell.
-func TestStateIsByTheDatabasesClock(t *testing.T) {
+// TestStateUsesDatabaseClock has an agent whose silence only the database can tell.
+func TestStateUsesDatabaseClock(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	r.saw(t, mailbox.Sighting{ID: "a", Interval: 10 * time.Second})
@@ -246,7 +246,7 @@ func TestStateIsByTheDatabasesClock(t *testing.T) {
 	}
 }
 
-func TestPresenceOfAgentsThatAreGone(t *testing.T) {
+func TestPresenceOfDeletedAgents(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	at := func(id string) mailbox.Sighting { return mailbox.Sighting{ID: id, Interval: time.Second} }
@@ -288,8 +288,8 @@ func TestPresenceWhileAnAgentIsDeleted(t *testing.T) {
 	}
 }
 
-// TestPresenceWrittenByManyReplicasAtOnce would deadlock if they took rows in different orders.
-func TestPresenceWrittenByManyReplicasAtOnce(t *testing.T) {
+// TestPresenceWrittenByConcurrentReplicas would deadlock if they took rows in different orders.
+func TestPresenceWrittenByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	db, _ := newFleet(t)
 	db.exec(t, `INSERT INTO agents (id, name, token_hash, poll_interval_seconds)

@@ -52,7 +52,7 @@ func joinUntil(t *testing.T, s *postgres.Contents, done func() bool) {
 	}
 }
 
-func TestContentsFindTheirExecution(t *testing.T) {
+func TestContentsJoinTheirExecution(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
 	for name, tt := range map[string]struct {

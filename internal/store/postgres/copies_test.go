@@ -33,8 +33,8 @@ func TestRepeatedBatches(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestSameBatchesAtOnce are copied by several replicas in different orders.
-func TestSameBatchesAtOnce(t *testing.T) {
+// TestConcurrentDuplicateBatches are copied by several replicas in different orders.
+func TestConcurrentDuplicateBatches(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	var batch execution.Batch
@@ -88,8 +88,8 @@ func TestPartitionOfAnOlderRelease(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestWhatIsNewIsCopied, and not inserted: nothing else would tell that copying never works.
-func TestWhatIsNewIsCopied(t *testing.T) {
+// TestNewRowsAreCopied, and not inserted: nothing else would tell that copying never works.
+func TestNewRowsAreCopied(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, r := newExecutionsOn(t, postgres.Config{URL: db.url})
@@ -101,8 +101,8 @@ func TestWhatIsNewIsCopied(t *testing.T) {
 	}
 }
 
-// TestOwnersRightsGoAgain where a restored dump brought them back.
-func TestOwnersRightsGoAgain(t *testing.T) {
+// TestOwnerRightsAreRevoked where a restored dump brought them back.
+func TestOwnerRightsAreRevoked(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	one := anExecution()

@@ -47,8 +47,8 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-// TestLimitsOfConnections hold where the URL does not say otherwise.
-func TestLimitsOfConnections(t *testing.T) {
+// TestConnectionLimits hold where the URL does not say otherwise.
+func TestConnectionLimits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	for _, tt := range []struct{ url, want string }{
@@ -69,9 +69,9 @@ func TestLimitsOfConnections(t *testing.T) {
 	}
 }
 
-// TestLostConnectionsFreeTheirPlaces has a network lose the only connection that the pool may have: nothing that is sent on
+// TestLostConnectionsLeaveThePool has a network lose the only connection that the pool may have: nothing that is sent on
 // it is answered, and nothing closes it. The next query must not wait until the driver has given up its goodbye.
-func TestLostConnectionsFreeTheirPlaces(t *testing.T) {
+func TestLostConnectionsLeaveThePool(t *testing.T) {
 	t.Parallel()
 	between := newProxy(t, newDatabase(t))
 	r := newReplica(t, postgres.Config{URL: between.url, MaxConns: 1})

@@ -32,7 +32,7 @@ func (r *replica) oneOfEach(t tester, agent string) map[fleet.Status]uuid.UUID {
 	return made
 }
 
-func TestListOfDeployments(t *testing.T) {
+func TestListDeployments(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b")
 	ofA, ofB := r.oneOfEach(t, "a"), r.oneOfEach(t, "b")
@@ -44,7 +44,7 @@ func TestListOfDeployments(t *testing.T) {
 		agent  string
 		status fleet.Status
 		before uuid.UUID
-		limit   int
+		limit  int
 		want   []uuid.UUID
 	}{
 		"all":                    {before: uuid.Max, limit: 100, want: all},
@@ -119,7 +119,7 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-func TestAttemptsOfThePast(t *testing.T) {
+func TestPastAttempts(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	id := r.createOne(t, "a")
@@ -160,8 +160,8 @@ func TestAttemptsOfThePast(t *testing.T) {
 	}
 }
 
-// TestWhoIsTold: only what changes an agent's pending set is told of, to this replica at once, to the others by their sweeps.
-func TestWhoIsTold(t *testing.T) {
+// TestNotifiedAgents: only what changes an agent's pending set is told of, to this replica at once, to the others by their sweeps.
+func TestNotifiedAgents(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	id := r.createOne(t, "a")
@@ -192,7 +192,7 @@ func TestWhoIsTold(t *testing.T) {
 	}
 }
 
-func TestExpiryTakesSoManyAtATime(t *testing.T) {
+func TestExpiryIsBatched(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	for range 5 {

@@ -12,8 +12,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestErasureHoldsForWhatComesLater erases a user of whom something is still on its way.
-func TestErasureHoldsForWhatComesLater(t *testing.T) {
+// TestErasureCoversLaterExecutions erases a user of whom something is still on its way.
+func TestErasureCoversLaterExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -53,8 +53,8 @@ func TestErasureHoldsForWhatComesLater(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureHoldsForAncestorsToCome: an execution that waits for its ancestors becomes an erased user's.
-func TestErasureHoldsForAncestorsToCome(t *testing.T) {
+// TestErasureCoversLaterAncestors: an execution that waits for its ancestors becomes an erased user's.
+func TestErasureCoversLaterAncestors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -81,8 +81,8 @@ func TestErasureHoldsForAncestorsToCome(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureMissesNothingThatIsBeingStored has replicas store a user's executions while the user is erased.
-func TestErasureMissesNothingThatIsBeingStored(t *testing.T) {
+// TestErasureCoversConcurrentCommits has replicas store a user's executions while the user is erased.
+func TestErasureCoversConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
@@ -116,7 +116,7 @@ func TestErasureMissesNothingThatIsBeingStored(t *testing.T) {
 	checkRollups(t, db)
 }
 
-func TestErasuresAreForgottenWithTheExecutions(t *testing.T) {
+func TestErasuresExpireWithExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)

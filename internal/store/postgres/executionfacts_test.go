@@ -220,8 +220,8 @@ func TestFactsEqualTheRows(t *testing.T) {
 	compare("what was late folded too")
 }
 
-// TestFactsAreOfOneMoment: while others fold, what is taken away is of the same moment as what it is taken from.
-func TestFactsAreOfOneMoment(t *testing.T) {
+// TestFactsAreOneSnapshot: while others fold, what is taken away is of the same moment as what it is taken from.
+func TestFactsAreOneSnapshot(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	random := rand.New(rand.NewPCG(1, 0))
@@ -264,8 +264,8 @@ func TestFactsAreOfOneMoment(t *testing.T) {
 	compareMetrics(t, db, s, last, "all folded")
 }
 
-// TestFactsLeaveOutWhatWentAway: a cell that all was taken from again is none.
-func TestFactsLeaveOutWhatWentAway(t *testing.T) {
+// TestFactsExcludeDeletedRows: a cell that all was taken from again is none.
+func TestFactsExcludeDeletedRows(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o, tr := newExecutions(t, db), &settling{db: db}, newTrace()

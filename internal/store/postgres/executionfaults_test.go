@@ -52,9 +52,9 @@ func inTables(t testing.TB, db database) (rows [5]int) {
 
 var ofABatch = [5]int{3, 3, 3, 2, 1}
 
-// TestFailedCommitLeavesNothing fails at each of a commit's statements in turn, and at the end. The same batch then finds
+// TestFailedCommitStoresNothing fails at each of a commit's statements in turn, and at the end. The same batch then finds
 // nothing of it there.
-func TestFailedCommitLeavesNothing(t *testing.T) {
+func TestFailedCommitStoresNothing(t *testing.T) {
 	t.Parallel()
 	spoilt := func(change func(*execution.Execution)) func(*testing.T, database, execution.Batch) (execution.Batch, func()) {
 		return func(_ *testing.T, _ database, b execution.Batch) (execution.Batch, func()) {
@@ -126,8 +126,8 @@ func longText(n int) string {
 	return string(text)
 }
 
-// TestCommitIsCutOff while it waits for a lock, in the middle.
-func TestCommitIsCutOff(t *testing.T) {
+// TestInterruptedCommit while it waits for a lock, in the middle.
+func TestInterruptedCommit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		cut         func(t *testing.T, db database, cancel context.CancelFunc)
@@ -170,8 +170,8 @@ func TestCommitIsCutOff(t *testing.T) {
 	}
 }
 
-// TestStagingTableIsLost with what else the session had, or holds what is left of another.
-func TestStagingTableIsLost(t *testing.T) {
+// TestLostStagingTable with what else the session had, or holds what is left of another.
+func TestLostStagingTable(t *testing.T) {
 	t.Parallel()
 	for _, pooler := range []bool{false, true} {
 		db := newDatabase(t)
@@ -189,8 +189,8 @@ func TestStagingTableIsLost(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftOnAConnection that a pooler hands on to others.
-func TestNothingIsLeftOnAConnection(t *testing.T) {
+// TestConnectionsAreReturnedClean that a pooler hands on to others.
+func TestConnectionsAreReturnedClean(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, r := newExecutionsOn(t, postgres.Config{URL: db.url, Pooler: true})
@@ -230,8 +230,8 @@ func TestNothingIsLeftOnAConnection(t *testing.T) {
 	}
 }
 
-// TestPartitionGoesAway under a replica that remembers having seen it, in all the ways in which it may.
-func TestPartitionGoesAway(t *testing.T) {
+// TestDroppedPartition under a replica that remembers having seen it, in all the ways in which it may.
+func TestDroppedPartition(t *testing.T) {
 	t.Parallel()
 	old := time.Now().UTC().Add(-20 * day).Truncate(time.Microsecond)
 	partition := "agent_executions_" + old.Format("20060102")
@@ -267,8 +267,8 @@ func TestPartitionGoesAway(t *testing.T) {
 	}
 }
 
-// TestReplicasCleanUpAtOnce: who comes second finds nothing left to do, or waits.
-func TestReplicasCleanUpAtOnce(t *testing.T) {
+// TestConcurrentRetention: who comes second finds nothing left to do, or waits.
+func TestConcurrentRetention(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	first := newExecutions(t, db)

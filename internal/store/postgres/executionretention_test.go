@@ -30,8 +30,8 @@ func TestEveryPartitionIsSecured(t *testing.T) {
 	}
 }
 
-// TestPartitionsComeAndGo has days that are too old dropped, also where that was broken off half-way.
-func TestPartitionsComeAndGo(t *testing.T) {
+// TestPartitionLifecycle has days that are too old dropped, also where that was broken off half-way.
+func TestPartitionLifecycle(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, other := newExecutions(t, db), newExecutions(t, db)
@@ -63,7 +63,7 @@ func TestPartitionsComeAndGo(t *testing.T) {
 	}
 }
 
-func TestRollupsHaveTheirRetention(t *testing.T) {
+func TestRollupRetention(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -88,7 +88,7 @@ func TestRollupsHaveTheirRetention(t *testing.T) {
 	}
 }
 
-func TestErasureLeavesNothing(t *testing.T) {
+func TestErasureDeletesEverything(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -204,8 +204,8 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestNamesMakeRoom has names that are used no more, and one that still is.
-func TestNamesMakeRoom(t *testing.T) {
+// TestNameEviction has names that are used no more, and one that still is.
+func TestNameEviction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)

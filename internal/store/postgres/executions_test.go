@@ -54,7 +54,7 @@ func commit(t testing.TB, s *postgres.Executions, executions ...execution.Execut
 	return done
 }
 
-func TestExecutionIsReadAsItWasStored(t *testing.T) {
+func TestExecutionRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
 	want := anExecution(func(e *execution.Execution) {
@@ -236,8 +236,8 @@ func randomBatch(random *rand.Rand) execution.Batch {
 	return batch
 }
 
-// TestPayloadsOfAnOlderRelease are in other columns, and are read, kept and handed over as those of this release are.
-func TestPayloadsOfAnOlderRelease(t *testing.T) {
+// TestPayloadsOfPreviousRelease are in other columns, and are read, kept and handed over as those of this release are.
+func TestPayloadsOfPreviousRelease(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	s, o := newExecutions(t, db), &settling{db: db}

@@ -20,8 +20,8 @@ func refused(err error) bool {
 	return errors.As(err, &fault) && fault.Code == insufficientPrivilege
 }
 
-// TestNobodySeesAnothersExecutions looks at one user's executions in every way there is, as another.
-func TestNobodySeesAnothersExecutions(t *testing.T) {
+// TestRowLevelSecurity looks at one user's executions in every way there is, as another.
+func TestRowLevelSecurity(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -108,8 +108,8 @@ func commitWaiting(t *testing.T, s *postgres.Executions) {
 	}
 }
 
-// TestWriterSeesKeysAlone: who stores executions cannot read what others stored.
-func TestWriterSeesKeysAlone(t *testing.T) {
+// TestWriterReadsOnlyKeys: who stores executions cannot read what others stored.
+func TestWriterReadsOnlyKeys(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	commit(t, newExecutions(t, db), anExecution())

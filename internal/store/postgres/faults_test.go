@@ -174,8 +174,8 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestCallerWentAway: a request that its caller gave up says nothing about the database.
-func TestCallerWentAway(t *testing.T) {
+// TestCallerCancelled: a request that its caller gave up says nothing about the database.
+func TestCallerCancelled(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	canceled, cancel := context.WithCancel(t.Context())

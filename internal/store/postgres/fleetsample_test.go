@@ -111,7 +111,7 @@ func (db database) saveFleet(t tester, at time.Time, samples int, online, late, 
 		at, online, late, offline, deployments, samples)
 }
 
-func TestFactsOfTheFleet(t *testing.T) {
+func TestFleetFacts(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.saveFleet(t, noon, 1, 10, 0, 5, `{"pending": 1}`)
@@ -127,7 +127,7 @@ func TestFactsOfTheFleet(t *testing.T) {
 	}
 }
 
-func TestSamplesOfAMinuteAddUp(t *testing.T) {
+func TestSamplesOfAMinuteAreSummed(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	r.saw(t, mailbox.Sighting{ID: "a", Interval: 10 * time.Second})

@@ -24,7 +24,7 @@ import (
 const (
 	foldAtOnce      = 20_000
 	foldUsersAtOnce = 100_000
-	maxHalvings    = 6
+	maxHalvings     = 6
 )
 
 // rollupsAtOnce is the maximum number of rollups of executions read or written by one statement.

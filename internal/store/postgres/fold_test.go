@@ -38,8 +38,8 @@ func TestFoldManyRollups(t *testing.T) {
 	}
 }
 
-// TestNothingSpentLeavesNoUserDelta stores executions that are no requests and used nothing, as tools are.
-func TestNothingSpentLeavesNoUserDelta(t *testing.T) {
+// TestZeroSpendHasNoUserDelta stores executions that are no requests and used nothing, as tools are.
+func TestZeroSpendHasNoUserDelta(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)

@@ -20,8 +20,8 @@ const (
 		VALUES (gen_random_uuid(), 'a', gen_random_uuid(), '', '{}', 3, 60, '3')`
 )
 
-// TestSweepTellsWhatWasWrittenByHand has statements that the product does not make, each followed by a sweep.
-func TestSweepTellsWhatWasWrittenByHand(t *testing.T) {
+// TestSweepReportsManualWrites has statements that the product does not make, each followed by a sweep.
+func TestSweepReportsManualWrites(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{"origin", "replica"} { // the latter is how logical replication writes
 		t.Run(role, func(t *testing.T) {
@@ -175,8 +175,8 @@ func TestLookUpTokens(t *testing.T) {
 	}
 }
 
-// TestSweepPassesOverAnotherServersIDs: a dump brings ids of transactions that this server has not come to. They are told of once.
-func TestSweepPassesOverAnotherServersIDs(t *testing.T) {
+// TestSweepSkipsIDsOfAnotherServer: a dump brings ids of transactions that this server has not come to. They are told of once.
+func TestSweepSkipsIDsOfAnotherServer(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	watermark := r.sweep(t, "", newSink())
@@ -200,8 +200,8 @@ func TestSweepPassesOverAnotherServersIDs(t *testing.T) {
 	}
 }
 
-// TestHandsMayLackRights: who deletes an agent by hand need not be allowed to write elsewhere.
-func TestHandsMayLackRights(t *testing.T) {
+// TestManualWritesWithoutRights: who deletes an agent by hand need not be allowed to write elsewhere.
+func TestManualWritesWithoutRights(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	r.createOne(t, "a")

@@ -70,7 +70,7 @@ func (db database) listening(t *testing.T) []int32 {
 		WHERE datname = current_database() AND (query LIKE 'LISTEN%' OR query LIKE '%ping%' AND query NOT LIKE '%pg_stat%')`)
 }
 
-func TestHintsAreHeardByOthersOnly(t *testing.T) {
+func TestHintsReachOnlyOtherReplicas(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	other := newReplica(t, postgres.Config{URL: db.url})
@@ -88,7 +88,7 @@ func TestHintsAreHeardByOthersOnly(t *testing.T) {
 	}
 }
 
-func TestHintsThatComeTogetherAreOne(t *testing.T) {
+func TestHintsAreCoalesced(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	b := newSubscription(t, r, db.url, "b").start(t)
@@ -124,7 +124,7 @@ func TestQuietConnectionIsKept(t *testing.T) {
 	}
 }
 
-func TestTerminatedListenerHearsAgain(t *testing.T) {
+func TestTerminatedListenerReconnects(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	a, b := newSubscription(t, r, db.url, "a").start(t), newSubscription(t, r, db.url, "b").start(t)
@@ -195,7 +195,7 @@ func TestHintsWithoutADatabase(t *testing.T) {
 	b.untilNotified(t, heard+1)
 }
 
-func TestHintsStop(t *testing.T) {
+func TestHintsEndWithContext(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]func(*proxy){
 		"listening":  func(*proxy) {},

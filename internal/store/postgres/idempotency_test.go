@@ -81,7 +81,7 @@ func TestExpiredKey(t *testing.T) {
 	}
 }
 
-func TestFailedCreateDoesNotTakeTheKey(t *testing.T) {
+func TestFailedCreateReleasesIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	if _, err := r.createWithKey(t, "k", "body", order("a", "unknown")); err == nil {
@@ -95,8 +95,8 @@ func TestFailedCreateDoesNotTakeTheKey(t *testing.T) {
 	}
 }
 
-// TestOneKeyAtOnce sends the same request, and with the same key another one, to two replicas many times at once.
-func TestOneKeyAtOnce(t *testing.T) {
+// TestConcurrentIdempotencyKey sends the same request, and with the same key another one, to two replicas many times at once.
+func TestConcurrentIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	replicas := [2]*replica{r, newReplica(t, postgres.Config{URL: db.url})}
@@ -132,8 +132,8 @@ func TestOneKeyAtOnce(t *testing.T) {
 	}
 }
 
-// TestSecondRequestTakesOverFromAFirstThatFails waits for the first's outcome.
-func TestSecondRequestTakesOverFromAFirstThatFails(t *testing.T) {
+// TestSecondRequestRunsAfterFirstFails waits for the first's outcome.
+func TestSecondRequestRunsAfterFirstFails(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	failure := errors.New("no answer could be made")

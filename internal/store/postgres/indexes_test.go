@@ -30,7 +30,7 @@ func (r *replica) indexes(t tester) []report.IndexFacts {
 	return f.Indexes
 }
 
-func TestIndexesAreUsedWhereThereIsMuch(t *testing.T) {
+func TestIndexesAreUsedOnLargeTables(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `INSERT INTO agents (id, name, token_hash, poll_interval_seconds)
@@ -52,7 +52,7 @@ func TestIndexesAreUsedWhereThereIsMuch(t *testing.T) {
 	}
 }
 
-func TestIndexThatIsMissing(t *testing.T) {
+func TestMissingIndex(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `DROP INDEX idx_deployment_status`)

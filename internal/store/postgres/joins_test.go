@@ -232,8 +232,8 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	}
 }
 
-// TestErasedJoins: what is left of the spans of a user's calls is erased with the calls, and does not come back.
-func TestErasedJoins(t *testing.T) {
+// TestErasureOfJoinedCalls: what is left of the spans of a user's calls is erased with the calls, and does not come back.
+func TestErasureOfJoinedCalls(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o, here := newExecutions(t, db), &settling{db: db}, newScene()
@@ -269,9 +269,9 @@ func TestErasedJoins(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestManyTellOfOneResponse: a response id that ever more spans claim joins no more than may be one call, and none of it costs more
+// TestManySpansOfOneResponse: a response id that ever more spans claim joins no more than may be one call, and none of it costs more
 // the more there are.
-func TestManyTellOfOneResponse(t *testing.T) {
+func TestManySpansOfOneResponse(t *testing.T) {
 	t.Parallel()
 	const spans = 600
 	db := newDatabase(t)
@@ -297,8 +297,8 @@ func TestManyTellOfOneResponse(t *testing.T) {
 	}
 }
 
-// TestFailedSettleLooksAgain: calls of one response that two replicas store at the same moment are one, though the first looks fail.
-func TestFailedSettleLooksAgain(t *testing.T) {
+// TestFailedSettleIsRetried: calls of one response that two replicas store at the same moment are one, though the first looks fail.
+func TestFailedSettleIsRetried(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	replicas, o := []*postgres.Executions{newExecutions(t, db), newExecutions(t, db)}, &settling{db: db}

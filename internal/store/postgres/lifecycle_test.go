@@ -126,9 +126,9 @@ func stored(t tester, r *replica, id uuid.UUID) string {
 	return m.String()
 }
 
-// TestAnySequenceOfMoves does what agents, replicas, time and people may do to a deployment, in any order, and compares
+// TestRandomMoves does what agents, replicas, time and people may do to a deployment, in any order, and compares
 // each outcome with the model's. What is refused, and what only repeats, leaves the row as it was, byte for byte.
-func TestAnySequenceOfMoves(t *testing.T) {
+func TestRandomMoves(t *testing.T) {
 	t.Parallel()
 	db, first := newFleet(t, "a", "b")
 	replicas := [2]*replica{first, newReplica(t, postgres.Config{URL: db.url})}

@@ -32,7 +32,7 @@ func (r *replica) readLog(t tester, id uuid.UUID, attempt int, offset int64, lim
 	return part
 }
 
-func TestLogTakesEachByteOnce(t *testing.T) {
+func TestLogStoresEachByteOnce(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		offset int64
@@ -109,7 +109,7 @@ func TestFullLog(t *testing.T) {
 	}
 }
 
-func TestWhoMayAppendToALog(t *testing.T) {
+func TestLogAppendPermission(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	pending, running := r.createOne(t, "a"), r.running(t)
@@ -178,7 +178,7 @@ func TestReadingALog(t *testing.T) {
 		id      uuid.UUID
 		attempt int
 		offset  int64
-		limit    int
+		limit   int
 		want    string // attempt, data and whether it is complete
 	}{
 		"before the claim":             {silent, 0, 0, 9, `1 "" false`},
@@ -245,8 +245,8 @@ func TestReadingALogToItsEnd(t *testing.T) {
 	}
 }
 
-// TestLogChunksAtOnce replays the same chunks through two replicas at once, each in its own pace.
-func TestLogChunksAtOnce(t *testing.T) {
+// TestConcurrentLogChunks replays the same chunks through two replicas at once, each in its own pace.
+func TestConcurrentLogChunks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	id := r.running(t)

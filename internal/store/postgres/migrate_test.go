@@ -27,7 +27,7 @@ const schema = `
 		WHERE connamespace = 'public'::regnamespace AND conrelid <> 'goose_db_version'::regclass
 	) AS parts`
 
-func TestMigrationsGoDownAndUpAgain(t *testing.T) {
+func TestMigrationsAreReversible(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	fresh := ask[*string](t, db, schema)
@@ -76,7 +76,7 @@ func migrations(t *testing.T, db database) (applied, all int) {
 	return applied, len(steps)
 }
 
-func TestReplicasThatStartTogetherMigrateOnce(t *testing.T) {
+func TestConcurrentMigrations(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	if err := postgres.MigrateDown(t.Context(), db.url); err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestProbesTellWhatIsWrong breaks the database in one way after the other.
-func TestProbesTellWhatIsWrong(t *testing.T) {
+// TestProbeErrors breaks the database in one way after the other.
+func TestProbeErrors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 4})
@@ -78,8 +78,8 @@ func TestProbesTellWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestProbesNeedTheRightsOfTheWork takes away, one by one, the rights that writes of each kind need.
-func TestProbesNeedTheRightsOfTheWork(t *testing.T) {
+// TestProbesNeedWriteRights takes away, one by one, the rights that writes of each kind need.
+func TestProbesNeedWriteRights(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 4})

@@ -85,8 +85,8 @@ func TestExchangeOfMany(t *testing.T) {
 	}
 }
 
-// TestExchangesAtOnce: whatever order they come in, all that is told is counted, and nobody waits for one another in a circle.
-func TestExchangesAtOnce(t *testing.T) {
+// TestConcurrentExchanges: whatever order they come in, all that is told is counted, and nobody waits for one another in a circle.
+func TestConcurrentExchanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	const replicas, rounds, keys = 4, 20, 50
@@ -135,7 +135,7 @@ func TestDatabaseClockThatIsSetBack(t *testing.T) {
 	}
 }
 
-func TestBucketsThatAreFullAreForgotten(t *testing.T) {
+func TestFullBucketsAreDeleted(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	s := postgres.NewRateLimits(r.DB)
@@ -173,7 +173,7 @@ func keep(t *testing.T, run func(context.Context) error) {
 	t.Cleanup(func() { cancel(); done.Wait() })
 }
 
-func TestNobodyIsNamedInTheDatabase(t *testing.T) {
+func TestDatabaseHoldsNoClientNames(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	l := limiter(t, postgres.NewRateLimits(r.DB), time.Second, "gateway/user=60/h", "gateway/token=60/h", "gateway/agent=60/h")

@@ -37,7 +37,7 @@ func (r *replica) kept(t tester, namespace, name string) []string {
 	return ids
 }
 
-func TestReportOfASlotReplacesTheOneBefore(t *testing.T) {
+func TestReportReplacesEarlierOneOfItsSlot(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	first, otherSlot, otherName, elsewhere, again := slot("daily", 0), slot("daily", 1), slot("weekly", 0), slot("daily", 0), slot("daily", 0)
@@ -77,7 +77,7 @@ func TestReportOfASlotReplacesTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestAdministratorsReportsAreEachAnother(t *testing.T) {
+func TestAdminReportsAreDistinct(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	docs := []report.Document{slot("daily", 0), slot("daily", 0), slot("daily", 0)}

@@ -61,7 +61,7 @@ func rowsAsText(t testing.TB, db database) (rows, list map[string]string) {
 	return rows, askAsAdmin[map[string]string](t, db, fmt.Sprintf(all, price))
 }
 
-func TestRepriceChangesMoneyAlone(t *testing.T) {
+func TestRepriceChangesOnlyCosts(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -164,8 +164,8 @@ models: [{match: [m], provider: acme, input: 1, output: 2, cache_write_1h: 4, au
 	checkRollups(t, db)
 }
 
-// TestRepriceOfNothing has nothing to do.
-func TestRepriceOfNothing(t *testing.T) {
+// TestRepriceWithoutRows has nothing to do.
+func TestRepriceWithoutRows(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
 	for _, w := range []execution.Window{{}, lastHour(), {From: time.Now(), To: time.Now().Add(-time.Hour)}} {
@@ -228,8 +228,8 @@ func TestRepriceInterrupted(t *testing.T) {
 	}
 }
 
-// TestRepriceIsRunAgain: a transaction that was a deadlock's victim leaves nothing out when it is run again.
-func TestRepriceIsRunAgain(t *testing.T) {
+// TestRepriceTwice: a transaction that was a deadlock's victim leaves nothing out when it is run again.
+func TestRepriceTwice(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -253,8 +253,8 @@ func TestRepriceIsRunAgain(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestRepriceWhileRowsMoveAndGo prices executions that find their ancestors, and those of users that are erased.
-func TestRepriceWhileRowsMoveAndGo(t *testing.T) {
+// TestRepriceDuringMovesAndDeletes prices executions that find their ancestors, and those of users that are erased.
+func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	const traces = 1500

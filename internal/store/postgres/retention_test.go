@@ -101,7 +101,7 @@ func TestCompactionKeepsTheFacts(t *testing.T) {
 	}
 }
 
-func TestReplicasCompactAtOnce(t *testing.T) {
+func TestConcurrentCompaction(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	writeRandomly(t, r)
@@ -121,8 +121,8 @@ func TestReplicasCompactAtOnce(t *testing.T) {
 	}
 }
 
-// TestMinutesThatComeLate, for an hour that is compacted already, are added to it.
-func TestMinutesThatComeLate(t *testing.T) {
+// TestLateMinutes, for an hour that is compacted already, are added to it.
+func TestLateMinutes(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	r.write(t, "r1", busyMinute(noon), busyMinute(noon.Add(time.Minute)))
@@ -203,8 +203,8 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// TestRetentionOfMoreThanOneTransactionTakes has many old rows.
-func TestRetentionOfMoreThanOneTransactionTakes(t *testing.T) {
+// TestRetentionInSeveralTransactions has many old rows.
+func TestRetentionInSeveralTransactions(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `INSERT INTO deleted_agents SELECT n::text, now() - interval '1 year' FROM generate_series(1, $1::int) n`, 2*postgres.DeleteRows+1)

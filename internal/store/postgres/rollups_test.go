@@ -117,7 +117,7 @@ func TestFactsSumOverReplicasAndMinutes(t *testing.T) {
 	}
 }
 
-func TestFactsOfNothing(t *testing.T) {
+func TestFactsWithoutRows(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	want := report.Facts{Window: report.Window{From: noon, To: noon.Add(time.Hour)}}
@@ -126,7 +126,7 @@ func TestFactsOfNothing(t *testing.T) {
 	}
 }
 
-func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
+func TestRewrittenRollupsReplaceThemselves(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	half := busyMinute(noon, func(m *metrics.MinuteRollup) {
@@ -155,7 +155,7 @@ func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
 	}
 }
 
-func TestRollupsAreWrittenWholeOrNotAtAll(t *testing.T) {
+func TestRollupsAreWrittenAtomically(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	broken := busyMinute(noon, func(m *metrics.MinuteRollup) { m.Queries[1].Sketch = nil })
@@ -202,7 +202,7 @@ func TestCoveredSeconds(t *testing.T) {
 }
 
 // What others than known callers were answered is told apart, also that of replicas of an earlier release.
-func TestAnswersToOthersAreToldApart(t *testing.T) {
+func TestResponsesByAudience(t *testing.T) {
 	t.Parallel()
 	r := newReplica(t, postgres.Config{URL: newDatabase(t).url})
 	none := latencies().Encode()

@@ -234,8 +234,8 @@ func TestLateAncestorsMoveExecutions(t *testing.T) {
 	}
 }
 
-// TestAncestorsComeWhileOthersSettle has replicas store pieces of many traces in any order, and settle them, all at once.
-func TestAncestorsComeWhileOthersSettle(t *testing.T) {
+// TestAncestorsArriveDuringSettle has replicas store pieces of many traces in any order, and settle them, all at once.
+func TestAncestorsArriveDuringSettle(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	seed := rand.Uint64()

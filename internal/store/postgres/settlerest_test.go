@@ -39,9 +39,9 @@ func TestRunWaitsForItsCalls(t *testing.T) {
 	check("when all came", 0, 0, 0)
 }
 
-// TestRunLosesWhatCallsInOtherTracesUsed: a run is looked at again when it turns out what a call in it used, though nothing in its own
+// TestRunExcludesUsageOfCallsInOtherTraces: a run is looked at again when it turns out what a call in it used, though nothing in its own
 // trace waits.
-func TestRunLosesWhatCallsInOtherTracesUsed(t *testing.T) {
+func TestRunExcludesUsageOfCallsInOtherTraces(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	s, o := newExecutions(t, db), &settling{db: db}

@@ -9,9 +9,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRunCountsWhatItsCallsDoNot brings a run that says what it used, and a call in it, in all ways in which they may come. What was
+// TestRunCountsUsageMissingFromItsCalls brings a run that says what it used, and a call in it, in all ways in which they may come. What was
 // used counts once: for the call where one is known, else for the run.
-func TestRunCountsWhatItsCallsDoNot(t *testing.T) {
+func TestRunCountsUsageMissingFromItsCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		order     string // a commit each, of the run, the call and what lies between; S settles, at once or, as L, much later

@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRepetitionsOfWhatMoved: whatever ancestors made of an execution, the same that comes again is a duplicate.
-func TestRepetitionsOfWhatMoved(t *testing.T) {
+// TestDuplicatesOfMovedExecutions: whatever ancestors made of an execution, the same that comes again is a duplicate.
+func TestDuplicatesOfMovedExecutions(t *testing.T) {
 	t.Parallel()
 	tr := newTrace()
 	run, call := tr.run("1", "", "tutor", "ada", "s"), tr.call("3", "2")
@@ -126,8 +126,8 @@ func TestOrphansSettleInTime(t *testing.T) {
 	}
 }
 
-// TestWaitingExecutionsAreLookedAtLessAndLess, so that what nobody answers does not cost more and more.
-func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
+// TestWaitingExecutionsBackOff, so that what nobody answers does not cost more and more.
+func TestWaitingExecutionsBackOff(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -201,8 +201,8 @@ func TestDroppedWhileWaiting(t *testing.T) {
 	o.eachOnce(t, 2)
 }
 
-// TestInheritedNamesAreToldApart: the name of an agent that only another replica has heard of is none too many.
-func TestInheritedNamesAreToldApart(t *testing.T) {
+// TestInheritedNamesAreDistinguished: the name of an agent that only another replica has heard of is none too many.
+func TestInheritedNamesAreDistinguished(t *testing.T) {
 	t.Parallel()
 	for name, childrenFirst := range map[string]bool{"ancestors first": false, "children first": true} {
 		t.Run(name, func(t *testing.T) {
@@ -230,8 +230,8 @@ func TestInheritedNamesAreToldApart(t *testing.T) {
 	}
 }
 
-// TestNamesAreToldApartAfterTheyMoved as those they have then would be.
-func TestNamesAreToldApartAfterTheyMoved(t *testing.T) {
+// TestNamesAreDistinguishedAfterMoves as those they have then would be.
+func TestNamesAreDistinguishedAfterMoves(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o := newExecutions(t, db), &settling{db: db}
@@ -261,8 +261,8 @@ func TestNamesAreToldApartAfterTheyMoved(t *testing.T) {
 	}
 }
 
-// TestRepetitionIsStoredMeanwhile: while an execution moves, the same is being stored as what it becomes.
-func TestRepetitionIsStoredMeanwhile(t *testing.T) {
+// TestConcurrentDuplicateIsStored: while an execution moves, the same is being stored as what it becomes.
+func TestConcurrentDuplicateIsStored(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	a, b, o, tr := newExecutions(t, db), newExecutions(t, db), &settling{db: db}, newTrace()

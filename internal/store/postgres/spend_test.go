@@ -161,8 +161,8 @@ func TestCostsEqualTheRows(t *testing.T) {
 	}
 }
 
-// TestUnpricedIsToldApart: tokens without a price cost nothing, and are not passed over either.
-func TestUnpricedIsToldApart(t *testing.T) {
+// TestUnpricedIsDistinguished: tokens without a price cost nothing, and are not passed over either.
+func TestUnpricedIsDistinguished(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)

@@ -93,9 +93,9 @@ func (w *writer) change(ctx context.Context, what, agent string) error {
 	return err
 }
 
-// TestSweepsAreExactHoweverTransactionsOverlap opens, commits and rolls back transactions in any order, with sweeps
+// TestSweepsAreExactUnderOverlappingTransactions opens, commits and rolls back transactions in any order, with sweeps
 // between. After each sweep the follower knows what a sweep of everything finds; and it is told nothing twice.
-func TestSweepsAreExactHoweverTransactionsOverlap(t *testing.T) {
+func TestSweepsAreExactUnderOverlappingTransactions(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -172,9 +172,9 @@ func TestSweepsAreExactHoweverTransactionsOverlap(t *testing.T) {
 	})
 }
 
-// TestSweepsFollowManyWritersAtOnce has both replicas' stores write at once, and holds some of their transactions open
+// TestSweepsFollowConcurrentWriters has both replicas' stores write at once, and holds some of their transactions open
 // over several sweeps before they commit or are rolled back.
-func TestSweepsFollowManyWritersAtOnce(t *testing.T) {
+func TestSweepsFollowConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestSweepTellsWhatChanged has one change after another, each followed by a sweep.
-func TestSweepTellsWhatChanged(t *testing.T) {
+// TestSweepReportsChanges has one change after another, each followed by a sweep.
+func TestSweepReportsChanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	var id, retried uuid.UUID
@@ -64,8 +64,8 @@ func TestSweepTellsWhatChanged(t *testing.T) {
 	}
 }
 
-// TestSweepOfAnIDThatCameBack: what the deleted agent had waiting is not the new one's.
-func TestSweepOfAnIDThatCameBack(t *testing.T) {
+// TestSweepOfReusedID: what the deleted agent had waiting is not the new one's.
+func TestSweepOfReusedID(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
 	r.createOne(t, "a")
@@ -85,8 +85,8 @@ func TestSweepOfAnIDThatCameBack(t *testing.T) {
 	}
 }
 
-// TestSweepLooksAgain at the agents it is asked about, whose deployments come due without anything being written.
-func TestSweepLooksAgain(t *testing.T) {
+// TestSweepRechecks at the agents it is asked about, whose deployments come due without anything being written.
+func TestSweepRechecks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	id := r.running(t)
@@ -118,7 +118,7 @@ func TestSweepLooksAgain(t *testing.T) {
 	}
 }
 
-func TestSweepTellsTheNextToComeDue(t *testing.T) {
+func TestSweepReportsNextDue(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	due, soon, later := r.createOne(t, "a"), r.createOne(t, "a"), r.createOne(t, "a")
@@ -137,7 +137,7 @@ func TestSweepTellsTheNextToComeDue(t *testing.T) {
 	}
 }
 
-func TestSweepTellsTheOldestOfMany(t *testing.T) {
+func TestSweepReportsOldestPending(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
 	watermark := r.sweep(t, "", newSink())
@@ -161,7 +161,7 @@ func TestSweepTellsTheOldestOfMany(t *testing.T) {
 	}
 }
 
-func TestSweepOfAnotherServerIsWhole(t *testing.T) {
+func TestSweepOfAnotherServerIsFull(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b")
 	r.createOne(t, "a")

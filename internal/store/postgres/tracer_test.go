@@ -103,7 +103,7 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 }
 
 // Queries for callers without a token are told apart, and the connections that they hold are no part of how busy the pool is.
-func TestOtherAudiencesAreToldApart(t *testing.T) {
+func TestOtherAudiencesAreDistinguished(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	l := &listener{}

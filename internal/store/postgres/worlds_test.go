@@ -28,9 +28,9 @@ func byTokens(e *execution.Execution) {
 	}
 }
 
-// TestWorldsAreStoredAsTheyWere has replicas store what happened in pieces, in any order, some of it again, and settle it meanwhile. What
+// TestRandomTracesAreStoredExactly has replicas store what happened in pieces, in any order, some of it again, and settle it meanwhile. What
 // is stored at last is what happened.
-func TestWorldsAreStoredAsTheyWere(t *testing.T) {
+func TestRandomTracesAreStoredExactly(t *testing.T) {
 	t.Parallel()
 	for _, replicas := range []int{1, 4} {
 		t.Run(map[int]string{1: "one replica", 4: "four replicas"}[replicas], func(t *testing.T) {
@@ -100,8 +100,8 @@ func TestWorldsAreStoredAsTheyWere(t *testing.T) {
 	}
 }
 
-// TestWorldsAreRepricedAndErased changes prices and erases a user while half of what happened is still to come.
-func TestWorldsAreRepricedAndErased(t *testing.T) {
+// TestRandomTracesAreRepricedAndErased changes prices and erases a user while half of what happened is still to come.
+func TestRandomTracesAreRepricedAndErased(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

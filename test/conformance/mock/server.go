@@ -22,7 +22,7 @@ const (
 type Server struct {
 	mu       sync.Mutex
 	scenario string
-	expected    Expected
+	expected Expected
 	calls    int // in this scenario; gives ids and tells the steps of a tool loop apart
 	total    int
 	mux      *http.ServeMux
