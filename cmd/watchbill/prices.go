@@ -69,7 +69,7 @@ func checkPrices(c console, path string) error {
 	return c.print(c.table([]string{"LINE", "MODELS", "INSTEAD OF BUILT-IN PRICES OF"}, rows))
 }
 
-// readPrices reads a file of prices, and shows every fault of it.
+// readPrices reads a price file and shows all its faults.
 func readPrices(c console, what, path string) (*execution.Prices, error) {
 	content, err := readPriceFile(c.in, path)
 	var wrong faults
@@ -98,7 +98,7 @@ func readPriceFile(stdin io.Reader, path string) ([]byte, error) {
 		defer file.Close()
 		in = file
 	}
-	return io.ReadAll(io.LimitReader(in, execution.MaxPriceFile+1)) // one more is refused as too large
+	return io.ReadAll(io.LimitReader(in, execution.MaxPriceFile+1)) // one byte more is rejected as too large
 }
 
 // showPrices are the flags of `watchbill prices show`.
