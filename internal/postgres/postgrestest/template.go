@@ -186,7 +186,7 @@ func (d testDatabase) drop(ctx context.Context) (err error) {
 func serviceURL(server, name string) (string, error) {
 	parsed, err := url.Parse(server)
 	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql") {
-		return "", errors.New("the test server's address must be a URL, postgres://…") // not in the error: it may hold a password
+		return "", errors.New("the test server's address must be a URL, postgres://…") // it may have a password
 	}
 	parsed.Path, parsed.User = "/"+name, url.UserPassword(service, servicePassword(server))
 	query := parsed.Query()
