@@ -20,7 +20,7 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// heldFanout holds thousands of polls of one agent and then gives it something to do.
+// heldFanout holds thousands of polls of one agent and then creates a deployment for it.
 var heldFanout = fault{
 	name:  "held_fanout",
 	what:  "6,000 held polls of one agent, and one deployment for it",
@@ -84,7 +84,7 @@ var trickledBodies = fault{
 			var conns []net.Conn
 			defer func() {
 				for _, conn := range conns {
-					_ = conn.Close() // its answer is of no interest
+					_ = conn.Close() // the response does not matter
 				}
 			}()
 			for i := range 700 {
@@ -102,7 +102,7 @@ var trickledBodies = fault{
 				if err := conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 					return err
 				}
-				_, _ = io.WriteString(conn, head+body) // it may be answered, and closed, before all of it is sent
+				_, _ = io.WriteString(conn, head+body) // the server may respond and close the connection before all is sent
 			}
 			wait(ctx, time.Duration(t.repeat(10, 2))*time.Second)
 			return ctx.Err()
@@ -110,7 +110,8 @@ var trickledBodies = fault{
 	},
 }
 
-// oversizedBodies sends more than any route takes, by clients that read the answer when they have sent everything.
+// oversizedBodies sends bodies larger than any route accepts, from clients that read the response only after sending
+// everything.
 var oversizedBodies = fault{
 	name:  "oversized_bodies",
 	what:  "bodies of 64 MiB, by clients that read the answer after they have sent all of it",
@@ -140,7 +141,7 @@ var oversizedBodies = fault{
 	},
 }
 
-// sendAll sends 64 MiB and then reads the answer.
+// sendAll sends 64 MiB and then reads the response.
 func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool) (status int, err error) {
 	const size, part = 64 << 20, 64 << 10
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", o.server.Address)
@@ -175,7 +176,7 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 	return resp.StatusCode, errors.Join(err, resp.Body.Close())
 }
 
-// idleConnections opens more connections than a process may have files, and says nothing on them.
+// idleConnections opens more connections than a process's file limit, and sends nothing on them.
 var idleConnections = fault{
 	name:  "idle_connections",
 	what:  "300 idle connections without a token to a process that may have 256 files",
@@ -185,7 +186,7 @@ var idleConnections = fault{
 			var conns []net.Conn
 			defer func() {
 				for _, conn := range conns {
-					_ = conn.Close() // nothing was to be read from it
+					_ = conn.Close() // nothing was to be read
 				}
 			}()
 			for range 300 {
@@ -194,7 +195,7 @@ var idleConnections = fault{
 					return err
 				}
 				conns = append(conns, conn)
-				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed already
+				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // the server may have closed it
 			}
 			if !wait(ctx, 500*time.Millisecond) {
 				return ctx.Err()
