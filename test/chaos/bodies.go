@@ -195,7 +195,7 @@ var idleConnections = fault{
 					return err
 				}
 				conns = append(conns, conn)
-				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // the server may have closed it
+				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed
 			}
 			if !wait(ctx, 500*time.Millisecond) {
 				return ctx.Err()
