@@ -177,7 +177,8 @@ func runOnce(t *testing.T, log visit.Log) {
 	}
 }
 
-// kept checks that everything that the API acknowledged is in the database exactly once. The fleet must be stopped.
+// kept checks that every acknowledged execution is stored once, and that every acknowledged deployment was run once and
+// succeeded. The fleet must be stopped.
 func (r *release) kept(t *testing.T, log visit.Log, user string) {
 	t.Helper()
 	times := map[string]int{}

@@ -35,8 +35,7 @@ func servicePassword(server string) string {
 	return hex.EncodeToString(hash[:16])
 }
 
-// roles creates the service's role and the roles granted to it, as an administrator does who does not give it
-// CREATEROLE.
+// roles creates the service's role and grants it the others, as an administrator does who does not give it CREATEROLE.
 const roles = `
 	DO $$
 	DECLARE
@@ -148,8 +147,8 @@ func (tm template) ensure(ctx context.Context, conn *pgx.Conn, server string) er
 	return err
 }
 
-// handOver makes the service the owner of the schema. Owning the database is not enough, since it has to get its roles
-// first.
+// handOver makes the service the owner of the schema. Owning the database does not suffice, since the service is
+// NOINHERIT and has to SET its roles.
 func (tm template) handOver(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	config.Database = tm.name
 	conn, err := pgx.ConnectConfig(ctx, config)
