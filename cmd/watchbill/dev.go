@@ -43,7 +43,7 @@ func devCommand(std stdio) *cobra.Command {
 	o := devOptions{replica: replica.Defaults(), logs: logFlags{dir: filepath.Join(".watchbill", "logs")}}
 	o.replica.Listen, o.replica.MetricsListen = "127.0.0.1:8080", "127.0.0.1:9090"
 	o.replica.GRPCListen = "127.0.0.1:4317"
-	o.replica.InsecureTokens = true // it listens on loopback only
+	o.replica.InsecureTokens = true // by default it listens on loopback only
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Try Watchbill: run everything on this machine, with a simulated fleet",

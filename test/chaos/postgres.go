@@ -65,7 +65,8 @@ var listenerTerminated = fault{
 		defer couriers.cancel()
 		var ended int
 		for range t.repeat(50, 20) {
-			// The last statement of a listening connection is its LISTEN, since it never runs another.
+			// The last statement of a listening connection is its LISTEN, since notifications are too frequent for a
+			// ping.
 			err := t.ask(ctx, func(conn *pgx.Conn) error {
 				rows, err := conn.Query(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 					WHERE datname = current_database() AND query LIKE 'LISTEN %'`)
