@@ -1,5 +1,5 @@
-// Command watchbill is the only program of the project: the API server, the controller, migrations, reports, the
-// reference deployment agent and client commands. Each subcommand has its own file, with flags and wiring only.
+// Command watchbill is Watchbill's program: the API server, the controller, migrations, reports, the reference
+// deployment agent and client commands. Each subcommand has its own file, with flags and wiring only.
 package main
 
 import (

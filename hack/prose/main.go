@@ -105,7 +105,7 @@ func check() ([]string, error) {
 	return append(faults, brokenLinks(pages, exists)...), nil
 }
 
-// exempt reports whether a file is not checked: the list itself, what quotes it, history, and generated or recorded
+// exempt reports whether a file is not checked: the list of phrases, what quotes it, history, and generated or recorded
 // files.
 func exempt(path string) bool {
 	return path == "docs/glossary.md" || path == "CHANGELOG.md" || strings.HasPrefix(path, "hack/prose/") ||

@@ -157,14 +157,14 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 		length, before, after, end = "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n", part), "\r\n", "0\r\n\r\n"
 	}
 	w := bufio.NewWriterSize(conn, 128<<10)
-	_, _ = fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, token, length) // Flush tells
+	_, _ = fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, token, length) // Flush returns the error
 	spaces := strings.Repeat(" ", part)
 	for range size / part {
 		if _, err := w.WriteString(before + spaces + after); err != nil {
 			return 0, err
 		}
 	}
-	_, _ = w.WriteString(end) // Flush tells
+	_, _ = w.WriteString(end) // Flush returns the error
 	if err := w.Flush(); err != nil {
 		return 0, err
 	}

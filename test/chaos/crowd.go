@@ -257,12 +257,12 @@ func runOf(stream []byte) (id string, ended bool) {
 func (c *crowd) look(ctx context.Context, client *http.Client, random *rand.Rand) {
 	ids := c.diary.unfinished()
 	if len(ids) == 0 || random.IntN(4) == 0 {
-		_, _, _ = c.get(ctx, client, fmt.Sprintf("/api/deployments?limit=%d", 1+random.IntN(50))) // the diary has it
+		_, _, _ = c.get(ctx, client, fmt.Sprintf("/api/deployments?limit=%d", 1+random.IntN(50))) // the diary records it
 		return
 	}
 	id := ids[random.IntN(len(ids))]
 	if random.IntN(20) == 0 {
-		_, _, _ = c.post(ctx, client, "/api/deployments/"+id+"/cancel", c.t.tokens().admin, nil, nil) // the diary has it
+		_, _, _ = c.post(ctx, client, "/api/deployments/"+id+"/cancel", c.t.tokens().admin, nil, nil) // the diary records it
 		return
 	}
 	_, _, _ = c.get(ctx, client, "/api/deployments/"+id) // likewise

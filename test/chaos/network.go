@@ -62,7 +62,7 @@ func stalls(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, 
 	return time.Now(), "stalled for some seconds"
 }
 
-// forgets stops the traffic of existing connections for good.
+// forgets stops the traffic of existing connections permanently.
 func forgets(_ context.Context, _ *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Forget()
 	return time.Now(), "the connections that there were never answered again"

@@ -156,7 +156,7 @@ func (r *restoration) begin(ctx context.Context) (err error) {
 	return r.postgres.Run(ctx, "pg_dump", "--format=custom", "--file="+r.dump, "--dbname="+r.service)
 }
 
-// end stops what begin started; otherwise it would run until the trial's end.
+// end stops what begin started, before the trial's end.
 func (r *restoration) end() error {
 	err := r.close()
 	r.endings = nil

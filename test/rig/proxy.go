@@ -67,7 +67,7 @@ func (p *Proxy) Stall() {
 	}
 }
 
-// Forget stops the traffic of the existing connections for good without closing them, like a firewall that lost its
+// Forget stops the traffic of the existing connections permanently without closing them, like a firewall that lost its
 // state. New connections work.
 func (p *Proxy) Forget() {
 	p.mu.Lock()
