@@ -143,7 +143,7 @@ func oneLine(s string) string {
 	}, strings.TrimSpace(s))
 }
 
-// clip shortens a text to most characters.
+// clip shortens a text to the given number of characters.
 func clip(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
