@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestErasureHoldsForWhatComesLater erases a user of whom something is still on its way.
+// TestErasureHoldsForWhatComesLater erases a user while executions of that user are still in transit.
 func TestErasureHoldsForWhatComesLater(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -30,7 +30,7 @@ func TestErasureHoldsForWhatComesLater(t *testing.T) {
 		t.Fatalf("want one execution erased, got %+v, %v", erased, err)
 	}
 	back, other := of("gone", time.Now().Add(time.Second)), of("stays", before)
-	for _, repeated := range []bool{false, true} { // then it asks which are new
+	for _, repeated := range []bool{false, true} { // if repeated, the store first looks up which are new
 		done := commit(t, s, late, stored, back, other)
 		if want := []bool{false, false, !repeated, !repeated}; !slices.Equal(done.New, want) {
 			t.Errorf("new: want %v, got %v", want, done.New)
@@ -53,7 +53,8 @@ func TestErasureHoldsForWhatComesLater(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureHoldsForAncestorsToCome: an execution that waits for its ancestors becomes an erased user's.
+// TestErasureHoldsForAncestorsToCome checks an execution that
+// waits for its ancestors and turns out to be of an erased user.
 func TestErasureHoldsForAncestorsToCome(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -81,7 +82,7 @@ func TestErasureHoldsForAncestorsToCome(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureMissesNothingThatIsBeingStored has replicas store a user's executions while the user is erased.
+// TestErasureMissesNothingThatIsBeingStored erases a user while replicas store the user's executions.
 func TestErasureMissesNothingThatIsBeingStored(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
