@@ -132,7 +132,7 @@ func compareMetrics(t tester, db database, s *postgres.Executions, asked executi
 		t.Errorf("%s: %v to %v: answered of %v to %v", what, asked.From, asked.To, w.From, w.To)
 	}
 	want, got := naiveMetrics(t, db, w), facts.Metrics()
-	near := cmpopts.EquateApprox(1.01*sketch.RelativeAccuracy, 0.000_001) // durations of 0 are recorded as some nanoseconds
+	near := cmpopts.EquateApprox(1.01*sketch.RelativeAccuracy, 0.000_001) // 0 is recorded as some nanoseconds
 	if diff := cmp.Diff(want, got, near); diff != "" {
 		t.Errorf("%s: %v to %v (-rows +rollups):\n%s", what, w.From, w.To, diff)
 	}
@@ -228,7 +228,7 @@ func TestFactsAreOfOneMoment(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 0))
 	now := time.Now().UTC().Truncate(day).Add(3*time.Hour + 7*time.Minute + time.Second)
 	s := storeAt(t, db, now, postgres.ExecutionRetention{Executions: 9 * day, Minutes: 9 * day, Quarters: 9 * day, Hours: 9 * day, Days: 9 * day})
-	last := execution.Window{From: now.Add(-24 * time.Hour), To: now} // yesterday and today, minus what is subtracted of either
+	last := execution.Window{From: now.Add(-24 * time.Hour), To: now} // yesterday and today, minus parts of either
 	for range 8 {
 		var some []execution.Execution
 		for range 500 {

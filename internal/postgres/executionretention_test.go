@@ -215,7 +215,7 @@ func TestNamesMakeRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.exec(t, `UPDATE rollup_names SET registered_at = now() - interval '2 hours'`)
-	db.exec(t, `INSERT INTO rollup_names (kind, name) VALUES ('agent', 'fresh')`) // its first row is about to be committed
+	db.exec(t, `INSERT INTO rollup_names (kind, name) VALUES ('agent', 'fresh')`) // its first row is not committed yet
 	for _, tt := range []struct {
 		later time.Duration
 		want  string

@@ -95,7 +95,7 @@ func TestDuplicatesChangeNothing(t *testing.T) {
 		t.Errorf("one that was stored: got %v", got)
 	}
 	d, e := anExecution(), anExecution()
-	for _, batch := range [][]execution.Execution{{d}, {d, e}, {c}} { // after a batch without duplicates, and after one with some
+	for _, batch := range [][]execution.Execution{{d}, {d, e}, {c}} { // after batches without and with duplicates
 		want := make([]bool, len(batch))
 		want[len(batch)-1] = batch[len(batch)-1].ID != c.ID
 		if got := commit(t, s, batch...).New; !slices.Equal(got, want) {
@@ -120,7 +120,7 @@ func TestRollupsEqualTheRows(t *testing.T) {
 			busy := 0
 			for range 40 {
 				err := randomStep(ctx, s, random, &past)
-				if errors.Is(err, fleet.ErrUnavailable) && busy < 4 { // a lock or statement timeout on a busy machine: nothing was done
+				if errors.Is(err, fleet.ErrUnavailable) && busy < 4 { // a timeout on a busy machine: nothing was done
 					t.Logf("worker %d: %v", worker, err)
 					busy++
 					continue
@@ -202,7 +202,7 @@ func randomBatch(random *rand.Rand) execution.Batch {
 	pick := func(prefix string, n int) string { return fmt.Sprintf("%s-%d", prefix, random.IntN(n)) }
 	for range random.IntN(40) {
 		e := anExecution(func(e *execution.Execution) {
-			e.UserID, e.AgentName, e.Model = pick("user", 12), pick("agent", 4), pick("model", 12) // half of the users are never erased
+			e.UserID, e.AgentName, e.Model = pick("user", 12), pick("agent", 4), pick("model", 12) // half the users are never erased
 			e.CreatedAt = e.CreatedAt.Add(-time.Duration(random.Int64N(int64(40 * time.Hour)))).Truncate(time.Microsecond)
 			e.Duration = time.Duration(random.Int64N(int64(time.Hour))).Truncate(time.Microsecond)
 			e.Status = []execution.Status{execution.Success, execution.Failure, execution.Timeout}[random.IntN(3)]
