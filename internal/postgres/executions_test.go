@@ -202,7 +202,7 @@ func randomBatch(random *rand.Rand) execution.Batch {
 	pick := func(prefix string, n int) string { return fmt.Sprintf("%s-%d", prefix, random.IntN(n)) }
 	for range random.IntN(40) {
 		e := anExecution(func(e *execution.Execution) {
-			e.UserID, e.AgentName, e.Model = pick("user", 12), pick("agent", 4), pick("model", 12) // half the users are never erased
+			e.UserID, e.AgentName, e.Model = pick("user", 12), pick("agent", 4), pick("model", 12) // half are never erased
 			e.CreatedAt = e.CreatedAt.Add(-time.Duration(random.Int64N(int64(40 * time.Hour)))).Truncate(time.Microsecond)
 			e.Duration = time.Duration(random.Int64N(int64(time.Hour))).Truncate(time.Microsecond)
 			e.Status = []execution.Status{execution.Success, execution.Failure, execution.Timeout}[random.IntN(3)]

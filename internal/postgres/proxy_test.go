@@ -11,7 +11,7 @@ import (
 // proxy is a faulty network between a client and the database.
 type proxy struct {
 	url     string
-	refused atomic.Int64 // connections
+	refused atomic.Int64 // connections closed at once
 
 	server   string
 	listener net.Listener
