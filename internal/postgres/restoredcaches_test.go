@@ -41,7 +41,7 @@ func TestNamesAndDaysOfAnotherDatabase(t *testing.T) {
 				t.Fatalf("want names believed for a while, got %d registered", got)
 			}
 			if tt.restored {
-				db.exec(t, `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE agents ENABLE TRIGGER USER`) // starts a new history
+				db.exec(t, `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE agents ENABLE TRIGGER USER`) // a new history
 				r.sweep(t, watermark, newSink())
 			}
 			ahead.Store(int64(tt.later))

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/telemetry"
 )
 
-// listener remembers what an observer is told.
+// listener records what an observer receives.
 type listener struct {
 	mu    sync.Mutex
 	heard []observation
@@ -38,7 +38,7 @@ func (l *listener) ObserveOtherQuery(audience telemetry.Audience, name string, t
 	l.ObserveQuery(name+" for "+audience.String(), took, err, sqlstate)
 }
 
-// since returns what was heard since the last call.
+// since returns the observations since the last call.
 func (l *listener) since() []observation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *listener) since() []observation {
 	return heard
 }
 
-// names are what was heard, a failed one with its SQLSTATE.
+// names returns the names of the observed queries, failed ones with their SQLSTATE.
 func (l *listener) names() []string {
 	var names []string
 	for _, o := range l.since() {
@@ -101,7 +101,8 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 	}
 }
 
-// Queries for callers without a token are told apart, and the connections that they hold are no part of how busy the pool is.
+// TestOtherAudiencesAreToldApart checks that queries for callers without a token are
+// counted separately, and that their connections do not count as use of the pool.
 func TestOtherAudiencesAreToldApart(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -180,7 +181,7 @@ func TestDurations(t *testing.T) {
 	clock = clock.Add(time.Minute)
 	batches.TraceBatchEnd(inner, nil, pgx.TraceBatchEndData{})
 	trace.TraceQueryEnd(outer, nil, pgx.TraceQueryEndData{})
-	trace.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{}) // without a beginning
+	trace.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{}) // without a start
 
 	var got []string
 	for _, o := range l.since() {
@@ -191,8 +192,8 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-// TestParametersAreNotObserved sends a marked value through every parameter that takes text, in queries that
-// succeed and in queries that fail.
+// TestParametersAreNotObserved sends a marked value through every parameter
+// that accepts text, in queries that succeed and in queries that fail.
 func TestParametersAreNotObserved(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
