@@ -182,7 +182,7 @@ func (r *replica) saw(t tester, seen ...mailbox.Sighting) {
 	}
 }
 
-// TestPresence checks the presence of agents by when they were last seen and which interval they received.
+// TestPresence checks agents' state and presence by how long ago they were last seen and which interval they received.
 func TestPresence(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -87,7 +87,8 @@ func TestSpansOfOneCallJoin(t *testing.T) {
 	}
 }
 
-// bring commits pieces: all at once for order 0, then one by one in their order and in reverse, and then at random.
+// bring commits pieces: all at once in order 0, one by one in
+// order 1, one by one in reverse in order 2, otherwise at random.
 func bring(t testing.TB, s *postgres.Executions, o *settling, random *rand.Rand, order int, pieces []piece) (how string) {
 	t.Helper()
 	left := slices.Clone(pieces)
@@ -304,7 +305,7 @@ func TestFailedSettleLooksAgain(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	replicas, o := []*postgres.Executions{newExecutions(t, db), newExecutions(t, db)}, &settling{db: db}
-	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // which is written last
+	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // the last table to be written
 	defer release()
 	var g errgroup.Group
 	for i, s := range replicas {

@@ -27,7 +27,7 @@ func exchange(t tester, s *postgres.RateLimits, key byte, taken, debt time.Durat
 	return fullIn[0].Seconds()
 }
 
-// TestExchange exchanges states. Its times are long compared with the test's duration.
+// TestExchange checks the results of exchanges. Its durations are long compared with the test's own.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)

@@ -196,7 +196,7 @@ func TestRepriceInterrupted(t *testing.T) {
 		"given up": func(_ database, cancel context.CancelFunc) { cancel() },
 		"the server ends the connection": func(db database, _ context.CancelFunc) {
 			_, _ = db.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-				WHERE datname = current_database() AND state = 'idle in transaction'`) // the test fails without it, too
+				WHERE datname = current_database() AND state = 'idle in transaction'`) // on error the test fails later
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

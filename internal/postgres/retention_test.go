@@ -81,8 +81,8 @@ func TestCompactionKeepsTheFacts(t *testing.T) {
 		before = append(before, r.factsOf(t, w))
 	}
 	for _, tt := range []struct {
-		age   time.Duration // of the rows at noon
-		hours int           // hours that are compacted
+		age   time.Duration // since noon
+		hours int           // compacted hours
 	}{{time.Hour, 0}, {2*time.Hour - 1, 0}, {2 * time.Hour, 1}, {2 * time.Hour, 1}, {3*time.Hour + 59*time.Minute, 2}} {
 		r.cleanUp(t, noon.Add(tt.age), postgres.Retention{RollupMinutes: time.Hour})
 		for i, w := range windows {

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// The names under which rollups count a row, which records which of its own names they count as "other".
+// The names under which rollups count a row. A row records which of its names are counted as "other".
 const (
 	agentInRollups = `CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END`
 	modelInRollups = `CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END`

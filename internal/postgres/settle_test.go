@@ -67,7 +67,7 @@ func batchOf(pieces ...piece) (b execution.Batch) {
 	return b
 }
 
-// settling collects all settled executions, both from commits and from settling.
+// settling collects the executions that were settled by commits and by Settle.
 type settling struct {
 	db  database
 	all []execution.Execution

@@ -21,7 +21,7 @@ func TestHostileSpansAreBounded(t *testing.T) {
 		spans  int
 		piece  func(s scene, i int) piece
 		rows   [2]int // min and max
-		traces bool   // too large
+		traces bool   // whether traces are too large
 	}{
 		"a trace of many runs and calls": {spans: 6_000, rows: [2]int{6_000, 6_000}, traces: true, piece: func(s scene, i int) piece {
 			if i%10 == 0 {

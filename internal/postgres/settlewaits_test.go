@@ -16,7 +16,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 	t.Parallel()
 	tr := newTrace()
 	run, call := tr.run("1", "", "tutor", "ada", "s"), tr.call("3", "2")
-	knowsUser := tr.step() // and nothing else
+	knowsUser := tr.step() // with a user only
 	knowsUser.span.User = "ada"
 	for name, tt := range map[string]struct {
 		bring func(bring func(...piece), settle func()) // commits all pieces
@@ -128,7 +128,7 @@ func TestOrphansSettleInTime(t *testing.T) {
 }
 
 // TestWaitingExecutionsAreLookedAtLessAndLess checks that the interval between
-// looks grows, which limits the cost of executions whose ancestors never arrive.
+// attempts grows, which limits the cost of executions whose ancestors never arrive.
 func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -144,7 +144,7 @@ func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 		if settled, more, err := s.Settle(t.Context()); err != nil || len(settled) > 0 || more {
 			t.Errorf("after %v s: got %v, %v, %v", waited, settled, more, err)
 		}
-		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // looking took a while
+		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // the attempt took a while
 			t.Errorf("after %v s: want it looked at again after %v, got %v", waited, next, got)
 		}
 		if settled, _, err := s.Settle(t.Context()); err != nil || len(settled) > 0 {
@@ -204,7 +204,7 @@ func TestDroppedWhileWaiting(t *testing.T) {
 }
 
 // TestInheritedNamesAreToldApart checks that an agent's name that
-// only another replica has seen does not count as one too many.
+// only another replica has seen is not counted as beyond the limit.
 func TestInheritedNamesAreToldApart(t *testing.T) {
 	t.Parallel()
 	for name, childrenFirst := range map[string]bool{"ancestors first": false, "children first": true} {
@@ -273,7 +273,7 @@ func TestRepetitionIsStoredMeanwhile(t *testing.T) {
 	call, run := tr.call("2", "1"), tr.run("1", "", "tutor", "ada", "s")
 	o.commit(t, a, call)
 	o.commit(t, a, run)
-	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // which is written last
+	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // the last table to be written
 	defer release()
 	var g errgroup.Group
 	g.Go(func() error {
@@ -306,7 +306,7 @@ func TestHostileTraces(t *testing.T) {
 	const spans = 3000
 	for name, tt := range map[string]struct {
 		parent  func(i int) int // of span i; negative for none
-		settled int             // without waiting
+		settled int             // settled without waiting
 	}{
 		"one below the other":              {func(i int) int { return i - 1 }, spans},
 		"one below the other, from below":  {func(i int) int { return i + 1 }, 0}, // all ancestors may still arrive

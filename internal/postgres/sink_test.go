@@ -14,7 +14,7 @@ import (
 type sink struct {
 	agents  map[string]known
 	waiting map[string][]fleet.Waiting // agents with nothing pending are absent
-	next    map[string]time.Duration   // agents with nothing to come are absent
+	next    map[string]time.Duration   // agents with nothing due later are absent
 	told    int                        // number of reported changes
 	wholes  int
 }
@@ -79,7 +79,8 @@ func (r *replica) swept(t tester) *sink {
 	return all
 }
 
-// differs returns the difference between two sinks. Of what is to come it compares only the agents, as time passes.
+// differs returns the difference between two sinks. It compares
+// only the keys of next, since its values change as time passes.
 func differs(want, got *sink) string {
 	believed := func(s *sink) any {
 		return struct {

@@ -224,8 +224,8 @@ func TestSweepsFollowManyWritersAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d sweeps told of %d changes", sweeps.Load(), follower.told)
-	// For a sweep, what was created between its start and its snapshot is
-	// still to become due. It reports so, and those agents are rechecked.
+	// To a sweep, deployments created between its start and its snapshot are
+	// still to become due. It reports their agents, which are rechecked here.
 	watermark = first.sweep(t, watermark, follower, slices.Collect(maps.Keys(follower.next))...)
 	if diff := differs(replicas[1].swept(t), follower); diff != "" {
 		t.Errorf("(-sweep of everything +followed):\n%s", diff)

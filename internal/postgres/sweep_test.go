@@ -86,7 +86,7 @@ func TestSweepOfAnIDThatCameBack(t *testing.T) {
 	}
 }
 
-// TestSweepLooksAgain checks the agents to recheck, whose deployments become due without a write.
+// TestSweepLooksAgain sweeps with agents to recheck, whose deployments become due without a write.
 func TestSweepLooksAgain(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")

@@ -12,8 +12,8 @@ import (
 
 const (
 	severalAlike = "one of several alike"
-	// mostAlikeTwice is the limit of calls counted twice that began within milliseconds and have the same
-	// counts: earlier spans may have been paired across calls, and leave two that cannot be one call.
+	// mostAlikeTwice is the maximum number of calls counted twice among those that began within milliseconds and
+	// have the same counts: earlier spans may have been paired across calls, and leave two that cannot be one call.
 	mostAlikeTwice = 4
 )
 
@@ -62,7 +62,7 @@ func (w *world) tell(p piece) string {
 	return p.execution.ID
 }
 
-// truthOf records an event. Only calls have tokens.
+// truthOf records an event. The used tokens of a place are those of calls only.
 func (at place) truthOf(what string, kind execution.Kind, status execution.Status, input, output int64, provider *int64, request bool, ids ...string) {
 	cost, charged := "-", "-"
 	if input+output > 0 {
@@ -100,7 +100,7 @@ func unknownUsage(p *piece) {
 
 func inSession(session string) func(*piece) { return func(p *piece) { p.span.Session = session } }
 
-// someCall makes a call, described in one of the possible ways, which begins from milliseconds after the scene.
+// someCall makes a call that begins from milliseconds after the scene, described in one of the possible ways.
 func (at place) someCall(from int) {
 	w, request := at.world, !at.inRun
 	input, output := w.random.Int64N(5000)+1, w.random.Int64N(500)+1
