@@ -144,7 +144,7 @@ func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 		if settled, more, err := s.Settle(t.Context()); err != nil || len(settled) > 0 || more {
 			t.Errorf("after %v s: got %v, %v, %v", waited, settled, more, err)
 		}
-		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // the attempt took a while
+		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // the attempt takes time
 			t.Errorf("after %v s: want it looked at again after %v, got %v", waited, next, got)
 		}
 		if settled, _, err := s.Settle(t.Context()); err != nil || len(settled) > 0 {
