@@ -14,7 +14,7 @@ var (
 	accept = execution.Acceptance{Now: noon, Keep: 90 * 24 * time.Hour}
 )
 
-// valid is an execution with something in every field.
+// valid returns an execution with every field set.
 func valid() execution.Execution {
 	return execution.Execution{
 		ID: "0198c3a0-0000-7000-8000-000000000001", CreatedAt: noon.Add(-time.Minute),

@@ -70,8 +70,9 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// TestDifferencesSumToTheWindow: what is not taken away again is the window, once, and it is never more buckets than Segments has,
-// nor than days, and at either end half a day, half an hour and half a quarter.
+// TestDifferencesAreTheWindow checks that the segments minus the subtracted ones are the
+// window, each moment once. There are never more buckets than Segments returns, nor more
+// than the window's days plus half a day, half an hour and half a quarter at either end.
 func TestDifferencesSumToTheWindow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -85,7 +86,7 @@ func TestDifferencesSumToTheWindow(t *testing.T) {
 			}
 			return
 		}
-		times := map[time.Time]int{w.From: -1, w.To: 1} // by how much oftener the time from then on is there than before
+		times := map[time.Time]int{w.From: -1, w.To: 1} // change in how often the time from then on is counted
 		for _, s := range got {
 			if !s.From.Before(s.To) || !s.From.Truncate(s.Width).Equal(s.From) || !s.To.Truncate(s.Width).Equal(s.To) {
 				t.Errorf("not made of whole buckets: %v", s)
@@ -113,7 +114,7 @@ func TestDifferencesSumToTheWindow(t *testing.T) {
 	})
 }
 
-// bucketsBefore is how many buckets segments have that begin before a time.
+// bucketsBefore returns the number of buckets of segments that begin before t.
 func bucketsBefore(t time.Time, segments []execution.Segment) (many int) {
 	for _, s := range segments {
 		for at := s.From; at.Before(s.To) && at.Before(t); at = at.Add(s.Width) {

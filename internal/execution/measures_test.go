@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// sameMeasures compares distributions by their encodings, which are equal for equal ones.
+// sameMeasures compares distributions by their encodings, which are equal for equal distributions.
 var sameMeasures = cmp.Comparer(func(a, b sketch.Distribution) bool { return bytes.Equal(a.Encode(), b.Encode()) })
 
 func TestMeasuresOfOne(t *testing.T) {
@@ -77,7 +77,7 @@ func TestMeasuresOfOne(t *testing.T) {
 	}
 }
 
-// executions draws what measures are made of.
+// executions returns a generator of executions to make measures of.
 func executions() *rapid.Generator[[]execution.Execution] {
 	one := rapid.Custom(func(t *rapid.T) execution.Execution {
 		count := func(name string) int64 { return rapid.Int64Range(0, execution.MaxTokens).Draw(t, name) }
@@ -122,7 +122,7 @@ func TestMeasuresCancelInAnyOrder(t *testing.T) {
 			changes = append(changes, change{e, 1}, change{e, -1})
 		}
 		changes = rapid.Permutation(changes).Draw(t, "order")
-		// As deltas are folded: some are added up, and the sums merged.
+		// As in a fold of deltas: add up each part, then merge the sums.
 		parts := make([]execution.Measures, 3)
 		for i, c := range changes {
 			parts[i%len(parts)].Add(&c.execution, c.sign)

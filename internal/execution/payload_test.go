@@ -20,7 +20,7 @@ func redaction(t testing.TB, rules ...string) redact.Rules {
 	return r
 }
 
-// TestStorable wants what can be stored to stay as it is, and everything else to become something that can be.
+// TestStorable checks that payloads that can be stored stay unchanged, and that all others become storable.
 func TestStorable(t *testing.T) {
 	t.Parallel()
 	nested := func(depth int) string { return strings.Repeat(`{"a":[`, depth/2) + strings.Repeat(`]}`, depth/2) }
@@ -94,7 +94,7 @@ func TestTruncate(t *testing.T) {
 		name    string
 		policy  execution.PayloadPolicy
 		payload string
-		want    string // the head's beginning; - : not truncated
+		want    string // prefix of the head; "-" if not truncated
 	}{
 		{"fits", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 298) + `"`, "-"},
 		{"is a byte too large", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 299) + `"`, `"xxx`},
@@ -302,7 +302,7 @@ func BenchmarkSanitize(b *testing.B) {
 	}
 }
 
-// BenchmarkRedactText masks an answer of a model as most are: prose with a block of JSON.
+// BenchmarkRedactText masks a typical model response: prose with a block of JSON.
 func BenchmarkRedactText(b *testing.B) {
 	text := strings.Repeat("Here is what you asked for, as of today: the order is on its way.\n", 10) +
 		"```json\n" + strings.Repeat(`{"order": 12345, "to": "me@example.com", "password": "hunter2"}`+"\n", 5) + "```\n"

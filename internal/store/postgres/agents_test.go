@@ -125,7 +125,7 @@ func TestDeleteAgentDeletesItsDeployments(t *testing.T) {
 			t.Errorf("want %v, got %v", fleet.ErrAgentNotFound, err)
 		}
 	}
-	r.enroll(t, agent("a")) // the id and even the token are free again
+	r.enroll(t, agent("a")) // the id and the token can be used again
 	if err := r.agents.DeleteAgent(t.Context(), "a"); err != nil {
 		t.Errorf("deleted once more: %v", err)
 	}
@@ -182,11 +182,11 @@ func (r *replica) saw(t tester, seen ...mailbox.Sighting) {
 	}
 }
 
-// TestPresence says by how long ago an agent was seen, and told which interval, what it looks like now.
+// TestPresence checks agents' state and presence by how long ago they were last seen and which interval they received.
 func TestPresence(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		seen  []mailbox.Sighting // one after the other
+		seen  []mailbox.Sighting // in order
 		state fleet.State
 		age   time.Duration
 		told  time.Duration
@@ -225,7 +225,7 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestStateUsesDatabaseClock has an agent whose silence only the database can tell.
+// TestStateIsByTheDatabasesClock checks an agent's state if only the database's clock shows that it is silent.
 func TestStateUsesDatabaseClock(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
@@ -260,7 +260,7 @@ func TestPresenceOfDeletedAgents(t *testing.T) {
 	}
 }
 
-// TestPresenceWhileAnAgentIsDeleted writes sightings that meet an agent's deletion half way.
+// TestPresenceWhileAnAgentIsDeleted writes sightings while one of their agents is being deleted.
 func TestPresenceWhileAnAgentIsDeleted(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
@@ -288,7 +288,7 @@ func TestPresenceWhileAnAgentIsDeleted(t *testing.T) {
 	}
 }
 
-// TestPresenceWrittenByConcurrentReplicas would deadlock if they took rows in different orders.
+// TestPresenceWrittenByManyReplicasAtOnce deadlocks if replicas lock rows in different orders.
 func TestPresenceWrittenByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	db, _ := newFleet(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestRepeatedBatches come to a replica that does not remember them, so that it copies them first.
+// TestRepeatedBatches sends batches again to a replica that does not remember them and so copies them first.
 func TestRepeatedBatches(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -33,7 +33,7 @@ func TestRepeatedBatches(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestConcurrentDuplicateBatches are copied by several replicas in different orders.
+// TestSameBatchesAtOnce has several replicas copy the same batches in different orders.
 func TestConcurrentDuplicateBatches(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -70,7 +70,7 @@ func TestConcurrentDuplicateBatches(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestPartitionOfAnOlderRelease cannot be copied into.
+// TestPartitionOfAnOlderRelease stores into a partition that does not permit COPY.
 func TestPartitionOfAnOlderRelease(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -88,7 +88,7 @@ func TestPartitionOfAnOlderRelease(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestNewRowsAreCopied, and not inserted: nothing else would tell that copying never works.
+// TestWhatIsNewIsCopied checks that new rows are copied and not inserted. No other test fails if copying never works.
 func TestNewRowsAreCopied(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -101,7 +101,7 @@ func TestNewRowsAreCopied(t *testing.T) {
 	}
 }
 
-// TestOwnerRightsAreRevoked where a restored dump brought them back.
+// TestOwnersRightsGoAgain checks that the owner's rights are revoked after a restored dump granted them again.
 func TestOwnerRightsAreRevoked(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -52,7 +52,7 @@ func TestCreateForUnknownAgents(t *testing.T) {
 	t.Parallel()
 	for collation, agents := range map[string][]string{
 		"C":        {"a", "B", "a-1", "a.1"},
-		"en-x-icu": {"a", "B", "a-1", "a.1"}, // sorts them in another order than bytes do
+		"en-x-icu": {"a", "B", "a-1", "a.1"}, // sorts differently from bytewise order
 	} {
 		t.Run(collation, func(t *testing.T) {
 			t.Parallel()
@@ -159,7 +159,7 @@ func TestCreateForTooManyAgents(t *testing.T) {
 	}
 }
 
-// TestPendingDeployments are listed oldest first, and only what may be claimed now.
+// TestPendingDeployments checks that only deployments that can be claimed now are listed, oldest first.
 func TestPendingDeployments(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// oneOfEach makes the agent's deployments: one pending, one running, one succeeded, one failed, one cancelled.
+// oneOfEach creates deployments for the agent: one each pending, running, succeeded, failed and cancelled.
 func (r *replica) oneOfEach(t tester, agent string) map[fleet.Status]uuid.UUID {
 	t.Helper()
 	made := map[fleet.Status]uuid.UUID{}
@@ -78,7 +78,7 @@ func TestGroup(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b", "c", "d")
 	made := r.create(t, order("a", "b", "c", "d"))
-	r.createOne(t, "a") // is of another group
+	r.createOne(t, "a") // in another group
 	r.report(t, "a", made.Deployments[0].ID, saying(fleet.Running, 1, "c"))
 	r.report(t, "b", made.Deployments[1].ID, saying(fleet.Running, 1, "c"))
 	r.report(t, "b", made.Deployments[1].ID, saying(fleet.Succeeded, 1, "c"))
@@ -97,7 +97,7 @@ func TestGroup(t *testing.T) {
 	}
 
 	want.Counts = map[fleet.Status]int64{fleet.Succeeded: 1, fleet.Cancelled: 3}
-	for i, told := range [][]string{{"a", "c", "d"}, nil} { // the second time it changes nothing
+	for i, told := range [][]string{{"a", "c", "d"}, nil} { // the second time is a no-op
 		got, err := r.deployments.CancelGroup(t.Context(), made.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,8 @@ func TestPastAttempts(t *testing.T) {
 	}
 }
 
-// TestNotifiedAgents: only what changes an agent's pending set is told of, to this replica at once, to the others by their sweeps.
+// TestWhoIsTold checks that only changes of an agent's pending set are
+// announced: to this replica at once, to the others by their sweeps.
 func TestNotifiedAgents(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")

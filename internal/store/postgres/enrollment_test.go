@@ -71,7 +71,8 @@ func TestEnrolmentsOfATokenAreLimited(t *testing.T) {
 	}
 }
 
-// A large limit is held as well, though far from it not every enrolment counts.
+// TestALargeLimitOfEnrolments checks that a large limit is
+// enforced, although enrollments far below it are not all counted.
 func TestLargeEnrolmentLimit(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestErasureCoversLaterExecutions erases a user of whom something is still on its way.
+// TestErasureHoldsForWhatComesLater erases a user while executions of that user are still in transit.
 func TestErasureCoversLaterExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -30,7 +30,7 @@ func TestErasureCoversLaterExecutions(t *testing.T) {
 		t.Fatalf("want one execution erased, got %+v, %v", erased, err)
 	}
 	back, other := of("gone", time.Now().Add(time.Second)), of("stays", before)
-	for _, repeated := range []bool{false, true} { // then it asks which are new
+	for _, repeated := range []bool{false, true} { // if repeated, the store first looks up which are new
 		done := commit(t, s, late, stored, back, other)
 		if want := []bool{false, false, !repeated, !repeated}; !slices.Equal(done.New, want) {
 			t.Errorf("new: want %v, got %v", want, done.New)
@@ -53,7 +53,8 @@ func TestErasureCoversLaterExecutions(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureCoversLaterAncestors: an execution that waits for its ancestors becomes an erased user's.
+// TestErasureHoldsForAncestorsToCome checks an execution that
+// waits for its ancestors and turns out to be of an erased user.
 func TestErasureCoversLaterAncestors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -81,7 +82,7 @@ func TestErasureCoversLaterAncestors(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureCoversConcurrentCommits has replicas store a user's executions while the user is erased.
+// TestErasureMissesNothingThatIsBeingStored erases a user while replicas store the user's executions.
 func TestErasureCoversConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// newExecutionsOn is a store all of whose statements run on one connection, which the replica's Query uses too.
+// newExecutionsOn returns a store that runs all statements on one connection, which the replica's Query uses too.
 func newExecutionsOn(t testing.TB, config postgres.Config) (*postgres.Executions, *replica) {
 	t.Helper()
 	config.MaxConns = 1
@@ -24,7 +24,7 @@ func newExecutionsOn(t testing.TB, config postgres.Config) (*postgres.Executions
 	return postgres.NewExecutions(r.DB, keepExecutions, time.Now), r
 }
 
-// on asks on the replica's own connection.
+// on queries one value on the replica's own connection.
 func on[T any](t testing.TB, r *replica, sql string) (answer T) {
 	t.Helper()
 	if err := r.Query(t.Context(), sql, &answer); err != nil {
@@ -33,7 +33,7 @@ func on[T any](t testing.TB, r *replica, sql string) (answer T) {
 	return answer
 }
 
-// aBatch touches all tables that a commit does.
+// aBatch returns a batch whose commit writes to all tables.
 func aBatch() execution.Batch {
 	tr := newTrace()
 	b := batchOf(tr.call("3", "2"), tr.run("1", "", "tutor", "ada", "s"))
@@ -41,7 +41,7 @@ func aBatch() execution.Batch {
 	return b
 }
 
-// inTables is how much there is in each of the tables that a commit writes to.
+// inTables returns the number of rows in each table that a commit writes to.
 func inTables(t testing.TB, db database) (rows [5]int) {
 	t.Helper()
 	for i, table := range []string{"agent_executions", "execution_deltas", "user_deltas", "span_ancestors", "unsettled_executions"} {
@@ -52,8 +52,8 @@ func inTables(t testing.TB, db database) (rows [5]int) {
 
 var ofABatch = [5]int{3, 3, 3, 2, 1}
 
-// TestFailedCommitStoresNothing fails at each of a commit's statements in turn, and at the end. The same batch then finds
-// nothing of it there.
+// TestFailedCommitLeavesNothing makes each statement of a commit fail in turn, and the
+// commit itself. It then checks that nothing of the batch is stored, by committing it again.
 func TestFailedCommitStoresNothing(t *testing.T) {
 	t.Parallel()
 	spoilt := func(change func(*execution.Execution)) func(*testing.T, database, execution.Batch) (execution.Batch, func()) {
@@ -115,7 +115,7 @@ func TestFailedCommitStoresNothing(t *testing.T) {
 	}
 }
 
-// longText cannot be compressed to next to nothing.
+// longText returns a text that does not compress well.
 func longText(n int) string {
 	text := make([]byte, n)
 	state := uint32(1)
@@ -126,7 +126,7 @@ func longText(n int) string {
 	return string(text)
 }
 
-// TestInterruptedCommit while it waits for a lock, in the middle.
+// TestCommitIsCutOff interrupts a commit while it waits for a lock.
 func TestInterruptedCommit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -170,7 +170,8 @@ func TestInterruptedCommit(t *testing.T) {
 	}
 }
 
-// TestLostStagingTable with what else the session had, or holds what is left of another.
+// TestStagingTableIsLost commits after the session lost its temporary
+// tables, and into a staging table that another commit used.
 func TestLostStagingTable(t *testing.T) {
 	t.Parallel()
 	for _, pooler := range []bool{false, true} {
@@ -189,7 +190,8 @@ func TestLostStagingTable(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreReturnedClean that a pooler hands on to others.
+// TestNothingIsLeftOnAConnection checks that no session state
+// remains on a connection, which a pooler hands on to other clients.
 func TestConnectionsAreReturnedClean(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -224,13 +226,13 @@ func TestConnectionsAreReturnedClean(t *testing.T) {
 		left := on[string](t, r, `SELECT concat_ws(' ', (SELECT count(*) FROM pg_class WHERE relpersistence = 't'),
 			(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'),
 			current_user = session_user, current_setting('watchbill.user_id', true), current_setting('lock_timeout'))`)
-		if left != "0 0 0 t 0" && left != "0 0 0 t  0" { // the setting is empty once there was one
+		if left != "0 0 0 t 0" && left != "0 0 0 t  0" { // the setting is empty after its first use
 			t.Errorf("%s: left tables, statements, locks, the role or settings: %s", what, left)
 		}
 	}
 }
 
-// TestDroppedPartition under a replica that remembers having seen it, in all the ways in which it may.
+// TestPartitionGoesAway removes, in every possible way, a partition that a replica remembers.
 func TestDroppedPartition(t *testing.T) {
 	t.Parallel()
 	old := time.Now().UTC().Add(-20 * day).Truncate(time.Microsecond)
@@ -267,7 +269,7 @@ func TestDroppedPartition(t *testing.T) {
 	}
 }
 
-// TestConcurrentRetention: who comes second finds nothing left to do, or waits.
+// TestReplicasCleanUpAtOnce checks that the second of two concurrent clean-ups waits or finds nothing to do.
 func TestConcurrentRetention(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// hearing is a replica's exchange of hints, running.
+// hearing is a running exchange of hints of a replica.
 type hearing struct {
 	*postgres.Hints
 	heard atomic.Int64
@@ -22,7 +22,7 @@ type hearing struct {
 	stop  func()
 }
 
-// inHurry are a test's times: quiet connections are asked often, and answers may take long on a busy machine.
+// inHurry sets the tests' times: quiet connections are probed often, and responses may be slow on a busy machine.
 func inHurry(h *postgres.Hints) { h.Hurry(20*time.Millisecond, 10*time.Second) }
 
 func newSubscription(t *testing.T, r *replica, url, name string, change ...func(*postgres.Hints)) *hearing {
@@ -49,7 +49,7 @@ func (h *hearing) start(t *testing.T) *hearing {
 			if err != nil {
 				t.Errorf("want it stopped in peace, got %v", err)
 			}
-			ended <- nil // for who stops it again
+			ended <- nil // for a second stop
 		case <-time.After(10 * time.Second):
 			t.Error("it does not stop")
 		}
@@ -63,7 +63,7 @@ func (h *hearing) untilNotified(t *testing.T, n int64) {
 	eventually(t, "hints are heard", func() bool { return h.heard.Load() >= n })
 }
 
-// listening are the backends that listen.
+// listening returns the process ids of the backends that listen.
 func (db database) listening(t *testing.T) []int32 {
 	t.Helper()
 	return ask[[]int32](t, db, `SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity
@@ -95,7 +95,7 @@ func TestHintsAreCoalesced(t *testing.T) {
 	b.untilNotified(t, 1)
 	a := newSubscription(t, r, db.url, "a")
 	for range 1000 {
-		a.Send() // does not block, though nobody sends
+		a.Send() // does not block, although nothing is being sent
 	}
 	a.start(t)
 	b.untilNotified(t, 2)
@@ -144,7 +144,7 @@ func TestTerminatedListenerReconnects(t *testing.T) {
 	}
 }
 
-// TestStalledListenerIsReplaced has a socket that neither closes nor says anything.
+// TestStalledListenerIsReplaced stalls a socket, which then neither closes nor delivers anything.
 func TestStalledListenerIsReplaced(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
@@ -159,7 +159,7 @@ func TestStalledListenerIsReplaced(t *testing.T) {
 	stalled := time.Now()
 	a.Send() // is lost on the way
 	b.untilNotified(t, 2)
-	// It may take a second to give up the old connection, a tenth to try again, and on a busy machine a few more.
+	// Closing the old connection may take a second, the retry a tenth of one, and a busy machine adds a few.
 	if took := time.Since(stalled); took < patience/2 || took > quiet+patience+5*time.Second {
 		t.Errorf("want it noticed after %s, got %s", quiet+patience, took)
 	}
@@ -167,7 +167,7 @@ func TestStalledListenerIsReplaced(t *testing.T) {
 	b.untilNotified(t, 3)
 }
 
-// TestHintsWithoutADatabase are no reason to fail, and one to warn once.
+// TestHintsWithoutADatabase checks that an unreachable database causes one warning and no failure.
 func TestHintsWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)

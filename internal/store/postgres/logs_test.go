@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// running makes a deployment that the agent "a" runs.
+// running creates a deployment and has the agent "a" run it.
 func (r *replica) running(t tester) uuid.UUID {
 	t.Helper()
 	id := r.createOne(t, "a")
@@ -210,7 +210,7 @@ func TestReadingALog(t *testing.T) {
 	}
 }
 
-// TestReadingALogToItsEnd follows pages over many small chunks.
+// TestReadingALogToItsEnd reads pages over many small chunks.
 func TestReadingALogToItsEnd(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
@@ -245,7 +245,7 @@ func TestReadingALogToItsEnd(t *testing.T) {
 	}
 }
 
-// TestConcurrentLogChunks replays the same chunks through two replicas at once, each in its own pace.
+// TestLogChunksAtOnce replays the same chunks through two replicas at once, each at its own pace.
 func TestConcurrentLogChunks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestProbeErrors breaks the database in one way after the other.
+// TestProbesTellWhatIsWrong breaks the database in various ways.
 func TestProbeErrors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -78,7 +78,7 @@ func TestProbeErrors(t *testing.T) {
 	}
 }
 
-// TestProbesNeedWriteRights takes away, one by one, the rights that writes of each kind need.
+// TestProbesNeedTheRightsOfTheWork revokes, one by one, the permissions that each kind of write requires.
 func TestProbesNeedWriteRights(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -127,7 +127,7 @@ func TestProbesNeedWriteRights(t *testing.T) {
 	}
 }
 
-// TestOldestTransaction has an ordinary login see how long others' transactions are open.
+// TestOldestTransaction checks that an ordinary role sees how long others' transactions are open.
 func TestOldestTransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -151,7 +151,7 @@ func TestOldestTransaction(t *testing.T) {
 			if _, err := tx.Exec(t.Context(), begin); err != nil {
 				return err
 			}
-			db.exec(t, `INSERT INTO written VALUES (2)`) // what comes after it
+			db.exec(t, `INSERT INTO written VALUES (2)`) // a later transaction
 			age()
 			others := db.holding(t, `INSERT INTO written VALUES (3)`)
 			now = now.Add(11 * time.Minute)

@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// dearer prices all that has tokens told apart anew.
+// dearer is a more expensive price table, without a price for the model "unknown".
 func moreExpensive(e *execution.Execution) {
 	e.PriceVersion, e.Cost = "dearer", nil
 	if e.Model != "unknown" {
@@ -26,7 +26,7 @@ func moreExpensive(e *execution.Execution) {
 	}
 }
 
-// deadlocks counts them as they happen; PostgreSQL's own count may come late.
+// deadlocks counts deadlocks as they happen, since PostgreSQL's own count is delayed.
 type deadlocks struct{ atomic.Int64 }
 
 func (d *deadlocks) ObserveOtherQuery(_ observe.Audience, name string, took time.Duration, err error, sqlstate string) {
@@ -39,7 +39,7 @@ func (d *deadlocks) ObserveQuery(_ string, _ time.Duration, _ error, sqlstate st
 	}
 }
 
-// newWatched is newExecutions of a replica whose deadlocks are counted, and found soon.
+// newWatched is newExecutions with a replica that counts deadlocks and detects them early.
 func newWatched(t testing.TB, db database) (*postgres.Executions, *deadlocks) {
 	t.Helper()
 	d := &deadlocks{}
@@ -52,7 +52,7 @@ func lastHour() execution.Window {
 	return execution.Window{From: now.Add(-time.Hour), To: now}
 }
 
-// rowsAsText is all that is stored of each execution but for its price, and apart from that its price.
+// rowsAsText returns everything stored of each execution except its price, and separately its price.
 func rowsAsText(t testing.TB, db database) (rows, list map[string]string) {
 	t.Helper()
 	const all = `SELECT COALESCE(json_object_agg(execution_id, %s), '{}') FROM agent_executions e`
@@ -124,7 +124,8 @@ func TestRepriceChangesOnlyCosts(t *testing.T) {
 	}
 }
 
-// TestRepriceByBilling: what a price depends on is stored, so that another table can use it later.
+// TestRepriceByBilling checks that everything that a price
+// depends on is stored, so that another table can use it later.
 func TestRepriceByBilling(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -164,7 +165,7 @@ models: [{match: [m], provider: acme, input: 1, output: 2, cache_write_1h: 4, au
 	checkRollups(t, db)
 }
 
-// TestRepriceWithoutRows has nothing to do.
+// TestRepriceOfNothing reprices windows without executions.
 func TestRepriceWithoutRows(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
@@ -175,7 +176,7 @@ func TestRepriceWithoutRows(t *testing.T) {
 	}
 }
 
-// many are executions of several users, of which some began at the very same time, more than one transaction prices.
+// many returns executions of several users, some with the same start. One transaction does not reprice all of them.
 func many(n int) []execution.Execution {
 	all := make([]execution.Execution, n)
 	for i := range all {
@@ -187,7 +188,8 @@ func many(n int) []execution.Execution {
 	return all
 }
 
-// TestRepriceInterrupted: what was done stays done, and is in the rollups; the rest is done the next time.
+// TestRepriceInterrupted checks that an interrupted repricing keeps what
+// it committed, also in the rollups, and that the next one does the rest.
 func TestRepriceInterrupted(t *testing.T) {
 	t.Parallel()
 	const rows = 4500
@@ -195,7 +197,7 @@ func TestRepriceInterrupted(t *testing.T) {
 		"given up": func(_ database, cancel context.CancelFunc) { cancel() },
 		"the server ends the connection": func(db database, _ context.CancelFunc) {
 			_, _ = db.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-				WHERE datname = current_database() AND state = 'idle in transaction'`) // the test fails without that, too
+				WHERE datname = current_database() AND state = 'idle in transaction'`) // on error the test fails later
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,7 +230,7 @@ func TestRepriceInterrupted(t *testing.T) {
 	}
 }
 
-// TestRepriceTwice: a transaction that was a deadlock's victim leaves nothing out when it is run again.
+// TestRepriceIsRunAgain checks that a transaction that is retried after a deadlock omits nothing.
 func TestRepriceTwice(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -237,7 +239,7 @@ func TestRepriceTwice(t *testing.T) {
 	commit(t, s, many(rows)...)
 	db.exec(t, `CREATE SEQUENCE tries`)
 	db.exec(t, `GRANT USAGE ON tries TO watchbill_admin`)
-	// The first time it fails when all is done, as it is committed.
+	// The first time it fails at commit, after all statements.
 	db.exec(t, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		IF nextval('tries') = 1 THEN RAISE EXCEPTION 'as ordered' USING ERRCODE = 'deadlock_detected'; END IF;
 		RETURN NULL;
@@ -253,7 +255,7 @@ func TestRepriceTwice(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestRepriceDuringMovesAndDeletes prices executions that find their ancestors, and those of users that are erased.
+// TestRepriceWhileRowsMoveAndGo reprices executions while they find their ancestors or their users are erased.
 func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -315,7 +317,7 @@ func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	checkRollups(t, db)
 	foldAll(t, s)
 	checkRollups(t, db)
-	// What settles into an erased user goes, too, unless the user's spans went before.
+	// What settles into an erased user is erased, too, unless the user's spans were erased first.
 	if n := askAsAdmin[int64](t, db, `SELECT count(*) FROM agent_executions`); n > all-erased.Executions || n < others || erased.Executions == 0 {
 		t.Errorf("want from %d rows up to %d but for %d that were erased, got %d", others, all, erased.Executions, n)
 	}
@@ -330,8 +332,8 @@ func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	}
 }
 
-// TestExecutionsAreTakenInOneOrder has two that take several rows meet in the middle. Whoever took them from the other end
-// would never get past.
+// TestExecutionsAreTakenInOneOrder has two operations that lock several
+// rows meet in the middle. They deadlock if they lock in opposite orders.
 func TestExecutionsAreTakenInOneOrder(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(context.Context, *postgres.Executions) error{
@@ -344,7 +346,7 @@ func TestExecutionsAreTakenInOneOrder(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		one, other string
-		users      [3]string // of three executions, of which the first began last
+		users      [3]string // of three executions, of which the first has the latest start
 	}{
 		{"settle", "reprice", [3]string{"a", "b", "c"}},
 		{"settle", "reprice", [3]string{"c", "b", "a"}},

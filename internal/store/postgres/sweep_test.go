@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestSweepReportsChanges has one change after another, each followed by a sweep.
+// TestSweepTellsWhatChanged makes one change after another, each followed by a sweep.
 func TestSweepReportsChanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
@@ -64,7 +64,8 @@ func TestSweepReportsChanges(t *testing.T) {
 	}
 }
 
-// TestSweepOfReusedID: what the deleted agent had waiting is not the new one's.
+// TestSweepOfAnIDThatCameBack checks that a new agent with a
+// deleted agent's id does not inherit its pending deployments.
 func TestSweepOfReusedID(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
@@ -85,7 +86,7 @@ func TestSweepOfReusedID(t *testing.T) {
 	}
 }
 
-// TestSweepRechecks at the agents it is asked about, whose deployments come due without anything being written.
+// TestSweepLooksAgain sweeps with agents to recheck, whose deployments become due without a write.
 func TestSweepRechecks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
@@ -97,7 +98,7 @@ func TestSweepRechecks(t *testing.T) {
 		t.Errorf("want nothing now and the retry in %s, got %v and %v", retryAfter, first.waiting, first.next)
 	}
 	db.retryComesDue(t, id)
-	watermark = r.sweep(t, watermark, newSink()) // which is told of that, as of any UPDATE
+	watermark = r.sweep(t, watermark, newSink()) // which reports that, as it does any UPDATE
 	for _, tt := range []struct {
 		recheck []string
 		told    int
@@ -199,7 +200,7 @@ func TestSweepFindsChangesByIndex(t *testing.T) {
 	watermark := r.sweep(t, "", newSink())
 	r.createOne(t, "a7")
 	life, _, _ := strings.Cut(watermark, "|")
-	// The sweep's own snapshot may have transactions of other tests in it that began before the rows were written.
+	// The sweep's own snapshot may include transactions of other tests that began before the rows were written.
 	var snapshot string
 	if err := db.pool.QueryRow(t.Context(), `SELECT x || ':' || x || ':' FROM pg_snapshot_xmax(pg_current_snapshot()) AS x`).Scan(&snapshot); err != nil {
 		t.Fatal(err)
