@@ -13,7 +13,7 @@ import (
 // maxSummary is the length of what is said about a run or an object, in bytes.
 const maxSummary = 500
 
-// whyFailed says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
+// failureReason says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
 // seen while it was there.
 func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	job := run.job
@@ -37,7 +37,7 @@ func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	return text.Clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, text.Clip(run.failed.Message, 200), describe), maxSummary)
 }
 
-// whyStuck says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
+// stuckReason says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
 func stuckReason(pods []corev1.Pod) string {
 	if len(pods) == 0 || pods[0].Status.Phase != corev1.PodPending {
 		return ""
@@ -67,7 +67,7 @@ func stuckReason(pods []corev1.Pod) string {
 	return ""
 }
 
-// whyEnded says how the newest Pod that ended did, as it left no word itself.
+// endReason says how the newest Pod that ended did, as it left no word itself.
 func endReason(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		if pod.Status.Reason == "Evicted" {

@@ -138,7 +138,7 @@ func (m *memory) behind(key objectKey, seen client.Object, now time.Time) bool {
 	return false
 }
 
-// noteAway notes that the API did not answer, and away says whether that was a moment ago: one report waits for it in vain,
+// noteOutage notes that the API did not answer, and away says whether that was a moment ago: one report waits for it in vain,
 // not each of a thousand.
 func (m *memory) noteOutage(now time.Time) {
 	m.mu.Lock()

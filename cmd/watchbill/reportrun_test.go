@@ -148,7 +148,7 @@ func TestReportRun(t *testing.T) {
 	}
 }
 
-// TestReportRunIsPatient uses servers that have no report yet.
+// TestReportRunRetries uses servers that have no report yet.
 func TestReportRunRetries(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 0)
@@ -181,7 +181,7 @@ func TestReportRunRetries(t *testing.T) {
 	}
 }
 
-// TestReportRunReadsItsTokenAnew replaces the token as the kubelet does, after a moment without one.
+// TestReportRunRereadsItsToken replaces the token as the kubelet does, after a moment without one.
 func TestReportRunRereadsItsToken(t *testing.T) {
 	t.Parallel()
 	var pod *aPod

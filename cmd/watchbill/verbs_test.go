@@ -207,7 +207,7 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
-// TestDeployAndLoseTheAnswer checks that a lost response is not reported as if nothing was created.
+// TestDeployAfterLostResponse checks that a lost response is not reported as if nothing was created.
 func TestDeployAfterLostResponse(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})

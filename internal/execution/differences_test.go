@@ -70,7 +70,7 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// TestDifferencesAreTheWindow checks that the segments minus the subtracted ones are the
+// TestDifferencesSumToTheWindow checks that the segments minus the subtracted ones are the
 // window, each moment once. There are never more buckets than Segments returns, nor more
 // than the window's days plus half a day, half an hour and half a quarter at either end.
 func TestDifferencesSumToTheWindow(t *testing.T) {

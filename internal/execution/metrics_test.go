@@ -115,7 +115,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsOfLessThanNothing checks that negative sums, which are the
+// TestNegativeMetrics checks that negative sums, which are the
 // result of a counting error elsewhere, do not become a nonsensical ratio.
 func TestNegativeMetrics(t *testing.T) {
 	c := execution.Cell{Agent: "a", Status: execution.Success, Request: true}

@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// MostNamed is the maximum number of agents, models and users that a section lists. The others are added up as one
+// MaxNamed is the maximum number of agents, models and users that a section lists. The others are added up as one
 // more, at the end of the list, called execution.Other, which includes any that has that name.
 const MaxNamed = 20
 

@@ -128,7 +128,7 @@ func (a *Analyser) Logs() *Logs {
 	return &logs
 }
 
-// endpoint returns the tally of a route, or of all others beyond MostRoutes.
+// endpoint returns the tally of a route, or of all others beyond MaxRoutes.
 func (a *Analyser) endpoint(method, pattern string) *EndpointFacts {
 	key := route{method, pattern}
 	if _, known := a.routes[key]; !known && len(a.routes) >= MaxRoutes {
@@ -142,7 +142,7 @@ func (a *Analyser) endpoint(method, pattern string) *EndpointFacts {
 	return a.routes[key]
 }
 
-// query returns the tally of a query, or of all others beyond MostNames.
+// query returns the tally of a query, or of all others beyond MaxNames.
 func (a *Analyser) query(name string) *queryTally {
 	if _, known := a.queries[name]; !known && len(a.queries) >= MaxNames {
 		name = Other

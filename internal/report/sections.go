@@ -42,7 +42,7 @@ type Queries struct {
 	Executed int64   `json:"executed"`
 	Errors   int64   `json:"errors"`
 	Latency  Latency `json:"latency_ms"`
-	Slowest  []Query `json:"slowest"` // by p99, at most MostQueries
+	Slowest  []Query `json:"slowest"` // by p99, at most MaxQueries
 }
 
 // Query is the figures of one named query.
@@ -71,7 +71,7 @@ type Index struct {
 type Errors struct {
 	Total    int64         `json:"total"`
 	ByStatus map[int]int64 `json:"by_status"`
-	ByRoute  []RouteErrors `json:"by_route"` // most frequent first, at most MostErrors
+	ByRoute  []RouteErrors `json:"by_route"` // most frequent first, at most MaxErrors
 }
 
 // RouteErrors counts the responses of one route with one status.

@@ -58,7 +58,7 @@ func (s *Server) admitExecutions(x *exchange, in intake) error {
 	return s.admitAll(x, ratelimit.Ingest, demands)
 }
 
-// takeIn reads each execution for itself: one that is malformed never fails another.
+// decodeExecutions reads each execution for itself: one that is malformed never fails another.
 func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error) {
 	in := intake{reader: newExecutionReader()}
 	in.reader.arena.left = len(body)

@@ -20,7 +20,7 @@ func (deaf) ObserveCommit(int, time.Duration, error) {}
 func (deaf) ObserveRows(int, int, int, int)          {}
 func (deaf) ObserveErased(int)                       {}
 
-// toldExecutions answers what a test wants to be told of executions, where no real ones can be so.
+// countedExecutions answers what a test wants to be told of executions, where no real ones can be so.
 type countedExecutions struct {
 	Executions
 	rows  []execution.Execution // newest first

@@ -27,7 +27,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestMadeAgain checks that an execution generated again is equal.
+// TestRecreated checks that an execution generated again is equal.
 func TestRecreated(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -37,7 +37,7 @@ type workload struct {
 	agents  []string // ids of the working agents
 }
 
-// crowdSize is the number of clients of each kind and their rates.
+// workloadSize is the number of clients of each kind and their rates.
 type workloadSize struct {
 	agents     int           // half of them hold their polls
 	twins      int           // agents that run twice, as where somebody copied a machine

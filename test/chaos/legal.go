@@ -38,7 +38,7 @@ func legal(h history) error {
 		h.id, s.limit, s.known, s.deepest.describe(), s.show())
 }
 
-// mostPlaces limits the positions of a search. A history short enough to read takes some hundreds.
+// maxPlaces limits the positions of a search. A history short enough to read takes some hundreds.
 const maxPlaces = 2_000_000
 
 var errTooMany = errors.New("the history is too long to be searched")

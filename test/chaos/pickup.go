@@ -31,7 +31,7 @@ type courier struct {
 
 const couriers = 24
 
-// toldWithin limits the delivery time without hints: the next sweep, plus a margin.
+// reportedWithin limits the delivery time without hints: the next sweep, plus a margin.
 const reportedWithin = 2 * time.Second
 
 // carry starts a courier.

@@ -52,7 +52,7 @@ func (t *trial) kill(i int) error {
 	return nil
 }
 
-// crowdKinds are the kinds of requests of the crowd, which use any replica. Probes use one that may be down.
+// workloadKinds are the kinds of requests of the crowd, which use any replica. Probes use one that may be down.
 var workloadKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
 
 var rollingRestart = experiment{

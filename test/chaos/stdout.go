@@ -80,7 +80,7 @@ func (t *trial) stalledStdout(ctx context.Context, binary, name string) (failed 
 	return t.useStalled(ctx, server)
 }
 
-// leaveRoom fills a pipe except for some bytes, enough for a program's first lines.
+// reserveSpace fills a pipe except for some bytes, enough for a program's first lines.
 func reserveSpace(reader, writer *os.File, room int64) error {
 	if err := writer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		return fmt.Errorf("fill a pipe: %w", err)

@@ -42,7 +42,7 @@ const (
 // floods are the paths requested without a token, over one connection each, in addition to the polls.
 var floods = []string{"/api/metrics?hours=168", "/api/metrics/pending-deployments?hours=100", "/readyz", "/nothing", "/api/agents"}
 
-// compareStrangers measures a program's fleet without and with the flood.
+// compareUnknownCallers measures a program's fleet without and with the flood.
 func (t *trial) compareUnknownCallers(ctx context.Context, binary, suffix string) error {
 	alone, err := t.observe(ctx, binary, "alone"+suffix, false)
 	if err != nil {

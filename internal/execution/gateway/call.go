@@ -91,7 +91,7 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 	// It lets agents recognise duplicates, and net/http retry a request on a connection that was just closed.
 	header.Set("Idempotency-Key", c.id)
 	c.idle.Reset(c.patience)
-	answer, err := c.client.Do(request) //nolint:bodyclose // letGo closes it
+	answer, err := c.client.Do(request) //nolint:bodyclose // release closes it
 	c.idle.Stop()
 	if err != nil {
 		return nil, err

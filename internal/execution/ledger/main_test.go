@@ -336,7 +336,7 @@ func (g *gate) holding() (release func()) {
 	return sync.OnceFunc(func() { close(held) })
 }
 
-// worthAnother is how many rows must wait for a transaction to be begun beside another.
+// minConcurrentRows is how many rows must wait for a transaction to be begun beside another.
 const minConcurrentRows = 1000
 
 // occupy brings one batch for each committer, and returns when the store has them. What makes the second one large enough to

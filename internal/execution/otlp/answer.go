@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// mostNamed is the maximum number of faults in a response. An exporter usually makes the same mistake in every span.
+// maxNamed is the maximum number of faults in a response. An exporter usually makes the same mistake in every span.
 const maxNamed = 5
 
 // refusal is why a whole request is rejected.

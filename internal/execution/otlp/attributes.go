@@ -61,7 +61,7 @@ func (a *attributes) collect(pairs []*commonpb.KeyValue) {
 	}
 }
 
-// tellsUsage reports whether a pair's name may be about usage.
+// carriesUsage reports whether a pair's name may be about usage.
 func (a *attributes) carriesUsage(pair int) bool { return a.usage&(1<<pair) != 0 || pair >= few }
 
 func filterBit(name string) uint { return memo.Hash(name) % filterBits }

@@ -61,7 +61,7 @@ func causedByTimeout(stack string) bool {
 	return timedOut
 }
 
-// leftEarly reports whether an error only means that the reader of a stream closed it early, or that a run is waiting.
+// clientLeft reports whether an error only means that the reader of a stream closed it early, or that a run is waiting.
 // Python raises GeneratorExit in the generator in that case; some wrappers of streams report an abandoned stream
 // instead.
 func clientLeft(texts string) bool {
@@ -182,7 +182,7 @@ func isTimeout(texts ...string) bool {
 // as "timeout must be positive", count only if the error has no type.
 var wrappedTimeout = regexp.MustCompile(`(?i)timed[ _-]?out\b|deadline[ _-]?exceeded|time[ _-]?out[ _-]?(?:error|exception)\b|due to (?:a )?time[ _-]?out\b`)
 
-// tellsTimeout reports whether an error message shows a timeout. A stack trace in the message is ignored.
+// reportsTimeout reports whether an error message shows a timeout. A stack trace in the message is ignored.
 func reportsTimeout(message string) bool {
 	message, _, _ = strings.Cut(message, "Traceback (most recent call last)")
 	return wrappedTimeout.MatchString(message)

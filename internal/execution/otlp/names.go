@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// saysNone reports whether a text means no value in some language or library.
+// isAbsent reports whether a text means no value in some language or library.
 func isAbsent(text string) bool {
 	if text = strings.TrimSpace(text); len(text) > len("[object object]") {
 		return false

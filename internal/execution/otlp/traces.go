@@ -106,7 +106,7 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 	return refused.status, encoding.mediaType(), encoding.refusal(refused)
 }
 
-// whyNot returns what clients may see of a temporary error.
+// skipReason returns what clients may see of a temporary error.
 func skipReason(err error) string {
 	var known *fault.Error
 	if errors.As(err, &known) {

@@ -291,7 +291,7 @@ func (by Source) onlyReads() bool {
 	return false
 }
 
-// thinksBeside reports whether the provider's API counts reasoning in the total but not in the output.
+// reasoningIsSeparate reports whether the provider's API counts reasoning in the total but not in the output.
 func (by Source) reasoningIsSeparate() bool {
 	model := strings.ToLower(by.Model)
 	if strings.Contains(model, "gemini") || strings.Contains(model, "grok") {

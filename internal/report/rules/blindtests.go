@@ -1,6 +1,6 @@
 package rules
 
-// blindTest has an API that shows nothing of what objectives are about, which is why it goes with no other test. Those of
+// unmeasuredTest has an API that shows nothing of what objectives are about, which is why it goes with no other test. Those of
 // executions cannot be told then: there may have been none.
 func (p *plan) unmeasuredTest(others []unitTest) unitTest {
 	pending := inMinutes(unmeasuredPending)
@@ -21,7 +21,7 @@ func (p *plan) unmeasuredTest(others []unitTest) unitTest {
 	return t
 }
 
-// bornWithEvents reports whether an objective's series exist from their first event on, and not before.
+// createdWithEvents reports whether an objective's series exist from their first event on, and not before.
 func createdWithEvents(in indicator) bool {
 	switch in := in.(type) {
 	case events:

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// newcomerGrace is how long a connection without a request is spared, where its network has few: its client must get
+	// newConnectionGrace is how long a connection without a request is spared, where its network has few: its client must get
 	// the time to send one before the next connection takes its place.
 	newConnectionGrace = 2 * time.Second
 	// fewConnections, or a 64th of all, are few.

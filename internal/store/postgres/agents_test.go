@@ -225,7 +225,7 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestStateIsByTheDatabasesClock checks an agent's state if only the database's clock shows that it is silent.
+// TestStateUsesDatabaseClock checks an agent's state if only the database's clock shows that it is silent.
 func TestStateUsesDatabaseClock(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
@@ -288,7 +288,7 @@ func TestPresenceWhileAnAgentIsDeleted(t *testing.T) {
 	}
 }
 
-// TestPresenceWrittenByManyReplicasAtOnce deadlocks if replicas lock rows in different orders.
+// TestPresenceWrittenByConcurrentReplicas deadlocks if replicas lock rows in different orders.
 func TestPresenceWrittenByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	db, _ := newFleet(t)

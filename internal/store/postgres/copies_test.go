@@ -33,7 +33,7 @@ func TestRepeatedBatches(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestSameBatchesAtOnce has several replicas copy the same batches in different orders.
+// TestConcurrentDuplicateBatches has several replicas copy the same batches in different orders.
 func TestConcurrentDuplicateBatches(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -88,7 +88,7 @@ func TestPartitionOfAnOlderRelease(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestWhatIsNewIsCopied checks that new rows are copied and not inserted. No other test fails if copying never works.
+// TestNewRowsAreCopied checks that new rows are copied and not inserted. No other test fails if copying never works.
 func TestNewRowsAreCopied(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -101,7 +101,7 @@ func TestNewRowsAreCopied(t *testing.T) {
 	}
 }
 
-// TestOwnersRightsGoAgain checks that the owner's rights are revoked after a restored dump granted them again.
+// TestOwnerRightsAreRevoked checks that the owner's rights are revoked after a restored dump granted them again.
 func TestOwnerRightsAreRevoked(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

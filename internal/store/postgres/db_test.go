@@ -47,7 +47,7 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-// TestLimitsOfConnections checks the defaults that apply unless the URL sets others.
+// TestConnectionLimits checks the defaults that apply unless the URL sets others.
 func TestConnectionLimits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -69,7 +69,7 @@ func TestConnectionLimits(t *testing.T) {
 	}
 }
 
-// TestLostConnectionsFreeTheirPlaces stalls the pool's only connection: nothing sent on it is answered and
+// TestLostConnectionsLeaveThePool stalls the pool's only connection: nothing sent on it is answered and
 // nothing closes it. The next query must not wait until the driver stops trying to close the connection.
 func TestLostConnectionsLeaveThePool(t *testing.T) {
 	t.Parallel()

@@ -160,7 +160,7 @@ func TestPastAttempts(t *testing.T) {
 	}
 }
 
-// TestWhoIsTold checks that only changes of an agent's pending set are
+// TestNotifiedAgents checks that only changes of an agent's pending set are
 // announced: to this replica at once, to the others by their sweeps.
 func TestNotifiedAgents(t *testing.T) {
 	t.Parallel()

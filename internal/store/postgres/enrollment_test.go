@@ -71,7 +71,7 @@ func TestEnrolmentsOfATokenAreLimited(t *testing.T) {
 	}
 }
 
-// TestALargeLimitOfEnrolments checks that a large limit is
+// TestLargeEnrolmentLimit checks that a large limit is
 // enforced, although enrollments far below it are not all counted.
 func TestLargeEnrolmentLimit(t *testing.T) {
 	t.Parallel()

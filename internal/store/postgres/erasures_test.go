@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestErasureHoldsForWhatComesLater erases a user while executions of that user are still in transit.
+// TestErasureCoversLaterExecutions erases a user while executions of that user are still in transit.
 func TestErasureCoversLaterExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -53,7 +53,7 @@ func TestErasureCoversLaterExecutions(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureHoldsForAncestorsToCome checks an execution that
+// TestErasureCoversLaterAncestors checks an execution that
 // waits for its ancestors and turns out to be of an erased user.
 func TestErasureCoversLaterAncestors(t *testing.T) {
 	t.Parallel()
@@ -82,7 +82,7 @@ func TestErasureCoversLaterAncestors(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureMissesNothingThatIsBeingStored erases a user while replicas store the user's executions.
+// TestErasureCoversConcurrentCommits erases a user while replicas store the user's executions.
 func TestErasureCoversConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -220,7 +220,7 @@ func TestFactsEqualTheRows(t *testing.T) {
 	compare("what was late folded too")
 }
 
-// TestFactsAreOfOneMoment checks that, while others fold, what is
+// TestFactsAreOneSnapshot checks that, while others fold, what is
 // subtracted is read from the same snapshot as what it is subtracted from.
 func TestFactsAreOneSnapshot(t *testing.T) {
 	t.Parallel()
@@ -265,7 +265,7 @@ func TestFactsAreOneSnapshot(t *testing.T) {
 	compareMetrics(t, db, s, last, "all folded")
 }
 
-// TestFactsLeaveOutWhatWentAway checks that a cell is omitted once everything in it was subtracted.
+// TestFactsExcludeDeletedRows checks that a cell is omitted once everything in it was subtracted.
 func TestFactsExcludeDeletedRows(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

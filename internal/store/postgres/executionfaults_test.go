@@ -52,7 +52,7 @@ func inTables(t testing.TB, db database) (rows [5]int) {
 
 var ofABatch = [5]int{3, 3, 3, 2, 1}
 
-// TestFailedCommitLeavesNothing makes each statement of a commit fail in turn, and the
+// TestFailedCommitStoresNothing makes each statement of a commit fail in turn, and the
 // commit itself. It then checks that nothing of the batch is stored, by committing it again.
 func TestFailedCommitStoresNothing(t *testing.T) {
 	t.Parallel()
@@ -126,7 +126,7 @@ func longText(n int) string {
 	return string(text)
 }
 
-// TestCommitIsCutOff interrupts a commit while it waits for a lock.
+// TestInterruptedCommit interrupts a commit while it waits for a lock.
 func TestInterruptedCommit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -170,7 +170,7 @@ func TestInterruptedCommit(t *testing.T) {
 	}
 }
 
-// TestStagingTableIsLost commits after the session lost its temporary
+// TestLostStagingTable commits after the session lost its temporary
 // tables, and into a staging table that another commit used.
 func TestLostStagingTable(t *testing.T) {
 	t.Parallel()
@@ -190,7 +190,7 @@ func TestLostStagingTable(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftOnAConnection checks that no session state
+// TestConnectionsAreReturnedClean checks that no session state
 // remains on a connection, which a pooler hands on to other clients.
 func TestConnectionsAreReturnedClean(t *testing.T) {
 	t.Parallel()
@@ -232,7 +232,7 @@ func TestConnectionsAreReturnedClean(t *testing.T) {
 	}
 }
 
-// TestPartitionGoesAway removes, in every possible way, a partition that a replica remembers.
+// TestDroppedPartition removes, in every possible way, a partition that a replica remembers.
 func TestDroppedPartition(t *testing.T) {
 	t.Parallel()
 	old := time.Now().UTC().Add(-20 * day).Truncate(time.Microsecond)
@@ -269,7 +269,7 @@ func TestDroppedPartition(t *testing.T) {
 	}
 }
 
-// TestReplicasCleanUpAtOnce checks that the second of two concurrent clean-ups waits or finds nothing to do.
+// TestConcurrentRetention checks that the second of two concurrent clean-ups waits or finds nothing to do.
 func TestConcurrentRetention(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -30,7 +30,7 @@ func TestEveryPartitionIsSecured(t *testing.T) {
 	}
 }
 
-// TestPartitionsComeAndGo checks that expired days are dropped, also after an interrupted drop.
+// TestPartitionLifecycle checks that expired days are dropped, also after an interrupted drop.
 func TestPartitionLifecycle(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -204,7 +204,7 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestNamesMakeRoom checks that names no longer in use are removed, and names in use are kept.
+// TestNameEviction checks that names no longer in use are removed, and names in use are kept.
 func TestNameEviction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

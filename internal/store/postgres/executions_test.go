@@ -236,7 +236,7 @@ func randomBatch(random *rand.Rand) execution.Batch {
 	return batch
 }
 
-// TestPayloadsOfAnOlderRelease checks that payloads in the columns of an
+// TestPayloadsOfPreviousRelease checks that payloads in the columns of an
 // older release are read, kept and exported like those of this release.
 func TestPayloadsOfPreviousRelease(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ func refused(err error) bool {
 	return errors.As(err, &fault) && fault.Code == insufficientPrivilege
 }
 
-// TestNobodySeesAnothersExecutions tries to read one user's executions as another user, in every possible way.
+// TestRowLevelSecurity tries to read one user's executions as another user, in every possible way.
 func TestRowLevelSecurity(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -108,7 +108,7 @@ func commitWaiting(t *testing.T, s *postgres.Executions) {
 	}
 }
 
-// TestWriterSeesKeysAlone checks that the role that stores executions cannot read what others stored.
+// TestWriterReadsOnlyKeys checks that the role that stores executions cannot read what others stored.
 func TestWriterReadsOnlyKeys(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

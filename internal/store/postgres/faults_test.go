@@ -175,7 +175,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestCallerWentAway checks that a request canceled by its caller is not reported as a database failure.
+// TestCallerCancelled checks that a request canceled by its caller is not reported as a database failure.
 func TestCallerCancelled(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")

@@ -20,7 +20,7 @@ import (
 
 // The numbers of deltas folded in one transaction. The more of a user's deltas are folded together, the
 // less often the user's rollups are written. If a fold exceeds the statement timeout, the next one folds
-// half as many, down to 1/2^mostHalvings.
+// half as many, down to 1/2^maxHalvings.
 const (
 	foldAtOnce      = 20_000
 	foldUsersAtOnce = 100_000

@@ -38,7 +38,7 @@ func TestFoldManyRollups(t *testing.T) {
 	}
 }
 
-// TestNothingSpentLeavesNoUserDelta stores executions that are not requests and used no tokens, such as tool uses.
+// TestZeroSpendHasNoUserDelta stores executions that are not requests and used no tokens, such as tool uses.
 func TestZeroSpendHasNoUserDelta(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -20,7 +20,7 @@ const (
 		VALUES (gen_random_uuid(), 'a', gen_random_uuid(), '', '{}', 3, 60, '3')`
 )
 
-// TestSweepTellsWhatWasWrittenByHand runs statements that Watchbill does not use, each followed by a sweep.
+// TestSweepReportsManualWrites runs statements that Watchbill does not use, each followed by a sweep.
 func TestSweepReportsManualWrites(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{"origin", "replica"} { // logical replication writes as replica
@@ -177,7 +177,7 @@ func TestLookUpTokens(t *testing.T) {
 	}
 }
 
-// TestSweepPassesOverAnotherServersIDs checks that rows from a dump,
+// TestSweepSkipsIDsOfAnotherServer checks that rows from a dump,
 // whose transaction ids this server has not reached, are reported once.
 func TestSweepSkipsIDsOfAnotherServer(t *testing.T) {
 	t.Parallel()
@@ -203,7 +203,7 @@ func TestSweepSkipsIDsOfAnotherServer(t *testing.T) {
 	}
 }
 
-// TestHandsMayLackRights checks that a role that deletes an agent by hand needs no permission to write to other tables.
+// TestManualWritesWithoutRights checks that a role that deletes an agent by hand needs no permission to write to other tables.
 func TestManualWritesWithoutRights(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")

@@ -95,7 +95,7 @@ func TestFailedCreateReleasesIdempotencyKey(t *testing.T) {
 	}
 }
 
-// TestOneKeyAtOnce sends one request, and another one with the same key, to two replicas many times at once.
+// TestConcurrentIdempotencyKey sends one request, and another one with the same key, to two replicas many times at once.
 func TestConcurrentIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
@@ -132,7 +132,7 @@ func TestConcurrentIdempotencyKey(t *testing.T) {
 	}
 }
 
-// TestSecondRequestTakesOverFromAFirstThatFails checks that a second request
+// TestSecondRequestRunsAfterFirstFails checks that a second request
 // with the same key waits for the first, and takes effect if the first fails.
 func TestSecondRequestRunsAfterFirstFails(t *testing.T) {
 	t.Parallel()

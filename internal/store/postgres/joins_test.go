@@ -233,7 +233,7 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	}
 }
 
-// TestErasedJoins checks that what is left of the spans of a
+// TestErasureOfJoinedCalls checks that what is left of the spans of a
 // user's calls is erased with the calls, and does not return.
 func TestErasureOfJoinedCalls(t *testing.T) {
 	t.Parallel()
@@ -271,7 +271,7 @@ func TestErasureOfJoinedCalls(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestManyTellOfOneResponse checks that a response id claimed by ever more spans joins no more
+// TestManySpansOfOneResponse checks that a response id claimed by ever more spans joins no more
 // spans than one call may have, and that the cost of each does not grow with their number.
 func TestManySpansOfOneResponse(t *testing.T) {
 	t.Parallel()
@@ -299,7 +299,7 @@ func TestManySpansOfOneResponse(t *testing.T) {
 	}
 }
 
-// TestFailedSettleLooksAgain checks that calls of one response that two replicas
+// TestFailedSettleIsRetried checks that calls of one response that two replicas
 // store at the same moment are joined, even if the first attempts fail.
 func TestFailedSettleIsRetried(t *testing.T) {
 	t.Parallel()

@@ -126,7 +126,7 @@ func stored(t tester, r *replica, id uuid.UUID) string {
 	return m.String()
 }
 
-// TestAnySequenceOfMoves applies what agents, replicas, time and users may do to a deployment, in any order, and
+// TestRandomMoves applies what agents, replicas, time and users may do to a deployment, in any order, and
 // compares each outcome with the model's. A rejected or repeated move leaves the row unchanged, byte for byte.
 func TestRandomMoves(t *testing.T) {
 	t.Parallel()

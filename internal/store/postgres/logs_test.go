@@ -245,7 +245,7 @@ func TestReadingALogToItsEnd(t *testing.T) {
 	}
 }
 
-// TestLogChunksAtOnce replays the same chunks through two replicas at once, each at its own pace.
+// TestConcurrentLogChunks replays the same chunks through two replicas at once, each at its own pace.
 func TestConcurrentLogChunks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")

@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestNamesThatWereReadBeforeOthers has two commits read the names, of which the earlier reading is applied last.
+// TestNamesReadOutOfOrder has two commits read the names, of which the earlier reading is applied last.
 func TestNamesReadOutOfOrder(t *testing.T) {
 	t.Parallel()
 	read := func(agents ...string) registered {

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestProbesTellWhatIsWrong breaks the database in various ways.
+// TestProbeErrors breaks the database in various ways.
 func TestProbeErrors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -78,7 +78,7 @@ func TestProbeErrors(t *testing.T) {
 	}
 }
 
-// TestProbesNeedTheRightsOfTheWork revokes, one by one, the permissions that each kind of write requires.
+// TestProbesNeedWriteRights revokes, one by one, the permissions that each kind of write requires.
 func TestProbesNeedWriteRights(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -85,7 +85,7 @@ func TestExchangeOfMany(t *testing.T) {
 	}
 }
 
-// TestExchangesAtOnce checks that concurrent exchanges are all counted, in any order, without a deadlock.
+// TestConcurrentExchanges checks that concurrent exchanges are all counted, in any order, without a deadlock.
 func TestConcurrentExchanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)

@@ -165,7 +165,7 @@ models: [{match: [m], provider: acme, input: 1, output: 2, cache_write_1h: 4, au
 	checkRollups(t, db)
 }
 
-// TestRepriceOfNothing reprices windows without executions.
+// TestRepriceWithoutRows reprices windows without executions.
 func TestRepriceWithoutRows(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
@@ -230,7 +230,7 @@ func TestRepriceInterrupted(t *testing.T) {
 	}
 }
 
-// TestRepriceIsRunAgain checks that a transaction that is retried after a deadlock omits nothing.
+// TestRepriceTwice checks that a transaction that is retried after a deadlock omits nothing.
 func TestRepriceTwice(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -255,7 +255,7 @@ func TestRepriceTwice(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestRepriceWhileRowsMoveAndGo reprices executions while they find their ancestors or their users are erased.
+// TestRepriceDuringMovesAndDeletes reprices executions while they find their ancestors or their users are erased.
 func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -121,7 +121,7 @@ func TestConcurrentCompaction(t *testing.T) {
 	}
 }
 
-// TestMinutesThatComeLate checks that minutes of a compacted hour are added to it.
+// TestLateMinutes checks that minutes of a compacted hour are added to it.
 func TestLateMinutes(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
@@ -203,7 +203,7 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// TestRetentionOfMoreThanOneTransactionTakes deletes more expired rows than one transaction does.
+// TestRetentionInSeveralTransactions deletes more expired rows than one transaction does.
 func TestRetentionInSeveralTransactions(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)

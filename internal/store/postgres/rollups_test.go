@@ -201,7 +201,7 @@ func TestCoveredSeconds(t *testing.T) {
 	}
 }
 
-// TestAnswersToOthersAreToldApart checks that responses to unknown callers
+// TestResponsesByAudience checks that responses to unknown callers
 // are counted separately, also for replicas of an earlier release.
 func TestResponsesByAudience(t *testing.T) {
 	t.Parallel()

@@ -233,7 +233,7 @@ func TestLateAncestorsMoveExecutions(t *testing.T) {
 	}
 }
 
-// TestAncestorsComeWhileOthersSettle has replicas store pieces
+// TestAncestorsArriveDuringSettle has replicas store pieces
 // of many traces in any order and settle them, all at once.
 func TestAncestorsArriveDuringSettle(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func TestRunWaitsForItsCalls(t *testing.T) {
 	check("when all came", 0, 0, 0)
 }
 
-// TestRunLosesWhatCallsInOtherTracesUsed checks that a run is settled again when the
+// TestRunExcludesUsageOfCallsInOtherTraces checks that a run is settled again when the
 // usage of one of its calls becomes known, although nothing in its own trace waits.
 func TestRunExcludesUsageOfCallsInOtherTraces(t *testing.T) {
 	t.Parallel()

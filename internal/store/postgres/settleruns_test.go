@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRunCountsWhatItsCallsDoNot commits a run that reports usage, and a call in it, in
+// TestRunCountsUsageMissingFromItsCalls commits a run that reports usage, and a call in it, in
 // every order. The usage counts once: for the call if one is known, otherwise for the run.
 func TestRunCountsUsageMissingFromItsCalls(t *testing.T) {
 	t.Parallel()

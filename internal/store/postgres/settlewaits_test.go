@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRepetitionsOfWhatMoved checks that a repeated execution is a duplicate, whatever its ancestors made of the first.
+// TestDuplicatesOfMovedExecutions checks that a repeated execution is a duplicate, whatever its ancestors made of the first.
 func TestDuplicatesOfMovedExecutions(t *testing.T) {
 	t.Parallel()
 	tr := newTrace()
@@ -127,7 +127,7 @@ func TestOrphansSettleInTime(t *testing.T) {
 	}
 }
 
-// TestWaitingExecutionsAreLookedAtLessAndLess checks that the interval between
+// TestWaitingExecutionsBackOff checks that the interval between
 // attempts grows, which limits the cost of executions whose ancestors never arrive.
 func TestWaitingExecutionsBackOff(t *testing.T) {
 	t.Parallel()
@@ -203,7 +203,7 @@ func TestDroppedWhileWaiting(t *testing.T) {
 	o.eachOnce(t, 2)
 }
 
-// TestInheritedNamesAreToldApart checks that an agent's name that
+// TestInheritedNamesAreDistinguished checks that an agent's name that
 // only another replica has seen is not counted as beyond the limit.
 func TestInheritedNamesAreDistinguished(t *testing.T) {
 	t.Parallel()
@@ -233,7 +233,7 @@ func TestInheritedNamesAreDistinguished(t *testing.T) {
 	}
 }
 
-// TestNamesAreToldApartAfterTheyMoved checks that executions with
+// TestNamesAreDistinguishedAfterMoves checks that executions with
 // inherited names are counted as if they had them from the start.
 func TestNamesAreDistinguishedAfterMoves(t *testing.T) {
 	t.Parallel()
@@ -265,7 +265,7 @@ func TestNamesAreDistinguishedAfterMoves(t *testing.T) {
 	}
 }
 
-// TestRepetitionIsStoredMeanwhile stores an execution again, with its inherited values, while the first is being moved.
+// TestConcurrentDuplicateIsStored stores an execution again, with its inherited values, while the first is being moved.
 func TestConcurrentDuplicateIsStored(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

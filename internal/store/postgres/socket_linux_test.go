@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestConnectionsBreakUnacknowledged checks the socket option in the kernel, since the tests of this
+// TestConnectionBreaksBeforeAcknowledgement checks the socket option in the kernel, since the tests of this
 // package cannot make a host vanish. The fault host_vanished of test/chaos shows that it matters.
 func TestConnectionBreaksBeforeAcknowledgement(t *testing.T) {
 	t.Parallel()

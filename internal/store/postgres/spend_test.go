@@ -162,7 +162,7 @@ func TestCostsEqualTheRows(t *testing.T) {
 	}
 }
 
-// TestUnpricedIsToldApart checks that tokens without a price cost nothing, but are counted.
+// TestUnpricedIsDistinguished checks that tokens without a price cost nothing, but are counted.
 func TestUnpricedIsDistinguished(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

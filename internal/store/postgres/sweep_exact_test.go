@@ -93,7 +93,7 @@ func (w *writer) change(ctx context.Context, what, agent string) error {
 	return err
 }
 
-// TestSweepsAreExactHoweverTransactionsOverlap opens, commits and rolls back transactions in any order, with sweeps
+// TestSweepsAreExactUnderOverlappingTransactions opens, commits and rolls back transactions in any order, with sweeps
 // between. After each sweep the follower knows what a sweep of everything finds, and no change is reported twice.
 func TestSweepsAreExactUnderOverlappingTransactions(t *testing.T) {
 	t.Parallel()
@@ -172,7 +172,7 @@ func TestSweepsAreExactUnderOverlappingTransactions(t *testing.T) {
 	})
 }
 
-// TestSweepsFollowManyWritersAtOnce has both replicas' stores write at once, and holds some
+// TestSweepsFollowConcurrentWriters has both replicas' stores write at once, and holds some
 // of their transactions open over several sweeps before they are committed or rolled back.
 func TestSweepsFollowConcurrentWriters(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestSweepTellsWhatChanged makes one change after another, each followed by a sweep.
+// TestSweepReportsChanges makes one change after another, each followed by a sweep.
 func TestSweepReportsChanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
@@ -64,7 +64,7 @@ func TestSweepReportsChanges(t *testing.T) {
 	}
 }
 
-// TestSweepOfAnIDThatCameBack checks that a new agent with a
+// TestSweepOfReusedID checks that a new agent with a
 // deleted agent's id does not inherit its pending deployments.
 func TestSweepOfReusedID(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestSweepOfReusedID(t *testing.T) {
 	}
 }
 
-// TestSweepLooksAgain sweeps with agents to recheck, whose deployments become due without a write.
+// TestSweepRechecks sweeps with agents to recheck, whose deployments become due without a write.
 func TestSweepRechecks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")

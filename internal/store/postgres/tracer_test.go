@@ -102,7 +102,7 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 	}
 }
 
-// TestOtherAudiencesAreToldApart checks that queries for callers without a token are
+// TestOtherAudiencesAreDistinguished checks that queries for callers without a token are
 // counted separately, and that their connections do not count as use of the pool.
 func TestOtherAudiencesAreDistinguished(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 
 const (
 	severalAlike = "one of several alike"
-	// mostAlikeTwice is the maximum number of calls counted twice among those that began within milliseconds and
+	// maxAlikeTwice is the maximum number of calls counted twice among those that began within milliseconds and
 	// have the same counts: earlier spans may have been paired across calls, and leave two that cannot be one call.
 	maxAlikeTwice = 4
 )
@@ -191,7 +191,7 @@ func (w *world) someRun() {
 	}
 }
 
-// saysWhatItUsed lets the span of a run report none of the usage of
+// reportsUsage lets the span of a run report none of the usage of
 // its calls, all of it, or more if the span of a call is missing.
 func (at place) reportsUsage(root piece) {
 	var more [2]int64

@@ -28,7 +28,7 @@ func byTokens(e *execution.Execution) {
 	}
 }
 
-// TestWorldsAreStoredAsTheyWere has replicas store the pieces of a world in any order, some of
+// TestRandomTracesAreStoredExactly has replicas store the pieces of a world in any order, some of
 // them repeated, and settle them at the same time. What is stored in the end is what happened.
 func TestRandomTracesAreStoredExactly(t *testing.T) {
 	t.Parallel()
@@ -100,7 +100,7 @@ func TestRandomTracesAreStoredExactly(t *testing.T) {
 	}
 }
 
-// TestWorldsAreRepricedAndErased changes prices and erases a user while half of the pieces have yet to arrive.
+// TestRandomTracesAreRepricedAndErased changes prices and erases a user while half of the pieces have yet to arrive.
 func TestRandomTracesAreRepricedAndErased(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
