@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// admit admits n runs, executions or enrolments of one subject, or rejects all of them. With n 0 it checks whether one
+// admit admits n runs, executions or enrollments of one subject, or rejects all of them. With n 0 it checks whether one
 // more would be admitted and takes nothing. In either case it sets the response's RateLimit headers. The error is a
 // problem that names the limit.
 func (s *Server) admit(x *exchange, scope ratelimit.Scope, who ratelimit.Subject, n int) error {

@@ -13,7 +13,7 @@ import (
 const (
 	defaultHours = 24
 
-	// maxComputations is the maximum number of metrics for known callers, and of reports, that are computed at once;
+	// maxComputations is the maximum number of administrators' metrics, and of reports, that are computed at once;
 	// others wait. A year of rollups is many rows.
 	maxComputations = 2
 )
