@@ -135,8 +135,8 @@ func (s *Server) startHold(x *exchange, wait time.Duration) hold {
 	return h
 }
 
-// await holds the poll until the agent's view may differ from the given one. It returns false if the poll is to be
-// answered with what it has: its time is up, or the replica is shutting down. It fails if the client is gone.
+// await holds the poll until the agent's view may differ from the given one. It returns false if the poll must return
+// what it has: its time is up, or the replica is shutting down. It fails if the client is gone.
 func (h hold) await(agent mailbox.Agent, view mailbox.View) (again bool, err error) {
 	if h.ctx == nil {
 		return false, nil

@@ -143,7 +143,7 @@ func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	x.WriteHeader(int(p.Status))
-	_, _ = x.Write(body) // fails if the client is gone, which does not matter
+	_, _ = x.Write(body) // an error means that the client is gone
 }
 
 // hintRetry sets Retry-After if the status allows a retry and the header is not set yet.

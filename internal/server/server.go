@@ -182,7 +182,7 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Values of headers. They are slices, as in http.Header, that are shared and never written to.
+// Header values, shared by all responses and never written to. They are slices, as in http.Header.
 var (
 	noSniff    = []string{"nosniff"}
 	noStore    = []string{"no-store"}
@@ -311,7 +311,7 @@ func (s *Server) recovered(x *exchange, cause any) {
 		x.abandon()
 		return
 	}
-	s.log.Error("panic", x.describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts
+	s.log.Error("panic", x.describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts tokens
 	if x.status != 0 {
 		x.abandon() // a partial response must not look complete
 		return

@@ -168,7 +168,7 @@ func (o *eventStream) begin() {
 	_ = o.control.SetWriteDeadline(time.Time{})
 }
 
-// end sets the deadline for the rest of the response, which net/http writes.
+// end allows net/http as much time for the rest of the response as for an event.
 func (o *eventStream) end() { _ = o.control.SetWriteDeadline(o.now().Add(o.within)) }
 
 // emit sends an event. After an error it sends nothing and returns the error again.
