@@ -36,7 +36,7 @@ type exchange struct {
 
 	now       func() time.Time
 	start     time.Time
-	leaving   *atomic.Bool // see Server.Leave
+	leaving   *atomic.Bool // see Server.CloseConnections
 	requestID string
 	// The values of headers that polls have, so that these cost no allocation.
 	idHeader, tagHeader, intervalHeader [1]string
@@ -55,7 +55,7 @@ func (x *exchange) hideReferrer() { x.Header()["Referrer-Policy"] = noReferrer }
 // hold notes that the answer was deliberately held back for so long: no part of its latency.
 func (x *exchange) hold(d time.Duration) { x.held += d }
 
-// outlast lets the answer take so long without the server's timeouts ending the connection. While a handler works, the
+// extendDeadlines lets the answer take so long without the server's timeouts ending the connection. While a handler works, the
 // server reads on to notice a client that goes away, and takes the end of ReadTimeout for one.
 func (x *exchange) extendDeadlines(now time.Time, d time.Duration) error {
 	const toSend = 30 * time.Second
