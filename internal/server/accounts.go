@@ -48,8 +48,7 @@ func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
 	return caller{account: &serviceAccount{x.r.RemoteAddr, bearer, namespace, name}}, nil
 }
 
-// checkVisible returns nil if the caller may see the reports of a namespace. An admin, whose account is nil, may see
-// all.
+// checkVisible returns nil if the caller may see a namespace's reports. An admin, whose account is nil, may see all.
 func (s *Server) checkVisible(ctx context.Context, account *serviceAccount, namespace string) error {
 	if account == nil {
 		return nil

@@ -16,8 +16,8 @@ const (
 	defaultErrors   = 10
 	defaultActivity = 20
 
-	// A page is read in batches of rowBatch executions and ends once it exceeds maxPage bytes, since executions can be
-	// large.
+	// A page is read in batches of rowBatch executions. Since executions can be large, it ends once it exceeds maxPage
+	// bytes.
 	rowBatch = 50
 	maxPage  = 8 << 20
 

@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	// syncWithin limits how long a response waits for the mailbox to include the change. The next sweep includes it
-	// anyway.
+	// syncWithin limits how long a response waits for the mailbox to include a change. The next sweep includes it anyway.
 	syncWithin = time.Second
 
 	// For one page of a filtered list, at most maxScans batches of scanBatch agents are read. After that the page is

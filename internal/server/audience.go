@@ -51,8 +51,7 @@ func (w *waitingTokens) leave(token fleet.TokenHash) {
 }
 
 // refusalSpread is the period over which rejections of unknown tokens are spread. Waiting tokens are looked up
-// together; without the spread all their responses would be sent at the same moment and delay requests of known
-// callers.
+// together; otherwise all their responses would be sent at the same moment and delay requests of known callers.
 const refusalSpread = 100 * time.Millisecond
 
 var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",

@@ -87,8 +87,7 @@ func (b *budget) own(kind audience) int64 {
 	return min(maxAgentShare, b.total/2)
 }
 
-// take takes n bytes for the caller, all of them or none. It returns the problem to respond with if not enough are
-// left.
+// take takes n bytes for the caller, all of them or none. If too few are left it returns the problem to respond with.
 func (b *budget) take(who share, n int64) *openapi.Problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()

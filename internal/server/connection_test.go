@@ -168,8 +168,8 @@ func TestPollsAreHeldUpToTheLimit(t *testing.T) {
 	}
 }
 
-// Proxies must close idle connections before the server does: when the server closes one, a request may already be
-// under way.
+// Proxies must close idle connections before the server does, since one that the server closes may have a request under
+// way.
 func TestIdleConnectionsOutliveThoseOfProxies(t *testing.T) {
 	t.Parallel()
 	s, err := connections.NewServer(http.NotFoundHandler(), connections.ServerOptions{Log: zap.NewNop(), Now: time.Now})

@@ -32,8 +32,7 @@ const (
 )
 
 // decode reads the request's body, a JSON object, into the value that into points to. It rejects unknown members and
-// values that PostgreSQL cannot store. It also rejects null, except inside the opaque members, whose content is the
-// caller's.
+// values that PostgreSQL cannot store. It also rejects null, except inside the opaque members, which callers define.
 func (x *exchange) decode(into any, opaque ...string) error {
 	return x.decodeUpTo(maxBody, into, opaque...)
 }

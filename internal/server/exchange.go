@@ -20,8 +20,7 @@ type exchange struct {
 	route  *metrics.Route
 	param  string // the value of the path's wildcard
 	caller caller
-	// audience is Unauthenticated until a valid token is found, so that earlier failures are counted as
-	// unauthenticated.
+	// audience is Unauthenticated until a valid token is found, so that earlier failures are counted as such.
 	audience observe.Audience
 	// exporter is set if errors are sent in the format of OpenTelemetry's protocol.
 	exporter  bool
@@ -57,8 +56,7 @@ func (x *exchange) hideReferrer() { x.Header()["Referrer-Policy"] = noReferrer }
 func (x *exchange) hold(d time.Duration) { x.held += d }
 
 // extendDeadlines extends the connection's deadlines so that the response may take d. The read deadline matters too:
-// while a handler runs, net/http keeps reading to detect a disconnected client, and treats the end of ReadTimeout as
-// one.
+// while a handler runs, net/http keeps reading, and treats the end of ReadTimeout like a disconnected client.
 func (x *exchange) extendDeadlines(now time.Time, d time.Duration) error {
 	const toSend = 30 * time.Second
 	control := http.NewResponseController(x.ResponseWriter)

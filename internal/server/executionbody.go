@@ -45,8 +45,7 @@ func splitLines(body []byte) ([][]byte, error) {
 }
 
 // splitExecutions returns the executions of a JSON body: the elements of its member executions, or the body itself if
-// it has none. It checks only what surrounds them, so that duplicate members and invalid UTF-8 within one fail only
-// that one.
+// it has none. It checks only what surrounds them: duplicate members and invalid UTF-8 within one fail only that one.
 func splitExecutions(body []byte) ([][]byte, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, badRequest("malformed_json", "", "the body is empty; it must be a JSON object")

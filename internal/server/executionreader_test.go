@@ -20,8 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// For any input, accepted executions can be stored, rejected ones get a complete fault, and scanning agrees with
-// decoding.
+// Every accepted execution can be stored, every rejected one gets a complete fault, and scanning agrees with decoding.
 func FuzzExecutions(f *testing.F) {
 	for _, tt := range badExecutions() {
 		if len(tt.raw) < 10_000 {

@@ -118,8 +118,7 @@ func (s *Server) complete(e *execution.Execution, now time.Time) error {
 	return nil
 }
 
-// spanOf returns an execution's span, so that other executions of its trace can be related to it, however they are
-// sent.
+// spanOf returns an execution's span, which relates it to other executions of its trace, however they are sent.
 func spanOf(e *execution.Execution) execution.Span {
 	return execution.Span{
 		TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID,

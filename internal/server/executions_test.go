@@ -16,13 +16,13 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// record sends executions as JSON to the server.
+// record sends executions as JSON.
 func (a *api) record(t testing.TB, body string) response {
 	t.Helper()
 	return a.send(t, request{method: "POST", path: "/api/executions", token: ingestToken, body: body})
 }
 
-// recordLines sends executions as NDJSON to the server.
+// recordLines sends executions as NDJSON.
 func (a *api) recordLines(t testing.TB, body string) response {
 	t.Helper()
 	return a.send(t, request{method: "POST", path: "/api/executions", token: ingestToken, body: body, contentType: ndjson})

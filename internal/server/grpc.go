@@ -168,7 +168,7 @@ func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statu
 	}
 	if seconds, err := strconv.Atoi(c.answered.Get("Retry-After")); err == nil {
 		retry, err := anypb.New(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Duration(seconds) * time.Second)})
-		if err == nil { // always
+		if err == nil { // always the case
 			status.Details = append(status.Details, retry)
 		}
 	}

@@ -29,8 +29,7 @@ type Limits struct {
 // Limiter limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favor of a
 // new one: first unauthenticated ones, then those that have been idle longest. A connection is unauthenticated until a
 // request on it has a valid token. Unauthenticated connections may be at most three quarters of all, so that the rest
-// is left to known callers. One token can authenticate a limited number of connections; further ones stay
-// unauthenticated.
+// is left to known callers. One token authenticates a limited number of connections; others stay unauthenticated.
 //
 // A request on a kept-alive connection costs a few stores to the connection's own memory and no lock.
 type Limiter struct {
@@ -244,8 +243,7 @@ const MaxAgentConnections = 16
 // IsAuthenticated reports whether Authenticate need not be called: the connection is authenticated or not limited.
 func (c *Conn) IsAuthenticated() bool { return c == nil || c.owner == nil || c.known.Load() }
 
-// Authenticate marks the connection as authenticated by a holder, unless its token has reached its limit of
-// connections.
+// Authenticate marks the connection as authenticated, unless the holder's token has reached its limit of connections.
 func (c *Conn) Authenticate(by Holder) {
 	if c.IsAuthenticated() {
 		return

@@ -30,8 +30,8 @@ const (
 
 // ServerOptions are the options of NewServer.
 type ServerOptions struct {
-	// TLS, if not nil, is the TLS configuration, for example from Certificates.Config. Serve with ServeTLS(listener,
-	// "", "").
+	// TLS, if not nil, is the TLS configuration, for example from Certificates.Config. The server must then be run with
+	// ServeTLS(listener, "", "").
 	TLS *tls.Config
 	// ConnectionMaxAge is how long a connection is kept alive, randomized by ±10 %, so that new replicas get their
 	// share of the clients. If zero, there is no limit.
