@@ -65,7 +65,8 @@ func (f *fakeAccounts) fail(err error) {
 	f.err = err
 }
 
-// withAccounts returns an API with ServiceAccounts: fleet's reporter may use its namespace's reports, the controller all.
+// withAccounts returns an API with ServiceAccounts: fleet's reporter may use its namespace's reports,
+// the controller all.
 func withAccounts(t *testing.T) (*api, *fakeAccounts) {
 	t.Helper()
 	accounts := &fakeAccounts{rights: []string{

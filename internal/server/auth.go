@@ -42,8 +42,8 @@ const (
 	credentials
 )
 
-// rights is the table of admitted requests, by the access of the route and the credential of the request. Unknown tokens
-// are rejected before.
+// rights is the table of admitted requests, by the access of the route and the credential of the request. Unknown
+// tokens are rejected before.
 var rights = [accesses][credentials]bool{
 	admin:        {adminCredential: true},
 	enroller:     {adminCredential: true, enrollmentCredential: true},

@@ -50,7 +50,7 @@ func figuresByName(
 	return converted
 }
 
-// figuresOf converts figures. Without requests, rates and times are 0, as clients of this endpoint have always expected.
+// figuresOf converts figures. Without requests, rates and times are 0, as clients have always expected.
 func figuresOf(f execution.Figures) openapi.ExecutionFigures {
 	return openapi.ExecutionFigures{
 		Count: f.Count, AvgTimeMs: deref(f.Mean), SuccessRate: deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,
