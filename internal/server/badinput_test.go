@@ -80,7 +80,7 @@ func (w *fixture) sample(t testing.TB, r route) request {
 	t.Helper()
 	good, ok := w.samples[r.method+" "+r.pattern]
 	if !ok {
-		t.Fatalf("no sample of a good request to %s %s: add one to newWorld", r.method, r.pattern)
+		t.Fatalf("no sample of a good request to %s %s: add one to newFixture", r.method, r.pattern)
 	}
 	good.method = r.method
 	switch r.access {

@@ -40,11 +40,11 @@ func (r route) isRead() bool {
 
 // poolShare returns how many connections of a pool administrators' reads may hold at once. The reads of polls may hold
 // the same number: a third each, so that writes always find one.
-func poolShare(limiter int32) int {
-	if limiter <= 0 {
+func poolShare(conns int32) int {
+	if conns <= 0 {
 		return defaultShare
 	}
-	return max(int(limiter)/3, 1)
+	return max(int(conns)/3, 1)
 }
 
 // enterReads waits for a read's turn.

@@ -28,7 +28,7 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	if !tooManyUnauthenticated && len(c.unauthenticated)+len(c.authenticated) < c.limits.Max {
 		return nil, shedUnauthenticated
 	}
-	many := limit(c.networks[0])
+	many := maxCount(c.networks[0])
 	crowding := func(conn *Conn) bool { return 2*c.networks[0][conn.network] >= many }
 	resting := func(conn *Conn) bool { return conn.state.Load() != connectionActive }
 	few := max(fewConnections, c.limits.Max/64)
@@ -54,7 +54,7 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 		return victims, shedUnauthenticated
 	}
 	// All are serving known callers. A network gets the place of one that has more than twice as many connections.
-	many = limit(c.networks[1])
+	many = maxCount(c.networks[1])
 	if 2*c.networks[1][from] < many {
 		victims = oldest(c.authenticated, 1, func(conn *Conn) bool { return c.networks[1][conn.network] == many })
 		return victims, shedActive
@@ -62,8 +62,8 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	return nil, shedRefused
 }
 
-// limit returns the largest of the counts.
-func limit(counts map[netip.Prefix]int) int {
+// maxCount returns the largest of the counts.
+func maxCount(counts map[netip.Prefix]int) int {
 	largest := 0
 	for _, n := range counts {
 		largest = max(largest, n)
