@@ -52,7 +52,7 @@ type RequestLine struct {
 // RequestLogger logs requests as lines with the msg "request": server errors at level error, all others at info.
 //
 // Most idle polls get no line, since nearly all requests are idle polls. Neither do most requests of unauthenticated
-// callers, which could otherwise fill the log, nor those of other callers beyond a number per second. A line that
+// callers, which could otherwise fill the log, nor those of other callers beyond a limit per second. A line that
 // represents n > 1 requests of the same method, route and status has sampled: n. The sum of sampled, or 1 for lines
 // without it, is the number of requests, except those of the last ten seconds (unauthenticated: of the last minute)
 // while the program runs.
@@ -81,8 +81,8 @@ func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
 	}
 }
 
-// SampleCause returns how many lines a line represents that gives the cause of a failed request. known says whether the
-// caller is known. 0 means that the line should not be logged.
+// SampleCause returns how many lines the line about the cause of a failed request represents, or 0 if it should not be
+// logged. known reports whether the caller is known.
 func (l *RequestLogger) SampleCause(known bool) int64 {
 	if known {
 		return l.failedCauses.rest.take(l.now(), 0)

@@ -14,7 +14,7 @@ import (
 
 var idlePoll = RequestLine{Method: "GET", Route: "/pending/{agent_id}", Path: "/pending/a", Status: 304, Duration: time.Millisecond, Idle: true}
 
-// counted returns the number of requests that lines represent, by status, as the log analyser does.
+// counted returns the number of requests that lines represent, by status, as the log analyzer does.
 func counted(tb testing.TB, log string) (requests map[int]int, lines int) {
 	tb.Helper()
 	requests = make(map[int]int)

@@ -15,7 +15,7 @@ const (
 	maxUnauthenticatedKinds = 512
 )
 
-// kind is what the log analyser groups requests by. A line represents only requests of the same kind.
+// kind is what the log analyzer groups requests by. A line represents only requests of the same kind.
 type kind struct {
 	method, route string
 	status        int
@@ -62,7 +62,7 @@ func (c *perSecond) count(second uint32) uint32 {
 // samplers are the kinds seen so far and the limits of their sampling. Looking one up takes no lock.
 type samplers struct {
 	first uint32 // number of requests of a kind in a second that get a line each
-	every uint32 // one in every of the others gets a line; 0 for none
+	every uint32 // every nth of the others gets a line; 0 for none
 	all   uint32 // limit of lines in a second, of all kinds; 0 for none
 	max   int    // limit of kinds
 
