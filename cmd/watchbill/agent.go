@@ -70,7 +70,8 @@ Exit status: 0 after SIGTERM or SIGINT; 1 if the token is another agent's; 2 if 
 	return cmd
 }
 
-// agent makes the agent that the flags describe, and what closes its connections and its log when it has run.
+// agent returns the agent that the flags describe, and a function that closes its connections and its log after it has
+// run.
 func (o *agentOptions) agent(std stdio) (_ *agent.Agent, end func() error, err error) {
 	var wrong faults
 	wrong.add(o.id == "", "--id", "is required")

@@ -31,11 +31,11 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// gcPercent is by how much the controller's heap grows until garbage is collected, unless GOGC says otherwise. Of what it
-// holds nearly all is cache and stays, so that to collect twice as often as Go does costs little.
+// gcPercent is the controller's GOGC unless the variable is set. Nearly all of its heap is long-lived cache, so that
+// collecting twice as often as by default costs little.
 const gcPercent = 50
 
-// askTimeout is how long the API may take to say what came of a report's run.
+// askTimeout limits a request to the API for the outcome of a report's run.
 const askTimeout = 10 * time.Second
 
 // controllerOptions are the flags of `watchbill controller`.
@@ -119,7 +119,7 @@ func (o *controllerOptions) run(ctx context.Context, std stdio) (err error) {
 	return mgr.Start(ctx)
 }
 
-// check returns what the flags say, or every fault of theirs.
+// check returns the configuration from the flags, or all their faults.
 func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, error) {
 	var wrong faults
 	o.checkAddresses(&wrong)
@@ -183,7 +183,7 @@ func resourceList(wrong *faults, flag string, quantities map[string]string) core
 	return list
 }
 
-// cluster returns how to reach the cluster, and the controller's own namespace there.
+// cluster returns the client configuration of the cluster and the controller's own namespace.
 func (o *controllerOptions) cluster(wrong *faults) (*rest.Config, string) {
 	loading := clientcmd.NewDefaultClientConfigLoadingRules()
 	loading.ExplicitPath = o.kubeconfig
@@ -198,7 +198,7 @@ func (o *controllerOptions) cluster(wrong *faults) (*rest.Config, string) {
 	return config, namespace
 }
 
-// namespaces fills in and checks the flags that name some.
+// namespaces sets defaults of the namespace flags and checks them.
 func (o *controllerOptions) namespaces(wrong *faults, own string) {
 	if len(o.reportNamespaces) == 0 && own != "" {
 		o.reportNamespaces = []string{own}

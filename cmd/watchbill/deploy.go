@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// How often --wait asks for a group: soon at first, then less often.
+// The intervals at which --wait reads a group: short at first, then longer.
 const (
 	firstLook  = 250 * time.Millisecond
 	usualPause = 2 * time.Second
@@ -100,7 +100,7 @@ func (o *deployOptions) request(wrong *faults, stdin io.Reader) openapi.CreateDe
 	}
 }
 
-// readSpec reads a JSON object from the argument itself, a file or standard input.
+// readSpec reads a JSON object from the argument, a file or standard input.
 func readSpec(given string, stdin io.Reader) (json.RawMessage, error) {
 	const most = fleet.MaxSpec
 	var spec []byte
@@ -165,7 +165,7 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	return nil
 }
 
-// printCreated prints the id of a group, and that of its deployment if there is one only.
+// printCreated prints the id of a group, and the deployment's id if there is only one.
 func printCreated(c console, created openapi.CreatedDeployments) error {
 	text := fmt.Sprintln("group", created.GroupID)
 	if len(created.Deployments) == 1 {
@@ -175,7 +175,8 @@ func printCreated(c console, created openapi.CreatedDeployments) error {
 	return err
 }
 
-// waitForGroup shows the progress of a group until it is finished. It retries while the server is unreachable, for a while.
+// waitForGroup shows the progress of a group until it is finished. It retries for a limited time while the server is
+// unreachable.
 func waitForGroup(ctx context.Context, c console, api *client, id string) (openapi.DeploymentGroup, error) {
 	line := statusLine{console: c}
 	defer line.end()
@@ -202,7 +203,7 @@ func waitForGroup(ctx context.Context, c console, api *client, id string) (opena
 	}
 }
 
-// groupCounts is one line: 20 deployments: 3 pending, 5 running, 12 succeeded.
+// groupCounts returns a line such as "20 deployments: 3 pending, 5 running, 12 succeeded".
 func groupCounts(g openapi.DeploymentGroup) string {
 	var parts []string
 	for _, part := range []struct {

@@ -74,7 +74,7 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 
 func listDeployments(ctx context.Context, c console, api *client, how listing, params openapi.ListDeploymentsParams) error {
 	var now time.Time
-	// A deployment may bring 64 KiB of output, so fewer make a page than of agents.
+	// A deployment may include 64 KiB of output, so the pages are smaller than those of agents.
 	deployments, more, err := pages(how.limit, 100, func(size int32, cursor *string) ([]openapi.Deployment, string, error) {
 		params.Limit, params.Cursor = &size, cursor
 		answer, err := read(api.ListDeployments(ctx, &params))

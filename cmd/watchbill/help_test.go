@@ -25,7 +25,7 @@ func eachCommand(do func(*cobra.Command)) {
 	walk(newRoot(stdio{strings.NewReader(""), io.Discard, io.Discard}, func(string) (string, bool) { return "", false }))
 }
 
-// leaning finds descriptions that need the one of another flag to be understood: a pronoun before any noun, and the like.
+// leaning matches descriptions that cannot be understood without another flag's, such as a pronoun before any noun.
 var leaning = regexp.MustCompile(`^(\S+ ){0,3}(it|its|their|they|them)\b|^(the same|how long by|after which)\b|\b(that folder|for that)\b`)
 
 func TestFlagDescriptionsStandAlone(t *testing.T) {

@@ -52,7 +52,7 @@ See also: watchbill executions recount.`,
 	return cmd
 }
 
-// executionName checks a name of an agent or a model, written kind=name.
+// executionName checks the name of an AI agent or model, written kind=name.
 func (f *faults) executionName(what, written string) {
 	kind, name, _ := strings.Cut(written, "=")
 	f.add(!openapi.NameKind(kind).Valid() || name == "", what, "must be agent=NAME or model=NAME, not %q", text.FitRunes(written, 60))

@@ -69,7 +69,7 @@ func checkPrices(c console, path string) error {
 	return c.print(c.table([]string{"LINE", "MODELS", "INSTEAD OF BUILT-IN PRICES OF"}, rows))
 }
 
-// readPrices reads a file of prices, and shows every fault of it.
+// readPrices reads a price file and shows all its faults.
 func readPrices(c console, what, path string) (*prices.List, error) {
 	content, err := readPriceFile(c.in, path)
 	var wrong faults

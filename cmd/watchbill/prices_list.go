@@ -12,24 +12,24 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// priceList is what is shown, and as JSON too.
+// priceList is the output, also as JSON.
 type priceList struct {
 	Version string        `json:"version"`
 	Prices  []listedPrice `json:"prices"`
 }
 
 type listedPrice struct {
-	Model     string   `json:"model,omitempty"`   // that was asked for
-	Pattern   string   `json:"pattern,omitempty"` // that it found
+	Model     string   `json:"model,omitempty"`   // the requested model
+	Pattern   string   `json:"pattern,omitempty"` // the pattern that matched
 	Match     []string `json:"match"`
-	For       string   `json:"for,omitempty"`      // the provider by whose price it is billed
-	Provider  string   `json:"provider,omitempty"` // those that charge the price, with commas between them
+	For       string   `json:"for,omitempty"`      // the provider whose price applies
+	Provider  string   `json:"provider,omitempty"` // the providers with this price, separated by commas
 	Elsewhere string   `json:"elsewhere,omitempty"`
 	From      string   `json:"from,omitempty"`
 	Until     string   `json:"until,omitempty"`
-	// Rates are those of the file; of a model that was asked for, with the factors of its region, tier and time.
+	// Rates are those of the file. For a requested model the factors of its region, tier and time are applied.
 	Rates        listedRates   `json:"usd_per_million_tokens"`
-	Factor       string        `json:"factor,omitempty"` // by what the file's were multiplied
+	Factor       string        `json:"factor,omitempty"` // the factor applied to the file's rates
 	Tiers        []listedTier  `json:"tiers,omitempty"`
 	ServiceTiers []listedTier  `json:"service_tiers,omitempty"`
 	Hours        []listedHours `json:"hours,omitempty"`
@@ -40,7 +40,7 @@ type listedPrice struct {
 	Line         int           `json:"line"`
 }
 
-// listedRates are decimals, and strings so that nobody rounds them. What has no price of its own is left out.
+// listedRates are decimals, as strings to avoid rounding. Kinds without a separate price are left out.
 type listedRates struct {
 	Input          string `json:"input"`
 	Output         string `json:"output"`
@@ -137,7 +137,7 @@ func newListedRates(r prices.Rates) listedRates {
 	}
 }
 
-// priceTime writes a time as a file does.
+// priceTime formats a time as in a price file.
 func priceTime(t time.Time) string {
 	switch {
 	case t.IsZero():
@@ -149,7 +149,7 @@ func priceTime(t time.Time) string {
 	}
 }
 
-// find lists the prices of models. The error says which have none, and why.
+// find lists the prices of models. The error names those without one and the reasons.
 func (l *priceList) find(list *prices.List, models []string, query prices.Query) error {
 	var missing []error
 	for _, model := range models {
@@ -174,7 +174,7 @@ func (l *priceList) find(list *prices.List, models []string, query prices.Query)
 	return errors.Join(missing...)
 }
 
-// table has a row for each price, and one below it for each tier.
+// table formats a row for each price, followed by a row for each of its tiers.
 func (l *priceList) table(c console, asked bool) string {
 	head := []string{"MODELS", "PROVIDER", "FROM", "UNTIL", "ABOVE", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "VERSION", "LINE"}
 	if asked {
@@ -198,7 +198,7 @@ func (l *priceList) table(c console, asked bool) string {
 	return c.table(head, rows)
 }
 
-// where says in which line of which file a price stands.
+// where returns the file and line of a price.
 func (p listedPrice) where() string {
 	if p.File == "" {
 		return strconv.Itoa(p.Line)

@@ -34,7 +34,7 @@ spec:
 const reportsNote = "watchbill: objective budget of fleet/daily: no alert: its budget is for the report's window, " +
 	"which differs from run to run; set spec.window, or period to Day\n"
 
-// ruleFile is what should be printed for reports.
+// ruleFile returns the expected output for reports.
 func ruleFile(t *testing.T, options rules.Options) string {
 	t.Helper()
 	budget := func(most string) report.Objective {
@@ -137,7 +137,7 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// TestRulesInPromtool runs what docs/objectives.md tells people to run.
+// TestRulesInPromtool runs the commands of docs/objectives.md.
 func TestRulesInPromtool(t *testing.T) {
 	t.Parallel()
 	tool, err := exec.Command(filepath.Join("..", "..", "hack", "tool"), "--path", "promtool").Output()

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// logFlags say where logs go.
+// logFlags are the flags for logs.
 type logFlags struct{ dir, level string }
 
 func (l *logFlags) bind(flags *pflag.FlagSet) {
@@ -21,7 +21,7 @@ func (l *logFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&l.level, "log-level", "info", "least severe `level` to log: debug, info, warn or error")
 }
 
-// open starts the logs. secrets are kept out of them wherever they turn up.
+// open starts the logs. secrets are redacted in them.
 func (l *logFlags) open(std stdio, secrets ...string) (*logging.Logs, error) {
 	logs, err := logging.New(logging.Options{
 		Dir: l.dir, Level: l.level, Stdout: std.out, Stderr: std.err, Now: time.Now, Secrets: secrets,
@@ -29,7 +29,7 @@ func (l *logFlags) open(std stdio, secrets ...string) (*logging.Logs, error) {
 	return logs, usageError(err)
 }
 
-// secrets are what must not be found in the logs.
+// secrets returns the values that must not appear in logs.
 func secrets(config replica.Config) []string {
 	all := []string{config.AdminToken, config.EnrollmentToken, config.IngestToken}
 	for _, database := range []string{config.DatabaseURL, config.DatabaseDirectURL} {
@@ -40,7 +40,7 @@ func secrets(config replica.Config) []string {
 	return all
 }
 
-// bindReplica binds the flags of a replica. Their defaults are what config holds.
+// bindReplica binds the flags of a replica. Their defaults are the values in config.
 func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&config.Listen, "listen", config.Listen, "`address` the API listens on")
 	flags.StringVar(&config.MetricsListen, "metrics-listen", config.MetricsListen, "`address` that serves /metrics for Prometheus")
@@ -78,7 +78,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&config.Retention.RollupMinutes, "keep-rollup-minutes", config.Retention.RollupMinutes, "how long to keep measurements of requests and of the database by the minute, before they are merged into hours")
 }
 
-// bindExecutions binds the flags of what concerns executions.
+// bindExecutions binds the flags of executions.
 func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	e := &config.Executions
 	flags.StringVar(&e.AgentsFile, "agents-file", "", "YAML `file` of the AI agents that the gateway runs; reloaded when it changes")
@@ -102,7 +102,7 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&e.Retention.Days, "keep-execution-days", e.Retention.Days, "how long to keep totals of executions (counts, tokens, costs) by the day")
 }
 
-// bindKubernetes binds the flags of what concerns ServiceAccounts.
+// bindKubernetes binds the flags of ServiceAccounts.
 func bindKubernetes(flags *pflag.FlagSet, config *replica.KubernetesConfig) {
 	flags.BoolVar(&config.Auth, "kubernetes-auth", false, "let Kubernetes ServiceAccounts make and read reports for namespaces where they may create and get monitoringreports/run")
 	flags.StringVar(&config.Audience, "kubernetes-audience", config.Audience, "`audience` that tokens of Kubernetes ServiceAccounts must be issued for")

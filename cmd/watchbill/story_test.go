@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// startReplica starts the real thing. Stop it before the test's database goes.
+// startReplica starts a real replica. Call stop before the test's database is removed.
 func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	t.Helper()
 	config := replica.Defaults()
@@ -48,7 +48,8 @@ func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	}
 }
 
-// TestStory is a day in the life, against the real API: enrol, run an agent, deploy, read logs, list, report.
+// TestStory uses the commands in a typical order against the real API: enroll, run an agent, deploy, read logs, list,
+// report.
 func TestStory(t *testing.T) {
 	t.Parallel()
 	logDir := t.TempDir()

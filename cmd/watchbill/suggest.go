@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// argumentError says what is wrong with a command's arguments, and what would be right.
+// argumentError describes what is wrong with a command's arguments, and the correct usage.
 func argumentError(cmd *cobra.Command, args []string) error {
 	switch {
 	case cmd.HasAvailableSubCommands():
@@ -36,8 +36,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return fmt.Errorf("%w; commands: %s", err, strings.Join(names, ", "))
 }
 
-// nearest returns the name that was probably meant; empty if there is none. Cobra measures the distance for its commands
-// alone.
+// nearest returns the name that was probably meant, or "". Cobra does this for commands only.
 func nearest(name string, names []string) string {
 	parent := &cobra.Command{SuggestionsMinimumDistance: 2}
 	for _, one := range names {

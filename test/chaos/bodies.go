@@ -21,7 +21,7 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// heldFanout holds thousands of polls of one agent and then gives it something to do.
+// heldFanout holds thousands of polls of one agent and then creates a deployment for it.
 var heldFanout = experiment{
 	name:  "held_fanout",
 	what:  "6,000 held polls of one agent, and one deployment for it",
@@ -85,7 +85,7 @@ var trickledBodies = experiment{
 			var conns []net.Conn
 			defer func() {
 				for _, conn := range conns {
-					_ = conn.Close() // its answer is of no interest
+					_ = conn.Close() // the response does not matter
 				}
 			}()
 			for i := range 700 {
@@ -103,7 +103,7 @@ var trickledBodies = experiment{
 				if err := conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 					return err
 				}
-				_, _ = io.WriteString(conn, head+body) // it may be answered, and closed, before all of it is sent
+				_, _ = io.WriteString(conn, head+body) // the server may respond and close the connection before all is sent
 			}
 			pause.For(ctx, time.Duration(t.repeat(10, 2))*time.Second)
 			return ctx.Err()
@@ -111,7 +111,8 @@ var trickledBodies = experiment{
 	},
 }
 
-// oversizedBodies sends more than any route takes, by clients that read the answer when they have sent everything.
+// oversizedBodies sends bodies larger than any route accepts, from clients that read the response only after sending
+// everything.
 var oversizedBodies = experiment{
 	name:  "oversized_bodies",
 	what:  "bodies of 64 MiB, by clients that read the answer after they have sent all of it",
@@ -141,7 +142,7 @@ var oversizedBodies = experiment{
 	},
 }
 
-// sendAll sends 64 MiB and then reads the answer.
+// sendAll sends 64 MiB and then reads the response.
 func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool) (status int, err error) {
 	const size, part = 64 << 20, 64 << 10
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", o.server.Address)
@@ -157,14 +158,14 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 		length, before, after, end = "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n", part), "\r\n", "0\r\n\r\n"
 	}
 	w := bufio.NewWriterSize(conn, 128<<10)
-	_, _ = fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, token, length) // Flush tells
+	_, _ = fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, token, length) // Flush returns the error
 	spaces := strings.Repeat(" ", part)
 	for range size / part {
 		if _, err := w.WriteString(before + spaces + after); err != nil {
 			return 0, err
 		}
 	}
-	_, _ = w.WriteString(end) // Flush tells
+	_, _ = w.WriteString(end) // Flush returns the error
 	if err := w.Flush(); err != nil {
 		return 0, err
 	}
@@ -176,7 +177,7 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 	return resp.StatusCode, errors.Join(err, resp.Body.Close())
 }
 
-// idleConnections opens more connections than a process may have files, and says nothing on them.
+// idleConnections opens more connections than a process's file limit, and sends nothing on them.
 var idleConnections = experiment{
 	name:  "idle_connections",
 	what:  "300 idle connections without a token to a process that may have 256 files",
@@ -186,7 +187,7 @@ var idleConnections = experiment{
 			var conns []net.Conn
 			defer func() {
 				for _, conn := range conns {
-					_ = conn.Close() // nothing was to be read from it
+					_ = conn.Close() // nothing was to be read
 				}
 			}()
 			for range 300 {
@@ -195,7 +196,7 @@ var idleConnections = experiment{
 					return err
 				}
 				conns = append(conns, conn)
-				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed already
+				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed
 			}
 			if !pause.For(ctx, 500*time.Millisecond) {
 				return ctx.Err()

@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// sleepers are agents in processes of their own, each of them twice, that are stopped and let go on again: to them it is as if
-// the clock had jumped, as it does for a machine that was suspended.
+// sleepers is the number of agents in separate processes, two for each agent, that are stopped and continued. To them
+// the clock seems to jump, as after a suspend of the machine.
 const sleepers = 3
 
 var clocksJump = newClocksFault()
@@ -65,10 +65,10 @@ func newClocksFault() experiment {
 	}
 }
 
-// jumpingClocks are the clocks of agents, by their ids.
+// jumpingClocks holds the clocks of agents by their ids.
 type jumpingClocks struct {
 	mu sync.Mutex
-	of map[string]time.Duration // ahead
+	of map[string]time.Duration // offsets
 }
 
 func (j *jumpingClocks) clock(agent string) func() time.Time {
@@ -85,7 +85,8 @@ func (j *jumpingClocks) set(agent string, ahead time.Duration) {
 	j.of[agent] = ahead
 }
 
-// startSleepers starts processes of `watchbill agent`. What they ask goes through a proxy that notes it in the diary.
+// startSleepers starts processes of `watchbill agent`. Their requests go through a proxy that records them in the
+// diary.
 func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err error) {
 	service, err := url.Parse(t.url())
 	if err != nil {
@@ -123,7 +124,7 @@ func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err e
 	return agents, nil
 }
 
-// suspend stops agents for longer than a lease, several times, while the clocks of others jump.
+// suspend stops agents several times for longer than a lease, while the clocks of others jump.
 func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jumpingClocks) error {
 	for range t.repeat(6, 2) {
 		var stopped []*rig.Process

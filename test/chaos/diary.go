@@ -10,31 +10,31 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// diary keeps what everybody saw and was told.
+// diary records what all clients saw and were sent.
 type diary struct {
 	mu          sync.Mutex
 	stories     map[string]*story    // of deployments, by id
-	executions  map[string]bool      // by id: brought by us; true once the API said that it is stored
-	tries       map[string]kindOfTry // requests by what they are
+	executions  map[string]bool      // by id; true once the API acknowledged that it is stored
+	tries       map[string]kindOfTry // requests by kind
 	outages     []outage
-	distinct    map[string]bool // what outages were of, to show each once
-	inFlight    int             // requests that may or may not have come to something
-	unexplained []string        // answers that nobody should get
+	distinct    map[string]bool // the reasons of outages, to show each once
+	inFlight    int             // requests with an unknown outcome
+	unexplained []string        // responses that must not occur
 }
 
 // story is what was seen of one deployment.
 type story struct {
-	acked    time.Time               // when the API said that it was made; zero: it did not
-	finished bool                    // as far as was seen
-	claims   map[int]map[string]bool // told that they have the attempt, by attempt and claim
+	acked    time.Time               // when the API acknowledged it; zero if it did not
+	finished bool                    // as far as is known
+	claims   map[int]map[string]bool // the claims accepted by the server, by attempt
 	events   []event
 }
 
 type kindOfTry struct{ made, failed int }
 
-// outage is a request that failed: broken, or answered as only a server with troubles does.
+// outage is a failed request: broken, or with a response that indicates a server fault.
 type outage struct {
-	at     time.Time // it was over
+	at     time.Time // when it ended
 	kind   string
 	reason string
 }
@@ -50,7 +50,7 @@ func newDiary() *diary {
 	}
 }
 
-// story of a deployment; d.mu is held.
+// story returns the story of a deployment. d.mu must be held.
 func (d *diary) story(id string) *story {
 	s := d.stories[id]
 	if s == nil {
@@ -75,7 +75,7 @@ func (d *diary) note(kind, reason string, at time.Time) {
 	d.tries[kind] = t
 }
 
-// strange keeps an answer that should not be.
+// strange records a response that must not occur.
 func (d *diary) strange(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,7 +84,7 @@ func (d *diary) strange(format string, args ...any) {
 	}
 }
 
-// brought notes that executions are on their way; stored, that the API said they are there.
+// brought records that executions are being sent; stored records that the API acknowledged them.
 func (d *diary) brought(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -103,7 +103,7 @@ func (d *diary) stored(ids ...string) {
 	}
 }
 
-// made notes deployments that the API said were made.
+// made records acknowledged deployments.
 func (d *diary) made(at time.Time, ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,7 +114,7 @@ func (d *diary) made(at time.Time, ids ...string) {
 	}
 }
 
-// saw notes what somebody saw of a deployment.
+// saw records what a client saw of a deployment.
 func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -123,7 +123,7 @@ func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, a
 	s.finished = s.finished || status.Finished()
 }
 
-// did notes what somebody did to a deployment. answered is zero where it is not known what came of it.
+// did records what a client did to a deployment. answered is zero if the outcome is unknown.
 func (d *diary) did(id string, e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -147,14 +147,14 @@ func (d *diary) did(id string, e event) {
 	}
 }
 
-// look reads the diary.
+// look calls read while it holds the lock.
 func (d *diary) look(read func(*diary)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	read(d)
 }
 
-// failures counts requests of the kinds that failed between two times; of all kinds where none is named.
+// failures counts the failed requests of the given kinds, or of all kinds, between two times.
 func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
 	d.look(func(d *diary) {
 		for _, o := range d.outages {
@@ -166,7 +166,7 @@ func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
 	return n
 }
 
-// unfinished are the deployments that the API said were made, and that nobody has seen finished.
+// unfinished returns the acknowledged deployments that no client has seen finished.
 func (d *diary) unfinished() (ids []string) {
 	d.look(func(d *diary) {
 		for id, s := range d.stories {
@@ -179,7 +179,7 @@ func (d *diary) unfinished() (ids []string) {
 	return ids
 }
 
-// doubleClaims counts runs that were told to have an attempt which another has too.
+// doubleClaims counts runs that were given an attempt that another run has too.
 func (d *diary) doubleClaims() (n int) {
 	d.look(func(d *diary) {
 		for _, s := range d.stories {
@@ -191,7 +191,7 @@ func (d *diary) doubleClaims() (n int) {
 	return n
 }
 
-// eventually looks until it is true, and says whether it became so before ctx ended.
+// eventually calls look until it returns true, and reports whether it did before ctx ended.
 func eventually(ctx context.Context, every time.Duration, look func() bool) bool {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -56,8 +56,8 @@ func newDatabaseDiskFault() experiment {
 	}
 }
 
-// fillDatabase takes PostgreSQL's room away until it cannot store anything, for a while, and gives it back. At first it has no room
-// for tables, and answers that; once it has none for its log either, it crashes, and cannot start.
+// fillDatabase fills PostgreSQL's disk until it cannot store anything for a while, and then frees it. At first it has
+// no space for tables and returns errors. When it has no space for its log either, it crashes and cannot start.
 func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *rig.Disk, logToo bool) error {
 	began := time.Now()
 	if err := disk.Fill(0); err != nil {
@@ -97,7 +97,7 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 	return nil
 }
 
-// useUpLog has PostgreSQL begin one file of its log after the other, until it has no room for the next and crashes.
+// useUpLog makes PostgreSQL switch its log files until it has no space for the next and crashes.
 func (t *trial) useUpLog(ctx context.Context) error {
 	const most = 100 // files
 	for range most {
@@ -108,7 +108,7 @@ func (t *trial) useUpLog(ctx context.Context) error {
 		const diskFull = "53100"
 		var told *pgconn.PgError
 		if err != nil && (!errors.As(err, &told) || told.Code != diskFull) {
-			return nil // it hung up on us, or takes no connections
+			return nil // it closed the connection or accepts none
 		}
 	}
 	return errors.New("PostgreSQL has room for its log still")
@@ -151,7 +151,7 @@ func newSpoolDiskFault() experiment {
 	}
 }
 
-// fillSpools takes the spools' room away, and gives it back. Meanwhile runs are refused, and nothing else is.
+// fillSpools fills the disks of the spools, and then frees them. In the meantime runs, and only runs, are rejected.
 func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 	began := time.Now()
 	for _, disk := range disks {
@@ -197,7 +197,7 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 	return nil
 }
 
-// outrunSpools stops PostgreSQL and has so many AI agents run that the spools' disks fill up.
+// outrunSpools stops PostgreSQL and runs AI agents until the spools' disks are full.
 func (t *trial) outrunSpools(ctx context.Context) error {
 	const askers, most = 8, 20_000
 	if err := t.postgres.Stop(ctx); err != nil {

@@ -55,7 +55,7 @@ func newNetworkFault() experiment {
 	}
 }
 
-// stalls stops all traffic for longer than a sweep waits, and lets it go on.
+// stalls stops all traffic for longer than a sweep waits, and then resumes it.
 func stalls(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Stall()
 	pause.For(ctx, t.between(4*time.Second, 7*time.Second))
@@ -63,7 +63,7 @@ func stalls(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, 
 	return time.Now(), "stalled for some seconds"
 }
 
-// forgets leaves the connections that there are without an answer for ever.
+// forgets stops the traffic of existing connections permanently.
 func forgets(_ context.Context, _ *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Forget()
 	return time.Now(), "the connections that there were never answered again"
@@ -78,7 +78,7 @@ func stallsAndCuts(ctx context.Context, t *trial, network *rig.Proxy) (over time
 	return time.Now(), "stalled until requests gave up, and cut"
 }
 
-// slows makes every round trip a tenth of a second longer, as to another continent. Things go on, slower.
+// slows makes every round trip 100 ms longer, as to another continent. Everything works, but slower.
 func slows(ctx context.Context, _ *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Delay(50 * time.Millisecond)
 	pause.For(ctx, 6*time.Second)

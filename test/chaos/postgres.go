@@ -66,7 +66,8 @@ var listenerTerminated = experiment{
 		defer couriers.cancel()
 		var ended int
 		for range t.repeat(50, 20) {
-			// A listening connection last ran its LISTEN, for there is always somebody to be heard.
+			// The last statement of a listening connection is its LISTEN, since notifications are too frequent for a
+			// ping.
 			err := t.ask(ctx, func(conn *pgx.Conn) error {
 				rows, err := conn.Query(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 					WHERE datname = current_database() AND query LIKE 'LISTEN %'`)
@@ -139,7 +140,7 @@ var poolHeld = experiment{
 	},
 }
 
-// deployForNobody makes a deployment that no agent is there to claim.
+// deployForNobody creates a deployment without an agent to claim it.
 func (t *trial) deployForNobody(ctx context.Context) (id string, err error) {
 	status, answer, err := t.crowd.post(ctx, t.crowd.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": []string{rig.AgentID(idleAgents - 1)}, "name": neverDone, "spec": map[string]any{},
@@ -156,8 +157,8 @@ func (t *trial) deployForNobody(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-// holdPools locks something that cancelling a deployment needs, and has so many cancel it that all connections wait. It
-// measures idle polls meanwhile, and returns when the lock was let go.
+// holdPools holds a lock that cancellations need, and sends so many cancellations that all pool connections wait. It
+// measures idle polls in the meantime, and returns when the lock was released.
 func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time, err error) {
 	conn, err := pgx.Connect(ctx, t.direct)
 	if err != nil {
@@ -178,7 +179,7 @@ func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time,
 		waiting.Go(func() {
 			for holding.Err() == nil {
 				url := "http://" + t.address[n%replicas] + "/api/deployments/" + id + "/cancel"
-				_, _, _ = send(holding, client, http.MethodPost, url, rig.AdminToken, nil, nil) // it is to wait, and no more
+				_, _, _ = send(holding, client, http.MethodPost, url, rig.AdminToken, nil, nil) // it only has to wait
 			}
 		})
 	}
@@ -217,7 +218,7 @@ func (t *trial) awaitBusyPools(ctx context.Context) error {
 	return fmt.Errorf("the pools do not fill: %w", errors.Join(last, ctx.Err()))
 }
 
-// measureIdlePolls polls both replicas for a while, at a rate.
+// measureIdlePolls polls both replicas at a rate for a while.
 func (t *trial) measureIdlePolls(ctx context.Context, d time.Duration) error {
 	const rate, workers = 500, 16
 	ctx, cancel := context.WithTimeout(ctx, d)

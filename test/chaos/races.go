@@ -13,20 +13,20 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// runners is how many runs claim an attempt at once, and raceEach how often.
+// runners is how many runs claim an attempt at once, raceEach the interval.
 const (
 	runners  = 6
 	raceEach = 150 * time.Millisecond
 )
 
-// race has several runs claim one attempt at the same moment, half of them at each replica. The one that has it says that it
-// succeeded; that no two have it the diary sees.
+// race has several runs claim one attempt at the same moment, half of them at each replica. The one that gets it
+// reports success. The diary checks that no two get it.
 func (c *crowd) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 	agent := raceAgent(i)
 	lanes := make([]*http.Client, runners)
 	for n := range lanes {
 		lanes[n] = c.client(true)
-		lanes[n].Transport.(*wire).as = "probe " // it asks one replica, which may be down
+		lanes[n].Transport.(*wire).as = "probe " // it uses one replica, which may be down
 	}
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) {
 		answer, ok := c.insist(ctx, client, "/api/deployments", c.t.tokens().admin, http.Header{"Idempotency-Key": {newID(random)}}, map[string]any{
@@ -57,10 +57,10 @@ func (c *crowd) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 	}
 }
 
-// raceAgent is one of the idle agents, of those that no probe polls for.
+// raceAgent returns one of the idle agents that no probe uses.
 func raceAgent(i int) int { return idleAgents - 2 - i }
 
-// report reports until it is known what came of it, and says whether it was taken.
+// report repeats a report until its outcome is known, and reports whether it was accepted.
 func (c *crowd) report(ctx context.Context, client *http.Client, url string, agent int, claim, status string) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer cancel()

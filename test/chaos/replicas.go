@@ -52,7 +52,7 @@ func (t *trial) kill(i int) error {
 	return nil
 }
 
-// crowdKinds are the requests of those who use the service, by whichever replica. Probes ask one that may be down.
+// crowdKinds are the kinds of requests of the crowd, which use any replica. Probes use one that may be down.
 var crowdKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
 
 var rollingRestart = experiment{
@@ -89,7 +89,7 @@ var rollingRestart = experiment{
 	},
 }
 
-// awaitReplicas waits until the balancer gives connections to all of them.
+// awaitReplicas waits until the balancer uses all replicas.
 func (t *trial) awaitReplicas(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -99,7 +99,7 @@ func (t *trial) awaitReplicas(ctx context.Context) error {
 	return errors.New("not all replicas become ready")
 }
 
-// showOutages tells of failed requests since a moment, each reason once.
+// showOutages logs the failed requests since a time, each reason once.
 func (t *trial) showOutages(since time.Time, kinds ...string) {
 	type reason struct{ kind, why string }
 	count := map[reason]int{}

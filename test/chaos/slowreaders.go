@@ -12,8 +12,8 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// slowReaders ask for the largest polls and read none of the answers: first by one agent's token, then a rollout to many agents
-// over links that hardly carry anything.
+// slowReaders sends polls with the largest responses and does not read them: first with one agent's token, then as in a
+// rollout to many agents over very slow links.
 var slowReaders = experiment{
 	name:  "slow_readers",
 	what:  "180 clients ask for the largest polls and read nothing of the answers",
@@ -43,14 +43,14 @@ var slowReaders = experiment{
 	},
 }
 
-// readSlowly has clients ask, each as an agent, and looks for some seconds at what becomes of the server.
+// readSlowly has clients poll, each as an agent, and measures the server for some seconds.
 func (o *overload) readSlowly(ctx context.Context, name string, readers int, agent func(i int) int) error {
 	k := o.watch(ctx)
 	defer func() { k.end(name); o.set("rss_under_"+name+"_mib", k.mib(), "MiB") }()
 	var conns []net.Conn
 	defer func() {
 		for _, conn := range conns {
-			_ = conn.Close() // nothing is to be read from it
+			_ = conn.Close() // nothing is to be read
 		}
 	}()
 	for i := range readers {

@@ -32,7 +32,7 @@ var soak = experiment{
 		grown := 0
 		for _, s := range []struct {
 			name, unit string
-			forgiven   float64 // growth that says nothing
+			forgiven   float64 // growth that is ignored
 			of         func(sample) float64
 		}{
 			{"memory", "MiB", 8, func(s sample) float64 { return s.memory / (1 << 20) }},
@@ -53,10 +53,10 @@ var soak = experiment{
 	},
 }
 
-// sample is how large the service is at a moment: both replicas together.
+// sample is the size of the service at a moment: both replicas together.
 type sample struct{ memory, goroutines, connections float64 }
 
-// sample looks every second.
+// sample takes a sample every second.
 func (t *trial) sample(ctx context.Context, d time.Duration) (all []sample, err error) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		var s sample

@@ -75,16 +75,16 @@ var reconnects = experiment{
 	},
 }
 
-// storm is a fleet whose agents do nothing but hold their polls.
+// storm is a fleet whose agents only hold polls.
 type storm struct {
 	t        *trial
 	agents   sync.WaitGroup
-	answered []atomic.Int64 // when each agent's newest poll was answered; nanoseconds of the Unix clock
-	told     atomic.Int64   // polls that had something to tell
+	answered []atomic.Int64 // the time of each agent's last response, in Unix nanoseconds
+	told     atomic.Int64   // polls that returned deployments
 	slowest  time.Duration
 }
 
-// hold polls without a pause, at first for an answer at once and then for one that is held.
+// hold polls continuously, the first time without waiting and then with held polls.
 func (s *storm) hold(ctx context.Context, i int) {
 	address := s.t.address[i%replicas]
 	agent := idleAgents + i
@@ -111,7 +111,7 @@ func (s *storm) session(ctx context.Context, address string, i int, request func
 		return err
 	}
 	defer conn.Close()
-	hangUp := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the poll that it holds fails
+	hangUp := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the held poll fails
 	defer hangUp()
 	tag := fleet.NothingWaiting
 	for wait := false; ; wait = true {
@@ -134,7 +134,7 @@ func (s *storm) session(ctx context.Context, address string, i int, request func
 	}
 }
 
-// awaitAll waits until every agent was answered after a moment.
+// awaitAll waits until every agent got a response after a time.
 func (s *storm) awaitAll(ctx context.Context, since time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
@@ -153,7 +153,7 @@ func (s *storm) awaitAll(ctx context.Context, since time.Time) error {
 	return fmt.Errorf("%d of %d agents were not answered", left, len(s.answered))
 }
 
-// deliverToSome gives some of the agents something to do, which their held polls must tell soon, and takes it back.
+// deliverToSome creates deployments for some of the agents, which their held polls must return soon, and cancels them.
 func (s *storm) deliverToSome(ctx context.Context) error {
 	const some = 200
 	ids := make([]string, some)

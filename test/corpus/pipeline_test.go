@@ -19,7 +19,7 @@ import (
 
 const day = 24 * time.Hour
 
-// pipeline is all that an export goes through.
+// pipeline is everything that processes an export.
 type pipeline struct {
 	traces *otlp.Traces
 	store  *postgres.Executions
@@ -66,7 +66,7 @@ func newPipeline(t *testing.T) *pipeline {
 	return &pipeline{otlp.New(otlp.Options{Ledger: l}), store, pool}
 }
 
-// ensureDays makes the partitions that the scenarios' times need.
+// ensureDays creates the partitions for the scenarios' times.
 func (p *pipeline) ensureDays(t *testing.T, now time.Time) {
 	t.Helper()
 	if err := p.store.EnsureDays(t.Context(), now.Add(-day)); err != nil {
@@ -74,7 +74,7 @@ func (p *pipeline) ensureDays(t *testing.T, now time.Time) {
 	}
 }
 
-// settle has the store look at all that waits until that changes nothing, and then as if it had waited long enough.
+// settle settles the stored executions until nothing changes, and then as if the maximum wait were over.
 func (p *pipeline) settle(t *testing.T) {
 	t.Helper()
 	for _, since := range []string{"since", "since", "since - interval '1 day'"} {
@@ -121,7 +121,7 @@ type row struct {
 	tokens                             [5]int64 // in the order of tokenKinds
 }
 
-// stored returns the rows by their scenario's index.
+// stored returns the rows by scenario index.
 func (p *pipeline) stored(t *testing.T) map[int][]row {
 	t.Helper()
 	found := map[int][]row{}
@@ -146,7 +146,7 @@ func (p *pipeline) stored(t *testing.T) map[int][]row {
 	return found
 }
 
-// checkRollups wants the rollups to be what the rows add up to.
+// checkRollups checks that the rollups equal the totals of the rows.
 func (p *pipeline) checkRollups(t *testing.T) {
 	t.Helper()
 	const measures = `sum(tokens_used) AS tokens, sum(COALESCE(cost_nano_usd, 0)) AS cost`

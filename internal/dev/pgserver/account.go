@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// outputGrace bounds the wait for descendants that keep a finished program's output open.
+// outputGrace limits the wait for descendants that keep a finished program's output open.
 const outputGrace = 5 * time.Second
 
-// lastResortID is the user and group for root where the machine knows neither postgres nor nobody. PostgreSQL runs as a
-// user without a name, but initdb does not and says so: there, only a cluster that exists can be served.
+// lastResortID is the user and group used by root if the machine has neither postgres nor nobody. PostgreSQL runs as a
+// user without a name, but initdb does not, so only an existing cluster can be served.
 const lastResortID = 65534
 
-// account is the user that PostgreSQL's programs run as. They refuse to run as root.
+// account is the user that runs PostgreSQL's programs, which do not run as root.
 type account struct {
 	uid, gid uint32
-	switched bool // we are root, and this is somebody else
+	switched bool // this process is root and the account is another user
 }
 
 func serviceAccount() account {
@@ -43,12 +43,12 @@ func serviceAccount() account {
 	return account{uid: lastResortID, gid: lastResortID, switched: true}
 }
 
-// command prepares a program to run as the account in dir: in a process group of its own, so that a terminal's Ctrl-C
-// reaches us and not it, and sent atDeath should we die first. It sees none of our environment but the search paths,
-// since tokens live there. Where ctx may end, its whole group is killed then.
+// command prepares a program to run as the account in dir. It runs in a separate process group, so that a terminal's
+// Ctrl-C reaches only this process, and gets the signal atDeath if this process dies first. Of the environment it gets
+// only the search paths, since the rest may contain tokens. If ctx can end, its process group is killed then.
 //
-// On Linux the parent, to the kernel, is the thread: whoever starts the program locks its goroutine to the thread until
-// the program has ended.
+// On Linux the kernel's notion of the parent is the thread: the caller must lock its goroutine to the thread until the
+// program has ended.
 func (a account) command(ctx context.Context, atDeath syscall.Signal, dir, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -68,13 +68,14 @@ func (a account) command(ctx context.Context, atDeath syscall.Signal, dir, progr
 	return cmd
 }
 
-// run runs a program of the account's to its end and returns what it wrote.
+// run runs a program as the account to its end and returns its output.
 func (a account) run(ctx context.Context, dir, program string, args ...string) ([]byte, error) {
 	defer lockThread()()
 	return a.command(ctx, syscall.SIGKILL, dir, program, args...).CombinedOutput()
 }
 
-// enter tells why the account may not use dir, by letting it try: modes alone do not tell (ACLs, namespaces).
+// enter returns an error if the account cannot use dir. It has the account try, since modes are not sufficient (ACLs,
+// namespaces).
 func (a account) enter(ctx context.Context, dir string) error {
 	if !a.switched {
 		return nil
@@ -85,7 +86,7 @@ func (a account) enter(ctx context.Context, dir string) error {
 	return nil
 }
 
-// own makes the account the owner of a file or of a tree.
+// own makes the account the owner of a file or tree.
 func (a account) own(root string) error {
 	if !a.switched {
 		return nil

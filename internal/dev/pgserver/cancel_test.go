@@ -14,7 +14,7 @@ func TestCancelledStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", parent) // for the ephemeral ones
-	// Each pattern is of a file that marks how far the start has come when it is cancelled.
+	// Each pattern matches a file that shows how far the start was when it was canceled.
 	for name, mark := range map[string]string{
 		"before it begins":        "",
 		"as it claims its folder": "*/lock",
@@ -43,7 +43,7 @@ func TestCancelledStartLeavesNothing(t *testing.T) {
 	}
 }
 
-// cancelledAt cancels a start when a file appears that matches the pattern.
+// cancelledAt cancels a start when a file that matches the pattern appears.
 func cancelledAt(t *testing.T, opts Options, pattern string, atOnce bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// major returns the major version of the cluster, 0 when there is none yet.
+// major returns the major version of the cluster, or 0 if there is no cluster.
 func (h *home) major() (int, error) {
 	path := filepath.Join(h.data(), "PG_VERSION")
 	text, err := os.ReadFile(path)
@@ -30,8 +30,8 @@ func (h *home) major() (int, error) {
 	return major, nil
 }
 
-// initialise makes the cluster if there is none. It is made under another name first: initdb that was interrupted
-// leaves something that looks like a cluster.
+// initialise creates the cluster if there is none. It creates it under a temporary name, since an interrupted initdb
+// leaves a folder that looks like a cluster.
 func (h *home) initialise(ctx context.Context, programs installation) error {
 	major, err := h.major()
 	if err != nil {
@@ -66,7 +66,7 @@ func (h *home) initialise(ctx context.Context, programs installation) error {
 	return os.Rename(fresh, h.data())
 }
 
-// adopt prepares the use of a cluster that an earlier run made, under another account perhaps.
+// adopt prepares the use of an existing cluster, which may have another owner.
 func (h *home) adopt(programs installation, major int) error {
 	if major != programs.major {
 		return fmt.Errorf("%s was made by PostgreSQL %d, and the PostgreSQL found in %s is %d: "+
@@ -75,11 +75,11 @@ func (h *home) adopt(programs installation, major int) error {
 	return h.who.own(h.data())
 }
 
-// makePassword writes a password for the superuser. There may be one from a start that got no further.
+// makePassword writes a password for the superuser, unless an earlier, incomplete start has.
 func (h *home) makePassword() error {
 	temporary := h.passwordPath() + ".new"
 	secret := make([]byte, 24)
-	_, _ = rand.Read(secret) // never fails: it ends the program instead
+	_, _ = rand.Read(secret) // never returns an error
 	if err := os.WriteFile(temporary, []byte(hex.EncodeToString(secret)+"\n"), 0o600); err != nil {
 		return err
 	}

@@ -17,14 +17,14 @@ import (
 
 const downloadTimeout = 15 * time.Minute
 
-// downloadable are the versions that the library knows, the newest first.
+// downloadable returns the versions that the library supports, newest first.
 func downloadable() []embeddedpostgres.PostgresVersion {
 	return []embeddedpostgres.PostgresVersion{
 		embeddedpostgres.V18, embeddedpostgres.V17, embeddedpostgres.V16, embeddedpostgres.V15,
 	}
 }
 
-// download returns PostgreSQL of the given major version, 0 for the newest, from the cache or from the repository.
+// download returns PostgreSQL of the given major version (0 for the newest) from the cache or the repository.
 func (s sources) download(ctx context.Context, opts Options, who account, major int) (installation, error) {
 	found, err := s.cached(ctx, opts, who, major)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s sources) cached(ctx context.Context, opts Options, who account, major in
 	if err != nil {
 		return installation{}, err
 	}
-	anybody := func(int) error { return nil } // another process that downloads is waited for
+	anybody := func(int) error { return nil } // waits for another process that downloads
 	held, err := awaitLock(ctx, filepath.Join(cache, lockName), anybody)
 	if err != nil {
 		return installation{}, err
@@ -75,11 +75,11 @@ func cacheDir(ctx context.Context, opts Options, who account) (string, error) {
 	return who.place(ctx, wanted, standIns(), opts.Logf)
 }
 
-// fetch has the library download and unpack a version into folder, whole or not at all.
+// fetch downloads and unpacks a version into folder with the library. On an error the folder is not created.
 //
-// The library only knows how to start a server, which it cannot do as root. It fetches, checks and unpacks first, and
-// then clears its data directory; one whose name ends in a dot is never cleared (os.RemoveAll refuses it), so that it
-// stops there with an error that bears that name. It leaves one empty file, its log, in the temporary directory.
+// The library can only start a server, which it cannot do as root. It downloads, checks and unpacks first, and then
+// clears its data directory. os.RemoveAll rejects a name that ends in a dot, so with such a directory the library stops
+// there with an error that contains the name. It leaves one empty file, its log, in the temporary directory.
 func (s sources) fetch(ctx context.Context, version embeddedpostgres.PostgresVersion, folder string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
 	defer cancel()
@@ -119,7 +119,7 @@ func (s sources) fetch(ctx context.Context, version embeddedpostgres.PostgresVer
 	return os.Rename(unpacked, folder)
 }
 
-// openToAll lets everybody read and run what the owner may, whatever the umask was.
+// openToAll gives everyone the owner's read and execute permissions, whatever the umask was.
 func openToAll(root string) error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.Type()&fs.ModeSymlink != 0 {

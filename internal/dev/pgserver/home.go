@@ -12,16 +12,17 @@ import (
 )
 
 const (
-	// Folders of ephemeral servers bear a name that no stand-in's can begin with: the unlocked ones are removed.
+	// Prefix of the folders of ephemeral servers; stand-ins have another. Unlocked folders with this prefix are
+	// removed.
 	ephemeralPrefix = "ephemeral-watchbill-"
-	newPrefix       = "new-watchbill-" // made, not yet locked
+	newPrefix       = "new-watchbill-" // created, not yet locked
 	lockName        = "lock"
 
-	// orphanGrace bounds the wait for a server whose parent was killed to finish its own shutdown.
+	// orphanGrace limits the wait for the shutdown of a server whose parent was killed.
 	orphanGrace = 30 * time.Second
 )
 
-// home is the folder that holds one server's files, locked for as long as the server or its parent lives.
+// home is the folder of one server's files. It is locked while the server or its parent lives.
 type home struct {
 	dir       string
 	who       account
@@ -59,8 +60,9 @@ func (h *home) openKept(ctx context.Context, opts Options) error {
 	return err
 }
 
-// acquire takes the folder's lock, which the server inherits: it is free only when neither parent nor server lives. A
-// parent that lives is an error at once; the server of one that was killed is on its way out and waited for.
+// acquire takes the folder's lock, which the server inherits: it is free only if neither parent nor server lives. If
+// the parent lives, acquire returns an error immediately. If it was killed, its server is shutting down and acquire
+// waits.
 func (h *home) acquire(ctx context.Context) (*os.File, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, orphanGrace, errors.New("its server outlives it"))
 	defer cancel()
@@ -72,8 +74,8 @@ func (h *home) acquire(ctx context.Context) (*os.File, error) {
 	})
 }
 
-// makeEphemeral makes a folder with a name that it gets only once it is locked: whatever bears such a name and is not
-// locked was left behind, and goes.
+// makeEphemeral creates a folder and renames it to its final name once it is locked. So an unlocked folder with such a
+// name was left behind and can be removed.
 func (h *home) makeEphemeral(ctx context.Context) error {
 	var failures []error
 	for _, parent := range slices.Backward(standIns()) {
@@ -113,8 +115,8 @@ func (h *home) claimEphemeral(made string) (err error) {
 	return nil
 }
 
-// removeAbandoned removes the folders of ephemeral servers whose parents were killed. What cannot be removed waits for
-// the next start.
+// removeAbandoned removes the folders of ephemeral servers whose parents were killed. If one cannot be removed, the
+// next start tries again.
 func removeAbandoned(parent string) {
 	found, err := filepath.Glob(filepath.Join(parent, ephemeralPrefix+"*"))
 	if err != nil {
@@ -133,7 +135,7 @@ func removeAbandoned(parent string) {
 	}
 }
 
-// close gives the folder back, or removes it.
+// close unlocks the folder, or removes it.
 func (h *home) close() error {
 	var errs []error
 	if h.log != nil {

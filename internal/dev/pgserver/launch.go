@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// launch starts the postmaster. There is no Unix socket: its path would have to be short, and nobody needs it.
+// launch starts the postmaster, without a Unix socket: its path would have to be short, and it is not needed.
 func (h *home) launch(programs installation, port int) (*process, error) {
 	settings := []string{
 		"listen_addresses=127.0.0.1",
@@ -29,7 +29,7 @@ func (h *home) launch(programs installation, port int) (*process, error) {
 	atDeath := syscall.SIGINT
 	if h.ephemeral {
 		settings = append(settings, "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200")
-		atDeath = syscall.SIGQUIT // no checkpoint: there is nothing to keep
+		atDeath = syscall.SIGQUIT // without a checkpoint: there is nothing to keep
 	}
 	args := []string{"-D", h.data()}
 	for _, setting := range settings {
@@ -45,7 +45,7 @@ func (h *home) launch(programs installation, port int) (*process, error) {
 	return process, nil
 }
 
-// awaitReady returns when the server takes connections and has its database.
+// awaitReady waits until the server accepts connections and has its database.
 func (h *home) awaitReady(ctx context.Context, process *process, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -72,14 +72,14 @@ func (h *home) awaitReady(ctx context.Context, process *process, url string) err
 	}
 }
 
-// announced reports whether that very server has written "ready" into its pid file, whose first line is its pid and
-// whose eighth its status. Until then a stranger may answer on the port.
+// announced reports whether this server has written "ready" into its pid file, whose first line is its pid and whose
+// eighth is its status. Until then another process may listen on the port.
 func (h *home) announced(pid int) bool {
 	lines := h.pidFile()
 	return len(lines) >= 8 && lines[0] == strconv.Itoa(pid) && strings.TrimSpace(lines[7]) == "ready"
 }
 
-// pidFile returns the lines of the server's pid file, at least one; it is empty where there is no file.
+// pidFile returns the lines of the server's pid file, or one empty line if there is no file.
 func (h *home) pidFile() []string {
 	text, _ := os.ReadFile(filepath.Join(h.data(), "postmaster.pid"))
 	return strings.Split(string(text), "\n")
@@ -101,7 +101,7 @@ func ensureDatabase(ctx context.Context, url string) (err error) {
 	return err
 }
 
-// refusesLogin reports SQLSTATE class 28, invalid authorization: trying again cannot help.
+// refusesLogin reports whether err has SQLSTATE class 28, invalid authorization. A retry cannot help.
 func refusesLogin(err error) bool {
 	var pgErr *pgconn.PgError
 	return errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "28")

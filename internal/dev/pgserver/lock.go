@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// pollInterval is how often the things are looked at that cannot be waited for.
+// pollInterval is how often conditions without a notification are checked.
 const pollInterval = 20 * time.Millisecond
 
 var errLocked = errors.New("in use by another process")
 
-// awaitLock takes the lock file at path, writes our pid into it, and waits while somebody else holds it; for as long as
-// ctx and refuse allow, which is given the holder's pid, 0 when that cannot be told.
+// awaitLock takes the lock file at path and writes this process's pid into it. While another process holds it,
+// awaitLock waits until ctx ends or refuse returns an error. refuse gets the holder's pid, or 0 if it is unknown.
 func awaitLock(ctx context.Context, path string, refuse func(holder int) error) (*os.File, error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -39,7 +39,7 @@ func awaitLock(ctx context.Context, path string, refuse func(holder int) error) 
 	}
 }
 
-// tryLock takes the lock file at path if nobody holds it.
+// tryLock takes the lock file at path if it is free.
 func tryLock(path string, flags int) (*os.File, error) {
 	file, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -67,7 +67,7 @@ func writePid(file *os.File) error {
 	return err
 }
 
-// lockHolder returns the pid in the lock file, 0 when there is none to be read.
+// lockHolder returns the pid in the lock file, or 0 if it has none.
 func lockHolder(path string) int {
 	file, err := os.Open(path)
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	maxLogBytes  = 8 << 20 // of a log file; there is one predecessor beside it
+	maxLogBytes  = 8 << 20 // of a log file; one predecessor is kept
 	logTailBytes = 2 << 10
 )
 
-// logFile is the server's log: bounded, and never a reason for the server to wait. PostgreSQL's own log collector
-// cannot bound a file's size under one name.
+// logFile is the server's log. It has a maximum size and never blocks the server. PostgreSQL's log collector cannot
+// limit a file's size under one name.
 type logFile struct {
 	mu   sync.Mutex
 	path string
@@ -43,8 +43,8 @@ func (l *logFile) open() error {
 	return nil
 }
 
-// Write always claims success: an error would close the pipe that the server writes to. Lines that a full disk cannot
-// take are lost.
+// Write never returns an error, which would close the pipe that the server writes to. If the disk is full, lines are
+// lost.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +58,7 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// rotate makes the file its own predecessor. Where that fails the file is emptied, since it has to stay bounded.
+// rotate renames the file to that of its predecessor. If that fails the file is truncated, to keep its size limited.
 func (l *logFile) rotate() {
 	if os.Rename(l.path, l.path+".1") == nil {
 		full := l.file
@@ -72,7 +72,7 @@ func (l *logFile) rotate() {
 	}
 }
 
-// lastLines returns the end of what the server has written, from the beginning of a line.
+// lastLines returns the last lines that the server wrote.
 func (l *logFile) lastLines() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +85,7 @@ func (l *logFile) lastLines() []byte {
 	return bytes.TrimSpace(tail)
 }
 
-// Close closes the file; what is written later is lost.
+// Close closes the file. Later writes are lost.
 func (l *logFile) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

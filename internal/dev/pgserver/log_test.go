@@ -48,7 +48,7 @@ func TestLogNeverRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Close(); err != nil { // no disk left, as it were
+	if err := log.Close(); err != nil { // simulates a full disk
 		t.Fatal(err)
 	}
 	for i := range 200 {

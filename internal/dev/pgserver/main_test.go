@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// holdEnv makes the test binary a parent that starts a server, prints its pid and URL, and is then killed by the test.
-// Its value is the DataDir, "ephemeral" for none.
+// holdEnv makes the test binary start a server, print its pid and URL, and wait to be killed by the test. The value is
+// the DataDir, or "ephemeral".
 const holdEnv = "PGSERVER_TEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -40,10 +40,10 @@ func holdServer(held string) {
 		os.Exit(1)
 	}
 	fmt.Println(server.Pid(), server.home.dir)
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the test lets go
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the test closes it
 }
 
-// startHolder runs holdServer in a process of its own.
+// startHolder runs holdServer in a separate process.
 func startHolder(t *testing.T, held string) (parent *exec.Cmd, serverPid int, dir string) {
 	t.Helper()
 	parent = exec.CommandContext(t.Context(), os.Args[0])
@@ -70,7 +70,7 @@ func startHolder(t *testing.T, held string) (parent *exec.Cmd, serverPid int, di
 	return parent, serverPid, dir
 }
 
-// reachableDir is a t.TempDir that the unprivileged account may enter.
+// reachableDir is a t.TempDir that the unprivileged account can enter.
 func reachableDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pgserver-test-") //nolint:usetesting // t.TempDir is closed to other users
@@ -108,7 +108,7 @@ func mustStop(t *testing.T, server *Server) {
 	}
 }
 
-// query runs SQL and returns the first column of its first row as text, "" when it has none.
+// query runs SQL and returns the first column of the first row as text, or "" if there is none.
 func query(t *testing.T, server *Server, sql string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -143,7 +143,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// serversOf lists the processes that have dir in their command line. A zombie has none.
+// serversOf returns the processes with dir in their command line. Zombies have no command line.
 func serversOf(t *testing.T, dir string) (pids []string) {
 	t.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -1,6 +1,6 @@
-// Package pgserver runs a PostgreSQL server as a child of this process: for trying the product out on one machine and
-// for tests. It finds or downloads the programs, makes the cluster and ends with its parent. A production database is
-// never started from here. What the database holds is no concern of this package.
+// Package pgserver runs a PostgreSQL server as a child process, for tests and for trying Watchbill on one machine. It
+// finds or downloads the programs and creates the cluster; the server ends with its parent. It is not for production
+// databases, and knows nothing of the database's contents.
 package pgserver
 
 import (
@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// superuser is the role of every URL: the cluster's bootstrap superuser. That is right for a database that one
-	// developer or one test owns, and for nothing else.
+	// superuser is the role of every URL: the cluster's bootstrap superuser, since the database belongs to one
+	// developer or test.
 	superuser = "watchbill"
 	database  = "watchbill"
 
@@ -26,26 +26,26 @@ const (
 	portAttempts   = 5
 )
 
-// Options say which server to start. Either DataDir or Ephemeral is needed.
+// Options configures a server. Either DataDir or Ephemeral is required.
 type Options struct {
-	// DataDir is the folder that the server's files are kept in: the cluster under data, the superuser's password
-	// (mode 0600), postgresql.log with one predecessor, and a lock. It is made if missing. When root cannot give the
-	// unprivileged account a way into it, a folder of its own under /var/lib or the temporary directory stands in,
-	// always the same one for the same DataDir, and Logf says so.
+	// DataDir is the folder of the server's files: the cluster in data, the superuser's password (mode 0600),
+	// postgresql.log with one predecessor, and a lock. It is created if missing. If root cannot give the unprivileged
+	// account access to it, a folder under /var/lib or the temporary directory is used instead, always the same one for
+	// the same DataDir, and Logf reports it.
 	DataDir string
 
-	// Ephemeral asks for an empty server that is removed on Stop and does not survive a crash of the machine: nothing
-	// is flushed to disk. DataDir is not used.
+	// Ephemeral starts an empty server that is removed by Stop and does not survive a crash of the machine: nothing is
+	// flushed to disk. DataDir is not used.
 	Ephemeral bool
 
-	// CacheDir keeps downloaded programs. Empty: watchbill/postgresql under the user's cache directory.
+	// CacheDir holds downloaded programs. The default is watchbill/postgresql in the user's cache directory.
 	CacheDir string
 
-	// BinDir names the folder of postgres and initdb; empty: the newest of PATH and /usr/lib/postgresql/*/bin, else a
-	// download. A data directory that exists is given its own major version if that is among them.
+	// BinDir is the folder of postgres and initdb. If empty, the newest version in PATH and /usr/lib/postgresql/*/bin
+	// is used, or else one is downloaded. An existing data directory gets its own major version if available.
 	BinDir string
 
-	// Logf receives a few lines on what was chosen and why; nil: nobody.
+	// Logf receives a few lines on what was chosen and why. It may be nil.
 	Logf func(format string, args ...any)
 }
 
@@ -57,12 +57,13 @@ type Server struct {
 	cleanup sync.Once
 }
 
-// Start makes the cluster if there is none, starts PostgreSQL on a free port of 127.0.0.1 and returns once it takes
-// connections. The server lives until Stop, or until this process dies however that happens; ctx bounds the start alone.
+// Start creates the cluster if there is none, starts PostgreSQL on a free port of 127.0.0.1 and returns once it accepts
+// connections. The server runs until Stop or the end of this process, even if killed; ctx limits only the start.
 //
-// Run by root, PostgreSQL runs as the user postgres, else nobody, else uid 65534, which is given the data directory.
-// Start fails when another process holds the data directory (the error names its pid), when the cluster is of another
-// major version (the error names both), or when no programs of PostgreSQL 15 or newer can be found or downloaded.
+// If this process is root, PostgreSQL runs as the user postgres, nobody or uid 65534, the first that exists, which
+// becomes the owner of the data directory. Start fails if another process uses the data directory (the error names its
+// pid), if the cluster is of another major version (the error names both), or if no programs of PostgreSQL 15 or newer
+// can be found or downloaded.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	return start(ctx, opts, defaultSources())
 }
@@ -104,7 +105,7 @@ func start(ctx context.Context, opts Options, from sources) (_ *Server, err erro
 	return server, nil
 }
 
-// serve starts the server, on another port if somebody took the one that was free a moment ago.
+// serve starts the server, and tries another port if the free one was taken in the meantime.
 func (h *home) serve(ctx context.Context, programs installation) (*Server, error) {
 	password, err := h.password()
 	if err != nil {
@@ -133,14 +134,14 @@ func (h *home) serve(ctx context.Context, programs installation) (*Server, error
 	}
 }
 
-// URL returns the address of the database "watchbill", as its superuser, with the password in it.
+// URL returns the URL of the database "watchbill" with its superuser and password.
 func (s *Server) URL() string { return s.url }
 
 // Pid returns the process id of the postmaster.
 func (s *Server) Pid() int { return s.process.pid() }
 
-// Stop asks for a fast shutdown, which ends open sessions, and waits for it; when ctx ends first the server is killed
-// and the error says so. Of an ephemeral server nothing is left. Further calls do nothing.
+// Stop requests a fast shutdown, which ends open sessions, and waits for it. If ctx ends first, Stop kills the server
+// and returns an error. An ephemeral server's files are removed. Further calls do nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	err := s.process.stop(ctx)
 	s.cleanup.Do(func() { err = errors.Join(err, s.home.close()) })

@@ -183,9 +183,9 @@ func TestServerOutlivesTheThreadThatAskedForIt(t *testing.T) {
 	var ask func(done chan<- struct{})
 	ask = func(done chan<- struct{}) {
 		defer close(done)
-		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // not unlocked, so that the thread ends with the goroutine
 		thread, _ = os.Readlink("/proc/thread-self")
-		if filepath.Base(thread) == strconv.Itoa(os.Getpid()) { // the main thread never does; held here, it is not the next
+		if filepath.Base(thread) == strconv.Itoa(os.Getpid()) { // the main thread never ends: hold it
 			another := make(chan struct{})
 			go ask(another)
 			<-another
@@ -216,7 +216,7 @@ func TestServerOutlivesTheThreadThatAskedForIt(t *testing.T) {
 func TestStartWaitsForTheServerOfAKilledParent(t *testing.T) {
 	t.Parallel()
 	dir := reachableDir(t)
-	server, err := tryLock(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE) // what it inherited
+	server, err := tryLock(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE) // the lock that it inherited
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestStartWaitsForTheServerOfAKilledParent(t *testing.T) {
 func TestStopKillsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	server := mustStart(t, Options{Ephemeral: true})
-	if err := syscall.Kill(server.Pid(), syscall.SIGSTOP); err != nil { // deaf to everything but SIGKILL
+	if err := syscall.Kill(server.Pid(), syscall.SIGSTOP); err != nil { // ignores everything but SIGKILL
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -282,7 +282,7 @@ func TestServeNoticesALostPort(t *testing.T) {
 	}
 }
 
-// TestAsAnOrdinaryUser runs the other tests once more as uid 65534, where they are root's.
+// TestAsAnOrdinaryUser runs the other tests again as uid 65534, if this process is root.
 func TestAsAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

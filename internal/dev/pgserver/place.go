@@ -11,12 +11,11 @@ import (
 	"syscall"
 )
 
-// standIns are the folders in which place makes its own when the one that is wanted is out of the account's reach.
+// standIns returns the parent folders that place uses if the account cannot access the wanted one.
 func standIns() []string { return []string{"/var/lib", os.TempDir()} }
 
-// place makes the folder that is wanted, or one that stands in for it where the account has no way into that one, as
-// when root's project lies under a /root of mode 0700. The stand-in's name follows from the wanted path, so that a
-// later run finds it again.
+// place creates the wanted folder. If the account cannot access it, as when root's project is under a /root of mode
+// 0700, it creates a stand-in, whose name is derived from the wanted path so that later runs find it.
 func (a account) place(ctx context.Context, wanted string, instead []string, logf func(string, ...any)) (string, error) {
 	wanted, err := filepath.Abs(wanted)
 	if err != nil {
@@ -39,13 +38,13 @@ func (a account) place(ctx context.Context, wanted string, instead []string, log
 	return "", errors.Join(failures...)
 }
 
-// standInName begins with watchbill, which sets it apart from the folders of ephemeral servers.
+// standInName returns a name that begins with watchbill, unlike the folders of ephemeral servers.
 func standInName(wanted string) string {
 	hash := sha256.Sum256([]byte(wanted))
 	return fmt.Sprintf("watchbill-%s-%x", filepath.Base(wanted), hash[:4])
 }
 
-// makeReachable makes dir and the missing folders above it such that the account can enter it.
+// makeReachable creates dir and its missing parents so that the account can enter it.
 func (a account) makeReachable(ctx context.Context, dir string) error {
 	var missing []string
 	existing := dir
@@ -67,7 +66,7 @@ func (a account) makeReachable(ctx context.Context, dir string) error {
 	return a.enter(ctx, dir)
 }
 
-// makeDir makes a folder that the account can pass through, whatever the umask.
+// makeDir creates a folder that the account can enter, whatever the umask.
 func (a account) makeDir(dir string) error {
 	mode := fs.FileMode(0o700)
 	if a.switched {
@@ -75,7 +74,7 @@ func (a account) makeDir(dir string) error {
 	}
 	err := os.Mkdir(dir, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another start was quicker
+		return nil // created by another start
 	}
 	if err != nil {
 		return err
@@ -83,7 +82,7 @@ func (a account) makeDir(dir string) error {
 	return os.Chmod(dir, mode)
 }
 
-// ours refuses a folder that somebody else made: names in the temporary directory can be foreseen.
+// ours rejects a folder of another user: names in the temporary directory are predictable.
 func ours(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {

@@ -15,7 +15,7 @@ func TestDirectoryOutOfReach(t *testing.T) {
 	if !who.switched {
 		t.Skip("only root runs PostgreSQL as somebody else")
 	}
-	closed := t.TempDir() // as /root is
+	closed := t.TempDir() // like /root
 	wanted := filepath.Join(closed, "project", "data")
 	full, open := reachableDir(t), reachableDir(t)
 	writeFile(t, filepath.Join(full, standInName(wanted)), "in the way")
@@ -64,7 +64,7 @@ func TestStandInOfAStranger(t *testing.T) {
 	}
 }
 
-// TestServerOutOfReach goes the whole way with a project that is closed to others, as one under /root is.
+// TestServerOutOfReach starts a server for a project that other users cannot access, such as one under /root.
 func TestServerOutOfReach(t *testing.T) {
 	t.Parallel()
 	server := mustStart(t, Options{DataDir: filepath.Join(t.TempDir(), "data")})

@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// process is a running child. Its goroutine keeps the thread that started it until it has ended.
+// process is a running child. Its goroutine stays locked to the thread that started it until the child has ended.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it and whatever holds its output have ended
+	done chan struct{} // closed when it and all processes that hold its output have ended
 }
 
 func startProcess(cmd *exec.Cmd) (*process, error) {
@@ -26,7 +26,7 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 		started <- err
 		if err == nil {
 			release := watchParent(cmd.Process.Pid)
-			_ = cmd.Wait() // the process state says how it ended
+			_ = cmd.Wait() // the process state has the result
 			release()
 		}
 	}()
@@ -47,7 +47,7 @@ func (p *process) exited() bool {
 	}
 }
 
-// stop interrupts the process and waits for its end, which it forces when ctx ends first.
+// stop interrupts the process and waits for its end. It kills the process if ctx ends first.
 func (p *process) stop(ctx context.Context) error {
 	if err := p.signal(os.Interrupt); err != nil {
 		return err
@@ -72,13 +72,13 @@ func (p *process) signal(sig os.Signal) error {
 	return nil
 }
 
-// lockThread ties the calling goroutine to its thread until the function that it returns is called.
+// lockThread locks the calling goroutine to its thread until unlock is called.
 func lockThread() (unlock func()) {
 	runtime.LockOSThread()
 	return runtime.UnlockOSThread
 }
 
-// alive reports whether a process of that id exists, whoever owns it.
+// alive reports whether a process with that id exists, of any user.
 func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)

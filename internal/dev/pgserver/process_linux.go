@@ -2,10 +2,10 @@ package pgserver
 
 import "syscall"
 
-// dieWithParent has the kernel send the signal when the thread that starts the program ends.
+// dieWithParent makes the kernel send the signal when the thread that starts the program ends.
 func dieWithParent(attr *syscall.SysProcAttr, sig syscall.Signal) {
 	attr.Pdeathsig = sig
 }
 
-// watchParent has nothing to do where the kernel watches.
+// watchParent does nothing: the kernel does it. See dieWithParent.
 func watchParent(int) (release func()) { return func() {} }

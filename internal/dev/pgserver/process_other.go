@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// dieWithParent cannot be asked of these kernels; see watchParent.
+// dieWithParent does nothing: these kernels lack it. See watchParent.
 func dieWithParent(*syscall.SysProcAttr, syscall.Signal) {}
 
-// watchParent starts a shell that interrupts the process once the pipe from us closes, which it does however we end.
-// A failure is left at that: the watch is a precaution, and Stop does not rest on it.
+// watchParent starts a shell that interrupts the process when the pipe from this process closes, however this process
+// ends. Errors are ignored: it is a precaution, and Stop does not depend on it.
 func watchParent(pid int) (release func()) {
 	watch := exec.Command("/bin/sh", "-c", `read -r _; kill -INT "$0"`, strconv.Itoa(pid))
 	watch.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -29,7 +29,7 @@ func watchParent(pid int) (release func()) {
 		return func() {}
 	}
 	return func() {
-		_ = watch.Process.Kill() // before the pipe closes: the pid may be somebody else's by now
+		_ = watch.Process.Kill() // before the pipe closes: the pid may have been reused
 		_ = watch.Wait()
 		_ = writer.Close()
 	}

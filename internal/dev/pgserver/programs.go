@@ -11,13 +11,13 @@ import (
 	"strconv"
 )
 
-// minMajor is the oldest PostgreSQL that the product supports.
+// minMajor is the oldest supported PostgreSQL.
 const minMajor = 15
 
-// sources are the places in which PostgreSQL's programs may be found.
+// sources are the places to look for PostgreSQL's programs.
 type sources struct {
-	path       string // a list as in $PATH
-	packaged   string // a pattern of folders
+	path       string // a list like $PATH
+	packaged   string // a glob pattern of folders
 	repository string // the URL of a Maven repository to download from
 }
 
@@ -33,13 +33,13 @@ func defaultSources() sources {
 type installation struct {
 	bin     string
 	major   int
-	version string // as the program states it
+	version string // as printed by the program
 }
 
 func (i installation) program(name string) string { return filepath.Join(i.bin, name) }
 
-// find returns the installation to use for a cluster of the given major version, 0 for a new one: the newest there is,
-// but rather the cluster's own.
+// find returns the installation for a cluster of the given major version, or for a new one if it is 0. It prefers the
+// cluster's version and otherwise takes the newest.
 func (s sources) find(ctx context.Context, opts Options, who account, major int) (installation, error) {
 	if opts.BinDir != "" {
 		return inspect(ctx, who, opts.BinDir)
@@ -71,7 +71,8 @@ func (i installation) preferredTo(other installation, major int) bool {
 	return i.major > other.major
 }
 
-// folders returns the folders that hold a postgres, links resolved: the programs look for their files from there.
+// folders returns the folders with a postgres program, with links resolved, since the programs find their files
+// relative to it.
 func (s sources) folders() []string {
 	packaged, _ := filepath.Glob(s.packaged) // the pattern is well-formed
 	var folders []string
@@ -92,7 +93,7 @@ func (s sources) folders() []string {
 
 var versionPattern = regexp.MustCompile(`^postgres \(PostgreSQL\) ((\d+)\S*)`)
 
-// inspect asks the programs in a folder for their version.
+// inspect runs the programs in a folder to find their version.
 func inspect(ctx context.Context, who account, bin string) (installation, error) {
 	bin, err := filepath.Abs(bin)
 	if err != nil {

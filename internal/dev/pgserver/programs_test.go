@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fakeProgram makes a folder with programs that know their version and nothing else.
+// fakeProgram creates a folder with programs that only print their version.
 func fakeProgram(t *testing.T, bin, version string) {
 	t.Helper()
 	for _, name := range []string{"postgres", "initdb"} {

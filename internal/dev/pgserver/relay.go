@@ -14,9 +14,9 @@ import (
 
 const maxDownloadBytes = 256 << 20 // an archive is some 15 MB
 
-// relay stands between the embedded-postgres library and the repository that it downloads from. The library's requests
-// can be neither cancelled nor bounded, it hides why they failed, and it takes a missing checksum for a good one;
-// through the relay they end with ctx, are bounded, and all of them must succeed.
+// relay is a proxy between the embedded-postgres library and the repository that it downloads from. The library's
+// requests cannot be canceled or limited, it hides the reasons of failures, and it accepts a missing checksum. Through
+// the relay they end with ctx, are limited in size, and all of them must succeed.
 type relay struct {
 	url    string
 	server *http.Server
@@ -46,7 +46,7 @@ func startRelay(ctx context.Context, repository string) (*relay, error) {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if err := r.pass(ctx, w, repository+req.URL.Path); err != nil {
 				r.fail(err)
-				panic(http.ErrAbortHandler) // the library must not take it for an answer
+				panic(http.ErrAbortHandler) // so that the library does not see a response
 			}
 		}),
 		ReadHeaderTimeout: time.Minute,
@@ -88,7 +88,7 @@ func (r *relay) fail(err error) {
 	}
 }
 
-// close ends the relay and returns what went wrong first.
+// close stops the relay and returns the first error.
 func (r *relay) close() error {
 	closeErr := r.server.Close()
 	<-r.served

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// prepareKubectl writes what kubectl needs to reach the cluster.
+// prepareKubectl writes the files that kubectl needs to connect to the cluster.
 func (c *Cluster) prepareKubectl() error {
 	if err := os.WriteFile(filepath.Join(c.folder, "kubeconfig"), c.env.KubeConfig, 0o600); err != nil {
 		return fmt.Errorf("prepare for kubectl: %w", err)
@@ -18,8 +18,8 @@ func (c *Cluster) prepareKubectl() error {
 	return nil
 }
 
-// Kubectl runs kubectl as an administrator of the cluster, with stdin to read, and returns what it printed. Where it
-// fails, the error is what it said.
+// Kubectl runs kubectl as an administrator of the cluster with stdin as its input, and returns its output. If it fails,
+// the error holds its messages.
 func (c *Cluster) Kubectl(t testing.TB, stdin string, args ...string) (string, error) {
 	t.Helper()
 	args = append([]string{"--kubeconfig", filepath.Join(c.folder, "kubeconfig"), "--cache-dir", filepath.Join(c.folder, "cache")}, args...)

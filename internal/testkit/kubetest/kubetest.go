@@ -1,5 +1,5 @@
-// Package kubetest gives tests and benchmarks a real Kubernetes API server: kube-apiserver and etcd, without nodes or
-// controllers. Only they import it.
+// Package kubetest starts a real Kubernetes API server for tests and benchmarks: kube-apiserver and etcd, without nodes
+// or controllers. Only tests import it.
 package kubetest
 
 import (
@@ -18,28 +18,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// buildTimeout is for building the API server on a machine that has none yet.
+// buildTimeout limits building the API server on a machine without one.
 const buildTimeout = 20 * time.Minute
 
 // Cluster is a running API server.
 type Cluster struct {
-	// Config reaches it as an administrator.
+	// Config connects as an administrator.
 	Config *rest.Config
 	env    *envtest.Environment
-	folder string // of files that it and kubectl need
+	folder string // for the files of the server and kubectl
 }
 
-// Options say what the API server knows from the start.
+// Options configures the API server.
 type Options struct {
-	// CRDs are files or folders of CustomResourceDefinitions; those that are not absolute are relative to the tree's root.
+	// CRDs are files or folders of CustomResourceDefinitions. Relative paths are relative to the tree's root.
 	CRDs []string
-	// PrometheusOperator says that it knows the Prometheus operator's resources.
+	// PrometheusOperator installs the Prometheus operator's CustomResourceDefinitions too.
 	PrometheusOperator bool
-	// AuditLog is a file that it appends a line to for everything that anybody writes, an Event of audit.k8s.io/v1; empty: none.
+	// AuditLog is a file to which the server appends an Event of audit.k8s.io/v1 for every write; none if empty.
 	AuditLog string
 }
 
-// Start starts an API server, for TestMain to share among a package's tests (see Main). Stop must be called.
+// Start starts an API server, which a package's tests may share (see Main). The caller must call Stop.
 func Start(opts Options) (*Cluster, error) {
 	assets, err := programs()
 	if err != nil {
@@ -76,7 +76,7 @@ func Start(opts Options) (*Cluster, error) {
 	}
 	c.Config, err = env.Start()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start an API server: %w", err), c.Stop()) // it can run without its CustomResourceDefinitions
+		return nil, errors.Join(fmt.Errorf("start an API server: %w", err), c.Stop()) // its CRDs may have failed
 	}
 	if err := c.prepareKubectl(); err != nil {
 		return nil, errors.Join(err, c.Stop())
@@ -84,11 +84,11 @@ func Start(opts Options) (*Cluster, error) {
 	return c, nil
 }
 
-// auditPolicy has every write logged once it is done, without what was written.
+// auditPolicy logs every write when it is complete, without its body.
 const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"], "rules": [
 	{"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]}, {"level": "None"}]}`
 
-// audit has the API server, which is yet to be started, log writes.
+// audit configures the API server, before its start, to log writes.
 func (c *Cluster) audit(log string) error {
 	policy := filepath.Join(c.folder, "audit.json")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
@@ -98,21 +98,21 @@ func (c *Cluster) audit(log string) error {
 	return nil
 }
 
-// Stop stops the API server and waits for it to be gone.
+// Stop stops the API server and waits for its end.
 func (c *Cluster) Stop() error {
 	return errors.Join(c.env.Stop(), os.RemoveAll(c.folder))
 }
 
-// Environment is what started the API server.
+// Environment returns the envtest environment of the API server.
 func (c *Cluster) Environment() *envtest.Environment { return c.env }
 
-// Root is the tree's root.
+// Root returns the tree's root.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
-// programs returns the folder of the API server's programs. `make test` has it in KUBEBUILDER_ASSETS.
+// programs returns the folder of the API server's programs. `make test` sets it in KUBEBUILDER_ASSETS.
 func programs() (string, error) {
 	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
 		return assets, nil
@@ -126,7 +126,7 @@ func programs() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// operatorCRDs returns the folder of the Prometheus operator's CustomResourceDefinitions, which lie in its module.
+// operatorCRDs returns the folder of the Prometheus operator's CustomResourceDefinitions in its module.
 func operatorCRDs() (string, error) {
 	const module = "github.com/prometheus-operator/prometheus-operator"
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)

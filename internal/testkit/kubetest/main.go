@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs a package's tests beside an API server that ends with them, and leaves it where shared points. When the tests
-// pass it looks for goroutines that they left, but for those that the options tell it to ignore. It returns the code to exit with:
+// Main runs a package's tests with an API server, which it stores in *shared and stops afterwards. If the tests pass,
+// it checks for leaked goroutines, except those that the options ignore. It returns the exit code:
 //
 //	func TestMain(m *testing.M) { os.Exit(kubetest.Main(m, &cluster, kubetest.Options{…})) }
 func Main(m *testing.M, shared **Cluster, opts Options, ignore ...goleak.Option) int {
@@ -18,7 +18,7 @@ func Main(m *testing.M, shared **Cluster, opts Options, ignore ...goleak.Option)
 		err = goleak.Find(ignore...)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "kubetest:", err) //nolint:forbidigo // a TestMain has no t to tell
+		fmt.Fprintln(os.Stderr, "kubetest:", err) //nolint:forbidigo // TestMain has no testing.T
 		return max(code, 1)
 	}
 	return code

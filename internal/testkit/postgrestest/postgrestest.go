@@ -1,4 +1,4 @@
-// Package postgrestest gives tests databases of their own on a real PostgreSQL. Only tests import it.
+// Package postgrestest creates separate databases for tests on a real PostgreSQL. Only tests import it.
 package postgrestest
 
 import (
@@ -14,20 +14,19 @@ import (
 )
 
 const (
-	// sharedServer is the user's word for a server to test on.
+	// sharedServer is the variable in which the user may set a server for tests.
 	sharedServer = "DATABASE_URL"
 
-	// ownServer is where Main leaves the URL of the server that it started. It is not sharedServer, lest the code under
-	// test takes it for configuration.
+	// ownServer is the variable in which Main stores the URL of the server that it started. It is not sharedServer,
+	// since the code under test may read that.
 	ownServer = "WATCHBILL_TEST_DATABASE_URL"
 
-	startTimeout = 20 * time.Minute // the programs may have to be downloaded first
+	startTimeout = 20 * time.Minute // includes downloading the programs
 	stopTimeout  = 30 * time.Second
 )
 
-// Main runs a package's tests with a server at hand: the one at DATABASE_URL, else an ephemeral one that ends with
-// them. When the tests pass it looks for goroutines that they left, but for those that the options tell it to ignore.
-// It returns the code to exit with:
+// Main runs a package's tests with a server: the one at DATABASE_URL, otherwise an ephemeral one that ends with them.
+// If the tests pass, it checks for leaked goroutines, except those that the options ignore. It returns the exit code:
 //
 //	func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 func Main(m *testing.M, ignore ...goleak.Option) int {
@@ -36,7 +35,7 @@ func Main(m *testing.M, ignore ...goleak.Option) int {
 		err = goleak.Find(ignore...)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "postgrestest:", err) //nolint:forbidigo // a TestMain has no t to tell
+		fmt.Fprintln(os.Stderr, "postgrestest:", err) //nolint:forbidigo // TestMain has no testing.T
 		return max(code, 1)
 	}
 	return code
@@ -63,9 +62,9 @@ func runWithServer(m *testing.M) (code int, err error) {
 	return code, err
 }
 
-// NewDatabase makes a database with the current schema and nothing in it, and returns its URL; the role owns it and is no
-// superuser. The database is dropped when the test ends, whoever is still connected. Parallel tests, packages and
-// processes may share one server.
+// NewDatabase creates an empty database with the current schema and returns its URL. The URL's role owns the database
+// and is not a superuser. The database is dropped when the test ends, even if clients are connected. Parallel tests,
+// packages and processes may share a server.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(sharedServer)

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
-// serverURL is what NewDatabase uses.
+// serverURL returns the URL that NewDatabase uses.
 func serverURL() string {
 	if url := os.Getenv(sharedServer); url != "" {
 		return url
@@ -58,7 +58,7 @@ func TestNewDatabaseIsMigratedEmptyAndOnesOwn(t *testing.T) {
 			if got := ask[int](t, conn, "SELECT count(*) FROM agents"); got != 0 {
 				t.Errorf("want no agents, got %d", got)
 			}
-			exec1(t, conn, "CREATE TABLE mine ()") // fails where it is another's too
+			exec1(t, conn, "CREATE TABLE mine ()") // fails if another test's database has it
 		})
 	}
 }

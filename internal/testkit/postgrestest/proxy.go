@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Proxy stands between a client and PostgreSQL and fails as networks do.
+// Proxy is a proxy in front of PostgreSQL that simulates network failures.
 type Proxy struct {
 	URL string // of the database, through the proxy
 
@@ -19,11 +19,11 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	cut   bool
-	flows chan struct{} // closed while traffic flows
+	flows chan struct{} // closed while traffic is forwarded
 	conns map[net.Conn]struct{}
 }
 
-// NewProxy makes a proxy for the database at databaseURL. It ends with the test.
+// NewProxy returns a proxy for the database at databaseURL. It is closed when the test ends.
 func NewProxy(t testing.TB, databaseURL string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
@@ -40,33 +40,33 @@ func NewProxy(t testing.TB, databaseURL string) *Proxy {
 	p.URL = u.String()
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
-		_ = l.Close() // it has no other state
+		_ = l.Close() // an error does not matter
 		p.Cut()
-		p.Resume() // what stalls must end
+		p.Resume() // stalled connections must end
 		p.Cut()
 		p.running.Wait()
 	})
 	return p
 }
 
-// Stall stops all traffic, of connections to come too, without closing anything.
+// Stall stops all traffic, also of new connections, without closing anything.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flows = make(chan struct{})
 }
 
-// Cut closes all connections and refuses new ones.
+// Cut closes all connections and rejects new ones.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = true
 	for c := range p.conns {
-		_ = c.Close() // that is all there is to it
+		_ = c.Close() // an error does not matter
 	}
 }
 
-// Resume lets traffic flow again.
+// Resume forwards traffic again.
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +86,7 @@ func (p *Proxy) accept() {
 		}
 		server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.target)
 		if err != nil || !p.admit(client, server) {
-			_ = client.Close() // refused
+			_ = client.Close() // rejected
 			if server != nil {
 				_ = server.Close()
 			}
@@ -112,7 +112,7 @@ func (p *Proxy) admit(conns ...net.Conn) bool {
 // forward copies until either end closes, and then closes both.
 func (p *Proxy) forward(to, from net.Conn) {
 	defer func() {
-		_ = errors.Join(to.Close(), from.Close()) // the other direction may have been first
+		_ = errors.Join(to.Close(), from.Close()) // the other direction may have closed them
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.conns, to)

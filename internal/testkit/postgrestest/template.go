@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// templateLock is the advisory lock under which templates are made, one at a time since migrations may touch what
+	// templateLock is the advisory lock for creating templates, one at a time since migrations may change what
 	// databases share, such as roles. Advisory locks belong to a database: all processes connect to the URL's.
 	templateLock = 0x77617463_68746d70 // "watchtmp"
 
 	databaseTimeout = 2 * time.Minute
 )
 
-// service is the login of every test: it owns the databases and is no superuser, so that row-level security binds it as
-// it does a service's login. Its password follows from the server's URL, for processes that share a server.
+// service is the role of every test's URL: it owns the databases and is not a superuser, so that row-level security
+// applies to it. Its password is derived from the server's URL, for processes that share a server.
 const service = "watchbill_service"
 
 func servicePassword(server string) string {
@@ -35,7 +35,7 @@ func servicePassword(server string) string {
 	return hex.EncodeToString(hash[:16])
 }
 
-// roles makes the service's login, and the roles that it takes, as an administrator would who does not let it make them.
+// roles creates the service's role and grants it the others, as an administrator does who does not give it CREATEROLE.
 const roles = `
 	DO $$
 	DECLARE
@@ -54,8 +54,8 @@ const roles = `
 	$$;
 	GRANT SET ON PARAMETER deadlock_timeout TO watchbill_service; -- for tests of deadlocks that need not wait a second`
 
-// template is a database that others are copied from: much quicker than migrating each. Its name says what is in it, so
-// that a server that is kept for long may hold several.
+// template is a database to copy, which is much faster than running the migrations. Its name is derived from its
+// contents, so that a long-lived server may hold several.
 type template struct {
 	name string
 	fill func(ctx context.Context, url string) error
@@ -81,13 +81,13 @@ func migratedTemplate() (template, error) {
 	return template{name: "watchbill_template_" + hex.EncodeToString(hash.Sum(nil)[:8]), fill: postgres.Migrate}, nil
 }
 
-// testDatabase is a database of one test's.
+// testDatabase is the database of one test.
 type testDatabase struct {
 	name, url string
-	server    string // URL of the database from which it was made
+	server    string // URL of the database it was copied from
 }
 
-// clone copies the template, which it makes if the server has none.
+// clone copies the template, and creates it first if the server has none.
 func clone(ctx context.Context, server string, from template) (_ testDatabase, err error) {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
@@ -110,7 +110,7 @@ func clone(ctx context.Context, server string, from template) (_ testDatabase, e
 	return made, nil
 }
 
-// ensure makes the template unless it is there, whole. The lock goes with the connection.
+// ensure creates the template unless it exists and is complete. The lock is released with the connection.
 func (tm template) ensure(ctx context.Context, conn *pgx.Conn, server string) error {
 	if done, err := tm.done(ctx, conn); done || err != nil {
 		return err
@@ -118,10 +118,10 @@ func (tm template) ensure(ctx context.Context, conn *pgx.Conn, server string) er
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(templateLock)); err != nil {
 		return err
 	}
-	if done, err := tm.done(ctx, conn); done || err != nil { // by another process meanwhile
+	if done, err := tm.done(ctx, conn); done || err != nil { // by another process in the meantime
 		return err
 	}
-	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+quoted(tm.name)+" WITH (FORCE)"); err != nil { // half made
+	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+quoted(tm.name)+" WITH (FORCE)"); err != nil { // incomplete
 		return err
 	}
 	if _, err := conn.Exec(ctx, roles); err != nil {
@@ -147,7 +147,8 @@ func (tm template) ensure(ctx context.Context, conn *pgx.Conn, server string) er
 	return err
 }
 
-// handOver makes the service the owner of the schema. It would be as the database's owner, had it not to take its roles.
+// handOver makes the service the owner of the schema. Owning the database does not suffice, since the service is
+// NOINHERIT and has to SET its roles.
 func (tm template) handOver(ctx context.Context, config *pgx.ConnConfig) (err error) {
 	config.Database = tm.name
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -159,7 +160,7 @@ func (tm template) handOver(ctx context.Context, config *pgx.ConnConfig) (err er
 	return err
 }
 
-// done reports whether the template is whole: it is marked as a template last of all.
+// done reports whether the template is complete: it is marked as a template last.
 func (tm template) done(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var done bool
 	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)", tm.name).Scan(&done)
@@ -180,16 +181,16 @@ func (d testDatabase) drop(ctx context.Context) (err error) {
 	return nil
 }
 
-// serviceURL is the server's URL with another database in it, and the service's login.
+// serviceURL returns the server's URL with another database and the service's login.
 func serviceURL(server, name string) (string, error) {
 	parsed, err := url.Parse(server)
 	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql") {
-		return "", errors.New("the test server's address must be a URL, postgres://…") // it may hold a password
+		return "", errors.New("the test server's address must be a URL, postgres://…") // it may have a password
 	}
 	parsed.Path, parsed.User = "/"+name, url.UserPassword(service, servicePassword(server))
 	query := parsed.Query()
 	for _, overruling := range []string{"dbname", "user", "password"} {
-		query.Del(overruling) // it would win over what is in front
+		query.Del(overruling) // it takes precedence over the URL's other parts
 	}
 	parsed.RawQuery = query.Encode()
 	return parsed.String(), nil
