@@ -46,13 +46,13 @@ func limited(d ratelimit.Decision, wait int64) *openapi.Problem {
 	return newProblem(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
 }
 
-// admitting hands the ingest limits down to whoever decodes the executions that the caller sends: ratelimit.Admit asks them.
+// admitting hands the ingest limits down to whoever decodes the executions that the caller sends: execution.Admit asks them.
 // The answer's headers are set here; its status and its words are then the asker's.
 func (s *Server) admitting(ctx context.Context, x *exchange) context.Context {
 	if s.limits == nil {
 		return ctx
 	}
-	return ratelimit.WithGate(ctx, func(executions []execution.Execution) error {
+	return execution.WithGate(ctx, func(executions []execution.Execution) error {
 		err := s.admitAll(x, ratelimit.Ingest, ratelimit.DemandsOf(x.caller.ingest, executions))
 		if p := problemOf(err); p != nil {
 			return errors.New(p.Detail)
