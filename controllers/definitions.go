@@ -19,7 +19,7 @@ const watchAgain = time.Second
 // goroutine behind when it ends (client-go's watch.Filter). Who may not watch them waits for the next look.
 func (k *kinds) watchDefinitions(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait := lookSeldom
+		wait := maxRecheck
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(gvkDefinition.GroupVersion().WithKind(gvkDefinition.Kind + "List"))
 		if watcher, err := k.server.Watch(ctx, list); err == nil {

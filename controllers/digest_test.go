@@ -42,7 +42,7 @@ func overTheWire[T client.Object](t *testing.T, object T, into T) T {
 }
 
 // What the cache has of rules tells every change of them that matters, and no other.
-func TestDigestsTellRulesApart(t *testing.T) {
+func TestRuleDigestsDiffer(t *testing.T) {
 	t.Parallel()
 	plain := ruleObject(func(*monitoringv1.RuleGroup) {})
 	want, err := content(plain)
@@ -85,7 +85,7 @@ func TestDigestsTellRulesApart(t *testing.T) {
 }
 
 // client-go hands some objects over twice.
-func TestTrimmedTwiceIsTrimmedOnce(t *testing.T) {
+func TestTrimIsIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, object := range []client.Object{
 		ruleObject(func(*monitoringv1.RuleGroup) {}),

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-func TestDriftIsUndone(t *testing.T) {
+func TestReconcileRevertsDrift(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	w.settledReport("daily")
@@ -48,7 +48,7 @@ func TestDriftIsUndone(t *testing.T) {
 }
 
 // The cache has no more of rules than their digest, which must tell whatever another does to them.
-func TestRuleDriftIsUndone(t *testing.T) {
+func TestReconcileRevertsRuleDrift(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -154,7 +154,7 @@ func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
 }
 
 // Fields that a spec has no more are taken back, though comparing what is wanted with what stands finds no difference.
-func TestDroppedFieldsGo(t *testing.T) {
+func TestReconcileRemovesDroppedFields(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) {
@@ -177,7 +177,7 @@ func TestDroppedFieldsGo(t *testing.T) {
 }
 
 // What another keeps writing into our objects is undone, but not for as often as it likes.
-func TestNoFightWithAnother(t *testing.T) {
+func TestReconcileDoesNotFightAnotherController(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")

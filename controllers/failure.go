@@ -13,17 +13,17 @@ import (
 // maxSummary is the length of what is said about a run or an object, in bytes.
 const maxSummary = 500
 
-// whyFailed says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
+// failureReason says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
 // seen while it was there.
-func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
+func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	job := run.job
 	logs := fmt.Sprintf("kubectl -n %s logs job/%s", job.Namespace, job.Name)
 	describe := fmt.Sprintf("kubectl -n %s describe job %s", job.Namespace, job.Name)
-	now := whyStuck(pods)
+	now := stuckReason(pods)
 	if now == "" && run.failed.Reason == batchv1.JobReasonDeadlineExceeded {
 		now = stuck
 	}
-	ended := whyEnded(pods)
+	ended := endReason(pods)
 	switch {
 	case now != "":
 		return now
@@ -37,8 +37,8 @@ func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
 	return text.Clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, text.Clip(run.failed.Message, 200), describe), maxSummary)
 }
 
-// whyStuck says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
-func whyStuck(pods []corev1.Pod) string {
+// stuckReason says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
+func stuckReason(pods []corev1.Pod) string {
 	if len(pods) == 0 || pods[0].Status.Phase != corev1.PodPending {
 		return ""
 	}
@@ -67,8 +67,8 @@ func whyStuck(pods []corev1.Pod) string {
 	return ""
 }
 
-// whyEnded says how the newest Pod that ended did, as it left no word itself.
-func whyEnded(pods []corev1.Pod) string {
+// endReason says how the newest Pod that ended did, as it left no word itself.
+func endReason(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		if pod.Status.Reason == "Evicted" {
 			return "the Pod was evicted: " + text.Clip(pod.Status.Message, 200)

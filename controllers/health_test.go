@@ -133,7 +133,7 @@ func TestHealthOfRefusals(t *testing.T) {
 }
 
 // theirs is a CronJob of the report daily's that nobody of Watchbill made.
-func theirs(w *world) *batchv1.CronJob {
+func theirs(w *fixture) *batchv1.CronJob {
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
 	cronJob.Spec = batchv1.CronJobSpec{Schedule: "1 1 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{
 		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
@@ -144,7 +144,7 @@ func theirs(w *world) *batchv1.CronJob {
 }
 
 // health waits until kstatus and Argo CD take a report for what it should be.
-func (w *world) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, argo, says string) {
+func (w *fixture) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, argo, says string) {
 	w.t.Helper()
 	script := argoScript(w.t)
 	w.eventually(fmt.Sprintf("it is %s and %s", kstatus, argo), func() error {

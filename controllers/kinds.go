@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	lookOften  = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled from look to look
-	lookSeldom = time.Minute            // also what it takes to notice a right that was given or taken
+	minRecheck = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled from look to look
+	maxRecheck = time.Minute            // also what it takes to notice a right that was given or taken
 	syncWithin = 15 * time.Second       // how long a kind's objects may take to be read
 )
 
@@ -97,7 +97,7 @@ func (k *kinds) Start(ctx context.Context) error {
 		}
 	})
 	defer watching.Wait()
-	pause := lookOften
+	pause := minRecheck
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for started := false; ; {
@@ -105,7 +105,7 @@ func (k *kinds) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-k.pokes:
-			pause = lookOften
+			pause = minRecheck
 		case <-timer.C:
 		}
 		changed, known := false, true
@@ -121,7 +121,7 @@ func (k *kinds) Start(ctx context.Context) error {
 			k.enqueue(k.all(ctx)...)
 		}
 		timer.Reset(pause)
-		pause = min(2*pause, lookSeldom)
+		pause = min(2*pause, maxRecheck)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	repairBurst = 5
 	// seenWithin is how long after a write the cache may not show it. Longer, and the object was deleted before we saw it.
 	seenWithin = 10 * time.Second
-	awayFor    = 15 * time.Second
+	outageFor  = 15 * time.Second
 )
 
 // memory is what the controller remembers from one reconcile to the next. All of it can be lost: the cluster is the truth.
@@ -138,9 +138,9 @@ func (m *memory) behind(key objectKey, seen client.Object, now time.Time) bool {
 	return false
 }
 
-// noteAway notes that the API did not answer, and away says whether that was a moment ago: one report waits for it in vain,
+// noteOutage notes that the API did not answer, and away says whether that was a moment ago: one report waits for it in vain,
 // not each of a thousand.
-func (m *memory) noteAway(now time.Time) {
+func (m *memory) noteOutage(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failed = now
@@ -150,7 +150,7 @@ func (m *memory) away(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	age := now.Sub(m.failed)
-	return age >= 0 && age < awayFor
+	return age >= 0 && age < outageFor
 }
 
 // old says whether the cache must show a write by now. So it is too if the clock was set back.

@@ -13,7 +13,7 @@ import (
 )
 
 // A plan is made anew until all of it stands, and then only when something changed; and no plan is kept with its objects.
-func TestPlansAreKeptOnceTheyStand(t *testing.T) {
+func TestAppliedPlansAreCached(t *testing.T) {
 	t.Parallel()
 	full := plan{
 		cronJob: &batchv1.CronJob{},

@@ -117,9 +117,9 @@ func expectedBy(t timetable, since, done time.Time) time.Time {
 	return slot.Add(t.deadline + runLength)
 }
 
-// standsSince returns since when reports are made by the schedule, as far as the cluster says: since the CronJob was made, or
+// appliedSince returns since when reports are made by the schedule, as far as the cluster says: since the CronJob was made, or
 // since the report was suspended no more.
-func standsSince(seen *observed, o *outcome) time.Time {
+func appliedSince(seen *observed, o *outcome) time.Time {
 	since := seen.report.CreationTimestamp.Time
 	if cronJob := seen.cronJob(); cronJob != nil {
 		since = later(since, cronJob.CreationTimestamp.Time)

@@ -14,7 +14,7 @@ import (
 )
 
 // A report that was deleted with --cascade=orphan and made again takes back what it had.
-func TestOrphansAreTakenBack(t *testing.T) {
+func TestOrphansAreAdopted(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		mode v1alpha1.AlertingMode
@@ -51,7 +51,7 @@ func TestOrphansAreTakenBack(t *testing.T) {
 }
 
 // A report may be made again before the garbage collector has removed what the one before owned.
-func TestMadeAgainAtOnce(t *testing.T) {
+func TestRecreatedReportIsReconciledImmediately(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -78,7 +78,7 @@ func TestMadeAgainAtOnce(t *testing.T) {
 }
 
 // What is another's is left alone, and is said to be whose it is.
-func TestForeignObjectsAreNamed(t *testing.T) {
+func TestForeignObjectsAreReported(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		change func(*batchv1.CronJob)

@@ -27,7 +27,7 @@ import (
 )
 
 // limited has the controller work as a user who has the rights of config/rbac alone: those of reports in its own namespace.
-func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *world {
+func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	w := prepare(t, cluster.Config, change...)
 	user := "controller-of-" + w.namespace
@@ -105,7 +105,7 @@ func TestRightsSuffice(t *testing.T) {
 }
 
 // A right that is missing is said to be, and asked for again.
-func TestRightsComeLater(t *testing.T) {
+func TestRightsGrantedLater(t *testing.T) {
 	t.Parallel()
 	w := limited(t, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
 	binding := named(w, &rbacv1.RoleBinding{}, "reports")

@@ -15,7 +15,7 @@ import (
 )
 
 // When a slot has passed the next one is written, at once and once.
-func TestNextMovesWhenItHasPassed(t *testing.T) {
+func TestNextRunAdvancesWhenPassed(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	// The clock stands a moment before midnight, so that the timer for it runs out soon.
@@ -41,7 +41,7 @@ func TestNextMovesWhenItHasPassed(t *testing.T) {
 }
 
 // series returns the value of a series about a report; false if there is none.
-func (w *world) series(name string, labels map[string]string) (float64, bool) {
+func (w *fixture) series(name string, labels map[string]string) (float64, bool) {
 	w.t.Helper()
 	families, err := w.registry.Gather()
 	if err != nil {

@@ -119,22 +119,22 @@ func readToken(given, file string) (string, error) {
 }
 
 // readBounded reads a file of up to most bytes.
-func readBounded(file string, most int64) ([]byte, error) {
+func readBounded(file string, limit int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, file, most)
+	return readAll(f, file, limit)
 }
 
-func readAll(r io.Reader, name string, most int64) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(r, most+1))
+func readAll(r io.Reader, name string, limit int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if int64(len(content)) > most {
-		return nil, fmt.Errorf("%s is over %d bytes", name, most)
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("%s is over %d bytes", name, limit)
 	}
 	return content, nil
 }

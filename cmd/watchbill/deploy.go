@@ -102,18 +102,18 @@ func (o *deployOptions) request(wrong *faults, stdin io.Reader) openapi.CreateDe
 
 // readSpec reads a JSON object from the argument, a file or standard input.
 func readSpec(given string, stdin io.Reader) (json.RawMessage, error) {
-	const most = fleet.MaxSpec
+	const limit = fleet.MaxSpec
 	var spec []byte
 	var err error
 	switch {
 	case given == "":
 		return nil, errors.New("is required")
 	case given == "-":
-		spec, err = readAll(stdin, "standard input", most)
+		spec, err = readAll(stdin, "standard input", limit)
 	case strings.HasPrefix(strings.TrimSpace(given), "{"):
-		spec, err = readAll(strings.NewReader(given), "it", most)
+		spec, err = readAll(strings.NewReader(given), "it", limit)
 	default:
-		spec, err = readBounded(given, most)
+		spec, err = readBounded(given, limit)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("must be a JSON object or a file that holds one; there is no file %q", text.FitRunes(given, 80))
 		}

@@ -54,8 +54,8 @@ func (f *faults) keepField(err error) {
 }
 
 // seconds checks a duration that is sent in whole seconds.
-func (f *faults) seconds(what string, d, least, most time.Duration) {
-	f.add(d < least || d > most || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", writeDuration(least), writeDuration(most), writeDuration(d))
+func (f *faults) seconds(what string, d, minimum, limit time.Duration) {
+	f.add(d < minimum || d > limit || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", writeDuration(minimum), writeDuration(limit), writeDuration(d))
 }
 
 // err returns the faults as a usage error, or nil if there are none.

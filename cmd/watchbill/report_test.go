@@ -156,7 +156,7 @@ func TestReportFile(t *testing.T) {
 	})
 }
 
-func TestReportFileStaysWhereThereIsNoReport(t *testing.T) {
+func TestReportFileIsKeptWhenReportFails(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{
 		"POST /api/reports": problem(http.StatusServiceUnavailable, `{"code":"unavailable","detail":"the database is away"}`),
@@ -256,7 +256,7 @@ func TestReportWithLogs(t *testing.T) {
 	})
 }
 
-func TestReportThatIsNone(t *testing.T) {
+func TestReportRejectsUnexpectedResponse(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 0)
 	doc.Verdict = "Maybe"

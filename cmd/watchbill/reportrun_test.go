@@ -148,8 +148,8 @@ func TestReportRun(t *testing.T) {
 	}
 }
 
-// TestReportRunIsPatient uses servers that have no report yet.
-func TestReportRunIsPatient(t *testing.T) {
+// TestReportRunRetries uses servers that have no report yet.
+func TestReportRunRetries(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 0)
 	made := jsonAnswer(http.StatusCreated, doc)
@@ -181,8 +181,8 @@ func TestReportRunIsPatient(t *testing.T) {
 	}
 }
 
-// TestReportRunReadsItsTokenAnew replaces the token as the kubelet does, after a moment without one.
-func TestReportRunReadsItsTokenAnew(t *testing.T) {
+// TestReportRunRereadsItsToken replaces the token as the kubelet does, after a moment without one.
+func TestReportRunRereadsItsToken(t *testing.T) {
 	t.Parallel()
 	var pod *aPod
 	refused := problem(http.StatusUnauthorized, `{"code":"unauthorized","detail":"the token is over"}`)

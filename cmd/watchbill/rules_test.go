@@ -37,8 +37,8 @@ const reportsNote = "watchbill: objective budget of fleet/daily: no alert: its b
 // ruleFile returns the expected output for reports.
 func ruleFile(t *testing.T, options rules.Options) string {
 	t.Helper()
-	budget := func(most string) report.Objective {
-		return report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: most, Period: report.PeriodWindow}}
+	budget := func(limit string) report.Objective {
+		return report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: limit, Period: report.PeriodWindow}}
 	}
 	var file rules.File
 	for _, r := range []rules.Report{

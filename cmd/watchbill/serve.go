@@ -66,7 +66,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.Float64Var(&config.PollBudget, "poll-budget", config.PollBudget, "max polls per second of the whole fleet; above it agents are asked to poll less often")
 	flags.DurationVar(&config.MaxPollWait, "max-poll-wait", config.MaxPollWait, "max time to hold a poll that has ?wait=, at most 1m; keep it below the read timeout of any proxy in front; 0 means polls are not held")
 	flags.DurationVar(&config.SweepInterval, "sweep-interval", config.SweepInterval, "how often to look for changes in the database without a notification; at most 750ms")
-	flags.DurationVar(&config.BlindGrace, "blind-grace", config.BlindGrace, "how long to answer polls from memory while the database is unreachable")
+	flags.DurationVar(&config.StaleGrace, "blind-grace", config.StaleGrace, "how long to answer polls from memory while the database is unreachable")
 	flags.DurationVar(&config.RetryBackoff, "retry-backoff", config.RetryBackoff, "wait before the second attempt of a deployment; doubles with each further attempt, up to --retry-backoff-limit")
 	flags.DurationVar(&config.RetryLimit, "retry-backoff-limit", config.RetryLimit, "max wait before another attempt of a deployment, give or take a fifth")
 	flags.DurationVar(&config.Retention.Deployments, "keep-deployments", config.Retention.Deployments, "how long to keep finished deployments and their logs")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestHarmlessAcrossWrites checks that the text does not depend on how it is split.
-func TestHarmlessAcrossWrites(t *testing.T) {
+// TestTerminalEscapesAcrossWrites checks that the text does not depend on how it is split.
+func TestTerminalEscapesAcrossWrites(t *testing.T) {
 	t.Parallel()
 	const text, want = "Ü\r\n日\r本\x1b[0m\xe6\xffend", "Ü\n日\n本\ufffd[0m\ufffd\ufffdend"
 	for size := 1; size <= len(text); size++ {

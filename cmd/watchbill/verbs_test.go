@@ -207,8 +207,8 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
-// TestDeployAndLoseTheAnswer checks that a lost response is not reported as if nothing was created.
-func TestDeployAndLoseTheAnswer(t *testing.T) {
+// TestDeployAfterLostResponse checks that a lost response is not reported as if nothing was created.
+func TestDeployAfterLostResponse(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
 	api.run(t.Context(), "deploy", "--name", "app", "--agent", "a", "--spec", "{}").check(t, exitFailed, "",

@@ -12,13 +12,13 @@ import (
 
 // File is a file that is read repeatedly. It is not safe for concurrent use.
 type File struct {
-	path string
-	most int64
-	seen []byte // hash of the last contents; nil before the first read
+	path  string
+	limit int64
+	seen  []byte // hash of the last contents; nil before the first read
 }
 
 // New returns a File with a limit of most bytes.
-func New(path string, most int64) *File { return &File{path: path, most: most} }
+func New(path string, limit int64) *File { return &File{path: path, limit: limit} }
 
 // Read reads the file and reports whether its contents differ from the last read, valid or not. Of a file that is too
 // large it returns one byte more than the limit, for the parser to reject.
@@ -35,7 +35,7 @@ func (f *File) Read() (content []byte, changed bool, err error) {
 		return nil, false, err
 	}
 	defer file.Close()
-	if content, err = io.ReadAll(io.LimitReader(file, f.most+1)); err != nil {
+	if content, err = io.ReadAll(io.LimitReader(file, f.limit+1)); err != nil {
 		return nil, false, err
 	}
 	hash := sha256.Sum256(content)

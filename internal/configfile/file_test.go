@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/configfile"
 )
 
-func TestFileIsReadAgain(t *testing.T) {
+func TestFileIsReloaded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
 	f := configfile.New(path, 5)
@@ -40,7 +40,7 @@ func TestFileIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFile(t *testing.T) {
+func TestNotAFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")

@@ -40,7 +40,7 @@ func (p PayloadPolicy) Apply(e *Execution) *Fault {
 	return nil
 }
 
-func (p PayloadPolicy) most() int {
+func (p PayloadPolicy) limit() int {
 	if p.Max == 0 {
 		return DefaultPayload
 	}
@@ -50,10 +50,10 @@ func (p PayloadPolicy) most() int {
 func (p PayloadPolicy) apply(field string, raw json.RawMessage) (json.RawMessage, *Fault) {
 	masked := p.Redact.JSON(Sanitize(raw))
 	switch {
-	case len(masked) <= p.most():
+	case len(masked) <= p.limit():
 		return masked, nil
 	case p.Refuse:
-		return nil, faulty("payload_too_large", field, "must be at most %d bytes", p.most())
+		return nil, faulty("payload_too_large", field, "must be at most %d bytes", p.limit())
 	default:
 		return p.truncate(masked, len(raw)), nil
 	}
@@ -68,14 +68,14 @@ func (p PayloadPolicy) truncate(payload json.RawMessage, bytes int) json.RawMess
 		o, _ = jsontext.AppendQuote(o, head) // it is valid UTF-8
 		return append(o, '}')
 	}
-	room := p.most() - len(object("")) - slack
+	room := p.limit() - len(object("")) - slack
 	head := p.Redact.Shorten(string(payload[:min(len(payload), room)]), func(s string) string { return quotedPrefix(s, room) })
 	return p.Redact.JSON(object(head))
 }
 
 // quotedPrefix returns the longest prefix of s that takes at most limit bytes as a JSON string, without its quotation marks.
 // It cuts no rune.
-func quotedPrefix(s string, most int) string {
+func quotedPrefix(s string, limit int) string {
 	size := 0
 	for i := 0; i < len(s); {
 		char, width := utf8.DecodeRuneInString(s[i:])
@@ -89,7 +89,7 @@ func quotedPrefix(s string, most int) string {
 		default:
 			size += width
 		}
-		if size > most {
+		if size > limit {
 			return s[:i]
 		}
 		i += width

@@ -20,7 +20,7 @@ func redaction(t testing.TB, rules ...string) redact.Rules {
 	return r
 }
 
-// TestStorable wants what can be stored to stay as it is, and everything else to become something that can be.
+// TestStorable checks that payloads that can be stored stay unchanged, and that all others become storable.
 func TestStorable(t *testing.T) {
 	t.Parallel()
 	nested := func(depth int) string { return strings.Repeat(`{"a":[`, depth/2) + strings.Repeat(`]}`, depth/2) }
@@ -94,7 +94,7 @@ func TestTruncate(t *testing.T) {
 		name    string
 		policy  execution.PayloadPolicy
 		payload string
-		want    string // the head's beginning; - : not truncated
+		want    string // prefix of the head; "-" if not truncated
 	}{
 		{"fits", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 298) + `"`, "-"},
 		{"is a byte too large", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 299) + `"`, `"xxx`},
@@ -140,11 +140,11 @@ func TestTruncate(t *testing.T) {
 			if fault := tt.policy.Apply(&e); fault != nil {
 				t.Fatal(fault)
 			}
-			most := max(tt.policy.Max, execution.MinPayload)
+			limit := max(tt.policy.Max, execution.MinPayload)
 			if tt.policy.Max == 0 {
-				most = execution.DefaultPayload
+				limit = execution.DefaultPayload
 			}
-			if len(e.Input) > most || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
+			if len(e.Input) > limit || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
 				t.Fatalf("got %d bytes: %s", len(e.Input), e.Input)
 			}
 			var got struct {
@@ -160,7 +160,7 @@ func TestTruncate(t *testing.T) {
 				t.Errorf("want a head that begins with %s, got %v in %s", tt.want, err, e.Input)
 			} else if got.Bytes != float64(len(tt.payload)) && got.Bytes != "[redacted]" {
 				t.Errorf("want %d bytes, got %v", len(tt.payload), got.Bytes)
-			} else if want := most - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
+			} else if want := limit - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
 				t.Errorf("a head of %d bytes, though there is room", len(got.Head))
 			}
 			once := string(e.Input)
@@ -302,7 +302,7 @@ func BenchmarkSanitize(b *testing.B) {
 	}
 }
 
-// BenchmarkRedactText masks an answer of a model as most are: prose with a block of JSON.
+// BenchmarkRedactText masks a typical model response: prose with a block of JSON.
 func BenchmarkRedactText(b *testing.B) {
 	text := strings.Repeat("Here is what you asked for, as of today: the order is on its way.\n", 10) +
 		"```json\n" + strings.Repeat(`{"order": 12345, "to": "me@example.com", "password": "hunter2"}`+"\n", 5) + "```\n"

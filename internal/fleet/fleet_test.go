@@ -169,8 +169,8 @@ func TestPacing(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		wait, limit   time.Duration
-		most, atLeast time.Duration
+		wait, limit      time.Duration
+		longest, atLeast time.Duration
 	}{
 		{0, time.Minute, 0, 0},
 		{2 * time.Second, time.Minute, 2 * time.Second, 2 * time.Second},
@@ -179,9 +179,9 @@ func TestPacing(t *testing.T) {
 		{time.Minute, time.Second, time.Second, time.Second},
 		{time.Minute, 0, 0, 0},
 	} {
-		most, atLeast := fleet.HoldTime(tt.wait, tt.limit, 0), fleet.HoldTime(tt.wait, tt.limit, 1)
-		if most.Round(time.Millisecond) != tt.most || atLeast.Round(time.Millisecond) != tt.atLeast {
-			t.Errorf("a wait of %s, at most %s: got %s to %s, want %s to %s", tt.wait, tt.limit, atLeast, most, tt.atLeast, tt.most)
+		longest, atLeast := fleet.HoldTime(tt.wait, tt.limit, 0), fleet.HoldTime(tt.wait, tt.limit, 1)
+		if longest.Round(time.Millisecond) != tt.longest || atLeast.Round(time.Millisecond) != tt.atLeast {
+			t.Errorf("a wait of %s, at most %s: got %s to %s, want %s to %s", tt.wait, tt.limit, atLeast, longest, tt.atLeast, tt.longest)
 		}
 	}
 	if low, high := fleet.Jitter(10*time.Second, 0), fleet.Jitter(10*time.Second, 1); low != 9*time.Second || high != 11*time.Second {

@@ -24,7 +24,7 @@ func left(d Decision) map[string]int64 {
 	return all
 }
 
-func TestWithoutLimitsEverythingIsLetIn(t *testing.T) {
+func TestNoLimitsAdmitEverything(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, "ingest/user=1/s")
 	for range 3 {
@@ -34,7 +34,7 @@ func TestWithoutLimitsEverythingIsLetIn(t *testing.T) {
 	}
 }
 
-func TestEachHasABucketOfHisOwn(t *testing.T) {
+func TestBucketsAreSeparate(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, "gateway/user=2/m", "gateway/agent=3/m", "gateway/token=4/m", "gateway=100/m", "ingest/user=1/m")
 	one := Subject{User: "u", Agent: "a", Token: [32]byte{1}}

@@ -103,10 +103,10 @@ func parse(rule string) (Limit, []string) {
 }
 
 // positive parses a positive decimal number without leading zeros.
-func positive(s string, most int64) (int64, bool) {
+func positive(s string, limit int64) (int64, bool) {
 	if s == "" || s[0] < '1' || s[0] > '9' {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil && n <= most
+	return n, err == nil && n <= limit
 }

@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseNamesWhatIsWrong(t *testing.T) {
+func TestParseReportsTheFault(t *testing.T) {
 	t.Parallel()
 	const (
 		scope = "what is limited must be gateway, ingest or enroll, not "

@@ -151,7 +151,7 @@ func TestOthersBucketsAreNotTouched(t *testing.T) {
 	}
 }
 
-func TestWhatIsToldNamesNobody(t *testing.T) {
+func TestSharedStateHoldsNoNames(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	s := newStore(c.now)
@@ -173,8 +173,8 @@ func TestWhatIsToldNamesNobody(t *testing.T) {
 	}
 }
 
-// TestAloneNothingChanges: one replica decides the same with a store as without, whenever it syncs.
-func TestAloneNothingChanges(t *testing.T) {
+// TestSingleReplica: one replica decides the same with a store as without, whenever it syncs.
+func TestSingleReplica(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limits := Limits{anyLimit.Draw(t, "limit")}
@@ -201,7 +201,7 @@ func TestAloneNothingChanges(t *testing.T) {
 	})
 }
 
-func TestManyKeysAreToldInSeveralGoes(t *testing.T) {
+func TestManyKeysAreExchangedInBatches(t *testing.T) {
 	t.Parallel()
 	a, b, s, _ := pair(t, "gateway/user=60/m")
 	const users = 2*exchangeAtOnce + 7
@@ -224,9 +224,9 @@ func TestManyKeysAreToldInSeveralGoes(t *testing.T) {
 	}
 }
 
-// TestWhatComesMeanwhile: what is let in while a sync is under way is neither lost nor counted twice, and the bucket is not
+// TestTakesDuringExchange: what is let in while a sync is under way is neither lost nor counted twice, and the bucket is not
 // forgotten.
-func TestWhatComesMeanwhile(t *testing.T) {
+func TestTakesDuringExchange(t *testing.T) {
 	t.Parallel()
 	a, b, s, c := pair(t, "gateway/user=60/m")
 	b.Take(Gateway, user("u"), 20)
@@ -252,7 +252,7 @@ func TestWhatComesMeanwhile(t *testing.T) {
 	}
 }
 
-func TestAfterTimeWithoutADatabaseNobodyPays(t *testing.T) {
+func TestDatabaseOutageIsNotCharged(t *testing.T) {
 	t.Parallel()
 	a, b, s, c := pair(t, "gateway/user=60/m")
 	s.err = errors.New("away")
@@ -350,7 +350,7 @@ func messages(seen *observer.ObservedLogs) []string {
 	return all
 }
 
-func TestRunWithNothingToDo(t *testing.T) {
+func TestRunWithoutLimits(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string]Options{
 		"no limits": {Now: time.Now, Store: newStore(time.Now)},

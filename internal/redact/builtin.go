@@ -77,7 +77,7 @@ func isAddress(char rune) bool {
 type shape struct {
 	prefix  string
 	letters func(byte) bool // characters that follow
-	least   int             // minimum number of these
+	minimum int             // minimum number of these
 	within  string          // required among these
 }
 
@@ -128,7 +128,7 @@ func findSecrets(text string) [][]int {
 				continue
 			}
 			length := runLength(text[at:], shape.letters)
-			if length < shape.least {
+			if length < shape.minimum {
 				continue
 			}
 			at += length
@@ -142,7 +142,7 @@ func findSecrets(text string) [][]int {
 
 // findBearers finds the word bearer with what follows it, if that is too long for a word.
 func findBearers(text string) [][]int {
-	const word, least = "bearer", 16
+	const word, minimum = "bearer", 16
 	var found [][]int
 	for at := 0; ; {
 		next := strings.IndexAny(text[at:], " \t")
@@ -155,7 +155,7 @@ func findBearers(text string) [][]int {
 		if begin < 0 || !strings.EqualFold(text[begin:begin+len(word)], word) || begin > 0 && isWordByte(text[begin-1]) {
 			continue
 		}
-		if length := runLength(text[at:], isBearer); length >= least {
+		if length := runLength(text[at:], isBearer); length >= minimum {
 			at += length
 			found = append(found, []int{begin, at})
 		}
@@ -165,7 +165,7 @@ func findBearers(text string) [][]int {
 // findKeys finds private keys in PEM. A key without an end extends to the end of the text.
 func findKeys(text string) [][]int {
 	const begin, private, end = "-----BEGIN ", "PRIVATE KEY-----", "-----END "
-	const most = 32 // length in bytes of the kind of key
+	const limit = 32 // length in bytes of the kind of key
 	var found [][]int
 	for at := 0; ; {
 		next := strings.Index(text[at:], begin)
@@ -174,7 +174,7 @@ func findKeys(text string) [][]int {
 		}
 		from := at + next
 		at = from + len(begin)
-		kind := text[at:min(len(text), at+most+len(private))]
+		kind := text[at:min(len(text), at+limit+len(private))]
 		if !strings.Contains(kind, private) {
 			continue
 		}
@@ -182,7 +182,7 @@ func findKeys(text string) [][]int {
 		if last := strings.Index(text[at:], end); last >= 0 {
 			last += at + len(end)
 			to = last
-			if i := strings.Index(text[last:min(len(text), last+most+len(private))], private); i >= 0 {
+			if i := strings.Index(text[last:min(len(text), last+limit+len(private))], private); i >= 0 {
 				to = last + i + len(private)
 			}
 		}
@@ -194,7 +194,7 @@ func findKeys(text string) [][]int {
 // findCards finds payment card numbers: 13 to 19 digits, with single blanks or hyphens between some, that begin as card
 // numbers do and pass Luhn's check.
 func findCards(text string) [][]int {
-	const least, most = 13, 19
+	const minimum, limit = 13, 19
 	var found [][]int
 	for at := 0; at < len(text); {
 		run := digitRun(text[at:])
@@ -204,7 +204,7 @@ func findCards(text string) [][]int {
 		}
 		// In longer runs, such as several numbers in a row, the parts between separators are tried.
 		for from, end := at, at+run; from < end; {
-			if to := cardEnd(text[from:end], least, most); to > 0 {
+			if to := cardEnd(text[from:end], minimum, limit); to > 0 {
 				found = append(found, []int{from, from + to})
 				from += to
 			}
@@ -240,13 +240,13 @@ func nextGroup(run string) int {
 }
 
 // cardEnd returns the end of the longest card number at the beginning of a run, or 0.
-func cardEnd(run string, least, most int) int {
+func cardEnd(run string, minimum, limit int) int {
 	if run == "" || run[0] < '2' || run[0] > '6' { // first digits of the networks
 		return 0
 	}
 	digits, end := 0, 0
 	once, twice := 0, 0 // Luhn's sums, if the last digit counts once, or twice
-	for i := 0; i < len(run) && digits < most; i++ {
+	for i := 0; i < len(run) && digits < limit; i++ {
 		if !isDigit(run[i]) {
 			continue
 		}
@@ -258,7 +258,7 @@ func cardEnd(run string, least, most int) int {
 		once, twice = twice+digit, once+doubled // with every digit, once and twice swap
 		digits++
 		groupEnds := i+1 == len(run) || isSeparator(run[i+1])
-		if digits >= least && groupEnds && once%10 == 0 {
+		if digits >= minimum && groupEnds && once%10 == 0 {
 			end = i + 1
 		}
 	}

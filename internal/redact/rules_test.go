@@ -90,8 +90,8 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestRedactLeavesItsInputAlone checks that the input is unchanged: it may be shared.
-func TestRedactLeavesItsInputAlone(t *testing.T) {
+// TestRedactDoesNotModifyInput checks that the input is unchanged: it may be shared.
+func TestRedactDoesNotModifyInput(t *testing.T) {
 	t.Parallel()
 	raw := json.RawMessage(`{"a":"{\"s\":\"x\"}","s":[1]}`)
 	before := bytes.Clone(raw)
@@ -175,14 +175,14 @@ func FuzzRedact(f *testing.F) {
 	} {
 		f.Add([]byte(raw), `a|\Bb$`, 300)
 	}
-	f.Fuzz(func(t *testing.T, raw []byte, pattern string, most int) {
+	f.Fuzz(func(t *testing.T, raw []byte, pattern string, limit int) {
 		rules := []string{"key:secret", "key:*pass*", "builtin:email", "builtin:credit-card", "builtin:secrets"}
 		r, err := redact.ParseRules(append(rules, "pattern:"+pattern))
 		if err != nil {
 			r = redaction(t, rules...)
 		}
 		e := execution.Execution{Input: execution.Sanitize(raw), ErrorMessage: string(raw)}
-		policy := execution.PayloadPolicy{Max: most, Redact: r}
+		policy := execution.PayloadPolicy{Max: limit, Redact: r}
 		if fault := policy.Apply(&e); fault != nil {
 			t.Fatalf("%q: %v", raw, fault)
 		}

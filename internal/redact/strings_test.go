@@ -100,7 +100,7 @@ func TestRedactText(t *testing.T) {
 	}
 }
 
-func TestRedactValuesWhereverTheyStand(t *testing.T) {
+func TestRedactValuesInAnyPosition(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, raw, want string }{
 		{"a name", `{"ada@example.com":1}`, `{"[redacted]":1}`},

@@ -55,7 +55,7 @@ type Config struct {
 	PollBudget    float64       // polls a second of the whole fleet, beyond which intervals are stretched
 	MaxPollWait   time.Duration // the longest that a poll is held; 0: polls are not held
 	SweepInterval time.Duration
-	BlindGrace    time.Duration
+	StaleGrace    time.Duration
 	RetryBackoff  time.Duration // before the second attempt; it doubles from then
 	RetryLimit    time.Duration
 
@@ -96,7 +96,7 @@ func Defaults() Config {
 		ShutdownTimeout:     25 * time.Second,
 		AdminTokenParameter: true, MaxPollWait: 48 * time.Second,
 		EnrollmentMaxAgents: 100_000,
-		PollBudget:          10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
+		PollBudget:          10_000, SweepInterval: 500 * time.Millisecond, StaleGrace: 2 * time.Minute,
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
 		Retention: postgres.Retention{Deployments: 30 * day, UnseenAgents: day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
 		Executions: ExecutionConfig{
@@ -142,7 +142,7 @@ func (c Config) Validate() error {
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
 	fault(c.MaxPollWait < 0 || c.MaxPollWait > server.MaxWait, "max-poll-wait", "must be from 0s to %s", server.MaxWait)
 	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
-	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
+	fault(c.StaleGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")
 	fault(c.RetryLimit < c.RetryBackoff, "retry-backoff-limit", "must be at least --retry-backoff")
 	fault(c.EnrollmentMaxAgents < 0, "enrollment-max-agents", "must not be negative")

@@ -108,7 +108,7 @@ func TestEnrolmentsHaveARate(t *testing.T) {
 }
 
 // Many agents of one token at the shortest interval do not have an agent of another poll less often.
-func TestFakeAgentsDoNotSlowOthers(t *testing.T) {
+func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	conn, err := pgx.Connect(t.Context(), database)

@@ -218,9 +218,9 @@ func (e *executions) runSpool(ctx context.Context) error {
 
 // strains tells what is filling up, or cannot be written: where more comes in than can be stored.
 func (e *executions) strains() []string {
-	const most = 0.8
+	const limit = 0.8
 	var all []string
-	if q := e.ledger.Queue(); float64(q.Rows) >= most*float64(q.MaxRows) {
+	if q := e.ledger.Queue(); float64(q.Rows) >= limit*float64(q.MaxRows) {
 		all = append(all, "the ledger's queue is filling")
 	}
 	if e.spool == nil {
@@ -231,7 +231,7 @@ func (e *executions) strains() []string {
 		all = append(all, "the spool cannot be written: "+reasonOf(s.Err))
 	case s.NoSpace:
 		all = append(all, "the spool's disk is full")
-	case float64(s.Used) >= most*float64(s.Capacity):
+	case float64(s.Used) >= limit*float64(s.Capacity):
 		all = append(all, "the spool is filling")
 	}
 	return all

@@ -152,8 +152,8 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 	}
 }
 
-// TestRunsGoOnWithoutTheDatabase has the database away while agents run, and the replica gone before it is back.
-func TestRunsGoOnWithoutTheDatabase(t *testing.T) {
+// TestRunsContinueWithoutDatabase has the database away while agents run, and the replica gone before it is back.
+func TestRunsContinueWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	proxy := postgrestest.NewProxy(t, database)

@@ -12,15 +12,15 @@ import (
 // again and again was a fifth of the server's time under polls; but by no more than a bound, since with a large fleet twice is
 // memory for nothing; and by a fifth in any case, lest the collector does nothing else.
 const (
-	garbageMost  = 200 // percent of what is live
-	garbageLeast = 20
+	garbageMax   = 200 // percent of what is live
+	garbageMin   = 20
 	garbageBound = 24 << 20 // bytes
 	garbageEvery = 2 * time.Second
 
 	// Executions that come in make garbage of ten times their size, and next to nothing that stays: to mark what is live as often was a
 	// sixth of the server's time. While many come there may be more.
 	storingBound = 96 << 20
-	storingMost  = 600 // percent
+	storingMax   = 600 // percent
 	storingMany  = 500 // executions a second
 	// storingFor is how long it is thought that many go on coming: exporters bring them in bursts, every few seconds.
 	storingFor = 30 * time.Second
@@ -61,12 +61,12 @@ func (g *garbage) isStoring() bool {
 
 // percentOf is how much garbage there may be, for what is live, in steps of a tenth, as each change stops the world for a moment.
 func percentOf(live uint64, storing bool) int {
-	percent, bound := garbageMost, uint64(garbageBound)
+	percent, bound := garbageMax, uint64(garbageBound)
 	if storing {
-		percent, bound = storingMost, storingBound
+		percent, bound = storingMax, storingBound
 	}
-	for percent > garbageLeast && live*uint64(percent)/100 > bound {
-		percent = max(percent-percent/10, garbageLeast)
+	for percent > garbageMin && live*uint64(percent)/100 > bound {
+		percent = max(percent-percent/10, garbageMin)
 	}
 	return percent
 }

@@ -185,9 +185,9 @@ func text(t *testing.T, value any) string {
 	return string(encoded)
 }
 
-// TestExportersOfGRPCWaitAsTold has an exporter that is refused for a rate limit: it comes again after RetryInfo's time, and loses
+// TestGRPCExportersHonourRetryInfo has an exporter that is refused for a rate limit: it comes again after RetryInfo's time, and loses
 // nothing.
-func TestExportersOfGRPCWaitAsTold(t *testing.T) {
+func TestGRPCExportersHonourRetryInfo(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), withAgents(t), withGRPC, func(c *replica.Config) { c.Limits = []string{"ingest/token=4/s:burst=4"} })
 	err := sdk.SendWithGoByGRPC(t.Context(), otlptracegrpc.WithEndpoint(n.grpc), otlptracegrpc.WithHeaders(grpcHeaders), otlptracegrpc.WithInsecure())
@@ -274,8 +274,8 @@ func TestGRPCShutdownLosesNothing(t *testing.T) {
 	}
 }
 
-// TestStrangersOfGRPC: connections to the port for gRPC count in the same limit as those to the API, and leave known callers theirs.
-func TestStrangersOfGRPC(t *testing.T) {
+// TestUnauthenticatedGRPC: connections to the port for gRPC count in the same limit as those to the API, and leave known callers theirs.
+func TestUnauthenticatedGRPC(t *testing.T) {
 	t.Parallel()
 	const limit, strangers = 64, 200
 	n := start(t, postgrestest.NewDatabase(t), withAgents(t), withGRPC, func(c *replica.Config) { c.MaxConnections = limit })

@@ -19,7 +19,7 @@ const (
 	longTransaction = 10 * time.Minute
 	oldestEvery     = 10 * time.Second
 	partitionsEvery = time.Minute
-	mostNames       = 0.8 // of the places for names, from which on the replica is degraded
+	maxNames        = 0.8 // of the places for names, from which on the replica is degraded
 )
 
 // strains tells why the replica is degraded, beside what the API sees for itself. What else may be wrong is added here.
@@ -92,7 +92,7 @@ func fewNames(s postgres.NameSample) string {
 		name  string
 		taken int
 	}{{"agents", s.Agents}, {"models", s.Models}} {
-		if float64(kind.taken) >= mostNames*float64(s.Limit) {
+		if float64(kind.taken) >= maxNames*float64(s.Limit) {
 			all = append(all, fmt.Sprintf("%d of %d names of %s", kind.taken, s.Limit, kind.name))
 		}
 	}

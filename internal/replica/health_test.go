@@ -26,8 +26,8 @@ func (n *node) health() (h health) {
 	return h
 }
 
-// TestHealthTellsWhatFailsWithoutTraffic revokes and locks what work needs, which nobody asks for meanwhile.
-func TestHealthTellsWhatFailsWithoutTraffic(t *testing.T) {
+// TestHealthDetectsFailureWithoutTraffic revokes and locks what work needs, which nobody asks for meanwhile.
+func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewDatabase(t)
 	n := start(t, url)
@@ -65,8 +65,8 @@ func TestHealthTellsWhatFailsWithoutTraffic(t *testing.T) {
 	eventually(t, 20*time.Second, "all is well again", func() bool { return n.health().Status == "ok" })
 }
 
-// TestSpoolKeepsNothingThatIsStored looks for what was asked of an agent on the disk, once it is stored.
-func TestSpoolKeepsNothingThatIsStored(t *testing.T) {
+// TestSpoolDropsStoredExecutions looks for what was asked of an agent on the disk, once it is stored.
+func TestSpoolDropsStoredExecutions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	agents := filepath.Join(dir, "agents.yaml")

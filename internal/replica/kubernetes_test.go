@@ -136,7 +136,7 @@ func TestReportsOfServiceAccounts(t *testing.T) {
 }
 
 // A replica starts, and serves everyone else, while Kubernetes is away.
-func TestKubernetesAway(t *testing.T) {
+func TestKubernetesOutage(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), kubernetes(t, kubeconfigOf("http://127.0.0.1:1")))
 	// {"iss":"k","sub":"system:serviceaccount:fleet:reporter","aud":"watchbill","exp":99999999999}

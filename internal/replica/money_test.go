@@ -90,8 +90,8 @@ func (n *node) bring() {
 	}
 }
 
-// TestWhatPricesDependOnIsStored brings calls that have no price by all ways, and prices them later.
-func TestWhatPricesDependOnIsStored(t *testing.T) {
+// TestPriceDimensionsAreStored brings calls that have no price by all ways, and prices them later.
+func TestPriceDimensionsAreStored(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	n := start(t, database, withUpstream(t))
@@ -137,8 +137,8 @@ func TestWhatPricesDependOnIsStored(t *testing.T) {
 	}
 }
 
-// TestCountersOfWhatIsNotKnown reads a replica's metrics after executions of known and unknown usage.
-func TestCountersOfWhatIsNotKnown(t *testing.T) {
+// TestUnknownUsageCounters reads a replica's metrics after executions of known and unknown usage.
+func TestUnknownUsageCounters(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), withUpstream(t))
 	for _, more := range []map[string]any{

@@ -44,10 +44,10 @@ type pseudonymous struct {
 }
 
 // UserActivity lists a user's executions under any pseudonym, and under the name for those stored before pseudonyms.
-func (p pseudonymous) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
+func (p pseudonymous) UserActivity(ctx context.Context, userID string, after execution.Position, limit int) ([]execution.Execution, error) {
 	var all []execution.Execution
 	for _, user := range p.names.Users(userID) {
-		found, err := p.Executions.UserActivity(ctx, user, after, most)
+		found, err := p.Executions.UserActivity(ctx, user, after, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func (p pseudonymous) UserActivity(ctx context.Context, userID string, after exe
 	slices.SortFunc(all, func(a, b execution.Execution) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
-	return all[:min(len(all), most)], nil
+	return all[:min(len(all), limit)], nil
 }
 
 // EraseUser erases a user under every pseudonym and under the name.

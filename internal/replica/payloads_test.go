@@ -132,9 +132,9 @@ func quoted(t *testing.T, text string) string {
 	return string(quoted)
 }
 
-// TestOddPayloadsByAllWays sends payloads that cannot be stored by every way in, and wants the same of each in the database, and
+// TestUnusualPayloadsThroughEveryAPI sends payloads that cannot be stored by every way in, and wants the same of each in the database, and
 // the same money.
-func TestOddPayloadsByAllWays(t *testing.T) {
+func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 70_000)
 	payloads := []struct{ name, payload, want string }{

@@ -95,7 +95,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	})
 	r.mailbox = mailbox.New(mailbox.Options{
 		Source: postgres.NewMailbox(r.db), Log: r.log.Named("mailbox"), Now: now,
-		SweepInterval: config.SweepInterval, BlindGrace: config.BlindGrace,
+		SweepInterval: config.SweepInterval, StaleGrace: config.StaleGrace,
 	})
 	r.hints = postgres.NewHints(r.db, config.DirectURL(), name, r.log.Named("hints"), r.mailbox.Kick)
 	changed := func(agentIDs ...string) {
@@ -152,7 +152,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	for _, weakness := range config.weaknesses() {
 		r.security.Weak(weakness)
 	}
-	r.leave, r.endStreams = handler.Leave, func() {
+	r.leave, r.endStreams = handler.CloseConnections, func() {
 		handler.EndStreams()
 		r.executions.gateway.EndDrains()
 	}

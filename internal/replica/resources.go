@@ -39,11 +39,11 @@ func connectionLimit(files uint64, memory int64, databaseConns int, gateway bool
 }
 
 // share returns a budget's part of a memory limit, at most its default. Without a limit it returns the default.
-func share(memory, part, most int64) int64 {
+func share(memory, part, limit int64) int64 {
 	if memory <= 0 {
-		return most
+		return limit
 	}
-	return max(minBudget, min(memory/part, most))
+	return max(minBudget, min(memory/part, limit))
 }
 
 // budgets returns the memory budgets of request bodies and large responses.

@@ -48,12 +48,12 @@ func (f fields) name(field, s string) {
 }
 
 // text checks a text for people.
-func (f fields) text(field, s string, most int) {
+func (f fields) text(field, s string, limit int) {
 	switch {
 	case !utf8.ValidString(s):
 		f.fault(field, "is not valid UTF-8")
-	case utf8.RuneCountInString(s) > most:
-		f.fault(field, "is longer than %d characters", most)
+	case utf8.RuneCountInString(s) > limit:
+		f.fault(field, "is longer than %d characters", limit)
 	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
 		f.fault(field, "has a character that cannot be printed")
 	}
@@ -78,10 +78,10 @@ func (f fields) method(field, s string) {
 var decimalSyntax = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9})?$`)
 
 // decimal parses a number above 0 and up to most, rounded to the nearest float.
-func (f fields) decimal(field, s string, most float64) float64 {
+func (f fields) decimal(field, s string, limit float64) float64 {
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || !decimalSyntax.MatchString(s) || n <= 0 || n > most {
-		f.fault(field, `must be a decimal number above 0 and at most %.0f, such as "0.5", not %s`, most, text.Quote(s, 40))
+	if err != nil || !decimalSyntax.MatchString(s) || n <= 0 || n > limit {
+		f.fault(field, `must be a decimal number above 0 and at most %.0f, such as "0.5", not %s`, limit, text.Quote(s, 40))
 		return 0
 	}
 	return n

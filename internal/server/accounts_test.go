@@ -102,7 +102,7 @@ func idsOf(reports []openapi.ReportSummary) []string {
 	return ids
 }
 
-func TestServiceAccountsMakeReportsOfTheirNamespace(t *testing.T) {
+func TestServiceAccountsCreateReportsInTheirNamespace(t *testing.T) {
 	t.Parallel()
 	a, _ := withAccounts(t)
 	fleets, others, controller := jwt("fleet", "reporter"), jwt("other", "reporter"), jwt("system", "controller")
@@ -157,7 +157,7 @@ func TestServiceAccountsMakeReportsOfTheirNamespace(t *testing.T) {
 	}
 }
 
-func TestKeepOfReports(t *testing.T) {
+func TestReportRetention(t *testing.T) {
 	t.Parallel()
 	a, _ := withAccounts(t)
 	token := jwt("fleet", "reporter")
@@ -180,7 +180,7 @@ func TestKeepOfReports(t *testing.T) {
 	}
 }
 
-func TestServiceAccountsThatAreRefused(t *testing.T) {
+func TestRejectedServiceAccounts(t *testing.T) {
 	t.Parallel()
 	a, accounts := withAccounts(t)
 	report := a.makeReport(t, jwt("fleet", "reporter"), dailyReport)
@@ -225,7 +225,7 @@ func TestServiceAccountsThatAreRefused(t *testing.T) {
 }
 
 // Between the question whose a token is and that for a right Kubernetes may go away: that is no 404.
-func TestKubernetesGoesAwayMeanwhile(t *testing.T) {
+func TestKubernetesOutageDuringRequest(t *testing.T) {
 	t.Parallel()
 	accounts := &fakeAccounts{rights: []string{"fleet/reporter create in fleet"}}
 	a := newAPI(t, func(o *Options) { o.Accounts = goingAway{accounts} })
@@ -273,7 +273,7 @@ func TestCursorsOfReports(t *testing.T) {
 	}
 }
 
-func TestClosedToAdminsAlone(t *testing.T) {
+func TestEndpointsClosedToAdminsOnly(t *testing.T) {
 	t.Parallel()
 	closed := newAPI(t, func(o *Options) { o.AdminTokens, o.Accounts = "", &fakeAccounts{} }).Closed()
 	if len(closed) != 1 || closed[0].Variable != "ADMIN_TOKEN" || slices.ContainsFunc(closed[0].Routes, func(r string) bool { return strings.Contains(r, "/api/reports") }) ||

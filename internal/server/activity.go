@@ -57,27 +57,27 @@ func readExecutionQuery(x *exchange, l list, limit int64) (executionQuery, error
 }
 
 func (s *Server) listExecutionErrors(ctx context.Context, q executionQuery) (openapi.ExecutionErrorList, error) {
-	page, next, err := q.page(s.currency, func(after execution.Position, most int) ([]execution.Execution, error) {
-		return s.executions.Errors(ctx, after, most)
+	page, next, err := q.page(s.currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
+		return s.executions.Errors(ctx, after, limit)
 	})
 	return openapi.ExecutionErrorList{Status: succeeded, Errors: page, NextCursor: next}, err
 }
 
 func (s *Server) listUserActivity(ctx context.Context, q executionQuery) (openapi.UserActivityList, error) {
-	page, next, err := q.page(s.currency, func(after execution.Position, most int) ([]execution.Execution, error) {
-		return s.executions.UserActivity(ctx, q.userID, after, most)
+	page, next, err := q.page(s.currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
+		return s.executions.UserActivity(ctx, q.userID, after, limit)
 	})
 	return openapi.UserActivityList{Status: succeeded, UserID: q.userID, Activity: page, NextCursor: next}, err
 }
 
 // page reads until the page is full. One more than it holds tells that there is another.
 func (q executionQuery) page(
-	shown DisplayCurrency, read func(after execution.Position, most int) ([]execution.Execution, error),
+	shown DisplayCurrency, read func(after execution.Position, limit int) ([]execution.Execution, error),
 ) (page []openapi.Execution, next string, err error) {
 	page = []openapi.Execution{}
 	for size := 0; ; {
-		most := min(q.limit-len(page)+1, rowBatch)
-		found, err := read(q.after, most)
+		limit := min(q.limit-len(page)+1, rowBatch)
+		found, err := read(q.after, limit)
 		if err != nil {
 			return nil, "", err
 		}
@@ -89,7 +89,7 @@ func (q executionQuery) page(
 			size += len(e.Input) + len(e.Output) + len(e.ErrorMessage)
 			q.after = execution.PositionOf(e)
 		}
-		if len(found) < most {
+		if len(found) < limit {
 			return page, "", nil
 		}
 	}

@@ -100,7 +100,7 @@ func TestUserActivity(t *testing.T) {
 // Large executions make a page short rather than an answer that no one can hold.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
-	told := toldExecutions{}
+	told := countedExecutions{}
 	for i := range 20 {
 		told.rows = append(told.rows, execution.Execution{
 			ID: fmt.Sprint(i), CreatedAt: at(), UserID: "u", AgentName: "a", Kind: execution.Agent, Status: execution.Failure,
@@ -122,7 +122,7 @@ func TestPagesAreBounded(t *testing.T) {
 }
 
 // An answer has all that was logged, by the names that the log's clients know.
-func TestEveryFieldOfAnAnswer(t *testing.T) {
+func TestEveryResponseField(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2026, 1, 15, 9, 30, 0, 125_000_000, time.UTC)
 	tests := map[string]struct {
@@ -152,7 +152,7 @@ func TestEveryFieldOfAnAnswer(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			a := newAPI(t, func(o *Options) { o.Executions = toldExecutions{rows: []execution.Execution{tt.e}} })
+			a := newAPI(t, func(o *Options) { o.Executions = countedExecutions{rows: []execution.Execution{tt.e}} })
 			got := a.admin(t, "/api/admin/errors").want(http.StatusOK)
 			if want := `{"status":"success","errors":[` + tt.want + `]}`; got.Body.String() != want {
 				t.Errorf("got  %s\nwant %s", got.Body, want)

@@ -24,8 +24,8 @@ func deployLarge(t *testing.T, a *api, agent string, n int) {
 	}
 }
 
-// TestLargePollsComeInParts has an agent fetch more than one answer holds, as it claims what it was told.
-func TestLargePollsComeInParts(t *testing.T) {
+// TestLargePollsArePaged has an agent fetch more than one answer holds, as it claims what it was told.
+func TestLargePollsArePaged(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
@@ -85,9 +85,9 @@ func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	}
 }
 
-// TestSlowReadersTakeFromABudget has clients read nothing. One agent's take no more than its share, others' no more than
+// TestSlowReadersShareABudget has clients read nothing. One agent's take no more than its share, others' no more than
 // theirs together, small answers are not refused, and those who were first get theirs after all.
-func TestSlowReadersTakeFromABudget(t *testing.T) {
+func TestSlowReadersShareABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	a.answers.total = 8 << 20 // of which agents get half
@@ -100,7 +100,7 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 	deployLarge(t, a, "a2", 1)
 	large := "/api/deployments/pending/a1"
 	var slow []net.Conn
-	awaitUse := func(least int64) { awaitAnswers(t, a, func(inUse int64) bool { return inUse >= least }) }
+	awaitUse := func(minimum int64) { awaitAnswers(t, a, func(inUse int64) bool { return inUse >= minimum }) }
 	for i := range 4 {
 		slow = append(slow, narrow(t, address, large, tokens["a1"]))
 		awaitUse(int64(i+1) * 4 * (255 << 10))
@@ -128,8 +128,8 @@ func TestSlowReadersTakeFromABudget(t *testing.T) {
 	awaitAnswers(t, a, func(inUse int64) bool { return inUse == 0 })
 }
 
-// TestClientsThatReadNothingAreCutOff has the server's clock be so far behind that a part of an answer is overdue at once.
-func TestClientsThatReadNothingAreCutOff(t *testing.T) {
+// TestClientsThatReadNothingAreDisconnected has the server's clock be so far behind that a part of an answer is overdue at once.
+func TestClientsThatReadNothingAreDisconnected(t *testing.T) {
 	t.Parallel()
 	var behind atomic.Int64
 	a := newAPI(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) } })

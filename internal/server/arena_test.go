@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestArenaKeepsWhatItWasGiven(t *testing.T) {
+func TestArenaKeepsItsContents(t *testing.T) {
 	t.Parallel()
 	a := arena{left: 100 << 10}
 	var payloads [][]byte

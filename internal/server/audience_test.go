@@ -122,7 +122,7 @@ type silentSource struct {
 func (s *silentSource) Sweep(ctx context.Context, _ string, _ []string, into mailbox.Sink) (string, error) {
 	if !s.swept {
 		s.swept = true
-		into.Whole()
+		into.Full()
 		return "1", nil
 	}
 	select {
@@ -234,7 +234,7 @@ func (m *countingMeasurements) reads() int {
 	return m.read
 }
 
-func TestMetricsWithoutATokenAreRemembered(t *testing.T) {
+func TestMetricsWithoutATokenAreCached(t *testing.T) {
 	t.Parallel()
 	facts := &countingMeasurements{}
 	var mu sync.Mutex
@@ -275,7 +275,7 @@ func TestMetricsWithoutATokenAreRemembered(t *testing.T) {
 }
 
 // A window that takes too long to be read is answered in time, with what to do about it.
-func TestWindowsThatTakeTooLong(t *testing.T) {
+func TestSlowWindowsTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}

@@ -226,8 +226,8 @@ func first(values []string) string {
 	return values[0]
 }
 
-// agentsOwn returns the agent that the path names, if it is the caller's to ask about: an agent knows only itself.
-func (x *exchange) agentsOwn(box *mailbox.Mailbox) (mailbox.Agent, error) {
+// authenticateAgentInPath returns the agent that the path names, if it is the caller's to ask about: an agent knows only itself.
+func (x *exchange) authenticateAgentInPath(box *mailbox.Mailbox) (mailbox.Agent, error) {
 	id, err := x.agentID()
 	if err != nil {
 		return mailbox.Agent{}, err

@@ -10,7 +10,7 @@ import (
 
 // Whoever may not call a route is told so before anything else of the request is looked at.
 func TestAccess(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		const none, unknown, agentLike, another = "-", "nobody's", "wba_nobody's", "a2"
 		want := map[access]map[string]int{
 			admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
@@ -105,7 +105,7 @@ func TestAdminTokenParameterTurnedOff(t *testing.T) {
 	}
 }
 
-func TestUnsetTokensCloseTheirEndpoints(t *testing.T) {
+func TestUnsetTokensDisableTheirEndpoints(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.AdminTokens, o.Grants, o.IngestTokens = " , ", grants(t, ""), "," })
 	for _, token := range []string{"-", "", ",", "x"} {

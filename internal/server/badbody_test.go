@@ -12,8 +12,8 @@ import (
 )
 
 // eachBody runs a test for each route that reads a JSON body.
-func eachBody(t *testing.T, test func(t *testing.T, w *world, good request, schema *openapi3.Schema)) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+func eachBody(t *testing.T, test func(t *testing.T, w *fixture, good request, schema *openapi3.Schema)) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		body := contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody
 		if body == nil || body.Value.Content["application/json"] == nil || r.access == exporter {
 			return // it reads no JSON of ours
@@ -23,7 +23,7 @@ func eachBody(t *testing.T, test func(t *testing.T, w *world, good request, sche
 }
 
 func TestMalformedBodies(t *testing.T) {
-	eachBody(t, func(t *testing.T, w *world, good request, _ *openapi3.Schema) {
+	eachBody(t, func(t *testing.T, w *fixture, good request, _ *openapi3.Schema) {
 		cut := good.body[:len(good.body)-1] // without the last brace
 		comma := ","
 		if cut == "{" {
@@ -74,17 +74,17 @@ func TestMalformedBodies(t *testing.T) {
 	})
 }
 
-func TestBodiesOfOtherKinds(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+func TestUnsupportedMediaTypes(t *testing.T) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		if contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody == nil {
 			return // it reads no body
 		}
 		if r.access == exporter {
 			return // what it reads is another's affair
 		}
-		most := maxBody
+		limit := maxBody
 		if r.pattern == "/api/executions" {
-			most = maxExecutionBody
+			limit = maxExecutionBody
 		}
 		good := w.sample(t, r)
 		for _, contentType := range []string{
@@ -100,7 +100,7 @@ func TestBodiesOfOtherKinds(t *testing.T) {
 		w.refused(t, bad, http.StatusUnsupportedMediaType, "Content-Encoding")
 
 		bad = good
-		bad.body = strings.Repeat(" ", most) + good.body
+		bad.body = strings.Repeat(" ", limit) + good.body
 		w.refused(t, bad, http.StatusRequestEntityTooLarge, "")
 		req := bad.http()
 		req.ContentLength = -1 // chunked: nobody says how long it is
@@ -110,8 +110,8 @@ func TestBodiesOfOtherKinds(t *testing.T) {
 	})
 }
 
-func TestBodiesWhereNoneIsRead(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+func TestUnexpectedBodies(t *testing.T) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		if r.method != http.MethodPost || r.access == exporter || contract().Paths.Value(r.pattern).Post.RequestBody != nil {
 			return // it reads a body, or is no POST
 		}
@@ -124,7 +124,7 @@ func TestBodiesWhereNoneIsRead(t *testing.T) {
 }
 
 func TestWrongTypes(t *testing.T) {
-	eachBody(t, func(t *testing.T, w *world, good request, schema *openapi3.Schema) {
+	eachBody(t, func(t *testing.T, w *fixture, good request, schema *openapi3.Schema) {
 		for _, bad := range badFields(schema) {
 			request := good
 			if bad.member == "selector" {

@@ -18,15 +18,15 @@ import (
 // route, parameter or field is tested without a line here, but that a sample of a good request is wanted for each route.
 
 // world is an API with something in it, and a good request for each route.
-type world struct {
+type fixture struct {
 	*api
 	tokens  map[string]string // of agents a1 and a2
 	samples map[string]request
 }
 
-func newWorld(t testing.TB) *world {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	w := &world{api: newAPI(t, nil), tokens: map[string]string{}}
+	w := &fixture{api: newAPI(t, nil), tokens: map[string]string{}}
 	for _, agent := range []string{"a1", "a2"} {
 		w.tokens[agent] = w.enroll(t, agent)
 	}
@@ -76,7 +76,7 @@ func newWorld(t testing.TB) *world {
 }
 
 // sample is a good request for a route by someone who may send it.
-func (w *world) sample(t testing.TB, r route) request {
+func (w *fixture) sample(t testing.TB, r route) request {
 	t.Helper()
 	good, ok := w.samples[r.method+" "+r.pattern]
 	if !ok {
@@ -95,7 +95,7 @@ func (w *world) sample(t testing.TB, r route) request {
 }
 
 // contents sums up all that the database holds that a request could have changed.
-func (w *world) contents(t testing.TB) string {
+func (w *fixture) contents(t testing.TB) string {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), w.url)
 	if err != nil {
@@ -116,9 +116,9 @@ func (w *world) contents(t testing.TB) string {
 }
 
 // eachRoute runs a test for each route against one world, which the test must leave as it was.
-func eachRoute(t *testing.T, test func(t *testing.T, w *world, r route)) {
+func eachRoute(t *testing.T, test func(t *testing.T, w *fixture, r route)) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	before := w.contents(t)
 	for _, r := range routes {
 		t.Run(r.method+" "+r.pattern, func(t *testing.T) { test(t, w, r) })
@@ -129,7 +129,7 @@ func eachRoute(t *testing.T, test func(t *testing.T, w *world, r route)) {
 }
 
 // refused sends a request that must be refused with the status, naming the field.
-func (w *world) refused(t *testing.T, r request, status int, field string) {
+func (w *fixture) refused(t *testing.T, r request, status int, field string) {
 	t.Helper()
 	p := w.send(t, r).want(status).problem()
 	if p.Field != field {
@@ -138,7 +138,7 @@ func (w *world) refused(t *testing.T, r request, status int, field string) {
 }
 
 func TestWrongMethods(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "NONSENSE"} {
 			if slices.ContainsFunc(routes, func(other route) bool { return other.method == method && other.pattern == r.pattern }) {
 				continue
@@ -153,8 +153,8 @@ func TestWrongMethods(t *testing.T) {
 	})
 }
 
-func TestPathsThatAreNone(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+func TestUnknownPaths(t *testing.T) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		good := w.sample(t, r)
 		path, query, _ := strings.Cut(good.path, "?")
 		for _, bad := range []string{
@@ -179,7 +179,7 @@ func TestPathsThatAreNone(t *testing.T) {
 }
 
 func TestBadPathParameters(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		before, rest, found := strings.Cut(r.pattern, "{")
 		if !found {
 			return // the path has no parameter
@@ -215,7 +215,7 @@ func TestBadPathParameters(t *testing.T) {
 }
 
 func TestBadQueryParameters(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *world, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		with := func(query string) request {
 			bad := w.sample(t, r)
 			path, own, _ := strings.Cut(bad.path, "?")

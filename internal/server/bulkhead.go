@@ -54,7 +54,7 @@ func (s *Server) enterReads(x *exchange) error {
 		return nil
 	default:
 	}
-	_ = x.outlast(s.now(), readsWithin) // if unsupported, the server's timeouts apply
+	_ = x.extendDeadlines(s.now(), readsWithin) // if unsupported, the server's timeouts apply
 	ctx, cancel := context.WithTimeout(x.r.Context(), readsWithin)
 	defer cancel()
 	if err := s.adminReads.enter(ctx); err != nil {

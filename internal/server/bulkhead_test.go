@@ -63,7 +63,7 @@ func TestBlockedReadsLeaveConnections(t *testing.T) {
 	}
 }
 
-func TestReadsAreThoseThatMayWait(t *testing.T) {
+func TestOnlyReadsMayWait(t *testing.T) {
 	t.Parallel()
 	for _, r := range routes {
 		name := r.method + " " + r.pattern

@@ -84,7 +84,7 @@ func exchangeRaw(t *testing.T, address, sent string) string {
 	return string(got)
 }
 
-func TestSlowClientsAreCutOff(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	address := listen(t, a, connections.ServerOptions{}, func(s *http.Server) {
@@ -100,7 +100,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	}
 }
 
-func TestBodiesThatEndEarly(t *testing.T) {
+func TestTruncatedBodies(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	address := listen(t, a, connections.ServerOptions{}, nil)
@@ -229,7 +229,7 @@ func TestConnectionMaxAge(t *testing.T) {
 
 // A replica that leaves closes kept connections with its answers, those to requests that came before included: a poll may have
 // been held. A request that came on a connection that was just being closed would fail.
-func TestLeavingClosesConnections(t *testing.T) {
+func TestShutdownClosesConnections(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	address := listen(t, a, connections.ServerOptions{}, nil)
@@ -256,7 +256,7 @@ func TestLeavingClosesConnections(t *testing.T) {
 	}
 	held := httptest.NewRecorder()
 	x := &exchange{ResponseWriter: held, r: httptest.NewRequest("GET", "/", nil), now: time.Now, leaving: &a.leaving}
-	a.Leave()
+	a.CloseConnections()
 	x.WriteHeader(http.StatusNotModified)
 	if got := held.Header().Get("Connection"); got != "close" {
 		t.Errorf("the answer to a poll that was held has Connection: %q", got)

@@ -88,8 +88,8 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
-	const most = 16
-	limiter, address := listenLimited(t, a, connections.Limits{Max: most})
+	const limit = 16
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
 	var agents []*kept
 	for range 4 {
 		agent := dial(t, address)
@@ -98,7 +98,7 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 		}
 		agents = append(agents, agent)
 	}
-	for i := range 3 * most {
+	for i := range 3 * limit {
 		c := dial(t, address)
 		if i%2 == 0 { // the others say nothing at all
 			if got := c.get("/livez", ""); got != http.StatusOK {
@@ -107,7 +107,7 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 		}
 	}
 	awaitSample(t, limiter, "at most three quarters without a token", func(unauthenticated, active, idle int) bool {
-		return unauthenticated <= most/4*3 && unauthenticated > 0 && active+idle == len(agents)
+		return unauthenticated <= limit/4*3 && unauthenticated > 0 && active+idle == len(agents)
 	})
 	for i, agent := range agents {
 		if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
@@ -127,18 +127,18 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
-	const most = 4
-	limiter, address := listenLimited(t, a, connections.Limits{Max: most})
+	const limit = 4
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
 	run(t, limiter.Run) // whose clock tells which is the oldest
 	var agents []*kept
-	for range most {
+	for range limit {
 		agent := dial(t, address)
 		agents = append(agents, agent)
 		if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
 			t.Fatalf("a poll: got %d", got)
 		}
 	}
-	awaitSample(t, limiter, "all idle", func(_, _, idle int) bool { return idle == most })
+	awaitSample(t, limiter, "all idle", func(_, _, idle int) bool { return idle == limit })
 	before := limiter.Clock()
 	for limiter.Clock().Equal(before) {
 		time.Sleep(time.Millisecond)
@@ -148,7 +148,7 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 			t.Fatalf("a poll: got %d", got)
 		}
 	}
-	awaitSample(t, limiter, "all idle again", func(_, _, idle int) bool { return idle == most })
+	awaitSample(t, limiter, "all idle again", func(_, _, idle int) bool { return idle == limit })
 	if got := dial(t, address).get("/livez", ""); got != http.StatusOK {
 		t.Errorf("a new connection: got %d", got)
 	}
@@ -170,10 +170,10 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 func TestHeldPollsAreNotShed(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	const most = 4
-	limiter, address := listenLimited(t, a, connections.Limits{Max: most})
-	answers := make(chan int, most)
-	for i := range most {
+	const limit = 4
+	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
+	answers := make(chan int, limit)
+	for i := range limit {
 		id := string(rune('a' + i))
 		token := a.enroll(t, id)
 		agent := dial(t, address)
@@ -184,7 +184,7 @@ func TestHeldPollsAreNotShed(t *testing.T) {
 		t.Errorf("one too many: got %d", got)
 	}
 	a.deploy(t, "a", "b", "c", "d")
-	for range most {
+	for range limit {
 		if got := <-answers; got != http.StatusOK {
 			t.Errorf("a held poll: got %d", got)
 		}
@@ -259,9 +259,9 @@ func dialFrom(t *testing.T, from, address string) *kept {
 const unfinished = "POST /api/deployments/0192aaaa-0000-7000-8000-000000000000/status HTTP/1.1\r\nHost: x\r\n" +
 	"Content-Type: application/json\r\nContent-Length: 60\r\nAuthorization: Bearer "
 
-// TestOneTokenDoesNotTakeAllConnections has one agent open more connections than there may be, each kept at work by a body
+// TestConnectionsPerTokenAreLimited has one agent open more connections than there may be, each kept at work by a body
 // whose end does not come: other agents' new connections are served.
-func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
+func TestConnectionsPerTokenAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token, other := a.enroll(t, "a1"), a.enroll(t, "a2")
@@ -283,8 +283,8 @@ func TestOneTokenDoesNotTakeAllConnections(t *testing.T) {
 	}
 }
 
-// TestManyTokensOfOneNetworkDoNotTakeAllConnections does the same with a token for each connection, from one network.
-func TestManyTokensOfOneNetworkDoNotTakeAllConnections(t *testing.T) {
+// TestConnectionsPerNetworkAreLimited does the same with a token for each connection, from one network.
+func TestConnectionsPerNetworkAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	other := a.enroll(t, "other")
@@ -331,9 +331,9 @@ func TestNewConnectionsGetTimeForARequest(t *testing.T) {
 	}
 }
 
-// TestNewConnectionsBesideKnownIdleOnes fills all places with idle connections of known callers: two new ones that come
+// TestNewConnectionsAmongAuthenticatedIdleOnes fills all places with idle connections of known callers: two new ones that come
 // together are both served, and neither takes the other's place.
-func TestNewConnectionsBesideKnownIdleOnes(t *testing.T) {
+func TestNewConnectionsAmongAuthenticatedIdleOnes(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	const limit = 8

@@ -9,7 +9,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-func TestRoutesAreTheDocuments(t *testing.T) {
+func TestRoutesMatchOpenAPI(t *testing.T) {
 	documented := map[string]*openapi3.Operation{}
 	for path, item := range contract().Paths.Map() {
 		for method, operation := range item.Operations() {

@@ -58,20 +58,20 @@ func (x *exchange) refuseBody() error {
 }
 
 // readBody reads the request's body whole, and says which of the media types it has.
-func (x *exchange) readBody(most int64, mediaTypes ...string) (body []byte, mediaType string, err error) {
+func (x *exchange) readBody(limit int64, mediaTypes ...string) (body []byte, mediaType string, err error) {
 	mediaType, err = checkMediaType(x.r.Header, mediaTypes...)
 	if err != nil {
 		return nil, "", err
 	}
-	body, err = x.readAll(most)
+	body, err = x.readAll(limit)
 	return body, mediaType, err
 }
 
-func (x *exchange) readAll(most int64) ([]byte, error) {
-	if x.r.ContentLength > most {
-		return nil, errTooLarge(most)
+func (x *exchange) readAll(limit int64) ([]byte, error) {
+	if x.r.ContentLength > limit {
+		return nil, errTooLarge(limit)
 	}
-	all, err := x.body.readAll(most)
+	all, err := x.body.readAll(limit)
 	x.bytesIn = x.body.read
 	if err != nil {
 		return nil, brokenBody(err)
@@ -91,8 +91,8 @@ func brokenBody(err error) error {
 	return badRequest("truncated_body", "", "the body ended early")
 }
 
-func errTooLarge(most int64) error {
-	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", most)
+func errTooLarge(limit int64) error {
+	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
 }
 
 // checkMediaType wants one of the content types, in UTF-8 if it says, and not compressed.

@@ -37,7 +37,7 @@ func typedWithin[Req, Resp any](
 		if err != nil {
 			return err
 		}
-		_ = x.outlast(s.now(), deadline) // where that is not to be had, the server's own timeouts hold
+		_ = x.extendDeadlines(s.now(), deadline) // where that is not to be had, the server's own timeouts hold
 		ctx, cancel := context.WithTimeout(observe.WithAudience(x.r.Context(), x.audience), deadline)
 		defer cancel()
 		leave, err := s.enterTurn(ctx, x)

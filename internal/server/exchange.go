@@ -57,7 +57,7 @@ func (x *exchange) hold(d time.Duration) { x.held += d }
 
 // outlast lets the answer take so long without the server's timeouts ending the connection. While a handler works, the
 // server reads on to notice a client that goes away, and takes the end of ReadTimeout for one.
-func (x *exchange) outlast(now time.Time, d time.Duration) error {
+func (x *exchange) extendDeadlines(now time.Time, d time.Duration) error {
 	const toSend = 30 * time.Second
 	control := http.NewResponseController(x.ResponseWriter)
 	if err := control.SetReadDeadline(now.Add(d + toSend)); err != nil {

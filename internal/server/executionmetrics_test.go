@@ -16,7 +16,7 @@ import (
 )
 
 // What the product was asked to answer after five requests comes out exactly, with more beside it.
-func TestExecutionMetricsAreTheBriefs(t *testing.T) {
+func TestExecutionMetricsFormat(t *testing.T) {
 	t.Parallel()
 	const want = `{
 		"status": "success",
@@ -91,7 +91,7 @@ func only(answered, wanted any) any {
 }
 
 // Names are the callers' own; money is exact; nothing is NaN.
-func TestExecutionMetricsOfOddThings(t *testing.T) {
+func TestExecutionMetricsEdgeCases(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	var none openapi.ExecutionMetricsAnswer
@@ -103,7 +103,7 @@ func TestExecutionMetricsOfOddThings(t *testing.T) {
 	facts := execution.Facts{Cells: []execution.Cell{{Agent: name, Model: name, Status: execution.Success, Request: true}, {Agent: name, Status: execution.Failure}}}
 	facts.Cells[0].Add(&execution.Execution{Cost: new(int64(9_007_199_254_740_993))}, 1)
 	facts.Cells[1].Add(&execution.Execution{Tokens: execution.Tokens{Used: 7}}, 1)
-	a = newAPI(t, func(o *Options) { o.Executions = toldExecutions{facts: facts} })
+	a = newAPI(t, func(o *Options) { o.Executions = countedExecutions{facts: facts} })
 	got := a.admin(t, "/api/admin/metrics").want(http.StatusOK)
 	var m openapi.ExecutionMetricsAnswer
 	got.decode(&m)

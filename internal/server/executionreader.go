@@ -366,8 +366,8 @@ func readMilliseconds(value jsontext.Value, field string, into *time.Duration) e
 		return badRequest("invalid_type", field, "must be a number")
 	}
 	ms, err := strconv.ParseFloat(string(value), 64)
-	if most := execution.MaxDuration.Milliseconds(); err != nil || ms < 0 || ms > float64(most) {
-		return badRequest("invalid_field", field, "must be from 0 to %d", most)
+	if limit := execution.MaxDuration.Milliseconds(); err != nil || ms < 0 || ms > float64(limit) {
+		return badRequest("invalid_field", field, "must be from 0 to %d", limit)
 	}
 	*into = time.Duration(ms*1e3+0.5) * time.Microsecond
 	return nil

@@ -121,13 +121,13 @@ func checkScan(t *testing.T, body []byte) {
 	}
 }
 
-// TestSpansOfExecutions wants each execution that is a span and can be stored to have its place in its trace.
-func TestSpansOfExecutions(t *testing.T) {
+// TestSpansBecomeExecutions wants each execution that is a span and can be stored to have its place in its trace.
+func TestSpansBecomeExecutions(t *testing.T) {
 	t.Parallel()
 	const span = `{"user_id":"u","agent_name":"a","status":"success","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b%d"%s}`
 	body := "[" + fmt.Sprintf(span, 1, "") + "," + fmt.Sprintf(span, 2, `,"input_tokens":10,"output_tokens":5`) + "," +
 		fmt.Sprintf(span, 3, `,"input_tokens":-1`) + "," + fmt.Sprintf(span, 4, `,"tokens_used":4,"input_tokens":10,"output_tokens":5`) + "]"
-	in, err := (&Server{now: time.Now, random: rand.Reader}).takeIn([]byte(`{"executions":`+body+`}`), "application/json")
+	in, err := (&Server{now: time.Now, random: rand.Reader}).decodeExecutions([]byte(`{"executions":`+body+`}`), "application/json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func BenchmarkExecutions(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		in, err := s.takeIn(body, "application/json")
+		in, err := s.decodeExecutions(body, "application/json")
 		if err != nil || len(in.batch.Executions) != n {
 			b.Fatal(err, in.rejected)
 		}

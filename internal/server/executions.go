@@ -25,14 +25,14 @@ func (s *Server) recordExecutions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	in, err := s.takeIn(body, mediaType)
+	in, err := s.decodeExecutions(body, mediaType)
 	if err != nil {
 		return err
 	}
 	if err := s.admitExecutions(x, in); err != nil {
 		return err
 	}
-	_ = x.outlast(s.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
+	_ = x.extendDeadlines(s.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
 	ctx, cancel := context.WithTimeout(x.r.Context(), answerWithin)
 	defer cancel()
 	outcome, err := s.store(ctx, in)
@@ -58,8 +58,8 @@ func (s *Server) admitExecutions(x *exchange, in intake) error {
 	return s.admitAll(x, ratelimit.Ingest, demands)
 }
 
-// takeIn reads each execution for itself: one that is malformed never fails another.
-func (s *Server) takeIn(body []byte, mediaType string) (intake, error) {
+// decodeExecutions reads each execution for itself: one that is malformed never fails another.
+func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error) {
 	in := intake{reader: newExecutionReader()}
 	in.reader.arena.left = len(body)
 	if mediaType == ndjson || !in.scan(body) {

@@ -71,7 +71,7 @@ func TestEveryFieldOfAnExecution(t *testing.T) {
 }
 
 // Executions of one trace find one another, and a request counts once, however they came and in whatever order.
-func TestExecutionsAreSpans(t *testing.T) {
+func TestExecutionsBecomeSpans(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -103,7 +103,7 @@ func TestExecutionsAreSpans(t *testing.T) {
 	}
 }
 
-func TestWhatAnExecutionLeavesOut(t *testing.T) {
+func TestExecutionDefaults(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	nulls := ""
@@ -273,7 +273,7 @@ func TestRejectionsAreInOrder(t *testing.T) {
 	}
 }
 
-func TestLedgerAway(t *testing.T) {
+func TestLedgerOutage(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	a.db.Close()

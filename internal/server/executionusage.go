@@ -97,26 +97,26 @@ func readCost(value jsontext.Value, field string, into **int64) error {
 func (r *executionReader) settleUsage() error {
 	e := r.e
 	by := usage.Source{Provider: strings.ToLower(e.Provider), Model: e.Model}
-	var told usage.Told
+	var result usage.Result
 	switch {
 	case r.usage.object != nil:
 		var said usage.Events
 		said.Add(string(r.usage.object))
-		told = said.Settle(by)
-		r.usage.unread = told.Unread
-		if e.Tokens == (execution.Tokens{}) && !told.Absurd {
-			e.Tokens = told.Tokens
-			r.fillBilling(told.Billing)
+		result = said.Settle(by)
+		r.usage.unread = result.Unread
+		if e.Tokens == (execution.Tokens{}) && !result.Absurd {
+			e.Tokens = result.Tokens
+			r.fillBilling(result.Billing)
 		} else if e.Billing.ServiceTier == "" {
-			e.Billing.ServiceTier = told.Billing.ServiceTier
+			e.Billing.ServiceTier = result.Billing.ServiceTier
 		}
 		if e.ProviderCost == nil {
-			e.ProviderCost = told.Cost
+			e.ProviderCost = result.Cost
 		}
 	default:
 		e.Tokens = usage.Reconcile(e.Tokens, r.usage.parts, by)
 	}
-	counted := e.Tokens.Used > 0 || e.Tokens.TellApart()
+	counted := e.Tokens.Used > 0 || e.Tokens.Distinguish()
 	switch known := execution.Usage(r.usage.known); {
 	case known == execution.UsageEstimated && !counted:
 		return badRequest("invalid_field", "usage", "is estimated, and yet there are no tokens")
@@ -129,28 +129,28 @@ func (r *executionReader) settleUsage() error {
 	case known != "":
 		return badRequest("invalid_field", "usage", "must be reported, unknown, estimated or none, or an object as a provider gives it")
 	case counted:
-		told.Tokens = e.Tokens
-		told.Tokens.Used = max(e.Tokens.Used, e.Tokens.Input+e.Tokens.Output)
-		e.Usage = told.Usage(e.Status, true)
+		result.Tokens = e.Tokens
+		result.Tokens.Used = max(e.Tokens.Used, e.Tokens.Input+e.Tokens.Output)
+		e.Usage = result.Usage(e.Status, true)
 	case e.Kind == execution.Inference, e.Kind == execution.Agent && e.Model != "":
-		e.Usage = told.Usage(e.Status, e.Output != nil)
+		e.Usage = result.Usage(e.Status, e.Output != nil)
 	}
 	return nil
 }
 
 // fillBilling takes what the caller did not say himself.
-func (r *executionReader) fillBilling(told execution.Billing) {
+func (r *executionReader) fillBilling(result execution.Billing) {
 	b := &r.e.Billing
-	counts := told.Counts()
+	counts := result.Counts()
 	for i, count := range b.Counts() {
 		if *count == 0 {
 			*count = *counts[i]
 		}
 	}
 	if b.ServiceTier == "" {
-		b.ServiceTier = told.ServiceTier
+		b.ServiceTier = result.ServiceTier
 	}
 	if b.Region == "" {
-		b.Region = told.Region
+		b.Region = result.Region
 	}
 }

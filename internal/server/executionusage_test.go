@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-func TestWhatIsKnownOfUsage(t *testing.T) {
+func TestUsageCompleteness(t *testing.T) {
 	t.Parallel()
 	const unknown, reported, estimated, none = execution.UsageUnknown, execution.UsageReported, execution.UsageEstimated, execution.UsageNone
 	for more, want := range map[string]struct {
@@ -63,7 +63,7 @@ func TestWhatIsKnownOfUsage(t *testing.T) {
 }
 
 // What a caller counts himself goes before what the provider's object says; what only the object says is taken from it.
-func TestOwnCountsGoBeforeTheObject(t *testing.T) {
+func TestExplicitCountsTakePrecedence(t *testing.T) {
 	t.Parallel()
 	e, fault := readOne([]byte(`{"user_id":"u","agent_name":"a","status":"success","input_tokens":7,"output_tokens":3,"provider_cost_usd":0,
 		"usage":{"prompt_tokens":100,"completion_tokens":20,"cost":0.5,"service_tier":"flex","mystery_tokens":9}}`))
@@ -76,7 +76,7 @@ func TestOwnCountsGoBeforeTheObject(t *testing.T) {
 	}
 }
 
-func TestCountsThatAreNotKnownAreNamed(t *testing.T) {
+func TestUnknownCountsAreReported(t *testing.T) {
 	t.Parallel()
 	reader := newExecutionReader()
 	body := `{"user_id":"u","agent_name":"a","status":"success","usage":{"prompt_tokens":100,"mystery_tokens":9,"details":{"riddle_tokens":0}}}`

@@ -20,14 +20,14 @@ func (deaf) ObserveCommit(int, time.Duration, error) {}
 func (deaf) ObserveRows(int, int, int, int)          {}
 func (deaf) ObserveErased(int)                       {}
 
-// toldExecutions answers what a test wants to be told of executions, where no real ones can be so.
-type toldExecutions struct {
+// countedExecutions answers what a test wants to be told of executions, where no real ones can be so.
+type countedExecutions struct {
 	Executions
 	rows  []execution.Execution // newest first
 	facts execution.Facts
 }
 
-func (f toldExecutions) Errors(_ context.Context, after execution.Position, most int) ([]execution.Execution, error) {
+func (f countedExecutions) Errors(_ context.Context, after execution.Position, limit int) ([]execution.Execution, error) {
 	rows := f.rows
 	for i := range rows {
 		if execution.PositionOf(rows[i]) == after {
@@ -35,10 +35,10 @@ func (f toldExecutions) Errors(_ context.Context, after execution.Position, most
 			break
 		}
 	}
-	return rows[:min(most, len(rows))], nil
+	return rows[:min(limit, len(rows))], nil
 }
 
-func (f toldExecutions) Facts(_ context.Context, w execution.Window) (execution.Facts, error) {
+func (f countedExecutions) Facts(_ context.Context, w execution.Window) (execution.Facts, error) {
 	f.facts.Window = w
 	return f.facts, nil
 }

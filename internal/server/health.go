@@ -65,7 +65,7 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 		h.Status = status
 		h.Reasons = append(h.Reasons, reason)
 	}
-	if s.mailbox.Health().Blind {
+	if s.mailbox.Health().Stale {
 		worse(openapi.HealthStatusDegraded, "the mailbox is blind: it cannot read from the database what waits for agents")
 	}
 	if pool.Utilization >= busyPool {

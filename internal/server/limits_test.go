@@ -114,7 +114,7 @@ func TestLimitHeaders(t *testing.T) {
 	}
 }
 
-func TestWithoutALimiterEverythingIsLetIn(t *testing.T) {
+func TestNoLimiterAdmitsEverything(t *testing.T) {
 	t.Parallel()
 	s := &Server{now: time.Now}
 	if r := s.admitted(func(x *exchange) error { return s.admit(x, ratelimit.Ingest, ratelimit.Subject{User: "u"}, 1<<40) }); r.Code != http.StatusNoContent || len(r.Header()) != 0 {
@@ -122,8 +122,8 @@ func TestWithoutALimiterEverythingIsLetIn(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsWhenItIsLetIn: a client that waits as it is told, and no longer, is let in.
-func TestRetryAfterIsWhenItIsLetIn(t *testing.T) {
+// TestRetryAfterMatchesAdmission: a client that waits as it is told, and no longer, is let in.
+func TestRetryAfterMatchesAdmission(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []string{"gateway/user=7/s:burst=20", "gateway/user=7/m", "gateway/user=11/h", "gateway/user=13/d"} {
 		s, now := limitedServer(t, rule)
@@ -148,7 +148,7 @@ func TestRetryAfterIsWhenItIsLetIn(t *testing.T) {
 	}
 }
 
-func TestExecutionsThatAreDecodedElsewhereAreLimited(t *testing.T) {
+func TestPreDecodedExecutionsAreLimited(t *testing.T) {
 	t.Parallel()
 	s, _ := limitedServer(t, "ingest/user=3/m", "ingest/token=10/m")
 	of := func(users ...string) []execution.Execution {

@@ -80,7 +80,7 @@ func TestHealthIsDegradedOrDown(t *testing.T) {
 	}
 }
 
-func TestMetricsWithoutFigures(t *testing.T) {
+func TestMetricsWithoutData(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	var m openapi.Metrics

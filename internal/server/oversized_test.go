@@ -15,9 +15,9 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// TestOversizedBodiesAreAnswered has stock clients send 64 MiB to routes that read less: each is told so, rather than
+// TestOversizedBodies has stock clients send 64 MiB to routes that read less: each is told so, rather than
 // finding its connection reset. So are those whose token is not good.
-func TestOversizedBodiesAreAnswered(t *testing.T) {
+func TestOversizedBodies(t *testing.T) {
 	t.Parallel()
 	const mib = "64"
 	clients := map[string][]string{

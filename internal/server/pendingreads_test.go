@@ -49,8 +49,8 @@ func revisions(t *testing.T) (first, later, other mailbox.Revision) {
 	return first, revision("a"), other
 }
 
-// TestPollsShareARead has polls of one agent at one revision share a read, and those of a later one not.
-func TestPollsShareARead(t *testing.T) {
+// TestConcurrentPollsShareARead has polls of one agent at one revision share a read, and those of a later one not.
+func TestConcurrentPollsShareARead(t *testing.T) {
 	t.Parallel()
 	first, later, other := revisions(t)
 	if first == later || first == other {

@@ -20,7 +20,7 @@ const MaxWait = 60 * time.Second
 // poll answers GET /api/deployments/pending/{agent_id}: the path that nearly all requests take, and nearly always with
 // nothing to say. Then it costs a look into memory: no query, no timer, no goroutine.
 func (s *Server) poll(x *exchange) error {
-	agent, err := x.agentsOwn(s.mailbox)
+	agent, err := x.authenticateAgentInPath(s.mailbox)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (s *Server) poll(x *exchange) error {
 		return err
 	}
 	if !x.caller.admin {
-		s.mailbox.Saw(agent, x.start)
+		s.mailbox.MarkSeen(agent, x.start)
 	}
 
 	found, err := s.lookFor(x, agent, wait)
@@ -80,7 +80,7 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 	for {
 		view, err := s.mailbox.View(agent)
 		if errors.Is(err, mailbox.ErrUnknownToken) && x.caller.admin {
-			if agent, err = x.agentsOwn(s.mailbox); err == nil { // it has another token now
+			if agent, err = x.authenticateAgentInPath(s.mailbox); err == nil { // it has another token now
 				continue
 			}
 		}
@@ -89,8 +89,8 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 		}
 		p := pending{tag: view.Tag, known: x.knows(view.Tag)}
 		if !view.Fresh || !p.known && view.Tag != fleet.NothingWaiting {
-			if view.Blind {
-				return pending{}, mailbox.ErrBlind
+			if view.Stale {
+				return pending{}, mailbox.ErrStale
 			}
 			read, err := s.reads.pending(x.r.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
 			if err != nil {
@@ -127,7 +127,7 @@ func (s *Server) startHold(x *exchange, wait time.Duration) hold {
 	if wait <= 0 {
 		return h
 	}
-	if err := x.outlast(s.now(), wait); err != nil {
+	if err := x.extendDeadlines(s.now(), wait); err != nil {
 		return h // the connection would be cut before; answer at once
 	}
 	h.ctx, h.cancel = context.WithTimeout(x.r.Context(), wait)

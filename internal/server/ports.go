@@ -27,7 +27,7 @@ type Agents interface {
 	DeleteAgent(ctx context.Context, id string) error
 	Agent(ctx context.Context, id string) (fleet.AgentView, error)
 	// Agents lists up to most agents with all these labels, by id, after the given one.
-	Agents(ctx context.Context, after string, labels map[string]string, most int) ([]fleet.AgentView, error)
+	Agents(ctx context.Context, after string, labels map[string]string, limit int) ([]fleet.AgentView, error)
 }
 
 // Grants are the enrollment tokens and what they give.
@@ -49,7 +49,7 @@ type Deployments interface {
 	// Deployment reads one with the attempts that retries have superseded.
 	Deployment(ctx context.Context, id uuid.UUID) (fleet.Deployment, []fleet.Attempt, error)
 	// List reads newest first, without specs, those before the given id (uuid.Max: from the newest).
-	List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, most int) ([]fleet.Deployment, error)
+	List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, limit int) ([]fleet.Deployment, error)
 	// Report applies an agent's report. fleet.ErrNotYours if the deployment is another's.
 	Report(ctx context.Context, agentID string, id uuid.UUID, r fleet.Report) (fleet.Deployment, error)
 	Cancel(ctx context.Context, id uuid.UUID) (fleet.Deployment, error)
@@ -60,7 +60,7 @@ type Deployments interface {
 	AppendLog(ctx context.Context, agentID string, id uuid.UUID, attempt int, offset int64, chunk []byte) (next int64, err error)
 	// ReadLog reads up to most bytes from offset. attempt 0 is the latest that was claimed. complete says that the
 	// attempt is over and this reaches its end.
-	ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, most int) (fleet.LogPart, error)
+	ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, limit int) (fleet.LogPart, error)
 }
 
 // Measurements answers from the rollups of all replicas.
@@ -77,7 +77,7 @@ type Reports interface {
 	// Report returns the document as it was stored, in JSON, and the namespace that it is of.
 	Report(ctx context.Context, id uuid.UUID) (namespace string, doc []byte, err error)
 	// ListReports reads newest first, those before the given id; where namespace or name is not empty, only those of it.
-	ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error)
+	ListReports(ctx context.Context, namespace, name string, before uuid.UUID, limit int) ([]report.Heading, error)
 }
 
 // ServiceAccounts knows those of a Kubernetes cluster by their tokens. What is wrong with a token, or which right is
@@ -102,9 +102,9 @@ type Executions interface {
 	Facts(ctx context.Context, window execution.Window) (execution.Facts, error)
 	Costs(ctx context.Context, query execution.CostQuery) (execution.Costs, error)
 	// Errors reads up to most of those that failed or timed out, newest first, after a position.
-	Errors(ctx context.Context, after execution.Position, most int) ([]execution.Execution, error)
+	Errors(ctx context.Context, after execution.Position, limit int) ([]execution.Execution, error)
 	// UserActivity reads up to most of a user's, newest first, after a position; as that user, under row-level security.
-	UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error)
+	UserActivity(ctx context.Context, userID string, after execution.Position, limit int) ([]execution.Execution, error)
 	// EraseUser deletes all that is kept of a user. What is deleted stays so if it fails half way; it may be repeated.
 	EraseUser(ctx context.Context, userID string) (execution.Erased, error)
 	// Names lists the names that figures tell apart, and how many there may be of a kind.

@@ -57,24 +57,24 @@ func (q *query) text(name string) (value string, given bool) {
 }
 
 // integer reads a whole number from least to most; otherwise stands in where it is left out.
-func (q *query) integer(name string, otherwise, least, most int64) int64 {
+func (q *query) integer(name string, otherwise, minimum, limit int64) int64 {
 	text, given := q.text(name)
 	if !given {
 		return otherwise
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < least || n > most {
-		q.fault("invalid_parameter", name, "must be a whole number from %d to %d", least, most)
+	if err != nil || n < minimum || n > limit {
+		q.fault("invalid_parameter", name, "must be a whole number from %d to %d", minimum, limit)
 	}
 	return n
 }
 
 // required is integer for a parameter that may not be left out.
-func (q *query) required(name string, least, most int64) int64 {
+func (q *query) required(name string, minimum, limit int64) int64 {
 	if _, given := q.values[name]; !given {
-		q.fault("missing_parameter", name, "is required: a whole number from %d to %d", least, most)
+		q.fault("missing_parameter", name, "is required: a whole number from %d to %d", minimum, limit)
 	}
-	return q.integer(name, 0, least, most)
+	return q.integer(name, 0, minimum, limit)
 }
 
 // oneOf reads one of some words; empty where it is left out.

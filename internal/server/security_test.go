@@ -88,7 +88,7 @@ func TestSecurityEvents(t *testing.T) {
 }
 
 // A flood of enrolments of one client leaves the lines of others alone.
-func TestFloodOfEnrolments(t *testing.T) {
+func TestEnrolmentFlood(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	for range 200 {

@@ -141,7 +141,7 @@ type Server struct {
 
 // Leave has every answer from now on close its connection, so that its client brings the next request to another replica. It
 // is for a replica that shuts down: a request that comes while a kept connection is being closed would fail.
-func (s *Server) Leave() { s.leaving.Store(true) }
+func (s *Server) CloseConnections() { s.leaving.Store(true) }
 
 // endpoint is a route that is served.
 type endpoint struct {

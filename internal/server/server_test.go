@@ -54,7 +54,7 @@ func (a *api) logged(t *testing.T, message string) []line {
 	return found
 }
 
-func TestWhatBecomesOfErrors(t *testing.T) {
+func TestErrorMapping(t *testing.T) {
 	t.Parallel()
 	const secret = "wba_secret"
 	tests := map[string]struct {
@@ -122,9 +122,9 @@ func TestClientGone(t *testing.T) {
 }
 
 // While the database is away, what needs it says so and when to come again. What does not goes on.
-func TestDatabaseAway(t *testing.T) {
+func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	if err := w.mailbox.Sync(t.Context()); err != nil { // or it would rather ask the database about who was just enrolled
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-func TestEveryAnswersHeaders(t *testing.T) {
+func TestResponseHeaders(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	agent := a.enroll(t, "a1")
@@ -195,7 +195,7 @@ func TestEveryAnswersHeaders(t *testing.T) {
 // Requests are recorded and logged by the pattern of their route; those that have none, as one.
 func TestRecording(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	before := w.recorder.Totals().Requests
 	w.send(t, w.sample(t, routes[slices.IndexFunc(routes, func(r route) bool { return strings.HasSuffix(r.pattern, "/status") })])).want(http.StatusOK)
 	w.send(t, request{method: "GET", path: "/secret/path?admin_token=t0p", token: adminToken}).want(http.StatusNotFound)
@@ -216,7 +216,7 @@ func TestRecording(t *testing.T) {
 }
 
 // A panic behind half an answer must not leave a client with what looks like a whole one.
-func TestHalfAnAnswer(t *testing.T) {
+func TestPartialResponse(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	place, _ := a.root.find("/livez")

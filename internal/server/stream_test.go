@@ -123,7 +123,7 @@ func TestBadPrompts(t *testing.T) {
 	}
 }
 
-func TestRunsThatCannotBegin(t *testing.T) {
+func TestRunsThatFailToStart(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	a.gateway.err = errNoAgent
@@ -149,7 +149,7 @@ func TestRunsThatCannotBegin(t *testing.T) {
 }
 
 // A run that ends without saying how is an error of ours, which the client is told and the log too.
-func TestRunThatSaysNothing(t *testing.T) {
+func TestSilentRun(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	a.gateway.run = func(context.Context, func(execution.Event) error) error { return nil }
@@ -224,7 +224,7 @@ func protocols(t *testing.T, test func(t *testing.T, protocol int)) {
 }
 
 // Events come one by one, not when a buffer is full, and go on long after the server's own timeouts.
-func TestEventsComeAtOnce(t *testing.T) {
+func TestEventsAreFlushedImmediately(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
 		a.eventWithin = 50 * time.Millisecond // for an event, not between them
@@ -264,7 +264,7 @@ func TestEventsComeAtOnce(t *testing.T) {
 }
 
 // A client that goes away ends its run.
-func TestClientOfAStreamGoesAway(t *testing.T) {
+func TestStreamClientDisconnect(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
 		a.gateway.run = func(ctx context.Context, emit func(execution.Event) error) error {
@@ -282,7 +282,7 @@ func TestClientOfAStreamGoesAway(t *testing.T) {
 }
 
 // A client that does not read is taken for gone: a run does not wait for it.
-func TestClientOfAStreamDoesNotRead(t *testing.T) {
+func TestStreamClientDoesNotRead(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
 		a.eventWithin = 50 * time.Millisecond

@@ -64,7 +64,7 @@ func (b *exportBody) Read(p []byte) (int, error) {
 	b.x.bytesIn += int64(n)
 	switch {
 	case errors.Is(err, io.EOF):
-		_ = b.x.outlast(b.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
+		_ = b.x.extendDeadlines(b.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
 	case err != nil:
 		b.err = err
 	}

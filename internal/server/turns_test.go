@@ -30,8 +30,8 @@ func (b slowBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// TestLatencyHasNoTimeOfTheClients sends a body so slowly that its answer would be the slowest of all.
-func TestLatencyHasNoTimeOfTheClients(t *testing.T) {
+// TestLatencyExcludesClientTime sends a body so slowly that its answer would be the slowest of all.
+func TestLatencyExcludesClientTime(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	var passed atomic.Int64
@@ -60,9 +60,9 @@ func TestLatencyHasNoTimeOfTheClients(t *testing.T) {
 	}
 }
 
-// TestOneAgentTakesTurns has an agent ask for as much as it may: four requests are let through, others wait, more are
+// TestRequestsOfOneAgentAreQueued has an agent ask for as much as it may: four requests are let through, others wait, more are
 // refused, and another agent does not wait.
-func TestOneAgentTakesTurns(t *testing.T) {
+func TestRequestsOfOneAgentAreQueued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns()
@@ -98,9 +98,9 @@ func TestOneAgentTakesTurns(t *testing.T) {
 	})
 }
 
-// TestOneEnrollmentTokenHasAShareOfBodies has one token hold what it may: it is told so, as no failure of the service, and
+// TestBodyBudgetPerEnrollmentToken has one token hold what it may: it is told so, as no failure of the service, and
 // another is served.
-func TestOneEnrollmentTokenHasAShareOfBodies(t *testing.T) {
+func TestBodyBudgetPerEnrollmentToken(t *testing.T) {
 	t.Parallel()
 	b := newBudget(DefaultBodyMemory)
 	one := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("one")}}}).share()

@@ -12,7 +12,7 @@ import (
 )
 
 // A call that broke off when only its input was told is not known to have used just that, by whatever way it comes.
-func TestUsageOfACallThatBrokeOff(t *testing.T) {
+func TestUsageOfInterruptedCall(t *testing.T) {
 	t.Parallel()
 	const object = `{"input_tokens":60,"cache_read_input_tokens":40}`
 	want := accounted{Tokens: execution.Tokens{Input: 100, CacheRead: 40, Used: 100}, Usage: execution.UsageUnknown}

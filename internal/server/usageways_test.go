@@ -39,7 +39,7 @@ type usageCase struct {
 }
 
 // The same usage means the same by all ways.
-func TestUsageMeansTheSameByAllWays(t *testing.T) {
+func TestUsageIsTheSameThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	reported := func(tokens execution.Tokens) accounted {
 		return accounted{Tokens: tokens, Usage: execution.UsageReported}

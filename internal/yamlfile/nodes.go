@@ -46,16 +46,16 @@ func (r *Reader) Mapping(n *yaml.Node, field string, known ...string) map[string
 
 // List reads the entries of a list, each with its field, such as types[0]. If their number is not from least to most,
 // it records a fault and returns none.
-func (r *Reader) List(n *yaml.Node, field string, least, most int) iter.Seq2[string, *yaml.Node] {
+func (r *Reader) List(n *yaml.Node, field string, minimum, limit int) iter.Seq2[string, *yaml.Node] {
 	var entries []*yaml.Node
 	switch {
 	case n == nil:
 	case n.Kind != yaml.SequenceNode:
 		r.WrongKind(n, field, "a list")
-	case len(n.Content) < least:
+	case len(n.Content) < minimum:
 		r.Fault(n, field, "must not be empty")
-	case len(n.Content) > most:
-		r.Fault(n, field, "must have at most %d entries", most)
+	case len(n.Content) > limit:
+		r.Fault(n, field, "must have at most %d entries", limit)
 	default:
 		entries = n.Content
 	}
@@ -81,15 +81,15 @@ var textTags = []string{"!!str", "!!int", "!!float", "!!timestamp"}
 
 // Text reads a scalar of up to most bytes as written, whatever its type in YAML. It returns "" only for a missing field
 // or a fault.
-func (r *Reader) Text(n *yaml.Node, field string, most int) string {
+func (r *Reader) Text(n *yaml.Node, field string, limit int) string {
 	switch {
 	case n == nil:
 	case n.Kind != yaml.ScalarNode || !slices.Contains(textTags, n.ShortTag()):
 		r.WrongKind(n, field, "text")
 	case strings.TrimSpace(n.Value) == "":
 		r.Fault(n, field, "must not be empty")
-	case len(n.Value) > most:
-		r.Fault(n, field, "must be at most %d bytes", most)
+	case len(n.Value) > limit:
+		r.Fault(n, field, "must be at most %d bytes", limit)
 	default:
 		return n.Value
 	}
@@ -97,8 +97,8 @@ func (r *Reader) Text(n *yaml.Node, field string, most int) string {
 }
 
 // OneLine reads text without control characters.
-func (r *Reader) OneLine(n *yaml.Node, field string, most int) string {
-	text := r.Text(n, field, most)
+func (r *Reader) OneLine(n *yaml.Node, field string, limit int) string {
+	text := r.Text(n, field, limit)
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		r.Fault(n, field, "must not contain control characters")
 		return ""
@@ -107,7 +107,7 @@ func (r *Reader) OneLine(n *yaml.Node, field string, most int) string {
 }
 
 // Duration reads a duration such as 30s. It returns usual for a missing field or a fault.
-func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Duration) time.Duration {
+func (r *Reader) Duration(n *yaml.Node, field string, usual, minimum, limit time.Duration) time.Duration {
 	text := r.Text(n, field, 100)
 	if text == "" {
 		return usual
@@ -116,8 +116,8 @@ func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Du
 	switch {
 	case err != nil:
 		r.Fault(n, field, "must be a duration such as 90s or 2m, not %s", Quote(text))
-	case d < least || d > most:
-		r.Fault(n, field, "must be from %s to %s", least, most)
+	case d < minimum || d > limit:
+		r.Fault(n, field, "must be from %s to %s", minimum, limit)
 	default:
 		return d
 	}

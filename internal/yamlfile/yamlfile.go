@@ -82,9 +82,9 @@ func (r *Reader) Err() error {
 	return r.faults
 }
 
-func (r *Reader) document(file []byte, most int) *yaml.Node {
-	if len(file) > most {
-		r.FaultAt(1, "file", "must be at most %d bytes", most)
+func (r *Reader) document(file []byte, limit int) *yaml.Node {
+	if len(file) > limit {
+		r.FaultAt(1, "file", "must be at most %d bytes", limit)
 		return nil
 	}
 	lines := 0

@@ -232,7 +232,7 @@ func (r *controllerRound) idled(c *cluster, p *rig.Controller) error {
 }
 
 // reconciles waits until a controller has reconciled at least least times and then been quiet, and returns the number.
-func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) {
+func reconciles(ctx context.Context, p *rig.Controller, minimum int) (int, error) {
 	last, since := 0, time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -241,7 +241,7 @@ func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) 
 		case <-p.Done():
 			return 0, errors.New("the controller ended")
 		case <-ctx.Done():
-			return 0, fmt.Errorf("the controller has reconciled %d times, want %d and then quiet: %w", last, least, context.Cause(ctx))
+			return 0, fmt.Errorf("the controller has reconciled %d times, want %d and then quiet: %w", last, minimum, context.Cause(ctx))
 		case <-tick.C:
 		}
 		metrics, err := p.Metrics(ctx)
@@ -256,7 +256,7 @@ func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) 
 		}
 		if sum != last {
 			last, since = sum, time.Now()
-		} else if last >= least && time.Since(since) > controllerQuiet {
+		} else if last >= minimum && time.Since(since) > controllerQuiet {
 			return last, nil
 		}
 	}

@@ -27,8 +27,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestMadeAgain checks that an execution generated again is equal.
-func TestMadeAgain(t *testing.T) {
+// TestRecreated checks that an execution generated again is equal.
+func TestRecreated(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for n := range int64(2000) {

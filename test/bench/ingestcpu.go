@@ -66,12 +66,12 @@ func ingestCPU(ctx context.Context, b *bench) (_ []figure, err error) {
 		}
 	}
 	var figures []figure
-	for n, most := range []float64{0.5, 0.6} {
+	for n, limit := range []float64{0.5, 0.6} {
 		l := loads[n]
 		figures = append(figures, figure{l.name + "_cpu_us", median(l.costs[0]), "µs", aim{}})
 		if !b.quick {
 			figures = append(figures, figure{l.name + "_cpu_us_before", median(l.costs[1]), "µs", aim{}},
-				figure{l.name + "_cpu_ratio", median(l.ratios), "ratio", atMost(most)})
+				figure{l.name + "_cpu_ratio", median(l.ratios), "ratio", atMost(limit)})
 		}
 	}
 	return figures, nil

@@ -75,7 +75,7 @@ func holds(id string) bool { return len(id) > 0 && (id[len(id)-1]-'0')%2 == 0 }
 const heldFor = 10 * time.Second
 
 // hire enrolls the agents and runs them until ctx ends.
-func (c *crowd) hire(ctx context.Context) error {
+func (c *workload) hire(ctx context.Context) error {
 	client := c.client(false)
 	for i := range c.size.agents {
 		id := fmt.Sprintf("worker-%03d", i)
@@ -95,7 +95,7 @@ func (c *crowd) hire(ctx context.Context) error {
 			}
 			c.working.Go(func() {
 				if err := a.Run(ctx); err != nil {
-					c.diary.strange("agent %s gave up: %v", id, err)
+					c.recorder.strange("agent %s gave up: %v", id, err)
 				}
 			})
 		}
@@ -103,7 +103,7 @@ func (c *crowd) hire(ctx context.Context) error {
 	return nil
 }
 
-func (c *crowd) enrol(ctx context.Context, client *http.Client, id string) (token string, err error) {
+func (c *workload) enrol(ctx context.Context, client *http.Client, id string) (token string, err error) {
 	status, answer, err := c.post(ctx, client, "/api/agents", c.t.tokens().enrolment, nil, map[string]any{
 		"id": id, "name": id, "poll_interval_seconds": 1,
 	})
@@ -118,7 +118,7 @@ func (c *crowd) enrol(ctx context.Context, client *http.Client, id string) (toke
 }
 
 // agent returns a real agent with a separate connection and random source, and the trial's clock for it.
-func (c *crowd) agent(id, token string, body int) (*agent.Agent, error) {
+func (c *workload) agent(id, token string, body int) (*agent.Agent, error) {
 	random := c.t.random(fmt.Sprintf("agent %s %d", id, body))
 	draw := locked(random)
 	config := agent.Config{

@@ -31,12 +31,12 @@ func (t *trial) ask(ctx context.Context, do func(conn *pgx.Conn) error) error {
 // finish waits for the pending work, stops all clients, and compares what they saw with the database.
 func (t *trial) finish(ctx context.Context) error {
 	t.watch.stop()
-	t.crowd.rest()
+	t.workload.rest()
 	missed, err := t.settle(ctx)
 	if err != nil {
 		return err
 	}
-	t.crowd.leave()
+	t.workload.leave()
 	if err := t.awaitSpools(ctx); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (t *trial) settle(ctx context.Context) (missed int, err error) {
 		return 0, err
 	}
 	t.logf("%s: not finished: %s", t.name, strings.Join(left[:min(len(left), 5)], ", "))
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for _, id := range left {
 			if s := d.stories[id]; s != nil && !s.acked.IsZero() {
 				missed++
@@ -116,7 +116,7 @@ func (t *trial) audit(ctx context.Context) error {
 	}
 	t.must("acked_lost", lost.count(), "things")
 	t.must("executions_duplicated", lost.twice, "executions")
-	t.must("double_claims", t.diary.doubleClaims(), "claims")
+	t.must("double_claims", t.recorder.doubleClaims(), "claims")
 	drifted, err := t.drift(ctx)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (l losses) count() int { return len(l.deployments) + len(l.executions) }
 // lost looks up everything that the API has acknowledged so far. Other clients may continue in the meantime.
 func (t *trial) lost(ctx context.Context) (l losses, err error) {
 	var deployments, executions []string
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for id, s := range d.stories {
 			if !s.acked.IsZero() || len(s.events) > 0 { // seen objects existed
 				deployments = append(deployments, id)
@@ -204,7 +204,7 @@ func (t *trial) checkHistories(ctx context.Context) error {
 		return err
 	}
 	var illegal, checked, events int
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for id, h := range ends {
 			if s := d.stories[id]; s != nil {
 				h.events = append(slices.Clone(s.events), h.events...)
@@ -235,10 +235,10 @@ func (t *trial) ends(ctx context.Context) (map[string]history, error) {
 			return err
 		}
 		var id, status, claim string
-		var attempt, most, lease int
-		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim, &most, &lease}, func() error {
+		var attempt, limit, lease int
+		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim, &limit, &lease}, func() error {
 			end := event{asked: asked, saw: &sight{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}}
-			all[id] = history{id: id, maxAttempts: most, lease: time.Duration(lease) * time.Second, events: []event{end}}
+			all[id] = history{id: id, maxAttempts: limit, lease: time.Duration(lease) * time.Second, events: []event{end}}
 			return nil
 		})
 		if err != nil {

@@ -48,7 +48,7 @@ func newClocksFault() experiment {
 				return err
 			}
 			late := 0
-			t.diary.look(func(d *diary) {
+			t.recorder.look(func(d *recorder) {
 				for _, s := range d.stories {
 					for _, e := range s.events {
 						if e.refused == fleet.ErrStaleAttempt.Code {
@@ -59,7 +59,7 @@ func newClocksFault() experiment {
 			})
 			t.logf("%s: %d reports were refused for their attempt was over", t.name, late)
 			t.set("stale_reports_refused", float64(late), "reports")
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
@@ -92,7 +92,7 @@ func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err e
 	if err != nil {
 		return nil, err
 	}
-	client := t.crowd.client(true)
+	client := t.workload.client(true)
 	notes := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(service) },
 		Transport: client.Transport,
@@ -103,7 +103,7 @@ func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err e
 	t.ending(func() error { notes.Close(); return nil })
 	for i := range sleepers {
 		id := fmt.Sprintf("sleeper-%03d", i)
-		token, err := t.crowd.enrol(ctx, client, id)
+		token, err := t.workload.enrol(ctx, client, id)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err e
 			agents = append(agents, p)
 			t.ending(func() error { return errors.Join(p.Signal(syscall.SIGCONT), p.Close()) })
 		}
-		t.crowd.mayDeployTo(id)
+		t.workload.mayDeployTo(id)
 	}
 	return agents, nil
 }
@@ -139,7 +139,7 @@ func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jump
 			}
 		}
 		for end := time.Now().Add(t.between((leaseSeconds+1)*time.Second, (leaseSeconds+3)*time.Second)); time.Now().Before(end); {
-			for _, id := range t.crowd.targets() {
+			for _, id := range t.workload.targets() {
 				if t.random0.IntN(3) == 0 {
 					clocks.set(id, t.between(-2*time.Hour, 2*time.Hour))
 				}
@@ -157,7 +157,7 @@ func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jump
 			return ctx.Err()
 		}
 	}
-	for _, id := range t.crowd.targets() {
+	for _, id := range t.workload.targets() {
 		clocks.set(id, 0)
 	}
 	return nil

@@ -21,11 +21,11 @@ import (
 
 // crowd simulates all clients of the service at once: agents, clients that create deployments, send executions or run
 // AI agents, and administrators who read and cancel.
-type crowd struct {
-	t      *trial
-	diary  *diary
-	server string // base URL
-	size   crowdSize
+type workload struct {
+	t        *trial
+	recorder *recorder
+	server   string // base URL
+	size     workloadSize
 
 	resting context.CancelFunc // stops new work
 	leaving context.CancelFunc
@@ -37,10 +37,10 @@ type crowd struct {
 	agents  []string // ids of the working agents
 }
 
-// crowdSize is the number of clients of each kind and their rates.
-type crowdSize struct {
-	agents     int           // half of them use held polls
-	twins      int           // agents that run twice, as on a copied machine
+// workloadSize is the number of clients of each kind and their rates.
+type workloadSize struct {
+	agents     int           // half of them hold their polls
+	twins      int           // agents that run twice, as where somebody copied a machine
 	createEach time.Duration // between creates
 	loggers    int           // clients that send executions
 	logEach    time.Duration
@@ -51,7 +51,7 @@ type crowdSize struct {
 	racers     int           // agents with several runs that try to claim each attempt at once
 }
 
-var usual = crowdSize{
+var usual = workloadSize{
 	agents: 20, twins: 4, createEach: 80 * time.Millisecond, loggers: 4, logEach: 40 * time.Millisecond, batch: 20,
 	askers: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond, racers: 2,
 }
@@ -63,8 +63,8 @@ const (
 )
 
 // client returns a client whose requests are recorded, and whose connections are closed by leave.
-func (c *crowd) client(once bool) *http.Client {
-	client := c.diary.client(once)
+func (c *workload) client(once bool) *http.Client {
+	client := c.recorder.client(once)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clients = append(c.clients, client)
@@ -72,21 +72,21 @@ func (c *crowd) client(once bool) *http.Client {
 }
 
 // targets returns the agents that deployments may be created for.
-func (c *crowd) targets() []string {
+func (c *workload) targets() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.agents)
 }
 
-func (c *crowd) mayDeployTo(agent string) {
+func (c *workload) mayDeployTo(agent string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.agents = append(c.agents, agent)
 }
 
 // gather starts all clients.
-func (t *trial) gather(ctx context.Context, size crowdSize) (*crowd, error) {
-	c := &crowd{t: t, diary: t.diary, server: t.url(), size: size}
+func (t *trial) gather(ctx context.Context, size workloadSize) (*workload, error) {
+	c := &workload{t: t, recorder: t.recorder, server: t.url(), size: size}
 	working, leave := context.WithCancel(ctx)
 	making, rest := context.WithCancel(working)
 	c.leaving, c.resting = leave, rest
@@ -109,13 +109,13 @@ func (t *trial) gather(ctx context.Context, size crowdSize) (*crowd, error) {
 }
 
 // rest makes all clients finish what they began and begin nothing new.
-func (c *crowd) rest() {
+func (c *workload) rest() {
 	c.resting()
 	c.making.Wait()
 }
 
 // leave stops all clients.
-func (c *crowd) leave() {
+func (c *workload) leave() {
 	c.rest()
 	c.leaving()
 	c.working.Wait()
@@ -127,7 +127,7 @@ func (c *crowd) leave() {
 }
 
 // every calls do at random intervals of each ± 50 %, with a separate random source.
-func (c *crowd) every(ctx context.Context, who string, each time.Duration, client *http.Client, do func(context.Context, *http.Client, *rand.Rand)) {
+func (c *workload) every(ctx context.Context, who string, each time.Duration, client *http.Client, do func(context.Context, *http.Client, *rand.Rand)) {
 	if each <= 0 {
 		return
 	}
@@ -138,7 +138,7 @@ func (c *crowd) every(ctx context.Context, who string, each time.Duration, clien
 }
 
 // create has one agent, or a few, do something.
-func (c *crowd) create(ctx context.Context, client *http.Client, random *rand.Rand) {
+func (c *workload) create(ctx context.Context, client *http.Client, random *rand.Rand) {
 	targets := map[string]bool{}
 	for range 1 + random.IntN(2) {
 		all := c.targets()
@@ -171,7 +171,7 @@ func newID(random *rand.Rand) string {
 var models = []string{"gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "llama-of-ours"}
 
 // log sends executions of some AI agents. Their times go back a little, so that rollups of all widths change.
-func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand) {
+func (c *workload) log(ctx context.Context, client *http.Client, random *rand.Rand) {
 	executions := make([]map[string]any, 1+random.IntN(c.size.batch))
 	ids := make([]string, len(executions))
 	now := time.Now().UTC()
@@ -192,7 +192,7 @@ func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand)
 		}
 		executions[i] = e
 	}
-	c.diary.brought(ids...)
+	c.recorder.brought(ids...)
 	for again := false; ; again = true {
 		answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
 		if !ok {
@@ -200,18 +200,18 @@ func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand)
 		}
 		var took struct{ Accepted, Duplicates int }
 		if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
-			c.diary.strange("of %d executions, brought again %v: %s", len(ids), again, answer)
+			c.recorder.strange("of %d executions, brought again %v: %s", len(ids), again, answer)
 			return
 		}
-		c.diary.stored(ids...)
-		if again || random.IntN(10) > 0 { // sometimes they are sent again, as by a client that got no response
+		c.recorder.stored(ids...)
+		if again || random.IntN(10) > 0 { // now and then they are brought once more, as by who never got the answer
 			return
 		}
 	}
 }
 
 // ask runs an AI agent. A run with a completed or error event must be stored.
-func (c *crowd) ask(ctx context.Context, client *http.Client, random *rand.Rand) {
+func (c *workload) ask(ctx context.Context, client *http.Client, random *rand.Rand) {
 	options := map[string]any{"delay_ms": random.IntN(50)}
 	if random.IntN(10) == 0 {
 		options["fail"] = "pretended failure"
@@ -244,8 +244,8 @@ func runOf(stream []byte) (id string, ended bool) {
 }
 
 // look reads as an administrator, and sometimes cancels a deployment.
-func (c *crowd) look(ctx context.Context, client *http.Client, random *rand.Rand) {
-	ids := c.diary.unfinished()
+func (c *workload) look(ctx context.Context, client *http.Client, random *rand.Rand) {
+	ids := c.recorder.unfinished()
 	if len(ids) == 0 || random.IntN(4) == 0 {
 		_, _, _ = c.get(ctx, client, fmt.Sprintf("/api/deployments?limit=%d", 1+random.IntN(50))) // the diary records it
 		return
@@ -259,7 +259,7 @@ func (c *crowd) look(ctx context.Context, client *http.Client, random *rand.Rand
 }
 
 // insist repeats a request until it is accepted or ctx ends. A request in progress when ctx ends is completed.
-func (c *crowd) insist(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) ([]byte, bool) {
+func (c *workload) insist(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) ([]byte, bool) {
 	stay, give := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer give()
 	for gap := 100 * time.Millisecond; ; gap = min(2*gap, time.Second) {
@@ -268,7 +268,7 @@ func (c *crowd) insist(ctx context.Context, client *http.Client, path, token str
 			return answer, true
 		}
 		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
-			c.diary.strange("POST %s: %d %.300s", path, status, answer)
+			c.recorder.strange("POST %s: %d %.300s", path, status, answer)
 			return nil, false
 		}
 		if !pause.For(stay, gap) {
@@ -277,15 +277,15 @@ func (c *crowd) insist(ctx context.Context, client *http.Client, path, token str
 	}
 }
 
-func (c *crowd) get(ctx context.Context, client *http.Client, path string) (int, []byte, error) {
+func (c *workload) get(ctx context.Context, client *http.Client, path string) (int, []byte, error) {
 	return c.send(ctx, client, http.MethodGet, path, c.t.tokens().admin, nil, nil)
 }
 
-func (c *crowd) post(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) (int, []byte, error) {
+func (c *workload) post(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) (int, []byte, error) {
 	return c.send(ctx, client, http.MethodPost, path, token, header, body)
 }
 
-func (c *crowd) send(ctx context.Context, client *http.Client, method, path, token string, header http.Header, body any) (int, []byte, error) {
+func (c *workload) send(ctx context.Context, client *http.Client, method, path, token string, header http.Header, body any) (int, []byte, error) {
 	return send(ctx, client, method, c.server+path, token, header, body)
 }
 
@@ -314,6 +314,6 @@ func send(ctx context.Context, client *http.Client, method, url, token string, h
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return resp.StatusCode, answer, errors.Join(err)
 }

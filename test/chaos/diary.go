@@ -11,7 +11,7 @@ import (
 )
 
 // diary records what all clients saw and were sent.
-type diary struct {
+type recorder struct {
 	mu          sync.Mutex
 	stories     map[string]*story    // of deployments, by id
 	executions  map[string]bool      // by id; true once the API acknowledged that it is stored
@@ -40,18 +40,18 @@ type outage struct {
 }
 
 const (
-	mostOutages     = 200_000
-	mostUnexplained = 50
+	maxOutages     = 200_000
+	maxUnexplained = 50
 )
 
-func newDiary() *diary {
-	return &diary{
+func newRecorder() *recorder {
+	return &recorder{
 		stories: map[string]*story{}, executions: map[string]bool{}, tries: map[string]kindOfTry{}, distinct: map[string]bool{},
 	}
 }
 
 // story returns the story of a deployment. d.mu must be held.
-func (d *diary) story(id string) *story {
+func (d *recorder) story(id string) *story {
 	s := d.stories[id]
 	if s == nil {
 		s = &story{claims: map[int]map[string]bool{}}
@@ -61,14 +61,14 @@ func (d *diary) story(id string) *story {
 }
 
 // note counts a request. reason is empty if it succeeded.
-func (d *diary) note(kind, reason string, at time.Time) {
+func (d *recorder) note(kind, reason string, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.tries[kind]
 	t.made++
 	if reason != "" {
 		t.failed++
-		if len(d.outages) < mostOutages {
+		if len(d.outages) < maxOutages {
 			d.outages = append(d.outages, outage{at, kind, reason})
 		}
 	}
@@ -76,16 +76,16 @@ func (d *diary) note(kind, reason string, at time.Time) {
 }
 
 // strange records a response that must not occur.
-func (d *diary) strange(format string, args ...any) {
+func (d *recorder) strange(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.unexplained) < mostUnexplained {
+	if len(d.unexplained) < maxUnexplained {
 		d.unexplained = append(d.unexplained, fmt.Sprintf(format, args...))
 	}
 }
 
 // brought records that executions are being sent; stored records that the API acknowledged them.
-func (d *diary) brought(ids ...string) {
+func (d *recorder) brought(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -95,7 +95,7 @@ func (d *diary) brought(ids ...string) {
 	}
 }
 
-func (d *diary) stored(ids ...string) {
+func (d *recorder) stored(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -104,7 +104,7 @@ func (d *diary) stored(ids ...string) {
 }
 
 // made records acknowledged deployments.
-func (d *diary) made(at time.Time, ids ...string) {
+func (d *recorder) made(at time.Time, ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -115,7 +115,7 @@ func (d *diary) made(at time.Time, ids ...string) {
 }
 
 // saw records what a client saw of a deployment.
-func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
+func (d *recorder) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.story(id)
@@ -124,7 +124,7 @@ func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, a
 }
 
 // did records what a client did to a deployment. answered is zero if the outcome is unknown.
-func (d *diary) did(id string, e event) {
+func (d *recorder) did(id string, e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.story(id)
@@ -148,15 +148,15 @@ func (d *diary) did(id string, e event) {
 }
 
 // look calls read while it holds the lock.
-func (d *diary) look(read func(*diary)) {
+func (d *recorder) look(read func(*recorder)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	read(d)
 }
 
 // failures counts the failed requests of the given kinds, or of all kinds, between two times.
-func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
-	d.look(func(d *diary) {
+func (d *recorder) failures(from, to time.Time, kinds ...string) (n int) {
+	d.look(func(d *recorder) {
 		for _, o := range d.outages {
 			if o.at.After(from) && o.at.Before(to) && (len(kinds) == 0 || slices.Contains(kinds, o.kind)) {
 				n++
@@ -167,8 +167,8 @@ func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
 }
 
 // unfinished returns the acknowledged deployments that no client has seen finished.
-func (d *diary) unfinished() (ids []string) {
-	d.look(func(d *diary) {
+func (d *recorder) unfinished() (ids []string) {
+	d.look(func(d *recorder) {
 		for id, s := range d.stories {
 			if !s.acked.IsZero() && !s.finished {
 				ids = append(ids, id)
@@ -180,8 +180,8 @@ func (d *diary) unfinished() (ids []string) {
 }
 
 // doubleClaims counts runs that were given an attempt that another run has too.
-func (d *diary) doubleClaims() (n int) {
-	d.look(func(d *diary) {
+func (d *recorder) doubleClaims() (n int) {
+	d.look(func(d *recorder) {
 		for _, s := range d.stories {
 			for _, claims := range s.claims {
 				n += len(claims) - 1

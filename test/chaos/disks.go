@@ -50,7 +50,7 @@ func newDatabaseDiskFault() experiment {
 					return err
 				}
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
@@ -65,7 +65,7 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 	}
 	failing, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if !eventually(failing, probeEvery, func() bool { return t.diary.failures(began, time.Now(), "ingest", "probe ingest") > 0 }) {
+	if !eventually(failing, probeEvery, func() bool { return t.recorder.failures(began, time.Now(), "ingest", "probe ingest") > 0 }) {
 		return errors.New("PostgreSQL stores on, without room")
 	}
 	failed := time.Since(began)
@@ -99,8 +99,8 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 
 // useUpLog makes PostgreSQL switch its log files until it has no space for the next and crashes.
 func (t *trial) useUpLog(ctx context.Context) error {
-	const most = 100 // files
-	for range most {
+	const limit = 100 // files
+	for range limit {
 		err := t.ask(ctx, func(conn *pgx.Conn) error {
 			_, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'chaos', 'x'), pg_switch_wal()")
 			return err
@@ -138,14 +138,14 @@ func newSpoolDiskFault() experiment {
 			if err := t.fillSpools(ctx, disks[:]); err != nil {
 				return err
 			}
-			if failed := t.diary.failures(began, time.Now(), "ingest", "create", "poll", "report", idlePoll); failed > 0 {
+			if failed := t.recorder.failures(began, time.Now(), "ingest", "create", "poll", "report", idlePoll); failed > 0 {
 				t.showOutages(began, "ingest", "create", "poll", "report", idlePoll)
 				return fmt.Errorf("%d requests failed that have nothing to do with the spool", failed)
 			}
 			if err := t.outrunSpools(ctx); err != nil {
 				return err
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
@@ -160,7 +160,7 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 		}
 	}
 	refused := func(since time.Time) func() bool {
-		return func() bool { return t.diary.failures(since, time.Now(), "run") > 0 }
+		return func() bool { return t.recorder.failures(since, time.Now(), "run") > 0 }
 	}
 	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -181,7 +181,7 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 	var last time.Time
 	if !eventually(again, probeEvery, func() bool {
 		last = over
-		t.diary.look(func(d *diary) {
+		t.recorder.look(func(d *recorder) {
 			for _, o := range d.outages {
 				if o.kind == "run" && o.at.After(last) {
 					last = o.at
@@ -193,25 +193,25 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 		return errors.New("AI agents are refused still, though there is room again")
 	}
 	t.recovery = max(t.recovery, last.Sub(over))
-	t.logf("%s: %d runs refused; all ran %.2f s after there was room", t.name, t.diary.failures(began, time.Now(), "run"), last.Sub(over).Seconds())
+	t.logf("%s: %d runs refused; all ran %.2f s after there was room", t.name, t.recorder.failures(began, time.Now(), "run"), last.Sub(over).Seconds())
 	return nil
 }
 
 // outrunSpools stops PostgreSQL and runs AI agents until the spools' disks are full.
 func (t *trial) outrunSpools(ctx context.Context) error {
-	const askers, most = 8, 20_000
+	const askers, limit = 8, 20_000
 	if err := t.postgres.Stop(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
-	client := t.crowd.client(false)
+	client := t.workload.client(false)
 	message := strings.Repeat("word ", 4000)
 	var asking sync.WaitGroup
 	for i := range askers {
 		asking.Go(func() {
 			refused := 0
-			for n := 0; n < most/askers && refused < 20 && ctx.Err() == nil; n++ {
-				status, _, err := t.crowd.post(ctx, client, "/api/ai/process-stream", rig.IngestToken, nil, map[string]any{
+			for n := 0; n < limit/askers && refused < 20 && ctx.Err() == nil; n++ {
+				status, _, err := t.workload.post(ctx, client, "/api/ai/process-stream", rig.IngestToken, nil, map[string]any{
 					"type": "chaos", "user_id": fmt.Sprintf("user-%d", i), "message": message,
 				})
 				if err != nil || status != http.StatusOK {
@@ -221,7 +221,7 @@ func (t *trial) outrunSpools(ctx context.Context) error {
 		})
 	}
 	asking.Wait()
-	refused := t.diary.failures(began, time.Now(), "run")
+	refused := t.recorder.failures(began, time.Now(), "run")
 	over := time.Now()
 	if err := t.postgres.Start(ctx); err != nil {
 		return err

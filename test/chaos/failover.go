@@ -48,7 +48,7 @@ func newFailover(name, what string, quick bool, lose func(context.Context, pair)
 					return err
 				}
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}

@@ -25,7 +25,7 @@ type experiment struct {
 // faults are all faults, in the order of the trials.
 var faults = []experiment{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, strangers, kubernetesFlood, behindProxies, healthTold, soak,
+	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, strangers, kubernetesFlood, behindProxies, healthReported, soak,
 }
 
 // chaos is the state shared by all trials.
@@ -50,7 +50,7 @@ func (c *chaos) repeat(often, seldom int) int {
 
 // try runs the trial of a fault.
 func (c *chaos) try(ctx context.Context, f experiment) (found []figure, err error) {
-	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
+	t := &trial{chaos: c, name: f.name, recorder: newRecorder(), patience: 90 * time.Second}
 	t.random0 = t.random("schedule")
 	defer func() { err = errors.Join(err, t.close()) }()
 	if f.alone != nil {
@@ -72,10 +72,10 @@ func (c *chaos) try(ctx context.Context, f experiment) (found []figure, err erro
 	if s.size != nil {
 		size = *s.size
 	}
-	if t.crowd, err = t.gather(ctx, size); err != nil {
+	if t.workload, err = t.gather(ctx, size); err != nil {
 		return nil, err
 	}
-	defer t.crowd.leave()
+	defer t.workload.leave()
 	t.watch = t.watchAll(ctx)
 	defer t.watch.stop()
 	if err := t.warmUp(ctx); err != nil {
@@ -96,7 +96,7 @@ func (t *trial) warmUp(ctx context.Context) error {
 	defer cancel()
 	var finished, stored int
 	if eventually(ctx, 50*time.Millisecond, func() bool {
-		t.diary.look(func(d *diary) {
+		t.recorder.look(func(d *recorder) {
 			finished, stored = 0, 0
 			for _, s := range d.stories {
 				if s.finished {
@@ -119,7 +119,7 @@ func (t *trial) warmUp(ctx context.Context) error {
 // strangeness returns the responses that must not occur as an error.
 func (t *trial) strangeness() error {
 	var err error
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for _, one := range d.unexplained {
 			err = errors.Join(err, errors.New(one))
 		}

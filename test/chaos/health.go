@@ -18,8 +18,8 @@ import (
 
 // How soon health must report that work fails, and that it succeeds again.
 const (
-	healthToldWithin = 5 * time.Second
-	healthyAgain     = 10 * time.Second
+	healthReportedWithin = 5 * time.Second
+	healthyAgain         = 10 * time.Second
 )
 
 const smallDisk = 4 << 20 // bytes
@@ -31,7 +31,7 @@ type breakage struct {
 	make func(ctx context.Context) error
 }
 
-var healthTold = newHealthFault()
+var healthReported = newHealthFault()
 
 func newHealthFault() experiment {
 	var disks [replicas]*rig.Disk
@@ -106,8 +106,8 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		if err := b.make(ctx); err != nil {
 			return wrong, fmt.Errorf("%s: %w", b.name, errors.Join(err, b.mend()))
 		}
-		told := healthBecomes(ctx, servers, healthToldWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
-		toldAfter := time.Since(began)
+		told := healthBecomes(ctx, servers, healthReportedWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
+		reportedAfter := time.Since(began)
 		reasons := healthOf(ctx, servers[0]).Reasons
 		if err := b.mend(); err != nil {
 			return wrong, fmt.Errorf("mend %s: %w", b.name, err)
@@ -115,7 +115,7 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		over := time.Now()
 		well := healthBecomes(ctx, servers, healthyAgain, func(h healthAnswer) bool { return h.Status == "ok" })
 		t.logf("%s: %s: told %v after %.2f s (%s), well %v after %.2f s",
-			t.name, b.name, told, toldAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
+			t.name, b.name, told, reportedAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
 		if !told || !well {
 			wrong++
 		}

@@ -35,11 +35,11 @@ func legal(h history) error {
 		return nil
 	}
 	return fmt.Errorf("deployment %s: no sequence of moves explains what was seen; after %d of %d events (%s) none of the others fits:\n%s",
-		h.id, s.most, s.known, s.deepest.describe(), s.show())
+		h.id, s.limit, s.known, s.deepest.describe(), s.show())
 }
 
-// mostPlaces limits the positions of a search. A history short enough to read takes some hundreds.
-const mostPlaces = 2_000_000
+// maxPlaces limits the positions of a search. A history short enough to read takes some hundreds.
+const maxPlaces = 2_000_000
 
 var errTooMany = errors.New("the history is too long to be searched")
 
@@ -48,8 +48,8 @@ type search struct {
 	known  int     // events with a known response
 	been   map[string]struct{}
 
-	most    int      // the maximum number of events explained by one sequence
-	deepest position // its position
+	limit   int      // events that were explained at once, at the most
+	deepest position // where that was
 }
 
 func newSearch(h history) *search {
@@ -111,8 +111,8 @@ func (p position) describe() string {
 // explain searches for a sequence of the remaining events at p.
 func (s *search) explain(p position) (bool, error) {
 	bound, left := s.firstAnswer(p)
-	if explained := s.known - left; explained > s.most || s.deepest.done == nil {
-		s.most, s.deepest = explained, p
+	if explained := s.known - left; explained > s.limit || s.deepest.done == nil {
+		s.limit, s.deepest = explained, p
 	}
 	if left == 0 {
 		return true, nil
@@ -121,7 +121,7 @@ func (s *search) explain(p position) (bool, error) {
 	if _, again := s.been[key]; again {
 		return false, nil
 	}
-	if len(s.been) == mostPlaces {
+	if len(s.been) == maxPlaces {
 		return false, errTooMany
 	}
 	s.been[key] = struct{}{}

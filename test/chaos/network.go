@@ -49,7 +49,7 @@ func newNetworkFault() experiment {
 				}
 				t.logf("%s: %s; all worked after %.2f s", t.name, what, took.Seconds())
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}

@@ -31,8 +31,8 @@ type courier struct {
 
 const couriers = 24
 
-// toldWithin limits the delivery time without hints: the next sweep, plus a margin.
-const toldWithin = 2 * time.Second
+// reportedWithin limits the delivery time without hints: the next sweep, plus a margin.
+const reportedWithin = 2 * time.Second
 
 // carry starts a courier.
 func (t *trial) carry(ctx context.Context) *courier {
@@ -58,7 +58,7 @@ func (c *courier) fail(ctx context.Context, err error) {
 func (c *courier) agent(i int) int { return idleAgents + i }
 
 func (c *courier) hold(ctx context.Context, i int) error {
-	client := c.t.diary.client(true)
+	client := c.t.recorder.client(true)
 	defer client.CloseIdleConnections()
 	url := "http://" + c.t.address[i%replicas] + "/api/deployments/pending/" + rig.AgentID(c.agent(i)) + "?wait=30s"
 	tag := fleet.NothingWaiting
@@ -98,7 +98,7 @@ func (c *courier) hold(ctx context.Context, i int) error {
 
 // make creates as many deployments as one poll may return.
 func (c *courier) make(ctx context.Context, i int) error {
-	client := c.t.diary.client(false)
+	client := c.t.recorder.client(false)
 	defer client.CloseIdleConnections()
 	random := c.t.random(fmt.Sprintf("courier %d", i))
 	url := "http://" + c.t.address[(i+1)%replicas] + "/api/deployments"
@@ -130,7 +130,7 @@ func (c *courier) make(ctx context.Context, i int) error {
 // end stops the courier and returns the sorted delivery times and the number of deployments that were not delivered in
 // time.
 func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, err error) {
-	patience, cancel := context.WithTimeout(ctx, toldWithin)
+	patience, cancel := context.WithTimeout(ctx, reportedWithin)
 	defer cancel()
 	eventually(patience, 20*time.Millisecond, func() bool {
 		took, missed = c.measured()
@@ -161,7 +161,7 @@ func (c *courier) measured() (took []time.Duration, missed int) {
 			missed++
 			continue
 		}
-		if told.Sub(acked) > toldWithin {
+		if told.Sub(acked) > reportedWithin {
 			missed++
 		}
 		took = append(took, max(told.Sub(acked), 0)) // it may be delivered before the response to its creation is read

@@ -46,13 +46,13 @@ var postgresKilled = experiment{
 				t.name, now, itself.Seconds(), took.Seconds())
 		}
 		t.set("requests_caught", float64(caught), "requests")
-		t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+		t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 		return nil
 	},
 }
 
 func (t *trial) inFlight() (n int) {
-	t.diary.look(func(d *diary) { n = d.inFlight })
+	t.recorder.look(func(d *recorder) { n = d.inFlight })
 	return n
 }
 
@@ -103,7 +103,7 @@ var listenerTerminated = experiment{
 		t.set("pickup_p50_ms", at(0.5), "ms")
 		t.set("pickup_max_ms", at(1), "ms")
 		t.set("connections_terminated", float64(ended), "connections")
-		t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+		t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 		return nil
 	},
 }
@@ -135,14 +135,14 @@ var poolHeld = experiment{
 			t.logf("%s: by %s; all worked %.2f s after it was let go", t.name, held.by, took.Seconds())
 		}
 		t.set("idle_poll_p99_ms", t.idleP99, "ms")
-		t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+		t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 		return nil
 	},
 }
 
 // deployForNobody creates a deployment without an agent to claim it.
 func (t *trial) deployForNobody(ctx context.Context) (id string, err error) {
-	status, answer, err := t.crowd.post(ctx, t.crowd.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
+	status, answer, err := t.workload.post(ctx, t.workload.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": []string{rig.AgentID(idleAgents - 1)}, "name": neverDone, "spec": map[string]any{},
 	})
 	if err == nil && status != http.StatusCreated {
@@ -172,7 +172,7 @@ func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time,
 	if _, err := tx.Exec(ctx, lock); err != nil {
 		return over, err
 	}
-	holding, letGo := context.WithCancel(ctx)
+	holding, release := context.WithCancel(ctx)
 	var waiting sync.WaitGroup
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	for n := range 48 {
@@ -184,7 +184,7 @@ func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time,
 		})
 	}
 	defer func() {
-		letGo()
+		release()
 		waiting.Wait()
 		client.CloseIdleConnections()
 	}()
@@ -194,7 +194,7 @@ func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time,
 	if err := t.measureIdlePolls(ctx, time.Duration(t.repeat(15, 6))*time.Second); err != nil {
 		return over, errors.Join(err, tx.Rollback(ctx))
 	}
-	letGo()
+	release()
 	over = time.Now()
 	return over, tx.Rollback(ctx)
 }
@@ -230,7 +230,7 @@ func (t *trial) measureIdlePolls(ctx context.Context, d time.Duration) error {
 		polls[i] = pollFor("http://" + t.address[i])
 	}
 	result := rig.OpenLoop(ctx, rate, workers, func(ctx context.Context, _ int, n int64) error {
-		status, err := polls[n%replicas](ctx, client, func(most int) int { return int(n) % most })
+		status, err := polls[n%replicas](ctx, client, func(limit int) int { return int(n) % limit })
 		if err == nil && status != http.StatusNotModified {
 			err = fmt.Errorf("answered %d", status)
 		}

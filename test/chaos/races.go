@@ -21,7 +21,7 @@ const (
 
 // race has several runs claim one attempt at the same moment, half of them at each replica. The one that gets it
 // reports success. The diary checks that no two get it.
-func (c *crowd) race(i int) func(context.Context, *http.Client, *rand.Rand) {
+func (c *workload) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 	agent := raceAgent(i)
 	lanes := make([]*http.Client, runners)
 	for n := range lanes {
@@ -61,7 +61,7 @@ func (c *crowd) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 func raceAgent(i int) int { return idleAgents - 2 - i }
 
 // report repeats a report until its outcome is known, and reports whether it was accepted.
-func (c *crowd) report(ctx context.Context, client *http.Client, url string, agent int, claim, status string) bool {
+func (c *workload) report(ctx context.Context, client *http.Client, url string, agent int, claim, status string) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer cancel()
 	body := map[string]any{"attempt": 1, "claim": claim, "status": status}

@@ -34,7 +34,7 @@ var replicaKilled = experiment{
 				return err
 			}
 			t.logf("%s: %d requests failed, which had gone to the one that was killed; all worked %.2f s after the restart",
-				t.name, t.diary.failures(began, time.Now(), crowdKinds...), took.Seconds())
+				t.name, t.recorder.failures(began, time.Now(), workloadKinds...), took.Seconds())
 		}
 		return nil
 	},
@@ -52,8 +52,8 @@ func (t *trial) kill(i int) error {
 	return nil
 }
 
-// crowdKinds are the kinds of requests of the crowd, which use any replica. Probes use one that may be down.
-var crowdKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
+// workloadKinds are the kinds of requests of the crowd, which use any replica. Probes use one that may be down.
+var workloadKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
 
 var rollingRestart = experiment{
 	name: "rolling_restart", quick: true,
@@ -83,8 +83,8 @@ var rollingRestart = experiment{
 		if _, err := t.recovered(ctx, over); err != nil {
 			return err
 		}
-		t.must("requests_failed_on_drain", t.diary.failures(began, time.Now(), crowdKinds...), "requests")
-		t.showOutages(began, crowdKinds...)
+		t.must("requests_failed_on_drain", t.recorder.failures(began, time.Now(), workloadKinds...), "requests")
+		t.showOutages(began, workloadKinds...)
 		return nil
 	},
 }
@@ -103,7 +103,7 @@ func (t *trial) awaitReplicas(ctx context.Context) error {
 func (t *trial) showOutages(since time.Time, kinds ...string) {
 	type reason struct{ kind, why string }
 	count := map[reason]int{}
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for _, o := range d.outages {
 			for _, kind := range kinds {
 				if o.kind == kind && o.at.After(since) {

@@ -47,8 +47,8 @@ var soak = experiment{
 			}
 		}
 		t.must("figures_that_grew", grown, "figures")
-		t.must("requests_failed", t.diary.failures(began, time.Now(), append([]string{idlePoll}, crowdKinds...)...), "requests")
-		t.showOutages(began, crowdKinds...)
+		t.must("requests_failed", t.recorder.failures(began, time.Now(), append([]string{idlePoll}, workloadKinds...)...), "requests")
+		t.showOutages(began, workloadKinds...)
 		return nil
 	},
 }

@@ -69,7 +69,7 @@ func (t *trial) stalledStdout(ctx context.Context, binary, name string) (failed 
 		return 0, err
 	}
 	defer reader.Close()
-	if err := leaveRoom(reader, writer, 16<<10); err != nil {
+	if err := reserveSpace(reader, writer, 16<<10); err != nil {
 		return 0, errors.Join(err, writer.Close())
 	}
 	server, err := rig.Serve(ctx, rig.ServeOptions{Binary: binary, DatabaseURL: t.service, Dir: t.folder, Name: name, Out: writer})
@@ -80,8 +80,8 @@ func (t *trial) stalledStdout(ctx context.Context, binary, name string) (failed 
 	return t.useStalled(ctx, server)
 }
 
-// leaveRoom fills a pipe except for some bytes, enough for a program's first lines.
-func leaveRoom(reader, writer *os.File, room int64) error {
+// reserveSpace fills a pipe except for some bytes, enough for a program's first lines.
+func reserveSpace(reader, writer *os.File, room int64) error {
 	if err := writer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		return fmt.Errorf("fill a pipe: %w", err)
 	}
@@ -156,7 +156,7 @@ func (t *trial) useStalled(ctx context.Context, server *rig.Server) (failed int,
 
 	told, cancel := context.WithTimeout(ctx, strainWithin)
 	defer cancel()
-	if !eventually(told, probeEvery, func() bool { return s.saysStalled(told) }) {
+	if !eventually(told, probeEvery, func() bool { return s.reportsStalled(told) }) {
 		t.logf("%s: health does not say that the log is stalled", t.name)
 		failed++
 	}
@@ -200,7 +200,7 @@ func (s *stalled) enroll(ctx context.Context) (id, token string, err error) {
 	return enrolled.ID, enrolled.Token, err
 }
 
-func (s *stalled) saysStalled(ctx context.Context) bool {
+func (s *stalled) reportsStalled(ctx context.Context) bool {
 	_, body, err := s.send(ctx, http.MethodGet, "/api/health", "", "")
 	var health struct {
 		Status  string

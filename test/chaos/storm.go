@@ -26,9 +26,9 @@ var reconnects = experiment{
 	},
 	strike: func(ctx context.Context, t *trial) error {
 		s := &storm{t: t, answered: make([]atomic.Int64, stormAgents)}
-		holding, letGo := context.WithCancel(ctx)
+		holding, release := context.WithCancel(ctx)
 		defer func() {
-			letGo()
+			release()
 			s.agents.Wait()
 		}()
 		for i := range stormAgents {
@@ -161,8 +161,8 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 		ids[i] = rig.AgentID(idleAgents + i*(stormAgents/some))
 	}
 	told := s.told.Load()
-	client := s.t.crowd.client(false)
-	status, answer, err := s.t.crowd.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
+	client := s.t.workload.client(false)
+	status, answer, err := s.t.workload.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": ids, "name": neverDone, "spec": map[string]any{},
 	})
 	if err != nil || status != http.StatusCreated {
@@ -179,7 +179,7 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 	if !eventually(soon, 10*time.Millisecond, func() bool { return s.told.Load() >= told+some }) {
 		return fmt.Errorf("of %d agents %d were told that there is something to do", some, s.told.Load()-told)
 	}
-	status, answer, err = s.t.crowd.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
+	status, answer, err = s.t.workload.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
 	if err != nil || status != http.StatusOK {
 		return fmt.Errorf("cancel: %d %.300s: %w", status, answer, err)
 	}

@@ -25,11 +25,11 @@ var strangers = experiment{
 	what:  "40 connections that poll with unknown tokens, and some that read the metrics and probe, beside 1,000 agents",
 	quick: true,
 	alone: func(ctx context.Context, t *trial) error {
-		if err := t.compareStrangers(ctx, t.binary, ""); err != nil || t.quick {
+		if err := t.compareUnknownCallers(ctx, t.binary, ""); err != nil || t.quick {
 			return err
 		}
 		before := filepath.Join(t.dir, "watchbill-"+rig.BaselineCommit)
-		return t.compareStrangers(ctx, before, "_before")
+		return t.compareUnknownCallers(ctx, before, "_before")
 	},
 }
 
@@ -42,8 +42,8 @@ const (
 // floods are the paths requested without a token, over one connection each, in addition to the polls.
 var floods = []string{"/api/metrics?hours=168", "/api/metrics/pending-deployments?hours=100", "/readyz", "/nothing", "/api/agents"}
 
-// compareStrangers measures a program's fleet without and with the flood.
-func (t *trial) compareStrangers(ctx context.Context, binary, suffix string) error {
+// compareUnknownCallers measures a program's fleet without and with the flood.
+func (t *trial) compareUnknownCallers(ctx context.Context, binary, suffix string) error {
 	alone, err := t.observe(ctx, binary, "alone"+suffix, false)
 	if err != nil {
 		return err

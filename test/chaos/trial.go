@@ -26,9 +26,9 @@ type setting struct {
 	// database creates the replicas' database, and returns their URL and one for the trial that bypasses proxies. If
 	// nil, a new one on the shared server is used.
 	database func(ctx context.Context, t *trial) (service, direct string, err error)
-	size     *crowdSize
-	args     []string // additional flags of the replicas
-	agents   int      // additional idle agents
+	size     *workloadSize
+	args     []string // more flags of the replicas
+	agents   int      // idle ones, beyond the usual
 	spools   func(ctx context.Context, t *trial, replica int) (folder string, err error)
 }
 
@@ -36,13 +36,13 @@ type setting struct {
 type trial struct {
 	*chaos
 	name     string
-	diary    *diary
-	patience time.Duration // how long a request is retried
+	recorder *recorder
+	patience time.Duration // how long a request is made again and again
 	folder   string
 	service  string // the database's URL for the replicas
 	direct   string // for the trial
 	balancer *rig.Balancer
-	crowd    *crowd
+	workload *workload
 	watch    *watch
 	random0  *rand.Rand // of the schedule
 
@@ -77,8 +77,8 @@ func locked(random *rand.Rand) func() float64 {
 }
 
 // between returns a random duration for the schedule.
-func (t *trial) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(t.random0.Int64N(int64(most-least)))
+func (t *trial) between(minimum, limit time.Duration) time.Duration {
+	return minimum + time.Duration(t.random0.Int64N(int64(limit-minimum)))
 }
 
 type tokens struct{ admin, enrolment, ingest string }
@@ -216,18 +216,18 @@ const (
 )
 
 // restingGoroutines returns the maximum number of goroutines of a replica without work.
-func (t *trial) restingGoroutines(ctx context.Context, i int) (most int, err error) {
+func (t *trial) restingGoroutines(ctx context.Context, i int) (limit int, err error) {
 	for range goroutinesLooks {
 		n, err := t.server(i).Goroutines(ctx)
 		if err != nil {
 			return 0, err
 		}
-		most = max(most, n)
+		limit = max(limit, n)
 		if !pause.For(ctx, goroutinesEvery) {
 			return 0, ctx.Err()
 		}
 	}
-	return most, nil
+	return limit, nil
 }
 
 // leaked returns how many goroutines the replicas have beyond those they had without work, after time for them to end.

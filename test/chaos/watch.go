@@ -60,7 +60,7 @@ func (t *trial) watchAll(ctx context.Context) *watch {
 			"create": {2 * probeEvery, w.create(base)},
 			"read":   {probeEvery, w.read(base)},
 		} {
-			one := &probe{name: fmt.Sprintf("%s of replica %d", kind, i), client: t.diary.client(true)}
+			one := &probe{name: fmt.Sprintf("%s of replica %d", kind, i), client: t.recorder.client(true)}
 			one.client.Transport.(*wire).as = "probe "
 			w.probes = append(w.probes, one)
 			random := t.random("probe " + one.name)
@@ -154,7 +154,7 @@ func (w *watch) recovered(ctx context.Context, over time.Time) (took time.Durati
 }
 
 // pick returns a random number below its argument.
-type pick func(most int) int
+type pick func(limit int) int
 
 // pollFor returns a probe that polls for an idle agent, with the ETag of nothing pending.
 func pollFor(base string) func(context.Context, *http.Client, pick) (int, error) {
@@ -182,7 +182,7 @@ func (w *watch) read(base string) func(context.Context, *http.Client, *rand.Rand
 
 func (w *watch) create(base string) func(context.Context, *http.Client, *rand.Rand) (int, error) {
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) (int, error) {
-		all := w.t.crowd.targets()
+		all := w.t.workload.targets()
 		agent := all[random.IntN(len(all))]
 		status, _, err := send(ctx, client, http.MethodPost, base+"/api/deployments", rig.AdminToken, nil, map[string]any{
 			"agent_ids": []string{agent}, "name": "probe", "spec": drawJob(random), "max_attempts": maxAttempts, "lease_seconds": leaseSeconds,
@@ -194,12 +194,12 @@ func (w *watch) create(base string) func(context.Context, *http.Client, *rand.Ra
 func (w *watch) ingest(base string) func(context.Context, *http.Client, *rand.Rand) (int, error) {
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) (int, error) {
 		id := newID(random)
-		w.t.diary.brought(id)
+		w.t.recorder.brought(id)
 		status, _, err := send(ctx, client, http.MethodPost, base+"/api/executions", rig.IngestToken, nil, map[string]any{
 			"execution_id": id, "created_at": time.Now().UTC(), "user_id": "probe", "agent_name": "probe", "status": "success", "execution_time_ms": 1,
 		})
 		if err == nil && status == http.StatusCreated {
-			w.t.diary.stored(id)
+			w.t.recorder.stored(id)
 		}
 		return status, err
 	}

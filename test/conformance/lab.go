@@ -45,7 +45,7 @@ type lab struct {
 
 // observed is what was received while a scenario ran.
 type observed struct {
-	truth   mock.Truth
+	truth   mock.Expected
 	exports []export
 	logs    []logsExport
 	outcome string // the program's result: ok, or an error's text
@@ -95,7 +95,7 @@ func (l *lab) ended(_ http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if o := l.seen[r.PathValue("name")]; o != nil {
-		o.truth, o.outcome = l.mock.Truth(), r.URL.Query().Get("outcome")
+		o.truth, o.outcome = l.mock.Expected(), r.URL.Query().Get("outcome")
 	}
 }
 

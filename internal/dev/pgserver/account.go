@@ -62,7 +62,7 @@ func (a account) command(ctx context.Context, atDeath syscall.Signal, dir, progr
 	if a.switched {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid}
 	}
-	dieWithParent(cmd.SysProcAttr, atDeath)
+	killWithParent(cmd.SysProcAttr, atDeath)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = outputGrace
 	return cmd

@@ -143,7 +143,7 @@ func TestStartRefuses(t *testing.T) {
 	}
 }
 
-func TestStartTellsWhatTheServerSaid(t *testing.T) {
+func TestStartReportsServerOutput(t *testing.T) {
 	t.Parallel()
 	dir := reachableDir(t)
 	mustStop(t, mustStart(t, Options{DataDir: dir}))
@@ -154,7 +154,7 @@ func TestStartTellsWhatTheServerSaid(t *testing.T) {
 	}
 }
 
-func TestServerDiesWithItsParent(t *testing.T) {
+func TestServerExitsWithItsParent(t *testing.T) {
 	t.Parallel()
 	kept := reachableDir(t)
 	for _, held := range []string{kept, "ephemeral"} {

@@ -45,7 +45,7 @@ func TestDirectoryOutOfReach(t *testing.T) {
 	}
 }
 
-func TestStandInOfAStranger(t *testing.T) {
+func TestStandInOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	who := serviceAccount()
 	if !who.switched {

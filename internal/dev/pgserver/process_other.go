@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// dieWithParent does nothing: these kernels lack it. See watchParent.
+// killWithParent does nothing: these kernels lack it. See watchParent.
 func dieWithParent(*syscall.SysProcAttr, syscall.Signal) {}
 
 // watchParent starts a shell that interrupts the process when the pipe from this process closes, however this process

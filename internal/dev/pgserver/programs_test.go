@@ -81,7 +81,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestFindSaysWhatToDo(t *testing.T) {
+func TestFindErrorNamesNextStep(t *testing.T) {
 	catchStrayFiles(t)
 	root := reachableDir(t)
 	old := filepath.Join(root, "old", "bin")

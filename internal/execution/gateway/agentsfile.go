@@ -138,18 +138,18 @@ func (r agentsReader) openAI(a *agent, n *yaml.Node, field string) {
 	}
 	if base != nil {
 		k.url = completionsURL(base)
-		k.mostField = "max_tokens"
+		k.maxField = "max_tokens"
 		if isOpenAIs(base) {
-			k.mostField = "max_completion_tokens"
+			k.maxField = "max_completion_tokens"
 		}
 	}
 	if variable := fields["api_key_env"]; variable != nil {
 		k.key = r.secret(variable, field+".api_key_env")
 	}
 	k.temperature = r.temperature(fields["temperature"], field+".temperature")
-	if most := fields["max_output_tokens"]; most != nil {
-		if most.Decode(&k.most) != nil || most.ShortTag() != "!!int" || k.most < 1 || k.most > execution.MaxTokens {
-			r.Fault(most, field+".max_output_tokens", "must be a whole number from 1 to %d", execution.MaxTokens)
+	if limit := fields["max_output_tokens"]; limit != nil {
+		if limit.Decode(&k.limit) != nil || limit.ShortTag() != "!!int" || k.limit < 1 || k.limit > execution.MaxTokens {
+			r.Fault(limit, field+".max_output_tokens", "must be a whole number from 1 to %d", execution.MaxTokens)
 		}
 	}
 	if extra := fields["extra"]; extra != nil {

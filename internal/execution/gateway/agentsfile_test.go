@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
-func TestTheExampleIsRight(t *testing.T) {
+func TestExampleFileIsValid(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("../../../examples/agents.yaml")
 	if err != nil {

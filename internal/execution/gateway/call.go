@@ -44,7 +44,7 @@ type call struct {
 	now         func() time.Time
 
 	parts chan<- string
-	most  int // maximum bytes of output
+	limit int // maximum bytes of output
 	said  strings.Builder
 
 	idle     *time.Timer // running while waiting for the upstream
@@ -61,7 +61,7 @@ func (c *call) say(part string) error {
 	if part == "" {
 		return nil
 	}
-	if room := c.most - c.said.Len(); len(part) > room {
+	if room := c.limit - c.said.Len(); len(part) > room {
 		c.said.WriteString(text.Cut(part, room))
 		return c.tooLarge()
 	}
@@ -75,7 +75,7 @@ func (c *call) say(part string) error {
 }
 
 func (c *call) tooLarge() error {
-	return failed("output_too_large", "the answer has more than %d bytes", c.most)
+	return failed("output_too_large", "the answer has more than %d bytes", c.limit)
 }
 
 // post sends a request and returns the response's header; its body is read from the call. A response that is not a success
@@ -91,7 +91,7 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 	// It lets agents recognise duplicates, and net/http retry a request on a connection that was just closed.
 	header.Set("Idempotency-Key", c.id)
 	c.idle.Reset(c.patience)
-	answer, err := c.client.Do(request) //nolint:bodyclose // letGo closes it
+	answer, err := c.client.Do(request) //nolint:bodyclose // release closes it
 	c.idle.Stop()
 	if err != nil {
 		return nil, err
@@ -181,18 +181,18 @@ func (c *call) Read(p []byte) (int, error) {
 
 // readAll reads the whole body.
 func (c *call) readAll() ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(c, int64(c.most)+1))
+	body, err := io.ReadAll(io.LimitReader(c, int64(c.limit)+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > c.most {
+	if len(body) > c.limit {
 		return nil, c.tooLarge()
 	}
 	return body, nil
 }
 
 // release releases the connection, for reuse if the response ends soon.
-func (c *call) letGo() {
+func (c *call) release() {
 	if c.body == nil {
 		return
 	}

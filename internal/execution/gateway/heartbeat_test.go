@@ -64,7 +64,7 @@ func TestHeartbeats(t *testing.T) {
 }
 
 // A client that reads slowly is no upstream that stalls.
-func TestASlowClientIsNoIdleUpstream(t *testing.T) {
+func TestSlowClientIsNotReportedAsIdleUpstream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in, out := io.Pipe()

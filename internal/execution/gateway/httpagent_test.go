@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-func TestWhatAnHTTPAgentIsSent(t *testing.T) {
+func TestHTTPAgentRequest(t *testing.T) {
 	t.Parallel()
 	var body string
 	var header http.Header
@@ -40,7 +40,7 @@ func TestWhatAnHTTPAgentIsSent(t *testing.T) {
 	}
 }
 
-func TestHTTPAgentsAnswer(t *testing.T) {
+func TestHTTPAgentResponse(t *testing.T) {
 	t.Parallel()
 	ours := execution.Tokens{Input: 3, Output: 4, CacheRead: 1, Reasoning: 2, Used: 7}
 	for name, test := range map[string]struct {

@@ -233,7 +233,7 @@ func raw(answer string) http.HandlerFunc {
 }
 
 // An upstream that calls its model by the key does not get the key into the record, and so into figures and metrics.
-func TestModelThatIsTheKey(t *testing.T) {
+func TestModelEqualToAPIKey(t *testing.T) {
 	t.Parallel()
 	url := serve(t, stream(`data: {"model":"`+key+`","choices":[{"delta":{"content":"Hi"},"finish_reason":"`+key+`"}]}`+"\n\n", done))
 	a := newFixture(t, openAIAgents(url)).run(prompt())
@@ -250,7 +250,7 @@ func forEver(w http.ResponseWriter, r *http.Request, part string) {
 }
 
 // A connection whose answer was read to its end serves the next run.
-func TestConnectionsAreUsedAgain(t *testing.T) {
+func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int32
 	server := httptest.NewUnstartedServer(stream(chunk("Hi"), finish, used, done))

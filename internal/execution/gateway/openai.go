@@ -27,8 +27,8 @@ type openAI struct {
 	model       string
 	system      string
 	temperature *float64
-	most        int64 // output tokens; 0: as the server likes
-	mostField   string
+	limit       int64 // output tokens; 0: as the server likes
+	maxField    string
 	extra       map[string]any // further members of the request
 }
 
@@ -41,21 +41,21 @@ var openAIOptions = map[string]func(raw json.RawMessage) (value any, problem str
 	"stop":        stops,
 }
 
-func number(least, most float64) func(json.RawMessage) (any, string) {
+func number(minimum, limit float64) func(json.RawMessage) (any, string) {
 	return func(raw json.RawMessage) (any, string) {
 		var f *float64
-		if json.Unmarshal(raw, &f) != nil || f == nil || !(*f >= least && *f <= most) {
-			return nil, "must be a number from " + jsonText(least) + " to " + jsonText(most)
+		if json.Unmarshal(raw, &f) != nil || f == nil || !(*f >= minimum && *f <= limit) {
+			return nil, "must be a number from " + jsonText(minimum) + " to " + jsonText(limit)
 		}
 		return *f, ""
 	}
 }
 
-func wholeNumber(least, most int64) func(json.RawMessage) (any, string) {
+func wholeNumber(minimum, limit int64) func(json.RawMessage) (any, string) {
 	return func(raw json.RawMessage) (any, string) {
 		var n *int64
-		if json.Unmarshal(raw, &n) != nil || n == nil || *n < least || *n > most {
-			return nil, "must be a whole number from " + jsonText(least) + " to " + jsonText(most)
+		if json.Unmarshal(raw, &n) != nil || n == nil || *n < minimum || *n > limit {
+			return nil, "must be a whole number from " + jsonText(minimum) + " to " + jsonText(limit)
 		}
 		return *n, ""
 	}
@@ -125,8 +125,8 @@ func (k *openAI) request(c *call) ([]byte, error) {
 	if k.temperature != nil {
 		body["temperature"] = *k.temperature
 	}
-	if k.most > 0 {
-		body[k.mostField] = k.most
+	if k.limit > 0 {
+		body[k.maxField] = k.limit
 	}
 	for key, value := range known {
 		if key != "max_tokens" {
@@ -134,10 +134,10 @@ func (k *openAI) request(c *call) ([]byte, error) {
 			continue
 		}
 		wanted := value.(int64)
-		if k.most > 0 {
-			wanted = min(wanted, k.most)
+		if k.limit > 0 {
+			wanted = min(wanted, k.limit)
 		}
-		body[k.mostField] = wanted
+		body[k.maxField] = wanted
 	}
 	question := c.prompt.Message
 	if len(rest) > 0 {

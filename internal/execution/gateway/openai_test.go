@@ -49,7 +49,7 @@ func TestOpenAIStreams(t *testing.T) {
 	}
 }
 
-func TestWhatOpenAIIsAsked(t *testing.T) {
+func TestOpenAIRequest(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		lines   []string
@@ -108,7 +108,7 @@ func TestWhatOpenAIIsAsked(t *testing.T) {
 	}
 }
 
-func TestOptionsThatOpenAICannotBeGiven(t *testing.T) {
+func TestUnsupportedOpenAIOptions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, openAIAgents("http://127.0.0.1:1"))
 	for options, field := range map[string]string{

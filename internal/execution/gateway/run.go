@@ -148,14 +148,14 @@ func (o *outlet) tryTo(event execution.Event) (err error) {
 func (r *run) work(ctx context.Context, cancel context.CancelCauseFunc, parts chan<- string, ended chan<- result) {
 	c := &call{
 		ctx: ctx, cancel: cancel, client: r.g.client, id: r.execution.ID, traceparent: traceparent(r.execution),
-		prompt: r.prompt, options: r.options, now: r.g.opts.Now, parts: parts, most: r.g.opts.MaxOutput,
+		prompt: r.prompt, options: r.options, now: r.g.opts.Now, parts: parts, limit: r.g.opts.MaxOutput,
 		idle: time.AfterFunc(time.Hour, func() {
 			cancel(timedOut("idle_timeout", "the upstream sent nothing for %s", r.agent.idle))
 		}),
 		patience: r.agent.idle, left: &r.left,
 	}
 	c.idle.Stop()
-	defer c.letGo()
+	defer c.release()
 	ended <- r.try(c)
 }
 

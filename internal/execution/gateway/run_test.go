@@ -126,7 +126,7 @@ func TestStartRefuses(t *testing.T) {
 	})
 }
 
-func TestTheClientIsGone(t *testing.T) {
+func TestClientDisconnect(t *testing.T) {
 	t.Parallel()
 	errShutdown := errors.New("the replica shuts down")
 	for name, test := range map[string]struct {
@@ -183,7 +183,7 @@ func TestTheClientIsGone(t *testing.T) {
 	}
 }
 
-func TestAPanicIsAFailure(t *testing.T) {
+func TestPanicIsRecordedAsFailure(t *testing.T) {
 	t.Parallel()
 	quiet := func(o *gateway.Options) { o.Log = zap.NewNop() }
 	t.Run("of the upstream's client", func(t *testing.T) {
@@ -227,7 +227,7 @@ type panics struct{}
 func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("boom") }
 
 // A run whose record is refused for what it says is recorded with less.
-func TestARunIsRecordedWhateverItSaid(t *testing.T) {
+func TestEveryRunIsRecorded(t *testing.T) {
 	t.Parallel()
 	policy := execution.PayloadPolicy{Max: 300, Refuse: true}
 	f := newFixture(t, echoAgents)
@@ -251,7 +251,7 @@ func TestARunIsRecordedWhateverItSaid(t *testing.T) {
 	}
 }
 
-func TestARecordThatCannotBeWrittenKeepsNoAnswer(t *testing.T) {
+func TestUnwritableRecordDoesNotDelayResponse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, echoAgents, func(o *gateway.Options) { o.Log = zap.NewNop() })
 	f.fail = errors.New("disk full")

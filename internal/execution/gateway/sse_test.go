@@ -68,7 +68,7 @@ func TestEventStreams(t *testing.T) {
 }
 
 // What follows a CR may not come for a while; the line is whole without it.
-func TestAnEventIsNotHeldBackForALineFeed(t *testing.T) {
+func TestEventsAreNotDelayedByLineFeeds(t *testing.T) {
 	t.Parallel()
 	in, out := io.Pipe()
 	got := make(chan [][2]string, 1)

@@ -19,13 +19,13 @@ func clean(s string) string {
 }
 
 // asName returns the text without control characters and cut to a length.
-func asName(s string, most int) string {
+func asName(s string, limit int) string {
 	return text.Cut(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD")), most)
+	}, strings.ToValidUTF8(s, "\uFFFD")), limit)
 }
 
 // oneLine returns an untrusted text on one line, for an error.

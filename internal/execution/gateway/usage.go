@@ -38,41 +38,41 @@ func (u *used) passed(written, text, ends bool) {
 
 // partial reports whether the reported counts are incomplete: the answer broke off after they were reported, or they were
 // reported when it began.
-func (u *used) partial(told *usage.Told, brokeOff bool) bool {
-	return u.spoke && (u.opening || told.InputOnly()) || brokeOff && !u.current
+func (u *used) partial(result *usage.Result, brokeOff bool) bool {
+	return u.spoke && (u.opening || result.InputOnly()) || brokeOff && !u.current
 }
 
-func (u *used) settle(by usage.Source) usage.Told {
-	told := u.events.Settle(by)
+func (u *used) settle(by usage.Source) usage.Result {
+	result := u.events.Settle(by)
 	if own := usage.Own(string(u.own), by); own.Counted() || own.Absurd {
-		own.Cost, own.Billing = told.Cost, told.Billing
+		own.Cost, own.Billing = result.Cost, result.Billing
 		return own
 	}
-	return told
+	return result
 }
 
 // account sets a run's usage, what its price depends on, and how complete the usage is.
 func (r *run) account(e *execution.Execution, done *result, fault *failure) {
-	told := done.used.settle(usage.Source{Provider: strings.ToLower(e.Provider), Model: e.Model})
-	e.Tokens, e.Billing, e.ProviderCost = told.Tokens, told.Billing, told.Cost
+	result := done.used.settle(usage.Source{Provider: strings.ToLower(e.Provider), Model: e.Model})
+	e.Tokens, e.Billing, e.ProviderCost = result.Tokens, result.Billing, result.Cost
 	if r.g.opts.UnreadCount != nil {
-		for _, name := range told.Unread {
+		for _, name := range result.Unread {
 			r.g.opts.UnreadCount(name)
 		}
 	}
-	if told.Absurd {
+	if result.Absurd {
 		e.Tokens, e.PriceVersion = execution.Tokens{}, usageUnknown
 		r.g.reportUsage(r.agent.name, e.ID)
 	}
-	if e.Model == "" && !told.Counted() && !told.Absurd {
+	if e.Model == "" && !result.Counted() && !result.Absurd {
 		return // no sign that a model ran
 	}
 	ran := done.text != "" || done.output != nil || fault != nil && !fault.refusal()
-	e.Usage = told.Usage(e.Status, ran)
-	if told.Counted() && done.used.partial(&told, fault != nil) {
+	e.Usage = result.Usage(e.Status, ran)
+	if result.Counted() && done.used.partial(&result, fault != nil) {
 		e.Usage = execution.UsageUnknown
 	}
-	if e.Usage == execution.UsageUnknown && r.agent.estimates && !told.Absurd {
+	if e.Usage == execution.UsageUnknown && r.agent.estimates && !result.Absurd {
 		guess := usage.Estimate(r.agent.system+r.prompt.Message+string(r.prompt.Options), done.text+string(done.output))
 		e.Tokens, e.Usage = usage.Complete(e.Tokens, guess), execution.UsageEstimated
 	}

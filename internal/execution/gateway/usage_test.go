@@ -148,7 +148,7 @@ func TestUsageOfHTTPAgents(t *testing.T) {
 
 // An upstream of OpenAI's kind tells what was used when all is said. Whether that is known when the client leaves before
 // depends on what the file says.
-func TestUsageOfRunsThatTheirClientsLeave(t *testing.T) {
+func TestUsageAfterClientDisconnect(t *testing.T) {
 	t.Parallel()
 	known := accounted{
 		execution.Tokens{Input: 100, Output: 20, CacheRead: 60, Reasoning: 5, Used: 120}, execution.Billing{}, execution.UsageReported, 0,

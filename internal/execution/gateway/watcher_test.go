@@ -21,7 +21,7 @@ func agentsNamed(name string) string {
 	return "agents: [{name: " + name + ", types: ['*'], kind: echo}]"
 }
 
-func TestTheFileIsFollowed(t *testing.T) {
+func TestFileChangesAreApplied(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "agents.yaml")
@@ -88,7 +88,7 @@ func TestTheFileIsFollowed(t *testing.T) {
 	})
 }
 
-func TestTheFirstFileMustBeRight(t *testing.T) {
+func TestInvalidFirstFileIsFatal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.yaml")

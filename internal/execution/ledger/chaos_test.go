@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// TestReplicasBringTheSame rows, in different orders, all at once: none waits for another for ever, and each row counts once.
-func TestReplicasBringTheSame(t *testing.T) {
+// TestReplicasAppendTheSameExecutions rows, in different orders, all at once: none waits for another for ever, and each row counts once.
+func TestReplicasAppendTheSameExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	seed := rand.Uint64()
@@ -105,8 +105,8 @@ func (c *client) bring(ctx context.Context, batch execution.Batch) (execution.Ou
 }
 
 // pause waits for a random while.
-func pause(ctx context.Context, random *rand.Rand, most time.Duration) {
-	timer := time.NewTimer(time.Duration(random.Int64N(int64(most))))
+func pause(ctx context.Context, random *rand.Rand, limit time.Duration) {
+	timer := time.NewTimer(time.Duration(random.Int64N(int64(limit))))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -69,7 +69,7 @@ func (l *Ledger) commitSome(storing context.Context) bool {
 func (l *Ledger) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 || l.committing > 0 && l.rows < worthAnother {
+	if len(l.queue) == 0 || l.committing > 0 && l.rows < minConcurrentRows {
 		return nil
 	}
 	l.committing++

@@ -66,9 +66,9 @@ func TestCallersShareATransaction(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestFewWaitForTheNext: beside a transaction that is under way another is begun only with so many rows; fewer wait, and go
+// TestSmallBatchesWaitForTheNextTransaction: beside a transaction that is under way another is begun only with so many rows; fewer wait, and go
 // together as soon as it ends.
-func TestFewWaitForTheNext(t *testing.T) {
+func TestSmallBatchesWaitForTheNextTransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	g := &gate{Store: newStore(t, db.url, nil)}
@@ -78,8 +78,8 @@ func TestFewWaitForTheNext(t *testing.T) {
 	t.Cleanup(release)
 	all := []<-chan answer{bring(t, l, some(1))}
 	eventually(t, "a committer is at it", func() bool { return g.commits() == 1 })
-	all = append(all, bring(t, l, some(worthAnother-1)))
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == worthAnother-1 })
+	all = append(all, bring(t, l, some(minConcurrentRows-1)))
+	eventually(t, "it waits", func() bool { return l.Queue().Rows == minConcurrentRows-1 })
 	all = append(all, bring(t, l, some(1)))
 	eventually(t, "the other committer is at it", func() bool { return g.commits() == 2 })
 	all = append(all, bring(t, l, some(2)))
@@ -91,7 +91,7 @@ func TestFewWaitForTheNext(t *testing.T) {
 		}
 	}
 	slices.Sort(g.rows)
-	if want := []int{1, 2, worthAnother}; !slices.Equal(g.rows, want) {
+	if want := []int{1, 2, minConcurrentRows}; !slices.Equal(g.rows, want) {
 		t.Errorf("want transactions of %v rows, got %v", want, g.rows)
 	}
 }
@@ -128,8 +128,8 @@ func TestTransactionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOneCallersFault: a batch that one caller's row makes fail fails that caller, and costs the others little.
-func TestOneCallersFault(t *testing.T) {
+// TestFaultOfOneCaller: a batch that one caller's row makes fail fails that caller, and costs the others little.
+func TestFaultOfOneCaller(t *testing.T) {
 	t.Parallel()
 	const callers = 64
 	for name, bad := range map[string][]int{"one": {13}, "the first": {0}, "the last": {callers - 1}, "two": {7, 40}, "two neighbours": {20, 21}} {
@@ -221,8 +221,8 @@ func TestFaultAndThenUnavailable(t *testing.T) {
 	}
 }
 
-// TestDatabaseAway cuts the way to it while callers wait.
-func TestDatabaseAway(t *testing.T) {
+// TestDatabaseOutage cuts the way to it while callers wait.
+func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	proxy := postgrestest.NewProxy(t, db.url)
@@ -266,8 +266,8 @@ func TestDatabaseAway(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestAnswerIsLost: what was committed although nobody heard of it is there when it is brought again.
-func TestAnswerIsLost(t *testing.T) {
+// TestCommitOutcomeUnknown: what was committed although nobody heard of it is there when it is brought again.
+func TestCommitOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	g := &gate{Store: newStore(t, db.url, nil)}
@@ -340,8 +340,8 @@ func TestRetryAfterRefusal(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestCallerGoesAway: what it brought may be stored all the same, once, and keeps nobody else waiting.
-func TestCallerGoesAway(t *testing.T) {
+// TestCallerGivesUp: what it brought may be stored all the same, once, and keeps nobody else waiting.
+func TestCallerGivesUp(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	g := &gate{Store: newStore(t, db.url, nil)}

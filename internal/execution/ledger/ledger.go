@@ -48,14 +48,14 @@ type Options struct {
 }
 
 const (
-	batchRows     = 4000     // of one transaction, unless one caller brings more
-	batchBytes    = 16 << 20 // likewise: a transaction has commitWithin to store them, however slow the database
-	worthAnother  = 1000     // rows that wait are, beside a transaction that is under way
-	committers    = 2        // one sends rows while the other's are being stored
-	commitWithin  = 15 * time.Second
-	rowOverhead   = 1024             // bytes of a row beside its payloads
-	finishWithin  = 10 * time.Second // at the end, what waits is stored for so long
-	failureReport = time.Minute      // the log hears of failures that often at the most
+	batchRows         = 4000     // of one transaction, unless one caller brings more
+	batchBytes        = 16 << 20 // likewise: a transaction has commitWithin to store them, however slow the database
+	minConcurrentRows = 1000     // rows that wait are, beside a transaction that is under way
+	committers        = 2        // one sends rows while the other's are being stored
+	commitWithin      = 15 * time.Second
+	rowOverhead       = 1024             // bytes of a row beside its payloads
+	finishWithin      = 10 * time.Second // at the end, what waits is stored for so long
+	failureReport     = time.Minute      // the log hears of failures that often at the most
 )
 
 // What may wait, where nobody says otherwise.

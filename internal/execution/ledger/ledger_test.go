@@ -144,8 +144,8 @@ func TestAppend(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestSpansThatCannotBeStored keep none of the executions from being stored: those of a batch whose own were rejected, say.
-func TestSpansThatCannotBeStored(t *testing.T) {
+// TestUnstorableSpans keep none of the executions from being stored: those of a batch whose own were rejected, say.
+func TestUnstorableSpans(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	l := newLedger(newStore(t, db.url, nil), &recorder{})

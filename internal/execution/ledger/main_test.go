@@ -336,8 +336,8 @@ func (g *gate) holding() (release func()) {
 	return sync.OnceFunc(func() { close(held) })
 }
 
-// worthAnother is how many rows must wait for a transaction to be begun beside another.
-const worthAnother = 1000
+// minConcurrentRows is how many rows must wait for a transaction to be begun beside another.
+const minConcurrentRows = 1000
 
 // occupy brings one batch for each committer, and returns when the store has them. What makes the second one large enough to
 // be stored beside the first are spans, which nobody counts.
@@ -345,7 +345,7 @@ func occupy(t *testing.T, l *ledger.Ledger, g *gate) (told []<-chan answer) {
 	t.Helper()
 	for i := range 2 {
 		batch := some(1)
-		for n := range i * worthAnother {
+		for n := range i * minConcurrentRows {
 			batch.Spans = append(batch.Spans, execution.Span{TraceID: "occupying", SpanID: strconv.Itoa(n)})
 		}
 		told = append(told, bring(t, l, batch))

@@ -50,8 +50,8 @@ func TestShutdown(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestShutdownDoesNotWaitForEver for a database that does not answer.
-func TestShutdownDoesNotWaitForEver(t *testing.T) {
+// TestShutdownHasADeadline for a database that does not answer.
+func TestShutdownHasADeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(silent{}, &recorder{})

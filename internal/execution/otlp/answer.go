@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// mostNamed is the maximum number of faults in a response. An exporter usually makes the same mistake in every span.
-const mostNamed = 5
+// maxNamed is the maximum number of faults in a response. An exporter usually makes the same mistake in every span.
+const maxNamed = 5
 
 // refusal is why a whole request is rejected.
 type refusal struct {
@@ -58,17 +58,17 @@ type verdict struct {
 func (v verdict) partial() bool { return len(v.faults) > 0 || len(v.unread) > 0 }
 
 func (v verdict) message() string {
-	said := make([]string, 0, mostNamed+2)
-	for _, f := range v.faults[:min(len(v.faults), mostNamed)] {
-		said = append(said, f.String())
+	messages := make([]string, 0, maxNamed+2)
+	for _, f := range v.faults[:min(len(v.faults), maxNamed)] {
+		messages = append(messages, f.String())
 	}
-	if more := len(v.faults) - len(said); more > 0 {
-		said = append(said, fmt.Sprintf("and %d more", more))
+	if more := len(v.faults) - len(messages); more > 0 {
+		messages = append(messages, fmt.Sprintf("and %d more", more))
 	}
 	if len(v.unread) > 0 {
-		said = append(said, warning(v.unread))
+		messages = append(messages, warning(v.unread))
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(messages, "; ")
 }
 
 // response returns an ExportTraceServiceResponse. The protocol requires partial_success to be unset if all spans were

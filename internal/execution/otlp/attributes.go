@@ -52,7 +52,7 @@ func (a *attributes) collect(pairs []*commonpb.KeyValue) {
 		}
 		a.filter[bit/64] |= 1 << (bit % 64)
 		of := traitsOf.Get(key).set
-		if a.traits |= of; of&tellsUsage != 0 {
+		if a.traits |= of; of&carriesUsage != 0 {
 			a.usage |= 1 << (len(a.pairs) - 1)
 		}
 		if a.index != nil {
@@ -61,8 +61,8 @@ func (a *attributes) collect(pairs []*commonpb.KeyValue) {
 	}
 }
 
-// tellsUsage reports whether a pair's name may be about usage.
-func (a *attributes) tellsUsage(pair int) bool { return a.usage&(1<<pair) != 0 || pair >= few }
+// carriesUsage reports whether a pair's name may be about usage.
+func (a *attributes) carriesUsage(pair int) bool { return a.usage&(1<<pair) != 0 || pair >= few }
 
 func filterBit(name string) uint { return memo.Hash(name) % filterBits }
 
@@ -110,10 +110,10 @@ func textOf(value *commonpb.AnyValue) string {
 }
 
 // name is like text but returns a name of at most most bytes. Blank values and placeholders are ignored.
-func (a *attributes) name(most int, names ...string) string {
+func (a *attributes) name(limit int, names ...string) string {
 	for _, name := range names {
 		if value := a.value(name); value != nil {
-			if found := toName(textOf(value), most); found != "" && !isPlaceholder(found) {
+			if found := toName(textOf(value), limit); found != "" && !isPlaceholder(found) {
 				return found
 			}
 		}

@@ -90,16 +90,16 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 		return body{}, refuse(http.StatusUnsupportedMediaType, "the content type %s is not read here: send %s or %s",
 			text.Quote(header.Get("Content-Type"), 80), protobufType, jsonType)
 	}
-	most := limits.decompressed
+	limit := limits.decompressed
 	switch coding := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", ")); coding {
 	case "", "identity":
 	case gzipCoding, zstdCoding:
-		sent.coding, most = coding, limits.body
+		sent.coding, limit = coding, limits.body
 	default:
 		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", text.Quote(coding, 80))
 	}
 	memory := buffers.Get().(*bytes.Buffer)
-	err := readAll(memory, from, header, most)
+	err := readAll(memory, from, header, limit)
 	if err != nil {
 		keepBuffer(memory)
 	}
@@ -110,7 +110,7 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	case ctx.Err() != nil:
 		return body{}, ctx.Err()
 	case errors.Is(err, errTooMuch):
-		return body{}, refuse(http.StatusRequestEntityTooLarge, "the body is of more than %d bytes: export fewer spans at once", most)
+		return body{}, refuse(http.StatusRequestEntityTooLarge, "the body is of more than %d bytes: export fewer spans at once", limit)
 	case errors.As(err, &tooLarge):
 		return body{}, refuse(http.StatusRequestEntityTooLarge, "the body is of more than %d bytes: export fewer spans at once", tooLarge.Limit)
 	case err != nil:
@@ -123,13 +123,13 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 var errTooMuch = errors.New("more than the limit")
 
 // readAll reads to the end, or fails after most bytes.
-func readAll(into *bytes.Buffer, from io.Reader, header http.Header, most int64) error {
+func readAll(into *bytes.Buffer, from io.Reader, header http.Header, limit int64) error {
 	const believed = 1 << 20 // bytes; a larger Content-Length is not trusted
 	if length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64); err == nil && length > 0 {
-		into.Grow(int(min(length, most, believed)) + bytes.MinRead)
+		into.Grow(int(min(length, limit, believed)) + bytes.MinRead)
 	}
-	n, err := into.ReadFrom(io.LimitReader(from, most+1))
-	if n > most {
+	n, err := into.ReadFrom(io.LimitReader(from, limit+1))
+	if n > limit {
 		return errTooMuch
 	}
 	return err

@@ -48,8 +48,8 @@ func zstandard(t testing.TB, n int64, opts ...zstd.EOption) []byte {
 	return compressed(t, &to, writer, n)
 }
 
-// TestBombs checks that small bodies that decompress to large ones are rejected before they take much memory.
-func TestBombs(t *testing.T) { // not parallel: it measures memory
+// TestDecompressionBombs checks that small bodies that decompress to large ones are rejected before they take much memory.
+func TestDecompressionBombs(t *testing.T) { // not parallel: it measures memory
 	const limit = 1 << 20
 	small := gzipped(t, limit/8)
 	for name, tt := range map[string]struct {

@@ -174,8 +174,8 @@ func messages(names ...string) source {
 		for _, event := range s.sent.GetEvents() {
 			for _, name := range names {
 				if event.GetName() == name {
-					said := collect(event.GetAttributes())
-					found = append(found, message(name, &said))
+					attrs := collect(event.GetAttributes())
+					found = append(found, message(name, &attrs))
 				}
 			}
 		}
@@ -187,16 +187,16 @@ func messages(names ...string) source {
 }
 
 // message makes a message from an event's attributes. The role defaults to the one in the event's name.
-func message(event string, said *attributes) json.RawMessage {
+func message(event string, attrs *attributes) json.RawMessage {
 	const whole = "gen_ai.event.content" // for some events contains everything but the role
 	members := make(map[string]json.RawMessage)
-	if value := said.value(whole); value != nil {
+	if value := attrs.value(whole); value != nil {
 		content := encodeValue(value)
 		if json.Unmarshal(content, &members) != nil || members == nil {
 			members = map[string]json.RawMessage{"content": content}
 		}
 	} else {
-		for _, pair := range said.pairs {
+		for _, pair := range attrs.pairs {
 			if name := pair.GetKey(); !strings.HasPrefix(name, "gen_ai.") && name != "event.name" {
 				members[name] = encodeValue(pair.GetValue())
 			}

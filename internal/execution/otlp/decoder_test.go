@@ -19,8 +19,8 @@ import (
 func anyRequest(r *rand.Rand) *collectorpb.ExportTraceServiceRequest {
 	text := func() string { return strings.Repeat(string(rune('a'+r.IntN(20))), r.IntN(90)) }
 	var value func(depth int) *commonpb.AnyValue
-	pairs := func(most, depth int) (all []*commonpb.KeyValue) {
-		for range r.IntN(most) {
+	pairs := func(limit, depth int) (all []*commonpb.KeyValue) {
+		for range r.IntN(limit) {
 			all = append(all, &commonpb.KeyValue{Key: text(), Value: value(depth)})
 		}
 		return all
@@ -98,7 +98,7 @@ func sameAsUnmarshal(content []byte) error {
 	return nil
 }
 
-func TestDecoderDecodesAsProtobufDoes(t *testing.T) {
+func TestDecoderMatchesProtobuf(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
 	for seed := range uint64(4) { // they share the reused memory

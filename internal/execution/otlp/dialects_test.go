@@ -277,7 +277,7 @@ func withEvents(s *tracepb.Span, events ...*tracepb.Span_Event) *tracepb.Span {
 	return s
 }
 
-func TestSpansThatAreNoExecutions(t *testing.T) {
+func TestSpansIgnoredAsExecutions(t *testing.T) {
 	t.Parallel()
 	for name, attributes := range map[string]says{
 		"a request over HTTP":                  {"http.request.method": "POST"},
@@ -302,9 +302,9 @@ func TestSpansThatAreNoExecutions(t *testing.T) {
 	}
 }
 
-// TestSpansThatAreUnread checks that spans that look like generative AI but are not understood are accepted with a
+// TestUnreadSpans checks that spans that look like generative AI but are not understood are accepted with a
 // warning.
-func TestSpansThatAreUnread(t *testing.T) {
+func TestUnreadSpans(t *testing.T) {
 	t.Parallel()
 	for name, attributes := range map[string]says{
 		"an operation that nobody knows": {"gen_ai.operation.name": "sing", "gen_ai.request.model": "aria-1", "gen_ai.provider.name": "opera"},
@@ -359,8 +359,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestNamesInManyPlaces checks names in various places, and values that are not names.
-func TestNamesInManyPlaces(t *testing.T) {
+// TestNamesInAnyAttribute checks names in various places, and values that are not names.
+func TestNamesInAnyAttribute(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		attributes                     says

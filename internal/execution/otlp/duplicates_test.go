@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestDuplicateCostsDoNotAddUp repeats an attribute so often that the sum would overflow an int64.
-func TestDuplicateCostsDoNotAddUp(t *testing.T) {
+// TestDuplicateCostsAreNotSummed repeats an attribute so often that the sum would overflow an int64.
+func TestDuplicateCostsAreNotSummed(t *testing.T) {
 	t.Parallel()
 	s := newSpan(1, 0, chat)
 	for range 20_000 {

@@ -15,7 +15,7 @@ import (
 // statusOf returns the status of a span and, if it failed, the error message.
 func statusOf(s *span) (status execution.Status, message string) {
 	errorType := s.attributes.text("error.type")
-	if saysNone(errorType) {
+	if isAbsent(errorType) {
 		errorType = ""
 	}
 	thrown := s.exception()
@@ -24,18 +24,18 @@ func statusOf(s *span) (status execution.Status, message string) {
 	}
 	exception := collect(thrown.GetAttributes())
 	types := []string{errorType, exception.text("exception.type")}
-	if leftEarly(first(append(types, s.sent.GetStatus().GetMessage())...)) {
+	if clientLeft(first(append(types, s.sent.GetStatus().GetMessage())...)) {
 		return execution.Success, ""
 	}
-	said := []string{
+	texts := []string{
 		s.sent.GetStatus().GetMessage(),
 		exception.text("exception.message"),
 		s.attributes.text("error.message", "exception.message", "langfuse.observation.status_message", "error"),
 	}
-	message = first(said...)
+	message = first(texts...)
 
 	status = execution.Failure
-	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(said, tellsTimeout) || causedByTimeout(exception.text("exception.stacktrace")) {
+	if isTimeout(types...) || first(types...) == "" && isTimeout(message) || slices.ContainsFunc(texts, reportsTimeout) || causedByTimeout(exception.text("exception.stacktrace")) {
 		status = execution.Timeout
 	}
 	if kind := first(types...); kind != "" && !strings.Contains(message, kind) {
@@ -56,17 +56,17 @@ func causedByTimeout(stack string) bool {
 		if message = strings.TrimSpace(message); timedOut && strings.EqualFold(message, "Canceled") {
 			continue
 		}
-		timedOut = tellsTimeout(line) || strings.EqualFold(message, "timeout")
+		timedOut = reportsTimeout(line) || strings.EqualFold(message, "timeout")
 	}
 	return timedOut
 }
 
-// leftEarly reports whether an error only means that the reader of a stream closed it early, or that a run is waiting.
+// clientLeft reports whether an error only means that the reader of a stream closed it early, or that a run is waiting.
 // Python raises GeneratorExit in the generator in that case; some wrappers of streams report an abandoned stream
 // instead.
-func leftEarly(said string) bool {
+func clientLeft(texts string) bool {
 	const closed = "GeneratorExit"
-	kind, _, _ := strings.Cut(said, ":")
+	kind, _, _ := strings.Cut(texts, ":")
 	kind, _, _ = strings.Cut(kind, "(")
 	return kind == closed || strings.HasSuffix(kind, "."+closed) || abandoned.MatchString(kind) || paused.MatchString(kind)
 }
@@ -172,8 +172,8 @@ func first(texts ...string) string {
 // context.deadlineExceededError, "Request timed out." It does not match runtimeOutput.
 var timeoutPattern = regexp.MustCompile(`(?i)time[ _-]?out(?:$|[^p])|timed[ _-]?out|deadline[ _-]?exceeded`)
 
-func isTimeout(said ...string) bool {
-	return slices.ContainsFunc(said, func(text string) bool {
+func isTimeout(texts ...string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool {
 		return text == "408" || text == "504" || timeoutPattern.MatchString(text) // HTTP statuses
 	})
 }
@@ -182,8 +182,8 @@ func isTimeout(said ...string) bool {
 // as "timeout must be positive", count only if the error has no type.
 var wrappedTimeout = regexp.MustCompile(`(?i)timed[ _-]?out\b|deadline[ _-]?exceeded|time[ _-]?out[ _-]?(?:error|exception)\b|due to (?:a )?time[ _-]?out\b`)
 
-// tellsTimeout reports whether an error message shows a timeout. A stack trace in the message is ignored.
-func tellsTimeout(message string) bool {
+// reportsTimeout reports whether an error message shows a timeout. A stack trace in the message is ignored.
+func reportsTimeout(message string) bool {
 	message, _, _ = strings.Cut(message, "Traceback (most recent call last)")
 	return wrappedTimeout.MatchString(message)
 }

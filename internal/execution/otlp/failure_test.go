@@ -133,8 +133,8 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 	}
 }
 
-// TestSpansTellHowTheyEnded checks the stored status of spans, which determines that of the runs around them.
-func TestSpansTellHowTheyEnded(t *testing.T) {
+// TestSpanOutcomes checks the stored status of spans, which determines that of the runs around them.
+func TestSpanOutcomes(t *testing.T) {
 	t.Parallel()
 	agent := says{"gen_ai.operation.name": "invoke_agent"}
 	for name, tt := range map[string]struct {

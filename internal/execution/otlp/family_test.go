@@ -10,9 +10,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestNamesOfChains checks that a chain that is the root of its trace names what runs below it if nothing else does. A
+// TestChainNames checks that a chain that is the root of its trace names what runs below it if nothing else does. A
 // chain further down would hide the agent above it.
-func TestNamesOfChains(t *testing.T) {
+func TestChainNames(t *testing.T) {
 	t.Parallel()
 	chain := says{"openinference.span.kind": "CHAIN"}
 	root, below, agent := newSpan(1, 0, chain), newSpan(2, 9, chain), newSpan(3, 9, says{"openinference.span.kind": "AGENT"})
@@ -30,7 +30,7 @@ func TestNamesOfChains(t *testing.T) {
 // processOf is the digest of the resource of exportOf.
 const processOf = "d4b3d9930413a4c5"
 
-func TestSpansThatStandBetween(t *testing.T) {
+func TestIntermediateSpans(t *testing.T) {
 	t.Parallel()
 	http := says{"http.request.method": "POST"}
 	otherTrace := newSpan(7, 0, http)

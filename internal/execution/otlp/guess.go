@@ -42,7 +42,7 @@ func ending(words []string) source {
 func holdsContent(value *commonpb.AnyValue) bool {
 	switch v := value.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:
-		return !saysNone(v.StringValue)
+		return !isAbsent(v.StringValue)
 	case *commonpb.AnyValue_ArrayValue, *commonpb.AnyValue_KvlistValue:
 		return true
 	}

@@ -29,7 +29,7 @@ func (s *span) hinted() *hints {
 		return &s.hints
 	}
 	s.hinting = true
-	if s.attributes.traits&(isParameters|tellsName) != 0 {
+	if s.attributes.traits&(isParameters|namesItself) != 0 {
 		s.hints.read(&s.attributes)
 	}
 	if s.hints.user == "" {

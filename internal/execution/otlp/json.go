@@ -215,8 +215,8 @@ func (i *integer) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 
 // wholeNumber parses a whole number, which may be written with a fraction or an exponent.
 func wholeNumber(text string) (*big.Int, bool) {
-	const mostDigits = 400 // more than a float64 has
-	if len(text) > mostDigits {
+	const maxDigits = 400 // more than a float64 has
+	if len(text) > maxDigits {
 		return nil, false
 	}
 	if whole, ok := new(big.Int).SetString(text, 10); ok {

@@ -80,9 +80,9 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestNullsAreMessages checks that null elements count as messages: they are as large in memory as empty ones, and
+// TestNullMessages checks that null elements count as messages: they are as large in memory as empty ones, and
 // shorter on the wire.
-func TestNullsAreMessages(t *testing.T) {
+func TestNullMessages(t *testing.T) {
 	t.Parallel()
 	nulls := strings.TrimSuffix(strings.Repeat("null,", 500_000), ",")
 	for _, around := range []string{

@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-func TestFaultsOfOurs(t *testing.T) {
+func TestInternalFaults(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		err    error
@@ -82,7 +82,7 @@ func (confused) Append(context.Context, execution.Batch) (execution.Outcome, err
 	return execution.Outcome{Rejected: []execution.Rejection{{Index: 7}}}, nil
 }
 
-func TestALedgerThatIsConfused(t *testing.T) {
+func TestInconsistentLedgerResults(t *testing.T) {
 	t.Parallel()
 	body := encodings[protobufType](t, exportOf(newSpan(1, 0, chat)))
 	status, _, _ := otlp.New(otlp.Options{Ledger: confused{}}).Export(t.Context(), headerOf(protobufType), bytes.NewReader(body))
@@ -91,7 +91,7 @@ func TestALedgerThatIsConfused(t *testing.T) {
 	}
 }
 
-func TestTimeRunsOut(t *testing.T) {
+func TestDeadlineExceeded(t *testing.T) {
 	t.Parallel()
 	body := encodings[protobufType](t, exportOf(newSpan(1, 0, chat)))
 	t.Run("while the ledger works", func(t *testing.T) {

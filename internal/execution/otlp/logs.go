@@ -55,7 +55,7 @@ func (l *Logs) Export(ctx context.Context, header http.Header, body io.Reader) (
 	case errors.As(err, &known) && known.Kind == fault.Limited:
 		refused = refuse(http.StatusTooManyRequests, "%s", known.Detail)
 	case errors.Is(err, fault.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		refused = refuse(http.StatusServiceUnavailable, "the log records could not be stored now: %s", whyNot(err))
+		refused = refuse(http.StatusServiceUnavailable, "the log records could not be stored now: %s", skipReason(err))
 	default:
 		l.log.Error("an export of logs failed", zap.Error(err))
 		refused = refuse(http.StatusInternalServerError, "the log records could not be stored")

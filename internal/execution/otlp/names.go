@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// saysNone reports whether a text means no value in some language or library.
-func saysNone(text string) bool {
+// isAbsent reports whether a text means no value in some language or library.
+func isAbsent(text string) bool {
 	if text = strings.TrimSpace(text); len(text) > len("[object object]") {
 		return false
 	}

@@ -48,8 +48,8 @@ var (
 	errTooMany     = refuse(http.StatusRequestEntityTooLarge, "the body holds too many attributes: export fewer spans at once")
 )
 
-func errTooManySpans(most int) error {
-	return refuse(http.StatusRequestEntityTooLarge, "the body holds more than %d spans: export fewer at once", most)
+func errTooManySpans(limit int) error {
+	return refuse(http.StatusRequestEntityTooLarge, "the body holds more than %d spans: export fewer at once", limit)
 }
 
 // survey checks a message before it is decoded: what decoding would cost, and whether its strings are valid UTF-8.

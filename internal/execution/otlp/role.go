@@ -43,9 +43,9 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 			return found, true
 		}
 	}
-	if a.traits&tellsRole != 0 {
+	if a.traits&namesRole != 0 {
 		for _, pair := range a.pairs {
-			if traitsOf.Get(pair.GetKey()).set&tellsRole == 0 {
+			if traitsOf.Get(pair.GetKey()).set&namesRole == 0 {
 				continue
 			}
 			if found, known = roleOfWord(textOf(pair.GetValue()), hasModel); known {
@@ -205,7 +205,7 @@ func roleOfLogfire(name string, a *attributes) (found role, known bool) {
 }
 
 func counted(a *attributes) bool {
-	if a.traits&tellsUsage == 0 {
+	if a.traits&carriesUsage == 0 {
 		return false
 	}
 	for _, pair := range a.pairs {

@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRunsSayWhatTheyUsed checks usage that runs report for themselves and their calls.
-func TestRunsSayWhatTheyUsed(t *testing.T) {
+// TestRunUsage checks usage that runs report for themselves and their calls.
+func TestRunUsage(t *testing.T) {
 	t.Parallel()
 	agent := says{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "weather_agent"}
 	for name, tt := range map[string]struct {

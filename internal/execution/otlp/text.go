@@ -16,8 +16,8 @@ func clean(text string) string { return execution.SanitizeText(text) }
 
 // toName converts a text to a name: one line of at most most bytes. A longer text is cut and ends in a part of its
 // hash, so that different texts stay different and the result is stable.
-func toName(sent string, most int) string {
-	if sent != "" && len(sent) <= most && sent[0] != ' ' && execution.IsPlain(sent) {
+func toName(sent string, limit int) string {
+	if sent != "" && len(sent) <= limit && sent[0] != ' ' && execution.IsPlain(sent) {
 		return sent
 	}
 	if strings.TrimSpace(sent) == "" {
@@ -29,10 +29,10 @@ func toName(sent string, most int) string {
 		}
 		return r
 	}, clean(sent))
-	if len(name) <= most {
+	if len(name) <= limit {
 		return name
 	}
 	hash := sha256.Sum256([]byte(sent))
 	suffix := "~" + hex.EncodeToString(hash[:8])
-	return text.Cut(name, most-len(suffix)) + suffix
+	return text.Cut(name, limit-len(suffix)) + suffix
 }

@@ -16,7 +16,7 @@ import (
 func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	report := usage.Report{Source: usage.Source{Scope: s.scope, Provider: e.Provider, Model: e.Model, Reads: s.onlyReads()}}
 	for i, pair := range s.attributes.pairs {
-		if !s.attributes.tellsUsage(i) {
+		if !s.attributes.carriesUsage(i) {
 			continue
 		}
 		name := traitsOf.Get(pair.GetKey()).usage

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 )
 
-func TestWhatIsKnownOfUsage(t *testing.T) {
+func TestUsageCompleteness(t *testing.T) {
 	t.Parallel()
 	const unknown, reported, none = execution.UsageUnknown, execution.UsageReported, execution.UsageNone
 	failed := &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "429"}
@@ -50,7 +50,7 @@ func TestWhatIsKnownOfUsage(t *testing.T) {
 	}
 }
 
-func TestWhereAModelRan(t *testing.T) {
+func TestModelHost(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		says, resource says
@@ -74,9 +74,9 @@ func TestWhereAModelRan(t *testing.T) {
 	}
 }
 
-// TestUsageAsAListOfValues checks a provider's usage object that arrives as a list of values: it shows what an
+// TestUsageAsArrayValue checks a provider's usage object that arrives as a list of values: it shows what an
 // instrumentation counts separately from the input.
-func TestUsageAsAListOfValues(t *testing.T) {
+func TestUsageAsArrayValue(t *testing.T) {
 	t.Parallel()
 	batch, _ := translated(t, exportOf(newSpan(1, 0, chat.with(says{
 		"gen_ai.usage.input_tokens": 60, "gen_ai.usage.output_tokens": 20,
@@ -88,7 +88,7 @@ func TestUsageAsAListOfValues(t *testing.T) {
 	}
 }
 
-func TestCountsThatAreNotKnownAreNamed(t *testing.T) {
+func TestUnknownCountsAreReported(t *testing.T) {
 	t.Parallel()
 	var names []string
 	traces := otlp.New(otlp.Options{Ledger: &ledger{}, UnreadCount: func(name string) { names = append(names, name) }})
@@ -107,8 +107,8 @@ func TestCountsThatAreNotKnownAreNamed(t *testing.T) {
 	}
 }
 
-// TestUsageOfLibraries checks attributes that libraries set in addition to, or instead of, the conventions' counts.
-func TestUsageOfLibraries(t *testing.T) {
+// TestLibraryUsage checks attributes that libraries set in addition to, or instead of, the conventions' counts.
+func TestLibraryUsage(t *testing.T) {
 	t.Parallel()
 	openai := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}
 	anthropic := execution.Tokens{Input: 110, Output: 20, CacheRead: 40, CacheWrite: 10, Used: 130}

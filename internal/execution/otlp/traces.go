@@ -97,7 +97,7 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 	case errors.As(err, &refused):
 	case errors.Is(err, fault.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		// Exporters retry after a 503, and drop the data after a 500.
-		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now: %s", whyNot(err))
+		refused = refuse(http.StatusServiceUnavailable, "the spans could not be stored now: %s", skipReason(err))
 	default:
 		t.log.Error("an export failed", zap.Error(err))
 		refused = refuse(http.StatusInternalServerError, "the spans could not be stored")
@@ -105,8 +105,8 @@ func (t *Traces) Export(ctx context.Context, header http.Header, body io.Reader)
 	return refused.status, encoding.mediaType(), encoding.refusal(refused)
 }
 
-// whyNot returns what clients may see of a temporary error.
-func whyNot(err error) string {
+// skipReason returns what clients may see of a temporary error.
+func skipReason(err error) string {
 	var known *fault.Error
 	if errors.As(err, &known) {
 		return known.Detail

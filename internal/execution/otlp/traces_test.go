@@ -24,7 +24,7 @@ func differ(want, got any) string { return cmp.Diff(want, got) }
 
 var chat = says{"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5"}
 
-func TestRequestsThatAreTaken(t *testing.T) {
+func TestAcceptedRequests(t *testing.T) {
 	t.Parallel()
 	export := exportOf(newSpan(1, 0, chat))
 	for contentType, encode := range encodings {
@@ -80,7 +80,7 @@ func TestRequestsThatAreTaken(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreRefused(t *testing.T) {
+func TestRejectedRequests(t *testing.T) {
 	t.Parallel()
 	protobuf, text := encodings[protobufType](t, exportOf(newSpan(1, 0, chat))), encodings[jsonType](t, exportOf(newSpan(1, 0, chat)))
 	small := func(o *otlp.Options) { o.MaxBody, o.MaxDecompressed, o.MaxSpans = 1000, 2000, 3 }
@@ -173,9 +173,9 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestSmallBodiesThatAreTooMuch checks the limit of messages: an empty message takes two bytes on the wire and many in
+// TestSmallBodiesWithLargeContents checks the limit of messages: an empty message takes two bytes on the wire and many in
 // memory.
-func TestSmallBodiesThatAreTooMuch(t *testing.T) {
+func TestSmallBodiesWithLargeContents(t *testing.T) {
 	t.Parallel()
 	s := newSpan(1, 0, chat)
 	s.Attributes = append(s.Attributes, make([]*commonpb.KeyValue, 600_000)...)
@@ -190,8 +190,8 @@ func TestSmallBodiesThatAreTooMuch(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce checks that exports beyond the concurrency limit wait, and that each gets its own response.
-func TestManyAtOnce(t *testing.T) {
+// TestConcurrentRequests checks that exports beyond the concurrency limit wait, and that each gets its own response.
+func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	l := &ledger{}
 	traces := otlp.New(otlp.Options{Ledger: l, AtOnce: 1})
@@ -252,7 +252,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func TestBodiesThatDoNotArrive(t *testing.T) {
+func TestStalledBodies(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		body   io.Reader

@@ -19,12 +19,12 @@ type traits struct {
 type trait uint8
 
 const (
-	tellsRole    trait = 1 << iota // names a role in an unknown dialect
+	namesRole    trait = 1 << iota // names a role in an unknown dialect
 	isOwn                          // not context, and not how the span failed
 	isGenerative                   // of an instrumentation of generative AI, and not context
 	isParameters                   // contains metadata or parameters, if the value is an object
-	tellsName                      // names a user, session or agent
-	tellsUsage
+	namesItself                    // names a user, session or agent
+	carriesUsage
 	isElement // of a list that was flattened into attributes
 )
 
@@ -35,12 +35,12 @@ var traitsOf = memo.New(func(name string) *traits {
 		is    bool
 		trait trait
 	}{
-		{hasAnySuffix(name, roleSuffixes), tellsRole},
+		{hasAnySuffix(name, roleSuffixes), namesRole},
 		{!isContext(name) && name != "error.type", isOwn},
 		{!isContext(name) && hasAnyPrefix(name, generative), isGenerative},
 		{name == "mlflow.spanInputs" || hasAnyFoldedSuffix(name, parameterSuffixes...), isParameters},
-		{t.names != nobody, tellsName},
-		{!t.usage.Silent(), tellsUsage},
+		{t.names != nobody, namesItself},
+		{!t.usage.Silent(), carriesUsage},
 		{slices.ContainsFunc(strings.Split(name, "."), isNumber), isElement},
 	} {
 		if one.is {

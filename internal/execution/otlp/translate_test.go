@@ -250,8 +250,8 @@ func inBody(t *testing.T, attributes says, name, value string) []byte {
 	return bytes.Replace(body, []byte(stand), []byte(value), 1)
 }
 
-// TestWhose checks names set by the scope or resource, and by many attributes. A service's name is not an agent's.
-func TestWhose(t *testing.T) {
+// TestUserOfSpan checks names set by the scope or resource, and by many attributes. A service's name is not an agent's.
+func TestUserOfSpan(t *testing.T) {
 	t.Parallel()
 	type whose struct{ Agent, User, Session string }
 	for name, tt := range map[string]struct {
@@ -289,8 +289,8 @@ func TestWhose(t *testing.T) {
 	}
 }
 
-// TestTheSameTwice checks that reading an export does not change it, whatever its spans share.
-func TestTheSameTwice(t *testing.T) {
+// TestRepeatedSpans checks that reading an export does not change it, whatever its spans share.
+func TestRepeatedSpans(t *testing.T) {
 	t.Parallel()
 	s := newSpan(1, 0, chat)
 	batch, partial := translated(t, exportOf(s, proto.CloneOf(s)))

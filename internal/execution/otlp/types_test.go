@@ -6,8 +6,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestTypesOfOtherSystems checks attributes that VoltAgent shares with systems that trace all kinds of things.
-func TestTypesOfOtherSystems(t *testing.T) {
+// TestAttributeTypes checks attributes that VoltAgent shares with systems that trace all kinds of things.
+func TestAttributeTypes(t *testing.T) {
 	t.Parallel()
 	agent := says{"entity.type": "agent", "entity.name": "clerk"}
 	for name, tt := range map[string]struct {

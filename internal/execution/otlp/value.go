@@ -54,8 +54,8 @@ func encodeNested(value *commonpb.AnyValue, depth int) json.RawMessage {
 		return elements.encode()
 	case *commonpb.AnyValue_KvlistValue:
 		members := make(map[string]json.RawMessage)
-		said := collect(v.KvlistValue.GetValues())
-		for _, member := range said.pairs {
+		attrs := collect(v.KvlistValue.GetValues())
+		for _, member := range attrs.pairs {
 			members[member.GetKey()] = encodeNested(member.GetValue(), depth+1)
 		}
 		return sorted(members).encode()

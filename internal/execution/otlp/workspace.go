@@ -50,8 +50,8 @@ func (w *workspace) collect(export *collectorpb.ExportTraceServiceRequest, t *tr
 		process := processOf(ofResource.GetResource().GetAttributes())
 		for _, ofScope := range ofResource.GetScopeSpans() {
 			scope := w.texts.keep(toName(ofScope.GetScope().GetName(), execution.MaxName))
-			said := collect(ofScope.GetScope().GetAttributes())
-			around := newAround(&said, &resource)
+			attrs := collect(ofScope.GetScope().GetAttributes())
+			around := newAround(&attrs, &resource)
 			for _, sent := range ofScope.GetSpans() {
 				if wrong := checkIDs(sent); wrong != nil {
 					t.faults = append(t.faults, *wrong)

@@ -94,8 +94,8 @@ func TestBilling(t *testing.T) {
 	}
 }
 
-// TestOwnDimensions: a user's file can contain all that shipped ones can.
-func TestOwnDimensions(t *testing.T) {
+// TestModelSpecificDimensions: a user's file can contain all that shipped ones can.
+func TestModelSpecificDimensions(t *testing.T) {
 	t.Parallel()
 	p, err := prices.Parse([]byte(`
 version: acme

@@ -233,7 +233,7 @@ func (r priceReader) factor(n *yaml.Node, field string) Factor {
 }
 
 // decimal reads a number without rounding, in units of its last decimal.
-func (r priceReader) decimal(n *yaml.Node, field string, decimals int, most int64, what, unit string) int64 {
+func (r priceReader) decimal(n *yaml.Node, field string, decimals int, limit int64, what, unit string) int64 {
 	text := r.text(n, field)
 	if text == "" {
 		return 0
@@ -249,8 +249,8 @@ func (r priceReader) decimal(n *yaml.Node, field string, decimals int, most int6
 		r.Fault(n, field, "must have at most %d decimals", decimals)
 	default:
 		number, err := strconv.ParseInt(whole, 10, 64)
-		if err != nil || number > most || number == most && rest != "" {
-			r.Fault(n, field, "must be at most %d %s", most, unit)
+		if err != nil || number > limit || number == limit && rest != "" {
+			r.Fault(n, field, "must be at most %d %s", limit, unit)
 			return 0
 		}
 		digits, _ := strconv.ParseInt(whole+(rest + "000000")[:decimals], 10, 64) // few digits only

@@ -315,11 +315,11 @@ func FuzzParsePrices(f *testing.F) {
 					Tokens:  execution.Tokens{Input: math.MaxInt64, CacheRead: 1 << 40, CacheWrite: 1 << 30, Output: math.MaxInt64},
 					Billing: execution.Billing{ServiceTier: "batch", Region: "eu", CacheWrite1h: 1 << 20, AudioInput: math.MaxInt64, ImageInput: -1, AudioCacheRead: 7},
 				}
-				most, _ := p.Cost(&e)
+				limit, _ := p.Cost(&e)
 				e.Tokens.Output = 1
-				least, _ := p.Cost(&e)
-				if least < 0 || most < least {
-					t.Errorf("%s costs from %d to %d", pattern, least, most)
+				minimum, _ := p.Cost(&e)
+				if minimum < 0 || limit < minimum {
+					t.Errorf("%s costs from %d to %d", pattern, minimum, limit)
 				}
 			}
 		}

@@ -134,7 +134,7 @@ func (p *List) Models() []ModelPrice {
 // Cost returns the cost of an execution in nano-USD. It is not ok if the model had no price when the execution began,
 // or if input and output tokens are not known separately.
 func (p *List) Cost(e *execution.Execution) (nanoUSD int64, ok bool) {
-	if !e.Tokens.TellApart() {
+	if !e.Tokens.Distinguish() {
 		return 0, false
 	}
 	offers := p.offersOf(priceKey{e.Provider, e.Model, e.Billing.Region, e.Billing.ServiceTier})

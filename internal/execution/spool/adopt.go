@@ -20,7 +20,7 @@ func (d *delivery) adopt() {
 		return
 	}
 	d.adoptAt = now.Add(adoptEvery)
-	d.pruneAside()
+	d.pruneQuarantine()
 	names, err := slotNames(d.opts.Dir)
 	if err != nil {
 		d.opts.Log.Error("the spool's folder cannot be searched for what dead processes left", zap.Error(err))
@@ -34,7 +34,7 @@ func (d *delivery) adopt() {
 			d.mu.Lock()
 			d.adopted = sl
 			d.mu.Unlock()
-			d.feeds = append(d.feeds, &feed{source: fromSlot{d.Spool, sl}, most: batchRecords})
+			d.feeds = append(d.feeds, &feed{source: fromSlot{d.Spool, sl}, limit: batchRecords})
 			return
 		}
 	}
@@ -52,12 +52,12 @@ func (d *delivery) take(dir string) *slot {
 	}
 	if err := d.load(sl); err != nil {
 		log.Error("what a dead process left cannot be read", zap.Error(err))
-		d.giveUp(sl)
+		d.abandon(sl)
 		return nil
 	}
 	count, bytes := sl.waiting()
 	if count == 0 {
-		d.giveUp(sl)
+		d.abandon(sl)
 		return nil
 	}
 	log.Info("delivering what a dead process left", zap.Int("executions", count), zap.Int64("bytes", bytes))
@@ -71,13 +71,13 @@ func (d *delivery) release() {
 	d.adopted = nil
 	d.mu.Unlock()
 	if sl != nil {
-		d.giveUp(sl)
+		d.abandon(sl)
 		d.feeds = d.feeds[:len(d.feeds)-1]
 	}
 }
 
-func (d *delivery) giveUp(sl *slot) {
-	if err := sl.letGo(); err != nil {
+func (d *delivery) abandon(sl *slot) {
+	if err := sl.release(); err != nil {
 		d.opts.Log.Error("an adopted slot cannot be given up", zap.String("slot", sl.dir), zap.Error(err))
 	}
 }

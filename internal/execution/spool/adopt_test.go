@@ -29,7 +29,7 @@ func slots(t testing.TB, dir string) []string {
 }
 
 // Two spools of one process are to one another as those of two processes: locks belong to open files.
-func TestProcessesShareAFolder(t *testing.T) {
+func TestProcessesShareADirectory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestProcessesShareAFolder(t *testing.T) {
 	})
 }
 
-func TestWhatManyDeadProcessesLeftIsAdoptedAtStart(t *testing.T) {
+func TestSlotsOfDeadProcessesAreAdopted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -99,8 +99,8 @@ func TestWhatManyDeadProcessesLeftIsAdoptedAtStart(t *testing.T) {
 		if n := len(l.ids()); n != 16 {
 			t.Errorf("delivered: want 16, got %v", l.ids())
 		}
-		if stats := s.Stats(); stats.Corrupt != 1 || len(asides(t, dir)) != 1 {
-			t.Errorf("the torn one: want it counted and kept aside, got %+v and %v", stats, asides(t, dir))
+		if stats := s.Stats(); stats.Corrupt != 1 || len(quarantined(t, dir)) != 1 {
+			t.Errorf("the torn one: want it counted and kept aside, got %+v and %v", stats, quarantined(t, dir))
 		}
 		pass(time.Minute)
 		if diff := cmp.Diff([]string{"slot-000"}, slots(t, dir)); diff != "" {
@@ -109,7 +109,7 @@ func TestWhatManyDeadProcessesLeftIsAdoptedAtStart(t *testing.T) {
 	})
 }
 
-func TestAnAdoptedSlotThatIsNotEmptiedIsGivenBack(t *testing.T) {
+func TestUndrainedAdoptedSlotIsReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -135,8 +135,8 @@ func TestAnAdoptedSlotThatIsNotEmptiedIsGivenBack(t *testing.T) {
 	})
 }
 
-// TestFilesSetAsideAreKeptForAWeek wants what no erasure finds to be gone in the end.
-func TestFilesSetAsideAreKeptForAWeek(t *testing.T) {
+// TestQuarantinedFilesAreKeptForAWeek wants what no erasure finds to be gone in the end.
+func TestQuarantinedFilesAreKeptForAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -151,11 +151,11 @@ func TestFilesSetAsideAreKeptForAWeek(t *testing.T) {
 		}
 		start(t, open(t, dir), newLedger().deliver)
 		pass(time.Second)
-		if got := asides(t, dir); len(got) != 1 || filepath.Base(got[0]) != "slot-000-2-16.corrupt" {
+		if got := quarantined(t, dir); len(got) != 1 || filepath.Base(got[0]) != "slot-000-2-16.corrupt" {
 			t.Errorf("want the newer one alone, got %v", got)
 		}
 		pass(2 * 24 * time.Hour)
-		if got := asides(t, dir); len(got) != 0 {
+		if got := quarantined(t, dir); len(got) != 0 {
 			t.Errorf("two days later: got %v", got)
 		}
 	})

@@ -56,7 +56,7 @@ func withSegment(t testing.TB, dir string, segment []byte) string {
 	return dir
 }
 
-func TestATornRecordCostsNoOther(t *testing.T) {
+func TestTornRecordLosesOnlyItself(t *testing.T) {
 	t.Parallel()
 	dir, segment, ends := written(t, 3)
 	for length := range len(segment) + 1 {
@@ -75,13 +75,13 @@ func TestATornRecordCostsNoOther(t *testing.T) {
 		if diff := cmp.Diff(ids(0, whole), got); diff != "" {
 			t.Fatalf("%d of %d bytes: (-want +got):\n%s", length, len(segment), diff)
 		}
-		if corrupt := stats.Corrupt > 0; corrupt == clean || corrupt != (len(asides(t, torn)) == 1) {
-			t.Fatalf("%d of %d bytes: corrupt %d, kept aside %v", length, len(segment), stats.Corrupt, asides(t, torn))
+		if corrupt := stats.Corrupt > 0; corrupt == clean || corrupt != (len(quarantined(t, torn)) == 1) {
+			t.Fatalf("%d of %d bytes: corrupt %d, kept aside %v", length, len(segment), stats.Corrupt, quarantined(t, torn))
 		}
 	}
 }
 
-func TestAnAlteredBitEndsASegmentThere(t *testing.T) {
+func TestCorruptRecordEndsSegment(t *testing.T) {
 	t.Parallel()
 	dir, segment, ends := written(t, 2)
 	starts := append([]int{spool.HeaderBytes}, ends...)
@@ -112,7 +112,7 @@ func TestAnAlteredBitEndsASegmentThere(t *testing.T) {
 	}
 }
 
-func TestWhatFollowsTheLastRecord(t *testing.T) {
+func TestBytesAfterLastRecord(t *testing.T) {
 	t.Parallel()
 	dir, segment, _ := written(t, 2)
 	random := make([]byte, 5000)
@@ -136,7 +136,7 @@ func TestWhatFollowsTheLastRecord(t *testing.T) {
 			if diff := cmp.Diff(ids(0, 4), l.ids()); diff != "" {
 				t.Errorf("delivered (-want +got):\n%s", diff)
 			}
-			kept := asides(t, altered)
+			kept := quarantined(t, altered)
 			if len(kept) != 1 {
 				t.Fatalf("kept aside: want 1 file, got %v", kept)
 			}
@@ -150,7 +150,7 @@ func TestWhatFollowsTheLastRecord(t *testing.T) {
 	}
 }
 
-func TestARecordThatIsAlteredWhileItWaits(t *testing.T) {
+func TestRecordCorruptedWhileWaiting(t *testing.T) {
 	t.Parallel()
 	for _, broken := range []int{0, 2, 4} {
 		dir := t.TempDir()
@@ -176,13 +176,13 @@ func TestARecordThatIsAlteredWhileItWaits(t *testing.T) {
 		if diff := cmp.Diff(append(ids(0, broken), ids(5, 7)...), l.ids()); diff != "" {
 			t.Errorf("record %d altered: delivered (-want +got):\n%s", broken, diff)
 		}
-		if stats := s.Stats(); stats.Corrupt != 1 || stats.Records != 0 || len(asides(t, dir)) != 1 {
-			t.Errorf("record %d altered: want it counted and kept aside, got %+v, %v", broken, stats, asides(t, dir))
+		if stats := s.Stats(); stats.Corrupt != 1 || stats.Records != 0 || len(quarantined(t, dir)) != 1 {
+			t.Errorf("record %d altered: want it counted and kept aside, got %+v, %v", broken, stats, quarantined(t, dir))
 		}
 	}
 }
 
-func TestARestartDeliversLittleAgain(t *testing.T) {
+func TestRestartRedeliversLittle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, l := open(t, dir), newLedger()
@@ -199,10 +199,10 @@ func TestARestartDeliversLittleAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptAsideIsBounded(t *testing.T) {
+func TestQuarantineIsBounded(t *testing.T) {
 	t.Parallel()
 	dir, segment, _ := written(t, 1)
-	for n := range spool.MaxAside + 5 {
+	for n := range spool.MaxQuarantined + 5 {
 		if err := os.MkdirAll(dir+"/slot-000", 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -213,8 +213,8 @@ func TestWhatIsKeptAsideIsBounded(t *testing.T) {
 		}
 		recoverAll(t, dir)
 	}
-	if n := len(asides(t, dir)); n == 0 || n > spool.MaxAside {
-		t.Errorf("kept aside: want at most %d, got %d", spool.MaxAside, n)
+	if n := len(quarantined(t, dir)); n == 0 || n > spool.MaxQuarantined {
+		t.Errorf("kept aside: want at most %d, got %d", spool.MaxQuarantined, n)
 	}
 }
 

@@ -52,13 +52,13 @@ type suspect struct {
 // feed is a source of batches with their maximum size.
 type feed struct {
 	source
-	most int // executions in a batch
+	limit int // executions in a batch
 }
 
 // source holds executions to deliver.
 type source interface {
 	// next returns up to limit of the oldest executions, or an empty batch.
-	next(most int) (batch, error)
+	next(limit int) (batch, error)
 	// settle removes the batch that next returned last.
 	settle(b batch)
 }
@@ -79,7 +79,7 @@ func (s *Spool) Run(ctx context.Context, deliver Deliver) error {
 	}
 	defer s.running.Unlock()
 	d := &delivery{Spool: s, deliver: deliver, suspects: map[string]suspect{}}
-	d.feeds = []*feed{{source: memory{s}, most: batchRecords}, {source: fromSlot{s, s.own}, most: batchRecords}}
+	d.feeds = []*feed{{source: memory{s}, limit: batchRecords}, {source: fromSlot{s, s.own}, limit: batchRecords}}
 
 	syncing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
@@ -100,7 +100,7 @@ func (s *Spool) Run(ctx context.Context, deliver Deliver) error {
 	for delivered, err := d.round(last); delivered && err == nil && last.Err() == nil; {
 		delivered, err = d.round(last)
 	}
-	s.rescue()
+	s.recoverUnwritten()
 	d.release()
 	stop()
 	background.Wait()
@@ -115,7 +115,7 @@ func (s *Spool) keepSynced(ctx context.Context) {
 		select {
 		case <-tick.C:
 			s.probe()
-			s.lookForRoom()
+			s.findSpace()
 			s.tryIfIdle()
 			s.sync()
 			s.missCheck()
@@ -144,9 +144,9 @@ func (d *delivery) backoff() time.Duration {
 
 // round delivers a batch of each source that has one.
 func (d *delivery) round(ctx context.Context) (delivered bool, err error) {
-	d.rescue()
+	d.recoverUnwritten()
 	for _, f := range d.feeds {
-		b, err := f.next(f.most)
+		b, err := f.next(f.limit)
 		if err == nil && b.records == 0 {
 			continue
 		}
@@ -162,7 +162,7 @@ func (d *delivery) round(ctx context.Context) (delivered bool, err error) {
 		}
 		f.settle(b)
 		d.failures = 0
-		f.most = min(f.most*2, batchRecords)
+		f.limit = min(f.limit*2, batchRecords)
 		delivered = true
 	}
 	return delivered, nil
@@ -187,7 +187,7 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 		return err
 	}
 	// One of them is at fault, or we are. Halving the batch finds out which.
-	f.most = max(len(b.executions)/2, 1)
+	f.limit = max(len(b.executions)/2, 1)
 	if n := len(b.executions); n > 1 {
 		d.opts.Log.Error("executions cannot be delivered; fewer at a time are tried", zap.Error(err), zap.Int("executions", n))
 		return err
@@ -216,11 +216,11 @@ func (d *delivery) suspect(e execution.Execution, reason error) error {
 		d.reject(e.ID, "undeliverable", reason)
 		return nil
 	}
-	return d.putBack(e)
+	return d.requeue(e)
 }
 
 // requeue appends an execution to the end, so that it can be removed from its place.
-func (s *Spool) putBack(e execution.Execution) error {
+func (s *Spool) requeue(e execution.Execution) error {
 	record, err := encode(e)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ var errDefect = errors.New("a defect")
 
 func away(execution.Batch) error { return fmt.Errorf("append: %w", fault.ErrUnavailable) }
 
-func TestDeliversAtOnceAndInBatches(t *testing.T) {
+func TestDeliveryIsImmediateAndBatched(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, l := open(t, t.TempDir()), newLedger()
@@ -61,7 +61,7 @@ func TestBatchesAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-func TestAnOutage(t *testing.T) {
+func TestOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, l := open(t, t.TempDir()), newLedger()
@@ -85,7 +85,7 @@ func TestAnOutage(t *testing.T) {
 	})
 }
 
-func TestARefusedExecutionIsDroppedAndSaid(t *testing.T) {
+func TestRejectedExecutionIsDroppedAndLogged(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.ErrorLevel)
 	s, l := open(t, t.TempDir(), func(o *spool.Options) { o.Log = zap.New(core) }), newLedger()
@@ -121,7 +121,7 @@ func TestDuplicatesAreCounted(t *testing.T) {
 }
 
 // One execution that makes the ledger fail, for a reason that is no outage, holds up no other; it is given up in the end.
-func TestAnExecutionThatCannotBeStored(t *testing.T) {
+func TestUnstorableExecution(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, l := open(t, t.TempDir()), newLedger()
@@ -147,7 +147,7 @@ func TestAnExecutionThatCannotBeStored(t *testing.T) {
 }
 
 // When everything fails, it is no execution's fault: all of them wait until that is mended.
-func TestADefectOfTheLedgerLosesNothing(t *testing.T) {
+func TestLedgerPanicLosesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, l := open(t, t.TempDir()), newLedger()
@@ -166,7 +166,7 @@ func TestADefectOfTheLedgerLosesNothing(t *testing.T) {
 	})
 }
 
-func TestTheLastAttemptIsBounded(t *testing.T) {
+func TestLastAttemptHasADeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -189,7 +189,7 @@ func TestTheLastAttemptIsBounded(t *testing.T) {
 	})
 }
 
-func TestARunThatEndsDeliversWhatIsThere(t *testing.T) {
+func TestRunDrainsBeforeReturning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, l := open(t, t.TempDir()), newLedger()
@@ -218,7 +218,7 @@ func TestARunThatEndsDeliversWhatIsThere(t *testing.T) {
 	})
 }
 
-func TestOnlyOneRunsAtATime(t *testing.T) {
+func TestRunIsExclusive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, l := open(t, t.TempDir()), newLedger()

@@ -172,7 +172,7 @@ func (s *Spool) tryToWrite(path string) error {
 }
 
 // findSpace updates the free space once per probeEvery.
-func (s *Spool) lookForRoom() {
+func (s *Spool) findSpace() {
 	s.mu.Lock()
 	now := s.opts.Now()
 	due := s.fault.lookedAt.IsZero() || now.Sub(s.fault.lookedAt).Abs() >= probeEvery
@@ -193,7 +193,7 @@ func (s *Spool) lookForRoom() {
 }
 
 // hasSpace reports whether the disk has the given number of bytes free, as far as is known. The mutex is held.
-func (s *Spool) hasRoom(bytes int64) bool { return s.fault.free < 0 || s.fault.free >= bytes }
+func (s *Spool) hasSpace(bytes int64) bool { return s.fault.free < 0 || s.fault.free >= bytes }
 
 // sync makes written records survive a loss of power.
 func (s *Spool) sync() {

@@ -25,7 +25,7 @@ func openFaulty(t testing.TB, dir string) (*spool.Spool, *spool.FaultyDisk) {
 	return s, disk
 }
 
-func TestADiskThatFails(t *testing.T) {
+func TestDiskFailure(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault error
@@ -89,7 +89,7 @@ func TestADiskThatFails(t *testing.T) {
 	}
 }
 
-func TestWhatADiskRefusedIsDeliveredFromMemory(t *testing.T) {
+func TestUnwrittenExecutionsAreDeliveredFromMemory(t *testing.T) {
 	t.Parallel()
 	s, disk := openFaulty(t, t.TempDir())
 	r, err := s.Reserve()
@@ -107,7 +107,7 @@ func TestWhatADiskRefusedIsDeliveredFromMemory(t *testing.T) {
 	}
 }
 
-func TestWhatADiskRefusedIsWrittenWhenItRecovers(t *testing.T) {
+func TestUnwrittenExecutionsAreWrittenAfterRecovery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -135,7 +135,7 @@ func TestWhatADiskRefusedIsWrittenWhenItRecovers(t *testing.T) {
 	})
 }
 
-func TestADiskWithoutRoomRefusesRunsBeforeItFails(t *testing.T) {
+func TestFullDiskRejectsRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, disk := openFaulty(t, t.TempDir())
@@ -156,7 +156,7 @@ func TestADiskWithoutRoomRefusesRunsBeforeItFails(t *testing.T) {
 	})
 }
 
-func TestADiskThatCannotBeRead(t *testing.T) {
+func TestUnreadableDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -184,7 +184,7 @@ func TestADiskThatCannotBeRead(t *testing.T) {
 		if stats := s.Stats(); stats.Corrupt != 1 || stats.Records != 0 {
 			t.Errorf("stats: want one part given up, got %+v", stats)
 		}
-		kept := asides(t, dir)
+		kept := quarantined(t, dir)
 		if len(kept) != 1 {
 			t.Fatalf("kept aside: want the segment, got %v", kept)
 		}
@@ -194,7 +194,7 @@ func TestADiskThatCannotBeRead(t *testing.T) {
 	})
 }
 
-func TestADiskThatCannotBeSynced(t *testing.T) {
+func TestUnsyncableDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, disk := openFaulty(t, t.TempDir())

@@ -130,11 +130,11 @@ func Segments(t testing.TB, dir string) []string {
 
 // What tests need to know of the format and the bounds.
 const (
-	HeaderBytes  = headerBytes
-	FrameBytes   = frameBytes
-	BatchRecords = batchRecords
-	MaxAside     = maxAside
-	AdoptEvery   = adoptEvery
-	LastAttempt  = lastAttempt
-	RecycleBytes = recycleBytes
+	HeaderBytes    = headerBytes
+	FrameBytes     = frameBytes
+	BatchRecords   = batchRecords
+	MaxQuarantined = maxQuarantined
+	AdoptEvery     = adoptEvery
+	LastAttempt    = lastAttempt
+	RecycleBytes   = recycleBytes
 )

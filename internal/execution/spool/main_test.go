@@ -200,7 +200,7 @@ func onlySegment(t testing.TB, dir string) string {
 	return paths[0]
 }
 
-func asides(t testing.TB, dir string) []string {
+func quarantined(t testing.TB, dir string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.corrupt"))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // What is written to files that someone removed is lost with the process: no run may count on it.
-func TestFilesThatSomeoneRemoved(t *testing.T) {
+func TestRemovedFiles(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(slot string) error{
 		"the slot":        os.RemoveAll,
@@ -38,7 +38,7 @@ func TestFilesThatSomeoneRemoved(t *testing.T) {
 }
 
 // A segment that was removed matters no longer once what was in it is delivered.
-func TestARemovedSegmentThatIsDelivered(t *testing.T) {
+func TestRemovedSegmentAfterDelivery(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, l := open(t, dir, func(o *spool.Options) { o.Jitter = func() float64 { return 0.001 } }), newLedger()

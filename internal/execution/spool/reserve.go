@@ -31,7 +31,7 @@ type stranded struct {
 // be started.
 func (s *Spool) Reserve() (*Reservation, error) {
 	s.probe()
-	s.lookForRoom()
+	s.findSpace()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -41,7 +41,7 @@ func (s *Spool) Reserve() (*Reservation, error) {
 		return nil, fmt.Errorf("the spool cannot be written: %w", s.fault.err)
 	case s.used()+s.opts.MaxRecord > s.opts.MaxBytes:
 		return nil, ErrFull
-	case !s.hasRoom(s.reserved + s.opts.MaxRecord):
+	case !s.hasSpace(s.reserved + s.opts.MaxRecord):
 		return nil, ErrDiskFull
 	}
 	s.reserved += s.opts.MaxRecord
@@ -104,7 +104,7 @@ func (r *Reservation) fit(e execution.Execution, record []byte) (execution.Execu
 	}
 	r.spent = true
 	excess := int64(len(record)) - s.opts.MaxRecord
-	if excess <= 0 || len(record) <= largestPayload && s.used()+excess <= s.opts.MaxBytes && s.hasRoom(s.reserved+excess) {
+	if excess <= 0 || len(record) <= largestPayload && s.used()+excess <= s.opts.MaxBytes && s.hasSpace(s.reserved+excess) {
 		return e, record, nil
 	}
 	s.opts.Log.Warn("an execution is larger than the room that is left; it is kept without input and output",
@@ -223,7 +223,7 @@ func (w *stranded) forget(n int) {
 }
 
 // recoverUnwritten writes the executions kept in memory to the disk once it can be written again. Only Run calls it.
-func (s *Spool) rescue() {
+func (s *Spool) recoverUnwritten() {
 	for {
 		s.mu.Lock()
 		if len(s.stranded.all) == 0 || s.fault.err != nil || s.closed {

@@ -154,7 +154,7 @@ func (g *segment) remove() error {
 }
 
 // release closes the slot's files and releases its lock. An empty slot is removed.
-func (sl *slot) letGo() error {
+func (sl *slot) release() error {
 	var faults []error
 	for _, g := range slices.Clone(sl.segments) {
 		if g.waiting == 0 {

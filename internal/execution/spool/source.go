@@ -20,13 +20,13 @@ type fromSlot struct {
 	sl *slot
 }
 
-func (f fromSlot) next(most int) (batch, error) {
+func (f fromSlot) next(limit int) (batch, error) {
 	for {
 		g, end := f.head()
 		if g == nil {
 			return batch{}, nil
 		}
-		b, err := f.read(g, end, most)
+		b, err := f.read(g, end, limit)
 		if err != nil || b.records > 0 {
 			return b, err
 		}
@@ -46,10 +46,10 @@ func (f fromSlot) head() (*segment, int64) {
 }
 
 // read returns the next records of a segment. It ends the segment before a corrupt record.
-func (f fromSlot) read(g *segment, end int64, most int) (batch, error) {
+func (f fromSlot) read(g *segment, end int64, limit int) (batch, error) {
 	b := batch{segment: g}
 	all := g.records(g.delivered, end)
-	for b.records < most && all.at-g.delivered < batchBytes {
+	for b.records < limit && all.at-g.delivered < batchBytes {
 		payload, err := all.next()
 		if errors.Is(err, errCorrupt) || errors.Is(err, io.EOF) && b.records == 0 {
 			f.cut(g, all.at, b.records)
@@ -88,7 +88,7 @@ func (f fromSlot) read(g *segment, end int64, most int) (batch, error) {
 func (f fromSlot) cut(g *segment, at int64, before int) {
 	f.s.writing.Lock() // so that nothing is appended
 	defer f.s.writing.Unlock()
-	f.s.setAside(g, at, g.size)
+	f.s.quarantine(g, at, g.size)
 	f.s.mu.Lock()
 	f.s.stats.Corrupt++
 	g.closed = true
@@ -154,10 +154,10 @@ func (f fromSlot) remove(g *segment) {
 // memory is the source of executions that could not be written.
 type memory struct{ s *Spool }
 
-func (m memory) next(most int) (batch, error) {
+func (m memory) next(limit int) (batch, error) {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
-	n := min(most, len(m.s.stranded.all))
+	n := min(limit, len(m.s.stranded.all))
 	return batch{executions: m.s.stranded.all[:n:n], records: n}, nil
 }
 

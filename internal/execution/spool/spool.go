@@ -120,7 +120,7 @@ func open(opts Options, d disk) (*Spool, error) {
 		return nil, fmt.Errorf("open the spool: all %d slots of %s are held by other processes", maxSlots, opts.Dir)
 	}
 	if err := s.load(s.own); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the spool: %w", err), s.own.letGo())
+		return nil, errors.Join(fmt.Errorf("open the spool: %w", err), s.own.release())
 	}
 	if count, bytes := s.own.waiting(); count > 0 {
 		opts.Log.Info("the spool has executions of an earlier process",
@@ -154,7 +154,7 @@ func (s *Spool) load(sl *slot) error {
 			s.mu.Lock()
 			s.stats.Corrupt++
 			s.mu.Unlock()
-			s.setAside(g, g.size, length)
+			s.quarantine(g, g.size, length)
 			// If it cannot be truncated, the segment is closed here for this process.
 			g.closed = g.closed || f.Truncate(g.size) != nil
 		}
@@ -187,7 +187,7 @@ func (s *Spool) Stats() Stats {
 	stats.Err = s.fault.err
 	if s.own != nil {
 		stats.Used = s.used()
-		stats.NoSpace = !s.hasRoom(s.reserved + s.opts.MaxRecord)
+		stats.NoSpace = !s.hasSpace(s.reserved + s.opts.MaxRecord)
 	}
 	for _, sl := range []*slot{s.own, s.adopted} {
 		if sl == nil {
@@ -229,7 +229,7 @@ func (s *Spool) Close() error {
 	}
 	own := s.own
 	s.own = nil
-	if err := own.letGo(); err != nil {
+	if err := own.release(); err != nil {
 		return fmt.Errorf("close the spool: %w", err)
 	}
 	return nil

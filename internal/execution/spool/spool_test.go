@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/spool"
 )
 
-func TestAnExecutionComesOutAsItWentIn(t *testing.T) {
+func TestExecutionIsDeliveredUnchanged(t *testing.T) {
 	t.Parallel()
 	full := execution.Execution{
 		ID: "x", CreatedAt: began, UserID: "ü", SessionID: "s", RequestID: "r", AgentName: "a", Kind: execution.Inference,
@@ -49,7 +49,7 @@ func TestAnExecutionComesOutAsItWentIn(t *testing.T) {
 }
 
 // What an older release wrote must be read after an upgrade. The file is never renewed.
-func TestReadsWhatTheFirstReleaseWrote(t *testing.T) {
+func TestReadsSegmentsOfFirstRelease(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	old, err := os.ReadFile(filepath.Join("testdata", "0000000000000001.spool1"))
@@ -71,7 +71,7 @@ func TestReadsWhatTheFirstReleaseWrote(t *testing.T) {
 	}
 }
 
-func TestRoomIsTakenBeforeARun(t *testing.T) {
+func TestSpaceIsReservedBeforeARun(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), func(o *spool.Options) { o.MaxBytes, o.MaxRecord = 10<<10, 2<<10 })
 	var taken []*spool.Reservation
@@ -116,7 +116,7 @@ func TestRoomIsTakenBeforeARun(t *testing.T) {
 	}
 }
 
-func TestAFullSpoolHasRoomAgainOnceItIsDelivered(t *testing.T) {
+func TestDeliveryFreesSpace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir, func(o *spool.Options) { o.MaxBytes, o.MaxRecord = 256<<10, 4<<10 })
@@ -151,7 +151,7 @@ func TestAFullSpoolHasRoomAgainOnceItIsDelivered(t *testing.T) {
 	}
 }
 
-func TestAnExecutionLargerThanItsRoom(t *testing.T) {
+func TestExecutionLargerThanItsReservation(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		maxBytes int64
@@ -189,7 +189,7 @@ func TestAnExecutionLargerThanItsRoom(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftOfAnEmptySpool(t *testing.T) {
+func TestEmptySpoolLeavesNoFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -232,7 +232,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestManyAppendWhileItIsDelivered(t *testing.T) {
+func TestConcurrentAppendsDuringDelivery(t *testing.T) {
 	t.Parallel()
 	const writers, each = 8, 200
 	s, l := open(t, t.TempDir()), newLedger()

@@ -13,7 +13,7 @@ import (
 )
 
 // In a folder such as /tmp another user may have made ours before us.
-func TestAnotherUsersFolder(t *testing.T) {
+func TestDirectoryOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a folder away")

@@ -30,7 +30,7 @@ func (t *tree) takeApart() {
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		around := spanKey{n.TraceID, n.ParentSpanID}
-		if n.call() && n.twin == none && tools[around] != nil && n.told() && !n.failedItself() {
+		if n.call() && n.twin == none && tools[around] != nil && n.reported() && !n.failedItself() {
 			calls[around] = append(calls[around], i)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-func TestCallsThatAddUp(t *testing.T) {
+func TestCumulativeCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ spans, want []string }{
 		"a loop of three calls": {
@@ -94,7 +94,7 @@ func decideAs(t *testing.T, spans, want []string) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 		decisions := trace.Decide(nodes)
-		if diff := cmp.Diff(want, told(nodes, decisions)); diff != "" {
+		if diff := cmp.Diff(want, reported(nodes, decisions)); diff != "" {
 			t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
 		}
 	}

@@ -99,7 +99,7 @@ func node(t testing.TB, described string) trace.Node {
 }
 
 // told describes the decision for each node: "- reason" if it has no row.
-func told(nodes []trace.Node, decisions []trace.Decision) []string {
+func reported(nodes []trace.Node, decisions []trace.Decision) []string {
 	var all []string
 	for i, d := range decisions {
 		switch {
@@ -331,8 +331,8 @@ func TestWeakResponse(t *testing.T) {
 	}
 }
 
-// TestCallsJoinedOneToOne checks as many simultaneous calls of one scope as of another, plus one more of the first.
-func TestCallsJoinedOneToOne(t *testing.T) {
+// TestCallsAreJoinedOneToOne checks as many simultaneous calls of one scope as of another, plus one more of the first.
+func TestCallsAreJoinedOneToOne(t *testing.T) {
 	t.Parallel()
 	var nodes []trace.Node
 	for i := range 20 {
@@ -352,9 +352,9 @@ func TestCallsJoinedOneToOne(t *testing.T) {
 	}
 }
 
-// TestContradictingDuplicates checks that of many spans claiming to be one call at most maxGroup are joined, in little
+// TestContradictoryDuplicates checks that of many spans claiming to be one call at most maxGroup are joined, in little
 // time.
-func TestContradictingDuplicates(t *testing.T) {
+func TestContradictoryDuplicates(t *testing.T) {
 	t.Parallel()
 	const spans = 20_000
 	var nodes []trace.Node

@@ -21,7 +21,7 @@ type fanOut struct {
 	silent                 bool          // the framework does not know the counts
 	median                 time.Duration
 	sharedResponseIDs      int // number of response ids that the server cycles through; 0 if it gives none
-	mostLost               float64
+	maxLost                float64
 }
 
 // spans returns the spans, and the call of each.
@@ -68,7 +68,7 @@ func (f fanOut) spans(random *rand.Rand) (nodes []trace.Node, of map[string]int)
 // TestSimilarityInFanOuts limits how many calls are lost by being joined with another call, and how many count twice.
 func TestSimilarityInFanOuts(t *testing.T) {
 	t.Parallel()
-	const rounds, mostTwice = 40, 0.003
+	const rounds, maxTwice = 40, 0.003
 	seed := rand.Uint64()
 	for name, f := range map[string]fanOut{
 		"all seen twice":                         {calls: 100, outputs: 300},
@@ -77,16 +77,16 @@ func TestSimilarityInFanOuts(t *testing.T) {
 		"the framework's are silent":             {calls: 100, outputs: 300, silent: true},
 		"some seen by the SDK alone":             {calls: 100, outputs: 300, onlySDK: 0.3},
 		"alike, some seen by the SDK alone":      {calls: 100, outputs: 1, onlySDK: 0.3},
-		"some seen by one of the two alone":      {calls: 100, outputs: 300, onlySDK: 0.3, onlyFramework: 0.3, mostLost: 0.05},
-		"none seen twice":                        {calls: 100, outputs: 300, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.1},
-		"embeddings, none seen twice":            {calls: 100, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.6},
-		"silent, none seen twice":                {calls: 100, outputs: 300, silent: true, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.6},
-		"ten at a time, silent, none seen twice": {calls: 10, within: 2 * time.Second, outputs: 300, silent: true, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.15},
+		"some seen by one of the two alone":      {calls: 100, outputs: 300, onlySDK: 0.3, onlyFramework: 0.3, maxLost: 0.05},
+		"none seen twice":                        {calls: 100, outputs: 300, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.1},
+		"embeddings, none seen twice":            {calls: 100, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.6},
+		"silent, none seen twice":                {calls: 100, outputs: 300, silent: true, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.6},
+		"ten at a time, silent, none seen twice": {calls: 10, within: 2 * time.Second, outputs: 300, silent: true, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.15},
 		"few response ids":                       {calls: 100, outputs: 300, sharedResponseIDs: 999},
 		"one response id":                        {calls: 100, outputs: 300, sharedResponseIDs: 1},
-		"few response ids, none seen twice":      {calls: 100, outputs: 300, sharedResponseIDs: 999, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.01},
-		"one response id, none seen twice":       {calls: 100, outputs: 300, sharedResponseIDs: 1, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.2},
-		"spread over a minute, none seen twice":  {calls: 100, outputs: 300, within: time.Minute, onlySDK: 0.5, onlyFramework: 0.5, mostLost: 0.02},
+		"few response ids, none seen twice":      {calls: 100, outputs: 300, sharedResponseIDs: 999, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.01},
+		"one response id, none seen twice":       {calls: 100, outputs: 300, sharedResponseIDs: 1, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.2},
+		"spread over a minute, none seen twice":  {calls: 100, outputs: 300, within: time.Minute, onlySDK: 0.5, onlyFramework: 0.5, maxLost: 0.02},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,11 +117,11 @@ func TestSimilarityInFanOuts(t *testing.T) {
 			}
 			share := func(n int) float64 { return float64(n) / float64(f.calls*rounds) }
 			t.Logf("lost %.2f %%, twice %.2f %%, joined with another %.2f %%", 100*share(lost), 100*share(twice), 100*share(mixed))
-			if share(lost) > f.mostLost {
-				t.Errorf("seed %d: want at most %.1f %% lost, got %.2f %%", seed, 100*f.mostLost, 100*share(lost))
+			if share(lost) > f.maxLost {
+				t.Errorf("seed %d: want at most %.1f %% lost, got %.2f %%", seed, 100*f.maxLost, 100*share(lost))
 			}
-			if share(twice) > mostTwice {
-				t.Errorf("seed %d: want at most %.1f %% twice, got %.2f %%", seed, 100*mostTwice, 100*share(twice))
+			if share(twice) > maxTwice {
+				t.Errorf("seed %d: want at most %.1f %% twice, got %.2f %%", seed, 100*maxTwice, 100*share(twice))
 			}
 		})
 	}

@@ -128,8 +128,8 @@ func trust(u execution.Usage) int {
 }
 
 // fillCount sets a count that is zero to other, unless that exceeds the limit.
-func fillCount(count *int64, other, most int64) {
-	if *count == 0 && other <= most {
+func fillCount(count *int64, other, limit int64) {
+	if *count == 0 && other <= limit {
 		*count = other
 	}
 }

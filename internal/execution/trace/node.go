@@ -210,7 +210,7 @@ func (n *node) tokens() execution.Tokens {
 func (n *node) counts() bool { return n.tokens().Used > 0 }
 
 // told reports whether the counts are the provider's.
-func (n *node) told() bool { return n.counts() && n.Execution.Usage != execution.UsageEstimated }
+func (n *node) reported() bool { return n.counts() && n.Execution.Usage != execution.UsageEstimated }
 
 func (n *node) id() string {
 	if n.Execution != nil {

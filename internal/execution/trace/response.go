@@ -91,7 +91,7 @@ func (c *calls) byMiscount() {
 	seen := map[string][]int{}
 	for _, i := range c.all {
 		n := &c.nodes[i]
-		if n.ResponseID == "" || n.wrapper || !n.told() || len(c.groups[n.group].members) > 1 {
+		if n.ResponseID == "" || n.wrapper || !n.reported() || len(c.groups[n.group].members) > 1 {
 			continue
 		}
 		before := seen[n.ResponseID]
@@ -111,7 +111,7 @@ func (c *calls) byMiscount() {
 // take nearly as long, and everything else must be equal.
 func (c *calls) miscounted(first, second int) bool {
 	x, y := &c.nodes[first], &c.nodes[second]
-	if x.Process == "" || x.Process != y.Process || !sameModel(x, y) || x.failedItself() != y.failedItself() || !x.told() || !y.told() {
+	if x.Process == "" || x.Process != y.Process || !sameModel(x, y) || x.failedItself() != y.failedItself() || !x.reported() || !y.reported() {
 		return false
 	}
 	t, u := x.tokens(), y.tokens()
@@ -123,11 +123,11 @@ func (c *calls) miscounted(first, second int) bool {
 // agree reports whether the counts of two calls may be those of one call. Unknown and estimated counts agree with any.
 // Some instrumentations leave tokens read from or written to a cache out of the input.
 func agree(a, b *node) bool {
-	if !a.told() || !b.told() {
+	if !a.reported() || !b.reported() {
 		return true
 	}
 	t, u := a.tokens(), b.tokens()
-	if !t.TellApart() || !u.TellApart() {
+	if !t.Distinguish() || !u.Distinguish() {
 		return t.Used == u.Used
 	}
 	return t.Output == u.Output && (t.Input == u.Input || t.Input-t.CacheRead-t.CacheWrite == u.Input || u.Input-u.CacheRead-u.CacheWrite == t.Input)

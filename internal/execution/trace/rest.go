@@ -141,7 +141,7 @@ func (c *calls) modelOf(a *account) (model, provider string) {
 // accountsFor reports whether a sum equals a total: in input and output if the total has them, otherwise in the number
 // of tokens.
 func accountsFor(sum, total execution.Tokens) bool {
-	if !total.TellApart() {
+	if !total.Distinguish() {
 		return sum.Used == total.Used
 	}
 	return sum.Input == total.Input && sum.Output == total.Output
@@ -151,7 +151,7 @@ func accountsFor(sum, total execution.Tokens) bool {
 func unaccounted(total, sum execution.Tokens) (rest execution.Tokens, some bool) {
 	rest = total
 	rest.Add(sum.Minus())
-	if !total.TellApart() {
+	if !total.Distinguish() {
 		return execution.Tokens{Used: rest.Used}, rest.Used > 0
 	}
 	if rest.Input < 0 || rest.Output < 0 || rest.Input+rest.Output == 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/trace"
 )
 
-func TestRunsThatUsedMoreThanTheirCalls(t *testing.T) {
+func TestRunsWithMoreUsageThanTheirCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ spans, want []string }{
 		"its calls account for all of it": {
@@ -87,9 +87,9 @@ func TestRunsThatUsedMoreThanTheirCalls(t *testing.T) {
 	}
 }
 
-// TestRestHasTheModelOfItsCalls checks that a run's own usage is priced like its calls, unless they are of several
+// TestRemainderHasTheModelOfItsCalls checks that a run's own usage is priced like its calls, unless they are of several
 // models.
-func TestRestHasTheModelOfItsCalls(t *testing.T) {
+func TestRemainderHasTheModelOfItsCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		spans []string

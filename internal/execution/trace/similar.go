@@ -182,7 +182,7 @@ func (c *calls) similar(outer, inner int) bool {
 
 // distinct reports whether a call's counts distinguish it from most others. Embeddings computed in parallel often have
 // equal counts.
-func distinct(n *node) bool { return n.told() && n.tokens().Output > 0 }
+func distinct(n *node) bool { return n.reported() && n.tokens().Output > 0 }
 
 // tight reports whether a call fills its enclosing call, except for the work of an instrumentation before and after.
 // Unrelated calls seldom do.

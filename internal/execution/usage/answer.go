@@ -98,8 +98,8 @@ func (r *Report) Answer(text string) {
 	if !o.value(0) || !o.ends() {
 		return
 	}
-	if told := said.settle(r.Source, true); told.Counted() {
-		r.answer = &told
+	if result := said.settle(r.Source, true); result.Counted() {
+		r.answer = &result
 	}
 }
 
@@ -117,9 +117,9 @@ func (r *Report) incomplete() bool {
 }
 
 // explains reports whether t has the same counts as other, except for parts that other leaves out.
-func (t *Told) explains(other *execution.Tokens) bool {
+func (t *Result) explains(other *execution.Tokens) bool {
 	a := &t.Tokens
-	if !other.TellApart() {
+	if !other.Distinguish() {
 		return other.Used == a.Used
 	}
 	in, out := a.Input-other.Input, a.Output-other.Output
@@ -138,8 +138,8 @@ func (o *object) iteration() bool {
 	if !step.value(0) || !step.ends() {
 		return false
 	}
-	if told := said.settle(Source{}, true); said.label != "message" && said.label != "" && !said.model && !told.Absurd {
-		o.into.more.Add(told.Tokens)
+	if result := said.settle(Source{}, true); said.label != "message" && said.label != "" && !said.model && !result.Absurd {
+		o.into.more.Add(result.Tokens)
 	}
 	return true
 }

@@ -36,21 +36,21 @@ func (e *Events) Service(name string) {
 }
 
 // Settle returns the settled usage.
-func (e *Events) Settle(by Source) Told {
+func (e *Events) Settle(by Source) Result {
 	if !e.some {
-		return Told{}
+		return Result{}
 	}
 	return e.said.settle(by, true)
 }
 
 // Own reads usage in Watchbill's own terms: a total, or an object whose input includes cached tokens and whose output
 // includes the reasoning.
-func Own(raw string, by Source) Told {
+func Own(raw string, by Source) Result {
 	said := statement{within: true, inOutput: true}
 	if f, err := strconv.ParseFloat(raw, 64); err == nil || f != 0 {
 		said.number(Name{kind: total}, f)
 	} else if looksLikeObject(raw) && !readObject(raw, "", false, false, &said) {
-		return Told{}
+		return Result{}
 	}
 	return said.settle(by, true)
 }
@@ -59,21 +59,21 @@ func Own(raw string, by Source) Told {
 type Parts struct{ Input, Output bool }
 
 // Reconcile settles counts in Watchbill's own terms whose total exceeds their parts.
-func Reconcile(t execution.Tokens, told Parts, by Source) execution.Tokens {
-	if t.Used > 0 && !t.TellApart() && by.onlyReads() {
+func Reconcile(t execution.Tokens, result Parts, by Source) execution.Tokens {
+	if t.Used > 0 && !t.Distinguish() && by.onlyReads() {
 		t.Input = t.Used
 	}
-	if t.Used <= t.Input+t.Output || !t.TellApart() {
+	if t.Used <= t.Input+t.Output || !t.Distinguish() {
 		return t
 	}
-	said := statement{within: true, inOutput: true, told: 1 << total}
+	said := statement{within: true, inOutput: true, result: 1 << total}
 	said.n[input], said.n[output], said.n[total] = t.Input, t.Output, t.Used
 	said.n[cacheRead], said.n[cacheWrite], said.n[reasoning] = t.CacheRead, t.CacheWrite, t.Reasoning
-	if told.Input {
-		said.told |= 1 << input
+	if result.Input {
+		said.result |= 1 << input
 	}
-	if told.Output {
-		said.told |= 1 << output
+	if result.Output {
+		said.result |= 1 << output
 	}
 	settled := t
 	settled.Input += said.outside(&t, by, true)

@@ -18,23 +18,23 @@ var objects = []string{
 }
 
 // checkTold fails if a result cannot be stored or is inconsistent.
-func checkTold(t *testing.T, told *Told) {
+func checkTold(t *testing.T, result *Result) {
 	t.Helper()
-	if told.Absurd && told.Tokens != (execution.Tokens{}) {
-		t.Fatalf("absurd counts are kept: %+v", told.Tokens)
+	if result.Absurd && result.Tokens != (execution.Tokens{}) {
+		t.Fatalf("absurd counts are kept: %+v", result.Tokens)
 	}
-	if told.Cost != nil && (*told.Cost < 0 || *told.Cost > maxCost*2e9) {
-		t.Fatalf("a cost of %d", *told.Cost)
+	if result.Cost != nil && (*result.Cost < 0 || *result.Cost > maxCost*2e9) {
+		t.Fatalf("a cost of %d", *result.Cost)
 	}
-	if len(told.Unread) > maxUnread {
-		t.Fatalf("%d names", len(told.Unread))
+	if len(result.Unread) > maxUnread {
+		t.Fatalf("%d names", len(result.Unread))
 	}
 	e := execution.Execution{
 		ID: "e", UserID: "u", AgentName: "a", Kind: execution.Inference, Status: execution.Success, CreatedAt: time.Unix(0, 0),
-		Tokens: told.Tokens, Billing: told.Billing,
+		Tokens: result.Tokens, Billing: result.Billing,
 	}
 	if fault := e.Check(execution.Acceptance{Now: time.Unix(0, 0)}); fault != nil {
-		t.Fatalf("%v: %+v %+v", fault, told.Tokens, told.Billing)
+		t.Fatalf("%v: %+v %+v", fault, result.Tokens, result.Billing)
 	}
 }
 
@@ -47,10 +47,10 @@ func FuzzObject(f *testing.F) {
 			var events Events
 			events.Add(first)
 			events.Add(second)
-			told := events.Settle(by)
-			checkTold(t, &told)
-			told = Own(first, by)
-			checkTold(t, &told)
+			result := events.Settle(by)
+			checkTold(t, &result)
+			result = Own(first, by)
+			checkTold(t, &result)
 		}
 	})
 }
@@ -71,18 +71,18 @@ func FuzzAttributes(f *testing.F) {
 		_ = r.Text(name, Attribute(name), text) // errors for invalid counts are the client's
 		_ = r.Text(other, Attribute(other), object)
 		_ = r.Number(other, Attribute(other), f)
-		told := r.Settle()
+		result := r.Settle()
 		if r.TooMany() {
 			return
 		}
-		if told.Absurd {
-			told.Tokens = execution.Tokens{}
+		if result.Absurd {
+			result.Tokens = execution.Tokens{}
 		}
-		checkTold(t, &told)
+		checkTold(t, &result)
 	})
 }
 
-func TestObjectsTakeTimeInProportionToTheirLength(t *testing.T) {
+func TestObjectsParseInLinearTime(t *testing.T) {
 	t.Parallel()
 	for _, repeated := range []string{`{'a':`, `{"a":[`, `(`, `U(`, `'\'`, `{"usage":{"a":"`, `[{"modality":"A",`, `{"a":1,`} {
 		text := "{'usage': " + strings.Repeat(repeated, maxNamed/len(repeated)-8)
@@ -92,7 +92,7 @@ func TestObjectsTakeTimeInProportionToTheirLength(t *testing.T) {
 			events.Add(text)
 			r := Report{}
 			_ = r.Text("a.providerMetadata", Name{kind: container}, text)
-			if told := r.Settle(); told.Counted() {
+			if result := r.Settle(); result.Counted() {
 				t.Errorf("%s… is taken for usage", repeated)
 			}
 		}
@@ -118,10 +118,10 @@ func FuzzAnswer(f *testing.F) {
 		}
 		before := r.Settle()
 		r.Answer(answer)
-		told := r.Settle()
-		checkTold(t, &told)
-		if before.Counted() && (told.Tokens.Input < before.Tokens.Input || told.Tokens.Output < before.Tokens.Output) {
-			t.Fatalf("%+v became %+v", before.Tokens, told.Tokens)
+		result := r.Settle()
+		checkTold(t, &result)
+		if before.Counted() && (result.Tokens.Input < before.Tokens.Input || result.Tokens.Output < before.Tokens.Output) {
+			t.Fatalf("%+v became %+v", before.Tokens, result.Tokens)
 		}
 	})
 }

@@ -6,7 +6,7 @@ import "github.com/watchbill/watchbill/internal/execution"
 // not bill a call that it rejected. A call that timed out, was abandoned or reported no usage is billed, but its usage
 // is unknown. It is also unknown for a call that broke off after reporting only its input, as a stream's first event
 // does: the counts are then a lower bound.
-func (t *Told) Usage(status execution.Status, ran bool) execution.Usage {
+func (t *Result) Usage(status execution.Status, ran bool) execution.Usage {
 	switch {
 	case status != execution.Success && t.InputOnly():
 		return execution.UsageUnknown
@@ -19,19 +19,19 @@ func (t *Told) Usage(status execution.Status, ran bool) execution.Usage {
 }
 
 // InputOnly reports whether the input was reported and the output was not.
-func (t *Told) InputOnly() bool {
+func (t *Result) InputOnly() bool {
 	return t.Tokens.Input > 0 && t.Tokens.Output == 0 && t.Tokens.Used <= t.Tokens.Input
 }
 
 // Complete completes reported counts with an estimate: the input if it is missing, and the output if the estimate is
 // larger.
-func Complete(told, estimate execution.Tokens) execution.Tokens {
-	if told.Input == 0 {
-		told.Input = estimate.Input
+func Complete(result, estimate execution.Tokens) execution.Tokens {
+	if result.Input == 0 {
+		result.Input = estimate.Input
 	}
-	told.Output = max(told.Output, estimate.Output)
-	told.Used = max(told.Used, told.Input+told.Output)
-	return told
+	result.Output = max(result.Output, estimate.Output)
+	result.Used = max(result.Used, result.Input+result.Output)
+	return result
 }
 
 // Estimate estimates a call's usage from its texts: four letters per token, and one token per character in scripts

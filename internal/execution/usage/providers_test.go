@@ -213,15 +213,15 @@ func TestProvidersObjects(t *testing.T) {
 			t.Parallel()
 			var events Events
 			events.Add(tt.object)
-			told := events.Settle(tt.by)
-			checkTold(t, &told)
-			if diff := cmp.Diff(tt.tokens, told.Tokens); diff != "" {
+			result := events.Settle(tt.by)
+			checkTold(t, &result)
+			if diff := cmp.Diff(tt.tokens, result.Tokens); diff != "" {
 				t.Errorf("tokens (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.billing, told.Billing); diff != "" {
+			if diff := cmp.Diff(tt.billing, result.Billing); diff != "" {
 				t.Errorf("billing (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.unread, told.Unread); diff != "" {
+			if diff := cmp.Diff(tt.unread, result.Unread); diff != "" {
 				t.Errorf("unread (-want +got):\n%s", diff)
 			}
 		})

@@ -13,8 +13,8 @@ type Report struct {
 	Source Source
 
 	flat    statement
-	objects *Told // nil if there were none
-	answer  *Told // the provider's response; nil if it reported nothing or was not read
+	objects *Result // nil if there were none
+	answer  *Result // the provider's response; nil if it reported nothing or was not read
 	tooMany bool
 }
 
@@ -104,32 +104,32 @@ func (r *Report) object(key string, name Name, text string) {
 
 // add merges another object's usage. Of two that differ the larger counts are used, since errors in counts are usually
 // omissions.
-func (r *Report) add(told Told) {
+func (r *Report) add(result Result) {
 	if r.objects == nil {
-		r.objects = &told
+		r.objects = &result
 		return
 	}
-	r.objects.widen(&told)
+	r.objects.widen(&result)
 }
 
 // Settle returns the settled usage.
-func (r *Report) Settle() Told {
-	told := r.flat.settle(r.Source, false)
-	r.tooMany = told.Absurd
+func (r *Report) Settle() Result {
+	result := r.flat.settle(r.Source, false)
+	r.tooMany = result.Absurd
 	if r.objects != nil {
-		told.widen(r.objects)
+		result.widen(r.objects)
 	}
-	if r.answer != nil && (!told.Counted() && !told.Absurd || r.answer.explains(&told.Tokens)) {
-		told.widen(r.answer)
+	if r.answer != nil && (!result.Counted() && !result.Absurd || r.answer.explains(&result.Tokens)) {
+		result.widen(r.answer)
 	}
-	return told
+	return result
 }
 
 // TooMany reports whether the attributes, once settled, exceed the maximum count.
 func (r *Report) TooMany() bool { return r.tooMany }
 
 // widen sets each count to the larger of the two, and takes other's values for the rest if it has them.
-func (t *Told) widen(other *Told) {
+func (t *Result) widen(other *Result) {
 	if other.Absurd && !t.Counted() {
 		t.Absurd = true
 	}
@@ -179,7 +179,7 @@ func (s *statement) join(other *statement) {
 			}
 		}
 	}
-	s.told |= other.told
+	s.result |= other.result
 	s.within, s.prompt = s.within || other.within, s.prompt || other.prompt
 	s.beside, s.inOutput = s.beside || other.beside, s.inOutput || other.inOutput
 	s.absurd = s.absurd || other.absurd

@@ -15,7 +15,7 @@ type Source struct {
 }
 
 // Told is the reported usage of a call.
-type Told struct {
+type Result struct {
 	Tokens  execution.Tokens
 	Billing execution.Billing
 	Cost    *int64 // nano-USD that the provider charges; nil if not reported
@@ -26,24 +26,24 @@ type Told struct {
 }
 
 // Counted reports whether any count was reported.
-func (t *Told) Counted() bool { return t.Tokens.Used > 0 }
+func (t *Result) Counted() bool { return t.Tokens.Used > 0 }
 
 // settle derives the usage from a statement. whole reports that it is an object as a provider sends it, for which other
 // rules apply.
-func (s *statement) settle(by Source, whole bool) Told {
-	told := Told{Absurd: s.absurd, Unread: s.unread, Cost: s.charge(whole)}
-	told.Billing.ServiceTier, told.Billing.Region = s.service(), s.place()
+func (s *statement) settle(by Source, whole bool) Result {
+	result := Result{Absurd: s.absurd, Unread: s.unread, Cost: s.charge(whole)}
+	result.Billing.ServiceTier, result.Billing.Region = s.service(), s.place()
 	if s.absurd {
-		return told
+		return result
 	}
-	t := &told.Tokens
+	t := &result.Tokens
 	s.dropUnbilled()
 	t.CacheRead = max(s.n[cacheRead], s.n[audioCacheRead])
 	t.CacheWrite = max(s.n[cacheWrite], s.n[cacheWrite5m]+s.n[cacheWrite1h])
 	t.Reasoning = s.n[reasoning]
 	if s.rank[total] == rankOther && s.rank[input] < rankOther && s.rank[output] < rankOther && s.n[input] > 0 && s.n[output] > 0 {
 		// A total whose name differs in style from the parts' may be of something else, such as a session.
-		s.n[total], s.told = 0, s.told&^(1<<total)
+		s.n[total], s.result = 0, s.result&^(1<<total)
 	}
 	t.Input, t.Output, t.Used = s.n[input], s.n[output], s.n[total]
 	s.addKinds(t)
@@ -56,10 +56,10 @@ func (s *statement) settle(by Source, whole bool) Told {
 	clamp(t)
 	t.Add(s.more)
 	if t.Input > execution.MaxTokens || t.Output > execution.MaxTokens {
-		return Told{Absurd: true, Unread: s.unread, Cost: told.Cost, Billing: told.Billing}
+		return Result{Absurd: true, Unread: s.unread, Cost: result.Cost, Billing: result.Billing}
 	}
-	s.bill(&told)
-	return told
+	s.bill(&result)
+	return result
 }
 
 // dropUnbilled drops parts of the input that are not billed counts, if the input is a billed count.
@@ -69,7 +69,7 @@ func (s *statement) dropUnbilled() {
 	}
 	for _, k := range []kind{cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h, audioCacheRead, audioInput, imageInput, textInput} {
 		if s.rank[k] != rankBilled {
-			s.n[k], s.told = 0, s.told&^(1<<k)
+			s.n[k], s.result = 0, s.result&^(1<<k)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (s *statement) outside(t *execution.Tokens, by Source, whole bool) int64 {
 func (s *statement) settleOutput(t *execution.Tokens, by Source, whole bool) {
 	rest := t.Used - t.Input - t.Output
 	switch {
-	case t.Reasoning == 0, whole && s.inOutput && t.Reasoning > t.Output && !s.has(total) && !by.thinksBeside():
+	case t.Reasoning == 0, whole && s.inOutput && t.Reasoning > t.Output && !s.has(total) && !by.reasoningIsSeparate():
 	case t.Reasoning > t.Output && (s.has(output) || !s.has(total)):
 		t.Output += t.Reasoning
 	case s.has(total) && rest == t.Reasoning:
@@ -160,14 +160,14 @@ func (s *statement) settleRest(t *execution.Tokens, by Source) {
 		t.Output += rest
 	case t.Output > 0 && !s.has(input) && !s.has(uncached):
 		t.Input += rest
-	case t.Input > 0 && by.thinksBeside():
+	case t.Input > 0 && by.reasoningIsSeparate():
 		t.Output += rest
 		if t.Reasoning == 0 {
 			t.Reasoning = rest
 		}
 	}
 	t.Used = max(t.Used, t.Input+t.Output)
-	if rest < 0 && t.TellApart() {
+	if rest < 0 && t.Distinguish() {
 		t.Used = t.Input + t.Output
 	}
 }
@@ -179,8 +179,8 @@ func clamp(t *execution.Tokens) {
 	t.Reasoning = min(t.Reasoning, t.Output)
 }
 
-func (s *statement) bill(told *Told) {
-	t, b := &told.Tokens, &told.Billing
+func (s *statement) bill(result *Result) {
+	t, b := &result.Tokens, &result.Billing
 	b.CacheWrite1h, b.AudioCacheRead = s.n[cacheWrite1h], s.n[audioCacheRead]
 	b.AudioInput, b.ImageInput = s.n[audioInput], s.n[imageInput]
 	b.AudioOutput, b.ImageOutput = s.n[audioOutput], s.n[imageOutput]
@@ -291,8 +291,8 @@ func (by Source) onlyReads() bool {
 	return false
 }
 
-// thinksBeside reports whether the provider's API counts reasoning in the total but not in the output.
-func (by Source) thinksBeside() bool {
+// reasoningIsSeparate reports whether the provider's API counts reasoning in the total but not in the output.
+func (by Source) reasoningIsSeparate() bool {
 	model := strings.ToLower(by.Model)
 	if strings.Contains(model, "gemini") || strings.Contains(model, "grok") {
 		return true

@@ -249,7 +249,7 @@ func BenchmarkSpan(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		if told := r.Settle(); !told.Counted() {
+		if result := r.Settle(); !result.Counted() {
 			b.Fatal("no count was read")
 		}
 	}
@@ -260,13 +260,13 @@ func BenchmarkObject(b *testing.B) {
 	for b.Loop() {
 		var events Events
 		events.Add(`{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,"prompt_tokens_details":{"cached_tokens":40,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":5}}`)
-		if told := events.Settle(Source{}); !told.Counted() {
+		if result := events.Settle(Source{}); !result.Counted() {
 			b.Fatal("no count was read")
 		}
 	}
 }
 
-func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
+func TestPartsStayWithinTotalOfTwoAccounts(t *testing.T) {
 	t.Parallel()
 	var r Report
 	for key, object := range map[string]string{
@@ -277,14 +277,14 @@ func TestPartsStayWithinTheWholeOfTwoAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	told := r.Settle()
-	checkTold(t, &told)
-	if want := (execution.Tokens{Input: 100, CacheRead: 100, Used: 100}); told.Tokens != want {
-		t.Errorf("%+v, want %+v", told.Tokens, want)
+	result := r.Settle()
+	checkTold(t, &result)
+	if want := (execution.Tokens{Input: 100, CacheRead: 100, Used: 100}); result.Tokens != want {
+		t.Errorf("%+v, want %+v", result.Tokens, want)
 	}
 }
 
-func TestATotalOfSomethingElseIsLeftOut(t *testing.T) {
+func TestUnrelatedTotalIsIgnored(t *testing.T) {
 	t.Parallel()
 	var r Report
 	for key, n := range map[string]float64{"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "session.total_tokens": 9000} {
@@ -338,8 +338,8 @@ func TestCharges(t *testing.T) {
 			}
 		}
 		got := int64(-1)
-		if told := r.Settle(); told.Cost != nil {
-			got = *told.Cost
+		if result := r.Settle(); result.Cost != nil {
+			got = *result.Cost
 		}
 		if got != tt.want {
 			t.Errorf("%v: %d nano-USD, want %d", tt.attributes, got, tt.want)
@@ -347,21 +347,21 @@ func TestCharges(t *testing.T) {
 	}
 }
 
-// TestUnreadNamesLeaveOutWhatIsAround checks that unread names do not contain arbitrary members, such as user names.
-func TestUnreadNamesLeaveOutWhatIsAround(t *testing.T) {
+// TestUnreadNamesExcludeWrappers checks that unread names do not contain arbitrary members, such as user names.
+func TestUnreadNamesExcludeWrappers(t *testing.T) {
 	t.Parallel()
 	r := Report{}
 	if err := r.Text("acme.usage", Attribute("acme.usage"), `{"ada":{"frobnicated_tokens":5},"input_tokens":7}`); err != nil {
 		t.Fatal(err)
 	}
-	if told := r.Settle(); len(told.Unread) != 1 || told.Unread[0] != "acme.usage.frobnicated_tokens" || told.Tokens.Input != 7 {
-		t.Errorf("%v, %+v", told.Unread, told.Tokens)
+	if result := r.Settle(); len(result.Unread) != 1 || result.Unread[0] != "acme.usage.frobnicated_tokens" || result.Tokens.Input != 7 {
+		t.Errorf("%v, %+v", result.Unread, result.Tokens)
 	}
 }
 
-// TestAnObjectOfPartsAlone checks objects without totals: version 5 of the AI SDK reports tokens written to Bedrock's
+// TestObjectWithoutTotal checks objects without totals: version 5 of the AI SDK reports tokens written to Bedrock's
 // cache in an object of their own.
-func TestAnObjectOfPartsAlone(t *testing.T) {
+func TestObjectWithoutTotal(t *testing.T) {
 	t.Parallel()
 	numbers := map[string]float64{"ai.usage.inputTokens": 60, "ai.usage.cachedInputTokens": 40, "ai.usage.outputTokens": 20, "ai.usage.totalTokens": 80}
 	const key = "ai.response.providerMetadata"
@@ -389,10 +389,10 @@ func TestAnObjectOfPartsAlone(t *testing.T) {
 				if !first {
 					tell()
 				}
-				told := r.Settle()
-				checkTold(t, &told)
-				if want := (execution.Tokens{Input: 110, CacheRead: 40, CacheWrite: 10, Output: 20, Used: 130}); told.Tokens != want {
-					t.Errorf("%+v, want %+v", told.Tokens, want)
+				result := r.Settle()
+				checkTold(t, &result)
+				if want := (execution.Tokens{Input: 110, CacheRead: 40, CacheWrite: 10, Output: 20, Used: 130}); result.Tokens != want {
+					t.Errorf("%+v, want %+v", result.Tokens, want)
 				}
 			})
 		}

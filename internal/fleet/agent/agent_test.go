@@ -91,7 +91,7 @@ func wantGaps(t *testing.T, requests []seenRequest, want ...float64) {
 	}
 }
 
-func TestNewNamesEveryFault(t *testing.T) {
+func TestNewReportsEveryFault(t *testing.T) {
 	_, err := agent.New(agent.Config{Server: "ftp://x", ID: "../a", Concurrency: -1, Wait: time.Hour, Drain: -1})
 	if err == nil {
 		t.Fatal("got no error")
@@ -280,7 +280,7 @@ func TestTokenOfAnotherAgentIsFatal(t *testing.T) {
 }
 
 // An offer that no server would make must reach neither a path nor an environment.
-func TestStrangeOffersAreIgnored(t *testing.T) {
+func TestMalformedOffersAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		server.fault = respond(content(`{"deployments":[

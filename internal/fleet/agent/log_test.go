@@ -63,7 +63,7 @@ func TestLogCadence(t *testing.T) {
 	})
 }
 
-func TestLogSurvivesFaults(t *testing.T) {
+func TestLogRetriesAfterFaults(t *testing.T) {
 	tests := map[string]func(n int, s *fakeServer) (*reply, error){ // given the number of the request
 		"answers lost": nil, // below
 		"requests lost": func(n int, _ *fakeServer) (*reply, error) {
@@ -131,7 +131,7 @@ func TestLogSurvivesFaults(t *testing.T) {
 	}
 }
 
-func TestLogWithTheServerAway(t *testing.T) {
+func TestLogDuringServerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		d := server.add("d1", time.Minute)
@@ -169,18 +169,18 @@ func TestLogWithTheServerAway(t *testing.T) {
 	})
 }
 
-func TestLogIsGivenUp(t *testing.T) {
+func TestLogUploadGivesUpAtDeadline(t *testing.T) {
 	tests := map[string]struct {
 		maxLog  int
 		fault   func() (*reply, error)
 		wantLog int
-		most    int // requests
+		limit   int // requests
 	}{
-		"full":                       {maxLog: 100 << 10, wantLog: 100 << 10, most: 3},
-		"attempt over":               {fault: status(409), most: 1},
-		"always elsewhere":           {fault: elsewhere, most: 6},
-		"refused":                    {fault: status(415), most: 1},
-		"the server does not answer": {fault: broken(errNetwork), most: 40},
+		"full":                       {maxLog: 100 << 10, wantLog: 100 << 10, limit: 3},
+		"attempt over":               {fault: status(409), limit: 1},
+		"always elsewhere":           {fault: elsewhere, limit: 6},
+		"refused":                    {fault: status(415), limit: 1},
+		"the server does not answer": {fault: broken(errNetwork), limit: 40},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -205,8 +205,8 @@ func TestLogIsGivenUp(t *testing.T) {
 				if got := len(server.logOf(d)); got != tt.wantLog {
 					t.Errorf("got %d bytes of log, want %d", got, tt.wantLog)
 				}
-				if got := len(server.requests(http.MethodPost, "/logs")); got > tt.most {
-					t.Errorf("got %d requests, want at most %d", got, tt.most)
+				if got := len(server.requests(http.MethodPost, "/logs")); got > tt.limit {
+					t.Errorf("got %d requests, want at most %d", got, tt.limit)
 				}
 				if got := server.last(d); got.Status != "failed" || len(got.Output) != 16<<10 {
 					t.Errorf("got %s with %d bytes of output, want the work undisturbed", got.Status, len(got.Output))
@@ -223,7 +223,7 @@ func elsewhere() (*reply, error) {
 }
 
 // What is written after the work has ended is no part of it, and does no harm.
-func TestWritingAfterTheEnd(t *testing.T) {
+func TestWriteAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		d := server.add("d1", time.Minute)

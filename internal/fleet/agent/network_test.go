@@ -61,7 +61,7 @@ func TestCancelledOverTheNetwork(t *testing.T) {
 }
 
 // A replica that goes takes its kept-alive connections with it. The next request must not wait for that.
-func TestKeptAliveConnectionIsCut(t *testing.T) {
+func TestBrokenKeepAliveConnectionIsRetried(t *testing.T) {
 	fake := newFakeServer()
 	fake.interval = "1000"
 	var server *httptest.Server
@@ -100,7 +100,7 @@ func TestTokenStaysWithTheServer(t *testing.T) {
 }
 
 // A server that accepts and then says nothing must not hold up the end.
-func TestStopsWhileTheServerIsSilent(t *testing.T) {
+func TestStopDuringUnresponsiveServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func (r *run) do(polling, working context.Context) (settled bool) {
 	if err := r.take(polling, working); err != nil {
 		r.log.Info("not claimed", zap.Error(err))
 		if !isFinal(err) && polling.Err() != nil {
-			r.letGo(talking)
+			r.release(talking)
 		}
 		return isFinal(err)
 	}
@@ -93,7 +93,7 @@ func (r *run) take(polling, working context.Context) error {
 
 // release gives up an attempt that may have been claimed without the response arriving, so that others need not wait for
 // the lease to expire. If it was not claimed the report is rejected and changes nothing.
-func (r *run) letGo(ctx context.Context) {
+func (r *run) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	if err := r.client.report(ctx, r.work.ID, r.failed(errStopping)); err != nil {

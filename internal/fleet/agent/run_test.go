@@ -59,7 +59,7 @@ func TestRunsWhatIsOffered(t *testing.T) {
 	})
 }
 
-func TestHowItEnded(t *testing.T) {
+func TestOutcome(t *testing.T) {
 	yes, no := true, false
 	tests := map[string]struct {
 		err           error
@@ -213,7 +213,7 @@ func TestClaims(t *testing.T) {
 }
 
 // A replica that is behind offers again what was tried already.
-func TestStaleOfferIsNotTriedAgain(t *testing.T) {
+func TestStaleOfferIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		server.add("d1", time.Minute)
@@ -227,7 +227,7 @@ func TestStaleOfferIsNotTriedAgain(t *testing.T) {
 	})
 }
 
-func TestLosingTheLease(t *testing.T) {
+func TestLostLease(t *testing.T) {
 	tests := map[string]struct {
 		renewal  func() (*reply, error)
 		wantStop bool
@@ -333,11 +333,11 @@ func TestConcurrency(t *testing.T) {
 				}
 				var mu sync.Mutex
 				var order []string
-				now, most := 0, 0
+				now, limit := 0, 0
 				cfg := config(server, agent.RunnerFunc(func(_ context.Context, w agent.Work, _ io.Writer) error {
 					mu.Lock()
 					now++
-					most = max(most, now)
+					limit = max(limit, now)
 					order = append(order, w.ID)
 					mu.Unlock()
 					time.Sleep(4 * time.Second)
@@ -349,8 +349,8 @@ func TestConcurrency(t *testing.T) {
 				cfg.Concurrency = slots
 				start(t, cfg)
 				settle(time.Minute)
-				if want := max(slots, 1); most != want || len(order) != 7 || slots < 2 && !cmp.Equal(order, []string{"d0", "d1", "d2", "d3", "d4", "d5", "d6"}) {
-					t.Errorf("got at most %d at once in the order %v, want %d, each once, oldest first", most, order, want)
+				if want := max(slots, 1); limit != want || len(order) != 7 || slots < 2 && !cmp.Equal(order, []string{"d0", "d1", "d2", "d3", "d4", "d5", "d6"}) {
+					t.Errorf("got at most %d at once in the order %v, want %d, each once, oldest first", limit, order, want)
 				}
 			})
 		})

@@ -110,7 +110,7 @@ func TestShellRuns(t *testing.T) {
 }
 
 // However a command ends, nothing that it started is left.
-func TestShellLeavesNothing(t *testing.T) {
+func TestShellLeavesNoProcesses(t *testing.T) {
 	const large = 250 << 10 // more than a pipe holds
 	tests := map[string]struct {
 		command string
@@ -166,7 +166,7 @@ func TestShellLeavesNothing(t *testing.T) {
 }
 
 // A process that took itself out of the group is beyond us, but must not keep us.
-func TestShellIsNotHeldByAnEscapedProcess(t *testing.T) {
+func TestShellDoesNotWaitForEscapedProcess(t *testing.T) {
 	var out record
 	shell := agent.Shell{Command: "mkfifo $D/up; setsid sh -c 'echo $$ >$D/up; exec sleep 1000' & read pid <$D/up; echo $pid", Env: append(os.Environ(), "D="+t.TempDir())}
 	if err := shell.Run(t.Context(), work(`{}`), &out); err != nil {

@@ -59,7 +59,7 @@ func TestShutdown(t *testing.T) {
 }
 
 // With the server away an agent that must stop does not wait for the lease to end.
-func TestShutdownWithTheServerAway(t *testing.T) {
+func TestShutdownDuringServerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		server.add("d1", time.Hour)
@@ -87,7 +87,7 @@ func TestShutdownWithTheServerAway(t *testing.T) {
 }
 
 // Output that cannot be sent must not cost the final report.
-func TestShutdownWithTheLogAway(t *testing.T) {
+func TestShutdownDuringLogOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		d := server.add("d1", time.Hour)

@@ -54,28 +54,28 @@ func (c *credential) renew(refused string) bool {
 // refusals follows how often in a row the server refused polls, and what the log is told of it.
 type refusals struct {
 	token, agent int // 401s, 403s
-	told         bool
+	logged       bool
 }
 
 // note counts a failed poll. It reports whether the log has been told already that the token is refused.
-func (r *refusals) note(log *zap.Logger, err error) (told bool) {
+func (r *refusals) note(log *zap.Logger, err error) (logged bool) {
 	switch {
 	case isStatus(err, http.StatusForbidden):
 		r.agent++
 	case isStatus(err, http.StatusUnauthorized):
 		r.token++
 	}
-	told = r.told
-	if r.token >= authTries && !told {
-		r.told = true
+	logged = r.logged
+	if r.token >= authTries && !logged {
+		r.logged = true
 		log.Error("the server refuses this agent's token; polling goes on slowly until it takes it, or --token-file holds another", zap.Error(err))
 	}
-	return told || r.told
+	return logged || r.logged
 }
 
 // clear is for a poll that was answered.
 func (r *refusals) clear(log *zap.Logger) {
-	if r.told {
+	if r.logged {
 		log.Info("the server takes this agent's token")
 	}
 	*r = refusals{}

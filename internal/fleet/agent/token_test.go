@@ -39,8 +39,8 @@ func (f *tokenFile) write(token string, err error) {
 	f.token, f.err = token, err
 }
 
-// TestRefusedTokenIsTriedOn: a server that refuses the token for half an hour finds the agent polling slowly, and working afterwards.
-func TestRefusedTokenIsTriedOn(t *testing.T) {
+// TestRejectedTokenIsRetried: a server that refuses the token for half an hour finds the agent polling slowly, and working afterwards.
+func TestRejectedTokenIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		began := time.Now()

@@ -47,7 +47,7 @@ tokens:
 	}
 }
 
-func TestParseNamesEveryFault(t *testing.T) {
+func TestParseReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := enrollment.Parse([]byte(`tokens:
 - {labels: {env: lab}}

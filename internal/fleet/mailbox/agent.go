@@ -71,7 +71,7 @@ type pace struct {
 type wake struct{ ch chan struct{} }
 
 // notify wakes the held polls, which then read the record again.
-func (r *record) moved() {
+func (r *record) notify() {
 	r.version.Add(1)
 	if w := r.wake.Swap(nil); w != nil {
 		close(w.ch)
@@ -94,14 +94,14 @@ func (r *record) changes() <-chan struct{} {
 func (r *record) setTag(tag *string) {
 	old := r.tag.Swap(tag)
 	if (old == nil) != (tag == nil) || old != nil && *old != *tag {
-		r.moved()
+		r.notify()
 	}
 }
 
 // invalidate makes every handle of the record invalid.
-func (r *record) disown() {
+func (r *record) invalidate() {
 	r.generation.Add(1)
-	r.moved()
+	r.notify()
 }
 
 // clear resets the record for reuse. Held polls count until they end. A record in the seenSet stays there, as never seen.

@@ -39,7 +39,7 @@ func (m *Mailbox) Authenticate(ctx context.Context, token string) (Agent, error)
 func (m *Mailbox) find(ctx context.Context, hash fleet.TokenHash) (Agent, error) {
 	for _, distrusted := range []bool{false, true} {
 		if distrusted {
-			m.distrusted.Store(true)
+			m.needFullSweep.Store(true)
 		}
 		if err := m.Sync(ctx); err != nil {
 			return Agent{}, err

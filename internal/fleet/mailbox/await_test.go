@@ -205,14 +205,14 @@ func TestAwaitNotFreshIsNoLoop(t *testing.T) {
 	})
 }
 
-func TestRotationCarriesOver(t *testing.T) {
+func TestRotationKeepsPendingDeployments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		tag := db.create("a", 0)
 		m := run(t, db)
 		pass(10 * time.Millisecond)
 		old := handle(t, m, "a")
-		m.Saw(old, time.Now())
+		m.MarkSeen(old, time.Now())
 		db.rotate("a")
 		pass(time.Second)
 		if a := handle(t, m, "a"); a == old {

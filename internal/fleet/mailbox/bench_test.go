@@ -20,7 +20,7 @@ func (n bigFleet) token(i int) string { return fmt.Sprintf("%s%043d", fleet.Toke
 
 func (n bigFleet) Sweep(_ context.Context, since string, _ []string, into mailbox.Sink) (string, error) {
 	if since == "" {
-		into.Whole()
+		into.Full()
 		for i := range int(n) {
 			into.Agent(fmt.Sprintf("agent-%08d", i), fleet.HashToken(n.token(i)), 10*time.Second, "")
 		}
@@ -60,11 +60,11 @@ func bytesPerAgent(tb testing.TB, agents int) float64 {
 
 // TestMemory holds an agent to a size with which a fleet of a million fits in 320 MiB, its garbage included.
 func TestMemory(t *testing.T) {
-	const most = 168
+	const limit = 168
 	got := bytesPerAgent(t, 100_000)
 	t.Logf("%.0f bytes an agent", got)
-	if got > most {
-		t.Errorf("want at most %d bytes an agent, got %.0f", most, got)
+	if got > limit {
+		t.Errorf("want at most %d bytes an agent, got %.0f", limit, got)
 	}
 }
 
@@ -119,7 +119,7 @@ func BenchmarkIdlePoll(b *testing.B) {
 						b.Error(err)
 						return
 					}
-					m.Saw(a, time.Now())
+					m.MarkSeen(a, time.Now())
 					if v, err := m.View(a); err != nil || !v.Fresh {
 						b.Errorf("want fresh, got %+v, %v", v, err)
 						return

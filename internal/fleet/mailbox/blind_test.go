@@ -31,7 +31,7 @@ func logTo(lines *observer.ObservedLogs, core zapcore.Core) (func(*mailbox.Optio
 	}
 }
 
-func TestBlind(t *testing.T) {
+func TestDatabaseOutageClosesMailbox(t *testing.T) {
 	for name, trouble := range map[string]struct {
 		do   func(*database)
 		late time.Duration // a change of state may come
@@ -66,7 +66,7 @@ func TestBlind(t *testing.T) {
 				} {
 					pass(step.at - time.Since(lost))
 					h := m.Health()
-					if h.Blind != step.blind || !h.Filled || h.Agents != 2 || h.SinceSweep < step.at-time.Second {
+					if h.Stale != step.blind || !h.Filled || h.Agents != 2 || h.SinceSweep < step.at-time.Second {
 						t.Errorf("after %s: want blind %v, got %+v", step.at, step.blind, h)
 					}
 					v, err := m.View(a)
@@ -88,7 +88,7 @@ func TestBlind(t *testing.T) {
 				tag = db.create("a", 0)
 				pass(500*time.Millisecond + trouble.late)
 				wantView(t, m, "a", tag, true)
-				if h := m.Health(); h.Blind || h.SinceSweep > 500*time.Millisecond {
+				if h := m.Health(); h.Stale || h.SinceSweep > 500*time.Millisecond {
 					t.Errorf("healed: got %+v", h)
 				}
 				if diff := cmp.Diff([]string{logFailed, logBlind, logClosed, logSees}, logged()); diff != "" {
@@ -99,7 +99,7 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-func TestBlindForAWhile(t *testing.T) {
+func TestShortDatabaseOutage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		away time.Duration
 		log  []string
@@ -134,8 +134,8 @@ func TestBlindForAWhile(t *testing.T) {
 	}
 }
 
-// TestNeverFilled is of a replica that starts while the database is away: it is not blind, it has yet to see.
-func TestNeverFilled(t *testing.T) {
+// TestFirstSweepNeverSucceeds is of a replica that starts while the database is away: it is not blind, it has yet to see.
+func TestFirstSweepNeverSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.DebugLevel)
 		withLog, logged := logTo(lines, core)

@@ -120,8 +120,8 @@ func TestEnrolledElsewhere(t *testing.T) {
 	})
 }
 
-// TestEnrolledAnew is of an agent that is deleted, with what it had waiting, and enrolled again between two sweeps.
-func TestEnrolledAnew(t *testing.T) {
+// TestReenrolled is of an agent that is deleted, with what it had waiting, and enrolled again between two sweeps.
+func TestReenrolled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		db.create("a", 0)
@@ -203,7 +203,7 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
-func TestSyncEndsWithItsCaller(t *testing.T) {
+func TestSyncEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mailbox.New(mailbox.Options{Now: time.Now}) // nothing sweeps
 		ctx, cancel := context.WithCancel(t.Context())

@@ -17,7 +17,7 @@ import (
 var ErrUnknownToken = errors.New("unknown token")
 
 // ErrStale is returned while pending deployments cannot be read from the database.
-var ErrBlind = fault.UnavailableBecause("pending deployments cannot be read from the database; try again later")
+var ErrStale = fault.UnavailableBecause("pending deployments cannot be read from the database; try again later")
 
 // ErrDraining is returned for held polls when the replica is shutting down.
 var ErrDraining = errors.New("draining")
@@ -35,9 +35,9 @@ type Options struct {
 	// ten times as long.
 	SweepTimeout time.Duration
 	// StaleAfter is how long sweeps may fail before the mailbox is stale. Default 5 s.
-	BlindAfter time.Duration
+	StaleAfter time.Duration
 	// StaleGrace is how long a stale mailbox goes on answering from memory. Default 2 min.
-	BlindGrace time.Duration
+	StaleGrace time.Duration
 	// PresenceInterval is how often last-seen is written. Default fleet.PresenceLag.
 	PresenceInterval time.Duration
 }
@@ -52,7 +52,7 @@ type Mailbox struct {
 	drain    sync.Once
 	groups   groups
 
-	sight    atomic.Int32 // one of the constants below
+	views    atomic.Int32 // one of the constants below
 	begun    atomic.Uint64
 	applied  atomic.Uint64
 	lastGood atomic.Int64 // when the newest applied sweep began, in Unix nanoseconds
@@ -62,22 +62,22 @@ type Mailbox struct {
 	failed   uint64        // number of the newest failed sweep
 
 	// needFullSweep requests a full sweep: the database has an agent that no sweep reported.
-	distrusted atomic.Bool
+	needFullSweep atomic.Bool
 	// unwritten requests that last-seen be written again: it may be another database.
 	unwritten atomic.Bool
 
 	tokens  lookups
 	sweeper sweeper
-	sighted sightings
+	seen    seenSet
 	parked  parking
 	holds   holds
 }
 
 const (
-	sightNone   int32 = iota // no sweep has succeeded yet
-	sightClear               // sweeps succeed
-	sightBlind               // sweeps have failed for StaleAfter; views are still returned
-	sightClosed              // sweeps have failed for too long; views are refused
+	viewsUnfilled int32 = iota // no sweep has succeeded yet
+	viewsCurrent               // sweeps succeed
+	viewsStale                 // sweeps have failed for StaleAfter; views are still returned
+	viewsClosed                // sweeps have failed for too long; views are refused
 )
 
 // New returns a Mailbox. It is empty until Run has swept once.
@@ -89,8 +89,8 @@ func New(opts Options) *Mailbox {
 	}
 	setDefault(&opts.SweepInterval, 500*time.Millisecond)
 	setDefault(&opts.SweepTimeout, 2*time.Second)
-	setDefault(&opts.BlindAfter, 5*time.Second)
-	setDefault(&opts.BlindGrace, 2*time.Minute)
+	setDefault(&opts.StaleAfter, 5*time.Second)
+	setDefault(&opts.StaleGrace, 2*time.Minute)
 	setDefault(&opts.PresenceInterval, fleet.PresenceLag)
 	m := &Mailbox{
 		opts: opts, agents: newRegistry(),
@@ -105,7 +105,7 @@ func New(opts Options) *Mailbox {
 func (m *Mailbox) Agent(id string) (Agent, bool) { return m.agents.find(id) }
 
 // MarkSeen records when the agent polled, by the mailbox's clock. The time is written to the database within a few seconds.
-func (m *Mailbox) Saw(a Agent, at time.Time) { m.saw(a, at.UnixNano()) }
+func (m *Mailbox) MarkSeen(a Agent, at time.Time) { m.markSeen(a, at.UnixNano()) }
 
 // SetFloors sets the minimum poll interval of agents by the enrollment token that they were enrolled with. Others have none.
 func (m *Mailbox) SetFloors(floors map[string]time.Duration) { m.groups.setFloors(floors) }
@@ -121,7 +121,7 @@ type View struct {
 	// another tag there clears Tag before Await, since the next sweep may find the same tag again.
 	Fresh bool
 	// Stale reports that the database has been unreachable for a while and should not be asked.
-	Blind bool
+	Stale bool
 
 	version uint32
 	begun   uint64 // number of sweeps begun
@@ -139,11 +139,11 @@ func (m *Mailbox) View(a Agent) (View, error) {
 	if a.gone() { // after the reads above, which may be of another agent
 		return View{}, ErrUnknownToken
 	}
-	sight := m.sight.Load()
-	if sight == sightNone || sight == sightClosed {
-		return View{}, ErrBlind
+	views := m.views.Load()
+	if views == viewsUnfilled || views == viewsClosed {
+		return View{}, ErrStale
 	}
-	v.Blind = sight == sightBlind
+	v.Stale = views == viewsStale
 	v.begun = m.begun.Load()
 	return v, nil
 }
@@ -162,10 +162,10 @@ func (m *Mailbox) Await(ctx context.Context, a Agent, v View) error {
 	hold := m.holds.add(a.number)
 	defer m.holds.remove(a.number, hold)
 	a.record.held.Add(1)
-	m.Saw(a, m.opts.Now())
+	m.MarkSeen(a, m.opts.Now())
 	defer func() {
 		a.record.held.Add(-1)
-		m.Saw(a, m.opts.Now())
+		m.MarkSeen(a, m.opts.Now())
 	}()
 	changes := a.record.changes()
 	if a.record.version.Load() != v.version {
@@ -200,7 +200,7 @@ func (m *Mailbox) Changed(ids ...string) {
 	for _, id := range ids {
 		if a, known := m.agents.find(id); known {
 			raise(&a.record.written, begun)
-			a.record.moved()
+			a.record.notify()
 		}
 	}
 	m.Kick()
@@ -234,7 +234,7 @@ func (m *Mailbox) Sync(ctx context.Context) error {
 		case m.applied.Load() >= target:
 			return nil
 		case failed >= target:
-			return ErrBlind
+			return ErrStale
 		}
 		select {
 		case <-finished:
@@ -266,7 +266,7 @@ func (m *Mailbox) Drain() { m.drain.Do(func() { close(m.draining) }) }
 // Health describes how current the mailbox is.
 type Health struct {
 	Filled     bool // a sweep has succeeded
-	Blind      bool // sweeps have been failing
+	Stale      bool // sweeps have been failing
 	Draining   bool // no polls are held any more
 	Agents     int
 	SinceSweep time.Duration // age of the newest applied sweep
@@ -274,8 +274,8 @@ type Health struct {
 
 // Health returns how current the mailbox is.
 func (m *Mailbox) Health() Health {
-	s := m.sight.Load()
-	h := Health{Filled: s != sightNone, Blind: s == sightBlind || s == sightClosed, Agents: m.agents.size()}
+	s := m.views.Load()
+	h := Health{Filled: s != viewsUnfilled, Stale: s == viewsStale || s == viewsClosed, Agents: m.agents.size()}
 	select {
 	case <-m.draining:
 		h.Draining = true

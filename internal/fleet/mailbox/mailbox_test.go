@@ -20,7 +20,7 @@ func TestFirstFill(t *testing.T) {
 		m := run(t, db)
 		pass(100 * time.Millisecond)
 
-		if h := m.Health(); h.Filled || h.Blind {
+		if h := m.Health(); h.Filled || h.Stale {
 			t.Errorf("health before the first fill: want neither filled nor blind, got %+v", h)
 		}
 		if _, err := m.View(handle(t, m, "a")); !errors.Is(err, fault.ErrUnavailable) {
@@ -34,7 +34,7 @@ func TestFirstFill(t *testing.T) {
 		pass(time.Second)
 		wantView(t, m, "a", tag, true)
 		wantView(t, m, "b", nothing, true)
-		if h := m.Health(); !h.Filled || h.Blind || h.Agents != 2 || h.SinceSweep > 500*time.Millisecond {
+		if h := m.Health(); !h.Filled || h.Stale || h.Agents != 2 || h.SinceSweep > 500*time.Millisecond {
 			t.Errorf("health once filled: got %+v", h)
 		}
 	})
@@ -198,7 +198,7 @@ func TestIdlePollCostsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Saw(a, time.Now())
+		m.MarkSeen(a, time.Now())
 		if v, err := m.View(a); err != nil || !v.Fresh || v.Tag != nothing || m.Interval(a) != 10*time.Second {
 			t.Fatalf("want nothing and fresh, got %+v, %v", v, err)
 		}

@@ -78,7 +78,7 @@ func newModel(t *testing.T) *model {
 	db := newDatabase("a", "b")
 	return &model{
 		t: t, db: db, written: map[string]uint64{}, release: func() {}, polls: map[string]*heldPoll{},
-		m: run(t, db, func(o *mailbox.Options) { o.BlindGrace = time.Hour }),
+		m: run(t, db, func(o *mailbox.Options) { o.StaleGrace = time.Hour }),
 	}
 }
 
@@ -213,7 +213,7 @@ func (x *model) hold(a mailbox.Agent) {
 // settled checks that the mailbox tells the truth, all of it, and nothing else.
 func (x *model) settled() error {
 	ids := x.db.ids()
-	if got := x.m.Health(); got.Agents != len(ids) || !got.Filled || got.Blind {
+	if got := x.m.Health(); got.Agents != len(ids) || !got.Filled || got.Stale {
 		return fmt.Errorf("in the end: want %d agents seen clearly, got %+v", len(ids), got)
 	}
 	for _, id := range ids {

@@ -54,23 +54,23 @@ const rewriteGap = 20 * time.Second
 func (m *Mailbox) rewritePresence() {
 	m.agents.each(func(number uint32, rec *record) {
 		if rec.saved.Swap(0) != 0 && rec.seen.CompareAndSwap(0, rec.savedSeen.Load()) {
-			m.sighted.add(number)
+			m.seen.add(number)
 		}
 	})
 }
 
 // seenSet holds the numbers of agents seen since their last-seen was written, so that a write need not visit all agents.
-type sightings struct {
-	shards [16]sightingsShard
+type seenSet struct {
+	shards [16]seenShard
 }
 
-type sightingsShard struct {
+type seenShard struct {
 	mu      sync.Mutex
 	numbers []uint32
 	_       [32]byte // padding: one lock per cache line
 }
 
-func (s *sightings) add(number uint32) {
+func (s *seenSet) add(number uint32) {
 	shard := &s.shards[number%uint32(len(s.shards))]
 	shard.mu.Lock()
 	shard.numbers = append(shard.numbers, number)
@@ -78,7 +78,7 @@ func (s *sightings) add(number uint32) {
 }
 
 // take removes and returns all numbers.
-func (s *sightings) take() (numbers []uint32) {
+func (s *seenSet) take() (numbers []uint32) {
 	for i := range s.shards {
 		shard := &s.shards[i]
 		shard.mu.Lock()
@@ -90,9 +90,9 @@ func (s *sightings) take() (numbers []uint32) {
 }
 
 // markSeen records when the agent was seen. It stays in the seenSet until that is written.
-func (m *Mailbox) saw(a Agent, nanos int64) {
+func (m *Mailbox) markSeen(a Agent, nanos int64) {
 	if !a.gone() && a.record.seen.Swap(nanos) == 0 {
-		m.sighted.add(a.number)
+		m.seen.add(a.number)
 	}
 }
 
@@ -128,17 +128,17 @@ func (p *parking) take(now int64, all bool) (numbers []uint32) {
 }
 
 // seenAgent is a Sighting to write, with the recorded time.
-type sighting struct {
+type seenAgent struct {
 	Sighting
 	agent Agent
 	nanos int64
 }
 
 // dueSeen removes and returns the sightings due to be written, or all of them.
-func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
+func (m *Mailbox) dueSeen(now int64, all bool) (due []seenAgent) {
 	m.agents.owners.RLock()
 	defer m.agents.owners.RUnlock()
-	for _, number := range append(m.sighted.take(), m.parked.take(now, all)...) {
+	for _, number := range append(m.seen.take(), m.parked.take(now, all)...) {
 		a := m.agents.handle(number)
 		interval := m.Interval(a)
 		saved := a.record.saved.Load()
@@ -151,19 +151,19 @@ func (m *Mailbox) dueSightings(now int64, all bool) (due []sighting) {
 			continue
 		}
 		if a.record.held.Load() > 0 {
-			m.saw(a, now) // a held poll counts as seen all the time
+			m.markSeen(a, now) // a held poll counts as seen all the time
 			nanos = now
 		}
-		due = append(due, sighting{Sighting{a.id, max(time.Duration(now-nanos), 0), interval}, a, nanos})
+		due = append(due, seenAgent{Sighting{a.id, max(time.Duration(now-nanos), 0), interval}, a, nanos})
 	}
-	slices.SortFunc(due, func(x, y sighting) int { return strings.Compare(x.ID, y.ID) })
+	slices.SortFunc(due, func(x, y seenAgent) int { return strings.Compare(x.ID, y.ID) })
 	return due
 }
 
 // savePresence writes the last-seen times that are due, or all of them.
 func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 	now := m.opts.Now().UnixNano()
-	due := m.dueSightings(now, all)
+	due := m.dueSeen(now, all)
 	if len(due) == 0 {
 		return nil
 	}
@@ -180,7 +180,7 @@ func (m *Mailbox) savePresence(ctx context.Context, all bool) error {
 			rec.savedSeen.Store(s.nanos)
 			rec.saved.Store(now)
 		case err != nil && rec.seen.CompareAndSwap(0, s.nanos): // unless it was seen again
-			m.sighted.add(s.agent.number)
+			m.seen.add(s.agent.number)
 		}
 	}
 	return err

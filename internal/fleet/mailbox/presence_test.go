@@ -45,12 +45,12 @@ func TestPresence(t *testing.T) {
 		pass(11 * time.Second) // a second after the second time
 		saved(t, db, 0)        // nobody was seen, so nothing is written
 
-		m.Saw(handle(t, m, "c"), time.Now())
+		m.MarkSeen(handle(t, m, "c"), time.Now())
 		pass(time.Second)
-		m.Saw(handle(t, m, "b"), time.Now())
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "b"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		pass(2 * time.Second)
 		wantSeen(t, saved(t, db, 1)[0],
 			mailbox.Sighting{ID: "a", Age: 2 * time.Second, Interval: own},
@@ -72,7 +72,7 @@ func TestPresenceOfHeldPolls(t *testing.T) {
 		v := view(t, m, a)
 		ctx, cancel := context.WithTimeout(t.Context(), 16*time.Second)
 		defer cancel()
-		m.Saw(a, time.Now())
+		m.MarkSeen(a, time.Now())
 		_ = m.Await(ctx, a, v)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
 		pass(20 * time.Second) // until when it was held is written too, at the 35th second
@@ -91,7 +91,7 @@ func TestPresenceOfFrequentPolls(t *testing.T) {
 		pass(10 * time.Millisecond)
 		m.SetFloors(map[string]time.Duration{"": 3 * own})
 		for range 42 {
-			m.Saw(handle(t, m, "a"), time.Now())
+			m.MarkSeen(handle(t, m, "a"), time.Now())
 			pass(time.Second)
 		}
 		for _, one := range saved(t, db, 2) { // at the 5th and 35th second: 30 s are its interval
@@ -113,10 +113,10 @@ func TestPresenceWhenClockIsSetBack(t *testing.T) {
 		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 		m := run(t, db, func(o *mailbox.Options) { o.Now = now })
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"), now())
+		m.MarkSeen(handle(t, m, "a"), now())
 		pass(5 * time.Second)
 		saved(t, db, 1)
-		m.Saw(handle(t, m, "a"), now())
+		m.MarkSeen(handle(t, m, "a"), now())
 		pass(5 * time.Second)
 		saved(t, db, 0) // too soon
 		ahead.Store(0)
@@ -132,10 +132,10 @@ func TestPresenceOfShorterInterval(t *testing.T) {
 		m := run(t, db)
 		m.SetFloors(map[string]time.Duration{"": 100 * own})
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		pass(5 * time.Second)
 		saved(t, db, 1)
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		pass(5 * time.Second)
 		m.SetFloors(nil)
 		pass(10 * time.Second)
@@ -150,15 +150,15 @@ func TestPresenceOfSuccessor(t *testing.T) {
 		m := run(t, db)
 		pass(time.Second)
 		old := handle(t, m, "old")
-		m.Saw(old, time.Now())
+		m.MarkSeen(old, time.Now())
 		db.delete("old")
 		pass(time.Second)
 		db.enrol("new")
 		pass(time.Second)
-		m.Saw(old, time.Now())
+		m.MarkSeen(old, time.Now())
 		pass(3 * time.Second)
 		saved(t, db, 0)
-		m.Saw(handle(t, m, "new"), time.Now())
+		m.MarkSeen(handle(t, m, "new"), time.Now())
 		pass(time.Minute)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "new", Age: 4 * time.Second, Interval: own})
 	})
@@ -170,13 +170,13 @@ func TestPresenceOfRotatedToken(t *testing.T) {
 		db := newDatabase("a")
 		m := run(t, db)
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		db.rotate("a")
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		pass(4 * time.Second)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 3 * time.Second, Interval: own})
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		db.rotate("a")
 		pass(10 * time.Second) // no sooner for that
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
@@ -191,7 +191,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 		m := run(t, db, withLog)
 		pass(1 * time.Second)
 		for _, id := range []string{"a", "b", "gone"} {
-			m.Saw(handle(t, m, id), time.Now())
+			m.MarkSeen(handle(t, m, id), time.Now())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 		defer cancel()
@@ -203,7 +203,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 			d.saveFault = errDatabase
 			d.onSave = func() { // b is seen again while the write that is to fail runs
 				b, _ := m.Agent("b")
-				m.Saw(b, time.Now())
+				m.MarkSeen(b, time.Now())
 				d.set(func(d *database) { d.onSave = nil })
 			}
 		})
@@ -237,8 +237,8 @@ func TestPresenceIsWrittenAtTheEnd(t *testing.T) {
 		db := newDatabase("a", "b")
 		m, stop := runUntilStopped(t, db)
 		pass(time.Second)
-		m.Saw(handle(t, m, "b"), time.Now())
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "b"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		pass(time.Second)
 		stop()
 		wantSeen(t, saved(t, db, 1)[0],
@@ -257,7 +257,7 @@ func TestPresenceOfClockSetBack(t *testing.T) {
 			o.Now = func() time.Time { return time.Now().Add(-back) }
 		})
 		pass(time.Second)
-		m.Saw(handle(t, m, "a"), time.Now())
+		m.MarkSeen(handle(t, m, "a"), time.Now())
 		synctest.Wait()
 		back = time.Hour
 		stop()

@@ -99,7 +99,7 @@ func (r *registry) rekey(a Agent, token fleet.TokenHash, pace pace) {
 	a.record.token, a.record.pace = token, pace
 	r.owners.Unlock()
 	s.mu.Unlock()
-	a.record.disown()
+	a.record.invalidate()
 	r.addToken(a.number)
 }
 
@@ -116,9 +116,9 @@ func (r *registry) remove(id string) {
 	r.owners.Lock()
 	rec.id = ""
 	r.owners.Unlock()
-	rec.disown()
+	rec.invalidate()
 	rec.clear()
-	r.records.giveUp(number)
+	r.records.release(number)
 }
 
 func (r *registry) addToken(number uint32) {

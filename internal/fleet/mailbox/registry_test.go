@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// TestRecordsAreUsedAgain wants agents that come and go to take no more memory than those that are there at once.
-func TestRecordsAreUsedAgain(t *testing.T) {
+// TestRecordsAreReused wants agents that come and go to take no more memory than those that are there at once.
+func TestRecordsAreReused(t *testing.T) {
 	t.Parallel()
 	r := newRegistry()
 	for round := range 10 * blockSize {
@@ -31,7 +31,7 @@ func TestRecordsAreUsedAgain(t *testing.T) {
 func TestViewOfPredecessor(t *testing.T) {
 	t.Parallel()
 	m := New(Options{Now: time.Now})
-	m.sight.Store(sightClear)
+	m.views.Store(viewsCurrent)
 	r := m.agents
 	ended := make(chan struct{})
 	go func() {

@@ -23,8 +23,8 @@ func TestRestoredDatabase(t *testing.T) {
 		pass(10 * time.Millisecond)
 		old, gone := db.token("a"), db.token("gone")
 		seen := time.Now()
-		m.Saw(handle(t, m, "a"), seen)
-		m.Saw(handle(t, m, "gone"), seen)
+		m.MarkSeen(handle(t, m, "a"), seen)
+		m.MarkSeen(handle(t, m, "gone"), seen)
 		pass(10 * time.Minute)
 		saves := len(db.saves)
 
@@ -65,8 +65,8 @@ func TestIntervalChangedInTheDatabase(t *testing.T) {
 	})
 }
 
-// TestAgentThatNoSweepTellsOf is in the database all the same: it is accepted, for the price of a sweep of everything in five seconds.
-func TestAgentThatNoSweepTellsOf(t *testing.T) {
+// TestAgentMissedBySweeps is in the database all the same: it is accepted, for the price of a sweep of everything in five seconds.
+func TestAgentMissedBySweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		m := run(t, db)
@@ -105,8 +105,8 @@ func TestAgentThatNoSweepTellsOf(t *testing.T) {
 	})
 }
 
-// TestLookupsThatWaitAreBounded: more than so many unknown tokens are not kept waiting.
-func TestLookupsThatWaitAreBounded(t *testing.T) {
+// TestWaitingLookupsAreBounded: more than so many unknown tokens are not kept waiting.
+func TestWaitingLookupsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		m, stop := runUntilStopped(t, db)

@@ -39,4 +39,4 @@ func (s *slab) take() (number uint32) {
 	return s.used - 1
 }
 
-func (s *slab) giveUp(number uint32) { s.unused = append(s.unused, number) }
+func (s *slab) release(number uint32) { s.unused = append(s.unused, number) }

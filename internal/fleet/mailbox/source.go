@@ -24,7 +24,7 @@ type Source interface {
 // Sink receives what a sweep finds.
 type Sink interface {
 	// Full starts a full sweep: agents that are not reported do not exist.
-	Whole()
+	Full()
 	// Agent reports an agent that was enrolled or whose token was rotated. enrolledBy is the fingerprint of its enrollment token.
 	Agent(id string, token fleet.TokenHash, own time.Duration, enrolledBy string)
 	// Deleted reports a deleted agent.

@@ -30,7 +30,7 @@ func (d *database) Sweep(ctx context.Context, since string, recheck []string, in
 
 	err := func() error {
 		if this.whole {
-			into.Whole()
+			into.Full()
 		}
 		if err := sleep(ctx, wait, gate); err != nil {
 			return err

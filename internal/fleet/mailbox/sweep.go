@@ -23,7 +23,7 @@ const (
 const rememberedFor = time.Hour
 
 // fullSweepGap is the minimum time between full sweeps that look-ups request.
-const wholeGap = 5 * time.Second
+const fullSweepGap = 5 * time.Second
 
 // Run keeps the mailbox current until ctx is done: one goroutine sweeps, one writes last-seen, one looks up unknown
 // tokens. It writes the remaining last-seen times before it returns.
@@ -102,7 +102,7 @@ func (s *sweeper) sweep(ctx context.Context) {
 	if m.opts.Now().Sub(time.Unix(0, m.lastGood.Load())) > rememberedFor {
 		s.watermark = ""
 	}
-	if m.opts.Now().Sub(s.wholeAt) >= wholeGap && m.distrusted.Swap(false) {
+	if m.opts.Now().Sub(s.wholeAt) >= fullSweepGap && m.needFullSweep.Swap(false) {
 		m.opts.Log.Warn("the database has an agent that no sweep reported; reading everything again")
 		s.watermark = ""
 	}
@@ -120,16 +120,16 @@ func (s *sweeper) sweep(ctx context.Context) {
 		for _, id := range recheck {
 			s.due.add(id, s.start)
 		}
-		s.lost(ctx, err)
+		s.sweepFailed(ctx, err)
 		m.endSweep(s.number)
 		return
 	}
 	s.watermark = watermark
-	s.saw()
+	s.sweepApplied()
 	m.endSweep(0)
 }
 
-func (s *sweeper) saw() {
+func (s *sweeper) sweepApplied() {
 	m := s.m
 	if s.isWhole {
 		s.removeUnmentioned()
@@ -138,13 +138,13 @@ func (s *sweeper) saw() {
 	}
 	m.lastGood.Store(s.start.UnixNano())
 	m.applied.Store(s.number)
-	if was := m.sight.Swap(sightClear); was == sightBlind || was == sightClosed {
+	if was := m.views.Swap(viewsCurrent); was == viewsStale || was == viewsClosed {
 		m.opts.Log.Info("mailbox is current again", zap.Int("failed_sweeps", s.failures))
 	}
 	s.failures = 0
 }
 
-func (s *sweeper) lost(ctx context.Context, err error) {
+func (s *sweeper) sweepFailed(ctx context.Context, err error) {
 	m := s.m
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // shutting down
@@ -153,22 +153,22 @@ func (s *sweeper) lost(ctx context.Context, err error) {
 	if s.failures == 1 {
 		m.opts.Log.Warn("mailbox sweep failed", zap.Error(err))
 	}
-	was := m.sight.Load()
-	if was == sightNone || was == sightClosed {
+	was := m.views.Load()
+	if was == viewsUnfilled || was == viewsClosed {
 		return
 	}
-	switch dark := m.opts.Now().Sub(time.Unix(0, m.lastGood.Load())); {
-	case dark > m.opts.BlindAfter+m.opts.BlindGrace:
-		m.sight.Store(sightClosed)
+	switch outage := m.opts.Now().Sub(time.Unix(0, m.lastGood.Load())); {
+	case outage > m.opts.StaleAfter+m.opts.StaleGrace:
+		m.views.Store(viewsClosed)
 		m.opts.Log.Error("mailbox stale for too long; answering polls with 503", zap.Error(err))
-	case dark > m.opts.BlindAfter && was == sightClear:
-		m.sight.Store(sightBlind)
+	case outage > m.opts.StaleAfter && was == viewsCurrent:
+		m.views.Store(viewsStale)
 		m.opts.Log.Error("mailbox is stale; answering polls from memory", zap.Error(err))
 	}
 }
 
 // Full implements Sink.
-func (s *sweeper) Whole() {
+func (s *sweeper) Full() {
 	s.isWhole = true
 	s.whole++
 }
@@ -191,13 +191,13 @@ func (s *sweeper) Agent(id string, token fleet.TokenHash, own time.Duration, enr
 	if a.record.token != (fleet.TokenHash{}) {
 		s.due.add(id, s.start) // it may have been deleted and enrolled again, which leaves no trace of its deployments
 	}
-	raise(&a.record.written, s.unseen())
+	raise(&a.record.written, s.writtenBefore())
 	s.m.agents.rekey(a, token, pace)
 }
 
 // add adds an agent that the current sweep reported.
 func (s *sweeper) add(id string, token fleet.TokenHash, pace pace) *record {
-	rec := s.m.agents.add(id, token, pace, s.unseen())
+	rec := s.m.agents.add(id, token, pace, s.writtenBefore())
 	rec.mark = s.whole
 	return rec
 }
@@ -205,8 +205,8 @@ func (s *sweeper) add(id string, token fleet.TokenHash, pace pace) *record {
 // writtenBefore returns the value of record.written for an agent that is new or has a new token. A local write may have
 // missed the agent, so its view is not Fresh until the next sweep, which is requested. Views of the first sweep are Fresh:
 // asking the database for each agent would overload it.
-func (s *sweeper) unseen() (written uint64) {
-	if s.m.sight.Load() == sightNone {
+func (s *sweeper) writtenBefore() (written uint64) {
+	if s.m.views.Load() == viewsUnfilled {
 		return 0
 	}
 	s.m.Kick()

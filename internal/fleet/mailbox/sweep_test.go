@@ -132,8 +132,8 @@ func TestRechecksDoNotRepeat(t *testing.T) {
 	})
 }
 
-// TestWholeSweepInMidLife is of a database server that was restarted, or another in its place.
-func TestWholeSweepInMidLife(t *testing.T) {
+// TestFullSweepWhileRunning is of a database server that was restarted, or another in its place.
+func TestFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("idle", "waits", "claimed", "deleted", "rotated", "anew")
 		for _, id := range []string{"waits", "claimed", "deleted", "rotated", "anew"} {
@@ -223,8 +223,8 @@ func TestOldWatermark(t *testing.T) {
 	}
 }
 
-// TestSlowWholeSweepInMidLife is of a fleet that cannot be read whole within the usual deadline.
-func TestSlowWholeSweepInMidLife(t *testing.T) {
+// TestSlowFullSweepWhileRunning is of a fleet that cannot be read whole within the usual deadline.
+func TestSlowFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		db.wholeSlow = 15 * time.Second
@@ -238,9 +238,9 @@ func TestSlowWholeSweepInMidLife(t *testing.T) {
 	})
 }
 
-// TestLongSweepIsNotLongPaidFor is of a sweep that had a whole one's deadline, because the last one was whole and
+// TestLongSweepDoesNotDelayLaterOnes is of a sweep that had a whole one's deadline, because the last one was whole and
 // failed, and used it.
-func TestLongSweepIsNotLongPaidFor(t *testing.T) {
+func TestLongSweepDoesNotDelayLaterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
 		m := run(t, db)
@@ -262,15 +262,15 @@ func TestPace(t *testing.T) {
 		trouble   func(*database)
 		kicks     bool
 		min, max  int           // sweeps in 30 s
-		most      float64       // of the time may they take
+		limit     float64       // of the time may they take
 		afterHeal time.Duration // until the next one is done
 	}{
-		"idle":                {min: 59, max: 61, most: 0, afterHeal: 500 * time.Millisecond},
-		"hinted":              {kicks: true, min: 7_000, max: 15_001, most: 0, afterHeal: 3 * time.Millisecond},
-		"slow":                {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, kicks: true, min: 19, max: 21, most: 0.21, afterHeal: 1500 * time.Millisecond},
-		"slow, without hints": {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, min: 14, max: 21, most: 0.21, afterHeal: 2 * time.Second},
-		"failing":             {trouble: func(db *database) { db.fault = errDatabase }, kicks: true, min: 58, max: 65, most: 0, afterHeal: 500 * time.Millisecond},
-		"stalled":             {trouble: func(db *database) { db.stalled = true }, kicks: true, min: 7, max: 8, most: 0.55, afterHeal: 4 * time.Second},
+		"idle":                {min: 59, max: 61, limit: 0, afterHeal: 500 * time.Millisecond},
+		"hinted":              {kicks: true, min: 7_000, max: 15_001, limit: 0, afterHeal: 3 * time.Millisecond},
+		"slow":                {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, kicks: true, min: 19, max: 21, limit: 0.21, afterHeal: 1500 * time.Millisecond},
+		"slow, without hints": {trouble: func(db *database) { db.latency = 300 * time.Millisecond }, min: 14, max: 21, limit: 0.21, afterHeal: 2 * time.Second},
+		"failing":             {trouble: func(db *database) { db.fault = errDatabase }, kicks: true, min: 58, max: 65, limit: 0, afterHeal: 500 * time.Millisecond},
+		"stalled":             {trouble: func(db *database) { db.stalled = true }, kicks: true, min: 7, max: 8, limit: 0.55, afterHeal: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -294,8 +294,8 @@ func TestPace(t *testing.T) {
 				if got := db.sweepCount() - before; got < tt.min || got > tt.max {
 					t.Errorf("want from %d to %d sweeps, got %d", tt.min, tt.max, got)
 				}
-				if share := swept.Seconds() / span.Seconds(); share > tt.most {
-					t.Errorf("want at most %.2f of the time, got %.2f", tt.most, share)
+				if share := swept.Seconds() / span.Seconds(); share > tt.limit {
+					t.Errorf("want at most %.2f of the time, got %.2f", tt.limit, share)
 				}
 
 				db.heal()
@@ -328,9 +328,9 @@ func TestSlowFirstFill(t *testing.T) {
 	})
 }
 
-// TestFailedFirstFillLeavesNothing is of an agent that a sweep which failed has told of, and that is deleted before the
+// TestFailedFirstSweepLeavesNoAgents is of an agent that a sweep which failed has told of, and that is deleted before the
 // next.
-func TestFailedFirstFillLeavesNothing(t *testing.T) {
+func TestFailedFirstSweepLeavesNoAgents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a", "b", "c")
 		db.create("c", 0)

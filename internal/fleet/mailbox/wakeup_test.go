@@ -13,10 +13,10 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// TestNoWakeUpIsLost runs writers, here and on other replicas, against held polls, with real goroutines and in whatever
+// TestWakeUpsAreNotLost runs writers, here and on other replicas, against held polls, with real goroutines and in whatever
 // order they come. After every few writes each poll must come to know what waits; one that sleeps through a change
 // never does.
-func TestNoWakeUpIsLost(t *testing.T) {
+func TestWakeUpsAreNotLost(t *testing.T) {
 	const agents, pollers, rounds = 6, 3, 60
 	var ids []string
 	for i := range agents {

@@ -78,7 +78,7 @@ var (
 )
 
 // What an API server of today does not answer, but one with a webhook or an older one might.
-func TestAnswersThatAreNotBelieved(t *testing.T) {
+func TestUntrustedReviews(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		status  authenticationv1.TokenReviewStatus
@@ -111,7 +111,7 @@ func TestAnswersThatAreNotBelieved(t *testing.T) {
 	}
 }
 
-func TestAllThatIsKnownOfTheAccountIsPassedOn(t *testing.T) {
+func TestReviewPassesAccountDetails(t *testing.T) {
 	t.Parallel()
 	var got authorizationv1.SubjectAccessReview
 	for name, tt := range map[string]struct {
@@ -146,7 +146,7 @@ func TestAllThatIsKnownOfTheAccountIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestKubernetesAway(t *testing.T) {
+func TestKubernetesOutage(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]answering{
 		"unreachable": func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
@@ -179,7 +179,7 @@ func TestKubernetesAway(t *testing.T) {
 	}
 }
 
-func TestAskersShareOneReview(t *testing.T) {
+func TestConcurrentCallersShareOneReview(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const askers = 50
@@ -214,7 +214,7 @@ func TestAskersShareOneReview(t *testing.T) {
 }
 
 // Tokens that anyone makes up take no place from those that are good.
-func TestMemoryIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	m := newMemory[int]()
 	now := time.Now()
@@ -222,23 +222,23 @@ func TestMemoryIsBounded(t *testing.T) {
 		m.remember(hashOf(token), at, kept[int]{1, err, at.Add(time.Hour)})
 	}
 	remember("good", now, nil)
-	for i := range 3 * mostKept {
+	for i := range 3 * maxKept {
 		remember(fmt.Sprint(i), now.Add(time.Duration(i)*time.Microsecond), ErrTokenRefused)
 	}
 	remember("last", now, ErrTokenRefused)
-	if len(m.refused) != mostKept {
-		t.Errorf("want %d refused ones, got %d", mostKept, len(m.refused))
+	if len(m.refused) != maxKept {
+		t.Errorf("want %d refused ones, got %d", maxKept, len(m.refused))
 	}
-	for token, want := range map[string]bool{"good": true, "last": true, "0": false, fmt.Sprint(3*mostKept - 1): true} {
+	for token, want := range map[string]bool{"good": true, "last": true, "0": false, fmt.Sprint(3*maxKept - 1): true} {
 		if _, ok := m.recall(hashOf(token), now); ok != want {
 			t.Errorf("%s: want it remembered %v, got %v", token, want, ok)
 		}
 	}
-	for i := range 3 * mostKept {
+	for i := range 3 * maxKept {
 		remember(fmt.Sprint("good ", i), now, nil)
 	}
-	if len(m.granted) != mostKept {
-		t.Errorf("want %d granted ones, got %d", mostKept, len(m.granted))
+	if len(m.granted) != maxKept {
+		t.Errorf("want %d granted ones, got %d", maxKept, len(m.granted))
 	}
 	remember("later", now.Add(grantedFor), nil)
 	if len(m.granted) != 1 {

@@ -84,7 +84,7 @@ func TestRotatedKeyIsLearned(t *testing.T) {
 }
 
 // Unknown keys do not drive up the reads, and made-up tokens cost no review.
-func TestMadeUpTokensCostNoReview(t *testing.T) {
+func TestForgedTokensCostNoReview(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		api := &stub{keys: []signer{ours}}
@@ -144,7 +144,7 @@ func TestFloodWithoutKeysDelaysOthersByOneTurn(t *testing.T) {
 // A real API server is asked nothing by a flood of made-up tokens, while new honest ones are let in.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "reporter", "create")
 	first := w.token(w.namespace, "reporter", audience)
 	if err := w.Allow(t.Context(), remote, first, "create", w.namespace); err != nil {
@@ -181,7 +181,7 @@ func TestFlood(t *testing.T) {
 // Where the cluster does not show its keys, Kubernetes is asked about everything.
 func TestKeysForbidden(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "reporter")
 	token := w.token(w.namespace, "reporter", audience)
 	config := rest.CopyConfig(cluster.Config)
@@ -208,7 +208,7 @@ func TestKeysForbidden(t *testing.T) {
 // Any ServiceAccount may read the keys, by Kubernetes' own system:service-account-issuer-discovery.
 func TestAnyServiceAccountMayReadTheKeys(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "watchbill")
 	config := rest.AnonymousClientConfig(cluster.Config)
 	config.BearerToken = w.token(w.namespace, "watchbill")

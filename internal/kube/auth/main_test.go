@@ -32,7 +32,7 @@ var cluster *kubetest.Cluster
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m, &cluster, kubetest.Options{})) }
 
 // world is a namespace of the cluster, and a Reviewer whose clock and requests the test has.
-type world struct {
+type fixture struct {
 	*Reviewer
 	t         *testing.T
 	client    *kubernetes.Clientset
@@ -41,20 +41,20 @@ type world struct {
 	requests  *counter
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	client, err := kubernetes.NewForConfig(cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(client.RESTClient().(*rest.RESTClient).Client.Transport) })
-	w := &world{t: t, client: client, clock: &clock{time: time.Now()}, requests: &counter{}}
+	w := &fixture{t: t, client: client, clock: &clock{time: time.Now()}, requests: &counter{}}
 	w.namespace = w.newNamespace()
 	w.Reviewer = w.reviewer(cluster.Config)
 	return w
 }
 
-func (w *world) reviewer(config *rest.Config) *Reviewer {
+func (w *fixture) reviewer(config *rest.Config) *Reviewer {
 	w.t.Helper()
 	config = rest.CopyConfig(config)
 	config.Wrap(w.requests.wrap)
@@ -66,7 +66,7 @@ func (w *world) reviewer(config *rest.Config) *Reviewer {
 	return r
 }
 
-func (w *world) newNamespace() string {
+func (w *fixture) newNamespace() string {
 	w.t.Helper()
 	made, err := w.client.CoreV1().Namespaces().Create(w.t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "fleet-"}}, metav1.CreateOptions{})
 	if err != nil {
@@ -76,7 +76,7 @@ func (w *world) newNamespace() string {
 }
 
 // account makes a ServiceAccount in a namespace, that may do this to reports there.
-func (w *world) account(namespace, name string, verbs ...string) {
+func (w *fixture) account(namespace, name string, verbs ...string) {
 	w.t.Helper()
 	meta := metav1.ObjectMeta{Name: name, Namespace: namespace}
 	_, err := w.client.CoreV1().ServiceAccounts(namespace).Create(w.t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
@@ -93,7 +93,7 @@ func (w *world) account(namespace, name string, verbs ...string) {
 }
 
 // forget deletes a ServiceAccount.
-func (w *world) forget(name string) {
+func (w *fixture) forget(name string) {
 	w.t.Helper()
 	if err := w.client.CoreV1().ServiceAccounts(w.namespace).Delete(w.t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		w.t.Fatal(err)
@@ -101,7 +101,7 @@ func (w *world) forget(name string) {
 }
 
 // bind gives a namespace's ServiceAccount the role of its name in another.
-func (w *world) bind(namespace, name, in string) error {
+func (w *fixture) bind(namespace, name, in string) error {
 	_, err := w.client.RbacV1().RoleBindings(in).Create(w.t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: in},
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: name}},
@@ -111,13 +111,13 @@ func (w *world) bind(namespace, name, in string) error {
 }
 
 // token asks for a token of a ServiceAccount.
-func (w *world) token(namespace, name string, audiences ...string) string {
+func (w *fixture) token(namespace, name string, audiences ...string) string {
 	w.t.Helper()
 	return w.lasting(600, namespace, name, audiences...)
 }
 
 // lasting asks for a token that is good for some seconds.
-func (w *world) lasting(seconds int64, namespace, name string, audiences ...string) string {
+func (w *fixture) lasting(seconds int64, namespace, name string, audiences ...string) string {
 	w.t.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
 	made, err := w.client.CoreV1().ServiceAccounts(namespace).CreateToken(w.t.Context(), name, request, metav1.CreateOptions{})

@@ -15,7 +15,7 @@ import (
 const (
 	grantedFor = 30 * time.Second
 	refusedFor = 5 * time.Second
-	mostKept   = 1000
+	maxKept    = 1000
 )
 
 // key is the hash of a review's subject.
@@ -71,14 +71,14 @@ func (m *memory[T]) recall(about key, now time.Time) (kept[T], bool) {
 }
 
 func (m *memory[T]) remember(about key, now time.Time, answer kept[T]) {
-	place, most := m.granted, grantedFor
+	place, limit := m.granted, grantedFor
 	switch {
 	case answer.err != nil && !errors.Is(answer.err, ErrTokenRefused) && !errors.Is(answer.err, ErrNotAllowed):
 		return
 	case answer.err != nil:
-		place, most = m.refused, refusedFor
+		place, limit = m.refused, refusedFor
 	}
-	if end := now.Add(most); end.Before(answer.until) {
+	if end := now.Add(limit); end.Before(answer.until) {
 		answer.until = end
 	}
 	if !now.Before(answer.until) {
@@ -86,13 +86,13 @@ func (m *memory[T]) remember(about key, now time.Time, answer kept[T]) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	makeRoom(place, now)
+	evict(place, now)
 	place[about] = answer
 }
 
 // evict removes expired entries, or if there are none the one that expires first.
-func makeRoom[T any](place map[key]kept[T], now time.Time) {
-	if len(place) < mostKept {
+func evict[T any](place map[key]kept[T], now time.Time) {
+	if len(place) < maxKept {
 		return
 	}
 	var first key
@@ -104,7 +104,7 @@ func makeRoom[T any](place map[key]kept[T], now time.Time) {
 			first, end = about, known.until
 		}
 	}
-	if len(place) >= mostKept {
+	if len(place) >= maxKept {
 		delete(place, first)
 	}
 }

@@ -28,7 +28,7 @@ func encoded(s string) string { return base64.RawURLEncoding.EncodeToString([]by
 
 func TestAccount(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "reporter")
 	good := w.token(w.namespace, "reporter", audience)
 	for name, tt := range map[string]struct {
@@ -78,7 +78,7 @@ func TestAccount(t *testing.T) {
 
 func TestAllow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	elsewhere := w.newNamespace()
 	w.account(w.namespace, "both", "create", "get")
 	w.account(w.namespace, "creator", "create")
@@ -126,7 +126,7 @@ func TestAllow(t *testing.T) {
 
 func TestDeletedAccountIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "reporter", "create")
 	token := w.lasting(24*3600, w.namespace, "reporter", audience)
 	if err := w.Allow(t.Context(), remote, token, "create", w.namespace); err != nil {
@@ -148,7 +148,7 @@ func TestDeletedAccountIsRefused(t *testing.T) {
 // The service's own account may lack what it needs.
 func TestNotDelegated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "watchbill")
 	config := rest.AnonymousClientConfig(cluster.Config)
 	config.BearerToken = w.token(w.namespace, "watchbill")
@@ -157,9 +157,9 @@ func TestNotDelegated(t *testing.T) {
 	refuses(t, err, fault.ErrUnavailable, "system:auth-delegator", token)
 }
 
-func TestAnswersAreRememberedForAMoment(t *testing.T) {
+func TestReviewsAreCachedBriefly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.account(w.namespace, "reporter", "create")
 	token := w.token(w.namespace, "reporter", audience)
 	made := w.clock.now()

@@ -77,9 +77,9 @@ func (f *faults) oneOf(field, s string, known ...string) {
 	}
 }
 
-func (f *faults) between(field string, n, least, most int64) {
-	if n < least || n > most {
-		f.add(field, "must be from %d to %d, not %d", least, most, n)
+func (f *faults) between(field string, n, minimum, limit int64) {
+	if n < minimum || n > limit {
+		f.add(field, "must be from %d to %d, not %d", minimum, limit, n)
 	}
 }
 

@@ -51,7 +51,7 @@ func hook(format v1alpha1.Format, style v1alpha1.WebhookStyle, name, key string)
 	}}
 }
 
-func TestCheckNamesTheFault(t *testing.T) {
+func TestCheckReportsTheFault(t *testing.T) {
 	t.Parallel()
 	type spec = v1alpha1.MonitoringReportSpec
 	outputs := func(all ...v1alpha1.Output) func(*spec) { return func(s *spec) { s.Outputs = all } }
@@ -201,7 +201,7 @@ func ruleLabel(name string, value v1alpha1.RuleLabelValue) func(*v1alpha1.Monito
 	}
 }
 
-func TestCheckNamesTheReportsOwnName(t *testing.T) {
+func TestCheckReportsOwnName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{strings.Repeat("n", 41), "", "Daily", "a b"} {
 		mr := sample(t, "minimal")
@@ -212,7 +212,7 @@ func TestCheckNamesTheReportsOwnName(t *testing.T) {
 	}
 }
 
-func TestCheckNamesAllFaultsAtOnce(t *testing.T) {
+func TestCheckReportsAllFaults(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	mr.Spec.Schedule, mr.Spec.TimeZone, mr.Spec.Window = "never", "Nowhere", "1d"
@@ -234,7 +234,7 @@ func TestCheckNamesAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-func TestCheckTakesWhatWorks(t *testing.T) {
+func TestCheckAcceptsValidSpecs(t *testing.T) {
 	t.Parallel()
 	type spec = v1alpha1.MonitoringReportSpec
 	tests := map[string]func(*spec){

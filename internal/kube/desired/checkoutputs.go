@@ -106,13 +106,13 @@ func (f *faults) folder(field, s string) {
 	if s == "" {
 		return
 	}
-	const most = 256
+	const limit = 256
 	dots := false
 	for part := range strings.SplitSeq(s, "/") {
 		dots = dots || part == "." || part == ".."
 	}
-	if len(s) > most || dots || !folderSyntax.MatchString(s) {
-		f.add(field, "must be folders such as reports/daily, in at most %d of A-Z, a-z, 0-9, _, . and -, none of them . or .., not %s", most, text.Quote(s, 40))
+	if len(s) > limit || dots || !folderSyntax.MatchString(s) {
+		f.add(field, "must be folders such as reports/daily, in at most %d of A-Z, a-z, 0-9, _, . and -, none of them . or .., not %s", limit, text.Quote(s, 40))
 	}
 }
 

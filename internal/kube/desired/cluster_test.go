@@ -14,9 +14,9 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// TestAPIServerTakesThem applies what reports become to a real API server, which must take it, and change nothing when it is
+// TestAPIServerAcceptsObjects applies what reports become to a real API server, which must take it, and change nothing when it is
 // applied again: what we set and it would set otherwise, we would fight about for ever.
-func TestAPIServerTakesThem(t *testing.T) {
+func TestAPIServerAcceptsObjects(t *testing.T) {
 	t.Parallel()
 	cluster, err := kubetest.Start(kubetest.Options{CRDs: []string{"config/crd/bases"}})
 	if err != nil {

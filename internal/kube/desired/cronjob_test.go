@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
-func TestRunJobIsOfItsSlot(t *testing.T) {
+func TestRunJobBelongsToItsSlot(t *testing.T) {
 	t.Parallel()
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -31,7 +31,7 @@ func TestRunJobIsOfItsSlot(t *testing.T) {
 	}
 }
 
-func TestRunJobRunsWhatTheCronJobRuns(t *testing.T) {
+func TestRunJobMatchesCronJob(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	job, scheduled := desired.RunJob(mr, now, options()).Spec, desired.CronJob(mr, options()).Spec.JobTemplate.Spec
@@ -47,7 +47,7 @@ func TestRunJobRunsWhatTheCronJobRuns(t *testing.T) {
 	}
 }
 
-func TestSameReportSameObjects(t *testing.T) {
+func TestObjectsAreDeterministic(t *testing.T) {
 	t.Parallel()
 	built := func(mr *v1alpha1.MonitoringReport) string {
 		rule, _, err := desired.PrometheusRule(mr, options())
@@ -73,7 +73,7 @@ func TestSameReportSameObjects(t *testing.T) {
 	}
 }
 
-func TestObjectsShareNothing(t *testing.T) {
+func TestObjectsDoNotAlias(t *testing.T) {
 	t.Parallel()
 	mr, opts := sample(t, "everything"), options()
 	want := desired.CronJob(sample(t, "everything"), options())

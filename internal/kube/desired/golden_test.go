@@ -127,7 +127,7 @@ func content(t *testing.T, object runtime.Object) map[string]any {
 	return fields
 }
 
-func TestPodsMeetTheRestrictedStandard(t *testing.T) {
+func TestPodsMeetRestrictedPodSecurity(t *testing.T) {
 	t.Parallel()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
-func TestChildrenAreTheReports(t *testing.T) {
+func TestChildrenAreOwnedByTheReport(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	rule, _, err := desired.PrometheusRule(mr, options())
@@ -104,7 +104,7 @@ func reportName() *rapid.Generator[string] {
 	})
 }
 
-func TestReportsNeverShareAChild(t *testing.T) {
+func TestReportsHaveDistinctChildren(t *testing.T) {
 	t.Parallel()
 	minute := rapid.Int64Range(20_000_000, 99_999_999)
 	rapid.Check(t, func(t *rapid.T) {

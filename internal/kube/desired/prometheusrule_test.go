@@ -45,14 +45,14 @@ func installed(t *testing.T, mr *v1alpha1.MonitoringReport) *monitoringv1.Promet
 	if len(groups.Groups) == 0 {
 		t.Fatalf("there are no rules:\n%s", file)
 	}
-	const most = 512 << 10 // prometheus-operator's limit for a rule
-	if len(file) > most {
-		t.Errorf("the rules have %d bytes, and prometheus-operator takes %d", len(file), most)
+	const limit = 512 << 10 // prometheus-operator's limit for a rule
+	if len(file) > limit {
+		t.Errorf("the rules have %d bytes, and prometheus-operator takes %d", len(file), limit)
 	}
 	return rule
 }
 
-func TestPrometheusTakesTheRules(t *testing.T) {
+func TestPrometheusAcceptsRules(t *testing.T) {
 	t.Parallel()
 	for _, name := range cases {
 		if mr := sample(t, name); mr.Spec.Alerting.Mode != v1alpha1.AlertNone {
@@ -125,7 +125,7 @@ var between = []v1alpha1.Objective{
 	{Name: "slow", QueryTime: &v1alpha1.QueryTimeObjective{Quantile: "0.99", Threshold: "750ms"}},
 }
 
-func TestWhatNoAlertCanBeMadeOf(t *testing.T) {
+func TestObjectivesWithoutAlert(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "minimal")
 	mr.Spec.Objectives = between

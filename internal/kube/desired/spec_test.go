@@ -53,7 +53,7 @@ func TestSpecOfAMinimalReport(t *testing.T) {
 	}
 }
 
-func TestOutputsAreWhereTheirVolumesAre(t *testing.T) {
+func TestOutputsMatchVolumeMounts(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	pod := desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec
@@ -106,7 +106,7 @@ var hostile = []string{
 	"`", "a\nb", "a\r\nWATCHBILL_SERVER=http://evil", "x\"} or vector(1) #", `.*`, `"; DROP TABLE`, "\u2028", "\u202e", "\x00", "é😀", "<script>&amp;", "${HOME}", "%s%d",
 }
 
-func TestSpecReachesThePodAsItIs(t *testing.T) {
+func TestSpecReachesThePodUnchanged(t *testing.T) {
 	t.Parallel()
 	text := rapid.OneOf(rapid.SampledFrom(hostile), rapid.String())
 	rapid.Check(t, func(t *rapid.T) {
@@ -164,9 +164,9 @@ func largest(t *testing.T) *v1alpha1.MonitoringReport {
 
 func TestLargestSpecFits(t *testing.T) {
 	t.Parallel()
-	const most = 128 << 10 // Linux's limit for a variable, its name and the zero byte included
-	if size := len("WATCHBILL_SPEC=") + len(environment(largest(t))["WATCHBILL_SPEC"]) + 1; size >= most {
-		t.Errorf("WATCHBILL_SPEC has %d bytes, and Linux takes %d", size, most)
+	const limit = 128 << 10 // Linux's limit for a variable, its name and the zero byte included
+	if size := len("WATCHBILL_SPEC=") + len(environment(largest(t))["WATCHBILL_SPEC"]) + 1; size >= limit {
+		t.Errorf("WATCHBILL_SPEC has %d bytes, and Linux takes %d", size, limit)
 	}
 }
 

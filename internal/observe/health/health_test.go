@@ -78,7 +78,7 @@ func (f *fixture) want(t *testing.T, reasons ...string) {
 	}
 }
 
-func TestProbesTellWithoutTraffic(t *testing.T) {
+func TestProbesDetectFailureWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	run(t, func(t *testing.T, f *fixture) {
 		after(time.Minute)
@@ -102,7 +102,7 @@ func TestProbesTellWithoutTraffic(t *testing.T) {
 	})
 }
 
-func TestWorkThatSucceedsNeedsNoProbe(t *testing.T) {
+func TestSuccessfulWorkNeedsNoProbe(t *testing.T) {
 	t.Parallel()
 	run(t, func(t *testing.T, f *fixture) {
 		after(time.Second)
@@ -124,8 +124,8 @@ func TestWorkThatSucceedsNeedsNoProbe(t *testing.T) {
 	})
 }
 
-// TestWorkThatFailsAgainAndAgainIsTold checks that repeated failures are reported although the probe succeeds.
-func TestWorkThatFailsAgainAndAgainIsTold(t *testing.T) {
+// TestRepeatedFailureIsReported checks that repeated failures are reported although the probe succeeds.
+func TestRepeatedFailureIsReported(t *testing.T) {
 	t.Parallel()
 	run(t, func(t *testing.T, f *fixture) {
 		after(time.Second)

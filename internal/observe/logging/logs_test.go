@@ -39,7 +39,7 @@ func readFile(tb testing.TB, elements ...string) string {
 	return string(b)
 }
 
-func TestLogsGoWhereTheyShould(t *testing.T) {
+func TestLogOutputs(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "when", "missing")
 	var stdout lockedBuffer
 	at := time.Date(2026, 3, 1, 13, 0, 0, 123456789, time.FixedZone("CET", 3600))
@@ -149,7 +149,7 @@ type nilError struct{ text *string }
 
 func (e *nilError) Error() string { return *e.text }
 
-func TestNoSecretReachesALog(t *testing.T) {
+func TestSecretsAreNotLogged(t *testing.T) {
 	const (
 		agent = "wba_5eCr3t-5eCr3t"
 		plain = "5eCr3t/with+signs"
@@ -192,7 +192,7 @@ func TestNoSecretReachesALog(t *testing.T) {
 		{name: "no JSON", fields: []zap.Field{zap.Any("f", func() { panic("5eCr3t") }), zap.Bool("kept", true)}, want: `"kept":true`},
 		{name: "panic with text", fields: panicked("kept admin_token=5eCr3t"), want: "kept admin_token=[redacted]"},
 		{name: "panic with error", fields: panicked(errors.New("kept Authorization: Bearer 5eCr3t")), want: "kept Authorization: [redacted]"},
-		{name: "panic with a struct", fields: panicked(spec), want: "TestNoSecretReachesALog"},
+		{name: "panic with a struct", fields: panicked(spec), want: "TestSecretsAreNotLogged"},
 		{name: "panic with a printed struct", fields: panicked(fmt.Sprintf("%+v", spec)), want: "Name:kept"},
 		{name: "namespace", fields: []zap.Field{zap.Namespace("n"), zap.String("token", "5eCr3t"), zap.Int("kept", 2)}, want: `"kept":2`},
 		{name: "all kinds of numbers", fields: []zap.Field{zap.Float64("tokens", 1.5), zap.Time("t", epoch), zap.Complex128("c", 1i), zap.Skip()}, want: "1.5"},

@@ -92,7 +92,7 @@ func TestStalledOutputDropsAndCounts(t *testing.T) {
 }
 
 // Nobody who logs waits for a stalled output, and closing waits for it no longer than it should.
-func TestStalledOutputHoldsNobodyUp(t *testing.T) {
+func TestStalledOutputBlocksNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stdout, stderr := newStalledWriter(), newStalledWriter()
 		logs := newTestLogs(t, Options{Stdout: stdout, Stderr: stderr, Dir: t.TempDir()})
@@ -138,7 +138,7 @@ func TestCloseWritesWhatIsQueued(t *testing.T) {
 }
 
 // A log file that hangs, here a FIFO that nobody reads, holds up neither logging nor closing.
-func TestLogFileThatHangs(t *testing.T) {
+func TestHangingLogFile(t *testing.T) {
 	dir := t.TempDir()
 	reader := newFIFO(t, filepath.Join(dir, AppLogFile))
 	idle := newFIFO(t, filepath.Join(dir, SecurityLogFile)) // which cannot be synced
@@ -172,7 +172,7 @@ func TestLogFileThatHangs(t *testing.T) {
 	<-logs.outputs[1].done
 }
 
-func TestLogFileThatDoesNotOpen(t *testing.T) {
+func TestUnopenableLogFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	makeFIFO(t, path)
 	if _, err := openFileWithin(50*time.Millisecond, path, time.Now); err == nil || !strings.Contains(err.Error(), "no answer within") {
@@ -187,7 +187,7 @@ func TestLogFileThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestFullDiskIsToldOnce(t *testing.T) {
+func TestFullDiskIsReportedOnce(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full here")
 	}

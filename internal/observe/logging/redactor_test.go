@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/redact"
 )
 
-// TestKnownSecretsHoweverTheyAreSpelled has a known token in places whose names do not tell that it is one.
-func TestKnownSecretsHoweverTheyAreSpelled(t *testing.T) {
+// TestKnownSecretsInAnySpelling has a known token in places whose names do not tell that it is one.
+func TestKnownSecretsInAnySpelling(t *testing.T) {
 	t.Parallel()
 	r := newRedactor([]string{"adm-SECRET+0001"})
 	for _, spelled := range []string{
@@ -30,8 +30,8 @@ func TestKnownSecretsHoweverTheyAreSpelled(t *testing.T) {
 	}
 }
 
-// TestCutTextsHideSecrets has secrets at every place around where a long path is cut.
-func TestCutTextsHideSecrets(t *testing.T) {
+// TestTruncatedSecretsAreRedacted has secrets at every place around where a long path is cut.
+func TestTruncatedSecretsAreRedacted(t *testing.T) {
 	t.Parallel()
 	const known, unknown = "adm-5eCr3t/5eCr3t?5eCr3t", "5eCr3t-5eCr3t-5eCr3t"
 	r := newRedactor([]string{known, "another"})

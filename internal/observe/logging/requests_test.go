@@ -169,7 +169,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 	}
 }
 
-func TestRequestsBelowTheLevelCostNothing(t *testing.T) {
+func TestDisabledLevelsDoNotAllocate(t *testing.T) {
 	var out lockedBuffer
 	logs := newTestLogs(t, Options{Stdout: &out, Level: "error"})
 	l := NewRequestLogger(logs, time.Now)
@@ -209,8 +209,8 @@ func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
 		}
 		synctest.Wait()
 		lines := len(jsonLines(t, out.String()))
-		if most := seconds*unauthenticatedAll + 3*(maxUnauthenticatedKinds+1); lines > most {
-			t.Errorf("%d lines, want at most %d", lines, most)
+		if limit := seconds*unauthenticatedAll + 3*(maxUnauthenticatedKinds+1); lines > limit {
+			t.Errorf("%d lines, want at most %d", lines, limit)
 		}
 		l.Log(RequestLine{Method: "GET", Route: "/", Path: "/", Status: 401}) // with a token
 		if got := len(jsonLines(t, out.String())); got != lines+1 {

@@ -169,7 +169,7 @@ func TestRotatingFileThatWasMoved(t *testing.T) {
 	}
 }
 
-func TestRotatingFileSurvivesWhatItCannotWrite(t *testing.T) {
+func TestRotatingFileSurvivesWriteErrors(t *testing.T) {
 	t.Run("directory became a file", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "logs", "a.log")
 		dir := filepath.Dir(path)

@@ -81,8 +81,8 @@ func TestBoundedEventsAreCounted(t *testing.T) {
 			stand++
 		}
 	}
-	if most := (minutes + 1) * (maxEvents + maxSummaries + 1); stand != minutes*networks*each || len(lines) > most {
-		t.Errorf("%d lines stand for %d events, want at most %d for %d", len(lines), stand, most, minutes*networks*each)
+	if limit := (minutes + 1) * (maxEvents + maxSummaries + 1); stand != minutes*networks*each || len(lines) > limit {
+		t.Errorf("%d lines stand for %d events, want at most %d for %d", len(lines), stand, limit, minutes*networks*each)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestEventsOfOneNetworkLeaveRoomForOthers(t *testing.T) {
 	}
 }
 
-func TestManyRefusalsAreTold(t *testing.T) {
+func TestManyRefusalsAreCounted(t *testing.T) {
 	lines := securityLines(t, func(l *SecurityLog) {
 		for i := range 5 * maxNetworks { // more networks than are told apart
 			l.Refused(fmt.Sprintf("10.%d.%d.1:1", i/256, i%256), 404)

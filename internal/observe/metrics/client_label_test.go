@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// TestClientsNamesInLabels shows the names of libraries and of counts, and nothing that may name somebody or be a secret.
-func TestClientsNamesInLabels(t *testing.T) {
+// TestClientNamesInLabels shows the names of libraries and of counts, and nothing that may name somebody or be a secret.
+func TestClientNamesInLabels(t *testing.T) {
 	t.Parallel()
 	for name, shown := range map[string]bool{
 		"opentelemetry.instrumentation.openai_v2":                 true,

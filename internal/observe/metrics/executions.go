@@ -85,8 +85,8 @@ func NewExecutionMetrics(reg prometheus.Registerer, now func() time.Time) *Execu
 			"Executions whose tokens are unknown or estimated.", "agent", "model"),
 		providerCost: counter("watchbill_provider_cost_usd_total",
 			"US dollars that providers said they charge.", "agent", "model"),
-		agents: labelValues{most: maxExecutionAgents, known: map[string]string{}},
-		models: labelValues{most: maxExecutionModels, known: map[string]string{"": noModel}},
+		agents: labelValues{limit: maxExecutionAgents, known: map[string]string{}},
+		models: labelValues{limit: maxExecutionModels, known: map[string]string{"": noModel}},
 		pairs:  map[agentAndModel]*executionSeries{},
 	}
 	reg.MustRegister(durationCollector{m}, m.requests, m.tokens, m.cost, m.unpriced, m.unknownUsage, m.providerCost)
@@ -190,7 +190,7 @@ func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
 
 // labelValues are the values that a label can take: those that came first.
 type labelValues struct {
-	most  int
+	limit int
 	known map[string]string // by name
 }
 
@@ -198,7 +198,7 @@ func (l labelValues) label(name string) string {
 	if label, known := l.known[name]; known {
 		return label
 	}
-	if len(l.known) >= l.most {
+	if len(l.known) >= l.limit {
 		return execution.Other
 	}
 	// Names are parts of requests' bodies, which are not to be kept for their sake; and a label must be valid UTF-8.

@@ -119,15 +119,15 @@ func TestExecutionSeriesAreBounded(t *testing.T) {
 		count[family]++
 		sum[family] += value
 	}
-	for family, most := range map[string]int{
+	for family, limit := range map[string]int{
 		"watchbill_executions_total":           3 * (maxExecutionPairs + 1),
 		"watchbill_tokens_total":               len(tokenKinds) * (maxExecutionPairs + 1),
 		"watchbill_cost_usd_total":             maxExecutionPairs + 1,
 		"watchbill_unpriced_tokens_total":      maxExecutionModels + 1,
 		"watchbill_execution_duration_seconds": maxExecutionAgents + 1,
 	} {
-		if count[family] > most || count[family] < most/2 {
-			t.Errorf("%s has %d series, want at most %d and not far fewer", family, count[family], most)
+		if count[family] > limit || count[family] < limit/2 {
+			t.Errorf("%s has %d series, want at most %d and not far fewer", family, count[family], limit)
 		}
 	}
 	for family, want := range map[string]float64{
@@ -146,7 +146,7 @@ func TestExecutionSeriesAreBounded(t *testing.T) {
 	}
 }
 
-func TestExecutionLabelsOfHostileNames(t *testing.T) {
+func TestHostileExecutionLabels(t *testing.T) {
 	var execs []execution.Execution
 	for _, name := range []string{"", "\xff\xfe", "a\"}\n# HELP x", `\`, "\u202e\x00", "other", "none", strings.Repeat("x", 1<<16)} {
 		execs = append(execs, execution.Execution{AgentName: name, Model: name, Status: execution.Failure, Request: true, Tokens: execution.Tokens{Used: 1}})

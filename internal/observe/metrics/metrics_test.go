@@ -165,7 +165,7 @@ func TestMetricsHandler(t *testing.T) {
 const requestDuration = "watchbill_http_request_duration_seconds"
 
 // Ours must be what client_golang makes of the same observations: they only cost less to count.
-func TestHistogramsAreTheReferences(t *testing.T) {
+func TestHistogramsMatchReference(t *testing.T) {
 	latencies := prometheus.NewRegistry()
 	rt := NewRecorder(latencies, epoch).Route("GET", "/x")
 	checkHistogram(t, latencies, requestDuration, classicBuckets, time.Hour, func(d time.Duration) { rt.Observe(200, d, 0, 0) })
@@ -270,7 +270,7 @@ func TestPoolCollector(t *testing.T) {
 	})
 }
 
-func TestFleetGaugesShowOnlyWhatWasCounted(t *testing.T) {
+func TestFleetGaugesOmitUncounted(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	now := epoch
 	clock := func() time.Time { return now }

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-func TestUnreadSpansTellsFewScopesApart(t *testing.T) {
+func TestUnreadSpanScopesAreBounded(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewPedanticRegistry()
 	unread := metrics.NewUnreadSpans(registry)

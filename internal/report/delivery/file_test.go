@@ -111,7 +111,7 @@ func TestFilesAreKept(t *testing.T) {
 	})
 }
 
-func TestFilesThatCannotBe(t *testing.T) {
+func TestUnwritableFiles(t *testing.T) {
 	t.Parallel()
 	outside := t.TempDir()
 	root := t.TempDir()

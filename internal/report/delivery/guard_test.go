@@ -14,7 +14,7 @@ import (
 )
 
 // What a server inside the cluster says is not shown in a report's status.
-func TestAnswersOfPrivateAddressesAreNotQuoted(t *testing.T) {
+func TestResponsesFromPrivateAddressesAreNotQuoted(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	xml := func(code string) string {
@@ -78,7 +78,7 @@ func TestGreetingsAreNotQuoted(t *testing.T) {
 	}
 }
 
-func TestAllowedOutputsAreKeptTo(t *testing.T) {
+func TestDisallowedOutputsAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		allowed []string

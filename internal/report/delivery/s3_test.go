@@ -77,7 +77,7 @@ func TestBucket(t *testing.T) {
 	})
 }
 
-func TestBucketThatCannotBe(t *testing.T) {
+func TestInvalidBuckets(t *testing.T) {
 	t.Parallel()
 	endpoint, _ := newBucket(t, "another-bucket")
 	good := credentials(t, accessKeyID, secretAccessKey)

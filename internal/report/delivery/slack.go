@@ -118,8 +118,8 @@ func sections(lines []string) []slackBlock {
 }
 
 // mrkdwn escapes a text for Slack, after cutting it to a maximum number of characters.
-func mrkdwn(s string, most int) string {
-	return slackSyntax.Replace(text.FitRunes(reportjob.OneLine(s), most))
+func mrkdwn(s string, limit int) string {
+	return slackSyntax.Replace(text.FitRunes(reportjob.OneLine(s), limit))
 }
 
 var slackSyntax = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

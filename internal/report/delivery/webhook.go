@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	maxSaid      = 4 << 10 // bytes read of an error response
-	maxRedirects = 3
+	maxReplyExcerpt = 4 << 10 // bytes read of an error response
+	maxRedirects    = 3
 )
 
 // webhook is a URL that reports are posted to.
@@ -110,7 +110,7 @@ func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error 
 	}
 	quote := ""
 	if !silent {
-		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid)) // as much as can be read
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxReplyExcerpt)) // as much as can be read
 		quote = said(string(body), secrets(to)...)
 	}
 	err := fmt.Errorf("%s answers %d%s", origin(to), status, quote)

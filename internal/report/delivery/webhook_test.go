@@ -167,7 +167,7 @@ func TestWebhooksThatMisbehave(t *testing.T) {
 	})
 }
 
-func TestWebhooksThatCannotBe(t *testing.T) {
+func TestInvalidWebhooks(t *testing.T) {
 	t.Parallel()
 	none := toHook(t, "", report.JSON, reportjob.Generic)
 	none.Webhook.URLFile += "s"
@@ -311,8 +311,8 @@ func TestSlack(t *testing.T) {
 	}
 }
 
-// TestSlackOfStrangers has a document with what a message must not do, and too much of it.
-func TestSlackOfStrangers(t *testing.T) {
+// TestSlackResponsesOfOtherServers has a document with what a message must not do, and too much of it.
+func TestSlackResponsesOfOtherServers(t *testing.T) {
 	t.Parallel()
 	r := aReport(t)
 	hostile := "<!channel> & <https://evil.example|click>\n\x1b[31m\u202e " + strings.Repeat("<&>", 1000)

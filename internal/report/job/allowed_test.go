@@ -75,7 +75,7 @@ func TestAllowedBuckets(t *testing.T) {
 	}
 }
 
-func TestPatternsThatAreWrong(t *testing.T) {
+func TestInvalidPatterns(t *testing.T) {
 	t.Parallel()
 	for _, p := range []string{"", "*", "a b", "ftp://x", "x/", "https://", "x:", "x:99999", "x:y", "*.*.x", "s3://", "s3://A", "s3://ab/../x", "10.0.0.0/33", "https://x/y"} {
 		if _, err := reportjob.ParseAllowed([]string{p}); err == nil {

@@ -41,10 +41,10 @@ func (r Result) Encode() []byte {
 // reductions make a result smaller. Each is repeated until it returns false.
 func (r Result) reductions() []func(*Result) bool {
 	all := []func(*Result) bool{}
-	for _, most := range []int{400, 200, 100, 50} {
+	for _, limit := range []int{400, 200, 100, 50} {
 		all = append(all, once(func(r *Result) {
 			for i := range r.Outputs {
-				r.Outputs[i].Message = text.Fit(r.Outputs[i].Message, most)
+				r.Outputs[i].Message = text.Fit(r.Outputs[i].Message, limit)
 			}
 		}))
 	}

@@ -47,7 +47,7 @@ func decoded(t testing.TB, message []byte) reportjob.Result {
 	return r
 }
 
-func TestEncodeIsWhole(t *testing.T) {
+func TestEncodeKeepsEverything(t *testing.T) {
 	t.Parallel()
 	want := aResult(8, 40)
 	if diff := cmp.Diff(want, decoded(t, want.Encode())); diff != "" {
@@ -55,7 +55,7 @@ func TestEncodeIsWhole(t *testing.T) {
 	}
 }
 
-func TestEncodeDropsWhatIsNeededLeast(t *testing.T) {
+func TestEncodeDropsLeastImportantFirst(t *testing.T) {
 	t.Parallel()
 	t.Run("first what messages say", func(t *testing.T) {
 		t.Parallel()

@@ -43,8 +43,8 @@ func encoded(t testing.TB, s reportjob.Spec) string {
 
 func TestParseSpec(t *testing.T) {
 	t.Parallel()
-	least := reportjob.Spec{Namespace: "a", Name: "b.c", Schedule: "@every 90m", TimeZone: "Etc/UTC", CompareWith: report.CompareNone, Keep: 1}
-	for _, want := range []reportjob.Spec{aSpec(), least} {
+	minimum := reportjob.Spec{Namespace: "a", Name: "b.c", Schedule: "@every 90m", TimeZone: "Etc/UTC", CompareWith: report.CompareNone, Keep: 1}
+	for _, want := range []reportjob.Spec{aSpec(), minimum} {
 		got, err := reportjob.ParseSpec(encoded(t, want), noon)
 		if err != nil {
 			t.Fatal(err)
@@ -55,8 +55,8 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
-// TestParseSpecNamesEveryFault changes one thing at a time, and then all.
-func TestParseSpecNamesEveryFault(t *testing.T) {
+// TestParseSpecReportsEveryFault changes one thing at a time, and then all.
+func TestParseSpecReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	faults := []struct {
 		field  string
@@ -123,7 +123,7 @@ func fieldsOf(t *testing.T, s reportjob.Spec) []string {
 	return fields
 }
 
-func TestParseSpecRefusesWhatIsNone(t *testing.T) {
+func TestParseSpecRejectsNonSpecs(t *testing.T) {
 	t.Parallel()
 	good := encoded(t, aSpec())
 	for content, want := range map[string]string{

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	blindAlert   = "WatchbillObjectiveBlind"
-	blindPending = 30 * time.Minute
+	unmeasuredAlert   = "WatchbillObjectiveBlind"
+	unmeasuredPending = 30 * time.Minute
 )
 
 // blind returns the alert for an objective without series although the API is scraped. None of its other alerts can fire
@@ -19,9 +19,9 @@ func (p *plan) blind(name string, in indicator) []Rule {
 	}
 	b := base{plan: p, name: name}
 	return []Rule{b.alert(alarm{
-		alert: blindAlert, tier: Slow, expr: expr, pending: blindPending,
+		alert: unmeasuredAlert, tier: Slow, expr: expr, pending: unmeasuredPending,
 		summary:     "Objective " + b.whose() + " sees nothing",
-		description: "Prometheus scrapes Watchbill's API, and has had none of the series that the objective is about for " + duration(blindPending) + ".",
+		description: "Prometheus scrapes Watchbill's API, and has had none of the series that the objective is about for " + duration(unmeasuredPending) + ".",
 	})}
 }
 
@@ -38,7 +38,7 @@ func (b base) storedWithout(metric string) string {
 }
 
 func (e events) blind() string {
-	if e.born {
+	if e.created {
 		return e.storedWithout("watchbill_executions_total")
 	}
 	return e.scrapedWithout(e.recorded(eventsSeries))

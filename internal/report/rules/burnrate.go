@@ -50,14 +50,14 @@ func (e events) note() string {
 	if e.Mode != BurnRate || !e.byThreshold() {
 		return ""
 	}
-	least := e.burns[0].factor
+	minimum := e.burns[0].factor
 	for _, pair := range e.burns {
-		if (pair.tier == Fast || !hasFast(e.burns)) && below(pair.factor, least) {
-			least = pair.factor
+		if (pair.tier == Fast || !hasFast(e.burns)) && below(pair.factor, minimum) {
+			minimum = pair.factor
 		}
 	}
 	return fmt.Sprintf("alerts by threshold: its budget of %s is too large for a burn rate, as %s times as much is more than all %s",
-		percent(e.budget), number(least), e.counts)
+		percent(e.budget), number(minimum), e.counts)
 }
 
 func (e events) alerts() []Rule {

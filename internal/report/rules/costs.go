@@ -17,7 +17,7 @@ const dayCostSeries = "watchbill_day_cost_usd"
 // dayCost is a budget for each UTC day.
 type dayCost struct {
 	base
-	most *big.Rat
+	limit *big.Rat
 }
 
 func (dayCost) recordings() []Rule { return nil }
@@ -28,17 +28,17 @@ func (dayCost) note() string       { return "" }
 func (o dayCost) alerts() []Rule {
 	return []Rule{o.alert(alarm{
 		alert: costAlert, tier: Slow,
-		expr:        fmt.Sprintf("max(%s) >= %s", o.measured(dayCostSeries), number(o.most)),
+		expr:        fmt.Sprintf("max(%s) >= %s", o.measured(dayCostSeries), number(o.limit)),
 		keep:        costKeep,
 		summary:     "Objective " + o.whose() + " is missed: the day's budget is spent",
-		description: fmt.Sprintf(`AI agents' executions of this UTC day cost {{ $value | printf "%%.2f" }} USD so far. The objective allows less than %s USD a day.`, number(o.most)),
+		description: fmt.Sprintf(`AI agents' executions of this UTC day cost {{ $value | printf "%%.2f" }} USD so far. The objective allows less than %s USD a day.`, number(o.limit)),
 	})}
 }
 
 // windowCost is a budget for the report's window.
 type windowCost struct {
 	base
-	most *big.Rat
+	limit *big.Rat
 }
 
 const costSeries = "watchbill:objective_cost_usd:increase5m"
@@ -74,10 +74,10 @@ func (o windowCost) alerts() []Rule {
 	window := duration(o.Window)
 	return []Rule{o.alert(alarm{
 		alert: costAlert, tier: Slow, window: window,
-		expr:    fmt.Sprintf("sum_over_time(%s[%s]) / %s >= %s", o.recorded(costSeries), window, o.sightings(), number(o.most)),
+		expr:    fmt.Sprintf("sum_over_time(%s[%s]) / %s >= %s", o.recorded(costSeries), window, o.sightings(), number(o.limit)),
 		keep:    costKeep,
 		summary: "Objective " + o.whose() + " is missed: the budget of " + window + " is spent",
 		description: fmt.Sprintf(`AI agents' executions cost {{ $value | printf "%%.2f" }} USD in the last %s. The objective allows less than %s USD.`,
-			window, number(o.most)),
+			window, number(o.limit)),
 	})}
 }

@@ -17,7 +17,7 @@ func decimal(s string) *big.Rat {
 }
 
 // complement returns 1 - share.
-func besides(share *big.Rat) *big.Rat { return new(big.Rat).Sub(big.NewRat(1, 1), share) }
+func complement(share *big.Rat) *big.Rat { return new(big.Rat).Sub(big.NewRat(1, 1), share) }
 
 func times(a, b *big.Rat) *big.Rat { return new(big.Rat).Mul(a, b) }
 

@@ -31,7 +31,7 @@ type events struct {
 	wanted     string   // template: "p95 of /a below 200ms"
 	counts     string   // "requests"
 	simulation []feed   // series of events for tests
-	born       bool     // the series begin with their first event
+	created    bool     // the series begin with their first event
 }
 
 // latency counts requests slower than the threshold: a quantile q is below the threshold if less than 1-q are slower.
@@ -96,7 +96,7 @@ func (b base) successRate(o *report.SuccessObjective) indicator {
 	e := events{
 		base:      b,
 		alertName: "WatchbillSuccessRateLow",
-		budget:    besides(decimal(o.Min)),
+		budget:    complement(decimal(o.Min)),
 		what:      "of requests to AI agents failed",
 		wanted:    "more than " + percent(decimal(o.Min)) + " of requests to AI agents successful",
 		counts:    "requests",
@@ -112,7 +112,7 @@ func (b base) successRate(o *report.SuccessObjective) indicator {
 	const executions = "watchbill_executions_total"
 	e.all = b.increase(executions, executionLabels, agent...)
 	e.bad = b.increase(executions, executionLabels, append([]string{like("status", "failure|timeout")}, agent...)...) + "\nor\n0 * " + e.all
-	e.born = true
+	e.created = true
 	e.simulation = []feed{
 		{executions, with(labels, "status", "success"), true, false},
 		{executions, with(labels, "status", "failure"), false, true},

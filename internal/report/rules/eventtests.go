@@ -51,9 +51,9 @@ func (e events) busy() float64 { return max(60, float64(e.MinEvents)) }
 
 func (e events) tests() []unitTest {
 	tests := []unitTest{
-		e.noTraffic(), e.noFailure(), e.firstFailure(), e.twoReplicas(), e.quietSpell(), e.restart(), e.fewEvents(), e.outage(),
+		e.noTraffic(), e.noFailure(), e.firstFailure(), e.twoReplicas(), e.quietPeriod(), e.restart(), e.fewEvents(), e.outage(),
 	}
-	if e.born {
+	if e.created {
 		tests = append(tests, e.firstEver())
 	}
 	for _, limit := range e.limits() {
@@ -140,7 +140,7 @@ func (e events) twoReplicas() unitTest {
 	return t
 }
 
-func (e events) quietSpell() unitTest {
+func (e events) quietPeriod() unitTest {
 	t := e.test("a quiet spell counts for little, however bad it was",
 		e.traffic("a", phase{minutes: 10, good: 99 * e.busy()}, phase{minutes: 15, bad: e.busy()})...)
 	t.expect(25, e.recorded(ratioSeries+"5m"), 1)
@@ -251,7 +251,7 @@ func (e events) outage() unitTest {
 func (e events) atTheLimit(l limit) unitTest {
 	const minutes, each = 56, 7
 	var phases []phase
-	for _, share := range hovering(minutes, each, l.share, 1) {
+	for _, share := range oscillating(minutes, each, l.share, 1) {
 		phases = append(phases, phase{minutes: each, good: e.busy() * (1 - share), bad: e.busy() * share})
 	}
 	t := e.test("traffic at the limit over "+l.alert.Labels[labelWindow]+" does not make it flap", e.traffic("a", phases...)...)

@@ -14,7 +14,7 @@ const gaugeWindow = 15 * time.Minute
 // pool is an objective for the share of database connections in use, on the worst replica.
 type pool struct {
 	base
-	most *big.Rat
+	limit *big.Rat
 }
 
 const (
@@ -35,11 +35,11 @@ func (pool) note() string { return "" }
 func (o pool) alerts() []Rule {
 	return []Rule{o.alert(alarm{
 		alert: "WatchbillPoolUtilizationHigh", tier: Slow,
-		expr:    o.recorded(poolSeries) + " >= " + number(o.most),
+		expr:    o.recorded(poolSeries) + " >= " + number(o.limit),
 		pending: poolPending, keep: poolKeep,
 		summary: "Objective " + o.whose() + " is missed: the database pool is nearly used up",
 		description: fmt.Sprintf("The worst replica had {{ $value | humanizePercentage }} of its database connections in use, in the mean of %s. "+
-			"The objective allows less than %s.", duration(gaugeWindow), percent(o.most)),
+			"The objective allows less than %s.", duration(gaugeWindow), percent(o.limit)),
 	})}
 }
 

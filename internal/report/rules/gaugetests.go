@@ -23,13 +23,13 @@ func (o pool) load(replica string, each int, shares ...float64) []inputSeries {
 
 func (o pool) tests() []unitTest {
 	alert := o.alerts()[0]
-	most := float(o.most)
+	limit := float(o.limit)
 	window, pending, keep := inMinutes(gaugeWindow), durationOf(alert.For), durationOf(alert.KeepFiringFor)
 
 	// Of two replicas one is idle.
 	const each = 60
 	busy := o.test("a pool that is used up is told in time, and its end",
-		append(o.load("a", each, most/2, 1, most/2), o.load("b", each, 0, 0, 0)...)...)
+		append(o.load("a", each, limit/2, 1, limit/2), o.load("b", each, 0, 0, 0)...)...)
 	busy.fires(each-1, o.base, alert, false)
 	busy.fires(each+window+pending+1, o.base, alert, true)
 	busy.fires(2*each-1, o.base, alert, true)
@@ -43,8 +43,8 @@ func (o pool) tests() []unitTest {
 	none.none(40, o.recorded(poolSeries))
 	none.fires(40, o.base, alert, false)
 
-	const minutes, hover = 180, 15
-	at := o.test("a pool at the limit does not make it flap", o.load("a", hover, hovering(minutes, hover, most, 1)...)...)
+	const minutes, oscillate = 180, 15
+	at := o.test("a pool at the limit does not make it flap", o.load("a", oscillate, oscillating(minutes, oscillate, limit, 1)...)...)
 	at.steady(minutes-1, o.base, alert)
 	return []unitTest{busy, none, at}
 }
@@ -119,12 +119,12 @@ func (o polls) tests() []unitTest {
 	none.none(each, o.recorded(pollsSeries))
 	none.fires(each, o.base, alert, false)
 
-	const minutes, hover = 240, 20
+	const minutes, oscillate = 240, 20
 	var rates []float64
-	for _, away := range hovering(minutes, hover, target*tolerance, target*tolerance*2) {
+	for _, away := range oscillating(minutes, oscillate, target*tolerance, target*tolerance*2) {
 		rates = append(rates, target+away)
 	}
-	at := o.test("polls at the limit do not make it flap", o.fleet(agents, target, hover, rates...)...)
+	at := o.test("polls at the limit do not make it flap", o.fleet(agents, target, oscillate, rates...)...)
 	at.steady(minutes, o.base, alert)
 
 	tests := []unitTest{storm, told, more, held, none, at}
@@ -139,9 +139,9 @@ func (o polls) tests() []unitTest {
 
 func (o dayCost) tests() []unitTest {
 	alert := o.alerts()[0]
-	most, keep := float(o.most), durationOf(alert.KeepFiringFor)
+	limit, keep := float(o.limit), durationOf(alert.KeepFiringFor)
 	const each = 30
-	cost := (&values{}).hold(each, most*0.9).hold(each, most).hold(2*each, 0).String()
+	cost := (&values{}).hold(each, limit*0.9).hold(each, limit).hold(2*each, 0).String()
 	t := o.test("a day's budget that is spent is told at once, and the next day", // the replicas' costs are one and the same
 		inputSeries{o.replica("a", "watchbill_day_cost_usd", nil), cost},
 		inputSeries{o.replica("b", "watchbill_day_cost_usd", nil), cost})
@@ -159,7 +159,7 @@ func (o windowCost) tests() []unitTest {
 		return nil
 	}
 	alert := o.alerts()[0]
-	most, window, keep := float(o.most), inMinutes(o.Window), durationOf(alert.KeepFiringFor)
+	limit, window, keep := float(o.limit), inMinutes(o.Window), durationOf(alert.KeepFiringFor)
 	const each, longest = 10, 60
 	spend := func(replica string, rates ...float64) inputSeries {
 		v := counter()
@@ -169,7 +169,7 @@ func (o windowCost) tests() []unitTest {
 		v.rise(min(window, longest)+settled+keep+each, 0)
 		return inputSeries{o.replica(replica, "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"}), v.String()}
 	}
-	t := o.test("a budget that is spent is told in time, and when it is over", spend("a", 0, most), spend("b", 0, most))
+	t := o.test("a budget that is spent is told in time, and when it is over", spend("a", 0, limit), spend("b", 0, limit))
 	t.fires(each, o.base, alert, false)
 	t.fires(each+settled, o.base, alert, true)
 	if window <= longest { // or the test would take too long
@@ -177,10 +177,10 @@ func (o windowCost) tests() []unitTest {
 	}
 	helper := o.replica("a", "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"})
 	first := o.test("the first execution of all counts",
-		o.present("a", 0, 2*each), inputSeries{helper, fmt.Sprintf("_x%d %vx%d", each, most, each)})
+		o.present("a", 0, 2*each), inputSeries{helper, fmt.Sprintf("_x%d %vx%d", each, limit, each)})
 	first.fires(each-1, o.base, alert, false)
 	first.fires(each+settled, o.base, alert, true)
-	within := o.test("a budget that is not spent alerts nobody", spend("a", 0, most/each/3), spend("b", 0, most/each/3))
+	within := o.test("a budget that is not spent alerts nobody", spend("a", 0, limit/each/3), spend("b", 0, limit/each/3))
 	within.fires(2*each+settled, o.base, alert, false)
 	return []unitTest{t, first, within}
 }

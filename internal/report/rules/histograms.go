@@ -20,7 +20,7 @@ func (b base) slowerThan(threshold, quantile, histogram string, matchers []strin
 	}
 	return events{
 		base:   b,
-		budget: besides(q),
+		budget: complement(q),
 		what:   d.String(),
 		wanted: "p" + number(times(q, big.NewRat(100, 1))),
 		all:    h.all(),

@@ -48,8 +48,8 @@ func api(instance string, minutes int) [2]string {
 	return [2]string{fmt.Sprintf(`watchbill_build_info{job="api",instance="%s"}`, instance), fmt.Sprintf("1x%d", minutes)}
 }
 
-// TestRelabelingMakesNothingNew adds a label to all series of a replica that has counted for long.
-func TestRelabelingMakesNothingNew(t *testing.T) {
+// TestRelabelingKeepsHistory adds a label to all series of a replica that has counted for long.
+func TestRelabelingKeepsHistory(t *testing.T) {
 	t.Parallel()
 	r := daily(success("0.95", ""), cost("window", "50", report.PeriodWindow))
 	r.Window = 24 * time.Hour

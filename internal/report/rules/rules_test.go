@@ -32,24 +32,24 @@ func queryTime(quantile, threshold string) report.Objective {
 	return report.Objective{Name: "queries", QueryTime: &report.QueryTimeObjective{Quantile: quantile, Threshold: threshold}}
 }
 
-func errorRate(most, route string) report.Objective {
-	return report.Objective{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: most, Route: route}}
+func errorRate(limit, route string) report.Objective {
+	return report.Objective{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: limit, Route: route}}
 }
 
-func success(least, agent string) report.Objective {
-	return report.Objective{Name: "success", SuccessRate: &report.SuccessObjective{Min: least, Agent: agent}}
+func success(minimum, agent string) report.Objective {
+	return report.Objective{Name: "success", SuccessRate: &report.SuccessObjective{Min: minimum, Agent: agent}}
 }
 
-func pool(most string) report.Objective {
-	return report.Objective{Name: "pool", PoolUtilization: &report.PoolObjective{Max: most}}
+func pool(limit string) report.Objective {
+	return report.Objective{Name: "pool", PoolUtilization: &report.PoolObjective{Max: limit}}
 }
 
 func polling(perAgent, tolerance string) report.Objective {
 	return report.Objective{Name: "polling", PollRate: &report.PollRateObjective{PerAgent: perAgent, Tolerance: tolerance}}
 }
 
-func cost(name, most string, period report.Period) report.Objective {
-	return report.Objective{Name: name, Cost: &report.CostObjective{MaxUSD: most, Period: period}}
+func cost(name, limit string, period report.Period) report.Objective {
+	return report.Objective{Name: name, Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
 }
 
 // everyKind is a report with what the default objectives have not, and with names that fit neither PromQL, nor templates,
@@ -91,8 +91,8 @@ func verify(t *testing.T, file rules.File) {
 	if err := file.Verify(); err != nil {
 		t.Error(err)
 	}
-	if size, most := len(yamlOf(t, file)), file.SizeAtMost(); most < size || most > 8*size+100 {
-		t.Errorf("a file of %d bytes is thought to have at most %d", size, most)
+	if size, limit := len(yamlOf(t, file)), file.SizeAtMost(); limit < size || limit > 8*size+100 {
+		t.Errorf("a file of %d bytes is thought to have at most %d", size, limit)
 	}
 }
 

@@ -67,8 +67,8 @@ func TestRouteNotes(t *testing.T) {
 	}
 }
 
-// TestWindowsOfOnesOwn says which alerts there are: severity, tier and window of each.
-func TestWindowsOfOnesOwn(t *testing.T) {
+// TestCustomWindows says which alerts there are: severity, tier and window of each.
+func TestCustomWindows(t *testing.T) {
 	t.Parallel()
 	second := time.Second
 	r := daily(errorRate("0.01", ""))

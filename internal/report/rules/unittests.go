@@ -73,7 +73,7 @@ func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 		for _, in := range p.indicators {
 			tests = append(tests, in.tests()...)
 		}
-		tests = append(tests, p.blindTest(tests))
+		tests = append(tests, p.unmeasuredTest(tests))
 		for _, t := range together(tests) {
 			if p.target.metricsQL {
 				t.MetricQL = t.checks
@@ -270,8 +270,8 @@ const hair = 0.01
 
 // hovering is a value that keeps crossing a limit, as far above it as below, and never above the most that it can be. It
 // stays on either side for longer than an alert waits, so that it is not only the waiting that keeps it from flapping.
-func hovering(minutes, each int, limit, most float64) []float64 {
-	away := min(hair, most/limit-1)
+func oscillating(minutes, each int, limit, highest float64) []float64 {
+	away := min(hair, highest/limit-1)
 	all := make([]float64, minutes/each)
 	for i := range all {
 		all[i] = limit * (1 + away)

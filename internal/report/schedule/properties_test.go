@@ -18,10 +18,10 @@ var zones = []string{
 
 // expression draws schedules, rare and frequent.
 func expression(t *rapid.T) string {
-	field := func(name string, least, most int) string {
-		low := rapid.IntRange(least, most).Draw(t, name)
-		high := rapid.IntRange(low, most).Draw(t, name+" end")
-		step := rapid.IntRange(1, most).Draw(t, name+" step")
+	field := func(name string, minimum, limit int) string {
+		low := rapid.IntRange(minimum, limit).Draw(t, name)
+		high := rapid.IntRange(low, limit).Draw(t, name+" end")
+		step := rapid.IntRange(1, limit).Draw(t, name+" step")
 		return rapid.SampledFrom([]string{
 			"*", fmt.Sprint(low), fmt.Sprintf("%d-%d", low, high), fmt.Sprintf("*/%d", step), fmt.Sprintf("%d,%d", low, high),
 		}).Draw(t, name+" syntax")
@@ -101,7 +101,7 @@ func clocksChange(zone *time.Location, about time.Time) bool {
 	return before != after
 }
 
-func TestEveryJobNameHasItsSlot(t *testing.T) {
+func TestJobNamesAreUniquePerSlot(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		slot := anyTime(t)

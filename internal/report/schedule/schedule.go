@@ -135,15 +135,15 @@ func (s Schedule) slotWithin(length time.Duration, t time.Time) bool {
 
 // near returns a time shortly before the last slot before t, which is within five years.
 func (s Schedule) near(t time.Time) time.Time {
-	least, most := time.Duration(0), 5*366*day // there is no slot within least, and one within most
-	for most-least > time.Minute {
-		if middle := (least + most) / 2; s.slotWithin(middle, t) {
-			most = middle
+	minimum, limit := time.Duration(0), 5*366*day // there is no slot within least, and one within most
+	for limit-minimum > time.Minute {
+		if middle := (minimum + limit) / 2; s.slotWithin(middle, t) {
+			limit = middle
 		} else {
-			least = middle
+			minimum = middle
 		}
 	}
-	return t.Add(-most)
+	return t.Add(-limit)
 }
 
 // From returns the start of the window of a slot's report: length before the slot, or the previous slot if length is 0.

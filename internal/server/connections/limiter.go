@@ -230,7 +230,7 @@ type Holder struct {
 
 // most returns how many connections the holder's token may authenticate of so many: a quarter; of an agent, which needs a
 // few, a 64th.
-func (h Holder) most(all int) int {
+func (h Holder) limit(all int) int {
 	if h.Agent {
 		return max(MaxAgentConnections, all/64)
 	}
@@ -255,7 +255,7 @@ func (c *Conn) Authenticate(by Holder) {
 		return
 	}
 	if by.Token != (fleet.TokenHash{}) {
-		if o.holders[by.Token] >= by.most(o.limits.Max) {
+		if o.holders[by.Token] >= by.limit(o.limits.Max) {
 			return
 		}
 		o.holders[by.Token]++

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// newcomerGrace is how long a connection without a request is spared, where its network has few: its client must get
+	// newConnectionGrace is how long a connection without a request is spared, where its network has few: its client must get
 	// the time to send one before the next connection takes its place.
-	newcomerGrace = 2 * time.Second
+	newConnectionGrace = 2 * time.Second
 	// fewConnections, or a 64th of all, are few.
 	fewConnections = 4
 )
@@ -27,12 +27,12 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	if !tooManyUnauthenticated && len(c.unauthenticated)+len(c.authenticated) < c.limits.Max {
 		return nil, shedUnauthenticated
 	}
-	many := most(c.networks[0])
+	many := limit(c.networks[0])
 	crowding := func(conn *Conn) bool { return 2*c.networks[0][conn.network] >= many }
 	resting := func(conn *Conn) bool { return conn.state.Load() != connectionActive }
 	few := max(fewConnections, c.limits.Max/64)
-	newcomers := c.limits.Now().Add(-newcomerGrace).UnixNano()
-	old := func(conn *Conn) bool { return conn.since.Load() <= newcomers }
+	newConnections := c.limits.Now().Add(-newConnectionGrace).UnixNano()
+	old := func(conn *Conn) bool { return conn.since.Load() <= newConnections }
 	spared := func(conn *Conn) bool { return c.networks[0][conn.network] <= few && !old(conn) }
 
 	for _, may := range []func(*Conn) bool{
@@ -53,7 +53,7 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 		return victims, shedUnauthenticated
 	}
 	// All are at work for known callers. A network that has few gets a place of one that has more than twice as many.
-	many = most(c.networks[1])
+	many = limit(c.networks[1])
 	if 2*c.networks[1][from] < many {
 		victims = oldest(c.authenticated, 1, func(conn *Conn) bool { return c.networks[1][conn.network] == many })
 		return victims, shedActive
@@ -62,7 +62,7 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 }
 
 // most returns the largest of some counts.
-func most(counts map[netip.Prefix]int) int {
+func limit(counts map[netip.Prefix]int) int {
 	largest := 0
 	for _, n := range counts {
 		largest = max(largest, n)

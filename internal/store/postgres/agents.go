@@ -106,12 +106,12 @@ func (s *Agents) Agent(ctx context.Context, id string) (fleet.AgentView, error) 
 }
 
 // Agents returns up to most agents that have all the labels, ordered by id and starting after the given id.
-func (s *Agents) Agents(ctx context.Context, after string, labels map[string]string, most int) ([]fleet.AgentView, error) {
+func (s *Agents) Agents(ctx context.Context, after string, labels map[string]string, limit int) ([]fleet.AgentView, error) {
 	wanted, err := encodeLabels(labels)
 	if err != nil {
 		return nil, fmt.Errorf("list agents: %w", err)
 	}
-	rows, err := s.db.queries.ListAgents(ctx, dbgen.ListAgentsParams{After: after, Labels: wanted, Most: int32(most)})
+	rows, err := s.db.queries.ListAgents(ctx, dbgen.ListAgentsParams{After: after, Labels: wanted, Most: int32(limit)})
 	if err != nil {
 		return nil, wrap("list agents", err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-func TestEnrolledAgentIsReadAsItWasStored(t *testing.T) {
+func TestAgentRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	for _, want := range []fleet.Agent{
@@ -46,7 +46,7 @@ func TestEnrolledAgentIsReadAsItWasStored(t *testing.T) {
 	}
 }
 
-func TestEnrolmentOfTheSameIDAtOnce(t *testing.T) {
+func TestConcurrentEnrolmentOfOneID(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	outcomes := make([]error, 8)
@@ -87,7 +87,7 @@ func TestRotatedToken(t *testing.T) {
 	}
 }
 
-func TestDeletedAgentTakesItsDeploymentsAlong(t *testing.T) {
+func TestDeleteAgentDeletesItsDeployments(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	group := r.create(t, order("a", "b"))
@@ -125,13 +125,13 @@ func TestDeletedAgentTakesItsDeploymentsAlong(t *testing.T) {
 			t.Errorf("want %v, got %v", fleet.ErrAgentNotFound, err)
 		}
 	}
-	r.enroll(t, agent("a")) // the id and even the token are free again
+	r.enroll(t, agent("a")) // the id and the token can be used again
 	if err := r.agents.DeleteAgent(t.Context(), "a"); err != nil {
 		t.Errorf("deleted once more: %v", err)
 	}
 }
 
-func TestListOfAgents(t *testing.T) {
+func TestListAgents(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	for _, a := range []fleet.Agent{
@@ -145,7 +145,7 @@ func TestListOfAgents(t *testing.T) {
 	for _, tt := range []struct {
 		after  string
 		labels []string
-		most   int
+		limit  int
 		want   []string
 	}{
 		{"", nil, 10, []string{"a1", "b0", "b1", "c1"}},
@@ -161,7 +161,7 @@ func TestListOfAgents(t *testing.T) {
 		{"", []string{"env", `pro"d`}, 10, nil},
 	} {
 		labels := agent("", labelled(tt.labels...)).Labels
-		found, err := r.agents.Agents(t.Context(), tt.after, labels, tt.most)
+		found, err := r.agents.Agents(t.Context(), tt.after, labels, tt.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestListOfAgents(t *testing.T) {
 			got = append(got, a.ID)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%d after %q with %v (-want +got):\n%s", tt.most, tt.after, tt.labels, diff)
+			t.Errorf("%d after %q with %v (-want +got):\n%s", tt.limit, tt.after, tt.labels, diff)
 		}
 	}
 }
@@ -182,11 +182,11 @@ func (r *replica) saw(t tester, seen ...mailbox.Sighting) {
 	}
 }
 
-// TestPresence says by how long ago an agent was seen, and told which interval, what it looks like now.
+// TestPresence checks agents' state and presence by how long ago they were last seen and which interval they received.
 func TestPresence(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		seen  []mailbox.Sighting // one after the other
+		seen  []mailbox.Sighting // in order
 		state fleet.State
 		age   time.Duration
 		told  time.Duration
@@ -225,8 +225,8 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestStateIsByTheDatabasesClock has an agent whose silence only the database can tell.
-func TestStateIsByTheDatabasesClock(t *testing.T) {
+// TestStateUsesDatabaseClock checks an agent's state if only the database's clock shows that it is silent.
+func TestStateUsesDatabaseClock(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	r.saw(t, mailbox.Sighting{ID: "a", Interval: 10 * time.Second})
@@ -246,7 +246,7 @@ func TestStateIsByTheDatabasesClock(t *testing.T) {
 	}
 }
 
-func TestPresenceOfAgentsThatAreGone(t *testing.T) {
+func TestPresenceOfDeletedAgents(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	at := func(id string) mailbox.Sighting { return mailbox.Sighting{ID: id, Interval: time.Second} }
@@ -260,7 +260,7 @@ func TestPresenceOfAgentsThatAreGone(t *testing.T) {
 	}
 }
 
-// TestPresenceWhileAnAgentIsDeleted writes sightings that meet an agent's deletion half way.
+// TestPresenceWhileAnAgentIsDeleted writes sightings while one of their agents is being deleted.
 func TestPresenceWhileAnAgentIsDeleted(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
@@ -288,8 +288,8 @@ func TestPresenceWhileAnAgentIsDeleted(t *testing.T) {
 	}
 }
 
-// TestPresenceWrittenByManyReplicasAtOnce would deadlock if they took rows in different orders.
-func TestPresenceWrittenByManyReplicasAtOnce(t *testing.T) {
+// TestPresenceWrittenByConcurrentReplicas deadlocks if replicas lock rows in different orders.
+func TestPresenceWrittenByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	db, _ := newFleet(t)
 	db.exec(t, `INSERT INTO agents (id, name, token_hash, poll_interval_seconds)

@@ -7,8 +7,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// BenchmarkCommitSpans stores batches of four exports of a hundred spans each: an agent's run, two calls and a tool's use to a trace, of
-// one process with one instrumentation.
+// BenchmarkCommitSpans stores batches of four exports of a hundred spans each, from one
+// process with one instrumentation. Each trace has an agent's run, two calls and a tool use.
 func BenchmarkCommitSpans(b *testing.B) {
 	db := newDatabase(b)
 	s := newExecutions(b, db)

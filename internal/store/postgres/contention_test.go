@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// recordHistory makes the database keep every move of every deployment, in order.
+// recordHistory makes the database record every transition of every deployment, in order.
 func recordHistory(t *testing.T, db database) {
 	t.Helper()
 	db.exec(t, `CREATE TABLE history (n bigserial, id uuid, status text, attempt int, claim text)`)
@@ -29,14 +29,14 @@ func recordHistory(t *testing.T, db database) {
 	db.exec(t, `CREATE TRIGGER record AFTER INSERT OR UPDATE ON deployments FOR EACH ROW EXECUTE FUNCTION record()`)
 }
 
-// move is a state that a deployment came to, or that a process was told it came to.
+// move is a state that a deployment entered, or that the server confirmed to a process.
 type move struct {
 	status  fleet.Status
 	attempt int
 	claim   string
 }
 
-// journal is what all processes were told, deployment by deployment.
+// journal records, by deployment, what the server confirmed to all processes.
 type journal struct {
 	mu       sync.Mutex
 	accepted map[uuid.UUID][]move
@@ -48,7 +48,7 @@ func (j *journal) note(id uuid.UUID, m move) {
 	j.accepted[id] = append(j.accepted[id], m)
 }
 
-// process runs deployments as an agent's program does, only worse: it crashes, comes back, and repeats itself.
+// process runs deployments as a faulty agent would: it crashes, restarts, and repeats reports.
 type process struct {
 	store   *replica
 	db      database
@@ -56,7 +56,7 @@ type process struct {
 	random  *rand.Rand
 	journal *journal
 	runs    int
-	zombies []zombie // what it had claimed when it crashed
+	zombies []zombie // claims that it held when it crashed
 }
 
 type zombie struct {
@@ -64,7 +64,7 @@ type zombie struct {
 	fleet.Report
 }
 
-// work goes on until every deployment is finished.
+// work runs until every deployment is finished.
 func (p *process) work(ctx context.Context) error {
 	for {
 		set, err := p.store.deployments.Pending(ctx, p.agent)
@@ -109,7 +109,7 @@ func (p *process) run(ctx context.Context, d fleet.Deployment) error {
 			result = saying(fleet.Failed, d.Attempt, claim, func(r *fleet.Report) { r.Retryable = p.random.IntN(4) > 0 })
 		}
 		if accepted, err = p.say(ctx, d.ID, result); accepted && err == nil {
-			if repeated, err := p.say(ctx, d.ID, result); !repeated || err != nil { // whatever came of it since
+			if repeated, err := p.say(ctx, d.ID, result); !repeated || err != nil { // whatever happened to it since
 				return fmt.Errorf("repeated report %+v: accepted %v: %w", result, repeated, err)
 			}
 		}
@@ -118,7 +118,7 @@ func (p *process) run(ctx context.Context, d fleet.Deployment) error {
 	return err
 }
 
-// say reports, and notes what was accepted.
+// say sends a report, and records it if it was accepted.
 func (p *process) say(ctx context.Context, id uuid.UUID, r fleet.Report) (accepted bool, err error) {
 	_, err = p.store.deployments.Report(ctx, p.agent, id, r)
 	switch {
@@ -133,7 +133,7 @@ func (p *process) say(ctx context.Context, id uuid.UUID, r fleet.Report) (accept
 	}
 }
 
-// passTime lets leases run out and retries come due here and there, and says whether all is finished.
+// passTime expires some leases and makes some retries due, and reports whether all deployments are finished.
 func (p *process) passTime(ctx context.Context) (finished bool, err error) {
 	if _, err = p.db.pool.Exec(ctx, `UPDATE deployments SET available_at = now() WHERE id IN (
 		SELECT id FROM deployments WHERE status = 'pending' AND available_at > now() AND random() < 0.5 ORDER BY id FOR UPDATE SKIP LOCKED)`); err != nil {
@@ -154,8 +154,8 @@ func isAnyOf(err error, targets ...error) bool {
 	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
-// TestManyProcessesOnTwoReplicas has several processes of each agent run what they find, on two replicas, while leases
-// run out and people cancel.
+// TestManyProcessesOnTwoReplicas has several processes of each agent run
+// deployments on two replicas, while leases expire and users cancel.
 func TestManyProcessesOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -179,7 +179,7 @@ func TestManyProcessesOnTwoReplicas(t *testing.T) {
 		}
 		g.Go(func() error { return p.work(ctx) })
 	}
-	g.Go(func() error { // people
+	g.Go(func() error { // users who cancel
 		for i, id := range ids[:6] {
 			if _, err := replicas[i%2].deployments.Cancel(ctx, id); err == nil {
 				j.note(id, move{status: fleet.Cancelled})
@@ -200,7 +200,7 @@ func TestManyProcessesOnTwoReplicas(t *testing.T) {
 	db.neverDeadlocked(t)
 }
 
-// verify compares what became of a deployment with what may, and with what processes were told. It returns how it ended.
+// verify checks a deployment's history against the state machine and the confirmed reports. It returns the final state.
 func (j *journal) verify(t *testing.T, db database, id uuid.UUID) fleet.Status {
 	t.Helper()
 	rows, err := db.pool.Query(t.Context(), `SELECT status, attempt, claim FROM history WHERE id = $1 ORDER BY n`, id)
@@ -226,7 +226,7 @@ func (j *journal) verify(t *testing.T, db database, id uuid.UUID) fleet.Status {
 		t.Errorf("%s: lost as %v", id, end)
 	}
 
-	// Whoever was told that a claim or a result counts, it counts; and what counts, somebody was told.
+	// Every confirmed claim or result is in the history, and every one in the history was confirmed.
 	for _, told := range j.accepted[id] {
 		switch told.status {
 		case fleet.Running:
@@ -264,7 +264,7 @@ func (j *journal) verify(t *testing.T, db database, id uuid.UUID) fleet.Status {
 	return end.status
 }
 
-// mayFollow is the state machine.
+// mayFollow is the state machine: it reports whether next may follow history.
 func mayFollow(history []move, next move) bool {
 	if len(history) == 0 {
 		return next == move{fleet.Pending, 1, ""}

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// contentTrace and contentSpan are the trace and the span of the tests' contents.
+// contentTrace and contentSpan are the trace and span that the tests' contents belong to.
 const contentTrace, contentSpan = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 func newContents(t *testing.T, db database, policy execution.PayloadPolicy) *postgres.Contents {
@@ -35,7 +35,7 @@ func contentOf(at time.Time, input, output string, message bool) execution.Conte
 	return c
 }
 
-// joinUntil joins contents until it is done.
+// joinUntil joins contents until done returns true.
 func joinUntil(t *testing.T, s *postgres.Contents, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -52,7 +52,7 @@ func joinUntil(t *testing.T, s *postgres.Contents, done func() bool) {
 	}
 }
 
-func TestContentsFindTheirExecution(t *testing.T) {
+func TestContentsJoinTheirExecution(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
 	for name, tt := range map[string]struct {
@@ -96,7 +96,7 @@ func TestContentsFindTheirExecution(t *testing.T) {
 					}
 				}
 				keep := func() {
-					for range 2 { // the second time changes nothing
+					for range 2 { // the second time is a no-op
 						if refused, err := contents.Keep(t.Context(), tt.contents); err != nil || refused != 0 {
 							t.Fatal(refused, err)
 						}
@@ -198,8 +198,8 @@ func TestContentsAreBounded(t *testing.T) {
 	}
 }
 
-// TestContentsOfOneCall: content of a span that tells of the same call as another becomes that of the execution that stays,
-// whether it comes before the two are joined or after.
+// TestContentsOfOneCall checks that content of a span that is merged into another span of the
+// same call is joined to the remaining execution, whether it arrives before the merge or after.
 func TestContentsOfOneCall(t *testing.T) {
 	t.Parallel()
 	for _, order := range []string{"logs first", "joined first", "between"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestRepeatedBatches come to a replica that does not remember them, so that it copies them first.
+// TestRepeatedBatches sends batches again to a replica that does not remember them and so copies them first.
 func TestRepeatedBatches(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -33,8 +33,8 @@ func TestRepeatedBatches(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestSameBatchesAtOnce are copied by several replicas in different orders.
-func TestSameBatchesAtOnce(t *testing.T) {
+// TestConcurrentDuplicateBatches has several replicas copy the same batches in different orders.
+func TestConcurrentDuplicateBatches(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	var batch execution.Batch
@@ -70,7 +70,7 @@ func TestSameBatchesAtOnce(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestPartitionOfAnOlderRelease cannot be copied into.
+// TestPartitionOfAnOlderRelease stores into a partition that does not permit COPY.
 func TestPartitionOfAnOlderRelease(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -88,8 +88,8 @@ func TestPartitionOfAnOlderRelease(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestWhatIsNewIsCopied, and not inserted: nothing else would tell that copying never works.
-func TestWhatIsNewIsCopied(t *testing.T) {
+// TestNewRowsAreCopied checks that new rows are copied and not inserted. No other test fails if copying never works.
+func TestNewRowsAreCopied(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, r := newExecutionsOn(t, postgres.Config{URL: db.url})
@@ -101,8 +101,8 @@ func TestWhatIsNewIsCopied(t *testing.T) {
 	}
 }
 
-// TestOwnersRightsGoAgain where a restored dump brought them back.
-func TestOwnersRightsGoAgain(t *testing.T) {
+// TestOwnerRightsAreRevoked checks that the owner's rights are revoked after a restored dump granted them again.
+func TestOwnerRightsAreRevoked(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	one := anExecution()

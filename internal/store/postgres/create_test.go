@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-func TestCreatedDeploymentsAreReadAsTheyWereOrdered(t *testing.T) {
+func TestDeploymentRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b", "c")
 	placed := order("b", "a", "b")
@@ -48,11 +48,11 @@ func TestCreatedDeploymentsAreReadAsTheyWereOrdered(t *testing.T) {
 	}
 }
 
-func TestOrderForAgentsThatAreNotEnrolled(t *testing.T) {
+func TestCreateForUnknownAgents(t *testing.T) {
 	t.Parallel()
 	for collation, agents := range map[string][]string{
 		"C":        {"a", "B", "a-1", "a.1"},
-		"en-x-icu": {"a", "B", "a-1", "a.1"}, // sorts them in another order than bytes do
+		"en-x-icu": {"a", "B", "a-1", "a.1"}, // sorts differently from bytewise order
 	} {
 		t.Run(collation, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +81,7 @@ func TestOrderForAgentsThatAreNotEnrolled(t *testing.T) {
 	}
 }
 
-func TestOrderBySelector(t *testing.T) {
+func TestCreateBySelector(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	for _, a := range []fleet.Agent{
@@ -136,7 +136,7 @@ func TestOrderBySelector(t *testing.T) {
 	}
 }
 
-func TestOrderForTooMany(t *testing.T) {
+func TestCreateForTooManyAgents(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `INSERT INTO agents (id, name, labels, token_hash, poll_interval_seconds)
@@ -159,7 +159,7 @@ func TestOrderForTooMany(t *testing.T) {
 	}
 }
 
-// TestPendingDeployments are listed oldest first, and only what may be claimed now.
+// TestPendingDeployments checks that only deployments that can be claimed now are listed, oldest first.
 func TestPendingDeployments(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")

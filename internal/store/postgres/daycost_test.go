@@ -11,7 +11,7 @@ import (
 func TestDayCost(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
-	clock := func() time.Time { return time.Now().AddDate(0, 0, -3) } // ours, which the day does not go by
+	clock := func() time.Time { return time.Now().AddDate(0, 0, -3) } // the replica's; the day is the database's
 	s := postgres.NewExecutions(r.DB, keepAll, clock)
 	costs := func(at time.Time, nanoUSD *int64) execution.Execution {
 		return anExecution(func(e *execution.Execution) { e.CreatedAt, e.Cost = at, nanoUSD })

@@ -220,7 +220,7 @@ SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Sca
 	if err == nil {
 		db.lastVersion.Store(version)
 	}
-	return version, tellable(err)
+	return version, distinguishable(err)
 }
 
 // Now returns the time by the database's clock, which dates the stored rows.

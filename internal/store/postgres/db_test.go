@@ -35,7 +35,7 @@ func TestURLs(t *testing.T) {
 		_, openErr := postgres.Open(t.Context(), postgres.Config{URL: url})
 		for _, err := range []error{openErr, errors.New(postgres.URLFault(url)), postgres.Migrate(t.Context(), url)} {
 			if err == nil && strings.Contains(url, "pool_max_conns") {
-				continue // means nothing where there is no pool
+				continue // irrelevant without a pool
 			}
 			if err == nil || err.Error() == "" || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%s: want it refused without its password, got %v", url, err)
@@ -47,8 +47,8 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-// TestLimitsOfConnections hold where the URL does not say otherwise.
-func TestLimitsOfConnections(t *testing.T) {
+// TestConnectionLimits checks the defaults that apply unless the URL sets others.
+func TestConnectionLimits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	for _, tt := range []struct{ url, want string }{
@@ -58,7 +58,7 @@ func TestLimitsOfConnections(t *testing.T) {
 		{db.with(t, "application_name", "mine"), "30s 30s UTC mine"},
 	} {
 		r := newReplica(t, postgres.Config{URL: tt.url})
-		for range 2 { // a second time on a connection that was given back
+		for range 2 { // the second time on a connection returned to the pool
 			var got string
 			err := r.Query(t.Context(), `SELECT concat_ws(' ', current_setting('statement_timeout'),
 				current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'), current_setting('application_name'))`, &got)
@@ -69,9 +69,9 @@ func TestLimitsOfConnections(t *testing.T) {
 	}
 }
 
-// TestLostConnectionsFreeTheirPlaces has a network lose the only connection that the pool may have: nothing that is sent on
-// it is answered, and nothing closes it. The next query must not wait until the driver has given up its goodbye.
-func TestLostConnectionsFreeTheirPlaces(t *testing.T) {
+// TestLostConnectionsLeaveThePool stalls the pool's only connection: nothing sent on it is answered and
+// nothing closes it. The next query must not wait until the driver stops trying to close the connection.
+func TestLostConnectionsLeaveThePool(t *testing.T) {
 	t.Parallel()
 	between := newProxy(t, newDatabase(t))
 	r := newReplica(t, postgres.Config{URL: between.url, MaxConns: 1})

@@ -73,9 +73,9 @@ func (s *Deployments) Deployment(ctx context.Context, id uuid.UUID) (fleet.Deplo
 }
 
 // List returns up to most deployments before the given id, newest first, without their specs.
-func (s *Deployments) List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, most int) ([]fleet.Deployment, error) {
+func (s *Deployments) List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, limit int) ([]fleet.Deployment, error) {
 	params := dbgen.ListDeploymentsParams{
-		AgentID: optional(filter.AgentID), Status: optional(string(filter.Status)), Before: before, Most: int32(most),
+		AgentID: optional(filter.AgentID), Status: optional(string(filter.Status)), Before: before, Most: int32(limit),
 	}
 	if filter.GroupID != uuid.Nil {
 		params.GroupID = &filter.GroupID
@@ -114,11 +114,11 @@ func (s *Deployments) Cancel(ctx context.Context, id uuid.UUID) (fleet.Deploymen
 
 // ExpireLeases expires up to most attempts whose lease has run out, and returns their number.
 // Replicas may call it concurrently.
-func (s *Deployments) ExpireLeases(ctx context.Context, most int) (int, error) {
+func (s *Deployments) ExpireLeases(ctx context.Context, limit int) (int, error) {
 	var agents []string
 	err := s.db.inTx(ctx, "expire leases", func(q *dbgen.Queries) error {
 		agents = nil
-		rows, err := q.LockExpiredDeployments(ctx, int32(most))
+		rows, err := q.LockExpiredDeployments(ctx, int32(limit))
 		if err != nil {
 			return err
 		}

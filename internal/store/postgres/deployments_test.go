@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// oneOfEach makes the agent's deployments: one pending, one running, one succeeded, one failed, one cancelled.
+// oneOfEach creates deployments for the agent: one each pending, running, succeeded, failed and cancelled.
 func (r *replica) oneOfEach(t tester, agent string) map[fleet.Status]uuid.UUID {
 	t.Helper()
 	made := map[fleet.Status]uuid.UUID{}
@@ -32,7 +32,7 @@ func (r *replica) oneOfEach(t tester, agent string) map[fleet.Status]uuid.UUID {
 	return made
 }
 
-func TestListOfDeployments(t *testing.T) {
+func TestListDeployments(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b")
 	ofA, ofB := r.oneOfEach(t, "a"), r.oneOfEach(t, "b")
@@ -44,23 +44,23 @@ func TestListOfDeployments(t *testing.T) {
 		agent  string
 		status fleet.Status
 		before uuid.UUID
-		most   int
+		limit  int
 		want   []uuid.UUID
 	}{
-		"all":                    {before: uuid.Max, most: 100, want: all},
-		"the first page":         {before: uuid.Max, most: 3, want: all[:3]},
-		"the second page":        {before: all[2], most: 3, want: all[3:6]},
-		"the last page":          {before: all[8], most: 3, want: all[9:]},
-		"beyond the last page":   {before: all[9], most: 3},
-		"an agent's":             {agent: "a", before: uuid.Max, most: 100, want: newest(ofA)},
-		"an agent's second page": {agent: "b", before: all[1], most: 2, want: all[2:4]},
-		"nobody's":               {agent: "c", before: uuid.Max, most: 100},
-		"a status":               {status: fleet.Running, before: uuid.Max, most: 100, want: []uuid.UUID{ofB[fleet.Running], ofA[fleet.Running]}},
-		"a status, next page":    {status: fleet.Running, before: ofB[fleet.Running], most: 100, want: []uuid.UUID{ofA[fleet.Running]}},
-		"an agent's status":      {agent: "a", status: fleet.Failed, before: uuid.Max, most: 100, want: []uuid.UUID{ofA[fleet.Failed]}},
-		"a status nothing has":   {status: fleet.TimedOut, before: uuid.Max, most: 100},
+		"all":                    {before: uuid.Max, limit: 100, want: all},
+		"the first page":         {before: uuid.Max, limit: 3, want: all[:3]},
+		"the second page":        {before: all[2], limit: 3, want: all[3:6]},
+		"the last page":          {before: all[8], limit: 3, want: all[9:]},
+		"beyond the last page":   {before: all[9], limit: 3},
+		"an agent's":             {agent: "a", before: uuid.Max, limit: 100, want: newest(ofA)},
+		"an agent's second page": {agent: "b", before: all[1], limit: 2, want: all[2:4]},
+		"nobody's":               {agent: "c", before: uuid.Max, limit: 100},
+		"a status":               {status: fleet.Running, before: uuid.Max, limit: 100, want: []uuid.UUID{ofB[fleet.Running], ofA[fleet.Running]}},
+		"a status, next page":    {status: fleet.Running, before: ofB[fleet.Running], limit: 100, want: []uuid.UUID{ofA[fleet.Running]}},
+		"an agent's status":      {agent: "a", status: fleet.Failed, before: uuid.Max, limit: 100, want: []uuid.UUID{ofA[fleet.Failed]}},
+		"a status nothing has":   {status: fleet.TimedOut, before: uuid.Max, limit: 100},
 	} {
-		found, err := r.deployments.List(t.Context(), fleet.DeploymentFilter{AgentID: tt.agent, Status: tt.status}, tt.before, tt.most)
+		found, err := r.deployments.List(t.Context(), fleet.DeploymentFilter{AgentID: tt.agent, Status: tt.status}, tt.before, tt.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestGroup(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b", "c", "d")
 	made := r.create(t, order("a", "b", "c", "d"))
-	r.createOne(t, "a") // is of another group
+	r.createOne(t, "a") // in another group
 	r.report(t, "a", made.Deployments[0].ID, saying(fleet.Running, 1, "c"))
 	r.report(t, "b", made.Deployments[1].ID, saying(fleet.Running, 1, "c"))
 	r.report(t, "b", made.Deployments[1].ID, saying(fleet.Succeeded, 1, "c"))
@@ -97,7 +97,7 @@ func TestGroup(t *testing.T) {
 	}
 
 	want.Counts = map[fleet.Status]int64{fleet.Succeeded: 1, fleet.Cancelled: 3}
-	for i, told := range [][]string{{"a", "c", "d"}, nil} { // the second time it changes nothing
+	for i, told := range [][]string{{"a", "c", "d"}, nil} { // the second time is a no-op
 		got, err := r.deployments.CancelGroup(t.Context(), made.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -119,7 +119,7 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-func TestAttemptsOfThePast(t *testing.T) {
+func TestPastAttempts(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	id := r.createOne(t, "a")
@@ -160,8 +160,9 @@ func TestAttemptsOfThePast(t *testing.T) {
 	}
 }
 
-// TestWhoIsTold: only what changes an agent's pending set is told of, to this replica at once, to the others by their sweeps.
-func TestWhoIsTold(t *testing.T) {
+// TestNotifiedAgents checks that only changes of an agent's pending set are
+// announced: to this replica at once, to the others by their sweeps.
+func TestNotifiedAgents(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	id := r.createOne(t, "a")
@@ -192,7 +193,7 @@ func TestWhoIsTold(t *testing.T) {
 	}
 }
 
-func TestExpiryTakesSoManyAtATime(t *testing.T) {
+func TestExpiryIsBatched(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	for range 5 {

@@ -71,8 +71,9 @@ func TestEnrolmentsOfATokenAreLimited(t *testing.T) {
 	}
 }
 
-// A large limit is held as well, though far from it not every enrolment counts.
-func TestALargeLimitOfEnrolments(t *testing.T) {
+// TestLargeEnrolmentLimit checks that a large limit is
+// enforced, although enrollments far below it are not all counted.
+func TestLargeEnrolmentLimit(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	r := newReplica(t, postgres.Config{URL: db.url})
@@ -99,7 +100,7 @@ func TestALargeLimitOfEnrolments(t *testing.T) {
 	}
 }
 
-func TestAgentsThatNeverPolledAreRetired(t *testing.T) {
+func TestNeverPolledAgentsAreDeleted(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "an admin's")
 	for _, id := range []string{"unseen", "polled", "expected", "new"} {
@@ -135,7 +136,7 @@ func TestAgentsThatNeverPolledAreRetired(t *testing.T) {
 	}
 }
 
-func TestDemandIsByWhoEnrolled(t *testing.T) {
+func TestDemandByEnrolmentToken(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "admin's")
 	interval := func(d time.Duration) func(*fleet.Agent) { return func(a *fleet.Agent) { a.PollInterval = d } }

@@ -12,8 +12,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestErasureHoldsForWhatComesLater erases a user of whom something is still on its way.
-func TestErasureHoldsForWhatComesLater(t *testing.T) {
+// TestErasureCoversLaterExecutions erases a user while executions of that user are still in transit.
+func TestErasureCoversLaterExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -30,7 +30,7 @@ func TestErasureHoldsForWhatComesLater(t *testing.T) {
 		t.Fatalf("want one execution erased, got %+v, %v", erased, err)
 	}
 	back, other := of("gone", time.Now().Add(time.Second)), of("stays", before)
-	for _, repeated := range []bool{false, true} { // then it asks which are new
+	for _, repeated := range []bool{false, true} { // if repeated, the store first looks up which are new
 		done := commit(t, s, late, stored, back, other)
 		if want := []bool{false, false, !repeated, !repeated}; !slices.Equal(done.New, want) {
 			t.Errorf("new: want %v, got %v", want, done.New)
@@ -53,8 +53,9 @@ func TestErasureHoldsForWhatComesLater(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureHoldsForAncestorsToCome: an execution that waits for its ancestors becomes an erased user's.
-func TestErasureHoldsForAncestorsToCome(t *testing.T) {
+// TestErasureCoversLaterAncestors checks an execution that
+// waits for its ancestors and turns out to be of an erased user.
+func TestErasureCoversLaterAncestors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -81,8 +82,8 @@ func TestErasureHoldsForAncestorsToCome(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestErasureMissesNothingThatIsBeingStored has replicas store a user's executions while the user is erased.
-func TestErasureMissesNothingThatIsBeingStored(t *testing.T) {
+// TestErasureCoversConcurrentCommits erases a user while replicas store the user's executions.
+func TestErasureCoversConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
@@ -116,7 +117,7 @@ func TestErasureMissesNothingThatIsBeingStored(t *testing.T) {
 	checkRollups(t, db)
 }
 
-func TestErasuresAreForgottenWithTheExecutions(t *testing.T) {
+func TestErasuresExpireWithExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)

@@ -15,14 +15,14 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// storeAt is a store at whose place it is a given time.
+// storeAt returns a store whose clock shows now.
 func storeAt(t testing.TB, db database, now time.Time, kept postgres.ExecutionRetention) *postgres.Executions {
 	t.Helper()
 	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 4})
 	return postgres.NewExecutions(r.DB, kept, func() time.Time { return now })
 }
 
-// anyExecution differs from others in all that figures go by.
+// anyExecution returns an execution with random values in everything that figures depend on.
 func anyExecution(random *rand.Rand, at time.Time) execution.Execution {
 	return anExecution(func(e *execution.Execution) {
 		e.CreatedAt = at.UTC().Truncate(time.Microsecond)
@@ -44,29 +44,29 @@ func anyExecution(random *rand.Rand, at time.Time) execution.Execution {
 	})
 }
 
-// anyEvidence sets what says how well the cost is known.
+// anyEvidence sets the fields that record how well the cost is known.
 func anyEvidence(random *rand.Rand, e *execution.Execution) {
 	e.Usage = []execution.Usage{execution.UsageNone, execution.UsageReported, execution.UsageUnknown, execution.UsageEstimated}[random.IntN(4)]
-	e.Tokens.Used += random.Int64N(2) * 100 // beyond the parts
+	e.Tokens.Used += random.Int64N(2) * 100 // more than the sum of the parts
 	if random.IntN(2) == 0 {
 		e.ProviderCost = new(random.Int64N(1_000_000_000))
 	}
 }
 
-// evidenceColumns sums up what execution.Evidence is made of, from rows.
+// evidenceColumns selects the counts of execution.Evidence from rows.
 const evidenceColumns = `count(*) FILTER (WHERE usage IN ('unknown', 'estimated')),
 	COALESCE(sum(cost_nano_usd) FILTER (WHERE usage = 'estimated'), 0)::bigint, COALESCE(sum(provider_cost_nano_usd), 0)::bigint,
 	COALESCE(sum(provider_cost_nano_usd) FILTER (WHERE cost_nano_usd IS NULL), 0)::bigint,
 	COALESCE(sum(cost_nano_usd) FILTER (WHERE provider_cost_nano_usd IS NOT NULL), 0)::bigint`
 
-// unpricedColumn sums up the tokens that are in no cost.
+// unpricedColumn selects the sum of the tokens that are in no cost.
 const unpricedColumn = `COALESCE(sum(` + unpricedTokens + `), 0)::bigint`
 
-// unpricedTokens is how many of a row's tokens are in no cost.
+// unpricedTokens is the number of a row's tokens that are in no cost.
 const unpricedTokens = `CASE WHEN cost_nano_usd IS NULL THEN tokens_used WHEN usage = '' THEN 0
 	ELSE GREATEST(tokens_used - input_tokens - output_tokens, 0) END`
 
-// naive runs SQL over the rows, as who sees all of them.
+// naive runs a query over the rows as a role that sees all of them.
 func naive[T any](t tester, db database, one pgx.RowToFunc[T], sql string, args ...any) []T {
 	t.Helper()
 	var all []T
@@ -84,7 +84,7 @@ func naive[T any](t tester, db database, one pgx.RowToFunc[T], sql string, args 
 	return all
 }
 
-// naiveMetrics is what a scan of the rows comes to.
+// naiveMetrics returns the metrics of a scan of the rows.
 func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 	t.Helper()
 	m := execution.Metrics{Agents: map[string]execution.Figures{}, Models: map[string]execution.Figures{}}
@@ -120,7 +120,7 @@ func naiveMetrics(t tester, db database, w execution.Window) execution.Metrics {
 	return m
 }
 
-// compareMetrics wants the figures of a window to be those of its rows: percentiles within 1 %, all others exactly.
+// compareMetrics checks that the figures of a window are those of its rows: percentiles within 1 %, all others exactly.
 func compareMetrics(t tester, db database, s *postgres.Executions, asked execution.Window, what string) {
 	t.Helper()
 	facts, err := s.Facts(t.Context(), asked)
@@ -132,7 +132,7 @@ func compareMetrics(t tester, db database, s *postgres.Executions, asked executi
 		t.Errorf("%s: %v to %v: answered of %v to %v", what, asked.From, asked.To, w.From, w.To)
 	}
 	want, got := naiveMetrics(t, db, w), facts.Metrics()
-	near := cmpopts.EquateApprox(1.01*sketch.RelativeAccuracy, 0.000_001) // what took no time at all took some nanoseconds
+	near := cmpopts.EquateApprox(1.01*sketch.RelativeAccuracy, 0.000_001) // 0 is recorded as some nanoseconds
 	if diff := cmp.Diff(want, got, near); diff != "" {
 		t.Errorf("%s: %v to %v (-rows +rollups):\n%s", what, w.From, w.To, diff)
 	}
@@ -150,8 +150,8 @@ func compareMetrics(t tester, db database, s *postgres.Executions, asked executi
 	}
 }
 
-// TestFactsEqualTheRows compares windows of all sizes and places with a scan, before anything is folded, when some is, and
-// when all is and whatever is older than its retention is dropped.
+// TestFactsEqualTheRows compares windows of all sizes and positions with a scan of the rows: before
+// any fold, after some deltas are folded, and after all are folded and expired rollups are dropped.
 func TestFactsEqualTheRows(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -161,7 +161,7 @@ func TestFactsEqualTheRows(t *testing.T) {
 	now := time.Date(2026, 10, 28, 9, 7, 33, 0, time.UTC)
 	kept := postgres.ExecutionRetention{Executions: 3000 * day, Minutes: 2 * day, Quarters: 35 * day, Hours: 400 * day, Days: 2000 * day}
 	s := storeAt(t, db, now, kept)
-	// Around these times a narrower width begins to be kept; each has its own rows.
+	// At these times a narrower width begins to be kept; each has its own rows.
 	edges := []time.Time{now, now.Add(-kept.Minutes), now.Add(-kept.Quarters), now.Add(-kept.Hours), now.Add(-500 * day)}
 	near := func() time.Time {
 		return edges[random.IntN(len(edges))].Add(time.Duration(random.Int64N(int64(30*time.Hour)) - int64(15*time.Hour)))
@@ -214,20 +214,21 @@ func TestFactsEqualTheRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare("all folded, and the old dropped")
-	store() // some of it late
+	store() // some of it arrives late
 	compare("some more, late")
 	foldAll(t, s)
 	compare("what was late folded too")
 }
 
-// TestFactsAreOfOneMoment: while others fold, what is taken away is of the same moment as what it is taken from.
-func TestFactsAreOfOneMoment(t *testing.T) {
+// TestFactsAreOneSnapshot checks that, while others fold, what is
+// subtracted is read from the same snapshot as what it is subtracted from.
+func TestFactsAreOneSnapshot(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	random := rand.New(rand.NewPCG(1, 0))
 	now := time.Now().UTC().Truncate(day).Add(3*time.Hour + 7*time.Minute + time.Second)
 	s := storeAt(t, db, now, postgres.ExecutionRetention{Executions: 9 * day, Minutes: 9 * day, Quarters: 9 * day, Hours: 9 * day, Days: 9 * day})
-	last := execution.Window{From: now.Add(-24 * time.Hour), To: now} // yesterday and today, but for what is taken away of either
+	last := execution.Window{From: now.Add(-24 * time.Hour), To: now} // yesterday and today, minus parts of either
 	for range 8 {
 		var some []execution.Execution
 		for range 500 {
@@ -264,8 +265,8 @@ func TestFactsAreOfOneMoment(t *testing.T) {
 	compareMetrics(t, db, s, last, "all folded")
 }
 
-// TestFactsLeaveOutWhatWentAway: a cell that all was taken from again is none.
-func TestFactsLeaveOutWhatWentAway(t *testing.T) {
+// TestFactsExcludeDeletedRows checks that a cell is omitted once everything in it was subtracted.
+func TestFactsExcludeDeletedRows(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o, tr := newExecutions(t, db), &settling{db: db}, newTrace()

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// newExecutionsOn is a store all of whose statements run on one connection, which the replica's Query uses too.
+// newExecutionsOn returns a store that runs all statements on one connection, which the replica's Query uses too.
 func newExecutionsOn(t testing.TB, config postgres.Config) (*postgres.Executions, *replica) {
 	t.Helper()
 	config.MaxConns = 1
@@ -24,7 +24,7 @@ func newExecutionsOn(t testing.TB, config postgres.Config) (*postgres.Executions
 	return postgres.NewExecutions(r.DB, keepExecutions, time.Now), r
 }
 
-// on asks on the replica's own connection.
+// on queries one value on the replica's own connection.
 func on[T any](t testing.TB, r *replica, sql string) (answer T) {
 	t.Helper()
 	if err := r.Query(t.Context(), sql, &answer); err != nil {
@@ -33,7 +33,7 @@ func on[T any](t testing.TB, r *replica, sql string) (answer T) {
 	return answer
 }
 
-// aBatch touches all tables that a commit does.
+// aBatch returns a batch whose commit writes to all tables.
 func aBatch() execution.Batch {
 	tr := newTrace()
 	b := batchOf(tr.call("3", "2"), tr.run("1", "", "tutor", "ada", "s"))
@@ -41,7 +41,7 @@ func aBatch() execution.Batch {
 	return b
 }
 
-// inTables is how much there is in each of the tables that a commit writes to.
+// inTables returns the number of rows in each table that a commit writes to.
 func inTables(t testing.TB, db database) (rows [5]int) {
 	t.Helper()
 	for i, table := range []string{"agent_executions", "execution_deltas", "user_deltas", "span_ancestors", "unsettled_executions"} {
@@ -52,9 +52,9 @@ func inTables(t testing.TB, db database) (rows [5]int) {
 
 var ofABatch = [5]int{3, 3, 3, 2, 1}
 
-// TestFailedCommitLeavesNothing fails at each of a commit's statements in turn, and at the end. The same batch then finds
-// nothing of it there.
-func TestFailedCommitLeavesNothing(t *testing.T) {
+// TestFailedCommitStoresNothing makes each statement of a commit fail in turn, and the
+// commit itself. It then checks that nothing of the batch is stored, by committing it again.
+func TestFailedCommitStoresNothing(t *testing.T) {
 	t.Parallel()
 	spoilt := func(change func(*execution.Execution)) func(*testing.T, database, execution.Batch) (execution.Batch, func()) {
 		return func(_ *testing.T, _ database, b execution.Batch) (execution.Batch, func()) {
@@ -115,7 +115,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	}
 }
 
-// longText cannot be compressed to next to nothing.
+// longText returns a text that does not compress well.
 func longText(n int) string {
 	text := make([]byte, n)
 	state := uint32(1)
@@ -126,8 +126,8 @@ func longText(n int) string {
 	return string(text)
 }
 
-// TestCommitIsCutOff while it waits for a lock, in the middle.
-func TestCommitIsCutOff(t *testing.T) {
+// TestInterruptedCommit interrupts a commit while it waits for a lock.
+func TestInterruptedCommit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		cut         func(t *testing.T, db database, cancel context.CancelFunc)
@@ -170,8 +170,9 @@ func TestCommitIsCutOff(t *testing.T) {
 	}
 }
 
-// TestStagingTableIsLost with what else the session had, or holds what is left of another.
-func TestStagingTableIsLost(t *testing.T) {
+// TestLostStagingTable commits after the session lost its temporary
+// tables, and into a staging table that another commit used.
+func TestLostStagingTable(t *testing.T) {
 	t.Parallel()
 	for _, pooler := range []bool{false, true} {
 		db := newDatabase(t)
@@ -189,8 +190,9 @@ func TestStagingTableIsLost(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftOnAConnection that a pooler hands on to others.
-func TestNothingIsLeftOnAConnection(t *testing.T) {
+// TestConnectionsAreReturnedClean checks that no session state
+// remains on a connection, which a pooler hands on to other clients.
+func TestConnectionsAreReturnedClean(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, r := newExecutionsOn(t, postgres.Config{URL: db.url, Pooler: true})
@@ -210,7 +212,7 @@ func TestNothingIsLeftOnAConnection(t *testing.T) {
 		"errors":   func() error { _, err := s.Errors(t.Context(), execution.Position{}, 5); return err },
 		"activity": func() error { _, err := s.UserActivity(t.Context(), "ada", execution.Position{}, 5); return err },
 		"erase":    func() error { _, err := s.EraseUser(t.Context(), "ada"); return err },
-		"reprice":  func() error { _, err := s.Reprice(t.Context(), lastHour(), dearer); return err },
+		"reprice":  func() error { _, err := s.Reprice(t.Context(), lastHour(), moreExpensive); return err },
 		"facts":    func() error { _, err := s.Facts(t.Context(), lastHour()); return err },
 		"costs": func() error {
 			_, err := s.Costs(t.Context(), execution.CostQuery{Days: 3, TimeZone: "UTC", GroupBy: execution.ByUser, Limit: 5})
@@ -224,14 +226,14 @@ func TestNothingIsLeftOnAConnection(t *testing.T) {
 		left := on[string](t, r, `SELECT concat_ws(' ', (SELECT count(*) FROM pg_class WHERE relpersistence = 't'),
 			(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'),
 			current_user = session_user, current_setting('watchbill.user_id', true), current_setting('lock_timeout'))`)
-		if left != "0 0 0 t 0" && left != "0 0 0 t  0" { // the setting is empty once there was one
+		if left != "0 0 0 t 0" && left != "0 0 0 t  0" { // the setting is empty after its first use
 			t.Errorf("%s: left tables, statements, locks, the role or settings: %s", what, left)
 		}
 	}
 }
 
-// TestPartitionGoesAway under a replica that remembers having seen it, in all the ways in which it may.
-func TestPartitionGoesAway(t *testing.T) {
+// TestDroppedPartition removes, in every possible way, a partition that a replica remembers.
+func TestDroppedPartition(t *testing.T) {
 	t.Parallel()
 	old := time.Now().UTC().Add(-20 * day).Truncate(time.Microsecond)
 	partition := "agent_executions_" + old.Format("20060102")
@@ -267,8 +269,8 @@ func TestPartitionGoesAway(t *testing.T) {
 	}
 }
 
-// TestReplicasCleanUpAtOnce: who comes second finds nothing left to do, or waits.
-func TestReplicasCleanUpAtOnce(t *testing.T) {
+// TestConcurrentRetention checks that the second of two concurrent clean-ups waits or finds nothing to do.
+func TestConcurrentRetention(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	first := newExecutions(t, db)

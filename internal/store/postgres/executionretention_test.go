@@ -12,12 +12,12 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestEveryPartitionIsSecured goes by what PostgreSQL itself says.
+// TestEveryPartitionIsSecured checks the partitions' security in PostgreSQL's catalog.
 func TestEveryPartitionIsSecured(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
-	for range 2 { // the second finds them there
+	for range 2 { // the second time the partitions exist
 		if err := s.CleanUp(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -30,8 +30,8 @@ func TestEveryPartitionIsSecured(t *testing.T) {
 	}
 }
 
-// TestPartitionsComeAndGo has days that are too old dropped, also where that was broken off half-way.
-func TestPartitionsComeAndGo(t *testing.T) {
+// TestPartitionLifecycle checks that expired days are dropped, also after an interrupted drop.
+func TestPartitionLifecycle(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, other := newExecutions(t, db), newExecutions(t, db)
@@ -54,7 +54,7 @@ func TestPartitionsComeAndGo(t *testing.T) {
 	if got := days(); got != before-2 {
 		t.Errorf("want two of %d dropped, got %d left", before, got)
 	}
-	commit(t, other, began(20*day)) // which it believes to have a partition
+	commit(t, other, began(20*day)) // it still assumes that the partition exists
 	if got := days(); got != before-1 {
 		t.Errorf("want one made again, got %d", got)
 	}
@@ -63,7 +63,7 @@ func TestPartitionsComeAndGo(t *testing.T) {
 	}
 }
 
-func TestRollupsHaveTheirRetention(t *testing.T) {
+func TestRollupRetention(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -88,13 +88,13 @@ func TestRollupsHaveTheirRetention(t *testing.T) {
 	}
 }
 
-func TestErasureLeavesNothing(t *testing.T) {
+func TestErasureDeletesEverything(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
 	gone := func(e *execution.Execution) { e.UserID = "gone" }
 	var theirs []execution.Execution
-	for range 4500 { // more than one transaction takes
+	for range 4500 { // more than fit in one transaction
 		theirs = append(theirs, anExecution(gone))
 	}
 	commit(t, s, theirs...)
@@ -122,7 +122,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestManyNames has more agents than the rollups tell apart, on two replicas at once.
+// TestManyNames stores more agents than the rollups distinguish, on two replicas at once.
 func TestManyNames(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -146,12 +146,12 @@ func TestManyNames(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// lettered is a name that has another shape for each number.
+// lettered returns a name whose shape differs for each n.
 func lettered(prefix string, n int) string {
 	return prefix + " " + strings.NewReplacer("0", "g", "1", "h", "2", "i", "3", "j", "4", "k", "5", "l", "6", "m", "7", "n", "8", "o", "9", "p").Replace(fmt.Sprint(n))
 }
 
-// TestNamesWithIDsTakeHalf: a program with ids in its names leaves places for those that come after it.
+// TestNamesWithIDsTakeHalf checks that a program with ids in its names leaves half of the places to later programs.
 func TestNamesWithIDsTakeHalf(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -204,8 +204,8 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestNamesMakeRoom has names that are used no more, and one that still is.
-func TestNamesMakeRoom(t *testing.T) {
+// TestNameEviction checks that names no longer in use are removed, and names in use are kept.
+func TestNameEviction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -215,7 +215,7 @@ func TestNamesMakeRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.exec(t, `UPDATE rollup_names SET registered_at = now() - interval '2 hours'`)
-	db.exec(t, `INSERT INTO rollup_names (kind, name) VALUES ('agent', 'fresh')`) // whose first row is about to be committed
+	db.exec(t, `INSERT INTO rollup_names (kind, name) VALUES ('agent', 'fresh')`) // its first row is not committed yet
 	for _, tt := range []struct {
 		later time.Duration
 		want  string
@@ -227,7 +227,7 @@ func TestNamesMakeRoom(t *testing.T) {
 			t.Errorf("%s later: want %q, got %q", tt.later, tt.want, got)
 		}
 	}
-	commit(t, s, anExecution(func(e *execution.Execution) { e.AgentName = "old" })) // is told apart again
+	commit(t, s, anExecution(func(e *execution.Execution) { e.AgentName = "old" })) // is counted under its name again
 	if others := ask[int](t, db, `SELECT count(*) FROM execution_deltas WHERE agent = 'other'`); others != 0 {
 		t.Errorf("want it told apart again, got %d others", others)
 	}

@@ -12,12 +12,12 @@ import (
 )
 
 // Errors returns up to most failed executions after the given position, newest first.
-func (s *Executions) Errors(ctx context.Context, after execution.Position, most int) ([]execution.Execution, error) {
+func (s *Executions) Errors(ctx context.Context, after execution.Position, limit int) ([]execution.Execution, error) {
 	var found []execution.Execution
 	err := s.db.inTxAs(ctx, admin, "list errors", func(tx pgx.Tx) error {
 		before, user, id := s.beforeOf(after)
 		rows, err := s.db.queries.WithTx(tx).RecentFailures(ctx, dbgen.RecentFailuresParams{
-			Before: before, BeforeUser: user, BeforeID: id, Most: int32(most),
+			Before: before, BeforeUser: user, BeforeID: id, Most: int32(limit),
 		})
 		found = executionsOf(rows)
 		return err
@@ -27,12 +27,12 @@ func (s *Executions) Errors(ctx context.Context, after execution.Position, most 
 
 // UserActivity returns up to most of a user's executions after the given position, newest first. It runs as that user,
 // so that row-level security hides those of others.
-func (s *Executions) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
+func (s *Executions) UserActivity(ctx context.Context, userID string, after execution.Position, limit int) ([]execution.Execution, error) {
 	var found []execution.Execution
 	err := s.db.inTxOf(ctx, userID, "list a user's activity", func(tx pgx.Tx) error {
 		before, _, id := s.beforeOf(after)
 		rows, err := s.db.queries.WithTx(tx).UserActivity(ctx, dbgen.UserActivityParams{
-			UserID: userID, Before: before, BeforeID: id, Most: int32(most),
+			UserID: userID, Before: before, BeforeID: id, Most: int32(limit),
 		})
 		found = executionsOf(rows)
 		return err

@@ -31,7 +31,7 @@ func newExecutions(t testing.TB, db database) *postgres.Executions {
 	return postgres.NewExecutions(r.DB, keepExecutions, time.Now)
 }
 
-// anExecution is a valid one, of a moment ago.
+// anExecution returns a valid execution that began a moment ago.
 func anExecution(change ...func(*execution.Execution)) execution.Execution {
 	e := execution.Execution{
 		ID: uuid.NewString(), CreatedAt: time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond),
@@ -54,7 +54,7 @@ func commit(t testing.TB, s *postgres.Executions, executions ...execution.Execut
 	return done
 }
 
-func TestExecutionIsReadAsItWasStored(t *testing.T) {
+func TestExecutionRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
 	want := anExecution(func(e *execution.Execution) {
@@ -95,7 +95,7 @@ func TestDuplicatesChangeNothing(t *testing.T) {
 		t.Errorf("one that was stored: got %v", got)
 	}
 	d, e := anExecution(), anExecution()
-	for _, batch := range [][]execution.Execution{{d}, {d, e}, {c}} { // after one that has none, and after one that has
+	for _, batch := range [][]execution.Execution{{d}, {d, e}, {c}} { // after batches without and with duplicates
 		want := make([]bool, len(batch))
 		want[len(batch)-1] = batch[len(batch)-1].ID != c.ID
 		if got := commit(t, s, batch...).New; !slices.Equal(got, want) {
@@ -196,13 +196,13 @@ func randomStep(ctx context.Context, s *postgres.Executions, random *rand.Rand, 
 	return err
 }
 
-// randomBatch has requests, and traces whose spans come in any order, in this batch or a later one.
+// randomBatch returns requests and traces whose spans arrive in any order, in this batch or a later one.
 func randomBatch(random *rand.Rand) execution.Batch {
 	var batch execution.Batch
 	pick := func(prefix string, n int) string { return fmt.Sprintf("%s-%d", prefix, random.IntN(n)) }
 	for range random.IntN(40) {
 		e := anExecution(func(e *execution.Execution) {
-			e.UserID, e.AgentName, e.Model = pick("user", 12), pick("agent", 4), pick("model", 12) // half of the users are never erased
+			e.UserID, e.AgentName, e.Model = pick("user", 12), pick("agent", 4), pick("model", 12) // half are never erased
 			e.CreatedAt = e.CreatedAt.Add(-time.Duration(random.Int64N(int64(40 * time.Hour)))).Truncate(time.Microsecond)
 			e.Duration = time.Duration(random.Int64N(int64(time.Hour))).Truncate(time.Microsecond)
 			e.Status = []execution.Status{execution.Success, execution.Failure, execution.Timeout}[random.IntN(3)]
@@ -219,7 +219,7 @@ func randomBatch(random *rand.Rand) execution.Batch {
 				e.ParentSpanID = "0000000000000001"
 			}
 			e.ID = e.TraceID + "-" + e.SpanID
-			e.CreatedAt = time.Now().UTC().Truncate(day) // the same when it comes again
+			e.CreatedAt = time.Now().UTC().Truncate(day) // the same when repeated
 			span := execution.Span{TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Execution: true}
 			if e.ParentSpanID != "" && random.IntN(2) == 0 { // some are the same call as another
 				span.Role, span.Status, span.Scope, span.Process = execution.RoleCall, e.Status, "scope "+e.SpanID, "process"
@@ -236,8 +236,9 @@ func randomBatch(random *rand.Rand) execution.Batch {
 	return batch
 }
 
-// TestPayloadsOfAnOlderRelease are in other columns, and are read, kept and handed over as those of this release are.
-func TestPayloadsOfAnOlderRelease(t *testing.T) {
+// TestPayloadsOfPreviousRelease checks that payloads in the columns of an
+// older release are read, kept and exported like those of this release.
+func TestPayloadsOfPreviousRelease(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	s, o := newExecutions(t, db), &settling{db: db}

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// insufficientPrivilege is the SQLSTATE of what a role may not do.
+// insufficientPrivilege is the SQLSTATE of a missing permission.
 const insufficientPrivilege = "42501"
 
 func refused(err error) bool {
@@ -20,8 +20,8 @@ func refused(err error) bool {
 	return errors.As(err, &fault) && fault.Code == insufficientPrivilege
 }
 
-// TestNobodySeesAnothersExecutions looks at one user's executions in every way there is, as another.
-func TestNobodySeesAnothersExecutions(t *testing.T) {
+// TestRowLevelSecurity tries to read one user's executions as another user, in every possible way.
+func TestRowLevelSecurity(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -61,7 +61,7 @@ func TestNobodySeesAnothersExecutions(t *testing.T) {
 	} {
 		for way, sql := range ways {
 			if who == "the owner without role" && (way == "the user's deltas" || way == "erasures") {
-				continue // nothing may be copied into a table that is guarded; and of erasures there are hashes alone
+				continue // COPY into a protected table is not permitted, and erasures hold only hashes
 			}
 			var seen int
 			err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) error {
@@ -83,7 +83,7 @@ func TestNobodySeesAnothersExecutions(t *testing.T) {
 			t.Errorf("%q: want nothing, got %v, %v", name, got, err)
 		}
 	}
-	// The condition in the query's text is for the index: without it the rows are the same.
+	// The query's own condition is only there for the index: without it the rows are the same.
 	var own int
 	err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_user; SET LOCAL watchbill.user_id = 'curious'`); err != nil {
@@ -108,8 +108,8 @@ func commitWaiting(t *testing.T, s *postgres.Executions) {
 	}
 }
 
-// TestWriterSeesKeysAlone: who stores executions cannot read what others stored.
-func TestWriterSeesKeysAlone(t *testing.T) {
+// TestWriterReadsOnlyKeys checks that the role that stores executions cannot read what others stored.
+func TestWriterReadsOnlyKeys(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	commit(t, newExecutions(t, db), anExecution())

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// What the tests see of this package beyond its API.
+// This file exports internals of the package for its tests.
 
 const (
 	MaxTries     = maxTries
@@ -21,15 +21,15 @@ const (
 	SweepChanges = sweepChanges
 )
 
-// InTx is inTx.
+// InTx exports inTx.
 func (db *DB) InTx(ctx context.Context, doing string, do func(q *dbgen.Queries) error) error {
 	return db.inTx(ctx, doing, do)
 }
 
-// ConnConfig is connConfig.
+// ConnConfig exports connConfig.
 func ConnConfig(url string) (*pgx.ConnConfig, error) { return connConfig(url) }
 
-// Acquire takes a connection of the pool.
+// Acquire acquires a connection of the pool.
 func (db *DB) Acquire(ctx context.Context) (*pgxpool.Conn, error) { return db.pool.Acquire(ctx) }
 
 // Query reads one value through the pool.
@@ -37,12 +37,12 @@ func (db *DB) Query(ctx context.Context, sql string, value any) error {
 	return db.pool.QueryRow(ctx, sql).Scan(value)
 }
 
-// NewTracer makes the tracer that Open gives to the pool, with a clock.
+// NewTracer returns the tracer that Open gives to the pool, with a clock.
 func NewTracer(observer QueryObserver, now func() time.Time) pgx.QueryTracer {
 	return &tracer{observer: observer, now: now}
 }
 
-// Hurry shortens the time after which a stalled connection is noticed.
+// Hurry shortens the time after which a stalled connection is detected.
 func (h *Hints) Hurry(quiet, patience time.Duration) { h.quiet, h.patience = quiet, patience }
 
 // MigrateDown takes every migration back. It destroys all data.

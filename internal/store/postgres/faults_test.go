@@ -14,7 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// failOnDemand makes each enrolment fail with the SQLSTATE that is the agent's name, as often as its version says.
+// failOnDemand makes each enrollment fail with the SQLSTATE in
+// the agent's name, as many times as the agent's version says.
 func failOnDemand(t *testing.T, db database) {
 	t.Helper()
 	db.exec(t, `CREATE SEQUENCE tries`)
@@ -58,7 +59,7 @@ func TestConstraintsHoldAndAreNotUnavailability(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		err        error
-		constraint string // empty: a fault of the domain
+		constraint string // empty for a domain error
 	}{
 		"id taken":               {enroll(agent("a"), fleet.HashToken("new")), ""},
 		"no id":                  {enroll(agent(""), fleet.HashToken("new")), "agents_id_check"},
@@ -84,7 +85,7 @@ func TestConstraintsHoldAndAreNotUnavailability(t *testing.T) {
 	}
 }
 
-// TestUnavailable has all the ways in which a database is away.
+// TestUnavailable checks every way in which a database can be unreachable.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, try := range map[string]func(*testing.T, database, *replica) error{
@@ -174,13 +175,13 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestCallerWentAway: a request that its caller gave up says nothing about the database.
-func TestCallerWentAway(t *testing.T) {
+// TestCallerCancelled checks that a request canceled by its caller is not reported as a database failure.
+func TestCallerCancelled(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	fresh := newReplica(t, postgres.Config{URL: db.url}) // has no connection yet
+	fresh := newReplica(t, postgres.Config{URL: db.url}) // it has no connection yet
 	for name, try := range map[string]func() error{
 		"before a query":       func() error { return r.agents.RotateToken(canceled, "a", fleet.HashToken("new")) },
 		"before a transaction": func() error { return r.agents.DeleteAgent(canceled, "a") },
@@ -211,7 +212,7 @@ func TestCallerWentAway(t *testing.T) {
 	}
 }
 
-// canceledWhileWaiting does something to the agent "a", which is locked, and gives it up.
+// canceledWhileWaiting calls do on the agent "a", whose row is locked, and cancels it while it waits.
 func canceledWhileWaiting(t *testing.T, db database, do func(context.Context) error) error {
 	t.Helper()
 	defer locked(t, db)()
@@ -248,7 +249,7 @@ func locked(t *testing.T, db database) (release func()) {
 	return func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }
 }
 
-// untilWaiting returns when so many of the database's connections wait for a lock.
+// untilWaiting returns once n of the database's connections wait for a lock.
 func (db database) untilWaiting(t tester, n int) {
 	t.Helper()
 	eventually(t, "connections wait for locks", func() bool {

@@ -90,7 +90,7 @@ func TestFleetSampleIsSharedByReplicas(t *testing.T) {
 	}
 }
 
-// TestFleetSampleOfAReplicaWhoseClockIsWrong is one all the same: the database's clock dates it.
+// TestFleetSampleOfAReplicaWhoseClockIsWrong checks that samples are dated by the database's clock.
 func TestFleetSampleOfAReplicaWhoseClockIsWrong(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
@@ -102,7 +102,7 @@ func TestFleetSampleOfAReplicaWhoseClockIsWrong(t *testing.T) {
 	}
 }
 
-// saveFleet stores a minute's rollup of so many samples, of which the last counted these agents.
+// saveFleet stores a minute's rollup of a number of samples, with the counts of the last one.
 func (db database) saveFleet(t tester, at time.Time, samples int, online, late, offline int64, deployments string) {
 	t.Helper()
 	db.exec(t, `INSERT INTO fleet_rollups (bucket, sampled_at, agents_online, agents_late, agents_offline,
@@ -111,7 +111,7 @@ func (db database) saveFleet(t tester, at time.Time, samples int, online, late, 
 		at, online, late, offline, deployments, samples)
 }
 
-func TestFactsOfTheFleet(t *testing.T) {
+func TestFleetFacts(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.saveFleet(t, noon, 1, 10, 0, 5, `{"pending": 1}`)
@@ -127,7 +127,7 @@ func TestFactsOfTheFleet(t *testing.T) {
 	}
 }
 
-func TestSamplesOfAMinuteAddUp(t *testing.T) {
+func TestSamplesOfAMinuteAreSummed(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	r.saw(t, mailbox.Sighting{ID: "a", Interval: 10 * time.Second})

@@ -20,11 +20,11 @@ import (
 
 // The numbers of deltas folded in one transaction. The more of a user's deltas are folded together, the
 // less often the user's rollups are written. If a fold exceeds the statement timeout, the next one folds
-// half as many, down to 1/2^mostHalvings.
+// half as many, down to 1/2^maxHalvings.
 const (
 	foldAtOnce      = 20_000
 	foldUsersAtOnce = 100_000
-	mostHalvings    = 6
+	maxHalvings     = 6
 )
 
 // rollupsAtOnce is the maximum number of rollups of executions read or written by one statement.
@@ -37,23 +37,23 @@ var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, 
 // pending. One replica folds at a time; for others Fold returns at once.
 func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 	halvings := s.foldHalvings.Load()
-	most, mostUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
+	limit, maxUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
 	err = s.db.inTxAs(ctx, admin, "fold rollups", func(tx pgx.Tx) error {
 		more = false
 		q := s.db.queries.WithTx(tx)
 		if mine, err := q.TryFolding(ctx); err != nil || !mine {
 			return err
 		}
-		folded, err := foldExecutions(ctx, tx, q, most)
+		folded, err := foldExecutions(ctx, tx, q, limit)
 		if err != nil {
 			return err
 		}
-		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: mostUsers})
-		more = folded == most || users == int64(mostUsers)
+		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: maxUsers})
+		more = folded == limit || users == int64(maxUsers)
 		return err
 	})
 	switch {
-	case errors.Is(err, fault.ErrUnavailable) && halvings < mostHalvings:
+	case errors.Is(err, fault.ErrUnavailable) && halvings < maxHalvings:
 		s.foldHalvings.CompareAndSwap(halvings, halvings+1)
 	case err == nil && halvings > 0:
 		s.foldHalvings.CompareAndSwap(halvings, halvings-1)
@@ -105,8 +105,8 @@ SELECT seconds, ` + cellDeltaColumns + ` FROM (
 )
 
 // foldExecutions folds up to most deltas and returns their number.
-func foldExecutions(ctx context.Context, tx pgx.Tx, q *dbgen.Queries, most int32) (folded int32, err error) {
-	taken, err := tx.Query(ctx, takeExecutionDeltas, most)
+func foldExecutions(ctx context.Context, tx pgx.Tx, q *dbgen.Queries, limit int32) (folded int32, err error) {
+	taken, err := tx.Query(ctx, takeExecutionDeltas, limit)
 	if err != nil {
 		return 0, err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// commitBatches stores batches of 400 executions of a hundred users, who run twenty agents with six models.
+// commitBatches stores batches of 400 executions of a hundred users who run twenty agents with six models.
 func commitBatches(b *testing.B, s *postgres.Executions, batches int) {
 	b.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
@@ -26,8 +26,8 @@ func commitBatches(b *testing.B, s *postgres.Executions, batches int) {
 	}
 }
 
-// BenchmarkFold folds what a hundred batches leave, all at once or in parts. Most of it is done once for each rollup and fold, however
-// many deltas there are.
+// BenchmarkFold folds the deltas of a hundred batches, all at once or in parts.
+// Most of the cost is per rollup and fold, regardless of the number of deltas.
 func BenchmarkFold(b *testing.B) {
 	for _, folds := range []int{2, 6} {
 		b.Run(fmt.Sprintf("folds=%d", folds), func(b *testing.B) {
@@ -47,7 +47,7 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-// BenchmarkReadUnfolded reads the spend and the figures of a day, of which some batches are not folded.
+// BenchmarkReadUnfolded reads the spend and the figures of a day in which some batches are not folded.
 func BenchmarkReadUnfolded(b *testing.B) {
 	for _, batches := range []int{0, 25, 75} {
 		s := newExecutions(b, newDatabase(b))

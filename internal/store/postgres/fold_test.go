@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestFoldManyRollups folds deltas into more rollups than one statement writes, into new ones and into those that are there.
+// TestFoldManyRollups folds deltas into more rollups than one statement writes, both new and existing.
 func TestFoldManyRollups(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -38,8 +38,8 @@ func TestFoldManyRollups(t *testing.T) {
 	}
 }
 
-// TestNothingSpentLeavesNoUserDelta stores executions that are no requests and used nothing, as tools are.
-func TestNothingSpentLeavesNoUserDelta(t *testing.T) {
+// TestZeroSpendHasNoUserDelta stores executions that are not requests and used no tokens, such as tool uses.
+func TestZeroSpendHasNoUserDelta(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// An agent and a deployment as a dump has them: with the transaction of another server.
+// An agent and a deployment as in a dump: with transaction ids of another server.
 const (
 	copiedAgent = `INSERT INTO agents (id, name, token_hash, poll_interval_seconds, changed_xid)
 		VALUES ('copied', '', sha256('copied'), 10, '3')`
@@ -20,10 +20,10 @@ const (
 		VALUES (gen_random_uuid(), 'a', gen_random_uuid(), '', '{}', 3, 60, '3')`
 )
 
-// TestSweepTellsWhatWasWrittenByHand has statements that the product does not make, each followed by a sweep.
-func TestSweepTellsWhatWasWrittenByHand(t *testing.T) {
+// TestSweepReportsManualWrites runs statements that Watchbill does not use, each followed by a sweep.
+func TestSweepReportsManualWrites(t *testing.T) {
 	t.Parallel()
-	for _, role := range []string{"origin", "replica"} { // the latter is how logical replication writes
+	for _, role := range []string{"origin", "replica"} { // logical replication writes as replica
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			db, r := newFleet(t, "a", "b", "c")
@@ -40,10 +40,10 @@ func TestSweepTellsWhatWasWrittenByHand(t *testing.T) {
 			}
 			if role != "origin" {
 				if _, err := conn.Exec(t.Context(), "SET session_replication_role = "+role); err != nil {
-					t.Skip(err) // the tests' login may not
+					t.Skip(err) // the tests' role lacks the permission
 				}
 			}
-			exec("SET search_path = ''") // as pg_restore has it
+			exec("SET search_path = ''") // as pg_restore sets it
 			r.createOne(t, "a")
 			r.createOne(t, "b")
 			follower := newSink()
@@ -88,12 +88,13 @@ func TestSweepTellsWhatWasWrittenByHand(t *testing.T) {
 	}
 }
 
-// TestSweepAfterUnmarkedChanges has rows changed while nothing marks that, and then by nobody: the next sweep is of everything.
+// TestSweepAfterUnmarkedChanges checks that changes of rows that no trigger marks
+// lead to a sweep of everything, and that the sweep after it finds nothing.
 func TestSweepAfterUnmarkedChanges(t *testing.T) {
 	t.Parallel()
 	const copied = copiedAgent + ";" + copiedDeployment
 	for name, sql := range map[string]string{
-		// All between two sweeps, so that the triggers are as they were.
+		// All of it happens between two sweeps, so the next sweep finds the triggers as they were.
 		"restored without triggers": `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE deployments DISABLE TRIGGER USER;` + copied + `;
 			ALTER TABLE agents ENABLE TRIGGER USER; ALTER TABLE deployments ENABLE TRIGGER USER`,
 		"always again": `ALTER TABLE agents DISABLE TRIGGER agent_inserted;` + copied + `; ALTER TABLE agents ENABLE ALWAYS TRIGGER agent_inserted`,
@@ -121,7 +122,8 @@ func TestSweepAfterUnmarkedChanges(t *testing.T) {
 	}
 }
 
-// TestSweepOfHalfRestoredTables: the tables are there, and some of their rows, but not what pg_restore makes last.
+// TestSweepOfHalfRestoredTables sweeps while tables and some of
+// their rows are restored, but not yet what pg_restore creates last.
 func TestSweepOfHalfRestoredTables(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -175,8 +177,9 @@ func TestLookUpTokens(t *testing.T) {
 	}
 }
 
-// TestSweepPassesOverAnotherServersIDs: a dump brings ids of transactions that this server has not come to. They are told of once.
-func TestSweepPassesOverAnotherServersIDs(t *testing.T) {
+// TestSweepSkipsIDsOfAnotherServer checks that rows from a dump,
+// whose transaction ids this server has not reached, are reported once.
+func TestSweepSkipsIDsOfAnotherServer(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	watermark := r.sweep(t, "", newSink())
@@ -200,8 +203,8 @@ func TestSweepPassesOverAnotherServersIDs(t *testing.T) {
 	}
 }
 
-// TestHandsMayLackRights: who deletes an agent by hand need not be allowed to write elsewhere.
-func TestHandsMayLackRights(t *testing.T) {
+// TestManualWritesWithoutRights checks that a role that deletes an agent by hand needs no permission to write to other tables.
+func TestManualWritesWithoutRights(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	r.createOne(t, "a")

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// createWithKey places an order under a key, as a request with this body.
+// createWithKey creates the deployments of o under an idempotency key, for a request with the given body.
 func (r *replica) createWithKey(t tester, key, body string, o fleet.Order) (string, error) {
 	t.Helper()
 	answer, err := r.deployments.Create(t.Context(), o,
@@ -41,7 +41,7 @@ func TestRepeatedCreate(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, key, body string
-		answer          string // empty: a new one
+		answer          string // empty for a new one
 		err             error
 		groups          int
 	}{
@@ -66,7 +66,7 @@ func TestRepeatedCreate(t *testing.T) {
 func TestExpiredKey(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
-	for i := range 3 { // each time another request
+	for i := range 3 { // a different request each time
 		if _, err := r.createWithKey(t, "k", fmt.Sprint("body ", i), order("a")); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestExpiredKey(t *testing.T) {
 	}
 }
 
-func TestFailedCreateDoesNotTakeTheKey(t *testing.T) {
+func TestFailedCreateReleasesIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	if _, err := r.createWithKey(t, "k", "body", order("a", "unknown")); err == nil {
@@ -95,8 +95,8 @@ func TestFailedCreateDoesNotTakeTheKey(t *testing.T) {
 	}
 }
 
-// TestOneKeyAtOnce sends the same request, and with the same key another one, to two replicas many times at once.
-func TestOneKeyAtOnce(t *testing.T) {
+// TestConcurrentIdempotencyKey sends one request, and another one with the same key, to two replicas many times at once.
+func TestConcurrentIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	replicas := [2]*replica{r, newReplica(t, postgres.Config{URL: db.url})}
@@ -132,8 +132,9 @@ func TestOneKeyAtOnce(t *testing.T) {
 	}
 }
 
-// TestSecondRequestTakesOverFromAFirstThatFails waits for the first's outcome.
-func TestSecondRequestTakesOverFromAFirstThatFails(t *testing.T) {
+// TestSecondRequestRunsAfterFirstFails checks that a second request
+// with the same key waits for the first, and takes effect if the first fails.
+func TestSecondRequestRunsAfterFirstFails(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	failure := errors.New("no answer could be made")

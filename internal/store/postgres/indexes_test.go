@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// promised are the indexes of which a report tells, each with its columns and the beginning of its query.
+// promised lists the indexes that reports rely on, each with its columns and the start of its query.
 var promised = []struct{ table, name, columns, shape string }{
 	{"deployments", "idx_deployment_agent_status_created", "agent_id, status, created_at", "WHERE agent_id = ? AND status = ?"},
 	{"deployments", "idx_deployment_status", "status", "WHERE status = ?"},
@@ -30,7 +30,7 @@ func (r *replica) indexes(t tester) []report.IndexFacts {
 	return f.Indexes
 }
 
-func TestIndexesAreUsedWhereThereIsMuch(t *testing.T) {
+func TestIndexesAreUsedOnLargeTables(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `INSERT INTO agents (id, name, token_hash, poll_interval_seconds)
@@ -52,7 +52,7 @@ func TestIndexesAreUsedWhereThereIsMuch(t *testing.T) {
 	}
 }
 
-func TestIndexThatIsMissing(t *testing.T) {
+func TestMissingIndex(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `DROP INDEX idx_deployment_status`)
@@ -83,7 +83,7 @@ func TestScansOfIndexesAreCounted(t *testing.T) {
 		return 0
 	}
 	before := scans()
-	eventually(t, "the scan is counted", func() bool { // statistics come a little later
+	eventually(t, "the scan is counted", func() bool { // statistics are delayed
 		ask[int](t, db, `SELECT count(*)::int FROM (SELECT set_config('enable_seqscan', 'off', true)) s, agents WHERE id = 'a'`)
 		return scans() > before
 	})

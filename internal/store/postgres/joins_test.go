@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// rowsOf returns all that is stored of the executions, without what replicas may differ in.
+// rowsOf returns everything stored of the executions, except what may differ between replicas.
 func rowsOf(t testing.TB, db database) []string {
 	t.Helper()
 	return naive(t, db, pgx.RowTo[string], `SELECT concat_ws(' ', execution_id, created_at, user_id, agent_name, session_id, request_id, kind, request, status,
@@ -27,8 +27,8 @@ func rowsOf(t testing.TB, db database) []string {
 		input_json, output_json) FROM agent_executions ORDER BY 1`)
 }
 
-// TestSpansOfOneCallJoin brings the pieces of each scene in any order and any number of exports, settled in between or not: what is
-// stored at last is the same, and the rollups are what it adds up to at any time.
+// TestSpansOfOneCallJoin commits the pieces of each scene in any order and number of exports, with or without
+// settling in between. What is stored in the end is the same, and the rollups equal the rows at any time.
 func TestSpansOfOneCallJoin(t *testing.T) {
 	t.Parallel()
 	const orders = 12
@@ -52,7 +52,7 @@ func TestSpansOfOneCallJoin(t *testing.T) {
 				if order == 0 {
 					want = got
 					checkScene(t, db, tt.rows, tt.requests, tt.tokens, tt.agent, tt.user, tt.status, tt.by)
-				} else if name == "identical calls at the same time" { // which of them are a pair depends on when they come
+				} else if name == "identical calls at the same time" { // the pairs depend on the order of arrival
 					checkScene(t, db, tt.rows, tt.requests, tt.tokens, tt.agent, tt.user, tt.status, tt.by)
 					want = got
 				} else if diff := cmp.Diff(want, got); diff != "" {
@@ -68,7 +68,7 @@ func TestSpansOfOneCallJoin(t *testing.T) {
 				if len(heard) > tt.rows {
 					t.Errorf("%s: want at most %d heard of, got %d", how, tt.rows, len(heard))
 				}
-				again, err := s.Commit(t.Context(), batchOf(pieces...)) // an exporter that did not hear the answer
+				again, err := s.Commit(t.Context(), batchOf(pieces...)) // an exporter that missed the response
 				if err != nil || len(again.Settled) > 0 {
 					t.Errorf("%s, once more: want nothing new, got %d settled, %v", how, len(again.Settled), err)
 				}
@@ -87,7 +87,8 @@ func TestSpansOfOneCallJoin(t *testing.T) {
 	}
 }
 
-// bring commits pieces: the first time all at once, then one by one in their order and the other way, and then at random.
+// bring commits pieces: all at once in order 0, one by one in
+// order 1, one by one in reverse in order 2, otherwise at random.
 func bring(t testing.TB, s *postgres.Executions, o *settling, random *rand.Rand, order int, pieces []piece) (how string) {
 	t.Helper()
 	left := slices.Clone(pieces)
@@ -145,7 +146,7 @@ func checkScene(t testing.TB, db database, rows, requests, tokens int, agent, us
 	}
 }
 
-// TestSpansJoinWhileOthersSettle has replicas store pieces of many scenes in any order, and settle them, all at once.
+// TestSpansJoinWhileOthersSettle has replicas store pieces of many scenes in any order and settle them, all at once.
 func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -154,12 +155,12 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	const workers = 4
 	var batches []execution.Batch
 	var tokens int
-	rows, sceneOf := map[string]int{}, map[string]string{} // by scene, and by trace
+	rows, sceneOf := map[string]int{}, map[string]string{} // by scene; by trace
 	random := rand.New(rand.NewPCG(seed, 0))
 	for round := range 3 {
 		for name, tt := range joinScenes {
 			if strings.Contains(name, "response") || strings.Contains(name, "three") {
-				continue // its id is each round's
+				continue // its id differs in each round
 			}
 			s := newScene()
 			s.began = s.began.Add(time.Duration(len(batches)) * time.Millisecond)
@@ -232,8 +233,9 @@ func TestSpansJoinWhileOthersSettle(t *testing.T) {
 	}
 }
 
-// TestErasedJoins: what is left of the spans of a user's calls is erased with the calls, and does not come back.
-func TestErasedJoins(t *testing.T) {
+// TestErasureOfJoinedCalls checks that what is left of the spans of a
+// user's calls is erased with the calls, and does not return.
+func TestErasureOfJoinedCalls(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o, here := newExecutions(t, db), &settling{db: db}, newScene()
@@ -269,9 +271,9 @@ func TestErasedJoins(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestManyTellOfOneResponse: a response id that ever more spans claim joins no more than may be one call, and none of it costs more
-// the more there are.
-func TestManyTellOfOneResponse(t *testing.T) {
+// TestManySpansOfOneResponse checks that a response id claimed by ever more spans joins no more
+// spans than one call may have, and that the cost of each does not grow with their number.
+func TestManySpansOfOneResponse(t *testing.T) {
 	t.Parallel()
 	const spans = 600
 	db := newDatabase(t)
@@ -292,17 +294,18 @@ func TestManyTellOfOneResponse(t *testing.T) {
 	if rows+gone != spans || rows < spans/8 {
 		t.Errorf("want %d spans accounted for, at most 8 to a call; got %d rows and %d merged", spans, rows, gone)
 	}
-	if most := askAsAdmin[int](t, db, `SELECT max(jsonb_array_length(joined)) FROM agent_executions`); most > 7 {
-		t.Errorf("want at most 7 others to a call, got %d", most)
+	if limit := askAsAdmin[int](t, db, `SELECT max(jsonb_array_length(joined)) FROM agent_executions`); limit > 7 {
+		t.Errorf("want at most 7 others to a call, got %d", limit)
 	}
 }
 
-// TestFailedSettleLooksAgain: calls of one response that two replicas store at the same moment are one, though the first looks fail.
-func TestFailedSettleLooksAgain(t *testing.T) {
+// TestFailedSettleIsRetried checks that calls of one response that two replicas
+// store at the same moment are joined, even if the first attempts fail.
+func TestFailedSettleIsRetried(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	replicas, o := []*postgres.Executions{newExecutions(t, db), newExecutions(t, db)}, &settling{db: db}
-	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // which is written last
+	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // the last table to be written
 	defer release()
 	var g errgroup.Group
 	for i, s := range replicas {
@@ -334,8 +337,8 @@ func TestFailedSettleLooksAgain(t *testing.T) {
 	}
 }
 
-// TestCallsDoNotFindThemselves: spans of one call that come together are not looked at again for having been stored, though a
-// transaction was under way that might have stored another.
+// TestCallsDoNotFindThemselves checks that spans of one call that are stored together are not looked
+// at again because of their own commit, although a concurrent transaction might have stored another.
 func TestCallsDoNotFindThemselves(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
@@ -343,7 +346,7 @@ func TestCallsDoNotFindThemselves(t *testing.T) {
 	s, _ := newExecutionsOn(t, postgres.Config{URL: db.url, Observer: seen, Now: time.Now})
 	release := db.holding(t, `SELECT pg_current_xact_id()`)
 	defer release()
-	for range 2 { // the second time, the first is stored
+	for range 2 { // the second time, the calls of the first are stored
 		at := here.in(newTrace())
 		own := func(id string) func(*piece) { return func(p *piece) { p.span.ResponseID = id + string(at.trace) } }
 		if _, err := s.Commit(t.Context(), batchOf(

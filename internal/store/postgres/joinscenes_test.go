@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// scene makes pieces of traces whose times are those that it says.
+// scene makes pieces of traces at times relative to its start.
 type scene struct {
 	began time.Time
 	trace trace
@@ -17,10 +17,10 @@ func newScene() scene {
 	return scene{time.Now().UTC().Add(-5 * time.Minute).Truncate(time.Second), newTrace()}
 }
 
-// in is the same moment in another trace.
+// in returns the same moment in another trace.
 func (s scene) in(tr trace) scene { return scene{s.began, tr} }
 
-// piece is a span of a role, from and to so many milliseconds after the scene began.
+// piece returns a span of a role, from and to in milliseconds after the scene began.
 func (s scene) piece(role execution.Role, id, parent string, from, to int, change ...func(*piece)) piece {
 	p := s.trace.call(id, parent)
 	p.span.Role, p.span.Status, p.span.Scope, p.span.Process = role, execution.Success, "outer", "process"
@@ -90,15 +90,15 @@ const (
 	tool = execution.RoleTool
 )
 
-// joinScenes are situations in which several spans tell of less than they are: each with how many rows it comes to, and how many
-// requests and tokens.
+// joinScenes are situations in which several spans describe the same
+// call, each with the numbers of rows, requests and tokens that result.
 var joinScenes = map[string]struct {
 	pieces                 func(s scene) []piece
 	rows, requests, tokens int
 	agent                  string           // of the requests
 	user                   string           // of all rows
 	status                 execution.Status // of the requests
-	by                     string           // what decided
+	by                     string           // how the spans were matched
 }{
 	"two instrumentations with one response id in two traces": {pieces: func(s scene) []piece {
 		return []piece{s.piece(call, "1", "", 0, 900, response), s.in(newTrace()).piece(call, "2", "", 1, 899, inner, response)}

@@ -15,12 +15,12 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// model is what a deployment ought to be, by the rules as a person would tell them.
+// model is the expected state of a deployment, by the rules.
 type model struct {
 	status  fleet.Status
 	attempt int
 	claim   string
-	message string // the last one; empty: none
+	message string // the last one; may be empty
 	due     bool   // pending: it may be claimed
 	lapsed  bool   // running: its lease has run out
 	past    map[int]ended
@@ -31,7 +31,7 @@ type ended struct {
 	status         fleet.Status
 }
 
-// report says whether a report by the deployment's agent changes it, or why it is refused.
+// report reports whether a report by the deployment's agent changes it, or why it is rejected.
 func (m *model) report(r fleet.Report) (changes bool, refusal error) {
 	repeats := func(e ended) bool {
 		return r.Claim == e.claim && r.Status == e.status && (r.Message == nil || *r.Message == e.message && e.message != "")
@@ -69,7 +69,7 @@ func (m *model) report(r fleet.Report) (changes bool, refusal error) {
 	return true, nil
 }
 
-// retry ends the attempt and schedules the next one, if there is one left.
+// retry ends the attempt and schedules the next one, if any is left.
 func (m *model) retry(outcome fleet.Status) {
 	if m.attempt == 3 {
 		m.status = outcome
@@ -107,7 +107,7 @@ func (m *model) String() string {
 	return text
 }
 
-// stored is what the database has, in the model's words.
+// stored returns the state in the database, in the model's format.
 func stored(t tester, r *replica, id uuid.UUID) string {
 	d, attempts, err := r.deployments.Deployment(t.Context(), id)
 	if err != nil {
@@ -126,9 +126,9 @@ func stored(t tester, r *replica, id uuid.UUID) string {
 	return m.String()
 }
 
-// TestAnySequenceOfMoves does what agents, replicas, time and people may do to a deployment, in any order, and compares
-// each outcome with the model's. What is refused, and what only repeats, leaves the row as it was, byte for byte.
-func TestAnySequenceOfMoves(t *testing.T) {
+// TestRandomMoves applies what agents, replicas, time and users may do to a deployment, in any order, and
+// compares each outcome with the model's. A rejected or repeated move leaves the row unchanged, byte for byte.
+func TestRandomMoves(t *testing.T) {
 	t.Parallel()
 	db, first := newFleet(t, "a", "b")
 	replicas := [2]*replica{first, newReplica(t, postgres.Config{URL: db.url})}

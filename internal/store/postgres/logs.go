@@ -56,7 +56,7 @@ func logEnd(ctx context.Context, q *dbgen.Queries, id uuid.UUID, attempt int) (i
 }
 
 // ReadLog returns up to most bytes of an attempt's log from offset. Attempt 0 is the latest that was claimed.
-func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, most int) (fleet.LogPart, error) {
+func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, limit int) (fleet.LogPart, error) {
 	const doing = "read a log"
 	row, err := s.db.queries.GetDeployment(ctx, id)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, of
 	}
 	part := fleet.LogPart{Attempt: attempt, Offset: offset}
 	whole := false
-	for !whole && len(part.Data) <= most {
+	for !whole && len(part.Data) <= limit {
 		from := offset + int64(len(part.Data))
 		chunks, err := s.db.queries.ReadLog(ctx, dbgen.ReadLogParams{
 			DeploymentID: id, Attempt: int32(attempt), FromOffset: from, Most: logRows,
@@ -88,8 +88,8 @@ func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, of
 		}
 		whole = len(chunks) < logRows
 	}
-	whole = whole && len(part.Data) <= most
-	part.Data = part.Data[:min(len(part.Data), most)]
+	whole = whole && len(part.Data) <= limit
+	part.Data = part.Data[:min(len(part.Data), limit)]
 	part.Complete = whole && (attempt < d.Attempt || d.Status.Finished())
 	return part, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// running makes a deployment that the agent "a" runs.
+// running creates a deployment and has the agent "a" run it.
 func (r *replica) running(t tester) uuid.UUID {
 	t.Helper()
 	id := r.createOne(t, "a")
@@ -23,16 +23,16 @@ func (r *replica) running(t tester) uuid.UUID {
 	return id
 }
 
-func (r *replica) readLog(t tester, id uuid.UUID, attempt int, offset int64, most int) fleet.LogPart {
+func (r *replica) readLog(t tester, id uuid.UUID, attempt int, offset int64, limit int) fleet.LogPart {
 	t.Helper()
-	part, err := r.deployments.ReadLog(t.Context(), id, attempt, offset, most)
+	part, err := r.deployments.ReadLog(t.Context(), id, attempt, offset, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return part
 }
 
-func TestLogTakesEachByteOnce(t *testing.T) {
+func TestLogStoresEachByteOnce(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		offset int64
@@ -109,7 +109,7 @@ func TestFullLog(t *testing.T) {
 	}
 }
 
-func TestWhoMayAppendToALog(t *testing.T) {
+func TestLogAppendPermission(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	pending, running := r.createOne(t, "a"), r.running(t)
@@ -178,7 +178,7 @@ func TestReadingALog(t *testing.T) {
 		id      uuid.UUID
 		attempt int
 		offset  int64
-		most    int
+		limit   int
 		want    string // attempt, data and whether it is complete
 	}{
 		"before the claim":             {silent, 0, 0, 9, `1 "" false`},
@@ -198,7 +198,7 @@ func TestReadingALog(t *testing.T) {
 		"past the end, and finished":   {finished, 0, 6, 9, `2 "" true`},
 		"a past attempt of the finish": {finished, 1, 0, 9, `1 "past" true`},
 	} {
-		part := r.readLog(t, tt.id, tt.attempt, tt.offset, tt.most)
+		part := r.readLog(t, tt.id, tt.attempt, tt.offset, tt.limit)
 		if got := fmt.Sprintf("%d %q %v", part.Attempt, part.Data, part.Complete); got != tt.want || part.Offset != tt.offset {
 			t.Errorf("%s: want %s, got %s at %d", name, tt.want, got, part.Offset)
 		}
@@ -210,7 +210,7 @@ func TestReadingALog(t *testing.T) {
 	}
 }
 
-// TestReadingALogToItsEnd follows pages over many small chunks.
+// TestReadingALogToItsEnd reads pages over many small chunks.
 func TestReadingALogToItsEnd(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
@@ -224,29 +224,29 @@ func TestReadingALogToItsEnd(t *testing.T) {
 		written.WriteString(line)
 	}
 	r.report(t, "a", id, saying(fleet.Succeeded, 1, "c"))
-	for _, most := range []int{7, 100, 1 << 20} {
+	for _, limit := range []int{7, 100, 1 << 20} {
 		var read []byte
 		for pages := 0; ; pages++ {
-			part := r.readLog(t, id, 0, int64(len(read)), most)
+			part := r.readLog(t, id, 0, int64(len(read)), limit)
 			read = append(read, part.Data...)
-			if len(part.Data) > most {
-				t.Fatalf("want at most %d bytes, got %d", most, len(part.Data))
+			if len(part.Data) > limit {
+				t.Fatalf("want at most %d bytes, got %d", limit, len(part.Data))
 			}
 			if part.Complete {
 				break
 			}
 			if len(part.Data) == 0 || pages > written.Len() {
-				t.Fatalf("pages of %d: stuck at %d", most, len(read))
+				t.Fatalf("pages of %d: stuck at %d", limit, len(read))
 			}
 		}
 		if diff := cmp.Diff(written.String(), string(read)); diff != "" {
-			t.Errorf("pages of %d (-want +got):\n%s", most, diff)
+			t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
 		}
 	}
 }
 
-// TestLogChunksAtOnce replays the same chunks through two replicas at once, each in its own pace.
-func TestLogChunksAtOnce(t *testing.T) {
+// TestConcurrentLogChunks replays the same chunks through two replicas at once, each at its own pace.
+func TestConcurrentLogChunks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	id := r.running(t)

@@ -134,14 +134,14 @@ func (l *lookups) findAlike(ctx context.Context, tx pgx.Tx, found func(n int, sp
 	var first []int // the index in l.alike of each period's first search
 	var alike []int64
 	var from, to []time.Time
-	var most []int32
+	var limit []int32
 	for i, look := range l.alike {
 		last := len(first) - 1
 		if last < 0 || alike[last] != look.alike || look.from.After(to[last]) {
-			first, alike, from, to, most = append(first, i), append(alike, look.alike), append(from, look.from), append(to, look.to), append(most, alikeEach)
+			first, alike, from, to, limit = append(first, i), append(alike, look.alike), append(from, look.from), append(to, look.to), append(limit, alikeEach)
 			continue
 		}
-		most[last] = min(most[last]+alikeEach, alikeAtOnce)
+		limit[last] = min(limit[last]+alikeEach, alikeAtOnce)
 		if look.to.After(to[last]) {
 			to[last] = look.to
 		}
@@ -154,7 +154,7 @@ CROSS JOIN LATERAL (
 	SELECT b.trace_id, b.span_id, b.started_at, COALESCE(b.ended_at, b.started_at) AS ended_at FROM span_ancestors b
 	WHERE b.similar_to = w.similar_to AND b.similar_to <> 0 AND b.started_at BETWEEN w.began AND w.ended
 	ORDER BY b.started_at DESC LIMIT w.most
-) AS a`, alike, from, to, most)
+) AS a`, alike, from, to, limit)
 	if err != nil {
 		return err
 	}

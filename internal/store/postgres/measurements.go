@@ -68,7 +68,7 @@ func (m Measurements) readDays(ctx context.Context, f *report.Facts) error {
 }
 
 func (m Measurements) readUsers(ctx context.Context, f *report.Facts) error {
-	costs, err := m.Executions.Spend(ctx, execution.Window(f.Window), execution.ByUser, report.MostNamed)
+	costs, err := m.Executions.Spend(ctx, execution.Window(f.Window), execution.ByUser, report.MaxNamed)
 	f.Users = report.UserFacts{Window: report.Window(costs.Window), Active: costs.Many, Dearest: costs.Groups}
 	if costs.Rest != nil {
 		f.Users.Others = costs.Rest.Spend

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// schema is every table, column, index and constraint there is, but for the library's own record.
+// schema lists every table, column, index and constraint except those of the migration library.
 const schema = `
 	SELECT string_agg(line, E'\n' ORDER BY line) FROM (
 		SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default) AS line
@@ -27,7 +27,7 @@ const schema = `
 		WHERE connamespace = 'public'::regnamespace AND conrelid <> 'goose_db_version'::regclass
 	) AS parts`
 
-func TestMigrationsGoDownAndUpAgain(t *testing.T) {
+func TestMigrationsAreReversible(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	fresh := ask[*string](t, db, schema)
@@ -56,7 +56,7 @@ func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	}
 }
 
-// migrations counts those that are applied and all that there are, which must ascend.
+// migrations returns the numbers of applied and of all migrations, and checks that they ascend.
 func migrations(t *testing.T, db database) (applied, all int) {
 	t.Helper()
 	steps, err := postgres.MigrationStatus(t.Context(), db.url)
@@ -76,7 +76,7 @@ func migrations(t *testing.T, db database) (applied, all int) {
 	return applied, len(steps)
 }
 
-func TestReplicasThatStartTogetherMigrateOnce(t *testing.T) {
+func TestConcurrentMigrations(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	if err := postgres.MigrateDown(t.Context(), db.url); err != nil {
@@ -143,7 +143,7 @@ func TestMigrateWithoutADatabase(t *testing.T) {
 	}
 }
 
-// restored gives rows ids of transactions that this server has not come to yet, as a dump does.
+// restored gives rows transaction ids that this server has not reached, as restoring a dump does.
 func restored(t *testing.T, db database) {
 	t.Helper()
 	const future = `(pg_current_xact_id()::text::bigint + 1000000)::text::xid8`
@@ -154,7 +154,7 @@ func restored(t *testing.T, db database) {
 		ALTER TABLE agents ENABLE TRIGGER USER; ALTER TABLE deployments ENABLE TRIGGER USER`)
 }
 
-// inTheFuture counts the rows that bear such ids, for which sweeps of the previous release look again and again.
+// inTheFuture counts the rows with such ids, which sweeps of the previous release read again and again.
 func inTheFuture(t *testing.T, db database) (n int) {
 	t.Helper()
 	for _, table := range []string{"agents", "deleted_agents", "deployments"} {
@@ -191,7 +191,8 @@ func TestMigrateRenewsRestoredIDs(t *testing.T) {
 	}
 }
 
-// TestAfterRestore has every replica read everything again, and makes triggers that a restore left out.
+// TestAfterRestore checks that every replica reads everything
+// again, and that triggers missing from a restore are created.
 func TestAfterRestore(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b", "gone")

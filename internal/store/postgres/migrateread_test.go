@@ -12,7 +12,8 @@ import (
 	steps "github.com/watchbill/watchbill/internal/store/postgres/migrations"
 )
 
-// TestMigrationsDoNotReadExecutions: migrations lock the executions, which must not take longer the more of them there are.
+// TestMigrationsDoNotReadExecutions checks that migrations, which
+// lock the executions, do not take longer the more of them there are.
 func TestMigrationsDoNotReadExecutions(t *testing.T) {
 	t.Parallel()
 	const released = 8 // the newest migration of the previous release
@@ -50,7 +51,7 @@ func TestMigrationsDoNotReadExecutions(t *testing.T) {
 			t.Fatal(err)
 		}
 		var before, after int64
-		count := func(into *int64) error { // what is counted and not published yet, of earlier transactions too
+		count := func(into *int64) error { // rows counted but not published yet, of earlier transactions too
 			return tx.QueryRow(t.Context(), `SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables WHERE relname ~ '^agent_executions'`).Scan(into)
 		}
 		if err = count(&before); err == nil {

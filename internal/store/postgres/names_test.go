@@ -6,8 +6,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestNamesThatWereReadBeforeOthers has two commits read the names, and the earlier reading come last.
-func TestNamesThatWereReadBeforeOthers(t *testing.T) {
+// TestNamesReadOutOfOrder has two commits read the names, of which the earlier reading is applied last.
+func TestNamesReadOutOfOrder(t *testing.T) {
 	t.Parallel()
 	read := func(agents ...string) registered {
 		r := registered{agents: map[string]bool{}, models: map[string]bool{}}

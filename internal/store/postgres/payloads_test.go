@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// TestSanitizedPayloadsAreStored wants PostgreSQL's jsonb to take whatever Sanitize and the masks return.
+// TestSanitizedPayloadsAreStored checks that PostgreSQL's jsonb accepts whatever Sanitize and the masks return.
 func TestSanitizedPayloadsAreStored(t *testing.T) {
 	t.Parallel()
 	conn, err := pgx.Connect(t.Context(), postgrestest.NewDatabase(t))

@@ -10,8 +10,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// TestPendingIsLimitedByBytes checks that as many specs are read as fit in the limit, and that the tag is the one of all
-// that is due, as a sweep computes it.
+// TestPendingIsLimitedByBytes checks that as many specs are read as fit in the
+// limit, and that the tag is that of all due deployments, as a sweep computes it.
 func TestPendingIsLimitedByBytes(t *testing.T) {
 	t.Parallel()
 	const spec = 256 << 10

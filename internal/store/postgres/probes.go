@@ -36,11 +36,11 @@ func (p Probes) probe(ctx context.Context, as role, do func(tx pgx.Tx) error) er
 		}
 		return do(tx)
 	})
-	return tellable(err)
+	return distinguishable(err)
 }
 
 // tellable adds a detail that may be shown to clients to database errors that have none.
-func tellable(err error) error {
+func distinguishable(err error) error {
 	var pgErr *pgconn.PgError
 	if err == nil || errors.Is(err, fault.ErrUnavailable) || errors.Is(err, context.Canceled) || !errors.As(err, &pgErr) {
 		return err
@@ -156,7 +156,7 @@ func (s *Executions) Probe(ctx context.Context) error {
 
 // ProbePartitions creates the partitions of today and the next days, unless they are known to exist.
 func (s *Executions) ProbePartitions(ctx context.Context) error {
-	return tellable(s.EnsureDays(ctx, s.now()))
+	return distinguishable(s.EnsureDays(ctx, s.now()))
 }
 
 // OldestTransaction measures how long the oldest transaction has prevented the removal of dead rows. It is

@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestProbesTellWhatIsWrong breaks the database in one way after the other.
-func TestProbesTellWhatIsWrong(t *testing.T) {
+// TestProbeErrors breaks the database in various ways.
+func TestProbeErrors(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 4})
@@ -78,8 +78,8 @@ func TestProbesTellWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestProbesNeedTheRightsOfTheWork takes away, one by one, the rights that writes of each kind need.
-func TestProbesNeedTheRightsOfTheWork(t *testing.T) {
+// TestProbesNeedWriteRights revokes, one by one, the permissions that each kind of write requires.
+func TestProbesNeedWriteRights(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 4})
@@ -127,7 +127,7 @@ func TestProbesNeedTheRightsOfTheWork(t *testing.T) {
 	}
 }
 
-// TestOldestTransaction has an ordinary login see how long others' transactions are open.
+// TestOldestTransaction checks that an ordinary role sees how long others' transactions are open.
 func TestOldestTransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -151,7 +151,7 @@ func TestOldestTransaction(t *testing.T) {
 			if _, err := tx.Exec(t.Context(), begin); err != nil {
 				return err
 			}
-			db.exec(t, `INSERT INTO written VALUES (2)`) // what comes after it
+			db.exec(t, `INSERT INTO written VALUES (2)`) // a later transaction
 			age()
 			others := db.holding(t, `INSERT INTO written VALUES (3)`)
 			now = now.Add(11 * time.Minute)

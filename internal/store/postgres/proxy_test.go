@@ -8,19 +8,19 @@ import (
 	"testing"
 )
 
-// proxy stands between a client and the database, and makes trouble.
+// proxy is a faulty network between a client and the database.
 type proxy struct {
 	url     string
-	refused atomic.Int64 // connections
+	refused atomic.Int64 // connections closed at once
 
 	server   string
 	listener net.Listener
 	all      sync.WaitGroup
 
 	mu      sync.Mutex
-	open    map[net.Conn]*atomic.Bool // every connection's two ends; whether nothing is passed on any more
-	closes  bool                      // new connections at once
-	ignores bool                      // new connections for ever
+	open    map[net.Conn]*atomic.Bool // both ends of each connection; whether it is stalled
+	closes  bool                      // close new connections at once
+	ignores bool                      // accept new connections and never respond
 }
 
 func newProxy(t *testing.T, db database) *proxy {
@@ -77,7 +77,7 @@ func (p *proxy) serve(client net.Conn) {
 	p.all.Go(func() { forward(client, server, stalled) })
 }
 
-// forward passes bytes on until an end closes. Once stalled it swallows them, and closes nothing.
+// forward copies bytes until an end closes. Once stalled it discards them, and closes nothing.
 func forward(to, from net.Conn, stalled *atomic.Bool) {
 	defer func() {
 		if !stalled.Load() {
@@ -96,7 +96,7 @@ func forward(to, from net.Conn, stalled *atomic.Bool) {
 	}
 }
 
-// stall stops the connections that there are, without closing them. New ones are served.
+// stall stalls the open connections without closing them. New ones are served.
 func (p *proxy) stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +105,7 @@ func (p *proxy) stall() {
 	}
 }
 
-// cut closes the connections that there are.
+// cut closes the open connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,14 +115,14 @@ func (p *proxy) cut() {
 	p.open = map[net.Conn]*atomic.Bool{}
 }
 
-// refuse closes new connections at once, or serves them again.
+// refuse makes the proxy close new connections at once, or serve them again.
 func (p *proxy) refuse(yes bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closes = yes
 }
 
-// ignore takes new connections and says nothing.
+// ignore makes the proxy accept new connections without responding.
 func (p *proxy) ignore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// exchange tells the store of one key, and returns the seconds until its bucket is full.
+// exchange sends the store the state of one key, and returns the seconds until its bucket is full.
 func exchange(t tester, s *postgres.RateLimits, key byte, taken, debt time.Duration) float64 {
 	t.Helper()
 	fullIn, err := s.Exchange(t.Context(), []ratelimit.Spent{{Key: [32]byte{key}, Taken: taken, Debt: debt}})
@@ -28,7 +28,7 @@ func exchange(t tester, s *postgres.RateLimits, key byte, taken, debt time.Durat
 	return fullIn[0].Seconds()
 }
 
-// TestExchange tells and hears, with times that are long beside what the test takes.
+// TestExchange checks the results of exchanges. Its durations are long compared with the test's own.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
@@ -39,14 +39,14 @@ func TestExchange(t *testing.T) {
 		taken, debt time.Duration
 		want        time.Duration
 	}{
-		{1, h, h, h},             // the first to tell
-		{1, h, h, 2 * h},         // another replica that knows only of its own
-		{1, 0, h, 2 * h},         // one that took nothing
-		{1, h, 3 * h, 3 * h},     // one that knows all
-		{1, h, 10 * h, 10 * h},   // one that knows more than the table, which lost it
+		{1, h, h, h},             // the first exchange
+		{1, h, h, 2 * h},         // another replica that knows only its own
+		{1, 0, h, 2 * h},         // a replica that took nothing
+		{1, h, 3 * h, 3 * h},     // a replica that knows all
+		{1, h, 10 * h, 10 * h},   // a replica that knows more than the table, which lost it
 		{2, h, 2 * h, 2 * h},     // another bucket
-		{3, 0, -h, -h},           // one that has been full
-		{3, h, -h, 0},            // what was taken may be paid back already
+		{3, 0, -h, -h},           // a bucket that was full
+		{3, h, -h, 0},            // what was taken may be refilled already
 		{3, 5 * h, h, 5 * h},     // or not
 		{4, h / 7, h / 7, h / 7}, // parts of seconds
 		{4, h / 7, 0, 2 * h / 7},
@@ -85,8 +85,8 @@ func TestExchangeOfMany(t *testing.T) {
 	}
 }
 
-// TestExchangesAtOnce: whatever order they come in, all that is told is counted, and nobody waits for one another in a circle.
-func TestExchangesAtOnce(t *testing.T) {
+// TestConcurrentExchanges checks that concurrent exchanges are all counted, in any order, without a deadlock.
+func TestConcurrentExchanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	const replicas, rounds, keys = 4, 20, 50
@@ -110,9 +110,9 @@ func TestExchangesAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := postgres.NewRateLimits(r.DB)
-	for key, tellers := range map[byte]int{0: 1, 1: 2, 2: 3, 3: 4, 49: 4} {
-		// The first one told of no debt, so an hour of it counts from before it came.
-		want := float64((tellers*rounds - 1) * 3600)
+	for key, reporters := range map[byte]int{0: 1, 1: 2, 2: 3, 3: 4, 49: 4} {
+		// The first exchange had no debt, so an hour of it dates from before it arrived.
+		want := float64((reporters*rounds - 1) * 3600)
 		if got := exchange(t, s, key, 0, 0); got > want+.001 || got < want-60 {
 			t.Errorf("key %d: want %g s, got %g", key, want, got)
 		}
@@ -135,14 +135,14 @@ func TestDatabaseClockThatIsSetBack(t *testing.T) {
 	}
 }
 
-func TestBucketsThatAreFullAreForgotten(t *testing.T) {
+func TestFullBucketsAreDeleted(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	s := postgres.NewRateLimits(r.DB)
 	db.exec(t, `INSERT INTO rate_limits (key, full_at, taken, written_at)
 		SELECT sha256(n::text::bytea), now() - interval '61 s', 1, now() - interval '1 h' FROM generate_series(1, 12000) n`)
 	exchange(t, s, 1, time.Minute, time.Minute)
-	exchange(t, s, 2, time.Minute, -50*time.Second) // full, but not for long
+	exchange(t, s, 2, time.Minute, -50*time.Second) // full, but only recently
 	if err := s.CleanUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestBucketsThatAreFullAreForgotten(t *testing.T) {
 	}
 }
 
-// limiter makes a replica's limiter.
+// limiter returns a replica's limiter.
 func limiter(t tester, s ratelimit.Store, interval time.Duration, rules ...string) *ratelimit.Limiter {
 	t.Helper()
 	limits, err := ratelimit.Parse(rules)
@@ -161,7 +161,7 @@ func limiter(t tester, s ratelimit.Store, interval time.Duration, rules ...strin
 	return ratelimit.New(ratelimit.Options{Limits: limits, Now: time.Now, Store: s, SyncInterval: interval})
 }
 
-// keep runs something for as long as the test.
+// keep runs a function for the duration of the test.
 func keep(t *testing.T, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -173,7 +173,7 @@ func keep(t *testing.T, run func(context.Context) error) {
 	t.Cleanup(func() { cancel(); done.Wait() })
 }
 
-func TestNobodyIsNamedInTheDatabase(t *testing.T) {
+func TestDatabaseHoldsNoClientNames(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	l := limiter(t, postgres.NewRateLimits(r.DB), time.Second, "gateway/user=60/h", "gateway/token=60/h", "gateway/agent=60/h")
@@ -193,7 +193,7 @@ func TestNobodyIsNamedInTheDatabase(t *testing.T) {
 	}
 }
 
-// timed is a store that tells how long it took at the most.
+// timed is a store that records the longest duration of an exchange.
 type timed struct {
 	ratelimit.Store
 	mu      sync.Mutex
@@ -209,14 +209,14 @@ func (s *timed) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]time.D
 	return fullIn, err
 }
 
-func (s *timed) most() time.Duration {
+func (s *timed) limit() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.slowest
 }
 
-// TestTwoReplicasHoldALimit: under all the load there can be, from both at once, they let in what the limit says, and at any
-// time no more beyond it than docs/rate-limits.md tells.
+// TestTwoReplicasHoldALimit checks that two replicas under maximum load admit what
+// the limit permits, and never more beyond it than docs/rate-limits.md states.
 func TestTwoReplicasHoldALimit(t *testing.T) {
 	t.Parallel()
 	const rate, burst, ran, interval = 200.0, 50, 4 * time.Second, 100 * time.Millisecond
@@ -229,7 +229,7 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 		keep(t, limiters[i].Run)
 	}
 	began := time.Now()
-	let := make([][]time.Duration, 2) // when each let one in
+	let := make([][]time.Duration, 2) // when each admitted one
 	var load sync.WaitGroup
 	for i, l := range limiters {
 		load.Go(func() {
@@ -251,37 +251,37 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 			t.Fatalf("want every sync to succeed, got %+v", s)
 		}
 	}
-	slowest := max(stores[0].most(), stores[1].most())
+	slowest := max(stores[0].limit(), stores[1].limit())
 	const late = 50 * time.Millisecond // a loaded machine's timers
 	one := max(within(let[0], max(interval, slowest)+slowest+late), within(let[1], max(interval, slowest)+slowest+late))
 	bound := burst + float64(one) + rate*(slowest+late).Seconds()
 	all := slices.Sorted(slices.Values(slices.Concat(let...)))
-	most, least := 0.0, 0.0
+	limit, minimum := 0.0, 0.0
 	for i, at := range all {
 		beyond := float64(i) - rate*at.Seconds()
-		least = min(least, beyond)
-		most = max(most, beyond+1-least)
+		minimum = min(minimum, beyond)
+		limit = max(limit, beyond+1-minimum)
 	}
 	total, single := float64(len(all)), rate*all[len(all)-1].Seconds()+burst
-	t.Logf("%d and %d let in; one bucket: %.0f; beyond the rate: %.0f of %.0f; a sync took at most %s", len(let[0]), len(let[1]), single, most, bound, slowest)
-	if most > bound {
-		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, most)
+	t.Logf("%d and %d let in; one bucket: %.0f; beyond the rate: %.0f of %.0f; a sync took at most %s", len(let[0]), len(let[1]), single, limit, bound, slowest)
+	if limit > bound {
+		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, limit)
 	}
 	if total < single-rate*4*(interval+slowest+late).Seconds() {
 		t.Errorf("want no fewer let in than one bucket has, %.0f, but for what is on its way; got %.0f", single, total)
 	}
 }
 
-// within is the most that happened in any span of this length.
+// within returns the maximum number of times in any interval of length span.
 func within(times []time.Duration, span time.Duration) int {
-	most, from := 0, 0
+	limit, from := 0, 0
 	for i, at := range times {
 		for times[from] < at-span {
 			from++
 		}
-		most = max(most, i-from+1)
+		limit = max(limit, i-from+1)
 	}
-	return most
+	return limit
 }
 
 func TestLimitsWithoutADatabase(t *testing.T) {
@@ -319,7 +319,8 @@ func TestLimitsWithoutADatabase(t *testing.T) {
 	})
 }
 
-// TestBucketsSurviveTheirTable: an unlogged table is empty after a crash. What replicas know they tell again.
+// TestBucketsSurviveTheirTable checks that replicas restore
+// buckets in the table, which is unlogged and empty after a crash.
 func TestBucketsSurviveTheirTable(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)

@@ -25,7 +25,7 @@ type tester interface {
 	Cleanup(func())
 }
 
-// replica is the stores of one process, with the agents that they said had changed.
+// replica holds the stores of one process, and the agents whose changes they announced.
 type replica struct {
 	*postgres.DB
 	agents      *postgres.Agents
@@ -38,7 +38,7 @@ type replica struct {
 	changed []string
 }
 
-// retryAfter is the tests' backoff: long, so that only the tests' own clock makes a retry due.
+// retryAfter is the tests' backoff: long, so that retries become due only when a test advances time.
 const retryAfter = time.Hour
 
 func newReplica(t tester, config postgres.Config) *replica {
@@ -62,7 +62,7 @@ func (r *replica) note(agents ...string) {
 	r.changed = append(r.changed, agents...)
 }
 
-// noted returns the agents that changed since it was last called, sorted.
+// noted returns the agents that changed since the last call, sorted.
 func (r *replica) noted() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,7 +71,7 @@ func (r *replica) noted() []string {
 	return changed
 }
 
-// database is a test's own database, seen past the stores.
+// database gives a test direct access to its own database.
 type database struct {
 	url  string
 	pool *pgxpool.Pool
@@ -92,7 +92,7 @@ func connect(t tester, url string) database {
 	return database{url, pool}
 }
 
-// newFleet is a database with a replica and these agents.
+// newFleet returns a database with a replica and the given agents.
 func newFleet(t testing.TB, agents ...string) (database, *replica) {
 	t.Helper()
 	db := newDatabase(t)
@@ -110,7 +110,7 @@ func (db database) exec(t tester, sql string, args ...any) {
 	}
 }
 
-// execAsAdmin is exec for tables under row-level security.
+// execAsAdmin is exec for tables with row-level security.
 func (db database) execAsAdmin(t tester, sql string, args ...any) {
 	t.Helper()
 	err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) error {
@@ -125,7 +125,7 @@ func (db database) execAsAdmin(t tester, sql string, args ...any) {
 	}
 }
 
-// ask returns the one row's one value.
+// ask runs a query that returns a single value.
 func ask[T any](t tester, db database, sql string, args ...any) T {
 	t.Helper()
 	rows, _ := db.pool.Query(t.Context(), sql, args...) // CollectOneRow returns its error
@@ -136,7 +136,7 @@ func ask[T any](t tester, db database, sql string, args ...any) T {
 	return answer
 }
 
-// with is the database's URL with one more setting.
+// with returns the database's URL with one more setting.
 func (db database) with(t tester, name, value string) string {
 	t.Helper()
 	u, err := url.Parse(db.url)
@@ -149,14 +149,14 @@ func (db database) with(t tester, name, value string) string {
 	return u.String()
 }
 
-// row is everything that is stored of a deployment, as text.
+// row returns everything stored of a deployment, as text.
 func (db database) row(t tester, id uuid.UUID) string {
 	t.Helper()
 	return ask[string](t, db, `SELECT d::text || coalesce((SELECT string_agg(a::text, '' ORDER BY attempt)
 		FROM deployment_attempts a WHERE a.deployment_id = d.id), '') FROM deployments d WHERE d.id = $1`, id)
 }
 
-// neverDeadlocked: whatever takes several rows takes them in one order.
+// neverDeadlocked checks that no transaction deadlocked: whatever locks several rows locks them in one order.
 func (db database) neverDeadlocked(t tester) {
 	t.Helper()
 	if got := ask[int64](t, db, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`); got != 0 {
@@ -164,7 +164,7 @@ func (db database) neverDeadlocked(t tester) {
 	}
 }
 
-// The tests' clock: what would have happened in time.
+// leaseRunsOut and retryComesDue change rows as the passing of time would.
 func (db database) leaseRunsOut(t tester, id uuid.UUID) {
 	t.Helper()
 	db.exec(t, `UPDATE deployments SET lease_expires_at = now() WHERE id = $1 AND status = 'running'`, id)
@@ -199,7 +199,7 @@ func (r *replica) enroll(t tester, a fleet.Agent) {
 	}
 }
 
-// order is for these agents, with three attempts.
+// order returns an order for the given agents, with three attempts.
 func order(agents ...string) fleet.Order {
 	return fleet.Order{
 		NewDeployment: fleet.NewDeployment{Name: "upgrade", Spec: []byte(`{"to":2}`), MaxAttempts: 3, Lease: time.Minute},
@@ -207,7 +207,7 @@ func order(agents ...string) fleet.Order {
 	}
 }
 
-// create places an order and returns what it made.
+// create creates the deployments of an order.
 func (r *replica) create(t tester, o fleet.Order) (group fleet.CreatedGroup) {
 	t.Helper()
 	_, err := r.deployments.Create(t.Context(), o, nil, func(g fleet.CreatedGroup) ([]byte, error) {
@@ -220,7 +220,7 @@ func (r *replica) create(t tester, o fleet.Order) (group fleet.CreatedGroup) {
 	return group
 }
 
-// createOne makes one deployment for the agent.
+// createOne creates one deployment for the agent.
 func (r *replica) createOne(t tester, agent string) uuid.UUID {
 	t.Helper()
 	return r.create(t, order(agent)).Deployments[0].ID

@@ -55,9 +55,9 @@ func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, d
 
 // ListReports returns up to most headings before the given id, newest first. Namespace and name restrict the result
 // unless they are empty.
-func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, most int) ([]report.Heading, error) {
+func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, limit int) ([]report.Heading, error) {
 	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{
-		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(most),
+		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(limit),
 	})
 	if err != nil {
 		return nil, wrap("list reports", err)

@@ -33,7 +33,7 @@ func (r *replica) saveIn(t tester, namespace string, doc report.Document, keep i
 	}
 }
 
-func TestReportIsReadAsItWasSaved(t *testing.T) {
+func TestReportRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	want := document(`daily "é"`)
@@ -52,7 +52,7 @@ func TestReportIsReadAsItWasSaved(t *testing.T) {
 	}
 }
 
-func TestReportThatIsNotThere(t *testing.T) {
+func TestMissingReport(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	if _, _, err := r.reports.Report(t.Context(), uuid.Max); !errors.Is(err, report.ErrNotFound) || errors.Is(err, fault.ErrUnavailable) {
@@ -70,7 +70,7 @@ func TestReportThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestListOfReports(t *testing.T) {
+func TestListReports(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	var docs [4]report.Document
@@ -85,7 +85,7 @@ func TestListOfReports(t *testing.T) {
 	for name, tt := range map[string]struct {
 		namespace, name string
 		before          uuid.UUID
-		most            int
+		limit           int
 		want            []int // of docs
 	}{
 		"all":                      {"", "", uuid.Max, 10, []int{3, 2, 1, 0}},
@@ -98,7 +98,7 @@ func TestListOfReports(t *testing.T) {
 		"of a namespace's name":    {"fleet", "Pass", uuid.Max, 10, []int{3}},
 		"of a name that is not it": {"other", "Pass", uuid.Max, 10, nil},
 	} {
-		got, err := r.reports.ListReports(t.Context(), tt.namespace, tt.name, tt.before, tt.most)
+		got, err := r.reports.ListReports(t.Context(), tt.namespace, tt.name, tt.before, tt.limit)
 		if err != nil {
 			t.Fatal(err)
 		}

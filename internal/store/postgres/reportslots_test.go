@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// slot is a report of an hour, so many hours before noon.
+// slot returns the report of one hour that ends hoursBefore hours before noon.
 func slot(name string, hoursBefore int) report.Document {
 	doc := document(name)
 	doc.Window.From = doc.Window.From.Add(-time.Duration(hoursBefore) * time.Hour)
@@ -23,7 +23,7 @@ func slot(name string, hoursBefore int) report.Document {
 	return doc
 }
 
-// kept is the ids of the reports of a namespace and name, the newest first.
+// kept returns the ids of the reports of a namespace and name, newest first.
 func (r *replica) kept(t tester, namespace, name string) []string {
 	t.Helper()
 	headings, err := r.reports.ListReports(t.Context(), namespace, name, uuid.Max, 1000)
@@ -37,7 +37,7 @@ func (r *replica) kept(t tester, namespace, name string) []string {
 	return ids
 }
 
-func TestReportOfASlotReplacesTheOneBefore(t *testing.T) {
+func TestReportReplacesEarlierOneOfItsSlot(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	first, otherSlot, otherName, elsewhere, again := slot("daily", 0), slot("daily", 1), slot("weekly", 0), slot("daily", 0), slot("daily", 0)
@@ -77,7 +77,7 @@ func TestReportOfASlotReplacesTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestAdministratorsReportsAreEachAnother(t *testing.T) {
+func TestAdminReportsAreDistinct(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	docs := []report.Document{slot("daily", 0), slot("daily", 0), slot("daily", 0)}
@@ -123,11 +123,11 @@ func TestKeepDropsTheOldestOfANamespaceAndName(t *testing.T) {
 	}
 }
 
-// A replica's clock may be behind those of others.
+// TestKeepNeverDropsWhatWasJustSaved saves a report on a replica whose clock is behind.
 func TestKeepNeverDropsWhatWasJustSaved(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
-	behind, ahead := slot("daily", 0), slot("daily", 1) // by when their ids were minted
+	behind, ahead := slot("daily", 0), slot("daily", 1) // by the times of their ids
 	r.saveIn(t, "fleet", ahead, 1)
 	r.saveIn(t, "fleet", behind, 1)
 	if got, want := r.kept(t, "fleet", "daily"), []string{ahead.ID, behind.ID}; !slices.Equal(got, want) {
@@ -135,7 +135,7 @@ func TestKeepNeverDropsWhatWasJustSaved(t *testing.T) {
 	}
 }
 
-// TestConcurrentReports has replicas make the same slots' reports all at once.
+// TestConcurrentReports has replicas create reports of the same slots concurrently.
 func TestConcurrentReports(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -157,7 +157,7 @@ func TestConcurrentReports(t *testing.T) {
 	for name, want := range map[string]int64{"keep 0": slots, "keep 3": keep} {
 		rows := ask[int64](t, db, `SELECT count(*) FROM reports WHERE name = $1`, name)
 		times := ask[int64](t, db, `SELECT count(DISTINCT window_to) FROM reports WHERE name = $1`, name)
-		// Ids are minted before their turn: one that comes late with an old one stays beside those that are newer.
+		// Ids are generated before a report's turn to be saved: a late one with an old id remains beside newer ones.
 		if more := want + 1; rows != times || rows < want || rows > want && (name == "keep 0" || rows > more) {
 			t.Errorf("%s: want %d rows, one a slot, got %d of %d slots", name, want, rows, times)
 		}
@@ -165,7 +165,8 @@ func TestConcurrentReports(t *testing.T) {
 	db.neverDeadlocked(t)
 }
 
-// The previous release runs on beside this one.
+// TestPreviousReleaseStoresReports stores reports as the previous
+// release does, which runs beside this one during an update.
 func TestPreviousReleaseStoresReports(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)

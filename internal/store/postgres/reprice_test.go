@@ -18,15 +18,15 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// dearer prices all that has tokens told apart anew.
-func dearer(e *execution.Execution) {
+// dearer is a more expensive price table, without a price for the model "unknown".
+func moreExpensive(e *execution.Execution) {
 	e.PriceVersion, e.Cost = "dearer", nil
 	if e.Model != "unknown" {
 		e.Cost = new(e.Tokens.Used * 1000)
 	}
 }
 
-// deadlocks counts them as they happen; PostgreSQL's own count may come late.
+// deadlocks counts deadlocks as they happen, since PostgreSQL's own count is delayed.
 type deadlocks struct{ atomic.Int64 }
 
 func (d *deadlocks) ObserveOtherQuery(_ observe.Audience, name string, took time.Duration, err error, sqlstate string) {
@@ -39,7 +39,7 @@ func (d *deadlocks) ObserveQuery(_ string, _ time.Duration, _ error, sqlstate st
 	}
 }
 
-// newWatched is newExecutions of a replica whose deadlocks are counted, and found soon.
+// newWatched is newExecutions with a replica that counts deadlocks and detects them early.
 func newWatched(t testing.TB, db database) (*postgres.Executions, *deadlocks) {
 	t.Helper()
 	d := &deadlocks{}
@@ -52,7 +52,7 @@ func lastHour() execution.Window {
 	return execution.Window{From: now.Add(-time.Hour), To: now}
 }
 
-// rowsAsText is all that is stored of each execution but for its price, and apart from that its price.
+// rowsAsText returns everything stored of each execution except its price, and separately its price.
 func rowsAsText(t testing.TB, db database) (rows, list map[string]string) {
 	t.Helper()
 	const all = `SELECT COALESCE(json_object_agg(execution_id, %s), '{}') FROM agent_executions e`
@@ -61,7 +61,7 @@ func rowsAsText(t testing.TB, db database) (rows, list map[string]string) {
 	return rows, askAsAdmin[map[string]string](t, db, fmt.Sprintf(all, price))
 }
 
-func TestRepriceChangesMoneyAlone(t *testing.T) {
+func TestRepriceChangesOnlyCosts(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -101,7 +101,7 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	foldAll(t, s)
 	window := execution.Window{From: w.From, To: w.To}
 	window.From, window.To = all[7].CreatedAt, all[10].CreatedAt // to the microsecond
-	got, err := s.Reprice(t.Context(), window, dearer)
+	got, err := s.Reprice(t.Context(), window, moreExpensive)
 	if err != nil || got != (postgres.Repriced{Seen: 9, Changed: 6}) {
 		t.Errorf("want 6 of 9 changed, got %+v, %v", got, err)
 	}
@@ -115,7 +115,7 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	checkRollups(t, db)
 	foldAll(t, s)
 	checkRollups(t, db)
-	again, err := s.Reprice(t.Context(), window, dearer)
+	again, err := s.Reprice(t.Context(), window, moreExpensive)
 	if err != nil || again != (postgres.Repriced{Seen: 9}) {
 		t.Errorf("once more: want 9 seen and none changed, got %+v, %v", again, err)
 	}
@@ -124,7 +124,8 @@ func TestRepriceChangesMoneyAlone(t *testing.T) {
 	}
 }
 
-// TestRepriceByBilling: what a price depends on is stored, so that another table can use it later.
+// TestRepriceByBilling checks that everything that a price
+// depends on is stored, so that another table can use it later.
 func TestRepriceByBilling(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -164,18 +165,18 @@ models: [{match: [m], provider: acme, input: 1, output: 2, cache_write_1h: 4, au
 	checkRollups(t, db)
 }
 
-// TestRepriceOfNothing has nothing to do.
-func TestRepriceOfNothing(t *testing.T) {
+// TestRepriceWithoutRows reprices windows without executions.
+func TestRepriceWithoutRows(t *testing.T) {
 	t.Parallel()
 	s := newExecutions(t, newDatabase(t))
 	for _, w := range []execution.Window{{}, lastHour(), {From: time.Now(), To: time.Now().Add(-time.Hour)}} {
-		if got, err := s.Reprice(t.Context(), w, dearer); err != nil || got != (postgres.Repriced{}) {
+		if got, err := s.Reprice(t.Context(), w, moreExpensive); err != nil || got != (postgres.Repriced{}) {
 			t.Errorf("%v: want nothing, got %+v, %v", w, got, err)
 		}
 	}
 }
 
-// many are executions of several users, of which some began at the very same time, more than one transaction prices.
+// many returns executions of several users, some with the same start. One transaction does not reprice all of them.
 func many(n int) []execution.Execution {
 	all := make([]execution.Execution, n)
 	for i := range all {
@@ -187,7 +188,8 @@ func many(n int) []execution.Execution {
 	return all
 }
 
-// TestRepriceInterrupted: what was done stays done, and is in the rollups; the rest is done the next time.
+// TestRepriceInterrupted checks that an interrupted repricing keeps what
+// it committed, also in the rollups, and that the next one does the rest.
 func TestRepriceInterrupted(t *testing.T) {
 	t.Parallel()
 	const rows = 4500
@@ -195,7 +197,7 @@ func TestRepriceInterrupted(t *testing.T) {
 		"given up": func(_ database, cancel context.CancelFunc) { cancel() },
 		"the server ends the connection": func(db database, _ context.CancelFunc) {
 			_, _ = db.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-				WHERE datname = current_database() AND state = 'idle in transaction'`) // the test fails without that, too
+				WHERE datname = current_database() AND state = 'idle in transaction'`) // on error the test fails later
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +212,7 @@ func TestRepriceInterrupted(t *testing.T) {
 				if seen++; seen == 3000 {
 					interrupt(db, cancel)
 				}
-				dearer(e)
+				moreExpensive(e)
 			})
 			if !errors.Is(err, context.Canceled) && !errors.Is(err, fault.ErrUnavailable) || got != (postgres.Repriced{Seen: 2000, Changed: 2000}) {
 				t.Errorf("want the first 2000 done and an error, got %+v, %v", got, err)
@@ -219,7 +221,7 @@ func TestRepriceInterrupted(t *testing.T) {
 				t.Errorf("want 2000 rows priced, got %d", n)
 			}
 			checkRollups(t, db)
-			rest, err := s.Reprice(t.Context(), lastHour(), dearer)
+			rest, err := s.Reprice(t.Context(), lastHour(), moreExpensive)
 			if err != nil || rest != (postgres.Repriced{Seen: rows, Changed: rows - 2000}) {
 				t.Errorf("again: want the rest changed, got %+v, %v", rest, err)
 			}
@@ -228,8 +230,8 @@ func TestRepriceInterrupted(t *testing.T) {
 	}
 }
 
-// TestRepriceIsRunAgain: a transaction that was a deadlock's victim leaves nothing out when it is run again.
-func TestRepriceIsRunAgain(t *testing.T) {
+// TestRepriceTwice checks that a transaction that is retried after a deadlock omits nothing.
+func TestRepriceTwice(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -237,13 +239,13 @@ func TestRepriceIsRunAgain(t *testing.T) {
 	commit(t, s, many(rows)...)
 	db.exec(t, `CREATE SEQUENCE tries`)
 	db.exec(t, `GRANT USAGE ON tries TO watchbill_admin`)
-	// The first time it fails when all is done, as it is committed.
+	// The first time it fails at commit, after all statements.
 	db.exec(t, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		IF nextval('tries') = 1 THEN RAISE EXCEPTION 'as ordered' USING ERRCODE = 'deadlock_detected'; END IF;
 		RETURN NULL;
 	END $$`)
 	db.exec(t, `CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON user_deltas DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`)
-	got, err := s.Reprice(t.Context(), lastHour(), dearer)
+	got, err := s.Reprice(t.Context(), lastHour(), moreExpensive)
 	if err != nil || got != (postgres.Repriced{Seen: rows, Changed: rows}) {
 		t.Errorf("want all %d priced, got %+v, %v", rows, got, err)
 	}
@@ -253,8 +255,8 @@ func TestRepriceIsRunAgain(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestRepriceWhileRowsMoveAndGo prices executions that find their ancestors, and those of users that are erased.
-func TestRepriceWhileRowsMoveAndGo(t *testing.T) {
+// TestRepriceDuringMovesAndDeletes reprices executions while they find their ancestors or their users are erased.
+func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	const traces = 1500
@@ -302,7 +304,7 @@ func TestRepriceWhileRowsMoveAndGo(t *testing.T) {
 	for range 2 {
 		g.Go(func() error {
 			for range 2 {
-				if _, err := s.Reprice(ctx, lastHour(), dearer); err != nil {
+				if _, err := s.Reprice(ctx, lastHour(), moreExpensive); err != nil {
 					return err
 				}
 			}
@@ -315,7 +317,7 @@ func TestRepriceWhileRowsMoveAndGo(t *testing.T) {
 	checkRollups(t, db)
 	foldAll(t, s)
 	checkRollups(t, db)
-	// What settles into an erased user goes, too, unless the user's spans went before.
+	// What settles into an erased user is erased, too, unless the user's spans were erased first.
 	if n := askAsAdmin[int64](t, db, `SELECT count(*) FROM agent_executions`); n > all-erased.Executions || n < others || erased.Executions == 0 {
 		t.Errorf("want from %d rows up to %d but for %d that were erased, got %d", others, all, erased.Executions, n)
 	}
@@ -330,21 +332,21 @@ func TestRepriceWhileRowsMoveAndGo(t *testing.T) {
 	}
 }
 
-// TestExecutionsAreTakenInOneOrder has two that take several rows meet in the middle. Whoever took them from the other end
-// would never get past.
+// TestExecutionsAreTakenInOneOrder has two operations that lock several
+// rows meet in the middle. They deadlock if they lock in opposite orders.
 func TestExecutionsAreTakenInOneOrder(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(context.Context, *postgres.Executions) error{
 		"settle": func(ctx context.Context, s *postgres.Executions) error { _, _, err := s.Settle(ctx); return err },
 		"reprice": func(ctx context.Context, s *postgres.Executions) error {
-			_, err := s.Reprice(ctx, lastHour(), dearer)
+			_, err := s.Reprice(ctx, lastHour(), moreExpensive)
 			return err
 		},
 		"erase": func(ctx context.Context, s *postgres.Executions) error { _, err := s.EraseUser(ctx, "a"); return err },
 	}
 	for _, tt := range []struct {
 		one, other string
-		users      [3]string // of three executions, of which the first began last
+		users      [3]string // of three executions, of which the first has the latest start
 	}{
 		{"settle", "reprice", [3]string{"a", "b", "c"}},
 		{"settle", "reprice", [3]string{"c", "b", "a"}},

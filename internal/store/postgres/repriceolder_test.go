@@ -7,8 +7,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestRepriceOfRowsOfOlderReleases: a release that knew nothing of usage did not count what a total has beyond its parts, so
-// that is not taken away either.
+// TestRepriceOfRowsOfOlderReleases checks rows of a release without usage, which did not
+// count the part of a total beyond the sum of its parts. That part is not subtracted either.
 func TestRepriceOfRowsOfOlderReleases(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -21,7 +21,7 @@ func TestRepriceOfRowsOfOlderReleases(t *testing.T) {
 	old, fresh := of(execution.UsageNone), of(execution.UsageReported)
 	const free, listed = "free", "listed"
 	for _, tt := range []struct {
-		price string // empty: the rows are stored
+		price string // empty if the rows are only stored
 		want  int64  // unpriced tokens
 	}{
 		{"", 985},

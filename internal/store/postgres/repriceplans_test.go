@@ -8,7 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestRepricingReadsByIndex: pricing many pages anew reads each execution a few times, and not all of them for each page.
+// TestRepricingReadsByIndex checks that repricing many pages reads
+// each execution a few times, and not all of them for each page.
 func TestRepricingReadsByIndex(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -36,7 +37,7 @@ func TestRepricingReadsByIndex(t *testing.T) {
 	if err != nil || got.Seen != rows {
 		t.Fatalf("want %d executions seen, got %+v, %v", rows, got, err)
 	}
-	r.Close() // its connection reports what it read
+	r.Close() // the connection reports what it read
 	eventually(t, "the statistics are there", func() bool {
 		return ask[int](t, db, `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'watchbill'`) == 0
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestNamesAndDaysOfAnotherDatabase: names and partitions that a restored database lacks are made again, as soon as a sweep has seen that
-// it is another one; a name that somebody deleted, after a while.
+// TestNamesAndDaysOfAnotherDatabase checks that names and partitions missing from a restored database are created
+// again once a sweep has noticed the restore, and that a name deleted by hand is registered again after a while.
 func TestNamesAndDaysOfAnotherDatabase(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -35,13 +35,13 @@ func TestNamesAndDaysOfAnotherDatabase(t *testing.T) {
 			commit(t, s, anExecution())
 			db.exec(t, `DELETE FROM rollup_names`)
 			db.exec(t, `DROP TABLE `+tomorrow)
-			commit(t, s, anExecution()) // what is known already is not asked for
+			commit(t, s, anExecution()) // known names are not looked up
 			registered := func() int { return ask[int](t, db, `SELECT count(*)::int FROM rollup_names`) }
 			if got := registered(); got != 0 {
 				t.Fatalf("want names believed for a while, got %d registered", got)
 			}
 			if tt.restored {
-				db.exec(t, `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE agents ENABLE TRIGGER USER`) // another life
+				db.exec(t, `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE agents ENABLE TRIGGER USER`) // a new history
 				r.sweep(t, watermark, newSink())
 			}
 			ahead.Store(int64(tt.later))

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// cleanUp keeps for ever what keep does not speak of.
+// cleanUp keeps forever everything that keep does not mention.
 func (r *replica) cleanUp(t tester, now time.Time, keep postgres.Retention) {
 	t.Helper()
 	if err := r.rollups.CleanUp(t.Context(), now, forEver(keep)); err != nil {
@@ -59,7 +59,7 @@ func writeRandomly(t *testing.T, r *replica) {
 	}
 }
 
-// rollupRows counts those of requests, queries and replicas, by their width.
+// rollupRows counts the rows of a width for requests, queries and replicas.
 func rollupRows(t *testing.T, db database, seconds int) int {
 	t.Helper()
 	return ask[int](t, db, `SELECT ((SELECT count(*) FROM request_rollups WHERE seconds = $1)
@@ -81,8 +81,8 @@ func TestCompactionKeepsTheFacts(t *testing.T) {
 		before = append(before, r.factsOf(t, w))
 	}
 	for _, tt := range []struct {
-		age   time.Duration // of noon
-		hours int           // that are compacted
+		age   time.Duration // since noon
+		hours int           // compacted hours
 	}{{time.Hour, 0}, {2*time.Hour - 1, 0}, {2 * time.Hour, 1}, {2 * time.Hour, 1}, {3*time.Hour + 59*time.Minute, 2}} {
 		r.cleanUp(t, noon.Add(tt.age), postgres.Retention{RollupMinutes: time.Hour})
 		for i, w := range windows {
@@ -95,13 +95,13 @@ func TestCompactionKeepsTheFacts(t *testing.T) {
 		}
 	}
 	r.cleanUp(t, noon.Add(24*time.Hour), postgres.Retention{RollupMinutes: time.Hour})
-	// In each hour at most three endpoints, two queries and two replicas.
+	// At most three endpoints, two queries and two replicas per hour.
 	if minutes, hours := rollupRows(t, db, 60), rollupRows(t, db, 3600); minutes != 0 || hours > 3*7 {
 		t.Errorf("want three hours of rows, got %d, and %d of minutes", hours, minutes)
 	}
 }
 
-func TestReplicasCompactAtOnce(t *testing.T) {
+func TestConcurrentCompaction(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	writeRandomly(t, r)
@@ -121,8 +121,8 @@ func TestReplicasCompactAtOnce(t *testing.T) {
 	}
 }
 
-// TestMinutesThatComeLate, for an hour that is compacted already, are added to it.
-func TestMinutesThatComeLate(t *testing.T) {
+// TestLateMinutes checks that minutes of a compacted hour are added to it.
+func TestLateMinutes(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	r.write(t, "r1", busyMinute(noon), busyMinute(noon.Add(time.Minute)))
@@ -147,7 +147,7 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, fresh := r.oneOfEach(t, "a"), r.oneOfEach(t, "a")
-	justFinished := old[fleet.Succeeded] // though it was created long ago
+	justFinished := old[fleet.Succeeded] // although it was created long ago
 	for status, id := range old {
 		if _, err := r.deployments.AppendLog(t.Context(), "a", id, 1, 0, []byte("x")); err != nil && status != fleet.Pending && status != fleet.Cancelled {
 			t.Log(status, err)
@@ -203,8 +203,8 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// TestRetentionOfMoreThanOneTransactionTakes has many old rows.
-func TestRetentionOfMoreThanOneTransactionTakes(t *testing.T) {
+// TestRetentionInSeveralTransactions deletes more expired rows than one transaction does.
+func TestRetentionInSeveralTransactions(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	db.exec(t, `INSERT INTO deleted_agents SELECT n::text, now() - interval '1 year' FROM generate_series(1, $1::int) n`, 2*postgres.DeleteRows+1)

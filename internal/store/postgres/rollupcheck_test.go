@@ -9,20 +9,20 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// The names that a row has in the rollups: it records which of its own are not told apart there.
+// The names under which rollups count a row. A row records which of its names are counted as "other".
 const (
 	agentInRollups = `CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END`
 	modelInRollups = `CASE WHEN capped & 2 = 2 THEN 'other' ELSE model_used END`
 )
 
-// sums is what a rollup says, or what rows add up to.
+// sums are the values of a rollup, or the sums of rows.
 type sums struct {
 	Count, Micros, Used, Input, Output, Read, Write, Reasoning, Cost, Unpriced int64
 	Unknown, Estimated, Provider, ProviderUnpriced, ProviderCompared           int64
 	Durations                                                                  string
 }
 
-// checkRollups compares every rollup, with what is not folded yet, with a scan of the rows.
+// checkRollups compares every rollup, including what is not folded yet, with a scan of the rows.
 func checkRollups(t testing.TB, db database) {
 	t.Helper()
 	for name, width := range map[string]string{"minutes": "60", "quarters": "900", "hours": "3600", "days": "86400"} {
@@ -69,14 +69,14 @@ func checkRollups(t testing.TB, db database) {
 	}
 }
 
-// cellSums adds up rows by their first column. Where the last is null, a row is one duration.
+// cellSums sums rows by their first column. A row whose last column is null is one duration.
 func cellSums(t testing.TB, db database, sql string) map[string]sums {
 	t.Helper()
 	tx, err := db.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = tx.Rollback(t.Context()) }() // it only reads
+	defer func() { _ = tx.Rollback(t.Context()) }() // read-only
 	if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE watchbill_admin`); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func cellSums(t testing.TB, db database, sql string) map[string]sums {
 	}
 	for key, sum := range all {
 		if sum.Durations = string(durations[key].Encode()); sum == (sums{Durations: "\x01"}) {
-			delete(all, key) // what all was taken from again
+			delete(all, key) // everything in it was subtracted
 			continue
 		}
 		all[key] = sum

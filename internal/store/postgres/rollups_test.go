@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// noon is an hour of the tests' past.
+// noon is the start of an hour in the past.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func latencies(seconds ...float64) *sketch.Sketch {
@@ -25,7 +25,7 @@ func latencies(seconds ...float64) *sketch.Sketch {
 	return s
 }
 
-// busyMinute has requests to three endpoints, two queries, polls and a pool.
+// busyMinute returns a minute with requests to three endpoints, two queries, polls and a pool.
 func busyMinute(at time.Time, change ...func(*metrics.MinuteRollup)) metrics.MinuteRollup {
 	m := metrics.MinuteRollup{
 		Minute: at, Covered: time.Minute,
@@ -56,7 +56,7 @@ func (r *replica) write(t tester, name string, minutes ...metrics.MinuteRollup) 
 	}
 }
 
-// facts are those of so many hours from noon.
+// facts returns the facts of a number of hours from noon.
 func (r *replica) facts(t tester, hours int) report.Facts {
 	t.Helper()
 	return r.factsOf(t, report.Window{From: noon, To: noon.Add(time.Duration(hours) * time.Hour)})
@@ -71,7 +71,7 @@ func (r *replica) factsOf(t tester, w report.Window) report.Facts {
 	return f
 }
 
-// diffFacts compares sketches by what they hold.
+// diffFacts compares facts, and sketches by their contents.
 func diffFacts(want, got report.Facts) string {
 	return cmp.Diff(want, got, cmp.Comparer(func(x, y *sketch.Sketch) bool { return bytes.Equal(x.Encode(), y.Encode()) }))
 }
@@ -84,7 +84,7 @@ func TestFactsSumOverReplicasAndMinutes(t *testing.T) {
 	}
 	r.write(t, "r1", busyMinute(noon), busyMinute(noon.Add(59*time.Minute), later))
 	r.write(t, "r2", busyMinute(noon))
-	r.write(t, "r1", busyMinute(noon.Add(-time.Minute)), busyMinute(noon.Add(time.Hour))) // just outside
+	r.write(t, "r1", busyMinute(noon.Add(-time.Minute)), busyMinute(noon.Add(time.Hour))) // just outside the window
 
 	want := report.Facts{
 		Window: report.Window{From: noon, To: noon.Add(time.Hour)}, CoveredSeconds: 90,
@@ -117,7 +117,7 @@ func TestFactsSumOverReplicasAndMinutes(t *testing.T) {
 	}
 }
 
-func TestFactsOfNothing(t *testing.T) {
+func TestFactsWithoutRows(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	want := report.Facts{Window: report.Window{From: noon, To: noon.Add(time.Hour)}}
@@ -126,7 +126,7 @@ func TestFactsOfNothing(t *testing.T) {
 	}
 }
 
-func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
+func TestRewrittenRollupsReplaceThemselves(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	half := busyMinute(noon, func(m *metrics.MinuteRollup) {
@@ -155,7 +155,7 @@ func TestRollupsWrittenAgainReplaceThemselves(t *testing.T) {
 	}
 }
 
-func TestRollupsAreWrittenWholeOrNotAtAll(t *testing.T) {
+func TestRollupsAreWrittenAtomically(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t)
 	broken := busyMinute(noon, func(m *metrics.MinuteRollup) { m.Queries[1].Sketch = nil })
@@ -168,7 +168,7 @@ func TestRollupsAreWrittenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// TestCoveredSeconds: a minute is covered for as long as the replica that was up longest in it.
+// TestCoveredSeconds checks that the covered time of a minute is that of the replica that was up longest in it.
 func TestCoveredSeconds(t *testing.T) {
 	t.Parallel()
 	type up map[string]time.Duration // by replica, in one minute
@@ -201,8 +201,9 @@ func TestCoveredSeconds(t *testing.T) {
 	}
 }
 
-// What others than known callers were answered is told apart, also that of replicas of an earlier release.
-func TestAnswersToOthersAreToldApart(t *testing.T) {
+// TestResponsesByAudience checks that responses to unknown callers
+// are counted separately, also for replicas of an earlier release.
+func TestResponsesByAudience(t *testing.T) {
 	t.Parallel()
 	r := newReplica(t, postgres.Config{URL: newDatabase(t).url})
 	none := latencies().Encode()

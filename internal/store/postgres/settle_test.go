@@ -19,13 +19,13 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// piece is a span, and what it executed, if it did.
+// piece is a span and its execution, if any.
 type piece struct {
 	span      execution.Span
 	execution *execution.Execution
 }
 
-// trace is a trace's id, from which its pieces are made.
+// trace is the id of a trace, whose methods make its pieces.
 type trace string
 
 func newTrace() trace { return trace(strings.ReplaceAll(uuid.NewString(), "-", "")) }
@@ -34,10 +34,10 @@ func (tr trace) span(id, parent string) execution.Span {
 	return execution.Span{TraceID: string(tr), SpanID: id, ParentSpanID: parent}
 }
 
-// step says nothing of itself, as a span of HTTP. It is 2, below 1.
+// step returns a span without an execution, as of an HTTP request: span 2, below 1.
 func (tr trace) step() piece { return piece{span: tr.span("2", "1")} }
 
-// call is a call of a model that names nobody.
+// call returns a model call without agent or user.
 func (tr trace) call(id, parent string) piece {
 	e := anExecution(func(e *execution.Execution) {
 		e.ID, e.TraceID, e.SpanID, e.ParentSpanID = string(tr)+"-"+id, string(tr), id, parent
@@ -48,7 +48,7 @@ func (tr trace) call(id, parent string) piece {
 	return piece{s, &e}
 }
 
-// run is an agent's run.
+// run returns an agent's run.
 func (tr trace) run(id, parent, agent, user, session string) piece {
 	p := tr.call(id, parent)
 	p.execution.AgentName, p.execution.UserID, p.execution.SessionID, p.execution.Kind = agent, user, session, execution.Agent
@@ -67,7 +67,7 @@ func batchOf(pieces ...piece) (b execution.Batch) {
 	return b
 }
 
-// settling collects what was settled, by whichever way.
+// settling collects the executions that were settled by commits and by Settle.
 type settling struct {
 	db  database
 	all []execution.Execution
@@ -83,7 +83,7 @@ func (o *settling) commit(t testing.TB, s *postgres.Executions, pieces ...piece)
 	return done
 }
 
-// settle looks at all that is due, and afterwards all is that waits.
+// settle settles all due executions, and then makes all that still wait due.
 func (o *settling) settle(t testing.TB, s *postgres.Executions) {
 	t.Helper()
 	for more := true; more; {
@@ -97,7 +97,7 @@ func (o *settling) settle(t testing.TB, s *postgres.Executions) {
 	o.db.execAsAdmin(t, `UPDATE unsettled_executions SET check_at = now()`)
 }
 
-// eachOnce wants so many executions to have been settled, none of them twice, and each as it is stored; and none to wait.
+// eachOnce checks that want executions were settled, each once and as it is stored, and that none is waiting.
 func (o *settling) eachOnce(t testing.TB, want int) {
 	t.Helper()
 	stored := askAsAdmin[map[string][]string](t, o.db, `SELECT json_object_agg(execution_id, all_of_them) FROM (
@@ -122,7 +122,7 @@ func (o *settling) eachOnce(t testing.TB, want int) {
 	}
 }
 
-// askAsAdmin is ask, as who sees all executions.
+// askAsAdmin is ask as a role that sees all executions.
 func askAsAdmin[T any](t tester, db database, sql string, args ...any) (answer T) {
 	t.Helper()
 	return naive(t, db, pgx.RowTo[T], sql, args...)[0]
@@ -145,7 +145,7 @@ func (db database) holding(t tester, statements ...string) (release func()) {
 	return release
 }
 
-// requests is how many requests the rollups of the last day count, and of which agents.
+// requests returns the number of requests in the rollups of the last day, and their agents.
 func requests(t testing.TB, s *postgres.Executions) (count int64, agents []string) {
 	t.Helper()
 	facts, err := s.Facts(t.Context(), execution.Window{From: time.Now().Add(-24 * time.Hour), To: time.Now()})
@@ -170,11 +170,10 @@ func foldAll(t testing.TB, s *postgres.Executions) {
 	}
 }
 
-// TestLateAncestorsMoveExecutions brings an agent's run, a step of HTTP below it, and a call below that, in all ways in
-// which they may come.
+// TestLateAncestorsMoveExecutions commits an agent's run, an HTTP step below it, and a call below that, in every order.
 func TestLateAncestorsMoveExecutions(t *testing.T) {
 	t.Parallel()
-	for name, order := range map[string]string{ // a commit each, of the run, step, call and tool; by replica a or b; f folds, s settles
+	for name, order := range map[string]string{ // one commit each, of the run, step, call and tool; by replica a or b; f folds, s settles
 		"all at once":                     "a:rsct",
 		"the children first, together":    "a:sct a:r",
 		"the parent last":                 "a:c a:t a:s a:r",
@@ -216,7 +215,7 @@ func TestLateAncestorsMoveExecutions(t *testing.T) {
 			for _, s := range replicas {
 				o.settle(t, s)
 			}
-			o.settle(t, replicas["a"]) // whom nothing woke
+			o.settle(t, replicas["a"]) // which nothing woke
 			o.eachOnce(t, 3)
 			for _, e := range o.all {
 				if e.AgentName != "tutor" || e.UserID != "ada" || e.SessionID != "s" || e.Request != (e.Kind == execution.Agent) {
@@ -234,8 +233,9 @@ func TestLateAncestorsMoveExecutions(t *testing.T) {
 	}
 }
 
-// TestAncestorsComeWhileOthersSettle has replicas store pieces of many traces in any order, and settle them, all at once.
-func TestAncestorsComeWhileOthersSettle(t *testing.T) {
+// TestAncestorsArriveDuringSettle has replicas store pieces
+// of many traces in any order and settle them, all at once.
+func TestAncestorsArriveDuringSettle(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	seed := rand.Uint64()
@@ -265,7 +265,7 @@ func TestAncestorsComeWhileOthersSettle(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(w+1)))
 		g.Go(func() error {
 			for i := w; i < len(batches); i += workers {
-				for range 1 + random.IntN(2) { // some again
+				for range 1 + random.IntN(2) { // some are repeated
 					done, err := s.Commit(ctx, batches[i])
 					if err != nil {
 						return err

@@ -11,17 +11,17 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestHostileSpansAreBounded has replicas store what nobody honest sends, and settle it, all at once: none of it takes a transaction
-// long, deadlocks, or makes rollups wrong, and as many executions are there as can be told apart.
+// TestHostileSpansAreBounded has replicas store and settle malicious spans, all at once. No transaction takes
+// long or deadlocks, the rollups stay correct, and there are as many executions as can be distinguished.
 func TestHostileSpansAreBounded(t *testing.T) {
 	t.Parallel()
-	const replicas, inBatch, longest = 4, 250, time.Minute // on a busy machine; what times are usual is logged
+	const replicas, inBatch, longest = 4, 250, time.Minute // on a busy machine; the usual times are logged
 	one := newTrace()
 	for name, tt := range map[string]struct {
 		spans  int
 		piece  func(s scene, i int) piece
-		rows   [2]int // at least and at most
-		traces bool   // too large
+		rows   [2]int // min and max
+		traces bool   // whether traces are too large
 	}{
 		"a trace of many runs and calls": {spans: 6_000, rows: [2]int{6_000, 6_000}, traces: true, piece: func(s scene, i int) piece {
 			if i%10 == 0 {
@@ -29,7 +29,7 @@ func TestHostileSpansAreBounded(t *testing.T) {
 			}
 			return s.in(one).piece(call, fmt.Sprint(i), fmt.Sprint(i/10*10), i, i+9, uses(int64(i), 7))
 		}},
-		// A call takes in eight spans at most; two replicas may each give it some at the same time.
+		// A call merges eight spans at most; two replicas may each add some at the same time.
 		"one response id for all calls": {spans: 2_000, rows: [2]int{2_000 / 16, 2_000}, piece: func(s scene, i int) piece {
 			return s.in(newTrace()).piece(call, "1", "", i%1000, 2000, answered("chatcmpl-0123456789abcdef"), scoped(fmt.Sprint(i%20)), ofProcess(fmt.Sprint(i%50)))
 		}},

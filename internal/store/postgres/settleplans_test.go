@@ -11,7 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestSettlingReadsByIndex: neither to store spans nor to settle, reprice and erase reads a whole table, however large it is.
+// TestSettlingReadsByIndex checks that storing spans, settling,
+// repricing and erasing never scan a whole table, however large it is.
 func TestSettlingReadsByIndex(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -43,7 +44,7 @@ func TestSettlingReadsByIndex(t *testing.T) {
 	s := postgres.NewExecutions(r.DB, keepExecutions, time.Now)
 	s.PriceBy(byTokens)
 	w := newWorld(rand.New(rand.NewPCG(rand.Uint64(), 0)), 25)
-	for _, batch := range w.exports() { // more often than plans are made for the values that they have
+	for _, batch := range w.exports() { // more often than PostgreSQL makes custom plans
 		if _, err := s.Commit(t.Context(), batch); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,7 @@ func TestSettlingReadsByIndex(t *testing.T) {
 	if _, err := s.Reprice(t.Context(), execution.Window{From: now.Add(-time.Hour), To: now}, byTokens); err != nil {
 		t.Fatal(err)
 	}
-	r.Close() // its connections report what they read
+	r.Close() // the connections report what they read
 	eventually(t, "the statistics are there", func() bool {
 		return ask[int](t, db, `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'watchbill'`) == 0
 	})

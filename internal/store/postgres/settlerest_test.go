@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// TestRunWaitsForItsCalls: what a run says that it used is its own once its calls had the time to come, and no more when one comes
-// after all.
+// TestRunWaitsForItsCalls checks that the usage reported by a run is counted for the run
+// once the time for its calls has passed, and no longer if a call arrives after all.
 func TestRunWaitsForItsCalls(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
@@ -39,9 +39,9 @@ func TestRunWaitsForItsCalls(t *testing.T) {
 	check("when all came", 0, 0, 0)
 }
 
-// TestRunLosesWhatCallsInOtherTracesUsed: a run is looked at again when it turns out what a call in it used, though nothing in its own
-// trace waits.
-func TestRunLosesWhatCallsInOtherTracesUsed(t *testing.T) {
+// TestRunExcludesUsageOfCallsInOtherTraces checks that a run is settled again when the
+// usage of one of its calls becomes known, although nothing in its own trace waits.
+func TestRunExcludesUsageOfCallsInOtherTraces(t *testing.T) {
 	t.Parallel()
 	db, here := newDatabase(t), newScene()
 	s, o := newExecutions(t, db), &settling{db: db}

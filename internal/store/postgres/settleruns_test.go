@@ -9,12 +9,12 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRunCountsWhatItsCallsDoNot brings a run that says what it used, and a call in it, in all ways in which they may come. What was
-// used counts once: for the call where one is known, else for the run.
-func TestRunCountsWhatItsCallsDoNot(t *testing.T) {
+// TestRunCountsUsageMissingFromItsCalls commits a run that reports usage, and a call in it, in
+// every order. The usage counts once: for the call if one is known, otherwise for the run.
+func TestRunCountsUsageMissingFromItsCalls(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		order     string // a commit each, of the run, the call and what lies between; S settles, at once or, as L, much later
+		order     string // one commit each, of the run, the call and the span between; S settles at once, L much later
 		rows      int
 		runCounts bool
 	}{

@@ -11,32 +11,32 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestRepetitionsOfWhatMoved: whatever ancestors made of an execution, the same that comes again is a duplicate.
-func TestRepetitionsOfWhatMoved(t *testing.T) {
+// TestDuplicatesOfMovedExecutions checks that a repeated execution is a duplicate, whatever its ancestors made of the first.
+func TestDuplicatesOfMovedExecutions(t *testing.T) {
 	t.Parallel()
 	tr := newTrace()
 	run, call := tr.run("1", "", "tutor", "ada", "s"), tr.call("3", "2")
-	knowsUser := tr.step() // and no more
-	knowsUser.span.User = "ada"
+	hasUser := tr.step() // and no more
+	hasUser.span.User = "ada"
 	for name, tt := range map[string]struct {
-		bring func(bring func(...piece), settle func()) // until all is there
+		bring func(bring func(...piece), settle func()) // commits all pieces
 		rows  int
 	}{
 		"after it moved": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(run, knowsUser)
+			bring(run, hasUser)
 			settle()
 			bring(call)
-			bring(run, knowsUser, call)
+			bring(run, hasUser, call)
 		}, 2},
 		"before it moves, when it would be stored as moved": {func(bring func(...piece), _ func()) {
 			bring(call)
-			bring(run, knowsUser)
+			bring(run, hasUser)
 			bring(call)
 		}, 2},
 		"before it moves, when it would be stored as half moved": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(knowsUser)
+			bring(hasUser)
 			bring(call)
 			settle()
 			settle()
@@ -44,7 +44,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 		}, 2},
 		"after it moved half-way": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(knowsUser)
+			bring(hasUser)
 			settle()
 			bring(call)
 			settle()
@@ -53,7 +53,7 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 		}, 2},
 		"while its repetition waits": {func(bring func(...piece), settle func()) {
 			bring(call)
-			bring(knowsUser)
+			bring(hasUser)
 			bring(call)
 			bring(run)
 			settle()
@@ -87,18 +87,19 @@ func TestRepetitionsOfWhatMoved(t *testing.T) {
 	}
 }
 
-// TestOrphansSettleInTime: what its ancestors could not tell in time stays unknown, and is told of once.
+// TestOrphansSettleInTime checks that what ancestors did not provide
+// in time stays unknown, and that each execution is settled once.
 func TestOrphansSettleInTime(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o := newExecutions(t, db), &settling{db: db}
 	tr := newTrace()
-	knowsUser := tr.step()
-	knowsUser.span.User = "ada"
+	hasUser := tr.step()
+	hasUser.span.User = "ada"
 	orphan, half := newTrace().call("3", "2"), tr.call("3", "2")
 	o.commit(t, s, orphan)
 	o.commit(t, s, half)
-	o.commit(t, s, knowsUser)
+	o.commit(t, s, hasUser)
 	age := func(d time.Duration) {
 		db.execAsAdmin(t, `UPDATE unsettled_executions SET since = since - $1::interval, check_at = now()`, d)
 	}
@@ -126,8 +127,9 @@ func TestOrphansSettleInTime(t *testing.T) {
 	}
 }
 
-// TestWaitingExecutionsAreLookedAtLessAndLess, so that what nobody answers does not cost more and more.
-func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
+// TestWaitingExecutionsBackOff checks that the interval between
+// attempts grows, which limits the cost of executions whose ancestors never arrive.
+func TestWaitingExecutionsBackOff(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -142,7 +144,7 @@ func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 		if settled, more, err := s.Settle(t.Context()); err != nil || len(settled) > 0 || more {
 			t.Errorf("after %v s: got %v, %v, %v", waited, settled, more, err)
 		}
-		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // it took a while to look
+		if got := askAsAdmin[float64](t, db, looksAt); got < next || got > min(next+60, 600) { // the attempt takes time
 			t.Errorf("after %v s: want it looked at again after %v, got %v", waited, next, got)
 		}
 		if settled, _, err := s.Settle(t.Context()); err != nil || len(settled) > 0 {
@@ -151,7 +153,7 @@ func TestWaitingExecutionsAreLookedAtLessAndLess(t *testing.T) {
 	}
 }
 
-// TestErasedWhileWaiting: what waits for its ancestors is erased like all of a user.
+// TestErasedWhileWaiting checks that executions that wait for their ancestors are erased with their user.
 func TestErasedWhileWaiting(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -159,11 +161,11 @@ func TestErasedWhileWaiting(t *testing.T) {
 	tr := newTrace()
 	call := tr.call("3", "2") // of a user, but of no agent
 	call.execution.UserID = "gone"
-	late, knowsUser := tr.call("4", "2"), tr.step()
-	knowsUser.span.User = "gone"
+	late, hasUser := tr.call("4", "2"), tr.step()
+	hasUser.span.User = "gone"
 	o.commit(t, s, call)
 	o.commit(t, s, late)
-	o.commit(t, s, knowsUser)
+	o.commit(t, s, hasUser)
 	o.settle(t, s) // late is of the user, too, by now
 	erased, err := s.EraseUser(t.Context(), "gone")
 	if err != nil || erased.Executions != 2 {
@@ -184,7 +186,7 @@ func TestErasedWhileWaiting(t *testing.T) {
 	}
 }
 
-// TestDroppedWhileWaiting: neither does what went with its day keep the others from being settled.
+// TestDroppedWhileWaiting checks that executions dropped with their day do not keep others from being settled.
 func TestDroppedWhileWaiting(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -201,8 +203,9 @@ func TestDroppedWhileWaiting(t *testing.T) {
 	o.eachOnce(t, 2)
 }
 
-// TestInheritedNamesAreToldApart: the name of an agent that only another replica has heard of is none too many.
-func TestInheritedNamesAreToldApart(t *testing.T) {
+// TestInheritedNamesAreDistinguished checks that an agent's name that
+// only another replica has seen is not counted as beyond the limit.
+func TestInheritedNamesAreDistinguished(t *testing.T) {
 	t.Parallel()
 	for name, childrenFirst := range map[string]bool{"ancestors first": false, "children first": true} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +213,7 @@ func TestInheritedNamesAreToldApart(t *testing.T) {
 			db := newDatabase(t)
 			a, b, o := newExecutions(t, db), newExecutions(t, db), &settling{db: db}
 			tr := newTrace()
-			o.commit(t, a, newTrace().call("1", "")) // both know unknown and the model
+			o.commit(t, a, newTrace().call("1", "")) // both know the agent "unknown" and the model
 			o.commit(t, b, newTrace().call("1", ""))
 			if childrenFirst {
 				o.commit(t, b, tr.call("2", "1"))
@@ -230,18 +233,19 @@ func TestInheritedNamesAreToldApart(t *testing.T) {
 	}
 }
 
-// TestNamesAreToldApartAfterTheyMoved as those they have then would be.
-func TestNamesAreToldApartAfterTheyMoved(t *testing.T) {
+// TestNamesAreDistinguishedAfterMoves checks that executions with
+// inherited names are counted as if they had them from the start.
+func TestNamesAreDistinguishedAfterMoves(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s, o := newExecutions(t, db), &settling{db: db}
 	var crowd []execution.Execution
-	for i := range 500 { // as many as are told apart, of agents and of models
+	for i := range 500 { // the limit, of agents and of models
 		crowd = append(crowd, anExecution(func(e *execution.Execution) { e.AgentName, e.Model = lettered("agent", i), lettered("model", i) }))
 	}
 	commit(t, s, crowd...)
 	toKnown, toOther, known := newTrace(), newTrace(), newTrace()
-	o.commit(t, s, toKnown.call("2", "1"), toOther.call("2", "1")) // of unknown and a model, neither of which is told apart
+	o.commit(t, s, toKnown.call("2", "1"), toOther.call("2", "1")) // of agent "unknown" and a model, both beyond the limit
 	fromKnown := known.call("2", "1")
 	fromKnown.execution.UserID, fromKnown.execution.AgentName, fromKnown.execution.Model = execution.Unknown, lettered("agent", 3), lettered("model", 3)
 	o.commit(t, s, fromKnown)
@@ -261,15 +265,15 @@ func TestNamesAreToldApartAfterTheyMoved(t *testing.T) {
 	}
 }
 
-// TestRepetitionIsStoredMeanwhile: while an execution moves, the same is being stored as what it becomes.
-func TestRepetitionIsStoredMeanwhile(t *testing.T) {
+// TestConcurrentDuplicateIsStored stores an execution again, with its inherited values, while the first is being moved.
+func TestConcurrentDuplicateIsStored(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	a, b, o, tr := newExecutions(t, db), newExecutions(t, db), &settling{db: db}, newTrace()
 	call, run := tr.call("2", "1"), tr.run("1", "", "tutor", "ada", "s")
 	o.commit(t, a, call)
 	o.commit(t, a, run)
-	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // which is written last
+	release := db.holding(t, `LOCK TABLE execution_deltas IN SHARE MODE`) // the last table to be written
 	defer release()
 	var g errgroup.Group
 	g.Go(func() error {
@@ -296,16 +300,16 @@ func TestRepetitionIsStoredMeanwhile(t *testing.T) {
 	}
 }
 
-// TestHostileTraces have spans without end, in circles, and that say they are their own parents.
+// TestHostileTraces checks very deep traces, cycles, and spans that are their own parents.
 func TestHostileTraces(t *testing.T) {
 	t.Parallel()
 	const spans = 3000
 	for name, tt := range map[string]struct {
-		parent  func(i int) int // of span i; below 0: none
-		settled int             // without waiting
+		parent  func(i int) int // of span i; negative for none
+		settled int             // settled without waiting
 	}{
 		"one below the other":              {func(i int) int { return i - 1 }, spans},
-		"one below the other, from below":  {func(i int) int { return i + 1 }, 0}, // all may still be told
+		"one below the other, from below":  {func(i int) int { return i + 1 }, 0}, // all ancestors may still arrive
 		"all below one that never comes":   {func(int) int { return spans }, 0},
 		"all below one":                    {func(i int) int { return min(i, 1) - 1 }, spans},
 		"a circle":                         {func(i int) int { return (i + 1) % spans }, spans},

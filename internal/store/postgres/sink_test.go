@@ -10,12 +10,12 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// sink is the plainest mailbox: it believes what sweeps tell it.
+// sink is a minimal mailbox: it stores what sweeps report.
 type sink struct {
 	agents  map[string]known
-	waiting map[string][]fleet.Waiting // who has nothing is absent
-	next    map[string]time.Duration   // who has nothing to come is absent
-	told    int                        // how many things it was told
+	waiting map[string][]fleet.Waiting // agents with nothing pending are absent
+	next    map[string]time.Duration   // agents with nothing due later are absent
+	told    int                        // number of reported changes
 	wholes  int
 }
 
@@ -27,12 +27,12 @@ type known struct {
 
 func newSink() *sink {
 	s := &sink{}
-	s.Whole()
+	s.Full()
 	s.wholes = 0
 	return s
 }
 
-func (s *sink) Whole() {
+func (s *sink) Full() {
 	s.wholes++
 	s.agents, s.waiting, s.next = map[string]known{}, map[string][]fleet.Waiting{}, map[string]time.Duration{}
 }
@@ -61,7 +61,7 @@ func (s *sink) Waiting(id string, due []fleet.Waiting, next time.Duration) {
 	}
 }
 
-// sweep tells the sink what changed since the watermark and returns the next one.
+// sweep reports to the sink what changed since the watermark, and returns the next watermark.
 func (r *replica) sweep(t tester, since string, into *sink, recheck ...string) string {
 	t.Helper()
 	watermark, err := r.mailbox.Sweep(t.Context(), since, recheck, into)
@@ -71,7 +71,7 @@ func (r *replica) sweep(t tester, since string, into *sink, recheck ...string) s
 	return watermark
 }
 
-// swept is what a sweep of everything finds now.
+// swept returns what a sweep of everything finds now.
 func (r *replica) swept(t tester) *sink {
 	t.Helper()
 	all := newSink()
@@ -79,7 +79,8 @@ func (r *replica) swept(t tester) *sink {
 	return all
 }
 
-// differs says how what two sinks believe differs; of what is to come only whose it is, as time passes.
+// differs returns the difference between two sinks. It compares
+// only the keys of next, since its values change as time passes.
 func differs(want, got *sink) string {
 	believed := func(s *sink) any {
 		return struct {

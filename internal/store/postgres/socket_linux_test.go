@@ -11,9 +11,9 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestConnectionsBreakUnacknowledged asks the kernel: that a machine vanishes is not to be had in a test of this package. That
-// it matters is shown by the fault host_vanished of test/chaos.
-func TestConnectionsBreakUnacknowledged(t *testing.T) {
+// TestConnectionBreaksBeforeAcknowledgement checks the socket option in the kernel, since the tests of this
+// package cannot make a host vanish. The fault host_vanished of test/chaos shows that it matters.
+func TestConnectionBreaksBeforeAcknowledgement(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -132,9 +132,9 @@ func (s *Executions) quarters(begin, end time.Time) execution.Window {
 
 // Spend returns the spend of a window by user, agent or model: up to most groups by cost, highest
 // first, and the others together.
-func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution.GroupBy, most int) (execution.Costs, error) {
+func (s *Executions) Spend(ctx context.Context, w execution.Window, by execution.GroupBy, limit int) (execution.Costs, error) {
 	w = s.quarters(w.From, w.To.Add(execution.QuarterWide-1))
-	return s.spend(ctx, by, w, []part{{"", w}}, most)
+	return s.spend(ctx, by, w, []part{{"", w}}, limit)
 }
 
 // DayCost returns the cost of the executions of the current UTC day, by the database's clock, in nano-USD.
@@ -150,11 +150,11 @@ func (s *Executions) DayCost(ctx context.Context) (int64, error) {
 }
 
 // spend returns the spend of parts of a window. Each part begins and ends at bucket boundaries of the narrowest width.
-func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole execution.Window, parts []part, most int) (execution.Costs, error) {
+func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole execution.Window, parts []part, limit int) (execution.Costs, error) {
 	args, sql := []any{}, ""
 	switch by {
 	case execution.ByUser:
-		sql, args = readUserSpend, append(spendArguments(parts, rollupWidths[1:]), most)
+		sql, args = readUserSpend, append(spendArguments(parts, rollupWidths[1:]), limit)
 	case execution.ByDay:
 		sql, args = fmt.Sprintf(readExecutionSpend, "part", "request"), spendArguments(parts, rollupWidths)
 	case execution.ByAgent:
@@ -184,7 +184,7 @@ func (s *Executions) spend(ctx context.Context, by execution.GroupBy, whole exec
 	if by == execution.ByDay {
 		groups = everyDay(parts, groups)
 	}
-	costs := execution.NewCosts(whole, by, groups, most)
+	costs := execution.NewCosts(whole, by, groups, limit)
 	if sum.rest != nil {
 		costs.Rest, costs.Many = sum.rest, sum.many
 		costs.Total.Add(sum.rest.Spend)

@@ -20,7 +20,7 @@ var keepAll = postgres.ExecutionRetention{
 	Executions: 3000 * day, Minutes: 3000 * day, Quarters: 3000 * day, Hours: 3000 * day, Days: 3000 * day,
 }
 
-// naiveSpend sums rows up by an expression; what counts as a request, by another.
+// naiveSpend sums rows by an expression. Another expression selects what counts as a request.
 func naiveSpend(t tester, db database, key, counts string, w execution.Window) []execution.SpendOf {
 	t.Helper()
 	return naive(t, db, func(row pgx.CollectableRow) (g execution.SpendOf, err error) {
@@ -35,14 +35,14 @@ func naiveSpend(t tester, db database, key, counts string, w execution.Window) [
 		FROM agent_executions WHERE created_at >= $1 AND created_at < $2 GROUP BY 1`, w.From, w.To)
 }
 
-// naiveCosts is what a scan of the rows comes to.
+// naiveCosts returns the costs of a scan of the rows.
 func naiveCosts(t tester, db database, w execution.Window, q execution.CostQuery) execution.Costs {
 	t.Helper()
 	var groups []execution.SpendOf
 	switch q.GroupBy {
 	case execution.ByDay:
 		groups = naiveSpend(t, db, `(created_at AT TIME ZONE '`+q.TimeZone+`')::date::text`, `request`, w)
-	case execution.ByUser: // of whom only those are told of who did something that counts
+	case execution.ByUser: // only users with something that counts are listed
 		groups = slices.DeleteFunc(naiveSpend(t, db, `user_id`, `request`, w),
 			func(g execution.SpendOf) bool {
 				return g.Requests == 0 && g.Tokens.Used == 0 && g.UnknownUsage == 0 && g.Provider == 0
@@ -53,14 +53,15 @@ func naiveCosts(t tester, db database, w execution.Window, q execution.CostQuery
 		groups = naiveSpend(t, db, `model_used`, `request OR model_used <> ''`, w)
 	}
 	costs := execution.NewCosts(w, q.GroupBy, groups, q.Limit)
-	costs.Total.Requests = 0 // and not calls, of models
+	costs.Total.Requests = 0 // requests, not model calls
 	for _, g := range naiveSpend(t, db, `''`, `request`, w) {
 		costs.Total.Requests += g.Requests
 	}
 	return costs
 }
 
-// theDays are the dates of the last days in a zone, and the time from the first one's beginning to the last one's end.
+// theDays returns the dates of the last days in a zone, and the
+// window from the start of the first to the end of the last.
 func theDays(t tester, db database, now time.Time, q execution.CostQuery) (dates []string, w execution.Window) {
 	t.Helper()
 	dates = naive(t, db, pgx.RowTo[string],
@@ -75,7 +76,7 @@ func theDays(t tester, db database, now time.Time, q execution.CostQuery) (dates
 	return dates, w
 }
 
-// compareCosts wants what was spent to be what the rows add up to, exactly, and every day to be told of.
+// compareCosts checks that the spend is exactly what the rows add up to, and that every day is listed.
 func compareCosts(t tester, db database, s *postgres.Executions, now time.Time, q execution.CostQuery, what string) {
 	t.Helper()
 	what = fmt.Sprintf("%s, %d days up to %s by %s in %s", what, q.Days, now, q.GroupBy, q.TimeZone)
@@ -102,8 +103,8 @@ func compareCosts(t tester, db database, s *postgres.Executions, now time.Time, 
 	}
 }
 
-// TestCostsEqualTheRows compares what was spent with a scan, by everything it can be told by and in zones that change their
-// clocks, lie in between hours, or have no midnight on some day; before and after it is folded.
+// TestCostsEqualTheRows compares the spend with a scan, in every grouping, before and after a fold. Its
+// zones change their clocks, have offsets that are not whole hours, or lack a midnight on some day.
 func TestCostsEqualTheRows(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -161,8 +162,8 @@ func TestCostsEqualTheRows(t *testing.T) {
 	}
 }
 
-// TestUnpricedIsToldApart: tokens without a price cost nothing, and are not passed over either.
-func TestUnpricedIsToldApart(t *testing.T) {
+// TestUnpricedIsDistinguished checks that tokens without a price cost nothing, but are counted.
+func TestUnpricedIsDistinguished(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	s := newExecutions(t, db)
@@ -193,7 +194,7 @@ func TestUnpricedIsToldApart(t *testing.T) {
 	}
 }
 
-// TestUsersBeyondTheLimit are told of together.
+// TestUsersBeyondTheLimit checks that users beyond the limit are summed up in one group.
 func TestUsersBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -234,8 +235,8 @@ func TestUsersBeyondTheLimit(t *testing.T) {
 	}
 }
 
-// TestOldDaysCountOnce: where only hours or days are kept, days that begin in between are told of by what is, and nothing
-// counts in two of them.
+// TestOldDaysCountOnce checks that, if only hours or days are kept, days that begin
+// within them are approximated from those, and that nothing is counted in two days.
 func TestOldDaysCountOnce(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -103,7 +103,7 @@ func (s *Mailbox) sweepWhole(ctx context.Context, into mailbox.Sink) (string, er
 	if err := s.db.checkRestored(ctx); err != nil { // a partly restored table lacks agents
 		return "", wrap(doing, err)
 	}
-	into.Whole()
+	into.Full()
 	rows, err := s.db.pool.Query(ctx, sweepWhole, fleet.MaxPending)
 	if err != nil {
 		return "", wrap(doing, err)

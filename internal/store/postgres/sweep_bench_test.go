@@ -2,7 +2,7 @@ package postgres_test
 
 import "testing"
 
-// BenchmarkIdleSweep is what a replica asks of the database twice a second while nothing changes, with 100,000 agents.
+// BenchmarkIdleSweep measures what a replica queries twice a second while nothing changes, with 100,000 agents.
 func BenchmarkIdleSweep(b *testing.B) {
 	db, r := newFleet(b)
 	db.exec(b, `INSERT INTO agents (id, name, token_hash, poll_interval_seconds)

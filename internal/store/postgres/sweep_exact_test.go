@@ -22,13 +22,13 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-// writer changes a fleet, one statement of the stores at a time, in a transaction of its own.
+// writer changes a fleet in its own transactions, one statement of the stores at a time.
 type writer struct {
-	agents [2]string // its own, so that writers never wait for one another
-	tx     pgx.Tx    // nil: none is open
+	agents [2]string // its own, so that writers never wait for each other
+	tx     pgx.Tx    // nil if none is open
 }
 
-// change is one statement, or two.
+// change runs one or two statements.
 func (w *writer) change(ctx context.Context, what, agent string) error {
 	q := dbgen.New(w.tx)
 	var token fleet.TokenHash
@@ -93,9 +93,9 @@ func (w *writer) change(ctx context.Context, what, agent string) error {
 	return err
 }
 
-// TestSweepsAreExactHoweverTransactionsOverlap opens, commits and rolls back transactions in any order, with sweeps
-// between. After each sweep the follower knows what a sweep of everything finds; and it is told nothing twice.
-func TestSweepsAreExactHoweverTransactionsOverlap(t *testing.T) {
+// TestSweepsAreExactUnderOverlappingTransactions opens, commits and rolls back transactions in any order, with sweeps
+// between. After each sweep the follower knows what a sweep of everything finds, and no change is reported twice.
+func TestSweepsAreExactUnderOverlappingTransactions(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -172,13 +172,13 @@ func TestSweepsAreExactHoweverTransactionsOverlap(t *testing.T) {
 	})
 }
 
-// TestSweepsFollowManyWritersAtOnce has both replicas' stores write at once, and holds some of their transactions open
-// over several sweeps before they commit or are rolled back.
-func TestSweepsFollowManyWritersAtOnce(t *testing.T) {
+// TestSweepsFollowConcurrentWriters has both replicas' stores write at once, and holds some
+// of their transactions open over several sweeps before they are committed or rolled back.
+func TestSweepsFollowConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	var agents []string // so many that most changes are an agent's last one, and a lost one is not made up for
+	var agents []string // enough that most changes are an agent's last, so that no later one hides a lost one
 	for i := range 50 {
 		agents = append(agents, fmt.Sprint("agent-", i))
 	}
@@ -192,7 +192,7 @@ func TestSweepsFollowManyWritersAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var following errgroup.Group
 	following.Go(func() error {
-		defer cancel() // or writers would wait for the next sweep for ever
+		defer cancel() // otherwise writers would wait for the next sweep forever
 		for {
 			next, err := first.mailbox.Sweep(t.Context(), watermark, nil, follower)
 			if err != nil {
@@ -225,7 +225,8 @@ func TestSweepsFollowManyWritersAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d sweeps told of %d changes", sweeps.Load(), follower.told)
-	// What was created between a sweep's beginning and its snapshot is yet to come due for it: it says so, and is asked again.
+	// To a sweep, deployments created between its start and its snapshot are
+	// still to become due. It reports their agents, which are rechecked here.
 	watermark = first.sweep(t, watermark, follower, slices.Collect(maps.Keys(follower.next))...)
 	if diff := differs(replicas[1].swept(t), follower); diff != "" {
 		t.Errorf("(-sweep of everything +followed):\n%s", diff)
@@ -237,7 +238,7 @@ func TestSweepsFollowManyWritersAtOnce(t *testing.T) {
 	db.neverDeadlocked(t)
 }
 
-// chaos writes through a replica's stores whatever comes to its mind.
+// chaos makes random writes through a replica's stores.
 type chaos struct {
 	r      *replica
 	agents []string
@@ -297,7 +298,7 @@ func (c *chaos) step(ctx context.Context) error {
 	return err
 }
 
-// hold keeps a transaction open while up to three sweeps go by, and says whether to roll it back.
+// hold keeps a transaction open during up to three sweeps. It returns an error if the transaction is to be rolled back.
 func (c *chaos) hold(ctx context.Context) error {
 	until := c.sweeps.Load() + c.random.Int64N(4)
 	tick := time.NewTicker(time.Millisecond)

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// TestSweepTellsWhatChanged has one change after another, each followed by a sweep.
-func TestSweepTellsWhatChanged(t *testing.T) {
+// TestSweepReportsChanges makes one change after another, each followed by a sweep.
+func TestSweepReportsChanges(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	var id, retried uuid.UUID
@@ -64,8 +64,9 @@ func TestSweepTellsWhatChanged(t *testing.T) {
 	}
 }
 
-// TestSweepOfAnIDThatCameBack: what the deleted agent had waiting is not the new one's.
-func TestSweepOfAnIDThatCameBack(t *testing.T) {
+// TestSweepOfReusedID checks that a new agent with a
+// deleted agent's id does not inherit its pending deployments.
+func TestSweepOfReusedID(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
 	r.createOne(t, "a")
@@ -85,8 +86,8 @@ func TestSweepOfAnIDThatCameBack(t *testing.T) {
 	}
 }
 
-// TestSweepLooksAgain at the agents it is asked about, whose deployments come due without anything being written.
-func TestSweepLooksAgain(t *testing.T) {
+// TestSweepRechecks sweeps with agents to recheck, whose deployments become due without a write.
+func TestSweepRechecks(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a", "b")
 	id := r.running(t)
@@ -97,7 +98,7 @@ func TestSweepLooksAgain(t *testing.T) {
 		t.Errorf("want nothing now and the retry in %s, got %v and %v", retryAfter, first.waiting, first.next)
 	}
 	db.retryComesDue(t, id)
-	watermark = r.sweep(t, watermark, newSink()) // which is told of that, as of any UPDATE
+	watermark = r.sweep(t, watermark, newSink()) // which reports that, as it does any UPDATE
 	for _, tt := range []struct {
 		recheck []string
 		told    int
@@ -118,7 +119,7 @@ func TestSweepLooksAgain(t *testing.T) {
 	}
 }
 
-func TestSweepTellsTheNextToComeDue(t *testing.T) {
+func TestSweepReportsNextDue(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	due, soon, later := r.createOne(t, "a"), r.createOne(t, "a"), r.createOne(t, "a")
@@ -137,7 +138,7 @@ func TestSweepTellsTheNextToComeDue(t *testing.T) {
 	}
 }
 
-func TestSweepTellsTheOldestOfMany(t *testing.T) {
+func TestSweepReportsOldestPending(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a")
 	watermark := r.sweep(t, "", newSink())
@@ -161,7 +162,7 @@ func TestSweepTellsTheOldestOfMany(t *testing.T) {
 	}
 }
 
-func TestSweepOfAnotherServerIsWhole(t *testing.T) {
+func TestSweepOfAnotherServerIsFull(t *testing.T) {
 	t.Parallel()
 	_, r := newFleet(t, "a", "b")
 	r.createOne(t, "a")
@@ -199,7 +200,7 @@ func TestSweepFindsChangesByIndex(t *testing.T) {
 	watermark := r.sweep(t, "", newSink())
 	r.createOne(t, "a7")
 	life, _, _ := strings.Cut(watermark, "|")
-	// The sweep's own snapshot may have transactions of other tests in it that began before the rows were written.
+	// The sweep's own snapshot may include transactions of other tests that began before the rows were written.
 	var snapshot string
 	if err := db.pool.QueryRow(t.Context(), `SELECT x || ':' || x || ':' FROM pg_snapshot_xmax(pg_current_snapshot()) AS x`).Scan(&snapshot); err != nil {
 		t.Fatal(err)

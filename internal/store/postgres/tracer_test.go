@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// listener remembers what an observer is told.
+// listener records what an observer receives.
 type listener struct {
 	mu    sync.Mutex
 	heard []observation
@@ -39,7 +39,7 @@ func (l *listener) ObserveOtherQuery(audience observe.Audience, name string, too
 	l.ObserveQuery(name+" for "+audience.String(), took, err, sqlstate)
 }
 
-// since returns what was heard since the last call.
+// since returns the observations since the last call.
 func (l *listener) since() []observation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,7 +48,7 @@ func (l *listener) since() []observation {
 	return heard
 }
 
-// names are what was heard, a failed one with its SQLSTATE.
+// names returns the names of the observed queries, failed ones with their SQLSTATE.
 func (l *listener) names() []string {
 	var names []string
 	for _, o := range l.since() {
@@ -102,8 +102,9 @@ func TestEveryQueryIsObservedByItsName(t *testing.T) {
 	}
 }
 
-// Queries for callers without a token are told apart, and the connections that they hold are no part of how busy the pool is.
-func TestOtherAudiencesAreToldApart(t *testing.T) {
+// TestOtherAudiencesAreDistinguished checks that queries for callers without a token are
+// counted separately, and that their connections do not count as use of the pool.
+func TestOtherAudiencesAreDistinguished(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	l := &listener{}
@@ -181,7 +182,7 @@ func TestDurations(t *testing.T) {
 	clock = clock.Add(time.Minute)
 	batches.TraceBatchEnd(inner, nil, pgx.TraceBatchEndData{})
 	trace.TraceQueryEnd(outer, nil, pgx.TraceQueryEndData{})
-	trace.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{}) // without a beginning
+	trace.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{}) // without a start
 
 	var got []string
 	for _, o := range l.since() {
@@ -192,8 +193,8 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-// TestParametersAreNotObserved sends a marked value through every parameter that takes text, in queries that
-// succeed and in queries that fail.
+// TestParametersAreNotObserved sends a marked value through every parameter
+// that accepts text, in queries that succeed and in queries that fail.
 func TestParametersAreNotObserved(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"

@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
-func TestDeadlockedTransactionIsRunAgain(t *testing.T) {
+func TestDeadlockedTransactionIsRetried(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	one, other := r.createOne(t, "a"), r.createOne(t, "a")
@@ -91,7 +91,7 @@ func TestTransactionRetries(t *testing.T) {
 	}
 }
 
-func TestTransactionIsNotRunAgainForNobody(t *testing.T) {
+func TestTransactionIsNotRetriedAfterCancel(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t)
 	failOnDemand(t, db)
@@ -110,7 +110,7 @@ func TestTransactionIsNotRunAgainForNobody(t *testing.T) {
 	}
 }
 
-func TestFailedTransactionLeavesNothing(t *testing.T) {
+func TestFailedTransactionStoresNothing(t *testing.T) {
 	t.Parallel()
 	db, r := newFleet(t, "a")
 	ours := errors.New("encoding failed")

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// What is wrong with the files that TLS needs is said, and is not taken for a fault of the URL.
+// TestURLFaultNamesFiles checks that errors in the files that TLS requires are reported, and not as errors of the URL.
 func TestURLFaultNamesFiles(t *testing.T) {
 	folder := t.TempDir()
 	empty := filepath.Join(folder, "empty.crt")

@@ -12,41 +12,41 @@ import (
 
 const (
 	severalAlike = "one of several alike"
-	// mostAlikeTwice is how many calls may count twice that began within milliseconds and have the same counts: spans that came before may
-	// have been paired across calls, and leave two that cannot be one.
-	mostAlikeTwice = 4
+	// maxAlikeTwice is the maximum number of calls counted twice among those that began within milliseconds and
+	// have the same counts: earlier spans may have been paired across calls, and leave two that cannot be one call.
+	maxAlikeTwice = 4
 )
 
-// truth is something that happened once, however many spans tell of it.
+// truth is one event, however many spans describe it.
 type truth struct {
 	what    string
 	ids     []string // of the executions of its spans, one of which stays
 	figures string
 }
 
-// world makes things happen, and the spans that tell of them.
+// world generates events and the spans that describe them.
 type world struct {
 	random *rand.Rand
 	began  time.Time
 	pieces []piece
 	truths []truth
 	next   int
-	price  int64 // of a token
+	price  int64 // per token
 
 	streamed map[trace]bool
 
-	erased       bool            // a user was: what comes late of the user's belongs to nobody
+	erased       bool            // a user was erased: late spans of the user belong to nobody
 	storedBefore map[string]bool // executions of the user
 }
 
-// place is where calls are made: in a run, or in none.
+// place is where calls are made: in a run or outside one.
 type place struct {
 	scene
 	world               *world
 	parent, process     string
 	agent, user, sesson string
 	inRun               bool
-	used                *[2]int64 // what the run's calls did, input and output
+	used                *[2]int64 // usage of the run's calls, input and output
 }
 
 func (w *world) id() string {
@@ -62,7 +62,7 @@ func (w *world) tell(p piece) string {
 	return p.execution.ID
 }
 
-// truthOf notes what happened: of tokens only calls have some.
+// truthOf records an event. The used tokens of a place are those of calls only.
 func (at place) truthOf(what string, kind execution.Kind, status execution.Status, input, output int64, provider *int64, request bool, ids ...string) {
 	cost, charged := "-", "-"
 	if input+output > 0 {
@@ -78,7 +78,7 @@ func (at place) truthOf(what string, kind execution.Kind, status execution.Statu
 		kind, status, at.agent, at.user, at.sesson, input, output, cost, charged, request)})
 }
 
-// spanned is a span of the place's process.
+// spanned returns a span of the place's process.
 func (at place) spanned(role execution.Role, tr trace, parent string, from, to int, change ...func(*piece)) piece {
 	return at.in(tr).piece(role, at.world.id(), parent, from, to, append([]func(*piece){func(p *piece) { p.span.Process = at.process }}, change...)...)
 }
@@ -100,7 +100,7 @@ func unknownUsage(p *piece) {
 
 func inSession(session string) func(*piece) { return func(p *piece) { p.span.Session = session } }
 
-// someCall makes one of the ways in which a call is told of happen, from so many milliseconds on.
+// someCall makes a call that begins from milliseconds after the scene, described in one of the possible ways.
 func (at place) someCall(from int) {
 	w, request := at.world, !at.inRun
 	input, output := w.random.Int64N(5000)+1, w.random.Int64N(500)+1
@@ -115,7 +115,7 @@ func (at place) someCall(from int) {
 		one("a call seen once", w.tell(at.spanned(call, at.trace, at.parent, from, to, counts)))
 	case 1:
 		outer := at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), unknownUsage)
-		if w.erased { // a silent one may be taken for another's call until its own comes, and be erased with it
+		if w.erased { // a silent one may be joined to another's call until its own arrives, and be erased with it
 			outer = at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)
 		}
 		one("a call in a call", w.tell(outer), w.tell(at.spanned(call, at.trace, outer.span.SpanID, from+3, to-3, counts)))
@@ -131,7 +131,7 @@ func (at place) someCall(from int) {
 			w.tell(at.spanned(call, newTrace(), "", from+10, to-10, counts, answered(response), ofProcess("proxy"), scoped("proxy"), charged(input*3))))
 	case 5:
 		if at.inRun {
-			if w.streamed[at.trace] { // of two nobody could tell which one is reported
+			if w.streamed[at.trace] { // of two it would be ambiguous which is reported
 				break
 			}
 			w.streamed[at.trace] = true
@@ -158,7 +158,7 @@ func (at place) someCall(from int) {
 	}
 }
 
-// someRun makes a run of an agent happen, and what it does.
+// someRun makes a run of an agent, and what it does.
 func (w *world) someRun() {
 	at := place{world: w, scene: scene{w.began.Add(time.Duration(w.random.IntN(4000)) * time.Millisecond), newTrace()}, inRun: true}
 	at.process = fmt.Sprint("process ", w.random.IntN(3))
@@ -166,7 +166,7 @@ func (w *world) someRun() {
 	at.used = new([2]int64)
 	root := at.spanned(run, at.trace, "", 0, 60_000, named(at.agent))
 	says := []func(*piece){ofUser(at.user), inSession(at.sesson)}
-	defer func() { at.saysWhatItUsed(root) }()
+	defer func() { at.reportsUsage(root) }()
 	if w.random.IntN(2) == 0 { // a step below says whose it is
 		at.parent = root.span.SpanID
 		inner := at.spanned(step, at.trace, at.parent, 1, 59_000, says...)
@@ -191,8 +191,9 @@ func (w *world) someRun() {
 	}
 }
 
-// saysWhatItUsed has a run's span say nothing of what its calls used, all of it, or more, where a span of a call is missing.
-func (at place) saysWhatItUsed(root piece) {
+// reportsUsage lets the span of a run report none of the usage of
+// its calls, all of it, or more if the span of a call is missing.
+func (at place) reportsUsage(root piece) {
 	var more [2]int64
 	switch at.world.random.IntN(3) {
 	case 0:
@@ -207,7 +208,7 @@ func (at place) saysWhatItUsed(root piece) {
 	at.truthOf("a run that says what it used", execution.Agent, execution.Success, more[0], more[1], nil, true, at.world.tell(root))
 }
 
-// newWorld lets so many runs happen, and calls beside them.
+// newWorld returns a world with the given number of runs, and calls beside them.
 func newWorld(random *rand.Rand, runs int, change ...func(*world)) *world {
 	w := &world{random: random, price: 1, streamed: map[trace]bool{}, began: time.Now().UTC().Add(-5 * time.Minute).Truncate(time.Second)}
 	for _, c := range change {
@@ -215,7 +216,7 @@ func newWorld(random *rand.Rand, runs int, change ...func(*world)) *world {
 	}
 	for range runs {
 		w.someRun()
-		if random.IntN(3) == 0 { // nobody says whose it is
+		if random.IntN(3) == 0 { // neither agent nor user is known
 			at := place{world: w, scene: scene{w.began.Add(time.Duration(random.IntN(4000)) * time.Millisecond), newTrace()}}
 			at.process, at.agent, at.user = "process alone", execution.Unknown, execution.Unknown
 			output := int64(w.next)
@@ -226,7 +227,7 @@ func newWorld(random *rand.Rand, runs int, change ...func(*world)) *world {
 	return w
 }
 
-// exports are the world's pieces in any order and any number of batches, some of them twice.
+// exports returns the world's pieces in any order and number of batches, some of them twice.
 func (w *world) exports() (batches []execution.Batch) {
 	left := slices.Clone(w.pieces)
 	w.random.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
@@ -262,7 +263,8 @@ func (w *world) check(t tester, db database, heard []execution.Execution) {
 		}
 		told[e.ID] = true
 	}
-	// Of several alike both spans of one may be heard of before they are found to be one, and what is stored again while it settles.
+	// Among several alike, both spans of one call may be settled before they
+	// are found to be one, and so may what is stored again while it settles.
 	if again > len(w.truths)/50 || len(told) > len(w.truths)+len(w.truths)/20 {
 		wrong[fmt.Sprintf("want %d settled, got %d, and %d of them twice", len(w.truths), len(told), again)]++
 	}
@@ -275,7 +277,7 @@ func (w *world) check(t tester, db database, heard []execution.Execution) {
 			}
 		}
 		switch {
-		case happened.what == severalAlike && len(got) == 2 && alike < mostAlikeTwice:
+		case happened.what == severalAlike && len(got) == 2 && alike < maxAlikeTwice:
 			alike++
 		case len(got) != 1:
 			wrong[fmt.Sprintf("%s: want one row, got %d", happened.what, len(got))]++

@@ -20,17 +20,17 @@ func rowOfTwo(row pgx.CollectableRow) (two [2]string, err error) {
 	return two, err
 }
 
-// byTokens is a price of one nano-USD a token.
+// byTokens is a price of one nano-USD per token.
 func byTokens(e *execution.Execution) {
 	e.Cost, e.PriceVersion = nil, "test"
-	if e.Tokens.TellApart() {
+	if e.Tokens.Distinguish() {
 		e.Cost = new(e.Tokens.Input + e.Tokens.Output)
 	}
 }
 
-// TestWorldsAreStoredAsTheyWere has replicas store what happened in pieces, in any order, some of it again, and settle it meanwhile. What
-// is stored at last is what happened.
-func TestWorldsAreStoredAsTheyWere(t *testing.T) {
+// TestRandomTracesAreStoredExactly has replicas store the pieces of a world in any order, some of
+// them repeated, and settle them at the same time. What is stored in the end is what happened.
+func TestRandomTracesAreStoredExactly(t *testing.T) {
 	t.Parallel()
 	for _, replicas := range []int{1, 4} {
 		t.Run(map[int]string{1: "one replica", 4: "four replicas"}[replicas], func(t *testing.T) {
@@ -100,8 +100,8 @@ func TestWorldsAreStoredAsTheyWere(t *testing.T) {
 	}
 }
 
-// TestWorldsAreRepricedAndErased changes prices and erases a user while half of what happened is still to come.
-func TestWorldsAreRepricedAndErased(t *testing.T) {
+// TestRandomTracesAreRepricedAndErased changes prices and erases a user while half of the pieces have yet to arrive.
+func TestRandomTracesAreRepricedAndErased(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

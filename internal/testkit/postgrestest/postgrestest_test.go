@@ -49,7 +49,7 @@ func ask[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) (answer T
 	return answer
 }
 
-func TestNewDatabaseIsMigratedEmptyAndOnesOwn(t *testing.T) {
+func TestNewDatabaseIsMigratedAndPrivate(t *testing.T) {
 	t.Parallel()
 	for range 8 {
 		t.Run("", func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestDatabaseIsDroppedThoughInUse(t *testing.T) {
 	}
 }
 
-func TestTemplateIsMadeAfreshAfterAFailure(t *testing.T) {
+func TestTemplateIsRebuiltAfterFailure(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("relation does not exist, say")
 	unfinished := template{name: "watchbill_template_of_" + t.Name(), fill: func(ctx context.Context, url string) error {

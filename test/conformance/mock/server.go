@@ -22,8 +22,8 @@ const (
 type Server struct {
 	mu       sync.Mutex
 	scenario string
-	truth    Truth
-	calls    int // in this scenario; used for ids and the steps of a tool loop
+	expected Expected
+	calls    int // in this scenario; gives ids and tells the steps of a tool loop apart
 	total    int
 	mux      *http.ServeMux
 }
@@ -57,14 +57,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 func (s *Server) Begin(scenario string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scenario, s.truth, s.calls = scenario, Truth{}, 0
+	s.scenario, s.expected, s.calls = scenario, Expected{}, 0
 }
 
 // Truth returns what has happened in the scenario.
-func (s *Server) Truth() Truth {
+func (s *Server) Expected() Expected {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.truth
+	return s.expected
 }
 
 // call is a request of a client.
@@ -120,8 +120,8 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		s.calls++
 		s.total++
 		scenario := s.scenario
-		if s.calls > 1 || !strings.HasPrefix(scenario, "retry") { // the client retries, within one call
-			s.truth.Inferences++
+		if s.calls > 1 || !strings.HasPrefix(scenario, "retry") { // the client repeats it, which is one call to the caller
+			s.expected.Inferences++
 		}
 		c.step, c.id = s.calls, fmt.Sprintf("%08d", s.total)
 		s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		}
 		given := answer(c)
 		s.mu.Lock()
-		s.truth.answered(given.model, given.used)
+		s.expected.answered(given.model, given.used)
 		s.mu.Unlock()
 		write(w, c, given)
 	}

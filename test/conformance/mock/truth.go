@@ -32,8 +32,8 @@ func (t *Tokens) add(o Tokens) {
 }
 
 // Truth is what happened in a scenario.
-type Truth struct {
-	Inferences  int // calls of a model, including failed ones
+type Expected struct {
+	Inferences  int // calls of a model, those that failed too
 	Tokens      Tokens
 	CostNanoUSD int64
 	Unpriced    bool // a model without a known price was called
@@ -51,7 +51,7 @@ var prices = map[string]price{
 	"gemini-2.5-flash":       {300, 30, 0, 2500},
 }
 
-func (t *Truth) answered(model string, used Tokens) {
+func (t *Expected) answered(model string, used Tokens) {
 	t.Tokens.add(used)
 	best := ""
 	for name := range prices {
