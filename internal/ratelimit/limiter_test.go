@@ -268,7 +268,7 @@ func TestDemandsOf(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if err := Admit(t.Context(), nil); err != nil {
+	if err := execution.Admit(t.Context(), nil); err != nil {
 		t.Errorf("without a gate: want everything let in, got %v", err)
 	}
 }

@@ -46,14 +46,14 @@ func limited(d ratelimit.Decision, wait int64) *openapi.Problem {
 	return newProblem(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
 }
 
-// admitting returns a context in which ratelimit.Admit checks the ingest limits, for the code that decodes the
+// admitting returns a context in which execution.Admit checks the ingest limits, for the code that decodes the
 // executions of a request. The check sets the response's headers; the code that calls it chooses the status and
 // message.
 func (s *Server) admitting(ctx context.Context, x *exchange) context.Context {
 	if s.limits == nil {
 		return ctx
 	}
-	return ratelimit.WithGate(ctx, func(executions []execution.Execution) error {
+	return execution.WithGate(ctx, func(executions []execution.Execution) error {
 		err := s.admitAll(x, ratelimit.Ingest, ratelimit.DemandsOf(x.caller.ingest, executions))
 		if p := problemOf(err); p != nil {
 			return errors.New(p.Detail)

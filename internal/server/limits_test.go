@@ -172,7 +172,7 @@ func TestPreDecodedExecutionsAreLimited(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		x := &exchange{ResponseWriter: recorder, caller: caller{ingest: [32]byte{1}}}
 		got := ""
-		if err := ratelimit.Admit(s.admitting(t.Context(), x), of(tt.users...)); err != nil {
+		if err := execution.Admit(s.admitting(t.Context(), x), of(tt.users...)); err != nil {
 			got = err.Error()
 		}
 		if header := recorder.Header(); got != tt.want || header.Get("RateLimit") != tt.state || header.Get("Retry-After") != tt.retryAfter {

@@ -16,7 +16,6 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 	"github.com/watchbill/watchbill/internal/fault"
-	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
 func TestInternalFaults(t *testing.T) {
@@ -53,7 +52,7 @@ func TestLimitsOfRate(t *testing.T) {
 	body := encodings[jsonType](t, exportOf(newSpan(1, 0, chat.with(says{"user.id": "ada"})), newSpan(2, 1, says{})))
 	for _, shut := range []bool{false, true} {
 		var asked []execution.Execution
-		ctx := ratelimit.WithGate(t.Context(), func(executions []execution.Execution) error {
+		ctx := execution.WithGate(t.Context(), func(executions []execution.Execution) error {
 			asked = executions
 			if shut {
 				return errors.New("the limit is reached; try again in 20 s")

@@ -11,7 +11,6 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
-	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
 // Default limits of an export.
@@ -140,7 +139,7 @@ func (t *Traces) export(ctx context.Context, header http.Header, body io.Reader)
 	if len(found.batch.Executions) == 0 && len(found.batch.Spans) == 0 {
 		return verdict{found.faults, found.unread}, nil
 	}
-	if err := ratelimit.Admit(ctx, found.batch.Executions); err != nil {
+	if err := execution.Admit(ctx, found.batch.Executions); err != nil {
 		return verdict{}, refuse(http.StatusTooManyRequests, "%s", err)
 	}
 	outcome, err := t.ledger.Append(ctx, found.batch)
