@@ -13,18 +13,18 @@ import (
 	"github.com/watchbill/watchbill/internal/desired"
 )
 
-// plan is what a report's spec asks for.
+// plan is the wanted state of a report.
 type plan struct {
-	// fault says why nothing may be made of the spec. What stands is left as it is.
+	// fault says why the spec is not applied. Existing objects are left unchanged.
 	fault *fault
 
-	shared  []client.Object // what the namespace's reports share
+	shared  []client.Object // objects shared by the namespace's reports
 	cronJob *batchv1.CronJob
-	rule    *monitoringv1.PrometheusRule // nil: no alerts are wanted
-	notes   []string                     // what the spec's author should know about the alerts
+	rule    *monitoringv1.PrometheusRule // nil if alerting is off
+	notes   []string                     // notes for the spec's author about the alerts
 }
 
-// fault is one of the spec, which waits for the spec to change.
+// fault is an error of the spec, which is not retried until the spec changes.
 type fault struct{ reason, message string }
 
 // decide says what a report asks for, with the rules that were made of it before, if they are of this spec: then these are
@@ -68,7 +68,7 @@ func makeRules(report *v1alpha1.MonitoringReport, opts Options) (rules, error) {
 	return made, nil
 }
 
-// unwanted is what stands of a report and is ours, but should not stand.
+// unwanted returns the report's existing objects that are not in the plan.
 func (p plan) unwanted(seen *observed) []client.Object {
 	var all []client.Object
 	for _, object := range seen.objects {
@@ -83,7 +83,7 @@ func (p plan) unwanted(seen *observed) []client.Object {
 	return all
 }
 
-// allowed says whether reports may be made in a namespace.
+// allowed reports whether reports may be created in a namespace.
 func (o Options) allowed(namespace string) bool {
 	return slices.Contains(o.ReportNamespaces, "*") || slices.Contains(o.ReportNamespaces, namespace)
 }

@@ -8,11 +8,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// maxSummary is the length of what is said about a run or an object, in bytes.
+// maxSummary is the maximum length of a summary of a run or an object in bytes.
 const maxSummary = 500
 
-// whyFailed says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
-// seen while it was there.
+// failureReason returns why a Job has created no report, and what to look at. stuck is why its Pod could not start, if that
+// was observed while the Pod existed.
 func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
 	job := run.job
 	logs := fmt.Sprintf("kubectl -n %s logs job/%s", job.Namespace, job.Name)
@@ -35,7 +35,7 @@ func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
 	return clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, clip(run.failed.Message, 200), describe), maxSummary)
 }
 
-// whyStuck says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
+// stuckReason returns why the newest Pod cannot start; "" if it can or that is not known yet.
 func whyStuck(pods []corev1.Pod) string {
 	if len(pods) == 0 || pods[0].Status.Phase != corev1.PodPending {
 		return ""
@@ -65,7 +65,7 @@ func whyStuck(pods []corev1.Pod) string {
 	return ""
 }
 
-// whyEnded says how the newest Pod that ended did, as it left no word itself.
+// endReason returns how the newest finished Pod ended, if it left no result.
 func whyEnded(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		if pod.Status.Reason == "Evicted" {
