@@ -37,8 +37,8 @@ type waitError struct {
 
 func (e *waitError) Error() string { return e.why }
 
-// apply makes an object what it is wanted to be, and is the only place that writes one. live is what stands, nil if nothing
-// does. No request is made where all is as it should be.
+// apply brings an object to the wanted state. It is the only place that writes objects. live is the current object or nil.
+// It sends no request if nothing differs.
 func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringReport, want, live client.Object) (wrote bool, err error) {
 	key := keyOf(want)
 	whose := whoseIs(report, live)
@@ -79,13 +79,13 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 // of the API's types, so unknown fields occur only in older clusters, which drop them.
 const unvalidated = client.FieldValidation(metav1.FieldValidationIgnore)
 
-// errReplaced says that an object is another by now.
+// errReplaced is returned when an object was replaced by another of its name.
 var errReplaced = errors.New("another object has taken its name")
 
-// send has the API server create an object, or apply it to the one that is live, if any, and wants no more back than its metadata: the
-// rest is as it was sent. One that the cache does not show yet is a conflict.
+// send creates an object, or applies it if live is not nil, and requests only its metadata in the response; the rest is as
+// sent. Creating an object that the cache does not show yet is a conflict.
 func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
-	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // whose rules are digests in wanted
+	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // its rules are digests in wanted
 		if slices.ContainsFunc(rule.Spec.Groups, isDigest) {
 			made, err := makeRules(report, r.opts)
 			if err != nil {
@@ -162,7 +162,7 @@ func passing(err error) bool {
 	return errors.As(err, &wait) || stale(err) || ending(err)
 }
 
-// stale says whether something failed because the cache is behind: what is newer will come.
+// stale reports whether a request failed because the cache is behind: the newer version will arrive.
 func stale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
 // ending reports whether a request failed because its namespace is being deleted.

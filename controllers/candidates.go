@@ -174,7 +174,7 @@ func (r *Reconciler) ruleOf(rule *monitoringv1.PrometheusRule, live client.Objec
 func sameSpecs(before, after client.Object) bool {
 	old, ok := before.(*unstructured.Unstructured)
 	young, both := after.(*unstructured.Unstructured)
-	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // as they were trimmed
+	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // after trimEvaluator
 }
 
 func sameLabels(before, after client.Object) bool {

@@ -61,7 +61,7 @@ func scheduled(cronJob *batchv1.CronJob) metav1.Condition {
 	return is(v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled, "reports are made at "+when)
 }
 
-// withoutRule returns the condition if alerting is off or not possible.
+// withoutRule returns the condition if alerting is off or impossible.
 func withoutRule(seen *observed, p plan) (metav1.Condition, bool) {
 	off := func(reason, message string) (metav1.Condition, bool) {
 		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, reason, message), true

@@ -27,8 +27,8 @@ type plan struct {
 // fault is an error of the spec, which is not retried until the spec changes.
 type fault struct{ reason, message string }
 
-// decide says what a report asks for, with the rules that were made of it before, if they are of this spec: then these are
-// digests. It is pure.
+// decide returns the plan for a report. It reuses the rules made before, which are digests, if they are of the current spec.
+// It is pure.
 func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now time.Time) plan {
 	if !opts.allowed(report.Namespace) {
 		return plan{fault: &fault{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
@@ -55,7 +55,7 @@ func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now tim
 	}
 }
 
-// makeRules makes the rules that a report asks for, whole.
+// makeRules returns the rules of a report, in full.
 func makeRules(report *v1alpha1.MonitoringReport, opts Options) (rules, error) {
 	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
 	if err != nil {

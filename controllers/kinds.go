@@ -36,7 +36,7 @@ var (
 	gvkDefinition     = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 )
 
-// availability says whether a kind's objects can be read.
+// availability is whether a kind's objects can be read.
 type availability int32
 
 const (
@@ -50,7 +50,7 @@ type kind struct {
 	gvk        schema.GroupVersionKind
 	object     client.Object // what the cache has of it
 	cache      cache.Cache
-	namespaces []string // where it is looked at
+	namespaces []string // the namespaces to read
 	changed    func(before, after client.Object)
 	state      atomic.Int32
 	known      bool // whether state was determined

@@ -28,7 +28,7 @@ const (
 type ManagerOptions struct {
 	Options
 
-	MetricsListen, HealthListen string // addresses; "0" is none
+	MetricsListen, HealthListen string // addresses; "0" disables
 	LeaderElect                 bool
 	LeaderElectionNamespace     string   // of the Lease; default the Pod's
 	WatchNamespaces             []string // namespaces of reports; empty: all

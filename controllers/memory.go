@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	repairEvery = 30 * time.Second // how often another's change of our fields is undone, once it was often
+	repairEvery = 30 * time.Second // interval of reverting others' changes, after a burst
 	repairBurst = 5
-	// seenWithin is how long after a write the cache may not show it. Longer, and the object was deleted before we saw it.
+	// seenWithin is the maximum time after a write until the cache shows it. After that the object was deleted unseen.
 	seenWithin = 10 * time.Second
 	awayFor    = 15 * time.Second
 )
@@ -41,7 +41,7 @@ type recollection struct {
 	settled    string // versions of the objects when all were as planned; empty if they are not
 	generation int64  // generation of the spec of settled and plan
 	plan       plan   // the plan with the names of its objects only
-	made       rules  // that were made last, until they stand
+	made       rules  // the rules made last, until they are applied
 
 	slots string    // the schedule and its zone
 	since time.Time // when they were set; zero if before this controller started
@@ -50,9 +50,10 @@ type recollection struct {
 	asked map[types.UID]time.Time // by Job: when the API was last asked for its result
 }
 
-// rules are those of a spec as digests, which they are looked for by until they stand: to make them again takes long.
+// rules are the rules of a spec as digests. They are compared in this form until they are applied, since making them is
+// expensive.
 type rules struct {
-	generation int64 // of the spec; 0: there are none
+	generation int64 // of the spec; 0 if there are no rules
 	rule       *monitoringv1.PrometheusRule
 	notes      []string
 }
@@ -169,8 +170,8 @@ func (r *recollection) planned(seen *observed, decide func() plan) (p plan, sett
 	return decide(), false
 }
 
-// settle notes that all that was planned stands as it was seen. Plans are not kept before, but for the digests of rules: a
-// thousand reports wait for their objects to be seen at the same time, and rules take a hundred times the room of their digests.
+// settle records that all planned objects were observed as planned. Before that only the digests of rules are kept: a
+// thousand reports may wait for their objects at the same time, and rules take a hundred times the memory of their digests.
 func (r *recollection) settle(seen *observed, p plan) {
 	r.settled, r.generation = seen.versions(), seen.report.Generation
 	r.made = rules{}
@@ -181,7 +182,7 @@ func (r *recollection) settle(seen *observed, p plan) {
 	}
 }
 
-// keep keeps the rules that were planned until they stand, as digests.
+// keep stores the planned rules as digests until they are applied.
 func (r *recollection) keep(seen *observed, p plan) error {
 	if p.rule == nil || r.made.rule == p.rule {
 		return nil

@@ -27,7 +27,7 @@ type observed struct {
 	pods    []corev1.Pod  // of those Jobs
 
 	rules      availability // whether the cluster has PrometheusRules
-	candidates candidates   // what may evaluate them
+	candidates candidates   // the evaluators that may evaluate them
 }
 
 // live returns the current state of a wanted object, or nil.

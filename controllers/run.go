@@ -127,8 +127,8 @@ func resultOf(pods []corev1.Pod) (result *reportjob.Result, unsure bool) {
 	return nil, unsure
 }
 
-// learn returns the result of a run, from its Pod or else from the API. Without either it returns nil and the time until the
-// next try: 0 if there will be no result, or if the Pod's change will trigger a reconcile.
+// learn returns the result of a run, from its Pod or otherwise from the API. Without either it returns nil and the time until
+// the next try: 0 if there will be no result, or if the Pod's change will trigger a reconcile.
 func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (*reportjob.Result, time.Duration) {
 	pods := podsOf(run.job.UID, seen.pods)
 	result, unsure := resultOf(pods)

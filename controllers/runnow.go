@@ -18,7 +18,7 @@ const (
 // runRequest is a run requested by the annotation.
 type runRequest struct {
 	value   string       // the annotation's value; empty if there is no new request
-	job     *batchv1.Job // nil if it exists already, or problem says why there is none
+	job     *batchv1.Job // nil if it exists already or there is a problem
 	problem string
 }
 

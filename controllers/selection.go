@@ -34,18 +34,18 @@ func (e evaluator) String() string { return fmt.Sprintf("%s %s/%s", e.kind, e.na
 
 // candidates are the evaluators that may evaluate rules of one namespace.
 type candidates struct {
-	unknown    string      // why some cannot be seen; empty: all can
-	evaluators []evaluator // in a fixed order, so that what is said of them stays the same
+	unknown    string      // why some cannot be read; empty if all can
+	evaluators []evaluator // in a fixed order, so that messages do not change
 	namespace  string
-	labels     labels.Set // the namespace's; nil: they cannot be seen
+	labels     labels.Set // the namespace's; nil if they cannot be read
 }
 
 // ruleSeen is the part of a PrometheusRule that decides which evaluators select it.
 type ruleSeen struct {
 	name     string
 	labels   labels.Set
-	bindings []binding // what the Prometheus operator says of it
-	api      string    // the namespace of the API's series; empty: not known
+	bindings []binding // the Prometheus operator's status of it
+	api      string    // the namespace of the API's series; empty if not known
 }
 
 // binding is the Prometheus operator's status of a rule's current generation for an evaluator.
@@ -55,7 +55,7 @@ type binding struct {
 	message               string
 }
 
-// taken says whether rules are evaluated: by which evaluator, or the condition's reason and message why they are not.
+// taken is whether rules are evaluated: the evaluator, or the condition's reason and message if there is none.
 type taken struct{ by, reason, why string }
 
 // taken reports whether an evaluator evaluates a rule and sees the API's series. The operator's status of a rule takes
@@ -134,7 +134,7 @@ func (c candidates) unseen(rule ruleSeen) string {
 	return ""
 }
 
-// lack is what must change for an evaluator to select a rule. unsure reports whether that depends on unreadable objects.
+// lack is what must change for an evaluator to select a rule. unsure is set if that depends on unreadable objects.
 type lack struct {
 	evaluator evaluator
 	cost      int

@@ -28,11 +28,11 @@ const (
 // outcome is the result of a reconcile: the status to write, events, errors, and when to reconcile again.
 type outcome struct {
 	status  v1alpha1.MonitoringReportStatus
-	cronJob *batchv1.CronJob // what reports are made by; nil: by nothing
+	cronJob *batchv1.CronJob // runs the reports; nil if there is none
 	events  []note
-	wait    time.Duration // 0: until something changes
+	wait    time.Duration // until the next reconcile; 0: until something changes
 	errs    []error
-	refused map[string]bool // conditions of objects that the API server refuses, whatever is tried
+	refused map[string]bool // conditions of objects that the API server rejects permanently
 }
 
 // note is an event. Events are emitted after the status is written; they report only what is new in it.
@@ -93,8 +93,8 @@ func (o *outcome) set(c metav1.Condition, tell bool) {
 	}
 }
 
-// writeStatus writes the status if it changed, and then emits the events. A conflict is not an error. It updates
-// the status, which the API server does with less than patching it.
+// writeStatus writes the status if it changed, and then emits the events. A conflict is not an error. It updates the status,
+// which costs the API server less than patching it.
 func (r *Reconciler) writeStatus(ctx context.Context, report *v1alpha1.MonitoringReport, o *outcome) {
 	if !equality.Semantic.DeepEqual(report.Status, o.status) {
 		written := report.DeepCopy()
