@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/mailbox"
 )
 
-// TestRestoredDatabase: what was read of the one before does not hold, and when agents were seen is written into the new one.
+// TestRestoredDatabase: data of the previous database is dropped, and sightings are written to the new one.
 func TestRestoredDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a", "gone")
@@ -44,7 +44,7 @@ func TestRestoredDatabase(t *testing.T) {
 	})
 }
 
-// TestIntervalChangedInTheDatabase reaches handles that are made afterwards.
+// TestIntervalChangedInTheDatabase: a changed interval is in handles made afterwards.
 func TestIntervalChangedInTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -64,7 +64,8 @@ func TestIntervalChangedInTheDatabase(t *testing.T) {
 	})
 }
 
-// TestAgentThatNoSweepTellsOf is in the database all the same: it is accepted, for the price of a sweep of everything in five seconds.
+// TestAgentThatNoSweepTellsOf: an agent that is in the database but in no incremental sweep is accepted, at the cost of one
+// full sweep in five seconds.
 func TestAgentThatNoSweepTellsOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -104,7 +105,7 @@ func TestAgentThatNoSweepTellsOf(t *testing.T) {
 	})
 }
 
-// TestLookupsThatWaitAreBounded: more than so many unknown tokens are not kept waiting.
+// TestLookupsThatWaitAreBounded: the number of unknown tokens waiting for a look-up is limited.
 func TestLookupsThatWaitAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
