@@ -1,4 +1,4 @@
 package rules
 
-// SizeAtMost is the bound of a file's size, for tests that compare it with the size.
+// SizeAtMost returns the upper bound of a file's size.
 func (f File) SizeAtMost() int { return f.sizeAtMost() }
