@@ -204,7 +204,7 @@ func TestWebhooksThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestRetryAfter uses a receiver whose Retry-After exceeds a try's time, which is then the delay.
+// TestRetryAfter uses a receiver whose Retry-After exceeds Options.Try, which is then the delay.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	var first, second atomic.Int64

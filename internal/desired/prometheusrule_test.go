@@ -119,7 +119,7 @@ func TestRuleLabelsDoNotReplaceOurs(t *testing.T) {
 	}
 }
 
-// between has thresholds that are not bucket boundaries: how many were faster is unknown.
+// between has a threshold that is not a bucket boundary: how many queries were faster is unknown.
 var between = []v1alpha1.Objective{
 	{Name: "errors", ErrorRate: &v1alpha1.ErrorRateObjective{Max: "0.01"}},
 	{Name: "slow", QueryTime: &v1alpha1.QueryTimeObjective{Quantile: "0.99", Threshold: "750ms"}},
