@@ -17,7 +17,7 @@ import (
 )
 
 // children returns the objects of the report daily.
-func (w *world) children() []client.Object {
+func (w *fixture) children() []client.Object {
 	return append(w.shared(),
 		named(w, &batchv1.CronJob{}, "daily-report"),
 		named(w, &monitoringv1.PrometheusRule{}, "daily-report"),
@@ -25,7 +25,7 @@ func (w *world) children() []client.Object {
 }
 
 // shared returns the objects that a namespace's reports share.
-func (w *world) shared() []client.Object {
+func (w *fixture) shared() []client.Object {
 	return []client.Object{
 		named(w, &corev1.ServiceAccount{}, "watchbill-report"),
 		named(w, &rbacv1.Role{}, "watchbill-report"),
@@ -33,7 +33,7 @@ func (w *world) shared() []client.Object {
 	}
 }
 
-func TestMakesChildren(t *testing.T) {
+func TestReconcileCreatesChildren(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -56,7 +56,7 @@ func TestMakesChildren(t *testing.T) {
 	}
 }
 
-func TestDeletedChildrenReturn(t *testing.T) {
+func TestReconcileRestoresDeletedChildren(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	w.settledReport("daily")
@@ -76,9 +76,9 @@ func TestDeletedChildrenReturn(t *testing.T) {
 	}
 }
 
-func TestForeignObjectsAreLeftAlone(t *testing.T) {
+func TestReconcileKeepsForeignObjects(t *testing.T) {
 	t.Parallel()
-	foreign := func(w *world) map[string]client.Object {
+	foreign := func(w *fixture) map[string]client.Object {
 		rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 		rule.Spec.Groups = []monitoringv1.RuleGroup{{Name: "theirs"}}
 		return map[string]client.Object{
@@ -120,7 +120,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAlertingOffPrunes(t *testing.T) {
+func TestDisabledAlertingDeletesRules(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -140,7 +140,7 @@ func TestAlertingOffPrunes(t *testing.T) {
 	}
 }
 
-func TestSharedObjectsGoWithTheLastReport(t *testing.T) {
+func TestSharedObjectsAreDeletedWithLastReport(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	one, two := w.report("one"), w.report("two")
@@ -161,7 +161,7 @@ func TestSharedObjectsGoWithTheLastReport(t *testing.T) {
 }
 
 // The last report may be deleted while no controller runs.
-func TestSharedObjectsGoAtStart(t *testing.T) {
+func TestUnusedSharedObjectsAreDeletedAtStart(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -196,7 +196,7 @@ func TestNamespaceNotAllowed(t *testing.T) {
 	}
 }
 
-func TestInvalidSpecThenMended(t *testing.T) {
+func TestInvalidSpecThenCorrected(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -223,7 +223,7 @@ func TestInvalidSpecThenMended(t *testing.T) {
 	}
 }
 
-func TestInvalidFromTheStart(t *testing.T) {
+func TestInvalidSpecAtCreation(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) { mr.Spec.TimeZone = "Europe/Nowhere" })
@@ -255,7 +255,7 @@ func TestSuspended(t *testing.T) {
 }
 
 // seriesOf returns the number of series about reports.
-func seriesOf(w *world) (int, error) {
+func seriesOf(w *fixture) (int, error) {
 	families, err := w.registry.Gather()
 	var n int
 	for _, family := range families {
@@ -271,4 +271,4 @@ func equal[T comparable](got, want T) error {
 	return nil
 }
 
-func inNamespace(w *world) client.ListOption { return client.InNamespace(w.namespace) }
+func inNamespace(w *fixture) client.ListOption { return client.InNamespace(w.namespace) }

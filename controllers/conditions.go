@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
 // is returns a condition.
@@ -105,7 +105,7 @@ func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
 }
 
 // faulty sets the conditions of a report with an invalid spec. Conditions of existing objects stay.
-func (o *outcome) faulty(seen *observed, f *fault) {
+func (o *outcome) faulty(seen *observed, f *problem) {
 	o.set(is(v1alpha1.ConditionReady, metav1.ConditionFalse, f.reason, f.message), true)
 	if f.reason == v1alpha1.ReasonInvalidSpec {
 		o.cronJob = seen.cronJob()

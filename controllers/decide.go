@@ -10,13 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
 // plan is the wanted state of a report.
 type plan struct {
-	// fault says why the spec is not applied. Existing objects are left unchanged.
-	fault *fault
+	// problem says why the spec is not applied. Existing objects are left unchanged.
+	fault *problem
 
 	shared  []client.Object // objects shared by the namespace's reports
 	cronJob *batchv1.CronJob
@@ -24,23 +24,23 @@ type plan struct {
 	notes   []string                     // notes for the spec's author about the alerts
 }
 
-// fault is an error of the spec, which is not retried until the spec changes.
-type fault struct{ reason, message string }
+// problem is an error of the spec, which is not retried until the spec changes.
+type problem struct{ reason, message string }
 
 // decide returns the plan for a report. It reuses the rules made before, which are digests, if they are of the current spec.
 // It is pure.
 func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now time.Time) plan {
 	if !opts.allowed(report.Namespace) {
-		return plan{fault: &fault{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
+		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
 			": create the MonitoringReport in " + strings.Join(opts.ReportNamespaces, " or ") + ", or have this one added to the operator's report namespaces"}}
 	}
 	if err := desired.Check(report, now); err != nil {
-		return plan{fault: &fault{v1alpha1.ReasonInvalidSpec, err.Error()}}
+		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 	}
 	if made.generation != report.Generation {
 		var err error
 		if made, err = makeRules(report, opts); err != nil {
-			return plan{fault: &fault{v1alpha1.ReasonInvalidSpec, err.Error()}}
+			return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 		}
 	}
 	return plan{

@@ -7,6 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
 // watchAgain is how long to wait before a watch is restarted.
@@ -17,7 +19,7 @@ const watchAgain = time.Second
 // (client-go's watch.Filter). Without permission to watch, changes are noticed at the next periodic look.
 func (k *kinds) watchDefinitions(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause := lookSeldom
+		wait := maxRecheck
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(gvkDefinition.GroupVersion().WithKind(gvkDefinition.Kind + "List"))
 		if watcher, err := k.server.Watch(ctx, list); err == nil {
@@ -28,14 +30,9 @@ func (k *kinds) watchDefinitions(ctx context.Context) {
 				}
 			}
 			watcher.Stop()
-			pause = watchAgain
+			wait = watchAgain
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		pause.For(ctx, wait)
 	}
 }
 

@@ -42,7 +42,7 @@ func overTheWire[T client.Object](t *testing.T, object T, into T) T {
 }
 
 // The digests in the cache differ for every relevant change of rules, and for no other.
-func TestDigestsTellRulesApart(t *testing.T) {
+func TestRuleDigestsDiffer(t *testing.T) {
 	t.Parallel()
 	plain := ruleObject(func(*monitoringv1.RuleGroup) {})
 	want, err := content(plain)
@@ -85,7 +85,7 @@ func TestDigestsTellRulesApart(t *testing.T) {
 }
 
 // client-go passes some objects twice.
-func TestTrimmedTwiceIsTrimmedOnce(t *testing.T) {
+func TestTrimIsIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, object := range []client.Object{
 		ruleObject(func(*monitoringv1.RuleGroup) {}),

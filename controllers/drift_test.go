@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-func TestDriftIsUndone(t *testing.T) {
+func TestReconcileRevertsDrift(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	w.settledReport("daily")
@@ -48,7 +48,7 @@ func TestDriftIsUndone(t *testing.T) {
 }
 
 // The cache has only the digest of rules, which must show every change by others.
-func TestRuleDriftIsUndone(t *testing.T) {
+func TestReconcileRevertsRuleDrift(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -154,7 +154,7 @@ func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
 }
 
 // Fields removed from a spec are removed from objects, although comparing wanted and current objects finds no difference.
-func TestDroppedFieldsGo(t *testing.T) {
+func TestReconcileRemovesDroppedFields(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.report("daily", func(mr *v1alpha1.MonitoringReport) {
@@ -177,7 +177,7 @@ func TestDroppedFieldsGo(t *testing.T) {
 }
 
 // Repeated changes by others are reverted at a limited rate.
-func TestNoFightWithAnother(t *testing.T) {
+func TestReconcileDoesNotFightAnotherController(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")

@@ -6,6 +6,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // maxSummary is the maximum length of a summary of a run or an object in bytes.
@@ -13,15 +15,15 @@ const maxSummary = 500
 
 // failureReason returns why a Job has created no report, and what to look at. stuck is why its Pod could not start, if that
 // was observed while the Pod existed.
-func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
+func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	job := run.job
 	logs := fmt.Sprintf("kubectl -n %s logs job/%s", job.Namespace, job.Name)
 	describe := fmt.Sprintf("kubectl -n %s describe job %s", job.Namespace, job.Name)
-	now := whyStuck(pods)
+	now := stuckReason(pods)
 	if now == "" && run.failed.Reason == batchv1.JobReasonDeadlineExceeded {
 		now = stuck
 	}
-	ended := whyEnded(pods)
+	ended := endReason(pods)
 	switch {
 	case now != "":
 		return now
@@ -32,11 +34,11 @@ func whyFailed(run *finished, pods []corev1.Pod, stuck string) string {
 	case run.failed.Reason == batchv1.JobReasonBackoffLimitExceeded:
 		return fmt.Sprintf("the run failed as often as it was tried; see: %s", logs)
 	}
-	return clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, clip(run.failed.Message, 200), describe), maxSummary)
+	return text.Clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, text.Clip(run.failed.Message, 200), describe), maxSummary)
 }
 
 // stuckReason returns why the newest Pod cannot start; "" if it can or that is not known yet.
-func whyStuck(pods []corev1.Pod) string {
+func stuckReason(pods []corev1.Pod) string {
 	if len(pods) == 0 || pods[0].Status.Phase != corev1.PodPending {
 		return ""
 	}
@@ -46,7 +48,7 @@ func whyStuck(pods []corev1.Pod) string {
 		if waiting == nil {
 			continue
 		}
-		message := clip(strings.TrimSpace(waiting.Message), 200)
+		message := text.Clip(strings.TrimSpace(waiting.Message), 200)
 		switch waiting.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); look at the operator's image and pull secrets", container.Image, waiting.Reason, message)
@@ -56,7 +58,7 @@ func whyStuck(pods []corev1.Pod) string {
 	}
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
-			return fmt.Sprintf("no node takes the Pod: %s; look at the outputs' PersistentVolumeClaims and the nodes' room", clip(condition.Message, 200))
+			return fmt.Sprintf("no node takes the Pod: %s; look at the outputs' PersistentVolumeClaims and the nodes' room", text.Clip(condition.Message, 200))
 		}
 		if condition.Type == corev1.PodReadyToStartContainers && condition.Status == corev1.ConditionFalse {
 			return fmt.Sprintf("the Pod's volumes or network did not come up; look at the outputs' PersistentVolumeClaims, and see: kubectl -n %s describe pod %s", pod.Namespace, pod.Name)
@@ -66,10 +68,10 @@ func whyStuck(pods []corev1.Pod) string {
 }
 
 // endReason returns how the newest finished Pod ended, if it left no result.
-func whyEnded(pods []corev1.Pod) string {
+func endReason(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		if pod.Status.Reason == "Evicted" {
-			return "the Pod was evicted: " + clip(pod.Status.Message, 200)
+			return "the Pod was evicted: " + text.Clip(pod.Status.Message, 200)
 		}
 		for _, container := range pod.Status.ContainerStatuses {
 			ended := container.State.Terminated

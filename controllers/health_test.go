@@ -22,7 +22,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // TestHealth checks how the tools that deploy reports read the status: kstatus, which Flux and Helm use, and the script for
@@ -133,7 +133,7 @@ func TestHealthOfRefusals(t *testing.T) {
 }
 
 // theirs returns a CronJob with the name of the report daily's that Watchbill did not create.
-func theirs(w *world) *batchv1.CronJob {
+func theirs(w *fixture) *batchv1.CronJob {
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
 	cronJob.Spec = batchv1.CronJobSpec{Schedule: "1 1 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{
 		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
@@ -144,7 +144,7 @@ func theirs(w *world) *batchv1.CronJob {
 }
 
 // health waits until kstatus and Argo CD compute the wanted health of a report.
-func (w *world) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, argo, says string) {
+func (w *fixture) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, argo, says string) {
 	w.t.Helper()
 	script := argoScript(w.t)
 	w.eventually(fmt.Sprintf("it is %s and %s", kstatus, argo), func() error {

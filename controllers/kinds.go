@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	lookOften  = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled each time
-	lookSeldom = time.Minute            // also the delay before changed permissions are noticed
+	minRecheck = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled each time
+	maxRecheck = time.Minute            // also the delay before changed permissions are noticed
 	syncWithin = 15 * time.Second       // deadline for reading a kind's objects
 )
 
@@ -98,7 +98,7 @@ func (k *kinds) Start(ctx context.Context) error {
 		}
 	})
 	defer watching.Wait()
-	pause := lookOften
+	pause := minRecheck
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for started := false; ; {
@@ -106,7 +106,7 @@ func (k *kinds) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-k.pokes:
-			pause = lookOften
+			pause = minRecheck
 		case <-timer.C:
 		}
 		changed, known := false, true
@@ -122,7 +122,7 @@ func (k *kinds) Start(ctx context.Context) error {
 			k.enqueue(k.all(ctx)...)
 		}
 		timer.Reset(pause)
-		pause = min(2*pause, lookSeldom)
+		pause = min(2*pause, maxRecheck)
 	}
 }
 

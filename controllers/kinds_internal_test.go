@@ -68,7 +68,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-func TestDefinitionsPoke(t *testing.T) {
+func TestDefinitionChangesTriggerReconcile(t *testing.T) {
 	t.Parallel()
 	server := &answering{watcher: watch.NewFake()}
 	k := newKinds(&dropping{}, nil, &dropping{}, server, logr.Discard(), func(context.Context) []reconcile.Request { return nil })

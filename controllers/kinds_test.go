@@ -23,7 +23,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // definitions returns the CustomResourceDefinitions of the Prometheus operator.
@@ -45,7 +45,7 @@ func definitions(t *testing.T) []*unstructured.Unstructured {
 }
 
 // The Prometheus operator may be installed after the controller, removed, and installed again.
-func TestPrometheusOperatorComesAndGoes(t *testing.T) {
+func TestPrometheusOperatorInstalledAndRemoved(t *testing.T) {
 	t.Parallel()
 	bare, err := kubetest.Start(kubetest.Options{CRDs: []string{crdOfReports}})
 	if err != nil {
@@ -146,7 +146,7 @@ func TestSelectedByAPrometheus(t *testing.T) {
 }
 
 // evaluating returns a Prometheus or ThanosRuler that selects the rules of its namespace with the label release=<namespace>.
-func evaluating(w *world, kind, name string, spec map[string]any) *unstructured.Unstructured {
+func evaluating(w *fixture, kind, name string, spec map[string]any) *unstructured.Unstructured {
 	spec["ruleSelector"] = map[string]any{"matchLabels": map[string]any{"release": w.namespace}}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "monitoring.coreos.com/v1", "kind": kind,
@@ -155,7 +155,7 @@ func evaluating(w *world, kind, name string, spec map[string]any) *unstructured.
 	}}
 }
 
-func selectable(w *world) func(*v1alpha1.MonitoringReport) {
+func selectable(w *fixture) func(*v1alpha1.MonitoringReport) {
 	return func(mr *v1alpha1.MonitoringReport) {
 		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": v1alpha1.RuleLabelValue(w.namespace)}
 	}

@@ -28,8 +28,8 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 const (
@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction(unfilled+".func1"), goleak.IgnoreAnyFunction(unfilled+"HandlerRegistration.func1")))
 }
 
-// world is a namespace with its own controller.
-type world struct {
+// fixture is a namespace with its own controller.
+type fixture struct {
 	t         testing.TB
 	client    client.Client // without a cache
 	config    *rest.Config
@@ -62,7 +62,7 @@ type world struct {
 }
 
 // begin creates a namespace and starts a controller for it alone, with options modified by change.
-func begin(t testing.TB, change ...func(*controllers.ManagerOptions)) *world {
+func begin(t testing.TB, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	w := prepare(t, cluster.Config, change...)
 	w.start()
@@ -70,7 +70,7 @@ func begin(t testing.TB, change ...func(*controllers.ManagerOptions)) *world {
 }
 
 // prepare creates a namespace without starting a controller.
-func prepare(t testing.TB, config *rest.Config, change ...func(*controllers.ManagerOptions)) *world {
+func prepare(t testing.TB, config *rest.Config, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, monitoringv1.AddToScheme, v1alpha1.AddToScheme} {
@@ -93,7 +93,7 @@ func prepare(t testing.TB, config *rest.Config, change ...func(*controllers.Mana
 	if err := c.Create(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, client: c, config: config, namespace: namespace.Name, clock: &clock{}, writes: &writes{}}
+	w := &fixture{t: t, client: c, config: config, namespace: namespace.Name, clock: &clock{}, writes: &writes{}}
 	w.options = controllers.ManagerOptions{
 		Options: controllers.Options{
 			Desired:          desired.Options{Image: "example.com/watchbill:1", Server: "http://watchbill.example"},
@@ -112,7 +112,7 @@ func prepare(t testing.TB, config *rest.Config, change ...func(*controllers.Mana
 }
 
 // start starts the controller, again if it was stopped.
-func (w *world) start() {
+func (w *fixture) start() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	config := rest.CopyConfig(w.config)
@@ -184,7 +184,7 @@ func (w *writes) take() []string {
 }
 
 // report returns a minimal MonitoringReport, modified by change.
-func (w *world) report(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
+func (w *fixture) report(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
 	mr := &v1alpha1.MonitoringReport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
 		Spec:       v1alpha1.MonitoringReportSpec{Schedule: "0 0 * * *"},
@@ -196,7 +196,7 @@ func (w *world) report(name string, change ...func(*v1alpha1.MonitoringReport)) 
 }
 
 // create creates objects.
-func (w *world) create(objects ...client.Object) {
+func (w *fixture) create(objects ...client.Object) {
 	w.t.Helper()
 	for _, object := range objects {
 		if err := w.client.Create(context.Background(), object); err != nil {
@@ -206,7 +206,7 @@ func (w *world) create(objects ...client.Object) {
 }
 
 // change modifies an object, retrying conflicts.
-func change[T client.Object](w *world, object T, change func(T)) {
+func change[T client.Object](w *fixture, object T, change func(T)) {
 	w.t.Helper()
 	w.eventually("an object is changed", func() error {
 		if err := w.get(object); err != nil {
@@ -217,7 +217,7 @@ func change[T client.Object](w *world, object T, change func(T)) {
 	})
 }
 
-func (w *world) delete(objects ...client.Object) {
+func (w *fixture) delete(objects ...client.Object) {
 	w.t.Helper()
 	for _, object := range objects {
 		// The default for a Job is to orphan its Pods, which is the work of the garbage collector, and none runs here.
@@ -227,24 +227,24 @@ func (w *world) delete(objects ...client.Object) {
 	}
 }
 
-func (w *world) get(object client.Object) error {
+func (w *fixture) get(object client.Object) error {
 	return w.client.Get(context.Background(), client.ObjectKeyFromObject(object), object)
 }
 
 // named returns an empty object of a name in the namespace.
-func named[T client.Object](w *world, object T, name string) T {
+func named[T client.Object](w *fixture, object T, name string) T {
 	object.SetNamespace(w.namespace)
 	object.SetName(name)
 	return object
 }
 
 // eventually polls until check returns no error.
-func (w *world) eventually(what string, check func() error) {
+func (w *fixture) eventually(what string, check func() error) {
 	w.t.Helper()
 	w.eventuallyWithin(30*time.Second, what, check)
 }
 
-func (w *world) eventuallyWithin(within time.Duration, what string, check func() error) {
+func (w *fixture) eventuallyWithin(within time.Duration, what string, check func() error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -264,13 +264,13 @@ func (w *world) eventuallyWithin(within time.Duration, what string, check func()
 }
 
 // stands waits until an object exists.
-func (w *world) stands(object client.Object) {
+func (w *fixture) stands(object client.Object) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("there is %T %s", object, object.GetName()), func() error { return w.get(object) })
 }
 
 // gone waits until an object does not exist.
-func (w *world) gone(object client.Object) {
+func (w *fixture) gone(object client.Object) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("%T %s is gone", object, object.GetName()), func() error {
 		err := w.get(object)
@@ -282,7 +282,7 @@ func (w *world) gone(object client.Object) {
 }
 
 // wants waits until a report's condition has a status and reason for the current generation, and returns it.
-func (w *world) wants(mr *v1alpha1.MonitoringReport, condition string, status metav1.ConditionStatus, reason string) metav1.Condition {
+func (w *fixture) wants(mr *v1alpha1.MonitoringReport, condition string, status metav1.ConditionStatus, reason string) metav1.Condition {
 	w.t.Helper()
 	var found metav1.Condition
 	w.eventually(fmt.Sprintf("%s is %s %s", condition, status, reason), func() error {
@@ -300,7 +300,7 @@ func (w *world) wants(mr *v1alpha1.MonitoringReport, condition string, status me
 }
 
 // settledReport creates a report and waits until it is Ready.
-func (w *world) settledReport(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
+func (w *fixture) settledReport(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
 	w.t.Helper()
 	mr := w.report(name, change...)
 	w.create(mr)
@@ -309,13 +309,13 @@ func (w *world) settledReport(name string, change ...func(*v1alpha1.MonitoringRe
 }
 
 // settled waits until a report is Ready.
-func (w *world) settled(mr *v1alpha1.MonitoringReport) {
+func (w *fixture) settled(mr *v1alpha1.MonitoringReport) {
 	w.t.Helper()
 	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReconciled)
 }
 
 // event waits until there is an event about a report with a reason, and returns its text.
-func (w *world) event(mr *v1alpha1.MonitoringReport, reason string) string {
+func (w *fixture) event(mr *v1alpha1.MonitoringReport, reason string) string {
 	w.t.Helper()
 	var text string
 	w.eventually("there is an event "+reason, func() error {
@@ -330,7 +330,7 @@ func (w *world) event(mr *v1alpha1.MonitoringReport, reason string) string {
 }
 
 // notes returns the texts of a report's events with a reason.
-func (w *world) notes(mr *v1alpha1.MonitoringReport, reason string) []string {
+func (w *fixture) notes(mr *v1alpha1.MonitoringReport, reason string) []string {
 	w.t.Helper()
 	var events corev1.EventList
 	if err := w.client.List(context.Background(), &events, client.InNamespace(w.namespace)); err != nil {

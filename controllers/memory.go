@@ -21,7 +21,7 @@ const (
 	repairBurst = 5
 	// seenWithin is the maximum time after a write until the cache shows it. After that the object was deleted unseen.
 	seenWithin = 10 * time.Second
-	awayFor    = 15 * time.Second
+	outageFor  = 15 * time.Second
 )
 
 // memory is the controller's state between reconciles. It can be lost: the cluster is authoritative.
@@ -141,7 +141,7 @@ func (m *memory) behind(key objectKey, seen client.Object, now time.Time) bool {
 
 // noteOutage records that the API was unreachable, and away reports whether that was a moment ago, so that one report waits
 // for a timeout and not each of a thousand.
-func (m *memory) noteAway(now time.Time) {
+func (m *memory) noteOutage(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failed = now
@@ -151,7 +151,7 @@ func (m *memory) away(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	age := now.Sub(m.failed)
-	return age >= 0 && age < awayFor
+	return age >= 0 && age < outageFor
 }
 
 // old reports whether the cache must show a write by now. It also returns true if the clock was set back.

@@ -13,7 +13,7 @@ import (
 )
 
 // A plan is made again until all of it is applied, and then only when something changed. No plan is kept with its objects.
-func TestPlansAreKeptOnceTheyStand(t *testing.T) {
+func TestAppliedPlansAreCached(t *testing.T) {
 	t.Parallel()
 	full := plan{
 		cronJob: &batchv1.CronJob{},
@@ -51,7 +51,7 @@ func TestPlansAreKeptOnceTheyStand(t *testing.T) {
 		if decided != step.decided || settled == step.decided {
 			t.Fatalf("step %d: decided %v, settled %v", i, decided, settled)
 		}
-		if want := map[bool]plan{true: full, false: light}[decided]; !cmp.Equal(want, p, cmp.AllowUnexported(plan{}, fault{})) {
+		if want := map[bool]plan{true: full, false: light}[decided]; !cmp.Equal(want, p, cmp.AllowUnexported(plan{}, problem{})) {
 			t.Errorf("step %d: the plan is %+v, want %+v", i, p, want)
 		}
 		if !decided && r.plan.cronJob != nil || decided && r.plan.rule != nil {

@@ -96,5 +96,5 @@ func (r *Reconciler) measure(seen *observed, o *outcome) {
 		return
 	}
 	since := r.memory.of(seen.report).scheduledSince(o.cronJob, now)
-	r.metrics.setExpected(key, expectedBy(table, later(since, standsSince(seen, o)), doneSlot(seen, o.status.LastRun)))
+	r.metrics.setExpected(key, expectedBy(table, later(since, appliedSince(seen, o)), doneSlot(seen, o.status.LastRun)))
 }

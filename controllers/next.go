@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/schedule"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 const (
@@ -117,7 +117,7 @@ func expectedBy(t timetable, since, done time.Time) time.Time {
 }
 
 // appliedSince returns since when the schedule is in effect: since the CronJob was created or the report was resumed.
-func standsSince(seen *observed, o *outcome) time.Time {
+func appliedSince(seen *observed, o *outcome) time.Time {
 	since := seen.report.CreationTimestamp.Time
 	if cronJob := seen.cronJob(); cronJob != nil {
 		since = later(since, cronJob.CreationTimestamp.Time)

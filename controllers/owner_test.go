@@ -14,7 +14,7 @@ import (
 )
 
 // A report that was deleted with --cascade=orphan and recreated adopts its former objects.
-func TestOrphansAreTakenBack(t *testing.T) {
+func TestOrphansAreAdopted(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		mode v1alpha1.AlertingMode
@@ -51,7 +51,7 @@ func TestOrphansAreTakenBack(t *testing.T) {
 }
 
 // A report may be recreated before the garbage collector has removed the objects of the previous one.
-func TestMadeAgainAtOnce(t *testing.T) {
+func TestRecreatedReportIsReconciledImmediately(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")
@@ -78,7 +78,7 @@ func TestMadeAgainAtOnce(t *testing.T) {
 }
 
 // Objects of other owners are left unchanged, and the condition names the owner.
-func TestForeignObjectsAreNamed(t *testing.T) {
+func TestForeignObjectsAreReported(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		change func(*batchv1.CronJob)

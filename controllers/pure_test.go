@@ -213,7 +213,7 @@ func overOrFail(t *testing.T, job *batchv1.Job) *finished {
 	return run
 }
 
-func TestMemoryOfWrites(t *testing.T) {
+func TestWriteCache(t *testing.T) {
 	t.Parallel()
 	now := at(t, "2026-03-10 12:00:00")
 	version := func(v string) client.Object {
@@ -249,7 +249,7 @@ func TestMemoryOfWrites(t *testing.T) {
 	}
 }
 
-func TestMemoryIsOfOneReport(t *testing.T) {
+func TestWriteCacheIsPerReport(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	report := func(uid types.UID) *v1alpha1.MonitoringReport {

@@ -10,7 +10,8 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Reasons of events that are not reasons of conditions.
@@ -32,10 +33,10 @@ func runOf(run *finished, result reportjob.Result) *v1alpha1.Run {
 		Job:         run.job.Name,
 		CompletedAt: seconds(at),
 		Verdict:     verdictOf(result),
-		Summary:     clip(result.Summary, maxSummary),
+		Summary:     text.Clip(result.Summary, maxSummary),
 	}
 	if made.Verdict == v1alpha1.VerdictError {
-		made.Summary = clip(result.Error, maxSummary)
+		made.Summary = text.Clip(result.Error, maxSummary)
 	}
 	if left := result.ObjectivesLeftOut; left > 0 {
 		made.Summary += fmt.Sprintf(" (%d more objectives are in the report itself)", left)
@@ -132,5 +133,5 @@ func notDelivered(run *v1alpha1.Run) string {
 		}
 		places = append(places, place)
 	}
-	return clip("the report is made ("+verdictText(run)+") but was not delivered to "+strings.Join(places, ", "), 2*maxSummary)
+	return text.Clip("the report is made ("+verdictText(run)+") but was not delivered to "+strings.Join(places, ", "), 2*maxSummary)
 }

@@ -23,11 +23,11 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // limited runs the controller as a user with only the permissions of config/rbac, those for reports in its namespace only.
-func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *world {
+func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	w := prepare(t, cluster.Config, change...)
 	user := "controller-of-" + w.namespace
@@ -105,7 +105,7 @@ func TestRightsSuffice(t *testing.T) {
 }
 
 // A missing permission is reported, and the request is retried.
-func TestRightsComeLater(t *testing.T) {
+func TestRightsGrantedLater(t *testing.T) {
 	t.Parallel()
 	w := limited(t, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
 	binding := named(w, &rbacv1.RoleBinding{}, "reports")

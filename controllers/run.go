@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/schedule"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 // askEvery is the interval at which the API is asked for the result of a run.
@@ -137,7 +137,7 @@ func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (
 		return result, 0
 	case run.failed != nil:
 		known := r.memory.of(seen.report).stuck[run.job.UID]
-		return &reportjob.Result{CompletedAt: run.at, Error: whyFailed(run, pods, known)}, 0
+		return &reportjob.Result{CompletedAt: run.at, Error: failureReason(run, pods, known)}, 0
 	case unsure:
 		return nil, askEvery
 	case r.opts.Reports == nil || !run.named:
@@ -153,7 +153,7 @@ func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (
 	kept, found, err := r.opts.Reports.Find(ctx, seen.report.Namespace, seen.report.Name, run.slot)
 	switch {
 	case err != nil:
-		r.memory.noteAway(r.now())
+		r.memory.noteOutage(r.now())
 		log.FromContext(ctx).Info("cannot ask the API what came of a run; trying again", "job", run.job.Name, "error", err.Error())
 		return nil, askEvery
 	case !found:
@@ -189,7 +189,7 @@ func (r *Reconciler) rememberStuck(seen *observed) {
 		job := seen.jobs[i].UID
 		live[job] = true
 		pods := podsOf(job, seen.pods)
-		if why := whyStuck(pods); why != "" {
+		if why := stuckReason(pods); why != "" {
 			known.stuck[job] = why
 		} else if len(pods) > 0 {
 			delete(known.stuck, job) // it started in the end

@@ -7,7 +7,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -32,7 +33,7 @@ func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 	at, err := time.Parse(time.RFC3339, value)
 	switch {
 	case err != nil:
-		request.problem = fmt.Sprintf("%s must be a time such as %s, not %q", v1alpha1.AnnotationRunRequestedAt, now.UTC().Format(time.RFC3339), clip(value, 60))
+		request.problem = fmt.Sprintf("%s must be a time such as %s, not %q", v1alpha1.AnnotationRunRequestedAt, now.UTC().Format(time.RFC3339), text.Clip(value, 60))
 	case at.After(now.Add(maxAhead)):
 		request.problem = fmt.Sprintf("%s is %s, which is still to come: a report is of what was; it is %s now", v1alpha1.AnnotationRunRequestedAt, value, now.UTC().Format(time.RFC3339))
 	case at.Before(now.Add(-maxBehind)):
@@ -49,15 +50,4 @@ func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 		}
 	}
 	return request
-}
-
-// clip cuts a text to a maximum number of bytes without cutting a character.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && s[most]&0xC0 == 0x80 {
-		most--
-	}
-	return s[:most] + "…"
 }

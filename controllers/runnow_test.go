@@ -82,7 +82,7 @@ func TestRunNow(t *testing.T) {
 }
 
 // A Job of the name that the controller did not create is not a report.
-func TestRunNowInTheWay(t *testing.T) {
+func TestRunNowNameConflict(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	mr := w.settledReport("daily")

@@ -18,15 +18,15 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/schedule"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
 // today returns a slot of the schedule: the last midnight in UTC.
 func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
 
 // job creates a Job for a slot as the CronJob controller does, which does not run here.
-func (w *world) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
+func (w *fixture) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
 	w.t.Helper()
 	cronJob := named(w, &batchv1.CronJob{}, mr.Name+"-report")
 	w.stands(cronJob)
@@ -39,13 +39,13 @@ func (w *world) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
 }
 
 // slotJob creates the Job of a slot.
-func (w *world) slotJob(mr *v1alpha1.MonitoringReport, slot time.Time) *batchv1.Job {
+func (w *fixture) slotJob(mr *v1alpha1.MonitoringReport, slot time.Time) *batchv1.Job {
 	w.t.Helper()
 	return w.job(mr, schedule.JobName(mr.Name+"-report", slot))
 }
 
 // pod creates the Pod of a Job as the Job controller does, with a status as the kubelet writes it.
-func (w *world) pod(job *batchv1.Job, status corev1.PodStatus) *corev1.Pod {
+func (w *fixture) pod(job *batchv1.Job, status corev1.PodStatus) *corev1.Pod {
 	w.t.Helper()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Namespace: w.namespace, GenerateName: job.Name + "-", Labels: job.Spec.Template.Labels,
@@ -76,7 +76,7 @@ func said(t testing.TB, result reportjob.Result) string {
 }
 
 // finish ends a Job, successfully if reason is empty.
-func (w *world) finish(job *batchv1.Job, reason string) {
+func (w *fixture) finish(job *batchv1.Job, reason string) {
 	w.t.Helper()
 	now := metav1.Now()
 	job.Status.StartTime = &now
@@ -99,7 +99,7 @@ func (w *world) finish(job *batchv1.Job, reason string) {
 }
 
 // ran waits until a report's last run is the Job of that name.
-func (w *world) ran(mr *v1alpha1.MonitoringReport, job string) *v1alpha1.Run {
+func (w *fixture) ran(mr *v1alpha1.MonitoringReport, job string) *v1alpha1.Run {
 	w.t.Helper()
 	w.eventually("the last run is "+job, func() error {
 		if err := w.get(mr); err != nil {
@@ -225,7 +225,7 @@ func TestFailedRuns(t *testing.T) {
 
 // reconciled waits until a report was reconciled after all changes so far. It sets an invalid run request, which is only
 // echoed.
-func (w *world) reconciled(mr *v1alpha1.MonitoringReport) {
+func (w *fixture) reconciled(mr *v1alpha1.MonitoringReport) {
 	w.t.Helper()
 	token := fmt.Sprint("token-", time.Now().UnixNano())
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) {
@@ -324,7 +324,7 @@ func TestVerdictFromTheAPI(t *testing.T) {
 	}
 }
 
-func TestAPIAwayKeepsWhatWasKnown(t *testing.T) {
+func TestAPIOutageKeepsLastStatus(t *testing.T) {
 	t.Parallel()
 	api := &kept{err: errors.New("away")}
 	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })

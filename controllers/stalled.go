@@ -23,7 +23,7 @@ func refused(err error) bool {
 
 // stall sets the condition Stalled if only a change of the spec or the cluster helps, and removes it otherwise. The other
 // conditions must have been set before.
-func (o *outcome) stall(f *fault, now time.Time) {
+func (o *outcome) stall(f *problem, now time.Time) {
 	if f != nil {
 		o.set(is(v1alpha1.ConditionStalled, metav1.ConditionTrue, f.reason, f.message), false)
 		return

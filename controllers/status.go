@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -84,7 +85,7 @@ func (o *outcome) result() (reconcile.Result, error) {
 // set sets a condition and emits an event if tell is true and the condition is new.
 func (o *outcome) set(c metav1.Condition, tell bool) {
 	c.ObservedGeneration = o.status.ObservedGeneration
-	c.Message = clip(c.Message, 2*maxSummary)
+	c.Message = text.Clip(c.Message, 2*maxSummary)
 	old := meta.FindStatusCondition(o.status.Conditions, c.Type)
 	news := old == nil || old.Reason != c.Reason || old.Message != c.Message
 	meta.SetStatusCondition(&o.status.Conditions, c)
@@ -113,6 +114,6 @@ func (r *Reconciler) writeStatus(ctx context.Context, report *v1alpha1.Monitorin
 		r.memory.wrote(keyOf(written), written, r.now())
 	}
 	for _, e := range o.events {
-		r.events.Eventf(report, nil, e.kind, e.reason, e.action, "%s", clip(e.text, 2*maxSummary))
+		r.events.Eventf(report, nil, e.kind, e.reason, e.action, "%s", text.Clip(e.text, 2*maxSummary))
 	}
 }

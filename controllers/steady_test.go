@@ -27,7 +27,7 @@ import (
 )
 
 // prometheus creates a Prometheus that selects all rules of the world's namespace, and none of other tests.
-func (w *world) prometheus() {
+func (w *fixture) prometheus() {
 	w.create(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
 		"metadata": map[string]any{"namespace": w.namespace, "name": "all"},
@@ -36,7 +36,7 @@ func (w *world) prometheus() {
 }
 
 // measured waits until that many reports were reconciled since the controller started: each then has a series.
-func (w *world) measured(reports int) {
+func (w *fixture) measured(reports int) {
 	w.t.Helper()
 	within := max(30*time.Second, time.Duration(reports)*100*time.Millisecond)
 	w.eventuallyWithin(within, fmt.Sprintf("%d reports have series", reports), func() error {
@@ -107,7 +107,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 }
 
 // quiet waits until the controller has written nothing for a moment, since its own writes trigger reconciles.
-func (w *world) quiet() {
+func (w *fixture) quiet() {
 	w.t.Helper()
 	last := time.Now()
 	w.eventually("the controller writes no more", func() error {
@@ -172,7 +172,7 @@ func TestManyReports(t *testing.T) {
 }
 
 // allReady waits until all reports are Ready, and compares the number of writes with the limit.
-func (w *world) allReady(reports int) {
+func (w *fixture) allReady(reports int) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()

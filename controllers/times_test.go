@@ -11,11 +11,11 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
 // When a slot has passed the next one is written, immediately and once.
-func TestNextMovesWhenItHasPassed(t *testing.T) {
+func TestNextRunAdvancesWhenPassed(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	// The clock is a moment before midnight, so that its timer fires soon.
@@ -41,7 +41,7 @@ func TestNextMovesWhenItHasPassed(t *testing.T) {
 }
 
 // series returns the value of a series about a report, and whether it exists.
-func (w *world) series(name string, labels map[string]string) (float64, bool) {
+func (w *fixture) series(name string, labels map[string]string) (float64, bool) {
 	w.t.Helper()
 	families, err := w.registry.Gather()
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package v1alpha1 defines the custom resource of Watchbill: MonitoringReport, in the group monitoring.watchbill.dev.
 // It has the types with their defaults and validation rules, which the generated CustomResourceDefinition enforces, and
-// the names of conditions and reasons. The controller is in internal/desired and controllers.
+// the names of conditions and reasons. The controller is in internal/kube/desired and controllers.
 //
 // The comments of fields are shown by kubectl explain. It keeps their line breaks and breaks again after 76 characters,
 // so no line is longer.

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 var cluster *kubetest.Cluster
@@ -84,33 +84,33 @@ func create(t *testing.T, patch string) (*unstructured.Unstructured, error) {
 }
 
 // fault is a reason why an object was rejected.
-type fault struct{ field, message string }
+type violation struct{ field, message string }
 
 // member matches a map's member as CEL writes it, other than the schema.
 var member = regexp.MustCompile(`\[([a-z]\w*)\]`)
 
 // faults returns all reasons in an error of the API server.
-func faults(t *testing.T, err error) []fault {
+func faults(t *testing.T, err error) []violation {
 	t.Helper()
 	var status *apierrors.StatusError
 	if !errors.As(err, &status) {
 		t.Fatalf("got the error %v, want one of the API server", err)
 	}
 	if status.ErrStatus.Details == nil || len(status.ErrStatus.Details.Causes) == 0 {
-		return []fault{{"", status.ErrStatus.Message}} // strict decoding has no causes
+		return []violation{{"", status.ErrStatus.Message}} // strict decoding has no causes
 	}
-	var all []fault
+	var all []violation
 	for _, cause := range status.ErrStatus.Details.Causes {
 		// Added if the schema finds faults, since CEL does not run then.
 		if !strings.Contains(cause.Message, "some validation rules were not checked") {
-			all = append(all, fault{member.ReplaceAllString(cause.Field, ".$1"), cause.Message})
+			all = append(all, violation{member.ReplaceAllString(cause.Field, ".$1"), cause.Message})
 		}
 	}
 	return all
 }
 
 // wantFault checks that an object was rejected only because of a field or its elements, with the right message.
-func wantFault(t *testing.T, err error, field, message string) []fault {
+func wantFault(t *testing.T, err error, field, message string) []violation {
 	t.Helper()
 	if err == nil {
 		t.Errorf("accepted; want it refused: %s: … %s", field, message)

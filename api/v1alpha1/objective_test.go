@@ -17,7 +17,7 @@ import (
 
 // Objectives of resources and of reports have the same names, so that they can be copied, and so that the controller
 // can pass them on unchanged.
-func TestObjectivesAreReportsOwn(t *testing.T) {
+func TestObjectivesMatchReportObjectives(t *testing.T) {
 	t.Parallel()
 	ours, theirs := shape(reflect.TypeFor[v1alpha1.Objective]()), shape(reflect.TypeFor[report.Objective]())
 	if !slices.Equal(ours, theirs) {
@@ -86,7 +86,7 @@ func decode(t *rapid.T, text []byte, into any) {
 }
 
 // Reports accept every objective that the API server accepts.
-func TestReportsTakeObjectives(t *testing.T) {
+func TestReportAcceptsObjectives(t *testing.T) {
 	t.Parallel()
 	for _, tt := range objectiveTests {
 		for _, value := range tt.accepted {

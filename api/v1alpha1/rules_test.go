@@ -11,7 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // rule is a constraint of the schema, with the message of its violation.
@@ -22,7 +22,7 @@ var index = regexp.MustCompile(`\[\d+\]`)
 
 // wantEveryRuleBroken checks that each constraint of the spec's schema was violated at least once: a rule that no test
 // violates may have no effect.
-func wantEveryRuleBroken(t *testing.T, found []fault) {
+func wantEveryRuleBroken(t *testing.T, found []violation) {
 	t.Helper()
 	rules := schemaRules(t)
 	if len(rules) < 100 {

@@ -10,7 +10,7 @@ import (
 const otherKind = "an objective cannot become one of another kind; give the new one another name"
 
 // testUpdates changes objectives and returns the faults found.
-func testUpdates(t *testing.T) []fault {
+func testUpdates(t *testing.T) []violation {
 	kinds := map[string]string{
 		"latency":         `{route: /, quantile: "0.95", threshold: 200ms}`,
 		"errorRate":       `{max: "0.01"}`,
@@ -35,7 +35,7 @@ func testUpdates(t *testing.T) []fault {
 		next.SetResourceVersion(was.GetResourceVersion())
 		return client.Update(t.Context(), next, metav1.UpdateOptions{DryRun: dryRun})
 	}
-	var found []fault
+	var found []violation
 	for _, kind := range keys(kinds) {
 		if was, err = update(t, spec(one("a", kind)+", "+one("b", "cost"))); err != nil {
 			t.Fatalf("%s: a new objective: %v", kind, err)

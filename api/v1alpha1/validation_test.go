@@ -18,9 +18,9 @@ const (
 	twice    = "Duplicate value"
 )
 
-func long(most int) string   { return fmt.Sprintf("may not be more than %d bytes", most) }
-func above(most int) string  { return fmt.Sprintf("should be less than or equal to %d", most) }
-func below(least int) string { return fmt.Sprintf("should be greater than or equal to %d", least) }
+func long(limit int) string    { return fmt.Sprintf("may not be more than %d bytes", limit) }
+func above(limit int) string   { return fmt.Sprintf("should be less than or equal to %d", limit) }
+func below(minimum int) string { return fmt.Sprintf("should be greater than or equal to %d", minimum) }
 
 // x returns a word of n letters.
 func x(n int) string { return strings.Repeat("x", n) }
@@ -208,10 +208,10 @@ func numbered(n int) map[string]string {
 // seen collects the faults that parallel tests provoked.
 type seen struct {
 	mu     sync.Mutex
-	faults []fault
+	faults []violation
 }
 
-func (s *seen) add(found []fault) {
+func (s *seen) add(found []violation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, found...)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/watchbill/watchbill/internal/agent"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 )
 
 // agentOptions are the flags of `watchbill agent`.
@@ -70,7 +70,8 @@ Exit status: 0 after SIGTERM or SIGINT; 1 if the token is another agent's; 2 if 
 	return cmd
 }
 
-// agent makes the agent that the flags describe, and what closes its connections and its log when it has run.
+// agent returns the agent that the flags describe, and a function that closes its connections and its log after it has
+// run.
 func (o *agentOptions) agent(std stdio) (_ *agent.Agent, end func() error, err error) {
 	var wrong faults
 	wrong.add(o.id == "", "--id", "is required")
@@ -86,7 +87,7 @@ func (o *agentOptions) agent(std stdio) (_ *agent.Agent, end func() error, err e
 	wrong.add(o.drain < 0, "--drain", "must not be negative")
 	wrong.add(o.grace < 0, "--grace", "must not be negative")
 	transport := o.connection.transport(&wrong)
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{
+	logs, err := logging.New(logging.Options{
 		Level: o.logLevel, Stdout: std.err, Stderr: std.err, Now: time.Now, Secrets: []string{token},
 	})
 	wrong.keep("--log-level", err)

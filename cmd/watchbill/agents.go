@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func agentsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -56,7 +57,7 @@ administrator enrolled it.`,
 			}
 			if o.state != "" {
 				params.State = new(openapi.AgentState(o.state))
-				wrong.add(!params.State.Valid(), "--state", "must be online, late or offline, not %q", clip(o.state, 40))
+				wrong.add(!params.State.Valid(), "--state", "must be online, late or offline, not %q", text.FitRunes(o.state, 40))
 			}
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
@@ -108,7 +109,7 @@ func listAgents(ctx context.Context, c console, api *client, how listing, params
 	return c.print(c.table([]string{"ID", "NAME", "STATE", "LAST SEEN", "INTERVAL", "ENROLLED BY", "LABELS"}, rows))
 }
 
-// pairs writes labels as selectors do, in order.
+// pairs formats labels as a selector, in order.
 func pairs(labels map[string]string) string {
 	written := make([]string, 0, len(labels))
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -173,7 +174,7 @@ An enrollment token is enough. Without one, the command uses the admin token.`,
 	return cmd
 }
 
-// printToken shows a token that cannot be shown again.
+// printToken prints a token, which cannot be shown again.
 func printToken(c console, how style, agent openapi.EnrolledAgent) error {
 	if how.json() {
 		return c.json(agent)
@@ -216,7 +217,7 @@ func deleteAgentsCommand(std stdio, env func(string) (string, bool)) *cobra.Comm
 	return cmd
 }
 
-// each calls do for every id, even after one fails, and returns all errors.
+// each calls do for every id, even after failures, and returns all errors.
 func each(ids []string, do func(id string) error) error {
 	var failed []error
 	for _, id := range ids {

@@ -17,17 +17,18 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
-	maxAnswer = 64 << 20 // bytes of one answer of the server
+	maxAnswer = 64 << 20 // bytes of a response
 	maxSecret = 64 << 10 // bytes of a token file
 	maxCAFile = 4 << 20  // bytes
 
-	adminToken = "admin token" // what messages call it
+	adminToken = "admin token" // its name in messages
 )
 
-// connection says where a server is and how to get there.
+// connection holds the address of a server and how to connect to it.
 type connection struct {
 	server, caFile string
 }
@@ -37,14 +38,14 @@ func (c *connection) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust besides the system's")
 }
 
-// transport checks the connection's flags. The transport is nil if they are wrong.
+// transport checks the flags of the connection. It returns nil if they are wrong.
 func (c *connection) transport(wrong *faults) *http.Transport {
 	u, err := url.Parse(c.server)
 	switch {
 	case err == nil && u.User != nil:
 		wrong.add(true, "--server", "must not hold a user or password")
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "":
-		wrong.add(true, "--server", "must be a URL such as https://watchbill.example, not %q", clip(c.server, 80))
+		wrong.add(true, "--server", "must be a URL such as https://watchbill.example, not %q", text.FitRunes(c.server, 80))
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if c.caFile == "" {
@@ -64,7 +65,7 @@ func (c *connection) transport(wrong *faults) *http.Transport {
 	return transport
 }
 
-// access is what a command needs to use the API as the administrator.
+// access holds the flags that a command needs to use the API as the administrator.
 type access struct {
 	connection            connection
 	adminToken, tokenFile string
@@ -78,12 +79,13 @@ func (a *access) bind(flags *pflag.FlagSet) {
 	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait for each response of the server")
 }
 
-// client makes the client. It is nil if a flag is wrong.
+// client returns a client, or nil if a flag is wrong.
 func (a *access) client(wrong *faults) *client {
 	return a.clientFor(wrong, adminToken, a.adminToken, "ADMIN_TOKEN or --token-file")
 }
 
-// clientFor makes a client with the given token, or the file's. kind and source are what to say where there is none.
+// clientFor returns a client with the given token or the one in the token file. kind and source are used in the error
+// if there is none.
 func (a *access) clientFor(wrong *faults, kind, token, source string) *client {
 	token, err := readToken(token, a.tokenFile)
 	wrong.keep("--token-file", err)
@@ -96,8 +98,8 @@ func (a *access) clientFor(wrong *faults, kind, token, source string) *client {
 	return newClient(&exchange{server: strings.TrimSuffix(a.connection.server, "/"), token: token, tokenSource: source, tokenKind: kind, timeout: a.timeout}, transport)
 }
 
-// readToken returns the token in the file, if one is named, or else the given one. Of several, as servers take them while
-// tokens rotate, it is the first.
+// readToken returns the token in the file if one is named, and otherwise the given one. Of several tokens, which
+// servers accept during a rotation, it returns the first.
 func readToken(given, file string) (string, error) {
 	if file != "" {
 		content, err := readBounded(file, maxSecret)
@@ -116,28 +118,28 @@ func readToken(given, file string) (string, error) {
 	return first, nil
 }
 
-// readBounded reads a file of at most so many bytes.
-func readBounded(file string, most int64) ([]byte, error) {
+// readBounded reads a file of up to most bytes.
+func readBounded(file string, limit int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, file, most)
+	return readAll(f, file, limit)
 }
 
-func readAll(r io.Reader, name string, most int64) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(r, most+1))
+func readAll(r io.Reader, name string, limit int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if int64(len(content)) > most {
-		return nil, fmt.Errorf("%s is over %d bytes", name, most)
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("%s is over %d bytes", name, limit)
 	}
 	return content, nil
 }
 
-// client uses the API. Its methods return an error for every answer that is one.
+// client calls the API. Its methods return an error for every error response.
 type client struct {
 	*openapi.Client
 	exchange *exchange
@@ -146,7 +148,7 @@ type client struct {
 func newClient(e *exchange, transport *http.Transport) *client {
 	e.http = http.Client{
 		Transport: transport, Timeout: e.timeout,
-		// The token is for this server alone.
+		// The token must not be sent to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &client{exchange: e, Client: &openapi.Client{
@@ -161,16 +163,16 @@ func newClient(e *exchange, transport *http.Transport) *client {
 
 func (c *client) close() { c.exchange.http.CloseIdleConnections() }
 
-// exchange makes requests for the generated client.
+// exchange sends the requests of the generated client.
 type exchange struct {
 	http               http.Client
-	server             string // without a slash at its end
+	server             string // without a trailing slash
 	token, tokenSource string
-	tokenKind          string // such as admin token
+	tokenKind          string // such as "admin token"
 	timeout            time.Duration
 }
 
-// Do returns only answers that are no errors. Reading more than maxAnswer of their bodies fails.
+// Do returns error responses as errors. Reading more than maxAnswer bytes of a body fails.
 func (e *exchange) Do(req *http.Request) (*http.Response, error) {
 	resp, err := e.http.Do(req)
 	if err != nil {
@@ -191,7 +193,7 @@ func (e *exchange) failed(ctx context.Context, err error) error {
 	return &unreachable{server: e.server, timeout: e.timeout, err: err}
 }
 
-// body is an answer's body, which may neither be endless nor fail in a way that nobody understands.
+// body is a response body that limits the size and explains read errors.
 type body struct {
 	io.ReadCloser
 	left   int64
@@ -210,13 +212,13 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reply is an answer that was read.
+// reply is a response that was read.
 type reply struct {
 	content []byte
-	at      time.Time // by the server's clock, since ages by two clocks are none
+	at      time.Time // by the server's clock; ages are relative to it
 }
 
-// read reads an answer to its end. It takes what the methods of the generated client return.
+// read reads a response to its end. It accepts the results of the generated client's methods.
 func read(resp *http.Response, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
@@ -233,7 +235,7 @@ func read(resp *http.Response, err error) (reply, error) {
 	return reply{content, at}, nil
 }
 
-// decoded is the JSON of an answer: decoded[openapi.Agent](read(c.GetAgent(ctx, id))).
+// decoded decodes the JSON of a response: decoded[openapi.Agent](read(c.GetAgent(ctx, id))).
 func decoded[T any](r reply, err error) (T, error) {
 	var value T
 	if err != nil {
@@ -245,7 +247,7 @@ func decoded[T any](r reply, err error) (T, error) {
 	return value, nil
 }
 
-// pages collects a list page by page, as far as limit. more says whether there are further entries.
+// pages collects up to limit entries of a list page by page. more reports whether there are further entries.
 func pages[T any](limit, pageSize int, page func(size int32, cursor *string) (entries []T, next string, err error)) (all []T, more bool, err error) {
 	all = []T{}
 	var cursor *string

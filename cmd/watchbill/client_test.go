@@ -22,7 +22,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// TestRefusals wants what the server says to be told in a way that helps.
+// TestRefusals checks that error responses are reported helpfully.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	html := func(w http.ResponseWriter, _ *http.Request) {
@@ -127,7 +127,7 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
-// closedPort returns an address at which nobody listens, nor will during the test.
+// closedPort returns an address at which nothing listens during the test.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -145,7 +145,7 @@ func closedPort(t *testing.T) string {
 	return "127.0.0.1:" + strconv.Itoa(name.(*syscall.SockaddrInet4).Port)
 }
 
-// TestTokens wants the file's token before the variable's, and the first of several.
+// TestTokens checks that the file's token takes precedence over the variable's, and that the first of several is used.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")

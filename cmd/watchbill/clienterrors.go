@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	maxRefusal = 64 << 10 // bytes of a response that is an error
+	maxRefusal = 64 << 10 // bytes of an error response
 
-	exitInterrupted = 130 // as shells have it after Ctrl-C: 128 + SIGINT
+	exitInterrupted = 130 // as in shells after Ctrl-C: 128 + SIGINT
 )
 
-// errInterrupted ends a command that a signal interrupted. It has no message.
+// errInterrupted is returned when a signal interrupted the command. It has no message.
 var errInterrupted error = &exitError{code: exitInterrupted}
 
-// unreachable is a request that got no response, or an incomplete one.
+// unreachable is returned for a request that got no response or an incomplete one.
 type unreachable struct {
 	server  string
 	timeout time.Duration
@@ -67,14 +67,14 @@ func (u *unreachable) temporary() bool {
 	return !errors.As(u.err, &certificate) && !errors.Is(u.err, http.ErrSchemeMismatch)
 }
 
-// refusal is a response that is an error.
+// refusal is returned for an error response.
 type refusal struct {
 	problem     *openapi.Problem
 	server      string
-	tokenKind   string // such as admin token
+	tokenKind   string // such as "admin token"
 	tokenSource string
-	retryAfter  time.Duration // zero if the server does not say
-	text        string        // of a response that is no problem document
+	retryAfter  time.Duration // zero if not given
+	text        string        // of a response that is not a problem document
 }
 
 func (e *exchange) refused(resp *http.Response) error {
@@ -96,7 +96,7 @@ func (e *exchange) refused(resp *http.Response) error {
 	return r
 }
 
-// Error returns a line for each fault that the server named, and what may help.
+// Error returns a line for each fault that the server named, and advice.
 func (r *refusal) Error() string {
 	p := r.problem
 	if p.Code == openapi.CodeUnknown {
@@ -121,7 +121,7 @@ func (r *refusal) Error() string {
 	s := strings.Join(lines, "\n")
 	switch {
 	case faults[0].Field == "" && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden):
-		if r.tokenKind != adminToken && p.Status == http.StatusForbidden { // a good token may lack the right
+		if r.tokenKind != adminToken && p.Status == http.StatusForbidden { // a valid token may lack the permission
 			return fmt.Sprintf("%s; check the %s of %s", s, r.tokenKind, r.tokenSource)
 		}
 		s = fmt.Sprintf("%s rejected; check %s (%s)", r.tokenKind, r.tokenSource, s)

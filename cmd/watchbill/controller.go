@@ -25,16 +25,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/kube/desired"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/rules"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// gcPercent is by how much the controller's heap grows until garbage is collected, unless GOGC says otherwise. Of what it
-// holds nearly all is cache and stays, so that to collect twice as often as Go does costs little.
+// gcPercent is the controller's GOGC unless the variable is set. Nearly all of its heap is long-lived cache, so that
+// collecting twice as often as by default costs little.
 const gcPercent = 50
 
-// askTimeout is how long the API may take to say what came of a report's run.
+// askTimeout limits a request to the API for the outcome of a report's run.
 const askTimeout = 10 * time.Second
 
 // controllerOptions are the flags of `watchbill controller`.
@@ -118,16 +119,16 @@ func (o *controllerOptions) run(ctx context.Context, std stdio) (err error) {
 	return mgr.Start(ctx)
 }
 
-// check returns what the flags say, or every fault of theirs.
+// check returns the configuration from the flags, or all their faults.
 func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, error) {
 	var wrong faults
 	o.checkAddresses(&wrong)
 	wrong.add(o.image == "", "--image", "is required")
-	wrong.add(strings.ContainsAny(o.image, " \t\n"), "--image", "%q is not an image", clip(o.image, 80))
+	wrong.add(strings.ContainsAny(o.image, " \t\n"), "--image", "%q is not an image", text.FitRunes(o.image, 80))
 	pull := []string{"", string(corev1.PullAlways), string(corev1.PullIfNotPresent), string(corev1.PullNever)}
-	wrong.add(!slices.Contains(pull, o.imagePullPolicy), "--image-pull-policy", "must be Always, IfNotPresent or Never, not %q", clip(o.imagePullPolicy, 40))
+	wrong.add(!slices.Contains(pull, o.imagePullPolicy), "--image-pull-policy", "must be Always, IfNotPresent or Never, not %q", text.FitRunes(o.imagePullPolicy, 40))
 	for _, name := range o.imagePullSecrets {
-		wrong.add(len(validation.IsDNS1123Subdomain(name)) > 0, "--image-pull-secrets", "%q is not the name of a Secret", clip(name, 80))
+		wrong.add(len(validation.IsDNS1123Subdomain(name)) > 0, "--image-pull-secrets", "%q is not the name of a Secret", text.FitRunes(name, 80))
 	}
 	resources := corev1.ResourceRequirements{
 		Requests: resourceList(&wrong, "--report-requests", o.reportRequests),
@@ -164,25 +165,25 @@ func (o *controllerOptions) check() (*rest.Config, controllers.ManagerOptions, e
 func (o *controllerOptions) checkAddresses(wrong *faults) {
 	for _, listen := range [][2]string{{"--metrics-listen", o.metricsListen}, {"--health-listen", o.healthListen}} {
 		_, _, err := net.SplitHostPort(listen[1])
-		wrong.add(err != nil && listen[1] != "0", listen[0], "must be an address such as :9090, or 0, not %q", clip(listen[1], 80))
+		wrong.add(err != nil && listen[1] != "0", listen[0], "must be an address such as :9090, or 0, not %q", text.FitRunes(listen[1], 80))
 	}
 	wrong.add(o.metricsListen == o.healthListen && o.metricsListen != "0" && !strings.HasSuffix(o.metricsListen, ":0"), "--health-listen", "is --metrics-listen too")
 	base, err := url.Parse(o.runbookURL)
-	wrong.add(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https", "--runbook-url", "must be a URL of http or https, not %q", clip(o.runbookURL, 80))
+	wrong.add(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https", "--runbook-url", "must be a URL of http or https, not %q", text.FitRunes(o.runbookURL, 80))
 }
 
 func resourceList(wrong *faults, flag string, quantities map[string]string) corev1.ResourceList {
 	list := corev1.ResourceList{}
 	for _, name := range slices.Sorted(maps.Keys(quantities)) {
-		text := quantities[name]
-		quantity, err := resource.ParseQuantity(text)
-		wrong.add(err != nil || quantity.Sign() < 0, flag, "%s must be a quantity such as 100m or 64Mi, not %q", clip(name, 40), clip(text, 40))
+		value := quantities[name]
+		quantity, err := resource.ParseQuantity(value)
+		wrong.add(err != nil || quantity.Sign() < 0, flag, "%s must be a quantity such as 100m or 64Mi, not %q", text.FitRunes(name, 40), text.FitRunes(value, 40))
 		list[corev1.ResourceName(name)] = quantity
 	}
 	return list
 }
 
-// cluster returns how to reach the cluster, and the controller's own namespace there.
+// cluster returns the client configuration of the cluster and the controller's own namespace.
 func (o *controllerOptions) cluster(wrong *faults) (*rest.Config, string) {
 	loading := clientcmd.NewDefaultClientConfigLoadingRules()
 	loading.ExplicitPath = o.kubeconfig
@@ -197,7 +198,7 @@ func (o *controllerOptions) cluster(wrong *faults) (*rest.Config, string) {
 	return config, namespace
 }
 
-// namespaces fills in and checks the flags that name some.
+// namespaces sets defaults of the namespace flags and checks them.
 func (o *controllerOptions) namespaces(wrong *faults, own string) {
 	if len(o.reportNamespaces) == 0 && own != "" {
 		o.reportNamespaces = []string{own}
@@ -206,7 +207,7 @@ func (o *controllerOptions) namespaces(wrong *faults, own string) {
 		o.leaderElectionNamespace = own
 	}
 	name := func(flag, name string) {
-		wrong.add(len(validation.IsDNS1123Label(name)) > 0, flag, "%q is not the name of a namespace", clip(name, 80))
+		wrong.add(len(validation.IsDNS1123Label(name)) > 0, flag, "%q is not the name of a namespace", text.FitRunes(name, 80))
 	}
 	for _, one := range o.watchNamespaces {
 		name("--watch-namespaces", one)
@@ -214,7 +215,7 @@ func (o *controllerOptions) namespaces(wrong *faults, own string) {
 	for _, one := range o.reportNamespaces {
 		if one != "*" {
 			name("--report-namespaces", one)
-			wrong.add(len(o.watchNamespaces) > 0 && !slices.Contains(o.watchNamespaces, one), "--report-namespaces", "%s is not among --watch-namespaces", clip(one, 80))
+			wrong.add(len(o.watchNamespaces) > 0 && !slices.Contains(o.watchNamespaces, one), "--report-namespaces", "%s is not among --watch-namespaces", text.FitRunes(one, 80))
 		}
 	}
 	if o.leaderElectionNamespace != "" {

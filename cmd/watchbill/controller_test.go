@@ -19,11 +19,11 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/kubetest"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// kubeconfig leads nowhere, by way of the namespace fleet.
+// kubeconfig refers to an unreachable server and the namespace fleet.
 const kubeconfig = `
 apiVersion: v1
 kind: Config
@@ -83,8 +83,8 @@ func TestControllerFaults(t *testing.T) {
 	}
 }
 
-// TestController runs the command beside a real API server, until it is told to stop. No other test runs beside it, nor
-// anything of client-go before it has begun: it sets the logger that client-go has for the whole process.
+// TestController runs the command against a real API server until its context is canceled. It is not parallel and must
+// run before anything else uses client-go, since it sets client-go's logger for the whole process.
 func TestController(t *testing.T) {
 	cluster, err := kubetest.Start(kubetest.Options{CRDs: []string{"config/crd/bases"}})
 	if err != nil {
@@ -148,7 +148,7 @@ func TestController(t *testing.T) {
 	}
 }
 
-// shared is written by several goroutines, of which one logs its end after the command's.
+// shared is a buffer for several goroutines, one of which logs its end after the command's.
 type shared struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -166,7 +166,7 @@ func (s *shared) String() string {
 	return s.text.String()
 }
 
-// TestKeptReports asks an API that has reports of several slots.
+// TestKeptReports queries an API that has reports of several slots.
 func TestKeptReports(t *testing.T) {
 	t.Parallel()
 	slot := time.Date(2026, 3, 10, 0, 0, 0, 0, time.UTC)

@@ -10,15 +10,15 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/controllers"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
 const (
 	reportsPage = int32(500)
-	maxReports  = 1000 // of one MonitoringReport are kept at the most
+	maxReports  = 1000 // the maximum kept for one MonitoringReport
 )
 
-// reports returns what asks the API about runs; nil if it is not to be asked, or a flag is wrong.
+// reports returns a client for the outcomes of runs. It returns nil if no server is given or a flag is wrong.
 func (o *controllerOptions) reports(wrong *faults) controllers.Reports {
 	before := len(*wrong)
 	wrong.add(o.connection.server == "", "--server", "is required")
@@ -35,10 +35,10 @@ func (o *controllerOptions) reports(wrong *faults) controllers.Reports {
 	return keptReports{newClient(e, transport), o.tokenFile}
 }
 
-// keptReports are the reports that the API keeps.
+// keptReports looks up the reports that the API keeps.
 type keptReports struct {
 	client    *client
-	tokenFile string // read again for each request: the token in it is replaced every few minutes
+	tokenFile string // read for each request, since the token is replaced every few minutes
 }
 
 // Find implements controllers.Reports.
@@ -69,7 +69,7 @@ func (k keptReports) read(ctx context.Context, id string, authorize openapi.Requ
 	document, err := decoded[report.Document](read(k.client.GetReport(ctx, id, nil, authorize)))
 	var refused *refusal
 	if errors.As(err, &refused) && refused.problem.Status == http.StatusNotFound {
-		return reportjob.Result{}, false, nil // it was replaced, or was one too many
+		return reportjob.Result{}, false, nil // it was replaced or evicted
 	}
 	if err != nil {
 		return reportjob.Result{}, false, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func costsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -34,7 +35,7 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var wrong faults
 			o.style.check(&wrong)
-			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", clip(o.by, 40))
+			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", text.FitRunes(o.by, 40))
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
 				return err
@@ -62,7 +63,7 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 	return cmd
 }
 
-// costs lays out costs. Columns that are empty in all rows are left out.
+// costs formats costs as a table without columns that are empty in all rows.
 func (c console) costs(all openapi.Costs) string {
 	counted := "REQUESTS"
 	if all.GroupBy == openapi.CostGroupByModel {
@@ -106,7 +107,7 @@ func spendCells(key cell, s openapi.Spend) []cell {
 	}
 }
 
-// warned shows a count that should be zero.
+// warned formats a count that should be zero.
 func warned(n int64) cell {
 	if n == 0 {
 		return plain("")
@@ -114,7 +115,7 @@ func warned(n int64) cell {
 	return cell{fmt.Sprint(n), ansiYellow}
 }
 
-// amount shows money to the billionth; nothing where there is none.
+// amount formats money to the billionth; empty if x is nil.
 func amount(x *openapi.USD, code string) cell {
 	if x == nil {
 		return plain("")
@@ -122,7 +123,7 @@ func amount(x *openapi.USD, code string) cell {
 	return plain(x.String() + " " + code)
 }
 
-// costCell shows a cost, and says so where it is not all that was spent.
+// costCell formats a cost and marks it if it may be incomplete or estimated.
 func costCell(x *openapi.USD, unpriced, unknown int64, estimated bool) cell {
 	qualifier := execution.CostQualifier(unpriced, unknown, estimated)
 	switch {
@@ -136,7 +137,7 @@ func costCell(x *openapi.USD, unpriced, unknown int64, estimated bool) cell {
 	return cell{qualifier + x.String() + " USD", ansiYellow}
 }
 
-// withoutEmpty leaves out the columns in which no row has anything.
+// withoutEmpty removes the columns that are empty in all rows.
 func withoutEmpty(head []string, rows [][]cell) ([]string, [][]cell) {
 	var heads []string
 	kept := make([][]cell, len(rows))
@@ -206,7 +207,7 @@ func listActivity(ctx context.Context, c console, api *client, user string, how 
 	return c.print(c.activity(all, now))
 }
 
-// activity lays out executions. Columns that are empty in all rows are left out.
+// activity formats executions as a table without columns that are empty in all rows.
 func (c console) activity(all []openapi.Execution, now time.Time) string {
 	code := ""
 	rows := make([][]cell, len(all))

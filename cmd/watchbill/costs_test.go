@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// What is not known is never shown as nothing, and what is the least is said to be.
+// Unknown values are not shown as zero, and lower bounds are marked.
 func TestCostsAsATable(t *testing.T) {
 	t.Parallel()
 	const answer = `{"status": "success", "costs": {"window": {"from": "2026-11-28T00:00:00Z", "to": "2026-12-01T00:00:00Z"}, "time_zone": "UTC", "group_by": "model",

@@ -16,9 +16,10 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// How often --wait asks for a group: soon at first, then less often.
+// The intervals at which --wait reads a group: short at first, then longer.
 const (
 	firstLook  = 250 * time.Millisecond
 	usualPause = 2 * time.Second
@@ -99,22 +100,22 @@ func (o *deployOptions) request(wrong *faults, stdin io.Reader) openapi.CreateDe
 	}
 }
 
-// readSpec reads a JSON object from the argument itself, a file or standard input.
+// readSpec reads a JSON object from the argument, a file or standard input.
 func readSpec(given string, stdin io.Reader) (json.RawMessage, error) {
-	const most = fleet.MaxSpec
+	const limit = fleet.MaxSpec
 	var spec []byte
 	var err error
 	switch {
 	case given == "":
 		return nil, errors.New("is required")
 	case given == "-":
-		spec, err = readAll(stdin, "standard input", most)
+		spec, err = readAll(stdin, "standard input", limit)
 	case strings.HasPrefix(strings.TrimSpace(given), "{"):
-		spec, err = readAll(strings.NewReader(given), "it", most)
+		spec, err = readAll(strings.NewReader(given), "it", limit)
 	default:
-		spec, err = readBounded(given, most)
+		spec, err = readBounded(given, limit)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("must be a JSON object or a file that holds one; there is no file %q", clip(given, 80))
+			err = fmt.Errorf("must be a JSON object or a file that holds one; there is no file %q", text.FitRunes(given, 80))
 		}
 	}
 	if err != nil {
@@ -164,7 +165,7 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	return nil
 }
 
-// printCreated prints the id of a group, and that of its deployment if there is one only.
+// printCreated prints the id of a group, and the deployment's id if there is only one.
 func printCreated(c console, created openapi.CreatedDeployments) error {
 	text := fmt.Sprintln("group", created.GroupID)
 	if len(created.Deployments) == 1 {
@@ -174,7 +175,8 @@ func printCreated(c console, created openapi.CreatedDeployments) error {
 	return err
 }
 
-// waitForGroup shows the progress of a group until it is finished. It retries while the server is unreachable, for a while.
+// waitForGroup shows the progress of a group until it is finished. It retries for a limited time while the server is
+// unreachable.
 func waitForGroup(ctx context.Context, c console, api *client, id string) (openapi.DeploymentGroup, error) {
 	line := statusLine{console: c}
 	defer line.end()
@@ -183,7 +185,7 @@ func waitForGroup(ctx context.Context, c console, api *client, id string) (opena
 		c.say(text)
 	}
 	for wait := firstLook; ; wait = min(2*wait, usualPause) {
-		if err := pause(ctx, wait); err != nil {
+		if err := waitFor(ctx, wait); err != nil {
 			return openapi.DeploymentGroup{}, err
 		}
 		var group openapi.DeploymentGroup
@@ -201,7 +203,7 @@ func waitForGroup(ctx context.Context, c console, api *client, id string) (opena
 	}
 }
 
-// groupCounts is one line: 20 deployments: 3 pending, 5 running, 12 succeeded.
+// groupCounts returns a line such as "20 deployments: 3 pending, 5 running, 12 succeeded".
 func groupCounts(g openapi.DeploymentGroup) string {
 	var parts []string
 	for _, part := range []struct {

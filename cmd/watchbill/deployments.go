@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func deploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -53,7 +54,7 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 			if o.status != "" {
 				params.Status = new(openapi.DeploymentStatus(o.status))
 				wrong.add(!params.Status.Valid(), "--status",
-					"must be pending, running, succeeded, failed, timed_out or cancelled, not %q", clip(o.status, 40))
+					"must be pending, running, succeeded, failed, timed_out or cancelled, not %q", text.FitRunes(o.status, 40))
 			}
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
@@ -73,7 +74,7 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 
 func listDeployments(ctx context.Context, c console, api *client, how listing, params openapi.ListDeploymentsParams) error {
 	var now time.Time
-	// A deployment may bring 64 KiB of output, so fewer make a page than of agents.
+	// A deployment may include 64 KiB of output, so the pages are smaller than those of agents.
 	deployments, more, err := pages(how.limit, 100, func(size int32, cursor *string) ([]openapi.Deployment, string, error) {
 		params.Limit, params.Cursor = &size, cursor
 		answer, err := read(api.ListDeployments(ctx, &params))

@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/simulation"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
-	"github.com/watchbill/watchbill/internal/simulation"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // devOptions are the flags of `watchbill dev`.
@@ -34,7 +34,7 @@ type devOptions struct {
 	execute time.Duration
 }
 
-// devAgents are the AI agents that there are unless a file tells of others.
+// devAgents are the AI agents that are defined unless a file is given.
 //
 //go:embed dev_agents.yaml
 var devAgents []byte
@@ -43,7 +43,7 @@ func devCommand(std stdio) *cobra.Command {
 	o := devOptions{replica: replica.Defaults(), logs: logFlags{dir: filepath.Join(".watchbill", "logs")}}
 	o.replica.Listen, o.replica.MetricsListen = "127.0.0.1:8080", "127.0.0.1:9090"
 	o.replica.GRPCListen = "127.0.0.1:4317"
-	o.replica.InsecureTokens = true // nobody else reaches it
+	o.replica.InsecureTokens = true // by default it listens on loopback only
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Try Watchbill: run everything on this machine, with a simulated fleet",
@@ -64,7 +64,7 @@ The database stays in --data-dir for the next run, as do the file of AI agents a
 	return cmd
 }
 
-// dev starts from the bottom up and stops in the opposite order, by its deferred calls.
+// dev starts its parts in order and stops them in the opposite order with deferred calls.
 func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	if o.agents < 1 || o.agents > 10_000 || o.every <= 0 || o.execute <= 0 {
 		return usageError(errors.New("--agents must be from 1 to 10000, and --deploy-every and --execute-every more than 0"))
@@ -101,7 +101,7 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	if err := errors.Join(config.Validate(), config.CheckFiles()); err != nil {
 		return usageError(err)
 	}
-	// Lines go to the file alone: a terminal is for what a person wants to know.
+	// Log lines go only to the file: the terminal is for the user's output.
 	logs, err := o.logs.open(stdio{out: io.Discard, err: std.err}, secrets(config)...)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	return live(ctx, std, o, config, logs)
 }
 
-// prepareGateway gives the gateway agents and a spool, beside the database, unless flags say otherwise.
+// prepareGateway sets up the gateway's agents and spool beside the database, unless flags say otherwise.
 func (o devOptions) prepareGateway(config *replica.Config) error {
 	if config.Executions.SpoolDir == replica.Defaults().Executions.SpoolDir {
 		config.Executions.SpoolDir = filepath.Join(o.dataDir, "spool")
@@ -123,7 +123,7 @@ func (o devOptions) prepareGateway(config *replica.Config) error {
 	}
 	config.Executions.AgentsFile = filepath.Join(o.dataDir, "agents.yaml")
 	if _, err := os.Stat(config.Executions.AgentsFile); !errors.Is(err, fs.ErrNotExist) {
-		return err // it is the user's by now
+		return err // the user may have edited it
 	}
 	if err := os.MkdirAll(o.dataDir, 0o755); err != nil {
 		return err
@@ -131,8 +131,8 @@ func (o devOptions) prepareGateway(config *replica.Config) error {
 	return os.WriteFile(config.Executions.AgentsFile, devAgents, 0o644)
 }
 
-// live runs a replica and a fleet until ctx is done; the fleet goes first.
-func live(ctx context.Context, std stdio, o devOptions, config replica.Config, logs *telemetry.Logs) error {
+// live runs a replica and a fleet until ctx is done. The fleet stops first.
+func live(ctx context.Context, std stdio, o devOptions, config replica.Config, logs *logging.Logs) error {
 	r, err := replica.New(ctx, config, logs, time.Now)
 	if err != nil {
 		return err
@@ -152,13 +152,13 @@ func live(ctx context.Context, std stdio, o devOptions, config replica.Config, l
 		say(std, "stopping …")
 	}
 	if ctx.Err() != nil {
-		err = nil // asked to stop, whatever it was doing
+		err = nil // stopped on request; errors caused by that do not matter
 	}
 	stop()
 	return errors.Join(err, g.Wait())
 }
 
-// first is the first of tokens that rotate.
+// first returns the first of a list of tokens.
 func first(tokens string) string {
 	token, _, _ := strings.Cut(tokens, ",")
 	return strings.TrimSpace(token)
@@ -185,20 +185,20 @@ Ctrl-C stops everything.`,
 		r.Address(), config.AdminToken, config.EnrollmentToken, config.IngestToken)
 }
 
-// freeAddress keeps an address, or takes a free port where its own is taken.
+// freeAddress returns the address, or one with a free port if it is in use.
 func freeAddress(std stdio, address string) string {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
-		_ = l.Close() // it was only a question
+		_ = l.Close() // only a probe
 		return address
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return address // for Validate to name
+		return address // Validate reports it
 	}
 	say(std, "%s is taken; using another port", address)
 	return net.JoinHostPort(host, "0")
 }
 
-// say tells the person at the terminal, who may have gone.
+// say prints a line to the terminal and ignores errors.
 func say(std stdio, format string, args ...any) { _, _ = fmt.Fprintf(std.out, format+"\n", args...) }

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// TestPythonAgent runs examples/agent.py against a real server: it claims, renews its lease, reports outcomes and output, and
-// kills the command of a deployment that was cancelled.
+// TestPythonAgent runs examples/agent.py against a real server: it claims, renews its lease, reports outcomes and
+// output, and kills the command of a canceled deployment.
 func TestPythonAgent(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")
@@ -76,7 +76,7 @@ func TestPythonAgent(t *testing.T) {
 		}
 	}
 
-	deploy("slow", "1") // takes longer than its lease, which has to be renewed
+	deploy("slow", "1") // takes longer than the lease, which must be renewed
 	if d := reaches("slow", openapi.DeploymentStatusSucceeded); d.Output != "done\n" {
 		t.Errorf("want its output, got %v", d.Output)
 	}
@@ -87,6 +87,6 @@ func TestPythonAgent(t *testing.T) {
 	deploy("hang", "1")
 	hanging := reaches("hang", openapi.DeploymentStatusRunning)
 	sh.must(t, "deployments", "cancel", hanging.ID)
-	deploy("after", "1") // runs only once the command that hangs was killed
+	deploy("after", "1") // runs only after the hanging command was killed
 	reaches("after", openapi.DeploymentStatusSucceeded)
 }

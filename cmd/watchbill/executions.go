@@ -50,7 +50,7 @@ func executionErrorsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 
 func listExecutionErrors(ctx context.Context, c console, api *client, how listing) error {
 	var now time.Time
-	// An execution may bring its input and output, so few make a page.
+	// An execution may include its input and output, so the pages are small.
 	failed, more, err := pages(how.limit, 50, func(size int32, cursor *string) ([]openapi.Execution, string, error) {
 		answer, err := read(api.ListExecutionErrors(ctx, &openapi.ListExecutionErrorsParams{Limit: &size, Cursor: cursor}))
 		page, err := decoded[openapi.ExecutionErrorList](answer, err)

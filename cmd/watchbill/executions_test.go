@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// TestExecutionsStory logs executions, reads what failed, and prices them anew by a file.
+// TestExecutionsStory stores executions, lists the failed ones, and reprices them with a file.
 func TestExecutionsStory(t *testing.T) {
 	t.Parallel()
 	sh, stop := startReplica(t, t.TempDir())
@@ -86,7 +86,7 @@ func TestExecutionsStory(t *testing.T) {
 	}
 }
 
-// TestExecutionNames lists the names that a server tells apart, and drops some, whatever characters are in them.
+// TestExecutionNames lists the names that a server distinguishes and drops some, whatever characters they contain.
 func TestExecutionNames(t *testing.T) {
 	t.Parallel()
 	sh, stop := startReplica(t, t.TempDir())

@@ -9,13 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// day is what the unit d stands for in a duration, however long the calendar's day is.
+// day is the unit d of durations, independent of the calendar.
 const day = 24 * time.Hour
 
-// tidyFlags makes flags of a command and those below it print and read durations as people write them, and leaves brackets
-// out of the defaults of lists.
+// tidyFlags makes the flags of a command and its subcommands print and parse durations in days too, and removes
+// brackets from the defaults of lists.
 func tidyFlags(cmd *cobra.Command) {
 	for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
 		flags.VisitAll(func(f *pflag.Flag) {
@@ -35,7 +37,7 @@ func tidyFlags(cmd *cobra.Command) {
 	}
 }
 
-// durationFlag is a flag's duration that may also be given in days.
+// durationFlag is a duration flag that accepts days.
 type durationFlag struct{ pflag.Value }
 
 func (d durationFlag) String() string {
@@ -54,11 +56,11 @@ func (d durationFlag) Set(text string) error {
 	return d.Value.Set(parsed.String())
 }
 
-// parseDuration reads a duration as time.ParseDuration does, with whole days in front if there are any: 30d, 1d12h.
-func parseDuration(text string) (time.Duration, error) {
-	days, rest, hasDays := strings.Cut(text, "d")
+// parseDuration parses a duration as time.ParseDuration does, with an optional number of days in front: 30d, 1d12h.
+func parseDuration(s string) (time.Duration, error) {
+	days, rest, hasDays := strings.Cut(s, "d")
 	if !hasDays {
-		return time.ParseDuration(text)
+		return time.ParseDuration(s)
 	}
 	n, err := strconv.ParseUint(days, 10, 16)
 	if err != nil {
@@ -70,12 +72,12 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	remainder, err := time.ParseDuration(rest)
 	if err != nil || remainder < 0 {
-		return 0, fmt.Errorf("%q does not follow days", clip(rest, 40))
+		return 0, fmt.Errorf("%q does not follow days", text.FitRunes(rest, 40))
 	}
 	return d + remainder, nil
 }
 
-// writeDuration writes a duration without units that are zero: 30d, 1h30m, 500ms.
+// writeDuration formats a duration without zero units: 30d, 1h30m, 500ms.
 func writeDuration(d time.Duration) string {
 	if d == 0 {
 		return "0"
@@ -93,21 +95,21 @@ func writeDuration(d time.Duration) string {
 	return text
 }
 
-// valueKinds says what a flag's value must be, by the type of the flag.
+// valueKinds describes a flag's values by the type of the flag.
 var valueKinds = map[string]string{
 	"int": "a whole number", "int32": "a whole number", "int64": "a whole number", "float64": "a number",
 	"bool": "true or false", "duration": "a duration such as 500ms, 90s, 12h or 30d", "stringToString": "comma-separated key=value pairs",
 }
 
-// badValue says what is wrong with a value in the terms of who gave it, where it came from: a flag or a variable.
+// badValue describes a bad value and names its source, a flag or a variable.
 func badValue(source string, f *pflag.Flag, value string, err error) error {
 	if kind, ok := valueKinds[f.Value.Type()]; ok {
-		return fmt.Errorf("%s: must be %s, not %q", source, kind, clip(value, 40))
+		return fmt.Errorf("%s: must be %s, not %q", source, kind, text.FitRunes(value, 40))
 	}
 	return fmt.Errorf("%s: %w", source, err)
 }
 
-// flagError turns an error of the flags' parser into one that names the flag and the next step.
+// flagError converts an error of the flag parser into one that names the flag and the next step.
 func flagError(cmd *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
@@ -122,7 +124,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError(fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath()))
 }
 
-// nearestFlag returns the flag that was probably meant; empty if there is none.
+// nearestFlag returns the flag that was probably meant, or "".
 func nearestFlag(cmd *cobra.Command, name string) string {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {

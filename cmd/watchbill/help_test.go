@@ -25,7 +25,7 @@ func eachCommand(do func(*cobra.Command)) {
 	walk(newRoot(stdio{strings.NewReader(""), io.Discard, io.Discard}, func(string) (string, bool) { return "", false }))
 }
 
-// leaning finds descriptions that need the one of another flag to be understood: a pronoun before any noun, and the like.
+// leaning matches descriptions that cannot be understood without another flag's, such as a pronoun before any noun.
 var leaning = regexp.MustCompile(`^(\S+ ){0,3}(it|its|their|they|them)\b|^(the same|how long by|after which)\b|\b(that folder|for that)\b`)
 
 func TestFlagDescriptionsStandAlone(t *testing.T) {
@@ -68,7 +68,7 @@ func TestVersionsAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "IMG=watchbill/watchbill:" + version; !strings.Contains(string(readme), want) {
+	if want := "IMG=registry.example/watchbill:" + version; !strings.Contains(string(readme), want) {
 		t.Errorf("config/README.md does not have %s", want)
 	}
 	var watchbill shell
@@ -81,8 +81,19 @@ func TestVersionsAgree(t *testing.T) {
 func TestDurations(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ in, out string }{
-		{"30d", "30d"}, {"720h", "30d"}, {"1d12h", "36h"}, {"1h30m", "1h30m"}, {"90s", "1m30s"}, {"60s", "1m"}, {"1h0m5s", "1h0m5s"},
-		{"500ms", "500ms"}, {"0", "0"}, {"-1h", "-1h"}, {"1830d", "1830d"}, {"10m", "10m"}, {"24h", "24h"},
+		{"30d", "30d"},
+		{"720h", "30d"},
+		{"1d12h", "36h"},
+		{"1h30m", "1h30m"},
+		{"90s", "1m30s"},
+		{"60s", "1m"},
+		{"1h0m5s", "1h0m5s"},
+		{"500ms", "500ms"},
+		{"0", "0"},
+		{"-1h", "-1h"},
+		{"1830d", "1830d"},
+		{"10m", "10m"},
+		{"24h", "24h"},
 	} {
 		d, err := parseDuration(test.in)
 		if err != nil || writeDuration(d) != test.out {

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// logFolder is the log files of a folder, and what was wrong with them.
+// logFolder holds the log files of a folder and the errors of reading them.
 type logFolder struct {
 	dir    string
 	names  []string
@@ -30,7 +30,7 @@ func openLogFolder(wrong *faults, dir string) *logFolder {
 	return f
 }
 
-// analyse reads the files and says what they say of a window. Those that it cannot read are faults for complain.
+// analyse returns the analysis of the files' lines in a window. Unreadable files are recorded for complain.
 func (f *logFolder) analyse(ctx context.Context, w report.Window, doing func(string)) (*report.Logs, error) {
 	analyser := report.NewAnalyser(w)
 	for _, name := range f.names {
@@ -48,7 +48,7 @@ func (f *logFolder) analyse(ctx context.Context, w report.Window, doing func(str
 
 func (f *logFolder) read(ctx context.Context, analyser *report.Analyser, name string) error {
 	path := filepath.Join(f.dir, name)
-	// Opening a pipe would wait for who writes to it.
+	// Opening a pipe would block until another process writes to it.
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (f *logFolder) read(ctx context.Context, analyser *report.Analyser, name st
 	return nil
 }
 
-// complain says on stderr which files are missing from the report.
+// complain lists on stderr the files that are missing from the report.
 func (f *logFolder) complain(c console) {
 	if len(f.names) == 0 {
 		c.note("no log files in %s", f.dir)
@@ -77,9 +77,9 @@ func (f *logFolder) complain(c console) {
 	}
 }
 
-// interruptible is a reader that stops with a context.
+// interruptible is a reader that stops when its context is done.
 type interruptible struct {
-	ctx context.Context // an io.Reader has no other place for it
+	ctx context.Context // io.Reader has no parameter for it
 	r   io.Reader
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// followEvery is how often a log that is followed is asked for more.
+// followEvery is the interval at which a followed log is read.
 const followEvery = time.Second
 
 func logsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -55,18 +55,18 @@ while. On a terminal, control characters are replaced; a pipe gets the log uncha
 	return cmd
 }
 
-// logTail reads an attempt's log from its beginning on.
+// logTail reads an attempt's log from its beginning.
 type logTail struct {
 	api        *client
 	deployment string
-	attempt    int32 // 0: not known yet
-	offset     int64 // of what is to be read next, in bytes
+	attempt    int32 // 0 if not known yet
+	offset     int64 // of the next read, in bytes
 	out        io.Writer
 }
 
 func (l *logTail) run(ctx context.Context, c console, follow bool) error {
 	if l.attempt == 0 {
-		// One attempt to the end: the next one's log begins anew.
+		// Stay with one attempt: the next one has a new log.
 		d, err := decoded[openapi.Deployment](read(l.api.GetDeployment(ctx, l.deployment)))
 		if err != nil {
 			return err
@@ -95,15 +95,15 @@ func (l *logTail) run(ctx context.Context, c console, follow bool) error {
 		case !follow:
 			return nil
 		default:
-			if err := pause(ctx, followEvery); err != nil {
+			if err := waitFor(ctx, followEvery); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// next writes the next piece of the log. over says that there will be no more. Where it fails, what was written is not
-// asked for again.
+// next writes the next piece of the log. over reports whether the log is complete. After an error, what was written is
+// not requested again.
 func (l *logTail) next(ctx context.Context) (read int, over bool, err error) {
 	resp, err := l.api.ReadDeploymentLog(ctx, l.deployment, &openapi.ReadDeploymentLogParams{Attempt: &l.attempt, Offset: &l.offset})
 	if err != nil {

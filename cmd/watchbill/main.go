@@ -1,5 +1,5 @@
-// Command watchbill is the whole product: API server, migrations, reports, the reference agent, and the daily verbs.
-// Each file is a subcommand: flags and wiring only.
+// Command watchbill is Watchbill's program: the API server, the controller, migrations, reports, the reference
+// deployment agent and client commands. Each subcommand has its own file, with flags and wiring only.
 package main
 
 import (
@@ -7,20 +7,20 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // costs are told by the days of a time zone, on machines that have no zones too
+	_ "time/tzdata" // costs are grouped by the days of a time zone, also on machines without zone files
 
-	_ "golang.org/x/crypto/x509roots/fallback" // webhooks and stores are trusted by these where a machine, such as our image, has none
+	_ "golang.org/x/crypto/x509roots/fallback" // CAs where the system has none
 )
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}, os.LookupEnv))
 }
 
-// run runs the command line until it is done or a signal asks it to stop, and returns the exit code.
+// run runs the command line until it is done or a signal interrupts it, and returns the exit code.
 func run(ctx context.Context, args []string, std stdio, env func(string) (string, bool)) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal kills
+	context.AfterFunc(ctx, stop) // a second signal kills the process
 
 	root := newRoot(std, env)
 	root.SetArgs(args)

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -27,7 +27,7 @@ const (
 	noDeployment = "0197a1b2-7c3d-7e4f-8a5b-ffffffffffff"
 )
 
-// shell is where a command runs.
+// shell is the environment that a command runs in.
 type shell struct {
 	env   map[string]string
 	stdin string
@@ -38,7 +38,7 @@ func (s shell) lookup(name string) (string, bool) {
 	return value, ok
 }
 
-// with adds variables: name, value, …
+// with returns a copy with additional variables: name, value, …
 func (s shell) with(pairs ...string) shell {
 	env := map[string]string{}
 	for name, value := range s.env {
@@ -50,7 +50,7 @@ func (s shell) with(pairs ...string) shell {
 	return shell{env, s.stdin}
 }
 
-// outcome is what became of a command.
+// outcome is the result of a command.
 type outcome struct {
 	code     int
 	out, err string
@@ -62,7 +62,7 @@ func (s shell) run(ctx context.Context, args ...string) outcome {
 	return outcome{code, out.String(), err.String()}
 }
 
-// must runs what has to succeed, and returns its output.
+// must runs a command that has to succeed and returns its output.
 func (s shell) must(t *testing.T, args ...string) string {
 	t.Helper()
 	got := s.run(t.Context(), args...)
@@ -85,7 +85,7 @@ func (o outcome) check(t *testing.T, code int, stdout, stderr string) {
 	}
 }
 
-// golden compares with a file in testdata.
+// golden compares got with a file in testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -106,7 +106,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// api is a server that answers what a test wants, at one moment of time.
+// api is a fake server with a fixed clock. It records requests.
 type api struct {
 	shell
 	mu   sync.Mutex
@@ -153,7 +153,7 @@ func (a *api) lines() []string {
 	return lines
 }
 
-// answers gives one answer after the other, and the last for good.
+// answers returns a handler that uses the given handlers one after the other and repeats the last.
 func answers(handlers ...http.HandlerFunc) http.HandlerFunc {
 	var mu sync.Mutex
 	next := 0

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/watchbill/watchbill/internal/postgres"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 func migrateCommand(std stdio) *cobra.Command {

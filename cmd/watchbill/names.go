@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func executionNamesCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -51,10 +52,10 @@ See also: watchbill executions recount.`,
 	return cmd
 }
 
-// executionName checks a name of an agent or a model, written kind=name.
+// executionName checks the name of an AI agent or model, written kind=name.
 func (f *faults) executionName(what, written string) {
 	kind, name, _ := strings.Cut(written, "=")
-	f.add(!openapi.NameKind(kind).Valid() || name == "", what, "must be agent=NAME or model=NAME, not %q", clip(written, 60))
+	f.add(!openapi.NameKind(kind).Valid() || name == "", what, "must be agent=NAME or model=NAME, not %q", text.FitRunes(written, 60))
 }
 
 func dropExecutionNames(ctx context.Context, c console, api *client, written []string) error {

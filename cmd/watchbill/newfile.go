@@ -8,16 +8,16 @@ import (
 	"path/filepath"
 )
 
-// newFile is a file that appears at its path only when it is complete. It is made early, so that a place that cannot be
-// written to is known before anything costs.
+// newFile is a file that appears at its path only when it is complete. It is created early, so that an unwritable path
+// is reported before the work is done.
 type newFile struct {
 	path      string
 	file      *os.File
-	temporary string // its name until then; empty: what is at path is no regular file, such as /dev/stdout, and written to
+	temporary string // its name until commit; empty if path is no regular file and is written to
 	committed bool
 }
 
-// createFile makes the folders that the path needs.
+// createFile creates the file and the folders of its path.
 func createFile(path string) (*newFile, error) {
 	f := &newFile{path: path}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
@@ -48,7 +48,7 @@ func createFile(path string) (*newFile, error) {
 	return f, nil
 }
 
-// commit writes the file and puts it in its place.
+// commit writes the file and renames it to its path.
 func (f *newFile) commit(content []byte) error {
 	_, err := f.file.Write(content)
 	if f.temporary != "" {
@@ -65,13 +65,13 @@ func (f *newFile) commit(content []byte) error {
 	return nil
 }
 
-// discard removes what was not committed.
+// discard removes the file unless it was committed.
 func (f *newFile) discard() {
 	if f.committed {
 		return
 	}
-	_ = f.file.Close() // it may be closed
+	_ = f.file.Close() // it may be closed already
 	if f.temporary != "" {
-		_ = os.Remove(f.temporary) // there is nobody left to tell
+		_ = os.Remove(f.temporary) // no way to report it
 	}
 }

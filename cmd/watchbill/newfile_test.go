@@ -34,7 +34,7 @@ func TestNewFile(t *testing.T) {
 	want(path, "second")
 	wantEntries(t, filepath.Dir(path), "file")
 
-	// A link stays one, and what it leads to is replaced.
+	// A link remains, and its target is replaced.
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestNewFile(t *testing.T) {
 		t.Errorf("want a pipe still, got %v, %v", info, err)
 	}
 
-	// What is not committed leaves no trace.
+	// A discarded file leaves no trace.
 	f, err := createFile(filepath.Join(dir, "none"))
 	if err != nil {
 		t.Fatal(err)

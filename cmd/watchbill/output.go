@@ -12,9 +12,11 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// ANSI's escape sequences.
+// ANSI escape sequences.
 const (
 	ansiReset  = "\x1b[0m"
 	ansiBold   = "\x1b[1m"
@@ -23,23 +25,23 @@ const (
 	ansiYellow = "\x1b[33m"
 )
 
-// maxBrief is how much of a text for people a list shows, in characters.
+// maxBrief limits texts in lists, in characters.
 const maxBrief = 60
 
-// console is the streams of a command, and what they can take.
+// console holds the streams of a command and their capabilities.
 type console struct {
 	stdio
 	outIsTerminal, errIsTerminal bool
 	colour                       bool // on out
 }
 
-// newConsole looks at the streams. Colours are for terminals that can show them, and people who want them
+// newConsole inspects the streams. Colors are used on terminals that support them unless NO_COLOR is set
 // (https://no-color.org).
 func newConsole(std stdio, env func(string) (string, bool)) console {
 	noColour, _ := env("NO_COLOR")
 	kind, _ := env("TERM")
 	c := console{stdio: std, outIsTerminal: isTerminal(std.out)}
-	c.errIsTerminal = isTerminal(std.err) && kind != "dumb" // which cannot write over a line either
+	c.errIsTerminal = isTerminal(std.err) && kind != "dumb" // cannot overwrite a line either
 	c.colour = c.outIsTerminal && noColour == "" && kind != "dumb"
 	return c
 }
@@ -49,7 +51,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// text is out for text of others: where that is a terminal, it cannot be steered by it.
+// text returns out for text from others. If out is a terminal, control characters are replaced.
 func (c console) text() io.Writer { return c.safe(c.out) }
 
 func (c console) safe(w io.Writer) io.Writer {
@@ -59,17 +61,17 @@ func (c console) safe(w io.Writer) io.Writer {
 	return w
 }
 
-// note tells a person something beside the output.
+// note writes a message for the user to stderr.
 func (c console) note(format string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
 		c.tell("watchbill: ", line, "\n")
 	}
 }
 
-// tell writes to stderr. Where that fails, there is nobody to tell.
+// tell writes to stderr and ignores errors.
 func (c console) tell(text ...string) { _, _ = io.WriteString(c.err, strings.Join(text, "")) }
 
-// say is note for a text that is complete.
+// say is note without formatting.
 func (c console) say(text string) { c.note("%s", text) }
 
 func (c console) json(value any) error {
@@ -79,15 +81,15 @@ func (c console) json(value any) error {
 	return encoder.Encode(value)
 }
 
-// cell is a table's, in a colour or none.
+// cell is a cell of a table. colour may be empty.
 type cell struct{ text, colour string }
 
 func plain(text string) cell { return cell{text: text} }
 
-// brief is a text that need not be shown to its end. Ids and tokens must.
-func brief(text string) cell { return plain(clip(text, maxBrief)) }
+// brief returns a cell with a text that may be shortened. Ids and tokens must not be.
+func brief(s string) cell { return plain(text.FitRunes(s, maxBrief)) }
 
-// table lays out aligned columns, without heads if head is nil. What is in the cells is shown on one line each.
+// table formats aligned columns, without a heading if head is nil. Each cell is shown on one line.
 func (c console) table(head []string, rows [][]cell) string {
 	grid := rows
 	if head != nil {
@@ -119,7 +121,7 @@ func (c console) table(head []string, rows [][]cell) string {
 	return b.String()
 }
 
-// print writes what was made fit for the terminal.
+// print writes text that is safe for terminals.
 func (c console) print(text string) error {
 	_, err := io.WriteString(c.out, text)
 	return err
@@ -132,8 +134,8 @@ func (c console) paint(text, colour string) string {
 	return colour + text + ansiReset
 }
 
-// oneLine replaces what could steer a terminal or hide in a text: control characters, with them escape sequences and
-// line breaks, and changes of writing direction.
+// oneLine replaces characters that could control a terminal or hide text: control characters, including escape
+// sequences and line breaks, and changes of writing direction.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {
@@ -141,14 +143,6 @@ func oneLine(s string) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
-}
-
-// clip cuts a text to at most so many characters.
-func clip(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-1]) + "…"
 }
 
 // age writes how long something is past. now is by the clock that t is of.
@@ -173,7 +167,7 @@ func ago(t, now time.Time) string {
 	return age(t, now) + " ago"
 }
 
-// timestamp writes a time for a person, and nothing for none.
+// timestamp formats a time for people; empty for the zero time.
 func timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -181,7 +175,7 @@ func timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// listing is how a list is shown.
+// listing holds the flags of a list's output.
 type listing struct {
 	style style
 	limit int
@@ -199,7 +193,7 @@ func (l *listing) check(wrong *faults) {
 	wrong.add(l.limit < 1 || l.limit > maxEntries, "--limit", "must be from 1 to %d", maxEntries)
 }
 
-// truncated says that a list was cut.
+// truncated notes that a list was cut off, if it was.
 func (c console) truncated(more bool, limit int) {
 	if more {
 		c.note("there are more than %d; --limit shows more", limit)
@@ -214,12 +208,12 @@ func (s *style) bind(flags *pflag.FlagSet) {
 }
 
 func (s *style) check(wrong *faults) {
-	wrong.add(*s != "table" && *s != "json", "--format", "must be table or json, not %q", clip(string(*s), 40))
+	wrong.add(*s != "table" && *s != "json", "--format", "must be table or json, not %q", text.FitRunes(string(*s), 40))
 }
 
 func (s *style) json() bool { return *s == "json" }
 
-// plural writes a count with its noun: 1 execution, 2 executions.
+// plural formats a count with its noun: 1 execution, 2 executions.
 func plural[N int | int64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one

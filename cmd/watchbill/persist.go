@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// How long and how often a command that waits retries while the server is unreachable.
+// How long and how often a waiting command retries while the server is unreachable.
 const (
-	patience      = 2 * time.Minute // then it gives up
+	patience      = 2 * time.Minute // then it returns the error
 	firstPause    = 250 * time.Millisecond
 	maxPause      = 5 * time.Second
 	maxRetryAfter = 30 * time.Second
 )
 
-// persist calls call until it succeeds, retrying would not help, or the server has been unreachable for patience. It calls
-// say once, with the first error.
+// persist calls call until it succeeds, a retry would not help, or the server has been unreachable for patience. It
+// calls say once, with the first error.
 func persist(ctx context.Context, say func(string), call func() error) error {
 	var since time.Time
 	for failures := 0; ; failures++ {
@@ -36,20 +38,16 @@ func persist(ctx context.Context, say func(string), call func() error) error {
 		if time.Since(since)+wait > patience {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := waitFor(ctx, wait); err != nil {
 			return err
 		}
 	}
 }
 
-// pause waits. Its error is errInterrupted.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+// pause waits for d. It returns errInterrupted if ctx is done first.
+func waitFor(ctx context.Context, d time.Duration) error {
+	if !pause.For(ctx, d) {
 		return errInterrupted
 	}
+	return nil
 }

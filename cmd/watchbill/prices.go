@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
@@ -44,20 +44,20 @@ Exit status: 0 if the file is valid; 1 if it is not; 2 if it cannot be read, or 
 }
 
 func checkPrices(c console, path string) error {
-	prices, err := readPrices(c, "FILE", path)
+	list, err := readPrices(c, "FILE", path)
 	if err != nil {
 		return err
 	}
 	names := 0
-	for _, price := range prices.Models() {
+	for _, price := range list.Models() {
 		names += len(price.Match)
 	}
-	summary := fmt.Sprintf("%s is valid: version %s, %s for %s\n", oneLine(path), prices.Version(),
-		plural(len(prices.Models()), "price", "prices"), plural(names, "model name", "model names"))
+	summary := fmt.Sprintf("%s is valid: version %s, %s for %s\n", oneLine(path), list.Version(),
+		plural(len(list.Models()), "price", "prices"), plural(names, "model name", "model names"))
 	if err := c.print(summary); err != nil {
 		return err
 	}
-	overrides := execution.Overrides(execution.DefaultPrices(), prices)
+	overrides := prices.Overrides(prices.Default(), list)
 	if len(overrides) == 0 {
 		c.note("no price takes precedence over a built-in one")
 		return nil
@@ -69,18 +69,18 @@ func checkPrices(c console, path string) error {
 	return c.print(c.table([]string{"LINE", "MODELS", "INSTEAD OF BUILT-IN PRICES OF"}, rows))
 }
 
-// readPrices reads a file of prices, and shows every fault of it.
-func readPrices(c console, what, path string) (*execution.Prices, error) {
+// readPrices reads a price file and shows all its faults.
+func readPrices(c console, what, path string) (*prices.List, error) {
 	content, err := readPriceFile(c.in, path)
 	var wrong faults
 	wrong.keep(what, err)
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
-	prices, err := execution.ParsePrices(content)
+	list, err := prices.Parse(content)
 	var all yamlfile.Faults
 	if !errors.As(err, &all) {
-		return prices, err
+		return list, err
 	}
 	for _, fault := range all {
 		c.tell(oneLine(fmt.Sprintf("%s:%d: %s: %s", path, fault.Line, fault.Field, fault.Detail)), "\n")
@@ -98,14 +98,14 @@ func readPriceFile(stdin io.Reader, path string) ([]byte, error) {
 		defer file.Close()
 		in = file
 	}
-	return io.ReadAll(io.LimitReader(in, execution.MaxPriceFile+1)) // one more is refused as too large
+	return io.ReadAll(io.LimitReader(in, prices.MaxFile+1)) // one more is refused as too large
 }
 
 // showPrices are the flags of `watchbill prices show`.
 type showPrices struct {
 	style    style
 	file, at string
-	query    execution.PriceQuery
+	query    prices.Query
 	hosted   selfHosted
 }
 
@@ -155,29 +155,29 @@ func (o showPrices) run(c console, models []string, now time.Time) error {
 	if err := wrong.err(); err != nil {
 		return err
 	}
-	prices := execution.DefaultPrices()
+	list := prices.Default()
 	if o.file != "" {
 		mounted, err := readPrices(c, "--file", o.file)
 		if err != nil {
 			return err
 		}
-		prices = execution.Overlay(prices, mounted)
+		list = prices.Overlay(list, mounted)
 	}
-	prices = prices.SelfHosted(o.hosted.free())
-	list := priceList{Version: prices.Version(), Prices: []listedPrice{}}
+	list = list.SelfHosted(o.hosted.free())
+	shown := priceList{Version: list.Version(), Prices: []listedPrice{}}
 	var missing error
 	if len(models) == 0 {
-		for _, price := range prices.Models() {
-			list.Prices = append(list.Prices, newListedPrice(price))
+		for _, price := range list.Models() {
+			shown.Prices = append(shown.Prices, newListedPrice(price))
 		}
 	} else {
-		missing = list.find(prices, models, o.query)
+		missing = shown.find(list, models, o.query)
 	}
 	if o.style.json() {
-		return errors.Join(c.json(list), missing)
+		return errors.Join(c.json(shown), missing)
 	}
-	if len(list.Prices) > 0 {
-		if err := c.print(list.table(c, len(models) > 0)); err != nil {
+	if len(shown.Prices) > 0 {
+		if err := c.print(shown.table(c, len(models) > 0)); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/replica"
 )
 
-// selfHosted is the flag that says what models cost that their users host. The zero value stands for its default.
+// selfHosted is the flag for the prices of self-hosted models. The zero value means its default.
 type selfHosted string
 
 func (s *selfHosted) bind(flags *pflag.FlagSet) {

@@ -8,26 +8,28 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// priceList is what is shown, and as JSON too.
+// priceList is the output, also as JSON.
 type priceList struct {
 	Version string        `json:"version"`
 	Prices  []listedPrice `json:"prices"`
 }
 
 type listedPrice struct {
-	Model     string   `json:"model,omitempty"`   // that was asked for
-	Pattern   string   `json:"pattern,omitempty"` // that it found
+	Model     string   `json:"model,omitempty"`   // the requested model
+	Pattern   string   `json:"pattern,omitempty"` // the pattern that matched
 	Match     []string `json:"match"`
-	For       string   `json:"for,omitempty"`      // the provider by whose price it is billed
-	Provider  string   `json:"provider,omitempty"` // those that charge the price, with commas between them
+	For       string   `json:"for,omitempty"`      // the provider whose price applies
+	Provider  string   `json:"provider,omitempty"` // the providers with this price, separated by commas
 	Elsewhere string   `json:"elsewhere,omitempty"`
 	From      string   `json:"from,omitempty"`
 	Until     string   `json:"until,omitempty"`
-	// Rates are those of the file; of a model that was asked for, with the factors of its region, tier and time.
+	// Rates are those of the file. For a requested model the factors of its region, tier and time are applied.
 	Rates        listedRates   `json:"usd_per_million_tokens"`
-	Factor       string        `json:"factor,omitempty"` // by what the file's were multiplied
+	Factor       string        `json:"factor,omitempty"` // the factor applied to the file's rates
 	Tiers        []listedTier  `json:"tiers,omitempty"`
 	ServiceTiers []listedTier  `json:"service_tiers,omitempty"`
 	Hours        []listedHours `json:"hours,omitempty"`
@@ -38,7 +40,7 @@ type listedPrice struct {
 	Line         int           `json:"line"`
 }
 
-// listedRates are decimals, and strings so that nobody rounds them. What has no price of its own is left out.
+// listedRates are decimals, as strings to avoid rounding. Kinds without a separate price are left out.
 type listedRates struct {
 	Input          string `json:"input"`
 	Output         string `json:"output"`
@@ -68,16 +70,16 @@ type listedHours struct {
 	Rates  *listedRates `json:"usd_per_million_tokens,omitempty"`
 }
 
-func newListedPrice(m execution.ModelPrice) listedPrice {
+func newListedPrice(m prices.ModelPrice) listedPrice {
 	p := listedPrice{
 		Match: m.Match, Provider: strings.Join(m.Providers, ", "), From: priceTime(m.From), Until: priceTime(m.Until),
 		Rates: newListedRates(m.Rates), Tiers: newListedTiers(m.Tiers),
 		Source: m.Source, Date: m.Date, Version: m.Version, File: m.File, Line: m.Line,
 	}
 	switch m.Elsewhere {
-	case execution.IfUnnamed:
+	case prices.IfUnnamed:
 		p.Elsewhere = "unnamed"
-	case execution.IfUnknown:
+	case prices.IfUnknown:
 		p.Elsewhere = "unknown"
 	}
 	for _, s := range m.ServiceTiers {
@@ -112,7 +114,7 @@ func timeOfDay(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
 }
 
-func newListedTiers(tiers []execution.Tier) []listedTier {
+func newListedTiers(tiers []prices.Tier) []listedTier {
 	var all []listedTier
 	for _, tier := range tiers {
 		rates := newListedRates(tier.Rates)
@@ -121,8 +123,8 @@ func newListedTiers(tiers []execution.Tier) []listedTier {
 	return all
 }
 
-func newListedRates(r execution.Rates) listedRates {
-	own := func(rate, of execution.Rate) string {
+func newListedRates(r prices.Rates) listedRates {
+	own := func(rate, of prices.Rate) string {
 		if rate == of {
 			return ""
 		}
@@ -135,7 +137,7 @@ func newListedRates(r execution.Rates) listedRates {
 	}
 }
 
-// priceTime writes a time as a file does.
+// priceTime formats a time as in a price file.
 func priceTime(t time.Time) string {
 	switch {
 	case t.IsZero():
@@ -147,13 +149,13 @@ func priceTime(t time.Time) string {
 	}
 }
 
-// find lists the prices of models. The error says which have none, and why.
-func (l *priceList) find(prices *execution.Prices, models []string, query execution.PriceQuery) error {
+// find lists the prices of models. The error names those without one and the reasons.
+func (l *priceList) find(list *prices.List, models []string, query prices.Query) error {
 	var missing []error
 	for _, model := range models {
 		query.Model = model
-		found, ok := prices.Find(query)
-		name := clip(oneLine(model), execution.MaxName)
+		found, ok := list.Find(query)
+		name := text.FitRunes(oneLine(model), execution.MaxName)
 		switch {
 		case !ok:
 			missing = append(missing, fmt.Errorf("%s: has no price: no pattern matches it", name))
@@ -172,7 +174,7 @@ func (l *priceList) find(prices *execution.Prices, models []string, query execut
 	return errors.Join(missing...)
 }
 
-// table has a row for each price, and one below it for each tier.
+// table formats a row for each price, followed by a row for each of its tiers.
 func (l *priceList) table(c console, asked bool) string {
 	head := []string{"MODELS", "PROVIDER", "FROM", "UNTIL", "ABOVE", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "VERSION", "LINE"}
 	if asked {
@@ -196,7 +198,7 @@ func (l *priceList) table(c console, asked bool) string {
 	return c.table(head, rows)
 }
 
-// where says in which line of which file a price stands.
+// where returns the file and line of a price.
 func (p listedPrice) where() string {
 	if p.File == "" {
 		return strconv.Itoa(p.Line)

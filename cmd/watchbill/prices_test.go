@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
 const acmePrices = `version: acme-1
@@ -57,7 +57,7 @@ FILE:4: models[1].match: is missing; it lists the models' names
 FILE:4: models[1].input: must be a decimal number such as 0.25, in USD per million tokens, not "\x1b[31m"
 FILE:4: models[1].output: is missing; write 0 for what costs nothing
 `, "FILE", bad)}},
-		{"too large", "-", "#" + strings.Repeat("x", execution.MaxPriceFile), outcome{exitFailed, "", "-:1: file: must be at most 1048576 bytes\n"}},
+		{"too large", "-", "#" + strings.Repeat("x", prices.MaxFile), outcome{exitFailed, "", "-:1: file: must be at most 1048576 bytes\n"}},
 		{"no file", bad + "x", "", outcome{exitUsage, "", "watchbill: FILE: open " + bad + "x: no such file or directory\n"}},
 		{"a folder", filepath.Dir(bad), "", outcome{exitUsage, "", "watchbill: FILE: read " + filepath.Dir(bad) + ": is a directory\n"}},
 	} {
@@ -75,7 +75,7 @@ func TestShowPrices(t *testing.T) {
 	t.Run("a model", func(t *testing.T) {
 		t.Parallel()
 		got := shell{}.must(t, "prices", "show", "openai/gpt-4o-mini-2024-07-18")
-		want := []string{"openai/gpt-4o-mini-2024-07-18", "gpt-4o-mini", "openai", "0.15", "0.6", "0.075", "0.15", execution.DefaultPrices().Version()}
+		want := []string{"openai/gpt-4o-mini-2024-07-18", "gpt-4o-mini", "openai", "0.15", "0.6", "0.075", "0.15", prices.Default().Version()}
 		if fields := strings.Fields(got[strings.IndexByte(got, '\n'):]); len(fields) != len(want)+1 || !strings.HasPrefix(fields[len(want)], "makers/openai.yaml:") || !cmp.Equal(fields[:len(want)], want) {
 			t.Errorf("want %q and a line, got\n%s", want, got)
 		}
@@ -98,7 +98,7 @@ watchbill: no`+"\uFFFD"+`ne: has no price: no pattern matches it
 		if err := json.Unmarshal([]byte(got), &list); err != nil {
 			t.Fatal(err)
 		}
-		shipped := execution.DefaultPrices()
+		shipped := prices.Default()
 		if want := "acme-1+" + shipped.Version(); list.Version != want || len(list.Prices) != 3+len(shipped.Models()) {
 			t.Errorf("got %d prices of version %s", len(list.Prices), list.Version)
 		}
@@ -165,7 +165,7 @@ models: [{match: [m], provider: [a, b], elsewhere: unnamed, input: 1, output: 2,
 	t.Run("all", func(t *testing.T) {
 		t.Parallel()
 		got := shell{}.must(t, "prices", "show")
-		if lines := strings.Count(got, "\n"); !strings.HasPrefix(got, "MODELS ") || lines <= len(execution.DefaultPrices().Models()) {
+		if lines := strings.Count(got, "\n"); !strings.HasPrefix(got, "MODELS ") || lines <= len(prices.Default().Models()) {
 			t.Errorf("got %d lines:\n%s", lines, got)
 		}
 	})

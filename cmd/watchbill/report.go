@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // reportOptions are the flags of `watchbill report`.
@@ -110,14 +111,14 @@ func makeReport(ctx context.Context, c console, o reportOptions, flags *pflag.Fl
 	return o.deliver(c, doc, format, file)
 }
 
-// request checks the flags that say what the report is to be of. Their names are those of the request's fields.
+// request checks the flags that define the report, which have the names of the request's fields.
 func (o *reportOptions) request(wrong *faults, given func(flag string) bool) []byte {
 	in := report.Input{Name: o.name, From: o.from, To: o.to}
 	if given("hours") || o.from+o.to == "" {
 		in.Hours = &o.hours
 	}
 	if given("sections") {
-		in.Sections = slices.Concat([]string{}, o.sections) // not nil, which would be all
+		in.Sections = slices.Concat([]string{}, o.sections) // not nil, which would mean all
 	}
 	_, err := report.ParseRequest(in, o.hours, time.Now())
 	var fieldErrors report.FieldErrors
@@ -132,18 +133,18 @@ func (o *reportOptions) request(wrong *faults, given func(flag string) bool) []b
 	return request
 }
 
-// extensions are the formats of report files by their names' ends.
+// extensions maps file name extensions to report formats.
 var extensions = map[string]report.Format{
 	".json": report.JSON, ".html": report.HTML, ".htm": report.HTML, ".md": report.Markdown, ".markdown": report.Markdown,
 	".csv": report.CSV, ".txt": report.Text, "": report.Text,
 }
 
-// formatFor returns the format that was asked for, otherwise that of the file's extension, otherwise text.
+// formatFor returns the requested format, otherwise that of the file's extension, otherwise text.
 func (o *reportOptions) formatFor(wrong *faults) report.Format {
 	if o.format == "" {
 		extension := strings.ToLower(filepath.Ext(o.output))
 		format, known := extensions[extension]
-		wrong.add(!known, "--output", "no report format has the extension %q; use .json, .html, .md, .csv or .txt, or set --format", clip(extension, 40))
+		wrong.add(!known, "--output", "no report format has the extension %q; use .json, .html, .md, .csv or .txt, or set --format", text.FitRunes(extension, 40))
 		return format
 	}
 	format, err := report.ParseFormat(o.format)
@@ -151,12 +152,12 @@ func (o *reportOptions) formatFor(wrong *faults) report.Format {
 	return format
 }
 
-// checkDocument keeps another program's JSON from passing for a report.
+// checkDocument rejects JSON that is not a Watchbill report.
 func checkDocument(doc report.Document) error {
 	switch doc.Verdict {
 	case report.Pass, report.Fail, report.NoData:
 	default:
-		return fmt.Errorf("the response is not a Watchbill report; check --server: its verdict is %q", clip(string(doc.Verdict), 40))
+		return fmt.Errorf("the response is not a Watchbill report; check --server: its verdict is %q", text.FitRunes(string(doc.Verdict), 40))
 	}
 	if doc.ID == "" || !doc.Window.From.Before(doc.Window.To) {
 		return errors.New("the response is not a Watchbill report; check --server: it has no id or window")
@@ -164,7 +165,7 @@ func checkDocument(doc report.Document) error {
 	return nil
 }
 
-// deliver writes the report, says what it comes to, and chooses the exit status.
+// deliver writes the report, prints its verdict and returns the error with the exit status.
 func (o *reportOptions) deliver(c console, doc report.Document, format report.Format, file *newFile) error {
 	var rendered bytes.Buffer
 	err := report.Render(&rendered, doc, format, report.RenderOptions{Colour: c.colour && file == nil})
@@ -184,7 +185,7 @@ func (o *reportOptions) deliver(c console, doc report.Document, format report.Fo
 	} else {
 		out := c.text()
 		if format == report.Text {
-			out = c.out // it is harmless but for our own colours
+			out = c.out // the renderer removed control characters; only the colors are left
 		} else {
 			exit.err = errors.New(verdict)
 		}

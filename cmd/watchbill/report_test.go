@@ -16,7 +16,8 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// aReport is a report of an hour with 1000 requests, of which so many failed. The objective is to have less than 1 %.
+// aReport returns a report of an hour with 1000 requests, of which failed failed. The objective is an error rate below
+// 1 %.
 func aReport(t *testing.T, failed int64) report.Document {
 	t.Helper()
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -58,7 +59,7 @@ func TestReportExitStatus(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		failed int64 // of 1000; negative: no requests
+		failed int64 // of 1000; negative if there are no requests
 		args   []string
 		code   int
 		stderr string
@@ -109,7 +110,7 @@ func TestReportFormats(t *testing.T) {
 	if err := report.Render(&text, doc, report.Text, report.RenderOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	api.run(t.Context(), "report", "--exit-zero").check(t, 0, text.String(), "") // a pipe, too, is read by people
+	api.run(t.Context(), "report", "--exit-zero").check(t, 0, text.String(), "") // a pipe gets text too
 	for _, format := range report.Formats() {
 		var want strings.Builder
 		if err := report.Render(&want, doc, format, report.RenderOptions{}); err != nil {
@@ -155,7 +156,7 @@ func TestReportFile(t *testing.T) {
 	})
 }
 
-func TestReportFileStaysWhereThereIsNoReport(t *testing.T) {
+func TestReportFileIsKeptWhenReportFails(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{
 		"POST /api/reports": problem(http.StatusServiceUnavailable, `{"code":"unavailable","detail":"the database is away"}`),
@@ -255,7 +256,7 @@ func TestReportWithLogs(t *testing.T) {
 	})
 }
 
-func TestReportThatIsNone(t *testing.T) {
+func TestReportRejectsUnexpectedResponse(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 0)
 	doc.Verdict = "Maybe"

@@ -14,21 +14,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/watchbill/watchbill/internal/delivery"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	"github.com/watchbill/watchbill/internal/report/delivery"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// reportRun is `watchbill report run`: its flags, and how patient it is. A Pod of ours has 15 minutes.
+// reportRun holds the flags of `watchbill report run` and its time limits. Its Pod has 15 minutes.
 type reportRun struct {
 	connection                               connection
 	spec, jobName, tokenFile, terminationLog string
 
-	forReport   time.Duration // how long it may take until there is a report
-	forAnswer   time.Duration // and each answer of the server
-	forAccess   time.Duration // how long the server may refuse the token, which is renewed and may be younger than its rights
-	forDelivery time.Duration // how long all outputs may take together
-	pause       time.Duration // after the first try; doubled after each, up to 30 s
+	forReport   time.Duration // to get the report, retries included
+	forAnswer   time.Duration // for each response
+	forAccess   time.Duration // for which 401 and 403 are retried: a renewed token may be newer than its permissions
+	forDelivery time.Duration // for all outputs together
+	pause       time.Duration // after the first attempt; doubled after each, up to 30 s
 	deliver     delivery.Options
 }
 
@@ -61,7 +61,7 @@ run would deliver again; 1 there is no report; 2 the spec or the command line is
 	return cmd
 }
 
-// run leaves a result whatever happens.
+// run writes a result in every case.
 func (o *reportRun) run(ctx context.Context, c console) error {
 	result, err := o.make(ctx, c)
 	if err != nil {
@@ -74,7 +74,7 @@ func (o *reportRun) run(ctx context.Context, c console) error {
 	return err
 }
 
-// make makes the report and delivers it. Its error says why there is none.
+// make creates the report and delivers it. It returns an error if there is no report.
 func (o *reportRun) make(ctx context.Context, c console) (reportjob.Result, error) {
 	var wrong faults
 	spec, err := reportjob.ParseSpec(o.spec, time.Now())
@@ -119,7 +119,7 @@ func (o *reportRun) make(ctx context.Context, c console) (reportjob.Result, erro
 	return result, nil
 }
 
-// create asks the server for the report until it has one, or another try would not help, or the time is over.
+// create requests the report until it has one, a retry would not help, or the time is over.
 func (o *reportRun) create(ctx context.Context, c console, transport *http.Transport, input report.Input) (report.Document, error) {
 	request, err := json.Marshal(input)
 	if err != nil {
@@ -155,7 +155,7 @@ func (o *reportRun) create(ctx context.Context, c console, transport *http.Trans
 	}
 }
 
-// ask asks once, with the token as it is now.
+// ask sends one request, with the current token.
 func (o *reportRun) ask(ctx context.Context, api *client, request []byte) (report.Document, error) {
 	token, err := readToken("", o.tokenFile)
 	if err != nil {
@@ -169,13 +169,13 @@ func (o *reportRun) ask(ctx context.Context, api *client, request []byte) (repor
 	return doc, err
 }
 
-// tokenFault is a token that cannot be read.
+// tokenFault is returned if the token cannot be read.
 type tokenFault struct{ err error }
 
 func (t *tokenFault) Error() string { return fmt.Sprintf("the token cannot be read: %v", t.err) }
 func (t *tokenFault) Unwrap() error { return t.err }
 
-// passing says whether another try may help. early is whether the token may not be known yet.
+// passing reports whether a retry may help. early is whether the token may not be known to the server yet.
 func passing(err error, early bool) bool {
 	var (
 		away    *unreachable
@@ -199,7 +199,7 @@ func passing(err error, early bool) bool {
 	return false
 }
 
-// ahead says whether all that is wrong is where the window ends. As that is a time, it can only be in the future, by the
+// ahead reports whether the only fault is the window's end. It is a valid time, so it must be in the future by the
 // server's clock.
 func (r *refusal) ahead() bool {
 	for _, fault := range r.problem.Errors {
@@ -210,7 +210,7 @@ func (r *refusal) ahead() bool {
 	return len(r.problem.Errors) > 0 || r.problem.Field == "to"
 }
 
-// retryAfter is how long the server wants to be left alone; 0 if it does not say.
+// retryAfter returns the server's Retry-After, or 0 if it has none.
 func retryAfter(err error) time.Duration {
 	var refused *refusal
 	if errors.As(err, &refused) {

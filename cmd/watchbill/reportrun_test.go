@@ -15,13 +15,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/watchbill/watchbill/internal/delivery"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
-	"github.com/watchbill/watchbill/internal/schedule"
+	"github.com/watchbill/watchbill/internal/report/delivery"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
-// aPod is where `report run` runs.
+// aPod is the environment of `report run`.
 type aPod struct {
 	shell
 	t      *testing.T
@@ -29,7 +29,7 @@ type aPod struct {
 	spec   reportjob.Spec
 }
 
-// newPod is one for the slot 10:00 of a report of the hour before, which aReport is of.
+// newPod returns a Pod for the slot 10:00 of a report on the hour before, as aReport returns.
 func newPod(t *testing.T, api *api, outputs ...reportjob.Output) *aPod {
 	t.Helper()
 	p := &aPod{shell: api.shell, t: t, folder: t.TempDir(), spec: reportjob.Spec{
@@ -54,7 +54,7 @@ func (p *aPod) writeToken(token string) {
 	}
 }
 
-// run runs it as the Pod does.
+// run runs the command as in the Pod.
 func (p *aPod) run(ctx context.Context) outcome {
 	spec, err := json.Marshal(p.spec)
 	if err != nil {
@@ -63,7 +63,7 @@ func (p *aPod) run(ctx context.Context) outcome {
 	return p.with("WATCHBILL_SPEC", string(spec)).run(ctx, "report", "run")
 }
 
-// patient runs it with other patience than the command's.
+// patient runs the command with changed time limits.
 func (p *aPod) patient(ctx context.Context, change func(*reportRun)) outcome {
 	spec, err := json.Marshal(p.spec)
 	if err != nil {
@@ -81,7 +81,7 @@ func (p *aPod) patient(ctx context.Context, change func(*reportRun)) outcome {
 	return outcome{code, out.String(), stderr.String()}
 }
 
-// result is what it left.
+// result returns the result that the command left.
 func (p *aPod) result() reportjob.Result {
 	p.t.Helper()
 	message, err := os.ReadFile(filepath.Join(p.folder, "termination-log"))
@@ -148,8 +148,8 @@ func TestReportRun(t *testing.T) {
 	}
 }
 
-// TestReportRunIsPatient has servers that have no report yet.
-func TestReportRunIsPatient(t *testing.T) {
+// TestReportRunRetries uses servers that have no report yet.
+func TestReportRunRetries(t *testing.T) {
 	t.Parallel()
 	doc := aReport(t, 0)
 	made := jsonAnswer(http.StatusCreated, doc)
@@ -181,8 +181,8 @@ func TestReportRunIsPatient(t *testing.T) {
 	}
 }
 
-// TestReportRunReadsItsTokenAnew has the kubelet renew the token, after a moment without one.
-func TestReportRunReadsItsTokenAnew(t *testing.T) {
+// TestReportRunRereadsItsToken replaces the token as the kubelet does, after a moment without one.
+func TestReportRunRereadsItsToken(t *testing.T) {
 	t.Parallel()
 	var pod *aPod
 	refused := problem(http.StatusUnauthorized, `{"code":"unauthorized","detail":"the token is over"}`)
@@ -214,7 +214,7 @@ func TestReportRunWithoutReport(t *testing.T) {
 		name   string
 		answer http.HandlerFunc
 		change func(*reportRun)
-		tries  int // 0: as many as there is time for
+		tries  int // 0 for as many as the time allows
 		want   string
 	}{
 		{
@@ -328,7 +328,7 @@ func TestReportRunOfBadSpec(t *testing.T) {
 	}
 }
 
-// TestReportRunWithoutTerminationLog says so and is done.
+// TestReportRunWithoutTerminationLog checks that a missing termination log is reported and does not fail the command.
 func TestReportRunWithoutTerminationLog(t *testing.T) {
 	t.Parallel()
 	pod := newPod(t, reportAPI(t, aReport(t, 0)))
@@ -339,7 +339,7 @@ func TestReportRunWithoutTerminationLog(t *testing.T) {
 	}
 }
 
-// TestReportRunIsHidden has only those find it who look for it.
+// TestReportRunIsHidden checks that the command is not listed in the help but has its own.
 func TestReportRunIsHidden(t *testing.T) {
 	t.Parallel()
 	if got := (shell{}).must(t, "report", "--help"); strings.Contains(got, "Available Commands") {
@@ -350,7 +350,7 @@ func TestReportRunIsHidden(t *testing.T) {
 	}
 }
 
-// TestReportRunAgainstReplica is one with the real API, by hand: as an administrator, and for now.
+// TestReportRunAgainstReplica uses the real API as a person would: as an administrator, for the current time.
 func TestReportRunAgainstReplica(t *testing.T) {
 	t.Parallel()
 	sh, stop := startReplica(t, t.TempDir())

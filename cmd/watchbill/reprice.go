@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func repriceCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
@@ -32,12 +34,12 @@ it continues with what is left.`,
 			fault := postgres.URLFault(config.DatabaseURL)
 			wrong.add(fault != "", "--database-url", "%s", fault)
 			wrong.keepField(replica.CheckSelfHosted(config.Executions.SelfHostedModels))
-			prices, err := replica.Prices(config.Executions)
+			list, err := replica.Prices(config.Executions)
 			wrong.keep("--prices-file", err)
 			if err := wrong.err(); err != nil {
 				return err
 			}
-			return reprice(cmd.Context(), newConsole(std, env), config, w, prices)
+			return reprice(cmd.Context(), newConsole(std, env), config, w, list)
 		},
 	}
 	bindDatabase(cmd.Flags(), &config)
@@ -48,23 +50,23 @@ it continues with what is left.`,
 	return cmd
 }
 
-func moment(wrong *faults, flag, text string) time.Time {
-	t, err := time.Parse(time.RFC3339, text)
+func moment(wrong *faults, flag, value string) time.Time {
+	t, err := time.Parse(time.RFC3339, value)
 	if err != nil {
-		wrong.keepField(fmt.Errorf("%s: must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z, not %q", flag, clip(text, 40)))
+		wrong.keepField(fmt.Errorf("%s: must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z, not %q", flag, text.FitRunes(value, 40)))
 	}
 	return t.UTC()
 }
 
-func reprice(ctx context.Context, c console, config replica.Config, w execution.Window, prices *execution.Prices) error {
+func reprice(ctx context.Context, c console, config replica.Config, w execution.Window, list *prices.List) error {
 	db, err := postgres.Open(ctx, postgres.Config{URL: config.DatabaseURL, MaxConns: 2, Pooler: config.DatabaseDirectURL != ""})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	store := postgres.NewExecutions(db, config.Executions.Retention, time.Now)
-	done, err := store.Reprice(ctx, w, prices.Price)
-	c.note("%s checked, %d repriced with price table %s", plural(done.Seen, "execution", "executions"), done.Changed, prices.Version())
+	done, err := store.Reprice(ctx, w, list.Price)
+	c.note("%s checked, %d repriced with price table %s", plural(done.Seen, "execution", "executions"), done.Changed, list.Version())
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted; run the command again for the rest")
 	}

@@ -17,14 +17,14 @@ type stdio struct {
 	out, err io.Writer
 }
 
-// The exit codes.
+// Exit codes.
 const (
 	exitFailed = 1
 	exitUsage  = 2
-	exitMissed = 3 // of a report: an objective was missed
+	exitMissed = 3 // a report's objective was missed
 )
 
-// exitError carries an exit code. Its err is nil if the message was already written.
+// exitError is an error with an exit code. err is nil if the message was already written.
 type exitError struct {
 	code int
 	err  error
@@ -33,7 +33,7 @@ type exitError struct {
 func (e *exitError) Error() string { return fmt.Sprint(e.err) }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usageError makes err exit with code 2, which means that the command line is wrong.
+// usageError returns err with exit code 2, for a wrong command line. It returns nil if err is nil.
 func usageError(err error) error {
 	if err == nil {
 		return nil
@@ -56,14 +56,14 @@ func exitCode(err error, stderr io.Writer) int {
 	return code
 }
 
-// complain writes an error to stderr. It gives up if stderr blocks, so that the program ends nevertheless.
+// complain writes an error to stderr. It stops waiting if stderr blocks, so that the program ends anyway.
 func complain(stderr io.Writer, err error) {
 	const patience = 2 * time.Second
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			_, _ = fmt.Fprintln(stderr, "watchbill:", line) // there is nowhere else to say it
+			_, _ = fmt.Fprintln(stderr, "watchbill:", line) // no way to report it
 		}
 	}()
 	select {
@@ -131,7 +131,7 @@ const usageFooter = `{{if and .HasParent (not .HasAvailableSubCommands)}}
 Every flag can also be set by an environment variable: --some-flag by WATCHBILL_SOME_FLAG.
 {{end}}`
 
-// addGroup adds commands that help lists under a title of their own.
+// addGroup adds commands that the help lists under their own title.
 func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: title, Title: title})
 	for _, cmd := range commands {
@@ -140,7 +140,7 @@ func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
 	root.AddCommand(commands...)
 }
 
-// strictArguments makes wrong arguments a usage error that names the next step, wherever they are.
+// strictArguments turns wrong arguments of every command into usage errors that name the next step.
 func strictArguments(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -155,7 +155,7 @@ func strictArguments(cmd *cobra.Command) {
 	}
 }
 
-// shortNames are the flags whose variables have no prefix; every other flag's variable is WATCHBILL_ and its name.
+// shortNames are the flags whose variables have no prefix. Every other flag's variable is WATCHBILL_ and its name.
 var shortNames = map[string]string{
 	"database-url":     "DATABASE_URL",
 	"admin-token":      "ADMIN_TOKEN",
@@ -170,7 +170,7 @@ func variable(flag string) string {
 	return "WATCHBILL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// flagsFromEnvironment sets flags that are not on the command line from their variables. Its error names every variable
+// flagsFromEnvironment sets flags that are not on the command line from their variables. The error names every variable
 // with a bad value.
 func flagsFromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 	var faults []error

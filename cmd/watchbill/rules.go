@@ -21,16 +21,17 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
-	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
+	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// maxManifest is the most bytes that a file of MonitoringReports may have; Kubernetes stores no larger object.
+// maxManifest is the maximum size in bytes of a file of MonitoringReports. Kubernetes stores no larger object.
 const maxManifest = 1 << 20
 
-// What `watchbill rules` can print.
+// The output formats of `watchbill rules`.
 const (
 	kindRules          = "rules"
 	kindPrometheusRule = "PrometheusRule"
@@ -86,12 +87,12 @@ Exit status: 0; 1 if the output cannot be written; 2 if the file or the command 
 func (o rulesOptions) run(c console, ruleFileGiven bool) error {
 	var wrong faults
 	kinds := []string{kindRules, kindPrometheusRule, kindConfigMap}
-	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], clip(o.kind, 40))
+	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], text.FitRunes(o.kind, 40))
 	wrong.add(o.tests && o.kind != kindRules, "--tests", "are for a rule file, and --kind asks for another")
 	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "is for --tests")
 	_, _, err := rules.Build(rules.Report{Namespace: "x", Name: "x"}, o.options())
 	var fields report.FieldErrors
-	if errors.As(err, &fields) { // the report has no fault
+	if errors.As(err, &fields) { // a fault of the flags, not of the report
 		for _, fault := range fields {
 			wrong.add(true, flagOf(fault.Field), "%s", oneLine(fault.Problem))
 		}
@@ -134,16 +135,16 @@ func (o rulesOptions) options() rules.Options {
 	}
 }
 
-// apiRoutes are the routes that this version's API has.
+// apiRoutes returns the API's routes in this version.
 func apiRoutes() []rules.Route {
 	var routes []rules.Route
-	for _, r := range httpapi.Routes() {
+	for _, r := range server.Routes() {
 		routes = append(routes, rules.Route{Method: r.Method, Pattern: r.Pattern, Probe: report.IsProbe(r.Pattern)})
 	}
 	return routes
 }
 
-// flagOf names the flag that a field of rules.Options comes from.
+// flagOf returns the flag that sets a field of rules.Options.
 func flagOf(field string) string {
 	for prefix, flag := range map[string]string{"controllerSelector": "--controller-selector", "runbookURL": "--runbook-url", "target": "--target"} {
 		if len(field) >= len(prefix) && field[:len(prefix)] == prefix {
@@ -153,7 +154,7 @@ func flagOf(field string) string {
 	return "--selector"
 }
 
-// print returns what was asked for, and what to tell beside it.
+// print returns the requested output and notes for stderr.
 func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byte, notes []string, err error) {
 	var file rules.File
 	var of []rules.Report
@@ -193,8 +194,9 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 	return printed, notes, err
 }
 
-// object is what the controller applies, without its owner, which has an identity only in the cluster; or the same rules as a
-// ConfigMap, for a Prometheus that reads rule files from a volume. It is nil for a report without alerts.
+// object returns what the controller applies, without the owner reference, which exists only in the cluster; or a
+// ConfigMap with the same rules, for a Prometheus that reads rule files from a volume. It returns nil for a report
+// without alerts.
 func (o rulesOptions) object(mr *v1alpha1.MonitoringReport, file rules.File) ([]byte, error) {
 	object, _, err := desired.PrometheusRule(mr, desired.Options{Rules: o.options()})
 	if err != nil || object == nil {
@@ -234,7 +236,7 @@ func readManifest(stdin io.Reader, path string) ([]byte, error) {
 	return content, err
 }
 
-// readReports reads the MonitoringReports of a file. Its error names every fault of all of them.
+// readReports reads the MonitoringReports of a file. The error names every fault of all of them.
 func readReports(content []byte, path, namespace string, now time.Time) ([]*v1alpha1.MonitoringReport, error) {
 	var wrong faults
 	scheme := runtime.NewScheme()
@@ -244,7 +246,7 @@ func readReports(content []byte, path, namespace string, now time.Time) ([]*v1al
 	decoder := kubejson.NewSerializerWithOptions(kubejson.DefaultMetaFactory, scheme, scheme, kubejson.SerializerOptions{Yaml: true, Strict: true})
 	documents := kubeyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	var reports []*v1alpha1.MonitoringReport
-	first := map[string]int{} // the documents, by namespace and name
+	first := map[string]int{} // document numbers by namespace and name
 	for number := 1; ; number++ {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {
@@ -274,7 +276,7 @@ func readReports(content []byte, path, namespace string, now time.Time) ([]*v1al
 	return reports, wrong.err()
 }
 
-// decodeManifest is nil for what is no MonitoringReport: empty documents, and objects of other kinds.
+// decodeManifest returns nil for empty documents and objects that are not MonitoringReports.
 func decodeManifest(wrong *faults, where string, decoder runtime.Decoder, document []byte) *v1alpha1.MonitoringReport {
 	var anything any
 	if err := yaml.Unmarshal(document, &anything); err == nil && anything == nil {
@@ -291,21 +293,21 @@ func decodeManifest(wrong *faults, where string, decoder runtime.Decoder, docume
 	} else if err != nil {
 		wrong.add(true, where, "%s", inOneLine(err))
 	}
-	mr, _ := object.(*v1alpha1.MonitoringReport) // a list of them is passed over too: kubectl makes none
+	mr, _ := object.(*v1alpha1.MonitoringReport) // lists are ignored too: kubectl creates none
 	return mr
 }
 
-// numberForString finds the decoder's error about a number where the field is a string, as YAML without quotes has it.
+// numberForString matches the decoder's error about a number in a string field, as from YAML without quotes.
 var numberForString = regexp.MustCompile(`json: cannot unmarshal number into Go struct field \w+\.(\S+) of type string`)
 
-// inOneLine joins the lines of another's error, and shortens it: it may quote a whole document.
+// inOneLine joins the lines of an error and shortens it, since it may quote a whole document.
 func inOneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	text = numberForString.ReplaceAllString(text, `$1 must be a string, not a number: put it in quotes`)
-	return clip(oneLine(text), 300)
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	line = numberForString.ReplaceAllString(line, `$1 must be a string, not a number: put it in quotes`)
+	return text.FitRunes(oneLine(line), 300)
 }
 
-// specFaults are those of a report, as the controller would find them.
+// specFaults returns the faults that the controller would find.
 func specFaults(mr *v1alpha1.MonitoringReport, now time.Time) report.FieldErrors {
 	err := desired.Check(mr, now)
 	var fields report.FieldErrors

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
 const reports = `apiVersion: v1
@@ -34,11 +34,11 @@ spec:
 const reportsNote = "watchbill: objective budget of fleet/daily: no alert: its budget is for the report's window, " +
 	"which differs from run to run; set spec.window, or period to Day\n"
 
-// ruleFile is what should be printed for reports.
+// ruleFile returns the expected output for reports.
 func ruleFile(t *testing.T, options rules.Options) string {
 	t.Helper()
-	budget := func(most string) report.Objective {
-		return report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: most, Period: report.PeriodWindow}}
+	budget := func(limit string) report.Objective {
+		return report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: limit, Period: report.PeriodWindow}}
 	}
 	var file rules.File
 	for _, r := range []rules.Report{
@@ -137,7 +137,7 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// TestRulesInPromtool runs what docs/objectives.md tells people to run.
+// TestRulesInPromtool runs the commands of docs/objectives.md.
 func TestRulesInPromtool(t *testing.T) {
 	t.Parallel()
 	tool, err := exec.Command(filepath.Join("..", "..", "hack", "tool"), "--path", "promtool").Output()

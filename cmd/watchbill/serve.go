@@ -8,12 +8,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// logFlags say where logs go.
+// logFlags are the flags for logs.
 type logFlags struct{ dir, level string }
 
 func (l *logFlags) bind(flags *pflag.FlagSet) {
@@ -21,15 +21,15 @@ func (l *logFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&l.level, "log-level", "info", "least severe `level` to log: debug, info, warn or error")
 }
 
-// open starts the logs. secrets are kept out of them wherever they turn up.
-func (l *logFlags) open(std stdio, secrets ...string) (*telemetry.Logs, error) {
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{
+// open starts the logs. secrets are redacted in them.
+func (l *logFlags) open(std stdio, secrets ...string) (*logging.Logs, error) {
+	logs, err := logging.New(logging.Options{
 		Dir: l.dir, Level: l.level, Stdout: std.out, Stderr: std.err, Now: time.Now, Secrets: secrets,
 	})
 	return logs, usageError(err)
 }
 
-// secrets are what must not be found in the logs.
+// secrets returns the values that must not appear in logs.
 func secrets(config replica.Config) []string {
 	all := []string{config.AdminToken, config.EnrollmentToken, config.IngestToken}
 	for _, database := range []string{config.DatabaseURL, config.DatabaseDirectURL} {
@@ -40,7 +40,7 @@ func secrets(config replica.Config) []string {
 	return all
 }
 
-// bindReplica binds the flags of a replica. Their defaults are what config holds.
+// bindReplica binds the flags of a replica. Their defaults are the values in config.
 func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.StringVar(&config.Listen, "listen", config.Listen, "`address` the API listens on")
 	flags.StringVar(&config.MetricsListen, "metrics-listen", config.MetricsListen, "`address` that serves /metrics for Prometheus")
@@ -66,7 +66,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.Float64Var(&config.PollBudget, "poll-budget", config.PollBudget, "max polls per second of the whole fleet; above it agents are asked to poll less often")
 	flags.DurationVar(&config.MaxPollWait, "max-poll-wait", config.MaxPollWait, "max time to hold a poll that has ?wait=, at most 1m; keep it below the read timeout of any proxy in front; 0 means polls are not held")
 	flags.DurationVar(&config.SweepInterval, "sweep-interval", config.SweepInterval, "how often to look for changes in the database without a notification; at most 750ms")
-	flags.DurationVar(&config.BlindGrace, "blind-grace", config.BlindGrace, "how long to answer polls from memory while the database is unreachable")
+	flags.DurationVar(&config.StaleGrace, "blind-grace", config.StaleGrace, "how long to answer polls from memory while the database is unreachable")
 	flags.DurationVar(&config.RetryBackoff, "retry-backoff", config.RetryBackoff, "wait before the second attempt of a deployment; doubles with each further attempt, up to --retry-backoff-limit")
 	flags.DurationVar(&config.RetryLimit, "retry-backoff-limit", config.RetryLimit, "max wait before another attempt of a deployment, give or take a fifth")
 	flags.DurationVar(&config.Retention.Deployments, "keep-deployments", config.Retention.Deployments, "how long to keep finished deployments and their logs")
@@ -78,7 +78,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&config.Retention.RollupMinutes, "keep-rollup-minutes", config.Retention.RollupMinutes, "how long to keep measurements of requests and of the database by the minute, before they are merged into hours")
 }
 
-// bindExecutions binds the flags of what concerns executions.
+// bindExecutions binds the flags of executions.
 func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	e := &config.Executions
 	flags.StringVar(&e.AgentsFile, "agents-file", "", "YAML `file` of the AI agents that the gateway runs; reloaded when it changes")
@@ -102,7 +102,7 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&e.Retention.Days, "keep-execution-days", e.Retention.Days, "how long to keep totals of executions (counts, tokens, costs) by the day")
 }
 
-// bindKubernetes binds the flags of what concerns ServiceAccounts.
+// bindKubernetes binds the flags of ServiceAccounts.
 func bindKubernetes(flags *pflag.FlagSet, config *replica.KubernetesConfig) {
 	flags.BoolVar(&config.Auth, "kubernetes-auth", false, "let Kubernetes ServiceAccounts make and read reports for namespaces where they may create and get monitoringreports/run")
 	flags.StringVar(&config.Audience, "kubernetes-audience", config.Audience, "`audience` that tokens of Kubernetes ServiceAccounts must be issued for")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestBadFlags wants what is wrong named at start, before any server is asked.
+// TestBadFlags checks that faults are reported at start, before any connection.
 func TestBadFlags(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "kubeconfig")

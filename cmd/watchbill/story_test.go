@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// startReplica starts the real thing. Stop it before the test's database goes.
+// startReplica starts a real replica. Call stop before the test's database is removed.
 func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	t.Helper()
 	config := replica.Defaults()
@@ -25,7 +25,7 @@ func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	config.DatabaseURL, config.DatabaseMaxConns = postgrestest.NewDatabase(t), 4
 	config.AdminToken, config.EnrollmentToken, config.IngestToken = "the-admin-token", "the-enrollment-token", "the-ingest-token"
 	config.RetryBackoff, config.RetryLimit = 50*time.Millisecond, 50*time.Millisecond
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{Dir: logDir, Stdout: io.Discard, Stderr: io.Discard, Now: time.Now})
+	logs, err := logging.New(logging.Options{Dir: logDir, Stdout: io.Discard, Stderr: io.Discard, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,8 @@ func startReplica(t *testing.T, logDir string) (sh shell, stop func()) {
 	}
 }
 
-// TestStory is a day in the life, against the real API: enrol, run an agent, deploy, read logs, list, report.
+// TestStory uses the commands in a typical order against the real API: enroll, run an agent, deploy, read logs, list,
+// report.
 func TestStory(t *testing.T) {
 	t.Parallel()
 	logDir := t.TempDir()

@@ -5,9 +5,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
-// argumentError says what is wrong with a command's arguments, and what would be right.
+// argumentError describes what is wrong with a command's arguments, and the correct usage.
 func argumentError(cmd *cobra.Command, args []string) error {
 	switch {
 	case cmd.HasAvailableSubCommands():
@@ -15,12 +17,12 @@ func argumentError(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return fmt.Errorf("an argument is missing; usage: %s", cmd.UseLine())
 	default:
-		return fmt.Errorf("unexpected argument %q; usage: %s", clip(args[len(args)-1], 60), cmd.UseLine())
+		return fmt.Errorf("unexpected argument %q; usage: %s", text.FitRunes(args[len(args)-1], 60), cmd.UseLine())
 	}
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	err := fmt.Errorf("unknown command %q for %q", clip(name, 60), cmd.CommandPath())
+	err := fmt.Errorf("unknown command %q for %q", text.FitRunes(name, 60), cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		return fmt.Errorf("%w; did you mean %q?", err, near[0])
@@ -34,8 +36,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return fmt.Errorf("%w; commands: %s", err, strings.Join(names, ", "))
 }
 
-// nearest returns the name that was probably meant; empty if there is none. Cobra measures the distance for its commands
-// alone.
+// nearest returns the name that was probably meant, or "". Cobra does this for commands only.
 func nearest(name string, names []string) string {
 	parent := &cobra.Command{SuggestionsMinimumDistance: 2}
 	for _, one := range names {

@@ -12,15 +12,15 @@ import (
 
 const eraseLine = "\r\x1b[K"
 
-// harmless passes text on without what could steer a terminal: U+FFFD stands for each control character and for each
-// byte that is no UTF-8. A carriage return ends the line, so that nothing is written over.
+// harmless is a writer that replaces what could control a terminal: control characters and invalid UTF-8 become U+FFFD.
+// A carriage return ends the line, so that nothing is overwritten.
 type harmless struct {
 	out       io.Writer
-	part      []byte // of a character that is not complete yet
+	part      []byte // of an incomplete character
 	wasReturn bool
 }
 
-// Write takes everything, however characters are spread over calls.
+// Write accepts text split at any byte.
 func (h *harmless) Write(p []byte) (int, error) {
 	text := slices.Concat(h.part, p)
 	var clean []byte
@@ -45,7 +45,7 @@ func (h *harmless) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// statusLine tells how something goes: on a terminal on one line that is written over, elsewhere on a line for each change.
+// statusLine shows progress: on a terminal in one line that is overwritten, otherwise in a line for each change.
 type statusLine struct {
 	console
 	shown string
@@ -62,7 +62,7 @@ func (s *statusLine) show(text string) {
 	s.shown = text
 }
 
-// end leaves the last line as it is, and the cursor on the next.
+// end keeps the last line and moves the cursor to the next.
 func (s *statusLine) end() {
 	if s.errIsTerminal && s.shown != "" {
 		s.tell("\n")
@@ -70,7 +70,7 @@ func (s *statusLine) end() {
 	s.shown = ""
 }
 
-// progress tells a person at a terminal what takes so long, once it takes longer than progressAfter. Nil tells nothing.
+// progress shows on a terminal what is being done if it takes longer than progressAfter. A nil progress does nothing.
 type progress struct {
 	console
 	doing chan string
@@ -79,7 +79,7 @@ type progress struct {
 
 const progressAfter = time.Second
 
-// startProgress starts what stop must end.
+// startProgress starts a progress display, which stop must end.
 func startProgress(c console, doing string) *progress {
 	if !c.errIsTerminal {
 		return nil
@@ -110,7 +110,7 @@ func (p *progress) run(doing string) {
 	}
 }
 
-// now says what is being done from here on.
+// now changes what is shown.
 func (p *progress) now(doing string) {
 	if p != nil {
 		p.doing <- doing

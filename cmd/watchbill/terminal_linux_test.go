@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// terminal is a pseudo-terminal: what is written to tty appears as on a screen, in text.
+// terminal is a pseudo-terminal: text holds what is written to tty, as on a screen.
 type terminal struct {
 	tty  *os.File
 	text chan string
@@ -46,7 +46,7 @@ func newTerminal(t *testing.T) *terminal {
 	go func() {
 		var text bytes.Buffer
 		_, err := io.Copy(&text, screen)
-		if err != nil && !errors.Is(err, syscall.EIO) { // so it ends
+		if err != nil && !errors.Is(err, syscall.EIO) { // returned at its end
 			text.WriteString(err.Error())
 		}
 		_ = screen.Close()
@@ -55,7 +55,7 @@ func newTerminal(t *testing.T) *terminal {
 	return term
 }
 
-// close returns all that was written.
+// close returns everything that was written.
 func (term *terminal) close(t *testing.T) string {
 	t.Helper()
 	if err := term.tty.Close(); err != nil {
@@ -115,7 +115,7 @@ func TestStatusLineOnTerminal(t *testing.T) {
 		eraseLine+"1 deployment: 1 running"+eraseLine+"1 deployment: 1 succeeded\n")
 }
 
-// TestLogsOnTerminal wants a log that can do nothing to a terminal.
+// TestLogsOnTerminal checks that a log cannot control the terminal.
 func TestLogsOnTerminal(t *testing.T) {
 	t.Parallel()
 	const log = "\x1b]0;title\x07red \x1b[31m\u009b1m\x00 10%\r20%\r\nrtl \u202e Ü 日本 \xff\ttab\n"

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestHarmlessAcrossWrites wants the same text however it is cut into pieces.
-func TestHarmlessAcrossWrites(t *testing.T) {
+// TestTerminalEscapesAcrossWrites checks that the text does not depend on how it is split.
+func TestTerminalEscapesAcrossWrites(t *testing.T) {
 	t.Parallel()
 	const text, want = "Ü\r\n日\r本\x1b[0m\xe6\xffend", "Ü\n日\n本\ufffd[0m\ufffd\ufffdend"
 	for size := 1; size <= len(text); size++ {
@@ -27,7 +27,7 @@ func TestHarmlessAcrossWrites(t *testing.T) {
 	}
 }
 
-// TestProgress wants a line where something takes long, and no trace of it after.
+// TestProgress checks that a line appears for long operations and is removed after them.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	for took, want := range map[time.Duration]string{

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestBadUsage wants every fault of a command line named at once, and exit status 2, before any server is asked.
+// TestBadUsage checks that every fault of a command line is reported at once, with exit status 2, before any
+// connection.
 func TestBadUsage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

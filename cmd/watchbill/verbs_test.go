@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// at is a time on the day on which the API of these tests lives.
+// at returns a time on the day of the fake API's clock.
 func at(clock string) time.Time {
 	t, err := time.Parse(time.RFC3339, "2026-01-15T"+clock+"Z")
 	if err != nil {
@@ -43,7 +43,7 @@ func TestAgentsList(t *testing.T) {
 	agents := someAgents()
 	api := newAPI(t, map[string]http.HandlerFunc{"GET /api/agents": answers(
 		jsonAnswer(200, openapi.AgentList{Agents: agents[:2], NextCursor: "c1"}),
-		jsonAnswer(200, openapi.AgentList{NextCursor: "c2"}), // as where a filter finds nothing for a while
+		jsonAnswer(200, openapi.AgentList{NextCursor: "c2"}), // as when a filter matches nothing on a page
 		jsonAnswer(200, openapi.AgentList{Agents: agents[2:]}),
 	)})
 	golden(t, "agents-list.golden", api.must(t, "agents", "list", "--label", "region in (eu, us),!old", "--state", "online"))
@@ -108,7 +108,7 @@ func TestAgentsEnrollAndRotate(t *testing.T) {
 	}
 }
 
-// TestEach wants every id tried, and each failure told.
+// TestEach checks that every id is tried and each failure reported.
 func TestEach(t *testing.T) {
 	t.Parallel()
 	gone := problem(404, `{"code":"not_found","detail":"there is none"}`)
@@ -207,8 +207,8 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
-// TestDeployAndLoseTheAnswer wants nobody to think that nothing was created.
-func TestDeployAndLoseTheAnswer(t *testing.T) {
+// TestDeployAfterLostResponse checks that a lost response is not reported as if nothing was created.
+func TestDeployAfterLostResponse(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
 	api.run(t.Context(), "deploy", "--name", "app", "--agent", "a", "--spec", "{}").check(t, exitFailed, "",
@@ -263,7 +263,7 @@ func TestDeployAndWait(t *testing.T) {
 	})
 }
 
-// logPiece answers with a piece of a log that begins at the offset that was asked for.
+// logPiece returns a handler that sends the part of a log from the requested offset.
 func logPiece(piece string, complete bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var offset int

@@ -2,13 +2,13 @@ package main
 
 import "runtime/debug"
 
-// The linker sets both for builds that are not plain `go build`.
+// Set by the linker, except in a plain `go build`.
 var (
-	version = "0.2.0" // of the release that the tree is, or becomes; the chart's is the same
+	version = "0.2.0" // of this or the coming release; the chart's is the same
 	commit  string
 )
 
-// buildVersion returns the version that the program tells servers, clients and people.
+// buildVersion returns the version shown to servers, clients and people.
 func buildVersion() string { return version }
 
 // versionLine returns what `watchbill version` prints: the version and, if known, the commit.
@@ -19,7 +19,7 @@ func versionLine() string {
 	return "watchbill " + version
 }
 
-// buildCommit returns the linker's commit, or the one that the Go toolchain recorded; empty if there is neither.
+// buildCommit returns the linker's commit, or the one recorded by the Go toolchain; empty if there is neither.
 func buildCommit() string {
 	if commit != "" {
 		return commit

@@ -1,6 +1,6 @@
-# What the cluster has beside its parts: the files to reach it by, volumes, monitoring.
+# What the cluster has in addition to its parts: kubeconfigs, volumes, monitoring.
 
-# kubeconfigs writes one file for people, and one for each part.
+# kubeconfigs writes one file for users and one for each part.
 kubeconfigs() {
 	local user file
 	for user in admin kubelet controller-manager scheduler proxy; do
@@ -18,7 +18,7 @@ kubeconfigs() {
 	done
 }
 
-# volumes prints a default StorageClass and volumes for it: folders on the node, which it empties when they are released.
+# volumes prints a default StorageClass and its volumes: folders on the node, emptied when they are released.
 volumes() {
 	cat <<-YAML
 		apiVersion: storage.k8s.io/v1
@@ -46,7 +46,7 @@ volumes() {
 	done
 }
 
-# monitoring installs prometheus-operator, a Prometheus that takes every rule and monitor, and an Alertmanager.
+# monitoring installs prometheus-operator, a Prometheus that selects every rule and monitor, and an Alertmanager.
 monitoring() {
 	link_programs operator prometheus-config-reloader prometheus alertmanager
 	pack_image prometheus-operator "$(program operator)" /bin/operator

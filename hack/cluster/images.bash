@@ -1,6 +1,6 @@
 # Images without a daemon: one layer, in the layout that `docker save` writes.
 
-# pack_image NAME PROGRAM PATH [PROGRAM PATH]...: make $state/images/NAME.tar of static programs; the first is the entry point.
+# pack_image NAME PROGRAM PATH [PROGRAM PATH]...: create $state/images/NAME.tar with static programs; the first is the entry point.
 pack_image() {
 	local name=$1 entry=$3 folder
 	shift
@@ -14,7 +14,7 @@ pack_image() {
 	pack_folder "$folder" "$name:cluster" "\"Entrypoint\": [\"$entry\"], \"User\": \"65532:65532\", \"WorkingDir\": \"/\"" "$state/images/$name.tar"
 }
 
-# pack_folder FOLDER NAME:TAG CONFIG FILE: make an image of FOLDER/root, and remove the folder.
+# pack_folder FOLDER NAME:TAG CONFIG FILE: create an image of FOLDER/root, and remove the folder.
 pack_folder() {
 	local folder=$1 sum
 	tar --create --file "$folder/layer.tar" --directory "$folder/root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner .
@@ -30,7 +30,7 @@ pack_folder() {
 	rm -rf "$folder"
 }
 
-# load FILE...: by standard input, as the cluster does not see every folder that we do.
+# load FILE...: load images through standard input, since the cluster does not see every folder of the host.
 load() {
 	local file
 	for file; do

@@ -26,7 +26,7 @@ start_control_plane() {
 }
 
 start_containerd() {
-	# restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower a process' score, and dies trying.
+	# restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower a process's score, and fails.
 	cat >"$state/containerd.toml" <<-TOML
 		version = 2
 		root = "$state/containerd"
@@ -53,7 +53,7 @@ start_containerd() {
 }
 
 start_node() {
-	printf 'nameserver %s\n' "$host_address" >"$state/resolv.conf" # nobody is there: the cluster reaches nothing outside
+	printf 'nameserver %s\n' "$host_address" >"$state/resolv.conf" # no server is there: the cluster has no access to other networks
 	cat >"$state/kubelet.yaml" <<-YAML
 		apiVersion: kubelet.config.k8s.io/v1beta1
 		kind: KubeletConfiguration
@@ -88,7 +88,7 @@ start_node() {
 	start kube-proxy "$(program kube-proxy)" --config "$state/kube-proxy.yaml"
 }
 
-# start_recycler empties volumes whose claim is gone, and offers them again.
+# start_recycler empties volumes whose claim was deleted, and makes them available again.
 start_recycler() { start recycler recycle_volumes; }
 
 recycle_volumes() {
@@ -99,6 +99,6 @@ recycle_volumes() {
 				[[ $name == local-+([0-9]) && $phase == Released ]] || continue
 				find "$state/volumes/${name#local-}" -mindepth 1 -delete
 				kube patch persistentvolume "$name" --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]' || true
-			done || true # the API server went away
+			done || true # the API server is unavailable
 	done
 }

@@ -1,8 +1,8 @@
-# An image of PostgreSQL from what is installed on this machine, since the cluster reaches no registry.
+# An image of the PostgreSQL on this machine, since the cluster has no access to a registry.
 
-postgres_shell=(bash sh cat chmod id ls mkdir rm sleep) # what its entry point needs, and who looks around in it
+postgres_shell=(bash sh cat chmod id ls mkdir rm sleep) # for its entry point and for debugging
 
-# postgres_programs prints the folder of the newest PostgreSQL's.
+# postgres_programs prints the folder of the newest PostgreSQL's programs.
 postgres_programs() {
 	local found
 	found=$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | sort -V | tail -n 1) || found=$(command -v postgres) || {
@@ -12,11 +12,11 @@ postgres_programs() {
 	dirname "$(readlink -f "$found")"
 }
 
-# libraries FILE...: what the files are linked with, by whatever name.
+# libraries FILE...: print the libraries that the files are linked with.
 libraries() { ldd "$@" 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | grep -v ':$' | sort -u; }
 
-# pack_postgres FILE: the server and its tools at their own paths, the libraries that they are linked with, a shell. It has an
-# account for any of the numbers that are usual for postgres.
+# pack_postgres FILE: create an image with the server and its tools at their own paths, their libraries and a shell. It has
+# an account for each of the usual ids of postgres.
 pack_postgres() {
 	local folder root bin modules share file name
 	bin=$(postgres_programs)
@@ -35,7 +35,7 @@ pack_postgres() {
 		cp "$bin/$name" "$root$bin/"
 	done
 	for file in "$modules"/*.so; do
-		[[ $file == */llvmjit.so ]] || cp "$file" "$root$modules/" # larger than all the rest together
+		[[ $file == */llvmjit.so ]] || cp "$file" "$root$modules/" # larger than all other files together
 	done
 	cp -r "$share/." "$root$share"
 	cp -r /usr/share/zoneinfo "$root/usr/share/"

@@ -1,10 +1,10 @@
-# What the cluster runs, and where it is.
+# The programs of the cluster and their paths.
 
 built=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns)
 
 program() { echo "$cache/cluster-programs/$1"; }
 
-# link_programs NAME...: have them under a fixed name, built if need be.
+# link_programs NAME...: link programs under a fixed name, and build them if necessary.
 link_programs() {
 	local name
 	mkdir -p "$cache/cluster-programs"

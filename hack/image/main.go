@@ -1,9 +1,9 @@
-// Command image makes Watchbill's image without a daemon: an OCI archive with one static program for each platform, on
-// nothing. It is reproducible: the same tree and toolchain give the same digest, which it prints.
+// Command image builds Watchbill's image without a daemon: an OCI archive with one static program for each platform and
+// no base image. It is reproducible: the same tree and toolchain give the same digest, which it prints.
 //
 //	go run . -name watchbill/watchbill:v1 -version v1 -source ../.. -output ../../bin/image.tar
 //
-// With -package it makes one of another program of the tree, as tests need.
+// With -package it builds an image of another program of the tree, for tests.
 package main
 
 import (
@@ -30,17 +30,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// user is who the program runs as.
+// user is the user and group that the program runs as.
 const user = "65532:65532"
 
-// epoch is when everything in the image was made, so that it does not matter when it was.
+// epoch is the time stamp of everything in the image, so that builds are reproducible.
 var epoch = time.Unix(0, 0).UTC()
 
 type options struct {
 	name, version, commit, source, pkg, output, platforms string
 }
 
-// program is what the package's program is called.
+// program returns the name of the package's program.
 func (o options) program() string { return path.Base(o.pkg) }
 
 func main() {
@@ -95,7 +95,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	return nil
 }
 
-// build makes the program for a platform.
+// build compiles the program for a platform.
 func build(ctx context.Context, o options, platform v1.Platform, program string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", o.source, "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X main.version="+o.version+" -X main.commit="+o.commit, "-o", program, o.pkg)
@@ -107,7 +107,7 @@ func build(ctx context.Context, o options, platform v1.Platform, program string)
 	return nil
 }
 
-// imageOf returns the image of a program, and the size of its layer, packed.
+// imageOf returns the image of a program and the compressed size of its layer.
 func imageOf(o options, platform v1.Platform, program string) (v1.Image, int64, error) {
 	content, err := layerOf(o, program)
 	if err != nil {
@@ -147,7 +147,7 @@ func imageOf(o options, platform v1.Platform, program string) (v1.Image, int64, 
 	return image, size, err
 }
 
-// layerOf packs the program, whom it runs as, and what it is made of.
+// layerOf returns a layer with the program, its user and its SBOM.
 func layerOf(o options, program string) ([]byte, error) {
 	binary, err := os.ReadFile(program)
 	if err != nil {
@@ -187,7 +187,7 @@ func layerOf(o options, program string) ([]byte, error) {
 	return b.Bytes(), w.Close()
 }
 
-// write writes the archive: an OCI layout that names the image in the ways that containerd and others look for.
+// write writes the archive: an OCI layout with the image's name in the annotations that containerd and others read.
 func write(o options, index v1.ImageIndex, folder string) error {
 	archive, err := layout.Write(folder, empty.Index)
 	if err != nil {

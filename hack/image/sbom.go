@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The parts of SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/) that say what a Go program is made of.
+// The parts of SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/) that describe the modules of a Go program.
 type spdxDocument struct {
 	Version       string             `json:"spdxVersion"`
 	License       string             `json:"dataLicense"`

@@ -7,7 +7,7 @@ import sys
 
 from sources import AT, HOSTS, GenaiPrices, Litellm, PiAi, Quote
 
-# REASONS say why the shipped table differs, for (host, part of a name), where it is on purpose.
+# REASONS explains intended differences of the shipped table, by (host, part of a name).
 REASONS = [
     ("bedrock", "anthropic.claude-", "a name without a profile runs in the region that was called, which costs a tenth more"),
     ("bedrock", "claude-", "a name without a profile runs in the region that was called, which costs a tenth more"),
@@ -59,7 +59,7 @@ def compare(binary, sources):
         have = ours(binary, host, names)
         for name in names:
             quotes = {source: quotes[name] for source, quotes in lists.items() if name in quotes}
-            if "genai-prices" not in quotes and HOSTS[host][1]:  # which finds models by rules too
+            if "genai-prices" not in quotes and HOSTS[host][1]:  # it finds models by rules too
                 found = genai.ask(host, name)
                 if found is not None:
                     quotes["genai-prices"] = found

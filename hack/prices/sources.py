@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Optional
 
-# AT is when the sources are asked: on a working day, outside DeepSeek's peak hours.
+# AT is the time to query prices for: on a working day, outside DeepSeek's peak hours.
 AT = datetime.datetime(2026, 11, 30, 12, 0, tzinfo=datetime.timezone.utc)
 
 MILLION = Decimal(1_000_000)
 
-# Hosts are the providers as prices.yaml names them, with what each source calls them.
+# HOSTS maps the providers' names in prices.yaml to their names in each source.
 # (litellm's litellm_provider values, genai-prices' provider ids, pi-ai's files)
 HOSTS = {
     "openai": (["openai", "text-completion-openai"], ["openai"], ["openai"]),
@@ -107,7 +107,7 @@ class Litellm:
                 continue
             self.models.setdefault(entry.get("litellm_provider", ""), {})[key] = entry
 
-    # Prefixes by which litellm's router picks a provider; the provider itself is not told them.
+    # Prefixes by which litellm's router selects a provider; it does not send them to the provider.
     PREFIX = re.compile(r"^(text-completion-openai|text-completion-codestral|codestral|azure_ai|azure|vertex_ai|gemini|bedrock_mantle|bedrock|mistral|"
                         r"deepseek|xai|cohere_chat|cohere|groq|zai|moonshot|minimax|dashscope|qwencloud|qwen_ai_platform|"
                         r"perplexity|meta|voyage|together_ai|fireworks_ai|deepinfra|cerebras|sambanova|nebius|novita|"
@@ -133,7 +133,7 @@ class Litellm:
             "cache_read": entry.get("cache_read_input_token_cost"),
             "cache_write": entry.get("cache_creation_input_token_cost"),
         }
-        if rates["output"] is None:  # of a model that makes nothing but images
+        if rates["output"] is None:  # of a model that generates only images
             rates["output"] = entry.get("output_cost_per_image_token")
         off_peak = entry.get("off_peak_pricing")
         if off_peak and any(self.within(w) for w in off_peak.get("windows", [])):

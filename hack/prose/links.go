@@ -14,15 +14,15 @@ var (
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
 
-// brokenLinks returns one line for each relative link of a Markdown page that leads nowhere, or to a heading that the page
-// does not have. pages holds the text of each page by its path; exists reports whether the tree has a path.
+// brokenLinks returns one line for each relative link of a Markdown page whose target, or heading in the target, does
+// not exist. pages holds the text of each page by its path; exists reports whether the tree has a path.
 func brokenLinks(pages map[string]string, exists func(string) bool) []string {
 	var faults []string
 	for _, page := range slices.Sorted(maps.Keys(pages)) {
 		for _, match := range target.FindAllStringSubmatch(pages[page], -1) {
 			to, anchor := match[1], match[2]
 			if strings.Contains(to, ":") {
-				continue // of another site
+				continue // an external link
 			}
 			file := page
 			if to != "" {
@@ -40,7 +40,7 @@ func brokenLinks(pages map[string]string, exists func(string) bool) []string {
 	return faults
 }
 
-// anchors returns those that GitHub gives to a page's headings.
+// anchors returns the anchors that GitHub generates for a page's headings.
 func anchors(text string) []string {
 	var all []string
 	code := false

@@ -1,5 +1,5 @@
-// Command prose checks how the tree reads: it reports phrases that docs/glossary.md replaces, lines of Markdown that are
-// longer than 100 columns, and links of Markdown that lead nowhere.
+// Command prose checks the tree's prose: it reports phrases that docs/glossary.md replaces, lines of Markdown that are
+// longer than 100 columns, and broken links in Markdown.
 //
 //	go run ./hack/prose
 package main
@@ -19,7 +19,7 @@ const maxColumns = 100
 
 // Regular expressions, matched in any case between word boundaries.
 var (
-	// nowhere lists phrases that no file has: docs, code, charts, scripts.
+	// nowhere lists phrases that no file may contain: docs, code, charts, scripts.
 	nowhere = phrases(
 		`how it stands`,
 		`good for nothing`,
@@ -30,7 +30,7 @@ var (
 		`likeliest`,
 		`does without`,
 	)
-	// notInDocs lists phrases that Markdown and the chart's notes do not have either.
+	// notInDocs lists phrases that Markdown and the chart's notes may not contain either.
 	notInDocs = phrases(
 		`dearest`,
 		`goes? before the`,
@@ -85,7 +85,7 @@ func check() ([]string, error) {
 			continue
 		}
 		text, err := os.ReadFile(path)
-		if os.IsNotExist(err) { // deleted, and not committed yet
+		if os.IsNotExist(err) { // deleted but not committed
 			continue
 		}
 		if err != nil {
@@ -105,7 +105,8 @@ func check() ([]string, error) {
 	return append(faults, brokenLinks(pages, exists)...), nil
 }
 
-// exempt reports whether a file may say anything: the list itself, what quotes it, history, and what is generated or recorded.
+// exempt reports whether a file is not checked: the list of phrases, what quotes it, history, and generated or recorded
+// files.
 func exempt(path string) bool {
 	return path == "docs/glossary.md" || path == "CHANGELOG.md" || strings.HasPrefix(path, "hack/prose/") ||
 		strings.Contains(path, "/testdata/") || strings.HasSuffix(path, ".sum") || filepath.Base(path) == "LICENSE"

@@ -1,13 +1,12 @@
 //go:build unix
 
-// Command withpostgres runs a command with a throw-away PostgreSQL server for it to use.
+// Command withpostgres runs a command with a temporary PostgreSQL server.
 //
 //	go run ./hack/withpostgres -- go test ./...
 //
-// The command finds the server in DATABASE_URL. Where that is set already, no server is started.
-// The server is stopped and its data removed when the command ends. SIGINT, SIGTERM and SIGHUP are
-// passed on to the command and all it started. The exit code is the command's own. The
-// command has no standard input.
+// The command gets the server's URL in DATABASE_URL. If that is set already, no server is started. The server is
+// stopped and its data removed when the command ends. SIGINT, SIGTERM and SIGHUP are passed on to the command and its
+// descendants. The exit code is the command's. The command has no standard input.
 package main
 
 import (
@@ -20,10 +19,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/pgserver"
 )
 
-// stopTimeout bounds how long the server may take to stop once the command is done.
+// stopTimeout limits how long the server may take to stop after the command ended.
 const stopTimeout = 30 * time.Second
 
 func main() {
@@ -49,7 +48,7 @@ func logf(format string, args ...any) {
 
 // run returns the command's exit code.
 func run(args []string) (int, error) {
-	// Two listeners: the context gives up a start that is under way, the channel feeds the command.
+	// Two listeners: the context cancels the server's start, the channel passes signals on to the command.
 	passedOn := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 	ctx, cancel := signal.NotifyContext(context.Background(), passedOn...)
 	defer cancel()
@@ -58,7 +57,8 @@ func run(args []string) (int, error) {
 
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// A process group of its own, so that a signal reaches all of it once, however it was sent to us.
+	// A separate process group, so that a signal reaches each process once, whether it was sent to this process or its
+	// group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Getenv("DATABASE_URL") != "" {
 		return wait(cmd, signals)
@@ -79,8 +79,8 @@ func run(args []string) (int, error) {
 	return code, err
 }
 
-// wait runs cmd, passes the signals on to its process group, and returns its exit code as a
-// shell would: 128 and the signal's number where a signal ended it.
+// wait runs cmd, passes the signals on to its process group, and returns its exit code as a shell would: 128 plus the
+// signal's number if a signal ended it.
 func wait(cmd *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 127, fmt.Errorf("start the command: %w", err)
@@ -90,7 +90,7 @@ func wait(cmd *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	for {
 		select {
 		case sig := <-signals:
-			// The group may have ended by itself meanwhile: then there is nobody left to tell.
+			// An error means that the group has ended.
 			_ = syscall.Kill(-cmd.Process.Pid, sig.(syscall.Signal))
 		case err := <-done:
 			var exit *exec.ExitError

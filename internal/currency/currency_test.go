@@ -69,7 +69,7 @@ func TestConvert(t *testing.T) {
 	}
 }
 
-func TestParseTakesFilesOfSpreadsheets(t *testing.T) {
+func TestParseAcceptsSpreadsheetCSV(t *testing.T) {
 	t.Parallel()
 	rates, err := currency.Parse([]byte("\uFEFF"+strings.ReplaceAll(file, "\n", "\r\n")), "EUR")
 	if err != nil || len(rates) != 2 {
@@ -77,7 +77,7 @@ func TestParseTakesFilesOfSpreadsheets(t *testing.T) {
 	}
 }
 
-func TestParseNamesEveryFault(t *testing.T) {
+func TestParseReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	const head = "date,currency,units_per_usd\n"
 	for name, tt := range map[string]struct {

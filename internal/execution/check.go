@@ -103,8 +103,8 @@ func days(d time.Duration) string {
 
 func (t Tokens) check() *Fault {
 	for _, count := range []struct {
-		field   string
-		n, most int64
+		field    string
+		n, limit int64
 	}{
 		{"input_tokens", t.Input, MaxTokens},
 		{"output_tokens", t.Output, MaxTokens},
@@ -113,8 +113,8 @@ func (t Tokens) check() *Fault {
 		{"reasoning_tokens", t.Reasoning, MaxTokens},
 		{"tokens_used", t.Used, 2 * MaxTokens}, // input and output
 	} {
-		if count.n < 0 || count.n > count.most {
-			return faulty("invalid_field", count.field, "must be from 0 to %d", count.most)
+		if count.n < 0 || count.n > count.limit {
+			return faulty("invalid_field", count.field, "must be from 0 to %d", count.limit)
 		}
 	}
 	switch {
@@ -165,12 +165,12 @@ func IsPlain(text string) bool {
 	return true
 }
 
-func checkName(field, value string, most int, required bool) *Fault {
+func checkName(field, value string, limit int, required bool) *Fault {
 	switch {
 	case required && value == "":
 		return faulty("missing_field", field, "is required")
-	case len(value) > most:
-		return faulty("invalid_field", field, "must be at most %d bytes", most)
+	case len(value) > limit:
+		return faulty("invalid_field", field, "must be at most %d bytes", limit)
 	case IsPlain(value):
 	case !utf8.ValidString(value):
 		return faulty("invalid_utf8", field, "must be valid UTF-8")

@@ -14,7 +14,7 @@ var (
 	accept = execution.Acceptance{Now: noon, Keep: 90 * 24 * time.Hour}
 )
 
-// valid is an execution with something in every field.
+// valid returns an execution with every field set.
 func valid() execution.Execution {
 	return execution.Execution{
 		ID: "0198c3a0-0000-7000-8000-000000000001", CreatedAt: noon.Add(-time.Minute),
@@ -50,8 +50,8 @@ func TestCheckAccepts(t *testing.T) {
 		"no tokens":        func(e *execution.Execution) { e.Tokens = execution.Tokens{} },
 		"a total alone":    func(e *execution.Execution) { e.Tokens = execution.Tokens{Used: 2 * execution.MaxTokens} },
 		"the most tokens": func(e *execution.Execution) {
-			const most = execution.MaxTokens
-			e.Tokens = execution.Tokens{Input: most, Output: most, CacheRead: most, Reasoning: most, Used: 2 * most}
+			const limit = execution.MaxTokens
+			e.Tokens = execution.Tokens{Input: limit, Output: limit, CacheRead: limit, Reasoning: limit, Used: 2 * limit}
 		},
 	}
 	for name, change := range tests {
@@ -65,8 +65,8 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheFault(t *testing.T) {
-	tooLong := func(most int) string { return strings.Repeat("x", most+1) }
+func TestCheckReportsTheFault(t *testing.T) {
+	tooLong := func(limit int) string { return strings.Repeat("x", limit+1) }
 	tests := []struct {
 		name        string
 		change      func(*execution.Execution)

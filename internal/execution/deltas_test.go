@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// rows draws some that meet in the same cells often.
+// rows returns a generator of rows that often share cells.
 func rows() *rapid.Generator[[]execution.Row] {
 	name := rapid.SampledFrom([]string{"a", "b", execution.Unknown, execution.Other})
 	one := rapid.Custom(func(t *rapid.T) execution.Row {
@@ -24,7 +24,7 @@ func rows() *rapid.Generator[[]execution.Row] {
 	return rapid.SliceOfN(one, 1, 20)
 }
 
-// notNothing leaves out what adds up to nothing.
+// notNothing drops the entries of d that add up to zero.
 func notNothing(d execution.Deltas) execution.Deltas {
 	some := execution.NewDeltas()
 	for key, m := range d.Cells {
@@ -141,7 +141,7 @@ func TestDeltasCancel(t *testing.T) {
 	})
 }
 
-// TestRepriceIsTheDifference: a row that is priced anew changes what taking it away and adding it again would.
+// TestRepriceIsTheDifference checks that repricing a row changes the totals as subtracting it and adding it again does.
 func TestRepriceIsTheDifference(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

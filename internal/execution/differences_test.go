@@ -70,9 +70,10 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// TestDifferencesAreTheWindow: what is not taken away again is the window, once, and it is never more buckets than Segments has,
-// nor than days, and at either end half a day, half an hour and half a quarter.
-func TestDifferencesAreTheWindow(t *testing.T) {
+// TestDifferencesSumToTheWindow checks that the segments minus the subtracted ones are the
+// window, each moment once. There are never more buckets than Segments returns, nor more
+// than the window's days plus half a day, half an hour and half a quarter at either end.
+func TestDifferencesSumToTheWindow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		widths := widths[rapid.IntRange(0, 3).Draw(t, "narrowest"):]
@@ -85,7 +86,7 @@ func TestDifferencesAreTheWindow(t *testing.T) {
 			}
 			return
 		}
-		times := map[time.Time]int{w.From: -1, w.To: 1} // by how much oftener the time from then on is there than before
+		times := map[time.Time]int{w.From: -1, w.To: 1} // change in how often the time from then on is counted
 		for _, s := range got {
 			if !s.From.Before(s.To) || !s.From.Truncate(s.Width).Equal(s.From) || !s.To.Truncate(s.Width).Equal(s.To) {
 				t.Errorf("not made of whole buckets: %v", s)
@@ -102,18 +103,18 @@ func TestDifferencesAreTheWindow(t *testing.T) {
 				t.Errorf("%v: from %v on it is there %+d times too often: %v", w, at, step, got)
 			}
 		}
-		least := bucketsBefore(now, execution.Segments(w, widths...))
-		if many := bucketsBefore(now, got); many > least {
-			t.Errorf("%v: Segments are %d buckets, these are %d: %v", w, least, many, got)
+		minimum := bucketsBefore(now, execution.Segments(w, widths...))
+		if many := bucketsBefore(now, got); many > minimum {
+			t.Errorf("%v: Segments are %d buckets, these are %d: %v", w, minimum, many, got)
 		}
 		days := int(w.To.Sub(w.From)/execution.DayWide) + 2
-		if many, most := bucketsBefore(now, got), days+2*(12+2+7); many > most {
-			t.Errorf("%v: want at most %d buckets, got %d: %v", w, most, many, got)
+		if many, limit := bucketsBefore(now, got), days+2*(12+2+7); many > limit {
+			t.Errorf("%v: want at most %d buckets, got %d: %v", w, limit, many, got)
 		}
 	})
 }
 
-// bucketsBefore is how many buckets segments have that begin before a time.
+// bucketsBefore returns the number of buckets of segments that begin before t.
 func bucketsBefore(t time.Time, segments []execution.Segment) (many int) {
 	for _, s := range segments {
 		for at := s.From; at.Before(s.To) && at.Before(t); at = at.Add(s.Width) {

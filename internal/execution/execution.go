@@ -96,7 +96,7 @@ func (t Tokens) Minus() Tokens {
 }
 
 // Distinguish reports whether input and output are known, not only a total, so that they can be priced.
-func (t Tokens) TellApart() bool { return t.Input > 0 || t.Output > 0 }
+func (t Tokens) Distinguish() bool { return t.Input > 0 || t.Output > 0 }
 
 // Role is what a span represents.
 type Role string

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// sameMeasures compares distributions by their encodings, which are equal for equal ones.
+// sameMeasures compares distributions by their encodings, which are equal for equal distributions.
 var sameMeasures = cmp.Comparer(func(a, b sketch.Distribution) bool { return bytes.Equal(a.Encode(), b.Encode()) })
 
 func TestMeasuresOfOne(t *testing.T) {
@@ -77,7 +77,7 @@ func TestMeasuresOfOne(t *testing.T) {
 	}
 }
 
-// executions draws what measures are made of.
+// executions returns a generator of executions to make measures of.
 func executions() *rapid.Generator[[]execution.Execution] {
 	one := rapid.Custom(func(t *rapid.T) execution.Execution {
 		count := func(name string) int64 { return rapid.Int64Range(0, execution.MaxTokens).Draw(t, name) }
@@ -122,7 +122,7 @@ func TestMeasuresCancelInAnyOrder(t *testing.T) {
 			changes = append(changes, change{e, 1}, change{e, -1})
 		}
 		changes = rapid.Permutation(changes).Draw(t, "order")
-		// As deltas are folded: some are added up, and the sums merged.
+		// As in a fold of deltas: add up each part, then merge the sums.
 		parts := make([]execution.Measures, 3)
 		for i, c := range changes {
 			parts[i%len(parts)].Add(&c.execution, c.sign)
@@ -137,24 +137,24 @@ func TestMeasuresCancelInAnyOrder(t *testing.T) {
 	})
 }
 
-func TestSumsStopInsteadOfWrapping(t *testing.T) {
-	most := execution.Measures{
+func TestSumsSaturate(t *testing.T) {
+	limit := execution.Measures{
 		Count: math.MaxInt64, Micros: math.MaxInt64, Cost: math.MaxInt64, Unpriced: math.MaxInt64,
 		Tokens: execution.Tokens{
 			Input: math.MaxInt64, Output: math.MaxInt64, CacheRead: math.MaxInt64, CacheWrite: math.MaxInt64,
 			Reasoning: math.MaxInt64, Used: math.MaxInt64,
 		},
 	}
-	got := most
-	got.Merge(most)
-	if diff := cmp.Diff(most, got, sameMeasures); diff != "" {
+	got := limit
+	got.Merge(limit)
+	if diff := cmp.Diff(limit, got, sameMeasures); diff != "" {
 		t.Errorf("the most, twice (-want +got):\n%s", diff)
 	}
 
-	least := execution.Measures{Count: math.MinInt64, Micros: math.MinInt64, Cost: math.MinInt64, Unpriced: math.MinInt64}
-	got = least
-	got.Merge(least)
-	if diff := cmp.Diff(least, got, sameMeasures); diff != "" {
+	minimum := execution.Measures{Count: math.MinInt64, Micros: math.MinInt64, Cost: math.MinInt64, Unpriced: math.MinInt64}
+	got = minimum
+	got.Merge(minimum)
+	if diff := cmp.Diff(minimum, got, sameMeasures); diff != "" {
 		t.Errorf("the least, twice (-want +got):\n%s", diff)
 	}
 }

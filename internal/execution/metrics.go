@@ -173,7 +173,7 @@ type Costs struct {
 }
 
 // NewCosts sorts groups and sums up those beyond limit in Rest.
-func NewCosts(w Window, by GroupBy, groups []SpendOf, most int) Costs {
+func NewCosts(w Window, by GroupBy, groups []SpendOf, limit int) Costs {
 	c := Costs{Window: w, GroupBy: by, Many: int64(len(groups))}
 	for _, g := range groups {
 		c.Total.Add(g.Spend)
@@ -184,12 +184,12 @@ func NewCosts(w Window, by GroupBy, groups []SpendOf, most int) Costs {
 		}
 		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Tokens.Used, a.Tokens.Used), cmp.Compare(a.Key, b.Key))
 	})
-	if by == ByDay || len(groups) <= most {
+	if by == ByDay || len(groups) <= limit {
 		c.Groups = groups
 		return c
 	}
-	c.Groups, c.Rest = groups[:most], &SpendOf{Key: Other}
-	for _, g := range groups[most:] {
+	c.Groups, c.Rest = groups[:limit], &SpendOf{Key: Other}
+	for _, g := range groups[limit:] {
 		c.Rest.Add(g.Spend)
 	}
 	return c

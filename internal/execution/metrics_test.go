@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// cell is what so many executions of a kind add up to, each of which took so long.
+// cell returns a cell of count executions like each.
 func cell(agent, model string, status execution.Status, request bool, count int, each execution.Execution) execution.Cell {
 	c := execution.Cell{Agent: agent, Model: model, Status: status, Request: request}
 	for range count {
@@ -23,10 +23,10 @@ func cell(agent, model string, status execution.Status, request bool, count int,
 	return c
 }
 
-// taking is an execution without a model.
+// taking returns an execution of the given duration without a model.
 func taking(d time.Duration) execution.Execution { return execution.Execution{Duration: d} }
 
-// call is the call of a model; a cost below 0 is none.
+// call returns a model call; a negative cost means no cost.
 func call(d time.Duration, input, output, cost int64) execution.Execution {
 	e := execution.Execution{Duration: d, Tokens: execution.Tokens{Input: input, Output: output, Used: input + output}}
 	if cost >= 0 {
@@ -35,7 +35,7 @@ func call(d time.Duration, input, output, cost int64) execution.Execution {
 	return e
 }
 
-// steady is the figures of so many that all succeeded and took one time.
+// steady returns the figures of count successful executions of the same duration.
 func steady(count int64, milliseconds float64, tokens execution.Tokens, cost, unpriced int64) execution.Figures {
 	return execution.Figures{
 		Count: count, Successful: count, SuccessRate: new(1.0),
@@ -115,8 +115,9 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// What adds up to less than nothing has been counted wrong elsewhere, but must not become a nonsensical ratio here.
-func TestMetricsOfLessThanNothing(t *testing.T) {
+// TestNegativeMetrics checks that negative sums, which are the
+// result of a counting error elsewhere, do not become a nonsensical ratio.
+func TestNegativeMetrics(t *testing.T) {
 	c := execution.Cell{Agent: "a", Status: execution.Success, Request: true}
 	c.Add(&execution.Execution{Duration: time.Second}, -1)
 	m := execution.Facts{Cells: []execution.Cell{c}}.Metrics()
@@ -125,7 +126,7 @@ func TestMetricsOfLessThanNothing(t *testing.T) {
 	}
 }
 
-func TestMetricsLeaveCellsAlone(t *testing.T) {
+func TestMetricsDoNotModifyCells(t *testing.T) {
 	facts := execution.Facts{Cells: []execution.Cell{
 		cell("a", "m", execution.Success, true, 1, taking(time.Second)),
 		cell("a", "m", execution.Failure, true, 1, taking(time.Minute)),
@@ -153,7 +154,7 @@ func TestNewCosts(t *testing.T) {
 		name   string
 		by     execution.GroupBy
 		groups []execution.SpendOf
-		most   int
+		limit  int
 		want   execution.Costs // without window and grouping
 	}{
 		{"nothing", execution.ByUser, nil, 2, execution.Costs{}},
@@ -199,7 +200,7 @@ func TestNewCosts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := tt.want
 			want.Window, want.GroupBy, want.Many = window, tt.by, int64(len(tt.groups))
-			got := execution.NewCosts(window, tt.by, tt.groups, tt.most)
+			got := execution.NewCosts(window, tt.by, tt.groups, tt.limit)
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 // Limits of a policy.
@@ -19,7 +21,7 @@ const (
 type PayloadPolicy struct {
 	Max    int  // bytes of each of input and output; 0: DefaultPayload
 	Refuse bool // reject larger ones instead of truncating them
-	Redact Redaction
+	Redact redact.Rules
 }
 
 // Apply makes an execution's payloads and error message storable, masks them, and then truncates them. It is idempotent.
@@ -38,7 +40,7 @@ func (p PayloadPolicy) Apply(e *Execution) *Fault {
 	return nil
 }
 
-func (p PayloadPolicy) most() int {
+func (p PayloadPolicy) limit() int {
 	if p.Max == 0 {
 		return DefaultPayload
 	}
@@ -48,35 +50,32 @@ func (p PayloadPolicy) most() int {
 func (p PayloadPolicy) apply(field string, raw json.RawMessage) (json.RawMessage, *Fault) {
 	masked := p.Redact.JSON(Sanitize(raw))
 	switch {
-	case len(masked) <= p.most():
+	case len(masked) <= p.limit():
 		return masked, nil
 	case p.Refuse:
-		return nil, faulty("payload_too_large", field, "must be at most %d bytes", p.most())
+		return nil, faulty("payload_too_large", field, "must be at most %d bytes", p.limit())
 	default:
 		return p.truncate(masked, len(raw)), nil
 	}
 }
 
-// truncatedMark is the beginning of a truncated payload.
-const truncatedMark = `{"truncated":`
-
 // truncate returns an object with the size and the beginning of a payload.
 func (p PayloadPolicy) truncate(payload json.RawMessage, bytes int) json.RawMessage {
 	const slack = 32 // for masks: even "truncated" may be masked
 	object := func(head string) []byte {
-		o := strconv.AppendInt([]byte(truncatedMark+`true,"bytes":`), int64(bytes), 10)
+		o := strconv.AppendInt([]byte(redact.TruncatedMark+`true,"bytes":`), int64(bytes), 10)
 		o = append(o, `,"head":`...)
 		o, _ = jsontext.AppendQuote(o, head) // it is valid UTF-8
 		return append(o, '}')
 	}
-	room := p.most() - len(object("")) - slack
-	head := p.Redact.shorten(string(payload[:min(len(payload), room)]), func(s string) string { return quotedPrefix(s, room) })
+	room := p.limit() - len(object("")) - slack
+	head := p.Redact.Shorten(string(payload[:min(len(payload), room)]), func(s string) string { return quotedPrefix(s, room) })
 	return p.Redact.JSON(object(head))
 }
 
 // quotedPrefix returns the longest prefix of s that takes at most limit bytes as a JSON string, without its quotation marks.
 // It cuts no rune.
-func quotedPrefix(s string, most int) string {
+func quotedPrefix(s string, limit int) string {
 	size := 0
 	for i := 0; i < len(s); {
 		char, width := utf8.DecodeRuneInString(s[i:])
@@ -90,7 +89,7 @@ func quotedPrefix(s string, most int) string {
 		default:
 			size += width
 		}
-		if size > most {
+		if size > limit {
 			return s[:i]
 		}
 		i += width
@@ -105,7 +104,7 @@ func (p PayloadPolicy) errorMessage(message string) string {
 		return masked
 	}
 	mark := fmt.Sprintf(" … (cut; it had %d bytes)", len(message))
-	head := p.Redact.shorten(masked, func(s string) string {
+	head := p.Redact.Shorten(masked, func(s string) string {
 		end := min(len(s), MaxErrorMessage-len(mark))
 		for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
 			end--

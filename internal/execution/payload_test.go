@@ -8,18 +8,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
-func redaction(t testing.TB, rules ...string) execution.Redaction {
+func redaction(t testing.TB, rules ...string) redact.Rules {
 	t.Helper()
-	r, err := execution.ParseRedaction(rules)
+	r, err := redact.ParseRules(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// TestStorable wants what can be stored to stay as it is, and everything else to become something that can be.
+// TestStorable checks that payloads that can be stored stay unchanged, and that all others become storable.
 func TestStorable(t *testing.T) {
 	t.Parallel()
 	nested := func(depth int) string { return strings.Repeat(`{"a":[`, depth/2) + strings.Repeat(`]}`, depth/2) }
@@ -93,7 +94,7 @@ func TestTruncate(t *testing.T) {
 		name    string
 		policy  execution.PayloadPolicy
 		payload string
-		want    string // the head's beginning; - : not truncated
+		want    string // prefix of the head; "-" if not truncated
 	}{
 		{"fits", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 298) + `"`, "-"},
 		{"is a byte too large", execution.PayloadPolicy{Max: 300}, `"` + strings.Repeat("x", 299) + `"`, `"xxx`},
@@ -139,11 +140,11 @@ func TestTruncate(t *testing.T) {
 			if fault := tt.policy.Apply(&e); fault != nil {
 				t.Fatal(fault)
 			}
-			most := max(tt.policy.Max, execution.MinPayload)
+			limit := max(tt.policy.Max, execution.MinPayload)
 			if tt.policy.Max == 0 {
-				most = execution.DefaultPayload
+				limit = execution.DefaultPayload
 			}
-			if len(e.Input) > most || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
+			if len(e.Input) > limit || !json.Valid(e.Input) || !utf8.Valid(e.Input) {
 				t.Fatalf("got %d bytes: %s", len(e.Input), e.Input)
 			}
 			var got struct {
@@ -159,7 +160,7 @@ func TestTruncate(t *testing.T) {
 				t.Errorf("want a head that begins with %s, got %v in %s", tt.want, err, e.Input)
 			} else if got.Bytes != float64(len(tt.payload)) && got.Bytes != "[redacted]" {
 				t.Errorf("want %d bytes, got %v", len(tt.payload), got.Bytes)
-			} else if want := most - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
+			} else if want := limit - 110; tt.policy.Redact.Empty() && len(e.Input) < want {
 				t.Errorf("a head of %d bytes, though there is room", len(got.Head))
 			}
 			once := string(e.Input)
@@ -268,7 +269,7 @@ func FuzzSanitize(f *testing.F) {
 func BenchmarkApply(b *testing.B) {
 	message := strings.Repeat(`{"role":"user","content":"Please write to me@example.com about order 12345, \"soon\"."},`, 500)
 	payload := json.RawMessage(fmt.Sprintf(`{"messages":[%s]}`, strings.TrimSuffix(message, ",")))
-	for name, redact := range map[string]execution.Redaction{
+	for name, rules := range map[string]redact.Rules{
 		"no rules": {},
 		"names":    redaction(b, "key:password", "key:*token*"),
 		"builtins": redaction(b, "builtin:email", "builtin:credit-card", "builtin:secrets"),
@@ -278,7 +279,7 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				e := execution.Execution{Input: payload}
-				if fault := (execution.PayloadPolicy{Max: 1 << 20, Redact: redact}).Apply(&e); fault != nil {
+				if fault := (execution.PayloadPolicy{Max: 1 << 20, Redact: rules}).Apply(&e); fault != nil {
 					b.Fatal(fault)
 				}
 			}
@@ -301,11 +302,11 @@ func BenchmarkSanitize(b *testing.B) {
 	}
 }
 
-// BenchmarkRedactText masks an answer of a model as most are: prose with a block of JSON.
+// BenchmarkRedactText masks a typical model response: prose with a block of JSON.
 func BenchmarkRedactText(b *testing.B) {
 	text := strings.Repeat("Here is what you asked for, as of today: the order is on its way.\n", 10) +
 		"```json\n" + strings.Repeat(`{"order": 12345, "to": "me@example.com", "password": "hunter2"}`+"\n", 5) + "```\n"
-	for name, redact := range map[string]execution.Redaction{
+	for name, rules := range map[string]redact.Rules{
 		"names":    redaction(b, "key:password", "key:*token*"),
 		"builtins": redaction(b, "builtin:email", "builtin:credit-card", "builtin:secrets"),
 	} {
@@ -313,7 +314,7 @@ func BenchmarkRedactText(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				redact.Text(text)
+				rules.Text(text)
 			}
 		})
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 // Limits of the keys of pseudonyms.
@@ -32,13 +34,13 @@ var pseudonymEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 // figures, and cannot be identified without the key. Replacing is idempotent. A nil Pseudonyms keeps all names.
 type Pseudonyms struct {
 	keys   [][]byte // the first makes new pseudonyms; all recognize stored ones
-	redact Redaction
+	redact redact.Rules
 }
 
 // NewPseudonyms parses keys, one a line; blank lines are ignored. In the names of agents and variants, which are
 // programs, it masks what redact finds anywhere. No error contains a key.
-func NewPseudonyms(keys string, redact Redaction) (*Pseudonyms, error) {
-	p := &Pseudonyms{redact: Redaction{find: redact.find}}
+func NewPseudonyms(keys string, rules redact.Rules) (*Pseudonyms, error) {
+	p := &Pseudonyms{redact: rules.Anywhere()}
 	n := 0
 	for line := range strings.Lines(keys) {
 		n++
@@ -117,7 +119,7 @@ func (p *Pseudonyms) program(name string) string {
 	if masked == name || len(masked) <= MaxName {
 		return masked
 	}
-	return p.redact.shorten(masked, func(s string) string {
+	return p.redact.Shorten(masked, func(s string) string {
 		end := min(len(s), MaxName)
 		for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
 			end--

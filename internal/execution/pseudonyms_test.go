@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/redact"
 )
 
 const (
@@ -96,7 +97,7 @@ func TestPseudonymKeys(t *testing.T) {
 		newKey + "\n\n" + newKey:       "line 3: the key is duplicated",
 		strings.Repeat(newKey+"\n", 2): "line 2: the key is duplicated",
 	} {
-		if _, err := execution.NewPseudonyms(keys, execution.Redaction{}); err == nil || err.Error() != want {
+		if _, err := execution.NewPseudonyms(keys, redact.Rules{}); err == nil || err.Error() != want {
 			t.Errorf("%q: want %s, got %v", keys, want, err)
 		}
 	}
@@ -104,7 +105,7 @@ func TestPseudonymKeys(t *testing.T) {
 	for i := range 9 {
 		many.WriteString(strings.Repeat(string(rune('a'+i)), 32) + "\n")
 	}
-	if _, err := execution.NewPseudonyms(many.String(), execution.Redaction{}); err == nil {
+	if _, err := execution.NewPseudonyms(many.String(), redact.Rules{}); err == nil {
 		t.Error("want at most 8 keys")
 	}
 }

@@ -60,7 +60,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// checkSegments wants parts of a window that fill it without a gap, are made of whole buckets, and are few.
+// checkSegments checks that segments fill the window without gaps, are made of whole buckets and are few.
 func checkSegments(t *rapid.T, w execution.Window, got []execution.Segment, widths []time.Duration) {
 	got = slices.Clone(got)
 	slices.SortFunc(got, func(a, b execution.Segment) int { return a.From.Compare(b.From) })
@@ -75,7 +75,7 @@ func checkSegments(t *rapid.T, w execution.Window, got []execution.Segment, widt
 		if !s.From.Truncate(s.Width).Equal(s.From) || !s.To.Truncate(s.Width).Equal(s.To) {
 			t.Errorf("not made of whole buckets: %v", s)
 		}
-		// Nothing narrow where something wider would do.
+		// No narrow segment where a wider one fits.
 		if i := slices.Index(widths, s.Width); i+1 < len(widths) && s.To.Sub(s.From) >= 2*widths[i+1] {
 			t.Errorf("not as few as can be: %v", s)
 		}
@@ -86,7 +86,7 @@ func checkSegments(t *rapid.T, w execution.Window, got []execution.Segment, widt
 	}
 }
 
-// moments draws times to the second around noon, up to days from it.
+// moments returns a generator of times in whole seconds, up to some days from noon.
 func moments() *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
 		scale := rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 15 * time.Minute, time.Hour, 24 * time.Hour}).Draw(t, "scale")
@@ -113,12 +113,12 @@ func TestSegmentsFillTheWindow(t *testing.T) {
 	})
 }
 
-// TestAlignedWindowIsKept: a window that was aligned is divided into nothing but buckets that are kept.
+// TestAlignedWindowIsKept checks that an aligned window is divided only into buckets that are still kept.
 func TestAlignedWindowIsKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		since := []time.Time{moments().Draw(t, "hours")}
-		for _, name := range []string{"quarters", "minutes"} { // the narrower, the shorter
+		for _, name := range []string{"quarters", "minutes"} { // narrower widths have the shorter retention
 			since = append(since, since[len(since)-1].Add(time.Duration(rapid.Int64Range(0, int64(50*time.Hour)).Draw(t, name))))
 		}
 		kept := execution.Kept{Hours: since[0], Quarters: since[1], Minutes: since[2]}
@@ -137,7 +137,7 @@ func TestAlignedWindowIsKept(t *testing.T) {
 		if got.From.Before(got.To) {
 			checkSegments(t, got, segments, widths)
 		}
-		// Clean-up leaves everything for an hour more, so nothing was kept for less than that.
+		// Clean-up keeps everything for one more hour, so no retention is shorter than that.
 		now := kept.Minutes.Add(time.Duration(rapid.Int64Range(int64(time.Hour), int64(50*time.Hour)).Draw(t, "now")))
 		for _, s := range append(segments, execution.Differences(got, now, widths...)...) {
 			begin := map[time.Duration]time.Time{execution.MinuteWide: kept.Minutes, execution.QuarterWide: kept.Quarters, execution.HourWide: kept.Hours}[s.Width]
@@ -158,7 +158,7 @@ func TestAlign(t *testing.T) {
 		{"2026-01-31 23:59", "2026-03-09 23:44", "2026-01-31 00:00", "2026-03-10 00:00"},
 		{"2026-01-30 01:00", "2026-01-30 02:00", "2026-01-30 00:00", "2026-01-31 00:00"},
 		{"2026-01-30 00:00", "2026-01-31 00:00", "2026-01-30 00:00", "2026-01-31 00:00"},
-		{"2027-01-30 01:07", "2027-01-30 02:08", "2027-01-30 01:07", "2027-01-30 02:08"}, // what is to come is kept
+		{"2027-01-30 01:07", "2027-01-30 02:08", "2027-01-30 01:07", "2027-01-30 02:08"}, // the future is kept
 	} {
 		got := kept.Align(execution.Window{From: clock(tt.from), To: clock(tt.to)})
 		if want := (execution.Window{From: clock(tt.wantFrom), To: clock(tt.wantTo)}); got != want {

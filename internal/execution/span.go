@@ -4,7 +4,7 @@ package execution
 func (s Span) Check() *Fault {
 	for _, text := range []struct {
 		field, value string
-		most         int
+		limit        int
 		required     bool
 	}{
 		{"trace_id", s.TraceID, MaxID, true},
@@ -14,7 +14,7 @@ func (s Span) Check() *Fault {
 		{"user_id", s.User, MaxUser, false},
 		{"session_id", s.Session, MaxUser, false},
 	} {
-		if fault := checkName(text.field, text.value, text.most, text.required); fault != nil {
+		if fault := checkName(text.field, text.value, text.limit, text.required); fault != nil {
 			return fault
 		}
 	}

@@ -3,6 +3,8 @@ package execution
 import (
 	"encoding/binary"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // storable reports whether raw is one JSON value that jsonb stores unchanged. It is far cheaper than a decoder
@@ -162,7 +164,7 @@ func afterEscape(raw []byte, i int) int {
 		return -1
 	}
 	const size = len(`\u0000`)
-	switch unit := hexUnit(raw, i); {
+	switch unit := text.HexUnit(raw, i); {
 	case unit <= 0: // not an escape, or NUL
 		return -1
 	case unit < 0xD800 || unit > 0xDFFF:
@@ -170,29 +172,10 @@ func afterEscape(raw []byte, i int) int {
 	case unit >= 0xDC00:
 		return -1
 	}
-	if low := hexUnit(raw, i+size); low < 0xDC00 || low > 0xDFFF {
+	if low := text.HexUnit(raw, i+size); low < 0xDC00 || low > 0xDFFF {
 		return -1
 	}
 	return i + 2*size
-}
-
-// hexUnit returns the UTF-16 code unit that is escaped at i; -1 if there is none.
-func hexUnit(raw []byte, i int) int {
-	if len(raw)-i < len(`\u0000`) || raw[i] != '\\' || raw[i+1] != 'u' {
-		return -1
-	}
-	unit := 0
-	for _, c := range raw[i+2 : i+6] {
-		switch {
-		case isDigit(c):
-			unit = unit<<4 | int(c-'0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			unit = unit<<4 | int(c|0x20-'a'+10)
-		default:
-			return -1
-		}
-	}
-	return unit
 }
 
 // afterNumber returns the index after the number at i, and by how many digits it grows in the database; -1 if it cannot
@@ -253,3 +236,5 @@ func afterLiteral(raw []byte, i int) int {
 	}
 	return -1
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Bounds of an agent's fields.
@@ -98,7 +101,7 @@ func (a *Agent) Validate() error {
 		return err
 	}
 	if a.PollInterval < MinPollInterval || a.PollInterval > MaxPollInterval {
-		return invalid("poll_interval_seconds", "must be from 1 to 3600")
+		return fault.InvalidField("poll_interval_seconds", "must be from 1 to 3600")
 	}
 	return validateLabels(a.Labels)
 }
@@ -107,16 +110,16 @@ func (a *Agent) Validate() error {
 // digit. field is its name in the error.
 func ValidateAgentID(field, id string) error {
 	if id == "" {
-		return invalid(field, "must not be empty")
+		return fault.InvalidField(field, "must not be empty")
 	}
 	if len(id) > MaxIDLength {
-		return invalid(field, "must be at most %d characters", MaxIDLength)
+		return fault.InvalidField(field, "must be at most %d characters", MaxIDLength)
 	}
 	for i := range len(id) {
 		c := id[i]
 		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !alphanumeric && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return invalid(field, "must be letters, digits, '.', '_' or '-', starting with a letter or a digit")
+			return fault.InvalidField(field, "must be letters, digits, '.', '_' or '-', starting with a letter or a digit")
 		}
 	}
 	return nil
@@ -124,14 +127,14 @@ func ValidateAgentID(field, id string) error {
 
 func validateLabels(labels map[string]string) error {
 	if len(labels) > MaxLabels {
-		return invalid("labels", "must be at most %d", MaxLabels)
+		return fault.InvalidField("labels", "must be at most %d", MaxLabels)
 	}
 	for key, value := range labels {
-		if fault := LabelKeyFault(key); fault != "" {
-			return invalid("labels", "key %q: %s", clip(key), fault)
+		if problem := LabelKeyFault(key); problem != "" {
+			return fault.InvalidField("labels", "key %q: %s", text.Clip(key, 80), problem)
 		}
-		if fault := LabelValueFault(value); fault != "" {
-			return invalid("labels."+key, "%s", fault)
+		if problem := LabelValueFault(value); problem != "" {
+			return fault.InvalidField("labels."+key, "%s", problem)
 		}
 	}
 	return nil
@@ -156,7 +159,7 @@ func validateLine(field, s string, minBytes, maxBytes int) error {
 		return err
 	}
 	if strings.ContainsFunc(s, unicode.IsControl) {
-		return invalid(field, "must not contain control characters")
+		return fault.InvalidField(field, "must not contain control characters")
 	}
 	return nil
 }
@@ -165,21 +168,13 @@ func validateLine(field, s string, minBytes, maxBytes int) error {
 func validateText(field, s string, minBytes, maxBytes int) error {
 	switch {
 	case len(s) < minBytes:
-		return invalid(field, "must not be empty")
+		return fault.InvalidField(field, "must not be empty")
 	case len(s) > maxBytes:
-		return invalid(field, "must be at most %d bytes", maxBytes)
+		return fault.InvalidField(field, "must be at most %d bytes", maxBytes)
 	case !utf8.ValidString(s):
-		return invalid(field, "must be valid UTF-8")
+		return fault.InvalidField(field, "must be valid UTF-8")
 	case strings.ContainsRune(s, 0):
-		return invalid(field, "must not contain a NUL character")
+		return fault.InvalidField(field, "must not contain a NUL character")
 	}
 	return nil
-}
-
-func clip(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

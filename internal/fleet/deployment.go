@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/fault"
 )
 
 // Bounds of a deployment's fields.
@@ -98,13 +100,13 @@ func (n *NewDeployment) Validate() error {
 	}
 	switch {
 	case len(n.Spec) == 0 || n.Spec[0] != '{':
-		return invalid("spec", "must be a JSON object")
+		return fault.InvalidField("spec", "must be a JSON object")
 	case len(n.Spec) > MaxSpec:
-		return invalid("spec", "must be at most %d bytes", MaxSpec)
+		return fault.InvalidField("spec", "must be at most %d bytes", MaxSpec)
 	case n.MaxAttempts < 1 || n.MaxAttempts > MaxAttempts:
-		return invalid("max_attempts", "must be from 1 to %d", MaxAttempts)
+		return fault.InvalidField("max_attempts", "must be from 1 to %d", MaxAttempts)
 	case n.Lease < MinLease || n.Lease > MaxLease:
-		return invalid("lease_seconds", "must be from %d to %d", int(MinLease.Seconds()), int(MaxLease.Seconds()))
+		return fault.InvalidField("lease_seconds", "must be from %d to %d", int(MinLease.Seconds()), int(MaxLease.Seconds()))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -90,9 +91,9 @@ func TestValidate(t *testing.T) {
 		"output with NUL":     {report(func(r *fleet.Report) { r.Output = ptr("\x00") }), "output"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var fault *fleet.Error
-			errors.As(tt.err, &fault)
-			if got := fault; (got == nil) != (tt.field == "") || got != nil && (got.Field != tt.field || got.Kind != fleet.Invalid) {
+			var problem *fault.Error
+			errors.As(tt.err, &problem)
+			if got := problem; (got == nil) != (tt.field == "") || got != nil && (got.Field != tt.field || got.Kind != fault.Invalid) {
 				t.Errorf("want a fault of %q, got %v", tt.field, tt.err)
 			}
 		})
@@ -168,8 +169,8 @@ func TestPacing(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		wait, limit   time.Duration
-		most, atLeast time.Duration
+		wait, limit      time.Duration
+		longest, atLeast time.Duration
 	}{
 		{0, time.Minute, 0, 0},
 		{2 * time.Second, time.Minute, 2 * time.Second, 2 * time.Second},
@@ -178,9 +179,9 @@ func TestPacing(t *testing.T) {
 		{time.Minute, time.Second, time.Second, time.Second},
 		{time.Minute, 0, 0, 0},
 	} {
-		most, atLeast := fleet.HoldTime(tt.wait, tt.limit, 0), fleet.HoldTime(tt.wait, tt.limit, 1)
-		if most.Round(time.Millisecond) != tt.most || atLeast.Round(time.Millisecond) != tt.atLeast {
-			t.Errorf("a wait of %s, at most %s: got %s to %s, want %s to %s", tt.wait, tt.limit, atLeast, most, tt.atLeast, tt.most)
+		longest, atLeast := fleet.HoldTime(tt.wait, tt.limit, 0), fleet.HoldTime(tt.wait, tt.limit, 1)
+		if longest.Round(time.Millisecond) != tt.longest || atLeast.Round(time.Millisecond) != tt.atLeast {
+			t.Errorf("a wait of %s, at most %s: got %s to %s, want %s to %s", tt.wait, tt.limit, atLeast, longest, tt.atLeast, tt.longest)
 		}
 	}
 	if low, high := fleet.Jitter(10*time.Second, 0), fleet.Jitter(10*time.Second, 1); low != 9*time.Second || high != 11*time.Second {

@@ -6,10 +6,13 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // ErrEnrollmentFull is returned when an enrollment token has reached its maximum number of agents.
-var ErrEnrollmentFull = &Error{Kind: Limited, Code: "enrollment_full", Detail: "the enrollment token has enrolled as many agents as it may; an administrator must delete some or raise the limit"}
+var ErrEnrollmentFull = &fault.Error{Kind: fault.Limited, Code: "enrollment_full", Detail: "the enrollment token has enrolled as many agents as it may; an administrator must delete some or raise the limit"}
 
 // Grant is what an enrollment token permits.
 type Grant struct {
@@ -27,7 +30,7 @@ func (g *Grant) Fingerprint() string { return hex.EncodeToString(g.Token[:8]) }
 // Admit returns the agent with the grant's labels, or an error if the grant does not permit it at now.
 func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
 	if !g.Expires.IsZero() && !now.Before(g.Expires) {
-		return a, &Error{Kind: Forbidden, Code: "token_expired", Detail: "the enrollment token has expired"}
+		return a, &fault.Error{Kind: fault.Forbidden, Code: "token_expired", Detail: "the enrollment token has expired"}
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Labels)) {
 		fixed, isFixed := g.Labels[key]
@@ -49,5 +52,5 @@ func (g *Grant) Admit(a Agent, now time.Time) (Agent, error) {
 }
 
 func forbiddenLabel(code, key, detail string) error {
-	return &Error{Kind: Forbidden, Code: code, Field: "labels." + clip(key), Detail: detail}
+	return &fault.Error{Kind: fault.Forbidden, Code: code, Field: "labels." + text.Clip(key, 80), Detail: detail}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
@@ -37,9 +38,9 @@ func TestGrantAdmits(t *testing.T) {
 		"expired":                 {over, nil, nil, "token_expired", ""},
 	} {
 		got, err := tt.grant.Admit(fleet.Agent{ID: "a", Labels: tt.labels, PollInterval: time.Second}, now)
-		var fault *fleet.Error
+		var problem *fault.Error
 		if tt.code != "" {
-			if !errors.As(err, &fault) || fault.Code != tt.code || fault.Field != tt.field || fault.Kind != fleet.Forbidden {
+			if !errors.As(err, &problem) || problem.Code != tt.code || problem.Field != tt.field || problem.Kind != fault.Forbidden {
 				t.Errorf("%s: want %s of %q, got %v", name, tt.code, tt.field, err)
 			}
 			continue

@@ -5,7 +5,7 @@ package fleet
 // exceed MaxLog.
 func LogTail(end, offset int64, chunk []byte) ([]byte, error) {
 	if offset > end {
-		return nil, ErrLogGap.with("the log ends at %d", end)
+		return nil, ErrLogGap.With("the log ends at %d", end)
 	}
 	known := end - offset
 	if known >= int64(len(chunk)) {
@@ -13,7 +13,7 @@ func LogTail(end, offset int64, chunk []byte) ([]byte, error) {
 	}
 	fresh := chunk[known:]
 	if end+int64(len(fresh)) > MaxLog {
-		return nil, ErrLogFull.with("an attempt's log is at most %d bytes", MaxLog)
+		return nil, ErrLogFull.With("an attempt's log is at most %d bytes", MaxLog)
 	}
 	return fresh, nil
 }

@@ -3,6 +3,9 @@ package fleet
 import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // MaxSelector bounds a selector's length in bytes.
@@ -13,19 +16,19 @@ type Selector struct{ parsed labels.Selector }
 
 // ParseSelector reads a selector. field is the name by which a fault calls it. The empty selector is refused: who
 // means the whole fleet should have to say so.
-func ParseSelector(field, text string) (Selector, error) {
-	if text == "" {
-		return Selector{}, invalid(field, "must not be empty")
+func ParseSelector(field, s string) (Selector, error) {
+	if s == "" {
+		return Selector{}, fault.InvalidField(field, "must not be empty")
 	}
-	if len(text) > MaxSelector {
-		return Selector{}, invalid(field, "must be at most %d bytes", MaxSelector)
+	if len(s) > MaxSelector {
+		return Selector{}, fault.InvalidField(field, "must be at most %d bytes", MaxSelector)
 	}
-	parsed, err := labels.Parse(text)
+	parsed, err := labels.Parse(s)
 	if err != nil {
-		return Selector{}, invalid(field, "%s", clip(err.Error()))
+		return Selector{}, fault.InvalidField(field, "%s", text.Clip(err.Error(), 80))
 	}
 	if parsed.Empty() {
-		return Selector{}, invalid(field, "must name at least one label")
+		return Selector{}, fault.InvalidField(field, "must name at least one label")
 	}
 	return Selector{parsed}, nil
 }

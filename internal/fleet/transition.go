@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/watchbill/watchbill/internal/fault"
+)
 
 // Report is what an agent says of one attempt at a deployment. A nil pointer says nothing of that field.
 type Report struct {
@@ -17,11 +21,11 @@ type Report struct {
 func (r *Report) Validate() error {
 	switch {
 	case r.Attempt < 1 || r.Attempt > MaxAttempts:
-		return invalid("attempt", "must be from 1 to %d", MaxAttempts)
+		return fault.InvalidField("attempt", "must be from 1 to %d", MaxAttempts)
 	case r.Status != Running && r.Status != Succeeded && r.Status != Failed:
-		return invalid("status", "must be running, succeeded or failed")
+		return fault.InvalidField("status", "must be running, succeeded or failed")
 	case r.Progress != nil && !(*r.Progress >= 0 && *r.Progress <= 100):
-		return invalid("progress", "must be from 0 to 100")
+		return fault.InvalidField("progress", "must be from 0 to 100")
 	}
 	if err := validateText("claim", r.Claim, 1, MaxClaim); err != nil {
 		return err
@@ -52,7 +56,7 @@ func (d Deployment) Apply(r Report, superseded *Attempt, now time.Time, backoff 
 		if superseded.records(r) {
 			return Transition{Next: d}, nil
 		}
-		return Transition{}, ErrStaleAttempt.with("the deployment is on attempt %d", d.Attempt)
+		return Transition{}, ErrStaleAttempt.With("the deployment is on attempt %d", d.Attempt)
 	}
 	switch d.Status {
 	case Pending:
@@ -66,9 +70,9 @@ func (d Deployment) Apply(r Report, superseded *Attempt, now time.Time, backoff 
 			return Transition{Next: d}, nil
 		}
 		if r.Claim == d.Claim && r.Status != Running && d.Status != TimedOut {
-			return Transition{}, ErrAlreadyRecorded.with("%s is recorded for attempt %d", d.Status, d.Attempt)
+			return Transition{}, ErrAlreadyRecorded.With("%s is recorded for attempt %d", d.Status, d.Attempt)
 		}
-		return Transition{}, ErrFinished.with("the deployment is %s", d.Status)
+		return Transition{}, ErrFinished.With("the deployment is %s", d.Status)
 	}
 }
 
@@ -121,7 +125,7 @@ func (d Deployment) Cancel(now time.Time) (Transition, error) {
 		return Transition{Next: d}, nil
 	}
 	if d.Status.Finished() {
-		return Transition{}, ErrFinished.with("the deployment is %s", d.Status)
+		return Transition{}, ErrFinished.With("the deployment is %s", d.Status)
 	}
 	wasPending := d.Status == Pending
 	return Transition{Next: d.finish(Cancelled, now), Changed: true, Delivery: wasPending}, nil

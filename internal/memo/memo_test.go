@@ -36,8 +36,8 @@ func TestMemo(t *testing.T) {
 	all.Wait()
 }
 
-// TestMemoRemembers checks that the function is called once per name.
-func TestMemoRemembers(t *testing.T) {
+// TestMemoReturnsStoredValues checks that the function is called once per name.
+func TestMemoReturnsStoredValues(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	m := memo.New(func(string) int { calls++; return calls })

@@ -80,9 +80,9 @@ func (f *fleet) ask(i, n int) bool {
 	return d.Allowed
 }
 
-// most returns the maximum that one replica admitted within any span of this length.
-func (f *fleet) most(span time.Duration) int64 {
-	most := int64(0)
+// ceiling returns the maximum that one replica admitted within any span of this length.
+func (f *fleet) ceiling(span time.Duration) int64 {
+	ceiling := int64(0)
 	for replica := range f.replicas {
 		sum, from := int64(0), 0
 		for _, one := range f.let {
@@ -95,22 +95,22 @@ func (f *fleet) most(span time.Duration) int64 {
 					sum -= f.let[from].n
 				}
 			}
-			most = max(most, sum)
+			ceiling = max(ceiling, sum)
 		}
 	}
-	return most
+	return ceiling
 }
 
 // beyond returns the maximum, over all periods, of the admissions less the refill in that period.
 func (f *fleet) beyond(limit Limit) float64 {
-	most, sum, least := 0.0, 0.0, 0.0
+	ceiling, sum, minimum := 0.0, 0.0, 0.0
 	for _, one := range f.let {
 		back := one.at.Seconds() * float64(limit.Rate) / limit.Window.Seconds()
-		least = min(least, sum-back) // a period that begins with this admission
+		minimum = min(minimum, sum-back) // a period that begins with this admission
 		sum += float64(one.n)
-		most = max(most, sum-back-least)
+		ceiling = max(ceiling, sum-back-minimum)
 	}
-	return most
+	return ceiling
 }
 
 // TestBound: for all requests and sync durations, the replicas together admit at most the sum of the limit; for each
@@ -148,7 +148,7 @@ func TestBound(t *testing.T) {
 		}
 
 		takes := 2*slowest + 2*step
-		one := float64(f.most(max(time.Second, takes) + takes + 2*step))
+		one := float64(f.ceiling(max(time.Second, takes) + takes + 2*step))
 		bound := float64(limit.Burst) + float64(replicas-1)*one + float64(limit.Rate)/limit.Window.Seconds()*(slowest+step).Seconds()
 		for _, r := range f.replicas {
 			bound += float64(len(r.failed)) * one
@@ -182,15 +182,15 @@ func TestFullLoad(t *testing.T) {
 			total += float64(one.n)
 			each[one.replica] += float64(one.n)
 		}
-		least := rate*ran.Seconds() + float64(limit.Burst) - 1 // what one bucket would have admitted
-		if most := least + float64(replicas-1)*(float64(limit.Burst)+rate*1.1) + 1; total < least-rate*2 || total > most {
-			t.Errorf("%s over %d: want from %.0f to %.0f let in, got %.0f", rule, replicas, least-rate*2, most, total)
+		minimum := rate*ran.Seconds() + float64(limit.Burst) - 1 // what one bucket would have admitted
+		if ceiling := minimum + float64(replicas-1)*(float64(limit.Burst)+rate*1.1) + 1; total < minimum-rate*2 || total > ceiling {
+			t.Errorf("%s over %d: want from %.0f to %.0f let in, got %.0f", rule, replicas, minimum-rate*2, ceiling, total)
 		}
 		for i, n := range each {
 			if fair := total / float64(replicas); n < fair/2 || n > fair*2 {
 				t.Errorf("%s over %d: replica %d let %.0f of %.0f in", rule, replicas, i, n, total)
 			}
 		}
-		t.Logf("%s over %d: %.0f; one bucket: %.0f", rule, replicas, total, least)
+		t.Logf("%s over %d: %.0f; one bucket: %.0f", rule, replicas, total, minimum)
 	}
 }

@@ -92,12 +92,12 @@ func (b *bucket) idle() bool {
 // owe lowers the level to that of a bucket that is full in fullIn, as all replicas together have it, minus what was taken
 // here since. It never raises the level.
 func (b *bucket) owe(fullIn time.Duration) {
-	const most = 1 << 61
+	const limit = 1 << 61
 	var owed int64
 	if fullIn >= 0 {
-		owed = min(scale(int64(fullIn), b.Rate, b.tick), most)
+		owed = min(scale(int64(fullIn), b.Rate, b.tick), limit)
 	} else {
-		owed = -min(scale(-int64(fullIn), b.Rate, b.tick), most)
+		owed = -min(scale(-int64(fullIn), b.Rate, b.tick), limit)
 	}
 	b.level = min(b.level, b.full-owed-b.taken*b.one)
 }

@@ -89,7 +89,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-func TestMoreThanABurstIsNeverLetIn(t *testing.T) {
+func TestBurstIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	l, c := newLimiter(t, "ingest/token=10/s:burst=20", "ingest/user=100/s")
 	who := Subject{User: "u", Token: [32]byte{1}}
@@ -170,8 +170,8 @@ var anyLimit = rapid.Custom(func(t *rapid.T) Limit {
 	if rapid.Bool().Draw(t, "small") {
 		l.Rate = rapid.Int64Range(1, 100).Draw(t, "small rate")
 	}
-	most := min(maxBurst, int64(float64(maxRefill)/float64(l.Window)*float64(l.Rate)))
-	l.Burst = rapid.Int64Range(1, most).Draw(t, "burst")
+	limit := min(maxBurst, int64(float64(maxRefill)/float64(l.Window)*float64(l.Rate)))
+	l.Burst = rapid.Int64Range(1, limit).Draw(t, "burst")
 	return l
 })
 

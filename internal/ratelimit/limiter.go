@@ -88,7 +88,7 @@ func New(opts Options) *Limiter {
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
-	l := &Limiter{opts: opts, begun: opts.Now(), table: table{most: opts.MaxKeys}}
+	l := &Limiter{opts: opts, begun: opts.Now(), table: table{limit: opts.MaxKeys}}
 	names := opts.Limits.names()
 	for i, limit := range opts.Limits {
 		tick := unitOf(limit.Window).tick
@@ -197,7 +197,7 @@ func (l *Limiter) take(b *bucket) {
 	if l.opts.Store == nil {
 		return
 	}
-	b.taken = min(b.taken+b.asked, mostTaken)
+	b.taken = min(b.taken+b.asked, maxTaken)
 	if !b.listed {
 		b.listed = true
 		l.pending = append(l.pending, b)

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
 // left returns what remains of each limit.
@@ -24,7 +24,7 @@ func left(d Decision) map[string]int64 {
 	return all
 }
 
-func TestWithoutLimitsEverythingIsLetIn(t *testing.T) {
+func TestNoLimitsAdmitEverything(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, "ingest/user=1/s")
 	for range 3 {
@@ -34,7 +34,7 @@ func TestWithoutLimitsEverythingIsLetIn(t *testing.T) {
 	}
 }
 
-func TestEachHasABucketOfHisOwn(t *testing.T) {
+func TestBucketsAreSeparate(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, "gateway/user=2/m", "gateway/agent=3/m", "gateway/token=4/m", "gateway=100/m", "ingest/user=1/m")
 	one := Subject{User: "u", Agent: "a", Token: [32]byte{1}}
@@ -244,7 +244,7 @@ func TestSample(t *testing.T) {
 	l.Take(Gateway, Subject{Agent: "a"}, 1)
 	l.Take(Gateway, Subject{User: "v"}, 3)         // by one or both of the user's limits: that counts once
 	l.Take(Ingest, Subject{Token: [32]byte{1}}, 0) // only checked
-	want := telemetry.LimitSample{Keys: 6, Decisions: []telemetry.LimitDecisions{
+	want := metrics.LimitSample{Keys: 6, Decisions: []metrics.LimitDecisions{
 		{Scope: "gateway", By: "user", Allowed: 2, Limited: 3},
 		{Scope: "gateway", By: "agent", Allowed: 3},
 		{Scope: "gateway", By: "all", Allowed: 3},

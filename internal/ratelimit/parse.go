@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Limits of a rule's values.
@@ -29,7 +31,7 @@ func Parse(rules []string) (Limits, error) {
 	for _, rule := range rules {
 		limit, wrong := parse(rule)
 		for _, what := range wrong {
-			faults = append(faults, fmt.Errorf("--limit %s: %s", quoted(rule), what))
+			faults = append(faults, fmt.Errorf("--limit %s: %s", text.Quote(rule, 60), what))
 		}
 		if len(wrong) > 0 {
 			continue
@@ -37,11 +39,11 @@ func Parse(rules []string) (Limits, error) {
 		same := limit
 		same.Burst = 0
 		if seen[same] {
-			faults = append(faults, fmt.Errorf("--limit %s: the same rate is limited twice", quoted(rule)))
+			faults = append(faults, fmt.Errorf("--limit %s: the same rate is limited twice", text.Quote(rule, 60)))
 		}
 		seen[same] = true
 		if count[limit.Scope]++; count[limit.Scope] == MaxLimits+1 {
-			faults = append(faults, fmt.Errorf("--limit %s: %s has more than %d limits", quoted(rule), limit.Scope, MaxLimits))
+			faults = append(faults, fmt.Errorf("--limit %s: %s has more than %d limits", text.Quote(rule, 60), limit.Scope, MaxLimits))
 		}
 		limits = append(limits, limit)
 	}
@@ -62,20 +64,20 @@ func parse(rule string) (Limit, []string) {
 	switch l.Scope = Scope(scope); l.Scope {
 	case Gateway, Ingest, Enroll:
 	default:
-		wrong = append(wrong, "what is limited must be gateway, ingest or enroll, not "+quoted(scope))
+		wrong = append(wrong, "what is limited must be gateway, ingest or enroll, not "+text.Quote(scope, 60))
 	}
 	switch l.By = By(by); {
 	case l.Scope == Enroll && (l.By == ByUser || l.By == ByAgent):
 		wrong = append(wrong, "enroll is limited for each token or for all, not by "+by)
 	case !hasBy, l.By == ByUser, l.By == ByAgent, l.By == ByToken:
 	default:
-		wrong = append(wrong, "whom it is limited for must be user, agent or token, not "+quoted(by))
+		wrong = append(wrong, "whom it is limited for must be user, agent or token, not "+text.Quote(by, 60))
 	}
 	pace, option, hasOption := strings.Cut(quota, ":")
 	rate, per, _ := strings.Cut(pace, "/")
 	var ok bool
 	if l.Rate, ok = positive(rate, maxRate); !ok {
-		wrong = append(wrong, fmt.Sprintf("the rate must be a whole number from 1 to %d, not %s", maxRate, quoted(rate)))
+		wrong = append(wrong, fmt.Sprintf("the rate must be a whole number from 1 to %d, not %s", maxRate, text.Quote(rate, 60)))
 	}
 	for _, u := range units {
 		if u.name == per {
@@ -83,15 +85,15 @@ func parse(rule string) (Limit, []string) {
 		}
 	}
 	if l.Window == 0 {
-		wrong = append(wrong, "the rate is per s, m, h or d, not per "+quoted(per))
+		wrong = append(wrong, "the rate is per s, m, h or d, not per "+text.Quote(per, 60))
 	}
 	l.Burst = l.Rate
 	if hasOption {
 		burst, isBurst := strings.CutPrefix(option, "burst=")
 		if !isBurst {
-			wrong = append(wrong, "after the rate only :burst=N can follow, not "+quoted(option))
+			wrong = append(wrong, "after the rate only :burst=N can follow, not "+text.Quote(option, 60))
 		} else if l.Burst, ok = positive(burst, maxBurst); !ok {
-			wrong = append(wrong, fmt.Sprintf("burst must be a whole number from 1 to %d, not %s", maxBurst, quoted(burst)))
+			wrong = append(wrong, fmt.Sprintf("burst must be a whole number from 1 to %d, not %s", maxBurst, text.Quote(burst, 60)))
 		}
 	}
 	if len(wrong) == 0 && scale(l.Burst, int64(l.Window), l.Rate) > int64(maxRefill) {
@@ -101,19 +103,10 @@ func parse(rule string) (Limit, []string) {
 }
 
 // positive parses a positive decimal number without leading zeros.
-func positive(s string, most int64) (int64, bool) {
+func positive(s string, limit int64) (int64, bool) {
 	if s == "" || s[0] < '1' || s[0] > '9' {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil && n <= most
-}
-
-// quoted quotes a text for a message: printable and at most a few dozen characters.
-func quoted(s string) string {
-	const most = 60
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strconv.Quote(s)
+	return n, err == nil && n <= limit
 }

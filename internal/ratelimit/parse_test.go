@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 func TestParse(t *testing.T) {
@@ -53,7 +55,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseNamesWhatIsWrong(t *testing.T) {
+func TestParseReportsTheFault(t *testing.T) {
 	t.Parallel()
 	const (
 		scope = "what is limited must be gateway, ingest or enroll, not "
@@ -112,7 +114,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		limits, err := Parse([]string{rule})
 		var lines []string
 		for _, what := range want {
-			lines = append(lines, "--limit "+quoted(rule)+": "+what)
+			lines = append(lines, "--limit "+text.Quote(rule, 60)+": "+what)
 		}
 		if limits != nil || err == nil || err.Error() != strings.Join(lines, "\n") {
 			t.Errorf("%q: want\n%s\ngot\n%v (%v)", rule, strings.Join(lines, "\n"), err, limits)

@@ -32,8 +32,8 @@ const (
 	sweepEvery     = 10   // syncs
 	cleanUpEvery   = 60   // syncs
 	// maxOwed bounds what a store returns and maxTaken what it is given, so that sums cannot overflow.
-	mostOwed  = 3 * maxRefill
-	mostTaken = 4 * maxBurst
+	maxOwed  = 3 * maxRefill
+	maxTaken = 4 * maxBurst
 )
 
 // Run exchanges admissions with the other replicas until ctx is done, and once more after that. While exchanges fail each
@@ -101,7 +101,7 @@ func (l *Limiter) Sync(ctx context.Context) error {
 		fullIn, err := l.opts.Store.Exchange(ctx, f.spent)
 		l.arrive(f, fullIn)
 		if err != nil {
-			l.forgive(left)
+			l.waive(left)
 			return err
 		}
 	}
@@ -147,13 +147,13 @@ func (l *Limiter) arrive(f flight, fullIn []time.Duration) {
 		b.flying = false
 		if i < len(fullIn) {
 			b.refill(now)
-			b.owe(min(max(fullIn[i], -mostOwed), mostOwed) - time.Duration(max(now-f.at, 0)))
+			b.owe(min(max(fullIn[i], -maxOwed), maxOwed) - time.Duration(max(now-f.at, 0)))
 		}
 	}
 }
 
 // waive discards what the first n pending buckets would report.
-func (l *Limiter) forgive(n int) {
+func (l *Limiter) waive(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n = min(n, len(l.pending))

@@ -151,7 +151,7 @@ func TestOthersBucketsAreNotTouched(t *testing.T) {
 	}
 }
 
-func TestWhatIsToldNamesNobody(t *testing.T) {
+func TestSharedStateHoldsNoNames(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	s := newStore(c.now)
@@ -173,8 +173,8 @@ func TestWhatIsToldNamesNobody(t *testing.T) {
 	}
 }
 
-// TestAloneNothingChanges: one replica decides the same with a store as without, whenever it syncs.
-func TestAloneNothingChanges(t *testing.T) {
+// TestSingleReplica: one replica decides the same with a store as without, whenever it syncs.
+func TestSingleReplica(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limits := Limits{anyLimit.Draw(t, "limit")}
@@ -201,7 +201,7 @@ func TestAloneNothingChanges(t *testing.T) {
 	})
 }
 
-func TestManyKeysAreToldInSeveralGoes(t *testing.T) {
+func TestManyKeysAreExchangedInBatches(t *testing.T) {
 	t.Parallel()
 	a, b, s, _ := pair(t, "gateway/user=60/m")
 	const users = 2*exchangeAtOnce + 7
@@ -224,8 +224,8 @@ func TestManyKeysAreToldInSeveralGoes(t *testing.T) {
 	}
 }
 
-// TestWhatComesMeanwhile: admissions during a sync are neither lost nor counted twice, and the bucket is not evicted.
-func TestWhatComesMeanwhile(t *testing.T) {
+// TestTakesDuringExchange: admissions during a sync are neither lost nor counted twice, and the bucket is not evicted.
+func TestTakesDuringExchange(t *testing.T) {
 	t.Parallel()
 	a, b, s, c := pair(t, "gateway/user=60/m")
 	b.Take(Gateway, user("u"), 20)
@@ -251,7 +251,7 @@ func TestWhatComesMeanwhile(t *testing.T) {
 	}
 }
 
-func TestAfterTimeWithoutADatabaseNobodyPays(t *testing.T) {
+func TestDatabaseOutageIsNotCharged(t *testing.T) {
 	t.Parallel()
 	a, b, s, c := pair(t, "gateway/user=60/m")
 	s.err = errors.New("away")
@@ -349,7 +349,7 @@ func messages(seen *observer.ObservedLogs) []string {
 	return all
 }
 
-func TestRunWithNothingToDo(t *testing.T) {
+func TestRunWithoutLimits(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string]Options{
 		"no limits": {Now: time.Now, Store: newStore(time.Now)},

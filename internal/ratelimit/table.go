@@ -11,7 +11,7 @@ const (
 
 // table holds the buckets of users, agents and tokens, of all limits.
 type table struct {
-	most      int
+	limit     int
 	all       []*bucket
 	hand      int    // where to look for an eviction next
 	overflows uint64 // how often nothing could be evicted
@@ -38,7 +38,7 @@ func (l *Limiter) bucket(r *rule, who *Subject, now int64) *bucket {
 	default:
 		return r.shared
 	}
-	if !l.table.makeRoom(now) {
+	if !l.table.evict(now) {
 		l.table.overflows++
 		return r.overflow
 	}
@@ -69,8 +69,8 @@ func (t *table) add(r *rule, who *Subject, now int64) *bucket {
 
 // evict reports whether there is space for one more bucket. It moves a clock hand over at most probes buckets and evicts
 // the first full one.
-func (t *table) makeRoom(now int64) bool {
-	if len(t.all) < t.most {
+func (t *table) evict(now int64) bool {
+	if len(t.all) < t.limit {
 		return true
 	}
 	for range min(probes, len(t.all)) {

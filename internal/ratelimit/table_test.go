@@ -9,13 +9,13 @@ import (
 )
 
 // crowded returns a limiter with space for that many buckets.
-func crowded(t tester, most int, rules ...string) (*Limiter, *clock) {
+func crowded(t tester, limit int, rules ...string) (*Limiter, *clock) {
 	t.Helper()
 	c := newClock()
-	return New(Options{Limits: mustParse(t, rules...), Now: c.now, MaxKeys: most}), c
+	return New(Options{Limits: mustParse(t, rules...), Now: c.now, MaxKeys: limit}), c
 }
 
-func TestWhoHasAFullBucketMakesRoom(t *testing.T) {
+func TestFullBucketsAreEvicted(t *testing.T) {
 	t.Parallel()
 	l, c := crowded(t, 100, "gateway/user=60/m")
 	for i := range 10_000 {
@@ -29,7 +29,7 @@ func TestWhoHasAFullBucketMakesRoom(t *testing.T) {
 	}
 }
 
-func TestWhoIsNewSharesABucketWhereThereIsNoRoom(t *testing.T) {
+func TestOverflowBucketIsShared(t *testing.T) {
 	t.Parallel()
 	l, c := crowded(t, 10, "gateway/user=6/m", "gateway/token=6/m")
 	for i := range 10 {
@@ -84,9 +84,9 @@ func TestSweepKeepsWhatIsNotFull(t *testing.T) {
 	}
 }
 
-// TestNobodyGainsByBeingForgotten: however small the table, a user with a bucket is admitted no more often than the bucket
+// TestEvictionGrantsNoTokens: however small the table, a user with a bucket is admitted no more often than the bucket
 // allows, nor are the users without one in total.
-func TestNobodyGainsByBeingForgotten(t *testing.T) {
+func TestEvictionGrantsNoTokens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l, c := crowded(t, rapid.IntRange(1, 6).Draw(t, "most"), "gateway/user=10/s:burst=5")

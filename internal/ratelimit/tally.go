@@ -1,6 +1,6 @@
 package ratelimit
 
-import "github.com/watchbill/watchbill/internal/telemetry"
+import "github.com/watchbill/watchbill/internal/observe/metrics"
 
 // tally counts the decisions of the limits with the same scope and property: one per demand, however many limits there are.
 type tally struct {
@@ -37,12 +37,12 @@ func (l *Limiter) count() {
 }
 
 // Sample returns the values of the metrics.
-func (l *Limiter) Sample() telemetry.LimitSample {
+func (l *Limiter) Sample() metrics.LimitSample {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := telemetry.LimitSample{Keys: len(l.table.all), Overflows: l.table.overflows, SyncFailures: l.failures}
+	s := metrics.LimitSample{Keys: len(l.table.all), Overflows: l.table.overflows, SyncFailures: l.failures}
 	for _, t := range l.tallies {
-		s.Decisions = append(s.Decisions, telemetry.LimitDecisions{
+		s.Decisions = append(s.Decisions, metrics.LimitDecisions{
 			Scope: string(t.scope), By: t.by.Label(), Allowed: t.allowed, Limited: t.limited,
 		})
 	}

@@ -10,13 +10,14 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/enrollment"
-	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/gateway"
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/ledger"
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/execution/gateway"
+	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // Config are the settings of a replica. Defaults returns their defaults.
@@ -37,7 +38,7 @@ type Config struct {
 	// AdminTokenParameter also accepts the admin token as ?admin_token=.
 	AdminTokenParameter bool
 
-	TrustedProxies      []string // networks; see httpapi.ParseTrustedProxies
+	TrustedProxies      []string // networks; see server.ParseTrustedProxies
 	EnrollmentFile      string   // file of tokens with labels and limits; may be empty
 	EnrollmentMaxAgents int      // limit for each token without one in the file; 0: no limit
 	InsecureTokens      bool     // allow weak tokens and tokens that grant several rights
@@ -54,7 +55,7 @@ type Config struct {
 	PollBudget    float64       // polls per second of the whole fleet above which poll intervals are lengthened
 	MaxPollWait   time.Duration // maximum time that a poll is held; 0 disables held polls
 	SweepInterval time.Duration
-	BlindGrace    time.Duration
+	StaleGrace    time.Duration
 	RetryBackoff  time.Duration // before the second attempt; doubles with each further one
 	RetryLimit    time.Duration
 
@@ -78,7 +79,7 @@ type ExecutionConfig struct {
 
 	MaxPayload      int      // maximum stored bytes of an execution's input or output
 	RefuseOversized bool     // otherwise oversized payloads are truncated, with a mark
-	Redact          []string // see execution.ParseRedaction
+	Redact          []string // see redact.ParseRedaction
 	RedactNames     bool     // store pseudonyms of users, sessions and requests
 	RedactNamesKey  string   // file of the pseudonyms' keys, one per line
 	QueueRows       int      // maximum executions queued for storing
@@ -95,7 +96,7 @@ func Defaults() Config {
 		ShutdownTimeout:     25 * time.Second,
 		AdminTokenParameter: true, MaxPollWait: 48 * time.Second,
 		EnrollmentMaxAgents: 100_000,
-		PollBudget:          10_000, SweepInterval: 500 * time.Millisecond, BlindGrace: 2 * time.Minute,
+		PollBudget:          10_000, SweepInterval: 500 * time.Millisecond, StaleGrace: 2 * time.Minute,
 		RetryBackoff: 5 * time.Second, RetryLimit: 5 * time.Minute,
 		Retention: postgres.Retention{Deployments: 30 * day, UnseenAgents: day, Reports: 90 * day, Rollups: 400 * day, RollupMinutes: 2 * day},
 		Executions: ExecutionConfig{
@@ -139,9 +140,9 @@ func (c Config) Validate() error {
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
-	fault(c.MaxPollWait < 0 || c.MaxPollWait > httpapi.MaxWait, "max-poll-wait", "must be from 0s to %s", httpapi.MaxWait)
+	fault(c.MaxPollWait < 0 || c.MaxPollWait > server.MaxWait, "max-poll-wait", "must be from 0s to %s", server.MaxWait)
 	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
-	fault(c.BlindGrace <= 0, "blind-grace", "must be more than 0")
+	fault(c.StaleGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")
 	fault(c.RetryLimit < c.RetryBackoff, "retry-backoff-limit", "must be at least --retry-backoff")
 	fault(c.EnrollmentMaxAgents < 0, "enrollment-max-agents", "must not be negative")
@@ -167,7 +168,7 @@ func (c Config) Validate() error {
 	if _, err := ratelimit.Parse(c.Limits); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := httpapi.ParseTrustedProxies(c.TrustedProxies); err != nil {
+	if _, err := connections.ParseTrustedProxies(c.TrustedProxies); err != nil {
 		faults = append(faults, fmt.Errorf("--trusted-proxies: %w", err))
 	}
 	faults = append(faults, c.Kubernetes.validate())
@@ -191,7 +192,7 @@ func (c ExecutionConfig) validate() []error {
 	if err := CheckSelfHosted(c.SelfHostedModels); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := execution.ParseRedaction(c.Redact); err != nil {
+	if _, err := redact.ParseRules(c.Redact); err != nil {
 		faults = append(faults, fmt.Errorf("--redact: %w", err))
 	}
 	fault(c.RedactNames && c.RedactNamesKey == "", "redact-names", "needs --redact-names-key-file, a file with a key that all replicas share; make one with: openssl rand -hex 32")
@@ -214,7 +215,7 @@ func (c Config) CheckFiles() error {
 	}
 	_, display := readDisplayCurrency(c.Executions.DisplayCurrency, c.Executions.CurrencyRateFile)
 	_, grants := c.grants()
-	_, names := c.Executions.pseudonyms(execution.Redaction{})
+	_, names := c.Executions.pseudonyms(redact.Rules{})
 	return errors.Join(err, display, names, grants, c.Kubernetes.checkFiles())
 }
 

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/watchbill/watchbill/internal/configfile"
 	"github.com/watchbill/watchbill/internal/currency"
-	"github.com/watchbill/watchbill/internal/watched"
 )
 
 // displayCurrency is the currency shown in addition to USD, with the rates of a file that is reloaded when it changes.
 type displayCurrency struct {
 	code    string // empty if there is none
-	file    *watched.File
+	file    *configfile.File
 	current atomic.Pointer[currency.Rates]
 }
 
@@ -27,7 +27,7 @@ func readDisplayCurrency(code, path string) (*displayCurrency, error) {
 	case !currency.ValidCode(code):
 		return nil, errors.New("--display-currency: must be a code of three letters such as EUR")
 	}
-	d.file = watched.New(path, currency.MaxFile)
+	d.file = configfile.New(path, currency.MaxFile)
 	if err := d.refresh(context.Background()); err != nil {
 		return nil, fmt.Errorf("--currency-rate-file: %w", err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 const (
@@ -108,7 +108,7 @@ func TestEnrolmentsHaveARate(t *testing.T) {
 }
 
 // Many agents of one token at the shortest interval do not lengthen the interval of another token's agent.
-func TestFakeAgentsDoNotSlowOthers(t *testing.T) {
+func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	conn, err := pgx.Connect(t.Context(), database)

@@ -15,12 +15,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/gateway"
-	"github.com/watchbill/watchbill/internal/health"
-	"github.com/watchbill/watchbill/internal/ledger"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/spool"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/execution/gateway"
+	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/spool"
+	"github.com/watchbill/watchbill/internal/observe/health"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 const (
@@ -37,21 +38,21 @@ type executions struct {
 	contents *postgres.Contents    // of log records
 	ledger   *ledger.Ledger
 	observer observer
-	prices   *prices
+	prices   *priceFile
 	currency *displayCurrency
 	gateway  *gateway.Gateway
 	agents   *gateway.Watcher // nil without a file of agents
 	spool    *spool.Spool     // likewise
 	deltas   atomic.Int64     // number of unfolded deltas when last counted; -1 before the first count
-	dayCost  *telemetry.DayCostGauge
+	dayCost  *metrics.DayCostGauge
 
-	unreadCounts *telemetry.UnreadCounts
+	unreadCounts *metrics.UnreadCounts
 }
 
 // observer passes the ledger's events to Prometheus and commits' errors to the health check.
 type observer struct {
-	*telemetry.ExecutionMetrics
-	*telemetry.LedgerMetrics
+	*metrics.ExecutionMetrics
+	*metrics.LedgerMetrics
 	commits *health.Check
 	stored  *atomic.Uint64 // committed executions
 }
@@ -68,26 +69,26 @@ func (o observer) ObserveCommit(rows int, took time.Duration, err error) {
 func newExecutions(
 	config ExecutionConfig, db *postgres.DB, registry *prometheus.Registry, monitor *health.Monitor, log *zap.Logger, now func() time.Time,
 ) (*executions, error) {
-	redact, err := execution.ParseRedaction(config.Redact)
+	rules, err := redact.ParseRules(config.Redact)
 	if err != nil {
 		return nil, err
 	}
 	e := &executions{
 		now:     now,
 		store:   postgres.NewExecutions(db, config.Retention, now),
-		dayCost: telemetry.NewDayCostGauge(registry, 4*sampleEvery, now),
+		dayCost: metrics.NewDayCostGauge(registry, 4*sampleEvery, now),
 
-		unreadCounts: telemetry.NewUnreadCounts(registry, log.Named("usage")),
+		unreadCounts: metrics.NewUnreadCounts(registry, log.Named("usage")),
 	}
 	e.observer = observer{
-		telemetry.NewExecutionMetrics(registry, now), telemetry.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
+		metrics.NewExecutionMetrics(registry, now), metrics.NewLedgerMetrics(registry), checkExecutions(monitor, registry, e.store), new(atomic.Uint64),
 	}
 	if e.prices, err = readPrices(config.PricesFile, config.freeSelfHosted()); err != nil {
 		return nil, err
 	}
-	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: redact}
+	payloads := execution.PayloadPolicy{Max: config.MaxPayload, Refuse: config.RefuseOversized, Redact: rules}
 	e.contents = postgres.NewContents(db, payloads)
-	if e.names, err = config.pseudonyms(redact); err != nil {
+	if e.names, err = config.pseudonyms(rules); err != nil {
 		return nil, err
 	}
 	if e.currency, err = readDisplayCurrency(config.DisplayCurrency, config.CurrencyRateFile); err != nil {
@@ -102,13 +103,13 @@ func newExecutions(
 	})
 	e.deltas.Store(-1)
 	registry.MustRegister(
-		telemetry.NewLedgerQueueCollector(func() telemetry.QueueSample {
+		metrics.NewLedgerQueueCollector(func() metrics.QueueSample {
 			q := e.ledger.Queue()
-			return telemetry.QueueSample{Rows: q.Rows, CapacityRows: q.MaxRows, Bytes: int64(q.Bytes)}
+			return metrics.QueueSample{Rows: q.Rows, CapacityRows: q.MaxRows, Bytes: int64(q.Bytes)}
 		}),
-		telemetry.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
-		telemetry.NewTraceBoundsCollector(e.store.TraceBounds),
-		telemetry.NewContentCollector(e.contents.Sample),
+		metrics.NewRollupDeltasCollector(func() (int64, bool) { n := e.deltas.Load(); return n, n >= 0 }),
+		metrics.NewTraceBoundsCollector(e.store.TraceBounds),
+		metrics.NewContentCollector(e.contents.Sample),
 	)
 	if config.AgentsFile == "" {
 		e.gateway = gateway.New(gateway.Options{Agents: func() *gateway.Agents { return nil }, Now: now, Log: log.Named("gateway")})
@@ -128,9 +129,9 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 	if err != nil {
 		return err
 	}
-	registry.MustRegister(telemetry.NewSpoolCollector(func() telemetry.SpoolSample {
+	registry.MustRegister(metrics.NewSpoolCollector(func() metrics.SpoolSample {
 		s := e.spool.Stats()
-		sample := telemetry.SpoolSample{
+		sample := metrics.SpoolSample{
 			Records: s.Records, Bytes: s.Used, CapacityBytes: s.Capacity, Replayed: s.Delivered, Corrupt: s.Corrupt,
 		}
 		if !s.Oldest.IsZero() {
@@ -138,7 +139,7 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 		}
 		return sample
 	}))
-	unknown := telemetry.NewUsageUnknownCounter(registry)
+	unknown := metrics.NewUsageUnknownCounter(registry)
 	e.gateway = gateway.New(gateway.Options{
 		UsageUnknown: unknown.Inc, UnreadCount: e.unreadCounts.Observe,
 		Agents: e.agents.Agents, Recorder: gateway.SpoolRecorder(e.spool, e.ledger.Prepare), Now: now,
@@ -184,7 +185,7 @@ func (e *executions) sampleDayCost(ctx context.Context) error {
 	asked := e.now()
 	cost, err := e.store.DayCost(ctx)
 	if err == nil {
-		e.dayCost.Set(telemetry.DayCost{Taken: asked, USD: float64(cost) / nanoUSD})
+		e.dayCost.Set(metrics.DayCost{Taken: asked, USD: float64(cost) / nanoUSD})
 	}
 	return err
 }
@@ -217,9 +218,9 @@ func (e *executions) runSpool(ctx context.Context) error {
 
 // strains returns what is filling up because more arrives than can be stored, and what cannot be written.
 func (e *executions) strains() []string {
-	const most = 0.8
+	const limit = 0.8
 	var all []string
-	if q := e.ledger.Queue(); float64(q.Rows) >= most*float64(q.MaxRows) {
+	if q := e.ledger.Queue(); float64(q.Rows) >= limit*float64(q.MaxRows) {
 		all = append(all, "the ledger's queue is filling")
 	}
 	if e.spool == nil {
@@ -230,7 +231,7 @@ func (e *executions) strains() []string {
 		all = append(all, "the spool cannot be written: "+reasonOf(s.Err))
 	case s.NoSpace:
 		all = append(all, "the spool's disk is full")
-	case float64(s.Used) >= most*float64(s.Capacity):
+	case float64(s.Used) >= limit*float64(s.Capacity):
 		all = append(all, "the spool is filling")
 	}
 	return all

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/sdk"
 )
 
@@ -152,8 +152,8 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 	}
 }
 
-// TestRunsGoOnWithoutTheDatabase runs agents while the database is unreachable, and stops the replica before it is back.
-func TestRunsGoOnWithoutTheDatabase(t *testing.T) {
+// TestRunsContinueWithoutDatabase runs agents while the database is unreachable, and stops the replica before it is back.
+func TestRunsContinueWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	proxy := postgrestest.NewProxy(t, database)

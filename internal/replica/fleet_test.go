@@ -17,10 +17,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 const adminToken = "the-admins-token"
@@ -55,7 +55,7 @@ func start(t testing.TB, database string, change ...func(*replica.Config)) *node
 	if err := config.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	logs, err := telemetry.NewLogs(telemetry.LogOptions{Level: "error", Stdout: testLog{t}, Stderr: testLog{t}, Now: time.Now})
+	logs, err := logging.New(logging.Options{Level: "error", Stdout: testLog{t}, Stderr: testLog{t}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func start(t testing.TB, database string, change ...func(*replica.Config)) *node
 		stopped = true
 		cancel()
 		err := <-done
-		if errors.Is(err, fleet.ErrUnavailable) && n.withoutDatabase {
+		if errors.Is(err, fault.ErrUnavailable) && n.withoutDatabase {
 			err = nil
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {

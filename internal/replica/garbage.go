@@ -12,15 +12,15 @@ import (
 // before it is collected, since marking took a fifth of the server's time under polls. It is bounded, since with a large fleet
 // that would waste memory, but a fifth of the live heap is always allowed, so that the collector does not run continuously.
 const (
-	garbageMost  = 200 // percent of the live heap
-	garbageLeast = 20
+	garbageMax   = 200 // percent of the live heap
+	garbageMin   = 20
 	garbageBound = 24 << 20 // bytes
 	garbageEvery = 2 * time.Second
 
 	// Storing executions makes garbage of ten times their size and almost no live data; marking took a sixth of the server's
 	// time. While many executions arrive the bound is higher.
 	storingBound = 96 << 20
-	storingMost  = 600 // percent
+	storingMax   = 600 // percent
 	storingMany  = 500 // executions per second
 	// storingFor is how long storing is assumed to continue: exporters send executions in bursts, every few seconds.
 	storingFor = 30 * time.Second
@@ -62,12 +62,12 @@ func (g *garbage) isStoring() bool {
 // percentOf returns the allowed garbage in percent of the live heap, in steps of a tenth, since each change briefly stops the
 // world.
 func percentOf(live uint64, storing bool) int {
-	percent, bound := garbageMost, uint64(garbageBound)
+	percent, bound := garbageMax, uint64(garbageBound)
 	if storing {
-		percent, bound = storingMost, storingBound
+		percent, bound = storingMax, storingBound
 	}
-	for percent > garbageLeast && live*uint64(percent)/100 > bound {
-		percent = max(percent-percent/10, garbageLeast)
+	for percent > garbageMin && live*uint64(percent)/100 > bound {
+		percent = max(percent-percent/10, garbageMin)
 	}
 	return percent
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // gauge returns the value of a series, named with its labels, from a replica's own metrics.

@@ -40,8 +40,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/sdk"
 )
 
@@ -185,8 +185,8 @@ func text(t *testing.T, value any) string {
 	return string(encoded)
 }
 
-// TestExportersOfGRPCWaitAsTold runs an exporter into a rate limit: it retries after RetryInfo's time, and loses nothing.
-func TestExportersOfGRPCWaitAsTold(t *testing.T) {
+// TestGRPCExportersHonourRetryInfo runs an exporter into a rate limit: it retries after RetryInfo's time, and loses nothing.
+func TestGRPCExportersHonourRetryInfo(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), withAgents(t), withGRPC, func(c *replica.Config) { c.Limits = []string{"ingest/token=4/s:burst=4"} })
 	err := sdk.SendWithGoByGRPC(t.Context(), otlptracegrpc.WithEndpoint(n.grpc), otlptracegrpc.WithHeaders(grpcHeaders), otlptracegrpc.WithInsecure())
@@ -273,8 +273,8 @@ func TestGRPCShutdownLosesNothing(t *testing.T) {
 	}
 }
 
-// TestStrangersOfGRPC: connections to the gRPC port and the API share one limit, and do not displace those of known callers.
-func TestStrangersOfGRPC(t *testing.T) {
+// TestUnauthenticatedGRPC: connections to the gRPC port and the API share one limit, and do not displace those of known callers.
+func TestUnauthenticatedGRPC(t *testing.T) {
 	t.Parallel()
 	const limit, strangers = 64, 200
 	n := start(t, postgrestest.NewDatabase(t), withAgents(t), withGRPC, func(c *replica.Config) { c.MaxConnections = limit })

@@ -9,9 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/watchbill/watchbill/internal/health"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/health"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 	longTransaction = 10 * time.Minute
 	oldestEvery     = 10 * time.Second
 	partitionsEvery = time.Minute
-	mostNames       = 0.8 // share of the capacity for names above which the replica is degraded
+	maxNames        = 0.8 // share of the capacity for names above which the replica is degraded
 )
 
 // strains returns why the replica is degraded, except for reasons that the API knows itself. Further reasons belong here.
@@ -58,8 +58,8 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 		return "", nil
 	})
 	registry.MustRegister(
-		telemetry.NewOldestTransactionCollector(func() float64 { return float64(seconds.Load()) }),
-		telemetry.NewWorkCollector(monitor.Failing),
+		metrics.NewOldestTransactionCollector(func() float64 { return float64(seconds.Load()) }),
+		metrics.NewWorkCollector(monitor.Failing),
 	)
 }
 
@@ -76,7 +76,7 @@ func checkExecutions(monitor *health.Monitor, registry prometheus.Registerer, st
 		last.Store(&sample)
 		return fewNames(sample), nil
 	})
-	registry.MustRegister(telemetry.NewNamesCollector(func() (agents, models, limit int, known bool) {
+	registry.MustRegister(metrics.NewNamesCollector(func() (agents, models, limit int, known bool) {
 		if s := last.Load(); s != nil {
 			return s.Agents, s.Models, s.Limit, true
 		}
@@ -92,7 +92,7 @@ func fewNames(s postgres.NameSample) string {
 		name  string
 		taken int
 	}{{"agents", s.Agents}, {"models", s.Models}} {
-		if float64(kind.taken) >= mostNames*float64(s.Limit) {
+		if float64(kind.taken) >= maxNames*float64(s.Limit) {
 			all = append(all, fmt.Sprintf("%d of %d names of %s", kind.taken, s.Limit, kind.name))
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 type health struct {
@@ -26,8 +26,8 @@ func (n *node) health() (h health) {
 	return h
 }
 
-// TestHealthTellsWhatFailsWithoutTraffic revokes and locks what work requires while there are no requests.
-func TestHealthTellsWhatFailsWithoutTraffic(t *testing.T) {
+// TestHealthDetectsFailureWithoutTraffic revokes and locks what work requires while there are no requests.
+func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewDatabase(t)
 	n := start(t, url)
@@ -65,8 +65,8 @@ func TestHealthTellsWhatFailsWithoutTraffic(t *testing.T) {
 	eventually(t, 20*time.Second, "all is well again", func() bool { return n.health().Status == "ok" })
 }
 
-// TestSpoolKeepsNothingThatIsStored searches the disk for an agent's input once it is stored.
-func TestSpoolKeepsNothingThatIsStored(t *testing.T) {
+// TestSpoolDropsStoredExecutions searches the disk for an agent's input once it is stored.
+func TestSpoolDropsStoredExecutions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	agents := filepath.Join(dir, "agents.yaml")

@@ -7,15 +7,15 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/kubeauth"
+	kubeauth "github.com/watchbill/watchbill/internal/kube/auth"
+	"github.com/watchbill/watchbill/internal/server"
 )
 
 // KubernetesConfig configures the ServiceAccounts that may create reports.
 type KubernetesConfig struct {
 	Auth       bool   // otherwise only admins may create reports
 	Audience   string // required audience of tokens
-	Kubeconfig string // file; empty: see kubeauth.Load
+	Kubeconfig string // file; empty: see auth.Load
 }
 
 func (c KubernetesConfig) validate() error {
@@ -47,7 +47,7 @@ func (c KubernetesConfig) reviewer(now func() time.Time, log *zap.Logger) (*kube
 }
 
 // accounts returns the ServiceAccounts that the API accepts, or nil.
-func (r *Replica) accounts() (httpapi.ServiceAccounts, error) {
+func (r *Replica) accounts() (server.ServiceAccounts, error) {
 	if !r.config.Kubernetes.Auth {
 		return nil, nil
 	}

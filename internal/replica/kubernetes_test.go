@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/kubetest"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // newCluster runs an API server until the test ends.
@@ -125,8 +125,8 @@ func TestReportsOfServiceAccounts(t *testing.T) {
 		{"another's list", http.MethodGet, "/api/reports?namespace=other", fleet, http.StatusForbidden, "may not get monitoringreports/run (monitoring.watchbill.dev) in the namespace other"},
 		{"without the right", http.MethodPost, "/api/reports", token("fleet", "nobody", "watchbill"), http.StatusForbidden, "fleet/nobody may not create"},
 		{"for another audience", http.MethodPost, "/api/reports", token("fleet", "watchbill-report", "vault"), http.StatusForbidden, `not for the audience \"watchbill\"`},
-		{"no token", http.MethodPost, "/api/reports", "", http.StatusForbidden, "administrator's token"},
-		{"an admin's endpoint", http.MethodGet, "/api/agents", fleet, http.StatusForbidden, "administrator's token"},
+		{"no token", http.MethodPost, "/api/reports", "", http.StatusForbidden, "admin token"},
+		{"an admin's endpoint", http.MethodGet, "/api/agents", fleet, http.StatusForbidden, "admin token"},
 	} {
 		a := n.do(tt.method, tt.path, tt.token, map[string]any{})
 		if a.status != tt.status || !strings.Contains(string(a.body), tt.telling) {
@@ -136,7 +136,7 @@ func TestReportsOfServiceAccounts(t *testing.T) {
 }
 
 // A replica starts, and serves other callers, while Kubernetes is unreachable.
-func TestKubernetesAway(t *testing.T) {
+func TestKubernetesOutage(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), kubernetes(t, kubeconfigOf("http://127.0.0.1:1")))
 	// {"iss":"k","sub":"system:serviceaccount:fleet:reporter","aud":"watchbill","exp":99999999999}

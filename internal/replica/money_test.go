@@ -14,9 +14,10 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // calls are a provider's usage records of two calls: a batch call with a one-hour cache, and one with audio.
@@ -89,8 +90,8 @@ func (n *node) bring() {
 	}
 }
 
-// TestWhatPricesDependOnIsStored sends unpriced calls by all ways, and prices them later.
-func TestWhatPricesDependOnIsStored(t *testing.T) {
+// TestPriceDimensionsAreStored sends unpriced calls by all ways, and prices them later.
+func TestPriceDimensionsAreStored(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	n := start(t, database, withUpstream(t))
@@ -107,13 +108,13 @@ func TestWhatPricesDependOnIsStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	prices, err := execution.ParsePrices([]byte(laterPrices))
+	list, err := prices.Parse([]byte(laterPrices))
 	if err != nil {
 		t.Fatal(err)
 	}
 	day := postgres.ExecutionRetention{Executions: 48 * time.Hour, Minutes: 48 * time.Hour, Quarters: 48 * time.Hour, Hours: 48 * time.Hour, Days: 48 * time.Hour}
 	window := execution.Window{From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour)}
-	if _, err := postgres.NewExecutions(db, day, time.Now).Reprice(t.Context(), window, prices.Price); err != nil {
+	if _, err := postgres.NewExecutions(db, day, time.Now).Reprice(t.Context(), window, list.Price); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]openapi.USD{"batch": (60*1 + 40*4 + 50*2) * 1000 / 2, "audio": (70*1 + 30*8 + 50*2) * 1000 * 3 / 4}
@@ -136,8 +137,8 @@ func TestWhatPricesDependOnIsStored(t *testing.T) {
 	}
 }
 
-// TestCountersOfWhatIsNotKnown checks a replica's metrics after executions with known and unknown usage.
-func TestCountersOfWhatIsNotKnown(t *testing.T) {
+// TestUnknownUsageCounters checks a replica's metrics after executions with known and unknown usage.
+func TestUnknownUsageCounters(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), withUpstream(t))
 	for _, more := range []map[string]any{

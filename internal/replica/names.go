@@ -9,14 +9,15 @@ import (
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/server"
 )
 
 // maxKeyFile is the maximum size of the file of --redact-names-key-file.
 const maxKeyFile = 64 << 10 // bytes
 
 // pseudonyms reads the keys of pseudonyms. It returns nil if names are stored unchanged.
-func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseudonyms, error) {
+func (c ExecutionConfig) pseudonyms(rules redact.Rules) (*execution.Pseudonyms, error) {
 	if !c.RedactNames {
 		return nil, nil //nolint:nilnil // a nil Pseudonyms keeps names
 	}
@@ -29,7 +30,7 @@ func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseu
 	if err != nil {
 		return nil, fmt.Errorf("--redact-names-key-file: %w", err)
 	}
-	names, err := execution.NewPseudonyms(string(keys), redact)
+	names, err := execution.NewPseudonyms(string(keys), rules)
 	if err != nil {
 		return nil, fmt.Errorf("--redact-names-key-file: %s: %w", c.RedactNamesKey, err)
 	}
@@ -38,15 +39,15 @@ func (c ExecutionConfig) pseudonyms(redact execution.Redaction) (*execution.Pseu
 
 // pseudonymous looks up users by name in a store that holds their pseudonyms.
 type pseudonymous struct {
-	httpapi.Executions
+	server.Executions
 	names *execution.Pseudonyms
 }
 
 // UserActivity lists a user's executions under any pseudonym, and under the name for those stored before pseudonyms.
-func (p pseudonymous) UserActivity(ctx context.Context, userID string, after execution.Position, most int) ([]execution.Execution, error) {
+func (p pseudonymous) UserActivity(ctx context.Context, userID string, after execution.Position, limit int) ([]execution.Execution, error) {
 	var all []execution.Execution
 	for _, user := range p.names.Users(userID) {
-		found, err := p.Executions.UserActivity(ctx, user, after, most)
+		found, err := p.Executions.UserActivity(ctx, user, after, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +56,7 @@ func (p pseudonymous) UserActivity(ctx context.Context, userID string, after exe
 	slices.SortFunc(all, func(a, b execution.Execution) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
-	return all[:min(len(all), most)], nil
+	return all[:min(len(all), limit)], nil
 }
 
 // EraseUser erases a user under every pseudonym and under the name.
@@ -73,7 +74,7 @@ func (p pseudonymous) EraseUser(ctx context.Context, userID string) (execution.E
 }
 
 // apiStore is the store as the API sees it.
-func (e *executions) apiStore() httpapi.Executions {
+func (e *executions) apiStore() server.Executions {
 	if e.names == nil {
 		return e.store
 	}

@@ -22,8 +22,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // stored is an execution in the database.
@@ -132,9 +132,9 @@ func quoted(t *testing.T, text string) string {
 	return string(quoted)
 }
 
-// TestOddPayloadsByAllWays sends payloads that cannot be stored unchanged by every way. The stored rows and costs must be the
+// TestUnusualPayloadsThroughEveryAPI sends payloads that cannot be stored unchanged by every way. The stored rows and costs must be the
 // same.
-func TestOddPayloadsByAllWays(t *testing.T) {
+func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 70_000)
 	payloads := []struct{ name, payload, want string }{

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 // background are the queries that a replica runs regardless of polls.
@@ -85,8 +85,8 @@ func TestIdlePollsRunNoQuery(t *testing.T) {
 		}
 	}
 	// Background queries run at fixed intervals, a few times per second.
-	if most := 60 + 40*took.Seconds(); total > most {
-		t.Errorf("%v queries ran in %s of idle polls; by the clock at most %v would", total, took, most)
+	if limit := 60 + 40*took.Seconds(); total > limit {
+		t.Errorf("%v queries ran in %s of idle polls; by the clock at most %v would", total, took, limit)
 	}
 	t.Logf("%d idle polls in %s; %v queries ran by the clock meanwhile", polls, took.Round(time.Millisecond), total)
 }
@@ -215,7 +215,7 @@ func (n *node) pollUntilSure(t *testing.T, agent, token string, wait time.Durati
 	}
 }
 
-func TestRevokedTokenDiesEverywhere(t *testing.T) {
+func TestRevokedTokenIsRejectedEverywhere(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	a, b := start(t, database), start(t, database)
@@ -287,11 +287,11 @@ func terminateListeners(t *testing.T, database string) {
 	}
 }
 
-func TestBlind(t *testing.T) {
+func TestDatabaseOutageClosesMailbox(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
 	proxy := postgrestest.NewProxy(t, database)
-	n := start(t, proxy.URL, func(c *replica.Config) { c.BlindGrace = 2 * time.Second })
+	n := start(t, proxy.URL, func(c *replica.Config) { c.StaleGrace = 2 * time.Second })
 	token := n.enroll("idle")
 	busy := n.enroll("busy")
 	n.deploy("busy")

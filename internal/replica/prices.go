@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/watched"
+	"github.com/watchbill/watchbill/internal/configfile"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 )
 
-// prices are the current prices: those of a file, which is reloaded when it changes, then the shipped ones.
-type prices struct {
+// priceFile are the current prices: those of a file, which is reloaded when it changes, then the shipped ones.
+type priceFile struct {
 	path    string
-	file    *watched.File
+	file    *configfile.File
 	free    bool // self-hosted models cost nothing
-	current atomic.Pointer[execution.Prices]
+	current atomic.Pointer[prices.List]
 }
 
 // Values of ExecutionConfig.SelfHostedModels.
@@ -31,16 +31,16 @@ func CheckSelfHosted(value string) error {
 	return nil
 }
 
-func readPrices(path string, free bool) (*prices, error) {
-	p := &prices{path: path, file: watched.New(path, execution.MaxPriceFile), free: free}
-	p.current.Store(execution.DefaultPrices().SelfHosted(free))
+func readPrices(path string, free bool) (*priceFile, error) {
+	p := &priceFile{path: path, file: configfile.New(path, prices.MaxFile), free: free}
+	p.current.Store(prices.Default().SelfHosted(free))
 	return p, p.refresh(context.Background())
 }
 
-func (p *prices) inForce() *execution.Prices { return p.current.Load() }
+func (p *priceFile) inForce() *prices.List { return p.current.Load() }
 
 // refresh reads the file, if any. If it is invalid the previous prices stay.
-func (p *prices) refresh(context.Context) error {
+func (p *priceFile) refresh(context.Context) error {
 	if p.path == "" {
 		return nil
 	}
@@ -51,16 +51,16 @@ func (p *prices) refresh(context.Context) error {
 	if !changed {
 		return nil
 	}
-	given, err := execution.ParsePrices(content)
+	given, err := prices.Parse(content)
 	if err != nil {
 		return fmt.Errorf("read the prices in %s: %w", p.path, err)
 	}
-	p.current.Store(execution.Overlay(execution.DefaultPrices(), given).SelfHosted(p.free))
+	p.current.Store(prices.Overlay(prices.Default(), given).SelfHosted(p.free))
 	return nil
 }
 
 // Prices returns the prices of a replica with the configured file, or the shipped ones.
-func Prices(config ExecutionConfig) (*execution.Prices, error) {
+func Prices(config ExecutionConfig) (*prices.List, error) {
 	p, err := readPrices(config.PricesFile, config.freeSelfHosted())
 	if err != nil {
 		return nil, err

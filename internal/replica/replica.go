@@ -14,16 +14,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/enrollment"
+	"github.com/watchbill/watchbill/internal/execution/otlp"
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/health"
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/kubeauth"
-	"github.com/watchbill/watchbill/internal/mailbox"
-	"github.com/watchbill/watchbill/internal/otlp"
-	"github.com/watchbill/watchbill/internal/postgres"
+	"github.com/watchbill/watchbill/internal/fleet/enrollment"
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	kubeauth "github.com/watchbill/watchbill/internal/kube/auth"
+	"github.com/watchbill/watchbill/internal/observe/health"
+	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/ratelimit"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/server"
+	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // Replica is one process of the service.
@@ -37,22 +39,22 @@ type Replica struct {
 	rollups     *postgres.Rollups
 	mailbox     *mailbox.Mailbox
 	hints       *postgres.Hints
-	logs        *telemetry.Logs
-	requests    *telemetry.RequestLogger
-	security    *telemetry.SecurityLog
-	flusher     *telemetry.Flusher
-	gauges      *telemetry.FleetGauges
+	logs        *logging.Logs
+	requests    *logging.RequestLogger
+	security    *logging.SecurityLog
+	flusher     *metrics.Flusher
+	gauges      *metrics.FleetGauges
 	executions  *executions
 	limiter     *ratelimit.Limiter
 	grants      *enrollment.Grants
-	proxies     httpapi.TrustedProxies
+	proxies     connections.TrustedProxies
 	monitor     *health.Monitor
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // makes clients send their next request to another replica
 	endStreams func() // ends the gateway's streams
 
-	connections, scrapes         *httpapi.Connections // of the API, of Prometheus
+	connections, scrapes         *connections.Limiter // of the API, of Prometheus
 	api, metrics                 *http.Server
 	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
@@ -60,7 +62,7 @@ type Replica struct {
 }
 
 // New returns a replica with open listeners; Run starts it. The configuration must be valid.
-func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() time.Time) (_ *Replica, err error) {
+func New(ctx context.Context, config Config, logs *logging.Logs, now func() time.Time) (_ *Replica, err error) {
 	r := &Replica{config: config, logs: logs, log: logs.App, now: now}
 	defer func() {
 		if err != nil {
@@ -71,29 +73,29 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	registry := telemetry.NewRegistry(telemetry.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
-	registry.MustRegister(telemetry.NewLogCollector(logs))
-	queries := telemetry.NewQueryObserver(registry, logs.Queries, now())
+	registry := metrics.NewRegistry(metrics.BuildInfo{Version: config.Version, GoVersion: runtime.Version()})
+	registry.MustRegister(logging.NewCollector(logs))
+	queries := metrics.NewQueryObserver(registry, logs.Queries, now())
 	r.db, err = postgres.Open(ctx, postgres.Config{
 		URL: config.DatabaseURL, MaxConns: config.DatabaseMaxConns, Pooler: config.DatabaseDirectURL != "", Observer: queries, Now: now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(telemetry.NewPoolCollector(r.db.Pool))
+	registry.MustRegister(metrics.NewPoolCollector(r.db.Pool))
 	r.monitor = health.NewMonitor(r.log.Named("health"), now)
 	checkDatabaseWrites(r.monitor, registry, r.db, now)
-	recorder := telemetry.NewRecorder(registry, now())
-	r.requests = telemetry.NewRequestLogger(logs, now)
-	r.security = telemetry.NewSecurityLog(logs, now)
-	r.gauges = telemetry.NewFleetGauges(registry, 4*sampleEvery, now)
+	recorder := metrics.NewRecorder(registry, now())
+	r.requests = logging.NewRequestLogger(logs, now)
+	r.security = logging.NewSecurityLog(logs, now)
+	r.gauges = metrics.NewFleetGauges(registry, 4*sampleEvery, now)
 	r.rollups = postgres.NewRollups(r.db)
-	r.flusher = telemetry.NewFlusher(registry, telemetry.FlusherOptions{
+	r.flusher = metrics.NewFlusher(registry, metrics.FlusherOptions{
 		Recorder: recorder, Queries: queries, Pool: r.db.Pool, Store: r.rollups, Replica: name, Log: r.log, Now: now,
 	})
 	r.mailbox = mailbox.New(mailbox.Options{
 		Source: postgres.NewMailbox(r.db), Log: r.log.Named("mailbox"), Now: now,
-		SweepInterval: config.SweepInterval, BlindGrace: config.BlindGrace,
+		SweepInterval: config.SweepInterval, StaleGrace: config.StaleGrace,
 	})
 	r.hints = postgres.NewHints(r.db, config.DirectURL(), name, r.log.Named("hints"), r.mailbox.Kick)
 	changed := func(agentIDs ...string) {
@@ -116,12 +118,12 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	r.proxies, err = httpapi.ParseTrustedProxies(config.TrustedProxies)
+	r.proxies, err = connections.ParseTrustedProxies(config.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
 	bodies, answers := config.budgets(memoryLimit())
-	handler, err := httpapi.New(httpapi.Options{
+	handler, err := server.New(server.Options{
 		BodyMemory: bodies, AnswerMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
@@ -129,14 +131,14 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 		Pseudonym: r.executions.pseudonym(),
 		Traces: otlp.New(otlp.Options{
 			Ledger: r.executions.ledger, Log: r.log.Named("otlp"),
-			Unread: telemetry.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,
+			Unread: metrics.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,
 		}),
 		LogRecords: otlp.NewLogs(r.executions.contents, otlp.Options{Log: r.log.Named("otlp")}),
 		Limiter:    r.limiter, Strains: r.strains,
 		Accounts: accounts, UnreadCount: r.executions.unreadCounts.Observe,
 		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
-		Currency:       httpapi.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
+		Currency:       server.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
 		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
@@ -150,7 +152,7 @@ func New(ctx context.Context, config Config, logs *telemetry.Logs, now func() ti
 	for _, weakness := range config.weaknesses() {
 		r.security.Weak(weakness)
 	}
-	r.leave, r.endStreams = handler.Leave, func() {
+	r.leave, r.endStreams = handler.CloseConnections, func() {
 		handler.EndStreams()
 		r.executions.gateway.EndDrains()
 	}
@@ -166,6 +168,6 @@ func (r *Replica) newLimiter(registry *prometheus.Registry) error {
 	r.limiter = ratelimit.New(ratelimit.Options{
 		Limits: limits.WithDefaults(), Now: r.now, Store: postgres.NewRateLimits(r.db), Log: r.log.Named("limits"),
 	})
-	registry.MustRegister(telemetry.NewLimitCollector(r.limiter.Sample))
+	registry.MustRegister(metrics.NewLimitCollector(r.limiter.Sample))
 	return nil
 }

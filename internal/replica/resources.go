@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/watchbill/watchbill/internal/httpapi"
+	"github.com/watchbill/watchbill/internal/server"
 )
 
 // Files reserved for purposes other than the API's connections: connections of the database and Prometheus, logs, the spool,
@@ -39,21 +39,21 @@ func connectionLimit(files uint64, memory int64, databaseConns int, gateway bool
 }
 
 // share returns a budget's part of a memory limit, at most its default. Without a limit it returns the default.
-func share(memory, part, most int64) int64 {
+func share(memory, part, limit int64) int64 {
 	if memory <= 0 {
-		return most
+		return limit
 	}
-	return max(minBudget, min(memory/part, most))
+	return max(minBudget, min(memory/part, limit))
 }
 
 // budgets returns the memory budgets of request bodies and large responses.
 func (c Config) budgets(memory int64) (bodies, answers int64) {
 	bodies, answers = c.BodyMemory, c.AnswerMemory
 	if bodies == 0 {
-		bodies = share(memory, 8, httpapi.DefaultBodyMemory)
+		bodies = share(memory, 8, server.DefaultBodyMemory)
 	}
 	if answers == 0 {
-		answers = share(memory, 16, httpapi.DefaultAnswerMemory)
+		answers = share(memory, 16, server.DefaultAnswerMemory)
 	}
 	return bodies, answers
 }

@@ -19,9 +19,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/httpapi"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/telemetry"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // Intervals of background tasks.
@@ -41,10 +41,10 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 	if err != nil {
 		return err
 	}
-	opts := httpapi.HTTPOptions{
+	opts := connections.ServerOptions{
 		TLS: secure, ConnectionMaxAge: r.config.ConnectionMaxAge, Now: r.now, Jitter: mathrand.Float64, Log: r.log,
 	}
-	if r.api, err = httpapi.NewHTTPServer(api, opts); err != nil {
+	if r.api, err = connections.NewServer(api, opts); err != nil {
 		return err
 	}
 	if r.config.GRPCListen != "" {
@@ -52,15 +52,15 @@ func (r *Replica) listen(api, grpc http.Handler, registry *prometheus.Registry) 
 		if secure != nil {
 			opts.TLS = secure.Clone() // each server adds its protocols to it
 		}
-		if r.grpc, err = httpapi.NewHTTPServer(grpc, opts); err != nil {
+		if r.grpc, err = connections.NewServer(grpc, opts); err != nil {
 			return err
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", telemetry.MetricsHandler(registry, r.log))
+	mux.Handle("GET /metrics", metrics.Handler(registry, r.log))
 	r.metrics = &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: httpapi.CountConnections,
+		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.log.Named("metrics")), ConnState: connections.ConnState,
 	}
 	return r.openListeners(registry)
 }
@@ -72,9 +72,9 @@ func (r *Replica) openListeners(registry *prometheus.Registry) (err error) {
 		const besidePool = 5 // connections of the database
 		limit = connectionLimit(fileLimit(), memoryLimit(), r.config.DatabaseMaxConns+besidePool, r.config.Executions.AgentsFile != "")
 	}
-	r.connections = httpapi.NewConnections(httpapi.ConnectionLimits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
-	r.scrapes = httpapi.NewConnections(httpapi.ConnectionLimits{Max: metricsFiles, Now: r.now})
-	registry.MustRegister(telemetry.NewConnectionCollector(r.connections.Sample))
+	r.connections = connections.New(connections.Limits{Max: limit, UnauthenticatedIdle: unauthenticatedIdle, Trusted: r.proxies, Now: r.now})
+	r.scrapes = connections.New(connections.Limits{Max: metricsFiles, Now: r.now})
+	registry.MustRegister(metrics.NewConnectionCollector(r.connections.Sample))
 	api, err := net.Listen("tcp", r.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -100,7 +100,7 @@ func (r *Replica) tls() (*tls.Config, error) {
 	if r.config.TLSCertFile == "" {
 		return nil, nil
 	}
-	certificates, err := httpapi.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
+	certificates, err := connections.LoadCertificates(r.config.TLSCertFile, r.config.TLSKeyFile, r.now, r.log.Named("tls"))
 	if err != nil {
 		return nil, err
 	}
@@ -338,7 +338,7 @@ func (r *Replica) sampleFleet(ctx context.Context) error {
 		floors = fleet.Floors(demand, r.config.PollBudget)
 	}
 	r.mailbox.SetFloors(floors)
-	gauges := telemetry.FleetSample{
+	gauges := metrics.FleetSample{
 		Taken: r.now().Add(-sample.Age), Agents: map[string]int64{}, Deployments: map[string]int64{}, ExpectedPolls: sample.ExpectedPolls,
 	}
 	for state, n := range sample.Agents {

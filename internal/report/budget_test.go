@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-func errorsBelow(most string) report.Objective {
-	return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: most}}
+func errorsBelow(limit string) report.Objective {
+	return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: limit}}
 }
 
 func queriesBelow(quantile, threshold string) report.Objective {
@@ -95,15 +95,15 @@ func TestErrorBudgetRemaining(t *testing.T) {
 
 // A budget that is used up exactly is 0, not a little more or less, for any decimal and not only for those that
 // floating-point numbers represent exactly.
-func TestErrorBudgetUsedUpIsZero(t *testing.T) {
+func TestExhaustedErrorBudgetIsZero(t *testing.T) {
 	t.Parallel()
 	for percentage := int64(1); percentage < 100; percentage++ {
-		most, least := decimal(percentage), decimal(100-percentage)
+		limit, minimum := decimal(percentage), decimal(100-percentage)
 		for name, got := range map[string]report.Result{
-			"latency below " + least: measured(t, latencyOf("/a", "", least, "200ms"), requests(100, 0, split(100, uint64(percentage)))),
-			"queries below " + least: measured(t, queriesBelow(least, "200ms"), queried(split(100, uint64(percentage)))),
-			"errors below " + most:   measured(t, errorsBelow(most), requests(100, percentage, nil)),
-			"success above " + least: measured(t, success(least, ""), runs(int(100-percentage), int(percentage), 0)),
+			"latency below " + minimum: measured(t, latencyOf("/a", "", minimum, "200ms"), requests(100, 0, split(100, uint64(percentage)))),
+			"queries below " + minimum: measured(t, queriesBelow(minimum, "200ms"), queried(split(100, uint64(percentage)))),
+			"errors below " + limit:    measured(t, errorsBelow(limit), requests(100, percentage, nil)),
+			"success above " + minimum: measured(t, success(minimum, ""), runs(int(100-percentage), int(percentage), 0)),
 		} {
 			if x := got.ErrorBudgetRemaining; x == nil || *x != 0 {
 				t.Errorf("%s, used up: got %s, want 0", name, report.BudgetText(got))

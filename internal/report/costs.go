@@ -94,7 +94,7 @@ func groups(by map[string]execution.Spend) []execution.SpendOf {
 	return all
 }
 
-// dearest orders groups by cost, and adds those beyond MostNamed to the others.
+// dearest orders groups by cost, and adds those beyond MaxNamed to the others.
 func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g execution.SpendOf) bool {
 		if g.Key == execution.Other {
@@ -102,7 +102,7 @@ func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
 		}
 		return g.Key == execution.Other
 	})
-	costs := execution.NewCosts(execution.Window{}, execution.ByUser, groups, MostNamed)
+	costs := execution.NewCosts(execution.Window{}, execution.ByUser, groups, MaxNamed)
 	if costs.Rest != nil {
 		others.Add(costs.Rest.Spend)
 	}

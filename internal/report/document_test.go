@@ -83,7 +83,7 @@ func TestDocumentSurvivesStoring(t *testing.T) {
 	}
 }
 
-func TestComputeRefusesWhatDoesNotFit(t *testing.T) {
+func TestComputeRejectsOversizedReports(t *testing.T) {
 	invalid := request()
 	invalid.Objectives = []report.Objective{{Name: "x"}}
 	elsewhere := goodHour(lastHour.Previous())
@@ -112,14 +112,14 @@ func TestSectionsAreOrderedAndBounded(t *testing.T) {
 	f.Pool = append(f.Pool, report.PoolFacts{Replica: "unsized"})
 	s := computed(t, request(), f, nil).Sections
 
-	if got := len(s.Errors.ByRoute); got != report.MostErrors {
-		t.Errorf("got %d routes with errors, want %d", got, report.MostErrors)
+	if got := len(s.Errors.ByRoute); got != report.MaxErrors {
+		t.Errorf("got %d routes with errors, want %d", got, report.MaxErrors)
 	}
 	if got := s.Errors.ByRoute[0]; got.Route != "/route/099" || got.Count != 99 {
 		t.Errorf("got %+v as most frequent error, want /route/099 with 99", got)
 	}
-	if got := len(s.Queries.Slowest); got != report.MostQueries {
-		t.Errorf("got %d slow queries, want %d", got, report.MostQueries)
+	if got := len(s.Queries.Slowest); got != report.MaxQueries {
+		t.Errorf("got %d slow queries, want %d", got, report.MaxQueries)
 	}
 	if got := s.Queries.Slowest[0].Name; got != "/route/099" {
 		t.Errorf("got %s as slowest query, want /route/099", got)

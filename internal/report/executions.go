@@ -7,9 +7,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// MostNamed is the maximum number of agents, models and users that a section lists. The others are added up as one
+// MaxNamed is the maximum number of agents, models and users that a section lists. The others are added up as one
 // more, at the end of the list, called execution.Other, which includes any that has that name.
-const MostNamed = 20
+const MaxNamed = 20
 
 // Executions is the figures of AI agents' executions.
 type Executions struct {
@@ -90,7 +90,7 @@ func together(cells []execution.Cell, agents, models map[string]bool) []executio
 func busiest(figures map[string]execution.Figures) map[string]bool {
 	all := named(figures)
 	names := map[string]bool{}
-	for _, one := range all[:min(len(all), MostNamed)] {
+	for _, one := range all[:min(len(all), MaxNamed)] {
 		names[one.Name] = true
 	}
 	return names

@@ -148,7 +148,7 @@ func TestSectionsOfNoExecutions(t *testing.T) {
 }
 
 // A report of ten thousand agents and models is no longer than one of twenty, and all of them are counted.
-func TestSectionsTellABoundedNumberApart(t *testing.T) {
+func TestSectionNamesAreBounded(t *testing.T) {
 	f := goodHour(lastHour)
 	f.Executions = nil
 	const n = 200
@@ -162,10 +162,10 @@ func TestSectionsTellABoundedNumberApart(t *testing.T) {
 	s := sections(t, f)
 
 	for list, got := range map[string][]report.NamedExecutions{"agent": s.Executions.Agents, "model": s.Executions.Models} {
-		if len(got) != report.MostNamed+1 || got[0].Name != list+"-199" || got[0].Count != 200 {
+		if len(got) != report.MaxNamed+1 || got[0].Name != list+"-199" || got[0].Count != 200 {
 			t.Fatalf("%ss: got %d, the first %+v", list, len(got), got[0])
 		}
-		other := got[report.MostNamed]
+		other := got[report.MaxNamed]
 		if want := int64(5000 + 180*181/2); other.Name != execution.Other || other.Count != want || other.Failed != 5000 {
 			t.Errorf("%ss: got %s with %d, %d failed, want all others with %d, 5000 failed", list, other.Name, other.Count, other.Failed, want)
 		}
@@ -174,14 +174,14 @@ func TestSectionsTellABoundedNumberApart(t *testing.T) {
 		}
 	}
 	for list, got := range map[string][]report.NamedSpend{"agent": s.Costs.Agents, "model": s.Costs.Models} {
-		if len(got) != report.MostNamed+1 || got[0].Name != list+"-100" || *got[0].CostUSD != 101*100 {
+		if len(got) != report.MaxNamed+1 || got[0].Name != list+"-100" || *got[0].CostUSD != 101*100 {
 			t.Fatalf("%ss: got %d, the first %+v", list, len(got), got[0])
 		}
 		var requests, tokens int64
 		for _, one := range got {
 			requests, tokens = requests+one.Requests, tokens+one.Tokens.Used
 		}
-		if requests != s.Costs.Requests || tokens != s.Costs.Tokens.Used || got[report.MostNamed].Name != execution.Other {
+		if requests != s.Costs.Requests || tokens != s.Costs.Tokens.Used || got[report.MaxNamed].Name != execution.Other {
 			t.Errorf("%ss: %d requests and %d tokens, want %d and %d", list, requests, tokens, s.Costs.Requests, s.Costs.Tokens.Used)
 		}
 	}
@@ -239,7 +239,7 @@ func names(prefix string, from, to int) (all []string) {
 	return all
 }
 
-func TestPartsAreWhatTheReportNeeds(t *testing.T) {
+func TestReportReadsOnlyNeededParts(t *testing.T) {
 	tests := []struct {
 		name             string
 		sections         []report.Section

@@ -48,7 +48,7 @@ type UserFacts struct {
 	// Active is the number of users with a request or tokens, with execution.Unknown as one. Users with only uses of
 	// tools, whose request began before the window, are not included, since users' rollups do not count those.
 	Active int64
-	// Dearest is the MostNamed users with the highest cost, or with the most tokens among equal costs, or all if there
+	// Dearest is the MaxNamed users with the highest cost, or with the most tokens among equal costs, or all if there
 	// are fewer. SpendOf.Key is the user.
 	Dearest []execution.SpendOf
 	// Others is the sum of all other users.

@@ -33,12 +33,3 @@ func (e FieldErrors) err() error {
 	}
 	return e
 }
-
-// quote quotes a value from a client for a message, or its beginning.
-func quote(s string) string {
-	const most = 40
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
-}

@@ -24,8 +24,8 @@ func significant(x float64) string {
 }
 
 // decimals formats a number with up to most digits after the point, and never more than nine.
-func decimals(x float64, most int) string {
-	s := strconv.FormatFloat(x, 'f', min(max(most, 0), 9), 64)
+func decimals(x float64, limit int) string {
+	s := strconv.FormatFloat(x, 'f', min(max(limit, 0), 9), 64)
 	if strings.Contains(s, ".") {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	}

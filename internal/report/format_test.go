@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestNumbersForPeople(t *testing.T) {
+func TestHumanReadableNumbers(t *testing.T) {
 	tests := []struct{ got, want string }{
 		{significant(0), "0"},
 		{significant(0.0000123456), "0.0000123"},

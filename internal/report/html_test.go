@@ -175,7 +175,7 @@ func cellsOfMarkdown(markdown string) [][][]string {
 	return tables
 }
 
-func TestHTMLSaysWhatTheOthersSay(t *testing.T) {
+func TestHTMLAgreesWithOtherFormats(t *testing.T) {
 	withLogs := computed(t, request(), goodHour(lastHour), previous(badHour))
 	withLogs.Sections.Logs = analysed(t, lastHour, sampleLog)
 	for name, doc := range map[string]report.Document{
@@ -197,7 +197,7 @@ func TestHTMLSaysWhatTheOthersSay(t *testing.T) {
 	}
 }
 
-func TestHTMLMarksWhatIsMissed(t *testing.T) {
+func TestHTMLMarksMissedObjectives(t *testing.T) {
 	t.Parallel()
 	f := goodHour(lastHour)
 	f.Pool[1].InUseMean = 9
@@ -218,7 +218,7 @@ func TestHTMLMarksWhatIsMissed(t *testing.T) {
 }
 
 // A page's policy allows its own style and nothing else.
-func TestHTMLPolicyAllowsItsStyleAlone(t *testing.T) {
+func TestHTMLPolicyAllowsOnlyItsStyle(t *testing.T) {
 	t.Parallel()
 	page := checkHTML(t, rendered(t, report.Document{}, report.HTML, report.RenderOptions{}))
 	hash := sha256.Sum256([]byte(page.style))
@@ -234,7 +234,7 @@ func TestHTMLPolicyAllowsItsStyleAlone(t *testing.T) {
 	}
 }
 
-func TestHTMLOfEverythingIsOfASizeToMail(t *testing.T) {
+func TestLargestHTMLFitsInMail(t *testing.T) {
 	t.Parallel()
 	f := goodHour(lastHour)
 	for i := range 60 {
@@ -247,7 +247,7 @@ func TestHTMLOfEverythingIsOfASizeToMail(t *testing.T) {
 		f.Executions = append(f.Executions, executed(agent, model, execution.Success, true, 10, 3, using(1000, 100, 2_250_000)))
 		f.Days = append(f.Days, spending(noon.AddDate(0, 0, -i).Format("2006-01-02"), 226, 631_020, 1_845_750_000, 4620))
 	}
-	for i := range report.MostNamed {
+	for i := range report.MaxNamed {
 		f.Users.Dearest = append(f.Users.Dearest, spending(fmt.Sprintf("user-%d@example.com", i), 120, 400_000, 1_200_000_000, 0))
 	}
 	doc := computed(t, request(), f, previous(badHour))
@@ -263,7 +263,7 @@ func TestHTMLOfEverythingIsOfASizeToMail(t *testing.T) {
 	}
 }
 
-func TestHTMLOfHostileStringsIsOnlyText(t *testing.T) {
+func TestHTMLEscapesHostileStrings(t *testing.T) {
 	t.Parallel()
 	for name, evil := range map[string]string{
 		"script":         "<script>alert(1)</script>",

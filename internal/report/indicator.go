@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/sketch"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Unit is the unit of a result's target and actual figure.
@@ -131,7 +132,7 @@ func (i indicator) result(f Facts) Result {
 
 // besides returns 1 - decimal for a decimal of at most nine digits, rounded to the nearest float: 0.1 for 0.9, where
 // 1 - 0.9 is slightly less. So a budget that is used up exactly is 0 and not almost 0.
-func besides(decimal float64) float64 { return math.Round((1-decimal)*1e9) / 1e9 }
+func complement(decimal float64) float64 { return math.Round((1-decimal)*1e9) / 1e9 }
 
 // slow returns the share of latencies at or above a threshold in milliseconds.
 func slow(s *sketch.Sketch, threshold float64) *float64 {
@@ -151,7 +152,7 @@ func (o *LatencyObjective) indicator(f fields) indicator {
 		description: fmt.Sprintf("%s of %s", percentile(q), endpoint),
 		unit:        UnitMilliseconds,
 		target:      threshold,
-		budget:      besides(q),
+		budget:      complement(q),
 		read: func(facts Facts) reading {
 			t := facts.tally(o.Method, o.Route)
 			all, _, _ := t.counts()
@@ -170,12 +171,12 @@ func (o *ErrorRateObjective) indicator(f fields) indicator {
 		f.route("route", o.Route)
 		description = "5xx in the answers of " + o.Route
 	}
-	most := f.decimal("max", o.Max, 1)
+	limit := f.decimal("max", o.Max, 1)
 	return indicator{
 		description: description,
 		unit:        UnitRatio,
-		target:      most,
-		budget:      most,
+		target:      limit,
+		budget:      limit,
 		read: func(facts Facts) reading {
 			t := facts.tally("", o.Route)
 			all, errors, _ := t.counts()
@@ -210,7 +211,7 @@ func (o *QueryTimeObjective) indicator(f fields) indicator {
 		description: percentile(q) + " of all database queries",
 		unit:        UnitMilliseconds,
 		target:      threshold,
-		budget:      besides(q),
+		budget:      complement(q),
 		read: func(facts Facts) reading {
 			if len(facts.Queries) == 0 {
 				return reading{}
@@ -274,13 +275,13 @@ func (o *SuccessObjective) indicator(f fields) indicator {
 		f.text("agent", o.Agent, execution.MaxName)
 		description = "requests to " + o.Agent + " that succeeded"
 	}
-	least := f.inside("min", o.Min)
+	minimum := f.inside("min", o.Min)
 	return indicator{
 		description: description,
 		unit:        UnitRatio,
 		comparison:  Above,
-		target:      least,
-		budget:      besides(least),
+		target:      minimum,
+		budget:      complement(minimum),
 		read: func(facts Facts) reading {
 			var all, successful int64
 			for _, cell := range facts.Executions {
@@ -317,7 +318,7 @@ func (o *CostObjective) indicator(f fields) indicator {
 			return spent(total.Cost, total, "", unclear(total))
 		}
 	default:
-		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, quote(string(o.Period)))
+		f.fault("period", "must be %s or %s, not %s", PeriodDay, PeriodWindow, text.Quote(string(o.Period), 40))
 	}
 	return i
 }

@@ -182,7 +182,7 @@ func (a *Analyser) ran(l logLine) {
 	}
 	q.errors += l.times()
 	state := cmp.Or(l.SQLState, "unknown")
-	if _, known := a.logs.Queries.BySQLState[state]; !known && len(a.logs.Queries.BySQLState) >= MostNames {
+	if _, known := a.logs.Queries.BySQLState[state]; !known && len(a.logs.Queries.BySQLState) >= MaxNames {
 		state = Other
 	}
 	a.logs.Queries.BySQLState[state] += l.times()

@@ -12,8 +12,8 @@ import (
 
 // Limits of an Analyser.
 const (
-	MostRoutes = 256 // methods and routes
-	MostNames  = 256 // queries, and SQLSTATEs
+	MaxRoutes = 256 // methods and routes
+	MaxNames  = 256 // queries, and SQLSTATEs
 	// Other is the name of everything beyond these limits.
 	Other = "other"
 )
@@ -128,10 +128,10 @@ func (a *Analyser) Logs() *Logs {
 	return &logs
 }
 
-// endpoint returns the tally of a route, or of all others beyond MostRoutes.
+// endpoint returns the tally of a route, or of all others beyond MaxRoutes.
 func (a *Analyser) endpoint(method, pattern string) *EndpointFacts {
 	key := route{method, pattern}
-	if _, known := a.routes[key]; !known && len(a.routes) >= MostRoutes {
+	if _, known := a.routes[key]; !known && len(a.routes) >= MaxRoutes {
 		key = route{"", Other}
 	}
 	if a.routes[key] == nil {
@@ -142,9 +142,9 @@ func (a *Analyser) endpoint(method, pattern string) *EndpointFacts {
 	return a.routes[key]
 }
 
-// query returns the tally of a query, or of all others beyond MostNames.
+// query returns the tally of a query, or of all others beyond MaxNames.
 func (a *Analyser) query(name string) *queryTally {
-	if _, known := a.queries[name]; !known && len(a.queries) >= MostNames {
+	if _, known := a.queries[name]; !known && len(a.queries) >= MaxNames {
 		name = Other
 	}
 	if a.queries[name] == nil {

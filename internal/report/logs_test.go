@@ -162,7 +162,7 @@ func packed(t testing.TB, s string) []byte {
 	return b.Bytes()
 }
 
-func TestPackedAndSlowFilesAreTheSame(t *testing.T) {
+func TestCompressedAndSlowFilesAgree(t *testing.T) {
 	want := analysed(t, lastHour, sampleLog)
 	for name, r := range map[string]io.Reader{
 		"packed":             bytes.NewReader(packed(t, sampleLog)),
@@ -181,7 +181,7 @@ func TestPackedAndSlowFilesAreTheSame(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeReadToTheirEnd(t *testing.T) {
+func TestPartiallyReadableFiles(t *testing.T) {
 	whole := packed(t, strings.Repeat(sampleLog, 1000))
 	damaged := bytes.Clone(whole)
 	damaged[len(damaged)-6] ^= 0xff // in the checksum
@@ -206,22 +206,22 @@ func TestFilesThatCannotBeReadToTheirEnd(t *testing.T) {
 	}
 }
 
-func TestAnalyserTellsABoundedNumberApart(t *testing.T) {
+func TestAnalyserIsBounded(t *testing.T) {
 	var b strings.Builder
 	for i := range 1000 {
 		fmt.Fprintf(&b, `{"ts":"2026-08-20T11:30:00Z","msg":"request","method":"GET","route":"/%d","status":200,"duration_ms":1}`+"\n", i)
 		fmt.Fprintf(&b, `{"ts":"2026-08-20T11:30:00Z","msg":"query","query":"q%d","duration_ms":1,"error":"x","sqlstate":"S%d"}`+"\n", i, i)
 	}
 	got := analysed(t, report.Window{}, b.String())
-	if len(got.Routes) != report.MostRoutes+1 || len(got.Queries.ByName) != report.MostNames+1 || len(got.Queries.BySQLState) != report.MostNames+1 {
+	if len(got.Routes) != report.MaxRoutes+1 || len(got.Queries.ByName) != report.MaxNames+1 || len(got.Queries.BySQLState) != report.MaxNames+1 {
 		t.Errorf("got %d routes, %d queries, %d SQLSTATEs", len(got.Routes), len(got.Queries.ByName), len(got.Queries.BySQLState))
 	}
-	if got.Requests.Requests != 1000 || got.Queries.Executed != 1000 || got.Queries.BySQLState[report.Other] != 1000-report.MostNames {
+	if got.Requests.Requests != 1000 || got.Queries.Executed != 1000 || got.Queries.BySQLState[report.Other] != 1000-report.MaxNames {
 		t.Errorf("got %d requests, %d queries, %d other SQLSTATEs", got.Requests.Requests, got.Queries.Executed, got.Queries.BySQLState[report.Other])
 	}
 }
 
-func TestLogsOfNothing(t *testing.T) {
+func TestEmptyLogs(t *testing.T) {
 	got := asJSON(t, report.NewAnalyser(lastHour).Logs()).(object)
 	for key, value := range got {
 		if value == nil && key != "first" && key != "last" {

@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/text"
+)
 
 // MaxObjectives is the maximum number of objectives of a report.
 const MaxObjectives = 32
@@ -114,7 +118,7 @@ func indicators(objectives []Objective) ([]indicator, FieldErrors) {
 		f := fields{path: list.index(i), faults: &faults}
 		f.name("name", o.Name)
 		if before, twice := first[o.Name]; twice {
-			f.fault("name", "%s is the name of objectives[%d] too", quote(o.Name), before)
+			f.fault("name", "%s is the name of objectives[%d] too", text.Quote(o.Name, 40), before)
 		} else {
 			first[o.Name] = i
 		}

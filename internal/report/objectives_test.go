@@ -20,18 +20,18 @@ func latencyOf(route, method, quantile, threshold string) report.Objective {
 	}}
 }
 
-func success(least, agent string) report.Objective {
-	return report.Objective{Name: "x", SuccessRate: &report.SuccessObjective{Min: least, Agent: agent}}
+func success(minimum, agent string) report.Objective {
+	return report.Objective{Name: "x", SuccessRate: &report.SuccessObjective{Min: minimum, Agent: agent}}
 }
 
-func budget(most string, period report.Period) report.Objective {
-	return report.Objective{Name: "x", Cost: &report.CostObjective{MaxUSD: most, Period: period}}
+func budget(limit string, period report.Period) report.Objective {
+	return report.Objective{Name: "x", Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
 }
 
 func TestObjectiveFaults(t *testing.T) {
 	good := report.Objective{Name: "good", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
-	errorRate := func(most string) report.Objective {
-		return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: most}}
+	errorRate := func(limit string) report.Objective {
+		return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: limit}}
 	}
 	tests := []struct {
 		name      string
@@ -296,7 +296,7 @@ func ofUnknownUsage(requests, unknown, cost int64) execution.SpendOf {
 	return s
 }
 
-func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
+func TestResultsExplainThemselves(t *testing.T) {
 	tests := []struct {
 		objective           report.Objective
 		facts               report.Facts
@@ -324,7 +324,7 @@ func TestResultsSayWhatOneWouldAskNext(t *testing.T) {
 	}
 }
 
-func TestPercentilesAreNamedAsPeopleDo(t *testing.T) {
+func TestPercentileNames(t *testing.T) {
 	for quantile, want := range map[string]string{
 		"0.5": "p50 of /a", "0.95": "p95 of /a", "0.999": "p99.9 of /a", "0.29": "p29 of /a", "0.999999999": "p99.9999999 of /a",
 	} {

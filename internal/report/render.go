@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Format is an output format of reports.
@@ -28,7 +30,7 @@ func ParseFormat(name string) (Format, error) {
 	if format := Format(name); slices.Contains(Formats(), format) {
 		return format, nil
 	}
-	return "", fmt.Errorf("format %s is not one of %s", quote(name), joined(Formats()))
+	return "", fmt.Errorf("format %s is not one of %s", text.Quote(name, 40), joined(Formats()))
 }
 
 // ContentType returns the media type of the format.
@@ -63,7 +65,7 @@ func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error 
 		encoder.SetEscapeHTML(false) // otherwise < is written as \u003c
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(doc); err != nil {
-			return fmt.Errorf("rendering report %s as JSON: %w", quote(doc.ID), err)
+			return fmt.Errorf("rendering report %s as JSON: %w", text.Quote(doc.ID, 40), err)
 		}
 		out = b.String()
 	case Text:
@@ -75,13 +77,13 @@ func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error 
 	case HTML:
 		var err error
 		if out, err = renderHTML(doc); err != nil {
-			return fmt.Errorf("rendering report %s as HTML: %w", quote(doc.ID), err)
+			return fmt.Errorf("rendering report %s as HTML: %w", text.Quote(doc.ID, 40), err)
 		}
 	default:
-		return fmt.Errorf("rendering report %s: unknown format %s", quote(doc.ID), quote(string(format)))
+		return fmt.Errorf("rendering report %s: unknown format %s", text.Quote(doc.ID, 40), text.Quote(string(format), 40))
 	}
 	if _, err := io.WriteString(w, out); err != nil {
-		return fmt.Errorf("writing report %s: %w", quote(doc.ID), err)
+		return fmt.Errorf("writing report %s: %w", text.Quote(doc.ID, 40), err)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func rendered(t *testing.T, doc report.Document, format report.Format, opts repo
 	return b.String()
 }
 
-func TestColourOnlyAddsColour(t *testing.T) {
+func TestColourAddsOnlyEscapes(t *testing.T) {
 	doc := computed(t, request(), badHour(lastHour), previous(goodHour))
 	coloured := rendered(t, doc, report.Text, report.RenderOptions{Colour: true})
 	for _, sequence := range []string{"\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"} {
@@ -184,7 +184,7 @@ func checkCSV(t *testing.T, s string) {
 	}
 }
 
-func TestCSVNamesEveryFigureOnce(t *testing.T) {
+func TestCSVHasEveryFigureOnce(t *testing.T) {
 	doc := computed(t, request(), goodHour(lastHour), previous(badHour))
 	doc.Sections.Logs = analysed(t, lastHour, sampleLog)
 	lines, err := csv.NewReader(strings.NewReader(rendered(t, doc, report.CSV, report.RenderOptions{}))).ReadAll()
@@ -241,7 +241,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errDisk }
 
-func TestRenderSaysWhatItCouldNotWrite(t *testing.T) {
+func TestRenderReportsWriteErrors(t *testing.T) {
 	if err := report.Render(fullDisk{}, report.Document{}, report.Text, report.RenderOptions{}); !errors.Is(err, errDisk) {
 		t.Errorf("got error %v, want %v", err, errDisk)
 	}

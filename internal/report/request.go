@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // DefaultName is the name of a report whose request has none.
@@ -94,7 +96,7 @@ func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) 
 		r.CompareWith = ComparePrevious
 	case ComparePrevious, CompareNone:
 	default:
-		f.fault("compare_with", "must be %s or %s, not %s", ComparePrevious, CompareNone, quote(string(r.CompareWith)))
+		f.fault("compare_with", "must be %s or %s, not %s", ComparePrevious, CompareNone, text.Quote(string(r.CompareWith), 40))
 	}
 	if in.Keep != nil {
 		r.Keep = int(*in.Keep)
@@ -163,7 +165,7 @@ func (in Input) sections(f fields) []Section {
 		path := f.in("sections").index(i)
 		switch {
 		case !slices.Contains(known, section):
-			f.faults.add(path, "must be one of %s, not %s", joined(known), quote(name))
+			f.faults.add(path, "must be one of %s, not %s", joined(known), text.Quote(name, 40))
 		case slices.Contains(sections, section):
 			f.faults.add(path, "%s is there twice", name)
 		}

@@ -57,7 +57,7 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
-func TestParseRequestNamesEveryFault(t *testing.T) {
+func TestParseRequestReportsEveryFault(t *testing.T) {
 	tests := []struct {
 		name string
 		in   report.Input

@@ -10,8 +10,8 @@ import (
 
 // Limits of what a report lists; its sums include everything.
 const (
-	MostQueries = 20 // the slowest
-	MostErrors  = 50 // statuses of routes, the most frequent
+	MaxQueries = 20 // the slowest
+	MaxErrors  = 50 // statuses of routes, the most frequent
 )
 
 // DatabasePool is the utilization of the replicas' database connections.
@@ -42,7 +42,7 @@ type Queries struct {
 	Executed int64   `json:"executed"`
 	Errors   int64   `json:"errors"`
 	Latency  Latency `json:"latency_ms"`
-	Slowest  []Query `json:"slowest"` // by p99, at most MostQueries
+	Slowest  []Query `json:"slowest"` // by p99, at most MaxQueries
 }
 
 // Query is the figures of one named query.
@@ -71,7 +71,7 @@ type Index struct {
 type Errors struct {
 	Total    int64         `json:"total"`
 	ByStatus map[int]int64 `json:"by_status"`
-	ByRoute  []RouteErrors `json:"by_route"` // most frequent first, at most MostErrors
+	ByRoute  []RouteErrors `json:"by_route"` // most frequent first, at most MaxErrors
 }
 
 // RouteErrors counts the responses of one route with one status.
@@ -121,7 +121,7 @@ func SlowQueries(f Facts) Queries {
 	slices.SortFunc(q.Slowest, func(a, b Query) int {
 		return cmp.Or(descending(a.Latency.P99, b.Latency.P99), cmp.Compare(a.Name, b.Name))
 	})
-	q.Slowest = q.Slowest[:min(len(q.Slowest), MostQueries)]
+	q.Slowest = q.Slowest[:min(len(q.Slowest), MaxQueries)]
 	return q
 }
 
@@ -152,7 +152,7 @@ func errorCounts(f Facts) Errors {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Route, b.Route),
 			cmp.Compare(a.Method, b.Method), cmp.Compare(a.Status, b.Status))
 	})
-	e.ByRoute = e.ByRoute[:min(len(e.ByRoute), MostErrors)]
+	e.ByRoute = e.ByRoute[:min(len(e.ByRoute), MaxErrors)]
 	return e
 }
 

@@ -126,12 +126,12 @@ func (w *textWriter) paint(s, ansi string) string {
 
 // printable makes a text visible and shortens it for a table.
 func printable(s string) string {
-	const most = 160
+	const limit = 160
 	s = visible(s)
-	if utf8.RuneCountInString(s) <= most {
+	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}
-	return string([]rune(s)[:most]) + "…"
+	return string([]rune(s)[:limit]) + "…"
 }
 
 // visible replaces characters that could control a terminal or hide in a text: control characters, and with them escape

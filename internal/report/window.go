@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -44,16 +46,6 @@ func lastHours(hours int64, now time.Time) (Window, FieldErrors) {
 	return Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now}.aligned(), nil
 }
 
-// ParseHours parses the hours of a query string or a flag: a whole number from 1 to MaxHours. Its error is a
-// FieldErrors about the field "hours".
-func ParseHours(s string) (int64, error) {
-	hours, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || hours < 1 || hours > MaxHours {
-		return 0, hoursFault(quote(s))
-	}
-	return hours, nil
-}
-
 func hoursFault(got string) FieldErrors {
 	return FieldErrors{{"hours", fmt.Sprintf("must be a whole number from 1 to %d, not %s", MaxHours, got)}}
 }
@@ -65,7 +57,7 @@ func between(from, to string, now time.Time) (Window, FieldErrors) {
 	parse := func(field, s string) time.Time {
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			faults.add(field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z, not %s", quote(s))
+			faults.add(field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z, not %s", text.Quote(s, 40))
 		}
 		return t
 	}

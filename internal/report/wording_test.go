@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-func TestWords(t *testing.T) {
+func TestTextFormat(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		result                 report.Result
@@ -45,7 +45,7 @@ func TestWords(t *testing.T) {
 }
 
 // The texts of these functions are those of the report itself.
-func TestWordsAreThoseOfTheReport(t *testing.T) {
+func TestTextMatchesReport(t *testing.T) {
 	t.Parallel()
 	req := request()
 	req.Objectives = append(req.Objectives, report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50"}})

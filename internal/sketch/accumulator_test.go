@@ -35,8 +35,8 @@ func TestAccumulatorIsMerging(t *testing.T) {
 	})
 }
 
-// TestAccumulatorReadsWhatDecodingReads checks that Add accepts and rejects the same bytes as DecodeDistribution.
-func TestAccumulatorReadsWhatDecodingReads(t *testing.T) {
+// TestAccumulatorMatchesDecoding checks that Add accepts and rejects the same bytes as DecodeDistribution.
+func TestAccumulatorMatchesDecoding(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		encoded := append([]byte{1}, rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "bytes")...)
 		var sum sketch.Accumulator

@@ -42,7 +42,7 @@ func pairs(all ...pair) []byte {
 }
 
 func TestDecodeDistribution(t *testing.T) {
-	const bins, most = 1444, int64(1) << 52
+	const bins, limit = 1444, int64(1) << 52
 	tests := []struct {
 		name  string
 		bytes []byte
@@ -52,7 +52,7 @@ func TestDecodeDistribution(t *testing.T) {
 		{"the first bin", pairs(pair{0, 1}), false},
 		{"the last bin", pairs(pair{bins - 1, 1}), false},
 		{"below 0", pairs(pair{700, -5}, pair{1, 5}), false},
-		{"as much as there may be", pairs(pair{700, most}, pair{1, -most}), false},
+		{"as much as there may be", pairs(pair{700, limit}, pair{1, -limit}), false},
 
 		{"no bytes", nil, true},
 		{"another version", []byte{2}, true},
@@ -63,8 +63,8 @@ func TestDecodeDistribution(t *testing.T) {
 		{"a bin that does not exist", pairs(pair{bins, 1}), true},
 		{"bins beyond the last", pairs(pair{bins - 1, 1}, pair{1, 1}), true},
 		{"bins that overflow", pairs(pair{7, 1}, pair{math.MaxUint64 - 6, 1}), true},
-		{"more than there may be", pairs(pair{7, most + 1}), true},
-		{"less than there may be", pairs(pair{7, -most - 1}), true},
+		{"more than there may be", pairs(pair{7, limit + 1}), true},
+		{"less than there may be", pairs(pair{7, -limit - 1}), true},
 		{"the least number", pairs(pair{7, math.MinInt64}), true},
 		{"an endless number", append(pairs(), bytes.Repeat([]byte{0xff}, 30)...), true},
 		{"an endless count", append(pairs(), append([]byte{7}, bytes.Repeat([]byte{0xff}, 30)...)...), true},
@@ -88,11 +88,11 @@ func TestDecodeDistribution(t *testing.T) {
 	}
 }
 
-func TestDistributionCountsStopInsteadOfWrapping(t *testing.T) {
-	const most = int64(1) << 52
+func TestDistributionCountsSaturate(t *testing.T) {
+	const limit = int64(1) << 52
 	full := make([]pair, 1444)
 	for i := range full {
-		full[i] = pair{1, most}
+		full[i] = pair{1, limit}
 	}
 	full[0].distance = 0
 	everywhere, err := sketch.DecodeDistribution(pairs(full...))
@@ -100,7 +100,7 @@ func TestDistributionCountsStopInsteadOfWrapping(t *testing.T) {
 		t.Fatal(err)
 	}
 	everywhere.Merge(everywhere)
-	if got, want := everywhere.Count(), 1444*most; got != want {
+	if got, want := everywhere.Count(), 1444*limit; got != want {
 		t.Errorf("every bin full: Count() = %d, want %d", got, want)
 	}
 	if got, ok := everywhere.Quantile(1); !ok || got < sketch.LongestDuration*0.99 {
@@ -109,13 +109,13 @@ func TestDistributionCountsStopInsteadOfWrapping(t *testing.T) {
 
 	var d sketch.Distribution
 	for _, step := range []struct{ add, want int64 }{
-		{math.MaxInt64, most},
-		{math.MaxInt64, most},
-		{1, most},
-		{-1, most - 1},
+		{math.MaxInt64, limit},
+		{math.MaxInt64, limit},
+		{1, limit},
+		{-1, limit - 1},
 		{math.MinInt64, -1},
-		{math.MinInt64, -most},
-		{-1, -most},
+		{math.MinInt64, -limit},
+		{-1, -limit},
 		{math.MaxInt64, 0},
 	} {
 		d.Add(1, step.add)

@@ -155,7 +155,7 @@ func distributions() *rapid.Generator[sketch.Distribution] {
 	})
 }
 
-func TestDistributionsMergeInAnyOrderAndGrouping(t *testing.T) {
+func TestDistributionMergeIsAssociativeAndCommutative(t *testing.T) {
 	merged := func(all ...sketch.Distribution) (sum sketch.Distribution) {
 		for _, d := range all {
 			sum.Merge(d)

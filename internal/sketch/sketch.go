@@ -146,9 +146,9 @@ func (s *Sketch) CountAtLeast(threshold float64) uint64 {
 	if s.Count() == 0 {
 		return 0
 	}
-	least, count := toNanos(threshold), 0.0
+	minimum, count := toNanos(threshold), 0.0
 	s.bins.ForEach(func(bin int, n float64) (stop bool) {
-		if min(max(toNanos(value(bin)), s.min), s.max) >= least {
+		if min(max(toNanos(value(bin)), s.min), s.max) >= minimum {
 			count += n
 		}
 		return false

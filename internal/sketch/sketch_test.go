@@ -67,7 +67,7 @@ func TestNilIsEmpty(t *testing.T) {
 	}
 }
 
-func TestNothingEndsInNonsense(t *testing.T) {
+func TestEmptyInputsAreHandled(t *testing.T) {
 	var s sketch.Sketch
 	s.AddCount(math.Inf(1), 1<<40)
 	s.AddCount(math.MaxFloat64, 1<<40)
@@ -200,7 +200,7 @@ func TestCountAtLeast(t *testing.T) {
 	}
 }
 
-func TestCountAtLeastIsNearTheTruth(t *testing.T) {
+func TestCountAtLeastIsAccurate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seconds := latencies().Draw(t, "seconds")
 		threshold := rapid.Float64Range(sketch.Shortest, sketch.Longest).Draw(t, "threshold")
@@ -240,7 +240,7 @@ func TestCountAtLeastAgreesWithQuantile(t *testing.T) {
 	})
 }
 
-func TestMergingIsAddingInAnyOrderAndGrouping(t *testing.T) {
+func TestMergeIsAssociativeAndCommutative(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, c := latencies().Draw(t, "a"), latencies().Draw(t, "b"), latencies().Draw(t, "c")
 		want := of(slices.Concat(a, b, c)).Encode()
@@ -263,7 +263,7 @@ func TestMergingIsAddingInAnyOrderAndGrouping(t *testing.T) {
 	})
 }
 
-func TestMergeLeavesTheOtherAlone(t *testing.T) {
+func TestMergeDoesNotModifyItsArgument(t *testing.T) {
 	other := of([]float64{0.1, 0.2})
 	before := other.Encode()
 	s := of([]float64{3})

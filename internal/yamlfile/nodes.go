@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Mapping reads the fields of a mapping and rejects duplicates. field is empty for the root of a file. Without known
@@ -44,16 +46,16 @@ func (r *Reader) Mapping(n *yaml.Node, field string, known ...string) map[string
 
 // List reads the entries of a list, each with its field, such as types[0]. If their number is not from least to most,
 // it records a fault and returns none.
-func (r *Reader) List(n *yaml.Node, field string, least, most int) iter.Seq2[string, *yaml.Node] {
+func (r *Reader) List(n *yaml.Node, field string, minimum, limit int) iter.Seq2[string, *yaml.Node] {
 	var entries []*yaml.Node
 	switch {
 	case n == nil:
 	case n.Kind != yaml.SequenceNode:
 		r.WrongKind(n, field, "a list")
-	case len(n.Content) < least:
+	case len(n.Content) < minimum:
 		r.Fault(n, field, "must not be empty")
-	case len(n.Content) > most:
-		r.Fault(n, field, "must have at most %d entries", most)
+	case len(n.Content) > limit:
+		r.Fault(n, field, "must have at most %d entries", limit)
 	default:
 		entries = n.Content
 	}
@@ -79,15 +81,15 @@ var textTags = []string{"!!str", "!!int", "!!float", "!!timestamp"}
 
 // Text reads a scalar of up to most bytes as written, whatever its type in YAML. It returns "" only for a missing field
 // or a fault.
-func (r *Reader) Text(n *yaml.Node, field string, most int) string {
+func (r *Reader) Text(n *yaml.Node, field string, limit int) string {
 	switch {
 	case n == nil:
 	case n.Kind != yaml.ScalarNode || !slices.Contains(textTags, n.ShortTag()):
 		r.WrongKind(n, field, "text")
 	case strings.TrimSpace(n.Value) == "":
 		r.Fault(n, field, "must not be empty")
-	case len(n.Value) > most:
-		r.Fault(n, field, "must be at most %d bytes", most)
+	case len(n.Value) > limit:
+		r.Fault(n, field, "must be at most %d bytes", limit)
 	default:
 		return n.Value
 	}
@@ -95,8 +97,8 @@ func (r *Reader) Text(n *yaml.Node, field string, most int) string {
 }
 
 // OneLine reads text without control characters.
-func (r *Reader) OneLine(n *yaml.Node, field string, most int) string {
-	text := r.Text(n, field, most)
+func (r *Reader) OneLine(n *yaml.Node, field string, limit int) string {
+	text := r.Text(n, field, limit)
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		r.Fault(n, field, "must not contain control characters")
 		return ""
@@ -105,7 +107,7 @@ func (r *Reader) OneLine(n *yaml.Node, field string, most int) string {
 }
 
 // Duration reads a duration such as 30s. It returns usual for a missing field or a fault.
-func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Duration) time.Duration {
+func (r *Reader) Duration(n *yaml.Node, field string, usual, minimum, limit time.Duration) time.Duration {
 	text := r.Text(n, field, 100)
 	if text == "" {
 		return usual
@@ -114,8 +116,8 @@ func (r *Reader) Duration(n *yaml.Node, field string, usual, least, most time.Du
 	switch {
 	case err != nil:
 		r.Fault(n, field, "must be a duration such as 90s or 2m, not %s", Quote(text))
-	case d < least || d > most:
-		r.Fault(n, field, "must be from %s to %s", least, most)
+	case d < minimum || d > limit:
+		r.Fault(n, field, "must be from %s to %s", minimum, limit)
 	default:
 		return d
 	}
@@ -144,7 +146,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 	case yaml.ScalarNode:
 		var scalar any
 		if err := n.Decode(&scalar); err != nil {
-			r.Fault(n, field, "cannot be read: %s", excerpt(err.Error()))
+			r.Fault(n, field, "cannot be read: %s", text.Clip(err.Error(), 60))
 			return nil
 		}
 		switch v := scalar.(type) {
@@ -164,7 +166,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 
 // Under returns the path of a field in another, which is empty at the root. It quotes names that are not words.
 func Under(field, name string) string {
-	if name = excerpt(name); name == "" || !IsWord(name) {
+	if name = text.Clip(name, 60); name == "" || !IsWord(name) {
 		name = strconv.Quote(name)
 	}
 	if field == "" {
@@ -179,12 +181,4 @@ func IsWord(text string) bool {
 }
 
 // Quote quotes a text from a file, or its beginning.
-func Quote(text string) string { return strconv.Quote(excerpt(text)) }
-
-func excerpt(text string) string {
-	const most = 60 // bytes
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…" // a cut character is dropped
-}
+func Quote(s string) string { return strconv.Quote(text.Clip(s, 60)) }

@@ -18,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Fault is a fault of a file.
@@ -80,9 +82,9 @@ func (r *Reader) Err() error {
 	return r.faults
 }
 
-func (r *Reader) document(file []byte, most int) *yaml.Node {
-	if len(file) > most {
-		r.FaultAt(1, "file", "must be at most %d bytes", most)
+func (r *Reader) document(file []byte, limit int) *yaml.Node {
+	if len(file) > limit {
+		r.FaultAt(1, "file", "must be at most %d bytes", limit)
 		return nil
 	}
 	lines := 0
@@ -112,7 +114,7 @@ func (r *Reader) document(file []byte, most int) *yaml.Node {
 	}
 	if !errors.Is(err, io.EOF) {
 		line, problem := yamlProblem(err)
-		r.FaultAt(min(line, lines), "file", "is not YAML: %s", excerpt(problem)) // may point beyond the last line
+		r.FaultAt(min(line, lines), "file", "is not YAML: %s", text.Clip(problem, 60)) // may point beyond the last line
 		return nil
 	}
 	return document.Content[0]

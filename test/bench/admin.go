@@ -16,27 +16,27 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// The windows that figures are read of, in hours.
+// The windows of metrics, in hours.
 const (
 	oneDay     = 24
 	thirtyDays = 720
 )
 
-// sinceNoon is a window of so many hours, or up to 12 more or less, that begins within the hour from 12: as far from a midnight as
-// can be. As many rollups have to be read for it as for the hours themselves when these are most, at noon.
+// sinceNoon returns a window of the given hours, up to 12 more or less, that begins within the hour from 12, as far
+// from midnight as possible. This takes as many rollups as possible, as reading the given hours does at noon.
 func sinceNoon(hours int, now time.Time) int { return hours + now.UTC().Hour() - 12 }
 
-// longDays is how far back the longest history reaches. It is as full as that of historyDays beside it.
+// longDays is the length of the longest history. It is as dense as that of historyDays.
 const longDays = 310
 
-// past is a database with a history, and a server over it.
+// past is a database with a history, and a server for it.
 type past struct {
 	history
 	db     *pgx.Conn
 	server *rig.Server
 	reader *rig.Conn
 
-	ingested int64 // executions beside the history
+	ingested int64 // executions in addition to the history
 }
 
 func (p *past) close() error {
@@ -50,15 +50,15 @@ func (p *past) close() error {
 	return errors.Join(append(errs, p.db.Close(context.Background()))...)
 }
 
-// pasts reads figures and reports over a full history, and beside it, in turns, over emptier ones, and over ones as full as these that
-// are longer and shorter.
+// pasts reads metrics and reports with a dense history and, in turns, with sparser ones, and with equally dense ones
+// that are longer and shorter.
 func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
 	dir := filepath.Join(b.dir, "pasts")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	// The write-ahead log is kept as small as a single server may, for the sake of the disk while history is made up.
+	// The write-ahead log is as small as a single server allows, to save disk space while the history is generated.
 	postgres, err := rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(dir, "postgres"), Settings: map[string]string{
 		"shared_buffers": "512MB", "max_wal_size": "2GB", "wal_level": "minimal", "max_wal_senders": "0", "maintenance_work_mem": "256MB",
 	}})
@@ -137,14 +137,14 @@ func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string
 	}()
 	if p.server, err = rig.Serve(ctx, rig.ServeOptions{
 		Binary: b.binary, DatabaseURL: url, Dir: dir, Name: name,
-		Args: []string{"--keep-executions=8760h"}, // lest the oldest be dropped meanwhile
+		Args: []string{"--keep-executions=8760h"}, // so that the oldest are not dropped
 	}); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// connect dials anew: kept connections do not stay for as long as other histories take to make up and to scan.
+// connect dials again: the server closes idle connections while other histories are generated and scanned.
 func (p *past) connect(ctx context.Context) (err error) {
 	if p.reader != nil {
 		if err := p.reader.Close(); err != nil {
@@ -155,7 +155,7 @@ func (p *past) connect(ctx context.Context) (err error) {
 	return err
 }
 
-// readMetrics reads the figures of so many hours, and says how long the answer took.
+// readMetrics reads the metrics of a window of the given hours and returns how long the response took.
 func readMetrics(reader *rig.Conn, address string, hours int) (openapi.ExecutionMetricsAnswer, time.Duration, error) {
 	var answer openapi.ExecutionMetricsAnswer
 	request := rig.Request("GET", fmt.Sprintf("/api/admin/metrics?hours=%d", hours), address, "Authorization: Bearer "+rig.AdminToken+"\r\n", nil)
@@ -168,7 +168,7 @@ func readMetrics(reader *rig.Conn, address string, hours int) (openapi.Execution
 	return answer, took, json.Unmarshal(response.Body, &answer)
 }
 
-// readPast compares reading figures with scanning the rows, values included.
+// readPast compares reading metrics with scanning the rows, in time and in values.
 func (b *bench) readPast(ctx context.Context, p *past) ([]figure, error) {
 	if err := b.cardinality(ctx, p); err != nil {
 		return nil, err
@@ -187,25 +187,25 @@ func (b *bench) readPast(ctx context.Context, p *past) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		least := atLeast(window.speedup)
+		minimum := atLeast(window.speedup)
 		if b.quick {
-			least = aim{} // the fewer the rows, the faster is who scans them
+			minimum = aim{} // the fewer the rows, the faster is who scans them
 		}
 		figures = append(figures,
 			figure{"admin_metrics_ms_" + window.name, now.ours, "ms", atMost(10)},
 			figure{"admin_metrics_ms_" + window.name + "_noon", noon.ours, "ms", atMost(10)},
 			figure{"admin_metrics_first_ms_" + window.name, now.first, "ms", aim{}},
 			figure{"admin_naive_ms_" + window.name, now.naive, "ms", aim{}},
-			figure{"admin_metrics_speedup_" + window.name, now.speedup, "ratio", least},
-			figure{"admin_metrics_speedup_" + window.name + "_noon", now.naive / noon.ours, "ratio", least})
+			figure{"admin_metrics_speedup_" + window.name, now.speedup, "ratio", minimum},
+			figure{"admin_metrics_speedup_" + window.name + "_noon", now.naive / noon.ours, "ratio", minimum})
 	}
 	return figures, nil
 }
 
-// reads is how long it took to read the figures of a window and to scan its rows, in milliseconds.
+// reads holds the times to read the metrics of a window and to scan its rows, in milliseconds.
 type reads struct{ first, ours, naive, speedup float64 }
 
-// readWindow reads and scans so many hours in turns, and compares what comes of it.
+// readWindow reads and scans a window of the given hours in turns and compares the results.
 func (b *bench) readWindow(ctx context.Context, p *past, name string, hours int) (reads, error) {
 	var first float64
 	var ours, naive, speedup []float64
@@ -239,7 +239,7 @@ func (b *bench) readWindow(ctx context.Context, p *past, name string, hours int)
 	return reads{first, median(ours), median(naive), median(speedup)}, nil
 }
 
-// cardinality says what the figures are made of.
+// cardinality logs what the metrics consist of.
 func (b *bench) cardinality(ctx context.Context, p *past) error {
 	rows, err := p.db.Query(ctx, `
 		SELECT 'rows of 24 h', (SELECT count(*) FROM agent_executions WHERE created_at >= $1)

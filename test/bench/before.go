@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// besideBaseline compares idle polls and memory with those of rig.BaselineCommit, in turns. Each version has a PostgreSQL of
-// its own, with its own schema. A shallow clone does not have the baseline, so a quick run leaves this out.
+// besideBaseline compares idle polls and memory with those of rig.BaselineCommit, in turns. Each version has its own
+// PostgreSQL and schema. A shallow clone lacks the baseline, so a quick run omits this.
 func besideBaseline(ctx context.Context, b *bench) (_ []figure, err error) {
 	if b.quick {
 		b.logf("a quick run does not build %s", rig.BaselineCommit)
@@ -47,23 +47,23 @@ func besideBaseline(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// baseline is the same benchmark of rig.BaselineCommit.
+// baseline returns the benchmark with the program of rig.BaselineCommit.
 func (b *bench) baseline(ctx context.Context) (*bench, error) {
 	path, err := rig.BuildBaseline(ctx, b.dir)
 	return &bench{quick: b.quick, dir: b.dir, binary: path}, err
 }
 
-// comparison is what rounds of two versions found, by version, and the first by the second.
+// comparison holds the results of rounds of two versions, and the ratios of the first to the second.
 type comparison struct {
 	rates, memory         [2][]float64
 	rateRatios, cpuRatios []float64
 }
 
-// turn is longer than nine tenths of an agent's interval: an agent that polls again after the other version's turn is written
-// as seen at once. So in every turn as much is written, at the same moments.
+// turn is longer than nine tenths of an agent's interval: an agent that polls after the other version's turn is written
+// as seen immediately. So every turn writes the same amount at the same moments.
 const turn = 10 * time.Second
 
-// besideEachOther floods two versions in turns, after a round to warm up.
+// besideEachOther floods two versions in turns, after a warm-up round.
 func (b *bench) besideEachOther(ctx context.Context, sides [2]*contender) (found comparison, err error) {
 	for round := range 7 {
 		rates, costs, memory, err := takeTurns(ctx, sides)
@@ -85,8 +85,9 @@ func (b *bench) besideEachOther(ctx context.Context, sides [2]*contender) (found
 	return found, nil
 }
 
-// takeTurns floods each of two versions once, and returns their polls a second, what a poll cost in seconds of CPU, and their
-// memory in bytes. A version's CPU time is that of the whole round: some work of its polls is done after its turn.
+// takeTurns floods each of two versions once and returns their polls per second, the CPU seconds per poll, and their
+// memory in bytes. The CPU time of a version is that of the whole round, since some work of its polls is done after its
+// turn.
 func takeTurns(ctx context.Context, sides [2]*contender) (rates, costs, memory [2]float64, err error) {
 	var began [2]time.Duration
 	for side, c := range sides {

@@ -27,29 +27,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
 const (
 	controllerUser      = "watchbill-controller"
-	controllerNamespace = "watchbill" // has its Lease and what is told of that, and no report
+	controllerNamespace = "watchbill" // for its Lease and Events, without reports
 	reportNamespaces    = 10
 )
 
 // cluster is an API server with MonitoringReports.
 type cluster struct {
 	server     *kubetest.Cluster
-	client     client.WithWatch // an administrator's
-	kubeconfig string           // file of the controller's
-	audit      string           // file of all writes
+	client     client.WithWatch // an administrator's client
+	kubeconfig string           // the controller's file
+	audit      string           // the log of all writes
 	reports    int
 }
 
-// startCluster brings up an API server that knows the CustomResourceDefinitions in a folder, with so many reports of five
-// objectives, spread over namespaces, and a Prometheus that takes their rules. It is the caller's to close.
+// startCluster starts an API server with the CustomResourceDefinitions of a folder, the given number of reports with
+// five objectives each, spread over namespaces, and a Prometheus that selects their rules. The caller must close it.
 func startCluster(ctx context.Context, dir, definitions string, reports int) (_ *cluster, err error) {
-	log.SetLogger(logr.Discard()) // client-go's; faults come as errors
+	log.SetLogger(logr.Discard()) // client-go's; failures are returned as errors
 	c := &cluster{kubeconfig: filepath.Join(dir, "kubeconfig"), audit: filepath.Join(dir, "audit.log"), reports: reports}
 	c.server, err = kubetest.Start(kubetest.Options{CRDs: []string{definitions}, PrometheusOperator: true, AuditLog: c.audit})
 	if err != nil {
@@ -63,8 +63,8 @@ func startCluster(ctx context.Context, dir, definitions string, reports int) (_ 
 
 func (c *cluster) close() error { return c.server.Stop() }
 
-// prepare makes the administrator's client and the controller's account: an ordinary one, as a ServiceAccount is, so that the
-// API server weighs its requests against others'.
+// prepare creates the administrator's client and the controller's account. That is an ordinary account, like a
+// ServiceAccount, so that the API server's priority and fairness applies to its requests.
 func (c *cluster) prepare(ctx context.Context) error {
 	s := runtime.NewScheme()
 	if err := errors.Join(scheme.AddToScheme(s), v1alpha1.AddToScheme(s)); err != nil {
@@ -94,7 +94,7 @@ func (c *cluster) prepare(ctx context.Context) error {
 	})
 }
 
-// fill makes namespaces, a Prometheus and the reports.
+// fill creates namespaces, a Prometheus and the reports.
 func (c *cluster) fill(ctx context.Context) error {
 	namespaces := []string{controllerNamespace}
 	for i := range reportNamespaces {
@@ -124,8 +124,8 @@ func (c *cluster) fill(ctx context.Context) error {
 
 func reportNamespace(i int) string { return fmt.Sprintf("fleet-%d", i%reportNamespaces) }
 
-// monitoringReport is one with five objectives, all of a kind that makes many rules: they are alerted about by burn rate. It
-// is not due for hours, as its status would change then.
+// monitoringReport returns a report with five objectives, all with burn-rate alerts, which have many rules. It is not
+// due for hours, since its status would change then.
 func monitoringReport(i int, now time.Time) *v1alpha1.MonitoringReport {
 	return &v1alpha1.MonitoringReport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: reportNamespace(i), Name: fmt.Sprintf("report-%04d", i)},
@@ -142,7 +142,8 @@ func monitoringReport(i int, now time.Time) *v1alpha1.MonitoringReport {
 	}
 }
 
-// awaitReady starts a controller and returns it once every report is Ready; with an error too if it was started.
+// awaitReady starts a controller and returns it when every report is Ready. It returns the controller also with an
+// error, if it was started.
 func (c *cluster) awaitReady(ctx context.Context, start func() (*rig.Controller, error)) (*rig.Controller, error) {
 	var list v1alpha1.MonitoringReportList
 	if err := c.client.List(ctx, &list); err != nil {
@@ -196,7 +197,8 @@ func (c *cluster) complete(ctx context.Context) error {
 	return errors.Join(wrong...)
 }
 
-// touch changes, in every namespace, what all of its reports look at: each is then reconciled again, and all is as it should be.
+// touch changes an object in every namespace that all its reports depend on, so that each is reconciled without a
+// difference.
 func (c *cluster) touch(ctx context.Context) error {
 	for i := range reportNamespaces {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: reportNamespace(i), Name: "watchbill-report"}}
@@ -208,8 +210,8 @@ func (c *cluster) touch(ctx context.Context) error {
 	return nil
 }
 
-// writes counts what the API server has seen the controller write, by verb and resource, but for the Lease that its replicas
-// elect their leader by.
+// writes counts the controller's writes in the audit log, by verb and resource, except those of the leader election's
+// Lease.
 func (c *cluster) writes() (total int, by map[string]int, err error) {
 	file, err := os.Open(c.audit)
 	if err != nil {

@@ -16,30 +16,30 @@ import (
 const (
 	crdFolder = "config/crd/bases"
 
-	controllerWithin = 4 * time.Minute         // how long a controller may take for all that it is asked
-	controllerQuiet  = 1500 * time.Millisecond // without a reconcile: longer than it waits before it looks again at what it wrote
+	controllerWithin = 4 * time.Minute         // limits each step of a controller
+	controllerQuiet  = 1500 * time.Millisecond // without a reconcile; longer than its recheck delay
 )
 
-// controllerRound is what one controller came to.
+// controllerRound holds the measurements of one controller.
 type controllerRound struct {
-	ready     time.Duration // from its start until every report is Ready
-	writes    int           // until it was quiet
-	idle      int           // when all was reconciled again, by it and by the next one
-	peak      int64         // bytes, of the greater
+	ready     time.Duration // from its start until every report was Ready
+	writes    int           // until no reconcile was left
+	idle      int           // in later reconciles, by it and the next controller
+	peak      int64         // bytes, the maximum of both
 	cpu       time.Duration // until all were ready
-	again     time.Duration // from the next one's start until it had seen to every report
-	reconcile int           // how often, until it was quiet
+	again     time.Duration // from the next controller's start until it had reconciled every report
+	reconcile int           // number of reconciles until none was left
 }
 
 // operator is a version of the controller.
 type operator struct {
 	*bench
-	definitions string // folder of its CustomResourceDefinitions
+	definitions string // the folder of its CustomResourceDefinitions
 }
 
-// controllerReports is how soon, with how many writes and in how much memory the controller makes what MonitoringReports ask
-// for that were there before it, on an API server that has two cores at the most for itself, etcd and the controller. In turns
-// with it, rig.BaselineCommit makes what it makes of the same reports. A quick run does not build that.
+// controllerReports measures the time, writes and memory that the controller needs for existing MonitoringReports, with
+// an API server that shares two cores with etcd and the controller. In turns it measures rig.BaselineCommit with the
+// same reports. A quick run does not build that.
 func controllerReports(ctx context.Context, b *bench) ([]figure, error) {
 	reports := or(b, 1000, 100)
 	now := operator{b, crdFolder}
@@ -87,7 +87,8 @@ func controllerReports(ctx context.Context, b *bench) ([]figure, error) {
 	return figures, nil
 }
 
-// operatorBefore is the controller of rig.BaselineCommit with the CustomResourceDefinitions of that version; nil in a quick run.
+// operatorBefore returns the controller of rig.BaselineCommit with its CustomResourceDefinitions, or nil in a quick
+// run.
 func (b *bench) operatorBefore(ctx context.Context) (*operator, error) {
 	if b.quick {
 		b.logf("a quick run does not build %s", rig.BaselineCommit)
@@ -104,7 +105,7 @@ func (b *bench) operatorBefore(ctx context.Context) (*operator, error) {
 	return &operator{before, filepath.Join(source, crdFolder)}, rig.UnpackBaseline(ctx, source, crdFolder)
 }
 
-// round measures all that is measured of a controller.
+// round takes all measurements of a controller.
 func (o operator) round(ctx context.Context, name string, reports int) (round controllerRound, err error) {
 	err = o.withCluster(ctx, name, reports, func(ctx context.Context, c *cluster, dir string) error {
 		first, err := o.firstController(ctx, c, dir, &round)
@@ -119,7 +120,7 @@ func (o operator) round(ctx context.Context, name string, reports int) (round co
 	return round, err
 }
 
-// readied measures only how soon all reports are Ready.
+// readied measures only the time until all reports are Ready.
 func (o operator) readied(ctx context.Context, name string, reports int) (round controllerRound, err error) {
 	err = o.withCluster(ctx, name, reports, func(ctx context.Context, c *cluster, dir string) error {
 		first, err := o.firstController(ctx, c, dir, &round)
@@ -128,7 +129,7 @@ func (o operator) readied(ctx context.Context, name string, reports int) (round 
 	return round, err
 }
 
-// withCluster runs do beside an API server of its own.
+// withCluster runs do with a new API server.
 func (o operator) withCluster(ctx context.Context, name string, reports int, do func(ctx context.Context, c *cluster, dir string) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, controllerWithin)
 	defer cancel()
@@ -145,7 +146,7 @@ func (o operator) withCluster(ctx context.Context, name string, reports int, do 
 	return do(ctx, c, dir)
 }
 
-// ended ends a controller, if one was started, and adds the end of its log to the error that there is, if there is one.
+// ended stops a controller, if one was started. If err is not nil it adds the end of the log to it.
 func ended(p *rig.Controller, err error) error {
 	if p == nil {
 		return err
@@ -164,7 +165,7 @@ func (o operator) startController(ctx context.Context, c *cluster, dir string) (
 	}})
 }
 
-// firstController finds reports that nothing stands of yet.
+// firstController runs a controller before any object of the reports exists.
 func (o operator) firstController(ctx context.Context, c *cluster, dir string, round *controllerRound) (p *rig.Controller, err error) {
 	var began time.Time
 	p, err = c.awaitReady(ctx, func() (*rig.Controller, error) {
@@ -192,7 +193,7 @@ func (o operator) firstController(ctx context.Context, c *cluster, dir string, r
 	return p, nil
 }
 
-// reconciledAgain has the same controller see to every report again.
+// reconciledAgain makes the same controller reconcile every report again.
 func reconciledAgain(ctx context.Context, c *cluster, p *rig.Controller, round *controllerRound) error {
 	if err := c.touch(ctx); err != nil {
 		return err
@@ -203,7 +204,7 @@ func reconciledAgain(ctx context.Context, c *cluster, p *rig.Controller, round *
 	return round.idled(c, p)
 }
 
-// nextController finds all as it should be, and must see so: it remembers nothing.
+// nextController runs a controller without state when every object is as wanted.
 func (o operator) nextController(ctx context.Context, c *cluster, dir string, round *controllerRound) (err error) {
 	began := time.Now()
 	p, err := o.startController(ctx, c, dir)
@@ -218,7 +219,7 @@ func (o operator) nextController(ctx context.Context, c *cluster, dir string, ro
 	return round.idled(c, p)
 }
 
-// idled notes what was written since the reports were ready, and the memory of a controller that is about to end.
+// idled records the writes since the reports were ready and the memory of a controller that is about to stop.
 func (r *controllerRound) idled(c *cluster, p *rig.Controller) error {
 	total, _, err := c.writes()
 	if err != nil {
@@ -230,8 +231,8 @@ func (r *controllerRound) idled(c *cluster, p *rig.Controller) error {
 	return err
 }
 
-// reconciles waits until a controller has reconciled so often, and then no more for a while, and returns how often it has.
-func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) {
+// reconciles waits until a controller has reconciled at least least times and then been quiet, and returns the number.
+func reconciles(ctx context.Context, p *rig.Controller, minimum int) (int, error) {
 	last, since := 0, time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -240,12 +241,12 @@ func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) 
 		case <-p.Done():
 			return 0, errors.New("the controller ended")
 		case <-ctx.Done():
-			return 0, fmt.Errorf("the controller has reconciled %d times, want %d and then quiet: %w", last, least, context.Cause(ctx))
+			return 0, fmt.Errorf("the controller has reconciled %d times, want %d and then quiet: %w", last, minimum, context.Cause(ctx))
 		case <-tick.C:
 		}
 		metrics, err := p.Metrics(ctx)
 		if err != nil {
-			continue // it is about to start
+			continue // not started yet
 		}
 		sum := 0
 		for series, value := range metrics {
@@ -255,7 +256,7 @@ func reconciles(ctx context.Context, p *rig.Controller, least int) (int, error) 
 		}
 		if sum != last {
 			last, since = sum, time.Now()
-		} else if last >= least && time.Since(since) > controllerQuiet {
+		} else if last >= minimum && time.Since(since) > controllerQuiet {
 			return last, nil
 		}
 	}

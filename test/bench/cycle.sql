@@ -1,4 +1,4 @@
--- One deployment's life as the product writes it, statement by statement: created, claimed, done. For pgbench.
+-- One deployment's life for pgbench, with the product's statements: created, claimed, finished.
 \set agent random(0, :agents - 1)
 \set key random(0, 9223372036854775806)
 BEGIN;

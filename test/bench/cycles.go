@@ -22,8 +22,8 @@ var bareCycle []byte
 
 const cycleWorkers = 8
 
-// deployCycles compares deployments that are created, claimed and done one after the other with the same statements bare, run by
-// pgbench, in turns.
+// deployCycles compares deployments that are created, claimed and finished one after the other with the same bare
+// statements run by pgbench, in turns.
 func deployCycles(ctx context.Context, b *bench) (_ []figure, err error) {
 	agents := or(b, enrolled, 10_000)
 	i, err := b.install(ctx, "cycles", agents)
@@ -47,7 +47,7 @@ func deployCycles(ctx context.Context, b *bench) (_ []figure, err error) {
 			return nil, err
 		}
 		b.logf("round %d: %.0f cycles a second, bare %.0f", round, product, plain)
-		if round > 0 { // the first one warms up
+		if round > 0 { // the first is a warm-up
 			ours, bare, ratio = append(ours, product), append(bare, plain), append(ratio, product/plain)
 		}
 	}
@@ -58,8 +58,8 @@ func deployCycles(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// cycle has workers take deployments through their lives for a while, of agents from all over the fleet as pgbench's are, and
-// returns how many a second.
+// cycle has workers create and finish deployments for a while, for agents spread over the fleet as pgbench's are, and
+// returns the cycles per second.
 func (i *installation) cycle(ctx context.Context, length time.Duration, round, agents int) (float64, error) {
 	conns := make([]*rig.Conn, cycleWorkers)
 	for w := range conns {
@@ -85,7 +85,7 @@ func (i *installation) cycle(ctx context.Context, length time.Duration, round, a
 	return result.PerSecond(), result.First
 }
 
-// create makes a deployment and returns its id.
+// create creates a deployment and returns its id.
 func create(conn *rig.Conn, address string, agent int, key string) (string, error) {
 	response, err := conn.Do(creation(address, agent, key))
 	if err != nil {
@@ -100,14 +100,14 @@ func create(conn *rig.Conn, address string, agent int, key string) (string, erro
 	return made.Deployments[0].ID, nil
 }
 
-// creation is the request for a deployment to one agent.
+// creation returns the request for a deployment to one agent.
 func creation(address string, agent int, key string) []byte {
 	body := `{"agent_ids":["` + rig.AgentID(agent) + `"],"name":"bench","spec":{"image":"registry.example/app:` + strconv.Itoa(agent) + `"}}`
 	return rig.Request("POST", "/api/deployments", address,
 		"Authorization: Bearer "+rig.AdminToken+"\r\nIdempotency-Key: "+key+"\r\n", []byte(body))
 }
 
-// finish claims a deployment for its agent and says that it succeeded.
+// finish claims a deployment for its agent and reports its success.
 func finish(conn *rig.Conn, address string, agent int, id string, attempt int) error {
 	for _, status := range []string{"running", "succeeded"} {
 		body := fmt.Sprintf(`{"status":%q,"attempt":%d,"claim":"bench-%s"}`, status, attempt, id)
@@ -125,7 +125,7 @@ func finish(conn *rig.Conn, address string, agent int, id string, attempt int) e
 
 var transactionsPerSecond = regexp.MustCompile(`tps = ([0-9.]+) \(without initial connection time\)`)
 
-// pgbench runs the bare statements for a while and returns how many cycles a second they make.
+// pgbench runs the bare statements for a while and returns the cycles per second.
 func (i *installation) pgbench(ctx context.Context, script string, length time.Duration, agents int) (float64, error) {
 	bin, err := rig.PostgresPrograms()
 	if err != nil {

@@ -11,21 +11,21 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// What the made up executions have to do with: so many agents, each of which calls two of the models, for so many users, of
-// whom some are there at a time.
+// The agents, models and users of the generated executions. Each agent calls two of the models, and only some of the
+// users are active at a time.
 const (
 	madeAgents = 20
 	madeUsers  = 2000
-	usersAtOne = 100 // quarter of an hour
+	usersAtOne = 100 // active in a quarter of an hour
 )
 
 var madeModels = []string{"gpt-4o-mini", "gpt-4o", "claude-3-5-haiku-20241022", "claude-sonnet-4-20250514", "mistral-large-2411", "house-model-7b"}
 
-// unpricedModel is the one of madeModels that has no price.
+// unpricedModel is the index of the model without a price in madeModels.
 const unpricedModel = 5
 
-// made is the n-th execution of a series: a function of both, so that it can be made twice. It is like what agents send, small
-// payloads included; one in 16 is a use of a tool, one in 20 fails.
+// made returns the n-th execution of a series. It depends on both only, so that it can be generated again. It resembles
+// real executions, including small payloads; one in 16 is a use of a tool and one in 20 fails.
 func made(series string, n int64, at time.Time) execution.Row {
 	h := scrambled(uint64(n) + 1)
 	agent := int(h % madeAgents)
@@ -62,14 +62,14 @@ func made(series string, n int64, at time.Time) execution.Row {
 	return execution.Row{Execution: e}
 }
 
-// madeDuration has a long tail, as models' answers have; each agent has its own pace.
+// madeDuration returns a duration with a long tail, as model calls have. Each agent has its own mean.
 func madeDuration(agent int, h uint64) time.Duration {
 	uniform := (float64(h%(1<<20)) + 0.5) / (1 << 20)
 	seconds := (0.3 + 0.1*float64(agent)) * math.Pow(-math.Log(uniform), 1.3)
 	return time.Duration(seconds*1e6) * time.Microsecond
 }
 
-// scrambled is splitmix64's step: neighbours become anything.
+// scrambled is splitmix64's step, a hash that spreads consecutive numbers.
 func scrambled(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -81,7 +81,7 @@ const copyColumns = `user_id, created_at, execution_id, session_id, request_id, 
 	error_message, execution_time_ms, provider, model_used, tokens_used, input_tokens, output_tokens, cache_read_tokens,
 	cache_write_tokens, reasoning_tokens, cost_nano_usd, price_version, trace_id, span_id, parent_span_id, capped, input_data, output_data`
 
-// appendCopy appends a row as COPY reads it. Nothing that is made needs an escape.
+// appendCopy appends a row in COPY's text format. No generated value needs an escape.
 func appendCopy(b []byte, r *execution.Row) []byte {
 	text := func(s string) { b = append(append(b, s...), '\t') }
 	number := func(n int64) { b = append(strconv.AppendInt(b, n, 10), '\t') }
@@ -131,7 +131,7 @@ type wireExecution struct {
 	ErrMessage string          `json:"error_message,omitempty"`
 }
 
-// batchBody is the body of a request with executions from, from+1, … of a series, one a microsecond.
+// batchBody returns the body of a request with executions from, from+1, … of a series, at intervals of a microsecond.
 func batchBody(series string, from int64, count int, began time.Time) ([]byte, error) {
 	var body struct {
 		Executions []wireExecution `json:"executions"`
@@ -148,7 +148,7 @@ func batchBody(series string, from int64, count int, began time.Time) ([]byte, e
 	return json.Marshal(body)
 }
 
-// madeNames are the names of the agents and models.
+// madeNames returns the names of the agents and models.
 func madeNames() (agents, models []string) {
 	for agent := range madeAgents {
 		agents = append(agents, fmt.Sprintf("agent_%02d", agent))

@@ -15,10 +15,10 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// historyDays is how far back a made up history reaches, unless it is to be compared with one that is longer or shorter.
+// historyDays is the length of a generated history, unless it is compared with longer or shorter ones.
 const historyDays = 31
 
-// history is executions at even steps up to an end, the n-th at n steps from the beginning.
+// history is a series of executions at even intervals up to an end, the n-th n intervals after the start.
 type history struct {
 	from, to time.Time
 	rows     int64
@@ -35,7 +35,7 @@ func (h history) at(n int64) time.Time {
 	return h.from.Add(time.Duration(span/h.rows*n+span%h.rows*n/h.rows) * time.Microsecond)
 }
 
-// before is how many of the executions began before a time.
+// before returns the number of executions that began before a time.
 func (h history) before(t time.Time) int64 {
 	low, high := int64(0), h.rows
 	for low < high {
@@ -48,11 +48,11 @@ func (h history) before(t time.Time) int64 {
 	return low
 }
 
-// seed puts the history into a database whose schema is there and which nobody uses: the rows a day at a time, and what they
-// add up to by the product's own arithmetic. Rows are indexed when they are there, which is faster; what comes of it is the same.
+// seed stores the history in an unused database with the current schema: the rows a day at a time, and their rollups by
+// the product's arithmetic. The indexes are created after the rows, which is faster and gives the same result.
 func (h history) seed(ctx context.Context, url string) error {
 	var next atomic.Int64
-	errs := make([]error, 2) // two: as many as there are cores
+	errs := make([]error, 2) // one for each core
 	var busy sync.WaitGroup
 	for worker := range errs {
 		busy.Go(func() {
@@ -78,7 +78,7 @@ func (h history) seed(ctx context.Context, url string) error {
 	return h.finish(ctx, url)
 }
 
-// finish registers the names, without which they would be told as others', and gathers statistics.
+// finish registers the names, which would otherwise be counted as "other", and gathers statistics.
 func (h history) finish(ctx context.Context, url string) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -121,7 +121,7 @@ func (h history) seedDay(ctx context.Context, conn *pgx.Conn, day time.Time) err
 	})
 }
 
-// madeRows reads as COPY's text, and notes what the rows add up to.
+// madeRows is a reader of rows in COPY's text format. It adds up their deltas.
 type madeRows struct {
 	history   history
 	next, end int64
@@ -148,15 +148,15 @@ func (m *madeRows) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// For how many days executions' figures are kept by the minute and by the quarter of an hour, by default.
+// The default retention of rollups of a minute and of a quarter of an hour, in days.
 const (
 	minutesKept  = 7
 	quartersKept = 100
 )
 
-// seedRollups stores a day's figures at all widths, as folding would, and for as long as they are kept at a time.
+// seedRollups stores a day's rollups of all widths as folding would, if they are within their retention.
 func seedRollups(ctx context.Context, tx pgx.Tx, d execution.Deltas, now time.Time) error {
-	since := map[time.Duration]int64{ // others are kept for longer than there is history
+	since := map[time.Duration]int64{ // others are kept longer than the history
 		execution.MinuteWide: now.AddDate(0, 0, -minutesKept).Unix(), execution.QuarterWide: now.AddDate(0, 0, -quartersKept).Unix(),
 	}
 	for _, width := range []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide} {
@@ -173,7 +173,7 @@ func seedRollups(ctx context.Context, tx pgx.Tx, d execution.Deltas, now time.Ti
 			cells[key].Merge(*m)
 		}
 		for key, spend := range d.Users {
-			if width == execution.MinuteWide { // users have none
+			if width == execution.MinuteWide { // users have no minutes
 				break
 			}
 			if key.Quarter < since[width] {

@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// TestHistory: executions ascend within the history, and each day's are told apart without a gap.
+// TestHistory checks that executions ascend within the history and that its days have no gaps or overlaps.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	for _, rows := range []int64{1, 7, 1000, 10_000_000} {
@@ -27,8 +27,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestMadeAgain: an execution is the same whenever it is made.
-func TestMadeAgain(t *testing.T) {
+// TestRecreated checks that an execution generated again is equal.
+func TestRecreated(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for n := range int64(2000) {

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// figure is what was measured.
+// figure is a measured value.
 type figure struct {
 	name  string
 	value float64
@@ -16,7 +16,7 @@ type figure struct {
 	aim   aim
 }
 
-// aim is what a figure is held against. The zero value is none.
+// aim is the target of a figure. The zero value is no target.
 type aim struct {
 	symbol string // <=, >= or =
 	bound  float64
@@ -25,7 +25,7 @@ type aim struct {
 func atLeast(bound float64) aim { return aim{">=", bound} }
 func atMost(bound float64) aim  { return aim{"<=", bound} }
 
-// exactly is for what noise cannot excuse: to miss it is a failure of the whole run.
+// exactly is a target that noise does not affect: missing it fails the whole run.
 func exactly(bound float64) aim { return aim{"=", bound} }
 
 func (f figure) met() bool {
@@ -41,7 +41,7 @@ func (f figure) met() bool {
 	}
 }
 
-// number is written with three digits, or as a whole number.
+// number formats a value with three significant digits or as an integer.
 func number(value float64) string {
 	if value >= 100 || value == float64(int64(value)) {
 		return fmt.Sprintf("%.0f", value)
@@ -49,7 +49,7 @@ func number(value float64) string {
 	return fmt.Sprintf("%.3g", value)
 }
 
-// printTable is for people.
+// printTable prints the figures for people.
 func printTable(w io.Writer, figures []figure) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range figures {
@@ -67,7 +67,7 @@ func printTable(w io.Writer, figures []figure) error {
 	return table.Flush()
 }
 
-// printLines is for programs: a line a figure.
+// printLines prints the figures for programs, one per line.
 func printLines(w io.Writer, figures []figure) error {
 	for _, f := range figures {
 		if _, err := fmt.Fprintf(w, "%s %s %s\n", f.name, number(f.value), f.unit); err != nil {

@@ -32,7 +32,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestMissed checks which figures make a run fail: those that noise cannot excuse.
+// TestMissed checks which figures fail a run: those that noise does not affect.
 func TestMissed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -65,7 +65,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestBackground checks that what requests run is not taken for what a replica runs by itself.
+// TestBackground checks that queries of requests are not mistaken for a replica's background queries.
 func TestBackground(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
@@ -79,7 +79,7 @@ func TestBackground(t *testing.T) {
 	}
 }
 
-// TestScenarioNames checks that a narrowing that fits nothing is no success.
+// TestScenarioNames checks that a filter that matches no scenario is an error.
 func TestScenarioNames(t *testing.T) {
 	t.Parallel()
 	if err := run(t.Context(), []string{"-run", "no such"}); err == nil {

@@ -19,12 +19,12 @@ const (
 	fleetConns   = 1000
 	fleetRate    = 10_000 // polls a second: 100,000 agents, each every 10 s
 	createRate   = 50
-	heldAgents   = 64 // who wait for work in a held poll, and are given it
+	heldAgents   = 64 // agents with held polls that get work
 	heldPollTime = "30s"
 )
 
-// fleetUnderLoad is a fleet's day in small: everybody polls, some are given work and do it. It measures the polls, how soon work
-// is picked up, and the server's memory.
+// fleetUnderLoad simulates a fleet: all agents poll, and some get work and do it. It measures the polls, the time until
+// work is picked up, and the server's memory.
 func fleetUnderLoad(ctx context.Context, b *bench) (_ []figure, err error) {
 	agents := or(b, enrolled, 10_000)
 	i, err := b.install(ctx, "fleet", agents)
@@ -77,23 +77,23 @@ func fleetUnderLoad(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// deployments are created and waited for.
+// deployments creates deployments and waits for them.
 type deployments struct {
 	server *rig.Server
-	first  int // of the agents that are given work
+	first  int // of the agents that get work
 	done   atomic.Int64
 
 	mu      sync.Mutex
 	created map[string]creating // by the deployment's id
-	pickup  sketch.Sketch       // from the answer that it is committed
-	whole   sketch.Sketch       // from the request for it, so its creation too
+	pickup  sketch.Sketch       // from the response to its creation
+	whole   sketch.Sketch       // from the request, so including its creation
 	err     error
 }
 
-// creating is a deployment's creation: the commit was between the two.
+// creating holds the times of a deployment's creation: it was committed between the request and the response.
 type creating struct {
 	asked, answered time.Time
-	had             time.Time // when its agent had it; zero: it waits
+	had             time.Time // when its agent received it; zero while it is pending
 }
 
 func (d *deployments) failed(err error) {
@@ -104,7 +104,7 @@ func (d *deployments) failed(err error) {
 	}
 }
 
-// create makes deployments at a rate, each for the next of the agents.
+// create creates deployments at a rate, for one agent after the other.
 func (d *deployments) create(ctx context.Context, rate float64) error {
 	const workers = 8
 	conns := make([]*rig.Conn, workers)
@@ -130,7 +130,7 @@ func (d *deployments) create(ctx context.Context, rate float64) error {
 	return result.First
 }
 
-// wait has an agent wait for work in held polls, and do what it is given.
+// wait has an agent send held polls and do the work that it gets.
 func (d *deployments) wait(ctx context.Context, agent int) error {
 	conn, err := rig.Dial(ctx, d.server.Address)
 	if err != nil {
@@ -178,30 +178,30 @@ func (d *deployments) wait(ctx context.Context, agent int) error {
 	return nil
 }
 
-// picked notes when an agent had a deployment, which may be before its creator is answered.
+// picked records when an agent received a deployment, which may be before the response to its creation.
 func (d *deployments) picked(id string, had time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := d.created[id]
-	if c.had.IsZero() { // a deployment is shown until it is claimed
+	if c.had.IsZero() { // a deployment is sent until it is claimed
 		c.had = had
 		d.created[id] = c
 	}
 }
 
-// chargeWaiting adds up how long deployments were on their way. One that nobody has picked up has waited until the end: to leave
-// it out would be to count those only that arrived.
+// chargeWaiting adds up the latencies of deployments. A deployment that was not picked up counts with its wait until
+// the end; without it the result would include only those that arrived.
 func (d *deployments) chargeWaiting(end time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.created {
-		if c.answered.IsZero() { // the run ended before its creator was answered
+		if c.answered.IsZero() { // the run ended before the response to its creation
 			continue
 		}
 		if c.had.IsZero() {
 			c.had = end
 		}
-		d.pickup.Add(max(c.had.Sub(c.answered), 0).Seconds()) // who has it before its creator knows has waited for nothing
+		d.pickup.Add(max(c.had.Sub(c.answered), 0).Seconds()) // no wait if it was received before that response
 		d.whole.Add(c.had.Sub(c.asked).Seconds())
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestPickup checks from when on a deployment counts as waiting, and that one that never arrives is not left out.
+// TestPickup checks when a deployment's wait begins, and that one that never arrives is included.
 func TestPickup(t *testing.T) {
 	t.Parallel()
 	at := func(ms int) time.Time { return time.UnixMilli(1_000_000 + int64(ms)) }
@@ -22,7 +22,7 @@ func TestPickup(t *testing.T) {
 	} {
 		d := &deployments{created: map[string]creating{"id": test.creating}}
 		if !test.creating.had.IsZero() {
-			d.picked("id", at(500)) // shown again before it was claimed
+			d.picked("id", at(500)) // sent again before it was claimed
 		}
 		d.chargeWaiting(at(1000))
 		pickup, counts := d.pickup.Quantile(0.5)

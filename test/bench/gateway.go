@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// gatewayOverhead compares the time to an answer's first word through the gateway with that of the upstream called directly,
-// call by call. The upstream is one of ours that speaks as OpenAI's does, and answers at once.
+// gatewayOverhead compares the time to the first word of a response through the gateway with that of a direct call to
+// the upstream, call by call. The upstream is a fake that implements OpenAI's API and responds immediately.
 func gatewayOverhead(ctx context.Context, b *bench) (_ []figure, err error) {
 	upstream, stop, err := startUpstream(ctx)
 	if err != nil {
@@ -65,7 +65,7 @@ func gatewayOverhead(ctx context.Context, b *bench) (_ []figure, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("the gateway: %w", err)
 		}
-		if n >= calls/10 { // those before warm up
+		if n >= calls/10 { // earlier calls are a warm-up
 			directly, throughIt = append(directly, one.Seconds()*1e3), append(throughIt, other.Seconds()*1e3)
 		}
 	}
@@ -81,18 +81,18 @@ func quantile(values []float64, q float64) float64 {
 	return slices.Sorted(slices.Values(values))[int(float64(len(values)-1)*q)]
 }
 
-// firstWord is what the upstream's answer begins with.
+// firstWord is the beginning of the upstream's response.
 const firstWord = "Hello"
 
-// call is a request whose answer is a stream of events.
+// call is a request with a response that is a stream of events.
 type call struct {
 	client             *http.Client
 	url, authorization string
 	body               string
-	last               string // stands in the last event
+	last               string // contained in the last event
 }
 
-// firstWord makes the call, reads its answer to the end and returns after how long the first word was there.
+// firstWord makes the call, reads its response to the end and returns the time until the first word.
 func (c call) firstWord(ctx context.Context) (first time.Duration, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(c.body))
 	if err != nil {
@@ -147,14 +147,14 @@ func startUpstream(ctx context.Context) (address string, stop func() error, err 
 	}, nil
 }
 
-// completeChat answers with a stream of a few words.
+// completeChat sends a stream of a few words.
 func completeChat(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return // whoever called has gone
+		return // the client has disconnected
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	send := func(data string) {
-		_, _ = fmt.Fprintf(w, "data: %s\n\n", data) // likewise, and nobody is left to tell
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", data) // likewise
 		_ = http.NewResponseController(w).Flush()
 	}
 	const chunk = `{"id":"chat-1","object":"chat.completion.chunk","model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":%q},"finish_reason":null}]}`

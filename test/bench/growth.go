@@ -10,10 +10,10 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// pollGrowth floods servers of fleets of several sizes, all at the same time there, in turns. A poll should cost the same in each.
+// pollGrowth floods servers of fleets of several sizes in turns, while all run. A poll should cost the same in each.
 func pollGrowth(ctx context.Context, b *bench) (_ []figure, err error) {
 	sizes := or(b, []int{1_000, 10_000, 100_000, 1_000_000}, []int{1_000, 20_000})
-	const polling = 1_000 // who poll, spread over the fleet
+	const polling = 1_000 // agents that poll, spread over the fleet
 	rates, p99s := make([][]float64, len(sizes)), make([][]float64, len(sizes))
 	fleets := make([]*pollers, len(sizes))
 	var figures []figure
@@ -59,7 +59,7 @@ func pollGrowth(ctx context.Context, b *bench) (_ []figure, err error) {
 	return append(figures, figure{"poll_growth", slices.Min(medians) / slices.Max(medians), "ratio", atLeast(0.8)}), nil
 }
 
-// dialSpread has some of a fleet poll, from all over it.
+// dialSpread connects the given number of pollers for agents spread over a fleet.
 func dialSpread(ctx context.Context, address string, size, polling int) (*pollers, error) {
 	p, err := dialPollers(ctx, address, floodWorkers, 0, "")
 	if err != nil {
@@ -71,7 +71,7 @@ func dialSpread(ctx context.Context, address string, size, polling int) (*poller
 	return p, nil
 }
 
-// millionAgents is the memory of a server with a million agents, polled as often as its poll budget has them.
+// millionAgents measures the memory of a server with a million agents that poll at the rate of its poll budget.
 func millionAgents(ctx context.Context, b *bench) (_ []figure, err error) {
 	agents := or(b, 1_000_000, 100_000)
 	i, err := b.install(ctx, "million", agents)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// readsByLength compares reading figures over histories that differ in length alone: 24 hours beside the shortest, 30 days beside the
-// middle one.
+// readsByLength compares reading metrics with histories that differ in length only: 24 hours with the shortest, 30 days
+// with the middle one.
 func (b *bench) readsByLength(ctx context.Context, short, middle, long *past) ([]figure, error) {
 	if err := long.checkValues(ctx); err != nil {
 		return nil, err
@@ -23,8 +23,8 @@ func (b *bench) readsByLength(ctx context.Context, short, middle, long *past) ([
 	}, err
 }
 
-// readsByDensity compares reading figures over the fullest history with reading them over the emptiest of the same length. What
-// is read grows until all cells and their bins are there.
+// readsByDensity compares reading metrics with the densest history and the sparsest one of the same length. The amount
+// to read grows with density until all cells and bins exist.
 func (b *bench) readsByDensity(all ...*past) ([]figure, error) {
 	var figures []figure
 	for _, window := range []struct {
@@ -40,7 +40,8 @@ func (b *bench) readsByDensity(all ...*past) ([]figure, error) {
 	return figures, nil
 }
 
-// readsBeside reads figures over several histories in turns. It returns the time over the last by that over the first.
+// readsBeside reads metrics of several histories in turns. It returns the ratio of the last history's time to the
+// first's.
 func (b *bench) readsBeside(name string, hours int, all ...*past) (ratio float64, err error) {
 	times := make([][]float64, len(all))
 	for range or(b, 201, 61) {
@@ -58,7 +59,7 @@ func (b *bench) readsBeside(name string, hours int, all ...*past) (ratio float64
 	return median(times[len(all)-1]) / median(times[0]), nil
 }
 
-// ingestByDensity compares storing executions beside the fullest history with storing them beside the emptiest, in turns.
+// ingestByDensity compares storing executions with the densest history and with the sparsest one, in turns.
 func (b *bench) ingestByDensity(ctx context.Context, all ...*past) ([]figure, error) {
 	rates := make([][]float64, len(all))
 	for round := range or(b, 8, 3) {
@@ -70,7 +71,7 @@ func (b *bench) ingestByDensity(ctx context.Context, all ...*past) ([]figure, er
 			if err != nil {
 				return nil, err
 			}
-			if round > 0 { // the first warms up
+			if round > 0 { // the first is a warm-up
 				rates[i] = append(rates[i], rate)
 			}
 		}
@@ -85,7 +86,7 @@ func (b *bench) ingestByDensity(ctx context.Context, all ...*past) ([]figure, er
 	return []figure{{"ingest_growth", fullest / emptiest, "ratio", b.growthAim(atLeast(0.8))}}, nil
 }
 
-// ingestRate stores so many batches and returns how many executions a second that were.
+// ingestRate stores the given number of batches and returns the executions per second.
 func (p *past) ingestRate(ctx context.Context, batches int) (rate float64, err error) {
 	g, err := dialIngesters(ctx, p.server.Address)
 	if err != nil {
@@ -102,10 +103,10 @@ func (p *past) ingestRate(ctx context.Context, batches int) (rate float64, err e
 	return float64(batches*ingestBatch) / took.Seconds(), err
 }
 
-// growthAim is for whole runs: what a quick one measures is too short to be held against it.
+// growthAim returns the target in a whole run. Measurements of a quick run are too short for one.
 func (b *bench) growthAim(whole aim) aim { return or(b, whole, aim{}) }
 
-// checkValues compares what is told of the last day with the rows.
+// checkValues compares the metrics of the last day with the rows.
 func (p *past) checkValues(ctx context.Context) error {
 	if err := p.connect(ctx); err != nil {
 		return err

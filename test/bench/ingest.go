@@ -15,10 +15,11 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// foldedWithin is how long the deltas of a flood may take to be folded.
+// foldedWithin limits the time to fold the deltas of a flood.
 const foldedWithin = 2 * time.Minute
 
-// ingest compares what the API stores with COPY into a table like its own, in turns: the same rows, read back from there.
+// ingest compares storing executions through the API with COPY of the same rows, read back from the database, into a
+// similar table, in turns.
 func ingest(ctx context.Context, b *bench) (_ []figure, err error) {
 	i, err := b.install(ctx, "ingest", 0)
 	if err != nil {
@@ -44,7 +45,7 @@ func ingest(ctx context.Context, b *bench) (_ []figure, err error) {
 		return nil, err
 	}
 	var p50, p99 []float64
-	for range or(b, 5, 2) { // rounds here too, so that whatever else the machine does for a moment does not decide
+	for range or(b, 5, 2) { // rounds, so that a short disturbance of the machine does not decide
 		ack, err := b.ingestAtHalf(ctx, g, median(turns.ours))
 		if err != nil {
 			return nil, err
@@ -65,8 +66,8 @@ func ingest(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// makeRawTable makes a table like that of the executions: as many columns, indexes and partitions, in use around now. It has
-// none of the policies, which COPY does not do.
+// makeRawTable creates a table like that of the executions: with as many columns, indexes and current partitions. It
+// has no row-level security policies, with which COPY does not work.
 func makeRawTable(ctx context.Context, db *pgx.Conn) error {
 	sql := `CREATE TABLE raw_executions (LIKE agent_executions INCLUDING ALL) PARTITION BY RANGE (created_at);`
 	today := time.Now().UTC().Truncate(execution.DayWide)
@@ -79,7 +80,7 @@ func makeRawTable(ctx context.Context, db *pgx.Conn) error {
 	return err
 }
 
-// turnsOf are the rates of either side, by round, in executions a second, and one by the other.
+// turnsOf holds the rates of both sides by round, in executions per second, and their ratios.
 type turnsOf struct{ ours, copied, ratio []float64 }
 
 func (b *bench) ingestInTurns(ctx context.Context, i *installation, db *pgx.Conn, g *ingesters) (turnsOf, error) {
@@ -132,7 +133,7 @@ func (b *bench) ingestInTurns(ctx context.Context, i *installation, db *pgx.Conn
 	return t, nil
 }
 
-// cpuTime is what each of those at work has computed for.
+// cpuTime holds the CPU time of each participant.
 type cpuTime struct{ server, postgres, load time.Duration }
 
 func (i *installation) cpu() (c cpuTime, err error) {
@@ -148,17 +149,17 @@ func (i *installation) cpu() (c cpuTime, err error) {
 	return c, err
 }
 
-// checkpoint has the next ones to write begin alike: the first change of a page after a checkpoint costs the whole page.
+// checkpoint gives the next writers the same start: the first change of a page after a checkpoint logs the whole page.
 func checkpoint(ctx context.Context, db *pgx.Conn) error {
 	_, err := db.Exec(ctx, "CHECKPOINT")
 	return err
 }
 
-// awaitFolded waits until nothing is left to fold, so that neither side works while the other is measured.
+// awaitFolded waits until all deltas are folded, so that folding does not overlap with the other side's measurement.
 func awaitFolded(ctx context.Context, db *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, foldedWithin)
 	defer cancel()
-	tick := time.NewTicker(250 * time.Millisecond) // what it costs to ask counts as PostgreSQL's
+	tick := time.NewTicker(250 * time.Millisecond) // the queries' cost is included in PostgreSQL's
 	defer tick.Stop()
 	for {
 		var left bool
@@ -174,7 +175,7 @@ func awaitFolded(ctx context.Context, db *pgx.Conn) error {
 	}
 }
 
-// copySame copies the rows of a round, as the API stored them, into the raw table, and returns how long that took alone.
+// copySame copies the rows of a round, as the API stored them, into the raw table, and returns the time of the COPY.
 func copySame(ctx context.Context, db *pgx.Conn, from, to int64) (time.Duration, error) {
 	var rows bytes.Buffer
 	read := fmt.Sprintf(`COPY (SELECT %s FROM agent_executions WHERE split_part(execution_id, '-', 2)::bigint >= %d
@@ -194,7 +195,7 @@ func copySame(ctx context.Context, db *pgx.Conn, from, to int64) (time.Duration,
 	return time.Since(began), err
 }
 
-// ingestAtHalf sends batches at half of a rate (executions a second), by the clock.
+// ingestAtHalf sends batches at half of a rate (executions per second) in an open loop.
 func (b *bench) ingestAtHalf(ctx context.Context, g *ingesters, rate float64) (*rig.Result, error) {
 	length := or(b, 5*time.Second, 2*time.Second)
 	perSecond := rate / 2 / ingestBatch
@@ -205,11 +206,11 @@ func (b *bench) ingestAtHalf(ctx context.Context, g *ingesters, rate float64) (*
 	until, cancel := context.WithCancel(ctx)
 	defer cancel()
 	spare := g.next
-	g.next -= int64(len(requests)) * ingestBatch // until they are acknowledged
+	g.next -= int64(len(requests)) * ingestBatch // counted when they are acknowledged
 	result := rig.OpenLoop(until, perSecond, len(g.conns), func(_ context.Context, worker int, n int64) error {
 		if n >= int64(len(requests)) {
 			cancel()
-			return context.Canceled // no request
+			return context.Canceled // no requests are left
 		}
 		return g.send(worker, requests[n])
 	})
@@ -219,7 +220,7 @@ func (b *bench) ingestAtHalf(ctx context.Context, g *ingesters, rate float64) (*
 	return result, result.First
 }
 
-// rollupDrift is by how many executions the API's figures, the rows, and what was acknowledged differ.
+// rollupDrift returns the difference in executions between the API's metrics, the rows, and what was acknowledged.
 func rollupDrift(ctx context.Context, db *pgx.Conn, s *rig.Server, acknowledged int64) (int64, error) {
 	var stored int64
 	if err := db.QueryRow(ctx, `SELECT count(*) FROM agent_executions`).Scan(&stored); err != nil {
@@ -244,7 +245,7 @@ func rollupDrift(ctx context.Context, db *pgx.Conn, s *rig.Server, acknowledged 
 	return max(stored, acknowledged) - min(stored, acknowledged), nil
 }
 
-// readable is what an answer must be to be read on.
+// readable returns an error unless the response has the wanted status.
 func readable(r rig.Response, err error, want int) error {
 	if err == nil && r.Status != want {
 		err = fmt.Errorf("%d %s: %.300s", r.Status, http.StatusText(r.Status), r.Body)

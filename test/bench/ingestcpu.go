@@ -14,11 +14,11 @@ import (
 
 const (
 	cpuClients = 8
-	cpuBatch   = 100 // spans or executions of one request
+	cpuBatch   = 100 // spans or executions per request
 )
 
-// ingestCPU compares what it costs the server and PostgreSQL to store a span and an execution with what it costs
-// rig.BaselineCommit, in turns. A quick run does not build that, and only sees that all is stored.
+// ingestCPU compares the CPU time of the server and PostgreSQL to store a span and an execution with that of
+// rig.BaselineCommit, in turns. A quick run does not build that, and only checks that everything is stored.
 func ingestCPU(ctx context.Context, b *bench) (_ []figure, err error) {
 	versions := []*bench{b}
 	if !b.quick {
@@ -57,7 +57,7 @@ func ingestCPU(ctx context.Context, b *bench) (_ []figure, err error) {
 			}
 			b.logf("round %d: %s: µs of CPU each: now %.1f, before %.1f", round, l.name, costs[0], costs[1])
 			if round == 0 && !b.quick {
-				continue // that warms up
+				continue // a warm-up
 			}
 			for side := range sides {
 				l.costs[side] = append(l.costs[side], costs[side])
@@ -66,22 +66,22 @@ func ingestCPU(ctx context.Context, b *bench) (_ []figure, err error) {
 		}
 	}
 	var figures []figure
-	for n, most := range []float64{0.5, 0.6} {
+	for n, limit := range []float64{0.5, 0.6} {
 		l := loads[n]
 		figures = append(figures, figure{l.name + "_cpu_us", median(l.costs[0]), "µs", aim{}})
 		if !b.quick {
 			figures = append(figures, figure{l.name + "_cpu_us_before", median(l.costs[1]), "µs", aim{}},
-				figure{l.name + "_cpu_ratio", median(l.ratios), "ratio", atMost(most)})
+				figure{l.name + "_cpu_ratio", median(l.ratios), "ratio", atMost(limit)})
 		}
 	}
 	return figures, nil
 }
 
-// storing is an installation that spans and executions are sent to.
+// storing is an installation that receives spans and executions.
 type storing struct {
 	*installation
 	db           *pgx.Conn
-	traces, rows int64 // that were made
+	traces, rows int64 // generated so far
 }
 
 func storeWith(ctx context.Context, b *bench, name string) (_ *storing, err error) {
@@ -111,7 +111,7 @@ func (s *storing) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// export makes a request with cpuBatch new spans.
+// export returns a request with cpuBatch new spans.
 func (s *storing) export() ([]byte, error) {
 	const traces = cpuBatch / spansOfTrace
 	body, err := exportBody(s.traces, traces, time.Now().UTC().Add(-time.Hour))
@@ -120,15 +120,15 @@ func (s *storing) export() ([]byte, error) {
 	return rig.RequestOf("POST", "/v1/traces", s.server.Address, ingestHeader, "application/x-protobuf", body), err
 }
 
-// executions makes a request with cpuBatch new executions.
+// executions returns a request with cpuBatch new executions.
 func (s *storing) executions() ([]byte, error) {
 	body, err := batchBody("live", s.rows, cpuBatch, time.Now().UTC().Add(-time.Hour))
 	s.rows += cpuBatch
 	return rig.Request("POST", "/api/executions", s.server.Address, ingestHeader, body), err
 }
 
-// flood sends so many requests, and returns how many microseconds of CPU the server and PostgreSQL needed for each of what is
-// stored, all that they do afterwards included.
+// flood sends the given number of requests and returns the CPU time of the server and PostgreSQL in microseconds for
+// each stored row, including the work afterwards.
 func (s *storing) flood(ctx context.Context, requests int, prepare func(*storing) ([]byte, error)) (float64, error) {
 	var all [][]byte
 	for range requests {
@@ -166,8 +166,8 @@ func (s *storing) flood(ctx context.Context, requests int, prepare func(*storing
 	return float64(spent.Microseconds()) / float64(requests*cpuBatch), nil
 }
 
-// send sends all requests as fast as they are answered, over new connections: the server closes those that wait for the
-// other version's turn.
+// send sends all requests without pauses over new connections, since the server closes connections that are idle during
+// the other version's turn.
 func (s *storing) send(ctx context.Context, requests [][]byte) (err error) {
 	conns, err := dialAll(ctx, s.server.Address, cpuClients)
 	if err != nil {

@@ -15,12 +15,12 @@ import (
 
 const (
 	ingestClients = 32
-	ingestBatch   = 100 // executions of one request
+	ingestBatch   = 100 // executions per request
 
 	ingestHeader = "Authorization: Bearer " + rig.IngestToken + "\r\n"
 )
 
-// ingesters are clients that log executions, each over a connection of its own.
+// ingesters are clients that send executions, each over its own connection.
 type ingesters struct {
 	address string
 	conns   []*rig.Conn
@@ -34,7 +34,7 @@ func dialIngesters(ctx context.Context, address string) (*ingesters, error) {
 
 func (g *ingesters) close() error { return closeAll(g.conns) }
 
-// prepare makes requests with new executions that begin about now.
+// prepare returns requests with new executions that begin about now.
 func (g *ingesters) prepare(batches int) ([][]byte, error) {
 	requests := make([][]byte, batches)
 	began := time.Now().UTC().Truncate(time.Microsecond).Add(-time.Duration(g.next) * time.Microsecond)
@@ -49,7 +49,7 @@ func (g *ingesters) prepare(batches int) ([][]byte, error) {
 	return requests, nil
 }
 
-// send sends one, and wants all of it stored.
+// send sends a request and returns an error unless all of it was stored.
 func (g *ingesters) send(worker int, request []byte) error {
 	response, err := g.conns[worker].Do(request)
 	if err != nil {
@@ -65,15 +65,14 @@ func (g *ingesters) send(worker int, request []byte) error {
 	return nil
 }
 
-// flood sends all requests as fast as they are answered, and returns how long that took.
+// flood sends all requests without pauses and returns how long that took.
 func (g *ingesters) flood(ctx context.Context, requests [][]byte) (time.Duration, error) {
 	began := time.Now()
 	err := sendAll(ctx, len(g.conns), requests, g.send)
 	return time.Since(began), err
 }
 
-// sendAll has workers send all requests, each its next one as soon as the one before is answered. The first error of a worker
-// ends it.
+// sendAll has workers send all requests, each without pauses. A worker stops at its first error.
 func sendAll(ctx context.Context, workers int, requests [][]byte, send func(worker int, request []byte) error) error {
 	var next atomic.Int64
 	errs := make([]error, workers)

@@ -27,7 +27,7 @@ or its ingestion:
   bench load -url http://127.0.0.1:3000/api/public/ingestion -method POST -header 'Authorization: Basic …' -body batch.json
 `
 
-// load makes one of the loads on any server, so that others can be put in Watchbill's place.
+// load makes one of the loads on any server, for comparisons with Watchbill.
 func load(ctx context.Context, args []string) error {
 	t, flags := &target{header: &strings.Builder{}}, flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, loadUsage) }
@@ -50,7 +50,7 @@ func load(ctx context.Context, args []string) error {
 		return errors.New("load: -url must be http://HOST:PORT/PATH")
 	}
 	t.host = u.Host
-	_, t.path, _ = strings.Cut(strings.TrimPrefix(*address, "http://"), "/") // as it was given: a URL escapes braces
+	_, t.path, _ = strings.Cut(strings.TrimPrefix(*address, "http://"), "/") // unparsed, since a URL escapes braces
 	if *file != "" {
 		if t.body, err = os.ReadFile(*file); err != nil {
 			return err
@@ -72,7 +72,7 @@ func printLoad(w io.Writer, result *rig.Result) error {
 	})
 }
 
-// failures is an error if some requests failed: to fail is quick, so the latencies say nothing then.
+// failures returns an error if some requests failed: failing is quick, so the latencies are meaningless then.
 func failures(result *rig.Result) error {
 	if result.Count == 0 {
 		return errors.New("no request was answered in time")
@@ -83,12 +83,12 @@ func failures(result *rig.Result) error {
 	return nil
 }
 
-// target is what a load is made on.
+// target is the target of a load.
 type target struct {
 	method, host, path string
 	header             *strings.Builder // lines that end with \r\n
-	body               []byte           // nil: none
-	of                 int64            // 0: numbers never come again
+	body               []byte           // may be nil
+	of                 int64            // 0 if numbers do not repeat
 }
 
 func (t *target) addHeader(line string) error {
@@ -99,13 +99,13 @@ func (t *target) addHeader(line string) error {
 	return nil
 }
 
-// load makes requests at a rate, or as fast as they are answered if it is 0, until ctx ends.
+// load sends requests at a rate, or without pauses if the rate is 0, until ctx ends.
 func (t *target) load(ctx context.Context, rate float64, connections int) *rig.Result {
 	conns := make([]*rig.Conn, connections)
 	defer func() {
 		for _, conn := range conns {
 			if conn != nil {
-				_ = conn.Close() // all is answered
+				_ = conn.Close() // all responses were received
 			}
 		}
 	}()
@@ -114,8 +114,8 @@ func (t *target) load(ctx context.Context, rate float64, connections int) *rig.R
 		always = nil
 	}
 	ask := func(ctx context.Context, worker int, n int64) (err error) {
-		if conns[worker] == nil { // at first, or because the server has closed it
-			// The load's end is no failure of a connection that is being made.
+		if conns[worker] == nil { // the first time, or because the server closed it
+			// The end of the load is not an error of a connection in progress.
 			if conns[worker], err = rig.Dial(context.WithoutCancel(ctx), t.host); err != nil {
 				return err
 			}
@@ -141,10 +141,10 @@ func (t *target) load(ctx context.Context, rate float64, connections int) *rig.R
 	return rig.ClosedLoop(ctx, connections, func(ctx context.Context, worker int) error { return ask(ctx, worker, next.Add(1)-1) })
 }
 
-// placeholder stands for a request's number.
+// placeholder is replaced by a request's number.
 var placeholder = []byte("{n}")
 
-// request writes the n-th request.
+// request returns the n-th request.
 func (t *target) request(n int64) []byte {
 	if t.of > 0 {
 		n %= t.of

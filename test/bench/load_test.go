@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestLoad checks what a load asks of a server and what it makes of the answers.
+// TestLoad checks the requests of a load and its handling of responses.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -1,11 +1,12 @@
-// Command bench measures Watchbill, as it is released, beside what each figure is to be compared with: both in the same run, on
-// the same machine, one after the other in turns. docs/benchmarks.md says how each figure comes about.
+// Command bench measures the released program together with the baseline of each figure: both in the same run, on the
+// same machine, in turns. docs/benchmarks.md explains how each figure is measured.
 //
 //	go run ./test/bench                     all of it
 //	go run ./test/bench -quick -run polls   less, in small
 //	go run ./test/bench load -url …         a load on whatever server
 //
-// The last lines of the standard output are the figures, as name, value and unit. The rest goes to the standard error.
+// The figures are the last lines of the standard output, as name, value and unit. Everything else goes to the standard
+// error.
 package main
 
 import (
@@ -24,7 +25,7 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// scenario measures some figures that belong together.
+// scenario measures figures that belong together.
 type scenario struct {
 	name string
 	run  func(ctx context.Context, b *bench) ([]figure, error)
@@ -46,10 +47,10 @@ var scenarios = []scenario{
 	{"controller", controllerReports},
 }
 
-// bench is what scenarios share.
+// bench is the state shared by scenarios.
 type bench struct {
 	quick  bool
-	dir    string // for all that a run leaves on disk
+	dir    string // for all files of a run
 	binary string // watchbill
 }
 
@@ -57,7 +58,7 @@ func (b *bench) logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
-// or is one value for a whole run and another for a quick one.
+// or returns one value for a whole run and another for a quick one.
 func or[T any](b *bench, whole, quick T) T {
 	if b.quick {
 		return quick
@@ -108,7 +109,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := os.Chmod(b.dir, 0o755); err != nil { // PostgreSQL runs as another
+	if err := os.Chmod(b.dir, 0o755); err != nil { // PostgreSQL runs as another user
 		return err
 	}
 	if b.binary, err = rig.Build(ctx, b.dir, "./cmd/watchbill"); err != nil {
@@ -120,11 +121,11 @@ func run(ctx context.Context, args []string) (err error) {
 		began := time.Now()
 		b.logf("%s …", s.name)
 		found, err := s.run(ctx, b)
-		if ctx.Err() != nil { // a load that was cut short looks like one that is over
+		if ctx.Err() != nil { // an interrupted load looks like a complete one
 			failed = append(failed, fmt.Errorf("%s was interrupted", s.name))
 			break
 		}
-		if err != nil { // the others' figures are good all the same
+		if err != nil { // the figures of the other scenarios are valid
 			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
 		b.logf("%s: %.0f s", s.name, time.Since(began).Seconds())
@@ -133,7 +134,7 @@ func run(ctx context.Context, args []string) (err error) {
 	return errors.Join(append(failed, report(figures))...)
 }
 
-// report prints the figures. Its error is that one was missed which must not be.
+// report prints the figures. It returns an error if an exact target was missed.
 func report(figures []figure) error {
 	if err := printTable(os.Stderr, figures); err != nil {
 		return err
@@ -141,7 +142,7 @@ func report(figures []figure) error {
 	return errors.Join(printLines(os.Stdout, figures), missed(figures))
 }
 
-// missed is an error if a figure was missed that noise cannot excuse.
+// missed returns an error if a figure misses a target that noise does not affect.
 func missed(figures []figure) error {
 	var missed []error
 	for _, f := range figures {
@@ -152,7 +153,7 @@ func missed(figures []figure) error {
 	return errors.Join(missed...)
 }
 
-// installation is a PostgreSQL and a server of Watchbill's.
+// installation is a PostgreSQL and a Watchbill server.
 type installation struct {
 	postgres *rig.Postgres
 	url      string // of the database
@@ -160,7 +161,7 @@ type installation struct {
 	dir      string
 }
 
-// install brings one up, with agents enrolled. It is the caller's to close.
+// install starts an installation with enrolled agents. The caller must close it.
 func (b *bench) install(ctx context.Context, name string, agents int) (_ *installation, err error) {
 	i := &installation{dir: filepath.Join(b.dir, name)}
 	defer func() {
@@ -171,7 +172,7 @@ func (b *bench) install(ctx context.Context, name string, agents int) (_ *instal
 	if err := os.MkdirAll(i.dir, 0o755); err != nil {
 		return nil, err
 	}
-	// PostgreSQL's defaults are made for small machines.
+	// PostgreSQL's defaults are for small machines.
 	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB"}
 	if i.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(i.dir, "postgres"), Settings: settings}); err != nil {
 		return nil, err
@@ -198,7 +199,7 @@ func (b *bench) migrate(ctx context.Context, i *installation) error {
 	return errors.Join(p.Wait(ctx), p.Close())
 }
 
-// serve starts the server, anew if it ran.
+// serve starts the server, or restarts it.
 func (i *installation) serve(ctx context.Context, b *bench, args ...string) (err error) {
 	if i.server != nil {
 		if err := i.server.Close(); err != nil {

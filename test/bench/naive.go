@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// naiveSums is what the rows of something add up to.
+// naiveSums holds the totals of a group of rows.
 type naiveSums struct {
 	Count, Successful, Timeouts, Failed                   int64
 	Used, Input, Output, CacheRead, CacheWrite, Reasoning int64
@@ -20,14 +20,14 @@ type naiveSums struct {
 	millis                                                float64
 }
 
-// naiveFigures is what the endpoint answers, as a scan of the rows has it.
+// naiveFigures holds the endpoint's figures as computed from the rows.
 type naiveFigures struct {
 	total          naiveSums
 	agents, models map[string]*naiveSums
 }
 
-// naiveSQL is what one would write who has nothing but the rows. It leaves out percentiles, which would make it several times
-// slower: they are compared, and not timed.
+// naiveSQL is the query that one would write with only the rows. It omits percentiles, which would make it several
+// times slower: they are compared but not timed.
 const naiveSQL = `
 SELECT agent_name, model_used, status, request, count(*), sum(execution_time_ms), sum(tokens_used), sum(input_tokens), sum(output_tokens),
 	sum(cache_read_tokens), sum(cache_write_tokens), sum(reasoning_tokens), COALESCE(sum(cost_nano_usd), 0),
@@ -35,7 +35,7 @@ SELECT agent_name, model_used, status, request, count(*), sum(execution_time_ms)
 FROM agent_executions WHERE created_at >= $1 AND created_at < $2
 GROUP BY 1, 2, 3, 4`
 
-// naiveMetrics scans the rows of a window, and says how long that took.
+// naiveMetrics scans the rows of a window and returns how long that took.
 func naiveMetrics(ctx context.Context, db *pgx.Conn, w openapi.ExecutionWindow) (naiveFigures, time.Duration, error) {
 	all := naiveFigures{agents: map[string]*naiveSums{}, models: map[string]*naiveSums{}}
 	began := time.Now()
@@ -68,7 +68,7 @@ func sumsOf(all map[string]*naiveSums, name string) *naiveSums {
 	return all[name]
 }
 
-// add adds a group of rows. Tokens and cost are everyone's, the rest is that of requests.
+// add adds a group of rows. Tokens and cost count for all rows, the rest only for requests.
 func (s *naiveSums) add(one naiveSums, n int64, status string, counts bool) {
 	s.Used += one.Used
 	s.Input += one.Input
@@ -94,7 +94,7 @@ func (s *naiveSums) add(one naiveSums, n int64, status string, counts bool) {
 	}
 }
 
-// compare says where an answer is not what the rows say.
+// compare returns the differences between a response and the rows.
 func (f naiveFigures) compare(m openapi.ExecutionMetrics) error {
 	total := m.TotalRequests
 	errs := []error{f.total.compare("total", openapi.ExecutionFigures{
@@ -146,7 +146,8 @@ func near(a, b, within float64) bool {
 	return math.Abs(a-b) <= within*math.Max(math.Abs(a), math.Abs(b))
 }
 
-// comparePercentiles compares the whole window's percentiles, which are within 1 %, with those of all rows in order.
+// comparePercentiles compares the percentiles of the whole window, which are accurate to 1 %, with those of all rows in
+// order.
 func comparePercentiles(ctx context.Context, db *pgx.Conn, m openapi.ExecutionMetrics) error {
 	var exact []float64
 	if err := db.QueryRow(ctx, `SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY execution_time_ms)

@@ -16,13 +16,13 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// pollers are connections that agents' polls are made over, each worker's own.
+// pollers are the connections of polling agents, one per worker.
 type pollers struct {
 	conns    []*rig.Conn
 	requests [][]byte // by agent
 }
 
-// dialPollers connects to a server. Each request is an agent's poll, with the ETag that it has had.
+// dialPollers connects to a server. Each request is an agent's poll with its last ETag.
 func dialPollers(ctx context.Context, address string, workers, agents int, header string) (*pollers, error) {
 	p := &pollers{requests: make([][]byte, agents)}
 	for i := range agents {
@@ -34,7 +34,7 @@ func dialPollers(ctx context.Context, address string, workers, agents int, heade
 			return nil, errors.Join(err, p.close())
 		}
 		p.conns = append(p.conns, conn)
-		// A server closes a connection on which no request comes.
+		// The server closes a connection without a request.
 		if response, err := conn.Do(rig.Request("GET", "/livez", address, "", nil)); err != nil || response.Status >= http.StatusInternalServerError {
 			return nil, errors.Join(fmt.Errorf("/livez is answered %d", response.Status), err, p.close())
 		}
@@ -54,9 +54,9 @@ func (p *pollers) close() error {
 	return errors.Join(errs...)
 }
 
-// poll makes the n-th poll over a worker's connection: agents take turns.
+// poll sends the n-th poll over a worker's connection. Agents take turns.
 func (p *pollers) poll(worker int, n int64) (rig.Response, error) {
-	// A prime step: neighbours in time are no neighbours in memory.
+	// A prime step, so that consecutive polls do not use adjacent memory.
 	response, err := p.conns[worker].Do(p.requests[(n*7919)%int64(len(p.requests))])
 	if err == nil && response.Status != http.StatusOK && response.Status != http.StatusNotModified {
 		err = fmt.Errorf("a poll is answered %d %s", response.Status, response.Body)
@@ -64,7 +64,7 @@ func (p *pollers) poll(worker int, n int64) (rig.Response, error) {
 	return response, err
 }
 
-// flood polls as fast as it goes.
+// flood polls without pauses.
 func (p *pollers) flood(ctx context.Context, length time.Duration) (*rig.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
@@ -82,7 +82,7 @@ const (
 	floodWorkers = 32
 )
 
-// nothingNew is the header line that agents send who have nothing to do and know it.
+// nothingNew is the header line of agents whose last poll found nothing pending.
 var nothingNew = "If-None-Match: " + fleet.NothingWaiting + "\r\n"
 
 // idlePolls compares polls that find nothing with the bare handler, in turns.
@@ -115,7 +115,7 @@ func idlePolls(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// contender is a server and those who poll it.
+// contender is a server with its pollers.
 type contender struct {
 	*pollers
 	process *rig.Process
@@ -123,7 +123,7 @@ type contender struct {
 
 func (c *contender) close() error { return errors.Join(c.pollers.close(), c.process.Close()) }
 
-// measure floods a contender for a while and returns its polls a second and what a poll costs its process, in seconds of CPU.
+// measure floods a contender for a while and returns its polls per second and the CPU seconds of its process per poll.
 func (c *contender) measure(ctx context.Context, length time.Duration) (rate, cost float64, err error) {
 	before, err := c.process.CPU()
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *contender) measure(ctx context.Context, length time.Duration) (rate, co
 	return result.PerSecond(), (after - before).Seconds() / float64(result.Count), err
 }
 
-// idleAndBare are our server, and a bare one that answers with as many bytes.
+// idleAndBare returns Watchbill's server, and a bare one with responses of the same size.
 func (b *bench) idleAndBare(ctx context.Context, i *installation) (ours, bare *contender, err error) {
 	agents := or(b, enrolled, 10_000)
 	ours = &contender{process: i.server.Process}
@@ -167,7 +167,7 @@ func (b *bench) idleAndBare(ctx context.Context, i *installation) (ours, bare *c
 	return ours, bare, nil
 }
 
-// startBare starts a bare server whose answers are as long as one of ours.
+// startBare starts a bare server with responses of the size of like.
 func (b *bench) startBare(ctx context.Context, dir string, like rig.Response) (*rig.Process, string, error) {
 	program, err := rig.Build(ctx, b.dir, "./test/bench/bare")
 	if err != nil {
@@ -181,7 +181,7 @@ func (b *bench) startBare(ctx context.Context, dir string, like rig.Response) (*
 	if err := l.Close(); err != nil {
 		return nil, "", err
 	}
-	// The status line, Date and what net/http adds are the same; the rest is filled up.
+	// The status line, Date and what net/http adds are the same; the rest is padded.
 	const itself = len("HTTP/1.1 304 Not Modified\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n\r\n")
 	filler := like.Bytes - itself - len("Etag: \r\n") - len(fleet.NothingWaiting) - len("X-Filler: \r\n")
 	process, err := rig.Start(ctx, rig.Command{
@@ -194,17 +194,17 @@ func (b *bench) startBare(ctx context.Context, dir string, like rig.Response) (*
 	return process, address, rig.AwaitListening(ctx, address, process)
 }
 
-// turns are the figures of rounds.
+// turns holds the figures of rounds.
 type turns struct{ ours, bare, ratio, cpu []float64 }
 
-// inTurns floods one and the other, some rounds of each, after a round to warm up.
+// inTurns floods both contenders for some rounds each, after a warm-up round.
 func (b *bench) inTurns(ctx context.Context, ours, bare *contender) (t turns, err error) {
 	length := or(b, 4*time.Second, time.Second)
 	for round := range or(b, 8, 4) {
 		var rates, costs [2]float64
 		sides := []int{0, 1}
 		if round%2 == 1 {
-			slices.Reverse(sides) // who is second has a warmer machine
+			slices.Reverse(sides) // the second has a warmer machine
 		}
 		for _, side := range sides {
 			if rates[side], costs[side], err = []*contender{ours, bare}[side].measure(ctx, length); err != nil {
@@ -221,8 +221,8 @@ func (b *bench) inTurns(ctx context.Context, ours, bare *contender) (t turns, er
 	return t, nil
 }
 
-// queriesOfPolls counts the queries that 10,000 idle polls run, by the server's own count of all that it runs, but for those that
-// it runs whoever asks for what. That polls can run queries at all is seen by some that find work.
+// queriesOfPolls counts the queries of 10,000 idle polls by the server's own metric, except its background queries.
+// Polls that find work verify that queries of polls are counted at all.
 func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers) (int64, error) {
 	const polls = 10_000
 	count := func() (queries int64, err error) {
@@ -259,15 +259,15 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 	return queries, err
 }
 
-// background matches the queries that a replica runs by itself, and what stands around their transactions: sweeps, presence,
-// measurements, probes of its health, what it shows Prometheus once a minute, expired leases, settling, folding and retention. A poll runs none of them. What
-// requests run, such as LockDeployment, must not be among them.
+// background matches the queries that a replica runs by itself and the statements around their transactions: sweeps,
+// presence, measurements, health probes, metrics that are updated once a minute, expired leases, settling, folding and
+// retention. A poll runs none of them. It must not match queries of requests, such as LockDeployment.
 var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
 	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|` +
 	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups|Probe\w+|BecomeWriter|copy \w+|OldestTransaction|RollupNames|` +
 	`DatabaseLife|Forget\w+|SchemaVersion)"`)
 
-// requestQueries are how often the server has run each query that requests may run.
+// requestQueries returns how often the server has run each query of requests.
 func requestQueries(ctx context.Context, s *rig.Server) (map[string]int64, error) {
 	figures, err := s.Metrics(ctx)
 	if err != nil {
@@ -282,7 +282,7 @@ func requestQueries(ctx context.Context, s *rig.Server) (map[string]int64, error
 	return counts, nil
 }
 
-// createDeployment gives an agent something to do.
+// createDeployment creates a deployment for an agent.
 func createDeployment(ctx context.Context, s *rig.Server, agent int) error {
 	conn, err := rig.Dial(ctx, s.Address)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// recorderOverhead compares the server with one that was built to count nothing, in turns. Throughput on a shared machine differs by more
-// than what is measured, so the servers' own CPU time is compared as well.
+// recorderOverhead compares the server with one built without metrics, in turns. Throughput on a shared machine varies
+// by more than the overhead, so the servers' CPU time is compared as well.
 func recorderOverhead(ctx context.Context, b *bench) (_ []figure, err error) {
 	i, err := b.install(ctx, "recorder", 10_000)
 	if err != nil {
@@ -65,7 +65,7 @@ func recorderOverhead(ctx context.Context, b *bench) (_ []figure, err error) {
 	}, nil
 }
 
-// countedAlone is an error unless one server has counted its polls and the other none: else both are the same program.
+// countedAlone returns an error unless exactly one server has counted its polls. Otherwise both are the same program.
 func countedAlone(ctx context.Context, counted, uncounted *rig.Server) error {
 	var polls [2]float64
 	for n, s := range []*rig.Server{counted, uncounted} {

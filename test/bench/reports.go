@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// reportSeconds makes reports of 24 hours with every section, beside the window before, as they are by default.
+// reportSeconds creates reports of 24 hours with every section, compared with the previous window, as by default.
 func (b *bench) reportSeconds(ctx context.Context, p *past) ([]figure, error) {
 	request := rig.Request("POST", "/api/reports", p.server.Address, "Authorization: Bearer "+rig.AdminToken+"\r\n", []byte(`{"hours": 24}`))
 	var times []float64
@@ -37,7 +37,7 @@ func (b *bench) reportSeconds(ctx context.Context, p *past) ([]figure, error) {
 	return []figure{{"report_seconds", median(times), "s", atMost(0.5)}}, nil
 }
 
-// checkReport compares what a report says of executions, money and users with the rows.
+// checkReport compares a report's executions, costs and users with the rows.
 func (p *past) checkReport(ctx context.Context, doc reports.Document) error {
 	s := doc.Sections
 	if s.Summary == nil || s.Endpoints == nil || s.PendingDeployments == nil || s.DatabasePool == nil || s.Queries == nil ||
@@ -57,7 +57,7 @@ func (p *past) checkReport(ctx context.Context, doc reports.Document) error {
 	if got != naive.total || s.Costs.CostUSD == nil || !near(*s.Costs.CostUSD, float64(naive.total.Cost)/1e9, 1e-12) {
 		return fmt.Errorf("the report says %+v and %v USD, the rows %+v", got, s.Costs.CostUSD, naive.total)
 	}
-	var active int64 // who had more than uses of tools
+	var active int64 // with more than uses of tools
 	if err := p.db.QueryRow(ctx, `SELECT count(DISTINCT user_id) FROM agent_executions
 		WHERE created_at >= $1 AND created_at < $2 AND (request OR tokens_used > 0)`,
 		s.Users.Window.From, s.Users.Window.To).Scan(&active); err != nil {

@@ -13,10 +13,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// spansOfTrace is how many spans a made up trace has: an agent's run, two calls of a model and the tool between them.
+// spansOfTrace is the number of spans in a generated trace: an agent's run, two model calls and a tool between them.
 const spansOfTrace = 4
 
-// exportBody is an export of traces from, from+1, … as an SDK's exporter sends it, with what was said in it.
+// exportBody returns an export of traces from, from+1, … as an SDK's exporter sends it, with messages.
 func exportBody(from int64, traces int, began time.Time) ([]byte, error) {
 	var spans []*tracepb.Span
 	for n := from; n < from+int64(traces); n++ {
@@ -32,7 +32,7 @@ func exportBody(from int64, traces int, began time.Time) ([]byte, error) {
 	}}})
 }
 
-// madeTrace is the n-th trace, children first, as spans end. All of them name their user and their session.
+// madeTrace returns the n-th trace, children first, as spans end. All spans have their user and session.
 func madeTrace(n int64, at time.Time) []*tracepb.Span {
 	h := scrambled(uint64(n) + 1)
 	agent := int(h % madeAgents)

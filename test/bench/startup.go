@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// startup is how soon a server is ready, where the database is up, its schema is there, and a fleet is enrolled.
+// startup measures the time until a server is ready with a running database, the current schema and an enrolled fleet.
 func startup(ctx context.Context, b *bench) (_ []figure, err error) {
 	i, err := b.install(ctx, "startup", or(b, enrolled, 10_000))
 	if err != nil {

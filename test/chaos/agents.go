@@ -12,24 +12,25 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// job is what a deployment's spec has an agent do.
+// job is the work that a deployment's spec describes.
 type job struct {
 	TakesMS int    `json:"takes_ms"`
 	Ends    string `json:"ends"`
 }
 
-// How a job may end.
+// Outcomes of jobs.
 const (
 	succeeds     = "succeeds"
-	failsOnce    = "fails_once"     // and succeeds when it is tried again
-	failsAlways  = "fails_always"   // whatever is tried
-	failsForGood = "fails_for_good" // and says that another try would not help
+	failsOnce    = "fails_once"     // then succeeds
+	failsAlways  = "fails_always"   // in every attempt
+	failsForGood = "fails_for_good" // and is reported as not retryable
 )
 
-// drawJob makes most jobs short and good, some bad, and few longer than a lease.
+// drawJob returns a random job: most are short and succeed, some fail, and a few take longer than a lease.
 func drawJob(random *rand.Rand) job {
 	j := job{TakesMS: random.IntN(150), Ends: succeeds}
 	switch n := random.IntN(100); {
@@ -56,7 +57,7 @@ func work(ctx context.Context, w agent.Work, out io.Writer) error {
 	if _, err := fmt.Fprintf(out, "attempt %d\n", w.Attempt); err != nil {
 		return err
 	}
-	if !wait(ctx, time.Duration(j.TakesMS)*time.Millisecond) {
+	if !pause.For(ctx, time.Duration(j.TakesMS)*time.Millisecond) {
 		return ctx.Err()
 	}
 	switch {
@@ -68,13 +69,13 @@ func work(ctx context.Context, w agent.Work, out io.Writer) error {
 	return nil
 }
 
-// holds says whether an agent holds its polls: those with even numbers do.
+// holds reports whether an agent uses held polls: those with even numbers do.
 func holds(id string) bool { return len(id) > 0 && (id[len(id)-1]-'0')%2 == 0 }
 
 const heldFor = 10 * time.Second
 
-// hire enrols the agents and has them work until ctx ends.
-func (c *crowd) hire(ctx context.Context) error {
+// hire enrolls the agents and runs them until ctx ends.
+func (c *workload) hire(ctx context.Context) error {
 	client := c.client(false)
 	for i := range c.size.agents {
 		id := fmt.Sprintf("worker-%03d", i)
@@ -94,7 +95,7 @@ func (c *crowd) hire(ctx context.Context) error {
 			}
 			c.working.Go(func() {
 				if err := a.Run(ctx); err != nil {
-					c.diary.strange("agent %s gave up: %v", id, err)
+					c.recorder.strange("agent %s gave up: %v", id, err)
 				}
 			})
 		}
@@ -102,7 +103,7 @@ func (c *crowd) hire(ctx context.Context) error {
 	return nil
 }
 
-func (c *crowd) enrol(ctx context.Context, client *http.Client, id string) (token string, err error) {
+func (c *workload) enrol(ctx context.Context, client *http.Client, id string) (token string, err error) {
 	status, answer, err := c.post(ctx, client, "/api/agents", c.t.tokens().enrolment, nil, map[string]any{
 		"id": id, "name": id, "poll_interval_seconds": 1,
 	})
@@ -116,8 +117,8 @@ func (c *crowd) enrol(ctx context.Context, client *http.Client, id string) (toke
 	return made.Token, nil
 }
 
-// agent is the product's own, with a connection and randomness of its own, and the clock that the trial gives it.
-func (c *crowd) agent(id, token string, body int) (*agent.Agent, error) {
+// agent returns a real agent with a separate connection and random source, and the trial's clock for it.
+func (c *workload) agent(id, token string, body int) (*agent.Agent, error) {
 	random := c.t.random(fmt.Sprintf("agent %s %d", id, body))
 	draw := locked(random)
 	config := agent.Config{

@@ -13,11 +13,11 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// settleWithin is how long what is on its way when a trial ends may take to arrive: a run's lease and its retries, and a
-// spool that another replica adopts.
+// settleWithin limits the time to finish pending work when a trial ends: a run's lease and its retries, and a spool
+// that another replica adopts.
 const settleWithin = 75 * time.Second
 
-// ask runs a query for us, around whatever is between the replicas and the database.
+// ask runs a query over a direct connection, without the proxies between the replicas and the database.
 func (t *trial) ask(ctx context.Context, do func(conn *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -28,15 +28,15 @@ func (t *trial) ask(ctx context.Context, do func(conn *pgx.Conn) error) error {
 	return errors.Join(do(conn), conn.Close(context.WithoutCancel(ctx)))
 }
 
-// finish lets everything come to its end, sends everybody home, and compares what everybody saw with what is there.
+// finish waits for the pending work, stops all clients, and compares what they saw with the database.
 func (t *trial) finish(ctx context.Context) error {
 	t.watch.stop()
-	t.crowd.rest()
+	t.workload.rest()
 	missed, err := t.settle(ctx)
 	if err != nil {
 		return err
 	}
-	t.crowd.leave()
+	t.workload.leave()
 	if err := t.awaitSpools(ctx); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (t *trial) finish(ctx context.Context) error {
 	return nil
 }
 
-// settle waits until all deployments are finished, and counts those that the API said were made and that are not.
+// settle waits until all deployments are finished, and counts acknowledged ones that never are.
 func (t *trial) settle(ctx context.Context) (missed int, err error) {
 	patience, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
@@ -73,7 +73,7 @@ func (t *trial) settle(ctx context.Context) (missed int, err error) {
 		return 0, err
 	}
 	t.logf("%s: not finished: %s", t.name, strings.Join(left[:min(len(left), 5)], ", "))
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for _, id := range left {
 			if s := d.stories[id]; s != nil && !s.acked.IsZero() {
 				missed++
@@ -83,10 +83,10 @@ func (t *trial) settle(ctx context.Context) (missed int, err error) {
 	return missed, err
 }
 
-// neverDone is the name of deployments that are for nobody to do.
+// neverDone is the name of deployments without an agent that works on them.
 const neverDone = "never done"
 
-// awaitSpools waits until what runs of AI agents came to is in the database.
+// awaitSpools waits until the outcomes of all AI agent runs are in the database.
 func (t *trial) awaitSpools(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
@@ -108,7 +108,7 @@ func (t *trial) awaitSpools(ctx context.Context) error {
 	return fmt.Errorf("%.0f executions wait in the spools still: %w", waiting, errors.Join(err, ctx.Err()))
 }
 
-// audit compares what everybody saw with the database.
+// audit compares what the clients saw with the database.
 func (t *trial) audit(ctx context.Context) error {
 	lost, err := t.lost(ctx)
 	if err != nil {
@@ -116,7 +116,7 @@ func (t *trial) audit(ctx context.Context) error {
 	}
 	t.must("acked_lost", lost.count(), "things")
 	t.must("executions_duplicated", lost.twice, "executions")
-	t.must("double_claims", t.diary.doubleClaims(), "claims")
+	t.must("double_claims", t.recorder.doubleClaims(), "claims")
 	drifted, err := t.drift(ctx)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (t *trial) drift(ctx context.Context) (cells int, err error) {
 	return cells, err
 }
 
-// losses are what the API said is there and is not, and what is there twice.
+// losses counts acknowledged objects that are missing or duplicated.
 type losses struct {
 	deployments, executions []string
 	twice                   int
@@ -145,12 +145,12 @@ type losses struct {
 
 func (l losses) count() int { return len(l.deployments) + len(l.executions) }
 
-// lost looks for everything that the API has acknowledged so far. Others may go on meanwhile.
+// lost looks up everything that the API has acknowledged so far. Other clients may continue in the meantime.
 func (t *trial) lost(ctx context.Context) (l losses, err error) {
 	var deployments, executions []string
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for id, s := range d.stories {
-			if !s.acked.IsZero() || len(s.events) > 0 { // what was seen was there
+			if !s.acked.IsZero() || len(s.events) > 0 { // seen objects existed
 				deployments = append(deployments, id)
 			}
 		}
@@ -197,14 +197,14 @@ func missing(wanted []string, there map[string]int64) []string {
 	return slices.DeleteFunc(wanted, func(id string) bool { return there[id] > 0 })
 }
 
-// checkHistories looks for an explanation of what was seen of each deployment.
+// checkHistories checks that every deployment's history is explainable.
 func (t *trial) checkHistories(ctx context.Context) error {
 	ends, err := t.ends(ctx)
 	if err != nil {
 		return err
 	}
 	var illegal, checked, events int
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for id, h := range ends {
 			if s := d.stories[id]; s != nil {
 				h.events = append(slices.Clone(s.events), h.events...)
@@ -224,7 +224,7 @@ func (t *trial) checkHistories(ctx context.Context) error {
 	return nil
 }
 
-// ends are the deployments' histories as far as the database tells them: how each is now, by id.
+// ends returns the current states of the deployments in the database, by id.
 func (t *trial) ends(ctx context.Context) (map[string]history, error) {
 	asked := time.Now()
 	all := map[string]history{}
@@ -235,10 +235,10 @@ func (t *trial) ends(ctx context.Context) (map[string]history, error) {
 			return err
 		}
 		var id, status, claim string
-		var attempt, most, lease int
-		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim, &most, &lease}, func() error {
+		var attempt, limit, lease int
+		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim, &limit, &lease}, func() error {
 			end := event{asked: asked, saw: &sight{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}}
-			all[id] = history{id: id, maxAttempts: most, lease: time.Duration(lease) * time.Second, events: []event{end}}
+			all[id] = history{id: id, maxAttempts: limit, lease: time.Duration(lease) * time.Second, events: []event{end}}
 			return nil
 		})
 		if err != nil {

@@ -17,11 +17,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// heldFanout holds thousands of polls of one agent and then gives it something to do.
-var heldFanout = fault{
+// heldFanout holds thousands of polls of one agent and then creates a deployment for it.
+var heldFanout = experiment{
 	name:  "held_fanout",
 	what:  "6,000 held polls of one agent, and one deployment for it",
 	quick: true,
@@ -43,7 +44,7 @@ var heldFanout = fault{
 					}
 				})
 				if sent.Load()%64 == 0 {
-					wait(ctx, time.Millisecond)
+					pause.For(ctx, time.Millisecond)
 				}
 			}
 			eventually(ctx, 20*time.Millisecond, func() bool { return sent.Load()+failed.Load() >= int64(polls) })
@@ -71,7 +72,7 @@ func (o *overload) hold(ctx context.Context, sent *atomic.Int64) (rig.Response, 
 }
 
 // trickledBodies sends bodies that never end.
-var trickledBodies = fault{
+var trickledBodies = experiment{
 	name:  "trickled_bodies",
 	what:  "400 enrolments and 300 status reports of nearly 1 MiB whose last byte never comes",
 	quick: true,
@@ -84,7 +85,7 @@ var trickledBodies = fault{
 			var conns []net.Conn
 			defer func() {
 				for _, conn := range conns {
-					_ = conn.Close() // its answer is of no interest
+					_ = conn.Close() // the response does not matter
 				}
 			}()
 			for i := range 700 {
@@ -102,16 +103,17 @@ var trickledBodies = fault{
 				if err := conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 					return err
 				}
-				_, _ = io.WriteString(conn, head+body) // it may be answered, and closed, before all of it is sent
+				_, _ = io.WriteString(conn, head+body) // the server may respond and close the connection before all is sent
 			}
-			wait(ctx, time.Duration(t.repeat(10, 2))*time.Second)
+			pause.For(ctx, time.Duration(t.repeat(10, 2))*time.Second)
 			return ctx.Err()
 		})
 	},
 }
 
-// oversizedBodies sends more than any route takes, by clients that read the answer when they have sent everything.
-var oversizedBodies = fault{
+// oversizedBodies sends bodies larger than any route accepts, from clients that read the response only after sending
+// everything.
+var oversizedBodies = experiment{
 	name:  "oversized_bodies",
 	what:  "bodies of 64 MiB, by clients that read the answer after they have sent all of it",
 	quick: true,
@@ -140,7 +142,7 @@ var oversizedBodies = fault{
 	},
 }
 
-// sendAll sends 64 MiB and then reads the answer.
+// sendAll sends 64 MiB and then reads the response.
 func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool) (status int, err error) {
 	const size, part = 64 << 20, 64 << 10
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", o.server.Address)
@@ -156,14 +158,14 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 		length, before, after, end = "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n", part), "\r\n", "0\r\n\r\n"
 	}
 	w := bufio.NewWriterSize(conn, 128<<10)
-	_, _ = fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, token, length) // Flush tells
+	_, _ = fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, token, length) // Flush returns the error
 	spaces := strings.Repeat(" ", part)
 	for range size / part {
 		if _, err := w.WriteString(before + spaces + after); err != nil {
 			return 0, err
 		}
 	}
-	_, _ = w.WriteString(end) // Flush tells
+	_, _ = w.WriteString(end) // Flush returns the error
 	if err := w.Flush(); err != nil {
 		return 0, err
 	}
@@ -175,8 +177,8 @@ func (o *overload) sendAll(ctx context.Context, path, token string, chunked bool
 	return resp.StatusCode, errors.Join(err, resp.Body.Close())
 }
 
-// idleConnections opens more connections than a process may have files, and says nothing on them.
-var idleConnections = fault{
+// idleConnections opens more connections than a process's file limit, and sends nothing on them.
+var idleConnections = experiment{
 	name:  "idle_connections",
 	what:  "300 idle connections without a token to a process that may have 256 files",
 	quick: true,
@@ -185,7 +187,7 @@ var idleConnections = fault{
 			var conns []net.Conn
 			defer func() {
 				for _, conn := range conns {
-					_ = conn.Close() // nothing was to be read from it
+					_ = conn.Close() // nothing was to be read
 				}
 			}()
 			for range 300 {
@@ -194,9 +196,9 @@ var idleConnections = fault{
 					return err
 				}
 				conns = append(conns, conn)
-				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed already
+				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // it may be closed
 			}
-			if !wait(ctx, 500*time.Millisecond) {
+			if !pause.For(ctx, 500*time.Millisecond) {
 				return ctx.Err()
 			}
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 3 * time.Second}

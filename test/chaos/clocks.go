@@ -14,18 +14,19 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// sleepers are agents in processes of their own, each of them twice, that are stopped and let go on again: to them it is as if
-// the clock had jumped, as it does for a machine that was suspended.
+// sleepers is the number of agents in separate processes, two for each agent, that are stopped and continued. To them
+// the clock seems to jump, as after a suspend of the machine.
 const sleepers = 3
 
 var clocksJump = newClocksFault()
 
-func newClocksFault() fault {
+func newClocksFault() experiment {
 	var clocks *jumpingClocks
-	return fault{
+	return experiment{
 		name: "clocks_jump",
 		what: "agents whose clocks jump by up to two hours, forth and back, and agents that are suspended for longer than a lease",
 		where: func(t *trial) setting {
@@ -47,7 +48,7 @@ func newClocksFault() fault {
 				return err
 			}
 			late := 0
-			t.diary.look(func(d *diary) {
+			t.recorder.look(func(d *recorder) {
 				for _, s := range d.stories {
 					for _, e := range s.events {
 						if e.refused == fleet.ErrStaleAttempt.Code {
@@ -58,16 +59,16 @@ func newClocksFault() fault {
 			})
 			t.logf("%s: %d reports were refused for their attempt was over", t.name, late)
 			t.set("stale_reports_refused", float64(late), "reports")
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
 }
 
-// jumpingClocks are the clocks of agents, by their ids.
+// jumpingClocks holds the clocks of agents by their ids.
 type jumpingClocks struct {
 	mu sync.Mutex
-	of map[string]time.Duration // ahead
+	of map[string]time.Duration // offsets
 }
 
 func (j *jumpingClocks) clock(agent string) func() time.Time {
@@ -84,13 +85,14 @@ func (j *jumpingClocks) set(agent string, ahead time.Duration) {
 	j.of[agent] = ahead
 }
 
-// startSleepers starts processes of `watchbill agent`. What they ask goes through a proxy that notes it in the diary.
+// startSleepers starts processes of `watchbill agent`. Their requests go through a proxy that records them in the
+// diary.
 func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err error) {
 	service, err := url.Parse(t.url())
 	if err != nil {
 		return nil, err
 	}
-	client := t.crowd.client(true)
+	client := t.workload.client(true)
 	notes := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(service) },
 		Transport: client.Transport,
@@ -101,7 +103,7 @@ func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err e
 	t.ending(func() error { notes.Close(); return nil })
 	for i := range sleepers {
 		id := fmt.Sprintf("sleeper-%03d", i)
-		token, err := t.crowd.enrol(ctx, client, id)
+		token, err := t.workload.enrol(ctx, client, id)
 		if err != nil {
 			return nil, err
 		}
@@ -117,12 +119,12 @@ func (t *trial) startSleepers(ctx context.Context) (agents []*rig.Process, err e
 			agents = append(agents, p)
 			t.ending(func() error { return errors.Join(p.Signal(syscall.SIGCONT), p.Close()) })
 		}
-		t.crowd.mayDeployTo(id)
+		t.workload.mayDeployTo(id)
 	}
 	return agents, nil
 }
 
-// suspend stops agents for longer than a lease, several times, while the clocks of others jump.
+// suspend stops agents several times for longer than a lease, while the clocks of others jump.
 func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jumpingClocks) error {
 	for range t.repeat(6, 2) {
 		var stopped []*rig.Process
@@ -137,12 +139,12 @@ func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jump
 			}
 		}
 		for end := time.Now().Add(t.between((leaseSeconds+1)*time.Second, (leaseSeconds+3)*time.Second)); time.Now().Before(end); {
-			for _, id := range t.crowd.targets() {
+			for _, id := range t.workload.targets() {
 				if t.random0.IntN(3) == 0 {
 					clocks.set(id, t.between(-2*time.Hour, 2*time.Hour))
 				}
 			}
-			if !wait(ctx, 500*time.Millisecond) {
+			if !pause.For(ctx, 500*time.Millisecond) {
 				return ctx.Err()
 			}
 		}
@@ -151,11 +153,11 @@ func (t *trial) suspend(ctx context.Context, agents []*rig.Process, clocks *jump
 				return err
 			}
 		}
-		if !wait(ctx, t.between(time.Second, 2*time.Second)) {
+		if !pause.For(ctx, t.between(time.Second, 2*time.Second)) {
 			return ctx.Err()
 		}
 	}
-	for _, id := range t.crowd.targets() {
+	for _, id := range t.workload.targets() {
 		clocks.set(id, 0)
 	}
 	return nil

@@ -15,76 +15,78 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// crowd is everybody who uses the service, all at once: agents, those who deploy, those who log executions, those who ask AI
-// agents, and admins who look on and cancel.
-type crowd struct {
-	t      *trial
-	diary  *diary
-	server string // base URL
-	size   crowdSize
+// crowd simulates all clients of the service at once: agents, clients that create deployments, send executions or run
+// AI agents, and administrators who read and cancel.
+type workload struct {
+	t        *trial
+	recorder *recorder
+	server   string // base URL
+	size     workloadSize
 
-	resting context.CancelFunc // nothing new
+	resting context.CancelFunc // stops new work
 	leaving context.CancelFunc
-	making  sync.WaitGroup // who makes something new
+	making  sync.WaitGroup // clients that create work
 	working sync.WaitGroup // agents
 
-	mu      sync.Mutex // of what follows
+	mu      sync.Mutex // protects the fields below
 	clients []*http.Client
-	agents  []string // ids of those that work
+	agents  []string // ids of the working agents
 }
 
-// crowdSize says how many there are, and how busy.
-type crowdSize struct {
+// workloadSize is the number of clients of each kind and their rates.
+type workloadSize struct {
 	agents     int           // half of them hold their polls
 	twins      int           // agents that run twice, as where somebody copied a machine
 	createEach time.Duration // between creates
-	loggers    int           // who log executions
+	loggers    int           // clients that send executions
 	logEach    time.Duration
-	batch      int // executions of one request at the most
-	askers     int // who have AI agents run
+	batch      int // max executions per request
+	askers     int // clients that run AI agents
 	askEach    time.Duration
-	lookEach   time.Duration // between an admin's looks
-	racers     int           // of whose attempts several runs try to claim each at once
+	lookEach   time.Duration // between an administrator's reads
+	racers     int           // agents with several runs that try to claim each attempt at once
 }
 
-var usual = crowdSize{
+var usual = workloadSize{
 	agents: 20, twins: 4, createEach: 80 * time.Millisecond, loggers: 4, logEach: 40 * time.Millisecond, batch: 20,
 	askers: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond, racers: 2,
 }
 
-// What every deployment of a trial may do. A short lease, so that it ends while one looks.
+// The limits of every deployment of a trial. The lease is short, so that leases expire during a trial.
 const (
 	leaseSeconds = 5
 	maxAttempts  = 3
 )
 
-// client is one whose requests are noted, and whose connections are closed when the crowd leaves.
-func (c *crowd) client(once bool) *http.Client {
-	client := c.diary.client(once)
+// client returns a client whose requests are recorded, and whose connections are closed by leave.
+func (c *workload) client(once bool) *http.Client {
+	client := c.recorder.client(once)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clients = append(c.clients, client)
 	return client
 }
 
-// targets are the agents that may be given something to do.
-func (c *crowd) targets() []string {
+// targets returns the agents that deployments may be created for.
+func (c *workload) targets() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.agents)
 }
 
-func (c *crowd) mayDeployTo(agent string) {
+func (c *workload) mayDeployTo(agent string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.agents = append(c.agents, agent)
 }
 
-// gather sends everybody out.
-func (t *trial) gather(ctx context.Context, size crowdSize) (*crowd, error) {
-	c := &crowd{t: t, diary: t.diary, server: t.url(), size: size}
+// gather starts all clients.
+func (t *trial) gather(ctx context.Context, size workloadSize) (*workload, error) {
+	c := &workload{t: t, recorder: t.recorder, server: t.url(), size: size}
 	working, leave := context.WithCancel(ctx)
 	making, rest := context.WithCancel(working)
 	c.leaving, c.resting = leave, rest
@@ -106,14 +108,14 @@ func (t *trial) gather(ctx context.Context, size crowdSize) (*crowd, error) {
 	return c, nil
 }
 
-// rest has everybody bring what they began to its end, and begin nothing new.
-func (c *crowd) rest() {
+// rest makes all clients finish what they began and begin nothing new.
+func (c *workload) rest() {
 	c.resting()
 	c.making.Wait()
 }
 
-// leave sends everybody home.
-func (c *crowd) leave() {
+// leave stops all clients.
+func (c *workload) leave() {
 	c.rest()
 	c.leaving()
 	c.working.Wait()
@@ -124,31 +126,19 @@ func (c *crowd) leave() {
 	}
 }
 
-// every does something every so often, give or take a half, drawing from randomness of its own.
-func (c *crowd) every(ctx context.Context, who string, each time.Duration, client *http.Client, do func(context.Context, *http.Client, *rand.Rand)) {
+// every calls do at random intervals of each ± 50 %, with a separate random source.
+func (c *workload) every(ctx context.Context, who string, each time.Duration, client *http.Client, do func(context.Context, *http.Client, *rand.Rand)) {
 	if each <= 0 {
 		return
 	}
 	random := c.t.random(who)
-	for wait(ctx, each/2+time.Duration(random.Int64N(int64(each)))) {
+	for pause.For(ctx, each/2+time.Duration(random.Int64N(int64(each)))) {
 		do(ctx, client, random)
 	}
 }
 
-// wait lets time pass, and says whether it was not interrupted.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // create has one agent, or a few, do something.
-func (c *crowd) create(ctx context.Context, client *http.Client, random *rand.Rand) {
+func (c *workload) create(ctx context.Context, client *http.Client, random *rand.Rand) {
 	targets := map[string]bool{}
 	for range 1 + random.IntN(2) {
 		all := c.targets()
@@ -165,7 +155,7 @@ func (c *crowd) create(ctx context.Context, client *http.Client, random *rand.Ra
 	})
 }
 
-// newID is a UUID by the trial's own randomness.
+// newID returns a UUID from the trial's random source.
 func newID(random *rand.Rand) string {
 	var b [16]byte
 	for i := range b {
@@ -173,15 +163,15 @@ func newID(random *rand.Rand) string {
 	}
 	id, err := uuid.NewRandomFromReader(bytes.NewReader(b[:]))
 	if err != nil {
-		panic(err) // sixteen bytes are there
+		panic(err) // the slice has 16 bytes
 	}
 	return id.String()
 }
 
 var models = []string{"gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "llama-of-ours"}
 
-// log logs what some AI agents did. Times go back a little, so that buckets of all widths are touched.
-func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand) {
+// log sends executions of some AI agents. Their times go back a little, so that rollups of all widths change.
+func (c *workload) log(ctx context.Context, client *http.Client, random *rand.Rand) {
 	executions := make([]map[string]any, 1+random.IntN(c.size.batch))
 	ids := make([]string, len(executions))
 	now := time.Now().UTC()
@@ -202,7 +192,7 @@ func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand)
 		}
 		executions[i] = e
 	}
-	c.diary.brought(ids...)
+	c.recorder.brought(ids...)
 	for again := false; ; again = true {
 		answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
 		if !ok {
@@ -210,18 +200,18 @@ func (c *crowd) log(ctx context.Context, client *http.Client, random *rand.Rand)
 		}
 		var took struct{ Accepted, Duplicates int }
 		if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
-			c.diary.strange("of %d executions, brought again %v: %s", len(ids), again, answer)
+			c.recorder.strange("of %d executions, brought again %v: %s", len(ids), again, answer)
 			return
 		}
-		c.diary.stored(ids...)
+		c.recorder.stored(ids...)
 		if again || random.IntN(10) > 0 { // now and then they are brought once more, as by who never got the answer
 			return
 		}
 	}
 }
 
-// ask has an AI agent run. What was answered with completed or error is on record.
-func (c *crowd) ask(ctx context.Context, client *http.Client, random *rand.Rand) {
+// ask runs an AI agent. A run with a completed or error event must be stored.
+func (c *workload) ask(ctx context.Context, client *http.Client, random *rand.Rand) {
 	options := map[string]any{"delay_ms": random.IntN(50)}
 	if random.IntN(10) == 0 {
 		options["fail"] = "pretended failure"
@@ -229,11 +219,12 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, random *rand.Rand)
 	body := map[string]any{
 		"type": "chaos", "user_id": fmt.Sprintf("user-%d", random.IntN(20)), "message": strings.Repeat("word ", 1+random.IntN(20)), "options": options,
 	}
-	// The diary has what came of it. A run that was refused or broken off is not made again: nobody was told that it is on record.
+	// The diary records the result. A run that was rejected or interrupted is not repeated: it was not acknowledged as
+	// stored.
 	_, _, _ = c.post(context.WithoutCancel(ctx), client, "/api/ai/process-stream", c.t.tokens().ingest, nil, body)
 }
 
-// runOf finds in a stream of events the run's id, and whether it was told how the run ended.
+// runOf returns the run's id from a stream of events, and whether it has the event of the run's end.
 func runOf(stream []byte) (id string, ended bool) {
 	for frame := range bytes.SplitSeq(stream, []byte("\n\n")) {
 		name, data, _ := bytes.Cut(frame, []byte("\ndata: "))
@@ -252,54 +243,53 @@ func runOf(stream []byte) (id string, ended bool) {
 	return id, ended && id != ""
 }
 
-// look has an admin look at what there is, and now and then cancel something.
-func (c *crowd) look(ctx context.Context, client *http.Client, random *rand.Rand) {
-	ids := c.diary.unfinished()
+// look reads as an administrator, and sometimes cancels a deployment.
+func (c *workload) look(ctx context.Context, client *http.Client, random *rand.Rand) {
+	ids := c.recorder.unfinished()
 	if len(ids) == 0 || random.IntN(4) == 0 {
-		_, _, _ = c.get(ctx, client, fmt.Sprintf("/api/deployments?limit=%d", 1+random.IntN(50))) // the diary has it
+		_, _, _ = c.get(ctx, client, fmt.Sprintf("/api/deployments?limit=%d", 1+random.IntN(50))) // the diary records it
 		return
 	}
 	id := ids[random.IntN(len(ids))]
 	if random.IntN(20) == 0 {
-		_, _, _ = c.post(ctx, client, "/api/deployments/"+id+"/cancel", c.t.tokens().admin, nil, nil) // the diary has it
+		_, _, _ = c.post(ctx, client, "/api/deployments/"+id+"/cancel", c.t.tokens().admin, nil, nil) // the diary records it
 		return
 	}
 	_, _, _ = c.get(ctx, client, "/api/deployments/"+id) // likewise
 }
 
-// insist sends a request until it is taken or ctx ends, the same one each time. One that was sent when ctx ends is
-// brought to its end.
-func (c *crowd) insist(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) ([]byte, bool) {
+// insist repeats a request until it is accepted or ctx ends. A request in progress when ctx ends is completed.
+func (c *workload) insist(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) ([]byte, bool) {
 	stay, give := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer give()
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for gap := 100 * time.Millisecond; ; gap = min(2*gap, time.Second) {
 		status, answer, err := c.post(stay, client, path, token, header, body)
 		if err == nil && status == http.StatusCreated {
 			return answer, true
 		}
 		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
-			c.diary.strange("POST %s: %d %.300s", path, status, answer)
+			c.recorder.strange("POST %s: %d %.300s", path, status, answer)
 			return nil, false
 		}
-		if !wait(stay, pause) {
+		if !pause.For(stay, gap) {
 			return nil, false
 		}
 	}
 }
 
-func (c *crowd) get(ctx context.Context, client *http.Client, path string) (int, []byte, error) {
+func (c *workload) get(ctx context.Context, client *http.Client, path string) (int, []byte, error) {
 	return c.send(ctx, client, http.MethodGet, path, c.t.tokens().admin, nil, nil)
 }
 
-func (c *crowd) post(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) (int, []byte, error) {
+func (c *workload) post(ctx context.Context, client *http.Client, path, token string, header http.Header, body any) (int, []byte, error) {
 	return c.send(ctx, client, http.MethodPost, path, token, header, body)
 }
 
-func (c *crowd) send(ctx context.Context, client *http.Client, method, path, token string, header http.Header, body any) (int, []byte, error) {
+func (c *workload) send(ctx context.Context, client *http.Client, method, path, token string, header http.Header, body any) (int, []byte, error) {
 	return send(ctx, client, method, c.server+path, token, header, body)
 }
 
-// send makes a request and reads its answer to the end.
+// send sends a request and reads its response to the end.
 func send(ctx context.Context, client *http.Client, method, url, token string, header http.Header, body any) (int, []byte, error) {
 	var content []byte
 	if body != nil {
@@ -324,6 +314,6 @@ func send(ctx context.Context, client *http.Client, method, url, token string, h
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return resp.StatusCode, answer, errors.Join(err)
 }

@@ -10,48 +10,48 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// diary keeps what everybody saw and was told.
-type diary struct {
+// diary records what all clients saw and were sent.
+type recorder struct {
 	mu          sync.Mutex
 	stories     map[string]*story    // of deployments, by id
-	executions  map[string]bool      // by id: brought by us; true once the API said that it is stored
-	tries       map[string]kindOfTry // requests by what they are
+	executions  map[string]bool      // by id; true once the API acknowledged that it is stored
+	tries       map[string]kindOfTry // requests by kind
 	outages     []outage
-	distinct    map[string]bool // what outages were of, to show each once
-	inFlight    int             // requests that may or may not have come to something
-	unexplained []string        // answers that nobody should get
+	distinct    map[string]bool // the reasons of outages, to show each once
+	inFlight    int             // requests with an unknown outcome
+	unexplained []string        // responses that must not occur
 }
 
 // story is what was seen of one deployment.
 type story struct {
-	acked    time.Time               // when the API said that it was made; zero: it did not
-	finished bool                    // as far as was seen
-	claims   map[int]map[string]bool // told that they have the attempt, by attempt and claim
+	acked    time.Time               // when the API acknowledged it; zero if it did not
+	finished bool                    // as far as is known
+	claims   map[int]map[string]bool // the claims accepted by the server, by attempt
 	events   []event
 }
 
 type kindOfTry struct{ made, failed int }
 
-// outage is a request that failed: broken, or answered as only a server with troubles does.
+// outage is a failed request: broken, or with a response that indicates a server fault.
 type outage struct {
-	at     time.Time // it was over
+	at     time.Time // when it ended
 	kind   string
 	reason string
 }
 
 const (
-	mostOutages     = 200_000
-	mostUnexplained = 50
+	maxOutages     = 200_000
+	maxUnexplained = 50
 )
 
-func newDiary() *diary {
-	return &diary{
+func newRecorder() *recorder {
+	return &recorder{
 		stories: map[string]*story{}, executions: map[string]bool{}, tries: map[string]kindOfTry{}, distinct: map[string]bool{},
 	}
 }
 
-// story of a deployment; d.mu is held.
-func (d *diary) story(id string) *story {
+// story returns the story of a deployment. d.mu must be held.
+func (d *recorder) story(id string) *story {
 	s := d.stories[id]
 	if s == nil {
 		s = &story{claims: map[int]map[string]bool{}}
@@ -61,31 +61,31 @@ func (d *diary) story(id string) *story {
 }
 
 // note counts a request. reason is empty if it succeeded.
-func (d *diary) note(kind, reason string, at time.Time) {
+func (d *recorder) note(kind, reason string, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.tries[kind]
 	t.made++
 	if reason != "" {
 		t.failed++
-		if len(d.outages) < mostOutages {
+		if len(d.outages) < maxOutages {
 			d.outages = append(d.outages, outage{at, kind, reason})
 		}
 	}
 	d.tries[kind] = t
 }
 
-// strange keeps an answer that should not be.
-func (d *diary) strange(format string, args ...any) {
+// strange records a response that must not occur.
+func (d *recorder) strange(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.unexplained) < mostUnexplained {
+	if len(d.unexplained) < maxUnexplained {
 		d.unexplained = append(d.unexplained, fmt.Sprintf(format, args...))
 	}
 }
 
-// brought notes that executions are on their way; stored, that the API said they are there.
-func (d *diary) brought(ids ...string) {
+// brought records that executions are being sent; stored records that the API acknowledged them.
+func (d *recorder) brought(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -95,7 +95,7 @@ func (d *diary) brought(ids ...string) {
 	}
 }
 
-func (d *diary) stored(ids ...string) {
+func (d *recorder) stored(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -103,8 +103,8 @@ func (d *diary) stored(ids ...string) {
 	}
 }
 
-// made notes deployments that the API said were made.
-func (d *diary) made(at time.Time, ids ...string) {
+// made records acknowledged deployments.
+func (d *recorder) made(at time.Time, ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -114,8 +114,8 @@ func (d *diary) made(at time.Time, ids ...string) {
 	}
 }
 
-// saw notes what somebody saw of a deployment.
-func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
+// saw records what a client saw of a deployment.
+func (d *recorder) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.story(id)
@@ -123,8 +123,8 @@ func (d *diary) saw(id string, asked, answered time.Time, status fleet.Status, a
 	s.finished = s.finished || status.Finished()
 }
 
-// did notes what somebody did to a deployment. answered is zero where it is not known what came of it.
-func (d *diary) did(id string, e event) {
+// did records what a client did to a deployment. answered is zero if the outcome is unknown.
+func (d *recorder) did(id string, e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.story(id)
@@ -147,16 +147,16 @@ func (d *diary) did(id string, e event) {
 	}
 }
 
-// look reads the diary.
-func (d *diary) look(read func(*diary)) {
+// look calls read while it holds the lock.
+func (d *recorder) look(read func(*recorder)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	read(d)
 }
 
-// failures counts requests of the kinds that failed between two times; of all kinds where none is named.
-func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
-	d.look(func(d *diary) {
+// failures counts the failed requests of the given kinds, or of all kinds, between two times.
+func (d *recorder) failures(from, to time.Time, kinds ...string) (n int) {
+	d.look(func(d *recorder) {
 		for _, o := range d.outages {
 			if o.at.After(from) && o.at.Before(to) && (len(kinds) == 0 || slices.Contains(kinds, o.kind)) {
 				n++
@@ -166,9 +166,9 @@ func (d *diary) failures(from, to time.Time, kinds ...string) (n int) {
 	return n
 }
 
-// unfinished are the deployments that the API said were made, and that nobody has seen finished.
-func (d *diary) unfinished() (ids []string) {
-	d.look(func(d *diary) {
+// unfinished returns the acknowledged deployments that no client has seen finished.
+func (d *recorder) unfinished() (ids []string) {
+	d.look(func(d *recorder) {
 		for id, s := range d.stories {
 			if !s.acked.IsZero() && !s.finished {
 				ids = append(ids, id)
@@ -179,9 +179,9 @@ func (d *diary) unfinished() (ids []string) {
 	return ids
 }
 
-// doubleClaims counts runs that were told to have an attempt which another has too.
-func (d *diary) doubleClaims() (n int) {
-	d.look(func(d *diary) {
+// doubleClaims counts runs that were given an attempt that another run has too.
+func (d *recorder) doubleClaims() (n int) {
+	d.look(func(d *recorder) {
 		for _, s := range d.stories {
 			for _, claims := range s.claims {
 				n += len(claims) - 1
@@ -191,7 +191,7 @@ func (d *diary) doubleClaims() (n int) {
 	return n
 }
 
-// eventually looks until it is true, and says whether it became so before ctx ended.
+// eventually calls look until it returns true, and reports whether it did before ctx ended.
 func eventually(ctx context.Context, every time.Duration, look func() bool) bool {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -20,10 +21,10 @@ const databaseDisk = 320 << 20 // bytes
 
 var databaseDiskFull = newDatabaseDiskFault()
 
-func newDatabaseDiskFault() fault {
+func newDatabaseDiskFault() experiment {
 	var server *rig.Postgres
 	var disk *rig.Disk
-	return fault{
+	return experiment{
 		name: "database_disk_full",
 		what: "no room left on PostgreSQL's disk, until it fails or ends, and room again",
 		where: func(*trial) setting {
@@ -49,14 +50,14 @@ func newDatabaseDiskFault() fault {
 					return err
 				}
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
 }
 
-// fillDatabase takes PostgreSQL's room away until it cannot store anything, for a while, and gives it back. At first it has no room
-// for tables, and answers that; once it has none for its log either, it crashes, and cannot start.
+// fillDatabase fills PostgreSQL's disk until it cannot store anything for a while, and then frees it. At first it has
+// no space for tables and returns errors. When it has no space for its log either, it crashes and cannot start.
 func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *rig.Disk, logToo bool) error {
 	began := time.Now()
 	if err := disk.Fill(0); err != nil {
@@ -64,7 +65,7 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 	}
 	failing, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if !eventually(failing, probeEvery, func() bool { return t.diary.failures(began, time.Now(), "ingest", "probe ingest") > 0 }) {
+	if !eventually(failing, probeEvery, func() bool { return t.recorder.failures(began, time.Now(), "ingest", "probe ingest") > 0 }) {
 		return errors.New("PostgreSQL stores on, without room")
 	}
 	failed := time.Since(began)
@@ -75,7 +76,7 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 		}
 		crashed = ", and PostgreSQL crashed"
 	}
-	if !wait(ctx, t.between(2*time.Second, 6*time.Second)) {
+	if !pause.For(ctx, t.between(2*time.Second, 6*time.Second)) {
 		return ctx.Err()
 	}
 	over := time.Now()
@@ -96,10 +97,10 @@ func (t *trial) fillDatabase(ctx context.Context, server *rig.Postgres, disk *ri
 	return nil
 }
 
-// useUpLog has PostgreSQL begin one file of its log after the other, until it has no room for the next and crashes.
+// useUpLog makes PostgreSQL switch its log files until it has no space for the next and crashes.
 func (t *trial) useUpLog(ctx context.Context) error {
-	const most = 100 // files
-	for range most {
+	const limit = 100 // files
+	for range limit {
 		err := t.ask(ctx, func(conn *pgx.Conn) error {
 			_, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'chaos', 'x'), pg_switch_wal()")
 			return err
@@ -107,7 +108,7 @@ func (t *trial) useUpLog(ctx context.Context) error {
 		const diskFull = "53100"
 		var told *pgconn.PgError
 		if err != nil && (!errors.As(err, &told) || told.Code != diskFull) {
-			return nil // it hung up on us, or takes no connections
+			return nil // it closed the connection or accepts none
 		}
 	}
 	return errors.New("PostgreSQL has room for its log still")
@@ -117,9 +118,9 @@ const spoolDisk = 12 << 20 // bytes
 
 var spoolDiskFull = newSpoolDiskFault()
 
-func newSpoolDiskFault() fault {
+func newSpoolDiskFault() experiment {
 	var disks [replicas]*rig.Disk
-	return fault{
+	return experiment{
 		name: "spool_disk_full",
 		what: "no room left on the spools' disks: first with PostgreSQL there, then because it is not",
 		where: func(*trial) setting {
@@ -137,20 +138,20 @@ func newSpoolDiskFault() fault {
 			if err := t.fillSpools(ctx, disks[:]); err != nil {
 				return err
 			}
-			if failed := t.diary.failures(began, time.Now(), "ingest", "create", "poll", "report", idlePoll); failed > 0 {
+			if failed := t.recorder.failures(began, time.Now(), "ingest", "create", "poll", "report", idlePoll); failed > 0 {
 				t.showOutages(began, "ingest", "create", "poll", "report", idlePoll)
 				return fmt.Errorf("%d requests failed that have nothing to do with the spool", failed)
 			}
 			if err := t.outrunSpools(ctx); err != nil {
 				return err
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
 }
 
-// fillSpools takes the spools' room away, and gives it back. Meanwhile runs are refused, and nothing else is.
+// fillSpools fills the disks of the spools, and then frees them. In the meantime runs, and only runs, are rejected.
 func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 	began := time.Now()
 	for _, disk := range disks {
@@ -159,14 +160,14 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 		}
 	}
 	refused := func(since time.Time) func() bool {
-		return func() bool { return t.diary.failures(since, time.Now(), "run") > 0 }
+		return func() bool { return t.recorder.failures(since, time.Now(), "run") > 0 }
 	}
 	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if !eventually(soon, probeEvery, refused(began)) {
 		return errors.New("AI agents run on, though what they do cannot be recorded")
 	}
-	if !wait(ctx, 3*time.Second) {
+	if !pause.For(ctx, 3*time.Second) {
 		return ctx.Err()
 	}
 	over := time.Now()
@@ -180,7 +181,7 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 	var last time.Time
 	if !eventually(again, probeEvery, func() bool {
 		last = over
-		t.diary.look(func(d *diary) {
+		t.recorder.look(func(d *recorder) {
 			for _, o := range d.outages {
 				if o.kind == "run" && o.at.After(last) {
 					last = o.at
@@ -192,25 +193,25 @@ func (t *trial) fillSpools(ctx context.Context, disks []*rig.Disk) error {
 		return errors.New("AI agents are refused still, though there is room again")
 	}
 	t.recovery = max(t.recovery, last.Sub(over))
-	t.logf("%s: %d runs refused; all ran %.2f s after there was room", t.name, t.diary.failures(began, time.Now(), "run"), last.Sub(over).Seconds())
+	t.logf("%s: %d runs refused; all ran %.2f s after there was room", t.name, t.recorder.failures(began, time.Now(), "run"), last.Sub(over).Seconds())
 	return nil
 }
 
-// outrunSpools stops PostgreSQL and has so many AI agents run that the spools' disks fill up.
+// outrunSpools stops PostgreSQL and runs AI agents until the spools' disks are full.
 func (t *trial) outrunSpools(ctx context.Context) error {
-	const askers, most = 8, 20_000
+	const askers, limit = 8, 20_000
 	if err := t.postgres.Stop(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
-	client := t.crowd.client(false)
+	client := t.workload.client(false)
 	message := strings.Repeat("word ", 4000)
 	var asking sync.WaitGroup
 	for i := range askers {
 		asking.Go(func() {
 			refused := 0
-			for n := 0; n < most/askers && refused < 20 && ctx.Err() == nil; n++ {
-				status, _, err := t.crowd.post(ctx, client, "/api/ai/process-stream", rig.IngestToken, nil, map[string]any{
+			for n := 0; n < limit/askers && refused < 20 && ctx.Err() == nil; n++ {
+				status, _, err := t.workload.post(ctx, client, "/api/ai/process-stream", rig.IngestToken, nil, map[string]any{
 					"type": "chaos", "user_id": fmt.Sprintf("user-%d", i), "message": message,
 				})
 				if err != nil || status != http.StatusOK {
@@ -220,7 +221,7 @@ func (t *trial) outrunSpools(ctx context.Context) error {
 		})
 	}
 	asking.Wait()
-	refused := t.diary.failures(began, time.Now(), "run")
+	refused := t.recorder.failures(began, time.Now(), "run")
 	over := time.Now()
 	if err := t.postgres.Start(ctx); err != nil {
 		return err

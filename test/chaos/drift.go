@@ -10,14 +10,14 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// cell is a bucket of a rollup: its width, when it begins, and what else it is by.
+// cell identifies a row of a rollup: its width, its start, and its other keys.
 type cell struct {
 	width time.Duration
-	begin int64 // seconds since 1970
+	begin int64 // Unix seconds
 	of    string
 }
 
-// sums is what a rollup says of a cell, or what rows add up to.
+// sums holds the totals of a cell, by the rollup or by the rows.
 type sums struct {
 	Count, Micros, Used, Input, Output, Read, Write, Reasoning, Cost, Unpriced int64
 }
@@ -35,7 +35,7 @@ func (s *sums) add(o sums) {
 	s.Unpriced += o.Unpriced
 }
 
-// figures are cells, each with its sums and how long what is in it took.
+// figures maps cells to their sums and the sketches of their durations.
 type figures struct {
 	sums      map[cell]*sums
 	durations map[cell]*sketch.Distribution
@@ -54,8 +54,7 @@ func (f figures) at(c cell) (*sums, *sketch.Distribution) {
 
 var cellWidths = []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 24 * time.Hour}
 
-// The rollups' own columns are the same in rows, rollups and deltas; the last is a sketch, null in rows, which are one
-// duration each.
+// The columns shared by rows, rollups and deltas. The last is a sketch, null in rows, which have one duration each.
 const (
 	cellRows = `SELECT 0, created_at, status || ' ' || request
 			|| ' ' || CASE WHEN capped & 1 = 1 THEN 'other' ELSE agent_name END
@@ -79,8 +78,8 @@ const (
 	FROM (SELECT * FROM user_rollups UNION ALL SELECT 0, * FROM user_deltas) AS all_of_them`
 )
 
-// drift counts the cells of rollups that are not what the rows add up to, at one moment, while writers may go on. example
-// is one of them.
+// drift counts the rollup cells that differ from the totals of the rows in one snapshot, while writers may continue.
+// example is one of them.
 func drift(ctx context.Context, conn *pgx.Conn) (cells int, example string, err error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -111,7 +110,7 @@ func drift(ctx context.Context, conn *pgx.Conn) (cells int, example string, err 
 	return cells, example, nil
 }
 
-// readFigures adds up what a statement returns. Where the first column is 0 a row counts for every width.
+// readFigures adds up the results of a statement. A row with 0 in the first column counts for every width.
 func readFigures(ctx context.Context, tx pgx.Tx, sql string, widths []time.Duration) (figures, error) {
 	all := newFigures()
 	rows, err := tx.Query(ctx, sql)
@@ -150,7 +149,7 @@ func readFigures(ctx context.Context, tx pgx.Tx, sql string, widths []time.Durat
 	return all, err
 }
 
-// compare counts the cells that differ, and shows one. A cell that is empty is as good as none.
+// compare counts the cells that differ, and returns an example. An empty cell equals a missing one.
 func (f figures) compare(o figures) (differ int, example string) {
 	seen := map[cell]bool{}
 	for _, all := range []figures{f, o} {

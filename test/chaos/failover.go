@@ -5,16 +5,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// pair is a PostgreSQL that takes writes and one that follows it.
+// pair is a primary PostgreSQL and its standby.
 type pair struct{ primary, standby *rig.Postgres }
 
 var failedOver = newFailover("failover", "kill -9 of the PostgreSQL that takes writes, and promotion of the one that follows it, which every commit waits for", true,
 	func(_ context.Context, p pair) error { return p.primary.Kill() })
 
-// A machine that loses its power or its network says nothing any more: its connections do not even break.
+// A machine that loses power or its network sends nothing any more: its connections are not even reset.
 var hostVanished = newFailover("host_vanished", "the machine of the PostgreSQL that takes writes gone without a word, and promotion of the one that follows it", false,
 	func(ctx context.Context, p pair) error {
 		if err := rig.Silence(ctx, p.primary.Port); err != nil {
@@ -23,9 +24,9 @@ var hostVanished = newFailover("host_vanished", "the machine of the PostgreSQL t
 		return p.primary.Kill()
 	})
 
-func newFailover(name, what string, quick bool, lose func(context.Context, pair) error) fault {
+func newFailover(name, what string, quick bool, lose func(context.Context, pair) error) experiment {
 	var p pair
-	return fault{
+	return experiment{
 		name: name, what: what, quick: quick,
 		where: func(*trial) setting {
 			return setting{database: func(ctx context.Context, t *trial) (service, direct string, err error) {
@@ -40,20 +41,20 @@ func newFailover(name, what string, quick bool, lose func(context.Context, pair)
 			t.ending(func() error { return rig.Hear(context.WithoutCancel(ctx)) })
 			began := time.Now()
 			for range t.repeat(4, 1) {
-				if !wait(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
+				if !pause.For(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
 					return ctx.Err()
 				}
 				if err := t.failOver(ctx, &p, lose); err != nil {
 					return err
 				}
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
 }
 
-// makePair makes the two servers, with a database.
+// makePair starts the two servers and creates a database.
 func (t *trial) makePair(ctx context.Context) (p pair, err error) {
 	if p.primary, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(t.folder, "one")}); err != nil {
 		return p, err
@@ -70,13 +71,13 @@ func (t *trial) makePair(ctx context.Context) (p pair, err error) {
 	return p, p.primary.WaitForStandby(ctx)
 }
 
-// failOver loses the primary and promotes the standby, and then has the one that was lost follow in its turn.
+// failOver takes the primary down and promotes the standby, and then makes the former primary its standby.
 func (t *trial) failOver(ctx context.Context, p *pair, lose func(context.Context, pair) error) error {
 	before := t.inFlight()
 	if err := lose(ctx, *p); err != nil {
 		return err
 	}
-	if !wait(ctx, t.between(100*time.Millisecond, 2*time.Second)) { // until somebody notices
+	if !pause.For(ctx, t.between(100*time.Millisecond, 2*time.Second)) { // until somebody notices
 		return ctx.Err()
 	}
 	over := time.Now()

@@ -11,36 +11,36 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// fault is something that goes wrong, and what is tried with it.
-type fault struct {
+// fault is a failure to inject and the trial of it.
+type experiment struct {
 	name   string
 	what   string
-	quick  bool                   // it is short enough for a look in between
-	where  func(t *trial) setting // nil: as usual
+	quick  bool                   // short enough for a quick run
+	where  func(t *trial) setting // nil for the usual setting
 	strike func(ctx context.Context, t *trial) error
-	// alone takes the place of strike and of all around it: it starts what it needs by itself, and nobody else is there.
+	// alone replaces strike and the usual setting: it starts what it needs itself, without other clients.
 	alone func(ctx context.Context, t *trial) error
 }
 
-// faults are all that is tried, in this order.
-var faults = []fault{
+// faults are all faults, in the order of the trials.
+var faults = []experiment{
 	postgresKilled, replicaKilled, rollingRestart, listenerTerminated, poolHeld, failedOver, hostVanished, databaseDiskFull, spoolDiskFull,
-	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, strangers, kubernetesFlood, behindProxies, healthTold, soak,
+	networkStalled, stdoutStalled, clocksJump, reconnects, restored, slowReaders, heldFanout, trickledBodies, oversizedBodies, idleConnections, strangers, kubernetesFlood, behindProxies, healthReported, soak,
 }
 
-// chaos is what all trials share.
+// chaos is the state shared by all trials.
 type chaos struct {
 	seed     uint64
 	quick    bool
-	programs string // the folder of PostgreSQL's; empty: the newest
+	programs string // the folder of PostgreSQL's programs; the newest if empty
 	soakFor  time.Duration
 	binary   string // watchbill
 	dir      string
-	postgres *rig.Postgres // nil until one is needed
+	postgres *rig.Postgres // nil until needed
 	logf     func(format string, args ...any)
 }
 
-// repeat is how often something is done: seldom where one wants to be done soon.
+// repeat returns often, or seldom in a quick run.
 func (c *chaos) repeat(often, seldom int) int {
 	if c.quick {
 		return seldom
@@ -48,9 +48,9 @@ func (c *chaos) repeat(often, seldom int) int {
 	return often
 }
 
-// try makes one trial of a fault.
-func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
-	t := &trial{chaos: c, name: f.name, diary: newDiary(), patience: 90 * time.Second}
+// try runs the trial of a fault.
+func (c *chaos) try(ctx context.Context, f experiment) (found []figure, err error) {
+	t := &trial{chaos: c, name: f.name, recorder: newRecorder(), patience: 90 * time.Second}
 	t.random0 = t.random("schedule")
 	defer func() { err = errors.Join(err, t.close()) }()
 	if f.alone != nil {
@@ -72,10 +72,10 @@ func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
 	if s.size != nil {
 		size = *s.size
 	}
-	if t.crowd, err = t.gather(ctx, size); err != nil {
+	if t.workload, err = t.gather(ctx, size); err != nil {
 		return nil, err
 	}
-	defer t.crowd.leave()
+	defer t.workload.leave()
 	t.watch = t.watchAll(ctx)
 	defer t.watch.stop()
 	if err := t.warmUp(ctx); err != nil {
@@ -90,13 +90,13 @@ func (c *chaos) try(ctx context.Context, f fault) (found []figure, err error) {
 	return t.found, t.strangeness()
 }
 
-// warmUp waits until work is being done.
+// warmUp waits until deployments finish and executions are stored.
 func (t *trial) warmUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var finished, stored int
 	if eventually(ctx, 50*time.Millisecond, func() bool {
-		t.diary.look(func(d *diary) {
+		t.recorder.look(func(d *recorder) {
 			finished, stored = 0, 0
 			for _, s := range d.stories {
 				if s.finished {
@@ -116,10 +116,10 @@ func (t *trial) warmUp(ctx context.Context) error {
 	return fmt.Errorf("the service does not get to work: %d deployments finished, %d executions stored", finished, stored)
 }
 
-// strangeness are answers that nobody should have got.
+// strangeness returns the responses that must not occur as an error.
 func (t *trial) strangeness() error {
 	var err error
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for _, one := range d.unexplained {
 			err = errors.Join(err, errors.New(one))
 		}

@@ -7,13 +7,13 @@ import (
 	"strconv"
 )
 
-// figure is something that a trial found out.
+// figure is a result of a trial.
 type figure struct {
 	name  string
-	of    string // the trial; empty: all of them
+	of    string // the trial; empty for the totals
 	value float64
 	unit  string
-	exact bool // it must be 0
+	exact bool // must be 0
 }
 
 func (f figure) String() string {
@@ -31,7 +31,7 @@ func decimals(f figure) int {
 	return 0
 }
 
-// totals are over all trials: what must be 0 and what is counted added up, of times the longest.
+// totals returns the totals of all trials: sums of counts, and maxima of times.
 func totals(all []figure) []figure {
 	var total []figure
 	for _, f := range all {
@@ -49,14 +49,14 @@ func totals(all []figure) []figure {
 	return total
 }
 
-// the totals that are printed, in this order; others are only of their trials.
+// The totals to print, in this order. Other figures are printed only for their trials.
 var totalNames = []string{
 	"acked_lost", "executions_duplicated", "deliveries_missed", "double_claims", "rollup_drift", "requests_failed_on_drain",
 	"goroutines_leaked", "idle_polls_failed", "health_wrong", "proxy_requests_failed", "proxy_requests_failed_before", "histories_illegal", "histories_checked", "moves_checked", "recover_seconds",
 	"kube_flood_honest_failed", "kube_flood_honest_failed_before",
 }
 
-// print writes the figures of each trial and then those of all together, and says whether all that must be 0 are.
+// printFigures writes the figures of each trial and then the totals, and reports whether all that must be 0 are.
 func printFigures(w io.Writer, all []figure) (clean bool, err error) {
 	lines := all
 	sums := totals(all)

@@ -16,26 +16,26 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// How soon health must tell that work fails, and that it succeeds again.
+// How soon health must report that work fails, and that it succeeds again.
 const (
-	healthToldWithin = 5 * time.Second
-	healthyAgain     = 10 * time.Second
+	healthReportedWithin = 5 * time.Second
+	healthyAgain         = 10 * time.Second
 )
 
 const smallDisk = 4 << 20 // bytes
 
-// breakage is something that keeps work from succeeding while the database answers.
+// breakage is a fault that makes work fail while the database still responds.
 type breakage struct {
 	name string
 	mend func() error
 	make func(ctx context.Context) error
 }
 
-var healthTold = newHealthFault()
+var healthReported = newHealthFault()
 
-func newHealthFault() fault {
+func newHealthFault() experiment {
 	var disks [replicas]*rig.Disk
-	return fault{
+	return experiment{
 		name:  "health",
 		what:  "what keeps work from succeeding while the database answers: health must tell, and tell when it is over",
 		quick: true,
@@ -76,7 +76,7 @@ func newHealthFault() fault {
 	}
 }
 
-// breakBaseline does the same to the version that figures are measured beside.
+// breakBaseline does the same to the baseline version.
 func (t *trial) breakBaseline(ctx context.Context) error {
 	binary, err := rig.BuildBaseline(ctx, t.dir)
 	if err != nil {
@@ -95,7 +95,8 @@ func (t *trial) breakBaseline(ctx context.Context) error {
 	return errors.Join(err, server.Kill())
 }
 
-// breakAll makes and mends one breakage after the other, and returns how many some server's health was wrong about.
+// breakAll causes and fixes one breakage after the other, and returns how many were reported wrongly by some server's
+// health.
 func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []breakage) (wrong int, err error) {
 	for _, b := range all {
 		if !healthBecomes(ctx, servers, 30*time.Second, func(h healthAnswer) bool { return h.Status == "ok" }) {
@@ -105,8 +106,8 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		if err := b.make(ctx); err != nil {
 			return wrong, fmt.Errorf("%s: %w", b.name, errors.Join(err, b.mend()))
 		}
-		told := healthBecomes(ctx, servers, healthToldWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
-		toldAfter := time.Since(began)
+		told := healthBecomes(ctx, servers, healthReportedWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
+		reportedAfter := time.Since(began)
 		reasons := healthOf(ctx, servers[0]).Reasons
 		if err := b.mend(); err != nil {
 			return wrong, fmt.Errorf("mend %s: %w", b.name, err)
@@ -114,7 +115,7 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		over := time.Now()
 		well := healthBecomes(ctx, servers, healthyAgain, func(h healthAnswer) bool { return h.Status == "ok" })
 		t.logf("%s: %s: told %v after %.2f s (%s), well %v after %.2f s",
-			t.name, b.name, told, toldAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
+			t.name, b.name, told, reportedAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
 		if !told || !well {
 			wrong++
 		}
@@ -122,7 +123,7 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 	return wrong, ctx.Err()
 }
 
-// databaseBreakages break a database in ways that leave it answering.
+// databaseBreakages returns breakages of a database that still responds.
 func databaseBreakages(ctx context.Context, url string) []breakage {
 	ask := func(sql ...string) error {
 		conn, err := pgx.Connect(ctx, url)
@@ -142,7 +143,7 @@ func databaseBreakages(ctx context.Context, url string) []breakage {
 	return []breakage{
 		statements("read-only", []string{"ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"},
 			[]string{"ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"}),
-		// New executions are copied in by the tables' owner, so that this is a grant that commits need.
+		// New executions are copied in by the tables' owner, so this is a grant that commits need.
 		statements("a revoked grant", []string{"REVOKE SELECT ON erasures FROM watchbill_writer"},
 			[]string{"GRANT SELECT ON erasures TO watchbill_writer"}),
 		lockedTable(url),
@@ -152,7 +153,7 @@ func databaseBreakages(ctx context.Context, url string) []breakage {
 	}
 }
 
-// lockedTable holds executions under lock.
+// lockedTable holds a lock on executions.
 func lockedTable(url string) breakage {
 	var conn *pgx.Conn
 	return breakage{
@@ -173,7 +174,7 @@ func lockedTable(url string) breakage {
 	}
 }
 
-// fullDisks leaves no space on the spools' disks.
+// fullDisks fills the spools' disks.
 func fullDisks(disks []*rig.Disk) breakage {
 	return breakage{
 		name: "full spools",
@@ -199,7 +200,7 @@ type healthAnswer struct {
 	Reasons []string `json:"reasons"`
 }
 
-// healthOf asks a server how it is. One that does not answer has no status.
+// healthOf returns the health of a server. The status is empty if it does not respond.
 func healthOf(ctx context.Context, server *rig.Server) (h healthAnswer) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -218,7 +219,7 @@ func healthOf(ctx context.Context, server *rig.Server) (h healthAnswer) {
 	return h
 }
 
-// healthBecomes reports whether each server's health was as wanted at some time within so long.
+// healthBecomes reports whether each server's health was as wanted at some time within the given duration.
 func healthBecomes(ctx context.Context, servers []*rig.Server, within time.Duration, wanted func(healthAnswer) bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// history is all that was seen of one deployment, by agents and by admins, in any order.
+// history is everything that agents and administrators saw of one deployment, in any order.
 type history struct {
 	id          string
 	maxAttempts int
@@ -15,26 +15,26 @@ type history struct {
 	events      []event
 }
 
-// event is something that one party did to a deployment or saw of it. It took effect at one moment of asked to answered.
+// event is an action on a deployment or an observation of it. It took effect at one moment between asked and answered.
 type event struct {
 	asked    time.Time
-	answered time.Time // zero: the answer is not known; it may take effect at any time from asked on, or never
+	answered time.Time // zero if the outcome is unknown; then it may take effect at any time after asked, or never
 
-	// One of these is set.
-	report *fleet.Report // an agent reported
-	cancel bool          // an admin cancelled
-	saw    *sight        // somebody looked
+	// Exactly one of these is set.
+	report *fleet.Report // a status report of an agent
+	cancel bool          // a cancellation by an administrator
+	saw    *sight        // an observation
 
-	refused string // the code of the refusal of a report or a cancellation; empty: it was taken
+	refused string // the error code of a rejected report or cancellation; empty if it was accepted
 }
 
-// sight is what somebody saw of a deployment.
+// sight is an observed state of a deployment.
 type sight struct {
 	status  fleet.Status
 	attempt int
-	whole   bool // claim and past were seen too
+	whole   bool // whether claim and past are known
 	claim   string
-	past    []fleet.Attempt // what retries have superseded, in order; numbers, claims and states
+	past    []fleet.Attempt // the attempts superseded by retries, in order; numbers, claims and states
 }
 
 func (e event) known() bool { return !e.answered.IsZero() }

@@ -21,10 +21,11 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-var kubernetesFlood = fault{
+var kubernetesFlood = experiment{
 	name: "kube_flood", quick: true,
 	what: "made-up ServiceAccount tokens by the thousand while Pods make reports",
 	strike: func(ctx context.Context, t *trial) error {
@@ -52,17 +53,17 @@ var kubernetesFlood = fault{
 	},
 }
 
-// flooded is what a flood of made-up tokens did.
+// flooded holds the results of a flood of forged tokens.
 type flooded struct {
-	sent    int // made-up tokens
-	reviews int // of them, that the API server was asked for
-	failed  int // of the requests with a good token
+	sent    int // forged tokens
+	reviews int // of forged tokens that reached the API server
+	failed  int // failed requests with a valid token
 }
 
 const floodConnections = 400
 
-// floodKubernetes runs a replica beside an API server that takes 5 ms for a review, and brings it made-up tokens on many
-// connections, and every now and then a good one that is new.
+// floodKubernetes runs a replica with an API server that takes 5 ms for a review, and sends it forged tokens on many
+// connections and, periodically, a valid token that is new.
 func floodKubernetes(ctx context.Context, t *trial, binary, name string) (found flooded, err error) {
 	api, err := newKubernetes()
 	if err != nil {
@@ -121,7 +122,7 @@ func floodKubernetes(ctx context.Context, t *trial, binary, name string) (found 
 			found.failed++
 			t.logf("%s: %s: a good token was answered %d", t.name, name, status)
 		}
-		wait(flooding, 500*time.Millisecond)
+		pause.For(flooding, 500*time.Millisecond)
 	}
 	flood.Wait()
 	found.sent, found.reviews = int(sent.Load()), int(api.made.Load())
@@ -129,12 +130,12 @@ func floodKubernetes(ctx context.Context, t *trial, binary, name string) (found 
 	return found, nil
 }
 
-// kubernetes stands for an API server: its own key, and reviews that accept what it signed.
+// kubernetes is a fake API server with its own key. Its reviews accept the tokens that it signed.
 type kubernetes struct {
 	server *httptest.Server
 	key    *ecdsa.PrivateKey
 	signer jose.Signer
-	made   atomic.Int64 // reviews of made-up tokens
+	made   atomic.Int64 // reviews of forged tokens
 }
 
 const kubernetesKey = "cluster-key"
@@ -163,11 +164,11 @@ func newKubernetes() (*kubernetes, error) {
 	return k, nil
 }
 
-// tokenSyntax finds the token in a review, which may come as protobuf.
+// tokenSyntax matches the token in a review, which may be protobuf.
 var tokenSyntax = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`)
 
 func (k *kubernetes) review(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(5 * time.Millisecond) // as a real one takes
+	time.Sleep(5 * time.Millisecond) // as a real server takes
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	status := map[string]any{"authenticated": false}
 	if err == nil && k.signed(string(tokenSyntax.Find(body))) {
@@ -190,7 +191,7 @@ func (k *kubernetes) signed(token string) bool {
 	return err == nil
 }
 
-// good is a token that the cluster signed.
+// good returns a token signed by the cluster.
 func (k *kubernetes) good(id string) string {
 	signed, err := k.signer.Sign([]byte(claimsOf(id)))
 	if err != nil {
@@ -203,7 +204,7 @@ func (k *kubernetes) good(id string) string {
 	return token
 }
 
-// madeUp is a token that names the cluster's key, and has the signature of another token.
+// madeUp returns a token that names the cluster's key but has the signature of another token.
 func (k *kubernetes) madeUp(id string) string {
 	parts, other := strings.Split(k.good(id), "."), strings.Split(k.good(id+"-other"), ".")
 	if len(parts) != 3 || len(other) != 3 {
@@ -219,5 +220,5 @@ func claimsOf(id string) string {
 func writeObject(w http.ResponseWriter, status int, object any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(object) // its client may be gone
+	_ = json.NewEncoder(w).Encode(object) // the client may have disconnected
 }

@@ -12,16 +12,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// legal says whether a deployment's history can be explained: whether there is one sequence of its events, each at a moment
-// between its question and its answer, such that the state machine of internal/fleet gives every answer that was given. This
-// is linearizability (Herlihy and Wing, 1990), searched for as Wing and Gong do, with the places remembered that led
-// nowhere (Lowe, 2017).
+// legal returns an error if a deployment's history has no explanation: a sequence of its events, each at a moment
+// between its request and its response, in which the state machine of internal/fleet gives every observed response.
+// This is linearizability (Herlihy and Wing, 1990), searched for as Wing and Gong do, with a memory of visited
+// positions (Lowe, 2017).
 //
-// Leases end by themselves: between events the machine may give a run up, once its lease could have been over. An event
-// whose answer is not known may have taken effect at any later time, or never.
+// Leases expire by themselves: between events the machine may expire a run whose lease may have ended. An event with an
+// unknown response may take effect at any later time, or never.
 func legal(h history) error {
 	s := newSearch(h)
 	first := position{done: make([]byte, (len(s.events)+7)/8), d: fleet.Deployment{
@@ -34,20 +35,20 @@ func legal(h history) error {
 		return nil
 	}
 	return fmt.Errorf("deployment %s: no sequence of moves explains what was seen; after %d of %d events (%s) none of the others fits:\n%s",
-		h.id, s.most, s.known, s.deepest.describe(), s.show())
+		h.id, s.limit, s.known, s.deepest.describe(), s.show())
 }
 
-// mostPlaces bounds a search. A history that people can read takes some hundreds.
-const mostPlaces = 2_000_000
+// maxPlaces limits the positions of a search. A history short enough to read takes some hundreds.
+const maxPlaces = 2_000_000
 
 var errTooMany = errors.New("the history is too long to be searched")
 
 type search struct {
-	events []event // by when they were asked
-	known  int     // events whose answer is known
+	events []event // by request time
+	known  int     // events with a known response
 	been   map[string]struct{}
 
-	most    int      // events that were explained at once, at the most
+	limit   int      // events that were explained at once, at the most
 	deepest position // where that was
 }
 
@@ -62,12 +63,12 @@ func newSearch(h history) *search {
 	return s
 }
 
-// position is what has happened so far in a sequence.
+// position is the state after a sequence of events.
 type position struct {
-	done  []byte    // a bit for each event
-	clock time.Time // the last of them cannot have been earlier
+	done  []byte    // one bit per event
+	clock time.Time // the earliest time of the last event
 	d     fleet.Deployment
-	past  map[int]*fleet.Attempt // superseded; never altered in place
+	past  map[int]*fleet.Attempt // superseded attempts; never modified in place
 }
 
 func (p position) has(i int) bool { return p.done[i/8]&(1<<(i%8)) != 0 }
@@ -91,7 +92,7 @@ func (p position) key() string {
 	return b.String()
 }
 
-// said writes what tells a repeated report from another one.
+// said writes the parts that distinguish a repeated report from another one.
 func said(b *strings.Builder, progress *float64, texts ...*string) {
 	if progress != nil {
 		fmt.Fprintf(b, "/%g", *progress)
@@ -107,11 +108,11 @@ func (p position) describe() string {
 	return fmt.Sprintf("it is %s on attempt %d, claim %q", p.d.Status, p.d.Attempt, p.d.Claim)
 }
 
-// explain searches for a sequence of what is not done at p.
+// explain searches for a sequence of the remaining events at p.
 func (s *search) explain(p position) (bool, error) {
 	bound, left := s.firstAnswer(p)
-	if explained := s.known - left; explained > s.most || s.deepest.done == nil {
-		s.most, s.deepest = explained, p
+	if explained := s.known - left; explained > s.limit || s.deepest.done == nil {
+		s.limit, s.deepest = explained, p
 	}
 	if left == 0 {
 		return true, nil
@@ -120,7 +121,7 @@ func (s *search) explain(p position) (bool, error) {
 	if _, again := s.been[key]; again {
 		return false, nil
 	}
-	if len(s.been) == mostPlaces {
+	if len(s.been) == maxPlaces {
 		return false, errTooMany
 	}
 	s.been[key] = struct{}{}
@@ -132,8 +133,8 @@ func (s *search) explain(p position) (bool, error) {
 	return false, nil
 }
 
-// firstAnswer is when the first answer was given among events that are not done, and how many of them have one. Whatever is
-// next in the sequence was asked before that.
+// firstAnswer returns the time of the earliest response among the remaining events, and how many of them have one. The
+// next event of the sequence must have been requested before that.
 func (s *search) firstAnswer(p position) (bound time.Time, left int) {
 	for i, e := range s.events {
 		if p.has(i) || !e.known() {
@@ -147,7 +148,7 @@ func (s *search) firstAnswer(p position) (bound time.Time, left int) {
 	return bound, left
 }
 
-// steps are the positions that one event, or the end of a lease, leads to. Those come first that most likely lead on.
+// steps returns the positions after one more event or an expired lease, the most promising first.
 func (s *search) steps(p position, bound time.Time) []position {
 	var candidates []int
 	for i, e := range s.events {
@@ -182,7 +183,7 @@ func (s *search) steps(p position, bound time.Time) []position {
 	return next
 }
 
-// take is the position after an event, if the machine gives the answer there that was given.
+// take returns the position after an event, if the machine gives the observed response.
 func (p position) take(i int, e event) (position, bool) {
 	at := p.clock
 	if e.asked.After(at) {
@@ -202,7 +203,7 @@ func (p position) take(i int, e event) (position, bool) {
 	switch {
 	case !e.known():
 		if err != nil || !t.Changed {
-			return p, false // the same as if it never came to anything
+			return p, false // as if it never took effect
 		}
 	case e.refused != "":
 		return next, refuses(p, e, err)
@@ -220,15 +221,15 @@ func (p position) decide(e event, at time.Time) (fleet.Transition, error) {
 	return p.d.Apply(*e.report, p.past[e.report.Attempt], at, atOnce)
 }
 
-// atOnce makes retries due at once. How long they really wait is drawn at random, so refuses allows for the wait instead.
+// atOnce makes retries due immediately. The real wait is random, so refuses allows for it instead.
 func atOnce(int) time.Duration { return 0 }
 
 func refuses(p position, e event, err error) bool {
 	if e.refused == fleet.ErrNotDue.Code {
 		return p.d.Status == fleet.Pending && p.d.Attempt > 1 && e.report != nil && e.report.Attempt == p.d.Attempt && e.report.Status == fleet.Running
 	}
-	var fault *fleet.Error
-	return errors.As(err, &fault) && fault.Code == e.refused
+	var problem *fault.Error
+	return errors.As(err, &problem) && problem.Code == e.refused
 }
 
 func (p *position) move(t fleet.Transition) {
@@ -242,8 +243,8 @@ func (p *position) move(t fleet.Transition) {
 	}
 }
 
-// expire is the position after the run's lease ended, if that can have been before the bound. A lease was given no earlier
-// than it was asked for, so it ended no earlier than LeaseExpiresAt.
+// expire returns the position after the run's lease expired, if that may have been before the bound. A lease begins no
+// earlier than it was requested, so it ended no earlier than LeaseExpiresAt.
 func (p position) expire(bound time.Time) (position, bool) {
 	if p.d.Status != fleet.Running || p.d.LeaseExpiresAt.After(bound) {
 		return p, false
@@ -279,7 +280,7 @@ func (p position) shows(s *sight) bool {
 	return true
 }
 
-// show lists the events; those that the longest sequence explains are marked.
+// show lists the events and marks those that the longest sequence explains.
 func (s *search) show() string {
 	var b strings.Builder
 	for i, e := range s.events {

@@ -8,15 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// at is so many milliseconds after some beginning.
+// at returns the time ms milliseconds after a fixed start.
 func at(ms int) time.Time {
 	return time.Unix(1_800_000_000, 0).Add(time.Duration(ms) * time.Millisecond)
 }
 
-// The events of tests. Each was asked and answered at so many milliseconds; forever says that no answer came.
+// The events of tests have request and response times in milliseconds; forever means that there was no response.
 const forever = -1
 
 func between(asked, answered int, e event) event {
@@ -138,8 +139,7 @@ func TestIllegal(t *testing.T) {
 	}
 }
 
-// TestSimulatedHistories makes histories as a server would that keeps to the state machine, which must pass, and then
-// spoils each of them.
+// TestSimulatedHistories generates histories of a correct server, which must pass, and then corrupts each of them.
 func TestSimulatedHistories(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(400) {
@@ -158,8 +158,8 @@ func TestSimulatedHistories(t *testing.T) {
 	}
 }
 
-// simulate lets some runs and an admin work on a deployment. Each answer is what the state machine says at a moment within;
-// some are lost, and some of what is lost never came to anything.
+// simulate has some runs and an administrator act on a deployment. Each response is that of the state machine at a
+// moment within the request. Some responses are lost, and some of those requests never took effect.
 func simulate(random *rand.Rand) history {
 	h := history{id: "d", maxAttempts: 1 + random.IntN(3), lease: 5 * time.Second}
 	d := fleet.Deployment{Status: fleet.Pending, Attempt: 1, MaxAttempts: h.maxAttempts, Lease: h.lease}
@@ -207,7 +207,7 @@ func simulate(random *rand.Rand) history {
 		if e.saw == nil && (!lost || random.IntN(2) == 0) {
 			t, err := position{d: d, past: superseded}.decide(e, at(now))
 			if err != nil {
-				e.refused = err.(*fleet.Error).Code //nolint:errorlint // the state machine gives no others
+				e.refused = err.(*fault.Error).Code //nolint:errorlint // the state machine gives no others
 			} else if t.Changed {
 				move(t)
 			}
@@ -222,7 +222,7 @@ func simulate(random *rand.Rand) history {
 	return h
 }
 
-// spoilers make of a legal history one that no server may show. They say whether they found something to spoil.
+// spoilers change a legal history into an illegal one. They report whether they found something to change.
 var spoilers = map[string]func(*rand.Rand, *history) bool{
 	"another run is told that it has the attempt too": func(_ *rand.Rand, h *history) bool {
 		for _, e := range h.events {

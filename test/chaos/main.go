@@ -1,11 +1,11 @@
-// Command chaos does to the service what happens to services, and counts what that did to those who use it: whether anything
-// that was acknowledged got lost, was stored or run twice, or was not delivered, and how long it took until all was well
-// again. Everything is real: `watchbill serve`, PostgreSQL, the agents, the signals.
+// Command chaos injects faults into the service and measures their effect on its clients: whether anything acknowledged
+// was lost, stored or run twice, or not delivered, and how long recovery took. All components are real: `watchbill
+// serve`, PostgreSQL, the agents, the signals.
 //
 //	go run ./test/chaos [-quick] [-run REGEXP] [-seed N] [-soak 10m]
 //
-// The figures go to stdout, one `name value unit` a line, and everything else to stderr. It fails if one that must be 0
-// is not.
+// The figures go to stdout as lines of name, value and unit, everything else to stderr. The command fails if a figure
+// that must be 0 is not.
 package main
 
 import (
@@ -44,13 +44,14 @@ func untilInterrupted() error {
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// theFolder is the variable that tells the program, run again in namespaces of its own, where it has begun to work.
+// theFolder is the environment variable with the working folder for the program when it runs again in separate
+// namespaces.
 const theFolder = "WATCHBILL_CHAOS_FOLDER"
 
-// apart runs this program again, where it may, with mounts and a network of its own: what it mounts and what packets it
-// drops is nobody else's affair, and gone with it however it ends. It returns if it may not.
+// apart runs this program again, if permitted, with separate mount and network namespaces, so that its mounts and
+// dropped packets do not affect others and disappear with it. It returns if that is not permitted.
 func apart(folder string) error {
-	unshare, _ := exec.LookPath("unshare") // empty where there is none
+	unshare, _ := exec.LookPath("unshare") // empty if not found
 	self, err := os.Executable()
 	if os.Geteuid() != 0 || unshare == "" {
 		return err
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return nil
 	}
 	if c.dir = os.Getenv(theFolder); c.dir == "" {
-		if err := c.build(ctx); err != nil { // out of what is apart there is no way to modules
+		if err := c.build(ctx); err != nil { // the namespaces have no access to module downloads
 			return err
 		}
 		if err := apart(c.dir); err != nil {
@@ -117,12 +118,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return c.tryAll(ctx, chosen, stdout)
 }
 
-// build makes the folder to work in, with the product's program in it and, unless quick, the version to compare with.
+// build creates the working folder with the product's program and, unless quick, that of the baseline version.
 func (c *chaos) build(ctx context.Context) (err error) {
 	if c.dir, err = os.MkdirTemp("", "watchbill-chaos-"); err != nil {
 		return err
 	}
-	if err := os.Chmod(c.dir, 0o755); err != nil { // PostgreSQL is somebody else
+	if err := os.Chmod(c.dir, 0o755); err != nil { // PostgreSQL runs as another user
 		return err
 	}
 	if _, err := rig.Build(ctx, c.dir, "./cmd/watchbill"); err != nil || c.quick {
@@ -132,7 +133,7 @@ func (c *chaos) build(ctx context.Context) (err error) {
 	return err
 }
 
-func choose(pattern string, quick bool) (chosen []fault, err error) {
+func choose(pattern string, quick bool) (chosen []experiment, err error) {
 	matches, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func choose(pattern string, quick bool) (chosen []fault, err error) {
 	return chosen, nil
 }
 
-func (c *chaos) tryAll(ctx context.Context, chosen []fault, stdout io.Writer) error {
+func (c *chaos) tryAll(ctx context.Context, chosen []experiment, stdout io.Writer) error {
 	var all []figure
 	var failed error
 	for _, f := range chosen {

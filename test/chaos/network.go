@@ -5,14 +5,15 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
 var networkStalled = newNetworkFault()
 
-func newNetworkFault() fault {
+func newNetworkFault() experiment {
 	var network *rig.Proxy
-	return fault{
+	return experiment{
 		name: "network_stalled", quick: true,
 		what: "a network between replicas and PostgreSQL that stalls without closing, loses what it knew of connections, or cuts them",
 		where: func(*trial) setting {
@@ -38,7 +39,7 @@ func newNetworkFault() fault {
 				stalls, forgets, stallsAndCuts, slows,
 			}
 			for _, round := range rounds[:t.repeat(len(rounds), 1)] {
-				if !wait(ctx, t.between(300*time.Millisecond, time.Second)) {
+				if !pause.For(ctx, t.between(300*time.Millisecond, time.Second)) {
 					return ctx.Err()
 				}
 				over, what := round(ctx, t, network)
@@ -48,21 +49,21 @@ func newNetworkFault() fault {
 				}
 				t.logf("%s: %s; all worked after %.2f s", t.name, what, took.Seconds())
 			}
-			t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+			t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 			return nil
 		},
 	}
 }
 
-// stalls stops all traffic for longer than a sweep waits, and lets it go on.
+// stalls stops all traffic for longer than a sweep waits, and then resumes it.
 func stalls(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Stall()
-	wait(ctx, t.between(4*time.Second, 7*time.Second))
+	pause.For(ctx, t.between(4*time.Second, 7*time.Second))
 	network.Resume()
 	return time.Now(), "stalled for some seconds"
 }
 
-// forgets leaves the connections that there are without an answer for ever.
+// forgets stops the traffic of existing connections permanently.
 func forgets(_ context.Context, _ *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Forget()
 	return time.Now(), "the connections that there were never answered again"
@@ -71,16 +72,16 @@ func forgets(_ context.Context, _ *trial, network *rig.Proxy) (over time.Time, w
 // stallsAndCuts stops all traffic for longer than a request waits, and then closes all connections.
 func stallsAndCuts(ctx context.Context, t *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Stall()
-	wait(ctx, t.between(12*time.Second, 20*time.Second))
+	pause.For(ctx, t.between(12*time.Second, 20*time.Second))
 	network.Cut()
 	network.Resume()
 	return time.Now(), "stalled until requests gave up, and cut"
 }
 
-// slows makes every round trip a tenth of a second longer, as to another continent. Things go on, slower.
+// slows makes every round trip 100 ms longer, as to another continent. Everything works, but slower.
 func slows(ctx context.Context, _ *trial, network *rig.Proxy) (over time.Time, what string) {
 	network.Delay(50 * time.Millisecond)
-	wait(ctx, 6*time.Second)
+	pause.For(ctx, 6*time.Second)
 	network.Delay(0)
 	return time.Now(), "slow for some seconds"
 }

@@ -10,26 +10,27 @@ import (
 	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// What a replica is given in these trials, so that an attack that takes more of it shows.
+// The resources of a replica in these trials, small enough to detect attacks that use too much.
 const (
 	overloadMemory = 256 << 20
-	overloadAgents = 200 // from overloadFirst on
+	overloadAgents = 200 // starting at overloadFirst
 	overloadFirst  = idleAgents
 )
 
-// overload is a server of its own that is attacked, while somebody who is known goes on working.
+// overload is a separate server under attack while known clients continue to work.
 type overload struct {
 	t      *trial
-	before bool // it is the baseline
+	before bool // the server is the baseline
 	server *rig.Server
 	client *http.Client
 }
 
-// onEach attacks this version and, unless it is to be quick, the baseline. first is a command of the shell that the server
-// is started by; empty: it gets a memory limit where that can be had.
+// onEach attacks this version and, unless the run is quick, the baseline. first is a shell command that runs before the
+// server; if it is empty, the server gets a memory limit if possible.
 func (t *trial) onEach(ctx context.Context, first string, attack func(ctx context.Context, o *overload) error) error {
 	if err := t.overload(ctx, t.binary, false, first, attack); err != nil || t.quick {
 		return err
@@ -56,7 +57,7 @@ func (t *trial) overload(ctx context.Context, binary string, before bool, first 
 	switch {
 	case first != "":
 		binary, err = rig.Wrap(t.folder, name, first, binary)
-	case !before: // it would not survive
+	case !before: // the baseline would not survive
 		var release func() error
 		binary, release, err = rig.LimitMemory(t.folder, "watchbill-"+filepath.Base(t.dir)+"-"+t.name, overloadMemory, binary)
 		if errors.Is(err, rig.ErrNoMemoryLimit) {
@@ -91,12 +92,12 @@ func (t *trial) overload(ctx context.Context, binary string, before bool, first 
 	return nil
 }
 
-// set notes a figure under its own name, or that of the baseline.
+// set records a figure under its name, or that of the baseline.
 func (o *overload) set(name string, value float64, unit string) {
 	o.note(figure{name: name, value: value, unit: unit})
 }
 
-// must notes one that has to be 0, but for the baseline.
+// must records a figure that must be 0, except for the baseline.
 func (o *overload) must(name string, value int, unit string) {
 	o.note(figure{name: name, value: float64(value), unit: unit, exact: !o.before})
 }
@@ -108,12 +109,12 @@ func (o *overload) note(f figure) {
 	o.t.found = append(o.t.found, f)
 }
 
-// address and token are of the n-th agent.
+// agent returns the path and token of the n-th agent.
 func (o *overload) agent(n int) (path, token string) {
 	return "/api/deployments/pending/" + rig.AgentID(overloadFirst+n), rig.AgentToken(overloadFirst + n)
 }
 
-// deploy gives agents something to do with a spec of so many bytes.
+// deploy creates deployments for agents with a spec of the given size.
 func (o *overload) deploy(ctx context.Context, bytes int, agents ...int) error {
 	ids := make([]string, len(agents))
 	for i, n := range agents {
@@ -128,8 +129,8 @@ func (o *overload) deploy(ctx context.Context, bytes int, agents ...int) error {
 	return err
 }
 
-// known is somebody who works on while a server is attacked: an agent that polls, on a connection of its own each time,
-// and an administrator.
+// known simulates clients with valid tokens during an attack: an agent that polls, on a new connection each time, and
+// an administrator.
 type known struct {
 	o        *overload
 	cancel   context.CancelFunc
@@ -140,14 +141,14 @@ type known struct {
 	problems []string
 }
 
-// watch begins to work, and to look at the server's memory.
+// watch starts them and the measurement of the server's memory.
 func (o *overload) watch(ctx context.Context) *known {
 	k := &known{o: o}
 	ctx, k.cancel = context.WithCancel(ctx)
 	k.working.Go(func() {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 		path, token := o.agent(overloadAgents - 1)
-		for i := 0; wait(ctx, 50*time.Millisecond); i++ {
+		for i := 0; pause.For(ctx, 50*time.Millisecond); i++ {
 			if rss, err := o.server.RSS(); err == nil {
 				k.peak = max(k.peak, rss)
 			}
@@ -167,7 +168,7 @@ func (o *overload) watch(ctx context.Context) *known {
 	return k
 }
 
-// end stops working, and notes what came of it.
+// end stops them and records the results.
 func (k *known) end(name string) {
 	k.cancel()
 	k.working.Wait()
@@ -178,5 +179,5 @@ func (k *known) end(name string) {
 	k.o.set("known_callers_slowest_ms_"+name, float64(k.slowest.Microseconds())/1000, "ms")
 }
 
-// mib is the most memory that the server had resident.
+// mib returns the server's peak resident memory in MiB.
 func (k *known) mib() float64 { return float64(k.peak) / (1 << 20) }

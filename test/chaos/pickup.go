@@ -12,28 +12,29 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// courier measures how soon agents are told of what is made for them. Its agents hold their polls at one replica, without a
-// pause, and what they are to do is made at the other.
+// courier measures how soon agents receive new deployments. Its agents continuously hold polls at one replica, and
+// their deployments are created at the other.
 type courier struct {
 	t       *trial
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
 	mu    sync.Mutex
-	acked map[string]time.Time // by deployment: when its create was answered
-	told  map[string]time.Time // and when its agent was told
+	acked map[string]time.Time // by deployment: when its creation was acknowledged
+	told  map[string]time.Time // and when its agent received it
 	err   error
 }
 
 const couriers = 24
 
-// toldWithin is how soon an agent must be told whatever becomes of hints: by the next sweep, and then some.
-const toldWithin = 2 * time.Second
+// reportedWithin limits the delivery time without hints: the next sweep, plus a margin.
+const reportedWithin = 2 * time.Second
 
-// carry begins to measure.
+// carry starts a courier.
 func (t *trial) carry(ctx context.Context) *courier {
 	c := &courier{t: t, acked: map[string]time.Time{}, told: map[string]time.Time{}}
 	ctx, c.cancel = context.WithCancel(ctx)
@@ -53,11 +54,11 @@ func (c *courier) fail(ctx context.Context, err error) {
 	c.err = errors.Join(c.err, err)
 }
 
-// The agents are the last of the idle ones, whom no probe polls for.
+// The agents are the last of the idle ones, which no probe uses.
 func (c *courier) agent(i int) int { return idleAgents + i }
 
 func (c *courier) hold(ctx context.Context, i int) error {
-	client := c.t.diary.client(true)
+	client := c.t.recorder.client(true)
 	defer client.CloseIdleConnections()
 	url := "http://" + c.t.address[i%replicas] + "/api/deployments/pending/" + rig.AgentID(c.agent(i)) + "?wait=30s"
 	tag := fleet.NothingWaiting
@@ -80,7 +81,7 @@ func (c *courier) hold(ctx context.Context, i int) error {
 		} else if resp.StatusCode != http.StatusNotModified {
 			err = fmt.Errorf("a held poll was answered %s", resp.Status)
 		}
-		_ = resp.Body.Close() // the wire has read it
+		_ = resp.Body.Close() // the wire read it
 		if err != nil {
 			return err
 		}
@@ -95,9 +96,9 @@ func (c *courier) hold(ctx context.Context, i int) error {
 	return nil
 }
 
-// make makes as many deployments as one poll may tell.
+// make creates as many deployments as one poll may return.
 func (c *courier) make(ctx context.Context, i int) error {
-	client := c.t.diary.client(false)
+	client := c.t.recorder.client(false)
 	defer client.CloseIdleConnections()
 	random := c.t.random(fmt.Sprintf("courier %d", i))
 	url := "http://" + c.t.address[(i+1)%replicas] + "/api/deployments"
@@ -119,16 +120,17 @@ func (c *courier) make(ctx context.Context, i int) error {
 		c.mu.Lock()
 		c.acked[made.Deployments[0].ID] = at
 		c.mu.Unlock()
-		if !wait(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) {
+		if !pause.For(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// end stops, and returns how soon agents were told, sorted, and how many deployments they were not told of in time.
+// end stops the courier and returns the sorted delivery times and the number of deployments that were not delivered in
+// time.
 func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, err error) {
-	patience, cancel := context.WithTimeout(ctx, toldWithin)
+	patience, cancel := context.WithTimeout(ctx, reportedWithin)
 	defer cancel()
 	eventually(patience, 20*time.Millisecond, func() bool {
 		took, missed = c.measured()
@@ -159,10 +161,10 @@ func (c *courier) measured() (took []time.Duration, missed int) {
 			missed++
 			continue
 		}
-		if told.Sub(acked) > toldWithin {
+		if told.Sub(acked) > reportedWithin {
 			missed++
 		}
-		took = append(took, max(told.Sub(acked), 0)) // it may be told before the create's answer is read
+		took = append(took, max(told.Sub(acked), 0)) // it may be delivered before the response to its creation is read
 	}
 	slices.Sort(took)
 	return took, missed

@@ -10,24 +10,25 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-var postgresKilled = fault{
+var postgresKilled = experiment{
 	name: "postgres_killed", quick: true,
 	what: "kill -9 of PostgreSQL while executions come in and deployments are claimed, and its restart",
 	strike: func(ctx context.Context, t *trial) error {
 		began := time.Now()
 		var caught int
 		for range t.repeat(10, 2) {
-			if !wait(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
+			if !pause.For(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
 				return ctx.Err()
 			}
 			before := t.inFlight()
 			if err := t.postgres.Kill(); err != nil {
 				return err
 			}
-			if !wait(ctx, t.between(20*time.Millisecond, 2*time.Second)) {
+			if !pause.For(ctx, t.between(20*time.Millisecond, 2*time.Second)) {
 				return ctx.Err()
 			}
 			over := time.Now()
@@ -45,17 +46,17 @@ var postgresKilled = fault{
 				t.name, now, itself.Seconds(), took.Seconds())
 		}
 		t.set("requests_caught", float64(caught), "requests")
-		t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+		t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 		return nil
 	},
 }
 
 func (t *trial) inFlight() (n int) {
-	t.diary.look(func(d *diary) { n = d.inFlight })
+	t.recorder.look(func(d *recorder) { n = d.inFlight })
 	return n
 }
 
-var listenerTerminated = fault{
+var listenerTerminated = experiment{
 	name: "listener_terminated", quick: true,
 	what:  "the replicas' listening connections terminated again and again while deployments are created",
 	where: func(*trial) setting { return setting{agents: couriers} },
@@ -65,7 +66,8 @@ var listenerTerminated = fault{
 		defer couriers.cancel()
 		var ended int
 		for range t.repeat(50, 20) {
-			// A listening connection last ran its LISTEN, for there is always somebody to be heard.
+			// The last statement of a listening connection is its LISTEN, since notifications are too frequent for a
+			// ping.
 			err := t.ask(ctx, func(conn *pgx.Conn) error {
 				rows, err := conn.Query(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 					WHERE datname = current_database() AND query LIKE 'LISTEN %'`)
@@ -79,7 +81,7 @@ var listenerTerminated = fault{
 			if err != nil {
 				return err
 			}
-			if !wait(ctx, t.between(50*time.Millisecond, 350*time.Millisecond)) {
+			if !pause.For(ctx, t.between(50*time.Millisecond, 350*time.Millisecond)) {
 				return ctx.Err()
 			}
 		}
@@ -101,12 +103,12 @@ var listenerTerminated = fault{
 		t.set("pickup_p50_ms", at(0.5), "ms")
 		t.set("pickup_max_ms", at(1), "ms")
 		t.set("connections_terminated", float64(ended), "connections")
-		t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+		t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 		return nil
 	},
 }
 
-var poolHeld = fault{
+var poolHeld = experiment{
 	name: "pool_held", quick: true,
 	what: "every connection of the pools held by queries that wait, first for a row and then for a table that the sweeps need too",
 	strike: func(ctx context.Context, t *trial) error {
@@ -133,14 +135,14 @@ var poolHeld = fault{
 			t.logf("%s: by %s; all worked %.2f s after it was let go", t.name, held.by, took.Seconds())
 		}
 		t.set("idle_poll_p99_ms", t.idleP99, "ms")
-		t.must("idle_polls_failed", t.diary.failures(began, time.Now(), idlePoll), "requests")
+		t.must("idle_polls_failed", t.recorder.failures(began, time.Now(), idlePoll), "requests")
 		return nil
 	},
 }
 
-// deployForNobody makes a deployment that no agent is there to claim.
+// deployForNobody creates a deployment without an agent to claim it.
 func (t *trial) deployForNobody(ctx context.Context) (id string, err error) {
-	status, answer, err := t.crowd.post(ctx, t.crowd.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
+	status, answer, err := t.workload.post(ctx, t.workload.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": []string{rig.AgentID(idleAgents - 1)}, "name": neverDone, "spec": map[string]any{},
 	})
 	if err == nil && status != http.StatusCreated {
@@ -155,8 +157,8 @@ func (t *trial) deployForNobody(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-// holdPools locks something that cancelling a deployment needs, and has so many cancel it that all connections wait. It
-// measures idle polls meanwhile, and returns when the lock was let go.
+// holdPools holds a lock that cancellations need, and sends so many cancellations that all pool connections wait. It
+// measures idle polls in the meantime, and returns when the lock was released.
 func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time, err error) {
 	conn, err := pgx.Connect(ctx, t.direct)
 	if err != nil {
@@ -170,19 +172,19 @@ func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time,
 	if _, err := tx.Exec(ctx, lock); err != nil {
 		return over, err
 	}
-	holding, letGo := context.WithCancel(ctx)
+	holding, release := context.WithCancel(ctx)
 	var waiting sync.WaitGroup
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	for n := range 48 {
 		waiting.Go(func() {
 			for holding.Err() == nil {
 				url := "http://" + t.address[n%replicas] + "/api/deployments/" + id + "/cancel"
-				_, _, _ = send(holding, client, http.MethodPost, url, rig.AdminToken, nil, nil) // it is to wait, and no more
+				_, _, _ = send(holding, client, http.MethodPost, url, rig.AdminToken, nil, nil) // it only has to wait
 			}
 		})
 	}
 	defer func() {
-		letGo()
+		release()
 		waiting.Wait()
 		client.CloseIdleConnections()
 	}()
@@ -192,7 +194,7 @@ func (t *trial) holdPools(ctx context.Context, id, lock string) (over time.Time,
 	if err := t.measureIdlePolls(ctx, time.Duration(t.repeat(15, 6))*time.Second); err != nil {
 		return over, errors.Join(err, tx.Rollback(ctx))
 	}
-	letGo()
+	release()
 	over = time.Now()
 	return over, tx.Rollback(ctx)
 }
@@ -216,7 +218,7 @@ func (t *trial) awaitBusyPools(ctx context.Context) error {
 	return fmt.Errorf("the pools do not fill: %w", errors.Join(last, ctx.Err()))
 }
 
-// measureIdlePolls polls both replicas for a while, at a rate.
+// measureIdlePolls polls both replicas at a rate for a while.
 func (t *trial) measureIdlePolls(ctx context.Context, d time.Duration) error {
 	const rate, workers = 500, 16
 	ctx, cancel := context.WithTimeout(ctx, d)
@@ -228,7 +230,7 @@ func (t *trial) measureIdlePolls(ctx context.Context, d time.Duration) error {
 		polls[i] = pollFor("http://" + t.address[i])
 	}
 	result := rig.OpenLoop(ctx, rate, workers, func(ctx context.Context, _ int, n int64) error {
-		status, err := polls[n%replicas](ctx, client, func(most int) int { return int(n) % most })
+		status, err := polls[n%replicas](ctx, client, func(limit int) int { return int(n) % limit })
 		if err == nil && status != http.StatusNotModified {
 			err = fmt.Errorf("answered %d", status)
 		}

@@ -13,7 +13,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -22,8 +23,7 @@ const (
 	askProxyEach  = 500 * time.Millisecond
 )
 
-// defaultsOf are configurations that say only where the replicas are. Both proxies have their own, or Debian's, idea of all
-// else.
+// defaultsOf holds configurations that only name the replicas. Everything else has the proxies' or Debian's defaults.
 var defaultsOf = map[string]string{
 	"nginx": `upstream watchbill { server %[2]s; server %[3]s; }
 server { listen %[1]s; location / { proxy_pass http://watchbill; } }`,
@@ -36,7 +36,7 @@ backend watchbill
 	server b %[3]s`,
 }
 
-var behindProxies = fault{
+var behindProxies = experiment{
 	name: "proxies", quick: true,
 	what: "nginx and HAProxy with their defaults before two replicas, agents that hold polls as long as they may, and a replica's restart",
 	alone: func(ctx context.Context, t *trial) error {
@@ -72,7 +72,7 @@ var behindProxies = fault{
 	},
 }
 
-// proxied is a proxy before two replicas, and what those who ask through it see.
+// proxied is a proxy in front of two replicas, with the results of its clients.
 type proxied struct {
 	t       *trial
 	url     string
@@ -83,7 +83,7 @@ type proxied struct {
 	reasons       map[string]int
 }
 
-// behind has agents and a client ask two replicas of a program through a proxy, and counts the requests that failed.
+// behind runs agents and a client against two replicas through a proxy, and returns the number of failed requests.
 func (t *trial) behind(ctx context.Context, proxy, suffix, binary string, takes time.Duration) (failed int, err error) {
 	p := &proxied{t: t, reasons: map[string]int{}}
 	folder := filepath.Join(t.folder, proxy+suffix)
@@ -124,13 +124,13 @@ func (t *trial) behind(ctx context.Context, proxy, suffix, binary string, takes 
 		})
 	}
 	clients.Go(func() { p.askAll(asking) })
-	if !wait(ctx, takes/2) {
+	if !pause.For(ctx, takes/2) {
 		return 0, ctx.Err()
 	}
 	if err := restart(ctx); err != nil {
 		return 0, err
 	}
-	if !wait(ctx, takes/2) {
+	if !pause.For(ctx, takes/2) {
 		return 0, ctx.Err()
 	}
 	stop()
@@ -142,7 +142,7 @@ func (t *trial) behind(ctx context.Context, proxy, suffix, binary string, takes 
 	return p.failed, nil
 }
 
-// serve starts the replicas. restart restarts the first, as a rollout does.
+// serve starts the replicas. restart restarts the first as in a rollout.
 func (p *proxied) serve(ctx context.Context, binary, database string) (restart func(context.Context) error, closeAll func() error, err error) {
 	closeAll = func() (err error) {
 		for _, server := range p.servers {
@@ -178,7 +178,7 @@ func (p *proxied) serve(ctx context.Context, binary, database string) (restart f
 	return restart, closeAll, rig.SeedAgents(ctx, url, 0, proxiedAgents+1)
 }
 
-// agent is the product's own. It never gets anything to do, so that its polls are held to the end.
+// agent returns a real agent. It gets no work, so that its polls are held to their end.
 func (p *proxied) agent(i int) (*agent.Agent, error) {
 	draw := locked(p.t.random(fmt.Sprintf("proxied agent %d", i)))
 	return agent.New(agent.Config{
@@ -189,12 +189,12 @@ func (p *proxied) agent(i int) (*agent.Agent, error) {
 	})
 }
 
-// askAll asks what a client of another kind asks: it creates a deployment, lists, and looks at health, in turn.
+// askAll sends other requests: it creates a deployment, lists, and reads the health, in turn.
 func (p *proxied) askAll(ctx context.Context) {
 	client := &http.Client{Transport: noting{p, &http.Transport{}}, Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	create := `{"agent_ids":["` + rig.AgentID(proxiedAgents) + `"],"name":"proxied","spec":{}}`
-	for i := 0; wait(ctx, askProxyEach); i++ {
+	for i := 0; pause.For(ctx, askProxyEach); i++ {
 		method, path, body := http.MethodPost, "/api/deployments", create
 		switch i % 3 {
 		case 1:
@@ -211,7 +211,7 @@ func (p *proxied) askAll(ctx context.Context) {
 		request.Header.Set("Content-Type", "application/json")
 		response, err := client.Do(request)
 		if err != nil {
-			continue // it is noted
+			continue // already recorded
 		}
 		_ = response.Body.Close()
 	}
@@ -224,7 +224,7 @@ func (p *proxied) note(reason string) {
 	p.reasons[reason]++
 }
 
-// noting is a transport that notes what fails, but for what its own client ends.
+// noting is a transport that records failures, except those caused by its client.
 type noting struct {
 	p    *proxied
 	next http.RoundTripper

@@ -9,23 +9,24 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// runners is how many runs claim an attempt at once, and raceEach how often.
+// runners is how many runs claim an attempt at once, raceEach the interval.
 const (
 	runners  = 6
 	raceEach = 150 * time.Millisecond
 )
 
-// race has several runs claim one attempt at the same moment, half of them at each replica. The one that has it says that it
-// succeeded; that no two have it the diary sees.
-func (c *crowd) race(i int) func(context.Context, *http.Client, *rand.Rand) {
+// race has several runs claim one attempt at the same moment, half of them at each replica. The one that gets it
+// reports success. The diary checks that no two get it.
+func (c *workload) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 	agent := raceAgent(i)
 	lanes := make([]*http.Client, runners)
 	for n := range lanes {
 		lanes[n] = c.client(true)
-		lanes[n].Transport.(*wire).as = "probe " // it asks one replica, which may be down
+		lanes[n].Transport.(*wire).as = "probe " // it uses one replica, which may be down
 	}
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) {
 		answer, ok := c.insist(ctx, client, "/api/deployments", c.t.tokens().admin, http.Header{"Idempotency-Key": {newID(random)}}, map[string]any{
@@ -56,11 +57,11 @@ func (c *crowd) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 	}
 }
 
-// raceAgent is one of the idle agents, of those that no probe polls for.
+// raceAgent returns one of the idle agents that no probe uses.
 func raceAgent(i int) int { return idleAgents - 2 - i }
 
-// report reports until it is known what came of it, and says whether it was taken.
-func (c *crowd) report(ctx context.Context, client *http.Client, url string, agent int, claim, status string) bool {
+// report repeats a report until its outcome is known, and reports whether it was accepted.
+func (c *workload) report(ctx context.Context, client *http.Client, url string, agent int, claim, status string) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer cancel()
 	body := map[string]any{"attempt": 1, "claim": claim, "status": status}
@@ -69,7 +70,7 @@ func (c *crowd) report(ctx context.Context, client *http.Client, url string, age
 		if err == nil && got < http.StatusInternalServerError {
 			return got == http.StatusOK
 		}
-		if !wait(ctx, 200*time.Millisecond) {
+		if !pause.For(ctx, 200*time.Millisecond) {
 			return false
 		}
 	}

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
-var replicaKilled = fault{
+var replicaKilled = experiment{
 	name: "replica_killed", quick: true,
 	what: "kill -9 of one replica of two, and its restart",
 	strike: func(ctx context.Context, t *trial) error {
 		for range t.repeat(6, 1) {
-			if !wait(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
+			if !pause.For(ctx, t.between(300*time.Millisecond, 1500*time.Millisecond)) {
 				return ctx.Err()
 			}
 			i := t.random0.IntN(replicas)
@@ -20,7 +22,7 @@ var replicaKilled = fault{
 			if err := t.kill(i); err != nil {
 				return err
 			}
-			if !wait(ctx, t.between(100*time.Millisecond, 3*time.Second)) {
+			if !pause.For(ctx, t.between(100*time.Millisecond, 3*time.Second)) {
 				return ctx.Err()
 			}
 			over := time.Now()
@@ -32,7 +34,7 @@ var replicaKilled = fault{
 				return err
 			}
 			t.logf("%s: %d requests failed, which had gone to the one that was killed; all worked %.2f s after the restart",
-				t.name, t.diary.failures(began, time.Now(), crowdKinds...), took.Seconds())
+				t.name, t.recorder.failures(began, time.Now(), workloadKinds...), took.Seconds())
 		}
 		return nil
 	},
@@ -50,17 +52,17 @@ func (t *trial) kill(i int) error {
 	return nil
 }
 
-// crowdKinds are the requests of those who use the service, by whichever replica. Probes ask one that may be down.
-var crowdKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
+// workloadKinds are the kinds of requests of the crowd, which use any replica. Probes use one that may be down.
+var workloadKinds = []string{"poll", "report", "log", "create", "ingest", "run", "read", "cancel", "other"}
 
-var rollingRestart = fault{
+var rollingRestart = experiment{
 	name: "rolling_restart", quick: true,
 	what: "SIGTERM to one replica after the other, and their restarts, under load",
 	strike: func(ctx context.Context, t *trial) error {
 		began := time.Now()
 		for range t.repeat(4, 1) {
 			for i := range replicas {
-				if !wait(ctx, t.between(300*time.Millisecond, 900*time.Millisecond)) {
+				if !pause.For(ctx, t.between(300*time.Millisecond, 900*time.Millisecond)) {
 					return ctx.Err()
 				}
 				asked := time.Now()
@@ -81,13 +83,13 @@ var rollingRestart = fault{
 		if _, err := t.recovered(ctx, over); err != nil {
 			return err
 		}
-		t.must("requests_failed_on_drain", t.diary.failures(began, time.Now(), crowdKinds...), "requests")
-		t.showOutages(began, crowdKinds...)
+		t.must("requests_failed_on_drain", t.recorder.failures(began, time.Now(), workloadKinds...), "requests")
+		t.showOutages(began, workloadKinds...)
 		return nil
 	},
 }
 
-// awaitReplicas waits until the balancer gives connections to all of them.
+// awaitReplicas waits until the balancer uses all replicas.
 func (t *trial) awaitReplicas(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -97,11 +99,11 @@ func (t *trial) awaitReplicas(ctx context.Context) error {
 	return errors.New("not all replicas become ready")
 }
 
-// showOutages tells of failed requests since a moment, each reason once.
+// showOutages logs the failed requests since a time, each reason once.
 func (t *trial) showOutages(since time.Time, kinds ...string) {
 	type reason struct{ kind, why string }
 	count := map[reason]int{}
-	t.diary.look(func(d *diary) {
+	t.recorder.look(func(d *recorder) {
 		for _, o := range d.outages {
 			for _, kind := range kinds {
 				if o.kind == kind && o.at.After(since) {

@@ -11,16 +11,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// recoverWithin is when each replica must know the restored database, and baselineWithin how long the baseline is waited for.
+// recoverWithin limits the time until each replica reflects the restored database, and baselineWithin that of the
+// baseline.
 const (
 	recoverWithin  = 30 * time.Second
 	baselineWithin = 60 * time.Second
 )
 
-var restored = fault{
+var restored = experiment{
 	name: "restore", quick: true,
 	what: "the database dropped and restored under replicas that run, restored into another server, and changed by hand",
 	alone: func(ctx context.Context, t *trial) error {
@@ -56,7 +58,7 @@ type restoration struct {
 	postgres *rig.Postgres
 	binary   string
 	within   time.Duration
-	pause    time.Duration // between sections
+	pause    time.Duration // between sections of the dump
 	dump     string
 	truth    truth
 	worker   *rig.Process // the reference agent
@@ -65,8 +67,8 @@ type restoration struct {
 
 const restoredDatabase = "watchbill"
 
-// restoreAll does all of it to one version of the service. It returns the longest time until every answer was right, at most
-// within, and the number of wrong answers after that.
+// restoreAll runs all of it with one version of the service. It returns the longest time until every response was
+// right, at most within, and the number of wrong responses after that.
 func (t *trial) restoreAll(ctx context.Context, binary string, within time.Duration) (took time.Duration, wrong int, err error) {
 	r := &restoration{trial: t, binary: binary, within: within, pause: 2 * time.Second}
 	if t.quick {
@@ -93,7 +95,7 @@ func (t *trial) restoreAll(ctx context.Context, binary string, within time.Durat
 	for _, c := range cases {
 		if err := r.diverge(ctx); err != nil && binary == t.binary {
 			return 0, 0, fmt.Errorf("%s: %w", c.name, err)
-		} else if err != nil { // it has not recovered from the restore before
+		} else if err != nil { // it has not recovered from the previous restore
 			t.logf("%s: %s, %s: left out: %v", t.name, filepath.Base(binary), c.name, err)
 			took = within
 			continue
@@ -111,7 +113,7 @@ func (t *trial) restoreAll(ctx context.Context, binary string, within time.Durat
 	return took, wrong, nil
 }
 
-// begin starts the service, enrols the agents and dumps the database.
+// begin starts the service, enrolls the agents and dumps the database.
 func (r *restoration) begin(ctx context.Context) (err error) {
 	if err := os.MkdirAll(r.folder, 0o755); err != nil {
 		return err
@@ -155,14 +157,14 @@ func (r *restoration) begin(ctx context.Context) (err error) {
 	return r.postgres.Run(ctx, "pg_dump", "--format=custom", "--file="+r.dump, "--dbname="+r.service)
 }
 
-// end ends what began; the trial does so only once all of it is over.
+// end stops what begin started, before the trial's end.
 func (r *restoration) end() error {
 	err := r.close()
 	r.endings = nil
 	return err
 }
 
-// diverge changes after the dump what the restored database will not know.
+// diverge makes changes after the dump that the restored database will not have.
 func (r *restoration) diverge(ctx context.Context) error {
 	r.round++
 	return r.truth.diverge(ctx)
@@ -187,10 +189,10 @@ func (r *restoration) replaceAndRestore(ctx context.Context) error {
 	return r.restoreSections(ctx)
 }
 
-// restoreSections takes pauses in the place of the time that a larger database takes.
+// restoreSections restores with pauses, which represent the time that a larger database takes.
 func (r *restoration) restoreSections(ctx context.Context) error {
 	for i, section := range []string{"pre-data", "data", "post-data"} {
-		if i > 0 && !wait(ctx, r.pause) {
+		if i > 0 && !pause.For(ctx, r.pause) {
 			return ctx.Err()
 		}
 		if err := r.postgres.Run(ctx, "pg_restore", "--section="+section, "--exit-on-error", "--dbname="+r.service, r.dump); err != nil {
@@ -200,7 +202,8 @@ func (r *restoration) restoreSections(ctx context.Context) error {
 	return nil
 }
 
-// changeByHand makes of what is there what the dump has, in ways that the service does not write, and a little more.
+// changeByHand changes the current database to the dump's contents, and a little more, in ways that the service does
+// not use.
 func (r *restoration) changeByHand(ctx context.Context) error {
 	statements := []string{
 		`SET session_replication_role = replica; INSERT INTO agents (id, name, token_hash, poll_interval_seconds, changed_xid)
@@ -209,7 +212,7 @@ func (r *restoration) changeByHand(ctx context.Context) error {
 		`UPDATE agents SET token_hash = sha256('` + r.truth.tokens["rotated"] + `') WHERE id = 'rotated'`,
 		`UPDATE deployments SET status = 'pending', finished_at = NULL, changed_xid = '3' WHERE agent_id = 'pending' AND name = 'before'`,
 	}
-	if !r.quick { // which takes up to 15 s to be noticed
+	if !r.quick { // it takes up to 15 s to be noticed
 		statements = append(statements, `DELETE FROM rollup_names WHERE name LIKE 'later%'`)
 	}
 	return r.sql(ctx, restoredDatabase, statements...)
@@ -229,7 +232,7 @@ func (r *restoration) sql(ctx context.Context, database string, statements ...st
 	return nil
 }
 
-// observe waits until all answers are right, and then counts those that are not.
+// observe waits until all responses are right, and then counts those that are not.
 func (r *restoration) observe(ctx context.Context, over time.Time) (recovered time.Duration, after int, last string) {
 	right := 0
 	for right < 3 && time.Since(over) < r.within && ctx.Err() == nil {
@@ -239,7 +242,7 @@ func (r *restoration) observe(ctx context.Context, over time.Time) (recovered ti
 		} else {
 			right, last, recovered = 0, fmt.Sprint(wrong), time.Since(over)
 		}
-		wait(ctx, 200*time.Millisecond)
+		pause.For(ctx, 200*time.Millisecond)
 	}
 	if right < 3 {
 		recovered = r.within
@@ -249,7 +252,7 @@ func (r *restoration) observe(ctx context.Context, over time.Time) (recovered ti
 		if after += len(wrong); len(wrong) > 0 {
 			last = fmt.Sprint(wrong)
 		}
-		wait(ctx, 200*time.Millisecond)
+		pause.For(ctx, 200*time.Millisecond)
 	}
 	return min(recovered, r.within), after, last
 }

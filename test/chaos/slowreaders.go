@@ -8,12 +8,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// slowReaders ask for the largest polls and read none of the answers: first by one agent's token, then a rollout to many agents
-// over links that hardly carry anything.
-var slowReaders = fault{
+// slowReaders sends polls with the largest responses and does not read them: first with one agent's token, then as in a
+// rollout to many agents over very slow links.
+var slowReaders = experiment{
 	name:  "slow_readers",
 	what:  "180 clients ask for the largest polls and read nothing of the answers",
 	quick: true,
@@ -42,14 +43,14 @@ var slowReaders = fault{
 	},
 }
 
-// readSlowly has clients ask, each as an agent, and looks for some seconds at what becomes of the server.
+// readSlowly has clients poll, each as an agent, and measures the server for some seconds.
 func (o *overload) readSlowly(ctx context.Context, name string, readers int, agent func(i int) int) error {
 	k := o.watch(ctx)
 	defer func() { k.end(name); o.set("rss_under_"+name+"_mib", k.mib(), "MiB") }()
 	var conns []net.Conn
 	defer func() {
 		for _, conn := range conns {
-			_ = conn.Close() // nothing is to be read from it
+			_ = conn.Close() // nothing is to be read
 		}
 	}()
 	for i := range readers {
@@ -62,11 +63,11 @@ func (o *overload) readSlowly(ctx context.Context, name string, readers int, age
 		if _, err := conn.Write(rig.Request(http.MethodGet, path, o.server.Address, "Authorization: Bearer "+token+"\r\n", nil)); err != nil {
 			return fmt.Errorf("ask: %w", err)
 		}
-		if !wait(ctx, time.Duration(o.t.repeat(100, 10))*time.Millisecond) {
+		if !pause.For(ctx, time.Duration(o.t.repeat(100, 10))*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
-	wait(ctx, time.Duration(o.t.repeat(20, 2))*time.Second)
+	pause.For(ctx, time.Duration(o.t.repeat(20, 2))*time.Second)
 	return ctx.Err()
 }
 

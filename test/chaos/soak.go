@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/pause"
 )
 
-var soak = fault{
+var soak = experiment{
 	name: "soak",
 	what: "nothing but a mixed load, for a long time: memory, goroutines and connections stay as they are",
 	where: func(*trial) setting {
@@ -30,7 +32,7 @@ var soak = fault{
 		grown := 0
 		for _, s := range []struct {
 			name, unit string
-			forgiven   float64 // growth that says nothing
+			forgiven   float64 // growth that is ignored
 			of         func(sample) float64
 		}{
 			{"memory", "MiB", 8, func(s sample) float64 { return s.memory / (1 << 20) }},
@@ -45,16 +47,16 @@ var soak = fault{
 			}
 		}
 		t.must("figures_that_grew", grown, "figures")
-		t.must("requests_failed", t.diary.failures(began, time.Now(), append([]string{idlePoll}, crowdKinds...)...), "requests")
-		t.showOutages(began, crowdKinds...)
+		t.must("requests_failed", t.recorder.failures(began, time.Now(), append([]string{idlePoll}, workloadKinds...)...), "requests")
+		t.showOutages(began, workloadKinds...)
 		return nil
 	},
 }
 
-// sample is how large the service is at a moment: both replicas together.
+// sample is the size of the service at a moment: both replicas together.
 type sample struct{ memory, goroutines, connections float64 }
 
-// sample looks every second.
+// sample takes a sample every second.
 func (t *trial) sample(ctx context.Context, d time.Duration) (all []sample, err error) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		var s sample
@@ -78,7 +80,7 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (all []sample, err 
 			return nil, err
 		}
 		all = append(all, s)
-		if !wait(ctx, time.Second) {
+		if !pause.For(ctx, time.Second) {
 			return nil, ctx.Err()
 		}
 	}

@@ -20,15 +20,16 @@ import (
 )
 
 const (
-	answeredWithin = 3 * time.Second // what is answered later counts as failed
-	strainWithin   = 5 * time.Second // health must say by then that an output is stalled
+	answeredWithin = 3 * time.Second // later responses count as failed
+	strainWithin   = 5 * time.Second // health must report a stalled output by then
 	endedWithin    = 10 * time.Second
 
-	// manyFailed is how many requests may fail before a server counts as stuck. The rest is not sent, and counted as failed.
+	// manyFailed is how many requests may fail before a server counts as stuck. The remaining ones are not sent and
+	// count as failed.
 	manyFailed = 20
 )
 
-var stdoutStalled = fault{
+var stdoutStalled = experiment{
 	name: "stdout", quick: true,
 	what: "nobody reads a server's standard output; then the files of another's log folder hang",
 	strike: func(ctx context.Context, t *trial) error {
@@ -56,19 +57,19 @@ var stdoutStalled = fault{
 	},
 }
 
-// total notes a figure that only this trial finds.
+// total records a figure that only this trial has.
 func (t *trial) total(name string, value int, exact bool) {
 	t.found = append(t.found, figure{name: name, value: float64(value), unit: "requests", exact: exact})
 }
 
-// stalledStdout runs a program with a pipe as its standard output that nobody reads, and returns how many requests failed.
+// stalledStdout runs a program whose standard output is a pipe that is not read, and returns how many requests failed.
 func (t *trial) stalledStdout(ctx context.Context, binary, name string) (failed int, err error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
 	defer reader.Close()
-	if err := leaveRoom(reader, writer, 16<<10); err != nil {
+	if err := reserveSpace(reader, writer, 16<<10); err != nil {
 		return 0, errors.Join(err, writer.Close())
 	}
 	server, err := rig.Serve(ctx, rig.ServeOptions{Binary: binary, DatabaseURL: t.service, Dir: t.folder, Name: name, Out: writer})
@@ -79,8 +80,8 @@ func (t *trial) stalledStdout(ctx context.Context, binary, name string) (failed 
 	return t.useStalled(ctx, server)
 }
 
-// leaveRoom fills a pipe, but for some bytes: enough for a program's first lines.
-func leaveRoom(reader, writer *os.File, room int64) error {
+// reserveSpace fills a pipe except for some bytes, enough for a program's first lines.
+func reserveSpace(reader, writer *os.File, room int64) error {
 	if err := writer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		return fmt.Errorf("fill a pipe: %w", err)
 	}
@@ -93,7 +94,7 @@ func leaveRoom(reader, writer *os.File, room int64) error {
 	return nil
 }
 
-// stalledFolder runs the product with log files that take no more than a pipe does.
+// stalledFolder runs the product with log files that are pipes, so that writes to them block.
 func (t *trial) stalledFolder(ctx context.Context) (failed int, err error) {
 	dir := filepath.Join(t.folder, "hanging-logs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -119,8 +120,8 @@ func (t *trial) stalledFolder(ctx context.Context) (failed int, err error) {
 	return t.useStalled(ctx, server)
 }
 
-// useStalled sends thousands of requests to a server whose log is not taken, and then tells it to end. What it does not
-// answer in time counts as failed, as does a health that does not say what is wrong, and an end that does not come.
+// useStalled sends thousands of requests to a server whose log is blocked, and then stops it. Late responses count as
+// failed, as do a health that does not report the fault and a shutdown that does not end.
 func (t *trial) useStalled(ctx context.Context, server *rig.Server) (failed int, err error) {
 	defer func() { err = errors.Join(err, server.Kill()) }()
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 16, MaxIdleConnsPerHost: 16}, Timeout: answeredWithin}
@@ -155,7 +156,7 @@ func (t *trial) useStalled(ctx context.Context, server *rig.Server) (failed int,
 
 	told, cancel := context.WithTimeout(ctx, strainWithin)
 	defer cancel()
-	if !eventually(told, probeEvery, func() bool { return s.saysStalled(told) }) {
+	if !eventually(told, probeEvery, func() bool { return s.reportsStalled(told) }) {
 		t.logf("%s: health does not say that the log is stalled", t.name)
 		failed++
 	}
@@ -171,14 +172,14 @@ func (t *trial) useStalled(ctx context.Context, server *rig.Server) (failed int,
 	return failed, ctx.Err()
 }
 
-// stalled are requests to a server whose log is not taken.
+// stalled counts requests to a server whose log is blocked.
 type stalled struct {
 	url    string
 	client *http.Client
 	failed atomic.Int64
 }
 
-// get counts a request that is not answered in time, or with a server error.
+// get sends a request and counts it if it times out or fails with a server error.
 func (s *stalled) get(ctx context.Context, path, token string) {
 	if s.failed.Load() >= manyFailed {
 		s.failed.Add(1)
@@ -199,7 +200,7 @@ func (s *stalled) enroll(ctx context.Context) (id, token string, err error) {
 	return enrolled.ID, enrolled.Token, err
 }
 
-func (s *stalled) saysStalled(ctx context.Context) bool {
+func (s *stalled) reportsStalled(ctx context.Context) bool {
 	_, body, err := s.send(ctx, http.MethodGet, "/api/health", "", "")
 	var health struct {
 		Status  string

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
 const stormAgents = 5000
 
-var reconnects = fault{
+var reconnects = experiment{
 	name: "reconnect_storm",
 	what: "5,000 agents that hold their polls, all replicas killed, and all of them back at once",
 	where: func(*trial) setting {
@@ -25,9 +26,9 @@ var reconnects = fault{
 	},
 	strike: func(ctx context.Context, t *trial) error {
 		s := &storm{t: t, answered: make([]atomic.Int64, stormAgents)}
-		holding, letGo := context.WithCancel(ctx)
+		holding, release := context.WithCancel(ctx)
 		defer func() {
-			letGo()
+			release()
 			s.agents.Wait()
 		}()
 		for i := range stormAgents {
@@ -42,7 +43,7 @@ var reconnects = fault{
 					return err
 				}
 			}
-			if !wait(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
+			if !pause.For(ctx, t.between(500*time.Millisecond, 2*time.Second)) {
 				return ctx.Err()
 			}
 			over := time.Now()
@@ -74,16 +75,16 @@ var reconnects = fault{
 	},
 }
 
-// storm is a fleet whose agents do nothing but hold their polls.
+// storm is a fleet whose agents only hold polls.
 type storm struct {
 	t        *trial
 	agents   sync.WaitGroup
-	answered []atomic.Int64 // when each agent's newest poll was answered; nanoseconds of the Unix clock
-	told     atomic.Int64   // polls that had something to tell
+	answered []atomic.Int64 // the time of each agent's last response, in Unix nanoseconds
+	told     atomic.Int64   // polls that returned deployments
 	slowest  time.Duration
 }
 
-// hold polls without a pause, at first for an answer at once and then for one that is held.
+// hold polls continuously, the first time without waiting and then with held polls.
 func (s *storm) hold(ctx context.Context, i int) {
 	address := s.t.address[i%replicas]
 	agent := idleAgents + i
@@ -97,7 +98,7 @@ func (s *storm) hold(ctx context.Context, i int) {
 			}
 			return rig.Request(http.MethodGet, at, address, header+tag+"\r\n", nil)
 		})
-		if err == nil || !wait(ctx, 100*time.Millisecond) {
+		if err == nil || !pause.For(ctx, 100*time.Millisecond) {
 			return
 		}
 	}
@@ -110,7 +111,7 @@ func (s *storm) session(ctx context.Context, address string, i int, request func
 		return err
 	}
 	defer conn.Close()
-	hangUp := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the poll that it holds fails
+	hangUp := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the held poll fails
 	defer hangUp()
 	tag := fleet.NothingWaiting
 	for wait := false; ; wait = true {
@@ -133,7 +134,7 @@ func (s *storm) session(ctx context.Context, address string, i int, request func
 	}
 }
 
-// awaitAll waits until every agent was answered after a moment.
+// awaitAll waits until every agent got a response after a time.
 func (s *storm) awaitAll(ctx context.Context, since time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
@@ -152,7 +153,7 @@ func (s *storm) awaitAll(ctx context.Context, since time.Time) error {
 	return fmt.Errorf("%d of %d agents were not answered", left, len(s.answered))
 }
 
-// deliverToSome gives some of the agents something to do, which their held polls must tell soon, and takes it back.
+// deliverToSome creates deployments for some of the agents, which their held polls must return soon, and cancels them.
 func (s *storm) deliverToSome(ctx context.Context) error {
 	const some = 200
 	ids := make([]string, some)
@@ -160,8 +161,8 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 		ids[i] = rig.AgentID(idleAgents + i*(stormAgents/some))
 	}
 	told := s.told.Load()
-	client := s.t.crowd.client(false)
-	status, answer, err := s.t.crowd.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
+	client := s.t.workload.client(false)
+	status, answer, err := s.t.workload.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": ids, "name": neverDone, "spec": map[string]any{},
 	})
 	if err != nil || status != http.StatusCreated {
@@ -178,7 +179,7 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 	if !eventually(soon, 10*time.Millisecond, func() bool { return s.told.Load() >= told+some }) {
 		return fmt.Errorf("of %d agents %d were told that there is something to do", some, s.told.Load()-told)
 	}
-	status, answer, err = s.t.crowd.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
+	status, answer, err = s.t.workload.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
 	if err != nil || status != http.StatusOK {
 		return fmt.Errorf("cancel: %d %.300s: %w", status, answer, err)
 	}

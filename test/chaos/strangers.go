@@ -13,36 +13,37 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// strangers sends requests without a valid token beside a fleet that polls, and compares the report, and what Prometheus' rules
-// read, with those of a fleet that is left alone.
-var strangers = fault{
+// strangers sends requests without a valid token while a fleet polls, and compares the report and the inputs of
+// Prometheus' rules with those of a fleet without such requests.
+var strangers = experiment{
 	name:  "strangers",
 	what:  "40 connections that poll with unknown tokens, and some that read the metrics and probe, beside 1,000 agents",
 	quick: true,
 	alone: func(ctx context.Context, t *trial) error {
-		if err := t.compareStrangers(ctx, t.binary, ""); err != nil || t.quick {
+		if err := t.compareUnknownCallers(ctx, t.binary, ""); err != nil || t.quick {
 			return err
 		}
 		before := filepath.Join(t.dir, "watchbill-"+rig.BaselineCommit)
-		return t.compareStrangers(ctx, before, "_before")
+		return t.compareUnknownCallers(ctx, before, "_before")
 	},
 }
 
 const (
-	honestAgents  = 1000 // that poll every ten seconds, as they are told
+	honestAgents  = 1000 // that poll every ten seconds, as requested by the server
 	honestWorkers = 16
 	floodPolls    = 40 // connections that poll with unknown tokens
 )
 
-// floods are the paths that are asked for without a token, over one connection each, beside the polls.
+// floods are the paths requested without a token, over one connection each, in addition to the polls.
 var floods = []string{"/api/metrics?hours=168", "/api/metrics/pending-deployments?hours=100", "/readyz", "/nothing", "/api/agents"}
 
-// compareStrangers measures a program's fleet alone and in the flood.
-func (t *trial) compareStrangers(ctx context.Context, binary, suffix string) error {
+// compareUnknownCallers measures a program's fleet without and with the flood.
+func (t *trial) compareUnknownCallers(ctx context.Context, binary, suffix string) error {
 	alone, err := t.observe(ctx, binary, "alone"+suffix, false)
 	if err != nil {
 		return err
@@ -63,18 +64,18 @@ func (t *trial) compareStrangers(ctx context.Context, binary, suffix string) err
 	return nil
 }
 
-// observation is what a fleet's polls came to, and what was told of them.
+// observation holds the results of a fleet's polls and the server's figures of them.
 type observation struct {
 	polls  *rig.Result
-	sent   int64 // requests of strangers
+	sent   int64 // requests without a valid token
 	series map[string]float64
 	report report.Document
-	health float64 // the error rate of /api/health
+	health float64 // error rate of /api/health
 	after  time.Duration
 }
 
-// observe runs a replica and its fleet for a while, and asks it for a report when it has been started again: what it measured is
-// then in the database, and so are the probes of two starts and an end.
+// observe runs a replica and its fleet for a while, and reads a report after restarting it: then its measurements are
+// in the database, and the probes of two starts and a shutdown are included.
 func (t *trial) observe(ctx context.Context, binary, name string, flood bool) (o observation, err error) {
 	dir := filepath.Join(t.dir, t.name+"-"+name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -98,7 +99,7 @@ func (t *trial) observe(ctx context.Context, binary, name string, flood bool) (o
 	if err := awaitAgent(ctx, server); err != nil {
 		return o, err
 	}
-	for range 20 { // as a kubelet does while a Pod starts and ends; those that fail are what it is about
+	for range 20 { // like a kubelet while a Pod starts and ends; the failed ones matter here
 		if _, _, err := send(ctx, http.DefaultClient, http.MethodGet, server.URL+"/readyz", "", nil, nil); err != nil {
 			return o, err
 		}
@@ -120,7 +121,7 @@ func (t *trial) observe(ctx context.Context, binary, name string, flood bool) (o
 	return o, o.ask(ctx, server)
 }
 
-// databaseNamed is a new one on the server that trials share.
+// databaseNamed returns a new database on the server that trials share.
 func (t *trial) databaseNamed(ctx context.Context, name string) (url string, err error) {
 	if t.postgres == nil {
 		t.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(t.dir, "postgres")})
@@ -131,7 +132,7 @@ func (t *trial) databaseNamed(ctx context.Context, name string) (url string, err
 	return t.postgres.CreateDatabase(ctx, name)
 }
 
-// awaitAgent waits until the replica knows the agents that were seeded. The last poll is the first that counts.
+// awaitAgent waits until the replica knows the seeded agents. Its last poll is the first that counts.
 func awaitAgent(ctx context.Context, server *rig.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -144,7 +145,7 @@ func awaitAgent(ctx context.Context, server *rig.Server) error {
 	}
 }
 
-// poll has the agents poll, each every ten seconds, for a while.
+// poll has the agents poll for a while, each every ten seconds.
 func (o *observation) poll(ctx context.Context, server *rig.Server, d time.Duration, flood bool) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -182,8 +183,9 @@ func (o *observation) poll(ctx context.Context, server *rig.Server, d time.Durat
 	return o.polls.First
 }
 
-// pause is between the requests of one connection to what is answered at once, lest the flood be of the processor alone.
-const pause = 20 * time.Millisecond
+// pause is the time between the requests of one connection that have immediate responses, so that the flood does not
+// just use up the CPU.
+const requestGap = 20 * time.Millisecond
 
 func repeatRequest(ctx context.Context, address, path, header string, sent *atomic.Int64) {
 	request := rig.Request(http.MethodGet, path, address, header, nil)
@@ -192,7 +194,7 @@ func repeatRequest(ctx context.Context, address, path, header string, sent *atom
 		if err != nil {
 			continue
 		}
-		for err == nil && wait(ctx, pause) {
+		for err == nil && pause.For(ctx, requestGap) {
 			var answer rig.Response
 			if answer, err = conn.Do(request); err == nil {
 				sent.Add(1)
@@ -201,11 +203,11 @@ func repeatRequest(ctx context.Context, address, path, header string, sent *atom
 				break
 			}
 		}
-		_ = conn.Close() // nothing of it is wanted any more
+		_ = conn.Close() // it is not needed any more
 	}
 }
 
-// ask reads the report of all that was measured, and the health of a replica that has only just been started.
+// ask reads the report of the whole time, and the health of a replica that was just started.
 func (o *observation) ask(ctx context.Context, server *rig.Server) error {
 	status, answer, err := send(ctx, http.DefaultClient, http.MethodGet, server.URL+"/api/health", "", nil, nil)
 	if err != nil || status != http.StatusOK {
@@ -229,10 +231,10 @@ func (o *observation) ask(ctx context.Context, server *rig.Server) error {
 	return json.Unmarshal(answer, &o.report)
 }
 
-// movedFrom names the objectives whose verdict or events are others than those of a fleet alone, or than what its agents sent.
-// Of the events of requests the number is known; queries are made by the clock too, so that their rate is compared.
+// movedFrom returns the objectives with another verdict or other events than those of a fleet without a flood, or than
+// the agents' requests. The number of request events is known; queries also depend on time, so their rate is compared.
 func (o *observation) movedFrom(alone observation) (moved []string) {
-	honest := o.polls.Count + 1 // that of awaitAgent
+	honest := o.polls.Count + 1 // one of awaitAgent
 	polls, all := o.report.Sections.PendingDeployments.Requests, o.report.Sections.Summary.Requests
 	pollSeries := o.sum("watchbill_http_request_duration_seconds_count", `route="`+report.PendingRoute+`"`)
 	allSeries := o.sum("watchbill_http_requests_total", "")

@@ -11,61 +11,62 @@ import (
 	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// replicas is how many there are in every trial.
+// replicas is the number of replicas in every trial.
 const replicas = 2
 
-// idleAgents are enrolled, poll, and never get anything to do.
+// idleAgents is the number of enrolled agents that poll and get no work.
 const idleAgents = 50
 
-// setting is where a fault happens, as far as it is not as usual.
+// setting holds a trial's differences from the usual setup.
 type setting struct {
-	// database makes the one that the replicas use, and returns its URL for them and one that leads around whatever is between,
-	// for looking on. nil: a new one on a server that trials share.
+	// database creates the replicas' database, and returns their URL and one for the trial that bypasses proxies. If
+	// nil, a new one on the shared server is used.
 	database func(ctx context.Context, t *trial) (service, direct string, err error)
-	size     *crowdSize
+	size     *workloadSize
 	args     []string // more flags of the replicas
 	agents   int      // idle ones, beyond the usual
 	spools   func(ctx context.Context, t *trial, replica int) (folder string, err error)
 }
 
-// trial is one fault, what it happens to, and what is seen of it.
+// trial is the test of one fault, with its components and results.
 type trial struct {
 	*chaos
 	name     string
-	diary    *diary
+	recorder *recorder
 	patience time.Duration // how long a request is made again and again
 	folder   string
-	service  string // the database's URL for replicas
-	direct   string // for us
+	service  string // the database's URL for the replicas
+	direct   string // for the trial
 	balancer *rig.Balancer
-	crowd    *crowd
+	workload *workload
 	watch    *watch
-	random0  *rand.Rand // the schedule's
+	random0  *rand.Rand // of the schedule
 
 	mu       sync.Mutex
-	servers  [replicas]*rig.Server // nil: down
-	base     [replicas]int         // goroutines before there was anything to do
+	servers  [replicas]*rig.Server // nil if down
+	base     [replicas]int         // goroutines before there was work
 	address  [replicas]string
 	spools   [replicas]string
 	args     []string
-	endings  []func() error // last begun, first ended
-	recovery time.Duration  // the longest
-	idleP99  float64        // of idle polls, in ms, where these were measured
+	endings  []func() error // called in reverse order
+	recovery time.Duration  // the maximum
+	idleP99  float64        // of idle polls, in ms, if measured
 	found    []figure
 	clocks   func(agent string) func() time.Time
 }
 
-// random is a source of its own for whoever needs one: the same again for the same seed, trial and name.
+// random returns a separate random source, the same for the same seed, trial and name.
 func (t *trial) random(who string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(t.name + "/" + who)) // it never fails
+	_, _ = h.Write([]byte(t.name + "/" + who)) // never fails
 	return rand.New(rand.NewPCG(t.seed, h.Sum64()))
 }
 
-// locked makes draws from randomness that several goroutines share.
+// locked returns a function that draws from a random source and is safe for concurrent use.
 func locked(random *rand.Rand) func() float64 {
 	var mu sync.Mutex
 	return func() float64 {
@@ -75,16 +76,16 @@ func locked(random *rand.Rand) func() float64 {
 	}
 }
 
-// between draws a time for the schedule.
-func (t *trial) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(t.random0.Int64N(int64(most-least)))
+// between returns a random duration for the schedule.
+func (t *trial) between(minimum, limit time.Duration) time.Duration {
+	return minimum + time.Duration(t.random0.Int64N(int64(limit-minimum)))
 }
 
 type tokens struct{ admin, enrolment, ingest string }
 
 func (*trial) tokens() tokens { return tokens{rig.AdminToken, rig.EnrollmentToken, rig.IngestToken} }
 
-// url is the service's, as clients know it.
+// url returns the service's URL for clients.
 func (t *trial) url() string { return "http://" + t.balancer.Address() }
 
 func (t *trial) clockOf(agent string) func() time.Time {
@@ -94,7 +95,7 @@ func (t *trial) clockOf(agent string) func() time.Time {
 	return t.clocks(agent)
 }
 
-// ending notes what is to be done when the trial ends.
+// ending adds a function to call when the trial ends.
 func (t *trial) ending(do func() error) { t.endings = append(t.endings, do) }
 
 func (t *trial) close() error {
@@ -105,7 +106,7 @@ func (t *trial) close() error {
 	return err
 }
 
-// prepare brings the service up, with nobody there yet but idle agents.
+// prepare starts the service, with only idle agents.
 func (t *trial) prepare(ctx context.Context, s setting) (err error) {
 	t.folder = filepath.Join(t.dir, t.name)
 	if err := os.MkdirAll(t.folder, 0o755); err != nil {
@@ -136,7 +137,7 @@ func (t *trial) prepare(ctx context.Context, s setting) (err error) {
 			return err
 		}
 		t.ending(func() error { return t.stop(i) })
-		if i == 0 { // the schema is there now
+		if i == 0 { // the schema exists now
 			if err := rig.SeedAgents(ctx, t.direct, 0, idleAgents+s.agents); err != nil {
 				return err
 			}
@@ -154,13 +155,13 @@ func (t *trial) prepare(ctx context.Context, s setting) (err error) {
 	return nil
 }
 
-// sharedDatabase is a new one on the server that trials share.
+// sharedDatabase returns a new database on the server that trials share.
 func sharedDatabase(ctx context.Context, t *trial) (service, direct string, err error) {
 	url, err := t.createDatabase(ctx, "chaos_"+t.name)
 	return url, url, err
 }
 
-// createDatabase makes a database on the server that trials share, which it starts if need be.
+// createDatabase creates a database on the server that trials share, which it starts if necessary.
 func (t *trial) createDatabase(ctx context.Context, name string) (url string, err error) {
 	if t.postgres == nil {
 		t.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(t.dir, "postgres")})
@@ -171,7 +172,7 @@ func (t *trial) createDatabase(ctx context.Context, name string) (url string, er
 	return t.postgres.CreateDatabase(ctx, name)
 }
 
-// start starts a replica, at the address that it had.
+// start starts a replica at its previous address.
 func (t *trial) start(ctx context.Context, i int) error {
 	server, err := rig.Serve(ctx, rig.ServeOptions{
 		Binary: t.binary, DatabaseURL: t.service, Dir: t.folder, Name: fmt.Sprintf("replica-%d", i), Address: t.address[i],
@@ -186,7 +187,7 @@ func (t *trial) start(ctx context.Context, i int) error {
 	return nil
 }
 
-// stop has a replica end by itself, if it runs.
+// stop stops a replica gracefully, if it runs.
 func (t *trial) stop(i int) error {
 	t.mu.Lock()
 	server := t.servers[i]
@@ -207,29 +208,29 @@ func (t *trial) server(i int) *rig.Server {
 	return t.servers[i]
 }
 
-// settleGoroutines is how often a replica is asked, and how many times in a row it must have no more than before.
+// settleGoroutines is the interval of reading a replica's goroutines, and how many times in a row they must not exceed
+// the initial number.
 const (
 	goroutinesEvery = 100 * time.Millisecond
 	goroutinesLooks = 8
 )
 
-// restingGoroutines is how many a replica has at the most while there is nothing to do.
-func (t *trial) restingGoroutines(ctx context.Context, i int) (most int, err error) {
+// restingGoroutines returns the maximum number of goroutines of a replica without work.
+func (t *trial) restingGoroutines(ctx context.Context, i int) (limit int, err error) {
 	for range goroutinesLooks {
 		n, err := t.server(i).Goroutines(ctx)
 		if err != nil {
 			return 0, err
 		}
-		most = max(most, n)
-		if !wait(ctx, goroutinesEvery) {
+		limit = max(limit, n)
+		if !pause.For(ctx, goroutinesEvery) {
 			return 0, ctx.Err()
 		}
 	}
-	return most, nil
+	return limit, nil
 }
 
-// leaked is how many goroutines the replicas have beyond those that they had when there was nothing to do, once they had time
-// to end.
+// leaked returns how many goroutines the replicas have beyond those they had without work, after time for them to end.
 func (t *trial) leaked(ctx context.Context) (n int, err error) {
 	patience, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -241,7 +242,7 @@ func (t *trial) leaked(ctx context.Context) (n int, err error) {
 		}) && err == nil {
 			t.logf("%s: replica %d has %d goroutines, and had %d: see %s", t.name, i, now, t.base[i], t.server(i).Log)
 			n += now - t.base[i]
-			err = t.server(i).Signal(quit) // it tells what they do
+			err = t.server(i).Signal(quit) // it prints their stacks
 		}
 		if err != nil {
 			return n, err
@@ -250,17 +251,17 @@ func (t *trial) leaked(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// set notes a figure of the trial.
+// set records a figure of the trial.
 func (t *trial) set(name string, value float64, unit string) {
 	t.found = append(t.found, figure{name: name, of: t.name, value: value, unit: unit})
 }
 
-// must notes a figure that has to be 0.
+// must records a figure that must be 0.
 func (t *trial) must(name string, value int, unit string) {
 	t.found = append(t.found, figure{name: name, of: t.name, value: float64(value), unit: unit, exact: true})
 }
 
-// recovered waits until everything works again, and notes how long that took since a fault was over.
+// recovered waits until everything works again, and records how long after the end of a fault that was.
 func (t *trial) recovered(ctx context.Context, over time.Time) (time.Duration, error) {
 	took, err := t.watch.recovered(ctx, over)
 	t.recovery = max(t.recovery, took)

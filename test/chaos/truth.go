@@ -13,14 +13,14 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// truth asks replicas for what their database holds.
+// truth checks that the replicas' responses match their database.
 type truth struct {
 	r       *restoration
 	servers [replicas]*rig.Server
 	client  *http.Client
-	tokens  map[string]string // that the dump has, by agent
-	newer   map[string]string // of agents that it does not have, and one that was rotated
-	seen    time.Time         // when the agent that seldom polls did so
+	tokens  map[string]string // those in the dump, by agent
+	newer   map[string]string // those of agents that are not in the dump, and a rotated one
+	seen    time.Time         // when the agent with the longest interval polled
 	work    string            // the newest deployment of the reference agent
 }
 
@@ -45,7 +45,7 @@ func (x *truth) enrolAll(ctx context.Context) error {
 	return x.log(ctx, 0, "sooner")
 }
 
-// must makes a request to a replica and reads the answer.
+// must sends a request to a replica and decodes the response.
 func (x *truth) must(ctx context.Context, replica int, method, path, token string, body, answer any) error {
 	status, text, err := send(ctx, x.client, method, x.servers[replica].URL+path, token, nil, body)
 	if err == nil && status >= http.StatusBadRequest {
@@ -85,7 +85,7 @@ func (x *truth) log(ctx context.Context, replica int, name string) error {
 	}, nil)
 }
 
-// diverge enrols, deletes and rotates what the dump has otherwise, and has every replica know of it.
+// diverge enrolls, deletes and rotates agents so that they differ from the dump, and waits until every replica knows.
 func (x *truth) diverge(ctx context.Context) (err error) {
 	fresh := fmt.Sprintf("new-%d", x.r.round)
 	x.newer = map[string]string{}
@@ -114,7 +114,7 @@ func (x *truth) diverge(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if x.seen.IsZero() { // it is not due again before all is over
+	if x.seen.IsZero() { // it is not due again before the end
 		if status, _ := x.poll(ctx, 0, "seldom", x.tokens["seldom"]); status != http.StatusOK {
 			return fmt.Errorf("the agent that seldom polls is answered %d", status)
 		}
@@ -132,21 +132,21 @@ func (x *truth) diverge(ctx context.Context) (err error) {
 	return nil
 }
 
-// later is a name of executions that the dump does not have.
+// later returns a name of executions that are not in the dump.
 func later(replica int) string { return fmt.Sprintf("later-%d", replica) }
 
-// poll returns the status, and how many deployments are told.
+// poll returns the status and the number of returned deployments.
 func (x *truth) poll(ctx context.Context, replica int, agent, token string) (status, told int) {
 	status, text, err := send(ctx, x.client, http.MethodGet, x.servers[replica].URL+"/api/deployments/pending/"+agent, token, nil, nil)
 	if err != nil {
 		return 0, 0
 	}
 	var answer struct{ Deployments []struct{ Name string } }
-	_ = json.Unmarshal(text, &answer) // a refusal has none
+	_ = json.Unmarshal(text, &answer) // error responses have none
 	return status, len(answer.Deployments)
 }
 
-// want is what an agent's poll is to be answered.
+// want is the expected response to an agent's poll.
 type want struct {
 	agent, token string
 	status, told int
@@ -164,7 +164,7 @@ func (x *truth) polls(ctx context.Context, wanted []want) (wrong []string) {
 	return wrong
 }
 
-// divergent says what is not as it was before the restore.
+// divergent returns what differs from the state before the restore.
 func (x *truth) divergent(ctx context.Context) []string {
 	wanted := []want{
 		{"gone", x.tokens["gone"], http.StatusUnauthorized, 0},
@@ -181,7 +181,7 @@ func (x *truth) divergent(ctx context.Context) []string {
 	return wrong
 }
 
-// wrong says which answers are not those of the restored database.
+// wrong returns the responses that differ from the restored database.
 func (x *truth) wrong(ctx context.Context) []string {
 	wanted := []want{
 		{"gone", x.tokens["gone"], http.StatusOK, 0},
@@ -205,7 +205,7 @@ func (x *truth) ask(ctx context.Context, sql string, into any, args ...any) (err
 	return conn.QueryRow(ctx, sql, args...).Scan(into)
 }
 
-// unseen says if the database does not have when the agent that seldom polls did so last.
+// unseen reports if the database lacks the last poll of the agent with the longest interval.
 func (x *truth) unseen(ctx context.Context) []string {
 	var seen bool
 	err := x.ask(ctx, `SELECT EXISTS (SELECT FROM agent_presence WHERE agent_id = 'seldom' AND last_seen_at > $1)`, &seen, x.seen.Add(-2*time.Second))
@@ -215,7 +215,7 @@ func (x *truth) unseen(ctx context.Context) []string {
 	return nil
 }
 
-// unnamed says which names of executions are not registered although there are such executions.
+// unnamed returns the names of stored executions that are not registered.
 func (x *truth) unnamed(ctx context.Context) (wrong []string) {
 	for i := range replicas {
 		err := x.log(ctx, i, later(i))
@@ -230,7 +230,7 @@ func (x *truth) unnamed(ctx context.Context) (wrong []string) {
 	return wrong
 }
 
-// idle says if the reference agent does not work.
+// idle reports if the reference agent does not work.
 func (x *truth) idle(ctx context.Context) []string {
 	select {
 	case <-x.r.worker.Done():

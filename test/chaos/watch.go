@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// watch asks each replica itself, steadily, for one of each kind of thing, so as to know from when on all of it works.
+// watch continuously sends each replica one request of each kind, to find out from when on all of them work.
 type watch struct {
 	t       *trial
 	probes  []*probe
@@ -28,21 +29,21 @@ type probe struct {
 	client *http.Client
 
 	mu    sync.Mutex
-	asked time.Time // when the request under way began; zero: none is
-	bad   time.Time // when the newest request was over that failed, or took too long
+	asked time.Time // start of the current request; zero if there is none
+	bad   time.Time // end of the last request that failed or was too slow
 	why   string
-	good  time.Time // when the newest request began that did not
+	good  time.Time // start of the last good request
 }
 
 const (
 	probeEvery = 100 * time.Millisecond
 	idleEvery  = 20 * time.Millisecond // between idle polls
-	probeSlow  = 2 * time.Second       // a request that takes longer is none that works
+	probeSlow  = 2 * time.Second       // slower requests are bad
 	probeLimit = 15 * time.Second
-	quietFor   = 1500 * time.Millisecond // without a bad request, and all is well
+	quietFor   = 1500 * time.Millisecond // without bad requests to count as recovered
 )
 
-// idlePoll is the kind of those requests that must be answered whatever the database does.
+// idlePoll is the kind of requests that must succeed whatever the database does.
 const idlePoll = "probe poll"
 
 func (t *trial) watchAll(ctx context.Context) *watch {
@@ -59,12 +60,12 @@ func (t *trial) watchAll(ctx context.Context) *watch {
 			"create": {2 * probeEvery, w.create(base)},
 			"read":   {probeEvery, w.read(base)},
 		} {
-			one := &probe{name: fmt.Sprintf("%s of replica %d", kind, i), client: t.diary.client(true)}
+			one := &probe{name: fmt.Sprintf("%s of replica %d", kind, i), client: t.recorder.client(true)}
 			one.client.Transport.(*wire).as = "probe "
 			w.probes = append(w.probes, one)
 			random := t.random("probe " + one.name)
 			w.running.Go(func() {
-				for wait(ctx, p.every) {
+				for pause.For(ctx, p.every) {
 					one.note(ctx, func(ctx context.Context) (int, error) { return p.ask(ctx, one.client, random) })
 				}
 			})
@@ -114,7 +115,7 @@ func (p *probe) ask(at time.Time) {
 	p.asked = at
 }
 
-// ill says why a probe does not show that all has been well since a moment, for a while; empty if it does.
+// ill returns why a probe does not show that all has been well for a while since a time, or "".
 func (p *probe) ill(since time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +130,8 @@ func (p *probe) ill(since time.Time) string {
 	return ""
 }
 
-// recovered waits until every probe has been well for a while, and says how long after a moment the last bad one ended.
+// recovered waits until every probe has been well for a while, and returns how long after a time the last bad one
+// ended.
 func (w *watch) recovered(ctx context.Context, over time.Time) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
@@ -151,13 +153,13 @@ func (w *watch) recovered(ctx context.Context, over time.Time) (took time.Durati
 	return took, nil
 }
 
-// pick picks one of so many.
-type pick func(most int) int
+// pick returns a random number below its argument.
+type pick func(limit int) int
 
-// pollFor polls for an idle agent, which knows that it has nothing to do.
+// pollFor returns a probe that polls for an idle agent, with the ETag of nothing pending.
 func pollFor(base string) func(context.Context, *http.Client, pick) (int, error) {
 	return func(ctx context.Context, client *http.Client, one pick) (int, error) {
-		i := one(idleAgents - 10) // the last of them are given something to do
+		i := one(idleAgents - 10) // the last ones get work
 		header := http.Header{"If-None-Match": {fleet.NothingWaiting}}
 		status, _, err := send(ctx, client, http.MethodGet, base+"/api/deployments/pending/"+rig.AgentID(i), rig.AgentToken(i), header, nil)
 		return status, err
@@ -180,7 +182,7 @@ func (w *watch) read(base string) func(context.Context, *http.Client, *rand.Rand
 
 func (w *watch) create(base string) func(context.Context, *http.Client, *rand.Rand) (int, error) {
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) (int, error) {
-		all := w.t.crowd.targets()
+		all := w.t.workload.targets()
 		agent := all[random.IntN(len(all))]
 		status, _, err := send(ctx, client, http.MethodPost, base+"/api/deployments", rig.AdminToken, nil, map[string]any{
 			"agent_ids": []string{agent}, "name": "probe", "spec": drawJob(random), "max_attempts": maxAttempts, "lease_seconds": leaseSeconds,
@@ -192,12 +194,12 @@ func (w *watch) create(base string) func(context.Context, *http.Client, *rand.Ra
 func (w *watch) ingest(base string) func(context.Context, *http.Client, *rand.Rand) (int, error) {
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) (int, error) {
 		id := newID(random)
-		w.t.diary.brought(id)
+		w.t.recorder.brought(id)
 		status, _, err := send(ctx, client, http.MethodPost, base+"/api/executions", rig.IngestToken, nil, map[string]any{
 			"execution_id": id, "created_at": time.Now().UTC(), "user_id": "probe", "agent_name": "probe", "status": "success", "execution_time_ms": 1,
 		})
 		if err == nil && status == http.StatusCreated {
-			w.t.diary.stored(id)
+			w.t.recorder.stored(id)
 		}
 		return status, err
 	}

@@ -17,29 +17,29 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// wire is the transport of everybody who is watched: it notes in the diary what is asked and answered.
+// wire is the transport of all clients: it records requests and responses in the diary.
 type wire struct {
-	diary *diary
-	next  *http.Transport
-	as    string // begins the kind of its requests
-	// once keeps net/http from repeating a request by itself, so that each that is noted was made once.
+	recorder *recorder
+	next     *http.Transport
+	as       string // begins the kind of its requests
+	// once prevents net/http from repeating a request by itself, so that each recorded request was sent once.
 	once bool
 }
 
-// client is one with connections of its own, as clients on other machines have.
-func (d *diary) client(once bool) *http.Client {
+// client returns a client with separate connections, as on another machine.
+func (d *recorder) client(once bool) *http.Client {
 	next := http.DefaultTransport.(*http.Transport).Clone()
 	next.Proxy = nil
 	next.MaxIdleConnsPerHost = 16
-	return &http.Client{Transport: &wire{diary: d, next: next, once: once}, Timeout: 90 * time.Second}
+	return &http.Client{Transport: &wire{recorder: d, next: next, once: once}, Timeout: 90 * time.Second}
 }
 
-// CloseIdleConnections is what http.Client's calls.
+// CloseIdleConnections is called by http.Client's method.
 func (w *wire) CloseIdleConnections() { w.next.CloseIdleConnections() }
 
-const mostAnswer = 32 << 20
+const maxAnswer = 32 << 20
 
-// RoundTrip implements http.RoundTripper. The answer is read to its end before it is handed on.
+// RoundTrip implements http.RoundTripper. It reads the response to its end before it returns.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := bodyOf(r)
 	if err != nil {
@@ -57,14 +57,14 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(sent)
 	if err == nil {
 		x.status = resp.StatusCode
-		x.answer, err = io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+		x.answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		_ = resp.Body.Close() // all of it is read
 		resp.Body = io.NopCloser(bytes.NewReader(x.answer))
 	}
 	x.answered = time.Now()
 	x.err = err
 	x.given = r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled)
-	w.diary.take(x)
+	w.recorder.take(x)
 	if err != nil {
 		return nil, err
 	}
@@ -79,19 +79,19 @@ func bodyOf(r *http.Request) ([]byte, error) {
 	return io.ReadAll(r.Body)
 }
 
-// exchange is a request and what came of it.
+// exchange is a request and its outcome.
 type exchange struct {
-	as              string // begins its kind
+	as              string // prefix of its kind
 	method, path    string
 	body            []byte
 	asked, answered time.Time
-	status          int // 0: none came
+	status          int // 0 if there was no response
 	answer          []byte
 	err             error
-	given           bool // whoever asked gave up, for reasons of their own
+	given           bool // the client canceled it
 }
 
-// kind names what a request is, for counting.
+// kind returns the name of the request's kind, for counting.
 func (x *exchange) kind() string {
 	switch {
 	case strings.HasPrefix(x.path, "/api/deployments/pending/"):
@@ -114,7 +114,7 @@ func (x *exchange) kind() string {
 	return "other"
 }
 
-// trouble says why a request failed that should not have; empty if it did not.
+// trouble returns why a request failed that should not have, or "".
 func (x *exchange) trouble() string {
 	var network net.Error
 	switch {
@@ -130,15 +130,15 @@ func (x *exchange) trouble() string {
 	return ""
 }
 
-// uncertain says that a request may or may not have come to something.
+// uncertain reports whether a request may or may not have taken effect.
 func (x *exchange) uncertain() bool {
 	return x.err != nil || x.status >= http.StatusInternalServerError || x.status == http.StatusTooManyRequests
 }
 
 var deploymentPath = regexp.MustCompile(`^/api/deployments/([0-9a-f-]{36})(?:/(status|cancel|logs))?$`)
 
-// take writes down what an exchange tells.
-func (d *diary) take(x exchange) {
+// take records an exchange.
+func (d *recorder) take(x exchange) {
 	kind := x.kind()
 	d.note(x.as+kind, x.trouble(), x.answered)
 	id, action := "", ""
@@ -147,7 +147,7 @@ func (d *diary) take(x exchange) {
 	}
 	switch {
 	case kind == "run":
-		if run, ended := runOf(x.answer); ended { // though the connection may have broken then
+		if run, ended := runOf(x.answer); ended { // although the connection may have broken then
 			d.brought(run)
 			d.stored(run)
 		}
@@ -155,7 +155,7 @@ func (d *diary) take(x exchange) {
 		d.takeMove(x, id, action)
 	case x.uncertain():
 		if kind == "create" || kind == "ingest" {
-			d.look(func(d *diary) { d.inFlight++ })
+			d.look(func(d *recorder) { d.inFlight++ })
 		}
 	case kind == "create":
 		d.takeCreated(x)
@@ -178,7 +178,7 @@ func (d *diary) take(x exchange) {
 	}
 }
 
-func (d *diary) decode(x exchange, to any) bool {
+func (d *recorder) decode(x exchange, to any) bool {
 	if err := json.Unmarshal(x.answer, to); err != nil {
 		d.strange("%s %s: %d: %v", x.method, x.path, x.status, err)
 		return false
@@ -186,7 +186,7 @@ func (d *diary) decode(x exchange, to any) bool {
 	return true
 }
 
-func (d *diary) takeMove(x exchange, id, action string) {
+func (d *recorder) takeMove(x exchange, id, action string) {
 	e := event{asked: x.asked, answered: x.answered, cancel: action == "cancel"}
 	if action == "status" {
 		var said openapi.StatusReport
@@ -213,7 +213,7 @@ func (d *diary) takeMove(x exchange, id, action string) {
 	d.did(id, e)
 }
 
-// told is what a report says of a field that may be left out; empty says nothing.
+// told returns an optional field of a report; nil if s is empty.
 func told(s string) *string {
 	if s == "" {
 		return nil
@@ -221,7 +221,7 @@ func told(s string) *string {
 	return &s
 }
 
-func (d *diary) takeCreated(x exchange) {
+func (d *recorder) takeCreated(x exchange) {
 	if x.status != http.StatusCreated {
 		d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
 		return
@@ -235,7 +235,7 @@ func (d *diary) takeCreated(x exchange) {
 	}
 }
 
-func (d *diary) takeOffers(x exchange) {
+func (d *recorder) takeOffers(x exchange) {
 	var offers openapi.PendingDeployments
 	if !d.decode(x, &offers) {
 		return
@@ -245,6 +245,6 @@ func (d *diary) takeOffers(x exchange) {
 	}
 }
 
-func (d *diary) takeSight(x exchange, one openapi.Deployment) {
+func (d *recorder) takeSight(x exchange, one openapi.Deployment) {
 	d.saw(one.ID, x.asked, x.answered, fleet.Status(one.Status), int(one.Attempt))
 }

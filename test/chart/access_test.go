@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// TestNoWildcards: no role gives what it does not name, nor Secrets, nor the means to more.
+// TestNoWildcards checks that roles have no wildcards, no access to Secrets and no permission that allows escalation.
 func TestNoWildcards(t *testing.T) {
 	t.Parallel()
 	roles := 0
@@ -46,12 +46,12 @@ func TestNoWildcards(t *testing.T) {
 	}
 }
 
-// right is something that the controller may do, or not.
+// right is a permission that the controller must or must not have.
 type right struct {
 	verb, group, resource, name, namespace string
 }
 
-// TestController asks the API server what the controller may do.
+// TestController checks the controller's permissions with the API server.
 func TestController(t *testing.T) {
 	const (
 		watchbill  = "monitoring.watchbill.dev"
@@ -159,7 +159,7 @@ func TestController(t *testing.T) {
 	}
 }
 
-// TestSameRights: what the chart gives the controller is what controller-gen makes of its markers.
+// TestSameRights checks that the chart gives the controller what controller-gen generates from its markers.
 func TestSameRights(t *testing.T) {
 	t.Parallel()
 	generated := objects(t, readFile(t, inTree("config", "rbac", "role.yaml")))
@@ -175,7 +175,7 @@ func TestSameRights(t *testing.T) {
 	}
 }
 
-// rights are a role's, one by one.
+// rights returns the permissions of a role, one by one.
 func rights(t *testing.T, all []*unstructured.Unstructured, name string) []string {
 	t.Helper()
 	var list []string
@@ -220,11 +220,11 @@ func allowed(t *testing.T, account string, r right) bool {
 	return got.Status.Allowed
 }
 
-// applyAsController: what the controller grants it can grant, by name and no other.
+// applyAsController checks that the controller can grant what it has to, under that name only.
 func applyAsController(t *testing.T, account, namespace string) {
 	t.Helper()
 	if namespace == "here" {
-		namespace = "there" // where it makes reports
+		namespace = "there" // the namespace of its reports
 	}
 	role := func(name, resource string) error {
 		text := "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: " + name + ", namespace: " + namespace + "}\n" +

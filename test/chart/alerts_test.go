@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// alertsOf renders the rules with the values of a permutation.
+// alertsOf renders the rules with a permutation's values.
 func alertsOf(t *testing.T, values string) *monitoringv1.PrometheusRule {
 	t.Helper()
 	all := objects(t, render(t, "--show-only", "templates/prometheusrule.yaml", "--api-versions", "monitoring.coreos.com/v1", "--values", chartFile("ci", values+"-values.yaml")))
@@ -26,7 +26,7 @@ func alertsOf(t *testing.T, values string) *monitoringv1.PrometheusRule {
 	return rule
 }
 
-// ruleFile writes the rules as Prometheus reads them.
+// ruleFile writes the rules as a file for Prometheus.
 func ruleFile(t *testing.T, rule *monitoringv1.PrometheusRule) (folder string) {
 	t.Helper()
 	text, err := yaml.Marshal(rule.Spec)
@@ -40,7 +40,7 @@ func ruleFile(t *testing.T, rule *monitoringv1.PrometheusRule) (folder string) {
 	return folder
 }
 
-// TestAlertsFire has promtool run the rules over series, of which testdata/alerts.yaml says what must fire when.
+// TestAlertsFire has promtool evaluate the rules with the series and expected alerts of testdata/alerts.yaml.
 func TestAlertsFire(t *testing.T) {
 	t.Parallel()
 	promtool := tool(t, "promtool")
@@ -94,7 +94,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestAlertsOfValues: values reach the alerts.
+// TestAlertsOfValues checks that values affect the alerts.
 func TestAlertsOfValues(t *testing.T) {
 	t.Parallel()
 	rule := alertsOf(t, "namespaces")

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// namespaces are those that the permutations speak of.
+// namespaces are those used by the permutations.
 var namespaces = []string{"fleet", "team-a", "team-b", "monitoring"}
 
 func client(t *testing.T) kubernetes.Interface {
@@ -34,15 +34,15 @@ func kubectl(t *testing.T, stdin string, args ...string) string {
 	return out
 }
 
-// makeNamespace makes a namespace, if need be.
+// makeNamespace creates a namespace if it does not exist.
 func makeNamespace(t *testing.T, name string, labels ...string) {
 	t.Helper()
 	text := fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels: {%s}\n", name, strings.Join(labels, ","))
 	kubectl(t, text, "apply", "--server-side", "-f", "-")
 }
 
-// TestServerTakesIt has a real API server check every object, without making any: fields that it does not know are
-// errors. CloudNativePG's Cluster is the one kind that it does not know; its fields were checked by eye.
+// TestServerTakesIt has a real API server check every object in a dry run: unknown fields are errors. It does not know
+// CloudNativePG's Cluster, whose fields were checked by eye.
 func TestServerTakesIt(t *testing.T) {
 	for _, namespace := range namespaces {
 		makeNamespace(t, namespace)
@@ -69,7 +69,7 @@ func TestServerTakesIt(t *testing.T) {
 	}
 }
 
-// TestRestricted has the API server admit every Pod to a namespace of the restricted Pod Security Standard.
+// TestRestricted has the API server admit every Pod to a namespace with the restricted Pod Security Standard.
 func TestRestricted(t *testing.T) {
 	t.Parallel()
 	const namespace = "restricted"
@@ -87,7 +87,7 @@ func TestRestricted(t *testing.T) {
 				continue
 			}
 			made := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "made", Labels: template.Labels}, Spec: template.Spec}
-			made.Spec.PriorityClassName = "" // such as only kube-system may have
+			made.Spec.PriorityClassName = "" // which is allowed in kube-system only
 			if _, err := pods.Create(t.Context(), made, dryRun); err != nil {
 				t.Errorf("%s: %s %s: %v", p.name, object.GetKind(), object.GetName(), err)
 			}
@@ -104,7 +104,7 @@ func TestRestricted(t *testing.T) {
 	}
 }
 
-// TestSelectors: what selects Pods by labels finds some, and Services' and monitors' ports exist.
+// TestSelectors checks that label selectors match Pods, and that the ports of Services and monitors exist.
 func TestSelectors(t *testing.T) {
 	t.Parallel()
 	for _, p := range permutations(t) {
@@ -135,7 +135,7 @@ func TestSelectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if labels["app.kubernetes.io/name"] == "watchbill-report" { // whose Pods the controller has made
+			if labels["app.kubernetes.io/name"] == "watchbill-report" { // its Pods are created by the controller
 				continue
 			}
 			found := selected(labels)
@@ -182,7 +182,7 @@ func checkPorts(t *testing.T, name string, service *unstructured.Unstructured, t
 	}
 }
 
-// checkMonitor: a ServiceMonitor finds one Service, which has the port and the label that names the job.
+// checkMonitor checks that a ServiceMonitor selects one Service, with the port and the label that names the job.
 func checkMonitor(t *testing.T, name string, monitor *unstructured.Unstructured, all []*unstructured.Unstructured) {
 	t.Helper()
 	labels, _, _ := unstructured.NestedStringMap(monitor.Object, "spec", "selector", "matchLabels")
@@ -203,7 +203,7 @@ func checkMonitor(t *testing.T, name string, monitor *unstructured.Unstructured,
 
 var sample = regexp.MustCompile(`(?s)kubectl apply -f - <<EOF\n(.*?\n)EOF\n`)
 
-// TestNotes shows what Helm says after an installation, and has the API server check the report that it proposes.
+// TestNotes renders Helm's notes after an installation, and has the API server check the report that they propose.
 func TestNotes(t *testing.T) {
 	for _, namespace := range namespaces {
 		makeNamespace(t, namespace)
@@ -227,7 +227,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// checkReport has the API server check a MonitoringReport, once it knows what that is.
+// checkReport has the API server check a MonitoringReport, after its definition is applied.
 func checkReport(t *testing.T, text string) {
 	t.Helper()
 	if err := applyDefinition(t); err != nil {
@@ -236,7 +236,7 @@ func checkReport(t *testing.T, text string) {
 	kubectl(t, text, "apply", "--dry-run=server", "--validate=strict", "-f", "-")
 }
 
-// TestLifecycle installs, upgrades, uninstalls and installs again: what was random stays, and so does what would be missed.
+// TestLifecycle installs, upgrades, uninstalls and installs again: generated secrets are kept, and so is data.
 func TestLifecycle(t *testing.T) {
 	const namespace = "lifecycle"
 	makeNamespace(t, namespace)
@@ -293,7 +293,7 @@ func TestLifecycle(t *testing.T) {
 	mustHelm(t, "uninstall", "wb", "--namespace", namespace)
 }
 
-// applyDefinition makes the custom resource known, as the chart does.
+// applyDefinition applies the CustomResourceDefinition as the chart does.
 func applyDefinition(t *testing.T) error {
 	t.Helper()
 	definition := render(t, "--show-only", "templates/crds.yaml")

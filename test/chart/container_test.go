@@ -10,21 +10,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// contents are what Secrets and ConfigMaps hold, by their names and keys.
+// contents holds the data of Secrets and ConfigMaps, by their names and keys.
 type contents map[string]map[string]string
 
-// process is a container as a process of this machine: the arguments and variables that the chart gives it, with its mounts in
-// a folder of the test's.
+// process is a container as a process on this machine: its arguments and variables, with its mounts in a folder of the
+// test.
 type process struct{ args, env []string }
 
-// processOf lays out the volumes of a container as the kubelet does. A test's variables come last.
+// processOf creates the volumes of a container as the kubelet does. Variables of the test come last.
 func processOf(t *testing.T, template corev1.PodTemplateSpec, name string, have contents) process {
 	t.Helper()
 	for _, c := range append(template.Spec.InitContainers, template.Spec.Containers...) {
 		if c.Name != name {
 			continue
 		}
-		var paths []string // where the container has its mounts, and where they are
+		var paths []string // pairs of the mounts' paths in the container and on this machine
 		for _, m := range c.VolumeMounts {
 			paths = append(paths, m.MountPath+"/", mounted(t, template, m.Name, have)+"/")
 		}
@@ -38,7 +38,7 @@ func processOf(t *testing.T, template corev1.PodTemplateSpec, name string, have 
 			if from := variable.ValueFrom; from != nil && from.SecretKeyRef != nil {
 				value = have.get(t, from.SecretKeyRef.Name, from.SecretKeyRef.Key)
 			} else if from != nil {
-				continue // figures of the container's limits
+				continue // resource limits of the container
 			}
 			p.env = append(p.env, variable.Name+"="+here.Replace(value))
 		}
@@ -57,7 +57,7 @@ func (c contents) get(t *testing.T, name, key string) string {
 	return value
 }
 
-// mounted makes a folder of a volume.
+// mounted creates the folder of a volume.
 func mounted(t *testing.T, template corev1.PodTemplateSpec, name string, have contents) string {
 	t.Helper()
 	for _, v := range template.Spec.Volumes {
@@ -93,7 +93,7 @@ func mounted(t *testing.T, template corev1.PodTemplateSpec, name string, have co
 	return ""
 }
 
-// environment is a process's whole environment. Nothing of the test's own leads to a database.
+// environment returns a process's whole environment. Nothing in it refers to a database of the test.
 func (p process) environment(more ...string) []string {
 	return append(append([]string{fmt.Sprintf("PATH=%s", os.Getenv("PATH")), "HOME=/nonexistent"}, p.env...), more...)
 }

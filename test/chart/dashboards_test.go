@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// dashboard is as much of Grafana's model as can be wrong.
+// dashboard is the part of Grafana's model that is checked.
 type dashboard struct {
 	UID        string `json:"uid"`
 	Title      string `json:"title"`
@@ -83,7 +83,7 @@ func (d dashboard) check(t *testing.T, known map[string]bool) {
 			}
 			d.checkQuery(t, "variable "+v.Name, match[1], variables, known)
 		}
-		variables = append(variables, v.Name) // those after it may use it
+		variables = append(variables, v.Name) // later variables may use it
 	}
 	if !slices.Contains(variables, "datasource") {
 		t.Error("there is no variable for the data source")
@@ -124,7 +124,7 @@ func (d dashboard) check(t *testing.T, known map[string]bool) {
 	}
 }
 
-// checkQuery puts something in for the variables and checks what comes of it.
+// checkQuery substitutes the variables and checks the result.
 func (dashboard) checkQuery(t *testing.T, where, query string, variables []string, known map[string]bool) {
 	t.Helper()
 	query = builtIn.Replace(query)
@@ -138,8 +138,8 @@ func (dashboard) checkQuery(t *testing.T, where, query string, variables []strin
 	checkExpression(t, where, query, known)
 }
 
-// TestBurnRate has promtool compute what the dashboard makes of an objective that allows 1 % of bad events: 2 % were bad in
-// 30 days and 5 % in the last hour, and another one had none.
+// TestBurnRate has promtool compute the dashboard's values of an objective that allows 1 % of bad events: 2 % were bad
+// in 30 days and 5 % in the last hour, and another objective had no events.
 func TestBurnRate(t *testing.T) {
 	t.Parallel()
 	var d dashboard
@@ -179,7 +179,7 @@ tests:
 	t.Error("there is no such panel")
 }
 
-// TestDashboardsAreInstalled: what Grafana's sidecar finds is what is in the files.
+// TestDashboardsAreInstalled checks that what Grafana's sidecar finds is what is in the files.
 func TestDashboardsAreInstalled(t *testing.T) {
 	t.Parallel()
 	all := objects(t, render(t, "--show-only", "templates/dashboards.yaml", "--values", chartFile("ci", "full-values.yaml")))

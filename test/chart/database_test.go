@@ -15,17 +15,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/pgserver"
+	"github.com/watchbill/watchbill/internal/dev/pgserver"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 const (
-	startTimeout = 20 * time.Minute // the programs may have to be downloaded first
+	startTimeout = 20 * time.Minute // includes downloading the programs
 	stopTimeout  = 30 * time.Second
 )
 
-// newServer starts a PostgreSQL of the test's own, as roles belong to a whole server, and returns the URL of the superuser
-// postgres, whom the image and the operator have.
+// newServer starts a separate PostgreSQL, since roles belong to a whole server, and returns the URL of the superuser
+// postgres, which the image and the operator have.
 func newServer(t *testing.T) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
@@ -47,13 +47,13 @@ func newServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	admin.User, admin.Path = url.UserPassword("postgres", "postgres"), "/postgres"
-	// The server of tests has what is to be made.
+	// The test server already has the role and database that the chart creates.
 	execAll(t, admin.String(), "ALTER DATABASE watchbill RENAME TO bootstrap", "ALTER ROLE watchbill RENAME TO bootstrap")
 	return admin.String()
 }
 
-// TestBundledDatabase runs the script of the bundled PostgreSQL as the image's entrypoint does, and migrates with the login
-// that it makes.
+// TestBundledDatabase runs the script of the bundled PostgreSQL like the image's entrypoint, and migrates with the
+// login that it creates.
 func TestBundledDatabase(t *testing.T) {
 	psql := findPsql(t)
 	all := objects(t, render(t))
@@ -70,7 +70,7 @@ func TestBundledDatabase(t *testing.T) {
 	checkLogin(t, login(t, admin, "s3'cret"))
 }
 
-// TestCloudNativePGDatabase runs the statements as the operator does: after the login and the database are made, as the
+// TestCloudNativePGDatabase runs the statements like the operator: after the login and the database are created, as the
 // superuser, in the database.
 func TestCloudNativePGDatabase(t *testing.T) {
 	all := objects(t, render(t, "--set", "postgresql.mode=cloudnativepg"))
@@ -90,7 +90,8 @@ func TestCloudNativePGDatabase(t *testing.T) {
 	checkLogin(t, login(t, admin, "secret"))
 }
 
-// TestDatabaseTLS: the container that migrates reaches the database by the same files and variables as the one that serves.
+// TestDatabaseTLS checks that the migrating container has the same files and variables for the database as the serving
+// one.
 func TestDatabaseTLS(t *testing.T) {
 	t.Parallel()
 	external := []string{"--set", "postgresql.mode=external", "--set", "postgresql.external.existingSecret=database", "--show-only", "templates/api/deployment.yaml"}
@@ -140,7 +141,7 @@ func TestDatabaseTLS(t *testing.T) {
 	}
 }
 
-// TestDocumentedDatabase: what docs/install.md tells administrators to run is what the chart runs.
+// TestDocumentedDatabase checks that docs/install.md has the statements that the chart runs.
 func TestDocumentedDatabase(t *testing.T) {
 	t.Parallel()
 	text := readFile(t, inTree("docs", "install.md"))
@@ -165,7 +166,7 @@ func execAll(t *testing.T, database string, statements ...string) {
 	}
 }
 
-// login is the service's URL for the server of an administrator's.
+// login returns the service's URL for an administrator's server.
 func login(t *testing.T, admin, password string) string {
 	t.Helper()
 	u, err := url.Parse(admin)
@@ -176,7 +177,7 @@ func login(t *testing.T, admin, password string) string {
 	return u.String()
 }
 
-// checkLogin migrates with a login, and looks at what it may do.
+// checkLogin migrates with a login and checks its permissions.
 func checkLogin(t *testing.T, database string) {
 	t.Helper()
 	if out, err := runWith(t, []string{"DATABASE_URL=" + database}, watchbill(t), "migrate", "up"); err != nil {
@@ -204,7 +205,7 @@ func runWith(t *testing.T, env []string, program string, args ...string) (string
 	return string(out), err
 }
 
-// findPsql looks where the server's programs are, too.
+// findPsql finds psql in PATH or beside the server's programs.
 func findPsql(t *testing.T) string {
 	t.Helper()
 	if path, err := exec.LookPath("psql"); err == nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestDatabaseAuthority runs both containers of the API's Pods against a PostgreSQL that is known by a private authority only and
-// wants a client's certificate. Whatever is wrong is named, in one line, and none of it is a secret.
+// TestDatabaseAuthority runs both containers of the API's Pods against a PostgreSQL with a private CA that requires a
+// client certificate. Every fault is reported in one line without secrets.
 func TestDatabaseAuthority(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2-of-the-database"
@@ -37,15 +37,15 @@ func TestDatabaseAuthority(t *testing.T) {
 
 	for _, tt := range []struct {
 		name   string
-		by     authority // of the server's certificate
-		host   string    // in it
+		by     authority // the CA of the server's certificate
+		host   string    // the name in it
 		until  time.Time
-		url    string // what is added to the URL
+		url    string // appended to the URL
 		values []string
 		ca     string
 		client map[string]string // its certificate
-		want   []string          // of both containers; none: they work
-		never  bool              // what is wrong, the program can see before it starts
+		want   []string          // in the logs of both containers; empty if they must work
+		never  bool              // the program can detect the fault at start
 	}{
 		{name: "all is well", by: ours, host: "localhost", until: good, ca: string(ours.pem), client: client},
 		{name: "two authorities", by: ours, host: "localhost", until: good, ca: string(others.pem) + string(ours.pem), client: client},
@@ -85,7 +85,7 @@ func TestDatabaseAuthority(t *testing.T) {
 		{
 			name: "a client's certificate of others", by: ours, host: "localhost", until: good, ca: string(ours.pem), client: map[string]string{"tls.crt": string(otherCertificate), "tls.key": string(otherKey)},
 			want: []string{"connection requires a valid client certificate"},
-		}, // one of these authorities, which is why it is not sent
+		}, // none of the server's CAs issued it, so it is not sent
 		{
 			name: "a client's certificate with another's key", by: ours, host: "localhost", until: good, ca: string(ours.pem), client: map[string]string{"tls.crt": string(certificate), "tls.key": string(otherKey)}, never: true,
 			want: []string{"--database-url", "private key does not match"},
@@ -121,7 +121,7 @@ func TestDatabaseAuthority(t *testing.T) {
 	}
 }
 
-// secretLines are the lines of a key, but for those that all keys have.
+// secretLines returns the lines of a key, except those that all keys have.
 func secretLines(key string) (lines []string) {
 	for line := range strings.Lines(key) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "-----") {
@@ -131,7 +131,7 @@ func secretLines(key string) (lines []string) {
 	return lines
 }
 
-// says wants one line that has all of these texts, and no secret anywhere.
+// says checks that one line has all of the texts, and no line a secret.
 func says(t *testing.T, who, output string, want, secrets []string) {
 	t.Helper()
 	if !slices.ContainsFunc(strings.Split(output, "\n"), func(line string) bool { return hasAll(line, want) }) {
@@ -159,8 +159,8 @@ func (p process) run(t *testing.T) (output string, err error) {
 	return string(out), err
 }
 
-// serve runs the API until a line has all of these texts, or without any until it is ready, then ends it. ended is whether it
-// did so by itself.
+// serve runs the API until a line has all of the texts, or until it is ready if there are none, and then stops it.
+// ended reports whether it ended by itself.
 func (p process) serve(t *testing.T, want []string) (output string, ended bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*tlsTimeout)

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/watchbill/watchbill/internal/enrollment"
-	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/execution/gateway"
+	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 )
 
 var flagInHelp = regexp.MustCompile(`(?m)^ +(?:-\w, +|    +)?--([a-z0-9-]+)`)
@@ -35,7 +35,7 @@ func flagsOf(t *testing.T, command ...string) []string {
 	return slices.Compact(flags)
 }
 
-// pod returns the Pod that an object makes or is.
+// pod returns the Pod template of an object, or the Pod.
 func pod(t *testing.T, object *unstructured.Unstructured) (template corev1.PodTemplateSpec, ok bool) {
 	t.Helper()
 	var fields map[string]any
@@ -55,7 +55,7 @@ func pod(t *testing.T, object *unstructured.Unstructured) (template corev1.PodTe
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, claim := range claims { // the StatefulSet's controller makes volumes of them
+	for _, claim := range claims { // the StatefulSet's controller creates volumes from them
 		name, _, _ := unstructured.NestedString(claim.(map[string]any), "metadata", "name")
 		template.Spec.Volumes = append(template.Spec.Volumes, corev1.Volume{
 			Name: name, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name + "-0"}},
@@ -64,8 +64,8 @@ func pod(t *testing.T, object *unstructured.Unstructured) (template corev1.PodTe
 	return template, true
 }
 
-// TestArguments: the program takes the arguments of every container that runs it, and has a flag for every variable of its
-// own that is set.
+// TestArguments checks that the program accepts the arguments of every container that runs it, and has a flag for every
+// variable with its prefix.
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	short := map[string]string{"DATABASE_URL": "database-url", "ADMIN_TOKEN": "admin-token", "ENROLLMENT_TOKEN": "enrollment-token", "INGEST_TOKEN": "ingest-token"}
@@ -86,7 +86,7 @@ func TestArguments(t *testing.T) {
 				}
 				var args []string
 				for _, arg := range c.Args {
-					args = append(args, strings.ReplaceAll(arg, "$$(", "$(")) // as the kubelet does
+					args = append(args, strings.ReplaceAll(arg, "$$(", "$(")) // like the kubelet
 				}
 				if out, err := run(t, watchbill(t), append(args, "--help")...); err != nil {
 					t.Errorf("%s: %s %s: watchbill %s: %v: %s", p.name, object.GetName(), c.Name, strings.Join(args, " "), err, out)
@@ -116,7 +116,7 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestFiles: the program reads the agents, prices and enrolment tokens that values give.
+// TestFiles checks that the program reads the agents, prices and enrollment tokens of the values.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	all := objects(t, render(t, "--values", chartFile("ci", "full-values.yaml")))
@@ -140,7 +140,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestStopping: a Pod has the time that it was told to take.
+// TestStopping checks that a Pod's grace period allows for the shutdown that it is configured for.
 func TestStopping(t *testing.T) {
 	t.Parallel()
 	for _, p := range permutations(t) {

@@ -11,17 +11,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Helm 4 applies on the server, where whoever changed a field owns it; Helm 3 merges, and owns all.
+// Helm 4 uses server-side apply, with field ownership; Helm 3 merges and overwrites all fields.
 var helms = []string{"helm", "helm4"}
 
-// installation is a namespace for releases. The objects of the release wb are called so.
+// installation is a namespace for releases, whose objects are named after the release wb.
 type installation struct {
 	t         *testing.T
 	helm      string
 	namespace string
 }
 
-// eachHelm runs a test with both, each in a namespace of its own.
+// eachHelm runs a test with both, each in a separate namespace.
 func eachHelm(t *testing.T, test func(*testing.T, *installation)) {
 	t.Helper()
 	for _, helm := range helms {
@@ -34,7 +34,7 @@ func eachHelm(t *testing.T, test func(*testing.T, *installation)) {
 	}
 }
 
-// try runs a verb of Helm's that takes a chart.
+// try runs a Helm command that takes a chart.
 func (i *installation) try(verb, release string, args ...string) error {
 	i.t.Helper()
 	_, err := helmOf(i.t, i.helm, append([]string{verb, release, chartFile(), "--namespace", i.namespace}, args...)...)
@@ -53,7 +53,7 @@ func (i *installation) upgrade(args ...string) {
 	i.must("upgrade", append([]string{"--reuse-values"}, args...)...)
 }
 
-// conflicts checks that an upgrade meets a conflict about a field if Helm applies on the server, and what helps.
+// conflicts checks that an upgrade has a conflict on a field if Helm uses server-side apply, and how to resolve it.
 func (i *installation) conflicts(field string, args ...string) {
 	i.t.Helper()
 	args = append([]string{"--reuse-values", "--set", "crds.enabled=false"}, args...)
@@ -92,7 +92,7 @@ func (i *installation) wantImage(when, want string) {
 	}
 }
 
-// scale does what the autoscaler does.
+// scale sets the replicas as the autoscaler does.
 func (i *installation) scale(replicas int32) {
 	i.t.Helper()
 	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "wb-api", Namespace: i.namespace}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}
@@ -102,7 +102,7 @@ func (i *installation) scale(replicas int32) {
 	}
 }
 
-// TestReplicasByHand is about what runbooks say: to add replicas by Helm, and what comes of `kubectl scale`.
+// TestReplicasByHand tests what the runbooks say: adding replicas with Helm, and the effect of `kubectl scale`.
 func TestReplicasByHand(t *testing.T) {
 	t.Parallel()
 	eachHelm(t, func(_ *testing.T, i *installation) {
@@ -118,8 +118,8 @@ func TestReplicasByHand(t *testing.T) {
 	})
 }
 
-// TestUndo: `helm rollback` brings back what was before, and the next upgrade works. After `kubectl rollout undo` it meets a
-// conflict.
+// TestUndo checks that `helm rollback` restores the previous revision and the next upgrade works. After `kubectl
+// rollout undo` it has a conflict.
 func TestUndo(t *testing.T) {
 	t.Parallel()
 	eachHelm(t, func(t *testing.T, i *installation) {
@@ -140,7 +140,8 @@ func TestUndo(t *testing.T) {
 	})
 }
 
-// TestAutoscaling: turned on, off, or upgraded meanwhile, the API keeps the replicas that it has.
+// TestAutoscaling checks that the API keeps its replicas when autoscaling is turned on or off or the release is
+// upgraded.
 func TestAutoscaling(t *testing.T) {
 	t.Parallel()
 	on := []string{"--set", "api.autoscaling.enabled=true"}
@@ -168,7 +169,8 @@ func TestAutoscaling(t *testing.T) {
 	})
 }
 
-// TestOddNames: what registries and Helm take as tags and names is installed, or refused before anything is made.
+// TestOddNames checks that tags and names that registries and Helm accept are installed, or rejected before anything is
+// created.
 func TestOddNames(t *testing.T) {
 	t.Parallel()
 	letters := strings.Repeat("a", 62)
@@ -184,7 +186,7 @@ func TestOddNames(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// Without fullnameOverride, objects are called after the release.
+	// Without fullnameOverride, objects are named after the release.
 	for _, helm := range helms {
 		for name, want := range map[string]string{
 			"my.release":                          "my.release-watchbill-api, which is no name for a Service",
@@ -204,8 +206,8 @@ func TestOddNames(t *testing.T) {
 
 const definition = "crd/monitoringreports.monitoring.watchbill.dev"
 
-// TestKeptDefinition: the custom resource stays when its release is uninstalled, and a release of another name can have it.
-// It is the cluster's, so that no test may run beside this one.
+// TestKeptDefinition checks that the CustomResourceDefinition remains when its release is uninstalled, and that a
+// release of another name can adopt it. It is cluster-wide, so this test is not parallel.
 func TestKeptDefinition(t *testing.T) {
 	for _, helm := range helms {
 		t.Run(helm, func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestIngressAnnotations: the Ingress tells ingress-nginx what docs/proxies.md says that nginx needs, and annotations of the
-// operator's go before the chart's.
+// TestIngressAnnotations checks that the Ingress has the annotations for ingress-nginx that docs/proxies.md requires,
+// and that the operator's annotations take precedence over the chart's.
 func TestIngressAnnotations(t *testing.T) {
 	t.Parallel()
 	const prefix = "nginx.ingress.kubernetes.io/"

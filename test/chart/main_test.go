@@ -1,4 +1,4 @@
-// Package chart tests the Helm chart: what it makes of values, against a real API server, Prometheus's own programs, a real
+// Package chart tests the Helm chart's output for many values with a real API server, Prometheus' programs, a real
 // PostgreSQL, and the binary whose flags it sets.
 package chart
 
@@ -14,21 +14,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// kubeVersion is what charts are rendered for. Helm's own idea of it is set by a linker, and ours was not.
+// kubeVersion is the Kubernetes version to render charts for. Helm's default is set by the linker, which this build
+// does not do.
 const kubeVersion = "1.34.0"
 
-// operatorModule has the CustomResourceDefinitions of the Prometheus operator.
+// operatorModule contains the CustomResourceDefinitions of the Prometheus operator.
 const operatorModule = "github.com/prometheus-operator/prometheus-operator@v0.93.1"
 
-// buildTimeout is for tools that this machine does not have yet.
+// buildTimeout limits building tools that this machine lacks.
 const buildTimeout = 15 * time.Minute
 
 var (
 	cluster *kubetest.Cluster
-	scratch string // a folder that the tests share
+	scratch string // a folder shared by the tests
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -46,7 +47,7 @@ func runTests(m *testing.M) int {
 	return kubetest.Main(m, &cluster, kubetest.Options{CRDs: definitions})
 }
 
-// operatorDefinitions returns the files, relative to the tree's root, from the module cache.
+// operatorDefinitions returns the files in the module cache, relative to the tree's root.
 func operatorDefinitions() ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
@@ -74,7 +75,7 @@ func operatorDefinitions() ([]string, error) {
 	return files, nil
 }
 
-// inTree is a path of the tree.
+// inTree returns a path in the tree.
 func inTree(elements ...string) string {
 	return filepath.Join(append([]string{kubetest.Root()}, elements...)...)
 }
@@ -101,7 +102,7 @@ func writeFile(t *testing.T, name, content string) (path string) {
 	return path
 }
 
-// tools are the paths of those that were asked for.
+// tools caches the paths of tools.
 var tools sync.Map
 
 // tool returns the path of a pinned tool.
@@ -121,7 +122,7 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// run runs a program and returns what it printed on both streams.
+// run runs a program and returns its combined output.
 func run(t *testing.T, program string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -131,13 +132,13 @@ func run(t *testing.T, program string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// helm runs Helm with nothing of the user's settings, as an administrator of the cluster.
+// helm runs Helm without the user's settings, as an administrator of the cluster.
 func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	return helmOf(t, "helm", args...)
 }
 
-// helmOf is the same for one of several Helms.
+// helmOf is helm with one of several versions of Helm.
 func helmOf(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
@@ -163,7 +164,7 @@ func mustHelm(t *testing.T, args ...string) string {
 	return out
 }
 
-// watchbill is the binary, built once.
+// watchbill returns the path of the binary, which it builds once.
 func watchbill(t *testing.T) string {
 	t.Helper()
 	program, err := builtBinary()

@@ -22,8 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// permutation is a set of values to render the chart with: those of charts/watchbill/ci, which `helm lint` and others take
-// from there too.
+// permutation is a set of values to render the chart with: a file of charts/watchbill/ci, which `helm lint` and other
+// tools use too.
 type permutation struct {
 	name      string
 	plain     bool // a cluster without the Prometheus operator
@@ -35,7 +35,7 @@ var (
 	rendered  []permutation
 )
 
-// permutations are all of them, rendered once. Each is in the namespace fleet, as the release watchbill.
+// permutations returns all of them, rendered once, in the namespace fleet, as the release watchbill.
 func permutations(t *testing.T) []permutation {
 	t.Helper()
 	rendering.Lock()
@@ -92,7 +92,7 @@ func documents(t *testing.T, manifests string) []string {
 	}
 }
 
-// objects returns what manifests hold. YAML that names a thing twice is refused.
+// objects returns the objects of manifests. Duplicate keys in YAML are errors.
 func objects(t *testing.T, manifests string) []*unstructured.Unstructured {
 	t.Helper()
 	var all []*unstructured.Unstructured
@@ -120,11 +120,11 @@ func find(t *testing.T, all []*unstructured.Unstructured, kind, name string) *un
 	return nil
 }
 
-// random are what is another in each rendering: tokens and passwords.
+// random matches what differs in each rendering: tokens and passwords.
 var random = regexp.MustCompile(`(?m)^(  (?:[a-z]+-)?(?:password|token|url): )[A-Za-z0-9+/]{40,}={0,2}$`)
 
-// TestGolden shows what the chart makes of values; `go test ./test/chart -update` writes it anew. The custom resource and the
-// dashboards are compared with their sources elsewhere.
+// TestGolden compares the chart's output with files; `go test ./test/chart -update` rewrites them. The custom resource
+// and the dashboards are compared with their sources elsewhere.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	for _, p := range permutations(t) {
@@ -163,7 +163,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestRendersAlike: but for random secrets, two renderings are the same, or each upgrade would restart what has not changed.
+// TestRendersAlike checks that two renderings are the same except for random secrets. Otherwise each upgrade would
+// restart unchanged Pods.
 func TestRendersAlike(t *testing.T) {
 	t.Parallel()
 	first, second := render(t), render(t)
@@ -187,7 +188,7 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
-// TestCustomResource: the chart's copy is the generated one.
+// TestCustomResource checks that the chart's copy is the generated one.
 func TestCustomResource(t *testing.T) {
 	t.Parallel()
 	sources, err := filepath.Glob(inTree("config", "crd", "bases", "*.yaml"))

@@ -18,17 +18,17 @@ import (
 	promparser "github.com/prometheus/prometheus/promql/parser"
 )
 
-// foreign are series that Prometheus itself makes, or the client library.
+// foreign are series made by Prometheus itself or the client library.
 var foreign = []string{"up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total", "go_goroutines"}
 
 var seriesName = regexp.MustCompile(`^watchbill[_:][a-z0-9_:]+$`)
 
-// knownSeries are the names of series in the program's source: what a metric of that name or a recording rule makes. Names
-// that are put together, of a beginning and a window, end in ratio or similar there.
+// knownSeries returns the names of series in the program's source: those of metrics and of recording rules. Names
+// composed of a prefix and a window end in ratio or similar there.
 func knownSeries(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
-	for _, folder := range []string{"internal/telemetry", "internal/rules", "controllers"} {
+	for _, folder := range []string{"internal/observe", "internal/report/rules", "controllers"} {
 		err := filepath.WalkDir(inTree(folder), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
@@ -59,7 +59,7 @@ func knownSeries(t *testing.T) map[string]bool {
 	return known
 }
 
-// checkExpression parses an expression, and looks up the series that it selects.
+// checkExpression parses an expression and checks that the series that it selects exist.
 func checkExpression(t *testing.T, where, expr string, known map[string]bool) {
 	t.Helper()
 	parsed, err := promparser.ParseExpr(expr)

@@ -79,15 +79,15 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// tlsServer is a PostgreSQL that speaks TLS.
+// tlsServer is a PostgreSQL with TLS.
 type tlsServer struct {
 	admin  string // the URL of its superuser, without TLS
 	folder string // of its data
 	issued int64
 }
 
-// newTLSServer starts a PostgreSQL whose role watchbill, which owns a database of its name, may come by TLS only, and with a
-// certificate of the clients' authority.
+// newTLSServer starts a PostgreSQL whose role watchbill, which owns a database of the same name, may connect only with
+// TLS and with a certificate of the clients' authority.
 func newTLSServer(t *testing.T, clients authority, password string) *tlsServer {
 	t.Helper()
 	s := &tlsServer{admin: newServer(t)}
@@ -105,7 +105,7 @@ func newTLSServer(t *testing.T, clients authority, password string) *tlsServer {
 	return s
 }
 
-// show has the server show a certificate of an authority's from the next connection on.
+// show makes the server use a certificate of an authority for new connections.
 func (s *tlsServer) show(t *testing.T, by authority, name string, until time.Time) {
 	t.Helper()
 	s.issued++
@@ -124,7 +124,7 @@ func (s *tlsServer) show(t *testing.T, by authority, name string, until time.Tim
 	}
 }
 
-// serial returns the serial number of the certificate that the server shows.
+// serial returns the serial number of the server's certificate.
 func (s *tlsServer) serial(t *testing.T) (int64, error) {
 	t.Helper()
 	u, err := url.Parse(s.admin)
@@ -147,14 +147,14 @@ func (s *tlsServer) serial(t *testing.T) (int64, error) {
 	if _, err := io.ReadFull(conn, answer); err != nil || answer[0] != 'S' {
 		return 0, fmt.Errorf("it does not speak TLS: %q, %w", answer, err)
 	}
-	secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // which certificate it is, is the question
+	secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test reads the certificate
 	if err := secured.HandshakeContext(t.Context()); err != nil {
 		return 0, err
 	}
 	return secured.ConnectionState().PeerCertificates[0].SerialNumber.Int64(), nil
 }
 
-// write puts a file into the server's folder that belongs to the server's account.
+// write writes a file owned by the server's account to the server's folder.
 func (s *tlsServer) write(t *testing.T, name string, content []byte) {
 	t.Helper()
 	folder, err := os.Stat(s.folder)

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestRefusals: values that are wrong are refused, with a message that names them.
+// TestRefusals checks that wrong values are rejected with a message that names them.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -96,7 +96,7 @@ func readSchema(t *testing.T) schema {
 	return s
 }
 
-// resolved follows a reference.
+// resolved resolves a reference.
 func (s schema) resolved(node schema) schema {
 	if name, ok := node["$ref"].(string); ok {
 		return s.under("$defs").under(strings.TrimPrefix(name, "#/$defs/"))
@@ -104,8 +104,8 @@ func (s schema) resolved(node schema) schema {
 	return node
 }
 
-// TestSchemaAndValues: every value has a place in the schema and a comment, every place in the schema a default, and
-// nothing else fits in.
+// TestSchemaAndValues checks that every value is in the schema and has a comment, that everything in the schema has a
+// default, and that the schema admits nothing else.
 func TestSchemaAndValues(t *testing.T) {
 	t.Parallel()
 	text := readFile(t, chartFile("values.yaml"))
@@ -146,7 +146,7 @@ func TestSchemaAndValues(t *testing.T) {
 			continue
 		}
 		if indent := len(line) - len(strings.TrimLeft(line, " ")); strings.HasSuffix(line, ":") && indent < len(lines[i+1])-len(strings.TrimLeft(lines[i+1], " ")) {
-			continue // a group, whose members are commented
+			continue // a group; its members have comments
 		}
 		if inside := slices.ContainsFunc([]string{"requests:", "limits:", "max_connections:", "grafana_dashboard:"}, func(name string) bool {
 			return strings.HasPrefix(strings.TrimSpace(line), name)
@@ -156,7 +156,7 @@ func TestSchemaAndValues(t *testing.T) {
 	}
 }
 
-// TestFlagsOfSchema: api.config takes the flags that the program has, but for those that the chart sets itself.
+// TestFlagsOfSchema checks that api.config accepts the program's flags, except those that the chart sets itself.
 func TestFlagsOfSchema(t *testing.T) {
 	t.Parallel()
 	set := []string{

@@ -14,30 +14,30 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Where the cases and their programs are; the command runs in the tree's root.
+// Paths of the cases and their programs, relative to the tree's root.
 const (
 	caseFolder    = "test/conformance/cases"
 	programFolder = "test/conformance/programs"
 	lockFolder    = "test/conformance/locks"
 )
 
-// libraryCase is a library in one configuration, and the scenarios that it goes through.
+// libraryCase is a library in one configuration, with its scenarios.
 type libraryCase struct {
 	Name      string            `yaml:"-"`
-	Library   string            `yaml:"library"` // the one that makes the spans
+	Library   string            `yaml:"library"` // the library that makes the spans
 	Version   string            `yaml:"version"`
-	With      string            `yaml:"with"` // what it instruments, for the table
+	With      string            `yaml:"with"` // the library that it instruments, for the table
 	Language  string            `yaml:"language"`
-	Packages  []string          `yaml:"packages"` // each with its exact version
+	Packages  []string          `yaml:"packages"` // with exact versions
 	Program   string            `yaml:"program"`
 	Env       map[string]string `yaml:"env"`
-	Logs      bool              `yaml:"logs"`    // its program exports logs too
-	Content   string            `yaml:"content"` // which switch turns content on
+	Logs      bool              `yaml:"logs"`    // whether its program exports logs too
+	Content   string            `yaml:"content"` // the setting that enables content
 	Scenarios yaml.Node         `yaml:"scenarios"`
 	scenarios []scenario
 }
 
-// scenario is what the program does, and what is to be recorded. What the mock counts is not said here.
+// scenario is what the program does, and what must be recorded, except for what the mock counts.
 type scenario struct {
 	name     string
 	Requests *int     `yaml:"requests"`
@@ -48,10 +48,10 @@ type scenario struct {
 	Status   string   `yaml:"status"` // of the request
 	Content  *bool    `yaml:"content"`
 	NotSent  []string `yaml:"not_sent"`
-	Because  string   `yaml:"because"` // why the library does not send that
+	Because  string   `yaml:"because"` // why the library does not send what it omits
 }
 
-// What can be left out by a library.
+// The facts that a library may omit.
 var omissions = []string{"input", "output", "cache_read", "cache_write", "reasoning", "content", "question", "agent", "user", "session", "tools", "status", "requests", "inferences", "spans"}
 
 const (
@@ -100,7 +100,7 @@ func loadCase(file string) (*libraryCase, error) {
 	return c, c.check()
 }
 
-// complete fills in what the scenario's name says.
+// complete sets the fields that follow from the scenario's name.
 func (s *scenario) complete() {
 	kind, _, _ := strings.Cut(s.name, "_")
 	set := func(field **string, value string) {
@@ -136,7 +136,7 @@ func (s *scenario) complete() {
 	}
 }
 
-// pinned are packages with an exact version: of Python, of npm, of Maven.
+// pinned matches packages with an exact version, of Python, npm and Maven.
 var pinned = map[string]*regexp.Regexp{
 	"python":     regexp.MustCompile(`^[\w.-]+(\[[\w,-]+\])?==[\w.!+-]+$`),
 	"javascript": regexp.MustCompile(`^(@[\w.-]+/)?[\w.-]+@\d+\.\d+\.\d+[\w.-]*$`),

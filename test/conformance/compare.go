@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/test/conformance/mock"
 )
 
-// recorded is what the server stored of a scenario.
+// recorded is what the server stored for a scenario.
 type recorded struct {
 	Inferences int         `json:"inferences"`
 	Agents     int         `json:"agents"`
@@ -20,16 +20,16 @@ type recorded struct {
 	Tokens     mock.Tokens `json:"tokens"`
 	Cost       int64       `json:"cost_nano_usd"`
 	Unpriced   bool        `json:"unpriced"`
-	Agent      []string    `json:"agent"` // of the requests, as are the others
+	Agent      []string    `json:"agent"` // of the requests, like the other fields
 	User       []string    `json:"user"`
 	Session    []string    `json:"session"`
 	Status     []string    `json:"status"`
 	Models     []string    `json:"models"`
 	Content    bool        `json:"content"`
-	Asked      bool        `json:"-"` // the input has the question
+	Asked      bool        `json:"-"` // whether the input has the question
 }
 
-// result is what came of a case.
+// result is the result of a case.
 type result struct {
 	*libraryCase
 	scenarios []outcome
@@ -54,7 +54,7 @@ func (r *result) verdict(err error) string {
 	return fmt.Sprintf("%d of %d scenarios right", len(r.scenarios)-wrong, len(r.scenarios))
 }
 
-// compare reads what was stored until it is right, or until it has had the time to be.
+// compare reads the stored executions until they are right or the time is over.
 func (l *lab) compare(ctx context.Context, s scenario, seen *observed, logs bool) (outcome, error) {
 	within := settleWithin
 	if logs {
@@ -130,7 +130,7 @@ func (l *lab) stored(ctx context.Context, executions []string) (recorded, error)
 	return got, rows.Err()
 }
 
-// faults compares what was recorded with the truth.
+// faults returns the differences between what was recorded and the truth.
 func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 	sent := attributesOf(seen)
 	omitted := func(what string) bool { return slices.Contains(s.NotSent, what) }
@@ -167,7 +167,7 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 	}
 	differs("inferences", got.Inferences, truth.Inferences, got.Inferences == truth.Inferences)
 	differs("requests", got.Requests, *s.Requests, got.Requests == *s.Requests)
-	tokens := true // they are right, so the cost is to be
+	tokens := true // the counts are right, so the cost must be
 	each := mock.Each()
 	plain := strconv.FormatInt(each.Input-each.CacheRead, 10)
 	if truth.Tokens.CacheWrite > 0 {
@@ -178,7 +178,7 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 		each.Input = embeds
 		delete(parts, "input")
 	}
-	if omitted("cache_read") { // its input is then the rest alone
+	if omitted("cache_read") { // then input excludes the cached
 		delete(parts, "input")
 	}
 	for _, kind := range []struct {

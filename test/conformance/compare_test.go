@@ -16,7 +16,7 @@ func TestFaults(t *testing.T) {
 	text := func(name, value string) *common.KeyValue {
 		return &common.KeyValue{Key: name, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: value}}}
 	}
-	truth := mock.Truth{Inferences: 1, Tokens: mock.Tokens{Input: 1237, Output: 2113, CacheRead: 431}, CostNanoUSD: 7}
+	truth := mock.Expected{Inferences: 1, Tokens: mock.Tokens{Input: 1237, Output: 2113, CacheRead: 431}, CostNanoUSD: 7}
 	right := recorded{
 		Inferences: 1, Requests: 1, Tokens: truth.Tokens, Cost: 7, Status: []string{"success"}, Content: true,
 	}

@@ -7,10 +7,10 @@ import (
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 )
 
-// attribute is a name and a value that was exported, as text.
+// attribute is an exported name and value, as text.
 type attribute struct{ name, value string }
 
-// attributesOf are all attributes of the exports' resources, scopes, spans and events.
+// attributesOf returns all attributes of the exports' resources, scopes, spans and events.
 func attributesOf(seen *observed) (all []attribute) {
 	add := func(from []*common.KeyValue) {
 		for _, a := range from {
@@ -35,7 +35,8 @@ func attributesOf(seen *observed) (all []attribute) {
 	return all
 }
 
-// recordsOf are the bodies and attributes of the exports' log records, which are evidence of content alone: counts are read from spans.
+// recordsOf returns the bodies and attributes of the exports' log records. They are evidence of content only: counts
+// are read from spans.
 func recordsOf(seen *observed) (all []attribute) {
 	for _, e := range seen.logs {
 		for _, resource := range e.request.GetResourceLogs() {
@@ -56,14 +57,14 @@ func textOf(v *common.AnyValue) string {
 	if s, ok := v.GetValue().(*common.AnyValue_StringValue); ok {
 		return s.StringValue
 	}
-	return fmt.Sprint(v) // numbers as they are, lists with all their entries
+	return fmt.Sprint(v) // numbers unchanged, lists with all their entries
 }
 
-// asked are attributes of what a call was asked, and of the messages that a step passes on. They can hold the counts of the
-// calls before it.
+// asked matches attributes with a call's input and with messages that a step passes on. They may contain the counts of
+// previous calls.
 var asked = regexp.MustCompile(`^(input\.value|(traceloop\.entity|gen_ai\.(task|workflow))\.(in|out)put|llm\.input_messages|gen_ai\.input|gen_ai\.prompt)`)
 
-// found is the name of an attribute that has a piece of the evidence, as a whole number or a text.
+// found returns the name of an attribute that contains a piece of the evidence as an integer or a text.
 func found(sent []attribute, evidence []string) string {
 	for _, e := range evidence {
 		if e == "" {

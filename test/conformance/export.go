@@ -20,21 +20,21 @@ import (
 
 const maxExport = 32 << 20
 
-// export is the body of one call of /v1/traces.
+// export is the body of a request to /v1/traces.
 type export struct {
 	request *collector.ExportTraceServiceRequest
 	status  int
 	message string // of a partial success or an error
 }
 
-// logsExport is the body of one call of /v1/logs.
+// logsExport is the body of a request to /v1/logs.
 type logsExport struct {
 	request *collectorlogs.ExportLogsServiceRequest
 	status  int
 	message string // likewise
 }
 
-// export keeps what a program sends and passes it on as it is.
+// export keeps what a program sends and forwards it unchanged.
 func (l *lab) export(w http.ResponseWriter, r *http.Request) {
 	body, answer, err := l.pass(w, r, "/v1/traces")
 	if err != nil {
@@ -56,7 +56,7 @@ func (l *lab) export(w http.ResponseWriter, r *http.Request) {
 	l.mu.Unlock()
 }
 
-// pass sends an export on as it is, and answers with the server's answer.
+// pass forwards an export unchanged and sends back the server's response.
 func (l *lab) pass(w http.ResponseWriter, r *http.Request, path string) (body []byte, answer serverAnswer, err error) {
 	if body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxExport)); err != nil {
 		return nil, answer, err
@@ -87,7 +87,7 @@ type serverAnswer struct {
 	body   []byte
 }
 
-// exportLogs keeps and passes on an export of logs, of which all programs send protobuf.
+// exportLogs keeps and forwards an export of logs, which all programs send as protobuf.
 func (l *lab) exportLogs(w http.ResponseWriter, r *http.Request) {
 	body, answer, err := l.pass(w, r, "/v1/logs")
 	if err != nil {
@@ -135,7 +135,7 @@ func decodeExport(header http.Header, body []byte) (export, error) {
 	if !strings.HasPrefix(header.Get("Content-Type"), "application/json") {
 		return e, proto.Unmarshal(body, e.request)
 	}
-	// OTLP's JSON has ids in hexadecimal, which protojson does not read.
+	// OTLP's JSON has hexadecimal ids, which protojson does not read.
 	var tree any
 	if err := json.Unmarshal(body, &tree); err != nil {
 		return e, err
@@ -164,12 +164,12 @@ func partial(header http.Header, answer []byte) string {
 		return fmt.Sprintf("%q", answer)
 	}
 	if said.GetPartialSuccess().GetRejectedSpans() == 0 {
-		return "" // a message alone is a hint
+		return "" // only a message is a hint
 	}
 	return said.GetPartialSuccess().GetErrorMessage()
 }
 
-// otlpJSON is the export as OTLP's JSON, without stack traces but for their causes.
+// otlpJSON returns the export as OTLP JSON. Of stack traces it keeps only the causes.
 func (e export) otlpJSON() (any, error) {
 	encoded, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(e.request)
 	if err != nil {
@@ -191,10 +191,10 @@ func (e export) otlpJSON() (any, error) {
 	return tree, nil
 }
 
-// causes are the lines of a stack of Java's that name its causes.
+// causes matches the lines of a Java stack trace that name its causes.
 var causes = regexp.MustCompile(`\nCaused by: [^\n]*`)
 
-// rewriteIDs changes the ids of spans and traces, and leaves of stack traces only the causes.
+// rewriteIDs changes the ids of spans and traces, and keeps only the causes of stack traces.
 func rewriteIDs(tree any, rewrite func(string) string) {
 	switch t := tree.(type) {
 	case []any:
@@ -218,8 +218,8 @@ func rewriteIDs(tree any, rewrite func(string) string) {
 	}
 }
 
-// spans are the ids of the executions that the spans in the exports can become. Those of a trace are not enough: some
-// instrumentations leave the span of a failed run open, and what comes after is in its trace.
+// spans returns the ids of the executions that the exports' spans may become. A trace's id is not sufficient: some
+// instrumentations leave the span of a failed run open, so that what follows is in its trace.
 func (o *observed) spans() []string {
 	var ids []string
 	for _, e := range o.exports {

@@ -17,19 +17,19 @@ import (
 
 const installWithin = 15 * time.Minute
 
-// environment is where a program runs, and by which command.
+// environment is the folder and command of a program.
 type environment struct {
 	folder  string
 	command []string
 }
 
-// base is what each program of a language needs to export its spans.
+// base is what each program of a language needs to export spans.
 var base = map[string][]string{
 	"python": {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"},
 	"java":   {"io.opentelemetry:opentelemetry-sdk:1.68.0", "io.opentelemetry:opentelemetry-exporter-otlp:1.68.0"},
 }
 
-// prepare installs what a case needs, unless the cache has it. A lock pins all that comes with the case's own packages.
+// prepare installs what a case needs unless it is cached. A lock file pins all dependencies of the case's packages.
 func prepare(ctx context.Context, c *libraryCase, renew bool) (environment, error) {
 	cache, err := cacheFolder()
 	if err != nil {
@@ -51,7 +51,7 @@ func prepare(ctx context.Context, c *libraryCase, renew bool) (environment, erro
 		logf("%s: installing …", c.Name)
 		ctx, cancel := context.WithTimeout(ctx, installWithin)
 		defer cancel()
-		if err := os.RemoveAll(folder); err != nil { // of an installation that was cut short
+		if err := os.RemoveAll(folder); err != nil { // of an interrupted installation
 			return environment{}, err
 		}
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -109,7 +109,7 @@ func install(ctx context.Context, c *libraryCase, folder string, packages []stri
 	return installJava(ctx, folder, append(base["java"], packages...))
 }
 
-// installJava lets Maven find the jars, and keeps their paths.
+// installJava downloads the jars with Maven and stores their paths.
 func installJava(ctx context.Context, folder string, packages []string) error {
 	var pom strings.Builder
 	pom.WriteString(`<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>` +
@@ -126,7 +126,7 @@ func installJava(ctx context.Context, folder string, packages []string) error {
 	return err
 }
 
-// launcher puts the programs beside what they import, and says how to run one.
+// launcher copies the programs beside their dependencies and returns how to run one.
 func launcher(ctx context.Context, c *libraryCase, folder string) (environment, error) {
 	programs, err := os.ReadDir(programFolder)
 	if err != nil {
@@ -169,7 +169,7 @@ func output(ctx context.Context, folder, program string, args ...string) ([]byte
 	return out, err
 }
 
-// cacheFolder is where hack/tool keeps what it builds.
+// cacheFolder returns the folder in which hack/tool keeps its builds.
 func cacheFolder() (string, error) {
 	if folder := os.Getenv("WATCHBILL_CACHE"); folder != "" {
 		return folder, nil

@@ -23,16 +23,17 @@ import (
 
 const (
 	programWithin = 4 * time.Minute
-	settleWithin  = 15 * time.Second // parents that come late move names and counts within seconds, and runs wait for their calls
+	settleWithin  = 15 * time.Second // late parents change names and counts, and runs wait for their calls
 	joinWithin    = 15 * time.Second // content of log records is joined seconds after the last record
 )
 
-// lab is what programs run against: the mock of the providers, and a proxy before the server that keeps each export.
+// lab is the environment of the programs: the mock of the providers, and a proxy in front of the server that keeps each
+// export.
 type lab struct {
 	mock     *mock.Server
 	http     *http.Server
 	url      string
-	server   string // watchbill's
+	server   string // of watchbill
 	database *pgx.Conn
 	done     chan error
 
@@ -42,12 +43,12 @@ type lab struct {
 	seen    map[string]*observed
 }
 
-// observed is what came while a scenario ran.
+// observed is what was received while a scenario ran.
 type observed struct {
-	truth   mock.Truth
+	truth   mock.Expected
 	exports []export
 	logs    []logsExport
-	outcome string // what the program says of it: ok, or an error's text
+	outcome string // the program's result: ok, or an error's text
 }
 
 func newLab(ctx context.Context, server, database string) (*lab, error) {
@@ -89,12 +90,12 @@ func (l *lab) begin(name string) {
 	l.mock.Begin(name)
 }
 
-// ended keeps how a scenario went, once its spans were flushed.
+// ended records the outcome of a scenario after its spans were flushed.
 func (l *lab) ended(_ http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if o := l.seen[r.PathValue("name")]; o != nil {
-		o.truth, o.outcome = l.mock.Truth(), r.URL.Query().Get("outcome")
+		o.truth, o.outcome = l.mock.Expected(), r.URL.Query().Get("outcome")
 	}
 }
 
@@ -142,7 +143,7 @@ func (l *lab) runProgram(ctx context.Context, c *libraryCase, env environment) (
 		args = append(args, s.name)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a program's own children end with it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the program's children end with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Dir = env.folder

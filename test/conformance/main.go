@@ -1,6 +1,7 @@
-// Command conformance checks that real libraries are recorded as what they did. Each case installs libraries of exact
-// versions, outside the tree, and runs a small program that calls a mock of the providers' APIs. The program exports its
-// spans with OpenTelemetry's own SDK to `watchbill serve`, and what was recorded is compared with what the mock counted.
+// Command conformance checks that Watchbill records what real libraries did. Each case installs libraries of exact
+// versions, outside the tree, and runs a small program that calls a mock of the providers' APIs. The program exports
+// its spans with OpenTelemetry's SDK to `watchbill serve`, and what was recorded is compared with what the mock
+// counted.
 //
 //	go run ./test/conformance                       every case; renews the table in docs/opentelemetry.md
 //	go run ./test/conformance -run openai           those whose names match
@@ -38,11 +39,11 @@ func logf(format string, args ...any) {
 
 type options struct {
 	wanted *regexp.Regexp
-	record string // a folder; empty: nothing is recorded
+	record string // a folder; empty to record nothing
 	lock   bool
 	list   bool
-	keep   bool   // the table as it is
-	binary string // empty: it is built
+	keep   bool   // do not change the table
+	binary string // built if empty
 }
 
 func command(args []string) error {
@@ -92,7 +93,7 @@ func run(ctx context.Context, cases []*libraryCase, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs as another
+	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs as another user
 		return err
 	}
 	binary := o.binary

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// recording is a scenario as the corpus of recorded exports keeps it.
+// recording is a scenario in the format of the corpus of recorded exports.
 type recording struct {
 	Run      string         `json:"run"`
 	Scenario string         `json:"scenario"`
@@ -19,10 +19,10 @@ type recording struct {
 	Exports  []any          `json:"exports"`
 }
 
-// short are the corpus' names of the kinds of tokens.
+// short maps kinds of tokens to their names in the corpus.
 var short = map[string]string{"input": "i", "output": "o", "cache_read": "cr", "cache_write": "cw", "reasoning": "r"}
 
-// record writes what was exported and what is to be recorded of it.
+// record writes what was exported and what must be recorded of it.
 func record(folder string, r *result, seen map[string]*observed, env environment) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

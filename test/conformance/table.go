@@ -14,7 +14,7 @@ const (
 	tableEnd   = "<!-- conformance: end -->"
 )
 
-// renewTable writes the rows of the cases that ran. The rows of the others stay.
+// renewTable writes the rows of the cases that ran and keeps the others.
 func renewTable(results []result) error {
 	content, err := os.ReadFile(filepath.FromSlash(tableFile))
 	if err != nil {
@@ -41,7 +41,7 @@ func renewTable(results []result) error {
 	var table strings.Builder
 	table.WriteString("\n| case | library and version | with | recorded as it was | not sent by the library | content |\n|---|---|---|---|---|---|\n")
 	for _, c := range cases {
-		if line, ok := rows[c.Name]; ok { // rows of cases that are gone go too
+		if line, ok := rows[c.Name]; ok { // rows of removed cases are dropped
 			table.WriteString(line + "\n")
 		}
 	}

@@ -13,21 +13,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 var update = flag.Bool("update", false, "write the names of the scenarios that are recorded wrongly to "+wrongFile)
 
-// wrongFile names the scenarios that are recorded otherwise than they happened, each with the reason after a #.
+// wrongFile lists the scenarios that are not recorded as they happened, each with the reason after a #.
 const wrongFile = "testdata/wrong.txt"
 
-// feeders is how many scenarios are exported at the same time.
+// feeders is the number of scenarios exported concurrently.
 const feeders = 8
 
-// TestCorpus exports every scenario as it was recorded, settles what was stored, and compares each scenario's rows with what
-// happened. The scenarios that differ must be exactly those that wrongFile names.
+// TestCorpus exports every scenario as recorded, settles what was stored, and compares each scenario's rows with what
+// happened. Exactly the scenarios in wrongFile must differ.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	scenarios := loadScenarios(t)
@@ -122,7 +122,7 @@ func readWrong(t *testing.T) map[string]string {
 	return wrong
 }
 
-// writeWrong keeps the reasons that are there.
+// writeWrong writes the file and keeps existing reasons.
 func writeWrong(t *testing.T, wrong map[string]string) {
 	t.Helper()
 	reasons := readWrong(t)

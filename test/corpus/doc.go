@@ -1,3 +1,3 @@
-// Package corpus feeds recorded exports of real instrumentations through the product, and compares what it stored with what
-// really happened.
+// Package corpus sends recorded exports of real instrumentations through the product, and compares what it stored with
+// what really happened.
 package corpus

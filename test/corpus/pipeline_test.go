@@ -10,15 +10,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/ledger"
-	"github.com/watchbill/watchbill/internal/otlp"
-	"github.com/watchbill/watchbill/internal/postgres"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/execution/ledger"
+	"github.com/watchbill/watchbill/internal/execution/otlp"
+	"github.com/watchbill/watchbill/internal/execution/prices"
+	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
 const day = 24 * time.Hour
 
-// pipeline is all that an export goes through.
+// pipeline is everything that processes an export.
 type pipeline struct {
 	traces *otlp.Traces
 	store  *postgres.Executions
@@ -48,9 +49,9 @@ func newPipeline(t *testing.T) *pipeline {
 	store := postgres.NewExecutions(db, postgres.ExecutionRetention{
 		Executions: 30 * day, Minutes: 2 * day, Quarters: 35 * day, Hours: 400 * day, Days: 2000 * day,
 	}, time.Now)
-	store.PriceBy(func(e *execution.Execution) { execution.DefaultPrices().Price(e) })
+	store.PriceBy(func(e *execution.Execution) { prices.Default().Price(e) })
 	l := ledger.New(ledger.Options{
-		Store: store, Prices: execution.DefaultPrices, Keep: 30 * day, Observer: nobody{}, Log: zap.NewNop(), Now: time.Now,
+		Store: store, Prices: prices.Default, Keep: 30 * day, Observer: nobody{}, Log: zap.NewNop(), Now: time.Now,
 		MaxRows: ledger.DefaultRows, MaxBytes: ledger.DefaultBytes,
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -65,7 +66,7 @@ func newPipeline(t *testing.T) *pipeline {
 	return &pipeline{otlp.New(otlp.Options{Ledger: l}), store, pool}
 }
 
-// ensureDays makes the partitions that the scenarios' times need.
+// ensureDays creates the partitions for the scenarios' times.
 func (p *pipeline) ensureDays(t *testing.T, now time.Time) {
 	t.Helper()
 	if err := p.store.EnsureDays(t.Context(), now.Add(-day)); err != nil {
@@ -73,7 +74,7 @@ func (p *pipeline) ensureDays(t *testing.T, now time.Time) {
 	}
 }
 
-// settle has the store look at all that waits until that changes nothing, and then as if it had waited long enough.
+// settle settles the stored executions until nothing changes, and then as if the maximum wait were over.
 func (p *pipeline) settle(t *testing.T) {
 	t.Helper()
 	for _, since := range []string{"since", "since", "since - interval '1 day'"} {
@@ -120,7 +121,7 @@ type row struct {
 	tokens                             [5]int64 // in the order of tokenKinds
 }
 
-// stored returns the rows by their scenario's index.
+// stored returns the rows by scenario index.
 func (p *pipeline) stored(t *testing.T) map[int][]row {
 	t.Helper()
 	found := map[int][]row{}
@@ -145,7 +146,7 @@ func (p *pipeline) stored(t *testing.T) map[int][]row {
 	return found
 }
 
-// checkRollups wants the rollups to be what the rows add up to.
+// checkRollups checks that the rollups equal the totals of the rows.
 func (p *pipeline) checkRollups(t *testing.T) {
 	t.Helper()
 	const measures = `sum(tokens_used) AS tokens, sum(COALESCE(cost_nano_usd, 0)) AS cost`

@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// scenario is what a program did with one library, what that exported, and what should be stored.
+// scenario is what a program did with one library, what the library exported, and what should be stored.
 type scenario struct {
 	Run      string            `json:"run"`
 	Scenario string            `json:"scenario"`
 	Want     truth             `json:"want"`
-	NotSent  []string          `json:"not_sent"` // what of it the library leaves out
+	NotSent  []string          `json:"not_sent"` // the facts that the library omits
 	Exports  []json.RawMessage `json:"exports"`
 
-	bodies [][]byte // the exports as they are sent
+	bodies [][]byte // the exports as sent
 }
 
-// truth is what the mock server saw, and what the program set. Nil and empty: the scenario does not say.
+// truth is what the mock server saw and what the program set. Nil and empty fields are not checked.
 type truth struct {
 	Inferences  int              `json:"inferences"`
 	Requests    int              `json:"requests"`
 	Tokens      map[string]int64 `json:"tokens"`
-	CostNanoUSD *int64           `json:"cost_nano_usd"` // nil: the model has no price, or another one than the mock knows
+	CostNanoUSD *int64           `json:"cost_nano_usd"` // nil if there is no price or the mock's differs
 	Agent       string           `json:"agent"`         // of the requests
 	User        string           `json:"user"`
 	Session     string           `json:"session"`
@@ -66,10 +66,10 @@ func loadScenarios(t *testing.T) (all []scenario) {
 	return all
 }
 
-// apart is how far apart in time the scenarios are.
+// apart is the time between scenarios.
 const apart = time.Minute
 
-// isolate gives a scenario times, trace ids and a process of its own, so that nothing can relate it to another one. Its last
+// isolate gives a scenario separate times, trace ids and a process, so that nothing relates it to another one. Its last
 // span ends shortly before now.
 func (s *scenario) isolate(t *testing.T, index int, now time.Time) {
 	t.Helper()
@@ -115,7 +115,7 @@ func (s *scenario) isolate(t *testing.T, index int, now time.Time) {
 	}
 }
 
-// tracePrefix begins the ids of a scenario's traces.
+// tracePrefix returns the prefix of the ids of a scenario's traces.
 func tracePrefix(index int) string { return fmt.Sprintf("%08x", index+1) }
 
 func nanosOf(name string, value any) (nanos int64, is bool) {
@@ -127,7 +127,7 @@ func nanosOf(name string, value any) (nanos int64, is bool) {
 	return nanos, err == nil && nanos > 0
 }
 
-// walk replaces every member of every object in a tree.
+// walk replaces the value of every member of every object in a tree.
 func walk(tree any, replace func(name string, value any) any) {
 	switch node := tree.(type) {
 	case map[string]any:
@@ -143,17 +143,17 @@ func walk(tree any, replace func(name string, value any) any) {
 	}
 }
 
-// tokenKinds are the kinds of tokens, and what NotSent calls each.
+// tokenKinds are the kinds of tokens with their names in NotSent.
 var tokenKinds = []struct{ name, short string }{
 	{"input", "i"}, {"output", "o"}, {"cache_read", "cr"}, {"cache_write", "cw"}, {"reasoning", "r"},
 }
 
-// compare says in which respects the rows differ from the truth.
-func (s *scenario) compare(rows []row) (faults []fault) {
+// compare returns the differences between the rows and the truth.
+func (s *scenario) compare(rows []row) (faults []mismatch) {
 	sent := func(what string) bool { return !slices.Contains(s.NotSent, what) }
 	differ := func(what string, want, got any) {
 		if fmt.Sprint(want) != fmt.Sprint(got) {
-			faults = append(faults, fault{what, fmt.Sprint(want), fmt.Sprint(got)})
+			faults = append(faults, mismatch{what, fmt.Sprint(want), fmt.Sprint(got)})
 		}
 	}
 	got := map[string]int64{}

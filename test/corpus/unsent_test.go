@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// unsentFile names what scenarios' exports do not have, so that nobody can record it: scenario: facts # reason. Each is checked: what
-// is recorded after all, or found in the export, may not be named.
+// unsentFile lists facts that scenarios' exports lack, so that they cannot be recorded, in lines of the form "scenario:
+// facts # reason". Each line is checked: a fact that is recorded or found in the export may not be listed.
 const unsentFile = "testdata/unsent.txt"
 
-// fault is a fact that is recorded otherwise than it happened.
-type fault struct{ what, want, got string }
+// fault is a fact that is not recorded as it happened.
+type mismatch struct{ what, want, got string }
 
-func (f fault) String() string { return fmt.Sprintf("%s: want %s, got %s", f.what, f.want, f.got) }
+func (f mismatch) String() string { return fmt.Sprintf("%s: want %s, got %s", f.what, f.want, f.got) }
 
 // readUnsent returns the facts by scenario.
 func readUnsent(t *testing.T) map[string][]string {
@@ -43,9 +43,9 @@ func readUnsent(t *testing.T) map[string][]string {
 	return unsent
 }
 
-// argue returns what is wrong, and what is left out because the export does not have it. A claim that it does not is wrong if the fact
-// is recorded, or if the export has it.
-func (s *scenario) argue(faults []fault, unsent []string, rows []row) (wrong, left []string) {
+// argue returns what is wrong, and what is excused because the export lacks it. An excuse is wrong if the fact is
+// recorded, or if the export has it.
+func (s *scenario) argue(faults []mismatch, unsent []string, rows []row) (wrong, left []string) {
 	for _, f := range faults {
 		switch {
 		case !slices.Contains(unsent, f.what):
@@ -57,23 +57,24 @@ func (s *scenario) argue(faults []fault, unsent []string, rows []row) (wrong, le
 		}
 	}
 	for _, what := range unsent {
-		if !slices.ContainsFunc(faults, func(f fault) bool { return f.what == what }) {
+		if !slices.ContainsFunc(faults, func(f mismatch) bool { return f.what == what }) {
 			wrong = append(wrong, fmt.Sprintf("%s is recorded: take it out of %s", what, unsentFile))
 		}
 	}
 	return wrong, left
 }
 
-// saysCall matches attributes that say that a span is a call of a model.
+// saysCall matches attributes that mark a span as a call of a model.
 var saysCall = regexp.MustCompile(`"key":"(gen_ai\.operation\.name|llm\.request\.type|openinference\.span\.kind)","value":\{"stringValue":"(?i:chat|text_completion|generate_content|completion|embeddings|llm|embedding)"`)
 
-// countWords are in the names of attributes that count tokens.
+// countWords occur in the names of attributes that count tokens.
 var countWords = map[string]string{
 	"input": `input_tokens|prompt_tokens|count\.prompt`, "output": "output|completion", "cache_read": "cache", "cache_write": "cache", "reasoning": "reason",
 }
 
-// evidence reports whether the export has a fact: as many spans of calls as there were, or the count itself as an attribute.
-func (s *scenario) evidence(f fault, rows []row) bool {
+// evidence reports whether the export has a fact: as many spans of calls as there were, or the count itself as an
+// attribute.
+func (s *scenario) evidence(f mismatch, rows []row) bool {
 	export, err := json.Marshal(s.Exports)
 	if err != nil {
 		return true

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
-	"github.com/watchbill/watchbill/internal/desired"
+	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
 // The guide's examples can work.

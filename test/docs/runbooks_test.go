@@ -11,9 +11,9 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
 // Each alert has a runbook and stands in the index, and each runbook is of an alert.
@@ -148,7 +148,7 @@ func TestQueries(t *testing.T) {
 func knownSeries(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
-	for _, folder := range []string{"internal/telemetry", "controllers"} {
+	for _, folder := range []string{"internal/observe", "controllers"} {
 		walk(t, folder, func(path string) {
 			if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return

@@ -16,8 +16,8 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// testAgreement compares a report with what Prometheus scraped in the same window. What was counted between the window's edge
-// and the scrape before or after it may be in one and not in the other; nothing else may.
+// testAgreement compares a report with what Prometheus scraped in the same window. Only what was counted between an
+// edge of the window and the nearest scrapes may be in just one of them.
 func testAgreement(t *testing.T, r *release) {
 	needMonitoring(t)
 	from := time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
@@ -67,7 +67,7 @@ func testAgreement(t *testing.T, r *release) {
 	}
 }
 
-// increase returns by how much counters rose in a window at the least (between the outermost scrapes in it) and at the most
+// increase returns the minimum increase of counters in a window (between the outermost scrapes in it) and the maximum
 // (between those around it).
 func increase(ctx context.Context, series string, from, to time.Time) (least, most float64, err error) {
 	const edge = 20 * time.Second

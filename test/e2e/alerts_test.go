@@ -17,11 +17,11 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// firesWithin is how long an alert by burn rate may take, when all writes fail: two evaluations, one a minute, and the two
-// minutes for which it must hold; and what Prometheus and its operator need to read the rules.
+// firesWithin limits the time until a burn-rate alert fires if all writes fail: two evaluations, one a minute, the two
+// minutes for which it must hold, and the time for Prometheus and its operator to load the rules.
 const firesWithin = 6 * time.Minute
 
-// testMonitored: Prometheus scrapes all, takes the chart's rules, and figures move.
+// testMonitored checks that Prometheus scrapes all targets and loads the chart's rules, and that metrics change.
 func testMonitored(t *testing.T, r *release, _ visitor) {
 	needMonitoring(t)
 	eventually(t, 90*time.Second, "Prometheus scrapes two replicas and two controllers", func(ctx context.Context) error {
@@ -56,7 +56,7 @@ func testMonitored(t *testing.T, r *release, _ visitor) {
 	})
 }
 
-// errOrNil makes an error that is nil one that can be wrapped.
+// errOrNil returns an error that can be wrapped, also for nil.
 func errOrNil(err error) error {
 	if err == nil {
 		return errNothing
@@ -64,7 +64,7 @@ func errOrNil(err error) error {
 	return err
 }
 
-// accepted returns nil if the Prometheus operator says of a rule, as it is now, that a Prometheus takes it.
+// accepted returns nil if the Prometheus operator reports that a Prometheus accepts the current generation of a rule.
 func accepted(ctx context.Context, key client.ObjectKey) error {
 	rule := &unstructured.Unstructured{}
 	rule.SetAPIVersion("monitoring.coreos.com/v1")
@@ -89,7 +89,7 @@ func accepted(ctx context.Context, key client.ObjectKey) error {
 
 var errNothing = fmt.Errorf("no error")
 
-// strictName is another in each run, as Prometheus remembers what was recorded for the last.
+// strictName differs in each run, since Prometheus still has the recorded series of the previous one.
 var strictName = "strict-" + strconv.FormatInt(time.Now().Unix(), 36)
 
 func applyStrict(t *testing.T, r *release) {
@@ -97,13 +97,13 @@ func applyStrict(t *testing.T, r *release) {
 	applied(t, "strict.yaml", r.namespace, "@NAME@", strictName)
 }
 
-// testAlerts takes the database away for as long as an objective's alert takes to wake somebody.
+// testAlerts stops the database until an objective's alert fires.
 func testAlerts(t *testing.T, r *release, v visitor) {
 	needMonitoring(t)
 	applyStrict(t, r)
 	applied(t, "route.yaml", r.namespace, "@LABEL@", "team")
 	conditionIs(t, 30*time.Second, r.namespace, strictName, v1alpha1.ConditionRulesInstalled, "True", v1alpha1.ReasonInstalled)
-	if cluster.ours { // others' operators need not say it
+	if cluster.ours { // other operators may not report it
 		eventually(t, 30*time.Second, "the operator says that Prometheus takes the rules", func(ctx context.Context) error {
 			return accepted(ctx, client.ObjectKey{Namespace: r.namespace, Name: strictName + "-report"})
 		})
@@ -112,7 +112,7 @@ func testAlerts(t *testing.T, r *release, v visitor) {
 		if _, err := rules(ctx, r.namespace, strictName+"-report"); err != nil {
 			return err
 		}
-		// The normal, before it is otherwise.
+		// The usual value, before the fault.
 		events, err := number(ctx, fmt.Sprintf("watchbill:objective_events:increase5m{report=%q,report_namespace=%q}", strictName, r.namespace))
 		if err == nil && events == 0 {
 			err = fmt.Errorf("%.0f events", events)
@@ -165,15 +165,15 @@ func testAlerts(t *testing.T, r *release, v visitor) {
 		}
 		return err
 	})
-	// Its Pod has kept on asking for it.
+	// Its Pod has retried.
 	r.madeLate(t, due)
 }
 
-// resolvesWithin is how long an alert by burn rate goes on after its fault: the share of errors must leave the window of five
-// minutes, and it is kept for ten. The rest is for what evaluates and sends.
+// resolvesWithin limits the time until a burn-rate alert resolves after its fault: the errors must leave the window of
+// five minutes, and the alert is kept for ten. The rest is for evaluation and notification.
 const resolvesWithin = 18 * time.Minute
 
-// testResolved waits for the end of the alert that testAlerts has seen to fire.
+// testResolved waits until the alert of testAlerts resolves.
 func testResolved(t *testing.T, _ *release, v visitor) {
 	if testing.Short() {
 		t.Skip("an alert by burn rate takes a quarter of an hour to resolve")
@@ -184,7 +184,8 @@ func testResolved(t *testing.T, _ *release, v visitor) {
 	})
 }
 
-// pollsGoOn: agents' polls are answered from memory, but for those whose work had just changed when the database went.
+// pollsGoOn checks that polls are served from memory, except those of agents whose deployments changed just before the
+// database stopped.
 func pollsGoOn(t *testing.T, v visitor) {
 	t.Helper()
 	before, err := v.look(t.Context())

@@ -16,19 +16,19 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// api is the API as a person reaches it: by a forwarded port.
+// api is the API as a person uses it, through a forwarded port.
 type api struct{ url, token string }
 
-// api forwards a port to one of the replicas, for an administrator.
+// api forwards a port to one of the replicas and uses the admin token.
 func (r *release) api(t *testing.T) api {
 	t.Helper()
 	return api{forward(t, r.namespace, "service/"+releaseName+"-api", 8080), r.token(t, "admin")}
 }
 
-// as is the same API for somebody else.
+// as returns the same API with another token.
 func (a api) as(token string) api { return api{a.url, token} }
 
-// ask makes a request; to may be nil. An answer that is an error is not one here.
+// ask sends a request; to may be nil. An error response is not an error.
 func (a api) ask(ctx context.Context, method, path string, body, to any) (status int, text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -58,7 +58,7 @@ func (a api) ask(ctx context.Context, method, path string, body, to any) (status
 	return response.StatusCode, string(answer), err
 }
 
-// must makes a request that is to succeed.
+// must sends a request that has to succeed.
 func (a api) must(t *testing.T, method, path string, body, to any) {
 	t.Helper()
 	if status, text, err := a.ask(t.Context(), method, path, body, to); err != nil || status >= http.StatusMultipleChoices {

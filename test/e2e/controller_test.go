@@ -27,7 +27,7 @@ func leader(ctx context.Context, namespace string) (string, error) {
 	return pod, nil
 }
 
-// deleteLeader takes the controller that leads away at once.
+// deleteLeader deletes the Pod of the leading controller immediately.
 func deleteLeader(t *testing.T, r *release) {
 	t.Helper()
 	before, err := leader(t.Context(), r.namespace)

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// TestDisruptions restarts and kills, while a fleet polls, deploys and logs executions.
+// TestDisruptions restarts and kills components while a fleet polls, deploys and sends executions.
 func TestDisruptions(t *testing.T) {
 	t.Parallel()
 	r := another(t, "watchbill-e2e-disruptions", "--set-json", `gateway.agents=[{"name":"parrot","types":["*"],"kind":"echo"}]`)
@@ -71,7 +71,7 @@ func TestDisruptions(t *testing.T) {
 	r.kept(t, log, "edge")
 }
 
-// answerWithout has an AI agent run while there is no database. It answers all the same, and its runs are stored once there is.
+// answerWithout runs an AI agent without the database. The runs succeed, and are stored when the database is back.
 func answerWithout(t *testing.T, r *release) {
 	t.Helper()
 	const runs = 20
@@ -116,7 +116,7 @@ func (r *release) complete(t *testing.T) {
 	})
 }
 
-// settle waits until all goes on: polls, deployments, executions.
+// settle waits until polls, deployments and executions continue.
 func settle(t *testing.T, v visitor) {
 	t.Helper()
 	before := atWork(t, v)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestDown stops the API: an alert fires, reaches somebody, and resolves when the API is back.
+// TestDown stops the API: an alert fires, is delivered, and resolves when the API is back.
 func TestDown(t *testing.T) {
 	t.Parallel()
 	needMonitoring(t)

@@ -12,22 +12,22 @@ import (
 
 const (
 	previousVersion = "0.1.0"
-	// previousCommit is what that release was made of.
+	// previousCommit is the commit of that release.
 	previousCommit = "450902fa357622876acf8de9e1c4b9ea1466c881"
 )
 
-// edition is a chart and the image that goes with it.
+// edition is a chart with its image.
 type edition struct{ chart, image string }
 
 func current() edition { return edition{root + "/charts/watchbill", cluster.product} }
 
-// previous is the release before, which users upgrade from.
+// previous returns the previous release, from which users upgrade.
 func previous() edition {
 	return edition{"testdata/watchbill-" + previousVersion + ".tgz", cluster.previous}
 }
 
-// sourceOfPrevious takes the release before out of the repository's history. A clone without history has none: its chart is
-// tried all the same, with this tree's program. The folder is the caller's to remove.
+// sourceOfPrevious extracts the previous release from the repository's history. A clone without history lacks it; then
+// its chart is tested with this tree's program. The caller must remove the folder.
 func sourceOfPrevious(ctx context.Context) (folder string, there bool, err error) {
 	if !hasCommit(ctx, previousCommit) {
 		fmt.Printf("e2e: %s is not in this clone: the chart %s is tried with the program of this tree\n", previousCommit, previousVersion)
@@ -49,7 +49,7 @@ func hasCommit(ctx context.Context, commit string) bool {
 	return err == nil
 }
 
-// imageValues are Helm's arguments for having an image at a place among the values.
+// imageValues returns Helm's arguments that set an image at a path of the values.
 func imageValues(path, image string) []string {
 	slash := strings.LastIndex(image, "/") + 1
 	name, tag, _ := strings.Cut(image[slash:], ":")

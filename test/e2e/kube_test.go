@@ -20,16 +20,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// ownedLabel is on the namespaces that the tests made.
+// ownedLabel marks the namespaces that the tests created.
 const ownedLabel = "watchbill-e2e"
 
-// definition is the name of Watchbill's own.
+// definition is the name of Watchbill's CustomResourceDefinition.
 const definition = "monitoringreports.monitoring.watchbill.dev"
 
-// checkWithin is how long one look may take.
+// checkWithin limits one check.
 const checkWithin = 20 * time.Second
 
-// eventually waits for something to come about, and fails the test with what was missing if it does not in time.
+// eventually waits until check returns nil, and fails the test with its last error after within.
 func eventually(t *testing.T, within time.Duration, what string, check func(ctx context.Context) error) {
 	t.Helper()
 	began := time.Now()
@@ -50,7 +50,7 @@ func eventually(t *testing.T, within time.Duration, what string, check func(ctx 
 	}
 }
 
-// kubectl returns what kubectl prints.
+// kubectl returns the output of kubectl.
 func kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	out, err := tryKubectl(t.Context(), stdin, args...)
@@ -73,7 +73,7 @@ func tryKubectl(ctx context.Context, stdin string, args ...string) (string, erro
 
 var forwarded = regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:\d+)`)
 
-// forward makes a port of a Pod or Service reachable, and returns its URL.
+// forward forwards a port of a Pod or Service and returns its URL.
 func forward(t *testing.T, namespace, target string, port int) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -117,7 +117,7 @@ func forward(t *testing.T, namespace, target string, port int) string {
 	return ""
 }
 
-// pods returns a namespace's Pods by a selector.
+// pods returns the Pods of a namespace that match a selector.
 func pods(ctx context.Context, t *testing.T, namespace, selector string) []corev1.Pod {
 	t.Helper()
 	list, err := cluster.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
@@ -139,7 +139,7 @@ func isReady(pod corev1.Pod) bool {
 	return false
 }
 
-// makeNamespace makes one that admits restricted Pods alone. It goes with the test.
+// makeNamespace creates a namespace that admits restricted Pods only. It is deleted when the test ends.
 func makeNamespace(t *testing.T, name string) {
 	t.Helper()
 	labels := map[string]string{ownedLabel: "true", "pod-security.kubernetes.io/enforce": "restricted"}
@@ -159,8 +159,8 @@ func makeNamespace(t *testing.T, name string) {
 	})
 }
 
-// sweepUp removes what an interrupted run has left. It touches nothing else: where there are MonitoringReports of
-// others', the tests are not run.
+// sweepUp removes what an interrupted run left. It changes nothing else: if the cluster has other MonitoringReports,
+// the tests are not run.
 func sweepUp(ctx context.Context) error {
 	out, err := tryKubectl(ctx, "", "get", "namespaces", "-l", ownedLabel, "-o", "jsonpath={.items[*].metadata.name}")
 	if err != nil {
@@ -191,7 +191,7 @@ func sweepUp(ctx context.Context) error {
 	return nil
 }
 
-// nodePlatform is what images must be made for.
+// nodePlatform returns the platform to build images for.
 func nodePlatform(ctx context.Context) (string, error) {
 	nodes, err := cluster.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil || len(nodes.Items) == 0 {
@@ -200,7 +200,7 @@ func nodePlatform(ctx context.Context) (string, error) {
 	return "linux/" + nodes.Items[0].Status.NodeInfo.Architecture, nil
 }
 
-// dump prints what may tell why a test failed.
+// dump prints what may explain a test's failure.
 func dump(t *testing.T, namespace string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -229,7 +229,7 @@ func dump(t *testing.T, namespace string) {
 
 var answeredWell = regexp.MustCompile(`"msg":"request".*"status":[234]`)
 
-// telling are the last lines of a log, without those of requests that were answered well.
+// telling returns the last lines of a log, without those of successful requests.
 func telling(log string) string {
 	var lines []string
 	for line := range strings.Lines(log) {
@@ -247,7 +247,7 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// objectsOf returns a list's objects.
+// objectsOf returns the objects of a list.
 func objectsOf(list client.ObjectList) (objects []client.Object, err error) {
 	items, err := meta.ExtractList(list)
 	for _, item := range items {

@@ -20,7 +20,7 @@ import (
 // startsWithin is the startingDeadlineSeconds of testdata/punctual.yaml.
 const startsWithin = 2 * time.Minute
 
-// apiServer is held for reading by tests that need Kubernetes' API server, and for writing while it is away.
+// apiServer is read-locked by tests that need Kubernetes' API server, and locked while it is stopped.
 var apiServer sync.RWMutex
 
 func shareCluster(t *testing.T) {
@@ -29,11 +29,11 @@ func shareCluster(t *testing.T) {
 	t.Cleanup(apiServer.RUnlock)
 }
 
-// nextSlot is when a report of every minute is due next.
+// nextSlot returns the next scheduled time of a report of every minute.
 func nextSlot() time.Time { return time.Now().UTC().Truncate(time.Minute).Add(time.Minute) }
 
-// testLate stops Kubernetes' API server while a report is due. Those who use Watchbill do not notice, and the report is made once
-// the API server is back, for the time that it was due for.
+// testLate stops Kubernetes' API server while a report is due. Clients of Watchbill are not affected, and the report is
+// made when the API server is back, for the time when it was due.
 func testLate(t *testing.T, r *release, v visitor) {
 	if !cluster.ours {
 		t.Skip("only hack/cluster's API server may be stopped")
@@ -59,7 +59,7 @@ func testLate(t *testing.T, r *release, v visitor) {
 	back := sync.OnceValue(func() error {
 		return show(context.WithoutCancel(t.Context()), "hack/cluster/cluster", "start", "kube-apiserver")
 	})
-	defer func() { _ = back() }() // it fails below if it fails
+	defer func() { _ = back() }() // errors are checked below
 	stopped := time.Now()
 	eventually(t, time.Minute, "the report is overdue", func(context.Context) error {
 		if time.Since(due) < long {
@@ -83,7 +83,7 @@ func testLate(t *testing.T, r *release, v visitor) {
 	}
 }
 
-// madeLate waits for the report that was due at a time, looks at its window, and returns when its Job was made.
+// madeLate waits for the report that was due at a time, checks its window, and returns when its Job was created.
 func (r *release) madeLate(t *testing.T, due time.Time) (began time.Time) {
 	t.Helper()
 	a := r.api(t)

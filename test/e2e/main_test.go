@@ -25,20 +25,20 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// prepareWithin is for what is built where nothing was built before: all of Kubernetes, if need be.
+// prepareWithin allows for building everything for the first time, including Kubernetes.
 const prepareWithin = 40 * time.Minute
 
 const root = "../.." // of the tree
 
-// cluster is the one that the tests are run in.
+// cluster is the cluster that the tests use.
 var cluster struct {
 	kubeconfig            string
-	kind                  bool   // images are loaded by kind
-	ours                  bool   // it is hack/cluster's
-	began                 bool   // and was started for this run
-	keep                  bool   // what the tests made stays
+	kind                  bool   // images are loaded with kind
+	ours                  bool   // started by hack/cluster
+	began                 bool   // and for this run
+	keep                  bool   // keep what the tests created
 	product, visitor, sql string // images
-	previous              string // the image of the release before
+	previous              string // image of the previous release
 	helm, kubectl         string // programs
 	config                *rest.Config
 	client.Client
@@ -47,7 +47,7 @@ var cluster struct {
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-// atOnce is how many tests and chapters go on at the same time. They wait, for the most part.
+// atOnce is the number of parallel tests and chapters. They mostly wait.
 const atOnce = "8"
 
 func run(m *testing.M) int {
@@ -73,7 +73,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-// onInterrupt has the run end, once a thing is done, when somebody does not want to wait for its end.
+// onInterrupt calls do and ends the run when the user interrupts it.
 func onInterrupt(do func()) (forget func()) {
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
@@ -89,7 +89,7 @@ func onInterrupt(do func()) (forget func()) {
 	}
 }
 
-// prepare brings up a cluster, if need be, with what the tests need in it.
+// prepare starts a cluster, if necessary, and installs what the tests need.
 func prepare(ctx context.Context) (err error) {
 	cluster.keep = os.Getenv("WATCHBILL_E2E_KEEP") == "1"
 	cluster.kind = os.Getenv("WATCHBILL_E2E") == "kind"
@@ -117,7 +117,7 @@ func prepare(ctx context.Context) (err error) {
 	return sweepUp(ctx)
 }
 
-// bringUp has hack/cluster run. One that ran already stays when the tests are over.
+// bringUp starts hack/cluster. If it was running already, it keeps running after the tests.
 func bringUp(ctx context.Context) error {
 	if _, err := ourKubeconfig(ctx); err != nil {
 		cluster.began = true
@@ -142,7 +142,7 @@ func takeDown() {
 	}
 }
 
-// ourKubeconfig is that of hack/cluster, if it runs.
+// ourKubeconfig returns the kubeconfig of hack/cluster, if it runs.
 func ourKubeconfig(ctx context.Context) (string, error) {
 	out, err := output(ctx, "hack/cluster/cluster", "env")
 	return strings.TrimPrefix(out, "KUBECONFIG="), err
@@ -165,8 +165,8 @@ func connect() error {
 	return err
 }
 
-// loadImages makes the images and brings them into the cluster. One that is neither ours nor kind's must be told where
-// images for it are.
+// loadImages builds the images and loads them into the cluster. For a cluster of neither hack/cluster nor kind, the
+// user must set image names.
 func loadImages(ctx context.Context) error {
 	own, err := ourKubeconfig(ctx)
 	cluster.ours = err == nil && own == cluster.kubeconfig
@@ -196,7 +196,7 @@ func loadImages(ctx context.Context) error {
 	return nil
 }
 
-// makeImages makes the images of this tree and of the release before.
+// makeImages builds the images of this tree and of the previous release.
 func makeImages(ctx context.Context) (err error) {
 	here, err := filepath.Abs(root)
 	if err != nil {
@@ -218,7 +218,7 @@ func makeImages(ctx context.Context) (err error) {
 	return makeImage(ctx, source, "./cmd/watchbill", cluster.previous)
 }
 
-// makeImage makes the image of a program for the cluster's nodes, and loads it.
+// makeImage builds the image of a program for the cluster's nodes, and loads it.
 func makeImage(ctx context.Context, source, pkg, image string) error {
 	platform, err := nodePlatform(ctx)
 	if err != nil {
@@ -239,7 +239,7 @@ func makeImage(ctx context.Context, source, pkg, image string) error {
 	return show(ctx, "hack/cluster/cluster", "load", file)
 }
 
-// command runs in the tree's root.
+// command returns a command that runs in the tree's root.
 func command(ctx context.Context, words ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Dir = root
@@ -248,7 +248,7 @@ func command(ctx context.Context, words ...string) *exec.Cmd {
 	return cmd
 }
 
-// output returns what a command prints.
+// output runs a command and returns its output.
 func output(ctx context.Context, words ...string) (string, error) {
 	out, err := command(ctx, words...).Output()
 	if err != nil {
@@ -261,7 +261,7 @@ func output(ctx context.Context, words ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// show lets a command print.
+// show runs a command and shows its output.
 func show(ctx context.Context, words ...string) error {
 	cmd := command(ctx, words...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// operated are where a Prometheus and an Alertmanager of the Prometheus operator are.
+// operated locates the Prometheus and the Alertmanager of the Prometheus operator.
 var operated = struct{ namespace, prometheus, alertmanager string }{
 	namespace: envOr("WATCHBILL_E2E_MONITORING", "monitoring"), prometheus: "prometheus-operated", alertmanager: "alertmanager-operated",
 }
@@ -27,7 +27,7 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// needMonitoring skips a test where nothing watches.
+// needMonitoring skips a test if the cluster has no monitoring.
 func needMonitoring(t *testing.T) {
 	t.Helper()
 	if _, err := fromPrometheus(t.Context(), "/api/v1/status/buildinfo", nil); err != nil {
@@ -39,7 +39,7 @@ func fromPrometheus(ctx context.Context, path string, params map[string]string) 
 	return cluster.CoreV1().Services(operated.namespace).ProxyGet("http", operated.prometheus, "9090", path, params).DoRaw(ctx)
 }
 
-// query asks Prometheus, at a time or now. It returns a vector, or a matrix where the query is of a range.
+// query queries Prometheus at a time or now. It returns a vector, or a matrix for a range query.
 func query[T model.Vector | model.Matrix](ctx context.Context, promQL string, at time.Time) (result T, err error) {
 	params := map[string]string{"query": promQL}
 	if !at.IsZero() {
@@ -60,7 +60,7 @@ func query[T model.Vector | model.Matrix](ctx context.Context, promQL string, at
 	return answer.Data.Result, nil
 }
 
-// number asks for one number.
+// number returns the single number of a query's result.
 func number(ctx context.Context, promQL string) (float64, error) {
 	vector, err := query[model.Vector](ctx, promQL, time.Time{})
 	if err != nil {
@@ -72,7 +72,7 @@ func number(ctx context.Context, promQL string) (float64, error) {
 	return float64(vector[0].Value), nil
 }
 
-// selects is a series of the release's API.
+// selects returns a selector of a metric of the release's API.
 func (r *release) selects(metric string, more ...string) string {
 	return metric + "{" + strings.Join(append(more, fmt.Sprintf("namespace=%q", r.namespace), fmt.Sprintf("job=%q", releaseName+"-api")), ",") + "}"
 }
@@ -84,7 +84,7 @@ type alert struct {
 	ActiveAt    time.Time      `json:"activeAt"`
 }
 
-// alerts returns those of a name and namespace that are pending or firing. Alerts about reports have the namespace as
+// alerts returns the pending and firing alerts of a name and namespace. Alerts about reports have the namespace as
 // report_namespace.
 func alerts(ctx context.Context, name, namespace string) (found []alert, err error) {
 	out, err := fromPrometheus(ctx, "/api/v1/alerts", nil)
@@ -107,7 +107,8 @@ func alerts(ctx context.Context, name, namespace string) (found []alert, err err
 	return found, nil
 }
 
-// rules returns the names of the alerts and records that Prometheus evaluates from a PrometheusRule's file, and any that fail.
+// rules returns the names of the alerts and records that Prometheus evaluates for a PrometheusRule, and an error if any
+// fails.
 func rules(ctx context.Context, namespace, name string) (names []string, err error) {
 	out, err := fromPrometheus(ctx, "/api/v1/rules", nil)
 	if err != nil {
@@ -157,7 +158,7 @@ type notice struct {
 	} `json:"alerts"`
 }
 
-// noticed looks for a letter of Alertmanager's about an alert in a state.
+// noticed checks that Alertmanager sent a notification of an alert in a state.
 func (v visitor) noticed(ctx context.Context, name, status string) error {
 	letters, err := v.letters(ctx, "alerts")
 	if err != nil {

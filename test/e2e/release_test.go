@@ -29,7 +29,7 @@ const (
 	installWithin = 4 * time.Minute
 )
 
-// release is an installation of the chart, in a namespace of its own.
+// release is an installation of the chart in a separate namespace.
 type release struct {
 	namespace string
 	database  database
@@ -38,7 +38,7 @@ type release struct {
 // database is the Pod of a release's PostgreSQL.
 type database struct{ namespace, pod string }
 
-// install does what docs/install.md says, with images that this cluster has. It is gone when the test is over.
+// install follows docs/install.md, with images that this cluster has. The release is removed when the test ends.
 func install(t *testing.T, namespace string, args ...string) *release {
 	t.Helper()
 	makeNamespace(t, namespace)
@@ -65,17 +65,17 @@ func (r *release) install(t *testing.T, e edition, args ...string) {
 	t.Logf("%5.1f s to install", time.Since(began).Seconds())
 }
 
-// beside are the values of a release beside the one of the main story, which watches all namespaces.
+// beside are the values of a release in addition to that of the main story, which watches all namespaces.
 var beside = []string{"--set", "crds.enabled=false", "--set", "controller.enabled=false"}
 
-// another installs one.
+// another installs such a release.
 func another(t *testing.T, namespace string, args ...string) *release {
 	t.Helper()
 	shareCluster(t)
 	return install(t, namespace, append(slices.Clone(beside), args...)...)
 }
 
-// helm runs a verb of Helm's on the release, and returns what it prints.
+// helm runs a Helm command on the release and returns its output.
 func (r *release) helm(t *testing.T, verb string, args ...string) string {
 	t.Helper()
 	out, err := r.tryHelm(t.Context(), verb, args...)
@@ -88,7 +88,7 @@ func (r *release) helm(t *testing.T, verb string, args ...string) string {
 func (r *release) tryHelm(ctx context.Context, verb string, args ...string) (string, error) {
 	all := append([]string{verb, releaseName, "--namespace", r.namespace, "--kubeconfig", cluster.kubeconfig}, args...)
 	cmd := exec.CommandContext(ctx, cluster.helm, all...)
-	home := filepath.Join(os.TempDir(), "watchbill-e2e-helm") // nothing of the user's own settings
+	home := filepath.Join(os.TempDir(), "watchbill-e2e-helm") // without the user's settings
 	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
@@ -107,7 +107,7 @@ func (r *release) uninstall(t *testing.T) {
 	}
 }
 
-// token returns one of the tokens that the chart made: admin, enrollment or ingest.
+// token returns one of the tokens that the chart generated: admin, enrollment or ingest.
 func (r *release) token(t *testing.T, which string) string {
 	t.Helper()
 	secret, err := cluster.CoreV1().Secrets(r.namespace).Get(t.Context(), releaseName+"-tokens", metav1.GetOptions{})
@@ -128,13 +128,13 @@ func (r *release) replicas(ctx context.Context, t *testing.T) (ready []corev1.Po
 	return ready
 }
 
-// sql asks the database, and returns the lines of the answer.
+// sql runs a query and returns the lines of the result.
 func (r *release) sql(t *testing.T, query string) []string {
 	t.Helper()
 	return strings.Fields(kubectl(t, query, r.psql()...))
 }
 
-// psql are kubectl's arguments for asking the database, as its superuser.
+// psql returns kubectl's arguments to run psql as the superuser.
 func (r *release) psql() []string {
 	return []string{
 		"-n", r.database.namespace, "exec", "-i", r.database.pod, "--",
@@ -145,7 +145,7 @@ func (r *release) psql() []string {
 // visitor is the test's Pod in a release's namespace.
 type visitor struct{ namespace string }
 
-// invite starts a visitor, who may look into a claim.
+// invite starts a visitor that can read the volume of a claim.
 func (r *release) invite(t *testing.T, claim string) visitor {
 	t.Helper()
 	text, err := os.ReadFile("testdata/visitor.yaml")
@@ -162,7 +162,7 @@ func (r *release) invite(t *testing.T, claim string) visitor {
 	return visitor{r.namespace}
 }
 
-// ask makes a request to the visitor, through the API server.
+// ask sends a request to the visitor through the API server.
 func (v visitor) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	request := cluster.CoreV1().RESTClient().Verb(method).Namespace(v.namespace).Resource("pods").Name("visitor:8080").SubResource("proxy").Suffix(path)
 	if body != nil {
@@ -175,7 +175,7 @@ func (v visitor) ask(ctx context.Context, method, path string, body []byte) ([]b
 	return out, nil
 }
 
-// letters returns what came into a box.
+// letters returns what a box has received.
 func (v visitor) letters(ctx context.Context, box string) (letters []visit.Letter, err error) {
 	out, err := v.ask(ctx, http.MethodGet, "inbox/"+box, nil)
 	if err == nil {
@@ -184,7 +184,7 @@ func (v visitor) letters(ctx context.Context, box string) (letters []visit.Lette
 	return letters, err
 }
 
-// send sends a fleet to a release's Service.
+// send starts a fleet against a release's Service.
 func (v visitor) send(t *testing.T, r *release, fleet visit.Fleet) {
 	t.Helper()
 	fleet.Server = fmt.Sprintf("http://%s-api.%s.svc:8080", releaseName, r.namespace)
@@ -205,7 +205,7 @@ func (v visitor) send(t *testing.T, r *release, fleet visit.Fleet) {
 	})
 }
 
-// look returns what the fleet has seen so far; its error is what is wrong with the fleet itself.
+// look returns what the fleet has seen so far. The error reports a problem of the fleet itself.
 func (v visitor) look(ctx context.Context) (log visit.Log, err error) {
 	out, err := v.ask(ctx, http.MethodGet, "fleet", nil)
 	if err == nil {
@@ -217,13 +217,13 @@ func (v visitor) look(ctx context.Context) (log visit.Log, err error) {
 	return log, err
 }
 
-// dismiss ends the fleet's visit once all that was to be done is done, and returns what it saw.
+// dismiss stops the fleet once all its deployments are finished, and returns what it saw.
 func (v visitor) dismiss(t *testing.T) (log visit.Log) {
 	t.Helper()
 	if _, err := v.ask(t.Context(), http.MethodPut, "fleet/rest", nil); err != nil {
 		t.Fatal(err)
 	}
-	// An agent whose polls and claims failed tries again, later each time.
+	// An agent retries failed polls and claims with growing delays.
 	eventually(t, 3*time.Minute, "all that was to be done is done", func(ctx context.Context) error {
 		log, err := v.look(ctx)
 		if err != nil {

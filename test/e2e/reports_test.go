@@ -22,13 +22,13 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/report"
-	"github.com/watchbill/watchbill/internal/reportjob"
+	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// slotWithin is how long a minute's report may take from when it is waited for: the rest of a minute, a Pod, its work.
+// slotWithin limits the wait for the next minute's report: the rest of the minute, and the Pod's start and run.
 const slotWithin = 100 * time.Second
 
-// applied applies a manifest of testdata to a namespace.
+// applied applies a manifest of testdata in a namespace.
 func applied(t *testing.T, file, namespace string, replace ...string) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + file)
@@ -44,7 +44,7 @@ func monitoringReport(ctx context.Context, namespace, name string) (*v1alpha1.Mo
 	return &mr, cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &mr)
 }
 
-// condition says how a report's condition differs from what is wanted.
+// condition returns an error if a report's condition differs from the wanted one.
 func condition(mr *v1alpha1.MonitoringReport, kind, status, reason string) error {
 	c := meta.FindStatusCondition(mr.Status.Conditions, kind)
 	if c == nil {
@@ -68,10 +68,10 @@ func conditionIs(t *testing.T, within time.Duration, namespace, name, kind, stat
 	})
 }
 
-// testReports has reports made for some minutes; what concerns them goes on side by side.
+// testReports tests reports for some minutes, with parallel subtests.
 func testReports(t *testing.T, r *release, v visitor) {
 	applied(t, "minutely.yaml", r.namespace)
-	applyStrict(t, r) // now, so that its rules know what was normal when it becomes otherwise
+	applyStrict(t, r) // now, so that its rules record usual values before the fault
 	t.Run("beside", func(t *testing.T) {
 		t.Run("Slots", func(t *testing.T) { t.Parallel(); testSlots(t, r, v) })
 		t.Run("Agreement", func(t *testing.T) { t.Parallel(); testAgreement(t, r) })
@@ -79,14 +79,14 @@ func testReports(t *testing.T, r *release, v visitor) {
 	})
 }
 
-// testSlots follows a report over two minutes of the clock, to all the places where it goes.
+// testSlots follows a report over two scheduled minutes to all its outputs.
 func testSlots(t *testing.T, r *release, v visitor) {
 	conditionIs(t, 30*time.Second, r.namespace, "minutely", v1alpha1.ConditionReady, "True", v1alpha1.ReasonReconciled)
 	conditionIs(t, 30*time.Second, r.namespace, "minutely", v1alpha1.ConditionRulesInstalled, "False", v1alpha1.ReasonAlertingOff)
 
 	first := nextRun(t, r, time.Time{})
 	checkPod(t, r, first.Job)
-	deleteLeader(t, r) // the next slot is another controller's
+	deleteLeader(t, r) // the next slot is for another controller
 	second := nextRun(t, r, first.Window.To.Time)
 	if !second.Window.From.Equal(&first.Window.To) {
 		t.Errorf("the first report ends at %s, the second begins at %s", first.Window.To, second.Window.From)
@@ -119,7 +119,7 @@ func testSlots(t *testing.T, r *release, v visitor) {
 	suspend(t, r)
 }
 
-// nextRun waits for a scheduled run later than a slot.
+// nextRun waits for a scheduled run after a slot.
 func nextRun(t *testing.T, r *release, after time.Time) (run v1alpha1.Run) {
 	t.Helper()
 	eventually(t, slotWithin, "a report is made by the schedule", func(ctx context.Context) error {
@@ -137,7 +137,7 @@ func nextRun(t *testing.T, r *release, after time.Time) (run v1alpha1.Run) {
 	return run
 }
 
-// checkPod looks at the Pod that made a report: it ran, it may do nothing in Kubernetes, and it had no database.
+// checkPod checks the Pod that made a report: it ran, has no permissions in Kubernetes, and no database access.
 func checkPod(t *testing.T, r *release, job string) {
 	t.Helper()
 	made := pods(t.Context(), t, r.namespace, batchv1.JobNameLabel+"="+job)
@@ -169,7 +169,7 @@ func checkPod(t *testing.T, r *release, job string) {
 	}
 }
 
-// checkFiles looks for a report in the volume and in the API.
+// checkFiles checks that a report is in the volume and in the API.
 func checkFiles(t *testing.T, v visitor, id string, slot time.Time) {
 	t.Helper()
 	for _, format := range []string{"json", "html"} {
@@ -185,7 +185,7 @@ func checkFiles(t *testing.T, v visitor, id string, slot time.Time) {
 	}
 }
 
-// checkLetters looks for what was sent of a run.
+// checkLetters checks the deliveries of a run.
 func checkLetters(t *testing.T, v visitor, run v1alpha1.Run) {
 	t.Helper()
 	for _, box := range []string{"slack", "generic"} {
@@ -221,7 +221,7 @@ func checkLetters(t *testing.T, v visitor, run v1alpha1.Run) {
 	}
 }
 
-// stored returns the reports of minutely, by their windows' ends.
+// stored returns the reports of minutely, by the ends of their windows.
 func stored(t *testing.T, a api, namespace string) map[time.Time][]string {
 	t.Helper()
 	var list openapi.ReportList
@@ -233,7 +233,7 @@ func stored(t *testing.T, a api, namespace string) map[time.Time][]string {
 	return ids
 }
 
-// runNow asks for a report of a slot that has one: it is made anew, and replaces it.
+// runNow requests a report of a slot that has one: it is regenerated and replaces the old one.
 func runNow(t *testing.T, r *release, run v1alpha1.Run) {
 	t.Helper()
 	a := r.api(t)
@@ -266,7 +266,7 @@ func runNow(t *testing.T, r *release, run v1alpha1.Run) {
 	}
 }
 
-// suspend suspends the report. That none was made since is looked at when some minutes have gone by.
+// suspend suspends the report. stoppedSince checks after some minutes that no other was made.
 func suspend(t *testing.T, r *release) {
 	t.Helper()
 	kubectl(t, "", "-n", r.namespace, "patch", "mrep", "minutely", "--type=merge", "-p", `{"spec":{"suspend":true}}`)
@@ -280,7 +280,7 @@ func suspend(t *testing.T, r *release) {
 	}
 }
 
-// stoppedSince: a report that was suspended was made no more.
+// stoppedSince checks that a suspended report was not made any more.
 func stoppedSince(t *testing.T, r *release) {
 	t.Helper()
 	mr, err := monitoringReport(t.Context(), r.namespace, "minutely")
@@ -305,7 +305,7 @@ func stoppedSince(t *testing.T, r *release) {
 	}
 }
 
-// testElsewhere: only this namespace's reports are made, and only their ServiceAccount may make them.
+// testElsewhere checks that only this namespace's reports are made, and that only their ServiceAccount may make them.
 func testElsewhere(t *testing.T, r *release) {
 	kubectl(t, "apiVersion: monitoring.watchbill.dev/v1alpha1\nkind: MonitoringReport\nmetadata: {name: foreign}\nspec: {schedule: '* * * * *'}\n",
 		"-n", otherNamespace, "apply", "-f", "-")

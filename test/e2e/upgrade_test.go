@@ -16,8 +16,8 @@ import (
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// TestUpgrade installs the release before, with a PostgreSQL of somebody else's, upgrades it, changes values and goes back, under
-// a fleet that must not notice.
+// TestUpgrade installs the previous release with an external PostgreSQL, upgrades it, changes values and rolls back,
+// while a fleet runs that must not be affected.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	shareCluster(t)
@@ -70,7 +70,7 @@ func TestUpgrade(t *testing.T) {
 	r.kept(t, log, "edge")
 }
 
-// runPostgres has a PostgreSQL in a namespace of its own, which is nothing of the chart's.
+// runPostgres starts a PostgreSQL in a separate namespace, which is not of the chart.
 func runPostgres(t *testing.T, namespace string) database {
 	t.Helper()
 	makeNamespace(t, namespace)
@@ -81,7 +81,7 @@ func runPostgres(t *testing.T, namespace string) database {
 
 var preparation = regexp.MustCompile("(?s)```sql\n(CREATE ROLE watchbill LOGIN.*?)```")
 
-// makeDatabase does in it what docs/install.md says, word for word, and returns the URL for the chart.
+// makeDatabase runs the statements of docs/install.md verbatim, and returns the URL for the chart.
 func makeDatabase(t *testing.T, d database) string {
 	t.Helper()
 	text, err := os.ReadFile(root + "/docs/install.md")

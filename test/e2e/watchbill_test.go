@@ -29,8 +29,8 @@ const (
 	pendingRoute   = "/api/deployments/pending/{agent_id}"
 )
 
-// TestWatchbill is the life of an installation as the documents tell it: with the chart's own settings, but for the images
-// and a second controller. Its chapters are told in their order.
+// TestWatchbill tests the life of an installation as documented, with the chart's defaults except for the images and a
+// second controller. Its chapters run in order.
 func TestWatchbill(t *testing.T) {
 	t.Parallel()
 	t.Cleanup(func() {
@@ -63,7 +63,7 @@ func TestWatchbill(t *testing.T) {
 			chapter.tell(t, r, v)
 			t.Logf("%5.1f s for %s", time.Since(began).Seconds(), chapter.name)
 		}) {
-			return // the next ones build on it
+			return // the next ones depend on it
 		}
 	}
 }
@@ -73,7 +73,7 @@ func claim(name string) string {
 		"spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 100Mi}}}\n", name)
 }
 
-// testInstalled looks at what the chart made, and has Helm test it.
+// testInstalled checks what the chart created, and runs Helm's tests.
 func testInstalled(t *testing.T, r *release, _ visitor) {
 	for _, want := range []struct {
 		kind  string
@@ -83,7 +83,7 @@ func testInstalled(t *testing.T, r *release, _ visitor) {
 		{"Deployments", &appsv1.DeploymentList{}, []string{"watchbill-api", "watchbill-controller"}},
 		{"StatefulSets", &appsv1.StatefulSetList{}, []string{"watchbill-postgresql"}},
 		{"PodDisruptionBudgets", &policyv1.PodDisruptionBudgetList{}, []string{"watchbill-api", "watchbill-controller"}},
-		// They are there; whether they are enforced is the network's business, and hack/cluster's does not.
+		// This checks only that they exist; enforcing them is up to the network, and hack/cluster's does not.
 		{"NetworkPolicies", &networkingv1.NetworkPolicyList{}, []string{"watchbill-api", "watchbill-controller", "watchbill-postgresql", "watchbill-test"}},
 	} {
 		if err := cluster.List(t.Context(), want.list, client.InNamespace(r.namespace)); err != nil {
@@ -126,7 +126,7 @@ func namesOf(t *testing.T, list client.ObjectList) (names []string) {
 	return names
 }
 
-// testFleet sends agents to the Service. They go on visiting in the chapters after this one.
+// testFleet starts agents against the Service. They continue in the following chapters.
 func testFleet(t *testing.T, r *release, v visitor) {
 	v.send(t, r, visit.Fleet{Name: "edge", Agents: 20, DeployEveryMS: 1000, ExecuteEveryMS: 200})
 	eventually(t, 30*time.Second, "both replicas are polled", func(ctx context.Context) error {
@@ -167,7 +167,7 @@ func testFleet(t *testing.T, r *release, v visitor) {
 	}
 }
 
-// runOnce says which deployments were given to agents more than once.
+// runOnce checks that no deployment was run more than once.
 func runOnce(t *testing.T, log visit.Log) {
 	t.Helper()
 	for id, runs := range log.Runs {
@@ -177,7 +177,8 @@ func runOnce(t *testing.T, log visit.Log) {
 	}
 }
 
-// kept says what of all that the API acknowledged is not in the database, or is twice. It is asked after the fleet is home.
+// kept checks that every acknowledged execution is stored once, and that every acknowledged deployment was run once and
+// succeeded. The fleet must be stopped.
 func (r *release) kept(t *testing.T, log visit.Log, user string) {
 	t.Helper()
 	times := map[string]int{}
@@ -204,7 +205,7 @@ func (r *release) kept(t *testing.T, log visit.Log, user string) {
 		log.Requests, log.Statuses, log.Broken, len(log.Stored), len(log.Deployed))
 }
 
-// testUninstalled: what stays is what docs/install.md says.
+// testUninstalled checks that what remains is what docs/install.md lists.
 func testUninstalled(t *testing.T, r *release, v visitor) {
 	stoppedSince(t, r)
 	log := v.dismiss(t)
@@ -238,7 +239,7 @@ func testUninstalled(t *testing.T, r *release, v visitor) {
 			t.Errorf("there are still %ss of the release: %s", kind, out)
 		}
 	}
-	// The reports' own objects go with the reports.
+	// The reports' objects are deleted with the reports.
 	kubectl(t, "", "-n", r.namespace, "delete", "mrep", "--all", "--timeout=30s")
 	eventually(t, 30*time.Second, "the CronJobs are gone with their MonitoringReports", func(ctx context.Context) error {
 		out, err := tryKubectl(ctx, "", "-n", r.namespace, "get", "cronjobs,prometheusrules", "-l", "app.kubernetes.io/name=watchbill-report", "-o", "name")

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/kubetest"
-	"github.com/watchbill/watchbill/internal/postgres/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/rig"
 )
 

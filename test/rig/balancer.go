@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Balancer is a Proxy to several servers that does what a Service of Kubernetes does: a new connection goes to the next
-// server that says it is ready, and those that there are stay where they are.
+// Balancer is a Proxy to several servers that works like a Kubernetes Service: a new connection goes to the next server
+// that is ready, and existing connections stay where they are.
 type Balancer struct {
 	*Proxy
 	servers []string
@@ -25,8 +25,8 @@ type Balancer struct {
 
 var errNoneReady = errors.New("no server is ready")
 
-// NewBalancer listens on a free port of loopback and passes on to servers, each host:port, that answer GET /readyz with
-// 200, which they are asked every so often. Close ends it.
+// NewBalancer listens on a free port of loopback and forwards to servers, each host:port. A server is ready if GET
+// /readyz returns 200, which is checked at the given interval. The caller must call Close.
 func NewBalancer(every time.Duration, servers ...string) (*Balancer, error) {
 	b := &Balancer{
 		servers: servers, every: every, ready: map[string]bool{},
@@ -43,7 +43,7 @@ func NewBalancer(every time.Duration, servers ...string) (*Balancer, error) {
 	return b, nil
 }
 
-// Ready is how many of the servers said so when they were last asked.
+// Ready returns how many servers were ready at their last check.
 func (b *Balancer) Ready() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,7 +56,7 @@ func (b *Balancer) Ready() int {
 	return n
 }
 
-// Close ends the balancer with all its connections, and waits until nothing of it is left.
+// Close closes the balancer and all its connections, and waits for its goroutines.
 func (b *Balancer) Close() error {
 	err := b.Proxy.Close()
 	b.asking.Wait()
@@ -96,7 +96,7 @@ func (b *Balancer) isReady(server string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// connect connects to the next server that is ready; one that refuses is passed over.
+// connect connects to the next server that is ready. It skips servers that reject the connection.
 func (b *Balancer) connect(ctx context.Context) (net.Conn, error) {
 	err := errNoneReady
 	for range b.servers {

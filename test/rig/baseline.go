@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 )
 
-// BaselineCommit is the version that figures are measured beside.
+// BaselineCommit is the version that measurements are compared with.
 const BaselineCommit = "2de74c4"
 
-// BuildBaseline builds `watchbill` of BaselineCommit out of the repository's history and returns the program's path in
-// dir. If it was built there before, it is not built again. A shallow clone that lacks the commit is an error.
+// BuildBaseline builds `watchbill` of BaselineCommit from the repository's history and returns the program's path in
+// dir. It reuses an earlier build there. It returns an error if the clone is shallow and lacks the commit.
 func BuildBaseline(ctx context.Context, dir string) (path string, err error) {
 	path = filepath.Join(dir, "watchbill-"+BaselineCommit)
 	if _, err := os.Stat(path); err == nil {
@@ -37,8 +37,8 @@ func BuildBaseline(ctx context.Context, dir string) (path string, err error) {
 	return path, nil
 }
 
-// UnpackBaseline writes the files that BaselineCommit has at paths, all of them if there are none, to dir. A shallow clone
-// that lacks the commit is an error.
+// UnpackBaseline writes the files of BaselineCommit at paths, or all files if paths is empty, to dir. It returns an
+// error if the clone is shallow and lacks the commit.
 func UnpackBaseline(ctx context.Context, dir string, paths ...string) error {
 	root, err := output(exec.CommandContext(ctx, "git", "rev-parse", "--show-toplevel"))
 	if err != nil {
@@ -57,7 +57,7 @@ func UnpackBaseline(ctx context.Context, dir string, paths ...string) error {
 	return nil
 }
 
-// output runs a command and returns what it prints. Its error has what the command wrote to stderr.
+// output runs a command and returns its standard output. The error includes its stderr.
 func output(cmd *exec.Cmd) ([]byte, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// answerWithin bounds a request over a Conn, beyond what a held poll waits.
+// answerWithin limits a request over a Conn, in addition to the wait of a held poll.
 const answerWithin = 90 * time.Second
 
-// Conn is one kept connection that speaks as much HTTP/1.1 as a load needs: net/http's client costs more than what it would
-// be measuring. It is for one goroutine.
+// Conn is a kept-alive connection with a minimal HTTP/1.1 client for loads: net/http's client costs more than what it
+// would measure. It is not safe for concurrent use.
 type Conn struct {
 	conn net.Conn
 	read *bufio.Reader
 	body []byte
 }
 
-// Response is an answer. Its Body and ETag are good until the next request.
+// Response is an HTTP response. Its Body and ETag are valid until the next request.
 type Response struct {
 	Status int
 	ETag   []byte
 	Body   []byte
-	Bytes  int  // of the whole answer, its head included
+	Bytes  int  // of the whole response, including its head
 	Closes bool // the server closes the connection
 }
 
@@ -41,15 +41,16 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 	return &Conn{conn: conn, read: bufio.NewReaderSize(conn, 4<<10)}, nil
 }
 
-// Close closes it.
+// Close closes the connection.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-// Request writes a request as bytes. Host is the server's; header lines end with \r\n.
+// Request returns a request as bytes. Host is the server's; header lines end with \r
+// .
 func Request(method, path, host, header string, body []byte) []byte {
 	return RequestOf(method, path, host, header, "application/json", body)
 }
 
-// RequestOf is Request with a body of another content type.
+// RequestOf is Request with another content type of the body.
 func RequestOf(method, path, host, header, contentType string, body []byte) []byte {
 	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s", method, path, host, header)
 	if body != nil {
@@ -59,7 +60,7 @@ func RequestOf(method, path, host, header, contentType string, body []byte) []by
 	return append(b, body...)
 }
 
-// Do sends a request and reads its answer.
+// Do sends a request and reads its response.
 func (c *Conn) Do(request []byte) (Response, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return Response{}, err
@@ -112,7 +113,7 @@ func (c *Conn) answer() (r Response, err error) {
 	}
 }
 
-// line reads one line of the head. It is good until the next one.
+// line reads one line of the head. It is valid until the next call.
 func (c *Conn) line(r *Response) ([]byte, error) {
 	line, err := c.read.ReadSlice('\n')
 	r.Bytes += len(line)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestConn checks the client against answers of net/http, all over one connection.
+// TestConn checks the client against responses of net/http, all over one connection.
 func TestConn(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("long ", 20_000)
@@ -72,12 +72,12 @@ func TestConn(t *testing.T) {
 	}
 }
 
-// TestConnBytes checks what an answer's length is said to be, and that what is no answer is an error.
+// TestConnBytes checks the reported length of responses, and that malformed responses are errors.
 func TestConnBytes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		answer string
-		bytes  int // 0: an error
+		bytes  int // 0 for an error
 	}{
 		"no body":              {answer: "HTTP/1.1 304 Not Modified\r\nEtag: x\r\n\r\n", bytes: 38},
 		"a body":               {answer: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", bytes: 41},
@@ -95,7 +95,7 @@ func TestConnBytes(t *testing.T) {
 			go func() {
 				defer theirs.Close()
 				_, _ = http.ReadRequest(bufio.NewReader(theirs))
-				_, _ = io.WriteString(theirs, test.answer) // the end of it may be refused
+				_, _ = io.WriteString(theirs, test.answer) // its end may be rejected
 			}()
 			conn := &Conn{conn: ours, read: bufio.NewReader(ours)}
 			defer conn.Close()

@@ -10,15 +10,16 @@ import (
 	"strings"
 )
 
-// ControllerOptions say how to run `watchbill controller`. What is not said is as the product has it.
+// ControllerOptions configures `watchbill controller`. Other flags have their defaults.
 type ControllerOptions struct {
 	Binary     string
-	Kubeconfig string // a file
+	Kubeconfig string // path of a file
 	Dir        string // for its log
 	Args       []string
 }
 
-// Controller is `watchbill controller`. It is not waited for: how soon it has done its work is what is measured.
+// Controller is a running `watchbill controller`. Nothing waits for it to be ready, since the time that it needs is
+// measured.
 type Controller struct {
 	*Process
 	Log        string
@@ -38,7 +39,7 @@ func StartController(ctx context.Context, o ControllerOptions) (*Controller, err
 	return c, err
 }
 
-// Metrics reads the controller's own figures, as Server's does.
+// Metrics reads the controller's metrics, like Server.Metrics.
 func (c *Controller) Metrics(ctx context.Context) (map[string]float64, error) {
 	return (&Server{MetricsURL: c.metricsURL}).Metrics(ctx)
 }
@@ -46,7 +47,7 @@ func (c *Controller) Metrics(ctx context.Context) (map[string]float64, error) {
 // Tail returns the last lines that the controller logged.
 func (c *Controller) Tail() string { return tail(c.Log) }
 
-// PeakRSS is the most memory, in bytes, that the process has had resident since it began.
+// PeakRSS returns the process's peak resident memory in bytes.
 func (p *Process) PeakRSS() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {

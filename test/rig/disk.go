@@ -11,17 +11,17 @@ import (
 	"syscall"
 )
 
-// Disk is a small disk of its own: a file system in memory, mounted somewhere. It takes root.
+// Disk is a small file system in memory. Mounting it requires root.
 type Disk struct {
 	dir string
 }
 
-// ErrNoMounts says that we may not mount anything here.
+// ErrNoMounts is returned when file systems cannot be mounted here.
 var ErrNoMounts = errors.New("only root may mount a disk")
 
 const ballastName = ".ballast"
 
-// MountDisk mounts an empty disk of so many bytes at dir, which is made. Close unmounts it, and what was on it is gone.
+// MountDisk creates dir and mounts an empty disk of the given size there. Close unmounts it and discards its contents.
 func MountDisk(ctx context.Context, dir string, bytes int64) (*Disk, error) {
 	if os.Geteuid() != 0 {
 		return nil, ErrNoMounts
@@ -36,8 +36,8 @@ func MountDisk(ctx context.Context, dir string, bytes int64) (*Disk, error) {
 	return &Disk{dir}, nil
 }
 
-// PostgresOn is the Data of a server whose data is on a disk of so many bytes. disk is set to it; it is the caller's to
-// close, after the server.
+// PostgresOn returns a PostgresOptions.Data for a server whose data is on a disk of the given size. It sets *disk,
+// which the caller must close after the server.
 func PostgresOn(disk **Disk, bytes int64) func(ctx context.Context, p *Postgres) error {
 	return func(ctx context.Context, p *Postgres) error {
 		mounted, err := MountDisk(ctx, p.data(), bytes)
@@ -54,7 +54,7 @@ func PostgresOn(disk **Disk, bytes int64) func(ctx context.Context, p *Postgres)
 	}
 }
 
-// Fill writes until the disk has no more than so many bytes left.
+// Fill writes until the disk has at most leave bytes left.
 func (d *Disk) Fill(leave int64) error {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &stat); err != nil {
@@ -65,7 +65,7 @@ func (d *Disk) Fill(leave int64) error {
 		return fmt.Errorf("fill the disk: %w", err)
 	}
 	_, err = io.CopyN(f, zeros{}, int64(stat.Bavail)*int64(stat.Bsize)-leave)
-	if errors.Is(err, syscall.ENOSPC) { // others write there too
+	if errors.Is(err, syscall.ENOSPC) { // other processes write there too
 		err = nil
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -81,7 +81,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Free gives back what Fill took.
+// Free releases what Fill wrote.
 func (d *Disk) Free() error {
 	if err := os.Remove(filepath.Join(d.dir, ballastName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("free the disk: %w", err)
@@ -89,7 +89,7 @@ func (d *Disk) Free() error {
 	return nil
 }
 
-// Close unmounts the disk. Nobody may have anything open on it.
+// Close unmounts the disk. No file on it may be open.
 func (d *Disk) Close() error {
 	if out, err := exec.CommandContext(context.Background(), "umount", d.dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("unmount %s: %w: %s", d.dir, err, out)
@@ -97,7 +97,7 @@ func (d *Disk) Close() error {
 	return nil
 }
 
-// Ended says whether the server has ended, by itself or otherwise.
+// Ended reports whether the server's process has ended.
 func (p *Postgres) Ended() bool {
 	select {
 	case <-p.process.Done():

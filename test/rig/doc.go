@@ -1,3 +1,3 @@
-// Package rig has the real things that benchmarks measure and faults are made in: PostgreSQL, `watchbill serve`, the network
-// between them, and load. All of it is on loopback, and ends with its owner.
+// Package rig starts the real components for benchmarks and fault tests: PostgreSQL, `watchbill serve`, proxies between
+// them, and load. All of it uses loopback only, and ends with its owner.
 package rig

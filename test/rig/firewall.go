@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// ErrNoFirewall says that packets cannot be dropped here.
+// ErrNoFirewall is returned when packets cannot be dropped here.
 var ErrNoFirewall = errors.New("packets can be dropped only by root, in a network namespace of its own, with nft")
 
 const firewallTable = "watchbill_rig"
 
-// Silence drops all that goes to or comes from TCP ports of loopback: to whoever is connected, or would be, it is as if the
-// machine had vanished. What is dropped is not even acknowledged, unlike by a Proxy that stalls. Hear ends it.
+// Silence drops all packets from and to the given TCP ports of loopback, as if the machine had vanished for their
+// peers. Dropped packets are not acknowledged, unlike those of a stalled Proxy. Hear ends it.
 func Silence(ctx context.Context, ports ...int) error {
 	if !ownNetwork() {
 		return ErrNoFirewall
@@ -39,7 +39,7 @@ table inet %[1]s {
 `, firewallTable, set))
 }
 
-// Hear has everything go through again.
+// Hear ends Silence.
 func Hear(ctx context.Context) error {
 	if !ownNetwork() {
 		return nil
@@ -60,7 +60,8 @@ func nft(ctx context.Context, rules string) error {
 	return nil
 }
 
-// ownNetwork says whether rules that we make are for us alone: whether our network leads nowhere else.
+// ownNetwork reports whether firewall rules affect only this process: whether its network namespace has no other
+// network.
 func ownNetwork() bool {
 	interfaces, err := net.Interfaces()
 	return err == nil && os.Geteuid() == 0 && !slices.ContainsFunc(interfaces, func(i net.Interface) bool {

@@ -10,27 +10,28 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// Result is what came of a load.
+// Result is the outcome of a load.
 type Result struct {
-	Count   int64 // of requests that were made, those that failed included
+	Count   int64 // of requests that were sent, including failed ones
 	Errors  int64
 	Elapsed time.Duration
-	Behind  time.Duration // how late the generator itself began a request at the worst, because all of its workers were waiting
-	Unmade  int64         // requests that were due before the end and never begun for the same reason; not in Count
-	First   error         // the first failure
+	Behind  time.Duration // the maximum delay of a request's start because all workers were busy
+	Unmade  int64         // requests that were due before the end but not sent for the same reason; not in Count
+	First   error         // the first error
 	latency sketch.Sketch
 }
 
-// PerSecond is the rate of requests that did not fail.
+// PerSecond returns the rate of successful requests.
 func (r *Result) PerSecond() float64 { return float64(r.Count-r.Errors) / r.Elapsed.Seconds() }
 
-// Quantile is a latency in seconds, to 1 %; of an open loop it counts from when the request was due.
+// Quantile returns a latency in seconds, within 1 %. In an open loop latency counts from the time when the request was
+// due.
 func (r *Result) Quantile(q float64) float64 {
-	seconds, _ := r.latency.Quantile(q) // 0 if there was none
+	seconds, _ := r.latency.Quantile(q) // 0 if there are none
 	return seconds
 }
 
-// Merge adds another's requests, made at the same time.
+// Merge adds the requests of another result of the same period.
 func (r *Result) Merge(other *Result) {
 	r.Count += other.Count
 	r.Errors += other.Errors
@@ -54,7 +55,7 @@ func (r *Result) add(took time.Duration, err error) {
 	}
 }
 
-// ClosedLoop has workers make requests one after the other, as fast as they are answered, until ctx ends.
+// ClosedLoop has each worker send requests one after the other, without a pause, until ctx ends.
 func ClosedLoop(ctx context.Context, workers int, do func(ctx context.Context, worker int) error) *Result {
 	return together(workers, func(worker int, r *Result) {
 		for ctx.Err() == nil {
@@ -66,17 +67,18 @@ func ClosedLoop(ctx context.Context, workers int, do func(ctx context.Context, w
 	})
 }
 
-// OpenLoop makes requests at a rate, by the clock, until ctx ends: the n-th is due n/rate after the start, whether or not those
-// before it are answered. Latency counts from then, so that a server that stalls is charged for all that had to wait, also if it
-// stalls until the end: an answer that comes after it counts, and a request that was due and never begun is charged its
-// wait until then. What fails after the end does not count. The requests are dealt out to workers in turn of being free.
+// OpenLoop sends requests at a rate until ctx ends: the n-th is due n/rate after the start, whether or not earlier ones
+// are complete. Latency counts from then, so that a stall of the server adds to the latency of every request that had
+// to wait. This includes a stall until the end: a response after the end counts, and a request that was due but not
+// sent counts with its wait until the end. Failures after the end do not count. Each request goes to the next free
+// worker.
 func OpenLoop(ctx context.Context, rate float64, workers int, do func(ctx context.Context, worker int, n int64) error) *Result {
 	var next atomic.Int64
 	began := time.Now()
 	due := func(n int64) time.Time { return began.Add(time.Duration(float64(n) / rate * float64(time.Second))) }
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
-	unbegun := make([]int64, workers) // what each worker was dealt when it saw the end
+	unbegun := make([]int64, workers) // the number that each worker had when it saw the end
 	all := together(workers, func(worker int, r *Result) {
 		timer := time.NewTimer(0)
 		defer timer.Stop()
@@ -112,7 +114,7 @@ func OpenLoop(ctx context.Context, rate float64, workers int, do func(ctx contex
 	return all
 }
 
-// together has workers work, each on a result of its own, and returns them as one.
+// together runs workers, each with its own result, and returns the merged results.
 func together(workers int, work func(worker int, r *Result)) *Result {
 	results := make([]Result, workers)
 	var busy sync.WaitGroup

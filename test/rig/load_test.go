@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// TestOpenLoop checks that requests are due by the clock and that whoever has to wait is charged for it. Time is synctest's.
+// TestOpenLoop checks that requests are due by the clock and that waiting adds to their latency, with synctest's clock.
 func TestOpenLoop(t *testing.T) {
 	t.Parallel()
-	const rate, length = 1000, 999500 * time.Microsecond // nothing is due just then
+	const rate, length = 1000, 999500 * time.Microsecond // no request is due at the end
 	stall := func(at int64, took time.Duration) func(int64) time.Duration {
 		return func(n int64) time.Duration {
 			if n == at {
@@ -41,7 +41,7 @@ func TestOpenLoop(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), length)
 				defer cancel()
 				result := OpenLoop(ctx, rate, test.workers, func(_ context.Context, _ int, n int64) error {
-					time.Sleep(test.takes(n)) // what the server takes to answer, by synctest's clock: nothing waits in truth
+					time.Sleep(test.takes(n)) // the server's response time, by synctest's clock
 					return nil
 				})
 				if result.Count != test.count || result.Unmade != test.unmade || result.Errors != 0 {
@@ -60,7 +60,7 @@ func TestOpenLoop(t *testing.T) {
 	}
 }
 
-// TestOpenLoopFailures checks that failures count, but for those that the end brings about.
+// TestOpenLoopFailures checks that failures count, except those caused by the end.
 func TestOpenLoopFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -92,10 +92,10 @@ func TestClosedLoop(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		result := ClosedLoop(ctx, 4, func(context.Context, int) error {
-			time.Sleep(3 * time.Millisecond) // what the server takes to answer, by synctest's clock: nothing waits in truth
+			time.Sleep(3 * time.Millisecond) // the server's response time, by synctest's clock
 			return nil
 		})
-		// The 334th of each worker comes too late.
+		// The 334th of each worker would be too late.
 		if result.Count != 4*333 || result.Errors != 0 {
 			t.Errorf("count %d, errors %d; want %d, 0", result.Count, result.Errors, 4*333)
 		}

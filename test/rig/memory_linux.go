@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// ErrNoMemoryLimit says that control groups cannot be made here.
+// ErrNoMemoryLimit is returned when control groups cannot be created here.
 var ErrNoMemoryLimit = errors.New("no control group can be made to limit memory")
 
-// LimitMemory makes a control group of so many bytes and returns the command that runs a program in it: the program is
-// killed if it takes more. release removes the group once the program has ended.
+// LimitMemory creates a control group with a memory limit and returns a command that runs the program in it. The
+// program is killed if it exceeds the limit. release removes the group after the program has ended.
 func LimitMemory(dir, name string, bytes int64, program string) (wrapper string, release func() error, err error) {
 	group, limitFile := filepath.Join("/sys/fs/cgroup/memory", name), "memory.limit_in_bytes"
 	if _, err := os.Stat(filepath.Dir(group)); err != nil {
@@ -34,7 +34,7 @@ func LimitMemory(dir, name string, bytes int64, program string) (wrapper string,
 	return wrapper, release, nil
 }
 
-// removeGroup removes a group as soon as the kernel has noticed that nothing is in it.
+// removeGroup removes a group as soon as the kernel reports it as empty.
 func removeGroup(group string) error {
 	var err error
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -45,7 +45,7 @@ func removeGroup(group string) error {
 	return err
 }
 
-// Wrap writes a script that runs a command of the shell and then becomes a program.
+// Wrap writes a script that runs the shell command first and then executes program.
 func Wrap(dir, name, first, program string) (script string, err error) {
 	script = filepath.Join(dir, name+".sh")
 	text := "#!/bin/sh\n" + first + " && exec " + program + ` "$@"` + "\n"

@@ -18,32 +18,32 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// pollEvery is how often something that is waited for is looked at.
+// pollEvery is how often a condition is checked.
 const pollEvery = 20 * time.Millisecond
 
-// readyWithin is how long a server may take to take connections, a recovery after a crash included.
+// readyWithin limits a server's start, including crash recovery.
 const readyWithin = time.Minute
 
-// PostgresOptions say what kind of server to run.
+// PostgresOptions configures a server.
 type PostgresOptions struct {
-	Programs string                                       // the folder of initdb and the others; empty: the newest on this machine
-	Dir      string                                       // an empty folder, or none, which is made
-	Settings map[string]string                            // of postgresql.conf, over the defaults
-	Data     func(ctx context.Context, p *Postgres) error // makes the data; nil: initdb
+	Programs string                                       // the programs' folder; the newest if empty
+	Dir      string                                       // an empty folder, created if missing
+	Settings map[string]string                            // of postgresql.conf, overriding the defaults
+	Data     func(ctx context.Context, p *Postgres) error // creates the data; nil for initdb
 }
 
-// Postgres is a server of our own. It writes to disk as it would in production: what it commits stays. It listens on one
-// port of loopback, the same again after a restart.
+// Postgres is a PostgreSQL server. Its commits are durable, as in production. It listens on one port of loopback, which
+// it keeps across restarts.
 type Postgres struct {
 	Dir      string
 	Port     int
 	bin      string
 	settings map[string]string
-	as       *syscall.Credential // PostgreSQL does not run as root
+	as       *syscall.Credential // the server's account if this process is root
 	process  *Process
 }
 
-// StartPostgres makes a server and starts it.
+// StartPostgres creates a server and starts it.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	bin, err := o.Programs, error(nil)
 	if bin == "" {
@@ -86,7 +86,7 @@ func initdb(ctx context.Context, p *Postgres) error {
 	return p.Run(ctx, "initdb", "-D", p.data(), "-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C")
 }
 
-// Run runs one of PostgreSQL's programs to its end, as the server's account.
+// Run runs one of PostgreSQL's programs as the server's account and waits for it.
 func (p *Postgres) Run(ctx context.Context, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, program), args...)
 	cmd.Dir = p.Dir
@@ -97,7 +97,7 @@ func (p *Postgres) Run(ctx context.Context, program string, args ...string) erro
 	return nil
 }
 
-// Start starts a server that was stopped or killed, and returns when it takes connections.
+// Start starts a server that was stopped or killed and waits until it accepts connections.
 func (p *Postgres) Start(ctx context.Context) error {
 	if err := p.Launch(ctx); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 	return p.AwaitReady(ctx)
 }
 
-// Launch starts it, and does not wait.
+// Launch starts the server without waiting.
 func (p *Postgres) Launch(ctx context.Context) error {
 	args := []string{"-D", p.data()}
 	settings := []string{
@@ -128,7 +128,7 @@ func (p *Postgres) Launch(ctx context.Context) error {
 	return nil
 }
 
-// AwaitReady returns when the server takes connections.
+// AwaitReady waits until the server accepts connections.
 func (p *Postgres) AwaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -141,23 +141,23 @@ func (p *Postgres) AwaitReady(ctx context.Context) error {
 	})
 }
 
-// Log is the file with the server's messages.
+// Log returns the path of the server's log.
 func (p *Postgres) Log() string { return filepath.Join(p.Dir, "postgresql.log") }
 
 func (p *Postgres) data() string { return filepath.Join(p.Dir, "data") }
 
-// Data is the folder that the server keeps its data in.
+// Data returns the server's data folder.
 func (p *Postgres) Data() string { return p.data() }
 
-// Address is host:port.
+// Address returns host:port.
 func (p *Postgres) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port)) }
 
-// URL is a database's, for its superuser.
+// URL returns the URL of a database for the superuser.
 func (p *Postgres) URL(database string) string {
 	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", p.Address(), database)
 }
 
-// CreateDatabase makes a database and returns its URL.
+// CreateDatabase creates a database and returns its URL.
 func (p *Postgres) CreateDatabase(ctx context.Context, name string) (string, error) {
 	conn, err := pgx.Connect(ctx, p.URL("postgres"))
 	if err != nil {
@@ -167,7 +167,7 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name string) (string, err
 	return p.URL(name), errors.Join(err, conn.Close(ctx))
 }
 
-// Kill kills the server and waits until the last of its processes is gone, so that nobody writes any more.
+// Kill kills the server and waits for the end of all its processes, so that none writes any more.
 func (p *Postgres) Kill() error {
 	children := childrenOf(p.process.PID())
 	if err := p.process.Kill(); err != nil {
@@ -188,7 +188,7 @@ func (p *Postgres) Kill() error {
 	})
 }
 
-// Replace stops the server and starts another with no data at the same address.
+// Replace stops the server and starts one without data at the same address.
 func (p *Postgres) Replace(ctx context.Context) error {
 	if err := p.Stop(ctx); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (p *Postgres) Replace(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// Stop has the server end its sessions and write all that is to be written.
+// Stop requests a fast shutdown, which ends sessions and writes a checkpoint.
 func (p *Postgres) Stop(ctx context.Context) error {
 	if p.process == nil {
 		return nil
@@ -210,12 +210,12 @@ func (p *Postgres) Stop(ctx context.Context) error {
 	return p.process.Stop(ctx, syscall.SIGINT)
 }
 
-// Close ends the server and removes its data.
+// Close stops the server and removes its data.
 func (p *Postgres) Close() error {
 	return errors.Join(p.Stop(context.Background()), os.RemoveAll(p.Dir))
 }
 
-// childrenOf returns the processes whose parent is one.
+// childrenOf returns the child processes of a process.
 func childrenOf(parent int) (children []int) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
 	if err != nil {
@@ -229,7 +229,7 @@ func childrenOf(parent int) (children []int) {
 	return children
 }
 
-// exists says whether a process is there and not a zombie, which nobody may have waited for.
+// exists reports whether a process exists and is not a zombie, which may remain if nothing waits for it.
 func exists(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -239,7 +239,7 @@ func exists(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
-// await looks until there is no error any more, for as long as the process lives, if one is given.
+// await calls look until it returns nil, or until the process, if one is given, ends.
 func await(ctx context.Context, p *Process, look func() error) error {
 	var ended <-chan struct{}
 	if p != nil {
@@ -262,7 +262,7 @@ func await(ctx context.Context, p *Process, look func() error) error {
 	}
 }
 
-// PostgresPrograms is the folder of the newest PostgreSQL on this machine.
+// PostgresPrograms returns the folder of the newest PostgreSQL on this machine.
 func PostgresPrograms() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // the pattern is well-formed
 	slices.SortFunc(found, func(a, b string) int { return majorOf(a) - majorOf(b) })
@@ -278,11 +278,11 @@ func PostgresPrograms() (string, error) {
 }
 
 func majorOf(program string) int {
-	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(program)))) // 0 for what is no version
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(program)))) // 0 if it is not a version
 	return n
 }
 
-// postgresAccount is who the server runs as, where we are root.
+// postgresAccount returns the account that runs the server if this process is root.
 func postgresAccount() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

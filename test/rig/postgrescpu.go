@@ -2,14 +2,14 @@ package rig
 
 import "time"
 
-// CPU is the time that the server has computed for: its processes that are there, and those that have ended.
+// CPU returns the CPU time of all the server's processes, running and ended.
 func (p *Postgres) CPU() (time.Duration, error) {
 	total, err := cpuOf(p.process.PID(), true)
 	if err != nil {
 		return 0, err
 	}
 	for _, pid := range childrenOf(p.process.PID()) {
-		if spent, err := cpuOf(pid, false); err == nil { // else it has just ended, and counts as such next time
+		if spent, err := cpuOf(pid, false); err == nil { // otherwise it has just ended and is counted next time
 			total += spent
 		}
 	}

@@ -15,29 +15,29 @@ import (
 	"time"
 )
 
-// endWithin is how long a program may take to end after it was told to.
+// endWithin limits a program's shutdown.
 const endWithin = 40 * time.Second
 
 // Command is a program to run.
 type Command struct {
 	Path string
 	Args []string
-	Env  []string // beside PATH and HOME; nothing else of ours is handed on
+	Env  []string // in addition to PATH and HOME; nothing else is inherited
 	Dir  string
-	Log  string              // file that its output is appended to
-	Out  *os.File            // nil, or where its standard output goes instead
-	As   *syscall.Credential // nil: us
+	Log  string              // the file that its output is appended to
+	Out  *os.File            // the destination of its standard output instead of Log; may be nil
+	As   *syscall.Credential // nil for this process's
 }
 
-// Process is a program of ours that runs. It is killed if we die. It is safe for concurrent use.
+// Process is a running program. It is killed if this process dies. It is safe for concurrent use.
 type Process struct {
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{}
-	err  error // how it ended; after done
+	err  error // the result; valid after done is closed
 }
 
-// Start runs a program. Its end is the caller's to bring about, by Close.
+// Start starts a program. The caller must call Close.
 func Start(_ context.Context, c Command) (*Process, error) {
 	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -55,7 +55,7 @@ func Start(_ context.Context, c Command) (*Process, error) {
 	started := make(chan error)
 	go func() {
 		defer close(p.done)
-		// To the kernel the parent is the thread: it must live as long as the program.
+		// The kernel considers the thread the parent, so it must live as long as the program.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -70,13 +70,13 @@ func Start(_ context.Context, c Command) (*Process, error) {
 	return p, nil
 }
 
-// PID is the process' number.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the process has ended.
+// Done returns a channel that is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Signal sends a signal; to a process that has ended it does nothing.
+// Signal sends a signal. It does nothing if the process has ended.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("send %s to process %d: %w", s, p.PID(), err)
@@ -93,7 +93,7 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Wait returns how the process ended, nil for exit code 0.
+// Wait waits for the process to end and returns an error unless its exit code is 0.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
@@ -103,7 +103,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop asks the process to end and waits for it; it is killed if that takes too long, which is an error.
+// Stop sends the signal s and waits for the process to end. It kills the process after endWithin and returns an error.
 func (p *Process) Stop(ctx context.Context, s syscall.Signal) error {
 	if err := p.Signal(s); err != nil {
 		return err
@@ -118,19 +118,19 @@ func (p *Process) Stop(ctx context.Context, s syscall.Signal) error {
 	}
 }
 
-// Close ends the process, however it must.
+// Close stops the process with SIGTERM, or kills it.
 func (p *Process) Close() error { return p.Stop(context.Background(), syscall.SIGTERM) }
 
-// CPU is the time that the process has computed for, in user and system mode.
+// CPU returns the user and system CPU time of the process.
 func (p *Process) CPU() (time.Duration, error) { return cpuOf(p.PID(), false) }
 
-// cpuOf is the time that a process has computed for; with ended, and its children that it has waited for.
+// cpuOf returns the CPU time of a process, including that of its reaped children if ended.
 func cpuOf(pid int, ended bool) (time.Duration, error) {
 	fields, err := statOf(pid)
 	if err != nil {
 		return 0, err
 	}
-	const utime, stime, cutime, cstime, ticksPerSecond = 11, 12, 13, 14, 100 // of proc(5), counted behind the name; USER_HZ is 100 on all of Linux
+	const utime, stime, cutime, cstime, ticksPerSecond = 11, 12, 13, 14, 100 // see proc(5), counted after the name; USER_HZ is 100 on Linux
 	wanted := []int{utime, stime}
 	if ended {
 		wanted = append(wanted, cutime, cstime)
@@ -146,7 +146,7 @@ func cpuOf(pid int, ended bool) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
 }
 
-// RSS is the memory, in bytes, that the process has resident.
+// RSS returns the process's resident memory in bytes.
 func (p *Process) RSS() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.PID()))
 	if err != nil {
@@ -160,7 +160,7 @@ func (p *Process) RSS() (int64, error) {
 	return pages * int64(os.Getpagesize()), err
 }
 
-// statOf returns the fields of /proc/…/stat from the state on.
+// statOf returns the fields of /proc/…/stat beginning with the state.
 func statOf(pid int) ([]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -173,7 +173,8 @@ func statOf(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// Build builds a package of the tree as it is released, but for build tags, and returns the program's path in folder.
+// Build builds a package of the tree with the release's options and the given build tags, and returns the program's
+// path in folder.
 func Build(ctx context.Context, folder, pkg string, tags ...string) (string, error) {
 	program := filepath.Join(folder, filepath.Base(pkg))
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", strings.Join(tags, ","), "-o", program, pkg)
@@ -184,7 +185,7 @@ func Build(ctx context.Context, folder, pkg string, tags ...string) (string, err
 	return program, nil
 }
 
-// tail returns the last lines of a file, for an error to say what a program said.
+// tail returns the last lines of a file, for error messages.
 func tail(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

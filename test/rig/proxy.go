@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// Proxy passes TCP connections on to a server, on loopback, and fails as networks do: it stalls without closing, cuts, and
-// is slow. It is safe for concurrent use.
+// Proxy forwards TCP connections to a server on loopback and simulates network failures: it can stall, cut and delay
+// connections. It is safe for concurrent use.
 type Proxy struct {
 	listener net.Listener
 	dial     func(ctx context.Context) (net.Conn, error)
-	ctx      context.Context // ends with Close
+	ctx      context.Context // canceled by Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 
 	mu    sync.Mutex
 	cut   bool
-	flows chan struct{} // of connections to come; closed while traffic flows
+	flows chan struct{} // of new connections; closed while traffic is forwarded
 	delay time.Duration
 	open  map[*link]struct{}
 }
 
-// link is a client's connection and the one to the server that it was given.
+// link is a client's connection together with its connection to the server.
 type link struct {
 	client, server net.Conn
 	flows          chan struct{} // closed while traffic flows
@@ -34,7 +34,7 @@ type link struct {
 
 const dialTimeout = 5 * time.Second
 
-// NewProxy listens on a free port of loopback and passes on to target, which is host:port. Close ends it.
+// NewProxy listens on a free port of loopback and forwards to target, which is host:port. The caller must call Close.
 func NewProxy(target string) (*Proxy, error) {
 	return newProxy(func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", target)
@@ -53,11 +53,11 @@ func newProxy(dial func(context.Context) (net.Conn, error)) (*Proxy, error) {
 	return p, nil
 }
 
-// Address is where the proxy listens: host:port.
+// Address returns the proxy's address, host:port.
 func (p *Proxy) Address() string { return p.listener.Addr().String() }
 
-// Stall stops all traffic, of connections to come too, and closes nothing. What an end closes meanwhile the other does
-// not learn before Resume.
+// Stall stops all traffic, also of new connections, without closing any. If one end closes its connection, the other is
+// not notified before Resume.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,8 +67,8 @@ func (p *Proxy) Stall() {
 	}
 }
 
-// Forget stops the traffic of the connections that there are, for good, and closes nothing: as where a firewall lost
-// what it knew of them. Those to come are served.
+// Forget stops the traffic of the existing connections permanently without closing them, like a firewall that lost its
+// state. New connections work.
 func (p *Proxy) Forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +78,7 @@ func (p *Proxy) Forget() {
 	p.open = map[*link]struct{}{}
 }
 
-// Cut closes all connections, and from now on new ones at once.
+// Cut closes all connections, and new ones immediately.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,14 +88,14 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Delay holds back everything by so much, each way.
+// Delay delays traffic by d in each direction.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
-// Resume ends what Stall and Cut began. What was stalled arrives.
+// Resume ends Stall and Cut. Stalled data is delivered.
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,14 +106,14 @@ func (p *Proxy) Resume() {
 	}
 }
 
-// Connections is how many there are, of clients.
+// Connections returns the number of client connections.
 func (p *Proxy) Connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open)
 }
 
-// Close ends the proxy with all its connections, and waits until nothing of it is left.
+// Close closes the proxy and all its connections, and waits for its goroutines.
 func (p *Proxy) Close() error {
 	p.cancel()
 	err := p.listener.Close()
@@ -143,7 +143,7 @@ func flowing(flows chan struct{}) chan struct{} {
 	return flows
 }
 
-func (l *link) close() { _ = errors.Join(l.client.Close(), l.server.Close()) } // whichever was first
+func (l *link) close() { _ = errors.Join(l.client.Close(), l.server.Close()) } // either may be closed already
 
 func (p *Proxy) accept() {
 	for {
@@ -158,7 +158,7 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	server, err := p.dial(p.ctx)
 	if err != nil {
-		_ = client.Close() // refused, as far as a proxy can
+		_ = client.Close() // the closest to a rejection that a proxy can do
 		return
 	}
 	l := &link{client: client, server: server}
@@ -171,7 +171,7 @@ func (p *Proxy) serve(client net.Conn) {
 	l.flows = p.flows
 	p.open[l] = struct{}{}
 	p.mu.Unlock()
-	gone := context.AfterFunc(p.ctx, l.close) // those that were forgotten, too
+	gone := context.AfterFunc(p.ctx, l.close) // forgotten connections too
 	defer gone()
 
 	var back sync.WaitGroup
@@ -183,7 +183,7 @@ func (p *Proxy) serve(client net.Conn) {
 	delete(p.open, l)
 }
 
-// forward passes on what comes from an end to the other until one closes, and then closes both.
+// forward copies from one end to the other until either closes, and then closes both.
 func (p *Proxy) forward(l *link, to io.Writer, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -203,7 +203,7 @@ func (p *Proxy) forward(l *link, to io.Writer, from io.Reader) {
 	}
 }
 
-// await returns when traffic flows and what came has been held back for long enough. It is false when the proxy ends.
+// await waits until traffic flows and the delay has passed. It returns false if the proxy is closed.
 func (p *Proxy) await(l *link) bool {
 	p.mu.Lock()
 	delay := p.delay

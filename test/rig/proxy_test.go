@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// echoes answers each line with itself.
+// echoes starts a server that sends back each line.
 func echoes(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func echoes(t *testing.T) string {
 		}
 	})
 	t.Cleanup(func() {
-		_ = l.Close() // it has no other state
+		_ = l.Close() // an error does not matter
 		serving.Wait()
 	})
 	return l.Addr().String()
@@ -75,7 +75,7 @@ func call(t *testing.T, p *Proxy) caller {
 	return caller{c, bufio.NewReader(c)}
 }
 
-// say sends a line and returns the next that comes within so long.
+// say sends a line and returns the next line received within the given time.
 func (c caller) say(line string, within time.Duration) (string, error) {
 	if _, err := fmt.Fprintln(c, line); err != nil {
 		return "", err
@@ -88,8 +88,8 @@ func (c caller) say(line string, within time.Duration) (string, error) {
 }
 
 const (
-	soon  = 100 * time.Millisecond // too short for what is not to come
-	ample = 5 * time.Second        // for what is
+	soon  = 100 * time.Millisecond // for lines that must not arrive
+	ample = 5 * time.Second        // for lines that must
 )
 
 func (c caller) hears(t *testing.T, line string) {

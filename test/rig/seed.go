@@ -10,13 +10,14 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// AgentID is the id of the i-th seeded agent.
+// AgentID returns the id of the i-th seeded agent.
 func AgentID(i int) string { return fmt.Sprintf("agent-%08d", i) }
 
-// AgentToken is its token, of the length that tokens have.
+// AgentToken returns the token of the i-th seeded agent, of the usual length.
 func AgentToken(i int) string { return fmt.Sprintf("%s%043d", fleet.TokenPrefix, i) }
 
-// SeedAgents enrols agents from, from+1, … to-1 in a database whose schema is there, as if they had been for a while.
+// SeedAgents enrolls agents from, from+1, … to-1 in a database with the current schema, with enrollment times in the
+// past.
 func SeedAgents(ctx context.Context, databaseURL string, from, to int) (err error) {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {

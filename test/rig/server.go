@@ -15,34 +15,34 @@ import (
 	"time"
 )
 
-// The tokens that every server of the rig has.
+// The tokens of every server of the rig.
 const (
 	AdminToken      = "rig-admin-token-0123456789abcdef"
 	EnrollmentToken = "rig-enrollment-token-0123456789a"
 	IngestToken     = "rig-ingest-token-0123456789abcde"
 )
 
-// ServeOptions say how to run `watchbill serve`. What is not said is as the product has it, its logging too.
+// ServeOptions configures `watchbill serve`. Other flags, including those of logs, have their defaults.
 type ServeOptions struct {
 	Binary      string
 	DatabaseURL string
 	Dir         string // for its log and spool
-	Name        string // of the log; empty: serve
-	Address     string // empty: a free port
+	Name        string // of the log; "serve" if empty
+	Address     string // a free port if empty
 	Args        []string
 	Env         []string
-	Out         *os.File // nil: its standard output goes to the log
+	Out         *os.File // nil to write its standard output to the log
 }
 
-// Server is `watchbill serve`, ready to be used.
+// Server is a running `watchbill serve` that is ready.
 type Server struct {
 	*Process
 	URL, Address, MetricsURL string
 	Log                      string
-	ReadyAfter               time.Duration // from when it was started
+	ReadyAfter               time.Duration // since its start
 }
 
-// Serve starts a server and returns when it is ready.
+// Serve starts a server and waits until it is ready.
 func Serve(ctx context.Context, o ServeOptions) (*Server, error) {
 	address := o.Address
 	if address == "" {
@@ -84,7 +84,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	var last error
-	tick := time.NewTicker(2 * time.Millisecond) // how soon it is ready is measured
+	tick := time.NewTicker(2 * time.Millisecond) // short, since the time until it is ready is measured
 	defer tick.Stop()
 	for {
 		select {
@@ -113,7 +113,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Metrics reads the server's own figures: by series, as Prometheus' text format writes them, labels and all.
+// Metrics reads the server's metrics by series, written as in Prometheus' text format with labels.
 func (s *Server) Metrics(ctx context.Context) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.MetricsURL, nil)
 	if err != nil {
@@ -143,13 +143,13 @@ func (s *Server) Metrics(ctx context.Context) (map[string]float64, error) {
 	return figures, lines.Err()
 }
 
-// Goroutines is how many the server has.
+// Goroutines returns the server's number of goroutines.
 func (s *Server) Goroutines(ctx context.Context) (int, error) {
 	figures, err := s.Metrics(ctx)
 	return int(figures["go_goroutines"]), err
 }
 
-// AwaitListening returns when something listens on host:port, or with an error if the process ends.
+// AwaitListening waits until something listens on host:port. It returns an error if the process ends.
 func AwaitListening(ctx context.Context, address string, p *Process) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// StandbyOf is the Data of a server that follows another by streaming replication. It takes reads only, until it is
-// promoted.
+// StandbyOf returns a PostgresOptions.Data for a server that follows another by streaming replication. It is read-only
+// until it is promoted.
 func StandbyOf(primary *Postgres) func(ctx context.Context, p *Postgres) error {
 	return func(ctx context.Context, p *Postgres) error { return p.copyOf(ctx, primary) }
 }
@@ -22,7 +22,7 @@ func (p *Postgres) copyOf(ctx context.Context, primary *Postgres) error {
 		"--username=postgres", "--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf")
 }
 
-// Follow makes a server that is down anew, as a copy of another which it follows from now on, and starts it.
+// Follow replaces the data of a stopped server with a copy of another, which it follows from then on, and starts it.
 func (p *Postgres) Follow(ctx context.Context, primary *Postgres) error {
 	if err := os.RemoveAll(p.data()); err != nil {
 		return fmt.Errorf("remove the data of a server that was: %w", err)
@@ -33,8 +33,7 @@ func (p *Postgres) Follow(ctx context.Context, primary *Postgres) error {
 	return p.Start(ctx)
 }
 
-// Promote makes a standby take writes. What its primary had been told to wait for is forgotten: it waits for no standby of
-// its own.
+// Promote makes a standby accept writes. It drops the setting to wait for standbys that it copied from its primary.
 func (p *Postgres) Promote(ctx context.Context) error {
 	return p.ask(ctx, "promote", func(conn *pgx.Conn) error {
 		var done bool
@@ -48,8 +47,8 @@ func (p *Postgres) Promote(ctx context.Context) error {
 	})
 }
 
-// WaitForStandby has every commit wait until a standby has it on its disk, so that none is lost with this server. It
-// returns when one follows.
+// WaitForStandby makes every commit wait until a standby has written it to disk, so that none is lost with this server.
+// It returns when a standby follows.
 func (p *Postgres) WaitForStandby(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -88,7 +87,7 @@ func (p *Postgres) ask(ctx context.Context, what string, do func(conn *pgx.Conn)
 	return nil
 }
 
-// MultiHostURL is a database's on whichever of the servers takes writes, for their superuser.
+// MultiHostURL returns the URL of a database, for the superuser, on whichever of the servers accepts writes.
 func MultiHostURL(database string, servers ...*Postgres) string {
 	addresses := make([]string, len(servers))
 	for i, p := range servers {

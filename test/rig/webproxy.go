@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// WebProxy is an HTTP proxy that others make, run in the foreground.
+// WebProxy is a third-party HTTP proxy, run in the foreground.
 type WebProxy struct {
 	Name    string // nginx, haproxy, varnish or caddy
 	program string
-	main    string // around the configuration given to Start; %[1]s is its folder, %[2]s the configuration
+	main    string // the template around the configuration given to Start; %[1]s is its folder, %[2]s the configuration
 	args    func(folder, file, address string) []string
 }
 
-// ErrNoWebProxy is returned where a proxy is not installed.
+// ErrNoWebProxy is returned if a proxy is not installed.
 var ErrNoWebProxy = errors.New("the proxy is not installed")
 
-// WebProxies are the proxies that this package can run. What is around a configuration of nginx and HAProxy says what
-// Debian's files for them say about time and size: nothing, and 5, 50 and 50 s.
+// WebProxies are the proxies that this package can run. The templates of nginx and HAProxy have the limits and timeouts
+// of Debian's files: none for nginx, and 5, 50 and 50 s for HAProxy.
 var WebProxies = []WebProxy{
 	{
 		Name: "nginx", program: "nginx",
@@ -73,7 +73,7 @@ func WebProxyNamed(name string) (WebProxy, error) {
 	return WebProxy{}, fmt.Errorf("no proxy is called %q", name)
 }
 
-// find returns the program's path. Debian keeps some where only root's PATH leads.
+// find returns the program's path. Debian installs some in folders that are only in root's PATH.
 func (p WebProxy) find() (string, error) {
 	for _, name := range []string{p.program, filepath.Join("/usr/sbin", p.program)} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -83,13 +83,13 @@ func (p WebProxy) find() (string, error) {
 	return "", fmt.Errorf("%s: %w", p.program, ErrNoWebProxy)
 }
 
-// Installed reports whether the proxy can be run here.
+// Installed reports whether the proxy is installed.
 func (p WebProxy) Installed() bool {
 	_, err := p.find()
 	return err == nil
 }
 
-// Start runs the proxy with a configuration that has it listen on address, and returns when it does. The caller ends it.
+// Start runs the proxy with a configuration that listens on address, and waits until it does. The caller must stop it.
 func (p WebProxy) Start(ctx context.Context, folder, address, configuration string) (*Process, error) {
 	program, err := p.find()
 	if err != nil {
@@ -113,7 +113,7 @@ func (p WebProxy) Start(ctx context.Context, folder, address, configuration stri
 	return process, nil
 }
 
-// FreeAddress returns an address of loopback where nothing listens.
+// FreeAddress returns a free address of loopback.
 func FreeAddress(ctx context.Context) (string, error) {
 	port, err := freePort(ctx)
 	return fmt.Sprintf("127.0.0.1:%d", port), err

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
-	"github.com/watchbill/watchbill/internal/otlp"
-	"github.com/watchbill/watchbill/internal/trace"
+	"github.com/watchbill/watchbill/internal/execution/otlp"
+	"github.com/watchbill/watchbill/internal/execution/trace"
 	"github.com/watchbill/watchbill/test/sdk"
 )
 

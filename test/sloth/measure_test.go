@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/rules"
+	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
 // traffic is a case: how many answers of each kind there are in the minute after m, and for how many minutes.

@@ -1,4 +1,4 @@
-// Command pause holds a Pod's namespaces: it waits to be ended, and reaps what is left to it.
+// Command pause keeps a Pod's namespaces alive: it waits for a signal to stop, and reaps orphaned processes.
 package main
 
 import (

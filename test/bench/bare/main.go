@@ -1,9 +1,8 @@
-// Command bare is what idle polls are compared with: a handler of net/http that does nothing but write an answer of as many
-// bytes.
+// Command bare is the baseline of idle polls: a net/http handler that only writes a response of the same size.
 //
 //	bare ADDRESS BODY-BYTES NAME=VALUE…
 //
-// It answers every request with that many bytes and those header lines; 0 bytes are 304.
+// Every response has that many bytes and those header lines; 0 bytes give status 304.
 package main
 
 import (

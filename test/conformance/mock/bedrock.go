@@ -40,7 +40,7 @@ func converseStream(c *call) reply {
 	return given
 }
 
-// invoke answers as a model of Anthropic does, without a cache: Bedrock's headers tell no counts of it.
+// invoke responds as an Anthropic model without a cache: Bedrock's headers have no cache counts.
 func invoke(c *call) reply {
 	c.request["model"] = c.r.PathValue("model")
 	given := message(c)
@@ -52,7 +52,7 @@ func invoke(c *call) reply {
 	return given
 }
 
-// invokeStream wraps each of Anthropic's events in a chunk. The last one has Bedrock's own figures too.
+// invokeStream wraps each of Anthropic's events in a chunk. The last one has Bedrock's counts too.
 func invokeStream(c *call) reply {
 	c.request["model"], c.request["stream"] = c.r.PathValue("model"), true
 	given := message(c)
@@ -65,20 +65,20 @@ func invokeStream(c *call) reply {
 	for i, e := range given.events {
 		encoded, err := json.Marshal(e.data)
 		if err != nil {
-			panic(err) // what this package makes can be encoded
+			panic(err) // values of this package can be encoded
 		}
 		given.events[i] = event{"chunk", o{"bytes": base64.StdEncoding.EncodeToString(encoded)}}
 	}
 	return given
 }
 
-// awsFrame is an event as AWS' services stream them.
+// awsFrame returns an event in the stream format of AWS.
 func awsFrame(kind string, payload []byte) []byte {
 	var headers []byte
 	for _, h := range [][2]string{{":event-type", kind}, {":content-type", "application/json"}, {":message-type", "event"}} {
 		headers = append(headers, byte(len(h[0])))
 		headers = append(headers, h[0]...)
-		headers = append(headers, 7) // a text
+		headers = append(headers, 7) // a string
 		headers = binary.BigEndian.AppendUint16(headers, uint16(len(h[1])))
 		headers = append(headers, h[1]...)
 	}

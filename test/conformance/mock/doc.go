@@ -1,3 +1,3 @@
-// Package mock answers as the APIs of model providers do, with counts of tokens that are known, and keeps what really
-// happened: how many calls came, what they used and what they cost.
+// Package mock imitates the APIs of model providers with known token counts, and records what really happened: the
+// number of calls, their usage and their cost.
 package mock

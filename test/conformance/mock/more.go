@@ -5,7 +5,7 @@ import (
 	"maps"
 )
 
-// Cohere and Ollama tell of no cache and no reasoning.
+// Cohere and Ollama report no cache and no reasoning.
 var plainTokens = Tokens{Input: inputTokens, Output: outputTokens}
 
 func cohereChat(c *call) reply {
@@ -44,7 +44,7 @@ func cohereEmbed(c *call) reply {
 	}}
 }
 
-// cohereRerank is paid by the search and not by tokens.
+// cohereRerank is billed per search and not per token.
 func cohereRerank(c *call) reply {
 	return reply{model: c.text("model"), body: o{
 		"id": "co-" + c.id, "results": []any{o{"index": 0, "relevance_score": 0.93}},
@@ -66,7 +66,7 @@ func ollamaGenerate(c *call) reply {
 	return ollama(c, part(c.answer()), part)
 }
 
-// ollama streams lines of JSON unless the client asks it not to.
+// ollama streams lines of JSON unless the client disables it.
 func ollama(c *call, whole o, part func(text string) o) reply {
 	given := reply{model: c.text("model"), used: plainTokens, format: jsonLines}
 	line := func(more o, done bool) o {

@@ -6,7 +6,7 @@ var openAITokens = Tokens{Input: inputTokens, Output: outputTokens, CacheRead: c
 
 type o = map[string]any
 
-// dated is the name that the API answers with.
+// dated returns the model's name in the API's responses.
 func dated(model string) string {
 	switch model {
 	case "gpt-4o":
@@ -60,7 +60,7 @@ func chatCompletion(c *call) reply {
 		}
 	}
 	chunk(o{}, finish)
-	if strings.HasPrefix(c.r.URL.Path, "/openai/openai/") { // Groq counts its streams without being asked
+	if strings.HasPrefix(c.r.URL.Path, "/openai/openai/") { // Groq always counts streams
 		given.events[len(given.events)-1].data.(o)["x_groq"] = o{"id": "req_" + c.id, "usage": usage}
 	}
 	if withUsage {

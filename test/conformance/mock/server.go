@@ -13,26 +13,26 @@ import (
 
 const (
 	maxBody   = 8 << 20
-	holdsOpen = 30 * time.Second // a call that is to time out, unless its client goes away first
+	holdsOpen = 30 * time.Second // of a call that must time out, unless its client disconnects first
 )
 
-// Server answers the calls of one scenario after the other. Base addresses are /openai/v1, /anthropic, /gemini,
-// /bedrock, /cohere and /ollama. In a scenario whose name begins with "http429" each call is refused, in one that begins
-// with "retry" the first one, and in one that begins with "timeout" none is answered.
+// Server responds to the calls of one scenario after the other. Base addresses are /openai/v1, /anthropic, /gemini,
+// /bedrock, /cohere and /ollama. In scenarios whose names begin with "http429" it rejects every call, with "retry" the
+// first one, and with "timeout" it never responds.
 type Server struct {
 	mu       sync.Mutex
 	scenario string
-	truth    Truth
+	expected Expected
 	calls    int // in this scenario; gives ids and tells the steps of a tool loop apart
 	total    int
 	mux      *http.ServeMux
 }
 
-// New returns a server that no scenario has begun at.
+// New returns a server without a scenario.
 func New() *Server {
 	s := &Server{mux: http.NewServeMux()}
 	s.mux.HandleFunc("POST /openai/v1/chat/completions", s.call(chatCompletion))
-	s.mux.HandleFunc("POST /openai/openai/v1/chat/completions", s.call(chatCompletion)) // Groq's
+	s.mux.HandleFunc("POST /openai/openai/v1/chat/completions", s.call(chatCompletion)) // for Groq
 	s.mux.HandleFunc("POST /openai/v1/responses", s.call(response))
 	s.mux.HandleFunc("POST /openai/v1/embeddings", s.call(embedding))
 	s.mux.HandleFunc("POST /anthropic/v1/messages", s.call(message))
@@ -53,34 +53,34 @@ func New() *Server {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Begin starts a scenario, of which nothing has happened yet.
+// Begin starts a scenario with an empty Truth.
 func (s *Server) Begin(scenario string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scenario, s.truth, s.calls = scenario, Truth{}, 0
+	s.scenario, s.expected, s.calls = scenario, Expected{}, 0
 }
 
-// Truth is what has happened in the scenario.
-func (s *Server) Truth() Truth {
+// Truth returns what has happened in the scenario.
+func (s *Server) Expected() Expected {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.truth
+	return s.expected
 }
 
-// call is one request of a client.
+// call is a request of a client.
 type call struct {
 	request map[string]any
 	raw     string
 	r       *http.Request
 	id      string
-	step    int // 1 is the scenario's first call
+	step    int // 1 for the scenario's first call
 	loop    bool
 }
 
 func (c *call) text(name string) string { t, _ := c.request[name].(string); return t }
 func (c *call) streams() bool           { b, _ := c.request["stream"].(bool); return b }
 
-// reply is what a provider answers: a body, or the events of a stream.
+// reply is a provider's response: a body, or the events of a stream.
 type reply struct {
 	model  string
 	used   Tokens
@@ -102,7 +102,7 @@ var mediaTypes = map[format]string{serverSent: "text/event-stream", jsonLines: "
 
 type event struct {
 	name string
-	data any // a string is written as it is
+	data any // a string is written unchanged
 }
 
 func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
@@ -121,7 +121,7 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		s.total++
 		scenario := s.scenario
 		if s.calls > 1 || !strings.HasPrefix(scenario, "retry") { // the client repeats it, which is one call to the caller
-			s.truth.Inferences++
+			s.expected.Inferences++
 		}
 		c.step, c.id = s.calls, fmt.Sprintf("%08d", s.total)
 		s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Server) call(answer func(*call) reply) http.HandlerFunc {
 		}
 		given := answer(c)
 		s.mu.Lock()
-		s.truth.answered(given.model, given.used)
+		s.expected.answered(given.model, given.used)
 		s.mu.Unlock()
 		write(w, c, given)
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// tool is one that the client offers.
+// tool is a tool that the client offers.
 type tool struct {
 	name   string
 	schema map[string]any
@@ -15,7 +15,7 @@ func object(v any) map[string]any { m, _ := v.(map[string]any); return m }
 func list(v any) []any            { l, _ := v.([]any); return l }
 func text(v any) string           { t, _ := v.(string); return t }
 
-// offered are the tools of a request, whichever provider's.
+// offered returns the tools of a request of any provider.
 func (c *call) offered() (tools []tool) {
 	for _, entry := range list(c.request["tools"]) {
 		o := object(entry)
@@ -41,8 +41,8 @@ func schemaOf(o map[string]any) map[string]any {
 	return nil
 }
 
-// wanted is the tool that the model calls, and with which arguments: first the weather's, then, where the framework ends
-// its runs with one, the final answer. A tool that the client insists on is called always.
+// wanted returns the tool that the model calls and its arguments: first the weather's, then, if the framework ends its
+// runs with a tool, the final answer. A tool that the client requires is always called.
 func (c *call) wanted() (name, arguments string, ok bool) {
 	tools := c.offered()
 	if forced := object(c.request["tool_choice"]); forced["name"] != nil || forced["function"] != nil || text(forced["type"]) == "any" || c.text("tool_choice") == "required" && len(tools) == 1 {
@@ -64,14 +64,14 @@ func (c *call) wanted() (name, arguments string, ok bool) {
 	return "", "", false
 }
 
-// filled are arguments that fit a schema.
+// filled returns arguments that match a schema.
 func filled(schema map[string]any) string {
 	if schema == nil {
 		schema = map[string]any{"properties": map[string]any{"city": map[string]any{}}}
 	}
 	encoded, err := json.Marshal(fill(schema, 0))
 	if err != nil {
-		panic(err) // they are texts, numbers and truths
+		panic(err) // they are strings, numbers and booleans
 	}
 	return string(encoded)
 }
@@ -101,7 +101,7 @@ func fill(schema map[string]any, depth int) any {
 	return Answer
 }
 
-// answer is the text that the model writes, in the form that the request asks for.
+// answer returns the text that the model writes, in the requested format.
 func (c *call) answer() string {
 	if f := object(c.request["response_format"]); text(f["type"]) == "json_schema" {
 		return filled(object(object(f["json_schema"])["schema"]))
@@ -109,11 +109,11 @@ func (c *call) answer() string {
 	if f := object(object(c.request["text"])["format"]); text(f["type"]) == "json_schema" {
 		return filled(object(f["schema"]))
 	}
-	if strings.Contains(c.raw, "[[ ## answer ## ]]") { // DSPy's
+	if strings.Contains(c.raw, "[[ ## answer ## ]]") { // for DSPy
 		return "[[ ## reasoning ## ]]\nThe sky.\n\n[[ ## answer ## ]]\n" + Answer + "\n\n[[ ## completed ## ]]"
 	}
 	return Answer
 }
 
-// halves are a text in two parts, as a stream brings it.
+// halves splits a text in two, for a stream.
 func halves(s string) [2]string { return [2]string{s[:len(s)/2], s[len(s)/2:]} }

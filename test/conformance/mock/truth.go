@@ -1,20 +1,20 @@
 package mock
 
-// The counts of each call. They are numbers that nothing else is likely to be, so that a count that was exported can be
-// found in an export.
+// The counts of each call. The numbers are unlikely to occur otherwise, so that exported counts can be found in an
+// export.
 const (
-	inputTokens      = 1237 // with those of the cache
+	inputTokens      = 1237 // including the cache's
 	cacheReadTokens  = 431
-	cacheWriteTokens = 397  // of Anthropic alone
-	outputTokens     = 2113 // with the reasoning
+	cacheWriteTokens = 397  // of Anthropic only
+	outputTokens     = 2113 // including the reasoning
 	reasoningTokens  = 1733 // of OpenAI and Gemini
 	embeddingTokens  = 883
 )
 
-// Answer is the text of each answer.
+// Answer is the text of every answer.
 const Answer = "It is sunny in Paris, 21 degrees."
 
-// Tokens are counts by kind. Input has the cached ones in it, output the reasoning.
+// Tokens are counts by kind. Input includes the cached tokens, Output the reasoning.
 type Tokens struct {
 	Input      int64 `json:"input"`
 	Output     int64 `json:"output"`
@@ -32,17 +32,17 @@ func (t *Tokens) add(o Tokens) {
 }
 
 // Truth is what happened in a scenario.
-type Truth struct {
+type Expected struct {
 	Inferences  int // calls of a model, those that failed too
 	Tokens      Tokens
 	CostNanoUSD int64
-	Unpriced    bool // a model was called whose price is not known here
+	Unpriced    bool // a model without a known price was called
 }
 
-// price is what a thousand tokens cost in micro-USD, which is nano-USD a token.
+// price is the price of a thousand tokens in micro-USD, which is nano-USD per token.
 type price struct{ input, cacheRead, cacheWrite, output int64 }
 
-// prices are list prices, by the start of a model's name; the longest one that fits counts.
+// prices are list prices by the prefix of a model's name; the longest match applies.
 var prices = map[string]price{
 	"gpt-4o":                 {2500, 1250, 0, 10_000},
 	"gpt-4o-mini":            {150, 75, 0, 600},
@@ -51,7 +51,7 @@ var prices = map[string]price{
 	"gemini-2.5-flash":       {300, 30, 0, 2500},
 }
 
-func (t *Truth) answered(model string, used Tokens) {
+func (t *Expected) answered(model string, used Tokens) {
 	t.Tokens.add(used)
 	best := ""
 	for name := range prices {
@@ -68,10 +68,10 @@ func (t *Truth) answered(model string, used Tokens) {
 	t.CostNanoUSD += plain*p.input + used.CacheRead*p.cacheRead + used.CacheWrite*p.cacheWrite + used.Output*p.output
 }
 
-// Embedding is what one call of an embedding model uses.
+// Embedding returns the usage of one call of an embedding model.
 func Embedding() int64 { return embeddingTokens }
 
-// Each is what one call uses of each kind, if it uses any.
+// Each returns the usage of one call, of each kind that it uses.
 func Each() Tokens {
 	return Tokens{Input: inputTokens, Output: outputTokens, CacheRead: cacheReadTokens, CacheWrite: cacheWriteTokens, Reasoning: reasoningTokens}
 }

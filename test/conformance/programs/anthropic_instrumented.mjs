@@ -1,4 +1,4 @@
-// Anthropic's client of before it traced itself, instrumented by what TRACER names.
+// A version of Anthropic's client without tracing, instrumented by the library in TRACER.
 import * as common from "./common.mjs";
 const provider = common.tracing();
 const { default: Anthropic } = await import("@anthropic-ai/sdk");

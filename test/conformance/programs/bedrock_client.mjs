@@ -1,4 +1,4 @@
-// AWS' client of Bedrock, instrumented by what TRACER names.
+// AWS' client of Bedrock, instrumented by the library in TRACER.
 import { createRequire } from "node:module";
 import * as common from "./common.mjs";
 const provider = common.tracing();

@@ -18,7 +18,7 @@ const env = {
 for (const [name, value] of Object.entries(process.env)) if (/^(OTEL_|CLAUDE_CODE_)/.test(name)) env[name] = value;
 env.OTEL_EXPORTER_OTLP_HEADERS = decodeURIComponent(env.OTEL_EXPORTER_OTLP_HEADERS); // which it does not do itself
 
-// ask runs the agent until its program has ended, which exports what is left.
+// ask runs the agent until its program has ended, which exports the remaining data.
 async function ask(options = {}) {
   let failed;
   for await (const message of query({

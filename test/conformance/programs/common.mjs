@@ -1,4 +1,4 @@
-// What the programs share: a tracer provider that exports to the server, and running scenarios one after the other.
+// Code shared by the programs: a tracer provider that exports to the server, and a runner of scenarios.
 import { NodeTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-node";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 
@@ -35,7 +35,7 @@ const post = async (path) => {
   if (!answer.ok) throw new Error(path + ": " + answer.status);
 };
 
-// run runs the scenarios that the command line names. An error that one throws is told; the next goes on.
+// run runs the scenarios named on the command line. It reports a scenario's error and continues with the next.
 export async function run(scenarios, provider) {
   for (const name of process.argv.slice(2)) {
     await post("/scenario/" + name);

@@ -1,4 +1,4 @@
-// Genkit, whose own SDK of OpenTelemetry exports.
+// Genkit, which exports with its own OpenTelemetry SDK.
 import * as common from "./common.mjs";
 import { genkit, z } from "genkit";
 import { enableTelemetry } from "genkit/tracing";

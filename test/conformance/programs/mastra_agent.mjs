@@ -1,4 +1,4 @@
-// Mastra, by its own exporter to OpenTelemetry.
+// Mastra with its own OpenTelemetry exporter.
 import * as common from "./common.mjs";
 const { Mastra } = await import("@mastra/core");
 const { Agent } = await import("@mastra/core/agent");

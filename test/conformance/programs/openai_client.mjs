@@ -1,4 +1,4 @@
-// The OpenAI client, instrumented by the module that INSTRUMENTOR names.
+// The OpenAI client, instrumented by the module in INSTRUMENTOR.
 import { createRequire } from "node:module";
 import * as common from "./common.mjs";
 const require = createRequire(import.meta.url);

@@ -1,4 +1,4 @@
-// VoltAgent, whose own tracing takes a span processor.
+// VoltAgent, whose own tracing accepts a span processor.
 import * as common from "./common.mjs";
 import { BatchSpanProcessor } from "@opentelemetry/sdk-trace-node";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";

@@ -1,25 +1,25 @@
-// Package visit is what the end-to-end tests and their visitor say to one another.
+// Package visit defines the messages between the end-to-end tests and the visitor.
 package visit
 
 import "time"
 
-// Letter is what was sent to the inbox.
+// Letter is a request that the inbox received.
 type Letter struct {
 	At          time.Time `json:"at"`
 	ContentType string    `json:"content_type"`
 	UserAgent   string    `json:"user_agent"`
 	Body        string    `json:"body"`
-	Answer      int       `json:"answer"` // the status code
+	Answer      int       `json:"answer"` // the status code of the response
 }
 
-// Fleet is a fleet that is to visit the API.
+// Fleet describes a fleet to run against the API.
 type Fleet struct {
 	Server          string `json:"server"`
-	Name            string `json:"name"` // begins the agents' ids; the executions' user
+	Name            string `json:"name"` // prefix of the agents' ids; the executions' user
 	AdminToken      string `json:"admin_token"`
 	EnrollmentToken string `json:"enrollment_token"`
 	IngestToken     string `json:"ingest_token"`
-	Agents          int    `json:"agents"`           // half of them hold their polls, the others poll every second
+	Agents          int    `json:"agents"`           // half of them use held polls, the others poll every second
 	DeployEveryMS   int    `json:"deploy_every_ms"`  // 0: never
 	ExecuteEveryMS  int    `json:"execute_every_ms"` // 0: never
 }
@@ -27,20 +27,20 @@ type Fleet struct {
 // Log is what a fleet saw.
 type Log struct {
 	Requests int            `json:"requests"`
-	Statuses map[int]int    `json:"statuses"` // of answers, by code
-	Broken   int            `json:"broken"`   // connections that were refused or broken, before one other try
-	Failures []Failure      `json:"failures"` // at most MaxFailures
-	Failed   int            `json:"failed"`   // all of them
-	Stored   []string       `json:"stored"`   // ids of executions that the API said were stored
-	Deployed []string       `json:"deployed"` // ids of deployments that the API said were made
+	Statuses map[int]int    `json:"statuses"` // number of responses by code
+	Broken   int            `json:"broken"`   // refused or broken connections, before one retry
+	Failures []Failure      `json:"failures"` // up to MaxFailures
+	Failed   int            `json:"failed"`   // the number of all failures
+	Stored   []string       `json:"stored"`   // ids of executions acknowledged as stored
+	Deployed []string       `json:"deployed"` // ids of acknowledged deployments
 	Runs     map[string]int `json:"runs"`     // how often each deployment was run
-	Trouble  string         `json:"trouble"`  // why the fleet is not at work; empty if it is
+	Trouble  string         `json:"trouble"`  // why the fleet does not work; empty if it does
 }
 
-// MaxFailures is how many failures a log tells of.
+// MaxFailures is the maximum number of failures in a log.
 const MaxFailures = 100
 
-// Failure is a request that failed: its second connection too, or with a status from 500 on, or 429.
+// Failure is a request that failed: on its second connection too, or with status 429 or 500 and above.
 type Failure struct {
 	At      time.Time `json:"at"`
 	Request string    `json:"request"`

@@ -17,18 +17,18 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
-	"github.com/watchbill/watchbill/internal/agent"
+	"github.com/watchbill/watchbill/internal/fleet/agent"
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// heldFor is how long agents that hold their polls hold them.
+// heldFor is the duration of held polls.
 const heldFor = 10 * time.Second
 
-// fleets is the fleet that is at work, if one is.
+// fleets holds the running fleet, if any.
 type fleets struct {
 	mu      sync.Mutex
 	diary   *diary
-	rest    context.CancelFunc // no more deployments and executions
+	rest    context.CancelFunc // stops new deployments and executions
 	dismiss context.CancelFunc
 	away    *sync.WaitGroup
 }
@@ -49,7 +49,7 @@ func (f *fleets) begin(w http.ResponseWriter, r *http.Request) {
 	f.away.Go(func() { t.work(ctx, making) })
 }
 
-// pause has agents go on, but gives them nothing new to do.
+// pause stops new work; the agents continue.
 func (f *fleets) pause(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	if f.rest != nil {
@@ -69,7 +69,7 @@ func (f *fleets) show(w http.ResponseWriter, _ *http.Request) {
 	f.diary.note(func(l *visit.Log) { answer(w, l) })
 }
 
-// end lets what runs come to its end, and tells what the fleet saw.
+// end waits for what runs, stops the fleet and sends what it saw.
 func (f *fleets) end(w http.ResponseWriter, r *http.Request) {
 	f.stop()
 	f.show(w, r)
@@ -84,11 +84,11 @@ func (f *fleets) stop() {
 	}
 }
 
-// team is a fleet at work.
+// team is a running fleet.
 type team struct {
 	visit.Fleet
 	diary  *diary
-	client *http.Client // of those who deploy and execute
+	client *http.Client // of those that deploy and execute
 }
 
 func (t *team) work(ctx, making context.Context) {
@@ -147,7 +147,7 @@ func (t *team) enroll(ctx context.Context, id string) (token string, err error) 
 	return agent.Token, err
 }
 
-// agent is the product's own, which counts what it is given to run.
+// agent returns a real agent that counts its runs.
 func (t *team) agent(id, token string, holds bool) (*agent.Agent, error) {
 	config := agent.Config{
 		Server: t.Server, ID: id, Token: token, Concurrency: 2, Drain: 10 * time.Second,
@@ -164,7 +164,7 @@ func (t *team) agent(id, token string, holds bool) (*agent.Agent, error) {
 	return agent.New(config)
 }
 
-// deploy has an agent do something, and does not rest until it is told that it is to be done.
+// deploy creates a deployment for an agent, and retries until it is acknowledged.
 func (t *team) deploy(ctx context.Context, agent string) {
 	var made struct {
 		Deployments []struct {
@@ -178,7 +178,7 @@ func (t *team) deploy(ctx context.Context, agent string) {
 	}
 }
 
-// execute logs an execution likewise.
+// execute sends an execution likewise.
 func (t *team) execute(ctx context.Context) {
 	id := uuid.NewString()
 	body := map[string]any{
@@ -190,7 +190,7 @@ func (t *team) execute(ctx context.Context) {
 	}
 }
 
-// insist sends a request until it is taken or the fleet is dismissed; the same one each time.
+// insist repeats a request until it is accepted or the fleet is stopped.
 func (t *team) insist(ctx context.Context, path, token string, header http.Header, body, to any) bool {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := t.post(ctx, path, token, header, body, to)
@@ -211,7 +211,7 @@ func (t *team) insist(ctx context.Context, path, token string, header http.Heade
 	}
 }
 
-// refusal is an answer that another try would not change.
+// refusal is returned for a response that a retry would not change.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }

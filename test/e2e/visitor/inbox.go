@@ -11,10 +11,10 @@ import (
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// maxLetters bounds a box.
+// maxLetters limits a box.
 const maxLetters = 1000
 
-// inbox takes what webhooks send, into boxes by name.
+// inbox receives requests of webhooks into named boxes.
 type inbox struct {
 	mu      sync.Mutex
 	boxes   map[string][]visit.Letter
@@ -53,7 +53,7 @@ func (i *inbox) show(w http.ResponseWriter, r *http.Request) {
 	answer(w, letters)
 }
 
-// setAnswer says what is answered to all that comes from now on.
+// setAnswer sets the status of responses from now on.
 func (i *inbox) setAnswer(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16))
 	status, parseErr := strconv.Atoi(string(text))
@@ -69,6 +69,6 @@ func (i *inbox) setAnswer(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		return // the test went away
+		return // the test has disconnected
 	}
 }

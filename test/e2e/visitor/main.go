@@ -1,6 +1,6 @@
-// Command visitor is what the end-to-end tests have in the cluster beside Watchbill: whom reports and alerts are sent to
-// (inbox), a look into volumes (files), and a fleet that visits the API through its Service (fleet). Tests talk to it over
-// HTTP, through the API server.
+// Command visitor is the helper of the end-to-end tests in the cluster: a receiver of reports and alerts (inbox), a
+// reader of volumes (files), and a fleet that uses the API through its Service (fleet). Tests send it HTTP requests
+// through the API server.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// diary keeps what a fleet sees.
+// diary records what a fleet sees.
 type diary struct {
 	mu  sync.Mutex
 	log visit.Log
@@ -37,13 +37,13 @@ func (d *diary) failed(r *http.Request, reason string) {
 	})
 }
 
-// client returns one with connections of its own, as clients on other machines have.
+// client returns a client with separate connections, as on another machine.
 func (d *diary) client() *http.Client {
 	return &http.Client{Transport: &noting{diary: d, next: http.DefaultTransport.(*http.Transport).Clone()}, Timeout: 90 * time.Second}
 }
 
-// noting notes the outcome of every request. One whose connection is refused or broken is made once more, as clients
-// behind a Service must: the replica that they were connected to may have gone.
+// noting records the outcome of every request. If the connection is refused or broken it retries once, as clients of a
+// Service must: the replica of the connection may have ended.
 type noting struct {
 	diary *diary
 	next  *http.Transport
@@ -62,7 +62,7 @@ func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp, err = n.next.RoundTrip(again)
 	}
 	switch {
-	case r.Context().Err() != nil: // told to stop
+	case r.Context().Err() != nil: // stopped
 	case err != nil:
 		n.diary.failed(r, err.Error())
 	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:

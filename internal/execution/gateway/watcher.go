@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/configfile"
+)
+
+// watchEvery is the interval at which a watcher reads its file.
+const watchEvery = time.Second
+
+// Watcher reads agents from a file and reloads them when it changes. If the file cannot be read or is invalid, the previous
+// agents stay.
+type Watcher struct {
+	path    string
+	file    *configfile.File // Run's alone
+	env     func(string) (string, bool)
+	log     *zap.Logger
+	current atomic.Pointer[Agents]
+	fault   string // why it could not be read last; likewise
+}
+
+// Watch reads the file for the first time, when every fault counts.
+func Watch(path string, env func(name string) (value string, ok bool), log *zap.Logger) (*Watcher, error) {
+	w := &Watcher{path: path, file: configfile.New(path, maxAgentsFile), env: env, log: log}
+	file, _, err := w.file.Read()
+	if err != nil {
+		return nil, fmt.Errorf("read the agents: %w", err)
+	}
+	agents, err := ParseAgents(file, env)
+	if err != nil {
+		return nil, fmt.Errorf("read the agents in %s: %w", path, err)
+	}
+	w.current.Store(agents)
+	return w, nil
+}
+
+// Agents are those in force.
+func (w *Watcher) Agents() *Agents { return w.current.Load() }
+
+// Run follows the file until ctx ends.
+func (w *Watcher) Run(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			w.refresh()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (w *Watcher) refresh() {
+	file, changed, err := w.file.Read()
+	if err != nil {
+		if w.fault != err.Error() { // said once
+			w.log.Error("the agents' file cannot be read; the agents stay as they are", zap.Error(err))
+		}
+		w.fault = err.Error()
+		return
+	}
+	w.fault = ""
+	if !changed {
+		return
+	}
+	agents, err := ParseAgents(file, w.env)
+	if err != nil {
+		w.log.Error("the agents' file is wrong; the agents stay as they are", zap.String("file", w.path), zap.Error(err))
+		return
+	}
+	w.current.Store(agents)
+	w.log.Info("agents reloaded", zap.String("file", w.path), zap.Strings("agents", agents.Names()))
+}

@@ -1,0 +1,65 @@
+// Package fault has the errors that packages share. Each has a kind, so that an API can map it to a status. A package
+// declares its own errors; those here are for any.
+package fault
+
+import "fmt"
+
+// Kind classifies an Error, so that an API can map it to a status without knowing each error.
+type Kind int
+
+// The kinds of fault.
+const (
+	Invalid     Kind = iota + 1 // the request can never succeed
+	NotFound                    // an object that it names does not exist
+	Conflict                    // it contradicts what is recorded; nothing was changed
+	TooLarge                    // it exceeds a size limit
+	Forbidden                   // it concerns another caller's object
+	Unavailable                 // a dependency is unreachable or fails; a retry may succeed
+	Limited                     // it exceeds a rate or count limit; a retry may succeed
+)
+
+// Error is an error of the domain. errors.Is compares Codes.
+type Error struct {
+	Kind   Kind
+	Code   string // stable, snake_case, part of the API
+	Field  string // the input at fault, as a JSON path; empty if there is no single one
+	Detail string // one sentence for people
+}
+
+func (e *Error) Error() string {
+	if e.Field == "" {
+		return e.Detail
+	}
+	return e.Field + ": " + e.Detail
+}
+
+// Is compares Codes, so that a detailed Error matches the sentinel that it was made from.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// With returns the error with another detail.
+func (e *Error) With(format string, args ...any) *Error {
+	return &Error{Kind: e.Kind, Code: e.Code, Field: e.Field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// InvalidField returns an Invalid error for a field.
+func InvalidField(field, format string, args ...any) *Error {
+	return &Error{Kind: Invalid, Code: "invalid_field", Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// ErrUnavailable is returned when the database cannot be reached. Whether a write took place is then unknown; every write
+// may be repeated. Other temporary failures are made by UnavailableBecause and match ErrUnavailable by errors.Is.
+var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the database cannot be reached; try again later"}
+
+// ErrShuttingDown is returned when this replica is shutting down. Another replica may accept the request.
+var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
+
+// ErrNoAnswer is returned when a deadline passed.
+var ErrNoAnswer = UnavailableBecause("there was no answer in time; try again later")
+
+// UnavailableBecause returns an ErrUnavailable with another message.
+func UnavailableBecause(format string, args ...any) *Error {
+	return ErrUnavailable.With(format, args...)
+}

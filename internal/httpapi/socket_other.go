@@ -1,8 +1,0 @@
-//go:build !linux
-
-package httpapi
-
-import "net"
-
-// limitUnsent leaves it to these kernels how much they take.
-func limitUnsent(net.Conn) {}

@@ -1,0 +1,199 @@
+package logging
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/watchbill/watchbill/internal/observe"
+)
+
+const (
+	// Of the idle polls of one second, the first idleFirst are logged and then one in idleEvery.
+	idleFirst = 10
+	idleEvery = 100
+
+	// Of the other requests of known callers, of one kind and second, the first busyFirst are logged, of failures (500 and
+	// above) the first failedFirst, and then one in busyEvery.
+	busyFirst   = 50
+	failedFirst = 200
+	busyEvery   = 1000
+
+	// Of what is answered to unauthenticated callers in one second, so many of each kind and of all kinds are logged.
+	unauthenticatedFirst = 2
+	unauthenticatedAll   = 5
+
+	// leftEvery is how long a request that got no line waits at most for one that counts it; unauthenticatedEvery if the
+	// caller was not authenticated.
+	leftEvery            = 10 * time.Second
+	unauthenticatedEvery = 6 * leftEvery
+
+	maxPathLine = 256 // bytes of the path in a request's line
+	maxIDLine   = 128 // bytes of an id
+)
+
+// RequestLine is what is logged of a request that was answered.
+type RequestLine struct {
+	Method, Route     string // Route is the pattern, or UnmatchedRoute
+	Path              string // with its query, as the client sent it; it is redacted and bounded here
+	Status            int
+	Duration          time.Duration // until the answer was ready, without what the client asked to wait
+	BytesIn, BytesOut int64
+	RequestID         string
+	AgentID           string // empty if it was no agent
+	ServiceAccount    string // of Kubernetes: namespace/name; empty if it was none
+	Remote            string
+	Idle              bool // a poll that found nothing: these are sampled
+	Unauthenticated   bool // the caller showed no token that is good here: these are sampled, too
+}
+
+// RequestLogger logs requests, as lines with the msg "request": server errors at error, all others at info.
+//
+// Idle polls are nearly all requests and say nothing new, so most get no line. Neither do requests of unauthenticated
+// callers, who could otherwise fill the log, nor those of others beyond so many a second. A line that stands for n > 1
+// requests of the same method, route and status says sampled: n. Adding up sampled, or 1 where a line has none, counts
+// requests rightly, but for those of the last ten seconds (unauthenticated: of the last minute) while the program runs.
+type RequestLogger struct {
+	log             *zap.Logger
+	redact          redactor
+	now             func() time.Time
+	idle            *samplers
+	busy            *samplers
+	failed          *samplers
+	unauthenticated *samplers
+	causes          *samplers // for unauthenticated callers; of a single kind
+	failedCauses    *samplers // for known ones, likewise
+}
+
+// NewRequestLogger returns a logger of requests to logs.App. Run must run for its counts to be right.
+func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
+	return &RequestLogger{
+		log: logs.App.Named("http"), redact: logs.redact, now: now,
+		idle:            newSamplers(idleFirst, idleEvery, 0, maxSamplers),
+		busy:            newSamplers(busyFirst, busyEvery, 0, maxUnauthenticatedKinds),
+		unauthenticated: newSamplers(unauthenticatedFirst, 0, unauthenticatedAll, maxUnauthenticatedKinds),
+		failed:          newSamplers(failedFirst, busyEvery, 0, maxUnauthenticatedKinds),
+		causes:          newSamplers(unauthenticatedFirst, 0, 0, 0),
+		failedCauses:    newSamplers(failedFirst, busyEvery, 0, 0),
+	}
+}
+
+// SampleCause reports for how many lines a line stands that says why the request of a caller, known or unauthenticated, was
+// not served; 0 means that it should not be logged.
+func (l *RequestLogger) SampleCause(known bool) int64 {
+	if known {
+		return l.failedCauses.rest.take(l.now(), 0)
+	}
+	return l.causes.rest.take(l.now(), 0)
+}
+
+// Log logs a request, unless it is sampled and left to another line; that decision costs some tens of nanoseconds.
+func (l *RequestLogger) Log(r RequestLine) {
+	level := zapcore.InfoLevel
+	if r.Status >= 500 {
+		level = zapcore.ErrorLevel
+	}
+	if !l.log.Core().Enabled(level) {
+		return
+	}
+	var sampler *sampler
+	switch {
+	case r.Unauthenticated:
+		sampler = l.unauthenticated.orRest(kind{observe.MethodLabel(r.Method), r.Route, r.Status})
+	case r.Idle && r.Status < 400:
+		sampler = l.idle.of(kind{observe.MethodLabel(r.Method), r.Route, r.Status})
+	case r.Status >= 500:
+		sampler = l.failed.orRest(kind{observe.MethodLabel(r.Method), r.Route, r.Status})
+	default:
+		sampler = l.busy.orRest(kind{observe.MethodLabel(r.Method), r.Route, r.Status})
+	}
+	stands := int64(1)
+	if sampler != nil {
+		if stands = sampler.take(l.now(), r.Duration); stands == 0 {
+			return
+		}
+	}
+	entry := l.log.Check(level, "request")
+	if entry == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 12)
+	fields = append(fields,
+		zap.String("method", observe.MethodLabel(r.Method)),
+		zap.String("route", r.Route),
+		zap.String("path", l.redact.sentURL(r.Path, maxPathLine)),
+		zap.Int("status", r.Status),
+		zap.Float64("duration_ms", observe.Milliseconds(r.Duration)),
+		zap.Int64("bytes_in", r.BytesIn),
+		zap.Int64("bytes_out", r.BytesOut),
+		zap.String("request_id", l.redact.sent(r.RequestID, maxIDLine)),
+		zap.String("remote", l.redact.sent(r.Remote, maxIDLine)),
+	)
+	if r.AgentID != "" {
+		fields = append(fields, zap.String("agent_id", l.redact.sent(r.AgentID, maxIDLine)))
+	}
+	if r.ServiceAccount != "" {
+		fields = append(fields, zap.String("service_account", l.redact.sent(r.ServiceAccount, maxIDLine)))
+	}
+	if stands > 1 {
+		fields = append(fields, zap.Int64("sampled", stands))
+	}
+	entry.Write(fields...)
+}
+
+// Run writes lines for the requests that would wait too long for one, until ctx ends; then for all that are left. Whoever
+// logs requests should have stopped by then.
+func (l *RequestLogger) Run(ctx context.Context) error {
+	idle, unauthenticated := time.NewTicker(leftEvery), time.NewTicker(unauthenticatedEvery)
+	defer idle.Stop()
+	defer unauthenticated.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.flush(l.idle)
+			l.flush(l.busy)
+			l.flush(l.failed)
+			l.flush(l.unauthenticated)
+			return nil
+		case <-idle.C:
+			l.flush(l.idle)
+			l.flush(l.busy)
+			l.flush(l.failed)
+		case <-unauthenticated.C:
+			l.flush(l.unauthenticated)
+		}
+	}
+}
+
+// flush writes a line for the requests of each kind that got none.
+func (l *RequestLogger) flush(kinds *samplers) {
+	for _, s := range *kinds.byKind.Load() {
+		l.flushKind(s)
+	}
+	l.flushKind(&kinds.rest)
+}
+
+func (l *RequestLogger) flushKind(s *sampler) {
+	level := zapcore.InfoLevel
+	if s.kind.status >= 500 {
+		level = zapcore.ErrorLevel
+	}
+	if !l.log.Core().Enabled(level) {
+		return
+	}
+	left := s.left.Swap(0)
+	if left == 0 {
+		return
+	}
+	l.log.Log(level, "request",
+		zap.String("method", s.kind.method),
+		zap.String("route", s.kind.route),
+		zap.Int("status", s.kind.status),
+		zap.Float64("duration_ms", observe.Milliseconds(time.Duration(s.last.Load()))),
+		zap.Int64("bytes_in", 0),
+		zap.Int64("bytes_out", 0),
+		zap.Int64("sampled", left),
+	)
+}

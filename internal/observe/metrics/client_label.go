@@ -1,0 +1,42 @@
+package metrics
+
+import (
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/redact"
+)
+
+// otherLabel stands for names that clients chose and that are not shown.
+const otherLabel = "other"
+
+const (
+	maxLabelWord = 40 // letters and digits in a row
+	// A word of idWord letters and digits, idDigits of them digits, may be an id, a key or a telephone number.
+	idWord   = 8
+	idDigits = 3
+)
+
+// clientLabel returns a name that a client chose as a label's value. One that does not look like the name of a library or an
+// attribute becomes "other": everybody who reads metrics sees labels, so an address, an id or a key must not be one.
+func clientLabel(name string, limit int) string {
+	if name == "" || len(name) > limit || redact.Text(name) != name {
+		return otherLabel
+	}
+	letters, digits := 0, 0 // of the word
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+			letters++
+		case strings.IndexByte(" ._-:/", c) >= 0, c == '@' && i == 0: // npm's packages begin with it
+			letters, digits = 0, 0
+		default:
+			return otherLabel
+		}
+		if letters+digits > maxLabelWord || letters+digits >= idWord && digits >= idDigits {
+			return otherLabel
+		}
+	}
+	return name
+}

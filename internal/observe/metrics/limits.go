@@ -1,0 +1,59 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// LimitSample is what a replica's rate limits have done since it began, and how many buckets it has now.
+type LimitSample struct {
+	Decisions    []LimitDecisions
+	Keys         int
+	Overflows    uint64 // buckets that there was no room for
+	SyncFailures uint64
+}
+
+// LimitDecisions are those of the limits with one scope for the same: users, agents, tokens or all.
+type LimitDecisions struct {
+	Scope, By        string
+	Allowed, Limited uint64
+}
+
+var (
+	limitDecisionsDesc = prometheus.NewDesc("watchbill_ratelimit_decisions_total",
+		"What rate limits decided, by what and whom they are for.", []string{"scope", "by", "decision"}, nil)
+	limitKeysDesc = prometheus.NewDesc("watchbill_ratelimit_keys",
+		"Users, agents and tokens whose rate is being limited here and whose bucket is not known to be full.", nil, nil)
+	limitOverflowsDesc = prometheus.NewDesc("watchbill_ratelimit_overflows_total",
+		"Requests of those who had to share a bucket, as there was no room for one of their own.", nil, nil)
+	limitSyncFailuresDesc = prometheus.NewDesc("watchbill_ratelimit_sync_failures_total",
+		"Failures to tell the other replicas what was let pass; meanwhile each replica holds the limits for itself.", nil, nil)
+)
+
+// limitCollector reads the limits when Prometheus asks.
+type limitCollector struct {
+	sample func() LimitSample
+}
+
+// NewLimitCollector returns the rate limits' metrics, for a registry. sample must be safe for concurrent use.
+func NewLimitCollector(sample func() LimitSample) prometheus.Collector {
+	return limitCollector{sample}
+}
+
+func (limitCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- limitDecisionsDesc
+	descs <- limitKeysDesc
+	descs <- limitOverflowsDesc
+	descs <- limitSyncFailuresDesc
+}
+
+func (c limitCollector) Collect(metrics chan<- prometheus.Metric) {
+	counter := func(desc *prometheus.Desc, n uint64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
+	}
+	s := c.sample()
+	for _, d := range s.Decisions {
+		counter(limitDecisionsDesc, d.Allowed, d.Scope, d.By, "allowed")
+		counter(limitDecisionsDesc, d.Limited, d.Scope, d.By, "limited")
+	}
+	metrics <- prometheus.MustNewConstMetric(limitKeysDesc, prometheus.GaugeValue, float64(s.Keys))
+	counter(limitOverflowsDesc, s.Overflows)
+	counter(limitSyncFailuresDesc, s.SyncFailures)
+}

@@ -1,0 +1,62 @@
+package metrics
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+const (
+	maxUnreadCounts = 50 // names that are told apart: clients choose them
+	maxCountLabel   = 120
+)
+
+// UnreadCounts counts what sources told under names of usage that are not known, and logs each name once. It is safe for
+// concurrent use.
+type UnreadCounts struct {
+	counts *prometheus.CounterVec
+	log    *zap.Logger
+
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// NewUnreadCounts returns a counter that reg has.
+func NewUnreadCounts(reg prometheus.Registerer, log *zap.Logger) *UnreadCounts {
+	u := &UnreadCounts{
+		counts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "watchbill_usage_unread_counts_total",
+			Help: "Counts of usage that were left out because their names are not known, by name.",
+		}, []string{"name"}),
+		log:   log,
+		names: make(map[string]bool),
+	}
+	reg.MustRegister(u.counts)
+	return u
+}
+
+// Observe counts one of a name. Those beyond the first maxUnreadCounts names are counted together.
+func (u *UnreadCounts) Observe(name string) { u.counts.WithLabelValues(u.label(name)).Inc() }
+
+func (u *UnreadCounts) label(name string) string {
+	if name = clientLabel(name, maxCountLabel); name == otherLabel {
+		return name
+	}
+	u.mu.Lock()
+	known := u.names[name]
+	if !known && len(u.names) >= maxUnreadCounts {
+		u.mu.Unlock()
+		return otherLabel
+	}
+	if !known {
+		name = strings.Clone(name)
+		u.names[name] = true
+	}
+	u.mu.Unlock()
+	if !known {
+		u.log.Warn("a count of usage has a name that is not known and is left out", zap.String("name", name))
+	}
+	return name
+}

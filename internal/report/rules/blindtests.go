@@ -1,0 +1,34 @@
+package rules
+
+// unmeasuredTest has an API that shows nothing of what objectives are about, which is why it goes with no other test. Those of
+// executions cannot be told then: there may have been none.
+func (p *plan) unmeasuredTest(others []unitTest) unitTest {
+	pending := inMinutes(unmeasuredPending)
+	report := base{plan: p}
+	t := report.test("objectives that see nothing are told in time", report.present("a", 0, pending+10))
+	for _, other := range others {
+		for metric := range other.metrics() {
+			t.about = append(t.about, metric)
+		}
+	}
+	for i, in := range p.indicators {
+		for _, alert := range p.blind(p.Objectives[i].Name, in) {
+			b := base{plan: p, name: p.Objectives[i].Name}
+			t.fires(pending-5, b, alert, false)
+			t.fires(pending+5, b, alert, !createdWithEvents(in))
+		}
+	}
+	return t
+}
+
+// createdWithEvents reports whether an objective's series exist from their first event on, and not before.
+func createdWithEvents(in indicator) bool {
+	switch in := in.(type) {
+	case events:
+		return in.created
+	case windowCost:
+		return true
+	default:
+		return false
+	}
+}

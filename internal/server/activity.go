@@ -1,0 +1,172 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	defaultErrors   = 10
+	defaultActivity = 20
+
+	// A page is read so many executions at a time, and ends once it holds so many bytes: executions can be large.
+	rowBatch = 50
+	maxPage  = 8 << 20
+
+	eraseWithin = time.Minute // a user may have many executions
+)
+
+type executionQuery struct {
+	list   list
+	userID string // of whom; empty: of everybody
+	after  execution.Position
+	limit  int
+}
+
+func readErrorQuery(x *exchange) (executionQuery, error) {
+	return readExecutionQuery(x, list{name: "execution errors"}, defaultErrors)
+}
+
+func readActivityQuery(x *exchange) (executionQuery, error) {
+	userID, err := x.userID()
+	if err != nil {
+		return executionQuery{}, err
+	}
+	req, err := readExecutionQuery(x, list{"user activity", []string{userID}}, defaultActivity)
+	req.userID = userID
+	return req, err
+}
+
+func readExecutionQuery(x *exchange, l list, limit int64) (executionQuery, error) {
+	q := x.query()
+	req := executionQuery{list: l, limit: q.limitOr(limit)}
+	cursor, given := q.text("cursor")
+	if err := q.done(); err != nil {
+		return req, err
+	}
+	var err error
+	req.after, err = l.afterExecution(cursor, given)
+	return req, err
+}
+
+func (s *Server) listExecutionErrors(ctx context.Context, q executionQuery) (openapi.ExecutionErrorList, error) {
+	page, next, err := q.page(s.currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
+		return s.executions.Errors(ctx, after, limit)
+	})
+	return openapi.ExecutionErrorList{Status: succeeded, Errors: page, NextCursor: next}, err
+}
+
+func (s *Server) listUserActivity(ctx context.Context, q executionQuery) (openapi.UserActivityList, error) {
+	page, next, err := q.page(s.currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
+		return s.executions.UserActivity(ctx, q.userID, after, limit)
+	})
+	return openapi.UserActivityList{Status: succeeded, UserID: q.userID, Activity: page, NextCursor: next}, err
+}
+
+// page reads until the page is full. One more than it holds tells that there is another.
+func (q executionQuery) page(
+	shown DisplayCurrency, read func(after execution.Position, limit int) ([]execution.Execution, error),
+) (page []openapi.Execution, next string, err error) {
+	page = []openapi.Execution{}
+	for size := 0; ; {
+		limit := min(q.limit-len(page)+1, rowBatch)
+		found, err := read(q.after, limit)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, e := range found {
+			if len(page) == q.limit || size > maxPage {
+				return page, q.list.cursorAfterExecution(q.after), nil
+			}
+			page = append(page, executionOf(e, shown))
+			size += len(e.Input) + len(e.Output) + len(e.ErrorMessage)
+			q.after = execution.PositionOf(e)
+		}
+		if len(found) < limit {
+			return page, "", nil
+		}
+	}
+}
+
+// cursorAfterExecution begins a page after an execution: its time, its user and that one's length, and its id.
+func (l list) cursorAfterExecution(p execution.Position) string {
+	position := binary.BigEndian.AppendUint64(nil, uint64(p.CreatedAt))
+	position = binary.BigEndian.AppendUint16(position, uint16(len(p.UserID)))
+	return l.cursor(string(position) + p.UserID + p.ID)
+}
+
+// afterExecution reads the cursor of a list that begins with the newest execution.
+func (l list) afterExecution(cursor string, given bool) (execution.Position, error) {
+	if !given {
+		return execution.Position{}, nil
+	}
+	const fixed = 8 + 2
+	position, err := l.position(cursor)
+	if err != nil || len(position) < fixed {
+		return execution.Position{}, errCursor
+	}
+	at, user := binary.BigEndian.Uint64([]byte(position)), int(binary.BigEndian.Uint16([]byte(position[8:])))
+	rest := position[fixed:]
+	storable := utf8.ValidString(rest) && strings.IndexByte(rest, 0) < 0 // which the checksum, no secret, does not promise
+	if at <= math.MaxInt64 && user <= len(rest) && storable && utf8.ValidString(rest[:user]) {
+		return execution.Position{CreatedAt: int64(at), UserID: rest[:user], ID: rest[user:]}, nil
+	}
+	return execution.Position{}, errCursor
+}
+
+func executionOf(e execution.Execution, shown DisplayCurrency) openapi.Execution {
+	converted := openapi.Execution{
+		UserID: e.UserID, SessionID: unlessEmpty(e.SessionID), RequestID: unlessEmpty(e.RequestID), AgentName: e.AgentName,
+		InputData: e.Input, OutputData: e.Output, ExecutionTimeMs: float64(e.Duration.Microseconds()) / 1e3,
+		TokensUsed: e.Tokens.Used, ModelUsed: unlessEmpty(e.Model), Status: openapi.ExecutionStatus(e.Status),
+		ErrorMessage: unlessEmpty(e.ErrorMessage), CreatedAt: e.CreatedAt.UTC(), ExecutionID: e.ID, Kind: openapi.ExecutionKind(e.Kind),
+		Provider: e.Provider, InputTokens: e.Tokens.Input, OutputTokens: e.Tokens.Output,
+		CacheReadTokens: e.Tokens.CacheRead, CacheWriteTokens: e.Tokens.CacheWrite, ReasoningTokens: e.Tokens.Reasoning,
+		PriceVersion: e.PriceVersion, TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Variant: e.Variant,
+	}
+	if e.Cost != nil {
+		converted.CostUSD = new(openapi.USD(*e.Cost))
+	}
+	in := shown.showOn(converted.CostUSD, e.CreatedAt.UTC().Truncate(execution.DayWide))
+	converted.Cost, converted.Currency, converted.RateDate = in.cost, in.currency, in.rateDate
+	converted.Usage = openapi.ExecutionUsage(e.Usage)
+	if e.ProviderCost != nil {
+		converted.ProviderCostUSD = new(openapi.USD(*e.ProviderCost))
+	}
+	if b := e.Billing; b != (execution.Billing{}) {
+		converted.Billing = &openapi.ExecutionBilling{
+			ServiceTier: b.ServiceTier, Region: b.Region, CacheWrite1HTokens: b.CacheWrite1h,
+			AudioInputTokens: b.AudioInput, AudioOutputTokens: b.AudioOutput, AudioCacheReadTokens: b.AudioCacheRead,
+			ImageInputTokens: b.ImageInput, ImageOutputTokens: b.ImageOutput,
+		}
+	}
+	for _, j := range e.Joined {
+		converted.Joined = append(converted.Joined, openapi.JoinedExecution{ExecutionID: j.ID, By: j.By})
+	}
+	return converted
+}
+
+func readUserID(x *exchange) (string, error) {
+	userID, err := x.userID()
+	if err != nil {
+		return "", err
+	}
+	return userID, x.noQuery()
+}
+
+func (s *Server) eraseUser(ctx context.Context, userID string) (openapi.ErasedUser, error) {
+	erased, err := s.executions.EraseUser(ctx, userID)
+	if err != nil {
+		return openapi.ErasedUser{}, err
+	}
+	return openapi.ErasedUser{
+		Status: succeeded, UserID: userID, Deleted: openapi.ErasedRows{Executions: erased.Executions, Rollups: erased.Rollups},
+	}, nil
+}

@@ -1,0 +1,279 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/ratelimit"
+)
+
+const (
+	// syncWithin bounds how long an answer waits for the mailbox to know of it. Later it knows anyway.
+	syncWithin = time.Second
+
+	// A filtered list reads so many agents at a time, and so many times, for one page. Beyond that the page is short
+	// and its cursor goes on.
+	scanBatch = 1000
+	maxScans  = 20
+)
+
+// limitedEnrollment holds enrollment tokens to their rate before anything is read.
+func limitedEnrollment(enroll handler) handler {
+	return func(s *Server, x *exchange) error {
+		if grant := x.caller.grant; grant != nil {
+			if err := s.admit(x, ratelimit.Enroll, ratelimit.Subject{Token: grant.Token}, 1); err != nil {
+				return err
+			}
+		}
+		return enroll(s, x)
+	}
+}
+
+// enrollRequest is an agent that is to be enrolled, and by what right.
+type enrollRequest struct {
+	agent fleet.Agent
+	grant *fleet.Grant // nil: an admin's
+}
+
+func readEnrollment(x *exchange) (enrollRequest, error) {
+	if err := x.noQuery(); err != nil {
+		return enrollRequest{}, err
+	}
+	var body struct {
+		openapi.EnrollAgentRequest
+		ID *openapi.AgentID `json:"id"` // left out is not the same as empty
+	}
+	if err := x.decodeUpTo(maxSmallBody, &body); err != nil {
+		return enrollRequest{}, err
+	}
+	agent := fleet.Agent{
+		Name: body.Name, Labels: body.Labels, Version: body.Version,
+		PollInterval: seconds(body.PollIntervalSeconds, fleet.DefaultPollInterval),
+	}
+	if body.ID != nil {
+		agent.ID = *body.ID
+		if err := fleet.ValidateAgentID("id", agent.ID); err != nil {
+			return enrollRequest{}, err
+		}
+	}
+	return enrollRequest{agent, x.caller.grant}, nil
+}
+
+// enrollAgent mints the id of an agent that brings none.
+func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.EnrolledAgent, error) {
+	agent := e.agent
+	if agent.ID == "" {
+		id, err := s.newID()
+		if err != nil {
+			return openapi.EnrolledAgent{}, err
+		}
+		agent.ID = id.String()
+	}
+	if err := agent.Validate(); err != nil {
+		return openapi.EnrolledAgent{}, err
+	}
+	limit := 0
+	if e.grant != nil {
+		var err error
+		if agent, err = e.grant.Admit(agent, s.now()); err != nil {
+			return openapi.EnrolledAgent{}, err
+		}
+		if err := agent.Validate(); err != nil { // with the grant's labels they may be too many
+			return openapi.EnrolledAgent{}, err
+		}
+		limit = e.grant.MaxAgents
+	}
+	token, err := fleet.NewToken(s.random)
+	if err != nil {
+		return openapi.EnrolledAgent{}, err
+	}
+	agent, err = s.agents.Enroll(ctx, agent, fleet.HashToken(token), limit)
+	if err != nil {
+		return openapi.EnrolledAgent{}, err
+	}
+	s.sync(ctx)
+	return withToken(fleet.AgentView{Agent: agent, State: fleet.Offline}, token), nil
+}
+
+type agentQuery struct {
+	list     list
+	after    string
+	limit    int
+	state    fleet.State     // empty: any
+	selector *fleet.Selector // nil: any
+}
+
+func readAgentQuery(x *exchange) (agentQuery, error) {
+	q := x.query()
+	req := agentQuery{limit: q.limit(), state: oneOf(&q, "state", fleet.Online, fleet.Late, fleet.Offline)}
+	label, hasLabel := q.text("label")
+	if hasLabel {
+		selector, err := fleet.ParseSelector("label", label)
+		if err != nil {
+			q.keep(err)
+		}
+		req.selector = &selector
+	}
+	req.list = list{"agents", []string{string(req.state), label}}
+	cursor, given := q.text("cursor")
+	if err := q.done(); err != nil {
+		return req, err
+	}
+	var err error
+	req.after, err = req.list.afterAgent(cursor, given)
+	return req, err
+}
+
+func (q agentQuery) wants(a fleet.AgentView) bool {
+	return (q.state == "" || a.State == q.state) && (q.selector == nil || q.selector.Matches(a.Labels))
+}
+
+// listAgents reads until a page is full. One more than the page holds tells that there is another.
+func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentList, error) {
+	batch, labels := q.limit+1, map[string]string{}
+	if q.state != "" || q.selector != nil {
+		batch = scanBatch
+	}
+	if q.selector != nil {
+		labels = q.selector.Equalities()
+	}
+	page := openapi.AgentList{Agents: []openapi.Agent{}}
+	for range maxScans {
+		views, err := s.agents.Agents(ctx, q.after, labels, batch)
+		if err != nil {
+			return page, err
+		}
+		for _, view := range views {
+			view = s.freshened(view)
+			if !q.wants(view) {
+				continue
+			}
+			if len(page.Agents) == q.limit {
+				page.NextCursor = q.list.cursor(page.Agents[q.limit-1].ID)
+				return page, nil
+			}
+			page.Agents = append(page.Agents, agentOf(view))
+		}
+		if len(views) < batch {
+			return page, nil
+		}
+		q.after = views[len(views)-1].ID
+	}
+	page.NextCursor = q.list.cursor(q.after)
+	return page, nil
+}
+
+func readAgentID(x *exchange) (string, error) {
+	id, err := x.agentID()
+	if err != nil {
+		return "", err
+	}
+	return id, x.noQuery()
+}
+
+// readAgentAction reads a POST that needs no body.
+func readAgentAction(x *exchange) (string, error) {
+	id, err := readAgentID(x)
+	if err != nil {
+		return "", err
+	}
+	return id, x.refuseBody()
+}
+
+func (s *Server) getAgent(ctx context.Context, id string) (openapi.Agent, error) {
+	view, err := s.agents.Agent(ctx, id)
+	if err != nil {
+		return openapi.Agent{}, err
+	}
+	return agentOf(s.freshened(view)), nil
+}
+
+// freshened returns the agent as it was last seen by this replica, if that is not written to the database yet.
+func (s *Server) freshened(view fleet.AgentView) fleet.AgentView {
+	agent, known := s.mailbox.Agent(view.ID)
+	if !known {
+		return view
+	}
+	if seen := agent.LastSeen(); seen.After(view.Presence.LastSeenAt) {
+		view.Presence.LastSeenAt = seen
+		view.State = view.Agent.State(s.now())
+	}
+	return view
+}
+
+func (s *Server) deleteAgent(ctx context.Context, id string) (nothing, error) {
+	if err := s.agents.DeleteAgent(ctx, id); err != nil {
+		return nothing{}, err
+	}
+	s.sync(ctx)
+	return nothing{}, nil
+}
+
+// rotateAgentToken reads the agent first: after the rotation nothing may fail, or the new token would be lost.
+func (s *Server) rotateAgentToken(ctx context.Context, id string) (openapi.EnrolledAgent, error) {
+	view, err := s.agents.Agent(ctx, id)
+	if err != nil {
+		return openapi.EnrolledAgent{}, err
+	}
+	token, err := fleet.NewToken(s.random)
+	if err != nil {
+		return openapi.EnrolledAgent{}, err
+	}
+	if err := s.agents.RotateToken(ctx, id, fleet.HashToken(token)); err != nil {
+		return openapi.EnrolledAgent{}, err
+	}
+	s.sync(ctx)
+	return withToken(view, token), nil
+}
+
+// sync waits until this replica's mailbox knows what was just committed, so that whoever gets the answer can use it here
+// at once. If that fails, the next sweep brings it.
+func (s *Server) sync(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, syncWithin)
+	defer cancel()
+	if err := s.mailbox.Sync(ctx); err != nil {
+		s.log.Debug("the mailbox does not know of a change yet", zap.Error(err))
+	}
+}
+
+func agentOf(a fleet.AgentView) openapi.Agent {
+	return openapi.Agent{
+		ID: a.ID, Name: a.Name, Labels: a.Labels, PollIntervalSeconds: wholeSeconds(a.PollInterval),
+		State: openapi.AgentState(a.State), LastSeenAt: a.Presence.LastSeenAt.UTC(), RegisteredAt: a.RegisteredAt.UTC(), Version: a.Version,
+		EnrolledBy: a.EnrolledBy,
+	}
+}
+
+func withToken(a fleet.AgentView, token string) openapi.EnrolledAgent {
+	agent := agentOf(a)
+	return openapi.EnrolledAgent{
+		ID: agent.ID, Name: agent.Name, Labels: agent.Labels, PollIntervalSeconds: agent.PollIntervalSeconds,
+		State: agent.State, LastSeenAt: agent.LastSeenAt, RegisteredAt: agent.RegisteredAt, Version: agent.Version,
+		EnrolledBy: agent.EnrolledBy, Token: token,
+	}
+}
+
+// newID mints an id that sorts by time.
+func (s *Server) newID() (uuid.UUID, error) {
+	id, err := uuid.NewV7FromReader(s.random)
+	if err != nil {
+		return id, fmt.Errorf("mint an id: %w", err)
+	}
+	return id, nil
+}
+
+// seconds is a field in seconds that may be left out.
+func seconds(given *int32, otherwise time.Duration) time.Duration {
+	if given == nil {
+		return otherwise
+	}
+	return time.Duration(*given) * time.Second
+}
+
+func wholeSeconds(d time.Duration) int32 { return int32(d / time.Second) }

@@ -1,0 +1,364 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// countedOf adds up a registry's counters of a name, and the samples of its histograms.
+func countedOf(t testing.TB, registry *prometheus.Registry, name string) (n float64) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			n += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return n
+}
+
+// TestAccess has the routes that ask for a token; these are the requests that ask for none.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	a := newAPI(t, func(o *Options) { o.Recorder = metrics.NewRecorder(registry, time.Now()) })
+	agent := a.enroll(t, "a1")
+	deleted := a.enroll(t, "a2")
+	a.send(t, request{method: "DELETE", path: "/api/agents/a2", token: adminToken}).want(http.StatusNoContent)
+	awaitUnknown(t, a, deleted)
+
+	const unknown = "wba_nobody's"
+	for _, tt := range []struct {
+		method, path, token string
+		status              int
+		want                observe.Audience
+	}{
+		{"GET", "/nothing", "", 404, observe.Unauthenticated},
+		{"GET", "/nothing", unknown, 404, observe.Unauthenticated},
+		{"GET", "/nothing", agent, 404, observe.Known},
+		{"GET", "/nothing", enrollmentToken, 404, observe.Known},
+		{"PUT", "/api/agents", "", 405, observe.Unauthenticated},
+		{"PUT", "/api/agents", ingestToken, 405, observe.Known},
+		{"BREW", "/api/agents", adminToken, 405, observe.Known},
+		{"GET", "/api/metrics?hours=0", "", 400, observe.Unauthenticated},
+		{"GET", "/api/metrics", adminToken, 200, observe.Known},
+		{"GET", "/api/metrics?admin_token=" + adminToken, "", 200, observe.Known},
+		{"GET", "/api/metrics/pending-deployments", unknown, 200, observe.Unauthenticated},
+		{"GET", "/api/openapi.yaml", "", 200, observe.Unauthenticated},
+		{"GET", "/api/openapi.yaml", agent, 200, observe.Known},
+		{"GET", "/livez", adminToken, 200, observe.Probe},
+		{"GET", "/readyz", "", 200, observe.Probe},
+		{"GET", "/api/health", agent, 200, observe.Probe},
+		{"POST", "/livez", "", 405, observe.Unauthenticated},
+		{"GET", "/api/deployments/pending/a2", deleted, 401, observe.Unauthenticated},
+		{"GET", "/api/deployments/pending/a2", agent, 403, observe.Known},
+		{"GET", "/api/deployments/pending/a1?wait=forever", agent, 400, observe.Known},
+	} {
+		names := []string{"watchbill_unauthenticated_requests_total", "watchbill_probe_requests_total", "watchbill_http_requests_total"}
+		count := func() (all [3]float64) {
+			for i, name := range names {
+				all[i] = countedOf(t, registry, name)
+			}
+			return all
+		}
+		const latencies = "watchbill_http_request_duration_seconds"
+		want, wantLatencies, polls := count(), countedOf(t, registry, latencies), countedOf(t, registry, "watchbill_polls_total")
+		want[tt.want]++
+		if tt.want == observe.Known {
+			wantLatencies++
+		}
+		a.send(t, request{method: tt.method, path: tt.path, token: tt.token}).want(tt.status)
+		if got := count(); got != want || countedOf(t, registry, latencies) != wantLatencies {
+			t.Errorf("%s %s with %.8s: counted %v (unauthenticated, probes, known), want %v", tt.method, tt.path, tt.token, got, want)
+		}
+		if got := countedOf(t, registry, "watchbill_polls_total"); tt.want != observe.Known && got != polls {
+			t.Errorf("%s %s with %.8s counts as a poll", tt.method, tt.path, tt.token)
+		}
+	}
+}
+
+// awaitUnknown waits until an agent's token is dead.
+func awaitUnknown(t testing.TB, a *api, token string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		if _, err := a.mailbox.Authenticate(t.Context(), token); err != nil {
+			return
+		}
+	}
+	t.Fatal("the token is still known")
+}
+
+// silentSource answers no sweep but the first, until it is released.
+type silentSource struct {
+	mailbox.Source
+	swept    bool
+	released chan struct{}
+}
+
+func (s *silentSource) Sweep(ctx context.Context, _ string, _ []string, into mailbox.Sink) (string, error) {
+	if !s.swept {
+		s.swept = true
+		into.Full()
+		return "1", nil
+	}
+	select {
+	case <-s.released:
+		return "2", nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// LookUpTokens knows none, once it is released.
+func (s *silentSource) LookUpTokens(ctx context.Context, _ []fleet.TokenHash) ([]fleet.TokenHash, error) {
+	select {
+	case <-s.released:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (*silentSource) SavePresence(context.Context, []mailbox.Sighting) error { return nil }
+
+// Requests with unknown tokens wait for the mailbox to look for them: no more than so many at a time, and for known callers as
+// if they were not there.
+func TestUnknownTokensWaitApart(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	a.unknown = newWaitingTokens(2)
+	one, two, three := fleet.HashToken("wba_1"), fleet.HashToken("wba_2"), fleet.HashToken("wba_3")
+	for _, token := range []fleet.TokenHash{one, two, two, two} { // any number of requests may wait with one token
+		if !a.unknown.enter(token) {
+			t.Fatal("a request is refused")
+		}
+	}
+	agent := a.enroll(t, "a1")
+	poll := func(token string) response {
+		return a.send(t, request{method: "GET", path: "/api/deployments/pending/a1", token: token})
+	}
+	got := poll("wba_nobody's").want(http.StatusTooManyRequests)
+	if p := got.problem(); p.Code != "rate_limited" || got.Header().Get("Retry-After") == "" {
+		t.Errorf("got %+v, %v", p, got.Header())
+	}
+	poll("nobody's").want(http.StatusUnauthorized) // no agent's token is like this
+	poll(agent).want(http.StatusOK)
+	a.unknown.leave(two)
+	poll("wba_nobody's").want(http.StatusTooManyRequests) // others still wait with that token
+	a.unknown.leave(one)
+	poll("wba_nobody's").want(http.StatusUnauthorized)
+	if !a.unknown.enter(three) || a.unknown.enter(one) {
+		t.Error("the place was not given back")
+	}
+}
+
+// What an unknown token waits for is no part of the time that the log tells of the request.
+func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &silentSource{released: make(chan struct{})}
+		box := mailbox.New(mailbox.Options{Source: source, Log: zap.NewNop(), Now: time.Now})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = box.Run(ctx) })
+		defer running.Wait()
+		defer cancel()
+		synctest.Wait()
+		time.AfterFunc(time.Second, func() { close(source.released) })
+
+		s := &Server{mailbox: box, now: time.Now, unknown: newWaitingTokens(1), jitter: func() float64 { return 0.5 }}
+		x := &exchange{ResponseWriter: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), now: s.now}
+		const token = "wba_nobody's"
+		start := time.Now()
+		if _, err := s.authenticateAgent(x, token, fleet.HashToken(token)); err == nil {
+			t.Fatal("nobody's token is known")
+		}
+		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.held != took || x.audience != observe.Unauthenticated {
+			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.held, x.audience)
+		}
+	})
+}
+
+// countingMeasurements counts how often facts are read, and lets none be until it is told to.
+type countingMeasurements struct {
+	mu       sync.Mutex
+	read     int
+	audience observe.Audience
+	proceed  chan struct{} // nil: at once
+	err      error
+}
+
+func (m *countingMeasurements) Facts(ctx context.Context, w report.Window, _ report.Parts) (report.Facts, error) {
+	m.mu.Lock()
+	m.read++
+	m.audience = observe.AudienceOf(ctx)
+	err := m.err
+	m.mu.Unlock()
+	if m.proceed != nil {
+		select {
+		case <-m.proceed:
+		case <-ctx.Done():
+			return report.Facts{Window: w}, ctx.Err()
+		}
+	}
+	return report.Facts{Window: w}, err
+}
+
+func (m *countingMeasurements) reads() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.read
+}
+
+func TestMetricsWithoutATokenAreCached(t *testing.T) {
+	t.Parallel()
+	facts := &countingMeasurements{}
+	var mu sync.Mutex
+	now := time.Now()
+	clock := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	a := newAPI(t, func(o *Options) { o.Measurements, o.Now = facts, clock })
+	const metrics, pending = "/api/metrics", "/api/metrics/pending-deployments"
+	for i, step := range []struct {
+		path, token string
+		later       time.Duration
+		want        int // reads, up to now
+	}{
+		{metrics + "?hours=1", "", 0, 1},
+		{metrics + "?hours=1", "", 9 * time.Second, 1},
+		{metrics + "?hours=2", "", 0, 2},
+		{pending + "?hours=1", "", 0, 3},
+		{pending + "?hours=1", "wba_nobody's", 0, 3},
+		{metrics + "?hours=1", "", time.Second, 4},
+		{metrics + "?hours=1", adminToken, 0, 5},
+		{metrics + "?hours=1", adminToken, 0, 6},
+	} {
+		mu.Lock()
+		now = now.Add(step.later)
+		mu.Unlock()
+		a.send(t, request{method: "GET", path: step.path, token: step.token}).want(http.StatusOK)
+		if got := facts.reads(); got != step.want {
+			t.Errorf("step %d, %s: the database was read %d times, want %d", i, step.path, got, step.want)
+		}
+	}
+	facts.err = context.DeadlineExceeded
+	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusServiceUnavailable)
+	facts.err = nil
+	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusOK)
+}
+
+// A window that takes too long to be read is answered in time, with what to do about it.
+func TestSlowWindowsTimeOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}
+		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
+			req.hours = 100
+			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
+			start := time.Now()
+			_, err := s.measure(ctx, req, report.SectionSummary)
+			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != answerWithin {
+				t.Errorf("%+v: got %v after %s", req, err, took)
+			}
+			cancel()
+		}
+	})
+}
+
+func TestLongWindowsNeedAToken(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, func(o *Options) { o.Measurements = &countingMeasurements{} })
+	agent := a.enroll(t, "a1")
+	for _, path := range []string{"/api/metrics", "/api/metrics/pending-deployments"} {
+		for _, tt := range []struct {
+			hours int
+			token string
+			want  int
+		}{
+			{168, "", 200}, {169, "", 400}, {169, "wba_nobody's", 400}, {169, agent, 200}, {report.MaxHours, adminToken, 200}, {report.MaxHours + 1, adminToken, 400},
+		} {
+			got := a.send(t, request{method: "GET", path: fmt.Sprintf("%s?hours=%d", path, tt.hours), token: tt.token}).want(tt.want)
+			if tt.want != 400 || tt.token == adminToken {
+				continue
+			}
+			if p := got.problem(); p.Field != "hours" || !strings.Contains(p.Detail, "168") || !strings.Contains(p.Detail, "token") {
+				t.Errorf("%s of %d hours: got %+v", path, tt.hours, p)
+			}
+		}
+	}
+}
+
+// However many ask without a token, one answer is computed at a time, those who ask the same share it, and an administrator's
+// metrics and costs do not wait for it.
+func TestMetricsWithoutATokenWaitApart(t *testing.T) {
+	t.Parallel()
+	facts := &countingMeasurements{proceed: make(chan struct{})}
+	a := newAPI(t, func(o *Options) { o.Measurements = facts })
+	get := func(hours int) int {
+		return serve(a, request{method: "GET", path: fmt.Sprintf("/api/metrics?hours=%d", hours)}.http()).Code
+	}
+	var asking sync.WaitGroup
+	codes := make(chan int, openWaiting)
+	for i := range openWaiting {
+		asking.Go(func() { codes <- get(1 + i%2) })
+	}
+	awaitCount(t, func() int { return len(a.open.waiting) }, openWaiting)
+	if got := get(3); got != http.StatusTooManyRequests {
+		t.Errorf("one more is answered %d, want 429", got)
+	}
+	if got := facts.reads(); got != openComputed {
+		t.Errorf("%d answers are computed at a time, want %d", got, openComputed)
+	}
+	if len(a.metering) != 0 {
+		t.Error("an administrator's metrics would wait")
+	}
+	close(facts.proceed)
+	asking.Wait()
+	close(codes)
+	for code := range codes {
+		if code != http.StatusOK {
+			t.Errorf("got %d", code)
+		}
+	}
+	if got := facts.reads(); got != 2 || facts.audience != observe.Unauthenticated {
+		t.Errorf("%d answers were computed for %s, want 2", got, facts.audience)
+	}
+}
+
+func awaitCount(t testing.TB, count func() int, want int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for count() != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %d, want %d", count(), want)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

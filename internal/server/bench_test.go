@@ -1,0 +1,28 @@
+package server
+
+import (
+	"net/http"
+	"testing"
+)
+
+// BenchmarkChain is what every request costs before and after its endpoint, which here does nothing: the exchange, its
+// id and headers, routing, recording and the request log (whose lines of idle polls are sampled). BenchmarkIdlePoll
+// adds a token and the mailbox.
+func BenchmarkChain(b *testing.B) {
+	a := newAPI(b, nil)
+	place, _ := a.root.find("/livez")
+	place.methods["GET"].serve = func(_ *Server, x *exchange) error {
+		x.idle = true
+		x.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	req := request{method: "GET", path: "/livez"}.http()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		w := discard{header: http.Header{}}
+		for pb.Next() {
+			clear(w.header)
+			a.ServeHTTP(&w, req)
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+// body is a request's body. What is read of it is taken from the budget of all bodies until it is released. The request
+// keeps its own Body, by whose type net/http knows what became of it.
+type body struct {
+	from   io.Reader
+	size   int64 // as the client announced it; -1: it did not
+	budget *budget
+	who    share
+	taken  int64
+	read   int64
+	begun  bool
+	ended  bool // all of it was read
+	now    func() time.Time
+	waited time.Duration // for the client to send it: no part of the answer's latency
+	busy   *openapi.Problem
+	// mayGrow, if not nil, reports whether a body that begins like this may be larger than maxSmallBody.
+	mayGrow func(begin []byte) bool
+}
+
+// openBody is called once the caller is known.
+func (s *Server) openBody(x *exchange) *body {
+	return &body{from: x.r.Body, size: x.r.ContentLength, budget: s.bodies, who: x.share(), now: x.now}
+}
+
+// Read takes what it reads from the budget. It fails with a problem if there is nothing left.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.pass(p)
+	if n > 0 {
+		if err := b.take(int64(n)); err != nil {
+			return 0, err
+		}
+	}
+	return n, err
+}
+
+// pass is Read for a caller that takes the memory from the budget itself.
+func (b *body) pass(p []byte) (int, error) {
+	b.begun = true
+	start := b.now()
+	n, err := b.from.Read(p)
+	b.waited += b.now().Sub(start)
+	b.read += int64(n)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (b *body) take(n int64) error {
+	if b.busy = b.budget.take(b.who, n); b.busy != nil {
+		return b.busy
+	}
+	b.taken += n
+	return nil
+}
+
+const (
+	// firstBuffer is what is set aside for a body of which nothing has come yet.
+	firstBuffer = 4 << 10
+	// announcedBuffer is what is set aside at once for a body that was announced, when firstBuffer has come.
+	announcedBuffer = 128 << 10
+)
+
+// readAll reads the body to its end, into memory that it takes from the budget before it allocates it.
+func (b *body) readAll(limit int64) (all []byte, err error) {
+	size := min(limit, firstBuffer-1) + 1 // one more, to find the end
+	if err := b.take(size); err != nil {
+		return nil, err
+	}
+	all = make([]byte, 0, size)
+	for {
+		n, err := b.pass(all[len(all):cap(all)])
+		all = all[:len(all)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, err
+		case int64(len(all)) > limit:
+			return nil, errTooLarge(limit)
+		case len(all) < cap(all):
+			continue
+		}
+		if b.mayGrow != nil && len(all) >= maxSmallBody {
+			if !b.mayGrow(all) {
+				return nil, errTooLarge(maxSmallBody)
+			}
+			b.mayGrow = nil
+		}
+		grown := b.grown(int64(cap(all)), limit)
+		if err := b.take(grown); err != nil {
+			return nil, err
+		}
+		was := int64(cap(all))
+		all = append(make([]byte, 0, grown), all...)
+		b.giveBack(was)
+	}
+}
+
+// grown returns the size of the buffer after one that is full.
+func (b *body) grown(full, limit int64) int64 {
+	grown := 2 * full
+	if b.mayGrow == nil && b.size > full {
+		grown = max(grown, min(b.size, announcedBuffer)+1) // one more, to find the end
+	}
+	return min(grown, limit+1)
+}
+
+// release gives back what was taken: the request is answered, or what it said is on its way.
+func (b *body) release() { b.giveBack(b.taken) }
+
+func (b *body) giveBack(n int64) {
+	b.budget.give(b.who, n)
+	b.taken -= n
+}
+
+// unread returns how many bytes of the body are still to come; -1: nobody knows.
+func (b *body) unread(r *http.Request) int64 {
+	switch {
+	case b.ended || r.ContentLength == 0:
+		return 0
+	case r.ContentLength < 0:
+		return -1
+	default:
+		return r.ContentLength - b.read
+	}
+}

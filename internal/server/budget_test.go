@@ -1,0 +1,46 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestBodiesHaveABudget has all of it taken by others: every way in says so, and takes again once there is room.
+func TestBodiesHaveABudget(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	const execution = `{"user_id": "ada", "agent_name": "planner", "status": "success"}`
+	ways := map[string]request{
+		"one":    {method: "POST", path: "/api/executions", token: ingestToken, body: execution},
+		"lines":  {method: "POST", path: "/api/executions", token: ingestToken, body: execution + "\n", contentType: "application/x-ndjson"},
+		"traces": {method: "POST", path: "/v1/traces", token: ingestToken, body: `{"resourceSpans": []}`},
+		"prompt": {method: "POST", path: "/api/ai/process-stream", token: ingestToken, body: `{"type": "t", "user_id": "ada", "message": "m"}`},
+	}
+	a.bodies.total = 3
+	for name, r := range ways {
+		got := a.send(t, r)
+		if got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" || !strings.Contains(got.Body.String(), "too much is being transferred at once") {
+			t.Errorf("%s: want 503 and when to come again, got %d %s", name, got.Code, got.Body)
+		}
+	}
+	if used := a.bodies.inUse(); used != 0 {
+		t.Errorf("want all given back, got %d bytes in use", used)
+	}
+	a.bodies.total = DefaultBodyMemory
+	for name, r := range ways {
+		if got := a.send(t, r); got.Code >= http.StatusBadRequest {
+			t.Errorf("%s: with room again: got %d %s", name, got.Code, got.Body)
+		}
+	}
+	if used := a.bodies.inUse(); used != 0 {
+		t.Errorf("want all given back, got %d bytes in use", used)
+	}
+}
+
+// inUse returns how many bytes are taken.
+func (b *budget) inUse() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}

@@ -1,0 +1,111 @@
+package connections
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/text"
+)
+
+// Limits of an X-Forwarded-For that is believed.
+const (
+	maxForwarded = 1024 // bytes, of all its lines
+	maxProxies   = 16   // in a row that are trusted
+)
+
+// TrustedProxies are the networks of proxies that are believed when they say whom they forward for.
+type TrustedProxies []netip.Prefix
+
+// ParseTrustedProxies reads networks such as 10.0.0.0/8, or single addresses.
+func ParseTrustedProxies(networks []string) (TrustedProxies, error) {
+	var all TrustedProxies
+	for _, written := range networks {
+		written = strings.TrimSpace(written)
+		network, err := netip.ParsePrefix(written)
+		if err != nil {
+			var address netip.Addr
+			if address, err = netip.ParseAddr(written); err == nil && address.Zone() == "" {
+				network = netip.PrefixFrom(address, address.BitLen())
+			}
+		}
+		if err != nil || !network.IsValid() {
+			return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", text.Clip(written, 200))
+		}
+		if network.Addr().Is4In6() {
+			return nil, fmt.Errorf("%q: write networks of IPv4 as such", text.Clip(written, 200))
+		}
+		all = append(all, network.Masked())
+	}
+	return all, nil
+}
+
+func (t TrustedProxies) contain(address netip.Addr) bool {
+	for _, network := range t {
+		if network.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// containPeer reports whether a connection's peer, an address with a port, is a trusted proxy.
+func (t TrustedProxies) containPeer(address string) bool {
+	if len(t) == 0 {
+		return false
+	}
+	peer, err := netip.ParseAddrPort(address)
+	return err == nil && t.contain(peer.Addr().Unmap())
+}
+
+// Client returns the address of a request's client: that of the connection's peer or, if that is a trusted proxy, the last
+// one in X-Forwarded-For that is not one. A header that cannot be read, or is too long, is not believed at all.
+func (t TrustedProxies) Client(r *http.Request) string {
+	if len(t) == 0 {
+		return r.RemoteAddr
+	}
+	forwarded := r.Header["X-Forwarded-For"]
+	if len(forwarded) == 0 {
+		return r.RemoteAddr
+	}
+	if !t.containPeer(r.RemoteAddr) {
+		return r.RemoteAddr
+	}
+	size := 0
+	for _, line := range forwarded {
+		size += len(line)
+	}
+	if size > maxForwarded {
+		return r.RemoteAddr
+	}
+	client := r.RemoteAddr
+	rest := strings.Join(forwarded, ",")
+	for hops, more := 0, true; more; hops++ {
+		last := rest
+		comma := strings.LastIndexByte(rest, ',')
+		if more = comma >= 0; more {
+			rest, last = rest[:comma], rest[comma+1:]
+		}
+		address, ok := parseForwarded(strings.TrimSpace(last))
+		if !ok || hops >= maxProxies {
+			return r.RemoteAddr
+		}
+		client = address.String()
+		if !t.contain(address) {
+			break
+		}
+	}
+	return client
+}
+
+// parseForwarded reads an address, with or without a port. One of IPv6 may have brackets, and no zone.
+func parseForwarded(s string) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	if err != nil {
+		var port netip.AddrPort
+		port, err = netip.ParseAddrPort(s)
+		address = port.Addr()
+	}
+	return address.Unmap(), err == nil && address.Zone() == ""
+}

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	defaultDays = 30
+	maxDays     = 366
+	maxZoneName = 64 // bytes
+)
+
+func readCostQuery(x *exchange) (execution.CostQuery, error) {
+	q := x.query()
+	req := execution.CostQuery{
+		Days: int(q.integer("days", defaultDays, 1, maxDays)), TimeZone: q.timeZone("time_zone"), Limit: q.limit(),
+		GroupBy: oneOf(&q, "group_by", execution.ByDay, execution.ByUser, execution.ByAgent, execution.ByModel),
+	}
+	if req.GroupBy == "" {
+		req.GroupBy = execution.ByDay
+	}
+	return req, q.done()
+}
+
+// timeZone reads the name of a zone; UTC where it is left out. This machine's own zone, which Go calls Local, is nobody's
+// affair.
+func (q *query) timeZone(name string) string {
+	zone, given := q.text(name)
+	if !given {
+		return "UTC"
+	}
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || strings.HasPrefix(strings.ToLower(zone), "local") || len(zone) > maxZoneName {
+		q.fault("invalid_parameter", name, "must be the IANA name of a time zone, such as Europe/Berlin")
+	}
+	return zone
+}
+
+func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (openapi.CostsAnswer, error) {
+	if err := s.metering.enter(ctx); err != nil {
+		return openapi.CostsAnswer{}, err
+	}
+	defer s.metering.leave()
+	costs, err := s.executions.Costs(ctx, query)
+	if err != nil {
+		return openapi.CostsAnswer{}, err
+	}
+	answer := openapi.Costs{
+		Window:   openapi.ExecutionWindow{From: costs.Window.From.UTC(), To: costs.Window.To.UTC()},
+		TimeZone: query.TimeZone, GroupBy: openapi.CostGroupBy(query.GroupBy), Total: spendOf(costs.Total),
+		Groups: make([]openapi.SpendOf, len(costs.Groups)),
+	}
+	last := costs.Window.To
+	answer.Total = s.inCurrency(answer.Total, last)
+	for i, g := range costs.Groups {
+		spend := spendOf(g.Spend)
+		day := last
+		if date, err := time.Parse(time.DateOnly, g.Key); err == nil && query.GroupBy == execution.ByDay {
+			day = date.Add(execution.DayWide)
+		}
+		spend = s.inCurrency(spend, day)
+		answer.Groups[i] = openapi.SpendOf{
+			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
+			UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD, ProviderCostUSD: spend.ProviderCostUSD,
+			ProviderUnpricedUSD: spend.ProviderUnpricedUSD, ProviderDifferenceUSD: spend.ProviderDifferenceUSD,
+			Cost: spend.Cost, Currency: spend.Currency, RateDate: spend.RateDate,
+		}
+	}
+	if costs.Rest != nil {
+		answer.Rest = s.inCurrency(spendOf(costs.Rest.Spend), last)
+	}
+	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
+}
+
+// inCurrency adds the cost in the display currency by the rate of the day that ends then.
+func (s *Server) inCurrency(spend openapi.Spend, end time.Time) openapi.Spend {
+	in := s.currency.show(spend.CostUSD, end)
+	spend.Cost, spend.Currency, spend.RateDate = in.cost, in.currency, in.rateDate
+	return spend
+}
+
+func spendOf(s execution.Spend) openapi.Spend {
+	v := s.Evidence
+	return openapi.Spend{
+		Requests: s.Requests, Tokens: tokensOf(s.Tokens), CostUSD: costOf(s.Cost, s.Unpriced, v), UnpricedTokens: s.Unpriced,
+		UnknownUsage: v.UnknownUsage, EstimatedCostUSD: openapi.USD(v.Estimated), ProviderCostUSD: chargeOf(v.Provider),
+		ProviderUnpricedUSD: chargeOf(v.ProviderUnpriced), ProviderDifferenceUSD: chargeOf(v.ProviderDifference()),
+	}
+}
+
+// costOf is null where nothing has a price or usage is unknown: that is not the same as costing nothing.
+func costOf(nanoUSD, unpriced int64, v execution.Evidence) *openapi.USD {
+	known, ok := execution.KnownCost(nanoUSD, unpriced, v)
+	if !ok {
+		return nil
+	}
+	return new(openapi.USD(known))
+}
+
+// chargeOf is null where providers told of none.
+func chargeOf(nanoUSD int64) *openapi.USD {
+	if nanoUSD == 0 {
+		return nil
+	}
+	return new(openapi.USD(nanoUSD))
+}

@@ -1,0 +1,278 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+const (
+	maxBody      = 1 << 20  // bytes of a JSON body
+	maxSmallBody = 64 << 10 // bytes of one that needs no more
+	maxDepth     = 64       // of nested arrays and objects
+
+	// Numbers must fit PostgreSQL's numeric, which jsonb uses. No one means more than a float64 holds. And numeric
+	// prints in full: 1e300 would come back as 301 digits, so what a body would grow by is bounded too.
+	maxNumber   = 1024 // bytes as written
+	maxExponent = 400
+	maxGrowth   = 256 << 10 // bytes
+)
+
+// decode reads the request's body, a JSON object, into what into points to. It refuses whatever it does not know, and
+// what PostgreSQL could not store. Null stands for nothing: only inside the opaque members, whose content is the
+// caller's own, may it occur.
+func (x *exchange) decode(into any, opaque ...string) error {
+	return x.decodeUpTo(maxBody, into, opaque...)
+}
+
+// decodeUpTo is decode with another limit.
+func (x *exchange) decodeUpTo(limit int64, into any, opaque ...string) error {
+	body, _, err := x.readBody(limit, "application/json")
+	if err != nil {
+		return err
+	}
+	return decodeJSON(body, into, opaque...)
+}
+
+// refuseBody accepts a body that says nothing: none at all, or an empty object.
+func (x *exchange) refuseBody() error {
+	const enough = 16 // bytes, to tell
+	body, err := io.ReadAll(io.LimitReader(x.body, enough))
+	if said := string(bytes.TrimSpace(body)); err != nil || len(body) == enough || said != "" && said != "{}" {
+		return badRequest("unexpected_body", "", "this request has no body")
+	}
+	return nil
+}
+
+// readBody reads the request's body whole, and says which of the media types it has.
+func (x *exchange) readBody(limit int64, mediaTypes ...string) (body []byte, mediaType string, err error) {
+	mediaType, err = checkMediaType(x.r.Header, mediaTypes...)
+	if err != nil {
+		return nil, "", err
+	}
+	body, err = x.readAll(limit)
+	return body, mediaType, err
+}
+
+func (x *exchange) readAll(limit int64) ([]byte, error) {
+	if x.r.ContentLength > limit {
+		return nil, errTooLarge(limit)
+	}
+	all, err := x.body.readAll(limit)
+	x.bytesIn = x.body.read
+	if err != nil {
+		return nil, brokenBody(err)
+	}
+	return all, nil
+}
+
+// brokenBody says why a body could not be read to its end.
+func brokenBody(err error) error {
+	var problem *openapi.Problem
+	switch {
+	case errors.As(err, &problem):
+		return problem
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return newProblem(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
+	}
+	return badRequest("truncated_body", "", "the body ended early")
+}
+
+func errTooLarge(limit int64) error {
+	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
+}
+
+// checkMediaType wants one of the content types, in UTF-8 if it says, and not compressed.
+func checkMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
+			"compressed bodies are not read here")
+	}
+	given := header.Get("Content-Type")
+	if slices.Contains(wanted, given) {
+		return given, nil
+	}
+	mediaType, parameters, err := mime.ParseMediaType(given)
+	charset, hasCharset := parameters["charset"]
+	delete(parameters, "charset")
+	if err != nil || !slices.Contains(wanted, mediaType) || len(parameters) > 0 || hasCharset && !strings.EqualFold(charset, "utf-8") {
+		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type",
+			"must be %s, not %s", strings.Join(wanted, " or "), strconv.Quote(clip(given)))
+	}
+	return mediaType, nil
+}
+
+func decodeJSON(body []byte, into any, opaque ...string) error {
+	if err := checkJSON(body, opaque); err != nil {
+		return err
+	}
+	err := json.Unmarshal(body, into, json.RejectUnknownMembers(true))
+	var fault *json.SemanticError
+	if errors.As(err, &fault) {
+		return semanticProblem(fault)
+	}
+	if err != nil { // checkJSON lets nothing through that is not JSON
+		return badRequest("malformed_json", "", "the body cannot be read")
+	}
+	return nil
+}
+
+// checkJSON finds the first thing wrong with a body that does not depend on what it is read into.
+func checkJSON(body []byte, opaque []string) error {
+	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
+		return badRequest("malformed_json", "", "the body is empty; it must be a JSON object")
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(body))
+	c := checker{d: d, opaque: opaque, mayHaveNUL: bytes.Contains(body, []byte(`\u0000`))}
+	for first := true; ; first = false {
+		whole := !first && d.StackDepth() == 0
+		token, err := d.ReadToken()
+		switch {
+		case whole && errors.Is(err, io.EOF):
+			return nil
+		case whole:
+			return badRequest("trailing_data", "", "there is more after the JSON object")
+		case err != nil:
+			return syntaxProblem(err)
+		case first && token.Kind() != jsontext.KindBeginObject:
+			return badRequest("invalid_type", "", "the body must be a JSON object")
+		case d.StackDepth() > maxDepth:
+			return badRequest("too_deep", fieldPath(d.StackPointer()), "is nested more than %d deep", maxDepth)
+		}
+		if err := c.check(token); err != nil {
+			return err
+		}
+	}
+}
+
+// checker looks at a body's tokens, one after the other.
+type checker struct {
+	d          *jsontext.Decoder // that just read the token
+	opaque     []string
+	mayHaveNUL bool // seldom, and only then are strings worth a look
+	growth     int  // what the numbers so far would grow by
+}
+
+func (c *checker) check(token jsontext.Token) error {
+	at := func() string { return fieldPath(c.d.StackPointer()) }
+	switch token.Kind() {
+	case jsontext.KindString:
+		if c.mayHaveNUL && strings.ContainsRune(token.String(), 0) {
+			return badRequest("nul_character", at(), "must not contain a NUL character")
+		}
+	case jsontext.KindNumber:
+		growth, ok := storable(token.String())
+		if c.growth += growth; !ok || c.growth > maxGrowth {
+			return badRequest("number_out_of_range", at(), "is a number out of range, or one of too many with large exponents")
+		}
+	case jsontext.KindNull:
+		top, _, _ := strings.Cut(strings.TrimPrefix(string(c.d.StackPointer()), "/"), "/")
+		if !slices.Contains(c.opaque, top) {
+			return badRequest("null_value", at(), "must not be null; leave out what you do not mean")
+		}
+	}
+	return nil
+}
+
+// storable says whether a JSON number fits both a float64 and PostgreSQL's numeric, and by how many digits it would
+// grow there.
+func storable(number string) (growth int, ok bool) {
+	if len(number) > maxNumber {
+		return 0, false
+	}
+	if i := strings.IndexAny(number, "eE"); i >= 0 {
+		exponent, err := strconv.Atoi(number[i+1:])
+		if err != nil || exponent < -maxExponent || exponent > maxExponent {
+			return 0, false
+		}
+		growth = max(exponent, -exponent)
+	}
+	_, err := strconv.ParseFloat(number, 64)
+	return growth, err == nil
+}
+
+func syntaxProblem(err error) *openapi.Problem {
+	var fault *jsontext.SyntacticError
+	if !errors.As(err, &fault) {
+		return badRequest("malformed_json", "", "this is not JSON")
+	}
+	field := fieldPath(fault.JSONPointer)
+	switch {
+	case errors.Is(fault.Err, jsontext.ErrDuplicateName):
+		return badRequest("duplicate_field", field, "is there twice")
+	case fault.Err.Error() == "invalid UTF-8": // the library exports no name for it
+		return badRequest("invalid_utf8", field, "must be valid UTF-8")
+	default:
+		return badRequest("malformed_json", field, "this is not JSON: %s at byte %d", clip(fault.Err.Error()), fault.ByteOffset)
+	}
+}
+
+func semanticProblem(fault *json.SemanticError) *openapi.Problem {
+	field := fieldPath(fault.JSONPointer)
+	switch {
+	case errors.Is(fault.Err, json.ErrUnknownName):
+		return badRequest("unknown_field", field, "is not a field of this request")
+	case errors.Is(fault.Err, strconv.ErrRange):
+		return badRequest("number_out_of_range", field, "is a number out of range")
+	default:
+		return badRequest("invalid_type", field, "must be %s", nameOf(fault.GoType))
+	}
+}
+
+// nameOf says in JSON's words what a field of the type holds.
+func nameOf(t reflect.Type) string {
+	if t == reflect.TypeFor[time.Time]() {
+		return "a time as in RFC 3339, such as 2006-01-02T15:04:05Z"
+	}
+	if t == nil {
+		return "of another type"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	default:
+		return "an object"
+	}
+}
+
+// fieldPath writes a JSON pointer as people do: /spec/steps/0/run is spec.steps[0].run.
+func fieldPath(pointer jsontext.Pointer) string {
+	var path strings.Builder
+	for token := range pointer.Tokens() {
+		switch {
+		case isIndex(token):
+			path.WriteString("[" + token + "]")
+		case path.Len() == 0:
+			path.WriteString(token)
+		default:
+			path.WriteString("." + token)
+		}
+	}
+	return clip(path.String())
+}
+
+func isIndex(token string) bool {
+	_, err := strconv.ParseUint(token, 10, 31)
+	return err == nil
+}

@@ -1,0 +1,271 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+const (
+	idempotencyKey    = "Idempotency-Key"
+	maxIdempotencyKey = 255
+)
+
+type orderRequest struct {
+	order fleet.Order
+	key   *fleet.IdempotencyKey
+}
+
+func readOrder(x *exchange) (orderRequest, error) {
+	if err := x.noQuery(); err != nil {
+		return orderRequest{}, err
+	}
+	key, hasKey, err := readIdempotencyKey(x)
+	if err != nil {
+		return orderRequest{}, err
+	}
+	raw, _, err := x.readBody(maxBody, "application/json")
+	if err != nil {
+		return orderRequest{}, err
+	}
+	var body openapi.CreateDeploymentsRequest
+	if err := decodeJSON(raw, &body, "spec"); err != nil {
+		return orderRequest{}, err
+	}
+	order, err := orderOf(body)
+	if err != nil || !hasKey {
+		return orderRequest{order: order}, err
+	}
+	hash, err := requestHash(x, raw)
+	return orderRequest{order, &fleet.IdempotencyKey{Key: key, RequestHash: hash}}, err
+}
+
+func readIdempotencyKey(x *exchange) (key string, given bool, err error) {
+	key, given, err = x.header(idempotencyKey)
+	if !given || err != nil {
+		return "", given, err
+	}
+	if key == "" || len(key) > maxIdempotencyKey || !isVisible(key) {
+		return "", true, badRequest("invalid_parameter", idempotencyKey, "must be 1 to %d visible ASCII characters", maxIdempotencyKey)
+	}
+	return key, true, nil
+}
+
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// requestHash is the same for requests that mean the same: blanks, the order of members and the spelling of strings do
+// not count. Numbers count as written, since a float64 does not tell all of them apart.
+func requestHash(x *exchange, body []byte) ([sha256.Size]byte, error) {
+	canonical := jsontext.Value(body)
+	err := canonical.Canonicalize(jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sha256.Sum256(append([]byte(x.r.Method+" "+x.pattern+"\n"), canonical...)), nil
+}
+
+func orderOf(body openapi.CreateDeploymentsRequest) (fleet.Order, error) {
+	order := fleet.Order{
+		NewDeployment: fleet.NewDeployment{
+			Name: body.Name, Spec: body.Spec, MaxAttempts: fleet.DefaultAttempts,
+			Lease: seconds(body.LeaseSeconds, fleet.DefaultLease),
+		},
+		AgentIDs: body.AgentIDs,
+	}
+	if body.MaxAttempts != nil {
+		order.MaxAttempts = int(*body.MaxAttempts)
+	}
+	if err := order.Validate(); err != nil {
+		return order, err
+	}
+	byID, bySelector := body.AgentIDs != nil, body.Selector != ""
+	switch {
+	case byID == bySelector:
+		return order, badRequest("invalid_field", "agent_ids", "give either agent_ids or selector")
+	case bySelector:
+		selector, err := fleet.ParseSelector("selector", body.Selector)
+		order.Selector = &selector
+		return order, err
+	default:
+		return order, checkAgentIDs(body.AgentIDs)
+	}
+}
+
+func checkAgentIDs(ids []string) error {
+	if err := fleet.CheckTargets("agent_ids", len(ids)); err != nil {
+		return err
+	}
+	first := make(map[string]int, len(ids))
+	for i, id := range ids {
+		field := "agent_ids[" + strconv.Itoa(i) + "]"
+		if err := fleet.ValidateAgentID(field, id); err != nil {
+			return err
+		}
+		if before, twice := first[id]; twice {
+			return badRequest("invalid_field", field, "is agent_ids[%d] again", before)
+		}
+		first[id] = i
+	}
+	return nil
+}
+
+// createdDeployments is the answer to a create. group is nil if the answer was given before.
+type createdDeployments struct {
+	content
+	group *fleet.CreatedGroup
+}
+
+// createDeployments answers with bytes, since a repeated request is given the first one's.
+func (s *Server) createDeployments(ctx context.Context, req orderRequest) (createdDeployments, error) {
+	var created *fleet.CreatedGroup
+	body, err := s.deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
+		created = &group
+		return json.Marshal(openapi.CreatedDeployments{
+			GroupID: group.ID.String(), Name: req.order.Name, Spec: req.order.Spec, Deployments: deploymentsOf(group.Deployments),
+		})
+	})
+	return createdDeployments{content{status: http.StatusCreated, mediaType: "application/json", body: body}, created}, err
+}
+
+type deploymentQuery struct {
+	list   list
+	filter fleet.DeploymentFilter
+	before uuid.UUID
+	limit  int
+}
+
+func readDeploymentQuery(x *exchange) (deploymentQuery, error) {
+	q := x.query()
+	req := deploymentQuery{limit: q.limit()}
+	req.filter.Status = oneOf(&q, "status", fleet.Statuses[:]...)
+	if agentID, given := q.text("agent_id"); given {
+		if err := fleet.ValidateAgentID("agent_id", agentID); err != nil {
+			q.keep(err)
+		}
+		req.filter.AgentID = agentID
+	}
+	req.filter.GroupID = q.uuid("group_id")
+	req.list = list{"deployments", []string{req.filter.AgentID, req.filter.GroupID.String(), string(req.filter.Status)}}
+	cursor, given := q.text("cursor")
+	if err := q.done(); err != nil {
+		return req, err
+	}
+	var err error
+	req.before, err = req.list.beforeID(cursor, given)
+	return req, err
+}
+
+func (s *Server) listDeployments(ctx context.Context, q deploymentQuery) (openapi.DeploymentList, error) {
+	found, err := s.deployments.List(ctx, q.filter, q.before, q.limit+1)
+	if err != nil {
+		return openapi.DeploymentList{}, err
+	}
+	var next string
+	if len(found) > q.limit {
+		found = found[:q.limit]
+		next = q.list.cursorAfterID(found[q.limit-1].ID)
+	}
+	return openapi.DeploymentList{Deployments: deploymentsOf(found), NextCursor: next}, nil
+}
+
+func readDeploymentID(x *exchange) (uuid.UUID, error) {
+	id, err := x.id("deployment_id")
+	if err != nil {
+		return id, err
+	}
+	return id, x.noQuery()
+}
+
+// readDeploymentAction reads a POST that needs no body.
+func readDeploymentAction(x *exchange) (uuid.UUID, error) {
+	id, err := readDeploymentID(x)
+	if err != nil {
+		return id, err
+	}
+	return id, x.refuseBody()
+}
+
+func (s *Server) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
+	d, superseded, err := s.deployments.Deployment(ctx, id)
+	if err != nil {
+		return openapi.Deployment{}, s.orGroup(ctx, id, err)
+	}
+	answer := deploymentOf(d)
+	for _, a := range superseded {
+		answer.Attempts = append(answer.Attempts, attemptOf(a))
+	}
+	if !d.StartedAt.IsZero() {
+		answer.Attempts = append(answer.Attempts, attemptOf(fleet.Attempt{
+			Number: d.Attempt, Status: d.Status, Message: d.Message, Output: d.Output, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
+		}))
+	}
+	return answer, nil
+}
+
+func (s *Server) cancelDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
+	d, err := s.deployments.Cancel(ctx, id)
+	if err != nil {
+		return openapi.Deployment{}, s.orGroup(ctx, id, err)
+	}
+	return deploymentOf(d), nil
+}
+
+// orGroup returns err, or an error that says so if no deployment was found because the id is that of a group.
+func (s *Server) orGroup(ctx context.Context, id uuid.UUID, err error) error {
+	if !errors.Is(err, fleet.ErrDeploymentNotFound) {
+		return err
+	}
+	if _, groupErr := s.deployments.Group(ctx, id); groupErr != nil {
+		return err
+	}
+	return newProblem(http.StatusNotFound, fleet.ErrDeploymentNotFound.Code, "",
+		"this is the id of a deployment group; list its deployments with GET /api/deployments?group_id=%s (watchbill deployments list --group %[1]s)", id)
+}
+
+func deploymentsOf(all []fleet.Deployment) []openapi.Deployment {
+	converted := make([]openapi.Deployment, len(all))
+	for i := range all {
+		converted[i] = deploymentOf(all[i])
+	}
+	return converted
+}
+
+func deploymentOf(d fleet.Deployment) openapi.Deployment {
+	return openapi.Deployment{
+		ID: d.ID.String(), AgentID: d.AgentID, GroupID: d.GroupID.String(), Name: d.Name, Spec: d.Spec,
+		Status: openapi.DeploymentStatus(d.Status), Attempt: int32(d.Attempt), MaxAttempts: int32(d.MaxAttempts),
+		LeaseSeconds: wholeSeconds(d.Lease), LeaseExpiresAt: d.LeaseExpiresAt.UTC(), AvailableAt: d.AvailableAt.UTC(),
+		Progress: d.Progress, Message: deref(d.Message), Output: deref(d.Output),
+		CreatedAt: d.CreatedAt.UTC(), StartedAt: d.StartedAt.UTC(), FinishedAt: d.FinishedAt.UTC(),
+	}
+}
+
+func attemptOf(a fleet.Attempt) openapi.DeploymentAttempt {
+	return openapi.DeploymentAttempt{
+		Attempt: int32(a.Number), Status: openapi.DeploymentStatus(a.Status), Message: deref(a.Message), Output: deref(a.Output),
+		StartedAt: a.StartedAt.UTC(), FinishedAt: a.FinishedAt.UTC(),
+	}
+}
+
+func deref[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
+}

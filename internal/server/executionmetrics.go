@@ -1,0 +1,68 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// succeeded is what answers to the administrator begin with, beside the figures. Failures are problem documents.
+const succeeded = "success"
+
+func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
+	if err := s.metering.enter(ctx); err != nil {
+		return openapi.ExecutionMetricsAnswer{}, err
+	}
+	defer s.metering.leave()
+	now := s.now().UTC()
+	facts, err := s.executions.Facts(ctx, execution.Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now})
+	if err != nil {
+		return openapi.ExecutionMetricsAnswer{}, err
+	}
+	m := facts.Metrics()
+	shown := func(f openapi.ExecutionFigures) openapi.ExecutionFigures {
+		in := s.currency.show(f.CostUSD, now)
+		f.Cost, f.Currency, f.RateDate = in.cost, in.currency, in.rateDate
+		return f
+	}
+	all := shown(figuresOf(m.Figures))
+	return openapi.ExecutionMetricsAnswer{Status: succeeded, Metrics: openapi.ExecutionMetrics{
+		TotalRequests: m.Count, Successful: m.Successful, Failed: m.Failed, SuccessRate: all.SuccessRate,
+		AvgExecutionTimeMs: all.AvgTimeMs, TotalTokensUsed: all.TotalTokens, AgentMetrics: figuresByName(m.Agents, shown),
+		Timeouts: m.Timeouts, ExecutionTimeMs: all.ExecutionTimeMs, ModelMetrics: figuresByName(m.Models, shown),
+		Cost: all.Cost, Currency: all.Currency, RateDate: all.RateDate,
+		Tokens: all.Tokens, CostUSD: all.CostUSD, UnpricedTokens: all.UnpricedTokens,
+		UnknownUsage: all.UnknownUsage, EstimatedCostUSD: all.EstimatedCostUSD, ProviderCostUSD: all.ProviderCostUSD,
+		ProviderUnpricedUSD: all.ProviderUnpricedUSD, ProviderDifferenceUSD: all.ProviderDifferenceUSD,
+		Window: openapi.ExecutionWindow{From: facts.Window.From.UTC(), To: facts.Window.To.UTC()},
+	}}, nil
+}
+
+func figuresByName(
+	named map[string]execution.Figures, shown func(openapi.ExecutionFigures) openapi.ExecutionFigures,
+) map[string]openapi.ExecutionFigures {
+	converted := make(map[string]openapi.ExecutionFigures, len(named))
+	for name, figures := range named {
+		converted[name] = shown(figuresOf(figures))
+	}
+	return converted
+}
+
+// figuresOf writes 0 for the rates and times of no requests: that is what clients of this endpoint have always been told.
+func figuresOf(f execution.Figures) openapi.ExecutionFigures {
+	return openapi.ExecutionFigures{
+		Count: f.Count, AvgTimeMs: deref(f.Mean), SuccessRate: deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,
+		ExecutionTimeMs: openapi.ExecutionTimes{P50: deref(f.P50), P95: deref(f.P95), P99: deref(f.P99)},
+		Tokens:          tokensOf(f.Tokens), CostUSD: costOf(f.Cost, f.Unpriced, f.Evidence), UnpricedTokens: f.Unpriced,
+		UnknownUsage: f.UnknownUsage, EstimatedCostUSD: openapi.USD(f.Estimated), ProviderCostUSD: chargeOf(f.Provider),
+		ProviderUnpricedUSD: chargeOf(f.ProviderUnpriced), ProviderDifferenceUSD: chargeOf(f.ProviderDifference()),
+	}
+}
+
+func tokensOf(t execution.Tokens) openapi.TokenCounts {
+	return openapi.TokenCounts{
+		Used: t.Used, Input: t.Input, Output: t.Output, CacheRead: t.CacheRead, CacheWrite: t.CacheWrite, Reasoning: t.Reasoning,
+	}
+}

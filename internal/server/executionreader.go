@@ -1,0 +1,391 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// executionReader reads executions off the wire, member by member and straight to where they belong: this is the path
+// that tens of thousands a second take. What agents were given and answered is not decoded at all. It is for one
+// goroutine.
+type executionReader struct {
+	d     *jsontext.Decoder
+	arena arena
+	names nameSet
+	reading
+}
+
+// reading is what an executionReader holds of the execution that it reads.
+type reading struct {
+	e *execution.Execution
+	// What was given, where leaving it out is not the same as its zero value.
+	hasID, hasTime, hasKind, hasStatus bool
+
+	// lenient is set when an execution is read again because the strict decoder failed. Its decoder lets duplicate
+	// members and bad UTF-8 through, which only payloads and the error message may have.
+	lenient bool
+	seen    map[string]bool // the members read so far, if lenient
+	usage   usageReader
+}
+
+// errUnread reports that the decoder failed.
+var errUnread = errors.New("cannot be read")
+
+func newExecutionReader() *executionReader {
+	return &executionReader{}
+}
+
+// executionFields are the members that an execution may have.
+var executionFields = append([]string{
+	"execution_id", "created_at", "user_id", "session_id", "request_id", "agent_name", "kind", "input_data", "output_data", "execution_time_ms",
+	"tokens_used", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "model_used", "provider",
+	"status", "error_message", "trace_id", "span_id", "parent_span_id", "variant",
+}, usageFields...)
+
+// begin has the reader read into an execution.
+func (r *executionReader) begin(e *execution.Execution, lenient bool) {
+	*e = execution.Execution{}
+	r.reading = reading{e: e, lenient: lenient}
+}
+
+// read reads one. The reader is strict: what it does not know, what is there twice, and what PostgreSQL could not store
+// is a fault. It leaves the domain's bounds to the ledger, and what follows from what is there.
+func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fault {
+	if r.scan(raw, 0, e) == len(raw) {
+		return nil
+	}
+	return r.decode(raw, e)
+}
+
+// decode reads one with a decoder, which finds what is wrong with it.
+func (r *executionReader) decode(raw []byte, e *execution.Execution) *execution.Fault {
+	r.begin(e, false)
+	if r.d == nil {
+		r.d = jsontext.NewDecoder(&bytes.Buffer{})
+	}
+	err := r.members(raw, r.d)
+	if errors.Is(err, errUnread) {
+		r.begin(e, true)
+		r.seen = map[string]bool{}
+		d := jsontext.NewDecoder(&bytes.Buffer{}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		if err = r.members(raw, d); errors.Is(err, errUnread) {
+			err = explain(raw)
+		}
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		return faultOf(err)
+	}
+	return nil
+}
+
+func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
+	if r.lenient {
+		d.Reset(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	} else {
+		d.Reset(bytes.NewBuffer(raw))
+	}
+	start, err := d.ReadToken()
+	switch {
+	case err == nil && start.Kind() == jsontext.KindBeginObject:
+	case raw[0] == '[' || jsontext.Value(raw).IsValid():
+		return badRequest("invalid_type", "", "must be an object")
+	default:
+		return errUnread
+	}
+	for d.PeekKind() == jsontext.KindString {
+		name, err := d.ReadValue()
+		if err != nil {
+			return errUnread
+		}
+		from := int(d.InputOffset())
+		value, err := d.ReadValue()
+		if err != nil {
+			return errUnread
+		}
+		end := int(d.InputOffset())
+		name, value = raw[from-len(name):from], raw[end-len(value):end] // what the decoder returns is its own
+		bare := unquote(name)
+		if r.lenient {
+			if err := r.checkLenient(string(bare), value); err != nil {
+				return err
+			}
+		}
+		if err := r.member(bare, value); err != nil {
+			return err
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return errUnread
+	}
+	if len(bytes.Trim(raw[d.InputOffset():], " \t\r\n")) > 0 {
+		return badRequest("trailing_data", "", "there is more after the JSON object")
+	}
+	return nil
+}
+
+// checkLenient finds what the lenient decoder let through and only payloads and the error message may have.
+func (r *executionReader) checkLenient(name string, value jsontext.Value) error {
+	if r.seen[name] {
+		return badRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is there twice")
+	}
+	r.seen[name] = true
+	switch name {
+	case "input_data", "output_data", "error_message":
+		return nil
+	}
+	if !utf8.ValidString(name) {
+		return badRequest("invalid_utf8", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "must be valid UTF-8")
+	}
+	if slices.Contains(executionFields, name) && !value.IsValid() {
+		return badRequest("invalid_utf8", name, "must be valid UTF-8, with no half of a surrogate pair")
+	}
+	return nil
+}
+
+// member puts a value where it belongs.
+func (r *executionReader) member(name []byte, value jsontext.Value) error {
+	e := r.e
+	if value[0] == 'n' { // null means that there is none
+		value = nil
+	}
+	switch string(name) {
+	case "execution_id":
+		return readText(&r.arena, value, "execution_id", &e.ID, &r.hasID)
+	case "created_at":
+		return readTime(value, "created_at", &e.CreatedAt, &r.hasTime)
+	case "user_id":
+		return readText(&r.arena, value, "user_id", &e.UserID, nil)
+	case "session_id":
+		return readText(&r.arena, value, "session_id", &e.SessionID, nil)
+	case "request_id":
+		return readText(&r.arena, value, "request_id", &e.RequestID, nil)
+	case "agent_name":
+		return readText(&r.arena, value, "agent_name", &e.AgentName, nil)
+	case "kind":
+		return readText(&r.arena, value, "kind", &e.Kind, &r.hasKind)
+	case "input_data":
+		e.Input = r.arena.payload(value)
+	case "output_data":
+		e.Output = r.arena.payload(value)
+	case "execution_time_ms":
+		return readMilliseconds(value, "execution_time_ms", &e.Duration)
+	case "tokens_used":
+		return readCount(value, "tokens_used", &e.Tokens.Used)
+	case "input_tokens":
+		r.usage.parts.Input = value != nil
+		return readCount(value, "input_tokens", &e.Tokens.Input)
+	case "output_tokens":
+		r.usage.parts.Output = value != nil
+		return readCount(value, "output_tokens", &e.Tokens.Output)
+	case "cache_read_tokens":
+		return readCount(value, "cache_read_tokens", &e.Tokens.CacheRead)
+	case "cache_write_tokens":
+		return readCount(value, "cache_write_tokens", &e.Tokens.CacheWrite)
+	case "reasoning_tokens":
+		return readCount(value, "reasoning_tokens", &e.Tokens.Reasoning)
+	case "model_used":
+		return readText(&r.arena, value, "model_used", &e.Model, nil)
+	case "provider":
+		return readText(&r.arena, value, "provider", &e.Provider, nil)
+	case "status":
+		return readText(&r.arena, value, "status", &e.Status, &r.hasStatus)
+	case "error_message":
+		return readMessage(&r.arena, value, &e.ErrorMessage)
+	case "trace_id":
+		return readHex(&r.arena, value, "trace_id", &e.TraceID, 32)
+	case "span_id":
+		return readHex(&r.arena, value, "span_id", &e.SpanID, 16)
+	case "parent_span_id":
+		return readHex(&r.arena, value, "parent_span_id", &e.ParentSpanID, 16)
+	case "variant":
+		return readText(&r.arena, value, "variant", &e.Variant, nil)
+	default:
+		if known, err := r.usageMember(string(name), value); known {
+			return err
+		}
+		return badRequest("unknown_field", fieldName(string(name)), "is not a field of an execution")
+	}
+	return nil
+}
+
+// finish sees to what members have to do with one another.
+func (r *executionReader) finish() error {
+	e := r.e
+	switch {
+	case r.hasID && e.ID == "":
+		return badRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
+	case r.hasID && !r.hasTime:
+		return badRequest("missing_field", "created_at", "is required with execution_id: together they tell a repetition")
+	case !r.hasStatus:
+		return badRequest("missing_field", "status", "is required")
+	case e.SpanID != "" && e.TraceID == "":
+		return badRequest("missing_field", "trace_id", "is required with span_id")
+	case e.ParentSpanID != "" && e.SpanID == "":
+		return badRequest("missing_field", "span_id", "is required with parent_span_id")
+	case e.ParentSpanID != "" && e.ParentSpanID == e.SpanID:
+		return badRequest("invalid_field", "parent_span_id", "must not be the span itself")
+	}
+	if !r.hasKind {
+		e.Kind = execution.Agent
+	}
+	e.Request = e.Kind == execution.Agent || e.Kind == execution.Inference
+	return r.settleUsage()
+}
+
+// explain finds what is wrong with an execution that could not be taken apart. Only what is refused is read twice.
+func explain(raw []byte) error {
+	if err := checkJSON(raw, executionFields); err != nil {
+		return err
+	}
+	return badRequest("malformed_json", "", "this cannot be read") // which checkJSON should have found
+}
+
+func faultOf(err error) *execution.Fault {
+	p := problemOf(err)
+	if p == nil {
+		p = errInternal
+	}
+	return &execution.Fault{Code: p.Code, Field: p.Field, Detail: p.Detail}
+}
+
+// readText reads a string; given, if not nil, notes that it is there.
+func readText[T ~string](arena *arena, value jsontext.Value, field string, into *T, given *bool) error {
+	if value == nil {
+		return nil
+	}
+	text, err := textOf(value, field)
+	if err != nil {
+		return err
+	}
+	*into = T(arena.text(text))
+	if given != nil {
+		*given = true
+	}
+	return nil
+}
+
+// textOf returns what a string says that has no NUL character.
+func textOf(value jsontext.Value, field string) ([]byte, error) {
+	if value[0] != '"' {
+		return nil, badRequest("invalid_type", field, "must be a string")
+	}
+	inner := value[1 : len(value)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	text := unquote(value)
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, badRequest("nul_character", field, "must not contain a NUL character")
+	}
+	return text, nil
+}
+
+// readMessage reads the error message. Characters that cannot be stored become U+FFFD.
+func readMessage(arena *arena, value jsontext.Value, into *string) error {
+	if value == nil {
+		return nil
+	}
+	if value.Kind() != jsontext.KindString {
+		return badRequest("invalid_type", "error_message", "must be a string")
+	}
+	*into = execution.SanitizeText(arena.text(unquote(value)))
+	return nil
+}
+
+// unquote returns what a JSON string says, with U+FFFD for what is no UTF-8.
+func unquote(quoted []byte) []byte {
+	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted) // an error only reports bad UTF-8; text is whole all the same
+	return text
+}
+
+func readTime(value jsontext.Value, field string, into *time.Time, given *bool) error {
+	if value == nil {
+		return nil
+	}
+	text, err := textOf(value, field)
+	if err != nil {
+		return err
+	}
+	*given = true
+	if err := into.UnmarshalText(text); err != nil { // stricter than time.Parse
+		return badRequest("invalid_field", field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
+	}
+	if into.Unix() < 0 { // and so is never the zero time, which stands for none
+		return badRequest("too_old", field, "is before 1970")
+	}
+	*into = into.UTC().Truncate(time.Microsecond)
+	return nil
+}
+
+func readCount(value jsontext.Value, field string, into *int64) error {
+	if value == nil {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if errors.Is(err, strconv.ErrSyntax) && value.Kind() == jsontext.KindNumber { // 10.0 and 1e2 are whole numbers too
+		const exact = 1 << 53
+		if float, ferr := strconv.ParseFloat(string(value), 64); ferr != nil || math.Abs(float) >= exact {
+			err = strconv.ErrRange
+		} else if float == math.Trunc(float) {
+			n, err = int64(float), nil
+		}
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, strconv.ErrRange):
+		return badRequest("number_out_of_range", field, "is a number out of range")
+	default:
+		return badRequest("invalid_type", field, "must be a whole number")
+	}
+	*into = n
+	return nil
+}
+
+// readMilliseconds keeps them to the microsecond.
+func readMilliseconds(value jsontext.Value, field string, into *time.Duration) error {
+	if value == nil {
+		return nil
+	}
+	if value.Kind() != jsontext.KindNumber {
+		return badRequest("invalid_type", field, "must be a number")
+	}
+	ms, err := strconv.ParseFloat(string(value), 64)
+	if limit := execution.MaxDuration.Milliseconds(); err != nil || ms < 0 || ms > float64(limit) {
+		return badRequest("invalid_field", field, "must be from 0 to %d", limit)
+	}
+	*into = time.Duration(ms*1e3+0.5) * time.Microsecond
+	return nil
+}
+
+// readHex reads an id of OpenTelemetry's.
+func readHex(arena *arena, value jsontext.Value, field string, into *string, digits int) error {
+	var text string
+	if err := readText(arena, value, field, &text, nil); err != nil || value == nil {
+		return err
+	}
+	if len(text) != digits || strings.Trim(text, "0123456789abcdefABCDEF") != "" || strings.Trim(text, "0") == "" {
+		return badRequest("invalid_field", field, "must be %d hexadecimal digits, not all 0", digits)
+	}
+	*into = strings.ToLower(text)
+	return nil
+}
+
+func fieldName(name string) string {
+	return fieldPath(jsontext.Pointer("").AppendToken(name))
+}

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/ratelimit"
+)
+
+// recordExecutions answers POST /api/executions: 201 once what can be taken is committed, 422 if nothing can.
+func (s *Server) recordExecutions(x *exchange) error {
+	if err := x.noQuery(); err != nil {
+		return err
+	}
+	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // not worth reading
+		return err
+	}
+	body, mediaType, err := x.readBody(maxExecutionBody, "application/json", ndjson)
+	if err != nil {
+		return err
+	}
+	in, err := s.decodeExecutions(body, mediaType)
+	if err != nil {
+		return err
+	}
+	if err := s.admitExecutions(x, in); err != nil {
+		return err
+	}
+	_ = x.extendDeadlines(s.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
+	ctx, cancel := context.WithTimeout(x.r.Context(), answerWithin)
+	defer cancel()
+	outcome, err := s.store(ctx, in)
+	if err != nil {
+		return err
+	}
+	status := http.StatusCreated
+	if len(outcome.Rejected) == in.came {
+		status = http.StatusUnprocessableEntity
+	}
+	return sendJSON(x, status, recordedOf(outcome))
+}
+
+// admitExecutions asks the rate limits: the token's for all that came, those by user and agent for what is to be stored.
+func (s *Server) admitExecutions(x *exchange, in intake) error {
+	if s.limits == nil {
+		return nil
+	}
+	demands := ratelimit.DemandsOf(x.caller.ingest, in.batch.Executions)
+	if n := len(in.rejected); n > 0 {
+		demands = append(demands, ratelimit.Demand{Subject: ratelimit.Subject{Token: x.caller.ingest}, N: n})
+	}
+	return s.admitAll(x, ratelimit.Ingest, demands)
+}
+
+// decodeExecutions reads each execution for itself: one that is malformed never fails another.
+func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error) {
+	in := intake{reader: newExecutionReader()}
+	in.reader.arena.left = len(body)
+	if mediaType == ndjson || !in.scan(body) {
+		in = intake{reader: in.reader}
+		came, err := split(body, mediaType)
+		if err != nil {
+			return intake{}, err
+		}
+		in.batch.Executions = make([]execution.Execution, 0, len(came))
+		for _, raw := range came {
+			in.add(raw, in.reader.read)
+		}
+	}
+	if s.unreadCount != nil {
+		for _, name := range in.unread {
+			s.unreadCount(name)
+		}
+	}
+	now := s.now().UTC().Truncate(time.Microsecond)
+	bounds := execution.Acceptance{Now: now, Keep: now.Sub(time.Unix(0, 0))} // how long they are kept, only the ledger knows
+	for i := range in.batch.Executions {
+		e := &in.batch.Executions[i]
+		if err := s.complete(e, now); err != nil {
+			return intake{}, err
+		}
+		if e.SpanID != "" && e.Check(bounds) == nil { // what the ledger will refuse had better leave no trace
+			if in.batch.Spans == nil {
+				in.batch.Spans = make([]execution.Span, 0, len(in.batch.Executions)-i)
+			}
+			in.batch.Spans = append(in.batch.Spans, spanOf(e))
+		}
+	}
+	return in, nil
+}
+
+// complete fills in what the caller left to us.
+func (s *Server) complete(e *execution.Execution, now time.Time) error {
+	if e.CreatedAt.IsZero() {
+		e.CreatedAt = now
+	}
+	if e.ID == "" {
+		id, err := s.newID()
+		if err != nil {
+			return err
+		}
+		e.ID = id.String()
+	}
+	if e.RequestID == "" {
+		e.RequestID = e.ID
+	}
+	if e.Tokens.Used == 0 {
+		e.Tokens.Used = e.Tokens.Input + e.Tokens.Output
+	}
+	return nil
+}
+
+// spanOf is the place that an execution has in its trace, so that others of the trace find it, whichever way they come.
+func spanOf(e *execution.Execution) execution.Span {
+	return execution.Span{
+		TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID,
+		Agent: e.AgentName, User: e.UserID, Session: e.SessionID, Execution: true,
+	}
+}
+
+// store stores the batch. Rejections come back with the indexes of the request.
+func (s *Server) store(ctx context.Context, in intake) (execution.Outcome, error) {
+	if len(in.batch.Executions) == 0 {
+		return execution.Outcome{Rejected: in.rejected}, nil
+	}
+	outcome, err := s.ledger.Append(ctx, in.batch)
+	if err != nil {
+		return execution.Outcome{}, err
+	}
+	rejected := in.rejected
+	for _, r := range outcome.Rejected {
+		if r.Index < 0 || r.Index >= len(in.indexes) {
+			return execution.Outcome{}, fmt.Errorf("the ledger rejects execution %d of %d", r.Index, len(in.indexes))
+		}
+		r.Index = in.indexes[r.Index]
+		rejected = append(rejected, r)
+	}
+	slices.SortFunc(rejected, func(a, b execution.Rejection) int { return cmp.Compare(a.Index, b.Index) })
+	outcome.Rejected = rejected
+	return outcome, nil
+}
+
+func recordedOf(o execution.Outcome) openapi.RecordedExecutions {
+	answer := openapi.RecordedExecutions{
+		Accepted: int32(o.Accepted), Duplicates: int32(o.Duplicates), Rejected: make([]openapi.RejectedExecution, len(o.Rejected)),
+	}
+	for i, r := range o.Rejected {
+		answer.Rejected[i] = openapi.RejectedExecution{Index: int32(r.Index), Code: r.Code, Field: clip(r.Field), Detail: clip(r.Detail)}
+	}
+	return answer
+}

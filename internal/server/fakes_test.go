@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fault"
+)
+
+// deaf is an observer of a ledger that nobody asks.
+type deaf struct{}
+
+func (deaf) Observe([]execution.Execution)           {}
+func (deaf) ObserveCommit(int, time.Duration, error) {}
+func (deaf) ObserveRows(int, int, int, int)          {}
+func (deaf) ObserveErased(int)                       {}
+
+// countedExecutions answers what a test wants to be told of executions, where no real ones can be so.
+type countedExecutions struct {
+	Executions
+	rows  []execution.Execution // newest first
+	facts execution.Facts
+}
+
+func (f countedExecutions) Errors(_ context.Context, after execution.Position, limit int) ([]execution.Execution, error) {
+	rows := f.rows
+	for i := range rows {
+		if execution.PositionOf(rows[i]) == after {
+			rows = rows[i+1:]
+			break
+		}
+	}
+	return rows[:min(limit, len(rows))], nil
+}
+
+func (f countedExecutions) Facts(_ context.Context, w execution.Window) (execution.Facts, error) {
+	f.facts.Window = w
+	return f.facts, nil
+}
+
+// fakeTraces answers exports as a test wants.
+type fakeTraces struct {
+	Traces
+	status int
+}
+
+func (f fakeTraces) Export(_ context.Context, _ http.Header, body io.Reader) (status int, mediaType string, answer []byte) {
+	_, _ = io.Copy(io.Discard, body)
+	return f.status, "application/json", []byte(`{"code":14,"message":"not now"}`)
+}
+
+// fakeGateway runs what a test wants to be run.
+type fakeGateway struct {
+	mu      sync.Mutex
+	prompts []execution.Prompt
+	err     error                                                    // of Start
+	run     func(context.Context, func(execution.Event) error) error // nil: an echo
+	ended   chan error                                               // gets what run returned, if it is not nil
+}
+
+var errNoAgent = &fault.Error{Kind: fault.NotFound, Code: "no_agent", Field: "type", Detail: "no agent is configured for this type"}
+
+func (f *fakeGateway) Start(prompt execution.Prompt) (execution.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, f.err
+	}
+	f.prompts = append(f.prompts, prompt)
+	return fakeRun{f, prompt}, nil
+}
+
+func (f *fakeGateway) AgentFor(string) string { return "main_orchestrator" }
+
+type fakeRun struct {
+	gateway *fakeGateway
+	prompt  execution.Prompt
+}
+
+func (r fakeRun) Stream(ctx context.Context, emit func(execution.Event) error) {
+	run := r.gateway.run
+	if run == nil {
+		run = func(_ context.Context, emit func(execution.Event) error) error {
+			return errors.Join(
+				emit(execution.Event{Name: "started", Data: map[string]string{"agent_name": "echo"}}),
+				emit(execution.Event{Name: "delta", Data: map[string]string{"text": r.prompt.Message}}), emit(execution.Event{}),
+				emit(execution.Event{Name: "completed", Data: map[string]any{"status": "success"}}),
+			)
+		}
+	}
+	err := run(ctx, emit)
+	if r.gateway.ended != nil {
+		r.gateway.ended <- err
+	}
+}

@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+func readGroupID(x *exchange) (uuid.UUID, error) {
+	id, err := x.id("group_id")
+	if err != nil {
+		return id, err
+	}
+	return id, x.noQuery()
+}
+
+// readGroupAction reads a POST that needs no body.
+func readGroupAction(x *exchange) (uuid.UUID, error) {
+	id, err := readGroupID(x)
+	if err != nil {
+		return id, err
+	}
+	return id, x.refuseBody()
+}
+
+func (s *Server) getGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {
+	return groupOf(s.deployments.Group(ctx, id))
+}
+
+func (s *Server) cancelGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {
+	return groupOf(s.deployments.CancelGroup(ctx, id))
+}
+
+func groupOf(g fleet.Group, err error) (openapi.DeploymentGroup, error) {
+	if err != nil {
+		return openapi.DeploymentGroup{}, err
+	}
+	return openapi.DeploymentGroup{
+		GroupID: g.ID.String(), Name: g.Name, CreatedAt: g.CreatedAt.UTC(), Total: g.Total(), Finished: g.Finished(),
+		Counts: openapi.StatusCounts{
+			Pending: g.Counts[fleet.Pending], Running: g.Counts[fleet.Running], Succeeded: g.Counts[fleet.Succeeded],
+			Failed: g.Counts[fleet.Failed], TimedOut: g.Counts[fleet.TimedOut], Cancelled: g.Counts[fleet.Cancelled],
+		},
+	}, nil
+}

@@ -1,0 +1,284 @@
+package server
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	codepb "google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// grpcMethods are the methods of OTLP's services, and the routes that do the same by HTTP.
+var grpcMethods = map[string]string{
+	"/opentelemetry.proto.collector.trace.v1.TraceService/Export":     "/v1/traces",
+	"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "/v1/metrics",
+	"/opentelemetry.proto.collector.logs.v1.LogsService/Export":       "/v1/logs",
+}
+
+const (
+	grpcType       = "application/grpc"
+	exportType     = "application/x-protobuf" // of the messages, as OTLP over HTTP has it
+	maxGRPCTimeout = 8                        // digits of a grpc-timeout
+	// grpcFrame is what precedes a message: whether it is compressed, and its length.
+	grpcFrame = 5
+)
+
+// GRPC returns a handler that answers OTLP over gRPC. A unary call of gRPC is a POST by HTTP/2 whose body is one message after
+// a short prefix, and whose outcome is in the trailers. So a call is served as the same export by HTTP: tokens, limits,
+// figures and logs are those of the route, and connections are the server's.
+func (s *Server) GRPC() http.Handler { return http.HandlerFunc(s.serveGRPC) }
+
+func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
+	if mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !isGRPC(strings.TrimSpace(mediaType)) || r.ProtoMajor != 2 {
+		http.Error(w, "this port speaks OTLP over gRPC; OTLP over HTTP and the API have another", http.StatusUnsupportedMediaType)
+		return
+	}
+	call := &grpcCall{ResponseWriter: w, answered: http.Header{}, status: http.StatusOK}
+	pattern, known := grpcMethods[r.URL.Path]
+	if !known || r.Method != http.MethodPost {
+		pattern = "/grpc" // which is no route
+	}
+	ctx, cancel, err := withGRPCTimeout(r.Context(), r.Header.Get("Grpc-Timeout"))
+	defer cancel()
+	if err != nil {
+		call.finish(&statuspb.Status{Code: int32(codepb.Code_INVALID_ARGUMENT), Message: err.Error()})
+		return
+	}
+	export := call.request(r.WithContext(ctx), pattern)
+	if !s.serveCall(call, export) {
+		if r.Context().Err() != nil {
+			panic(http.ErrAbortHandler) // the client is gone
+		}
+		call.finish(&statuspb.Status{Code: int32(codepb.Code_DEADLINE_EXCEEDED), Message: "the call's own time is over"})
+		return
+	}
+	call.finish(call.outcome(s.traces, export.Header, known))
+}
+
+// serveCall serves the export of a call. It reports whether that was answered: it is given up when its context ends.
+func (s *Server) serveCall(call *grpcCall, export *http.Request) (answered bool) {
+	defer func() {
+		cause := recover()
+		if err, ok := cause.(error); cause != nil && (!ok || !errors.Is(err, http.ErrAbortHandler)) {
+			panic(cause)
+		}
+	}()
+	s.ServeHTTP(call, export)
+	return true
+}
+
+// isGRPC reports whether a content type is gRPC's, with messages of protobuf.
+func isGRPC(mediaType string) bool { return mediaType == grpcType || mediaType == grpcType+"+proto" }
+
+var errGRPCTimeout = errors.New("grpc-timeout is not up to eight digits and one of H, M, S, m, u and n")
+
+// withGRPCTimeout gives a context the deadline of a grpc-timeout, which may be missing.
+func withGRPCTimeout(ctx context.Context, timeout string) (context.Context, context.CancelFunc, error) {
+	if timeout == "" {
+		return ctx, func() {}, nil
+	}
+	units := map[byte]time.Duration{
+		'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
+	}
+	last := len(timeout) - 1
+	unit, known := units[timeout[last]]
+	n, err := strconv.ParseUint(timeout[:last], 10, 63)
+	if !known || err != nil || last > maxGRPCTimeout {
+		return ctx, func() {}, errGRPCTimeout
+	}
+	const longest = time.Hour // a route's own deadline is much shorter
+	if n > uint64(longest/unit) {
+		return ctx, func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(n)*unit)
+	return ctx, cancel, nil
+}
+
+// grpcCall is a call on its way through the server. It is the ResponseWriter of the export by HTTP.
+type grpcCall struct {
+	http.ResponseWriter
+	answered http.Header // of the export
+	status   int
+	body     []byte
+}
+
+// request returns the export by HTTP that the call stands for. Its RequestURI stays that of the call, for the log.
+func (c *grpcCall) request(r *http.Request, pattern string) *http.Request {
+	export := r.Clone(r.Context())
+	export.URL = &url.URL{Path: pattern}
+	export.Method = http.MethodPost
+	coding := r.Header.Get("Grpc-Encoding")
+	for name := range export.Header {
+		if strings.HasPrefix(name, "Grpc-") || strings.HasPrefix(name, "Content-") || name == "X-Admin-Token" {
+			delete(export.Header, name)
+		}
+	}
+	export.Header.Set("Content-Type", exportType)
+	export.ContentLength = -1
+	export.Body = &grpcMessage{ReadCloser: r.Body, coding: coding}
+	return export
+}
+
+func (c *grpcCall) Header() http.Header { return c.answered }
+
+func (c *grpcCall) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		c.status = status
+	}
+}
+
+func (c *grpcCall) Write(p []byte) (int, error) {
+	c.body = append(c.body, p...)
+	return len(p), nil
+}
+
+// Unwrap is http.ResponseController's.
+func (c *grpcCall) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// outcome returns the call's status; nil if all went well.
+func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statuspb.Status {
+	if c.status == http.StatusOK {
+		return nil
+	}
+	status := &statuspb.Status{}
+	if c.answered.Get("Content-Type") != exportType || proto.Unmarshal(c.body, status) != nil || status.GetCode() == 0 {
+		_, body := traces.Refuse(header, c.status, http.StatusText(c.status))
+		if proto.Unmarshal(body, status) != nil || status.GetCode() == 0 {
+			status = &statuspb.Status{Code: int32(codepb.Code_INTERNAL), Message: http.StatusText(c.status)}
+		}
+	}
+	if !known {
+		return &statuspb.Status{Code: int32(codepb.Code_UNIMPLEMENTED), Message: "there is no such method here; OTLP's traces and logs are taken"}
+	}
+	if c.status == http.StatusUnsupportedMediaType { // a compression that is not read; gRPC has it so
+		status.Code = int32(codepb.Code_UNIMPLEMENTED)
+	}
+	if seconds, err := strconv.Atoi(c.answered.Get("Retry-After")); err == nil {
+		retry, err := anypb.New(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Duration(seconds) * time.Second)})
+		if err == nil { // it always is
+			status.Details = append(status.Details, retry)
+		}
+	}
+	return status
+}
+
+// finish sends the answer of the call. If all went well it is the message, and the status in the trailers. Otherwise it is the
+// status in the headers, which end the stream: net/http gives an answer without body a content length of zero, after which proxies
+// pass no trailers on.
+func (c *grpcCall) finish(status *statuspb.Status) {
+	header := c.ResponseWriter.Header()
+	for _, name := range []string{"X-Request-Id", "Connection"} { // the latter ends the connection of HTTP/2, too
+		if values := c.answered[name]; len(values) > 0 {
+			header[name] = values
+		}
+	}
+	header.Set("Content-Type", grpcType)
+	header.Set("Grpc-Accept-Encoding", "gzip, zstd")
+	if status == nil {
+		header.Set("Trailer", "Grpc-Status")
+		c.ResponseWriter.WriteHeader(http.StatusOK)
+		frame := make([]byte, grpcFrame, grpcFrame+len(c.body))
+		binary.BigEndian.PutUint32(frame[1:], uint32(len(c.body)))
+		_, _ = c.ResponseWriter.Write(append(frame, c.body...)) // the client may be gone, which is its own affair
+		header.Set("Grpc-Status", "0")
+		return
+	}
+	header.Set("Grpc-Status", strconv.Itoa(int(status.GetCode())))
+	header.Set("Grpc-Message", escapeGRPC(status.GetMessage()))
+	if details, err := proto.Marshal(status); err == nil && len(status.GetDetails()) > 0 {
+		header.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
+	}
+	c.ResponseWriter.WriteHeader(http.StatusOK)
+}
+
+// escapeGRPC encodes a message as gRPC has it in a header: what is not printable ASCII, and %, as %XX.
+func escapeGRPC(message string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(message) {
+		if c := message[i]; c >= ' ' && c <= '~' && c != '%' {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&0xf])
+		}
+	}
+	return b.String()
+}
+
+// grpcMessage is the body of a call: one message, after its prefix. Its caller must call begin before it reads.
+type grpcMessage struct {
+	io.ReadCloser
+	coding string // that grpc-encoding names
+	left   int64  // bytes of the message, or of what precedes it, that are to come
+	begun  bool   // what precedes it was read
+	ended  bool
+}
+
+// begin reads what precedes the message through from, and tells the header how the message is compressed. Its error is a
+// problem to answer with.
+func (m *grpcMessage) begin(from io.Reader, header http.Header) error {
+	var prefix [grpcFrame]byte
+	m.left = grpcFrame
+	if _, err := io.ReadFull(from, prefix[:]); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errNoMessage
+		}
+		return brokenBody(err)
+	}
+	switch compressed := prefix[0]; {
+	case compressed > 1:
+		return badRequest("bad_message", "", "the call's body is not a message of gRPC")
+	case compressed == 1 && (m.coding == "" || m.coding == "identity"):
+		return badRequest("bad_message", "", "the message is compressed, and grpc-encoding does not say how")
+	case compressed == 1:
+		header.Set("Content-Encoding", m.coding)
+	}
+	m.begun = true
+	m.left = int64(binary.BigEndian.Uint32(prefix[1:]))
+	return nil
+}
+
+// Read reads the message, and after it makes sure that it is the only one.
+func (m *grpcMessage) Read(p []byte) (int, error) {
+	if m.ended {
+		return 0, io.EOF
+	}
+	if m.left == 0 {
+		var more [1]byte
+		n, err := io.ReadFull(m.ReadCloser, more[:])
+		switch {
+		case n > 0:
+			return 0, errMoreMessages
+		case errors.Is(err, io.EOF):
+			m.ended = true
+		}
+		return 0, err
+	}
+	n, err := m.ReadCloser.Read(p[:min(int64(len(p)), m.left)])
+	m.left -= int64(n)
+	if errors.Is(err, io.EOF) {
+		if m.begun && m.left > 0 {
+			return n, io.ErrUnexpectedEOF
+		}
+		m.ended = m.begun
+	}
+	return n, err
+}
+
+var errNoMessage = badRequest("bad_message", "", "the call has no message")
+
+var errMoreMessages = badRequest("bad_message", "", "the call has more than one message")

@@ -1,0 +1,128 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+)
+
+const (
+	pingWithin = 2 * time.Second
+	pingEvery  = time.Second // at most, whoever asks: /api/health is open to all
+
+	busyPool = 0.8 // utilization from which on the replica is degraded
+)
+
+// pinger remembers the last answer of the database.
+type pinger struct {
+	mu      sync.Mutex
+	at      time.Time // zero: never asked
+	version int64
+	err     error
+}
+
+// ping asks the database, or tells what it answered less than a second ago. Who comes meanwhile waits and shares the answer.
+func (s *Server) ping(ctx context.Context) (schemaVersion int64, err error) {
+	p := &s.pings
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := s.now(); p.at.IsZero() || now.Sub(p.at) >= pingEvery {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingWithin) // the answer is not only this caller's
+		defer cancel()
+		p.version, p.err = s.database.Ping(ctx)
+		p.at = s.now()
+	}
+	return p.version, p.err
+}
+
+// health is sent with 503 when the replica is down.
+type health struct{ openapi.Health }
+
+func (h health) send(x *exchange) error {
+	status := http.StatusOK
+	if h.Status == openapi.HealthStatusDown {
+		status = http.StatusServiceUnavailable
+	}
+	return sendJSON(x, status, h.Health)
+}
+
+func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
+	version, err := s.ping(ctx)
+	pool := healthPool(s.database.Pool())
+	h := openapi.Health{
+		Status: openapi.HealthStatusOk, Version: s.version, UptimeSeconds: s.now().Sub(s.started).Seconds(),
+		Database: openapi.HealthDatabase{Reachable: err == nil, SchemaVersion: version, Pool: pool},
+	}
+	h.Requests = healthRequests(s.recorder.Totals(), h.UptimeSeconds)
+	worse := func(status openapi.HealthStatus, reason string) {
+		h.Status = status
+		h.Reasons = append(h.Reasons, reason)
+	}
+	if s.mailbox.Health().Stale {
+		worse(openapi.HealthStatusDegraded, "the mailbox is blind: it cannot read from the database what waits for agents")
+	}
+	if pool.Utilization >= busyPool {
+		worse(openapi.HealthStatusDegraded, "80 % or more of the database connections are in use")
+	}
+	if s.strains != nil {
+		for _, reason := range s.strains() {
+			worse(openapi.HealthStatusDegraded, reason)
+		}
+	}
+	if err != nil {
+		reason := fault.ErrUnavailable.Detail
+		if known := problemOf(err); known != nil {
+			reason = known.Detail
+		}
+		reason, _, _ = strings.Cut(reason, "; try again")
+		worse(openapi.HealthStatusDown, reason)
+	}
+	return health{h}, nil
+}
+
+func healthRequests(t metrics.Totals, uptime float64) openapi.HealthRequests {
+	r := openapi.HealthRequests{Total: int64(t.Requests)}
+	if uptime > 0 {
+		r.RPS = float64(t.Requests) / uptime
+	}
+	if t.Requests > 0 {
+		r.ErrorRate = float64(t.ServerErrors) / float64(t.Requests)
+	}
+	return r
+}
+
+func healthPool(p metrics.PoolSample) openapi.HealthPool {
+	pool := openapi.HealthPool{Max: p.Max, InUse: p.InUse, Idle: p.Idle, Waiting: p.Waiting}
+	if p.Max > 0 {
+		pool.Utilization = float64(p.InUse) / float64(p.Max)
+	}
+	return pool
+}
+
+var alive = content{status: http.StatusOK, mediaType: "text/plain; charset=utf-8", body: []byte("ok\n")}
+
+func (*Server) getLivez(context.Context, nothing) (content, error) { return alive, nil }
+
+func (s *Server) getReadyz(context.Context, nothing) (content, error) {
+	if err := s.ready(); err != nil {
+		return content{}, newProblem(http.StatusServiceUnavailable, "not_ready", "", "%s", clip(err.Error()))
+	}
+	return alive, nil
+}
+
+func (s *Server) readyWhenFilled() error {
+	switch h := s.mailbox.Health(); {
+	case h.Draining:
+		return errors.New("the replica is shutting down")
+	case !h.Filled:
+		return errors.New("what waits for agents was not read yet")
+	}
+	return nil
+}

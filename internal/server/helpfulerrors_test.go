@@ -1,0 +1,36 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestRefusalsNameTheTokenThatIsNeeded: a valid token for another right is told which one the route takes.
+func TestRefusalsNameTheTokenThatIsNeeded(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	for _, tt := range []struct{ method, path, token, want string }{
+		{"POST", "/api/executions", adminToken, "this needs the ingest token (INGEST_TOKEN of the server), not the admin token"},
+		{"POST", "/api/agents", ingestToken, "this needs an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token, not the ingest token"},
+	} {
+		got := a.send(t, request{method: tt.method, path: tt.path, token: tt.token, body: "{}"})
+		if got.Code != http.StatusForbidden || !strings.Contains(got.Body.String(), tt.want) {
+			t.Errorf("%s %s: want 403 and %q, got %d %s", tt.method, tt.path, tt.want, got.Code, got.Body)
+		}
+	}
+}
+
+// TestQueriesAreForAdministrators: what the database was asked, and how long that took, is in no open answer.
+func TestQueriesAreForAdministrators(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, func(o *Options) { o.Measurements = measured{} })
+	for _, path := range []string{"/api/metrics", "/api/metrics/pending-deployments"} {
+		for _, token := range []string{"", ingestToken} {
+			got := a.send(t, request{method: "GET", path: path, token: token})
+			if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `"queries":[]`) {
+				t.Errorf("%s with token %q: want no queries, got %d %s", path, token, got.Code, got.Body)
+			}
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+const (
+	maxOffset  = 1 << 53 // what a JSON number tells exactly
+	maxLogRead = 1 << 20 // bytes
+)
+
+type logChunk struct {
+	agentID string
+	id      uuid.UUID
+	attempt int
+	offset  int64
+	data    []byte
+}
+
+func readLogChunk(x *exchange) (logChunk, error) {
+	id, err := x.id("deployment_id")
+	if err != nil {
+		return logChunk{}, err
+	}
+	q := x.query()
+	chunk := logChunk{
+		agentID: x.caller.agent.ID(), id: id,
+		attempt: int(q.required("attempt", 1, fleet.MaxAttempts)), offset: q.required("offset", 0, maxOffset),
+	}
+	if err := q.done(); err != nil {
+		return chunk, err
+	}
+	chunk.data, _, err = x.readBody(fleet.MaxLogChunk, "text/plain")
+	return chunk, err
+}
+
+// appendLog tells whoever is out of step where to go on.
+func (s *Server) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosition, error) {
+	next, err := s.deployments.AppendLog(ctx, chunk.agentID, chunk.id, chunk.attempt, chunk.offset, chunk.data)
+	switch {
+	case errors.Is(err, fleet.ErrLogGap), errors.Is(err, fleet.ErrLogFull):
+		p := problemOf(err)
+		p.NextOffset = &next
+		return openapi.LogPosition{}, p
+	case err != nil:
+		return openapi.LogPosition{}, err
+	}
+	return openapi.LogPosition{NextOffset: next}, nil
+}
+
+type logQuery struct {
+	caller  caller
+	id      uuid.UUID
+	attempt int // 0: the latest
+	offset  int64
+	limit   int
+}
+
+func readLogQuery(x *exchange) (logQuery, error) {
+	id, err := x.id("deployment_id")
+	if err != nil {
+		return logQuery{}, err
+	}
+	q := x.query()
+	req := logQuery{caller: x.caller, id: id, offset: q.integer("offset", 0, 0, maxOffset), limit: int(q.integer("limit", fleet.MaxLogChunk, 1, maxLogRead))}
+	if _, given := q.values["attempt"]; given {
+		req.attempt = int(q.required("attempt", 1, fleet.MaxAttempts))
+	}
+	return req, q.done()
+}
+
+func (s *Server) readLog(ctx context.Context, q logQuery) (content, error) {
+	if !q.caller.admin {
+		d, _, err := s.deployments.Deployment(ctx, q.id)
+		if err != nil {
+			return content{}, err
+		}
+		if d.AgentID != q.caller.agent.ID() {
+			return content{}, errNotYours
+		}
+	}
+	part, err := s.deployments.ReadLog(ctx, q.id, q.attempt, q.offset, q.limit)
+	switch {
+	case errors.Is(err, fleet.ErrStaleAttempt):
+		return content{}, newProblem(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
+	case err != nil:
+		return content{}, s.orGroup(ctx, q.id, err)
+	}
+	return content{
+		status: http.StatusOK, mediaType: "text/plain; charset=utf-8", body: part.Data,
+		header: map[string]string{
+			"Watchbill-Next-Offset":  strconv.FormatInt(part.Offset+int64(len(part.Data)), 10),
+			"Watchbill-Log-Complete": strconv.FormatBool(part.Complete),
+		},
+	}, nil
+}

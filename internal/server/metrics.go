@@ -1,0 +1,171 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+const (
+	defaultHours = 24
+
+	// maxComputations is how many metrics for known callers, and how many reports, are computed at once; others wait in line. A
+	// year's rollups are many rows.
+	maxComputations = 2
+)
+
+var errLongWindow = newProblem(http.StatusServiceUnavailable, "unavailable", "hours",
+	"the window could not be read within %s; ask for fewer hours or try again later", answerWithin)
+
+// gate lets a number of callers through at a time.
+type gate chan struct{}
+
+func newGate(width int) gate { return make(gate, width) }
+
+// enter waits for a place; leave gives it back.
+func (g gate) enter(ctx context.Context) error {
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tryEnter takes a place if one is free, and reports whether it did.
+func (g gate) tryEnter() bool {
+	select {
+	case g <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g gate) leave() { <-g }
+
+func readHours(x *exchange) (int64, error) {
+	q := x.query()
+	hours := q.integer("hours", defaultHours, 1, report.MaxHours)
+	return hours, q.done()
+}
+
+func (s *Server) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
+	doc, err := s.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
+	if err != nil {
+		return openapi.Metrics{}, err
+	}
+	if !req.admin {
+		doc.Sections.Queries = &report.Queries{}
+	}
+	m := openapi.Metrics{
+		Window: windowOf(doc.Window), Totals: trafficOf(doc.Sections.Summary.Traffic),
+		Unauthenticated: othersOf(doc.Sections.Summary.Unauthenticated), Probes: othersOf(doc.Sections.Summary.Probes),
+		Endpoints: make([]openapi.EndpointTraffic, len(doc.Sections.Endpoints)), Database: databaseOf(doc.Sections),
+	}
+	for i, e := range doc.Sections.Endpoints {
+		t := trafficOf(e.Traffic)
+		m.Endpoints[i] = openapi.EndpointTraffic{
+			Method: e.Method, Route: e.Route, Requests: t.Requests, RPS: t.RPS, ErrorRate: t.ErrorRate,
+			ClientErrorRate: t.ClientErrorRate, ErrorsByStatus: t.ErrorsByStatus, LatencyMs: t.LatencyMs,
+		}
+	}
+	return m, nil
+}
+
+func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (openapi.PendingDeploymentsMetrics, error) {
+	doc, err := s.measure(ctx, req, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
+	if err != nil {
+		return openapi.PendingDeploymentsMetrics{}, err
+	}
+	if !req.admin {
+		doc.Sections.Queries = &report.Queries{}
+	}
+	p := doc.Sections.PendingDeployments
+	t := trafficOf(p.Traffic)
+	return openapi.PendingDeploymentsMetrics{
+		Window: windowOf(doc.Window), Method: p.Method, Route: p.Route, Requests: t.Requests, RPS: t.RPS, ErrorRate: t.ErrorRate,
+		ClientErrorRate: t.ClientErrorRate, ErrorsByStatus: t.ErrorsByStatus, LatencyMs: t.LatencyMs,
+		Agents: p.MeanAgents, RPSPerAgent: deref(p.RPSPerAgent), EmptyRatio: deref(p.EmptyRatio), Database: databaseOf(doc.Sections),
+	}, nil
+}
+
+// measure makes a report without objectives: what the metrics tell is what a report over the same window tells.
+func (s *Server) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
+	compute := func(ctx context.Context, metering gate) (report.Document, error) {
+		now := s.now()
+		window, err := report.LastHours(req.hours, now)
+		if err != nil {
+			return report.Document{}, err
+		}
+		if err := metering.enter(ctx); err != nil {
+			return report.Document{}, err
+		}
+		defer metering.leave()
+		facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return report.Document{}, errLongWindow
+		}
+		if err != nil {
+			return report.Document{}, err
+		}
+		return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
+	}
+	answers := s.open
+	switch {
+	case req.admin:
+		return compute(ctx, s.metering)
+	case req.known:
+		answers = s.tokened
+	}
+	return answers.answer(ctx, openQuestion{req.hours, sections[0]}, s.now, compute)
+}
+
+func windowOf(c report.Coverage) openapi.Window {
+	return openapi.Window{From: c.From, To: c.To, CoveredSeconds: c.CoveredSeconds}
+}
+
+func othersOf(o report.Others) openapi.OtherTraffic {
+	return openapi.OtherTraffic{Requests: o.Requests, ErrorsByStatus: byStatusOf(o.ErrorsByStatus)}
+}
+
+func byStatusOf(counts map[int]int64) openapi.ErrorsByStatus {
+	byStatus := make(openapi.ErrorsByStatus, len(counts))
+	for status, n := range counts {
+		byStatus[strconv.Itoa(status)] = n
+	}
+	return byStatus
+}
+
+// trafficOf writes 0 for the rates of no requests: a client that adds them up needs no case for it.
+func trafficOf(t report.Traffic) openapi.Traffic {
+	return openapi.Traffic{
+		Requests: t.Requests, RPS: deref(t.RPS), ErrorRate: deref(t.ErrorRate), ClientErrorRate: deref(t.ClientErrorRate),
+		ErrorsByStatus: byStatusOf(t.ErrorsByStatus), LatencyMs: latencyOf(t.Latency),
+	}
+}
+
+// latencyOf is zero, and left out, where nothing was answered.
+func latencyOf(l report.Latency) openapi.Latency {
+	return openapi.Latency{Mean: deref(l.Mean), P50: deref(l.P50), P95: deref(l.P95), P99: deref(l.P99), Max: deref(l.Max)}
+}
+
+func databaseOf(sections report.Sections) openapi.DatabaseMetrics {
+	pool, queries := sections.DatabasePool, sections.Queries
+	m := openapi.DatabaseMetrics{
+		Pool:    openapi.PoolMetrics{Utilization: deref(pool.Utilization), PeakUtilization: deref(pool.PeakUtilization)},
+		Queries: make([]openapi.QueryMetrics, len(queries.Slowest)),
+	}
+	for _, replica := range pool.Replicas {
+		m.Pool.Max = max(m.Pool.Max, replica.Max)
+		m.Pool.Waits += replica.EmptyAcquires
+	}
+	for i, q := range queries.Slowest {
+		m.Queries[i] = openapi.QueryMetrics{Query: q.Name, Count: q.Executed, Errors: q.Errors, LatencyMs: latencyOf(q.Latency)}
+	}
+	return m
+}

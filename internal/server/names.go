@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fault"
+)
+
+var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
+
+// listNames answers GET /api/admin/names.
+func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, error) {
+	names, limit, err := s.executions.Names(ctx)
+	if err != nil {
+		return openapi.NameList{}, err
+	}
+	list := openapi.NameList{Status: succeeded, Limit: int32(limit), Names: make([]openapi.Name, len(names))}
+	for i, n := range names {
+		list.Names[i] = openapi.Name{Kind: openapi.NameKind(n.Kind), Name: n.Name, Since: n.Since.UTC()}
+	}
+	return list, nil
+}
+
+// readNothingElse reads a request without parameters.
+func readNothingElse(x *exchange) (nothing, error) { return nothing{}, x.noQuery() }
+
+// readName reads the name in the path.
+func readName(x *exchange) (string, error) {
+	if x.param == "" || len(x.param) > execution.MaxName || !utf8.ValidString(x.param) || strings.ContainsFunc(x.param, unicode.IsControl) {
+		return "", badRequest("invalid_field", "name", "must be text of 1 to %d bytes without control characters", execution.MaxName)
+	}
+	return x.param, x.noQuery()
+}
+
+func (s *Server) dropAgentName(ctx context.Context, name string) (nothing, error) {
+	return s.dropName(ctx, execution.AgentName, name)
+}
+
+func (s *Server) dropModelName(ctx context.Context, name string) (nothing, error) {
+	return s.dropName(ctx, execution.ModelName, name)
+}
+
+func (s *Server) dropName(ctx context.Context, kind, name string) (nothing, error) {
+	dropped, err := s.executions.DropName(ctx, kind, name)
+	if err == nil && !dropped {
+		err = errNoName
+	}
+	return nothing{}, err
+}

@@ -1,0 +1,32 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+
+	"github.com/watchbill/watchbill/api/openapi"
+)
+
+// document is the OpenAPI document and its entity tag.
+type document struct {
+	body []byte
+	tag  string
+}
+
+func newDocument() document {
+	sum := sha256.Sum256(openapi.Spec)
+	return document{openapi.Spec, `"` + hex.EncodeToString(sum[:12]) + `"`}
+}
+
+// getOpenAPI serves the document. Who has it is told so.
+func (s *Server) getOpenAPI(x *exchange) error {
+	header := x.Header()
+	header.Set("ETag", s.openAPI.tag)
+	header.Set("Cache-Control", "no-cache")
+	if x.knows(s.openAPI.tag) {
+		x.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return content{status: http.StatusOK, mediaType: "application/yaml", body: s.openAPI.body}.send(x)
+}

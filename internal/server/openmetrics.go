@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+// What the metrics cost for callers without a valid token, who are asked for nothing, is bounded apart from all others; and so
+// is what they cost for callers who have one and are no administrators.
+const (
+	openHours    = 168              // the longest window
+	openAge      = 10 * time.Second // an answer is given again until it is so old
+	openComputed = 1                // how many answers are computed at a time
+	openWaiting  = 64               // how many requests may wait for one
+)
+
+var errTooManyMetrics = newProblem(http.StatusTooManyRequests, "rate_limited", "",
+	"too many requests for metrics are waiting; try again later, or with a token")
+
+// meteredHours is a request for metrics.
+type meteredHours struct {
+	hours int64
+	known bool // the caller has a valid token
+	admin bool // an administrator's
+}
+
+func readMeteredHours(x *exchange) (meteredHours, error) {
+	hours, err := readHours(x)
+	req := meteredHours{hours: hours, known: x.audience == observe.Known, admin: x.caller.admin}
+	if err == nil && hours > openHours && !req.known {
+		err = badRequest("invalid_parameter", "hours",
+			"must be from 1 to %d without a token; with any valid token it may be up to %d", openHours, report.MaxHours)
+	}
+	return req, err
+}
+
+// openMetrics has the metrics for callers who are no administrators: each answer is computed once, for all who ask meanwhile and
+// for those who ask in the next seconds. Only as many answers are kept as can be computed in that time.
+type openMetrics struct {
+	computing gate
+	waiting   gate
+	mu        sync.Mutex
+	answers   map[openQuestion]*openAnswer
+}
+
+type openQuestion struct {
+	hours   int64
+	section report.Section // the first one of those asked for, which differs by route
+}
+
+// openAnswer is one that is there, or is being computed until done is closed.
+type openAnswer struct {
+	done chan struct{}
+	at   time.Time // when it was begun
+	doc  report.Document
+	err  error
+}
+
+func newOpenMetrics() *openMetrics {
+	return &openMetrics{computing: newGate(openComputed), waiting: newGate(openWaiting), answers: map[openQuestion]*openAnswer{}}
+}
+
+// answer returns the newest answer to a question, and computes it if that is too old. It goes on computing if the caller leaves:
+// others may wait for it.
+func (m *openMetrics) answer(
+	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, gate) (report.Document, error),
+) (report.Document, error) {
+	a, mine := m.find(q, now())
+	if !mine && a.isDone() {
+		return a.doc, a.err
+	}
+	if !m.waiting.tryEnter() {
+		if mine {
+			m.finish(q, a, report.Document{}, errTooManyMetrics)
+		}
+		return report.Document{}, errTooManyMetrics
+	}
+	defer m.waiting.leave()
+	if mine {
+		m.compute(ctx, q, a, compute)
+		return a.doc, a.err
+	}
+	select {
+	case <-a.done:
+		return a.doc, a.err
+	case <-ctx.Done():
+		return report.Document{}, ctx.Err()
+	}
+}
+
+// find returns the answer to wait for, and whether it is the caller's to compute.
+func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.answers, func(_ openQuestion, a *openAnswer) bool { return a.isDone() && now.Sub(a.at) >= openAge })
+	if a = m.answers[q]; a != nil {
+		return a, false
+	}
+	a = &openAnswer{done: make(chan struct{}), at: now}
+	m.answers[q] = a
+	return a, true
+}
+
+func (m *openMetrics) compute(
+	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, gate) (report.Document, error),
+) {
+	doc, err := report.Document{}, error(errInternal) // of a panic, which goes on
+	defer func() { m.finish(q, a, doc, err) }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
+	doc, err = compute(ctx, m.computing)
+}
+
+// finish gives the answer to those who wait. One that failed is not kept.
+func (m *openMetrics) finish(q openQuestion, a *openAnswer, doc report.Document, err error) {
+	a.doc, a.err = doc, err
+	if err != nil {
+		m.mu.Lock()
+		delete(m.answers, q)
+		m.mu.Unlock()
+	}
+	close(a.done)
+}
+
+func (a *openAnswer) isDone() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+)
+
+// pendingReads reads what waits for agents. The polls of one agent that are answered at one revision share a read and its
+// encoded answer, so that an agent with many polls costs one connection of the database and the memory of one answer. At
+// most width reads run at once: a deployment to a whole fleet leaves the other connections to everybody else.
+//
+// A read that began at a revision is never shared by a poll that saw a later one. What another replica committed after the
+// read began is missing from it until a sweep finds that, just as it is missing from the mailbox's view.
+type pendingReads struct {
+	read func(ctx context.Context, agentID string) (fleet.PendingSet, error)
+	gate gate
+
+	mu      sync.Mutex
+	flights map[mailbox.Revision]*flight
+}
+
+// flight is a read under way. Its result is valid once done is closed.
+type flight struct {
+	done   chan struct{}
+	cancel context.CancelFunc
+	polls  int // that await it; under pendingReads.mu
+
+	result pendingResult
+	err    error
+}
+
+// pendingResult is what was read of an agent.
+type pendingResult struct {
+	tag  string
+	body []byte // the encoded answer; nil where nothing waits
+}
+
+func newPendingReads(read func(context.Context, string) (fleet.PendingSet, error), width int) *pendingReads {
+	return &pendingReads{read: read, gate: newGate(width), flights: map[mailbox.Revision]*flight{}}
+}
+
+// pending returns what waits for the agent, read at the revision or later. interval is what an answer tells of it.
+func (p *pendingReads) pending(ctx context.Context, agent mailbox.Agent, revision mailbox.Revision, interval time.Duration) (pendingResult, error) {
+	p.mu.Lock()
+	f := p.flights[revision]
+	leads := f == nil
+	if leads {
+		f = &flight{done: make(chan struct{})}
+		var reading context.Context
+		reading, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), answerWithin) // others may still want it
+		p.flights[revision] = f
+		f.polls++
+		p.mu.Unlock()
+		stop := context.AfterFunc(ctx, func() { p.leave(revision, f) })
+		p.fly(reading, f, agent.ID(), revision, interval)
+		if stop() {
+			p.leave(revision, f)
+		}
+		return f.result, f.err
+	}
+	f.polls++
+	p.mu.Unlock()
+	defer p.leave(revision, f)
+	select {
+	case <-f.done:
+		return f.result, f.err
+	case <-ctx.Done():
+		return pendingResult{}, ctx.Err()
+	}
+}
+
+// leave ends a read that nobody awaits any more.
+func (p *pendingReads) leave(revision mailbox.Revision, f *flight) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.polls--; f.polls == 0 {
+		f.cancel()
+		p.forget(revision, f)
+	}
+}
+
+// forget lets later polls begin a read of their own. Its caller has the lock.
+func (p *pendingReads) forget(revision mailbox.Revision, f *flight) {
+	if p.flights[revision] == f {
+		delete(p.flights, revision)
+	}
+}
+
+func (p *pendingReads) fly(ctx context.Context, f *flight, agentID string, revision mailbox.Revision, interval time.Duration) {
+	f.err = errInternal // of a read that panics
+	defer func() {
+		p.mu.Lock()
+		p.forget(revision, f)
+		p.mu.Unlock()
+		close(f.done)
+	}()
+	f.result, f.err = p.readAndEncode(ctx, agentID, interval)
+}
+
+func (p *pendingReads) readAndEncode(ctx context.Context, agentID string, interval time.Duration) (pendingResult, error) {
+	if err := p.gate.enter(ctx); err != nil {
+		return pendingResult{}, err
+	}
+	defer p.gate.leave()
+	set, err := p.read(ctx, agentID)
+	if err != nil {
+		return pendingResult{}, err
+	}
+	result := pendingResult{tag: set.Tag()}
+	if len(set.Deployments) > 0 {
+		if result.body, err = json.Marshal(pendingAnswer(agentID, set.Deployments, interval), json.Deterministic(true)); err != nil {
+			return pendingResult{}, fmt.Errorf("encode an answer: %w", err)
+		}
+	}
+	return result, nil
+}

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+)
+
+// readsOf makes reads that wait to be let go, and count how many began.
+func readsOf(width int) (reads *pendingReads, began *atomic.Int64, let chan struct{}) {
+	began, let = &atomic.Int64{}, make(chan struct{})
+	return newPendingReads(func(ctx context.Context, _ string) (fleet.PendingSet, error) {
+		n := began.Add(1)
+		select {
+		case <-let:
+		case <-ctx.Done():
+			return fleet.PendingSet{}, ctx.Err()
+		}
+		due := fleet.Waiting{ID: uuid.UUID{byte(n)}, Attempt: int(n)}
+		return fleet.PendingSet{Due: []fleet.Waiting{due}, Deployments: []fleet.Deployment{{ID: due.ID, Attempt: due.Attempt, Spec: []byte("{}")}}}, nil
+	}, width), began, let
+}
+
+// revisions are of one agent, one after the other, and of another.
+func revisions(t *testing.T) (first, later, other mailbox.Revision) {
+	t.Helper()
+	a := newAPI(t, nil)
+	a.enroll(t, "a")
+	a.enroll(t, "b")
+	revision := func(id string) mailbox.Revision {
+		agent, _ := a.mailbox.Agent(id)
+		view, err := a.mailbox.View(agent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return view.Revision(agent)
+	}
+	first, other = revision("a"), revision("b")
+	a.mailbox.Changed("a")
+	return first, revision("a"), other
+}
+
+// TestConcurrentPollsShareARead has polls of one agent at one revision share a read, and those of a later one not.
+func TestConcurrentPollsShareARead(t *testing.T) {
+	t.Parallel()
+	first, later, other := revisions(t)
+	if first == later || first == other {
+		t.Fatalf("want three revisions, got %v, %v, %v", first, later, other)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		reads, began, let := readsOf(10)
+		var polls sync.WaitGroup
+		tags := map[mailbox.Revision]map[string]int{}
+		var mu sync.Mutex
+		poll := func(revision mailbox.Revision) {
+			polls.Go(func() {
+				result, err := reads.pending(t.Context(), mailbox.Agent{}, revision, time.Second)
+				if err != nil || result.body == nil {
+					t.Errorf("got %v, %v", result, err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if tags[revision] == nil {
+					tags[revision] = map[string]int{}
+				}
+				tags[revision][result.tag]++
+			})
+			synctest.Wait()
+		}
+		for _, revision := range []mailbox.Revision{first, first, first, other, later, later, first} {
+			poll(revision)
+		}
+		if got := began.Load(); got != 3 {
+			t.Errorf("%d reads began, want one for each revision", got)
+		}
+		close(let)
+		polls.Wait()
+		if len(tags[first]) != 1 || len(tags[later]) != 1 || len(tags[other]) != 1 {
+			t.Errorf("polls of one revision were told different things: %v", tags)
+		}
+		poll(first) // nothing is kept of a read that is over
+		polls.Wait()
+		if got := began.Load(); got != 4 {
+			t.Errorf("%d reads began, want another one", got)
+		}
+		if len(reads.flights) != 0 {
+			t.Errorf("%d reads are remembered", len(reads.flights))
+		}
+	})
+}
+
+// TestSharedReadOutlivesItsFirstPoll goes on for as long as somebody awaits it, and no longer.
+func TestSharedReadOutlivesItsFirstPoll(t *testing.T) {
+	t.Parallel()
+	first, _, _ := revisions(t)
+	synctest.Test(t, func(t *testing.T) {
+		reads, began, let := readsOf(10)
+		leader, leave := context.WithCancel(t.Context())
+		follower, leaveToo := context.WithCancel(t.Context())
+		results := make(chan error, 3)
+		poll := func(ctx context.Context) {
+			go func() { _, err := reads.pending(ctx, mailbox.Agent{}, first, time.Second); results <- err }()
+			synctest.Wait()
+		}
+		poll(leader)
+		poll(follower)
+		leave()
+		synctest.Wait()
+		if len(results) != 0 {
+			t.Fatalf("the read ended with its first poll: %v", <-results)
+		}
+		leaveToo()
+		synctest.Wait()
+		for range 2 {
+			if err := <-results; !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		}
+		poll(t.Context())
+		close(let)
+		if err := <-results; err != nil || began.Load() != 2 {
+			t.Errorf("the next poll: got %v, after %d reads", err, began.Load())
+		}
+	})
+}
+
+// TestReadsAreLimited lets as many reads of different agents run as are allowed.
+func TestReadsAreLimited(t *testing.T) {
+	t.Parallel()
+	first, later, other := revisions(t)
+	synctest.Test(t, func(t *testing.T) {
+		reads, began, let := readsOf(2)
+		var polls sync.WaitGroup
+		for _, revision := range []mailbox.Revision{first, later, other} {
+			polls.Go(func() {
+				if _, err := reads.pending(t.Context(), mailbox.Agent{}, revision, time.Second); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if got := began.Load(); got != 2 {
+			t.Errorf("%d reads run at once, want 2", got)
+		}
+		close(let)
+		polls.Wait()
+	})
+}

@@ -1,0 +1,223 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+)
+
+// MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may hold polls for less.
+const MaxWait = 60 * time.Second
+
+// poll answers GET /api/deployments/pending/{agent_id}: the path that nearly all requests take, and nearly always with
+// nothing to say. Then it costs a look into memory: no query, no timer, no goroutine.
+func (s *Server) poll(x *exchange) error {
+	agent, err := x.authenticateAgentInPath(s.mailbox)
+	if err != nil {
+		return err
+	}
+	interval := s.mailbox.Interval(agent)
+	s.hintInterval(x, interval)
+	wait, err := x.readWait()
+	if err != nil {
+		return err
+	}
+	if !x.caller.admin {
+		s.mailbox.MarkSeen(agent, x.start)
+	}
+
+	found, err := s.lookFor(x, agent, wait)
+	if err != nil {
+		return err
+	}
+	x.idle = found.body == nil || found.known
+	if x.held > 0 {
+		s.recorder.HeldPoll(x.held, interval, !x.idle)
+	}
+	x.tagHeader[0] = found.tag
+	x.Header()["Etag"] = x.tagHeader[:]
+	if found.known {
+		x.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	answer := content{status: http.StatusOK, mediaType: "application/json", body: found.body}
+	if found.body == nil {
+		answer.body = nothingPending(agent.ID(), interval)
+	}
+	return answer.send(x)
+}
+
+// nothingPending is the answer that nearly every poll gets, written by hand. An agent's id needs no escaping.
+func nothingPending(agentID string, interval time.Duration) []byte {
+	body := make([]byte, 0, 96+len(agentID))
+	body = append(body, `{"agent_id":"`...)
+	body = append(body, agentID...)
+	body = append(body, `","deployments":[],"poll_interval_seconds":`...)
+	body = strconv.AppendInt(body, int64(interval.Round(time.Second)/time.Second), 10)
+	return append(body, '}')
+}
+
+// pending is what a poll is to be told.
+type pending struct {
+	tag   string
+	known bool   // the client has it already, by its If-None-Match
+	body  []byte // the answer; nil where nothing waits
+}
+
+// lookFor finds what the agent has waiting, holding the poll for as long as that is nothing new and wait allows. Only
+// where the mailbox may have something to tell is the database asked.
+func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
+	held := s.startHold(x, wait)
+	defer held.end()
+	for {
+		view, err := s.mailbox.View(agent)
+		if errors.Is(err, mailbox.ErrUnknownToken) && x.caller.admin {
+			if agent, err = x.authenticateAgentInPath(s.mailbox); err == nil { // it has another token now
+				continue
+			}
+		}
+		if err != nil {
+			return pending{}, err
+		}
+		p := pending{tag: view.Tag, known: x.knows(view.Tag)}
+		if !view.Fresh || !p.known && view.Tag != fleet.NothingWaiting {
+			if view.Stale {
+				return pending{}, mailbox.ErrStale
+			}
+			read, err := s.reads.pending(x.r.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
+			if err != nil {
+				return pending{}, err
+			}
+			p = pending{tag: read.tag, known: x.knows(read.tag), body: read.body}
+			if p.known {
+				p.body = nil // it may be held for long
+			}
+			view.Fresh = view.Tag == p.tag // else the next sweep may find what the view says again
+		}
+		if news := !p.known && (p.body != nil || x.asksConditionally()); news {
+			return p, nil
+		}
+		if again, err := held.await(agent, view); err != nil || !again {
+			return p, err
+		}
+	}
+}
+
+// hold is the time that a poll may be held. One that may not costs nothing.
+type hold struct {
+	s      *Server
+	x      *exchange
+	ctx    context.Context // nil: do not hold
+	cancel context.CancelFunc
+}
+
+func (s *Server) startHold(x *exchange, wait time.Duration) hold {
+	h := hold{s: s, x: x}
+	if wait > 0 {
+		wait = fleet.HoldTime(wait, s.maxPollWait, s.jitter())
+	}
+	if wait <= 0 {
+		return h
+	}
+	if err := x.extendDeadlines(s.now(), wait); err != nil {
+		return h // the connection would be cut before; answer at once
+	}
+	h.ctx, h.cancel = context.WithTimeout(x.r.Context(), wait)
+	return h
+}
+
+// await holds the poll until the agent's view may differ from the one given. It reports false if the poll is to be
+// answered as it stands: its time is up, or the replica is shutting down. It fails if the client is gone.
+func (h hold) await(agent mailbox.Agent, view mailbox.View) (again bool, err error) {
+	if h.ctx == nil {
+		return false, nil
+	}
+	start := h.s.now()
+	err = h.s.mailbox.Await(h.ctx, agent, view)
+	h.x.hold(h.s.now().Sub(start))
+	return err == nil, h.x.r.Context().Err()
+}
+
+func (h hold) end() {
+	if h.cancel != nil {
+		h.cancel()
+	}
+}
+
+// readWait reads ?wait=, a duration such as 30s.
+func (x *exchange) readWait() (time.Duration, error) {
+	q := x.query()
+	text, given := q.text("wait")
+	if err := q.done(); err != nil || !given {
+		return 0, err
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > MaxWait {
+		return 0, badRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", MaxWait)
+	}
+	return wait, nil
+}
+
+// hintInterval tells the client when to ask again, in seconds, spread a little so that agents drift apart.
+func (s *Server) hintInterval(x *exchange, interval time.Duration) {
+	hint := fleet.Jitter(interval, s.jitter()).Seconds()
+	x.intervalHeader[0] = strconv.FormatFloat(hint, 'f', 3, 64)
+	x.Header()["Watchbill-Poll-Interval"] = x.intervalHeader[:]
+}
+
+func (x *exchange) asksConditionally() bool { return len(x.r.Header["If-None-Match"]) > 0 }
+
+// knows says whether the client has what the tag stands for. Tags are compared weakly, as RFC 9110 (13.1.2) asks of
+// If-None-Match.
+func (x *exchange) knows(tag string) bool {
+	for _, list := range x.r.Header["If-None-Match"] {
+		if list == tag || list == "*" {
+			return true
+		}
+		for candidate := range strings.SplitSeq(list, ",") {
+			if strings.TrimPrefix(strings.TrimSpace(candidate), "W/") == strings.TrimPrefix(tag, "W/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time.Duration) openapi.PendingDeployments {
+	answer := openapi.PendingDeployments{
+		AgentID:             agentID,
+		Deployments:         make([]openapi.PendingDeployment, len(deployments)),
+		PollIntervalSeconds: openapi.PollInterval(interval.Round(time.Second) / time.Second),
+	}
+	for i, d := range deployments {
+		answer.Deployments[i] = openapi.PendingDeployment{
+			ID: d.ID.String(), Name: d.Name, Spec: d.Spec, Attempt: int32(d.Attempt), CreatedAt: d.CreatedAt,
+			LeaseSeconds: openapi.LeaseSeconds(d.Lease / time.Second),
+		}
+	}
+	return answer
+}
+
+// recordPoll counts how a known caller's poll ended. A poll that was malformed, or whose client went away, says nothing of us.
+func (s *Server) recordPoll(x *exchange, status int) {
+	switch {
+	case status == http.StatusNotModified:
+		s.recorder.Poll(metrics.PollNotModified)
+	case status == http.StatusOK && x.idle:
+		s.recorder.Poll(metrics.PollEmpty)
+	case status == http.StatusOK:
+		s.recorder.Poll(metrics.PollDelivered)
+	case status >= http.StatusInternalServerError:
+		s.recorder.Poll(metrics.PollUnavailable)
+	case status == http.StatusForbidden, status == http.StatusNotFound:
+		s.recorder.Poll(metrics.PollUnauthorized)
+	}
+}

@@ -1,0 +1,179 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/report"
+)
+
+var errNoReport = newProblem(http.StatusNotFound, "report_not_found", "", "no such report")
+
+// newReport is a report to make.
+type newReport struct {
+	input     report.Input
+	namespace string // that it will be of; empty if an administrator asks
+}
+
+func readNewReport(x *exchange) (newReport, error) {
+	var req newReport
+	if err := x.noQuery(); err != nil {
+		return req, err
+	}
+	if x.caller.account != nil {
+		req.namespace = x.caller.account.namespace
+	}
+	return req, x.decode(&req.input)
+}
+
+// createReport computes a report, stores it and answers with it.
+func (s *Server) createReport(ctx context.Context, wanted newReport) (content, error) {
+	now := s.now()
+	req, err := report.ParseRequest(wanted.input, defaultHours, now)
+	if err != nil {
+		return content{}, err
+	}
+	if err := s.reporting.enter(ctx); err != nil {
+		return content{}, err
+	}
+	defer s.reporting.leave()
+	current, previous, err := s.reportFacts(ctx, req)
+	if err != nil {
+		return content{}, err
+	}
+	id, err := s.newID()
+	if err != nil {
+		return content{}, err
+	}
+	req.Currency = s.currency.ofReport()
+	doc, err := report.Compute(req, current, previous, now, id.String())
+	if err != nil {
+		return content{}, err
+	}
+	if err := s.reports.SaveReport(ctx, wanted.namespace, doc, req.Keep); err != nil {
+		return content{}, err
+	}
+	body, err := json.Marshal(doc) // as it is stored
+	if err != nil {
+		return content{}, fmt.Errorf("encode a report: %w", err)
+	}
+	return content{status: http.StatusCreated, mediaType: "application/json", body: body}, nil
+}
+
+// reportFacts reads the window that a report is of, and the one before if it is to stand beside.
+func (s *Server) reportFacts(ctx context.Context, req report.Request) (current report.Facts, previous *report.Facts, err error) {
+	parts, partsBefore := req.Parts()
+	current, err = s.measurements.Facts(ctx, req.Window, parts)
+	if err != nil || req.CompareWith != report.ComparePrevious {
+		return current, nil, err
+	}
+	before, err := s.measurements.Facts(ctx, req.Window.Previous(), partsBefore)
+	return current, &before, err
+}
+
+type reportQuery struct {
+	list            list
+	account         *serviceAccount // that asks; nil if an administrator does
+	namespace, name string          // empty: of any
+	before          uuid.UUID
+	limit           int
+}
+
+func readReportQuery(x *exchange) (reportQuery, error) {
+	q := x.query()
+	req := reportQuery{account: x.caller.account, namespace: q.namespace("namespace"), name: q.reportName("name"), limit: q.limit()}
+	if req.account != nil && req.namespace == "" {
+		req.namespace = req.account.namespace
+	}
+	req.list = list{name: "reports", filters: []string{req.namespace, req.name}}
+	cursor, given := q.text("cursor")
+	if err := q.done(); err != nil {
+		return req, err
+	}
+	var err error
+	req.before, err = req.list.beforeID(cursor, given)
+	return req, err
+}
+
+func (s *Server) listReports(ctx context.Context, q reportQuery) (openapi.ReportList, error) {
+	if err := s.checkVisible(ctx, q.account, q.namespace); err != nil {
+		return openapi.ReportList{}, err
+	}
+	found, err := s.reports.ListReports(ctx, q.namespace, q.name, q.before, q.limit+1)
+	if err != nil {
+		return openapi.ReportList{}, err
+	}
+	page := openapi.ReportList{Reports: []openapi.ReportSummary{}}
+	for i, heading := range found {
+		if i == q.limit {
+			last, err := uuid.Parse(found[i-1].ID)
+			if err != nil {
+				return page, fmt.Errorf("read a report's id: %w", err)
+			}
+			page.NextCursor = q.list.cursorAfterID(last)
+			break
+		}
+		page.Reports = append(page.Reports, summaryOf(heading))
+	}
+	return page, nil
+}
+
+func summaryOf(h report.Heading) openapi.ReportSummary {
+	return openapi.ReportSummary{
+		ID: h.ID, Namespace: h.Namespace, Name: h.Name, Verdict: openapi.Verdict(h.Verdict), CreatedAt: h.CreatedAt.UTC(),
+		Window: openapi.Window{From: h.Window.From.UTC(), To: h.Window.To.UTC(), CoveredSeconds: h.Window.CoveredSeconds},
+	}
+}
+
+type storedReport struct {
+	account *serviceAccount // that asks; nil if an administrator does
+	id      uuid.UUID
+	format  report.Format
+}
+
+func readReportID(x *exchange) (storedReport, error) {
+	id, err := x.id("report_id")
+	if err != nil {
+		return storedReport{}, err
+	}
+	q := x.query()
+	format := oneOf(&q, "format", report.JSON, report.Markdown, report.CSV, report.HTML)
+	if format == "" {
+		format = report.JSON
+	}
+	return storedReport{x.caller.account, id, format}, q.done()
+}
+
+func (s *Server) getReport(ctx context.Context, req storedReport) (content, error) {
+	namespace, stored, err := s.reports.Report(ctx, req.id)
+	if err == nil {
+		err = s.checkVisible(ctx, req.account, namespace)
+	}
+	if isForbidden(err) { // nor is it told that there is one
+		err = errNoReport
+	}
+	if err != nil {
+		return content{}, err
+	}
+	answer := content{status: http.StatusOK, mediaType: req.format.ContentType(), body: stored}
+	switch req.format {
+	case report.JSON:
+		return answer, nil
+	case report.HTML: // of what it shows, much was named by others
+		answer.header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+	}
+	var doc report.Document
+	if err := json.Unmarshal(stored, &doc); err != nil {
+		return content{}, fmt.Errorf("decode report %s: %w", req.id, err)
+	}
+	var rendered bytes.Buffer
+	err = report.Render(&rendered, doc, req.format, report.RenderOptions{})
+	answer.body = rendered.Bytes()
+	return answer, err
+}

@@ -1,0 +1,55 @@
+package server
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
+)
+
+type statusReport struct {
+	agentID string
+	id      uuid.UUID
+	report  fleet.Report
+}
+
+func readStatusReport(x *exchange) (statusReport, error) {
+	id, err := readDeploymentID(x)
+	if err != nil {
+		return statusReport{}, err
+	}
+	var body openapi.StatusReport
+	x.body.mayGrow = hasOutput
+	if err := x.decode(&body); err != nil {
+		return statusReport{}, err
+	}
+	req := statusReport{x.caller.agent.ID(), id, fleet.Report{
+		Attempt: int(body.Attempt), Claim: body.Claim, Status: fleet.Status(body.Status),
+		Retryable: body.Retryable == nil || *body.Retryable, Progress: body.Progress,
+		Message: unlessEmpty(body.Message), Output: unlessEmpty(body.Output),
+	}}
+	return req, req.report.Validate()
+}
+
+// hasOutput reports whether a status report may have an output, by its beginning: all else in it is small.
+func hasOutput(begin []byte) bool { return bytes.Contains(begin, []byte(`"output"`)) }
+
+func (s *Server) reportStatus(ctx context.Context, req statusReport) (openapi.DeploymentState, error) {
+	d, err := s.deployments.Report(ctx, req.agentID, req.id, req.report)
+	if err != nil {
+		return openapi.DeploymentState{}, err
+	}
+	return openapi.DeploymentState{
+		ID: d.ID.String(), Status: openapi.DeploymentStatus(d.Status), Attempt: int32(d.Attempt), LeaseExpiresAt: d.LeaseExpiresAt.UTC(),
+	}, nil
+}
+
+func unlessEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

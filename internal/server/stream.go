@@ -1,0 +1,225 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/ratelimit"
+)
+
+const (
+	maxMessage = 256 << 10 // bytes
+	maxOptions = 64 << 10  // bytes
+	maxType    = 128       // bytes
+
+	// eventWithin is how long a client may take to read an event, or a part of a large one. Then it is taken for gone: a
+	// run must not wait for who does not listen.
+	eventWithin = 10 * time.Second
+	eventPart   = 64 << 10 // bytes
+)
+
+var promptType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
+
+// processStream answers POST /api/ai/process-stream: it has an agent run, and hands the run's events on as they come.
+// What the exchange records as its latency ends with the first of them; how long the agent took is in its execution.
+func (s *Server) processStream(x *exchange) error {
+	prompt, err := readPrompt(x)
+	if err != nil {
+		return err
+	}
+	who := ratelimit.Subject{Token: x.caller.ingest, User: prompt.UserID, Agent: s.gateway.AgentFor(prompt.Type)}
+	if err := s.admit(x, ratelimit.Gateway, who, 1); err != nil {
+		return err
+	}
+	if s.streaming.Err() != nil {
+		return errShuttingDown
+	}
+	run, err := s.gateway.Start(prompt)
+	if err != nil {
+		return err
+	}
+	x.body.release() // runs are bounded by their number; one may take an hour
+	return s.stream(x, run)
+}
+
+var errShuttingDown = newProblem(http.StatusServiceUnavailable, "shutting_down", "", "this replica is shutting down; try again")
+
+func readPrompt(x *exchange) (execution.Prompt, error) {
+	if err := x.noQuery(); err != nil {
+		return execution.Prompt{}, err
+	}
+	var body openapi.ProcessStreamRequest
+	if err := x.decode(&body, "options"); err != nil {
+		return execution.Prompt{}, err
+	}
+	prompt := execution.Prompt{
+		Type: body.Type, UserID: body.UserID, SessionID: body.SessionID, RequestID: x.requestID, Message: body.Message, Options: body.Options,
+	}
+	return prompt, checkPrompt(prompt)
+}
+
+func checkPrompt(p execution.Prompt) error {
+	switch {
+	case p.Type == "":
+		return badRequest("missing_field", "type", "is required")
+	case len(p.Type) > maxType || !promptType.MatchString(p.Type):
+		return badRequest("invalid_field", "type", "must be at most %d letters, digits and . _ : / -, and begin with a letter or digit", maxType)
+	case p.Message == "":
+		return badRequest("missing_field", "message", "is required")
+	case len(p.Message) > maxMessage:
+		return badRequest("invalid_field", "message", "must be at most %d bytes", maxMessage)
+	case len(p.Options) > 0 && p.Options[0] != '{':
+		return badRequest("invalid_type", "options", "must be an object")
+	case len(p.Options) > maxOptions:
+		return badRequest("invalid_field", "options", "must be at most %d bytes", maxOptions)
+	}
+	if err := checkUserID(p.UserID); err != nil {
+		return err
+	}
+	if len(p.SessionID) > execution.MaxUser || strings.ContainsFunc(p.SessionID, unicode.IsControl) {
+		return badRequest("invalid_field", "session_id", "must be at most %d bytes without control characters", execution.MaxUser)
+	}
+	return nil
+}
+
+func checkUserID(id string) error {
+	switch {
+	case id == "":
+		return badRequest("missing_field", "user_id", "is required")
+	case len(id) > execution.MaxUser || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
+		return badRequest("invalid_field", "user_id", "must be at most %d bytes of UTF-8 without control characters", execution.MaxUser)
+	}
+	return nil
+}
+
+// stream runs a run to its end. It ends early if the client goes away, or the replica ends all streams.
+func (s *Server) stream(x *exchange, run execution.Run) error {
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	defer cancel(nil)
+	stop := context.AfterFunc(s.streaming, func() { cancel(errEnded) })
+	defer stop()
+
+	out := eventStream{x: x, control: http.NewResponseController(x.ResponseWriter), now: s.now, within: s.eventWithin}
+	out.begin()
+	run.Stream(ctx, out.emit)
+	if out.err == nil && !out.complete && x.r.Context().Err() == nil {
+		_ = out.emit(s.endOf(ctx, x))
+	}
+	switch {
+	case out.err == nil && x.r.Context().Err() == nil:
+		out.end()
+		return nil
+	case out.err != nil && !errors.Is(out.err, errClientGone):
+		s.log.Error("an event cannot be encoded", x.describe(zap.Error(out.err))...)
+	}
+	x.abandon() // half an answer must not look like a whole one
+	return nil
+}
+
+// endOf is the last event of a run that did not say how it ended.
+func (s *Server) endOf(ctx context.Context, x *exchange) execution.Event {
+	problem := errShuttingDown
+	if !errors.Is(context.Cause(ctx), errEnded) {
+		problem = errInternal
+		s.log.Error("a run ended without saying how", x.describe()...)
+	}
+	return execution.Event{Name: "error", Data: map[string]string{"code": problem.Code, "message": problem.Detail}}
+}
+
+// EndStreams ends the runs that are being streamed, each with an error event, and lets none begin. It is for a replica
+// that shuts down, and has given them time to end by themselves.
+func (s *Server) EndStreams() { s.endStreams() }
+
+var (
+	errClientGone = errors.New("the client is gone")
+	errEnded      = errors.New("the replica is shutting down")
+)
+
+// eventStream writes events as text/event-stream (the HTML standard, 9.2). It is for one goroutine.
+type eventStream struct {
+	x       *exchange
+	control *http.ResponseController
+	now     func() time.Time
+	within  time.Duration
+	begun   bool
+	// complete says that the last event was sent.
+	complete bool
+	err      error
+}
+
+// begin takes the server's timeouts off the connection: a run may take longer. That its client is there is seen by what
+// is written, and written there is at every heartbeat.
+func (o *eventStream) begin() {
+	_ = o.control.SetReadDeadline(time.Time{}) // where that is not to be had, the server's own timeouts hold
+	_ = o.control.SetWriteDeadline(time.Time{})
+}
+
+// end gives the rest of the answer, which net/http writes, as long as an event.
+func (o *eventStream) end() { _ = o.control.SetWriteDeadline(o.now().Add(o.within)) }
+
+// emit sends an event. After an error it sends nothing more.
+func (o *eventStream) emit(event execution.Event) error {
+	if o.err != nil {
+		return o.err
+	}
+	var frame []byte
+	if frame, o.err = frameOf(event); o.err != nil {
+		return o.err
+	}
+	if !o.begun {
+		o.begun = true
+		header := o.x.Header()
+		header.Set("Content-Type", "text/event-stream")
+		header.Set("X-Accel-Buffering", "no") // nginx would keep events until it has a buffer full
+		o.x.WriteHeader(http.StatusOK)
+	}
+	if err := o.write(frame); err != nil {
+		o.err = errors.Join(errClientGone, err)
+	}
+	o.complete = o.complete || event.Name == "completed" || event.Name == "error"
+	return o.err
+}
+
+func (o *eventStream) write(frame []byte) error {
+	for part := range slices.Chunk(frame, eventPart) {
+		_ = o.control.SetWriteDeadline(o.now().Add(o.within)) // where that is not to be had, the server's own timeout holds
+		if _, err := o.x.Write(part); err != nil {
+			return err
+		}
+	}
+	if err := o.control.Flush(); err != nil {
+		return err
+	}
+	_ = o.control.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether anything is written or not
+	return nil
+}
+
+var heartbeat = []byte(": heartbeat\n\n")
+
+// frameOf writes an event. JSON has no line breaks outside its strings, and escapes those within.
+func frameOf(event execution.Event) ([]byte, error) {
+	if event.Name == "" {
+		return heartbeat, nil
+	}
+	var frame bytes.Buffer
+	frame.WriteString("event: " + event.Name + "\ndata: ")
+	if err := json.MarshalWrite(&frame, event.Data, jsontext.AllowInvalidUTF8(true), json.Deterministic(true)); err != nil {
+		return nil, err
+	}
+	frame.WriteString("\n\n")
+	return frame.Bytes(), nil
+}

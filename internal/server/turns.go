@@ -1,0 +1,79 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// What one agent may ask of the database at a time, so that it does not take the connections that others need. Further
+// requests wait for their turn.
+const (
+	maxAtDatabase     = 4
+	maxWaitingOfAgent = 64
+)
+
+var errAgentBusy = newProblem(http.StatusTooManyRequests, "busy", "",
+	"too many requests of this agent are under way at once; wait for their answers, then try again")
+
+// turns lets a limited number of each agent's requests through at a time. It is safe for concurrent use.
+type turns struct {
+	mu     sync.Mutex
+	agents map[string]*agentTurns // only those that have requests under way
+}
+
+type agentTurns struct {
+	gate     gate
+	requests int // that wait or are let through; under turns.mu
+}
+
+func newTurns() *turns { return &turns{agents: map[string]*agentTurns{}} }
+
+// enter waits for an agent's turn. If it returns no error, leave must be called.
+func (t *turns) enter(ctx context.Context, agentID string) error {
+	t.mu.Lock()
+	agent := t.agents[agentID]
+	if agent == nil {
+		agent = &agentTurns{gate: newGate(maxAtDatabase)}
+		t.agents[agentID] = agent
+	}
+	if agent.requests >= maxAtDatabase+maxWaitingOfAgent {
+		t.mu.Unlock()
+		return errAgentBusy
+	}
+	agent.requests++
+	t.mu.Unlock()
+	if agent.gate.enter(ctx) != nil {
+		t.done(agentID, agent)
+		return errAgentBusy
+	}
+	return nil
+}
+
+func (t *turns) leave(agentID string) {
+	t.mu.Lock()
+	agent := t.agents[agentID]
+	t.mu.Unlock()
+	agent.gate.leave()
+	t.done(agentID, agent)
+}
+
+func (t *turns) done(agentID string, agent *agentTurns) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if agent.requests--; agent.requests == 0 {
+		delete(t.agents, agentID)
+	}
+}
+
+// enterTurn waits for the turn of the agent that asks, which is no part of the answer's latency. Others do not wait.
+func (s *Server) enterTurn(ctx context.Context, x *exchange) (leave func(), err error) {
+	id := x.caller.agent.ID()
+	if id == "" {
+		return func() {}, nil
+	}
+	start := s.now()
+	err = s.turns.enter(ctx, id)
+	x.hold(s.now().Sub(start))
+	return func() { s.turns.leave(id) }, err
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/observe/metrics"
+)
+
+// slowBody takes a while to come.
+type slowBody struct {
+	io.Reader
+	read func()
+}
+
+func (b slowBody) Read(p []byte) (int, error) {
+	b.read()
+	return b.Reader.Read(p)
+}
+
+// TestLatencyExcludesClientTime sends a body so slowly that its answer would be the slowest of all.
+func TestLatencyExcludesClientTime(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	var passed atomic.Int64
+	a := newAPI(t, func(o *Options) {
+		o.Recorder = metrics.NewRecorder(registry, time.Now())
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
+	})
+	token := a.enroll(t, "a1")
+	r := request{method: "POST", path: "/api/deployments/0192aaaa-0000-7000-8000-000000000000/status", token: token, body: "{}"}.http()
+	r.Body = io.NopCloser(slowBody{strings.NewReader("{}"), func() { passed.Add(int64(10 * time.Second)) }})
+	answer := httptest.NewRecorder()
+	a.ServeHTTP(answer, r)
+	if answer.Code != http.StatusUnprocessableEntity && answer.Code != http.StatusBadRequest {
+		t.Fatalf("got %d %s", answer.Code, answer.Body)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if sum := m.GetHistogram().GetSampleSum(); family.GetName() == "watchbill_http_request_duration_seconds" && sum >= 10 {
+				t.Errorf("%v: latencies of %v s, want none of the client's", m.GetLabel(), sum)
+			}
+		}
+	}
+}
+
+// TestRequestsOfOneAgentAreQueued has an agent ask for as much as it may: four requests are let through, others wait, more are
+// refused, and another agent does not wait.
+func TestRequestsOfOneAgentAreQueued(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		results := make(chan error, maxAtDatabase+maxWaitingOfAgent)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range cap(results) {
+			go func() { results <- turns.enter(ctx, "a1") }()
+		}
+		synctest.Wait()
+		if got := len(results); got != maxAtDatabase {
+			t.Fatalf("%d are let through, want %d", got, maxAtDatabase)
+		}
+		if err := turns.enter(ctx, "a1"); !errors.Is(err, errAgentBusy) {
+			t.Errorf("one too many: got %v", err)
+		}
+		if err := turns.enter(ctx, "a2"); err != nil {
+			t.Errorf("another agent: got %v", err)
+		}
+		turns.leave("a2")
+		turns.leave("a1")
+		synctest.Wait()
+		if got := len(results); got != maxAtDatabase+1 {
+			t.Errorf("after one has left %d were let through, want %d", got, maxAtDatabase+1)
+		}
+		cancel()
+		synctest.Wait()
+		for range maxAtDatabase {
+			turns.leave("a1")
+		}
+		if len(results) != cap(results) || len(turns.agents) != 0 {
+			t.Errorf("%d of %d ended, %d agents are left", len(results), cap(results), len(turns.agents))
+		}
+	})
+}
+
+// TestBodyBudgetPerEnrollmentToken has one token hold what it may: it is told so, as no failure of the service, and
+// another is served.
+func TestBodyBudgetPerEnrollmentToken(t *testing.T) {
+	t.Parallel()
+	b := newBudget(DefaultBodyMemory)
+	one := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("one")}}}).share()
+	other := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("other")}}}).share()
+	for i := range maxEnrolShare / 2 / maxSmallBody {
+		if err := b.take(one, maxSmallBody); err != nil {
+			t.Fatalf("body %d: %v", i, err)
+		}
+	}
+	if got := b.take(one, maxSmallBody); got != errShareUsed {
+		t.Errorf("one body too many: got %v, want %v", got, errShareUsed)
+	}
+	if err := b.take(other, maxSmallBody); err != nil {
+		t.Errorf("another token: got %v", err)
+	}
+}
+
+// TestAgentsMetricsDoNotDelayAdministrators holds what agents' requests for metrics have: an administrator's is answered.
+func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	token := a.enroll(t, "a1")
+	for range cap(a.tokened.computing) {
+		a.tokened.computing <- struct{}{}
+	}
+	asked := make(chan int)
+	const asking = 16
+	for i := range asking {
+		go func() {
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, request{method: "GET", path: fmt.Sprint("/api/metrics?hours=", 1000+i), token: token}.http())
+			asked <- w.Code
+		}()
+	}
+	for end := time.Now().Add(10 * time.Second); len(a.tokened.waiting) < asking; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of the agent's requests wait, want %d", len(a.tokened.waiting), asking)
+		}
+	}
+	a.send(t, request{method: "GET", path: "/api/metrics?hours=1", token: adminToken}).want(http.StatusOK)
+	a.send(t, request{method: "GET", path: "/api/agents", token: adminToken}).want(http.StatusOK)
+	a.tokened.computing.leave()
+	for range asking {
+		if got := <-asked; got != http.StatusOK {
+			t.Errorf("an agent's: got %d", got)
+		}
+	}
+}

@@ -1,5 +1,0 @@
-//go:build uncounted
-
-package telemetry
-
-const counting = false

@@ -1,0 +1,53 @@
+// Package text shortens texts, by whole characters, and quotes them for messages.
+package text
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const ellipsis = "…"
+
+// Cut returns the start of s, at most limit bytes.
+func Cut[T string | []byte](s T, limit int) T {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// Clip returns s, or its first limit bytes and an ellipsis.
+func Clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + ellipsis
+}
+
+// Fit returns s, or its start and an ellipsis that together are at most limit bytes.
+func Fit(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return Cut(s, max(limit-len(ellipsis), 0)) + ellipsis
+}
+
+// FitRunes returns s, or its start and an ellipsis that together are limit characters.
+func FitRunes(s string, limit int) string {
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return string([]rune(s)[:limit-1]) + ellipsis
+}
+
+// Quote returns s in quotes, of a long one the first limit bytes and, behind the quotes, an ellipsis.
+func Quote(s string, limit int) string {
+	if len(s) <= limit {
+		return strconv.Quote(s)
+	}
+	return strconv.Quote(Cut(s, limit)) + ellipsis
+}
