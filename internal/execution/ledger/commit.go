@@ -105,9 +105,9 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 		case err == nil:
 		case errors.Is(err, fault.ErrUnavailable):
 			l.report(err)
-			waiting := l.takeAll() // before any answer: a caller that is answered and comes again is a new try
+			waiting := l.takeAll() // before answering, since an answered caller may retry, which is a new entry
 			l.answer(some, err)
-			l.answer(slices.Concat(left...), err) // they would only find out one after the other
+			l.answer(slices.Concat(left...), err) // otherwise they would fail one after another
 			l.answer(waiting, err)
 			return
 		case len(some) == 1:

@@ -35,7 +35,7 @@ type Observer interface {
 // Options are a Ledger's settings.
 type Options struct {
 	Store    Store
-	Prices   func() *prices.List // those in force
+	Prices   func() *prices.List // returns the current prices
 	Payloads execution.PayloadPolicy
 	Names    *execution.Pseudonyms // nil if names are stored unchanged
 	Keep     time.Duration         // executions that began earlier are rejected
@@ -43,19 +43,19 @@ type Options struct {
 	Log      *zap.Logger
 	Now      func() time.Time
 
-	MaxRows  int // that wait, at the most
-	MaxBytes int // likewise, of their payloads
+	MaxRows  int // maximum queued rows
+	MaxBytes int // maximum bytes of queued payloads
 }
 
 const (
-	batchRows         = 4000     // of one transaction, unless one caller brings more
+	batchRows         = 4000     // of one transaction, unless one caller's batch is larger
 	batchBytes        = 16 << 20 // likewise: a transaction has commitWithin to store them, however slow the database
-	minConcurrentRows = 1000     // rows that wait are, beside a transaction that is under way
+	minConcurrentRows = 1000     // queued rows for which another transaction is begun during one
 	committers        = 2        // one sends rows while the other's are being stored
 	commitWithin      = 15 * time.Second
-	rowOverhead       = 1024             // bytes of a row beside its payloads
-	finishWithin      = 10 * time.Second // at the end, what waits is stored for so long
-	failureReport     = time.Minute      // the log hears of failures that often at the most
+	rowOverhead       = 1024             // bytes of a row in addition to its payloads
+	finishWithin      = 10 * time.Second // time to drain the queue at the end
+	failureReport     = time.Minute      // minimum time between log lines about failures
 )
 
 // Defaults of the queue's limits.
@@ -88,7 +88,7 @@ type entry struct {
 
 type result struct {
 	accepted, duplicates int
-	erased               []int // indexes of those that were dropped
+	erased               []int // indexes of dropped executions
 	err                  error
 }
 
