@@ -114,8 +114,8 @@ func (f *fleet) beyond(limit Limit) float64 {
 }
 
 // TestBound: for all requests and sync durations, the replicas together admit at most the sum of the limit; for each
-// replica but one, what one admits during a sync's interval and duration; the refill during a sync's way to the store; and for
-// each failed sync as much as for a replica. See docs/rate-limits.md.
+// replica but one, what one admits during a sync's interval and duration; the refill during a sync's way to the store;
+// and for each failed sync as much as for a replica. See docs/rate-limits.md.
 func TestBound(t *testing.T) {
 	t.Parallel()
 	rules := []string{

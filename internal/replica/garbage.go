@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Limits of garbage. The live heap is mostly the mailbox, which is large and long-lived. Garbage may grow to twice its size
-// before it is collected, since marking took a fifth of the server's time under polls. It is bounded, since with a large fleet
-// that would waste memory, but a fifth of the live heap is always allowed, so that the collector does not run continuously.
+// Limits of garbage. The live heap is mostly the mailbox, which is large and long-lived. Garbage may grow to twice its
+// size before it is collected, since marking took a fifth of the server's time under polls. It is bounded, since with a
+// large fleet that would waste memory, but a fifth of the live heap is always allowed, so that the collector does not
+// run continuously.
 const (
 	garbageMax   = 200 // percent of the live heap
 	garbageMin   = 20

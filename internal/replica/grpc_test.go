@@ -273,7 +273,8 @@ func TestGRPCShutdownLosesNothing(t *testing.T) {
 	}
 }
 
-// TestUnauthenticatedGRPC: connections to the gRPC port and the API share one limit, and do not displace those of known callers.
+// TestUnauthenticatedGRPC: connections to the gRPC port and the API share one limit, and do not displace those of known
+// callers.
 func TestUnauthenticatedGRPC(t *testing.T) {
 	t.Parallel()
 	const limit, strangers = 64, 200

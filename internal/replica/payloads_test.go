@@ -132,8 +132,8 @@ func quoted(t *testing.T, text string) string {
 	return string(quoted)
 }
 
-// TestUnusualPayloadsThroughEveryAPI sends payloads that cannot be stored unchanged by every way. The stored rows and costs must be the
-// same.
+// TestUnusualPayloadsThroughEveryAPI sends payloads that cannot be stored unchanged by every way. The stored rows and
+// costs must be the same.
 func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 70_000)

@@ -18,8 +18,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// TestReplicasAppendTheSameExecutions sends the same rows through several replicas, in different orders, at the same time: there is no
-// deadlock, and each row counts once.
+// TestReplicasAppendTheSameExecutions sends the same rows through several replicas, in different orders, at the same
+// time: there is no deadlock, and each row counts once.
 func TestReplicasAppendTheSameExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

@@ -66,8 +66,8 @@ func TestCallersShareATransaction(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestSmallBatchesWaitForTheNextTransaction: during a transaction another begins only with a minimum number of rows; fewer wait, and are committed
-// together when it ends.
+// TestSmallBatchesWaitForTheNextTransaction: during a transaction another begins only with a minimum number of rows;
+// fewer wait, and are committed together when it ends.
 func TestSmallBatchesWaitForTheNextTransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)

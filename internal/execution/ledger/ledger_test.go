@@ -178,8 +178,8 @@ func TestUnstorableSpans(t *testing.T) {
 	}
 }
 
-// TestQueueIsBounded: the queue is limited by rows and bytes. Queued batches are kept, and a batch may exceed the limit if the
-// queue is empty.
+// TestQueueIsBounded: the queue is limited by rows and bytes. Queued batches are kept, and a batch may exceed the limit
+// if the queue is empty.
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	large := func(e *execution.Execution) { e.Input = json.RawMessage(`"` + strings.Repeat("x", 50_000) + `"`) }

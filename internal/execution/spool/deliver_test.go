@@ -120,7 +120,8 @@ func TestDuplicatesAreCounted(t *testing.T) {
 	}
 }
 
-// An execution that makes the ledger fail, for a reason other than an outage, does not delay others and is eventually dropped.
+// An execution that makes the ledger fail, for a reason other than an outage, does not delay others and is eventually
+// dropped.
 func TestUnstorableExecution(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 // tokenEvery is how often the token is read again while the server rejects the current one.
 const tokenEvery = 2 * time.Second
 
-// credential is the token of requests. It is read again when the server rejects it, so that it can be replaced while the agent
-// runs.
+// credential is the token of requests. It is read again when the server rejects it, so that it can be replaced while the
+// agent runs.
 type credential struct {
 	read func() (string, error) // nil if it cannot be read again
 	log  *zap.Logger

@@ -39,7 +39,8 @@ func (f *tokenFile) write(token string, err error) {
 	f.token, f.err = token, err
 }
 
-// TestRejectedTokenIsRetried: while a server rejects the token for half an hour the agent polls slowly, and it works afterwards.
+// TestRejectedTokenIsRetried: while a server rejects the token for half an hour the agent polls slowly, and it works
+// afterwards.
 func TestRejectedTokenIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()

@@ -134,8 +134,8 @@ func TestShortDatabaseOutage(t *testing.T) {
 	}
 }
 
-// TestFirstSweepNeverSucceeds covers a replica that starts while the database is unreachable: it has not been filled yet, which is not
-// blind.
+// TestFirstSweepNeverSucceeds covers a replica that starts while the database is unreachable: it has not been filled
+// yet, which is not blind.
 func TestFirstSweepNeverSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.DebugLevel)

@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// TestWakeUpsAreNotLost runs writers, here and on other replicas, against held polls, with real goroutines in any order. After
-// every few writes each poll must learn what is pending; a poll that misses a change never does.
+// TestWakeUpsAreNotLost runs writers, here and on other replicas, against held polls, with real goroutines in any order.
+// After every few writes each poll must learn what is pending; a poll that misses a change never does.
 func TestWakeUpsAreNotLost(t *testing.T) {
 	const agents, pollers, rounds = 6, 3, 60
 	var ids []string

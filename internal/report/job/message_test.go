@@ -18,8 +18,8 @@ func objective(i int, met *bool) reportjob.Objective {
 	return reportjob.Objective{Name: fmt.Sprintf("objective-%d", i), Target: "< 200 ms", Actual: "3.1 ms", Met: met, BudgetRemaining: "62 %"}
 }
 
-// aResult returns a result with a number of objectives (every fourth missed, every fourth without data) and eight outputs with
-// messages of a number of bytes.
+// aResult returns a result with a number of objectives (every fourth missed, every fourth without data) and eight
+// outputs with messages of a number of bytes.
 func aResult(objectives, message int) reportjob.Result {
 	r := reportjob.Result{
 		ReportID: "0197a1b2-0000-7000-8000-000000000001", Window: &report.Window{From: noon.Add(-time.Hour), To: noon},

@@ -194,8 +194,8 @@ func (e events) limits() []limit {
 	return limits
 }
 
-// firesAfter returns the maximum minutes until the alert fires in an outage after good minutes without failures. A window that
-// reaches back to before the good minutes has a share of bad/(bad + good), another bad/window.
+// firesAfter returns the maximum minutes until the alert fires in an outage after good minutes without failures. A
+// window that reaches back to before the good minutes has a share of bad/(bad + good), another bad/window.
 func (l limit) firesAfter(good int) int {
 	reached := func(window time.Duration) float64 {
 		within := l.share * window.Minutes()

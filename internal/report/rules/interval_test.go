@@ -11,9 +11,9 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// TestOutageAtEveryInterval simulates a full outage at 6 requests per minute. The first page comes after the minutes documented
-// in docs/objectives.md, within 15 at the default interval, and nothing fires before the outage. In vmalert a rule sees the
-// records of its group one evaluation later.
+// TestOutageAtEveryInterval simulates a full outage at 6 requests per minute. The first page comes after the minutes
+// documented in docs/objectives.md, within 15 at the default interval, and nothing fires before the outage. In vmalert a
+// rule sees the records of its group one evaluation later.
 func TestOutageAtEveryInterval(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -49,7 +49,8 @@ func TestOutageAtEveryInterval(t *testing.T) {
 	}
 }
 
-// writeOutage writes a test in which two replicas answer 6 requests per minute successfully for 300 minutes, then none for 60.
+// writeOutage writes a test in which two replicas answer 6 requests per minute successfully for 300 minutes, then none
+// for 60.
 func writeOutage(t *testing.T, dir, language string, scraped, evaluated time.Duration, want ...expected) {
 	t.Helper()
 	each := 3 * scraped.Minutes()

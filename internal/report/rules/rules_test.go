@@ -52,8 +52,8 @@ func cost(name, limit string, period report.Period) report.Objective {
 	return report.Objective{Name: name, Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
 }
 
-// everyKind returns a report with kinds of objectives that the default ones lack, and with names that need escaping in PromQL,
-// templates and YAML.
+// everyKind returns a report with kinds of objectives that the default ones lack, and with names that need escaping in
+// PromQL, templates and YAML.
 func everyKind() (rules.Report, rules.Options) {
 	r := daily(
 		latency("slow", "", `/a/{id}{{.}}"'\`, "0.999", "1s"),

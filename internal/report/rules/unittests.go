@@ -169,7 +169,8 @@ func (t *unitTest) none(at int, series string) {
 	t.expect(at, "count("+series+") or vector(0)", 0)
 }
 
-// firing returns an expression that is 1 while an alert fires, and otherwise 0. It does not match labels that reports may set.
+// firing returns an expression that is 1 while an alert fires, and otherwise 0. It does not match labels that reports
+// may set.
 func (b base) firing(alert Rule) string {
 	labels := with(b.labels(), "alertname", alert.Alert, "alertstate", "firing")
 	if window := alert.Labels[labelWindow]; window != "" {

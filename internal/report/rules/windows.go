@@ -62,10 +62,10 @@ var periods = map[Period]budgetPeriod{
 
 const day = 24 * time.Hour
 
-// burnsOf returns the window pairs of Google's Site Reliability Workbook, chapter 5, Alerting on SLOs, with these factors: 2 %
-// of a budget of 30 days used in an hour, 5 % in 6 hours, 10 % in a day, 10 % in three; of a budget of 7 days 8 %, 12.5 %,
-// 20 % and 43 %. pending and keep are additions: otherwise a share that oscillates around the limit would page each time it
-// crosses it.
+// burnsOf returns the window pairs of Google's Site Reliability Workbook, chapter 5, Alerting on SLOs, with these
+// factors: 2 % of a budget of 30 days used in an hour, 5 % in 6 hours, 10 % in a day, 10 % in three; of a budget of 7
+// days 8 %, 12.5 %, 20 % and 43 %. pending and keep are additions: otherwise a share that oscillates around the limit
+// would page each time it crosses it.
 func burnsOf(hour, hours, oneDay *big.Rat) []burn {
 	return []burn{
 		{hour, time.Hour, 5 * time.Minute, Fast, "", 2 * time.Minute, 10 * time.Minute},

@@ -133,7 +133,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestClockChanges uses Berlin's clock changes: in 2026 from 02:00 to 03:00 on 29 March, and from 03:00 to 02:00 on 25 October.
+// TestClockChanges uses Berlin's clock changes: in 2026 from 02:00 to 03:00 on 29 March, and from 03:00 to 02:00 on 25
+// October.
 func TestClockChanges(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
