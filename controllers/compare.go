@@ -76,7 +76,7 @@ func sealed(object runtime.Object) (*unstructured.Unstructured, error) {
 }
 
 // sharedLists are the lists that the API server merges by name, so that others may add entries. In other lists foreign
-// entries are drift, for example a foreign subject of our RoleBinding.
+// entries are drift, for example a foreign subject of the RoleBinding.
 var sharedLists = []string{"containers", "initContainers", "env", "volumes", "imagePullSecrets", "groups", "ownerReferences"}
 
 // holds reports whether have contains want. Fields defaulted by the API server or owned by others are ignored.
