@@ -72,7 +72,7 @@ func TestBadUsage(t *testing.T) {
 		{"agents|register", nil, []string{`unknown command "register" for "watchbill agents"; did you mean "enroll"?`}},
 		{"agents|forget", nil, []string{`unknown command "forget" for "watchbill agents"; commands: delete, enroll, list, rotate`}},
 		{"agents|list|all", nil, []string{`unexpected argument "all"; usage: watchbill agents list [flags]`}},
-		{"report|--ouput|x", nil, []string{"unknown flag: --ouput; did you mean --output?; see 'watchbill report --help'"}},
+		{"report|--outptu|x", nil, []string{"unknown flag: --outptu; did you mean --output?; see 'watchbill report --help'"}},
 		{"serve|--keep-reports|3x", nil, []string{`--keep-reports: must be a duration such as 500ms, 90s, 12h or 30d, not "3x"; see 'watchbill serve --help'`}},
 		{"serve", []string{"WATCHBILL_KEEP_REPORTS", "soon", "WATCHBILL_MIGRATE", "maybe"}, []string{
 			`WATCHBILL_KEEP_REPORTS: must be a duration such as 500ms, 90s, 12h or 30d, not "soon"`, `WATCHBILL_MIGRATE: must be true or false, not "maybe"`,

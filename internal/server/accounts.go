@@ -10,27 +10,27 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// What a ServiceAccount may do to reports, in Kubernetes' words.
+// The Kubernetes verbs that a ServiceAccount needs for reports.
 const (
 	mayCreate = "create"
 	mayGet    = "get"
 )
 
-// serviceAccount is one of Kubernetes that asks.
+// serviceAccount is the Kubernetes ServiceAccount that sent a request.
 type serviceAccount struct {
 	remote, token   string
 	namespace, name string
 }
 
-// String is how logs name it.
+// String returns the account's name for logs.
 func (a *serviceAccount) String() string { return a.namespace + "/" + a.name }
 
 var errNoReporter = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token, or the token of a Kubernetes ServiceAccount")
 
-// authorizeAccount finds out which ServiceAccount asks. One that wants to make a report must have the right to in its own
-// namespace; what others may see is found out when it is known what they ask for.
+// authorizeAccount returns the ServiceAccount that sent the request. To create a report, the account needs permission
+// in its own namespace. Permission to read is checked later, when the requested namespace is known.
 func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
-	if strings.Count(bearer, ".") != 2 { // as a JWT has it; what else may be a token is not shown to Kubernetes
+	if strings.Count(bearer, ".") != 2 { // not a JWT; other tokens are not sent to Kubernetes
 		return caller{}, errNoReporter
 	}
 	ctx := x.r.Context()
@@ -48,7 +48,7 @@ func (s *Server) authorizeAccount(x *exchange, bearer string) (caller, error) {
 	return caller{account: &serviceAccount{x.r.RemoteAddr, bearer, namespace, name}}, nil
 }
 
-// checkVisible returns nil if the reports of a namespace are the caller's to see: all are an admin's.
+// checkVisible returns nil if the caller may see a namespace's reports. An admin, whose account is nil, may see all.
 func (s *Server) checkVisible(ctx context.Context, account *serviceAccount, namespace string) error {
 	if account == nil {
 		return nil
@@ -56,7 +56,7 @@ func (s *Server) checkVisible(ctx context.Context, account *serviceAccount, name
 	return s.accounts.Allow(ctx, account.remote, account.token, mayGet, namespace)
 }
 
-// isForbidden tells a right that is missing from one that could not be asked for.
+// isForbidden reports whether the error is a missing permission, as opposed to a failure to check it.
 func isForbidden(err error) bool {
 	var problem *fault.Error
 	return errors.As(err, &problem) && problem.Kind == fault.Forbidden

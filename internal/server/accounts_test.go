@@ -18,12 +18,12 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// fakeAccounts is a cluster whose tokens are jwt.NAMESPACE.NAME.
+// fakeAccounts is a fake cluster whose tokens are jwt.NAMESPACE.NAME.
 type fakeAccounts struct {
 	mu     sync.Mutex
 	rights []string // "NAMESPACE/NAME verb in NAMESPACE"
-	err    error    // of every question
-	shown  []string // tokens
+	err    error    // returned by every method
+	shown  []string // tokens that were sent to the cluster
 }
 
 var (
@@ -65,7 +65,8 @@ func (f *fakeAccounts) fail(err error) {
 	f.err = err
 }
 
-// withAccounts is an API that ServiceAccounts may ask: fleet's reporter for its own reports, the controller for all.
+// withAccounts returns an API with ServiceAccounts: fleet's reporter may use its namespace's reports,
+// the controller all.
 func withAccounts(t *testing.T) (*api, *fakeAccounts) {
 	t.Helper()
 	accounts := &fakeAccounts{rights: []string{
@@ -86,7 +87,7 @@ func (a *api) makeReport(t *testing.T, token, body string) string {
 	return made.ID
 }
 
-// reports lists those that a token sees, as name and id.
+// reports returns the reports that a token may see.
 func (a *api) reports(t *testing.T, token, query string) []openapi.ReportSummary {
 	t.Helper()
 	var list openapi.ReportList
@@ -190,7 +191,7 @@ func TestRejectedServiceAccounts(t *testing.T) {
 		name, token string
 		request     request
 		code        string
-		shown       bool // to Kubernetes
+		shown       bool // whether the token is sent to Kubernetes
 	}{
 		{"no token", "-", post, "forbidden", false},
 		{"a wrong admin's", "wrong", post, "forbidden", false},
@@ -210,7 +211,7 @@ func TestRejectedServiceAccounts(t *testing.T) {
 			t.Errorf("%s: got %+v, shown %d times", tt.name, p, len(accounts.shown))
 		}
 	}
-	// Without a token that is an agent's, others' endpoints go on as they were.
+	// A ServiceAccount's token is unknown on other endpoints.
 	a.send(t, request{method: "GET", path: "/api/deployments/pending/a1", token: jwt("fleet", "reporter")}).want(http.StatusUnauthorized)
 
 	accounts.fail(fmt.Errorf("ask: %w: %w", errFakeAway, errors.New("connection refused")))
@@ -224,7 +225,8 @@ func TestRejectedServiceAccounts(t *testing.T) {
 	a.send(t, request{method: "GET", path: "/api/reports", token: adminToken}).want(http.StatusOK)
 }
 
-// Between the question whose a token is and that for a right Kubernetes may go away: that is no 404.
+// If Kubernetes becomes unavailable between the look-up of a token and the check of its permission, the response is a
+// 503 and not a 404.
 func TestKubernetesOutageDuringRequest(t *testing.T) {
 	t.Parallel()
 	accounts := &fakeAccounts{rights: []string{"fleet/reporter create in fleet"}}
@@ -238,7 +240,7 @@ type goingAway struct{ *fakeAccounts }
 
 func (goingAway) Allow(context.Context, string, string, string, string) error { return errFakeAway }
 
-// A ServiceAccount's cursor is one of its namespace's list, whether or not it names it.
+// A ServiceAccount's cursor is for the list of its namespace, whether or not the request names the namespace.
 func TestCursorsOfReports(t *testing.T) {
 	t.Parallel()
 	a, _ := withAccounts(t)
@@ -282,7 +284,7 @@ func TestEndpointsClosedToAdminsOnly(t *testing.T) {
 	}
 }
 
-// A page that shows what others named must load and run nothing.
+// A page that shows names chosen by clients must not load or run anything.
 func TestPagesOfReports(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -293,7 +295,7 @@ func TestPagesOfReports(t *testing.T) {
 	}
 }
 
-// A series that began at 1 would have no increase: the first error would go unnoticed.
+// If a series began at 1, Prometheus would see no increase and the first error would go unnoticed.
 func TestErrorsOfEveryRouteAreCountedFromTheStart(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()

@@ -16,7 +16,8 @@ const (
 	defaultErrors   = 10
 	defaultActivity = 20
 
-	// A page is read so many executions at a time, and ends once it holds so many bytes: executions can be large.
+	// A page is read in batches of rowBatch executions. Since executions can be large, it ends once it exceeds maxPage
+	// bytes.
 	rowBatch = 50
 	maxPage  = 8 << 20
 
@@ -25,7 +26,7 @@ const (
 
 type executionQuery struct {
 	list   list
-	userID string // of whom; empty: of everybody
+	userID string // if empty, all users
 	after  execution.Position
 	limit  int
 }
@@ -70,7 +71,8 @@ func (s *Server) listUserActivity(ctx context.Context, q executionQuery) (openap
 	return openapi.UserActivityList{Status: succeeded, UserID: q.userID, Activity: page, NextCursor: next}, err
 }
 
-// page reads until the page is full. One more than it holds tells that there is another.
+// page reads batches until the page is full. It reads one execution more than the page holds, to find out whether there
+// is a next page.
 func (q executionQuery) page(
 	shown DisplayCurrency, read func(after execution.Position, limit int) ([]execution.Execution, error),
 ) (page []openapi.Execution, next string, err error) {
@@ -95,14 +97,15 @@ func (q executionQuery) page(
 	}
 }
 
-// cursorAfterExecution begins a page after an execution: its time, its user and that one's length, and its id.
+// cursorAfterExecution returns the cursor of the page that follows an execution. Its position consists of the
+// execution's time, the length of the user id, the user id and the execution's id.
 func (l list) cursorAfterExecution(p execution.Position) string {
 	position := binary.BigEndian.AppendUint64(nil, uint64(p.CreatedAt))
 	position = binary.BigEndian.AppendUint16(position, uint16(len(p.UserID)))
 	return l.cursor(string(position) + p.UserID + p.ID)
 }
 
-// afterExecution reads the cursor of a list that begins with the newest execution.
+// afterExecution decodes the cursor of a list that begins with the newest execution.
 func (l list) afterExecution(cursor string, given bool) (execution.Position, error) {
 	if !given {
 		return execution.Position{}, nil
@@ -114,7 +117,7 @@ func (l list) afterExecution(cursor string, given bool) (execution.Position, err
 	}
 	at, user := binary.BigEndian.Uint64([]byte(position)), int(binary.BigEndian.Uint16([]byte(position[8:])))
 	rest := position[fixed:]
-	storable := utf8.ValidString(rest) && strings.IndexByte(rest, 0) < 0 // which the checksum, no secret, does not promise
+	storable := utf8.ValidString(rest) && strings.IndexByte(rest, 0) < 0 // the checksum is not secret and can be forged
 	if at <= math.MaxInt64 && user <= len(rest) && storable && utf8.ValidString(rest[:user]) {
 		return execution.Position{CreatedAt: int64(at), UserID: rest[:user], ID: rest[user:]}, nil
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// seed logs executions of a user, one a second, the last a minute ago.
+// seed records n executions of a user, one per second, the last a minute ago.
 func (a *api) seed(t testing.TB, n int, user string, more func(i int) string) {
 	t.Helper()
 	var lines strings.Builder
@@ -97,7 +97,7 @@ func TestUserActivity(t *testing.T) {
 	}
 }
 
-// Large executions make a page short rather than an answer that no one can hold.
+// With large executions, pages have fewer of them, so that the size of responses stays limited.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	told := countedExecutions{}
@@ -121,7 +121,7 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 }
 
-// An answer has all that was logged, by the names that the log's clients know.
+// A response includes all recorded fields, under the names that clients expect.
 func TestEveryResponseField(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2026, 1, 15, 9, 30, 0, 125_000_000, time.UTC)
@@ -180,7 +180,7 @@ func TestEraseUser(t *testing.T) {
 	}
 }
 
-// Whoever knows how cursors are made can make one that names what PostgreSQL has no text for.
+// Since the checksum is not secret, a client can forge a cursor with text that PostgreSQL cannot represent.
 func TestForgedExecutionCursors(t *testing.T) {
 	t.Parallel()
 	l := list{name: "execution errors"}
@@ -197,7 +197,7 @@ func TestForgedExecutionCursors(t *testing.T) {
 	}
 }
 
-// A cursor of executions is accepted only if it is, byte for byte, one that the list gives.
+// A cursor of executions is accepted only if it is, byte for byte, one that the list returns.
 func FuzzExecutionCursor(f *testing.F) {
 	l := list{name: "execution errors"}
 	good := l.cursorAfterExecution(execution.Position{CreatedAt: 1_768_469_400_125_000, UserID: "u/1", ID: "e1"})

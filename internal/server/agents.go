@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// syncWithin bounds how long an answer waits for the mailbox to know of it. Later it knows anyway.
+	// syncWithin limits how long a response waits for the mailbox to include a change. The next sweep includes it anyway.
 	syncWithin = time.Second
 
-	// A filtered list reads so many agents at a time, and so many times, for one page. Beyond that the page is short
-	// and its cursor goes on.
+	// For one page of a filtered list, at most maxScans batches of scanBatch agents are read. After that the page is
+	// returned short, with a cursor to continue.
 	scanBatch = 1000
 	maxScans  = 20
 )
 
-// limitedEnrollment holds enrollment tokens to their rate before anything is read.
+// limitedEnrollment applies the rate limit of enrollment tokens before the request is read.
 func limitedEnrollment(enroll handler) handler {
 	return func(s *Server, x *exchange) error {
 		if grant := x.caller.grant; grant != nil {
@@ -35,10 +35,10 @@ func limitedEnrollment(enroll handler) handler {
 	}
 }
 
-// enrollRequest is an agent that is to be enrolled, and by what right.
+// enrollRequest is an agent to enroll and the grant that allows it.
 type enrollRequest struct {
 	agent fleet.Agent
-	grant *fleet.Grant // nil: an admin's
+	grant *fleet.Grant // nil for an admin
 }
 
 func readEnrollment(x *exchange) (enrollRequest, error) {
@@ -47,7 +47,7 @@ func readEnrollment(x *exchange) (enrollRequest, error) {
 	}
 	var body struct {
 		openapi.EnrollAgentRequest
-		ID *openapi.AgentID `json:"id"` // left out is not the same as empty
+		ID *openapi.AgentID `json:"id"` // distinguishes a missing id from an empty one
 	}
 	if err := x.decodeUpTo(maxSmallBody, &body); err != nil {
 		return enrollRequest{}, err
@@ -65,7 +65,7 @@ func readEnrollment(x *exchange) (enrollRequest, error) {
 	return enrollRequest{agent, x.caller.grant}, nil
 }
 
-// enrollAgent mints the id of an agent that brings none.
+// enrollAgent enrolls an agent. It generates an id if the request has none.
 func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.EnrolledAgent, error) {
 	agent := e.agent
 	if agent.ID == "" {
@@ -84,7 +84,7 @@ func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.Enro
 		if agent, err = e.grant.Admit(agent, s.now()); err != nil {
 			return openapi.EnrolledAgent{}, err
 		}
-		if err := agent.Validate(); err != nil { // with the grant's labels they may be too many
+		if err := agent.Validate(); err != nil { // the grant's labels may exceed the limit
 			return openapi.EnrolledAgent{}, err
 		}
 		limit = e.grant.MaxAgents
@@ -105,8 +105,8 @@ type agentQuery struct {
 	list     list
 	after    string
 	limit    int
-	state    fleet.State     // empty: any
-	selector *fleet.Selector // nil: any
+	state    fleet.State     // if empty, any
+	selector *fleet.Selector // if nil, any
 }
 
 func readAgentQuery(x *exchange) (agentQuery, error) {
@@ -134,7 +134,8 @@ func (q agentQuery) wants(a fleet.AgentView) bool {
 	return (q.state == "" || a.State == q.state) && (q.selector == nil || q.selector.Matches(a.Labels))
 }
 
-// listAgents reads until a page is full. One more than the page holds tells that there is another.
+// listAgents reads batches until a page is full. It looks for one agent more than the page holds, to find out whether
+// there is a next page.
 func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentList, error) {
 	batch, labels := q.limit+1, map[string]string{}
 	if q.state != "" || q.selector != nil {
@@ -194,7 +195,7 @@ func (s *Server) getAgent(ctx context.Context, id string) (openapi.Agent, error)
 	return agentOf(s.freshened(view)), nil
 }
 
-// freshened returns the agent as it was last seen by this replica, if that is not written to the database yet.
+// freshened returns the agent with this replica's last-seen time if that is newer than the database's.
 func (s *Server) freshened(view fleet.AgentView) fleet.AgentView {
 	agent, known := s.mailbox.Agent(view.ID)
 	if !known {
@@ -215,7 +216,8 @@ func (s *Server) deleteAgent(ctx context.Context, id string) (nothing, error) {
 	return nothing{}, nil
 }
 
-// rotateAgentToken reads the agent first: after the rotation nothing may fail, or the new token would be lost.
+// rotateAgentToken replaces an agent's token. It reads the agent first, because a failure after the rotation would lose
+// the new token.
 func (s *Server) rotateAgentToken(ctx context.Context, id string) (openapi.EnrolledAgent, error) {
 	view, err := s.agents.Agent(ctx, id)
 	if err != nil {
@@ -232,8 +234,8 @@ func (s *Server) rotateAgentToken(ctx context.Context, id string) (openapi.Enrol
 	return withToken(view, token), nil
 }
 
-// sync waits until this replica's mailbox knows what was just committed, so that whoever gets the answer can use it here
-// at once. If that fails, the next sweep brings it.
+// sync waits until this replica's mailbox includes what was just committed, so that the client can use it here as soon
+// as it has the response. If that fails, the next sweep includes it.
 func (s *Server) sync(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
@@ -259,7 +261,7 @@ func withToken(a fleet.AgentView, token string) openapi.EnrolledAgent {
 	}
 }
 
-// newID mints an id that sorts by time.
+// newID returns a new id that sorts by time.
 func (s *Server) newID() (uuid.UUID, error) {
 	id, err := uuid.NewV7FromReader(s.random)
 	if err != nil {
@@ -268,7 +270,7 @@ func (s *Server) newID() (uuid.UUID, error) {
 	return id, nil
 }
 
-// seconds is a field in seconds that may be left out.
+// seconds converts an optional field in seconds, which defaults to otherwise.
 func seconds(given *int32, otherwise time.Duration) time.Duration {
 	if given == nil {
 		return otherwise

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// deployLarge gives an agent n deployments with specs of nearly 256 KiB.
+// deployLarge creates n deployments for an agent, with specs of nearly 256 KiB.
 func deployLarge(t *testing.T, a *api, agent string, n int) {
 	t.Helper()
 	body := encode(t, map[string]any{"agent_ids": []string{agent}, "name": "large", "spec": map[string]string{"x": strings.Repeat("x", 255<<10)}})
@@ -24,7 +24,7 @@ func deployLarge(t *testing.T, a *api, agent string, n int) {
 	}
 }
 
-// TestLargePollsArePaged has an agent fetch more than one answer holds, as it claims what it was told.
+// An agent with more deployments than fit into one response receives them page by page, as it claims them.
 func TestLargePollsArePaged(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -58,7 +58,7 @@ func TestLargePollsArePaged(t *testing.T) {
 	}
 }
 
-// narrow connects with a small receive buffer and asks for a path, without reading the answer.
+// narrow connects with a small receive buffer and requests a path, without reading the response.
 func narrow(t *testing.T, address, path, token string) net.Conn {
 	t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, socket syscall.RawConn) error {
@@ -75,7 +75,7 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 	return conn
 }
 
-// awaitAnswers waits until the bytes that large answers hold are as wanted.
+// awaitAnswers waits until ok returns true for the number of bytes held by large responses.
 func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(a.answers.inUse()); time.Sleep(time.Millisecond) {
@@ -85,8 +85,8 @@ func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	}
 }
 
-// TestSlowReadersShareABudget has clients read nothing. One agent's take no more than its share, others' no more than
-// theirs together, small answers are not refused, and those who were first get theirs after all.
+// Clients that read nothing use up the budget: one agent's at most its share, all agents' at most theirs. Small
+// responses are not rejected, and the first clients get their responses in the end.
 func TestSlowReadersShareABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -128,7 +128,7 @@ func TestSlowReadersShareABudget(t *testing.T) {
 	awaitAnswers(t, a, func(inUse int64) bool { return inUse == 0 })
 }
 
-// TestClientsThatReadNothingAreDisconnected has the server's clock be so far behind that a part of an answer is overdue at once.
+// The test's server clock is so far behind that the write deadline of a response part expires at once.
 func TestClientsThatReadNothingAreDisconnected(t *testing.T) {
 	t.Parallel()
 	var behind atomic.Int64

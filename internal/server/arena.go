@@ -7,15 +7,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// arena copies what is kept of a body, so that whatever waits to be stored does not keep all of it: into few pieces of
-// memory, which are not much larger together than the body.
+// arena holds copies of the parts of a request body that are kept, so that executions waiting to be stored do not keep
+// the whole body in memory. It allocates few pieces, which together are not much larger than the body.
 type arena struct {
-	left     int // bytes of the body that may still come
+	left     int // bytes of the body that are not yet copied
 	texts    strings.Builder
 	payloads []byte
 }
 
-// The sizes of the pieces, where as much may still come.
+// The sizes of the pieces. A piece is smaller if less of the body is left.
 const (
 	textPiece    = 4 << 10  // bytes
 	payloadPiece = 32 << 10 // bytes
@@ -32,13 +32,13 @@ func (a *arena) text(text []byte) string {
 	return a.texts.String()[from:]
 }
 
-// payload keeps what an agent was given or answered as it came. The ledger replaces what cannot be stored in it, as in
-// payloads that come other ways.
+// payload returns a copy of an agent's input or output, unchanged. The ledger replaces what cannot be stored, as it
+// does for payloads from other sources.
 func (a *arena) payload(value jsontext.Value) []byte {
 	switch {
 	case value == nil:
 		return nil
-	case len(value) > payloadPiece/4: // would leave much of a piece unused
+	case len(value) > payloadPiece/4: // could leave much of a piece unused
 		a.left -= len(value)
 		return bytes.Clone(value)
 	case cap(a.payloads)-len(a.payloads) < len(value):

@@ -29,7 +29,7 @@ func TestArenaKeepsItsContents(t *testing.T) {
 	}
 }
 
-// TestArenaOfSmallBody wants a small body to be kept in little: tens of thousands may wait for the database.
+// A small body must take little memory, since tens of thousands may wait for the database.
 func TestArenaOfSmallBody(t *testing.T) {
 	t.Parallel()
 	a := arena{left: 200}

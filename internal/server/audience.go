@@ -13,25 +13,25 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// maxUnknownTokens is how many tokens that no agent is known by may wait at a time to be looked for. Requests with more of them
-// are refused at once: they must not queue up beside requests of known callers. Agents that were just enrolled on another
-// replica are among those that wait, and so are all agents after the database was restored.
+// maxUnknownTokens is the number of unknown agent tokens that may wait to be looked up at a time. Requests with further
+// ones are rejected at once, so that they do not queue up beside requests of known callers. The tokens that wait
+// include those of agents just enrolled on another replica and, after the database was restored, those of all agents.
 const maxUnknownTokens = 128
 
-// waitingTokens are the unknown tokens of requests that wait. Any number of requests may wait with one of them. It is safe for
-// concurrent use.
+// waitingTokens is the set of unknown tokens with requests waiting. Any number of requests may wait with the same
+// token. It is safe for concurrent use.
 type waitingTokens struct {
 	limit int
 
 	mu       sync.Mutex
-	requests map[fleet.TokenHash]int // with each token
+	requests map[fleet.TokenHash]int // number of requests by token
 }
 
 func newWaitingTokens(limit int) *waitingTokens {
 	return &waitingTokens{limit: limit, requests: map[fleet.TokenHash]int{}}
 }
 
-// enter reports whether a request may wait. If so, leave must be called.
+// enter reports whether a request may wait. If so, the caller must call leave afterwards.
 func (w *waitingTokens) enter(token fleet.TokenHash) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,15 +50,15 @@ func (w *waitingTokens) leave(token fleet.TokenHash) {
 	}
 }
 
-// refusalSpread is over how long the refusals of unknown tokens are spread. Those that wait are looked for together, and would
-// otherwise all be answered in the same moment: a burst that requests of known callers had to wait behind.
+// refusalSpread is the period over which rejections of unknown tokens are spread. Waiting tokens are looked up
+// together; otherwise all their responses would be sent at the same moment and delay requests of known callers.
 const refusalSpread = 100 * time.Millisecond
 
 var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",
 	"too many unknown tokens are waiting to be looked up; try again later")
 
-// identify finds out, without waiting for anything, whether a caller whom the route does not ask for a token has a valid one.
-// ServiceAccounts of Kubernetes are known only where reports are made and read. It reports whether the caller is an administrator.
+// identify reports whether the caller of an open route is an administrator, and marks the exchange as a known caller's
+// if the request has a valid token. It never waits. Kubernetes ServiceAccounts are known only on the routes of reports.
 func (s *Server) identify(x *exchange) (isAdmin bool) {
 	hash := fleet.HashToken(bearerToken(x.r))
 	isAdmin = s.isAdmin(x.r, hash)
@@ -68,7 +68,7 @@ func (s *Server) identify(x *exchange) (isAdmin bool) {
 	return isAdmin
 }
 
-// isToken reports whether a hash is of any token but an administrator's.
+// isToken reports whether a hash is that of a valid token other than an administrator's.
 func (s *Server) isToken(hash fleet.TokenHash) bool {
 	if s.grants.Find(hash) != nil || s.ingestTokens.holdHash(hash) {
 		return true
@@ -77,8 +77,8 @@ func (s *Server) isToken(hash fleet.TokenHash) bool {
 	return known
 }
 
-// authenticateAgent finds the agent that has a token. If none is known, it waits until the token was looked for; that time is
-// no part of the answer's latency.
+// authenticateAgent returns the agent that has a token. If the token is not in the mailbox, it waits until the token
+// has been looked up; that time is not part of the response's latency.
 func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHash) (mailbox.Agent, error) {
 	if agent, known := s.mailbox.Lookup(hash); known {
 		x.audience = observe.Known

@@ -22,7 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// countedOf adds up a registry's counters of a name, and the samples of its histograms.
+// countedOf returns the sum of a registry's counters with a name, and of the sample counts of its histograms.
 func countedOf(t testing.TB, registry *prometheus.Registry, name string) (n float64) {
 	t.Helper()
 	families, err := registry.Gather()
@@ -40,7 +40,7 @@ func countedOf(t testing.TB, registry *prometheus.Registry, name string) (n floa
 	return n
 }
 
-// TestAccess has the routes that ask for a token; these are the requests that ask for none.
+// TestAudiences checks how requests are counted, mainly on routes that need no token. TestAccess has the others.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
@@ -100,7 +100,7 @@ func TestAudiences(t *testing.T) {
 	}
 }
 
-// awaitUnknown waits until an agent's token is dead.
+// awaitUnknown waits until an agent's token is rejected.
 func awaitUnknown(t testing.TB, a *api, token string) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -112,7 +112,7 @@ func awaitUnknown(t testing.TB, a *api, token string) {
 	t.Fatal("the token is still known")
 }
 
-// silentSource answers no sweep but the first, until it is released.
+// silentSource is a Source that blocks in every sweep but the first, until it is released.
 type silentSource struct {
 	mailbox.Source
 	swept    bool
@@ -133,7 +133,7 @@ func (s *silentSource) Sweep(ctx context.Context, _ string, _ []string, into mai
 	}
 }
 
-// LookUpTokens knows none, once it is released.
+// LookUpTokens finds no token, once it is released.
 func (s *silentSource) LookUpTokens(ctx context.Context, _ []fleet.TokenHash) ([]fleet.TokenHash, error) {
 	select {
 	case <-s.released:
@@ -145,8 +145,7 @@ func (s *silentSource) LookUpTokens(ctx context.Context, _ []fleet.TokenHash) ([
 
 func (*silentSource) SavePresence(context.Context, []mailbox.Sighting) error { return nil }
 
-// Requests with unknown tokens wait for the mailbox to look for them: no more than so many at a time, and for known callers as
-// if they were not there.
+// A limited number of unknown tokens wait to be looked up by the mailbox at a time, without an effect on known callers.
 func TestUnknownTokensWaitApart(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -165,10 +164,10 @@ func TestUnknownTokensWaitApart(t *testing.T) {
 	if p := got.problem(); p.Code != "rate_limited" || got.Header().Get("Retry-After") == "" {
 		t.Errorf("got %+v, %v", p, got.Header())
 	}
-	poll("nobody's").want(http.StatusUnauthorized) // no agent's token is like this
+	poll("nobody's").want(http.StatusUnauthorized) // not an agent token's format
 	poll(agent).want(http.StatusOK)
 	a.unknown.leave(two)
-	poll("wba_nobody's").want(http.StatusTooManyRequests) // others still wait with that token
+	poll("wba_nobody's").want(http.StatusTooManyRequests) // other requests still wait with token two
 	a.unknown.leave(one)
 	poll("wba_nobody's").want(http.StatusUnauthorized)
 	if !a.unknown.enter(three) || a.unknown.enter(one) {
@@ -176,7 +175,7 @@ func TestUnknownTokensWaitApart(t *testing.T) {
 	}
 }
 
-// What an unknown token waits for is no part of the time that the log tells of the request.
+// The time that an unknown token waits is not part of the request's logged duration.
 func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -203,12 +202,12 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 	})
 }
 
-// countingMeasurements counts how often facts are read, and lets none be until it is told to.
+// countingMeasurements counts reads of facts, and blocks them until proceed is closed.
 type countingMeasurements struct {
 	mu       sync.Mutex
 	read     int
 	audience observe.Audience
-	proceed  chan struct{} // nil: at once
+	proceed  chan struct{} // if nil, reads do not block
 	err      error
 }
 
@@ -249,7 +248,7 @@ func TestMetricsWithoutATokenAreCached(t *testing.T) {
 	for i, step := range []struct {
 		path, token string
 		later       time.Duration
-		want        int // reads, up to now
+		want        int // reads so far
 	}{
 		{metrics + "?hours=1", "", 0, 1},
 		{metrics + "?hours=1", "", 9 * time.Second, 1},
@@ -274,7 +273,7 @@ func TestMetricsWithoutATokenAreCached(t *testing.T) {
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusOK)
 }
 
-// A window that takes too long to be read is answered in time, with what to do about it.
+// If a window takes too long to read, the response arrives within the deadline and says what to do about it.
 func TestSlowWindowsTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -315,8 +314,8 @@ func TestLongWindowsNeedAToken(t *testing.T) {
 	}
 }
 
-// However many ask without a token, one answer is computed at a time, those who ask the same share it, and an administrator's
-// metrics and costs do not wait for it.
+// However many requests have no token, one response is computed for them at a time. Equal requests share it, and
+// administrators' metrics and costs do not wait for it.
 func TestMetricsWithoutATokenWaitApart(t *testing.T) {
 	t.Parallel()
 	facts := &countingMeasurements{proceed: make(chan struct{})}

@@ -13,23 +13,23 @@ import (
 
 const adminTokenParameter = "admin_token"
 
-// access says who may call a route.
+// access is the kind of caller that may use a route.
 type access int
 
 const (
 	everyone     access = iota
-	prober              // everyone, to check our health: no figure counts it
-	admin               // answered 403 whatever is wrong
+	prober              // everyone, for health checks; not counted in figures
+	admin               // an admin; any other token, or none, gets 403
 	enroller            // the enrollment token, or an admin
 	agentOnly           // an agent
 	agentOrAdmin        // an agent, or an admin
-	ingester            // the ingest token: not even an admin
-	exporter            // likewise, by OpenTelemetry's protocol, which has its own errors
-	reporter            // an admin, or a Kubernetes ServiceAccount; answered 403 whatever is wrong
+	ingester            // the ingest token; admins are rejected too
+	exporter            // like ingester, over OpenTelemetry's protocol, which has its own errors
+	reporter            // an admin, or a Kubernetes ServiceAccount; any other token, or none, gets 403
 	accesses
 )
 
-// credential is what a request shows.
+// credential is the kind of token that a request has.
 type credential int
 
 const (
@@ -42,8 +42,8 @@ const (
 	credentials
 )
 
-// rights says what lets a request in, by what the route wants and what the request shows. A token that is not known is refused
-// before.
+// rights is the table of admitted requests, by the access of the route and the credential of the request. Unknown
+// tokens are rejected before.
 var rights = [accesses][credentials]bool{
 	admin:        {adminCredential: true},
 	enroller:     {adminCredential: true, enrollmentCredential: true},
@@ -54,7 +54,7 @@ var rights = [accesses][credentials]bool{
 	reporter:     {adminCredential: true, accountCredential: true},
 }
 
-// needs names the token that a route needs, for callers whose token has another right.
+// needs describes the token that a route requires, for callers that sent another kind of token.
 var needs = [accesses]string{
 	enroller:     "an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token",
 	agentOnly:    "the token of the agent, which enrolling printed",
@@ -63,12 +63,12 @@ var needs = [accesses]string{
 	exporter:     "the ingest token (INGEST_TOKEN of the server)",
 }
 
-// credentialNames are what a refusal calls what a request shows.
+// credentialNames are the names of credentials in error messages.
 var credentialNames = [credentials]string{
 	adminCredential: "the admin token", enrollmentCredential: "an enrollment token", ingestCredential: "the ingest token", agentCredential: "an agent's token",
 }
 
-// refusal returns the error for a caller whom the route is not open to.
+// refusal returns the error for a caller that may not use the route.
 func refusal(who access, shown credential) error {
 	switch {
 	case who == admin, who == reporter:
@@ -79,14 +79,14 @@ func refusal(who access, shown credential) error {
 	return newProblem(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", needs[who], credentialNames[shown])
 }
 
-// caller is who asks. None of them: a route for everyone, or somebody who is refused.
+// caller is who sent a request. It is the zero value for an anonymous caller of an open route and for a rejected one.
 type caller struct {
 	admin  bool
-	agent  mailbox.Agent   // the zero one: none
-	ingest fleet.TokenHash // of the token that an ingester has
-	// grant is what the token of an enroller gives; nil: an admin asks, whom nothing binds.
+	agent  mailbox.Agent   // zero if the caller is not an agent
+	ingest fleet.TokenHash // an ingester's token
+	// grant is the grant of an enroller's token. It is nil for an admin, to whom no grant applies.
 	grant *fleet.Grant
-	// account is set where a ServiceAccount asks. Of what it may see nothing is known yet.
+	// account is set for a ServiceAccount. Its permission to read is not checked yet.
 	account *serviceAccount
 }
 
@@ -98,10 +98,11 @@ var (
 	errUnknownToken = newProblem(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
 )
 
-// tokens are those that give one right. Several rotate: the old and the new are good at once.
+// tokens are the tokens that grant one right. There may be several during a rotation, when the old and the new token
+// are both valid.
 type tokens []fleet.TokenHash
 
-// parseTokens reads comma-separated tokens. Blanks around them do not count.
+// parseTokens reads comma-separated tokens, ignoring spaces around them.
 func parseTokens(list string) tokens {
 	var all tokens
 	for token := range strings.SplitSeq(list, ",") {
@@ -112,12 +113,12 @@ func parseTokens(list string) tokens {
 	return all
 }
 
-// hold says whether the token is one of them, in a time that tells nothing of them.
+// hold reports whether the token is one of them. Its running time reveals nothing about the tokens.
 func (t tokens) hold(token string) bool {
 	return token != "" && t.holdHash(fleet.HashToken(token))
 }
 
-// holdHash compares with each of them, whichever it may be.
+// holdHash is hold for a token's hash. It always compares with every token, so that its running time is constant.
 func (t tokens) holdHash(hash fleet.TokenHash) bool {
 	found := false
 	for _, known := range t {
@@ -126,8 +127,8 @@ func (t tokens) holdHash(hash fleet.TokenHash) bool {
 	return found
 }
 
-// authorize finds out who asks, and says whether the route is theirs. It marks the exchange as a known caller's as soon as a
-// valid token is found, whatever right is missing then.
+// authorize returns the caller, or an error if it may not use the route. It marks the exchange as a known caller's if
+// the request has a valid token, even if that token lacks the right.
 func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	switch who {
 	case everyone:
@@ -146,8 +147,8 @@ func (s *Server) authorize(x *exchange, who access) (caller, error) {
 	return c, nil
 }
 
-// authenticate finds out what a request shows, and whose that is. It looks first for what opens the route, and nowhere that
-// costs more once it knows that nothing does.
+// authenticate returns a request's credential and caller. It first checks the tokens that open the route, and skips
+// more expensive look-ups once none can.
 func (s *Server) authenticate(x *exchange, who access) (credential, caller, error) {
 	bearer := bearerToken(x.r)
 	hash := fleet.HashToken(bearer)
@@ -160,7 +161,7 @@ func (s *Server) authenticate(x *exchange, who access) (credential, caller, erro
 		return known(ingestCredential, caller{ingest: hash})
 	case s.isAdmin(x.r, hash):
 		return known(adminCredential, caller{admin: true})
-	case who == admin, who == reporter: // no agent is looked up in the database for these
+	case who == admin, who == reporter: // these never look up an agent in the database
 		if s.isToken(hash) {
 			x.audience = observe.Known
 		}
@@ -172,7 +173,7 @@ func (s *Server) authenticate(x *exchange, who access) (credential, caller, erro
 	case bearer == "":
 		return noCredential, caller{}, nil
 	}
-	if who == agentOnly || who == agentOrAdmin { // nearly all requests: look no further
+	if who == agentOnly || who == agentOrAdmin { // nearly all requests end here
 		if agent, found := s.mailbox.Lookup(hash); found {
 			return known(agentCredential, caller{agent: agent})
 		}
@@ -187,8 +188,8 @@ func (s *Server) authenticate(x *exchange, who access) (credential, caller, erro
 	return agentCredential, caller{agent: agent}, err
 }
 
-// isAdmin reports whether the administrator's token came one of three ways, of which the query may be turned off. No
-// token is empty, so the hash of an absent one matches nothing.
+// isAdmin reports whether the request has an administrator's token: as bearer token, in X-Admin-Token or in the query,
+// which can be turned off. Tokens are never empty, so the hash of a missing one matches nothing.
 func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 	if s.adminTokens.holdHash(bearer) || s.adminTokens.hold(first(r.Header["X-Admin-Token"])) {
 		return true
@@ -199,7 +200,7 @@ func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 	return strings.Contains(r.URL.RawQuery, adminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(adminTokenParameter))
 }
 
-// holderOf returns whose token a known caller showed.
+// holderOf returns the holder of the token in a known caller's request.
 func (s *Server) holderOf(r *http.Request) connections.Holder {
 	hash := fleet.HashToken(bearerToken(r))
 	if s.isAdmin(r, hash) {
@@ -209,7 +210,7 @@ func (s *Server) holderOf(r *http.Request) connections.Holder {
 	return connections.Holder{Token: hash, Agent: agent}
 }
 
-// bearerToken returns the token of the Authorization header; empty if there is none.
+// bearerToken returns the bearer token of the Authorization header, or "" if there is none.
 func bearerToken(r *http.Request) string {
 	scheme, token, _ := strings.Cut(first(r.Header["Authorization"]), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -218,7 +219,7 @@ func bearerToken(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// first is http.Header.Get for a name that is known to be canonical.
+// first returns the first of a header's values, or "". Unlike http.Header.Get it does not canonicalize a name.
 func first(values []string) string {
 	if len(values) == 0 {
 		return ""
@@ -226,7 +227,8 @@ func first(values []string) string {
 	return values[0]
 }
 
-// authenticateAgentInPath returns the agent that the path names, if it is the caller's to ask about: an agent knows only itself.
+// authenticateAgentInPath returns the agent named in the path if the caller may access it: an agent only itself, an
+// admin any agent.
 func (x *exchange) authenticateAgentInPath(box *mailbox.Mailbox) (mailbox.Agent, error) {
 	id, err := x.agentID()
 	if err != nil {
@@ -245,13 +247,13 @@ func (x *exchange) authenticateAgentInPath(box *mailbox.Mailbox) (mailbox.Agent,
 	return agent, nil
 }
 
-// Closed is what cannot be called because no token opens it.
+// Closed lists the routes that nobody can call because a token is not configured.
 type Closed struct {
-	Variable string   // that is unset
+	Variable string   // the unset environment variable
 	Routes   []string // method and pattern
 }
 
-// Closed tells which routes an unset token variable closes.
+// Closed returns the routes that are closed because a token variable is unset.
 func (s *Server) Closed() []Closed {
 	var closed []Closed
 	add := func(variable string, open bool, who ...access) {
@@ -271,7 +273,7 @@ func (s *Server) Closed() []Closed {
 		admins = append(admins, reporter)
 	}
 	add("ADMIN_TOKEN", len(s.adminTokens) > 0, admins...)
-	add("ENROLLMENT_TOKEN", s.grants.Any() || len(s.adminTokens) > 0, enroller) // which either of them opens
+	add("ENROLLMENT_TOKEN", s.grants.Any() || len(s.adminTokens) > 0, enroller) // either kind of token opens these routes
 	add("INGEST_TOKEN", len(s.ingestTokens) > 0, ingester, exporter)
 	return closed
 }

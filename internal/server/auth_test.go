@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Whoever may not call a route is told so before anything else of the request is looked at.
+// A caller that may not use a route is rejected before anything else in the request is checked.
 func TestAccess(t *testing.T) {
 	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		const none, unknown, agentLike, another = "-", "nobody's", "wba_nobody's", "a2"
@@ -37,7 +37,7 @@ func TestAccess(t *testing.T) {
 				t.Errorf("%s: WWW-Authenticate is %q", token, challenge)
 			}
 			if token == another {
-				continue // which may only come out once the request was read
+				continue // may be detected only after the request was read
 			}
 			bad.path, _, _ = strings.Cut(bad.path, "?")
 			bad.path, bad.body, bad.contentType = bad.path+"?nonsense=1", "nonsense", "nonsense"
@@ -80,7 +80,7 @@ func TestAdminTokens(t *testing.T) {
 	}
 }
 
-// Where the parameter is turned off, only the headers open the admin endpoints, and the token stays out of the log as before.
+// If the parameter is turned off, admin endpoints accept the token only in headers. The token is still not logged.
 func TestAdminTokenParameterTurnedOff(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.NoAdminTokenParameter = true })

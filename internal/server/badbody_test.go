@@ -16,7 +16,7 @@ func eachBody(t *testing.T, test func(t *testing.T, w *fixture, good request, sc
 	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		body := contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody
 		if body == nil || body.Value.Content["application/json"] == nil || r.access == exporter {
-			return // it reads no JSON of ours
+			return // it reads no JSON, or OpenTelemetry's
 		}
 		test(t, w, w.sample(t, r), body.Value.Content["application/json"].Schema.Value)
 	})
@@ -24,7 +24,7 @@ func eachBody(t *testing.T, test func(t *testing.T, w *fixture, good request, sc
 
 func TestMalformedBodies(t *testing.T) {
 	eachBody(t, func(t *testing.T, w *fixture, good request, _ *openapi3.Schema) {
-		cut := good.body[:len(good.body)-1] // without the last brace
+		cut := good.body[:len(good.body)-1] // without the closing brace
 		comma := ","
 		if cut == "{" {
 			comma = ""
@@ -60,7 +60,7 @@ func TestMalformedBodies(t *testing.T) {
 			"a long name":            {cut + comma + `"` + strings.Repeat("x", 5000) + `":1}`, clip(strings.Repeat("x", 5000))},
 			"a member without value": {cut + comma + `"nonsense"}`, "nonsense"},
 		}
-		if good.path == "/api/executions" { // which looks no deeper than it must; see executions_test.go
+		if good.path == "/api/executions" { // does not check nesting so early; see executions_test.go
 			delete(tests, "nested too deep")
 			delete(tests, "nested absurdly deep")
 		}
@@ -80,7 +80,7 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 			return // it reads no body
 		}
 		if r.access == exporter {
-			return // what it reads is another's affair
+			return // its bodies are defined by OpenTelemetry's protocol
 		}
 		limit := maxBody
 		if r.pattern == "/api/executions" {
@@ -103,7 +103,7 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 		bad.body = strings.Repeat(" ", limit) + good.body
 		w.refused(t, bad, http.StatusRequestEntityTooLarge, "")
 		req := bad.http()
-		req.ContentLength = -1 // chunked: nobody says how long it is
+		req.ContentLength = -1 // chunked, of unknown length
 		if got := serve(w, req); got.Code != http.StatusRequestEntityTooLarge {
 			t.Errorf("chunked: got %d", got.Code)
 		}
@@ -113,7 +113,7 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 func TestUnexpectedBodies(t *testing.T) {
 	eachRoute(t, func(t *testing.T, w *fixture, r route) {
 		if r.method != http.MethodPost || r.access == exporter || contract().Paths.Value(r.pattern).Post.RequestBody != nil {
-			return // it reads a body, or is no POST
+			return // it reads a body, or is not a POST
 		}
 		for _, body := range []string{"x", `{"force":true}`, "[]", "null", "{", strings.Repeat(" ", maxBody), "\x00"} {
 			bad := w.sample(t, r)
@@ -128,7 +128,7 @@ func TestWrongTypes(t *testing.T) {
 		for _, bad := range badFields(schema) {
 			request := good
 			if bad.member == "selector" {
-				request.body = replaceMember(t, request.body, "agent_ids", "") // either of them may be there
+				request.body = replaceMember(t, request.body, "agent_ids", "") // only one of the two is allowed
 			}
 			request.body = replaceMember(t, request.body, bad.member, bad.value)
 			t.Run(bad.field+"="+clip(bad.value), func(t *testing.T) { w.refused(t, request, http.StatusBadRequest, bad.field) })
@@ -141,10 +141,10 @@ func TestWrongTypes(t *testing.T) {
 	})
 }
 
-// badField is a value that a top-level member of a body may not have, and what the fault should be called.
+// badField is an invalid value of a top-level member of a body, and the field that the problem should name.
 type badField struct{ member, value, field string }
 
-// badFields derives from a schema what its members may not be.
+// badFields returns invalid values for the members of a schema.
 func badFields(schema *openapi3.Schema) []badField {
 	var all []badField
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
@@ -197,7 +197,8 @@ func encodeNumber(f float64) string {
 	return string(b)
 }
 
-// replaceMember puts a value in the place of a body's member; an empty one removes it. The value need not be JSON.
+// replaceMember replaces the value of a body's member, or removes the member if value is empty. The value need not be
+// valid JSON.
 func replaceMember(t *testing.T, body, member, value string) string {
 	t.Helper()
 	var members map[string]json.RawMessage

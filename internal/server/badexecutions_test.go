@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// badExecutions are what an execution may not be, each with what is said of it.
+// badExecutions returns invalid executions, each with the expected fault.
 func badExecutions() map[string]struct{ raw, code, field string } {
 	one := func(members string) string {
 		return `{"user_id":"u","agent_name":"a","status":"success"` + members + `}`
@@ -85,7 +85,7 @@ func badExecutions() map[string]struct{ raw, code, field string } {
 	return tests
 }
 
-// An execution that is refused is named, and takes no other with it, however it came.
+// A rejected execution is listed in the response and does not affect the others, in every format of a request.
 func TestBadExecutions(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

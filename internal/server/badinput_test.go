@@ -15,9 +15,9 @@ import (
 )
 
 // The tests in this file and in badbody_test.go are driven by the table of routes and by the OpenAPI document: a new
-// route, parameter or field is tested without a line here, but that a sample of a good request is wanted for each route.
+// route, parameter or field is tested without a change here, except that each route needs a sample of a valid request.
 
-// world is an API with something in it, and a good request for each route.
+// fixture is an API with some data, and a valid request for each route.
 type fixture struct {
 	*api
 	tokens  map[string]string // of agents a1 and a2
@@ -75,12 +75,12 @@ func newFixture(t testing.TB) *fixture {
 	return w
 }
 
-// sample is a good request for a route by someone who may send it.
+// sample returns a valid request for a route, with a token that may use it.
 func (w *fixture) sample(t testing.TB, r route) request {
 	t.Helper()
 	good, ok := w.samples[r.method+" "+r.pattern]
 	if !ok {
-		t.Fatalf("no sample of a good request to %s %s: add one to newWorld", r.method, r.pattern)
+		t.Fatalf("no sample of a good request to %s %s: add one to newFixture", r.method, r.pattern)
 	}
 	good.method = r.method
 	switch r.access {
@@ -94,7 +94,7 @@ func (w *fixture) sample(t testing.TB, r route) request {
 	return good
 }
 
-// contents sums up all that the database holds that a request could have changed.
+// contents returns a digest of everything in the database that a request could have changed.
 func (w *fixture) contents(t testing.TB) string {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), w.url)
@@ -115,7 +115,7 @@ func (w *fixture) contents(t testing.TB) string {
 	return all.String()
 }
 
-// eachRoute runs a test for each route against one world, which the test must leave as it was.
+// eachRoute runs a test for each route against one fixture, whose data the test must not change.
 func eachRoute(t *testing.T, test func(t *testing.T, w *fixture, r route)) {
 	t.Parallel()
 	w := newFixture(t)
@@ -128,7 +128,7 @@ func eachRoute(t *testing.T, test func(t *testing.T, w *fixture, r route)) {
 	}
 }
 
-// refused sends a request that must be refused with the status, naming the field.
+// refused sends a request and fails the test unless it is rejected with the status and a problem that names the field.
 func (w *fixture) refused(t *testing.T, r request, status int, field string) {
 	t.Helper()
 	p := w.send(t, r).want(status).problem()
@@ -163,7 +163,7 @@ func TestUnknownPaths(t *testing.T) {
 			"/" + strings.Repeat("x", 10_000), path + "/" + strings.Repeat("y", 10_000),
 		} {
 			if strings.HasSuffix(r.pattern, "{user_id}") && strings.HasPrefix(bad, path) && !strings.Contains(bad[len(path):], "/") && !strings.HasSuffix(bad, "%00") {
-				continue // a user may be called so
+				continue // a valid user id
 			}
 			request := good
 			request.path = bad + "?" + query
@@ -189,7 +189,7 @@ func TestBadPathParameters(t *testing.T) {
 		if name == "name" {
 			bad = append(bad, strings.Repeat("x", 129))
 		}
-		if name != "user_id" && name != "name" { // which are anything else
+		if name != "user_id" && name != "name" { // these accept anything else
 			bad = append(bad, "a b", "a/b", "/", "..", ".", "ключ", "-a", "a%b", "*", "'; DROP TABLE agents; --", strings.Repeat("a", 129))
 		}
 		if name != "agent_id" && name != "user_id" && name != "name" {
@@ -202,7 +202,7 @@ func TestBadPathParameters(t *testing.T) {
 			request.path = before + url.PathEscape(id) + after + "?" + query
 			w.refused(t, request, http.StatusBadRequest, name)
 		}
-		if name == "user_id" { // of whom nothing is known is nobody's fault
+		if name == "user_id" { // an unknown user is not an error
 			return
 		}
 		request := w.sample(t, r)
@@ -220,7 +220,7 @@ func TestBadQueryParameters(t *testing.T) {
 			bad := w.sample(t, r)
 			path, own, _ := strings.Cut(bad.path, "?")
 			bad.path = path + "?" + query
-			if values, err := url.ParseQuery(query); err == nil { // what the sample needs besides
+			if values, err := url.ParseQuery(query); err == nil { // add the sample's other parameters
 				for _, pair := range strings.Split(own, "&") {
 					if name, _, _ := strings.Cut(pair, "="); own != "" && !values.Has(name) {
 						bad.path += "&" + pair
@@ -230,7 +230,7 @@ func TestBadQueryParameters(t *testing.T) {
 			return bad
 		}
 		if r.access == exporter {
-			return // the protocol knows no parameters, and says nothing of them
+			return // the protocol does not define query parameters
 		}
 		operation := contract().Paths.Value(r.pattern).GetOperation(r.method)
 		if operation.Responses.Status(http.StatusBadRequest) == nil {
@@ -260,7 +260,7 @@ func TestBadQueryParameters(t *testing.T) {
 	})
 }
 
-// badValues are values that a parameter may not have, by its schema.
+// badValues returns values that a parameter's schema does not allow.
 func badValues(p *openapi3.Parameter) []string {
 	schema := p.Schema.Value
 	bad := []string{"", "\x00", "\xff"}

@@ -9,11 +9,11 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// body is a request's body. What is read of it is taken from the budget of all bodies until it is released. The request
-// keeps its own Body, by whose type net/http knows what became of it.
+// body reads a request's body. The bytes read are taken from the budget of all bodies until release is called.
+// Request.Body itself is not replaced, because net/http depends on its type.
 type body struct {
 	from   io.Reader
-	size   int64 // as the client announced it; -1: it did not
+	size   int64 // Content-Length, or -1 if unknown
 	budget *budget
 	who    share
 	taken  int64
@@ -21,18 +21,18 @@ type body struct {
 	begun  bool
 	ended  bool // all of it was read
 	now    func() time.Time
-	waited time.Duration // for the client to send it: no part of the answer's latency
+	waited time.Duration // time spent waiting for the client; not part of the response's latency
 	busy   *openapi.Problem
-	// mayGrow, if not nil, reports whether a body that begins like this may be larger than maxSmallBody.
+	// mayGrow, if not nil, reports whether a body that begins with these bytes may be larger than maxSmallBody.
 	mayGrow func(begin []byte) bool
 }
 
-// openBody is called once the caller is known.
+// openBody returns a request's body. It is called once the caller is known.
 func (s *Server) openBody(x *exchange) *body {
 	return &body{from: x.r.Body, size: x.r.ContentLength, budget: s.bodies, who: x.share(), now: x.now}
 }
 
-// Read takes what it reads from the budget. It fails with a problem if there is nothing left.
+// Read takes the bytes that it reads from the budget. It returns a problem if the budget is used up.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.pass(p)
 	if n > 0 {
@@ -43,7 +43,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pass is Read for a caller that takes the memory from the budget itself.
+// pass is Read for callers that take the bytes from the budget themselves.
 func (b *body) pass(p []byte) (int, error) {
 	b.begun = true
 	start := b.now()
@@ -63,15 +63,15 @@ func (b *body) take(n int64) error {
 }
 
 const (
-	// firstBuffer is what is set aside for a body of which nothing has come yet.
+	// firstBuffer is the size of the buffer allocated before anything of a body has arrived.
 	firstBuffer = 4 << 10
-	// announcedBuffer is what is set aside at once for a body that was announced, when firstBuffer has come.
+	// announcedBuffer is the maximum allocated at once, after firstBuffer is full, because of a Content-Length.
 	announcedBuffer = 128 << 10
 )
 
-// readAll reads the body to its end, into memory that it takes from the budget before it allocates it.
+// readAll reads the whole body. It takes memory from the budget before allocating it.
 func (b *body) readAll(limit int64) (all []byte, err error) {
-	size := min(limit, firstBuffer-1) + 1 // one more, to find the end
+	size := min(limit, firstBuffer-1) + 1 // one more byte, to detect the end
 	if err := b.take(size); err != nil {
 		return nil, err
 	}
@@ -105,16 +105,16 @@ func (b *body) readAll(limit int64) (all []byte, err error) {
 	}
 }
 
-// grown returns the size of the buffer after one that is full.
+// grown returns the size of the buffer that replaces a full one.
 func (b *body) grown(full, limit int64) int64 {
 	grown := 2 * full
 	if b.mayGrow == nil && b.size > full {
-		grown = max(grown, min(b.size, announcedBuffer)+1) // one more, to find the end
+		grown = max(grown, min(b.size, announcedBuffer)+1) // one more byte, to detect the end
 	}
 	return min(grown, limit+1)
 }
 
-// release gives back what was taken: the request is answered, or what it said is on its way.
+// release gives back what was taken. It is called when the response is sent or the body is no longer needed.
 func (b *body) release() { b.giveBack(b.taken) }
 
 func (b *body) giveBack(n int64) {
@@ -122,7 +122,7 @@ func (b *body) giveBack(n int64) {
 	b.taken -= n
 }
 
-// unread returns how many bytes of the body are still to come; -1: nobody knows.
+// unread returns the number of bytes of the body that are not yet read, or -1 if it is unknown.
 func (b *body) unread(r *http.Request) int64 {
 	switch {
 	case b.ended || r.ContentLength == 0:

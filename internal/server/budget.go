@@ -8,34 +8,34 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// budget limits how many bytes are held in memory at a time: in total, and by share. It is safe for concurrent use.
+// budget limits the number of bytes held in memory at a time, in total and by share. It is safe for concurrent use.
 type budget struct {
 	total int64
 
 	mu     sync.Mutex
 	used   int64
-	shares map[share]int64 // only those that use some
+	shares map[share]int64 // bytes in use by share; without zeros
 }
 
-// share is a part of a budget that one caller, or all callers of a kind, may not exceed, so that none of them can take
-// what the others need.
+// share identifies the part of a budget that one caller, or all callers of a kind, may use, so that none can exhaust
+// the budget for the others.
 type share struct {
 	kind  audience
-	agent string // or the enrolment token's fingerprint; empty: all of the kind together
+	agent string // agent id or enrollment token's fingerprint; if empty, all callers of the kind together
 }
 
 // audience is a kind of caller.
 type audience uint8
 
 const (
-	audienceOther  audience = iota // administrators, and routes that are open to all
+	audienceOther  audience = iota // administrators, and callers of open routes
 	audienceAgent                  // agents
-	audienceEnrol                  // the enrolment token
+	audienceEnrol                  // the enrollment token
 	audienceIngest                 // the ingest token
 	audienceReport                 // Kubernetes ServiceAccounts
 )
 
-// What is held at a time unless Options say otherwise.
+// Default budgets in bytes.
 const (
 	DefaultBodyMemory   int64 = 256 << 20
 	DefaultAnswerMemory int64 = 64 << 20
@@ -48,22 +48,22 @@ func orDefault(bytes, otherwise int64) int64 {
 	return bytes
 }
 
-// What callers may use of a budget.
+// Limits of the shares of a budget.
 const (
 	maxAgentShare = 4 << 20  // bytes of one agent
-	maxEnrolShare = 16 << 20 // bytes of all who enrol
+	maxEnrolShare = 16 << 20 // bytes of all enrollments together
 )
 
 func newBudget(bytes int64) *budget { return &budget{total: bytes, shares: map[share]int64{}} }
 
 var (
 	errBusy = newProblem(http.StatusServiceUnavailable, "busy", "", "too much is being transferred at once; try again later")
-	// errShareUsed is the caller's own doing, and no failure of the service.
+	// errShareUsed is returned when the caller's own requests use up its share. It is the caller's fault, hence a 429.
 	errShareUsed = newProblem(http.StatusTooManyRequests, "busy", "",
 		"too much of yours is being transferred at once; finish what is under way, then try again")
 )
 
-// limit returns how much of the budget the callers of a kind may use together. Some is always left for the others.
+// limit returns how many bytes of the budget all callers of a kind may use together.
 func (b *budget) limit(kind audience) int64 {
 	switch kind {
 	case audienceAgent:
@@ -79,7 +79,7 @@ func (b *budget) limit(kind audience) int64 {
 	}
 }
 
-// own returns how much of the budget one caller of a kind may use.
+// own returns how many bytes of the budget one caller of a kind may use.
 func (b *budget) own(kind audience) int64 {
 	if kind == audienceEnrol {
 		return b.limit(kind) / 2
@@ -87,7 +87,7 @@ func (b *budget) own(kind audience) int64 {
 	return min(maxAgentShare, b.total/2)
 }
 
-// take takes n bytes for the caller, all of them or none. It returns the problem to answer with if there are not enough.
+// take takes n bytes for the caller, all of them or none. If too few are left it returns the problem to respond with.
 func (b *budget) take(who share, n int64) *openapi.Problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +106,7 @@ func (b *budget) take(who share, n int64) *openapi.Problem {
 	return nil
 }
 
-// give gives back n bytes that were taken.
+// give returns n bytes to the budget.
 func (b *budget) give(who share, n int64) {
 	if n == 0 {
 		return
@@ -126,7 +126,7 @@ func (b *budget) reduce(who share, n int64) {
 	}
 }
 
-// share returns whose part of a budget the request uses.
+// share returns the share of a budget that the request uses.
 func (x *exchange) share() share {
 	switch {
 	case x.caller.agent.ID() != "":

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestBodiesHaveABudget has all of it taken by others: every way in says so, and takes again once there is room.
+// While the budget of bodies is exhausted, every endpoint that reads a body responds that the server is busy.
+// Afterwards it accepts bodies again.
 func TestBodiesHaveABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -38,7 +39,7 @@ func TestBodiesHaveABudget(t *testing.T) {
 	}
 }
 
-// inUse returns how many bytes are taken.
+// inUse returns the number of bytes taken.
 func (b *budget) inUse() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

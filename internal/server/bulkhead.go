@@ -11,7 +11,7 @@ import (
 const (
 	// readsWithin is how long a read waits for its turn.
 	readsWithin = 5 * time.Second
-	// defaultShare is how many of a kind there may be at once where the pool's size is not known.
+	// defaultShare is the number of reads of a kind at a time if the pool's size is unknown.
 	defaultShare = 5
 )
 
@@ -20,11 +20,11 @@ var errReadsBusy = &fault.Error{
 	Detail: "the database connections for administrators' reads and reports are all in use; try again later",
 }
 
-// isRead reports whether a route is one of those that share a third of the pool, so that however long the database takes for them
-// the rest is left for enrolments, deployments, polls and status reports. Each takes one connection at a time.
+// isRead reports whether a route is one of the reads that share a third of the pool. However slow they are, the other
+// connections are left for enrollments, deployments, polls and status reports. Each read uses one connection at a time.
 func (r route) isRead() bool {
 	switch r.pattern {
-	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml": // ask the database for nothing, or by a connection of their own
+	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml": // no query, or one on a separate connection
 		return false
 	case "/api/admin/users/{user_id}":
 		return true
@@ -38,13 +38,13 @@ func (r route) isRead() bool {
 	return false
 }
 
-// poolShare returns how many connections of a pool reads may hold at once, and as many those that read for polls: a third
-// each, so that writes always find one.
-func poolShare(limiter int32) int {
-	if limiter <= 0 {
+// poolShare returns how many connections of a pool administrators' reads may hold at once. The reads of polls may hold
+// the same number: a third each, so that writes always find one.
+func poolShare(conns int32) int {
+	if conns <= 0 {
 		return defaultShare
 	}
-	return max(int(limiter)/3, 1)
+	return max(int(conns)/3, 1)
 }
 
 // enterReads waits for a read's turn.

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestBlockedReadsLeaveConnections has administrators' reads wait for a lock, more than the pool has connections.
+// More administrators' reads than the pool has connections wait for a lock, and yet other requests find a connection.
 func TestBlockedReadsLeaveConnections(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

@@ -28,7 +28,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// listen serves a handler as NewHTTPServer would, on an address of its own. change may shorten its timeouts.
+// listen serves a handler with connections.NewServer and returns its address. change may shorten its timeouts.
 func listen(t *testing.T, handler http.Handler, opts connections.ServerOptions, change func(*http.Server)) (address string) {
 	t.Helper()
 	opts.Log = zap.NewNop()
@@ -63,7 +63,7 @@ func listen(t *testing.T, handler http.Handler, opts connections.ServerOptions, 
 	return listener.Addr().String()
 }
 
-// exchangeRaw sends bytes over a connection of its own and returns all that comes until it is closed.
+// exchangeRaw sends bytes over a new connection and returns all that it receives until the server closes it.
 func exchangeRaw(t *testing.T, address, sent string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -118,7 +118,7 @@ func TestTruncatedBodies(t *testing.T) {
 	}
 }
 
-// A held poll outlives the server's timeouts, which it would take for a client that went away.
+// A held poll outlives the server's timeouts, which would otherwise look like a disconnected client.
 func TestWaitOutlivesTheReadTimeout(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -129,7 +129,7 @@ func TestWaitOutlivesTheReadTimeout(t *testing.T) {
 	}
 }
 
-// poll sends a1's poll over a connection of its own, and returns the answer's status.
+// poll sends a1's poll over a new connection and returns the response's status.
 func poll(t *testing.T, address, token, tag, wait string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/api/deployments/pending/a1?wait="+wait, nil)
@@ -149,7 +149,7 @@ func poll(t *testing.T, address, token, tag, wait string) int {
 	return resp.StatusCode
 }
 
-// A poll is held no longer than the operator allows, and its end is an answer like any other.
+// A poll is held no longer than the operator's limit, and then gets an ordinary response.
 func TestPollsAreHeldUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []time.Duration{0, 200 * time.Millisecond} {
@@ -168,7 +168,8 @@ func TestPollsAreHeldUpToTheLimit(t *testing.T) {
 	}
 }
 
-// Proxies must be the first to close an idle connection: one that we close may have a request on its way.
+// Proxies must close idle connections before the server does, since one that the server closes may have a request under
+// way.
 func TestIdleConnectionsOutliveThoseOfProxies(t *testing.T) {
 	t.Parallel()
 	s, err := connections.NewServer(http.NotFoundHandler(), connections.ServerOptions{Log: zap.NewNop(), Now: time.Now})
@@ -227,8 +228,8 @@ func TestConnectionMaxAge(t *testing.T) {
 	}
 }
 
-// A replica that leaves closes kept connections with its answers, those to requests that came before included: a poll may have
-// been held. A request that came on a connection that was just being closed would fail.
+// A replica that shuts down closes kept-alive connections with its responses, including those to requests received
+// before, such as held polls. Otherwise a request sent on a connection that is just being closed would fail.
 func TestShutdownClosesConnections(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// listenLimited serves a handler over limited connections. Nobody's time runs out unless Run runs.
+// listenLimited serves a handler over limited connections. Connections do not expire unless the caller runs Run.
 func listenLimited(t *testing.T, handler http.Handler, limits connections.Limits) (*connections.Limiter, string) {
 	t.Helper()
 	limits.Now = time.Now
@@ -29,13 +29,13 @@ func listenLimited(t *testing.T, handler http.Handler, limits connections.Limits
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(limiter.Listener(listener)) // Close ends it
+		_ = server.Serve(limiter.Listener(listener)) // returns after Close
 	}()
 	t.Cleanup(func() { _ = server.Close(); <-done })
 	return limiter, listener.Addr().String()
 }
 
-// kept is a connection that is kept.
+// kept is a kept-alive connection.
 type kept struct {
 	net.Conn
 	reader *bufio.Reader
@@ -54,7 +54,7 @@ func dial(t *testing.T, address string) *kept {
 	return &kept{conn, bufio.NewReader(conn)}
 }
 
-// get asks for a path and returns the status; 0 if the connection was closed.
+// get requests a path and returns the status, or 0 if the connection was closed.
 func (k *kept) get(path, token string) int {
 	if _, err := io.WriteString(k, "GET "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token+"\r\n\r\n"); err != nil {
 		return 0
@@ -82,8 +82,7 @@ func awaitSample(t *testing.T, c *connections.Limiter, what string, ok func(unau
 	}
 }
 
-// TestUnauthenticatedConnectionsAreShedFirst opens many more connections than there may be: known callers keep theirs, and
-// new ones are answered.
+// When many more connections than the limit are opened, known callers keep theirs and new ones get responses.
 func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -100,7 +99,7 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	}
 	for i := range 3 * limit {
 		c := dial(t, address)
-		if i%2 == 0 { // the others say nothing at all
+		if i%2 == 0 { // the others send nothing
 			if got := c.get("/livez", ""); got != http.StatusOK {
 				t.Fatalf("connection %d: got %d", i, got)
 			}
@@ -122,14 +121,14 @@ func TestUnauthenticatedConnectionsAreShedFirst(t *testing.T) {
 	}
 }
 
-// TestOldestIdleConnectionIsShed fills all places with known callers, of whom the one that has been idle for longest goes.
+// When known callers use up the limit, the connection that has been idle longest is closed.
 func TestOldestIdleConnectionIsShed(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
 	const limit = 4
 	limiter, address := listenLimited(t, a, connections.Limits{Max: limit})
-	run(t, limiter.Run) // whose clock tells which is the oldest
+	run(t, limiter.Run) // advances the clock by which idle times are compared
 	var agents []*kept
 	for range limit {
 		agent := dial(t, address)
@@ -166,7 +165,7 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 	}
 }
 
-// TestHeldPollsAreNotShed leaves no place but those of held polls: a new connection is closed, and they go on.
+// When held polls use up the limit, a new connection is closed and the polls continue.
 func TestHeldPollsAreNotShed(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -194,7 +193,7 @@ func TestHeldPollsAreNotShed(t *testing.T) {
 	}
 }
 
-// TestUnauthenticatedConnectionsExpire closes those on which nobody authenticates in time, and no others.
+// Connections that are not authenticated in time are closed, and no others.
 func TestUnauthenticatedConnectionsExpire(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -219,7 +218,7 @@ func TestUnauthenticatedConnectionsExpire(t *testing.T) {
 	}
 }
 
-// TestConnectionsOfTrustedProxiesStay keeps those of a proxy, on which no token came yet.
+// A trusted proxy's connection does not expire, even if no token was sent on it yet.
 func TestConnectionsOfTrustedProxiesStay(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -241,7 +240,7 @@ func TestConnectionsOfTrustedProxiesStay(t *testing.T) {
 	}
 }
 
-// dialFrom dials from an address of the loopback network.
+// dialFrom dials from the given address of the loopback network.
 func dialFrom(t *testing.T, from, address string) *kept {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
@@ -259,8 +258,8 @@ func dialFrom(t *testing.T, from, address string) *kept {
 const unfinished = "POST /api/deployments/0192aaaa-0000-7000-8000-000000000000/status HTTP/1.1\r\nHost: x\r\n" +
 	"Content-Type: application/json\r\nContent-Length: 60\r\nAuthorization: Bearer "
 
-// TestConnectionsPerTokenAreLimited has one agent open more connections than there may be, each kept at work by a body
-// whose end does not come: other agents' new connections are served.
+// One agent opens more connections than the limit, each kept active by an unfinished body. Other agents' new
+// connections are still served.
 func TestConnectionsPerTokenAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -283,7 +282,7 @@ func TestConnectionsPerTokenAreLimited(t *testing.T) {
 	}
 }
 
-// TestConnectionsPerNetworkAreLimited does the same with a token for each connection, from one network.
+// TestConnectionsPerNetworkAreLimited does the same from one network with a different token for each connection.
 func TestConnectionsPerNetworkAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -310,8 +309,8 @@ func TestConnectionsPerNetworkAreLimited(t *testing.T) {
 	}
 }
 
-// TestNewConnectionsGetTimeForARequest opens many connections from one network, without a word, after one of another: that
-// is not closed before its client had the time to ask.
+// While one network opens many connections without sending anything, a new connection of another network is not closed
+// before its client had time to send a request.
 func TestNewConnectionsGetTimeForARequest(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -331,8 +330,8 @@ func TestNewConnectionsGetTimeForARequest(t *testing.T) {
 	}
 }
 
-// TestNewConnectionsAmongAuthenticatedIdleOnes fills all places with idle connections of known callers: two new ones that come
-// together are both served, and neither takes the other's place.
+// When idle connections of known callers use up the limit, two new ones opened together are both served: neither
+// displaces the other.
 func TestNewConnectionsAmongAuthenticatedIdleOnes(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

@@ -27,8 +27,7 @@ func readCostQuery(x *exchange) (execution.CostQuery, error) {
 	return req, q.done()
 }
 
-// timeZone reads the name of a zone; UTC where it is left out. This machine's own zone, which Go calls Local, is nobody's
-// affair.
+// timeZone reads the name of a time zone, which defaults to UTC. It rejects Local, Go's name for the server's own zone.
 func (q *query) timeZone(name string) string {
 	zone, given := q.text(name)
 	if !given {
@@ -76,7 +75,7 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
 }
 
-// inCurrency adds the cost in the display currency by the rate of the day that ends then.
+// inCurrency adds the cost in the display currency, at the rate of the day that ends at end.
 func (s *Server) inCurrency(spend openapi.Spend, end time.Time) openapi.Spend {
 	in := s.currency.show(spend.CostUSD, end)
 	spend.Cost, spend.Currency, spend.RateDate = in.cost, in.currency, in.rateDate
@@ -92,7 +91,7 @@ func spendOf(s execution.Spend) openapi.Spend {
 	}
 }
 
-// costOf is null where nothing has a price or usage is unknown: that is not the same as costing nothing.
+// costOf returns a cost, or nil (null) if no usage is priced or usage is unknown, which is not a cost of zero.
 func costOf(nanoUSD, unpriced int64, v execution.Evidence) *openapi.USD {
 	known, ok := execution.KnownCost(nanoUSD, unpriced, v)
 	if !ok {
@@ -101,7 +100,7 @@ func costOf(nanoUSD, unpriced int64, v execution.Evidence) *openapi.USD {
 	return new(openapi.USD(known))
 }
 
-// chargeOf is null where providers told of none.
+// chargeOf returns an amount reported by providers, or nil (null) if there is none.
 func chargeOf(nanoUSD int64) *openapi.USD {
 	if nanoUSD == 0 {
 		return nil

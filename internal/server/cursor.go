@@ -16,22 +16,22 @@ const (
 	maxCursor     = 1024
 )
 
-// list is a list with the filters it is read through. A cursor belongs to exactly one.
+// list is a list together with its filters. A cursor is valid for exactly one.
 type list struct {
 	name    string
 	filters []string
 }
 
-// cursor says where the page after position begins: a version, a checksum over the list and the position, and the
-// position. The checksum keeps no secret. It is there so that a cursor which was cut, altered or taken from another list is
-// refused instead of giving wrong pages.
+// cursor returns the cursor of the page that follows position. It consists of a version, a checksum over the list and
+// the position, and the position. The checksum is not secret: it is there to reject cursors that were truncated,
+// altered or taken from another list, instead of returning wrong pages.
 func (l list) cursor(position string) string {
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{l.name, position}, l.filters...), "\x00")))
 	raw := append([]byte{cursorVersion}, sum[:cursorSum]...)
 	return base64.RawURLEncoding.EncodeToString(append(raw, position...))
 }
 
-// position reads a cursor that this list gave.
+// position decodes a cursor that this list returned.
 func (l list) position(cursor string) (string, error) {
 	if len(cursor) <= maxCursor {
 		raw, err := base64.RawURLEncoding.DecodeString(cursor)
@@ -46,7 +46,7 @@ func (l list) position(cursor string) (string, error) {
 
 var errCursor = badRequest("invalid_cursor", "cursor", "is not a cursor that this list gave with these filters")
 
-// afterAgent reads the cursor of a list of agents: where to go on after. Empty: from the start.
+// afterAgent decodes the cursor of a list of agents. It returns the id to continue after, or "" for the first page.
 func (l list) afterAgent(cursor string, given bool) (string, error) {
 	if !given {
 		return "", nil
@@ -58,7 +58,7 @@ func (l list) afterAgent(cursor string, given bool) (string, error) {
 	return id, nil
 }
 
-// beforeID reads the cursor of a list that runs from the newest id.
+// beforeID decodes the cursor of a list that begins with the newest id.
 func (l list) beforeID(cursor string, given bool) (uuid.UUID, error) {
 	if !given {
 		return uuid.Max, nil

@@ -33,7 +33,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// A cursor is accepted only if it is, byte for byte, one that the list gives.
+// A cursor is accepted only if it is, byte for byte, one that the list returns.
 func FuzzCursor(f *testing.F) {
 	l := list{"agents", []string{"", "a=b"}}
 	good := l.cursor("a1")

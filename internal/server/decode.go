@@ -21,24 +21,23 @@ import (
 
 const (
 	maxBody      = 1 << 20  // bytes of a JSON body
-	maxSmallBody = 64 << 10 // bytes of one that needs no more
+	maxSmallBody = 64 << 10 // bytes of a JSON body that is always small
 	maxDepth     = 64       // of nested arrays and objects
 
-	// Numbers must fit PostgreSQL's numeric, which jsonb uses. No one means more than a float64 holds. And numeric
-	// prints in full: 1e300 would come back as 301 digits, so what a body would grow by is bounded too.
+	// Numbers must fit a float64 and PostgreSQL's numeric, which jsonb uses. PostgreSQL prints numerics in full: 1e300
+	// would come back as 301 digits, so the growth of a body is limited too.
 	maxNumber   = 1024 // bytes as written
 	maxExponent = 400
 	maxGrowth   = 256 << 10 // bytes
 )
 
-// decode reads the request's body, a JSON object, into what into points to. It refuses whatever it does not know, and
-// what PostgreSQL could not store. Null stands for nothing: only inside the opaque members, whose content is the
-// caller's own, may it occur.
+// decode reads the request's body, a JSON object, into the value that into points to. It rejects unknown members and
+// values that PostgreSQL cannot store. It also rejects null, except inside the opaque members, which callers define.
 func (x *exchange) decode(into any, opaque ...string) error {
 	return x.decodeUpTo(maxBody, into, opaque...)
 }
 
-// decodeUpTo is decode with another limit.
+// decodeUpTo is decode with another size limit.
 func (x *exchange) decodeUpTo(limit int64, into any, opaque ...string) error {
 	body, _, err := x.readBody(limit, "application/json")
 	if err != nil {
@@ -47,9 +46,9 @@ func (x *exchange) decodeUpTo(limit int64, into any, opaque ...string) error {
 	return decodeJSON(body, into, opaque...)
 }
 
-// refuseBody accepts a body that says nothing: none at all, or an empty object.
+// refuseBody returns an error unless the body is missing or an empty object.
 func (x *exchange) refuseBody() error {
-	const enough = 16 // bytes, to tell
+	const enough = 16 // bytes, to recognize an empty object
 	body, err := io.ReadAll(io.LimitReader(x.body, enough))
 	if said := string(bytes.TrimSpace(body)); err != nil || len(body) == enough || said != "" && said != "{}" {
 		return badRequest("unexpected_body", "", "this request has no body")
@@ -57,7 +56,7 @@ func (x *exchange) refuseBody() error {
 	return nil
 }
 
-// readBody reads the request's body whole, and says which of the media types it has.
+// readBody reads the request's whole body and returns which of the media types it has.
 func (x *exchange) readBody(limit int64, mediaTypes ...string) (body []byte, mediaType string, err error) {
 	mediaType, err = checkMediaType(x.r.Header, mediaTypes...)
 	if err != nil {
@@ -79,7 +78,7 @@ func (x *exchange) readAll(limit int64) ([]byte, error) {
 	return all, nil
 }
 
-// brokenBody says why a body could not be read to its end.
+// brokenBody returns the problem to respond with if a body could not be read to its end.
 func brokenBody(err error) error {
 	var problem *openapi.Problem
 	switch {
@@ -95,7 +94,8 @@ func errTooLarge(limit int64) error {
 	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
 }
 
-// checkMediaType wants one of the content types, in UTF-8 if it says, and not compressed.
+// checkMediaType returns an error unless the body has one of the media types, is not compressed, and has no charset
+// other than UTF-8.
 func checkMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
@@ -124,13 +124,13 @@ func decodeJSON(body []byte, into any, opaque ...string) error {
 	if errors.As(err, &fault) {
 		return semanticProblem(fault)
 	}
-	if err != nil { // checkJSON lets nothing through that is not JSON
+	if err != nil { // cannot happen: checkJSON rejects invalid JSON
 		return badRequest("malformed_json", "", "the body cannot be read")
 	}
 	return nil
 }
 
-// checkJSON finds the first thing wrong with a body that does not depend on what it is read into.
+// checkJSON returns the first fault of a body that does not depend on the type it is decoded into.
 func checkJSON(body []byte, opaque []string) error {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return badRequest("malformed_json", "", "the body is empty; it must be a JSON object")
@@ -158,12 +158,12 @@ func checkJSON(body []byte, opaque []string) error {
 	}
 }
 
-// checker looks at a body's tokens, one after the other.
+// checker checks a body's tokens one by one.
 type checker struct {
-	d          *jsontext.Decoder // that just read the token
+	d          *jsontext.Decoder // the decoder that read the token
 	opaque     []string
-	mayHaveNUL bool // seldom, and only then are strings worth a look
-	growth     int  // what the numbers so far would grow by
+	mayHaveNUL bool // if false, as usual, strings need no check
+	growth     int  // digits that the numbers so far would grow by
 }
 
 func (c *checker) check(token jsontext.Token) error {
@@ -187,8 +187,8 @@ func (c *checker) check(token jsontext.Token) error {
 	return nil
 }
 
-// storable says whether a JSON number fits both a float64 and PostgreSQL's numeric, and by how many digits it would
-// grow there.
+// storable reports whether a JSON number fits both a float64 and PostgreSQL's numeric, and returns the number of digits
+// by which it may grow there.
 func storable(number string) (growth int, ok bool) {
 	if len(number) > maxNumber {
 		return 0, false
@@ -213,7 +213,7 @@ func syntaxProblem(err error) *openapi.Problem {
 	switch {
 	case errors.Is(fault.Err, jsontext.ErrDuplicateName):
 		return badRequest("duplicate_field", field, "is there twice")
-	case fault.Err.Error() == "invalid UTF-8": // the library exports no name for it
+	case fault.Err.Error() == "invalid UTF-8": // the library does not export this error
 		return badRequest("invalid_utf8", field, "must be valid UTF-8")
 	default:
 		return badRequest("malformed_json", field, "this is not JSON: %s at byte %d", clip(fault.Err.Error()), fault.ByteOffset)
@@ -232,7 +232,7 @@ func semanticProblem(fault *json.SemanticError) *openapi.Problem {
 	}
 }
 
-// nameOf says in JSON's words what a field of the type holds.
+// nameOf describes the JSON value that a field of the type holds.
 func nameOf(t reflect.Type) string {
 	if t == reflect.TypeFor[time.Time]() {
 		return "a time as in RFC 3339, such as 2006-01-02T15:04:05Z"
@@ -256,7 +256,7 @@ func nameOf(t reflect.Type) string {
 	}
 }
 
-// fieldPath writes a JSON pointer as people do: /spec/steps/0/run is spec.steps[0].run.
+// fieldPath formats a JSON pointer for people: /spec/steps/0/run becomes spec.steps[0].run.
 func fieldPath(pointer jsontext.Pointer) string {
 	var path strings.Builder
 	for token := range pointer.Tokens() {

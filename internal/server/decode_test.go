@@ -23,7 +23,7 @@ func TestStorableNumbers(t *testing.T) {
 	}
 }
 
-// What the caller's own part of a body may be, beside everything that badbody_test.go refuses.
+// What the opaque members of a body may contain, in addition to the cases of badbody_test.go.
 func TestOpaqueMembers(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ spec, code, field string }{
@@ -55,7 +55,7 @@ func TestOpaqueMembers(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is JSON that PostgreSQL takes; whatever is refused is refused in words.
+// Every accepted body is JSON that PostgreSQL can store, and every rejected one gets a complete problem.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"agent_ids":["a"],"selector":"a=b","name":"n","spec":{"a":[1,2.5e10,null,true,"x"]},"max_attempts":3,"lease_seconds":300}`,

@@ -69,8 +69,8 @@ func isVisible(s string) bool {
 	return true
 }
 
-// requestHash is the same for requests that mean the same: blanks, the order of members and the spelling of strings do
-// not count. Numbers count as written, since a float64 does not tell all of them apart.
+// requestHash returns a hash that is equal for equivalent requests: it ignores whitespace, the order of members and the
+// escaping of strings. Numbers are hashed as written, since a float64 cannot distinguish all of them.
 func requestHash(x *exchange, body []byte) ([sha256.Size]byte, error) {
 	canonical := jsontext.Value(body)
 	err := canonical.Canonicalize(jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
@@ -125,13 +125,13 @@ func checkAgentIDs(ids []string) error {
 	return nil
 }
 
-// createdDeployments is the answer to a create. group is nil if the answer was given before.
+// createdDeployments is the response to a create request. group is nil if the request was a repetition.
 type createdDeployments struct {
 	content
 	group *fleet.CreatedGroup
 }
 
-// createDeployments answers with bytes, since a repeated request is given the first one's.
+// createDeployments returns an encoded response, since a repeated request gets the bytes of the first response.
 func (s *Server) createDeployments(ctx context.Context, req orderRequest) (createdDeployments, error) {
 	var created *fleet.CreatedGroup
 	body, err := s.deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
@@ -226,7 +226,7 @@ func (s *Server) cancelDeployment(ctx context.Context, id uuid.UUID) (openapi.De
 	return deploymentOf(d), nil
 }
 
-// orGroup returns err, or an error that says so if no deployment was found because the id is that of a group.
+// orGroup returns err or, if no deployment was found and the id is that of a group, an error with that hint.
 func (s *Server) orGroup(ctx context.Context, id uuid.UUID, err error) error {
 	if !errors.Is(err, fleet.ErrDeploymentNotFound) {
 		return err

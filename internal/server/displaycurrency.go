@@ -9,13 +9,13 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// DisplayCurrency is what amounts are shown in beside USD.
+// DisplayCurrency is the currency in which amounts are shown in addition to USD. If Code is empty there is none.
 type DisplayCurrency struct {
 	Code  string
-	Rates func() currency.Rates // those in force
+	Rates func() currency.Rates // the rates in force
 }
 
-// ofReport returns what reports show costs in.
+// ofReport returns the currency in which reports show costs, with the rates in force.
 func (d DisplayCurrency) ofReport() report.Currency {
 	if d.Code == "" {
 		return report.Currency{}
@@ -23,19 +23,19 @@ func (d DisplayCurrency) ofReport() report.Currency {
 	return report.Currency{Code: d.Code, Rates: d.Rates()}
 }
 
-// shown is an amount in the display currency; all zero where there is none, or no rate yet.
+// shown is an amount in the display currency. It is zero if there is no display currency, or no rate yet.
 type shown struct {
 	cost     *openapi.USD
 	currency string
 	rateDate string
 }
 
-// show converts a cost by the rate of the last day of a window.
+// show converts a cost at the rate of the last day of a window that ends at end.
 func (d DisplayCurrency) show(costUSD *openapi.USD, end time.Time) shown {
 	return d.showOn(costUSD, end.UTC().Add(-1).Truncate(execution.DayWide))
 }
 
-// showOn converts a cost by the rate of a day.
+// showOn converts a cost at the rate of a day.
 func (d DisplayCurrency) showOn(costUSD *openapi.USD, day time.Time) shown {
 	if d.Code == "" || costUSD == nil {
 		return shown{}

@@ -1,7 +1,7 @@
-// Package server is the REST contract over HTTP: routes, who may call them, decoding, and the one place where errors
-// become problem documents.
+// Package server implements the REST API over HTTP: routes, access, decoding, and the one place where errors become
+// problem documents.
 //
-// A route's endpoint is three things: what reads its request off the wire, a typed function that does the work, and the
-// status of its answer. Endpoints know neither headers nor bodies, readers know no stores. What the API needs of the
-// world is in ports.go; rules of the domain live in internal/fleet and internal/report, not here.
+// A route's handler has three parts: a reader that decodes the request, a typed endpoint that does the work, and the
+// status of the response. Endpoints see neither headers nor bodies; readers do not access stores. The interfaces that
+// the API needs are in ports.go. Domain rules are in internal/fleet and internal/report.
 package server

@@ -8,27 +8,27 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// A request is often answered before its body is read: it has no token, or the body is too large. If the connection is then
-// closed while the client still sends, the kernel resets it, and the client takes that for a broken network and sends all
-// of it again. So the answer is sent at once, and what still comes is read and dropped for a while. Reading must not become
-// a way to keep a replica busy: it is limited in time, in number, and in bytes a second.
+// A request is often answered before its body is read, for example if it has no token or the body is too large. If the
+// connection were closed while the client still sends, the kernel would reset it, and the client would see a network
+// error and send everything again. So the response is sent at once, and the rest of the body is read and discarded for
+// a while. To keep this from tying up a replica, it is limited in time, in number, and in bytes per second.
 const (
-	drainWithin           = 5 * time.Second // of a caller that is known
+	drainWithin           = 5 * time.Second // for known callers
 	drainWithinElse       = 2 * time.Second
-	maxDrains             = 16 // at once, of callers that are known, and as many of others
+	maxDrains             = 16 // at a time for known callers, and the same number for others
 	maxDrainRate          = 256 << 20
 	drainBuffer           = 32 << 10
-	drainBurst            = 50 * time.Millisecond // of what the rate allows
-	maxLeftover     int64 = 256 << 10             // bytes that net/http reads itself, and keeps the connection
+	drainBurst            = 50 * time.Millisecond // allowed lead over the rate
+	maxLeftover     int64 = 256 << 10             // bytes that net/http reads itself, keeping the connection
 )
 
-// drains reads what is left of bodies.
+// drains reads and discards the rest of request bodies.
 type drains struct {
 	known, unknown chan struct{}
 	buffers        sync.Pool
 
 	mu   sync.Mutex
-	free time.Time // when what was read so far is within the rate
+	free time.Time // when the bytes read so far are within the rate
 }
 
 func newDrains() *drains {
@@ -38,7 +38,7 @@ func newDrains() *drains {
 	}
 }
 
-// drain sends the answer of an exchange and reads what is left of its body, for as long as that is allowed.
+// drain sends the response of an exchange and reads the rest of its body, within the limits.
 func (d *drains) drain(x *exchange) {
 	control := http.NewResponseController(x.ResponseWriter)
 	if control.Flush() != nil {
@@ -72,7 +72,7 @@ func (d *drains) drain(x *exchange) {
 	}
 }
 
-// pace returns how long to wait before more is read, for all drains together to keep to the rate.
+// pace returns how long to wait before reading more, so that all drains together stay within the rate.
 func (d *drains) pace(n int, now time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -83,7 +83,7 @@ func (d *drains) pace(n int, now time.Time) time.Duration {
 	return d.free.Sub(now) - drainBurst
 }
 
-// leavesBody reports whether more of the body is left than net/http would read.
+// leavesBody reports whether more of the body is unread than net/http would read itself.
 func (x *exchange) leavesBody() bool {
 	if x.r.ContentLength == 0 || x.r.ProtoMajor != 1 {
 		return false

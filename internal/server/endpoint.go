@@ -14,14 +14,14 @@ import (
 
 const (
 	answerWithin = 10 * time.Second // an endpoint's deadline
-	reportWithin = 30 * time.Second // that of one which computes a report
+	reportWithin = 30 * time.Second // the deadline of an endpoint that computes a report
 )
 
-// handler is what a route does once it is known who asks. An error that it returns is answered as a problem.
+// handler serves a route's requests once the caller is known. An error that it returns is sent as a problem document.
 type handler func(*Server, *exchange) error
 
-// typed makes a handler of what reads a request off the wire and what does the work. The answer, unless it knows how to
-// send itself, is sent as JSON with the status.
+// typed returns a handler that reads a request with read and passes it to do. The response is sent as JSON with the
+// status, unless it is a sender.
 func typed[Req, Resp any](
 	status int, read func(*exchange) (Req, error), do func(*Server, context.Context, Req) (Resp, error),
 ) handler {
@@ -37,7 +37,7 @@ func typedWithin[Req, Resp any](
 		if err != nil {
 			return err
 		}
-		_ = x.extendDeadlines(s.now(), deadline) // where that is not to be had, the server's own timeouts hold
+		_ = x.extendDeadlines(s.now(), deadline) // if unsupported, the server's timeouts apply
 		ctx, cancel := context.WithTimeout(observe.WithAudience(x.r.Context(), x.audience), deadline)
 		defer cancel()
 		leave, err := s.enterTurn(ctx, x)
@@ -53,7 +53,7 @@ func typedWithin[Req, Resp any](
 	}
 }
 
-// sender is an answer that is not simply a JSON document.
+// sender is a response that sends itself, because it is not a plain JSON document.
 type sender interface{ send(x *exchange) error }
 
 func send(x *exchange, status int, resp any) error {
@@ -75,7 +75,7 @@ func sendJSON(x *exchange, status int, resp any) error {
 	return content{status: status, mediaType: "application/json", body: body}.send(x)
 }
 
-// content is an answer that is written already.
+// content is an encoded response.
 type content struct {
 	status    int
 	mediaType string
@@ -100,8 +100,8 @@ func (c content) send(x *exchange) error {
 	return nil
 }
 
-// nothing is a request that says nothing, or the answer 204.
+// nothing is an empty request, or an empty response.
 type nothing struct{}
 
-// readNothing reads a request that cannot be wrong: a probe must not fail for a parameter that some proxy added.
+// readNothing accepts any request: a probe must not fail because a proxy added a parameter.
 func readNothing(*exchange) (nothing, error) { return nothing{}, nil }

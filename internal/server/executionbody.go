@@ -13,12 +13,12 @@ import (
 
 const (
 	maxExecutionBody = 8 << 20 // bytes
-	maxExecutions    = 1000    // of one request
+	maxExecutions    = 1000    // per request
 
 	ndjson = "application/x-ndjson"
 )
 
-// split finds the executions in a body, each of which is judged later and for itself.
+// split returns the executions in a body, undecoded. Each is checked later, independently of the others.
 func split(body []byte, mediaType string) ([][]byte, error) {
 	if mediaType == ndjson {
 		return splitLines(body)
@@ -26,7 +26,7 @@ func split(body []byte, mediaType string) ([][]byte, error) {
 	return splitExecutions(body)
 }
 
-// splitLines finds the executions of an NDJSON body. Blank lines do not count.
+// splitLines returns the executions of an NDJSON body. It ignores blank lines.
 func splitLines(body []byte) ([][]byte, error) {
 	var found [][]byte
 	for line := range bytes.SplitSeq(body, []byte("\n")) {
@@ -44,8 +44,8 @@ func splitLines(body []byte) ([][]byte, error) {
 	return found, nil
 }
 
-// splitExecutions finds the executions of a JSON body: those under executions, or the one that the body is. It judges
-// only what is around them, so that duplicate members and bad UTF-8 within one are that one's fault.
+// splitExecutions returns the executions of a JSON body: the elements of its member executions, or the body itself if
+// it has none. It checks only what surrounds them: duplicate members and invalid UTF-8 within one fail only that one.
 func splitExecutions(body []byte) ([][]byte, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, badRequest("malformed_json", "", "the body is empty; it must be a JSON object")
@@ -60,8 +60,8 @@ func splitExecutions(body []byte) ([][]byte, error) {
 	}
 	var (
 		found  [][]byte
-		listed bool   // there are executions
-		other  string // the first member that is something else
+		listed bool   // the member executions was found
+		other  string // the first other member
 		others bool
 	)
 	for d.PeekKind() == jsontext.KindString {
@@ -123,13 +123,13 @@ func readList(d *jsontext.Decoder, body []byte) ([][]byte, error) {
 			return nil, errTooManyExecutions
 		}
 		end := int(d.InputOffset())
-		found = append(found, body[end-len(value):end]) // what the decoder returns is its own
+		found = append(found, body[end-len(value):end]) // not the decoder's copy
 	}
 	_, err := d.ReadToken()
 	return found, err
 }
 
-// problemOr is the problem that an error is, or that a fault of syntax becomes.
+// problemOr returns the problem that err is, or the one for a syntax error.
 func problemOr(err error) error {
 	var p *openapi.Problem
 	if errors.As(err, &p) {

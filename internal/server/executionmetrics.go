@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// succeeded is what answers to the administrator begin with, beside the figures. Failures are problem documents.
+// succeeded is the status member of successful responses to administrators. Failures are problem documents.
 const succeeded = "success"
 
 func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
@@ -50,7 +50,7 @@ func figuresByName(
 	return converted
 }
 
-// figuresOf writes 0 for the rates and times of no requests: that is what clients of this endpoint have always been told.
+// figuresOf converts figures. Without requests, rates and times are 0, as clients have always expected.
 func figuresOf(f execution.Figures) openapi.ExecutionFigures {
 	return openapi.ExecutionFigures{
 		Count: f.Count, AvgTimeMs: deref(f.Mean), SuccessRate: deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,

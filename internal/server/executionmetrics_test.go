@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// What the product was asked to answer after five requests comes out exactly, with more beside it.
+// After five requests the response includes exactly the figures that the product's specification requires, and others.
 func TestExecutionMetricsFormat(t *testing.T) {
 	t.Parallel()
 	const want = `{
@@ -55,7 +55,7 @@ func TestExecutionMetricsFormat(t *testing.T) {
 	if diff := cmp.Diff(wanted, only(answered, wanted)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	var order []int // of what was asked for, so that people find it
+	var order []int // positions of the specified members, which come first
 	for _, member := range []string{"status", "total_requests", "successful", "failed", "success_rate", "avg_execution_time_ms", "total_tokens_used", "agent_metrics", "timeouts"} {
 		order = append(order, strings.Index(got.Body.String(), `"`+member+`"`))
 	}
@@ -77,7 +77,7 @@ func TestExecutionMetricsFormat(t *testing.T) {
 	}
 }
 
-// only keeps of what was answered the members that are wanted.
+// only returns answered without the members that are not in wanted.
 func only(answered, wanted any) any {
 	members, ok := answered.(map[string]any)
 	if !ok {
@@ -90,7 +90,7 @@ func only(answered, wanted any) any {
 	return kept
 }
 
-// Names are the callers' own; money is exact; nothing is NaN.
+// Clients' names may contain anything, amounts are exact, and nothing is NaN.
 func TestExecutionMetricsEdgeCases(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

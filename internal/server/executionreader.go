@@ -15,9 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// executionReader reads executions off the wire, member by member and straight to where they belong: this is the path
-// that tens of thousands a second take. What agents were given and answered is not decoded at all. It is for one
-// goroutine.
+// executionReader decodes executions member by member, directly into their fields, since it must handle tens of
+// thousands a second. It does not decode agents' input and output at all. It is not safe for concurrent use.
 type executionReader struct {
 	d     *jsontext.Decoder
 	arena arena
@@ -25,20 +24,20 @@ type executionReader struct {
 	reading
 }
 
-// reading is what an executionReader holds of the execution that it reads.
+// reading is the state of an executionReader for the current execution.
 type reading struct {
 	e *execution.Execution
-	// What was given, where leaving it out is not the same as its zero value.
+	// Whether members were present, if a missing one differs from its zero value.
 	hasID, hasTime, hasKind, hasStatus bool
 
-	// lenient is set when an execution is read again because the strict decoder failed. Its decoder lets duplicate
-	// members and bad UTF-8 through, which only payloads and the error message may have.
+	// lenient is set when an execution is read again because the strict decoder failed. The lenient decoder accepts
+	// duplicate members and invalid UTF-8, which only payloads and the error message may contain.
 	lenient bool
 	seen    map[string]bool // the members read so far, if lenient
 	usage   usageReader
 }
 
-// errUnread reports that the decoder failed.
+// errUnread is returned when the decoder failed.
 var errUnread = errors.New("cannot be read")
 
 func newExecutionReader() *executionReader {
@@ -52,14 +51,14 @@ var executionFields = append([]string{
 	"status", "error_message", "trace_id", "span_id", "parent_span_id", "variant",
 }, usageFields...)
 
-// begin has the reader read into an execution.
+// begin resets the reader to read into e.
 func (r *executionReader) begin(e *execution.Execution, lenient bool) {
 	*e = execution.Execution{}
 	r.reading = reading{e: e, lenient: lenient}
 }
 
-// read reads one. The reader is strict: what it does not know, what is there twice, and what PostgreSQL could not store
-// is a fault. It leaves the domain's bounds to the ledger, and what follows from what is there.
+// read decodes one execution. It rejects unknown and duplicate members and values that PostgreSQL cannot store. Domain
+// limits are checked by the ledger; missing values are filled in by Server.complete.
 func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fault {
 	if r.scan(raw, 0, e) == len(raw) {
 		return nil
@@ -67,7 +66,7 @@ func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fa
 	return r.decode(raw, e)
 }
 
-// decode reads one with a decoder, which finds what is wrong with it.
+// decode is read with a JSON decoder, which finds out what is wrong with an execution.
 func (r *executionReader) decode(raw []byte, e *execution.Execution) *execution.Fault {
 	r.begin(e, false)
 	if r.d == nil {
@@ -116,7 +115,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 			return errUnread
 		}
 		end := int(d.InputOffset())
-		name, value = raw[from-len(name):from], raw[end-len(value):end] // what the decoder returns is its own
+		name, value = raw[from-len(name):from], raw[end-len(value):end] // not the decoder's copies
 		bare := unquote(name)
 		if r.lenient {
 			if err := r.checkLenient(string(bare), value); err != nil {
@@ -136,7 +135,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 	return nil
 }
 
-// checkLenient finds what the lenient decoder let through and only payloads and the error message may have.
+// checkLenient rejects what the lenient decoder accepted and only payloads and the error message may contain.
 func (r *executionReader) checkLenient(name string, value jsontext.Value) error {
 	if r.seen[name] {
 		return badRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is there twice")
@@ -155,10 +154,10 @@ func (r *executionReader) checkLenient(name string, value jsontext.Value) error 
 	return nil
 }
 
-// member puts a value where it belongs.
+// member stores a member's value in the execution.
 func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	e := r.e
-	if value[0] == 'n' { // null means that there is none
+	if value[0] == 'n' { // null is the same as missing
 		value = nil
 	}
 	switch string(name) {
@@ -221,7 +220,7 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	return nil
 }
 
-// finish sees to what members have to do with one another.
+// finish checks and fills in what depends on more than one member.
 func (r *executionReader) finish() error {
 	e := r.e
 	switch {
@@ -245,12 +244,12 @@ func (r *executionReader) finish() error {
 	return r.settleUsage()
 }
 
-// explain finds what is wrong with an execution that could not be taken apart. Only what is refused is read twice.
+// explain returns the fault of an execution that could not be decoded. It is called only for rejected executions.
 func explain(raw []byte) error {
 	if err := checkJSON(raw, executionFields); err != nil {
 		return err
 	}
-	return badRequest("malformed_json", "", "this cannot be read") // which checkJSON should have found
+	return badRequest("malformed_json", "", "this cannot be read") // cannot happen: checkJSON finds the fault
 }
 
 func faultOf(err error) *execution.Fault {
@@ -261,7 +260,7 @@ func faultOf(err error) *execution.Fault {
 	return &execution.Fault{Code: p.Code, Field: p.Field, Detail: p.Detail}
 }
 
-// readText reads a string; given, if not nil, notes that it is there.
+// readText reads a string. It sets given, if not nil, when the string is present.
 func readText[T ~string](arena *arena, value jsontext.Value, field string, into *T, given *bool) error {
 	if value == nil {
 		return nil
@@ -277,7 +276,7 @@ func readText[T ~string](arena *arena, value jsontext.Value, field string, into 
 	return nil
 }
 
-// textOf returns what a string says that has no NUL character.
+// textOf returns the contents of a JSON string. It rejects strings with NUL characters.
 func textOf(value jsontext.Value, field string) ([]byte, error) {
 	if value[0] != '"' {
 		return nil, badRequest("invalid_type", field, "must be a string")
@@ -293,7 +292,7 @@ func textOf(value jsontext.Value, field string) ([]byte, error) {
 	return text, nil
 }
 
-// readMessage reads the error message. Characters that cannot be stored become U+FFFD.
+// readMessage reads the error message. It replaces characters that cannot be stored with U+FFFD.
 func readMessage(arena *arena, value jsontext.Value, into *string) error {
 	if value == nil {
 		return nil
@@ -305,12 +304,12 @@ func readMessage(arena *arena, value jsontext.Value, into *string) error {
 	return nil
 }
 
-// unquote returns what a JSON string says, with U+FFFD for what is no UTF-8.
+// unquote returns the contents of a JSON string, with U+FFFD for invalid UTF-8 if it has escapes.
 func unquote(quoted []byte) []byte {
 	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
 		return inner
 	}
-	text, _ := jsontext.AppendUnquote(nil, quoted) // an error only reports bad UTF-8; text is whole all the same
+	text, _ := jsontext.AppendUnquote(nil, quoted) // an error only reports invalid UTF-8; text is complete
 	return text
 }
 
@@ -326,7 +325,7 @@ func readTime(value jsontext.Value, field string, into *time.Time, given *bool) 
 	if err := into.UnmarshalText(text); err != nil { // stricter than time.Parse
 		return badRequest("invalid_field", field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
 	}
-	if into.Unix() < 0 { // and so is never the zero time, which stands for none
+	if into.Unix() < 0 { // also excludes the zero time, which means none
 		return badRequest("too_old", field, "is before 1970")
 	}
 	*into = into.UTC().Truncate(time.Microsecond)
@@ -338,7 +337,7 @@ func readCount(value jsontext.Value, field string, into *int64) error {
 		return nil
 	}
 	n, err := strconv.ParseInt(string(value), 10, 64)
-	if errors.Is(err, strconv.ErrSyntax) && value.Kind() == jsontext.KindNumber { // 10.0 and 1e2 are whole numbers too
+	if errors.Is(err, strconv.ErrSyntax) && value.Kind() == jsontext.KindNumber { // 10.0 and 1e2 are integers too
 		const exact = 1 << 53
 		if float, ferr := strconv.ParseFloat(string(value), 64); ferr != nil || math.Abs(float) >= exact {
 			err = strconv.ErrRange
@@ -357,7 +356,7 @@ func readCount(value jsontext.Value, field string, into *int64) error {
 	return nil
 }
 
-// readMilliseconds keeps them to the microsecond.
+// readMilliseconds reads a duration in milliseconds and rounds it to microseconds.
 func readMilliseconds(value jsontext.Value, field string, into *time.Duration) error {
 	if value == nil {
 		return nil
@@ -373,7 +372,7 @@ func readMilliseconds(value jsontext.Value, field string, into *time.Duration) e
 	return nil
 }
 
-// readHex reads an id of OpenTelemetry's.
+// readHex reads an OpenTelemetry id of a number of hexadecimal digits.
 func readHex(arena *arena, value jsontext.Value, field string, into *string, digits int) error {
 	var text string
 	if err := readText(arena, value, field, &text, nil); err != nil || value == nil {

@@ -20,8 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Whatever comes: what is accepted can be stored, what is refused is refused in words, and the quick scan of payloads
-// agrees with the check that goes token by token.
+// Every accepted execution can be stored, every rejected one gets a complete fault, and scanning agrees with decoding.
 func FuzzExecutions(f *testing.F) {
 	for _, tt := range badExecutions() {
 		if len(tt.raw) < 10_000 {
@@ -51,7 +50,7 @@ func FuzzExecutions(f *testing.F) {
 	})
 }
 
-// readOne reads an execution with a reader of its own.
+// readOne reads an execution with a new reader.
 func readOne(raw []byte) (e execution.Execution, fault *execution.Fault) {
 	fault = newExecutionReader().read(raw, &e)
 	return e, fault
@@ -91,7 +90,7 @@ func checkRead(t *testing.T, reader *executionReader, raw []byte) {
 	}
 }
 
-// checkScan wants a body that is scanned to have the executions and the faults that decoders find in it.
+// checkScan fails the test unless scanning a body, if possible, yields the same executions and faults as decoding it.
 func checkScan(t *testing.T, body []byte) {
 	t.Helper()
 	in := intake{reader: newExecutionReader()}
@@ -121,7 +120,7 @@ func checkScan(t *testing.T, body []byte) {
 	}
 }
 
-// TestSpansBecomeExecutions wants each execution that is a span and can be stored to have its place in its trace.
+// Every execution with a span id that can be stored has a span in the batch.
 func TestSpansBecomeExecutions(t *testing.T) {
 	t.Parallel()
 	const span = `{"user_id":"u","agent_name":"a","status":"success","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b%d"%s}`
@@ -140,7 +139,7 @@ func TestSpansBecomeExecutions(t *testing.T) {
 	}
 }
 
-// batchOf is a request as a busy client sends it: each execution with some 600 bytes of what was asked and answered.
+// batchOf returns a request body like a busy client's: n executions, each with some 600 bytes of input and output.
 func batchOf(n int) []byte {
 	begun := time.Now().UTC().Format(time.RFC3339Nano)
 	list := make([]jsontext.Value, n)
@@ -155,7 +154,7 @@ func batchOf(n int) []byte {
 	return body
 }
 
-// BenchmarkExecutions is what a batch of 100 costs before it is in the ledger: taking it apart, checking it, minting what it lacks.
+// BenchmarkExecutions measures decoding, checking and completing a batch of 100, before it is passed to the ledger.
 func BenchmarkExecutions(b *testing.B) {
 	const n = 100
 	body := batchOf(n)

@@ -13,12 +13,13 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// recordExecutions answers POST /api/executions: 201 once what can be taken is committed, 422 if nothing can.
+// recordExecutions handles POST /api/executions. It responds with 201 once the accepted executions are committed, or
+// 422 if all are rejected.
 func (s *Server) recordExecutions(x *exchange) error {
 	if err := x.noQuery(); err != nil {
 		return err
 	}
-	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // not worth reading
+	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // before reading the body
 		return err
 	}
 	body, mediaType, err := x.readBody(maxExecutionBody, "application/json", ndjson)
@@ -32,7 +33,7 @@ func (s *Server) recordExecutions(x *exchange) error {
 	if err := s.admitExecutions(x, in); err != nil {
 		return err
 	}
-	_ = x.extendDeadlines(s.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
+	_ = x.extendDeadlines(s.now(), answerWithin) // if unsupported, the server's timeouts apply
 	ctx, cancel := context.WithTimeout(x.r.Context(), answerWithin)
 	defer cancel()
 	outcome, err := s.store(ctx, in)
@@ -46,7 +47,8 @@ func (s *Server) recordExecutions(x *exchange) error {
 	return sendJSON(x, status, recordedOf(outcome))
 }
 
-// admitExecutions asks the rate limits: the token's for all that came, those by user and agent for what is to be stored.
+// admitExecutions checks the rate limits: the token's for all received executions, those of users and agents for the
+// ones to be stored.
 func (s *Server) admitExecutions(x *exchange, in intake) error {
 	if s.limits == nil {
 		return nil
@@ -58,7 +60,7 @@ func (s *Server) admitExecutions(x *exchange, in intake) error {
 	return s.admitAll(x, ratelimit.Ingest, demands)
 }
 
-// decodeExecutions reads each execution for itself: one that is malformed never fails another.
+// decodeExecutions decodes each execution independently: a malformed one does not fail the others.
 func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error) {
 	in := intake{reader: newExecutionReader()}
 	in.reader.arena.left = len(body)
@@ -79,13 +81,13 @@ func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error)
 		}
 	}
 	now := s.now().UTC().Truncate(time.Microsecond)
-	bounds := execution.Acceptance{Now: now, Keep: now.Sub(time.Unix(0, 0))} // how long they are kept, only the ledger knows
+	bounds := execution.Acceptance{Now: now, Keep: now.Sub(time.Unix(0, 0))} // only the ledger knows the retention
 	for i := range in.batch.Executions {
 		e := &in.batch.Executions[i]
 		if err := s.complete(e, now); err != nil {
 			return intake{}, err
 		}
-		if e.SpanID != "" && e.Check(bounds) == nil { // what the ledger will refuse had better leave no trace
+		if e.SpanID != "" && e.Check(bounds) == nil { // rejected executions must not leave a span
 			if in.batch.Spans == nil {
 				in.batch.Spans = make([]execution.Span, 0, len(in.batch.Executions)-i)
 			}
@@ -95,7 +97,7 @@ func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error)
 	return in, nil
 }
 
-// complete fills in what the caller left to us.
+// complete sets the fields that the caller left out.
 func (s *Server) complete(e *execution.Execution, now time.Time) error {
 	if e.CreatedAt.IsZero() {
 		e.CreatedAt = now
@@ -116,7 +118,7 @@ func (s *Server) complete(e *execution.Execution, now time.Time) error {
 	return nil
 }
 
-// spanOf is the place that an execution has in its trace, so that others of the trace find it, whichever way they come.
+// spanOf returns an execution's span, which relates it to other executions of its trace, however they are sent.
 func spanOf(e *execution.Execution) execution.Span {
 	return execution.Span{
 		TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID,
@@ -124,7 +126,7 @@ func spanOf(e *execution.Execution) execution.Span {
 	}
 }
 
-// store stores the batch. Rejections come back with the indexes of the request.
+// store stores the batch. The indexes of its rejections are those of the request.
 func (s *Server) store(ctx context.Context, in intake) (execution.Outcome, error) {
 	if len(in.batch.Executions) == 0 {
 		return execution.Outcome{Rejected: in.rejected}, nil

@@ -22,7 +22,7 @@ func (a *api) record(t testing.TB, body string) response {
 	return a.send(t, request{method: "POST", path: "/api/executions", token: ingestToken, body: body})
 }
 
-// recordLines sends them as NDJSON.
+// recordLines sends executions as NDJSON.
 func (a *api) recordLines(t testing.TB, body string) response {
 	t.Helper()
 	return a.send(t, request{method: "POST", path: "/api/executions", token: ingestToken, body: body, contentType: ndjson})
@@ -35,7 +35,7 @@ func (r response) recorded() openapi.RecordedExecutions {
 	return answer
 }
 
-// at is a time that is always taken: a minute ago.
+// at returns a start time that is always accepted: a minute ago.
 func at() time.Time { return time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond) }
 
 func TestEveryFieldOfAnExecution(t *testing.T) {
@@ -70,7 +70,7 @@ func TestEveryFieldOfAnExecution(t *testing.T) {
 	}
 }
 
-// Executions of one trace find one another, and a request counts once, however they came and in whatever order.
+// Executions of one trace are related and counted as one request, in whatever order and requests they are sent.
 func TestExecutionsBecomeSpans(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -91,7 +91,7 @@ func TestExecutionsBecomeSpans(t *testing.T) {
 	if got := m.Metrics; got.TotalRequests != 1 || got.TotalTokensUsed != 5 || a.stored(t) != 3 {
 		t.Errorf("got %+v, want one request", got)
 	}
-	// One that is refused leaves no span behind.
+	// A rejected one leaves no span.
 	a.recordLines(t, line("000000000000000d", "", `,"session_id":"`+strings.Repeat("x", 1000)+`"`)).want(http.StatusUnprocessableEntity)
 	a.recordLines(t, line("000000000000000e", "000000000000000d", "")).want(http.StatusCreated)
 	if _, _, err := a.rows.Settle(t.Context()); err != nil {
@@ -160,7 +160,7 @@ func TestExecutionDefaults(t *testing.T) {
 	}
 }
 
-// A line that is no JSON is its own fault; a body that is none is the whole request's.
+// A line that is not JSON is rejected alone. In a JSON body, invalid JSON fails the whole request.
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -257,7 +257,7 @@ func TestRepeatedExecutions(t *testing.T) {
 	}
 }
 
-// What the reader refuses and what the ledger refuses are told in one order, by the indexes of the request.
+// Rejections by the reader and by the ledger are listed together, ordered by their indexes in the request.
 func TestRejectionsAreInOrder(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -281,10 +281,10 @@ func TestLedgerOutage(t *testing.T) {
 	if got.Header().Get("Retry-After") == "" {
 		t.Error("it does not say when to come again")
 	}
-	a.record(t, `{"user_id":"u"}`).want(http.StatusUnprocessableEntity) // which needs no ledger
+	a.record(t, `{"user_id":"u"}`).want(http.StatusUnprocessableEntity) // rejected without the ledger
 }
 
-// The rate limits count executions, not requests, and a request is let in whole or not at all.
+// The rate limits count executions, not requests, and a request is admitted as a whole or not at all.
 func TestExecutionsAreLimited(t *testing.T) {
 	t.Parallel()
 	rules, err := ratelimit.Parse([]string{"ingest/user=3/d", "ingest/token=6/d"})

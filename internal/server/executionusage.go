@@ -11,24 +11,24 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/usage"
 )
 
-// maxProviderCost is the most that a provider may charge for one call, in USD.
+// maxProviderCost is the maximum of provider_cost_usd, in USD.
 const maxProviderCost = 1e6
 
-// usageFields are the members that say what a call used and what its price depends on, beside its counts of tokens.
+// usageFields are the members, other than the main token counts, for a call's usage and what its price depends on.
 var usageFields = []string{
 	"usage", "provider_cost_usd", "service_tier", "region", "cache_write_1h_tokens",
 	"audio_input_tokens", "audio_output_tokens", "audio_cache_read_tokens", "image_input_tokens", "image_output_tokens",
 }
 
-// usageReader is what an executionReader holds of a call's usage until the rest is read.
+// usageReader is an executionReader's state of a call's usage until all members are read.
 type usageReader struct {
-	known  string         // what the caller says is known
-	object jsontext.Value // as a provider gives it; nil: none
-	parts  usage.Parts    // the counts that were given
-	unread []string       // names in object that are not known
+	known  string         // the member usage, if it is a string
+	object jsontext.Value // the member usage, if it is a provider's object
+	parts  usage.Parts    // the counts that are present
+	unread []string       // unknown names in object
 }
 
-// usageMember reads one of usageFields; known is false for any other.
+// usageMember reads one of usageFields. It reports false for any other member.
 func (r *executionReader) usageMember(name string, value jsontext.Value) (known bool, err error) {
 	b := &r.e.Billing
 	switch name {
@@ -65,7 +65,7 @@ func (r *executionReader) usageMember(name string, value jsontext.Value) (known 
 	return false, nil
 }
 
-// readWord reads a name of a provider's, such as batch or us-east-1.
+// readWord reads a provider's name for something, such as batch or us-east-1, and lowercases it.
 func readWord(arena *arena, value jsontext.Value, field string, into *string) error {
 	if err := readText(arena, value, field, into, nil); err != nil {
 		return err
@@ -92,8 +92,8 @@ func readCost(value jsontext.Value, field string, into **int64) error {
 	return nil
 }
 
-// settleUsage sees to what the counts have to do with one another, and to what is known of them. The caller's own counts go
-// before those of a provider's object.
+// settleUsage reconciles the token counts and sets the execution's Usage. The caller's own counts take precedence over
+// those of a provider's object.
 func (r *executionReader) settleUsage() error {
 	e := r.e
 	by := usage.Source{Provider: strings.ToLower(e.Provider), Model: e.Model}
@@ -138,7 +138,7 @@ func (r *executionReader) settleUsage() error {
 	return nil
 }
 
-// fillBilling takes what the caller did not say himself.
+// fillBilling copies what the caller left out from result.
 func (r *executionReader) fillBilling(result execution.Billing) {
 	b := &r.e.Billing
 	counts := result.Counts()

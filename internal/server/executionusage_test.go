@@ -13,7 +13,7 @@ func TestUsageCompleteness(t *testing.T) {
 	const unknown, reported, estimated, none = execution.UsageUnknown, execution.UsageReported, execution.UsageEstimated, execution.UsageNone
 	for more, want := range map[string]struct {
 		usage execution.Usage
-		field string // that is wrong
+		field string // the invalid field, if any
 	}{
 		`"status":"success"`:                                                                    {none, ""},
 		`"status":"success","model_used":"gpt-4o"`:                                              {unknown, ""},
@@ -62,7 +62,7 @@ func TestUsageCompleteness(t *testing.T) {
 	}
 }
 
-// What a caller counts himself goes before what the provider's object says; what only the object says is taken from it.
+// The caller's own counts take precedence over the provider's object, which supplies only what the caller left out.
 func TestExplicitCountsTakePrecedence(t *testing.T) {
 	t.Parallel()
 	e, fault := readOne([]byte(`{"user_id":"u","agent_name":"a","status":"success","input_tokens":7,"output_tokens":3,"provider_cost_usd":0,

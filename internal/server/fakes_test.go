@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// deaf is an observer of a ledger that nobody asks.
+// deaf is a ledger's observer that ignores everything.
 type deaf struct{}
 
 func (deaf) Observe([]execution.Execution)           {}
@@ -20,7 +20,7 @@ func (deaf) ObserveCommit(int, time.Duration, error) {}
 func (deaf) ObserveRows(int, int, int, int)          {}
 func (deaf) ObserveErased(int)                       {}
 
-// countedExecutions answers what a test wants to be told of executions, where no real ones can be so.
+// countedExecutions returns executions and facts set by a test, for cases that cannot be stored.
 type countedExecutions struct {
 	Executions
 	rows  []execution.Execution // newest first
@@ -43,7 +43,7 @@ func (f countedExecutions) Facts(_ context.Context, w execution.Window) (executi
 	return f.facts, nil
 }
 
-// fakeTraces answers exports as a test wants.
+// fakeTraces responds to exports with the status set by a test.
 type fakeTraces struct {
 	Traces
 	status int
@@ -54,13 +54,13 @@ func (f fakeTraces) Export(_ context.Context, _ http.Header, body io.Reader) (st
 	return f.status, "application/json", []byte(`{"code":14,"message":"not now"}`)
 }
 
-// fakeGateway runs what a test wants to be run.
+// fakeGateway runs the function set by a test.
 type fakeGateway struct {
 	mu      sync.Mutex
 	prompts []execution.Prompt
-	err     error                                                    // of Start
-	run     func(context.Context, func(execution.Event) error) error // nil: an echo
-	ended   chan error                                               // gets what run returned, if it is not nil
+	err     error                                                    // returned by Start
+	run     func(context.Context, func(execution.Event) error) error // if nil, an echo
+	ended   chan error                                               // if not nil, receives run's result
 }
 
 var errNoAgent = &fault.Error{Kind: fault.NotFound, Code: "no_agent", Field: "type", Detail: "no agent is configured for this type"}

@@ -41,7 +41,7 @@ const (
 	ingestToken     = "the-ingester's"
 )
 
-// api is a Server over a database of its own, with its mailbox running.
+// api is a Server with a separate database and a running mailbox.
 type api struct {
 	t   testing.TB
 	url string // of the database
@@ -54,10 +54,10 @@ type api struct {
 	gateway *fakeGateway
 }
 
-// keepExecutions is for how long the tests' executions are kept.
+// keepExecutions is the retention of executions in tests.
 const keepExecutions = 30 * execution.DayWide
 
-// newAPI makes one. change, if not nil, may alter the options.
+// newAPI returns a new api. change, if not nil, may change the options.
 func newAPI(t testing.TB, change func(*Options)) *api {
 	t.Helper()
 	url := postgrestest.NewDatabase(t)
@@ -108,7 +108,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 	return a
 }
 
-// run keeps something running for as long as the test does.
+// run calls do in a goroutine and cancels its context at the end of the test.
 func run(t testing.TB, do func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -120,7 +120,7 @@ func run(t testing.TB, do func(context.Context) error) {
 	t.Cleanup(func() { cancel(); done.Wait() })
 }
 
-// syncBuffer is what the log is written to. It holds all lines that were logged before it is read.
+// syncBuffer is a buffer for the log. String returns all lines logged before the call.
 type syncBuffer struct {
 	sync   func()
 	mu     sync.Mutex
@@ -142,13 +142,13 @@ func (b *syncBuffer) String() string {
 	return b.buffer.String()
 }
 
-// request is a request as a test writes it. Path may have a query.
+// request is a request of a test. The path may include a query.
 type request struct {
 	method, path string
 	token        string            // bearer; "-" sends none
 	body         string            // as JSON unless contentType says otherwise
 	contentType  string            // "-" sends none
-	header       map[string]string // and what else
+	header       map[string]string // additional headers
 }
 
 func (r request) http() *http.Request {
@@ -174,14 +174,14 @@ func (r request) http() *http.Request {
 	return req
 }
 
-// response is an answer that was held against the contract.
+// response is a response that was checked against the OpenAPI document.
 type response struct {
 	*httptest.ResponseRecorder
 	t testing.TB
 }
 
-// send sends a request and holds the answer against the OpenAPI document: its status, headers and body. An answer of
-// 500 fails the test.
+// send sends a request and checks the response's status, headers and body against the OpenAPI document. It fails the
+// test if the status is 500.
 func (a *api) send(t testing.TB, r request) response {
 	t.Helper()
 	req := r.http()
@@ -199,19 +199,19 @@ func (a *api) send(t testing.TB, r request) response {
 	return answer
 }
 
-// isExport says whether a request is answered in OpenTelemetry's terms.
+// isExport reports whether a request's errors have the format of OpenTelemetry's protocol.
 func isExport(r request) bool {
 	return r.method == http.MethodPost && strings.HasPrefix(r.path, "/v1/")
 }
 
-// serve sends a request past the contract's check.
+// serve sends a request without checking the response against the OpenAPI document.
 func serve(handler http.Handler, req *http.Request) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, req)
 	return recorder
 }
 
-// want fails the test unless the answer has the status.
+// want fails the test unless the response has the status.
 func (r response) want(status int) response {
 	r.t.Helper()
 	if r.Code != status {
@@ -220,7 +220,7 @@ func (r response) want(status int) response {
 	return r
 }
 
-// decode reads the answer's body into what into points to.
+// decode decodes the response's body into the value that into points to.
 func (r response) decode(into any) {
 	r.t.Helper()
 	if err := json.Unmarshal(r.Body.Bytes(), into); err != nil {
@@ -249,7 +249,7 @@ var contract = sync.OnceValue(func() *openapi3.T {
 	return doc
 })
 
-// undocumented are statuses that any path may answer, whatever the document says of it.
+// undocumented are the statuses that any path may return even if the document does not list them.
 var undocumented = map[int]bool{
 	http.StatusNotFound: true, http.StatusMethodNotAllowed: true, http.StatusRequestTimeout: true,
 }
@@ -287,7 +287,7 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 	}
 }
 
-// enroll adds an agent and returns its token.
+// enroll enrolls an agent and returns its token.
 func (a *api) enroll(t testing.TB, id string, labels ...string) string {
 	t.Helper()
 	body := map[string]any{"id": id, "name": id, "labels": map[string]string{}}
@@ -308,7 +308,7 @@ func (a *api) deploy(t testing.TB, agents ...string) openapi.CreatedDeployments 
 	return created
 }
 
-// stored is how many executions there are.
+// stored returns the number of stored executions.
 func (a *api) stored(t testing.TB) int {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), a.url)
@@ -327,7 +327,7 @@ func (a *api) stored(t testing.TB) int {
 	return n
 }
 
-// of reads a user's executions, newest first.
+// of returns a user's executions, newest first.
 func (a *api) of(t testing.TB, userID string) []execution.Execution {
 	t.Helper()
 	rows, err := a.rows.UserActivity(t.Context(), userID, execution.Position{}, 1000)
@@ -346,7 +346,7 @@ func encode(t testing.TB, v any) string {
 	return string(b)
 }
 
-// grants are those of enrollment tokens, separated by commas.
+// grants returns the grants of comma-separated enrollment tokens.
 func grants(t testing.TB, tokens string) Grants {
 	t.Helper()
 	g, err := enrollment.Open(enrollment.Options{Tokens: tokens})

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// grpcMethods are the methods of OTLP's services, and the routes that do the same by HTTP.
+// grpcMethods maps the methods of OTLP's services to the equivalent HTTP routes.
 var grpcMethods = map[string]string{
 	"/opentelemetry.proto.collector.trace.v1.TraceService/Export":     "/v1/traces",
 	"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "/v1/metrics",
@@ -29,15 +29,15 @@ var grpcMethods = map[string]string{
 
 const (
 	grpcType       = "application/grpc"
-	exportType     = "application/x-protobuf" // of the messages, as OTLP over HTTP has it
+	exportType     = "application/x-protobuf" // the messages' media type in OTLP over HTTP
 	maxGRPCTimeout = 8                        // digits of a grpc-timeout
-	// grpcFrame is what precedes a message: whether it is compressed, and its length.
+	// grpcFrame is the size of a message's prefix: a byte for whether it is compressed, and its length in 4 bytes.
 	grpcFrame = 5
 )
 
-// GRPC returns a handler that answers OTLP over gRPC. A unary call of gRPC is a POST by HTTP/2 whose body is one message after
-// a short prefix, and whose outcome is in the trailers. So a call is served as the same export by HTTP: tokens, limits,
-// figures and logs are those of the route, and connections are the server's.
+// GRPC returns a handler for OTLP over gRPC. A unary gRPC call is an HTTP/2 POST whose body is one message after a
+// short prefix, and whose status is in the trailers. So a call is served as the same export over HTTP: its tokens,
+// limits, metrics and logs are those of the route.
 func (s *Server) GRPC() http.Handler { return http.HandlerFunc(s.serveGRPC) }
 
 func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +48,7 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	call := &grpcCall{ResponseWriter: w, answered: http.Header{}, status: http.StatusOK}
 	pattern, known := grpcMethods[r.URL.Path]
 	if !known || r.Method != http.MethodPost {
-		pattern = "/grpc" // which is no route
+		pattern = "/grpc" // not a route
 	}
 	ctx, cancel, err := withGRPCTimeout(r.Context(), r.Header.Get("Grpc-Timeout"))
 	defer cancel()
@@ -67,7 +67,8 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	call.finish(call.outcome(s.traces, export.Header, known))
 }
 
-// serveCall serves the export of a call. It reports whether that was answered: it is given up when its context ends.
+// serveCall serves the export of a call. It reports whether there is a response: there is none if the handler aborted
+// because its context ended.
 func (s *Server) serveCall(call *grpcCall, export *http.Request) (answered bool) {
 	defer func() {
 		cause := recover()
@@ -79,12 +80,12 @@ func (s *Server) serveCall(call *grpcCall, export *http.Request) (answered bool)
 	return true
 }
 
-// isGRPC reports whether a content type is gRPC's, with messages of protobuf.
+// isGRPC reports whether a content type is that of gRPC with protobuf messages.
 func isGRPC(mediaType string) bool { return mediaType == grpcType || mediaType == grpcType+"+proto" }
 
 var errGRPCTimeout = errors.New("grpc-timeout is not up to eight digits and one of H, M, S, m, u and n")
 
-// withGRPCTimeout gives a context the deadline of a grpc-timeout, which may be missing.
+// withGRPCTimeout returns a context with the deadline of a grpc-timeout header, which may be empty.
 func withGRPCTimeout(ctx context.Context, timeout string) (context.Context, context.CancelFunc, error) {
 	if timeout == "" {
 		return ctx, func() {}, nil
@@ -98,7 +99,7 @@ func withGRPCTimeout(ctx context.Context, timeout string) (context.Context, cont
 	if !known || err != nil || last > maxGRPCTimeout {
 		return ctx, func() {}, errGRPCTimeout
 	}
-	const longest = time.Hour // a route's own deadline is much shorter
+	const longest = time.Hour // routes' own deadlines are much shorter
 	if n > uint64(longest/unit) {
 		return ctx, func() {}, nil
 	}
@@ -106,15 +107,15 @@ func withGRPCTimeout(ctx context.Context, timeout string) (context.Context, cont
 	return ctx, cancel, nil
 }
 
-// grpcCall is a call on its way through the server. It is the ResponseWriter of the export by HTTP.
+// grpcCall is a gRPC call. It is the ResponseWriter of the export over HTTP, whose response it buffers.
 type grpcCall struct {
 	http.ResponseWriter
-	answered http.Header // of the export
+	answered http.Header // response header of the export
 	status   int
 	body     []byte
 }
 
-// request returns the export by HTTP that the call stands for. Its RequestURI stays that of the call, for the log.
+// request returns the equivalent export over HTTP. Its RequestURI remains that of the call, for the log.
 func (c *grpcCall) request(r *http.Request, pattern string) *http.Request {
 	export := r.Clone(r.Context())
 	export.URL = &url.URL{Path: pattern}
@@ -144,10 +145,10 @@ func (c *grpcCall) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Unwrap is http.ResponseController's.
+// Unwrap is for http.ResponseController.
 func (c *grpcCall) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// outcome returns the call's status; nil if all went well.
+// outcome returns the call's status, or nil on success.
 func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statuspb.Status {
 	if c.status == http.StatusOK {
 		return nil
@@ -162,24 +163,24 @@ func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statu
 	if !known {
 		return &statuspb.Status{Code: int32(codepb.Code_UNIMPLEMENTED), Message: "there is no such method here; OTLP's traces and logs are taken"}
 	}
-	if c.status == http.StatusUnsupportedMediaType { // a compression that is not read; gRPC has it so
+	if c.status == http.StatusUnsupportedMediaType { // unsupported compression; gRPC prescribes this code
 		status.Code = int32(codepb.Code_UNIMPLEMENTED)
 	}
 	if seconds, err := strconv.Atoi(c.answered.Get("Retry-After")); err == nil {
 		retry, err := anypb.New(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Duration(seconds) * time.Second)})
-		if err == nil { // it always is
+		if err == nil { // always the case
 			status.Details = append(status.Details, retry)
 		}
 	}
 	return status
 }
 
-// finish sends the answer of the call. If all went well it is the message, and the status in the trailers. Otherwise it is the
-// status in the headers, which end the stream: net/http gives an answer without body a content length of zero, after which proxies
-// pass no trailers on.
+// finish sends the response of the call. On success it is the message, with the status in the trailers. Otherwise the
+// status is in the headers, which end the stream: net/http sends a response without body with a content length of zero,
+// for which proxies do not forward trailers.
 func (c *grpcCall) finish(status *statuspb.Status) {
 	header := c.ResponseWriter.Header()
-	for _, name := range []string{"X-Request-Id", "Connection"} { // the latter ends the connection of HTTP/2, too
+	for _, name := range []string{"X-Request-Id", "Connection"} { // Connection: close ends an HTTP/2 connection, too
 		if values := c.answered[name]; len(values) > 0 {
 			header[name] = values
 		}
@@ -191,7 +192,7 @@ func (c *grpcCall) finish(status *statuspb.Status) {
 		c.ResponseWriter.WriteHeader(http.StatusOK)
 		frame := make([]byte, grpcFrame, grpcFrame+len(c.body))
 		binary.BigEndian.PutUint32(frame[1:], uint32(len(c.body)))
-		_, _ = c.ResponseWriter.Write(append(frame, c.body...)) // the client may be gone, which is its own affair
+		_, _ = c.ResponseWriter.Write(append(frame, c.body...)) // the client may be gone
 		header.Set("Grpc-Status", "0")
 		return
 	}
@@ -203,7 +204,7 @@ func (c *grpcCall) finish(status *statuspb.Status) {
 	c.ResponseWriter.WriteHeader(http.StatusOK)
 }
 
-// escapeGRPC encodes a message as gRPC has it in a header: what is not printable ASCII, and %, as %XX.
+// escapeGRPC encodes a message for a gRPC header: it writes % and bytes that are not printable ASCII as %XX.
 func escapeGRPC(message string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -219,17 +220,17 @@ func escapeGRPC(message string) string {
 	return b.String()
 }
 
-// grpcMessage is the body of a call: one message, after its prefix. Its caller must call begin before it reads.
+// grpcMessage is the body of a call: one message after its prefix. begin must be called before the message is read.
 type grpcMessage struct {
 	io.ReadCloser
-	coding string // that grpc-encoding names
-	left   int64  // bytes of the message, or of what precedes it, that are to come
-	begun  bool   // what precedes it was read
+	coding string // value of grpc-encoding
+	left   int64  // unread bytes of the message, or of its prefix
+	begun  bool   // the prefix was read
 	ended  bool
 }
 
-// begin reads what precedes the message through from, and tells the header how the message is compressed. Its error is a
-// problem to answer with.
+// begin reads the message's prefix from from, and sets Content-Encoding in header if the message is compressed. Its
+// error is a problem to respond with.
 func (m *grpcMessage) begin(from io.Reader, header http.Header) error {
 	var prefix [grpcFrame]byte
 	m.left = grpcFrame
@@ -252,7 +253,7 @@ func (m *grpcMessage) begin(from io.Reader, header http.Header) error {
 	return nil
 }
 
-// Read reads the message, and after it makes sure that it is the only one.
+// Read reads the message. At its end it checks that no other message follows.
 func (m *grpcMessage) Read(p []byte) (int, error) {
 	if m.ended {
 		return 0, io.EOF

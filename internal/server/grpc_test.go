@@ -28,7 +28,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// dialGRPC serves a's gRPC on an address of its own and connects to it.
+// dialGRPC serves a's gRPC handler on a new address and connects to it.
 func dialGRPC(t *testing.T, a *api, change func(*http.Server)) (*grpc.ClientConn, string) {
 	t.Helper()
 	address := listen(t, a.GRPC(), connections.ServerOptions{GRPC: true}, change)
@@ -44,7 +44,7 @@ func withIngest(ctx context.Context, token string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 
-// traceRequest reads an export in OTLP's JSON, whose ids are in hexadecimal, and gives it ids of protobuf.
+// traceRequest returns an export read from OTLP's JSON, with its hexadecimal ids converted for protobuf.
 func traceRequest(t *testing.T) *collectorpb.ExportTraceServiceRequest {
 	t.Helper()
 	text := strings.NewReplacer(`"traceId":"4bf92f3577b34da6a3ce929d0e0e4736"`, `"traceId":"S/kvNXezTaajzpKdDg5HNg=="`,
@@ -63,7 +63,7 @@ func TestGRPCStoresSpans(t *testing.T) {
 	client := collectorpb.NewTraceServiceClient(conn)
 	request := traceRequest(t)
 	spans := request.GetResourceSpans()[0].GetScopeSpans()[0]
-	spans.Spans = append(spans.Spans, &tracepb.Span{TraceId: make([]byte, 16), SpanId: make([]byte, 8)}) // which is rejected
+	spans.Spans = append(spans.Spans, &tracepb.Span{TraceId: make([]byte, 16), SpanId: make([]byte, 8)}) // will be rejected
 	answer, err := client.Export(withIngest(t.Context(), ingestToken), request)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestGRPCRefuses(t *testing.T) {
 	}
 }
 
-// callRaw makes a call of gRPC with any body, by HTTP/2 without TLS.
+// callRaw makes a gRPC call with any body, over HTTP/2 without TLS.
 func callRaw(t *testing.T, address string, header map[string]string, body []byte) (grpcStatus, message string) {
 	t.Helper()
 	protocols := &http.Protocols{}
@@ -159,7 +159,7 @@ func callRaw(t *testing.T, address string, header map[string]string, body []byte
 		t.Fatal(err)
 	}
 	status := response.Trailer
-	if rest.Len() == 0 { // proxies pass no trailers on where there is no message
+	if rest.Len() == 0 { // without a message, proxies do not forward trailers
 		status = response.Header
 	}
 	if status.Get("Grpc-Status") == "" {
@@ -224,7 +224,7 @@ func TestGRPCHalfClosedStreamTimesOut(t *testing.T) {
 	}
 }
 
-// sendGarbage wants the server to close the connection on which the bytes came.
+// sendGarbage sends bytes over a new connection and fails the test unless the server closes it.
 func sendGarbage(t *testing.T, address, sent string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 )
 
-// pieces reads a body some bytes at a time.
+// pieces is a body that returns size bytes per Read.
 type pieces struct {
 	left []byte
 	size int
@@ -31,7 +31,7 @@ func (p *pieces) Read(into []byte) (int, error) {
 
 func (p *pieces) Close() error { return nil }
 
-// FuzzGRPCMessage reads bodies of calls, however they are cut up, and compares with what they are as a whole.
+// FuzzGRPCMessage reads calls' bodies in pieces of any size, and compares the result with that of the whole body.
 func FuzzGRPCMessage(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0}, "", byte(1))
 	f.Add([]byte("\x00\x00\x00\x00\x05hello"), "", byte(2))

@@ -15,26 +15,27 @@ import (
 
 const (
 	pingWithin = 2 * time.Second
-	pingEvery  = time.Second // at most, whoever asks: /api/health is open to all
+	pingEvery  = time.Second // minimum interval of pings, since anyone may request /api/health
 
-	busyPool = 0.8 // utilization from which on the replica is degraded
+	busyPool = 0.8 // utilization from which the replica is degraded
 )
 
-// pinger remembers the last answer of the database.
+// pinger caches the result of the last ping of the database.
 type pinger struct {
 	mu      sync.Mutex
-	at      time.Time // zero: never asked
+	at      time.Time // zero before the first ping
 	version int64
 	err     error
 }
 
-// ping asks the database, or tells what it answered less than a second ago. Who comes meanwhile waits and shares the answer.
+// ping pings the database, or returns the last result if it is less than pingEvery old. Concurrent callers wait and
+// share the result.
 func (s *Server) ping(ctx context.Context) (schemaVersion int64, err error) {
 	p := &s.pings
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := s.now(); p.at.IsZero() || now.Sub(p.at) >= pingEvery {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingWithin) // the answer is not only this caller's
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingWithin) // other callers share the result
 		defer cancel()
 		p.version, p.err = s.database.Ping(ctx)
 		p.at = s.now()
@@ -42,7 +43,7 @@ func (s *Server) ping(ctx context.Context) (schemaVersion int64, err error) {
 	return p.version, p.err
 }
 
-// health is sent with 503 when the replica is down.
+// health is a response that is sent with status 503 if the replica is down.
 type health struct{ openapi.Health }
 
 func (h health) send(x *exchange) error {

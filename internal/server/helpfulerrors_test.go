@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestRefusalsNameTheTokenThatIsNeeded: a valid token for another right is told which one the route takes.
+// A caller with a valid token of another kind is shown which token the route needs.
 func TestRefusalsNameTheTokenThatIsNeeded(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -21,7 +21,7 @@ func TestRefusalsNameTheTokenThatIsNeeded(t *testing.T) {
 	}
 }
 
-// TestQueriesAreForAdministrators: what the database was asked, and how long that took, is in no open answer.
+// Responses of open routes do not include the database's queries and their durations.
 func TestQueriesAreForAdministrators(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.Measurements = measured{} })

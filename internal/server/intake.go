@@ -6,19 +6,19 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// intake is what came in one request, sorted out.
+// intake collects the executions of one request.
 type intake struct {
 	batch    execution.Batch
-	indexes  []int // where the batch's executions stood among all that came
+	indexes  []int // position in the request of each of the batch's executions
 	rejected []execution.Rejection
-	came     int
-	unread   []string // names of counts that are not known
+	came     int      // number of executions read so far, rejected ones included
+	unread   []string // names of unknown token counts
 
 	reader *executionReader
 }
 
-// scan reads a body that is a list of executions as nearly all are. It reports whether the body is one; if not, what it
-// read so far is void.
+// scan reads a body that is a list of executions, the usual form. It reports whether the body is one; if not, what it
+// has read is invalid.
 func (in *intake) scan(body []byte) bool {
 	whole := scanList(body, func(i int) (end int) {
 		if in.came == maxExecutions {
@@ -33,7 +33,7 @@ func (in *intake) scan(body []byte) bool {
 			return end
 		}
 		in.took()
-		if in.came == 1 { // the others are about as long
+		if in.came == 1 { // assume that the others are about as long
 			others := min(len(body)/(end-i), maxExecutions) - 1
 			in.batch.Executions, in.indexes = slices.Grow(in.batch.Executions, others), slices.Grow(in.indexes, others)
 		}
@@ -42,7 +42,7 @@ func (in *intake) scan(body []byte) bool {
 	return whole && in.came > 0
 }
 
-// add adds an execution that read reads, or why it is rejected.
+// add adds the execution decoded by read, or its rejection.
 func (in *intake) add(raw []byte, read func([]byte, *execution.Execution) *execution.Fault) {
 	if fault := read(raw, in.next()); fault != nil {
 		in.drop()
@@ -53,17 +53,17 @@ func (in *intake) add(raw []byte, read func([]byte, *execution.Execution) *execu
 	in.took()
 }
 
-// next makes room for an execution in the batch.
+// next extends the batch by one execution and returns it.
 func (in *intake) next() *execution.Execution {
 	n := len(in.batch.Executions)
 	in.batch.Executions = slices.Grow(in.batch.Executions, 1)[:n+1]
 	return &in.batch.Executions[n]
 }
 
-// drop takes the last execution out of the batch.
+// drop removes the last execution of the batch.
 func (in *intake) drop() { in.batch.Executions = in.batch.Executions[:len(in.batch.Executions)-1] }
 
-// took notes that the last execution of the batch was read.
+// took marks the last execution of the batch as read.
 func (in *intake) took() {
 	in.indexes = append(in.indexes, in.came)
 	in.noteRead()

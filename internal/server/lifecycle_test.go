@@ -35,7 +35,7 @@ func TestAgents(t *testing.T) {
 		t.Errorf("got %+v, want a minted id and the usual interval", minted)
 	}
 
-	// The token is good here at once, and dies with its rotation and with the agent.
+	// The token is valid on this replica at once, until it is rotated or the agent is deleted.
 	poll := func(token string) int {
 		return a.send(t, request{method: "GET", path: "/api/deployments/pending/a1", token: token}).Code
 	}
@@ -99,7 +99,7 @@ func TestAgentList(t *testing.T) {
 	}
 }
 
-// pages follows the cursors to the end.
+// pages follows the cursors to the end and returns all ids.
 func pages(t *testing.T, read func(cursor string) (ids []string, next string)) []string {
 	t.Helper()
 	var all []string
@@ -163,7 +163,7 @@ func TestDeploymentLife(t *testing.T) {
 	log("-", "").want(http.StatusUnauthorized)
 	log(adminToken, "?attempt=2").want(http.StatusNotFound)
 
-	// A retryable failure brings a second attempt, whose result is final.
+	// A retryable failure causes a second attempt, whose result is final.
 	report("a1", `{"attempt":1,"claim":"c","status":"failed","message":"exit 1"}`).want(http.StatusOK).decode(&state)
 	if state.Status != "pending" || state.Attempt != 2 {
 		t.Errorf("after a failure got %+v", state)
@@ -211,7 +211,7 @@ func TestDeploymentList(t *testing.T) {
 	for _, agent := range []string{"a1", "a2", "a3"} {
 		a.enroll(t, agent)
 	}
-	var group string // that of the newest
+	var group string // of the newest
 	for _, agent := range []string{"a1", "a2", "a1", "a3", "a1"} {
 		created := a.deploy(t, agent)
 		ids, group = append([]string{created.Deployments[0].ID}, ids...), created.GroupID
@@ -244,7 +244,7 @@ func TestDeploymentList(t *testing.T) {
 			}
 		})
 	}
-	// A cursor belongs to the list that gave it, filters and all.
+	// A cursor is valid only for the list and filters that it was returned for.
 	var page openapi.DeploymentList
 	a.send(t, request{method: "GET", path: "/api/deployments?limit=1", token: adminToken}).decode(&page)
 	for _, path := range []string{"/api/deployments?agent_id=a1&cursor=", "/api/agents?cursor=", "/api/reports?cursor="} {
@@ -312,7 +312,7 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
-// Whatever the decoder lets through, PostgreSQL takes, and the agent gets it.
+// PostgreSQL stores every spec that the decoder accepts, and the agent receives it.
 func TestSpecsAtTheLimits(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

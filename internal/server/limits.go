@@ -12,14 +12,14 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// admit lets n runs, executions or enrolments of one subject in, as far as the limits allow: all of them or none. With n 0 it asks
-// whether there is room for one, and takes none. The answer's headers say how the limits stand, whatever becomes of it; the
-// error is a problem that says which limit it is.
+// admit admits n runs, executions or enrollments of one subject, or rejects all of them. With n 0 it checks whether one
+// more would be admitted and takes nothing. In either case it sets the response's RateLimit headers. The error is a
+// problem that names the limit.
 func (s *Server) admit(x *exchange, scope ratelimit.Scope, who ratelimit.Subject, n int) error {
 	return s.admitAll(x, scope, []ratelimit.Demand{{Subject: who, N: n}})
 }
 
-// admitAll is admit for several at once.
+// admitAll is like admit for several demands: all are admitted or none.
 func (s *Server) admitAll(x *exchange, scope ratelimit.Scope, demands []ratelimit.Demand) error {
 	if s.limits == nil {
 		return nil
@@ -46,8 +46,9 @@ func limited(d ratelimit.Decision, wait int64) *openapi.Problem {
 	return newProblem(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
 }
 
-// admitting hands the ingest limits down to whoever decodes the executions that the caller sends: ratelimit.Admit asks them.
-// The answer's headers are set here; its status and its words are then the asker's.
+// admitting returns a context in which ratelimit.Admit checks the ingest limits, for the code that decodes the
+// executions of a request. The check sets the response's headers; the code that calls it chooses the status and
+// message.
 func (s *Server) admitting(ctx context.Context, x *exchange) context.Context {
 	if s.limits == nil {
 		return ctx
@@ -61,8 +62,8 @@ func (s *Server) admitting(ctx context.Context, x *exchange) context.Context {
 	})
 }
 
-// limitPolicy is the limits that apply, as draft-ietf-httpapi-ratelimit-headers-10 has it: a list of RFC 9651. The draft has no
-// word for a burst, and none of its units is an execution, so these come as parameters of our own.
+// limitPolicy formats the limits that apply as draft-ietf-httpapi-ratelimit-headers-10 defines: a list of RFC 9651. The
+// draft has neither bursts nor executions as a unit, so Watchbill adds parameters for them.
 func limitPolicy(scope ratelimit.Scope, limits []ratelimit.State) string {
 	b := make([]byte, 0, 64*len(limits))
 	for i, l := range limits {
@@ -79,7 +80,8 @@ func limitPolicy(scope ratelimit.Scope, limits []ratelimit.State) string {
 	return string(b)
 }
 
-// limitState is what is left of each limit, and in how many seconds there is more; that is left out where it is full.
+// limitState formats what remains of each limit, and the seconds until there is more, which is omitted if the limit is
+// full.
 func limitState(limits []ratelimit.State) string {
 	b := make([]byte, 0, 32*len(limits))
 	for i, l := range limits {
@@ -92,7 +94,7 @@ func limitState(limits []ratelimit.State) string {
 	return string(b)
 }
 
-// appendItem begins an item of a list. A limit's name has nothing in it that a string of RFC 9651 would have to escape.
+// appendItem begins an item of a list. Limit names contain nothing that a string of RFC 9651 has to escape.
 func appendItem(b []byte, place int, name string) []byte {
 	if place > 0 {
 		b = append(b, ", "...)

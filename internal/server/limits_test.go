@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 )
 
-// limitedServer is a Server with nothing but rate limits, and its clock.
+// limitedServer returns a Server that has only rate limits, and its clock.
 func limitedServer(t *testing.T, rules ...string) (*Server, *time.Time) {
 	t.Helper()
 	limits, err := ratelimit.Parse(rules)
@@ -27,7 +27,7 @@ func limitedServer(t *testing.T, rules ...string) (*Server, *time.Time) {
 	return s, &now
 }
 
-// admitted is the answer to a request that asks the limits.
+// admitted returns the response to a request for which ask checks the limits.
 func (s *Server) admitted(ask func(x *exchange) error) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	x := &exchange{ResponseWriter: recorder, r: httptest.NewRequest(http.MethodPost, "/", http.NoBody), now: s.now, leaving: &s.leaving}
@@ -50,7 +50,7 @@ func TestLimitHeaders(t *testing.T) {
 		scope ratelimit.Scope
 		who   ratelimit.Subject
 		n     int
-		later time.Duration // before
+		later time.Duration // since the previous step
 		want  answer
 	}
 	const gateway, ingest = ratelimit.Gateway, ratelimit.Ingest
@@ -88,7 +88,7 @@ func TestLimitHeaders(t *testing.T) {
 		"two of a kind": {[]string{"gateway/user=2/s", "gateway/user=2/h", "gateway/token=9/s"}, []step{
 			{gateway, u, 2, 0, answer{204, `"user:2/s";q=2;w=1, "user:2/h";q=2;w=3600, "token";q=9;w=1`, `"user:2/s";r=0;t=1, "user:2/h";r=0;t=1800, "token";r=7;t=1`, "", ""}},
 			{gateway, u, 1, 0, answer{429, `"user:2/s";q=2;w=1, "user:2/h";q=2;w=3600, "token";q=9;w=1`, `"user:2/s";r=0;t=1, "user:2/h";r=0;t=1800, "token";r=7;t=1`, "1800", "the limit gateway/user=2/h is reached; try again in 1800 s"}},
-			{gateway, ratelimit.Subject{Token: u.Token}, 0, 0, answer{204, `"token";q=9;w=1`, `"token";r=7;t=1`, "", ""}}, // those that apply
+			{gateway, ratelimit.Subject{Token: u.Token}, 0, 0, answer{204, `"token";q=9;w=1`, `"token";r=7;t=1`, "", ""}}, // only limits that apply
 		}},
 		"none that applies": {[]string{"gateway/user=60/m"}, []step{
 			{ingest, u, 1000, 0, answer{204, "", "", "", ""}},
@@ -122,7 +122,7 @@ func TestNoLimiterAdmitsEverything(t *testing.T) {
 	}
 }
 
-// TestRetryAfterMatchesAdmission: a client that waits as it is told, and no longer, is let in.
+// A client that waits for exactly Retry-After is admitted.
 func TestRetryAfterMatchesAdmission(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []string{"gateway/user=7/s:burst=20", "gateway/user=7/m", "gateway/user=11/h", "gateway/user=13/d"} {
@@ -160,7 +160,7 @@ func TestPreDecodedExecutionsAreLimited(t *testing.T) {
 	}
 	for i, tt := range []struct {
 		users             []string
-		want              string // the error
+		want              string // error
 		state, retryAfter string
 	}{
 		{[]string{"u", "v", "u", "w"}, "", `"user";r=1;t=20, "token";r=6;t=6`, ""},

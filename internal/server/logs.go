@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxOffset  = 1 << 53 // what a JSON number tells exactly
+	maxOffset  = 1 << 53 // the largest integer that a JSON number represents exactly
 	maxLogRead = 1 << 20 // bytes
 )
 
@@ -42,7 +42,7 @@ func readLogChunk(x *exchange) (logChunk, error) {
 	return chunk, err
 }
 
-// appendLog tells whoever is out of step where to go on.
+// appendLog appends a chunk to a log. If the chunk does not fit, the problem includes the offset at which to continue.
 func (s *Server) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosition, error) {
 	next, err := s.deployments.AppendLog(ctx, chunk.agentID, chunk.id, chunk.attempt, chunk.offset, chunk.data)
 	switch {
@@ -59,7 +59,7 @@ func (s *Server) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosi
 type logQuery struct {
 	caller  caller
 	id      uuid.UUID
-	attempt int // 0: the latest
+	attempt int // 0 for the latest
 	offset  int64
 	limit   int
 }

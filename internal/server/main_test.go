@@ -4,12 +4,12 @@ import (
 	"flag"
 	"os"
 	"testing"
-	_ "time/tzdata" // tests ask for zones, which not every machine has
+	_ "time/tzdata" // tests use time zones, which not every machine has
 
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// Fuzzing starts many processes of this program, none of which needs a database.
+// TestMain starts no database for fuzzing, which runs many processes of this program that do not need one.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if fuzz := flag.Lookup("test.fuzz"); fuzz != nil && fuzz.Value.String() != "" {

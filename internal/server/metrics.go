@@ -13,20 +13,20 @@ import (
 const (
 	defaultHours = 24
 
-	// maxComputations is how many metrics for known callers, and how many reports, are computed at once; others wait in line. A
-	// year's rollups are many rows.
+	// maxComputations is the maximum number of administrators' metrics, and of reports, that are computed at once;
+	// others wait. A year of rollups is many rows.
 	maxComputations = 2
 )
 
 var errLongWindow = newProblem(http.StatusServiceUnavailable, "unavailable", "hours",
 	"the window could not be read within %s; ask for fewer hours or try again later", answerWithin)
 
-// gate lets a number of callers through at a time.
+// gate is a semaphore: it admits a limited number of callers at a time.
 type gate chan struct{}
 
 func newGate(width int) gate { return make(gate, width) }
 
-// enter waits for a place; leave gives it back.
+// enter waits for a slot, which leave frees.
 func (g gate) enter(ctx context.Context) error {
 	select {
 	case g <- struct{}{}:
@@ -36,7 +36,7 @@ func (g gate) enter(ctx context.Context) error {
 	}
 }
 
-// tryEnter takes a place if one is free, and reports whether it did.
+// tryEnter takes a slot if one is free, and reports whether it did.
 func (g gate) tryEnter() bool {
 	select {
 	case g <- struct{}{}:
@@ -94,7 +94,7 @@ func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (opena
 	}, nil
 }
 
-// measure makes a report without objectives: what the metrics tell is what a report over the same window tells.
+// measure computes a report without objectives, so that metrics agree with a report over the same window.
 func (s *Server) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
 	compute := func(ctx context.Context, metering gate) (report.Document, error) {
 		now := s.now()
@@ -141,7 +141,7 @@ func byStatusOf(counts map[int]int64) openapi.ErrorsByStatus {
 	return byStatus
 }
 
-// trafficOf writes 0 for the rates of no requests: a client that adds them up needs no case for it.
+// trafficOf converts traffic. Rates without requests become 0, so that clients can add them up.
 func trafficOf(t report.Traffic) openapi.Traffic {
 	return openapi.Traffic{
 		Requests: t.Requests, RPS: deref(t.RPS), ErrorRate: deref(t.ErrorRate), ClientErrorRate: deref(t.ClientErrorRate),
@@ -149,7 +149,7 @@ func trafficOf(t report.Traffic) openapi.Traffic {
 	}
 }
 
-// latencyOf is zero, and left out, where nothing was answered.
+// latencyOf converts latencies. Without responses it is zero, which is omitted from JSON.
 func latencyOf(l report.Latency) openapi.Latency {
 	return openapi.Latency{Mean: deref(l.Mean), P50: deref(l.P50), P95: deref(l.P95), P99: deref(l.P99), Max: deref(l.Max)}
 }

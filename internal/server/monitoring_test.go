@@ -43,7 +43,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// fakeDatabase is one that is as busy and as reachable as a test wants.
+// fakeDatabase is a Database with a given pool sample and Ping error.
 type fakeDatabase struct {
 	err  error
 	pool metrics.PoolSample
@@ -95,7 +95,7 @@ func TestMetricsWithoutData(t *testing.T) {
 	}
 }
 
-// The metrics and a report over the same window tell the same.
+// The metrics and a report over the same window agree.
 func TestMetricsAgreeWithReports(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.Measurements = measured{} })
@@ -122,7 +122,7 @@ func TestMetricsAgreeWithReports(t *testing.T) {
 	}
 }
 
-// measured is a window with something in it.
+// measured is a Measurements that returns fixed facts for any window.
 type measured struct{}
 
 func (measured) Facts(_ context.Context, w report.Window, _ report.Parts) (report.Facts, error) {

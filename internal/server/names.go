@@ -13,7 +13,7 @@ import (
 
 var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
 
-// listNames answers GET /api/admin/names.
+// listNames serves GET /api/admin/names.
 func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, error) {
 	names, limit, err := s.executions.Names(ctx)
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, er
 	return list, nil
 }
 
-// readNothingElse reads a request without parameters.
+// readNothingElse reads a request without parameters and rejects any.
 func readNothingElse(x *exchange) (nothing, error) { return nothing{}, x.noQuery() }
 
 // readName reads the name in the path.

@@ -19,7 +19,7 @@ func newDocument() document {
 	return document{openapi.Spec, `"` + hex.EncodeToString(sum[:12]) + `"`}
 }
 
-// getOpenAPI serves the document. Who has it is told so.
+// getOpenAPI serves the document, or 304 if the client has it.
 func (s *Server) getOpenAPI(x *exchange) error {
 	header := x.Header()
 	header.Set("ETag", s.openAPI.tag)

@@ -11,13 +11,13 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// What the metrics cost for callers without a valid token, who are asked for nothing, is bounded apart from all others; and so
-// is what they cost for callers who have one and are no administrators.
+// Metrics are open to callers without a token. The cost of computing metrics is limited separately for callers without
+// a valid token and for known callers that are not administrators.
 const (
-	openHours    = 168              // the longest window
-	openAge      = 10 * time.Second // an answer is given again until it is so old
-	openComputed = 1                // how many answers are computed at a time
-	openWaiting  = 64               // how many requests may wait for one
+	openHours    = 168              // maximum window without a token
+	openAge      = 10 * time.Second // for which an answer is reused
+	openComputed = 1                // maximum number of answers computed at a time
+	openWaiting  = 64               // maximum number of waiting requests
 )
 
 var errTooManyMetrics = newProblem(http.StatusTooManyRequests, "rate_limited", "",
@@ -27,7 +27,7 @@ var errTooManyMetrics = newProblem(http.StatusTooManyRequests, "rate_limited", "
 type meteredHours struct {
 	hours int64
 	known bool // the caller has a valid token
-	admin bool // an administrator's
+	admin bool // the caller is an administrator
 }
 
 func readMeteredHours(x *exchange) (meteredHours, error) {
@@ -40,8 +40,9 @@ func readMeteredHours(x *exchange) (meteredHours, error) {
 	return req, err
 }
 
-// openMetrics has the metrics for callers who are no administrators: each answer is computed once, for all who ask meanwhile and
-// for those who ask in the next seconds. Only as many answers are kept as can be computed in that time.
+// openMetrics caches the metrics for callers that are not administrators. Each answer is computed once for all requests
+// that arrive during its computation or within openAge of its start. The cache holds only as many answers as can be
+// computed in that time.
 type openMetrics struct {
 	computing gate
 	waiting   gate
@@ -51,13 +52,13 @@ type openMetrics struct {
 
 type openQuestion struct {
 	hours   int64
-	section report.Section // the first one of those asked for, which differs by route
+	section report.Section // the first section requested, which differs by route
 }
 
-// openAnswer is one that is there, or is being computed until done is closed.
+// openAnswer is an answer. It is being computed until done is closed.
 type openAnswer struct {
 	done chan struct{}
-	at   time.Time // when it was begun
+	at   time.Time // when its computation began
 	doc  report.Document
 	err  error
 }
@@ -66,8 +67,8 @@ func newOpenMetrics() *openMetrics {
 	return &openMetrics{computing: newGate(openComputed), waiting: newGate(openWaiting), answers: map[openQuestion]*openAnswer{}}
 }
 
-// answer returns the newest answer to a question, and computes it if that is too old. It goes on computing if the caller leaves:
-// others may wait for it.
+// answer returns the cached answer to a question, and computes it if there is none or it is older than openAge. The
+// computation continues if ctx is cancelled, since others may wait for it.
 func (m *openMetrics) answer(
 	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, gate) (report.Document, error),
 ) (report.Document, error) {
@@ -94,7 +95,7 @@ func (m *openMetrics) answer(
 	}
 }
 
-// find returns the answer to wait for, and whether it is the caller's to compute.
+// find returns the answer to wait for, and reports whether the caller must compute it.
 func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,14 +111,14 @@ func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine b
 func (m *openMetrics) compute(
 	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, gate) (report.Document, error),
 ) {
-	doc, err := report.Document{}, error(errInternal) // of a panic, which goes on
+	doc, err := report.Document{}, error(errInternal) // the result if compute panics; the panic propagates
 	defer func() { m.finish(q, a, doc, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
 	doc, err = compute(ctx, m.computing)
 }
 
-// finish gives the answer to those who wait. One that failed is not kept.
+// finish publishes the answer to the waiting requests. Failures are not cached.
 func (m *openMetrics) finish(q openQuestion, a *openAnswer, doc report.Document, err error) {
 	a.doc, a.err = doc, err
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// TestOversizedBodies has stock clients send 64 MiB to routes that read less: each is told so, rather than
-// finding its connection reset. So are those whose token is not good.
+// Common HTTP clients that send 64 MiB to routes that read less receive the status rather than a connection reset, also
+// if their token is invalid.
 func TestOversizedBodies(t *testing.T) {
 	t.Parallel()
 	const mib = "64"
@@ -63,7 +63,8 @@ func TestOversizedBodies(t *testing.T) {
 	}
 }
 
-// sendFromGo sends too large a body by net/http's client: of a known size, of an unknown one, and asking first.
+// sendFromGo sends an oversized body with net/http's client: with a Content-Length, chunked, and with Expect:
+// 100-continue.
 func sendFromGo(t *testing.T, url, token, want string) {
 	body := bytes.Repeat([]byte(" "), 64<<20)
 	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 10 * time.Second}, Timeout: 30 * time.Second}
@@ -71,7 +72,7 @@ func sendFromGo(t *testing.T, url, token, want string) {
 	for _, way := range []string{"sized", "chunked", "expect", "sized", "chunked"} {
 		var content io.Reader = bytes.NewReader(body)
 		if way == "chunked" {
-			content = io.MultiReader(content) // whose size net/http cannot tell
+			content = io.MultiReader(content) // hides the size from net/http
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, content)
 		if err != nil {

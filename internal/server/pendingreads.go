@@ -12,12 +12,12 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// pendingReads reads what waits for agents. The polls of one agent that are answered at one revision share a read and its
-// encoded answer, so that an agent with many polls costs one connection of the database and the memory of one answer. At
-// most width reads run at once: a deployment to a whole fleet leaves the other connections to everybody else.
+// pendingReads reads agents' pending deployments. Concurrent polls of one agent at one revision share a read and its
+// encoded response, so that an agent with many polls costs one database connection and the memory of one response. At
+// most width reads run at once, so that a deployment to a whole fleet leaves connections for other requests.
 //
-// A read that began at a revision is never shared by a poll that saw a later one. What another replica committed after the
-// read began is missing from it until a sweep finds that, just as it is missing from the mailbox's view.
+// A poll never shares a read that began at a revision before its own. What another replica committed after the read
+// began is missing from it until a sweep finds the change, as it is missing from the mailbox's view.
 type pendingReads struct {
 	read func(ctx context.Context, agentID string) (fleet.PendingSet, error)
 	gate gate
@@ -26,27 +26,28 @@ type pendingReads struct {
 	flights map[mailbox.Revision]*flight
 }
 
-// flight is a read under way. Its result is valid once done is closed.
+// flight is a read in progress. Its result is valid once done is closed.
 type flight struct {
 	done   chan struct{}
 	cancel context.CancelFunc
-	polls  int // that await it; under pendingReads.mu
+	polls  int // waiting for it; guarded by pendingReads.mu
 
 	result pendingResult
 	err    error
 }
 
-// pendingResult is what was read of an agent.
+// pendingResult is the result of a read.
 type pendingResult struct {
 	tag  string
-	body []byte // the encoded answer; nil where nothing waits
+	body []byte // the encoded response; nil if nothing is pending
 }
 
 func newPendingReads(read func(context.Context, string) (fleet.PendingSet, error), width int) *pendingReads {
 	return &pendingReads{read: read, gate: newGate(width), flights: map[mailbox.Revision]*flight{}}
 }
 
-// pending returns what waits for the agent, read at the revision or later. interval is what an answer tells of it.
+// pending returns the agent's pending deployments, read at the revision or later. The encoded response includes
+// interval as the poll interval.
 func (p *pendingReads) pending(ctx context.Context, agent mailbox.Agent, revision mailbox.Revision, interval time.Duration) (pendingResult, error) {
 	p.mu.Lock()
 	f := p.flights[revision]
@@ -76,7 +77,7 @@ func (p *pendingReads) pending(ctx context.Context, agent mailbox.Agent, revisio
 	}
 }
 
-// leave ends a read that nobody awaits any more.
+// leave ends one poll's wait for a read, and cancels the read if no poll waits for it any more.
 func (p *pendingReads) leave(revision mailbox.Revision, f *flight) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +87,7 @@ func (p *pendingReads) leave(revision mailbox.Revision, f *flight) {
 	}
 }
 
-// forget lets later polls begin a read of their own. Its caller has the lock.
+// forget removes a flight, so that later polls begin another read. The caller holds p.mu.
 func (p *pendingReads) forget(revision mailbox.Revision, f *flight) {
 	if p.flights[revision] == f {
 		delete(p.flights, revision)
@@ -94,7 +95,7 @@ func (p *pendingReads) forget(revision mailbox.Revision, f *flight) {
 }
 
 func (p *pendingReads) fly(ctx context.Context, f *flight, agentID string, revision mailbox.Revision, interval time.Duration) {
-	f.err = errInternal // of a read that panics
+	f.err = errInternal // the result if the read panics
 	defer func() {
 		p.mu.Lock()
 		p.forget(revision, f)

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// readsOf makes reads that wait to be let go, and count how many began.
+// readsOf returns pendingReads whose reads wait for let, and the number of reads that began.
 func readsOf(width int) (reads *pendingReads, began *atomic.Int64, let chan struct{}) {
 	began, let = &atomic.Int64{}, make(chan struct{})
 	return newPendingReads(func(ctx context.Context, _ string) (fleet.PendingSet, error) {
@@ -30,7 +30,7 @@ func readsOf(width int) (reads *pendingReads, began *atomic.Int64, let chan stru
 	}, width), began, let
 }
 
-// revisions are of one agent, one after the other, and of another.
+// revisions returns two successive revisions of one agent, and one of another.
 func revisions(t *testing.T) (first, later, other mailbox.Revision) {
 	t.Helper()
 	a := newAPI(t, nil)
@@ -49,7 +49,7 @@ func revisions(t *testing.T) (first, later, other mailbox.Revision) {
 	return first, revision("a"), other
 }
 
-// TestConcurrentPollsShareARead has polls of one agent at one revision share a read, and those of a later one not.
+// Polls of one agent at one revision share a read; those of a later revision do not share it.
 func TestConcurrentPollsShareARead(t *testing.T) {
 	t.Parallel()
 	first, later, other := revisions(t)
@@ -87,7 +87,7 @@ func TestConcurrentPollsShareARead(t *testing.T) {
 		if len(tags[first]) != 1 || len(tags[later]) != 1 || len(tags[other]) != 1 {
 			t.Errorf("polls of one revision were told different things: %v", tags)
 		}
-		poll(first) // nothing is kept of a read that is over
+		poll(first) // a completed read is not cached
 		polls.Wait()
 		if got := began.Load(); got != 4 {
 			t.Errorf("%d reads began, want another one", got)
@@ -98,7 +98,7 @@ func TestConcurrentPollsShareARead(t *testing.T) {
 	})
 }
 
-// TestSharedReadOutlivesItsFirstPoll goes on for as long as somebody awaits it, and no longer.
+// A shared read continues for as long as a poll waits for it, and no longer.
 func TestSharedReadOutlivesItsFirstPoll(t *testing.T) {
 	t.Parallel()
 	first, _, _ := revisions(t)
@@ -133,7 +133,7 @@ func TestSharedReadOutlivesItsFirstPoll(t *testing.T) {
 	})
 }
 
-// TestReadsAreLimited lets as many reads of different agents run as are allowed.
+// Reads of different agents run concurrently up to the limit.
 func TestReadsAreLimited(t *testing.T) {
 	t.Parallel()
 	first, later, other := revisions(t)

@@ -14,11 +14,11 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may hold polls for less.
+// MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may limit the time further.
 const MaxWait = 60 * time.Second
 
-// poll answers GET /api/deployments/pending/{agent_id}: the path that nearly all requests take, and nearly always with
-// nothing to say. Then it costs a look into memory: no query, no timer, no goroutine.
+// poll serves GET /api/deployments/pending/{agent_id}. Nearly all requests are polls, and nearly all polls find
+// nothing. Such a poll costs a look-up in memory: no query, no timer, no goroutine.
 func (s *Server) poll(x *exchange) error {
 	agent, err := x.authenticateAgentInPath(s.mailbox)
 	if err != nil {
@@ -55,7 +55,8 @@ func (s *Server) poll(x *exchange) error {
 	return answer.send(x)
 }
 
-// nothingPending is the answer that nearly every poll gets, written by hand. An agent's id needs no escaping.
+// nothingPending encodes the response to a poll that finds nothing, without the JSON encoder. Agent ids need no
+// escaping.
 func nothingPending(agentID string, interval time.Duration) []byte {
 	body := make([]byte, 0, 96+len(agentID))
 	body = append(body, `{"agent_id":"`...)
@@ -65,22 +66,22 @@ func nothingPending(agentID string, interval time.Duration) []byte {
 	return append(body, '}')
 }
 
-// pending is what a poll is to be told.
+// pending is the result of a poll.
 type pending struct {
 	tag   string
-	known bool   // the client has it already, by its If-None-Match
-	body  []byte // the answer; nil where nothing waits
+	known bool   // the client has it, according to its If-None-Match
+	body  []byte // the response; nil if nothing is pending
 }
 
-// lookFor finds what the agent has waiting, holding the poll for as long as that is nothing new and wait allows. Only
-// where the mailbox may have something to tell is the database asked.
+// lookFor returns the agent's pending deployments. It holds the poll for up to wait until there is something new. It
+// queries the database only if the mailbox's view is not fresh or has something that the client lacks.
 func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
 	held := s.startHold(x, wait)
 	defer held.end()
 	for {
 		view, err := s.mailbox.View(agent)
 		if errors.Is(err, mailbox.ErrUnknownToken) && x.caller.admin {
-			if agent, err = x.authenticateAgentInPath(s.mailbox); err == nil { // it has another token now
+			if agent, err = x.authenticateAgentInPath(s.mailbox); err == nil { // its token was rotated
 				continue
 			}
 		}
@@ -98,9 +99,9 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 			}
 			p = pending{tag: read.tag, known: x.knows(read.tag), body: read.body}
 			if p.known {
-				p.body = nil // it may be held for long
+				p.body = nil // free the memory: the poll may be held for long
 			}
-			view.Fresh = view.Tag == p.tag // else the next sweep may find what the view says again
+			view.Fresh = view.Tag == p.tag // otherwise the next sweep may bring the view's tag back
 		}
 		if news := !p.known && (p.body != nil || x.asksConditionally()); news {
 			return p, nil
@@ -111,11 +112,11 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 	}
 }
 
-// hold is the time that a poll may be held. One that may not costs nothing.
+// hold limits the time that a poll is held. A poll that is not held costs nothing.
 type hold struct {
 	s      *Server
 	x      *exchange
-	ctx    context.Context // nil: do not hold
+	ctx    context.Context // nil if the poll is not held
 	cancel context.CancelFunc
 }
 
@@ -128,14 +129,14 @@ func (s *Server) startHold(x *exchange, wait time.Duration) hold {
 		return h
 	}
 	if err := x.extendDeadlines(s.now(), wait); err != nil {
-		return h // the connection would be cut before; answer at once
+		return h // the server's timeouts would close the connection first: respond at once
 	}
 	h.ctx, h.cancel = context.WithTimeout(x.r.Context(), wait)
 	return h
 }
 
-// await holds the poll until the agent's view may differ from the one given. It reports false if the poll is to be
-// answered as it stands: its time is up, or the replica is shutting down. It fails if the client is gone.
+// await holds the poll until the agent's view may differ from the given one. It returns false if the poll must return
+// what it has: its time is up, or the replica is shutting down. It fails if the client is gone.
 func (h hold) await(agent mailbox.Agent, view mailbox.View) (again bool, err error) {
 	if h.ctx == nil {
 		return false, nil
@@ -166,7 +167,7 @@ func (x *exchange) readWait() (time.Duration, error) {
 	return wait, nil
 }
 
-// hintInterval tells the client when to ask again, in seconds, spread a little so that agents drift apart.
+// hintInterval sets the header with the time until the next poll, in seconds, with jitter so that agents drift apart.
 func (s *Server) hintInterval(x *exchange, interval time.Duration) {
 	hint := fleet.Jitter(interval, s.jitter()).Seconds()
 	x.intervalHeader[0] = strconv.FormatFloat(hint, 'f', 3, 64)
@@ -175,8 +176,8 @@ func (s *Server) hintInterval(x *exchange, interval time.Duration) {
 
 func (x *exchange) asksConditionally() bool { return len(x.r.Header["If-None-Match"]) > 0 }
 
-// knows says whether the client has what the tag stands for. Tags are compared weakly, as RFC 9110 (13.1.2) asks of
-// If-None-Match.
+// knows reports whether the client has the content with the tag. Tags are compared weakly, as RFC 9110 (13.1.2)
+// requires for If-None-Match.
 func (x *exchange) knows(tag string) bool {
 	for _, list := range x.r.Header["If-None-Match"] {
 		if list == tag || list == "*" {
@@ -206,7 +207,8 @@ func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time
 	return answer
 }
 
-// recordPoll counts how a known caller's poll ended. A poll that was malformed, or whose client went away, says nothing of us.
+// recordPoll counts the outcome of a known caller's poll. Polls that were malformed, or whose client went away, are not
+// counted: they say nothing about the service.
 func (s *Server) recordPoll(x *exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:

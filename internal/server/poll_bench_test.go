@@ -7,8 +7,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// BenchmarkIdlePoll is what a poll that finds nothing costs beyond net/http: routing, authentication, the mailbox, the
-// interval, recording and logging.
+// BenchmarkIdlePoll measures the cost of a poll that finds nothing, without net/http: routing, authentication, the
+// mailbox, the interval, recording and logging.
 func BenchmarkIdlePoll(b *testing.B) {
 	a := newAPI(b, nil)
 	token := a.enroll(b, "idle")
@@ -30,7 +30,7 @@ func BenchmarkIdlePoll(b *testing.B) {
 	}
 }
 
-// discard is a ResponseWriter that costs nothing.
+// discard is a ResponseWriter that discards everything.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }

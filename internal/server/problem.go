@@ -20,13 +20,13 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// statusClientGone is recorded, never sent: the client went away before its answer.
+// statusClientGone is recorded, and never sent, if the client went away before the response.
 const statusClientGone = 499
 
-// Retry-After is spread from retryAfter to twice that, so that clients refused together do not come back together.
+// Retry-After is random between retryAfter and twice that, so that clients rejected together do not retry together.
 const retryAfter = 2 // seconds
 
-// newProblem makes an error that knows its answer. field may be empty.
+// newProblem returns an error that is its own response. field may be empty.
 func newProblem(status int, code, field, format string, args ...any) *openapi.Problem {
 	return &openapi.Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: int32(status),
@@ -38,7 +38,8 @@ func badRequest(code, field, format string, args ...any) *openapi.Problem {
 	return newProblem(http.StatusBadRequest, code, field, format, args...)
 }
 
-// problemOf is where errors become HTTP. Nil means that the error is a defect of ours: no client is told what it says.
+// problemOf converts an error to its HTTP response. Nil means that the error is a defect of the server, whose text must
+// not be shown to clients.
 func problemOf(err error) *openapi.Problem {
 	var (
 		known   *openapi.Problem
@@ -65,7 +66,7 @@ func problemOf(err error) *openapi.Problem {
 	}
 }
 
-// statuses are what the domain's kinds of fault are in HTTP.
+// statuses maps the domain's kinds of fault to HTTP statuses.
 var statuses = map[fault.Kind]int{
 	fault.Invalid:     http.StatusBadRequest,
 	fault.Forbidden:   http.StatusForbidden,
@@ -76,7 +77,7 @@ var statuses = map[fault.Kind]int{
 	fault.Limited:     http.StatusTooManyRequests,
 }
 
-// problemOfFields tells every fault, and the first one in the usual place too.
+// problemOfFields returns a problem that lists all faults. Its field and detail are those of the first.
 func problemOfFields(faults report.FieldErrors) *openapi.Problem {
 	if len(faults) == 0 {
 		return nil
@@ -90,8 +91,8 @@ func problemOfFields(faults report.FieldErrors) *openapi.Problem {
 	return p
 }
 
-// fail answers with an error. What is no client's fault is logged, unless it says no more than the request's own line. A
-// client that is gone is told nothing, and its connection is given up.
+// fail sends an error as the response. Errors that are not the client's fault are logged, unless they add nothing to
+// the request's own log line. If the client is gone, the connection is abandoned.
 func (s *Server) fail(x *exchange, err error) {
 	p := problemOf(err)
 	switch {
@@ -107,7 +108,7 @@ func (s *Server) fail(x *exchange, err error) {
 	s.writeProblem(x, p)
 }
 
-// logUnserved logs why a request was not served. Clients could bring about any number of such lines, so they are sampled.
+// logUnserved logs why a request was not served. Clients could cause any number of such lines, so they are sampled.
 func (s *Server) logUnserved(x *exchange, err error) {
 	fields := x.describe(zap.Error(err))
 	stands := s.requests.SampleCause(x.audience == observe.Known)
@@ -120,9 +121,9 @@ func (s *Server) logUnserved(x *exchange, err error) {
 	s.log.Warn("request not served", fields...)
 }
 
-// isBare says whether an error is nothing but what its client is told. One that wraps another says why.
+// isBare reports whether an error contains no more than the response shows. An error that wraps another adds the cause.
 func isBare(err error) bool {
-	switch err.(type) { //nolint:errorlint // it is the wrapping that matters
+	switch err.(type) { //nolint:errorlint // a wrapped error is not bare
 	case *fault.Error, *openapi.Problem:
 		return true
 	}
@@ -133,7 +134,7 @@ var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "so
 
 func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
 	header := x.Header()
-	delete(header, "Etag") // of an answer that was not sent
+	delete(header, "Etag") // of a response that was not sent
 	if p.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="watchbill"`)
 	}
@@ -142,10 +143,10 @@ func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	x.WriteHeader(int(p.Status))
-	_, _ = x.Write(body) // the client may be gone, which is its own affair
+	_, _ = x.Write(body) // an error means that the client is gone
 }
 
-// hintRetry says when to come again, where an answer's status means that one may and nobody knew it better.
+// hintRetry sets Retry-After if the status allows a retry and the header is not set yet.
 func (s *Server) hintRetry(header http.Header, status int) {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests || header.Get("Retry-After") != "" {
 		return
@@ -157,14 +158,14 @@ func (s *Server) encodeProblem(x *exchange, p *openapi.Problem) (mediaType strin
 	if x.exporter {
 		return s.traces.Refuse(x.r.Header, int(p.Status), p.Detail)
 	}
-	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true)) // which makes �, and is all that could fail
+	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true)) // invalid UTF-8, the only possible failure, becomes �
 	if err != nil {
 		body = nil
 	}
 	return "application/problem+json", body
 }
 
-// clip shortens what a client sent, for a message.
+// clip shortens text that a client sent, for use in a message.
 func clip(s string) string {
 	return text.Clip(strings.ToValidUTF8(s, "\ufffd"), 200)
 }

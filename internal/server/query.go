@@ -15,14 +15,14 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// query reads a request's query parameters, each at most once, and remembers the first that is wrong. What nobody asked
-// for is refused by done.
+// query reads a request's query parameters, each at most once, and keeps the first error. done rejects parameters that
+// were not read.
 type query struct {
 	values url.Values
 	err    error
 }
 
-// query parses the request's query string. admin_token is no business of endpoints.
+// query parses the request's query string. It hides admin_token from endpoints.
 func (x *exchange) query() query {
 	var q query
 	if x.r.URL.RawQuery == "" {
@@ -37,13 +37,13 @@ func (x *exchange) query() query {
 	return q
 }
 
-// noQuery refuses every parameter.
+// noQuery rejects any parameter.
 func (x *exchange) noQuery() error {
 	q := x.query()
 	return q.done()
 }
 
-// text takes a parameter out. given is false where it is left out.
+// text removes and returns a parameter. given is false if it is missing.
 func (q *query) text(name string) (value string, given bool) {
 	values, given := q.values[name]
 	if !given {
@@ -56,7 +56,7 @@ func (q *query) text(name string) (value string, given bool) {
 	return values[0], true
 }
 
-// integer reads a whole number from least to most; otherwise stands in where it is left out.
+// integer reads a whole number from minimum to limit, which defaults to otherwise.
 func (q *query) integer(name string, otherwise, minimum, limit int64) int64 {
 	text, given := q.text(name)
 	if !given {
@@ -69,7 +69,7 @@ func (q *query) integer(name string, otherwise, minimum, limit int64) int64 {
 	return n
 }
 
-// required is integer for a parameter that may not be left out.
+// required is like integer for a required parameter.
 func (q *query) required(name string, minimum, limit int64) int64 {
 	if _, given := q.values[name]; !given {
 		q.fault("missing_parameter", name, "is required: a whole number from %d to %d", minimum, limit)
@@ -77,7 +77,7 @@ func (q *query) required(name string, minimum, limit int64) int64 {
 	return q.integer(name, 0, minimum, limit)
 }
 
-// oneOf reads one of some words; empty where it is left out.
+// oneOf reads one of the words. It returns "" if the parameter is missing.
 func oneOf[T ~string](q *query, name string, words ...T) T {
 	text, given := q.text(name)
 	if given && !slices.Contains(words, T(text)) {
@@ -90,10 +90,10 @@ func oneOf[T ~string](q *query, name string, words ...T) T {
 	return T(text)
 }
 
-// limit reads how many entries a page may have.
+// limit reads the maximum number of entries of a page.
 func (q *query) limit() int { return q.limitOr(50) }
 
-// limitOr is limit with another default.
+// limitOr is like limit with another default.
 func (q *query) limitOr(otherwise int64) int { return int(q.integer("limit", otherwise, 1, 500)) }
 
 func (q *query) fault(code, name, format string, args ...any) {
@@ -106,7 +106,7 @@ func (q *query) keep(err error) {
 	}
 }
 
-// done returns what is wrong with the parameters.
+// done returns the first error, or one for a parameter that was not read.
 func (q *query) done() error {
 	if q.err == nil && len(q.values) > 0 {
 		names := make([]string, 0, len(q.values))
@@ -118,10 +118,10 @@ func (q *query) done() error {
 	return q.err
 }
 
-// namespacePattern is a DNS label, as Kubernetes has it.
+// namespacePattern matches a DNS label as Kubernetes defines it.
 var namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-// namespace reads the name of a Kubernetes namespace; empty where it is left out.
+// namespace reads the name of a Kubernetes namespace. It returns "" if the parameter is missing.
 func (q *query) namespace(name string) string {
 	text, given := q.text(name)
 	if given && !namespacePattern.MatchString(text) {
@@ -130,7 +130,7 @@ func (q *query) namespace(name string) string {
 	return text
 }
 
-// reportName reads a report's name; empty where it is left out.
+// reportName reads a report's name. It returns "" if the parameter is missing.
 func (q *query) reportName(name string) string {
 	text, given := q.text(name)
 	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
@@ -140,7 +140,7 @@ func (q *query) reportName(name string) string {
 	return text
 }
 
-// uuid reads an id; the zero one where it is left out.
+// uuid reads an id. It returns uuid.Nil if the parameter is missing.
 func (q *query) uuid(name string) uuid.UUID {
 	text, given := q.text(name)
 	if !given {
@@ -153,13 +153,13 @@ func (q *query) uuid(name string) uuid.UUID {
 	return id
 }
 
-// parseUUID takes the one spelling that we give out; the library takes others too.
+// parseUUID accepts only the spelling that the server uses in responses; the library accepts others too.
 func parseUUID(text string) (uuid.UUID, bool) {
 	id, err := uuid.Parse(text)
 	return id, err == nil && len(text) == len(uuid.Nil.String())
 }
 
-// agentID reads the path's agent.
+// agentID reads the agent id in the path.
 func (x *exchange) agentID() (string, error) {
 	if err := fleet.ValidateAgentID("agent_id", x.param); err != nil {
 		return "", err
@@ -167,10 +167,10 @@ func (x *exchange) agentID() (string, error) {
 	return x.param, nil
 }
 
-// userID reads the path's user.
+// userID reads the user id in the path.
 func (x *exchange) userID() (string, error) { return x.param, checkUserID(x.param) }
 
-// id reads the path's UUID, which field calls by its name.
+// id reads the UUID in the path. field is its name in errors.
 func (x *exchange) id(field string) (uuid.UUID, error) {
 	id, ok := parseUUID(x.param)
 	if !ok {
@@ -179,7 +179,7 @@ func (x *exchange) id(field string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// header reads a header that may be given once. given is false where it is left out.
+// header reads a header that may be given once. given is false if it is missing.
 func (x *exchange) header(name string) (value string, given bool, err error) {
 	values := x.r.Header[http.CanonicalHeaderKey(name)]
 	switch len(values) {

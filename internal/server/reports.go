@@ -15,10 +15,10 @@ import (
 
 var errNoReport = newProblem(http.StatusNotFound, "report_not_found", "", "no such report")
 
-// newReport is a report to make.
+// newReport is a request to create a report.
 type newReport struct {
 	input     report.Input
-	namespace string // that it will be of; empty if an administrator asks
+	namespace string // of the report; empty if the caller is an administrator
 }
 
 func readNewReport(x *exchange) (newReport, error) {
@@ -32,7 +32,7 @@ func readNewReport(x *exchange) (newReport, error) {
 	return req, x.decode(&req.input)
 }
 
-// createReport computes a report, stores it and answers with it.
+// createReport computes a report, stores it and returns it.
 func (s *Server) createReport(ctx context.Context, wanted newReport) (content, error) {
 	now := s.now()
 	req, err := report.ParseRequest(wanted.input, defaultHours, now)
@@ -59,14 +59,14 @@ func (s *Server) createReport(ctx context.Context, wanted newReport) (content, e
 	if err := s.reports.SaveReport(ctx, wanted.namespace, doc, req.Keep); err != nil {
 		return content{}, err
 	}
-	body, err := json.Marshal(doc) // as it is stored
+	body, err := json.Marshal(doc) // in the form in which it is stored
 	if err != nil {
 		return content{}, fmt.Errorf("encode a report: %w", err)
 	}
 	return content{status: http.StatusCreated, mediaType: "application/json", body: body}, nil
 }
 
-// reportFacts reads the window that a report is of, and the one before if it is to stand beside.
+// reportFacts reads a report's window, and the previous window if the report compares with it.
 func (s *Server) reportFacts(ctx context.Context, req report.Request) (current report.Facts, previous *report.Facts, err error) {
 	parts, partsBefore := req.Parts()
 	current, err = s.measurements.Facts(ctx, req.Window, parts)
@@ -79,8 +79,8 @@ func (s *Server) reportFacts(ctx context.Context, req report.Request) (current r
 
 type reportQuery struct {
 	list            list
-	account         *serviceAccount // that asks; nil if an administrator does
-	namespace, name string          // empty: of any
+	account         *serviceAccount // the caller; nil for an administrator
+	namespace, name string          // empty for any
 	before          uuid.UUID
 	limit           int
 }
@@ -132,7 +132,7 @@ func summaryOf(h report.Heading) openapi.ReportSummary {
 }
 
 type storedReport struct {
-	account *serviceAccount // that asks; nil if an administrator does
+	account *serviceAccount // the caller; nil for an administrator
 	id      uuid.UUID
 	format  report.Format
 }
@@ -155,7 +155,7 @@ func (s *Server) getReport(ctx context.Context, req storedReport) (content, erro
 	if err == nil {
 		err = s.checkVisible(ctx, req.account, namespace)
 	}
-	if isForbidden(err) { // nor is it told that there is one
+	if isForbidden(err) { // do not reveal that the report exists
 		err = errNoReport
 	}
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Server) getReport(ctx context.Context, req storedReport) (content, erro
 	switch req.format {
 	case report.JSON:
 		return answer, nil
-	case report.HTML: // of what it shows, much was named by others
+	case report.HTML: // it shows names that clients chose
 		answer.header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 	}
 	var doc report.Document

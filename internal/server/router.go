@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-// node is a place in the tree of paths, a level a segment.
+// node is a node of the tree of paths, which has one level for each segment.
 //
-// http.ServeMux will not do: it answers unclean paths with redirects, and it cannot hold both
-// /api/deployments/pending/{agent_id} and /api/deployments/{deployment_id}/logs. Here a literal segment goes before a
-// wildcard, and what leads nowhere is not found.
+// http.ServeMux does not fit: it redirects unclean paths, and rejects having both /api/deployments/pending/{agent_id}
+// and /api/deployments/{deployment_id}/logs. In this tree a literal segment takes precedence over a wildcard, without
+// backtracking.
 type node struct {
 	literal  map[string]*node
 	wildcard *node
 	methods  map[string]*endpoint
-	allow    string // the methods, for the header
+	allow    string // the value of the Allow header
 }
 
-// add finds or makes the place of a pattern such as /api/agents/{agent_id}. A pattern has one wildcard at most.
+// add returns the node of a pattern such as /api/agents/{agent_id}, and creates it if needed. A pattern has at most one
+// wildcard.
 func (n *node) add(pattern string) *node {
 	for segment := range strings.SplitSeq(strings.TrimPrefix(pattern, "/"), "/") {
 		var next *node
@@ -41,7 +42,7 @@ func (n *node) add(pattern string) *node {
 	return n
 }
 
-// handle puts an endpoint at the place.
+// handle adds an endpoint to the node.
 func (n *node) handle(method string, e *endpoint) {
 	if n.methods == nil {
 		n.methods = map[string]*endpoint{}
@@ -58,8 +59,8 @@ func (n *node) handle(method string, e *endpoint) {
 	n.allow = strings.Join(allowed, ", ")
 }
 
-// find walks down an escaped path. It returns nil where there is nothing, else the place and what the wildcard stands
-// for, unescaped: a %2F is a slash in it.
+// find returns the node at an escaped path and the unescaped value of its wildcard, in which %2F is a slash. It returns
+// nil if no endpoint is there.
 func (n *node) find(escapedPath string) (place *node, param string) {
 	rest, ok := strings.CutPrefix(escapedPath, "/")
 	for ok {
@@ -84,7 +85,7 @@ func (n *node) find(escapedPath string) (place *node, param string) {
 	return n, param
 }
 
-// endpoint finds what answers a method here. HEAD is GET without the body, which net/http leaves out.
+// endpoint returns the endpoint of a method. HEAD is served as GET; net/http omits the body.
 func (n *node) endpoint(method string) *endpoint {
 	if method == "HEAD" {
 		method = "GET"

@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// route is one line of the contract. A test holds the table and the OpenAPI document together.
+// route is one operation of the API. A test compares the table with the OpenAPI document.
 type route struct {
 	method  string
 	pattern string
@@ -61,7 +61,7 @@ var routes = []route{
 	{"GET", "/api/reports/{report_id}", reporter, typed(http.StatusOK, readReportID, (*Server).getReport)},
 }
 
-// RouteName names a route as its requests are counted.
+// RouteName names a route as in the metrics.
 type RouteName struct{ Method, Pattern string }
 
 // Routes returns the names of all routes.

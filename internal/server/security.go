@@ -15,20 +15,21 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// event is what happened, for the security log: a kind such as agent.enrolled, and what it was done to.
+// event is an event for the security log: a kind, such as agent.enrolled, and fields that name its object.
 type event struct {
-	kind   string // empty: nothing
+	kind   string // empty for no event
 	fields []zap.Field
 }
 
-// recorded is typed for what the security log tells of. describe is called once the work is done, and so committed.
+// recorded is like typed, and records an event in the security log. describe is called after the work has succeeded,
+// and so is committed.
 func recorded[Req, Resp any](
 	status int, read func(*exchange) (Req, error), do func(*Server, context.Context, Req) (Resp, error), describe func(Req, Resp) event,
 ) handler {
 	return recordedWithin(answerWithin, status, read, do, describe)
 }
 
-// recordedWithin is recorded with another deadline.
+// recordedWithin is like recorded with another deadline.
 func recordedWithin[Req, Resp any](
 	deadline time.Duration, status int, read func(*exchange) (Req, error), do func(*Server, context.Context, Req) (Resp, error),
 	describe func(Req, Resp) event,
@@ -44,8 +45,8 @@ func recordedWithin[Req, Resp any](
 	}
 }
 
-// record logs an event that the exchange's caller brought about. All but what an administrator changes is bounded: traffic
-// can bring about any number.
+// record logs an event caused by the exchange's caller. All events except administrators' changes are bounded, since
+// traffic can cause any number of them.
 func (s *Server) record(x *exchange, e event) {
 	if e.kind == "" {
 		return
@@ -61,7 +62,8 @@ func (s *Server) record(x *exchange, e event) {
 	})
 }
 
-// actor is how the security log names the caller. It has no part of a token but the beginning of its hash.
+// actor returns the caller as named in the security log. It contains nothing of a token except the beginning of its
+// hash.
 func (c caller) actor() logging.Actor {
 	none := fleet.TokenHash{}
 	fingerprint := func(hash fleet.TokenHash) string { return hex.EncodeToString(hash[:8]) }
@@ -92,7 +94,7 @@ func agentTokenRotated(id string, _ openapi.EnrolledAgent) event {
 	return event{"agent.token_rotated", []zap.Field{zap.String("agent_id", id)}}
 }
 
-// deploymentCreated tells nothing of an answer that was given before.
+// deploymentCreated returns no event for a repeated request, which created nothing.
 func deploymentCreated(_ orderRequest, created createdDeployments) event {
 	if created.group == nil {
 		return event{}
@@ -112,11 +114,11 @@ func groupCancelled(id uuid.UUID, group openapi.DeploymentGroup) event {
 	}}
 }
 
-// userFingerprint is the field of an event that tells of a user. Users are told by fingerprints, which record makes: their names
-// must not outlive their erasure in the log.
+// userFingerprint is the event field for a user. record replaces the user's id by a fingerprint, so that the id does
+// not remain in the log after the user is erased.
 const userFingerprint = "user_fingerprint"
 
-// fingerprint tells a user in logs: by the pseudonym, if users are stored under such.
+// fingerprint returns the name of a user in logs: the pseudonym, if users are stored under pseudonyms.
 func (s *Server) fingerprint(userID string) string {
 	if s.pseudonym != nil {
 		return s.pseudonym(userID)
@@ -124,8 +126,8 @@ func (s *Server) fingerprint(userID string) string {
 	return logging.Fingerprint(userID)
 }
 
-// loggedPath returns the path of a request as it may stand in the log. Users are told by fingerprints there too. Where names are
-// redacted, queries and unknown paths may hold some.
+// loggedPath returns the path of a request for the log, with a fingerprint in place of a user's id. If users are stored
+// under pseudonyms, queries and unknown paths are redacted too, since they may contain ids.
 func (s *Server) loggedPath(x *exchange) string {
 	const user = "{user_id}"
 	switch {
@@ -154,7 +156,7 @@ func userDataRead(q executionQuery, _ openapi.UserActivityList) event {
 }
 
 func reportCreated(wanted newReport, _ content) event {
-	if wanted.namespace == "" { // an administrator's
+	if wanted.namespace == "" { // from an administrator
 		return event{"report.created", nil}
 	}
 	return event{"report.created", []zap.Field{zap.String("namespace", wanted.namespace)}}

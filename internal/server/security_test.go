@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// securityEvents returns the lines of the security log, without what differs from run to run.
+// securityEvents returns the lines of the security log.
 func (a *api) securityEvents(t *testing.T) []map[string]any {
 	t.Helper()
 	var events []map[string]any
@@ -45,7 +45,7 @@ func TestSecurityEvents(t *testing.T) {
 	send("POST", "/api/agents/edge-1/token", adminToken, "", http.StatusOK)
 
 	var created openapi.CreatedDeployments
-	for range 2 { // the second is given the first one's answer
+	for range 2 { // the second request receives the first one's response
 		forwarded["Idempotency-Key"] = "once"
 		send("POST", "/api/deployments", adminToken, `{"agent_ids":["edge-1","edge-2"],"name":"app","spec":{}}`, http.StatusCreated).decode(&created)
 		delete(forwarded, "Idempotency-Key")
@@ -87,7 +87,7 @@ func TestSecurityEvents(t *testing.T) {
 	}
 }
 
-// A flood of enrolments of one client leaves the lines of others alone.
+// A flood of enrollments by one client writes a limited number of lines.
 func TestEnrolmentFlood(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -99,12 +99,12 @@ func TestEnrolmentFlood(t *testing.T) {
 	}
 }
 
-// Callers without a token get a few lines, and those with one get all of theirs.
+// Rejected requests without a token are sampled in the log; those of an agent each have a line.
 func TestRefusedRequestsAreSampled(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "edge-1")
-	const each, ofAgent = 300, 40 // as many as have a line each
+	const each, ofAgent = 300, 40 // 40 is few enough to have a line each
 	for range each {
 		for _, r := range []request{
 			{method: "GET", path: "/api/agents"},
@@ -137,12 +137,12 @@ func TestRefusedRequestsAreSampled(t *testing.T) {
 	}
 }
 
-// TestLogsHideUsers wants no user's name in any line of the log, whatever the request.
+// No line of the log contains a user's id, whatever the request.
 func TestLogsHideUsers(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		pseudonym func(string) string
-		user      string // as the log tells of it
+		user      string // as shown in the log
 	}{
 		"fingerprints": {nil, logging.Fingerprint("ada")},
 		"pseudonyms":   {func(id string) string { return "p_" + strings.ToUpper(id)[:1] }, "p_A"},

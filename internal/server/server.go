@@ -22,7 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// Options are what a Server needs. All are required but where it says otherwise.
+// Options configures a Server. All fields are required unless noted otherwise.
 type Options struct {
 	Agents       Agents
 	Deployments  Deployments
@@ -31,17 +31,18 @@ type Options struct {
 	Ledger       Ledger
 	Executions   Executions
 	Traces       Traces
-	LogRecords   Traces // takes exports of logs
+	LogRecords   Traces // for exports of logs
 	Gateway      Gateway
 	Database     Database
-	// Pseudonym returns what is stored in the place of a user's id; nil: the id itself is. If it is set, logs hold no names.
+	// Pseudonym returns the pseudonym that is stored instead of a user's id. If nil, ids are stored unchanged. If set,
+	// logs contain no user ids.
 	Pseudonym func(userID string) string
 	Mailbox   *mailbox.Mailbox
-	Limiter   *ratelimit.Limiter // nil: there are no rate limits
-	Accounts  ServiceAccounts    // nil: only an admin makes reports
-	// UnreadCount hears of each count of tokens whose name is not known; nil: nobody does. A client chooses the name.
+	Limiter   *ratelimit.Limiter // nil for no rate limits
+	Accounts  ServiceAccounts    // if nil, only administrators create reports
+	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
 	UnreadCount func(name string)
-	// Strains tells why the replica is degraded, beside what the API sees for itself; nil: nothing is.
+	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
 	Strains func() []string
 
 	Recorder *metrics.Recorder
@@ -49,23 +50,23 @@ type Options struct {
 	Security *logging.SecurityLog
 	Log      *zap.Logger
 
-	// Currency is what costs are shown in beside USD; the zero value: none.
+	// Currency is a currency in which costs are shown in addition to USD. The zero value means none.
 	Currency DisplayCurrency
 
-	// TrustedProxies are believed when they say, by X-Forwarded-For, whom they forward for.
+	// TrustedProxies are the proxies whose X-Forwarded-For is trusted.
 	TrustedProxies connections.TrustedProxies
 
-	// AdminTokens and IngestTokens are comma-separated: several tokens rotate. Empty closes what they open; see
-	// Server.Closed.
+	// AdminTokens and IngestTokens are comma-separated lists, so that tokens can be rotated. If one is empty, its
+	// routes are closed; see Server.Closed.
 	AdminTokens  string
 	IngestTokens string
-	Grants       Grants // by which agents enrol
+	Grants       Grants // of the enrollment tokens
 
-	// BodyMemory and AnswerMemory limit the bytes of requests' bodies, and of large answers, that are held at a time. Zero
-	// stands for the default.
+	// BodyMemory and AnswerMemory limit the bytes of request bodies, and of large responses, that are in memory at a
+	// time. They default to DefaultBodyMemory and DefaultAnswerMemory.
 	BodyMemory, AnswerMemory int64
 
-	// MaxPollWait is the longest that a poll is held, whatever ?wait= asks; 0: polls are not held.
+	// MaxPollWait is the longest time that a poll is held, whatever ?wait= requests. If 0, polls are not held.
 	MaxPollWait time.Duration
 	// NoAdminTokenParameter turns off the admin token in the query, ?admin_token=.
 	NoAdminTokenParameter bool
@@ -76,7 +77,7 @@ type Options struct {
 	Jitter  func() float64 // draws from [0, 1); need not be strong
 }
 
-// Server answers the REST API. It is an http.Handler; NewHTTPServer makes the server around it.
+// Server is the http.Handler of the REST API. connections.NewHTTPServer returns an HTTP server for it.
 type Server struct {
 	agents       Agents
 	deployments  Deployments
@@ -117,40 +118,41 @@ type Server struct {
 
 	started    time.Time
 	root       node
-	idStart    string // of the request ids that are minted here
+	idStart    string // prefix of generated request ids
 	idCount    atomic.Uint64
 	pings      pinger
 	reads      *pendingReads
-	bodies     *budget // of requests
-	answers    *budget
+	bodies     *budget // of request bodies
+	answers    *budget // of large responses
 	drains     *drains
 	adminReads gate           // see route.isRead
-	metering   gate           // of metrics, for known callers
-	unknown    *waitingTokens // that no agent is known by
-	open       *openMetrics
-	tokened    *openMetrics // for known callers that are no administrators
-	turns      *turns       // of agents at the database
-	reporting  gate         // of reports
+	metering   gate           // for administrators' metrics and costs
+	unknown    *waitingTokens // tokens of no known agent
+	open       *openMetrics   // for callers without a valid token
+	tokened    *openMetrics   // for known callers that are not administrators
+	turns      *turns         // of agents at the database
+	reporting  gate           // for creating reports
 	openAPI    document
 
 	eventWithin time.Duration // see stream
 	streaming   context.Context
 	endStreams  context.CancelFunc
-	leaving     atomic.Bool // see Leave
+	leaving     atomic.Bool // see CloseConnections
 }
 
-// Leave has every answer from now on close its connection, so that its client brings the next request to another replica. It
-// is for a replica that shuts down: a request that comes while a kept connection is being closed would fail.
+// CloseConnections makes every response from now on close its connection, so that the client sends its next request to
+// another replica. A replica calls it before it shuts down, since a request that arrives while an idle connection is
+// being closed would fail.
 func (s *Server) CloseConnections() { s.leaving.Store(true) }
 
-// endpoint is a route that is served.
+// endpoint is a route as it is served.
 type endpoint struct {
 	route
 	record *metrics.Route
 	read   bool // see isRead
 }
 
-// New makes a Server. It fails only if no randomness can be had.
+// New returns a Server. It fails only if Random does.
 func New(opts Options) (*Server, error) {
 	var start [6]byte
 	if _, err := io.ReadFull(opts.Random, start[:]); err != nil {
@@ -180,7 +182,7 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Headers that every answer has, but for noReferrer. http.Header holds slices; these are shared and never written to.
+// Header values, shared by all responses and never written to. They are slices, as in http.Header.
 var (
 	noSniff    = []string{"nosniff"}
 	noStore    = []string{"no-store"}
@@ -188,7 +190,7 @@ var (
 	closing    = []string{"close"}
 )
 
-// ServeHTTP implements http.Handler. Everything that a request passes on its way is here, in order.
+// ServeHTTP implements http.Handler. It shows the steps of a request in order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving, answers: s.answers}
 	x.idHeader[0] = x.requestID
@@ -225,7 +227,7 @@ func (s *Server) serve(x *exchange) {
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
 	var err error
 	x.caller, err = s.authorize(x, e.access)
-	if x.caller.agent.ID() == "" { // an agent is no browser, and most answers are to agents
+	if x.caller.agent.ID() == "" { // agents are not browsers, and get most responses
 		x.hideReferrer()
 	}
 	if x.audience == observe.Known && !x.conn.IsAuthenticated() {
@@ -243,9 +245,9 @@ func (s *Server) serve(x *exchange) {
 	}
 }
 
-// serveInTurn serves an endpoint once it is its turn.
+// serveInTurn serves an endpoint, limiting concurrent reads.
 func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
-	if !e.read || x.audience != observe.Known || e.access == everyone && !x.caller.admin { // whose gates are apart
+	if !e.read || x.audience != observe.Known || e.access == everyone && !x.caller.admin { // others have separate gates
 		return e.serve(s, x)
 	}
 	if err := s.enterReads(x); err != nil {
@@ -257,7 +259,7 @@ func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
 
 var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")
 
-// finish records and logs the exchange, whatever became of it. A panic is answered like any other defect.
+// finish records and logs the exchange, whatever its outcome. A panic is handled like any other defect.
 func (s *Server) finish(x *exchange) {
 	if cause := recover(); cause != nil {
 		s.recovered(x, cause)
@@ -292,7 +294,7 @@ func (s *Server) finish(x *exchange) {
 	}
 }
 
-// observe counts the exchange. Only those of known callers count in figures that decide anything.
+// observe counts the exchange. Exchanges of callers that are not known are counted separately.
 func (s *Server) observe(x *exchange, status int, took time.Duration) {
 	if x.audience != observe.Known {
 		x.route.ObserveOther(x.audience, status)
@@ -309,15 +311,15 @@ func (s *Server) recovered(x *exchange, cause any) {
 		x.abandon()
 		return
 	}
-	s.log.Error("panic", x.describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts
+	s.log.Error("panic", x.describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts tokens
 	if x.status != 0 {
-		x.abandon() // half an answer must not look like a whole one
+		x.abandon() // a partial response must not look complete
 		return
 	}
 	s.writeProblem(x, errInternal)
 }
 
-// requestID takes over the client's id of its request, if it is one to be printed, or mints one.
+// requestID returns the client's id of its request if it is valid, or generates one.
 func (s *Server) requestID(r *http.Request) string {
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && isRequestID(given[0]) {
 		return given[0]

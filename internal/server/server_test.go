@@ -15,14 +15,14 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// fakeMeasurements does in the place of reading what a test wants.
+// fakeMeasurements is a Measurements that calls the function instead of reading.
 type fakeMeasurements func(context.Context) error
 
 func (f fakeMeasurements) Facts(ctx context.Context, w report.Window, _ report.Parts) (report.Facts, error) {
 	return report.Facts{Window: w}, f(ctx)
 }
 
-// line is what a test reads of a line of the log.
+// line is a decoded line of the log.
 type line struct {
 	Message    string  `json:"msg"`
 	Route      string  `json:"route"`
@@ -38,7 +38,7 @@ type line struct {
 	Stack      string  `json:"stack"`
 }
 
-// logged returns the lines with a message.
+// logged returns the log lines with the message.
 func (a *api) logged(t *testing.T, message string) []line {
 	t.Helper()
 	var found []line
@@ -61,7 +61,7 @@ func TestErrorMapping(t *testing.T) {
 		fails  func(context.Context) error
 		status int
 		code   string
-		log    string // the message of the line that tells of a defect
+		log    string // message of the line that logs the defect
 	}{
 		"the deadline": {func(context.Context) error { return context.DeadlineExceeded }, 503, "unavailable", ""},
 		"a defect":     {func(context.Context) error { return errors.New("boom " + secret) }, 500, "internal", "request failed"},
@@ -121,11 +121,11 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
-// While the database is away, what needs it says so and when to come again. What does not goes on.
+// While the database is unavailable, routes that need it return 503 with Retry-After. The others keep working.
 func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	if err := w.mailbox.Sync(t.Context()); err != nil { // or it would rather ask the database about who was just enrolled
+	if err := w.mailbox.Sync(t.Context()); err != nil { // otherwise polls of new agents query the database
 		t.Fatal(err)
 	}
 	w.db.Close()
@@ -138,7 +138,7 @@ func TestDatabaseOutage(t *testing.T) {
 			want = http.StatusBadRequest
 		}
 		t.Run(r.method+" "+r.pattern, func(t *testing.T) {
-			if r.pattern == report.PendingRoute { // the one that has nothing waiting: what the other has, the database knows
+			if r.pattern == report.PendingRoute { // of the agent without pending deployments, which needs no query
 				w.send(t, request{method: "GET", path: "/api/deployments/pending/a2", token: w.tokens["a2"]}).want(want)
 				return
 			}
@@ -179,7 +179,7 @@ func TestResponseHeaders(t *testing.T) {
 		{"PUT", "/livez", "", "no-referrer"},
 		{"GET", "/api/agents", "", "no-referrer"},
 		{"GET", "/api/agents", adminToken, "no-referrer"},
-		{"GET", "/api/agents", agent, "no-referrer"}, // it is refused
+		{"GET", "/api/agents", agent, "no-referrer"}, // rejected
 		{"GET", "/api/deployments/pending/a1", agent, ""},
 		{"GET", "/api/deployments/pending/a1?admin_token=" + adminToken, "", "no-referrer"},
 		{"GET", "/api/deployments/pending/a1?admin_token=" + adminToken, agent, "no-referrer"},
@@ -192,7 +192,7 @@ func TestResponseHeaders(t *testing.T) {
 	}
 }
 
-// Requests are recorded and logged by the pattern of their route; those that have none, as one.
+// Requests are recorded and logged by their route's pattern; all requests without a route have the same one.
 func TestRecording(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -215,7 +215,7 @@ func TestRecording(t *testing.T) {
 	}
 }
 
-// A panic behind half an answer must not leave a client with what looks like a whole one.
+// After a panic a partial response must not look complete to the client.
 func TestPartialResponse(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

@@ -34,7 +34,7 @@ func readStatusReport(x *exchange) (statusReport, error) {
 	return req, req.report.Validate()
 }
 
-// hasOutput reports whether a status report may have an output, by its beginning: all else in it is small.
+// hasOutput reports whether a status report that begins like this may have an output. Its other fields are small.
 func hasOutput(begin []byte) bool { return bytes.Contains(begin, []byte(`"output"`)) }
 
 func (s *Server) reportStatus(ctx context.Context, req statusReport) (openapi.DeploymentState, error) {

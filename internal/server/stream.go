@@ -26,16 +26,16 @@ const (
 	maxOptions = 64 << 10  // bytes
 	maxType    = 128       // bytes
 
-	// eventWithin is how long a client may take to read an event, or a part of a large one. Then it is taken for gone: a
-	// run must not wait for who does not listen.
+	// eventWithin is how long a client may take to read an event, or eventPart bytes of a large one. After that it is
+	// considered gone: a run must not wait for a client that does not read.
 	eventWithin = 10 * time.Second
 	eventPart   = 64 << 10 // bytes
 )
 
 var promptType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
 
-// processStream answers POST /api/ai/process-stream: it has an agent run, and hands the run's events on as they come.
-// What the exchange records as its latency ends with the first of them; how long the agent took is in its execution.
+// processStream serves POST /api/ai/process-stream: it runs an agent and forwards the run's events as they come. The
+// recorded latency ends with the first event; the run's duration is in its execution.
 func (s *Server) processStream(x *exchange) error {
 	prompt, err := readPrompt(x)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Server) processStream(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.body.release() // runs are bounded by their number; one may take an hour
+	x.body.release() // the number of runs is limited elsewhere, and a run may take an hour
 	return s.stream(x, run)
 }
 
@@ -106,7 +106,7 @@ func checkUserID(id string) error {
 	return nil
 }
 
-// stream runs a run to its end. It ends early if the client goes away, or the replica ends all streams.
+// stream streams a run to its end. It ends early if the client goes away or EndStreams is called.
 func (s *Server) stream(x *exchange, run execution.Run) error {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
@@ -126,11 +126,11 @@ func (s *Server) stream(x *exchange, run execution.Run) error {
 	case out.err != nil && !errors.Is(out.err, errClientGone):
 		s.log.Error("an event cannot be encoded", x.describe(zap.Error(out.err))...)
 	}
-	x.abandon() // half an answer must not look like a whole one
+	x.abandon() // a partial response must not look complete
 	return nil
 }
 
-// endOf is the last event of a run that did not say how it ended.
+// endOf returns the last event of a run that sent none.
 func (s *Server) endOf(ctx context.Context, x *exchange) execution.Event {
 	problem := errShuttingDown
 	if !errors.Is(context.Cause(ctx), errEnded) {
@@ -140,8 +140,8 @@ func (s *Server) endOf(ctx context.Context, x *exchange) execution.Event {
 	return execution.Event{Name: "error", Data: map[string]string{"code": problem.Code, "message": problem.Detail}}
 }
 
-// EndStreams ends the runs that are being streamed, each with an error event, and lets none begin. It is for a replica
-// that shuts down, and has given them time to end by themselves.
+// EndStreams ends all streamed runs, each with an error event, and rejects new ones. A replica that shuts down calls it
+// after it has given runs time to complete.
 func (s *Server) EndStreams() { s.endStreams() }
 
 var (
@@ -149,29 +149,29 @@ var (
 	errEnded      = errors.New("the replica is shutting down")
 )
 
-// eventStream writes events as text/event-stream (the HTML standard, 9.2). It is for one goroutine.
+// eventStream writes events as text/event-stream (HTML standard, section 9.2). It is not safe for concurrent use.
 type eventStream struct {
 	x       *exchange
 	control *http.ResponseController
 	now     func() time.Time
 	within  time.Duration
 	begun   bool
-	// complete says that the last event was sent.
+	// complete reports whether the last event was sent.
 	complete bool
 	err      error
 }
 
-// begin takes the server's timeouts off the connection: a run may take longer. That its client is there is seen by what
-// is written, and written there is at every heartbeat.
+// begin removes the server's timeouts from the connection, since a run may take longer. A client that is gone is
+// noticed by writing to it, which happens at least at every heartbeat.
 func (o *eventStream) begin() {
-	_ = o.control.SetReadDeadline(time.Time{}) // where that is not to be had, the server's own timeouts hold
+	_ = o.control.SetReadDeadline(time.Time{}) // if unsupported, the server's timeouts apply
 	_ = o.control.SetWriteDeadline(time.Time{})
 }
 
-// end gives the rest of the answer, which net/http writes, as long as an event.
+// end allows net/http as much time for the rest of the response as for an event.
 func (o *eventStream) end() { _ = o.control.SetWriteDeadline(o.now().Add(o.within)) }
 
-// emit sends an event. After an error it sends nothing more.
+// emit sends an event. After an error it sends nothing and returns the error again.
 func (o *eventStream) emit(event execution.Event) error {
 	if o.err != nil {
 		return o.err
@@ -184,7 +184,7 @@ func (o *eventStream) emit(event execution.Event) error {
 		o.begun = true
 		header := o.x.Header()
 		header.Set("Content-Type", "text/event-stream")
-		header.Set("X-Accel-Buffering", "no") // nginx would keep events until it has a buffer full
+		header.Set("X-Accel-Buffering", "no") // otherwise nginx holds events back until a buffer is full
 		o.x.WriteHeader(http.StatusOK)
 	}
 	if err := o.write(frame); err != nil {
@@ -196,7 +196,7 @@ func (o *eventStream) emit(event execution.Event) error {
 
 func (o *eventStream) write(frame []byte) error {
 	for part := range slices.Chunk(frame, eventPart) {
-		_ = o.control.SetWriteDeadline(o.now().Add(o.within)) // where that is not to be had, the server's own timeout holds
+		_ = o.control.SetWriteDeadline(o.now().Add(o.within)) // if unsupported, the server's timeout applies
 		if _, err := o.x.Write(part); err != nil {
 			return err
 		}
@@ -204,13 +204,13 @@ func (o *eventStream) write(frame []byte) error {
 	if err := o.control.Flush(); err != nil {
 		return err
 	}
-	_ = o.control.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether anything is written or not
+	_ = o.control.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline even if nothing is written
 	return nil
 }
 
 var heartbeat = []byte(": heartbeat\n\n")
 
-// frameOf writes an event. JSON has no line breaks outside its strings, and escapes those within.
+// frameOf encodes an event. The JSON has no line breaks: within strings they are escaped.
 func frameOf(event execution.Event) ([]byte, error) {
 	if event.Name == "" {
 		return heartbeat, nil

@@ -21,7 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// brief is the request that the product was asked to answer.
+// brief is the example request in the project's requirements.
 const brief = `{
     "message":  "Create flashcards about Python",
     "user_id":  "18717267-0855-433c-b160-04c3443daa80",
@@ -84,7 +84,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// rawJSON writes itself.
+// rawJSON marshals as itself.
 type rawJSON string
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
@@ -148,7 +148,7 @@ func TestRunsThatFailToStart(t *testing.T) {
 	}
 }
 
-// A run that ends without saying how is an error of ours, which the client is told and the log too.
+// A run that ends without a last event is an internal error, which the client receives and the log reports.
 func TestSilentRun(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -159,7 +159,7 @@ func TestSilentRun(t *testing.T) {
 	}
 }
 
-// Half an answer must not look like a whole one.
+// A partial response must not look complete.
 func TestEventThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -178,7 +178,7 @@ func TestEventThatCannotBeSent(t *testing.T) {
 	}
 }
 
-// streaming opens a stream on a server of its own, and returns what comes of it.
+// streaming opens a stream on a separate server and returns the response's body.
 func (a *api) streaming(t *testing.T, protocol int, change func(*http.Server)) io.ReadCloser {
 	t.Helper()
 	opts, client := connections.ServerOptions{}, &http.Client{}
@@ -223,11 +223,11 @@ func protocols(t *testing.T, test func(t *testing.T, protocol int)) {
 	}
 }
 
-// Events come one by one, not when a buffer is full, and go on long after the server's own timeouts.
+// Events are sent one by one, not when a buffer is full, and continue past the server's timeouts.
 func TestEventsAreFlushedImmediately(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
-		a.eventWithin = 50 * time.Millisecond // for an event, not between them
+		a.eventWithin = 50 * time.Millisecond // to read an event; the time between events is not limited
 		next := make(chan struct{})
 		a.gateway.run = func(_ context.Context, emit func(execution.Event) error) error {
 			for range 2 {
@@ -263,7 +263,7 @@ func TestEventsAreFlushedImmediately(t *testing.T) {
 	})
 }
 
-// A client that goes away ends its run.
+// A client that disconnects ends its run.
 func TestStreamClientDisconnect(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
@@ -281,7 +281,7 @@ func TestStreamClientDisconnect(t *testing.T) {
 	})
 }
 
-// A client that does not read is taken for gone: a run does not wait for it.
+// A client that does not read is considered gone: a run does not wait for it.
 func TestStreamClientDoesNotRead(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
@@ -304,7 +304,7 @@ func TestStreamClientDoesNotRead(t *testing.T) {
 	})
 }
 
-// A replica that shuts down ends its streams with an error, and begins none.
+// A replica that shuts down ends its streams with an error event and rejects new ones.
 func TestEndStreams(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -328,7 +328,7 @@ func TestEndStreams(t *testing.T) {
 	}
 }
 
-// How long an agent takes is not the API's latency, which ends with the first event.
+// The recorded latency of a stream ends with the first event and excludes the rest of the run.
 func TestStreamsLatency(t *testing.T) {
 	t.Parallel()
 	clock := time.Now()

@@ -12,18 +12,18 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 )
 
-// exportWithin is how long an export may take: to arrive, and to be stored.
+// exportWithin is how long an export may take to arrive and to be stored.
 const exportWithin = connections.ReadTimeout + answerWithin
 
-// exportTraces answers POST /v1/traces. How a body is encoded and how large it may be is the protocol's affair, and so is
-// every answer.
+// exportTraces serves POST /v1/traces. OpenTelemetry's protocol determines the encoding and size limit of bodies, and
+// all responses.
 func (s *Server) exportTraces(x *exchange) error { return s.export(x, s.traces) }
 
-// exportLogs answers POST /v1/logs likewise.
+// exportLogs serves POST /v1/logs like exportTraces.
 func (s *Server) exportLogs(x *exchange) error { return s.export(x, s.logRecords) }
 
 func (s *Server) export(x *exchange, to Traces) error {
-	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // not worth reading
+	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // skip the body
 		return err
 	}
 	source := execution.Source(x.caller.ingest[:len(execution.Source{})])
@@ -41,37 +41,37 @@ func (s *Server) export(x *exchange, to Traces) error {
 		return x.body.busy
 	case errors.Is(body.err, errMoreMessages):
 		return body.err
-	case gone && body.err != nil: // net/http ends the context with the body
+	case gone && body.err != nil: // net/http cancels the context when the body breaks off
 		return brokenBody(body.err)
 	case gone && status >= http.StatusInternalServerError:
-		x.abandon() // that it failed is the exporter's own doing
+		x.abandon() // it failed because the exporter is gone
 		return nil
 	}
 	s.hintRetry(x.Header(), status)
 	return content{status: status, mediaType: mediaType, body: answer}.send(x)
 }
 
-// exportBody is an export's body on its way in.
+// exportBody reads the body of an export.
 type exportBody struct {
 	x   *exchange
 	now func() time.Time
-	err error // why it could not be read to its end
+	err error // the first error except io.EOF
 }
 
-// Read counts what comes. Once all of it is there, the time for reading no longer matters, and the time for storing begins.
+// Read counts the bytes read. At the end of the body it extends the connection's deadlines for storing.
 func (b *exportBody) Read(p []byte) (int, error) {
 	n, err := b.x.body.Read(p)
 	b.x.bytesIn += int64(n)
 	switch {
 	case errors.Is(err, io.EOF):
-		_ = b.x.extendDeadlines(b.now(), answerWithin) // where that is not to be had, the server's own timeouts hold
+		_ = b.x.extendDeadlines(b.now(), answerWithin) // if unsupported, the server's timeouts apply
 	case err != nil:
 		b.err = err
 	}
 	return n, err
 }
 
-// signalNotTaken answers OpenTelemetry's other signals, which exporters send unless they are told not to.
+// signalNotTaken rejects OpenTelemetry's other signals, which exporters send unless configured otherwise.
 func signalNotTaken(signal, variable string) handler {
 	return func(*Server, *exchange) error {
 		return badRequest("signal_not_taken", "",

@@ -24,7 +24,7 @@ func (r response) rpcStatus() openapi.RPCStatus {
 	return status
 }
 
-// inference is an export of one call of a model for a user.
+// inference returns an export of one call of a model for a user.
 func inference(userID string, began time.Time) string {
 	return fmt.Sprintf(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","name":"chat gpt-4o",
 		"kind":3,"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":[
@@ -91,7 +91,7 @@ func TestTracesAreLimited(t *testing.T) {
 	}
 }
 
-// An export that does not come to its end is cut off, and told so in the protocol's terms.
+// An export that does not end in time receives a timeout status, encoded as the protocol defines.
 func TestSlowExports(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// What one agent may ask of the database at a time, so that it does not take the connections that others need. Further
-// requests wait for their turn.
+// Limits of one agent's concurrent requests that use the database, so that it does not take the connections that others
+// need. Up to maxWaitingOfAgent further requests wait.
 const (
 	maxAtDatabase     = 4
 	maxWaitingOfAgent = 64
@@ -16,20 +16,20 @@ const (
 var errAgentBusy = newProblem(http.StatusTooManyRequests, "busy", "",
 	"too many requests of this agent are under way at once; wait for their answers, then try again")
 
-// turns lets a limited number of each agent's requests through at a time. It is safe for concurrent use.
+// turns admits a limited number of each agent's requests at a time. It is safe for concurrent use.
 type turns struct {
 	mu     sync.Mutex
-	agents map[string]*agentTurns // only those that have requests under way
+	agents map[string]*agentTurns // agents with requests in progress, by id
 }
 
 type agentTurns struct {
 	gate     gate
-	requests int // that wait or are let through; under turns.mu
+	requests int // waiting or admitted; guarded by turns.mu
 }
 
 func newTurns() *turns { return &turns{agents: map[string]*agentTurns{}} }
 
-// enter waits for an agent's turn. If it returns no error, leave must be called.
+// enter waits until a request of the agent is admitted. If it returns nil, the caller must call leave.
 func (t *turns) enter(ctx context.Context, agentID string) error {
 	t.mu.Lock()
 	agent := t.agents[agentID]
@@ -66,7 +66,8 @@ func (t *turns) done(agentID string, agent *agentTurns) {
 	}
 }
 
-// enterTurn waits for the turn of the agent that asks, which is no part of the answer's latency. Others do not wait.
+// enterTurn waits until the calling agent's request is admitted. The wait is not part of the recorded latency. Requests
+// of other callers do not wait.
 func (s *Server) enterTurn(ctx context.Context, x *exchange) (leave func(), err error) {
 	id := x.caller.agent.ID()
 	if id == "" {

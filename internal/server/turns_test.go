@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// slowBody takes a while to come.
+// slowBody is a body that calls read before each Read.
 type slowBody struct {
 	io.Reader
 	read func()
@@ -30,7 +30,7 @@ func (b slowBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// TestLatencyExcludesClientTime sends a body so slowly that its answer would be the slowest of all.
+// The recorded latency excludes the time that the client takes to send the body.
 func TestLatencyExcludesClientTime(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
@@ -60,8 +60,8 @@ func TestLatencyExcludesClientTime(t *testing.T) {
 	}
 }
 
-// TestRequestsOfOneAgentAreQueued has an agent ask for as much as it may: four requests are let through, others wait, more are
-// refused, and another agent does not wait.
+// Of an agent's requests maxAtDatabase are admitted, maxWaitingOfAgent wait and more are rejected. Another agent does
+// not wait.
 func TestRequestsOfOneAgentAreQueued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -98,8 +98,8 @@ func TestRequestsOfOneAgentAreQueued(t *testing.T) {
 	})
 }
 
-// TestBodyBudgetPerEnrollmentToken has one token hold what it may: it is told so, as no failure of the service, and
-// another is served.
+// An enrollment token that has used up its share is rejected, which does not count as a failure of the service. Another
+// token is served.
 func TestBodyBudgetPerEnrollmentToken(t *testing.T) {
 	t.Parallel()
 	b := newBudget(DefaultBodyMemory)
@@ -118,7 +118,7 @@ func TestBodyBudgetPerEnrollmentToken(t *testing.T) {
 	}
 }
 
-// TestAgentsMetricsDoNotDelayAdministrators holds what agents' requests for metrics have: an administrator's is answered.
+// An administrator's request for metrics is served while all computations for agents are busy.
 func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)

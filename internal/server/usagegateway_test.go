@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/gateway"
 )
 
-// one keeps the gateway's only record.
+// one is a recorder that keeps the gateway's only record.
 type one struct{ record execution.Execution }
 
 func (o *one) Reserve() (gateway.Reservation, error) { return o, nil }
@@ -35,7 +35,7 @@ func overGateway(t *testing.T, c usageCase) execution.Execution {
 	}))
 }
 
-// ranAgainst returns the record of an agent's run by the gateway.
+// ranAgainst runs an agent through the gateway and returns the run's record.
 func ranAgainst(t *testing.T, upstream http.HandlerFunc) execution.Execution {
 	t.Helper()
 	server := httptest.NewServer(upstream)

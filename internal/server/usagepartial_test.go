@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// A call that broke off when only its input was told is not known to have used just that, by whatever way it comes.
+// The usage of a call that broke off after only its input was reported is unknown, through every API.
 func TestUsageOfInterruptedCall(t *testing.T) {
 	t.Parallel()
 	const object = `{"input_tokens":60,"cache_read_input_tokens":40}`

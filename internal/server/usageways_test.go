@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 )
 
-// accounted is what is recorded of what a call used.
+// accounted is the recorded usage of a call.
 type accounted struct {
 	Tokens  execution.Tokens
 	Billing execution.Billing
@@ -27,18 +27,18 @@ func accountOf(e execution.Execution) accounted {
 	return accounted{e.Tokens, e.Billing, e.Usage, e.ProviderCost}
 }
 
-// way is one of the ways that usage comes in.
+// way records a call through one of the APIs that accept usage.
 type way func(t *testing.T, c usageCase) execution.Execution
 
 type usageCase struct {
 	provider, model, scope string
-	object                 string         // of the provider, by all ways
-	attributes             map[string]any // of a span; nil: the object alone
-	own                    map[string]any // of an execution over REST; nil: the object
+	object                 string         // the provider's usage object, sent through every API
+	attributes             map[string]any // of a span; nil to send only the object
+	own                    map[string]any // fields of an execution over REST; nil to send the object
 	want                   accounted
 }
 
-// The same usage means the same by all ways.
+// The same usage is recorded the same through every API.
 func TestUsageIsTheSameThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	reported := func(tokens execution.Tokens) accounted {
@@ -265,7 +265,7 @@ func TestUsageIsTheSameThroughEveryAPI(t *testing.T) {
 				t.Parallel()
 				want := c.want
 				if by != "REST" && by != "OTLP" && !bytes.Contains([]byte(c.object), []byte(`"cost`)) {
-					want.Cost = nil // the object does not tell it
+					want.Cost = nil // the object does not include it
 				}
 				if diff := cmp.Diff(want, accountOf(through(t, c))); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
@@ -288,7 +288,7 @@ func overREST(t *testing.T, c usageCase) execution.Execution {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range c.own { // which Marshal writes as 100
+	for name, value := range c.own { // write 100.0 as such: Marshal writes 100
 		if f, ok := value.(float64); ok && f == float64(int64(f)) {
 			raw = bytes.Replace(raw, fmt.Appendf(nil, "%q:%d", name, int64(f)), fmt.Appendf(nil, "%q:%d.0", name, int64(f)), 1)
 		}
@@ -310,7 +310,7 @@ func checked(t *testing.T, e execution.Execution) execution.Execution {
 	return e
 }
 
-// keeper is a ledger that keeps what came last.
+// keeper is a ledger that keeps the last batch.
 type keeper struct{ batch execution.Batch }
 
 func (k *keeper) Append(_ context.Context, batch execution.Batch) (execution.Outcome, error) {

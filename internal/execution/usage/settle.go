@@ -14,7 +14,7 @@ type Source struct {
 	Reads    bool // the call only reads, such as an embedding
 }
 
-// Told is the reported usage of a call.
+// Result is the reported usage of a call.
 type Result struct {
 	Tokens  execution.Tokens
 	Billing execution.Billing

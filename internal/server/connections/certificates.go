@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// certificateCheck is how often, at most, a handshake looks whether the files changed.
+// certificateCheck is the minimum interval at which handshakes check whether the files changed.
 const certificateCheck = time.Second
 
-// Certificates serve a certificate from two files and read them again when they change, so that a renewed one needs no
-// restart. Files that cannot be read or do not fit one another, as in the midst of a renewal, leave the old one in place.
+// Certificates serves a certificate from two files and reloads them when they change, so that a renewal needs no
+// restart. While the files cannot be read or do not match, as during a renewal, the old certificate is served.
 type Certificates struct {
 	certFile, keyFile string
 	now               func() time.Time
@@ -23,17 +23,17 @@ type Certificates struct {
 
 	mu      sync.Mutex
 	checked time.Time
-	seen    [2]stamp // of the files when they were last read, well or not
+	seen    [2]stamp // of the files when they were last read, successfully or not
 	current *tls.Certificate
 }
 
-// stamp tells a file from what it was.
+// stamp identifies a version of a file.
 type stamp struct {
 	modified time.Time
 	size     int64
 }
 
-// LoadCertificates reads the files for the first time, when every fault counts.
+// LoadCertificates returns the Certificates of two files. It returns an error if the files cannot be loaded.
 func LoadCertificates(certFile, keyFile string, now func() time.Time, log *zap.Logger) (*Certificates, error) {
 	c := &Certificates{certFile: certFile, keyFile: keyFile, now: now, log: log, checked: now()}
 	var err error
@@ -43,7 +43,7 @@ func LoadCertificates(certFile, keyFile string, now func() time.Time, log *zap.L
 	return c, c.load()
 }
 
-// Config makes a server's TLS configuration: TLS 1.2 or newer.
+// Config returns a TLS configuration for servers, with TLS 1.2 or newer.
 func (c *Certificates) Config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 }
@@ -69,7 +69,7 @@ func (c *Certificates) refresh() {
 	switch {
 	case err == nil:
 		c.log.Info("TLS certificate reloaded", zap.String("file", c.certFile))
-	case seen != c.seen: // said once for each state of the files
+	case seen != c.seen: // logged once for each version of the files
 		c.log.Error("TLS certificate cannot be reloaded; the old one serves on", zap.Error(err))
 	}
 	c.seen = seen

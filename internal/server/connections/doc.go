@@ -1,3 +1,3 @@
-// Package connections serves the API's connections: it limits how many there are, and of whom; it says how long one may take;
-// it serves certificates that are renewed; and it believes trusted proxies when they say for whom they forward.
+// Package connections manages the API server's connections. It limits their number, in total and by client, and how
+// long they last. It reloads renewed TLS certificates, and determines clients' addresses behind trusted proxies.
 package connections

@@ -14,53 +14,53 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// Limits are the settings of Connections.
+// Limits are the settings of a Limiter.
 type Limits struct {
-	// Max is how many connections are open at a time, at least 1.
+	// Max is the maximum number of open connections, at least 1.
 	Max int
-	// UnauthenticatedIdle is how long a connection on which nobody has authenticated may be idle; zero: as long as any.
+	// UnauthenticatedIdle is how long an unauthenticated connection may be idle. If zero, it has no separate limit.
 	UnauthenticatedIdle time.Duration
-	// Trusted are the proxies whose connections count as authenticated from the start: a proxy may keep one idle and send
-	// another client's request on it at the moment when it is closed.
+	// Trusted are the proxies whose connections count as authenticated from the start. A proxy may keep a connection
+	// idle, and send another client's request on it just when it is closed.
 	Trusted TrustedProxies
 	Now     func() time.Time
 }
 
-// Limiter limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favour of the
-// new one: first those on which nobody has authenticated, then those that have been idle for longest. Those on which nobody
-// has authenticated get at most three quarters of all, so that the rest is left to known callers. One token authenticates
-// a limited number: further ones stay among those on which nobody has.
+// Limiter limits the connections of a listener. When there are too many, it closes ("sheds") idle ones in favor of a
+// new one: first unauthenticated ones, then those that have been idle longest. A connection is unauthenticated until a
+// request on it has a valid token. Unauthenticated connections may be at most three quarters of all, so that the rest
+// is left to known callers. One token authenticates a limited number of connections; others stay unauthenticated.
 //
-// A request on a connection that is kept costs it a few stores to the connection's own memory and no lock.
+// A request on a kept-alive connection costs a few stores to the connection's own memory and no lock.
 type Limiter struct {
 	limits Limits
-	clock  atomic.Int64 // the time, as of the last tick, in nanoseconds of the Unix clock
+	clock  atomic.Int64 // time of the last tick, in Unix nanoseconds
 
 	mu              sync.Mutex
 	unauthenticated []*Conn
 	authenticated   []*Conn
-	networks        [2]map[netip.Prefix]int // how many each network has of either
-	holders         map[fleet.TokenHash]int // how many each token has authenticated
+	networks        [2]map[netip.Prefix]int // by network, number of unauthenticated (0) and authenticated (1) connections
+	holders         map[fleet.TokenHash]int // number of connections that each token has authenticated
 
 	shed [shedReasons]atomic.Uint64
 }
 
-// Why a connection was closed.
+// Reasons for closing a connection.
 const (
-	shedUnauthenticated = iota // for another one; nobody had authenticated
-	shedIdle                   // for another one
-	shedTimeout                // nobody authenticated in time
-	shedRefused                // it was new, and none could be closed for it
-	shedActive                 // for one of another network; its own has the most, and all are at work
+	shedUnauthenticated = iota // unauthenticated, closed for a new one
+	shedIdle                   // authenticated and idle, closed for a new one
+	shedTimeout                // not authenticated in time
+	shedRefused                // new, and no other could be closed for it
+	shedActive                 // active and of the network with the most, closed for one of another network
 	shedReasons
 )
 
 var shedNames = [shedReasons]string{"unauthenticated", "idle", "timeout", "refused", "active"}
 
-// clockTick is how exact the times of authenticated connections are.
+// clockTick is the resolution of the times of authenticated connections.
 const clockTick = 250 * time.Millisecond
 
-// New makes the limits of one listener. They hold while Run runs.
+// New returns a Limiter for one listener. Run must run while it is used.
 func New(limits Limits) *Limiter {
 	c := &Limiter{
 		limits: limits, holders: map[fleet.TokenHash]int{},
@@ -70,7 +70,7 @@ func New(limits Limits) *Limiter {
 	return c
 }
 
-// Run closes connections on which nobody authenticates in time, until ctx is done.
+// Run updates the clock and closes connections that are not authenticated in time, until ctx is done.
 func (c *Limiter) Run(ctx context.Context) error {
 	ticker := time.NewTicker(clockTick)
 	defer ticker.Stop()
@@ -88,7 +88,7 @@ func (c *Limiter) Run(ctx context.Context) error {
 	}
 }
 
-// Expire closes unauthenticated connections that have been idle since before a time.
+// Expire closes unauthenticated connections that have been idle since before the given time.
 func (c *Limiter) Expire(before time.Time) {
 	c.mu.Lock()
 	var expired []*Conn
@@ -101,7 +101,7 @@ func (c *Limiter) Expire(before time.Time) {
 	c.close(expired, shedTimeout)
 }
 
-// Listener returns one whose connections are limited.
+// Listener returns a listener that limits the connections of l.
 func (c *Limiter) Listener(l net.Listener) net.Listener { return &limitedListener{l, c} }
 
 type limitedListener struct {
@@ -109,7 +109,7 @@ type limitedListener struct {
 	connections *Limiter
 }
 
-// Accept returns the next connection that there is a place for.
+// Accept returns the next connection that is admitted. It closes the others.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -120,7 +120,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			limitUnsent(conn)
 			return accepted, nil
 		}
-		_ = conn.Close() // nothing was said on it yet
+		_ = conn.Close() // nothing was sent on it yet
 	}
 }
 
@@ -153,7 +153,7 @@ func (c *Limiter) close(victims []*Conn, reason int) {
 	}
 }
 
-// set returns the set that a connection is in, and its networks. Its caller has the lock.
+// set returns the set that a connection belongs to, and that set's counts by network. The caller must hold c.mu.
 func (c *Limiter) set(conn *Conn) (*[]*Conn, map[netip.Prefix]int) {
 	if conn.known.Load() {
 		return &c.authenticated, c.networks[1]
@@ -161,7 +161,7 @@ func (c *Limiter) set(conn *Conn) (*[]*Conn, map[netip.Prefix]int) {
 	return &c.unauthenticated, c.networks[0]
 }
 
-// add puts a connection into its set. Its caller has the lock.
+// add adds a connection to its set. The caller must hold c.mu.
 func (c *Limiter) add(conn *Conn) {
 	set, networks := c.set(conn)
 	conn.place = len(*set)
@@ -169,7 +169,7 @@ func (c *Limiter) add(conn *Conn) {
 	networks[conn.network]++
 }
 
-// remove takes a connection out of its set, if it is in one. Its caller has the lock.
+// remove removes a connection from its set, if it is in one. The caller must hold c.mu.
 func (c *Limiter) remove(conn *Conn) {
 	if conn.place < 0 {
 		return
@@ -195,26 +195,26 @@ func countDown[K comparable](counts map[K]int, key K) {
 
 // The states of a connection.
 const (
-	connectionNew    int32 = iota // nothing came yet
+	connectionNew    int32 = iota // no request was received yet
 	connectionActive              // a request is under way
 	connectionIdle
 )
 
-// Conn is one that is counted.
+// Conn is a connection that a Limiter counts.
 type Conn struct {
 	net.Conn
 	owner *Limiter
 	state atomic.Int32
-	known atomic.Bool  // somebody has authenticated on it
-	since atomic.Int64 // when the state began, in nanoseconds of the Unix clock
-	place int          // in its set; below 0: in none; under owner.mu
-	end   time.Time    // when it should be closed; zero: never
+	known atomic.Bool  // whether it is authenticated
+	since atomic.Int64 // when the state began, in Unix nanoseconds
+	place int          // index in its set, or negative if in none; guarded by owner.mu
+	end   time.Time    // when it should be closed; zero if never
 
 	network netip.Prefix    // of its peer
-	holder  fleet.TokenHash // the token that authenticated it; zero: one that is not limited; under owner.mu
+	holder  fleet.TokenHash // token that authenticated it; zero for holders without limit; guarded by owner.mu
 }
 
-// Close closes it and makes its place free.
+// Close closes the connection and frees its place in the limit.
 func (c *Conn) Close() error {
 	c.owner.mu.Lock()
 	c.owner.remove(c)
@@ -222,14 +222,14 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Holder is whose token authenticates a connection.
+// Holder is the caller whose token authenticates a connection.
 type Holder struct {
-	Token fleet.TokenHash // zero: an administrator or a trusted proxy, whom nothing limits
+	Token fleet.TokenHash // zero for an administrator or a trusted proxy, which have no limit
 	Agent bool
 }
 
-// most returns how many connections the holder's token may authenticate of so many: a quarter; of an agent, which needs a
-// few, a 64th.
+// limit returns how many of all connections the holder's token may authenticate: a quarter or, for an agent, which
+// needs few, a 64th; but at least MaxAgentConnections.
 func (h Holder) limit(all int) int {
 	if h.Agent {
 		return max(MaxAgentConnections, all/64)
@@ -237,13 +237,13 @@ func (h Holder) limit(all int) int {
 	return max(MaxAgentConnections, all/4)
 }
 
-// MaxAgentConnections is how many connections an agent may have at least.
+// MaxAgentConnections is the number of connections that an agent may have whatever Limits.Max is.
 const MaxAgentConnections = 16
 
-// IsAuthenticated reports whether there is nothing to tell authenticate.
+// IsAuthenticated reports whether Authenticate need not be called: the connection is authenticated or not limited.
 func (c *Conn) IsAuthenticated() bool { return c == nil || c.owner == nil || c.known.Load() }
 
-// Authenticate notes that somebody has authenticated. A connection beyond what one token may have stays as it is.
+// Authenticate marks the connection as authenticated, unless the holder's token has reached its limit of connections.
 func (c *Conn) Authenticate(by Holder) {
 	if c.IsAuthenticated() {
 		return
@@ -266,7 +266,7 @@ func (c *Conn) Authenticate(by Holder) {
 	o.add(c)
 }
 
-// counted returns what is known of a server's connection; nil where no Connections has it.
+// counted returns the Conn of a server's connection, or nil if no Limiter counts it.
 func counted(conn net.Conn) *Conn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
@@ -275,7 +275,7 @@ func counted(conn net.Conn) *Conn {
 	return c
 }
 
-// ConnState is the ConnState of an http.Server whose listener Connections made.
+// ConnState is the ConnState hook for an http.Server that serves a Limiter's listener.
 func ConnState(conn net.Conn, state http.ConnState) {
 	c := counted(conn)
 	if c == nil {
@@ -298,24 +298,24 @@ func (c *Conn) enter(state int32) {
 	c.state.Store(state)
 }
 
-// TooOld reports whether the connection should be closed at the end of the request.
+// TooOld reports whether the connection has reached its maximum age and should be closed after the request.
 func (c *Conn) TooOld(now time.Time) bool {
 	return c != nil && !c.end.IsZero() && now.After(c.end)
 }
 
-// connectionKey is the key of a request's connection, in its context.
+// connectionKey is the context key of a request's connection.
 type connectionKey struct{}
 
-// Of returns the connection of a request, by its context; nil if nobody counts it.
+// Of returns the connection of a request from its context, or nil if there is none.
 func Of(ctx context.Context) *Conn {
 	c, _ := ctx.Value(connectionKey{}).(*Conn)
 	return c
 }
 
-// Clock returns the time as of the last tick, by which connections that are idle are compared.
+// Clock returns the time of the last tick, which idle times are measured with.
 func (c *Limiter) Clock() time.Time { return time.Unix(0, c.clock.Load()) }
 
-// Sample counts the connections.
+// Sample returns the current numbers of connections, for metrics.
 func (c *Limiter) Sample() metrics.ConnectionSample {
 	s := metrics.ConnectionSample{Max: c.limits.Max, Shed: make(map[string]uint64, shedReasons)}
 	for reason, name := range shedNames {

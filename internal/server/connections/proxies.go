@@ -9,16 +9,16 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Limits of an X-Forwarded-For that is believed.
+// Limits of X-Forwarded-For. A longer one is ignored.
 const (
-	maxForwarded = 1024 // bytes, of all its lines
-	maxProxies   = 16   // in a row that are trusted
+	maxForwarded = 1024 // bytes of all lines together
+	maxProxies   = 16   // trusted proxies in a row
 )
 
-// TrustedProxies are the networks of proxies that are believed when they say whom they forward for.
+// TrustedProxies are the networks of proxies whose X-Forwarded-For is trusted.
 type TrustedProxies []netip.Prefix
 
-// ParseTrustedProxies reads networks such as 10.0.0.0/8, or single addresses.
+// ParseTrustedProxies parses networks such as 10.0.0.0/8, or single addresses.
 func ParseTrustedProxies(networks []string) (TrustedProxies, error) {
 	var all TrustedProxies
 	for _, written := range networks {
@@ -50,7 +50,7 @@ func (t TrustedProxies) contain(address netip.Addr) bool {
 	return false
 }
 
-// containPeer reports whether a connection's peer, an address with a port, is a trusted proxy.
+// containPeer reports whether a peer's address, with port, is that of a trusted proxy.
 func (t TrustedProxies) containPeer(address string) bool {
 	if len(t) == 0 {
 		return false
@@ -59,8 +59,8 @@ func (t TrustedProxies) containPeer(address string) bool {
 	return err == nil && t.contain(peer.Addr().Unmap())
 }
 
-// Client returns the address of a request's client: that of the connection's peer or, if that is a trusted proxy, the last
-// one in X-Forwarded-For that is not one. A header that cannot be read, or is too long, is not believed at all.
+// Client returns the address of a request's client: that of the connection's peer or, if that is a trusted proxy, the
+// last address in X-Forwarded-For that is not one. A header that is malformed or too long is ignored.
 func (t TrustedProxies) Client(r *http.Request) string {
 	if len(t) == 0 {
 		return r.RemoteAddr
@@ -99,7 +99,7 @@ func (t TrustedProxies) Client(r *http.Request) string {
 	return client
 }
 
-// parseForwarded reads an address, with or without a port. One of IPv6 may have brackets, and no zone.
+// parseForwarded parses an address with or without a port. An IPv6 address may have brackets, but no zone.
 func parseForwarded(s string) (netip.Addr, bool) {
 	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil {

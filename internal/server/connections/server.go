@@ -10,41 +10,42 @@ import (
 	"go.uber.org/zap"
 )
 
-// How long a connection may take. Slow clients are cut off. An answer that may take longer than these asks for it, see
-// exchange.outlast.
+// Timeouts and limits of a connection. Slow clients are disconnected. Handlers that need more time extend the
+// deadlines; see exchange.extendDeadlines in package server.
 const (
 	readHeaderTimeout = 5 * time.Second
 	ReadTimeout       = 30 * time.Second
 	writeTimeout      = 75 * time.Second // more than MaxWait
-	// idleTimeout is longer than balancers keep idle connections to servers, so that they close them and never send a request
-	// on one that is being closed: nginx and Varnish 60 s, Caddy 2 min, Google's 10 min.
+	// idleTimeout is longer than load balancers keep idle connections to servers (nginx and Varnish 60 s, Caddy 2 min,
+	// Google's 10 min), so that they close them and never send a request on one that is being closed.
 	idleTimeout    = 620 * time.Second
 	maxHeaderBytes = 16 << 10
 
-	// Of a connection of gRPC.
-	maxStreams   = 64        // calls under way
-	streamBuffer = 256 << 10 // bytes that were sent and that no call has read yet
+	// Limits of a gRPC connection.
+	maxStreams   = 64        // concurrent calls
+	streamBuffer = 256 << 10 // bytes received and not yet read
 	pingAfter    = 30 * time.Second
-	pingAnswer   = 15 * time.Second // a client that does not answer a ping is gone
+	pingAnswer   = 15 * time.Second // a client that does not respond to a ping is disconnected
 )
 
-// ServerOptions are what NewHTTPServer needs beside the handler.
+// ServerOptions are the options of NewServer.
 type ServerOptions struct {
-	// TLS, if not nil, has the certificates; Certificates.Config makes it. Serve with ServeTLS(listener, "", "") then.
+	// TLS, if not nil, is the TLS configuration, for example from Certificates.Config. The server must then be run with
+	// ServeTLS(listener, "", "").
 	TLS *tls.Config
-	// ConnectionMaxAge is for how long a connection is kept alive, spread by ±10 %; zero: for as long as the client
-	// likes. New replicas get their share of the clients that way.
+	// ConnectionMaxAge is how long a connection is kept alive, randomized by ±10 %, so that new replicas get their
+	// share of the clients. If zero, there is no limit.
 	ConnectionMaxAge time.Duration
-	// GRPC has the server speak HTTP/2 without TLS too, as gRPC does.
+	// GRPC enables HTTP/2 without TLS too, which gRPC uses.
 	GRPC   bool
 	Now    func() time.Time
-	Jitter func() float64 // draws from [0, 1)
+	Jitter func() float64 // returns a random number in [0, 1)
 	Log    *zap.Logger
 }
 
-// NewServer makes the server that listens for the API.
+// NewServer returns the HTTP server for the API.
 func NewServer(handler http.Handler, opts ServerOptions) (*http.Server, error) {
-	errorLog, err := zap.NewStdLogAt(opts.Log.Named("http"), zap.DebugLevel) // what clients do wrong in their handshakes
+	errorLog, err := zap.NewStdLogAt(opts.Log.Named("http"), zap.DebugLevel) // mostly clients' TLS handshake errors
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +59,11 @@ func NewServer(handler http.Handler, opts ServerOptions) (*http.Server, error) {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          errorLog,
 
-		DisableGeneralOptionsHandler: true, // OPTIONS * gets the answer that any unknown path gets
+		DisableGeneralOptionsHandler: true, // OPTIONS * gets the same response as an unknown path
 	}
 	if opts.GRPC {
 		server.Protocols = &http.Protocols{}
-		server.Protocols.SetHTTP1(true) // to say that the port is another's
+		server.Protocols.SetHTTP1(true) // to respond that the port is for gRPC
 		server.Protocols.SetHTTP2(true)
 		server.Protocols.SetUnencryptedHTTP2(true)
 		server.HTTP2 = &http.HTTP2Config{

@@ -4,5 +4,5 @@ package connections
 
 import "net"
 
-// limitUnsent leaves it to these kernels how much they take.
+// limitUnsent does nothing on these systems.
 func limitUnsent(net.Conn) {}

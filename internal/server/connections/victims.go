@@ -9,25 +9,26 @@ import (
 )
 
 const (
-	// newConnectionGrace is how long a connection without a request is spared, where its network has few: its client must get
-	// the time to send one before the next connection takes its place.
+	// newConnectionGrace is how long a connection without a request is spared if its network has few, so that its
+	// client has time to send one before the next connection takes its place.
 	newConnectionGrace = 2 * time.Second
-	// fewConnections, or a 64th of all, are few.
+	// fewConnections is the number of connections, or a 64th of all if that is more, up to which a network has few.
 	fewConnections = 4
 )
 
-// victims chooses what to close so that there is a place for a connection from a network; nothing, with shedRefused, if that
-// cannot be. It chooses several at once, since it has to look at all of them. Its caller has the lock.
+// victims returns the connections to close to make room for one from a network, and the reason. It returns none if
+// there is room or, with shedRefused, if none can be closed. It chooses several at once, since it has to scan all
+// connections. The caller must hold c.mu.
 //
-// Unauthenticated connections are taken from the networks that have the most, so that a network which opens them without end
-// takes its own places and not those of others.
+// Unauthenticated connections are closed in the networks that have the most, so that a network that keeps opening
+// connections displaces its own and not those of others.
 func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	batch := max(1, c.limits.Max/64)
 	tooManyUnauthenticated := len(c.unauthenticated) >= max(1, c.limits.Max/4*3)
 	if !tooManyUnauthenticated && len(c.unauthenticated)+len(c.authenticated) < c.limits.Max {
 		return nil, shedUnauthenticated
 	}
-	many := limit(c.networks[0])
+	many := maxCount(c.networks[0])
 	crowding := func(conn *Conn) bool { return 2*c.networks[0][conn.network] >= many }
 	resting := func(conn *Conn) bool { return conn.state.Load() != connectionActive }
 	few := max(fewConnections, c.limits.Max/64)
@@ -37,7 +38,7 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 
 	for _, may := range []func(*Conn) bool{
 		func(conn *Conn) bool { return crowding(conn) && resting(conn) && old(conn) },
-		func(conn *Conn) bool { return crowding(conn) && old(conn) }, // such as a body that does not come
+		func(conn *Conn) bool { return crowding(conn) && old(conn) }, // for example a request whose body does not arrive
 		func(conn *Conn) bool { return crowding(conn) && resting(conn) && !spared(conn) },
 	} {
 		if victims = oldest(c.unauthenticated, batch, may); len(victims) > 0 {
@@ -52,8 +53,8 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	if victims = oldest(c.unauthenticated, 1, crowding); len(victims) > 0 {
 		return victims, shedUnauthenticated
 	}
-	// All are at work for known callers. A network that has few gets a place of one that has more than twice as many.
-	many = limit(c.networks[1])
+	// All are serving known callers. A network gets the place of one that has more than twice as many connections.
+	many = maxCount(c.networks[1])
 	if 2*c.networks[1][from] < many {
 		victims = oldest(c.authenticated, 1, func(conn *Conn) bool { return c.networks[1][conn.network] == many })
 		return victims, shedActive
@@ -61,8 +62,8 @@ func (c *Limiter) victims(from netip.Prefix) (victims []*Conn, reason int) {
 	return nil, shedRefused
 }
 
-// most returns the largest of some counts.
-func limit(counts map[netip.Prefix]int) int {
+// maxCount returns the largest of the counts.
+func maxCount(counts map[netip.Prefix]int) int {
 	largest := 0
 	for _, n := range counts {
 		largest = max(largest, n)
@@ -70,11 +71,11 @@ func limit(counts map[netip.Prefix]int) int {
 	return largest
 }
 
-// oldest returns up to n connections that may be closed, from the one whose state is oldest on.
+// oldest returns up to n connections for which may returns true, those whose state began earliest first.
 func oldest(all []*Conn, n int, may func(*Conn) bool) []*Conn {
 	type aged struct {
 		conn  *Conn
-		since int64 // as it was: it may change while they are sorted
+		since int64 // a copy, since it may change during the sort
 	}
 	var found []aged
 	for _, conn := range all {
@@ -90,8 +91,8 @@ func oldest(all []*Conn, n int, may func(*Conn) bool) []*Conn {
 	return victims
 }
 
-// networkOf returns the network of a peer that one client may have all of: a /24, or a /64 of IPv6. It returns the zero
-// one for what has no address.
+// networkOf returns the network of a peer that a single client may own: a /24, or a /64 for IPv6. It returns the zero
+// Prefix for peers without an IP address.
 func networkOf(peer net.Addr) netip.Prefix {
 	tcp, ok := peer.(*net.TCPAddr)
 	if !ok {

@@ -209,7 +209,7 @@ func (s *timed) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]time.D
 	return fullIn, err
 }
 
-func (s *timed) limit() time.Duration {
+func (s *timed) longest() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.slowest
@@ -251,21 +251,21 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 			t.Fatalf("want every sync to succeed, got %+v", s)
 		}
 	}
-	slowest := max(stores[0].limit(), stores[1].limit())
+	slowest := max(stores[0].longest(), stores[1].longest())
 	const late = 50 * time.Millisecond // a loaded machine's timers
 	one := max(within(let[0], max(interval, slowest)+slowest+late), within(let[1], max(interval, slowest)+slowest+late))
 	bound := burst + float64(one) + rate*(slowest+late).Seconds()
 	all := slices.Sorted(slices.Values(slices.Concat(let...)))
-	limit, minimum := 0.0, 0.0
+	longest, minimum := 0.0, 0.0
 	for i, at := range all {
 		beyond := float64(i) - rate*at.Seconds()
 		minimum = min(minimum, beyond)
-		limit = max(limit, beyond+1-minimum)
+		longest = max(longest, beyond+1-minimum)
 	}
 	total, single := float64(len(all)), rate*all[len(all)-1].Seconds()+burst
-	t.Logf("%d and %d let in; one bucket: %.0f; beyond the rate: %.0f of %.0f; a sync took at most %s", len(let[0]), len(let[1]), single, limit, bound, slowest)
-	if limit > bound {
-		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, limit)
+	t.Logf("%d and %d let in; one bucket: %.0f; beyond the rate: %.0f of %.0f; a sync took at most %s", len(let[0]), len(let[1]), single, longest, bound, slowest)
+	if longest > bound {
+		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, longest)
 	}
 	if total < single-rate*4*(interval+slowest+late).Seconds() {
 		t.Errorf("want no fewer let in than one bucket has, %.0f, but for what is on its way; got %.0f", single, total)
@@ -274,14 +274,14 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 
 // within returns the maximum number of times in any interval of length span.
 func within(times []time.Duration, span time.Duration) int {
-	limit, from := 0, 0
+	longest, from := 0, 0
 	for i, at := range times {
 		for times[from] < at-span {
 			from++
 		}
-		limit = max(limit, i-from+1)
+		longest = max(longest, i-from+1)
 	}
-	return limit
+	return longest
 }
 
 func TestLimitsWithoutADatabase(t *testing.T) {

@@ -60,7 +60,7 @@ func (s *Server) Begin(scenario string) {
 	s.scenario, s.expected, s.calls = scenario, Expected{}, 0
 }
 
-// Truth returns what has happened in the scenario.
+// Expected returns what has happened in the scenario.
 func (s *Server) Expected() Expected {
 	s.mu.Lock()
 	defer s.mu.Unlock()

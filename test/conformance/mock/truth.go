@@ -31,7 +31,7 @@ func (t *Tokens) add(o Tokens) {
 	t.Reasoning += o.Reasoning
 }
 
-// Truth is what happened in a scenario.
+// Expected is what happened in a scenario.
 type Expected struct {
 	Inferences  int // calls of a model, those that failed too
 	Tokens      Tokens
