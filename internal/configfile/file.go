@@ -17,11 +17,11 @@ type File struct {
 	seen  []byte // hash of the last contents; nil before the first read
 }
 
-// New returns a File with a limit of most bytes.
+// New returns a File for the file at path, which should have at most limit bytes; see Read.
 func New(path string, limit int64) *File { return &File{path: path, limit: limit} }
 
-// Read reads the file and reports whether its contents differ from the last read, valid or not. Of a file that is too
-// large it returns one byte more than the limit, for the parser to reject.
+// Read reads the file and reports whether its contents differ from the last read, whether or not they were valid. For a
+// file that is too large it returns the first limit+1 bytes, for the parser to reject.
 func (f *File) Read() (content []byte, changed bool, err error) {
 	info, err := os.Stat(f.path)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package fault has the errors that packages share. Each has a kind, so that an API can map it to a status. A package
-// declares its own errors; those here are for any.
+// Package fault defines Error, an error with a kind that an API can map to a status. Packages declare their own errors
+// with it; the errors here are shared.
 package fault
 
 import "fmt"
@@ -7,7 +7,7 @@ import "fmt"
 // Kind classifies an Error, so that an API can map it to a status without knowing each error.
 type Kind int
 
-// The kinds of fault.
+// The kinds of errors.
 const (
 	Invalid     Kind = iota + 1 // the request can never succeed
 	NotFound                    // an object that it names does not exist
@@ -39,7 +39,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// With returns the error with another detail.
+// With returns a copy of the error with another detail.
 func (e *Error) With(format string, args ...any) *Error {
 	return &Error{Kind: e.Kind, Code: e.Code, Field: e.Field, Detail: fmt.Sprintf(format, args...)}
 }
@@ -49,17 +49,17 @@ func InvalidField(field, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Code: "invalid_field", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// ErrUnavailable is returned when the database cannot be reached. Whether a write took place is then unknown; every write
-// may be repeated. Other temporary failures are made by UnavailableBecause and match ErrUnavailable by errors.Is.
+// ErrUnavailable is returned when the database cannot be reached. Whether a write took place is then unknown; every
+// write can be repeated. Errors of UnavailableBecause, for other temporary failures, match it with errors.Is.
 var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the database cannot be reached; try again later"}
 
 // ErrShuttingDown is returned when this replica is shutting down. Another replica may accept the request.
 var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
 
-// ErrNoAnswer is returned when a deadline passed.
+// ErrNoAnswer is returned when a deadline passes.
 var ErrNoAnswer = UnavailableBecause("there was no answer in time; try again later")
 
-// UnavailableBecause returns an ErrUnavailable with another message.
+// UnavailableBecause returns a copy of ErrUnavailable with another message.
 func UnavailableBecause(format string, args ...any) *Error {
 	return ErrUnavailable.With(format, args...)
 }

@@ -2,13 +2,14 @@ package observe
 
 import "context"
 
-// Audience says for whom the service did something. Only what it did for known callers decides figures: objectives,
-// summaries and alerts. The rest is counted apart, so that nobody without a token can move a figure.
+// Audience is the kind of caller that some work was done for. Only work for known callers counts in figures:
+// objectives, summaries and alerts. Other work is counted separately, so that a caller without a token cannot affect a
+// figure.
 type Audience uint8
 
-// The audiences. The zero value is what holds until a token was found valid.
+// The audiences. The zero value applies until a token is found valid.
 const (
-	Unauthenticated Audience = iota // no token, or none that is known
+	Unauthenticated Audience = iota // no valid token
 	Probe                           // a health check
 	Known                           // a caller with a valid token, or the service itself
 	audiences
@@ -20,7 +21,7 @@ func (a Audience) String() string {
 
 type audienceKey struct{}
 
-// WithAudience marks the work done under a context as done for an audience: its database queries are counted as such.
+// WithAudience returns a context for work that is done for an audience. Its database queries are counted for it.
 func WithAudience(ctx context.Context, a Audience) context.Context {
 	if AudienceOf(ctx) == a {
 		return ctx
@@ -28,8 +29,7 @@ func WithAudience(ctx context.Context, a Audience) context.Context {
 	return context.WithValue(ctx, audienceKey{}, a)
 }
 
-// AudienceOf returns for whom the work under ctx is done. It is Known where nothing was said, as for all that the service
-// does of itself.
+// AudienceOf returns the audience of ctx. It is Known if none was set, as for the service's own work.
 func AudienceOf(ctx context.Context) Audience {
 	if a, said := ctx.Value(audienceKey{}).(Audience); said {
 		return a

@@ -1,3 +1,3 @@
-// Package observe says for whom the service works, and bounds what its logs and metrics name. The logs are in logging, the
-// metrics in metrics; neither knows the other.
+// Package observe identifies for whom the service works, and bounds the names in its logs and metrics. Packages logging
+// and metrics do not depend on each other.
 package observe

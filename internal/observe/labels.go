@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// OtherMethod is the method of all requests whose method HTTP does not define.
+// OtherMethod is the label of all methods that HTTP does not define.
 const OtherMethod = "OTHER"
 
-// MethodLabel keeps the label's values bounded: a client may send any word as a method.
+// MethodLabel returns the value of the label method. It is OtherMethod for methods that HTTP does not define, since a
+// client may send any word.
 func MethodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -19,10 +20,10 @@ func MethodLabel(method string) string {
 	return OtherMethod
 }
 
-// OtherStatus stands for codes that no answer should have: it keeps the label's values bounded.
+// OtherStatus represents codes that no response should have. It keeps the label's values bounded.
 const OtherStatus = 0
 
-// StatusLabel is the value of the label code.
+// StatusLabel returns the value of the label code.
 func StatusLabel(code int) string {
 	if code == OtherStatus {
 		return "other"
@@ -30,5 +31,5 @@ func StatusLabel(code int) string {
 	return strconv.Itoa(code)
 }
 
-// Milliseconds returns d as figures and logs show it.
+// Milliseconds returns d in milliseconds, as figures and logs show it.
 func Milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,4 +1,4 @@
-// Package pause waits.
+// Package pause waits for a time or until a context is done.
 package pause
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// For waits for d, or until ctx ends if that is sooner. It reports whether ctx has not ended.
+// For waits for d or until ctx is done. It returns false if ctx is done.
 func For(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

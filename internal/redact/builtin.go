@@ -65,7 +65,7 @@ func domain(text string) int {
 }
 
 // isAddress reports whether a character may be in a part of an address. Of letters beyond ASCII only those of scripts
-// with blanks between words count, or the sentence around an address would be part of it.
+// with blanks between words count; otherwise the sentence around an address would be part of it.
 func isAddress(char rune) bool {
 	if char < utf8.RuneSelf {
 		return isAlphanumeric(byte(char)) || char == '-'
@@ -140,7 +140,7 @@ func findSecrets(text string) [][]int {
 	return found
 }
 
-// findBearers finds the word bearer with what follows it, if that is too long for a word.
+// findBearers finds the word bearer and the token after it, if that is longer than a word.
 func findBearers(text string) [][]int {
 	const word, minimum = "bearer", 16
 	var found [][]int

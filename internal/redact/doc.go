@@ -1,3 +1,3 @@
-// Package redact takes secrets out of texts. Text, URL and Query take out what looks like a secret, as logs need. Rules
-// mask what an operator names, in payloads before they are stored.
+// Package redact removes secrets from texts. Text, URL and Query remove what looks like a secret, for logs. Rules mask
+// what an operator configures, in payloads before they are stored.
 package redact

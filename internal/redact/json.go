@@ -43,10 +43,10 @@ type masker struct {
 	out    []byte // of text[:copied]
 	copied int
 	masked []int // number of masked names in each open container
-	cut    bool  // it is the object made by truncate
+	cut    bool  // text is a truncated payload; see TruncatedMark
 }
 
-// ours reports whether a name or number belongs to the object made by truncate, and not to the payload.
+// ours reports whether a name or number belongs to the object around a truncated payload, and not to the payload.
 func (w *masker) ours(from, to int) bool {
 	if !w.cut || len(w.masked) != 1 || to-from > len(`"truncated"`) {
 		return false

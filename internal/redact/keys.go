@@ -13,9 +13,9 @@ const (
 	maxLevel = 1<<7 - 1
 )
 
-// inMembers masks the values that a text names: "name": value in JSON and in Python's notation, complete, cut off or in
-// prose, and in strings of it; name=value and name: value; <name>value</name>. It reads the text and each value once. A
-// value without an end is masked to the end of the text.
+// inMembers masks the values of masked names in a text: "name": value in JSON and in Python's notation, complete, cut
+// off or in prose, and in strings of it; name=value and name: value; <name>value</name>. It reads the text and each
+// value once. A value without an end is masked to the end of the text.
 func (r *Rules) inMembers(text string) string {
 	var out []byte // of text[:done]
 	done, floor, word := 0, 0, 0
@@ -68,12 +68,12 @@ func separatorAt(text string, i int) (sep byte, size int) {
 type named struct {
 	masked  bool
 	sep     byte
-	quote   string // the quotation mark after it, with its backslashes; empty: none
+	quote   string // the quotation mark after it, with its backslashes; empty if there is none
 	line    bool   // it is at the beginning of a line or a string
 	spaced  bool   // there are blanks before the separator
 	escaped bool   // it follows an escaped end of line
 	indent  int    // bytes before it in its line
-	opened  byte   // the quotation mark before it; 0: none
+	opened  byte   // the quotation mark before it; 0 if there is none
 	level   int    // backslashes before its quotation mark, or before opened
 }
 

@@ -18,8 +18,8 @@ const Mark = "[redacted]"
 const (
 	maxRules = 100
 	maxRule  = 1000 // bytes
-	// maxNested is the limit of JSON strings within one another that are decoded. Names nested deeper are found as they
-	// are spelled there.
+	// maxNested is the limit of JSON strings within one another that are decoded. In deeper ones, names are found only
+	// as spelled there.
 	maxNested = 8
 	// maxPasses limits the cost of a text whose masks create new matches. One more pass must not change anything.
 	maxPasses = 4
@@ -105,7 +105,7 @@ func (r Rules) Empty() bool { return !r.named() && len(r.find) == 0 }
 // named reports whether there are rules about names.
 func (r *Rules) named() bool { return len(r.names)+len(r.globs) > 0 }
 
-// Anywhere returns the rules that hold whatever a text is named.
+// Anywhere returns the rules that apply regardless of names.
 func (r Rules) Anywhere() Rules { return Rules{find: r.find} }
 
 // JSON masks a JSON value, which must be valid. The rest is unchanged.

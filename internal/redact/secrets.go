@@ -7,27 +7,27 @@ import (
 )
 
 const (
-	// secretWords make the name of a query parameter, header or field that of a secret, wherever in the name they are.
-	// IsSecretName knows them too.
+	// secretWords mark the name of a query parameter, header or field as that of a secret, anywhere in the name.
+	// IsSecretName has the same words.
 	secretWords = `(?:token|secret|passw(?:or)?d|passphrase|pwd|key|authorization|credential|cookie)`
 
 	assigned = secretWords + `(?:[\w.-]|%(?:25)*(?:5f|2[0de]))*(?:\\*["'])?\]?\s*(?:=|%(?:25)*3d)\s*`
 	scheme   = `(?:bearer|basic)(?:\s+|\+|%(?:25)*20)`
-	chain    = `(?:[^\s&]*(?:` + assigned + `|` + scheme + `))*` // where a value holds another name: Token:[Bearer x]
+	chain    = `(?:[^\s&]*(?:` + assigned + `|` + scheme + `))*` // for nested names: Token:[Bearer x]
 	quoted   = `(?:\\+["'][^\n]*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)`
 	value    = chain + `(?:` + quoted + `|[^\s&]+)`
 )
 
-// The patterns err on the side of taking out too much: a value that is not quoted ends at a blank or an ampersand and
-// nowhere earlier. Go's regular expressions take linear time, whatever the text.
+// The patterns prefer to remove too much: an unquoted value ends only at a blank or an ampersand. Go's regular
+// expressions take linear time for any text.
 var (
 	// Bearer x, Basic x, also percent-encoded.
 	schemePattern = regexp.MustCompile(`(?i)(` + scheme + `)(` + chain + `\S+)`)
 
-	// The tokens that agents get: wba_ and letters of base64url.
+	// Agents' tokens: wba_ and letters of base64url.
 	agentTokenPattern = regexp.MustCompile(`(?i)wba(?:_|%(?:25)*5f)[a-z0-9_%-]+`)
 
-	// postgres://user:password@host, where the password may hold what it should not: blanks, slashes, an @.
+	// postgres://user:password@host. The password may contain invalid characters: blanks, slashes, an @.
 	postgresPattern = regexp.MustCompile(`(?i)postgres(?:ql)?://(?:\S*@|[^\s:/?]*:[^\n@/]*@)?\S*`)
 	portPattern     = regexp.MustCompile(`^\d*(?:[^\w]|$)`)
 
@@ -40,18 +40,18 @@ var (
 	// "token": "x" as in JSON, Token:x and Token:[x] as Go prints structs and maps, token: "x".
 	memberPattern = regexp.MustCompile(`(?i)(` + secretWords + `[\w.-]*(?:\\*["']\s*:\s*|:))(?:` + value + `|\s+` + quoted + `)`)
 
-	// Authorization: x as headers and YAML are printed. A blank follows the colon in many an error's text as well
-	// ("decode token: unexpected end"), so the name must be in no such text, or the value be longer than words are.
+	// Authorization: x as in headers and YAML. Since errors contain a colon and a blank as well ("decode token:
+	// unexpected end"), the name must not occur in such texts, or the value must be longer than words are.
 	headerPattern = regexp.MustCompile(`(?i)((?:authorization|cookie|x-[\w-]*(?:token|key|secret)|passw(?:or)?d|passphrase|pwd|secret):\s+)[^\r\n]+`)
 	yamlPattern   = regexp.MustCompile(`(?i)(` + secretWords + `[\w.-]*:\s+)\S{16,}`)
 )
 
-// Text takes secrets out of a text of any kind: a message, an error, the value of a panic, a stack. Secrets are
-// agents' tokens, what follows Bearer or Basic, passwords in URLs, and what is assigned to a name that says token,
-// secret, password, key, authorization, credential or cookie. A text without one is returned as it is.
+// Text removes secrets from a text of any kind: a message, an error, the value of a panic, a stack. Secrets are agents'
+// tokens, what follows Bearer or Basic, passwords in URLs, and what is assigned to a name that contains token, secret,
+// password, key, authorization, credential or cookie. A text without one is returned unchanged.
 func Text(s string) string {
 	found := look(s)
-	// Names first: the other patterns could take the name away from what is assigned to it.
+	// Names first, since the other patterns could remove a value's name.
 	named := (found.colon || found.equals) && IsSecretName(s)
 	if named && found.colon {
 		s = headerPattern.ReplaceAllString(s, "${1}"+Mark)
@@ -80,7 +80,7 @@ func Text(s string) string {
 	return s
 }
 
-// redactScheme keeps what is plain speech: "bearer token", "basic checks".
+// redactScheme keeps ordinary phrases: "bearer token", "basic checks".
 func redactScheme(match string) string {
 	parts := schemePattern.FindStringSubmatch(match)
 	scheme, word := strings.ToLower(parts[1]), strings.TrimRight(parts[2], ".,:;")
@@ -119,12 +119,13 @@ func redactUserinfo(match string) string {
 	scheme, _, _ := strings.Cut(match, "://")
 	switch strings.ToLower(scheme) {
 	case "postgres", "postgresql":
-		return match // done, and it keeps the user
+		return match // already redacted, except the user
 	}
 	return scheme + "://" + Mark + "@"
 }
 
-// marks are what the patterns need to be in a text. Looking for them first is cheap, and most of what is logged has none.
+// marks are the parts that the patterns require in a text. Looking for them first is cheap, and most logged texts have
+// none.
 type marks struct {
 	scheme, agentToken, colon, equals, postgres, at bool
 }
@@ -149,7 +150,7 @@ func look(s string) (found marks) {
 	return found
 }
 
-// IsSecretName reports whether one of secretWords is in s.
+// IsSecretName reports whether s contains one of secretWords.
 func IsSecretName(s string) bool {
 	for i := range len(s) {
 		rest := s[i:]

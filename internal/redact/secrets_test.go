@@ -99,7 +99,7 @@ func TestRedactURL(t *testing.T) {
 	}
 }
 
-// sentinel is a secret of letters that no pattern, mark or test input has.
+// sentinel is a secret with letters that occur in no pattern, mark or test input.
 const sentinel = "zq7jx5vh"
 
 func FuzzRedactText(f *testing.F) {
@@ -115,7 +115,7 @@ func FuzzRedactText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string, which uint8) {
 		text := before + hide[int(which)%len(hide)] + after
 		if IsSecretName(before) || look(before).scheme || strings.Contains(before+after, sentinel) {
-			return // before begins another secret, which may end inside of this one
+			return // before starts another secret, which may end inside this one
 		}
 		got := Text(text)
 		if strings.Contains(got, sentinel) {

@@ -2,10 +2,10 @@ package redact
 
 import "strings"
 
-// MaxLayers is how often something may be percent-encoded before it counts as hiding a secret.
+// MaxLayers is the limit of layers of percent-encoding. A text with more counts as hiding a secret.
 const MaxLayers = 5
 
-// URL takes secrets out of a URL or a request's path with its query, malformed ones too.
+// URL removes secrets from a URL or a request's path with its query, which may be malformed.
 func URL(raw string) string {
 	raw = Text(raw)
 	end := strings.IndexAny(raw, "?#")
@@ -19,8 +19,8 @@ func URL(raw string) string {
 	return path + Query(raw[end:])
 }
 
-// Query takes secrets out of a query string: the values of parameters whose names say so, in any case and
-// percent-encoded, and values that hide something which RedactText would take out. The query may be malformed, begin
+// Query removes secrets from a query string: the values of parameters with names of secrets, in any case and
+// percent-encoded, and values that contain, when decoded, a secret that Text finds. The query may be malformed, begin
 // with a question mark and end with a fragment.
 func Query(query string) string {
 	var out strings.Builder
@@ -48,15 +48,15 @@ func redactParameter(parameter string) string {
 	return parameter
 }
 
-// hidesSecret reports whether s, percent-decoded, is a text that RedactText changes, or is encoded so often that nobody
-// means well.
+// hidesSecret reports whether s, percent-decoded, is a text that Text changes, or has more than MaxLayers layers of
+// encoding.
 func hidesSecret(s string) bool {
 	decoded, ok := Decode(s)
 	return !ok || Text(decoded) != decoded
 }
 
-// Decode undoes percent-encoding until none is left, and leaves what is malformed. It gives up, with false, when there
-// are more than maxLayers.
+// Decode removes percent-encoding until none is left. Malformed encoding is unchanged. It returns false if there are
+// more than MaxLayers layers.
 func Decode(s string) (string, bool) {
 	for range MaxLayers {
 		next := decodeOnce(s)

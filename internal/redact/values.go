@@ -6,7 +6,7 @@ import "strings"
 type valued struct {
 	from, to int    // what is masked; nothing if equal
 	after    int    // where to continue in the text
-	quote    string // put around the mask
+	quote    string // to put around the mask
 }
 
 // valueAfter returns the value of a name, after its separator.
@@ -243,7 +243,7 @@ func namesNext(text string) bool {
 	return i > 0 && i < len(text) && (text[i] == '=' || text[i] == ':')
 }
 
-// isScheme reports whether a word is an authentication scheme, which is no secret.
+// isScheme reports whether a word is an authentication scheme, which is not a secret.
 func isScheme(word string) bool {
 	for _, scheme := range [...]string{"basic", "bearer", "digest", "token", "negotiate"} {
 		if strings.EqualFold(word, scheme) {

@@ -1,6 +1,6 @@
 package text
 
-// HexUnit returns the UTF-16 code unit that is escaped at i; -1 if there is none.
+// HexUnit returns the UTF-16 code unit of the escape sequence at i, or -1 if there is none.
 func HexUnit(raw []byte, i int) int {
 	if len(raw)-i < len(`\u0000`) || raw[i] != '\\' || raw[i+1] != 'u' {
 		return -1

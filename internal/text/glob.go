@@ -2,9 +2,9 @@ package text
 
 import "strings"
 
-// MatchGlob reports whether a text matches a pattern, in which * matches any characters but the separator, or none.
+// MatchGlob reports whether a text matches a pattern, in which * matches any number of characters except the separator.
 func MatchGlob(pattern, text string, separator byte) bool {
-	star, from := -1, 0 // the last * in the pattern, and where in the text the part after it is tried
+	star, from := -1, 0 // the last * in the pattern, and the index in the text at which the part after it is tried
 	p, t := 0, 0
 	for t < len(text) {
 		switch {

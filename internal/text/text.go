@@ -1,4 +1,4 @@
-// Package text shortens texts, by whole characters, and quotes them for messages.
+// Package text shortens texts, without splitting characters, and quotes them for messages.
 package text
 
 import (
@@ -36,7 +36,7 @@ func Fit(s string, limit int) string {
 	return Cut(s, max(limit-len(ellipsis), 0)) + ellipsis
 }
 
-// FitRunes returns s, or its start and an ellipsis that together are limit characters.
+// FitRunes returns s, or its start and an ellipsis that together are at most limit characters.
 func FitRunes(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s
@@ -44,7 +44,8 @@ func FitRunes(s string, limit int) string {
 	return string([]rune(s)[:limit-1]) + ellipsis
 }
 
-// Quote returns s in quotes, of a long one the first limit bytes and, behind the quotes, an ellipsis.
+// Quote returns s in quotes. If s is longer than limit bytes it returns the first limit bytes in quotes and an
+// ellipsis.
 func Quote(s string, limit int) string {
 	if len(s) <= limit {
 		return strconv.Quote(s)

@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// applied applies a folder of config to the cluster, and keeps it; or, dry, only asks.
+// applied applies a folder of config to the cluster, or only validates it if args include a dry run.
 func applied(t *testing.T, folder string, args ...string) {
 	t.Helper()
 	args = append([]string{"apply", "--server-side", "--validate=strict", "-f", "-"}, args...)
@@ -27,13 +27,13 @@ func applied(t *testing.T, folder string, args ...string) {
 	}
 }
 
-// The API server takes all that there is, twice: what is applied again changes nothing.
+// TestApply checks that the API server accepts all folders, and that applying default again changes nothing.
 func TestApply(t *testing.T) {
 	folders, err := os.ReadDir(kubetest.Root() + "/config")
 	if err != nil {
 		t.Fatal(err)
 	}
-	applied(t, "default") // makes the namespace
+	applied(t, "default") // creates the namespace
 	for _, folder := range folders {
 		if !folder.IsDir() {
 			continue
@@ -57,7 +57,7 @@ func generations(t *testing.T) string {
 	return out
 }
 
-// All but the ServiceMonitors is in default, and in one namespace.
+// TestDefaultIsWhole checks that default has all objects but the ServiceMonitors, in one namespace.
 func TestDefaultIsWhole(t *testing.T) {
 	t.Parallel()
 	var want, got []string
@@ -79,7 +79,7 @@ func TestDefaultIsWhole(t *testing.T) {
 	}
 }
 
-// Nothing is granted by wildcard, and no Secret.
+// TestRolesAreNarrow checks that roles contain no wildcards, no Secrets and no verbs that escalate privileges.
 func TestRolesAreNarrow(t *testing.T) {
 	t.Parallel()
 	for _, role := range append(decoded[rbacv1.ClusterRole](t, "default", "ClusterRole"), clusterRoles(decoded[rbacv1.Role](t, "default", "Role"))...) {
@@ -101,7 +101,7 @@ func clusterRoles(roles []rbacv1.Role) []rbacv1.ClusterRole {
 	return all
 }
 
-// The namespace refuses Pods that are not restricted, and takes ours.
+// TestPodsAreRestricted checks that the namespace rejects Pods that are not restricted and admits those of config.
 func TestPodsAreRestricted(t *testing.T) {
 	applied(t, "default")
 	pod := func(template corev1.PodTemplateSpec) error {
@@ -132,7 +132,7 @@ func TestPodsAreRestricted(t *testing.T) {
 	}
 }
 
-// One image, also for the reports' Pods.
+// TestOneImage checks that all containers, including those of the reports' Pods, have the same image.
 func TestOneImage(t *testing.T) {
 	t.Parallel()
 	images := map[string]bool{}
@@ -151,7 +151,7 @@ func TestOneImage(t *testing.T) {
 	}
 }
 
-// Services and ServiceMonitors lead somewhere.
+// TestSelectors checks that Services and ServiceMonitors select existing ports and jobs.
 func TestSelectors(t *testing.T) {
 	t.Parallel()
 	ports := map[string]map[string]bool{} // of Pods, by component
@@ -181,7 +181,7 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
-// The samples can work, and have alerts.
+// TestSamples checks that the samples are valid and have alerts.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	reports := decoded[v1alpha1.MonitoringReport](t, "samples", "MonitoringReport")

@@ -19,10 +19,10 @@ func TestMain(m *testing.M) {
 	os.Exit(kubetest.Main(m, &cluster, kubetest.Options{CRDs: []string{"config/crd/bases"}, PrometheusOperator: true}))
 }
 
-// namespace is where config/default puts all.
+// namespace is the namespace of config/default.
 const namespace = "watchbill-system"
 
-// rendered is what a folder of config makes.
+// rendered returns the output of kustomize for a folder of config.
 func rendered(t *testing.T, folder string) string {
 	t.Helper()
 	out, err := cluster.Kubectl(t, "", "kustomize", filepath.Join(kubetest.Root(), "config", folder))
@@ -32,7 +32,7 @@ func rendered(t *testing.T, folder string) string {
 	return out
 }
 
-// objects are those of a rendered folder.
+// objects returns the objects of a rendered folder.
 func objects(t *testing.T, folder string) []unstructured.Unstructured {
 	t.Helper()
 	var all []unstructured.Unstructured
@@ -46,7 +46,7 @@ func objects(t *testing.T, folder string) []unstructured.Unstructured {
 	return all
 }
 
-// decoded are those of a rendered folder that are of one kind.
+// decoded returns the objects of one kind in a rendered folder.
 func decoded[T any](t *testing.T, folder, kind string) []T {
 	t.Helper()
 	var all []T

@@ -12,7 +12,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// The program takes the arguments of the containers, has flags for their variables, and makes rules of the samples.
+// TestProgram checks that the program accepts the containers' arguments, has flags for their variables, and makes rules
+// for the samples.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "watchbill")
@@ -37,7 +38,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// run runs a program at the tree's root, and returns what it printed.
+// run runs a program in the root of the repository and returns its output.
 func run(t *testing.T, stdin, program string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, args...)

@@ -17,8 +17,8 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// The controller may apply all that a report becomes where reports may be made, and nothing of it elsewhere: its roles
-// let it grant what it grants.
+// TestControllerMayMakeReports checks that the controller may apply a report's objects, including the roles that it
+// grants, in namespaces for reports and not in others.
 func TestControllerMayMakeReports(t *testing.T) {
 	applied(t, "default")
 	as := rest.CopyConfig(cluster.Config)
@@ -51,7 +51,7 @@ func TestControllerMayMakeReports(t *testing.T) {
 	}
 }
 
-// children are all kinds of objects that a report becomes.
+// children returns an object of each kind that the controller creates for a report.
 func children(t *testing.T, namespace string) []*unstructured.Unstructured {
 	t.Helper()
 	mr := &v1alpha1.MonitoringReport{
@@ -86,7 +86,7 @@ func TestRights(t *testing.T) {
 	}
 	const api, controller = "watchbill-api", "watchbill-controller"
 	tests := []struct {
-		who, verb, group, resource, subresource, name, in string // in none: in all namespaces, or in no namespace
+		who, verb, group, resource, subresource, name, in string // in: empty for all or no namespace
 		allowed                                           bool
 	}{
 		{api, "create", "authentication.k8s.io", "tokenreviews", "", "", "", true},

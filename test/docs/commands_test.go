@@ -21,7 +21,7 @@ var (
 	flag           = regexp.MustCompile(`--[a-z-]+`)
 )
 
-// The program has the commands and flags that the pages name.
+// TestCommands checks that the program has the commands and flags that the pages name.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "watchbill")
@@ -60,7 +60,7 @@ func TestCommands(t *testing.T) {
 				}
 			}
 		}
-		// Flags that stand alone are of the API or the controller.
+		// Flags without a command are those of the API or the controller.
 		for _, inline := range regexp.MustCompile("`(--[a-z-]+)[^`]*`").FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(serve, inline[1]+" ") {
 				t.Errorf("%s: neither watchbill serve nor watchbill controller has the flag %s", page, inline[1])
@@ -90,7 +90,7 @@ var (
 	variable = regexp.MustCompile(`\{[a-z_]+\}|<[a-z]+>|\$[a-z]+`)
 )
 
-// The API has the endpoints and parameters that the pages ask for.
+// TestRequests checks that the API has the endpoints and parameters that the pages use.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	var contract struct {
@@ -110,7 +110,7 @@ func TestRequests(t *testing.T) {
 	for path, item := range contract.Paths {
 		var names []string
 		for _, p := range item.Get.Parameters {
-			names = append(names, p.Name+filepath.Base(p.Ref)) // a reference is named like its parameter
+			names = append(names, p.Name+filepath.Base(p.Ref)) // a reference has the name of its parameter
 		}
 		parameters[variable.ReplaceAllString(path, "*")] = " " + strings.Join(names, " ") + " "
 	}

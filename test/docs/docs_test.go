@@ -1,4 +1,4 @@
-// Package docs_test holds what is written for people to what there is: alerts, series, commands, endpoints, fields.
+// Package docs_test checks the documentation against the program: its alerts, series, commands, endpoints and fields.
 package docs_test
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// read returns a file of the tree.
+// read returns the contents of a file of the repository.
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(kubetest.Root(), path))
@@ -22,7 +22,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// pages are those that the tests here are about, by their paths in the tree.
+// pages returns the paths of the pages to test.
 func pages(t *testing.T) []string {
 	t.Helper()
 	all := []string{"docs/monitoringreport.md", "docs/gitops.md", "docs/security.md", "config/README.md"}
@@ -32,7 +32,7 @@ func pages(t *testing.T) []string {
 	return append(all, "docs/runbooks/README.md")
 }
 
-// runbooks are the names of the alerts that have a page.
+// runbooks returns the names of the alerts with a runbook.
 func runbooks(t *testing.T) []string {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Join(kubetest.Root(), "docs/runbooks"))
@@ -70,7 +70,7 @@ func blocks(text, language string) []string {
 
 var link = regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
 
-// Relative links lead to something, and those with a # to a heading of it.
+// TestLinks checks that relative links have a target, and those with a # a heading in it.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	for _, page := range pages(t) {
@@ -94,7 +94,7 @@ func TestLinks(t *testing.T) {
 
 var notInAnchors = regexp.MustCompile(`[^a-z0-9 _-]`)
 
-// anchors are those that GitHub gives a page's headings.
+// anchors returns the anchors that GitHub makes for a page's headings.
 func anchors(text string) []string {
 	var all []string
 	for line := range strings.Lines(text) {

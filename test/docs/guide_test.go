@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// The guide's examples can work.
+// TestExamples checks that the guide's examples are valid.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	examples := blocks(read(t, "docs/monitoringreport.md"), "yaml")
@@ -34,7 +34,7 @@ func TestExamples(t *testing.T) {
 
 var reason = regexp.MustCompile(`(?:Condition|Reason)\w+ += "(\w+)"`)
 
-// The guide says what every condition and reason means.
+// TestReasons checks that the guide explains every condition and reason.
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	guide := read(t, "docs/monitoringreport.md")

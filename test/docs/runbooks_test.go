@@ -16,7 +16,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// Each alert has a runbook and stands in the index, and each runbook is of an alert.
+// TestEveryAlertHasARunbook checks that each alert has a runbook and is in the index, and that each runbook has an
+// alert.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	t.Parallel()
 	alerts := append(alertsOfReports(t), alertsOfChart(t)...)
@@ -39,7 +40,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	}
 }
 
-// alertsOfReports are the alerts that the controller makes, of all kinds of objectives.
+// alertsOfReports returns the alerts that the controller makes, for all kinds of objectives.
 func alertsOfReports(t *testing.T) []string {
 	t.Helper()
 	objectives := append(report.Defaults(), report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50"}})
@@ -66,7 +67,7 @@ func alertsOfReports(t *testing.T) []string {
 
 var alertInChart = regexp.MustCompile(`alert: (Watchbill[A-Za-z]+)`)
 
-// alertsOfChart are the alerts that the chart makes.
+// alertsOfChart returns the alerts that the chart makes.
 func alertsOfChart(t *testing.T) []string {
 	t.Helper()
 	var names []string
@@ -81,7 +82,7 @@ func alertsOfChart(t *testing.T) []string {
 	return names
 }
 
-// walk visits the files of a folder, by their paths in the tree.
+// walk calls visit with the path of each file in a folder.
 func walk(t *testing.T, folder string, visit func(path string)) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(kubetest.Root()), folder, func(path string, entry fs.DirEntry, err error) error {
@@ -100,7 +101,7 @@ var (
 	seriesInCode = regexp.MustCompile(`"(watchbill_[a-z0-9_]+)"`)
 )
 
-// Each line of PromQL can be parsed, and selects series that there are.
+// TestQueries checks that each line of PromQL can be parsed and selects existing series.
 func TestQueries(t *testing.T) {
 	t.Parallel()
 	known := knownSeries(t)
@@ -144,7 +145,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// knownSeries are those that the source names.
+// knownSeries returns the series named in the source.
 func knownSeries(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}

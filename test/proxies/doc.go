@@ -1,3 +1,3 @@
-// Package proxies tries the configurations that docs/proxies.md gives for other people's HTTP proxies, each in front of two
-// replicas. A proxy that is not installed is skipped.
+// Package proxies tests the configurations of third-party HTTP proxies in docs/proxies.md, each in front of two
+// replicas. It skips proxies that are not installed.
 package proxies

@@ -24,15 +24,15 @@ import (
 const (
 	listens     = "watchbill.example"
 	certificate = "/etc/ssl/watchbill.pem"
-	// shutdownDelay is enough for two of the health checks in docs/proxies.md.
+	// shutdownDelay is long enough for two of the health checks in docs/proxies.md.
 	shutdownDelay = "3s"
 )
 
-// documented are the blocks of docs/proxies.md, and where in them the proxy listens.
+// documented lists the blocks of docs/proxies.md with the text that sets the proxy's address.
 var documented = []struct{ proxy, language, listens, with string }{
 	{"nginx", "nginx", "listen 443 ssl", "listen %s ssl"},
 	{"haproxy", "haproxy", "bind :443 ssl", "bind %s ssl"},
-	{"varnish", "vcl", "", ""}, // by its arguments
+	{"varnish", "vcl", "", ""}, // its arguments set the address
 	{"caddy", "caddyfile", listens + " {", "https://%s {"},
 }
 
@@ -166,7 +166,7 @@ func open(t *testing.T, p rig.WebProxy, binary string, configure func(folder, ad
 	return s
 }
 
-// awaitReady waits until the proxy knows that the replicas are ready.
+// awaitReady waits until the proxy has found the replicas ready.
 func (s *site) awaitReady(t *testing.T) {
 	t.Helper()
 	var last error
@@ -191,7 +191,7 @@ func (s *site) do(ctx context.Context, method, path, token string, body io.Reade
 	return s.client.Do(req)
 }
 
-// ask fails unless the answer has the status that is wanted.
+// ask sends a request and returns an error unless the response has the wanted status.
 func (s *site) ask(ctx context.Context, method, path, token string, body io.Reader, want int) error {
 	resp, err := s.do(ctx, method, path, token, body)
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *site) takesLargeBodies(t *testing.T) {
 		t.Error(err)
 	}
 	if s.proxy == "varnish" {
-		return // it takes an answer that comes before the body's end for a failure
+		return // it treats a response before the end of the body as a failure
 	}
 	resp, err := s.do(t.Context(), http.MethodPost, "/api/executions", rig.IngestToken, execution(8<<20+1000))
 	if err != nil {
@@ -235,7 +235,7 @@ func (s *site) takesLargeBodies(t *testing.T) {
 	}
 }
 
-// streams wants the events of a run when they are sent, not all at its end.
+// streams checks that the events of a run arrive when they are sent, and not all at its end.
 func (s *site) streams(t *testing.T) {
 	began := time.Now()
 	resp, err := s.do(t.Context(), http.MethodPost, "/api/ai/process-stream", rig.IngestToken,
@@ -262,7 +262,7 @@ func (s *site) streams(t *testing.T) {
 	}
 }
 
-// keepsConnections wants a client's connection to the proxy kept from one answer to the next, a 304 included.
+// keepsConnections checks that the proxy keeps a client's connection open between responses, including a 304.
 func (s *site) keepsConnections(t *testing.T) {
 	for range 20 {
 		resp, err := s.do(t.Context(), http.MethodGet, "/api/deployments/pending/"+rig.AgentID(0), rig.AgentToken(0), nil)
@@ -279,7 +279,7 @@ func (s *site) keepsConnections(t *testing.T) {
 	}
 }
 
-// drains stops each replica in turn and starts it again, while requests of all kinds come in. None may fail.
+// drains restarts each replica in turn during requests of all kinds, of which none may fail.
 func (s *site) drains(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -303,7 +303,7 @@ func (s *site) drains(t *testing.T) {
 	each(http.MethodPost, "/api/executions", rig.IngestToken, `{"agent_name":"a","user_id":"u","status":"success"}`, http.StatusCreated)
 	for i := range s.replicas {
 		s.restart(i)
-		for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); { // until the proxy has taken it back
+		for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); { // until the proxy uses it again
 			if err := s.ask(t.Context(), http.MethodGet, "/readyz", "", nil, http.StatusOK); err != nil {
 				t.Error(err)
 			}

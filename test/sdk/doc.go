@@ -1,2 +1,2 @@
-// Package sdk sends spans with OpenTelemetry's own SDKs, for tests that real clients are understood.
+// Package sdk sends spans with OpenTelemetry's SDKs, to test with real clients.
 package sdk

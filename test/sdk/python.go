@@ -3,7 +3,7 @@ package sdk
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed" // the program and what it needs
+	_ "embed" // the program and its requirements
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,11 +28,11 @@ var (
 	story string
 )
 
-// errNoPython says that this machine cannot run the program.
+// errNoPython is returned when this machine cannot run the program.
 var errNoPython = errors.New("no python3 with venv and the SDK")
 
-// SendWithPython tells the story with the SDK for Python. The first time it installs that, outside the tree. Where that
-// cannot be done the test is skipped, except in CI, where it fails.
+// SendWithPython sends the story with the SDK for Python. The first call installs the SDK, outside the repository. If
+// that fails the test is skipped, except in CI, where it fails.
 func SendWithPython(ctx context.Context, t testing.TB, endpoint, token string) error {
 	t.Helper()
 	python, err := preparePython(ctx)
@@ -55,8 +55,8 @@ func SendWithPython(ctx context.Context, t testing.TB, endpoint, token string) e
 	return nil
 }
 
-// preparePython returns a Python interpreter that has the SDK. It is kept in the cache, in an environment named for all that
-// it is made of.
+// preparePython returns a Python interpreter with the SDK. Its environment is cached, under a name that depends on
+// everything that it is made from.
 func preparePython(ctx context.Context) (string, error) {
 	system, err := exec.LookPath("python3")
 	if err != nil {
@@ -79,7 +79,7 @@ func preparePython(ctx context.Context) (string, error) {
 	return python, install(ctx, system, cache, environment)
 }
 
-// install makes the environment under another name and moves it, so that it is there whole or not at all.
+// install creates the environment under a temporary name and renames it, so that it is complete or does not exist.
 func install(ctx context.Context, system, cache, environment string) error {
 	ctx, cancel := context.WithTimeout(ctx, installWithin)
 	defer cancel()
@@ -87,7 +87,7 @@ func install(ctx context.Context, system, cache, environment string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(draft) //nolint:errcheck // what is left over is in the cache, under a name that nobody looks for
+	defer os.RemoveAll(draft) //nolint:errcheck // leftovers are in the cache, under a name that is not used
 	list := filepath.Join(draft, "requirements.txt")
 	if err := os.WriteFile(list, requirements, 0o600); err != nil {
 		return err
@@ -107,7 +107,7 @@ func install(ctx context.Context, system, cache, environment string) error {
 	return nil
 }
 
-// cacheFolder is where hack/tool keeps what it builds.
+// cacheFolder returns the folder in which hack/tool keeps its builds.
 func cacheFolder() (string, error) {
 	folder := os.Getenv("WATCHBILL_CACHE")
 	if folder == "" {

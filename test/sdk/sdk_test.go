@@ -17,7 +17,7 @@ import (
 
 const token = "a token/with signs=,"
 
-// ledger keeps all that comes, in its order.
+// ledger keeps everything that it receives, in order.
 type ledger struct {
 	mu    sync.Mutex
 	batch execution.Batch
@@ -96,7 +96,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// told checks what became of the story.
+// told checks the executions and spans received for the story.
 func told(t *testing.T, batch execution.Batch, user string, tellings int, began time.Time) {
 	t.Helper()
 	if got, want := len(batch.Executions), tellings*sdk.Executions; got != want {

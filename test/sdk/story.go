@@ -14,16 +14,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The story that the SDKs tell is a request over HTTP which an agent answers: it calls a model, and uses a tool that calls
-// another. Each span is sent when it ends, so that the innermost come first and the request, which alone names the user,
-// comes last. Each telling is a trace of its own.
+// The story is the trace that the SDKs send: an HTTP request to an agent, which calls a model and uses a tool that
+// calls another model. Each span is sent when it ends, so that the innermost arrive first and the request, which alone
+// names the user, arrives last. Each telling is a separate trace.
 const (
-	Agent   = "stylist" // only the agent's own span names it, and the session
+	Agent   = "stylist" // only the agent's own span has its name and the session
 	Session = "paris"
 	Model   = "gpt-5"
 	Other   = "gpt-5-mini" // the model that the tool calls
 
-	Executions   = 4 // in each telling: the agent's run, two calls of models, a tool's use
+	Executions   = 4 // in each telling: the agent's run, two model calls, a use of a tool
 	InputTokens  = 160
 	OutputTokens = 40
 	CachedTokens = 100 // of the input
@@ -34,7 +34,7 @@ const (
 	PythonTellings = 4 // in protobuf and in JSON, plain and compressed
 )
 
-// SendWithGo tells the story with the SDK for Go. The endpoint is the whole URL that traces are sent to.
+// SendWithGo sends the story with the SDK for Go. The endpoint is the complete URL for traces.
 func SendWithGo(ctx context.Context, endpoint, token string) error {
 	for _, compression := range []otlptracehttp.Compression{otlptracehttp.NoCompression, otlptracehttp.GzipCompression} {
 		exporter, err := otlptracehttp.New(ctx,
@@ -51,7 +51,7 @@ func SendWithGo(ctx context.Context, endpoint, token string) error {
 	return nil
 }
 
-// SendWithGoByGRPC tells the story as SendWithGo does, by gRPC. Of options it needs those that say where to and by which token.
+// SendWithGoByGRPC is like SendWithGo, but uses gRPC. The options must set the endpoint and the token.
 func SendWithGoByGRPC(ctx context.Context, options ...otlptracegrpc.Option) error {
 	for _, compression := range []string{"none", "gzip"} {
 		exporter, err := otlptracegrpc.New(ctx, append(slices.Clone(options), otlptracegrpc.WithCompressor(compression))...)
@@ -65,7 +65,7 @@ func SendWithGoByGRPC(ctx context.Context, options ...otlptracegrpc.Option) erro
 	return nil
 }
 
-// send tells the story once.
+// send sends the story once.
 func send(ctx context.Context, exporter sdktrace.SpanExporter) error {
 	strict := &strictExporter{SpanExporter: exporter}
 	provider := sdktrace.NewTracerProvider(
@@ -78,7 +78,7 @@ func send(ctx context.Context, exporter sdktrace.SpanExporter) error {
 	return nil
 }
 
-// strictExporter keeps what went wrong, which a span processor only logs.
+// strictExporter records errors, which a span processor only logs.
 type strictExporter struct {
 	sdktrace.SpanExporter
 	failures []error

@@ -1,7 +1,7 @@
-"""Tells the story of sdk.go with OpenTelemetry's SDK for Python: once in each encoding, plain and compressed.
+"""Sends the story of story.go with OpenTelemetry's SDK for Python: once in each encoding, plain and compressed.
 
-The exporters find the endpoint and the token where OpenTelemetry says: in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and
-OTEL_EXPORTER_OTLP_TRACES_HEADERS. The only argument is the user whose story it is.
+The exporters read the endpoint and the token from OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and
+OTEL_EXPORTER_OTLP_TRACES_HEADERS. The only argument is the user of the story.
 """
 
 import json
@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind
 
 
 class Strict(SpanExporter):
-    """Remembers whether an export failed, which a span processor only logs."""
+    """Records whether an export failed, which a span processor only logs."""
 
     def __init__(self, exporter):
         self.exporter = exporter
@@ -34,7 +34,7 @@ class Strict(SpanExporter):
 
 
 def tell(tracer, user):
-    """A request that an agent answers. A span is exported when it ends, so the ones within come first."""
+    """Makes a request to an agent. A span is exported when it ends, so inner spans arrive first."""
     question = [{"role": "user", "parts": [{"type": "text", "content": "What should I wear in Paris?"}]}]
     answer = [{"role": "assistant", "parts": [{"type": "text", "content": "A raincoat."}], "finish_reason": "stop"}]
     with tracer.start_as_current_span(

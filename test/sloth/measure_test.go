@@ -14,19 +14,19 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// traffic is a case: how many answers of each kind there are in the minute after m, and for how many minutes.
+// traffic is a case: the numbers of good and bad responses in the minute after m, for a length in minutes.
 type traffic struct {
 	name      string
 	good, bad func(m int) int
-	onset     int // the minute at which something begins to happen
+	onset     int // the minute in which the event of the case begins
 	length    int
-	failed    int  // before, which is where the counter of failures begins
-	quiet     bool // nobody should hear of it
+	failed    int  // failures before, the initial value of their counter
+	quiet     bool // there should be no alert
 }
 
 const hour = 60
 
-// After 10 hours of 6 requests, one failure is more than 1 % of all that there were, and a warning is right; after a day it is less.
+// After 10 hours of 6 requests, one failure is more than 1 % of all, and a warning is right; after a day it is less.
 var cases = []traffic{
 	failing("all of 600 requests a minute fail for 30 min", 600, 30, 16*hour),
 	failing("20 % of 600 a minute fail for 1 h", 120, hour, 13*hour),
@@ -41,7 +41,7 @@ var cases = []traffic{
 	},
 }
 
-// failing has 600 requests a minute, of which bad fail for so long after 10 good hours.
+// failing returns a case with 600 requests a minute, of which bad fail for lasts minutes after 10 good hours.
 func failing(name string, bad, lasts, length int) traffic {
 	const onset = 10 * hour
 	failed := func(m int) int { return bad * one(m >= onset && m < onset+lasts) }
@@ -55,12 +55,12 @@ func one(is bool) int {
 	return 0
 }
 
-// burst is the failures of the first minute, as a share of the case's requests.
+// burst returns the failures of the first minute as a share of the case's requests.
 func (c traffic) burst() float64 {
 	return float64(c.bad(c.onset)) / c.all()
 }
 
-// budgetLeft is what is left of the budget in the end.
+// budgetLeft returns the share of the error budget that is left at the end.
 func (c traffic) budgetLeft() float64 {
 	return 1 - c.sum(c.bad)/c.all()/0.01
 }
@@ -75,7 +75,7 @@ func (c traffic) sum(of func(m int) int) float64 {
 	return float64(total)
 }
 
-// series are what Prometheus scrapes, once a minute.
+// series returns the series that Prometheus scrapes, once a minute.
 func (c traffic) series() string {
 	var b strings.Builder
 	for _, counter := range []struct {
@@ -94,10 +94,10 @@ func (c traffic) series() string {
 	return b.String() + fmt.Sprintf("      - series: watchbill_build_info{job=\"watchbill\",instance=\"a\"}\n        values: 1x%d\n", c.length)
 }
 
-// key says what a figure is of: a case, ours or sloth, and one of figureNames.
+// key identifies a figure: by its case, ours or sloth, and one of figureNames.
 type key struct{ of, who, figure string }
 
-// figureNames are those of the table, in its order.
+// figureNames are the figures of the table, in order.
 var figureNames = []string{"page", "warning", "budget"}
 
 // never is the figure of an alert that does not fire.
@@ -112,12 +112,12 @@ var figureExprs = map[key]string{
 	{"", "sloth", "budget"}:  `round(slo:period_error_budget_remaining:ratio, 0.01)`,
 }
 
-// first is the minute when an alert with these labels fires first, or -1.
+// first returns an expression for the minute in which an alert with these labels first fires, or -1.
 func first(matchers string) string {
 	return fmt.Sprintf(`min(min_over_time(timestamp(ALERTS{alertstate="firing",%s})[2d:1m])) / 60 or vector(-1)`, matchers)
 }
 
-// sinceOnset counts from when something began to happen.
+// sinceOnset returns the minutes from the onset of a case to minute, or never.
 func sinceOnset(t *testing.T, c traffic, minute string) string {
 	t.Helper()
 	if minute == "-1" {
@@ -126,13 +126,14 @@ func sinceOnset(t *testing.T, c traffic, minute string) string {
 	return strconv.Itoa(minutes(t, minute) - c.onset)
 }
 
-// measured is a sample as promtool shows it where another was expected. Values are in a label, as it rounds those of samples.
+// measured matches an unexpected sample in promtool's output. The value is in a label, since promtool rounds those of
+// samples.
 var measured = regexp.MustCompile(`figure=\\?"([^"\\]+)\\?", of=\\?"([^"\\]+)\\?", value=\\?"([^"\\]+)\\?", who=\\?"([^"\\]+)\\?"`)
 
 var slothGroup = regexp.MustCompile(`(?m)^- name: (\S+)`)
 
-// measure has promtool evaluate both files on each case's series. It only tells what it found where that was not expected, so
-// the test expects nothing of every expression.
+// measure evaluates both files on each case's series with promtool. promtool shows only unexpected samples, so the test
+// file expects none for every expression.
 func measure(t *testing.T, ours rules.File, theirs []byte) map[key]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -142,7 +143,7 @@ func measure(t *testing.T, ours rules.File, theirs []byte) map[key]string {
 	}
 	var tests strings.Builder
 	tests.WriteString("rule_files: [ours.yaml, sloth.yaml]\nevaluation_interval: 1m\ngroup_eval_order:\n")
-	// Each alert sees what was recorded in the same minute. promtool would take the groups in any order.
+	// With this order, alerts use the values recorded in the same minute. promtool's default order is arbitrary.
 	for _, group := range ours.Groups {
 		fmt.Fprintf(&tests, "  - %s\n", group.Name)
 	}

@@ -25,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table in docs/objectives.md anew")
 
-// spec is the objective as sloth reads it: 1 % of the answers may be 5xx.
+// spec is the objective for sloth: 1 % of the responses may be 5xx.
 const spec = `version: prometheus/v1
 service: watchbill
 slos:
@@ -38,8 +38,8 @@ slos:
     alerting: {name: ErrorsBySloth}
 `
 
-// smoothing is what our alerts may be late beside their for. Shares are sums of increases over 5 minutes, which see a step half
-// of that later; the rules are evaluated every minute.
+// smoothing is how many minutes later than sloth's Watchbill's alerts may fire, in addition to their "for". Shares are
+// sums of increases over 5 minutes, which show a step half of that later, and the rules are evaluated every minute.
 const smoothing = 3
 
 func TestSideBySide(t *testing.T) {
@@ -67,7 +67,7 @@ func TestSideBySide(t *testing.T) {
 			}
 		}
 		left, err := strconv.ParseFloat(figures[key{c.name, "ours", "budget"}], 64)
-		// Where a counter stood at 0, Prometheus does not extrapolate its increase: half of the first minute is missing.
+		// Prometheus does not extrapolate the increase of a counter that was 0: half of the first minute is missing.
 		if tolerance := 0.01 + c.burst()/2/0.01; err != nil || !(math.Abs(left-c.budgetLeft()) <= tolerance) {
 			t.Errorf("%s: %v of the budget is left (%v), want %.2f within %.2f", c.name, left, err, c.budgetLeft(), tolerance)
 		}
@@ -75,7 +75,7 @@ func TestSideBySide(t *testing.T) {
 	compareDocs(t, table(t, figures))
 }
 
-// rulesOfOurs are those of one objective, of 1 %, with the windows of a report that names none.
+// rulesOfOurs returns Watchbill's rules for an objective of 1 %, with the default windows.
 func rulesOfOurs() (rules.File, error) {
 	file, _, err := rules.Build(rules.Report{
 		Namespace: "fleet", Name: "daily",
@@ -114,7 +114,7 @@ var (
 	ourWindow   = regexp.MustCompile(`:ratio(\w+)(?:\{[^}]*\})? > (\S+) \* 0\.01`)
 )
 
-// wantSameWindows fails the test unless both look at the same windows with the same factors.
+// wantSameWindows fails the test unless both have the same windows with the same factors.
 func wantSameWindows(t *testing.T, ours rules.File, theirs []byte) {
 	t.Helper()
 	windows := func(of *regexp.Regexp, text string) []string {
@@ -135,7 +135,7 @@ func wantSameWindows(t *testing.T, ours rules.File, theirs []byte) {
 	}
 }
 
-// alerts are the rules that alert about burn rates.
+// alerts returns the rules that alert on burn rates.
 func alerts(file rules.File) []rules.Rule {
 	var all []rules.Rule
 	for _, group := range file.Groups {
@@ -148,7 +148,7 @@ func alerts(file rules.File) []rules.Rule {
 	return all
 }
 
-// pending is how many minutes our alerts wait before they fire, at most.
+// pending returns the maximum number of minutes for which Watchbill's alerts are pending before they fire, by severity.
 func pending(t *testing.T, file rules.File) map[string]int {
 	t.Helper()
 	names := map[string]string{"critical": "page", "warning": "warning"}
@@ -175,7 +175,7 @@ func minutes(t *testing.T, figure string) int {
 
 var versionOfSloth = regexp.MustCompile(`(?m)^\s*github\.com/slok/sloth v(\S+)`)
 
-// table is what docs/objectives.md has.
+// table returns the table for docs/objectives.md.
 func table(t *testing.T, figures map[key]string) string {
 	t.Helper()
 	module, err := os.ReadFile(filepath.Join(kubetest.Root(), "hack/tools/sloth/go.mod"))
@@ -223,7 +223,7 @@ func compareDocs(t *testing.T, want string) {
 	}
 	if *update && !t.Failed() {
 		page = slices.Concat(page[:start], []byte(want), page[end:])
-		if err := os.WriteFile(path, page, 0o644); err != nil { //nolint:gosec // a page of the tree
+		if err := os.WriteFile(path, page, 0o644); err != nil { //nolint:gosec // a page of the repository
 			t.Fatal(err)
 		}
 		return

@@ -1,5 +1,5 @@
-// Package health reports whether a replica's work succeeds. It learns that from the outcomes of the work and, when
-// there is none, from probes: small operations of each kind, run periodically, that leave nothing behind.
+// Package health reports whether a replica's work succeeds. It uses the outcomes of the work and, when there are none,
+// probes: small operations of each kind, run periodically, without lasting effects.
 package health
 
 import (
@@ -26,7 +26,7 @@ const (
 	failedRecently = 8 * time.Second
 )
 
-// Probe tries one operation. It returns what is wrong as one sentence, or an error if the operation fails.
+// Probe tries one operation. It returns an error if the operation fails, or a sentence if something else is wrong.
 type Probe func(ctx context.Context) (reason string, err error)
 
 // Check is a kind of work that may fail. It is safe for concurrent use.
@@ -39,7 +39,7 @@ type Check struct {
 	mu      sync.Mutex
 	due     time.Time
 	reason  string // from the last probe; empty if it found nothing
-	err     error  // of the last probe
+	err     error  // from the last probe
 	good    time.Time
 	since   time.Time // when the work began to fail; zero if it succeeds
 	last    time.Time // the last failure
@@ -102,7 +102,7 @@ func (c *Check) run(ctx context.Context) {
 	c.reason, c.err = reason, err
 }
 
-// state returns what is wrong: a sentence, or the error that the work fails with.
+// state returns the current fault: a sentence, or the error that the work fails with.
 func (c *Check) state() (reason string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,7 +176,7 @@ func (m *Monitor) tell(told []string) []string {
 	return reasons
 }
 
-// Reasons returns what is wrong, one sentence each. Kinds of work with the same cause share a sentence.
+// Reasons returns the current faults, one sentence each. Kinds of work with the same cause share a sentence.
 func (m *Monitor) Reasons() []string {
 	var reasons []string
 	var causes []string
@@ -200,7 +200,7 @@ func (m *Monitor) Reasons() []string {
 	return reasons
 }
 
-// Failing returns for each kind of work whether it fails.
+// Failing returns, for each kind of work, whether it is failing.
 func (m *Monitor) Failing() map[string]bool {
 	failing := make(map[string]bool, len(m.checks))
 	for _, c := range m.checks {

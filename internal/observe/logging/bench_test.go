@@ -35,7 +35,7 @@ func BenchmarkRequestLine(b *testing.B) {
 	}
 }
 
-// BenchmarkRequestLineToPipe has somebody read the lines, as the runtime of a container does.
+// BenchmarkRequestLineToPipe logs to a pipe that is being read, as by a container runtime.
 func BenchmarkRequestLineToPipe(b *testing.B) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -59,7 +59,7 @@ func BenchmarkRequestLineToPipe(b *testing.B) {
 	reading.Wait()
 }
 
-// BenchmarkRedactPath has a path as long as any that is looked at, plain and of words that patterns begin with.
+// BenchmarkRedactPath redacts a path of the maximum length, plain and of words that patterns begin with.
 func BenchmarkRedactPath(b *testing.B) {
 	r := newRedactor([]string{"an-admin-token", "an-enrolment-token"})
 	for _, bench := range []struct{ name, part string }{

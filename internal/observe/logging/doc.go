@@ -1,3 +1,3 @@
-// Package logging writes JSON logs: the application's, of requests, of queries and of security. It takes secrets out,
-// queues lines so that a slow output holds nobody up, and rotates files.
+// Package logging writes JSON logs: of the application, requests, queries and security events. It redacts secrets,
+// queues lines so that a slow output does not block callers, and rotates files.
 package logging

@@ -13,7 +13,7 @@ func makeFIFO(tb testing.TB, path string) {
 	}
 }
 
-// newFIFO makes a FIFO that is open for reading, and that nobody reads.
+// newFIFO creates a FIFO that is open for reading but is not read.
 func newFIFO(tb testing.TB, path string) *os.File {
 	tb.Helper()
 	makeFIFO(tb, path)

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// The log files' names under LogOptions.Dir; backups have .1 (the newest) to .5 behind theirs.
+// The log files' names in Options.Dir. Backups have the suffixes .1 (the newest) to .5.
 const (
 	AppLogFile      = "master-backend.log"
 	QueryLogFile    = "database-queries.log"
@@ -22,46 +22,46 @@ const (
 const (
 	openWithin = 10 * time.Second // for a log file to open: its volume may hang
 
-	// reportEvery bounds what is said about an output that goes on failing.
+	// reportEvery is the interval of messages about an output that keeps failing.
 	reportEvery = time.Hour
 
-	stderrWithin = 500 * time.Millisecond // for the last words on stderr
+	stderrWithin = 500 * time.Millisecond // for the last lines on stderr
 )
 
-// Options say where logs go and what may be in them.
+// Options configure Logs.
 type Options struct {
-	Dir    string    // where the log files are, made if missing; none when empty
-	Level  string    // debug, info, warn or error; info when empty
-	Stdout io.Writer // every line of App
-	Stderr io.Writer // that a log cannot be written
+	Dir    string    // of the log files, created if missing; empty for no files
+	Level  string    // debug, info, warn or error; defaults to info
+	Stdout io.Writer // for every line of App
+	Stderr io.Writer // for failures to write a log
 	Now    func() time.Time
 
-	// Secrets are tokens and passwords that are known, kept out of the logs wherever they turn up; of a list with
-	// commas each part is one. What has fewer than four bytes is ignored: words have it too.
+	// Secrets are known tokens and passwords to redact wherever they occur. Each part of a comma-separated list is a
+	// secret as well. Secrets shorter than four bytes are ignored, since they occur in words.
 	Secrets []string
 }
 
-// Logs are the program's loggers. Their lines are JSON objects with ts (RFC 3339 in UTC), level, logger and msg, and
-// go through RedactText, fields too.
+// Logs are the program's loggers. Their lines are JSON objects with ts (RFC 3339 in UTC), level, logger and msg. All
+// lines, including their fields, are redacted with redact.Text.
 //
-// Logging does not wait for the outputs: each has a bounded queue of its own. Lines that do not fit, or cannot be
-// written, are dropped and counted; see Strains and NewLogCollector. Nothing else stops.
+// Logging does not wait for the outputs, each of which has a bounded queue. Lines that do not fit, or cannot be
+// written, are dropped and counted; see Strains and NewCollector. The program continues.
 type Logs struct {
 	// App writes to stdout and, with a Dir, to master-backend.log.
 	App *zap.Logger
-	// Queries writes to database-queries.log if there is a Dir. What it warns of, App's outputs get too.
+	// Queries writes to database-queries.log if there is a Dir. Warnings also go to App's outputs.
 	Queries *zap.Logger
-	// Security writes to stdout and, with a Dir, to security-events.log, whatever the level. See SecurityLog.
+	// Security writes to stdout and, with a Dir, to security-events.log, regardless of the level. See SecurityLog.
 	Security *zap.Logger
 
 	now     func() time.Time
 	level   zap.AtomicLevel
 	redact  redactor
-	outputs []*output // but for stderr
+	outputs []*output // except stderr
 	stderr  *output
 }
 
-// New opens the log files and starts writing. Close ends that.
+// New opens the log files and starts the writers. Close stops them.
 func New(opts Options) (*Logs, error) {
 	logs := &Logs{now: opts.Now, level: zap.NewAtomicLevel(), redact: newRedactor(opts.Secrets)}
 	if err := logs.SetLevel(opts.Level); err != nil {
@@ -87,7 +87,7 @@ func New(opts Options) (*Logs, error) {
 	return logs, nil
 }
 
-// openLogFiles opens the log files, by their names; none without a folder.
+// openLogFiles opens the log files and returns them by name. Without a folder it opens none.
 func openLogFiles(opts Options) (map[string]*rotatingFile, error) {
 	if opts.Dir == "" {
 		return nil, nil
@@ -107,7 +107,8 @@ func openLogFiles(opts Options) (map[string]*rotatingFile, error) {
 	return files, nil
 }
 
-// openFileWithin opens a log file unless its volume hangs. The goroutine that hangs with it ends when the volume answers.
+// openFileWithin opens a log file, or fails if that takes longer than limit because its volume hangs. A goroutine is
+// blocked until the volume responds.
 func openFileWithin(limit time.Duration, path string, now func() time.Time) (*rotatingFile, error) {
 	type result struct {
 		file *rotatingFile
@@ -135,7 +136,7 @@ func openFileWithin(limit time.Duration, path string, now func() time.Time) (*ro
 	}
 }
 
-// SetLevel changes from which level on lines are written: debug, info, warn or error; empty means info.
+// SetLevel changes the minimum level: debug, info, warn or error; empty means info.
 func (l *Logs) SetLevel(level string) error {
 	parsed, err := zapcore.ParseLevel(level)
 	if err != nil || parsed > zapcore.ErrorLevel {
@@ -145,7 +146,7 @@ func (l *Logs) SetLevel(level string) error {
 	return nil
 }
 
-// Sync waits until the lines logged before are written, for two seconds at most.
+// Sync waits until the lines logged before are written, or for at most two seconds.
 func (l *Logs) Sync() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
 	defer cancel()
@@ -155,8 +156,8 @@ func (l *Logs) Sync() {
 	l.stderr.flush(ctx)
 }
 
-// Close writes what is queued and closes the log files. Stdout and stderr stay open: they are the caller's. An output
-// that does not take its lines within two seconds is given up, which is told on stderr.
+// Close writes the queued lines and closes the log files. It does not close stdout and stderr, which are the caller's.
+// An output whose lines cannot be written within two seconds is abandoned and reported on stderr.
 func (l *Logs) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
 	defer cancel()
@@ -174,11 +175,11 @@ func (l *Logs) Close() error {
 	l.stderr.close()
 	last, cancel := context.WithTimeout(context.Background(), stderrWithin)
 	defer cancel()
-	_, _ = l.stderr.finish(last) // there is nowhere else to say it
+	_, _ = l.stderr.finish(last) // there is nowhere to report it
 	return errors.Join(errs...)
 }
 
-// Strains says which outputs are stalled or have dropped lines lately.
+// Strains returns a sentence for each output that is stalled or has recently dropped lines.
 func (l *Logs) Strains() []string {
 	var strains []string
 	for _, o := range l.allOutputs() {
@@ -200,7 +201,7 @@ func (l *Logs) add(name string, out io.Writer, end func() error) *output {
 	return o
 }
 
-// writeFailed says on stderr that an output cannot be written, once an hour at most.
+// writeFailed reports on stderr that an output cannot be written, at most once an hour.
 func (l *Logs) writeFailed(o *output, err error) {
 	now := l.now()
 	if !o.reported.IsZero() && now.Sub(o.reported) < reportEvery {
@@ -214,7 +215,7 @@ func (l *Logs) say(format string, args ...any) {
 	l.stderr.add(fmt.Appendf(nil, "watchbill: "+format+"\n", args...), true)
 }
 
-// notice makes the line that says that lines were dropped.
+// notice returns a line about dropped lines.
 func (l *Logs) notice(o *output, dropped int64) []byte {
 	entry := zapcore.Entry{
 		Level: zapcore.WarnLevel, Time: l.now(), LoggerName: "watchbill.logs", Message: fmt.Sprintf("%d log lines were dropped", dropped),
@@ -227,7 +228,7 @@ func (l *Logs) notice(o *output, dropped int64) []byte {
 	return append([]byte(nil), buffer.Bytes()...)
 }
 
-// core redacts, encodes and hands lines to outputs; without outputs it is off.
+// core returns a core that redacts, encodes and passes lines to outputs. Without outputs it is disabled.
 func (l *Logs) core(level zapcore.LevelEnabler, outputs ...*output) zapcore.Core {
 	if len(outputs) == 0 {
 		return zapcore.NewNopCore()
@@ -250,7 +251,7 @@ func newEncoder() zapcore.Encoder {
 	})
 }
 
-// zapErrors is where zap says that a line cannot be encoded.
+// zapErrors receives zap's errors about lines that cannot be encoded.
 type zapErrors struct{ stderr *output }
 
 func (e zapErrors) Write(p []byte) (int, error) {
@@ -260,10 +261,10 @@ func (e zapErrors) Write(p []byte) (int, error) {
 
 func (zapErrors) Sync() error { return nil }
 
-// clock is zap's view of the time that was passed in.
+// clock is a zapcore.Clock with the time that was passed in.
 type clock struct{ now func() time.Time }
 
 func (c clock) Now() time.Time { return c.now() }
 
-// NewTicker is asked of a clock by zap's buffers, of which we use none.
+// NewTicker is required by zapcore.Clock for zap's buffers, which are not used here.
 func (clock) NewTicker(d time.Duration) *time.Ticker { return time.NewTicker(d) }

@@ -131,7 +131,7 @@ func TestLogsOutliveStdout(t *testing.T) {
 	}
 }
 
-// secretSpec is a value that a panic or a careless log call could bring along.
+// secretSpec is a value that a panic or a careless log call could contain.
 type secretSpec struct {
 	Name       string `json:"name"`
 	AdminToken string `json:"admin_token"`
@@ -169,7 +169,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		name    string
 		message string
 		fields  []zap.Field
-		want    string // what must still be there
+		want    string // what must be kept
 	}{
 		{name: "message", message: "kept " + dsn, want: "kept postgres://watchbill:[redacted]@db:5432/watchbill"},
 		{name: "known secret anywhere", message: "kept " + plain + " kept", want: "kept [redacted] kept"},

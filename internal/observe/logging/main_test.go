@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// epoch is when tests begin: ten seconds past a minute.
+// epoch is the time at which tests begin: ten seconds past a minute.
 var epoch = time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC)
 
 func newTestLogs(tb testing.TB, opts Options) *Logs {
@@ -33,8 +33,8 @@ func newTestLogs(tb testing.TB, opts Options) *Logs {
 	return logs
 }
 
-// lockedBuffer is a buffer that may be read while it is written. As the stdout of newTestLogs it holds all lines that were
-// logged before it is read.
+// lockedBuffer is a buffer that may be read while it is written. As the stdout of newTestLogs it contains all lines
+// that were logged before it is read.
 type lockedBuffer struct {
 	sync func()
 	mu   sync.Mutex

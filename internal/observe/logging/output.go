@@ -10,55 +10,55 @@ import (
 )
 
 const (
-	// maxQueued is how many bytes may wait for one output. A quarter of it is for warnings and errors alone.
+	// maxQueued is the limit in bytes of an output's queue. A quarter of it is reserved for warnings and errors.
 	maxQueued      = 2 << 20
 	maxQueuedInfos = maxQueued - maxQueued/4
 
-	// writeBytes is how much is written at once: as much as a pipe takes whole even if others write to it too.
+	// writeBytes is the limit of one write: what a pipe accepts atomically (PIPE_BUF).
 	writeBytes = 4 << 10
 
-	keptBuffer = 256 << 10 // a larger buffer is kept for the next lines only while they need it
+	keptBuffer = 256 << 10 // a larger buffer is reused only while it is needed
 
-	stalledAfter = 2 * time.Second // for how long a write may last before the output counts as stalled
-	droppedFor   = time.Minute     // for how long a dropped line is a reason to be degraded
+	stalledAfter = 2 * time.Second // an output is stalled once a write takes this long
+	droppedFor   = time.Minute     // a replica is degraded for this long after a line is dropped
 	flushWithin  = 2 * time.Second
 )
 
-// output writes log lines to a writer of somebody else: a pipe, a terminal, a file on a volume. Lines are queued, and one
-// goroutine writes them, so that no caller of add waits for the writer:
+// output writes log lines to a writer that may block: a pipe, a terminal, a file on a volume. Lines are queued and
+// written by one goroutine, so that callers of add do not wait for the writer:
 //
 //	add ─▶ queue (bounded) ─▶ run ─▶ out
 //
-// Lines are written whole and in order. When the queue is full, lines are dropped and counted; a line says how many once
-// the queue moves on. It is safe for concurrent use.
+// Lines are written whole and in order. When the queue is full, lines are dropped and counted; a notice with their
+// number is written once the queue moves on. An output is safe for concurrent use.
 type output struct {
-	name   string // of the metric's label and in messages
+	name   string // in the metric's label and in messages
 	out    io.Writer
-	end    func() error // nil, or closes out when everything is written
+	end    func() error // closes out after the last write; may be nil
 	now    func() time.Time
-	notice func(o *output, dropped int64) []byte // makes the line about dropped ones
-	failed func(o *output, err error)            // is told of each write that fails
+	notice func(o *output, dropped int64) []byte // returns a line about dropped lines
+	failed func(o *output, err error)            // is called with the error of each failed write
 
-	wake chan struct{} // of capacity 1; sent to by who ends idle
+	wake chan struct{} // of capacity 1; receives a value when idle ends
 	done chan struct{} // closed when nothing more will be written
-	err  error         // of end; after done
+	err  error         // from end; valid after done
 
-	reported time.Time // when failed last said something; for failed alone
+	reported time.Time // when failed last reported; used only by failed
 
 	mu       sync.Mutex
 	queue    []byte
 	lines    int // queued or being written
 	untold   int64
-	flushing []chan struct{} // closed when what was queued before is written
+	flushing []chan struct{} // closed when the lines queued before are written
 	idle     bool            // run waits for wake
 	closed   bool
 
-	dropped   atomic.Int64 // lines, since the start
+	dropped   atomic.Int64 // lines since the start
 	droppedAt atomic.Int64 // when the last one was, in Unix nanoseconds
-	writing   atomic.Int64 // since when a write lasts; 0: none does
+	writing   atomic.Int64 // when the current write began, likewise; 0 if none is under way
 }
 
-// start has the output write what is added. It ends by close.
+// start starts the goroutine that writes the queued lines. It ends after close.
 func (o *output) start() *output {
 	o.wake, o.done = make(chan struct{}, 1), make(chan struct{})
 	go o.run()
@@ -84,7 +84,7 @@ func (o *output) add(line []byte, urgent bool) {
 	o.mu.Unlock()
 }
 
-// awaken ends run's wait. The caller holds the lock.
+// awaken wakes run. The caller holds the lock.
 func (o *output) awaken() {
 	if o.idle {
 		o.idle = false
@@ -118,15 +118,15 @@ func (o *output) run() {
 	}
 }
 
-// taken is what run takes from the queue at once.
+// taken is what run takes from the queue at a time.
 type taken struct {
 	lines    []byte
-	dropped  int64 // lines that would have come after these
+	dropped  int64 // number of lines dropped after these
 	flushing []chan struct{}
 	last     bool
 }
 
-// next waits until there is something to do and takes all of it. The queue goes on in buffer.
+// next waits until there is something to do and takes all of it. It uses buffer for the new queue.
 func (o *output) next(buffer []byte) taken {
 	for {
 		o.mu.Lock()
@@ -161,7 +161,7 @@ func (o *output) write(b taken) {
 
 var newline = []byte{'\n'}
 
-// cutLines returns as many whole lines as are written at once, one at least, and the rest.
+// cutLines returns the whole lines that fit into one write, but at least one line, and the rest.
 func cutLines(lines []byte) (chunk, rest []byte) {
 	end := len(lines)
 	if end > writeBytes {
@@ -209,7 +209,7 @@ func (o *output) flush(ctx context.Context) {
 	}
 }
 
-// close has the output end once it has written what is queued. It does not wait for that: see finish.
+// close makes the output stop once the queue is written. It does not wait for that: see finish.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,8 +219,8 @@ func (o *output) close() {
 	}
 }
 
-// finish waits until the closed output has ended, or ctx is done. It returns how many lines are not written by then, and the
-// error of end.
+// finish waits until the closed output has stopped, or ctx is done. It returns the number of lines not written and the
+// error from end.
 func (o *output) finish(ctx context.Context) (unwritten int, err error) {
 	select {
 	case <-o.done:
@@ -236,7 +236,7 @@ func (o *output) finish(ctx context.Context) (unwritten int, err error) {
 	}
 }
 
-// strain says what is wrong with the output; empty: nothing.
+// strain returns the output's current fault as one sentence, or the empty string.
 func (o *output) strain() string {
 	now := o.now()
 	if since := o.writing.Load(); since != 0 && now.Sub(time.Unix(0, since)) >= stalledAfter {

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// stalledWriter takes nothing until it is resumed.
+// stalledWriter blocks until it is resumed.
 type stalledWriter struct {
 	lockedBuffer
 	resumed chan struct{}
@@ -91,7 +91,7 @@ func TestStalledOutputDropsAndCounts(t *testing.T) {
 	})
 }
 
-// Nobody who logs waits for a stalled output, and closing waits for it no longer than it should.
+// TestStalledOutputBlocksNobody checks that logging does not wait for a stalled output, and Close only for its limit.
 func TestStalledOutputBlocksNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stdout, stderr := newStalledWriter(), newStalledWriter()
@@ -131,17 +131,18 @@ func TestCloseWritesWhatIsQueued(t *testing.T) {
 	if got := len(messages(t, out.String())); got != lines {
 		t.Errorf("%d lines, want %d", got, lines)
 	}
-	logs.App.Info("too late") // and no panic
+	logs.App.Info("too late") // must not panic
 	if err := logs.Close(); err != nil {
 		t.Errorf("Close again: %v", err)
 	}
 }
 
-// A log file that hangs, here a FIFO that nobody reads, holds up neither logging nor closing.
+// TestHangingLogFile checks that a log file that hangs, here a FIFO that is not read, blocks neither logging nor
+// closing.
 func TestHangingLogFile(t *testing.T) {
 	dir := t.TempDir()
 	reader := newFIFO(t, filepath.Join(dir, AppLogFile))
-	idle := newFIFO(t, filepath.Join(dir, SecurityLogFile)) // which cannot be synced
+	idle := newFIFO(t, filepath.Join(dir, SecurityLogFile)) // a FIFO cannot be synced
 	defer idle.Close()
 	var stdout lockedBuffer
 	logs := newTestLogs(t, Options{Stdout: &stdout, Dir: dir})
@@ -166,7 +167,7 @@ func TestHangingLogFile(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %s", took)
 	}
-	if err := reader.Close(); err != nil { // which ends the write
+	if err := reader.Close(); err != nil { // ends the write
 		t.Error(err)
 	}
 	<-logs.outputs[1].done
@@ -178,7 +179,7 @@ func TestUnopenableLogFile(t *testing.T) {
 	if _, err := openFileWithin(50*time.Millisecond, path, time.Now); err == nil || !strings.Contains(err.Error(), "no answer within") {
 		t.Errorf("got %v, want an error that says that nothing answers", err)
 	}
-	reader, err := os.Open(path) // lets the goroutine go
+	reader, err := os.Open(path) // ends the blocked goroutine
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,17 +20,17 @@ import (
 
 const (
 	maxLogText   = 32 << 10 // bytes of one message, stack or field
-	maxSentText  = 4 << 10  // bytes of what a client sent that are worth the time to redact
-	minSecretLen = 4        // a shorter one would be found in words
+	maxSentText  = 4 << 10  // bytes; longer text from a client is not worth the time to redact
+	minSecretLen = 4        // shorter ones occur in words
 )
 
-// tooLong stands where something was too long to be looked at.
+// tooLong replaces text that is too long to be redacted.
 const tooLong = "[too long]"
 
-// redactor takes secrets out of what is to be logged: those that RedactText finds and those that it was told.
+// redactor redacts text to be logged: the secrets that redact.Text finds and the known ones.
 type redactor struct {
 	known []string
-	reach int // bytes of the longest known secret, percent-encoded as often as decode undoes it
+	reach int // bytes of the longest known secret, percent-encoded redact.MaxLayers times
 }
 
 func newRedactor(secrets []string) redactor {
@@ -41,7 +41,7 @@ func newRedactor(secrets []string) redactor {
 		}
 		r.learn(list)
 	}
-	// The longer first, lest the rest of one be left where another is its beginning.
+	// The longest first: otherwise part of a secret would remain if another is its prefix.
 	slices.SortStableFunc(r.known, func(a, b string) int { return len(b) - len(a) })
 	return r
 }
@@ -50,7 +50,7 @@ func (r *redactor) learn(secret string) {
 	if len(secret) < minSecretLen {
 		return
 	}
-	const encoded = len("%25252541") + 2 // a letter that is encoded maxLayers times
+	const encoded = len("%25252541") + 2 // a letter encoded redact.MaxLayers times
 	r.reach = max(r.reach, encoded*len(secret))
 	for _, spelled := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
 		if !slices.Contains(r.known, spelled) {
@@ -66,29 +66,29 @@ func (r redactor) withoutKnown(s string) string {
 	return s
 }
 
-// hidesKnown reports whether s, percent-decoded, has a secret that it was told: clients may spell one in many ways.
+// hidesKnown reports whether s, percent-decoded, contains a known secret, which clients may encode in many ways.
 func (r redactor) hidesKnown(s string) bool {
 	if !strings.Contains(s, "%") {
 		return false
 	}
 	decoded, _ := redact.Decode(s)
 	return slices.ContainsFunc(r.known, func(secret string) bool {
-		return strings.Contains(decoded, strings.ReplaceAll(secret, "+", " ")) // as decode has it
+		return strings.Contains(decoded, strings.ReplaceAll(secret, "+", " ")) // as redact.Decode returns it
 	})
 }
 
-// text is redacted before it is cut to its length: half a secret would not be recognised. Only what is so long that
-// redacting it would take too long is cut before as well.
+// text redacts s and then cuts it to maxLogText bytes, since part of a secret would not be recognized. Only text that
+// would take too long to redact is also cut before.
 func (r redactor) text(s string) string {
 	return text.Fit(redact.Text(r.withoutKnown(text.Fit(s, 8*maxLogText))), maxLogText)
 }
 
-// sent is text for what a client sent: valid UTF-8 of at most limit bytes.
+// sent redacts a client's text and returns valid UTF-8 of at most limit bytes.
 func (r redactor) sent(s string, limit int) string {
 	return r.sentBy(r.text, s, limit)
 }
 
-// sentURL is sent for a path with its query.
+// sentURL is like sent, for a path with its query.
 func (r redactor) sentURL(s string, limit int) string {
 	if len(s) > maxSentText {
 		path, _, asked := strings.Cut(s, "?")
@@ -100,7 +100,7 @@ func (r redactor) sentURL(s string, limit int) string {
 	return r.sentBy(func(s string) string { return redact.URL(r.withoutKnown(s)) }, s, limit)
 }
 
-// sentBy redacts no more of a text than may be shown, twice over: a client can make redacting dear, by the byte.
+// sentBy redacts at most twice as many bytes of a text as may be shown, since a client can make redacting expensive.
 func (r redactor) sentBy(masker func(string) string, s string, limit int) string {
 	if len(s) > maxSentText {
 		return tooLong
@@ -116,7 +116,7 @@ func (r redactor) sentBy(masker func(string) string, s string, limit int) string
 	return text.Fit(strings.ToValidUTF8(clean, "\uFFFD"), limit)
 }
 
-// head returns the first limit bytes of a text, or fewer, so that it ends with no part of a known secret.
+// head returns the first limit bytes of a text, or fewer so that it does not end inside a known secret.
 func (r redactor) head(s string, limit int) (head string, cut bool) {
 	if len(s) <= limit {
 		return s, false
@@ -134,8 +134,8 @@ func (r redactor) head(s string, limit int) (head string, cut bool) {
 	return s[:end], true
 }
 
-// settled returns the beginning of a redacted text that was cut, without what cannot be told to be no secret as what came
-// after it is not there: the last word or parameter, and what may be the user and password of a URL.
+// settled returns the beginning of a redacted text that was cut, without the end that could be part of a secret: the
+// last word or parameter, and what may be the user and password of a URL.
 func settled(s string) string {
 	s = s[:strings.LastIndexAny(s, "/?#&; \t\r\n")+1]
 	if i := strings.LastIndex(s, "://"); i >= 0 && !strings.Contains(s[i:], "@") {
@@ -144,8 +144,7 @@ func settled(s string) string {
 	return s
 }
 
-// redactingCore redacts all that reaches it, messages, stacks and fields, those of With too, and queues the line for its
-// outputs.
+// redactingCore redacts messages, stacks and fields, including those of With, and queues the line for its outputs.
 type redactingCore struct {
 	zapcore.LevelEnabler
 	encoder zapcore.Encoder
@@ -185,7 +184,7 @@ func (c *redactingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error
 	return nil
 }
 
-// Sync waits until the lines written before are with their outputs, for two seconds at most.
+// Sync waits until the lines logged before are written to the outputs, or for at most two seconds.
 func (c *redactingCore) Sync() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
 	defer cancel()
@@ -195,7 +194,7 @@ func (c *redactingCore) Sync() error {
 	return nil
 }
 
-// fields leaves the caller's slice as it is. Most fields need nothing, and then nothing is copied.
+// fields returns redacted fields. It does not modify the caller's slice, and copies it only if a field changes.
 func (r redactor) fields(fields []zapcore.Field) []zapcore.Field {
 	var out []zapcore.Field
 	for i, field := range fields {
@@ -219,7 +218,7 @@ func (r redactor) fields(fields []zapcore.Field) []zapcore.Field {
 	return out
 }
 
-// field returns what to log instead of a field that has one value; numbers, times and the like are returned as they are.
+// field returns a redacted field for one with a single value. Numbers, times and similar values are unchanged.
 func (r redactor) field(field zapcore.Field) zapcore.Field {
 	switch field.Type {
 	case zapcore.StringType:
@@ -229,7 +228,8 @@ func (r redactor) field(field zapcore.Field) zapcore.Field {
 	case zapcore.BinaryType:
 		return zap.String(field.Key, sizeOnly(field.Interface.([]byte)))
 	case zapcore.ErrorType, zapcore.StringerType:
-		// fmt survives methods that panic. What zap would add of an error, its verbose form, says no more of ours.
+		// fmt recovers from methods that panic. zap would add an error's verbose form, which adds nothing to our
+		// errors.
 		return zap.String(field.Key, r.named(field.Key, fmt.Sprint(field.Interface)))
 	}
 	return field
@@ -243,7 +243,7 @@ func composite(t zapcore.FieldType) bool {
 	return false
 }
 
-// members returns what to log instead of a composite field: one field, or those that it would put inline.
+// members returns the redacted form of a composite field: one field, or those that it would put inline.
 func (r redactor) members(field zapcore.Field) []zapcore.Field {
 	encoder := zapcore.NewMapObjectEncoder()
 	field.AddTo(encoder)
@@ -254,7 +254,7 @@ func (r redactor) members(field zapcore.Field) []zapcore.Field {
 	return clean
 }
 
-// named redacts a text that belongs to a name, which may say that all of it is secret.
+// named redacts the value of a name. All of it is redacted if the name is that of a secret.
 func (r redactor) named(name, text string) string {
 	if text != "" && redact.IsSecretName(name) {
 		return redact.Mark
@@ -262,7 +262,7 @@ func (r redactor) named(name, text string) string {
 	return r.text(text)
 }
 
-// value redacts what a composite holds: the texts in it, under the names that JSON gives them.
+// value redacts the strings in a composite value, under their JSON names.
 func (r redactor) value(name string, value any) any {
 	switch v := value.(type) {
 	case nil, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr, float32, float64, time.Time, json.Number:

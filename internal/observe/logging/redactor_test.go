@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/redact"
 )
 
-// TestKnownSecretsInAnySpelling has a known token in places whose names do not tell that it is one.
+// TestKnownSecretsInAnySpelling checks that a known token is redacted in any encoding, even if no name suggests it.
 func TestKnownSecretsInAnySpelling(t *testing.T) {
 	t.Parallel()
 	r := newRedactor([]string{"adm-SECRET+0001"})
@@ -30,7 +30,7 @@ func TestKnownSecretsInAnySpelling(t *testing.T) {
 	}
 }
 
-// TestTruncatedSecretsAreRedacted has secrets at every place around where a long path is cut.
+// TestTruncatedSecretsAreRedacted checks that secrets are redacted at every position around the cut of a long path.
 func TestTruncatedSecretsAreRedacted(t *testing.T) {
 	t.Parallel()
 	const known, unknown = "adm-5eCr3t/5eCr3t?5eCr3t", "5eCr3t-5eCr3t-5eCr3t"
@@ -49,7 +49,7 @@ func TestTruncatedSecretsAreRedacted(t *testing.T) {
 			for before := 150; before < 2*maxPathLine+20; before++ {
 				path := ("/?" + strings.Repeat(filler, before))[:before] + spelled + strings.Repeat("y", 1000)
 				texts := map[string]string{"URL": r.sentURL(path, maxPathLine)}
-				if name != "encoded URL" { // which only a URL is looked through for
+				if name != "encoded URL" { // decoded only in URLs
 					texts["text"] = r.sent(path, maxPathLine)
 				}
 				for how, got := range texts {
@@ -62,7 +62,7 @@ func TestTruncatedSecretsAreRedacted(t *testing.T) {
 	}
 }
 
-// encodeOften percent-encodes every byte, and then each percent sign again and again.
+// encodeOften percent-encodes every byte, and then each percent sign repeatedly.
 func encodeOften(s string, layers int) string {
 	var out strings.Builder
 	for i := range len(s) {
@@ -71,7 +71,7 @@ func encodeOften(s string, layers int) string {
 	return out.String()
 }
 
-// What is redacted is bounded by what is shown, however long the text is.
+// TestRedactingIsBounded checks that the bytes redacted depend on the bytes shown and not on the length of the text.
 func TestRedactingIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRedactor([]string{"adm-5eCr3t"})

@@ -15,18 +15,18 @@ const (
 	idleFirst = 10
 	idleEvery = 100
 
-	// Of the other requests of known callers, of one kind and second, the first busyFirst are logged, of failures (500 and
-	// above) the first failedFirst, and then one in busyEvery.
+	// Of the other requests of known callers, the first busyFirst of each kind in a second are logged, and then one in
+	// busyEvery. Of failures (500 and above) the first failedFirst are.
 	busyFirst   = 50
 	failedFirst = 200
 	busyEvery   = 1000
 
-	// Of what is answered to unauthenticated callers in one second, so many of each kind and of all kinds are logged.
+	// The limits of logged requests of unauthenticated callers in one second, of each kind and of all kinds.
 	unauthenticatedFirst = 2
 	unauthenticatedAll   = 5
 
-	// leftEvery is how long a request that got no line waits at most for one that counts it; unauthenticatedEvery if the
-	// caller was not authenticated.
+	// leftEvery is the limit of the time until a request without a line is counted in another line. For unauthenticated
+	// callers it is unauthenticatedEvery.
 	leftEvery            = 10 * time.Second
 	unauthenticatedEvery = 6 * leftEvery
 
@@ -34,27 +34,28 @@ const (
 	maxIDLine   = 128 // bytes of an id
 )
 
-// RequestLine is what is logged of a request that was answered.
+// RequestLine is what is logged of a completed request.
 type RequestLine struct {
 	Method, Route     string // Route is the pattern, or UnmatchedRoute
-	Path              string // with its query, as the client sent it; it is redacted and bounded here
+	Path              string // with its query, as the client sent it; Log redacts and shortens it
 	Status            int
-	Duration          time.Duration // until the answer was ready, without what the client asked to wait
+	Duration          time.Duration // until the response was ready, without the requested wait
 	BytesIn, BytesOut int64
 	RequestID         string
-	AgentID           string // empty if it was no agent
-	ServiceAccount    string // of Kubernetes: namespace/name; empty if it was none
+	AgentID           string // empty if the caller is not an agent
+	ServiceAccount    string // of Kubernetes, as namespace/name; empty if the caller is not one
 	Remote            string
-	Idle              bool // a poll that found nothing: these are sampled
-	Unauthenticated   bool // the caller showed no token that is good here: these are sampled, too
+	Idle              bool // a poll that found nothing; sampled
+	Unauthenticated   bool // the caller sent no token that is valid here; sampled
 }
 
-// RequestLogger logs requests, as lines with the msg "request": server errors at error, all others at info.
+// RequestLogger logs requests as lines with the msg "request": server errors at level error, all others at info.
 //
-// Idle polls are nearly all requests and say nothing new, so most get no line. Neither do requests of unauthenticated
-// callers, who could otherwise fill the log, nor those of others beyond so many a second. A line that stands for n > 1
-// requests of the same method, route and status says sampled: n. Adding up sampled, or 1 where a line has none, counts
-// requests rightly, but for those of the last ten seconds (unauthenticated: of the last minute) while the program runs.
+// Most idle polls get no line, since nearly all requests are idle polls. Neither do most requests of unauthenticated
+// callers, which could otherwise fill the log, nor those of other callers beyond a limit per second. A line that
+// represents n > 1 requests of the same method, route and status has sampled: n. The sum of sampled, or 1 for lines
+// without it, is the number of requests, except those of the last ten seconds (unauthenticated: of the last minute)
+// while the program runs.
 type RequestLogger struct {
 	log             *zap.Logger
 	redact          redactor
@@ -67,7 +68,7 @@ type RequestLogger struct {
 	failedCauses    *samplers // for known ones, likewise
 }
 
-// NewRequestLogger returns a logger of requests to logs.App. Run must run for its counts to be right.
+// NewRequestLogger returns a logger of requests to logs.App. Its counts are correct only if Run runs.
 func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
 	return &RequestLogger{
 		log: logs.App.Named("http"), redact: logs.redact, now: now,
@@ -80,8 +81,8 @@ func NewRequestLogger(logs *Logs, now func() time.Time) *RequestLogger {
 	}
 }
 
-// SampleCause reports for how many lines a line stands that says why the request of a caller, known or unauthenticated, was
-// not served; 0 means that it should not be logged.
+// SampleCause returns how many lines the line about the cause of a failed request represents, or 0 if it should not be
+// logged. known reports whether the caller is known.
 func (l *RequestLogger) SampleCause(known bool) int64 {
 	if known {
 		return l.failedCauses.rest.take(l.now(), 0)
@@ -89,7 +90,7 @@ func (l *RequestLogger) SampleCause(known bool) int64 {
 	return l.causes.rest.take(l.now(), 0)
 }
 
-// Log logs a request, unless it is sampled and left to another line; that decision costs some tens of nanoseconds.
+// Log logs a request, or counts it for another line if it is sampled. That decision costs some tens of nanoseconds.
 func (l *RequestLogger) Log(r RequestLine) {
 	level := zapcore.InfoLevel
 	if r.Status >= 500 {
@@ -143,8 +144,8 @@ func (l *RequestLogger) Log(r RequestLine) {
 	entry.Write(fields...)
 }
 
-// Run writes lines for the requests that would wait too long for one, until ctx ends; then for all that are left. Whoever
-// logs requests should have stopped by then.
+// Run writes lines for requests that would otherwise wait too long to be counted. When ctx is done it writes lines for
+// the rest; callers of Log should have stopped by then.
 func (l *RequestLogger) Run(ctx context.Context) error {
 	idle, unauthenticated := time.NewTicker(leftEvery), time.NewTicker(unauthenticatedEvery)
 	defer idle.Stop()
@@ -167,7 +168,7 @@ func (l *RequestLogger) Run(ctx context.Context) error {
 	}
 }
 
-// flush writes a line for the requests of each kind that got none.
+// flush writes a line for the uncounted requests of each kind.
 func (l *RequestLogger) flush(kinds *samplers) {
 	for _, s := range *kinds.byKind.Load() {
 		l.flushKind(s)

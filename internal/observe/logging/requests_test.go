@@ -14,7 +14,7 @@ import (
 
 var idlePoll = RequestLine{Method: "GET", Route: "/pending/{agent_id}", Path: "/pending/a", Status: 304, Duration: time.Millisecond, Idle: true}
 
-// counted adds up the requests that lines stand for, by status, as the analyser of the log does.
+// counted returns the number of requests that lines represent, by status, as the log analyzer does.
 func counted(tb testing.TB, log string) (requests map[int]int, lines int) {
 	tb.Helper()
 	requests = make(map[int]int)
@@ -37,7 +37,7 @@ func TestRequestLine(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*RequestLine)
-		want   string // what the line has besides ts
+		want   string // the line, without ts
 	}{
 		{"all fields", func(*RequestLine) {}, `{"level":"info","logger":"watchbill.http","msg":"request","method":"POST","route":"/api/agents",` +
 			`"path":"/api/agents?admin_token=[redacted]&x=1","status":201,"duration_ms":1.5,"bytes_in":10,"bytes_out":20,"request_id":"r-1","remote":"10.0.0.1:99"}`},
@@ -141,7 +141,7 @@ func TestSampledCountsAreExact(t *testing.T) {
 				mine[line.Status]++
 				switch {
 				case i%300 == 0:
-					logs.Sync() // or lines might be dropped
+					logs.Sync() // otherwise lines might be dropped
 					clock.Advance(time.Second)
 				case i%777 == 0:
 					l.flush(l.idle)
@@ -189,8 +189,8 @@ func TestDisabledLevelsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// A flood of requests without a good token, of as many kinds as it likes, gets a few lines a second, and every request is
-// counted.
+// TestUnauthenticatedRequestsAreSampled checks that a flood of requests without a valid token, of any number of kinds,
+// gets a few lines a second, and that every request is counted.
 func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
@@ -226,7 +226,7 @@ func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
 	})
 }
 
-// TestKnownCallersDoNotFillTheLog has one with a token send as many requests as it can.
+// TestKnownCallersDoNotFillTheLog sends many requests of a caller with a token.
 func TestKnownCallersDoNotFillTheLog(t *testing.T) {
 	for status, first := range map[int]int{403: busyFirst, 503: failedFirst} {
 		synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestKnownCallersDoNotFillTheLog(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			_ = l.Run(ctx) // which writes what is left
+			_ = l.Run(ctx) // writes the rest
 			requests, lines := counted(t, out.String())
 			if limit := (seconds+1)*(first+each/busyEvery) + 1; lines > limit {
 				t.Errorf("%d: %d lines, want at most %d", status, lines, limit)

@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	logFileBytes   = 10 << 20 // decided by the contract, as the number of backups
+	logFileBytes   = 10 << 20 // part of the contract, as is the number of backups
 	logFileBackups = 5
 
-	// checkEvery is how often a log file is looked for where it should be. Somebody may have moved it or removed its
-	// directory; until noticed, writing to it succeeds and the lines are nowhere.
+	// checkEvery is how often the path of a log file is checked. The file may have been moved or its directory removed;
+	// until that is noticed, writes succeed and their lines are lost.
 	checkEvery = time.Second
 )
 
-// rotatingFile is a log file whose backups are numbered: FILE.1 is the newest, FILE.5 the oldest. One Write is one
-// line; a line is never split over two files. A Write that fails may be followed by one that does not: it opens,
-// creates and shifts whatever is missing. It is safe for concurrent use.
+// rotatingFile is a log file with numbered backups: FILE.1 is the newest, FILE.5 the oldest. Each Write is one line,
+// and a line is never split between files. A failed Write may be followed by one that succeeds, since each Write opens,
+// creates and shifts files as needed. A rotatingFile is safe for concurrent use.
 //
-// When files cannot be shifted, lines are refused rather than the file grown beyond its bound.
+// If files cannot be shifted, lines are rejected and the file does not exceed its limit.
 type rotatingFile struct {
 	path     string
 	maxBytes int64
@@ -39,7 +39,7 @@ type rotatingFile struct {
 	closed  bool
 }
 
-// openRotatingFile opens or creates the file and its directory; what is in the file stays and counts.
+// openRotatingFile opens or creates the file and its directory. Existing contents are kept and count against the limit.
 func openRotatingFile(path string, maxBytes int64, backups int, now func() time.Time) (*rotatingFile, error) {
 	f := &rotatingFile{path: path, maxBytes: maxBytes, backups: backups, now: now}
 	if err := f.open(); err != nil {
@@ -60,7 +60,7 @@ func (f *rotatingFile) Write(p []byte) (int, error) {
 	}
 	n, err := f.file.Write(p)
 	if err != nil && n > 0 && f.file.Truncate(f.size) == nil {
-		n = 0 // half a line would spoil the next one
+		n = 0 // part of a line would spoil the next one
 	}
 	f.size += int64(n)
 	return n, err
@@ -76,17 +76,17 @@ func (f *rotatingFile) Close() error {
 	}
 	err := f.file.Sync()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
-		err = nil // a pipe or a device, which has nothing to sync
+		err = nil // a pipe or a device, which cannot be synced
 	}
 	return errors.Join(err, f.close())
 }
 
-// ready sees to it that the file is open, is the one at its path, and has room for a line of n bytes.
+// ready ensures that the file is open, is the one at its path, and has space for a line of n bytes.
 func (f *rotatingFile) ready(n int64) error {
 	if now := f.now(); f.file != nil && now.Sub(f.checked).Abs() >= checkEvery {
 		f.checked = now
 		if !f.inPlace() {
-			_ = f.close() // the file is not ours any more, so neither is an error of it
+			_ = f.close() // it was moved or removed, so its errors do not matter
 		}
 	}
 	if f.file == nil {
@@ -100,7 +100,7 @@ func (f *rotatingFile) ready(n int64) error {
 	if err := f.shift(); err != nil {
 		return err
 	}
-	_ = f.close() // its lines are written, and it is a backup now
+	_ = f.close() // its lines are written, and it is now a backup
 	return f.open()
 }
 
@@ -126,7 +126,7 @@ func (f *rotatingFile) close() error {
 	return err
 }
 
-// inPlace reports whether the path still names the open file, and learns its true size.
+// inPlace reports whether the path still names the open file, and updates its size.
 func (f *rotatingFile) inPlace() bool {
 	named, err := os.Stat(f.path)
 	if err != nil {
@@ -140,8 +140,8 @@ func (f *rotatingFile) inPlace() bool {
 	return true
 }
 
-// shift makes the file the newest backup. Only the backups before the first gap move up, so that repeating a shift that
-// failed half-way loses none.
+// shift makes the file the newest backup. Only backups before the first gap move up, so that no backup is lost when a
+// partly failed shift is repeated.
 func (f *rotatingFile) shift() error {
 	last := 1
 	for last < f.backups {

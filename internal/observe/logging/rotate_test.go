@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// testClock is a clock that tests turn by hand.
+// testClock is a clock that tests set.
 type testClock struct {
 	mu   sync.Mutex
 	time time.Time
@@ -48,7 +48,8 @@ func mustWrite(t *testing.T, f *rotatingFile, line string) {
 	}
 }
 
-// contents returns what each file in the folder of path holds, by the end of its name: "" is the file itself.
+// contents returns the contents of the files in the folder of path, by the suffix of their names: "" is the file
+// itself.
 func contents(t *testing.T, path string) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob(path + "*")

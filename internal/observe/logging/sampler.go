@@ -9,30 +9,30 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// Kinds of requests are few: a route of ours, a method, a status. More than so many are not told apart.
+// The limits of the kinds of requests that are distinguished. A kind is a method, a registered route and a status.
 const (
 	maxSamplers             = 64
 	maxUnauthenticatedKinds = 512
 )
 
-// kind is what the log analyser counts requests by. Only requests of one kind can stand for one another.
+// kind is what the log analyzer groups requests by. A line represents only requests of the same kind.
 type kind struct {
 	method, route string
 	status        int
 }
 
-// sampler decides which requests of one kind get a line. Each request counts once: it gets a line of its own, or is
-// left to the next line of its kind, which says for how many it stands; what no line came for in time gets a line from
-// flush. So the counts of the lines add up to the requests, exactly once nothing is left.
+// sampler decides which requests of one kind get a line. Each request is counted once: in its own line, in the next
+// line of its kind, which includes the number of requests that it represents, or, if there is none in time, in a line
+// from flush. The counts of the lines thus add up to the number of requests once none is left.
 type sampler struct {
 	kind   kind
 	limits *samplers
 	inTime perSecond
-	left   atomic.Int64 // requests that wait for a line
-	last   atomic.Int64 // how long the last of them took, in nanoseconds
+	left   atomic.Int64 // requests not yet counted in a line
+	last   atomic.Int64 // duration of the last of them, in nanoseconds
 }
 
-// take reports for how many requests the line of this one stands; 0 means that it gets none.
+// take returns how many requests the line of this one represents; 0 means that it gets no line.
 func (s *sampler) take(now time.Time, latency time.Duration) int64 {
 	second := uint32(now.Unix())
 	if !s.limits.permit(s.inTime.count(second), second) {
@@ -43,10 +43,10 @@ func (s *sampler) take(now time.Time, latency time.Duration) int64 {
 	return 1 + s.left.Swap(0)
 }
 
-// perSecond counts by the second: the second, modulo 2^32, and below it 32 bits that count.
+// perSecond counts per second. The upper 32 bits are the second, modulo 2^32, and the lower 32 bits its count.
 type perSecond struct{ window atomic.Uint64 }
 
-// count returns the how manieth of its second this one is, from 1.
+// count increments the count of a second and returns it.
 func (c *perSecond) count(second uint32) uint32 {
 	for {
 		window := c.window.Load()
@@ -59,12 +59,12 @@ func (c *perSecond) count(second uint32) uint32 {
 	}
 }
 
-// samplers are the kinds seen so far, and how they are sampled. Looking one up takes no lock.
+// samplers are the kinds seen so far and the limits of their sampling. Looking one up takes no lock.
 type samplers struct {
-	first uint32 // of a kind and a second get a line each
-	every uint32 // of the others, one in so many; 0: none
-	all   uint32 // lines of a second, of all kinds; 0: any number
-	max   int    // kinds
+	first uint32 // number of requests of a kind in a second that get a line each
+	every uint32 // every nth of the others gets a line; 0 for none
+	all   uint32 // limit of lines in a second, of all kinds; 0 for none
+	max   int    // limit of kinds
 
 	inTime perSecond
 	rest   sampler    // of all further kinds
@@ -87,7 +87,7 @@ func (s *samplers) permit(n, second uint32) bool {
 	return s.all == 0 || s.inTime.count(second) <= s.all
 }
 
-// of returns the kind's sampler; nil when there are too many kinds.
+// of returns the sampler of a kind, or nil if there are too many kinds.
 func (s *samplers) of(k kind) *sampler {
 	known := *s.byKind.Load()
 	if sampler := known[k]; sampler != nil || len(known) >= s.max {
@@ -106,7 +106,7 @@ func (s *samplers) of(k kind) *sampler {
 	return added
 }
 
-// orRest is of, with one sampler for all kinds that are too many.
+// orRest is like of, but returns a shared sampler if there are too many kinds.
 func (s *samplers) orRest(k kind) *sampler {
 	if sampler := s.of(k); sampler != nil {
 		return sampler

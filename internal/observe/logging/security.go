@@ -18,37 +18,37 @@ import (
 )
 
 const (
-	securityEvery = time.Minute // how often what had no line is summed up
+	securityEvery = time.Minute // how often events without a line are summarized
 
-	// Events that are bounded may have so many lines a minute: of one kind from one network, and of all.
+	// The limits of lines of bounded events in a minute: of one kind from one network, and of all.
 	maxEventsFromOne = 60
 	maxEvents        = 300
 
-	maxNetworks   = 4096 // that are told apart in a minute; further ones are counted together
-	maxSummaries  = 20   // lines of a summary; the rest is told in one more
-	manyRefusals  = 100  // refusals of a network in a minute, from which on they are told
+	maxNetworks   = 4096 // distinguished in a minute; further ones are counted together
+	maxSummaries  = 20   // lines of a summary; one more has the rest
+	manyRefusals  = 100  // minimum of a network's refusals in a minute for a line
 	otherNetworks = "others"
 )
 
-// Actor is who did something.
+// Actor is the cause of a security event.
 type Actor struct {
 	Kind string // admin, enrollment, agent, service_account or service
-	ID   string // the agent's or the account's name, or a token's fingerprint; empty where there is none
+	ID   string // the agent's or the account's name, or a token's fingerprint; may be empty
 }
 
-// SecurityEvent is something that an auditor wants to know of, and that has happened.
+// SecurityEvent is a completed action that is relevant to an auditor.
 type SecurityEvent struct {
 	Kind      string // such as agent.enrolled
 	Actor     Actor
 	Remote    string // the client's address
 	RequestID string
-	Fields    []zap.Field // what it was done to
-	// Bounded limits how many lines such events may have: for what traffic can bring about any number of times.
+	Fields    []zap.Field // the objects of the action
+	// Bounded limits the number of lines of such events. It is set for events that clients can cause in any number.
 	Bounded bool
 }
 
-// SecurityLog logs security events, and refusals where they are many. What clients do cannot fill it: events that are
-// Bounded have a limited number of lines a minute, and are counted in a line with repeated: n beyond that.
+// SecurityLog logs security events, and refusals if there are many. Clients cannot fill it: Bounded events have a
+// limited number of lines a minute; the others are counted in a line with repeated: n.
 type SecurityLog struct {
 	log    *zap.Logger
 	redact redactor
@@ -70,7 +70,7 @@ type refusalCount struct {
 	byStatus map[int]int64
 }
 
-// NewSecurityLog returns a log of security events to logs.Security. Run must run for its counts to be told.
+// NewSecurityLog returns a log of security events to logs.Security. Its counts are logged only if Run runs.
 func NewSecurityLog(logs *Logs, now func() time.Time) *SecurityLog {
 	return &SecurityLog{
 		log: logs.Security, redact: logs.redact, now: now,
@@ -78,13 +78,14 @@ func NewSecurityLog(logs *Logs, now func() time.Time) *SecurityLog {
 	}
 }
 
-// Fingerprint tells secrets and names apart without telling them: the first 16 hexadecimal digits of the SHA-256.
+// Fingerprint returns the first 16 hexadecimal digits of the SHA-256 of s. It identifies a secret or a name without
+// revealing it.
 func Fingerprint(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:8])
 }
 
-// Record logs an event, or counts it if events like it have had their lines.
+// Record logs an event, or counts it if similar events have reached their limit.
 func (l *SecurityLog) Record(e SecurityEvent) {
 	if e.Bounded && !l.permit(eventSource{e.Kind, networkOf(e.Remote)}) {
 		return
@@ -102,12 +103,12 @@ func (l *SecurityLog) Record(e SecurityEvent) {
 	l.log.Info(e.Kind, append(fields, e.Fields...)...)
 }
 
-// Weak logs that the configuration is weak.
+// Weak logs a weakness of the configuration.
 func (l *SecurityLog) Weak(what string) {
 	l.log.Warn("configuration.weak", zap.String("event", "configuration.weak"), zap.String("actor", "service"), zap.String("weakness", what))
 }
 
-// Refused counts an answer that refused an unauthenticated caller.
+// Refused counts a response that refused an unauthenticated caller.
 func (l *SecurityLog) Refused(remote string, status int) {
 	network := networkOf(remote)
 	l.mu.Lock()
@@ -123,10 +124,10 @@ func (l *SecurityLog) Refused(remote string, status int) {
 		}
 	}
 	count.all++
-	count.byStatus[status]++ // few: those that this server answers
+	count.byStatus[status]++ // bounded by the statuses that this server returns
 }
 
-// permit reports whether an event has a line of its own, and counts it otherwise.
+// permit reports whether an event gets a line, and counts it otherwise.
 func (l *SecurityLog) permit(source eventSource) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,7 +156,7 @@ func (l *SecurityLog) permit(source eventSource) bool {
 	return true
 }
 
-// Run sums up every minute, until ctx ends, what had no line.
+// Run summarizes the events without a line every minute until ctx is done, and a last time then.
 func (l *SecurityLog) Run(ctx context.Context) error {
 	ticker := time.NewTicker(securityEvery)
 	defer ticker.Stop()
@@ -176,7 +177,7 @@ func (l *SecurityLog) sumUp() {
 	l.events, l.refusals = make(map[eventSource]*eventCount), make(map[string]*refusalCount)
 	current := l.now().Unix()/60 == l.minute
 	for source, count := range events {
-		if current && count.lines > 0 { // within this minute it has no more lines for that
+		if current && count.lines > 0 { // keeps the limit of the current minute
 			l.events[source] = &eventCount{lines: count.lines}
 		}
 	}
@@ -239,8 +240,8 @@ func (l *SecurityLog) refused(network string, count *refusalCount) {
 		})))
 }
 
-// networkOf returns the network of an address, with or without a port, that one client may have all of: a /24, or a /64 of
-// IPv6.
+// networkOf returns the network of an address, with or without a port, that a single client may own: a /24, or a /64
+// for IPv6.
 func networkOf(remote string) string {
 	address, err := netip.ParseAddr(remote)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestSecurityEventsHaveTheirOwnFile(t *testing.T) {
 	}
 }
 
-// securityLines runs do with a security log whose Run runs, and returns what is logged.
+// securityLines calls do with a running security log and returns the lines logged.
 func securityLines(t *testing.T, do func(l *SecurityLog)) []map[string]any {
 	t.Helper()
 	var out lockedBuffer
@@ -60,7 +60,8 @@ func securityLines(t *testing.T, do func(l *SecurityLog)) []map[string]any {
 	return jsonLines(t, out.String())
 }
 
-// An hour of enrolments, thousands a minute from many networks, gets a bounded number of lines, and each one is counted.
+// TestBoundedEventsAreCounted checks that an hour of enrollments, thousands a minute from many networks, gets a limited
+// number of lines, and that each one is counted.
 func TestBoundedEventsAreCounted(t *testing.T) {
 	const minutes, networks, each = 60, 100, 20
 	lines := securityLines(t, func(l *SecurityLog) {
@@ -118,7 +119,7 @@ func TestEventsOfOneNetworkLeaveRoomForOthers(t *testing.T) {
 
 func TestManyRefusalsAreCounted(t *testing.T) {
 	lines := securityLines(t, func(l *SecurityLog) {
-		for i := range 5 * maxNetworks { // more networks than are told apart
+		for i := range 5 * maxNetworks { // more networks than are distinguished
 			l.Refused(fmt.Sprintf("10.%d.%d.1:1", i/256, i%256), 404)
 		}
 		for i := range 500 {

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/logging"
 )
 
-// latencySpread walks over latencies as a server sees them, so that no benchmark hits one bucket only.
+// latencySpread returns the ith of a realistic spread of latencies, so that benchmarks do not hit only one bucket.
 func latencySpread(i int) time.Duration { return time.Duration(i&1023+1) * 37 * time.Microsecond }
 
 func BenchmarkObserve(b *testing.B) {

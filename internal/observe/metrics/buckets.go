@@ -9,13 +9,13 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// classicBuckets are the upper bounds, in seconds, of the buckets that a histogram has beside the native ones. The
-// objectives' 0.05, 0.1, 0.2 and 0.5 must be among them.
+// classicBuckets are the upper bounds, in seconds, of the buckets that a histogram has in addition to the native ones.
+// They must include the objectives' 0.05, 0.1, 0.2 and 0.5.
 var classicBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .2, .5, 1, 2.5, 5, 10, 30}
 
-// The native histogram: bucket k ends at 2^(k/8) seconds, so a bucket is 9 % wide (schema 3, what client_golang makes
-// of a bucket factor of 1.1). What is shorter than 2^-20 s (1 µs) is in the zero bucket, what is longer than the last but
-// one in the last: 2^12 s (1 h 8 min) for latencies, so there are no more than 257 buckets, whatever is observed.
+// The native histogram: bucket k ends at 2^(k/8) seconds, so a bucket is 9 % wide (schema 3, which client_golang uses
+// for a bucket factor of 1.1). Values below 2^-20 s (1 µs) are in the zero bucket, and those beyond the last bucket but
+// one in the last. For latencies that is 2^12 s (1 h 8 min), so there are at most 257 buckets.
 const (
 	nativeSchema   = 3
 	nativeFirst    = -20*8 + 1
@@ -24,15 +24,15 @@ const (
 	nativeZeroUpTo = 1.0 / (1 << 20)
 )
 
-// cell is the finest part that a latency is counted in: it lies within one classic and one native bucket. One count per
-// latency then serves both, and they can never contradict each other.
+// cell is the smallest range that latencies are counted in. It lies within one classic and one native bucket, so that
+// one count serves both and they always agree.
 type cell struct {
 	upTo    int64 // nanoseconds, inclusive
 	native  int
-	classic int // index in classicBuckets; their number means +Inf
+	classic int // index in classicBuckets; len(classicBuckets) means +Inf
 }
 
-// buckets are those of a kind of histogram.
+// buckets are the buckets of a kind of histogram.
 type buckets struct {
 	classic []float64
 	slots   []cell
@@ -66,7 +66,7 @@ func newBuckets(classicBuckets []float64, nativeLast int) buckets {
 	return buckets{classicBuckets, slots}
 }
 
-// slotOf returns the index in slots of a latency; a negative one counts as 0.
+// slotOf returns the index of a latency in slots. A negative latency counts as 0.
 func slotOf(latency time.Duration) int { return latencyBuckets.slotOf(latency) }
 
 func (b *buckets) slotOf(d time.Duration) int {
@@ -87,7 +87,7 @@ func newHistogram(desc *prometheus.Desc, counts []uint64, sum float64, created t
 	return latencyBuckets.newHistogram(desc, counts, sum, created, labels...)
 }
 
-// newHistogram returns the metric for the counts per slot and the sum in seconds that were read since created.
+// newHistogram returns the metric for counts per slot and a sum in seconds, both since created.
 func (b *buckets) newHistogram(desc *prometheus.Desc, counts []uint64, sum float64, created time.Time, labels ...string) prometheus.Metric {
 	var count uint64
 	native := make(map[int]int64)
@@ -115,7 +115,7 @@ func (b *buckets) newHistogram(desc *prometheus.Desc, counts []uint64, sum float
 	}
 }
 
-// bothHistograms adds classic buckets to a native histogram, for who does not scrape native ones.
+// bothHistograms adds classic buckets to a native histogram, for scrapers without support for native ones.
 type bothHistograms struct {
 	prometheus.Metric
 	classic []*dto.Bucket

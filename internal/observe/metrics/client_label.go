@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/redact"
 )
 
-// otherLabel stands for names that clients chose and that are not shown.
+// otherLabel replaces clients' names that are not shown.
 const otherLabel = "other"
 
 const (
@@ -16,8 +16,8 @@ const (
 	idDigits = 3
 )
 
-// clientLabel returns a name that a client chose as a label's value. One that does not look like the name of a library or an
-// attribute becomes "other": everybody who reads metrics sees labels, so an address, an id or a key must not be one.
+// clientLabel returns the label value for a name from a client. A name that does not look like that of a library or an
+// attribute becomes "other": everybody who can read metrics sees labels, so an address, an id or a key must not be one.
 func clientLabel(name string, limit int) string {
 	if name == "" || len(name) > limit || redact.Text(name) != name {
 		return otherLabel
@@ -29,7 +29,7 @@ func clientLabel(name string, limit int) string {
 			digits++
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
 			letters++
-		case strings.IndexByte(" ._-:/", c) >= 0, c == '@' && i == 0: // npm's packages begin with it
+		case strings.IndexByte(" ._-:/", c) >= 0, c == '@' && i == 0: // as in npm packages
 			letters, digits = 0, 0
 		default:
 			return otherLabel

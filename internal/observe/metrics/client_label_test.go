@@ -11,7 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// TestClientNamesInLabels shows the names of libraries and of counts, and nothing that may name somebody or be a secret.
+// TestClientNamesInLabels checks that labels show names of libraries and counts, but nothing that may identify a person
+// or be a secret.
 func TestClientNamesInLabels(t *testing.T) {
 	t.Parallel()
 	for name, shown := range map[string]bool{

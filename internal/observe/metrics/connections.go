@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// ConnectionSample is how many connections the API has, and how many it closed to make place for others.
+// ConnectionSample has the numbers of the API's connections and of those that were closed to make room for others.
 type ConnectionSample struct {
 	Unauthenticated, Active, Idle, Max int
 	Shed                               map[string]uint64 // by reason
@@ -19,13 +19,13 @@ var (
 		[]string{"reason"}, nil)
 )
 
-// connectionCollector counts connections when Prometheus asks.
+// connectionCollector counts connections at each scrape.
 type connectionCollector struct {
 	sample func() ConnectionSample
 }
 
-// NewConnectionCollector returns the metrics of the API's connections, for a registry. sample must be safe for concurrent
-// use.
+// NewConnectionCollector returns the metrics of the API's connections, for a registry. sample must be safe for
+// concurrent use.
 func NewConnectionCollector(sample func() ConnectionSample) prometheus.Collector {
 	return connectionCollector{sample}
 }

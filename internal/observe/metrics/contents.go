@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// ContentSample is what became of the content of log records. All but Waiting and Bytes are totals of this replica.
+// ContentSample has the outcomes of the content of log records. All but Waiting and Bytes are totals of this replica.
 type ContentSample struct {
 	Waiting, Bytes                     int64 // in the database, as last counted
 	Kept, Joined, Expired, Full, Large int64

@@ -2,5 +2,5 @@
 
 package metrics
 
-// counting is false in a program that exists to measure what counting costs.
+// counting is false only in a build that measures the cost of counting.
 const counting = true

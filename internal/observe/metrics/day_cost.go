@@ -10,34 +10,33 @@ import (
 var dayCostDesc = prometheus.NewDesc("watchbill_day_cost_usd",
 	"What executions of the current UTC day cost so far; every replica shows the same.", nil, nil)
 
-// DayCost is what the day's executions cost so far, as last asked.
+// DayCost is the cost of the day's executions so far, as last queried.
 type DayCost struct {
 	Taken time.Time
 	USD   float64
 }
 
-// DayCostGauge shows the last DayCost. Like FleetGauges it shows nothing before the first, and when the last has become too
-// old.
+// DayCostGauge shows the last DayCost. Like FleetGauges it shows nothing before the first and once the last is too old.
 type DayCostGauge struct {
 	maxAge time.Duration
 	now    func() time.Time
 	last   atomic.Pointer[DayCost]
 }
 
-// NewDayCostGauge returns a gauge that reg has and that shows a cost until it is older than maxAge.
+// NewDayCostGauge returns a gauge, registered with reg, that shows a cost until it is older than maxAge.
 func NewDayCostGauge(reg prometheus.Registerer, maxAge time.Duration, now func() time.Time) *DayCostGauge {
 	g := &DayCostGauge{maxAge: maxAge, now: now}
 	reg.MustRegister(g)
 	return g
 }
 
-// Set makes a cost the one that is shown.
+// Set sets the cost to show.
 func (g *DayCostGauge) Set(cost DayCost) { g.last.Store(&cost) }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (g *DayCostGauge) Describe(descs chan<- *prometheus.Desc) { descs <- dayCostDesc }
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (g *DayCostGauge) Collect(metrics chan<- prometheus.Metric) {
 	if last := g.last.Load(); last != nil && g.now().Sub(last.Taken) <= g.maxAge {
 		metrics <- prometheus.MustNewConstMetric(dayCostDesc, prometheus.GaugeValue, last.USD)

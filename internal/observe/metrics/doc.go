@@ -1,5 +1,5 @@
-// Package metrics counts what the service does: the recorder of requests and the observer of queries, whose cost is
-// nanoseconds; the flusher that turns what they saw into rollups, a minute at a time; and the Prometheus registry.
+// Package metrics counts what the service does. It has the Recorder of requests and the QueryObserver, which cost
+// nanoseconds; the Flusher, which turns their counts into rollups, one per minute; and the Prometheus registry.
 //
-// It knows neither HTTP handlers nor the database: whoever serves or queries calls it, and rollups leave through Store.
+// It knows neither HTTP handlers nor the database: they call it, and rollups are written to a Store.
 package metrics

@@ -6,18 +6,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// durationBuckets are those of executions, which may take up to execution.MaxDuration, less than 2^22 s. The classic ones are
-// in seconds: from the call of a small model to an agent's long run.
+// durationBuckets are the buckets for executions, which may take up to execution.MaxDuration, less than 2^22 s. The
+// classic ones, in seconds, range from a call of a small model to a long run of an agent.
 var durationBuckets = newBuckets([]float64{.1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600}, 22*8+1)
 
 var durationDesc = prometheus.NewDesc("watchbill_execution_duration_seconds",
 	"Time that requests to AI agents took, by agent.", []string{"agent"}, nil)
 
-// durations are how long an agent's requests took. To observe a histogram of client_golang's takes several times as long
-// (BenchmarkObserveExecutions).
+// durations are the durations of an agent's requests. Observing a histogram of client_golang takes several times as
+// long (see BenchmarkObserveExecutions).
 type durations struct {
 	created time.Time
-	counts  []uint64 // as durationBuckets.slots
+	counts  []uint64 // per element of durationBuckets.slots
 	seconds float64
 }
 
@@ -34,10 +34,10 @@ func (d *durations) observe(took time.Duration) {
 // durationCollector shows the durations that ExecutionMetrics holds.
 type durationCollector struct{ *ExecutionMetrics }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (c durationCollector) Describe(descs chan<- *prometheus.Desc) { descs <- durationDesc }
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (c durationCollector) Collect(metrics chan<- prometheus.Metric) {
 	for _, metric := range c.histograms() {
 		metrics <- metric

@@ -10,8 +10,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// How many agents, models and pairs of them have series of their own: who sends executions names them. All others are
-// execution.Other.
+// The limits of agents, models and pairs of them with their own series, since clients choose the names. All others are
+// counted as execution.Other.
 const (
 	maxExecutionAgents = 100
 	maxExecutionModels = 100
@@ -20,19 +20,19 @@ const (
 	noModel = "none" // the label of executions without a model
 )
 
-// What client_golang makes of histograms that need not be as cheap as the Recorder's: native buckets 9 % wide, as there,
-// and at most so many of them.
+// The options of client_golang's histograms, for those that need not be as cheap as the Recorder's: native buckets are
+// 9 % wide, as there, and limited in number.
 const (
 	nativeFactor     = 1.1
 	maxNativeBuckets = 160
 )
 
-// tokenKinds are the values of the label kind. They are parts, so that each token counts once in their sum: what is read
-// from a cache or written to one is not among the input, nor what is for reasoning among the output.
+// tokenKinds are the values of the label kind. They do not overlap, so that each token counts once in their sum: input
+// excludes tokens read from a cache or written to one, and output excludes reasoning.
 var tokenKinds = [...]string{"input", "output", "cache_read", "cache_write", "reasoning", "unspecified"}
 
-// tokensByKind returns the counts of tokenKinds. Unspecified is what a total has beyond input and output, such as one
-// that came without them.
+// tokensByKind returns the counts in the order of tokenKinds. Unspecified is the part of a total beyond input and
+// output, such as all of a total that was sent without them.
 func tokensByKind(t execution.Tokens) [len(tokenKinds)]int64 {
 	return [...]int64{
 		t.Input - t.CacheRead - t.CacheWrite, t.Output - t.Reasoning, t.CacheRead, t.CacheWrite, t.Reasoning,
@@ -40,8 +40,8 @@ func tokensByKind(t execution.Tokens) [len(tokenKinds)]int64 {
 	}
 }
 
-// ExecutionMetrics counts AI agents' executions for Prometheus, each once, when nothing will change it any more: what a
-// counter has counted it cannot take back, and a span's parent, which names its agent, may come after it.
+// ExecutionMetrics counts AI agents' executions for Prometheus. Each is counted once, when it is settled: counters
+// cannot decrease, and a span's parent, which names its agent, may arrive after it.
 type ExecutionMetrics struct {
 	requests, tokens, cost, unpriced *prometheus.CounterVec
 	unknownUsage, providerCost       *prometheus.CounterVec
@@ -55,18 +55,18 @@ type ExecutionMetrics struct {
 
 type agentAndModel struct{ agent, model string }
 
-// executionSeries are the series of an agent and a model, resolved once. Those of tokens and money are nil until there
-// are any.
+// executionSeries are the series of an agent and a model, resolved once. Those of tokens and money are nil until first
+// used.
 type executionSeries struct {
 	successful, failed, timedOut prometheus.Counter
 	durations                    *durations
-	tokens                       []prometheus.Counter // as tokenKinds
+	tokens                       []prometheus.Counter // in the order of tokenKinds
 	cost, unpriced               prometheus.Counter
-	unknownUsage                 prometheus.Counter // nil until something is known of a usage, even that it is unknown
-	providerCost                 prometheus.Counter // nil until a provider says what it charges
+	unknownUsage                 prometheus.Counter // nil until the first execution with a usage, even if unknown
+	providerCost                 prometheus.Counter // nil until a provider reports a charge
 }
 
-// NewExecutionMetrics returns counters that reg has.
+// NewExecutionMetrics returns counters that are registered with reg.
 func NewExecutionMetrics(reg prometheus.Registerer, now func() time.Time) *ExecutionMetrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -93,7 +93,7 @@ func NewExecutionMetrics(reg prometheus.Registerer, now func() time.Time) *Execu
 	return m
 }
 
-// Observe counts executions that are committed and settled; duplicates are not among them.
+// Observe counts executions, which must be committed and settled, without duplicates.
 func (m *ExecutionMetrics) Observe(execs []execution.Execution) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -149,14 +149,14 @@ func (m *ExecutionMetrics) observeTokens(pair agentAndModel, s *executionSeries,
 	add(s.unpriced, float64(e.UnpricedTokens()))
 }
 
-// add leaves out what no counter can take. Nothing that was checked comes to less than nothing.
+// add adds n unless it is negative, which would make the counter panic. Checked executions have no negative values.
 func add(c prometheus.Counter, n float64) {
 	if n > 0 {
 		c.Add(n)
 	}
 }
 
-// pair returns the labels under which an agent and a model are counted, and their series.
+// pair returns the labels and the series for an agent and a model.
 func (m *ExecutionMetrics) pair(agent, model string) (agentAndModel, *executionSeries) {
 	pair := agentAndModel{m.agents.label(agent), m.models.label(model)}
 	s := m.pairs[pair]
@@ -171,8 +171,7 @@ func (m *ExecutionMetrics) pair(agent, model string) (agentAndModel, *executionS
 	return pair, s
 }
 
-// newSeries shows an agent's every status from when it is first seen, at 0: a series that begins at 1 has no increase as
-// far as Prometheus can see.
+// newSeries creates the series of all statuses at 0, since Prometheus sees no increase in a series that begins at 1.
 func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
 	requests := func(status execution.Status) prometheus.Counter {
 		return m.requests.WithLabelValues(pair.agent, pair.model, string(status))
@@ -188,7 +187,7 @@ func (m *ExecutionMetrics) newSeries(pair agentAndModel) *executionSeries {
 	}
 }
 
-// labelValues are the values that a label can take: those that came first.
+// labelValues are the values of a label: the first ones up to a limit.
 type labelValues struct {
 	limit int
 	known map[string]string // by name
@@ -201,7 +200,7 @@ func (l labelValues) label(name string) string {
 	if len(l.known) >= l.limit {
 		return execution.Other
 	}
-	// Names are parts of requests' bodies, which are not to be kept for their sake; and a label must be valid UTF-8.
+	// The clone does not keep the request's body, of which name is a part, in memory. A label must be valid UTF-8.
 	name = strings.Clone(name)
 	label := strings.ToValidUTF8(name, "\uFFFD")
 	l.known[name] = label

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// LedgerMetrics counts what becomes of the executions that the ledger takes in.
+// LedgerMetrics counts the outcomes of the executions that the ledger receives.
 type LedgerMetrics struct {
 	batchRows, commitDuration               prometheus.Histogram
 	commitFailures                          prometheus.Counter
@@ -14,7 +14,7 @@ type LedgerMetrics struct {
 	erased                                  prometheus.Counter
 }
 
-// NewLedgerMetrics returns metrics that reg has.
+// NewLedgerMetrics returns metrics that are registered with reg.
 func NewLedgerMetrics(reg prometheus.Registerer) *LedgerMetrics {
 	rows := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "watchbill_ledger_rows_total",
@@ -42,8 +42,8 @@ func NewLedgerMetrics(reg prometheus.Registerer) *LedgerMetrics {
 	return m
 }
 
-// ObserveCommit counts a batch of so many executions, and how long its transaction took. A batch that failed has no
-// size: it may come again, as a part of another.
+// ObserveCommit counts a batch of rows executions and the time that its transaction took. The size of a failed batch is
+// not counted, since its executions may be sent again in another batch.
 func (m *LedgerMetrics) ObserveCommit(rows int, took time.Duration, err error) {
 	m.commitDuration.Observe(took.Seconds())
 	if err != nil {
@@ -53,8 +53,8 @@ func (m *LedgerMetrics) ObserveCommit(rows int, took time.Duration, err error) {
 	m.batchRows.Observe(float64(rows))
 }
 
-// ObserveRows counts executions: accepted ones are committed, duplicates were before, rejected ones are invalid, refused
-// ones found the queue full or the database away.
+// ObserveRows counts executions: accepted ones were committed, duplicates had been before, rejected ones are invalid,
+// and refused ones were not stored because the queue was full or the database unreachable.
 func (m *LedgerMetrics) ObserveRows(accepted, duplicates, rejected, refused int) {
 	m.accepted.Add(float64(accepted))
 	m.duplicates.Add(float64(duplicates))
@@ -62,7 +62,7 @@ func (m *LedgerMetrics) ObserveRows(accepted, duplicates, rejected, refused int)
 	m.refused.Add(float64(refused))
 }
 
-// ObserveErased counts executions that were dropped, for their users were erased after they began.
+// ObserveErased counts executions that were dropped because their users were erased after they began.
 func (m *LedgerMetrics) ObserveErased(rows int) { m.erased.Add(float64(rows)) }
 
 // QueueSample is the state of the ledger's queue.
@@ -73,11 +73,11 @@ type QueueSample struct {
 
 // SpoolSample is the state of the gateway's spool. Replayed and Corrupt count since the program started.
 type SpoolSample struct {
-	Records              int           // that wait to be committed
-	Bytes, CapacityBytes int64         // on disk, with what is reserved for runs under way; and what that may reach
-	OldestAge            time.Duration // since the run began whose record waits longest; 0 when none waits
+	Records              int           // not yet committed
+	Bytes, CapacityBytes int64         // on disk, including space reserved for current runs; and its limit
+	OldestAge            time.Duration // time since the start of the run with the oldest record; 0 if there is none
 	Replayed             int64         // executions committed
-	Corrupt              int64         // times that something else than a record was found
+	Corrupt              int64         // number of times that something other than a record was found
 }
 
 var (
@@ -105,7 +105,7 @@ var (
 		"Changes that wait to be folded into rollups, of all replicas; every replica shows the same.", nil, nil)
 )
 
-// sampled is a collector that takes a sample when Prometheus asks.
+// sampled is a collector that takes a sample at each scrape.
 type sampled struct {
 	descs   []*prometheus.Desc
 	collect func(metrics chan<- prometheus.Metric)
@@ -150,7 +150,8 @@ func NewSpoolCollector(stats func() SpoolSample) prometheus.Collector {
 }
 
 // NewRollupDeltasCollector returns the metric of the rollup deltas that are not folded yet, for a registry. It shows
-// nothing while known is false: an alert can tell absence from zero. stats must be safe for concurrent use.
+// nothing while known is false, so that alerts can distinguish absence from zero. stats must be safe for concurrent
+// use.
 func NewRollupDeltasCollector(stats func() (deltas int64, known bool)) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{rollupDeltasDesc}, func(metrics chan<- prometheus.Metric) {
 		if deltas, known := stats(); known {

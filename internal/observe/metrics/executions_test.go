@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// observed is the series of executions after they were counted.
+// observed returns a registry with the series of counted executions.
 func observed(t *testing.T, execs ...execution.Execution) *prometheus.Registry {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -31,7 +31,7 @@ func TestExecutionMetrics(t *testing.T) {
 		Tokens: execution.Tokens{Input: 1000, Output: 500, CacheRead: 600, CacheWrite: 150, Reasoning: 200, Used: 1500},
 		Cost:   new(int64(1_500_000_000)),
 	}
-	// kinds is the tokens of an agent and a model by kind.
+	// kinds adds the tokens of an agent and a model, by kind.
 	kinds := func(want map[string]float64, labels string, input, output, read, write, reasoning, unspecified float64) map[string]float64 {
 		for kind, n := range map[string]float64{
 			"input": input, "output": output, "cache_read": read, "cache_write": write, "reasoning": reasoning, "unspecified": unspecified,
@@ -97,7 +97,8 @@ func TestExecutionMetrics(t *testing.T) {
 	}
 }
 
-// Whoever sends executions names agents and models: however many there are, the series are not, and all are counted.
+// TestExecutionSeriesAreBounded checks that any number of agents and models, whose names clients choose, has a limited
+// number of series, and that all executions are counted.
 func TestExecutionSeriesAreBounded(t *testing.T) {
 	var execs []execution.Execution
 	for i := range 10_000 {
@@ -106,7 +107,7 @@ func TestExecutionSeriesAreBounded(t *testing.T) {
 			Tokens: execution.Tokens{Used: 3}, Cost: new(int64(1_000_000_000)),
 		})
 	}
-	for i := range 100 * 100 { // pairs of those that have a label
+	for i := range 100 * 100 { // pairs of agents and models with a label
 		execs = append(execs, execution.Execution{
 			AgentName: fmt.Sprint("agent-", i%100), Model: fmt.Sprint("model-", i/100*7919%10_000), Status: execution.Success, Request: true,
 			Tokens: execution.Tokens{Used: 3}, Cost: new(int64(1_000_000_000)),
@@ -245,7 +246,7 @@ func TestLedgerSamples(t *testing.T) {
 	checkSeries(t, reg, "", want)
 }
 
-// BenchmarkObserveExecutions counts batches of a thousand, of which each tenth is an agent's run.
+// BenchmarkObserveExecutions counts batches of a thousand, of which each tenth is a request.
 func BenchmarkObserveExecutions(b *testing.B) {
 	batch := make([]execution.Execution, 1000)
 	for i := range batch {

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// fakeStore keeps what is written as the database would: a row for each minute, overwritten.
+// fakeStore stores rollups as the database does: one row for each minute, overwritten.
 type fakeStore struct {
 	mu      sync.Mutex
 	minutes map[time.Time]MinuteRollup
 	writes  []int                       // minutes in each write
-	before  func(context.Context) error // it is kept
-	after   func() error                // it was kept
+	before  func(context.Context) error // the rollups are stored
+	after   func() error                // the rollups are stored
 }
 
 func (s *fakeStore) WriteRollups(ctx context.Context, rollups Rollups) error {
@@ -41,7 +41,7 @@ func (s *fakeStore) WriteRollups(ctx context.Context, rollups Rollups) error {
 	return nil
 }
 
-// behave changes what happens before something is kept; after that, nothing.
+// behave sets the function called before rollups are stored, and removes the one called after.
 func (s *fakeStore) behave(before func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *fakeStore) count() (minutes int, writes []int) {
 	return len(s.minutes), slices.Clone(s.writes)
 }
 
-// requests returns how many requests the minute at m minutes past twelve has.
+// requests returns the number of requests in the minute at m minutes past twelve.
 func (s *fakeStore) requests(m int) (n int64) {
 	for _, r := range s.minute(m).Requests {
 		for _, count := range r.ByStatus {

@@ -16,41 +16,41 @@ var (
 		"Polls that the fleet's agents make by the intervals they were told, offline ones left out; every replica shows the same.", nil, nil)
 )
 
-// FleetSample is the fleet at one moment. What has none is there with 0, or is not shown.
+// FleetSample is the state of the fleet at one moment. States and statuses without an entry in their map are not shown.
 type FleetSample struct {
 	Taken       time.Time
 	Agents      map[string]int64 // by state
 	Deployments map[string]int64 // by status
-	// ExpectedPolls are those of the agents that are online or late, a second.
+	// ExpectedPolls is the number of polls per second expected from the agents that are online or late.
 	ExpectedPolls float64
 }
 
-// FleetGauges show the last sample of the fleet. Before the first, and when the last has become too old, they show
-// nothing: an alert can tell absence from zero, and a zero that nobody counted is a lie.
+// FleetGauges show the last sample of the fleet. Before the first, and once the last is too old, they show nothing, so
+// that alerts can distinguish absence from zero.
 type FleetGauges struct {
 	maxAge time.Duration
 	now    func() time.Time
 	last   atomic.Pointer[FleetSample]
 }
 
-// NewFleetGauges returns gauges that reg has and that show a sample until it is older than maxAge.
+// NewFleetGauges returns gauges, registered with reg, that show a sample until it is older than maxAge.
 func NewFleetGauges(reg prometheus.Registerer, maxAge time.Duration, now func() time.Time) *FleetGauges {
 	g := &FleetGauges{maxAge: maxAge, now: now}
 	reg.MustRegister(g)
 	return g
 }
 
-// Set makes a sample the one that is shown. It keeps the sample's maps, which must not change any more.
+// Set sets the sample to show. It retains the sample's maps, which must not be modified afterwards.
 func (g *FleetGauges) Set(sample FleetSample) { g.last.Store(&sample) }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (g *FleetGauges) Describe(descs chan<- *prometheus.Desc) {
 	descs <- agentsDesc
 	descs <- deploymentsDesc
 	descs <- expectedPollsDesc
 }
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (g *FleetGauges) Collect(metrics chan<- prometheus.Metric) {
 	sample := g.last.Load()
 	if sample == nil || g.now().Sub(sample.Taken) > g.maxAge {

@@ -10,41 +10,41 @@ import (
 )
 
 const (
-	flushEvery  = 10 * time.Second // divides a minute, so that a minute's end is always a flush
-	sampleEvery = time.Second      // the pool
+	flushEvery  = 10 * time.Second // divides a minute, so that each minute ends with a flush
+	sampleEvery = time.Second      // of the pool
 
-	// A write is given up before the next flush is due, and all that stopping may take after this long.
+	// A write times out before the next flush is due. stopTimeout is the limit for all writes when stopping.
 	writeTimeout = 8 * time.Second
 	stopTimeout  = 5 * time.Second
 
 	maxWaiting = 60 // minutes kept while the store fails
-	batch      = 10 // minutes in one write, so that a backlog is no heavier a write than others
+	batch      = 10 // minutes in one write, so that writing a backlog is not much heavier than other writes
 )
 
-// FlusherOptions say what a Flusher reads and where it writes.
+// FlusherOptions configure what a Flusher reads and where it writes.
 type FlusherOptions struct {
 	Recorder *Recorder
 	Queries  *QueryObserver
-	Pool     func() PoolSample // nil if there is none
+	Pool     func() PoolSample // may be nil
 	Store    Store
-	Replica  string // new with every start of the program
+	Replica  string // unique for each start of the program
 	Log      *zap.Logger
 	Now      func() time.Time
 }
 
-// Flusher writes rollups: the running minute's state every ten seconds, and once more when the minute is over. When
-// the store fails, up to an hour of minutes wait for it.
+// Flusher writes rollups: the state of the current minute every ten seconds, and once more when the minute is over.
+// When the store fails, it keeps up to an hour of minutes for it.
 //
-// The rollups' time never goes back. While the clock, set back, repeats a time, what happens counts for the minute that
-// was running; a minute that was written is never begun anew, which would overwrite it.
+// The rollups' time never goes back. If the clock is set back, events count for the current minute until the clock has
+// caught up. A minute that was written is never started again, since that would overwrite it.
 type Flusher struct {
 	opts    FlusherOptions
 	dropped prometheus.Counter
 
-	last    time.Time // up to when it has been collected
+	last    time.Time // time of the last collect
 	current *minute
 	pool    PoolSample
-	waiting []MinuteRollup // minutes that are over, ascending
+	waiting []MinuteRollup // complete minutes, ascending
 
 	writing bool
 	written chan writeResult
@@ -52,11 +52,11 @@ type Flusher struct {
 }
 
 type writeResult struct {
-	upTo time.Time // the last minute in it that was over; zero if none was
+	upTo time.Time // the last complete minute written; zero if there was none
 	err  error
 }
 
-// NewFlusher returns a flusher whose metrics reg has. Run runs it.
+// NewFlusher returns a flusher whose metrics are registered with reg. Run runs it.
 func NewFlusher(reg prometheus.Registerer, opts FlusherOptions) *Flusher {
 	f := &Flusher{
 		opts: opts,
@@ -70,8 +70,8 @@ func NewFlusher(reg prometheus.Registerer, opts FlusherOptions) *Flusher {
 	return f
 }
 
-// Run collects and writes until ctx ends; then once more what is left, for at most five seconds, and returns the error
-// of that. Whoever counts requests or queries should have stopped by then. Run is called once.
+// Run collects and writes rollups until ctx is done. It then writes the rest, for at most five seconds, and returns the
+// error of that. Requests and queries should no longer be counted by then. Run must be called only once.
 func (f *Flusher) Run(ctx context.Context) error {
 	f.last = f.opts.Now()
 	f.current = newMinute(f.last)
@@ -106,7 +106,8 @@ func (f *Flusher) Run(ctx context.Context) error {
 	}
 }
 
-// stop writes the last state. A write under way may finish first; cancelWrites ends it when time is up.
+// stop writes the last state. It first waits for a write under way, which it cancels with cancelWrites when ctx is
+// done.
 func (f *Flusher) stop(ctx context.Context, cancelWrites func()) error {
 	f.collect(f.opts.Now())
 	if f.writing {
@@ -131,8 +132,7 @@ func (f *Flusher) stop(ctx context.Context, cancelWrites func()) error {
 	}
 }
 
-// collect moves what was counted since the last time to the minute that then was running, and closes the minute if it
-// is over.
+// collect moves the counts since the last call to the current minute, and completes the minute if it is over.
 func (f *Flusher) collect(now time.Time) {
 	if now.Before(f.last) {
 		now = f.last
@@ -146,7 +146,7 @@ func (f *Flusher) collect(now time.Time) {
 			f.waiting = f.waiting[1:]
 			f.dropped.Inc()
 		}
-		// Minutes that were slept through, on a laptop say, were not covered and get no row.
+		// Minutes during which the machine slept, such as a laptop, were not covered and get no row.
 		f.current = newMinute(now)
 		f.current.cover(f.last, now)
 	}
@@ -162,7 +162,7 @@ func (f *Flusher) samplePool() {
 	f.current.sample(before, f.pool)
 }
 
-// write starts a write unless one is under way. What it leaves is written the next time.
+// write starts a write unless one is under way. The rest is written the next time.
 func (f *Flusher) write(ctx context.Context) {
 	if f.writing {
 		return
@@ -176,8 +176,8 @@ func (f *Flusher) write(ctx context.Context) {
 	}()
 }
 
-// next returns what to write next: the oldest minutes that wait, and the running one if there is room. upTo is the last
-// that was over.
+// next returns the rollups to write next: the oldest complete minutes, and the current one if the batch has space. upTo
+// is the last complete one.
 func (f *Flusher) next() (rollups Rollups, upTo time.Time) {
 	rollups.Replica = f.opts.Replica
 	rollups.Minutes = append(rollups.Minutes, f.waiting[:min(len(f.waiting), batch)]...)
@@ -190,7 +190,7 @@ func (f *Flusher) next() (rollups Rollups, upTo time.Time) {
 	return rollups, upTo
 }
 
-// finish takes note of a write's outcome. The log hears when it changes, not each time.
+// finish processes the outcome of a write. It logs only changes between success and failure.
 func (f *Flusher) finish(result writeResult) {
 	f.writing = false
 	if result.err != nil {
@@ -209,7 +209,7 @@ func (f *Flusher) finish(result writeResult) {
 	f.failing = false
 }
 
-// untilFlush returns how long it is to the next flush: they are at fixed times of the clock.
+// untilFlush returns the time until the next flush. Flushes are at fixed times of the clock.
 func untilFlush(now time.Time) time.Duration {
 	return now.Truncate(flushEvery).Add(flushEvery).Sub(now)
 }

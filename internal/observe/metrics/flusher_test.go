@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// flusherTest runs a flusher from ten seconds past twelve o'clock on, in a bubble's time.
+// flusherTest runs a flusher from ten seconds past twelve o'clock, in the time of a synctest bubble.
 type flusherTest struct {
 	*testing.T
 	reg     *prometheus.Registry
@@ -25,7 +25,7 @@ type flusherTest struct {
 	route   *Route
 	store   *fakeStore
 	logged  *observer.ObservedLogs
-	skew    atomic.Int64 // what the clock is wrong by, in nanoseconds
+	skew    atomic.Int64 // the clock's error, in nanoseconds
 	pool    func() PoolSample
 	stop    func() error
 }
@@ -60,13 +60,13 @@ func runFlusher(t *testing.T, change func(*flusherTest), test func(*flusherTest)
 	})
 }
 
-// at sleeps until that long after twelve o'clock, and lets happen what is due then.
+// at sleeps until a time after twelve o'clock and waits for what is due then.
 func (ft *flusherTest) at(sinceTwelve time.Duration) {
 	time.Sleep(time.Until(bubbleEpoch.Add(sinceTwelve - 10*time.Second)))
 	synctest.Wait()
 }
 
-// bubbleEpoch is the time at which a bubble begins.
+// bubbleEpoch is the start time of a synctest bubble.
 var bubbleEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (ft *flusherTest) observe() { ft.route.Observe(200, time.Millisecond, 1, 2) }
@@ -222,7 +222,8 @@ func TestFlusherAfterAnUnknownOutcome(t *testing.T) {
 	})
 }
 
-// A minute's last state is not forgotten because an earlier state of it was being written when the minute ended.
+// TestFlusherWriteAcrossAMinutesEnd checks that a minute's last state is written even if an earlier one was being
+// written when the minute ended.
 func TestFlusherWriteAcrossAMinutesEnd(t *testing.T) {
 	var release chan struct{}
 	runFlusher(t, func(ft *flusherTest) {
@@ -311,7 +312,7 @@ func TestFlusherWhenTheClockJumps(t *testing.T) {
 			ft.at(100 * time.Second)
 			ft.observe()
 			ft.at(150 * time.Second)
-			// Minute 0 was written and stays as it is; minute 1 goes on once the clock has caught up.
+			// Minute 0 was written and does not change; minute 1 continues once the clock has caught up.
 			ft.wantRequests(0, 2)
 			if got := ft.store.covered(0); got != 50*time.Second {
 				ft.Errorf("minute 0 is covered for %v, want 50s as before", got)

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// PerInterval is how finely the intervals that polls are held for are counted.
+// PerInterval is the unit in which the intervals of held polls are counted: thousandths of an interval.
 const PerInterval = 1000
 
-// heldCounts are the polls of known callers that were held, and for how many intervals, since the start.
+// heldCounts are the number of held polls of known callers and the intervals that they were held for, since the start.
 type heldCounts struct {
 	polls, thousandths               atomic.Uint64
 	drainedPolls, drainedThousandths uint64 // what the last drain read
-	pollsRoute, intervalsRoute       *Route // what the minute keeps them under
+	pollsRoute, intervalsRoute       *Route // the minute's keys for them
 }
 
 func newHeldCounts() *heldCounts {
@@ -22,9 +22,9 @@ func newHeldCounts() *heldCounts {
 	}
 }
 
-// HeldPoll counts that a poll, which Poll counts too, was held for so long: an agent that is told to poll at an interval, and
-// has its polls held, makes fewer of them and is none the less as attentive. One that was answered early, since there was news,
-// is at least a poll.
+// HeldPoll counts a held poll and, in intervals, the time for which it was held. The poll must also be counted by Poll.
+// An agent whose polls are held polls less often than its interval demands, without being less responsive. A poll that
+// returned early because there was news counts as at least one interval.
 func (r *Recorder) HeldPoll(held, interval time.Duration, news bool) {
 	if !counting || interval <= 0 {
 		return
@@ -37,7 +37,7 @@ func (r *Recorder) HeldPoll(held, interval time.Duration, news bool) {
 	r.held.polls.Add(1)
 }
 
-// drain moves what came since the last drain to the minute.
+// drain moves the counts since the last drain to the minute.
 func (h *heldCounts) drain(to *minute) {
 	polls, thousandths := h.polls.Load(), h.thousandths.Load()
 	if n := polls - h.drainedPolls; n > 0 {

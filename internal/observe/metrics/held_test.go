@@ -13,11 +13,11 @@ func TestHeldPolls(t *testing.T) {
 	r := NewRecorder(reg, time.Now())
 	const interval = 10 * time.Second
 	r.HeldPoll(28*time.Second, interval, false)
-	r.HeldPoll(4*time.Second, interval, true)  // there was news: at least a poll
-	r.HeldPoll(25*time.Second, interval, true) // and more, if it took long
-	r.HeldPoll(5*time.Second, interval, false) // an agent that asks for short waits polls often
+	r.HeldPoll(4*time.Second, interval, true)  // there was news: at least one interval
+	r.HeldPoll(25*time.Second, interval, true) // more if it was held for longer
+	r.HeldPoll(5*time.Second, interval, false) // an agent that requests short waits polls often
 	r.HeldPoll(-time.Second, interval, false)  // a clock was set back
-	r.HeldPoll(time.Second, 0, false)          // no interval, nothing to count by
+	r.HeldPoll(time.Second, 0, false)          // ignored without an interval
 	const want, polls = (28 + 10 + 25 + 5) * PerInterval / 10, 5
 	if got := r.held.thousandths.Load(); got != want {
 		t.Errorf("got %d thousandths of intervals, want %d", got, want)

@@ -2,15 +2,15 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// LimitSample is what a replica's rate limits have done since it began, and how many buckets it has now.
+// LimitSample has the counts of a replica's rate limits since it started, and its current number of buckets.
 type LimitSample struct {
 	Decisions    []LimitDecisions
 	Keys         int
-	Overflows    uint64 // buckets that there was no room for
+	Overflows    uint64 // requests that shared a bucket because there were too many
 	SyncFailures uint64
 }
 
-// LimitDecisions are those of the limits with one scope for the same: users, agents, tokens or all.
+// LimitDecisions are the counts of the limits with one scope that are for the same: users, agents, tokens or all.
 type LimitDecisions struct {
 	Scope, By        string
 	Allowed, Limited uint64
@@ -27,7 +27,7 @@ var (
 		"Failures to tell the other replicas what was let pass; meanwhile each replica holds the limits for itself.", nil, nil)
 )
 
-// limitCollector reads the limits when Prometheus asks.
+// limitCollector reads the limits at each scrape.
 type limitCollector struct {
 	sample func() LimitSample
 }

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// epoch is when tests begin: ten seconds past a minute.
+// epoch is the time at which tests begin: ten seconds past a minute.
 var epoch = time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC)
 
 func newTestLogs(tb testing.TB, opts logging.Options) *logging.Logs {

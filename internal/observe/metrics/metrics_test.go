@@ -21,8 +21,8 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// series returns the metrics of reg whose names begin with prefix, by name and labels as in the text format; of a
-// histogram, its count.
+// series returns the values of the metrics of reg whose names begin with prefix, by name and labels as in the text
+// format. The value of a histogram is its count.
 func series(t *testing.T, reg prometheus.Gatherer, prefix string) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -46,7 +46,7 @@ func series(t *testing.T, reg prometheus.Gatherer, prefix string) map[string]flo
 	return got
 }
 
-// everything returns a registry with all metrics there are, each with something in it.
+// everything returns a registry with all metrics, each with a value.
 func everything() *prometheus.Registry {
 	reg := NewRegistry(BuildInfo{Version: "v1.2.3", GoVersion: "go1.26"})
 	rec := NewRecorder(reg, epoch)
@@ -164,7 +164,8 @@ func TestMetricsHandler(t *testing.T) {
 
 const requestDuration = "watchbill_http_request_duration_seconds"
 
-// Ours must be what client_golang makes of the same observations: they only cost less to count.
+// TestHistogramsMatchReference checks that the histograms, which are cheaper to count, equal those of client_golang for
+// the same observations.
 func TestHistogramsMatchReference(t *testing.T) {
 	latencies := prometheus.NewRegistry()
 	rt := NewRecorder(latencies, epoch).Route("GET", "/x")
@@ -173,7 +174,7 @@ func TestHistogramsMatchReference(t *testing.T) {
 	executions := prometheus.NewRegistry()
 	metrics := NewExecutionMetrics(executions, time.Now)
 	e := execution.Execution{AgentName: "tutor", Status: execution.Success}
-	metrics.Observe([]execution.Execution{e}) // shows the histogram
+	metrics.Observe([]execution.Execution{e}) // creates the histogram
 	e.Request = true
 	checkHistogram(t, executions, "watchbill_execution_duration_seconds", durationBuckets.classic, execution.MaxDuration, func(d time.Duration) {
 		e.Duration = d

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// minute is the running minute's aggregate. Only the flusher's goroutine touches it.
+// minute aggregates the current minute. Only the flusher's goroutine uses it.
 type minute struct {
 	start    time.Time
 	covered  time.Duration
@@ -31,7 +31,7 @@ type queryTotals struct {
 	duration sketch.Sketch
 }
 
-// newMinute returns the empty minute that t is in.
+// newMinute returns an empty aggregate for the minute of t.
 func newMinute(t time.Time) *minute {
 	return &minute{
 		start:    t.UTC().Truncate(time.Minute),
@@ -42,7 +42,7 @@ func newMinute(t time.Time) *minute {
 
 func (m *minute) end() time.Time { return m.start.Add(time.Minute) }
 
-// cover adds the part of the minute that lies between from and to.
+// cover adds the part of the minute between from and to to the covered time.
 func (m *minute) cover(from, to time.Time) {
 	if from.Before(m.start) {
 		from = m.start
@@ -67,7 +67,7 @@ func (m *minute) query(q *query) *queryTotals {
 	return m.queries[q]
 }
 
-// sample adds what the pool did since before. A pool that was made anew starts counting from 0 again.
+// sample adds what the pool did since before. The counts of a recreated pool start at 0 again.
 func (m *minute) sample(before, now PoolSample) {
 	inUse := now.known()
 	m.pool.Max = now.Max
@@ -79,7 +79,7 @@ func (m *minute) sample(before, now PoolSample) {
 	m.pool.WaitSeconds += max(now.AcquireWait-before.AcquireWait, 0).Seconds()
 }
 
-// rollup returns the minute as it is stored, in the order that rows are written in.
+// rollup returns the minute as it is stored, with rows in the order of writing.
 func (m *minute) rollup() MinuteRollup {
 	out := MinuteRollup{
 		Minute:  m.start,

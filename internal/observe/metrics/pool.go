@@ -6,18 +6,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// PoolSample is the state of the database connection pool. Acquires, EmptyAcquires and AcquireWait count since the pool
-// was made.
+// PoolSample is the state of the database connection pool. Acquires, EmptyAcquires and AcquireWait are totals since the
+// pool was created.
 type PoolSample struct {
 	Max, InUse, Idle, Constructing int32 // connections
 	Acquires                       int64
-	EmptyAcquires                  int64         // those that had to wait, as no connection was idle
-	AcquireWait                    time.Duration // their waits
-	Waiting                        int32         // who waits for a connection now
-	Others                         int32         // of those in use, how many are so for unauthenticated callers and probes
+	EmptyAcquires                  int64         // those that had to wait because no connection was idle
+	AcquireWait                    time.Duration // total of their waits
+	Waiting                        int32         // callers waiting for a connection now
+	Others                         int32         // number of those in use for unauthenticated callers and probes
 }
 
-// known is how many connections are in use for known callers and for the service itself.
+// known returns the number of connections in use for known callers and for the service itself.
 func (s PoolSample) known() int32 { return max(s.InUse-s.Others, 0) }
 
 var (
@@ -33,7 +33,7 @@ var (
 		"Time spent waiting for a connection of the database pool.", nil, nil)
 )
 
-// poolCollector reads the pool when Prometheus asks.
+// poolCollector reads the pool at each scrape.
 type poolCollector struct {
 	stats func() PoolSample
 }

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// SlowQuery is from when on a query is warned of.
+	// SlowQuery is the minimum duration for which a query is logged as a warning.
 	SlowQuery = 100 * time.Millisecond
 
 	maxQueryNames   = 256
@@ -27,8 +27,7 @@ const (
 	otherQuery      = "other"
 )
 
-// QueryObserver counts and logs the queries that run, for Prometheus, the rollups and the query log. Counting takes no
-// lock.
+// QueryObserver counts and logs queries for Prometheus, the rollups and the query log. Counting takes no lock.
 type QueryObserver struct {
 	created time.Time
 	log     *zap.Logger
@@ -38,14 +37,14 @@ type QueryObserver struct {
 	others  [others]otherQueries
 }
 
-// otherQueries are the queries for others than known callers.
+// otherQueries counts the queries for an audience other than Known.
 type otherQueries struct{ count, nanos atomic.Uint64 }
 
-// query is where the runs of one query are counted.
+// query has the counts of one query.
 type query struct {
 	name    string
 	shards  shards[queryCounts]
-	drained uint64 // errors that the last drain read
+	drained uint64 // errors up to the last drain
 }
 
 type queryCounts struct {
@@ -67,7 +66,8 @@ var (
 		"Time that database queries for unauthenticated callers and probes took.", []string{"audience"}, nil)
 )
 
-// NewQueryObserver returns an observer whose metrics reg has and which logs to log. The program started at created.
+// NewQueryObserver returns an observer that logs to log and whose metrics are registered with reg. created is the start
+// of the program.
 func NewQueryObserver(reg prometheus.Registerer, log *zap.Logger, created time.Time) *QueryObserver {
 	o := &QueryObserver{created: created, log: log, other: newQuery(otherQuery)}
 	o.byName.Store(&map[string]*query{otherQuery: o.other})
@@ -77,7 +77,7 @@ func NewQueryObserver(reg prometheus.Registerer, log *zap.Logger, created time.T
 
 func newQuery(name string) *query { return &query{name: name, shards: newShards[queryCounts]()} }
 
-// ObserveOtherQuery counts and logs one run of a query for an audience other than Known: in no figure of queries.
+// ObserveOtherQuery counts and logs one run of a query for an audience other than Known, which no figure includes.
 func (o *QueryObserver) ObserveOtherQuery(audience observe.Audience, name string, duration time.Duration, err error, sqlstate string) {
 	others := &o.others[audience]
 	others.count.Add(1)
@@ -85,9 +85,9 @@ func (o *QueryObserver) ObserveOtherQuery(audience observe.Audience, name string
 	o.logQuery(name, duration, err, sqlstate)
 }
 
-// ObserveQuery counts and logs one run of a query. The name is one of ours; after 256 of them further ones count as
-// "other". Of a failed query err and its SQLSTATE are logged, the latter empty if the database did not answer; values
-// that err quotes are left out, as they may be parameters.
+// ObserveQuery counts and logs one run of a query. The name is one of Watchbill's; beyond 256 names, further ones count
+// as "other". For a failed query err and its SQLSTATE are logged, which is empty if the database did not respond.
+// Values that err quotes are removed, since they may be parameters.
 func (o *QueryObserver) ObserveQuery(name string, duration time.Duration, err error, sqlstate string) {
 	q := o.query(name)
 	counts := q.shards.any()
@@ -98,7 +98,7 @@ func (o *QueryObserver) ObserveQuery(name string, duration time.Duration, err er
 	o.logQuery(q.name, duration, err, sqlstate)
 }
 
-// isFailure reports whether an error is a fault of the query. A caller who went away is none, and no reason to wake anybody.
+// isFailure reports whether an error is a failure of the query. A cancellation by the caller is not one.
 func isFailure(err error) bool { return err != nil && !errors.Is(err, context.Canceled) }
 
 func (o *QueryObserver) logQuery(name string, duration time.Duration, err error, sqlstate string) {
@@ -135,7 +135,7 @@ func (o *QueryObserver) query(name string) *query {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known = *o.byName.Load()
-	name = strings.Clone(text.Fit(strings.ToValidUTF8(name, "\uFFFD"), maxQueryNameLen)) // as a label must be
+	name = strings.Clone(text.Fit(strings.ToValidUTF8(name, "\uFFFD"), maxQueryNameLen)) // a label must be valid UTF-8
 	if q := known[name]; q != nil {
 		return q
 	}
@@ -149,7 +149,7 @@ func (o *QueryObserver) query(name string) *query {
 	return q
 }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (o *QueryObserver) Describe(descs chan<- *prometheus.Desc) {
 	descs <- queryDurationDesc
 	descs <- queryErrorsDesc
@@ -157,7 +157,7 @@ func (o *QueryObserver) Describe(descs chan<- *prometheus.Desc) {
 	descs <- otherQuerySecondsDesc
 }
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (o *QueryObserver) Collect(metrics chan<- prometheus.Metric) {
 	o.collectOthers(metrics)
 	for _, q := range *o.byName.Load() {
@@ -188,7 +188,7 @@ func (q *query) errorTotal() (n uint64) {
 	return n
 }
 
-// drain moves what came since the last drain to the minute. Only the flusher calls it.
+// drain moves the counts since the last drain to the minute. Only the flusher calls it.
 func (o *QueryObserver) drain(to *minute) {
 	for _, q := range *o.byName.Load() {
 		var total queryTotals
@@ -211,8 +211,8 @@ var (
 	encodedPattern = regexp.MustCompile(`(?s)(to encode )(args\[\d+\]: )?.*`)
 )
 
-// withoutValues takes out of an error what may be a parameter's value. The server quotes values in data exceptions
-// (class 22), and names of ours in all others; the driver quotes or prints the values that it cannot encode or decode.
+// withoutValues removes what may be parameters' values from an error. The server quotes values in data exceptions
+// (class 22) and Watchbill's names in all others. The driver quotes or prints values that it cannot encode or decode.
 func withoutValues(text, sqlstate string) string {
 	if sqlstate != "" && !strings.HasPrefix(sqlstate, "22") {
 		return text

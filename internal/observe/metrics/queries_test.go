@@ -99,7 +99,7 @@ func TestQueryNamesAreBounded(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	o := NewQueryObserver(reg, zap.NewNop(), epoch)
 	o.ObserveQuery("", 0, nil, "")
-	o.ObserveQuery("\xff"+strings.Repeat("x", 1000), 0, nil, "") // a label may be neither
+	o.ObserveQuery("\xff"+strings.Repeat("x", 1000), 0, nil, "") // neither is valid as a label
 	for i := range 1000 {
 		o.ObserveQuery(fmt.Sprint("q", i), 0, nil, "")
 	}

@@ -13,18 +13,18 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// UnmatchedRoute is the route of all requests whose path is not known.
+// UnmatchedRoute is the route of all requests whose path is unknown.
 const UnmatchedRoute = "unmatched"
 
-// PollResult is how a poll for pending deployments ended.
+// PollResult is the outcome of a poll for pending deployments.
 type PollResult int
 
-// The ways a poll can end.
+// The outcomes of polls.
 const (
 	PollDelivered    PollResult = iota // with deployments
 	PollEmpty                          // with an empty list
 	PollNotModified                    // 304
-	PollUnavailable                    // 503: the mailbox does not know
+	PollUnavailable                    // 503: the mailbox is not current
 	PollUnauthorized                   // 403 or 404, to a known caller
 	pollResults
 )
@@ -34,8 +34,8 @@ func (r PollResult) String() string {
 }
 
 // Recorder counts requests and polls, for Prometheus and for the rollups. Counting takes no lock and some tens of
-// nanoseconds; all series of a route are resolved when it is registered. Requests of known callers and those of others are
-// counted apart.
+// nanoseconds, since all series of a route are resolved when it is registered. Requests of known callers and of others
+// are counted separately.
 type Recorder struct {
 	created time.Time
 	mu      sync.Mutex // held to register a route
@@ -43,15 +43,15 @@ type Recorder struct {
 	polls   shards[pollCounts]
 	polled  [pollResults]uint64 // up to the last drain
 	held    *heldCounts
-	others  [others]*Route // what a minute keeps the others' answers under, of all routes
+	others  [others]*Route // a minute's keys for responses to others, of all routes
 }
 
 type pollCounts struct {
 	results [pollResults]atomic.Uint64
-	_       [64 - 8*pollResults]byte // a cache line of its own
+	_       [64 - 8*pollResults]byte // padding to a cache line
 }
 
-// NewRecorder returns a recorder whose metrics reg has. The program started at created.
+// NewRecorder returns a recorder whose metrics are registered with reg. created is the start of the program.
 func NewRecorder(reg prometheus.Registerer, created time.Time) *Recorder {
 	r := &Recorder{created: created, polls: newShards[pollCounts](), held: newHeldCounts()}
 	r.others[observe.Unauthenticated] = &Route{method: AnyMethod, pattern: UnauthenticatedRoute}
@@ -61,22 +61,22 @@ func NewRecorder(reg prometheus.Registerer, created time.Time) *Recorder {
 	return r
 }
 
-// Route is where the requests of one method and one path pattern are counted.
+// Route has the counts of the requests with one method and one path pattern.
 type Route struct {
 	method, pattern string
-	always          []int // status codes that are shown before they occur
+	always          []int // status codes shown even before they occur
 	shards          shards[routeCounts]
 	others          [others]otherCounts
 
-	// What the last drain read.
+	// The totals up to the last drain.
 	drained       routeTotals
 	drainedOthers [others][maxStatusCodes]uint64
 }
 
-// otherCounts are the answers to others than known callers, since the start. Their latencies say nothing: many are
-// refusals, and some of those are delayed on purpose.
+// otherCounts counts the responses to an audience other than Known since the start. Their latencies are not counted:
+// many are refusals, some of which are delayed on purpose.
 type otherCounts struct {
-	_        [64]byte // keeps them off the cache lines that known callers' requests touch
+	_        [64]byte // separates them from the cache lines that known callers' requests use
 	statuses [maxStatusCodes]atomic.Uint64
 }
 
@@ -91,11 +91,11 @@ type routeTotals struct {
 	in, out  uint64
 }
 
-// Route registers a route; to be called while wiring, for a pattern of ours and never for a path that a client sent.
-// The same method and pattern give the same Route.
+// Route registers a route. It is called while wiring, with a pattern of the server and never with a client's path. The
+// same method and pattern return the same Route.
 //
-// Its counters for 200, 500, 503 and the codes given exist from now on, at 0: a series that begins at 1 has no increase as
-// far as Prometheus can see, so the first error would go unnoticed.
+// Its counters for 200, 500, 503 and the given codes exist from then on, at 0: Prometheus sees no increase in a series
+// that begins at 1, so the first error would go unnoticed.
 func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
 	method = observe.MethodLabel(method)
 	r.mu.Lock()
@@ -115,7 +115,7 @@ func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
 	return rt
 }
 
-// Unmatched returns the route for requests with an unknown path, one for each method; to be called per request.
+// Unmatched returns the route for requests of a method with an unknown path. It may be called for each request.
 func (r *Recorder) Unmatched(method string) *Route {
 	method = observe.MethodLabel(method)
 	for _, rt := range *r.routes.Load() {
@@ -126,15 +126,15 @@ func (r *Recorder) Unmatched(method string) *Route {
 	return r.Route(method, UnmatchedRoute, http.StatusNotFound, http.StatusMethodNotAllowed)
 }
 
-// ObserveOther counts an answer to an audience other than Known.
+// ObserveOther counts a response to an audience other than Known.
 func (rt *Route) ObserveOther(audience observe.Audience, status int) {
 	if counting {
 		rt.others[audience].statuses[statusSlot(status)].Add(1)
 	}
 }
 
-// Observe counts an answer to a known caller: its status, how long it took to be ready, and the bytes of the bodies. Status
-// codes that HTTP does not define are counted as one.
+// Observe counts a response to a known caller: its status, the time until it was ready and the bytes of the bodies.
+// Status codes that HTTP does not define are counted together.
 func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut int64) {
 	if !counting {
 		return
@@ -150,7 +150,7 @@ func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut in
 	}
 }
 
-// Poll counts how a known caller's poll ended.
+// Poll counts the outcome of a known caller's poll.
 func (r *Recorder) Poll(result PollResult) {
 	if !counting {
 		return
@@ -204,8 +204,8 @@ func (r *Recorder) pollTotals() (totals [pollResults]uint64) {
 	return totals
 }
 
-// drain moves what came since the last drain to the minute. Only the flusher calls it. A request that is being counted
-// meanwhile may have its status in this drain and its latency in the next; none is lost and none counts twice.
+// drain moves the counts since the last drain to the minute. Only the flusher calls it. The status of a request that is
+// counted concurrently may be in this drain and its latency in the next; neither is lost or counted twice.
 func (r *Recorder) drain(to *minute) {
 	for _, rt := range *r.routes.Load() {
 		rt.drain(to)
@@ -242,7 +242,7 @@ func (rt *Route) drain(to *minute) {
 	rt.drained = now
 }
 
-// drainOthers moves an audience's answers to what the minute keeps them under.
+// drainOthers moves an audience's counts to the minute, with the key under.
 func (rt *Route) drainOthers(audience observe.Audience, to *minute, under *Route) {
 	for i, code := range statusCodes {
 		now, before := rt.others[audience].statuses[i].Load(), &rt.drainedOthers[audience][i]

@@ -28,7 +28,7 @@ var (
 	}
 )
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
 	descs <- requestsDesc
 	descs <- requestDurationDesc
@@ -40,7 +40,7 @@ func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (r *Recorder) Collect(metrics chan<- prometheus.Metric) {
 	for _, rt := range *r.routes.Load() {
 		totals := rt.totals()

@@ -26,7 +26,7 @@ func TestRecorderSeries(t *testing.T) {
 	rec.Route("POST", "/agents").Observe(201, time.Millisecond, 10, 20)
 	polls.Observe(200, time.Millisecond, 0, 0)
 	polls.Observe(200, time.Millisecond, 0, 0)
-	for _, status := range []int{0, -1, 99, 299, 1 << 40} { // no server of ours answers so
+	for _, status := range []int{0, -1, 99, 299, 1 << 40} { // codes that the server does not return
 		polls.Observe(status, time.Millisecond, 0, 0)
 	}
 	polls.Observe(499, time.Millisecond, 0, 0)
@@ -92,7 +92,7 @@ func TestTotals(t *testing.T) {
 	}
 }
 
-// Whatever is drained while others count: in the end nothing is lost and nothing counts twice.
+// TestDrainingWhileCounting checks that nothing is lost or counted twice if counts are drained concurrently.
 func TestDrainingWhileCounting(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	rec := NewRecorder(reg, epoch)

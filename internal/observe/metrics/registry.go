@@ -15,7 +15,7 @@ const (
 	scrapeTimeout = 10 * time.Second
 )
 
-// BuildInfo says what program this is.
+// BuildInfo identifies the program's build.
 type BuildInfo struct {
 	Version, GoVersion string
 }
@@ -33,8 +33,8 @@ func NewRegistry(build BuildInfo) *prometheus.Registry {
 	return reg
 }
 
-// Handler serves a registry as /metrics: text, OpenMetrics, or the protobuf that native histograms need, as the
-// scraper asks. A collector that fails is logged and leaves the other metrics as they are.
+// Handler serves a registry as /metrics: as text, OpenMetrics or the protobuf that native histograms require, depending
+// on the request. If a collector fails, the error is logged and the other metrics are served.
 func Handler(reg *prometheus.Registry, log *zap.Logger) http.Handler {
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
@@ -45,7 +45,7 @@ func Handler(reg *prometheus.Registry, log *zap.Logger) http.Handler {
 	})
 }
 
-// scrapeLog is promhttp's idea of a logger.
+// scrapeLog implements promhttp.Logger.
 type scrapeLog struct{ log *zap.Logger }
 
 func (l scrapeLog) Println(v ...any) { l.log.Sugar().Warnln(v...) }

@@ -6,10 +6,10 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// statusClientGone is what some servers, nginx first, record when the client went away before the answer.
+// statusClientGone is what nginx and other servers record if the client disconnects before the response.
 const statusClientGone = 499
 
-// statusCodes are the status codes with a counter of their own: those that HTTP has registered.
+// statusCodes are the status codes with their own counters: those registered for HTTP.
 var statusCodes, statusSlots = newStatusSlots()
 
 const maxStatusCodes = 72 // at least len(statusCodes)

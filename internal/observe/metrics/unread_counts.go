@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	maxUnreadCounts = 50 // names that are told apart: clients choose them
+	maxUnreadCounts = 50 // limit of names with their own series, since clients choose them
 	maxCountLabel   = 120
 )
 
-// UnreadCounts counts what sources told under names of usage that are not known, and logs each name once. It is safe for
+// UnreadCounts counts the values that sources sent with unknown usage names, and logs each name once. It is safe for
 // concurrent use.
 type UnreadCounts struct {
 	counts *prometheus.CounterVec
@@ -23,7 +23,7 @@ type UnreadCounts struct {
 	names map[string]bool
 }
 
-// NewUnreadCounts returns a counter that reg has.
+// NewUnreadCounts returns a counter that is registered with reg.
 func NewUnreadCounts(reg prometheus.Registerer, log *zap.Logger) *UnreadCounts {
 	u := &UnreadCounts{
 		counts: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -37,7 +37,7 @@ func NewUnreadCounts(reg prometheus.Registerer, log *zap.Logger) *UnreadCounts {
 	return u
 }
 
-// Observe counts one of a name. Those beyond the first maxUnreadCounts names are counted together.
+// Observe counts one value with a name. Names beyond the first maxUnreadCounts are counted together.
 func (u *UnreadCounts) Observe(name string) { u.counts.WithLabelValues(u.label(name)).Inc() }
 
 func (u *UnreadCounts) label(name string) string {

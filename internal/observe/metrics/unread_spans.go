@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	maxUnreadScopes = 20 // that are told apart: clients choose the names
+	maxUnreadScopes = 20 // limit of scopes with their own series, since clients choose the names
 	maxScopeLabel   = 100
 )
 
-// UnreadSpans counts spans that look like generative AI and became no executions. It is safe for concurrent use.
+// UnreadSpans counts spans that look like generative AI but did not become executions. It is safe for concurrent use.
 type UnreadSpans struct {
 	spans *prometheus.CounterVec
 
@@ -20,7 +20,7 @@ type UnreadSpans struct {
 	scopes map[string]bool
 }
 
-// NewUnreadSpans returns a counter that reg has.
+// NewUnreadSpans returns a counter that is registered with reg.
 func NewUnreadSpans(reg prometheus.Registerer) *UnreadSpans {
 	u := &UnreadSpans{
 		spans: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -33,7 +33,7 @@ func NewUnreadSpans(reg prometheus.Registerer) *UnreadSpans {
 	return u
 }
 
-// Observe counts spans of an instrumentation. Those beyond the first maxUnreadScopes are counted together.
+// Observe counts spans of an instrumentation scope. Scopes beyond the first maxUnreadScopes are counted together.
 func (u *UnreadSpans) Observe(scope string, spans int) {
 	u.spans.WithLabelValues(u.label(scope)).Add(float64(spans))
 }

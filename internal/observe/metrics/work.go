@@ -13,7 +13,7 @@ var (
 		"Most names of a kind that figures of executions tell apart; what comes beyond is other.", []string{"kind"}, nil)
 )
 
-// NewUsageUnknownCounter returns the counter of runs whose usage is unknown, which reg has.
+// NewUsageUnknownCounter returns the counter of runs whose usage is unknown, registered with reg.
 func NewUsageUnknownCounter(reg prometheus.Registerer) prometheus.Counter {
 	counter := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "watchbill_gateway_usage_unknown_total",
@@ -26,8 +26,8 @@ func NewUsageUnknownCounter(reg prometheus.Registerer) prometheus.Counter {
 var tracesBoundedDesc = prometheus.NewDesc("watchbill_trace_bounds_total",
 	"Looks at traces that a bound cut short: of the spans above executions, or of the spans of a whole trace.", []string{"bound"}, nil)
 
-// NewTraceBoundsCollector returns the metric of traces that were too deep or too large to look at whole. bounds must be safe for
-// concurrent use.
+// NewTraceBoundsCollector returns the metric of traces that were too deep or too large to be read completely. bounds
+// must be safe for concurrent use.
 func NewTraceBoundsCollector(bounds func() (deep, large int64)) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{tracesBoundedDesc}, func(metrics chan<- prometheus.Metric) {
 		deep, large := bounds()
@@ -36,7 +36,7 @@ func NewTraceBoundsCollector(bounds func() (deep, large int64)) prometheus.Colle
 	}}
 }
 
-// NewWorkCollector returns the metric of work that fails. failing must be safe for concurrent use, and its keys few.
+// NewWorkCollector returns the metric of failing work. failing must be safe for concurrent use and return few keys.
 func NewWorkCollector(failing func() map[string]bool) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{workFailingDesc}, func(metrics chan<- prometheus.Metric) {
 		for work, fails := range failing() {
@@ -49,14 +49,16 @@ func NewWorkCollector(failing func() map[string]bool) prometheus.Collector {
 	}}
 }
 
-// NewOldestTransactionCollector returns the metric of the oldest transaction. seconds must be safe for concurrent use.
+// NewOldestTransactionCollector returns the metric of the oldest transaction's age. seconds must be safe for concurrent
+// use.
 func NewOldestTransactionCollector(seconds func() float64) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{oldestTransactionDesc}, func(metrics chan<- prometheus.Metric) {
 		metrics <- gauge(oldestTransactionDesc, seconds())
 	}}
 }
 
-// NewNamesCollector returns the metrics of names. It shows nothing while known is false. stats must be safe for concurrent use.
+// NewNamesCollector returns the metrics of names. It shows nothing while known is false. stats must be safe for
+// concurrent use.
 func NewNamesCollector(stats func() (agents, models, limit int, known bool)) prometheus.Collector {
 	return sampled{[]*prometheus.Desc{namesDesc, namesLimitDesc}, func(metrics chan<- prometheus.Metric) {
 		agents, models, limit, known := stats()
