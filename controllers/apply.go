@@ -21,7 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// fieldManager is who we are in objects' managedFields.
+// fieldManager is the controller's name in objects' managedFields.
 const fieldManager = "watchbill-controller"
 
 const (
@@ -29,7 +29,7 @@ const (
 	managedBy      = "watchbill"
 )
 
-// waitError says that something is to be done later, and that this is no fault.
+// waitError is returned when something is to be done later, without being a failure.
 type waitError struct {
 	after time.Duration
 	why   string
@@ -37,8 +37,8 @@ type waitError struct {
 
 func (e *waitError) Error() string { return e.why }
 
-// apply makes an object what it is wanted to be, and is the only place that writes one. live is what stands, nil if nothing
-// does. No request is made where all is as it should be.
+// apply brings an object to the wanted state. It is the only place that writes objects. live is the current object or nil.
+// It sends no request if nothing differs.
 func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringReport, want, live client.Object) (wrote bool, err error) {
 	key := keyOf(want)
 	whose := whoseIs(report, live)
@@ -46,10 +46,10 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 	case whose == foreign:
 		return false, &foreignError{key, ownerOf(live)}
 	case live != nil && !live.GetDeletionTimestamp().IsZero():
-		return false, &waitError{lookAgain, "it is being deleted"} // its end brings us back
+		return false, &waitError{lookAgain, "it is being deleted"} // its deletion triggers a reconcile
 	case r.memory.behind(key, live, r.now()):
 		return false, &waitError{time.Second, "what was written is not seen yet"}
-	case whose == earlier: // as the garbage collector is about to
+	case whose == earlier: // before the garbage collector does
 		if err := r.remove(ctx, live); err != nil {
 			return false, err
 		}
@@ -67,7 +67,7 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 		if replace(want, live) {
 			return true, r.remove(ctx, live)
 		}
-		wanted.SetUID(live.GetUID()) // if another took its place since, it is left alone
+		wanted.SetUID(live.GetUID()) // fails if the object was replaced since
 	}
 	if err := r.send(ctx, report, want, wanted, live); err != nil {
 		return false, fmt.Errorf("apply %s %s/%s: %w", key.kind, key.namespace, key.name, err)
@@ -75,17 +75,17 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 	return true, nil
 }
 
-// unvalidated has the API server not look for unknown fields, for which it would decode a patch a second time. What is written
-// is of the API's own types, so there is none unless the cluster knows an older one; then it is left out, as with a warning.
+// unvalidated turns off the API server's check for unknown fields, for which it decodes a patch a second time. Objects are
+// of the API's types, so unknown fields occur only in older clusters, which drop them.
 const unvalidated = client.FieldValidation(metav1.FieldValidationIgnore)
 
-// errReplaced says that an object is another by now.
+// errReplaced is returned when an object was replaced by another of its name.
 var errReplaced = errors.New("another object has taken its name")
 
-// send has the API server create an object, or apply it to the one that is live, if any, and wants no more back than its metadata: the
-// rest is as it was sent. One that the cache does not show yet is a conflict.
+// send creates an object, or applies it if live is not nil, and requests only its metadata in the response; the rest is as
+// sent. Creating an object that the cache does not show yet is a conflict.
 func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
-	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // whose rules are digests in wanted
+	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // its rules are digests in wanted
 		if slices.ContainsFunc(rule.Spec.Groups, isDigest) {
 			made, err := makeRules(report, r.opts)
 			if err != nil {
@@ -116,14 +116,14 @@ func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport
 	return nil
 }
 
-// stands says whether the live object is as it is wanted. Undoing what others do to our fields is limited in its rate, so
-// that a fight with another controller, or with a webhook that changes what we apply, is slow.
+// stands reports whether the live object matches the wanted one. Reverting changes of others is rate-limited, so that a
+// fight with another controller or a mutating webhook is slow.
 func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string]any, live client.Object) (bool, error) {
 	have, err := content(live)
 	if err != nil {
 		return false, err
 	}
-	have["apiVersion"], have["kind"] = wanted["apiVersion"], wanted["kind"] // typed objects from the cache lack them
+	have["apiVersion"], have["kind"] = wanted["apiVersion"], wanted["kind"] // missing in typed objects of the cache
 	if holds(have, wanted) {
 		return true, nil
 	}
@@ -136,14 +136,14 @@ func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string
 	return false, nil
 }
 
-// replace says whether an object must be deleted to become what it should be: to what a RoleBinding binds cannot be changed.
+// replace reports whether an object must be deleted and created again: a RoleBinding's role cannot be changed.
 func replace(want, live client.Object) bool {
 	binding, ok := want.(*rbacv1.RoleBinding)
 	standing, both := live.(*rbacv1.RoleBinding)
 	return ok && both && binding.RoleRef != standing.RoleRef
 }
 
-// remove deletes an object that stands, unless another took its place. Its end brings us back.
+// remove deletes an object unless it was replaced. Its deletion triggers a reconcile.
 func (r *Reconciler) remove(ctx context.Context, live client.Object) error {
 	if live == nil || !live.GetDeletionTimestamp().IsZero() {
 		return nil
@@ -156,14 +156,14 @@ func (r *Reconciler) remove(ctx context.Context, live client.Object) error {
 	return nil
 }
 
-// passing says whether an error says nothing about the report: its retry will find things changed.
+// passing reports whether an error is temporary and says nothing about the report.
 func passing(err error) bool {
 	var wait *waitError
 	return errors.As(err, &wait) || stale(err) || ending(err)
 }
 
-// stale says whether something failed because the cache is behind: what is newer will come.
+// stale reports whether a request failed because the cache is behind: the newer version will arrive.
 func stale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
-// ending says whether something failed because its namespace is being deleted.
+// ending reports whether a request failed because its namespace is being deleted.
 func ending(err error) bool { return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) }

@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// scheme has the types that the controller reads and writes.
+// scheme returns the types that the controller reads and writes.
 func scheme() (*runtime.Scheme, error) {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, monitoringv1.AddToScheme, v1alpha1.AddToScheme} {
@@ -30,14 +30,14 @@ func scheme() (*runtime.Scheme, error) {
 	return s, nil
 }
 
-// cacheOptions say what the cache has. It has nothing that is not named here or watched: reading anything else fails, so
-// that no Secret gets in by accident. CronJobs and PrometheusRules are cached whoever made them, or one in our way would not
-// be seen; but of those of others no more than their names.
+// cacheOptions returns the options of the cache. It contains only the kinds listed here or watched: reading others fails, so
+// that no Secret is cached by accident. CronJobs and PrometheusRules of others are cached too, by name only, so that name
+// conflicts are noticed.
 func cacheOptions(s *runtime.Scheme, namespaces []string) cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{labelManagedBy: managedBy})}
 	shared := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", desired.SharedName)}
 	options := bareCacheOptions(s)
-	// Kinds that a cluster may lack cannot be named here.
+	// Kinds that a cluster may lack cannot be listed here.
 	options.ByObject = map[client.Object]cache.ByObject{
 		&corev1.ServiceAccount{}: shared,
 		&rbacv1.Role{}:           shared,
@@ -54,7 +54,7 @@ func cacheOptions(s *runtime.Scheme, namespaces []string) cache.Options {
 	return options
 }
 
-// bareCacheOptions are those of a cache that has only what is watched, and of that only what is looked at.
+// bareCacheOptions returns the options of a cache of watched kinds only, trimmed to the fields used.
 func bareCacheOptions(s *runtime.Scheme) cache.Options {
 	return cache.Options{Scheme: s, ReaderFailOnMissingInformer: true, DefaultTransform: trimmed}
 }
@@ -63,8 +63,8 @@ var _ toolscache.TransformFunc = trimmed
 
 const kindReport = "MonitoringReport"
 
-// trimmed takes out of an object what is never looked at: with a thousand reports that is most of the memory. What it has
-// trimmed it leaves as it is, since client-go may hand an object to it twice.
+// trimmed removes the parts of an object that are never used: with a thousand reports they are most of the memory. It is
+// idempotent, since client-go may call it twice for an object.
 func trimmed(in any) (any, error) {
 	object, ok := in.(client.Object)
 	if !ok {
@@ -75,7 +75,7 @@ func trimmed(in any) (any, error) {
 	foreign := object.GetLabels()[labelManagedBy] != managedBy && (owner == nil || owner.Kind != kindReport)
 	switch object := object.(type) {
 	case *v1alpha1.MonitoringReport:
-		delete(object.Annotations, corev1.LastAppliedConfigAnnotation) // the whole spec once more
+		delete(object.Annotations, corev1.LastAppliedConfigAnnotation) // a copy of the whole spec
 	case *batchv1.CronJob:
 		if foreign {
 			object.Spec = batchv1.CronJobSpec{}

@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// candidates reads, from the cache, what may evaluate the rules of a namespace.
+// candidates reads from the cache the evaluators that may evaluate a namespace's rules.
 func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, error) {
 	found := candidates{namespace: namespace}
 	for _, one := range []*kind{k.prometheuses, k.rulers} {
@@ -50,7 +50,7 @@ func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, e
 	return found, nil
 }
 
-// evaluators reads those of one kind, in the order of their names. unknown says why they cannot be seen, if so.
+// evaluators reads the evaluators of one kind, sorted by name. unknown says why they cannot be read, if so.
 func (k *kinds) evaluators(ctx context.Context, one *kind) (found []evaluator, unknown string, err error) {
 	switch one.is() {
 	case missing:
@@ -80,7 +80,7 @@ func (k *kinds) evaluators(ctx context.Context, one *kind) (found []evaluator, u
 	return found, "", nil
 }
 
-// evaluatorSpec is what Prometheus and ThanosRuler objects have in common, as far as it is looked at.
+// evaluatorSpec are the fields used of Prometheus and ThanosRuler objects.
 type evaluatorSpec struct {
 	RuleSelector          *metav1.LabelSelector `json:"ruleSelector,omitempty"`
 	RuleNamespaceSelector *metav1.LabelSelector `json:"ruleNamespaceSelector,omitempty"`
@@ -93,8 +93,8 @@ type evaluatorSpec struct {
 	Replicas *int64 `json:"replicas,omitempty"`
 }
 
-// trimEvaluator takes out of a Prometheus or ThanosRuler what is never looked at. Of its replicas it leaves whether there are
-// any, so that an autoscaler's work is no change.
+// trimEvaluator removes the unused parts of a Prometheus or ThanosRuler. It keeps of the replicas only whether there are any,
+// so that autoscaling is not a change.
 func trimEvaluator(object *unstructured.Unstructured) {
 	spec := map[string]any{}
 	kind := reflect.TypeFor[evaluatorSpec]()
@@ -139,8 +139,8 @@ func evaluatorOf(kind string, item *unstructured.Unstructured) (evaluator, error
 	return e, nil
 }
 
-// bindingsOf returns what the Prometheus operator says of a rule as it is now. It says so only with its feature gate
-// StatusForConfigurationResources.
+// bindingsOf returns the Prometheus operator's status of the current generation of a rule. The operator writes it only with
+// its feature gate StatusForConfigurationResources.
 func bindingsOf(rule *monitoringv1.PrometheusRule) []binding {
 	kinds := map[string]string{monitoringv1.PrometheusName: gvkPrometheus.Kind, monitoringv1.ThanosRulerName: gvkThanosRuler.Kind}
 	var all []binding
@@ -159,11 +159,11 @@ func bindingsOf(rule *monitoringv1.PrometheusRule) []binding {
 	return all
 }
 
-// ruleOf is a rule that is wanted, with what is seen of it; live is nil if it is not seen yet.
+// ruleOf returns a wanted rule with its observed state; live is nil if it is not in the cache yet.
 func (r *Reconciler) ruleOf(rule *monitoringv1.PrometheusRule, live client.Object) ruleSeen {
 	seen := ruleSeen{name: rule.Name, labels: labels.Set(rule.Labels), api: r.opts.Desired.Rules.Selector["namespace"]}
 	if live != nil {
-		seen.labels = labels.Merge(live.GetLabels(), rule.Labels) // others may have set some, which count too
+		seen.labels = labels.Merge(live.GetLabels(), rule.Labels) // labels set by others count too
 	}
 	if standing, ok := live.(*monitoringv1.PrometheusRule); ok {
 		seen.bindings = bindingsOf(standing)
@@ -174,7 +174,7 @@ func (r *Reconciler) ruleOf(rule *monitoringv1.PrometheusRule, live client.Objec
 func sameSpecs(before, after client.Object) bool {
 	old, ok := before.(*unstructured.Unstructured)
 	young, both := after.(*unstructured.Unstructured)
-	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // as they were trimmed
+	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // after trimEvaluator
 }
 
 func sameLabels(before, after client.Object) bool {

@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// children are what is made of the report daily.
+// children returns the objects of the report daily.
 func (w *fixture) children() []client.Object {
 	return append(w.shared(),
 		named(w, &batchv1.CronJob{}, "daily-report"),
@@ -24,7 +24,7 @@ func (w *fixture) children() []client.Object {
 	)
 }
 
-// shared is what a namespace's reports share.
+// shared returns the objects that a namespace's reports share.
 func (w *fixture) shared() []client.Object {
 	return []client.Object{
 		named(w, &corev1.ServiceAccount{}, "watchbill-report"),
@@ -131,7 +131,7 @@ func TestDisabledAlertingDeletesRules(t *testing.T) {
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonAlertingOff)
 	w.settled(mr)
 
-	// One that is not ours stays, and is no fault while no alerts are wanted.
+	// A rule of another owner stays, and is not an error while no alerts are wanted.
 	rule = named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 	w.create(rule)
 	w.settled(mr)
@@ -160,7 +160,7 @@ func TestSharedObjectsAreDeletedWithLastReport(t *testing.T) {
 	}
 }
 
-// The last report may go while no controller runs.
+// The last report may be deleted while no controller runs.
 func TestUnusedSharedObjectsAreDeletedAtStart(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -254,7 +254,7 @@ func TestSuspended(t *testing.T) {
 	}
 }
 
-// seriesOf counts the series about reports.
+// seriesOf returns the number of series about reports.
 func seriesOf(w *fixture) (int, error) {
 	families, err := w.registry.Gather()
 	var n int

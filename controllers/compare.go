@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// content is an object as JSON has it, without what only the API server says, and with rules as their digests.
+// content returns an object as JSON values, without fields set by the API server and with digests in place of rules.
 func content(object runtime.Object) (map[string]any, error) {
 	if rule, ok := object.(*monitoringv1.PrometheusRule); ok {
 		groups, err := digested(rule.Spec.Groups)
@@ -35,7 +35,7 @@ func content(object runtime.Object) (map[string]any, error) {
 	return fields, nil
 }
 
-// prune takes out what is null. Such are the times that a type has no other way to leave out.
+// prune removes nulls, such as unset times.
 func prune(value any) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -53,8 +53,8 @@ func prune(value any) {
 	}
 }
 
-// sealed returns what an object is wanted to be: its content with its hash as an annotation. The hash tells a later reconcile
-// that a field is wanted no more, which comparing cannot: a field that others set looks the same.
+// sealed returns an object's content with its hash as an annotation. By the hash a later reconcile notices that a field is no
+// longer wanted, which a comparison cannot: it might have been set by others.
 func sealed(object runtime.Object) (*unstructured.Unstructured, error) {
 	fields, err := content(object)
 	if err != nil {
@@ -75,12 +75,11 @@ func sealed(object runtime.Object) (*unstructured.Unstructured, error) {
 	return sealed, nil
 }
 
-// sharedLists are the lists of objects that the API server merges by name, so that entries of others may stand beside ours.
-// In every other list all entries are ours, or it has been tampered with: a foreign subject of our RoleBinding is drift.
+// sharedLists are the lists that the API server merges by name, so that others may add entries. In other lists foreign
+// entries are drift, for example a foreign subject of the RoleBinding.
 var sharedLists = []string{"containers", "initContainers", "env", "volumes", "imagePullSecrets", "groups", "ownerReferences"}
 
-// holds says whether have is at least what want is. Fields that the API server fills in, or that others own, are no
-// difference.
+// holds reports whether have contains want. Fields defaulted by the API server or owned by others are ignored.
 func holds(have, want any) bool { return holdsAt("", have, want) }
 
 func holdsAt(name string, have, want any) bool {
@@ -110,7 +109,7 @@ func holdsAt(name string, have, want any) bool {
 	}
 }
 
-// holdsNamed compares lists of objects by their names, whatever their order.
+// holdsNamed compares lists of objects by name, in any order.
 func holdsNamed(have, want []any) bool {
 	for _, one := range want {
 		entry, ok := one.(map[string]any)
@@ -128,7 +127,7 @@ func holdsNamed(have, want []any) bool {
 	return true
 }
 
-// empty is what an API server leaves out: it stores neither empty lists nor most empty objects.
+// empty reports whether an API server omits a value: it stores neither empty lists nor most empty objects.
 func empty(value any) bool {
 	switch value := value.(type) {
 	case map[string]any:

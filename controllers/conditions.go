@@ -13,12 +13,12 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// is makes a condition.
+// is returns a condition.
 func is(condition string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
 	return metav1.Condition{Type: condition, Status: status, Reason: reason, Message: message}
 }
 
-// failedTo is the condition that an error of applying amounts to; false if it says nothing about the report.
+// failedTo returns the condition for an error of applying; false if the error says nothing about the report.
 func failedTo(condition string, err error) (metav1.Condition, bool) {
 	var foreign *foreignError
 	switch {
@@ -30,8 +30,8 @@ func failedTo(condition string, err error) (metav1.Condition, bool) {
 	return is(condition, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, err.Error()), true
 }
 
-// failed sets the condition that an error of applying amounts to, if any. One that says nothing about the report leaves what
-// was said before.
+// failed sets the condition for an error of applying. An error that says nothing about the report leaves the previous
+// condition.
 func (o *outcome) failed(condition string, err error) {
 	var wait *waitError
 	if c, ok := failedTo(condition, err); ok {
@@ -44,12 +44,12 @@ func (o *outcome) failed(condition string, err error) {
 
 // without sets the condition of a report that has no rules, as withoutRule returns it.
 func (o *outcome) without(c metav1.Condition) {
-	denied := c.Reason == v1alpha1.ReasonApplyFailed // the right to read rules is missing
+	denied := c.Reason == v1alpha1.ReasonApplyFailed // no permission to read rules
 	o.refused[c.Type] = denied
 	o.set(c, denied)
 }
 
-// scheduled is the condition of a CronJob that stands.
+// scheduled returns the condition of an applied CronJob.
 func scheduled(cronJob *batchv1.CronJob) metav1.Condition {
 	when := cronJob.Spec.Schedule
 	if cronJob.Spec.TimeZone != nil {
@@ -61,7 +61,7 @@ func scheduled(cronJob *batchv1.CronJob) metav1.Condition {
 	return is(v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled, "reports are made at "+when)
 }
 
-// withoutRule is the condition where no alerts are wanted, or none can be had.
+// withoutRule returns the condition if alerting is off or impossible.
 func withoutRule(seen *observed, p plan) (metav1.Condition, bool) {
 	off := func(reason, message string) (metav1.Condition, bool) {
 		return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, reason, message), true
@@ -77,7 +77,7 @@ func withoutRule(seen *observed, p plan) (metav1.Condition, bool) {
 	return metav1.Condition{}, false
 }
 
-// installed is the condition of a PrometheusRule that stands.
+// installed returns the condition of an applied PrometheusRule.
 func installed(rule ruleSeen, c candidates, notes []string) metav1.Condition {
 	taken := c.taken(rule)
 	switch taken.reason {
@@ -93,7 +93,7 @@ func installed(rule ruleSeen, c candidates, notes []string) metav1.Condition {
 	return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, taken.reason, taken.why)
 }
 
-// standing sets the conditions of a report of which all stands as planned.
+// standing sets the conditions of a report whose objects are all as planned.
 func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
 	o.cronJob = seen.cronJob()
 	o.set(scheduled(o.cronJob), false)
@@ -104,7 +104,7 @@ func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
 	o.set(installed(r.ruleOf(p.rule, seen.live(p.rule)), seen.candidates, p.notes), false)
 }
 
-// faulty sets the conditions of a report whose spec is at fault. Of what stands all the same, what was said before holds.
+// faulty sets the conditions of a report with an invalid spec. Conditions of existing objects stay.
 func (o *outcome) faulty(seen *observed, f *problem) {
 	o.set(is(v1alpha1.ConditionReady, metav1.ConditionFalse, f.reason, f.message), true)
 	if f.reason == v1alpha1.ReasonInvalidSpec {
@@ -120,9 +120,8 @@ func (o *outcome) faulty(seen *observed, f *problem) {
 	}
 }
 
-// ready sums the other conditions up. What is wrong with alerts makes a report unready only if they are wanted and the
-// cluster refuses them: that there is no Prometheus operator, or that no Prometheus takes them, is for the cluster's
-// administrator to decide.
+// ready sets Ready from the other conditions. Alerts make a report unready only if they are wanted and the cluster rejects
+// them: a missing Prometheus operator, or no Prometheus that selects the rules, is the cluster administrator's decision.
 func (o *outcome) ready() {
 	scheduled := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionScheduled)
 	rules := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionRulesInstalled)

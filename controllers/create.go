@@ -19,9 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// creator creates a report's own objects. To create one costs the API server less than to apply one that does not exist: it
-// need not parse YAML, nor merge. controller-runtime's client would be sent every object back whole. What a namespace's reports
-// share is applied even if it does not exist: we may only write objects of that name, and the right to create knows no names.
+// creator creates a report's own objects. Creating an object costs the API server less than applying one that does not
+// exist: it neither parses YAML nor merges. controller-runtime's client would receive every object back in full. Shared
+// objects are applied even if they do not exist: the controller may only write objects of their name, and permission to
+// create cannot be limited by name.
 type creator struct {
 	client rest.Interface
 	mapper meta.RESTMapper
@@ -35,10 +36,10 @@ func newCreator(config *rest.Config, c *http.Client, mapper meta.RESTMapper, s *
 	return &creator{made, mapper}, err
 }
 
-// onlyMetadata asks the API server for no more of an object than its metadata.
+// onlyMetadata is the Accept header that requests only an object's metadata.
 const onlyMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
-// create has the API server create an object, written as JSON, and returns its metadata.
+// create creates an object, encoded as JSON, and returns its metadata.
 func (c *creator) create(ctx context.Context, gvk schema.GroupVersionKind, namespace string, object []byte) (*metav1.PartialObjectMetadata, error) {
 	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
@@ -51,7 +52,7 @@ func (c *creator) create(ctx context.Context, gvk schema.GroupVersionKind, names
 	result := c.client.Post().AbsPath(root...).Namespace(namespace).Resource(mapping.Resource.Resource).
 		Param("fieldManager", fieldManager).Param("fieldValidation", string(unvalidated)).
 		SetHeader("Accept", onlyMetadata).Body(object).Do(ctx)
-	if err := result.Error(); err != nil { // that of Raw has no reason
+	if err := result.Error(); err != nil { // the error of Raw has no reason
 
 		return nil, err
 	}
@@ -66,7 +67,8 @@ func (c *creator) create(ctx context.Context, gvk schema.GroupVersionKind, names
 	return created, nil
 }
 
-// ownCreation returns what says, in an object's managedFields, that its fields are ours by its creation, without the fields.
+// ownCreation returns the entry of managedFields for the fields that the controller set by creating the object, without the
+// fields; nil if there is none.
 func ownCreation(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	for _, entry := range entries {
 		if createdByUs(entry) {
@@ -80,9 +82,9 @@ func createdByUs(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == fieldManager && entry.Operation == metav1.ManagedFieldsOperationUpdate && entry.Subresource == ""
 }
 
-// adopt makes fields of an object that are ours by its creation ours by applying. Without that, applying the object would
-// not take away a field that is wanted no more: it would still be its creator's. It is needed once for an object, before it is first
-// changed.
+// adopt turns the controller's ownership of fields by creation into ownership by apply. Otherwise applying the object would
+// not remove a field that is no longer wanted, since its creator would still own it. It is needed once per object, before
+// its first change.
 func (r *Reconciler) adopt(ctx context.Context, gvk schema.GroupVersionKind, live client.Object) error {
 	if live == nil || len(ownCreation(live.GetManagedFields())) == 0 {
 		return nil

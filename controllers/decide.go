@@ -13,22 +13,22 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// plan is what a report's spec asks for.
+// plan is the wanted state of a report.
 type plan struct {
-	// problem says why nothing may be made of the spec. What stands is left as it is.
+	// problem says why the spec is not applied. Existing objects are left unchanged.
 	fault *problem
 
-	shared  []client.Object // what the namespace's reports share
+	shared  []client.Object // objects shared by the namespace's reports
 	cronJob *batchv1.CronJob
-	rule    *monitoringv1.PrometheusRule // nil: no alerts are wanted
-	notes   []string                     // what the spec's author should know about the alerts
+	rule    *monitoringv1.PrometheusRule // nil if alerting is off
+	notes   []string                     // notes for the spec's author about the alerts
 }
 
-// problem is one of the spec, which waits for the spec to change.
+// problem is an error of the spec, which is not retried until the spec changes.
 type problem struct{ reason, message string }
 
-// decide says what a report asks for, with the rules that were made of it before, if they are of this spec: then these are
-// digests. It is pure.
+// decide returns the plan for a report. It reuses the rules made before, which are digests, if they are of the current spec.
+// It is pure.
 func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now time.Time) plan {
 	if !opts.allowed(report.Namespace) {
 		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
@@ -55,7 +55,7 @@ func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now tim
 	}
 }
 
-// makeRules makes the rules that a report asks for, whole.
+// makeRules returns the rules of a report, in full.
 func makeRules(report *v1alpha1.MonitoringReport, opts Options) (rules, error) {
 	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
 	if err != nil {
@@ -68,7 +68,7 @@ func makeRules(report *v1alpha1.MonitoringReport, opts Options) (rules, error) {
 	return made, nil
 }
 
-// unwanted is what stands of a report and is ours, but should not stand.
+// unwanted returns the report's existing objects that are not in the plan.
 func (p plan) unwanted(seen *observed) []client.Object {
 	var all []client.Object
 	for _, object := range seen.objects {
@@ -83,7 +83,7 @@ func (p plan) unwanted(seen *observed) []client.Object {
 	return all
 }
 
-// allowed says whether reports may be made in a namespace.
+// allowed reports whether reports may be created in a namespace.
 func (o Options) allowed(namespace string) bool {
 	return slices.Contains(o.ReportNamespaces, "*") || slices.Contains(o.ReportNamespaces, namespace)
 }

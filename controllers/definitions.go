@@ -11,12 +11,12 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// watchAgain is how long to wait before a watch that ended is begun again.
+// watchAgain is how long to wait before a watch is restarted.
 const watchAgain = time.Second
 
-// watchDefinitions pokes when a CustomResourceDefinition of the Prometheus operator changes, until ctx is done. It is no
-// more than a hint, so that what the watch misses does no harm; an informer would keep all definitions for it, and leaves a
-// goroutine behind when it ends (client-go's watch.Filter). Who may not watch them waits for the next look.
+// watchDefinitions calls poke when a CustomResourceDefinition of the Prometheus operator changes, until ctx is done. It is
+// only a hint, so missed changes do no harm. An informer would cache all definitions, and leaks a goroutine when it ends
+// (client-go's watch.Filter). Without permission to watch, changes are noticed at the next periodic look.
 func (k *kinds) watchDefinitions(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := maxRecheck
@@ -36,10 +36,10 @@ func (k *kinds) watchDefinitions(ctx context.Context) {
 	}
 }
 
-// poke has the kinds looked for at once.
+// poke requests an immediate look for the kinds.
 func (k *kinds) poke() {
 	select {
 	case k.pokes <- struct{}{}:
-	default: // it is about to
+	default: // one is pending
 	}
 }

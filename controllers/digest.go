@@ -11,13 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// digestMark tells a digest from rules: no JSON is read as an expression that has a number beside its text, so that nobody
-// can pass off a rule as the digest of others.
+// digestMark distinguishes a digest from rules: no JSON decodes to an expression with both a number and a text, so a rule
+// cannot be forged as the digest of others.
 const digestMark = 1
 
-// digested returns groups that have, in place of their rules, one that stands for them: their SHA-256. So they are held
-// against others, and so they are in the cache; rules are most of what is made of a report, tens of kilobytes. Of digests it
-// makes the same digests, as client-go asks of what changes the cache's objects.
+// digested returns groups with one entry, their rules' SHA-256, in place of the rules. Rules are compared and cached in this
+// form, since they are most of a report's objects, tens of kilobytes. It is idempotent, as client-go requires of transforms.
 func digested(groups []monitoringv1.RuleGroup) ([]monitoringv1.RuleGroup, error) {
 	short := slices.Clone(groups)
 	for i, group := range groups {

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// ruleObject is a PrometheusRule of ours with one group of one rule, changed by a test.
+// ruleObject returns a PrometheusRule of the controller with one group of one rule, modified by change.
 func ruleObject(change func(*monitoringv1.RuleGroup)) *monitoringv1.PrometheusRule {
 	group := monitoringv1.RuleGroup{
 		Name: "g", Interval: new(monitoringv1.Duration("1m")),
@@ -28,7 +28,7 @@ func ruleObject(change func(*monitoringv1.RuleGroup)) *monitoringv1.PrometheusRu
 	}
 }
 
-// overTheWire is an object as the API server hands it over.
+// overTheWire returns an object as received from the API server.
 func overTheWire[T client.Object](t *testing.T, object T, into T) T {
 	t.Helper()
 	text, err := json.Marshal(object)
@@ -41,7 +41,7 @@ func overTheWire[T client.Object](t *testing.T, object T, into T) T {
 	return into
 }
 
-// What the cache has of rules tells every change of them that matters, and no other.
+// The digests in the cache differ for every relevant change of rules, and for no other.
 func TestRuleDigestsDiffer(t *testing.T) {
 	t.Parallel()
 	plain := ruleObject(func(*monitoringv1.RuleGroup) {})
@@ -84,7 +84,7 @@ func TestRuleDigestsDiffer(t *testing.T) {
 	}
 }
 
-// client-go hands some objects over twice.
+// client-go passes some objects twice.
 func TestTrimIsIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, object := range []client.Object{

@@ -47,7 +47,7 @@ func TestReconcileRevertsDrift(t *testing.T) {
 	})
 }
 
-// The cache has no more of rules than their digest, which must tell whatever another does to them.
+// The cache has only the digest of rules, which must show every change by others.
 func TestReconcileRevertsRuleDrift(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -81,7 +81,7 @@ func TestReconcileRevertsRuleDrift(t *testing.T) {
 	}
 }
 
-// What is created is not applied, which alone takes away what is wanted no more.
+// Objects are created without apply, but only apply removes fields that are no longer wanted.
 func TestFieldsOfCreatedObjectsGo(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -135,7 +135,7 @@ func byName(groups []monitoringv1.RuleGroup) map[string]monitoringv1.RuleGroup {
 	return named
 }
 
-// Another role than ours cannot be swapped in a RoleBinding, only the binding itself.
+// The role of a RoleBinding cannot be changed, so the binding is replaced.
 func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := prepare(t, cluster.Config)
@@ -153,7 +153,7 @@ func TestBindingOfAnotherRoleIsReplaced(t *testing.T) {
 	})
 }
 
-// Fields that a spec has no more are taken back, though comparing what is wanted with what stands finds no difference.
+// Fields removed from a spec are removed from objects, although comparing wanted and current objects finds no difference.
 func TestReconcileRemovesDroppedFields(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -176,7 +176,7 @@ func TestReconcileRemovesDroppedFields(t *testing.T) {
 	})
 }
 
-// What another keeps writing into our objects is undone, but not for as often as it likes.
+// Repeated changes by others are reverted at a limited rate.
 func TestReconcileDoesNotFightAnotherController(t *testing.T) {
 	t.Parallel()
 	w := begin(t)

@@ -10,11 +10,11 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// maxSummary is the length of what is said about a run or an object, in bytes.
+// maxSummary is the maximum length of a summary of a run or an object in bytes.
 const maxSummary = 500
 
-// failureReason says why a Job has made no report, and what to look at. stuck is why its Pod could not start, as far as that was
-// seen while it was there.
+// failureReason returns why a Job has created no report, and what to look at. stuck is why its Pod could not start, if that
+// was observed while the Pod existed.
 func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	job := run.job
 	logs := fmt.Sprintf("kubectl -n %s logs job/%s", job.Namespace, job.Name)
@@ -37,7 +37,7 @@ func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	return text.Clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, text.Clip(run.failed.Message, 200), describe), maxSummary)
 }
 
-// stuckReason says why the newest Pod cannot start; nothing if it can, or if that is not known yet.
+// stuckReason returns why the newest Pod cannot start; "" if it can or that is not known yet.
 func stuckReason(pods []corev1.Pod) string {
 	if len(pods) == 0 || pods[0].Status.Phase != corev1.PodPending {
 		return ""
@@ -67,7 +67,7 @@ func stuckReason(pods []corev1.Pod) string {
 	return ""
 }
 
-// endReason says how the newest Pod that ended did, as it left no word itself.
+// endReason returns how the newest finished Pod ended, if it left no result.
 func endReason(pods []corev1.Pod) string {
 	for _, pod := range pods {
 		if pod.Status.Reason == "Evicted" {

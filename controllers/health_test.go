@@ -25,8 +25,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// TestHealth checks what the status says to the tools that deploy reports: kstatus, which Flux and Helm use, and the script
-// for Argo CD in docs/gitops.md.
+// TestHealth checks how the tools that deploy reports read the status: kstatus, which Flux and Helm use, and the script for
+// Argo CD in docs/gitops.md.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	suspended := func(mr *v1alpha1.MonitoringReport) { mr.Spec.Suspend = true }
@@ -35,11 +35,11 @@ func TestHealth(t *testing.T) {
 	for name, tt := range map[string]struct {
 		spec    func(*v1alpha1.MonitoringReport)
 		options func(*controllers.ManagerOptions)
-		foreign bool // another's CronJob has the name
+		foreign bool // a CronJob of another owner has the name
 		idle    bool // no controller runs
 		kstatus status.Status
 		argo    string
-		says    string // in Argo CD
+		says    string // Argo CD's message
 	}{
 		"unseen":                {idle: true, kstatus: status.InProgressStatus, argo: "Progressing", says: "not seen"},
 		"ready":                 {kstatus: status.CurrentStatus, argo: "Healthy", says: "by the schedule"},
@@ -91,8 +91,8 @@ func TestHealthOfAChange(t *testing.T) {
 	w.health(mr, status.CurrentStatus, "Healthy", "")
 }
 
-// What the API server refuses is tried again, and is a failure once that has not helped for a while. What it fails to do is
-// not.
+// Requests that the API server rejects are retried, and are a failure once that has not helped for a while. Its internal
+// errors are not.
 func TestHealthOfRefusals(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -132,7 +132,7 @@ func TestHealthOfRefusals(t *testing.T) {
 	}
 }
 
-// theirs is a CronJob of the report daily's that nobody of Watchbill made.
+// theirs returns a CronJob with the name of the report daily's that Watchbill did not create.
 func theirs(w *fixture) *batchv1.CronJob {
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
 	cronJob.Spec = batchv1.CronJobSpec{Schedule: "1 1 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{
@@ -143,7 +143,7 @@ func theirs(w *fixture) *batchv1.CronJob {
 	return cronJob
 }
 
-// health waits until kstatus and Argo CD take a report for what it should be.
+// health waits until kstatus and Argo CD compute the wanted health of a report.
 func (w *fixture) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, argo, says string) {
 	w.t.Helper()
 	script := argoScript(w.t)
@@ -168,7 +168,7 @@ func (w *fixture) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, a
 	})
 }
 
-// argoScript returns the script that docs/gitops.md gives Argo CD.
+// argoScript returns the script for Argo CD in docs/gitops.md.
 func argoScript(t testing.TB) string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(kubetest.Root(), "docs", "gitops.md"))
@@ -188,7 +188,7 @@ func argoScript(t testing.TB) string {
 	return script
 }
 
-// argoHealth runs a script as Argo CD does: with these libraries, and no others.
+// argoHealth runs a script as Argo CD does, with the same libraries.
 func argoHealth(object *unstructured.Unstructured, script string) (health, message string, err error) {
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()

@@ -23,9 +23,9 @@ import (
 )
 
 const (
-	minRecheck = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled from look to look
-	maxRecheck = time.Minute            // also what it takes to notice a right that was given or taken
-	syncWithin = 15 * time.Second       // how long a kind's objects may take to be read
+	minRecheck = 100 * time.Millisecond // after a CustomResourceDefinition changed; doubled each time
+	maxRecheck = time.Minute            // also the delay before changed permissions are noticed
+	syncWithin = 15 * time.Second       // deadline for reading a kind's objects
 )
 
 var (
@@ -36,30 +36,30 @@ var (
 	gvkDefinition     = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 )
 
-// availability says whether a kind's objects can be had.
+// availability is whether a kind's objects can be read.
 type availability int32
 
 const (
-	missing    availability = iota // the cluster does not know the kind
-	unreadable                     // we may not list or watch it
-	available                      // the cache has them
+	missing    availability = iota // the cluster does not have the kind
+	unreadable                     // no permission to list or watch it
+	available                      // they are in the cache
 )
 
-// kind is one that a cluster may lack, or may not let us see. While it is available the cache has its objects.
+// kind is a kind that a cluster may lack or not let the controller read. While it is available its objects are cached.
 type kind struct {
 	gvk        schema.GroupVersionKind
 	object     client.Object // what the cache has of it
 	cache      cache.Cache
-	namespaces []string // where it is looked at
+	namespaces []string // the namespaces to read
 	changed    func(before, after client.Object)
 	state      atomic.Int32
-	known      bool // whether state is more than a guess
+	known      bool // whether state was determined
 }
 
 func (k *kind) is() availability { return availability(k.state.Load()) }
 
-// kinds watches what is not in every cluster: the Prometheus operator's kinds, and the labels of namespaces, which are
-// readable by few. It is a Runnable, and a Source of the controller, whose workers wait until it has looked once.
+// kinds watches kinds that not every cluster has or lets the controller read: those of the Prometheus operator, and
+// namespaces' labels. It is a Runnable and a Source of the controller, whose workers wait until it has looked once.
 type kinds struct {
 	wide   cache.Cache // of the whole cluster, whichever namespaces are watched
 	server client.WithWatch
@@ -72,7 +72,8 @@ type kinds struct {
 	rules, prometheuses, rulers, labels *kind
 }
 
-// newKinds looks for PrometheusRules in watched and its namespaces, all if there are none, and for the rest in wide.
+// newKinds returns kinds that read PrometheusRules from watched and its namespaces, all if there are none, and the rest from
+// wide.
 func newKinds(watched cache.Cache, namespaces []string, wide cache.Cache, server client.WithWatch, log logr.Logger, all func(context.Context) []reconcile.Request) *kinds {
 	everywhere := []string{metav1.NamespaceAll}
 	if len(namespaces) == 0 {
@@ -86,8 +87,8 @@ func newKinds(watched cache.Cache, namespaces []string, wide cache.Cache, server
 	return k
 }
 
-// Start looks again and again until ctx is done: at once when a CustomResourceDefinition changes, and then a few times more,
-// as the API server takes a moment to serve what it defines.
+// Start looks for the kinds periodically until ctx is done: immediately when a CustomResourceDefinition changes and then a
+// few times more, since the API server takes a moment to serve it.
 func (k *kinds) Start(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watching.Go(func() { k.watchDefinitions(ctx) })
@@ -125,7 +126,7 @@ func (k *kinds) Start(ctx context.Context) error {
 	}
 }
 
-// look brings the cache in line with whether a kind can be had, and says whether that changed.
+// look checks whether a kind is available, updates the cache, and reports whether that changed.
 func (k *kinds) look(ctx context.Context, one *kind) bool {
 	before, now := one.is(), available
 	for _, namespace := range one.namespaces {
@@ -139,7 +140,7 @@ func (k *kinds) look(ctx context.Context, one *kind) bool {
 		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 			now = min(now, unreadable)
 		default:
-			return false // the API server is away: what was known stays
+			return false // the API server is unreachable: the state stays
 		}
 	}
 	if now == available && before != available {
@@ -163,7 +164,7 @@ func (k *kinds) look(ctx context.Context, one *kind) bool {
 	return true
 }
 
-// watch has the cache read a kind's objects and keep them up to date.
+// watch caches a kind's objects.
 func (k *kinds) watch(ctx context.Context, one *kind) error {
 	informer, err := one.cache.GetInformer(ctx, one.object, cache.BlockUntilSynced(false))
 	if err != nil {
@@ -191,14 +192,14 @@ func (k *kinds) watch(ctx context.Context, one *kind) error {
 	return fmt.Errorf("watch %s: %w", one.gvk.Kind, err)
 }
 
-// unwatch drops a kind from the cache, which would go on asking for it in vain.
+// unwatch removes a kind from the cache, which would keep requesting it.
 func (k *kinds) unwatch(ctx context.Context, one *kind) {
 	if err := one.cache.RemoveInformer(ctx, one.object); err != nil {
 		k.log.Error(err, "cannot stop watching", "kind", one.gvk.Kind)
 	}
 }
 
-// tell passes on that an object changed: before is nil if it is new, after if it is gone.
+// tell enqueues the reports that a changed object concerns. before is nil for a new object and after for a deleted one.
 func (k *kinds) tell(one *kind, before, after any) {
 	old, _ := before.(client.Object)
 	young, _ := after.(client.Object)
@@ -238,7 +239,7 @@ func (k *kinds) namespaceChanged(before, after client.Object) {
 	}
 }
 
-// source makes the controller take what kinds enqueues, and wait for its first look.
+// source returns the Source by which the controller receives requests of kinds and waits for its first look.
 func (k *kinds) source() *kindsSource { return &kindsSource{k} }
 
 type kindsSource struct{ kinds *kinds }
@@ -249,14 +250,14 @@ func (s *kindsSource) Start(_ context.Context, waiting workqueue.TypedRateLimiti
 	return nil
 }
 
-// WaitForSync is called by the controller before it works: without a first look, all kinds would seem to be missing.
+// WaitForSync is called by the controller before it starts: without a first look all kinds would appear missing.
 func (s *kindsSource) WaitForSync(ctx context.Context) error {
 	select {
 	case <-s.kinds.looked:
 		return nil
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil // the end has come first
+			return nil // shutting down
 		}
 		return fmt.Errorf("look for the Prometheus operator's kinds: %w", ctx.Err())
 	}

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// answering is an API server that lists as a test wants, and has one watch.
+// answering is a fake API server with a configurable List and one watch.
 type answering struct {
 	client.WithWatch
 	err     error
@@ -31,7 +31,7 @@ func (a *answering) Watch(context.Context, client.ObjectList, ...client.ListOpti
 	return a.watcher, nil
 }
 
-// dropping is a cache that counts what is dropped from it.
+// dropping is a cache that counts the informers removed from it.
 type dropping struct {
 	cache.Cache
 	dropped int
@@ -42,7 +42,8 @@ func (d *dropping) RemoveInformer(context.Context, client.Object) error {
 	return nil
 }
 
-// A kind that went away is watched no more, or it would be asked for in vain for ever; one that only did not answer is.
+// A removed kind is no longer watched, or it would be requested in vain forever. A kind stays watched if the API server was
+// only unreachable.
 func TestLook(t *testing.T) {
 	t.Parallel()
 	resource := schema.GroupResource{Group: "monitoring.coreos.com", Resource: "prometheusrules"}
@@ -81,7 +82,7 @@ func TestDefinitionChangesTriggerReconcile(t *testing.T) {
 		object := metadataOf(gvkDefinition)
 		object.SetName(name)
 		server.watcher.Add(object)
-		server.watcher.Action(watch.Error, &metav1.Status{}) // taken once the one before was seen to
+		server.watcher.Action(watch.Error, &metav1.Status{}) // received once the event before was handled
 		select {
 		case <-k.pokes:
 			if !want {

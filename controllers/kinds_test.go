@@ -26,7 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// definitions are the CustomResourceDefinitions of the Prometheus operator.
+// definitions returns the CustomResourceDefinitions of the Prometheus operator.
 func definitions(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	var all []*unstructured.Unstructured
@@ -44,7 +44,7 @@ func definitions(t *testing.T) []*unstructured.Unstructured {
 	return all
 }
 
-// The Prometheus operator may come after us, go, and come again.
+// The Prometheus operator may be installed after the controller, removed, and installed again.
 func TestPrometheusOperatorInstalledAndRemoved(t *testing.T) {
 	t.Parallel()
 	bare, err := kubetest.Start(kubetest.Options{CRDs: []string{crdOfReports}})
@@ -58,7 +58,7 @@ func TestPrometheusOperatorInstalledAndRemoved(t *testing.T) {
 	})
 	var faults atomic.Int32
 	w := prepare(t, bare.Config, func(o *controllers.ManagerOptions) {
-		o.WatchNamespaces = nil // all of them
+		o.WatchNamespaces = nil // all namespaces
 		o.Log = funcr.New(func(_, text string) {
 			if strings.Contains(text, `"error"=`) {
 				faults.Add(1)
@@ -126,13 +126,13 @@ func TestSelectedByAPrometheus(t *testing.T) {
 		}
 		return nil
 	})
-	w.settled(mr) // that no Prometheus takes its rules is no fault of the report
+	w.settled(mr) // a report without a Prometheus that selects its rules is Ready
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) {
 		mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{"release": v1alpha1.RuleLabelValue(w.namespace)}
 	})
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
 
-	// The Prometheus then looks for namespaces with a label, which this one gets.
+	// The Prometheus then selects namespaces with a label, which this one gets.
 	change(w, prometheus, func(p *unstructured.Unstructured) {
 		err := unstructured.SetNestedStringMap(p.Object, map[string]string{"alerts": w.namespace}, "spec", "ruleNamespaceSelector", "matchLabels")
 		if err != nil {
@@ -145,8 +145,7 @@ func TestSelectedByAPrometheus(t *testing.T) {
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
 }
 
-// evaluating is a Prometheus or ThanosRuler of the namespace that selects the rules of its namespace with the label release,
-// whose value is the namespace.
+// evaluating returns a Prometheus or ThanosRuler that selects the rules of its namespace with the label release=<namespace>.
 func evaluating(w *fixture, kind, name string, spec map[string]any) *unstructured.Unstructured {
 	spec["ruleSelector"] = map[string]any{"matchLabels": map[string]any{"release": w.namespace}}
 	return &unstructured.Unstructured{Object: map[string]any{
@@ -180,7 +179,7 @@ func TestSelectedByAThanosRuler(t *testing.T) {
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
 }
 
-// A Prometheus that has rules look only at their own namespace sees nothing of an API in another.
+// A Prometheus that limits rules to series of their own namespace does not see an API in another.
 func TestEnforcedNamespace(t *testing.T) {
 	t.Parallel()
 	w := begin(t, func(o *controllers.ManagerOptions) {
@@ -195,7 +194,7 @@ func TestEnforcedNamespace(t *testing.T) {
 			t.Errorf("%q does not name %s", got.Message, want)
 		}
 	}
-	w.settled(mr) // that no Prometheus takes its rules is no fault of the report
+	w.settled(mr) // a report without a Prometheus that selects its rules is Ready
 	change(w, prometheus, func(p *unstructured.Unstructured) {
 		excluded := []any{map[string]any{"resource": "prometheusrules", "namespace": w.namespace, "name": "daily-report"}}
 		if err := unstructured.SetNestedSlice(p.Object, excluded, "spec", "excludedFromEnforcement"); err != nil {
@@ -205,7 +204,7 @@ func TestEnforcedNamespace(t *testing.T) {
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
 }
 
-// What the Prometheus operator says in the rule's own status counts, and nothing is written for it.
+// The Prometheus operator's status of a rule is used, and causes no writes.
 func TestStatusOfRules(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -244,7 +243,7 @@ func TestStatusOfRules(t *testing.T) {
 	}
 }
 
-// refusing answers requests for some paths with an error, as an API server does: 403 if no other is said.
+// refusing returns an error for requests to some paths, as an API server does; the default is 403.
 type refusing struct {
 	next   http.RoundTripper
 	paths  func(*http.Request) bool
@@ -311,7 +310,7 @@ func TestMissingRights(t *testing.T) {
 			w.wants(mr, v1alpha1.ConditionReady, tt.ready, reason)
 			w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled)
 			if !strings.Contains(name, "write") {
-				return // a right that is given later is noticed within a minute
+				return // a permission granted later is noticed within a minute
 			}
 			refuse.Store(false)
 			w.settled(mr)

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/controllers"
 )
 
-// When the leader stops, another replica takes over at once, and not when the lease has run out.
+// When the leader stops, another replica takes over immediately, not when the lease expires.
 func TestLeaderHandsOver(t *testing.T) {
 	t.Parallel()
 	w := begin(t, func(o *controllers.ManagerOptions) {
@@ -41,7 +41,7 @@ func TestLeaderHandsOver(t *testing.T) {
 
 	stopFirst := w.stop
 	w.writes.take()
-	w.start() // the second, which waits
+	w.start() // the second controller, which waits
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "1 1 * * *" })
 	w.settled(mr)
 	if now, err := holder(); err != nil || now != first {
@@ -58,7 +58,7 @@ func TestLeaderHandsOver(t *testing.T) {
 	})
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "2 2 * * *" })
 	w.settled(mr)
-	if took := time.Since(began); took > 12*time.Second { // the lease is for 15
+	if took := time.Since(began); took > 12*time.Second { // the lease lasts 15 s
 		t.Errorf("the hand-over took %s", took)
 	}
 }

@@ -37,18 +37,18 @@ const (
 	crdsOfMonitor = "controllers/testdata/monitoring"
 )
 
-// cluster is an API server that knows the Prometheus operator's kinds, as most tests want it.
+// cluster is an API server with the Prometheus operator's kinds, used by most tests.
 var cluster *kubetest.Cluster
 
 func TestMain(m *testing.M) {
-	log.SetLogger(logr.Discard()) // client-go's own; the controllers' are each test's
-	// Of a controller that is stopped before its cache is filled, controller-runtime leaves two that wait for it to be.
+	log.SetLogger(logr.Discard()) // of client-go; each test sets its controller's log
+	// controller-runtime leaks two goroutines if a controller is stopped before its cache is filled.
 	const unfilled = "sigs.k8s.io/controller-runtime/pkg/cache.newMultiNamespaceInformer"
 	os.Exit(kubetest.Main(m, &cluster, kubetest.Options{CRDs: []string{crdOfReports, crdsOfMonitor}},
 		goleak.IgnoreAnyFunction(unfilled+".func1"), goleak.IgnoreAnyFunction(unfilled+"HandlerRegistration.func1")))
 }
 
-// world is a namespace with a controller of its own.
+// fixture is a namespace with its own controller.
 type fixture struct {
 	t         testing.TB
 	client    client.Client // without a cache
@@ -58,10 +58,10 @@ type fixture struct {
 	registry  *prometheus.Registry
 	clock     *clock
 	writes    *writes // of the controller
-	stop      func()  // the controller; returns when it has
+	stop      func()  // stops the controller and waits for it
 }
 
-// begin makes a namespace and starts a controller that looks at no other. change, if any, changes its options first.
+// begin creates a namespace and starts a controller for it alone, with options modified by change.
 func begin(t testing.TB, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	w := prepare(t, cluster.Config, change...)
@@ -69,7 +69,7 @@ func begin(t testing.TB, change ...func(*controllers.ManagerOptions)) *fixture {
 	return w
 }
 
-// prepare makes a namespace, without a controller yet.
+// prepare creates a namespace without starting a controller.
 func prepare(t testing.TB, config *rest.Config, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	s := runtime.NewScheme()
@@ -135,23 +135,23 @@ func (w *fixture) start() {
 	w.t.Cleanup(w.stop)
 }
 
-// quiet passes on only what is an error.
+// quiet logs errors only.
 type quiet struct{ t testing.TB }
 
 func (q quiet) Helper() { q.t.Helper() }
 func (q quiet) Log(args ...any) {
 	if text := fmt.Sprint(args...); strings.Contains(text, `"error"=`) || os.Getenv("WATCHBILL_TEST_LOG") != "" {
-		_, _ = fmt.Fprintln(os.Stderr, q.t.Name(), text) // the controller may outlive t, for a moment
+		_, _ = fmt.Fprintln(os.Stderr, q.t.Name(), text) // the controller may briefly outlive t
 	}
 }
 
-// clock is the time, shifted by what a test wants.
+// clock is the current time with an adjustable shift.
 type clock struct{ shift atomic.Int64 }
 
 func (c *clock) now() time.Time        { return time.Now().Add(time.Duration(c.shift.Load())) }
 func (c *clock) jump(by time.Duration) { c.shift.Add(int64(by)) }
 
-// writes counts what changes something in the cluster, but for events and the leader's Lease.
+// writes records the requests that change the cluster, except events and the leader's Lease.
 type writes struct {
 	mu  sync.Mutex
 	all []string
@@ -183,7 +183,7 @@ func (w *writes) take() []string {
 	return taken
 }
 
-// report is the least that a MonitoringReport must be, with what change makes of it.
+// report returns a minimal MonitoringReport, modified by change.
 func (w *fixture) report(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
 	mr := &v1alpha1.MonitoringReport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
@@ -195,7 +195,7 @@ func (w *fixture) report(name string, change ...func(*v1alpha1.MonitoringReport)
 	return mr
 }
 
-// create makes objects.
+// create creates objects.
 func (w *fixture) create(objects ...client.Object) {
 	w.t.Helper()
 	for _, object := range objects {
@@ -205,7 +205,7 @@ func (w *fixture) create(objects ...client.Object) {
 	}
 }
 
-// change changes an object, whoever else writes it.
+// change modifies an object, retrying conflicts.
 func change[T client.Object](w *fixture, object T, change func(T)) {
 	w.t.Helper()
 	w.eventually("an object is changed", func() error {
@@ -220,7 +220,7 @@ func change[T client.Object](w *fixture, object T, change func(T)) {
 func (w *fixture) delete(objects ...client.Object) {
 	w.t.Helper()
 	for _, object := range objects {
-		// Else a Job's Pods would be left behind by one who is not there: the garbage collector.
+		// The default for a Job is to orphan its Pods, which is the work of the garbage collector, and none runs here.
 		if err := w.client.Delete(context.Background(), object, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
 			w.t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func (w *fixture) get(object client.Object) error {
 	return w.client.Get(context.Background(), client.ObjectKeyFromObject(object), object)
 }
 
-// named is an empty object of a name in the namespace.
+// named returns an empty object of a name in the namespace.
 func named[T client.Object](w *fixture, object T, name string) T {
 	object.SetNamespace(w.namespace)
 	object.SetName(name)
@@ -263,13 +263,13 @@ func (w *fixture) eventuallyWithin(within time.Duration, what string, check func
 	}
 }
 
-// stands waits until there is an object.
+// stands waits until an object exists.
 func (w *fixture) stands(object client.Object) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("there is %T %s", object, object.GetName()), func() error { return w.get(object) })
 }
 
-// gone waits until there is no such object.
+// gone waits until an object does not exist.
 func (w *fixture) gone(object client.Object) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("%T %s is gone", object, object.GetName()), func() error {
@@ -281,7 +281,7 @@ func (w *fixture) gone(object client.Object) {
 	})
 }
 
-// wants waits until a report's condition has a status and reason, for its present generation, and returns it.
+// wants waits until a report's condition has a status and reason for the current generation, and returns it.
 func (w *fixture) wants(mr *v1alpha1.MonitoringReport, condition string, status metav1.ConditionStatus, reason string) metav1.Condition {
 	w.t.Helper()
 	var found metav1.Condition
@@ -299,7 +299,7 @@ func (w *fixture) wants(mr *v1alpha1.MonitoringReport, condition string, status 
 	return found
 }
 
-// settledReport makes a report and waits until it is Ready.
+// settledReport creates a report and waits until it is Ready.
 func (w *fixture) settledReport(name string, change ...func(*v1alpha1.MonitoringReport)) *v1alpha1.MonitoringReport {
 	w.t.Helper()
 	mr := w.report(name, change...)
@@ -314,7 +314,7 @@ func (w *fixture) settled(mr *v1alpha1.MonitoringReport) {
 	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReconciled)
 }
 
-// events waits until there is an event about a report with a reason, and returns its text.
+// event waits until there is an event about a report with a reason, and returns its text.
 func (w *fixture) event(mr *v1alpha1.MonitoringReport, reason string) string {
 	w.t.Helper()
 	var text string
@@ -329,7 +329,7 @@ func (w *fixture) event(mr *v1alpha1.MonitoringReport, reason string) string {
 	return text
 }
 
-// notes are the texts of a report's events with a reason.
+// notes returns the texts of a report's events with a reason.
 func (w *fixture) notes(mr *v1alpha1.MonitoringReport, reason string) []string {
 	w.t.Helper()
 	var events corev1.EventList

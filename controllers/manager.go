@@ -19,31 +19,31 @@ import (
 )
 
 const (
-	leaderLease  = "watchbill-controller" // the Lease that replicas elect their leader by
-	stopWithin   = 20 * time.Second       // how long reconciles under way may take to end
+	leaderLease  = "watchbill-controller" // the Lease of the leader election
+	stopWithin   = 20 * time.Second       // time for reconciles under way to finish
 	readyTimeout = time.Second
 )
 
-// ManagerOptions say how the controller runs.
+// ManagerOptions are the settings of the controller.
 type ManagerOptions struct {
 	Options
 
-	MetricsListen, HealthListen string // addresses; "0" is none
+	MetricsListen, HealthListen string // addresses; "0" disables
 	LeaderElect                 bool
-	LeaderElectionNamespace     string   // of the Lease; empty: the Pod's own
-	WatchNamespaces             []string // where reports are looked for; empty: everywhere
+	LeaderElectionNamespace     string   // of the Lease; default the Pod's
+	WatchNamespaces             []string // namespaces of reports; empty: all
 	Registry                    prometheus.Registerer
 	Log                         logr.Logger
 }
 
-// NewManager wires a controller for the cluster. It works while the manager's Start runs.
+// NewManager returns a manager that runs the controller.
 func NewManager(ctx context.Context, config *rest.Config, o ManagerOptions) (manager.Manager, error) {
 	s, err := scheme()
 	if err != nil {
 		return nil, fmt.Errorf("make the scheme: %w", err)
 	}
 	config = rest.CopyConfig(config)
-	config.QPS = -1 // the API server's priority and fairness holds us back, and knows when
+	config.QPS = -1 // limited by the API server's priority and fairness
 	mgr, err := manager.New(config, manager.Options{
 		Scheme:                        s,
 		Logger:                        o.Log,

@@ -17,57 +17,58 @@ import (
 )
 
 const (
-	repairEvery = 30 * time.Second // how often another's change of our fields is undone, once it was often
+	repairEvery = 30 * time.Second // interval of reverting others' changes, after a burst
 	repairBurst = 5
-	// seenWithin is how long after a write the cache may not show it. Longer, and the object was deleted before we saw it.
+	// seenWithin is the maximum time after a write until the cache shows it. After that the object was deleted unseen.
 	seenWithin = 10 * time.Second
 	outageFor  = 15 * time.Second
 )
 
-// memory is what the controller remembers from one reconcile to the next. All of it can be lost: the cluster is the truth.
+// memory is the controller's state between reconciles. It can be lost: the cluster is authoritative.
 type memory struct {
 	mu      sync.Mutex
 	reports map[types.NamespacedName]*recollection
 	writes  map[objectKey]write
-	swept   time.Time // when old writes were last forgotten
-	failed  time.Time // when the API last failed to answer
+	swept   time.Time // when old writes were last removed
+	failed  time.Time // when the API was last unreachable
 }
 
-// recollection is what is remembered of a report. Its reconciles are one after the other, so that it needs no lock.
+// recollection is the state of a report. Reconciles of one report do not overlap, so it needs no lock.
 type recollection struct {
 	uid     types.UID
 	repairs *rate.Limiter
 
-	settled    string // the versions of what stood as planned, all of it; empty: not all of it does yet
-	generation int64  // of the spec that settled and plan are of
-	plan       plan   // what of it is asked for while it stands
-	made       rules  // that were made last, until they stand
+	settled    string // versions of the objects when all were as planned; empty if they are not
+	generation int64  // generation of the spec of settled and plan
+	plan       plan   // the plan with the names of its objects only
+	made       rules  // the rules made last, until they are applied
 
-	slots string    // the schedule and its zone, as last seen
-	since time.Time // since when they are so; zero: since before this controller
+	slots string    // the schedule and its zone
+	since time.Time // when they were set; zero if before this controller started
 
-	stuck map[types.UID]string    // why Pods of a Job could not start, by Job
-	asked map[types.UID]time.Time // when the API was last asked what came of a Job
+	stuck map[types.UID]string    // by Job: why its Pods could not start
+	asked map[types.UID]time.Time // by Job: when the API was last asked for its result
 }
 
-// rules are those of a spec as digests, which they are looked for by until they stand: to make them again takes long.
+// rules are the rules of a spec as digests. They are compared in this form until they are applied, since making them is
+// expensive.
 type rules struct {
-	generation int64 // of the spec; 0: there are none
+	generation int64 // of the spec; 0 if there are no rules
 	rule       *monitoringv1.PrometheusRule
 	notes      []string
 }
 
-// objectKey names an object.
+// objectKey identifies an object.
 type objectKey struct{ kind, namespace, name string }
 
 func keyOf(object client.Object) objectKey {
 	return objectKey{kindOf(object), object.GetNamespace(), object.GetName()}
 }
 
-// kindOf is an object's kind. Those from the cache do not say it themselves.
+// kindOf returns an object's kind, which objects of the cache lack.
 func kindOf(object client.Object) string { return reflect.TypeOf(object).Elem().Name() }
 
-// write is one that the cache need not show yet.
+// write is a write that the cache may not show yet.
 type write struct {
 	version uint64
 	at      time.Time
@@ -77,7 +78,7 @@ func newMemory() *memory {
 	return &memory{reports: map[types.NamespacedName]*recollection{}, writes: map[objectKey]write{}}
 }
 
-// of returns what is remembered of a report; of one that took the name of another, nothing.
+// of returns the state of a report, empty for a report that replaced another of its name.
 func (m *memory) of(report *v1alpha1.MonitoringReport) *recollection {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -95,18 +96,18 @@ func (m *memory) of(report *v1alpha1.MonitoringReport) *recollection {
 	return known
 }
 
-// forget drops what is remembered of a report that is gone.
+// forget removes the state of a deleted report.
 func (m *memory) forget(report types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.reports, report)
 }
 
-// wrote remembers what a write made of an object.
+// wrote records the version of a written object.
 func (m *memory) wrote(key objectKey, object client.Object, now time.Time) {
 	version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
 	if err != nil {
-		return // a server whose versions are no numbers; then the cache is trusted
+		return // a server whose versions are not numbers; the cache is trusted
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,8 +118,8 @@ func (m *memory) wrote(key objectKey, object client.Object, now time.Time) {
 	}
 }
 
-// behind says whether what the cache shows of an object, nil if it shows none, is older than our last write of it. Acting
-// on that would write a second time.
+// behind reports whether the cached object, which may be nil, is older than the last write of it. Acting on it would write
+// again.
 func (m *memory) behind(key objectKey, seen client.Object, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -134,12 +135,12 @@ func (m *memory) behind(key objectKey, seen client.Object, now time.Time) bool {
 			return true
 		}
 	}
-	delete(m.writes, key) // or an object that is deleted later would seem not to be seen yet
+	delete(m.writes, key) // otherwise an object deleted later would appear as not yet cached
 	return false
 }
 
-// noteOutage notes that the API did not answer, and away says whether that was a moment ago: one report waits for it in vain,
-// not each of a thousand.
+// noteOutage records that the API was unreachable, and away reports whether that was a moment ago, so that one report waits
+// for a timeout and not each of a thousand.
 func (m *memory) noteOutage(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -153,14 +154,14 @@ func (m *memory) away(now time.Time) bool {
 	return age >= 0 && age < outageFor
 }
 
-// old says whether the cache must show a write by now. So it is too if the clock was set back.
+// old reports whether the cache must show a write by now. It also returns true if the clock was set back.
 func (w write) old(now time.Time) bool {
 	age := now.Sub(w.at)
 	return age < 0 || age > seenWithin
 }
 
-// planned returns what a report asks for. settled says that it was found to stand, all of it, and that nothing changed since:
-// then there is nothing to apply, and the plan has no more of objects than their names.
+// planned returns the plan of a report. If settled is true all objects were found as planned and nothing has changed since:
+// there is nothing to apply, and the plan has only the objects' names.
 func (r *recollection) planned(seen *observed, decide func() plan) (p plan, settled bool) {
 	if r.settled != "" && r.generation == seen.report.Generation && r.settled == seen.versions() {
 		return r.plan, true
@@ -169,8 +170,8 @@ func (r *recollection) planned(seen *observed, decide func() plan) (p plan, sett
 	return decide(), false
 }
 
-// settle notes that all that was planned stands as it was seen. Plans are not kept before, but for the digests of rules: a
-// thousand reports wait for their objects to be seen at the same time, and rules take a hundred times the room of their digests.
+// settle records that all planned objects were observed as planned. Before that only the digests of rules are kept: a
+// thousand reports may wait for their objects at the same time, and rules take a hundred times the memory of their digests.
 func (r *recollection) settle(seen *observed, p plan) {
 	r.settled, r.generation = seen.versions(), seen.report.Generation
 	r.made = rules{}
@@ -181,7 +182,7 @@ func (r *recollection) settle(seen *observed, p plan) {
 	}
 }
 
-// keep keeps the rules that were planned until they stand, as digests.
+// keep stores the planned rules as digests until they are applied.
 func (r *recollection) keep(seen *observed, p plan) error {
 	if p.rule == nil || r.made.rule == p.rule {
 		return nil
@@ -196,11 +197,10 @@ func (r *recollection) keep(seen *observed, p plan) error {
 	return nil
 }
 
-// mayRepair says whether another's change may be undone now.
+// mayRepair reports whether a change by others may be reverted now.
 func (r *recollection) mayRepair(now time.Time) bool { return r.repairs.AllowN(now, 1) }
 
-// scheduledSince notes what a CronJob's schedule is, and returns since when it is that: zero if since before this controller
-// began.
+// scheduledSince records a CronJob's schedule and returns when it was set: zero if before this controller started.
 func (r *recollection) scheduledSince(cronJob *batchv1.CronJob, now time.Time) time.Time {
 	slots := cronJob.Spec.Schedule
 	if cronJob.Spec.TimeZone != nil {

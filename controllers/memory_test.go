@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// A plan is made anew until all of it stands, and then only when something changed; and no plan is kept with its objects.
+// A plan is made again until all of it is applied, and then only when something changed. No plan is kept with its objects.
 func TestAppliedPlansAreCached(t *testing.T) {
 	t.Parallel()
 	full := plan{
@@ -42,7 +42,7 @@ func TestAppliedPlansAreCached(t *testing.T) {
 		{seen(1, "2"), true, true},
 		{seen(1, "2"), false, false},
 		{seen(1, "3"), true, false},
-		{seen(1, "2"), true, true}, // it was forgotten, though all is as it was
+		{seen(1, "2"), true, true}, // it was forgotten, although nothing changed
 		{seen(2, "2"), true, true},
 		{seen(2, "2"), false, false},
 	} {

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// metrics are the series that alerts about the reports themselves read.
+// metrics are the series used by alerts about reports.
 type metrics struct {
 	expectedBy, failing, verdict, completed *prometheus.GaugeVec
 }
@@ -24,7 +24,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		err := registry.Register(vector)
 		if known := (prometheus.AlreadyRegisteredError{}); errors.As(err, &known) {
 			if standing, ok := known.ExistingCollector.(*prometheus.GaugeVec); ok {
-				return standing // of a controller that this process ran before
+				return standing // registered by an earlier controller of this process
 			}
 		}
 		errs = append(errs, err)
@@ -43,14 +43,14 @@ func (m *metrics) all() []*prometheus.GaugeVec {
 	return []*prometheus.GaugeVec{m.expectedBy, m.failing, m.verdict, m.completed}
 }
 
-// remove drops the series of a report.
+// remove removes the series of a report.
 func (m *metrics) remove(report types.NamespacedName) {
 	for _, vector := range m.all() {
 		vector.DeletePartialMatch(prometheus.Labels{"report_namespace": report.Namespace, "report": report.Name})
 	}
 }
 
-// setRun sets the series about a report's last run, if there was one.
+// setRun sets the series of a report's last run, if there was one.
 func (m *metrics) setRun(report types.NamespacedName, run *v1alpha1.Run) {
 	if run == nil {
 		return
@@ -72,7 +72,7 @@ func (m *metrics) setRun(report types.NamespacedName, run *v1alpha1.Run) {
 	}
 }
 
-// setExpected sets when a report's next run must be over; zero: none is expected.
+// setExpected sets the deadline of a report's next run; zero if none is expected.
 func (m *metrics) setExpected(report types.NamespacedName, by time.Time) {
 	if by.IsZero() {
 		m.expectedBy.DeleteLabelValues(report.Namespace, report.Name)
@@ -81,7 +81,7 @@ func (m *metrics) setExpected(report types.NamespacedName, by time.Time) {
 	m.expectedBy.WithLabelValues(report.Namespace, report.Name).Set(float64(by.Unix()))
 }
 
-// measure sets a report's series to what its status says.
+// measure sets a report's series from its status.
 func (r *Reconciler) measure(seen *observed, o *outcome) {
 	key := types.NamespacedName{Namespace: seen.report.Namespace, Name: seen.report.Name}
 	if !r.opts.allowed(key.Namespace) {

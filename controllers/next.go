@@ -14,23 +14,23 @@ import (
 )
 
 const (
-	// runLength is how long a run may take, with all its tries, and until its end is seen.
+	// runLength is the maximum time of a run with its retries, until its end is observed.
 	runLength = 16 * time.Minute
-	// lateStart is how late a run may begin before it counts as overdue, even if the report's deadline allows more.
+	// lateStart is how late a run may start before it is overdue, even if the report's deadline allows more.
 	lateStart = time.Hour
-	// setBack is how far a clock may have been set back for what was written before to stand. Further, and it was the time
-	// before that was wrong.
+	// setBack is how far a clock may be set back while recorded times stay valid. If it is set back further, the earlier time
+	// was wrong.
 	setBack = time.Hour
 )
 
-// timetable is when a CronJob makes reports.
+// timetable is the schedule of a CronJob.
 type timetable struct {
 	schedule schedule.Schedule
-	every    bool // @every: slots are counted from the last one
+	every    bool // @every: slots follow the last one
 	deadline time.Duration
 }
 
-// timetableOf reads a CronJob; false if it makes no reports, or is not there.
+// timetableOf returns a CronJob's timetable; false if it is suspended or missing.
 func timetableOf(cronJob *batchv1.CronJob, now time.Time) (timetable, bool) {
 	if cronJob == nil || cronJob.Spec.Suspend != nil && *cronJob.Spec.Suspend {
 		return timetable{}, false
@@ -50,11 +50,11 @@ func timetableOf(cronJob *batchv1.CronJob, now time.Time) (timetable, bool) {
 	return table, true
 }
 
-// next returns the slot that comes after now, given the last one that was run; last can be zero.
+// next returns the first slot after now, given the last one that was run; last may be zero.
 func (t timetable) next(now, last time.Time) time.Time {
 	if ahead := last.Sub(now); ahead > setBack {
 		last = time.Time{}
-	} else if ahead > 0 { // the clock was set back: that slot was run
+	} else if ahead > 0 { // the clock was set back; that slot was run
 		now = last
 	}
 	if !t.every || last.IsZero() {
@@ -68,8 +68,8 @@ func (t timetable) next(now, last time.Time) time.Time {
 	return slot.Add(now.Sub(slot)/length*length + length)
 }
 
-// nextSlot returns what the status should say is next. What it says already stays until it has passed, so that it does not
-// change from one reconcile to the next; also if the clock was set back a little, to before a slot that has passed.
+// nextSlot returns the next run for the status. The current value is kept until it has passed, so that it does not change
+// between reconciles, even if the clock was set back a little.
 func nextSlot(t timetable, report *v1alpha1.MonitoringReport, lastSlot *metav1.Time, now time.Time) time.Time {
 	var last time.Time
 	if lastSlot != nil {
@@ -86,8 +86,7 @@ func nextSlot(t timetable, report *v1alpha1.MonitoringReport, lastSlot *metav1.T
 	return next
 }
 
-// lastSlot returns the newest slot of the schedule that a run was made for, as far as the CronJob, its Jobs and the status
-// know.
+// lastSlot returns the newest slot of the schedule with a run, according to the CronJob, its Jobs and the status.
 func lastSlot(seen *observed) *metav1.Time {
 	last := seen.report.Status.LastScheduleTime
 	take := func(t *metav1.Time) {
@@ -107,8 +106,8 @@ func lastSlot(seen *observed) *metav1.Time {
 	return last
 }
 
-// expectedBy returns when the next run must be over, or it is overdue: after the first slot since the schedule stands, and
-// since the newest slot that was run to its end. A run may begin late, as the report allows, but at most an hour.
+// expectedBy returns the deadline of the next run, after which it is overdue: that of the first slot since the schedule was
+// applied and since the newest finished slot. A run may start as late as the report allows, but at most an hour.
 func expectedBy(t timetable, since, done time.Time) time.Time {
 	slot := t.next(later(since, done), done)
 	if slot.IsZero() {
@@ -117,8 +116,7 @@ func expectedBy(t timetable, since, done time.Time) time.Time {
 	return slot.Add(t.deadline + runLength)
 }
 
-// appliedSince returns since when reports are made by the schedule, as far as the cluster says: since the CronJob was made, or
-// since the report was suspended no more.
+// appliedSince returns since when the schedule is in effect: since the CronJob was created or the report was resumed.
 func appliedSince(seen *observed, o *outcome) time.Time {
 	since := seen.report.CreationTimestamp.Time
 	if cronJob := seen.cronJob(); cronJob != nil {
@@ -130,7 +128,7 @@ func appliedSince(seen *observed, o *outcome) time.Time {
 	return since
 }
 
-// doneSlot returns the newest slot whose run is over; zero if none is.
+// doneSlot returns the newest slot with a finished run; zero if there is none.
 func doneSlot(seen *observed, last *v1alpha1.Run) time.Time {
 	var done time.Time
 	if run := newestRun(seen.jobs); run != nil {
@@ -151,7 +149,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// seconds is a time as the API stores it.
+// seconds returns a time with the API's precision.
 func seconds(t time.Time) *metav1.Time {
 	return &metav1.Time{Time: t.UTC().Truncate(time.Second)}
 }

@@ -19,21 +19,21 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// observed is a report, and what stands of it in the cluster.
+// observed is a report and its objects in the cluster.
 type observed struct {
-	report  *v1alpha1.MonitoringReport // nil: it is gone
+	report  *v1alpha1.MonitoringReport // nil if deleted
 	objects map[objectKey]client.Object
 	jobs    []batchv1.Job // the report's own
 	pods    []corev1.Pod  // of those Jobs
 
-	rules      availability // whether the cluster knows PrometheusRules
-	candidates candidates   // what can take them
+	rules      availability // whether the cluster has PrometheusRules
+	candidates candidates   // the evaluators that may evaluate them
 }
 
-// live is what stands of an object that is wanted, nil if nothing does.
+// live returns the current state of a wanted object, or nil.
 func (o *observed) live(want client.Object) client.Object { return o.objects[keyOf(want)] }
 
-// own is the report's object of a kind and name, nil if there is none or it is not ours.
+// own returns the report's object of a kind and name, nil if there is none or another owner has it.
 func (o *observed) own(kind, name string) client.Object {
 	object, ok := o.objects[objectKey{kind, o.report.Namespace, name}]
 	if !ok || !owns(o.report, object) {
@@ -47,7 +47,7 @@ func (o *observed) cronJob() *batchv1.CronJob {
 	return cronJob
 }
 
-// versions tells apart all that can stand of what was planned.
+// versions identifies the state of all planned objects.
 func (o *observed) versions() string {
 	var all []string
 	for key, object := range o.objects {
@@ -57,7 +57,7 @@ func (o *observed) versions() string {
 	return fmt.Sprint(o.rules, " ", all)
 }
 
-// observe reads all that a report's reconcile needs, from the cache.
+// observe reads from the cache all that a report's reconcile needs.
 func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*observed, error) {
 	seen := &observed{objects: map[objectKey]client.Object{}}
 	report := &v1alpha1.MonitoringReport{}
@@ -88,7 +88,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	return seen, err
 }
 
-// look adds an object to what is seen, if there is one.
+// look reads an object and adds it to seen if it exists.
 func (r *Reconciler) look(ctx context.Context, seen *observed, object client.Object) error {
 	key := keyOf(object)
 	err := r.client.Get(ctx, client.ObjectKeyFromObject(object), object)
@@ -96,7 +96,7 @@ func (r *Reconciler) look(ctx context.Context, seen *observed, object client.Obj
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
-	case errors.As(err, &uncached): // the kind went away a moment ago
+	case errors.As(err, &uncached): // the kind has just been removed
 		seen.rules = missing
 		return nil
 	case err != nil:
@@ -106,7 +106,7 @@ func (r *Reconciler) look(ctx context.Context, seen *observed, object client.Obj
 	return nil
 }
 
-// observeRuns reads the report's Jobs and their Pods. Jobs of an earlier report of the same name are not its own.
+// observeRuns reads the report's Jobs and their Pods, without Jobs of an earlier report of the same name.
 func (r *Reconciler) observeRuns(ctx context.Context, seen *observed) error {
 	report := seen.report
 	owners := map[types.UID]bool{report.UID: true}
@@ -146,7 +146,7 @@ func (r *Reconciler) observeRuns(ctx context.Context, seen *observed) error {
 	return nil
 }
 
-// sharedObjects are, empty but for their names, what a namespace's reports share.
+// sharedObjects returns the objects that a namespace's reports share, with their names only.
 func sharedObjects(namespace string) []client.Object {
 	return []client.Object{
 		named(&corev1.ServiceAccount{}, namespace, desired.SharedName),

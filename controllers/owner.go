@@ -11,17 +11,17 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// ownership says whose an object is that has the name of one of a report's.
+// ownership is the relation of a report to an object with the name of one of the report's objects.
 type ownership int
 
 const (
-	own     ownership = iota // the report's; for what a namespace's reports share, Watchbill's
-	orphan                   // made for a report of this name, which was deleted without what it owned
-	earlier                  // of an earlier report of this name; it goes with that
-	foreign                  // another's
+	own     ownership = iota // owned by the report; for shared objects, by Watchbill
+	orphan                   // left by a deleted report of this name
+	earlier                  // owned by an earlier report of this name and deleted with it
+	foreign                  // owned by someone else
 )
 
-// whoseIs returns whose an object is. What is not there is the report's own.
+// whoseIs returns the ownership of an object. A missing object counts as the report's own.
 func whoseIs(report *v1alpha1.MonitoringReport, object client.Object) ownership {
 	if object == nil {
 		return own
@@ -51,7 +51,7 @@ func groupOf(apiVersion string) string {
 	return object.GroupVersionKind().Group
 }
 
-// owns reports whether an object is the report's own, or for what a namespace's reports share, ours.
+// owns reports whether an object is the report's own or, for a shared object, Watchbill's.
 func owns(report *v1alpha1.MonitoringReport, object client.Object) bool {
 	return whoseIs(report, object) == own
 }
@@ -65,7 +65,7 @@ func shared(object client.Object) bool {
 	return false
 }
 
-// foreignError says that an object of a name that we need is not ours.
+// foreignError is the error for an object of someone else with a name that a report needs.
 type foreignError struct {
 	key   objectKey
 	owner string
@@ -75,7 +75,7 @@ func (e *foreignError) Error() string {
 	return fmt.Sprintf("there is a %s %s/%s that Watchbill did not make%s; it is left alone: delete or rename it", e.key.kind, e.key.namespace, e.key.name, e.owner)
 }
 
-// ownerOf says whose a foreign object is, as far as it says so itself.
+// ownerOf returns the owner of a foreign object as far as its metadata says.
 func ownerOf(object client.Object) string {
 	labels := object.GetLabels()
 	if owner := metav1.GetControllerOf(object); owner != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// A report that was deleted with --cascade=orphan and made again takes back what it had.
+// A report that was deleted with --cascade=orphan and recreated adopts its former objects.
 func TestOrphansAreAdopted(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -30,7 +30,7 @@ func TestOrphansAreAdopted(t *testing.T) {
 			w.stop()
 			cronJob, rule := named(w, &batchv1.CronJob{}, "daily-report"), named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 			for _, object := range []client.Object{cronJob, rule} {
-				change(w, object, func(object client.Object) { object.SetOwnerReferences(nil) }) // the garbage collector's part
+				change(w, object, func(object client.Object) { object.SetOwnerReferences(nil) }) // as the garbage collector does
 			}
 			before := cronJob.UID
 			w.delete(mr)
@@ -50,7 +50,7 @@ func TestOrphansAreAdopted(t *testing.T) {
 	}
 }
 
-// A report may be made again before the garbage collector has removed what the one before owned.
+// A report may be recreated before the garbage collector has removed the objects of the previous one.
 func TestRecreatedReportIsReconciledImmediately(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -77,7 +77,7 @@ func TestRecreatedReportIsReconciledImmediately(t *testing.T) {
 	}
 }
 
-// What is another's is left alone, and is said to be whose it is.
+// Objects of other owners are left unchanged, and the condition names the owner.
 func TestForeignObjectsAreReported(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -85,7 +85,7 @@ func TestNextSlot(t *testing.T) {
 	tests := map[string]struct {
 		schedule, zone  string
 		now, last, said string
-		changed         bool // the spec, since it was said
+		changed         bool // the spec changed since next was written
 		want            string
 	}{
 		"first":                       {"0 * * * *", "Etc/UTC", "2026-03-10 10:30:00", "", "", false, "2026-03-10 11:00:00"},

@@ -1,17 +1,16 @@
 package controllers
 
-// What the controller may do, from which controller-gen makes config/rbac/role.yaml. The chart says the same in
-// charts/watchbill/templates/_rbac.tpl, by where it may do it.
+// The controller's permissions, from which controller-gen generates config/rbac/role.yaml. The chart has the same in
+// charts/watchbill/templates/_rbac.tpl, by namespace.
 //
-// What belongs to no namespace, or must be seen in all: which namespaces and kinds there are, and which Prometheus or
-// ThanosRuler might select a rule.
+// Cluster-wide: reading namespaces, kinds, and the Prometheus and ThanosRuler objects that might select a rule.
 //
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=prometheuses;thanosrulers,verbs=get;list;watch
 //
-// Where it watches: read what there is, say how the reports are. A report that may not be made is told so, too. Of
-// accounts and roles there is one name that concerns it.
+// In watched namespaces: reading objects and writing reports' status, including that of reports that are not allowed. Of
+// accounts and roles it reads one name only.
 //
 // +kubebuilder:rbac:groups=monitoring.watchbill.dev,resources=monitoringreports,verbs=get;list;watch
 // +kubebuilder:rbac:groups=monitoring.watchbill.dev,resources=monitoringreports/status,verbs=get;update;patch
@@ -22,9 +21,9 @@ package controllers
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=prometheusrules,verbs=get;list;watch
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch;update
 //
-// Where reports may be made: make what they become. monitoringreports/run is what it grants the reports' account, which
-// nobody may who does not have it, and what it reads reports with. This role is bound in the namespaces of
-// --report-namespaces. An object that is applied is created by its name, so that names can bound this too.
+// In the namespaces of --report-namespaces: writing reports' objects. monitoringreports/run is the permission that it grants
+// to the reports' account, which requires having it, and with which it reads reports. Server-side apply creates objects by
+// name, so permissions can be limited by name.
 //
 // +kubebuilder:rbac:roleName=watchbill-reports,groups=monitoring.watchbill.dev,resources=monitoringreports/finalizers,verbs=update
 // +kubebuilder:rbac:roleName=watchbill-reports,groups=monitoring.watchbill.dev,resources=monitoringreports/run,verbs=create;get
@@ -33,7 +32,7 @@ package controllers
 // +kubebuilder:rbac:roleName=watchbill-reports,groups=rbac.authorization.k8s.io,resources=roles;rolebindings,resourceNames=watchbill-report,verbs=create;update;patch;delete
 // +kubebuilder:rbac:roleName=watchbill-reports,groups=monitoring.coreos.com,resources=prometheusrules,verbs=create;update;patch;delete
 //
-// The lease of the leader, in the controller's own namespace.
+// In the controller's namespace: the Lease of the leader election.
 //
 // +kubebuilder:rbac:roleName=watchbill-leader-election,namespace=watchbill-system,groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;create;update;patch
 // +kubebuilder:rbac:roleName=watchbill-leader-election,namespace=watchbill-system,groups="";events.k8s.io,resources=events,verbs=create;patch;update

@@ -14,15 +14,15 @@ import (
 	"github.com/watchbill/watchbill/internal/kube/desired"
 )
 
-// Options say how reports are made, and where.
+// Options are the settings of the Reconciler.
 type Options struct {
 	Desired          desired.Options
-	ReportNamespaces []string // where reports may be made; "*" is everywhere
-	Reports          Reports  // nil: what came of a run whose Pod is gone is not known
+	ReportNamespaces []string // namespaces in which reports may be created; "*" for all
+	Reports          Reports  // optional; finds results of runs whose Pod is gone
 	Now              func() time.Time
 }
 
-// Reconciler keeps what stands of MonitoringReports what they say.
+// Reconciler brings the cluster in line with each MonitoringReport.
 type Reconciler struct {
 	client  client.Client // reads from the cache
 	server  client.Reader // reads from the API server
@@ -35,7 +35,7 @@ type Reconciler struct {
 	now     func() time.Time
 }
 
-// Reconcile makes what stands of one report what it says, and its status what stands.
+// Reconcile applies the objects of one report and writes its status.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (result reconcile.Result, err error) {
 	seen, err := r.observe(ctx, request.NamespacedName)
 	switch {
@@ -44,7 +44,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case seen.report == nil:
 		return r.forget(ctx, request.NamespacedName)
 	case !seen.report.DeletionTimestamp.IsZero():
-		return reconcile.Result{}, nil // its children go with it
+		return reconcile.Result{}, nil // its objects are deleted with it
 	case r.memory.behind(keyOf(seen.report), seen.report, r.now()):
 		return reconcile.Result{RequeueAfter: time.Second / 10}, nil
 	}
@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return result, nil
 }
 
-// recordTimes writes into the status when reports were and will be made.
+// recordTimes sets the times of the last and next run in the status.
 func (r *Reconciler) recordTimes(seen *observed, o *outcome) {
 	now := r.now()
 	o.status.LastScheduleTime = lastSlot(seen)
@@ -97,7 +97,7 @@ func (r *Reconciler) recordTimes(seen *observed, o *outcome) {
 	}
 }
 
-// forget ends what is known of a report that is gone, and with the last one of a namespace what they shared.
+// forget removes the state of a deleted report, and the shared objects with the last report of a namespace.
 func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) (reconcile.Result, error) {
 	r.memory.forget(key)
 	r.metrics.remove(key)

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// The reasons of events that are not those of conditions too.
+// Reasons of events that are not reasons of conditions.
 const (
 	eventReportMade        = "ReportMade"
 	eventObjectivesMissed  = "ObjectivesMissed"
@@ -22,7 +22,7 @@ const (
 	eventRunRequestRefused = "RunRequestRefused"
 )
 
-// runOf is a run as the status has it.
+// runOf returns a run for the status.
 func runOf(run *finished, result reportjob.Result) *v1alpha1.Run {
 	at := run.at
 	if !result.CompletedAt.IsZero() {
@@ -67,7 +67,7 @@ func verdictOf(result reportjob.Result) v1alpha1.Verdict {
 	return v1alpha1.VerdictError
 }
 
-// objectivesOf is what a report found, as far as there was room in the message; nil if there is no report.
+// objectivesOf returns a report's objectives, as far as they fitted in the message; nil if there is no report.
 func objectivesOf(result reportjob.Result) []v1alpha1.ObjectiveStatus {
 	var all []v1alpha1.ObjectiveStatus
 	for _, o := range result.Objectives {
@@ -78,7 +78,7 @@ func objectivesOf(result reportjob.Result) []v1alpha1.ObjectiveStatus {
 	return all
 }
 
-// runEvent is what people want to see of a run in kubectl describe.
+// runEvent returns the event of a run, for kubectl describe.
 func runEvent(run *v1alpha1.Run) note {
 	switch {
 	case run.Verdict == v1alpha1.VerdictError:
@@ -91,7 +91,7 @@ func runEvent(run *v1alpha1.Run) note {
 	return note{corev1.EventTypeNormal, eventReportMade, "MakeReport", verdictText(run)}
 }
 
-// reportHealth is the condition that the last run amounts to.
+// reportHealth returns the condition for the last run.
 func reportHealth(run *v1alpha1.Run) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionReportHealthy}
 	switch {

@@ -26,7 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// limited has the controller work as a user who has the rights of config/rbac alone: those of reports in its own namespace.
+// limited runs the controller as a user with only the permissions of config/rbac, those for reports in its namespace only.
 func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *fixture {
 	t.Helper()
 	w := prepare(t, cluster.Config, change...)
@@ -69,7 +69,7 @@ func clusterRoles(t *testing.T) []*rbacv1.ClusterRole {
 	}
 }
 
-// The rights that we ask for are enough for all that we do.
+// The requested permissions suffice for everything the controller does.
 func TestRightsSuffice(t *testing.T) {
 	t.Parallel()
 	w := limited(t)
@@ -104,7 +104,7 @@ func TestRightsSuffice(t *testing.T) {
 	}
 }
 
-// A right that is missing is said to be, and asked for again.
+// A missing permission is reported, and the request is retried.
 func TestRightsGrantedLater(t *testing.T) {
 	t.Parallel()
 	w := limited(t, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })

@@ -17,25 +17,25 @@ import (
 	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
-// askEvery is how long to wait before the API is asked again what came of a run.
+// askEvery is the interval at which the API is asked for the result of a run.
 const askEvery = time.Minute
 
-// Reports are those that Watchbill's API keeps.
+// Reports reads reports stored by the API.
 type Reports interface {
-	// Find returns what came of a report's run for a slot, as its Pod would have said it; false if no report is kept for it.
+	// Find returns the result of a report's run for a slot, as its Pod would have; false if no report is stored.
 	Find(ctx context.Context, namespace, name string, slot time.Time) (reportjob.Result, bool, error)
 }
 
-// finished is a Job that is over.
+// finished is a finished Job.
 type finished struct {
 	job    *batchv1.Job
-	slot   time.Time // what the report is of; for a Job named by hand, when it was over
+	slot   time.Time // the report's slot; for a Job named by hand, when it finished
 	named  bool      // whether slot is from the Job's name
-	at     time.Time // when it was over
+	at     time.Time // when it finished
 	failed *batchv1.JobCondition
 }
 
-// newestRun returns the Job that is over with the newest slot; nil if none is.
+// newestRun returns the finished Job with the newest slot, or nil.
 func newestRun(jobs []batchv1.Job) *finished {
 	var newest *finished
 	for i := range jobs {
@@ -46,12 +46,12 @@ func newestRun(jobs []batchv1.Job) *finished {
 	return newest
 }
 
-// newer says whether a run is of a newer slot, or a later one of the same.
+// newer reports whether a run is of a newer slot, or a later one of the same slot.
 func (f *finished) newer(slot, at time.Time) bool {
 	return cmp.Or(f.slot.Compare(slot), f.at.Compare(at)) > 0
 }
 
-// over returns what a Job came to; nil if it still runs.
+// over returns a finished Job; nil if it is running.
 func over(job *batchv1.Job) *finished {
 	run := &finished{job: job}
 	for _, condition := range job.Status.Conditions {
@@ -79,8 +79,8 @@ func over(job *batchv1.Job) *finished {
 	return run
 }
 
-// supersedes says whether a run is news: it is not the one in the status, and not of an older slot. Jobs are deleted when
-// they are many, so that the newest one that is left can be older than what is known.
+// supersedes reports whether a run replaces the one in the status: it is another one and not of an older slot. Old Jobs are
+// deleted, so the newest one left may be older than the one in the status.
 func (f *finished) supersedes(last *v1alpha1.Run) bool {
 	if last == nil || last.Job == "" {
 		return true
@@ -96,7 +96,7 @@ func (f *finished) supersedes(last *v1alpha1.Run) bool {
 	return last.Job != f.job.Name && f.newer(slot, at)
 }
 
-// podsOf returns a Job's Pods, the newest first.
+// podsOf returns a Job's Pods, newest first.
 func podsOf(job types.UID, pods []corev1.Pod) []corev1.Pod {
 	var own []corev1.Pod
 	for _, pod := range pods {
@@ -110,8 +110,8 @@ func podsOf(job types.UID, pods []corev1.Pod) []corev1.Pod {
 	return own
 }
 
-// resultOf returns what the newest Pod that left a result says. unsure is whether one may still come: the cache can show that
-// a Job is over before it shows that its Pod is.
+// resultOf returns the result of the newest Pod that left one. unsure reports whether one may still appear: the cache may
+// show a finished Job before its finished Pod.
 func resultOf(pods []corev1.Pod) (result *reportjob.Result, unsure bool) {
 	for _, pod := range pods {
 		for _, container := range pod.Status.ContainerStatuses {
@@ -127,8 +127,8 @@ func resultOf(pods []corev1.Pod) (result *reportjob.Result, unsure bool) {
 	return nil, unsure
 }
 
-// learn returns what came of a run: from its Pod, else from the API. Without either it returns nil, and after how long to try
-// again: 0 if there is nothing more to learn, or if the Pod's change will bring us back.
+// learn returns the result of a run, from its Pod or otherwise from the API. Without either it returns nil and the time until
+// the next try: 0 if there will be no result, or if the Pod's change will trigger a reconcile.
 func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (*reportjob.Result, time.Duration) {
 	pods := podsOf(run.job.UID, seen.pods)
 	result, unsure := resultOf(pods)
@@ -162,7 +162,7 @@ func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (
 	return &kept, 0
 }
 
-// recordRun writes the newest run that is over into the status, if it is news and what came of it is known.
+// recordRun sets the newest finished run in the status, if it is new and its result is known.
 func (r *Reconciler) recordRun(ctx context.Context, seen *observed, o *outcome) {
 	r.rememberStuck(seen)
 	run := newestRun(seen.jobs)
@@ -181,7 +181,7 @@ func (r *Reconciler) recordRun(ctx context.Context, seen *observed, o *outcome) 
 	o.event(runEvent(o.status.LastRun))
 }
 
-// rememberStuck notes why Pods cannot start, since a Job that ran out of time takes them, and the reason, with it.
+// rememberStuck records why Pods cannot start, since a Job that exceeds its deadline deletes them.
 func (r *Reconciler) rememberStuck(seen *observed) {
 	known := r.memory.of(seen.report)
 	live := map[types.UID]bool{}
@@ -192,7 +192,7 @@ func (r *Reconciler) rememberStuck(seen *observed) {
 		if why := stuckReason(pods); why != "" {
 			known.stuck[job] = why
 		} else if len(pods) > 0 {
-			delete(known.stuck, job) // it could, in the end
+			delete(known.stuck, job) // it started in the end
 		}
 	}
 	for job := range known.stuck {

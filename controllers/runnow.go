@@ -12,19 +12,18 @@ import (
 )
 
 const (
-	maxAhead  = time.Minute // how far the asker's clock may be ahead of ours
+	maxAhead  = time.Minute // how far the requester's clock may be ahead
 	maxBehind = 366 * 24 * time.Hour
 )
 
-// runRequest is a report that was asked for by the annotation.
+// runRequest is a run requested by the annotation.
 type runRequest struct {
-	value   string       // as it was written; empty: nothing new was asked for
-	job     *batchv1.Job // nil: there is one already, or problem says why there is none
+	value   string       // the annotation's value; empty if there is no new request
+	job     *batchv1.Job // nil if it exists already or there is a problem
 	problem string
 }
 
-// decideRun says what becomes of what was asked for. The Job's name is of the minute that was asked for, so that no request
-// becomes two.
+// decideRun decides about a request. The Job's name contains the requested minute, so that a request yields one Job.
 func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 	value := seen.report.Annotations[v1alpha1.AnnotationRunRequestedAt]
 	if value == "" || value == seen.report.Status.LastHandledRunRequest {

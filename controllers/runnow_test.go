@@ -69,7 +69,7 @@ func TestRunNow(t *testing.T) {
 			return errors.New("it is not")
 		})
 	}
-	ask(time.Now().Add(50 * time.Second).Format(time.RFC3339)) // another's clock
+	ask(time.Now().Add(50 * time.Second).Format(time.RFC3339)) // the requester's clock is ahead
 	if got := jobs(); got != 2 {
 		t.Errorf("there are %d Jobs, want 2", got)
 	}
@@ -81,7 +81,7 @@ func TestRunNow(t *testing.T) {
 	}
 }
 
-// A Job of the name that was not made by us is no report.
+// A Job of the name that the controller did not create is not a report.
 func TestRunNowNameConflict(t *testing.T) {
 	t.Parallel()
 	w := begin(t)

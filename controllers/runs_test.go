@@ -22,10 +22,10 @@ import (
 	"github.com/watchbill/watchbill/internal/report/schedule"
 )
 
-// today is a slot of the schedule: the last midnight in UTC.
+// today returns a slot of the schedule: the last midnight in UTC.
 func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
 
-// job makes a Job as the CronJob's controller would for a slot, which the API server alone does not have.
+// job creates a Job for a slot as the CronJob controller does, which does not run here.
 func (w *fixture) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
 	w.t.Helper()
 	cronJob := named(w, &batchv1.CronJob{}, mr.Name+"-report")
@@ -38,13 +38,13 @@ func (w *fixture) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
 	return job
 }
 
-// slotJob is the Job of a slot.
+// slotJob creates the Job of a slot.
 func (w *fixture) slotJob(mr *v1alpha1.MonitoringReport, slot time.Time) *batchv1.Job {
 	w.t.Helper()
 	return w.job(mr, schedule.JobName(mr.Name+"-report", slot))
 }
 
-// pod makes the Pod of a Job, as the Job's controller would, with a status as the kubelet would write it.
+// pod creates the Pod of a Job as the Job controller does, with a status as the kubelet writes it.
 func (w *fixture) pod(job *batchv1.Job, status corev1.PodStatus) *corev1.Pod {
 	w.t.Helper()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
@@ -59,7 +59,7 @@ func (w *fixture) pod(job *batchv1.Job, status corev1.PodStatus) *corev1.Pod {
 	return pod
 }
 
-// ended is the status of a Pod that left a message.
+// ended returns the status of a Pod that ended with a message.
 func ended(phase corev1.PodPhase, code int32, message string) corev1.PodStatus {
 	return corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{
 		Name: "report", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message}},
@@ -75,7 +75,7 @@ func said(t testing.TB, result reportjob.Result) string {
 	return string(text)
 }
 
-// finish ends a Job: well if reason is empty.
+// finish ends a Job, successfully if reason is empty.
 func (w *fixture) finish(job *batchv1.Job, reason string) {
 	w.t.Helper()
 	now := metav1.Now()
@@ -98,7 +98,7 @@ func (w *fixture) finish(job *batchv1.Job, reason string) {
 	}
 }
 
-// ran waits until a report's last run was the Job of that name.
+// ran waits until a report's last run is the Job of that name.
 func (w *fixture) ran(mr *v1alpha1.MonitoringReport, job string) *v1alpha1.Run {
 	w.t.Helper()
 	w.eventually("the last run is "+job, func() error {
@@ -113,7 +113,7 @@ func (w *fixture) ran(mr *v1alpha1.MonitoringReport, job string) *v1alpha1.Run {
 	return mr.Status.LastRun
 }
 
-// made is what a run of a slot says that made a report.
+// made returns the message of a run that created a report for a slot.
 func made(slot time.Time, verdict report.Verdict, summary string, outputs ...reportjob.OutputOutcome) reportjob.Result {
 	return reportjob.Result{
 		ReportID: "0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
@@ -184,7 +184,7 @@ func TestFailedRuns(t *testing.T) {
 	oom.ContainerStatuses[0].State.Terminated.Reason = "OOMKilled"
 	tests := map[string]struct {
 		pod    *corev1.PodStatus
-		gone   bool // the Pod, before the Job fails, as when it runs out of time
+		gone   bool // the Pod is deleted before the Job fails, as when it exceeds its deadline
 		reason string
 		want   string
 	}{
@@ -223,8 +223,8 @@ func TestFailedRuns(t *testing.T) {
 	}
 }
 
-// reconciled waits until a report was reconciled after all that has happened until now. A request to run that is no time is
-// echoed, and does nothing else.
+// reconciled waits until a report was reconciled after all changes so far. It sets an invalid run request, which is only
+// echoed.
 func (w *fixture) reconciled(mr *v1alpha1.MonitoringReport) {
 	w.t.Helper()
 	token := fmt.Sprint("token-", time.Now().UnixNano())
@@ -239,7 +239,7 @@ func (w *fixture) reconciled(mr *v1alpha1.MonitoringReport) {
 	})
 }
 
-// The newest slot is what a report's state is, whichever Job ends last, and whichever Jobs are left.
+// The newest slot determines a report's state, whichever Job ends last and whichever Jobs are left.
 func TestNewestSlotWins(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -259,7 +259,7 @@ func TestNewestSlotWins(t *testing.T) {
 	}
 	w.delete(newer)
 	w.gone(newer)
-	for range 5 { // what is watched comes in no order
+	for range 5 { // watches deliver in no fixed order
 		w.reconciled(mr)
 	}
 	if got := mr.Status.LastRun.Job; got != newer.Name {
@@ -270,7 +270,7 @@ func TestNewestSlotWins(t *testing.T) {
 	}
 }
 
-// Jobs of an earlier report of the name, which are about to be collected, are none of the new one's.
+// Jobs of an earlier report of the name, not collected yet, do not count for the new one.
 func TestJobsOfAnEarlierReport(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -290,7 +290,7 @@ func TestJobsOfAnEarlierReport(t *testing.T) {
 	}
 }
 
-// kept is an API that keeps one report.
+// kept is an API with one stored report.
 type kept struct {
 	slot  time.Time
 	asked atomic.Int32

@@ -13,52 +13,53 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// evaluator is a Prometheus or ThanosRuler object: which rules it selects, and what it does to them. As with the Prometheus
-// operator, a selector that is not there selects no rule, and of the namespaces only its own; an empty one selects all.
+// evaluator is a Prometheus or ThanosRuler object: which rules it selects and how it changes them. As in the Prometheus
+// operator, a missing rule selector selects no rule, a missing namespace selector only the object's namespace, and an empty
+// selector everything.
 type evaluator struct {
 	kind, namespace, name string
 	rules, namespaces     *metav1.LabelSelector
 
-	enforced string          // the label that it makes rules look for their own namespace by; empty: none
-	excluded []ruleReference // the rules that are left as they are
+	enforced string          // enforcedNamespaceLabel; may be empty
+	excluded []ruleReference // rules excluded from enforcement
 
 	paused bool // the operator does not apply changes to it
 	idle   bool // it has no replicas
 }
 
-// ruleReference names a rule, or without a name all rules of a namespace.
+// ruleReference identifies a rule, or all rules of a namespace if it has no name.
 type ruleReference struct{ namespace, name string }
 
 func (e evaluator) String() string { return fmt.Sprintf("%s %s/%s", e.kind, e.namespace, e.name) }
 
-// candidates are what may evaluate rules, seen from one namespace.
+// candidates are the evaluators that may evaluate rules of one namespace.
 type candidates struct {
-	unknown    string      // why some cannot be seen; empty: all can
-	evaluators []evaluator // in a fixed order, so that what is said of them stays the same
+	unknown    string      // why some cannot be read; empty if all can
+	evaluators []evaluator // in a fixed order, so that messages do not change
 	namespace  string
-	labels     labels.Set // the namespace's; nil: they cannot be seen
+	labels     labels.Set // the namespace's; nil if they cannot be read
 }
 
-// ruleSeen is a PrometheusRule as far as it matters for who evaluates it.
+// ruleSeen is the part of a PrometheusRule that decides which evaluators select it.
 type ruleSeen struct {
 	name     string
 	labels   labels.Set
-	bindings []binding // what the Prometheus operator says of it
-	api      string    // the namespace of the API's series; empty: not known
+	bindings []binding // the Prometheus operator's status of it
+	api      string    // the namespace of the API's series; empty if not known
 }
 
-// binding is what the Prometheus operator says of a rule and an evaluator, of the rule's present content.
+// binding is the Prometheus operator's status of a rule's current generation for an evaluator.
 type binding struct {
 	kind, namespace, name string
 	accepted              bool
 	message               string
 }
 
-// taken is whether rules are evaluated: by whom, or the reason of the condition and why they are not.
+// taken is whether rules are evaluated: the evaluator, or the condition's reason and message if there is none.
 type taken struct{ by, reason, why string }
 
-// taken says whether something evaluates a rule, and sees the API's series. What the operator says of a rule counts more
-// than what is concluded from selectors.
+// taken reports whether an evaluator evaluates a rule and sees the API's series. The operator's status of a rule takes
+// precedence over conclusions from selectors.
 func (c candidates) taken(rule ruleSeen) taken {
 	var refused, blind, unsure string
 	var lacking []lack
@@ -107,7 +108,7 @@ func (c candidates) taken(rule ruleSeen) taken {
 	return taken{reason: v1alpha1.ReasonNotSelected, why: nearest(lacking)}
 }
 
-// binding returns what the operator says of a rule and an evaluator; nil if it says nothing.
+// binding returns the operator's status of a rule for an evaluator, or nil.
 func (r ruleSeen) binding(e evaluator) *binding {
 	for i, b := range r.bindings {
 		if b.of(e) {
@@ -121,8 +122,8 @@ func (b binding) of(e evaluator) bool {
 	return b.kind == e.kind && b.namespace == e.namespace && b.name == e.name
 }
 
-// unseen returns what evaluates a rule, as the operator says, if not all evaluators can be seen. If they can, one that is not
-// among them was deleted.
+// unseen returns the evaluator of a rule according to the operator, if not all evaluators can be read. If they can, one that
+// is missing was deleted.
 func (c candidates) unseen(rule ruleSeen) string {
 	for _, b := range rule.bindings {
 		known := slices.ContainsFunc(c.evaluators, b.of)
@@ -133,7 +134,7 @@ func (c candidates) unseen(rule ruleSeen) string {
 	return ""
 }
 
-// lack is what must change for an evaluator to take a rule. unsure is whether that depends on what cannot be seen.
+// lack is what must change for an evaluator to select a rule. unsure is set if that depends on unreadable objects.
 type lack struct {
 	evaluator evaluator
 	cost      int
@@ -141,7 +142,7 @@ type lack struct {
 	unsure    bool
 }
 
-// nearest says what the evaluator lacks that takes the least to take the rules.
+// nearest returns the smallest change with which an evaluator would select the rules.
 func nearest(lacking []lack) string {
 	best := slices.MinFunc(lacking, func(a, b lack) int { return cmp.Compare(a.cost, b.cost) })
 	why := fmt.Sprintf("%s does not take the rules: %s", best.evaluator, strings.Join(best.wishes, "; "))
@@ -151,7 +152,7 @@ func nearest(lacking []lack) string {
 	return why
 }
 
-// lacks says what must change for an evaluator to select a rule; no wishes if it does.
+// lacks returns what must change for an evaluator to select a rule; nothing if it does.
 func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 	const around = 100 // the cost of what must change elsewhere than in the report
 	l := lack{evaluator: e}
@@ -184,14 +185,14 @@ func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 	return l
 }
 
-// enforces reports whether an evaluator has a rule look at nothing but series of the rule's namespace.
+// enforces reports whether an evaluator limits a rule to series of the rule's namespace.
 func (e evaluator) enforces(namespace, rule string) bool {
 	return e.enforced != "" && !slices.ContainsFunc(e.excluded, func(r ruleReference) bool {
 		return r.namespace == namespace && (r.name == "" || r.name == rule)
 	})
 }
 
-// unmet are the requirements of a selector that labels do not meet, in words such as release=prometheus.
+// unmet returns the requirements of a selector that labels do not meet, such as release=prometheus.
 func unmet(selector *metav1.LabelSelector, have labels.Set) []string {
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {

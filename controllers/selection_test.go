@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// TestTaken is about the rule report of the namespace fleet, with the label app=x.
+// TestTaken uses the rule report of the namespace fleet, with the label app=x.
 func TestTaken(t *testing.T) {
 	t.Parallel()
 	all := &metav1.LabelSelector{}
@@ -45,7 +45,7 @@ func TestTaken(t *testing.T) {
 		namespace  map[string]string
 		bindings   []binding
 		api        string // the namespace of its series
-		unseen     string // what cannot be seen
+		unseen     string // what cannot be read
 		by         string
 		reason     string
 		why        string
@@ -105,7 +105,7 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// What the operator says of an earlier content of a rule, or of what evaluates no rules, does not count.
+// The operator's status for an earlier generation of a rule, or for a kind that evaluates no rules, is ignored.
 func TestBindingsOf(t *testing.T) {
 	t.Parallel()
 	rule := &monitoringv1.PrometheusRule{ObjectMeta: metav1.ObjectMeta{Generation: 3}}
@@ -126,14 +126,14 @@ func TestBindingsOf(t *testing.T) {
 	}
 }
 
-// What is looked at is left of a Prometheus, and nothing else; whether it has replicas, but not how many.
+// Only the used fields of a Prometheus are left, with whether it has replicas but not how many.
 func TestTrimEvaluator(t *testing.T) {
 	t.Parallel()
 	trim := func(spec map[string]any) evaluator {
 		object := &unstructured.Unstructured{Object: map[string]any{"spec": spec, "status": map[string]any{"x": "y"}}}
 		object.SetName("p")
 		trimEvaluator(object)
-		trimEvaluator(object) // as client-go may
+		trimEvaluator(object) // client-go may call it twice
 		if _, ok := object.Object["status"]; ok {
 			t.Error("the status is kept")
 		}

@@ -10,19 +10,19 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// stalledAfter is how long the API server may refuse an object before the report is stalled. Rights and admission webhooks
-// that are installed together with a report take a moment to work.
+// stalledAfter is how long the API server may reject an object before the report is stalled. Permissions and admission
+// webhooks installed together with a report take a moment to work.
 const stalledAfter = time.Minute
 
-// refused reports whether the API server refused a request for what it is, so that the same request will be refused again
-// until the spec or the cluster is changed.
+// refused reports whether the API server rejected a request as such, so that it will be rejected again until the spec or the
+// cluster is changed.
 func refused(err error) bool {
 	return (apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsRequestEntityTooLargeError(err)) && !ending(err)
 }
 
-// stall adds the condition Stalled where only a change of the spec or the cluster helps, and removes it otherwise. The other
-// conditions must have been set.
+// stall sets the condition Stalled if only a change of the spec or the cluster helps, and removes it otherwise. The other
+// conditions must have been set before.
 func (o *outcome) stall(f *problem, now time.Time) {
 	if f != nil {
 		o.set(is(v1alpha1.ConditionStalled, metav1.ConditionTrue, f.reason, f.message), false)
@@ -41,7 +41,7 @@ func (o *outcome) stall(f *problem, now time.Time) {
 	meta.RemoveStatusCondition(&o.status.Conditions, v1alpha1.ConditionStalled)
 }
 
-// lasts reports whether the report has not been ready for stalledAfter. If not, it has the report looked at again by then.
+// lasts reports whether the report has not been ready for stalledAfter. If not, it schedules a reconcile for then.
 func (o *outcome) lasts(now time.Time) bool {
 	ready := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == metav1.ConditionTrue {

@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// lookAgain is when a thing in our way is looked at again, should its change not bring us back.
+	// lookAgain is when an obstacle is checked again if its change triggers no reconcile.
 	lookAgain = 5 * time.Minute
-	// longestWait is how long a reconcile may be put off, since timers run by another clock than the one that is set.
+	// longestWait is the maximum delay of a reconcile, since timers use the monotonic clock.
 	longestWait = time.Hour
 )
 
-// outcome is what a reconcile came to: the status to be, the events, and when and why to try again.
+// outcome is the result of a reconcile: the status to write, events, errors, and when to reconcile again.
 type outcome struct {
 	status  v1alpha1.MonitoringReportStatus
-	cronJob *batchv1.CronJob // what reports are made by; nil: by nothing
+	cronJob *batchv1.CronJob // runs the reports; nil if there is none
 	events  []note
-	wait    time.Duration // 0: until something changes
+	wait    time.Duration // until the next reconcile; 0: until something changes
 	errs    []error
-	refused map[string]bool // conditions of objects that the API server refuses, whatever is tried
+	refused map[string]bool // conditions of objects that the API server rejects permanently
 }
 
-// note is an event for people. Events are emitted once the status is written: what the status says already was told.
+// note is an event. Events are emitted after the status is written; they report only what is new in it.
 type note struct{ kind, reason, action, text string }
 
 func newOutcome(report *v1alpha1.MonitoringReport) *outcome {
@@ -45,7 +45,7 @@ func newOutcome(report *v1alpha1.MonitoringReport) *outcome {
 	return o
 }
 
-// after has the report looked at again after so long, or before; 0 is never.
+// after schedules a reconcile after wait or earlier; 0 means none.
 func (o *outcome) after(wait time.Duration) {
 	if wait > 0 && (o.wait == 0 || wait < o.wait) {
 		o.wait = wait
@@ -54,7 +54,7 @@ func (o *outcome) after(wait time.Duration) {
 
 func (o *outcome) event(e note) { o.events = append(o.events, e) }
 
-// fail keeps an error to be returned, unless it only asks for patience.
+// fail records an error to return, unless it is a waitError.
 func (o *outcome) fail(err error) {
 	var wait *waitError
 	var foreign *foreignError
@@ -71,10 +71,10 @@ func (o *outcome) fail(err error) {
 	}
 }
 
-// result is what the controller is told.
+// result returns the result of the reconcile.
 func (o *outcome) result() (reconcile.Result, error) {
 	switch err := errors.Join(o.errs...); {
-	case errors.Is(err, context.Canceled): // the end has come; the next leader does it again
+	case errors.Is(err, context.Canceled): // shutting down; the next leader does it again
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, err
@@ -82,7 +82,7 @@ func (o *outcome) result() (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: min(o.wait, longestWait)}, nil
 }
 
-// set sets a condition, and tells of it in an event if it is news and not as it should be.
+// set sets a condition and emits an event if tell is true and the condition is new.
 func (o *outcome) set(c metav1.Condition, tell bool) {
 	c.ObservedGeneration = o.status.ObservedGeneration
 	c.Message = text.Clip(c.Message, 2*maxSummary)
@@ -94,8 +94,8 @@ func (o *outcome) set(c metav1.Condition, tell bool) {
 	}
 }
 
-// writeStatus writes the status, if it changed, and then emits the events. That another wrote in between is no fault. It updates
-// the status, which the API server does with less than patching it.
+// writeStatus writes the status if it changed, and then emits the events. A conflict is not an error. It updates the status,
+// which costs the API server less than patching it.
 func (r *Reconciler) writeStatus(ctx context.Context, report *v1alpha1.MonitoringReport, o *outcome) {
 	if !equality.Semantic.DeepEqual(report.Status, o.status) {
 		written := report.DeepCopy()

@@ -26,7 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// prometheus takes all rules of the world's namespace, whatever other tests do.
+// prometheus creates a Prometheus that selects all rules of the world's namespace, and none of other tests.
 func (w *fixture) prometheus() {
 	w.create(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
@@ -35,7 +35,7 @@ func (w *fixture) prometheus() {
 	}})
 }
 
-// measured waits until so many reports were reconciled since the controller began: each then has a series.
+// measured waits until that many reports were reconciled since the controller started: each then has a series.
 func (w *fixture) measured(reports int) {
 	w.t.Helper()
 	within := max(30*time.Second, time.Duration(reports)*100*time.Millisecond)
@@ -85,7 +85,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 	w.ran(ran, job.Name)
 	w.quiet()
 
-	// Every report is reconciled again, without any memory of the last time.
+	// Every report is reconciled again, without any state of the last time.
 	w.stop()
 	w.writes.take()
 	w.start()
@@ -94,7 +94,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 		t.Errorf("a controller that began wrote, though all was as it should be: %q", got)
 	}
 
-	// Every report is reconciled again, because something that all look at changed.
+	// Every report is reconciled again, because a shared object changed.
 	account := named(w, &corev1.ServiceAccount{}, "watchbill-report")
 	change(w, account, func(a *corev1.ServiceAccount) { a.Annotations["example.com/theirs"] = "x" })
 	cronJob := named(w, &batchv1.CronJob{}, "often-report")
@@ -106,7 +106,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 	}
 }
 
-// quiet waits until the controller has written nothing for a moment: what it did last comes back to it.
+// quiet waits until the controller has written nothing for a moment, since its own writes trigger reconciles.
 func (w *fixture) quiet() {
 	w.t.Helper()
 	last := time.Now()
@@ -121,8 +121,8 @@ func (w *fixture) quiet() {
 	})
 }
 
-// TestManyReports holds what many reports cost against what is allowed. WATCHBILL_SCALE says how many; 1000 take a minute on
-// two cores, most of it the API server's.
+// TestManyReports compares the cost of many reports with limits. WATCHBILL_SCALE is their number; 1000 take a minute on two
+// cores, most of it in the API server.
 func TestManyReports(t *testing.T) {
 	reports := 50
 	if scale := os.Getenv("WATCHBILL_SCALE"); scale != "" {
@@ -136,7 +136,7 @@ func TestManyReports(t *testing.T) {
 	w.prometheus()
 	w.start()
 	began := time.Now()
-	soon := began.UTC().Hour() + 2 // none may fall due meanwhile, for that is written
+	soon := began.UTC().Hour() + 2 // none may become due in the meantime, since that is written
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(8)
 	for i := range reports {
@@ -171,7 +171,7 @@ func TestManyReports(t *testing.T) {
 	}
 }
 
-// allReady waits until all reports are Ready, and holds the writes that took against what is allowed.
+// allReady waits until all reports are Ready, and compares the number of writes with the limit.
 func (w *fixture) allReady(reports int) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -214,7 +214,7 @@ func (w *fixture) allReady(reports int) {
 	}
 }
 
-// To look for unknown fields the API server decodes a second time what is written.
+// To check for unknown fields the API server decodes each write a second time.
 func TestWritesAreNotSearchedForUnknownFields(t *testing.T) {
 	t.Parallel()
 	w := prepare(t, cluster.Config)

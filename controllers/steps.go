@@ -16,8 +16,8 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 )
 
-// prune deletes what should not stand. Where a namespace's reports are not ours any more, the right to may be gone too: that
-// is for its administrator, and looked at again from time to time.
+// prune deletes unwanted objects. In a namespace whose reports are no longer allowed the permission may be missing too: that
+// is left to its administrator and retried from time to time.
 func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *outcome) {
 	for _, object := range unwanted {
 		err := r.remove(ctx, object)
@@ -29,8 +29,8 @@ func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *out
 	}
 }
 
-// applySchedule makes what reports are made by, and says whether it all stood before. The first that cannot be made ends it:
-// what follows would not work.
+// applySchedule applies the objects that run reports and reports whether all were as wanted before. It stops at the first
+// failure, since the following objects depend on it.
 func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
 	o.cronJob = seen.cronJob()
 	stood = true
@@ -48,7 +48,7 @@ func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, 
 	return stood
 }
 
-// applyRule makes the alerts, if there should be any and the cluster knows such a thing, and says whether they stood before.
+// applyRule applies the alerts, if wanted and supported by the cluster, and reports whether they were as wanted before.
 func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
 	if c, cannot := withoutRule(seen, p); cannot {
 		o.without(c)
@@ -56,7 +56,7 @@ func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *o
 	}
 	live := seen.live(p.rule)
 	wrote, err := r.apply(ctx, seen.report, p.rule, live)
-	if apierrors.IsNotFound(err) { // the kind went away; its watch will say so
+	if apierrors.IsNotFound(err) { // the kind was removed, which its watch will notice
 		err = &waitError{time.Second, "the cluster does not know PrometheusRules any more"}
 	}
 	o.fail(err)
@@ -68,7 +68,7 @@ func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *o
 	return !wrote
 }
 
-// applyRun makes the Job for a report that was asked for, once.
+// applyRun creates the Job of a requested run, once.
 func (r *Reconciler) applyRun(ctx context.Context, seen *observed, o *outcome) {
 	request := decideRun(seen, r.opts.Desired, r.now())
 	if request.value == "" {
@@ -91,7 +91,7 @@ func (r *Reconciler) applyRun(ctx context.Context, seen *observed, o *outcome) {
 	o.status.LastHandledRunRequest = request.value
 }
 
-// create makes a Job unless there is one of its name. The cache has only Jobs that are ours, so the server is asked.
+// create creates a Job unless one of its name exists. It asks the server, since the cache has only the controller's Jobs.
 func (r *Reconciler) create(ctx context.Context, report *v1alpha1.MonitoringReport, job *batchv1.Job) error {
 	standing := metadataOf(batchv1.SchemeGroupVersion.WithKind("Job"))
 	err := r.server.Get(ctx, client.ObjectKeyFromObject(job), standing)

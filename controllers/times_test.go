@@ -14,11 +14,11 @@ import (
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// When a slot has passed the next one is written, at once and once.
+// When a slot has passed the next one is written, immediately and once.
 func TestNextRunAdvancesWhenPassed(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	// The clock stands a moment before midnight, so that the timer for it runs out soon.
+	// The clock is a moment before midnight, so that its timer fires soon.
 	w.stop()
 	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	w.clock.jump(time.Until(midnight) - 4*time.Second)
@@ -40,7 +40,7 @@ func TestNextRunAdvancesWhenPassed(t *testing.T) {
 	}
 }
 
-// series returns the value of a series about a report; false if there is none.
+// series returns the value of a series about a report, and whether it exists.
 func (w *fixture) series(name string, labels map[string]string) (float64, bool) {
 	w.t.Helper()
 	families, err := w.registry.Gather()

@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	// workers is how many reports are reconciled at once.
+	// workers is the number of concurrent reconciles.
 	workers = 8
 	// indexReport is the index of Jobs and Pods by their report.
 	indexReport = "report"
 )
 
-// watch has the manager run the reconciler, whenever something changes that it looks at.
+// watch registers the reconciler with the manager and its watches.
 func (r *Reconciler) watch(ctx context.Context, mgr manager.Manager) error {
 	for _, object := range []client.Object{&batchv1.Job{}, &corev1.Pod{}} {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, object, indexReport, reportLabel); err != nil {
@@ -53,12 +53,12 @@ func (r *Reconciler) watch(ctx context.Context, mgr manager.Manager) error {
 		WatchesRawSource(r.kinds.source()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			SkipNameValidation:      new(true), // of several managers in one process, as tests have them
+			SkipNameValidation:      new(true), // tests run several managers in one process
 		}).
 		Complete(r)
 }
 
-// asked says whether an update of a report asks for anything. Its status, which we write, does not.
+// asked reports whether an update of a report requires a reconcile. Updates of its status do not.
 func asked(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
 		e.ObjectOld.GetAnnotations()[v1alpha1.AnnotationRunRequestedAt] != e.ObjectNew.GetAnnotations()[v1alpha1.AnnotationRunRequestedAt] ||
@@ -66,8 +66,8 @@ func asked(e event.UpdateEvent) bool {
 		e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion() // the cache's resync
 }
 
-// reportNamedBy returns the report that an object's name is of. It need not exist, nor own the object: one that is in the
-// way of a report's matters too.
+// reportNamedBy returns the report that an object's name is derived from. It need not exist or own the object: foreign
+// objects with such a name matter too.
 func reportNamedBy(object client.Object) []reconcile.Request {
 	name, ok := strings.CutSuffix(object.GetName(), desired.CronJobName(""))
 	if !ok || name == "" || len(name) > desired.MaxName {
@@ -76,7 +76,7 @@ func reportNamedBy(object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
 }
 
-// reportLabelled returns the report that an object says it is made of.
+// reportLabelled returns the report in an object's label.
 func reportLabelled(object client.Object) []reconcile.Request {
 	name := object.GetLabels()[v1alpha1.LabelReport]
 	if name == "" || len(name) > desired.MaxName {
@@ -92,8 +92,8 @@ func reportLabel(object client.Object) []string {
 	return nil
 }
 
-// reportsOfNamespace returns the reports that share an object. If there are none, it is a request for what is not there,
-// which makes the reconciler delete what the namespace's last report has left; so it is also when the controller starts.
+// reportsOfNamespace returns the reports that share an object. If there are none it returns a request for a missing report,
+// for which the reconciler deletes the shared objects, also when the controller starts.
 func (r *Reconciler) reportsOfNamespace(ctx context.Context, object client.Object) []reconcile.Request {
 	requests := r.reports(ctx, client.InNamespace(object.GetNamespace()))
 	if len(requests) == 0 {
@@ -102,11 +102,11 @@ func (r *Reconciler) reportsOfNamespace(ctx context.Context, object client.Objec
 	return requests
 }
 
-// reports returns every report, or those that the options leave.
+// reports returns all reports, or those selected by the options.
 func (r *Reconciler) reports(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
 	var all v1alpha1.MonitoringReportList
 	if err := r.client.List(ctx, &all, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
-		return nil // the end has come, or the cache would have them
+		return nil // shutting down; otherwise the cache would return them
 	}
 	requests := make([]reconcile.Request, len(all.Items))
 	for i := range all.Items {

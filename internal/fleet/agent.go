@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Bounds of an agent's fields.
+// Limits of an agent's fields.
 const (
 	MaxIDLength     = 128 // bytes of an agent's id
 	MaxNameLength   = 200 // bytes of an agent's or a deployment's name
@@ -21,7 +21,7 @@ const (
 	MinPollInterval = time.Second
 	MaxPollInterval = time.Hour
 
-	// DefaultPollInterval is the brief's: every agent asks every 10 s.
+	// DefaultPollInterval is the brief's: every agent polls every 10 s.
 	DefaultPollInterval = 10 * time.Second
 )
 
@@ -30,9 +30,9 @@ type Agent struct {
 	ID           string
 	Name         string
 	Labels       map[string]string // Kubernetes' label syntax
-	PollInterval time.Duration     // what it asked for at enrolment; whole seconds
-	Version      string            // its own, as it said at enrolment
-	EnrolledBy   string            // fingerprint of the enrollment token; empty: an administrator, or an older release
+	PollInterval time.Duration     // as requested at enrollment; whole seconds
+	Version      string            // the agent program's, as reported at enrollment
+	EnrolledBy   string            // fingerprint of the enrollment token; empty if enrolled by an administrator or an older release
 	RegisteredAt time.Time
 	Presence     Presence
 }

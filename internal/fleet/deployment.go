@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// Bounds of a deployment's fields.
+// Limits of a deployment's fields.
 const (
 	MaxTargets      = 10_000    // agents of one create
 	MaxSpec         = 256 << 10 // bytes of JSON
@@ -34,8 +34,8 @@ const (
 // Status is the state of a deployment.
 type Status string
 
-// The states. pending → running → succeeded | failed; running → pending again for another attempt, else timed_out or
-// failed; pending | running → cancelled.
+// The states. pending → running → succeeded | failed; running → pending for another attempt, or timed_out or failed if none
+// is left; pending | running → cancelled.
 const (
 	Pending   Status = "pending"
 	Running   Status = "running"
@@ -55,11 +55,11 @@ func (s Status) Finished() bool { return s != Pending && s != Running }
 type Deployment struct {
 	ID             uuid.UUID
 	AgentID        string
-	GroupID        uuid.UUID // all that one create made
+	GroupID        uuid.UUID // the group of the create request
 	Name           string
-	Spec           json.RawMessage // a JSON object; nil where it was not read
+	Spec           json.RawMessage // a JSON object; nil if it was not read
 	Status         Status
-	Attempt        int // from 1; with Claim, the fence against runs that lost their lease
+	Attempt        int // from 1; with Claim, it fences off runs that lost their lease
 	Claim          string
 	MaxAttempts    int
 	Lease          time.Duration // whole seconds
@@ -85,7 +85,7 @@ type Attempt struct {
 	FinishedAt time.Time
 }
 
-// NewDeployment is what a create asks for each of its targets.
+// NewDeployment is what a create requests for each of its targets.
 type NewDeployment struct {
 	Name        string
 	Spec        json.RawMessage

@@ -1,6 +1,5 @@
-// Package fleet is the domain of the deployment API: agents, the deployments they are given, and the state machine
-// that both obey.
+// Package fleet is the domain of the deployment API: agents, their deployments, and the state machine of a deployment.
 //
-// It is pure: values in, values out. It reads no clock, draws no random number and does no I/O; times, randomness
-// and identifiers come in as parameters. What is stored and sent lives in the adapters.
+// It is pure: it reads no clock, draws no random number and does no I/O; times, randomness and identifiers are parameters.
+// Storage and transport formats belong to the adapters.
 package fleet

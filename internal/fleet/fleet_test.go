@@ -55,7 +55,7 @@ func TestValidate(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		err   error
-		field string // empty: valid
+		field string // empty if valid
 	}{
 		"agent":               {agent(func(*fleet.Agent) {}), ""},
 		"id with every sort":  {agent(func(a *fleet.Agent) { a.ID = "0aZ._-9" }), ""},

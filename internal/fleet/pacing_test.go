@@ -41,8 +41,8 @@ func TestFloors(t *testing.T) {
 	}
 }
 
-// Whatever the fleet: the budget holds, nobody is told a shorter interval than his own, a group within its share is left alone, and
-// none of it is left over while somebody waits longer than he asked to.
+// For every fleet the budget holds, no interval is shorter than the agent's own, a group within its share is not slowed, and
+// no budget is left over while an agent's interval is longer than its own.
 func TestFloorsShareTheBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		demand := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fleet.Demand {

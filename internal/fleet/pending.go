@@ -30,9 +30,9 @@ func (p PendingSet) Tag() string { return PendingTag(p.Due) }
 // NothingWaiting is the entity tag of an empty set.
 var NothingWaiting = PendingTag(nil)
 
-// PendingTag is the entity tag of what waits for an agent: a hash of ids and attempts alone, so that every replica
-// gives the same one and neither the interval hint nor the order of two replies disturbs it. It is weak, since
-// the hint in the body may differ under the same tag.
+// PendingTag returns the entity tag of an agent's pending deployments: a hash of ids and attempts only, so that it is
+// the same on every replica and independent of the interval hint and the order of responses. It is weak, since the hint
+// in the body may differ under the same tag.
 func PendingTag(waiting []Waiting) string {
 	h := sha256.New()
 	for _, w := range waiting {

@@ -8,14 +8,14 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// MaxSelector bounds a selector's length in bytes.
+// MaxSelector is the maximum length of a selector in bytes.
 const MaxSelector = 4 << 10
 
 // Selector picks agents by their labels, in Kubernetes' syntax: "env=prod,tier in (web, api),!canary".
 type Selector struct{ parsed labels.Selector }
 
-// ParseSelector reads a selector. field is the name by which a fault calls it. The empty selector is refused: who
-// means the whole fleet should have to say so.
+// ParseSelector parses a selector. field is its name in the error. The empty selector is rejected: callers must select the
+// whole fleet explicitly.
 func ParseSelector(field, s string) (Selector, error) {
 	if s == "" {
 		return Selector{}, fault.InvalidField(field, "must not be empty")
@@ -33,10 +33,10 @@ func ParseSelector(field, s string) (Selector, error) {
 	return Selector{parsed}, nil
 }
 
-// Matches says whether an agent with these labels is picked.
+// Matches reports whether the selector picks an agent with these labels.
 func (s Selector) Matches(l map[string]string) bool { return s.parsed.Matches(labels.Set(l)) }
 
-// Equalities are the labels that every picked agent has, for an index to narrow the search by. Matches decides.
+// Equalities returns labels that every picked agent has, by which an index can narrow the search. Matches decides.
 func (s Selector) Equalities() map[string]string {
 	equal := map[string]string{}
 	requirements, _ := s.parsed.Requirements()

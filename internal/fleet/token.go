@@ -8,14 +8,14 @@ import (
 	"io"
 )
 
-// TokenHash is the SHA-256 of a token: all that is ever stored of it. A token has 256 random bits, so a plain hash
-// cannot be searched.
+// TokenHash is the SHA-256 of a token; tokens themselves are not stored. A token has 256 random bits, so a hash without a
+// salt cannot be reversed by search.
 type TokenHash [sha256.Size]byte
 
-// TokenPrefix starts every agent token, so that secret scanners and our own redaction know one.
+// TokenPrefix starts every agent token, so that secret scanners and Watchbill's redaction recognize it.
 const TokenPrefix = "wba_"
 
-// NewToken draws an agent's token from random.
+// NewToken returns an agent's token drawn from random.
 func NewToken(random io.Reader) (string, error) {
 	var secret [32]byte
 	if _, err := io.ReadFull(random, secret[:]); err != nil {
@@ -24,13 +24,13 @@ func NewToken(random io.Reader) (string, error) {
 	return TokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:]), nil
 }
 
-// HashToken is the hash under which a token is known. Every poll pays for it, so it allocates nothing for a token of ours.
+// HashToken returns the hash of a token. It is on the path of every poll, so it does not allocate for tokens of NewToken.
 func HashToken(token string) TokenHash {
 	var buf [64]byte
 	return sha256.Sum256(append(buf[:0], token...))
 }
 
-// Equal compares in constant time.
+// Equal compares hashes in constant time.
 func (h TokenHash) Equal(other TokenHash) bool {
 	return subtle.ConstantTimeCompare(h[:], other[:]) == 1
 }

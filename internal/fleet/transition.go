@@ -6,10 +6,10 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// Report is what an agent says of one attempt at a deployment. A nil pointer says nothing of that field.
+// Report is an agent's status report about one attempt at a deployment. A nil pointer leaves the field unchanged.
 type Report struct {
 	Attempt   int
-	Claim     string // a random string of the run's own
+	Claim     string // the run's random string
 	Status    Status // Running, Succeeded or Failed
 	Retryable bool   // of Failed: whether another attempt may help
 	Progress  *float64
@@ -17,7 +17,7 @@ type Report struct {
 	Output    *string
 }
 
-// Validate names the first field that a report may not have.
+// Validate returns an error for the first invalid field.
 func (r *Report) Validate() error {
 	switch {
 	case r.Attempt < 1 || r.Attempt > MaxAttempts:
@@ -41,16 +41,16 @@ func (r *Report) Validate() error {
 	return nil
 }
 
-// Transition is a decided move: the deployment as it will be and what has to be written with it.
+// Transition is the result of a decision: the next state of the deployment and what must be written with it.
 type Transition struct {
 	Next       Deployment
-	Superseded *Attempt // the run that a retry leaves behind; nil unless Next is a retry
-	Changed    bool     // false: the report repeats what is recorded
-	Delivery   bool     // the agent's set of pending deployments differs
+	Superseded *Attempt // the attempt that a retry supersedes; nil unless Next is a retry
+	Changed    bool     // false if the report repeats the recorded one
+	Delivery   bool     // whether the agent's set of pending deployments changes
 }
 
-// Apply decides what a report does to a deployment. superseded is the record of the report's attempt if a retry has
-// left it behind, else nil. A fault means that nothing changes. backoff is asked only when a retry is due.
+// Apply returns the effect of a report on a deployment. superseded is the record of the report's attempt if a retry has
+// superseded it, otherwise nil. If it returns an error nothing changes. backoff is called only if the attempt is retried.
 func (d Deployment) Apply(r Report, superseded *Attempt, now time.Time, backoff Backoff) (Transition, error) {
 	if r.Attempt != d.Attempt {
 		if superseded.records(r) {
@@ -107,8 +107,8 @@ func (d Deployment) advance(r Report, now time.Time, backoff Backoff) (Transitio
 	}
 }
 
-// Expire decides what becomes of a running deployment whose lease ran out: another attempt, or timed_out when none
-// is left. It reports false if the lease still holds.
+// Expire returns the effect of an expired lease on a running deployment: another attempt, or timed_out if none is left. It
+// returns false if the lease has not expired.
 func (d Deployment) Expire(now time.Time, backoff Backoff) (Transition, bool) {
 	if d.Status != Running || d.LeaseExpiresAt.After(now) {
 		return Transition{}, false
@@ -119,7 +119,8 @@ func (d Deployment) Expire(now time.Time, backoff Backoff) (Transition, bool) {
 	return Transition{Next: d.finish(TimedOut, now), Changed: true}, true
 }
 
-// Cancel decides a cancellation. Cancelling what is cancelled changes nothing; what is otherwise finished stays so.
+// Cancel returns the effect of a cancellation. Cancelling a cancelled deployment changes nothing. Other finished deployments
+// cannot be cancelled.
 func (d Deployment) Cancel(now time.Time) (Transition, error) {
 	if d.Status == Cancelled {
 		return Transition{Next: d}, nil
@@ -150,7 +151,7 @@ func (d Deployment) finish(s Status, now time.Time) Deployment {
 	return d
 }
 
-// note takes over what the report says of its optional fields.
+// note sets the deployment's fields from the report's optional ones.
 func (d *Deployment) note(r Report) {
 	if r.Progress != nil {
 		d.Progress = r.Progress
@@ -171,8 +172,8 @@ func (d Deployment) current() *Attempt {
 	}
 }
 
-// records says whether r repeats what is recorded for its attempt and claim: the same result, and no field that
-// differs. What r leaves out it does not contradict. An attempt that was retried had failed retryably.
+// records reports whether r repeats the record of its attempt and claim: the same result, and no different field. Fields
+// missing in r do not differ. An attempt that was retried had failed retryably.
 func (a *Attempt) records(r Report) bool {
 	return a != nil && a.Number == r.Attempt && a.Claim == r.Claim && a.Status == r.Status && r.Status != Running &&
 		agrees(r.Progress, a.Progress) && agrees(r.Message, a.Message) && agrees(r.Output, a.Output)

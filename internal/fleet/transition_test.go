@@ -17,7 +17,7 @@ func backoff(attempt int) time.Duration { return time.Duration(attempt) * time.M
 
 func ptr[T any](v T) *T { return &v }
 
-// pending is a deployment as it was created; running is it claimed by "c1".
+// pending returns a deployment as created; running returns it claimed by "c1".
 func pending() fleet.Deployment {
 	return fleet.Deployment{Status: fleet.Pending, Attempt: 1, MaxAttempts: 2, Lease: time.Minute, AvailableAt: noon, CreatedAt: noon}
 }
@@ -46,7 +46,7 @@ func TestApply(t *testing.T) {
 		in     fleet.Deployment
 		past   *fleet.Attempt
 		report fleet.Report
-		want   fleet.Transition // Next only where it differs from in
+		want   fleet.Transition // Next only if it differs from in
 		err    error
 	}{
 		"claim": {

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// fleet is replicas that share one user's bucket, in a time of the test's own: syncs take a while, and meanwhile the user goes
-// on asking.
+// fleet are replicas that share one user's bucket, in simulated time: syncs take a while, during which the user keeps sending
+// requests.
 type fleet struct {
 	t        tester
 	clock    *clock
@@ -20,18 +20,18 @@ type fleet struct {
 	let      []let
 }
 
-// node is one of them.
+// node is one of the replicas.
 type node struct {
 	*Limiter
-	next    time.Time // when it departs
-	flight  *flight   // is under way
-	reaches time.Time // the store
+	next    time.Time // when the next sync starts
+	flight  *flight   // the sync under way
+	reaches time.Time // when it reaches the store
 	lands   time.Time
 	fullIn  []time.Duration
 	failed  []time.Time
 }
 
-// let is what was let in.
+// let is a number of admitted requests.
 type let struct {
 	at      time.Duration
 	replica int
@@ -48,8 +48,7 @@ func newFleet(t tester, replicas int, interval time.Duration, rule string) *flee
 	return f
 }
 
-// sync does what is due of a replica's syncs. Each way takes as long as travel says; a sync that fails does so on its way
-// there or back.
+// sync performs the due steps of a replica's syncs. travel returns the duration of each way. A sync may fail on either way.
 func (f *fleet) sync(i int, travel func() time.Duration, fails func() bool) {
 	r, now := f.replicas[i], f.clock.now()
 	if r.flight == nil && !now.Before(r.next) {
@@ -81,7 +80,7 @@ func (f *fleet) ask(i, n int) bool {
 	return d.Allowed
 }
 
-// most is the most that one replica let in within any span of this length.
+// ceiling returns the maximum that one replica admitted within any span of this length.
 func (f *fleet) ceiling(span time.Duration) int64 {
 	ceiling := int64(0)
 	for replica := range f.replicas {
@@ -102,21 +101,21 @@ func (f *fleet) ceiling(span time.Duration) int64 {
 	return ceiling
 }
 
-// beyond is the most that was let in, within any time, beyond what comes back in that time.
+// beyond returns the maximum, over all periods, of the admissions less the refill in that period.
 func (f *fleet) beyond(limit Limit) float64 {
 	ceiling, sum, minimum := 0.0, 0.0, 0.0
 	for _, one := range f.let {
 		back := one.at.Seconds() * float64(limit.Rate) / limit.Window.Seconds()
-		minimum = min(minimum, sum-back) // a time that begins here, with this one in it
+		minimum = min(minimum, sum-back) // a period that begins with this admission
 		sum += float64(one.n)
 		ceiling = max(ceiling, sum-back-minimum)
 	}
 	return ceiling
 }
 
-// TestBound: however requests come, and whatever syncs take, the replicas together let in no more than the limit; for each
-// but one, what one lets in during a sync's interval and the time that it takes; what comes back on a sync's way to the store;
-// and for each sync that fails as much as for a replica. docs/rate-limits.md says why.
+// TestBound: for all requests and sync durations, the replicas together admit at most the sum of the limit; for each
+// replica but one, what one admits during a sync's interval and duration; the refill during a sync's way to the store;
+// and for each failed sync as much as for a replica. See docs/rate-limits.md.
 func TestBound(t *testing.T) {
 	t.Parallel()
 	rules := []string{
@@ -126,7 +125,7 @@ func TestBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rule := rapid.SampledFrom(rules).Draw(t, "rule")
 		replicas := rapid.IntRange(1, 4).Draw(t, "replicas")
-		slowest := time.Duration(rapid.SampledFrom([]int{0, 20, 300, 900}).Draw(t, "slowest")) * time.Millisecond // one way
+		slowest := time.Duration(rapid.SampledFrom([]int{0, 20, 300, 900}).Draw(t, "slowest")) * time.Millisecond // of one way
 		busy := rapid.Float64Range(0, 1).Draw(t, "busy")
 		failing := rapid.SampledFrom([]float64{0, 0, 0.1}).Draw(t, "failing")
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
@@ -160,8 +159,8 @@ func TestBound(t *testing.T) {
 	})
 }
 
-// TestFullLoad: under all the load there can be the replicas let in just what the limit says, but for the bound; they do not
-// let in less, and take turns fairly.
+// TestFullLoad: under full load the replicas admit what the limit allows, up to the bound, and not less. Each gets a fair
+// share.
 func TestFullLoad(t *testing.T) {
 	t.Parallel()
 	for replicas, rule := range map[int]string{1: "gateway/user=50/s:burst=100", 2: "gateway/user=50/s", 3: "gateway/user=50/s:burst=10", 5: "gateway/user=6000/m:burst=100"} {
@@ -183,7 +182,7 @@ func TestFullLoad(t *testing.T) {
 			total += float64(one.n)
 			each[one.replica] += float64(one.n)
 		}
-		minimum := rate*ran.Seconds() + float64(limit.Burst) - 1 // what one bucket would have let in
+		minimum := rate*ran.Seconds() + float64(limit.Burst) - 1 // what one bucket would have admitted
 		if ceiling := minimum + float64(replicas-1)*(float64(limit.Burst)+rate*1.1) + 1; total < minimum-rate*2 || total > ceiling {
 			t.Errorf("%s over %d: want from %.0f to %.0f let in, got %.0f", rule, replicas, minimum-rate*2, ceiling, total)
 		}

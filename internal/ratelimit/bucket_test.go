@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTake takes from one bucket, at times from the beginning on.
+// TestTake takes from one bucket, at times relative to the start.
 func TestTake(t *testing.T) {
 	t.Parallel()
 	type step struct {
@@ -49,13 +49,13 @@ func TestTake(t *testing.T) {
 			{8*time.Hour - 1, 1, false, 0, 1, 1},
 			{8 * time.Hour, 1, true, 0, 28800, 0},
 		},
-		"gateway/user=7/s": { // a seventh of a second is no whole number of anything
+		"gateway/user=7/s": { // a seventh of a second is not a whole number of any unit
 			{0, 7, true, 0, 1, 0},
 			{142857142, 1, false, 0, 1, 1},
 			{142857143, 1, true, 0, 1, 0},
 			{285714285, 1, false, 0, 1, 1},
 			{285714286, 1, true, 0, 1, 0},
-			{time.Second, 5, true, 0, 1, 0}, // seven in all
+			{time.Second, 5, true, 0, 1, 0}, // seven in total
 			{time.Second, 1, false, 0, 1, 142857143},
 		},
 		"gateway/user=1000000000/s": {
@@ -65,7 +65,7 @@ func TestTake(t *testing.T) {
 			{11, 10, true, 0, 1, 0},
 		},
 		"gateway/user=2/s": {
-			{0, 0, true, 2, 0, 0}, // asks, and takes nothing
+			{0, 0, true, 2, 0, 0}, // checks, and takes nothing
 			{0, -5, true, 2, 0, 0},
 			{0, 2, true, 0, 1, 0},
 			{0, 0, false, 0, 1, 500 * ms},
@@ -120,20 +120,20 @@ func TestClockThatIsSetBack(t *testing.T) {
 	}
 	c.pass(time.Hour)
 	take(10, true)
-	c.pass(-3 * time.Hour) // before the beginning
-	take(1, false)         // it gives nothing …
+	c.pass(-3 * time.Hour) // before the start
+	take(1, false)         // it adds nothing …
 	c.pass(time.Second)
-	take(1, true) // … and takes nothing
+	take(1, true) // … and removes nothing
 	take(1, false)
 	c.pass(5 * time.Second)
 	take(6, false)
 	take(5, true)
 	c.pass(1000 * time.Hour)
-	take(10, true) // however far it is set ahead, no more than a burst
+	take(10, true) // at most a burst, however far the clock is set ahead
 	take(1, false)
 }
 
-// exact is a bucket in fractions, which nothing rounds.
+// exact is a bucket with exact fractions.
 type exact struct {
 	limit Limit
 	level *big.Rat
@@ -142,7 +142,7 @@ type exact struct {
 
 func newExact(l Limit) *exact { return &exact{limit: l, level: bigInt(l.Burst)} }
 
-// gain is what comes back in a time.
+// gain returns the refill in a duration.
 func (e *exact) gain(d time.Duration) *big.Rat {
 	return new(big.Rat).Mul(big.NewRat(int64(d), int64(e.limit.Window)), bigInt(e.limit.Rate))
 }
@@ -161,7 +161,7 @@ func (e *exact) has(n int64) bool { return e.level.Cmp(bigInt(n)) >= 0 }
 
 func bigInt(n int64) *big.Rat { return big.NewRat(n, 1) }
 
-// limits are of all sizes, odd ones too.
+// anyLimit draws limits of all sizes, including odd ones.
 var anyLimit = rapid.Custom(func(t *rapid.T) Limit {
 	l := Limit{
 		Scope: Gateway, By: ByUser, Rate: rapid.Int64Range(1, maxRate).Draw(t, "rate"),
@@ -175,7 +175,7 @@ var anyLimit = rapid.Custom(func(t *rapid.T) Limit {
 	return l
 })
 
-// TestBucketIsExact holds it against fractions: what is let in, what is left, and when to come again.
+// TestBucketIsExact compares a bucket with exact fractions: what is admitted, what remains, and when to retry.
 func TestBucketIsExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -185,7 +185,7 @@ func TestBucketIsExact(t *testing.T) {
 		l := New(Options{Limits: Limits{limit}, Now: c.now})
 		model := newExact(limit)
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			// Long enough for a part of a burst to come back, to the tick; now and then the clock is set back.
+			// Long enough to refill part of a burst, to the tick; sometimes the clock is set back.
 			refill := float64(limit.Burst) / float64(limit.Rate) * float64(limit.Window)
 			ticks := time.Duration(rapid.Float64Range(-0.2, 1.2).Draw(t, "part") * refill / float64(tick))
 			c.pass(ticks * tick)
@@ -212,7 +212,7 @@ func TestBucketIsExact(t *testing.T) {
 	})
 }
 
-// checkWaits says whether what is told of the future is so, and no later than need be.
+// checkWaits returns an error unless the decision's times are correct and no later than necessary.
 func checkWaits(model *exact, n int64, d Decision) error {
 	later := func(wait time.Duration, n int64) bool {
 		return new(big.Rat).Add(model.level, model.gain(wait)).Cmp(bigInt(n)) >= 0

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
-// left is what each limit has left.
+// left returns what remains of each limit.
 func left(d Decision) map[string]int64 {
 	all := map[string]int64{}
 	for _, s := range d.Limits {
@@ -42,7 +42,7 @@ func TestBucketsAreSeparate(t *testing.T) {
 		scope Scope
 		who   Subject
 		want  map[string]int64
-		by    By // that refuses; All: nobody
+		by    By // the limit that rejects; All if none does
 	}{
 		{Gateway, one, map[string]int64{"user": 1, "agent": 2, "token": 3, "all": 99}, All},
 		{Gateway, one, map[string]int64{"user": 0, "agent": 1, "token": 2, "all": 98}, All},
@@ -51,9 +51,9 @@ func TestBucketsAreSeparate(t *testing.T) {
 		{Gateway, Subject{User: "w", Agent: "a", Token: [32]byte{2}}, map[string]int64{"user": 2, "agent": 0, "token": 4, "all": 97}, ByAgent},
 		{Gateway, Subject{User: "a", Agent: "u", Token: [32]byte{1}}, map[string]int64{"user": 1, "agent": 2, "token": 0, "all": 96}, All},
 		{Gateway, Subject{User: "x", Agent: "y", Token: [32]byte{1}}, map[string]int64{"user": 2, "agent": 3, "token": 0, "all": 96}, ByToken},
-		{Gateway, Subject{}, map[string]int64{"all": 95}, All}, // nobody is known, so only the limit of all applies
+		{Gateway, Subject{}, map[string]int64{"all": 95}, All}, // without a known caller only the limit of all applies
 		{Gateway, Subject{Agent: "z"}, map[string]int64{"agent": 2, "all": 94}, All},
-		{Ingest, one, map[string]int64{"user": 0}, All}, // scopes have nothing to do with one another
+		{Ingest, one, map[string]int64{"user": 0}, All}, // scopes are independent
 	} {
 		d := l.Take(tt.scope, tt.who, 1)
 		if diff := cmp.Diff(tt.want, left(d)); diff != "" || d.Allowed != (tt.by == All) || !d.Allowed && d.Reached.By != tt.by {
@@ -91,14 +91,14 @@ func TestTakeAll(t *testing.T) {
 	for _, tt := range []struct {
 		demands []Demand
 		allowed bool
-		want    map[string]int64 // of the user who has the least left
+		want    map[string]int64 // of the user with the least left
 		tooMany bool
 	}{
 		{[]Demand{of("a", 3), of("b", 5), of("a", 2)}, true, map[string]int64{"user": 5, "token": 15}, false},
-		{[]Demand{of("a", 1), of("b", 6)}, false, map[string]int64{"user": 5, "token": 15}, false}, // b's is not there, so a's is not taken
+		{[]Demand{of("a", 1), of("b", 6)}, false, map[string]int64{"user": 5, "token": 15}, false}, // b's is not available, so a's is not taken
 		{[]Demand{of("a", 3), of("c", 4), of("a", 3)}, false, map[string]int64{"user": 5, "token": 15}, false},
 		{[]Demand{of("c", 6), of("c", 5)}, false, map[string]int64{"user": 10, "token": 15}, true},
-		{[]Demand{of("c", 8), of("d", 8)}, false, map[string]int64{"user": 10, "token": 15}, false}, // the token's is not there
+		{[]Demand{of("c", 8), of("d", 8)}, false, map[string]int64{"user": 10, "token": 15}, false}, // the token's is not available
 		{[]Demand{{Subject{Token: token}, 4}, of("c", 10)}, true, map[string]int64{"user": 0, "token": 1}, false},
 		{nil, true, map[string]int64{}, false},
 		{[]Demand{of("d", 0)}, true, map[string]int64{"user": 10, "token": 1}, false},
@@ -118,7 +118,7 @@ func TestTakeAll(t *testing.T) {
 	}
 }
 
-// TestAllOrNothing: a refusal changes no bucket, whatever else is in the demand.
+// TestAllOrNothing: a rejection changes no bucket, whatever else is in the demand.
 func TestAllOrNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -142,7 +142,7 @@ func TestAllOrNothing(t *testing.T) {
 				}
 			}
 			for whose, b := range after {
-				want := b.full // of one that is new
+				want := b.full // of a new bucket
 				if had, known := before[whose]; known {
 					want = had.level
 				}
@@ -171,7 +171,7 @@ func whose(s Subject) []string {
 	return all
 }
 
-// levels are all buckets as they are now, copied.
+// levels returns copies of all buckets.
 func levels(l *Limiter) map[string]bucket {
 	all := map[string]bucket{}
 	for _, b := range l.table.all {
@@ -199,7 +199,7 @@ func TestConcurrentTakes(t *testing.T) {
 	l := New(Options{Limits: limits, Now: now, MaxKeys: 8, Store: newStore(now)})
 	var allowed [4]atomic.Int64
 	var all sync.WaitGroup
-	var syncing sync.Mutex // as Run does: exchanges that overtake each other count twice what the first one told
+	var syncing sync.Mutex // as Run does: overlapping exchanges would count the first one's admissions twice
 	for range 8 {
 		all.Go(func() {
 			for range 2000 {
@@ -239,11 +239,11 @@ func TestSample(t *testing.T) {
 	t.Parallel()
 	l, _ := newLimiter(t, "gateway/user=2/s", "gateway/user=3/m", "gateway/agent=100/s", "gateway=100/s", "ingest/token=1/s")
 	for range 4 {
-		l.Take(Gateway, Subject{User: "u", Agent: "a"}, 1) // the last two are refused, by the user's limits alone
+		l.Take(Gateway, Subject{User: "u", Agent: "a"}, 1) // the last two are rejected, by the user's limits only
 	}
 	l.Take(Gateway, Subject{Agent: "a"}, 1)
-	l.Take(Gateway, Subject{User: "v"}, 3)         // by either of the user's limits, or by one: that counts once
-	l.Take(Ingest, Subject{Token: [32]byte{1}}, 0) // was only asked
+	l.Take(Gateway, Subject{User: "v"}, 3)         // by one or both of the user's limits: that counts once
+	l.Take(Ingest, Subject{Token: [32]byte{1}}, 0) // only checked
 	want := metrics.LimitSample{Keys: 6, Decisions: []metrics.LimitDecisions{
 		{Scope: "gateway", By: "user", Allowed: 2, Limited: 3},
 		{Scope: "gateway", By: "agent", Allowed: 3},

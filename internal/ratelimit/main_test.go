@@ -11,10 +11,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// epoch is when the tests begin.
+// epoch is the time at which the tests start.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// clock is the tests' own.
+// clock is a manual clock.
 type clock struct{ at time.Time }
 
 func newClock() *clock { return &clock{epoch} }
@@ -38,7 +38,7 @@ func mustParse(t tester, rules ...string) Limits {
 	return limits
 }
 
-// newLimiter makes a limiter with these rules and a clock of its own.
+// newLimiter returns a limiter with these rules and its own clock.
 func newLimiter(t tester, rules ...string) (*Limiter, *clock) {
 	t.Helper()
 	c := newClock()

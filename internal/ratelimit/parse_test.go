@@ -130,7 +130,7 @@ func TestParseOfSeveral(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		rules []string
-		want  string // the fault; empty: none
+		want  string // the fault; empty if valid
 	}{
 		"per second and per day":       {[]string{"gateway/user=5/s", "gateway/user=1000/d"}, ""},
 		"the same for another":         {[]string{"gateway/user=5/s", "gateway/agent=5/s", "gateway/token=5/s", "gateway=5/s", "ingest/user=5/s"}, ""},

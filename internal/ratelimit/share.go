@@ -86,7 +86,7 @@ func (l *Limiter) share(ctx context.Context, cleanUp bool) {
 	}
 }
 
-// Sync exchanges what was admitted since the last call. Run calls it; nobody else may while Run runs, since concurrent
+// Sync exchanges what was admitted since the last call. Run calls it; no one else may while Run runs, since concurrent
 // exchanges would count twice.
 func (l *Limiter) Sync(ctx context.Context) error {
 	l.mu.Lock()

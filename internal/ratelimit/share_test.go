@@ -26,7 +26,7 @@ type store struct {
 	err      error
 	stalled  bool
 	cleanUps int
-	largest  int // exchange
+	largest  int // size of the largest exchange
 }
 
 func newStore(now func() time.Time) *store { return &store{now: now, fullAt: map[[32]byte]time.Time{}} }
@@ -73,7 +73,7 @@ func (s *store) set(change func(*store)) {
 	change(s)
 }
 
-// pair makes two replicas with one store.
+// pair returns two replicas with one store.
 func pair(t tester, rules ...string) (a, b *Limiter, s *store, c *clock) {
 	t.Helper()
 	c = newClock()
@@ -91,7 +91,7 @@ func mustSync(t tester, limiters ...*Limiter) {
 	}
 }
 
-// remaining is what the user has left there.
+// remaining returns what the user has left at a replica.
 func remaining(l *Limiter, name string) int64 {
 	return l.Take(Gateway, user(name), 0).Limits[0].Remaining
 }
@@ -159,7 +159,7 @@ func TestSharedStateHoldsNoNames(t *testing.T) {
 	for _, rules := range [][]string{{"gateway/user=60/m", "gateway/token=60/m", "gateway=60/m"}, {"gateway/user=61/m", "gateway=60/m:burst=11"}} {
 		l := New(Options{Limits: mustParse(t, rules...), Now: c.now, Store: s, MaxKeys: 2})
 		l.Take(Gateway, Subject{User: "alice", Token: [32]byte{1, 2, 3}}, 5)
-		l.Take(Gateway, Subject{User: "bob"}, 5) // has no place
+		l.Take(Gateway, Subject{User: "bob"}, 5) // gets no bucket
 		mustSync(t, l)
 	}
 	for _, one := range s.told {
@@ -178,7 +178,7 @@ func TestSingleReplica(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limits := Limits{anyLimit.Draw(t, "limit")}
-		limits[0].Rate = min(limits[0].Rate, 1000) // durations have no parts of a nanosecond
+		limits[0].Rate = min(limits[0].Rate, 1000) // durations have whole nanoseconds
 		limits[0].Burst = min(limits[0].Burst, 365*limits[0].Rate)
 		c := newClock()
 		alone := New(Options{Limits: limits, Now: c.now})
@@ -192,7 +192,7 @@ func TestSingleReplica(t *testing.T) {
 				t.Fatalf("%s: want %+v, got %+v", limits[0], want, got)
 			}
 			if want.Allowed != got.Allowed {
-				return // by less than a tick; from there on they differ
+				return // by less than a tick; from then on they differ
 			}
 			if rapid.Bool().Draw(t, "sync") {
 				mustSync(t, l)
@@ -224,8 +224,7 @@ func TestManyKeysAreExchangedInBatches(t *testing.T) {
 	}
 }
 
-// TestTakesDuringExchange: what is let in while a sync is under way is neither lost nor counted twice, and the bucket is not
-// forgotten.
+// TestTakesDuringExchange: admissions during a sync are neither lost nor counted twice, and the bucket is not evicted.
 func TestTakesDuringExchange(t *testing.T) {
 	t.Parallel()
 	a, b, s, c := pair(t, "gateway/user=60/m")
@@ -259,7 +258,7 @@ func TestDatabaseOutageIsNotCharged(t *testing.T) {
 	for range 3600 {
 		c.pass(time.Second)
 		for _, l := range []*Limiter{a, b} {
-			if d := l.Take(Gateway, user("u"), 1); !d.Allowed { // each lets in what the limit allows
+			if d := l.Take(Gateway, user("u"), 1); !d.Allowed { // each admits what the limit allows
 				t.Fatalf("got %+v", d)
 			}
 			if err := l.Sync(t.Context()); err == nil {

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// crowded makes a limiter that has room for so many.
+// crowded returns a limiter with space for that many buckets.
 func crowded(t tester, limit int, rules ...string) (*Limiter, *clock) {
 	t.Helper()
 	c := newClock()
@@ -22,7 +22,7 @@ func TestFullBucketsAreEvicted(t *testing.T) {
 		if d := l.Take(Gateway, user(strconv.Itoa(i)), 1); !d.Allowed || d.Limits[0].Remaining != 59 {
 			t.Fatalf("user %d: want a bucket of one's own, got %+v", i, d)
 		}
-		c.pass(20 * time.Millisecond) // so that no more than fifty are not full
+		c.pass(20 * time.Millisecond) // so that at most fifty are not full
 	}
 	if s := l.Sample(); s.Keys > 100 || s.Overflows > 0 {
 		t.Errorf("want at most 100 buckets and no overflow, got %+v", s)
@@ -84,8 +84,8 @@ func TestSweepKeepsWhatIsNotFull(t *testing.T) {
 	}
 }
 
-// TestEvictionGrantsNoTokens: however few places there are, nobody who has one is let in more often than a bucket of
-// his own allows, and those who have none are not together.
+// TestEvictionGrantsNoTokens: however small the table, a user with a bucket is admitted no more often than the bucket
+// allows, nor are the users without one in total.
 func TestEvictionGrantsNoTokens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

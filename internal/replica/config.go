@@ -20,13 +20,13 @@ import (
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
-// Config is all that a replica can be told. Defaults returns it with its defaults.
+// Config are the settings of a replica. Defaults returns their defaults.
 type Config struct {
 	Version string
 
 	Listen        string // address of the API
 	MetricsListen string // address of Prometheus's /metrics
-	GRPCListen    string // address of OTLP over gRPC; empty: it is not served
+	GRPCListen    string // address of OTLP over gRPC; empty disables it
 
 	DatabaseURL       string
 	DatabaseDirectURL string // for listening and migrating; empty: DatabaseURL
@@ -35,28 +35,28 @@ type Config struct {
 	AdminToken      string // comma-separated values rotate; empty closes the endpoints
 	EnrollmentToken string
 	IngestToken     string
-	// AdminTokenParameter lets requests bring the admin token as ?admin_token= too.
+	// AdminTokenParameter also accepts the admin token as ?admin_token=.
 	AdminTokenParameter bool
 
 	TrustedProxies      []string // networks; see server.ParseTrustedProxies
-	EnrollmentFile      string   // of tokens with labels and limits; empty: none
-	EnrollmentMaxAgents int      // of each token for which the file does not say; 0: no limit
-	InsecureTokens      bool     // tokens may be weak, and give several rights
+	EnrollmentFile      string   // file of tokens with labels and limits; may be empty
+	EnrollmentMaxAgents int      // limit for each token without one in the file; 0: no limit
+	InsecureTokens      bool     // allow weak tokens and tokens that grant several rights
 
 	TLSCertFile      string
 	TLSKeyFile       string
 	ConnectionMaxAge time.Duration // 0: connections are kept
-	MaxConnections   int           // of the API; 0: what the limits of files and memory allow
-	BodyMemory       int64         // bytes of requests' bodies held at a time; 0: a share of the memory limit
-	AnswerMemory     int64         // bytes of large answers held at a time; 0: likewise
-	ShutdownDelay    time.Duration // between being unready and refusing connections, for balancers to notice
+	MaxConnections   int           // of the API; 0: derived from the limits of files and memory
+	BodyMemory       int64         // maximum bytes of request bodies held at a time; 0: a share of the memory limit
+	AnswerMemory     int64         // maximum bytes of large responses held at a time; 0: likewise
+	ShutdownDelay    time.Duration // from unready until connections are refused, for load balancers to notice
 	ShutdownTimeout  time.Duration // for requests under way
 
-	PollBudget    float64       // polls a second of the whole fleet, beyond which intervals are stretched
-	MaxPollWait   time.Duration // the longest that a poll is held; 0: polls are not held
+	PollBudget    float64       // polls per second of the whole fleet above which poll intervals are lengthened
+	MaxPollWait   time.Duration // maximum time that a poll is held; 0 disables held polls
 	SweepInterval time.Duration
 	StaleGrace    time.Duration
-	RetryBackoff  time.Duration // before the second attempt; it doubles from then
+	RetryBackoff  time.Duration // before the second attempt; doubles with each further one
 	RetryLimit    time.Duration
 
 	Retention postgres.Retention
@@ -66,28 +66,28 @@ type Config struct {
 	Kubernetes KubernetesConfig
 }
 
-// ExecutionConfig is what a replica can be told about executions.
+// ExecutionConfig are the settings for executions.
 type ExecutionConfig struct {
-	AgentsFile       string // of the gateway; empty: it has none
-	SpoolDir         string // where the gateway's runs are recorded until they are stored
+	AgentsFile       string // agents of the gateway; empty: it has none
+	SpoolDir         string // directory of the gateway's spool
 	SpoolMaxBytes    int64
-	DisplayCurrency  string // that costs are shown in beside USD; empty: none
+	DisplayCurrency  string // shown in addition to USD; may be empty
 	CurrencyRateFile string // its rates
-	PricesFile       string // goes before the prices that are shipped; empty: none
+	PricesFile       string // takes precedence over the shipped prices; may be empty
 
 	SelfHostedModels string // SelfHostedFree or SelfHostedUnpriced
 
-	MaxPayload      int      // bytes of an execution's input or output that are stored
-	RefuseOversized bool     // or else cut, with a mark
+	MaxPayload      int      // maximum stored bytes of an execution's input or output
+	RefuseOversized bool     // otherwise oversized payloads are truncated, with a mark
 	Redact          []string // see redact.ParseRedaction
-	RedactNames     bool     // store pseudonyms in the place of users, sessions and requests
-	RedactNamesKey  string   // file of the keys of these, one a line
-	QueueRows       int      // executions that wait to be stored, at the most
+	RedactNames     bool     // store pseudonyms of users, sessions and requests
+	RedactNamesKey  string   // file of the pseudonyms' keys, one per line
+	QueueRows       int      // maximum executions queued for storing
 
 	Retention postgres.ExecutionRetention
 }
 
-// Defaults is the configuration of a replica that is told nothing.
+// Defaults returns the default configuration.
 func Defaults() Config {
 	const day = 24 * time.Hour
 	return Config{
@@ -111,7 +111,7 @@ func Defaults() Config {
 	}
 }
 
-// Validate names every fault of the configuration at once, each by its flag.
+// Validate returns an error for every fault of the configuration, each with its flag.
 func (c Config) Validate() error {
 	var faults []error
 	fault := func(wrong bool, flag, format string, args ...any) {
@@ -200,13 +200,13 @@ func (c ExecutionConfig) validate() []error {
 	return faults
 }
 
-// maxRecord is what one run may take of the spool, in bytes: its input, its output, and the rest.
+// maxRecord returns the maximum size of a run's record in the spool, in bytes: its input, its output, and the rest.
 func (c ExecutionConfig) maxRecord() int64 { return int64(2*c.MaxPayload) + 64<<10 }
 
-// freeSelfHosted reports whether models that their users host cost nothing.
+// freeSelfHosted reports whether self-hosted models cost nothing.
 func (c ExecutionConfig) freeSelfHosted() bool { return c.SelfHostedModels != SelfHostedUnpriced }
 
-// CheckFiles names every fault of the files that the configuration names.
+// CheckFiles returns an error for every fault of the configured files.
 func (c Config) CheckFiles() error {
 	_, err := readPrices(c.Executions.PricesFile, c.Executions.freeSelfHosted())
 	if c.Executions.AgentsFile != "" {
@@ -219,7 +219,7 @@ func (c Config) CheckFiles() error {
 	return errors.Join(err, display, names, grants, c.Kubernetes.checkFiles())
 }
 
-// grants are the enrollment tokens.
+// grants returns the enrollment tokens.
 func (c Config) grants() (*enrollment.Grants, error) {
 	grants, err := enrollment.Open(enrollment.Options{Tokens: c.EnrollmentToken, MaxAgents: c.EnrollmentMaxAgents, File: c.EnrollmentFile})
 	if err != nil {
@@ -228,7 +228,7 @@ func (c Config) grants() (*enrollment.Grants, error) {
 	return grants, nil
 }
 
-// DirectURL is the URL for what a transaction pooler cannot carry.
+// DirectURL returns the URL for sessions that a transaction pooler does not support.
 func (c Config) DirectURL() string {
 	if c.DatabaseDirectURL != "" {
 		return c.DatabaseDirectURL

@@ -10,9 +10,9 @@ import (
 	"github.com/watchbill/watchbill/internal/currency"
 )
 
-// displayCurrency is what amounts are shown in beside USD, with the rates of a file that is read again when it changes.
+// displayCurrency is the currency shown in addition to USD, with the rates of a file that is reloaded when it changes.
 type displayCurrency struct {
-	code    string // empty: there is none
+	code    string // empty if there is none
 	file    *configfile.File
 	current atomic.Pointer[currency.Rates]
 }
@@ -34,7 +34,7 @@ func readDisplayCurrency(code, path string) (*displayCurrency, error) {
 	return d, nil
 }
 
-// rates returns the rates in force; none without a currency.
+// rates returns the current rates; none without a currency.
 func (d *displayCurrency) rates() currency.Rates {
 	if current := d.current.Load(); current != nil {
 		return *current
@@ -42,7 +42,7 @@ func (d *displayCurrency) rates() currency.Rates {
 	return nil
 }
 
-// refresh reads the file again. One that is wrong leaves the rates that were in force.
+// refresh reloads the file. If it is invalid the previous rates stay.
 func (d *displayCurrency) refresh(context.Context) error {
 	if d.file == nil {
 		return nil

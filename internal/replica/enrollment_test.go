@@ -23,7 +23,7 @@ const (
 	prodToken = "the-token-of-production"
 )
 
-// enrollment configures a replica with tokens of a file, by what each has beside its hash, and one of the command line.
+// enrollment configures a replica with a file of tokens, given by their settings, and one token of the command line.
 func enrollment(t *testing.T, grants map[string]string) func(*replica.Config) {
 	t.Helper()
 	file := "tokens:\n"
@@ -45,7 +45,7 @@ func (n *node) enrollBy(token, id string, labels map[string]string) answer {
 	return n.do(http.MethodPost, "/api/agents", token, map[string]any{"id": id, "name": id, "labels": labels, "poll_interval_seconds": 1})
 }
 
-// An agent with the lab's token does not come by what is meant for production.
+// An agent with the lab's token cannot get production's deployments.
 func TestEnrolmentTokenFixesLabels(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), enrollment(t, map[string]string{
@@ -107,7 +107,7 @@ func TestEnrolmentsHaveARate(t *testing.T) {
 	}
 }
 
-// Many agents of one token at the shortest interval do not have an agent of another poll less often.
+// Many agents of one token at the shortest interval do not lengthen the interval of another token's agent.
 func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)

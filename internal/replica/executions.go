@@ -26,15 +26,15 @@ import (
 
 const (
 	settleEvery = time.Second
-	foldEvery   = 3 * time.Second  // the more at once, the fewer times a rollup is written
-	pricesEvery = 10 * time.Second // read again, if they changed
+	foldEvery   = 3 * time.Second  // larger folds write each rollup fewer times
+	pricesEvery = 10 * time.Second // how often changed prices are reloaded
 )
 
-// executions is a replica's share of taking in, running and counting executions.
+// executions are the parts of a replica that store, run and count executions.
 type executions struct {
 	now      func() time.Time
 	store    *postgres.Executions
-	names    *execution.Pseudonyms // nil: names are stored as they are
+	names    *execution.Pseudonyms // nil if names are stored unchanged
 	contents *postgres.Contents    // of log records
 	ledger   *ledger.Ledger
 	observer observer
@@ -43,18 +43,18 @@ type executions struct {
 	gateway  *gateway.Gateway
 	agents   *gateway.Watcher // nil without a file of agents
 	spool    *spool.Spool     // likewise
-	deltas   atomic.Int64     // unfolded, as last counted; -1: not yet
+	deltas   atomic.Int64     // number of unfolded deltas when last counted; -1 before the first count
 	dayCost  *metrics.DayCostGauge
 
 	unreadCounts *metrics.UnreadCounts
 }
 
-// observer tells Prometheus what the ledger does, and the health check whether it succeeds.
+// observer passes the ledger's events to Prometheus and commits' errors to the health check.
 type observer struct {
 	*metrics.ExecutionMetrics
 	*metrics.LedgerMetrics
 	commits *health.Check
-	stored  *atomic.Uint64 // executions that were committed
+	stored  *atomic.Uint64 // committed executions
 }
 
 // ObserveCommit implements ledger.Observer.
@@ -118,7 +118,7 @@ func newExecutions(
 	return e, e.openGateway(config, registry, log, now)
 }
 
-// openGateway reads the agents, and takes a slot of the spool, whose executions a dead process may have left.
+// openGateway reads the agents and takes a slot of the spool, which may contain executions left by a dead process.
 func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Registry, log *zap.Logger, now func() time.Time) (err error) {
 	if e.agents, err = gateway.Watch(config.AgentsFile, os.LookupEnv, log.Named("gateway")); err != nil {
 		return err
@@ -148,14 +148,14 @@ func (e *executions) openGateway(config ExecutionConfig, registry *prometheus.Re
 	return nil
 }
 
-// newTrace mints the ids of a trace and its first span.
+// newTrace returns the ids of a new trace and its first span.
 func newTrace() (traceID, spanID string) {
 	var b [24]byte
-	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	_, _ = rand.Read(b[:]) // never fails; it crashes the program instead
 	return hex.EncodeToString(b[:16]), hex.EncodeToString(b[16:])
 }
 
-// settle has executions find the ancestors that came after them.
+// settle links executions to ancestors that arrived after them.
 func (e *executions) settle(ctx context.Context) error {
 	return e.inTurns(ctx, func(ctx context.Context) (more bool, err error) {
 		settled, more, err := e.store.Settle(ctx)
@@ -164,13 +164,13 @@ func (e *executions) settle(ctx context.Context) error {
 	})
 }
 
-// joinContents has executions find the content that log records brought.
+// joinContents adds the content of log records to their executions.
 func (e *executions) joinContents(ctx context.Context) error { return e.inTurns(ctx, e.contents.Join) }
 
-// fold merges what was added to the rollups.
+// fold adds deltas to the rollups.
 func (e *executions) fold(ctx context.Context) error { return e.inTurns(ctx, e.store.Fold) }
 
-// countUnfolded counts what is not merged yet, for the gauge.
+// countUnfolded counts the unfolded deltas, for the gauge.
 func (e *executions) countUnfolded(ctx context.Context) error {
 	n, err := e.store.Unfolded(ctx)
 	if err == nil {
@@ -179,7 +179,7 @@ func (e *executions) countUnfolded(ctx context.Context) error {
 	return err
 }
 
-// sampleDayCost asks what the day's executions cost so far, for the gauge.
+// sampleDayCost queries the cost of the day's executions so far, for the gauge.
 func (e *executions) sampleDayCost(ctx context.Context) error {
 	const nanoUSD = 1e9
 	asked := e.now()
@@ -190,7 +190,7 @@ func (e *executions) sampleDayCost(ctx context.Context) error {
 	return err
 }
 
-// inTurns does something as long as there is more of it to do, but not for ever: what is left is for the next time.
+// inTurns calls do while there is more to do, a limited number of times; the rest is left for the next call.
 func (e *executions) inTurns(ctx context.Context, do func(context.Context) (more bool, err error)) error {
 	for end := e.now().Add(turnTimeout / 2); ; {
 		more, err := do(ctx)
@@ -200,7 +200,7 @@ func (e *executions) inTurns(ctx context.Context, do func(context.Context) (more
 	}
 }
 
-// watchAgents follows the file of agents.
+// watchAgents reloads the file of agents when it changes.
 func (e *executions) watchAgents(ctx context.Context) error {
 	if e.agents == nil {
 		return nil
@@ -208,7 +208,7 @@ func (e *executions) watchAgents(ctx context.Context) error {
 	return e.agents.Run(ctx)
 }
 
-// runSpool stores what the gateway recorded.
+// runSpool stores the gateway's spooled executions.
 func (e *executions) runSpool(ctx context.Context) error {
 	if e.spool == nil {
 		return nil
@@ -216,7 +216,7 @@ func (e *executions) runSpool(ctx context.Context) error {
 	return e.spool.Run(ctx, e.ledger.Append)
 }
 
-// strains tells what is filling up, or cannot be written: where more comes in than can be stored.
+// strains returns what is filling up because more arrives than can be stored, and what cannot be written.
 func (e *executions) strains() []string {
 	const limit = 0.8
 	var all []string

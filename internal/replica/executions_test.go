@@ -21,7 +21,7 @@ import (
 
 const ingestToken = "the-ingest-token"
 
-// withAgents gives a replica an ingest token, AI agents that echo, and a spool of its own.
+// withAgents configures a replica with an ingest token, AI agents that echo, and its own spool.
 func withAgents(t testing.TB) func(*replica.Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,7 +35,7 @@ func withAgents(t testing.TB) func(*replica.Config) {
 	}
 }
 
-// prompt is the brief's own request.
+// prompt returns the request of the brief.
 func prompt(user string) map[string]any {
 	return map[string]any{
 		"type": "flashcard_generation", "user_id": user, "message": "Create flashcards about Python",
@@ -57,7 +57,7 @@ func (n *node) activity(user string) []openapi.Execution {
 	return answer.Activity
 }
 
-// TestExecutionsFromPromptToCosts is the brief's test sequence, on two replicas.
+// TestExecutionsFromPromptToCosts runs the brief's test sequence on two replicas.
 func TestExecutionsFromPromptToCosts(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
@@ -105,8 +105,8 @@ func TestExecutionsFromPromptToCosts(t *testing.T) {
 	}
 }
 
-// TestClientsOfOpenTelemetry has official exporters send a trace whose children come first, to one replica, and looks on
-// the other.
+// TestClientsOfOpenTelemetry sends a trace, children first, to one replica with official exporters, and reads it from the
+// other.
 func TestClientsOfOpenTelemetry(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -152,7 +152,7 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 	}
 }
 
-// TestRunsContinueWithoutDatabase has the database away while agents run, and the replica gone before it is back.
+// TestRunsContinueWithoutDatabase runs agents while the database is unreachable, and stops the replica before it is back.
 func TestRunsContinueWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
@@ -172,7 +172,7 @@ func TestRunsContinueWithoutDatabase(t *testing.T) {
 		t.Errorf("executions meanwhile: want 503 with Retry-After, got %d %s", refused.status, refused.body)
 	}
 	n.withoutDatabase = true
-	n.stop() // nothing of it is left but the spool
+	n.stop() // only its spool is left
 	proxy.Resume()
 	again := start(t, proxy.URL, agents)
 	eventually(t, 20*time.Second, "all runs stored", func() bool { return again.executionMetrics().TotalRequests == runs })
@@ -181,7 +181,7 @@ func TestRunsContinueWithoutDatabase(t *testing.T) {
 	}
 }
 
-// TestStreamsEndWithTheReplica has a run under way when the replica is asked to stop.
+// TestStreamsEndWithTheReplica stops a replica during a run.
 func TestStreamsEndWithTheReplica(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)

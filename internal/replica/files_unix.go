@@ -4,7 +4,7 @@ package replica
 
 import "syscall"
 
-// fileLimit returns how many files the process may have open; 0 where there is no limit.
+// fileLimit returns how many files the process may have open; 0 if there is no limit.
 func fileLimit() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

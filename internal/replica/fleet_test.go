@@ -34,15 +34,15 @@ type node struct {
 	t       testing.TB
 	url     string
 	metrics string
-	grpc    string // address of OTLP over gRPC; empty: not served
+	grpc    string // address of OTLP over gRPC; empty if not served
 	client  *http.Client
 	stop    func()
 
-	// withoutDatabase says that it is stopped while its database is away, which it then says.
+	// withoutDatabase is set if the replica is stopped while its database is unreachable, which Run then returns.
 	withoutDatabase bool
 }
 
-// start runs a replica on a database until the test ends. change may alter its configuration.
+// start runs a replica on a database until the test ends, with a configuration modified by change.
 func start(t testing.TB, database string, change ...func(*replica.Config)) *node {
 	t.Helper()
 	config := replica.Defaults()
@@ -105,7 +105,7 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
@@ -164,7 +164,7 @@ func (n *node) get(path, token string, header ...string) answer {
 	return n.do(http.MethodGet, path, token, nil, header...)
 }
 
-// enroll returns the new agent's token.
+// enroll enrolls an agent and returns its token.
 func (n *node) enroll(id string) string {
 	n.t.Helper()
 	a := n.do(http.MethodPost, "/api/agents", adminToken, map[string]any{"id": id, "name": id})
@@ -176,7 +176,7 @@ func (n *node) enroll(id string) string {
 	return enrolled.Token
 }
 
-// deploy returns the id of a new deployment for the agent.
+// deploy creates a deployment for the agent and returns its id.
 func (n *node) deploy(agent string) string {
 	n.t.Helper()
 	a := n.do(http.MethodPost, "/api/deployments", adminToken,
@@ -197,7 +197,7 @@ func (n *node) report(token, id, claim, status string) answer {
 
 func pendingPath(agent string) string { return "/api/deployments/pending/" + agent }
 
-// pending polls and returns the ids of what waits.
+// pending polls and returns the ids of pending deployments.
 func (n *node) pending(agent, token string, header ...string) (ids []string, a answer) {
 	n.t.Helper()
 	a = n.get(pendingPath(agent), token, header...)
@@ -226,7 +226,7 @@ func (n *node) scrape() string {
 	return string(text)
 }
 
-// queries reads how often each query has run, from the replica's own metrics.
+// queries returns how often each query has run, from the replica's own metrics.
 func (n *node) queries() map[string]float64 {
 	n.t.Helper()
 	counts := map[string]float64{}

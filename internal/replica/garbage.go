@@ -8,32 +8,33 @@ import (
 	"time"
 )
 
-// What is live is mostly the mailbox, large and lasting. Garbage may grow to twice that before it is collected, since to mark it
-// again and again was a fifth of the server's time under polls; but by no more than a bound, since with a large fleet twice is
-// memory for nothing; and by a fifth in any case, lest the collector does nothing else.
+// Limits of garbage. The live heap is mostly the mailbox, which is large and long-lived. Garbage may grow to twice its
+// size before it is collected, since marking took a fifth of the server's time under polls. It is bounded, since with a
+// large fleet that would waste memory, but a fifth of the live heap is always allowed, so that the collector does not
+// run continuously.
 const (
-	garbageMax   = 200 // percent of what is live
+	garbageMax   = 200 // percent of the live heap
 	garbageMin   = 20
 	garbageBound = 24 << 20 // bytes
 	garbageEvery = 2 * time.Second
 
-	// Executions that come in make garbage of ten times their size, and next to nothing that stays: to mark what is live as often was a
-	// sixth of the server's time. While many come there may be more.
+	// Storing executions makes garbage of ten times their size and almost no live data; marking took a sixth of the server's
+	// time. While many executions arrive the bound is higher.
 	storingBound = 96 << 20
 	storingMax   = 600 // percent
-	storingMany  = 500 // executions a second
-	// storingFor is how long it is thought that many go on coming: exporters bring them in bursts, every few seconds.
+	storingMany  = 500 // executions per second
+	// storingFor is how long storing is assumed to continue: exporters send executions in bursts, every few seconds.
 	storingFor = 30 * time.Second
 )
 
-// garbage bounds the server's garbage. It is for one goroutine.
+// garbage limits the server's garbage. It is not safe for concurrent use.
 type garbage struct {
-	stored  func() uint64 // executions that were committed since the start
+	stored  func() uint64 // returns the executions committed since the start
 	before  uint64
-	storing time.Duration // how long it is thought that many come
+	storing time.Duration // how long storing is still assumed to continue
 }
 
-// bound has the collector work so often that garbage keeps within its bound, unless GOGC says how often.
+// bound sets the collector's percentage to keep garbage within its limit, unless GOGC is set.
 func (g *garbage) bound(context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		return nil
@@ -47,7 +48,7 @@ func (g *garbage) bound(context.Context) error {
 	return nil
 }
 
-// isStoring reports whether many executions come in. It is called every garbageEvery.
+// isStoring reports whether many executions are being stored. It is called every garbageEvery.
 func (g *garbage) isStoring() bool {
 	stored := g.stored()
 	if stored-g.before >= storingMany*uint64(garbageEvery/time.Second) {
@@ -59,7 +60,8 @@ func (g *garbage) isStoring() bool {
 	return g.storing > 0
 }
 
-// percentOf is how much garbage there may be, for what is live, in steps of a tenth, as each change stops the world for a moment.
+// percentOf returns the allowed garbage in percent of the live heap, in steps of a tenth, since each change briefly stops the
+// world.
 func percentOf(live uint64, storing bool) int {
 	percent, bound := garbageMax, uint64(garbageBound)
 	if storing {

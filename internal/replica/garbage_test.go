@@ -2,7 +2,7 @@ package replica
 
 import "testing"
 
-// TestStoringGoesOnBetweenBursts brings executions in bursts, and none any more at last.
+// TestStoringGoesOnBetweenBursts stores executions in bursts, and finally none.
 func TestStoringGoesOnBetweenBursts(t *testing.T) {
 	t.Parallel()
 	var stored uint64

@@ -10,7 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// gauge reads a series, named with its labels, from a replica's own metrics.
+// gauge returns the value of a series, named with its labels, from a replica's own metrics.
 func (n *node) gauge(name string) (value float64, there bool) {
 	n.t.Helper()
 	for line := range strings.Lines(n.scrape()) {
@@ -24,7 +24,7 @@ func (n *node) gauge(name string) (value float64, there bool) {
 	return 0, false
 }
 
-// What alerts read of the whole fleet comes from the database: a replica that has just started shows it.
+// Gauges of the whole fleet come from the database, so a replica that has just started shows them.
 func TestGaugesOfTheWholeFleet(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
@@ -40,7 +40,7 @@ func TestGaugesOfTheWholeFleet(t *testing.T) {
 	day := time.Now().UTC().Day()
 	later := start(t, database)
 	want := map[string]func(float64) bool{
-		"watchbill_day_cost_usd":                     func(v float64) bool { return v > 1 && v < 10 }, // a million tokens cost some dollars
+		"watchbill_day_cost_usd":                     func(v float64) bool { return v > 1 && v < 10 }, // the price of a million tokens
 		"watchbill_agents_expected_polls_per_second": func(v float64) bool { return v == 0 },
 	}
 	for name, holds := range want {

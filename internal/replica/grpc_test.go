@@ -49,7 +49,7 @@ func withGRPC(c *replica.Config) { c.GRPCListen = "127.0.0.1:0" }
 
 var grpcHeaders = map[string]string{"authorization": "Bearer " + ingestToken}
 
-// TestExportersOfGRPC has the official exporter tell its story with and without TLS.
+// TestExportersOfGRPC runs the official exporter with and without TLS.
 func TestExportersOfGRPC(t *testing.T) {
 	t.Parallel()
 	certFile, keyFile, authority := localCertificate(t)
@@ -83,7 +83,7 @@ func TestExportersOfGRPC(t *testing.T) {
 	}
 }
 
-// localCertificate makes a certificate for 127.0.0.1.
+// localCertificate creates a certificate for 127.0.0.1.
 func localCertificate(t *testing.T) (certFile, keyFile string, authority *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -115,7 +115,7 @@ func localCertificate(t *testing.T) (certFile, keyFile string, authority *x509.C
 	return certFile, keyFile, authority
 }
 
-// TestLogsOfExporters has a span go to one replica and its content, in log records, to another, by the official exporters.
+// TestLogsOfExporters sends a span to one replica and its content, in log records, to another, with the official exporters.
 func TestLogsOfExporters(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{"logs", "span"} {
@@ -185,8 +185,7 @@ func text(t *testing.T, value any) string {
 	return string(encoded)
 }
 
-// TestGRPCExportersHonourRetryInfo has an exporter that is refused for a rate limit: it comes again after RetryInfo's time, and loses
-// nothing.
+// TestGRPCExportersHonourRetryInfo runs an exporter into a rate limit: it retries after RetryInfo's time, and loses nothing.
 func TestGRPCExportersHonourRetryInfo(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), withAgents(t), withGRPC, func(c *replica.Config) { c.Limits = []string{"ingest/token=4/s:burst=4"} })
@@ -200,11 +199,11 @@ func TestGRPCExportersHonourRetryInfo(t *testing.T) {
 	}
 }
 
-// TestGRPCShutdownLosesNothing has a replica stop while clients export, many at a time on each connection. What it acknowledged is
-// stored, and what it did not is to be sent again.
+// TestGRPCShutdownLosesNothing stops a replica while clients export, with concurrent calls on each connection. Acknowledged
+// exports are stored, and the others can be retried.
 func TestGRPCShutdownLosesNothing(t *testing.T) {
 	t.Parallel()
-	const connections, calls = 2, 16 // at a time on each
+	const connections, calls = 2, 16 // concurrent calls on each connection
 	database := postgrestest.NewDatabase(t)
 	n, other := start(t, database, withAgents(t), withGRPC), start(t, database, withAgents(t))
 	var mu sync.Mutex
@@ -228,7 +227,7 @@ func TestGRPCShutdownLosesNothing(t *testing.T) {
 					binary.BigEndian.PutUint32(id[4:], uint32(i))
 					_, err := client.Export(ctx, oneSpan(id))
 					if status.Code(err) == codes.Unavailable {
-						return // an exporter repeats it
+						return // an exporter retries it
 					}
 					if err != nil {
 						t.Errorf("got %v", err)
@@ -274,7 +273,8 @@ func TestGRPCShutdownLosesNothing(t *testing.T) {
 	}
 }
 
-// TestUnauthenticatedGRPC: connections to the port for gRPC count in the same limit as those to the API, and leave known callers theirs.
+// TestUnauthenticatedGRPC: connections to the gRPC port and the API share one limit, and do not displace those of known
+// callers.
 func TestUnauthenticatedGRPC(t *testing.T) {
 	t.Parallel()
 	const limit, strangers = 64, 200
@@ -298,7 +298,7 @@ func TestUnauthenticatedGRPC(t *testing.T) {
 			t.Fatal("more connections are open than the limit")
 		}
 	}
-	shed := 0. // for others, not since they sent no request in time
+	shed := 0. // closed in favor of others, not for lack of a request
 	for _, reason := range []string{"unauthenticated", "refused"} {
 		one, _ := n.gauge(`watchbill_http_connections_shed_total{reason="` + reason + `"}`)
 		shed += one
@@ -314,7 +314,7 @@ func TestUnauthenticatedGRPC(t *testing.T) {
 	}
 }
 
-// oneSpan is an export of a call in a trace of its own.
+// oneSpan returns an export of one call in its own trace.
 func oneSpan(id []byte) *collectorpb.ExportTraceServiceRequest {
 	now := uint64(time.Now().UnixNano())
 	text := func(name, value string) *commonpb.KeyValue {

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// longTransaction is for how long a transaction may be open before the replica is degraded.
+	// longTransaction is how long a transaction may be open before the replica is degraded.
 	longTransaction = 10 * time.Minute
 	oldestEvery     = 10 * time.Second
 	partitionsEvery = time.Minute
-	maxNames        = 0.8 // of the places for names, from which on the replica is degraded
+	maxNames        = 0.8 // share of the capacity for names above which the replica is degraded
 )
 
-// strains tells why the replica is degraded, beside what the API sees for itself. What else may be wrong is added here.
+// strains returns why the replica is degraded, except for reasons that the API knows itself. Further reasons belong here.
 func (r *Replica) strains() []string {
 	var all []string
 	for _, look := range []func() []string{r.monitor.Reasons, r.executions.strains, r.logs.Strains} {
@@ -31,12 +31,12 @@ func (r *Replica) strains() []string {
 	return all
 }
 
-// ofWrites makes a probe of one that knows no reasons.
+// ofWrites returns a Probe for a function that returns no reasons.
 func ofWrites(probe func(context.Context) error) health.Probe {
 	return func(ctx context.Context) (string, error) { return "", probe(ctx) }
 }
 
-// checkDatabaseWrites has the monitor watch over what a replica writes beside executions.
+// checkDatabaseWrites adds checks of a replica's writes, except executions, to the monitor.
 func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer, db *postgres.DB, now func() time.Time) {
 	probes := postgres.NewProbes(db)
 	monitor.Add("deployments and enrolments", ofWrites(probes.Fleet))
@@ -49,7 +49,7 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 	monitor.AddEvery(oldestEvery, "open transactions", func(ctx context.Context) (string, error) {
 		age, err := oldest.Age(ctx)
 		if err != nil {
-			return "", nil //nolint:nilerr // that the database does not answer is the other checks' to say
+			return "", nil //nolint:nilerr // other checks report that the database does not answer
 		}
 		seconds.Store(int64(age / time.Second))
 		if age >= longTransaction {
@@ -63,7 +63,7 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 	)
 }
 
-// checkExecutions has the monitor watch over what becomes of executions. The check that it returns is to hear of commits.
+// checkExecutions adds checks of executions to the monitor. It returns the check to notify of commits.
 func checkExecutions(monitor *health.Monitor, registry prometheus.Registerer, store *postgres.Executions) *health.Check {
 	commits := monitor.Add("executions", ofWrites(store.Probe))
 	monitor.AddEvery(partitionsEvery, "partitions for the days to come", ofWrites(store.ProbePartitions))
@@ -85,7 +85,7 @@ func checkExecutions(monitor *health.Monitor, registry prometheus.Registerer, st
 	return commits
 }
 
-// fewNames returns what is wrong if most places for names are taken.
+// fewNames returns what is wrong if most of the capacity for names is used.
 func fewNames(s postgres.NameSample) string {
 	var all []string
 	for _, kind := range []struct {

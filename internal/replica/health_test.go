@@ -26,7 +26,7 @@ func (n *node) health() (h health) {
 	return h
 }
 
-// TestHealthDetectsFailureWithoutTraffic revokes and locks what work needs, which nobody asks for meanwhile.
+// TestHealthDetectsFailureWithoutTraffic revokes and locks what work requires while there are no requests.
 func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewDatabase(t)
@@ -40,7 +40,7 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 		t.Helper()
 		_, err := conn.Exec(t.Context(), sql)
 		for tries := 0; err != nil && strings.Contains(err.Error(), "tuple concurrently updated") && tries < 10; tries++ {
-			_, err = conn.Exec(t.Context(), sql) // partitions are being made
+			_, err = conn.Exec(t.Context(), sql) // partitions are being created
 		}
 		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -65,7 +65,7 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 	eventually(t, 20*time.Second, "all is well again", func() bool { return n.health().Status == "ok" })
 }
 
-// TestSpoolDropsStoredExecutions looks for what was asked of an agent on the disk, once it is stored.
+// TestSpoolDropsStoredExecutions searches the disk for an agent's input once it is stored.
 func TestSpoolDropsStoredExecutions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -31,7 +31,7 @@ func newCluster(t *testing.T) *kubetest.Cluster {
 	return cluster
 }
 
-// kubernetes configures a replica to ask the API server that a kubeconfig leads to.
+// kubernetes configures a replica to use the API server of a kubeconfig.
 func kubernetes(t *testing.T, kubeconfig string) func(*replica.Config) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -41,7 +41,7 @@ func kubernetes(t *testing.T, kubeconfig string) func(*replica.Config) {
 	return func(c *replica.Config) { c.Kubernetes.Auth, c.Kubernetes.Kubeconfig = true, path }
 }
 
-// An account for the reports of fleet, one for those of other, and one that may do nothing.
+// accounts are a ServiceAccount for reports of fleet, one for those of other, and one without permissions.
 const accounts = `
 apiVersion: v1
 kind: Namespace
@@ -69,7 +69,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: watchbill-repor
 ---
 `
 
-// TestReportsOfServiceAccounts has Pods' accounts make reports, with tokens that a real API server gave them.
+// TestReportsOfServiceAccounts creates reports as Pods' accounts, with tokens of a real API server.
 func TestReportsOfServiceAccounts(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
@@ -135,7 +135,7 @@ func TestReportsOfServiceAccounts(t *testing.T) {
 	}
 }
 
-// A replica starts, and serves everyone else, while Kubernetes is away.
+// A replica starts, and serves other callers, while Kubernetes is unreachable.
 func TestKubernetesOutage(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), kubernetes(t, kubeconfigOf("http://127.0.0.1:1")))

@@ -20,7 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// calls are what a provider says of two calls: one in batches with a cache that is kept for an hour, one with audio.
+// calls are a provider's usage records of two calls: a batch call with a one-hour cache, and one with audio.
 var calls = map[string]string{
 	"batch": `{"input_tokens":60,"cache_creation_input_tokens":40,"cache_creation":{"ephemeral_1h_input_tokens":40},"output_tokens":50,"service_tier":"batch","cost":0.25}`,
 	"audio": `{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"audio_tokens":30},"service_tier":"flex","cost":0.125}`,
@@ -31,7 +31,7 @@ version: later
 currency: USD
 models: [{match: [batch, audio], provider: acme, input: 1, output: 2, cache_write_1h: 4, audio_input: 8, service_tiers: {batch: 0.5, flex: 0.75}}]`
 
-// withUpstream gives a replica agents that answer what the calls' provider says, and another currency.
+// withUpstream configures a replica with agents that return the calls' usage, and a display currency.
 func withUpstream(t testing.TB) func(*replica.Config) {
 	t.Helper()
 	agents := "agents:\n"
@@ -58,7 +58,7 @@ func withUpstream(t testing.TB) func(*replica.Config) {
 	}
 }
 
-// bring sends each call over REST, OTLP and the gateway.
+// bring sends each call by REST, OTLP and the gateway.
 func (n *node) bring() {
 	n.t.Helper()
 	for model, usage := range calls {
@@ -90,7 +90,7 @@ func (n *node) bring() {
 	}
 }
 
-// TestPriceDimensionsAreStored brings calls that have no price by all ways, and prices them later.
+// TestPriceDimensionsAreStored sends unpriced calls by all ways, and prices them later.
 func TestPriceDimensionsAreStored(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
@@ -137,13 +137,13 @@ func TestPriceDimensionsAreStored(t *testing.T) {
 	}
 }
 
-// TestUnknownUsageCounters reads a replica's metrics after executions of known and unknown usage.
+// TestUnknownUsageCounters checks a replica's metrics after executions with known and unknown usage.
 func TestUnknownUsageCounters(t *testing.T) {
 	t.Parallel()
 	n := start(t, postgrestest.NewDatabase(t), withUpstream(t))
 	for _, more := range []map[string]any{
 		{"status": "timeout"},
-		{"status": "failure", "input_tokens": 100}, // it broke off
+		{"status": "failure", "input_tokens": 100}, // it was interrupted
 		{"status": "success", "input_tokens": 100, "output_tokens": 10, "usage": "estimated"},
 		{"status": "success", "input_tokens": 100, "output_tokens": 10, "provider_cost_usd": 0.5},
 		{"status": "success", "usage": "none"},
@@ -170,7 +170,7 @@ func TestUnknownUsageCounters(t *testing.T) {
 	})
 	for name, want := range map[string]string{
 		"watchbill_executions_unknown_usage_total": "3", "watchbill_provider_cost_usd_total": "0.5",
-		"watchbill_cost_usd_total": "0.00095", // what is known of the one that broke off is in it
+		"watchbill_cost_usd_total": "0.00095", // includes the known cost of the interrupted one
 	} {
 		if got := value(name); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: want %s, got %s", name, want, got)

@@ -21,7 +21,7 @@ import (
 
 const nameKey = "000102030405060708090a0b0c0d0e0f"
 
-// withNames has a replica store pseudonyms, by keys in a file of its own.
+// withNames configures a replica to store pseudonyms, with keys in its own file.
 func withNames(t testing.TB, keys string) func(*replica.Config) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys")
@@ -31,7 +31,7 @@ func withNames(t testing.TB, keys string) func(*replica.Config) {
 	return func(c *replica.Config) { c.Executions.RedactNames, c.Executions.RedactNamesKey = true, path }
 }
 
-// tablesWith names the tables of a database that hold a text anywhere.
+// tablesWith returns the names of a database's tables that contain a text anywhere.
 func tablesWith(t testing.TB, database, text string) (found []string) {
 	t.Helper()
 	ctx := context.Background()
@@ -43,7 +43,7 @@ func tablesWith(t testing.TB, database, text string) (found []string) {
 	rows, err := conn.Query(ctx, `
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
-ORDER BY 1`) // partitions are read through their tables: nobody may read them alone
+ORDER BY 1`) // partitions are read through their tables; no role may read them directly
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ ORDER BY 1`) // partitions are read through their tables: nobody may read them a
 	}
 	for _, table := range tables {
 		var n int
-		for _, as := range []string{"SET ROLE watchbill_admin", "RESET ROLE"} { // who sees all rows, or else who owns the table
+		for _, as := range []string{"SET ROLE watchbill_admin", "RESET ROLE"} { // the role that sees all rows, or the owner of the table
 			if _, err = conn.Exec(ctx, as); err != nil {
 				t.Fatal(err)
 			}
@@ -71,13 +71,13 @@ ORDER BY 1`) // partitions are read through their tables: nobody may read them a
 	return found
 }
 
-// TestPseudonyms brings executions of one user by every way to a replica that stores no names, and wants them to be one user's in
-// every figure, to be found and erased by the name, and the name to be nowhere.
+// TestPseudonyms sends executions of one user by every way to a replica that stores pseudonyms. They must be one user's in
+// every figure, be found and erased by name, and the name must not be stored.
 func TestPseudonyms(t *testing.T) {
 	t.Parallel()
 	const user = "ada.lovelace@example.com"
 	database := postgrestest.NewDatabase(t)
-	before := start(t, database, withAgents(t)) // which knows nothing of pseudonyms
+	before := start(t, database, withAgents(t)) // without pseudonyms
 	log := func(n *node, id, session string) {
 		n.t.Helper()
 		body := fmt.Sprintf(`{"execution_id":%q,"created_at":%q,"user_id":%q,"session_id":%q,"agent_name":"a","status":"success","model_used":"gpt-4o","provider":"openai","input_tokens":100,"output_tokens":10}`,
@@ -147,8 +147,8 @@ func TestPseudonymsNeedAKey(t *testing.T) {
 	}
 }
 
-// TestErasureReachesTheSpool has runs of a user wait in the spool of a replica that dies, erases the user by another, and wants the
-// runs to stay away when the first one is back, and nothing of them on its disk.
+// TestErasureReachesTheSpool erases a user, through another replica, while runs of the user are in the spool of a dead
+// replica. When that is back the runs must not be stored, and must be gone from its disk.
 func TestErasureReachesTheSpool(t *testing.T) {
 	t.Parallel()
 	for name, names := range map[string]func(*replica.Config){"names": func(*replica.Config) {}, "pseudonyms": withNames(t, nameKey)} {

@@ -26,7 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// stored is what the database has of an execution.
+// stored is an execution in the database.
 type stored struct {
 	output *string
 	tokens int64
@@ -53,7 +53,7 @@ func storedOf(t testing.TB, conn *pgx.Conn) map[string]stored {
 	return all
 }
 
-// spoil puts a byte that is not UTF-8 where a payload says so: no encoder writes one.
+// spoil replaces each ¿ by bytes that are not UTF-8, which no encoder writes.
 func spoil(body []byte) []byte { return bytes.ReplaceAll(body, []byte("¿"), []byte("\xff\xff")) }
 
 func (n *node) post(t *testing.T, path, mediaType string, body []byte) {
@@ -75,7 +75,7 @@ func (n *node) post(t *testing.T, path, mediaType string, body []byte) {
 	}
 }
 
-// spanOf is a call of a model by a user, without content.
+// spanOf returns the span of a user's model call, without content.
 func spanOf(id byte, user string) *tracepb.Span {
 	text := func(name, value string) *commonpb.KeyValue {
 		return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
@@ -132,8 +132,8 @@ func quoted(t *testing.T, text string) string {
 	return string(quoted)
 }
 
-// TestUnusualPayloadsThroughEveryAPI sends payloads that cannot be stored by every way in, and wants the same of each in the database, and
-// the same money.
+// TestUnusualPayloadsThroughEveryAPI sends payloads that cannot be stored unchanged by every way. The stored rows and
+// costs must be the same.
 func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 70_000)
@@ -177,8 +177,8 @@ func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 	ways := []struct {
 		name  string
 		send  func(t *testing.T, id byte, user, payload string)
-		wraps string // what is stored around the payload
-		free  bool   // it tells no tokens
+		wraps string // stored around the payload
+		free  bool   // no tokens are reported
 	}{
 		{name: "REST", send: func(t *testing.T, _ byte, user, payload string) {
 			n.post(t, "/api/executions", "application/json", spoil(fmt.Appendf(nil,
@@ -225,7 +225,7 @@ func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	if _, err := conn.Exec(t.Context(), "SET ROLE watchbill_admin"); err != nil { // others see no rows
+	if _, err := conn.Exec(t.Context(), "SET ROLE watchbill_admin"); err != nil { // other roles see no rows
 		t.Fatal(err)
 	}
 	var all map[string]stored
@@ -245,7 +245,7 @@ func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 	for late := false; !late && !complete(); {
 		select {
 		case <-deadline.C:
-			late = true // what is missing is told below
+			late = true // missing rows are reported below
 		case <-tick.C:
 		}
 	}
@@ -258,7 +258,7 @@ func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 			}
 			want, ok := payload.want, false
 			switch {
-			case way.wraps != "" && payload.name == "too large": // the head begins with what is around it
+			case way.wraps != "" && payload.name == "too large": // the head begins with the wrapping
 				ok = strings.Contains(*got.output, `"truncated": true`)
 			case way.wraps != "":
 				want = fmt.Sprintf(way.wraps, want)

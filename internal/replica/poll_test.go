@@ -16,7 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// background are the queries that a replica runs of itself, however many polls come.
+// background are the queries that a replica runs regardless of polls.
 var background = map[string]bool{
 	"Sweep": true, "SweepWhole": true, "DatabaseLife": true, "SavePresence": true, "LockExpiredDeployments": true, "begin": true, "commit": true,
 	"LatestFleetRollup": true, "SampleFleet": true, "CountDeployments": true, "SaveFleetRollup": true,
@@ -44,7 +44,7 @@ func TestIdlePollsRunNoQuery(t *testing.T) {
 	for i := range tokens {
 		tokens[i] = n.enroll("agent-" + strconv.Itoa(i))
 	}
-	eventually(t, 5*time.Second, "all of them known", func() bool { // a new agent's first polls ask the database
+	eventually(t, 5*time.Second, "all of them known", func() bool { // a new agent's first polls query the database
 		asked := n.queries()["PendingDeployments"]
 		for i, token := range tokens {
 			n.get(pendingPath("agent-"+strconv.Itoa(i)), token)
@@ -84,7 +84,7 @@ func TestIdlePollsRunNoQuery(t *testing.T) {
 			}
 		}
 	}
-	// What runs anyway runs by the clock: a few times a second.
+	// Background queries run at fixed intervals, a few times per second.
 	if limit := 60 + 40*took.Seconds(); total > limit {
 		t.Errorf("%v queries ran in %s of idle polls; by the clock at most %v would", total, took, limit)
 	}
@@ -140,7 +140,7 @@ func TestPollAnswers(t *testing.T) {
 	}
 }
 
-// A held poll must be told by whichever replica it waits on, soon.
+// A held poll must return soon, whichever replica holds it.
 func TestWaitingAgentOnAnotherReplica(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)
@@ -166,7 +166,7 @@ func TestWaitingAgentOnAnotherReplica(t *testing.T) {
 	}
 }
 
-// pickup measures from a create's answer on one node to the answer of a poll held on another.
+// pickup returns the time from the response of a create on one node to that of a poll held on another.
 func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 	t.Helper()
 	type result struct {
@@ -202,7 +202,7 @@ func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 	return max(r.at.Sub(committed), 0)
 }
 
-// pollUntilSure polls as agents do, who ask again where a replica says that it knows too little: its sweeps are late on a busy machine.
+// pollUntilSure polls as agents do, which retry if a replica is unavailable: on a busy machine its sweeps may be late.
 func (n *node) pollUntilSure(t *testing.T, agent, token string, wait time.Duration) int {
 	for deadline := time.Now().Add(time.Minute); ; {
 		got, err := n.try(http.MethodGet, pendingPath(agent)+"?wait="+wait.String(), token, nil)
@@ -364,7 +364,7 @@ func idsOf(t *testing.T, a answer) (ids []string) {
 	return ids
 }
 
-// seen says whether the agent's last poll is in the database, where held ones count too.
+// seen reports whether the agent's last poll, which may be held, is in the database.
 func (n *node) seen(agent string) bool {
 	var a struct {
 		LastSeenAt *time.Time `json:"last_seen_at"`

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestPricesAreReadAgain changes the file, for better and worse.
+// TestPricesAreReadAgain changes the file to valid and invalid contents.
 func TestPricesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "prices.yaml")

@@ -10,8 +10,8 @@ import (
 	"github.com/watchbill/watchbill/internal/server"
 )
 
-// What is kept of the process' files for other things than the API's connections: the database's and Prometheus'
-// connections, logs, the spool, and the gateway's connections to its models.
+// Files reserved for purposes other than the API's connections: connections of the database and Prometheus, logs, the spool,
+// and the gateway's connections to its models.
 const (
 	reservedFiles     = 48
 	metricsFiles      = 16
@@ -64,7 +64,7 @@ func memoryLimit() int64 {
 	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // another version of control groups, or none
+			continue // another version of control groups, or no control group
 		}
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 { // or it is "max"
 			limit = min(limit, n)

@@ -10,7 +10,7 @@ func TestWeakTokensAreRefused(t *testing.T) {
 	const strong, another, third = "3f9c1b7e5d2a8460", "b81d06f27c9e4a35", "70e4c6a9d85b1f23"
 	for name, tt := range map[string]struct {
 		admin, enrollment, ingest string
-		want                      []string // lines, without the last one's advice
+		want                      []string // lines, without the last one, the advice
 	}{
 		"strong ones":         {strong, another, third, nil},
 		"none":                {"", "", " , ", nil},

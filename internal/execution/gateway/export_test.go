@@ -2,7 +2,7 @@ package gateway
 
 import "io"
 
-// ReadEvents reads a stream to its end: what events it has, and how it ends.
+// ReadEvents reads a stream to its end and returns its events and the final error.
 func ReadEvents(r io.Reader) (events [][2]string, err error) {
 	reader := newEventReader(r)
 	for {
@@ -14,7 +14,7 @@ func ReadEvents(r io.Reader) (events [][2]string, err error) {
 	}
 }
 
-// Find is the name of the agent that a type gets; empty: none.
+// Find returns the name of the agent for a type, or "".
 func (a *Agents) Find(promptType string) string {
 	if one := a.find(promptType); one != nil {
 		return one.name
@@ -22,14 +22,14 @@ func (a *Agents) Find(promptType string) string {
 	return ""
 }
 
-// What tests need to know.
+// Internals for tests.
 var (
 	ErrLongLine   = errLongLine
 	ErrLargeEvent = errLargeEvent
 	Matches       = matches
 )
 
-// Bounds of event streams and files.
+// Limits of event streams and files.
 const (
 	MaxLine       = maxLine
 	MaxAgentsFile = maxAgentsFile

@@ -16,7 +16,7 @@ type failure struct {
 	status     execution.Status
 	code       string // stable, snake_case, part of the API
 	message    string
-	retryAfter time.Duration // that the upstream asks for; zero: it does not
+	retryAfter time.Duration // the upstream's Retry-After; zero if there is none
 }
 
 func (f *failure) Error() string { return f.message }

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/gateway"
 )
 
-// pipe is an upstream within the process, so that time may be the test's.
+// pipe is an upstream within the process, for use in a synctest bubble.
 type pipe struct {
 	mediaType string
 	body      io.ReadCloser
@@ -63,7 +63,7 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
-// A client that reads slowly is no upstream that stalls.
+// A client that reads slowly does not count as a stalled upstream.
 func TestSlowClientIsNotReportedAsIdleUpstream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

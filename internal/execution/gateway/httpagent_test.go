@@ -46,8 +46,8 @@ func TestHTTPAgentResponse(t *testing.T) {
 	for name, test := range map[string]struct {
 		upstream http.HandlerFunc
 		text     string // of the deltas
-		output   any    // of completed; nil: the text
-		record   string // the output; empty: the text
+		output   any    // of the completed event; nil: the text
+		record   string // the recorded output; empty: the text
 		model    string
 		tokens   execution.Tokens
 	}{

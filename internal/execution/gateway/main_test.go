@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// key is what no one but the upstream may see.
+// key must not be visible to anyone but the upstream.
 const key = "sk-very-secret-0123456789"
 
 func environment(name string) (string, bool) {
@@ -52,8 +52,8 @@ type recorder struct {
 	records  []execution.Execution
 	reserved int
 	prepare  func(execution.Execution) (execution.Execution, *execution.Fault)
-	refuse   error // to reserve
-	fail     error // to append
+	refuse   error // of reserving
+	fail     error // of appending
 }
 
 func (r *recorder) Reserve() (gateway.Reservation, error) {
@@ -105,7 +105,7 @@ func (v *reservation) spend() {
 	}
 }
 
-// prepare is what the ledger makes of executions.
+// prepare returns the function by which the ledger prepares executions.
 func prepare() func(execution.Execution) (execution.Execution, *execution.Fault) {
 	l := ledger.New(ledger.Options{
 		Prices: prices.Default, Payloads: execution.PayloadPolicy{Max: 64 << 10}, Keep: 24 * time.Hour, Now: time.Now,
@@ -113,7 +113,7 @@ func prepare() func(execution.Execution) (execution.Execution, *execution.Fault)
 	return l.Prepare
 }
 
-// fixture is a gateway with what it records.
+// fixture is a gateway with its records.
 type fixture struct {
 	*gateway.Gateway
 	*recorder
@@ -140,9 +140,9 @@ func newFixture(t testing.TB, agents string, change ...func(*gateway.Options)) *
 	return f
 }
 
-// answered is what came of a run, as a client and the record see it.
+// answered is the outcome of a run for the client and in the record.
 type answered struct {
-	names  []string // of events, runs of deltas as one
+	names  []string // of events, consecutive deltas as one
 	text   string   // of the deltas
 	last   map[string]any
 	record execution.Execution
@@ -160,7 +160,7 @@ func withOptions(options string) func(*execution.Prompt) {
 	return func(p *execution.Prompt) { p.Options = json.RawMessage(options) }
 }
 
-// run runs a prompt to its end. Whatever the end, there is one record, and no key in anything.
+// run runs a prompt to its end and checks that there is one record, and the key in no output.
 func (f *fixture) run(p execution.Prompt) answered {
 	f.t.Helper()
 	run, err := f.Start(p)
@@ -210,7 +210,7 @@ func (f *fixture) run(p execution.Prompt) answered {
 	return a
 }
 
-// serve is an upstream for the length of a test.
+// serve runs an upstream until the test ends and returns its URL.
 func serve(t testing.TB, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -218,7 +218,7 @@ func serve(t testing.TB, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// openAIAgents is a file with one agent of that kind, which gets every type.
+// openAIAgents returns a file with one agent of kind openai, for every type.
 func openAIAgents(url string, more ...string) string {
 	return strings.Join(append([]string{
 		"agents:", "- name: writer", "  types: ['*']", "  kind: openai", "  timeout: 10s",
@@ -226,7 +226,7 @@ func openAIAgents(url string, more ...string) string {
 	}, more...), "\n")
 }
 
-// httpAgents is a file with one agent of that kind, which gets every type.
+// httpAgents returns a file with one agent of kind http, for every type.
 func httpAgents(url string, more ...string) string {
 	return strings.Join(append([]string{
 		"agents:", "- name: quiz", "  types: ['*']", "  kind: http", "  timeout: 10s",
@@ -234,7 +234,7 @@ func httpAgents(url string, more ...string) string {
 	}, more...), "\n")
 }
 
-// chunk is an event of a streamed chat completion.
+// chunk returns an event of a streamed chat completion.
 func chunk(text string) string {
 	return fmt.Sprintf("data: {\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%q},\"finish_reason\":null}],\"usage\":null}\n\n", text)
 }
@@ -246,7 +246,7 @@ const (
 		`"prompt_tokens_details":{"cached_tokens":60},"completion_tokens_details":{"reasoning_tokens":5}}}` + "\n\n"
 )
 
-// stream answers with events, one after the other.
+// stream responds with events.
 func stream(events ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -261,7 +261,7 @@ func send(w http.ResponseWriter, parts ...string) {
 	}
 }
 
-// respond answers with a body.
+// respond responds with a body.
 func respond(status int, mediaType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", mediaType)

@@ -17,19 +17,19 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/gateway"
 )
 
-// stall waits until the client is gone.
+// stall waits until the client disconnects.
 func stall(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()
 }
 
-// silent does not even begin to answer.
+// silent never begins a response.
 func silent(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // or net/http would not look whether the client is there
+	_, _ = io.Copy(io.Discard, r.Body) // otherwise net/http would not notice that the client disconnects
 	<-r.Context().Done()
 }
 
-// breakOff closes the connection in the midst of the answer.
+// breakOff closes the connection in the middle of the response.
 func breakOff() { panic(http.ErrAbortHandler) }
 
 func TestUpstreamsThatMisbehave(t *testing.T) {
@@ -63,9 +63,9 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		agents   func(url string, more ...string) string // nil: openAIAgents
 		status   execution.Status
 		code     string
-		message  string // a part of it
-		text     string // that was said before
-		times    string // empty: longer than any of them takes
+		message  string // part of the message
+		text     string // sent before the error
+		times    string // timeouts; empty: longer than any test takes
 	}{
 		"stalls before it answers": {upstream: silent, status: timeout, code: "idle_timeout", message: "the upstream sent nothing for 150ms", times: stalls},
 		"stalls in its answer":     {upstream: eventsThen(stall, chunk("Hi")), status: timeout, code: "idle_timeout", message: "sent nothing for 150ms", text: "Hi", times: stalls},
@@ -220,7 +220,7 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 	}
 }
 
-// raw answers with just these bytes, which need not be HTTP.
+// raw responds with these bytes, which need not be HTTP.
 func raw(answer string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		connection, _, err := http.NewResponseController(w).Hijack()
@@ -232,7 +232,7 @@ func raw(answer string) http.HandlerFunc {
 	}
 }
 
-// An upstream that calls its model by the key does not get the key into the record, and so into figures and metrics.
+// An upstream that returns the key as its model's name does not get it into the record, and so into figures and metrics.
 func TestModelEqualToAPIKey(t *testing.T) {
 	t.Parallel()
 	url := serve(t, stream(`data: {"model":"`+key+`","choices":[{"delta":{"content":"Hi"},"finish_reason":"`+key+`"}]}`+"\n\n", done))
@@ -242,14 +242,14 @@ func TestModelEqualToAPIKey(t *testing.T) {
 	}
 }
 
-// forEver sends the same until the client is gone.
+// forEver repeats part until the client disconnects.
 func forEver(w http.ResponseWriter, r *http.Request, part string) {
 	for r.Context().Err() == nil {
 		send(w, part)
 	}
 }
 
-// A connection whose answer was read to its end serves the next run.
+// A connection whose response was read to its end is reused by the next run.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int32

@@ -138,7 +138,7 @@ func TestUnsupportedOpenAIOptions(t *testing.T) {
 	}
 }
 
-// What an upstream says of its tokens, in all the ways there are.
+// All ways in which upstreams report token counts.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for usage, want := range map[string]execution.Tokens{
@@ -168,7 +168,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// What servers do that say they are compatible.
+// Deviations of servers that claim to be compatible.
 func TestOpenAIDialects(t *testing.T) {
 	t.Parallel()
 	whole := func(message string) http.HandlerFunc {

@@ -19,9 +19,9 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/spool"
 )
 
-// BenchmarkFirstByte compares the time to an answer's first text with and without the gateway: the same upstream on the
-// same machine, turn by turn. With it are the spool, masking and prices; beside it are HTTP and TLS of the client's own
-// connection to us, which any service has.
+// BenchmarkFirstByte compares the time to a response's first text with and without the gateway, alternately, with the same
+// upstream on the same machine. It includes the spool, masking and prices, but not HTTP and TLS of the client's connection to
+// the server, which any service has.
 func BenchmarkFirstByte(b *testing.B) {
 	upstream := serve(b, stream(chunk("Hello"), chunk(" Ada"), finish, used, done))
 	s, err := spool.Open(spool.Options{Dir: b.TempDir(), Log: zap.NewNop(), Now: time.Now})
@@ -74,7 +74,7 @@ func BenchmarkFirstByte(b *testing.B) {
 	}
 }
 
-// firstByteOf calls an upstream as a client would that has no gateway, and reads its answer to the end.
+// firstByteOf calls an upstream as a client without a gateway, and reads its response to the end.
 func firstByteOf(b *testing.B, client *http.Client, url string) (first time.Duration) {
 	b.Helper()
 	begin := time.Now()

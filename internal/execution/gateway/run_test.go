@@ -115,7 +115,7 @@ func TestStartRefuses(t *testing.T) {
 		wantFault(t, "start", err, fault.Unavailable, "busy", "")
 		discard := func(execution.Event) error { return nil }
 		first.Stream(t.Context(), discard)
-		first.Stream(t.Context(), discard) // does nothing
+		first.Stream(t.Context(), discard) // has no effect
 		if _, err = f.Start(prompt()); err != nil {
 			t.Errorf("start once there is room: %v", err)
 		}
@@ -170,7 +170,7 @@ func TestClientDisconnect(t *testing.T) {
 				return nil
 			})
 			if test.at == "delta" {
-				<-upstreamGone // or the test times out
+				<-upstreamGone // otherwise the test times out
 			}
 			got := f.all()
 			if len(got) != 1 || got[0].Status != execution.Failure || got[0].ErrorMessage != test.message || string(got[0].Output) != test.output {
@@ -226,7 +226,7 @@ type panics struct{}
 
 func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("boom") }
 
-// A run whose record is refused for what it says is recorded with less.
+// A run whose record is rejected for its content is recorded without it.
 func TestEveryRunIsRecorded(t *testing.T) {
 	t.Parallel()
 	policy := execution.PayloadPolicy{Max: 300, Refuse: true}
@@ -266,7 +266,7 @@ func TestUnwritableRecordDoesNotDelayResponse(t *testing.T) {
 	}
 }
 
-// With a real spool: what was said to be completed is there when the next process comes, and the ledger takes it.
+// With a real spool: runs reported as completed are there for the next process, and the ledger accepts them.
 func TestRunsSurviveInTheSpool(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -311,7 +311,7 @@ func TestRunsSurviveInTheSpool(t *testing.T) {
 	}
 }
 
-// The answer's events are JSON that any strict reader takes.
+// The response's events are strict JSON.
 func TestEventsAreJSON(t *testing.T) {
 	t.Parallel()
 	url := serve(t, stream(chunk("a\u2028<b>"), finish, done))

@@ -67,7 +67,7 @@ func TestEventStreams(t *testing.T) {
 	}
 }
 
-// What follows a CR may not come for a while; the line is whole without it.
+// A line ends with its CR; the next byte may arrive much later.
 func TestEventsAreNotDelayedByLineFeeds(t *testing.T) {
 	t.Parallel()
 	in, out := io.Pipe()
@@ -79,7 +79,7 @@ func TestEventsAreNotDelayedByLineFeeds(t *testing.T) {
 	wrote := make(chan struct{})
 	go func() {
 		defer close(wrote)
-		_, _ = out.Write([]byte("data: a\r\r")) // returns when all of it was read
+		_, _ = out.Write([]byte("data: a\r\r")) // returns when all was read
 		_, _ = out.Write([]byte("\ndata: b\r\n\r"))
 		_ = out.Close()
 	}()
@@ -118,7 +118,7 @@ func FuzzSSE(f *testing.F) {
 	})
 }
 
-// stepReader gives a few bytes at a time.
+// stepReader returns a few bytes at a time.
 type stepReader struct {
 	rest string
 	step int

@@ -11,12 +11,12 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// accounted is what is recorded of what a run used.
+// accounted is the recorded usage of a run.
 type accounted struct {
 	Tokens  execution.Tokens
 	Billing execution.Billing
 	Usage   execution.Usage
-	Charge  int64 // nano-USD; 0: the provider did not say
+	Charge  int64 // nano-USD; 0 if the provider did not report it
 }
 
 func accountOf(e execution.Execution) accounted {
@@ -146,8 +146,7 @@ func TestUsageOfHTTPAgents(t *testing.T) {
 	}
 }
 
-// An upstream of OpenAI's kind tells what was used when all is said. Whether that is known when the client leaves before
-// depends on what the file says.
+// An OpenAI upstream reports usage at the end. Whether it is known if the client leaves before depends on the agents' file.
 func TestUsageAfterClientDisconnect(t *testing.T) {
 	t.Parallel()
 	known := accounted{
@@ -156,9 +155,9 @@ func TestUsageAfterClientDisconnect(t *testing.T) {
 	unknown := accounted{Usage: execution.UsageUnknown}
 	for name, test := range map[string]struct {
 		more   []string
-		ends   bool // the upstream does, once the client left
-		stops  bool // the gateway is told to end what it reads on
-		cancel bool // the context says that the client left; else emit does
+		ends   bool // the upstream ends once the client left
+		stops  bool // the gateway stops reading on
+		cancel bool // the context is canceled when the client leaves; otherwise emit fails
 		output string
 		want   accounted
 	}{

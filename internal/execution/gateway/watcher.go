@@ -18,14 +18,14 @@ const watchEvery = time.Second
 // agents stay.
 type Watcher struct {
 	path    string
-	file    *configfile.File // Run's alone
+	file    *configfile.File // used by Run only
 	env     func(string) (string, bool)
 	log     *zap.Logger
 	current atomic.Pointer[Agents]
-	fault   string // why it could not be read last; likewise
+	fault   string // last error of reading it; likewise
 }
 
-// Watch reads the file for the first time, when every fault counts.
+// Watch returns a watcher of a file, which must be valid.
 func Watch(path string, env func(name string) (value string, ok bool), log *zap.Logger) (*Watcher, error) {
 	w := &Watcher{path: path, file: configfile.New(path, maxAgentsFile), env: env, log: log}
 	file, _, err := w.file.Read()
@@ -40,10 +40,10 @@ func Watch(path string, env func(name string) (value string, ok bool), log *zap.
 	return w, nil
 }
 
-// Agents are those in force.
+// Agents returns the current agents.
 func (w *Watcher) Agents() *Agents { return w.current.Load() }
 
-// Run follows the file until ctx ends.
+// Run reloads the file until ctx is done.
 func (w *Watcher) Run(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -60,7 +60,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 func (w *Watcher) refresh() {
 	file, changed, err := w.file.Read()
 	if err != nil {
-		if w.fault != err.Error() { // said once
+		if w.fault != err.Error() { // logged once
 			w.log.Error("the agents' file cannot be read; the agents stay as they are", zap.Error(err))
 		}
 		w.fault = err.Error()

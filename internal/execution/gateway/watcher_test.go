@@ -53,7 +53,7 @@ func TestFileChangesAreApplied(t *testing.T) {
 			}
 		}
 		wantThen("nothing happened", "one", 0)
-		write(agentsNamed("two")) // of the same size, and perhaps within the clock's grain
+		write(agentsNamed("two")) // of the same size, and possibly with the same modification time
 		wantThen("a new file", "two", 1)
 		write("agents: [")
 		wantThen("a broken file", "two", 1)

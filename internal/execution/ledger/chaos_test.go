@@ -18,7 +18,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// TestReplicasAppendTheSameExecutions rows, in different orders, all at once: none waits for another for ever, and each row counts once.
+// TestReplicasAppendTheSameExecutions sends the same rows through several replicas, in different orders, at the same
+// time: there is no deadlock, and each row counts once.
 func TestReplicasAppendTheSameExecutions(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -79,11 +80,11 @@ func TestReplicasAppendTheSameExecutions(t *testing.T) {
 	}
 }
 
-// client brings batches until each is acknowledged, as a good one does.
+// client sends each batch until it is acknowledged.
 type client struct {
 	ledger *ledger.Ledger
 	random *rand.Rand
-	told   map[string]bool // ids that were acknowledged
+	told   map[string]bool // acknowledged ids
 	tries  int
 }
 
@@ -100,11 +101,11 @@ func (c *client) bring(ctx context.Context, batch execution.Batch) (execution.Ou
 		case !errors.Is(err, fault.ErrUnavailable):
 			return outcome, err
 		}
-		pause(ctx, c.random, 5*time.Millisecond) // as who is told to come again later
+		pause(ctx, c.random, 5*time.Millisecond) // before a retry
 	}
 }
 
-// pause waits for a random while.
+// pause waits for a random duration up to most.
 func pause(ctx context.Context, random *rand.Rand, limit time.Duration) {
 	timer := time.NewTimer(time.Duration(random.Int64N(int64(limit))))
 	defer timer.Stop()
@@ -114,7 +115,7 @@ func pause(ctx context.Context, random *rand.Rand, limit time.Duration) {
 	}
 }
 
-// disturb cuts the way to the database again and again, each time in the middle of what comes after some commits.
+// disturb repeatedly cuts the connection to the database, each time after a few more commits.
 func disturb(ctx context.Context, random *rand.Rand, proxy *postgrestest.Proxy, told *recorder) (times int) {
 	for seen := 0; ctx.Err() == nil; {
 		if n := told.commits(); n < seen+2 {
@@ -131,8 +132,8 @@ func disturb(ctx context.Context, random *rand.Rand, proxy *postgrestest.Proxy, 
 	return times
 }
 
-// TestNothingAcknowledgedIsLost brings batches through two ledgers while the ways to the database are cut at random, in the
-// middle of commits too.
+// TestNothingAcknowledgedIsLost sends batches through two ledgers while their connections to the database are cut at random,
+// including during commits.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -148,7 +149,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	defer calm()
 	var trouble sync.WaitGroup
 	var cuts atomic.Int64
-	shared := some(50) // which all bring now and then
+	shared := some(50) // sent by all clients now and then
 	for r := range replicas {
 		proxy := postgrestest.NewProxy(t, db.url)
 		l := newLedger(newStore(t, proxy.URL, nil), &told)
@@ -204,6 +205,6 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	if n := ask[int](t, db, `SELECT count(DISTINCT execution_id) FROM agent_executions WHERE execution_id = ANY ($1)`, names); n != len(names) {
 		t.Errorf("want each of %d once, got %d", len(names), n)
 	}
-	told.eachOnce(t, accepted) // those whose answer was lost came again as duplicates
+	told.eachOnce(t, accepted) // batches whose response was lost were retried as duplicates
 	checkRollups(t, db)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// Run stores what is brought until ctx ends; what then waits still is stored, for a while, and the rest refused. It is
-// called once.
+// Run commits queued batches until ctx is done, then drains the queue for up to finishWithin and rejects the rest. It must
+// be called once.
 func (l *Ledger) Run(ctx context.Context) error {
 	storing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -34,7 +34,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	return nil
 }
 
-// commitUntil commits batches until ctx ends, and then those that wait.
+// commitUntil commits batches until ctx is done, and then those still queued.
 func (l *Ledger) commitUntil(ctx, storing context.Context) {
 	for {
 		if l.commitSome(storing) {
@@ -50,7 +50,7 @@ func (l *Ledger) commitUntil(ctx, storing context.Context) {
 	}
 }
 
-// commitSome commits what one transaction is to store, and says whether there was something.
+// commitSome commits one transaction and reports whether there was anything to store.
 func (l *Ledger) commitSome(storing context.Context) bool {
 	entries := l.take()
 	if len(entries) == 0 {
@@ -63,9 +63,9 @@ func (l *Ledger) commitSome(storing context.Context) bool {
 	return true
 }
 
-// take takes what one transaction is to store. Another committer is told if there is more. Beside a transaction that is under
-// way it takes nothing unless much waits: transactions that begin as soon as there is something to store stay small, so
-// that most of the time goes into what each costs whatever its size. What waits goes with the next one.
+// take removes and returns the entries for one transaction, and wakes another committer if there are more. While a
+// transaction is under way it takes nothing unless many rows wait: transactions that begin immediately stay small, and then
+// their fixed costs dominate.
 func (l *Ledger) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +85,7 @@ func (l *Ledger) take() []*entry {
 	l.rows -= rows
 	l.bytes -= bytes
 	taken := slices.Clone(l.queue[:n])
-	clear(l.queue[:n]) // the queue's array outlives what was taken from it
+	clear(l.queue[:n]) // for the garbage collector
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {
 		l.queue = nil
 	} else {
@@ -94,8 +94,8 @@ func (l *Ledger) take() []*entry {
 	return taken
 }
 
-// commit stores entries in one transaction and answers them. Where that fails for another reason than that the database
-// is away, each half is tried alone, and so on: no caller pays for another.
+// commit stores entries in one transaction and answers them. If that fails although the database is reachable, it commits
+// each half separately, recursively, so that no caller's fault affects another.
 func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 	for left := [][]*entry{entries}; len(left) > 0; {
 		some := left[0]
@@ -105,9 +105,9 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 		case err == nil:
 		case errors.Is(err, fault.ErrUnavailable):
 			l.report(err)
-			waiting := l.takeAll() // before any answer: a caller that is answered and comes again is a new try
+			waiting := l.takeAll() // before answering, since an answered caller may retry, which is a new entry
 			l.answer(some, err)
-			l.answer(slices.Concat(left...), err) // they would only find out one after the other
+			l.answer(slices.Concat(left...), err) // otherwise they would fail one after another
 			l.answer(waiting, err)
 			return
 		case len(some) == 1:
@@ -119,7 +119,7 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 	}
 }
 
-// store commits entries and answers them if that succeeds.
+// store commits entries and, if that succeeds, answers them.
 func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	batch := join(entries)
 	start := l.opts.Now()
@@ -155,7 +155,7 @@ func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	return nil
 }
 
-// join makes one batch of what the entries bring.
+// join merges the entries' batches.
 func join(entries []*entry) execution.Batch {
 	if len(entries) == 1 {
 		return entries[0].batch
@@ -173,7 +173,7 @@ func join(entries []*entry) execution.Batch {
 	return batch
 }
 
-// answer tells entries why they are not stored.
+// answer returns an error to the callers of entries.
 func (l *Ledger) answer(entries []*entry, err error) {
 	for _, e := range entries {
 		l.opts.Observer.ObserveRows(0, 0, 0, len(e.batch.Executions))
@@ -181,7 +181,7 @@ func (l *Ledger) answer(entries []*entry, err error) {
 	}
 }
 
-// takeAll empties the queue and returns what waited in it.
+// takeAll removes and returns all queued entries.
 func (l *Ledger) takeAll() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -190,7 +190,7 @@ func (l *Ledger) takeAll() []*entry {
 	return waiting
 }
 
-// report tells the log that nothing can be stored, once in a while.
+// report logs that nothing can be stored, at most once per failureReport.
 func (l *Ledger) report(err error) {
 	now := l.opts.Now()
 	l.mu.Lock()

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
-// TestCallersShareATransaction: what waits while another is committed goes into the next, and each caller is told of its own.
+// TestCallersShareATransaction: batches queued during a transaction go into the next, and each caller gets its own outcome.
 func TestCallersShareATransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -66,8 +66,8 @@ func TestCallersShareATransaction(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestSmallBatchesWaitForTheNextTransaction: beside a transaction that is under way another is begun only with so many rows; fewer wait, and go
-// together as soon as it ends.
+// TestSmallBatchesWaitForTheNextTransaction: during a transaction another begins only with a minimum number of rows;
+// fewer wait, and are committed together when it ends.
 func TestSmallBatchesWaitForTheNextTransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -96,7 +96,7 @@ func TestSmallBatchesWaitForTheNextTransaction(t *testing.T) {
 	}
 }
 
-// TestTransactionsAreBounded, unless one caller brings more.
+// TestTransactionsAreBounded: transactions have a maximum size, unless one caller's batch is larger.
 func TestTransactionsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -128,7 +128,7 @@ func TestTransactionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestFaultOfOneCaller: a batch that one caller's row makes fail fails that caller, and costs the others little.
+// TestFaultOfOneCaller: a row that cannot be stored fails only its caller's batch, at little cost to the others.
 func TestFaultOfOneCaller(t *testing.T) {
 	t.Parallel()
 	const callers = 64
@@ -183,7 +183,8 @@ func TestFaultOfOneCaller(t *testing.T) {
 	}
 }
 
-// TestFaultAndThenUnavailable: while a fault is looked for the database goes away. All that are left are told at once.
+// TestFaultAndThenUnavailable: the database becomes unreachable during the search for a fault. The remaining callers get the
+// error immediately.
 func TestFaultAndThenUnavailable(t *testing.T) {
 	t.Parallel()
 	g := &gate{Store: accepting{}}
@@ -221,7 +222,7 @@ func TestFaultAndThenUnavailable(t *testing.T) {
 	}
 }
 
-// TestDatabaseOutage cuts the way to it while callers wait.
+// TestDatabaseOutage cuts the connection to the database while callers wait.
 func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -266,7 +267,7 @@ func TestDatabaseOutage(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestCommitOutcomeUnknown: what was committed although nobody heard of it is there when it is brought again.
+// TestCommitOutcomeUnknown: rows whose commit succeeded without a response are duplicates when retried.
 func TestCommitOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -290,7 +291,7 @@ func TestCommitOutcomeUnknown(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// pausing is a recorder that pauses before the second refusal.
+// pausing is a recorder that pauses before the second rejection.
 type pausing struct {
 	recorder
 	refusals atomic.Int32
@@ -304,7 +305,7 @@ func (p *pausing) ObserveRows(accepted, duplicates, rejected, refused int) {
 	p.recorder.ObserveRows(accepted, duplicates, rejected, refused)
 }
 
-// TestRetryAfterRefusal: a retry is not refused for the fault that the caller was told of, even while others are still told.
+// TestRetryAfterRefusal: a retry does not get the previous error, even while other callers still get it.
 func TestRetryAfterRefusal(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -340,7 +341,7 @@ func TestRetryAfterRefusal(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestCallerGivesUp: what it brought may be stored all the same, once, and keeps nobody else waiting.
+// TestCallerGivesUp: the batch of a caller that left may still be stored, once, and does not delay others.
 func TestCallerGivesUp(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -372,7 +373,7 @@ func TestCallerGivesUp(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// accepting is a store that takes all, and keeps nothing.
+// accepting is a store that accepts everything and stores nothing.
 type accepting struct{}
 
 func (accepting) Commit(_ context.Context, b execution.Batch) (execution.Committed, error) {

@@ -1,3 +1,4 @@
-// Package ledger takes executions in: it prepares them, joins what many callers bring into one transaction, and answers
-// each once that is committed. Where they come from and how they are stored is for others.
+// Package ledger stores executions: it prepares them, combines the batches of many callers into one transaction, and answers
+// each caller once its transaction is committed. Where executions come from and how they are stored is the concern of other
+// packages.
 package ledger

@@ -13,58 +13,58 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// Store keeps executions.
+// Store stores executions.
 type Store interface {
-	// Commit stores in one transaction what of a batch is new; it is committed when Commit returns nil. fault.ErrUnavailable
-	// if the database is away: whether it is committed is then not known, and the batch may be brought again.
+	// Commit stores the new executions of a batch in one transaction, which is committed when Commit returns nil. It returns
+	// fault.ErrUnavailable if the database is unreachable: the batch may or may not be committed and can be retried.
 	Commit(ctx context.Context, batch execution.Batch) (execution.Committed, error)
 }
 
-// Observer hears what the ledger does.
+// Observer is notified of what the ledger does.
 type Observer interface {
-	// Observe hears of executions that nothing will change any more, each once.
+	// Observe is called once for each execution that will not change any more.
 	Observe(settled []execution.Execution)
-	// ObserveCommit hears of a transaction: how many rows it had, how long it took, and whether it failed.
+	// ObserveCommit is called for each transaction with its rows, duration and error.
 	ObserveCommit(rows int, took time.Duration, err error)
-	// ObserveRows hears what became of rows, whether or not their caller still waits.
+	// ObserveRows is called with the outcome of rows, whether or not their caller still waits.
 	ObserveRows(accepted, duplicates, rejected, refused int)
-	// ObserveErased hears of rows that were dropped, for their users were erased after they began.
+	// ObserveErased is called with the number of rows dropped because their users were erased after they began.
 	ObserveErased(rows int)
 }
 
-// Options are what a Ledger needs.
+// Options are a Ledger's settings.
 type Options struct {
 	Store    Store
-	Prices   func() *prices.List // those in force
+	Prices   func() *prices.List // returns the current prices
 	Payloads execution.PayloadPolicy
-	Names    *execution.Pseudonyms // nil: names are stored as they are
-	Keep     time.Duration         // executions that began longer ago are rejected
+	Names    *execution.Pseudonyms // nil if names are stored unchanged
+	Keep     time.Duration         // executions that began earlier are rejected
 	Observer Observer
 	Log      *zap.Logger
 	Now      func() time.Time
 
-	MaxRows  int // that wait, at the most
-	MaxBytes int // likewise, of their payloads
+	MaxRows  int // maximum queued rows
+	MaxBytes int // maximum bytes of queued payloads
 }
 
 const (
-	batchRows         = 4000     // of one transaction, unless one caller brings more
+	batchRows         = 4000     // of one transaction, unless one caller's batch is larger
 	batchBytes        = 16 << 20 // likewise: a transaction has commitWithin to store them, however slow the database
-	minConcurrentRows = 1000     // rows that wait are, beside a transaction that is under way
+	minConcurrentRows = 1000     // queued rows for which another transaction is begun during one
 	committers        = 2        // one sends rows while the other's are being stored
 	commitWithin      = 15 * time.Second
-	rowOverhead       = 1024             // bytes of a row beside its payloads
-	finishWithin      = 10 * time.Second // at the end, what waits is stored for so long
-	failureReport     = time.Minute      // the log hears of failures that often at the most
+	rowOverhead       = 1024             // bytes of a row in addition to its payloads
+	finishWithin      = 10 * time.Second // time to drain the queue at the end
+	failureReport     = time.Minute      // minimum time between log lines about failures
 )
 
-// What may wait, where nobody says otherwise.
+// Defaults of the queue's limits.
 const (
 	DefaultRows  = 50_000    // Options.MaxRows
 	DefaultBytes = 128 << 20 // Options.MaxBytes
 )
 
-// Ledger takes executions in.
+// Ledger stores executions. See the package comment.
 type Ledger struct {
 	opts Options
 
@@ -75,35 +75,35 @@ type Ledger struct {
 	bytes      int
 	closed     bool
 	reported   time.Time
-	wake       chan struct{} // holds a token while there may be something in the queue
+	wake       chan struct{} // has a value while the queue may be non-empty
 }
 
-// entry is what one caller brings.
+// entry is the batch of one caller.
 type entry struct {
 	batch   execution.Batch
-	indexes []int // of its executions among those that the caller brought; nil: all of them
+	indexes []int // indexes of its executions in the caller's batch; nil: all of them
 	bytes   int
 	done    chan result
 }
 
 type result struct {
 	accepted, duplicates int
-	erased               []int // indexes of those that were dropped
+	erased               []int // indexes of dropped executions
 	err                  error
 }
 
-// New makes a ledger. Run runs it.
+// New returns a ledger. Run must run while it is used.
 func New(opts Options) *Ledger {
 	return &Ledger{opts: opts, wake: make(chan struct{}, 1)}
 }
 
-// errFull says that more comes in than can be stored.
+// errFull is returned when the queue is full.
 var errFull = fault.UnavailableBecause("more executions are coming in than can be stored; try again later")
 
-// Append stores what is new of a batch, and returns when that is committed. Executions that cannot be stored are
-// rejected, each by name; they keep none of the others from being stored. fault.ErrUnavailable if the queue is full or the
-// database is away: then the caller brings all of it again. The batch's executions and spans are the ledger's from then on, and
-// may be read but not changed.
+// Append stores the new executions of a batch and returns when they are committed. Invalid executions are rejected
+// individually and do not affect the others. Append returns fault.ErrUnavailable if the queue is full or the database is
+// unreachable; the caller then retries the whole batch. The ledger keeps the batch's executions and spans: the caller may
+// read but not modify them.
 func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
 	e, outcome := l.prepareAll(batch)
 	l.opts.Observer.ObserveRows(0, 0, len(outcome.Rejected), 0)
@@ -126,12 +126,12 @@ func (l *Ledger) Append(ctx context.Context, batch execution.Batch) (execution.O
 			outcome.Rejected = append(outcome.Rejected, execution.Rejection{Index: i, Fault: execution.FaultErased})
 		}
 		return outcome, nil
-	case <-ctx.Done(): // it may be stored all the same
+	case <-ctx.Done(): // it may still be stored
 		return execution.Outcome{}, fmt.Errorf("wait for the ledger: %w", ctx.Err())
 	}
 }
 
-// Prepare makes an execution what is stored: checked, masked, bounded, its names replaced, and priced. Preparing it again changes nothing.
+// Prepare returns an execution as it is stored: checked, masked, truncated, pseudonymized and priced. It is idempotent.
 func (l *Ledger) Prepare(e execution.Execution) (execution.Execution, *execution.Fault) {
 	problem := l.prepare(&e, l.opts.Now())
 	return e, problem
@@ -172,7 +172,7 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 	}
 	e.batch.Spans = e.batch.Spans[:0]
 	for _, s := range batch.Spans {
-		if s.Check() == nil { // one of a rejected execution, say, is as bad
+		if s.Check() == nil { // spans of rejected executions may be invalid too
 			l.opts.Names.ReplaceIn(&s)
 			e.batch.Spans = append(e.batch.Spans, s)
 		}
@@ -181,7 +181,7 @@ func (l *Ledger) prepareAll(batch execution.Batch) (*entry, execution.Outcome) {
 	return e, outcome
 }
 
-// leaveOut leaves out the executions that were rejected, which are in their order. The caller's keep their places.
+// leaveOut removes the rejected executions, which are in order, without changing the caller's slice.
 func (e *entry) leaveOut(rejected []execution.Rejection) {
 	all := e.batch.Executions
 	e.indexes = make([]int, 0, len(all)-len(rejected))
@@ -220,10 +220,10 @@ func (l *Ledger) signal() {
 	}
 }
 
-// Queue is how much waits to be stored.
+// Queue is the state of the queue.
 type Queue struct{ Rows, Bytes, MaxRows int }
 
-// Queue tells how much waits.
+// Queue returns the state of the queue.
 func (l *Ledger) Queue() Queue {
 	l.mu.Lock()
 	defer l.mu.Unlock()

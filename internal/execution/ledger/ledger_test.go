@@ -96,7 +96,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-// TestAppend has one caller bring all there is, alone.
+// TestAppend appends all kinds of batches with one caller.
 func TestAppend(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -109,8 +109,8 @@ func TestAppend(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		batch   execution.Batch
-		want    execution.Outcome // but for the details
-		settled int               // in all
+		want    execution.Outcome // without details
+		settled int               // in total
 	}{
 		{"nothing", execution.Batch{}, execution.Outcome{}, 0},
 		{"one", execution.Batch{Executions: []execution.Execution{again}}, execution.Outcome{Accepted: 1}, 1},
@@ -144,7 +144,8 @@ func TestAppend(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestUnstorableSpans keep none of the executions from being stored: those of a batch whose own were rejected, say.
+// TestUnstorableSpans: invalid spans, such as those of rejected executions, do not prevent executions from being
+// stored.
 func TestUnstorableSpans(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -177,7 +178,8 @@ func TestUnstorableSpans(t *testing.T) {
 	}
 }
 
-// TestQueueIsBounded by rows and by bytes. What waits is not lost by it, and one that comes to an empty queue may be larger.
+// TestQueueIsBounded: the queue is limited by rows and bytes. Queued batches are kept, and a batch may exceed the limit
+// if the queue is empty.
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	large := func(e *execution.Execution) { e.Input = json.RawMessage(`"` + strings.Repeat("x", 50_000) + `"`) }

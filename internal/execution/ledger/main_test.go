@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 const day = 24 * time.Hour
 
-// database is a test's own, seen past the ledger.
+// database is a test's database, accessed without the ledger.
 type database struct {
 	url  string
 	pool *pgxpool.Pool
@@ -46,7 +46,7 @@ func newDatabase(t *testing.T) database {
 	return database{url, pool}
 }
 
-// ask returns the one row's one value, as who sees all executions.
+// ask returns the only value of the only row, as a role that sees all executions.
 func ask[T any](t *testing.T, db database, sql string, args ...any) (answer T) {
 	t.Helper()
 	err := pgx.BeginFunc(t.Context(), db.pool, func(tx pgx.Tx) error {
@@ -61,7 +61,7 @@ func ask[T any](t *testing.T, db database, sql string, args ...any) (answer T) {
 	return answer
 }
 
-// checkRollups counts the cells, and the users' quarters, that are not what the rows add up to.
+// checkRollups checks that the rollups, and the users' quarter-hours, equal the sums of the rows.
 func checkRollups(t *testing.T, db database) {
 	t.Helper()
 	const measures = `sum(tokens_used) AS tokens, sum(COALESCE(cost_nano_usd, 0)) AS cost`
@@ -92,7 +92,7 @@ func checkRollups(t *testing.T, db database) {
 	}
 }
 
-// deadlocks counts them as they happen.
+// deadlocks counts deadlocks.
 type deadlocks struct {
 	mu sync.Mutex
 	n  int
@@ -122,11 +122,11 @@ func newStore(t *testing.T, url string, observer postgres.QueryObserver) *postgr
 	}, time.Now)
 }
 
-// gate is a store whose commits a test counts, holds and fails.
+// gate is a store whose commits a test can count, block and fail.
 type gate struct {
 	ledger.Store
-	before func(execution.Batch) error // its error comes instead of the commit
-	after  func(execution.Batch) error // its error hides that it succeeded
+	before func(execution.Batch) error // its error replaces the commit
+	after  func(execution.Batch) error // its error hides a successful commit
 
 	mu   sync.Mutex
 	rows []int // of each commit
@@ -154,7 +154,7 @@ func (g *gate) commits() int {
 	return len(g.rows)
 }
 
-// recorder is an Observer that remembers all it hears.
+// recorder is an Observer that records its calls.
 type recorder struct {
 	mu                                      sync.Mutex
 	settled                                 map[string]int
@@ -197,14 +197,14 @@ func (r *recorder) ObserveRows(accepted, duplicates, rejected, refused int) {
 	r.refused += refused
 }
 
-// commits is how many succeeded.
+// commits returns the number of successful commits.
 func (r *recorder) commits() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.committed
 }
 
-// rows wants so many to have been told of by now.
+// rows checks the numbers of rows observed so far.
 func (r *recorder) rows(t *testing.T, accepted, duplicates, rejected, refused int) {
 	t.Helper()
 	r.mu.Lock()
@@ -215,7 +215,7 @@ func (r *recorder) rows(t *testing.T, accepted, duplicates, rejected, refused in
 	}
 }
 
-// eachOnce wants so many executions to have been told of, none of them twice.
+// eachOnce checks that a number of executions was observed, each once.
 func (r *recorder) eachOnce(t *testing.T, want int) {
 	t.Helper()
 	r.mu.Lock()
@@ -277,13 +277,13 @@ func some(n int, change ...func(*execution.Execution)) execution.Batch {
 	return b
 }
 
-// answer is what a caller was told.
+// answer is the result of Append.
 type answer struct {
 	execution.Outcome
 	err error
 }
 
-// bring has a caller bring a batch, and returns where the answer will be.
+// bring appends a batch in a goroutine, and returns the channel of the answer.
 func bring(t *testing.T, l *ledger.Ledger, batch execution.Batch) <-chan answer {
 	t.Helper()
 	told := make(chan answer, 1)
@@ -294,7 +294,7 @@ func bring(t *testing.T, l *ledger.Ledger, batch execution.Batch) <-chan answer 
 	return told
 }
 
-// is wants an answer of so many of each.
+// is checks the answer's numbers of rows.
 func (a answer) is(t *testing.T, who string, accepted, duplicates, rejected int) {
 	t.Helper()
 	if a.err != nil || a.Accepted != accepted || a.Duplicates != duplicates || len(a.Rejected) != rejected {
@@ -302,7 +302,7 @@ func (a answer) is(t *testing.T, who string, accepted, duplicates, rejected int)
 	}
 }
 
-// isUnavailable wants nothing of it to be acknowledged.
+// isUnavailable checks that nothing was acknowledged.
 func (a answer) isUnavailable(t *testing.T, who string) {
 	t.Helper()
 	if !errors.Is(a.err, fault.ErrUnavailable) || a.Accepted+a.Duplicates+len(a.Rejected) > 0 {
@@ -326,7 +326,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// holding makes before a function that holds all commits until release is called.
+// holding sets before to a function that blocks all commits until release is called.
 func (g *gate) holding() (release func()) {
 	held := make(chan struct{})
 	g.before = func(execution.Batch) error {
@@ -336,11 +336,11 @@ func (g *gate) holding() (release func()) {
 	return sync.OnceFunc(func() { close(held) })
 }
 
-// minConcurrentRows is how many rows must wait for a transaction to be begun beside another.
+// minConcurrentRows is the number of queued rows for which another transaction is begun during one.
 const minConcurrentRows = 1000
 
-// occupy brings one batch for each committer, and returns when the store has them. What makes the second one large enough to
-// be stored beside the first are spans, which nobody counts.
+// occupy appends one batch for each committer, and returns when the store has them. The second is large enough to be stored
+// during the first because of its spans, which are not counted.
 func occupy(t *testing.T, l *ledger.Ledger, g *gate) (told []<-chan answer) {
 	t.Helper()
 	for i := range 2 {

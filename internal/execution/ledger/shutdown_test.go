@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// TestShutdown: what waits is stored, and told; who comes later is refused.
+// TestShutdown: queued batches are stored and answered; later ones are rejected.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
@@ -34,7 +34,7 @@ func TestShutdown(t *testing.T) {
 	eventually(t, "who comes is refused", func() bool {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := l.Append(ctx, some(1)) // which waits for nothing if it is taken
+		_, err := l.Append(ctx, some(1)) // does not wait if it is accepted
 		return errors.Is(err, fault.ErrUnavailable)
 	})
 	release()
@@ -50,7 +50,7 @@ func TestShutdown(t *testing.T) {
 	checkRollups(t, db)
 }
 
-// TestShutdownHasADeadline for a database that does not answer.
+// TestShutdownHasADeadline uses a database that does not respond.
 func TestShutdownHasADeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestShutdownHasADeadline(t *testing.T) {
 	})
 }
 
-// TestTransactionsEnd where the database does not answer.
+// TestTransactionsEnd: transactions time out if the database does not respond.
 func TestTransactionsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,13 +104,13 @@ func TestTransactionsEnd(t *testing.T) {
 	})
 }
 
-// silent is a store that does not answer.
+// silent is a store that does not respond.
 type silent struct{}
 
 func (silent) Commit(ctx context.Context, _ execution.Batch) (execution.Committed, error) {
 	<-ctx.Done()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return execution.Committed{}, fmt.Errorf("%w: %w", fault.ErrUnavailable, ctx.Err()) // as the real one says
+		return execution.Committed{}, fmt.Errorf("%w: %w", fault.ErrUnavailable, ctx.Err()) // as the real one returns
 	}
 	return execution.Committed{}, ctx.Err()
 }

@@ -28,7 +28,7 @@ func slots(t testing.TB, dir string) []string {
 	return names
 }
 
-// Two spools of one process are to one another as those of two processes: locks belong to open files.
+// Two spools of one process behave as those of two processes, since locks belong to open files.
 func TestProcessesShareADirectory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestProcessesShareADirectory(t *testing.T) {
 			t.Errorf("while the others live (-want +got):\n%s", diff)
 		}
 
-		closeSpool(t, dead) // its lock is gone, and its records are there
+		closeSpool(t, dead) // its lock is released, and its records remain
 		pass(spool.AdoptEvery)
 		if diff := cmp.Diff(append(ids(0, 2), ids(20, 22)...), l.ids()); diff != "" {
 			t.Errorf("once one is dead (-want +got):\n%s", diff)
@@ -90,7 +90,7 @@ func TestSlotsOfDeadProcessesAreAdopted(t *testing.T) {
 		l.fail(away)
 		start(t, s, l.deliver)
 		pass(time.Minute)
-		if stats := s.Stats(); stats.Records != 6 { // its own slot's, and one that it adopted
+		if stats := s.Stats(); stats.Records != 6 { // those of its own slot and of an adopted one
 			t.Errorf("while the database is away: want 6 waiting, got %+v", stats)
 		}
 		appendRuns(t, s, 90, 91)
@@ -122,7 +122,7 @@ func TestUndrainedAdoptedSlotIsReleased(t *testing.T) {
 		pass(time.Second)
 		stop()
 		closeSpool(t, own)
-		if got, _ := recoverAll(t, dir); len(got) != 0 { // takes the first slot, and never runs long enough to adopt
+		if got, _ := recoverAll(t, dir); len(got) != 0 { // takes the first slot, and does not run long enough to adopt
 			t.Errorf("delivered: got %v", got)
 		}
 		s := open(t, dir)
@@ -135,7 +135,7 @@ func TestUndrainedAdoptedSlotIsReleased(t *testing.T) {
 	})
 }
 
-// TestQuarantinedFilesAreKeptForAWeek wants what no erasure finds to be gone in the end.
+// TestQuarantinedFilesAreKeptForAWeek checks that data which erasure does not reach is deleted eventually.
 func TestQuarantinedFilesAreKeptForAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

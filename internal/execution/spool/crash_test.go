@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/spool"
 )
 
-// recoverAll opens a spool that a crash left, delivers what is in it, and returns that.
+// recoverAll opens a spool after a crash, and delivers and returns its executions.
 func recoverAll(t testing.TB, dir string) (got []string, stats spool.Stats) {
 	t.Helper()
 	s, l := open(t, dir), newLedger()
@@ -26,7 +26,7 @@ func recoverAll(t testing.TB, dir string) (got []string, stats spool.Stats) {
 	return l.ids(), stats
 }
 
-// written makes a folder with so many runs in one segment, as a process leaves it that is killed.
+// written creates a folder with n runs in one segment, as left by a killed process.
 func written(t testing.TB, n int) (dir string, segment []byte, ends []int) {
 	t.Helper()
 	dir = t.TempDir()
@@ -46,7 +46,7 @@ func written(t testing.TB, n int) (dir string, segment []byte, ends []int) {
 	return copyFolder(t, dir), segment, ends
 }
 
-// withSegment is a copy of the folder whose segment is altered.
+// withSegment returns a copy of the folder with a modified segment.
 func withSegment(t testing.TB, dir string, segment []byte) string {
 	t.Helper()
 	dir = copyFolder(t, dir)
@@ -61,7 +61,7 @@ func TestTornRecordLosesOnlyItself(t *testing.T) {
 	dir, segment, ends := written(t, 3)
 	for length := range len(segment) + 1 {
 		if length > spool.HeaderBytes+spool.FrameBytes+1 && length < ends[1]-1 {
-			continue // every byte of the last record, and the file's beginning
+			continue // test every byte of the last record, and the file's beginning
 		}
 		whole, clean := 0, length <= spool.HeaderBytes
 		for i, end := range ends {
@@ -90,7 +90,7 @@ func TestCorruptRecordEndsSegment(t *testing.T) {
 		for _, start := range starts {
 			inFrame = inFrame || bit/8 >= start && bit/8 < start+spool.FrameBytes
 		}
-		if !inFrame && bit%43 != 0 { // of the rest some are enough, which are every bit of a byte in turn
+		if !inFrame && bit%43 != 0 { // of the rest, a sample that covers every bit of a byte
 			continue
 		}
 		altered := slices.Clone(segment)
@@ -99,7 +99,7 @@ func TestCorruptRecordEndsSegment(t *testing.T) {
 		for whole < len(ends) && bit/8 >= ends[whole] {
 			whole++
 		}
-		if bit/8 < spool.HeaderBytes { // the mark makes no sense then, so all is delivered
+		if bit/8 < spool.HeaderBytes { // the mark is invalid then, so all is delivered
 			whole = len(ends)
 		}
 		got, stats := recoverAll(t, withSegment(t, dir, altered))
@@ -218,8 +218,8 @@ func TestQuarantineIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever happens in whatever order, what was appended is delivered, in order, and each once but for what a crash in the
-// midst of a segment brings again.
+// In any sequence of events, appended executions are delivered in order, and once, except those that a crash in the middle
+// of a segment repeats.
 func TestCrashesAtRandom(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {

@@ -186,7 +186,7 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 		}
 		return err
 	}
-	// One of them is at fault, or we are. Halving the batch finds out which.
+	// One of them is at fault, or the ledger is. Halving the batch finds out which.
 	f.limit = max(len(b.executions)/2, 1)
 	if n := len(b.executions); n > 1 {
 		d.opts.Log.Error("executions cannot be delivered; fewer at a time are tried", zap.Error(err), zap.Int("executions", n))
@@ -196,7 +196,7 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 }
 
 // suspect handles an execution that fails although there is no outage. It is retried oddTries times and then moved to the
-// end of the queue. It is dropped only if it fails again after others succeeded: if the fault were ours, all would fail.
+// end of the queue. It is dropped only if it fails again after others succeeded: if the ledger were at fault, all would fail.
 func (d *delivery) suspect(e execution.Execution, reason error) error {
 	known, again := d.suspects[e.ID]
 	if !again {

@@ -69,7 +69,7 @@ func TestOutage(t *testing.T) {
 		start(t, s, l.deliver)
 		appendRuns(t, s, 0, 3)
 		pass(time.Hour)
-		// Full jitter at its longest: 0.2 s, 0.4 s … then every 15 s.
+		// Maximum delays: 0.2 s, 0.4 s … then every 15 s.
 		if n := len(l.batches); n < 60*4 || n > 60*4+20 {
 			t.Errorf("attempts in an hour: want about one every 15 s, got %d", n)
 		}
@@ -120,7 +120,8 @@ func TestDuplicatesAreCounted(t *testing.T) {
 	}
 }
 
-// One execution that makes the ledger fail, for a reason that is no outage, holds up no other; it is given up in the end.
+// An execution that makes the ledger fail, for a reason other than an outage, does not delay others and is eventually
+// dropped.
 func TestUnstorableExecution(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -146,7 +147,7 @@ func TestUnstorableExecution(t *testing.T) {
 	})
 }
 
-// When everything fails, it is no execution's fault: all of them wait until that is mended.
+// When every execution fails, the fault is the ledger's: all of them wait until it is fixed.
 func TestLedgerPanicLosesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -230,7 +231,7 @@ func TestRunIsExclusive(t *testing.T) {
 	})
 }
 
-// pass lets the bubble's time pass and everything in it come to rest.
+// pass advances the bubble's time and waits until all its goroutines block.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

@@ -29,7 +29,7 @@ func TestDiskFailure(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault error
-		short int // bytes that are written all the same
+		short int // bytes that a failing write still writes
 	}{
 		"is full":                          {syscall.ENOSPC, 0},
 		"is full in the midst of a record": {syscall.ENOSPC, 20},
@@ -144,7 +144,7 @@ func TestFullDiskRejectsRuns(t *testing.T) {
 			t.Errorf("reserve: want %v, got %v", spool.ErrDiskFull, err)
 		}
 		disk.Left(600 << 10)
-		time.Sleep(time.Second) // it is looked up no more often
+		time.Sleep(time.Second) // free space is read no more often
 		for range 2 {
 			if _, err := s.Reserve(); err != nil {
 				t.Errorf("reserve: %v", err)
@@ -174,7 +174,7 @@ func TestUnreadableDisk(t *testing.T) {
 
 		disk.FailReads(syscall.EIO)
 		appendRuns(t, s, 3, 5)
-		pass(time.Hour) // which is long enough to believe that it stays so
+		pass(time.Hour) // long enough to count as permanent
 		disk.FailReads(nil)
 		appendRuns(t, s, 5, 6)
 		pass(time.Minute)

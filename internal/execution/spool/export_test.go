@@ -9,20 +9,20 @@ import (
 	"testing"
 )
 
-// FaultyDisk is a disk that can be made to fail.
+// FaultyDisk is a disk that fails on request.
 type FaultyDisk struct {
 	mu    sync.Mutex
-	fault error // of every write and every file that is opened for one
-	short int   // bytes that a failing write writes all the same
+	fault error // of every write and every opening of a file for writing
+	short int   // bytes that a failing write still writes
 	left  *uint64
 	reads error // of every read
 	syncs error // of every sync
 }
 
-// OpenFaulty is Open on such a disk.
+// OpenFaulty is Open on a FaultyDisk.
 func OpenFaulty(opts Options, d *FaultyDisk) (*Spool, error) { return open(opts, d) }
 
-// Fail makes every write fail, after so many bytes, until it is called with nil.
+// Fail makes every write fail after short bytes, until it is called with nil.
 func (d *FaultyDisk) Fail(err error, short int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -43,7 +43,7 @@ func (d *FaultyDisk) FailSyncs(err error) {
 	d.syncs = err
 }
 
-// Left sets how many bytes are free.
+// Left sets the free space.
 func (d *FaultyDisk) Left(bytes uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -118,7 +118,7 @@ func (f faultyFile) Truncate(size int64) error {
 	return f.file.Truncate(size)
 }
 
-// Segments lists the files with records in the folder.
+// Segments returns the files with records in the folder.
 func Segments(t testing.TB, dir string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, slotPrefix+"*", "*"+segmentSuffix))
@@ -128,7 +128,7 @@ func Segments(t testing.TB, dir string) []string {
 	return paths
 }
 
-// What tests need to know of the format and the bounds.
+// Parts of the format, and limits, for tests.
 const (
 	HeaderBytes    = headerBytes
 	FrameBytes     = frameBytes

@@ -17,8 +17,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/spool"
 )
 
-// appendForEver is the program that is killed. It appends from several goroutines and says what was acknowledged ("a id")
-// and, where it delivers as well, what was delivered ("d id").
+// appendForEver is the program that is killed. It appends from several goroutines and prints what was acknowledged ("a id")
+// and, if it also delivers, what was delivered ("d id").
 func appendForEver(dir string) {
 	s, err := spool.Open(spool.Options{Dir: dir, MaxRecord: 8 << 10, Log: zap.NewNop(), Now: time.Now})
 	if err != nil {
@@ -93,7 +93,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// runAndKill runs the program until it has said so much, and kills it in the midst of what it does.
+// runAndKill runs the program until it has printed a number of lines, and then kills it.
 func runAndKill(t *testing.T, dir string, lines int, delivers bool) (acknowledged, delivered map[string]bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -113,7 +113,7 @@ func runAndKill(t *testing.T, dir string, lines int, delivers bool) (acknowledge
 	said := bufio.NewScanner(out)
 	for n := 0; said.Scan(); n++ {
 		if n == lines {
-			if err := cmd.Process.Kill(); err != nil { // and read what it said before
+			if err := cmd.Process.Kill(); err != nil { // the rest of its output is still read
 				t.Fatal(err)
 			}
 		}

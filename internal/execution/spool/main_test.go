@@ -17,7 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/spool"
 )
 
-// killedDir makes this program the one that is killed: it appends records to a spool there, for ever.
+// killedDir is the variable that makes this program the one that is killed: it appends records to a spool there, forever.
 const killedDir = "SPOOL_TEST_KILLED_DIR"
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// open opens a spool that is closed with the test, if it was not before.
+// open opens a spool that is closed at the end of the test at the latest.
 func open(t testing.TB, dir string, change ...func(*spool.Options)) *spool.Spool {
 	t.Helper()
 	s, err := spool.Open(options(t, dir, change...))
@@ -55,7 +55,7 @@ func closeSpool(t testing.TB, s *spool.Spool) {
 
 var began = time.Date(2026, 5, 4, 12, 0, 0, 123_456_000, time.UTC)
 
-// run is the nth execution of a test.
+// run returns the nth execution of a test.
 func run(n int) execution.Execution {
 	return execution.Execution{
 		ID: fmt.Sprintf("run-%05d", n), CreatedAt: began.Add(time.Duration(n) * time.Second),
@@ -82,7 +82,7 @@ func appendRuns(t testing.TB, s *spool.Spool, from, to int) {
 	}
 }
 
-// ledger is where a test's executions go. It can be made to fail.
+// ledger receives a test's executions. It fails on request.
 type ledger struct {
 	mu      sync.Mutex
 	fault   func(execution.Batch) error
@@ -91,7 +91,7 @@ type ledger struct {
 	spans   []execution.Span
 	batches []int
 	known   map[string]bool
-	came    chan struct{} // has a value when something did
+	came    chan struct{} // has a value when something arrived
 }
 
 func newLedger() *ledger { return &ledger{known: map[string]bool{}, came: make(chan struct{}, 1)} }
@@ -170,7 +170,7 @@ func start(t testing.TB, s *spool.Spool, deliver spool.Deliver) (stop func()) {
 	return stop
 }
 
-// drain delivers what is there, once, as at the end of a process.
+// drain delivers what is spooled, once, as at the end of a process.
 func drain(t testing.TB, s *spool.Spool, l *ledger) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -180,7 +180,7 @@ func drain(t testing.TB, s *spool.Spool, l *ledger) {
 	}
 }
 
-// copyFolder copies a spool as it is on disk now: what a process finds that comes after a crash.
+// copyFolder copies a spool's current files, which a process would find after a crash.
 func copyFolder(t testing.TB, dir string) string {
 	t.Helper()
 	to := t.TempDir()
@@ -190,7 +190,7 @@ func copyFolder(t testing.TB, dir string) string {
 	return to
 }
 
-// onlySegment is the one file with records in the folder.
+// onlySegment returns the only file with records in the folder.
 func onlySegment(t testing.TB, dir string) string {
 	t.Helper()
 	paths := spool.Segments(t, dir)

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// What is written to files that someone removed is lost with the process: no run may count on it.
+// Data written to deleted files is lost with the process, so no run may begin.
 func TestRemovedFiles(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(slot string) error{
@@ -32,12 +32,12 @@ func TestRemovedFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			refusedWithin(t, s, true)
-			stillRefused(t, s, 2*time.Second) // its disk is found well meanwhile, and the files are missing still
+			stillRefused(t, s, 2*time.Second) // its disk works in the meantime, but the files are still missing
 		})
 	}
 }
 
-// A segment that was removed matters no longer once what was in it is delivered.
+// A deleted segment is irrelevant once its content is delivered.
 func TestRemovedSegmentAfterDelivery(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -57,7 +57,7 @@ func TestRemovedSegmentAfterDelivery(t *testing.T) {
 	}
 }
 
-// refusedWithin waits until runs are refused, or until they are let begin.
+// refusedWithin waits until runs are rejected, or until they are admitted.
 func refusedWithin(t *testing.T, s *spool.Spool, refused bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -74,7 +74,7 @@ func refusedWithin(t *testing.T, s *spool.Spool, refused bool) {
 	}
 }
 
-// stillRefused wants no run to be let begin for so long.
+// stillRefused fails the test if a run is admitted within d.
 func stillRefused(t *testing.T, s *spool.Spool, d time.Duration) {
 	t.Helper()
 	end := time.NewTimer(d)

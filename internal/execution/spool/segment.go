@@ -50,7 +50,7 @@ type segment struct {
 	waiting   int   // records from there on
 	closed    bool  // no records are appended any more
 	dirty     bool  // written since the last sync
-	// quarantined is where the file is moved instead of being removed, if a part of it could not be copied.
+	// aside is where the file is moved instead of being removed, if a part of it could not be copied.
 	aside string
 
 	unreadable int // consecutive read failures; used by Run alone

@@ -58,7 +58,7 @@ func holdSlot(dir string) (*slot, error) {
 		if isAt(lock) {
 			return &slot{dir: dir, lock: lock, next: 1}, nil
 		}
-		_ = lock.Close() // its last holder removed it just before we locked it
+		_ = lock.Close() // its last holder removed it just before it was locked here
 	}
 	return nil, fmt.Errorf("hold %s: the folder keeps vanishing", dir)
 }

@@ -48,7 +48,7 @@ func TestExecutionIsDeliveredUnchanged(t *testing.T) {
 	}
 }
 
-// What an older release wrote must be read after an upgrade. The file is never renewed.
+// Files of older releases must be readable after an upgrade. The file is never regenerated.
 func TestReadsSegmentsOfFirstRelease(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -89,7 +89,7 @@ func TestSpaceIsReservedBeforeARun(t *testing.T) {
 		t.Fatalf("reservations of 2 KiB in 10 KiB: want 5, got %d", len(taken))
 	}
 	taken[0].Release()
-	taken[0].Release() // gives nothing back again
+	taken[0].Release() // has no effect the second time
 	if err := taken[0].Append(run(0)); err == nil {
 		t.Error("append to a released reservation: want an error")
 	}
@@ -101,7 +101,7 @@ func TestSpaceIsReservedBeforeARun(t *testing.T) {
 	if _, err := s.Reserve(); !errors.Is(err, spool.ErrFull) {
 		t.Errorf("reserve: want %v, got %v", spool.ErrFull, err)
 	}
-	for n, r := range taken { // everyone who has room can append
+	for n, r := range taken { // every reservation can append
 		if err := r.Append(run(n)); err != nil {
 			t.Errorf("append %d: %v", n, err)
 		}
@@ -155,7 +155,7 @@ func TestExecutionLargerThanItsReservation(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		maxBytes int64
-		want     bool // its output is kept
+		want     bool // whether its output is kept
 	}{
 		"takes more if there is any":          {1 << 20, true},
 		"else goes without input and output":  {20 << 10, false},
@@ -169,7 +169,7 @@ func TestExecutionLargerThanItsReservation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Reserve(); err != nil { // another's
+			if _, err := s.Reserve(); err != nil { // by another run
 				t.Fatal(err)
 			}
 			large := run(0)

@@ -8,7 +8,7 @@ import (
 )
 
 // checkOwner rejects a directory or link of another user in a place where anyone may create one, such as /tmp: its owner
-// could read prompts, forge records, and redirect our writes by links.
+// could read prompts, forge records, and redirect the server's writes by links.
 func checkOwner(dir string) error {
 	path, err := filepath.Abs(dir)
 	if err != nil {

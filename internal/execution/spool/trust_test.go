@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/spool"
 )
 
-// In a folder such as /tmp another user may have made ours before us.
+// In a folder such as /tmp another user may have created the spool's folder first.
 func TestDirectoryOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -20,7 +20,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 	}
 	const nobody = 65534
 	for name, test := range map[string]struct {
-		mode    os.FileMode // of the folder around it
+		mode    os.FileMode // of the parent folder
 		make    func(dir string) error
 		below   string
 		refused bool
@@ -28,7 +28,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 		"a folder":                 {mode: 0o777 | os.ModeSticky, make: mkdir, refused: true},
 		"a folder around it":       {mode: 0o777 | os.ModeSticky, make: mkdir, below: "deeper/still", refused: true},
 		"a link":                   {mode: 0o777 | os.ModeSticky, make: func(dir string) error { return os.Symlink(t.TempDir(), dir) }, refused: true},
-		"where only its group may": {mode: 0o775, make: mkdir}, // as a volume that was made for us
+		"where only its group may": {mode: 0o775, make: mkdir}, // as a volume created for the server
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,7 +24,7 @@ var errNetwork = errors.New("network unreachable")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// config is an agent of server whose jitter is always the whole.
+// config returns the configuration of an agent of server, without jitter: every delay is the maximum.
 func config(server http.RoundTripper, runner agent.Runner) agent.Config {
 	var claims atomic.Int32
 	return agent.Config{
@@ -35,7 +35,7 @@ func config(server http.RoundTripper, runner agent.Runner) agent.Config {
 	}
 }
 
-// start runs an agent until stop is called, which gives what Run returned.
+// start runs an agent until stop is called, which returns Run's result.
 func start(t *testing.T, cfg agent.Config) (stop func() error) {
 	t.Helper()
 	a, err := agent.New(cfg)
@@ -65,13 +65,13 @@ func start(t *testing.T, cfg agent.Config) (stop func() error) {
 
 func idle(context.Context, agent.Work, io.Writer) error { return nil }
 
-// settle lets time pass, and then what is due happen.
+// settle advances the time and waits until all goroutines block.
 func settle(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// gaps are the seconds between requests.
+// gaps returns the seconds between requests.
 func gaps(requests []seenRequest) []float64 {
 	var gaps []float64
 	for i := 1; i < len(requests); i++ {
@@ -149,7 +149,7 @@ func TestLongPoll(t *testing.T) {
 	})
 }
 
-// A server that is stopping answers at once what it would have held.
+// A stopping server immediately answers polls that it would have held.
 func TestLongPollDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
@@ -165,7 +165,7 @@ func TestLongPollDoesNotSpin(t *testing.T) {
 	})
 }
 
-// respond gives these answers to the first polls, and leaves the rest to the server.
+// respond gives these responses to the first polls, and leaves the rest to the server.
 func respond(answers ...func() (*reply, error)) func(*http.Request) (*reply, error) {
 	return func(r *http.Request) (*reply, error) {
 		if len(answers) == 0 || !strings.Contains(r.URL.Path, "/pending/") {
@@ -279,7 +279,7 @@ func TestTokenOfAnotherAgentIsFatal(t *testing.T) {
 	})
 }
 
-// An offer that no server would make must reach neither a path nor an environment.
+// Values of an invalid offer must not reach a path or an environment.
 func TestMalformedOffersAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()

@@ -1,4 +1,4 @@
 package agent
 
-// IsPermanent shows what Permanent hides.
+// IsPermanent reports whether an error was made by Permanent.
 var IsPermanent = isPermanent

@@ -37,13 +37,13 @@ func TestLogCadence(t *testing.T) {
 		began := time.Now()
 		start(t, config(server, agent.RunnerFunc(func(_ context.Context, _ agent.Work, out io.Writer) error {
 			time.Sleep(50 * time.Millisecond)
-			for range 20 { // a little, often: one chunk a second
+			for range 20 { // small and frequent: one chunk per second
 				fmt.Fprintln(out, "tick")
 				time.Sleep(100 * time.Millisecond)
 			}
-			numbered(out, 40) // much: at once
+			numbered(out, 40) // large: immediately
 			time.Sleep(500 * time.Millisecond)
-			fmt.Fprintln(out, "the end") // the end: at once
+			fmt.Fprintln(out, "the end") // the end: immediately
 			return nil
 		})))
 		settle(10 * time.Second)
@@ -64,7 +64,7 @@ func TestLogCadence(t *testing.T) {
 }
 
 func TestLogRetriesAfterFaults(t *testing.T) {
-	tests := map[string]func(n int, s *fakeServer) (*reply, error){ // given the number of the request
+	tests := map[string]func(n int, s *fakeServer) (*reply, error){ // called with the number of the request
 		"answers lost": nil, // below
 		"requests lost": func(n int, _ *fakeServer) (*reply, error) {
 			if n%2 == 1 {
@@ -117,7 +117,7 @@ func TestLogRetriesAfterFaults(t *testing.T) {
 				settle(5 * time.Minute)
 				got := server.logOf(d)
 				if name == "the server lost its end" {
-					// What was acknowledged is forgotten here, so the log goes on with what is new.
+					// Acknowledged output is dropped by the agent, so the log continues with new output.
 					got, want = got[len(got)-4*70<<10:], want[70<<10:]
 				}
 				if got != want {
@@ -174,7 +174,7 @@ func TestLogUploadGivesUpAtDeadline(t *testing.T) {
 		maxLog  int
 		fault   func() (*reply, error)
 		wantLog int
-		limit   int // requests
+		limit   int // maximum requests
 	}{
 		"full":                       {maxLog: 100 << 10, wantLog: 100 << 10, limit: 3},
 		"attempt over":               {fault: status(409), limit: 1},
@@ -222,7 +222,7 @@ func elsewhere() (*reply, error) {
 	return r, err
 }
 
-// What is written after the work has ended is no part of it, and does no harm.
+// Output written after the work has ended is ignored.
 func TestWriteAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/agent"
 )
 
-// network is an agent that talks to a real server over a real network, with a client of its own.
+// network returns the configuration of an agent with its own client, and a server on a real network.
 func network(t *testing.T, handler http.Handler, runner agent.Runner) (agent.Config, *httptest.Server) {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -60,14 +60,14 @@ func TestCancelledOverTheNetwork(t *testing.T) {
 	}
 }
 
-// A replica that goes takes its kept-alive connections with it. The next request must not wait for that.
+// A stopped replica closes its kept-alive connections. The next request must not be delayed by that.
 func TestBrokenKeepAliveConnectionIsRetried(t *testing.T) {
 	fake := newFakeServer()
 	fake.interval = "1000"
 	var server *httptest.Server
 	ran := make(chan struct{})
 	cfg, server := network(t, fake, agent.RunnerFunc(func(context.Context, agent.Work, io.Writer) error {
-		server.CloseClientConnections() // idle ones; the final report meets them
+		server.CloseClientConnections() // idle ones; the final report uses one
 		close(ran)
 		return nil
 	}))
@@ -78,7 +78,7 @@ func TestBrokenKeepAliveConnectionIsRetried(t *testing.T) {
 	await(t, "it has succeeded", func() bool { return fake.last(d).Status == "succeeded" })
 }
 
-// A token must reach nobody but the server, whatever the server says.
+// The token must be sent only to the server, whatever the server responds.
 func TestTokenStaysWithTheServer(t *testing.T) {
 	reached := make(chan struct{}, 100)
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached <- struct{}{} }))
@@ -99,7 +99,7 @@ func TestTokenStaysWithTheServer(t *testing.T) {
 	}
 }
 
-// A server that accepts and then says nothing must not hold up the end.
+// A server that accepts connections but never responds must not delay the end.
 func TestStopDuringUnresponsiveServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However the output comes and the server takes it, what is sent is what was written, as clean text, with at most its
-// middle missing, and in chunks that the server accepts.
+// However output is written and acknowledged, the sent text is the written one, made valid, with at most its middle missing,
+// in chunks that the server accepts.
 func TestOutputKeepsOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		out := newOutput()
@@ -37,7 +37,7 @@ func TestOutputKeepsOrder(t *testing.T) {
 				unit := rapid.SampledFrom([]string{"a", "é", "日", "😀"}).Draw(t, "unit")
 				size := rapid.SampledFrom([]int{1, 100, 10_000, 150_000}).Draw(t, "size")
 				text := strings.Repeat(unit, size)
-				cutAt := rapid.IntRange(0, len(text)).Draw(t, "cut") // maybe within a rune
+				cutAt := rapid.IntRange(0, len(text)).Draw(t, "cut") // possibly within a rune
 				_, _ = out.Write([]byte(text[:cutAt]))
 				_, _ = out.Write([]byte(text[cutAt:]))
 				written = append(written, text...)
@@ -52,7 +52,7 @@ func TestOutputKeepsOrder(t *testing.T) {
 	})
 }
 
-// compare consumes written by sent, whose marks stand for what is missing.
+// compare checks that sent is written, except for the parts that its marks declare as dropped.
 func compare(t *rapid.T, written, sent []byte) {
 	for len(sent) > 0 {
 		mark := bytes.Index(sent, []byte("\n[watchbill: "))

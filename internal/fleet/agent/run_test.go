@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/agent"
 )
 
-// forA is work that takes so long, unless it is stopped.
+// forA returns work that takes d, unless it is stopped.
 func forA(d time.Duration) agent.RunnerFunc {
 	return func(ctx context.Context, _ agent.Work, _ io.Writer) error {
 		select {
@@ -130,7 +130,7 @@ func TestClaims(t *testing.T) {
 			func(s *fakeServer, d *fakeDeployment) {
 				s.fault = func(r *http.Request) (*reply, error) {
 					if isStatus(r) {
-						s.set(d, "running", 1) // another has it, and goes on being offered by a replica that is behind
+						s.set(d, "running", 1) // another run has it, and a replica that is behind still offers it
 						d.claim = "another's"
 					}
 					return nil, nil
@@ -212,7 +212,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// A replica that is behind offers again what was tried already.
+// A replica that is behind offers an attempt again.
 func TestStaleOfferIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
@@ -357,7 +357,7 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-// An attempt begins only when the one before it has ended here, whatever the server thinks.
+// An attempt starts only when the previous one has ended here, whatever its state on the server.
 func TestAttemptsOfADeploymentDoNotOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
@@ -374,7 +374,7 @@ func TestAttemptsOfADeploymentDoNotOverlap(t *testing.T) {
 			attempts = append(attempts, w.Attempt)
 			mu.Unlock()
 			<-ctx.Done()
-			time.Sleep(30 * time.Second) // slow to die
+			time.Sleep(30 * time.Second) // slow to stop
 			mu.Lock()
 			running[w.ID]--
 			mu.Unlock()

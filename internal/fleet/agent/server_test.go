@@ -20,22 +20,22 @@ const (
 	token   = "the-token"
 )
 
-// fakeServer keeps to the contract, in memory and without jitter. As a RoundTripper it needs no network, so that it works
-// in a synctest bubble.
+// fakeServer implements the API in memory and without jitter. It is a RoundTripper without a network, so that it works in a
+// synctest bubble.
 type fakeServer struct {
-	// fault, when set, may answer a request in the server's place. It runs without a lock held.
+	// fault, if set, may answer a request in place of the server. It is called without a lock held.
 	fault func(*http.Request) (*reply, error)
-	// lost, when set and true, breaks the connection after the request had its effect.
+	// lost, if set, reports whether the connection breaks after the request took effect.
 	lost func(*http.Request) bool
 
 	mu       sync.Mutex
 	interval string
 	deploys  []*fakeDeployment
-	changed  chan struct{} // closed when deploys change
+	changed  chan struct{} // closed when deployments change
 	seen     []seenRequest
 }
 
-// reply is an answer in the server's place.
+// reply is a response in place of the server's.
 type reply struct {
 	status int
 	header http.Header
@@ -47,12 +47,12 @@ type fakeDeployment struct {
 	status     string
 	claim      string
 	expires    time.Time
-	reports    []openapi.StatusReport // those that were accepted
+	reports    []openapi.StatusReport // accepted reports
 	reportedAt []time.Time
 	log        map[int32]string
 	chunks     []int // sizes, in order of arrival
 	chunkAt    []time.Time
-	maxLog     int // zero is no bound
+	maxLog     int // zero is no limit
 }
 
 type seenRequest struct {
@@ -85,7 +85,7 @@ func (s *fakeServer) notify() {
 	s.changed = make(chan struct{})
 }
 
-// RoundTrip serves in the caller's goroutine.
+// RoundTrip handles a request in the caller's goroutine.
 func (s *fakeServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -237,7 +237,7 @@ func (s *fakeServer) appendLog(w http.ResponseWriter, r *http.Request, id string
 	answer(w, openapi.LogPosition{NextOffset: int64(len(d.log[n]))})
 }
 
-// set changes a deployment behind the agent's back.
+// set changes a deployment without the agent.
 func (s *fakeServer) set(d *fakeDeployment, status string, attempt int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +245,7 @@ func (s *fakeServer) set(d *fakeDeployment, status string, attempt int32) {
 	s.notify()
 }
 
-// requests lists what was asked, by method and the end of the path.
+// requests returns the requests with a method and the end of a path.
 func (s *fakeServer) requests(method, suffix string) []seenRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,7 +260,7 @@ func (s *fakeServer) requests(method, suffix string) []seenRequest {
 
 func (s *fakeServer) polls() []seenRequest { return s.requests(http.MethodGet, "/pending/"+agentID) }
 
-// last is the last report that was accepted.
+// last returns the last accepted report.
 func (s *fakeServer) last(d *fakeDeployment) openapi.StatusReport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,7 +270,7 @@ func (s *fakeServer) last(d *fakeDeployment) openapi.StatusReport {
 	return d.reports[len(d.reports)-1]
 }
 
-// logOf is the first attempt's log.
+// logOf returns the first attempt's log.
 func (s *fakeServer) logOf(d *fakeDeployment) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

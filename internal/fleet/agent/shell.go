@@ -91,7 +91,7 @@ func (s Shell) wait(ctx context.Context, cmd *exec.Cmd) error {
 		defer grace.Stop()
 		select {
 		case err = <-exited:
-			// The shell may be gone before what it started has cleaned up.
+			// The shell may end before its children have cleaned up.
 			awaitGroup(group, grace.C)
 		case <-grace.C:
 			_ = syscall.Kill(group, syscall.SIGKILL)
@@ -110,7 +110,7 @@ func awaitGroup(group int, deadline <-chan time.Time) {
 	tick := time.NewTicker(groupPoll)
 	defer tick.Stop()
 	for {
-		// Where we are process 1, as in a container, orphans are ours to bury.
+		// Process 1, as in a container, must reap orphans.
 		for pid := 1; pid > 0; {
 			pid, _ = syscall.Wait4(group, nil, syscall.WNOHANG, nil)
 		}
@@ -125,7 +125,7 @@ func awaitGroup(group int, deadline <-chan time.Time) {
 	}
 }
 
-// withoutOurs leaves out the service's variables, and with them its tokens and passwords.
+// withoutOurs returns env without the service's variables, which include tokens and passwords.
 func withoutOurs(env []string) []string {
 	var kept []string
 	for _, entry := range env {

@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/agent"
 )
 
-// record collects output, and can be waited on.
+// record collects output.
 type record struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -52,7 +52,7 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// lives says whether a process runs; one that only waits to be buried does not.
+// lives reports whether a process runs. A zombie does not.
 func lives(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -109,12 +109,12 @@ func TestShellRuns(t *testing.T) {
 	}
 }
 
-// However a command ends, nothing that it started is left.
+// However a command ends, none of its processes is left.
 func TestShellLeavesNoProcesses(t *testing.T) {
 	const large = 250 << 10 // more than a pipe holds
 	tests := map[string]struct {
 		command string
-		stop    bool // once it has said that it is ready
+		stop    bool // stop it once it has printed that it is ready
 		grace   time.Duration
 		wantErr string
 		wantOut string
@@ -165,7 +165,7 @@ func TestShellLeavesNoProcesses(t *testing.T) {
 	}
 }
 
-// A process that took itself out of the group is beyond us, but must not keep us.
+// A process that left the process group is not killed, but must not delay the end.
 func TestShellDoesNotWaitForEscapedProcess(t *testing.T) {
 	var out record
 	shell := agent.Shell{Command: "mkfifo $D/up; setsid sh -c 'echo $$ >$D/up; exec sleep 1000' & read pid <$D/up; echo $pid", Env: append(os.Environ(), "D="+t.TempDir())}

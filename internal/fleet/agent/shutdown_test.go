@@ -58,7 +58,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// With the server away an agent that must stop does not wait for the lease to end.
+// If the server is unreachable a stopping agent does not wait for the lease to expire.
 func TestShutdownDuringServerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
@@ -86,7 +86,7 @@ func TestShutdownDuringServerOutage(t *testing.T) {
 	})
 }
 
-// Output that cannot be sent must not cost the final report.
+// Output that cannot be sent must not prevent the final report.
 func TestShutdownDuringLogOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
@@ -115,7 +115,7 @@ func TestShutdownDuringLogOutage(t *testing.T) {
 	})
 }
 
-// A claim in flight at the end may have been recorded; it is given back.
+// A claim in flight at shutdown may have been recorded, so it is released.
 func TestShutdownWhileClaiming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()

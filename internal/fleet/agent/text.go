@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// cleanRune replaces what the server refuses. Broken UTF-8 reaches it as utf8.RuneError already.
+// cleanRune replaces a rune that the server rejects. Invalid UTF-8 is utf8.RuneError already.
 func cleanRune(r rune) rune {
 	if r == 0 {
 		return utf8.RuneError
@@ -31,7 +31,7 @@ func (t *tail) add(p []byte) {
 	}
 }
 
-// trim drops what is over the limit, and what would be the rest of a rune.
+// trim drops bytes above the limit, and the rest of a cut rune.
 func (t *tail) trim() {
 	over := max(len(t.buf)-t.limit, 0)
 	for over > 0 && over < len(t.buf) && !utf8.RuneStart(t.buf[over]) {
@@ -41,7 +41,7 @@ func (t *tail) trim() {
 	t.dropped += int64(over)
 }
 
-// take empties it, and says how much it has dropped.
+// take removes and returns the text, with the number of bytes dropped.
 func (t *tail) take() (text []byte, dropped int64) {
 	t.trim()
 	text, dropped = t.buf, t.dropped

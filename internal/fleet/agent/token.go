@@ -11,13 +11,13 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// tokenEvery is how often the token is read again while the server refuses the one that is used.
+// tokenEvery is how often the token is read again while the server rejects the current one.
 const tokenEvery = 2 * time.Second
 
-// credential is the token that requests bear. It is read again when the server refuses it, so that a token can be replaced under an
-// agent that runs.
+// credential is the token of requests. It is read again when the server rejects it, so that it can be replaced while the
+// agent runs.
 type credential struct {
-	read func() (string, error) // nil: there is nothing to read
+	read func() (string, error) // nil if it cannot be read again
 	log  *zap.Logger
 
 	mu         sync.Mutex
@@ -31,7 +31,7 @@ func (c *credential) current() string {
 	return c.token
 }
 
-// renew reads the token again and reports whether it is another one than the refused. A token that cannot be read is logged once.
+// renew reads the token again and reports whether it differs from the rejected one. A failure to read it is logged once.
 func (c *credential) renew(refused string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,13 +51,13 @@ func (c *credential) renew(refused string) bool {
 	return true
 }
 
-// refusals follows how often in a row the server refused polls, and what the log is told of it.
+// refusals counts consecutive rejected polls and logs them.
 type refusals struct {
 	token, agent int // 401s, 403s
 	logged       bool
 }
 
-// note counts a failed poll. It reports whether the log has been told already that the token is refused.
+// note counts a failed poll. It reports whether the rejection of the token was logged already.
 func (r *refusals) note(log *zap.Logger, err error) (logged bool) {
 	switch {
 	case isStatus(err, http.StatusForbidden):
@@ -73,7 +73,7 @@ func (r *refusals) note(log *zap.Logger, err error) (logged bool) {
 	return logged || r.logged
 }
 
-// clear is for a poll that was answered.
+// clear resets the counts after a successful poll.
 func (r *refusals) clear(log *zap.Logger) {
 	if r.logged {
 		log.Info("the server takes this agent's token")
@@ -81,7 +81,7 @@ func (r *refusals) clear(log *zap.Logger) {
 	*r = refusals{}
 }
 
-// pauseForToken waits, but not longer than until there is another token. It reports whether ctx did not end.
+// pauseForToken waits for wait, or until there is another token. It returns false if ctx is done.
 func (a *Agent) pauseForToken(ctx context.Context, wait time.Duration, err error) bool {
 	if a.client.credential.read == nil || !isStatus(err, http.StatusUnauthorized) {
 		return pause.For(ctx, wait)

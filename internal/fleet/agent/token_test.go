@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/agent"
 )
 
-// tokenFile stands in for one.
+// tokenFile is a fake token file.
 type tokenFile struct {
 	mu    sync.Mutex
 	token string
@@ -39,7 +39,8 @@ func (f *tokenFile) write(token string, err error) {
 	f.token, f.err = token, err
 }
 
-// TestRejectedTokenIsRetried: a server that refuses the token for half an hour finds the agent polling slowly, and working afterwards.
+// TestRejectedTokenIsRetried: while a server rejects the token for half an hour the agent polls slowly, and it works
+// afterwards.
 func TestRejectedTokenIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
@@ -73,12 +74,13 @@ func TestRejectedTokenIsRetried(t *testing.T) {
 	})
 }
 
-// TestTokenIsReplaced while nothing runs, and while a deployment does, whose log and outcome must arrive under the new one.
+// TestTokenIsReplaced rotates the token while the agent is idle, and during a deployment, whose log and outcome must arrive
+// under the new token.
 func TestTokenIsReplaced(t *testing.T) {
 	for name, tt := range map[string]struct {
 		works bool
 		after time.Duration // from the rotation to the new file
-		since error         // what the file says until then
+		since error         // the file's error until then
 	}{
 		"before it is refused":       {works: false},
 		"idle":                       {after: 3 * time.Second},

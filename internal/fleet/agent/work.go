@@ -14,10 +14,10 @@ import (
 const (
 	minLease = 5 * time.Second
 	maxLease = 24 * time.Hour
-	maxID    = 128 // characters of an agent's or deployment's id
+	maxID    = 128 // length of an agent's or deployment's id
 )
 
-// isID keeps what is no id out of paths and environments: [A-Za-z0-9][A-Za-z0-9._-]*.
+// isID reports whether s is an id, which is safe in paths and environments: [A-Za-z0-9][A-Za-z0-9._-]*.
 func isID(s string) bool {
 	for i, r := range []byte(s) {
 		alphanumeric := r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
@@ -28,14 +28,14 @@ func isID(s string) bool {
 	return s != "" && len(s) <= maxID
 }
 
-// Work is one attempt of one deployment, as the server offers it.
+// Work is one attempt at a deployment, as offered by the server.
 type Work struct {
 	openapi.PendingDeployment
-	// JSON is the whole offer as it came, with fields that this version does not know.
+	// JSON is the whole offer as received, with fields that this version does not know.
 	JSON json.RawMessage
 }
 
-// UnmarshalJSON keeps the document beside what it says.
+// UnmarshalJSON decodes the offer and keeps the document in JSON.
 func (w *Work) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &w.PendingDeployment); err != nil {
 		return fmt.Errorf("decode a pending deployment: %w", err)
@@ -53,16 +53,16 @@ func (w *Work) check() error {
 
 func (w *Work) key() attemptKey { return attemptKey{w.ID, w.Attempt} }
 
-// lease is how long a claim holds, within what the contract allows.
+// lease returns how long a claim is valid, within the API's limits.
 func (w *Work) lease() time.Duration {
 	return min(max(time.Duration(w.LeaseSeconds)*time.Second, minLease), maxLease)
 }
 
-// Runner does the work of an attempt. It may be called for several attempts at once.
+// Runner does the work of an attempt. It may be called for several attempts concurrently.
 type Runner interface {
-	// Run works until it is done or ctx ends, and returns when nothing of the work is left. What it writes to out, which
-	// never blocks and never fails, becomes the attempt's log. The error is nil when the work succeeded; wrap it with
-	// [Permanent] when another attempt would not help.
+	// Run works until it has finished or ctx is done, and returns when nothing of the work is left running. Its writes to
+	// out, which never block or fail, become the attempt's log. The error is nil if the work succeeded; wrap it with
+	// [Permanent] if another attempt would not help.
 	Run(ctx context.Context, work Work, out io.Writer) error
 }
 
@@ -78,7 +78,7 @@ type permanentError struct{ error }
 
 func (e permanentError) Unwrap() error { return e.error }
 
-// Permanent marks a failure as one that another attempt would not mend.
+// Permanent marks a failure as one that another attempt would not fix.
 func Permanent(err error) error { return permanentError{err} }
 
 func isPermanent(err error) bool {

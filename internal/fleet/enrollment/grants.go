@@ -14,9 +14,9 @@ import (
 
 // Options are the sources of grants.
 type Options struct {
-	Tokens    string // separated by commas; what they give is not limited but by MaxAgents
-	MaxAgents int    // of each token for which the file does not say; 0: no limit
-	File      string // see Parse; empty: none
+	Tokens    string // separated by commas; limited only by MaxAgents
+	MaxAgents int    // limit for each token without one in the file; 0: no limit
+	File      string // see Parse; may be empty
 }
 
 // Grants are the valid enrollment tokens.
@@ -83,5 +83,5 @@ func (g *Grants) Find(token fleet.TokenHash) *fleet.Grant {
 	return found
 }
 
-// Any reports whether agents can enrol, now or once the file has a token.
+// Any reports whether agents can enroll, now or once the file has a token.
 func (g *Grants) Any() bool { return g.opts.File != "" || len(*g.current.Load()) > 0 }

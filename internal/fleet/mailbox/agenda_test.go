@@ -54,8 +54,7 @@ func TestAgenda(t *testing.T) {
 	})
 }
 
-// TestAgendaDoesNotGrow is of an agent that is told ever earlier times, as by a clock that runs apart from the
-// database's.
+// TestAgendaDoesNotGrow adds ever earlier times for an agent, as with a clock that drifts from the database's.
 func TestAgendaDoesNotGrow(t *testing.T) {
 	var g agenda
 	start := time.Unix(0, 0)

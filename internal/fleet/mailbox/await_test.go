@@ -18,10 +18,10 @@ func TestAwait(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		do    func(scene)
-		waits bool // still, a second later
+		waits bool // still waiting a second later
 		at    time.Duration
 		want  error
-		then  error // of the next view
+		then  error // error of the next view
 	}{
 		"a deployment made on another replica, hinted":     {do: func(s scene) { s.db.create("a", 0); s.m.Kick() }},
 		"a deployment made on another replica, not hinted": {do: func(s scene) { s.db.create("a", 0) }, at: 490 * time.Millisecond},
@@ -60,7 +60,7 @@ func TestAwait(t *testing.T) {
 				if pending(awaited) != tt.waits {
 					t.Fatalf("a second later: want waiting %v, got %v", tt.waits, !tt.waits)
 				}
-				cancel() // if it was not
+				cancel() // unless done before
 				err := <-awaited
 				if tt.waits {
 					return
@@ -79,7 +79,7 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// TestAwaitAfterChange is of what happens between a view and the wait for it to differ.
+// TestAwaitAfterChange covers changes between a view and the wait for it to differ.
 func TestAwaitAfterChange(t *testing.T) {
 	for name, do := range map[string]func(*mailbox.Mailbox, *database){
 		"a sweep saw a change": func(_ *mailbox.Mailbox, db *database) { db.create("a", 0); pass(time.Second) },
@@ -122,7 +122,7 @@ func TestDrain(t *testing.T) {
 		}
 		synctest.Wait()
 		m.Drain()
-		m.Drain() // does no harm
+		m.Drain() // is idempotent
 		for range polls {
 			go await()
 		}
@@ -135,12 +135,12 @@ func TestDrain(t *testing.T) {
 				t.Fatalf("want ErrDraining, got %v", err)
 			}
 		}
-		wantView(t, m, "a", nothing, true) // what does not wait is still answered
+		wantView(t, m, "a", nothing, true) // polls without a wait are still answered
 	})
 }
 
-// TestAwaitNotFresh is of a poll that was told by the database what the mailbox never comes to see: the deployment is
-// gone again by the next sweep. The poll must notice that.
+// TestAwaitNotFresh covers a poll that learned from the database of a deployment that the mailbox never sees, since it is
+// gone by the next sweep. The poll must notice that it is gone.
 func TestAwaitNotFresh(t *testing.T) {
 	for name, learn := range map[string]func(*mailbox.Mailbox, *database) (tag string){
 		"from a write on this replica": func(m *mailbox.Mailbox, db *database) string {
@@ -179,7 +179,7 @@ func TestAwaitNotFresh(t *testing.T) {
 	}
 }
 
-// TestAwaitNotFreshIsNoLoop checks that a poll which waits for a view to be Fresh sleeps meanwhile, and asks the
+// TestAwaitNotFreshIsNoLoop checks that a poll which waits for a view to be Fresh sleeps in the meantime, and queries the
 // database no more often than sweeps succeed.
 func TestAwaitNotFreshIsNoLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

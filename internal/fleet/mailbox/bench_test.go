@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// bigFleet is a source of many agents with nothing waiting, which it makes up as it tells them.
+// bigFleet is a source of many generated agents with nothing pending.
 type bigFleet int
 
 func (n bigFleet) token(i int) string { return fmt.Sprintf("%s%043d", fleet.TokenPrefix, i) }
@@ -34,13 +34,13 @@ func (bigFleet) LookUpTokens(context.Context, []fleet.TokenHash) ([]fleet.TokenH
 
 func (bigFleet) SavePresence(context.Context, []mailbox.Sighting) error { return nil }
 
-// bytesPerAgent fills a mailbox and tells what one agent takes of the heap, its id of 14 bytes included.
+// bytesPerAgent fills a mailbox and returns the heap bytes per agent, including its id of 14 bytes.
 func bytesPerAgent(tb testing.TB, agents int) float64 {
 	tb.Helper()
 	heap := func() uint64 {
 		var s runtime.MemStats
 		runtime.GC()
-		runtime.GC() // what finalizers kept
+		runtime.GC() // frees what finalizers kept alive
 		runtime.ReadMemStats(&s)
 		return s.HeapAlloc
 	}
@@ -58,7 +58,7 @@ func bytesPerAgent(tb testing.TB, agents int) float64 {
 	return float64(after-before) / float64(agents)
 }
 
-// TestMemory holds an agent to a size with which a fleet of a million fits in 320 MiB, its garbage included.
+// TestMemory limits the memory of an agent so that a fleet of a million fits in 320 MiB including garbage.
 func TestMemory(t *testing.T) {
 	const limit = 168
 	got := bytesPerAgent(t, 100_000)
@@ -80,7 +80,7 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkCollection is what it costs the collector to mark all agents once, as it does several times a second while they poll.
+// BenchmarkCollection measures marking all agents once, which the collector does several times per second during polls.
 func BenchmarkCollection(b *testing.B) {
 	for _, agents := range []int{100_000, 1_000_000} {
 		b.Run(strconv.Itoa(agents), func(b *testing.B) {
@@ -96,7 +96,7 @@ func BenchmarkCollection(b *testing.B) {
 	}
 }
 
-// BenchmarkIdlePoll is what an idle poll costs here: who is it, note that it polled, what waits.
+// BenchmarkIdlePoll measures the mailbox's part of an idle poll: authenticate, mark as seen, view.
 func BenchmarkIdlePoll(b *testing.B) {
 	for _, agents := range []int{100, 100_000} {
 		b.Run(strconv.Itoa(agents), func(b *testing.B) {

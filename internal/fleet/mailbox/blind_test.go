@@ -34,7 +34,7 @@ func logTo(lines *observer.ObservedLogs, core zapcore.Core) (func(*mailbox.Optio
 func TestDatabaseOutageClosesMailbox(t *testing.T) {
 	for name, trouble := range map[string]struct {
 		do   func(*database)
-		late time.Duration // a change of state may come
+		late time.Duration // how late a change of state may be
 	}{
 		"sweeps fail":  {func(db *database) { db.fault = errDatabase }, time.Second},
 		"sweeps stall": {func(db *database) { db.stalled = true }, 4 * time.Second},
@@ -51,7 +51,7 @@ func TestDatabaseOutageClosesMailbox(t *testing.T) {
 				lost := time.Now()
 				db.set(trouble.do)
 
-				// From the newest sweep that was applied, which is not older than 500 ms.
+				// Counted from the newest applied sweep, which is at most 500 ms old.
 				for _, step := range []struct {
 					at     time.Duration
 					blind  bool
@@ -134,7 +134,8 @@ func TestShortDatabaseOutage(t *testing.T) {
 	}
 }
 
-// TestFirstSweepNeverSucceeds is of a replica that starts while the database is away: it is not blind, it has yet to see.
+// TestFirstSweepNeverSucceeds covers a replica that starts while the database is unreachable: it has not been filled
+// yet, which is not blind.
 func TestFirstSweepNeverSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.DebugLevel)

@@ -16,31 +16,31 @@ import (
 
 var errDatabase = errors.New("the database is away")
 
-// database stands in for PostgreSQL. Each method that writes commits one transaction; the test decides in which order
-// they, the sweeps' snapshots and the sweeps' ends come. Its time is the bubble's.
+// database is a fake PostgreSQL. Each writing method commits one transaction. The test controls the order of commits, the
+// sweeps' snapshots and the sweeps' ends. It uses the bubble's time.
 type database struct {
 	mu      sync.Mutex
-	commits uint64 // a snapshot is how many there were
+	commits uint64 // a snapshot is identified by this number
 	server  int
-	lives   int // that restores began
+	lives   int // number of restores
 	agents  map[string]*row
-	deleted map[string]uint64 // the commit
+	deleted map[string]uint64 // by agent: the commit
 	minted  uint64
 	history map[string][]version
-	order   *rand.Rand // of a sweep's rows
+	order   *rand.Rand // order of a sweep's rows
 
-	// What befalls sweeps.
+	// Faults of sweeps.
 	fault     error
-	faultRow  int           // how many rows are told before it
+	faultRow  int           // rows returned before the fault
 	latency   time.Duration // from the snapshot to the first row
-	wholeSlow time.Duration // the same, of whole sweeps alone
-	gate      chan struct{} // holds a sweep that has its snapshot
-	stalled   bool          // no sweep is answered
+	wholeSlow time.Duration // the same, for full sweeps only
+	gate      chan struct{} // blocks a sweep that has its snapshot
+	stalled   bool          // sweeps do not return
 	onHeal    func()
 
 	sweeps  []sweep
 	lookups int
-	applied sweep // the newest that succeeded
+	applied sweep // the newest successful sweep
 
 	saves     []save
 	saveFault error
@@ -50,7 +50,7 @@ type database struct {
 type row struct {
 	token   string
 	own     time.Duration
-	unseen  bool   // no sweep of changes tells of it
+	unseen  bool   // no incremental sweep returns it
 	changed uint64 // the commit that enrolled it or rotated its token
 	moved   uint64 // the commit that last changed its deployments
 	work    []work // pending, oldest first
@@ -61,7 +61,7 @@ type work struct {
 	due time.Time
 }
 
-// version is what an agent had from a commit on.
+// version is what an agent had pending from a commit on.
 type version struct {
 	commit uint64
 	at     time.Time
@@ -80,7 +80,7 @@ type save struct {
 	seen []mailbox.Sighting
 }
 
-// newDatabase has the agents enrolled.
+// newDatabase returns a database with enrolled agents.
 func newDatabase(ids ...string) *database {
 	db := &database{
 		server: 1, agents: map[string]*row{}, deleted: map[string]uint64{}, history: map[string][]version{},
@@ -92,7 +92,7 @@ func newDatabase(ids ...string) *database {
 	return db
 }
 
-// set changes what befalls sweeps.
+// set changes the faults of sweeps.
 func (d *database) set(change func(*database)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -110,7 +110,7 @@ func (d *database) heal() {
 	})
 }
 
-// hold keeps sweeps from telling what their snapshot saw until release.
+// hold blocks sweeps after their snapshot until release is called.
 func (d *database) hold() (release func()) {
 	gate := make(chan struct{})
 	d.set(func(d *database) { d.gate = gate })
@@ -126,7 +126,7 @@ func (d *database) hold() (release func()) {
 
 func (d *database) restart() { d.set(func(d *database) { d.server++ }) }
 
-// commit is one transaction. d.mu is held.
+// commit commits one transaction. d.mu must be held.
 func (d *database) commit(id string) {
 	v := version{commit: d.commits, at: time.Now()}
 	if r := d.agents[id]; r != nil {
@@ -145,7 +145,7 @@ func (d *database) enrol(id string) (token string) {
 	return token
 }
 
-// slow gives an agent another interval.
+// slow changes an agent's interval.
 func (d *database) slow(id string, own time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -154,11 +154,11 @@ func (d *database) slow(id string, own time.Duration) {
 	d.commit(id)
 }
 
-// restore makes the database another one that has these agents, with tokens of theirs that are new.
+// restore replaces the database by another one with these agents, which have new tokens.
 func (d *database) restore(ids ...string) {
 	d.set(func(d *database) {
 		d.lives++
-		d.server = 1000 * d.lives // not one that restarts come to
+		d.server = 1000 * d.lives // not a number that restarts reach
 	})
 	for _, id := range d.ids() {
 		d.delete(id)
@@ -188,7 +188,7 @@ func (d *database) delete(id string) {
 	d.commit(id)
 }
 
-// create makes a deployment that is due in a while, and tells what then waits for the agent now.
+// create creates a deployment that becomes due after in, and returns the tag of the agent's deployments that are due now.
 func (d *database) create(id string, in time.Duration) (tag string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -202,7 +202,7 @@ func (d *database) create(id string, in time.Duration) (tag string) {
 	return tagOf(r.work, time.Now())
 }
 
-// claim takes the agent's oldest deployment, if it has one.
+// claim claims the agent's oldest deployment, if any.
 func (d *database) claim(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -247,7 +247,7 @@ func (d *database) lookupCount() int {
 	return d.lookups
 }
 
-// ids are the enrolled agents, sorted.
+// ids returns the enrolled agents, sorted.
 func (d *database) ids() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

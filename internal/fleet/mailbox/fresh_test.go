@@ -27,11 +27,11 @@ func TestChanged(t *testing.T) {
 	})
 }
 
-// TestChangedDuringSweep is of writes that are committed after a running sweep took its snapshot: its end must not
-// make the view Fresh.
+// TestChangedDuringSweep covers writes committed after a running sweep took its snapshot: its end must not make the view
+// Fresh.
 func TestChangedDuringSweep(t *testing.T) {
 	for name, tt := range map[string]struct {
-		before func(*database) // the snapshot
+		before func(*database) // called before the snapshot
 		after  func(*database)
 		want   string
 		fails  bool
@@ -69,7 +69,7 @@ func TestChangedDuringSweep(t *testing.T) {
 				release()
 				synctest.Wait()
 				db.heal()
-				release = db.hold() // the next one, which has been asked for
+				release = db.hold() // holds the next sweep, which was requested
 				pass(400 * time.Millisecond)
 				if _, known := m.Agent(id); known || tt.want == "" {
 					wantView(t, m, id, "", false)
@@ -103,7 +103,7 @@ func TestChangedWhileSweepsFail(t *testing.T) {
 	})
 }
 
-// TestEnrolledElsewhere checks that an agent which is new here need not long ask the database.
+// TestEnrolledElsewhere checks that polls of an agent enrolled on another replica soon need no queries.
 func TestEnrolledElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase()
@@ -120,7 +120,7 @@ func TestEnrolledElsewhere(t *testing.T) {
 	})
 }
 
-// TestReenrolled is of an agent that is deleted, with what it had waiting, and enrolled again between two sweeps.
+// TestReenrolled covers an agent that is deleted, with its pending deployments, and enrolled again between two sweeps.
 func TestReenrolled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -142,7 +142,7 @@ func TestSync(t *testing.T) {
 		release := db.hold()
 		m.Kick()
 		pass(10 * time.Millisecond)
-		tag := db.create("a", 0) // too late for the sweep that runs
+		tag := db.create("a", 0) // too late for the running sweep
 
 		synced := async(func() error { return m.Sync(t.Context()) })
 		synctest.Wait()
@@ -163,8 +163,8 @@ func TestSync(t *testing.T) {
 
 func TestSyncFails(t *testing.T) {
 	for name, tt := range map[string]struct {
-		running bool // a sweep is, and fails
-		next    bool // the one after it fails
+		running bool // a sweep is running, and fails
+		next    bool // the next one fails
 		want    error
 	}{
 		"the sweep fails":                      {next: true, want: fault.ErrUnavailable},
@@ -205,7 +205,7 @@ func TestSyncFails(t *testing.T) {
 
 func TestSyncEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mailbox.New(mailbox.Options{Now: time.Now}) // nothing sweeps
+		m := mailbox.New(mailbox.Options{Now: time.Now}) // without sweeps
 		ctx, cancel := context.WithCancel(t.Context())
 		synced := async(func() error { return m.Sync(ctx) })
 		synctest.Wait()

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// TestNewerPollsReplaceTheOldest holds two polls of an agent more than may be held, and one of another agent.
+// TestNewerPollsReplaceTheOldest holds two more polls of an agent than the limit, and one of another agent.
 func TestNewerPollsReplaceTheOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := run(t, newDatabase("a", "b"))
@@ -39,7 +39,7 @@ func TestNewerPollsReplaceTheOldest(t *testing.T) {
 				}
 			}
 		}
-		m.Changed("a") // which the four that are left hear of
+		m.Changed("a") // wakes the four that are left
 		synctest.Wait()
 		for i, poll := range polls[2:] {
 			if len(poll) != 1 {

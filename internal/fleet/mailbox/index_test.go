@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// TestIndex holds an index against a map, through all that can be done to it, with hashes that are often the same.
+// TestIndex compares an index with a map under all operations, with many equal hashes.
 func TestIndex(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		numbers := 1 + r.Uint32N(400)
-		hashOf := func(n uint32) uint32 { // near one another at the table's end, or anywhere; some are 0
+		hashOf := func(n uint32) uint32 { // close together at the table's end, or anywhere; some are 0
 			if seed%2 == 0 {
 				return -(n % 7)
 			}

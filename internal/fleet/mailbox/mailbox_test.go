@@ -16,7 +16,7 @@ func TestFirstFill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a", "b")
 		tag := db.create("a", 0)
-		db.set(func(d *database) { d.fault, d.faultRow = errDatabase, 3 }) // all is told, but not that it is all
+		db.set(func(d *database) { d.fault, d.faultRow = errDatabase, 3 }) // all rows are returned, but not the end
 		m := run(t, db)
 		pass(100 * time.Millisecond)
 
@@ -42,10 +42,10 @@ func TestFirstFill(t *testing.T) {
 
 func TestAuthenticate(t *testing.T) {
 	for name, tt := range map[string]struct {
-		token  func(*database) string // once the mailbox is filled with agent a
+		token  func(*database) string // called once the mailbox is filled with agent a
 		is     string
 		err    error
-		sweeps int // at most
+		sweeps int // maximum
 	}{
 		"known":                          {token: func(db *database) string { return db.token("a") }, is: "a"},
 		"enrolled on another replica":    {token: func(db *database) string { return db.enrol("b") }, is: "b", sweeps: 1},
@@ -83,7 +83,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-// TestRevoked holds a token's end to the second that the product promises.
+// TestRevoked checks that a token is invalid within the documented second.
 func TestRevoked(t *testing.T) {
 	for name, revoke := range map[string]func(*database){
 		"rotated":                   func(db *database) { db.rotate("a") },
@@ -96,7 +96,7 @@ func TestRevoked(t *testing.T) {
 				m := run(t, db)
 				pass(10 * time.Millisecond)
 				old, a := db.token("a"), handle(t, m, "a")
-				revoke(db) // on another replica, and no hint comes
+				revoke(db) // on another replica, without a hint
 				pass(time.Second)
 
 				if _, err := m.Authenticate(t.Context(), old); !errors.Is(err, mailbox.ErrUnknownToken) {
@@ -118,7 +118,7 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// TestUnknownTokensShareLookups floods the mailbox with made-up tokens: they cause no sweep, and few look-ups.
+// TestUnknownTokensShareLookups floods the mailbox with invalid tokens: they cause no sweep, and few look-ups.
 func TestUnknownTokensShareLookups(t *testing.T) {
 	const flood = 1000
 	for name, tt := range map[string]struct {
@@ -126,7 +126,7 @@ func TestUnknownTokensShareLookups(t *testing.T) {
 		apart  time.Duration
 		max    int
 	}{
-		"at once":           {"wba_", 0, 2}, // one for the first token, one for all that came meanwhile
+		"at once":           {"wba_", 0, 2}, // one for the first token, one for all that arrived in the meantime
 		"within a second":   {"wba_", time.Millisecond, 11},
 		"not of our making": {"", 0, 0},
 	} {

@@ -42,13 +42,13 @@ func runUntilStopped(t testing.TB, db mailbox.Source, change ...func(*mailbox.Op
 	return m, stop
 }
 
-// pass lets the bubble's time pass and everything in it come to rest.
+// pass advances the bubble's time and waits until all its goroutines block.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// handle finds an agent that the mailbox must know.
+// handle returns the handle of an agent that the mailbox must know.
 func handle(t *testing.T, m *mailbox.Mailbox, id string) mailbox.Agent {
 	t.Helper()
 	a, ok := m.Agent(id)
@@ -67,7 +67,7 @@ func view(t *testing.T, m *mailbox.Mailbox, a mailbox.Agent) mailbox.View {
 	return v
 }
 
-// wantView checks what the mailbox says of an agent; a tag that is not Fresh says nothing.
+// wantView checks the mailbox's view of an agent. The tag is ignored if the view is not Fresh.
 func wantView(t *testing.T, m *mailbox.Mailbox, id, tag string, fresh bool) {
 	t.Helper()
 	v := view(t, m, handle(t, m, id))
@@ -76,8 +76,7 @@ func wantView(t *testing.T, m *mailbox.Mailbox, id, tag string, fresh bool) {
 	}
 }
 
-// poll is what the server does with a poll that may be held: it returns once the tag differs from what the agent
-// knows.
+// poll handles a held poll as the server does: it returns once the tag differs from what the agent knows.
 func poll(ctx context.Context, m *mailbox.Mailbox, db *database, a mailbox.Agent, known string) (string, error) {
 	for {
 		v, err := m.View(a)
@@ -97,14 +96,14 @@ func poll(ctx context.Context, m *mailbox.Mailbox, db *database, a mailbox.Agent
 	}
 }
 
-// async calls do in a goroutine of its own and tells what it returns.
+// async calls do in a new goroutine and sends its result on the channel.
 func async(do func() error) <-chan error {
 	result := make(chan error, 1)
 	go func() { result <- do() }()
 	return result
 }
 
-// pending says that nothing came of an async call yet.
+// pending reports whether an async call has not returned yet.
 func pending(result <-chan error) bool { return len(result) == 0 }
 
 var nothing = fleet.NothingWaiting

@@ -15,17 +15,17 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// step is one thing that happens to the database or to the replica.
+// step is one event of the database or the replica.
 type step struct {
 	Kind  string
 	Agent string
-	Here  bool          // a write through this replica
-	Span  time.Duration // until a deployment is due; after all else, that passes
-	Row   int           // after which sweeps fail
+	Here  bool          // whether the write is through this replica
+	Span  time.Duration // until a deployment is due; for other steps, the time that passes afterwards
+	Row   int           // row after which sweeps fail
 }
 
 var kinds = []string{
-	"create", "create", "create", "claim", "claim", "rotate", "delete", "enrol", // the commonest things are listed often
+	"create", "create", "create", "claim", "claim", "rotate", "delete", "enrol", // listed by frequency
 	"hint", "pass", "pass", "hold", "release", "release", "fail", "heal", "heal", "restart", "failover", "restore",
 }
 
@@ -41,13 +41,13 @@ var steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 	}
 }), 1, 80)
 
-// TestModel runs random histories of the database, with sweeps that fail, hang and succeed between them, and checks
-// after each step that a view which is Fresh is no older than the newest applied sweep's beginning and this replica's
-// own writes, and in the end that everything is known.
+// TestModel runs random histories of the database, with sweeps that fail, hang and succeed. After each step it checks that
+// Fresh views are no older than the start of the newest applied sweep and this replica's own writes, and finally that the
+// mailbox knows everything.
 func TestModel(t *testing.T) {
-	for range 10 { // a hundred histories each, unless -rapid.checks says otherwise
+	for range 10 { // a hundred histories each, unless -rapid.checks is set
 		rapid.Check(t, func(rt *rapid.T) {
-			history := steps.Draw(rt, "steps") // here, since a draw must not panic inside the bubble
+			history := steps.Draw(rt, "steps") // a draw must not panic inside the bubble
 			var problem error
 			synctest.Test(t, func(t *testing.T) { problem = newModel(t).play(history) })
 			if problem != nil {
@@ -62,12 +62,12 @@ type model struct {
 	db      *database
 	m       *mailbox.Mailbox
 	written map[string]uint64 // the commit of the newest write through this replica
-	revoked []string          // tokens
+	revoked []string          // revoked tokens
 	release func()
 	polls   map[string]*heldPoll
 }
 
-// heldPoll is an agent's poll, without end: it learns what waits as soon as that differs from what it knows.
+// heldPoll repeats an agent's held poll: it receives the pending deployments when they differ from those it knows.
 type heldPoll struct {
 	stop  context.CancelFunc
 	known string
@@ -125,7 +125,7 @@ func (x *model) do(s step) {
 			x.revoked = append(x.revoked, x.db.token(id))
 		}
 		x.db.restore(s.Agent, "b")
-	case "failover": // to another server, and back the next time
+	case "failover": // to another server, and back at the next failover
 		x.db.set(func(d *database) { d.server = -d.server })
 	default:
 		x.write(s)
@@ -187,13 +187,13 @@ func (x *model) check() error {
 	return nil
 }
 
-// hold keeps one poll of each agent waiting.
+// hold keeps one poll of an agent held.
 func (x *model) hold(a mailbox.Agent) {
 	if p := x.polls[a.ID()]; p != nil {
 		if len(p.ended) == 0 {
 			return
 		}
-		p.stop() // it has: its token was revoked
+		p.stop() // it has returned, since its token was revoked
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &heldPoll{stop: stop, known: nothing, ended: make(chan error, 1)}
@@ -210,7 +210,7 @@ func (x *model) hold(a mailbox.Agent) {
 	}()
 }
 
-// settled checks that the mailbox tells the truth, all of it, and nothing else.
+// settled checks that the mailbox has exactly the content of the database.
 func (x *model) settled() error {
 	ids := x.db.ids()
 	if got := x.m.Health(); got.Agents != len(ids) || !got.Filled || got.Stale {

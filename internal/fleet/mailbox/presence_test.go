@@ -16,7 +16,7 @@ import (
 
 const own = 10 * time.Second
 
-// saved takes what was written since it was last asked, and checks how many writes that took.
+// saved returns the sightings written since its last call, and checks the number of writes.
 func saved(t *testing.T, db *database, writes int) (seen [][]mailbox.Sighting) {
 	t.Helper()
 	db.set(func(d *database) {
@@ -43,7 +43,7 @@ func TestPresence(t *testing.T) {
 		db := newDatabase("d", "c", "b", "a")
 		m := run(t, db)
 		pass(11 * time.Second) // a second after the second time
-		saved(t, db, 0)        // nobody was seen, so nothing is written
+		saved(t, db, 0)        // no agent was seen, so nothing is written
 
 		m.MarkSeen(handle(t, m, "c"), time.Now())
 		pass(time.Second)
@@ -75,15 +75,15 @@ func TestPresenceOfHeldPolls(t *testing.T) {
 		m.MarkSeen(a, time.Now())
 		_ = m.Await(ctx, a, v)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: 3 * own})
-		pass(20 * time.Second) // until when it was held is written too, at the 35th second
+		pass(20 * time.Second) // the end of the held poll is written too, at the 35th second
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 19*time.Second - 10*time.Millisecond, Interval: 3 * own})
 		pass(20 * time.Second)
 		saved(t, db, 0)
 	})
 }
 
-// TestPresenceOfFrequentPolls wants an agent that polls more often than told to be written no more often for it, and its last
-// poll to be written all the same.
+// TestPresenceOfFrequentPolls: an agent that polls more often than its interval is written no more often, but its last poll
+// is written.
 func TestPresenceOfFrequentPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -104,7 +104,8 @@ func TestPresenceOfFrequentPolls(t *testing.T) {
 	})
 }
 
-// TestPresenceWhenClockIsSetBack wants who waits for a time that is now far off to be written without waiting for that.
+// TestPresenceWhenClockIsSetBack: a sighting whose due time is far ahead after the clock was set back is written without
+// waiting for it.
 func TestPresenceWhenClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -118,14 +119,14 @@ func TestPresenceWhenClockIsSetBack(t *testing.T) {
 		saved(t, db, 1)
 		m.MarkSeen(handle(t, m, "a"), now())
 		pass(5 * time.Second)
-		saved(t, db, 0) // too soon
+		saved(t, db, 0) // not due yet
 		ahead.Store(0)
 		pass(5 * time.Second)
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 0, Interval: own})
 	})
 }
 
-// TestPresenceOfShorterInterval wants who waits for the end of a long interval not to, once it is short.
+// TestPresenceOfShorterInterval: a sighting does not wait for the end of a long interval once the interval is short.
 func TestPresenceOfShorterInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -143,7 +144,7 @@ func TestPresenceOfShorterInterval(t *testing.T) {
 	})
 }
 
-// TestPresenceOfSuccessor wants nothing of an agent that is gone to be written of the one that has its place in memory.
+// TestPresenceOfSuccessor: sightings of a deleted agent are not written for the agent that reuses its record.
 func TestPresenceOfSuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("old")
@@ -164,7 +165,7 @@ func TestPresenceOfSuccessor(t *testing.T) {
 	})
 }
 
-// TestPresenceOfRotatedToken wants what the old token's agent was seen at to be written under the new one, and once.
+// TestPresenceOfRotatedToken: a sighting under the old token is written once, under the new one.
 func TestPresenceOfRotatedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -178,7 +179,7 @@ func TestPresenceOfRotatedToken(t *testing.T) {
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 3 * time.Second, Interval: own})
 		m.MarkSeen(handle(t, m, "a"), time.Now())
 		db.rotate("a")
-		pass(10 * time.Second) // no sooner for that
+		pass(10 * time.Second) // not earlier because of the rotation
 		wantSeen(t, saved(t, db, 1)[0], mailbox.Sighting{ID: "a", Age: 9 * time.Second, Interval: own})
 	})
 }
@@ -201,7 +202,7 @@ func TestPresenceThatCannotBeWritten(t *testing.T) {
 		}()
 		db.set(func(d *database) {
 			d.saveFault = errDatabase
-			d.onSave = func() { // b is seen again while the write that is to fail runs
+			d.onSave = func() { // b is seen again during the write that fails
 				b, _ := m.Agent("b")
 				m.MarkSeen(b, time.Now())
 				d.set(func(d *database) { d.onSave = nil })

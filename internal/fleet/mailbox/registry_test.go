@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// TestRecordsAreReused wants agents that come and go to take no more memory than those that are there at once.
+// TestRecordsAreReused: enrolling and deleting agents takes no more memory than the maximum enrolled at a time.
 func TestRecordsAreReused(t *testing.T) {
 	t.Parallel()
 	r := newRegistry()
@@ -27,7 +27,7 @@ func TestRecordsAreReused(t *testing.T) {
 	}
 }
 
-// TestViewOfPredecessor wants a handle to tell of whom it was made for, and of no one else, while the record goes from hand to hand.
+// TestViewOfPredecessor: a handle shows its own agent only, while the record is reused by others.
 func TestViewOfPredecessor(t *testing.T) {
 	t.Parallel()
 	m := New(Options{Now: time.Now})
@@ -56,7 +56,7 @@ func TestViewOfPredecessor(t *testing.T) {
 			continue
 		}
 		r.owners.RLock()
-		a := r.handle(0) // whoever has it: there is but one record
+		a := r.handle(0) // there is only one record, whichever agent has it
 		r.owners.RUnlock()
 		if v, err := m.View(a); err == nil && a.id != "" && v.Tag != fleet.NothingWaiting && (v.Tag != a.id || strconv.Itoa(int(a.pace.own)) != a.id || a.pace.group != a.pace.own) {
 			t.Fatalf("the handle of %s tells the tag of %s, and the interval %d", a.id, v.Tag, a.pace.own)

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// TestRestoredDatabase: what was read of the one before does not hold, and when agents were seen is written into the new one.
+// TestRestoredDatabase: data of the previous database is dropped, and sightings are written to the new one.
 func TestRestoredDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a", "gone")
@@ -45,7 +45,7 @@ func TestRestoredDatabase(t *testing.T) {
 	})
 }
 
-// TestIntervalChangedInTheDatabase reaches handles that are made afterwards.
+// TestIntervalChangedInTheDatabase: a changed interval is in handles made afterwards.
 func TestIntervalChangedInTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -65,7 +65,8 @@ func TestIntervalChangedInTheDatabase(t *testing.T) {
 	})
 }
 
-// TestAgentMissedBySweeps is in the database all the same: it is accepted, for the price of a sweep of everything in five seconds.
+// TestAgentMissedBySweeps: an agent that is in the database but in no incremental sweep is accepted, at the cost of one
+// full sweep in five seconds.
 func TestAgentMissedBySweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -105,7 +106,7 @@ func TestAgentMissedBySweeps(t *testing.T) {
 	})
 }
 
-// TestWaitingLookupsAreBounded: more than so many unknown tokens are not kept waiting.
+// TestWaitingLookupsAreBounded: the number of unknown tokens waiting for a look-up is limited.
 func TestWaitingLookupsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")

@@ -84,7 +84,7 @@ func sleep(ctx context.Context, latency time.Duration, gate <-chan struct{}) err
 	return nil
 }
 
-// read takes a snapshot: the rows of a sweep. d.mu is held.
+// read takes a snapshot and returns the rows of a sweep. d.mu must be held.
 func (d *database) read(since string, recheck []string) (rows []func(mailbox.Sink), this sweep) {
 	var server int
 	var known uint64
@@ -160,7 +160,7 @@ func (d *database) SavePresence(_ context.Context, seen []mailbox.Sighting) erro
 	return err
 }
 
-// tagsSince are all the tags that an agent had at some moment from a sweep's snapshot to now.
+// tagsSince returns all tags that an agent had since a sweep's snapshot.
 func (d *database) tagsSince(id string, s sweep) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

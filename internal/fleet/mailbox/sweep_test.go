@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// rechecks tells when each sweep looked at the agent again.
+// rechecks returns the times at which sweeps rechecked the agent.
 func (d *database) rechecks(id string) (at []time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -23,9 +23,9 @@ func (d *database) rechecks(id string) (at []time.Time) {
 
 func TestDueByTime(t *testing.T) {
 	for name, trouble := range map[string]struct {
-		before func(*database) // of the sweep that hears of it
-		during func(*database) // the time when it becomes due
-		late   time.Duration   // at most, after trouble ends 300 ms past that time
+		before func(*database) // called before the sweep that reads the deployment
+		during func(*database) // called before it becomes due
+		late   time.Duration   // maximum, with faults ending 300 ms after it is due
 	}{
 		"nothing else happens":   {},
 		"the sweep is slow":      {before: func(db *database) { db.latency = 100 * time.Millisecond }, late: 510 * time.Millisecond},
@@ -81,7 +81,7 @@ func TestDueByTime(t *testing.T) {
 					t.Fatal("it became due and was not noticed")
 				}
 				wantView(t, m, "a", db.tag("a"), true)
-				pass(3 * time.Second) // the second, and the other agent's
+				pass(3 * time.Second) // the second recheck, and the other agent's
 				wantView(t, m, "a", db.tag("a"), true)
 				wantView(t, m, "b", db.tag("b"), true)
 			})
@@ -89,8 +89,8 @@ func TestDueByTime(t *testing.T) {
 	}
 }
 
-// TestDueDuringSlowSweep checks that the time is counted from the sweep's beginning, so that the next one, if it begins
-// later, does look.
+// TestDueDuringSlowSweep checks that the time counts from the sweep's start, so that the next sweep, if it starts later,
+// rechecks.
 func TestDueDuringSlowSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -100,14 +100,13 @@ func TestDueDuringSlowSweep(t *testing.T) {
 		db.create("a", 450*time.Millisecond)
 		m.Kick()
 		pass(200 * time.Millisecond)
-		m.Kick() // for 500 ms after the first
+		m.Kick() // 500 ms after the first
 		pass(410 * time.Millisecond)
 		wantView(t, m, "a", db.tag("a"), true)
 	})
 }
 
-// TestRechecksDoNotRepeat checks that an agent is looked at once for each time it asked for, however often that is
-// told.
+// TestRechecksDoNotRepeat checks that an agent is rechecked once for each requested time, however often it is returned.
 func TestRechecksDoNotRepeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -116,7 +115,7 @@ func TestRechecksDoNotRepeat(t *testing.T) {
 		db.create("a", 10*time.Second)
 		for range 500 {
 			db.create("a", 0)
-			db.set(func(d *database) { // it alone is claimed
+			db.set(func(d *database) { // only it is claimed
 				r := d.agents["a"]
 				r.work = r.work[:1]
 				d.commit("a")
@@ -132,7 +131,7 @@ func TestRechecksDoNotRepeat(t *testing.T) {
 	})
 }
 
-// TestFullSweepWhileRunning is of a database server that was restarted, or another in its place.
+// TestFullSweepWhileRunning covers a database server that was restarted or replaced.
 func TestFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("idle", "waits", "claimed", "deleted", "rotated", "anew")
@@ -189,7 +188,7 @@ func (d *database) wholeSweeps() (n int) {
 	return n
 }
 
-// TestOldWatermark is of a database that was away for so long that it no longer remembers whom it deleted meanwhile.
+// TestOldWatermark covers a database that was unreachable for so long that it no longer has the agents deleted since.
 func TestOldWatermark(t *testing.T) {
 	for name, tt := range map[string]struct {
 		away  time.Duration
@@ -223,7 +222,7 @@ func TestOldWatermark(t *testing.T) {
 	}
 }
 
-// TestSlowFullSweepWhileRunning is of a fleet that cannot be read whole within the usual deadline.
+// TestSlowFullSweepWhileRunning covers a fleet that takes longer than the usual deadline to read in full.
 func TestSlowFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -238,8 +237,8 @@ func TestSlowFullSweepWhileRunning(t *testing.T) {
 	})
 }
 
-// TestLongSweepDoesNotDelayLaterOnes is of a sweep that had a whole one's deadline, because the last one was whole and
-// failed, and used it.
+// TestLongSweepDoesNotDelayLaterOnes covers a sweep that had the deadline of a full sweep, because the last one was full and
+// failed, and used all of it.
 func TestLongSweepDoesNotDelayLaterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -256,14 +255,14 @@ func TestLongSweepDoesNotDelayLaterOnes(t *testing.T) {
 	})
 }
 
-// TestPace kicks without end and looks at how the sweeps come.
+// TestPace kicks continuously and checks the rate of sweeps.
 func TestPace(t *testing.T) {
 	for name, tt := range map[string]struct {
 		trouble   func(*database)
 		kicks     bool
 		min, max  int           // sweeps in 30 s
-		limit     float64       // of the time may they take
-		afterHeal time.Duration // until the next one is done
+		limit     float64       // maximum share of the time
+		afterHeal time.Duration // time until the next one is done
 	}{
 		"idle":                {min: 59, max: 61, limit: 0, afterHeal: 500 * time.Millisecond},
 		"hinted":              {kicks: true, min: 7_000, max: 15_001, limit: 0, afterHeal: 3 * time.Millisecond},
@@ -311,7 +310,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestSlowFirstFill checks that a first fill which took long, or failed for it, does not put off what follows.
+// TestSlowFirstFill checks that a first fill that was slow, or timed out, does not delay the following sweeps.
 func TestSlowFirstFill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a")
@@ -328,8 +327,7 @@ func TestSlowFirstFill(t *testing.T) {
 	})
 }
 
-// TestFailedFirstSweepLeavesNoAgents is of an agent that a sweep which failed has told of, and that is deleted before the
-// next.
+// TestFailedFirstSweepLeavesNoAgents covers an agent returned by a failed sweep and deleted before the next.
 func TestFailedFirstSweepLeavesNoAgents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase("a", "b", "c")

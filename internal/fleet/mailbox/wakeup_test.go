@@ -13,9 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-// TestWakeUpsAreNotLost runs writers, here and on other replicas, against held polls, with real goroutines and in whatever
-// order they come. After every few writes each poll must come to know what waits; one that sleeps through a change
-// never does.
+// TestWakeUpsAreNotLost runs writers, here and on other replicas, against held polls, with real goroutines in any order.
+// After every few writes each poll must learn what is pending; a poll that misses a change never does.
 func TestWakeUpsAreNotLost(t *testing.T) {
 	const agents, pollers, rounds = 6, 3, 60
 	var ids []string
@@ -76,8 +75,7 @@ func TestWakeUpsAreNotLost(t *testing.T) {
 	polls.Wait()
 }
 
-// TestWakeUpRaces has a change come at the very moment when a poll begins to wait, over and over. No sweep is to come to
-// its aid.
+// TestWakeUpRaces repeatedly makes a change at the moment when a poll begins to wait, without sweeps.
 func TestWakeUpRaces(t *testing.T) {
 	const rounds = 50_000
 	db := newDatabase("a")
@@ -90,7 +88,7 @@ func TestWakeUpRaces(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 
-	var round atomic.Int64 // that has its view
+	var round atomic.Int64 // the round whose view was taken
 	var changer sync.WaitGroup
 	changer.Go(func() {
 		for i := range int64(rounds) {
@@ -106,7 +104,7 @@ func TestWakeUpRaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.Fresh = true // wait for the change alone
+		v.Fresh = true // wait only for the change
 		round.Store(i + 1)
 		spin(i % 53)
 		if err := m.Await(ctx, a, v); err != nil {
@@ -118,7 +116,7 @@ func TestWakeUpRaces(t *testing.T) {
 	changer.Wait()
 }
 
-// spin passes some nanoseconds.
+// spin takes some nanoseconds.
 func spin(n int64) {
 	var x atomic.Int64
 	for range n {
@@ -126,7 +124,7 @@ func spin(n int64) {
 	}
 }
 
-// write commits a change of what waits for the agent, here or elsewhere, hinted or not.
+// write commits a change of the agent's pending deployments, here or on another replica, with or without a hint.
 func write(random *rand.Rand, m *mailbox.Mailbox, db *database, id string) {
 	if random.IntN(2) == 0 {
 		db.create(id, 0)

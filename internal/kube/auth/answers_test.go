@@ -21,7 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// asking is a Reviewer whose API server publishes the test's key and otherwise answers what a test wants.
+// asking returns a Reviewer whose API server publishes the test's key and otherwise responds with answer.
 func asking(t *testing.T, answer answering) *Reviewer {
 	t.Helper()
 	return askingAll(t, func(r *http.Request) (*http.Response, error) {
@@ -32,7 +32,7 @@ func asking(t *testing.T, answer answering) *Reviewer {
 	})
 }
 
-// askingAll is a Reviewer whose API server answers what a test wants.
+// askingAll returns a Reviewer whose API server responds with answer.
 func askingAll(t *testing.T, answer answering) *Reviewer {
 	t.Helper()
 	config := &rest.Config{Host: "http://kubernetes.test", Transport: answer, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
@@ -71,18 +71,18 @@ func known(user string, audiences ...string) authenticationv1.TokenReviewStatus 
 
 const payload = `{"iss":"kubernetes","sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1e300}`
 
-// The keys of clusters, and a token of the first of them that nobody else can have made.
+// Keys of clusters, and a token signed by the first.
 var (
 	ours, theirs = newSigner("ours"), newSigner("theirs")
 	goodLooking  = ours.sign(payload)
 )
 
-// What an API server of today does not answer, but one with a webhook or an older one might.
+// Responses that a current API server does not send, but an older one or one with a webhook might.
 func TestUntrustedReviews(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		status  authenticationv1.TokenReviewStatus
-		refusal string // empty: accepted
+		refusal string // empty if accepted
 	}{
 		"a ServiceAccount":        {known("system:serviceaccount:fleet:reporter", "other", audience), ""},
 		"no audience":             {known("system:serviceaccount:fleet:reporter"), `not confirm that the token is for the audience "watchbill"`},
@@ -186,7 +186,7 @@ func TestConcurrentCallersShareOneReview(t *testing.T) {
 		var asked atomic.Int64
 		r := asking(t, func(*http.Request) (*http.Response, error) {
 			asked.Add(1)
-			time.Sleep(time.Second) // of the bubble's clock
+			time.Sleep(time.Second) // in the bubble's time
 			return review(known("system:serviceaccount:fleet:reporter", audience)), nil
 		})
 		impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -195,7 +195,7 @@ func TestConcurrentCallersShareOneReview(t *testing.T) {
 		for i := range askers {
 			ctx := t.Context()
 			if i == 0 {
-				ctx = impatient // who began it went away: the others are answered all the same
+				ctx = impatient // the caller that began the review leaves: the others still get its result
 			}
 			all.Go(func() {
 				if namespace, _, err := r.Account(ctx, remote, goodLooking); namespace != "fleet" {
@@ -213,7 +213,7 @@ func TestConcurrentCallersShareOneReview(t *testing.T) {
 	})
 }
 
-// Tokens that anyone makes up take no place from those that are good.
+// Invalid tokens do not evict valid ones.
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	m := newMemory[int]()

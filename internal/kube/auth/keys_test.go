@@ -15,10 +15,10 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// stub is an API server that publishes some keys and accepts every token.
+// stub is an API server that publishes keys and accepts every token.
 type stub struct {
 	mu            sync.Mutex
-	keys          []signer // none: it refuses to show them
+	keys          []signer // empty: reading them is forbidden
 	pause         time.Duration
 	reads, review atomic.Int64
 }
@@ -34,7 +34,7 @@ func (s *stub) answer(r *http.Request) (*http.Response, error) {
 		return publish(s.keys...), nil
 	}
 	s.review.Add(1)
-	time.Sleep(s.pause) // of the bubble's clock
+	time.Sleep(s.pause) // in the bubble's time
 	return review(known("system:serviceaccount:fleet:reporter", audience)), nil
 }
 
@@ -44,7 +44,7 @@ func (s *stub) rotate(keys ...signer) {
 	s.keys = keys
 }
 
-// numbered is the payload of one of many tokens.
+// numbered returns the payload of the ith token.
 func numbered(i int) string {
 	return fmt.Sprintf(`{"iss":"kubernetes","sub":"system:serviceaccount:fleet:reporter","aud":["watchbill"],"exp":1e300,"jti":"%d"}`, i)
 }
@@ -76,14 +76,14 @@ func TestRotatedKeyIsLearned(t *testing.T) {
 		time.Sleep(keysFreshFor)
 		accepts(false, ours.sign(numbered(5)))
 		accepts(true, theirs.sign(numbered(6)))
-		api.rotate() // which are not shown any more: what is known stays good
+		api.rotate() // the keys are no longer published, but known ones stay valid
 		time.Sleep(keysFreshFor)
 		accepts(true, theirs.sign(numbered(7)))
 		accepts(false, ours.sign(numbered(8)))
 	})
 }
 
-// Unknown keys do not drive up the reads, and made-up tokens cost no review.
+// Unknown keys do not increase the reads of keys, and forged tokens cause no review.
 func TestForgedTokensCostNoReview(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestForgedTokensCostNoReview(t *testing.T) {
 		r := askingAll(t, api.answer)
 		for i := range 1000 {
 			token := theirs.sign(numbered(i))
-			if i%2 == 1 { // with a key id that is known
+			if i%2 == 1 { // with a known key id
 				token = resigned(goodLooking, numbered(i))
 			}
 			_, _, err := r.Account(t.Context(), remote, token)
@@ -104,7 +104,7 @@ func TestForgedTokensCostNoReview(t *testing.T) {
 	})
 }
 
-// Where the keys cannot be read, the flood of one network waits behind itself.
+// If the keys cannot be read, a flood from one network delays only that network.
 func TestFloodWithoutKeysDelaysOthersByOneTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestFloodWithoutKeysDelaysOthersByOneTurn(t *testing.T) {
 	})
 }
 
-// A real API server is asked nothing by a flood of made-up tokens, while new honest ones are let in.
+// A flood of forged tokens causes no requests to a real API server, while new valid ones are accepted.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -178,7 +178,7 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// Where the cluster does not show its keys, Kubernetes is asked about everything.
+// If the cluster does not publish its keys, every token is reviewed by Kubernetes.
 func TestKeysForbidden(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -205,7 +205,7 @@ func TestKeysForbidden(t *testing.T) {
 	}
 }
 
-// Any ServiceAccount may read the keys, by Kubernetes' own system:service-account-issuer-discovery.
+// Any ServiceAccount may read the keys, by the built-in role system:service-account-issuer-discovery.
 func TestAnyServiceAccountMayReadTheKeys(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -31,7 +31,7 @@ var cluster *kubetest.Cluster
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m, &cluster, kubetest.Options{})) }
 
-// world is a namespace of the cluster, and a Reviewer whose clock and requests the test has.
+// fixture is a namespace of the cluster, and a Reviewer with a manual clock and counted requests.
 type fixture struct {
 	*Reviewer
 	t         *testing.T
@@ -75,7 +75,7 @@ func (w *fixture) newNamespace() string {
 	return made.Name
 }
 
-// account makes a ServiceAccount in a namespace, that may do this to reports there.
+// account creates a ServiceAccount in a namespace, with permission for verbs on reports there.
 func (w *fixture) account(namespace, name string, verbs ...string) {
 	w.t.Helper()
 	meta := metav1.ObjectMeta{Name: name, Namespace: namespace}
@@ -100,7 +100,7 @@ func (w *fixture) forget(name string) {
 	}
 }
 
-// bind gives a namespace's ServiceAccount the role of its name in another.
+// bind grants a namespace's ServiceAccount the role of its name in another namespace.
 func (w *fixture) bind(namespace, name, in string) error {
 	_, err := w.client.RbacV1().RoleBindings(in).Create(w.t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: in},
@@ -110,13 +110,13 @@ func (w *fixture) bind(namespace, name, in string) error {
 	return err
 }
 
-// token asks for a token of a ServiceAccount.
+// token requests a token of a ServiceAccount.
 func (w *fixture) token(namespace, name string, audiences ...string) string {
 	w.t.Helper()
 	return w.lasting(600, namespace, name, audiences...)
 }
 
-// lasting asks for a token that is good for some seconds.
+// lasting requests a token that is valid for a number of seconds.
 func (w *fixture) lasting(seconds int64, namespace, name string, audiences ...string) string {
 	w.t.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
@@ -127,7 +127,7 @@ func (w *fixture) lasting(seconds int64, namespace, name string, audiences ...st
 	return made.Status.Token
 }
 
-// refuses fails the test unless the error is of this kind, tells this, and tells no token.
+// refuses fails the test unless the error is of the wanted kind, contains telling, and does not contain the token.
 func refuses(t *testing.T, err error, want *fault.Error, telling, token string) {
 	t.Helper()
 	var got *fault.Error
@@ -192,10 +192,10 @@ func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// WrappedRoundTripper lets the connections be closed.
+// WrappedRoundTripper makes it possible to close the connections.
 func (c counted) WrappedRoundTripper() http.RoundTripper { return c.next }
 
-// answering is an API server that answers what a test wants.
+// answering is a fake API server.
 type answering func(*http.Request) (*http.Response, error)
 
 func (a answering) RoundTrip(r *http.Request) (*http.Response, error) { return a(r) }

@@ -13,12 +13,12 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-// forged is a token that nobody signed.
+// forged returns an unsigned token.
 func forged(payload string) string {
 	return encoded(`{"alg":"RS256","kid":"x"}`) + "." + encoded(payload) + "." + encoded(strings.Repeat("signature", 20))
 }
 
-// resigned is a token with another payload under the same signature.
+// resigned returns a token with another payload under the same signature.
 func resigned(token, payload string) string {
 	parts := strings.Split(token, ".")
 	return parts[0] + "." + encoded(payload) + "." + parts[2]
@@ -33,8 +33,8 @@ func TestAccount(t *testing.T) {
 	good := w.token(w.namespace, "reporter", audience)
 	for name, tt := range map[string]struct {
 		token   string
-		refusal string // empty: accepted
-		asked   bool   // the API server
+		refusal string // empty if accepted
+		asked   bool   // whether the API server is asked
 	}{
 		"good":                 {good, "", true},
 		"for others too":       {w.token(w.namespace, "reporter", "other", audience), "", true},
@@ -85,7 +85,7 @@ func TestAllow(t *testing.T) {
 	w.account(w.namespace, "nobody")
 	w.account(elsewhere, "guest", "get")
 	w.account(w.namespace, "guest")
-	if err := w.bind(w.namespace, "guest", elsewhere); err == nil { // which the account of that name there has already
+	if err := w.bind(w.namespace, "guest", elsewhere); err == nil { // the account of that name there has it already
 		t.Fatal("want the binding to exist")
 	}
 	w.account(elsewhere, "visited", "get")
@@ -145,7 +145,7 @@ func TestDeletedAccountIsRefused(t *testing.T) {
 	refuses(t, err, ErrTokenRefused, "does not accept", token)
 }
 
-// The service's own account may lack what it needs.
+// The service's own account may lack permissions.
 func TestNotDelegated(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -167,7 +167,7 @@ func TestReviewsAreCachedBriefly(t *testing.T) {
 	w.account(w.namespace, gone)
 	unknown := w.token(w.namespace, gone, audience)
 	w.forget(gone)
-	ask := func() { // three questions, to all of which the answers are known
+	ask := func() { // three requests with known results
 		t.Helper()
 		if err := w.Allow(t.Context(), remote, token, "create", w.namespace); err != nil {
 			t.Fatal(err)
@@ -182,11 +182,11 @@ func TestReviewsAreCachedBriefly(t *testing.T) {
 		{0, 2, 2},
 		{refusedFor - time.Millisecond, 2, 2},
 		{refusedFor, 3, 3},
-		{grantedFor - time.Millisecond, 4, 4}, // the refused ones again
-		{grantedFor, 5, 5},                    // the granted ones, too; the refused ones were asked about just now
+		{grantedFor - time.Millisecond, 4, 4}, // the rejected ones again
+		{grantedFor, 5, 5},                    // the granted ones too; the rejected ones were reviewed just before
 		{595 * time.Second, 7, 7},             // near the token's end
 		{599 * time.Second, 7, 7},
-		{601 * time.Second, 10, 9}, // after it, by our clock: nothing is remembered of either
+		{601 * time.Second, 10, 9}, // after its end, by the local clock: neither is cached
 		{601 * time.Second, 13, 11},
 	} {
 		w.clock.set(made.Add(step.at))

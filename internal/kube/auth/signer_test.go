@@ -39,7 +39,7 @@ func (s signer) sign(payload string) string {
 	return token
 }
 
-// publish answers a request for the keys.
+// publish returns the response to a request for the keys.
 func publish(signers ...signer) *http.Response {
 	var set jose.JSONWebKeySet
 	for _, s := range signers {

@@ -27,7 +27,7 @@ type turns struct {
 	counted time.Time
 	groups  ring // with a caller that waits, in the order of their turns
 	waiting int
-	timer   *time.Timer // to the next turn while somebody waits
+	timer   *time.Timer // to the next turn while a caller waits
 }
 
 // asker identifies a caller.

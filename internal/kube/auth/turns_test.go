@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// line is a turns without a free turn, and the outcomes of those who wait for one, in order.
+// line is a turns without a free turn, and the outcomes of the waiting callers, in order.
 type line struct {
 	*turns
 	t        *testing.T
@@ -71,7 +71,7 @@ func TestTurnsGoRound(t *testing.T) {
 	})
 }
 
-// A source with many waiting yields to one with few.
+// A source with many waiting callers yields to one with few.
 func TestTurnsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// faulty returns the paths that Check names, in order, and how it words them.
+// faulty returns the paths of Check's errors, in order, and their text.
 func faulty(t *testing.T, mr *v1alpha1.MonitoringReport) (fields []string, all string) {
 	t.Helper()
 	err := desired.Check(mr, now)
@@ -60,7 +60,7 @@ func TestCheckReportsTheFault(t *testing.T) {
 		name   string
 		change func(*spec)
 		field  string
-		says   string // among other things
+		says   string // part of the text
 	}{
 		{"no schedule", func(s *spec) { s.Schedule = "" }, "spec.schedule", "CronJobs"},
 		{"six fields", func(s *spec) { s.Schedule = "0 0 0 * * *" }, "spec.schedule", "CronJobs"},

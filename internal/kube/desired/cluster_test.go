@@ -14,8 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-// TestAPIServerAcceptsObjects applies what reports become to a real API server, which must take it, and change nothing when it is
-// applied again: what we set and it would set otherwise, we would fight about for ever.
+// TestAPIServerAcceptsObjects applies reports' objects to a real API server, which must accept them and change nothing
+// when they are applied again: the controller would revert any difference forever.
 func TestAPIServerAcceptsObjects(t *testing.T) {
 	t.Parallel()
 	cluster, err := kubetest.Start(kubetest.Options{CRDs: []string{"config/crd/bases"}})

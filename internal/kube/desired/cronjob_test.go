@@ -63,7 +63,7 @@ func TestObjectsAreDeterministic(t *testing.T) {
 	mr := sample(t, "everything")
 	before := mr.DeepCopy()
 	want := built(mr)
-	for range 10 { // the order of maps differs from one to the next
+	for range 10 { // the order of maps varies
 		if diff := cmp.Diff(want, built(mr.DeepCopy())); diff != "" {
 			t.Fatalf("(-first +another):\n%s", diff)
 		}

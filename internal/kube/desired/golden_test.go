@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
-// cases are the folders of testdata: each a report and what it becomes.
+// cases are the folders of testdata, each with a report and its objects.
 var cases = []string{"minimal", "everything", "suspended", "alerting-none", "threshold"}
 
 var now = time.Date(2026, 8, 20, 12, 34, 56, 0, time.UTC)
@@ -89,7 +89,7 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// compare holds objects against a golden file.
+// compare compares objects with a golden file.
 func compare(t *testing.T, name string, objects ...runtime.Object) {
 	t.Helper()
 	documents := make([]string, len(objects))
@@ -116,7 +116,7 @@ func compare(t *testing.T, name string, objects ...runtime.Object) {
 	}
 }
 
-// content is what is applied of an object: all but the status.
+// content returns the applied part of an object: all but the status.
 func content(t *testing.T, object runtime.Object) map[string]any {
 	t.Helper()
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
@@ -148,7 +148,7 @@ func TestPodsMeetRestrictedPodSecurity(t *testing.T) {
 			}
 		}
 	}
-	// The standard does see a Pod that does not meet it.
+	// The standard does reject a Pod that does not meet it.
 	pod := desired.CronJob(sample(t, "minimal"), options()).Spec.JobTemplate.Spec.Template
 	pod.Spec.SecurityContext = nil
 	if policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec)).Allowed {

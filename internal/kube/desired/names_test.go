@@ -41,7 +41,7 @@ func TestChildrenAreOwnedByTheReport(t *testing.T) {
 		meta                  metav1.ObjectMeta
 		apiVersion, name      string
 		labels                map[string]string
-		template, podTemplate map[string]string // labels; nil: there is no such template
+		template, podTemplate map[string]string // labels; nil if there is no such template
 	}{
 		{
 			"CronJob", cronJob.TypeMeta, cronJob.ObjectMeta, "batch/v1", "everything-report", labels,
@@ -95,7 +95,7 @@ func TestSharedObjectsHaveNoOwner(t *testing.T) {
 	}
 }
 
-// reportName draws names that a MonitoringReport can have; "now" and "report" more often than chance would.
+// reportName draws valid names of MonitoringReports, frequently with "now" and "report".
 func reportName() *rapid.Generator[string] {
 	part := rapid.OneOf(rapid.SampledFrom([]string{"a", "now", "report", "29787154"}), rapid.StringMatching(`[a-z0-9]{1,4}`))
 	return rapid.Custom(func(t *rapid.T) string {
@@ -123,7 +123,7 @@ func TestReportsHaveDistinctChildren(t *testing.T) {
 				}
 			}
 		}
-		// A run that was asked for is no run of any schedule, not even of the same report.
+		// A requested run is not a run of any schedule, not even of the same report's.
 		if run := desired.RunJobName(one, at); run == schedule.JobName(desired.CronJobName(other), then) {
 			t.Errorf("%s is a run of %s, and of the schedule of %s", run, one, other)
 		}

@@ -24,7 +24,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// installed is the rule of a report, after Prometheus's own parser has read it as prometheus-operator hands it over.
+// installed returns the rule of a report, and checks that Prometheus's parser accepts it as prometheus-operator writes it.
 func installed(t *testing.T, mr *v1alpha1.MonitoringReport) *monitoringv1.PrometheusRule {
 	t.Helper()
 	if err := desired.Check(mr, now); err != nil {
@@ -61,7 +61,7 @@ func TestPrometheusAcceptsRules(t *testing.T) {
 	}
 	many := sample(t, "everything")
 	many.Name, many.Spec.Objectives = strings.Repeat("n", desired.MaxName), nil
-	for i := range report.MaxObjectives { // of the kind that makes the most rules, with names as people give them
+	for i := range report.MaxObjectives { // of the kind with the most rules, with realistic names
 		many.Spec.Objectives = append(many.Spec.Objectives, v1alpha1.Objective{
 			Name: fmt.Sprintf("pending-of-team-%d", i),
 			Latency: &v1alpha1.LatencyObjective{
@@ -109,7 +109,7 @@ func TestPrometheusRuleKeepsEveryFieldOfTheRules(t *testing.T) {
 func TestRuleLabelsDoNotReplaceOurs(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "minimal")
-	mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{v1alpha1.LabelReport: "another"} // which Check refuses
+	mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{v1alpha1.LabelReport: "another"} // rejected by Check
 	rule, _, err := desired.PrometheusRule(mr, options())
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestRuleLabelsDoNotReplaceOurs(t *testing.T) {
 	}
 }
 
-// between is no bound of the histogram: how many were faster cannot be told.
+// between has a threshold that is not a bucket boundary: how many queries were faster is unknown.
 var between = []v1alpha1.Objective{
 	{Name: "errors", ErrorRate: &v1alpha1.ErrorRateObjective{Max: "0.01"}},
 	{Name: "slow", QueryTime: &v1alpha1.QueryTimeObjective{Quantile: "0.99", Threshold: "750ms"}},
@@ -161,7 +161,7 @@ func TestHostileStringsAreInert(t *testing.T) {
 			t.Parallel()
 			text := s
 			if fields, _ := faulty(t, with(text, text, "tame")); fields != nil {
-				text = "tame" // Check keeps it from routes and agents
+				text = "tame" // Check rejects it in routes and agents
 			}
 			rule := installed(t, with(text, text, s))
 			if len(rule.Spec.Groups) != len(tame.Spec.Groups) {
@@ -194,7 +194,7 @@ func TestHostileStringsAreInert(t *testing.T) {
 	}
 }
 
-// tamed writes an expression anew, with the string in its matchers replaced.
+// tamed returns an expression with the string in its matchers replaced.
 func tamed(t *testing.T, expr, hostile string) string {
 	t.Helper()
 	tree, err := parser.ParseExpr(expr)
@@ -215,7 +215,7 @@ func tamed(t *testing.T, expr, hostile string) string {
 	return tree.String()
 }
 
-// expanded is what Prometheus makes of the template of a label or an annotation.
+// expanded returns a label's or annotation's template as expanded by Prometheus.
 func expanded(t *testing.T, text string) string {
 	t.Helper()
 	data := template.AlertTemplateData(map[string]string{"report": "everything"}, nil, "", promql.Sample{F: 0.5})

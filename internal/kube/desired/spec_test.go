@@ -18,7 +18,7 @@ import (
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// environment is what the kubelet is told to set, but for what it finds out itself.
+// environment returns the Pod's environment variables with fixed values.
 func environment(mr *v1alpha1.MonitoringReport) map[string]string {
 	set := map[string]string{}
 	for _, variable := range desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Env {
@@ -100,7 +100,7 @@ func TestOutputsMatchVolumeMounts(t *testing.T) {
 	}
 }
 
-// hostile are strings that mean something to one of those that they pass through.
+// hostile are strings with a special meaning to a program that processes them.
 var hostile = []string{
 	`$(WATCHBILL_TOKEN_FILE)`, `$$(WATCHBILL_SERVER)`, `$`, `$$`, `$(`, `"`, `\`, `\"}`, `{{ $labels.x }}`, `{{ printf "%s" }}`,
 	"`", "a\nb", "a\r\nWATCHBILL_SERVER=http://evil", "x\"} or vector(1) #", `.*`, `"; DROP TABLE`, "\u2028", "\u202e", "\x00", "é😀", "<script>&amp;", "${HOME}", "%s%d",
@@ -120,7 +120,7 @@ func TestSpecReachesThePodUnchanged(t *testing.T) {
 			Outputs: []v1alpha1.Output{{PersistentVolumeClaim: &v1alpha1.VolumeOutput{Path: path}}},
 		}}
 		written := environment(mr)["WATCHBILL_SPEC"]
-		// Without a dollar there is nothing that the kubelet would change.
+		// Without a dollar the kubelet expands nothing.
 		if strings.ContainsAny(written, "$\n\x00") {
 			t.Fatalf("the variable is %q", written)
 		}
@@ -132,8 +132,8 @@ func TestSpecReachesThePodUnchanged(t *testing.T) {
 	})
 }
 
-// largest is the largest report that Check lets through, as its environment variable goes. It has no alerts: their size is
-// limited too, and sooner.
+// largest returns the report with the largest environment variable that Check accepts. It has no alerts, since they have a
+// lower size limit.
 func largest(t *testing.T) *v1alpha1.MonitoringReport {
 	t.Helper()
 	mr := sample(t, "everything")
@@ -164,7 +164,7 @@ func largest(t *testing.T) *v1alpha1.MonitoringReport {
 
 func TestLargestSpecFits(t *testing.T) {
 	t.Parallel()
-	const limit = 128 << 10 // Linux's limit for a variable, its name and the zero byte included
+	const limit = 128 << 10 // Linux's limit for a variable, including its name and the zero byte
 	if size := len("WATCHBILL_SPEC=") + len(environment(largest(t))["WATCHBILL_SPEC"]) + 1; size >= limit {
 		t.Errorf("WATCHBILL_SPEC has %d bytes, and Linux takes %d", size, limit)
 	}
@@ -184,7 +184,7 @@ func TestObjectivesKeepEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(want, got) { // both name their fields alike
+	if !bytes.Equal(want, got) { // both have the same field names
 		t.Errorf("(-MonitoringReport's +report's):\n%s", cmp.Diff(string(want), string(got)))
 	}
 	if got := desired.Objectives(sample(t, "minimal")); got != nil {

@@ -169,7 +169,7 @@ func (o Options) once(ctx context.Context, c content, to place) (note string, er
 	return note, err
 }
 
-// wait returns how long to wait after a try: twice as long after each, ±50 %.
+// pause returns how long to wait after a try: twice as long after each, ±50 %.
 func (o Options) pause(try int) time.Duration {
 	return time.Duration(float64(o.Pause) * math.Pow(2, float64(try-1)) * (0.5 + o.Random()))
 }

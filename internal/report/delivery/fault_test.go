@@ -37,7 +37,7 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestStuckVolume has a volume that answers only when nobody waits for it any more.
+// TestStuckVolume uses a volume that responds only after the timeout.
 func TestStuckVolume(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

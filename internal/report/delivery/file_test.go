@@ -44,7 +44,7 @@ func TestFiles(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	r := aReport(t, onVolume(root, "a/b", report.HTML), onVolume(root, "a/b", report.JSON), onVolume(root, "a/b", report.Markdown), onVolume(root, "", report.CSV))
-	for range 2 { // a rerun replaces
+	for range 2 { // a rerun replaces the file
 		want := []string{"pvc/reports:a/b: delivered", "pvc/reports:a/b: delivered", "pvc/reports:a/b: delivered", "pvc/reports: delivered"}
 		if diff := cmp.Diff(want, deliver(t, r, options())); diff != "" {
 			t.Fatalf("(-want +got)\n%s", diff)
@@ -86,7 +86,7 @@ func TestFilesAreKept(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(root, ".daily-20260115T0800Z.html-00000001.tmp"), time.Time{}, eight.Add(-time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	// A link with the name of one of the report's files is not the report's.
+	// A link with the name of a report's file does not belong to the report.
 	if err := os.Symlink("notes.txt", filepath.Join(root, "daily-20200101T0803Z.html")); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestUnwritableFiles(t *testing.T) {
 	wantEntries(t, filepath.Join(root, "taken"), "daily-20260115T0800Z.json")
 }
 
-// TestLinkInPlaceOfFile has somebody else leave a link where the report goes.
+// TestLinkInPlaceOfFile: another user has placed a link at the report's path.
 func TestLinkInPlaceOfFile(t *testing.T) {
 	t.Parallel()
 	root, outside := t.TempDir(), t.TempDir()

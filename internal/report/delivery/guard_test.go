@@ -13,7 +13,7 @@ import (
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// What a server inside the cluster says is not shown in a report's status.
+// Responses of servers inside the cluster are not shown in a report's status.
 func TestResponsesFromPrivateAddressesAreNotQuoted(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
@@ -46,7 +46,7 @@ func TestResponsesFromPrivateAddressesAreNotQuoted(t *testing.T) {
 	}
 }
 
-// A server that does not speak HTTP greets with what is none of the reader's business.
+// The greeting of a server that does not speak HTTP is not shown.
 func TestGreetingsAreNotQuoted(t *testing.T) {
 	t.Parallel()
 	const greeting = "220 mail.internal ESMTP hunter2"
@@ -82,9 +82,9 @@ func TestDisallowedOutputsAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		allowed []string
-		host    string // in place of 127.0.0.1
+		host    string // used instead of 127.0.0.1
 		s3      bool
-		want    string // empty: it is brought
+		want    string // empty if it is delivered
 	}{
 		{nil, "", false, ""},
 		{[]string{"hooks.slack.com"}, "", false, "the host 127.0.0.1:PORT is not among the allowed outputs"},

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 
 var eight = time.Date(2026, 1, 15, 8, 0, 0, 0, time.UTC)
 
-// aReport is one of a report daily in the namespace fleet, of an hour with 1000 requests, 100 of which failed.
+// aReport returns a report named daily in the namespace fleet, of an hour with 1000 requests, 100 of which failed.
 func aReport(t testing.TB, outputs ...reportjob.Output) delivery.Report {
 	t.Helper()
 	request, err := report.ParseRequest(report.Input{
@@ -65,7 +65,7 @@ func rendered(t testing.TB, r delivery.Report, format report.Format) string {
 	return b.String()
 }
 
-// options let the tries follow one another quickly. The clock is at the slot.
+// options returns options with short delays between tries and the clock at the slot.
 func options() delivery.Options {
 	return delivery.Options{
 		Now: func() time.Time { return eight }, Random: func() float64 { return 0.5 }, UserAgent: "watchbill/test",
@@ -74,7 +74,7 @@ func options() delivery.Options {
 	}
 }
 
-// deliver brings a report to its outputs and returns what became of them: "place: delivered" or "place: message".
+// deliver delivers a report to its outputs and returns the outcomes: "place: delivered" or "place: message".
 func deliver(t testing.TB, r delivery.Report, o delivery.Options) []string {
 	t.Helper()
 	var all []string
@@ -114,17 +114,17 @@ const (
 	secretAccessKey = "the-secret-access-key"
 )
 
-// store is a real S3 server that all tests share, each with a bucket of its own.
+// store is a real S3 server that all tests share, each with its own bucket.
 var store struct {
 	once    sync.Once
 	err     error
 	address string // host:port
-	folder  string // buckets are folders in it
+	folder  string // contains a folder for each bucket
 	process *exec.Cmd
-	hold    io.Closer // ends it
+	hold    io.Closer // closing it stops the server
 }
 
-// startStore returns where the store listens and where its buckets are.
+// startStore returns the store's address and the folder of its buckets.
 func startStore(t testing.TB) (address, folder string) {
 	t.Helper()
 	store.once.Do(func() { store.err = runStore() })
@@ -156,7 +156,7 @@ func runStore() error {
 			return err
 		}
 	}
-	// It ends when nobody holds the other side of its shell's input any more, however the test ends.
+	// It stops when the other end of its shell's input is closed, however the test ends.
 	const untilLeft = `"$0" "$@" & read -r _; kill $!; wait $!`
 	store.process = exec.Command("sh", "-c", untilLeft, strings.TrimSpace(string(program)),
 		"--quiet", "--port", store.address, "posix", "--sidecar", attributes, buckets)
@@ -182,7 +182,7 @@ func runStore() error {
 func stopStore() {
 	if store.hold != nil {
 		_ = store.hold.Close()
-		_ = store.process.Wait() // it is killed
+		_ = store.process.Wait() // fails, since it is killed
 	}
-	_ = os.RemoveAll(store.folder) // what is left is in the system's folder for such
+	_ = os.RemoveAll(store.folder) // remaining files are in the temporary folder
 }

@@ -18,7 +18,7 @@ import (
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// credentials is a folder as the Secret s3 is mounted.
+// credentials returns a folder like the mounted Secret s3.
 func credentials(t testing.TB, id, secret string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,7 +32,7 @@ func inBucket(endpoint, bucket, prefix, credentials string) reportjob.Output {
 	}}
 }
 
-// newBucket makes one on the real store and returns its folder.
+// newBucket creates a bucket in the real store and returns the store's URL and the bucket's folder.
 func newBucket(t testing.TB, name string) (endpoint, folder string) {
 	t.Helper()
 	address, root := startStore(t)
@@ -55,7 +55,7 @@ func TestBucket(t *testing.T) {
 		r := aReport(t, inBucket(endpoint, "a-bucket", "fleet/x", keys))
 		r.Slot = eight.AddDate(0, 0, day)
 		if day == 5 {
-			r.Spec.Outputs[0].S3.Region = "" // it is asked for
+			r.Spec.Outputs[0].S3.Region = "" // looked up by the client
 		}
 		if diff := cmp.Diff([]string{"s3://a-bucket/fleet/x: delivered"}, deliver(t, r, options())); diff != "" {
 			t.Fatalf("(-want +got)\n%s", diff)
@@ -112,7 +112,7 @@ func TestInvalidBuckets(t *testing.T) {
 	}
 }
 
-// TestBucketsThatMisbehave has stores as they should not be.
+// TestBucketsThatMisbehave uses faulty stores.
 func TestBucketsThatMisbehave(t *testing.T) {
 	t.Parallel()
 	refusal := func(status int, code string) http.HandlerFunc {
@@ -185,7 +185,7 @@ func TestBucketsThatMisbehave(t *testing.T) {
 	})
 }
 
-// TestSlowStore has a store that never answers.
+// TestSlowStore uses a store that never responds.
 func TestSlowStore(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(silent))
@@ -198,8 +198,8 @@ func TestSlowStore(t *testing.T) {
 	}
 }
 
-// silent never answers.
+// silent never responds.
 func silent(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // or it would not see that the other side has left
+	_, _ = io.Copy(io.Discard, r.Body) // otherwise it would not notice that the client disconnects
 	<-r.Context().Done()
 }

@@ -22,7 +22,7 @@ import (
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-// path is a secret of the URL, as are those of webhooks.
+// path is secret, as webhooks' paths are.
 const path = "/services/T0000/B0000/XXXXXXXXXXXX?token=s3cr3t-word"
 
 func toHook(t testing.TB, url string, format report.Format, style reportjob.Style) reportjob.Output {
@@ -32,7 +32,7 @@ func toHook(t testing.TB, url string, format report.Format, style reportjob.Styl
 	return reportjob.Output{Format: format, Webhook: &reportjob.Webhook{URLFile: filepath.Join(dir, "url"), Secret: "hook/url", Style: style}}
 }
 
-// receiver is a webhook's other side. It answers one thing after the other, and the last for good.
+// receiver receives a webhook. It sends its responses in order and repeats the last.
 type receiver struct {
 	url     string
 	answers []http.HandlerFunc
@@ -99,7 +99,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// TestWebhooksThatMisbehave has receivers as they should not be.
+// TestWebhooksThatMisbehave uses faulty receivers.
 func TestWebhooksThatMisbehave(t *testing.T) {
 	t.Parallel()
 	other := receive(t, answer(http.StatusOK, ""))
@@ -122,7 +122,7 @@ func TestWebhooksThatMisbehave(t *testing.T) {
 		name    string
 		answers []http.HandlerFunc
 		tries   int
-		want    string // HOST stands for the receiver
+		want    string // HOST is replaced by the receiver's address
 	}{
 		{"fails once", []http.HandlerFunc{answer(500, "oops"), ok}, 2, "delivered"},
 		{"fails twice", []http.HandlerFunc{answer(503, ""), abort, ok}, 3, "delivered"},
@@ -204,7 +204,7 @@ func TestInvalidWebhooks(t *testing.T) {
 	}
 }
 
-// TestRetryAfter has a receiver that wants more time than a try has: it gets that much.
+// TestRetryAfter uses a receiver whose Retry-After exceeds Options.Try, which is then the delay.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	var first, second atomic.Int64
@@ -224,7 +224,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestOutputsAreIndependent has one that never answers, one that fails and one that works; and then the time is over.
+// TestOutputsAreIndependent uses an output that never responds, one that fails and one that works, and then a done context.
 func TestOutputsAreIndependent(t *testing.T) {
 	t.Parallel()
 	ctx, end := context.WithCancel(t.Context())
@@ -251,14 +251,14 @@ func TestOutputsAreIndependent(t *testing.T) {
 			t.Errorf("want %q, got %q", want[i], got[i])
 		}
 	}
-	for i, outcome := range delivery.Deliver(ctx, r, o) { // when it is over already
+	for i, outcome := range delivery.Deliver(ctx, r, o) { // the context is done already
 		if want := "ended before it was delivered: there was no time left"; outcome.Delivered || outcome.Message != want {
 			t.Errorf("output %d: want %q, got %+v", i, want, outcome)
 		}
 	}
 }
 
-// slack is a message as Slack reads it.
+// slack is a message in Slack's format.
 type slack struct {
 	Text   string
 	Blocks []struct {
@@ -311,7 +311,7 @@ func TestSlack(t *testing.T) {
 	}
 }
 
-// TestSlackResponsesOfOtherServers has a document with what a message must not do, and too much of it.
+// TestSlackResponsesOfOtherServers uses an oversized document with text that a message must not contain unescaped.
 func TestSlackResponsesOfOtherServers(t *testing.T) {
 	t.Parallel()
 	r := aReport(t)

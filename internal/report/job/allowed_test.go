@@ -38,7 +38,7 @@ func TestAllowedOutputs(t *testing.T) {
 		{"10.0.0.1", "http://whatever", private, true},
 		{"10.0.0.1", "http://whatever", "10.0.0.2", false},
 		{"10.0.0.1", "http://whatever", "::ffff:10.0.0.1", true},
-		{"s3://reports", "http://whatever", private, true}, // which is about buckets alone
+		{"s3://reports", "http://whatever", private, true}, // this pattern is for buckets only
 	} {
 		var patterns []string
 		if tt.patterns != "" {

@@ -18,8 +18,8 @@ func objective(i int, met *bool) reportjob.Objective {
 	return reportjob.Objective{Name: fmt.Sprintf("objective-%d", i), Target: "< 200 ms", Actual: "3.1 ms", Met: met, BudgetRemaining: "62 %"}
 }
 
-// aResult is one of so many objectives (every fourth missed, every fourth without data) and eight outputs with messages of
-// so many bytes.
+// aResult returns a result with a number of objectives (every fourth missed, every fourth without data) and eight
+// outputs with messages of a number of bytes.
 func aResult(objectives, message int) reportjob.Result {
 	r := reportjob.Result{
 		ReportID: "0197a1b2-0000-7000-8000-000000000001", Window: &report.Window{From: noon.Add(-time.Hour), To: noon},
@@ -115,7 +115,7 @@ func TestEncodeDropsLeastImportantFirst(t *testing.T) {
 	})
 }
 
-// TestEncodeFitsAlways has results as no run has them.
+// TestEncodeFitsAlways uses results that no run has.
 func TestEncodeFitsAlways(t *testing.T) {
 	t.Parallel()
 	text := rapid.OneOf(rapid.String(), rapid.Custom(func(t *rapid.T) string {
@@ -148,7 +148,7 @@ func TestEncodeFitsAlways(t *testing.T) {
 	})
 }
 
-// TestEncodeAndDecode has results as runs have them, whatever their texts.
+// TestEncodeAndDecode uses results of runs with arbitrary texts.
 func TestEncodeAndDecode(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the machine may have no zones
+	_ "time/tzdata" // the machine may lack time zones
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,7 +55,7 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
-// TestParseSpecReportsEveryFault changes one thing at a time, and then all.
+// TestParseSpecReportsEveryFault makes one change at a time, and then all.
 func TestParseSpecReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	faults := []struct {
@@ -189,7 +189,7 @@ func TestCovers(t *testing.T) {
 		{"0 8 * * *", "", "2026-01-15 07:00", "2026-01-14 07:00"},
 		{"0 8 * * *", "", "2026-03-29 06:00", "2026-03-28 07:00"}, // clocks went forward
 		{"0 8 * * *", "24h", "2026-03-29 06:00", "2026-03-28 06:00"},
-		{"0 8 * * *", "", "2026-01-15 09:30", "2026-01-15 07:00"}, // asked for between slots
+		{"0 8 * * *", "", "2026-01-15 09:30", "2026-01-15 07:00"}, // requested between slots
 		{"0 8 * * 1-5", "", "2026-01-19 07:00", "2026-01-16 07:00"},
 		{"@every 90m", "", "2026-01-15 09:30", "2026-01-15 08:00"},
 		{"0 0 29 2 *", "8784h", "2028-02-28 23:00", "2027-02-27 23:00"},
@@ -263,7 +263,7 @@ func TestOutdated(t *testing.T) {
 		{2, "", []string{"daily-20251231T2359Z.json", "daily-20260111T0800Z.json"}},
 		{1, "", []string{"daily-20251231T2359Z.json", "daily-20260111T0800Z.json", "daily-20260112T0800Z.json"}},
 		{0, "", []string{"daily-20251231T2359Z.json", "daily-20260111T0800Z.json", "daily-20260112T0800Z.json"}}, // never all
-		{2, "daily-20251231T2359Z.json", []string{"daily-20260111T0800Z.json"}},                                  // an old slot made anew
+		{2, "daily-20251231T2359Z.json", []string{"daily-20260111T0800Z.json"}},                                  // an old slot created again
 	} {
 		if diff := cmp.Diff(tt.want, reportjob.Outdated(files, "daily", report.JSON, tt.keep, tt.spare)); diff != "" {
 			t.Errorf("keep %d: (-want +got)\n%s", tt.keep, diff)

@@ -7,7 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// fiveObjectives is a report as people have them.
+// fiveObjectives returns a typical report.
 func fiveObjectives() rules.Report {
 	return daily(
 		latency("polls", report.PendingMethod, report.PendingRoute, "0.99", "200ms"), latency("creations", "POST", "/api/deployments", "0.95", "500ms"),

@@ -1,7 +1,7 @@
 package rules
 
-// unmeasuredTest has an API that shows nothing of what objectives are about, which is why it goes with no other test. Those of
-// executions cannot be told then: there may have been none.
+// unmeasuredTest returns a test of an API without any of the objectives' series, so it cannot be joined with other tests. An
+// alert cannot fire for objectives about executions, since there may have been none.
 func (p *plan) unmeasuredTest(others []unitTest) unitTest {
 	pending := inMinutes(unmeasuredPending)
 	report := base{plan: p}

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// pinned builds a tool of hack/tools, if this machine has not yet.
+// pinned builds a tool of hack/tools, unless this machine has it.
 func pinned(t *testing.T, name string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "..", "hack", "tool"), "--path", name).Output()
@@ -49,7 +49,7 @@ func runIn(t *testing.T, dir, program string, args ...string) {
 	}
 }
 
-// ofEveryPeriod are reports with all kinds of objectives, for each period of budgets.
+// ofEveryPeriod returns reports with all kinds of objectives, for each period of budgets.
 func ofEveryPeriod() []rules.Report {
 	var reports []rules.Report
 	for _, period := range []rules.Period{rules.Days7, rules.Days28, rules.Days30, rules.Month} {
@@ -61,7 +61,7 @@ func ofEveryPeriod() []rules.Report {
 	return reports
 }
 
-// TestVictoriaMetrics has vmalert read the rules, and its unit tester run their tests with its own engine.
+// TestVictoriaMetrics checks the rules with vmalert, and runs their tests with its unit tester and engine.
 func TestVictoriaMetrics(t *testing.T) {
 	t.Parallel()
 	vmalert, tester := pinned(t, "vmalert"), pinned(t, "vmalert-tool")
@@ -75,7 +75,7 @@ func TestVictoriaMetrics(t *testing.T) {
 	})
 }
 
-// TestOtherPrometheuses are the oldest that docs/objectives.md allows, and a newer one than the other tests'.
+// TestOtherPrometheuses uses the oldest Prometheus that docs/objectives.md allows, and a newer one than the other tests.
 func TestOtherPrometheuses(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"promtool-oldest", "promtool-newest"} {
@@ -90,7 +90,7 @@ func TestOtherPrometheuses(t *testing.T) {
 	}
 }
 
-// TestGroupsAreSmall is about what Mimir takes where nobody has raised its limits.
+// TestGroupsAreSmall checks Mimir's default limits.
 func TestGroupsAreSmall(t *testing.T) {
 	t.Parallel()
 	for _, r := range ofEveryPeriod() {
@@ -101,7 +101,7 @@ func TestGroupsAreSmall(t *testing.T) {
 			objectives = append(objectives, o)
 		}
 		r.Objectives = objectives
-		r.Windows = []rules.Window{ // that share no window with one another, nor with those that dashboards show
+		r.Windows = []rules.Window{ // that share no range with one another, nor with those of dashboards
 			{Long: 2 * 60 * 60e9, Short: 6 * 60e9, Factor: "9"},
 			{Long: 3 * 60 * 60e9, Short: 7 * 60e9, Factor: "8"},
 			{Long: 4 * 60 * 60e9, Short: 8 * 60e9, Factor: "7"},

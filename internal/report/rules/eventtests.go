@@ -13,14 +13,14 @@ type feed struct {
 	good, bad bool
 }
 
-// phase is a time of traffic of one replica, in events a minute. restart says that the replica has just begun anew.
+// phase is a period of traffic of one replica, in events per minute. restart is set if the replica has just restarted.
 type phase struct {
 	minutes   int
 	good, bad float64
 	restart   bool
 }
 
-// traffic is what one replica shows of it.
+// traffic returns one replica's series for phases of traffic.
 func (e events) traffic(replica string, phases ...phase) []inputSeries {
 	all := make([]inputSeries, len(e.simulation))
 	for i, f := range e.simulation {
@@ -43,10 +43,10 @@ func (e events) traffic(replica string, phases ...phase) []inputSeries {
 	return all
 }
 
-// settled is how long it takes until a change is in all increases of 5 minutes.
+// settled is the time in minutes until a change is in all increases of 5 minutes.
 const settled = minutesOfIncrease + 1
 
-// busy is how many events a minute there are in tests where there are enough: an alert's window has seen minEvents at once.
+// busy returns the events per minute in tests with enough traffic: an alert's window has MinEvents immediately.
 func (e events) busy() float64 { return max(60, float64(e.MinEvents)) }
 
 func (e events) tests() []unitTest {
@@ -78,7 +78,7 @@ func (e events) quiet(t *unitTest, at int) {
 	}
 }
 
-// noFailure has no series of failures at all.
+// noFailure is a test without series of failures.
 func (e events) noFailure() unitTest {
 	var input []inputSeries
 	for i, s := range e.traffic("a", phase{minutes: 15, good: e.busy()}) {
@@ -93,7 +93,7 @@ func (e events) noFailure() unitTest {
 	return t
 }
 
-// firstFailure needs series that begin at 0, as the API shows them.
+// firstFailure is a test with series that begin at 0, as the API's do.
 func (e events) firstFailure() unitTest {
 	t := e.test("the first failure counts", e.traffic("a",
 		phase{minutes: 10, good: e.busy()}, phase{minutes: 1, good: e.busy() - 1, bad: 1}, phase{minutes: 10, good: e.busy()})...)
@@ -103,8 +103,8 @@ func (e events) firstFailure() unitTest {
 	return t
 }
 
-// firstEver has series that begin with what happened, on a replica that has been there; they count for 5 minutes, as others.
-// Those of a replica that Prometheus has just found tell of any time, and do not count.
+// firstEver is a test with series that begin with an event, on a replica that existed before; they count for 5 minutes, as
+// others do. Events of a newly discovered replica may have happened at any time, and do not count.
 func (e events) firstEver() unitTest {
 	t := e.test("the first of all events counts, once", e.present("a", 0, 30))
 	begin := func(replica, values string) {
@@ -115,7 +115,7 @@ func (e events) firstEver() unitTest {
 		}
 	}
 	begin("a", "_x10 4x20")
-	if e.apiLabels["instance"] == "" { // or there is one replica
+	if e.apiLabels["instance"] == "" { // otherwise there is only one replica
 		t.Input = append(t.Input, e.present("b", 15, 15))
 		begin("b", "_x15 1000x15")
 	}
@@ -148,7 +148,7 @@ func (e events) quietPeriod() unitTest {
 	return t
 }
 
-// restart has half of the budget spent throughout.
+// restart is a test with half of the budget used throughout.
 func (e events) restart() unitTest {
 	bad := e.busy() * float(e.budget) / 2
 	steady := phase{minutes: 8, good: e.busy() - bad, bad: bad}
@@ -164,7 +164,7 @@ func (e events) restart() unitTest {
 	return t
 }
 
-// fewEvents are all bad, and in all no more than half of what an alert's window must have seen.
+// fewEvents is a test with bad events only, in total at most half of an alert's minimum.
 func (e events) fewEvents() unitTest {
 	const minutes = 40
 	t := e.test("few events alert nobody", e.traffic("a", phase{minutes: minutes, bad: float64(e.MinEvents) / 2 / minutes})...)
@@ -175,7 +175,7 @@ func (e events) fewEvents() unitTest {
 	return t
 }
 
-// limit is where one alert begins to fire.
+// limit is the share of bad events at which an alert fires.
 type limit struct {
 	alert       Rule
 	share       float64
@@ -194,8 +194,8 @@ func (e events) limits() []limit {
 	return limits
 }
 
-// firesAfter is how many minutes an outage after so many good ones goes on before the alert fires, at the most. A window that
-// reaches back to before the good ones has a share of bad/(bad + good), one that does not bad/window.
+// firesAfter returns the maximum minutes until the alert fires in an outage after good minutes without failures. A
+// window that reaches back to before the good minutes has a share of bad/(bad + good), another bad/window.
 func (l limit) firesAfter(good int) int {
 	reached := func(window time.Duration) float64 {
 		within := l.share * window.Minutes()
@@ -207,13 +207,13 @@ func (l limit) firesAfter(good int) int {
 	return int(math.Ceil(max(reached(l.long), reached(l.short)))) + settled + durationOf(l.alert.For)
 }
 
-// resolvesAfter is how many minutes after the end of an outage the alert is gone, at the most.
+// resolvesAfter returns the maximum minutes until the alert is resolved after the end of an outage.
 func (l limit) resolvesAfter() int {
 	return inMinutes(l.short) + settled + durationOf(l.alert.KeepFiringFor)
 }
 
-// outage ends in two ways: for the alerts that page its time passes out of their short windows, which are short enough for a
-// test; for the others so much good traffic comes that it no longer matters.
+// outage is a test whose outage ends in two ways: for alerts that page it leaves their short windows, which are short enough
+// for a test; for the others so much good traffic follows that it no longer matters.
 func (e events) outage() unitTest {
 	const good, flood = 10, 10
 	fires, passes, lowest := 0, 0, 1.0
@@ -247,7 +247,7 @@ func (e events) outage() unitTest {
 	return t
 }
 
-// atTheLimit has a share of bad events that crosses the limit by a hair, again and again.
+// atTheLimit is a test with a share of bad events that repeatedly crosses the limit slightly.
 func (e events) atTheLimit(l limit) unitTest {
 	const minutes, each = 56, 7
 	var phases []phase

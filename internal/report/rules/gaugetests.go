@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// load is what one replica shows of its pool: the share of connections in use, for some minutes each.
+// load returns the series of one replica's pool. Each share of connections in use lasts for each minutes.
 func (o pool) load(replica string, each int, shares ...float64) []inputSeries {
 	const connections = 1000
 	used, size := &values{}, &values{}
@@ -26,7 +26,7 @@ func (o pool) tests() []unitTest {
 	limit := float(o.limit)
 	window, pending, keep := inMinutes(gaugeWindow), durationOf(alert.For), durationOf(alert.KeepFiringFor)
 
-	// Of two replicas one is idle.
+	// One of the two replicas is idle.
 	const each = 60
 	busy := o.test("a pool that is used up is told in time, and its end",
 		append(o.load("a", each, limit/2, 1, limit/2), o.load("b", each, 0, 0, 0)...)...)
@@ -49,8 +49,8 @@ func (o pool) tests() []unitTest {
 	return []unitTest{busy, none, at}
 }
 
-// fleet is what two replicas show of agents that poll: the rates are polls per second and agent, for some minutes each.
-// told is what the server told each agent to make.
+// fleet returns the series of two replicas for polling agents. rates are polls per second and agent, for each minutes each.
+// told is the rate that the server asked of each agent.
 func (o polls) fleet(agents, told float64, each int, rates ...float64) []inputSeries {
 	var all []inputSeries
 	for _, replica := range []string{"a", "b"} {
@@ -128,7 +128,7 @@ func (o polls) tests() []unitTest {
 	at.steady(minutes, o.base, alert)
 
 	tests := []unitTest{storm, told, more, held, none, at}
-	if tolerance < 1 { // or no poll at all is near enough
+	if tolerance < 1 { // otherwise no polls at all are within the tolerance
 		silence := o.test("agents that do not poll are told in time", o.fleet(agents, target, each, target, 0)...)
 		silence.fires(each, o.base, alert, false)
 		silence.fires(each+window+pending+1, o.base, alert, true)
@@ -142,7 +142,7 @@ func (o dayCost) tests() []unitTest {
 	limit, keep := float(o.limit), durationOf(alert.KeepFiringFor)
 	const each = 30
 	cost := (&values{}).hold(each, limit*0.9).hold(each, limit).hold(2*each, 0).String()
-	t := o.test("a day's budget that is spent is told at once, and the next day", // the replicas' costs are one and the same
+	t := o.test("a day's budget that is spent is told at once, and the next day", // both replicas report the same cost
 		inputSeries{o.replica("a", "watchbill_day_cost_usd", nil), cost},
 		inputSeries{o.replica("b", "watchbill_day_cost_usd", nil), cost})
 	t.fires(each-1, o.base, alert, false)
@@ -172,7 +172,7 @@ func (o windowCost) tests() []unitTest {
 	t := o.test("a budget that is spent is told in time, and when it is over", spend("a", 0, limit), spend("b", 0, limit))
 	t.fires(each, o.base, alert, false)
 	t.fires(each+settled, o.base, alert, true)
-	if window <= longest { // or the test would take too long
+	if window <= longest { // otherwise the test would take too long
 		t.fires(2*each+window+settled+keep, o.base, alert, false)
 	}
 	helper := o.replica("a", "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"})
@@ -185,7 +185,7 @@ func (o windowCost) tests() []unitTest {
 	return []unitTest{t, first, within}
 }
 
-// reportTests are those of the alerts about the report itself.
+// reportTests returns the tests of the alerts about the report itself.
 func (b base) reportTests() []unitTest {
 	alerts := b.aboutReport()
 	absent, overdue, failing := alerts[0], alerts[1], alerts[2]
@@ -207,7 +207,7 @@ func (b base) reportTests() []unitTest {
 		inputSeries{b.replica("b", buildInfo, map[string]string{"version": "1"}), (&values{}).hold(2*each, 1).String()})
 	one.fires(2*each-1, b, absent, false)
 
-	// A report is due, is not made, and then is. Times in promtool's tests begin at 0, in vmalert-tool's they do not.
+	// A report is due, is not created, and then is. Times in promtool's tests begin at 0, in vmalert-tool's they do not.
 	const tomorrow, never = 24 * 60 * 60, 1e11
 	due := (&values{}).hold(2*each, each*60).hold(each, tomorrow)
 	if b.target.metricsQL {

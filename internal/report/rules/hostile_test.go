@@ -21,7 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// expand makes of a template what Prometheus makes of it.
+// expand expands a template as Prometheus does.
 func expand(t *testing.T, text string, value float64) string {
 	t.Helper()
 	data := template.AlertTemplateData(map[string]string{"agent": "from the labels"}, nil, "", promql.Sample{F: value})
@@ -34,7 +34,7 @@ func expand(t *testing.T, text string, value float64) string {
 	return got
 }
 
-// matched are the values that expressions want a label to have.
+// matched returns the values of a label in the expressions' matchers.
 func matched(t *testing.T, file rules.File, label string) []string {
 	t.Helper()
 	var values []string
@@ -57,7 +57,7 @@ func matched(t *testing.T, file rules.File, label string) []string {
 	return slices.Compact(values)
 }
 
-// TestHostileText wants everything that people wrote to come out as it was: in expressions, labels and annotations.
+// TestHostileText checks that users' text is unchanged in expressions, labels and annotations.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -69,7 +69,7 @@ func TestHostileText(t *testing.T) {
 			t.Parallel()
 			route, agent := "/"+text, text
 			if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-				route, agent = "/x", "x" // which objectives refuse
+				route, agent = "/x", "x" // rejected by objectives
 			}
 			r := rules.Report{
 				Namespace: text, Name: text, Labels: map[string]string{"team": text, "severity": text},
@@ -99,7 +99,7 @@ func TestHostileText(t *testing.T) {
 
 func checkTexts(t *testing.T, rule rules.Rule, text, route, agent string) {
 	t.Helper()
-	if rule.Record != "" { // whose labels are no templates
+	if rule.Record != "" { // labels of recording rules are not templates
 		if rule.Labels["report"] != text || rule.Labels["report_namespace"] != text {
 			t.Errorf("%s has labels %q", rule.Record, rule.Labels)
 		}
@@ -129,7 +129,7 @@ func checkTexts(t *testing.T, rule rules.Rule, text, route, agent string) {
 	}
 }
 
-// FuzzBuild wants rules that Prometheus reads, or faults that say which field is wrong.
+// FuzzBuild checks that Build returns valid rules, or faults that name a field.
 func FuzzBuild(f *testing.F) {
 	f.Add("fleet", "daily", "/a/{id}", "helper", "team", "{{ $labels }}", "watchbill", "200ms", "0.95", int64(50))
 	f.Add("{{", "\"\n", "/{{{", "\\", "severity", "\x00", "'", "2.5s", "0.999999999", int64(1))
@@ -173,7 +173,7 @@ func FuzzBuild(f *testing.F) {
 	})
 }
 
-// TestDescriptions wants each alert to say the figure, what it is held against, and over which time.
+// TestDescriptions checks that each alert's text contains the figure, the limit, and the time range.
 func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	r := daily(latency("slow", "", "/a", "0.99", "1s"), errorRate("0.01", ""), success("0.9", "helper"), queryTime("0.5", "100ms"),

@@ -11,9 +11,9 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// TestOutageAtEveryInterval has a full outage at 6 requests a minute. The first page comes after the minutes that
-// docs/objectives.md says: within 15 at the default interval, and nothing fires before the outage. Rules of vmalert see what
-// others of their group recorded an evaluation later.
+// TestOutageAtEveryInterval simulates a full outage at 6 requests per minute. The first page comes after the minutes
+// documented in docs/objectives.md, within 15 at the default interval, and nothing fires before the outage. In vmalert a
+// rule sees the records of its group one evaluation later.
 func TestOutageAtEveryInterval(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -43,13 +43,14 @@ func TestOutageAtEveryInterval(t *testing.T) {
 			dir = written(t, r, rules.VictoriaMetrics)
 			writeOutage(t, dir, "metricsql", tt.scraped, tt.evaluated,
 				expected{300, `count(` + pages + `) or vector(0)`, 0},
-				expected{330, `min(min_over_time(timestamp(` + pages + `)[30m:10s])) / 60 - 15778080 - 300`, tt.vmalert}) // its tests begin with the year 2000
+				expected{330, `min(min_over_time(timestamp(` + pages + `)[30m:10s])) / 60 - 15778080 - 300`, tt.vmalert}) // its tests begin in the year 2000
 			runIn(t, dir, pinned(t, "vmalert-tool"), "unittest", "--files=outage.yaml")
 		})
 	}
 }
 
-// writeOutage writes a test in which two replicas answer 6 requests a minute well for 300 minutes, then none for 60.
+// writeOutage writes a test in which two replicas answer 6 requests per minute successfully for 300 minutes, then none
+// for 60.
 func writeOutage(t *testing.T, dir, language string, scraped, evaluated time.Duration, want ...expected) {
 	t.Helper()
 	each := 3 * scraped.Minutes()

@@ -39,9 +39,9 @@ type plan struct {
 // indicator is an objective's service level indicator and its rules.
 type indicator interface {
 	recordings() []Rule
-	slow() []Rule // recordings over so long a time that once in two minutes is often enough
+	slow() []Rule // recordings over long ranges, for which every two minutes suffices
 	alerts() []Rule
-	blind() string // an expression that has a sample where nothing can be seen of what is there; empty: it cannot be known
+	blind() string // an expression with a sample if the objective has no series although it should; empty if that is undetectable
 	note() string  // after the objective's name; may be empty
 	tests() []unitTest
 }
@@ -192,7 +192,7 @@ func (f *faults) labels(field string, labels map[string]string, reserved []strin
 	}
 }
 
-// objectives finds the faults that the report would find, and thresholds that are not bucket bounds.
+// objectives adds the faults that the report would find, and thresholds that are not bucket bounds.
 func (f *faults) objectives(r Report) {
 	_, err := report.ParseRequest(report.Input{Objectives: r.Objectives}, 1, time.Unix(0, 0).UTC())
 	var theirs report.FieldErrors
@@ -218,7 +218,7 @@ func (f *faults) bound(field, threshold string) {
 	}
 	d, err := time.ParseDuration(threshold)
 	if err != nil {
-		return // which is a fault already
+		return // a fault already
 	}
 	if problem := boundFault(d); problem != "" {
 		f.add(field, "%s", problem)

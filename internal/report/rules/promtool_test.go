@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// promtool is Prometheus' own tool, of the version that is pinned.
+// promtool returns the path of Prometheus's promtool in the pinned version.
 var promtool = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command(filepath.Join("..", "..", "..", "hack", "tool"), "--path", "promtool").Output()
 	return strings.TrimSpace(string(out)), err
@@ -30,7 +30,7 @@ func runPromtool(t *testing.T, dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// folder has the rules of a report and their tests.
+// folder returns a folder with the rules of a report and their tests.
 func folder(t *testing.T, r rules.Report, o rules.Options, change func(string) string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,13 +82,13 @@ func TestUnitTestsPass(t *testing.T) {
 	}
 }
 
-// TestUnitTestsFail breaks rules, each in one way, and wants the unit tests to tell.
+// TestUnitTestsFail breaks rules, one at a time, and checks that the unit tests fail.
 func TestUnitTestsFail(t *testing.T) {
 	t.Parallel()
 	replace := func(old, by string) func(string) string {
 		return func(text string) string { return strings.ReplaceAll(text, old, by) }
 	}
-	// without leaves out the lines that begin so.
+	// without removes the lines that begin with key.
 	without := func(key string) func(string) string {
 		return func(text string) string {
 			var kept []string
@@ -105,7 +105,7 @@ func TestUnitTestsFail(t *testing.T) {
 		name      string
 		objective report.Objective
 		change    func(string) string
-		want      string // in what promtool says
+		want      string // in promtool's output
 	}{
 		{"alerts that are not kept", errorRate("0.01", ""), without("keep_firing_for:"), "changes("},
 		{"few events wake somebody", slow, replace(" / 5 >= 50", " / 5 >= 0"), "ALERTS"},
@@ -146,7 +146,7 @@ func TestUnitTestsFail(t *testing.T) {
 	}
 }
 
-// TestNativeHistograms is about a Prometheus that scrapes no classic buckets, and one that scrapes both.
+// TestNativeHistograms covers a Prometheus that scrapes no classic buckets, and one that scrapes both.
 func TestNativeHistograms(t *testing.T) {
 	t.Parallel()
 	const native = `
@@ -177,7 +177,7 @@ func TestNativeHistograms(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t, r, rules.Options{}, func(text string) string { // without the API's own absence
+			dir := folder(t, r, rules.Options{}, func(text string) string { // without the alert about the API's absence
 				return strings.ReplaceAll(text, "absent(watchbill_build_info)", "vector(0) > 0")
 			})
 			tests := "rule_files: [rules.yaml]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:" + test.input +

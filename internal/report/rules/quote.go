@@ -10,7 +10,7 @@ import (
 // is returns a PromQL matcher. strconv's escapes are PromQL's.
 func is(label, value string) string { return label + "=" + strconv.Quote(value) }
 
-// like returns a PromQL matcher with a regular expression of ours.
+// like returns a PromQL matcher with a regular expression, which must not be user input.
 func like(label, pattern string) string { return label + "=~" + strconv.Quote(pattern) }
 
 // matchers returns matchers of labels, sorted by name.
@@ -33,7 +33,7 @@ func series(metric string, matchers ...string) string {
 // literal escapes a text for an alert's labels and annotations, which are Go templates.
 func literal(text string) string {
 	text = strings.ReplaceAll(text, "{{", `{{"{{"}}`)
-	// A brace at the end could join one of what comes after.
+	// A brace at the end could form "{{" with the following text.
 	if before, found := strings.CutSuffix(text, "{"); found {
 		text = before + `{{"{"}}`
 	}

@@ -19,10 +19,10 @@ type expected struct {
 	value  float64
 }
 
-// firing counts the alerts that fire, those about the report's own series left out.
+// firing counts the firing alerts, without those about the report's own series.
 const firing = `count(ALERTS{alertstate="firing",objective!=""}) or vector(0)`
 
-// scenario has promtool evaluate the rules of a report over series, one sample a minute.
+// scenario evaluates the rules of a report over series with promtool, one sample per minute.
 func scenario(t *testing.T, r rules.Report, series [][2]string, want ...expected) {
 	t.Helper()
 	dir := folder(t, r, rules.Options{}, nil)
@@ -43,12 +43,12 @@ func scenario(t *testing.T, r rules.Report, series [][2]string, want ...expected
 	}
 }
 
-// api is a replica that is scraped for so many minutes.
+// api returns the series of a replica that is scraped for a number of minutes.
 func api(instance string, minutes int) [2]string {
 	return [2]string{fmt.Sprintf(`watchbill_build_info{job="api",instance="%s"}`, instance), fmt.Sprintf("1x%d", minutes)}
 }
 
-// TestRelabelingKeepsHistory adds a label to all series of a replica that has counted for long.
+// TestRelabelingKeepsHistory adds a label to all series of a long-running replica.
 func TestRelabelingKeepsHistory(t *testing.T) {
 	t.Parallel()
 	r := daily(success("0.95", ""), cost("window", "50", report.PeriodWindow))
@@ -66,7 +66,7 @@ func TestRelabelingKeepsHistory(t *testing.T) {
 			[2]string{fmt.Sprintf(s[0], ""), s[1] + "199 stale"},
 			[2]string{fmt.Sprintf(s[0], `,cluster="eu"`), "_x200 " + s[1] + "100"})
 	}
-	// One that is new after the relabeling still counts from its first event on.
+	// A series that is new after the relabeling still counts from its first event.
 	series = append(series, [2]string{`watchbill_executions_total{job="api",instance="a",agent="y",model="m",status="failure",cluster="eu"}`, "_x250 4x50"})
 	const bad = `watchbill:objective_bad_events:increase5m{objective="success"}`
 	scenario(t, r, series,
@@ -82,7 +82,7 @@ func TestRelabelingKeepsHistory(t *testing.T) {
 	)
 }
 
-// replicaRequests are the series of a replica with so many requests a minute, of which so many are fast.
+// replicaRequests returns the series of a replica with count requests per minute, of which fast are fast.
 func replicaRequests(instance string, count, fast string) [][2]string {
 	labels := `job="api",instance="` + instance + `",method="GET",route="/a"`
 	series := [][2]string{
@@ -95,7 +95,7 @@ func replicaRequests(instance string, count, fast string) [][2]string {
 	return series
 }
 
-// TestHalfDoneRelabelings drops the threshold's bucket of one replica: what cannot be judged is neither slow nor fast.
+// TestHalfDoneRelabelings drops the threshold's bucket of one replica: requests without it count as neither slow nor fast.
 func TestHalfDoneRelabelings(t *testing.T) {
 	t.Parallel()
 	const ratio, all = "watchbill:objective_bad_events:ratio5m", "watchbill:objective_events:increase5m"

@@ -8,13 +8,13 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// Route is one that the API has.
+// Route is a route of the API.
 type Route struct {
-	Method, Pattern string // the pattern is how requests are counted: /api/agents/{agent_id}
-	Probe           bool   // a health check, which is no event of any objective
+	Method, Pattern string // requests are counted by pattern: /api/agents/{agent_id}
+	Probe           bool   // a health check, which no objective counts
 }
 
-// routeNote says why an objective about a route would never have data; nothing if it may.
+// routeNote returns why an objective about a route would never have data, or "".
 func (p *plan) routeNote(o report.Objective) string {
 	method, pattern := "", ""
 	switch {
@@ -45,7 +45,7 @@ func (p *plan) routeNote(o report.Objective) string {
 	return ""
 }
 
-// noSuchRoute names the pattern that was likely meant: that of a path, or one with a parameter of another name.
+// noSuchRoute returns a note with the pattern that was probably meant: that of a path, or one with another parameter name.
 func noSuchRoute(path string, routes []Route) string {
 	note := "no data: the API has no route " + path
 	at := slices.IndexFunc(routes, func(r Route) bool { return alike(r.Pattern, path) })
@@ -55,8 +55,8 @@ func noSuchRoute(path string, routes []Route) string {
 	return note + "; requests like it are counted as " + routes[at].Pattern
 }
 
-// alike reports whether a path is one of the pattern's, whatever stands in place of parameters, or would be but for a query,
-// a slash at its end, or the case of its letters.
+// alike reports whether a path matches a pattern with any values of its parameters, ignoring a query, a trailing slash and
+// case.
 func alike(pattern, path string) bool {
 	path, _, _ = strings.Cut(path, "?")
 	want, got := strings.Split(pattern, "/"), strings.Split(strings.TrimRight(path, "/"), "/")

@@ -13,33 +13,33 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// Mode is how alerts are made of objectives.
+// Mode is the kind of alerts made from objectives.
 type Mode string
 
 // The modes.
 const (
-	BurnRate  Mode = "BurnRate"  // by how fast the error budget of 30 days is being spent
+	BurnRate  Mode = "BurnRate"  // the error budget of a period is being used up too fast
 	Threshold Mode = "Threshold" // an objective has been missed for a while
 	None      Mode = "None"      // no rules at all
 )
 
-// DefaultMinEvents is how many events an alert's window must have seen, where a report does not say.
+// DefaultMinEvents is the default minimum number of events in an alert's window.
 const DefaultMinEvents = 50
 
-// DefaultRunbookURL is where the runbooks of our alerts are.
+// DefaultRunbookURL is the default URL of the alerts' runbooks.
 const DefaultRunbookURL = "https://github.com/watchbill/watchbill/blob/main/docs/runbooks"
 
-// Report is what rules are made for.
+// Report is a report for which rules are generated.
 type Report struct {
 	Namespace, Name string
 	Objectives      []report.Objective // nil: report.Defaults
 	Mode            Mode               // empty: BurnRate
 	MinEvents       int64              // 0: DefaultMinEvents
 	Labels          map[string]string  // on the alerts; they may replace severity and tier
-	RunbookURL      string             // what alerts' runbooks are under; empty: that of Options
-	Window          time.Duration      // whole minutes; 0: since the slot before
-	Period          Period             // that error budgets are for; empty: Days30
-	Windows         []Window           // that burn rates are looked at over; nil: those of the period
+	RunbookURL      string             // base URL of the runbooks; empty: that of Options
+	Window          time.Duration      // whole minutes; 0: since the previous slot
+	Period          Period             // of error budgets; empty: Days30
+	Windows         []Window           // of burn-rate alerts; nil: those of the period
 	Severities      map[Tier]string    // of the alerts; they replace that of Labels
 	Interval        time.Duration      // of evaluation, in whole seconds; 0: DefaultInterval
 }
@@ -49,8 +49,8 @@ type Options struct {
 	Selector           map[string]string // labels that all series of the API have, such as job; may be empty
 	ControllerSelector map[string]string // the same for the controller's series
 	RunbookURL         string            // empty: DefaultRunbookURL
-	Target             Target            // what evaluates the rules; empty: Prometheus
-	Routes             []Route           // that the API has, for notes about objectives of others; empty: not known
+	Target             Target            // the program that evaluates the rules; empty: Prometheus
+	Routes             []Route           // the API's routes, for notes about objectives of other routes; may be empty
 }
 
 // File is a rule file of Prometheus.
@@ -58,10 +58,10 @@ type File struct {
 	Groups []Group `json:"groups" yaml:"groups"`
 }
 
-// Group is a list of rules that are evaluated in their order, so that each sees what those before it recorded.
+// Group is a list of rules that are evaluated in order, so that each sees the recordings of earlier ones.
 type Group struct {
 	Name     string `json:"name" yaml:"name"`
-	Interval string `json:"interval,omitempty" yaml:"interval,omitempty"` // a duration of Prometheus', as all below
+	Interval string `json:"interval,omitempty" yaml:"interval,omitempty"` // in Prometheus's format, as all durations below
 	Rules    []Rule `json:"rules" yaml:"rules"`
 }
 
@@ -79,14 +79,14 @@ type Rule struct {
 // Note is something that the author of an objective should know about its alert.
 type Note struct {
 	Objective string // its name
-	Text      string // goes on after the name: "alerts by threshold: …"
+	Text      string // continues after the name: "alerts by threshold: …"
 }
 
-// Build returns the rules of a report: none if its mode is None. Its error is report.FieldErrors, with every fault, its
-// field's path as in objectives[1].latency.threshold, and what to change.
+// Build returns the rules of a report: none if its mode is None. Its error is report.FieldErrors with every fault: the
+// field's path, such as objectives[1].latency.threshold, and what to change.
 //
-// Prometheus takes what Build returns, and Verify would find no fault in it: all that people wrote is checked here, and gets
-// into expressions and templates through quote.go alone.
+// Prometheus and Verify accept the rules that Build returns: all user input is validated here, and inserted into expressions
+// and templates only by quote.go.
 func Build(r Report, o Options) (File, []Note, error) {
 	p, err := newPlan(r, o)
 	if err != nil {
@@ -99,14 +99,14 @@ func Build(r Report, o Options) (File, []Note, error) {
 	return file, p.notes(), nil
 }
 
-// Check returns what Build would refuse of a report's fields, without the cost of building: all but rules that are too many.
+// Check returns Build's error without the cost of building, except that it does not detect a file that is too large.
 func Check(r Report, o Options) error {
 	_, err := newPlan(r, o)
 	return err
 }
 
-// Verify has Prometheus' own parser read the file, and returns what it refuses. It takes many times as long as Build, so
-// that it is for tests, and for files that people take away with them.
+// Verify returns the errors of Prometheus's parser for the file. It takes many times as long as Build, so it is for tests and
+// for files given to users.
 func (f File) Verify() error {
 	text, err := f.YAML()
 	if err != nil {
@@ -118,7 +118,7 @@ func (f File) Verify() error {
 	return nil
 }
 
-// YAML returns the file as Prometheus and promtool read it.
+// YAML returns the file in the format of Prometheus and promtool.
 func (f File) YAML() ([]byte, error) {
 	if f.Groups == nil {
 		f.Groups = []Group{}

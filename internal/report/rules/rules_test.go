@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// daily is a report that leaves out all that it can.
+// daily returns a minimal report.
 func daily(objectives ...report.Objective) rules.Report {
 	return rules.Report{Namespace: "fleet", Name: "daily", Objectives: objectives}
 }
@@ -52,13 +52,13 @@ func cost(name, limit string, period report.Period) report.Objective {
 	return report.Objective{Name: name, Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
 }
 
-// everyKind is a report with what the default objectives have not, and with names that fit neither PromQL, nor templates,
-// nor YAML.
+// everyKind returns a report with kinds of objectives that the default ones lack, and with names that need escaping in
+// PromQL, templates and YAML.
 func everyKind() (rules.Report, rules.Options) {
 	r := daily(
 		latency("slow", "", `/a/{id}{{.}}"'\`, "0.999", "1s"),
-		errorRate("0.0694", `/b/{{"`), // of which 14.4 times is just below all
-		queryTime("0.9", "2500us"),    // too much for 14.4 times, not for 6
+		errorRate("0.0694", `/b/{{"`), // 14.4 times this is just below 1
+		queryTime("0.9", "2500us"),    // too much for 14.4 times, but not for 6
 		success("0.000001", `{{ $labels.agent }}"\{`),
 		pool("1"),
 		polling("0.5", "1"),
@@ -85,7 +85,7 @@ func build(t *testing.T, r rules.Report, o rules.Options) (rules.File, []rules.N
 	return file, notes
 }
 
-// verify wants a file that Prometheus takes, and whose size is not thought to be less than it is.
+// verify checks that Prometheus accepts a file and that its size is within its bound.
 func verify(t *testing.T, file rules.File) {
 	t.Helper()
 	if err := file.Verify(); err != nil {
@@ -149,7 +149,7 @@ func TestBuildIsStable(t *testing.T) {
 
 func TestNoRules(t *testing.T) {
 	t.Parallel()
-	r := daily(latency("slow", "", "/a", "0.5", "123ms")) // which no alert could be about
+	r := daily(latency("slow", "", "/a", "0.5", "123ms")) // for which no alert is possible
 	r.Mode = rules.None
 	file, notes := build(t, r, rules.Options{})
 	if len(notes) > 0 || yamlOf(t, file) != "groups: []\n" {
@@ -161,7 +161,7 @@ func TestNoRules(t *testing.T) {
 	}
 }
 
-// TestFaults wants every fault named, by its field and with what to change.
+// TestFaults checks that every fault is returned with its field and the change to make.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	labels := func(pairs ...string) rules.Report {
@@ -256,7 +256,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestTooLarge is about what prometheus-operator takes.
+// TestTooLarge checks prometheus-operator's size limit.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	var objectives []report.Objective
@@ -318,7 +318,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestPairs says which alerts there are for a budget: the severity and window of each.
+// TestPairs checks the alerts for a budget: the severity and window of each.
 func TestPairs(t *testing.T) {
 	t.Parallel()
 	all := "critical 1h, critical 6h, warning 1d, warning 3d"

@@ -7,11 +7,11 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 )
 
-// maxSize is the most bytes that a rule file may have, as prometheus-operator refuses more.
+// maxSize is prometheus-operator's maximum size of a rule file, in bytes.
 const maxSize = 512 << 10
 
-// tooLarge returns report.FieldErrors if prometheus-operator would refuse the file. Writing YAML takes several times as long
-// as making the rules, so that it is only done where the file may be too large.
+// tooLarge returns report.FieldErrors if prometheus-operator would reject the file. Writing YAML takes several times as long
+// as making the rules, so it is written only if the file may be too large.
 func (f File) tooLarge() error {
 	if f.sizeAtMost() <= maxSize {
 		return nil
@@ -27,11 +27,11 @@ func (f File) tooLarge() error {
 	}}
 }
 
-// sizeAtMost is a bound of the bytes that the file has as YAML.
+// sizeAtMost returns an upper bound of the file's size as YAML.
 func (f File) sizeAtMost() int {
 	const (
-		escaped = 4  // bytes that one byte becomes at the most, as in "\x01"
-		line    = 24 // a line's indentation, a key of ours with its colon, quotes, the line's end
+		escaped = 4  // maximum bytes of an escaped byte, as in "\x01"
+		line    = 24 // a line's indentation, the longest key with its colon, quotes, the line's end
 	)
 	size := line // groups:
 	text := func(s string) { size += escaped*len(s) + line*(1+strings.Count(s, "\n")) }

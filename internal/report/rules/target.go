@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Target is what evaluates the rules.
+// Target is the program that evaluates the rules.
 type Target string
 
 // The targets.
@@ -15,16 +15,16 @@ const (
 	Mimir           Target = "mimir"           // Grafana Mimir's ruler
 )
 
-// Targets are all of them; the first is the default.
+// Targets are all targets; the first is the default.
 var Targets = []Target{Prometheus, VictoriaMetrics, Mimir}
 
-// maxGroupRules is how many rules a group may have: Mimir's limit where nobody has raised it.
+// maxGroupRules is the maximum number of rules in a group: Mimir's default limit.
 const maxGroupRules = 20
 
-// MaxMimirGroups is how many groups a tenant of Mimir may have where nobody has raised that.
+// MaxMimirGroups is Mimir's default limit of a tenant's groups.
 const MaxMimirGroups = 70
 
-// engine is what rules must know of a target.
+// engine are the properties of a target.
 type engine struct {
 	native    bool // has functions for native histograms
 	metricsQL bool // its unit tester calls tests of expressions metricsql_expr_test

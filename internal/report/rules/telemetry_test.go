@@ -18,7 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// measuring returns what the API shows Prometheus once there was something of everything.
+// measuring returns the API's metrics after one event of every kind.
 func measuring(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
@@ -47,7 +47,7 @@ func measuring(t *testing.T) map[string]*dto.MetricFamily {
 	return byName
 }
 
-// TestBounds holds our list of thresholds against the buckets that the API's histograms really have.
+// TestBounds compares the list of thresholds with the actual buckets of the API's histograms.
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	families := measuring(t)
@@ -62,7 +62,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestSeriesExist holds the metrics and labels that rules read against those that the API really has.
+// TestSeriesExist compares the metrics and labels that rules read with the API's actual ones.
 func TestSeriesExist(t *testing.T) {
 	t.Parallel()
 	families := measuring(t)
@@ -99,7 +99,7 @@ func TestSeriesExist(t *testing.T) {
 	}
 }
 
-// checkSeries wants a series to be one of the API's, or recorded before; those of the controller are its own tests' matter.
+// checkSeries checks that a series is one of the API's, or was recorded before. The controller's are covered by its tests.
 func checkSeries(t *testing.T, families map[string]*dto.MetricFamily, recorded map[string]bool, name string, labels []string) {
 	t.Helper()
 	if strings.HasPrefix(name, "watchbill:") {

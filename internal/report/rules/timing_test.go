@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-// TestOutageWithProbes has the least traffic that is worth an alert, beside the probes of two replicas that go on being
-// answered: the first page comes within 15 minutes.
+// TestOutageWithProbes simulates the minimum traffic for an alert, while the probes of two replicas continue to succeed: the
+// first page comes within 15 minutes.
 func TestOutageWithProbes(t *testing.T) {
 	t.Parallel()
 	series := [][2]string{}
@@ -67,7 +67,7 @@ func TestRouteNotes(t *testing.T) {
 	}
 }
 
-// TestCustomWindows says which alerts there are: severity, tier and window of each.
+// TestCustomWindows checks the alerts of custom windows: severity, tier and window of each.
 func TestCustomWindows(t *testing.T) {
 	t.Parallel()
 	second := time.Second
@@ -132,7 +132,7 @@ func TestWindowFaults(t *testing.T) {
 	}
 }
 
-// TestMonth has a month that was bad, and its end: the budget is a new one then. Two samples an hour do for what is recorded.
+// TestMonth simulates a bad month and its end, when the budget is reset. Two samples per hour suffice for recorded series.
 func TestMonth(t *testing.T) {
 	t.Parallel()
 	r := daily(errorRate("0.01", ""))
@@ -140,7 +140,7 @@ func TestMonth(t *testing.T) {
 	file, _ := build(t, r, rules.Options{})
 	file.Groups = file.Groups[len(file.Groups)-1:]
 	dir := t.TempDir()
-	// Time begins with a January. A check on its last day, and one on the first day of February.
+	// Time begins in January. There is a check on its last day, and one on the first day of February.
 	const tests = `rule_files: [rules.yaml]
 evaluation_interval: 30m
 tests:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// testFile is a file of unit tests as promtool reads it.
+// testFile is a file of unit tests in promtool's format.
 type testFile struct {
 	RuleFiles []string   `yaml:"rule_files"`
 	Interval  string     `yaml:"evaluation_interval"`
@@ -26,8 +26,8 @@ type unitTest struct {
 	MetricQL []check       `yaml:"metricsql_expr_test,omitempty"` // for vmalert-tool
 
 	checks  []check
-	minutes int      // how long it goes on
-	about   []string // metrics that it has no samples of, on purpose
+	minutes int      // duration
+	about   []string // metrics that intentionally have no samples
 }
 
 type inputSeries struct {
@@ -46,10 +46,10 @@ type sample struct {
 	Value  float64 `yaml:"value"`
 }
 
-// TestsOf returns unit tests, for promtool or the target's own tester, of the rules that Build returns for the same reports,
-// as they stand in ruleFile: that every alert fires in time and resolves, keeps quiet without traffic and where there are few
-// events, and does not flap at its limit; that series begin at 0, counters are reset, and there are two replicas. A report of
-// mode None has none. All of them stand in one file. Its error is that of Build.
+// TestsOf returns a file of unit tests, for promtool or the target's own tester, of the rules that Build returns for the same
+// reports, which are in ruleFile. They test that every alert fires in time and resolves, does not fire without traffic or
+// with few events, and does not flap at its limit, with series that begin at 0, counter resets and two replicas. Reports of
+// mode None have no tests. Its error is that of Build.
 func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 	file := testFile{RuleFiles: []string{ruleFile}, Interval: duration(DefaultInterval), Tests: []unitTest{}}
 	var evaluated time.Duration
@@ -86,13 +86,12 @@ func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 	return encode(file)
 }
 
-// together makes few tests of many, those that share no metric as one: promtool evaluates all rules for every minute of
-// every test, whatever it is about.
+// together joins tests that share no metric, since promtool evaluates all rules for every minute of every test.
 func together(tests []unitTest) []unitTest {
 	tests = slices.Clone(tests)
 	slices.SortStableFunc(tests, func(a, b unitTest) int { return cmp.Compare(b.minutes, a.minutes) })
 	var joined []unitTest
-	var metrics []map[string]bool // of each
+	var metrics []map[string]bool // of each joined test
 	for _, t := range tests {
 		theirs := t.metrics()
 		at := slices.IndexFunc(metrics, func(taken map[string]bool) bool {
@@ -115,7 +114,7 @@ func together(tests []unitTest) []unitTest {
 	return joined
 }
 
-// metrics are what a test is about: also of one that has none of their samples.
+// metrics returns the metrics of a test, including those without samples.
 func (t unitTest) metrics() map[string]bool {
 	names := map[string]bool{}
 	for _, metric := range t.about {
@@ -131,7 +130,7 @@ func (t unitTest) metrics() map[string]bool {
 	return names
 }
 
-// test begins a test of the objective, or of the report.
+// test returns a test of the objective, or of the report, without checks.
 func (b base) test(name string, input ...inputSeries) unitTest {
 	subject := b.name
 	if subject == "" {
@@ -140,7 +139,7 @@ func (b base) test(name string, input ...inputSeries) unitTest {
 	return unitTest{Name: subject + ": " + name, Interval: duration(time.Minute), Input: input}
 }
 
-// expect adds a check: that an expression has a value, so many minutes after the beginning. Of what labels is all the same.
+// expect adds a check that an expression has a value at a minute, whatever its labels.
 func (t *unitTest) expect(at int, expr string, value float64) {
 	t.minutes = max(t.minutes, at)
 	t.checks = append(t.checks, check{
@@ -160,17 +159,18 @@ func truth(want bool) float64 {
 	return 0
 }
 
-// steady checks that an alert has changed its mind once at the most, up to a minute.
+// steady checks that an alert has changed at most once until a minute.
 func (t *unitTest) steady(at int, b base, alert Rule) {
 	t.expect(at, fmt.Sprintf("changes((%s)[%dm:1m]) <= bool 1", b.firing(alert), at), 1)
 }
 
-// none checks that there is no sample.
+// none checks that a series has no sample.
 func (t *unitTest) none(at int, series string) {
 	t.expect(at, "count("+series+") or vector(0)", 0)
 }
 
-// firing is 1 while an alert fires, else 0. Reports may set other labels of alerts, so these do not tell which is meant.
+// firing returns an expression that is 1 while an alert fires, and otherwise 0. It does not match labels that reports
+// may set.
 func (b base) firing(alert Rule) string {
 	labels := with(b.labels(), "alertname", alert.Alert, "alertstate", "firing")
 	if window := alert.Labels[labelWindow]; window != "" {
@@ -179,12 +179,12 @@ func (b base) firing(alert Rule) string {
 	return "count(" + series("ALERTS", matchers(labels)...) + ") or vector(0)"
 }
 
-// replica names series of one replica of the API.
+// replica returns the name of a series of one replica of the API.
 func (b base) replica(name, metric string, labels map[string]string) string {
 	return instance(name, metric, labels, b.apiLabels)
 }
 
-// present is a replica that Prometheus finds after so many minutes.
+// present returns the series of a replica that Prometheus discovers after some minutes.
 func (b base) present(name string, after, minutes int) inputSeries {
 	v := (&values{}).hold(minutes, 1).String()
 	if after > 0 {
@@ -193,7 +193,7 @@ func (b base) present(name string, after, minutes int) inputSeries {
 	return inputSeries{b.replica(name, buildInfo, map[string]string{"version": "1"}), v}
 }
 
-// instance names series that a selector selects, of one program.
+// instance returns the name of a series of one process that a selector selects.
 func instance(name, metric string, labels, selector map[string]string) string {
 	label := "instance"
 	for selector[label] != "" {
@@ -206,34 +206,34 @@ func instance(name, metric string, labels, selector map[string]string) string {
 	return series(metric, matchers(all)...)
 }
 
-// values writes the samples of a series, one a minute, in promtool's notation.
+// values builds the samples of a series, one per minute, in promtool's notation.
 type values struct {
 	parts []string
 	value float64
 }
 
-// counter begins at 0.
+// counter returns a counter that begins at 0.
 func counter() *values { return &values{parts: []string{"0"}} }
 
-// rise goes on for so many minutes with so many events a minute.
+// rise appends minutes with a number of events per minute.
 func (v *values) rise(minutes int, perMinute float64) {
 	v.parts = append(v.parts, run(v.value+perMinute, perMinute, minutes))
-	for range minutes { // as promtool adds them up: a counter that is a hair less than before has been reset
+	for range minutes { // added as promtool does: a counter slightly below its last value would be a reset
 		v.value += perMinute
 	}
 }
 
-// restart is what a counter does when its program begins anew.
+// restart resets the counter, as a restart of the process does.
 func (v *values) restart() { v.value = 0 }
 
-// hold goes on for so many minutes with the same value.
+// hold appends minutes with the same value.
 func (v *values) hold(minutes int, value float64) *values {
 	v.value = value
 	v.parts = append(v.parts, run(value, 0, minutes))
 	return v
 }
 
-// gone goes on for so many minutes without samples, as after a scrape that failed.
+// gone appends minutes without samples, as after a failed scrape.
 func (v *values) gone(minutes int) *values {
 	v.parts = append(v.parts, "stale", fmt.Sprintf("_x%d", minutes-1))
 	return v
@@ -252,12 +252,12 @@ func run(from, step float64, n int) string {
 // inMinutes rounds up.
 func inMinutes(d time.Duration) int { return int((d + time.Minute - 1) / time.Minute) }
 
-// durationOf reads what a rule has as a duration.
+// durationOf returns a rule's duration in minutes.
 func durationOf(rule string) int {
 	if rule == "" {
 		return 0
 	}
-	// Those of rules are ours, and less than a day.
+	// Go's parser suffices, since generated durations are less than a day.
 	d, err := time.ParseDuration(rule)
 	if err != nil {
 		return 0
@@ -265,11 +265,11 @@ func durationOf(rule string) int {
 	return inMinutes(d)
 }
 
-// hair is how far to both sides of a limit the tests of hovering go, as a share of it.
+// hair is how far oscillating values differ from a limit, as a share of it.
 const hair = 0.01
 
-// hovering is a value that keeps crossing a limit, as far above it as below, and never above the most that it can be. It
-// stays on either side for longer than an alert waits, so that it is not only the waiting that keeps it from flapping.
+// oscillating returns values that repeatedly cross a limit, as far above as below it, and are at most highest. They stay on
+// either side for longer than an alert's pending time, so that flapping is not prevented by that alone.
 func oscillating(minutes, each int, limit, highest float64) []float64 {
 	away := min(hair, highest/limit-1)
 	all := make([]float64, minutes/each)

@@ -10,19 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// Tier says what an alert asks for, whatever its severity is called. Alertmanager inhibits by it.
+// Tier is how urgent an alert is, whatever its severity is called. Alertmanager inhibits by it.
 type Tier string
 
 // The tiers.
 const (
-	Fast Tier = "fast" // look now: the budget is gone within days
-	Slow Tier = "slow" // look some time today
+	Fast Tier = "fast" // requires action now: the budget is used up within days
+	Slow Tier = "slow" // requires action today
 )
 
-// Period is what error budgets are for.
+// Period is the period of error budgets.
 type Period string
 
-// The periods. All but Month end now and move on with it; Month began with the month, by UTC.
+// The periods. Month is the current month in UTC; the others end now.
 const (
 	Days7  Period = "7d"
 	Days28 Period = "28d"
@@ -30,13 +30,13 @@ const (
 	Month  Period = "Month"
 )
 
-// budgetPeriod is what rules must know of a Period.
+// budgetPeriod are the properties of a Period.
 type budgetPeriod struct {
-	// The series of what is left of it, as a share and in seconds.
+	// Series of the remaining budget, as a share and in seconds.
 	remaining, seconds string
 
-	span  time.Duration // the longest, for months
-	days  int64         // that it is reckoned with
+	span  time.Duration // for months, the maximum
+	days  int64         // length used in calculations
 	words string        // "budget of …"
 	burns []burn
 }
@@ -62,9 +62,10 @@ var periods = map[Period]budgetPeriod{
 
 const day = 24 * time.Hour
 
-// burnsOf are the pairs of Google's Site Reliability Workbook, chapter 5, Alerting on SLOs, with these factors: 2 % of a budget
-// of 30 days gone in an hour, 5 % in 6 hours, 10 % in a day, 10 % in three; of a budget of 7 days it is 8 %, 12.5 %, 20 % and
-// 43 %. pending and keep are ours: a share that hovers about the limit would otherwise wake somebody each time it crosses it.
+// burnsOf returns the window pairs of Google's Site Reliability Workbook, chapter 5, Alerting on SLOs, with these
+// factors: 2 % of a budget of 30 days used in an hour, 5 % in 6 hours, 10 % in a day, 10 % in three; of a budget of 7
+// days 8 %, 12.5 %, 20 % and 43 %. pending and keep are additions: otherwise a share that oscillates around the limit
+// would page each time it crosses it.
 func burnsOf(hour, hours, oneDay *big.Rat) []burn {
 	return []burn{
 		{hour, time.Hour, 5 * time.Minute, Fast, "", 2 * time.Minute, 10 * time.Minute},
@@ -74,27 +75,27 @@ func burnsOf(hour, hours, oneDay *big.Rat) []burn {
 	}
 }
 
-// Window is a pair of windows that a burn rate is looked at over.
+// Window is a pair of windows of a burn-rate alert.
 type Window struct {
 	Long, Short time.Duration // whole minutes; Short 0: a twelfth of Long, at least 5 minutes
-	Factor      string        // how many times faster than it may the budget is spent
+	Factor      string        // the burn rate: multiple of the allowed rate
 	Tier        Tier          // empty: Fast if Long is less than a day
 	Severity    string        // empty: the tier's
-	// For is how long the burn rate must hold, KeepFiringFor how long an alert is kept when it does no longer.
-	// nil: 2 and 15 minutes if the tier is fast, else 15 and 30.
+	// For is how long the burn rate must hold, KeepFiringFor how long the alert keeps firing after it ended.
+	// nil: 2 and 15 minutes if the tier is fast, otherwise 15 and 30.
 	For, KeepFiringFor *time.Duration
 }
 
 const (
-	maxWindows  = 4 // whose rules fit into a group of maxGroupRules
+	maxWindows  = 4 // their rules fit into a group of maxGroupRules
 	minWindow   = 5 * time.Minute
 	maxFactor   = 1000
 	maxWaiting  = day
-	maxInterval = 2 * time.Minute // the budgets' is twice that, and Prometheus looks back 5 minutes for a sample
+	maxInterval = 2 * time.Minute // the budgets' interval is twice this, and Prometheus looks back 5 minutes for a sample
 	minInterval = 10 * time.Second
 )
 
-// burn returns the window with all that was left out.
+// burn returns the alert of the window, with defaults for missing fields.
 func (w Window) burn() burn {
 	b := burn{factor: decimal(w.Factor), long: w.Long, short: w.Short, tier: w.Tier, severity: w.Severity}
 	b.short = cmp.Or(b.short, max(w.Long/12, minWindow).Truncate(time.Minute))
@@ -115,7 +116,7 @@ func (w Window) burn() burn {
 	return b
 }
 
-// windows checks what burn rates are looked at by.
+// windows checks the settings of burn-rate alerts.
 func (f *faults) windows(r Report) {
 	period, known := periods[cmp.Or(r.Period, Days30)]
 	if !known {

@@ -16,7 +16,7 @@ var zones = []string{
 	"Asia/Beirut", "Asia/Kolkata", "Pacific/Apia", "Antarctica/Troll", "America/St_Johns",
 }
 
-// expression draws schedules, rare and frequent.
+// expression draws rare and frequent schedules.
 func expression(t *rapid.T) string {
 	field := func(name string, minimum, limit int) string {
 		low := rapid.IntRange(minimum, limit).Draw(t, name)
@@ -60,8 +60,8 @@ func TestNextAndPrevious(t *testing.T) {
 	})
 }
 
-// TestWindowsMeet walks over a year of slots: each window begins where the one before ended. Of what is due more than once a
-// day, and of all zones but the first few, only the weeks in which clocks change are looked at.
+// TestWindowsMeet checks over a year of slots that each window begins where the previous one ended. For schedules due more
+// than once a day, and for all zones but the first few, it checks only the weeks in which clocks change.
 func TestWindowsMeet(t *testing.T) {
 	t.Parallel()
 	for i, zone := range zones {
@@ -118,7 +118,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(expression, "Europe/Berlin", noon.Unix())
 	}
 	f.Add("0 0 * * *", "../etc/passwd", int64(0))
-	f.Add("0 0 * * *", "America/Sao_Paulo", int64(1541289600)) // a midnight that was left out
+	f.Add("0 0 * * *", "America/Sao_Paulo", int64(1541289600)) // a skipped midnight
 	f.Fuzz(func(t *testing.T, expression, zone string, second int64) {
 		const years = 365 * 24 * 60 * 60
 		now := time.Unix(second%(60*years)+60*years, 0) // from 1970 to 2090

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the machine may have no zones
+	_ "time/tzdata" // the machine may lack time zones
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,7 +31,7 @@ func at(t testing.TB, s string) time.Time {
 	return parsed
 }
 
-// slots are the next ones after a time, in UTC.
+// slots returns the next n slots after a time, in UTC.
 func slots(s schedule.Schedule, after time.Time, n int) []string {
 	var all []string
 	for range n {
@@ -133,7 +133,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestClockChanges has Berlin's: in 2026 from 02:00 to 03:00 on 29 March, and from 03:00 back to 02:00 on 25 October.
+// TestClockChanges uses Berlin's clock changes: in 2026 from 02:00 to 03:00 on 29 March, and from 03:00 to 02:00 on 25
+// October.
 func TestClockChanges(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

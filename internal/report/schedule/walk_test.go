@@ -7,7 +7,7 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// counted counts how often it is asked.
+// counted counts its calls.
 type counted struct {
 	cron.Schedule
 	asked *int
@@ -18,7 +18,7 @@ func (c counted) Next(t time.Time) time.Time {
 	return c.Schedule.Next(t)
 }
 
-// TestPreviousIsFast has the schedules that give the most to walk over: what is due every minute, on few days.
+// TestPreviousIsFast uses the schedules with the most slots to walk over: due every minute, on few days.
 func TestPreviousIsFast(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
