@@ -186,7 +186,7 @@ watchbill: -: document 1: metadata.name: must be of a-z, 0-9, - and ., and begin
 watchbill: -: document 1: spec.schedule: "0 0 * *" is not one that CronJobs take: expected exactly 5 fields, found 4: [0 0 * *]
 watchbill: -: document 1: spec.objectives[1].cost.period: must be Day or Window, not "W\x1b[2J"
 watchbill: -: document 1: spec.alerting.mode: must be BurnRate, Threshold or None, not "Burn"
-watchbill: -: document 1: spec.objectives[0].latency.threshold: 300ms is none of the bounds that an alert can count by: take 200ms or 500ms, or set alerting.mode to None
+watchbill: -: document 1: spec.objectives[0].latency.threshold: 300ms is not a bucket bound of the latency histogram; use 200ms or 500ms, or set alerting.mode to None
 watchbill: -: document 2: json: cannot unmarshal string into Go struct field Alerting.spec.alerting.minEvents of type int64
 watchbill: -: document 4: default/a is in document 3 too
 watchbill: -: document 5: yaml: line 1: did not find expected node content

@@ -70,7 +70,7 @@ func checkHTML(t *testing.T, html string) checkedPage {
 				hidden++
 			}
 			if id := attributes["id"]; id != "" && ids[id] {
-				t.Errorf("HTML: id %s is there twice", id)
+				t.Errorf("HTML: id %s is duplicated", id)
 			} else {
 				ids[id] = true
 			}

@@ -195,7 +195,7 @@ func TestCSVHasEveryFigureOnce(t *testing.T) {
 	for _, line := range lines {
 		figure := strings.Join(line[:3], " / ")
 		if seen[figure] {
-			t.Errorf("%s is there twice", figure)
+			t.Errorf("%s is duplicated", figure)
 		}
 		seen[figure] = true
 	}

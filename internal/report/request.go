@@ -167,7 +167,7 @@ func (in Input) sections(f fields) []Section {
 		case !slices.Contains(known, section):
 			f.faults.add(path, "must be one of %s, not %s", joined(known), text.Quote(name, 40))
 		case slices.Contains(sections, section):
-			f.faults.add(path, "%s is there twice", name)
+			f.faults.add(path, "%s is duplicated", name)
 		}
 		sections = append(sections, section)
 	}

@@ -212,7 +212,7 @@ func syntaxProblem(err error) *openapi.Problem {
 	field := fieldPath(fault.JSONPointer)
 	switch {
 	case errors.Is(fault.Err, jsontext.ErrDuplicateName):
-		return badRequest("duplicate_field", field, "is there twice")
+		return badRequest("duplicate_field", field, "is duplicated")
 	case fault.Err.Error() == "invalid UTF-8": // the library does not export this error
 		return badRequest("invalid_utf8", field, "must be valid UTF-8")
 	default:

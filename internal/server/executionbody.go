@@ -71,7 +71,7 @@ func splitExecutions(body []byte) ([][]byte, error) {
 		}
 		switch isList := name.String() == "executions"; {
 		case isList && listed:
-			return nil, badRequest("duplicate_field", "executions", "is there twice")
+			return nil, badRequest("duplicate_field", "executions", "is duplicated")
 		case isList:
 			listed = true
 			found, err = readList(d, body)

@@ -138,7 +138,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 // checkLenient rejects what the lenient decoder accepted and only payloads and the error message may contain.
 func (r *executionReader) checkLenient(name string, value jsontext.Value) error {
 	if r.seen[name] {
-		return badRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is there twice")
+		return badRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is duplicated")
 	}
 	r.seen[name] = true
 	switch name {

@@ -67,7 +67,7 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 		h.Reasons = append(h.Reasons, reason)
 	}
 	if s.mailbox.Health().Stale {
-		worse(openapi.HealthStatusDegraded, "the mailbox is blind: it cannot read from the database what waits for agents")
+		worse(openapi.HealthStatusDegraded, "the mailbox is stale: pending deployments cannot be read from the database")
 	}
 	if pool.Utilization >= busyPool {
 		worse(openapi.HealthStatusDegraded, "80 % or more of the database connections are in use")
@@ -123,7 +123,7 @@ func (s *Server) readyWhenFilled() error {
 	case h.Draining:
 		return errors.New("the replica is shutting down")
 	case !h.Filled:
-		return errors.New("what waits for agents was not read yet")
+		return errors.New("pending deployments have not been read yet")
 	}
 	return nil
 }

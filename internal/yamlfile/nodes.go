@@ -36,7 +36,7 @@ func (r *Reader) Mapping(n *yaml.Node, field string, known ...string) map[string
 		case len(known) > 0 && !slices.Contains(known, name.Value):
 			r.Fault(name, Under(field, name.Value), "is not a field here; known are %s", strings.Join(known, ", "))
 		case fields[name.Value] != nil:
-			r.Fault(name, Under(field, name.Value), "is there twice, first in line %d", fields[name.Value].Line)
+			r.Fault(name, Under(field, name.Value), "is duplicated, first in line %d", fields[name.Value].Line)
 		default:
 			fields[name.Value] = value
 		}

@@ -105,7 +105,7 @@ func TestFaults(t *testing.T) {
 		"a field that is unknown":     {"name: a\nnme: b", []string{"line 2: nme: " + known}},
 		"a field that cannot be seen": {"\"a\\e b\": 1\n'': 2", []string{`line 1: "a\x1b b": ` + known, `line 2: "": ` + known}},
 		"a field that is long":        {strings.Repeat("y", 100) + ": 1", []string{"line 1: " + strings.Repeat("y", 60) + "…: " + known}},
-		"a field twice":               {"name: a\nnote: b\nname: c", []string{"line 3: name: is there twice, first in line 1"}},
+		"a field twice":               {"name: a\nnote: b\nname: c", []string{"line 3: name: is duplicated, first in line 1"}},
 		"a field that is no name":     {"[name]: a\nextra: {{a: b}: c}", []string{"line 1: key: must be a name", "line 2: extra.key: must be a name"}},
 		"a merge":                     {"<<: {name: a}", []string{"line 1: <<: " + known}},
 		"aliases": {"name: &a x\nnote: *a\ntags: &b [*a]\nextra: [*b, {c: *b}]\nevery: *a", []string{

@@ -260,7 +260,7 @@ func (r agentsReader) headers(n *yaml.Node, field string, header http.Header) {
 		case slices.Contains(ourHeaders, canonical):
 			r.Fault(key, at, "is not for the file to set")
 		case header[canonical] != nil:
-			r.Fault(key, at, "is there twice")
+			r.Fault(key, at, "is duplicated")
 		default:
 			header.Set(canonical, r.secret(variable, at))
 		}

@@ -128,7 +128,7 @@ func TestAgentFaults(t *testing.T) {
 			"line 6: agents[0].http.url: must not hold a password; name an environment variable instead",
 			"line 8: agents[0].http.headers_env.Host: is not for the file to set",
 			`line 9: agents[0].http.headers_env."a b": is not a header's name`,
-			"line 11: agents[0].http.headers_env.x-a: is there twice",
+			"line 11: agents[0].http.headers_env.x-a: is duplicated",
 			"line 12: agents[0].http.headers_env.X-B: the environment variable it names has what cannot be sent in a header",
 			"line 13: agents[0].http.headers_env.X-C: the environment variable it names is not set",
 			"line 14: agents[0].http.headers_env.Traceparent: is not for the file to set",

@@ -94,7 +94,7 @@ func syntaxRefusal(err error) error {
 	case !errors.As(err, &fault):
 		return refuse(http.StatusBadRequest, "the body is not JSON: it ends early")
 	case errors.Is(fault.Err, jsontext.ErrDuplicateName):
-		return refuse(http.StatusBadRequest, "%s is there twice", place(fault.JSONPointer))
+		return refuse(http.StatusBadRequest, "%s is duplicated", place(fault.JSONPointer))
 	default:
 		return refuse(http.StatusBadRequest, "the body is not JSON: %s at byte %d", clean(fault.Err.Error()), fault.ByteOffset)
 	}

@@ -131,7 +131,7 @@ func TestRejectedRequests(t *testing.T) {
 		"two documents":                {contentType: jsonType, body: []byte("{}{}"), status: 400, says: "more after the JSON object"},
 		"a list":                       {contentType: jsonType, body: []byte("[]"), status: 400, says: "must be a JSON object"},
 		"null":                         {contentType: jsonType, body: []byte("null"), status: 400, says: "must be a JSON object"},
-		"a field twice":                {contentType: jsonType, body: []byte(`{"resourceSpans":[],"resourceSpans":[]}`), status: 400, says: "/resourceSpans is there twice"},
+		"a field twice":                {contentType: jsonType, body: []byte(`{"resourceSpans":[],"resourceSpans":[]}`), status: 400, says: "/resourceSpans is duplicated"},
 		"a field of another type":      {contentType: jsonType, body: []byte(`{"resourceSpans":{}}`), status: 400, says: "/resourceSpans must not be an object"},
 		"NaN, not as a string":         {contentType: jsonType, body: inSpan(`"attributes":[{"key":"a","value":{"doubleValue":NaN}}]`), status: 400, says: "not JSON"},
 		"an id in base64":              {contentType: jsonType, body: inSpan(`"traceId":"CvdlGRbNQ92ESOshHIAxnA=="`), status: 400, says: "/resourceSpans/0/scopeSpans/0/spans/0/traceId must be an id in hexadecimal"},

@@ -128,7 +128,7 @@ func (r priceReader) providers(n *yaml.Node, field string) []string {
 	for at, entry := range r.List(n, field, 1, maxProviders) {
 		if text := r.provider(entry, at); text != "" {
 			if slices.Contains(all, text) {
-				r.Fault(entry, at, "%s is there twice", yamlfile.Quote(text))
+				r.Fault(entry, at, "%s is duplicated", yamlfile.Quote(text))
 				continue
 			}
 			all = append(all, text)
@@ -294,7 +294,7 @@ func (r priceReader) patterns(n *yaml.Node, field string) []string {
 		case strings.Contains(pattern, "**"):
 			r.Fault(entry, at, "one * is enough where %s has several in a row", yamlfile.Quote(text))
 		case slices.Contains(patterns, pattern):
-			r.Fault(entry, at, "%s is there twice", yamlfile.Quote(text))
+			r.Fault(entry, at, "%s is duplicated", yamlfile.Quote(text))
 		default:
 			patterns = append(patterns, pattern)
 		}

@@ -58,7 +58,7 @@ func TestPriceFaults(t *testing.T) {
 			"3:source[1]: must be text",
 			"4:model: is not a field here; known are version, currency, source, date, defaults, self_hosted, factors, models",
 			"5:models: must be a list",
-			"6:version: is there twice, first in line 1",
+			"6:version: is duplicated, first in line 1",
 		}},
 		{"every field of a price", head + `models:
   - match: [a, a, "", [b], "c d", "**", ~, true]
@@ -71,7 +71,7 @@ func TestPriceFaults(t *testing.T) {
     cache_write: 100000.000001
     tier: []
 `, []string{
-			`4:models[0].match[1]: "a" is there twice`,
+			`4:models[0].match[1]: "a" is duplicated`,
 			"4:models[0].match[2]: must not be empty",
 			"4:models[0].match[3]: must be text",
 			`4:models[0].match[4]: must be at most 128 bytes without blanks, not "c d"`,
@@ -172,7 +172,7 @@ models:
 `, []string{
 			`3:date: must be a day such as 2006-01-02, not "today"`,
 			"4:defaults.more: is not a field here; known are provider, elsewhere, source, date",
-			`4:defaults.provider[1]: "a" is there twice`,
+			`4:defaults.provider[1]: "a" is duplicated`,
 			`4:defaults.elsewhere: must be unnamed, unknown or never, not "anywhere"`,
 			`4:defaults.date: must be a day such as 2006-01-02, not "2026-02-30"`,
 			`5:self_hosted[0]: must be at most 64 bytes without blanks, not "x y"`,

@@ -26,7 +26,7 @@ func boundFault(threshold time.Duration) string {
 	for _, bound := range bounds[max(at-1, 0):min(at+1, len(bounds))] {
 		near = append(near, bound.String())
 	}
-	return fmt.Sprintf("%s is none of the bounds that an alert can count by: take %s, or set alerting.mode to None",
+	return fmt.Sprintf("%s is not a bucket bound of the latency histogram; use %s, or set alerting.mode to None",
 		threshold, strings.Join(near, " or "))
 }
 
