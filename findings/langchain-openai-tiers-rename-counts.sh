@@ -4,8 +4,8 @@
 # request, which here names none. So code that reads input_token_details["cache_read"] loses the cached tokens without
 # any change of its own.
 #
-# There is also a new detail with the tier's name: the tokens less those read from the cache. Those written to it are not
-# subtracted, so the details of the input add up to more than the input.
+# There is also a new detail with the tier's name: the tokens less those read from the cache. Those written to it are
+# not subtracted, so the details of the input add up to more than the input.
 #
 # Seen with langchain-openai 1.7.4, langchain-core 1.8.3, openai 3.57.0, Python 3.11.
 #
