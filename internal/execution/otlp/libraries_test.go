@@ -14,6 +14,7 @@ func TestCountsOfLibraries(t *testing.T) {
 	t.Parallel()
 	openai := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, Reasoning: 5, Used: 120}
 	anthropic := execution.Tokens{Input: 110, Output: 20, CacheRead: 40, CacheWrite: 10, Used: 130}
+	written := execution.Tokens{Input: 100, Output: 20, CacheRead: 40, CacheWrite: 10, Reasoning: 5, Used: 120}
 	grok := says{"gen_ai.provider.name": "xai", "gen_ai.request.model": "grok-4"}
 	gemini := says{"gen_ai.provider.name": "gcp.gemini", "gen_ai.request.model": "gemini-2.5-flash"}
 	claude := says{"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-sonnet-4-5"}
@@ -115,6 +116,18 @@ func TestCountsOfLibraries(t *testing.T) {
 		"Langfuse, LangChain's OpenAI, urgent": {
 			says:   says{"langfuse.observation.usage_details": `{"input":100,"output":20,"total":120,"input_priority_cache_read":40,"input_priority":60,"output_priority_reasoning":5,"output_priority":15}`},
 			tokens: openai, billing: execution.Billing{ServiceTier: "priority"},
+		},
+		"Langfuse, LangChain's OpenAI, not urgent, writing to a cache": { // findings/langfuse-langchain-counts-tiers-twice.sh
+			says:   says{"langfuse.observation.usage_details": `{"input":0,"output":0,"total":120,"input_flex_cache_creation":10,"input_flex_cache_read":40,"input_flex":60,"output_flex_reasoning":5,"output_flex":15}`},
+			tokens: written, billing: execution.Billing{ServiceTier: "flex"},
+		},
+		"Langfuse, LangChain's OpenAI, urgent, writing to a cache": {
+			says:   says{"langfuse.observation.usage_details": `{"input":100,"output":20,"total":120,"input_priority_cache_creation":10,"input_priority_cache_read":40,"input_priority":60,"output_priority_reasoning":5,"output_priority":15}`},
+			tokens: written, billing: execution.Billing{ServiceTier: "priority"},
+		},
+		"LangChain, OpenAI, not urgent, writing to a cache": { // findings/langchain-openai-tiers-rename-counts.sh
+			says:   says{"langsmith.usage_metadata": `{"input_tokens":100,"output_tokens":20,"total_tokens":120,"input_token_details":{"flex_cache_creation":10,"flex_cache_read":40,"flex":60},"output_token_details":{"flex_reasoning":5,"flex":15}}`},
+			tokens: written, billing: execution.Billing{ServiceTier: "flex"},
 		},
 		"Langfuse, Vertex AI by kinds": {
 			says:   gemini.with(says{"langfuse.observation.usage_details": `{"input":0,"output":0,"total":120,"input_modality_TEXT":30,"input_modality_AUDIO":30,"cached_modality_TEXT":40,"output_modality_TEXT":20}`}),
