@@ -66,14 +66,14 @@ func Reconcile(t execution.Tokens, result Parts, by Source) execution.Tokens {
 	if t.Used <= t.Input+t.Output || !t.Distinguish() {
 		return t
 	}
-	said := statement{within: true, inOutput: true, result: 1 << total}
+	said := statement{within: true, inOutput: true, reported: 1 << total}
 	said.n[input], said.n[output], said.n[total] = t.Input, t.Output, t.Used
 	said.n[cacheRead], said.n[cacheWrite], said.n[reasoning] = t.CacheRead, t.CacheWrite, t.Reasoning
 	if result.Input {
-		said.result |= 1 << input
+		said.reported |= 1 << input
 	}
 	if result.Output {
-		said.result |= 1 << output
+		said.reported |= 1 << output
 	}
 	settled := t
 	settled.Input += said.outside(&t, by, true)

@@ -179,7 +179,7 @@ func (s *statement) join(other *statement) {
 			}
 		}
 	}
-	s.result |= other.result
+	s.reported |= other.reported
 	s.within, s.prompt = s.within || other.within, s.prompt || other.prompt
 	s.beside, s.inOutput = s.beside || other.beside, s.inOutput || other.inOutput
 	s.absurd = s.absurd || other.absurd

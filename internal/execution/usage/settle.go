@@ -43,7 +43,7 @@ func (s *statement) settle(by Source, whole bool) Result {
 	t.Reasoning = s.n[reasoning]
 	if s.rank[total] == rankOther && s.rank[input] < rankOther && s.rank[output] < rankOther && s.n[input] > 0 && s.n[output] > 0 {
 		// A total whose name differs in style from the parts' may be of something else, such as a session.
-		s.n[total], s.result = 0, s.result&^(1<<total)
+		s.n[total], s.reported = 0, s.reported&^(1<<total)
 	}
 	t.Input, t.Output, t.Used = s.n[input], s.n[output], s.n[total]
 	s.addKinds(t)
@@ -69,7 +69,7 @@ func (s *statement) dropUnbilled() {
 	}
 	for _, k := range []kind{cacheRead, cacheWrite, cacheWrite5m, cacheWrite1h, audioCacheRead, audioInput, imageInput, textInput} {
 		if s.rank[k] != rankBilled {
-			s.n[k], s.result = 0, s.result&^(1<<k)
+			s.n[k], s.reported = 0, s.reported&^(1<<k)
 		}
 	}
 }
@@ -94,6 +94,9 @@ func (s *statement) settleInput(t *execution.Tokens, by Source, whole bool) {
 	case cached == 0:
 	case s.has(uncached) && (t.Input == 0 || t.Input == fresh):
 		t.Input = fresh + cached
+		if s.has(total) && t.Used == fresh+t.CacheRead+t.Output { // it counts tokens written to the cache as uncached
+			t.Input -= t.CacheWrite
+		}
 	case s.has(uncached) && t.Input == fresh+cached:
 	case whole && s.within && cached > t.Input: // a mistake of the provider: what it reports as a part is a part
 	case cached > t.Input:

@@ -16,9 +16,9 @@ const (
 
 // statement is what one source reports: the attributes of a span, or an object.
 type statement struct {
-	n      [counts]int64
-	rank   [counts]uint8 // of the names that n comes from
-	result uint32        // a bit for each kind that is set in n
+	n        [counts]int64
+	rank     [counts]uint8 // of the names that n comes from
+	reported uint32        // a bit for each kind that is set in n
 
 	// within reports that cached tokens were reported in the input's details; prompt that the input is called a prompt;
 	// beside that the reasoning has Gemini's name; inOutput that the reasoning was reported in the output's details.
@@ -43,7 +43,7 @@ type statement struct {
 	source string // the attribute's name, for unread
 }
 
-func (s *statement) has(k kind) bool { return s.result&(1<<k) != 0 }
+func (s *statement) has(k kind) bool { return s.reported&(1<<k) != 0 }
 
 // number adds a number.
 func (s *statement) number(name Name, f float64) {
@@ -63,7 +63,7 @@ func (s *statement) number(name Name, f float64) {
 		return
 	}
 	k, n := name.kind, int64(f)
-	s.result |= 1 << k
+	s.reported |= 1 << k
 	// Of two values of a count, the one with the better name is used; of equal names the larger, since errors in counts
 	// are usually omissions. Zero may mean that an instrumentation does not know.
 	if n == 0 || s.n[k] > 0 && (name.rank > s.rank[k] || name.rank == s.rank[k] && n <= s.n[k]) {
@@ -200,7 +200,7 @@ func (s *statement) over(later *statement) {
 			s.n[k], s.rank[k] = later.n[k], later.rank[k]
 		}
 	}
-	s.result |= later.result
+	s.reported |= later.reported
 	s.within, s.prompt = s.within || later.within, s.prompt || later.prompt
 	s.beside, s.inOutput = s.beside || later.beside, s.inOutput || later.inOutput
 	s.absurd = s.absurd || later.absurd
