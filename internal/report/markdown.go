@@ -7,7 +7,7 @@ import (
 
 func renderMarkdown(doc Document) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Report %s\n\n", markdownText(doc.Name))
+	fmt.Fprintf(&b, "# Report%s\n\n", markdownText(titled(doc.Name)))
 	fmt.Fprintf(&b, "**%s**\n\n", markdownText(Headline(doc)))
 	fmt.Fprintf(&b, "- Window: %s\n", doc.Window.span())
 	if doc.Previous != nil {

@@ -246,3 +246,14 @@ func TestRenderReportsWriteErrors(t *testing.T) {
 		t.Errorf("got error %v, want %v", err, errDisk)
 	}
 }
+
+// TestDefaultNameIsNotInHeadings checks that a report without a name is not called "Report report".
+func TestDefaultNameIsNotInHeadings(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[report.Format]string{report.Text: "Report\n", report.Markdown: "# Report\n", report.HTML: "<h1>Report</h1>"} {
+		got := rendered(t, report.Document{Name: report.DefaultName}, format, report.RenderOptions{})
+		if !strings.Contains(got, want) || strings.Contains(strings.ToLower(got), "report report") {
+			t.Errorf("%s: want the heading %q, got %.200s", format, want, got)
+		}
+	}
+}

@@ -11,6 +11,14 @@ import (
 // DefaultName is the name of a report whose request has none.
 const DefaultName = "report"
 
+// titled returns the name as it follows the word Report in a heading; nothing for the default name.
+func titled(name string) string {
+	if name == DefaultName {
+		return ""
+	}
+	return " " + name
+}
+
 // Section is a part of the report. Its name is the same in requests and as a key of the document.
 type Section string
 

@@ -44,7 +44,7 @@ type textWriter struct {
 
 func renderText(doc Document, opts RenderOptions) string {
 	w := &textWriter{colour: opts.Colour}
-	fmt.Fprintf(&w.out, "%s %s\n", w.paint("Report", ansiBold), printable(doc.Name))
+	fmt.Fprintf(&w.out, "%s%s\n", w.paint("Report", ansiBold), printable(titled(doc.Name)))
 	fmt.Fprintf(&w.out, "Window   %s\n", doc.Window.span())
 	if doc.Previous != nil {
 		fmt.Fprintf(&w.out, "Previous %s\n", doc.Previous.Window.span())
