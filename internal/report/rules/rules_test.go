@@ -195,12 +195,12 @@ func TestFaults(t *testing.T) {
 		{
 			"a threshold below all bounds", daily(pool("0.8"), queryTime("0.5", "500us")),
 			rules.Options{},
-			[]string{"objectives[1].queryTime.threshold: take 1ms, or set alerting.mode to None"},
+			[]string{"objectives[1].queryTime.threshold: use 1ms, or set alerting.mode to None"},
 		},
 		{
 			"a threshold above all bounds", daily(latency("a", "", "/a", "0.5", "1m")),
 			rules.Options{},
-			[]string{"objectives[0].latency.threshold: take 30s,"},
+			[]string{"objectives[0].latency.threshold: use 30s,"},
 		},
 		{"thresholds without a number", daily(latency("a", "", "/a", "0.5", "soon"), queryTime("1", "3ms")), rules.Options{}, []string{
 			"objectives[0].latency.threshold: must be a duration", "objectives[1].queryTime.quantile: between 0 and 1",
