@@ -85,7 +85,7 @@ func TestCheckReportsTheFault(t *testing.T) {
 		{"no window, and slots four years apart", func(s *spec) { s.Schedule = "0 0 29 2 *" }, "spec.window", "must be set"},
 		{"a comparison with nothing known", func(s *spec) { s.CompareWith = "Last" }, "spec.compareWith", "Previous, None"},
 		{"a section of nobody", func(s *spec) { s.Sections = []v1alpha1.Section{"summary", "weather"} }, "spec.sections[1]", "weather"},
-		{"a section twice", func(s *spec) { s.Sections = []v1alpha1.Section{"users", "users"} }, "spec.sections[1]", "twice"},
+		{"a section twice", func(s *spec) { s.Sections = []v1alpha1.Section{"users", "users"} }, "spec.sections[1]", "duplicated"},
 		{"no section", func(s *spec) { s.Sections = []v1alpha1.Section{} }, "spec.sections", "leave it out"},
 
 		{"no objective", func(s *spec) { s.Objectives = []v1alpha1.Objective{} }, "spec.objectives", "leave it out"},
