@@ -184,10 +184,10 @@ func TestReviewsAreCachedBriefly(t *testing.T) {
 		{refusedFor, 3, 3},
 		{grantedFor - time.Millisecond, 4, 4}, // the rejected ones again
 		{grantedFor, 5, 5},                    // the granted ones too; the rejected ones were reviewed just before
-		{595 * time.Second, 7, 7},             // near the token's end
-		{599 * time.Second, 7, 7},
-		{601 * time.Second, 10, 9}, // after its end, by the local clock: neither is cached
-		{601 * time.Second, 13, 11},
+		{585 * time.Second, 7, 7},             // near the tokens' ends, which differ by the time it took to issue them
+		{589 * time.Second, 7, 7},
+		{640 * time.Second, 10, 9}, // after their ends, by the local clock: neither is cached
+		{640 * time.Second, 13, 11},
 	} {
 		w.clock.set(made.Add(step.at))
 		ask()
