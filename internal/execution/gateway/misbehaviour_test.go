@@ -37,7 +37,7 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 	const (
 		failure, timeout, success = execution.Failure, execution.Timeout, execution.Success
 
-		stalls  = "idle_timeout: 150ms"
+		stalls  = "idle_timeout: 1s"
 		endless = "timeout: 700ms"
 	)
 	elsewhere := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -67,12 +67,12 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		text     string // sent before the error
 		times    string // timeouts; empty: longer than any test takes
 	}{
-		"stalls before it answers": {upstream: silent, status: timeout, code: "idle_timeout", message: "the upstream sent nothing for 150ms", times: stalls},
-		"stalls in its answer":     {upstream: eventsThen(stall, chunk("Hi")), status: timeout, code: "idle_timeout", message: "sent nothing for 150ms", text: "Hi", times: stalls},
+		"stalls before it answers": {upstream: silent, status: timeout, code: "idle_timeout", message: "the upstream sent nothing for 1s", times: stalls},
+		"stalls in its answer":     {upstream: eventsThen(stall, chunk("Hi")), status: timeout, code: "idle_timeout", message: "sent nothing for 1s", text: "Hi", times: stalls},
 		"stalls in an answer that is JSON": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			respond(200, "application/json", `{"choices"`)(w, r)
 			stall(w, r)
-		}, status: timeout, code: "idle_timeout", message: "nothing for 150ms", times: stalls},
+		}, status: timeout, code: "idle_timeout", message: "nothing for 1s", times: stalls},
 		"stalls in an error":      {upstream: func(w http.ResponseWriter, r *http.Request) { respond(500, "text/plain", "oh")(w, r); stall(w, r) }, status: failure, code: "upstream_500", message: "500 Internal Server Error: oh", times: stalls},
 		"stalls after its answer": {upstream: eventsThen(stall, chunk("Hi"), finish, done), status: success, text: "Hi"},
 		"never ends":              {upstream: func(w http.ResponseWriter, r *http.Request) { stream()(w, r); forEver(w, r, chunk("x")) }, status: timeout, code: "timeout", message: "the agent did not finish within 700ms", times: endless},
