@@ -39,21 +39,16 @@ func newCreator(config *rest.Config, c *http.Client, mapper meta.RESTMapper, s *
 // onlyMetadata is the Accept header that requests only an object's metadata.
 const onlyMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
-// create creates an object, encoded as JSON, and returns its metadata.
+// create creates an object of a named API group, encoded as JSON, and returns its metadata.
 func (c *creator) create(ctx context.Context, gvk schema.GroupVersionKind, namespace string, object []byte) (*metav1.PartialObjectMetadata, error) {
 	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return nil, err
 	}
-	root := []string{"apis", gvk.Group, gvk.Version}
-	if gvk.Group == "" {
-		root = []string{"api", gvk.Version}
-	}
-	result := c.client.Post().AbsPath(root...).Namespace(namespace).Resource(mapping.Resource.Resource).
+	result := c.client.Post().AbsPath("apis", gvk.Group, gvk.Version).Namespace(namespace).Resource(mapping.Resource.Resource).
 		Param("fieldManager", fieldManager).Param("fieldValidation", string(unvalidated)).
 		SetHeader("Accept", onlyMetadata).Body(object).Do(ctx)
 	if err := result.Error(); err != nil { // the error of Raw has no reason
-
 		return nil, err
 	}
 	text, err := result.Raw()

@@ -31,7 +31,7 @@ func WithAudience(ctx context.Context, a Audience) context.Context {
 
 // AudienceOf returns the audience of ctx. It is Known if none was set, as for the service's own work.
 func AudienceOf(ctx context.Context) Audience {
-	if a, said := ctx.Value(audienceKey{}).(Audience); said {
+	if a, ok := ctx.Value(audienceKey{}).(Audience); ok {
 		return a
 	}
 	return Known

@@ -100,14 +100,14 @@ func TestUserActivity(t *testing.T) {
 // With large executions, pages have fewer of them, so that the size of responses stays limited.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
-	told := countedExecutions{}
+	counted := countedExecutions{}
 	for i := range 20 {
-		told.rows = append(told.rows, execution.Execution{
+		counted.rows = append(counted.rows, execution.Execution{
 			ID: fmt.Sprint(i), CreatedAt: at(), UserID: "u", AgentName: "a", Kind: execution.Agent, Status: execution.Failure,
 			Input: []byte(`"` + strings.Repeat("x", 700_000) + `"`),
 		})
 	}
-	a := newAPI(t, func(o *Options) { o.Executions = told })
+	a := newAPI(t, func(o *Options) { o.Executions = counted })
 	count, longest := 0, 0
 	pages(t, func(cursor string) (ids []string, next string) {
 		var page openapi.ExecutionErrorList

@@ -18,7 +18,7 @@ var roleSuffixes = []string{".span.kind", ".span.type", "spanType", "observation
 // roleOf returns a span's role, and whether it is known.
 func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	hasModel := a.has(modelNames...)
-	told := false // a role in unknown words
+	reported := false // a role in unknown words
 	for _, attribute := range roleNames {
 		word := a.text(attribute)
 		if word == "" {
@@ -33,7 +33,7 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 		if countsTokens(word) {
 			return bystander, true
 		}
-		told = told || attribute == "gen_ai.operation.name" || attribute == "traceloop.span.kind"
+		reported = reported || attribute == "gen_ai.operation.name" || attribute == "traceloop.span.kind"
 	}
 	if found, known = roleOfHaystack(name, a); known {
 		return found, true
@@ -59,14 +59,14 @@ func roleOf(name, scope string, a *attributes) (found role, known bool) {
 	// No attribute names the role. A span with a model and token counts is a model call; so is one with a model and a
 	// provider, unless an attribute names an unknown role.
 	switch {
-	case hasModel && (counted(a) || !told && (a.has(providerNames...) || namesCall(name)) && !runsNoModel(name, a)):
+	case hasModel && (counted(a) || !reported && (a.has(providerNames...) || namesCall(name)) && !runsNoModel(name, a)):
 		return modelCall, true
-	case !told && (roleWords[name] == modelCall || namesCall(name)) && counted(a): // vLLM's llm_request may name no model
+	case !reported && (roleWords[name] == modelCall || namesCall(name)) && counted(a): // vLLM's llm_request may name no model
 		return modelCall, true
-	case a.has("gen_ai.tool.name") && !hasModel && !told:
+	case a.has("gen_ai.tool.name") && !hasModel && !reported:
 		return toolUse, true
 	}
-	if operation, model, _ := strings.Cut(name, " "); !told && hasModel && roleWords[operation] == modelCall && namesModel(a, model) {
+	if operation, model, _ := strings.Cut(name, " "); !reported && hasModel && roleWords[operation] == modelCall && namesModel(a, model) {
 		return modelCall, true
 	}
 	return roleByName(name, scope, a)

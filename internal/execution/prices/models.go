@@ -315,7 +315,7 @@ func (r priceReader) overlaps(models []*ModelPrice) {
 	byName := func(a, b seriesKey) int {
 		return cmp.Or(cmp.Compare(a.pattern, b.pattern), cmp.Compare(a.provider, b.provider))
 	}
-	told := map[[2]int]bool{} // reported once for two entries that share several providers
+	reported := map[[2]int]bool{} // reported once for two entries that share several providers
 	for _, key := range slices.SortedFunc(maps.Keys(seen), byName) {
 		indexes := seen[key]
 		slices.SortStableFunc(indexes, func(a, b int) int { return models[a].From.Compare(models[b].From) })
@@ -323,11 +323,11 @@ func (r priceReader) overlaps(models []*ModelPrice) {
 		for _, i := range indexes {
 			if last >= 0 && (models[last].Until.IsZero() || models[i].From.Before(models[last].Until)) {
 				first, second := min(last, i), max(last, i)
-				if !told[[2]int{first, second}] {
+				if !reported[[2]int{first, second}] {
 					r.FaultAt(models[second].Line, fmt.Sprintf("models[%d].match", second),
 						"%s has a price for the same time in line %d", yamlfile.Quote(key.pattern), models[first].Line)
 				}
-				told[[2]int{first, second}] = true
+				reported[[2]int{first, second}] = true
 			}
 			if last < 0 || later(models[i], models[last]) {
 				last = i
