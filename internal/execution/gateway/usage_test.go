@@ -161,7 +161,7 @@ func TestUsageAfterClientDisconnect(t *testing.T) {
 		output string
 		want   accounted
 	}{
-		"is not known":                 {ends: true, output: `{"text":"Hi","partial":true}`, want: unknown},
+		"is not known":                 {output: `{"text":"Hi","partial":true}`, want: unknown},
 		"is read on for":               {more: []string{"    usage_after_disconnect: drain"}, ends: true, output: `{"text":"Hi there","partial":true,"finish_reason":"stop"}`, want: known},
 		"is read on for, by context":   {more: []string{"    usage_after_disconnect: drain"}, ends: true, cancel: true, output: `{"text":"Hi there","partial":true,"finish_reason":"stop"}`, want: known},
 		"is read on for until the end": {more: []string{"    usage_after_disconnect: drain"}, stops: true, output: `{"text":"Hi","partial":true}`, want: unknown},
