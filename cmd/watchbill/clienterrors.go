@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -55,7 +56,7 @@ func (u *unreachable) Error() string {
 	case errors.Is(u.err, http.ErrSchemeMismatch):
 		why = "the server speaks http, not https; check --server"
 	case errors.As(u.err, &network) && network.Timeout():
-		why = fmt.Sprintf("no response within %s; --timeout changes that", writeDuration(u.timeout))
+		why = fmt.Sprintf("no response within %s; --timeout changes that", text.Duration(u.timeout))
 	case errors.Is(u.err, io.EOF), errors.Is(u.err, io.ErrUnexpectedEOF):
 		why = "the connection was closed before the end of the response"
 	}
@@ -100,7 +101,7 @@ func (e *exchange) refused(resp *http.Response) error {
 func (r *refusal) Error() string {
 	p := r.problem
 	if p.Code == openapi.CodeUnknown {
-		s := fmt.Sprintf("%s answered %d %s, but it is not a Watchbill server", r.server, p.Status, p.Title)
+		s := fmt.Sprintf("%s responded with %d %s, but it is not a Watchbill server", r.server, p.Status, p.Title)
 		if r.text != "" {
 			s += ": " + strings.TrimSuffix(oneLine(r.text), ".")
 		}
@@ -126,7 +127,7 @@ func (r *refusal) Error() string {
 		}
 		s = fmt.Sprintf("%s rejected; check %s (%s)", r.tokenKind, r.tokenSource, s)
 	case r.retryAfter > 0:
-		s += fmt.Sprintf("; try again in %s", writeDuration(r.retryAfter))
+		s += fmt.Sprintf("; try again in %s", text.Duration(r.retryAfter))
 	}
 	return s
 }

@@ -93,7 +93,7 @@ func (c console) costs(all openapi.Costs) string {
 	head, rows = withoutEmpty(head, rows)
 	text := c.table(head, rows)
 	if all.Total.RateDate != "" {
-		text += fmt.Sprintf("\nIn %s, a day is converted by its own rate and all else by that of %s.\n", oneLine(code), oneLine(all.Total.RateDate))
+		text += fmt.Sprintf("\nIn %s, each day is converted at its own rate, and everything else at the rate of %s.\n", oneLine(code), oneLine(all.Total.RateDate))
 	}
 	return text
 }

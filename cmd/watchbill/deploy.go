@@ -139,7 +139,7 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	}
 	created, err := decoded[openapi.CreatedDeployments](read(api.CreateDeployments(ctx, &params, request)))
 	if lost := (*unreachable)(nil); errors.As(err, &lost) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w\nthe deployments may have been created; repeat the command only if it had an --idempotency-key, else look with 'watchbill deployments list'", err)
+		return fmt.Errorf("%w\nthe deployments may have been created; repeat the command only if it had an --idempotency-key, otherwise check 'watchbill deployments list'", err)
 	}
 	if err != nil {
 		return err

@@ -88,8 +88,8 @@ func (o rulesOptions) run(c console, ruleFileGiven bool) error {
 	var wrong faults
 	kinds := []string{kindRules, kindPrometheusRule, kindConfigMap}
 	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], text.FitRunes(o.kind, 40))
-	wrong.add(o.tests && o.kind != kindRules, "--tests", "are for a rule file, and --kind asks for another")
-	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "is for --tests")
+	wrong.add(o.tests && o.kind != kindRules, "--tests", "apply only to --kind rules")
+	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "requires --tests")
 	_, _, err := rules.Build(rules.Report{Namespace: "x", Name: "x"}, o.options())
 	var fields report.FieldErrors
 	if errors.As(err, &fields) { // a fault of the flags, not of the report
@@ -181,7 +181,7 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 		}
 	}
 	if groups := len(file.Groups); rules.Target(o.target) == rules.Mimir && groups > rules.MaxMimirGroups {
-		notes = append(notes, fmt.Sprintf("%d groups, and a tenant of Mimir may have %d unless ruler_max_rule_groups_per_tenant is raised", groups, rules.MaxMimirGroups))
+		notes = append(notes, fmt.Sprintf("%d groups; a tenant of Mimir may have at most %d unless ruler_max_rule_groups_per_tenant is raised", groups, rules.MaxMimirGroups))
 	}
 	switch {
 	case o.tests:

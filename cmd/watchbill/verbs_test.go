@@ -213,7 +213,7 @@ func TestDeployAfterLostResponse(t *testing.T) {
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
 	api.run(t.Context(), "deploy", "--name", "app", "--agent", "a", "--spec", "{}").check(t, exitFailed, "",
 		"watchbill: cannot reach "+api.env["WATCHBILL_SERVER"]+": the connection was closed before the end of the response\n"+
-			"watchbill: the deployments may have been created; repeat the command only if it had an --idempotency-key, else look with 'watchbill deployments list'\n")
+			"watchbill: the deployments may have been created; repeat the command only if it had an --idempotency-key, otherwise check 'watchbill deployments list'\n")
 }
 
 func group(finished bool, counts openapi.StatusCounts) http.HandlerFunc {

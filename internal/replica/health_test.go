@@ -48,7 +48,7 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 	}
 	for _, tt := range []struct{ breaks, mends, want string }{
 		{"REVOKE INSERT ON agent_executions FROM watchbill_writer", "GRANT INSERT ON agent_executions TO watchbill_writer", "executions cannot be written: the database is not set up for this (42501)"},
-		{"BEGIN; LOCK TABLE deployments", "ROLLBACK", "deployments and enrolments cannot be written: the database did not answer in time (55P03)"},
+		{"BEGIN; LOCK TABLE deployments", "ROLLBACK", "deployments and enrolments cannot be written: the database did not respond in time (55P03)"},
 		{
 			"INSERT INTO rollup_names (kind, name) SELECT 'agent', 'n' || n FROM generate_series(1, 400) n", "DELETE FROM rollup_names",
 			"400 of 500 names of agents are taken",

@@ -304,7 +304,7 @@ func (r *Replica) checkDatabase(ctx context.Context) error {
 		}
 		if err == nil && login.SeesAll {
 			r.security.Weak("the database's login sees every user's executions without taking a role")
-			r.log.Warn("the database's login sees every user's executions without taking a role; give it one that is NOINHERIT and no superuser")
+			r.log.Warn("the database's login sees every user's executions without taking a role; use one that is NOINHERIT and not a superuser")
 		}
 		return nil
 	})

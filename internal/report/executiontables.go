@@ -16,8 +16,8 @@ func executionTables(e Executions, previous *Previous) []table {
 	}
 	return []table{
 		totals,
-		executionsTable("agents", "Executions by agent, the busiest first", "agent", "requests", e.Agents),
-		executionsTable("models", "Calls by model, the busiest first", "model", "calls", e.Models),
+		executionsTable("agents", "Executions by agent, busiest first", "agent", "requests", e.Agents),
+		executionsTable("models", "Calls by model, busiest first", "model", "calls", e.Models),
 	}
 }
 

@@ -99,7 +99,7 @@ func errTooLarge(limit int64) error {
 func checkMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
-			"compressed bodies are not read here")
+			"compressed bodies are not accepted")
 	}
 	given := header.Get("Content-Type")
 	if slices.Contains(wanted, given) {
@@ -176,12 +176,12 @@ func (c *checker) check(token jsontext.Token) error {
 	case jsontext.KindNumber:
 		growth, ok := storable(token.String())
 		if c.growth += growth; !ok || c.growth > maxGrowth {
-			return badRequest("number_out_of_range", at(), "is a number out of range, or one of too many with large exponents")
+			return badRequest("number_out_of_range", at(), "is a number out of range, or there are too many with large exponents")
 		}
 	case jsontext.KindNull:
 		top, _, _ := strings.Cut(strings.TrimPrefix(string(c.d.StackPointer()), "/"), "/")
 		if !slices.Contains(c.opaque, top) {
-			return badRequest("null_value", at(), "must not be null; leave out what you do not mean")
+			return badRequest("null_value", at(), "must not be null; omit it instead")
 		}
 	}
 	return nil

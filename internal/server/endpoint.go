@@ -70,7 +70,7 @@ func send(x *exchange, status int, resp any) error {
 func sendJSON(x *exchange, status int, resp any) error {
 	body, err := json.Marshal(resp, json.Deterministic(true))
 	if err != nil {
-		return fmt.Errorf("encode an answer: %w", err)
+		return fmt.Errorf("encode a response: %w", err)
 	}
 	return content{status: status, mediaType: "application/json", body: body}.send(x)
 }

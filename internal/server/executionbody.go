@@ -142,5 +142,5 @@ var errTooManyExecutions = newProblem(http.StatusRequestEntityTooLarge, "too_man
 	"a request may have at most %d executions; send the others in another one", maxExecutions)
 
 func errNoExecutions(field string) error {
-	return badRequest("no_executions", field, "there is no execution in it")
+	return badRequest("no_executions", field, "the request has no execution")
 }

@@ -227,7 +227,7 @@ func (r *executionReader) finish() error {
 	case r.hasID && e.ID == "":
 		return badRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
 	case r.hasID && !r.hasTime:
-		return badRequest("missing_field", "created_at", "is required with execution_id: together they tell a repetition")
+		return badRequest("missing_field", "created_at", "is required with execution_id: together they identify a repetition")
 	case !r.hasStatus:
 		return badRequest("missing_field", "status", "is required")
 	case e.SpanID != "" && e.TraceID == "":

@@ -42,7 +42,7 @@ func (s *Server) GRPC() http.Handler { return http.HandlerFunc(s.serveGRPC) }
 
 func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	if mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !isGRPC(strings.TrimSpace(mediaType)) || r.ProtoMajor != 2 {
-		http.Error(w, "this port speaks OTLP over gRPC; OTLP over HTTP and the API have another", http.StatusUnsupportedMediaType)
+		http.Error(w, "this port speaks OTLP over gRPC; OTLP over HTTP and the API are on another port", http.StatusUnsupportedMediaType)
 		return
 	}
 	call := &grpcCall{ResponseWriter: w, answered: http.Header{}, status: http.StatusOK}
@@ -61,7 +61,7 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() != nil {
 			panic(http.ErrAbortHandler) // the client is gone
 		}
-		call.finish(&statuspb.Status{Code: int32(codepb.Code_DEADLINE_EXCEEDED), Message: "the call's own time is over"})
+		call.finish(&statuspb.Status{Code: int32(codepb.Code_DEADLINE_EXCEEDED), Message: "the call's deadline has passed"})
 		return
 	}
 	call.finish(call.outcome(s.traces, export.Header, known))
@@ -161,7 +161,7 @@ func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statu
 		}
 	}
 	if !known {
-		return &statuspb.Status{Code: int32(codepb.Code_UNIMPLEMENTED), Message: "there is no such method here; OTLP's traces and logs are taken"}
+		return &statuspb.Status{Code: int32(codepb.Code_UNIMPLEMENTED), Message: "unknown method; this port accepts OTLP traces and logs"}
 	}
 	if c.status == http.StatusUnsupportedMediaType { // unsupported compression; gRPC prescribes this code
 		status.Code = int32(codepb.Code_UNIMPLEMENTED)

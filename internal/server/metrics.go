@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 )
 
 var errLongWindow = newProblem(http.StatusServiceUnavailable, "unavailable", "hours",
-	"the window could not be read within %s; ask for fewer hours or try again later", answerWithin)
+	"reading the window took longer than %s; ask for fewer hours or try again later", text.Duration(answerWithin))
 
 // gate is a semaphore: it admits a limited number of callers at a time.
 type gate chan struct{}

@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 )
 
-var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
+var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "the name has no separate totals"}
 
 // listNames serves GET /api/admin/names.
 func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may limit the time further.
@@ -156,13 +157,13 @@ func (h hold) end() {
 // readWait reads ?wait=, a duration such as 30s.
 func (x *exchange) readWait() (time.Duration, error) {
 	q := x.query()
-	text, given := q.text("wait")
+	written, given := q.text("wait")
 	if err := q.done(); err != nil || !given {
 		return 0, err
 	}
-	wait, err := time.ParseDuration(text)
+	wait, err := time.ParseDuration(written)
 	if err != nil || wait < 0 || wait > MaxWait {
-		return 0, badRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", MaxWait)
+		return 0, badRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", text.Duration(MaxWait))
 	}
 	return wait, nil
 }

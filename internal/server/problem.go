@@ -130,7 +130,7 @@ func isBare(err error) bool {
 	return false
 }
 
-var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "something went wrong here; the log knows more")
+var errInternal = newProblem(http.StatusInternalServerError, "internal", "", "internal error; see the server's log")
 
 func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
 	header := x.Header()

@@ -135,7 +135,7 @@ func (s *Server) endOf(ctx context.Context, x *exchange) execution.Event {
 	problem := errShuttingDown
 	if !errors.Is(context.Cause(ctx), errEnded) {
 		problem = errInternal
-		s.log.Error("a run ended without saying how", x.describe()...)
+		s.log.Error("a run ended without an outcome", x.describe()...)
 	}
 	return execution.Event{Name: "error", Data: map[string]string{"code": problem.Code, "message": problem.Detail}}
 }

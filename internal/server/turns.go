@@ -14,7 +14,7 @@ const (
 )
 
 var errAgentBusy = newProblem(http.StatusTooManyRequests, "busy", "",
-	"too many requests of this agent are under way at once; wait for their answers, then try again")
+	"too many requests of this agent are in progress; wait for their responses, then try again")
 
 // turns admits a limited number of each agent's requests at a time. It is safe for concurrent use.
 type turns struct {

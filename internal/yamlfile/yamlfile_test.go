@@ -134,8 +134,8 @@ func TestFaults(t *testing.T) {
 		"a time that is cut":    {"every: " + strings.Repeat("é", 40), []string{`line 1: every: must be a duration such as 90s or 2m, not "` + strings.Repeat("é", 30) + `…"`}},
 		"a character cut apart": {"every: x" + strings.Repeat("é", 40), []string{`line 1: every: must be a duration such as 90s or 2m, not "x` + strings.Repeat("é", 29) + `…"`}},
 		"values without JSON": {"extra: {b: .nan, a: [1, -.inf], c d: !!int x}", []string{
-			"line 1: extra.a[1]: must be something that JSON knows",
-			"line 1: extra.b: must be something that JSON knows",
+			"line 1: extra.a[1]: must be a value that JSON has",
+			"line 1: extra.b: must be a value that JSON has",
 			"line 1: extra.\"c d\": cannot be read: yaml: cannot decode !!str `x` as a !!int",
 		}},
 		"faults in the order of their lines": {"tags: a\nevery: x\nname: []", []string{

@@ -53,7 +53,7 @@ func command(args []string) error {
 	only := flags.String("run", ".", "cases to run, a `regexp`")
 	var o options
 	flags.StringVar(&o.record, "record", "", "also write the exports and the truth of each case to a file in this `folder`")
-	flags.BoolVar(&o.lock, "lock", false, "install anew and write the versions of all that came with the pinned libraries")
+	flags.BoolVar(&o.lock, "lock", false, "reinstall and write the versions of everything installed with the pinned libraries")
 	flags.BoolVar(&o.list, "list", false, "name the cases")
 	flags.BoolVar(&o.keep, "keep-table", false, "leave the table in the docs as it is")
 	flags.StringVar(&o.binary, "binary", "", "a `program` to check instead of the one of this tree")

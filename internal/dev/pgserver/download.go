@@ -28,7 +28,7 @@ func downloadable() []embeddedpostgres.PostgresVersion {
 func (s sources) download(ctx context.Context, opts Options, who account, major int) (installation, error) {
 	found, err := s.cached(ctx, opts, who, major)
 	if err != nil {
-		return installation{}, fmt.Errorf("none of version %d or newer on PATH or in %s, and none for %s/%s could be had: %w; "+
+		return installation{}, fmt.Errorf("no PostgreSQL %d or newer on PATH or in %s, and none for %s/%s could be downloaded: %w;  "+
 			"install the PostgreSQL server or set DATABASE_URL", minMajor, s.packaged, runtime.GOOS, runtime.GOARCH, err)
 	}
 	return found, nil

@@ -56,7 +56,7 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		}
 	}
 	abort := func(http.ResponseWriter, *http.Request) { breakOff() }
-	const early = "the upstream's answer ended early"
+	const early = "the upstream's response ended early"
 
 	for name, test := range map[string]struct {
 		upstream http.HandlerFunc
@@ -88,7 +88,7 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		"sends too much": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			stream()(w, r)
 			forEver(w, r, chunk(strings.Repeat("x", 1<<15)))
-		}, status: failure, code: "output_too_large", message: "the answer has more than 100000 bytes"},
+		}, status: failure, code: "output_too_large", message: "the response is over 100000 bytes"},
 		"sends too much JSON":           {upstream: respond(200, "application/json", `"`+strings.Repeat("x", 200_000)+`"`), status: failure, code: "output_too_large", message: "more than 100000 bytes"},
 		"ends without saying so":        {upstream: stream(chunk("Hi")), status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"ends in an event":              {upstream: stream(chunk("Hi"), "data: {"), status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
@@ -108,11 +108,11 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		"limits the rate": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "20")
 			respond(429, "application/json", `{"error":{"message":"slow down"}}`)(w, r)
-		}, status: failure, code: "upstream_429", message: "the upstream answered 429 Too Many Requests: slow down; Retry-After: 20s"},
+		}, status: failure, code: "upstream_429", message: "the upstream responded with 429 Too Many Requests: slow down; Retry-After: 20s"},
 		"does not know the key":     {upstream: respond(401, "application/json", `{"error":{"message":"Incorrect API key provided: `+key+`"}}`), status: failure, code: "upstream_401", message: "401 Unauthorized: Incorrect API key provided"},
 		"repeats the key in a page": {upstream: respond(500, "text/html", "<p>Bearer "+key+"</p>"+strings.Repeat("\n<p>\x00\xff", 5000)), status: failure, code: "upstream_500", message: "500 Internal Server Error: <p>"},
-		"is unavailable":            {upstream: respond(503, "text/plain", ""), status: failure, code: "upstream_503", message: "the upstream answered 503 Service Unavailable"},
-		"has a status of its own":   {upstream: respond(599, "text/plain", "?"), status: failure, code: "upstream_599", message: "the upstream answered 599 : ?"},
+		"is unavailable":            {upstream: respond(503, "text/plain", ""), status: failure, code: "upstream_503", message: "the upstream responded with 503 Service Unavailable"},
+		"has a status of its own":   {upstream: respond(599, "text/plain", "?"), status: failure, code: "upstream_599", message: "the upstream responded with 599 : ?"},
 		"redirects to another host": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere+"/chat/completions", http.StatusTemporaryRedirect)
 		}, status: failure, code: "upstream_307", message: "redirects to another place are not followed"},

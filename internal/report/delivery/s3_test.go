@@ -88,10 +88,10 @@ func TestInvalidBuckets(t *testing.T) {
 	for _, tt := range []struct {
 		name, endpoint, bucket, credentials, want string
 	}{
-		{"no Secret", endpoint, "another-bucket", filepath.Join(good, "none"), "there is no Secret s3 with the key accessKeyID in the report's namespace"},
-		{"half a Secret", endpoint, "another-bucket", half, "there is no Secret s3 with the key secretAccessKey in the report's namespace"},
+		{"no Secret", endpoint, "another-bucket", filepath.Join(good, "none"), "the report's namespace has no Secret s3 with the key accessKeyID"},
+		{"half a Secret", endpoint, "another-bucket", half, "the report's namespace has no Secret s3 with the key secretAccessKey"},
 		{"an empty one", endpoint, "another-bucket", credentials(t, "", ""), "the key accessKeyID of the Secret s3 is empty"},
-		{"no bucket", endpoint, "no-bucket", good, "there is no bucket no-bucket at " + endpoint},
+		{"no bucket", endpoint, "no-bucket", good, "the bucket no-bucket does not exist at " + endpoint},
 		{"another's id", endpoint, "another-bucket", credentials(t, "somebody", secretAccessKey), "the store refuses the report (XAdminUserNotFound: "},
 		{"a wrong key", endpoint, "another-bucket", credentials(t, accessKeyID, "wrong-key"), "the store refuses the credentials of the Secret s3 (SignatureDoesNotMatch"},
 		{"nobody there", "http://127.0.0.1:1", "another-bucket", good, "cannot reach http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused (tried 3 times)"},

@@ -140,10 +140,10 @@ func TestWebhooksThatMisbehave(t *testing.T) {
 		{"fails for good", []http.HandlerFunc{answer(502, "")}, 3, "HOST answers 502 (tried 3 times)"},
 		{"breaks off", []http.HandlerFunc{abort}, 3, "cannot reach HOST: EOF (tried 3 times)"},
 		{"wants less", []http.HandlerFunc{answer(429, "", "Retry-After", "0"), answer(429, "", "Retry-After", "Thu, 15 Jan 2026 08:00:00 GMT"), ok}, 3, "delivered"},
-		{"points to another", []http.HandlerFunc{redirect(other.url+"/x?token=s3cr3t-word", 307)}, 1, "HOST answers 307 and points to " + other.url + ", which is not followed"},
-		{"points to another page", []http.HandlerFunc{redirect("/login", 302)}, 1, "HOST answers 302 and points elsewhere, which is not followed"},
+		{"points to another", []http.HandlerFunc{redirect(other.url+"/x?token=s3cr3t-word", 307)}, 1, "HOST responds with a redirect (307) to " + other.url + ", which is not followed"},
+		{"points to another page", []http.HandlerFunc{redirect("/login", 302)}, 1, "HOST responds with a redirect (302) elsewhere, which is not followed"},
 		{"points to its new place", []http.HandlerFunc{redirect("/new", 308), ok}, 2, "delivered"},
-		{"points in circles", []http.HandlerFunc{redirect("/", 307)}, 4, "HOST answers 307 and points elsewhere, which is not followed"},
+		{"points in circles", []http.HandlerFunc{redirect("/", 307)}, 4, "HOST responds with a redirect (307) elsewhere, which is not followed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +178,7 @@ func TestInvalidWebhooks(t *testing.T) {
 		output reportjob.Output
 		want   string
 	}{
-		{none, "there is no Secret hook with the key url in the report's namespace"},
+		{none, "the report's namespace has no Secret hook with the key url"},
 		{folder, "the key url of the Secret hook cannot be read: is a directory"},
 		{toHook(t, "", report.JSON, reportjob.Generic), "the key url of the Secret hook is empty"},
 		{toHook(t, strings.Repeat("x", 1<<17), report.JSON, reportjob.Generic), "the key url of the Secret hook is over 65536 bytes"},
