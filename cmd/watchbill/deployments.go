@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -52,8 +53,9 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 				wrong.ids("--group", o.group)
 			}
 			if o.status != "" {
-				params.Status = new(openapi.DeploymentStatus(o.status))
-				wrong.add(!params.Status.Valid(), "--status",
+				status, ok := fleet.ParseStatus(o.status)
+				params.Status = new(openapi.DeploymentStatus(status))
+				wrong.add(!ok, "--status",
 					"must be pending, running, succeeded, failed, timed_out or cancelled, not %q", text.FitRunes(o.status, 40))
 			}
 			api := o.access.client(&wrong)

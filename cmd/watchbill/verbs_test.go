@@ -162,7 +162,7 @@ func someDeployments() []openapi.Deployment {
 func TestDeploymentsList(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"GET /api/deployments": jsonAnswer(200, openapi.DeploymentList{Deployments: someDeployments()})})
-	golden(t, "deployments-list.golden", api.must(t, "deployments", "list", "--agent", "a", "--status", "timed_out", "--limit", "7"))
+	golden(t, "deployments-list.golden", api.must(t, "deployments", "list", "--agent", "a", "--status", "timeout", "--limit", "7"))
 	if got, want := api.lines()[0], "GET /api/deployments?agent_id=a&status=timed_out&limit=7"; got != want {
 		t.Errorf("want %s, got %s", want, got)
 	}

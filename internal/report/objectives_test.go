@@ -306,12 +306,12 @@ func TestResultsExplainThemselves(t *testing.T) {
 		{success("0.95", "a"), runs(1, 0, 0), "requests to a that succeeded", "0 failed of 1 request"},
 		{
 			budget("50", ""), days(execution.Spend{Unpriced: 3000}, spending("2026-08-20", 1, 9, 1e9, 20), spending("2026-08-21", 1, 9, 2e9, 100)),
-			"cost of AI agents' executions on the most expensive UTC day", "2026-08-21; 3,120 tokens have no price; too much to tell",
+			"cost of AI agents' executions on the most expensive UTC day", "2026-08-21; 3,120 tokens have no price; too much to decide",
 		},
 		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the most expensive UTC day", "1 token has no price"},
 		{
 			budget("50", ""), days(execution.Spend{}, ofUnknownUsage(3, 1, 1e9)),
-			"cost of AI agents' executions on the most expensive UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to tell",
+			"cost of AI agents' executions on the most expensive UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to decide",
 		},
 		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the most expensive UTC day", ""},
 		{budget("50", "Window"), goodHour(lastHour), "cost of AI agents' executions in the window", "4,620 tokens have no price"},

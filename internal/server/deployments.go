@@ -136,9 +136,10 @@ func (s *Server) createDeployments(ctx context.Context, req orderRequest) (creat
 	var created *fleet.CreatedGroup
 	body, err := s.deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
 		created = &group
-		return json.Marshal(openapi.CreatedDeployments{
+		encoded, err := json.Marshal(openapi.CreatedDeployments{
 			GroupID: group.ID.String(), Name: req.order.Name, Spec: req.order.Spec, Deployments: deploymentsOf(group.Deployments),
 		})
+		return append(encoded, '\n'), err
 	})
 	return createdDeployments{content{status: http.StatusCreated, mediaType: "application/json", body: body}, created}, err
 }
@@ -153,7 +154,7 @@ type deploymentQuery struct {
 func readDeploymentQuery(x *exchange) (deploymentQuery, error) {
 	q := x.query()
 	req := deploymentQuery{limit: q.limit()}
-	req.filter.Status = oneOf(&q, "status", fleet.Statuses[:]...)
+	req.filter.Status = parsed(&q, "status", fleet.ParseStatus, fleet.Statuses[:]...)
 	if agentID, given := q.text("agent_id"); given {
 		if err := fleet.ValidateAgentID("agent_id", agentID); err != nil {
 			q.keep(err)

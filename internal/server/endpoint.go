@@ -72,7 +72,7 @@ func sendJSON(x *exchange, status int, resp any) error {
 	if err != nil {
 		return fmt.Errorf("encode a response: %w", err)
 	}
-	return content{status: status, mediaType: "application/json", body: body}.send(x)
+	return content{status: status, mediaType: "application/json", body: append(body, '\n')}.send(x) // a line, for terminals
 }
 
 // content is an encoded response.

@@ -200,7 +200,11 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "provider":
 		return readText(&r.arena, value, "provider", &e.Provider, nil)
 	case "status":
-		return readText(&r.arena, value, "status", &e.Status, &r.hasStatus)
+		err := readText(&r.arena, value, "status", &e.Status, &r.hasStatus)
+		if status, ok := execution.ParseStatus(string(e.Status)); ok {
+			e.Status = status
+		}
+		return err
 	case "error_message":
 		return readMessage(&r.arena, value, &e.ErrorMessage)
 	case "trace_id":

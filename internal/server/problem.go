@@ -162,7 +162,7 @@ func (s *Server) encodeProblem(x *exchange, p *openapi.Problem) (mediaType strin
 	if err != nil {
 		body = nil
 	}
-	return "application/problem+json", body
+	return "application/problem+json", append(body, '\n')
 }
 
 // clip shortens text that a client sent, for use in a message.

@@ -79,15 +79,24 @@ func (q *query) required(name string, minimum, limit int64) int64 {
 
 // oneOf reads one of the words. It returns "" if the parameter is missing.
 func oneOf[T ~string](q *query, name string, words ...T) T {
+	return parsed(q, name, func(s string) (T, bool) { return T(s), slices.Contains(words, T(s)) }, words...)
+}
+
+// parsed reads one of the words in any spelling that parse accepts. It returns "" if the parameter is missing.
+func parsed[T ~string](q *query, name string, parse func(string) (T, bool), words ...T) T {
 	text, given := q.text(name)
-	if given && !slices.Contains(words, T(text)) {
+	if !given {
+		return ""
+	}
+	word, ok := parse(text)
+	if !ok {
 		all := make([]string, len(words))
 		for i, word := range words {
 			all[i] = string(word)
 		}
 		q.fault("invalid_parameter", name, "must be one of %s", strings.Join(all, ", "))
 	}
-	return T(text)
+	return word
 }
 
 // limit reads the maximum number of entries of a page.

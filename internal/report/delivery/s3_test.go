@@ -143,9 +143,9 @@ func TestBucketsThatMisbehave(t *testing.T) {
 		{"fails", refusal(http.StatusServiceUnavailable, "SlowDown"), 3, `the store failed (503 SlowDown: "the id … is� not right") (tried 3 times)`},
 		{"refuses", refusal(http.StatusBadRequest, "InvalidArgument"), 1, `the store refuses the report (InvalidArgument: "the id … is� not right")`},
 		{"denies", refusal(http.StatusForbidden, "AccessDenied"), 1, `the store refuses the credentials of the Secret s3 (AccessDenied: "the id … is� not right")`},
-		{"points elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		{"elsewhere, which is not followed", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
-		}, 1, "answers 307 and points elsewhere, which is not followed; is the endpoint or the region right?"},
+		}, 1, "responds with a redirect (307), which is not followed; check the endpoint and the region"},
 		{"breaks off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 3, "(tried 3 times)"},
 		{"never ends", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
