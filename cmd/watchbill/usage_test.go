@@ -52,7 +52,7 @@ func TestBadUsage(t *testing.T) {
 		}},
 		{"agent|--wait|2m|--concurrency|0|--drain|-1s|--grace|-1s|--log-level|loud|--server|ftp://host", nil, []string{
 			"--id: is required", "no token: set WATCHBILL_TOKEN or --token-file", "--exec: is required",
-			"--concurrency: must be at least 1", "--wait: must be from 0 to 1m0s", "--drain: must not be negative", "--grace: must not be negative",
+			"--concurrency: must be at least 1", "--wait: must be from 0 to 1m", "--drain: must not be negative", "--grace: must not be negative",
 			`--server: must be a URL such as https://watchbill.example, not "ftp://host"`,
 			`--log-level: log level "loud": want debug, info, warn or error`,
 		}},

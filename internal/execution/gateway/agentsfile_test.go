@@ -104,8 +104,8 @@ func TestAgentFaults(t *testing.T) {
 		},
 		"times": {one("echo", "  timeout: 5", "  idle_timeout: 2h", "  echo: {delay: -1s}"), []string{
 			`line 5: agents[0].timeout: must be a duration such as 90s or 2m, not "5"`,
-			"line 6: agents[0].idle_timeout: must be from 10ms to 1h0m0s",
-			"line 7: agents[0].echo.delay: must be from 0s to 1h0m0s",
+			"line 6: agents[0].idle_timeout: must be from 10ms to 1h",
+			"line 7: agents[0].echo.delay: must be from 0 to 1h",
 		}},
 		"usage": {one("openai", "  openai:", "    model: m", "    usage_after_disconnect: wait", "    estimate_usage: 1"), []string{
 			`line 7: agents[0].openai.usage_after_disconnect: must be stop or drain, not "wait"`,
