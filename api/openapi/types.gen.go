@@ -454,8 +454,8 @@ type CreateReportRequest struct {
 	// Hours The window is the last so many hours. Not with `from` and `to`.
 	Hours *int32 `json:"hours,omitempty"`
 
-	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted; when
-	// left out none are before their time.
+	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted. If
+	// omitted, reports are deleted only when their retention ends.
 	Keep int32 `json:"keep,omitempty,omitzero"`
 
 	// Name For people to read.
@@ -1975,7 +1975,7 @@ type ListDeploymentsParams struct {
 	// GroupID Only what this create made.
 	GroupID *ID `form:"group_id,omitempty" json:"group_id,omitempty"`
 
-	// Status Only deployments in this status.
+	// Status Only deployments in this status. `success`, `failure`, `timeout` and `canceled` are accepted for the same outcomes.
 	Status *DeploymentStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many entries at most.

@@ -159,7 +159,7 @@ func TestReportRunRetries(t *testing.T) {
 		name    string
 		answers []http.HandlerFunc
 	}{
-		{"is away", []http.HandlerFunc{problem(503, `{"code":"unavailable","detail":"the database is away"}`), problem(502, ""), abort, made}},
+		{"is down", []http.HandlerFunc{problem(503, `{"code":"unavailable","detail":"the database is unavailable"}`), problem(502, ""), abort, made}},
 		{"is busy", []http.HandlerFunc{problem(429, `{"code":"busy","detail":"too many"}`), made}},
 		{"does not know the token yet", []http.HandlerFunc{unknown, problem(403, `{"code":"forbidden","detail":"not yet"}`), made}},
 		{"has a clock that is behind", []http.HandlerFunc{problem(400, `{"code":"invalid_field","field":"to","detail":"is in the future"}`), made}},
@@ -229,8 +229,8 @@ func TestReportRunWithoutReport(t *testing.T) {
 		{"forbidden", forbidden, func(o *reportRun) { o.forAccess = 0 }, 1, "403 forbidden: system:serviceaccount:fleet:watchbill-report may not create " +
 			"monitoringreports/run; check the token of the Pod's ServiceAccount"},
 		{
-			"away for long", problem(503, `{"code":"unavailable","detail":"the database is away"}`), func(o *reportRun) { o.forReport = 200 * time.Millisecond }, 0,
-			"no report within 200ms: 503 unavailable: the database is away",
+			"away for long", problem(503, `{"code":"unavailable","detail":"the database is unavailable"}`), func(o *reportRun) { o.forReport = 200 * time.Millisecond }, 0,
+			"no report within 200ms: 503 unavailable: the database is unavailable",
 		},
 		{
 			"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(o *reportRun) { o.forReport = 100 * time.Millisecond }, 1,

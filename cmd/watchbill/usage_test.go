@@ -31,7 +31,7 @@ func TestBadUsage(t *testing.T) {
 			noToken,
 		}},
 		{"report|--hours|12|--from|yesterday|--token-file|" + empty, nil, []string{
-			"--hours: cannot stand beside from and to", "--token-file: " + empty + " is empty",
+			"--hours: cannot be combined with from and to", "--token-file: " + empty + " is empty",
 		}},
 		{"report|--from|2026-01-15T09:00:00Z|--output|a.htm|--log-dir|" + dir + "/none", []string{"ADMIN_TOKEN", "x"}, []string{
 			"--to: is missing beside from",

@@ -319,7 +319,7 @@ func TestRun(t *testing.T) {
 		pass(3 * time.Second)
 		s.set(func(s *store) { s.stalled = false })
 		if got := l.Sample().SyncFailures; got != 6 {
-			t.Errorf("want the stalled one given up and counted, got %d", got)
+			t.Errorf("want the stalled one dropped and counted, got %d", got)
 		}
 		l.Take(Gateway, user("u"), 1)
 		pass(time.Second)

@@ -46,7 +46,7 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	for _, tt := range []struct{ breaks, mends, want string }{
+	for _, tt := range []struct{ breaks, fixes, want string }{
 		{"REVOKE INSERT ON agent_executions FROM watchbill_writer", "GRANT INSERT ON agent_executions TO watchbill_writer", "executions cannot be written: the database is not set up for this (42501)"},
 		{"BEGIN; LOCK TABLE deployments", "ROLLBACK", "deployments and enrolments cannot be written: the database did not respond in time (55P03)"},
 		{
@@ -60,7 +60,7 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 			h := n.health()
 			return h.Status == "degraded" && strings.Contains(strings.Join(h.Reasons, "\n"), tt.want)
 		})
-		exec(tt.mends)
+		exec(tt.fixes)
 	}
 	eventually(t, 20*time.Second, "all is well again", func() bool { return n.health().Status == "ok" })
 }

@@ -35,7 +35,7 @@ func TestWeakTokensAreRefused(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", name, tt.want, got)
 		}
 		if err != nil && (strings.Contains(err.Error(), strong) || strings.Contains(err.Error(), "fifteen")) {
-			t.Errorf("%s: a value is told: %v", name, err)
+			t.Errorf("%s: a value is shown: %v", name, err)
 		}
 		c.InsecureTokens = true
 		if err := c.checkTokens(); err != nil {

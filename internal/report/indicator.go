@@ -308,7 +308,7 @@ func (o *CostObjective) indicator(f fields) indicator {
 	case "", PeriodDay:
 		i.description = "cost of AI agents' executions on the most expensive UTC day"
 		i.read = func(facts Facts) reading {
-			day, all, unclear := facts.dearestDay()
+			day, all, unclear := facts.costliestDay()
 			return spent(day.Cost, all, day.Key, unclear)
 		}
 	case PeriodWindow:

@@ -236,7 +236,7 @@ func TestIndicators(t *testing.T) {
 
 		{"budget of a day kept", budget("50", "Day"), days(execution.Spend{}, spending("2026-08-20", 1, 9, 49_999_999_999, 0)), 50, new(49.999999999), yes},
 		{"budget of a day used up", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 50_000_000_000, 0)), 50, new(50.0), no},
-		{"budget of the dearest day", budget("50", ""), days(execution.Spend{},
+		{"budget of the most expensive day", budget("50", ""), days(execution.Spend{},
 			spending("2026-08-20", 1, 9, 20e9, 0), spending("2026-08-21", 1, 9, 60e9, 0), spending("2026-08-22", 1, 9, 40e9, 0),
 		), 50, new(60.0), no},
 		{"a day counts from its beginning", budget("50", ""), days(execution.Spend{Cost: 35e9},

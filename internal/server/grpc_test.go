@@ -203,7 +203,7 @@ func TestGRPCBrokenMessages(t *testing.T) {
 		})
 	}
 	if got := exchangeRaw(t, address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.Contains(got, "415") || !strings.Contains(got, "gRPC") {
-		t.Errorf("HTTP/1.1 is answered with %q", got)
+		t.Errorf("HTTP/1.1 returned %q", got)
 	}
 	sendGarbage(t, address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\xff\xff garbage that is no frame")
 }

@@ -40,7 +40,7 @@ func TestAgents(t *testing.T) {
 		return a.send(t, request{method: "GET", path: "/api/deployments/pending/a1", token: token}).Code
 	}
 	if got := poll(agent.Token); got != http.StatusOK {
-		t.Errorf("the new token is answered %d", got)
+		t.Errorf("the new token returned %d", got)
 	}
 	var rotated openapi.EnrolledAgent
 	a.send(t, request{method: "POST", path: "/api/agents/a1/token", token: adminToken}).want(http.StatusOK).decode(&rotated)
@@ -57,7 +57,7 @@ func TestAgents(t *testing.T) {
 	a.send(t, request{method: "DELETE", path: "/api/agents/a1", token: adminToken}).want(http.StatusNotFound)
 	a.send(t, request{method: "POST", path: "/api/agents/a1/token", token: adminToken}).want(http.StatusNotFound)
 	if got := poll(rotated.Token); got != http.StatusUnauthorized {
-		t.Errorf("a deleted agent's token is answered %d", got)
+		t.Errorf("a deleted agent's token returned %d", got)
 	}
 }
 

@@ -6,7 +6,7 @@
 //	go run ./test/conformance                       every case; renews the table in docs/opentelemetry.md
 //	go run ./test/conformance -run openai           those whose names match
 //	go run ./test/conformance -run NAME -record DIR also writes what was exported, with the truth, to DIR/NAME.json
-//	go run ./test/conformance -lock NAME            installs a case anew and pins all that came with it
+//	go run ./test/conformance -lock NAME            reinstalls a case and pins all that came with it
 //
 // docs/conformance.md says how to add a case.
 package main

@@ -143,7 +143,7 @@ func (f *Fleet) trickle(ctx context.Context) {
 	}
 }
 
-var errPretended = errors.New("simulated failure: the disk is full")
+var errSimulated = errors.New("simulated failure: the disk is full")
 
 // pretend simulates work for a few seconds, prints its progress, and sometimes fails.
 func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
@@ -159,7 +159,7 @@ func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
 		say("::progress %d", (i+1)*100/steps)
 	}
 	if mathrand.N(20) == 0 {
-		return errPretended
+		return errSimulated
 	}
 	say("done")
 	return nil

@@ -38,7 +38,7 @@ func TestEcho(t *testing.T) {
 		code, says       string
 		tokens           execution.Tokens
 	}{
-		"says what it is told":   {"good  day\n", "", "You said: good  day\n", execution.Success, "", "", execution.Tokens{Input: 2, Output: 4, Used: 6}},
+		"repeats its input":      {"good  day\n", "", "You said: good  day\n", execution.Success, "", "", execution.Tokens{Input: 2, Output: 4, Used: 6}},
 		"ignores what it is not": {"a", `{"count":3}`, "You said: a", execution.Success, "", "", execution.Tokens{Input: 1, Output: 3, Used: 4}},
 		"fails":                  {"a b", `{"fail":"no luck"}`, "", execution.Failure, "agent_failed", "no luck", execution.Tokens{Input: 2, Used: 2}},
 		"is late":                {"a", `{"delay_ms":30000}`, "You said: a", execution.Success, "", "", execution.Tokens{Input: 1, Output: 3, Used: 4}},

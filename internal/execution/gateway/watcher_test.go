@@ -60,7 +60,7 @@ func TestFileChangesAreApplied(t *testing.T) {
 		write("agents: [ ")
 		wantThen("broken otherwise", "two", 1)
 		write(agentsNamed("two"))
-		wantThen("mended", "two", 1)
+		wantThen("fixed", "two", 1)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}

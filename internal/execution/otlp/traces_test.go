@@ -200,10 +200,10 @@ func TestConcurrentRequests(t *testing.T) {
 	for range 20 {
 		exporters.Go(func() {
 			if status, _, _ := traces.Export(t.Context(), headerOf(jsonType), bytes.NewReader(good)); status != http.StatusOK {
-				t.Errorf("a good export is answered with %d", status)
+				t.Errorf("a good export returned %d", status)
 			}
 			if status, _, _ := traces.Export(t.Context(), headerOf(jsonType), bytes.NewReader(bad)); status != http.StatusBadRequest {
-				t.Errorf("a bad export is answered with %d", status)
+				t.Errorf("a bad export returned %d", status)
 			}
 		})
 	}
@@ -285,13 +285,13 @@ func TestRefuse(t *testing.T) {
 			t.Fatal(got.mediaType, err)
 		}
 		if answered.GetCode() != code || answered.GetMessage() != "a token is needed" {
-			t.Errorf("%d is answered with %v", status, answered)
+			t.Errorf("%d returned %v", status, answered)
 		}
 	}
 	for _, contentType := range []string{jsonType + "; charset=utf-8", "text/plain", ""} {
 		mediaType, body := traces.Refuse(headerOf(contentType), 401, "a token is needed")
 		if want := `{"code":16,"message":"a token is needed"}`; mediaType != jsonType || string(body) != want {
-			t.Errorf("%q is answered with %s %s", contentType, mediaType, body)
+			t.Errorf("%q returned %s %s", contentType, mediaType, body)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func TestInvalidBuckets(t *testing.T) {
 			}
 			for _, secret := range []string{accessKeyID, secretAccessKey, "somebody", "wrong-key"} {
 				if strings.Contains(got, secret) {
-					t.Errorf("%q is told in %q", secret, got)
+					t.Errorf("%q is shown in %q", secret, got)
 				}
 			}
 		})

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // daily returns a minimal report.
 func daily(objectives ...report.Objective) rules.Report {
