@@ -445,7 +445,7 @@ type CreateDeploymentsRequest struct {
 
 // CreateReportRequest Example: {"hours":24,"name":"daily","objectives":[{"latency":{"method":"GET","quantile":"0.95","route":"/api/deployments/pending/{agent_id}","threshold":"200ms"},"name":"pending-p95"},{"errorRate":{"max":"0.01"},"name":"errors"}],"sections":["summary","pendingDeployments"]}
 type CreateReportRequest struct {
-	// CompareWith Whether the window of the same length right before stands beside it.
+	// CompareWith Whether to compare with the window of the same length right before.
 	CompareWith CreateReportRequestCompareWith `json:"compare_with,omitempty,omitzero"`
 
 	// From Where the window begins; `to` is needed with it.
@@ -471,7 +471,7 @@ type CreateReportRequest struct {
 	To time.Time `json:"to,omitempty,omitzero"`
 }
 
-// CreateReportRequestCompareWith Whether the window of the same length right before stands beside it.
+// CreateReportRequestCompareWith Whether to compare with the window of the same length right before.
 type CreateReportRequestCompareWith string
 
 // CreatedDeployments defines model for CreatedDeployments.

@@ -100,5 +100,5 @@ func fewNames(s postgres.NameSample) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return strings.Join(all, " and ") + " are in use: when all are, new names count as other"
+	return strings.Join(all, " and ") + " are taken: when all are, new names count as other"
 }

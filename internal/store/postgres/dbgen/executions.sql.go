@@ -734,7 +734,7 @@ type TakeUnsettledRow struct {
 	WaitedSeconds float64
 }
 
-// Other transactions that settle at the same time take others. Those that have been due for longest come first, whoever's they are.
+// Other transactions that settle at the same time take others. Those that have been due for longest come first, of all users.
 func (q *Queries) TakeUnsettled(ctx context.Context, most int32) ([]TakeUnsettledRow, error) {
 	rows, err := q.db.Query(ctx, takeUnsettled, most)
 	if err != nil {
