@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // The Kubernetes verbs that a ServiceAccount needs for reports.
@@ -25,7 +26,7 @@ type serviceAccount struct {
 // String returns the account's name for logs.
 func (a *serviceAccount) String() string { return a.namespace + "/" + a.name }
 
-var errNoReporter = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token, or the token of a Kubernetes ServiceAccount")
+var errNoReporter = problem.New(http.StatusForbidden, "forbidden", "", "this needs the admin token, or the token of a Kubernetes ServiceAccount")
 
 // authorizeAccount returns the ServiceAccount that sent the request. To create a report, the account needs permission
 // in its own namespace. Permission to read is checked later, when the requested namespace is known.

@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/pause"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // maxUnknownTokens is the number of unknown agent tokens that may wait to be looked up at a time. Requests with further
@@ -54,7 +55,7 @@ func (w *waitingTokens) leave(token fleet.TokenHash) {
 // together; otherwise all their responses would be sent at the same moment and delay requests of known callers.
 const refusalSpread = 100 * time.Millisecond
 
-var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",
+var errTooManyUnknown = problem.New(http.StatusTooManyRequests, "rate_limited", "",
 	"too many unknown tokens are waiting to be looked up; try again later")
 
 // identify reports whether the caller of an open route is an administrator, and marks the exchange as a known caller's
@@ -85,7 +86,7 @@ func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHa
 		return agent, nil
 	}
 	if !strings.HasPrefix(token, fleet.TokenPrefix) {
-		return mailbox.Agent{}, errUnknownToken
+		return mailbox.Agent{}, problem.ErrUnknownToken
 	}
 	if !s.unknown.enter(hash) {
 		return mailbox.Agent{}, errTooManyUnknown

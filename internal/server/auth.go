@@ -9,6 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const adminTokenParameter = "admin_token"
@@ -76,7 +77,7 @@ func refusal(who access, shown credential) error {
 	case shown == noCredential:
 		return errNoToken
 	}
-	return newProblem(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", needs[who], credentialNames[shown])
+	return problem.New(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", needs[who], credentialNames[shown])
 }
 
 // caller is who sent a request. It is the zero value for an anonymous caller of an open route and for a rejected one.
@@ -91,11 +92,10 @@ type caller struct {
 }
 
 var (
-	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token")
-	errNotYours  = newProblem(http.StatusForbidden, "forbidden", "", "this is another agent's")
+	errForbidden = problem.New(http.StatusForbidden, "forbidden", "", "this needs the admin token")
+	errNotYours  = problem.New(http.StatusForbidden, "forbidden", "", "this is another agent's")
 
-	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
-	errUnknownToken = newProblem(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
+	errNoToken = problem.New(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
 )
 
 // tokens are the tokens that grant one right. There may be several during a rotation, when the old and the new token

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // eachBody runs a test for each route that reads a JSON body.
@@ -57,7 +59,7 @@ func TestMalformedBodies(t *testing.T) {
 			"a number out of range":  {cut + comma + `"nonsense":1e999999}`, "nonsense"},
 			"a small number":         {cut + comma + `"nonsense":1e-999999}`, "nonsense"},
 			"a long number":          {cut + comma + `"nonsense":` + strings.Repeat("9", 2000) + "}", "nonsense"},
-			"a long name":            {cut + comma + `"` + strings.Repeat("x", 5000) + `":1}`, clip(strings.Repeat("x", 5000))},
+			"a long name":            {cut + comma + `"` + strings.Repeat("x", 5000) + `":1}`, problem.Clip(strings.Repeat("x", 5000))},
 			"a member without value": {cut + comma + `"nonsense"}`, "nonsense"},
 		}
 		if good.path == "/api/executions" { // does not check nesting so early; see executions_test.go
@@ -131,7 +133,7 @@ func TestWrongTypes(t *testing.T) {
 				request.body = replaceMember(t, request.body, "agent_ids", "") // only one of the two is allowed
 			}
 			request.body = replaceMember(t, request.body, bad.member, bad.value)
-			t.Run(bad.field+"="+clip(bad.value), func(t *testing.T) { w.refused(t, request, http.StatusBadRequest, bad.field) })
+			t.Run(bad.field+"="+problem.Clip(bad.value), func(t *testing.T) { w.refused(t, request, http.StatusBadRequest, bad.field) })
 		}
 		for _, name := range schema.Required {
 			request := good

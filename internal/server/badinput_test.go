@@ -12,6 +12,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // The tests in this file and in badbody_test.go are driven by the table of routes and by the OpenAPI document: a new
@@ -133,7 +135,7 @@ func (w *fixture) refused(t *testing.T, r request, status int, field string) {
 	t.Helper()
 	p := w.send(t, r).want(status).problem()
 	if p.Field != field {
-		t.Errorf("%s %s %s: the field at fault is called %q, want %q (%s)", r.method, clip(r.path), clip(r.body), p.Field, field, p.Detail)
+		t.Errorf("%s %s %s: the field at fault is called %q, want %q (%s)", r.method, problem.Clip(r.path), problem.Clip(r.body), p.Field, field, p.Detail)
 	}
 }
 
@@ -169,10 +171,10 @@ func TestUnknownPaths(t *testing.T) {
 			request.path = bad + "?" + query
 			got := w.send(t, request)
 			if got.Code < 400 || got.Code >= 500 {
-				t.Errorf("%s: got %d, want 4xx", clip(bad), got.Code)
+				t.Errorf("%s: got %d, want 4xx", problem.Clip(bad), got.Code)
 			}
 			if got.Header().Get("Location") != "" {
-				t.Errorf("%s: redirected", clip(bad))
+				t.Errorf("%s: redirected", problem.Clip(bad))
 			}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // budget limits the number of bytes held in memory at a time, in total and by share. It is safe for concurrent use.
@@ -57,9 +58,9 @@ const (
 func newBudget(bytes int64) *budget { return &budget{total: bytes, shares: map[share]int64{}} }
 
 var (
-	errBusy = newProblem(http.StatusServiceUnavailable, "busy", "", "too much is being transferred at once; try again later")
+	errBusy = problem.New(http.StatusServiceUnavailable, "busy", "", "too much is being transferred at once; try again later")
 	// errShareUsed is returned when the caller's own requests use up its share. It is the caller's fault, hence a 429.
-	errShareUsed = newProblem(http.StatusTooManyRequests, "busy", "",
+	errShareUsed = problem.New(http.StatusTooManyRequests, "busy", "",
 		"too much of yours is being transferred at once; finish what is under way, then try again")
 )
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -44,7 +45,7 @@ func (l list) position(cursor string) (string, error) {
 	return "", errCursor
 }
 
-var errCursor = badRequest("invalid_cursor", "cursor", "is not a cursor that this list gave with these filters")
+var errCursor = problem.BadRequest("invalid_cursor", "cursor", "is not a cursor that this list gave with these filters")
 
 // afterAgent decodes the cursor of a list of agents. It returns the id to continue after, or "" for the first page.
 func (l list) afterAgent(cursor string, given bool) (string, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -51,7 +52,7 @@ func (x *exchange) refuseBody() error {
 	const enough = 16 // bytes, to recognize an empty object
 	body, err := io.ReadAll(io.LimitReader(x.body, enough))
 	if said := string(bytes.TrimSpace(body)); err != nil || len(body) == enough || said != "" && said != "{}" {
-		return badRequest("unexpected_body", "", "this request has no body")
+		return problem.BadRequest("unexpected_body", "", "this request has no body")
 	}
 	return nil
 }
@@ -80,25 +81,25 @@ func (x *exchange) readAll(limit int64) ([]byte, error) {
 
 // brokenBody returns the problem to respond with if a body could not be read to its end.
 func brokenBody(err error) error {
-	var problem *openapi.Problem
+	var known *openapi.Problem
 	switch {
-	case errors.As(err, &problem):
-		return problem
+	case errors.As(err, &known):
+		return known
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return newProblem(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
+		return problem.New(http.StatusRequestTimeout, "slow_body", "", "the body did not arrive in time")
 	}
-	return badRequest("truncated_body", "", "the body ended early")
+	return problem.BadRequest("truncated_body", "", "the body ended early")
 }
 
 func errTooLarge(limit int64) error {
-	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
+	return problem.New(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
 }
 
 // checkMediaType returns an error unless the body has one of the media types, is not compressed, and has no charset
 // other than UTF-8.
 func checkMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
+		return "", problem.New(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
 			"compressed bodies are not read here")
 	}
 	given := header.Get("Content-Type")
@@ -109,8 +110,8 @@ func checkMediaType(header http.Header, wanted ...string) (mediaType string, err
 	charset, hasCharset := parameters["charset"]
 	delete(parameters, "charset")
 	if err != nil || !slices.Contains(wanted, mediaType) || len(parameters) > 0 || hasCharset && !strings.EqualFold(charset, "utf-8") {
-		return "", newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type",
-			"must be %s, not %s", strings.Join(wanted, " or "), strconv.Quote(clip(given)))
+		return "", problem.New(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type",
+			"must be %s, not %s", strings.Join(wanted, " or "), strconv.Quote(problem.Clip(given)))
 	}
 	return mediaType, nil
 }
@@ -125,7 +126,7 @@ func decodeJSON(body []byte, into any, opaque ...string) error {
 		return semanticProblem(fault)
 	}
 	if err != nil { // cannot happen: checkJSON rejects invalid JSON
-		return badRequest("malformed_json", "", "the body cannot be read")
+		return problem.BadRequest("malformed_json", "", "the body cannot be read")
 	}
 	return nil
 }
@@ -133,7 +134,7 @@ func decodeJSON(body []byte, into any, opaque ...string) error {
 // checkJSON returns the first fault of a body that does not depend on the type it is decoded into.
 func checkJSON(body []byte, opaque []string) error {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
-		return badRequest("malformed_json", "", "the body is empty; it must be a JSON object")
+		return problem.BadRequest("malformed_json", "", "the body is empty; it must be a JSON object")
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(body))
 	c := checker{d: d, opaque: opaque, mayHaveNUL: bytes.Contains(body, []byte(`\u0000`))}
@@ -144,13 +145,13 @@ func checkJSON(body []byte, opaque []string) error {
 		case whole && errors.Is(err, io.EOF):
 			return nil
 		case whole:
-			return badRequest("trailing_data", "", "there is more after the JSON object")
+			return problem.BadRequest("trailing_data", "", "there is more after the JSON object")
 		case err != nil:
 			return syntaxProblem(err)
 		case first && token.Kind() != jsontext.KindBeginObject:
-			return badRequest("invalid_type", "", "the body must be a JSON object")
+			return problem.BadRequest("invalid_type", "", "the body must be a JSON object")
 		case d.StackDepth() > maxDepth:
-			return badRequest("too_deep", fieldPath(d.StackPointer()), "is nested more than %d deep", maxDepth)
+			return problem.BadRequest("too_deep", fieldPath(d.StackPointer()), "is nested more than %d deep", maxDepth)
 		}
 		if err := c.check(token); err != nil {
 			return err
@@ -171,17 +172,17 @@ func (c *checker) check(token jsontext.Token) error {
 	switch token.Kind() {
 	case jsontext.KindString:
 		if c.mayHaveNUL && strings.ContainsRune(token.String(), 0) {
-			return badRequest("nul_character", at(), "must not contain a NUL character")
+			return problem.BadRequest("nul_character", at(), "must not contain a NUL character")
 		}
 	case jsontext.KindNumber:
 		growth, ok := storable(token.String())
 		if c.growth += growth; !ok || c.growth > maxGrowth {
-			return badRequest("number_out_of_range", at(), "is a number out of range, or one of too many with large exponents")
+			return problem.BadRequest("number_out_of_range", at(), "is a number out of range, or one of too many with large exponents")
 		}
 	case jsontext.KindNull:
 		top, _, _ := strings.Cut(strings.TrimPrefix(string(c.d.StackPointer()), "/"), "/")
 		if !slices.Contains(c.opaque, top) {
-			return badRequest("null_value", at(), "must not be null; leave out what you do not mean")
+			return problem.BadRequest("null_value", at(), "must not be null; leave out what you do not mean")
 		}
 	}
 	return nil
@@ -207,16 +208,16 @@ func storable(number string) (growth int, ok bool) {
 func syntaxProblem(err error) *openapi.Problem {
 	var fault *jsontext.SyntacticError
 	if !errors.As(err, &fault) {
-		return badRequest("malformed_json", "", "this is not JSON")
+		return problem.BadRequest("malformed_json", "", "this is not JSON")
 	}
 	field := fieldPath(fault.JSONPointer)
 	switch {
 	case errors.Is(fault.Err, jsontext.ErrDuplicateName):
-		return badRequest("duplicate_field", field, "is duplicated")
+		return problem.BadRequest("duplicate_field", field, "is duplicated")
 	case fault.Err.Error() == "invalid UTF-8": // the library does not export this error
-		return badRequest("invalid_utf8", field, "must be valid UTF-8")
+		return problem.BadRequest("invalid_utf8", field, "must be valid UTF-8")
 	default:
-		return badRequest("malformed_json", field, "this is not JSON: %s at byte %d", clip(fault.Err.Error()), fault.ByteOffset)
+		return problem.BadRequest("malformed_json", field, "this is not JSON: %s at byte %d", problem.Clip(fault.Err.Error()), fault.ByteOffset)
 	}
 }
 
@@ -224,11 +225,11 @@ func semanticProblem(fault *json.SemanticError) *openapi.Problem {
 	field := fieldPath(fault.JSONPointer)
 	switch {
 	case errors.Is(fault.Err, json.ErrUnknownName):
-		return badRequest("unknown_field", field, "is not a field of this request")
+		return problem.BadRequest("unknown_field", field, "is not a field of this request")
 	case errors.Is(fault.Err, strconv.ErrRange):
-		return badRequest("number_out_of_range", field, "is a number out of range")
+		return problem.BadRequest("number_out_of_range", field, "is a number out of range")
 	default:
-		return badRequest("invalid_type", field, "must be %s", nameOf(fault.GoType))
+		return problem.BadRequest("invalid_type", field, "must be %s", nameOf(fault.GoType))
 	}
 }
 
@@ -269,7 +270,7 @@ func fieldPath(pointer jsontext.Pointer) string {
 			path.WriteString("." + token)
 		}
 	}
-	return clip(path.String())
+	return problem.Clip(path.String())
 }
 
 func isIndex(token string) bool {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 func TestStorableNumbers(t *testing.T) {
@@ -18,7 +19,7 @@ func TestStorableNumbers(t *testing.T) {
 		"1e99999999999999999999": false, "1" + strings.Repeat("0", 400): false, "0." + strings.Repeat("0", 1024) + "1": false,
 	} {
 		if _, got := storable(number); got != want {
-			t.Errorf("%s: got %v, want %v", clip(number), got, want)
+			t.Errorf("%s: got %v, want %v", problem.Clip(number), got, want)
 		}
 	}
 }
@@ -29,7 +30,7 @@ func TestOpaqueMembers(t *testing.T) {
 	tests := map[string]struct{ spec, code, field string }{
 		"anything":               {`{"a":[1,null,{"b":null}],"ключ":"\u0041\\u0000","":{}}`, "", ""},
 		"as deep as may be":      {strings.Repeat(`{"a":`, 63) + "1" + strings.Repeat("}", 63), "", ""},
-		"too deep":               {strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 64), "too_deep", clip("spec" + strings.Repeat(".a", 63))},
+		"too deep":               {strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 64), "too_deep", problem.Clip("spec" + strings.Repeat(".a", 63))},
 		"a duplicate":            {`{"a":[{"b":1,"c":2,"b":3}]}`, "duplicate_field", "spec.a[0].b"},
 		"a duplicate spelt else": {`{"b":1,"\u0062":3}`, "duplicate_field", "spec.b"},
 		"a NUL":                  {`{"a":{"b":["x","\u0000"]}}`, "nul_character", "spec.a.b[1]"},

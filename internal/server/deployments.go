@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -55,7 +56,7 @@ func readIdempotencyKey(x *exchange) (key string, given bool, err error) {
 		return "", given, err
 	}
 	if key == "" || len(key) > maxIdempotencyKey || !isVisible(key) {
-		return "", true, badRequest("invalid_parameter", idempotencyKey, "must be 1 to %d visible ASCII characters", maxIdempotencyKey)
+		return "", true, problem.BadRequest("invalid_parameter", idempotencyKey, "must be 1 to %d visible ASCII characters", maxIdempotencyKey)
 	}
 	return key, true, nil
 }
@@ -97,7 +98,7 @@ func orderOf(body openapi.CreateDeploymentsRequest) (fleet.Order, error) {
 	byID, bySelector := body.AgentIDs != nil, body.Selector != ""
 	switch {
 	case byID == bySelector:
-		return order, badRequest("invalid_field", "agent_ids", "give either agent_ids or selector")
+		return order, problem.BadRequest("invalid_field", "agent_ids", "give either agent_ids or selector")
 	case bySelector:
 		selector, err := fleet.ParseSelector("selector", body.Selector)
 		order.Selector = &selector
@@ -118,7 +119,7 @@ func checkAgentIDs(ids []string) error {
 			return err
 		}
 		if before, twice := first[id]; twice {
-			return badRequest("invalid_field", field, "is agent_ids[%d] again", before)
+			return problem.BadRequest("invalid_field", field, "is agent_ids[%d] again", before)
 		}
 		first[id] = i
 	}
@@ -234,7 +235,7 @@ func (s *Server) orGroup(ctx context.Context, id uuid.UUID, err error) error {
 	if _, groupErr := s.deployments.Group(ctx, id); groupErr != nil {
 		return err
 	}
-	return newProblem(http.StatusNotFound, fleet.ErrDeploymentNotFound.Code, "",
+	return problem.New(http.StatusNotFound, fleet.ErrDeploymentNotFound.Code, "",
 		"this is the id of a deployment group; list its deployments with GET /api/deployments?group_id=%s (watchbill deployments list --group %[1]s)", id)
 }
 

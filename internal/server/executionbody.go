@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -48,7 +49,7 @@ func splitLines(body []byte) ([][]byte, error) {
 // it has none. It checks only what surrounds them: duplicate members and invalid UTF-8 within one fail only that one.
 func splitExecutions(body []byte) ([][]byte, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
-		return nil, badRequest("malformed_json", "", "the body is empty; it must be a JSON object")
+		return nil, problem.BadRequest("malformed_json", "", "the body is empty; it must be a JSON object")
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	start, err := d.ReadToken()
@@ -56,7 +57,7 @@ func splitExecutions(body []byte) ([][]byte, error) {
 	case err != nil:
 		return nil, syntaxProblem(err)
 	case start.Kind() != jsontext.KindBeginObject:
-		return nil, badRequest("invalid_type", "", "the body must be a JSON object")
+		return nil, problem.BadRequest("invalid_type", "", "the body must be a JSON object")
 	}
 	var (
 		found  [][]byte
@@ -71,7 +72,7 @@ func splitExecutions(body []byte) ([][]byte, error) {
 		}
 		switch isList := name.String() == "executions"; {
 		case isList && listed:
-			return nil, badRequest("duplicate_field", "executions", "is duplicated")
+			return nil, problem.BadRequest("duplicate_field", "executions", "is duplicated")
 		case isList:
 			listed = true
 			found, err = readList(d, body)
@@ -91,11 +92,11 @@ func splitExecutions(body []byte) ([][]byte, error) {
 	_, err = d.ReadToken()
 	switch {
 	case !errors.Is(err, io.EOF):
-		return nil, badRequest("trailing_data", "", "there is more after the JSON object")
+		return nil, problem.BadRequest("trailing_data", "", "there is more after the JSON object")
 	case !listed:
 		return [][]byte{bytes.Trim(body, " \t\r\n")}, nil
 	case others:
-		return nil, badRequest("unknown_field", fieldName(other), "is not a field of this request")
+		return nil, problem.BadRequest("unknown_field", fieldName(other), "is not a field of this request")
 	case len(found) == 0:
 		return nil, errNoExecutions("executions")
 	}
@@ -108,7 +109,7 @@ func readList(d *jsontext.Decoder, body []byte) ([][]byte, error) {
 		if err := d.SkipValue(); err != nil {
 			return nil, err
 		}
-		return nil, badRequest("invalid_type", "executions", "must be an array")
+		return nil, problem.BadRequest("invalid_type", "executions", "must be an array")
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return nil, err
@@ -138,9 +139,9 @@ func problemOr(err error) error {
 	return syntaxProblem(err)
 }
 
-var errTooManyExecutions = newProblem(http.StatusRequestEntityTooLarge, "too_many_executions", "",
+var errTooManyExecutions = problem.New(http.StatusRequestEntityTooLarge, "too_many_executions", "",
 	"a request may have at most %d executions; send the others in another one", maxExecutions)
 
 func errNoExecutions(field string) error {
-	return badRequest("no_executions", field, "there is no execution in it")
+	return problem.BadRequest("no_executions", field, "there is no execution in it")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // executionReader decodes executions member by member, directly into their fields, since it must handle tens of
@@ -100,7 +101,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 	switch {
 	case err == nil && start.Kind() == jsontext.KindBeginObject:
 	case raw[0] == '[' || jsontext.Value(raw).IsValid():
-		return badRequest("invalid_type", "", "must be an object")
+		return problem.BadRequest("invalid_type", "", "must be an object")
 	default:
 		return errUnread
 	}
@@ -130,7 +131,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 		return errUnread
 	}
 	if len(bytes.Trim(raw[d.InputOffset():], " \t\r\n")) > 0 {
-		return badRequest("trailing_data", "", "there is more after the JSON object")
+		return problem.BadRequest("trailing_data", "", "there is more after the JSON object")
 	}
 	return nil
 }
@@ -138,7 +139,7 @@ func (r *executionReader) members(raw []byte, d *jsontext.Decoder) error {
 // checkLenient rejects what the lenient decoder accepted and only payloads and the error message may contain.
 func (r *executionReader) checkLenient(name string, value jsontext.Value) error {
 	if r.seen[name] {
-		return badRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is duplicated")
+		return problem.BadRequest("duplicate_field", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "is duplicated")
 	}
 	r.seen[name] = true
 	switch name {
@@ -146,10 +147,10 @@ func (r *executionReader) checkLenient(name string, value jsontext.Value) error 
 		return nil
 	}
 	if !utf8.ValidString(name) {
-		return badRequest("invalid_utf8", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "must be valid UTF-8")
+		return problem.BadRequest("invalid_utf8", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "must be valid UTF-8")
 	}
 	if slices.Contains(executionFields, name) && !value.IsValid() {
-		return badRequest("invalid_utf8", name, "must be valid UTF-8, with no half of a surrogate pair")
+		return problem.BadRequest("invalid_utf8", name, "must be valid UTF-8, with no half of a surrogate pair")
 	}
 	return nil
 }
@@ -215,7 +216,7 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 		if known, err := r.usageMember(string(name), value); known {
 			return err
 		}
-		return badRequest("unknown_field", fieldName(string(name)), "is not a field of an execution")
+		return problem.BadRequest("unknown_field", fieldName(string(name)), "is not a field of an execution")
 	}
 	return nil
 }
@@ -225,17 +226,17 @@ func (r *executionReader) finish() error {
 	e := r.e
 	switch {
 	case r.hasID && e.ID == "":
-		return badRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
+		return problem.BadRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
 	case r.hasID && !r.hasTime:
-		return badRequest("missing_field", "created_at", "is required with execution_id: together they tell a repetition")
+		return problem.BadRequest("missing_field", "created_at", "is required with execution_id: together they tell a repetition")
 	case !r.hasStatus:
-		return badRequest("missing_field", "status", "is required")
+		return problem.BadRequest("missing_field", "status", "is required")
 	case e.SpanID != "" && e.TraceID == "":
-		return badRequest("missing_field", "trace_id", "is required with span_id")
+		return problem.BadRequest("missing_field", "trace_id", "is required with span_id")
 	case e.ParentSpanID != "" && e.SpanID == "":
-		return badRequest("missing_field", "span_id", "is required with parent_span_id")
+		return problem.BadRequest("missing_field", "span_id", "is required with parent_span_id")
 	case e.ParentSpanID != "" && e.ParentSpanID == e.SpanID:
-		return badRequest("invalid_field", "parent_span_id", "must not be the span itself")
+		return problem.BadRequest("invalid_field", "parent_span_id", "must not be the span itself")
 	}
 	if !r.hasKind {
 		e.Kind = execution.Agent
@@ -249,13 +250,13 @@ func explain(raw []byte) error {
 	if err := checkJSON(raw, executionFields); err != nil {
 		return err
 	}
-	return badRequest("malformed_json", "", "this cannot be read") // cannot happen: checkJSON finds the fault
+	return problem.BadRequest("malformed_json", "", "this cannot be read") // cannot happen: checkJSON finds the fault
 }
 
 func faultOf(err error) *execution.Fault {
-	p := problemOf(err)
+	p := problem.Of(err)
 	if p == nil {
-		p = errInternal
+		p = problem.ErrInternal
 	}
 	return &execution.Fault{Code: p.Code, Field: p.Field, Detail: p.Detail}
 }
@@ -279,7 +280,7 @@ func readText[T ~string](arena *arena, value jsontext.Value, field string, into 
 // textOf returns the contents of a JSON string. It rejects strings with NUL characters.
 func textOf(value jsontext.Value, field string) ([]byte, error) {
 	if value[0] != '"' {
-		return nil, badRequest("invalid_type", field, "must be a string")
+		return nil, problem.BadRequest("invalid_type", field, "must be a string")
 	}
 	inner := value[1 : len(value)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
@@ -287,7 +288,7 @@ func textOf(value jsontext.Value, field string) ([]byte, error) {
 	}
 	text := unquote(value)
 	if bytes.IndexByte(text, 0) >= 0 {
-		return nil, badRequest("nul_character", field, "must not contain a NUL character")
+		return nil, problem.BadRequest("nul_character", field, "must not contain a NUL character")
 	}
 	return text, nil
 }
@@ -298,7 +299,7 @@ func readMessage(arena *arena, value jsontext.Value, into *string) error {
 		return nil
 	}
 	if value.Kind() != jsontext.KindString {
-		return badRequest("invalid_type", "error_message", "must be a string")
+		return problem.BadRequest("invalid_type", "error_message", "must be a string")
 	}
 	*into = execution.SanitizeText(arena.text(unquote(value)))
 	return nil
@@ -323,10 +324,10 @@ func readTime(value jsontext.Value, field string, into *time.Time, given *bool) 
 	}
 	*given = true
 	if err := into.UnmarshalText(text); err != nil { // stricter than time.Parse
-		return badRequest("invalid_field", field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
+		return problem.BadRequest("invalid_field", field, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
 	}
 	if into.Unix() < 0 { // also excludes the zero time, which means none
-		return badRequest("too_old", field, "is before 1970")
+		return problem.BadRequest("too_old", field, "is before 1970")
 	}
 	*into = into.UTC().Truncate(time.Microsecond)
 	return nil
@@ -348,9 +349,9 @@ func readCount(value jsontext.Value, field string, into *int64) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, strconv.ErrRange):
-		return badRequest("number_out_of_range", field, "is a number out of range")
+		return problem.BadRequest("number_out_of_range", field, "is a number out of range")
 	default:
-		return badRequest("invalid_type", field, "must be a whole number")
+		return problem.BadRequest("invalid_type", field, "must be a whole number")
 	}
 	*into = n
 	return nil
@@ -362,11 +363,11 @@ func readMilliseconds(value jsontext.Value, field string, into *time.Duration) e
 		return nil
 	}
 	if value.Kind() != jsontext.KindNumber {
-		return badRequest("invalid_type", field, "must be a number")
+		return problem.BadRequest("invalid_type", field, "must be a number")
 	}
 	ms, err := strconv.ParseFloat(string(value), 64)
 	if limit := execution.MaxDuration.Milliseconds(); err != nil || ms < 0 || ms > float64(limit) {
-		return badRequest("invalid_field", field, "must be from 0 to %d", limit)
+		return problem.BadRequest("invalid_field", field, "must be from 0 to %d", limit)
 	}
 	*into = time.Duration(ms*1e3+0.5) * time.Microsecond
 	return nil
@@ -379,7 +380,7 @@ func readHex(arena *arena, value jsontext.Value, field string, into *string, dig
 		return err
 	}
 	if len(text) != digits || strings.Trim(text, "0123456789abcdefABCDEF") != "" || strings.Trim(text, "0") == "" {
-		return badRequest("invalid_field", field, "must be %d hexadecimal digits, not all 0", digits)
+		return problem.BadRequest("invalid_field", field, "must be %d hexadecimal digits, not all 0", digits)
 	}
 	*into = strings.ToLower(text)
 	return nil

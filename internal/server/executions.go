@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // recordExecutions handles POST /api/executions. It responds with 201 once the accepted executions are committed, or
@@ -153,7 +154,7 @@ func recordedOf(o execution.Outcome) openapi.RecordedExecutions {
 		Accepted: int32(o.Accepted), Duplicates: int32(o.Duplicates), Rejected: make([]openapi.RejectedExecution, len(o.Rejected)),
 	}
 	for i, r := range o.Rejected {
-		answer.Rejected[i] = openapi.RejectedExecution{Index: int32(r.Index), Code: r.Code, Field: clip(r.Field), Detail: clip(r.Detail)}
+		answer.Rejected[i] = openapi.RejectedExecution{Index: int32(r.Index), Code: r.Code, Field: problem.Clip(r.Field), Detail: problem.Clip(r.Detail)}
 	}
 	return answer
 }

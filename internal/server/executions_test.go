@@ -14,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // record sends executions as JSON.
@@ -211,7 +212,7 @@ func TestBadBatches(t *testing.T) {
 		"a list that is cut":  {`{"executions":[` + good, false, 400, "malformed_json", "executions"},
 		"an item that is cut": {`{"executions":[` + good[:20], false, 400, "malformed_json", "executions[0]"},
 		"NaN":                 {`{"executions":[{"tokens_used":NaN}]}`, false, 400, "malformed_json", "executions[0].tokens_used"},
-		"absurdly deep":       {`{"executions":` + strings.Repeat("[", 100_000), false, 400, "malformed_json", clip("executions" + strings.Repeat("[0]", 100))},
+		"absurdly deep":       {`{"executions":` + strings.Repeat("[", 100_000), false, 400, "malformed_json", problem.Clip("executions" + strings.Repeat("[0]", 100))},
 		"one too many":        {`{"executions":[` + many(maxExecutions+1, ",") + `]}`, false, 413, "too_many_executions", ""},
 		"a line too many":     {many(maxExecutions+1, "\n"), true, 413, "too_many_executions", ""},
 		"more than the limit": {strings.Repeat(" ", maxExecutionBody) + good, true, 413, "body_too_large", ""},

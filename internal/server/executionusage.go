@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/usage"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // maxProviderCost is the maximum of provider_cost_usd, in USD.
@@ -42,7 +43,7 @@ func (r *executionReader) usageMember(name string, value jsontext.Value) (known 
 		case jsontext.KindInvalid: // null
 			return true, nil
 		}
-		return true, badRequest("invalid_type", name, "must be a string or an object")
+		return true, problem.BadRequest("invalid_type", name, "must be a string or an object")
 	case "provider_cost_usd":
 		return true, readCost(value, name, &r.e.ProviderCost)
 	case "service_tier":
@@ -72,7 +73,7 @@ func readWord(arena *arena, value jsontext.Value, field string, into *string) er
 	}
 	*into = strings.ToLower(*into)
 	if strings.Trim(*into, "abcdefghijklmnopqrstuvwxyz0123456789_.-") != "" || len(*into) > execution.MaxWord {
-		return badRequest("invalid_field", field, "must be at most %d letters, digits, dots, hyphens and underscores", execution.MaxWord)
+		return problem.BadRequest("invalid_field", field, "must be at most %d letters, digits, dots, hyphens and underscores", execution.MaxWord)
 	}
 	return nil
 }
@@ -82,11 +83,11 @@ func readCost(value jsontext.Value, field string, into **int64) error {
 		return nil
 	}
 	if value.Kind() != jsontext.KindNumber {
-		return badRequest("invalid_type", field, "must be a number")
+		return problem.BadRequest("invalid_type", field, "must be a number")
 	}
 	usd, err := strconv.ParseFloat(string(value), 64)
 	if err != nil || usd < 0 || usd > maxProviderCost {
-		return badRequest("invalid_field", field, "must be from 0 to %d", int64(maxProviderCost))
+		return problem.BadRequest("invalid_field", field, "must be from 0 to %d", int64(maxProviderCost))
 	}
 	*into = new(int64(math.Round(usd * 1e9)))
 	return nil
@@ -119,15 +120,15 @@ func (r *executionReader) settleUsage() error {
 	counted := e.Tokens.Used > 0 || e.Tokens.Distinguish()
 	switch known := execution.Usage(r.usage.known); {
 	case known == execution.UsageEstimated && !counted:
-		return badRequest("invalid_field", "usage", "is estimated, and yet there are no tokens")
+		return problem.BadRequest("invalid_field", "usage", "is estimated, and yet there are no tokens")
 	case known == execution.UsageReported, known == execution.UsageUnknown, known == execution.UsageEstimated:
 		e.Usage = known
 	case known == "none":
 		if counted {
-			return badRequest("invalid_field", "usage", "is none, and yet there are tokens")
+			return problem.BadRequest("invalid_field", "usage", "is none, and yet there are tokens")
 		}
 	case known != "":
-		return badRequest("invalid_field", "usage", "must be reported, unknown, estimated or none, or an object as a provider gives it")
+		return problem.BadRequest("invalid_field", "usage", "must be reported, unknown, estimated or none, or an object as a provider gives it")
 	case counted:
 		result.Tokens = e.Tokens
 		result.Tokens.Used = max(e.Tokens.Used, e.Tokens.Input+e.Tokens.Output)

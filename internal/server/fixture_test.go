@@ -31,6 +31,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
@@ -189,7 +190,7 @@ func (a *api) send(t testing.TB, r request) response {
 	a.ServeHTTP(recorder, req)
 	answer := response{recorder, t}
 	if recorder.Code == http.StatusInternalServerError {
-		t.Fatalf("%s %s: 500\n%s\n%s", r.method, clip(r.path), recorder.Body, a.log)
+		t.Fatalf("%s %s: 500\n%s\n%s", r.method, problem.Clip(r.path), recorder.Body, a.log)
 	}
 	if recorder.Code >= http.StatusBadRequest && r.method != http.MethodHead && !strings.HasPrefix(r.path, "/api/health") &&
 		recorder.Code != http.StatusUnprocessableEntity && !isExport(r) {
@@ -215,7 +216,7 @@ func serve(handler http.Handler, req *http.Request) *httptest.ResponseRecorder {
 func (r response) want(status int) response {
 	r.t.Helper()
 	if r.Code != status {
-		r.t.Fatalf("got %d, want %d\n%s", r.Code, status, clip(r.Body.String()))
+		r.t.Fatalf("got %d, want %d\n%s", r.Code, status, problem.Clip(r.Body.String()))
 	}
 	return r
 }
@@ -283,7 +284,7 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 	}
 	input.SetBodyBytes(got.Body.Bytes())
 	if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
-		t.Errorf("%s %s: the answer %d breaks the contract: %v\n%s", e.method, e.pattern, got.Code, err, clip(got.Body.String()))
+		t.Errorf("%s %s: the answer %d breaks the contract: %v\n%s", e.method, e.pattern, got.Code, err, problem.Clip(got.Body.String()))
 	}
 }
 

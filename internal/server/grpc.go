@@ -18,6 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // grpcMethods maps the methods of OTLP's services to the equivalent HTTP routes.
@@ -242,9 +244,9 @@ func (m *grpcMessage) begin(from io.Reader, header http.Header) error {
 	}
 	switch compressed := prefix[0]; {
 	case compressed > 1:
-		return badRequest("bad_message", "", "the call's body is not a message of gRPC")
+		return problem.BadRequest("bad_message", "", "the call's body is not a message of gRPC")
 	case compressed == 1 && (m.coding == "" || m.coding == "identity"):
-		return badRequest("bad_message", "", "the message is compressed, and grpc-encoding does not say how")
+		return problem.BadRequest("bad_message", "", "the message is compressed, and grpc-encoding does not say how")
 	case compressed == 1:
 		header.Set("Content-Encoding", m.coding)
 	}
@@ -280,6 +282,6 @@ func (m *grpcMessage) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var errNoMessage = badRequest("bad_message", "", "the call has no message")
+var errNoMessage = problem.BadRequest("bad_message", "", "the call has no message")
 
-var errMoreMessages = badRequest("bad_message", "", "the call has more than one message")
+var errMoreMessages = problem.BadRequest("bad_message", "", "the call has more than one message")

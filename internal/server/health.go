@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -79,7 +80,7 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 	}
 	if err != nil {
 		reason := fault.ErrUnavailable.Detail
-		if known := problemOf(err); known != nil {
+		if known := problem.Of(err); known != nil {
 			reason = known.Detail
 		}
 		reason, _, _ = strings.Cut(reason, "; try again")
@@ -113,7 +114,7 @@ func (*Server) getLivez(context.Context, nothing) (content, error) { return aliv
 
 func (s *Server) getReadyz(context.Context, nothing) (content, error) {
 	if err := s.ready(); err != nil {
-		return content{}, newProblem(http.StatusServiceUnavailable, "not_ready", "", "%s", clip(err.Error()))
+		return content{}, problem.New(http.StatusServiceUnavailable, "not_ready", "", "%s", problem.Clip(err.Error()))
 	}
 	return alive, nil
 }

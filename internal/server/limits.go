@@ -10,6 +10,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // admit admits n runs, executions or enrollments of one subject, or rejects all of them. With n 0 it checks whether one
@@ -40,10 +41,10 @@ func (s *Server) admitAll(x *exchange, scope ratelimit.Scope, demands []ratelimi
 
 func limited(d ratelimit.Decision, wait int64) *openapi.Problem {
 	if d.TooMany {
-		return newProblem(http.StatusTooManyRequests, "rate_limited", "",
+		return problem.New(http.StatusTooManyRequests, "rate_limited", "",
 			"the limit %s lets at most %d in at once: split the batch", d.Reached, d.Reached.Burst)
 	}
-	return newProblem(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
+	return problem.New(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
 }
 
 // admitting returns a context in which execution.Admit checks the ingest limits, for the code that decodes the
@@ -55,7 +56,7 @@ func (s *Server) admitting(ctx context.Context, x *exchange) context.Context {
 	}
 	return execution.WithGate(ctx, func(executions []execution.Execution) error {
 		err := s.admitAll(x, ratelimit.Ingest, ratelimit.DemandsOf(x.caller.ingest, executions))
-		if p := problemOf(err); p != nil {
+		if p := problem.Of(err); p != nil {
 			return errors.New(p.Detail)
 		}
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -47,7 +48,7 @@ func (s *Server) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosi
 	next, err := s.deployments.AppendLog(ctx, chunk.agentID, chunk.id, chunk.attempt, chunk.offset, chunk.data)
 	switch {
 	case errors.Is(err, fleet.ErrLogGap), errors.Is(err, fleet.ErrLogFull):
-		p := problemOf(err)
+		p := problem.Of(err)
 		p.NextOffset = &next
 		return openapi.LogPosition{}, p
 	case err != nil:
@@ -90,7 +91,7 @@ func (s *Server) readLog(ctx context.Context, q logQuery) (content, error) {
 	part, err := s.deployments.ReadLog(ctx, q.id, q.attempt, q.offset, q.limit)
 	switch {
 	case errors.Is(err, fleet.ErrStaleAttempt):
-		return content{}, newProblem(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
+		return content{}, problem.New(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
 	case err != nil:
 		return content{}, s.orGroup(ctx, q.id, err)
 	}

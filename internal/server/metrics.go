@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 	maxComputations = 2
 )
 
-var errLongWindow = newProblem(http.StatusServiceUnavailable, "unavailable", "hours",
+var errLongWindow = problem.New(http.StatusServiceUnavailable, "unavailable", "hours",
 	"the window could not be read within %s; ask for fewer hours or try again later", answerWithin)
 
 // gate is a semaphore: it admits a limited number of callers at a time.

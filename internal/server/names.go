@@ -9,6 +9,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
@@ -32,7 +33,7 @@ func readNothingElse(x *exchange) (nothing, error) { return nothing{}, x.noQuery
 // readName reads the name in the path.
 func readName(x *exchange) (string, error) {
 	if x.param == "" || len(x.param) > execution.MaxName || !utf8.ValidString(x.param) || strings.ContainsFunc(x.param, unicode.IsControl) {
-		return "", badRequest("invalid_field", "name", "must be text of 1 to %d bytes without control characters", execution.MaxName)
+		return "", problem.BadRequest("invalid_field", "name", "must be text of 1 to %d bytes without control characters", execution.MaxName)
 	}
 	return x.param, x.noQuery()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // Metrics are open to callers without a token. The cost of computing metrics is limited separately for callers without
@@ -20,7 +21,7 @@ const (
 	openWaiting  = 64               // maximum number of waiting requests
 )
 
-var errTooManyMetrics = newProblem(http.StatusTooManyRequests, "rate_limited", "",
+var errTooManyMetrics = problem.New(http.StatusTooManyRequests, "rate_limited", "",
 	"too many requests for metrics are waiting; try again later, or with a token")
 
 // meteredHours is a request for metrics.
@@ -34,7 +35,7 @@ func readMeteredHours(x *exchange) (meteredHours, error) {
 	hours, err := readHours(x)
 	req := meteredHours{hours: hours, known: x.audience == observe.Known, admin: x.caller.admin}
 	if err == nil && hours > openHours && !req.known {
-		err = badRequest("invalid_parameter", "hours",
+		err = problem.BadRequest("invalid_parameter", "hours",
 			"must be from 1 to %d without a token; with any valid token it may be up to %d", openHours, report.MaxHours)
 	}
 	return req, err
@@ -111,7 +112,7 @@ func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine b
 func (m *openMetrics) compute(
 	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, gate) (report.Document, error),
 ) {
-	doc, err := report.Document{}, error(errInternal) // the result if compute panics; the panic propagates
+	doc, err := report.Document{}, error(problem.ErrInternal) // the result if compute panics; the panic propagates
 	defer func() { m.finish(q, a, doc, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()

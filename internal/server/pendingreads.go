@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // pendingReads reads agents' pending deployments. Concurrent polls of one agent at one revision share a read and its
@@ -95,7 +96,7 @@ func (p *pendingReads) forget(revision mailbox.Revision, f *flight) {
 }
 
 func (p *pendingReads) fly(ctx context.Context, f *flight, agentID string, revision mailbox.Revision, interval time.Duration) {
-	f.err = errInternal // the result if the read panics
+	f.err = problem.ErrInternal // the result if the read panics
 	defer func() {
 		p.mu.Lock()
 		p.forget(revision, f)

@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may limit the time further.
@@ -162,7 +163,7 @@ func (x *exchange) readWait() (time.Duration, error) {
 	}
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait < 0 || wait > MaxWait {
-		return 0, badRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", MaxWait)
+		return 0, problem.BadRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", MaxWait)
 	}
 	return wait, nil
 }

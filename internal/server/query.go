@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // query reads a request's query parameters, each at most once, and keeps the first error. done rejects parameters that
@@ -30,7 +31,7 @@ func (x *exchange) query() query {
 	}
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
-		q.err = badRequest("malformed_query", "", "the query string is malformed")
+		q.err = problem.BadRequest("malformed_query", "", "the query string is malformed")
 	}
 	delete(values, adminTokenParameter)
 	q.values = values
@@ -97,7 +98,7 @@ func (q *query) limit() int { return q.limitOr(50) }
 func (q *query) limitOr(otherwise int64) int { return int(q.integer("limit", otherwise, 1, 500)) }
 
 func (q *query) fault(code, name, format string, args ...any) {
-	q.keep(badRequest(code, name, format, args...))
+	q.keep(problem.BadRequest(code, name, format, args...))
 }
 
 func (q *query) keep(err error) {
@@ -113,7 +114,7 @@ func (q *query) done() error {
 		for name := range q.values {
 			names = append(names, name)
 		}
-		q.fault("unknown_parameter", clip(slices.Min(names)), "is not a parameter of this endpoint")
+		q.fault("unknown_parameter", problem.Clip(slices.Min(names)), "is not a parameter of this endpoint")
 	}
 	return q.err
 }
@@ -174,7 +175,7 @@ func (x *exchange) userID() (string, error) { return x.param, checkUserID(x.para
 func (x *exchange) id(field string) (uuid.UUID, error) {
 	id, ok := parseUUID(x.param)
 	if !ok {
-		return uuid.UUID{}, badRequest("invalid_field", field, "must be a UUID")
+		return uuid.UUID{}, problem.BadRequest("invalid_field", field, "must be a UUID")
 	}
 	return id, nil
 }
@@ -188,6 +189,6 @@ func (x *exchange) header(name string) (value string, given bool, err error) {
 	case 1:
 		return values[0], true, nil
 	default:
-		return "", true, badRequest("repeated_parameter", name, "must be given once")
+		return "", true, problem.BadRequest("repeated_parameter", name, "must be given once")
 	}
 }

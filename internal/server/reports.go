@@ -11,9 +11,8 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
-
-var errNoReport = newProblem(http.StatusNotFound, "report_not_found", "", "no such report")
 
 // newReport is a request to create a report.
 type newReport struct {
@@ -156,7 +155,7 @@ func (s *Server) getReport(ctx context.Context, req storedReport) (content, erro
 		err = s.checkVisible(ctx, req.account, namespace)
 	}
 	if isForbidden(err) { // do not reveal that the report exists
-		err = errNoReport
+		err = problem.ErrNoReport
 	}
 	if err != nil {
 		return content{}, err

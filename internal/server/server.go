@@ -20,6 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // Options configures a Server. All fields are required unless noted otherwise.
@@ -221,7 +222,7 @@ func (s *Server) serve(x *exchange) {
 		s.identify(x)
 		x.hideReferrer()
 		x.Header().Set("Allow", place.allow)
-		s.fail(x, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
+		s.fail(x, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
 		return
 	}
 	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
@@ -257,7 +258,7 @@ func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
 	return e.serve(s, x)
 }
 
-var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")
+var errNoPath = problem.New(http.StatusNotFound, "not_found", "", "there is nothing at this path")
 
 // finish records and logs the exchange, whatever its outcome. A panic is handled like any other defect.
 func (s *Server) finish(x *exchange) {
@@ -316,7 +317,7 @@ func (s *Server) recovered(x *exchange, cause any) {
 		x.abandon() // a partial response must not look complete
 		return
 	}
-	s.writeProblem(x, errInternal)
+	s.writeProblem(x, problem.ErrInternal)
 }
 
 // requestID returns the client's id of its request if it is valid, or generates one.

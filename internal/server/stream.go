@@ -19,6 +19,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -56,7 +57,7 @@ func (s *Server) processStream(x *exchange) error {
 	return s.stream(x, run)
 }
 
-var errShuttingDown = newProblem(http.StatusServiceUnavailable, "shutting_down", "", "this replica is shutting down; try again")
+var errShuttingDown = problem.New(http.StatusServiceUnavailable, "shutting_down", "", "this replica is shutting down; try again")
 
 func readPrompt(x *exchange) (execution.Prompt, error) {
 	if err := x.noQuery(); err != nil {
@@ -75,23 +76,23 @@ func readPrompt(x *exchange) (execution.Prompt, error) {
 func checkPrompt(p execution.Prompt) error {
 	switch {
 	case p.Type == "":
-		return badRequest("missing_field", "type", "is required")
+		return problem.BadRequest("missing_field", "type", "is required")
 	case len(p.Type) > maxType || !promptType.MatchString(p.Type):
-		return badRequest("invalid_field", "type", "must be at most %d letters, digits and . _ : / -, and begin with a letter or digit", maxType)
+		return problem.BadRequest("invalid_field", "type", "must be at most %d letters, digits and . _ : / -, and begin with a letter or digit", maxType)
 	case p.Message == "":
-		return badRequest("missing_field", "message", "is required")
+		return problem.BadRequest("missing_field", "message", "is required")
 	case len(p.Message) > maxMessage:
-		return badRequest("invalid_field", "message", "must be at most %d bytes", maxMessage)
+		return problem.BadRequest("invalid_field", "message", "must be at most %d bytes", maxMessage)
 	case len(p.Options) > 0 && p.Options[0] != '{':
-		return badRequest("invalid_type", "options", "must be an object")
+		return problem.BadRequest("invalid_type", "options", "must be an object")
 	case len(p.Options) > maxOptions:
-		return badRequest("invalid_field", "options", "must be at most %d bytes", maxOptions)
+		return problem.BadRequest("invalid_field", "options", "must be at most %d bytes", maxOptions)
 	}
 	if err := checkUserID(p.UserID); err != nil {
 		return err
 	}
 	if len(p.SessionID) > execution.MaxUser || strings.ContainsFunc(p.SessionID, unicode.IsControl) {
-		return badRequest("invalid_field", "session_id", "must be at most %d bytes without control characters", execution.MaxUser)
+		return problem.BadRequest("invalid_field", "session_id", "must be at most %d bytes without control characters", execution.MaxUser)
 	}
 	return nil
 }
@@ -99,9 +100,9 @@ func checkPrompt(p execution.Prompt) error {
 func checkUserID(id string) error {
 	switch {
 	case id == "":
-		return badRequest("missing_field", "user_id", "is required")
+		return problem.BadRequest("missing_field", "user_id", "is required")
 	case len(id) > execution.MaxUser || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
-		return badRequest("invalid_field", "user_id", "must be at most %d bytes of UTF-8 without control characters", execution.MaxUser)
+		return problem.BadRequest("invalid_field", "user_id", "must be at most %d bytes of UTF-8 without control characters", execution.MaxUser)
 	}
 	return nil
 }
@@ -132,12 +133,12 @@ func (s *Server) stream(x *exchange, run execution.Run) error {
 
 // endOf returns the last event of a run that sent none.
 func (s *Server) endOf(ctx context.Context, x *exchange) execution.Event {
-	problem := errShuttingDown
+	why := errShuttingDown
 	if !errors.Is(context.Cause(ctx), errEnded) {
-		problem = errInternal
+		why = problem.ErrInternal
 		s.log.Error("a run ended without saying how", x.describe()...)
 	}
-	return execution.Event{Name: "error", Data: map[string]string{"code": problem.Code, "message": problem.Detail}}
+	return execution.Event{Name: "error", Data: map[string]string{"code": why.Code, "message": why.Detail}}
 }
 
 // EndStreams ends all streamed runs, each with an error event, and rejects new ones. A replica that shuts down calls it

@@ -10,6 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // exportWithin is how long an export may take to arrive and to be stored.
@@ -74,7 +75,7 @@ func (b *exportBody) Read(p []byte) (int, error) {
 // signalNotTaken rejects OpenTelemetry's other signals, which exporters send unless configured otherwise.
 func signalNotTaken(signal, variable string) handler {
 	return func(*Server, *exchange) error {
-		return badRequest("signal_not_taken", "",
+		return problem.BadRequest("signal_not_taken", "",
 			"only traces and logs are taken here, not %s: point OTEL_EXPORTER_OTLP_TRACES_ENDPOINT at /v1/traces instead of OTEL_EXPORTER_OTLP_ENDPOINT, or set %s=none",
 			signal, variable)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"sync"
+
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // Limits of one agent's concurrent requests that use the database, so that it does not take the connections that others
@@ -13,7 +15,7 @@ const (
 	maxWaitingOfAgent = 64
 )
 
-var errAgentBusy = newProblem(http.StatusTooManyRequests, "busy", "",
+var errAgentBusy = problem.New(http.StatusTooManyRequests, "busy", "",
 	"too many requests of this agent are under way at once; wait for their answers, then try again")
 
 // turns admits a limited number of each agent's requests at a time. It is safe for concurrent use.
