@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/input"
 )
 
 const (
@@ -25,14 +26,14 @@ const (
 )
 
 type executionQuery struct {
-	list   list
+	list   input.List
 	userID string // if empty, all users
 	after  execution.Position
 	limit  int
 }
 
 func readErrorQuery(x *exchange) (executionQuery, error) {
-	return readExecutionQuery(x, list{name: "execution errors"}, defaultErrors)
+	return readExecutionQuery(x, input.NewList("execution errors"), defaultErrors)
 }
 
 func readActivityQuery(x *exchange) (executionQuery, error) {
@@ -40,20 +41,20 @@ func readActivityQuery(x *exchange) (executionQuery, error) {
 	if err != nil {
 		return executionQuery{}, err
 	}
-	req, err := readExecutionQuery(x, list{"user activity", []string{userID}}, defaultActivity)
+	req, err := readExecutionQuery(x, input.NewList("user activity", userID), defaultActivity)
 	req.userID = userID
 	return req, err
 }
 
-func readExecutionQuery(x *exchange, l list, limit int64) (executionQuery, error) {
+func readExecutionQuery(x *exchange, l input.List, limit int64) (executionQuery, error) {
 	q := x.query()
-	req := executionQuery{list: l, limit: q.limitOr(limit)}
-	cursor, given := q.text("cursor")
-	if err := q.done(); err != nil {
+	req := executionQuery{list: l, limit: q.LimitOr(limit)}
+	cursor, given := q.Text("cursor")
+	if err := q.Done(); err != nil {
 		return req, err
 	}
 	var err error
-	req.after, err = l.afterExecution(cursor, given)
+	req.after, err = positionOf(l, cursor, given)
 	return req, err
 }
 
@@ -85,7 +86,7 @@ func (q executionQuery) page(
 		}
 		for _, e := range found {
 			if len(page) == q.limit || size > maxPage {
-				return page, q.list.cursorAfterExecution(q.after), nil
+				return page, cursorAfter(q.list, q.after), nil
 			}
 			page = append(page, executionOf(e, shown))
 			size += len(e.Input) + len(e.Output) + len(e.ErrorMessage)
@@ -97,23 +98,23 @@ func (q executionQuery) page(
 	}
 }
 
-// cursorAfterExecution returns the cursor of the page that follows an execution. Its position consists of the
+// cursorAfter returns the cursor of the page that follows an execution. Its position consists of the
 // execution's time, the length of the user id, the user id and the execution's id.
-func (l list) cursorAfterExecution(p execution.Position) string {
+func cursorAfter(l input.List, p execution.Position) string {
 	position := binary.BigEndian.AppendUint64(nil, uint64(p.CreatedAt))
 	position = binary.BigEndian.AppendUint16(position, uint16(len(p.UserID)))
-	return l.cursor(string(position) + p.UserID + p.ID)
+	return l.Cursor(string(position) + p.UserID + p.ID)
 }
 
-// afterExecution decodes the cursor of a list that begins with the newest execution.
-func (l list) afterExecution(cursor string, given bool) (execution.Position, error) {
+// positionOf decodes the cursor of a list that begins with the newest execution.
+func positionOf(l input.List, cursor string, given bool) (execution.Position, error) {
 	if !given {
 		return execution.Position{}, nil
 	}
 	const fixed = 8 + 2
-	position, err := l.position(cursor)
+	position, err := l.Position(cursor)
 	if err != nil || len(position) < fixed {
-		return execution.Position{}, errCursor
+		return execution.Position{}, input.ErrCursor
 	}
 	at, user := binary.BigEndian.Uint64([]byte(position)), int(binary.BigEndian.Uint16([]byte(position[8:])))
 	rest := position[fixed:]
@@ -121,7 +122,7 @@ func (l list) afterExecution(cursor string, given bool) (execution.Position, err
 	if at <= math.MaxInt64 && user <= len(rest) && storable && utf8.ValidString(rest[:user]) {
 		return execution.Position{CreatedAt: int64(at), UserID: rest[:user], ID: rest[user:]}, nil
 	}
-	return execution.Position{}, errCursor
+	return execution.Position{}, input.ErrCursor
 }
 
 func executionOf(e execution.Execution, shown DisplayCurrency) openapi.Execution {

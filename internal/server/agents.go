@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/input"
 )
 
 const (
@@ -49,7 +50,7 @@ func readEnrollment(x *exchange) (enrollRequest, error) {
 		openapi.EnrollAgentRequest
 		ID *openapi.AgentID `json:"id"` // distinguishes a missing id from an empty one
 	}
-	if err := x.decodeUpTo(maxSmallBody, &body); err != nil {
+	if err := x.decodeUpTo(input.MaxSmallBody, &body); err != nil {
 		return enrollRequest{}, err
 	}
 	agent := fleet.Agent{
@@ -102,7 +103,7 @@ func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.Enro
 }
 
 type agentQuery struct {
-	list     list
+	list     input.List
 	after    string
 	limit    int
 	state    fleet.State     // if empty, any
@@ -111,22 +112,22 @@ type agentQuery struct {
 
 func readAgentQuery(x *exchange) (agentQuery, error) {
 	q := x.query()
-	req := agentQuery{limit: q.limit(), state: oneOf(&q, "state", fleet.Online, fleet.Late, fleet.Offline)}
-	label, hasLabel := q.text("label")
+	req := agentQuery{limit: q.Limit(), state: input.OneOf(&q, "state", fleet.Online, fleet.Late, fleet.Offline)}
+	label, hasLabel := q.Text("label")
 	if hasLabel {
 		selector, err := fleet.ParseSelector("label", label)
 		if err != nil {
-			q.keep(err)
+			q.Keep(err)
 		}
 		req.selector = &selector
 	}
-	req.list = list{"agents", []string{string(req.state), label}}
-	cursor, given := q.text("cursor")
-	if err := q.done(); err != nil {
+	req.list = input.NewList("agents", string(req.state), label)
+	cursor, given := q.Text("cursor")
+	if err := q.Done(); err != nil {
 		return req, err
 	}
 	var err error
-	req.after, err = req.list.afterAgent(cursor, given)
+	req.after, err = req.list.AfterAgent(cursor, given)
 	return req, err
 }
 
@@ -156,7 +157,7 @@ func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentLis
 				continue
 			}
 			if len(page.Agents) == q.limit {
-				page.NextCursor = q.list.cursor(page.Agents[q.limit-1].ID)
+				page.NextCursor = q.list.Cursor(page.Agents[q.limit-1].ID)
 				return page, nil
 			}
 			page.Agents = append(page.Agents, agentOf(view))
@@ -166,7 +167,7 @@ func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentLis
 		}
 		q.after = views[len(views)-1].ID
 	}
-	page.NextCursor = q.list.cursor(q.after)
+	page.NextCursor = q.list.Cursor(q.after)
 	return page, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -84,7 +85,7 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 		if r.access == exporter {
 			return // its bodies are defined by OpenTelemetry's protocol
 		}
-		limit := maxBody
+		limit := input.MaxBody
 		if r.pattern == "/api/executions" {
 			limit = maxExecutionBody
 		}
@@ -117,7 +118,7 @@ func TestUnexpectedBodies(t *testing.T) {
 		if r.method != http.MethodPost || r.access == exporter || contract().Paths.Value(r.pattern).Post.RequestBody != nil {
 			return // it reads a body, or is not a POST
 		}
-		for _, body := range []string{"x", `{"force":true}`, "[]", "null", "{", strings.Repeat(" ", maxBody), "\x00"} {
+		for _, body := range []string{"x", `{"force":true}`, "[]", "null", "{", strings.Repeat(" ", input.MaxBody), "\x00"} {
 			bad := w.sample(t, r)
 			bad.body = body
 			w.refused(t, bad, http.StatusBadRequest, "")

@@ -13,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -278,9 +279,9 @@ func badValues(p *openapi3.Parameter) []string {
 	case len(schema.Enum) > 0:
 		bad = append(bad, "nonsense", strings.ToUpper(fmt.Sprint(schema.Enum[0])), fmt.Sprint(schema.Enum[0])+" ")
 	case p.Name == "cursor":
-		good := list{"agents", []string{"", ""}}.cursor("a1")
+		good := input.NewList("agents", "", "").Cursor("a1")
 		bad = append(bad, "x", "====", good[1:], good[:len(good)-1], "B"+good[1:], good+"A", strings.Repeat("A", 5000),
-			list{"others", nil}.cursor("a1"), list{"agents", []string{"", ""}}.cursor("a b"))
+			input.NewList("others").Cursor("a1"), input.NewList("agents", "", "").Cursor("a b"))
 	case p.Name == "wait":
 		bad = append(bad, "61s", "2h", "-1s", "1", "soon", "9999999999h", "1e3s", "NaNs")
 	case p.Name == "label":

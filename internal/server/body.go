@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/input"
 )
 
 // body reads a request's body. The bytes read are taken from the budget of all bodies until release is called.
@@ -23,7 +24,7 @@ type body struct {
 	now    func() time.Time
 	waited time.Duration // time spent waiting for the client; not part of the response's latency
 	busy   *openapi.Problem
-	// mayGrow, if not nil, reports whether a body that begins with these bytes may be larger than maxSmallBody.
+	// mayGrow, if not nil, reports whether a body that begins with these bytes may be larger than input.MaxSmallBody.
 	mayGrow func(begin []byte) bool
 }
 
@@ -85,13 +86,13 @@ func (b *body) readAll(limit int64) (all []byte, err error) {
 		case err != nil:
 			return nil, err
 		case int64(len(all)) > limit:
-			return nil, errTooLarge(limit)
+			return nil, input.ErrTooLarge(limit)
 		case len(all) < cap(all):
 			continue
 		}
-		if b.mayGrow != nil && len(all) >= maxSmallBody {
+		if b.mayGrow != nil && len(all) >= input.MaxSmallBody {
 			if !b.mayGrow(all) {
-				return nil, errTooLarge(maxSmallBody)
+				return nil, input.ErrTooLarge(input.MaxSmallBody)
 			}
 			b.mayGrow = nil
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/input"
 )
 
 const (
@@ -18,23 +19,23 @@ const (
 func readCostQuery(x *exchange) (execution.CostQuery, error) {
 	q := x.query()
 	req := execution.CostQuery{
-		Days: int(q.integer("days", defaultDays, 1, maxDays)), TimeZone: q.timeZone("time_zone"), Limit: q.limit(),
-		GroupBy: oneOf(&q, "group_by", execution.ByDay, execution.ByUser, execution.ByAgent, execution.ByModel),
+		Days: int(q.Integer("days", defaultDays, 1, maxDays)), TimeZone: readTimeZone(&q, "time_zone"), Limit: q.Limit(),
+		GroupBy: input.OneOf(&q, "group_by", execution.ByDay, execution.ByUser, execution.ByAgent, execution.ByModel),
 	}
 	if req.GroupBy == "" {
 		req.GroupBy = execution.ByDay
 	}
-	return req, q.done()
+	return req, q.Done()
 }
 
-// timeZone reads the name of a time zone, which defaults to UTC. It rejects Local, Go's name for the server's own zone.
-func (q *query) timeZone(name string) string {
-	zone, given := q.text(name)
+// readTimeZone reads the name of a time zone, which defaults to UTC. It rejects Local, Go's name for the server's own zone.
+func readTimeZone(q *input.Query, name string) string {
+	zone, given := q.Text(name)
 	if !given {
 		return "UTC"
 	}
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || strings.HasPrefix(strings.ToLower(zone), "local") || len(zone) > maxZoneName {
-		q.fault("invalid_parameter", name, "must be the IANA name of a time zone, such as Europe/Berlin")
+		q.Fault("invalid_parameter", name, "must be the IANA name of a time zone, such as Europe/Berlin")
 	}
 	return zone
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -34,12 +35,12 @@ func readOrder(x *exchange) (orderRequest, error) {
 	if err != nil {
 		return orderRequest{}, err
 	}
-	raw, _, err := x.readBody(maxBody, "application/json")
+	raw, _, err := x.readBody(input.MaxBody, "application/json")
 	if err != nil {
 		return orderRequest{}, err
 	}
 	var body openapi.CreateDeploymentsRequest
-	if err := decodeJSON(raw, &body, "spec"); err != nil {
+	if err := input.DecodeJSON(raw, &body, "spec"); err != nil {
 		return orderRequest{}, err
 	}
 	order, err := orderOf(body)
@@ -145,7 +146,7 @@ func (s *Server) createDeployments(ctx context.Context, req orderRequest) (creat
 }
 
 type deploymentQuery struct {
-	list   list
+	list   input.List
 	filter fleet.DeploymentFilter
 	before uuid.UUID
 	limit  int
@@ -153,22 +154,22 @@ type deploymentQuery struct {
 
 func readDeploymentQuery(x *exchange) (deploymentQuery, error) {
 	q := x.query()
-	req := deploymentQuery{limit: q.limit()}
-	req.filter.Status = oneOf(&q, "status", fleet.Statuses[:]...)
-	if agentID, given := q.text("agent_id"); given {
+	req := deploymentQuery{limit: q.Limit()}
+	req.filter.Status = input.OneOf(&q, "status", fleet.Statuses[:]...)
+	if agentID, given := q.Text("agent_id"); given {
 		if err := fleet.ValidateAgentID("agent_id", agentID); err != nil {
-			q.keep(err)
+			q.Keep(err)
 		}
 		req.filter.AgentID = agentID
 	}
-	req.filter.GroupID = q.uuid("group_id")
-	req.list = list{"deployments", []string{req.filter.AgentID, req.filter.GroupID.String(), string(req.filter.Status)}}
-	cursor, given := q.text("cursor")
-	if err := q.done(); err != nil {
+	req.filter.GroupID = q.UUID("group_id")
+	req.list = input.NewList("deployments", req.filter.AgentID, req.filter.GroupID.String(), string(req.filter.Status))
+	cursor, given := q.Text("cursor")
+	if err := q.Done(); err != nil {
 		return req, err
 	}
 	var err error
-	req.before, err = req.list.beforeID(cursor, given)
+	req.before, err = req.list.BeforeID(cursor, given)
 	return req, err
 }
 
@@ -180,7 +181,7 @@ func (s *Server) listDeployments(ctx context.Context, q deploymentQuery) (openap
 	var next string
 	if len(found) > q.limit {
 		found = found[:q.limit]
-		next = q.list.cursorAfterID(found[q.limit-1].ID)
+		next = q.list.CursorAfterID(found[q.limit-1].ID)
 	}
 	return openapi.DeploymentList{Deployments: deploymentsOf(found), NextCursor: next}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -55,7 +56,7 @@ func splitExecutions(body []byte) ([][]byte, error) {
 	start, err := d.ReadToken()
 	switch {
 	case err != nil:
-		return nil, syntaxProblem(err)
+		return nil, input.SyntaxProblem(err)
 	case start.Kind() != jsontext.KindBeginObject:
 		return nil, problem.BadRequest("invalid_type", "", "the body must be a JSON object")
 	}
@@ -68,7 +69,7 @@ func splitExecutions(body []byte) ([][]byte, error) {
 	for d.PeekKind() == jsontext.KindString {
 		name, err := d.ReadToken()
 		if err != nil {
-			return nil, syntaxProblem(err)
+			return nil, input.SyntaxProblem(err)
 		}
 		switch isList := name.String() == "executions"; {
 		case isList && listed:
@@ -87,7 +88,7 @@ func splitExecutions(body []byte) ([][]byte, error) {
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return nil, syntaxProblem(err)
+		return nil, input.SyntaxProblem(err)
 	}
 	_, err = d.ReadToken()
 	switch {
@@ -136,7 +137,7 @@ func problemOr(err error) error {
 	if errors.As(err, &p) {
 		return p
 	}
-	return syntaxProblem(err)
+	return input.SyntaxProblem(err)
 }
 
 var errTooManyExecutions = problem.New(http.StatusRequestEntityTooLarge, "too_many_executions", "",

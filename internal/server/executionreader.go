@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -247,7 +248,7 @@ func (r *executionReader) finish() error {
 
 // explain returns the fault of an execution that could not be decoded. It is called only for rejected executions.
 func explain(raw []byte) error {
-	if err := checkJSON(raw, executionFields); err != nil {
+	if err := input.CheckJSON(raw, executionFields); err != nil {
 		return err
 	}
 	return problem.BadRequest("malformed_json", "", "this cannot be read") // cannot happen: checkJSON finds the fault
@@ -387,5 +388,5 @@ func readHex(arena *arena, value jsontext.Value, field string, into *string, dig
 }
 
 func fieldName(name string) string {
-	return fieldPath(jsontext.Pointer("").AppendToken(name))
+	return input.FieldPath(jsontext.Pointer("").AppendToken(name))
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -240,7 +241,7 @@ func (m *grpcMessage) begin(from io.Reader, header http.Header) error {
 		if errors.Is(err, io.EOF) {
 			return errNoMessage
 		}
-		return brokenBody(err)
+		return input.BrokenBody(err)
 	}
 	switch compressed := prefix[0]; {
 	case compressed > 1:

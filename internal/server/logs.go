@@ -34,9 +34,9 @@ func readLogChunk(x *exchange) (logChunk, error) {
 	q := x.query()
 	chunk := logChunk{
 		agentID: x.caller.agent.ID(), id: id,
-		attempt: int(q.required("attempt", 1, fleet.MaxAttempts)), offset: q.required("offset", 0, maxOffset),
+		attempt: int(q.Required("attempt", 1, fleet.MaxAttempts)), offset: q.Required("offset", 0, maxOffset),
 	}
-	if err := q.done(); err != nil {
+	if err := q.Done(); err != nil {
 		return chunk, err
 	}
 	chunk.data, _, err = x.readBody(fleet.MaxLogChunk, "text/plain")
@@ -71,11 +71,11 @@ func readLogQuery(x *exchange) (logQuery, error) {
 		return logQuery{}, err
 	}
 	q := x.query()
-	req := logQuery{caller: x.caller, id: id, offset: q.integer("offset", 0, 0, maxOffset), limit: int(q.integer("limit", fleet.MaxLogChunk, 1, maxLogRead))}
-	if _, given := q.values["attempt"]; given {
-		req.attempt = int(q.required("attempt", 1, fleet.MaxAttempts))
+	req := logQuery{caller: x.caller, id: id, offset: q.Integer("offset", 0, 0, maxOffset), limit: int(q.Integer("limit", fleet.MaxLogChunk, 1, maxLogRead))}
+	if q.Has("attempt") {
+		req.attempt = int(q.Required("attempt", 1, fleet.MaxAttempts))
 	}
-	return req, q.done()
+	return req, q.Done()
 }
 
 func (s *Server) readLog(ctx context.Context, q logQuery) (content, error) {

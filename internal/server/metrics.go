@@ -51,8 +51,8 @@ func (g gate) leave() { <-g }
 
 func readHours(x *exchange) (int64, error) {
 	q := x.query()
-	hours := q.integer("hours", defaultHours, 1, report.MaxHours)
-	return hours, q.done()
+	hours := q.Integer("hours", defaultHours, 1, report.MaxHours)
+	return hours, q.Done()
 }
 
 func (s *Server) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {

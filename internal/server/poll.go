@@ -157,8 +157,8 @@ func (h hold) end() {
 // readWait reads ?wait=, a duration such as 30s.
 func (x *exchange) readWait() (time.Duration, error) {
 	q := x.query()
-	text, given := q.text("wait")
-	if err := q.done(); err != nil || !given {
+	text, given := q.Text("wait")
+	if err := q.Done(); err != nil || !given {
 		return 0, err
 	}
 	wait, err := time.ParseDuration(text)

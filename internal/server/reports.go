@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -77,7 +82,7 @@ func (s *Server) reportFacts(ctx context.Context, req report.Request) (current r
 }
 
 type reportQuery struct {
-	list            list
+	list            input.List
 	account         *serviceAccount // the caller; nil for an administrator
 	namespace, name string          // empty for any
 	before          uuid.UUID
@@ -86,17 +91,17 @@ type reportQuery struct {
 
 func readReportQuery(x *exchange) (reportQuery, error) {
 	q := x.query()
-	req := reportQuery{account: x.caller.account, namespace: q.namespace("namespace"), name: q.reportName("name"), limit: q.limit()}
+	req := reportQuery{account: x.caller.account, namespace: readNamespace(&q, "namespace"), name: readReportName(&q, "name"), limit: q.Limit()}
 	if req.account != nil && req.namespace == "" {
 		req.namespace = req.account.namespace
 	}
-	req.list = list{name: "reports", filters: []string{req.namespace, req.name}}
-	cursor, given := q.text("cursor")
-	if err := q.done(); err != nil {
+	req.list = input.NewList("reports", req.namespace, req.name)
+	cursor, given := q.Text("cursor")
+	if err := q.Done(); err != nil {
 		return req, err
 	}
 	var err error
-	req.before, err = req.list.beforeID(cursor, given)
+	req.before, err = req.list.BeforeID(cursor, given)
 	return req, err
 }
 
@@ -115,7 +120,7 @@ func (s *Server) listReports(ctx context.Context, q reportQuery) (openapi.Report
 			if err != nil {
 				return page, fmt.Errorf("read a report's id: %w", err)
 			}
-			page.NextCursor = q.list.cursorAfterID(last)
+			page.NextCursor = q.list.CursorAfterID(last)
 			break
 		}
 		page.Reports = append(page.Reports, summaryOf(heading))
@@ -142,11 +147,11 @@ func readReportID(x *exchange) (storedReport, error) {
 		return storedReport{}, err
 	}
 	q := x.query()
-	format := oneOf(&q, "format", report.JSON, report.Markdown, report.CSV, report.HTML)
+	format := input.OneOf(&q, "format", report.JSON, report.Markdown, report.CSV, report.HTML)
 	if format == "" {
 		format = report.JSON
 	}
-	return storedReport{x.caller.account, id, format}, q.done()
+	return storedReport{x.caller.account, id, format}, q.Done()
 }
 
 func (s *Server) getReport(ctx context.Context, req storedReport) (content, error) {
@@ -175,4 +180,26 @@ func (s *Server) getReport(ctx context.Context, req storedReport) (content, erro
 	err = report.Render(&rendered, doc, req.format, report.RenderOptions{})
 	answer.body = rendered.Bytes()
 	return answer, err
+}
+
+// namespacePattern matches a DNS label as Kubernetes defines it.
+var namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// readNamespace reads the name of a Kubernetes namespace. It returns "" if the parameter is missing.
+func readNamespace(q *input.Query, name string) string {
+	text, given := q.Text(name)
+	if given && !namespacePattern.MatchString(text) {
+		q.Fault("invalid_parameter", name, "must be the name of a Kubernetes namespace")
+	}
+	return text
+}
+
+// readReportName reads a report's name. It returns "" if the parameter is missing.
+func readReportName(q *input.Query, name string) string {
+	text, given := q.Text(name)
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if n := utf8.RuneCountInString(text); given && (n < 1 || n > 100 || !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable)) {
+		q.Fault("invalid_parameter", name, "must be the name of a report: 1 to 100 characters that can be printed")
+	}
+	return text
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -88,21 +88,11 @@ func checkPrompt(p execution.Prompt) error {
 	case len(p.Options) > maxOptions:
 		return problem.BadRequest("invalid_field", "options", "must be at most %d bytes", maxOptions)
 	}
-	if err := checkUserID(p.UserID); err != nil {
+	if err := input.CheckUserID(p.UserID); err != nil {
 		return err
 	}
 	if len(p.SessionID) > execution.MaxUser || strings.ContainsFunc(p.SessionID, unicode.IsControl) {
 		return problem.BadRequest("invalid_field", "session_id", "must be at most %d bytes without control characters", execution.MaxUser)
-	}
-	return nil
-}
-
-func checkUserID(id string) error {
-	switch {
-	case id == "":
-		return problem.BadRequest("missing_field", "user_id", "is required")
-	case len(id) > execution.MaxUser || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
-		return problem.BadRequest("invalid_field", "user_id", "must be at most %d bytes of UTF-8 without control characters", execution.MaxUser)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -43,7 +44,7 @@ func (s *Server) export(x *exchange, to Traces) error {
 	case errors.Is(body.err, errMoreMessages):
 		return body.err
 	case gone && body.err != nil: // net/http cancels the context when the body breaks off
-		return brokenBody(body.err)
+		return input.BrokenBody(body.err)
 	case gone && status >= http.StatusInternalServerError:
 		x.abandon() // it failed because the exporter is gone
 		return nil

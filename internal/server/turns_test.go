@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/input"
 )
 
 // slowBody is a body that calls read before each Read.
@@ -105,15 +106,15 @@ func TestBodyBudgetPerEnrollmentToken(t *testing.T) {
 	b := newBudget(DefaultBodyMemory)
 	one := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("one")}}}).share()
 	other := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("other")}}}).share()
-	for i := range maxEnrolShare / 2 / maxSmallBody {
-		if err := b.take(one, maxSmallBody); err != nil {
+	for i := range maxEnrolShare / 2 / input.MaxSmallBody {
+		if err := b.take(one, input.MaxSmallBody); err != nil {
 			t.Fatalf("body %d: %v", i, err)
 		}
 	}
-	if got := b.take(one, maxSmallBody); got != errShareUsed {
+	if got := b.take(one, input.MaxSmallBody); got != errShareUsed {
 		t.Errorf("one body too many: got %v, want %v", got, errShareUsed)
 	}
-	if err := b.take(other, maxSmallBody); err != nil {
+	if err := b.take(other, input.MaxSmallBody); err != nil {
 		t.Errorf("another token: got %v", err)
 	}
 }

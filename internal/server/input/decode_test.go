@@ -1,4 +1,4 @@
-package server
+package input
 
 import (
 	"encoding/json"
@@ -42,7 +42,7 @@ func TestOpaqueMembers(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var body openapi.CreateDeploymentsRequest
-			err := decodeJSON([]byte(`{"name":"n","spec":`+tt.spec+`}`), &body, "spec")
+			err := DecodeJSON([]byte(`{"name":"n","spec":`+tt.spec+`}`), &body, "spec")
 			var p *openapi.Problem
 			switch {
 			case tt.code == "" && err != nil:
@@ -66,7 +66,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var into openapi.CreateDeploymentsRequest
-		err := decodeJSON(body, &into, "spec")
+		err := DecodeJSON(body, &into, "spec")
 		if err == nil {
 			if !json.Valid(body) || !utf8.Valid(body) {
 				t.Fatalf("accepted what is not JSON: %q", body)

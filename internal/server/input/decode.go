@@ -1,4 +1,4 @@
-package server
+package input
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	maxBody      = 1 << 20  // bytes of a JSON body
-	maxSmallBody = 64 << 10 // bytes of a JSON body that is always small
+	MaxBody      = 1 << 20  // bytes of a JSON body
+	MaxSmallBody = 64 << 10 // bytes of a JSON body that is always small
 	maxDepth     = 64       // of nested arrays and objects
 
 	// Numbers must fit a float64 and PostgreSQL's numeric, which jsonb uses. PostgreSQL prints numerics in full: 1e300
@@ -32,55 +32,8 @@ const (
 	maxGrowth   = 256 << 10 // bytes
 )
 
-// decode reads the request's body, a JSON object, into the value that into points to. It rejects unknown members and
-// values that PostgreSQL cannot store. It also rejects null, except inside the opaque members, which callers define.
-func (x *exchange) decode(into any, opaque ...string) error {
-	return x.decodeUpTo(maxBody, into, opaque...)
-}
-
-// decodeUpTo is decode with another size limit.
-func (x *exchange) decodeUpTo(limit int64, into any, opaque ...string) error {
-	body, _, err := x.readBody(limit, "application/json")
-	if err != nil {
-		return err
-	}
-	return decodeJSON(body, into, opaque...)
-}
-
-// refuseBody returns an error unless the body is missing or an empty object.
-func (x *exchange) refuseBody() error {
-	const enough = 16 // bytes, to recognize an empty object
-	body, err := io.ReadAll(io.LimitReader(x.body, enough))
-	if said := string(bytes.TrimSpace(body)); err != nil || len(body) == enough || said != "" && said != "{}" {
-		return problem.BadRequest("unexpected_body", "", "this request has no body")
-	}
-	return nil
-}
-
-// readBody reads the request's whole body and returns which of the media types it has.
-func (x *exchange) readBody(limit int64, mediaTypes ...string) (body []byte, mediaType string, err error) {
-	mediaType, err = checkMediaType(x.r.Header, mediaTypes...)
-	if err != nil {
-		return nil, "", err
-	}
-	body, err = x.readAll(limit)
-	return body, mediaType, err
-}
-
-func (x *exchange) readAll(limit int64) ([]byte, error) {
-	if x.r.ContentLength > limit {
-		return nil, errTooLarge(limit)
-	}
-	all, err := x.body.readAll(limit)
-	x.bytesIn = x.body.read
-	if err != nil {
-		return nil, brokenBody(err)
-	}
-	return all, nil
-}
-
-// brokenBody returns the problem to respond with if a body could not be read to its end.
-func brokenBody(err error) error {
+// BrokenBody returns the problem to respond with if a body could not be read to its end.
+func BrokenBody(err error) error {
 	var known *openapi.Problem
 	switch {
 	case errors.As(err, &known):
@@ -91,13 +44,13 @@ func brokenBody(err error) error {
 	return problem.BadRequest("truncated_body", "", "the body ended early")
 }
 
-func errTooLarge(limit int64) error {
+func ErrTooLarge(limit int64) error {
 	return problem.New(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
 }
 
-// checkMediaType returns an error unless the body has one of the media types, is not compressed, and has no charset
+// CheckMediaType returns an error unless the body has one of the media types, is not compressed, and has no charset
 // other than UTF-8.
-func checkMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
+func CheckMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", problem.New(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
 			"compressed bodies are not read here")
@@ -116,8 +69,8 @@ func checkMediaType(header http.Header, wanted ...string) (mediaType string, err
 	return mediaType, nil
 }
 
-func decodeJSON(body []byte, into any, opaque ...string) error {
-	if err := checkJSON(body, opaque); err != nil {
+func DecodeJSON(body []byte, into any, opaque ...string) error {
+	if err := CheckJSON(body, opaque); err != nil {
 		return err
 	}
 	err := json.Unmarshal(body, into, json.RejectUnknownMembers(true))
@@ -131,8 +84,8 @@ func decodeJSON(body []byte, into any, opaque ...string) error {
 	return nil
 }
 
-// checkJSON returns the first fault of a body that does not depend on the type it is decoded into.
-func checkJSON(body []byte, opaque []string) error {
+// CheckJSON returns the first fault of a body that does not depend on the type it is decoded into.
+func CheckJSON(body []byte, opaque []string) error {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return problem.BadRequest("malformed_json", "", "the body is empty; it must be a JSON object")
 	}
@@ -147,11 +100,11 @@ func checkJSON(body []byte, opaque []string) error {
 		case whole:
 			return problem.BadRequest("trailing_data", "", "there is more after the JSON object")
 		case err != nil:
-			return syntaxProblem(err)
+			return SyntaxProblem(err)
 		case first && token.Kind() != jsontext.KindBeginObject:
 			return problem.BadRequest("invalid_type", "", "the body must be a JSON object")
 		case d.StackDepth() > maxDepth:
-			return problem.BadRequest("too_deep", fieldPath(d.StackPointer()), "is nested more than %d deep", maxDepth)
+			return problem.BadRequest("too_deep", FieldPath(d.StackPointer()), "is nested more than %d deep", maxDepth)
 		}
 		if err := c.check(token); err != nil {
 			return err
@@ -168,7 +121,7 @@ type checker struct {
 }
 
 func (c *checker) check(token jsontext.Token) error {
-	at := func() string { return fieldPath(c.d.StackPointer()) }
+	at := func() string { return FieldPath(c.d.StackPointer()) }
 	switch token.Kind() {
 	case jsontext.KindString:
 		if c.mayHaveNUL && strings.ContainsRune(token.String(), 0) {
@@ -205,12 +158,12 @@ func storable(number string) (growth int, ok bool) {
 	return growth, err == nil
 }
 
-func syntaxProblem(err error) *openapi.Problem {
+func SyntaxProblem(err error) *openapi.Problem {
 	var fault *jsontext.SyntacticError
 	if !errors.As(err, &fault) {
 		return problem.BadRequest("malformed_json", "", "this is not JSON")
 	}
-	field := fieldPath(fault.JSONPointer)
+	field := FieldPath(fault.JSONPointer)
 	switch {
 	case errors.Is(fault.Err, jsontext.ErrDuplicateName):
 		return problem.BadRequest("duplicate_field", field, "is duplicated")
@@ -222,7 +175,7 @@ func syntaxProblem(err error) *openapi.Problem {
 }
 
 func semanticProblem(fault *json.SemanticError) *openapi.Problem {
-	field := fieldPath(fault.JSONPointer)
+	field := FieldPath(fault.JSONPointer)
 	switch {
 	case errors.Is(fault.Err, json.ErrUnknownName):
 		return problem.BadRequest("unknown_field", field, "is not a field of this request")
@@ -257,8 +210,8 @@ func nameOf(t reflect.Type) string {
 	}
 }
 
-// fieldPath formats a JSON pointer for people: /spec/steps/0/run becomes spec.steps[0].run.
-func fieldPath(pointer jsontext.Pointer) string {
+// FieldPath formats a JSON pointer for people: /spec/steps/0/run becomes spec.steps[0].run.
+func FieldPath(pointer jsontext.Pointer) string {
 	var path strings.Builder
 	for token := range pointer.Tokens() {
 		switch {
