@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 )
 
@@ -32,12 +33,12 @@ type executionQuery struct {
 	limit  int
 }
 
-func readErrorQuery(x *exchange) (executionQuery, error) {
+func readErrorQuery(x *endpoint.Exchange) (executionQuery, error) {
 	return readExecutionQuery(x, input.NewList("execution errors"), defaultErrors)
 }
 
-func readActivityQuery(x *exchange) (executionQuery, error) {
-	userID, err := x.userID()
+func readActivityQuery(x *endpoint.Exchange) (executionQuery, error) {
+	userID, err := x.UserID()
 	if err != nil {
 		return executionQuery{}, err
 	}
@@ -46,8 +47,8 @@ func readActivityQuery(x *exchange) (executionQuery, error) {
 	return req, err
 }
 
-func readExecutionQuery(x *exchange, l input.List, limit int64) (executionQuery, error) {
-	q := x.query()
+func readExecutionQuery(x *endpoint.Exchange, l input.List, limit int64) (executionQuery, error) {
+	q := x.Query()
 	req := executionQuery{list: l, limit: q.LimitOr(limit)}
 	cursor, given := q.Text("cursor")
 	if err := q.Done(); err != nil {
@@ -157,12 +158,12 @@ func executionOf(e execution.Execution, shown DisplayCurrency) openapi.Execution
 	return converted
 }
 
-func readUserID(x *exchange) (string, error) {
-	userID, err := x.userID()
+func readUserID(x *endpoint.Exchange) (string, error) {
+	userID, err := x.UserID()
 	if err != nil {
 		return "", err
 	}
-	return userID, x.noQuery()
+	return userID, x.NoQuery()
 }
 
 func (s *Server) eraseUser(ctx context.Context, userID string) (openapi.ErasedUser, error) {

@@ -2,15 +2,14 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 )
 
@@ -25,14 +24,14 @@ const (
 )
 
 // limitedEnrollment applies the rate limit of enrollment tokens before the request is read.
-func limitedEnrollment(enroll handler) handler {
-	return func(s *Server, x *exchange) error {
-		if grant := x.caller.grant; grant != nil {
-			if err := s.admit(x, ratelimit.Enroll, ratelimit.Subject{Token: grant.Token}, 1); err != nil {
+func limitedEnrollment(enroll endpoint.Handler) endpoint.Handler {
+	return func(x *endpoint.Exchange) error {
+		if grant := x.Caller.Grant; grant != nil {
+			if err := x.Admit(ratelimit.Enroll, ratelimit.Subject{Token: grant.Token}, 1); err != nil {
 				return err
 			}
 		}
-		return enroll(s, x)
+		return enroll(x)
 	}
 }
 
@@ -42,15 +41,15 @@ type enrollRequest struct {
 	grant *fleet.Grant // nil for an admin
 }
 
-func readEnrollment(x *exchange) (enrollRequest, error) {
-	if err := x.noQuery(); err != nil {
+func readEnrollment(x *endpoint.Exchange) (enrollRequest, error) {
+	if err := x.NoQuery(); err != nil {
 		return enrollRequest{}, err
 	}
 	var body struct {
 		openapi.EnrollAgentRequest
 		ID *openapi.AgentID `json:"id"` // distinguishes a missing id from an empty one
 	}
-	if err := x.decodeUpTo(input.MaxSmallBody, &body); err != nil {
+	if err := x.DecodeUpTo(input.MaxSmallBody, &body); err != nil {
 		return enrollRequest{}, err
 	}
 	agent := fleet.Agent{
@@ -63,14 +62,14 @@ func readEnrollment(x *exchange) (enrollRequest, error) {
 			return enrollRequest{}, err
 		}
 	}
-	return enrollRequest{agent, x.caller.grant}, nil
+	return enrollRequest{agent, x.Caller.Grant}, nil
 }
 
 // enrollAgent enrolls an agent. It generates an id if the request has none.
 func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.EnrolledAgent, error) {
 	agent := e.agent
 	if agent.ID == "" {
-		id, err := s.newID()
+		id, err := endpoint.NewID(s.random)
 		if err != nil {
 			return openapi.EnrolledAgent{}, err
 		}
@@ -110,8 +109,8 @@ type agentQuery struct {
 	selector *fleet.Selector // if nil, any
 }
 
-func readAgentQuery(x *exchange) (agentQuery, error) {
-	q := x.query()
+func readAgentQuery(x *endpoint.Exchange) (agentQuery, error) {
+	q := x.Query()
 	req := agentQuery{limit: q.Limit(), state: input.OneOf(&q, "state", fleet.Online, fleet.Late, fleet.Offline)}
 	label, hasLabel := q.Text("label")
 	if hasLabel {
@@ -171,21 +170,21 @@ func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentLis
 	return page, nil
 }
 
-func readAgentID(x *exchange) (string, error) {
-	id, err := x.agentID()
+func readAgentID(x *endpoint.Exchange) (string, error) {
+	id, err := x.AgentID()
 	if err != nil {
 		return "", err
 	}
-	return id, x.noQuery()
+	return id, x.NoQuery()
 }
 
 // readAgentAction reads a POST that needs no body.
-func readAgentAction(x *exchange) (string, error) {
+func readAgentAction(x *endpoint.Exchange) (string, error) {
 	id, err := readAgentID(x)
 	if err != nil {
 		return "", err
 	}
-	return id, x.refuseBody()
+	return id, x.NoBody()
 }
 
 func (s *Server) getAgent(ctx context.Context, id string) (openapi.Agent, error) {
@@ -209,12 +208,12 @@ func (s *Server) freshened(view fleet.AgentView) fleet.AgentView {
 	return view
 }
 
-func (s *Server) deleteAgent(ctx context.Context, id string) (nothing, error) {
+func (s *Server) deleteAgent(ctx context.Context, id string) (endpoint.Nothing, error) {
 	if err := s.agents.DeleteAgent(ctx, id); err != nil {
-		return nothing{}, err
+		return endpoint.Nothing{}, err
 	}
 	s.sync(ctx)
-	return nothing{}, nil
+	return endpoint.Nothing{}, nil
 }
 
 // rotateAgentToken replaces an agent's token. It reads the agent first, because a failure after the rotation would lose
@@ -260,15 +259,6 @@ func withToken(a fleet.AgentView, token string) openapi.EnrolledAgent {
 		State: agent.State, LastSeenAt: agent.LastSeenAt, RegisteredAt: agent.RegisteredAt, Version: agent.Version,
 		EnrolledBy: agent.EnrolledBy, Token: token,
 	}
-}
-
-// newID returns a new id that sorts by time.
-func (s *Server) newID() (uuid.UUID, error) {
-	id, err := uuid.NewV7FromReader(s.random)
-	if err != nil {
-		return id, fmt.Errorf("mint an id: %w", err)
-	}
-	return id, nil
 }
 
 // seconds converts an optional field in seconds, which defaults to otherwise.

@@ -20,6 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // countedOf returns the sum of a registry's counters with a name, and of the sample counts of its histograms.
@@ -190,14 +191,14 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 		time.AfterFunc(time.Second, func() { close(source.released) })
 
 		s := &Server{mailbox: box, now: time.Now, unknown: newWaitingTokens(1), jitter: func() float64 { return 0.5 }}
-		x := &exchange{ResponseWriter: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), now: s.now}
+		x := &endpoint.Exchange{ResponseWriter: httptest.NewRecorder(), Request: httptest.NewRequest("GET", "/", nil)}
 		const token = "wba_nobody's"
 		start := time.Now()
 		if _, err := s.authenticateAgent(x, token, fleet.HashToken(token)); err == nil {
 			t.Fatal("nobody's token is known")
 		}
-		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.held != took || x.audience != observe.Unauthenticated {
-			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.held, x.audience)
+		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.Held != took || x.Audience != observe.Unauthenticated {
+			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.Held, x.Audience)
 		}
 	})
 }
@@ -277,13 +278,13 @@ func TestMetricsWithoutATokenAreCached(t *testing.T) {
 func TestSlowWindowsTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}
+		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: endpoint.NewGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}
 		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
 			req.hours = 100
-			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
+			ctx, cancel := context.WithTimeout(t.Context(), endpoint.AnswerWithin)
 			start := time.Now()
 			_, err := s.measure(ctx, req, report.SectionSummary)
-			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != answerWithin {
+			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != endpoint.AnswerWithin {
 				t.Errorf("%+v: got %v after %s", req, err, took)
 			}
 			cancel()

@@ -10,15 +10,16 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // eachBody runs a test for each route that reads a JSON body.
 func eachBody(t *testing.T, test func(t *testing.T, w *fixture, good request, schema *openapi3.Schema)) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		body := contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody
-		if body == nil || body.Value.Content["application/json"] == nil || r.access == exporter {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		body := contract().Paths.Value(r.Pattern).GetOperation(r.Method).RequestBody
+		if body == nil || body.Value.Content["application/json"] == nil || r.Access == endpoint.Exporter {
 			return // it reads no JSON, or OpenTelemetry's
 		}
 		test(t, w, w.sample(t, r), body.Value.Content["application/json"].Schema.Value)
@@ -78,15 +79,15 @@ func TestMalformedBodies(t *testing.T) {
 }
 
 func TestUnsupportedMediaTypes(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		if contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody == nil {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		if contract().Paths.Value(r.Pattern).GetOperation(r.Method).RequestBody == nil {
 			return // it reads no body
 		}
-		if r.access == exporter {
+		if r.Access == endpoint.Exporter {
 			return // its bodies are defined by OpenTelemetry's protocol
 		}
 		limit := input.MaxBody
-		if r.pattern == "/api/executions" {
+		if r.Pattern == "/api/executions" {
 			limit = maxExecutionBody
 		}
 		good := w.sample(t, r)
@@ -114,8 +115,8 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 }
 
 func TestUnexpectedBodies(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		if r.method != http.MethodPost || r.access == exporter || contract().Paths.Value(r.pattern).Post.RequestBody != nil {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		if r.Method != http.MethodPost || r.Access == endpoint.Exporter || contract().Paths.Value(r.Pattern).Post.RequestBody != nil {
 			return // it reads a body, or is not a POST
 		}
 		for _, body := range []string{"x", `{"force":true}`, "[]", "null", "{", strings.Repeat(" ", input.MaxBody), "\x00"} {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // listen serves a handler with connections.NewServer and returns its address. change may shorten its timeouts.
@@ -256,7 +257,7 @@ func TestShutdownClosesConnections(t *testing.T) {
 		t.Error("a connection was closed while nothing was wrong")
 	}
 	held := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: held, r: httptest.NewRequest("GET", "/", nil), now: time.Now, leaving: &a.leaving}
+	x := &endpoint.Exchange{ResponseWriter: held, Request: httptest.NewRequest("GET", "/", nil), Shared: a.shared}
 	a.CloseConnections()
 	x.WriteHeader(http.StatusNotModified)
 	if got := held.Header().Get("Connection"); got != "close" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 )
 
@@ -16,8 +17,8 @@ const (
 	maxZoneName = 64 // bytes
 )
 
-func readCostQuery(x *exchange) (execution.CostQuery, error) {
-	q := x.query()
+func readCostQuery(x *endpoint.Exchange) (execution.CostQuery, error) {
+	q := x.Query()
 	req := execution.CostQuery{
 		Days: int(q.Integer("days", defaultDays, 1, maxDays)), TimeZone: readTimeZone(&q, "time_zone"), Limit: q.Limit(),
 		GroupBy: input.OneOf(&q, "group_by", execution.ByDay, execution.ByUser, execution.ByAgent, execution.ByModel),
@@ -41,10 +42,10 @@ func readTimeZone(q *input.Query, name string) string {
 }
 
 func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (openapi.CostsAnswer, error) {
-	if err := s.metering.enter(ctx); err != nil {
+	if err := s.metering.Enter(ctx); err != nil {
 		return openapi.CostsAnswer{}, err
 	}
-	defer s.metering.leave()
+	defer s.metering.Leave()
 	costs, err := s.executions.Costs(ctx, query)
 	if err != nil {
 		return openapi.CostsAnswer{}, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
@@ -27,15 +28,15 @@ type orderRequest struct {
 	key   *fleet.IdempotencyKey
 }
 
-func readOrder(x *exchange) (orderRequest, error) {
-	if err := x.noQuery(); err != nil {
+func readOrder(x *endpoint.Exchange) (orderRequest, error) {
+	if err := x.NoQuery(); err != nil {
 		return orderRequest{}, err
 	}
 	key, hasKey, err := readIdempotencyKey(x)
 	if err != nil {
 		return orderRequest{}, err
 	}
-	raw, _, err := x.readBody(input.MaxBody, "application/json")
+	raw, _, err := x.ReadBody(input.MaxBody, "application/json")
 	if err != nil {
 		return orderRequest{}, err
 	}
@@ -51,8 +52,8 @@ func readOrder(x *exchange) (orderRequest, error) {
 	return orderRequest{order, &fleet.IdempotencyKey{Key: key, RequestHash: hash}}, err
 }
 
-func readIdempotencyKey(x *exchange) (key string, given bool, err error) {
-	key, given, err = x.header(idempotencyKey)
+func readIdempotencyKey(x *endpoint.Exchange) (key string, given bool, err error) {
+	key, given, err = x.HeaderValue(idempotencyKey)
 	if !given || err != nil {
 		return "", given, err
 	}
@@ -73,13 +74,13 @@ func isVisible(s string) bool {
 
 // requestHash returns a hash that is equal for equivalent requests: it ignores whitespace, the order of members and the
 // escaping of strings. Numbers are hashed as written, since a float64 cannot distinguish all of them.
-func requestHash(x *exchange, body []byte) ([sha256.Size]byte, error) {
+func requestHash(x *endpoint.Exchange, body []byte) ([sha256.Size]byte, error) {
 	canonical := jsontext.Value(body)
 	err := canonical.Canonicalize(jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}
-	return sha256.Sum256(append([]byte(x.r.Method+" "+x.pattern+"\n"), canonical...)), nil
+	return sha256.Sum256(append([]byte(x.Request.Method+" "+x.Pattern+"\n"), canonical...)), nil
 }
 
 func orderOf(body openapi.CreateDeploymentsRequest) (fleet.Order, error) {
@@ -129,7 +130,7 @@ func checkAgentIDs(ids []string) error {
 
 // createdDeployments is the response to a create request. group is nil if the request was a repetition.
 type createdDeployments struct {
-	content
+	endpoint.Content
 	group *fleet.CreatedGroup
 }
 
@@ -142,7 +143,7 @@ func (s *Server) createDeployments(ctx context.Context, req orderRequest) (creat
 			GroupID: group.ID.String(), Name: req.order.Name, Spec: req.order.Spec, Deployments: deploymentsOf(group.Deployments),
 		})
 	})
-	return createdDeployments{content{status: http.StatusCreated, mediaType: "application/json", body: body}, created}, err
+	return createdDeployments{endpoint.Content{Status: http.StatusCreated, MediaType: "application/json", Body: body}, created}, err
 }
 
 type deploymentQuery struct {
@@ -152,8 +153,8 @@ type deploymentQuery struct {
 	limit  int
 }
 
-func readDeploymentQuery(x *exchange) (deploymentQuery, error) {
-	q := x.query()
+func readDeploymentQuery(x *endpoint.Exchange) (deploymentQuery, error) {
+	q := x.Query()
 	req := deploymentQuery{limit: q.Limit()}
 	req.filter.Status = input.OneOf(&q, "status", fleet.Statuses[:]...)
 	if agentID, given := q.Text("agent_id"); given {
@@ -186,21 +187,21 @@ func (s *Server) listDeployments(ctx context.Context, q deploymentQuery) (openap
 	return openapi.DeploymentList{Deployments: deploymentsOf(found), NextCursor: next}, nil
 }
 
-func readDeploymentID(x *exchange) (uuid.UUID, error) {
-	id, err := x.id("deployment_id")
+func readDeploymentID(x *endpoint.Exchange) (uuid.UUID, error) {
+	id, err := x.ID("deployment_id")
 	if err != nil {
 		return id, err
 	}
-	return id, x.noQuery()
+	return id, x.NoQuery()
 }
 
 // readDeploymentAction reads a POST that needs no body.
-func readDeploymentAction(x *exchange) (uuid.UUID, error) {
+func readDeploymentAction(x *endpoint.Exchange) (uuid.UUID, error) {
 	id, err := readDeploymentID(x)
 	if err != nil {
 		return id, err
 	}
-	return id, x.refuseBody()
+	return id, x.NoBody()
 }
 
 func (s *Server) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {

@@ -12,10 +12,10 @@ import (
 const succeeded = "success"
 
 func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
-	if err := s.metering.enter(ctx); err != nil {
+	if err := s.metering.Enter(ctx); err != nil {
 		return openapi.ExecutionMetricsAnswer{}, err
 	}
-	defer s.metering.leave()
+	defer s.metering.Leave()
 	now := s.now().UTC()
 	facts, err := s.executions.Facts(ctx, execution.Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now})
 	if err != nil {

@@ -11,19 +11,20 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // recordExecutions handles POST /api/executions. It responds with 201 once the accepted executions are committed, or
 // 422 if all are rejected.
-func (s *Server) recordExecutions(x *exchange) error {
-	if err := x.noQuery(); err != nil {
+func (s *Server) recordExecutions(x *endpoint.Exchange) error {
+	if err := x.NoQuery(); err != nil {
 		return err
 	}
-	if err := s.admit(x, ratelimit.Ingest, ratelimit.Subject{Token: x.caller.ingest}, 0); err != nil { // before reading the body
+	if err := x.Admit(ratelimit.Ingest, ratelimit.Subject{Token: x.Caller.Ingest}, 0); err != nil { // before reading the body
 		return err
 	}
-	body, mediaType, err := x.readBody(maxExecutionBody, "application/json", ndjson)
+	body, mediaType, err := x.ReadBody(maxExecutionBody, "application/json", ndjson)
 	if err != nil {
 		return err
 	}
@@ -34,8 +35,8 @@ func (s *Server) recordExecutions(x *exchange) error {
 	if err := s.admitExecutions(x, in); err != nil {
 		return err
 	}
-	_ = x.extendDeadlines(s.now(), answerWithin) // if unsupported, the server's timeouts apply
-	ctx, cancel := context.WithTimeout(x.r.Context(), answerWithin)
+	_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
+	ctx, cancel := context.WithTimeout(x.Request.Context(), endpoint.AnswerWithin)
 	defer cancel()
 	outcome, err := s.store(ctx, in)
 	if err != nil {
@@ -45,20 +46,20 @@ func (s *Server) recordExecutions(x *exchange) error {
 	if len(outcome.Rejected) == in.came {
 		status = http.StatusUnprocessableEntity
 	}
-	return sendJSON(x, status, recordedOf(outcome))
+	return endpoint.SendJSON(x, status, recordedOf(outcome))
 }
 
 // admitExecutions checks the rate limits: the token's for all received executions, those of users and agents for the
 // ones to be stored.
-func (s *Server) admitExecutions(x *exchange, in intake) error {
-	if s.limits == nil {
+func (s *Server) admitExecutions(x *endpoint.Exchange, in intake) error {
+	if x.Shared.Limiter == nil {
 		return nil
 	}
-	demands := ratelimit.DemandsOf(x.caller.ingest, in.batch.Executions)
+	demands := ratelimit.DemandsOf(x.Caller.Ingest, in.batch.Executions)
 	if n := len(in.rejected); n > 0 {
-		demands = append(demands, ratelimit.Demand{Subject: ratelimit.Subject{Token: x.caller.ingest}, N: n})
+		demands = append(demands, ratelimit.Demand{Subject: ratelimit.Subject{Token: x.Caller.Ingest}, N: n})
 	}
-	return s.admitAll(x, ratelimit.Ingest, demands)
+	return x.AdmitAll(ratelimit.Ingest, demands)
 }
 
 // decodeExecutions decodes each execution independently: a malformed one does not fail the others.
@@ -104,7 +105,7 @@ func (s *Server) complete(e *execution.Execution, now time.Time) error {
 		e.CreatedAt = now
 	}
 	if e.ID == "" {
-		id, err := s.newID()
+		id, err := endpoint.NewID(s.random)
 		if err != nil {
 			return err
 		}

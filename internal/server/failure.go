@@ -11,25 +11,20 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-// statusClientGone is recorded, and never sent, if the client went away before the response.
-const statusClientGone = 499
-
-// Retry-After is random between retryAfter and twice that, so that clients rejected together do not retry together.
-const retryAfter = 2 // seconds
-
 // fail sends an error as the response. Errors that are not the client's fault are logged, unless they add nothing to
 // the request's own log line. If the client is gone, the connection is abandoned.
-func (s *Server) fail(x *exchange, err error) {
+func (s *Server) fail(x *endpoint.Exchange, err error) {
 	p := problem.Of(err)
 	switch {
-	case x.r.Context().Err() != nil && (p == nil || p.Status >= http.StatusInternalServerError):
-		x.abandon()
+	case x.Request.Context().Err() != nil && (p == nil || p.Status >= http.StatusInternalServerError):
+		x.Abandon()
 		return
 	case p == nil:
-		s.log.Error("request failed", x.describe(zap.Error(err))...)
+		s.log.Error("request failed", x.Describe(zap.Error(err))...)
 		p = problem.ErrInternal
 	case p.Status == http.StatusServiceUnavailable && !isBare(err):
 		s.logUnserved(x, err)
@@ -38,9 +33,9 @@ func (s *Server) fail(x *exchange, err error) {
 }
 
 // logUnserved logs why a request was not served. Clients could cause any number of such lines, so they are sampled.
-func (s *Server) logUnserved(x *exchange, err error) {
-	fields := x.describe(zap.Error(err))
-	stands := s.requests.SampleCause(x.audience == observe.Known)
+func (s *Server) logUnserved(x *endpoint.Exchange, err error) {
+	fields := x.Describe(zap.Error(err))
+	stands := s.requests.SampleCause(x.Audience == observe.Known)
 	if stands == 0 {
 		return
 	}
@@ -59,13 +54,13 @@ func isBare(err error) bool {
 	return false
 }
 
-func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
+func (s *Server) writeProblem(x *endpoint.Exchange, p *openapi.Problem) {
 	header := x.Header()
 	delete(header, "Etag") // of a response that was not sent
 	if p.Status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="watchbill"`)
 	}
-	s.hintRetry(header, int(p.Status))
+	x.HintRetry(int(p.Status))
 	mediaType, body := s.encodeProblem(x, p)
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -73,17 +68,9 @@ func (s *Server) writeProblem(x *exchange, p *openapi.Problem) {
 	_, _ = x.Write(body) // an error means that the client is gone
 }
 
-// hintRetry sets Retry-After if the status allows a retry and the header is not set yet.
-func (s *Server) hintRetry(header http.Header, status int) {
-	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests || header.Get("Retry-After") != "" {
-		return
-	}
-	header.Set("Retry-After", strconv.Itoa(retryAfter+int(s.jitter()*(retryAfter+1))))
-}
-
-func (s *Server) encodeProblem(x *exchange, p *openapi.Problem) (mediaType string, body []byte) {
-	if x.exporter {
-		return s.traces.Refuse(x.r.Header, int(p.Status), p.Detail)
+func (s *Server) encodeProblem(x *endpoint.Exchange, p *openapi.Problem) (mediaType string, body []byte) {
+	if x.Exporter {
+		return s.traces.Refuse(x.Request.Header, int(p.Status), p.Detail)
 	}
 	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true)) // invalid UTF-8, the only possible failure, becomes �
 	if err != nil {

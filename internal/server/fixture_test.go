@@ -263,18 +263,18 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 		return
 	}
 	e := place.endpoint(req.Method)
-	item := doc.Paths.Value(e.pattern)
-	if item == nil || item.GetOperation(e.method) == nil {
-		t.Fatalf("%s %s is not in the document", e.method, e.pattern)
+	item := doc.Paths.Value(e.Pattern)
+	if item == nil || item.GetOperation(e.Method) == nil {
+		t.Fatalf("%s %s is not in the document", e.Method, e.Pattern)
 	}
-	if undocumented[got.Code] && item.GetOperation(e.method).Responses.Status(got.Code) == nil {
+	if undocumented[got.Code] && item.GetOperation(e.Method).Responses.Status(got.Code) == nil {
 		return
 	}
 	mediaType := got.Header().Get("Content-Type")
 	input := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
 			Request: req,
-			Route:   &routers.Route{Spec: doc, Path: e.pattern, PathItem: item, Method: e.method, Operation: item.GetOperation(e.method)},
+			Route:   &routers.Route{Spec: doc, Path: e.Pattern, PathItem: item, Method: e.Method, Operation: item.GetOperation(e.Method)},
 		},
 		Status: got.Code, Header: got.Header(),
 		Options: &openapi3filter.Options{
@@ -284,7 +284,7 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 	}
 	input.SetBodyBytes(got.Body.Bytes())
 	if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
-		t.Errorf("%s %s: the answer %d breaks the contract: %v\n%s", e.method, e.pattern, got.Code, err, problem.Clip(got.Body.String()))
+		t.Errorf("%s %s: the answer %d breaks the contract: %v\n%s", e.Method, e.Pattern, got.Code, err, problem.Clip(got.Body.String()))
 	}
 }
 

@@ -7,23 +7,24 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
-func readGroupID(x *exchange) (uuid.UUID, error) {
-	id, err := x.id("group_id")
+func readGroupID(x *endpoint.Exchange) (uuid.UUID, error) {
+	id, err := x.ID("group_id")
 	if err != nil {
 		return id, err
 	}
-	return id, x.noQuery()
+	return id, x.NoQuery()
 }
 
 // readGroupAction reads a POST that needs no body.
-func readGroupAction(x *exchange) (uuid.UUID, error) {
+func readGroupAction(x *endpoint.Exchange) (uuid.UUID, error) {
 	id, err := readGroupID(x)
 	if err != nil {
 		return id, err
 	}
-	return id, x.refuseBody()
+	return id, x.NoBody()
 }
 
 func (s *Server) getGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -26,20 +27,20 @@ type logChunk struct {
 	data    []byte
 }
 
-func readLogChunk(x *exchange) (logChunk, error) {
-	id, err := x.id("deployment_id")
+func readLogChunk(x *endpoint.Exchange) (logChunk, error) {
+	id, err := x.ID("deployment_id")
 	if err != nil {
 		return logChunk{}, err
 	}
-	q := x.query()
+	q := x.Query()
 	chunk := logChunk{
-		agentID: x.caller.agent.ID(), id: id,
+		agentID: x.Caller.Agent.ID(), id: id,
 		attempt: int(q.Required("attempt", 1, fleet.MaxAttempts)), offset: q.Required("offset", 0, maxOffset),
 	}
 	if err := q.Done(); err != nil {
 		return chunk, err
 	}
-	chunk.data, _, err = x.readBody(fleet.MaxLogChunk, "text/plain")
+	chunk.data, _, err = x.ReadBody(fleet.MaxLogChunk, "text/plain")
 	return chunk, err
 }
 
@@ -58,46 +59,46 @@ func (s *Server) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosi
 }
 
 type logQuery struct {
-	caller  caller
+	caller  endpoint.Caller
 	id      uuid.UUID
 	attempt int // 0 for the latest
 	offset  int64
 	limit   int
 }
 
-func readLogQuery(x *exchange) (logQuery, error) {
-	id, err := x.id("deployment_id")
+func readLogQuery(x *endpoint.Exchange) (logQuery, error) {
+	id, err := x.ID("deployment_id")
 	if err != nil {
 		return logQuery{}, err
 	}
-	q := x.query()
-	req := logQuery{caller: x.caller, id: id, offset: q.Integer("offset", 0, 0, maxOffset), limit: int(q.Integer("limit", fleet.MaxLogChunk, 1, maxLogRead))}
+	q := x.Query()
+	req := logQuery{caller: x.Caller, id: id, offset: q.Integer("offset", 0, 0, maxOffset), limit: int(q.Integer("limit", fleet.MaxLogChunk, 1, maxLogRead))}
 	if q.Has("attempt") {
 		req.attempt = int(q.Required("attempt", 1, fleet.MaxAttempts))
 	}
 	return req, q.Done()
 }
 
-func (s *Server) readLog(ctx context.Context, q logQuery) (content, error) {
-	if !q.caller.admin {
+func (s *Server) readLog(ctx context.Context, q logQuery) (endpoint.Content, error) {
+	if !q.caller.Admin {
 		d, _, err := s.deployments.Deployment(ctx, q.id)
 		if err != nil {
-			return content{}, err
+			return endpoint.Content{}, err
 		}
-		if d.AgentID != q.caller.agent.ID() {
-			return content{}, errNotYours
+		if d.AgentID != q.caller.Agent.ID() {
+			return endpoint.Content{}, errNotYours
 		}
 	}
 	part, err := s.deployments.ReadLog(ctx, q.id, q.attempt, q.offset, q.limit)
 	switch {
 	case errors.Is(err, fleet.ErrStaleAttempt):
-		return content{}, problem.New(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
+		return endpoint.Content{}, problem.New(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
 	case err != nil:
-		return content{}, s.orGroup(ctx, q.id, err)
+		return endpoint.Content{}, s.orGroup(ctx, q.id, err)
 	}
-	return content{
-		status: http.StatusOK, mediaType: "text/plain; charset=utf-8", body: part.Data,
-		header: map[string]string{
+	return endpoint.Content{
+		Status: http.StatusOK, MediaType: "text/plain; charset=utf-8", Body: part.Data,
+		Header: map[string]string{
 			"Watchbill-Next-Offset":  strconv.FormatInt(part.Offset+int64(len(part.Data)), 10),
 			"Watchbill-Log-Complete": strconv.FormatBool(part.Complete),
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -20,37 +21,10 @@ const (
 )
 
 var errLongWindow = problem.New(http.StatusServiceUnavailable, "unavailable", "hours",
-	"the window could not be read within %s; ask for fewer hours or try again later", answerWithin)
+	"the window could not be read within %s; ask for fewer hours or try again later", endpoint.AnswerWithin)
 
-// gate is a semaphore: it admits a limited number of callers at a time.
-type gate chan struct{}
-
-func newGate(width int) gate { return make(gate, width) }
-
-// enter waits for a slot, which leave frees.
-func (g gate) enter(ctx context.Context) error {
-	select {
-	case g <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// tryEnter takes a slot if one is free, and reports whether it did.
-func (g gate) tryEnter() bool {
-	select {
-	case g <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (g gate) leave() { <-g }
-
-func readHours(x *exchange) (int64, error) {
-	q := x.query()
+func readHours(x *endpoint.Exchange) (int64, error) {
+	q := x.Query()
 	hours := q.Integer("hours", defaultHours, 1, report.MaxHours)
 	return hours, q.Done()
 }
@@ -97,16 +71,16 @@ func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (opena
 
 // measure computes a report without objectives, so that metrics agree with a report over the same window.
 func (s *Server) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
-	compute := func(ctx context.Context, metering gate) (report.Document, error) {
+	compute := func(ctx context.Context, metering endpoint.Gate) (report.Document, error) {
 		now := s.now()
 		window, err := report.LastHours(req.hours, now)
 		if err != nil {
 			return report.Document{}, err
 		}
-		if err := metering.enter(ctx); err != nil {
+		if err := metering.Enter(ctx); err != nil {
 			return report.Document{}, err
 		}
-		defer metering.leave()
+		defer metering.Leave()
 		facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
 		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return report.Document{}, errLongWindow

@@ -9,13 +9,14 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
 
 // listNames serves GET /api/admin/names.
-func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, error) {
+func (s *Server) listNames(ctx context.Context, _ endpoint.Nothing) (openapi.NameList, error) {
 	names, limit, err := s.executions.Names(ctx)
 	if err != nil {
 		return openapi.NameList{}, err
@@ -27,29 +28,26 @@ func (s *Server) listNames(ctx context.Context, _ nothing) (openapi.NameList, er
 	return list, nil
 }
 
-// readNothingElse reads a request without parameters and rejects any.
-func readNothingElse(x *exchange) (nothing, error) { return nothing{}, x.noQuery() }
-
 // readName reads the name in the path.
-func readName(x *exchange) (string, error) {
-	if x.param == "" || len(x.param) > execution.MaxName || !utf8.ValidString(x.param) || strings.ContainsFunc(x.param, unicode.IsControl) {
+func readName(x *endpoint.Exchange) (string, error) {
+	if x.Param == "" || len(x.Param) > execution.MaxName || !utf8.ValidString(x.Param) || strings.ContainsFunc(x.Param, unicode.IsControl) {
 		return "", problem.BadRequest("invalid_field", "name", "must be text of 1 to %d bytes without control characters", execution.MaxName)
 	}
-	return x.param, x.noQuery()
+	return x.Param, x.NoQuery()
 }
 
-func (s *Server) dropAgentName(ctx context.Context, name string) (nothing, error) {
+func (s *Server) dropAgentName(ctx context.Context, name string) (endpoint.Nothing, error) {
 	return s.dropName(ctx, execution.AgentName, name)
 }
 
-func (s *Server) dropModelName(ctx context.Context, name string) (nothing, error) {
+func (s *Server) dropModelName(ctx context.Context, name string) (endpoint.Nothing, error) {
 	return s.dropName(ctx, execution.ModelName, name)
 }
 
-func (s *Server) dropName(ctx context.Context, kind, name string) (nothing, error) {
+func (s *Server) dropName(ctx context.Context, kind, name string) (endpoint.Nothing, error) {
 	dropped, err := s.executions.DropName(ctx, kind, name)
 	if err == nil && !dropped {
 		err = errNoName
 	}
-	return nothing{}, err
+	return endpoint.Nothing{}, err
 }

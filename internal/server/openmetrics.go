@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -31,9 +32,9 @@ type meteredHours struct {
 	admin bool // the caller is an administrator
 }
 
-func readMeteredHours(x *exchange) (meteredHours, error) {
+func readMeteredHours(x *endpoint.Exchange) (meteredHours, error) {
 	hours, err := readHours(x)
-	req := meteredHours{hours: hours, known: x.audience == observe.Known, admin: x.caller.admin}
+	req := meteredHours{hours: hours, known: x.Audience == observe.Known, admin: x.Caller.Admin}
 	if err == nil && hours > openHours && !req.known {
 		err = problem.BadRequest("invalid_parameter", "hours",
 			"must be from 1 to %d without a token; with any valid token it may be up to %d", openHours, report.MaxHours)
@@ -45,8 +46,8 @@ func readMeteredHours(x *exchange) (meteredHours, error) {
 // that arrive during its computation or within openAge of its start. The cache holds only as many answers as can be
 // computed in that time.
 type openMetrics struct {
-	computing gate
-	waiting   gate
+	computing endpoint.Gate
+	waiting   endpoint.Gate
 	mu        sync.Mutex
 	answers   map[openQuestion]*openAnswer
 }
@@ -65,25 +66,25 @@ type openAnswer struct {
 }
 
 func newOpenMetrics() *openMetrics {
-	return &openMetrics{computing: newGate(openComputed), waiting: newGate(openWaiting), answers: map[openQuestion]*openAnswer{}}
+	return &openMetrics{computing: endpoint.NewGate(openComputed), waiting: endpoint.NewGate(openWaiting), answers: map[openQuestion]*openAnswer{}}
 }
 
 // answer returns the cached answer to a question, and computes it if there is none or it is older than openAge. The
 // computation continues if ctx is cancelled, since others may wait for it.
 func (m *openMetrics) answer(
-	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, gate) (report.Document, error),
+	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, endpoint.Gate) (report.Document, error),
 ) (report.Document, error) {
 	a, mine := m.find(q, now())
 	if !mine && a.isDone() {
 		return a.doc, a.err
 	}
-	if !m.waiting.tryEnter() {
+	if !m.waiting.TryEnter() {
 		if mine {
 			m.finish(q, a, report.Document{}, errTooManyMetrics)
 		}
 		return report.Document{}, errTooManyMetrics
 	}
-	defer m.waiting.leave()
+	defer m.waiting.Leave()
 	if mine {
 		m.compute(ctx, q, a, compute)
 		return a.doc, a.err
@@ -110,11 +111,11 @@ func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine b
 }
 
 func (m *openMetrics) compute(
-	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, gate) (report.Document, error),
+	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, endpoint.Gate) (report.Document, error),
 ) {
 	doc, err := report.Document{}, error(problem.ErrInternal) // the result if compute panics; the panic propagates
 	defer func() { m.finish(q, a, doc, err) }()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpoint.AnswerWithin)
 	defer cancel()
 	doc, err = compute(ctx, m.computing)
 }

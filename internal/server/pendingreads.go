@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -21,7 +22,7 @@ import (
 // began is missing from it until a sweep finds the change, as it is missing from the mailbox's view.
 type pendingReads struct {
 	read func(ctx context.Context, agentID string) (fleet.PendingSet, error)
-	gate gate
+	gate endpoint.Gate
 
 	mu      sync.Mutex
 	flights map[mailbox.Revision]*flight
@@ -44,7 +45,7 @@ type pendingResult struct {
 }
 
 func newPendingReads(read func(context.Context, string) (fleet.PendingSet, error), width int) *pendingReads {
-	return &pendingReads{read: read, gate: newGate(width), flights: map[mailbox.Revision]*flight{}}
+	return &pendingReads{read: read, gate: endpoint.NewGate(width), flights: map[mailbox.Revision]*flight{}}
 }
 
 // pending returns the agent's pending deployments, read at the revision or later. The encoded response includes
@@ -56,7 +57,7 @@ func (p *pendingReads) pending(ctx context.Context, agent mailbox.Agent, revisio
 	if leads {
 		f = &flight{done: make(chan struct{})}
 		var reading context.Context
-		reading, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), answerWithin) // others may still want it
+		reading, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), endpoint.AnswerWithin) // others may still want it
 		p.flights[revision] = f
 		f.polls++
 		p.mu.Unlock()
@@ -107,10 +108,10 @@ func (p *pendingReads) fly(ctx context.Context, f *flight, agentID string, revis
 }
 
 func (p *pendingReads) readAndEncode(ctx context.Context, agentID string, interval time.Duration) (pendingResult, error) {
-	if err := p.gate.enter(ctx); err != nil {
+	if err := p.gate.Enter(ctx); err != nil {
 		return pendingResult{}, err
 	}
-	defer p.gate.leave()
+	defer p.gate.Leave()
 	set, err := p.read(ctx, agentID)
 	if err != nil {
 		return pendingResult{}, err

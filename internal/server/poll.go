@@ -5,13 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -20,40 +20,40 @@ const MaxWait = 60 * time.Second
 
 // poll serves GET /api/deployments/pending/{agent_id}. Nearly all requests are polls, and nearly all polls find
 // nothing. Such a poll costs a look-up in memory: no query, no timer, no goroutine.
-func (s *Server) poll(x *exchange) error {
-	agent, err := x.authenticateAgentInPath(s.mailbox)
+func (s *Server) poll(x *endpoint.Exchange) error {
+	agent, err := agentInPath(x, s.mailbox)
 	if err != nil {
 		return err
 	}
 	interval := s.mailbox.Interval(agent)
 	s.hintInterval(x, interval)
-	wait, err := x.readWait()
+	wait, err := readWait(x)
 	if err != nil {
 		return err
 	}
-	if !x.caller.admin {
-		s.mailbox.MarkSeen(agent, x.start)
+	if !x.Caller.Admin {
+		s.mailbox.MarkSeen(agent, x.Start)
 	}
 
 	found, err := s.lookFor(x, agent, wait)
 	if err != nil {
 		return err
 	}
-	x.idle = found.body == nil || found.known
-	if x.held > 0 {
-		s.recorder.HeldPoll(x.held, interval, !x.idle)
+	x.Idle = found.body == nil || found.known
+	if x.Held > 0 {
+		s.recorder.HeldPoll(x.Held, interval, !x.Idle)
 	}
-	x.tagHeader[0] = found.tag
-	x.Header()["Etag"] = x.tagHeader[:]
+	x.TagHeader[0] = found.tag
+	x.Header()["Etag"] = x.TagHeader[:]
 	if found.known {
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	answer := content{status: http.StatusOK, mediaType: "application/json", body: found.body}
+	answer := endpoint.Content{Status: http.StatusOK, MediaType: "application/json", Body: found.body}
 	if found.body == nil {
-		answer.body = nothingPending(agent.ID(), interval)
+		answer.Body = nothingPending(agent.ID(), interval)
 	}
-	return answer.send(x)
+	return answer.Send(x)
 }
 
 // nothingPending encodes the response to a poll that finds nothing, without the JSON encoder. Agent ids need no
@@ -76,35 +76,35 @@ type pending struct {
 
 // lookFor returns the agent's pending deployments. It holds the poll for up to wait until there is something new. It
 // queries the database only if the mailbox's view is not fresh or has something that the client lacks.
-func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
+func (s *Server) lookFor(x *endpoint.Exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
 	held := s.startHold(x, wait)
 	defer held.end()
 	for {
 		view, err := s.mailbox.View(agent)
-		if errors.Is(err, mailbox.ErrUnknownToken) && x.caller.admin {
-			if agent, err = x.authenticateAgentInPath(s.mailbox); err == nil { // its token was rotated
+		if errors.Is(err, mailbox.ErrUnknownToken) && x.Caller.Admin {
+			if agent, err = agentInPath(x, s.mailbox); err == nil { // its token was rotated
 				continue
 			}
 		}
 		if err != nil {
 			return pending{}, err
 		}
-		p := pending{tag: view.Tag, known: x.knows(view.Tag)}
+		p := pending{tag: view.Tag, known: x.Knows(view.Tag)}
 		if !view.Fresh || !p.known && view.Tag != fleet.NothingWaiting {
 			if view.Stale {
 				return pending{}, mailbox.ErrStale
 			}
-			read, err := s.reads.pending(x.r.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
+			read, err := s.reads.pending(x.Request.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
 			if err != nil {
 				return pending{}, err
 			}
-			p = pending{tag: read.tag, known: x.knows(read.tag), body: read.body}
+			p = pending{tag: read.tag, known: x.Knows(read.tag), body: read.body}
 			if p.known {
 				p.body = nil // free the memory: the poll may be held for long
 			}
 			view.Fresh = view.Tag == p.tag // otherwise the next sweep may bring the view's tag back
 		}
-		if news := !p.known && (p.body != nil || x.asksConditionally()); news {
+		if news := !p.known && (p.body != nil || asksConditionally(x)); news {
 			return p, nil
 		}
 		if again, err := held.await(agent, view); err != nil || !again {
@@ -116,12 +116,12 @@ func (s *Server) lookFor(x *exchange, agent mailbox.Agent, wait time.Duration) (
 // hold limits the time that a poll is held. A poll that is not held costs nothing.
 type hold struct {
 	s      *Server
-	x      *exchange
+	x      *endpoint.Exchange
 	ctx    context.Context // nil if the poll is not held
 	cancel context.CancelFunc
 }
 
-func (s *Server) startHold(x *exchange, wait time.Duration) hold {
+func (s *Server) startHold(x *endpoint.Exchange, wait time.Duration) hold {
 	h := hold{s: s, x: x}
 	if wait > 0 {
 		wait = fleet.HoldTime(wait, s.maxPollWait, s.jitter())
@@ -129,10 +129,10 @@ func (s *Server) startHold(x *exchange, wait time.Duration) hold {
 	if wait <= 0 {
 		return h
 	}
-	if err := x.extendDeadlines(s.now(), wait); err != nil {
+	if err := x.ExtendDeadlines(wait); err != nil {
 		return h // the server's timeouts would close the connection first: respond at once
 	}
-	h.ctx, h.cancel = context.WithTimeout(x.r.Context(), wait)
+	h.ctx, h.cancel = context.WithTimeout(x.Request.Context(), wait)
 	return h
 }
 
@@ -144,8 +144,8 @@ func (h hold) await(agent mailbox.Agent, view mailbox.View) (again bool, err err
 	}
 	start := h.s.now()
 	err = h.s.mailbox.Await(h.ctx, agent, view)
-	h.x.hold(h.s.now().Sub(start))
-	return err == nil, h.x.r.Context().Err()
+	h.x.Hold(h.s.now().Sub(start))
+	return err == nil, h.x.Request.Context().Err()
 }
 
 func (h hold) end() {
@@ -155,8 +155,8 @@ func (h hold) end() {
 }
 
 // readWait reads ?wait=, a duration such as 30s.
-func (x *exchange) readWait() (time.Duration, error) {
-	q := x.query()
+func readWait(x *endpoint.Exchange) (time.Duration, error) {
+	q := x.Query()
 	text, given := q.Text("wait")
 	if err := q.Done(); err != nil || !given {
 		return 0, err
@@ -169,28 +169,14 @@ func (x *exchange) readWait() (time.Duration, error) {
 }
 
 // hintInterval sets the header with the time until the next poll, in seconds, with jitter so that agents drift apart.
-func (s *Server) hintInterval(x *exchange, interval time.Duration) {
+func (s *Server) hintInterval(x *endpoint.Exchange, interval time.Duration) {
 	hint := fleet.Jitter(interval, s.jitter()).Seconds()
-	x.intervalHeader[0] = strconv.FormatFloat(hint, 'f', 3, 64)
-	x.Header()["Watchbill-Poll-Interval"] = x.intervalHeader[:]
+	x.IntervalHeader[0] = strconv.FormatFloat(hint, 'f', 3, 64)
+	x.Header()["Watchbill-Poll-Interval"] = x.IntervalHeader[:]
 }
 
-func (x *exchange) asksConditionally() bool { return len(x.r.Header["If-None-Match"]) > 0 }
-
-// knows reports whether the client has the content with the tag. Tags are compared weakly, as RFC 9110 (13.1.2)
-// requires for If-None-Match.
-func (x *exchange) knows(tag string) bool {
-	for _, list := range x.r.Header["If-None-Match"] {
-		if list == tag || list == "*" {
-			return true
-		}
-		for candidate := range strings.SplitSeq(list, ",") {
-			if strings.TrimPrefix(strings.TrimSpace(candidate), "W/") == strings.TrimPrefix(tag, "W/") {
-				return true
-			}
-		}
-	}
-	return false
+func asksConditionally(x *endpoint.Exchange) bool {
+	return len(x.Request.Header["If-None-Match"]) > 0
 }
 
 func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time.Duration) openapi.PendingDeployments {
@@ -210,11 +196,11 @@ func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time
 
 // recordPoll counts the outcome of a known caller's poll. Polls that were malformed, or whose client went away, are not
 // counted: they say nothing about the service.
-func (s *Server) recordPoll(x *exchange, status int) {
+func (s *Server) recordPoll(x *endpoint.Exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:
 		s.recorder.Poll(metrics.PollNotModified)
-	case status == http.StatusOK && x.idle:
+	case status == http.StatusOK && x.Idle:
 		s.recorder.Poll(metrics.PollEmpty)
 	case status == http.StatusOK:
 		s.recorder.Poll(metrics.PollDelivered)
@@ -223,4 +209,24 @@ func (s *Server) recordPoll(x *exchange, status int) {
 	case status == http.StatusForbidden, status == http.StatusNotFound:
 		s.recorder.Poll(metrics.PollUnauthorized)
 	}
+}
+
+// agentInPath returns the agent named in the path if the caller may access it: an agent only itself, an
+// admin any agent.
+func agentInPath(x *endpoint.Exchange, box *mailbox.Mailbox) (mailbox.Agent, error) {
+	id, err := x.AgentID()
+	if err != nil {
+		return mailbox.Agent{}, err
+	}
+	if !x.Caller.Admin {
+		if x.Caller.Agent.ID() != id {
+			return mailbox.Agent{}, errNotYours
+		}
+		return x.Caller.Agent, nil
+	}
+	agent, ok := box.Agent(id)
+	if !ok {
+		return mailbox.Agent{}, fleet.ErrAgentNotFound
+	}
+	return agent, nil
 }

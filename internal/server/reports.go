@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,9 +16,13 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
+
+// reportWithin is the deadline of computing a report.
+const reportWithin = 30 * time.Second
 
 // newReport is a request to create a report.
 type newReport struct {
@@ -25,49 +30,49 @@ type newReport struct {
 	namespace string // of the report; empty if the caller is an administrator
 }
 
-func readNewReport(x *exchange) (newReport, error) {
+func readNewReport(x *endpoint.Exchange) (newReport, error) {
 	var req newReport
-	if err := x.noQuery(); err != nil {
+	if err := x.NoQuery(); err != nil {
 		return req, err
 	}
-	if x.caller.account != nil {
-		req.namespace = x.caller.account.namespace
+	if x.Caller.Account != nil {
+		req.namespace = x.Caller.Account.Namespace
 	}
-	return req, x.decode(&req.input)
+	return req, x.Decode(&req.input)
 }
 
 // createReport computes a report, stores it and returns it.
-func (s *Server) createReport(ctx context.Context, wanted newReport) (content, error) {
+func (s *Server) createReport(ctx context.Context, wanted newReport) (endpoint.Content, error) {
 	now := s.now()
 	req, err := report.ParseRequest(wanted.input, defaultHours, now)
 	if err != nil {
-		return content{}, err
+		return endpoint.Content{}, err
 	}
-	if err := s.reporting.enter(ctx); err != nil {
-		return content{}, err
+	if err := s.reporting.Enter(ctx); err != nil {
+		return endpoint.Content{}, err
 	}
-	defer s.reporting.leave()
+	defer s.reporting.Leave()
 	current, previous, err := s.reportFacts(ctx, req)
 	if err != nil {
-		return content{}, err
+		return endpoint.Content{}, err
 	}
-	id, err := s.newID()
+	id, err := endpoint.NewID(s.random)
 	if err != nil {
-		return content{}, err
+		return endpoint.Content{}, err
 	}
 	req.Currency = s.currency.ofReport()
 	doc, err := report.Compute(req, current, previous, now, id.String())
 	if err != nil {
-		return content{}, err
+		return endpoint.Content{}, err
 	}
 	if err := s.reports.SaveReport(ctx, wanted.namespace, doc, req.Keep); err != nil {
-		return content{}, err
+		return endpoint.Content{}, err
 	}
 	body, err := json.Marshal(doc) // in the form in which it is stored
 	if err != nil {
-		return content{}, fmt.Errorf("encode a report: %w", err)
+		return endpoint.Content{}, fmt.Errorf("encode a report: %w", err)
 	}
-	return content{status: http.StatusCreated, mediaType: "application/json", body: body}, nil
+	return endpoint.Content{Status: http.StatusCreated, MediaType: "application/json", Body: body}, nil
 }
 
 // reportFacts reads a report's window, and the previous window if the report compares with it.
@@ -83,17 +88,17 @@ func (s *Server) reportFacts(ctx context.Context, req report.Request) (current r
 
 type reportQuery struct {
 	list            input.List
-	account         *serviceAccount // the caller; nil for an administrator
-	namespace, name string          // empty for any
+	account         *endpoint.ServiceAccount // the caller; nil for an administrator
+	namespace, name string                   // empty for any
 	before          uuid.UUID
 	limit           int
 }
 
-func readReportQuery(x *exchange) (reportQuery, error) {
-	q := x.query()
-	req := reportQuery{account: x.caller.account, namespace: readNamespace(&q, "namespace"), name: readReportName(&q, "name"), limit: q.Limit()}
+func readReportQuery(x *endpoint.Exchange) (reportQuery, error) {
+	q := x.Query()
+	req := reportQuery{account: x.Caller.Account, namespace: readNamespace(&q, "namespace"), name: readReportName(&q, "name"), limit: q.Limit()}
 	if req.account != nil && req.namespace == "" {
-		req.namespace = req.account.namespace
+		req.namespace = req.account.Namespace
 	}
 	req.list = input.NewList("reports", req.namespace, req.name)
 	cursor, given := q.Text("cursor")
@@ -136,25 +141,25 @@ func summaryOf(h report.Heading) openapi.ReportSummary {
 }
 
 type storedReport struct {
-	account *serviceAccount // the caller; nil for an administrator
+	account *endpoint.ServiceAccount // the caller; nil for an administrator
 	id      uuid.UUID
 	format  report.Format
 }
 
-func readReportID(x *exchange) (storedReport, error) {
-	id, err := x.id("report_id")
+func readReportID(x *endpoint.Exchange) (storedReport, error) {
+	id, err := x.ID("report_id")
 	if err != nil {
 		return storedReport{}, err
 	}
-	q := x.query()
+	q := x.Query()
 	format := input.OneOf(&q, "format", report.JSON, report.Markdown, report.CSV, report.HTML)
 	if format == "" {
 		format = report.JSON
 	}
-	return storedReport{x.caller.account, id, format}, q.Done()
+	return storedReport{x.Caller.Account, id, format}, q.Done()
 }
 
-func (s *Server) getReport(ctx context.Context, req storedReport) (content, error) {
+func (s *Server) getReport(ctx context.Context, req storedReport) (endpoint.Content, error) {
 	namespace, stored, err := s.reports.Report(ctx, req.id)
 	if err == nil {
 		err = s.checkVisible(ctx, req.account, namespace)
@@ -163,22 +168,22 @@ func (s *Server) getReport(ctx context.Context, req storedReport) (content, erro
 		err = problem.ErrNoReport
 	}
 	if err != nil {
-		return content{}, err
+		return endpoint.Content{}, err
 	}
-	answer := content{status: http.StatusOK, mediaType: req.format.ContentType(), body: stored}
+	answer := endpoint.Content{Status: http.StatusOK, MediaType: req.format.ContentType(), Body: stored}
 	switch req.format {
 	case report.JSON:
 		return answer, nil
 	case report.HTML: // it shows names that clients chose
-		answer.header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+		answer.Header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 	}
 	var doc report.Document
 	if err := json.Unmarshal(stored, &doc); err != nil {
-		return content{}, fmt.Errorf("decode report %s: %w", req.id, err)
+		return endpoint.Content{}, fmt.Errorf("decode report %s: %w", req.id, err)
 	}
 	var rendered bytes.Buffer
 	err = report.Render(&rendered, doc, req.format, report.RenderOptions{})
-	answer.body = rendered.Bytes()
+	answer.Body = rendered.Bytes()
 	return answer, err
 }
 

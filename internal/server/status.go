@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 type statusReport struct {
@@ -16,17 +17,17 @@ type statusReport struct {
 	report  fleet.Report
 }
 
-func readStatusReport(x *exchange) (statusReport, error) {
+func readStatusReport(x *endpoint.Exchange) (statusReport, error) {
 	id, err := readDeploymentID(x)
 	if err != nil {
 		return statusReport{}, err
 	}
 	var body openapi.StatusReport
-	x.body.mayGrow = hasOutput
-	if err := x.decode(&body); err != nil {
+	x.Body.MayGrow = hasOutput
+	if err := x.Decode(&body); err != nil {
 		return statusReport{}, err
 	}
-	req := statusReport{x.caller.agent.ID(), id, fleet.Report{
+	req := statusReport{x.Caller.Agent.ID(), id, fleet.Report{
 		Attempt: int(body.Attempt), Claim: body.Claim, Status: fleet.Status(body.Status),
 		Retryable: body.Retryable == nil || *body.Retryable, Progress: body.Progress,
 		Message: unlessEmpty(body.Message), Output: unlessEmpty(body.Output),

@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
@@ -37,13 +38,13 @@ var promptType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
 
 // processStream serves POST /api/ai/process-stream: it runs an agent and forwards the run's events as they come. The
 // recorded latency ends with the first event; the run's duration is in its execution.
-func (s *Server) processStream(x *exchange) error {
+func (s *Server) processStream(x *endpoint.Exchange) error {
 	prompt, err := readPrompt(x)
 	if err != nil {
 		return err
 	}
-	who := ratelimit.Subject{Token: x.caller.ingest, User: prompt.UserID, Agent: s.gateway.AgentFor(prompt.Type)}
-	if err := s.admit(x, ratelimit.Gateway, who, 1); err != nil {
+	who := ratelimit.Subject{Token: x.Caller.Ingest, User: prompt.UserID, Agent: s.gateway.AgentFor(prompt.Type)}
+	if err := x.Admit(ratelimit.Gateway, who, 1); err != nil {
 		return err
 	}
 	if s.streaming.Err() != nil {
@@ -53,22 +54,22 @@ func (s *Server) processStream(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.body.release() // the number of runs is limited elsewhere, and a run may take an hour
+	x.Body.Release() // the number of runs is limited elsewhere, and a run may take an hour
 	return s.stream(x, run)
 }
 
 var errShuttingDown = problem.New(http.StatusServiceUnavailable, "shutting_down", "", "this replica is shutting down; try again")
 
-func readPrompt(x *exchange) (execution.Prompt, error) {
-	if err := x.noQuery(); err != nil {
+func readPrompt(x *endpoint.Exchange) (execution.Prompt, error) {
+	if err := x.NoQuery(); err != nil {
 		return execution.Prompt{}, err
 	}
 	var body openapi.ProcessStreamRequest
-	if err := x.decode(&body, "options"); err != nil {
+	if err := x.Decode(&body, "options"); err != nil {
 		return execution.Prompt{}, err
 	}
 	prompt := execution.Prompt{
-		Type: body.Type, UserID: body.UserID, SessionID: body.SessionID, RequestID: x.requestID, Message: body.Message, Options: body.Options,
+		Type: body.Type, UserID: body.UserID, SessionID: body.SessionID, RequestID: x.RequestID, Message: body.Message, Options: body.Options,
 	}
 	return prompt, checkPrompt(prompt)
 }
@@ -98,8 +99,8 @@ func checkPrompt(p execution.Prompt) error {
 }
 
 // stream streams a run to its end. It ends early if the client goes away or EndStreams is called.
-func (s *Server) stream(x *exchange, run execution.Run) error {
-	ctx, cancel := context.WithCancelCause(x.r.Context())
+func (s *Server) stream(x *endpoint.Exchange, run execution.Run) error {
+	ctx, cancel := context.WithCancelCause(x.Request.Context())
 	defer cancel(nil)
 	stop := context.AfterFunc(s.streaming, func() { cancel(errEnded) })
 	defer stop()
@@ -107,26 +108,26 @@ func (s *Server) stream(x *exchange, run execution.Run) error {
 	out := eventStream{x: x, control: http.NewResponseController(x.ResponseWriter), now: s.now, within: s.eventWithin}
 	out.begin()
 	run.Stream(ctx, out.emit)
-	if out.err == nil && !out.complete && x.r.Context().Err() == nil {
+	if out.err == nil && !out.complete && x.Request.Context().Err() == nil {
 		_ = out.emit(s.endOf(ctx, x))
 	}
 	switch {
-	case out.err == nil && x.r.Context().Err() == nil:
+	case out.err == nil && x.Request.Context().Err() == nil:
 		out.end()
 		return nil
 	case out.err != nil && !errors.Is(out.err, errClientGone):
-		s.log.Error("an event cannot be encoded", x.describe(zap.Error(out.err))...)
+		s.log.Error("an event cannot be encoded", x.Describe(zap.Error(out.err))...)
 	}
-	x.abandon() // a partial response must not look complete
+	x.Abandon() // a partial response must not look complete
 	return nil
 }
 
 // endOf returns the last event of a run that sent none.
-func (s *Server) endOf(ctx context.Context, x *exchange) execution.Event {
+func (s *Server) endOf(ctx context.Context, x *endpoint.Exchange) execution.Event {
 	why := errShuttingDown
 	if !errors.Is(context.Cause(ctx), errEnded) {
 		why = problem.ErrInternal
-		s.log.Error("a run ended without saying how", x.describe()...)
+		s.log.Error("a run ended without saying how", x.Describe()...)
 	}
 	return execution.Event{Name: "error", Data: map[string]string{"code": why.Code, "message": why.Detail}}
 }
@@ -142,7 +143,7 @@ var (
 
 // eventStream writes events as text/event-stream (HTML standard, section 9.2). It is not safe for concurrent use.
 type eventStream struct {
-	x       *exchange
+	x       *endpoint.Exchange
 	control *http.ResponseController
 	now     func() time.Time
 	within  time.Duration

@@ -1,4 +1,4 @@
-package server
+package endpoint
 
 import (
 	"context"
@@ -13,19 +13,19 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-// admit admits n runs, executions or enrollments of one subject, or rejects all of them. With n 0 it checks whether one
+// Admit admits n runs, executions or enrollments of one subject, or rejects all of them. With n 0 it checks whether one
 // more would be admitted and takes nothing. In either case it sets the response's RateLimit headers. The error is a
 // problem that names the limit.
-func (s *Server) admit(x *exchange, scope ratelimit.Scope, who ratelimit.Subject, n int) error {
-	return s.admitAll(x, scope, []ratelimit.Demand{{Subject: who, N: n}})
+func (x *Exchange) Admit(scope ratelimit.Scope, who ratelimit.Subject, n int) error {
+	return x.AdmitAll(scope, []ratelimit.Demand{{Subject: who, N: n}})
 }
 
-// admitAll is like admit for several demands: all are admitted or none.
-func (s *Server) admitAll(x *exchange, scope ratelimit.Scope, demands []ratelimit.Demand) error {
-	if s.limits == nil {
+// AdmitAll is like admit for several demands: all are admitted or none.
+func (x *Exchange) AdmitAll(scope ratelimit.Scope, demands []ratelimit.Demand) error {
+	if x.Shared.Limiter == nil {
 		return nil
 	}
-	decision := s.limits.TakeAll(scope, demands)
+	decision := x.Shared.Limiter.TakeAll(scope, demands)
 	header := x.Header()
 	if len(decision.Limits) > 0 {
 		header.Set("RateLimit-Policy", limitPolicy(scope, decision.Limits))
@@ -47,15 +47,15 @@ func limited(d ratelimit.Decision, wait int64) *openapi.Problem {
 	return problem.New(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
 }
 
-// admitting returns a context in which execution.Admit checks the ingest limits, for the code that decodes the
+// Admitting returns a context in which execution.Admit checks the ingest limits, for the code that decodes the
 // executions of a request. The check sets the response's headers; the code that calls it chooses the status and
 // message.
-func (s *Server) admitting(ctx context.Context, x *exchange) context.Context {
-	if s.limits == nil {
+func (x *Exchange) Admitting(ctx context.Context) context.Context {
+	if x.Shared.Limiter == nil {
 		return ctx
 	}
 	return execution.WithGate(ctx, func(executions []execution.Execution) error {
-		err := s.admitAll(x, ratelimit.Ingest, ratelimit.DemandsOf(x.caller.ingest, executions))
+		err := x.AdmitAll(ratelimit.Ingest, ratelimit.DemandsOf(x.Caller.Ingest, executions))
 		if p := problem.Of(err); p != nil {
 			return errors.New(p.Detail)
 		}
@@ -107,4 +107,16 @@ func appendItem(b []byte, place int, name string) []byte {
 
 func appendParameter(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(append(b, name...), value, 10)
+}
+
+// Retry-After is random between retryAfter and twice that, so that clients rejected together do not retry together.
+const retryAfter = 2 // seconds
+
+// HintRetry sets Retry-After if the status allows a retry and the header is not set yet.
+func (x *Exchange) HintRetry(status int) {
+	header := x.Header()
+	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests || header.Get("Retry-After") != "" {
+		return
+	}
+	header.Set("Retry-After", strconv.Itoa(retryAfter+int(x.Shared.Jitter()*(retryAfter+1))))
 }

@@ -1,16 +1,15 @@
-package server
+package endpoint
 
 import (
 	"net/http"
 	"sync"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-// budget limits the number of bytes held in memory at a time, in total and by share. It is safe for concurrent use.
-type budget struct {
+// Budget limits the number of bytes held in memory at a time, in total and by share. It is safe for concurrent use.
+type Budget struct {
 	total int64
 
 	mu     sync.Mutex
@@ -36,26 +35,14 @@ const (
 	audienceReport                 // Kubernetes ServiceAccounts
 )
 
-// Default budgets in bytes.
-const (
-	DefaultBodyMemory   int64 = 256 << 20
-	DefaultAnswerMemory int64 = 64 << 20
-)
-
-func orDefault(bytes, otherwise int64) int64 {
-	if bytes == 0 {
-		return otherwise
-	}
-	return bytes
-}
-
 // Limits of the shares of a budget.
 const (
 	maxAgentShare = 4 << 20  // bytes of one agent
 	maxEnrolShare = 16 << 20 // bytes of all enrollments together
 )
 
-func newBudget(bytes int64) *budget { return &budget{total: bytes, shares: map[share]int64{}} }
+// NewBudget returns a budget of a number of bytes.
+func NewBudget(bytes int64) *Budget { return &Budget{total: bytes, shares: map[share]int64{}} }
 
 var (
 	errBusy = problem.New(http.StatusServiceUnavailable, "busy", "", "too much is being transferred at once; try again later")
@@ -65,7 +52,7 @@ var (
 )
 
 // limit returns how many bytes of the budget all callers of a kind may use together.
-func (b *budget) limit(kind audience) int64 {
+func (b *Budget) limit(kind audience) int64 {
 	switch kind {
 	case audienceAgent:
 		return b.total / 2
@@ -81,7 +68,7 @@ func (b *budget) limit(kind audience) int64 {
 }
 
 // own returns how many bytes of the budget one caller of a kind may use.
-func (b *budget) own(kind audience) int64 {
+func (b *Budget) own(kind audience) int64 {
 	if kind == audienceEnrol {
 		return b.limit(kind) / 2
 	}
@@ -89,7 +76,7 @@ func (b *budget) own(kind audience) int64 {
 }
 
 // take takes n bytes for the caller, all of them or none. If too few are left it returns the problem to respond with.
-func (b *budget) take(who share, n int64) *openapi.Problem {
+func (b *Budget) take(who share, n int64) *openapi.Problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if who.agent != "" && b.shares[who]+n > b.own(who.kind) {
@@ -108,7 +95,7 @@ func (b *budget) take(who share, n int64) *openapi.Problem {
 }
 
 // give returns n bytes to the budget.
-func (b *budget) give(who share, n int64) {
+func (b *Budget) give(who share, n int64) {
 	if n == 0 {
 		return
 	}
@@ -121,24 +108,15 @@ func (b *budget) give(who share, n int64) {
 	}
 }
 
-func (b *budget) reduce(who share, n int64) {
+func (b *Budget) reduce(who share, n int64) {
 	if b.shares[who] -= n; b.shares[who] == 0 {
 		delete(b.shares, who)
 	}
 }
 
-// share returns the share of a budget that the request uses.
-func (x *exchange) share() share {
-	switch {
-	case x.caller.agent.ID() != "":
-		return share{audienceAgent, x.caller.agent.ID()}
-	case x.caller.grant != nil:
-		return share{audienceEnrol, x.caller.grant.Fingerprint()}
-	case x.caller.ingest != (fleet.TokenHash{}):
-		return share{kind: audienceIngest}
-	case x.caller.account != nil:
-		return share{kind: audienceReport}
-	default:
-		return share{kind: audienceOther}
-	}
+// InUse returns the number of bytes taken.
+func (b *Budget) InUse() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
 }

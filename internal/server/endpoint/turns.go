@@ -1,4 +1,4 @@
-package server
+package endpoint
 
 import (
 	"context"
@@ -18,25 +18,25 @@ const (
 var errAgentBusy = problem.New(http.StatusTooManyRequests, "busy", "",
 	"too many requests of this agent are under way at once; wait for their answers, then try again")
 
-// turns admits a limited number of each agent's requests at a time. It is safe for concurrent use.
-type turns struct {
+// Turns admits a limited number of each agent's requests at a time. It is safe for concurrent use.
+type Turns struct {
 	mu     sync.Mutex
 	agents map[string]*agentTurns // agents with requests in progress, by id
 }
 
 type agentTurns struct {
-	gate     gate
+	gate     Gate
 	requests int // waiting or admitted; guarded by turns.mu
 }
 
-func newTurns() *turns { return &turns{agents: map[string]*agentTurns{}} }
+func NewTurns() *Turns { return &Turns{agents: map[string]*agentTurns{}} }
 
 // enter waits until a request of the agent is admitted. If it returns nil, the caller must call leave.
-func (t *turns) enter(ctx context.Context, agentID string) error {
+func (t *Turns) enter(ctx context.Context, agentID string) error {
 	t.mu.Lock()
 	agent := t.agents[agentID]
 	if agent == nil {
-		agent = &agentTurns{gate: newGate(maxAtDatabase)}
+		agent = &agentTurns{gate: NewGate(maxAtDatabase)}
 		t.agents[agentID] = agent
 	}
 	if agent.requests >= maxAtDatabase+maxWaitingOfAgent {
@@ -45,22 +45,22 @@ func (t *turns) enter(ctx context.Context, agentID string) error {
 	}
 	agent.requests++
 	t.mu.Unlock()
-	if agent.gate.enter(ctx) != nil {
+	if agent.gate.Enter(ctx) != nil {
 		t.done(agentID, agent)
 		return errAgentBusy
 	}
 	return nil
 }
 
-func (t *turns) leave(agentID string) {
+func (t *Turns) leave(agentID string) {
 	t.mu.Lock()
 	agent := t.agents[agentID]
 	t.mu.Unlock()
-	agent.gate.leave()
+	agent.gate.Leave()
 	t.done(agentID, agent)
 }
 
-func (t *turns) done(agentID string, agent *agentTurns) {
+func (t *Turns) done(agentID string, agent *agentTurns) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if agent.requests--; agent.requests == 0 {
@@ -70,13 +70,13 @@ func (t *turns) done(agentID string, agent *agentTurns) {
 
 // enterTurn waits until the calling agent's request is admitted. The wait is not part of the recorded latency. Requests
 // of other callers do not wait.
-func (s *Server) enterTurn(ctx context.Context, x *exchange) (leave func(), err error) {
-	id := x.caller.agent.ID()
+func (x *Exchange) enterTurn(ctx context.Context) (leave func(), err error) {
+	id := x.Caller.Agent.ID()
 	if id == "" {
 		return func() {}, nil
 	}
-	start := s.now()
-	err = s.turns.enter(ctx, id)
-	x.hold(s.now().Sub(start))
-	return func() { s.turns.leave(id) }, err
+	start := x.Shared.Now()
+	err = x.Shared.Turns.enter(ctx, id)
+	x.Hold(x.Shared.Now().Sub(start))
+	return func() { x.Shared.Turns.leave(id) }, err
 }

@@ -1,4 +1,4 @@
-package server
+package endpoint
 
 import (
 	"errors"
@@ -10,31 +10,33 @@ import (
 	"github.com/watchbill/watchbill/internal/server/input"
 )
 
-// body reads a request's body. The bytes read are taken from the budget of all bodies until release is called.
+// Body reads a request's body. The bytes read are taken from the budget of all bodies until Release is called.
 // Request.Body itself is not replaced, because net/http depends on its type.
-type body struct {
+type Body struct {
 	from   io.Reader
 	size   int64 // Content-Length, or -1 if unknown
-	budget *budget
+	budget *Budget
 	who    share
 	taken  int64
 	read   int64
 	begun  bool
 	ended  bool // all of it was read
 	now    func() time.Time
-	waited time.Duration // time spent waiting for the client; not part of the response's latency
-	busy   *openapi.Problem
-	// mayGrow, if not nil, reports whether a body that begins with these bytes may be larger than input.MaxSmallBody.
-	mayGrow func(begin []byte) bool
+	Waited time.Duration    // time spent waiting for the client; not part of the response's latency
+	Busy   *openapi.Problem // set if the budget is used up
+	// MayGrow, if not nil, reports whether a body that begins with these bytes may be larger than input.MaxSmallBody.
+	MayGrow func(begin []byte) bool
 }
 
-// openBody returns a request's body. It is called once the caller is known.
-func (s *Server) openBody(x *exchange) *body {
-	return &body{from: x.r.Body, size: x.r.ContentLength, budget: s.bodies, who: x.share(), now: x.now}
+// OpenBody sets the exchange's body. It is called once the caller is known.
+func (x *Exchange) OpenBody() {
+	x.Body = &Body{
+		from: x.Request.Body, size: x.Request.ContentLength, budget: x.Shared.Bodies, who: x.share(), now: x.Shared.Now,
+	}
 }
 
 // Read takes the bytes that it reads from the budget. It returns a problem if the budget is used up.
-func (b *body) Read(p []byte) (int, error) {
+func (b *Body) Read(p []byte) (int, error) {
 	n, err := b.pass(p)
 	if n > 0 {
 		if err := b.take(int64(n)); err != nil {
@@ -45,19 +47,19 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // pass is Read for callers that take the bytes from the budget themselves.
-func (b *body) pass(p []byte) (int, error) {
+func (b *Body) pass(p []byte) (int, error) {
 	b.begun = true
 	start := b.now()
 	n, err := b.from.Read(p)
-	b.waited += b.now().Sub(start)
+	b.Waited += b.now().Sub(start)
 	b.read += int64(n)
 	b.ended = b.ended || errors.Is(err, io.EOF)
 	return n, err
 }
 
-func (b *body) take(n int64) error {
-	if b.busy = b.budget.take(b.who, n); b.busy != nil {
-		return b.busy
+func (b *Body) take(n int64) error {
+	if b.Busy = b.budget.take(b.who, n); b.Busy != nil {
+		return b.Busy
 	}
 	b.taken += n
 	return nil
@@ -66,12 +68,12 @@ func (b *body) take(n int64) error {
 const (
 	// firstBuffer is the size of the buffer allocated before anything of a body has arrived.
 	firstBuffer = 4 << 10
-	// announcedBuffer is the maximum allocated at once, after firstBuffer is full, because of a Content-Length.
+	// announcedBuffer is the maximum allocated at once, after firstBuffer is full, because of a content-Length.
 	announcedBuffer = 128 << 10
 )
 
 // readAll reads the whole body. It takes memory from the budget before allocating it.
-func (b *body) readAll(limit int64) (all []byte, err error) {
+func (b *Body) readAll(limit int64) (all []byte, err error) {
 	size := min(limit, firstBuffer-1) + 1 // one more byte, to detect the end
 	if err := b.take(size); err != nil {
 		return nil, err
@@ -90,11 +92,11 @@ func (b *body) readAll(limit int64) (all []byte, err error) {
 		case len(all) < cap(all):
 			continue
 		}
-		if b.mayGrow != nil && len(all) >= input.MaxSmallBody {
-			if !b.mayGrow(all) {
+		if b.MayGrow != nil && len(all) >= input.MaxSmallBody {
+			if !b.MayGrow(all) {
 				return nil, input.ErrTooLarge(input.MaxSmallBody)
 			}
-			b.mayGrow = nil
+			b.MayGrow = nil
 		}
 		grown := b.grown(int64(cap(all)), limit)
 		if err := b.take(grown); err != nil {
@@ -107,24 +109,24 @@ func (b *body) readAll(limit int64) (all []byte, err error) {
 }
 
 // grown returns the size of the buffer that replaces a full one.
-func (b *body) grown(full, limit int64) int64 {
+func (b *Body) grown(full, limit int64) int64 {
 	grown := 2 * full
-	if b.mayGrow == nil && b.size > full {
+	if b.MayGrow == nil && b.size > full {
 		grown = max(grown, min(b.size, announcedBuffer)+1) // one more byte, to detect the end
 	}
 	return min(grown, limit+1)
 }
 
-// release gives back what was taken. It is called when the response is sent or the body is no longer needed.
-func (b *body) release() { b.giveBack(b.taken) }
+// Release gives back what was taken. It is called when the response is sent or the body is no longer needed.
+func (b *Body) Release() { b.giveBack(b.taken) }
 
-func (b *body) giveBack(n int64) {
+func (b *Body) giveBack(n int64) {
 	b.budget.give(b.who, n)
 	b.taken -= n
 }
 
 // unread returns the number of bytes of the body that are not yet read, or -1 if it is unknown.
-func (b *body) unread(r *http.Request) int64 {
+func (b *Body) unread(r *http.Request) int64 {
 	switch {
 	case b.ended || r.ContentLength == 0:
 		return 0
