@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/ingest"
 	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
@@ -88,7 +89,7 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 		}
 		limit := input.MaxBody
 		if r.Pattern == "/api/executions" {
-			limit = maxExecutionBody
+			limit = ingest.MaxBody
 		}
 		good := w.sample(t, r)
 		for _, contentType := range []string{

@@ -70,7 +70,7 @@ func (s *Server) writeProblem(x *endpoint.Exchange, p *openapi.Problem) {
 
 func (s *Server) encodeProblem(x *endpoint.Exchange, p *openapi.Problem) (mediaType string, body []byte) {
 	if x.Exporter {
-		return s.traces.Refuse(x.Request.Header, int(p.Status), p.Detail)
+		return s.refuseExport(x.Request.Header, int(p.Status), p.Detail)
 	}
 	body, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true)) // invalid UTF-8, the only possible failure, becomes �
 	if err != nil {

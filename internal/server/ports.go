@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"io"
-	"net/http"
 
 	"github.com/google/uuid"
 
@@ -95,14 +93,6 @@ type ServiceAccounts interface {
 	Allow(ctx context.Context, remote, token, verb, namespace string) error
 }
 
-// Ledger stores executions.
-type Ledger interface {
-	// Append stores the valid executions of a batch and returns once they are committed. The Index of a rejection is
-	// that in the batch's Executions. It returns fault.ErrUnavailable if nothing of the batch was acknowledged; the
-	// whole batch may then be sent again.
-	Append(ctx context.Context, batch execution.Batch) (execution.Outcome, error)
-}
-
 // Executions reads executions: Errors and UserActivity from rows, the others from rollups.
 type Executions interface {
 	// Facts returns the totals of a window's executions. The returned window is widened to whole rollup periods.
@@ -120,23 +110,6 @@ type Executions interface {
 	Names(ctx context.Context) (names []execution.Name, limit int, err error)
 	// DropName frees a name's slot and reports whether it had one.
 	DropName(ctx context.Context, kind, name string) (dropped bool, err error)
-}
-
-// Traces handles OpenTelemetry's export requests and encodes responses as the protocol defines.
-type Traces interface {
-	// Export reads a request's body, stores its contents and returns the response, also for failures.
-	Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, answer []byte)
-	// Refuse returns the response to a request that the server rejects.
-	Refuse(header http.Header, status int, message string) (mediaType string, answer []byte)
-}
-
-// Gateway runs AI agents.
-type Gateway interface {
-	// Start selects the agent for a prompt and ensures that the run's outcome can be recorded. It returns a
-	// *fault.Error if there is no agent for the type, or no space to record the outcome (fault.ErrUnavailable).
-	Start(prompt execution.Prompt) (execution.Run, error)
-	// AgentFor returns the name of the agent for a prompt type, or "" if there is none.
-	AgentFor(promptType string) string
 }
 
 // Database reports the database's state.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
@@ -9,7 +10,7 @@ import (
 
 // routes returns the routes of the API. The Server may be the zero value.
 func (s *Server) routes() []endpoint.Route {
-	return []endpoint.Route{
+	return slices.Concat(s.ingest.Routes(), []endpoint.Route{
 		endpoint.Post("/api/agents", endpoint.Enroller, limitedEnrollment(endpoint.Recorded(http.StatusCreated, readEnrollment, s.enrollAgent, agentEnrolled))),
 		endpoint.Get("/api/agents", endpoint.Admin, endpoint.Typed(http.StatusOK, readAgentQuery, s.listAgents)),
 		endpoint.Get("/api/agents/{agent_id}", endpoint.Admin, endpoint.Typed(http.StatusOK, readAgentID, s.getAgent)),
@@ -35,12 +36,6 @@ func (s *Server) routes() []endpoint.Route {
 		endpoint.Get("/api/metrics/pending-deployments", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredHours, s.getPendingMetrics)),
 		endpoint.Get("/api/openapi.yaml", endpoint.Everyone, s.getOpenAPI),
 
-		endpoint.Post("/api/executions", endpoint.Ingester, s.recordExecutions),
-		endpoint.Post("/api/ai/process-stream", endpoint.Ingester, s.processStream),
-		endpoint.Post("/v1/traces", endpoint.Exporter, s.exportTraces),
-		endpoint.Post("/v1/metrics", endpoint.Exporter, signalNotTaken("metrics", "OTEL_METRICS_EXPORTER")),
-		endpoint.Post("/v1/logs", endpoint.Exporter, s.exportLogs),
-
 		endpoint.Get("/api/admin/metrics", endpoint.Admin, endpoint.Typed(http.StatusOK, readHours, s.getExecutionMetrics)),
 		endpoint.Get("/api/admin/errors", endpoint.Admin, endpoint.Typed(http.StatusOK, readErrorQuery, s.listExecutionErrors)),
 		endpoint.Get("/api/admin/user-activity/{user_id}", endpoint.Admin, endpoint.Recorded(http.StatusOK, readActivityQuery, s.listUserActivity, userDataRead)),
@@ -54,7 +49,7 @@ func (s *Server) routes() []endpoint.Route {
 		endpoint.Post("/api/reports", endpoint.Reporter, endpoint.RecordedWithin(reportWithin, http.StatusCreated, readNewReport, s.createReport, reportCreated)),
 		endpoint.Get("/api/reports", endpoint.Reporter, endpoint.Typed(http.StatusOK, readReportQuery, s.listReports)),
 		endpoint.Get("/api/reports/{report_id}", endpoint.Reporter, endpoint.Typed(http.StatusOK, readReportID, s.getReport)),
-	}
+	})
 }
 
 // routes are the routes, for their names and access.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/ingest"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
@@ -37,11 +37,11 @@ type Options struct {
 	Deployments  Deployments
 	Measurements Measurements
 	Reports      Reports
-	Ledger       Ledger
+	Ledger       ingest.Ledger
 	Executions   Executions
-	Traces       Traces
-	LogRecords   Traces // for exports of logs
-	Gateway      Gateway
+	Traces       ingest.Exports
+	LogRecords   ingest.Exports // for exports of logs
+	Gateway      ingest.Gateway
 	Database     Database
 	// Pseudonym returns the pseudonym that is stored instead of a user's id. If nil, ids are stored unchanged. If set,
 	// logs contain no user ids.
@@ -89,17 +89,15 @@ type Options struct {
 // Server is the http.Handler of the REST API. connections.NewHTTPServer returns an HTTP server for it.
 type Server struct {
 	shared *endpoint.Shared
+	ingest *ingest.API
+	// refuseExport encodes the response to an export that is rejected.
+	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
 
 	agents       Agents
 	deployments  Deployments
 	measurements Measurements
 	reports      Reports
-	ledger       Ledger
 	executions   Executions
-	traces       Traces
-	logRecords   Traces
-	unreadCount  func(string)
-	gateway      Gateway
 	database     Database
 	currency     DisplayCurrency
 	mailbox      *mailbox.Mailbox
@@ -138,10 +136,6 @@ type Server struct {
 	tokened    *openMetrics   // for known callers that are not administrators
 	reporting  endpoint.Gate  // for creating reports
 	openAPI    document
-
-	eventWithin time.Duration // see stream
-	streaming   context.Context
-	endStreams  context.CancelFunc
 }
 
 // CloseConnections makes every response from now on close its connection, so that the client sends its next request to
@@ -170,8 +164,12 @@ func New(opts Options) (*Server, error) {
 			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
 		},
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
-		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, unreadCount: opts.UnreadCount,
-		gateway: opts.Gateway, currency: opts.Currency,
+		executions: opts.Executions,
+		ingest: ingest.New(ingest.Options{
+			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
+			Log: opts.Log, Now: opts.Now, Random: opts.Random,
+		}),
+		refuseExport: opts.Traces.Refuse, currency: opts.Currency,
 		database: opts.Database, mailbox: opts.Mailbox, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
@@ -181,10 +179,8 @@ func New(opts Options) (*Server, error) {
 		drains: newDrains(), adminReads: endpoint.NewGate(poolShare(opts.Database.Pool().Max)), metering: endpoint.NewGate(maxComputations),
 		reporting: endpoint.NewGate(maxComputations), unknown: newWaitingTokens(maxUnknownTokens),
 		open: newOpenMetrics(), tokened: newOpenMetrics(), openAPI: newDocument(),
-		eventWithin: eventWithin,
-		reads:       newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
+		reads: newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
 	}
-	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
 	for _, r := range s.routes() {
 		s.root.add(r.Pattern).handle(r.Method, &mounted{r, s.recorder.Route(r.Method, r.Pattern), isRead(r)})
@@ -355,3 +351,10 @@ func isRequestID(id string) bool {
 	}
 	return true
 }
+
+// GRPC returns a handler for OTLP over gRPC.
+func (s *Server) GRPC() http.Handler { return s.ingest.GRPC(s) }
+
+// EndStreams ends all streamed runs, each with an error event, and rejects new ones. A replica that shuts down calls it
+// after it has given runs time to complete.
+func (s *Server) EndStreams() { s.ingest.EndStreams() }

@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"context"
@@ -20,19 +20,19 @@ const exportWithin = connections.ReadTimeout + endpoint.AnswerWithin
 
 // exportTraces serves POST /v1/traces. OpenTelemetry's protocol determines the encoding and size limit of bodies, and
 // all responses.
-func (s *Server) exportTraces(x *endpoint.Exchange) error { return s.export(x, s.traces) }
+func (a *API) exportTraces(x *endpoint.Exchange) error { return a.export(x, a.Traces) }
 
 // exportLogs serves POST /v1/logs like exportTraces.
-func (s *Server) exportLogs(x *endpoint.Exchange) error { return s.export(x, s.logRecords) }
+func (a *API) exportLogs(x *endpoint.Exchange) error { return a.export(x, a.LogRecords) }
 
-func (s *Server) export(x *endpoint.Exchange, to Traces) error {
+func (a *API) export(x *endpoint.Exchange, to Exports) error {
 	if err := x.Admit(ratelimit.Ingest, ratelimit.Subject{Token: x.Caller.Ingest}, 0); err != nil { // skip the body
 		return err
 	}
 	source := execution.Source(x.Caller.Ingest[:len(execution.Source{})])
 	ctx, cancel := context.WithTimeout(x.Admitting(execution.WithSource(x.Request.Context(), source)), exportWithin)
 	defer cancel()
-	body := &exportBody{x: x, now: s.now}
+	body := &exportBody{x: x, now: a.Now}
 	if message, ok := x.Request.Body.(*grpcMessage); ok {
 		if err := message.begin(body, x.Request.Header); err != nil {
 			return err

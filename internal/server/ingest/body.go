@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"bytes"
@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	maxExecutionBody = 8 << 20 // bytes
-	maxExecutions    = 1000    // per request
+	MaxBody       = 8 << 20 // bytes
+	MaxExecutions = 1000    // per request
 
-	ndjson = "application/x-ndjson"
+	NDJSON = "application/x-NDJSON"
 )
 
 // split returns the executions in a body, undecoded. Each is checked later, independently of the others.
 func split(body []byte, mediaType string) ([][]byte, error) {
-	if mediaType == ndjson {
+	if mediaType == NDJSON {
 		return splitLines(body)
 	}
 	return splitExecutions(body)
@@ -35,7 +35,7 @@ func splitLines(body []byte) ([][]byte, error) {
 		if line = bytes.Trim(line, " \t\r"); len(line) == 0 {
 			continue
 		}
-		if len(found) == maxExecutions {
+		if len(found) == MaxExecutions {
 			return nil, errTooManyExecutions
 		}
 		found = append(found, line)
@@ -121,7 +121,7 @@ func readList(d *jsontext.Decoder, body []byte) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == maxExecutions {
+		if len(found) == MaxExecutions {
 			return nil, errTooManyExecutions
 		}
 		end := int(d.InputOffset())
@@ -141,7 +141,7 @@ func problemOr(err error) error {
 }
 
 var errTooManyExecutions = problem.New(http.StatusRequestEntityTooLarge, "too_many_executions", "",
-	"a request may have at most %d executions; send the others in another one", maxExecutions)
+	"a request may have at most %d executions; send the others in another one", MaxExecutions)
 
 func errNoExecutions(field string) error {
 	return problem.BadRequest("no_executions", field, "there is no execution in it")

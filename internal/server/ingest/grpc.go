@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"context"
@@ -39,11 +39,13 @@ const (
 )
 
 // GRPC returns a handler for OTLP over gRPC. A unary gRPC call is an HTTP/2 POST whose body is one message after a
-// short prefix, and whose status is in the trailers. So a call is served as the same export over HTTP: its tokens,
-// limits, metrics and logs are those of the route.
-func (s *Server) GRPC() http.Handler { return http.HandlerFunc(s.serveGRPC) }
+// short prefix, and whose status is in the trailers. So a call is served as the same export over HTTP by next: its
+// tokens, limits, metrics and logs are those of the route.
+func (a *API) GRPC(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveGRPC(next, w, r) })
+}
 
-func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
+func (a *API) serveGRPC(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	if mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !isGRPC(strings.TrimSpace(mediaType)) || r.ProtoMajor != 2 {
 		http.Error(w, "this port speaks OTLP over gRPC; OTLP over HTTP and the API have another", http.StatusUnsupportedMediaType)
 		return
@@ -60,26 +62,26 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	export := call.request(r.WithContext(ctx), pattern)
-	if !s.serveCall(call, export) {
+	if !serveCall(next, call, export) {
 		if r.Context().Err() != nil {
 			panic(http.ErrAbortHandler) // the client is gone
 		}
 		call.finish(&statuspb.Status{Code: int32(codepb.Code_DEADLINE_EXCEEDED), Message: "the call's own time is over"})
 		return
 	}
-	call.finish(call.outcome(s.traces, export.Header, known))
+	call.finish(call.outcome(a.Traces, export.Header, known))
 }
 
 // serveCall serves the export of a call. It reports whether there is a response: there is none if the handler aborted
 // because its context ended.
-func (s *Server) serveCall(call *grpcCall, export *http.Request) (answered bool) {
+func serveCall(next http.Handler, call *grpcCall, export *http.Request) (answered bool) {
 	defer func() {
 		cause := recover()
 		if err, ok := cause.(error); cause != nil && (!ok || !errors.Is(err, http.ErrAbortHandler)) {
 			panic(cause)
 		}
 	}()
-	s.ServeHTTP(call, export)
+	next.ServeHTTP(call, export)
 	return true
 }
 
@@ -152,7 +154,7 @@ func (c *grpcCall) Write(p []byte) (int, error) {
 func (c *grpcCall) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // outcome returns the call's status, or nil on success.
-func (c *grpcCall) outcome(traces Traces, header http.Header, known bool) *statuspb.Status {
+func (c *grpcCall) outcome(traces Exports, header http.Header, known bool) *statuspb.Status {
 	if c.status == http.StatusOK {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"bytes"
@@ -46,8 +46,8 @@ func newExecutionReader() *executionReader {
 	return &executionReader{}
 }
 
-// executionFields are the members that an execution may have.
-var executionFields = append([]string{
+// Fields are the members that an execution may have.
+var Fields = append([]string{
 	"execution_id", "created_at", "user_id", "session_id", "request_id", "agent_name", "kind", "input_data", "output_data", "execution_time_ms",
 	"tokens_used", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "model_used", "provider",
 	"status", "error_message", "trace_id", "span_id", "parent_span_id", "variant",
@@ -60,7 +60,7 @@ func (r *executionReader) begin(e *execution.Execution, lenient bool) {
 }
 
 // read decodes one execution. It rejects unknown and duplicate members and values that PostgreSQL cannot store. Domain
-// limits are checked by the ledger; missing values are filled in by Server.complete.
+// limits are checked by the ledger; missing values are filled in by API.complete.
 func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fault {
 	if r.scan(raw, 0, e) == len(raw) {
 		return nil
@@ -150,7 +150,7 @@ func (r *executionReader) checkLenient(name string, value jsontext.Value) error 
 	if !utf8.ValidString(name) {
 		return problem.BadRequest("invalid_utf8", fieldName(strings.ToValidUTF8(name, "\uFFFD")), "must be valid UTF-8")
 	}
-	if slices.Contains(executionFields, name) && !value.IsValid() {
+	if slices.Contains(Fields, name) && !value.IsValid() {
 		return problem.BadRequest("invalid_utf8", name, "must be valid UTF-8, with no half of a surrogate pair")
 	}
 	return nil
@@ -248,7 +248,7 @@ func (r *executionReader) finish() error {
 
 // explain returns the fault of an execution that could not be decoded. It is called only for rejected executions.
 func explain(raw []byte) error {
-	if err := input.CheckJSON(raw, executionFields); err != nil {
+	if err := input.CheckJSON(raw, Fields); err != nil {
 		return err
 	}
 	return problem.BadRequest("malformed_json", "", "this cannot be read") // cannot happen: checkJSON finds the fault

@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"bytes"
@@ -18,13 +18,14 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/testkit/badexecutions"
 )
 
 // Every accepted execution can be stored, every rejected one gets a complete fault, and scanning agrees with decoding.
 func FuzzExecutions(f *testing.F) {
-	for _, tt := range badExecutions() {
-		if len(tt.raw) < 10_000 {
-			f.Add([]byte(tt.raw))
+	for _, tt := range badexecutions.All() {
+		if len(tt.Raw) < 10_000 {
+			f.Add([]byte(tt.Raw))
 		}
 	}
 	for _, seed := range []string{
@@ -126,7 +127,7 @@ func TestSpansBecomeExecutions(t *testing.T) {
 	const span = `{"user_id":"u","agent_name":"a","status":"success","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b%d"%s}`
 	body := "[" + fmt.Sprintf(span, 1, "") + "," + fmt.Sprintf(span, 2, `,"input_tokens":10,"output_tokens":5`) + "," +
 		fmt.Sprintf(span, 3, `,"input_tokens":-1`) + "," + fmt.Sprintf(span, 4, `,"tokens_used":4,"input_tokens":10,"output_tokens":5`) + "]"
-	in, err := (&Server{now: time.Now, random: rand.Reader}).decodeExecutions([]byte(`{"executions":`+body+`}`), "application/json")
+	in, err := (&API{Options: Options{Now: time.Now, Random: rand.Reader}}).decodeExecutions([]byte(`{"executions":`+body+`}`), "application/json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,11 +159,11 @@ func batchOf(n int) []byte {
 func BenchmarkExecutions(b *testing.B) {
 	const n = 100
 	body := batchOf(n)
-	s := &Server{now: time.Now}
+	a := &API{Options: Options{Now: time.Now}}
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		in, err := s.decodeExecutions(body, "application/json")
+		in, err := a.decodeExecutions(body, "application/json")
 		if err != nil || len(in.batch.Executions) != n {
 			b.Fatal(err, in.rejected)
 		}

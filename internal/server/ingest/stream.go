@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"bytes"
@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	maxMessage = 256 << 10 // bytes
-	maxOptions = 64 << 10  // bytes
+	MaxMessage = 256 << 10 // bytes
+	MaxOptions = 64 << 10  // bytes
 	maxType    = 128       // bytes
 
 	// eventWithin is how long a client may take to read an event, or eventPart bytes of a large one. After that it is
@@ -38,24 +38,24 @@ var promptType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
 
 // processStream serves POST /api/ai/process-stream: it runs an agent and forwards the run's events as they come. The
 // recorded latency ends with the first event; the run's duration is in its execution.
-func (s *Server) processStream(x *endpoint.Exchange) error {
+func (a *API) processStream(x *endpoint.Exchange) error {
 	prompt, err := readPrompt(x)
 	if err != nil {
 		return err
 	}
-	who := ratelimit.Subject{Token: x.Caller.Ingest, User: prompt.UserID, Agent: s.gateway.AgentFor(prompt.Type)}
+	who := ratelimit.Subject{Token: x.Caller.Ingest, User: prompt.UserID, Agent: a.Gateway.AgentFor(prompt.Type)}
 	if err := x.Admit(ratelimit.Gateway, who, 1); err != nil {
 		return err
 	}
-	if s.streaming.Err() != nil {
+	if a.streaming.Err() != nil {
 		return errShuttingDown
 	}
-	run, err := s.gateway.Start(prompt)
+	run, err := a.Gateway.Start(prompt)
 	if err != nil {
 		return err
 	}
 	x.Body.Release() // the number of runs is limited elsewhere, and a run may take an hour
-	return s.stream(x, run)
+	return a.stream(x, run)
 }
 
 var errShuttingDown = problem.New(http.StatusServiceUnavailable, "shutting_down", "", "this replica is shutting down; try again")
@@ -82,12 +82,12 @@ func checkPrompt(p execution.Prompt) error {
 		return problem.BadRequest("invalid_field", "type", "must be at most %d letters, digits and . _ : / -, and begin with a letter or digit", maxType)
 	case p.Message == "":
 		return problem.BadRequest("missing_field", "message", "is required")
-	case len(p.Message) > maxMessage:
-		return problem.BadRequest("invalid_field", "message", "must be at most %d bytes", maxMessage)
+	case len(p.Message) > MaxMessage:
+		return problem.BadRequest("invalid_field", "message", "must be at most %d bytes", MaxMessage)
 	case len(p.Options) > 0 && p.Options[0] != '{':
 		return problem.BadRequest("invalid_type", "options", "must be an object")
-	case len(p.Options) > maxOptions:
-		return problem.BadRequest("invalid_field", "options", "must be at most %d bytes", maxOptions)
+	case len(p.Options) > MaxOptions:
+		return problem.BadRequest("invalid_field", "options", "must be at most %d bytes", MaxOptions)
 	}
 	if err := input.CheckUserID(p.UserID); err != nil {
 		return err
@@ -99,46 +99,46 @@ func checkPrompt(p execution.Prompt) error {
 }
 
 // stream streams a run to its end. It ends early if the client goes away or EndStreams is called.
-func (s *Server) stream(x *endpoint.Exchange, run execution.Run) error {
+func (a *API) stream(x *endpoint.Exchange, run execution.Run) error {
 	ctx, cancel := context.WithCancelCause(x.Request.Context())
 	defer cancel(nil)
-	stop := context.AfterFunc(s.streaming, func() { cancel(errEnded) })
+	stop := context.AfterFunc(a.streaming, func() { cancel(ErrEnded) })
 	defer stop()
 
-	out := eventStream{x: x, control: http.NewResponseController(x.ResponseWriter), now: s.now, within: s.eventWithin}
+	out := eventStream{x: x, control: http.NewResponseController(x.ResponseWriter), now: a.Now, within: a.EventWithin}
 	out.begin()
 	run.Stream(ctx, out.emit)
 	if out.err == nil && !out.complete && x.Request.Context().Err() == nil {
-		_ = out.emit(s.endOf(ctx, x))
+		_ = out.emit(a.endOf(ctx, x))
 	}
 	switch {
 	case out.err == nil && x.Request.Context().Err() == nil:
 		out.end()
 		return nil
-	case out.err != nil && !errors.Is(out.err, errClientGone):
-		s.log.Error("an event cannot be encoded", x.Describe(zap.Error(out.err))...)
+	case out.err != nil && !errors.Is(out.err, ErrClientGone):
+		a.Log.Error("an event cannot be encoded", x.Describe(zap.Error(out.err))...)
 	}
 	x.Abandon() // a partial response must not look complete
 	return nil
 }
 
 // endOf returns the last event of a run that sent none.
-func (s *Server) endOf(ctx context.Context, x *endpoint.Exchange) execution.Event {
+func (a *API) endOf(ctx context.Context, x *endpoint.Exchange) execution.Event {
 	why := errShuttingDown
-	if !errors.Is(context.Cause(ctx), errEnded) {
+	if !errors.Is(context.Cause(ctx), ErrEnded) {
 		why = problem.ErrInternal
-		s.log.Error("a run ended without saying how", x.Describe()...)
+		a.Log.Error("a run ended without saying how", x.Describe()...)
 	}
 	return execution.Event{Name: "error", Data: map[string]string{"code": why.Code, "message": why.Detail}}
 }
 
 // EndStreams ends all streamed runs, each with an error event, and rejects new ones. A replica that shuts down calls it
 // after it has given runs time to complete.
-func (s *Server) EndStreams() { s.endStreams() }
+func (a *API) EndStreams() { a.endStreams() }
 
 var (
-	errClientGone = errors.New("the client is gone")
-	errEnded      = errors.New("the replica is shutting down")
+	ErrClientGone = errors.New("the client is gone")
+	ErrEnded      = errors.New("the replica is shutting down")
 )
 
 // eventStream writes events as text/event-stream (HTML standard, section 9.2). It is not safe for concurrent use.
@@ -180,7 +180,7 @@ func (o *eventStream) emit(event execution.Event) error {
 		o.x.WriteHeader(http.StatusOK)
 	}
 	if err := o.write(frame); err != nil {
-		o.err = errors.Join(errClientGone, err)
+		o.err = errors.Join(ErrClientGone, err)
 	}
 	o.complete = o.complete || event.Name == "completed" || event.Name == "error"
 	return o.err

@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"slices"
@@ -21,7 +21,7 @@ type intake struct {
 // has read is invalid.
 func (in *intake) scan(body []byte) bool {
 	whole := scanList(body, func(i int) (end int) {
-		if in.came == maxExecutions {
+		if in.came == MaxExecutions {
 			return -1
 		}
 		e := in.next()
@@ -34,7 +34,7 @@ func (in *intake) scan(body []byte) bool {
 		}
 		in.took()
 		if in.came == 1 { // assume that the others are about as long
-			others := min(len(body)/(end-i), maxExecutions) - 1
+			others := min(len(body)/(end-i), MaxExecutions) - 1
 			in.batch.Executions, in.indexes = slices.Grow(in.batch.Executions, others), slices.Grow(in.indexes, others)
 		}
 		return end

@@ -1,4 +1,4 @@
-package server
+package ingest
 
 import (
 	"cmp"
@@ -17,28 +17,28 @@ import (
 
 // recordExecutions handles POST /api/executions. It responds with 201 once the accepted executions are committed, or
 // 422 if all are rejected.
-func (s *Server) recordExecutions(x *endpoint.Exchange) error {
+func (a *API) recordExecutions(x *endpoint.Exchange) error {
 	if err := x.NoQuery(); err != nil {
 		return err
 	}
 	if err := x.Admit(ratelimit.Ingest, ratelimit.Subject{Token: x.Caller.Ingest}, 0); err != nil { // before reading the body
 		return err
 	}
-	body, mediaType, err := x.ReadBody(maxExecutionBody, "application/json", ndjson)
+	body, mediaType, err := x.ReadBody(MaxBody, "application/json", NDJSON)
 	if err != nil {
 		return err
 	}
-	in, err := s.decodeExecutions(body, mediaType)
+	in, err := a.decodeExecutions(body, mediaType)
 	if err != nil {
 		return err
 	}
-	if err := s.admitExecutions(x, in); err != nil {
+	if err := a.admitExecutions(x, in); err != nil {
 		return err
 	}
 	_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
 	ctx, cancel := context.WithTimeout(x.Request.Context(), endpoint.AnswerWithin)
 	defer cancel()
-	outcome, err := s.store(ctx, in)
+	outcome, err := a.store(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Server) recordExecutions(x *endpoint.Exchange) error {
 
 // admitExecutions checks the rate limits: the token's for all received executions, those of users and agents for the
 // ones to be stored.
-func (s *Server) admitExecutions(x *endpoint.Exchange, in intake) error {
+func (a *API) admitExecutions(x *endpoint.Exchange, in intake) error {
 	if x.Shared.Limiter == nil {
 		return nil
 	}
@@ -63,10 +63,10 @@ func (s *Server) admitExecutions(x *endpoint.Exchange, in intake) error {
 }
 
 // decodeExecutions decodes each execution independently: a malformed one does not fail the others.
-func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error) {
+func (a *API) decodeExecutions(body []byte, mediaType string) (intake, error) {
 	in := intake{reader: newExecutionReader()}
 	in.reader.arena.left = len(body)
-	if mediaType == ndjson || !in.scan(body) {
+	if mediaType == NDJSON || !in.scan(body) {
 		in = intake{reader: in.reader}
 		came, err := split(body, mediaType)
 		if err != nil {
@@ -77,16 +77,16 @@ func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error)
 			in.add(raw, in.reader.read)
 		}
 	}
-	if s.unreadCount != nil {
+	if a.UnreadCount != nil {
 		for _, name := range in.unread {
-			s.unreadCount(name)
+			a.UnreadCount(name)
 		}
 	}
-	now := s.now().UTC().Truncate(time.Microsecond)
+	now := a.Now().UTC().Truncate(time.Microsecond)
 	bounds := execution.Acceptance{Now: now, Keep: now.Sub(time.Unix(0, 0))} // only the ledger knows the retention
 	for i := range in.batch.Executions {
 		e := &in.batch.Executions[i]
-		if err := s.complete(e, now); err != nil {
+		if err := a.complete(e, now); err != nil {
 			return intake{}, err
 		}
 		if e.SpanID != "" && e.Check(bounds) == nil { // rejected executions must not leave a span
@@ -100,12 +100,12 @@ func (s *Server) decodeExecutions(body []byte, mediaType string) (intake, error)
 }
 
 // complete sets the fields that the caller left out.
-func (s *Server) complete(e *execution.Execution, now time.Time) error {
+func (a *API) complete(e *execution.Execution, now time.Time) error {
 	if e.CreatedAt.IsZero() {
 		e.CreatedAt = now
 	}
 	if e.ID == "" {
-		id, err := endpoint.NewID(s.random)
+		id, err := endpoint.NewID(a.Random)
 		if err != nil {
 			return err
 		}
@@ -129,11 +129,11 @@ func spanOf(e *execution.Execution) execution.Span {
 }
 
 // store stores the batch. The indexes of its rejections are those of the request.
-func (s *Server) store(ctx context.Context, in intake) (execution.Outcome, error) {
+func (a *API) store(ctx context.Context, in intake) (execution.Outcome, error) {
 	if len(in.batch.Executions) == 0 {
 		return execution.Outcome{Rejected: in.rejected}, nil
 	}
-	outcome, err := s.ledger.Append(ctx, in.batch)
+	outcome, err := a.Ledger.Append(ctx, in.batch)
 	if err != nil {
 		return execution.Outcome{}, err
 	}
