@@ -128,10 +128,10 @@ func positionOf(l input.List, cursor string, given bool) (execution.Position, er
 
 func executionOf(e execution.Execution, shown DisplayCurrency) openapi.Execution {
 	converted := openapi.Execution{
-		UserID: e.UserID, SessionID: unlessEmpty(e.SessionID), RequestID: unlessEmpty(e.RequestID), AgentName: e.AgentName,
+		UserID: e.UserID, SessionID: endpoint.UnlessEmpty(e.SessionID), RequestID: endpoint.UnlessEmpty(e.RequestID), AgentName: e.AgentName,
 		InputData: e.Input, OutputData: e.Output, ExecutionTimeMs: float64(e.Duration.Microseconds()) / 1e3,
-		TokensUsed: e.Tokens.Used, ModelUsed: unlessEmpty(e.Model), Status: openapi.ExecutionStatus(e.Status),
-		ErrorMessage: unlessEmpty(e.ErrorMessage), CreatedAt: e.CreatedAt.UTC(), ExecutionID: e.ID, Kind: openapi.ExecutionKind(e.Kind),
+		TokensUsed: e.Tokens.Used, ModelUsed: endpoint.UnlessEmpty(e.Model), Status: openapi.ExecutionStatus(e.Status),
+		ErrorMessage: endpoint.UnlessEmpty(e.ErrorMessage), CreatedAt: e.CreatedAt.UTC(), ExecutionID: e.ID, Kind: openapi.ExecutionKind(e.Kind),
 		Provider: e.Provider, InputTokens: e.Tokens.Input, OutputTokens: e.Tokens.Output,
 		CacheReadTokens: e.Tokens.CacheRead, CacheWriteTokens: e.Tokens.CacheWrite, ReasoningTokens: e.Tokens.Reasoning,
 		PriceVersion: e.PriceVersion, TraceID: e.TraceID, SpanID: e.SpanID, ParentSpanID: e.ParentSpanID, Variant: e.Variant,

@@ -64,7 +64,6 @@ func refusal(who endpoint.Access, shown credential) error {
 
 var (
 	errForbidden = problem.New(http.StatusForbidden, "forbidden", "", "this needs the admin token")
-	errNotYours  = problem.New(http.StatusForbidden, "forbidden", "", "this is another agent's")
 
 	errNoToken = problem.New(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
 )

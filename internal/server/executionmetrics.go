@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // succeeded is the status member of successful responses to administrators. Failures are problem documents.
@@ -53,8 +54,8 @@ func figuresByName(
 // figuresOf converts figures. Without requests, rates and times are 0, as clients have always expected.
 func figuresOf(f execution.Figures) openapi.ExecutionFigures {
 	return openapi.ExecutionFigures{
-		Count: f.Count, AvgTimeMs: deref(f.Mean), SuccessRate: deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,
-		ExecutionTimeMs: openapi.ExecutionTimes{P50: deref(f.P50), P95: deref(f.P95), P99: deref(f.P99)},
+		Count: f.Count, AvgTimeMs: endpoint.Deref(f.Mean), SuccessRate: endpoint.Deref(f.SuccessRate), TotalTokens: f.Tokens.Used, Timeouts: f.Timeouts,
+		ExecutionTimeMs: openapi.ExecutionTimes{P50: endpoint.Deref(f.P50), P95: endpoint.Deref(f.P95), P99: endpoint.Deref(f.P99)},
 		Tokens:          tokensOf(f.Tokens), CostUSD: costOf(f.Cost, f.Unpriced, f.Evidence), UnpricedTokens: f.Unpriced,
 		UnknownUsage: f.UnknownUsage, EstimatedCostUSD: openapi.USD(f.Estimated), ProviderCostUSD: chargeOf(f.Provider),
 		ProviderUnpricedUSD: chargeOf(f.ProviderUnpriced), ProviderDifferenceUSD: chargeOf(f.ProviderDifference()),

@@ -65,7 +65,7 @@ func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (opena
 	return openapi.PendingDeploymentsMetrics{
 		Window: windowOf(doc.Window), Method: p.Method, Route: p.Route, Requests: t.Requests, RPS: t.RPS, ErrorRate: t.ErrorRate,
 		ClientErrorRate: t.ClientErrorRate, ErrorsByStatus: t.ErrorsByStatus, LatencyMs: t.LatencyMs,
-		Agents: p.MeanAgents, RPSPerAgent: deref(p.RPSPerAgent), EmptyRatio: deref(p.EmptyRatio), Database: databaseOf(doc.Sections),
+		Agents: p.MeanAgents, RPSPerAgent: endpoint.Deref(p.RPSPerAgent), EmptyRatio: endpoint.Deref(p.EmptyRatio), Database: databaseOf(doc.Sections),
 	}, nil
 }
 
@@ -119,20 +119,20 @@ func byStatusOf(counts map[int]int64) openapi.ErrorsByStatus {
 // trafficOf converts traffic. Rates without requests become 0, so that clients can add them up.
 func trafficOf(t report.Traffic) openapi.Traffic {
 	return openapi.Traffic{
-		Requests: t.Requests, RPS: deref(t.RPS), ErrorRate: deref(t.ErrorRate), ClientErrorRate: deref(t.ClientErrorRate),
+		Requests: t.Requests, RPS: endpoint.Deref(t.RPS), ErrorRate: endpoint.Deref(t.ErrorRate), ClientErrorRate: endpoint.Deref(t.ClientErrorRate),
 		ErrorsByStatus: byStatusOf(t.ErrorsByStatus), LatencyMs: latencyOf(t.Latency),
 	}
 }
 
 // latencyOf converts latencies. Without responses it is zero, which is omitted from JSON.
 func latencyOf(l report.Latency) openapi.Latency {
-	return openapi.Latency{Mean: deref(l.Mean), P50: deref(l.P50), P95: deref(l.P95), P99: deref(l.P99), Max: deref(l.Max)}
+	return openapi.Latency{Mean: endpoint.Deref(l.Mean), P50: endpoint.Deref(l.P50), P95: endpoint.Deref(l.P95), P99: endpoint.Deref(l.P99), Max: endpoint.Deref(l.Max)}
 }
 
 func databaseOf(sections report.Sections) openapi.DatabaseMetrics {
 	pool, queries := sections.DatabasePool, sections.Queries
 	m := openapi.DatabaseMetrics{
-		Pool:    openapi.PoolMetrics{Utilization: deref(pool.Utilization), PeakUtilization: deref(pool.PeakUtilization)},
+		Pool:    openapi.PoolMetrics{Utilization: endpoint.Deref(pool.Utilization), PeakUtilization: endpoint.Deref(pool.PeakUtilization)},
 		Queries: make([]openapi.QueryMetrics, len(queries.Slowest)),
 	}
 	for _, replica := range pool.Replicas {

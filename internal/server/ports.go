@@ -15,54 +15,12 @@ import (
 // database cannot be reached or did not respond in time). Any other error is a defect: it is logged and the status is
 // 500.
 
-// Agents stores the enrolled agents.
-type Agents interface {
-	// Enroll stores a new agent. It returns fleet.ErrAgentExists if the id is taken. If limit is not 0 and that many
-	// agents were enrolled with the same enrollment token, it returns fleet.ErrEnrollmentFull.
-	Enroll(ctx context.Context, agent fleet.Agent, token fleet.TokenHash, limit int) (fleet.Agent, error)
-	// RotateToken replaces an agent's token. The old token is invalid on this replica when it returns, and on all
-	// replicas within a second.
-	RotateToken(ctx context.Context, id string, token fleet.TokenHash) error
-	// DeleteAgent removes an agent and its deployments.
-	DeleteAgent(ctx context.Context, id string) error
-	Agent(ctx context.Context, id string) (fleet.AgentView, error)
-	// Agents lists up to limit agents that have all the labels, ordered by id, beginning after the given id.
-	Agents(ctx context.Context, after string, labels map[string]string, limit int) ([]fleet.AgentView, error)
-}
-
 // Grants looks up enrollment tokens.
 type Grants interface {
 	// Find returns the grant of a token, or nil if it is not an enrollment token.
 	Find(token fleet.TokenHash) *fleet.Grant
 	// Any reports whether there may be a grant.
 	Any() bool
-}
-
-// Deployments stores the deployments and changes their states.
-type Deployments interface {
-	// Create creates a deployment for each target. With a key, the first answer (the bytes that encode returns for what
-	// was created) is stored in the same transaction and returned again to a repeated request. It returns
-	// fleet.ErrIdempotencyMismatch if the key was used with another request. If an agent of the order does not exist, a
-	// *fault.Error names the first such agent.
-	Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey, encode func(fleet.CreatedGroup) ([]byte, error)) (answer []byte, err error)
-	// Pending returns the deployments that the agent may claim now.
-	Pending(ctx context.Context, agentID string) (fleet.PendingSet, error)
-	// Deployment returns a deployment and its superseded attempts.
-	Deployment(ctx context.Context, id uuid.UUID) (fleet.Deployment, []fleet.Attempt, error)
-	// List returns deployments without their specs, newest first, beginning before the given id (uuid.Max for the
-	// newest).
-	List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, limit int) ([]fleet.Deployment, error)
-	// Report applies an agent's status report. It returns fleet.ErrNotYours if the deployment is another agent's.
-	Report(ctx context.Context, agentID string, id uuid.UUID, r fleet.Report) (fleet.Deployment, error)
-	Cancel(ctx context.Context, id uuid.UUID) (fleet.Deployment, error)
-	Group(ctx context.Context, id uuid.UUID) (fleet.Group, error)
-	CancelGroup(ctx context.Context, id uuid.UUID) (fleet.Group, error)
-	// AppendLog stores a chunk of an attempt's log and returns the offset of the next one. With fleet.ErrLogGap and
-	// fleet.ErrLogFull it returns the offset of the log's end.
-	AppendLog(ctx context.Context, agentID string, id uuid.UUID, attempt int, offset int64, chunk []byte) (next int64, err error)
-	// ReadLog reads up to limit bytes from offset. attempt 0 means the latest that was claimed. The part is Complete if
-	// the attempt is over and the part reaches the end of its log.
-	ReadLog(ctx context.Context, id uuid.UUID, attempt int, offset int64, limit int) (fleet.LogPart, error)
 }
 
 // Measurements reads the rollups of all replicas.

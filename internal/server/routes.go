@@ -4,31 +4,12 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // routes returns the routes of the API. The Server may be the zero value.
 func (s *Server) routes() []endpoint.Route {
-	return slices.Concat(s.ingest.Routes(), []endpoint.Route{
-		endpoint.Post("/api/agents", endpoint.Enroller, limitedEnrollment(endpoint.Recorded(http.StatusCreated, readEnrollment, s.enrollAgent, agentEnrolled))),
-		endpoint.Get("/api/agents", endpoint.Admin, endpoint.Typed(http.StatusOK, readAgentQuery, s.listAgents)),
-		endpoint.Get("/api/agents/{agent_id}", endpoint.Admin, endpoint.Typed(http.StatusOK, readAgentID, s.getAgent)),
-		endpoint.Delete("/api/agents/{agent_id}", endpoint.Admin, endpoint.Recorded(http.StatusNoContent, readAgentID, s.deleteAgent, agentDeleted)),
-		endpoint.Post("/api/agents/{agent_id}/token", endpoint.Admin, endpoint.Recorded(http.StatusOK, readAgentAction, s.rotateAgentToken, agentTokenRotated)),
-
-		endpoint.Post("/api/deployments", endpoint.Admin, endpoint.Recorded(http.StatusCreated, readOrder, s.createDeployments, deploymentCreated)),
-		endpoint.Get("/api/deployments", endpoint.Admin, endpoint.Typed(http.StatusOK, readDeploymentQuery, s.listDeployments)),
-		endpoint.Get("/api/deployments/{deployment_id}", endpoint.Admin, endpoint.Typed(http.StatusOK, readDeploymentID, s.getDeployment)),
-		endpoint.Post("/api/deployments/{deployment_id}/cancel", endpoint.Admin, endpoint.Recorded(http.StatusOK, readDeploymentAction, s.cancelDeployment, deploymentCancelled)),
-		endpoint.Get("/api/deployment-groups/{group_id}", endpoint.Admin, endpoint.Typed(http.StatusOK, readGroupID, s.getGroup)),
-		endpoint.Post("/api/deployment-groups/{group_id}/cancel", endpoint.Admin, endpoint.Recorded(http.StatusOK, readGroupAction, s.cancelGroup, groupCancelled)),
-
-		endpoint.Get(report.PendingRoute, endpoint.AgentOrAdmin, s.poll),
-		endpoint.Post("/api/deployments/{deployment_id}/status", endpoint.AgentOnly, endpoint.Typed(http.StatusOK, readStatusReport, s.reportStatus)),
-		endpoint.Post("/api/deployments/{deployment_id}/logs", endpoint.AgentOnly, endpoint.Typed(http.StatusOK, readLogChunk, s.appendLog)),
-		endpoint.Get("/api/deployments/{deployment_id}/logs", endpoint.AgentOrAdmin, endpoint.Typed(http.StatusOK, readLogQuery, s.readLog)),
-
+	return slices.Concat(s.fleet.Routes(), s.ingest.Routes(), []endpoint.Route{
 		endpoint.Get("/api/health", endpoint.Prober, endpoint.Typed(http.StatusOK, endpoint.ReadNothing, s.getHealth)),
 		endpoint.Get("/livez", endpoint.Prober, endpoint.Typed(http.StatusOK, endpoint.ReadNothing, s.getLivez)),
 		endpoint.Get("/readyz", endpoint.Prober, endpoint.Typed(http.StatusOK, endpoint.ReadNothing, s.getReadyz)),

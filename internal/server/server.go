@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/server/fleet"
+
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
@@ -31,10 +33,13 @@ const (
 	DefaultAnswerMemory int64 = 64 << 20
 )
 
+// MaxWait is the longest ?wait= of a poll that is accepted. Options.MaxPollWait may limit the time further.
+const MaxWait = fleet.MaxWait
+
 // Options configures a Server. All fields are required unless noted otherwise.
 type Options struct {
-	Agents       Agents
-	Deployments  Deployments
+	Agents       fleet.Agents
+	Deployments  fleet.Deployments
 	Measurements Measurements
 	Reports      Reports
 	Ledger       ingest.Ledger
@@ -89,12 +94,11 @@ type Options struct {
 // Server is the http.Handler of the REST API. connections.NewHTTPServer returns an HTTP server for it.
 type Server struct {
 	shared *endpoint.Shared
+	fleet  *fleet.API
 	ingest *ingest.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
 
-	agents       Agents
-	deployments  Deployments
 	measurements Measurements
 	reports      Reports
 	executions   Executions
@@ -113,7 +117,6 @@ type Server struct {
 	ingestTokens tokens
 	grants       Grants
 
-	maxPollWait           time.Duration
 	noAdminTokenParameter bool
 
 	ready   func() error
@@ -127,7 +130,6 @@ type Server struct {
 	idStart    string // prefix of generated request ids
 	idCount    atomic.Uint64
 	pings      pinger
-	reads      *pendingReads
 	drains     *drains
 	adminReads endpoint.Gate  // see route.isRead
 	metering   endpoint.Gate  // for administrators' metrics and costs
@@ -163,8 +165,13 @@ func New(opts Options) (*Server, error) {
 			Answers:  endpoint.NewBudget(cmp.Or(opts.AnswerMemory, DefaultAnswerMemory)),
 			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
 		},
-		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
+		measurements: opts.Measurements, reports: opts.Reports,
 		executions: opts.Executions,
+		fleet: fleet.New(fleet.Options{
+			Agents: opts.Agents, Deployments: opts.Deployments, Mailbox: opts.Mailbox, Recorder: opts.Recorder,
+			MaxPollWait: opts.MaxPollWait, MaxReads: poolShare(opts.Database.Pool().Max),
+			Log: opts.Log, Now: opts.Now, Random: opts.Random, Jitter: opts.Jitter,
+		}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
 			Log: opts.Log, Now: opts.Now, Random: opts.Random,
@@ -173,13 +180,12 @@ func New(opts Options) (*Server, error) {
 		database: opts.Database, mailbox: opts.Mailbox, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
-		maxPollWait: opts.MaxPollWait, noAdminTokenParameter: opts.NoAdminTokenParameter,
-		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
+		noAdminTokenParameter: opts.NoAdminTokenParameter,
+		version:               opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
 		drains: newDrains(), adminReads: endpoint.NewGate(poolShare(opts.Database.Pool().Max)), metering: endpoint.NewGate(maxComputations),
 		reporting: endpoint.NewGate(maxComputations), unknown: newWaitingTokens(maxUnknownTokens),
 		open: newOpenMetrics(), tokened: newOpenMetrics(), openAPI: newDocument(),
-		reads: newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
 	}
 	s.ready = s.readyWhenFilled
 	for _, r := range s.routes() {
@@ -311,7 +317,7 @@ func (s *Server) observe(x *endpoint.Exchange, status int, took time.Duration) {
 	}
 	x.Route.Observe(status, took, x.BytesIn, x.BytesOut)
 	if x.Pattern == report.PendingRoute {
-		s.recordPoll(x, status)
+		s.fleet.RecordPoll(x, status)
 	}
 }
 

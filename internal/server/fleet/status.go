@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ func readStatusReport(x *endpoint.Exchange) (statusReport, error) {
 	req := statusReport{x.Caller.Agent.ID(), id, fleet.Report{
 		Attempt: int(body.Attempt), Claim: body.Claim, Status: fleet.Status(body.Status),
 		Retryable: body.Retryable == nil || *body.Retryable, Progress: body.Progress,
-		Message: unlessEmpty(body.Message), Output: unlessEmpty(body.Output),
+		Message: endpoint.UnlessEmpty(body.Message), Output: endpoint.UnlessEmpty(body.Output),
 	}}
 	return req, req.report.Validate()
 }
@@ -38,19 +38,12 @@ func readStatusReport(x *endpoint.Exchange) (statusReport, error) {
 // hasOutput reports whether a status report that begins like this may have an output. Its other fields are small.
 func hasOutput(begin []byte) bool { return bytes.Contains(begin, []byte(`"output"`)) }
 
-func (s *Server) reportStatus(ctx context.Context, req statusReport) (openapi.DeploymentState, error) {
-	d, err := s.deployments.Report(ctx, req.agentID, req.id, req.report)
+func (a *API) reportStatus(ctx context.Context, req statusReport) (openapi.DeploymentState, error) {
+	d, err := a.Deployments.Report(ctx, req.agentID, req.id, req.report)
 	if err != nil {
 		return openapi.DeploymentState{}, err
 	}
 	return openapi.DeploymentState{
 		ID: d.ID.String(), Status: openapi.DeploymentStatus(d.Status), Attempt: int32(d.Attempt), LeaseExpiresAt: d.LeaseExpiresAt.UTC(),
 	}, nil
-}
-
-func unlessEmpty(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"context"
@@ -135,9 +135,9 @@ type createdDeployments struct {
 }
 
 // createDeployments returns an encoded response, since a repeated request gets the bytes of the first response.
-func (s *Server) createDeployments(ctx context.Context, req orderRequest) (createdDeployments, error) {
+func (a *API) createDeployments(ctx context.Context, req orderRequest) (createdDeployments, error) {
 	var created *fleet.CreatedGroup
-	body, err := s.deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
+	body, err := a.Deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
 		created = &group
 		return json.Marshal(openapi.CreatedDeployments{
 			GroupID: group.ID.String(), Name: req.order.Name, Spec: req.order.Spec, Deployments: deploymentsOf(group.Deployments),
@@ -174,8 +174,8 @@ func readDeploymentQuery(x *endpoint.Exchange) (deploymentQuery, error) {
 	return req, err
 }
 
-func (s *Server) listDeployments(ctx context.Context, q deploymentQuery) (openapi.DeploymentList, error) {
-	found, err := s.deployments.List(ctx, q.filter, q.before, q.limit+1)
+func (a *API) listDeployments(ctx context.Context, q deploymentQuery) (openapi.DeploymentList, error) {
+	found, err := a.Deployments.List(ctx, q.filter, q.before, q.limit+1)
 	if err != nil {
 		return openapi.DeploymentList{}, err
 	}
@@ -204,10 +204,10 @@ func readDeploymentAction(x *endpoint.Exchange) (uuid.UUID, error) {
 	return id, x.NoBody()
 }
 
-func (s *Server) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
-	d, superseded, err := s.deployments.Deployment(ctx, id)
+func (a *API) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
+	d, superseded, err := a.Deployments.Deployment(ctx, id)
 	if err != nil {
-		return openapi.Deployment{}, s.orGroup(ctx, id, err)
+		return openapi.Deployment{}, a.orGroup(ctx, id, err)
 	}
 	answer := deploymentOf(d)
 	for _, a := range superseded {
@@ -221,20 +221,20 @@ func (s *Server) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deplo
 	return answer, nil
 }
 
-func (s *Server) cancelDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
-	d, err := s.deployments.Cancel(ctx, id)
+func (a *API) cancelDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {
+	d, err := a.Deployments.Cancel(ctx, id)
 	if err != nil {
-		return openapi.Deployment{}, s.orGroup(ctx, id, err)
+		return openapi.Deployment{}, a.orGroup(ctx, id, err)
 	}
 	return deploymentOf(d), nil
 }
 
 // orGroup returns err or, if no deployment was found and the id is that of a group, an error with that hint.
-func (s *Server) orGroup(ctx context.Context, id uuid.UUID, err error) error {
+func (a *API) orGroup(ctx context.Context, id uuid.UUID, err error) error {
 	if !errors.Is(err, fleet.ErrDeploymentNotFound) {
 		return err
 	}
-	if _, groupErr := s.deployments.Group(ctx, id); groupErr != nil {
+	if _, groupErr := a.Deployments.Group(ctx, id); groupErr != nil {
 		return err
 	}
 	return problem.New(http.StatusNotFound, fleet.ErrDeploymentNotFound.Code, "",
@@ -254,21 +254,14 @@ func deploymentOf(d fleet.Deployment) openapi.Deployment {
 		ID: d.ID.String(), AgentID: d.AgentID, GroupID: d.GroupID.String(), Name: d.Name, Spec: d.Spec,
 		Status: openapi.DeploymentStatus(d.Status), Attempt: int32(d.Attempt), MaxAttempts: int32(d.MaxAttempts),
 		LeaseSeconds: wholeSeconds(d.Lease), LeaseExpiresAt: d.LeaseExpiresAt.UTC(), AvailableAt: d.AvailableAt.UTC(),
-		Progress: d.Progress, Message: deref(d.Message), Output: deref(d.Output),
+		Progress: d.Progress, Message: endpoint.Deref(d.Message), Output: endpoint.Deref(d.Output),
 		CreatedAt: d.CreatedAt.UTC(), StartedAt: d.StartedAt.UTC(), FinishedAt: d.FinishedAt.UTC(),
 	}
 }
 
 func attemptOf(a fleet.Attempt) openapi.DeploymentAttempt {
 	return openapi.DeploymentAttempt{
-		Attempt: int32(a.Number), Status: openapi.DeploymentStatus(a.Status), Message: deref(a.Message), Output: deref(a.Output),
+		Attempt: int32(a.Number), Status: openapi.DeploymentStatus(a.Status), Message: endpoint.Deref(a.Message), Output: endpoint.Deref(a.Output),
 		StartedAt: a.StartedAt.UTC(), FinishedAt: a.FinishedAt.UTC(),
 	}
-}
-
-func deref[T any](p *T) (value T) {
-	if p != nil {
-		value = *p
-	}
-	return value
 }

@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"context"
@@ -66,10 +66,10 @@ func readEnrollment(x *endpoint.Exchange) (enrollRequest, error) {
 }
 
 // enrollAgent enrolls an agent. It generates an id if the request has none.
-func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.EnrolledAgent, error) {
+func (a *API) enrollAgent(ctx context.Context, e enrollRequest) (openapi.EnrolledAgent, error) {
 	agent := e.agent
 	if agent.ID == "" {
-		id, err := endpoint.NewID(s.random)
+		id, err := endpoint.NewID(a.Random)
 		if err != nil {
 			return openapi.EnrolledAgent{}, err
 		}
@@ -81,7 +81,7 @@ func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.Enro
 	limit := 0
 	if e.grant != nil {
 		var err error
-		if agent, err = e.grant.Admit(agent, s.now()); err != nil {
+		if agent, err = e.grant.Admit(agent, a.Now()); err != nil {
 			return openapi.EnrolledAgent{}, err
 		}
 		if err := agent.Validate(); err != nil { // the grant's labels may exceed the limit
@@ -89,15 +89,15 @@ func (s *Server) enrollAgent(ctx context.Context, e enrollRequest) (openapi.Enro
 		}
 		limit = e.grant.MaxAgents
 	}
-	token, err := fleet.NewToken(s.random)
+	token, err := fleet.NewToken(a.Random)
 	if err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
-	agent, err = s.agents.Enroll(ctx, agent, fleet.HashToken(token), limit)
+	agent, err = a.Agents.Enroll(ctx, agent, fleet.HashToken(token), limit)
 	if err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
-	s.sync(ctx)
+	a.sync(ctx)
 	return withToken(fleet.AgentView{Agent: agent, State: fleet.Offline}, token), nil
 }
 
@@ -136,7 +136,7 @@ func (q agentQuery) wants(a fleet.AgentView) bool {
 
 // listAgents reads batches until a page is full. It looks for one agent more than the page holds, to find out whether
 // there is a next page.
-func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentList, error) {
+func (a *API) listAgents(ctx context.Context, q agentQuery) (openapi.AgentList, error) {
 	batch, labels := q.limit+1, map[string]string{}
 	if q.state != "" || q.selector != nil {
 		batch = scanBatch
@@ -146,12 +146,12 @@ func (s *Server) listAgents(ctx context.Context, q agentQuery) (openapi.AgentLis
 	}
 	page := openapi.AgentList{Agents: []openapi.Agent{}}
 	for range maxScans {
-		views, err := s.agents.Agents(ctx, q.after, labels, batch)
+		views, err := a.Agents.Agents(ctx, q.after, labels, batch)
 		if err != nil {
 			return page, err
 		}
 		for _, view := range views {
-			view = s.freshened(view)
+			view = a.freshened(view)
 			if !q.wants(view) {
 				continue
 			}
@@ -187,60 +187,60 @@ func readAgentAction(x *endpoint.Exchange) (string, error) {
 	return id, x.NoBody()
 }
 
-func (s *Server) getAgent(ctx context.Context, id string) (openapi.Agent, error) {
-	view, err := s.agents.Agent(ctx, id)
+func (a *API) getAgent(ctx context.Context, id string) (openapi.Agent, error) {
+	view, err := a.Agents.Agent(ctx, id)
 	if err != nil {
 		return openapi.Agent{}, err
 	}
-	return agentOf(s.freshened(view)), nil
+	return agentOf(a.freshened(view)), nil
 }
 
 // freshened returns the agent with this replica's last-seen time if that is newer than the database's.
-func (s *Server) freshened(view fleet.AgentView) fleet.AgentView {
-	agent, known := s.mailbox.Agent(view.ID)
+func (a *API) freshened(view fleet.AgentView) fleet.AgentView {
+	agent, known := a.Mailbox.Agent(view.ID)
 	if !known {
 		return view
 	}
 	if seen := agent.LastSeen(); seen.After(view.Presence.LastSeenAt) {
 		view.Presence.LastSeenAt = seen
-		view.State = view.Agent.State(s.now())
+		view.State = view.Agent.State(a.Now())
 	}
 	return view
 }
 
-func (s *Server) deleteAgent(ctx context.Context, id string) (endpoint.Nothing, error) {
-	if err := s.agents.DeleteAgent(ctx, id); err != nil {
+func (a *API) deleteAgent(ctx context.Context, id string) (endpoint.Nothing, error) {
+	if err := a.Agents.DeleteAgent(ctx, id); err != nil {
 		return endpoint.Nothing{}, err
 	}
-	s.sync(ctx)
+	a.sync(ctx)
 	return endpoint.Nothing{}, nil
 }
 
 // rotateAgentToken replaces an agent's token. It reads the agent first, because a failure after the rotation would lose
 // the new token.
-func (s *Server) rotateAgentToken(ctx context.Context, id string) (openapi.EnrolledAgent, error) {
-	view, err := s.agents.Agent(ctx, id)
+func (a *API) rotateAgentToken(ctx context.Context, id string) (openapi.EnrolledAgent, error) {
+	view, err := a.Agents.Agent(ctx, id)
 	if err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
-	token, err := fleet.NewToken(s.random)
+	token, err := fleet.NewToken(a.Random)
 	if err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
-	if err := s.agents.RotateToken(ctx, id, fleet.HashToken(token)); err != nil {
+	if err := a.Agents.RotateToken(ctx, id, fleet.HashToken(token)); err != nil {
 		return openapi.EnrolledAgent{}, err
 	}
-	s.sync(ctx)
+	a.sync(ctx)
 	return withToken(view, token), nil
 }
 
 // sync waits until this replica's mailbox includes what was just committed, so that the client can use it here as soon
 // as it has the response. If that fails, the next sweep includes it.
-func (s *Server) sync(ctx context.Context) {
+func (a *API) sync(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
-	if err := s.mailbox.Sync(ctx); err != nil {
-		s.log.Debug("the mailbox does not know of a change yet", zap.Error(err))
+	if err := a.Mailbox.Sync(ctx); err != nil {
+		a.Log.Debug("the mailbox does not know of a change yet", zap.Error(err))
 	}
 }
 

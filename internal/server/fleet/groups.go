@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"context"
@@ -27,12 +27,12 @@ func readGroupAction(x *endpoint.Exchange) (uuid.UUID, error) {
 	return id, x.NoBody()
 }
 
-func (s *Server) getGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {
-	return groupOf(s.deployments.Group(ctx, id))
+func (a *API) getGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {
+	return groupOf(a.Deployments.Group(ctx, id))
 }
 
-func (s *Server) cancelGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {
-	return groupOf(s.deployments.CancelGroup(ctx, id))
+func (a *API) cancelGroup(ctx context.Context, id uuid.UUID) (openapi.DeploymentGroup, error) {
+	return groupOf(a.Deployments.CancelGroup(ctx, id))
 }
 
 func groupOf(g fleet.Group, err error) (openapi.DeploymentGroup, error) {

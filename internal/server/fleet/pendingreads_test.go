@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
@@ -30,22 +31,44 @@ func readsOf(width int) (reads *pendingReads, began *atomic.Int64, let chan stru
 	}, width), began, let
 }
 
+// twoAgents is a mailbox's source with the agents a and b.
+type twoAgents struct{ mailbox.Source }
+
+func (twoAgents) Sweep(_ context.Context, since string, _ []string, into mailbox.Sink) (watermark string, err error) {
+	if since == "" {
+		into.Full()
+		for _, id := range []string{"a", "b"} {
+			into.Agent(id, fleet.HashToken(id), time.Minute, "")
+		}
+	}
+	return "1", nil
+}
+
 // revisions returns two successive revisions of one agent, and one of another.
 func revisions(t *testing.T) (first, later, other mailbox.Revision) {
 	t.Helper()
-	a := newAPI(t, nil)
-	a.enroll(t, "a")
-	a.enroll(t, "b")
+	box := mailbox.New(mailbox.Options{Source: twoAgents{}, Log: zap.NewNop(), Now: time.Now})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = box.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	if err := box.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
 	revision := func(id string) mailbox.Revision {
-		agent, _ := a.mailbox.Agent(id)
-		view, err := a.mailbox.View(agent)
+		agent, known := box.Agent(id)
+		if !known {
+			t.Fatalf("agent %s is not known", id)
+		}
+		view, err := box.View(agent)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return view.Revision(agent)
 	}
 	first, other = revision("a"), revision("b")
-	a.mailbox.Changed("a")
+	box.Changed("a")
 	return first, revision("a"), other
 }
 

@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"context"
@@ -20,28 +20,28 @@ const MaxWait = 60 * time.Second
 
 // poll serves GET /api/deployments/pending/{agent_id}. Nearly all requests are polls, and nearly all polls find
 // nothing. Such a poll costs a look-up in memory: no query, no timer, no goroutine.
-func (s *Server) poll(x *endpoint.Exchange) error {
-	agent, err := agentInPath(x, s.mailbox)
+func (a *API) poll(x *endpoint.Exchange) error {
+	agent, err := agentInPath(x, a.Mailbox)
 	if err != nil {
 		return err
 	}
-	interval := s.mailbox.Interval(agent)
-	s.hintInterval(x, interval)
+	interval := a.Mailbox.Interval(agent)
+	a.hintInterval(x, interval)
 	wait, err := readWait(x)
 	if err != nil {
 		return err
 	}
 	if !x.Caller.Admin {
-		s.mailbox.MarkSeen(agent, x.Start)
+		a.Mailbox.MarkSeen(agent, x.Start)
 	}
 
-	found, err := s.lookFor(x, agent, wait)
+	found, err := a.lookFor(x, agent, wait)
 	if err != nil {
 		return err
 	}
 	x.Idle = found.body == nil || found.known
 	if x.Held > 0 {
-		s.recorder.HeldPoll(x.Held, interval, !x.Idle)
+		a.Recorder.HeldPoll(x.Held, interval, !x.Idle)
 	}
 	x.TagHeader[0] = found.tag
 	x.Header()["Etag"] = x.TagHeader[:]
@@ -76,13 +76,13 @@ type pending struct {
 
 // lookFor returns the agent's pending deployments. It holds the poll for up to wait until there is something new. It
 // queries the database only if the mailbox's view is not fresh or has something that the client lacks.
-func (s *Server) lookFor(x *endpoint.Exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
-	held := s.startHold(x, wait)
+func (a *API) lookFor(x *endpoint.Exchange, agent mailbox.Agent, wait time.Duration) (pending, error) {
+	held := a.startHold(x, wait)
 	defer held.end()
 	for {
-		view, err := s.mailbox.View(agent)
+		view, err := a.Mailbox.View(agent)
 		if errors.Is(err, mailbox.ErrUnknownToken) && x.Caller.Admin {
-			if agent, err = agentInPath(x, s.mailbox); err == nil { // its token was rotated
+			if agent, err = agentInPath(x, a.Mailbox); err == nil { // its token was rotated
 				continue
 			}
 		}
@@ -94,7 +94,7 @@ func (s *Server) lookFor(x *endpoint.Exchange, agent mailbox.Agent, wait time.Du
 			if view.Stale {
 				return pending{}, mailbox.ErrStale
 			}
-			read, err := s.reads.pending(x.Request.Context(), agent, view.Revision(agent), s.mailbox.Interval(agent))
+			read, err := a.reads.pending(x.Request.Context(), agent, view.Revision(agent), a.Mailbox.Interval(agent))
 			if err != nil {
 				return pending{}, err
 			}
@@ -115,16 +115,16 @@ func (s *Server) lookFor(x *endpoint.Exchange, agent mailbox.Agent, wait time.Du
 
 // hold limits the time that a poll is held. A poll that is not held costs nothing.
 type hold struct {
-	s      *Server
+	a      *API
 	x      *endpoint.Exchange
 	ctx    context.Context // nil if the poll is not held
 	cancel context.CancelFunc
 }
 
-func (s *Server) startHold(x *endpoint.Exchange, wait time.Duration) hold {
-	h := hold{s: s, x: x}
+func (a *API) startHold(x *endpoint.Exchange, wait time.Duration) hold {
+	h := hold{a: a, x: x}
 	if wait > 0 {
-		wait = fleet.HoldTime(wait, s.maxPollWait, s.jitter())
+		wait = fleet.HoldTime(wait, a.MaxPollWait, a.Jitter())
 	}
 	if wait <= 0 {
 		return h
@@ -142,9 +142,9 @@ func (h hold) await(agent mailbox.Agent, view mailbox.View) (again bool, err err
 	if h.ctx == nil {
 		return false, nil
 	}
-	start := h.s.now()
-	err = h.s.mailbox.Await(h.ctx, agent, view)
-	h.x.Hold(h.s.now().Sub(start))
+	start := h.a.Now()
+	err = h.a.Mailbox.Await(h.ctx, agent, view)
+	h.x.Hold(h.a.Now().Sub(start))
 	return err == nil, h.x.Request.Context().Err()
 }
 
@@ -169,8 +169,8 @@ func readWait(x *endpoint.Exchange) (time.Duration, error) {
 }
 
 // hintInterval sets the header with the time until the next poll, in seconds, with jitter so that agents drift apart.
-func (s *Server) hintInterval(x *endpoint.Exchange, interval time.Duration) {
-	hint := fleet.Jitter(interval, s.jitter()).Seconds()
+func (a *API) hintInterval(x *endpoint.Exchange, interval time.Duration) {
+	hint := fleet.Jitter(interval, a.Jitter()).Seconds()
 	x.IntervalHeader[0] = strconv.FormatFloat(hint, 'f', 3, 64)
 	x.Header()["Watchbill-Poll-Interval"] = x.IntervalHeader[:]
 }
@@ -194,22 +194,24 @@ func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time
 	return answer
 }
 
-// recordPoll counts the outcome of a known caller's poll. Polls that were malformed, or whose client went away, are not
+// RecordPoll counts the outcome of a known caller's poll. Polls that were malformed, or whose client went away, are not
 // counted: they say nothing about the service.
-func (s *Server) recordPoll(x *endpoint.Exchange, status int) {
+func (a *API) RecordPoll(x *endpoint.Exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:
-		s.recorder.Poll(metrics.PollNotModified)
+		a.Recorder.Poll(metrics.PollNotModified)
 	case status == http.StatusOK && x.Idle:
-		s.recorder.Poll(metrics.PollEmpty)
+		a.Recorder.Poll(metrics.PollEmpty)
 	case status == http.StatusOK:
-		s.recorder.Poll(metrics.PollDelivered)
+		a.Recorder.Poll(metrics.PollDelivered)
 	case status >= http.StatusInternalServerError:
-		s.recorder.Poll(metrics.PollUnavailable)
+		a.Recorder.Poll(metrics.PollUnavailable)
 	case status == http.StatusForbidden, status == http.StatusNotFound:
-		s.recorder.Poll(metrics.PollUnauthorized)
+		a.Recorder.Poll(metrics.PollUnauthorized)
 	}
 }
+
+var errNotYours = problem.New(http.StatusForbidden, "forbidden", "", "this is another agent's")
 
 // agentInPath returns the agent named in the path if the caller may access it: an agent only itself, an
 // admin any agent.

@@ -1,4 +1,4 @@
-package server
+package fleet
 
 import (
 	"context"
@@ -45,8 +45,8 @@ func readLogChunk(x *endpoint.Exchange) (logChunk, error) {
 }
 
 // appendLog appends a chunk to a log. If the chunk does not fit, the problem includes the offset at which to continue.
-func (s *Server) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosition, error) {
-	next, err := s.deployments.AppendLog(ctx, chunk.agentID, chunk.id, chunk.attempt, chunk.offset, chunk.data)
+func (a *API) appendLog(ctx context.Context, chunk logChunk) (openapi.LogPosition, error) {
+	next, err := a.Deployments.AppendLog(ctx, chunk.agentID, chunk.id, chunk.attempt, chunk.offset, chunk.data)
 	switch {
 	case errors.Is(err, fleet.ErrLogGap), errors.Is(err, fleet.ErrLogFull):
 		p := problem.Of(err)
@@ -79,9 +79,9 @@ func readLogQuery(x *endpoint.Exchange) (logQuery, error) {
 	return req, q.Done()
 }
 
-func (s *Server) readLog(ctx context.Context, q logQuery) (endpoint.Content, error) {
+func (a *API) readLog(ctx context.Context, q logQuery) (endpoint.Content, error) {
 	if !q.caller.Admin {
-		d, _, err := s.deployments.Deployment(ctx, q.id)
+		d, _, err := a.Deployments.Deployment(ctx, q.id)
 		if err != nil {
 			return endpoint.Content{}, err
 		}
@@ -89,12 +89,12 @@ func (s *Server) readLog(ctx context.Context, q logQuery) (endpoint.Content, err
 			return endpoint.Content{}, errNotYours
 		}
 	}
-	part, err := s.deployments.ReadLog(ctx, q.id, q.attempt, q.offset, q.limit)
+	part, err := a.Deployments.ReadLog(ctx, q.id, q.attempt, q.offset, q.limit)
 	switch {
 	case errors.Is(err, fleet.ErrStaleAttempt):
 		return endpoint.Content{}, problem.New(http.StatusNotFound, "attempt_not_found", "attempt", "the deployment has had no such attempt")
 	case err != nil:
-		return endpoint.Content{}, s.orGroup(ctx, q.id, err)
+		return endpoint.Content{}, a.orGroup(ctx, q.id, err)
 	}
 	return endpoint.Content{
 		Status: http.StatusOK, MediaType: "text/plain; charset=utf-8", Body: part.Data,
