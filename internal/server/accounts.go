@@ -1,22 +1,16 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strings"
 
-	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-// The Kubernetes verbs that a ServiceAccount needs for reports.
-const (
-	mayCreate = "create"
-	mayGet    = "get"
-)
+// mayCreate is the Kubernetes verb that a ServiceAccount needs to create reports.
+const mayCreate = "create"
 
 var errNoReporter = problem.New(http.StatusForbidden, "forbidden", "", "this needs the admin token, or the token of a Kubernetes ServiceAccount")
 
@@ -41,18 +35,4 @@ func (s *Server) authorizeAccount(x *endpoint.Exchange, bearer string) (endpoint
 	return endpoint.Caller{Account: &endpoint.ServiceAccount{
 		Remote: x.Request.RemoteAddr, Token: bearer, Namespace: namespace, Name: name,
 	}}, nil
-}
-
-// checkVisible returns nil if the caller may see a namespace's reports. An admin, whose account is nil, may see all.
-func (s *Server) checkVisible(ctx context.Context, account *endpoint.ServiceAccount, namespace string) error {
-	if account == nil {
-		return nil
-	}
-	return s.accounts.Allow(ctx, account.Remote, account.Token, mayGet, namespace)
-}
-
-// isForbidden reports whether the error is a missing permission, as opposed to a failure to check it.
-func isForbidden(err error) bool {
-	var problem *fault.Error
-	return errors.As(err, &problem) && problem.Kind == fault.Forbidden
 }

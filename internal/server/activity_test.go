@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/server/executions"
 )
 
 // seed records n executions of a user, one per second, the last a minute ago.
@@ -116,7 +117,7 @@ func TestPagesAreBounded(t *testing.T) {
 		count, longest = count+len(page.Errors), max(longest, got.Body.Len())
 		return nil, page.NextCursor
 	})
-	if count != 20 || longest > maxPage+1<<20 {
+	if count != 20 || longest > executions.MaxPage+1<<20 {
 		t.Errorf("got %d executions, %d bytes in the longest page", count, longest)
 	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/traffic"
 )
 
 // countedOf returns the sum of a registry's counters with a name, and of the sample counts of its histograms.
@@ -274,24 +274,6 @@ func TestMetricsWithoutATokenAreCached(t *testing.T) {
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusOK)
 }
 
-// If a window takes too long to read, the response arrives within the deadline and says what to do about it.
-func TestSlowWindowsTimeOut(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: endpoint.NewGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}
-		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
-			req.hours = 100
-			ctx, cancel := context.WithTimeout(t.Context(), endpoint.AnswerWithin)
-			start := time.Now()
-			_, err := s.measure(ctx, req, report.SectionSummary)
-			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != endpoint.AnswerWithin {
-				t.Errorf("%+v: got %v after %s", req, err, took)
-			}
-			cancel()
-		}
-	})
-}
-
 func TestLongWindowsNeedAToken(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.Measurements = &countingMeasurements{} })
@@ -325,18 +307,18 @@ func TestMetricsWithoutATokenWaitApart(t *testing.T) {
 		return serve(a, request{method: "GET", path: fmt.Sprintf("/api/metrics?hours=%d", hours)}.http()).Code
 	}
 	var asking sync.WaitGroup
-	codes := make(chan int, openWaiting)
-	for i := range openWaiting {
+	codes := make(chan int, traffic.MaxWaiting)
+	for i := range traffic.MaxWaiting {
 		asking.Go(func() { codes <- get(1 + i%2) })
 	}
-	awaitCount(t, func() int { return len(a.open.waiting) }, openWaiting)
+	awaitCount(t, func() int { return len(a.traffic.Open.Waiting) }, traffic.MaxWaiting)
 	if got := get(3); got != http.StatusTooManyRequests {
 		t.Errorf("one more is answered %d, want 429", got)
 	}
-	if got := facts.reads(); got != openComputed {
-		t.Errorf("%d answers are computed at a time, want %d", got, openComputed)
+	if got := facts.reads(); got != traffic.MaxComputing {
+		t.Errorf("%d answers are computed at a time, want %d", got, traffic.MaxComputing)
 	}
-	if len(a.metering) != 0 {
+	if len(a.traffic.Computing) != 0 {
 		t.Error("an administrator's metrics would wait")
 	}
 	close(facts.proceed)

@@ -27,6 +27,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/reports"
 )
 
 // listen serves a handler with connections.NewServer and returns its address. change may shorten its timeouts.
@@ -192,7 +193,7 @@ func TestServerIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reportWithin || s.MaxHeaderBytes == 0 {
+	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reports.CreateWithin || s.MaxHeaderBytes == 0 {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -3,9 +3,6 @@ package server
 import (
 	"strings"
 
-	"go.uber.org/zap"
-
-	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
@@ -27,21 +24,4 @@ func (s *Server) loggedPath(x *endpoint.Exchange) string {
 		path += "?[redacted]"
 	}
 	return path
-}
-
-func userErased(userID string, erased openapi.ErasedUser) endpoint.Event {
-	return endpoint.NewEvent("user.erased",
-		zap.String(endpoint.UserFingerprint, userID), zap.Int64("executions", erased.Deleted.Executions),
-	)
-}
-
-func userDataRead(q executionQuery, _ openapi.UserActivityList) endpoint.Event {
-	return endpoint.NewEvent("user_data.read", zap.String(endpoint.UserFingerprint, q.userID))
-}
-
-func reportCreated(wanted newReport, _ endpoint.Content) endpoint.Event {
-	if wanted.namespace == "" { // from an administrator
-		return endpoint.NewEvent("report.created")
-	}
-	return endpoint.NewEvent("report.created", zap.String("namespace", wanted.namespace))
 }

@@ -11,6 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/server/executions"
+	"github.com/watchbill/watchbill/internal/server/reports"
+	"github.com/watchbill/watchbill/internal/server/traffic"
+
 	"github.com/watchbill/watchbill/internal/server/fleet"
 
 	"go.uber.org/zap"
@@ -36,14 +40,21 @@ const (
 // MaxWait is the longest ?wait= of a poll that is accepted. Options.MaxPollWait may limit the time further.
 const MaxWait = fleet.MaxWait
 
+// maxComputations is the maximum number of administrators' metrics and costs that are computed at once; others wait. A
+// year of rollups is many rows.
+const maxComputations = 2
+
+// DisplayCurrency is a currency in which costs are shown in addition to USD.
+type DisplayCurrency = executions.DisplayCurrency
+
 // Options configures a Server. All fields are required unless noted otherwise.
 type Options struct {
 	Agents       fleet.Agents
 	Deployments  fleet.Deployments
-	Measurements Measurements
-	Reports      Reports
+	Measurements reports.Measurements
+	Reports      reports.Reports
 	Ledger       ingest.Ledger
-	Executions   Executions
+	Executions   executions.Store
 	Traces       ingest.Exports
 	LogRecords   ingest.Exports // for exports of logs
 	Gateway      ingest.Gateway
@@ -93,20 +104,19 @@ type Options struct {
 
 // Server is the http.Handler of the REST API. connections.NewHTTPServer returns an HTTP server for it.
 type Server struct {
-	shared *endpoint.Shared
-	fleet  *fleet.API
-	ingest *ingest.API
+	shared     *endpoint.Shared
+	fleet      *fleet.API
+	ingest     *ingest.API
+	executions *executions.API
+	reports    *reports.API
+	traffic    *traffic.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
 
-	measurements Measurements
-	reports      Reports
-	executions   Executions
-	database     Database
-	currency     DisplayCurrency
-	mailbox      *mailbox.Mailbox
-	accounts     ServiceAccounts // may be nil
-	strains      func() []string // may be nil
+	database Database
+	mailbox  *mailbox.Mailbox
+	accounts ServiceAccounts // may be nil
+	strains  func() []string // may be nil
 
 	recorder *metrics.Recorder
 	requests *logging.RequestLogger
@@ -132,11 +142,7 @@ type Server struct {
 	pings      pinger
 	drains     *drains
 	adminReads endpoint.Gate  // see route.isRead
-	metering   endpoint.Gate  // for administrators' metrics and costs
 	unknown    *waitingTokens // tokens of no known agent
-	open       *openMetrics   // for callers without a valid token
-	tokened    *openMetrics   // for known callers that are not administrators
-	reporting  endpoint.Gate  // for creating reports
 	openAPI    document
 }
 
@@ -158,6 +164,7 @@ func New(opts Options) (*Server, error) {
 	if _, err := io.ReadFull(opts.Random, start[:]); err != nil {
 		return nil, fmt.Errorf("draw the start of request ids: %w", err)
 	}
+	computing := endpoint.NewGate(maxComputations)
 	s := &Server{
 		shared: &endpoint.Shared{
 			Now: opts.Now, Jitter: opts.Jitter, Limiter: opts.Limiter, Turns: endpoint.NewTurns(),
@@ -165,27 +172,34 @@ func New(opts Options) (*Server, error) {
 			Answers:  endpoint.NewBudget(cmp.Or(opts.AnswerMemory, DefaultAnswerMemory)),
 			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
 		},
-		measurements: opts.Measurements, reports: opts.Reports,
-		executions: opts.Executions,
+
 		fleet: fleet.New(fleet.Options{
 			Agents: opts.Agents, Deployments: opts.Deployments, Mailbox: opts.Mailbox, Recorder: opts.Recorder,
 			MaxPollWait: opts.MaxPollWait, MaxReads: poolShare(opts.Database.Pool().Max),
 			Log: opts.Log, Now: opts.Now, Random: opts.Random, Jitter: opts.Jitter,
 		}),
+		executions: executions.New(executions.Options{
+			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now,
+		}),
+		reports: reports.New(reports.Options{
+			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
+			Now: opts.Now, Random: opts.Random,
+		}),
+		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Computing: computing, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
 			Log: opts.Log, Now: opts.Now, Random: opts.Random,
 		}),
-		refuseExport: opts.Traces.Refuse, currency: opts.Currency,
-		database: opts.Database, mailbox: opts.Mailbox, accounts: opts.Accounts, strains: opts.Strains,
+		refuseExport: opts.Traces.Refuse,
+		database:     opts.Database, mailbox: opts.Mailbox, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
 		noAdminTokenParameter: opts.NoAdminTokenParameter,
 		version:               opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		drains: newDrains(), adminReads: endpoint.NewGate(poolShare(opts.Database.Pool().Max)), metering: endpoint.NewGate(maxComputations),
-		reporting: endpoint.NewGate(maxComputations), unknown: newWaitingTokens(maxUnknownTokens),
-		open: newOpenMetrics(), tokened: newOpenMetrics(), openAPI: newDocument(),
+		drains: newDrains(), adminReads: endpoint.NewGate(poolShare(opts.Database.Pool().Max)),
+		unknown: newWaitingTokens(maxUnknownTokens),
+		openAPI: newDocument(),
 	}
 	s.ready = s.readyWhenFilled
 	for _, r := range s.routes() {

@@ -61,8 +61,8 @@ func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
-	for range cap(a.tokened.computing) {
-		a.tokened.computing <- struct{}{}
+	for range cap(a.traffic.Tokened.Computing) {
+		a.traffic.Tokened.Computing <- struct{}{}
 	}
 	asked := make(chan int)
 	const asking = 16
@@ -73,14 +73,14 @@ func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
 			asked <- w.Code
 		}()
 	}
-	for end := time.Now().Add(10 * time.Second); len(a.tokened.waiting) < asking; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); len(a.traffic.Tokened.Waiting) < asking; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d of the agent's requests wait, want %d", len(a.tokened.waiting), asking)
+			t.Fatalf("%d of the agent's requests wait, want %d", len(a.traffic.Tokened.Waiting), asking)
 		}
 	}
 	a.send(t, request{method: "GET", path: "/api/metrics?hours=1", token: adminToken}).want(http.StatusOK)
 	a.send(t, request{method: "GET", path: "/api/agents", token: adminToken}).want(http.StatusOK)
-	a.tokened.computing.Leave()
+	a.traffic.Tokened.Computing.Leave()
 	for range asking {
 		if got := <-asked; got != http.StatusOK {
 			t.Errorf("an agent's: got %d", got)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/watchbill/watchbill/internal/report"
+
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fleet"
@@ -116,4 +118,14 @@ func NewID(random io.Reader) (uuid.UUID, error) {
 		return id, fmt.Errorf("mint an id: %w", err)
 	}
 	return id, nil
+}
+
+// DefaultHours is the window of metrics and reports unless the request says otherwise.
+const DefaultHours = 24
+
+// ReadHours reads a request whose only parameter is the number of hours of a window.
+func ReadHours(x *Exchange) (int64, error) {
+	q := x.Query()
+	hours := q.Integer("hours", DefaultHours, 1, report.MaxHours)
+	return hours, q.Done()
 }

@@ -1,4 +1,4 @@
-package server
+package traffic
 
 import (
 	"context"
@@ -12,25 +12,11 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-const (
-	defaultHours = 24
-
-	// maxComputations is the maximum number of administrators' metrics, and of reports, that are computed at once;
-	// others wait. A year of rollups is many rows.
-	maxComputations = 2
-)
-
 var errLongWindow = problem.New(http.StatusServiceUnavailable, "unavailable", "hours",
 	"the window could not be read within %s; ask for fewer hours or try again later", endpoint.AnswerWithin)
 
-func readHours(x *endpoint.Exchange) (int64, error) {
-	q := x.Query()
-	hours := q.Integer("hours", defaultHours, 1, report.MaxHours)
-	return hours, q.Done()
-}
-
-func (s *Server) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
-	doc, err := s.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
+func (a *API) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
+	doc, err := a.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.Metrics{}, err
 	}
@@ -52,8 +38,8 @@ func (s *Server) getMetrics(ctx context.Context, req meteredHours) (openapi.Metr
 	return m, nil
 }
 
-func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (openapi.PendingDeploymentsMetrics, error) {
-	doc, err := s.measure(ctx, req, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
+func (a *API) getPendingMetrics(ctx context.Context, req meteredHours) (openapi.PendingDeploymentsMetrics, error) {
+	doc, err := a.measure(ctx, req, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.PendingDeploymentsMetrics{}, err
 	}
@@ -70,9 +56,9 @@ func (s *Server) getPendingMetrics(ctx context.Context, req meteredHours) (opena
 }
 
 // measure computes a report without objectives, so that metrics agree with a report over the same window.
-func (s *Server) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
+func (a *API) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
 	compute := func(ctx context.Context, metering endpoint.Gate) (report.Document, error) {
-		now := s.now()
+		now := a.Now()
 		window, err := report.LastHours(req.hours, now)
 		if err != nil {
 			return report.Document{}, err
@@ -81,7 +67,7 @@ func (s *Server) measure(ctx context.Context, req meteredHours, sections ...repo
 			return report.Document{}, err
 		}
 		defer metering.Leave()
-		facts, err := s.measurements.Facts(ctx, window, report.Parts{Queries: true})
+		facts, err := a.Measurements.Facts(ctx, window, report.Parts{Queries: true})
 		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return report.Document{}, errLongWindow
 		}
@@ -90,14 +76,14 @@ func (s *Server) measure(ctx context.Context, req meteredHours, sections ...repo
 		}
 		return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
 	}
-	answers := s.open
+	answers := a.Open
 	switch {
 	case req.admin:
-		return compute(ctx, s.metering)
+		return compute(ctx, a.Computing)
 	case req.known:
-		answers = s.tokened
+		answers = a.Tokened
 	}
-	return answers.answer(ctx, openQuestion{req.hours, sections[0]}, s.now, compute)
+	return answers.answer(ctx, openQuestion{req.hours, sections[0]}, a.Now, compute)
 }
 
 func windowOf(c report.Coverage) openapi.Window {

@@ -1,4 +1,4 @@
-package server
+package executions
 
 import (
 	"context"
@@ -12,19 +12,19 @@ import (
 // succeeded is the status member of successful responses to administrators. Failures are problem documents.
 const succeeded = "success"
 
-func (s *Server) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
-	if err := s.metering.Enter(ctx); err != nil {
+func (a *API) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
+	if err := a.Computing.Enter(ctx); err != nil {
 		return openapi.ExecutionMetricsAnswer{}, err
 	}
-	defer s.metering.Leave()
-	now := s.now().UTC()
-	facts, err := s.executions.Facts(ctx, execution.Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now})
+	defer a.Computing.Leave()
+	now := a.Now().UTC()
+	facts, err := a.Store.Facts(ctx, execution.Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now})
 	if err != nil {
 		return openapi.ExecutionMetricsAnswer{}, err
 	}
 	m := facts.Metrics()
 	shown := func(f openapi.ExecutionFigures) openapi.ExecutionFigures {
-		in := s.currency.show(f.CostUSD, now)
+		in := a.Currency.show(f.CostUSD, now)
 		f.Cost, f.Currency, f.RateDate = in.cost, in.currency, in.rateDate
 		return f
 	}

@@ -1,4 +1,4 @@
-package server
+package executions
 
 import (
 	"context"
@@ -41,12 +41,12 @@ func readTimeZone(q *input.Query, name string) string {
 	return zone
 }
 
-func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (openapi.CostsAnswer, error) {
-	if err := s.metering.Enter(ctx); err != nil {
+func (a *API) getCosts(ctx context.Context, query execution.CostQuery) (openapi.CostsAnswer, error) {
+	if err := a.Computing.Enter(ctx); err != nil {
 		return openapi.CostsAnswer{}, err
 	}
-	defer s.metering.Leave()
-	costs, err := s.executions.Costs(ctx, query)
+	defer a.Computing.Leave()
+	costs, err := a.Store.Costs(ctx, query)
 	if err != nil {
 		return openapi.CostsAnswer{}, err
 	}
@@ -56,14 +56,14 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 		Groups: make([]openapi.SpendOf, len(costs.Groups)),
 	}
 	last := costs.Window.To
-	answer.Total = s.inCurrency(answer.Total, last)
+	answer.Total = a.inCurrency(answer.Total, last)
 	for i, g := range costs.Groups {
 		spend := spendOf(g.Spend)
 		day := last
 		if date, err := time.Parse(time.DateOnly, g.Key); err == nil && query.GroupBy == execution.ByDay {
 			day = date.Add(execution.DayWide)
 		}
-		spend = s.inCurrency(spend, day)
+		spend = a.inCurrency(spend, day)
 		answer.Groups[i] = openapi.SpendOf{
 			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
 			UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD, ProviderCostUSD: spend.ProviderCostUSD,
@@ -72,14 +72,14 @@ func (s *Server) getCosts(ctx context.Context, query execution.CostQuery) (opena
 		}
 	}
 	if costs.Rest != nil {
-		answer.Rest = s.inCurrency(spendOf(costs.Rest.Spend), last)
+		answer.Rest = a.inCurrency(spendOf(costs.Rest.Spend), last)
 	}
 	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
 }
 
 // inCurrency adds the cost in the display currency, at the rate of the day that ends at end.
-func (s *Server) inCurrency(spend openapi.Spend, end time.Time) openapi.Spend {
-	in := s.currency.show(spend.CostUSD, end)
+func (a *API) inCurrency(spend openapi.Spend, end time.Time) openapi.Spend {
+	in := a.Currency.show(spend.CostUSD, end)
 	spend.Cost, spend.Currency, spend.RateDate = in.cost, in.currency, in.rateDate
 	return spend
 }

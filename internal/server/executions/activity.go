@@ -1,4 +1,4 @@
-package server
+package executions
 
 import (
 	"context"
@@ -18,10 +18,10 @@ const (
 	defaultErrors   = 10
 	defaultActivity = 20
 
-	// A page is read in batches of rowBatch executions. Since executions can be large, it ends once it exceeds maxPage
+	// A page is read in batches of rowBatch executions. Since executions can be large, it ends once it exceeds MaxPage
 	// bytes.
 	rowBatch = 50
-	maxPage  = 8 << 20
+	MaxPage  = 8 << 20
 
 	eraseWithin = time.Minute // a user may have many executions
 )
@@ -59,16 +59,16 @@ func readExecutionQuery(x *endpoint.Exchange, l input.List, limit int64) (execut
 	return req, err
 }
 
-func (s *Server) listExecutionErrors(ctx context.Context, q executionQuery) (openapi.ExecutionErrorList, error) {
-	page, next, err := q.page(s.currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
-		return s.executions.Errors(ctx, after, limit)
+func (a *API) listExecutionErrors(ctx context.Context, q executionQuery) (openapi.ExecutionErrorList, error) {
+	page, next, err := q.page(a.Currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
+		return a.Store.Errors(ctx, after, limit)
 	})
 	return openapi.ExecutionErrorList{Status: succeeded, Errors: page, NextCursor: next}, err
 }
 
-func (s *Server) listUserActivity(ctx context.Context, q executionQuery) (openapi.UserActivityList, error) {
-	page, next, err := q.page(s.currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
-		return s.executions.UserActivity(ctx, q.userID, after, limit)
+func (a *API) listUserActivity(ctx context.Context, q executionQuery) (openapi.UserActivityList, error) {
+	page, next, err := q.page(a.Currency, func(after execution.Position, limit int) ([]execution.Execution, error) {
+		return a.Store.UserActivity(ctx, q.userID, after, limit)
 	})
 	return openapi.UserActivityList{Status: succeeded, UserID: q.userID, Activity: page, NextCursor: next}, err
 }
@@ -86,7 +86,7 @@ func (q executionQuery) page(
 			return nil, "", err
 		}
 		for _, e := range found {
-			if len(page) == q.limit || size > maxPage {
+			if len(page) == q.limit || size > MaxPage {
 				return page, cursorAfter(q.list, q.after), nil
 			}
 			page = append(page, executionOf(e, shown))
@@ -166,8 +166,8 @@ func readUserID(x *endpoint.Exchange) (string, error) {
 	return userID, x.NoQuery()
 }
 
-func (s *Server) eraseUser(ctx context.Context, userID string) (openapi.ErasedUser, error) {
-	erased, err := s.executions.EraseUser(ctx, userID)
+func (a *API) eraseUser(ctx context.Context, userID string) (openapi.ErasedUser, error) {
+	erased, err := a.Store.EraseUser(ctx, userID)
 	if err != nil {
 		return openapi.ErasedUser{}, err
 	}

@@ -1,4 +1,4 @@
-package server
+package executions
 
 import (
 	"time"
@@ -15,8 +15,8 @@ type DisplayCurrency struct {
 	Rates func() currency.Rates // the rates in force
 }
 
-// ofReport returns the currency in which reports show costs, with the rates in force.
-func (d DisplayCurrency) ofReport() report.Currency {
+// OfReport returns the currency in which reports show costs, with the rates in force.
+func (d DisplayCurrency) OfReport() report.Currency {
 	if d.Code == "" {
 		return report.Currency{}
 	}

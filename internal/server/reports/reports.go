@@ -1,4 +1,4 @@
-package server
+package reports
 
 import (
 	"bytes"
@@ -21,8 +21,11 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-// reportWithin is the deadline of computing a report.
-const reportWithin = 30 * time.Second
+// CreateWithin is the deadline of computing a report.
+const CreateWithin = 30 * time.Second
+
+// maxComputations is the maximum number of reports that are computed at once; others wait. A year of rollups is many rows.
+const maxComputations = 2
 
 // newReport is a request to create a report.
 type newReport struct {
@@ -42,30 +45,30 @@ func readNewReport(x *endpoint.Exchange) (newReport, error) {
 }
 
 // createReport computes a report, stores it and returns it.
-func (s *Server) createReport(ctx context.Context, wanted newReport) (endpoint.Content, error) {
-	now := s.now()
-	req, err := report.ParseRequest(wanted.input, defaultHours, now)
+func (a *API) createReport(ctx context.Context, wanted newReport) (endpoint.Content, error) {
+	now := a.Now()
+	req, err := report.ParseRequest(wanted.input, endpoint.DefaultHours, now)
 	if err != nil {
 		return endpoint.Content{}, err
 	}
-	if err := s.reporting.Enter(ctx); err != nil {
+	if err := a.computing.Enter(ctx); err != nil {
 		return endpoint.Content{}, err
 	}
-	defer s.reporting.Leave()
-	current, previous, err := s.reportFacts(ctx, req)
+	defer a.computing.Leave()
+	current, previous, err := a.reportFacts(ctx, req)
 	if err != nil {
 		return endpoint.Content{}, err
 	}
-	id, err := endpoint.NewID(s.random)
+	id, err := endpoint.NewID(a.Random)
 	if err != nil {
 		return endpoint.Content{}, err
 	}
-	req.Currency = s.currency.ofReport()
+	req.Currency = a.Currency()
 	doc, err := report.Compute(req, current, previous, now, id.String())
 	if err != nil {
 		return endpoint.Content{}, err
 	}
-	if err := s.reports.SaveReport(ctx, wanted.namespace, doc, req.Keep); err != nil {
+	if err := a.Reports.SaveReport(ctx, wanted.namespace, doc, req.Keep); err != nil {
 		return endpoint.Content{}, err
 	}
 	body, err := json.Marshal(doc) // in the form in which it is stored
@@ -76,13 +79,13 @@ func (s *Server) createReport(ctx context.Context, wanted newReport) (endpoint.C
 }
 
 // reportFacts reads a report's window, and the previous window if the report compares with it.
-func (s *Server) reportFacts(ctx context.Context, req report.Request) (current report.Facts, previous *report.Facts, err error) {
+func (a *API) reportFacts(ctx context.Context, req report.Request) (current report.Facts, previous *report.Facts, err error) {
 	parts, partsBefore := req.Parts()
-	current, err = s.measurements.Facts(ctx, req.Window, parts)
+	current, err = a.Measurements.Facts(ctx, req.Window, parts)
 	if err != nil || req.CompareWith != report.ComparePrevious {
 		return current, nil, err
 	}
-	before, err := s.measurements.Facts(ctx, req.Window.Previous(), partsBefore)
+	before, err := a.Measurements.Facts(ctx, req.Window.Previous(), partsBefore)
 	return current, &before, err
 }
 
@@ -110,11 +113,11 @@ func readReportQuery(x *endpoint.Exchange) (reportQuery, error) {
 	return req, err
 }
 
-func (s *Server) listReports(ctx context.Context, q reportQuery) (openapi.ReportList, error) {
-	if err := s.checkVisible(ctx, q.account, q.namespace); err != nil {
+func (a *API) listReports(ctx context.Context, q reportQuery) (openapi.ReportList, error) {
+	if err := a.checkVisible(ctx, q.account, q.namespace); err != nil {
 		return openapi.ReportList{}, err
 	}
-	found, err := s.reports.ListReports(ctx, q.namespace, q.name, q.before, q.limit+1)
+	found, err := a.Reports.ListReports(ctx, q.namespace, q.name, q.before, q.limit+1)
 	if err != nil {
 		return openapi.ReportList{}, err
 	}
@@ -159,10 +162,10 @@ func readReportID(x *endpoint.Exchange) (storedReport, error) {
 	return storedReport{x.Caller.Account, id, format}, q.Done()
 }
 
-func (s *Server) getReport(ctx context.Context, req storedReport) (endpoint.Content, error) {
-	namespace, stored, err := s.reports.Report(ctx, req.id)
+func (a *API) getReport(ctx context.Context, req storedReport) (endpoint.Content, error) {
+	namespace, stored, err := a.Reports.Report(ctx, req.id)
 	if err == nil {
-		err = s.checkVisible(ctx, req.account, namespace)
+		err = a.checkVisible(ctx, req.account, namespace)
 	}
 	if isForbidden(err) { // do not reveal that the report exists
 		err = problem.ErrNoReport

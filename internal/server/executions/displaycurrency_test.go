@@ -1,4 +1,4 @@
-package server
+package executions
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ func TestInCurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{currency: DisplayCurrency{"EUR", func() currency.Rates { return rates }}}
+	a := &API{Options{Currency: DisplayCurrency{"EUR", func() currency.Rates { return rates }}}}
 	midnight := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		cost     *openapi.USD
@@ -29,7 +29,7 @@ func TestInCurrency(t *testing.T) {
 		"an unknown cost":      {nil, midnight, 0, ""},
 		"long after all rates": {new(openapi.USD(3)), midnight.AddDate(1, 0, 0), 2, "2026-11-30"},
 	} {
-		got := s.inCurrency(openapi.Spend{CostUSD: tt.cost}, tt.end)
+		got := a.inCurrency(openapi.Spend{CostUSD: tt.cost}, tt.end)
 		if got.RateDate != tt.rateDate || (got.Cost != nil) != (tt.rateDate != "") || got.Cost != nil && (*got.Cost != tt.want || got.Currency != "EUR") {
 			t.Errorf("%s: got %+v", name, got)
 		}

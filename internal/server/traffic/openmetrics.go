@@ -1,4 +1,4 @@
-package server
+package traffic
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 const (
 	openHours    = 168              // maximum window without a token
 	openAge      = 10 * time.Second // for which an answer is reused
-	openComputed = 1                // maximum number of answers computed at a time
-	openWaiting  = 64               // maximum number of waiting requests
+	MaxComputing = 1                // maximum number of answers computed at a time
+	MaxWaiting   = 64               // maximum number of waiting requests
 )
 
 var errTooManyMetrics = problem.New(http.StatusTooManyRequests, "rate_limited", "",
@@ -33,7 +33,7 @@ type meteredHours struct {
 }
 
 func readMeteredHours(x *endpoint.Exchange) (meteredHours, error) {
-	hours, err := readHours(x)
+	hours, err := endpoint.ReadHours(x)
 	req := meteredHours{hours: hours, known: x.Audience == observe.Known, admin: x.Caller.Admin}
 	if err == nil && hours > openHours && !req.known {
 		err = problem.BadRequest("invalid_parameter", "hours",
@@ -42,12 +42,12 @@ func readMeteredHours(x *endpoint.Exchange) (meteredHours, error) {
 	return req, err
 }
 
-// openMetrics caches the metrics for callers that are not administrators. Each answer is computed once for all requests
+// Cache caches the metrics for callers that are not administrators. Each answer is computed once for all requests
 // that arrive during its computation or within openAge of its start. The cache holds only as many answers as can be
 // computed in that time.
-type openMetrics struct {
-	computing endpoint.Gate
-	waiting   endpoint.Gate
+type Cache struct {
+	Computing endpoint.Gate
+	Waiting   endpoint.Gate
 	mu        sync.Mutex
 	answers   map[openQuestion]*openAnswer
 }
@@ -65,26 +65,26 @@ type openAnswer struct {
 	err  error
 }
 
-func newOpenMetrics() *openMetrics {
-	return &openMetrics{computing: endpoint.NewGate(openComputed), waiting: endpoint.NewGate(openWaiting), answers: map[openQuestion]*openAnswer{}}
+func newCache() *Cache {
+	return &Cache{Computing: endpoint.NewGate(MaxComputing), Waiting: endpoint.NewGate(MaxWaiting), answers: map[openQuestion]*openAnswer{}}
 }
 
 // answer returns the cached answer to a question, and computes it if there is none or it is older than openAge. The
 // computation continues if ctx is cancelled, since others may wait for it.
-func (m *openMetrics) answer(
+func (m *Cache) answer(
 	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, endpoint.Gate) (report.Document, error),
 ) (report.Document, error) {
 	a, mine := m.find(q, now())
 	if !mine && a.isDone() {
 		return a.doc, a.err
 	}
-	if !m.waiting.TryEnter() {
+	if !m.Waiting.TryEnter() {
 		if mine {
 			m.finish(q, a, report.Document{}, errTooManyMetrics)
 		}
 		return report.Document{}, errTooManyMetrics
 	}
-	defer m.waiting.Leave()
+	defer m.Waiting.Leave()
 	if mine {
 		m.compute(ctx, q, a, compute)
 		return a.doc, a.err
@@ -98,7 +98,7 @@ func (m *openMetrics) answer(
 }
 
 // find returns the answer to wait for, and reports whether the caller must compute it.
-func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine bool) {
+func (m *Cache) find(q openQuestion, now time.Time) (a *openAnswer, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.answers, func(_ openQuestion, a *openAnswer) bool { return a.isDone() && now.Sub(a.at) >= openAge })
@@ -110,18 +110,18 @@ func (m *openMetrics) find(q openQuestion, now time.Time) (a *openAnswer, mine b
 	return a, true
 }
 
-func (m *openMetrics) compute(
+func (m *Cache) compute(
 	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, endpoint.Gate) (report.Document, error),
 ) {
 	doc, err := report.Document{}, error(problem.ErrInternal) // the result if compute panics; the panic propagates
 	defer func() { m.finish(q, a, doc, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpoint.AnswerWithin)
 	defer cancel()
-	doc, err = compute(ctx, m.computing)
+	doc, err = compute(ctx, m.Computing)
 }
 
 // finish publishes the answer to the waiting requests. Failures are not cached.
-func (m *openMetrics) finish(q openQuestion, a *openAnswer, doc report.Document, err error) {
+func (m *Cache) finish(q openQuestion, a *openAnswer, doc report.Document, err error) {
 	a.doc, a.err = doc, err
 	if err != nil {
 		m.mu.Lock()

@@ -1,4 +1,4 @@
-package server
+package executions
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
 
 // listNames serves GET /api/admin/names.
-func (s *Server) listNames(ctx context.Context, _ endpoint.Nothing) (openapi.NameList, error) {
-	names, limit, err := s.executions.Names(ctx)
+func (a *API) listNames(ctx context.Context, _ endpoint.Nothing) (openapi.NameList, error) {
+	names, limit, err := a.Store.Names(ctx)
 	if err != nil {
 		return openapi.NameList{}, err
 	}
@@ -36,16 +36,16 @@ func readName(x *endpoint.Exchange) (string, error) {
 	return x.Param, x.NoQuery()
 }
 
-func (s *Server) dropAgentName(ctx context.Context, name string) (endpoint.Nothing, error) {
-	return s.dropName(ctx, execution.AgentName, name)
+func (a *API) dropAgentName(ctx context.Context, name string) (endpoint.Nothing, error) {
+	return a.dropName(ctx, execution.AgentName, name)
 }
 
-func (s *Server) dropModelName(ctx context.Context, name string) (endpoint.Nothing, error) {
-	return s.dropName(ctx, execution.ModelName, name)
+func (a *API) dropModelName(ctx context.Context, name string) (endpoint.Nothing, error) {
+	return a.dropName(ctx, execution.ModelName, name)
 }
 
-func (s *Server) dropName(ctx context.Context, kind, name string) (endpoint.Nothing, error) {
-	dropped, err := s.executions.DropName(ctx, kind, name)
+func (a *API) dropName(ctx context.Context, kind, name string) (endpoint.Nothing, error) {
+	dropped, err := a.Store.DropName(ctx, kind, name)
 	if err == nil && !dropped {
 		err = errNoName
 	}
