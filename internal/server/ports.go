@@ -3,10 +3,9 @@ package server
 import (
 	"context"
 
-	"github.com/watchbill/watchbill/internal/server/executions"
-
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/executions"
 )
 
 // The interfaces that the API requires. Their methods return faults as *fault.Error (fault.ErrUnavailable if the

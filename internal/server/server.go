@@ -11,12 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/server/executions"
-	"github.com/watchbill/watchbill/internal/server/reports"
-	"github.com/watchbill/watchbill/internal/server/traffic"
-
-	"github.com/watchbill/watchbill/internal/server/fleet"
-
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
@@ -27,8 +21,12 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/executions"
+	"github.com/watchbill/watchbill/internal/server/fleet"
 	"github.com/watchbill/watchbill/internal/server/ingest"
 	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/server/reports"
+	"github.com/watchbill/watchbill/internal/server/traffic"
 )
 
 // The default limits of the memory for request bodies and for large responses, in bytes.

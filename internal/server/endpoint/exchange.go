@@ -1,3 +1,5 @@
+// Package endpoint has what the handlers of all resources share: the exchange of a request and its response, routes,
+// handlers made of a reader and a typed function, and limits of memory, of concurrency and of rates.
 package endpoint
 
 import (

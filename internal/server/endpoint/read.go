@@ -6,11 +6,10 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/watchbill/watchbill/internal/report"
-
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fleet"
+	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/input"
 	"github.com/watchbill/watchbill/internal/server/problem"
 )

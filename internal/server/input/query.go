@@ -1,3 +1,4 @@
+// Package input reads what clients send: queries, cursors of lists, and JSON bodies, which are checked strictly.
 package input
 
 import (
