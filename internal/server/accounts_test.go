@@ -319,7 +319,7 @@ func TestErrorsOfEveryRouteAreCountedFromTheStart(t *testing.T) {
 	}
 	for _, r := range routes {
 		for _, code := range []string{"500", "503"} {
-			if at := r.method + " " + r.pattern + " " + code; !counted[at] {
+			if at := r.Method + " " + r.Pattern + " " + code; !counted[at] {
 				t.Errorf("%s is not there at 0", at)
 			}
 		}

@@ -26,6 +26,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/reports"
 )
 
 // listen serves a handler with connections.NewServer and returns its address. change may shorten its timeouts.
@@ -191,7 +193,7 @@ func TestServerIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reportWithin || s.MaxHeaderBytes == 0 {
+	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reports.CreateWithin || s.MaxHeaderBytes == 0 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -256,7 +258,7 @@ func TestShutdownClosesConnections(t *testing.T) {
 		t.Error("a connection was closed while nothing was wrong")
 	}
 	held := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: held, r: httptest.NewRequest("GET", "/", nil), now: time.Now, leaving: &a.leaving}
+	x := &endpoint.Exchange{ResponseWriter: held, Request: httptest.NewRequest("GET", "/", nil), Shared: a.shared}
 	a.CloseConnections()
 	x.WriteHeader(http.StatusNotModified)
 	if got := held.Header().Get("Connection"); got != "close" {

@@ -113,7 +113,7 @@ func TestGRPCRefuses(t *testing.T) {
 			t.Errorf("too large, %s: got %.300v", name, err)
 		}
 	}
-	a.traces = fakeTraces{a.options.Traces, http.StatusServiceUnavailable}
+	a.ingest.Traces = fakeTraces{a.options.Traces, http.StatusServiceUnavailable}
 	_, err = client.Export(withIngest(t.Context(), ingestToken), traceRequest(t))
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v", err)

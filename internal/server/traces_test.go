@@ -54,7 +54,7 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	for status, again := range map[int]bool{400: false, 413: false, 429: true, 503: true} {
-		a.traces = fakeTraces{a.options.Traces, status}
+		a.ingest.Traces = fakeTraces{a.options.Traces, status}
 		if got := export(ingestToken).want(status); (got.Header().Get("Retry-After") != "") != again {
 			t.Errorf("%d: Retry-After is %q", status, got.Header().Get("Retry-After"))
 		}
