@@ -17,8 +17,8 @@ import (
 )
 
 // recorderOverhead returns the part of an idle poll's CPU time that counting it takes: the time that the recorder needs
-// for a poll, measured alone on all processors, divided by the server's CPU time per poll. The server cannot be run
-// without counting to compare it with, and the difference would be less than the noise.
+// for a poll, measured alone on all processors, divided by the server's CPU time per poll. Comparing the server with one
+// that does not count shows less: the difference is smaller than the noise.
 func recorderOverhead(ctx context.Context, b *bench) (_ []figure, err error) {
 	const agents = 10_000
 	i, err := b.install(ctx, "recorder", agents)
