@@ -60,7 +60,7 @@ func (u *unreachable) Error() string {
 	case errors.Is(u.err, io.EOF), errors.Is(u.err, io.ErrUnexpectedEOF):
 		why = "the connection was closed before the end of the response"
 	}
-	return fmt.Sprintf("cannot reach %s: %s", u.server, oneLine(why))
+	return fmt.Sprintf("cannot reach %s: %s", u.server, text.OneLine(why))
 }
 
 func (u *unreachable) temporary() bool {
@@ -84,7 +84,7 @@ func (e *exchange) refused(resp *http.Response) error {
 		return err
 	}
 	if resp.StatusCode < http.StatusBadRequest {
-		return fmt.Errorf("%s redirects to %[3]s (%[2]s); give that as --server", e.server, resp.Status, oneLine(resp.Header.Get("Location")))
+		return fmt.Errorf("%s redirects to %[3]s (%[2]s); give that as --server", e.server, resp.Status, text.OneLine(resp.Header.Get("Location")))
 	}
 	r := &refusal{server: e.server, tokenKind: e.tokenKind, tokenSource: e.tokenSource}
 	errors.As(openapi.ProblemOf(resp, content), &r.problem)
@@ -103,7 +103,7 @@ func (r *refusal) Error() string {
 	if p.Code == openapi.CodeUnknown {
 		s := fmt.Sprintf("%s responded with %d %s, but it is not a Watchbill server", r.server, p.Status, p.Title)
 		if r.text != "" {
-			s += ": " + strings.TrimSuffix(oneLine(r.text), ".")
+			s += ": " + strings.TrimSuffix(text.OneLine(r.text), ".")
 		}
 		return s + "; check --server"
 	}
@@ -113,11 +113,11 @@ func (r *refusal) Error() string {
 	}
 	lines := make([]string, len(faults))
 	for i, fault := range faults {
-		lines[i] = fmt.Sprintf("%d %s: ", p.Status, oneLine(p.Code))
+		lines[i] = fmt.Sprintf("%d %s: ", p.Status, text.OneLine(p.Code))
 		if fault.Field != "" {
-			lines[i] += oneLine(fault.Field) + ": "
+			lines[i] += text.OneLine(fault.Field) + ": "
 		}
-		lines[i] += oneLine(fault.Detail)
+		lines[i] += text.OneLine(fault.Detail)
 	}
 	s := strings.Join(lines, "\n")
 	switch {

@@ -68,7 +68,7 @@ func dropExecutionNames(ctx context.Context, c console, api *client, written []s
 		if _, err := read(drop(ctx, name)); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(c.text(), oneLine(one), "dropped")
+		_, err := fmt.Fprintln(c.text(), text.OneLine(one), "dropped")
 		return err
 	})
 }

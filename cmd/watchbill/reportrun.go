@@ -102,7 +102,7 @@ func (o *reportRun) make(ctx context.Context, c console) (reportjob.Result, erro
 		return reportjob.Result{}, err
 	}
 	result := reportjob.FromDocument(doc)
-	c.note("report %s, of %s to %s: %s", oneLine(doc.ID), window.From.Format(time.RFC3339), window.To.Format(time.RFC3339), oneLine(result.Summary))
+	c.note("report %s, of %s to %s: %s", text.OneLine(doc.ID), window.From.Format(time.RFC3339), window.To.Format(time.RFC3339), text.OneLine(result.Summary))
 
 	ctx, cancel := context.WithTimeout(ctx, o.forDelivery)
 	defer cancel()
