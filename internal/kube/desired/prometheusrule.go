@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -47,7 +48,7 @@ func RuleReport(mr *v1alpha1.MonitoringReport) rules.Report {
 	return rules.Report{
 		Namespace:  mr.Namespace,
 		Name:       mr.Name,
-		Objectives: Objectives(mr),
+		Objectives: objective.Resolve(Objectives(mr)),
 		Mode:       rules.Mode(spec.Alerting.Mode),
 		MinEvents:  spec.Alerting.MinEvents,
 		Labels:     labels,

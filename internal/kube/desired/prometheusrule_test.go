@@ -20,6 +20,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
@@ -61,7 +62,7 @@ func TestPrometheusAcceptsRules(t *testing.T) {
 	}
 	many := sample(t, "everything")
 	many.Name, many.Spec.Objectives = strings.Repeat("n", desired.MaxName), nil
-	for i := range report.MaxObjectives { // of the kind with the most rules, with realistic names
+	for i := range objective.MaxCount { // of the kind with the most rules, with realistic names
 		many.Spec.Objectives = append(many.Spec.Objectives, v1alpha1.Objective{
 			Name: fmt.Sprintf("pending-of-team-%d", i),
 			Latency: &v1alpha1.LatencyObjective{
@@ -76,7 +77,7 @@ func TestPrometheusRuleKeepsEveryFieldOfTheRules(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	built, wantNotes, err := rules.Build(rules.Report{
-		Namespace: "fleet", Name: "everything", Objectives: desired.Objectives(mr), Mode: rules.BurnRate, MinEvents: 100,
+		Namespace: "fleet", Name: "everything", Objectives: objective.Resolve(desired.Objectives(mr)), Mode: rules.BurnRate, MinEvents: 100,
 		Labels: map[string]string{"team": "platform", "severity": "info"}, RunbookURL: "https://runbooks.example.com/watchbill",
 		Window: 24 * time.Hour,
 	}, options().Rules)

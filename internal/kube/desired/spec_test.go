@@ -14,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
@@ -139,7 +140,7 @@ func largest(t *testing.T) *v1alpha1.MonitoringReport {
 	mr := sample(t, "everything")
 	mr.Namespace, mr.Name = strings.Repeat("n", 63), strings.Repeat("n", desired.MaxName)
 	mr.Spec.Alerting.Mode, mr.Spec.Objectives = v1alpha1.AlertNone, nil
-	for i := range report.MaxObjectives {
+	for i := range objective.MaxCount {
 		name := fmt.Sprintf("%s-%02d", strings.Repeat("n", 60), i)
 		o := v1alpha1.Objective{Name: name, Latency: &v1alpha1.LatencyObjective{
 			Route: v1alpha1.Route("/" + strings.Repeat("$", 255)), Method: "OPTIONS", Quantile: "0.999999999", Threshold: "200ms", // $ is six bytes

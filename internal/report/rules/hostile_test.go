@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/template"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
@@ -73,7 +74,7 @@ func TestHostileText(t *testing.T) {
 			}
 			r := rules.Report{
 				Namespace: text, Name: text, Labels: map[string]string{"team": text, "severity": text},
-				Objectives: []report.Objective{latency("slow", "GET", route, "0.99", "1s"), errorRate("0.5", route), success("0.9", agent)},
+				Objectives: objective.Resolve([]objective.Objective{latency("slow", "GET", route, "0.99", "1s"), errorRate("0.5", route), success("0.9", agent)}),
 			}
 			o := rules.Options{Selector: map[string]string{"job": text}, ControllerSelector: map[string]string{"job": text}}
 			file, _ := build(t, r, o)
@@ -137,10 +138,10 @@ func FuzzBuild(f *testing.F) {
 	f.Fuzz(func(t *testing.T, namespace, name, route, agent, label, value, job, threshold, quantile string, minEvents int64) {
 		r := rules.Report{
 			Namespace: namespace, Name: name, Labels: map[string]string{label: value}, MinEvents: minEvents, Window: time.Hour,
-			Objectives: []report.Objective{
+			Objectives: objective.Resolve([]objective.Objective{
 				latency("slow", "", route, quantile, threshold), errorRate(quantile, route), success(quantile, agent),
-				pool(quantile), polling(quantile, quantile), cost("window", quantile, report.PeriodWindow),
-			},
+				pool(quantile), polling(quantile, quantile), cost("window", quantile, objective.PeriodWindow),
+			}),
 		}
 		o := rules.Options{Selector: map[string]string{"job": job}}
 		file, _, err := rules.Build(r, o)
@@ -177,7 +178,7 @@ func FuzzBuild(f *testing.F) {
 func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	r := daily(latency("slow", "", "/a", "0.99", "1s"), errorRate("0.01", ""), success("0.9", "helper"), queryTime("0.5", "100ms"),
-		pool("0.8"), polling("0.1", "0.5"), cost("day", "50", ""), cost("window", "7.5", report.PeriodWindow))
+		pool("0.8"), polling("0.1", "0.5"), cost("day", "50", ""), cost("window", "7.5", objective.PeriodWindow))
 	r.Window, r.RunbookURL = 12*time.Hour, "https://runbooks.example/x/"
 	file, _ := build(t, r, rules.Options{RunbookURL: "https://elsewhere"})
 	want := map[string]string{
