@@ -155,6 +155,13 @@ func (in Input) window(f fields, defaultHours int64, now time.Time) Window {
 	return w
 }
 
+// ParseSections returns the sections of a request; nil means all. Its error is a FieldErrors about the field "sections".
+func ParseSections(names []string) ([]Section, error) {
+	var faults FieldErrors
+	sections := Input{Sections: names}.sections(fields{faults: &faults})
+	return sections, faults.err()
+}
+
 func (in Input) sections(f fields) []Section {
 	known := AllSections()
 	if in.Sections == nil {

@@ -28,10 +28,10 @@ import (
 // installed returns the rule of a report, and checks that Prometheus's parser accepts it as prometheus-operator writes it.
 func installed(t *testing.T, mr *v1alpha1.MonitoringReport) *monitoringv1.PrometheusRule {
 	t.Helper()
-	if err := desired.Check(mr, now); err != nil {
+	if err := desired.Check(desired.Resolve(mr), now); err != nil {
 		t.Fatal(err)
 	}
-	rule, _, err := desired.PrometheusRule(mr, options())
+	rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestPrometheusRuleKeepsEveryFieldOfTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule, notes, err := desired.PrometheusRule(mr, options())
+	rule, notes, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestRuleLabelsDoNotReplaceOurs(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "minimal")
 	mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{v1alpha1.LabelReport: "another"} // rejected by Check
-	rule, _, err := desired.PrometheusRule(mr, options())
+	rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,11 +135,11 @@ func TestObjectivesWithoutAlert(t *testing.T) {
 		t.Errorf("Check (-want +got):\n%s\n%s", diff, all)
 	}
 	var faults report.FieldErrors
-	if rule, _, err := desired.PrometheusRule(mr, options()); rule != nil || !errors.As(err, &faults) {
+	if rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options()); rule != nil || !errors.As(err, &faults) {
 		t.Errorf("PrometheusRule returns %v and %v, want report.FieldErrors alone", rule, err)
 	}
 	mr.Spec.Alerting.Mode = v1alpha1.AlertNone
-	if err := desired.Check(mr, now); err != nil {
+	if err := desired.Check(desired.Resolve(mr), now); err != nil {
 		t.Errorf("without alerts, it can be measured all the same: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // environment returns the Pod's environment variables with fixed values.
 func environment(mr *v1alpha1.MonitoringReport) map[string]string {
 	set := map[string]string{}
-	for _, variable := range desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Env {
+	for _, variable := range desired.CronJob(desired.Resolve(mr), options()).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Env {
 		set[variable.Name] = variable.Value
 	}
 	return set
@@ -57,7 +57,7 @@ func TestSpecOfAMinimalReport(t *testing.T) {
 func TestOutputsMatchVolumeMounts(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
-	pod := desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec
+	pod := desired.CronJob(desired.Resolve(mr), options()).Spec.JobTemplate.Spec.Template.Spec
 	volumes := map[string]corev1.VolumeSource{}
 	for _, v := range pod.Volumes {
 		volumes[v.Name] = v.VolumeSource
@@ -157,7 +157,7 @@ func largest(t *testing.T) *v1alpha1.MonitoringReport {
 			Region: strings.Repeat("r", 64), SecretRef: v1alpha1.SecretReference{Name: strings.Repeat("s", 253)},
 		}})
 	}
-	if err := desired.Check(mr, now); err != nil {
+	if err := desired.Check(desired.Resolve(mr), now); err != nil {
 		t.Fatal(err)
 	}
 	return mr
