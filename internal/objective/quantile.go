@@ -78,8 +78,8 @@ func (o *QueryTime) resolve(f fields) Resolved {
 			return cmp.Or(cmp.Compare(left, right), cmp.Compare(b.Name, a.Name))
 		})
 		read := reading{actual: milliseconds(all.Quantile(float(q))), bad: r.slow(&all)}
-		if time := milliseconds(slowest.Latency.Quantile(float(q))); time != nil {
-			read.detail = fmt.Sprintf("slowest is %s with %s", slowest.Name, UnitMilliseconds.Format(time.shown))
+		if theirs := milliseconds(slowest.Latency.Quantile(float(q))); theirs != nil {
+			read.detail = fmt.Sprintf("slowest is %s with %s", slowest.Name, UnitMilliseconds.Format(theirs.shown))
 		}
 		return read
 	}
