@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/number"
 )
 
 // A page is one self-contained file without scripts, meant to be mailed and kept.
@@ -150,7 +152,7 @@ func (c cell) onPage(of column) pageCell {
 		one.Mark = "✕"
 	}
 	if c.bar && c.value != nil && *c.value == *c.value { // not NaN
-		one.Bar = decimals(100*min(max(*c.value, 0), 1), 1)
+		one.Bar = number.Decimals(100*min(max(*c.value, 0), 1), 1)
 	}
 	return one
 }

@@ -189,10 +189,10 @@ func TestSamples(t *testing.T) {
 		t.Errorf("got %d samples, want 3", len(reports))
 	}
 	for _, mr := range reports {
-		if err := desired.Check(&mr, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)); err != nil {
+		if err := desired.Check(desired.Resolve(&mr), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)); err != nil {
 			t.Errorf("%s: %v", mr.Name, err)
 		}
-		rule, _, err := desired.PrometheusRule(&mr, desired.Options{})
+		rule, _, err := desired.PrometheusRule(desired.Resolve(&mr), desired.Options{})
 		if err != nil || rule == nil || len(rule.Spec.Groups) == 0 {
 			t.Errorf("%s: got the rules %+v, error %v", mr.Name, rule, err)
 		}

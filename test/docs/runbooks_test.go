@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
@@ -43,7 +43,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 // alertsOfReports returns the alerts that the controller makes, for all kinds of objectives.
 func alertsOfReports(t *testing.T) []string {
 	t.Helper()
-	objectives := append(report.Defaults(), report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50"}})
+	objectives := objective.Resolve(append(objective.Defaults(), objective.Objective{Name: "budget", Cost: &objective.Cost{MaxUSD: "50"}}))
 	var names []string
 	for _, mode := range []rules.Mode{rules.BurnRate, rules.Threshold} {
 		file, _, err := rules.Build(rules.Report{Namespace: "fleet", Name: "daily", Objectives: objectives, Mode: mode}, rules.Options{})

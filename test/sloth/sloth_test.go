@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
@@ -79,7 +79,7 @@ func TestSideBySide(t *testing.T) {
 func rulesOfOurs() (rules.File, error) {
 	file, _, err := rules.Build(rules.Report{
 		Namespace: "fleet", Name: "daily",
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: objective.Resolve([]objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}}),
 	}, rules.Options{Selector: map[string]string{"job": "watchbill"}})
 	return file, err
 }

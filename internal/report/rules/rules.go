@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // Mode is the kind of alerts made from objectives.
@@ -29,16 +29,16 @@ const DefaultRunbookURL = "https://github.com/watchbill/watchbill/blob/main/docs
 // Report is a report for which rules are generated.
 type Report struct {
 	Namespace, Name string
-	Objectives      []report.Objective // nil: report.Defaults
-	Mode            Mode               // empty: BurnRate
-	MinEvents       int64              // 0: DefaultMinEvents
-	Labels          map[string]string  // on the alerts; they may replace severity and tier
-	RunbookURL      string             // base URL of the runbooks; empty: that of Options
-	Window          time.Duration      // whole minutes; 0: since the previous slot
-	Period          Period             // of error budgets; empty: Days30
-	Windows         []Window           // of burn-rate alerts; nil: those of the period
-	Severities      map[Tier]string    // of the alerts; they replace that of Labels
-	Interval        time.Duration      // of evaluation, in whole seconds; 0: DefaultInterval
+	Objectives      objective.Set
+	Mode            Mode              // empty: BurnRate
+	MinEvents       int64             // 0: DefaultMinEvents
+	Labels          map[string]string // on the alerts; they may replace severity and tier
+	RunbookURL      string            // base URL of the runbooks; empty: that of Options
+	Window          time.Duration     // whole minutes; 0: since the previous slot
+	Period          Period            // of error budgets; empty: Days30
+	Windows         []Window          // of burn-rate alerts; nil: those of the period
+	Severities      map[Tier]string   // of the alerts; they replace that of Labels
+	Interval        time.Duration     // of evaluation, in whole seconds; 0: DefaultInterval
 }
 
 // Options are the same for all reports.
