@@ -15,7 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/kube/desired"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // applied applies a folder of config to the cluster, or only validates it if args include a dry run.
@@ -29,7 +29,7 @@ func applied(t *testing.T, folder string, args ...string) {
 
 // TestApply checks that the API server accepts all folders, and that applying default again changes nothing.
 func TestApply(t *testing.T) {
-	folders, err := os.ReadDir(kubetest.Root() + "/config")
+	folders, err := os.ReadDir(tree.Root() + "/config")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // TestEveryAlertHasARunbook checks that each alert has a runbook and is in the index, and that each runbook has an
@@ -85,7 +85,7 @@ func alertsOfChart(t *testing.T) []string {
 // walk calls visit with the path of each file in a folder.
 func walk(t *testing.T, folder string, visit func(path string)) {
 	t.Helper()
-	err := fs.WalkDir(os.DirFS(kubetest.Root()), folder, func(path string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(tree.Root()), folder, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			visit(path)
 		}
