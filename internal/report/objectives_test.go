@@ -16,9 +16,7 @@ import (
 
 // latencyOf returns a latency objective, which may be invalid.
 func latencyOf(route, method, quantile, threshold string) objective.Objective {
-	return objective.Objective{Name: "x", Latency: &objective.Latency{
-		Route: route, Method: method, Quantile: quantile, Threshold: threshold,
-	}}
+	return objective.Objective{Name: "x", Latency: &objective.Latency{Route: route, Method: method, Quantile: quantile, Threshold: threshold}}
 }
 
 func success(minimum, agent string) objective.Objective {
