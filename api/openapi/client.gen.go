@@ -119,7 +119,7 @@ type ClientInterface interface {
 	// Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
 	// compared exactly, except for `error`.
 	//
-	// A search reads at most 10,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+	// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
 	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
 	// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
 	// executions of the window.
@@ -631,7 +631,7 @@ func (c *Client) ListExecutionErrors(ctx context.Context, params *ListExecutionE
 // Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
 // compared exactly, except for `error`.
 //
-// A search reads at most 10,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
 // none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
 // `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
 // executions of the window.
@@ -1895,7 +1895,7 @@ func NewListExecutionsRequest(server string, params *ListExecutionsParams) (*htt
 
 		if params.MinCostUSD != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_cost_usd", *params.MinCostUSD, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_cost_usd", *params.MinCostUSD, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1907,7 +1907,7 @@ func NewListExecutionsRequest(server string, params *ListExecutionsParams) (*htt
 
 		if params.MaxCostUSD != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_cost_usd", *params.MaxCostUSD, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_cost_usd", *params.MaxCostUSD, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4126,7 +4126,7 @@ type ClientWithResponsesInterface interface {
 	// Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
 	// compared exactly, except for `error`.
 	//
-	// A search reads at most 10,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+	// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
 	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
 	// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
 	// executions of the window.
@@ -8309,7 +8309,7 @@ func (c *ClientWithResponses) ListExecutionErrorsWithResponse(ctx context.Contex
 // Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
 // compared exactly, except for `error`.
 //
-// A search reads at most 10,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
 // none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
 // `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
 // executions of the window.

@@ -2633,10 +2633,10 @@ type ListExecutionsParams struct {
 	MaxDurationMs *float64 `form:"max_duration_ms,omitempty" json:"max_duration_ms,omitempty"`
 
 	// MinCostUSD The lowest cost. An execution without a cost does not match.
-	MinCostUSD *float32 `form:"min_cost_usd,omitempty" json:"min_cost_usd,omitempty"`
+	MinCostUSD *float64 `form:"min_cost_usd,omitempty" json:"min_cost_usd,omitempty"`
 
 	// MaxCostUSD The highest cost. An execution without a cost does not match.
-	MaxCostUSD *float32 `form:"max_cost_usd,omitempty" json:"max_cost_usd,omitempty"`
+	MaxCostUSD *float64 `form:"max_cost_usd,omitempty" json:"max_cost_usd,omitempty"`
 
 	// From When the window begins.
 	From *From `form:"from,omitempty" json:"from,omitempty"`

@@ -61,16 +61,18 @@ func newFixture(t testing.TB) *fixture {
 		"POST /api/ai/process-stream":                   {path: "/api/ai/process-stream", body: `{"type":"t","user_id":"u","message":"m","options":{"k":1}}`},
 		"POST /v1/logs": {path: "/v1/logs", body: `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"gen_ai.choice","traceId":"4bf92f3577b34da6a3ce929d0e0e4736",` +
 			`"spanId":"00f067aa0ba902b7","body":{"stringValue":"ho"}}]}]}]}`},
-		"POST /v1/traces":                        {path: "/v1/traces", body: inference("s", time.Now())},
-		"POST /v1/metrics":                       {path: "/v1/metrics"},
-		"GET /api/admin/metrics":                 {path: "/api/admin/metrics"},
-		"GET /api/admin/errors":                  {path: "/api/admin/errors"},
-		"GET /api/admin/user-activity/{user_id}": {path: "/api/admin/user-activity/u"},
-		"GET /api/admin/costs":                   {path: "/api/admin/costs"},
-		"DELETE /api/admin/users/{user_id}":      {path: "/api/admin/users/u"},
-		"GET /api/admin/names":                   {path: "/api/admin/names"},
-		"DELETE /api/admin/names/agent/{name}":   {path: "/api/admin/names/agent/n"},
-		"DELETE /api/admin/names/model/{name}":   {path: "/api/admin/names/model/n"},
+		"POST /v1/traces":                          {path: "/v1/traces", body: inference("s", time.Now())},
+		"POST /v1/metrics":                         {path: "/v1/metrics"},
+		"GET /api/admin/metrics":                   {path: "/api/admin/metrics"},
+		"GET /api/admin/errors":                    {path: "/api/admin/errors"},
+		"GET /api/admin/user-activity/{user_id}":   {path: "/api/admin/user-activity/u"},
+		"GET /api/admin/costs":                     {path: "/api/admin/costs"},
+		"GET /api/admin/executions":                {path: "/api/admin/executions?agent=a"},
+		"GET /api/admin/executions/{execution_id}": {path: "/api/admin/executions/e"},
+		"DELETE /api/admin/users/{user_id}":        {path: "/api/admin/users/u"},
+		"GET /api/admin/names":                     {path: "/api/admin/names"},
+		"DELETE /api/admin/names/agent/{name}":     {path: "/api/admin/names/agent/n"},
+		"DELETE /api/admin/names/model/{name}":     {path: "/api/admin/names/model/n"},
 	}
 	return w
 }

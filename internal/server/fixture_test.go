@@ -278,7 +278,7 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 		Status: got.Code, Header: got.Header(),
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true, MultiError: true,
-			ExcludeResponseBody: !strings.HasSuffix(mediaType, "json") && !strings.HasPrefix(mediaType, "text/plain"),
+			ExcludeResponseBody: (!strings.HasSuffix(mediaType, "json") || strings.HasSuffix(mediaType, "ndjson")) && !strings.HasPrefix(mediaType, "text/plain"),
 		},
 	}
 	input.SetBodyBytes(got.Body.Bytes())

@@ -52,6 +52,9 @@ var routes = []route{
 	{"GET", "/api/admin/costs", admin, typed(http.StatusOK, readCostQuery, (*Server).getCosts)},
 	{"DELETE", "/api/admin/users/{user_id}", admin, recordedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser, userErased)},
 
+	{"GET", "/api/admin/executions", admin, (*Server).listExecutions},
+	{"GET", "/api/admin/executions/{execution_id}", admin, recorded(http.StatusOK, readExecutionKey, (*Server).getExecution, executionRead)},
+
 	{"GET", "/api/admin/names", admin, typed(http.StatusOK, readNothingElse, (*Server).listNames)},
 	{"DELETE", "/api/admin/names/agent/{name}", admin, typed(http.StatusNoContent, readName, (*Server).dropAgentName)},
 	{"DELETE", "/api/admin/names/model/{name}", admin, typed(http.StatusNoContent, readName, (*Server).dropModelName)},

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/logging"
@@ -49,6 +50,9 @@ type Options struct {
 	Requests *logging.RequestLogger
 	Security *logging.SecurityLog
 	Log      *zap.Logger
+
+	// PriceOf, if not nil, returns the price of an execution in the price list in force.
+	PriceOf func(*execution.Execution) (execution.AppliedPrice, bool)
 
 	// Currency is a currency in which costs are shown in addition to USD. The zero value means none.
 	Currency DisplayCurrency
@@ -92,6 +96,7 @@ type Server struct {
 	pseudonym    func(string) string // may be nil
 	database     Database
 	currency     DisplayCurrency
+	priceOf      func(*execution.Execution) (execution.AppliedPrice, bool) // may be nil
 	mailbox      *mailbox.Mailbox
 	limits       *ratelimit.Limiter // may be nil
 	accounts     ServiceAccounts    // may be nil
@@ -132,6 +137,7 @@ type Server struct {
 	tokened    *openMetrics   // for known callers that are not administrators
 	turns      *turns         // of agents at the database
 	reporting  gate           // for creating reports
+	exporting  gate           // for exports of executions
 	openAPI    document
 
 	eventWithin time.Duration // see stream
@@ -161,7 +167,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, unreadCount: opts.UnreadCount,
-		gateway: opts.Gateway, pseudonym: opts.Pseudonym, currency: opts.Currency,
+		gateway: opts.Gateway, pseudonym: opts.Pseudonym, currency: opts.Currency, priceOf: opts.PriceOf, exporting: newGate(maxExports),
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
