@@ -121,6 +121,8 @@ type Executions interface {
 	// DropName frees a name's slot and reports whether it had one.
 	DropName(ctx context.Context, kind, name string) (dropped bool, err error)
 	ExecutionSearch
+	ExecutionSeries
+	ExecutionUsers
 }
 
 // Traces handles OpenTelemetry's export requests and encodes responses as the protocol defines.

@@ -10,6 +10,11 @@ CREATE INDEX idx_execution_agent_created_at ON ONLY agent_executions (agent_name
 CREATE INDEX idx_execution_session_created_at ON ONLY agent_executions (session_id, created_at) WHERE session_id <> '';
 CREATE INDEX idx_execution_trace ON ONLY agent_executions (trace_id) WHERE trace_id <> '' AND "left"(execution_id, 32) <> trace_id;
 
+-- Of lists of events. These tables are small beside that of executions: an index of a million rows takes a second.
+CREATE INDEX idx_deployment_finished_at ON deployments (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX idx_deployment_attempt_finished_at ON deployment_attempts (finished_at);
+
 -- +goose Down
 SET LOCAL lock_timeout = '5s';
+DROP INDEX idx_deployment_finished_at, idx_deployment_attempt_finished_at;
 DROP INDEX idx_execution_id, idx_execution_agent_created_at, idx_execution_session_created_at, idx_execution_trace;
